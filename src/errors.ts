@@ -1,0 +1,60 @@
+// Expected errors: each is one line that says what happened and what cures it. Anything else that is thrown is a defect.
+
+/** What may go wrong without a defect, and the exit code of the command line for it (README, "Exit codes"). */
+export const exitCodes = {
+  usage: 2,
+  settings_invalid: 2,
+  unknown_name: 2,
+  tenant_exists: 2,
+  sign_in_failed: 3,
+  consent_missing: 3,
+  role_refused: 3,
+  permission_missing: 3,
+  delta_unsupported: 3,
+  property_refused: 3,
+  removals_held: 4,
+  graph_unavailable: 5,
+  graph_throttled: 5,
+  graph_answer_invalid: 5,
+  foreign_link: 5,
+  round_endless: 5,
+  cycle_running: 6,
+  lease_lost: 6,
+  round_changed: 6,
+  database_unreachable: 7,
+  database_refused: 7,
+  schema_not_current: 7,
+  schema_newer: 7,
+  interrupted: 130,
+} as const satisfies Record<string, number>;
+
+export type ErrorCode = keyof typeof exitCodes;
+
+/**
+ * An error that a user can act on: shown as one line, never with a stack.
+ * `message` says what happened, `cure` which command or setting mends it, `detail` (shown by `--verbose`) the rest,
+ * Graph's request id among it. None of them may hold a secret, a token or a personal value (rule 18).
+ */
+export class ExpectedError extends Error {
+  readonly code: ErrorCode;
+  readonly cure: string | undefined;
+  readonly detail: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { cure?: string; detail?: string; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'ExpectedError';
+    this.code = code;
+    this.cure = options.cure;
+    this.detail = options.detail;
+  }
+}
+
+/** The exit code that an error thrown by any part means: 1 for a defect. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof ExpectedError ? exitCodes[error.code] : 1;
+}
+
+/** The code under which an error is kept in `cycles.error_code`: `defect` for what nobody expected. */
+export function errorCodeOf(error: unknown): string {
+  return error instanceof ExpectedError ? error.code : 'defect';
+}
