@@ -1,0 +1,110 @@
+// Brings the schema up to date under a lock, or says what is missing. The migrations are the SQL files of migrations/.
+import { readdir, readFile } from 'node:fs/promises';
+import type { Knex } from 'knex';
+import { ExpectedError } from '../errors.ts';
+import { packageFile } from '../package-files.ts';
+import { type Database, describeDatabaseError, openDatabase, rows } from './pool.ts';
+
+// Any number, as long as it is ours alone: two programs that migrate the same database meet at it.
+const migrationLock = '7305186414532914530';
+const table = { schemaName: 'entra_sync', tableName: 'migrations' };
+
+export type SchemaState = { applied: string[]; pending: string[]; unknown: string[] };
+
+async function knownMigrations(): Promise<string[]> {
+  const files = await readdir(packageFile('migrations'));
+  return files.filter((file) => file.endsWith('.sql')).sort();
+}
+
+const source: Knex.MigrationSource<string> = {
+  getMigrations: knownMigrations,
+  getMigrationName: (file) => file,
+  getMigration: async (file) => {
+    const sql = await readFile(packageFile('migrations', file), 'utf8');
+    return {
+      // knex takes every bare `?` for a binding.
+      up: (transaction) => transaction.raw(sql.replaceAll('?', '\\?')),
+      down: () => Promise.reject(new Error('migrations are forward-only')),
+    };
+  },
+};
+
+/** Which migrations this database has, lacks, or has beyond this program's knowledge. Changes nothing. */
+export async function schemaState(database: Database): Promise<SchemaState> {
+  try {
+    const known = await knownMigrations();
+    const [found] = await rows<{ there: boolean }>(
+      database,
+      "select to_regclass('entra_sync.migrations') is not null as there",
+    );
+    const done = found?.there
+      ? (await rows<{ name: string }>(database, 'select name from entra_sync.migrations order by id')).map((row) => row.name)
+      : [];
+    return {
+      applied: done.filter((name) => known.includes(name)),
+      pending: known.filter((name) => !done.includes(name)),
+      unknown: done.filter((name) => !known.includes(name)),
+    };
+  } catch (error) {
+    throw describeDatabaseError(error);
+  }
+}
+
+/** Throws, naming the cure, unless the schema is exactly what this program was written for. */
+export async function requireCurrentSchema(database: Database): Promise<void> {
+  const state = await schemaState(database);
+  refuseNewer(state);
+  if (state.pending.length > 0) {
+    const what = state.applied.length === 0 ? 'has no entra-sync schema yet' : `lacks ${state.pending.length} migration(s)`;
+    throw new ExpectedError('schema_not_current', `the database ${what}`, { cure: 'run entra-sync migrate' });
+  }
+}
+
+function refuseNewer(state: SchemaState): void {
+  if (state.unknown.length === 0) return;
+  throw new ExpectedError(
+    'schema_newer',
+    `the database is newer than this program: it has ${state.unknown.join(', ')}, which this version does not know`,
+    { cure: 'install the newer entra-sync that migrated it' },
+  );
+}
+
+/**
+ * Applies what is missing and returns the names of the migrations applied now. Any number of processes may call it at
+ * once: the first does the work, the others wait and find it done. Measured on knex 3.3 without this lock, concurrent
+ * first migrations leave its lock table with several rows, after which every later run is refused.
+ */
+export async function migrate(url: string): Promise<string[]> {
+  // Two connections: the lock lives in a transaction of its own, because each migration has its transaction too.
+  const database = openDatabase(url, { maxConnections: 3, applicationName: 'entra-sync migrate' });
+  try {
+    return await database.transaction(async (lock) => {
+      await lock.raw("set local lock_timeout = '10min'");
+      await lock.raw(`select pg_advisory_xact_lock(${migrationLock})`);
+      refuseNewer(await schemaState(database));
+      await database.raw('create schema if not exists entra_sync');
+      const migrator = database.migrate;
+      const config: Knex.MigratorConfig = { ...table, migrationSource: source };
+      // A killed migration may leave knex's own lock behind; nobody else can hold it while we hold ours.
+      const [locked] = await rows<{ there: boolean }>(
+        database,
+        "select to_regclass('entra_sync.migrations_lock') is not null as there",
+      );
+      if (locked?.there) await migrator.forceFreeMigrationsLock(config);
+      const [, applied] = await migrator.latest(config);
+      return applied as string[];
+    });
+  } catch (error) {
+    throw describeDatabaseError(error);
+  } finally {
+    await database.destroy();
+  }
+}
+
+/**
+ * Begins a new epoch of the feed after a restore from a backup: positions handed out before are refused with ES006,
+ * because the numbers that follow were already used once by the lost transactions.
+ */
+export async function beginFeedEpoch(database: Database): Promise<void> {
+  await database.raw("update entra_sync.feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8)");
+}

@@ -1,0 +1,98 @@
+// The connection pool and transactions. The only file that makes a knex; callers pass the Database on without looking in.
+import { type Knex, knex } from 'knex';
+import { ExpectedError } from '../errors.ts';
+
+export type Database = Knex;
+export type Transaction = Knex.Transaction;
+
+/** Opens a pool on `url`. No connection is made before the first statement. `maxConnections` defaults to 8. */
+export function openDatabase(url: string, options: { maxConnections?: number; applicationName?: string } = {}): Database {
+  return knex({
+    client: 'pg',
+    connection: { connectionString: url, application_name: options.applicationName ?? 'entra-sync' },
+    // min 0: an idle command holds no connection that keeps an embedded server from stopping.
+    pool: { min: 0, max: options.maxConnections ?? 8 },
+    acquireConnectionTimeout: 15_000,
+    compileSqlOnError: false,
+  });
+}
+
+/** Runs one statement with `?`-bound values and returns its rows. The jsonb operator `?` must be written `\\?`. */
+export async function rows<Row>(on: Database | Transaction, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+  const result = await on.raw(sql, values as Knex.RawBinding[]);
+  return result.rows as Row[];
+}
+
+/** Like {@link rows} for statements whose answer is the number of rows written. */
+export async function rowCount(on: Database | Transaction, sql: string, values: readonly unknown[] = []): Promise<number> {
+  const result = await on.raw(sql, values as Knex.RawBinding[]);
+  return result.rowCount as number;
+}
+
+// A deadlock's victim has changed nothing, so the same work may simply be done again (Postgres: 40P01, 40001).
+const retryable = new Set(['40P01', '40001']);
+
+/**
+ * Runs `work` in one transaction and returns its answer. Deadlocks are tried again, three times at most.
+ * A client that freezes in the middle is cut off by the server after a minute, so its locks cannot stay for ever.
+ */
+export async function inTransaction<Answer>(
+  database: Database,
+  work: (transaction: Transaction) => Promise<Answer>,
+): Promise<Answer> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await database.transaction(async (transaction) => {
+        await transaction.raw("set local idle_in_transaction_session_timeout = '60s'");
+        return work(transaction);
+      });
+    } catch (error) {
+      if (attempt >= 3 || !retryable.has(sqlState(error) ?? '')) throw error;
+    }
+  }
+}
+
+/** The SQLSTATE or network error code of a failed statement, if it has one. */
+export function sqlState(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+const unreachable = new Set([
+  'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EPIPE', 'ENOENT',
+  '08000', '08001', '08003', '08004', '08006', '57P01', '57P02', '57P03', '53300', '25P03',
+]);
+const refused = new Set(['28P01', '28000', '3D000', '42501']);
+
+/** Whether a statement failed because the connection, not the statement, broke. */
+export function isConnectionLost(error: unknown): boolean {
+  const message = error instanceof Error ? error.message : '';
+  return unreachable.has(sqlState(error) ?? '') || /Connection terminated|Unable to acquire a connection/.test(message);
+}
+
+/** Says an error of the database in one line with its cure; anything else is returned as it came. */
+export function describeDatabaseError(error: unknown): unknown {
+  if (error instanceof ExpectedError) return error;
+  const code = sqlState(error) ?? '';
+  const nested = error instanceof AggregateError ? error.errors[0] : error;
+  const message = nested instanceof Error ? nested.message : String(nested);
+  if (refused.has(code)) {
+    return new ExpectedError('database_refused', `the database refused: ${message}`, {
+      cure: 'check user, password and database name in DATABASE_URL',
+      cause: error,
+    });
+  }
+  if (isConnectionLost(error) || isConnectionLost(nested) || error instanceof AggregateError) {
+    return new ExpectedError('database_unreachable', `the database cannot be reached: ${message}`, {
+      cure: 'check DATABASE_URL and that the server is running',
+      cause: error,
+    });
+  }
+  if (/SSL|TLS|certificate/i.test(message) && !code.startsWith('42')) {
+    return new ExpectedError('database_unreachable', `no TLS connection to the database: ${message}`, {
+      cure: 'check sslmode in DATABASE_URL (see README, "Environment")',
+      cause: error,
+    });
+  }
+  return error;
+}
