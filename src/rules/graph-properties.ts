@@ -184,7 +184,6 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   let nearest: { name: string; errors: number } | undefined;
   for (const candidate of known) {
     const lower = candidate.toLowerCase();
-    if (lower === wanted) return candidate;
     const limit = Math.floor(Math.max(wanted.length, lower.length) / 3);
     // Also what keeps a very long name cheap: the difference in length is the least number of errors.
     if (Math.abs(wanted.length - lower.length) > limit) continue;
