@@ -1,0 +1,48 @@
+# The image of the worker. Every step is a command that can also be run by hand in a checkout; no engine is needed to
+# follow it. Build: docker build -t entra-sync .     Run: docker run --rm --env-file .env entra-sync worker
+
+# ---- build: TypeScript to JavaScript ------------------------------------------------------------------------------
+FROM node:24-slim AS build
+WORKDIR /app
+
+# By hand: npm ci
+# The lock file alone first: this layer is built anew only when a dependency changes.
+COPY package.json package-lock.json ./
+RUN npm ci
+
+# By hand: npm run build
+# Writes dist/src (the program).
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npm run build
+
+# ---- dependencies: what the program needs to run ------------------------------------------------------------------
+FROM node:24-slim AS dependencies
+WORKDIR /app
+
+# By hand: npm ci --omit=dev --omit=optional
+# Optional is the embedded Postgres: a container works against a server, named by DATABASE_URL.
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --omit=optional
+
+# ---- the image ----------------------------------------------------------------------------------------------------
+FROM node:24-slim
+WORKDIR /app
+ENV NODE_ENV=production
+
+# migrations/ and config/ are read at run time, from the folder that holds package.json.
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+COPY package.json LICENSE ./
+COPY bin ./bin
+COPY migrations ./migrations
+COPY config ./config
+
+# Files belong to root and the program runs as "node" (uid 1000, so that Kubernetes' runAsNonRoot can check it): it can
+# change nothing of itself, and writes no file, hence --read-only (readOnlyRootFilesystem) works.
+USER 1000:1000
+
+# By hand: node dist/src/cli/main.js --help
+# Without a shell in between, so that SIGTERM reaches the program and a cycle ends in good order.
+ENTRYPOINT ["node", "dist/src/cli/main.js"]
+CMD ["--help"]
