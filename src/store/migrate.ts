@@ -3,7 +3,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import type { Knex } from 'knex';
 import { ExpectedError } from '../errors.ts';
 import { packageFile } from '../package-files.ts';
+import { loadDefaults, type SettingsDocument } from '../settings.ts';
 import { type Database, describeDatabaseError, openDatabase, rows } from './pool.ts';
+import { seedSettings } from './settings.ts';
 
 // Any number, as long as it is ours alone: two programs that migrate the same database meet at it.
 const migrationLock = '7305186414532914530';
@@ -38,7 +40,9 @@ export async function schemaState(database: Database): Promise<SchemaState> {
       "select to_regclass('entra_sync.migrations') is not null as there",
     );
     const done = found?.there
-      ? (await rows<{ name: string }>(database, 'select name from entra_sync.migrations order by id')).map((row) => row.name)
+      ? (await rows<{ name: string }>(database, 'select name from entra_sync.migrations order by id')).map(
+          (row) => row.name,
+        )
       : [];
     return {
       applied: done.filter((name) => known.includes(name)),
@@ -55,7 +59,8 @@ export async function requireCurrentSchema(database: Database): Promise<void> {
   const state = await schemaState(database);
   refuseNewer(state);
   if (state.pending.length > 0) {
-    const what = state.applied.length === 0 ? 'has no entra-sync schema yet' : `lacks ${state.pending.length} migration(s)`;
+    const what =
+      state.applied.length === 0 ? 'has no entra-sync schema yet' : `lacks ${state.pending.length} migration(s)`;
     throw new ExpectedError('schema_not_current', `the database ${what}`, { cure: 'run entra-sync migrate' });
   }
 }
@@ -74,7 +79,7 @@ function refuseNewer(state: SchemaState): void {
  * once: the first does the work, the others wait and find it done. Measured on knex 3.3 without this lock, concurrent
  * first migrations leave its lock table with several rows, after which every later run is refused.
  */
-export async function migrate(url: string): Promise<string[]> {
+export async function migrate(url: string, defaults: SettingsDocument = loadDefaults()): Promise<string[]> {
   // Two connections: the lock lives in a transaction of its own, because each migration has its transaction too.
   const database = openDatabase(url, { maxConnections: 3, applicationName: 'entra-sync migrate' });
   try {
@@ -92,6 +97,7 @@ export async function migrate(url: string): Promise<string[]> {
       );
       if (locked?.there) await migrator.forceFreeMigrationsLock(config);
       const [, applied] = await migrator.latest(config);
+      await seedSettings(database, defaults);
       return applied as string[];
     });
   } catch (error) {
@@ -106,5 +112,5 @@ export async function migrate(url: string): Promise<string[]> {
  * because the numbers that follow were already used once by the lost transactions.
  */
 export async function beginFeedEpoch(database: Database): Promise<void> {
-  await database.raw("update entra_sync.feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8)");
+  await database.raw('update entra_sync.feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8)');
 }

@@ -6,7 +6,10 @@ export type Database = Knex;
 export type Transaction = Knex.Transaction;
 
 /** Opens a pool on `url`. No connection is made before the first statement. `maxConnections` defaults to 8. */
-export function openDatabase(url: string, options: { maxConnections?: number; applicationName?: string } = {}): Database {
+export function openDatabase(
+  url: string,
+  options: { maxConnections?: number; applicationName?: string } = {},
+): Database {
   return knex({
     client: 'pg',
     connection: { connectionString: url, application_name: options.applicationName ?? 'entra-sync' },
@@ -17,14 +20,17 @@ export function openDatabase(url: string, options: { maxConnections?: number; ap
   });
 }
 
-/** Runs one statement with `?`-bound values and returns its rows. The jsonb operator `?` must be written `\\?`. */
-export async function rows<Row>(on: Database | Transaction, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+/** Values bound into a statement: `?` in order, or `:name` by name. */
+export type Bindings = readonly unknown[] | Readonly<Record<string, unknown>>;
+
+/** Runs one statement and returns its rows. The jsonb operator `?` would be taken for a binding: use jsonb_exists. */
+export async function rows<Row>(on: Database | Transaction, sql: string, values: Bindings = []): Promise<Row[]> {
   const result = await on.raw(sql, values as Knex.RawBinding[]);
   return result.rows as Row[];
 }
 
 /** Like {@link rows} for statements whose answer is the number of rows written. */
-export async function rowCount(on: Database | Transaction, sql: string, values: readonly unknown[] = []): Promise<number> {
+export async function rowCount(on: Database | Transaction, sql: string, values: Bindings = []): Promise<number> {
   const result = await on.raw(sql, values as Knex.RawBinding[]);
   return result.rowCount as number;
 }
@@ -59,8 +65,25 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 const unreachable = new Set([
-  'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EPIPE', 'ENOENT',
-  '08000', '08001', '08003', '08004', '08006', '57P01', '57P02', '57P03', '53300', '25P03',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EPIPE',
+  'ENOENT',
+  '08000',
+  '08001',
+  '08003',
+  '08004',
+  '08006',
+  '57P01',
+  '57P02',
+  '57P03',
+  '53300',
+  '25P03',
 ]);
 const refused = new Set(['28P01', '28000', '3D000', '42501']);
 

@@ -1,0 +1,200 @@
+// The Graph client: Microsoft's SDK with a middleware chain of our own (exact link, authentication, telemetry, HTTP).
+import {
+  Client,
+  type Context,
+  type Middleware,
+  type MiddlewareOptions,
+  ResponseType,
+  TelemetryHandler,
+} from '@microsoft/microsoft-graph-client';
+import { ExpectedError } from '../errors.ts';
+import type { Failure } from '../rules/failures.ts';
+import type { TokenSource } from './credential.ts';
+
+/** One request that did not bring a usable answer; `failure` is what the failure table judges. */
+export class RequestFailed extends Error {
+  readonly failure: Failure;
+  readonly retryAfter: string | null;
+  readonly requestId: string | null;
+  readonly body: unknown;
+
+  constructor(
+    failure: Failure,
+    message: string,
+    more: { retryAfter?: string | null; requestId?: string | null; body?: unknown; cause?: unknown } = {},
+  ) {
+    super(message, { cause: more.cause });
+    this.name = 'RequestFailed';
+    this.failure = failure;
+    this.retryAfter = more.retryAfter ?? null;
+    this.requestId = more.requestId ?? null;
+    this.body = more.body;
+  }
+}
+
+export type Answer = { readonly status: number; readonly text: string; readonly headers: Headers };
+
+export type GraphClient = {
+  readonly origin: string;
+  /**
+   * Sends one request to exactly `url` (byte for byte) and returns its answer whatever the status. GET, or a `$batch`
+   * of GETs when `batch` is given. Throws RequestFailed for network faults, ExpectedError for a foreign URL or sign-in.
+   */
+  send(
+    url: string,
+    options: { signal: AbortSignal; renewToken?: boolean; headers?: Record<string, string>; batch?: object },
+  ): Promise<Answer>;
+};
+
+const requestTimeoutMs = 60_000;
+
+/**
+ * Opens a client for one tenant. `before` is put in front of the HTTP edge: the SDK's ChaosHandler in tests.
+ * The SDK takes links apart and builds them anew, which changes them; next and delta links must be used as received
+ * (learn.microsoft.com/graph/delta-query-overview), so the first of our middlewares puts the exact link back.
+ */
+export function openGraphClient(options: { origin: string; tokens: TokenSource; before?: Middleware }): GraphClient {
+  const { origin, tokens, before } = options;
+  const chain = [
+    exactRequest(),
+    authentication(origin, tokens),
+    new TelemetryHandler(),
+    ...(before ? [before] : []),
+    httpEdge(),
+  ];
+  chain.forEach((middleware, index) => {
+    const next = chain[index + 1];
+    if (next) middleware.setNext?.(next);
+  });
+  const [middleware] = chain;
+  const client = Client.initWithMiddleware({
+    ...(middleware && { middleware }),
+    baseUrl: `${origin}/`,
+    customHosts: new Set([new URL(origin).hostname]),
+  });
+  return {
+    origin,
+    send: async (url, { signal, renewToken = false, headers = {}, batch }) => {
+      requireOrigin(url, origin);
+      const exact = new ExactRequest(url, renewToken);
+      const request = client
+        .api(url)
+        .middlewareOptions([exact])
+        .responseType(ResponseType.RAW)
+        .headers({ accept: 'application/json', ...headers })
+        .options({ signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]) });
+      try {
+        const response: Response = await (batch === undefined ? request.get() : request.post(batch));
+        if (exact.failure !== undefined) throw exact.failure;
+        return { status: response.status, text: await response.text(), headers: response.headers };
+      } catch (error) {
+        throw networkFailure(exact.failure ?? error, signal);
+      }
+    },
+  };
+}
+
+// Travels with one request through the chain. The SDK wraps what a middleware throws and loses its cause, so the first
+// middleware keeps the error here instead.
+class ExactRequest implements MiddlewareOptions {
+  readonly url: string;
+  readonly renewToken: boolean;
+  failure: unknown;
+
+  constructor(url: string, renewToken: boolean) {
+    this.url = url;
+    this.renewToken = renewToken;
+  }
+}
+
+function exactOf(context: Context): ExactRequest {
+  const exact = context.middlewareControl?.getMiddlewareOptions(ExactRequest);
+  if (!(exact instanceof ExactRequest)) throw new Error('a request without its exact link');
+  return exact;
+}
+
+function exactRequest(): Middleware {
+  let next: Middleware | undefined;
+  return {
+    setNext: (middleware) => {
+      next = middleware;
+    },
+    execute: async (context) => {
+      const exact = exactOf(context);
+      context.request = exact.url;
+      try {
+        await next?.execute(context);
+      } catch (error) {
+        exact.failure = error;
+        context.response = new Response(null);
+      }
+    },
+  };
+}
+
+/** Throws `foreign_link` unless `url` is of the Graph origin: the token goes nowhere else (rule 13). */
+export function requireOrigin(url: string, origin: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.origin === origin && parsed.username === '' && parsed.password === '') return;
+  throw new ExpectedError(
+    'foreign_link',
+    `Graph answered with a link to ${parsed ? parsed.origin : 'no valid address'} instead of ${origin}; it was not followed`,
+    {
+      cure: 'check GRAPH_BASE_URL, ENTRA_SYNC_CLOUD and what stands between here and Graph',
+    },
+  );
+}
+
+function authentication(origin: string, tokens: TokenSource): Middleware {
+  let next: Middleware | undefined;
+  return {
+    setNext: (middleware) => {
+      next = middleware;
+    },
+    execute: async (context) => {
+      // The last gate before the token is attached, whoever built the URL.
+      requireOrigin(String(context.request), origin);
+      const signal = context.options?.signal ?? undefined;
+      const renew = exactOf(context).renewToken;
+      const token = await tokens.token({ renew, ...(signal && { signal }) });
+      context.options = {
+        ...context.options,
+        headers: { ...(context.options?.headers as Record<string, string>), authorization: `Bearer ${token}` },
+      };
+      await next?.execute(context);
+    },
+  };
+}
+
+function httpEdge(): Middleware {
+  return {
+    execute: async (context) => {
+      // A redirect would carry the token along: it is an answer like any other, and no page.
+      context.response = await fetch(context.request, { ...context.options, redirect: 'manual' } as RequestInit);
+    },
+  };
+}
+
+// Real fetch hides the code in `cause` (TypeError: fetch failed); cut bodies are "terminated"; see test/system/failures.
+function networkFailure(error: unknown, signal: AbortSignal): unknown {
+  if (error instanceof ExpectedError || error instanceof RequestFailed) return error;
+  if (signal.aborted) return signal.reason;
+  const code = networkCode(error);
+  if (code === undefined) return error;
+  return new RequestFailed(
+    { kind: 'network', code },
+    code === 'TIMEOUT' ? `no answer within ${requestTimeoutMs / 1000} s` : code,
+    { cause: error },
+  );
+}
+
+function networkCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error.name === 'TimeoutError') return 'TIMEOUT';
+  for (let level: unknown = error; level instanceof Error; level = level.cause) {
+    const code = (level as { code?: unknown }).code;
+    if (typeof code === 'string') return code;
+    if (level instanceof AggregateError && level.errors.length > 0) return networkCode(level.errors[0]);
+  }
+  return /fetch failed|terminated|other side closed|aborted/.test(error.message) ? 'BROKEN_CONNECTION' : undefined;
+}

@@ -1,0 +1,45 @@
+// Which hosts speak for Microsoft Graph and for sign-in, by cloud (learn.microsoft.com/graph/deployments).
+import { ExpectedError } from '../errors.ts';
+
+/** Origins without a trailing slash. `knownAuthority`: a cloud of Microsoft's, which instance discovery knows. */
+export type Cloud = { readonly graphOrigin: string; readonly authorityHost: string; readonly knownAuthority: boolean };
+
+const clouds: Readonly<Record<string, { graphOrigin: string; authorityHost: string }>> = {
+  global: { graphOrigin: 'https://graph.microsoft.com', authorityHost: 'https://login.microsoftonline.com' },
+  usgov: { graphOrigin: 'https://graph.microsoft.us', authorityHost: 'https://login.microsoftonline.us' },
+  'usgov-dod': { graphOrigin: 'https://dod-graph.microsoft.us', authorityHost: 'https://login.microsoftonline.us' },
+  china: { graphOrigin: 'https://microsoftgraph.chinacloudapi.cn', authorityHost: 'https://login.chinacloudapi.cn' },
+};
+
+/**
+ * The hosts that the environment asks for: ENTRA_SYNC_CLOUD (default `global`), each overridden by GRAPH_BASE_URL (an
+ * origin, no version in it) and AZURE_AUTHORITY_HOST. Throws `usage` for a cloud that does not exist or a URL that is not https.
+ */
+export function resolveCloud(env: NodeJS.ProcessEnv): Cloud {
+  const name = env.ENTRA_SYNC_CLOUD || 'global';
+  const cloud = clouds[name];
+  if (!cloud) {
+    throw new ExpectedError('usage', `ENTRA_SYNC_CLOUD is ${JSON.stringify(name)}, which is no cloud`, {
+      cure: `use one of ${Object.keys(clouds).join(', ')}`,
+    });
+  }
+  const graphOrigin = env.GRAPH_BASE_URL ? httpsOrigin('GRAPH_BASE_URL', env.GRAPH_BASE_URL) : cloud.graphOrigin;
+  const authorityHost = env.AZURE_AUTHORITY_HOST
+    ? httpsOrigin('AZURE_AUTHORITY_HOST', env.AZURE_AUTHORITY_HOST)
+    : cloud.authorityHost;
+  return {
+    graphOrigin,
+    authorityHost,
+    knownAuthority: Object.values(clouds).some((known) => known.authorityHost === authorityHost),
+  };
+}
+
+function httpsOrigin(variable: string, value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url?.protocol !== 'https:' || url.pathname !== '/' || url.search !== '' || url.username !== '') {
+    throw new ExpectedError('usage', `${variable} is not an https origin`, {
+      cure: `set it to scheme, host and port only, like https://${variable === 'GRAPH_BASE_URL' ? 'graph.microsoft.com' : 'login.microsoftonline.com'}`,
+    });
+  }
+  return url.origin;
+}

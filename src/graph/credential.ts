@@ -1,0 +1,168 @@
+// App-only tokens of a customer's tenant, by @azure/identity, and what a refused sign-in means.
+import { ClientCertificateCredential, ClientSecretCredential, type TokenCredential } from '@azure/identity';
+import { ExpectedError } from '../errors.ts';
+import { judgeRoles } from '../rules/roles.ts';
+import type { Cloud } from './clouds.ts';
+
+/** How this installation proves who it is. A secret or a certificate file, never both. */
+export type AppCredential = {
+  readonly clientId: string;
+  readonly secret?: string;
+  readonly certificatePath?: string;
+  readonly certificatePassword?: string;
+};
+
+export type TokenSource = {
+  /** The current access token; `renew` drops the one at hand first, because Graph has just refused it. */
+  token(options?: { renew?: boolean; signal?: AbortSignal }): Promise<string>;
+};
+
+/**
+ * A source of tokens for one customer's tenant. Every token's `roles` are judged before it is used: one that could write
+ * is refused by name. Throws `sign_in_failed`, `consent_missing`, `role_refused`, `permission_missing` or `graph_unavailable`.
+ */
+export function openTokenSource(options: {
+  tenantId: string;
+  credential: AppCredential;
+  cloud: Cloud;
+  allowRoles: readonly string[];
+}): TokenSource {
+  const { tenantId, cloud, allowRoles } = options;
+  // A new credential has an empty cache: the only documented way to make sure of a token that was not used before.
+  let credential = makeCredential(options);
+  return {
+    token: async ({ renew = false, signal } = {}) => {
+      if (renew) credential = makeCredential(options);
+      const scope = `${cloud.graphOrigin}/.default`;
+      const access = await credential
+        .getToken(scope, { ...(signal && { abortSignal: signal }) })
+        .catch((error: unknown) => {
+          throw describeSignInError(error, tenantId, cloud.authorityHost);
+        });
+      if (!access) throw new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} was issued`);
+      requireRoles(access.token, tenantId, allowRoles);
+      return access.token;
+    },
+  };
+}
+
+function makeCredential(options: { tenantId: string; credential: AppCredential; cloud: Cloud }): TokenCredential {
+  const { tenantId, credential, cloud } = options;
+  const settings = {
+    authorityHost: cloud.authorityHost,
+    // An authority that Microsoft's instance discovery does not know would be refused by it.
+    disableInstanceDiscovery: !cloud.knownAuthority,
+    retryOptions: { maxRetries: 2, retryDelayInMs: 500 },
+  };
+  if (credential.secret !== undefined) {
+    return new ClientSecretCredential(tenantId, credential.clientId, credential.secret, settings);
+  }
+  return new ClientCertificateCredential(
+    tenantId,
+    credential.clientId,
+    {
+      certificatePath: credential.certificatePath ?? '',
+      ...(credential.certificatePassword !== undefined && { certificatePassword: credential.certificatePassword }),
+    },
+    settings,
+  );
+}
+
+function requireRoles(token: string, tenantId: string, allowRoles: readonly string[]): void {
+  const verdict = judgeRoles(rolesOf(token), allowRoles);
+  switch (verdict.kind) {
+    case 'ok':
+      return;
+    case 'none':
+      throw new ExpectedError('consent_missing', `the token for tenant ${tenantId} carries no permission`, {
+        cure: 'have an administrator of that tenant grant admin consent to the application (README, "Connect a real tenant")',
+      });
+    case 'missing':
+      throw new ExpectedError('permission_missing', `the token for tenant ${tenantId} lacks ${verdict.oneOf[0]}`, {
+        cure: `add the application permission ${verdict.oneOf.join(' or ')} and grant admin consent again`,
+      });
+    case 'refused':
+      throw new ExpectedError(
+        'role_refused',
+        `the token for tenant ${tenantId} carries ${verdict.roles.join(', ')}, which entra-sync does not need: it only reads`,
+        { cure: 'take the permission away from the application, or name it under allowRoles in the settings' },
+      );
+  }
+}
+
+// Read, not verified: the token came straight from the authority over TLS, and Graph is who it is for.
+function rolesOf(token: string): string[] {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+    const roles = (claims as { roles?: unknown }).roles;
+    return Array.isArray(roles) ? roles.filter((role) => typeof role === 'string') : [];
+  } catch {
+    return [];
+  }
+}
+
+// For the wording only (the page of these codes asks not to build logic on them): what an administrator can do.
+const cures: Readonly<Record<string, string>> = {
+  '7000215': 'set AZURE_CLIENT_SECRET to the value of the secret (not its id)',
+  '7000222': 'the client secret has expired: make a new one and set AZURE_CLIENT_SECRET',
+  '700016': 'check AZURE_CLIENT_ID, and that an administrator of this tenant granted consent',
+  '90002': 'check the tenant id, and ENTRA_SYNC_CLOUD if the tenant is in a national cloud',
+  '700027': 'register the certificate that AZURE_CLIENT_CERTIFICATE_PATH names with the application',
+  '7000112': 'the application is disabled: enable it in Entra ID',
+  '90038': 'the tenant is in a national cloud: set ENTRA_SYNC_CLOUD',
+};
+
+const networkCodes = /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE)\b/;
+const certificateFault = /self[- ]signed certificate|unable to (get|verify)|certificate has expired|CERT_|altname/i;
+
+function describeSignInError(error: unknown, tenantId: string, authorityHost: string): unknown {
+  if (!(error instanceof Error) || error.name === 'AbortError') return error;
+  const text = messages(error);
+  const number = /AADSTS(\d+)/.exec(text)?.[1];
+  if (number) {
+    return new ExpectedError(
+      'sign_in_failed',
+      `${authorityHost} refused to sign in to tenant ${tenantId} (AADSTS${number})`,
+      {
+        cure: cures[number] ?? `look up AADSTS${number} in the sign-in error reference of Microsoft Entra`,
+        detail: firstLine(text.slice(text.indexOf('AADSTS'))),
+        cause: error,
+      },
+    );
+  }
+  if (certificateFault.test(text)) {
+    return new ExpectedError('graph_unavailable', `the certificate of ${authorityHost} is not trusted`, {
+      cure: 'set NODE_EXTRA_CA_CERTS to the certificate authority that signed it',
+      cause: error,
+    });
+  }
+  const network = networkCodes.exec(text)?.[1];
+  if (network || /endpoints_resolution_error|openid_config_error|network_error|timeout/i.test(text)) {
+    return new ExpectedError(
+      'graph_unavailable',
+      `${authorityHost} cannot be reached${network ? ` (${network})` : ''}`,
+      {
+        cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST',
+        detail: firstLine(text),
+        cause: error,
+      },
+    );
+  }
+  return new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} could be had`, {
+    cure: 'check AZURE_CLIENT_ID and the secret or certificate; --verbose shows the reason',
+    detail: firstLine(text),
+    cause: error,
+  });
+}
+
+function messages(error: unknown): string {
+  const parts: string[] = [];
+  for (let level: unknown = error; level instanceof Error && parts.length < 5; level = level.cause) {
+    parts.push(level.message, String((level as { code?: unknown }).code ?? ''));
+  }
+  return parts.join(' ');
+}
+
+function firstLine(text: string): string {
+  return (text.split(/[\r\n]/)[0] ?? '').slice(0, 300);
+}

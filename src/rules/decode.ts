@@ -1,0 +1,141 @@
+// Turns the JSON of one users/delta page into occurrences, without ever throwing on odd JSON (rules 5, 16, 19).
+import type { PropertyType } from './graph-properties.ts';
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+/** The properties of an object that have a value: Graph's null and "never set" are both absent here. */
+export type Source = { readonly [property: string]: Json };
+
+/** What became of a removed object: `changed` of Graph means that it can still be restored, anything else in doubt does too. */
+export type Removal = 'deleted_restorable' | 'deleted';
+
+/** One appearance of an object on a page: live with the properties that were sent (null = cleared), or removed. */
+export type Occurrence =
+  | { readonly id: string; readonly patch: { readonly [property: string]: Json } }
+  | { readonly id: string; readonly removed: Removal };
+
+/** An object that cannot be taken. `key` is its id as sent, cut and cleaned; `id` is there when it is a GUID. */
+export type Problem = { readonly key: string; readonly id?: string; readonly reason: string };
+
+export type DeltaPage = {
+  readonly occurrences: readonly Occurrence[];
+  readonly problems: readonly Problem[];
+  /** Exactly one of the two links ends a page; only a delta link ends a round (rule 5). */
+  readonly link: { readonly next: string } | { readonly delta: string };
+};
+
+export type SelectedProperties = ReadonlyMap<string, PropertyType>;
+
+/** Longest text taken for one property; Graph's own limits are far below (displayName 256, streetAddress 1024). */
+const longestText = 32_768;
+const deepestValue = 8;
+const mostArrayItems = 2_000;
+
+/**
+ * Decodes a page. Unknown properties are ignored; an object that Postgres or the mapping could not take is a problem of
+ * its own and spoils nothing else. A body that is no delta page at all answers `malformed` with the reason: the page
+ * failed and is asked again (Graph has been seen to break off a 200 body into an error object).
+ */
+export function decodePage(body: unknown, selected: SelectedProperties): DeltaPage | { readonly malformed: string } {
+  if (!isRecord(body)) return { malformed: 'the body is not a JSON object' };
+  if (isRecord(body.error)) return { malformed: 'the body holds an error object' };
+  if (!Array.isArray(body.value)) return { malformed: 'the body has no value array' };
+  const next = body['@odata.nextLink'];
+  const delta = body['@odata.deltaLink'];
+  const link =
+    typeof next === 'string' && next !== ''
+      ? { next }
+      : typeof delta === 'string' && delta !== ''
+        ? { delta }
+        : undefined;
+  if (!link) return { malformed: 'the body has neither a next link nor a delta link' };
+  if (next != null && delta != null) return { malformed: 'the body has both a next link and a delta link' };
+  const occurrences: Occurrence[] = [];
+  const problems: Problem[] = [];
+  for (const item of body.value) {
+    const decoded = decodeObject(item, selected);
+    if ('reason' in decoded) problems.push(decoded);
+    else occurrences.push(decoded);
+  }
+  return { occurrences, problems, link };
+}
+
+/** Decodes one object, of a page or of an answer to GET /users/{id}. */
+export function decodeObject(item: unknown, selected: SelectedProperties): Occurrence | Problem {
+  if (!isRecord(item)) return { key: '(no object)', reason: 'it is not a JSON object' };
+  if (typeof item.id !== 'string') return { key: '(no id)', reason: 'it has no id' };
+  const id = asGuid(item.id);
+  if (!id) return { key: cleanKey(item.id), reason: 'its id is not a GUID' };
+  if (Object.hasOwn(item, '@removed')) {
+    const reason = isRecord(item['@removed']) ? item['@removed'].reason : undefined;
+    return { id, removed: reason === 'deleted' ? 'deleted' : 'deleted_restorable' };
+  }
+  const patch: Record<string, Json> = {};
+  for (const [property, type] of selected) {
+    if (!Object.hasOwn(item, property)) continue;
+    const value = item[property];
+    const fault = value === null ? undefined : (typeFault(value, type) ?? valueFault(value, 0));
+    if (fault) return { key: id, id, reason: `${property} ${fault}` };
+    patch[property] = value as Json;
+  }
+  return { id, patch };
+}
+
+/** The id in lower case if it is a GUID, else undefined. */
+export function asGuid(text: string): string | undefined {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : undefined;
+}
+
+function typeFault(value: unknown, type: PropertyType): string | undefined {
+  const fits = {
+    string: typeof value === 'string',
+    boolean: typeof value === 'boolean',
+    number: typeof value === 'number',
+    'string[]': Array.isArray(value) && value.every((item) => typeof item === 'string'),
+    object: isRecord(value),
+    'object[]': Array.isArray(value) && value.every(isRecord),
+  }[type];
+  return fits ? undefined : `is not of the type ${type}`;
+}
+
+function valueFault(value: unknown, depth: number): string | undefined {
+  if (depth > deepestValue) return 'is nested too deep';
+  if (typeof value === 'string') return textFault(value);
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'has a number out of range';
+  if (Array.isArray(value)) {
+    if (value.length > mostArrayItems) return 'has too many items';
+    return firstFault(value, (item) => valueFault(item, depth + 1));
+  }
+  if (isRecord(value)) {
+    return firstFault(Object.entries(value), ([key, item]) => textFault(key) ?? valueFault(item, depth + 1));
+  }
+  return undefined;
+}
+
+function textFault(text: string): string | undefined {
+  if (text.length > longestText) return `is longer than ${longestText} characters`;
+  if (text.includes('\0')) return 'holds a NUL character';
+  // Postgres refuses half a surrogate pair in JSON, and one such text would fail the whole page for ever.
+  return text.isWellFormed() ? undefined : 'holds half a surrogate pair';
+}
+
+function firstFault<Item>(items: readonly Item[], fault: (item: Item) => string | undefined): string | undefined {
+  for (const item of items) {
+    const found = fault(item);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function cleanKey(text: string): string {
+  return (
+    text
+      .toWellFormed()
+      .replaceAll(/\p{Cc}/gu, '?')
+      .slice(0, 64) || '(empty id)'
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,79 @@
+// Merges what a page says of users with what is known of them: the three-valued rule, and the last occurrence wins.
+import type { Json, Occurrence, Removal, Source } from './decode.ts';
+
+export type RoundKind = 'full' | 'incremental';
+
+/** What is known of an object before a page: from this round's stage, else (incremental rounds) from its account. */
+export type KnownUser = {
+  readonly origin: 'stage' | 'account';
+  readonly source: Source;
+  readonly removed: Removal | null;
+  readonly doubt: string | null;
+};
+
+/** An object as it goes to the stage: a complete document. `doubt` says why it is read by GET before the commit (rule 22). */
+export type MergedUser = {
+  readonly id: string;
+  readonly source: Source;
+  readonly removed: Removal | null;
+  readonly doubt: string | null;
+};
+
+export const doubts = {
+  bothWays: 'came both live and removed in one round',
+  restored: 'was removed and is live again',
+  partial: 'is unknown and came with a partial body',
+  setAside: 'was set aside before',
+} as const;
+
+/**
+ * Merges a page's occurrences, in the order in which they came, over what is known, and returns each object once.
+ *
+ * Full round: the document is the union of the round's occurrences, starting empty, so absent means no value.
+ * Later round: absent means unchanged, null means cleared, which holds for the default and for the minimal form of answers
+ * (learn.microsoft.com/graph/api/user-delta). Applying the same page twice gives the same result (rule 4).
+ */
+export function mergeUsers(
+  kind: RoundKind,
+  known: ReadonlyMap<string, KnownUser>,
+  occurrences: readonly Occurrence[],
+): MergedUser[] {
+  const merged = new Map<string, MergedUser>();
+  for (const occurrence of occurrences) {
+    const onPage = merged.get(occurrence.id);
+    const before = onPage ? { ...onPage, origin: 'stage' as const } : usable(kind, known.get(occurrence.id));
+    merged.set(occurrence.id, mergeOne(kind, before, occurrence));
+  }
+  return [...merged.values()];
+}
+
+// What an account holds from earlier rounds is no part of a full round's document: that starts empty.
+function usable(kind: RoundKind, known: KnownUser | undefined): KnownUser | undefined {
+  return kind === 'full' && known?.origin === 'account' ? undefined : known;
+}
+
+function mergeOne(kind: RoundKind, before: KnownUser | undefined, occurrence: Occurrence): MergedUser {
+  const { id } = occurrence;
+  const inThisRound = before?.origin === 'stage' ? before : undefined;
+  if ('removed' in occurrence) {
+    const doubt = inThisRound?.removed === null ? doubts.bothWays : (inThisRound?.doubt ?? null);
+    return { id, source: before?.source ?? {}, removed: occurrence.removed, doubt };
+  }
+  const source = overlay(before?.source ?? {}, occurrence.patch);
+  return { id, source, removed: null, doubt: doubtOfLive(kind, before, source) };
+}
+
+function doubtOfLive(kind: RoundKind, before: KnownUser | undefined, source: Source): string | null {
+  if (before?.origin === 'stage') return before.removed === null ? before.doubt : doubts.bothWays;
+  if (kind === 'full') return null;
+  if (before) return before.removed === null ? null : doubts.restored;
+  // Every user has a user principal name, so an unknown one without it was not shown whole.
+  return 'userPrincipalName' in source ? null : doubts.partial;
+}
+
+/** `patch` laid over `source`: null takes a property away. */
+export function overlay(source: Source, patch: { readonly [property: string]: Json }): Source {
+  const kept = Object.entries(source).filter(([property]) => !Object.hasOwn(patch, property));
+  const set = Object.entries(patch).filter(([, value]) => value !== null);
+  return Object.fromEntries([...kept, ...set]);
+}

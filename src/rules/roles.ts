@@ -1,0 +1,41 @@
+// Which application roles a token must, may and must not carry. entra-sync reads: a token that could write is refused.
+
+/** Application permissions of Graph that only read. Anything else in a token is refused by name (`allowRoles` adds one). */
+const readRoles: ReadonlySet<string> = new Set([
+  'User.Read.All',
+  'User.ReadBasic.All',
+  'Group.Read.All',
+  'GroupMember.Read.All',
+  'Directory.Read.All',
+  'Organization.Read.All',
+  'Member.Read.Hidden',
+  'Device.Read.All',
+  'OrgContact.Read.All',
+  'Application.Read.All',
+  'AdministrativeUnit.Read.All',
+  'Domain.Read.All',
+  'ProfilePhoto.Read.All',
+  'User-Phone.Read.All',
+  'User-Mail.Read.All',
+]);
+
+/** Any of these lets a stream read (learn.microsoft.com/graph/api/user-delta, "Permissions"). */
+const rolesFor = { users: ['User.Read.All', 'Directory.Read.All'] } as const;
+
+export type RoleVerdict =
+  | { kind: 'ok' }
+  | { kind: 'none' }
+  | { kind: 'refused'; roles: string[] }
+  | { kind: 'missing'; oneOf: readonly string[] };
+
+/**
+ * Judges the `roles` claim of a token. Entra issues tokens without any role when nobody has consented yet
+ * (v2-oauth2-client-creds-grant-flow, "Controlling tokens without the roles claim"), so an empty list is an answer too.
+ */
+export function judgeRoles(roles: readonly string[], allowed: readonly string[]): RoleVerdict {
+  const refused = roles.filter((role) => !readRoles.has(role) && !allowed.includes(role));
+  if (refused.length > 0) return { kind: 'refused', roles: refused };
+  if (roles.length === 0) return { kind: 'none' };
+  if (!rolesFor.users.some((role) => roles.includes(role))) return { kind: 'missing', oneOf: rolesFor.users };
+  return { kind: 'ok' };
+}

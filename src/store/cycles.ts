@@ -1,0 +1,112 @@
+// The row of a cycle: opened when it starts, closed with what became of it.
+
+import { type Lease, requireFence } from './lease.ts';
+import { type Database, inTransaction, rows } from './pool.ts';
+
+export type CycleKind = 'initial' | 'incremental' | 'resync';
+export type CycleOutcome = 'committed' | 'partial' | 'held' | 'failed' | 'cancelled';
+
+/** What one stream did in a cycle, as kept in `cycles.streams`. Counts are of objects, `seen` with repeats. */
+export type StreamReport = {
+  outcome: 'committed' | 'failed' | 'cancelled' | 'rehearsed';
+  round: 'full' | 'incremental';
+  reason: string;
+  requests: number;
+  pages: number;
+  seen: number;
+  distinct: number;
+  created: number;
+  updated: number;
+  suspended: number;
+  resumed: number;
+  removed: number;
+  restored: number;
+  purged: number;
+  held: number;
+  set_aside: number;
+};
+
+export type CycleEnd = {
+  outcome: CycleOutcome;
+  streams: Record<string, StreamReport>;
+  error: { code: string; message: string } | null;
+  /** When the next cycle is due, in milliseconds from now. */
+  nextInMs: number;
+  retention: { changesMs: number; cyclesMs: number };
+};
+
+/** Opens the cycle's row and returns its id. */
+export async function openCycle(
+  database: Database,
+  lease: Lease,
+  cycle: { kind: CycleKind; actor: string; settingsVersion: number },
+): Promise<string> {
+  return inTransaction(database, async (transaction) => {
+    await requireFence(transaction, lease);
+    const [opened] = await rows<{ cycle_id: string }>(
+      transaction,
+      `insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version)
+       values (:tenantId, :kind, :actor, :fence, :settingsVersion) returning cycle_id`,
+      { tenantId: lease.tenantId, fence: lease.fence, ...cycle },
+    );
+    return opened?.cycle_id ?? '0';
+  });
+}
+
+/** Closes the cycle, tells the tenant's row how it went, and lets go of cycles and changes that are past their time. */
+export async function closeCycle(database: Database, lease: Lease, cycleId: string, end: CycleEnd): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for no key update', {
+      tenantId: lease.tenantId,
+    });
+    await requireFence(transaction, lease);
+    await transaction.raw(
+      `update entra_sync.cycles set finished_at = clock_timestamp(), outcome = :outcome, streams = :streams::jsonb,
+              error_code = :code, error_message = :message where cycle_id = :cycleId`,
+      {
+        cycleId,
+        outcome: end.outcome,
+        streams: JSON.stringify(end.streams),
+        code: end.error?.code ?? null,
+        message: end.error?.message ?? null,
+      },
+    );
+    await transaction.raw(
+      `update entra_sync.tenants
+          set last_success_at = case when :succeeded::boolean then clock_timestamp() else last_success_at end,
+              status = case when :succeeded::boolean and status <> 'disconnected' then 'active' else status end,
+              next_cycle_at = clock_timestamp() + :nextInMs * interval '1 millisecond',
+              last_error_code = :code, last_error_message = :message
+        where tenant_id = :tenantId`,
+      {
+        tenantId: lease.tenantId,
+        succeeded: end.outcome === 'committed',
+        nextInMs: end.nextInMs,
+        code: end.error?.code ?? null,
+        message: end.error?.message ?? null,
+      },
+    );
+    await transaction.raw(
+      `delete from entra_sync.cycles
+        where tenant_id = :tenantId and finished_at < clock_timestamp() - :cyclesMs * interval '1 millisecond'`,
+      { tenantId: lease.tenantId, cyclesMs: end.retention.cyclesMs },
+    );
+  });
+  await pruneChanges(database, lease.tenantId, end.retention.changesMs);
+}
+
+// Kept apart from the close: whoever followed the feed that far behind is told by ES006 to read the views again.
+async function pruneChanges(database: Database, tenantId: string, retentionMs: number): Promise<void> {
+  await database.raw(
+    `with old as (
+       delete from entra_sync.batches
+        where tenant_id = :tenantId and committed_at < clock_timestamp() - :retentionMs * interval '1 millisecond'
+       returning batch_id, number
+     ), gone as (
+       delete from entra_sync.changes where batch_id in (select batch_id from old)
+     )
+     update entra_sync.feed set pruned_number = greatest(pruned_number, (select max(number) from old))
+      where exists (select from old)`,
+    { tenantId, retentionMs },
+  );
+}

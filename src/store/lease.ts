@@ -1,0 +1,141 @@
+// One cycle per tenant at a time, across all replicas: a lease with a fence (rule 11). Only the database's clock counts.
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { ExpectedError } from '../errors.ts';
+import { type Database, inTransaction, rowCount, rows, sqlState, type Transaction } from './pool.ts';
+
+export type Lease = {
+  readonly tenantId: string;
+  readonly fence: string;
+  /** Aborted, with a `lease_lost` error as its reason, once somebody else has taken over or the heart stopped. */
+  readonly lost: AbortSignal;
+  /** Lets go at once. Never throws: a lease that cannot be given back ends by itself. */
+  release(): Promise<void>;
+};
+
+export type LeaseTimes = { readonly lastsMs: number; readonly beatMs: number };
+
+const defaultTimes: LeaseTimes = { lastsMs: 45_000, beatMs: 10_000 };
+
+/**
+ * Takes the tenant's lease and keeps it alive. Throws `cycle_running` (exit 6) while another one's heart beats or its
+ * commit holds the fence. A holder on this machine whose process is gone is taken over at once: the fence makes that
+ * safe even where the guess is wrong. Rows of a cycle that was cut off are closed.
+ */
+export async function acquireLease(
+  database: Database,
+  tenantId: string,
+  times: LeaseTimes = defaultTimes,
+): Promise<Lease> {
+  const holder = `${hostname()} ${process.pid} ${randomUUID().slice(0, 8)}`;
+  const fence = await inTransaction(database, (transaction) => takeFence(transaction, tenantId, holder, times.lastsMs));
+  const lost = new AbortController();
+  const beat = setInterval(() => {
+    void heartbeat(database, tenantId, fence, times.lastsMs).then(
+      (alive) => {
+        if (!alive) lost.abort(leaseLost(tenantId));
+      },
+      // One missed beat is no loss: the lease outlasts several, and every transaction checks the fence anyway.
+      () => {},
+    );
+  }, times.beatMs);
+  beat.unref();
+  return {
+    tenantId,
+    fence,
+    lost: lost.signal,
+    release: async () => {
+      clearInterval(beat);
+      await rowCount(database, 'delete from entra_sync.heartbeats where tenant_id = :tenantId and fence = :fence', {
+        tenantId,
+        fence,
+      }).catch(() => 0);
+    },
+  };
+}
+
+async function takeFence(transaction: Transaction, tenantId: string, holder: string, lastsMs: number): Promise<string> {
+  await transaction.raw('insert into entra_sync.leases (tenant_id) values (:tenantId) on conflict do nothing', {
+    tenantId,
+  });
+  const [lease] = await rows<{ fence: string; holder: string | null; remaining_s: number }>(
+    transaction,
+    `select l.fence, l.holder,
+            coalesce(extract(epoch from (select h.expires_at - clock_timestamp() from entra_sync.heartbeats h where h.tenant_id = l.tenant_id)), 0)::float8 as remaining_s
+       from entra_sync.leases l where l.tenant_id = :tenantId for update nowait`,
+    { tenantId },
+  ).catch((error: unknown) => {
+    // Locked: a transaction of the holder is alive this very moment.
+    if (sqlState(error) === '55P03') throw cycleRunning(tenantId, 'it is writing right now');
+    throw error;
+  });
+  if (lease && lease.remaining_s > 0 && !isDeadNeighbour(lease.holder)) {
+    throw cycleRunning(
+      tenantId,
+      `held by ${lease.holder?.split(' ').slice(0, 2).join(', process ') ?? 'another process'}; if that is gone, the lease ends in ${Math.ceil(lease.remaining_s)} s`,
+    );
+  }
+  const [taken] = await rows<{ fence: string }>(
+    transaction,
+    `update entra_sync.leases set fence = fence + 1, holder = :holder, acquired_at = clock_timestamp()
+      where tenant_id = :tenantId returning fence`,
+    { tenantId, holder },
+  );
+  const fence = taken?.fence ?? '0';
+  await transaction.raw(
+    `insert into entra_sync.heartbeats (tenant_id, fence, expires_at)
+     values (:tenantId, :fence, clock_timestamp() + :lastsMs * interval '1 millisecond')
+     on conflict (tenant_id) do update set fence = excluded.fence, expires_at = excluded.expires_at`,
+    { tenantId, fence, lastsMs },
+  );
+  await transaction.raw(
+    `update entra_sync.cycles set outcome = 'failed', finished_at = now(), error_code = 'cut_off',
+            error_message = 'the process that ran this cycle ended without a word; the next cycle goes on from its last staged page'
+      where tenant_id = :tenantId and outcome = 'running'`,
+    { tenantId },
+  );
+  return fence;
+}
+
+async function heartbeat(database: Database, tenantId: string, fence: string, lastsMs: number): Promise<boolean> {
+  const beaten = await rowCount(
+    database,
+    `update entra_sync.heartbeats set expires_at = clock_timestamp() + :lastsMs * interval '1 millisecond'
+      where tenant_id = :tenantId and fence = :fence`,
+    { tenantId, fence, lastsMs },
+  );
+  return beaten > 0;
+}
+
+/** Part of every writing transaction of a cycle: share-locks the fence, so that a takeover waits or this one fails. */
+export async function requireFence(transaction: Transaction, lease: Lease): Promise<void> {
+  const held = await rows(
+    transaction,
+    'select from entra_sync.leases where tenant_id = :tenantId and fence = :fence for share',
+    { tenantId: lease.tenantId, fence: lease.fence },
+  );
+  if (held.length === 0) throw leaseLost(lease.tenantId);
+}
+
+function leaseLost(tenantId: string): ExpectedError {
+  return new ExpectedError('lease_lost', `another process has taken over tenant ${tenantId}; this one stops`, {
+    cure: 'nothing to do: the other one goes on from the last staged page',
+  });
+}
+
+function cycleRunning(tenantId: string, why: string): ExpectedError {
+  return new ExpectedError('cycle_running', `another cycle of tenant ${tenantId} is running (${why})`, {
+    cure: 'wait for it, then run the command again',
+  });
+}
+
+function isDeadNeighbour(holder: string | null): boolean {
+  const [host, pid] = holder?.split(' ') ?? [];
+  if (host !== hostname() || !pid || Number(pid) === process.pid) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    return sqlState(error) === 'ESRCH';
+  }
+}
