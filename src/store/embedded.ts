@@ -5,15 +5,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Client, DatabaseError, escapeIdentifier } from 'pg';
 import { lock } from 'proper-lockfile';
 import { ExpectedError } from '../errors.ts';
-import {
-  filesOf,
-  makeHome,
-  prepareServer,
-  runningServer,
-  type Server,
-  startServer,
-  stopServer,
-} from './embedded-server.ts';
+import { runningServer } from './embedded-binaries.ts';
+import { makeHome, prepareServer, type Server, startServer, stopServer } from './embedded-server.ts';
 
 export type EmbeddedPostgres = {
   /** Where to connect, password included. */
@@ -122,7 +115,12 @@ async function connectRunning(server: Server): Promise<{ client: Client; port: n
       throw unreachable(`the embedded Postgres refuses the password in ${server.files.access}`, server, failure);
     }
     if (performance.now() > until) {
-      throw unreachable(`the embedded Postgres (process ${running.pid}) runs and does not answer`, server, failure);
+      const reason = failure === undefined ? '' : `: ${failure.message}`;
+      throw unreachable(
+        `the embedded Postgres (process ${running.pid}) runs and does not answer${reason}`,
+        server,
+        failure,
+      );
     }
     await pause(100);
   }
@@ -159,7 +157,8 @@ async function makeDatabase(client: Client, name: string): Promise<void> {
 
 function urlOf(server: Server, port: number, database: string): string {
   const { user, password } = server.access;
-  return `postgres://${user}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+  // pg would otherwise obey a PGSSLMODE that was set for some other server.
+  return `postgres://${user}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`;
 }
 
 /** One process at a time makes, starts or stops the server. The lock of a killed process is void after 10 seconds. */
@@ -198,5 +197,5 @@ async function underLock<Answer>(home: string, timeoutMs: number, work: () => Pr
 }
 
 function unreachable(message: string, server: Server, cause?: unknown): ExpectedError {
-  return new ExpectedError('database_unreachable', message, { cure: `see ${filesOf(server.files.home).log}`, cause });
+  return new ExpectedError('database_unreachable', message, { cure: `see ${server.files.log}`, cause });
 }
