@@ -1,0 +1,141 @@
+// Graph's endpoints: checks the bearer token and its roles, then hands the request to the part that answers it.
+import { type Answer, denied, graphError, methodNotAllowed, unauthenticated } from './answers.ts';
+import type { AccessToken } from './authority.ts';
+import { answerBatch } from './batch.ts';
+import { answerDelta } from './delta.ts';
+import { answerCount, answerList, answerMembers, answerObject, answerOrganization } from './directory.ts';
+import type { SimulatorOptions } from './options.ts';
+import type { StreamName } from './properties.ts';
+import { readQuery } from './query.ts';
+import type { Truth } from './truth.ts';
+
+export type GraphRequest = {
+  method: string;
+  /** Path and query, as sent. */
+  url: string;
+  /** Header names in lower case. */
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  body: string;
+  /** Inside a batch, where nothing but GET is answered. */
+  isInner?: true;
+};
+
+export type GraphContext = {
+  origin: string;
+  options: SimulatorOptions;
+  issued: ReadonlyMap<string, AccessToken>;
+  truths: ReadonlyMap<string, Truth>;
+  /** Answers one request inside a batch; the server records it and lets tests step in. */
+  answerInner: (request: GraphRequest) => Promise<Answer>;
+};
+
+const readers: Readonly<Record<StreamName, RegExp>> = {
+  users: /^(User\.Read(\.All|Write\.All|Basic\.All)|Directory\.Read(Write)?\.All)$/,
+  groups: /^(GroupMember\.Read(Write)?\.All|Group\.Read(Write)?\.All|Directory\.Read(Write)?\.All)$/,
+};
+
+/** True when a token with these roles may read the objects of a stream. */
+export function mayRead(roles: readonly string[], stream: StreamName): boolean {
+  return roles.some((role) => readers[stream].test(role));
+}
+
+/** The token behind a request, or the 401 that Graph gives. */
+export function authorize(context: GraphContext, request: GraphRequest): AccessToken | Answer {
+  const header = request.headers.authorization;
+  const bearer = typeof header === 'string' ? /^bearer\s+(\S+)$/i.exec(header)?.[1] : undefined;
+  if (bearer === undefined) {
+    return unauthenticated('Access token is empty.');
+  }
+  const token = context.issued.get(bearer);
+  if (token === undefined) {
+    return unauthenticated('Access token validation failure. Invalid audience.');
+  }
+  if (token.expiresAtMs <= Date.now()) {
+    return unauthenticated('Lifetime validation failed, the token is expired.');
+  }
+  return token;
+}
+
+const headerOf = (request: GraphRequest, name: string) => {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value.join(',') : (value ?? '');
+};
+
+function segmentsOf(url: string): string[] | undefined {
+  const [path = ''] = url.split('?', 1);
+  try {
+    return path.split('/').slice(1).map(decodeURIComponent);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Answers any request to Graph. */
+export async function answerGraph(context: GraphContext, request: GraphRequest): Promise<Answer> {
+  const token = authorize(context, request);
+  if ('status' in token) {
+    return token;
+  }
+  const truth = context.truths.get(token.tenantId);
+  const segments = segmentsOf(request.url);
+  if (truth === undefined || segments === undefined) {
+    return graphError(400, 'BadRequest', 'The request is malformed.');
+  }
+  const [version, resource = '', ...rest] = segments;
+  if (version !== 'v1.0') {
+    return graphError(400, 'BadRequest', `Invalid version: ${version}`);
+  }
+  if (resource === '$batch') {
+    return request.method === 'POST' && !request.isInner ? answerBatch(context, request) : methodNotAllowed();
+  }
+  if (request.method !== 'GET') {
+    return methodNotAllowed();
+  }
+  if (resource === 'organization') {
+    return token.roles.length > 0 ? answerOrganization(context.origin, truth, rest[0]) : denied();
+  }
+  if (resource !== 'users' && resource !== 'groups') {
+    return graphError(400, 'BadRequest', `Resource not found for the segment '${resource}'.`);
+  }
+  if (!mayRead(token.roles, resource)) {
+    return denied();
+  }
+  return answerStream(context, request, truth, token.roles, resource, rest);
+}
+
+function answerStream(
+  context: GraphContext,
+  request: GraphRequest,
+  truth: Truth,
+  roles: readonly string[],
+  stream: StreamName,
+  rest: readonly string[],
+): Answer {
+  const { origin, options } = context;
+  const query = readQuery(request.url);
+  const eventual = headerOf(request, 'consistencylevel').toLowerCase() === 'eventual';
+  const asked = { origin, truth, stream, query, eventual };
+  const [first, second, third] = rest;
+  if (first === undefined || first === '') {
+    return answerList(asked);
+  }
+  if (first === 'delta' || /^(microsoft\.graph\.)?delta(\(\))?$/.test(first)) {
+    const minimal = /return=minimal/i.test(headerOf(request, 'prefer'));
+    return answerDelta({ truth, options, origin, stream, query, minimal });
+  }
+  if (first === '$count') {
+    return answerCount(asked);
+  }
+  if (second === undefined) {
+    return answerObject(asked, first);
+  }
+  const isMembers = stream === 'groups' && second === 'members';
+  if (isMembers || second === 'memberOf') {
+    const readable = { user: mayRead(roles, 'users'), group: mayRead(roles, 'groups') };
+    if (!isMembers && !readable.group) {
+      return denied();
+    }
+    return answerMembers(asked, first, isMembers ? 'members' : 'memberOf', third, readable);
+  }
+  return graphError(400, 'BadRequest', `Resource not found for the segment '${second}'.`);
+}

@@ -1,0 +1,90 @@
+// Bad days on demand: tests step in front of the correct answer, or alter it.
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Answer } from './answers.ts';
+import type { Exchange } from './server.ts';
+
+export type InterceptedRequest = {
+  method: string;
+  /** Path and query, as sent. */
+  url: string;
+  headers: IncomingHttpHeaders;
+  /** The tenant of the bearer token, or of the path of a sign-in request. */
+  tenantId?: string;
+  /** 1 for the first request since the start; parts of a batch count. */
+  number: number;
+};
+
+export type Intervention = {
+  /** Default: 200 with a body of one's own, else the status of the correct answer. */
+  status?: number;
+  /** Added to the headers of the answer. */
+  headers?: Record<string, string>;
+  /** A string is sent as it is, an object as JSON. Without it (and without a status) the correct answer is sent. */
+  body?: string | object;
+  /** Only so many bytes of the body are sent, though Content-Length promises all of it; then the socket is cut. */
+  cutAfterBytes?: number;
+  /** The socket is destroyed without an answer. */
+  destroy?: boolean;
+  /** No answer at all until the simulator is closed. */
+  hang?: boolean;
+};
+
+export type Intercept = (request: InterceptedRequest) => Intervention | undefined | Promise<Intervention | undefined>;
+export type Transform = (request: InterceptedRequest, body: object) => object;
+
+type Played = { method: string; url: string; headers: IncomingHttpHeaders; tenantId?: string };
+
+/** Holds the handlers of one simulator. */
+export function createStage() {
+  const interceptors: Intercept[] = [];
+  const transforms: Transform[] = [];
+  let count = 0;
+
+  function adder<T>(list: T[]): (handler: T) => () => void {
+    return (handler) => {
+      list.push(handler);
+      return () => {
+        const index = list.lastIndexOf(handler);
+        if (index >= 0) {
+          list.splice(index, 1);
+        }
+      };
+    };
+  }
+
+  function transformed(request: InterceptedRequest, answer: Answer): Answer {
+    let { body } = answer;
+    for (const transform of transforms) {
+      if (answer.status === 200 && typeof body === 'object' && body !== null) {
+        body = transform(request, body);
+      }
+    }
+    return { ...answer, body };
+  }
+
+  async function play(played: Played, correct: () => Promise<Answer>): Promise<Exchange> {
+    count += 1;
+    const { method, url, headers, tenantId } = played;
+    const request: InterceptedRequest = { method, url, headers, number: count, ...(tenantId ? { tenantId } : {}) };
+    for (const intercept of [...interceptors]) {
+      const intervention = await intercept(request);
+      if (intervention) {
+        return intervene(intervention, async () => transformed(request, await correct()));
+      }
+    }
+    return { kind: 'answer', answer: transformed(request, await correct()) };
+  }
+
+  return { intercept: adder(interceptors), transform: adder(transforms), play };
+}
+
+async function intervene(intervention: Intervention, correct: () => Promise<Answer>): Promise<Exchange> {
+  const { status, headers = {}, body, cutAfterBytes, destroy, hang } = intervention;
+  if (destroy || hang) {
+    return { kind: destroy ? 'destroy' : 'hang' };
+  }
+  const own = status !== undefined || body !== undefined;
+  const base = own ? { status: status ?? 200, body, headers: { 'Content-Type': 'application/json' } } : await correct();
+  const answer = { ...base, headers: { ...base.headers, ...headers } };
+  return cutAfterBytes === undefined ? { kind: 'answer', answer } : { kind: 'answer', answer, cutAfterBytes };
+}

@@ -1,0 +1,54 @@
+// The settings of a simulator, their defaults, and which of them may change while it runs.
+import type { Tenant } from './tenant.ts';
+
+/** What may be changed at run time through `simulator.options`. */
+export type SimulatorOptions = {
+  clientId: string;
+  clientSecret: string;
+  /** Application permissions in new tokens; tokens handed out before keep theirs. */
+  roles: string[];
+  /** Objects on a delta page. */
+  pageSize: number;
+  /** Members that one occurrence of a group, and one page, may tell of. */
+  memberSlice: number;
+  /** Milliseconds before every answer. */
+  latencyMs: number;
+  tokenLifetimeSeconds: number;
+  /** 0..1: chance that an object is emitted twice in a round, an earlier state first, the latest state last. */
+  repeats: number;
+  /** 0..1: chance of an empty page with a nextLink before a page (at most three in a row). */
+  emptyPages: number;
+  /** Objects of a round in seeded random order. */
+  shuffle: boolean;
+  /** Changed objects in later rounds: all selected properties that have or lost a value, or the changed ones only. */
+  form: 'default' | 'minimal' | 'mixed';
+  /** Whether a restored group tells all its members again, like a new one; undocumented either way. */
+  restoredMembers: boolean;
+};
+
+export type SimulatorSettings = Partial<SimulatorOptions> & {
+  tenants: readonly Tenant[];
+  /** Default: localhost. */
+  host?: string;
+  /** Default: 0, any free port. */
+  port?: number;
+  /** Where the certificate files go; default: a fresh temporary directory, removed on close. */
+  directory?: string;
+};
+
+/** The defaults of everything that may be changed at run time. */
+export function defaultOptions(credentials: { clientId: string; clientSecret: string }): SimulatorOptions {
+  return {
+    ...credentials,
+    roles: ['User.Read.All', 'GroupMember.Read.All'],
+    pageSize: 200,
+    memberSlice: 500,
+    latencyMs: 0,
+    tokenLifetimeSeconds: 3599,
+    repeats: 0,
+    emptyPages: 0,
+    shuffle: false,
+    form: 'default',
+    restoredMembers: true,
+  };
+}

@@ -1,0 +1,82 @@
+// Which properties Graph knows on users and groups, which ones delta cannot track, and what comes without $select.
+
+export type StreamName = 'users' | 'groups';
+
+type Schema = {
+  /** The name in messages: microsoft.graph.user. */
+  type: string;
+  known: ReadonlySet<string>;
+  /** Kept outside the directory: delta refuses them in $select (Graph: "Use delta query", limitations of users and groups). */
+  untracked: ReadonlySet<string>;
+  /** What comes without $select. */
+  standard: readonly string[];
+  /** Collections are never null: they are empty. */
+  collections: ReadonlySet<string>;
+  /** Links to other objects that can be selected in delta. */
+  links: ReadonlySet<string>;
+};
+
+const words = (text: string) => text.trim().split(/\s+/);
+
+const userUntracked = words(`aboutMe birthday cloudLicensing deviceEnrollmentLimit hireDate interests mailboxSettings
+  mySite pastProjects preferredName print responsibilities schools signInActivity skills`);
+
+const groupUntracked = words(`accessType allowExternalSenders autoSubscribeNewMembers cloudLicensing
+  hideFromAddressLists hideFromOutlookClients isArchived isFavorite isSubscribedByMail
+  membershipRuleProcessingStatus unseenConversationsCount unseenCount unseenMessagesCount`);
+
+const user: Schema = {
+  type: 'microsoft.graph.user',
+  untracked: new Set(userUntracked),
+  standard: words(`businessPhones displayName givenName jobTitle mail mobilePhone officeLocation preferredLanguage
+    surname userPrincipalName`),
+  collections: new Set(
+    words(`assignedLicenses assignedPlans businessPhones identities imAddresses otherMails provisionedPlans
+      proxyAddresses`),
+  ),
+  links: new Set(['manager']),
+  known: new Set([
+    ...userUntracked,
+    ...words(`id deletedDateTime accountEnabled ageGroup assignedLicenses assignedPlans authorizationInfo
+      businessPhones city companyName consentProvidedForMinor country createdDateTime creationType
+      customSecurityAttributes department displayName employeeHireDate employeeId employeeLeaveDateTime
+      employeeOrgData employeeType externalUserState externalUserStateChangeDateTime faxNumber givenName identities
+      imAddresses isManagementRestricted isResourceAccount jobTitle lastPasswordChangeDateTime
+      legalAgeGroupClassification licenseAssignmentStates mail mailNickname manager mobilePhone officeLocation
+      onPremisesDistinguishedName onPremisesDomainName onPremisesExtensionAttributes onPremisesImmutableId
+      onPremisesLastSyncDateTime onPremisesProvisioningErrors onPremisesSamAccountName onPremisesSecurityIdentifier
+      onPremisesSyncEnabled onPremisesUserPrincipalName otherMails passwordPolicies passwordProfile postalCode
+      preferredDataLocation preferredLanguage provisionedPlans proxyAddresses securityIdentifier
+      serviceProvisioningErrors showInAddressList signInSessionsValidFromDateTime state streetAddress surname
+      usageLocation userPrincipalName userType`),
+  ]),
+};
+
+const group: Schema = {
+  type: 'microsoft.graph.group',
+  untracked: new Set(groupUntracked),
+  standard: words(`createdDateTime description displayName groupTypes mail mailEnabled mailNickname membershipRule
+    membershipRuleProcessingState preferredLanguage proxyAddresses renewedDateTime resourceProvisioningOptions
+    securityEnabled securityIdentifier theme visibility onPremisesSyncEnabled onPremisesSamAccountName`),
+  collections: new Set(words('assignedLabels assignedLicenses groupTypes proxyAddresses resourceProvisioningOptions')),
+  links: new Set(['members']),
+  known: new Set([
+    ...groupUntracked,
+    ...words(`id deletedDateTime assignedLabels assignedLicenses classification createdDateTime description
+      displayName expirationDateTime groupTypes hasMembersWithLicenseErrors infoCatalogs isAssignableToRole
+      isManagementRestricted licenseProcessingState mail mailEnabled mailNickname members membershipRule
+      membershipRuleProcessingState onPremisesDomainName onPremisesLastSyncDateTime onPremisesNetBiosName
+      onPremisesProvisioningErrors onPremisesSamAccountName onPremisesSecurityIdentifier onPremisesSyncEnabled
+      preferredDataLocation preferredLanguage proxyAddresses renewedDateTime resourceBehaviorOptions
+      resourceProvisioningOptions securityEnabled securityIdentifier serviceProvisioningErrors theme uniqueName
+      visibility writebackConfiguration`),
+  ]),
+};
+
+/** What Graph knows about the objects of a stream. */
+export const schemas: Readonly<Record<StreamName, Schema>> = { users: user, groups: group };
+
+/** True for a name that Graph has on this kind of object; directory extensions (extension_<app>_<name>) count. */
+export function isKnownProperty(stream: StreamName, name: string): boolean {
+  return schemas[stream].known.has(name) || /^extension_[0-9a-f]{32}_\w+$/.test(name);
+}

@@ -1,0 +1,158 @@
+// Edits by script: one line such as `hire 3` makes a handful of believable changes, chosen by the tenant's own random.
+import { addMember, removeMember, updateGroup } from './group-edits.ts';
+import { departments } from './names.ts';
+import { shuffled } from './random.ts';
+import { type Entity, liveOf, type Truth } from './truth.ts';
+import { createUser, deleteUser, purgeUser, restoreUser, updateUser } from './user-edits.ts';
+
+type Edit = (truth: Truth, count: number, property: string) => string[];
+
+function some(truth: Truth, entities: readonly Entity[], count: number): string[] {
+  return shuffled(truth.random, entities)
+    .slice(0, count)
+    .map((entity) => entity.id);
+}
+
+const softUsers = (truth: Truth) => truth.users.order.filter((user) => user.state === 'soft');
+const assigned = (group: Entity) => group.properties.membershipRule === undefined;
+
+function setEnabled(truth: Truth, count: number, enabled: boolean): string[] {
+  const candidates = liveOf(truth.users).filter((user) => user.properties.accountEnabled !== enabled);
+  const ids = some(truth, candidates, count);
+  return each(ids, (id) => updateUser(truth, id, { accountEnabled: enabled }));
+}
+
+function join(truth: Truth, count: number): string[] {
+  const [people, groups] = [liveOf(truth.users), liveOf(truth.groups).filter(assigned)];
+  const done: string[] = [];
+  // Bounded: a tenant may be so full that nobody can join anything.
+  for (
+    let attempt = 0;
+    attempt < count * 20 && done.length < count && people.length * groups.length > 0;
+    attempt += 1
+  ) {
+    const [person, group] = [truth.random.pick(people), truth.random.pick(groups)];
+    if (!group.links.get(person.id)?.present) {
+      addMember(truth, group.id, person.id);
+      done.push(person.id);
+    }
+  }
+  return done;
+}
+
+function leave(truth: Truth, count: number): string[] {
+  const pairs = liveOf(truth.groups)
+    .filter(assigned)
+    .flatMap((group) => [...group.links].filter(([, link]) => link.present).map(([id]) => ({ group, id })));
+  const chosen = shuffled(truth.random, pairs).slice(0, count);
+  for (const { group, id } of chosen) {
+    removeMember(truth, group.id, id);
+  }
+  return chosen.map(({ id }) => id);
+}
+
+function title(truth: Truth, count: number): string[] {
+  const titles = Object.values(departments).flat();
+  const ids = some(truth, liveOf(truth.users), count);
+  for (const id of ids) {
+    const now = truth.users.records.get(id)?.properties.jobTitle;
+    updateUser(truth, id, { jobTitle: truth.random.pick(titles.filter((name) => name !== now)) });
+  }
+  return ids;
+}
+
+function clear(truth: Truth, count: number, property: string): string[] {
+  const filled = liveOf(truth.users).filter((user) => {
+    const value = user.properties[property];
+    return Array.isArray(value) ? value.length > 0 : value !== undefined;
+  });
+  const ids = some(truth, filled, count);
+  return each(ids, (id) => updateUser(truth, id, { [property]: null }));
+}
+
+function renameGroups(truth: Truth, count: number): string[] {
+  const ids = some(truth, liveOf(truth.groups), count);
+  for (const id of ids) {
+    const group = truth.groups.records.get(id);
+    const name = String(group?.properties.displayName ?? 'Group').replace(/ \(v\d+\)$/, '');
+    updateGroup(truth, id, { displayName: `${name} (v${truth.now + 1})` });
+  }
+  return ids;
+}
+
+function each(ids: readonly string[], act: (id: string) => void): string[] {
+  for (const id of ids) {
+    act(id);
+  }
+  return [...ids];
+}
+
+const edits: Readonly<Record<string, { says: string; act: Edit }>> = {
+  hire: { says: 'hired', act: (truth, count) => Array.from({ length: count }, () => createUser(truth).id) },
+  title: { says: 'gave a new job title to', act: title },
+  clear: { says: 'cleared a property of', act: clear },
+  delete: {
+    says: 'deleted',
+    act: (truth, count) => each(some(truth, liveOf(truth.users), count), (id) => deleteUser(truth, id)),
+  },
+  restore: {
+    says: 'restored',
+    act: (truth, count) => each(some(truth, softUsers(truth), count), (id) => restoreUser(truth, id)),
+  },
+  purge: {
+    says: 'purged for good',
+    act: (truth, count) => each(some(truth, softUsers(truth), count), (id) => purgeUser(truth, id)),
+  },
+  disable: { says: 'disabled', act: (truth, count) => setEnabled(truth, count, false) },
+  enable: { says: 'enabled', act: (truth, count) => setEnabled(truth, count, true) },
+  'rename-group': { says: 'renamed', act: renameGroups },
+  join: { says: 'added to groups:', act: (truth, count) => join(truth, count) },
+  leave: { says: 'taken out of groups:', act: (truth, count) => leave(truth, count) },
+};
+
+const randomWords = [
+  'hire',
+  'title',
+  'title',
+  'clear',
+  'delete',
+  'restore',
+  'disable',
+  'enable',
+  'rename-group',
+  'join',
+  'leave',
+];
+const clearable = ['mobilePhone', 'jobTitle', 'faxNumber', 'officeLocation', 'businessPhones'];
+
+function act(truth: Truth, word: string, count: number, property: string): string {
+  const edit = edits[word];
+  if (edit === undefined) {
+    throw new Error(`Unknown edit '${word}'. There are: ${Object.keys(edits).join(', ')}, random.`);
+  }
+  const ids = edit.act(truth, count, property);
+  const what = word === 'clear' ? `cleared ${property} of` : edit.says;
+  const thing = word === 'rename-group' ? 'group' : 'user';
+  const named = word === 'join' || word === 'leave' ? 'member' : thing;
+  return `${what} ${ids.length} ${named}${ids.length === 1 ? '' : 's'}`;
+}
+
+/** Runs one line of edits and says in one line what it did; throws on an unknown word or a count that is no number. */
+export function runScript(truth: Truth, line: string): string {
+  const [word = '', ...rest] = line.trim().split(/\s+/);
+  const property = word === 'clear' ? (rest.shift() ?? 'mobilePhone') : '';
+  const count = Number(rest[0] ?? '1');
+  if (!Number.isInteger(count) || count < 0 || rest.length > 1) {
+    throw new Error(`'${line}' needs a whole number, as in '${word} ${property ? `${property} ` : ''}3'.`);
+  }
+  if (word !== 'random') {
+    return act(truth, word, count, property);
+  }
+  const tally = new Map<string, number>();
+  for (let number = 0; number < count; number += 1) {
+    const chosen = truth.random.pick(randomWords);
+    act(truth, chosen, 1, truth.random.pick(clearable));
+    tally.set(chosen, (tally.get(chosen) ?? 0) + 1);
+  }
+  return `random edits: ${[...tally].map(([name, times]) => `${times} ${name}`).join(', ') || 'none'}`;
+}

@@ -1,0 +1,196 @@
+// Starts the simulated Microsoft: one TLS server that is Entra's token endpoint and Graph, for one or more tenants.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { type Answer, graphError, isGraphError } from './answers.ts';
+import { type AccessToken, type Authority, answerDiscovery, answerKeys, answerToken } from './authority.ts';
+import { certificatesFor, writeFiles } from './certificates.ts';
+import { answerGraph, authorize, type GraphContext, type GraphRequest } from './graph.ts';
+import { createStage, type Intercept, type Transform } from './intercept.ts';
+import { defaultOptions, type SimulatorOptions, type SimulatorSettings } from './options.ts';
+import { type Exchange, listen } from './server.ts';
+import { type Tenant, truthOf } from './tenant.ts';
+
+/** One request as it came: the path with its query (tokens included), the request's headers, the answer's status. */
+export type RecordedRequest = {
+  method: string;
+  path: string;
+  /** 0 while it is not answered, and for good when the connection was cut without an answer. */
+  status: number;
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+};
+
+export type Simulator = {
+  /** `https://localhost:PORT`: both the authority host and Graph's base address. */
+  readonly origin: string;
+  /** The certificate to trust, as PEM (for clients that cannot be given NODE_EXTRA_CA_CERTS). */
+  readonly certificate: string;
+  /** Mutable at run time. */
+  readonly options: SimulatorOptions;
+  /** Every request since the start or `clearRequests`, refused ones and those inside a batch too. */
+  readonly requests: RecordedRequest[];
+  clearRequests(): void;
+  /** The environment with which entra-sync talks to this simulator, by secret; the first tenant by default. */
+  environment(tenantId?: string): Record<string, string>;
+  /** The same with a certificate in place of the secret. */
+  certificateEnvironment(tenantId?: string): Record<string, string>;
+  /** Steps in before the answer is made; gives the function that stops it. The first handler that answers wins. */
+  intercept(handler: Intercept): () => void;
+  /** Alters correct JSON answers (status 200); gives the function that stops it. */
+  transform(handler: Transform): () => void;
+  /** Every access token handed out so far is unknown from now on (401). */
+  revokeTokens(): void;
+  /** Stops at once; ends hanging connections and removes temporary files. */
+  close(): Promise<void>;
+};
+
+const jsonType = 'application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8';
+
+function finish(answer: Answer, headers: GraphRequest['headers']): Answer {
+  const requestId = randomUUID();
+  const asked = headers['client-request-id'];
+  const clientRequestId = typeof asked === 'string' && asked !== '' ? asked : requestId;
+  const { body } = answer;
+  if (isGraphError(body)) {
+    const date = new Date().toISOString().slice(0, 19);
+    Object.assign(body.error.innerError ?? {}, { date, 'request-id': requestId, 'client-request-id': clientRequestId });
+  }
+  return {
+    ...answer,
+    headers: {
+      'Cache-Control': 'no-cache',
+      'Content-Type': jsonType,
+      'OData-Version': '4.0',
+      'request-id': requestId,
+      'client-request-id': clientRequestId,
+      'x-ms-ags-diagnostic': '{"ServerInfo":{"DataCenter":"Simulated","Slice":"E","Ring":"0","ScaleUnit":"000"}}',
+      ...answer.headers,
+    },
+  };
+}
+
+async function answerAuthority(authority: Authority, request: GraphRequest): Promise<Answer | undefined> {
+  const [path = ''] = request.url.split('?', 1);
+  const [, tenant = '', rest = ''] = /^\/([^/]+)\/(.*)$/.exec(path) ?? [];
+  const plain = { 'Content-Type': 'application/json; charset=utf-8' };
+  if (rest === 'v2.0/.well-known/openid-configuration' && request.method === 'GET') {
+    return { headers: plain, ...answerDiscovery(authority, tenant) };
+  }
+  if (rest === 'discovery/v2.0/keys' && request.method === 'GET') {
+    return { headers: plain, ...(await answerKeys(authority, tenant)) };
+  }
+  if (rest === 'oauth2/v2.0/token' && request.method === 'POST') {
+    const { authorization } = request.headers;
+    const basic = typeof authorization === 'string' ? authorization : undefined;
+    return { headers: plain, ...(await answerToken(authority, tenant, request.body, basic)) };
+  }
+  return undefined;
+}
+
+/**
+ * Starts a simulator. It listens on TLS with a certificate of its own making and prints nothing. Rejects when the port
+ * is taken or two tenants share an id.
+ */
+export async function startSimulator(settings: SimulatorSettings): Promise<Simulator> {
+  const { tenants, host = 'localhost', port = 0, directory, ...given } = settings;
+  const truths = new Map(tenants.map((tenant) => [tenant.tenantId, truthOf(tenant)]));
+  if (truths.size !== tenants.length) {
+    throw new Error('Two of the tenants have the same tenantId.');
+  }
+  const credentials = { clientId: randomUUID(), clientSecret: `sim~${randomBytes(24).toString('base64url')}` };
+  const options: SimulatorOptions = { ...defaultOptions(credentials), ...definedOf(given) };
+  const certificates = await certificatesFor(host);
+  const requests: RecordedRequest[] = [];
+  const issued = new Map<string, AccessToken>();
+  const stage = createStage();
+
+  const server = await listen({
+    host,
+    port,
+    tls: { key: certificates.tls.key, cert: certificates.tls.certificate },
+    latencyMs: () => options.latencyMs,
+    answer,
+  });
+  const { origin } = server;
+  const files = await writeFiles(certificates, directory).catch(async (cause) => {
+    await server.close();
+    throw cause;
+  });
+  const authority: Authority = { origin, options, certificates, issued, tenants: namesOf(tenants) };
+  const graph: GraphContext = { origin, options, issued, truths, answerInner };
+
+  function record(request: GraphRequest): RecordedRequest {
+    const recorded = { method: request.method, path: request.url, status: 0, headers: request.headers };
+    requests.push(recorded);
+    return recorded;
+  }
+
+  function tenantOf(request: GraphRequest): string | undefined {
+    const token = authorize(graph, request);
+    const [, first = ''] = request.url.split('/', 2);
+    return 'tenantId' in token ? token.tenantId : truths.has(first.toLowerCase()) ? first.toLowerCase() : undefined;
+  }
+
+  async function correct(request: GraphRequest): Promise<Answer> {
+    try {
+      const answered = (await answerAuthority(authority, request)) ?? (await answerGraph(graph, request));
+      return finish(answered, request.headers);
+    } catch (cause) {
+      const message = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+      return finish(graphError(500, 'generalException', `Defect in the simulator: ${message}`), request.headers);
+    }
+  }
+
+  async function answer(request: GraphRequest): Promise<Exchange> {
+    const recorded = record(request);
+    const tenantId = tenantOf(request);
+    const exchange = await stage.play(tenantId === undefined ? request : { ...request, tenantId }, () =>
+      correct(request),
+    );
+    recorded.status = exchange.kind === 'answer' ? exchange.answer.status : 0;
+    return exchange;
+  }
+
+  async function answerInner(request: GraphRequest): Promise<Answer> {
+    const exchange = await answer(request);
+    return exchange.kind === 'answer' ? exchange.answer : { status: 504 };
+  }
+
+  function environment(tenantId = tenants[0]?.tenantId): Record<string, string> {
+    const id = tenantId ?? '';
+    if (!truths.has(id.toLowerCase())) {
+      throw new Error(`No simulated tenant '${id}'.`);
+    }
+    return {
+      AZURE_TENANT_ID: id,
+      AZURE_CLIENT_ID: options.clientId,
+      AZURE_AUTHORITY_HOST: origin,
+      GRAPH_BASE_URL: origin,
+      NODE_EXTRA_CA_CERTS: files.authority,
+    };
+  }
+
+  return {
+    origin,
+    certificate: certificates.tls.certificate,
+    options,
+    requests,
+    clearRequests: () => {
+      requests.length = 0;
+    },
+    environment: (tenantId) => ({ ...environment(tenantId), AZURE_CLIENT_SECRET: options.clientSecret }),
+    certificateEnvironment: (tenantId) => ({ ...environment(tenantId), AZURE_CLIENT_CERTIFICATE_PATH: files.client }),
+    intercept: stage.intercept,
+    transform: stage.transform,
+    revokeTokens: () => issued.clear(),
+    async close() {
+      await server.close();
+      await files.remove();
+    },
+  };
+}
+
+const namesOf = (tenants: readonly Tenant[]) => new Map(tenants.map((tenant) => [tenant.tenantId, tenant.name]));
+
+// An option given as undefined means its default, not undefined.
+function definedOf(given: Partial<SimulatorOptions>): Partial<SimulatorOptions> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
