@@ -76,7 +76,7 @@ function servePage(request: DeltaRequest, round: Round, number: number): Answer 
   }
   const minimal = request.minimal && view.since !== undefined;
   body.value = items.map((item) => renderItem(truth, view, item, minimal));
-  return { status: 200, body };
+  return minimal ? { status: 200, headers: { 'Preference-Applied': 'return=minimal' }, body } : { status: 200, body };
 }
 
 function begin(request: DeltaRequest, since: number | undefined, select: string[] | undefined, raw?: string): Answer {

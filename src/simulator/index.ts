@@ -1,5 +1,5 @@
 // The simulated tenant: a truth to edit, and a Microsoft Graph with a token endpoint over TLS that shows it.
-export type { Intercept, InterceptedRequest, Intervention, Transform } from './intercept.ts';
+export { type Intercept, type InterceptedRequest, type Intervention, type Transform, throttled } from './intercept.ts';
 export type { SimulatorOptions, SimulatorSettings } from './options.ts';
 export { type RecordedRequest, type Simulator, startSimulator } from './simulator.ts';
 export { createTenant, type Group, type Tenant, type TenantOptions, type User } from './tenant.ts';

@@ -32,6 +32,13 @@ export type Intervention = {
 export type Intercept = (request: InterceptedRequest) => Intervention | undefined | Promise<Intervention | undefined>;
 export type Transform = (request: InterceptedRequest, body: object) => object;
 
+/** A 429 as Graph words it; give the value of Retry-After (seconds, also a fraction, or an HTTP date), null for none. */
+export function throttled(retryAfter: number | string | null): Intervention {
+  const innerError = { code: '429', message: 'Please retry after', status: '429' };
+  const body = { error: { code: 'TooManyRequests', innerError, message: 'Please retry again later.' } };
+  return { status: 429, body, ...(retryAfter === null ? {} : { headers: { 'Retry-After': String(retryAfter) } }) };
+}
+
 type Played = { method: string; url: string; headers: IncomingHttpHeaders; tenantId?: string };
 
 /** Holds the handlers of one simulator. */

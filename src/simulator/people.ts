@@ -1,5 +1,6 @@
 // Makes believable people: names of many languages with the address, phone and job that go with them.
-import { cultures, departments, type Place, places } from './names.ts';
+import { cultures, departments } from './names.ts';
+import { type Place, places } from './places.ts';
 import type { Random } from './random.ts';
 import type { Properties, Truth } from './truth.ts';
 

@@ -54,7 +54,8 @@ export function populateGroups(truth: Truth, options: { groups: number; largestG
     const kind = kinds[number % kinds.length] ?? 'security';
     const name = number === 0 ? `All of ${truth.name}` : undefined;
     const properties = makeGroup(truth, kind, name);
-    const isDynamic = number === 0 || number % 11 === 8;
+    // A single group stays one that can be joined by hand.
+    const isDynamic = (number === 0 && options.groups > 1) || number % 11 === 8;
     const rule = number === 0 ? 'user.userType -eq "Member"' : '(user.department -eq "Sales")';
     ids.push(createGroup(truth, isDynamic ? makeDynamic(properties, rule) : properties).id);
   }

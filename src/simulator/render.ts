@@ -80,7 +80,7 @@ export function renderItem(truth: Truth, view: View, item: Item, minimal: boolea
     const value = properties[name];
     const changed = hasChanged(entity, view, name);
     if (value !== undefined) {
-      if (whole || changed || !(minimal || item.minimal)) {
+      if (whole || changed || item.shownBefore?.[name] !== undefined || !(minimal || item.minimal)) {
         body[name] = value;
       }
     } else if (changed || item.shownBefore?.[name] !== undefined || (cameBack && entity.changedAt.has(name))) {

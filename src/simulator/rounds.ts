@@ -175,8 +175,8 @@ export function beginRound(
     form,
     restoredMembers,
   ]);
-  const begun = token === undefined ? undefined : shelf.byToken.get(known);
-  if (begun && shelf.rounds.has(begun.id)) {
+  const begun = token === undefined ? undefined : shelf.rounds.get(shelf.byToken.get(known) ?? '');
+  if (begun) {
     return begun;
   }
   shelf.count += 1;
@@ -186,7 +186,7 @@ export function beginRound(
   const round: Round = { id: `${shelf.boot}${shelf.count}`, view, select, pages };
   shelf.rounds.set(round.id, round);
   if (token !== undefined) {
-    shelf.byToken.set(known, round);
+    shelf.byToken.set(known, round.id);
   }
   shelf.size += sizeOf(round);
   for (const [id, oldest] of shelf.rounds) {
@@ -199,4 +199,5 @@ export function beginRound(
   return round;
 }
 
-const sizeOf = (round: Round) => round.pages.reduce((sum, page) => sum + page.length + 1, 0);
+// A round costs something even when it is empty.
+const sizeOf = (round: Round) => round.pages.reduce((sum, page) => sum + page.length + 1, 50);

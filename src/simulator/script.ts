@@ -117,6 +117,7 @@ const randomWords = [
   'clear',
   'delete',
   'restore',
+  'purge',
   'disable',
   'enable',
   'rename-group',

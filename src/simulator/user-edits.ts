@@ -3,15 +3,21 @@ import { makePerson } from './people.ts';
 import { isKnownProperty, type StreamName, schemas } from './properties.ts';
 import { type Entity, insert, type Properties, record, type Stream, type Truth } from './truth.ts';
 
+function refuseNames(stream: StreamName, patch: Properties): void {
+  for (const name of Object.keys(patch)) {
+    if (!isKnownProperty(stream, name) || name === 'id' || name === 'members') {
+      throw new Error(`'${name}' is not a property of ${schemas[stream].type} that can be set.`);
+    }
+  }
+}
+
 /** Applies a patch where null clears (a collection becomes empty) to an object that is live. */
 export function patchEntity(truth: Truth, stream: StreamName, entity: Entity, patch: Properties): void {
+  refuseNames(stream, patch);
   const properties: Record<string, unknown> = { ...entity.properties };
   const changedAt = new Map(entity.changedAt);
   const changed: string[] = [];
   for (const [name, wanted] of Object.entries(patch)) {
-    if (!isKnownProperty(stream, name) || name === 'id' || name === 'members') {
-      throw new Error(`'${name}' is not a property of ${schemas[stream].type} that can be set.`);
-    }
     const value = wanted ?? (schemas[stream].collections.has(name) ? [] : undefined);
     if (JSON.stringify(properties[name]) === JSON.stringify(value)) {
       continue;
@@ -118,9 +124,8 @@ export function createUser(truth: Truth, given: Properties = {}): Entity {
 export function updateUser(truth: Truth, id: string, patch: Properties): void {
   const user = entityIn(truth.users, id, ['live']);
   const before = user.properties;
-  if (patch.userPrincipalName !== undefined) {
-    claimPrincipal(truth, id, patch);
-  }
+  refuseNames('users', patch);
+  claimPrincipal(truth, id, { ...before, ...patch });
   patchEntity(truth, 'users', user, patch);
   if (principalOf(before) !== principalOf(user.properties)) {
     releasePrincipal(truth, id, before);
