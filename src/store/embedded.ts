@@ -24,6 +24,8 @@ type Options = {
   home: string;
   /** The database to serve, made when missing. */
   database?: string;
+  /** Drops the database first, so that it is empty: for the demo, which starts from nothing each time. */
+  fresh?: boolean;
   /** Server settings (`name=value`, no spaces) beyond our own; they count only for the call that starts the server. */
   settings?: readonly string[];
   /** How long to wait for another process that starts or stops the server, in milliseconds. */
@@ -55,7 +57,7 @@ export async function openEmbedded(options: Options): Promise<EmbeddedPostgres> 
     }
     if (anchor === undefined) throw unreachable(`the embedded Postgres stopped right after its start`, server);
     try {
-      await makeDatabase(anchor.client, database);
+      await makeDatabase(anchor.client, database, options.fresh === true);
     } catch (error) {
       await leave(server, anchor.client);
       throw error;
@@ -150,7 +152,8 @@ async function isUsable(client: Client): Promise<boolean> {
   );
 }
 
-async function makeDatabase(client: Client, name: string): Promise<void> {
+async function makeDatabase(client: Client, name: string, fresh: boolean): Promise<void> {
+  if (fresh) await client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`);
   const { rows } = await client.query('select 1 from pg_catalog.pg_database where datname = $1', [name]);
   if (rows.length === 0) await client.query(`create database ${escapeIdentifier(name)}`);
 }

@@ -1,5 +1,5 @@
 // The connection pool and transactions. The only file that makes a knex; callers pass the Database on without looking in.
-import { type Knex, knex } from 'knex';
+import knex, { type Knex } from 'knex';
 import { ExpectedError } from '../errors.ts';
 
 export type Database = Knex;

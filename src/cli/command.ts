@@ -1,0 +1,104 @@
+// What all verbs share: options, the life of database and signals, errors to exit codes.
+import { userInfo } from 'node:os';
+import { Command, Option } from 'commander';
+import { type OpenedDatabase, openAppDatabase } from '../app.ts';
+import { type Environment, readEnvironment } from '../environment.ts';
+import { ExpectedError } from '../errors.ts';
+import { describeDatabaseError } from '../store/pool.ts';
+import { openTerminal, showError, type Terminal } from './terminal.ts';
+
+export type Run = {
+  readonly terminal: Terminal;
+  readonly environment: Environment;
+  /** Aborted by Ctrl-C and SIGTERM. */
+  readonly signal: AbortSignal;
+  readonly actor: string;
+  /** Opens the database that the environment names; it is closed when the verb ends. */
+  database(options?: { anySchema?: boolean }): Promise<OpenedDatabase>;
+  /** Runs when the verb has ended, last opened first. */
+  onEnd(close: () => Promise<void>): void;
+};
+
+export type VerbOptions = { json?: boolean; verbose?: boolean; actor?: string };
+
+/** A verb with the options that all have, and `examples` at the end of its help. */
+export function verb(
+  name: string,
+  description: string,
+  examples: readonly string[],
+  options: { acts?: boolean } = {},
+): Command {
+  const command = new Command(name)
+    .description(description)
+    .option('--json', 'print the answer as one JSON object')
+    .option('--verbose', "say more, Graph's request ids among it")
+    .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ entra-sync ${example}`).join('\n')}`);
+  if (options.acts)
+    command.addOption(
+      new Option('--actor <name>', 'who does this, for the change rows').default(loginName(), 'the login name'),
+    );
+  return command;
+}
+
+function loginName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container may run as a user id without a name.
+    return `uid ${process.getuid?.() ?? '?'}`;
+  }
+}
+
+const endTimeoutMs = 15_000;
+
+/**
+ * Runs the body of a verb: opens nothing before it is asked for, closes everything, turns errors into one line and an exit
+ * code. The body may return an exit code of its own (default 0).
+ */
+export async function runVerb(options: VerbOptions, body: (run: Run) => Promise<number | undefined>): Promise<void> {
+  const terminal = openTerminal({ json: options.json === true, verbose: options.verbose === true });
+  const interrupt = new AbortController();
+  const closers: (() => Promise<void>)[] = [];
+  const onSignal = () => {
+    if (interrupt.signal.aborted) process.exit(130);
+    interrupt.abort(
+      new ExpectedError('interrupted', 'interrupted; nothing half done is visible', {
+        cure: 'run the command again: it goes on where it stopped',
+      }),
+    );
+    // Something that does not listen must not keep the terminal; unref'd, so that it never delays a clean end.
+    setTimeout(() => {
+      process.stderr.write('entra-sync: forced to end, something did not close in time\n');
+      process.exit(130);
+    }, endTimeoutMs).unref();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+  let exitCode = 0;
+  try {
+    const environment = readEnvironment(process.env);
+    const run: Run = {
+      terminal,
+      environment,
+      signal: interrupt.signal,
+      actor: options.actor ?? loginName(),
+      database: async (databaseOptions) => {
+        const opened = await openAppDatabase(environment, databaseOptions);
+        closers.push(opened.close);
+        terminal.note(`database: ${opened.name}`);
+        return opened;
+      },
+      onEnd: (close) => closers.push(close),
+    };
+    exitCode = (await body(run)) ?? 0;
+  } catch (error) {
+    exitCode = showError(terminal, describeDatabaseError(interrupt.signal.aborted ? interrupt.signal.reason : error));
+  } finally {
+    for (const close of closers.reverse()) {
+      await close().catch((error: unknown) => {
+        exitCode ||= showError(terminal, describeDatabaseError(error));
+      });
+    }
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal);
+    process.exitCode = exitCode;
+  }
+}

@@ -1,0 +1,76 @@
+// Progress of long work on stderr: a moving bar on a terminal, a line now and then elsewhere.
+import { MultiBar, Presets } from 'cli-progress';
+import type { Progress } from '../engine/users-stream.ts';
+import { count } from './format.ts';
+import type { Terminal } from './terminal.ts';
+
+export type ProgressView = { update(progress: Progress): void; done(): void };
+
+const quietMs = 5_000;
+
+/** Shows how a cycle gets on: pages, objects and objects a second of the pull, then the commit. */
+export function openProgress(terminal: Terminal): ProgressView {
+  return terminal.lively ? movingBar(terminal) : plainLines(terminal);
+}
+
+function movingBar(terminal: Terminal): ProgressView {
+  const bars = new MultiBar(
+    {
+      stream: process.stderr,
+      format: '{stream} {phase} [{bar}] {objects}{of} objects, {pages} pages, {rate}/s',
+      hideCursor: true,
+      clearOnComplete: false,
+      barsize: 24,
+      fps: 8,
+    },
+    Presets.legacy,
+  );
+  const started = performance.now();
+  let first = 0;
+  const bar = bars.create(1, 0, { stream: 'users', phase: 'reading', objects: '0', of: '', pages: 0, rate: '0' });
+  terminal.beforeNote = () => bars.stop();
+  return {
+    update: ({ stream, phase, pages, objects, total }) => {
+      if (pages === 0) first = objects;
+      // Without a total the bar fills while the commit is near: half for reading, the rest for writing.
+      bar.setTotal(Math.max(total ?? objects * 2, objects, 1));
+      bar.update(phase === 'commit' ? bar.getTotal() : objects, {
+        stream,
+        phase: phases[phase],
+        objects: count(objects),
+        of: total === undefined ? '' : `/${count(Math.max(total, objects))}`,
+        pages: count(pages),
+        rate: count(rate(objects - first, started)),
+      });
+    },
+    done: () => {
+      bars.stop();
+      terminal.beforeNote = undefined;
+    },
+  };
+}
+
+const phases = { pull: 'reading', ask: 'asking', commit: 'writing' } as const;
+
+function plainLines(terminal: Terminal): ProgressView {
+  const started = performance.now();
+  let said = started;
+  let saidPhase = '';
+  return {
+    update: ({ stream, phase, pages, objects, total }) => {
+      const now = performance.now();
+      if (phase === saidPhase ? now - said < quietMs : phase === 'ask') return;
+      said = now;
+      saidPhase = phase;
+      const of = total === undefined ? '' : ` of ${count(total)}`;
+      terminal.note(
+        `${stream}: ${phases[phase]}, ${count(objects)}${of} objects, ${count(pages)} pages, ${count(rate(objects, started))}/s`,
+      );
+    },
+    done: () => {},
+  };
+}
+
+function rate(objects: number, started: number): number {
+  return Math.round(objects / Math.max(0.001, (performance.now() - started) / 1000));
+}

@@ -1,0 +1,82 @@
+// What a command says: the answer on stdout, everything else on stderr; tables, errors, JSON.
+import Table from 'cli-table3';
+import { ExpectedError, exitCodeOf } from '../errors.ts';
+
+export type Terminal = {
+  readonly json: boolean;
+  readonly verbose: boolean;
+  /** Whether stderr is a terminal, where a progress bar may move. */
+  readonly lively: boolean;
+  /** A line of the answer; nothing with --json. */
+  say(line?: string): void;
+  /** The whole answer with --json, as one object; nothing otherwise. */
+  answer(value: unknown): void;
+  /** A remark on stderr. */
+  note(line: string): void;
+  /** Runs before every remark, so that a moving progress bar gets out of the way. */
+  beforeNote: (() => void) | undefined;
+};
+
+/** Makes the terminal of one command. */
+export function openTerminal(options: { json: boolean; verbose: boolean }): Terminal {
+  const terminal: Terminal = {
+    ...options,
+    lively: process.stderr.isTTY === true,
+    say: (line = '') => {
+      if (!options.json) process.stdout.write(`${line}\n`);
+    },
+    answer: (value) => {
+      if (options.json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+    },
+    note: (line) => {
+      terminal.beforeNote?.();
+      process.stderr.write(`${line}\n`);
+    },
+    beforeNote: undefined,
+  };
+  return terminal;
+}
+
+/** Shows an error and returns its exit code: one line for what was expected, the stack for a defect. */
+export function showError(terminal: Terminal, error: unknown): number {
+  const exitCode = exitCodeOf(error);
+  if (error instanceof ExpectedError) {
+    terminal.note(`entra-sync: ${error.message}${error.cure ? ` -> ${error.cure}` : ''}`);
+    if (terminal.verbose && error.detail) terminal.note(`detail: ${error.detail}`);
+    terminal.answer({ error: { code: error.code, message: error.message, cure: error.cure ?? null, exitCode } });
+    return exitCode;
+  }
+  terminal.note(
+    `entra-sync: a defect, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+  );
+  terminal.answer({ error: { code: 'defect', message: 'a defect, see stderr', cure: null, exitCode } });
+  return exitCode;
+}
+
+export type Column = { readonly title: string; readonly right?: boolean };
+
+/** Rows as an aligned table without frames, which reads well, pastes well and greps well. */
+export function table(columns: readonly Column[], lines: ReadonlyArray<ReadonlyArray<string | number>>): string {
+  const none = {
+    top: '',
+    'top-mid': '',
+    'top-left': '',
+    'top-right': '',
+    bottom: '',
+    'bottom-mid': '',
+    'bottom-left': '',
+    'bottom-right': '',
+  };
+  const made = new Table({
+    head: columns.map((column) => column.title),
+    colAligns: columns.map((column) => (column.right ? 'right' : 'left')),
+    chars: { ...none, left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
+  });
+  made.push(...lines.map((line) => line.map(String)));
+  return made
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}

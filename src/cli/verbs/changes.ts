@@ -1,0 +1,85 @@
+// `changes`: the feed, as read_changes gives it to applications.
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type ChangeRow, feedPosition, positionBefore, readChanges } from '../../store/changes.ts';
+import type { Database } from '../../store/pool.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { describeChange } from '../format.ts';
+import { table } from '../terminal.ts';
+
+type ChangesOptions = VerbOptions & { after?: string; limit: number; follow?: boolean; position?: boolean };
+
+export function changesCommand(): Command {
+  return verb('changes', 'Show the change feed: the last changes, or those after a position.', [
+    'changes',
+    'changes --limit 100 --json',
+    'changes --position',
+    'changes --after 5f0c2a9e:12:2345 --follow',
+  ])
+    .option('--after <position>', 'only what came after this position (each row tells its own with --json)')
+    .option('--limit <n>', 'how many rows', wholeNumber, 20)
+    .option('--follow', 'go on and print changes as they come, until Ctrl-C')
+    .option('--position', 'print where the feed stands now, and nothing else')
+    .action((options: ChangesOptions) => runVerb(options, (run) => changes(run, options)));
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,6}$/.test(text) || Number(text) < 1)
+    throw new InvalidArgumentError('a whole number from 1 to 999999 is needed');
+  return Number(text);
+}
+
+const pollMs = 1_000;
+
+async function changes(run: Run, options: ChangesOptions): Promise<undefined> {
+  const { terminal } = run;
+  const { database } = await run.database();
+  if (options.position) {
+    const position = await feedPosition(database);
+    terminal.answer({ position });
+    terminal.say(position);
+    return;
+  }
+  const start = options.after ?? (await positionBefore(database, options.limit, null));
+  const found = await readChanges(database, start, options.limit);
+  if (!options.follow) {
+    terminal.answer({
+      changes: found,
+      position: found.at(-1)?.position ?? options.after ?? (await feedPosition(database)),
+    });
+    if (found.length === 0) terminal.say(options.after ? 'No changes after this position.' : 'No changes yet.');
+    else terminal.say(changeTable(found));
+    return;
+  }
+  await follow(run, database, found, found.at(-1)?.position ?? start ?? (await feedPosition(database)));
+}
+
+async function follow(run: Run, database: Database, first: ChangeRow[], from: string): Promise<void> {
+  let batch = first;
+  let position = from;
+  for (;;) {
+    for (const change of batch) {
+      // One object a line, so that a reader can take each as it comes.
+      if (run.terminal.json) process.stdout.write(`${JSON.stringify(change)}\n`);
+      else run.terminal.say(line(change).join('  '));
+      position = change.position;
+    }
+    if (batch.length === 0) await pause(pollMs, undefined, { signal: run.signal });
+    run.signal.throwIfAborted();
+    batch = await readChanges(database, position, 1000);
+  }
+}
+
+/** Changes as a table. */
+export function changeTable(found: readonly ChangeRow[]): string {
+  return table([{ title: 'at' }, { title: 'kind' }, { title: 'account' }, { title: 'what' }], found.map(line));
+}
+
+function line(change: ChangeRow): string[] {
+  return [
+    change.at.toISOString().slice(0, 19).replace('T', ' '),
+    change.kind,
+    change.display_name ?? change.account_id ?? '',
+    describeChange(change.kind, change.before, change.after),
+  ];
+}

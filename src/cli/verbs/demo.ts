@@ -1,0 +1,184 @@
+// `demo`: the whole thing on a simulated tenant and the embedded database, told as a short story.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join, relative } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { openBasics } from '../../app.ts';
+import type { CycleResult } from '../../engine/cycle.ts';
+import { ExpectedError } from '../../errors.ts';
+import { createTenant, type Simulator, startSimulator, type Tenant } from '../../simulator/index.ts';
+import { readChanges } from '../../store/changes.ts';
+import { openEmbedded } from '../../store/embedded.ts';
+import { migrate } from '../../store/migrate.ts';
+import { type Database, openDatabase } from '../../store/pool.ts';
+import { type AccountRow, readAccount } from '../../store/status.ts';
+import { addTenant } from '../../store/tenants.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { count } from '../format.ts';
+import { table } from '../terminal.ts';
+import { changeTable } from './changes.ts';
+import { cycleTable } from './sync.ts';
+
+type DemoOptions = VerbOptions & { users: number };
+
+export function demoCommand(): Command {
+  return verb(
+    'demo',
+    'See it work in under a minute: a simulated tenant, real cycles, an embedded Postgres. Needs no account and no server.',
+    ['demo', 'demo --users 20000'],
+  )
+    .option('--users <n>', 'how many users the simulated tenant has', users, 2_000)
+    .action((options: DemoOptions) => runVerb(options, (run) => demo(run, options)));
+}
+
+function users(text: string): number {
+  if (!/^\d{1,6}$/.test(text) || Number(text) < 20)
+    throw new InvalidArgumentError('a whole number from 20 to 999999 is needed');
+  return Number(text);
+}
+
+async function demo(run: Run, options: DemoOptions): Promise<undefined> {
+  const { terminal, environment } = run;
+  if (environment.databaseUrl !== undefined) {
+    throw new ExpectedError(
+      'usage',
+      'the demo works on its own embedded database and leaves the one of DATABASE_URL alone',
+      {
+        cure: 'run it as: env -u DATABASE_URL npm run demo',
+      },
+    );
+  }
+  const home = join(environment.home, 'demo');
+  terminal.say('entra-sync demo: a simulated Entra ID tenant, real cycles over TLS, an embedded Postgres.\n');
+  const tenant = createTenant({
+    name: 'Contoso',
+    seed: 7,
+    users: options.users,
+    groups: Math.ceil(options.users / 20),
+    deletedUsers: 5,
+  });
+  const simulator = await startSimulator({ tenants: [tenant] });
+  run.onEnd(() => simulator.close());
+  const server = await openEmbedded({ home, fresh: true });
+  run.onEnd(() => server.close());
+  await migrate(server.url, openBasics(environment).defaults);
+  const database = openDatabase(server.url);
+  run.onEnd(() => database.destroy());
+  await addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref: 'demo-customer' });
+  const shell = { run, simulator, home };
+
+  terminal.say(
+    `1. ${tenant.name}, ${count(options.users)} users, is served at ${simulator.origin}. The first cycle reads them all:`,
+  );
+  const cycles = [await sync(shell)];
+  const people = tenant.users();
+  const [promoted, unlisted, leaver] = [
+    people[2],
+    people.find((one) => one.properties.mobilePhone && one !== people[2]),
+    people[5],
+  ];
+  if (!promoted || !unlisted || !leaver) throw new Error('the simulated tenant has too few people');
+  const before = await readAccount(database, tenant.tenantId, promoted.id);
+
+  terminal.say('\n2. Meanwhile in Entra ID, somebody edits people:');
+  for (const line of editTenant(tenant, promoted.id, unlisted.id, leaver.id)) terminal.say(`   - ${line}`);
+  terminal.say('   The second cycle asks only for what changed:');
+  cycles.push(await sync(shell));
+  terminal.say(
+    `\n3. The person who left is restored in Entra ID within 30 days. The third cycle gives the same account back:`,
+  );
+  tenant.restoreUser(leaver.id);
+  cycles.push(await sync(shell));
+
+  const named = { tenant_id: tenant.tenantId, name: tenant.name, external_ref: null, status: 'active', paused: false };
+  const changes = await interestingChanges(database);
+  const after = await readAccount(database, tenant.tenantId, promoted.id);
+  terminal.answer({ cycles, changes, account: { before, after } });
+  terminal.say(`\nWhat happened\n${indent(cycleTable(cycles.map((result) => ({ tenant: named, result }))))}`);
+  terminal.say(`\nWhat changed after the first cycle (directory.changes)\n${indent(changeTable(changes))}`);
+  if (before && after) terminal.say(`\nOne account (directory.accounts)\n${indent(accountTable(before, after))}`);
+  terminal.say(`\nLook further\n${indent(furtherCommands(relative(process.cwd(), home) || home))}`);
+}
+
+function editTenant(tenant: Tenant, promoted: string, unlisted: string, leaver: string): string[] {
+  const name = (id: string) => String(tenant.findUser(id)?.properties.displayName);
+  const hired = [1, 2, 3].map(() => name(tenant.createUser()));
+  const job = String(tenant.findUser(promoted)?.properties.jobTitle ?? 'no title');
+  tenant.updateUser(promoted, { jobTitle: 'Chief Happiness Officer', department: 'Board' });
+  tenant.updateUser(unlisted, { mobilePhone: null });
+  const told = [
+    `${hired.join(', ')} are hired`,
+    `${name(promoted)} (${job}) becomes Chief Happiness Officer`,
+    `${name(unlisted)} no longer has a mobile phone`,
+    `${name(leaver)} is deleted`,
+  ];
+  tenant.deleteUser(leaver);
+  return told;
+}
+
+type Shell = { run: Run; simulator: Simulator; home: string };
+
+// A real command in a process of its own: the certificate of the simulated tenant is trusted only by NODE_EXTRA_CA_CERTS,
+// which Node reads when it starts, and nothing of the worker knows that this is a demo.
+async function sync({ run, simulator, home }: Shell): Promise<CycleResult> {
+  run.terminal.say('   $ entra-sync sync');
+  const program = process.argv[1];
+  if (program === undefined) throw new Error('the program does not know its own path');
+  const child = spawn(process.execPath, [...process.execArgv, program, 'sync', '--json'], {
+    env: { ...process.env, ...simulator.environment(), ENTRA_SYNC_HOME: home },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  const [code] = await once(child, 'close');
+  run.signal.throwIfAborted();
+  const [result] = code === 0 ? (JSON.parse(text) as { cycles: CycleResult[] }).cycles : [];
+  if (!result) throw new Error(`the cycle of the demo ended with exit code ${code}`);
+  return result;
+}
+
+/** Of each kind a few: what the stories above did, not two thousand rows of the first cycle. */
+async function interestingChanges(database: Database) {
+  const all = [];
+  for (let position: string | null = null; ; ) {
+    const page = await readChanges(database, position, 10_000);
+    const last = page.at(-1);
+    if (!last) return all;
+    all.push(...page.filter((change) => change.cycle_id !== '1'));
+    position = last.position;
+  }
+}
+
+function accountTable(before: AccountRow, after: AccountRow): string {
+  const fields = [...new Set([...Object.keys(before.profile), ...Object.keys(after.profile)])].sort();
+  const text = (value: unknown) =>
+    value === undefined || value === null ? '' : Array.isArray(value) ? value.join(', ') : String(value);
+  return table(
+    [{ title: 'field' }, { title: 'after the first cycle' }, { title: 'now' }],
+    [
+      ['account_id', before.account_id, after.account_id === before.account_id ? '(the same)' : after.account_id],
+      ['(managed or manual)', before.state, after.state === before.state ? '' : after.state],
+      ...fields.map((field) => {
+        const [old, now] = [text(before.profile[field]), text(after.profile[field])];
+        return [field, old, now === old ? '' : now || '(none)'];
+      }),
+    ],
+  );
+}
+
+function furtherCommands(home: string): string {
+  const command = `ENTRA_SYNC_HOME=${home} npm run -s entra-sync --`;
+  return [
+    `${command} status`,
+    `${command} changes --limit 50`,
+    `${command} psql -- -c "select display_name, profile->>'jobTitle' as title from directory.accounts limit 5"`,
+    'npm run -s entra-sync -- simulate      # a tenant to play with: edit it, sync it',
+    'npm run -s entra-sync -- --help        # README.md, "Connect a real tenant", says how to use it for real',
+  ].join('\n');
+}
+
+function indent(text: string): string {
+  return text.replaceAll(/^/gm, '  ').replaceAll(/ +$/gm, '');
+}

@@ -1,0 +1,40 @@
+// `psql`: a look into the database with psql, the embedded one kept up meanwhile.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Command } from 'commander';
+import { ExpectedError } from '../../errors.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+
+export function psqlCommand(): Command {
+  return verb('psql', 'Open psql (which has to be installed) on the database in use; what follows -- goes to psql.', [
+    'psql',
+    `psql -- -c "select display_name, profile->>'jobTitle' from directory.accounts limit 5"`,
+  ])
+    .argument('[args...]', 'arguments of psql')
+    .action((args: string[], options: VerbOptions) => runVerb(options, (run) => psql(run, args)));
+}
+
+async function psql(run: Run, args: string[]): Promise<number> {
+  const { url } = await run.database({ anySchema: true });
+  const { hostname, port, username, password, pathname, searchParams } = new URL(url);
+  const child = spawn('psql', args, {
+    stdio: 'inherit',
+    env: {
+      ...process.env,
+      // Not as an argument: those are shown to every user of the machine.
+      PGHOST: decodeURIComponent(hostname),
+      PGPORT: port || '5432',
+      PGUSER: decodeURIComponent(username),
+      PGPASSWORD: decodeURIComponent(password),
+      PGDATABASE: decodeURIComponent(pathname.slice(1)),
+      ...(searchParams.has('sslmode') && { PGSSLMODE: searchParams.get('sslmode') ?? '' }),
+    },
+  });
+  const [code] = await once(child, 'exit').catch((error: unknown) => {
+    throw new ExpectedError('usage', 'psql cannot be started', {
+      cure: 'install the Postgres client (postgresql-client), then run this again',
+      cause: error,
+    });
+  });
+  return typeof code === 'number' ? code : 130;
+}

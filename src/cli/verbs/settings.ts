@@ -1,0 +1,65 @@
+// `settings show` and `settings apply`: what is in force, and the installation's next version.
+import { Command } from 'commander';
+import { stringify } from 'yaml';
+import { openBasics } from '../../app.ts';
+import { loadSettingsFile, mergeDocuments, resolveSettings } from '../../settings.ts';
+import { applySettings, storedSettings } from '../../store/settings.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+
+export function settingsCommand(): Command {
+  const settings = new Command('settings').description(
+    "The installation's settings, kept as numbered versions in the database.",
+  );
+  settings.addCommand(
+    verb('show', 'Show the settings in force.', [
+      'settings show',
+      'settings show > my.yaml',
+      'settings show --json',
+    ]).action((options: VerbOptions) => runVerb(options, show)),
+  );
+  settings.addCommand(
+    verb(
+      'apply',
+      'Check a settings file and store it as the next version. It holds only what shall differ from what is in force.',
+      ['settings apply my.yaml'],
+      {
+        acts: true,
+      },
+    )
+      .argument('<file>', 'a YAML file; config/default.yaml shows every setting')
+      .action((file: string, options: VerbOptions) => runVerb(options, (run) => apply(run, file))),
+  );
+  return settings;
+}
+
+async function show(run: Run): Promise<undefined> {
+  const { defaults } = openBasics(run.environment);
+  const { database } = await run.database();
+  const [stored] = await storedSettings(database, null);
+  const document = mergeDocuments({ ...defaults, fields: {} }, stored?.document ?? defaults);
+  run.terminal.answer({
+    version: stored?.version ?? null,
+    applied_at: stored?.applied_at ?? null,
+    actor: stored?.actor ?? null,
+    settings: document,
+  });
+  if (stored)
+    run.terminal.say(`# version ${stored.version}, applied ${stored.applied_at.toISOString()} by ${stored.actor}`);
+  run.terminal.say(stringify(document).trimEnd());
+}
+
+async function apply(run: Run, file: string): Promise<undefined> {
+  const { defaults } = openBasics(run.environment);
+  const document = loadSettingsFile(file);
+  const { database } = await run.database();
+  const before = await storedSettings(database, null);
+  const layers = [{ ...defaults, fields: {} }, ...before.map((one) => one.document)];
+  // Checked as a whole before it is stored: a version that no cycle could read must never be in force.
+  const next = resolveSettings([...layers, document], 0);
+  const mappingChanged = next.fingerprint !== resolveSettings(layers, 0).fingerprint;
+  const version = await applySettings(database, document, run.actor);
+  run.terminal.answer({ version, full_round: mappingChanged });
+  run.terminal.say(
+    `Settings version ${version} is in force.${mappingChanged ? ' The mapping changed: the next cycle of every tenant is a full one.' : ''}`,
+  );
+}

@@ -1,0 +1,110 @@
+// `simulate`: serves a simulated tenant until it is stopped, and edits it by lines typed or scripted.
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { type Command, InvalidArgumentError } from 'commander';
+import { ExpectedError } from '../../errors.ts';
+import { createTenant, startSimulator, type Tenant } from '../../simulator/index.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { count } from '../format.ts';
+
+type SimulateOptions = VerbOptions & {
+  users: number;
+  groups: number;
+  seed: number;
+  port: number;
+  latency: number;
+  pageSize: number;
+  name: string;
+  script?: string;
+};
+
+export function simulateCommand(): Command {
+  return verb(
+    'simulate',
+    "Serve a simulated tenant over TLS (Graph and Entra's token endpoint) until Ctrl-C, and print the environment to use.",
+    [
+      'simulate',
+      'simulate --users 20000 --latency 200',
+      'simulate --script edits.txt    # a line an edit: hire 3, title 5, delete 2, restore 1 …',
+    ],
+  )
+    .option('--users <n>', 'how many users', whole(0, 500_000), 2_000)
+    .option('--groups <n>', 'how many groups', whole(0, 50_000), 100)
+    .option('--seed <n>', 'the same seed makes the same people', whole(0, 2 ** 31), 1)
+    .option('--name <name>', 'what the tenant is called', 'Contoso')
+    .option('--port <n>', 'port to listen on, 0 for any free one', whole(0, 65_535), 0)
+    .option('--latency <ms>', 'wait before every answer', whole(0, 60_000), 0)
+    .option('--page-size <n>', 'objects on a page', whole(1, 999), 200)
+    .option('--script <file>', 'edits to make at the start, a line each; the same lines can be typed while it runs')
+    .action((options: SimulateOptions) => runVerb(options, (run) => simulate(run, options)));
+}
+
+function whole(least: number, most: number) {
+  return (text: string) => {
+    const value = Number(text);
+    if (!/^\d{1,12}$/.test(text) || value < least || value > most) {
+      throw new InvalidArgumentError(`a whole number from ${least} to ${most} is needed`);
+    }
+    return value;
+  };
+}
+
+async function simulate(run: Run, options: SimulateOptions): Promise<undefined> {
+  const { terminal } = run;
+  const tenant = createTenant({ name: options.name, seed: options.seed, users: options.users, groups: options.groups });
+  if (options.script !== undefined) for (const line of scriptLines(options.script)) terminal.note(edit(tenant, line));
+  const simulator = await startSimulator({
+    tenants: [tenant],
+    port: options.port,
+    latencyMs: options.latency,
+    pageSize: options.pageSize,
+  }).catch((error: unknown) => {
+    throw new ExpectedError(
+      'usage',
+      `port ${options.port} cannot be used: ${error instanceof Error ? error.message : error}`,
+      {
+        cure: 'choose another with --port, or none for any free one',
+        cause: error,
+      },
+    );
+  });
+  run.onEnd(() => simulator.close());
+  const environment = simulator.environment();
+  terminal.answer({ tenant: { id: tenant.tenantId, name: tenant.name }, origin: simulator.origin, environment });
+  for (const [name, value] of Object.entries(environment)) terminal.say(`export ${name}='${value}'`);
+  terminal.note(
+    `Tenant ${tenant.name} with ${count(options.users)} users is served at ${simulator.origin}. Paste the lines above into another terminal ` +
+      'and run entra-sync sync there. Edits typed here (hire 3, title 5, clear mobilePhone 2, delete 2, restore 1, random 20) take effect at once. Ctrl-C ends it.',
+  );
+  const typed = createInterface({ input: process.stdin });
+  typed.on('line', (line) => {
+    if (line.trim() !== '') terminal.note(edit(tenant, line));
+  });
+  await new Promise<void>((resolve) => run.signal.addEventListener('abort', () => resolve(), { once: true }));
+  typed.close();
+  // Ctrl-C is how this command is meant to end.
+  terminal.note('stopped');
+}
+
+/** Makes one edit and says what it did, or what is wrong with the line. */
+function edit(tenant: Tenant, line: string): string {
+  try {
+    return tenant.run(line);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function scriptLines(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '' && !line.startsWith('#'));
+  } catch (error) {
+    throw new ExpectedError('usage', `${path} cannot be read`, {
+      cure: 'check the path given to --script',
+      cause: error,
+    });
+  }
+}

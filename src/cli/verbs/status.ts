@@ -1,0 +1,85 @@
+// `status`: how every tenant is, at a glance.
+import type { Command } from 'commander';
+import { readSetAside, readStatus } from '../../store/status.ts';
+import { findTenant } from '../../store/tenants.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { count, when } from '../format.ts';
+import { table } from '../terminal.ts';
+
+type StatusOptions = VerbOptions & { setAside?: boolean };
+
+export function statusCommand(): Command {
+  return verb('status', 'Show how every tenant is: accounts, last success, what went wrong.', [
+    'status',
+    'status Contoso --set-aside',
+    'status --json',
+  ])
+    .argument('[tenant]', 'id, name or reference of one tenant')
+    .option('--set-aside', 'list the objects that could not be taken, and why')
+    .action((word: string | undefined, options: StatusOptions) =>
+      runVerb(options, (run) => status(run, word, options.setAside === true)),
+    );
+}
+
+async function status(run: Run, word: string | undefined, listSetAside: boolean): Promise<undefined> {
+  const { terminal } = run;
+  const { database } = await run.database();
+  const tenantId = word === undefined ? null : (await findTenant(database, word)).tenant_id;
+  const tenants = await readStatus(database, tenantId);
+  const setAside = listSetAside ? await readSetAside(database, tenantId) : undefined;
+  terminal.answer({ tenants, ...(setAside && { set_aside: setAside }) });
+  if (tenants.length === 0) {
+    terminal.say(
+      'No tenant is registered. entra-sync sync registers the one of AZURE_TENANT_ID, entra-sync tenant add any other.',
+    );
+    return;
+  }
+  terminal.say(
+    table(
+      [
+        { title: 'tenant' },
+        { title: 'status' },
+        { title: 'accounts', right: true },
+        { title: 'suspended', right: true },
+        { title: 'removed', right: true },
+        { title: 'set aside', right: true },
+        { title: 'last success' },
+        { title: 'next cycle' },
+        { title: 'last cycle' },
+      ],
+      tenants.map((one) => [
+        one.name,
+        one.paused ? `${one.status}, paused` : one.status,
+        count(one.accounts),
+        count(one.suspended),
+        count(one.removed),
+        count(one.set_aside),
+        when(one.last_success_at),
+        one.next_cycle_at ? when(one.next_cycle_at) : 'not planned',
+        one.last_outcome ? `${one.last_kind}, ${one.last_outcome}` : 'none yet',
+      ]),
+    ),
+  );
+  for (const one of tenants) if (one.last_error_message) terminal.say(`${one.name}: ${one.last_error_message}`);
+  if (setAside && setAside.length === 0) terminal.say('\nNothing is set aside.');
+  if (setAside && setAside.length > 0) {
+    terminal.say(
+      `\n${table(
+        [
+          { title: 'stream' },
+          { title: 'object' },
+          { title: 'reason' },
+          { title: 'first seen' },
+          { title: 'last seen' },
+        ],
+        setAside.map((one) => [
+          one.stream,
+          one.entra_object_id,
+          one.reason,
+          when(one.first_seen_at),
+          when(one.last_seen_at),
+        ]),
+      )}`,
+    );
+  }
+}

@@ -1,0 +1,116 @@
+// `tenant add`, `tenant list`, `tenant show`: which tenants are registered, and how they are.
+import { Command } from 'commander';
+import { requireTenantId } from '../../environment.ts';
+import { ExpectedError } from '../../errors.ts';
+import { readCycles, readStatus, readStreams } from '../../store/status.ts';
+import { addTenant, findTenant, listTenants } from '../../store/tenants.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { count, when } from '../format.ts';
+import { table } from '../terminal.ts';
+
+type AddOptions = VerbOptions & { name: string; ref?: string };
+
+export function tenantCommand(): Command {
+  const tenant = new Command('tenant').description('Register tenants and look at them.');
+  tenant.addCommand(
+    verb('add', 'Register a tenant. Nothing is read before its first cycle.', [
+      'tenant add 2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21 --name Contoso --ref customer-17',
+    ])
+      .argument('<tenant>', 'the tenant id (a GUID)')
+      .requiredOption('--name <name>', 'how people call it')
+      .option('--ref <ref>', 'what your own system calls this customer')
+      .action((id: string, options: AddOptions) => runVerb(options, (run) => add(run, id, options))),
+  );
+  tenant.addCommand(
+    verb('list', 'List the registered tenants.', ['tenant list', 'tenant list --json']).action((options: VerbOptions) =>
+      runVerb(options, list),
+    ),
+  );
+  tenant.addCommand(
+    verb('show', 'Show one tenant: its state, checkpoints and last cycles.', ['tenant show Contoso'])
+      .argument('<tenant>', 'id, name or reference')
+      .action((word: string, options: VerbOptions) => runVerb(options, (run) => show(run, word))),
+  );
+  return tenant;
+}
+
+async function add(run: Run, id: string, options: AddOptions): Promise<undefined> {
+  const tenantId = requireTenantId(id, 'TENANT');
+  const name = options.name.trim();
+  if (name === '' || name.length > 200) {
+    throw new ExpectedError('usage', 'the name must have 1 to 200 characters', { cure: 'give it with --name' });
+  }
+  const { database } = await run.database();
+  await addTenant(database, { tenantId, name, ref: options.ref ?? null });
+  run.terminal.answer(await findTenant(database, tenantId));
+  run.terminal.say(
+    `${name} (${tenantId}) is registered; entra-sync sync ${JSON.stringify(name)} reads it for the first time`,
+  );
+}
+
+async function list(run: Run): Promise<undefined> {
+  const { database } = await run.database();
+  const tenants = await listTenants(database);
+  run.terminal.answer({ tenants });
+  if (tenants.length === 0)
+    run.terminal.say('No tenant is registered. entra-sync tenant add TENANT --name NAME registers one.');
+  else {
+    run.terminal.say(
+      table(
+        [{ title: 'tenant' }, { title: 'name' }, { title: 'reference' }, { title: 'status' }],
+        tenants.map((one) => [
+          one.tenant_id,
+          one.name,
+          one.external_ref ?? '',
+          one.paused ? `${one.status}, paused` : one.status,
+        ]),
+      ),
+    );
+  }
+}
+
+async function show(run: Run, word: string): Promise<undefined> {
+  const { database } = await run.database();
+  const { tenant_id: tenantId } = await findTenant(database, word);
+  const [status] = await readStatus(database, tenantId);
+  const streams = await readStreams(database, tenantId);
+  const cycles = await readCycles(database, tenantId, 5);
+  if (!status) return;
+  run.terminal.answer({ ...status, streams, cycles });
+  run.terminal.say(`${status.name} (${tenantId})${status.external_ref ? `, reference ${status.external_ref}` : ''}`);
+  run.terminal.say(`${status.status}${status.paused ? ', paused' : ''}, source of truth: ${status.source_of_truth}`);
+  run.terminal.say(
+    `${count(status.accounts)} accounts, ${count(status.suspended)} of them suspended; ${count(status.removed)} removed, ${count(status.set_aside)} set aside`,
+  );
+  run.terminal.say(
+    `last success ${when(status.last_success_at)}, next cycle ${status.next_cycle_at ? when(status.next_cycle_at) : 'when it is asked for'}`,
+  );
+  if (status.last_error_message) run.terminal.say(`last error: ${status.last_error_message}`);
+  if (streams.length > 0) {
+    run.terminal.say(
+      `\n${table(
+        [{ title: 'stream' }, { title: 'checkpoint' }, { title: 'last full round' }, { title: 'round under way' }],
+        streams.map((one) => [
+          one.stream,
+          when(one.committed_at),
+          when(one.full_at),
+          one.open_pages === null ? 'none' : `${one.open_pages} pages`,
+        ]),
+      )}`,
+    );
+  }
+  if (cycles.length > 0) {
+    run.terminal.say(
+      `\n${table(
+        [
+          { title: 'cycle', right: true },
+          { title: 'kind' },
+          { title: 'started' },
+          { title: 'outcome' },
+          { title: 'error' },
+        ],
+        cycles.map((one) => [one.cycle_id, one.kind, when(one.started_at), one.outcome, one.error_message ?? '']),
+      )}`,
+    );
+  }
+}

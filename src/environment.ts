@@ -1,0 +1,93 @@
+// What the environment says, read once and checked: database, credential, cloud, log level.
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ExpectedError } from './errors.ts';
+import { asGuid } from './rules/decode.ts';
+
+export type Environment = {
+  /** Undefined: the embedded Postgres under `home` serves. */
+  readonly databaseUrl: string | undefined;
+  readonly home: string;
+  readonly logLevel: string;
+  /** The variables themselves, for what reads them by their own names (clouds). */
+  readonly variables: NodeJS.ProcessEnv;
+};
+
+const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
+
+/** Reads what every command needs. Empty variables count as unset. Throws `usage`. */
+export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
+  const logLevel = variables.LOG_LEVEL || 'silent';
+  if (!logLevels.includes(logLevel)) {
+    throw new ExpectedError('usage', `LOG_LEVEL is ${JSON.stringify(logLevel)}`, {
+      cure: `use one of ${logLevels.join(', ')}`,
+    });
+  }
+  const databaseUrl = secret(variables, 'DATABASE_URL');
+  if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
+    throw new ExpectedError('usage', 'DATABASE_URL is no Postgres URL', {
+      cure: 'write it like postgres://user:password@host:5432/database',
+    });
+  }
+  return { databaseUrl, home: resolve(variables.ENTRA_SYNC_HOME || '.entra-sync'), logLevel, variables };
+}
+
+export type CredentialVariables = {
+  clientId: string;
+  secret?: string;
+  certificatePath?: string;
+  certificatePassword?: string;
+};
+
+/** The application's credential by the names that @azure/identity uses. Throws `usage` that names what is missing. */
+export function readCredential(variables: NodeJS.ProcessEnv): CredentialVariables {
+  const clientId = variables.AZURE_CLIENT_ID;
+  const clientSecret = secret(variables, 'AZURE_CLIENT_SECRET');
+  const certificatePath = variables.AZURE_CLIENT_CERTIFICATE_PATH || undefined;
+  const certificatePassword = secret(variables, 'AZURE_CLIENT_CERTIFICATE_PASSWORD');
+  const missing = [
+    ...(clientId ? [] : ['AZURE_CLIENT_ID']),
+    ...(clientSecret || certificatePath ? [] : ['AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH)']),
+  ];
+  if (!clientId || missing.length > 0) {
+    throw new ExpectedError('usage', `no credential for Microsoft Graph: ${missing.join(' and ')} not set`, {
+      cure: 'set it (README, "Connect a real tenant"), or try entra-sync demo, which needs none',
+    });
+  }
+  return {
+    clientId,
+    ...(clientSecret !== undefined ? { secret: clientSecret } : certificatePath !== undefined && { certificatePath }),
+    ...(certificatePassword !== undefined && { certificatePassword }),
+  };
+}
+
+/** The tenant that AZURE_TENANT_ID names, in lower case, or undefined. Throws `usage` when it is no GUID. */
+export function readTenantId(variables: NodeJS.ProcessEnv): string | undefined {
+  return variables.AZURE_TENANT_ID ? requireTenantId(variables.AZURE_TENANT_ID, 'AZURE_TENANT_ID') : undefined;
+}
+
+/** `text` as a tenant id. Domain names are refused: they can move from one tenant to another. */
+export function requireTenantId(text: string, what: string): string {
+  const id = asGuid(text.trim());
+  if (id) return id;
+  throw new ExpectedError('usage', `${what} is not a tenant id: ${JSON.stringify(text.slice(0, 80))}`, {
+    cure: 'use the GUID that the Entra admin center shows as "Tenant ID"',
+  });
+}
+
+function secret(variables: NodeJS.ProcessEnv, name: string): string | undefined {
+  const value = variables[name] || undefined;
+  const path = variables[`${name}_FILE`] || undefined;
+  if (value !== undefined && path !== undefined) {
+    throw new ExpectedError('usage', `both ${name} and ${name}_FILE are set`, { cure: 'set one of them' });
+  }
+  if (path === undefined) return value;
+  try {
+    return readFileSync(path, 'utf8').trim() || undefined;
+  } catch (error) {
+    throw new ExpectedError('usage', `${name}_FILE cannot be read: ${path}`, {
+      cure: 'check the path and its permissions',
+      cause: error,
+    });
+  }
+}

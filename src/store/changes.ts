@@ -1,0 +1,61 @@
+// Reading the change feed, for the command line.
+import { ExpectedError } from '../errors.ts';
+import { type Database, rows, sqlState } from './pool.ts';
+
+export type ChangeRow = {
+  position: string;
+  change_id: string;
+  tenant_id: string;
+  at: Date;
+  cycle_id: string | null;
+  actor: string;
+  kind: string;
+  account_id: string | null;
+  before: unknown;
+  after: unknown;
+  /** The name that the account shows today; null when it is gone. */
+  display_name: string | null;
+};
+
+/** Where the feed stands now. */
+export async function feedPosition(database: Database): Promise<string> {
+  const [row] = await rows<{ position: string }>(database, 'select directory.feed_position() as position');
+  return row?.position ?? '';
+}
+
+/** Up to `limit` changes after a position (null: from the oldest kept), in commit order. Throws `usage` for a position that is no good. */
+export async function readChanges(database: Database, after: string | null, limit: number): Promise<ChangeRow[]> {
+  return rows<ChangeRow>(
+    database,
+    `select c.*, coalesce(a.profile ->> 'displayName', a.user_principal_name) as display_name
+       from directory.read_changes(:after, :limit) with ordinality c
+       left join entra_sync.accounts a on a.account_id = c.account_id order by c.ordinality`,
+    { after, limit },
+  ).catch((error: unknown) => {
+    if (sqlState(error) !== 'ES006') throw error;
+    throw new ExpectedError('usage', 'this feed position is too old or not of this database', {
+      cure: 'read the views again and follow from the position that entra-sync changes --position prints',
+      cause: error,
+    });
+  });
+}
+
+/** The position `count` changes before the end of the feed, of one tenant or all: where "the last N changes" begin. */
+export async function positionBefore(
+  database: Database,
+  count: number,
+  tenantId: string | null,
+): Promise<string | null> {
+  const [row] = await rows<{ position: string }>(
+    database,
+    `select f.epoch || ':' || last.number || ':' || (last.change_id - 1) as position
+       from entra_sync.feed f cross join lateral (
+         select number, change_id from (
+           select b.number, c.change_id from entra_sync.batches b join entra_sync.changes c using (batch_id)
+            where b.number is not null and (:tenantId::uuid is null or c.tenant_id = :tenantId)
+            order by b.number desc, c.change_id desc limit :count) newest
+          order by number, change_id limit 1) last`,
+    { count, tenantId },
+  );
+  return row?.position ?? null;
+}

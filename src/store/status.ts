@@ -1,0 +1,111 @@
+// What is there to be seen of tenants: counts, checkpoints, cycles, what is set aside.
+import { type Database, rows } from './pool.ts';
+import type { TenantRow } from './tenants.ts';
+
+export type TenantStatus = TenantRow & {
+  accounts: number;
+  suspended: number;
+  removed: number;
+  running: boolean;
+  last_outcome: string | null;
+  last_kind: string | null;
+  last_finished_at: Date | null;
+};
+
+/** Every tenant (or one) with the number of its accounts and its last cycle. */
+export async function readStatus(database: Database, tenantId: string | null): Promise<TenantStatus[]> {
+  return rows<TenantStatus>(
+    database,
+    `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running', false) as running,
+            c.outcome as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at
+       from directory.tenants t
+       left join lateral (
+         select count(*) filter (where removed_at is null)::int as accounts,
+                count(*) filter (where removed_at is null and not enabled)::int as suspended,
+                count(*) filter (where removed_at is not null)::int as removed
+           from entra_sync.accounts where tenant_id = t.tenant_id) a on true
+       left join lateral (
+         select outcome, kind, finished_at from directory.cycles where tenant_id = t.tenant_id order by cycle_id desc limit 1) c on true
+      where :tenantId::uuid is null or t.tenant_id = :tenantId
+      order by lower(t.name), t.tenant_id`,
+    { tenantId },
+  );
+}
+
+export type StreamState = { stream: string; committed_at: Date; full_at: Date; open_pages: number | null };
+
+/** A tenant's checkpoints, with the pages of a round that is under way or waits to be gone on with. */
+export async function readStreams(database: Database, tenantId: string): Promise<StreamState[]> {
+  return rows<StreamState>(
+    database,
+    `select stream, c.committed_at, c.full_at, r.pages as open_pages
+       from entra_sync.checkpoints c
+       full join (select stream, pages, tenant_id from entra_sync.rounds where tenant_id = :tenantId and not dry_run) r using (tenant_id, stream)
+      where tenant_id = :tenantId order by stream`,
+    { tenantId },
+  );
+}
+
+export type CycleRow = {
+  cycle_id: string;
+  kind: string;
+  started_at: Date;
+  finished_at: Date | null;
+  outcome: string;
+  streams: Record<string, Record<string, unknown>>;
+  error_message: string | null;
+};
+
+/** A tenant's newest cycles. */
+export async function readCycles(database: Database, tenantId: string, limit: number): Promise<CycleRow[]> {
+  return rows<CycleRow>(
+    database,
+    `select cycle_id, kind, started_at, finished_at, outcome, streams, error_message
+       from directory.cycles where tenant_id = :tenantId order by cycle_id desc limit :limit`,
+    { tenantId, limit },
+  );
+}
+
+export type SetAsideRow = {
+  tenant_id: string;
+  stream: string;
+  entra_object_id: string;
+  reason: string;
+  first_seen_at: Date;
+  last_seen_at: Date;
+};
+
+/** Objects that could not be taken (rule 19), of one tenant or all. */
+export async function readSetAside(database: Database, tenantId: string | null): Promise<SetAsideRow[]> {
+  return rows<SetAsideRow>(
+    database,
+    `select * from directory.set_aside where :tenantId::uuid is null or tenant_id = :tenantId
+      order by tenant_id, stream, last_seen_at desc, entra_object_id`,
+    { tenantId },
+  );
+}
+
+export type AccountRow = {
+  account_id: string;
+  entra_object_id: string | null;
+  state: string;
+  enabled: boolean;
+  user_principal_name: string | null;
+  display_name: string | null;
+  profile: Record<string, unknown>;
+};
+
+/** One live account by its directory object, as directory.accounts shows it. */
+export async function readAccount(
+  database: Database,
+  tenantId: string,
+  entraObjectId: string,
+): Promise<AccountRow | undefined> {
+  const [account] = await rows<AccountRow>(
+    database,
+    `select account_id, entra_object_id, state, enabled, user_principal_name, display_name, profile
+       from directory.accounts where tenant_id = :tenantId and entra_object_id = :entraObjectId`,
+    { tenantId, entraObjectId },
+  );
+  return account;
+}
