@@ -19,7 +19,7 @@ type Shelf = {
   count: number;
   size: number;
   rounds: Map<string, Round>;
-  byToken: Map<string, Round>;
+  byToken: Map<string, string>;
 };
 
 const shelves = new WeakMap<Truth, Shelf>();
