@@ -1,5 +1,5 @@
 // App-only tokens of a customer's tenant, by @azure/identity, and what a refused sign-in means.
-import { ClientCertificateCredential, ClientSecretCredential, type TokenCredential } from '@azure/identity';
+import type { TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
 import type { Cloud } from './clouds.ts';
@@ -29,10 +29,10 @@ export function openTokenSource(options: {
 }): TokenSource {
   const { tenantId, cloud, allowRoles } = options;
   // A new credential has an empty cache: the only documented way to make sure of a token that was not used before.
-  let credential = makeCredential(options);
+  let credential: TokenCredential | undefined;
   return {
     token: async ({ renew = false, signal } = {}) => {
-      if (renew) credential = makeCredential(options);
+      if (renew || !credential) credential = await makeCredential(options);
       const scope = `${cloud.graphOrigin}/.default`;
       const access = await credential
         .getToken(scope, { ...(signal && { abortSignal: signal }) })
@@ -46,7 +46,13 @@ export function openTokenSource(options: {
   };
 }
 
-function makeCredential(options: { tenantId: string; credential: AppCredential; cloud: Cloud }): TokenCredential {
+async function makeCredential(options: {
+  tenantId: string;
+  credential: AppCredential;
+  cloud: Cloud;
+}): Promise<TokenCredential> {
+  // A third of a second to load: not for commands that never talk to Graph.
+  const { ClientCertificateCredential, ClientSecretCredential } = await import('@azure/identity');
   const { tenantId, credential, cloud } = options;
   const settings = {
     authorityHost: cloud.authorityHost,

@@ -59,6 +59,11 @@ export async function findTenant(database: Database, word: string): Promise<Tena
   );
 }
 
+/** Takes back the registration of a tenant that never had a successful cycle; others stay. */
+export async function forgetPendingTenant(database: Database, tenantId: string): Promise<void> {
+  await database.raw("delete from entra_sync.tenants where tenant_id = :tenantId and status = 'pending'", { tenantId });
+}
+
 /** The first statement of a cycle's writing transactions: locks the tenant's row against everybody but edits. */
 export async function lockTenant(transaction: Transaction, tenantId: string): Promise<void> {
   const found = await rows(

@@ -6,7 +6,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { openBasics } from '../../app.ts';
 import type { CycleResult } from '../../engine/cycle.ts';
 import { ExpectedError } from '../../errors.ts';
-import { createTenant, type Simulator, startSimulator, type Tenant } from '../../simulator/index.ts';
+import type { Simulator, Tenant } from '../../simulator/index.ts';
 import { readChanges } from '../../store/changes.ts';
 import { openEmbedded } from '../../store/embedded.ts';
 import { migrate } from '../../store/migrate.ts';
@@ -50,6 +50,7 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   }
   const home = join(environment.home, 'demo');
   terminal.say('entra-sync demo: a simulated Entra ID tenant, real cycles over TLS, an embedded Postgres.\n');
+  const { createTenant, startSimulator } = await import('../../simulator/index.ts');
   const tenant = createTenant({
     name: 'Contoso',
     seed: 7,

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { openBasics } from '../../app.ts';
-import { loadSettingsFile, mergeDocuments, resolveSettings } from '../../settings.ts';
+import { loadSettingsFile, mergeDocuments, resolveSettings, type SettingsDocument } from '../../settings.ts';
 import { applySettings, storedSettings } from '../../store/settings.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 
@@ -36,7 +36,7 @@ async function show(run: Run): Promise<undefined> {
   const { defaults } = openBasics(run.environment);
   const { database } = await run.database();
   const [stored] = await storedSettings(database, null);
-  const document = mergeDocuments({ ...defaults, fields: {} }, stored?.document ?? defaults);
+  const document = inOrderOf(defaults, mergeDocuments({ ...defaults, fields: {} }, stored?.document ?? defaults));
   run.terminal.answer({
     version: stored?.version ?? null,
     applied_at: stored?.applied_at ?? null,
@@ -62,4 +62,12 @@ async function apply(run: Run, file: string): Promise<undefined> {
   run.terminal.say(
     `Settings version ${version} is in force.${mappingChanged ? ' The mapping changed: the next cycle of every tenant is a full one.' : ''}`,
   );
+}
+
+// jsonb forgets the order in which keys were written; the one of config/default.yaml is the one people know.
+function inOrderOf(defaults: SettingsDocument, document: SettingsDocument): SettingsDocument {
+  const places = Object.keys(defaults.fields ?? {});
+  const place = (name: string) => (places.includes(name) ? places.indexOf(name) : places.length);
+  const fields = Object.entries(document.fields ?? {}).sort(([one], [other]) => place(one) - place(other));
+  return { ...defaults, ...document, fields: Object.fromEntries(fields) };
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError } from 'commander';
 import { ExpectedError } from '../../errors.ts';
-import { createTenant, startSimulator, type Tenant } from '../../simulator/index.ts';
+import type { Tenant } from '../../simulator/index.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count } from '../format.ts';
 
@@ -51,6 +51,7 @@ function whole(least: number, most: number) {
 
 async function simulate(run: Run, options: SimulateOptions): Promise<undefined> {
   const { terminal } = run;
+  const { createTenant, startSimulator } = await import('../../simulator/index.ts');
   const tenant = createTenant({ name: options.name, seed: options.seed, users: options.users, groups: options.groups });
   if (options.script !== undefined) for (const line of scriptLines(options.script)) terminal.note(edit(tenant, line));
   const simulator = await startSimulator({

@@ -6,7 +6,7 @@ import { readTenantId } from '../../environment.ts';
 import { ExpectedError, exitCodeOf } from '../../errors.ts';
 import { describeDatabaseError } from '../../store/pool.ts';
 import { settingsInForce } from '../../store/settings.ts';
-import { addTenant, findTenant, listTenants, type Tenant } from '../../store/tenants.ts';
+import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, describeChange, duration } from '../format.ts';
 import { openProgress } from '../progress.ts';
@@ -63,7 +63,8 @@ async function syncTenants(
   });
   const { database } = await run.database();
   const tenants = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
-  if (tenants.length === 0) tenants.push(await registerOwnTenant());
+  const registers = tenants.length === 0;
+  if (registers) tenants.push(await registerOwnTenant());
   const done: { tenant: Tenant; result: CycleResult }[] = [];
   const failed: { tenant: Tenant; error: unknown }[] = [];
   for (const tenant of tenants) {
@@ -85,6 +86,8 @@ async function syncTenants(
       progress.done();
     }
   }
+  // A dry run keeps nothing, a registration that it made itself neither.
+  if (registers && what.dryRun) for (const tenant of tenants) await forgetPendingTenant(database, tenant.tenant_id);
   report(run, done, failed);
   const codes = failed.map(({ error }) => exitCodeOf(error));
   return worstFirst.find((code) => codes.includes(code)) ?? 0;
