@@ -251,15 +251,16 @@ function freePort(): Promise<number> {
 async function logExcerpt(log: string, from: number): Promise<string> {
   const text = (await readFile(log).catch(() => Buffer.alloc(0))).subarray(from).toString('utf8');
   const telling = text.split('\n').filter((line) => /FATAL|PANIC|ERROR|could not|error while/.test(line));
-  return telling
-    .slice(-3)
-    .map((line) => line.replace(/^.*?(?=FATAL|PANIC|ERROR)/, '').trim())
-    .join('; ');
+  return telling.slice(-3).map(withoutPrefix).join('; ');
 }
 
 function errorLine(output: string): string {
   const lines = output.split('\n').filter((line) => /error|fatal|could not/i.test(line));
-  return lines[0]?.trim() ?? lastLine(output);
+  return withoutPrefix(lines[0] ?? lastLine(output));
+}
+
+function withoutPrefix(line: string): string {
+  return line.replace(/^.*?(?=FATAL|PANIC|ERROR)/, '').trim();
 }
 
 function lastLine(output: string): string {
