@@ -17,6 +17,8 @@ create table entra_sync.batches (
 );
 comment on column entra_sync.batches.number is 'Given at commit under one global lock, so that it rises in commit order: no reader can see number n while a lower one is still to come.';
 
+create index batches_by_age on entra_sync.batches (tenant_id, committed_at);
+
 create table entra_sync.changes (
   change_id bigint generated always as identity primary key,
   batch_id bigint not null,

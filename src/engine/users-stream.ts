@@ -181,7 +181,6 @@ async function walkRound(
     cycleId: context.cycleId,
     actor: context.actor,
     retentionMs: settings.retentionMs,
-    settingsVersion: async () => (await context.settings()).version,
     dryRun,
   });
   if (dryRun) await dropRound(database, lease, round.round_id);

@@ -3,6 +3,7 @@ import { ExpectedError } from '../errors.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, isConnectionLost, rowCount, rows, type Transaction } from './pool.ts';
 import type { Round } from './rounds.ts';
+import { settingsVersion } from './settings.ts';
 import { lockTenant } from './tenants.ts';
 
 export type CommitCounts = {
@@ -26,8 +27,6 @@ export type CommitOptions = {
   cycleId: string | null;
   actor: string;
   retentionMs: number;
-  /** The settings version in force: a round of another one is not committed (rule 17). */
-  settingsVersion: (transaction: Transaction) => Promise<number>;
   dryRun: boolean;
 };
 
@@ -95,7 +94,8 @@ async function applyRound(transaction: Transaction, lease: Lease, options: Commi
   const { round } = options;
   await lockTenant(transaction, lease.tenantId);
   await requireFence(transaction, lease);
-  await requireWholeRound(transaction, round, await options.settingsVersion(transaction));
+  await requireWholeRound(transaction, round);
+  await requireSettings(transaction, lease.tenantId, round);
   const [next] = await rows<{ batch: string }>(
     transaction,
     "select nextval(pg_get_serial_sequence('entra_sync.batches', 'batch_id')) as batch",
@@ -140,7 +140,7 @@ async function applyRound(transaction: Transaction, lease: Lease, options: Commi
   return { counts, sample };
 }
 
-async function requireWholeRound(transaction: Transaction, round: Round, settingsVersion: number): Promise<void> {
+async function requireWholeRound(transaction: Transaction, round: Round): Promise<void> {
   const [state] = await rows<{ pages: number; staged: number; done: boolean; doubtful: number }>(
     transaction,
     `select r.pages, r.delta_link is not null as done,
@@ -154,11 +154,14 @@ async function requireWholeRound(transaction: Transaction, round: Round, setting
       cure: 'run the command again: the round begins anew',
     });
   }
-  if (settingsVersion !== round.settings_version) {
-    throw new ExpectedError('round_changed', 'the settings changed while this round was read', {
-      cure: 'run the command again: the round begins anew',
-    });
-  }
+}
+
+// A round belongs to one settings version (rule 17); the tenant's row is locked, so no other can come into force now.
+async function requireSettings(transaction: Transaction, tenantId: string, round: Round): Promise<void> {
+  if ((await settingsVersion(transaction, tenantId)) === round.settings_version) return;
+  throw new ExpectedError('round_changed', 'the settings changed while this round was read', {
+    cure: 'run the command again: the round begins anew',
+  });
 }
 
 // What of an account the directory owns, and whether a staged document says anything else.

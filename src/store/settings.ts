@@ -30,6 +30,11 @@ export async function storedSettings(on: Database | Transaction, tenantId: strin
   );
 }
 
+/** The number of the newest version that holds for a tenant. */
+export async function settingsVersion(on: Database | Transaction, tenantId: string | null): Promise<number> {
+  return Math.max(0, ...(await storedSettings(on, tenantId)).map((one) => one.version));
+}
+
 /**
  * The settings in force for a tenant: its own version over the installation's over the defaults of this release, which
  * only fill in settings that older stored versions do not know.
