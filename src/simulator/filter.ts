@@ -24,7 +24,7 @@ function literal(token: string): string | boolean | null | undefined {
     return token.slice(1, -1).replaceAll("''", "'");
   }
   const words: Readonly<Record<string, boolean | null>> = { true: true, false: false, null: null };
-  return token in words ? words[token] : /^\d{4}-/.test(token) ? token : undefined;
+  return Object.hasOwn(words, token) ? words[token] : /^\d{4}-/.test(token) ? token : undefined;
 }
 
 const fold = (value: unknown) => (typeof value === 'string' ? value.toLowerCase() : (value ?? null));

@@ -1,6 +1,7 @@
 // Edits by script: one line such as `hire 3` makes a handful of believable changes, chosen by the tenant's own random.
 import { addMember, removeMember, updateGroup } from './group-edits.ts';
 import { departments } from './names.ts';
+import { isKnownProperty } from './properties.ts';
 import { shuffled } from './random.ts';
 import { type Entity, liveOf, type Truth } from './truth.ts';
 import { createUser, deleteUser, purgeUser, restoreUser, updateUser } from './user-edits.ts';
@@ -62,6 +63,9 @@ function title(truth: Truth, count: number): string[] {
 }
 
 function clear(truth: Truth, count: number, property: string): string[] {
+  if (!isKnownProperty('users', property) || property === 'userPrincipalName') {
+    throw new Error(`'${property}' is not a property of users that can be cleared.`);
+  }
   const filled = liveOf(truth.users).filter((user) => {
     const value = user.properties[property];
     return Array.isArray(value) ? value.length > 0 : value !== undefined;
@@ -127,7 +131,7 @@ const randomWords = [
 const clearable = ['mobilePhone', 'jobTitle', 'faxNumber', 'officeLocation', 'businessPhones'];
 
 function act(truth: Truth, word: string, count: number, property: string): string {
-  const edit = edits[word];
+  const edit = Object.hasOwn(edits, word) ? edits[word] : undefined;
   if (edit === undefined) {
     throw new Error(`Unknown edit '${word}'. There are: ${Object.keys(edits).join(', ')}, random.`);
   }
