@@ -50,6 +50,7 @@ export function decodePage(body: unknown, selected: SelectedProperties): DeltaPa
         : undefined;
   if (!link) return { malformed: 'the body has neither a next link nor a delta link' };
   if (next != null && delta != null) return { malformed: 'the body has both a next link and a delta link' };
+  if (!isPrintable('next' in link ? link.next : link.delta)) return { malformed: 'the link is no printable text' };
   const occurrences: Occurrence[] = [];
   const problems: Problem[] = [];
   for (const item of body.value) {
@@ -127,12 +128,17 @@ function firstFault<Item>(items: readonly Item[], fault: (item: Item) => string 
   return undefined;
 }
 
+// A link is kept until the next cycle, and Postgres takes neither a NUL nor half a surrogate pair.
+function isPrintable(link: string): boolean {
+  return link.isWellFormed() && !/\p{Cc}/u.test(link);
+}
+
 function cleanKey(text: string): string {
   return (
     text
+      .slice(0, 64)
       .toWellFormed()
-      .replaceAll(/\p{Cc}/gu, '?')
-      .slice(0, 64) || '(empty id)'
+      .replaceAll(/\p{Cc}/gu, '?') || '(empty id)'
   );
 }
 
