@@ -1,0 +1,270 @@
+// Decoding of pages that nobody documented: odd JSON, odd links, odd values. Nothing of it may stop a round (rule 19).
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { asGuid, type DeltaPage, decodeObject, decodePage } from '../../src/rules/decode.ts';
+import { allProperties } from './graph-examples.ts';
+
+const id = '87d349ed-44d7-43e1-9a83-5f2406dee5bd';
+const next = 'https://graph.microsoft.com/v1.0/users/delta?$skiptoken=abc';
+const delta = 'https://graph.microsoft.com/v1.0/users/delta?$deltatoken=abc';
+
+function page(value: unknown, more: object = { '@odata.deltaLink': delta }): DeltaPage {
+  const decoded = decodePage({ value, ...more }, allProperties);
+  if ('malformed' in decoded) throw new Error(decoded.malformed);
+  return decoded;
+}
+
+/** Where a value holds what Postgres refuses in jsonb or text, as a list of places. */
+function refusedByPostgres(value: unknown, place = 'value'): string[] {
+  if (typeof value === 'string') return value.includes('\0') || !value.isWellFormed() ? [place] : [];
+  if (typeof value === 'number') return Number.isFinite(value) ? [] : [place];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) => [
+    ...refusedByPostgres(key, `key of ${place}`),
+    ...refusedByPostgres(item, `${place}.${key}`),
+  ]);
+}
+
+const oddText = fc.string({ unit: fc.constantFrom('a', '\0', '\ud800', '\udc00', '😀', '\n', 'ü'), maxLength: 80 });
+const oddValue = fc.oneof(
+  oddText,
+  fc.jsonValue(),
+  fc.constantFrom(null, true, 1e308, Number.POSITIVE_INFINITY, Number.NaN, [], {}, [null], { '\0': 1 }, ['\ud800']),
+  fc.array(oddText, { maxLength: 3 }),
+  fc.dictionary(oddText, oddText, { maxKeys: 3 }),
+);
+const oddUser = fc.record(
+  {
+    id: fc.oneof({ weight: 4, arbitrary: fc.uuid() }, oddText, fc.jsonValue()),
+    '@removed': fc.oneof(fc.constant({ reason: 'deleted' }), fc.jsonValue()),
+    displayName: oddValue,
+    businessPhones: oddValue,
+    employeeOrgData: oddValue,
+    accountEnabled: oddValue,
+    favouriteColour: oddValue,
+  },
+  { requiredKeys: ['id'] },
+);
+const oddItem = fc.oneof({ weight: 4, arbitrary: oddUser }, fc.jsonValue(), fc.constantFrom(null, [], 0, ''));
+const oddLink = fc.oneof(fc.constantFrom(next, ''), oddText, fc.jsonValue());
+const oddPage = fc.record(
+  {
+    value: fc.oneof({ weight: 4, arbitrary: fc.array(oddItem, { maxLength: 6 }) }, fc.jsonValue()),
+    '@odata.nextLink': oddLink,
+    '@odata.deltaLink': oddLink,
+    error: fc.jsonValue(),
+  },
+  { requiredKeys: [] },
+);
+const goodPage = fc.record({
+  value: fc.array(oddItem, { maxLength: 10 }),
+  '@odata.deltaLink': fc.constant(delta),
+});
+
+describe('rule 19: any page is decoded', () => {
+  test('never throws, whatever the JSON', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.jsonValue(), oddPage, goodPage), (body) => {
+        expect(() => decodePage(body, allProperties)).not.toThrow();
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('every object of the page is an occurrence or a problem', () => {
+    fc.assert(
+      fc.property(goodPage, ({ value }) => {
+        const { occurrences, problems } = page(value);
+        expect(occurrences.length + problems.length).toBe(value.length);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('what comes out can be written to Postgres, the link and the keys of the problems too', () => {
+    fc.assert(
+      fc.property(fc.oneof(goodPage, oddPage), (body) => {
+        const decoded = decodePage(body, allProperties);
+        expect(refusedByPostgres(decoded)).toEqual([]);
+        // Minus zero is the one number that JSON does not give back.
+        const zeroless = (text: string) => JSON.parse(text, (_, value) => (Object.is(value, -0) ? 0 : value));
+        expect(JSON.stringify(zeroless(JSON.stringify(decoded)))).toBe(JSON.stringify(decoded));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('a property that was not selected changes nothing, whatever its value', () => {
+    fc.assert(
+      fc.property(fc.string(), oddValue, (name, value) => {
+        fc.pre(!allProperties.has(name) && name !== 'id' && name !== '@removed' && name !== '__proto__');
+        const user = { id, displayName: 'Adele' };
+        expect(decodeObject({ ...user, [name]: value }, allProperties)).toEqual({
+          id,
+          patch: { displayName: 'Adele' },
+        });
+      }),
+    );
+  });
+
+  test('one bad object spoils no other', () => {
+    const other = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
+    const { occurrences, problems } = page([
+      { id, displayName: 'a\0b' },
+      { id: other, displayName: 'Delia' },
+    ]);
+    expect(occurrences).toEqual([{ id: other, patch: { displayName: 'Delia' } }]);
+    expect(problems).toEqual([{ key: id, id, reason: 'displayName holds a NUL character' }]);
+  });
+});
+
+describe('a body that is no page', () => {
+  test.each([
+    ['null', null, 'not a JSON object'],
+    ['a list', [], 'not a JSON object'],
+    ['a text', 'value', 'not a JSON object'],
+    ['an error object in a 200', { error: { code: 'x' }, value: [], '@odata.nextLink': next }, 'error object'],
+    ['no value', { '@odata.nextLink': next }, 'no value array'],
+    ['a value that is no list', { value: {}, '@odata.nextLink': next }, 'no value array'],
+    ['neither link', { value: [] }, 'neither'],
+    ['empty links', { value: [], '@odata.nextLink': '', '@odata.deltaLink': '' }, 'neither'],
+    ['a link that is no text', { value: [], '@odata.nextLink': 7 }, 'neither'],
+    ['both links', { value: [], '@odata.nextLink': next, '@odata.deltaLink': delta }, 'both'],
+    ['a link with a NUL', { value: [], '@odata.nextLink': `${next}\0` }, 'no printable text'],
+    ['a link with a line break', { value: [], '@odata.deltaLink': `${delta}\r\nx: y` }, 'no printable text'],
+    ['a link with half a surrogate pair', { value: [], '@odata.deltaLink': `${delta}\ud800` }, 'no printable text'],
+  ])('%s is malformed', (_, body, reason) => {
+    expect(decodePage(body, allProperties)).toEqual({ malformed: expect.stringContaining(reason) });
+  });
+
+  test('one that inherits its parts is none', () => {
+    const body = JSON.parse(`{"__proto__":{"value":[],"@odata.nextLink":"${next}"}}`);
+    expect(decodePage(body, allProperties)).toHaveProperty('malformed');
+  });
+
+  test.each([
+    ['a null beside the next link', { '@odata.nextLink': next, '@odata.deltaLink': null }, { next }],
+    ['a null beside the delta link', { '@odata.nextLink': null, '@odata.deltaLink': delta }, { delta }],
+  ])('%s is none', (_, links, link) => {
+    expect(page([], links).link).toEqual(link);
+  });
+});
+
+describe('ids', () => {
+  test('are kept in lower case', () => {
+    expect(page([{ id: id.toUpperCase() }]).occurrences).toEqual([{ id, patch: {} }]);
+  });
+
+  test.each([
+    '',
+    '1',
+    'adele@contoso.com',
+    `{${id}}`,
+    `${id}0`,
+    id.slice(1),
+    id.replaceAll('-', ''),
+    ` ${id}`,
+    `${id}\n`,
+  ])('%j is no GUID', (text) => {
+    expect(asGuid(text)).toBeUndefined();
+    expect(decodeObject({ id: text }, allProperties)).toMatchObject({ reason: 'its id is not a GUID' });
+  });
+
+  test.each([undefined, null, 5, ['x'], {}])('%j is no id at all', (value) => {
+    expect(decodeObject({ id: value }, allProperties)).toEqual({ key: '(no id)', reason: 'it has no id' });
+  });
+
+  test('a bad id is shortened and cleaned for the list of what was set aside', () => {
+    const shown = (text: string) => decodeObject({ id: text }, allProperties);
+    expect(shown('a\0b\u001b[31m')).toMatchObject({ key: 'a?b?[31m' });
+    expect(shown('x'.repeat(1_000_000))).toMatchObject({ key: 'x'.repeat(64) });
+    expect(shown('')).toMatchObject({ key: '(empty id)' });
+  });
+
+  test('the cut leaves no half of a surrogate pair, which Postgres would refuse with the whole page', () => {
+    const problem = decodeObject({ id: `${'x'.repeat(63)}😀` }, allProperties);
+    expect(refusedByPostgres(problem)).toEqual([]);
+  });
+});
+
+describe('removed objects', () => {
+  test.each([
+    [{ reason: 'deleted' }, 'deleted'],
+    [{ reason: 'changed' }, 'deleted_restorable'],
+    // In doubt a removal is one that can be undone.
+    [{ reason: 'something new' }, 'deleted_restorable'],
+    [{}, 'deleted_restorable'],
+    [null, 'deleted_restorable'],
+    ['deleted', 'deleted_restorable'],
+  ])('%j is %s', (removed, expected) => {
+    expect(page([{ id, '@removed': removed }]).occurrences).toEqual([{ id, removed: expected }]);
+  });
+
+  test('an odd property beside @removed does not matter', () => {
+    expect(page([{ id, '@removed': { reason: 'deleted' }, displayName: 7 }]).problems).toEqual([]);
+  });
+});
+
+describe('values', () => {
+  const reason = (user: object) => {
+    const decoded = decodeObject({ id, ...user }, allProperties);
+    return 'reason' in decoded ? decoded.reason : undefined;
+  };
+  const deep = (levels: number): unknown => (levels === 0 ? 1 : { a: deep(levels - 1) });
+
+  test.each([
+    ['displayName', 7, 'displayName is not of the type string'],
+    ['displayName', ['x'], 'displayName is not of the type string'],
+    ['accountEnabled', 'true', 'accountEnabled is not of the type boolean'],
+    ['businessPhones', '+1', 'businessPhones is not of the type string[]'],
+    ['businessPhones', ['+1', null], 'businessPhones is not of the type string[]'],
+    ['employeeOrgData', [], 'employeeOrgData is not of the type object'],
+    ['identities', [1], 'identities is not of the type object[]'],
+    ['displayName', '\ud800', 'displayName holds half a surrogate pair'],
+    ['displayName', 'a\0', 'displayName holds a NUL character'],
+    ['displayName', 'x'.repeat(1_048_576), 'displayName is longer than 32768 characters'],
+    ['businessPhones', ['ok', '\0'], 'businessPhones holds a NUL character'],
+    ['businessPhones', Array(2_001).fill(''), 'businessPhones has too many items'],
+    ['employeeOrgData', { '\0': 1 }, 'employeeOrgData holds a NUL character'],
+    ['employeeOrgData', { a: Number.POSITIVE_INFINITY }, 'employeeOrgData has a number out of range'],
+    ['employeeOrgData', deep(20), 'employeeOrgData is nested too deep'],
+  ])('%s of odd value %# is refused: %3$s', (property, value, expected) => {
+    expect(reason({ [property]: value })).toBe(expected);
+  });
+
+  test.each([
+    ['displayName', 'x'.repeat(32_768)],
+    ['displayName', ''],
+    ['displayName', '😀'],
+    ['businessPhones', []],
+    ['businessPhones', Array(2_000).fill('')],
+    ['employeeOrgData', deep(8)],
+    ['accountEnabled', false],
+    ['accountEnabled', null],
+    ['businessPhones', null],
+  ])('%s of value %# is taken as it is', (property, value) => {
+    expect(decodeObject({ id, [property]: value }, allProperties)).toEqual({ id, patch: { [property]: value } });
+  });
+
+  test('a number that JSON allows and no float holds is refused', () => {
+    expect(reason(JSON.parse('{"employeeOrgData":{"a":1e999}}'))).toBe('employeeOrgData has a number out of range');
+  });
+
+  test('__proto__ and constructor are names like any other, at the top and below', () => {
+    const text = `{"id":"${id}","__proto__":{"displayName":"forged"},"constructor":{"name":"x"},"toString":1}`;
+    expect(decodeObject(JSON.parse(text), allProperties)).toEqual({ id, patch: {} });
+    const nested = decodeObject(
+      JSON.parse(`{"id":"${id}","employeeOrgData":{"__proto__":{"a":1},"constructor":2}}`),
+      allProperties,
+    );
+    expect(JSON.stringify(nested)).toContain('"employeeOrgData":{"__proto__":{"a":1},"constructor":2}');
+    expect(({} as { displayName?: unknown }).displayName).toBeUndefined();
+  });
+
+  test('a page of a thousand users with a text of 1 MB each is a thousand problems', () => {
+    const large = 'x'.repeat(1_048_576);
+    const { problems } = page(Array.from({ length: 1_000 }, () => ({ id, displayName: large })));
+    expect(problems).toHaveLength(1_000);
+    expect(JSON.stringify(problems).length).toBeLessThan(1_000_000);
+  });
+});
