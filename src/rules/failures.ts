@@ -79,10 +79,11 @@ export function judgeFailure(failure: Failure): Verdict {
  * date, which is compared with `nowMs`. Undefined when there is none or it cannot be read.
  */
 export function retryAfterMs(header: string | null, nowMs: number): number | undefined {
-  if (header === null || header.trim() === '') return undefined;
-  const seconds = Number(header);
-  if (Number.isFinite(seconds)) return seconds >= 0 ? Math.ceil(seconds * 1000) : undefined;
-  const date = Date.parse(header);
+  const text = header?.trim() ?? '';
+  // As much as a number holds is more than any budget allows, which is what so long a wait has to come to.
+  if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Math.ceil(Number(text) * 1000), Number.MAX_SAFE_INTEGER);
+  // Date.parse finds a year in almost anything, so the form of an HTTP date is asked for first.
+  const date = /^[a-z]{3,9}, .* \d\d:\d\d:\d\d GMT$/i.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
 }
 
