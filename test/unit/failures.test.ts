@@ -1,0 +1,224 @@
+// The failure table, row by row (rules 15 and 16), against the recorded error bodies too; Retry-After; codes of odd bodies.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { errorCodes, type Failure, judgeFailure, retryAfterMs, type Verdict } from '../../src/rules/failures.ts';
+import { example, exampleBody, graphExamples } from './graph-examples.ts';
+
+const answer = (status: number, carriedToken: boolean, ...codes: string[]): Failure => ({
+  kind: 'answer',
+  status,
+  codes: codes.map((code) => code.toLowerCase()),
+  carriedToken,
+});
+const retry: Verdict = { act: 'retry', throttled: false };
+const dead: Verdict = { act: 'dead_token', afterOneRetry: false };
+const stop = (why: Extract<Verdict, { act: 'stop' }>['why']): Verdict => ({ act: 'stop', why });
+
+describe('rules 15 and 16: the failure table', () => {
+  test.each<[string, Failure, Verdict]>([
+    ['a page that does not parse', { kind: 'malformed' }, retry],
+    ['a broken connection', { kind: 'network', code: 'ECONNRESET' }, retry],
+    ['no name server', { kind: 'network', code: 'EAI_AGAIN' }, retry],
+    ['a time-out', { kind: 'network', code: 'TIMEOUT' }, retry],
+    ['a fault without a name', { kind: 'network', code: 'BROKEN_CONNECTION' }, retry],
+    ['throttling', answer(429, false), { act: 'retry', throttled: true }],
+    ['throttling of a link', answer(429, true, 'TooManyRequests'), { act: 'retry', throttled: true }],
+    ['an access token that is refused', answer(401, false), { act: 'new_access_token' }],
+    ['one that is refused on a link', answer(401, true, 'InvalidAuthenticationToken'), { act: 'new_access_token' }],
+    ['a missing permission', answer(403, false), stop('permission')],
+    ['a missing permission on a link', answer(403, true, 'Authorization_RequestDenied'), stop('permission')],
+    ['410', answer(410, true), dead],
+    ['410 at the first URL', answer(410, false), dead],
+    ['404 on a link', answer(404, true), { act: 'dead_token', afterOneRetry: true }],
+    ['404 at the first URL', answer(404, false), stop('unexpected')],
+    ['a tenant without delta', answer(400, false, 'Request_UnsupportedQuery'), stop('delta_unsupported')],
+    ['a dead token code where none was sent', answer(400, false, 'syncStateNotFound'), stop('unexpected')],
+    ['a refused property', answer(400, false, 'BadRequest'), stop('query_refused')],
+    ['400 without a code at the first URL', answer(400, false), stop('query_refused')],
+    ['400 with an unknown code on a link', answer(400, true, 'UnknownError'), stop('unexpected')],
+    ['400 without a code on a link', answer(400, true), stop('unexpected')],
+    ['501', answer(501, false), stop('query_refused')],
+    ['a redirect', answer(302, true), stop('unexpected')],
+    ['an empty success', answer(204, false), stop('unexpected')],
+    ['a method that is not allowed', answer(405, false), stop('unexpected')],
+    ['a code of a dead token with another status', answer(409, true, 'resyncRequired'), stop('unexpected')],
+  ])('%s', (_, failure, verdict) => {
+    expect(judgeFailure(failure)).toEqual(verdict);
+  });
+
+  test.each([408, 423, 500, 502, 503, 504, 509])('%i is worth another try, with a token and without', (status) => {
+    expect(judgeFailure(answer(status, true, 'resyncRequired'))).toEqual(retry);
+    expect(judgeFailure(answer(status, false))).toEqual(retry);
+  });
+
+  test.each([
+    'CERT_HAS_EXPIRED',
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    'UNABLE_TO_GET_ISSUER_CERT',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    'CERT_NOT_YET_VALID',
+  ])('%s is not tried again', (code) => {
+    expect(judgeFailure({ kind: 'network', code })).toEqual(stop('certificate'));
+  });
+
+  const deadCodes = [
+    'syncStateNotFound',
+    'syncStateInvalid',
+    'resyncRequired',
+    'Request_UnsupportedQuery',
+    'Directory_ExpiredPageToken',
+  ];
+
+  test('rule 15: a 400 with a dead token code, in any letter case, is one only when a token was carried', () => {
+    fc.assert(
+      fc.property(fc.mixedCase(fc.constantFrom(...deadCodes)), fc.boolean(), (code, inner) => {
+        const body = inner ? { error: { code: 'BadRequest', innerError: { code } } } : { error: { code } };
+        const codes = errorCodes(body);
+        expect(judgeFailure({ kind: 'answer', status: 400, codes, carriedToken: true })).toEqual(dead);
+        expect(judgeFailure({ kind: 'answer', status: 400, codes, carriedToken: false }).act).toBe('stop');
+      }),
+    );
+  });
+
+  test('every status has a verdict, and no success but a page', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 100, max: 599 }), fc.boolean(), fc.array(fc.string()), (status, token, codes) => {
+        const { act } = judgeFailure(answer(status, token, ...codes));
+        expect(['retry', 'new_access_token', 'dead_token', 'stop']).toContain(act);
+        // A first URL that is called dead is bounded by the engine, and only 410 may say so.
+        if (act === 'dead_token' && !token) expect(status).toBe(410);
+      }),
+    );
+  });
+});
+
+describe('the recorded errors', () => {
+  const table: [string, boolean, Verdict][] = [
+    ['error-429-too-many-requests.json', true, { act: 'retry', throttled: true }],
+    ['error-501-select-skills.json', false, stop('query_refused')],
+    ['error-400-delta-select-unsupported-signInActivity.json', false, stop('query_refused')],
+    ['error-400-delta-select-unsupported-birthday.json', false, stop('query_refused')],
+    ['error-400-expired-deltatoken-30-days.json', true, dead],
+    ['error-410-syncStateNotFound-outlook.json', true, dead],
+    ['error-404-nextLink-unknown-error.json', true, { act: 'dead_token', afterOneRetry: true }],
+    ['error-400-request-headers-too-long.json', true, stop('unexpected')],
+    ['error-403-authorization-request-denied.json', false, stop('permission')],
+    ['error-400-count-needs-consistency-level.json', false, stop('query_refused')],
+    ['error-400-delta-unsupported-tenant-b2c.json', false, stop('delta_unsupported')],
+    ['constructed-410-sync-reset-with-location.json', true, dead],
+  ];
+
+  test.each(table)('%s', (file, carriedToken, verdict) => {
+    const codes = errorCodes(exampleBody(file));
+    expect(codes.length).toBeGreaterThan(0);
+    expect(judgeFailure({ kind: 'answer', status: example(file).status, codes, carriedToken })).toEqual(verdict);
+  });
+
+  test('none of them was forgotten', () => {
+    const files = graphExamples.map((one) => one.file).filter((file) => file.startsWith('error-'));
+    expect(files.length).toBeGreaterThanOrEqual(11);
+    expect(files.filter((file) => !table.some(([one]) => one === file))).toEqual([]);
+  });
+
+  test('the 429 asks for ten seconds', () => {
+    expect(retryAfterMs(example('error-429-too-many-requests.json').headers['Retry-After'] ?? null, 0)).toBe(10_000);
+  });
+});
+
+describe('rule 16: Retry-After', () => {
+  const now = Date.UTC(2026, 0, 1, 12, 0, 0);
+
+  test.each([
+    ['10', 10_000],
+    ['0', 0],
+    [' 10 ', 10_000],
+    ['2.128', 2_128],
+    ['0.0001', 1],
+    ['Thu, 01 Jan 2026 12:00:30 GMT', 30_000],
+    ['Thursday, 01-Jan-26 12:00:30 GMT', 30_000],
+    ['Thu, 01 Jan 2026 11:00:00 GMT', 0],
+  ])('%j is %i ms', (header, expected) => {
+    expect(retryAfterMs(header, now)).toBe(expected);
+  });
+
+  test.each([
+    null,
+    '',
+    '  ',
+    'soon',
+    '-1',
+    '-0.5',
+    'NaN',
+    'Infinity',
+    '-Infinity',
+    '0x10',
+    '1e3',
+    '1,5',
+    '10 s',
+    'in 2099',
+  ])('%j cannot be read', (header) => {
+    expect(retryAfterMs(header, now)).toBeUndefined();
+  });
+
+  test('more seconds than a number holds are more than any budget, not none', () => {
+    expect(retryAfterMs('9'.repeat(400), now)).toBeGreaterThan(1e12);
+  });
+
+  test('is never negative, never NaN, never shorter than asked', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.double().map(String),
+          fc.date().map((date) => date.toString()),
+        ),
+        (header) => {
+          const wait = retryAfterMs(header, now);
+          if (wait !== undefined) expect(wait).toBeGreaterThanOrEqual(0);
+        },
+      ),
+    );
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1e6, noNaN: true }), (seconds) => {
+        expect(retryAfterMs(seconds.toFixed(6), now)).toBeGreaterThanOrEqual(Number(seconds.toFixed(6)) * 1000);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.date({ min: new Date(0), max: new Date('2099-12-31'), noInvalidDate: true }), (date) => {
+        const whole = Math.floor(date.getTime() / 1000) * 1000;
+        expect(retryAfterMs(date.toUTCString(), now)).toBe(Math.max(0, whole - now));
+      }),
+    );
+  });
+});
+
+describe('error codes', () => {
+  test('come from every level, the most specific last, whichever way innerError is spelt', () => {
+    const body = { error: { code: 'A', innerError: { code: 'B', innererror: { code: 'C' } } } };
+    expect(errorCodes(body)).toEqual(['a', 'b', 'c']);
+  });
+
+  test.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['a text', '<html>'],
+    ['a list', []],
+    ['an error that is a text', { error: 'invalid_scope' }],
+    ['an error that is null', { error: null }],
+    ['an empty code', { error: { code: '' } }],
+    ['a code that is a number', { error: { code: 429 } }],
+    ['a code that is a list', { error: { code: ['syncStateNotFound'] } }],
+  ])('%s gives none', (_, body) => {
+    expect(errorCodes(body)).toEqual([]);
+  });
+
+  test('never throws, and a body nested without end ends', () => {
+    fc.assert(fc.property(fc.jsonValue(), (body) => void errorCodes({ error: body })));
+    const endless: { code: string; innerError?: unknown } = { code: 'x' };
+    endless.innerError = endless;
+    expect(errorCodes({ error: endless }).length).toBeLessThan(10);
+  });
+});

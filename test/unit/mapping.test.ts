@@ -1,0 +1,96 @@
+// From source documents to profile fields, match keys and $select.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Json, Source } from '../../src/rules/decode.ts';
+import { alwaysSelected, mapUser, selectedProperties, userKeys } from '../../src/rules/mapping.ts';
+
+describe('the mapping', () => {
+  const fields = [
+    { field: 'title', from: 'jobTitle' },
+    { field: 'phones', from: 'businessPhones' },
+    { field: 'alsoTitle', from: 'jobTitle' },
+  ];
+
+  test('gives each field the value of its property, whatever the field is called', () => {
+    const source = { jobTitle: 'Clerk', businessPhones: ['+1', '+2'], displayName: 'Adele' };
+    expect(mapUser(source, fields)).toEqual({ title: 'Clerk', phones: ['+1', '+2'], alsoTitle: 'Clerk' });
+  });
+
+  test('rule 3: leaves out a field without a value, and keeps empty and false ones', () => {
+    expect(mapUser({ jobTitle: '', businessPhones: [] }, fields)).toEqual({ title: '', phones: [], alsoTitle: '' });
+    expect(mapUser({ jobTitle: null }, fields)).toEqual({});
+    expect(mapUser({}, fields)).toEqual({});
+    expect(mapUser({ accountEnabled: false }, [{ field: 'on', from: 'accountEnabled' }])).toEqual({ on: false });
+  });
+
+  test('takes nothing from the prototype, and knows no special field name', () => {
+    expect(mapUser({}, [{ field: 'x', from: 'constructor' }])).toEqual({});
+    expect(Object.entries(mapUser({ mail: 'a@b' }, [{ field: 'constructor', from: 'mail' }]))).toEqual([
+      ['constructor', 'a@b'],
+    ]);
+  });
+
+  test('depends on the properties that it names, and on nothing else', () => {
+    const source = fc.dictionary(fc.constantFrom('jobTitle', 'businessPhones', 'mail', 'city'), fc.string());
+    fc.assert(
+      fc.property(source, source, (one, other) => {
+        const { jobTitle, businessPhones } = one;
+        const same: Source = {
+          ...other,
+          ...{ jobTitle: jobTitle ?? null, businessPhones: businessPhones ?? null },
+        };
+        expect(mapUser(same, fields)).toEqual(mapUser(one, fields));
+      }),
+    );
+  });
+});
+
+describe('$select', () => {
+  test('always holds what ids, match keys and scope rest on', () => {
+    expect(selectedProperties([])).toEqual([
+      'id',
+      'userPrincipalName',
+      'mail',
+      'displayName',
+      'accountEnabled',
+      'userType',
+    ]);
+  });
+
+  test('names each property once, in an order that does not depend on that of the fields', () => {
+    const fields = [
+      { field: 'b', from: 'surname' },
+      { field: 'a', from: 'city' },
+      { field: 'c', from: 'city' },
+      { field: 'd', from: 'mail' },
+    ];
+    const selected = [...alwaysSelected, 'city', 'surname'];
+    expect(selectedProperties(fields)).toEqual(selected);
+    expect(selectedProperties(fields.toReversed())).toEqual(selected);
+  });
+});
+
+describe('the keys of a user', () => {
+  test('are those of the source document, whatever the mapping', () => {
+    const source = { userPrincipalName: 'Adele@contoso.com', mail: 'a@b', accountEnabled: true };
+    expect(userKeys(source)).toEqual({ userPrincipalName: 'Adele@contoso.com', mail: 'a@b', enabled: true });
+  });
+
+  test.each<[string, Source, boolean]>([
+    ['disabled', { accountEnabled: false }, false],
+    ['not shown', {}, true],
+    ['null', { accountEnabled: null }, true],
+  ])('a user whose accountEnabled is %s counts as enabled: %3$s', (_, source, enabled) => {
+    expect(userKeys(source).enabled).toBe(enabled);
+  });
+
+  test('are null where there is no text', () => {
+    const odd: Json[] = [null, 7, ['a@b'], { a: 1 }];
+    for (const value of odd) {
+      expect(userKeys({ mail: value, userPrincipalName: value })).toMatchObject({
+        mail: null,
+        userPrincipalName: null,
+      });
+    }
+  });
+});
