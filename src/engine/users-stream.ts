@@ -16,6 +16,7 @@ import {
   beginRound,
   type Checkpoint,
   doubtfulUsers,
+  dropRehearsal,
   dropRound,
   type Round,
   readCheckpoint,
@@ -56,6 +57,17 @@ export type StreamResult = { report: StreamReport; sample: ChangeSample[]; check
  * once (rules 14, 15); settings that changed on the way begin the round anew once (rule 17).
  */
 export async function runUsersStream(context: StreamContext): Promise<StreamResult> {
+  const { database, lease, dryRun } = context;
+  await dropRehearsal(database, lease, 'users');
+  try {
+    return await runRounds(context);
+  } finally {
+    // What stopped the dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
+    if (dryRun) await dropRehearsal(database, lease, 'users').catch(() => {});
+  }
+}
+
+async function runRounds(context: StreamContext): Promise<StreamResult> {
   const { lease } = context;
   const requestsBefore = context.reader.requestCount();
   const checkpoint = await readCheckpoint(context.database, lease.tenantId, 'users');
@@ -83,7 +95,12 @@ export async function runUsersStream(context: StreamContext): Promise<StreamResu
         else throw deadAgain(error);
       } else if (error instanceof ExpectedError && error.code === 'round_changed' && firstTime('settings changed')) {
         anew = true;
-      } else throw error;
+      } else {
+        // Gone on with, a round whose links lead in a circle would end at the same page for ever.
+        if (error instanceof ExpectedError && error.code === 'round_endless')
+          await dropRound(context.database, lease, round.round_id);
+        throw error;
+      }
     }
   }
 }
@@ -183,7 +200,6 @@ async function walkRound(
     retentionMs: settings.retentionMs,
     dryRun,
   });
-  if (dryRun) await dropRound(database, lease, round.round_id);
   return {
     report: {
       ...counts,

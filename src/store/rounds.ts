@@ -103,11 +103,22 @@ export async function beginRound(
   });
 }
 
-/** Drops a round and its stage: the end of a dry run. */
+/** Drops a round and its stage: a walk that nobody can go on with. */
 export async function dropRound(database: Database, lease: Lease, roundId: string): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
     await transaction.raw('delete from entra_sync.rounds where round_id = :roundId', { roundId });
+  });
+}
+
+/** Drops what dry runs have staged: theirs is never gone on with, and one that was cut off could not do it itself. */
+export async function dropRehearsal(database: Database, lease: Lease, stream: Stream): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    await requireFence(transaction, lease);
+    await transaction.raw(
+      'delete from entra_sync.rounds where tenant_id = :tenantId and stream = :stream and dry_run',
+      { tenantId: lease.tenantId, stream },
+    );
   });
 }
 
@@ -174,7 +185,7 @@ async function recordPage(transaction: Transaction, round: Round, url: string): 
 
 function endless(why: string): ExpectedError {
   return new ExpectedError('round_endless', `Graph leads this round in a circle: ${why}`, {
-    cure: 'run entra-sync resync for this tenant; nothing was changed',
+    cure: 'nothing was changed; run the command again, the round begins anew, and entra-sync resync if that fails too',
   });
 }
 
