@@ -1,0 +1,181 @@
+// Random histories of a tenant for the convergence test: what administrators do, what the weather is, what goes wrong.
+import fc from 'fast-check';
+import type { Simulator, SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
+import { type Database, openDatabase } from '../../src/store/pool.ts';
+import { interruption, isDeltaRequest } from './system.ts';
+
+export type Edit = { act: (typeof acts)[number]; who: number; property: string; value: string };
+export type Expiry = '410' | '400';
+export type Weather = Pick<SimulatorOptions, 'pageSize' | 'repeats' | 'emptyPages' | 'shuffle' | 'form'>;
+/** What happens when the n-th request to users/delta of a cycle arrives. */
+export type Moment = { request: number; edits: readonly Edit[]; expire: Expiry | undefined };
+/**
+ * What ends a cycle: `abort` Ctrl-C when request n arrives · `sockets` every connection from request n on is cut ·
+ * `unavailable` every answer from request n on is a 503 · `defect` the code throws at its n-th report of progress ·
+ * `kill` the same with the database gone at once, so that nothing can be closed, as when the process dies.
+ */
+export type Fault = { how: 'abort' | 'sockets' | 'unavailable' | 'defect' | 'kill'; at: number };
+export type CycleStep = {
+  step: 'cycle';
+  weather: Weather;
+  resync: boolean;
+  dryRun: boolean;
+  moments: readonly Moment[];
+  fault: Fault | undefined;
+};
+export type Step =
+  | { step: 'edits'; edits: readonly Edit[] }
+  | { step: 'expire'; how: Expiry }
+  /** The retention of everybody who is removed at this time runs out. */
+  | { step: 'age' }
+  | { step: 'revoke' }
+  | CycleStep;
+
+const acts = [
+  'create',
+  'update',
+  'update',
+  'update',
+  'clear',
+  'disable',
+  'delete',
+  'purge',
+  'restore',
+  'touch',
+] as const;
+const texts = ['displayName', 'jobTitle', 'department', 'mobilePhone', 'mail', 'city', 'userType'];
+
+const edit: fc.Arbitrary<Edit> = fc.record({
+  act: fc.constantFrom(...acts),
+  who: fc.nat({ max: 30 }),
+  property: fc.constantFrom(...texts, 'businessPhones', 'userPrincipalName'),
+  value: fc.oneof(
+    fc.string({ unit: 'grapheme', maxLength: 6 }),
+    fc.constantFrom('', ' ', "O'Brien ? ?? :name $1", '{"a":null}', '\\u0000', '\u2028', 'e\u0301', '👩‍👩‍👧', 'null'),
+  ),
+});
+const edits = fc.array(edit, { minLength: 1, maxLength: 5 });
+const expiry = fc.constantFrom<Expiry>('410', '400');
+
+export const weather: fc.Arbitrary<Weather> = fc.record({
+  pageSize: fc.integer({ min: 1, max: 6 }),
+  repeats: fc.constantFrom(0, 0, 0.3, 1),
+  emptyPages: fc.constantFrom(0, 0, 0.5),
+  shuffle: fc.boolean(),
+  form: fc.constantFrom('default', 'minimal', 'mixed'),
+});
+
+const moment: fc.Arbitrary<Moment> = fc.record({
+  request: fc.integer({ min: 1, max: 6 }),
+  edits,
+  expire: fc.option(expiry, { nil: undefined, freq: 4 }),
+});
+const fault: fc.Arbitrary<Fault> = fc.record({
+  how: fc.constantFrom('abort', 'sockets', 'unavailable', 'defect', 'kill'),
+  at: fc.integer({ min: 1, max: 8 }),
+});
+const cycle: fc.Arbitrary<CycleStep> = fc.record({
+  step: fc.constant('cycle'),
+  weather,
+  resync: fc.constantFrom(false, false, false, false, true),
+  dryRun: fc.constantFrom(false, false, false, false, false, true),
+  moments: fc.array(moment, { maxLength: 2 }),
+  fault: fc.option(fault, { nil: undefined, freq: 1 }),
+});
+
+export const history: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.record({ step: fc.constant('edits' as const), edits }) },
+    { weight: 6, arbitrary: cycle },
+    { weight: 1, arbitrary: fc.record({ step: fc.constant('expire' as const), how: expiry }) },
+    { weight: 1, arbitrary: fc.constantFrom<Step>({ step: 'age' }, { step: 'revoke' }) },
+  ),
+  { minLength: 2, maxLength: 10 },
+);
+
+/** Makes an edit, or nothing where the tenant refuses it (a taken user principal name) or nobody is there for it. */
+export function applyEdit(tenant: Tenant, { act, who, property, value }: Edit): void {
+  const live = tenant.users();
+  const deleted = tenant.deletedUsers();
+  const at = <Item>(list: readonly Item[]) => list[who % Math.max(1, list.length)];
+  const person = at(live);
+  const leaver = at(deleted);
+  try {
+    if (act === 'create') tenant.createUser(value === '' ? {} : { displayName: value, jobTitle: null });
+    else if (act === 'restore' && leaver) tenant.restoreUser(leaver.id);
+    else if (act === 'purge') tenant.purgeUser((leaver ?? person)?.id ?? '');
+    else if (!person) return;
+    else if (act === 'delete') tenant.deleteUser(person.id);
+    else if (act === 'touch') tenant.touchUser(person.id);
+    else if (act === 'disable') tenant.updateUser(person.id, { accountEnabled: !person.properties.accountEnabled });
+    else if (act === 'clear') tenant.updateUser(person.id, { [property]: null });
+    else if (act === 'update') tenant.updateUser(person.id, { [property]: valueFor(property, value, who) });
+  } catch {
+    // Refused, as an administrator would be refused.
+  }
+}
+
+function valueFor(property: string, value: string, who: number): unknown {
+  if (property === 'businessPhones') return value === '' ? [] : [value, String(who)];
+  return property === 'userPrincipalName' ? `person${who % 5}@renamed.example` : value;
+}
+
+export type Staged = {
+  signal: AbortSignal;
+  onProgress: () => void;
+  /** The pool that the cycle works through: its own where it is to be killed. */
+  through: Database;
+  /** Whether the fault has happened. */
+  reached: () => boolean;
+  end: () => Promise<void>;
+};
+
+/** Sets the stage for one cycle of a history: weather, moments, fault. `end` takes all of it back. */
+export function setStage(
+  simulator: Simulator,
+  tenant: Tenant,
+  step: Pick<CycleStep, 'weather' | 'moments' | 'fault'>,
+  database: { pool: Database; url: string },
+): Staged {
+  const { fault: planned } = step;
+  const stop = new AbortController();
+  const through = planned?.how === 'kill' ? openDatabase(database.url, { maxConnections: 2 }) : database.pool;
+  let requests = 0;
+  let reports = 0;
+  let reached = false;
+  Object.assign(simulator.options, step.weather);
+  const off = simulator.intercept(({ url }) => {
+    if (!isDeltaRequest(url)) return undefined;
+    requests += 1;
+    for (const one of step.moments) {
+      if (one.request !== requests) continue;
+      for (const each of one.edits) applyEdit(tenant, each);
+      if (one.expire) tenant.expireTokens(one.expire);
+    }
+    if (!planned || requests < planned.at) return undefined;
+    if (planned.how === 'abort') {
+      reached = true;
+      stop.abort(interruption());
+      return { destroy: true };
+    }
+    if (planned.how !== 'sockets' && planned.how !== 'unavailable') return undefined;
+    reached = true;
+    return planned.how === 'sockets' ? { destroy: true } : { status: 503, body: {} };
+  });
+  return {
+    signal: stop.signal,
+    through,
+    reached: () => reached,
+    onProgress: () => {
+      reports += 1;
+      if (!planned || reports !== planned.at || (planned.how !== 'defect' && planned.how !== 'kill')) return;
+      reached = true;
+      if (planned.how === 'kill') void through.destroy();
+      throw new Error('stopped by the test');
+    },
+    end: async () => {
+      off();
+      if (through !== database.pool) await through.destroy();
+    },
+  };
+}

@@ -1,0 +1,254 @@
+// Whole cycles for tests: a simulated tenant over TLS, a real sign-in, a real Postgres, wired as src/app.ts wires them; and
+// the truth to compare with, computed without any of the product's rules.
+import { Writable } from 'node:stream';
+import tls from 'node:tls';
+import { pino } from 'pino';
+import { expect } from 'vitest';
+import { openGraphAccess } from '../../src/app.ts';
+import { type CycleOptions, type CycleResult, runCycle } from '../../src/engine/cycle.ts';
+import { readEnvironment } from '../../src/environment.ts';
+import { ExpectedError } from '../../src/errors.ts';
+import type { OnWait, RetryPolicy } from '../../src/graph/reader.ts';
+import type { Log } from '../../src/logger.ts';
+import { loadDefaults } from '../../src/settings.ts';
+import {
+  createTenant,
+  type Simulator,
+  type SimulatorSettings,
+  startSimulator,
+  type Tenant,
+  type TenantOptions,
+} from '../../src/simulator/index.ts';
+import type { LeaseTimes } from '../../src/store/lease.ts';
+import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
+import { addTenant } from '../../src/store/tenants.ts';
+import { freshDatabase } from './postgres.ts';
+
+/** Waits are a millisecond, so that a bad day costs no time. */
+export const fastPolicy: RetryPolicy = { retries: 2, firstWaitMs: 1, budgetMs: 5_000 };
+
+const trusted = new Set<string>();
+
+/** Makes this process trust a simulator's certificate, as NODE_EXTRA_CA_CERTS would have at its start. */
+export function trust(certificate: string): void {
+  if (trusted.has(certificate)) return;
+  trusted.add(certificate);
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), certificate]);
+}
+
+/** A log that is kept in memory. */
+export function bufferLog(level = 'trace'): { log: Log; text(): string } {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  return { log: pino({ level, base: null }, stream), text: () => lines.join('') };
+}
+
+export type CycleWishes = Partial<Pick<CycleOptions, 'resync' | 'dryRun' | 'signal' | 'onProgress' | 'actor'>> & {
+  /** Another pool than the world's own, such as one that is about to be cut off. */
+  through?: Database;
+  policy?: RetryPolicy;
+  log?: Log;
+  leaseTimes?: LeaseTimes;
+  onWait?: OnWait;
+};
+
+/** Runs one cycle of a tenant the way the command line does. */
+export async function cycleOf(
+  simulator: Simulator,
+  tenantId: string,
+  database: Database,
+  wishes: CycleWishes = {},
+): Promise<CycleResult> {
+  const { through = database, policy = fastPolicy, log = pino({ level: 'silent' }), leaseTimes, onWait } = wishes;
+  trust(simulator.certificate);
+  const graph = openGraphAccess(readEnvironment(simulator.environment(tenantId)), {
+    policy,
+    ...(onWait && { onWait }),
+  });
+  return runCycle(
+    {
+      database: through,
+      defaults: loadDefaults(),
+      log,
+      openReader: graph.openReader,
+      ...(leaseTimes && { leaseTimes }),
+    },
+    {
+      tenantId,
+      resync: wishes.resync ?? false,
+      dryRun: wishes.dryRun ?? false,
+      actor: wishes.actor ?? 'test',
+      signal: wishes.signal ?? new AbortController().signal,
+      ...(wishes.onProgress && { onProgress: wishes.onProgress }),
+    },
+  );
+}
+
+export type World = {
+  readonly tenant: Tenant;
+  readonly simulator: Simulator;
+  readonly database: Database;
+  readonly url: string;
+  /** One cycle of the tenant. */
+  cycle(wishes?: CycleWishes): Promise<CycleResult>;
+  /** Requests to users/delta so far (since `clearRequests`), as paths. */
+  deltaRequests(): string[];
+  close(): Promise<void>;
+};
+
+/** A simulated tenant, registered in a database of its own. */
+export async function openWorld(
+  options: Partial<TenantOptions> & { simulator?: Partial<SimulatorSettings>; registered?: boolean } = {},
+): Promise<World> {
+  const { simulator: settings, registered = true, ...tenantOptions } = options;
+  const tenant = createTenant({ seed: 1, users: 12, ...tenantOptions });
+  const simulator = await startSimulator({ ...settings, tenants: [tenant] });
+  const fresh = await freshDatabase();
+  const database = openDatabase(fresh.url);
+  if (registered) await addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref: null });
+  return {
+    tenant,
+    simulator,
+    database,
+    url: fresh.url,
+    cycle: (wishes) => cycleOf(simulator, tenant.tenantId, database, wishes),
+    deltaRequests: () => simulator.requests.filter(({ path }) => isDeltaRequest(path)).map((request) => request.path),
+    close: async () => {
+      await database.destroy();
+      await fresh.drop();
+      await simulator.close();
+    },
+  };
+}
+
+/** Whether a path is one of users/delta, whatever it carries. */
+export function isDeltaRequest(path: string): boolean {
+  return path.startsWith('/v1.0/users/delta');
+}
+
+/** Runs `work` and returns the expected error that it has to throw. */
+export async function failureOf(work: Promise<unknown>): Promise<ExpectedError> {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof ExpectedError)) throw new Error('no expected error was thrown', { cause: error });
+  return error;
+}
+
+/** What interrupts a cycle the way Ctrl-C does. */
+export function interruption(): ExpectedError {
+  return new ExpectedError('interrupted', 'interrupted');
+}
+
+/** What of a person anybody can see. `profile` holds the fields that have a value. */
+export type Facts = { enabled: boolean; userPrincipalName: unknown; mail: unknown; profile: Record<string, unknown> };
+
+// Written out here on purpose: config/default.yaml is part of what is judged.
+const profileProperties = [
+  'displayName',
+  'givenName',
+  'surname',
+  'mail',
+  'businessPhones',
+  'mobilePhone',
+  'faxNumber',
+  'jobTitle',
+  'department',
+  'companyName',
+  'officeLocation',
+  'streetAddress',
+  'postalCode',
+  'city',
+  'state',
+  'country',
+];
+
+/** The live accounts as they have to be, by object id, straight from the tenant. */
+export function truthOf(tenant: Tenant): Record<string, Facts> {
+  return Object.fromEntries(
+    tenant.users().map(({ id, properties }) => [
+      id,
+      {
+        enabled: properties.accountEnabled !== false,
+        userPrincipalName: properties.userPrincipalName ?? null,
+        mail: properties.mail ?? null,
+        profile: Object.fromEntries(
+          profileProperties.flatMap((name) => (properties[name] === undefined ? [] : [[name, properties[name]]])),
+        ),
+      },
+    ]),
+  );
+}
+
+export type SeenAccount = Facts & { accountId: string };
+
+/** The live accounts as an application sees them, by object id. */
+export async function accountsOf(database: Database, tenantId: string): Promise<Record<string, SeenAccount>> {
+  const found = await rows<{
+    id: string;
+    account_id: string;
+    enabled: boolean;
+    upn: string | null;
+    mail: string | null;
+    profile: Record<string, unknown>;
+  }>(
+    database,
+    `select entra_object_id as id, account_id, enabled, user_principal_name as upn, mail, profile
+       from directory.accounts where tenant_id = :tenantId order by 1`,
+    { tenantId },
+  );
+  return Object.fromEntries(
+    found.map(({ id, account_id, enabled, upn, mail, profile }) => [
+      id,
+      { accountId: account_id, enabled, userPrincipalName: upn, mail, profile },
+    ]),
+  );
+}
+
+/** The removed accounts, as object id to reason. */
+export async function removedOf(database: Database, tenantId: string): Promise<Record<string, string>> {
+  const found = await rows<{ id: string; reason: string }>(
+    database,
+    'select entra_object_id as id, reason from directory.removed_accounts where tenant_id = :tenantId order by 1',
+    { tenantId },
+  );
+  return Object.fromEntries(found.map(({ id, reason }) => [id, reason]));
+}
+
+/** `accounts` without what is ours and not the directory's. */
+export function factsOf(accounts: Record<string, SeenAccount>): Record<string, Facts> {
+  return Object.fromEntries(Object.entries(accounts).map(([id, { accountId: _, ...facts }]) => [id, facts]));
+}
+
+/**
+ * Expects the live accounts to be the tenant's live users, and the removed ones to be exactly those of `known` (object
+ * ids that had an account at any time) that the tenant no longer shows.
+ */
+export async function expectTruth(tenant: Tenant, database: Database, known?: Iterable<string>): Promise<void> {
+  const truth = truthOf(tenant);
+  expect(factsOf(await accountsOf(database, tenant.tenantId))).toEqual(truth);
+  if (known === undefined) return;
+  const gone = [...new Set(known)].filter((id) => truth[id] === undefined);
+  expect(Object.keys(await removedOf(database, tenant.tenantId)).sort()).toEqual(gone.sort());
+}
+
+/** What must stay as it is when a cycle fails: checkpoint, accounts and feed of a tenant, as one text. */
+export async function committedState(database: Database, tenantId: string): Promise<string> {
+  const [state] = await rows<{ state: string }>(
+    database,
+    `select jsonb_build_object(
+       'checkpoints', (select jsonb_agg(c order by stream) from entra_sync.checkpoints c where tenant_id = :tenantId),
+       'accounts', (select jsonb_agg(a order by account_id) from entra_sync.accounts a where tenant_id = :tenantId),
+       'set_aside', (select jsonb_agg(s order by object_key) from entra_sync.set_aside s where tenant_id = :tenantId),
+       'changes', (select max(change_id) from entra_sync.changes where tenant_id = :tenantId),
+       'success', (select last_success_at from entra_sync.tenants where tenant_id = :tenantId))::text as state`,
+    { tenantId },
+  );
+  return state?.state ?? '';
+}
