@@ -177,6 +177,11 @@ const notSeen = `entra_sync.accounts a
    and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id)
    and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
 
+// Past the retention and, for all that is known, still absent: what came back with a bad body is there.
+const toPurge = `entra_sync.accounts a
+ where a.tenant_id = :tenant and a.removed_at is not null and a.purge_at <= now()
+   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
+
 // In id order, so that two writers cannot wait for each other; before and after are computed by later statements.
 const lockTouched = `
 select from entra_sync.accounts where account_id in (
@@ -185,7 +190,7 @@ select from entra_sync.accounts where account_id in (
   union all
   select a.account_id from ${notSeen}
   union all
-  select a.account_id from entra_sync.accounts a where a.tenant_id = :tenant and a.purge_at <= now()
+  select a.account_id from ${toPurge}
 ) order by account_id for update`;
 
 const updateChanged = `
@@ -275,8 +280,7 @@ update entra_sync.accounts a set removed_reason = 'deleted'
 async function purge(transaction: Transaction, scope: Scope): Promise<number> {
   const gone = await rows<{ account_id: string; entra_object_id: string | null }>(
     transaction,
-    `delete from entra_sync.accounts where tenant_id = :tenant and removed_at is not null and purge_at <= now()
-     returning account_id, entra_object_id`,
+    `delete from ${toPurge} returning a.account_id, a.entra_object_id`,
     scope,
   );
   if (gone.length === 0) return 0;
