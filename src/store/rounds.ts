@@ -134,11 +134,13 @@ export type PageToStage = {
 
 /**
  * Stages one page with its resume link in one transaction and returns the round as it now stands. Throws
- * `round_endless` for a link that was already asked in this round, or when too many pages in a row brought nothing new.
+ * `round_endless` for a link that was already asked in this round, or when too many pages in a row brought nothing new;
+ * `lease_lost` when the round is no longer where `round` says.
  */
 export async function stagePage(database: Database, lease: Lease, round: Round, page: PageToStage): Promise<Round> {
   return inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
+    await lockRound(transaction, round);
     await recordPage(transaction, round, page.url);
     const known = await knownUsers(transaction, lease.tenantId, round, page.ids);
     const staged = await stageUsers(transaction, round.round_id, page.merge(known));
@@ -148,25 +150,32 @@ export async function stagePage(database: Database, lease: Lease, round: Round, 
       `update entra_sync.rounds
           set pages = pages + 1, seen = seen + :seen, resume_link = :next, delta_link = :delta,
               barren_pages = case when :fresh::boolean then 0 else barren_pages + 1 end
-        where round_id = :roundId and pages = :pages
+        where round_id = :roundId
        returning ${roundColumns}, barren_pages`,
       {
         roundId: round.round_id,
-        pages: round.pages,
         seen: page.seen,
         next: 'next' in page.link ? page.link.next : null,
         delta: 'delta' in page.link ? page.link.delta : null,
         fresh: staged + asideNow > 0,
       },
     );
-    if (!advanced)
-      throw new ExpectedError('lease_lost', 'the round was moved on or dropped by another process', {
-        cure: 'run the command again',
-      });
-    if (advanced.barren_pages > mostBarrenPages) {
-      throw endless(`${mostBarrenPages} pages in a row brought nothing new`);
-    }
-    return advanced;
+    if (!advanced) throw new Error('the locked round was not updated');
+    const { barren_pages: barrenPages, ...moved } = advanced;
+    if (barrenPages > mostBarrenPages) throw endless(`${mostBarrenPages} pages in a row brought nothing new`);
+    return moved;
+  });
+}
+
+async function lockRound(transaction: Transaction, round: Round): Promise<void> {
+  const found = await rows(
+    transaction,
+    'select from entra_sync.rounds where round_id = :roundId and pages = :pages and delta_link is null for update',
+    { roundId: round.round_id, pages: round.pages },
+  );
+  if (found.length > 0) return;
+  throw new ExpectedError('lease_lost', 'the round was moved on or dropped by another process', {
+    cure: 'run the command again',
   });
 }
 
@@ -269,19 +278,22 @@ export type Settled = {
 
 /**
  * Stages what GET said of the doubtful. Who is gone and was last reported removed is removed; who is gone but was last
- * reported live is set aside, never removed: entries of delta may run ahead of what GET can see.
+ * reported live is set aside, never removed: entries of delta may run ahead of what GET can see. So is, whatever was
+ * reported, who is there with a body that cannot be taken (rule 22).
  */
 export async function settleDoubts(database: Database, lease: Lease, roundId: string, settled: Settled): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
     await stageUsers(transaction, roundId, settled.live);
-    const live = await rows<{ id: string }>(
+    const unsettled = await rows<{ id: string }>(
       transaction,
       `delete from entra_sync.stage_users
-        where round_id = :roundId and removed is null and entra_object_id = any(:ids::uuid[]) returning entra_object_id as id`,
-      { roundId, ids: [...settled.gone, ...settled.problems.flatMap((problem) => problem.id ?? [])] },
+        where round_id = :roundId
+          and (entra_object_id = any(:unreadable::uuid[]) or removed is null and entra_object_id = any(:gone::uuid[]))
+       returning entra_object_id as id`,
+      { roundId, gone: settled.gone, unreadable: settled.problems.flatMap((problem) => problem.id ?? []) },
     );
-    const problems = live
+    const problems = unsettled
       .filter((row) => !settled.problems.some((problem) => problem.id === row.id))
       .map((row) => ({ key: row.id, reason: `it ${doubts.bothWays}, or was not whole, and cannot be read by itself` }));
     await stageProblems(transaction, roundId, [...settled.problems, ...problems]);
