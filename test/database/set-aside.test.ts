@@ -1,0 +1,143 @@
+// Objects that cannot be taken are set aside (rule 19), what is doubtful is asked (rule 22), and neither removes anybody.
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Lease } from '../../src/store/lease.ts';
+import {
+  ask,
+  badUser,
+  commit,
+  leasedTenant,
+  objectId,
+  openStore,
+  pull,
+  type Store,
+  settle,
+  sync,
+  tombstone,
+  user,
+} from '../support/stage.ts';
+
+let store: Store;
+let lease: Lease;
+
+beforeEach(async () => {
+  store = await openStore();
+  lease = await leasedTenant(store);
+});
+
+afterEach(async () => {
+  await lease.release();
+  await store.close();
+});
+
+const aside = () =>
+  ask<{ id: string; reason: string }>(
+    store,
+    'select entra_object_id as id, reason from directory.set_aside order by entra_object_id',
+  );
+
+const live = async () =>
+  (
+    await ask<{ n: number }>(
+      store,
+      'select right(entra_object_id::text, 12)::int as n from directory.accounts order by entra_object_id',
+    )
+  ).map((row) => row.n);
+
+describe('rule 19: one bad object does not stop a round', () => {
+  test('it is kept with its reason, counted, and shown', async () => {
+    const { counts } = await sync(store, lease, 'full', [[user(1), badUser(2), { id: 'no-guid\u0000' }], [user(3)]]);
+    expect(counts).toMatchObject({ created: 2, set_aside: 2 });
+    expect(await live()).toEqual([1, 3]);
+    expect(await aside()).toEqual([
+      { id: objectId(2), reason: 'displayName holds half a surrogate pair' },
+      { id: 'no-guid?', reason: 'its id is not a GUID' },
+    ]);
+    expect(await ask(store, 'select set_aside from directory.tenants')).toEqual([{ set_aside: 2 }]);
+  });
+
+  test('a full round does not sweep who came with a bad body, and keeps what is known of him', async () => {
+    await sync(store, lease, 'full', [[user(1), user(2)]]);
+    const { counts } = await sync(store, lease, 'full', [[user(1), badUser(2)]]);
+    expect(counts).toMatchObject({ removed: 0, updated: 0, set_aside: 1 });
+    expect(await live()).toEqual([1, 2]);
+    expect(await ask(store, 'select display_name from directory.accounts order by entra_object_id')).toEqual([
+      { display_name: 'User 1' },
+      { display_name: 'User 2' },
+    ]);
+  });
+
+  test('it is let go when it is good again, removed, or no longer there', async () => {
+    await sync(store, lease, 'full', [[user(1), badUser(2), badUser(3), badUser(4)]]);
+    expect((await aside()).map((row) => row.id)).toEqual([2, 3, 4].map(objectId));
+    // Asked again in every round: 2 is good now, 3 still bad, 4 is reported gone.
+    const { counts } = await sync(store, lease, 'incremental', [[tombstone(4)]], { now: [user(2), badUser(3)] });
+    expect(counts).toMatchObject({ created: 1, set_aside: 1 });
+    expect((await aside()).map((row) => row.id)).toEqual([objectId(3)]);
+    await sync(store, lease, 'full', [[user(1), user(2)]]);
+    expect(await aside()).toEqual([]);
+    expect(await live()).toEqual([1, 2]);
+  });
+
+  test('a good body later in the round ends it, a bad one later begins it', async () => {
+    const { counts } = await sync(store, lease, 'full', [
+      [badUser(1), user(2)],
+      [user(1), badUser(2)],
+    ]);
+    expect((await aside()).map((row) => row.id)).toEqual([objectId(2)]);
+    expect(counts).toMatchObject({ set_aside: 1 });
+  });
+
+  test('first_seen_at stays and the reason follows the last round', async () => {
+    const times = () => ask<{ first: string }>(store, 'select first_seen_at::text as first from directory.set_aside');
+    await sync(store, lease, 'full', [[badUser(1)]]);
+    const before = await times();
+    await sync(store, lease, 'full', [[user(1, { mail: 7 })]]);
+    expect(await times()).toEqual(before);
+    expect(await aside()).toEqual([{ id: objectId(1), reason: 'mail is not of the type string' }]);
+    expect(await ask(store, 'select last_seen_at > first_seen_at as later from directory.set_aside')).toEqual([
+      { later: true },
+    ]);
+  });
+});
+
+describe('rule 22: what is doubtful is asked before the commit', () => {
+  test('who is asked: both ways in one round, unknown with a partial body, restored, set aside before', async () => {
+    await sync(store, lease, 'full', [[user(1), user(2), user(3), badUser(6)]]);
+    await sync(store, lease, 'incremental', [[tombstone(3)]], { now: [badUser(6)] });
+    const round = await pull(store, lease, 'incremental', [
+      [user(1), tombstone(2), { id: objectId(4), jobTitle: 'Partial' }],
+      [tombstone(1), user(2), user(3), user(5)],
+    ]);
+    const asked = await settle(store, lease, round, [user(2), user(3), user(4)]);
+    expect(asked.toSorted()).toEqual([1, 2, 3, 4, 6].map(objectId));
+    const { counts } = await commit(store, lease, round);
+    expect(counts).toMatchObject({ removed: 1, restored: 1, created: 2 });
+    expect(await live()).toEqual([2, 3, 4, 5]);
+  });
+
+  test('live by the page and gone by GET: set aside, never removed', async () => {
+    await sync(store, lease, 'full', [[user(1), user(2)]]);
+    const { counts } = await sync(store, lease, 'full', [[tombstone(1), user(2)], [user(1)]], { now: [] });
+    expect(counts).toMatchObject({ removed: 0, set_aside: 1 });
+    expect(await live()).toEqual([1, 2]);
+    expect((await aside()).map((row) => row.id)).toEqual([objectId(1)]);
+  });
+
+  test('removed by the page and gone by GET: removed', async () => {
+    await sync(store, lease, 'full', [[user(1), user(2)]]);
+    const { counts } = await sync(store, lease, 'full', [[user(1), user(2)], [tombstone(1)]], { now: [] });
+    expect(counts).toMatchObject({ removed: 1, set_aside: 0 });
+    expect(await live()).toEqual([2]);
+  });
+
+  test.each(['full', 'incremental'] as const)(
+    'removed by the page of a %s round and there by GET, but unreadable: set aside, never removed',
+    async (kind) => {
+      await sync(store, lease, 'full', [[user(1), user(2)]]);
+      const { counts } = await sync(store, lease, kind, [[user(1), user(2)], [tombstone(1)]], { now: [badUser(1)] });
+      expect(counts).toMatchObject({ removed: 0, set_aside: 1 });
+      expect(await live()).toEqual([1, 2]);
+      expect((await aside()).map((row) => row.id)).toEqual([objectId(1)]);
+    },
+  );
+});

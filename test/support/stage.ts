@@ -1,0 +1,286 @@
+// Rounds for database tests, without Graph: pages as Graph would send them, through the real decode, merge, stage and commit.
+import { createHash, randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+import { decodeObject, decodePage, type Json, type Problem } from '../../src/rules/decode.ts';
+import type { PropertyType } from '../../src/rules/graph-properties.ts';
+import { type Field, mapUser, userKeys } from '../../src/rules/mapping.ts';
+import { type MergedUser, mergeUsers, overlay, type RoundKind } from '../../src/rules/merge.ts';
+import { type CommitOptions, type CommitResult, commitUsers } from '../../src/store/commit-users.ts';
+import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/lease.ts';
+import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
+import {
+  beginRound,
+  doubtfulUsers,
+  type PageToStage,
+  type Round,
+  type StagedUser,
+  settleDoubts,
+  stagePage,
+} from '../../src/store/rounds.ts';
+import { settingsVersion } from '../../src/store/settings.ts';
+import { addTenant } from '../../src/store/tenants.ts';
+import { freshDatabase } from './postgres.ts';
+
+export type Store = {
+  readonly url: string;
+  readonly database: Database;
+  /** A connection of its own, closed with the store: for explicit interleaving. */
+  connect(): Promise<Client>;
+  close(): Promise<void>;
+};
+
+/** A migrated database of the test's own with a pool on it. */
+export async function openStore(): Promise<Store> {
+  const fresh = await freshDatabase();
+  const database = openDatabase(fresh.url);
+  const clients: Client[] = [];
+  return {
+    url: fresh.url,
+    database,
+    async connect() {
+      const client = new Client({ connectionString: fresh.url });
+      // Connections that a test leaves in the middle of something are cut when the database is dropped.
+      client.on('error', () => {});
+      await client.connect();
+      clients.push(client);
+      return client;
+    },
+    async close() {
+      await Promise.all(clients.map((client) => client.end().catch(() => {})));
+      await database.destroy();
+      await fresh.drop();
+    },
+  };
+}
+
+/** A registered tenant and its lease, as a cycle has them. */
+export async function leasedTenant(store: Store, times?: LeaseTimes): Promise<Lease> {
+  const tenantId = randomUUID();
+  await addTenant(store.database, { tenantId, name: tenantId, ref: null });
+  return acquireLease(store.database, tenantId, times);
+}
+
+/** The same object id for the same number, wherever it is asked. */
+export function objectId(n: number): string {
+  return `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+}
+
+export type GraphObject = { readonly id: string; readonly [property: string]: unknown };
+
+/** A whole user as a first round shows it; `more` is laid over it. */
+export function user(n: number, more: Record<string, unknown> = {}): GraphObject {
+  const name = `user${n}@example.com`;
+  return {
+    id: objectId(n),
+    userPrincipalName: name,
+    mail: name,
+    displayName: `User ${n}`,
+    jobTitle: 'Clerk',
+    accountEnabled: true,
+    ...more,
+  };
+}
+
+/** A user whom Graph reports removed: `changed` can still be restored, `deleted` is gone for good. */
+export function tombstone(n: number, reason: 'changed' | 'deleted' = 'changed'): GraphObject {
+  return { id: objectId(n), '@removed': { reason } };
+}
+
+/** A user whose body cannot be taken (rule 19). */
+export function badUser(n: number): GraphObject {
+  return user(n, { displayName: 'half a pair \ud800' });
+}
+
+const selected: ReadonlyMap<string, PropertyType> = new Map([
+  ['userPrincipalName', 'string'],
+  ['mail', 'string'],
+  ['displayName', 'string'],
+  ['jobTitle', 'string'],
+  ['accountEnabled', 'boolean'],
+]);
+
+const fields: readonly Field[] = ['displayName', 'jobTitle', 'mail'].map((name) => ({ field: name, from: name }));
+
+export type RoundOptions = { dryRun?: boolean; fingerprint?: string };
+
+/** Begins a round of the users stream under the settings in force. */
+export async function begin(store: Store, lease: Lease, kind: RoundKind, options: RoundOptions = {}): Promise<Round> {
+  return beginRound(store.database, lease, {
+    stream: 'users',
+    dryRun: options.dryRun ?? false,
+    kind,
+    reason: 'test',
+    settingsVersion: await settingsVersion(store.database, lease.tenantId),
+    fingerprint: options.fingerprint ?? 'mapping',
+  });
+}
+
+/** A page ready to be staged, as the puller would make it from the body of an answer to `url`. */
+export function page(kind: RoundKind, url: string, objects: readonly GraphObject[], link: PageToStage['link']) {
+  const body = {
+    value: objects,
+    ...('next' in link ? { '@odata.nextLink': link.next } : { '@odata.deltaLink': link.delta }),
+  };
+  const decoded = decodePage(body, selected);
+  if ('malformed' in decoded) throw new Error(decoded.malformed);
+  return {
+    url,
+    link: decoded.link,
+    problems: decoded.problems,
+    seen: objects.length,
+    ids: [...new Set(decoded.occurrences.map((one) => one.id))],
+    merge: (known) => mergeUsers(kind, known, decoded.occurrences).map(withMapping),
+  } satisfies PageToStage;
+}
+
+/** The link that leads to page `n` (from 1) of a round. */
+export function linkTo(round: Round, n: number): string {
+  return `https://graph.example/users/delta?round=${round.round_id}&page=${n}`;
+}
+
+/** The delta link that ends a round begun and walked by this file. */
+export function deltaLinkOf(round: Round): string {
+  return `https://graph.example/users/delta?after=${round.round_id}`;
+}
+
+/** Stages the round's next page. `last`: it ends the round with a delta link. */
+export function stageNext(
+  store: Store,
+  lease: Lease,
+  round: Round,
+  objects: readonly GraphObject[],
+  last = false,
+): Promise<Round> {
+  const n = round.pages + 1;
+  const link = last ? { delta: deltaLinkOf(round) } : { next: linkTo(round, n + 1) };
+  return stagePage(store.database, lease, round, page(round.kind, linkTo(round, n), objects, link));
+}
+
+/** Begins a round and stages all its pages; it then waits for its commit. */
+export async function pull(
+  store: Store,
+  lease: Lease,
+  kind: RoundKind,
+  pages: readonly (readonly GraphObject[])[],
+  options: RoundOptions = {},
+): Promise<Round> {
+  let round = await begin(store, lease, kind, options);
+  for (const [index, objects] of pages.entries()) {
+    round = await stageNext(store, lease, round, objects, index === pages.length - 1);
+  }
+  return round;
+}
+
+/** Answers the questions of rule 22: `now` is what GET would say, by object; an object it does not hold is gone. */
+export async function settle(store: Store, lease: Lease, round: Round, now: readonly GraphObject[]): Promise<string[]> {
+  const ids = await doubtfulUsers(store.database, lease.tenantId, round.round_id);
+  const live: StagedUser[] = [];
+  const problems: Problem[] = [];
+  const gone: string[] = [];
+  for (const id of ids) {
+    const object = now.find((one) => one.id === id);
+    const decoded = object && decodeObject(object, selected);
+    if (!decoded) gone.push(id);
+    else if ('reason' in decoded) problems.push({ ...decoded, id });
+    else if ('patch' in decoded) {
+      live.push(withMapping({ id, source: overlay({}, decoded.patch), removed: null, doubt: null }));
+    }
+  }
+  await settleDoubts(store.database, lease, round.round_id, { live, problems, gone });
+  return ids;
+}
+
+/** Commits a round as a cycle would. */
+export function commit(
+  store: Store,
+  lease: Lease,
+  round: Round,
+  options: Partial<CommitOptions> = {},
+): Promise<CommitResult> {
+  return commitUsers(store.database, lease, {
+    round,
+    cycleId: null,
+    actor: 'test',
+    retentionMs: 30 * 86_400_000,
+    dryRun: false,
+    ...options,
+  });
+}
+
+/** A whole round: begun, pulled, doubts settled by `now`, committed. */
+export async function sync(
+  store: Store,
+  lease: Lease,
+  kind: RoundKind,
+  pages: readonly (readonly GraphObject[])[],
+  options: Partial<CommitOptions> & { now?: readonly GraphObject[] } = {},
+): Promise<CommitResult> {
+  const { now = [], ...commitOptions } = options;
+  const round = await pull(store, lease, kind, pages, { dryRun: options.dryRun ?? false });
+  await settle(store, lease, round, now);
+  return commit(store, lease, round, commitOptions);
+}
+
+function withMapping(merged: MergedUser): StagedUser {
+  return { ...merged, mapped: mapUser(merged.source, fields), ...userKeys(merged.source) };
+}
+
+/** Runs SQL whose bindings are written `:name`, and returns its rows. */
+export function ask<Row = Record<string, Json>>(
+  store: Store,
+  sql: string,
+  values: Record<string, unknown> = {},
+): Promise<Row[]> {
+  return rows<Row>(store.database, sql, values);
+}
+
+/** A digest of everything that a tenant (or everybody) has for good: what must not have moved when nothing happened. */
+export async function fingerprintOf(store: Store, tenantId: string | null = null): Promise<string> {
+  const parts: unknown[] = [];
+  for (const table of ['accounts', 'changes', 'checkpoints', 'set_aside', 'batches']) {
+    parts.push(
+      await ask(
+        store,
+        `select t.xmin::text, t.ctid::text, to_jsonb(t) as row from entra_sync.${table} t
+          where :tenantId::uuid is null or t.tenant_id = :tenantId order by t.ctid`,
+        { tenantId },
+      ),
+    );
+  }
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** Asks again and again until `met` answers true. Gives up, naming `what`, after 20 seconds. */
+export async function until(what: string, met: () => Promise<boolean> | boolean): Promise<void> {
+  const giveUp = performance.now() + 20_000;
+  while (!(await met())) {
+    if (performance.now() > giveUp) throw new Error(`waited in vain: ${what}`);
+    await delay(5);
+  }
+}
+
+/** Waits until some connection of the store's database waits for a lock. */
+export function untilBlocked(store: Store, backends = 1): Promise<void> {
+  return until('a connection waits for a lock', async () => {
+    const waiting = await ask(
+      store,
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    return waiting.length >= backends;
+  });
+}
+
+/**
+ * Holds every commit that has changes to number, after all its statements and before anybody can see it, until the
+ * function that is returned is called.
+ */
+export async function holdCommits(store: Store): Promise<() => Promise<void>> {
+  const holder = await store.connect();
+  await holder.query('begin');
+  await holder.query('insert into entra_sync.batches (tenant_id) values ($1)', [randomUUID()]);
+  await holder.query('set constraints all immediate');
+  return async () => {
+    await holder.query('rollback');
+  };
+}
