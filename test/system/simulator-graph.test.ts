@@ -34,6 +34,15 @@ test('a listing pages by $top, shows live users alone, and null for what has no 
   expect(pages.at(-1)).not.toHaveProperty(['@odata.deltaLink']);
 });
 
+test('the token of a listing serves that listing alone', async () => {
+  const link = String((await reader.get('/v1.0/users?$top=5&$select=id'))['@odata.nextLink']);
+  expect((await reader.ask(link)).status).toBe(200);
+  for (const other of [link.replace('$top=5', '$top=6'), link.replace('/users?', '/groups?')]) {
+    const reply = await reader.ask(other);
+    expect([reply.status, errorOf(reply).code]).toEqual([400, 'Request_UnsupportedQuery']);
+  }
+});
+
 test('a user created while a listing is under way is on a later page', async () => {
   const page = await reader.get('/v1.0/users?$top=200&$select=id');
   const id = tenant.createUser();

@@ -1,7 +1,9 @@
 // Signing in at the simulator: discovery, the token endpoint, @azure/identity with secret and certificate.
 import { execFile } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { createLocalJWKSet, decodeJwt, jwtVerify, SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -120,7 +122,6 @@ test('credentials may come by basic authentication; a missing secret is refused'
 
 test('an assertion must be signed by the certificate, for this endpoint, by this client, and not be expired', async () => {
   const file = readFileSync(simulator.certificateEnvironment().AZURE_CLIENT_CERTIFICATE_PATH ?? '', 'utf8');
-  const { createPrivateKey } = await import('node:crypto');
   const right = createPrivateKey(file);
   const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
   const endpoint = `${simulator.origin}/${tenant.tenantId}/oauth2/v2.0/token`;
@@ -203,4 +204,15 @@ test('the files: a private key only its owner reads, in a directory of its own t
   expect(other.certificateEnvironment()).not.toHaveProperty('AZURE_CLIENT_SECRET');
   await other.close();
   expect(existsSync(file)).toBe(false);
+});
+
+test('a directory of the caller stays, and a key file found there is closed to others', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'simulator-test-'));
+  writeFileSync(join(directory, 'application.pem'), 'old', { mode: 0o644 });
+  const other = await startSimulator({ tenants: [tenant], directory });
+  const file = other.certificateEnvironment().AZURE_CLIENT_CERTIFICATE_PATH ?? '';
+  expect([dirname(file), statSync(file).mode & 0o777]).toEqual([directory, 0o600]);
+  await other.close();
+  expect(existsSync(file)).toBe(true);
+  rmSync(directory, { recursive: true });
 });
