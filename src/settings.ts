@@ -123,12 +123,18 @@ function known(text: string | undefined): number {
 function parseYaml(text: string, path: string): unknown {
   const document = parseDocument(text, { prettyErrors: true });
   const [error] = document.errors;
-  if (error) {
-    throw new ExpectedError('settings_invalid', `${path} is no YAML: ${error.message.split('\n')[0]}`, {
-      cure: 'mend that line',
-    });
+  if (error) throw noYaml(path, error);
+  try {
+    return document.toJS({ maxAliasCount: 20 }) ?? {};
+  } catch (fault) {
+    // Aliases are resolved only here: one without its anchor, or so many that they would fill the memory.
+    throw noYaml(path, fault);
   }
-  return document.toJS({ maxAliasCount: 20 }) ?? {};
+}
+
+function noYaml(path: string, error: unknown): ExpectedError {
+  const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
+  return new ExpectedError('settings_invalid', `${path} is no YAML: ${line}`, { cure: 'mend that line', cause: error });
 }
 
 function checkDocument(
