@@ -17,7 +17,7 @@ const clouds: Readonly<Record<string, { graphOrigin: string; authorityHost: stri
  */
 export function resolveCloud(env: NodeJS.ProcessEnv): Cloud {
   const name = env.ENTRA_SYNC_CLOUD || 'global';
-  const cloud = clouds[name];
+  const cloud = Object.hasOwn(clouds, name) ? clouds[name] : undefined;
   if (!cloud) {
     throw new ExpectedError('usage', `ENTRA_SYNC_CLOUD is ${JSON.stringify(name)}, which is no cloud`, {
       cure: `use one of ${Object.keys(clouds).join(', ')}`,
@@ -36,7 +36,7 @@ export function resolveCloud(env: NodeJS.ProcessEnv): Cloud {
 
 function httpsOrigin(variable: string, value: string): string {
   const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (url?.protocol !== 'https:' || url.pathname !== '/' || url.search !== '' || url.username !== '') {
+  if (url?.protocol !== 'https:' || url.href !== `${url.origin}/`) {
     throw new ExpectedError('usage', `${variable} is not an https origin`, {
       cure: `set it to scheme, host and port only, like https://${variable === 'GRAPH_BASE_URL' ? 'graph.microsoft.com' : 'login.microsoftonline.com'}`,
     });
