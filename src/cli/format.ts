@@ -15,14 +15,19 @@ export function when(time: Date | null, now: Date = new Date()): string {
 
 /** Seconds as the largest unit that fits: 45 s, 12 min, 3 h, 5 d. */
 export function duration(seconds: number): string {
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 86_400 * 2) return `${Math.round(seconds / 3600)} h`;
+  if (Math.round(seconds) < 60) return `${Math.round(seconds)} s`;
+  if (Math.round(seconds / 60) < 60) return `${Math.round(seconds / 60)} min`;
+  if (Math.round(seconds / 3600) < 48) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-/** What a change row says, field by field: `jobTitle: "Clerk" -> "Head of Sales"`. */
+/** What a change row says on one line, field by field: `jobTitle: "Clerk" -> "Head of Sales"`. */
 export function describeChange(kind: string, before: unknown, after: unknown): string {
+  // Addresses have line breaks, and a customer's directory may hold what a terminal would obey.
+  return describe(kind, before, after).replaceAll(/\p{Cc}+/gu, ' ');
+}
+
+function describe(kind: string, before: unknown, after: unknown): string {
   const old = flat(before);
   const now = flat(after);
   const names = [...new Set([...old.keys(), ...now.keys()])];
