@@ -1,0 +1,47 @@
+// Expected errors and the exit codes that scripts rely on.
+import { describe, expect, test } from 'vitest';
+import { type ErrorCode, ExpectedError, errorCodeOf, exitCodeOf, exitCodes } from '../../src/errors.ts';
+
+const codes = Object.keys(exitCodes) as ErrorCode[];
+
+describe('exit codes', () => {
+  test.each(codes)('%s has one of the documented ones, and none that means done or a defect', (code) => {
+    expect([2, 3, 4, 5, 6, 7, 8, 130]).toContain(exitCodes[code]);
+    expect(exitCodeOf(new ExpectedError(code, 'x'))).toBe(exitCodes[code]);
+    expect(errorCodeOf(new ExpectedError(code, 'x'))).toBe(code);
+  });
+
+  test.each<[ErrorCode, number]>([
+    ['usage', 2],
+    ['settings_invalid', 2],
+    ['unknown_name', 2],
+    ['sign_in_failed', 3],
+    ['consent_missing', 3],
+    ['permission_missing', 3],
+    ['delta_unsupported', 3],
+    ['removals_held', 4],
+    ['graph_unavailable', 5],
+    ['graph_throttled', 5],
+    ['cycle_running', 6],
+    ['database_unreachable', 7],
+    ['schema_not_current', 7],
+    ['interrupted', 130],
+  ])('%s ends with %i', (code, exitCode) => {
+    expect(exitCodes[code]).toBe(exitCode);
+  });
+
+  test.each([new Error('x'), new TypeError('x'), 'a text', null, undefined, { code: 'usage' }])(
+    'anything else is a defect: %s',
+    (thrown) => {
+      expect(exitCodeOf(thrown)).toBe(1);
+      expect(errorCodeOf(thrown)).toBe('defect');
+    },
+  );
+});
+
+test('an expected error keeps what happened apart from the cure, the detail and the cause', () => {
+  const cause = new Error('below');
+  const error = new ExpectedError('usage', 'what happened', { cure: 'do this', detail: 'request-id 1', cause });
+  expect(error).toMatchObject({ message: 'what happened', cure: 'do this', detail: 'request-id 1', cause });
+  expect(new ExpectedError('usage', 'x')).toMatchObject({ cure: undefined, detail: undefined });
+});

@@ -1,0 +1,73 @@
+// Numbers, times and changes as people read them.
+import { describe, expect, test } from 'vitest';
+import { count, describeChange, duration, when } from '../../src/cli/format.ts';
+
+test.each([
+  [0, '0'],
+  [999, '999'],
+  [12_345, '12,345'],
+  [1_234_567, '1,234,567'],
+])('the count %i is %s', (value, text) => {
+  expect(count(value)).toBe(text);
+});
+
+test.each([
+  [0, '0 s'],
+  [45, '45 s'],
+  [59.6, '1 min'],
+  [60, '1 min'],
+  [89, '1 min'],
+  [3_599, '1 h'],
+  [3_600, '1 h'],
+  [86_400, '24 h'],
+  [86_400 * 2 - 1, '2 d'],
+  [86_400 * 5, '5 d'],
+])('%f seconds are %s', (seconds, text) => {
+  expect(duration(seconds)).toBe(text);
+});
+
+test('a time is said from now', () => {
+  const now = new Date('2026-01-01T12:00:00Z');
+  const after = (seconds: number) => new Date(now.getTime() + seconds * 1000);
+  expect(when(null, now)).toBe('never');
+  expect(when(after(-180), now)).toBe('3 min ago');
+  expect(when(after(2_400), now)).toBe('in 40 min');
+  expect(when(now, now)).toBe('0 s ago');
+});
+
+describe('a change', () => {
+  test('says field by field what it was and is', () => {
+    const before = { enabled: true, profile: { jobTitle: 'Clerk', phones: ['+1'] } };
+    const after = { enabled: false, profile: { jobTitle: 'Boss', city: 'Bern' } };
+    expect(describeChange('account.updated', before, after)).toBe(
+      'enabled: true -> false; jobTitle: "Clerk" -> "Boss"; phones: ["+1"] -> none; city: none -> "Bern"',
+    );
+  });
+
+  test.each(['account.created', 'account.restored'])('%s names who it is', (kind) => {
+    const after = { user_principal_name: 'adele@contoso.com', profile: { displayName: 'Adele', city: 'Bern' } };
+    expect(describeChange(kind, { removed: 'deleted' }, after)).toBe('adele@contoso.com, Adele');
+    expect(describeChange(kind, null, { user_principal_name: null })).toBe('');
+  });
+
+  test('account.removed says why', () => {
+    expect(describeChange('account.removed', {}, { removed: 'not_seen' })).toBe('reason: not_seen');
+  });
+
+  test.each([null, undefined, 7, 'text', {}, { profile: null }])('%j holds nothing', (facts) => {
+    expect(describeChange('account.updated', facts, null)).toBe('');
+  });
+
+  test('stays one line, and moves nothing on a terminal, whatever the directory holds', () => {
+    const text = 'Main Street 1\r\nFloor 2\u001b[2J\u009b31m';
+    const shown = [
+      describeChange('account.updated', null, { profile: { streetAddress: text, phones: [text] } }),
+      describeChange('account.created', null, { user_principal_name: text, profile: { displayName: text } }),
+    ];
+    for (const line of shown) {
+      expect(line).not.toMatch(/\p{Cc}/u);
+      expect(line).toContain('Main Street 1');
+      expect(line).toContain('Floor 2');
+    }
+  });
+});

@@ -1,0 +1,306 @@
+// The settings: defaults, layers, all problems at once with the nearest right name, and the fingerprint that makes a round full.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { ExpectedError } from '../../src/errors.ts';
+import { userProperties } from '../../src/rules/graph-properties.ts';
+import {
+  durationMs,
+  loadDefaults,
+  loadSettingsFile,
+  mergeDocuments,
+  resolveSettings,
+  type SettingsDocument,
+} from '../../src/settings.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'entra-sync-settings-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const path = join(folder, 'settings.yaml');
+const defaults = loadDefaults();
+
+function load(yaml: string): SettingsDocument {
+  writeFileSync(path, yaml);
+  return loadSettingsFile(path);
+}
+
+/** What a person is told about a settings file that cannot be taken. */
+function refusal(yaml: string): string {
+  try {
+    load(yaml);
+  } catch (error) {
+    if (!(error instanceof ExpectedError)) throw error;
+    expect(error.code).toBe('settings_invalid');
+    expect(error.cure).toBeTruthy();
+    expect(error.message).not.toContain('\n');
+    return error.message.replaceAll(path, 'FILE');
+  }
+  throw new Error('the file was taken');
+}
+
+describe('config/default.yaml', () => {
+  test('is valid, complete and resolves by itself', () => {
+    expect(resolveSettings([defaults], 1)).toMatchObject({
+      version: 1,
+      intervalMs: 40 * 60_000,
+      retentionMs: 30 * 86_400_000,
+      changesRetentionMs: 400 * 86_400_000,
+      cyclesRetentionMs: 90 * 86_400_000,
+      fullEveryMs: 7 * 86_400_000,
+      allowRoles: [],
+    });
+  });
+
+  test('maps what a signature needs, each field named as the Graph property that it comes from', () => {
+    const { fields } = resolveSettings([defaults], 1);
+    const needed =
+      'displayName givenName surname mail businessPhones mobilePhone faxNumber jobTitle department companyName officeLocation streetAddress postalCode city state country';
+    expect(fields.map((one) => one.field).sort()).toEqual(needed.split(' ').sort());
+    expect(fields.filter((one) => one.field !== one.from)).toEqual([]);
+  });
+
+  test.each(Object.keys(defaults))('cannot do without %s', (setting) => {
+    const { [setting as keyof SettingsDocument]: _, ...rest } = defaults;
+    writeFileSync(path, stringify(rest));
+    expect(() => loadDefaults(path)).toThrow(new RegExp(`${setting} must be`));
+  });
+});
+
+describe('durations', () => {
+  test.each([
+    ['45s', 45_000],
+    ['40m', 2_400_000],
+    ['3h', 10_800_000],
+    ['7d', 604_800_000],
+    ['0m', 0],
+    [' 40m ', 2_400_000],
+  ])('%j is %i ms', (text, ms) => {
+    expect(durationMs(text)).toBe(ms);
+  });
+
+  test.each(['', '40', 'm', '-1m', '1.5h', '1h30m', '40 m', '40M', '1w', '1e3s', '40mm', '9999999999d'])(
+    '%j is none',
+    (text) => {
+      expect(durationMs(text)).toBeUndefined();
+    },
+  );
+
+  test.each([
+    ['interval: 59s', 'interval: 59s is not between 1m and 7d'],
+    ['interval: 8d', 'interval: 8d is not between 1m and 7d'],
+    ['interval: 40', 'interval must be a string'],
+    ['interval: 40 minutes', 'interval: "40 minutes" is no duration: write a whole number and s, m, h or d, like 40m'],
+    ['retention: 0d', 'retention: 0d is not between 1d and 3650d'],
+    ['fullEvery: 31d', 'fullEvery: 31d is not between 1h and 30d'],
+    ['changes: { retention: x }', 'changes.retention: "x" is no duration'],
+  ])('%s is refused', (yaml, message) => {
+    expect(refusal(yaml)).toContain(`FILE: ${message}`);
+  });
+
+  test.each(['interval: 1m', 'interval: 7d', 'fullEvery: 1h', 'fullEvery: 30d', 'retention: 3650d'])(
+    '%s is taken',
+    (yaml) => {
+      expect(() => load(yaml)).not.toThrow();
+    },
+  );
+});
+
+describe('a settings file that cannot be taken', () => {
+  test('shows all its problems at once', () => {
+    const message = refusal(`
+      intervall: 40m
+      retention: soon
+      fields:
+        title: { from: jobTitel }
+        photo: { from: photo }
+        phone: { form: mobilePhone }
+      allowRoles: Mail.Read
+    `);
+    expect(message).toMatch(/^FILE: 7 problems: /);
+    for (const part of [
+      'there is no setting "intervall", did you mean interval?',
+      'retention: "soon" is no duration',
+      'fields.title: a Graph user has no property "jobTitel", did you mean jobTitle?',
+      'fields.photo: photo cannot be synced by delta: it is kept outside the user',
+      'there is no setting "form" in fields.phone, did you mean from?',
+      'fields.phone.from must be a string',
+      'allowRoles must be a list',
+    ]) {
+      expect(message).toContain(part);
+    }
+  });
+
+  test.each([
+    ['fullevery: 7d', '"fullevery", did you mean fullEvery?'],
+    ['alowRoles: []', '"alowRoles", did you mean allowRoles?'],
+    ['cycles: { retension: 1d }', '"retension" in cycles, did you mean retention?'],
+    ['colour: red', 'there is no setting "colour" (there are interval, fields,'],
+    ['constructor: 1', 'there is no setting "constructor"'],
+  ])('%s: names what was most likely meant, or what there is', (yaml, message) => {
+    expect(refusal(yaml)).toContain(message);
+  });
+
+  test.each([
+    ['favouriteColour', 'has no property "favouriteColour"'],
+    ['constructor', 'has no property "constructor"'],
+    ['__proto__', 'has no property "__proto__"'],
+    ['DisplayName', 'has no property "DisplayName", did you mean displayName?'],
+    ['manager', 'manager cannot be synced by delta: it is a link to other objects'],
+    ['signInActivity', 'signInActivity cannot be synced by delta: Graph keeps it outside Entra ID'],
+  ])('a field from %s is refused, with the reason', (from, message) => {
+    expect(refusal(`fields: { x: { from: ${from} } }`)).toContain(message);
+  });
+
+  test('each property that delta cannot track is refused for its own reason', () => {
+    const untrackable = Object.entries(userProperties).flatMap(([name, one]) =>
+      one.trackable ? [] : [[name, one.why] as const],
+    );
+    expect(untrackable.length).toBeGreaterThan(20);
+    for (const [name, why] of untrackable) {
+      expect(refusal(`fields: { x: { from: ${name} } }`)).toBe(
+        `FILE: fields.x: ${name} cannot be synced by delta: ${why}`,
+      );
+    }
+  });
+
+  test.each(['1st', '_x', 'a-b', 'a.b', 'ü', '""', `a${'b'.repeat(63)}`])('%s is no name for a field', (name) => {
+    expect(refusal(`fields: { ${name}: { from: mail } }`)).toContain('is no name for a field');
+  });
+
+  test.each([
+    ['fields: [mail]', 'fields must be a mapping'],
+    ['fields: { x: mail }', 'fields.x must be a mapping'],
+    ['fields: { x: {} }', 'fields.x.from must be a string'],
+    ['fields: { x: { from: [mail] } }', 'fields.x.from must be a string'],
+    ['just words', 'the file must be a mapping'],
+    ['- a', 'the file must be a mapping'],
+    ['interval: null', 'interval must be a string'],
+    ['changes: null', 'changes must be a mapping'],
+    ['allowRoles: [1]', 'allowRoles.0 must be a string'],
+  ])('%s: %s', (yaml, message) => {
+    expect(refusal(yaml)).toBe(`FILE: ${message}`);
+  });
+
+  test.each([
+    ['an open bracket', 'fields: { x: { from: mail }', 'line 1'],
+    ['a tab', 'interval: 40m\nfields:\n\tx: 1', 'line 3'],
+    ['a setting twice', 'interval: 40m\ninterval: 41m', 'line 2'],
+    ['an alias without its anchor', 'interval: *x', 'no YAML'],
+    ['aliases that multiply', billionLaughs(), 'no YAML'],
+  ])('YAML with %s is one line that says where', (_, yaml, message) => {
+    expect(refusal(yaml)).toMatch(/^FILE is no YAML: /);
+    expect(refusal(yaml)).toContain(message);
+  });
+
+  test('one that is not there is named', () => {
+    const missing = join(folder, 'nothing.yaml');
+    expect(() => loadSettingsFile(missing)).toThrow(`${missing} cannot be read`);
+  });
+
+  test('whatever is in it, the refusal is one expected line', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.jsonValue().map((value) => stringify(value)),
+        ),
+        (yaml) => {
+          try {
+            load(yaml);
+          } catch (error) {
+            expect(error).toBeInstanceOf(ExpectedError);
+          }
+        },
+      ),
+    );
+  });
+});
+
+function billionLaughs(): string {
+  const levels = ['a', 'b', 'c', 'd', 'e', 'f'].map(
+    (name, index, all) =>
+      `${name}: &${name} [${Array(9)
+        .fill(index === 0 ? 'x' : `*${all[index - 1]}`)
+        .join(', ')}]`,
+  );
+  return levels.join('\n');
+}
+
+describe('layers', () => {
+  test.each(['', '# nothing', '{}'])('the file %j changes nothing', (yaml) => {
+    const { version, ...settings } = resolveSettings([defaults, load(yaml)], 2);
+    expect(version).toBe(2);
+    expect({ version: 1, ...settings }).toEqual(resolveSettings([defaults], 1));
+  });
+
+  test('fields are merged by name: one is changed, one is added, the rest stays', () => {
+    const upper = load('fields: { jobTitle: { from: employeeType }, skype: { from: imAddresses } }');
+    const merged = Object.fromEntries(resolveSettings([defaults, upper], 2).fields.map((one) => [one.field, one.from]));
+    const before = Object.fromEntries(resolveSettings([defaults], 1).fields.map((one) => [one.field, one.from]));
+    expect(merged).toEqual({ ...before, jobTitle: 'employeeType', skype: 'imAddresses' });
+  });
+
+  test('null takes a field out, and a later layer brings it back', () => {
+    const without = load('fields: { faxNumber: null }');
+    const names = (...layers: SettingsDocument[]) =>
+      resolveSettings([defaults, ...layers], 2).fields.map((one) => one.field);
+    expect(names()).toContain('faxNumber');
+    expect(names(without)).toEqual(names().filter((name) => name !== 'faxNumber'));
+    expect(names(without, load('fields: { faxNumber: { from: faxNumber } }'))).toEqual(names());
+  });
+
+  test('each setting of a mapping is its own; a list is one', () => {
+    const first = load('changes: { retention: 10d }\nallowRoles: [A]');
+    const second = load('cycles: { retention: 5d }\nallowRoles: [B]');
+    expect(resolveSettings([defaults, first, second], 3)).toMatchObject({
+      changesRetentionMs: 10 * 86_400_000,
+      cyclesRetentionMs: 5 * 86_400_000,
+      allowRoles: ['B'],
+    });
+  });
+
+  test('merging changes neither side', () => {
+    const upper = load('fields: { faxNumber: null }\ninterval: 1h');
+    const before = JSON.stringify([defaults, upper]);
+    mergeDocuments(defaults, upper);
+    expect(JSON.stringify([defaults, upper])).toBe(before);
+  });
+
+  test('what is stored is checked again: defaults that lack a part are refused by name', () => {
+    expect(() => resolveSettings([{ interval: '40m' }], 1)).toThrow(/the stored settings: .*retention must be/);
+  });
+});
+
+describe('rule 17: the fingerprint', () => {
+  const of = (yaml: string) => resolveSettings([defaults, load(yaml)], 2).fingerprint;
+  const before = resolveSettings([defaults], 1).fingerprint;
+
+  test.each([
+    'fields: { faxNumber: null }',
+    'fields: { jobTitle: { from: employeeType } }',
+    'fields: { title: { from: jobTitle } }',
+    'fields: { skype: { from: imAddresses } }',
+  ])('%s changes it', (yaml) => {
+    expect(of(yaml)).not.toBe(before);
+  });
+
+  test.each([
+    '{}',
+    'interval: 1h',
+    'retention: 10d',
+    'fullEvery: 1d',
+    'allowRoles: [Mail.Read]',
+    'changes: { retention: 1d }',
+    'fields: { mail: { from: mail } }',
+    'fields: { notThere: null }',
+  ])('%s does not', (yaml) => {
+    expect(of(yaml)).toBe(before);
+  });
+
+  test('does not depend on the order of the fields', () => {
+    const reversed = { ...defaults, fields: Object.fromEntries(Object.entries(defaults.fields ?? {}).reverse()) };
+    expect(resolveSettings([reversed], 1)).toEqual(resolveSettings([defaults], 1));
+  });
+});
