@@ -14,19 +14,25 @@ export function isGraphError(body: unknown): body is { error: { innerError: Reco
   return typeof body === 'object' && body !== null && 'error' in body && typeof body.error === 'object';
 }
 
+/** A delta or skip token that is too old or damaged: the 400 that people have seen in place of a 410. */
 export const deadToken = () =>
   graphError(400, 'Request_UnsupportedQuery', 'DeltaLink older than 30 days is not supported.');
 
+/** A request that Graph cannot make sense of. */
 export const badRequest = (message: string) => graphError(400, 'Request_BadRequest', message);
 
+/** A query that Graph understands and does not serve. */
 export const unsupportedQuery = (message: string) => graphError(400, 'Request_UnsupportedQuery', message);
 
+/** Any method but those that only read. */
 export const methodNotAllowed = () =>
   graphError(405, 'Request_BadRequest', 'Specified HTTP method is not allowed for the request target.');
 
+/** The token lacks a role for this. */
 export const denied = () =>
   graphError(403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.');
 
+/** No live object of this id or name. */
 export const notFound = (id: string) =>
   graphError(
     404,
@@ -34,6 +40,7 @@ export const notFound = (id: string) =>
     `Resource '${id}' does not exist or one of its queried reference-property objects are not present.`,
   );
 
+/** No bearer token, or not one that is good now. */
 export const unauthenticated = (message: string) =>
   graphError(401, 'InvalidAuthenticationToken', message, { 'WWW-Authenticate': 'Bearer realm=""' });
 
