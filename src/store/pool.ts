@@ -2,6 +2,9 @@
 import knex, { type Knex } from 'knex';
 import { ExpectedError } from '../errors.ts';
 
+// knex prints its warnings on stdout, which belongs to the answer of a command; what they say is in what is thrown, too.
+const silent = { debug() {}, warn() {}, error() {}, deprecate() {} };
+
 export type Database = Knex;
 export type Transaction = Knex.Transaction;
 
@@ -17,6 +20,7 @@ export function openDatabase(
     pool: { min: 0, max: options.maxConnections ?? 8 },
     acquireConnectionTimeout: 15_000,
     compileSqlOnError: false,
+    log: silent,
   });
 }
 
