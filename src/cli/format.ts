@@ -5,6 +5,11 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
+/** "1 page", "2,000 objects"; `of` goes between number and word. */
+export function plural(value: number, word: string, of = ''): string {
+  return `${count(value)}${of} ${word}${value === 1 && of === '' ? '' : 's'}`;
+}
+
 /** A time as "3 min ago" or "in 40 min", measured from `now`; "never" for null. */
 export function when(time: Date | null, now: Date = new Date()): string {
   if (!time) return 'never';

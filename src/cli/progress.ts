@@ -1,7 +1,7 @@
 // Progress of long work on stderr: a moving bar on a terminal, a line now and then elsewhere.
 import { MultiBar, Presets } from 'cli-progress';
 import type { Progress } from '../engine/users-stream.ts';
-import { count } from './format.ts';
+import { count, plural } from './format.ts';
 import type { Terminal } from './terminal.ts';
 
 export type ProgressView = { update(progress: Progress): void; done(): void };
@@ -55,7 +55,7 @@ const phases = { pull: 'reading', ask: 'asking', commit: 'writing' } as const;
 function plainLines(terminal: Terminal): ProgressView {
   const started = performance.now();
   let said = started;
-  let saidPhase = '';
+  let saidPhase = 'pull';
   return {
     update: ({ stream, phase, pages, objects, total }) => {
       const now = performance.now();
@@ -63,8 +63,9 @@ function plainLines(terminal: Terminal): ProgressView {
       said = now;
       saidPhase = phase;
       const of = total === undefined ? '' : ` of ${count(total)}`;
+      const speed = now - started < 1_000 ? '' : `, ${count(rate(objects, started))}/s`;
       terminal.note(
-        `${stream}: ${phases[phase]}, ${count(objects)}${of} objects, ${count(pages)} pages, ${count(rate(objects, started))}/s`,
+        `${stream}: ${phases[phase]}, ${plural(objects, 'object', of)} on ${plural(pages, 'page')}${speed}`,
       );
     },
     done: () => {},
