@@ -1,0 +1,145 @@
+// The HTTP edge: links used byte for byte, the token only for the configured origin, no redirect followed (rule 13).
+import { inspect } from 'node:util';
+import { afterEach, describe, expect, test } from 'vitest';
+import { openGraphClient, RequestFailed } from '../../src/graph/client.ts';
+import { allAnswered, closeGraph, countingTokens, expectedError, origin, scriptGraph } from './nock-graph.ts';
+
+afterEach(closeGraph);
+
+const { signal } = new AbortController();
+
+function open() {
+  const tokens = countingTokens();
+  return { tokens, client: openGraphClient({ origin, tokens }) };
+}
+
+describe('rule 13: links are used byte for byte', () => {
+  test.each([
+    '/v1.0/users/delta?$skiptoken=a+b',
+    '/v1.0/users/delta?$skiptoken=a%2Bb%2bc',
+    '/v1.0/users/delta?$deltatoken=abc==',
+    '/v1.0/users/delta?$deltatoken=a%20b%00c&x=1&x=2&x=1',
+    '/v1.0/users/delta?$select=id&$select=mail,id&$skiptoken=x',
+    '/v1.0/users/delta?%24select=id&$top=1&$top=2',
+    '/v1.0/users/delta?flag&=empty&a=&b',
+    '/v1.0/users/delta()?$deltatoken=x',
+    '/v1.0/users/microsoft.graph.delta()?$deltatoken=x',
+    '/v1.0/users/microsoft.graph.delta?$deltatoken=x?y/z',
+    '/beta/users/delta?$deltatoken=x',
+    '/v1.0/tenants/a%2Fb/users/delta?$deltatoken=x',
+    `/v1.0/users/delta?$skiptoken=${'x'.repeat(4_000)}`,
+  ])('%s', async (path) => {
+    const graph = scriptGraph({});
+    await open().client.send(`${origin}${path}`, { signal });
+    expect(graph.requests.map((request) => request.url)).toEqual([`${origin}${path}`]);
+  });
+});
+
+describe('rule 13: the bearer token goes only to the configured Graph origin', () => {
+  test('there it goes, and a renewed one after a refusal', async () => {
+    const graph = scriptGraph({}, {});
+    const { client, tokens } = open();
+    await client.send(`${origin}/v1.0/users`, { signal });
+    await client.send(`${origin}/v1.0/users`, { signal, renewToken: true });
+    expect(graph.requests.map((request) => request.headers.authorization)).toEqual([
+      'Bearer secret-access-token-1',
+      'Bearer secret-access-token-2',
+    ]);
+    expect(tokens.issued).toBe(2);
+  });
+
+  test.each([
+    'https://graph.microsoft.com.evil.example/v1.0/users/delta?$skiptoken=x',
+    'https://evil.example/graph.microsoft.com/v1.0/users/delta?$skiptoken=x',
+    'https://graph.microsoft.com@evil.example/v1.0/users/delta',
+    'https://user:password@graph.microsoft.com/v1.0/users/delta',
+    'https://graph.microsoft.com:8443/v1.0/users/delta',
+    'https://graph.microsoft.us/v1.0/users/delta',
+    'http://graph.microsoft.com/v1.0/users/delta',
+    'https://graph.microsoft.com%2eevil.example/',
+    'ftp://graph.microsoft.com/v1.0/users/delta',
+    'data:application/json,{}',
+    '//evil.example/v1.0/users/delta',
+    '/v1.0/users/delta?$skiptoken=x',
+    'https://',
+    '',
+  ])('not to %j, where nothing is sent at all', async (url) => {
+    const graph = scriptGraph({});
+    const { client } = open();
+    const error = await expectedError(client.send(url, { signal }));
+    expect(error.code).toBe('foreign_link');
+    expect({ requests: graph.requests, strays: graph.strays }).toEqual({ requests: [], strays: [] });
+    expect(allAnswered()).toBe(false);
+  });
+
+  test('not to where a redirect points: it is an answer like any other', async () => {
+    const graph = scriptGraph({ status: 302, headers: { location: 'https://evil.example/v1.0/users/delta' } });
+    const answer = await open().client.send(`${origin}/v1.0/users/delta`, { signal });
+    expect(answer.status).toBe(302);
+    expect(graph.requests).toHaveLength(1);
+    expect(graph.strays).toEqual([]);
+  });
+});
+
+describe('one-way: what is sent', () => {
+  test('is GET, or a POST of the batch that is given', async () => {
+    const graph = scriptGraph({}, { method: 'POST' });
+    const { client } = open();
+    await client.send(`${origin}/v1.0/users`, { signal, headers: { ConsistencyLevel: 'eventual' } });
+    await client.send(`${origin}/v1.0/$batch`, { signal, batch: { requests: [] } });
+    expect(graph.requests).toMatchObject([
+      {
+        method: 'GET',
+        url: `${origin}/v1.0/users`,
+        headers: { consistencylevel: 'eventual', accept: 'application/json' },
+      },
+      { method: 'POST', url: `${origin}/v1.0/$batch`, body: { requests: [] } },
+    ]);
+  });
+});
+
+describe('faults', () => {
+  test.each([400, 401, 404, 410, 429, 500, 503])('%i is an answer, with its headers and its body', async (status) => {
+    scriptGraph({ status, headers: { 'retry-after': '7' }, body: '<html>' });
+    const answer = await open().client.send(`${origin}/v1.0/users`, { signal });
+    expect({ status: answer.status, text: answer.text }).toEqual({ status, text: '<html>' });
+    expect(answer.headers.get('Retry-After')).toBe('7');
+  });
+
+  test.each(['ECONNRESET', 'ENOTFOUND', 'SELF_SIGNED_CERT_IN_CHAIN'])(
+    '%s is a network fault by its code',
+    async (code) => {
+      scriptGraph({ breaks: code });
+      const error = await open()
+        .client.send(`${origin}/v1.0/users?$skiptoken=secret-link`, { signal })
+        .catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(RequestFailed);
+      expect(error).toMatchObject({ failure: { kind: 'network', code } });
+      expect(inspect(error, { depth: 20 })).not.toContain('secret-');
+    },
+  );
+
+  test('a sign-in that fails is thrown as it is, and nothing is sent', async () => {
+    const graph = scriptGraph({});
+    const refused = new Error('no token');
+    const client = openGraphClient({ origin, tokens: { token: () => Promise.reject(refused) } });
+    await expect(client.send(`${origin}/v1.0/users`, { signal })).rejects.toBe(refused);
+    expect(graph.requests).toEqual([]);
+  });
+
+  test('rule 12: a signal ends the request under way, with its own reason', async () => {
+    scriptGraph({ delayMs: 60_000 });
+    const controller = new AbortController();
+    const reason = new Error('stopped by a person');
+    const sent = open().client.send(`${origin}/v1.0/users`, { signal: controller.signal });
+    controller.abort(reason);
+    await expect(sent).rejects.toBe(reason);
+  });
+
+  test('an answer after a fault is not the fault of the one before', async () => {
+    scriptGraph({ breaks: 'ECONNRESET' }, { body: { a: 1 } });
+    const { client } = open();
+    await expect(client.send(`${origin}/v1.0/users`, { signal })).rejects.toBeInstanceOf(RequestFailed);
+    expect((await client.send(`${origin}/v1.0/users`, { signal })).text).toBe('{"a":1}');
+  });
+});

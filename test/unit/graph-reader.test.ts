@@ -1,0 +1,371 @@
+// The retry policy around one request: what is tried again, for how long, and what a person is told in the end (rules 15, 16).
+import { inspect } from 'node:util';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { DeadToken } from '../../src/graph/reader.ts';
+import { example, exampleBody } from './graph-examples.ts';
+import {
+  allAnswered,
+  closeGraph,
+  expectedError,
+  openReader,
+  origin,
+  type Scripted,
+  scriptGraph,
+} from './nock-graph.ts';
+
+afterEach(() => {
+  closeGraph();
+  vi.useRealTimers();
+});
+
+const link = `${origin}/v1.0/users/delta?$skiptoken=secret-link`;
+const firstUrl = `${origin}/v1.0/users/delta?$select=id`;
+const parse = (body: unknown) => body as { ok: boolean } | { malformed: string };
+const onLink = { carriedToken: true, parse };
+const good: Scripted = { body: { ok: true } };
+const many = (count: number, answer: Scripted): Scripted[] => Array(count).fill(answer);
+const recorded = (file: string): Scripted => ({ status: example(file).status, body: exampleBody(file) as object });
+
+describe('rule 16: what is tried again', () => {
+  test.each<[string, Scripted]>([
+    ['408', { status: 408 }],
+    ['429 without Retry-After', { status: 429 }],
+    ['500', { status: 500, body: '' }],
+    ['502 with HTML', { status: 502, body: '<html>Bad Gateway</html>' }],
+    ['503', { status: 503 }],
+    ['504', { status: 504 }],
+    ['a broken connection', { breaks: 'ECONNRESET' }],
+    ['no name server', { breaks: 'EAI_AGAIN' }],
+    ['HTML with 200', { body: '<html>Sign in to the guest network</html>' }],
+    ['a body cut off', { body: '{"value":[{"id":' }],
+    ['a body that is not what was asked for', { body: { malformed: 'it is odd' } }],
+  ])('%s: twice is no matter, and each wait is told', async (_, answer) => {
+    const graph = scriptGraph(answer, answer, good);
+    const { reader, waits } = openReader();
+    await expect(reader.getJson(link, onLink)).resolves.toEqual({ ok: true });
+    expect(waits.map((wait) => [wait.attempt, wait.retries])).toEqual([
+      [1, 5],
+      [2, 5],
+    ]);
+    expect(reader.requestCount()).toBe(3);
+    expect(new Set(graph.requests.map((request) => request.url)).size).toBeLessThanOrEqual(1);
+    expect(allAnswered()).toBe(true);
+  });
+
+  test('a good answer is asked for once', async () => {
+    scriptGraph(good);
+    const { reader, waits } = openReader();
+    await reader.getJson(link, onLink);
+    expect({ waits, requests: reader.requestCount() }).toEqual({ waits: [], requests: 1 });
+  });
+
+  test.each<[string, Scripted, string, RegExp]>([
+    ['5xx', { status: 503 }, 'graph_unavailable', /^Graph answered 503, again and again$/],
+    ['429', { status: 429 }, 'graph_throttled', /429/],
+    ['a broken connection', { breaks: 'ECONNREFUSED' }, 'graph_unavailable', /cannot be reached \(ECONNREFUSED\)/],
+    ['HTML with 200', { body: '<html>' }, 'graph_answer_invalid', /not JSON, again and again$/],
+    [
+      'a malformed page',
+      { body: { malformed: 'it is odd' } },
+      'graph_answer_invalid',
+      /200, but it is odd, again and again$/,
+    ],
+  ])('%s: the first try and as many more as the policy says, then the end', async (_, answer, code, message) => {
+    scriptGraph(...many(4, answer), good);
+    const { reader, waits } = openReader({ policy: { retries: 3 } });
+    const error = await expectedError(reader.getJson(link, onLink));
+    expect(error).toMatchObject({ code, message: expect.stringMatching(message), cure: expect.any(String) });
+    expect({ waits: waits.length, requests: reader.requestCount() }).toEqual({ waits: 3, requests: 4 });
+    expect(allAnswered()).toBe(false);
+  });
+
+  test('the waits grow', async () => {
+    scriptGraph(...many(6, { status: 500 }));
+    const { reader, waits } = openReader({ policy: { firstWaitMs: 4 } });
+    await expectedError(reader.getJson(link, onLink));
+    const bounds = waits.map((wait, index) => wait.waitMs >= 3 * 2 ** index && wait.waitMs <= 5 * 2 ** index);
+    expect(bounds).toEqual([true, true, true, true, true]);
+  });
+});
+
+describe('rule 16: Retry-After is obeyed', () => {
+  test.each([
+    ['0.050', 50],
+    ['0.02', 20],
+  ])('%s s: at least %i ms', async (header, ms) => {
+    scriptGraph({ status: 429, headers: { 'retry-after': header } }, good);
+    const { reader, waits } = openReader();
+    await reader.getJson(link, onLink);
+    expect(waits).toEqual([
+      expect.objectContaining({ waitMs: ms, attempt: 1, reason: expect.stringContaining('429'), requestId: null }),
+    ]);
+  });
+
+  test.each([
+    ['10', 429, 10_000],
+    ['120', 503, 120_000],
+    ['Thu, 01 Jan 2026 13:00:00 GMT', 429, 3_600_000],
+  ])('%s, with %i, is %i ms', async (header, status, ms) => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 0, 1, 12) });
+    scriptGraph({ status, headers: { 'retry-after': header } });
+    const controller = new AbortController();
+    const { reader, waits } = openReader({
+      policy: { budgetMs: 7_200_000 },
+      signal: controller.signal,
+      onWait: () => controller.abort(new Error('seen enough')),
+    });
+    await expect(reader.getJson(link, onLink)).rejects.toThrow('seen enough');
+    expect(waits.map((wait) => wait.waitMs)).toEqual([ms]);
+  });
+
+  test('garbage is no shorter than the policy’s own wait', async () => {
+    scriptGraph(
+      { status: 429, headers: { 'retry-after': '-5' } },
+      { status: 429, headers: { 'retry-after': 'x' } },
+      good,
+    );
+    const { reader, waits } = openReader({ policy: { firstWaitMs: 4 } });
+    await reader.getJson(link, onLink);
+    expect(waits.map((wait) => wait.waitMs >= 3)).toEqual([true, true]);
+  });
+
+  test('the request id goes with the wait and into the detail', async () => {
+    scriptGraph(...many(2, { ...recorded('error-429-too-many-requests.json'), headers: { 'request-id': 'abc-1' } }));
+    const { reader, waits } = openReader({ policy: { retries: 1 } });
+    const error = await expectedError(reader.getJson(link, onLink));
+    expect(waits.map((wait) => wait.requestId)).toEqual(['abc-1']);
+    expect(error.detail).toContain('request-id abc-1');
+    expect(error.detail).toContain('Please retry again later.');
+  });
+});
+
+describe('rule 16: the budget', () => {
+  test('a wait that does not fit ends at once', async () => {
+    scriptGraph({ status: 429, headers: { 'retry-after': '3600' } });
+    const { reader, waits } = openReader();
+    const error = await expectedError(reader.getJson(link, onLink));
+    expect(error).toMatchObject({ code: 'graph_throttled', cure: expect.stringContaining('later') });
+    expect({ waits, requests: reader.requestCount() }).toEqual({ waits: [], requests: 1 });
+  });
+
+  test('is the sum of all waits of the cycle, not of one request', async () => {
+    const slow: Scripted = { status: 503, headers: { 'retry-after': '0.04' } };
+    scriptGraph(slow, good, slow, good, slow);
+    const { reader, waits } = openReader({ policy: { budgetMs: 100 } });
+    await reader.getJson(link, onLink);
+    await reader.getJson(link, onLink);
+    const error = await expectedError(reader.getJson(link, onLink));
+    expect(error.code).toBe('graph_unavailable');
+    expect(waits.map((wait) => wait.waitMs)).toEqual([40, 40]);
+  });
+});
+
+describe('rule 16: 401', () => {
+  test('once: the same link again with a new token, without a wait', async () => {
+    const graph = scriptGraph({ status: 401 }, good);
+    const { reader, waits } = openReader();
+    await reader.getJson(link, onLink);
+    expect(graph.requests.map((request) => [request.url, request.headers.authorization])).toEqual([
+      [link, 'Bearer secret-access-token-1'],
+      [link, 'Bearer secret-access-token-2'],
+    ]);
+    expect(waits).toEqual([]);
+  });
+
+  test('twice: the sign-in failed', async () => {
+    scriptGraph(...many(2, { status: 401, headers: { 'request-id': 'abc-2' } }), good);
+    const { reader, tokens } = openReader();
+    const error = await expectedError(reader.getJson(link, onLink));
+    expect(error).toMatchObject({ code: 'sign_in_failed', detail: expect.stringContaining('abc-2') });
+    expect({ requests: reader.requestCount(), issued: tokens.issued }).toEqual({ requests: 2, issued: 2 });
+  });
+
+  test('once for each page: a token that ages in a long round is renewed again', async () => {
+    scriptGraph({ status: 401 }, good, { status: 401 }, good);
+    const { reader, tokens } = openReader();
+    await reader.getJson(link, onLink);
+    await reader.getJson(link, onLink);
+    expect(tokens.issued).toBe(3);
+  });
+
+  test('a renewal is not asked for again by a retry that has another cause', async () => {
+    scriptGraph({ status: 401 }, { status: 503 }, good);
+    const { reader, tokens } = openReader();
+    await reader.getJson(link, onLink);
+    expect(tokens.issued).toBe(2);
+  });
+});
+
+describe('rule 15: dead links', () => {
+  test.each([
+    'error-410-syncStateNotFound-outlook.json',
+    'constructed-410-sync-reset-with-location.json',
+    'error-400-expired-deltatoken-30-days.json',
+  ])('%s is one at once, and Location is not followed', async (file) => {
+    const location = `${origin}/v1.0/users/delta?$deltatoken=`;
+    const graph = scriptGraph({ ...recorded(file), headers: { location, 'request-id': 'abc-3' } }, good);
+    const { reader, waits } = openReader();
+    const thrown = await reader.getJson(link, onLink).catch((error: unknown) => error);
+    expect(thrown).toBeInstanceOf(DeadToken);
+    expect(thrown).toMatchObject({ requestId: 'abc-3' });
+    expect(graph.requests.map((request) => request.url)).toEqual([link]);
+    expect(waits).toEqual([]);
+    expect(inspect(thrown)).not.toContain('secret-');
+  });
+
+  test('404 is one after a second try', async () => {
+    const gone = recorded('error-404-nextLink-unknown-error.json');
+    scriptGraph(gone, gone, good);
+    const { reader, waits } = openReader();
+    await expect(reader.getJson(link, onLink)).rejects.toBeInstanceOf(DeadToken);
+    expect({ requests: reader.requestCount(), waits: waits.length }).toEqual({ requests: 2, waits: 1 });
+  });
+
+  test('404 that was only late is none', async () => {
+    scriptGraph(recorded('error-404-nextLink-unknown-error.json'), good);
+    await expect(openReader().reader.getJson(link, onLink)).resolves.toEqual({ ok: true });
+  });
+
+  test('a 404 is one even when it comes as the policy’s last try', async () => {
+    scriptGraph({ status: 503 }, { status: 404 }, { status: 404 });
+    const { reader } = openReader({ policy: { retries: 2 } });
+    await expect(reader.getJson(link, onLink)).rejects.toBeInstanceOf(DeadToken);
+  });
+});
+
+describe('what asking again cannot change', () => {
+  test.each<[string, Scripted, boolean, string, RegExp]>([
+    ['403', recorded('error-403-authorization-request-denied.json'), false, 'permission_missing', /403/],
+    ['403 on a link', recorded('error-403-authorization-request-denied.json'), true, 'permission_missing', /403/],
+    [
+      'a tenant without delta',
+      recorded('error-400-delta-unsupported-tenant-b2c.json'),
+      false,
+      'delta_unsupported',
+      /delta/,
+    ],
+    [
+      'a refused property',
+      recorded('error-400-delta-select-unsupported-signInActivity.json'),
+      false,
+      'property_refused',
+      /signInActivity/,
+    ],
+    ['501', recorded('error-501-select-skills.json'), false, 'property_refused', /not yet supported/],
+    [
+      '400 with HTML inside on a link',
+      recorded('error-400-request-headers-too-long.json'),
+      true,
+      'graph_answer_invalid',
+      /^Graph answered 400 unknownerror$/,
+    ],
+    ['404 at the first URL', { status: 404 }, false, 'graph_answer_invalid', /404/],
+    [
+      'a redirect',
+      { status: 302, headers: { location: 'https://evil.example/' } },
+      true,
+      'graph_answer_invalid',
+      /302/,
+    ],
+    ['an untrusted certificate', { breaks: 'SELF_SIGNED_CERT_IN_CHAIN' }, false, 'graph_unavailable', /certificate/],
+  ])('%s', async (_, answer, carriedToken, code, message) => {
+    const graph = scriptGraph(answer, good);
+    const { reader, waits } = openReader();
+    const error = await expectedError(reader.getJson(carriedToken ? link : firstUrl, { carriedToken, parse }));
+    expect(error).toMatchObject({ code, message: expect.stringMatching(message), cure: expect.any(String) });
+    expect({ waits, requests: reader.requestCount(), strays: graph.strays }).toEqual({
+      waits: [],
+      requests: 1,
+      strays: [],
+    });
+  });
+
+  test('the detail has Graph’s own words, on one line, short and without HTML', async () => {
+    scriptGraph(recorded('error-400-request-headers-too-long.json'));
+    const { detail } = await expectedError(openReader().reader.getJson(link, onLink));
+    expect(detail).toContain('Bad Request - Request Too Long');
+    expect(detail).not.toMatch(/[<>\n]/);
+    expect(detail?.length).toBeLessThan(500);
+  });
+
+  test('a defect in what reads the answer is not hidden, and not tried again', async () => {
+    scriptGraph(good, good);
+    const { reader } = openReader();
+    const defect = new TypeError('cannot read');
+    const work = reader.getJson(link, {
+      carriedToken: true,
+      parse: () => {
+        throw defect;
+      },
+    });
+    await expect(work).rejects.toBe(defect);
+    expect(reader.requestCount()).toBe(1);
+  });
+});
+
+describe('rule 18: no token shows', () => {
+  test.each<[string, Scripted[]]>([
+    ['401', many(2, { status: 401 })],
+    ['403', [{ status: 403 }]],
+    ['400', [{ status: 400, body: { error: { code: 'x', message: 'y' } } }]],
+    ['429', many(6, { status: 429 })],
+    ['503', many(6, { status: 503, body: 'x' })],
+    ['HTML', many(6, { body: '<html>' })],
+    ['a broken connection', many(6, { breaks: 'ECONNRESET' })],
+    ['an untrusted certificate', [{ breaks: 'CERT_HAS_EXPIRED' }]],
+    ['410', [{ status: 410 }]],
+  ])('in what %s leads to, causes included', async (_, answers) => {
+    scriptGraph(...answers);
+    const { reader, waits } = openReader();
+    const thrown = await reader.getJson(link, onLink).catch((error: unknown) => error);
+    expect(thrown).toBeInstanceOf(Error);
+    expect(inspect([thrown, waits], { depth: 20, showHidden: true })).not.toMatch(/secret-|Bearer/);
+  });
+});
+
+describe('rule 12: a signal', () => {
+  test('ends a wait at once, with its own reason', async () => {
+    scriptGraph({ status: 503 });
+    const controller = new AbortController();
+    const reason = new Error('stopped by a person');
+    const { reader } = openReader({
+      policy: { firstWaitMs: 3_600_000, budgetMs: 1e9 },
+      signal: controller.signal,
+      onWait: () => setImmediate(() => controller.abort(reason)),
+    });
+    await expect(reader.getJson(link, onLink)).rejects.toBe(reason);
+    expect(reader.requestCount()).toBe(1);
+  });
+
+  test('ends a request under way, with its own reason, and no other is sent', async () => {
+    scriptGraph({ delayMs: 60_000 }, good);
+    const controller = new AbortController();
+    const reason = new Error('lease lost');
+    const { reader } = openReader({ signal: controller.signal });
+    const work = reader.getJson(link, onLink);
+    setImmediate(() => controller.abort(reason));
+    await expect(work).rejects.toBe(reason);
+    expect(reader.requestCount()).toBe(1);
+  });
+
+  test('that was given before sends nothing', async () => {
+    const graph = scriptGraph(good);
+    const { reader } = openReader({ signal: AbortSignal.abort(new Error('too late')) });
+    await expect(reader.getJson(link, onLink)).rejects.toThrow('too late');
+    expect(graph.requests).toEqual([]);
+  });
+});
+
+describe('what nothing depends on', () => {
+  test.each<[string, Scripted]>([
+    ['an error', { status: 503 }],
+    ['a refusal', { status: 403 }],
+    ['HTML', { body: '<html>' }],
+    ['a broken connection', { breaks: 'ECONNRESET' }],
+  ])('is asked once and is undefined after %s', async (_, answer) => {
+    scriptGraph(answer, good);
+    const { reader, waits } = openReader();
+    await expect(reader.tryJson(firstUrl, {})).resolves.toBeUndefined();
+    expect({ waits, requests: reader.requestCount() }).toEqual({ waits: [], requests: 1 });
+  });
+});
