@@ -143,7 +143,12 @@ export async function stagePage(database: Database, lease: Lease, round: Round, 
     await lockRound(transaction, round);
     await recordPage(transaction, round, page.url);
     const known = await knownUsers(transaction, lease.tenantId, round, page.ids);
-    const staged = await stageUsers(transaction, round.round_id, page.merge(known));
+    const lifted = await liftSetAside(transaction, round.round_id, page.ids);
+    const users = page.merge(known).map((user) =>
+      // What the body that could not be taken said besides may not come again.
+      lifted.has(user.id) && !user.removed ? { ...user, doubt: user.doubt ?? doubts.setAside } : user,
+    );
+    const staged = await stageUsers(transaction, round.round_id, users);
     const asideNow = await stageProblems(transaction, round.round_id, page.problems);
     const [advanced] = await rows<Round & { barren_pages: number }>(
       transaction,
@@ -221,14 +226,19 @@ async function knownUsers(
   return new Map(found.map(({ id, ...known }) => [id, known]));
 }
 
+/** A good body of an object ends its being set aside in this round, as the last occurrence wins (rule 4). Returns whose did. */
+async function liftSetAside(transaction: Transaction, roundId: string, ids: readonly string[]): Promise<Set<string>> {
+  const lifted = await rows<{ id: string }>(
+    transaction,
+    'delete from entra_sync.stage_set_aside where round_id = :roundId and object_key = any(:ids::text[]) returning object_key as id',
+    { roundId, ids },
+  );
+  return new Set(lifted.map((row) => row.id));
+}
+
 /** Writes rows to the stage and returns how many of them were new or different. */
 async function stageUsers(transaction: Transaction, roundId: string, users: readonly StagedUser[]): Promise<number> {
   if (users.length === 0) return 0;
-  // A good body of an object ends its being set aside in this round: the last occurrence wins (rule 4).
-  await transaction.raw(
-    'delete from entra_sync.stage_set_aside where round_id = :roundId and object_key = any(:ids::text[])',
-    { roundId, ids: users.map((user) => user.id) },
-  );
   return rowCount(
     transaction,
     `insert into entra_sync.stage_users as s (round_id, entra_object_id, removed, source, mapped, user_principal_name, mail, enabled, doubt)
@@ -253,7 +263,10 @@ async function stageProblems(transaction: Transaction, roundId: string, problems
   );
 }
 
-/** The objects to be asked about by GET before the commit (rule 22): doubtful ones, and those set aside in earlier rounds. */
+/**
+ * The objects to be asked about by GET before the commit (rule 22): doubtful ones, and those set aside in earlier rounds
+ * unless they are gone. A live page of theirs is not enough: what changed while they were set aside may not come again.
+ */
 export async function doubtfulUsers(database: Database, tenantId: string, roundId: string): Promise<string[]> {
   const found = await rows<{ id: string }>(
     database,
@@ -261,7 +274,8 @@ export async function doubtfulUsers(database: Database, tenantId: string, roundI
      union
      select a.object_key from entra_sync.set_aside a
       where a.tenant_id = :tenantId and a.stream = 'users' and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-        and not exists (select from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id::text = a.object_key)`,
+        and not exists (select from entra_sync.stage_users s
+                         where s.round_id = :roundId and s.entra_object_id::text = a.object_key and s.removed is not null)`,
     { tenantId, roundId },
   );
   return found.map((row) => row.id);
@@ -284,6 +298,11 @@ export type Settled = {
 export async function settleDoubts(database: Database, lease: Lease, roundId: string, settled: Settled): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
+    await liftSetAside(
+      transaction,
+      roundId,
+      settled.live.map((user) => user.id),
+    );
     await stageUsers(transaction, roundId, settled.live);
     const unsettled = await rows<{ id: string }>(
       transaction,
