@@ -21,6 +21,8 @@ export type CycleStep = {
   resync: boolean;
   dryRun: boolean;
   moments: readonly Moment[];
+  /** Of each page of users/delta this one object holds a value that nobody can take. */
+  spoilt: number | undefined;
   fault: Fault | undefined;
 };
 export type Step =
@@ -80,6 +82,7 @@ const cycle: fc.Arbitrary<CycleStep> = fc.record({
   resync: fc.constantFrom(false, false, false, false, true),
   dryRun: fc.constantFrom(false, false, false, false, false, true),
   moments: fc.array(moment, { maxLength: 2 }),
+  spoilt: fc.option(fc.nat({ max: 5 }), { nil: undefined, freq: 1 }),
   fault: fc.option(fault, { nil: undefined, freq: 1 }),
 });
 
@@ -134,7 +137,7 @@ export type Staged = {
 export function setStage(
   simulator: Simulator,
   tenant: Tenant,
-  step: Pick<CycleStep, 'weather' | 'moments' | 'fault'>,
+  step: Pick<CycleStep, 'weather' | 'moments' | 'spoilt' | 'fault'>,
   database: { pool: Database; url: string },
 ): Staged {
   const { fault: planned } = step;
@@ -162,6 +165,15 @@ export function setStage(
     reached = true;
     return planned.how === 'sockets' ? { destroy: true } : { status: 503, body: {} };
   });
+  const clean = simulator.transform((request, body) => {
+    const { value } = body as { value?: Record<string, unknown>[] };
+    if (step.spoilt === undefined || !isDeltaRequest(request.url) || value === undefined) return body;
+    const chosen = step.spoilt % Math.max(1, value.length);
+    return {
+      ...body,
+      value: value.map((one, index) => (index === chosen && !('@removed' in one) ? { ...one, city: 'a\0b' } : one)),
+    };
+  });
   return {
     signal: stop.signal,
     through,
@@ -175,6 +187,7 @@ export function setStage(
     },
     end: async () => {
       off();
+      clean();
       if (through !== database.pool) await through.destroy();
     },
   };

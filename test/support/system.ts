@@ -3,7 +3,7 @@
 import { Writable } from 'node:stream';
 import tls from 'node:tls';
 import { pino } from 'pino';
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { openGraphAccess } from '../../src/app.ts';
 import { type CycleOptions, type CycleResult, runCycle } from '../../src/engine/cycle.ts';
 import { readEnvironment } from '../../src/environment.ts';
@@ -98,10 +98,9 @@ export type World = {
   cycle(wishes?: CycleWishes): Promise<CycleResult>;
   /** Requests to users/delta so far (since `clearRequests`), as paths. */
   deltaRequests(): string[];
-  close(): Promise<void>;
 };
 
-/** A simulated tenant, registered in a database of its own. */
+/** A simulated tenant, registered in a database of its own; both go when the test ends. */
 export async function openWorld(
   options: Partial<TenantOptions> & { simulator?: Partial<SimulatorSettings>; registered?: boolean } = {},
 ): Promise<World> {
@@ -110,6 +109,11 @@ export async function openWorld(
   const simulator = await startSimulator({ ...settings, tenants: [tenant] });
   const fresh = await freshDatabase();
   const database = openDatabase(fresh.url);
+  onTestFinished(async () => {
+    await database.destroy();
+    await fresh.drop();
+    await simulator.close();
+  });
   if (registered) await addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref: null });
   return {
     tenant,
@@ -118,11 +122,6 @@ export async function openWorld(
     url: fresh.url,
     cycle: (wishes) => cycleOf(simulator, tenant.tenantId, database, wishes),
     deltaRequests: () => simulator.requests.filter(({ path }) => isDeltaRequest(path)).map((request) => request.path),
-    close: async () => {
-      await database.destroy();
-      await fresh.drop();
-      await simulator.close();
-    },
   };
 }
 

@@ -12,7 +12,7 @@ import { applyEdit, type CycleStep, history, type Step, setStage, type Weather, 
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 import { accountsOf, committedState, cycleOf, expectTruth, type Facts, factsOf } from '../support/system.ts';
 
-const runs = Number(process.env.RUNS ?? 25);
+const runs = Number(process.env.RUNS ?? 50);
 const seed = process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) };
 const limitMs = Math.max(110_000, runs * 4_000);
 
