@@ -7,7 +7,7 @@ import { type Database, inTransaction, rowCount, rows, sqlState, type Transactio
 export type Lease = {
   readonly tenantId: string;
   readonly fence: string;
-  /** Aborted, with a `lease_lost` error as its reason, once somebody else has taken over or the heart stopped. */
+  /** Aborted, with a `lease_lost` error as its reason, once a heartbeat finds that somebody else has taken over. */
   readonly lost: AbortSignal;
   /** Lets go at once. Never throws: a lease that cannot be given back ends by itself. */
   release(): Promise<void>;
@@ -58,21 +58,28 @@ async function takeFence(transaction: Transaction, tenantId: string, holder: str
   await transaction.raw('insert into entra_sync.leases (tenant_id) values (:tenantId) on conflict do nothing', {
     tenantId,
   });
-  const [lease] = await rows<{ fence: string; holder: string | null; remaining_s: number }>(
+  const [lease] = await rows<{ holder: string | null }>(
     transaction,
-    `select l.fence, l.holder,
-            coalesce(extract(epoch from (select h.expires_at - clock_timestamp() from entra_sync.heartbeats h where h.tenant_id = l.tenant_id)), 0)::float8 as remaining_s
-       from entra_sync.leases l where l.tenant_id = :tenantId for update nowait`,
+    'select holder from entra_sync.leases where tenant_id = :tenantId for update nowait',
     { tenantId },
   ).catch((error: unknown) => {
     // Locked: a transaction of the holder is alive this very moment.
     if (sqlState(error) === '55P03') throw cycleRunning(tenantId, 'it is writing right now');
     throw error;
   });
-  if (lease && lease.remaining_s > 0 && !isDeadNeighbour(lease.holder)) {
+  // A statement of its own, so that it sees what was committed before the lock was had: read together with the lock,
+  // the heartbeat could be the old one of a lease that somebody took an instant ago.
+  const [heart] = await rows<{ remaining_s: number }>(
+    transaction,
+    `select extract(epoch from expires_at - clock_timestamp())::float8 as remaining_s
+       from entra_sync.heartbeats where tenant_id = :tenantId`,
+    { tenantId },
+  );
+  const remainingS = heart?.remaining_s ?? 0;
+  if (lease && remainingS > 0 && !isDeadNeighbour(lease.holder)) {
     throw cycleRunning(
       tenantId,
-      `held by ${lease.holder?.split(' ').slice(0, 2).join(', process ') ?? 'another process'}; if that is gone, the lease ends in ${Math.ceil(lease.remaining_s)} s`,
+      `held by ${lease.holder?.split(' ').slice(0, 2).join(', process ') ?? 'another process'}; if that is gone, the lease ends in ${Math.ceil(remainingS)} s`,
     );
   }
   const [taken] = await rows<{ fence: string }>(
