@@ -1,0 +1,298 @@
+// One cycle per tenant at a time (rule 11): the lease, its fence, and what a worker that lost it can still do: nothing.
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { closeCycle, openCycle } from '../../src/store/cycles.ts';
+import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/lease.ts';
+import { openDatabase } from '../../src/store/pool.ts';
+import { dropRound, readRound, settleDoubts } from '../../src/store/rounds.ts';
+import {
+  ask,
+  begin,
+  commit,
+  fingerprintOf,
+  leasedTenant,
+  openStore,
+  pull,
+  type Store,
+  stageNext,
+  sync,
+  until,
+  untilBlocked,
+  user,
+} from '../support/stage.ts';
+
+let store: Store;
+let leases: Lease[] = [];
+
+beforeEach(async () => {
+  store = await openStore();
+});
+
+afterEach(async () => {
+  for (const lease of leases) await lease.release();
+  leases = [];
+  await store.close();
+});
+
+// Ends by itself within 300 ms, because its heart does not beat in time.
+const heartless: LeaseTimes = { lastsMs: 300, beatMs: 3_600_000 };
+
+async function tenantHeld(times?: LeaseTimes): Promise<Lease> {
+  const lease = await leasedTenant(store, times);
+  leases.push(lease);
+  return lease;
+}
+
+async function acquire(tenantId: string, times?: LeaseTimes): Promise<Lease> {
+  const lease = await acquireLease(store.database, tenantId, times);
+  leases.push(lease);
+  return lease;
+}
+
+/** Stops the heart as far as the database can tell, without waiting. */
+const expire = (tenantId: string) =>
+  ask(
+    store,
+    "update entra_sync.heartbeats set expires_at = clock_timestamp() - interval '1 ms' where tenant_id = :tenantId",
+    { tenantId },
+  );
+
+const taken = (tenantId: string, times?: LeaseTimes) =>
+  acquire(tenantId, times).then(
+    () => true,
+    (error: { code?: string }) => {
+      if (error.code !== 'cycle_running') throw error;
+      return false;
+    },
+  );
+
+const running = expect.objectContaining({ code: 'cycle_running' });
+
+const cycleEnd = {
+  outcome: 'committed',
+  streams: {},
+  error: null,
+  nextInMs: 60_000,
+  retention: { changesMs: 86_400_000, cyclesMs: 86_400_000 },
+} as const;
+
+describe('rule 11: one holder at a time', () => {
+  test('a second one is told who holds it and when that ends', async () => {
+    const { tenantId } = await tenantHeld();
+    await expect(acquire(tenantId)).rejects.toMatchObject({
+      code: 'cycle_running',
+      message: expect.stringMatching(new RegExp(`process ${process.pid}; .* in 4[0-9] s`)),
+    });
+    // Of this tenant alone.
+    await tenantHeld();
+  });
+
+  test('of many at the same instant one wins, when nobody held it and when it just ended', async () => {
+    const first = await tenantHeld();
+    await first.release();
+    const many = openDatabase(store.url, { maxConnections: 12 });
+    const attempt = () =>
+      acquireLease(many, first.tenantId).then(
+        (lease) => leases.push(lease) > 0,
+        (error: { code?: string }) => {
+          if (error.code !== 'cycle_running') throw error;
+          return false;
+        },
+      );
+    for (let round = 0; round < 8; round += 1) {
+      const outcomes = await Promise.all(Array.from({ length: 12 }, attempt));
+      expect(outcomes.filter(Boolean)).toHaveLength(1);
+      await expire(first.tenantId);
+    }
+    for (const lease of leases) await lease.release();
+    await many.destroy();
+  });
+
+  test('the heart keeps it, by the database clock', async () => {
+    const { tenantId } = await tenantHeld({ lastsMs: 60_000, beatMs: 10 });
+    const expiresAt = async () =>
+      (await ask<{ at: string }>(store, 'select expires_at::text as at from entra_sync.heartbeats'))[0]?.at;
+    const before = await expiresAt();
+    await until('the heart beats', async () => (await expiresAt()) !== before);
+    expect(
+      await ask(
+        store,
+        "select expires_at - clock_timestamp() between interval '50 s' and interval '60 s' as soon from entra_sync.heartbeats",
+      ),
+    ).toEqual([{ soon: true }]);
+    expect(await taken(tenantId)).toBe(false);
+  });
+
+  test('it ends when the heart stops', async () => {
+    const { tenantId, fence } = await tenantHeld(heartless);
+    await until('the lease ends', () => taken(tenantId));
+    expect(Number(leases[1]?.fence)).toBe(Number(fence) + 1);
+  });
+
+  test('a release frees it at once, and a late one of an old holder frees nothing', async () => {
+    const first = await tenantHeld();
+    await first.release();
+    const second = await acquire(first.tenantId);
+    await first.release();
+    await expect(acquire(first.tenantId)).rejects.toEqual(running);
+    expect(Number(second.fence)).toBe(Number(first.fence) + 1);
+  });
+});
+
+describe('rule 11: who lost it can stage and commit nothing', () => {
+  const writes: Record<string, (lease: Lease, round: Awaited<ReturnType<typeof pull>>) => Promise<unknown>> = {
+    'begin a round': (lease) => begin(store, lease, 'full'),
+    'stage a page': (lease, round) => stageNext(store, lease, { ...round, delta_link: null }, [user(7)]),
+    'settle doubts': (lease, round) =>
+      settleDoubts(store.database, lease, round.round_id, { live: [], problems: [], gone: [] }),
+    'drop a round': (lease, round) => dropRound(store.database, lease, round.round_id),
+    commit: (lease, round) => commit(store, lease, round),
+    'commit a dry run': (lease, round) => commit(store, lease, round, { dryRun: true }),
+    'open a cycle': (lease) => openCycle(store.database, lease, { kind: 'resync', actor: 'test', settingsVersion: 1 }),
+    'close a cycle': (lease) => closeCycle(store.database, lease, '1', cycleEnd),
+  };
+
+  test.each(Object.entries(writes))('%s: lease_lost', async (_what, write) => {
+    const lost = await tenantHeld();
+    await sync(store, lost, 'full', [[user(1), user(2)]]);
+    await openCycle(store.database, lost, { kind: 'resync', actor: 'test', settingsVersion: 1 });
+    const round = await pull(store, lost, 'full', [[user(1)]]);
+    await expire(lost.tenantId);
+    await acquire(lost.tenantId);
+    const state = async () => [
+      await fingerprintOf(store),
+      await ask(store, 'select * from entra_sync.rounds'),
+      await ask(store, 'select * from entra_sync.stage_users order by entra_object_id'),
+      await ask(store, 'select * from entra_sync.cycles order by cycle_id'),
+    ];
+    const before = await state();
+    await expect(write(lost, round)).rejects.toMatchObject({ code: 'lease_lost' });
+    expect(await state()).toEqual(before);
+  });
+
+  test('it learns of it by its own heart', async () => {
+    const lost = await tenantHeld({ lastsMs: 60_000, beatMs: 10 });
+    expect(lost.lost.aborted).toBe(false);
+    await expire(lost.tenantId);
+    await until('somebody else has it', () => taken(lost.tenantId));
+    await until('the old holder knows', () => lost.lost.aborted);
+    expect(lost.lost.reason).toMatchObject({ code: 'lease_lost' });
+  });
+
+  test('the new holder goes on from the last staged page (rule 12)', async () => {
+    const lost = await tenantHeld();
+    await stageNext(store, lost, await begin(store, lost, 'full'), [user(1), user(2)]);
+    await expire(lost.tenantId);
+    const now = await acquire(lost.tenantId);
+    const round = await readRound(store.database, now.tenantId, 'users', false);
+    expect(round).toMatchObject({ pages: 1, seen: 2 });
+    if (round) await commit(store, now, await stageNext(store, now, round, [user(3)], true));
+    expect(await ask(store, 'select from directory.accounts')).toHaveLength(3);
+  });
+});
+
+describe('rule 11: takeover and commit meet at the fence', () => {
+  test('no takeover while a commit is alive, though its heart has stopped', async () => {
+    const lease = await tenantHeld();
+    const round = await pull(store, lease, 'full', [[user(1)]]);
+    await ask(store, 'create table entra_sync.gate ()');
+    await ask(
+      store,
+      `create function entra_sync.wait_at_gate() returns trigger language plpgsql as
+       $$ begin lock table entra_sync.gate in share mode; return null; end $$`,
+    );
+    await ask(
+      store,
+      'create trigger wait after insert on entra_sync.checkpoints for each row execute function entra_sync.wait_at_gate()',
+    );
+    const keeper = await store.connect();
+    await keeper.query('begin');
+    await keeper.query('lock table entra_sync.gate in access exclusive mode');
+    const committing = commit(store, lease, round);
+    await untilBlocked(store);
+    await expire(lease.tenantId);
+    await expect(acquire(lease.tenantId)).rejects.toMatchObject({
+      code: 'cycle_running',
+      message: expect.stringContaining('it is writing right now'),
+    });
+    await keeper.query('rollback');
+    expect((await committing).counts).toMatchObject({ created: 1 });
+    await acquire(lease.tenantId);
+  });
+
+  test('a commit that waits for a takeover under way commits nothing', async () => {
+    const lease = await tenantHeld();
+    const round = await pull(store, lease, 'full', [[user(1)]]);
+    const other = await store.connect();
+    await other.query('begin');
+    await other.query('update entra_sync.leases set fence = fence + 1 where tenant_id = $1', [lease.tenantId]);
+    const committing = commit(store, lease, round);
+    const refused = expect(committing).rejects.toMatchObject({ code: 'lease_lost' });
+    await untilBlocked(store);
+    await other.query('commit');
+    await refused;
+    expect(await ask(store, 'select from directory.accounts')).toEqual([]);
+  });
+
+  test('a takeover closes the cycle that was cut off, and no other', async () => {
+    const lease = await tenantHeld();
+    const bystander = await tenantHeld();
+    const open = { kind: 'incremental', actor: 'test', settingsVersion: 1 } as const;
+    const done = await openCycle(store.database, lease, open);
+    await closeCycle(store.database, lease, done, cycleEnd);
+    const cutOff = await openCycle(store.database, lease, open);
+    const elsewhere = await openCycle(store.database, bystander, open);
+    await expire(lease.tenantId);
+    await acquire(lease.tenantId);
+    expect(
+      await ask(
+        store,
+        'select cycle_id, outcome, error_code, finished_at is not null as finished from directory.cycles order by cycle_id',
+      ),
+    ).toEqual([
+      { cycle_id: done, outcome: 'committed', error_code: null, finished: true },
+      { cycle_id: cutOff, outcome: 'failed', error_code: 'cut_off', finished: true },
+      { cycle_id: elsewhere, outcome: 'running', error_code: null, finished: false },
+    ]);
+  });
+});
+
+describe('rule 11: a neighbour process', () => {
+  type Neighbour = ChildProcessByStdio<Writable, Readable, null>;
+  let neighbour: Neighbour | undefined;
+
+  afterEach(() => {
+    neighbour?.kill('SIGKILL');
+  });
+
+  async function holdElsewhere(tenantId: string): Promise<Neighbour> {
+    const script = join(import.meta.dirname, '../support/lease-user.ts');
+    neighbour = spawn(process.execPath, [script, store.url, tenantId], { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(neighbour.stdout, 'data');
+    return neighbour;
+  }
+
+  test('that lives keeps its lease; one that was killed is taken over at once', async () => {
+    const lease = await tenantHeld();
+    await lease.release();
+    const process = await holdElsewhere(lease.tenantId);
+    await expect(acquire(lease.tenantId)).rejects.toEqual(running);
+    process.kill('SIGKILL');
+    await once(process, 'exit');
+    // Its heartbeat would last another 45 seconds.
+    const next = await acquire(lease.tenantId);
+    expect(Number(next.fence)).toBe(Number(lease.fence) + 2);
+  });
+
+  test('of another machine is not judged by its process id', async () => {
+    const lease = await tenantHeld();
+    await ask(store, "update entra_sync.leases set holder = 'elsewhere 999999999 x'");
+    await expect(acquire(lease.tenantId)).rejects.toEqual(running);
+    await ask(store, 'update entra_sync.leases set holder = :holder', { holder: `${hostname()} 999999999 x` });
+    await acquire(lease.tenantId);
+  });
+});
