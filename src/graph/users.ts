@@ -7,6 +7,7 @@ import {
   type Problem,
   type SelectedProperties,
 } from '../rules/decode.ts';
+import { judgeFailure, retryAfterMs } from '../rules/failures.ts';
 import { RequestFailed, requireOrigin } from './client.ts';
 import type { GraphReader } from './reader.ts';
 
@@ -60,7 +61,7 @@ export async function countUsers(reader: GraphReader): Promise<number | undefine
   return typeof count === 'number' && count >= 0 ? count : undefined;
 }
 
-/** What GET /users/{id} said: the user, something that cannot be taken, or `gone` (404: deleted, or not ours to see). */
+/** What GET /users/{id} said: the user, something that cannot be taken or read, or `gone` (404: deleted, or not ours to see). */
 export type SingleUser = Extract<Occurrence, { patch: unknown }> | Problem | 'gone';
 
 const batchSize = 20;
@@ -95,18 +96,33 @@ function takeBatch(
   selected: SelectedProperties,
   found: Map<string, SingleUser>,
 ): true | { malformed: string } | { failed: RequestFailed } {
-  const responses = (body as { responses?: unknown }).responses;
+  const responses = isObject(body) ? body.responses : undefined;
   if (!Array.isArray(responses)) return { malformed: 'the batch has no responses' };
-  let failed: RequestFailed | undefined;
+  const failures: RequestFailed[] = [];
   for (const item of responses as BatchItem[]) {
     const id = asked.find((one) => one === item?.id);
-    if (!id) continue;
+    if (!id || found.has(id)) continue;
     if (item.status === 200) found.set(id, decodeSingle(id, item.body, selected));
     else if (item.status === 404) found.set(id, 'gone');
-    else failed = itemFailure(item);
+    else {
+      const failed = itemFailure(item);
+      // What asking again cannot change concerns this user alone: it stops neither the others nor the round (rule 19).
+      if (isWorthAnotherTry(failed)) failures.push(failed);
+      else found.set(id, { key: id, id, reason: `it cannot be read by itself (${item.status})` });
+    }
   }
-  if (failed) return { failed };
+  const [longest] = failures.sort((one, other) => askedMs(other) - askedMs(one));
+  if (longest) return { failed: longest };
   return asked.every((id) => found.has(id)) ? true : { malformed: 'the batch lacks an answer' };
+}
+
+function isWorthAnotherTry({ failure }: RequestFailed): boolean {
+  const { act } = judgeFailure(failure);
+  return act === 'retry' || act === 'new_access_token';
+}
+
+function askedMs({ retryAfter }: RequestFailed): number {
+  return retryAfterMs(retryAfter, Date.now()) ?? 0;
 }
 
 function decodeSingle(id: string, body: unknown, selected: SelectedProperties): SingleUser {
@@ -124,6 +140,10 @@ function itemFailure(item: BatchItem): RequestFailed {
     // 424 is what a batch answers for an item that fell with another one; the item itself is worth asking again.
     { kind: 'answer', status: status === 424 ? 503 : status, codes: [], carriedToken: false },
     `Graph answered ${status} inside a batch`,
-    { retryAfter: typeof retryAfter === 'string' ? retryAfter : null, body: item.body },
+    { retryAfter: retryAfter === undefined ? null : String(retryAfter), body: item.body },
   );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
