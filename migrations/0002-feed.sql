@@ -2,9 +2,10 @@
 create table entra_sync.feed (
   only_row boolean primary key default true check (only_row),
   epoch text not null,
-  pruned_number bigint not null default 0
+  pruned_number bigint not null default 0,
+  pruned_change bigint not null default 0
 );
-comment on table entra_sync.feed is 'epoch: which life of this database positions belong to (migrate --restored begins a new one). pruned_number: batches up to it are no longer kept.';
+comment on table entra_sync.feed is 'epoch: which life of this database positions belong to (migrate --restored begins a new one). pruned_number, pruned_change: the newest batch that is no longer kept, and its last change; what lies before is incomplete.';
 insert into entra_sync.feed (epoch) values (substr(md5(gen_random_uuid()::text), 1, 8));
 
 create sequence entra_sync.batch_numbers;

@@ -54,12 +54,15 @@ create type directory.feed_row as (
 
 create function directory.feed_position() returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select f.epoch || ':' || coalesce(b.number, f.pruned_number) || ':'
-      || coalesce((select max(c.change_id) from entra_sync.changes c where c.batch_id = b.batch_id), 0)
+  select f.epoch || ':' || last.number || ':' || last.change
     from entra_sync.feed f
-    left join lateral (
-      select number, batch_id from entra_sync.batches where number is not null order by number desc limit 1
-    ) b on true
+    cross join lateral (
+      select f.pruned_number as number, f.pruned_change as change
+      union all
+      (select b.number, (select max(c.change_id) from entra_sync.changes c where c.batch_id = b.batch_id)
+         from entra_sync.batches b where b.number > f.pruned_number order by b.number desc limit 1)
+      order by number desc limit 1
+    ) last
 $$;
 comment on function directory.feed_position is 'Where the feed stands now. Read it and the views in one repeatable read transaction, then follow with read_changes.';
 revoke execute on function directory.feed_position from public;
@@ -69,13 +72,16 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp a
 declare
   parts text[] := string_to_array(after, ':');
   feed entra_sync.feed;
-  from_number bigint := 0;
-  from_change bigint := 0;
+  from_number bigint;
+  from_change bigint;
 begin
   select * into strict feed from entra_sync.feed;
+  -- From null too, nothing before what was pruned: its positions would be refused at the next call.
+  from_number := feed.pruned_number;
+  from_change := feed.pruned_change;
   if after is not null then
     if after !~ '^[0-9a-f]{8}:[0-9]{1,18}:[0-9]{1,18}$' or parts[1] <> feed.epoch
-       or parts[2]::bigint < feed.pruned_number
+       or (parts[2]::bigint, parts[3]::bigint) < (feed.pruned_number, feed.pruned_change)
        or parts[2]::bigint > greatest(feed.pruned_number,
             coalesce((select b.number from entra_sync.batches b where b.number is not null order by b.number desc limit 1), 0)) then
       raise exception using errcode = 'ES006',
@@ -99,5 +105,5 @@ begin
      order by b.number, c.change_id
      limit coalesce(max, 1000);
 end $$;
-comment on function directory.read_changes is 'Changes after a position, oldest first, in commit order; null reads from the oldest kept. ES006: the position is too old or of another database.';
+comment on function directory.read_changes is 'Changes after a position, oldest first, in commit order; null reads from the oldest from which on nothing is missing. ES006: the position is too old or of another database.';
 revoke execute on function directory.read_changes from public;

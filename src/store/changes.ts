@@ -52,7 +52,7 @@ export async function positionBefore(
        from entra_sync.feed f cross join lateral (
          select number, change_id from (
            select b.number, c.change_id from entra_sync.batches b join entra_sync.changes c using (batch_id)
-            where b.number is not null and (:tenantId::uuid is null or c.tenant_id = :tenantId)
+            where b.number > f.pruned_number and (:tenantId::uuid is null or c.tenant_id = :tenantId)
             order by b.number desc, c.change_id desc limit :count) newest
           order by number, change_id limit 1) last`,
     { count, tenantId },

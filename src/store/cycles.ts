@@ -103,10 +103,13 @@ async function pruneChanges(database: Database, tenantId: string, retentionMs: n
         where tenant_id = :tenantId and committed_at < clock_timestamp() - :retentionMs * interval '1 millisecond'
        returning batch_id, number
      ), gone as (
-       delete from entra_sync.changes where batch_id in (select batch_id from old)
+       delete from entra_sync.changes where batch_id in (select batch_id from old) returning batch_id, change_id
+     ), newest as (
+       select o.number, max(g.change_id) as change from old o join gone g using (batch_id)
+        group by o.number order by o.number desc limit 1
      )
-     update entra_sync.feed set pruned_number = greatest(pruned_number, (select max(number) from old))
-      where exists (select from old)`,
+     update entra_sync.feed f set pruned_number = n.number, pruned_change = n.change
+       from newest n where f.pruned_number < n.number`,
     { tenantId, retentionMs },
   );
 }
