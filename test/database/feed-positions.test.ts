@@ -1,0 +1,241 @@
+// Positions of the feed: which are good, which are refused with ES006, what pruning does to them; who may read it.
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { positionBefore, readChanges } from '../../src/store/changes.ts';
+import { closeCycle } from '../../src/store/cycles.ts';
+import { acquireLease } from '../../src/store/lease.ts';
+import { beginFeedEpoch } from '../../src/store/migrate.ts';
+import { countedAccounts, feedPosition, readAll, readFeed, writeBatch } from '../support/feed-writer.ts';
+import { ask, openStore, type Store, until, untilBlocked } from '../support/stage.ts';
+
+let store: Store;
+
+beforeEach(async () => {
+  store = await openStore();
+});
+
+afterEach(async () => {
+  await store.close();
+});
+
+const tooOld = expect.objectContaining({ code: 'ES006', hint: expect.stringContaining('Read the views again') });
+
+/** Writes one batch that adds one to each account. */
+async function write(tenantId: string, accounts: readonly string[]): Promise<void> {
+  await writeBatch(await store.connect(), tenantId, accounts);
+}
+
+/** Closes a cycle of the tenant, which lets go of all changes older than `retentionMs`. */
+async function prune(tenantId: string, retentionMs: number): Promise<void> {
+  const lease = await acquireLease(store.database, tenantId);
+  await closeCycle(store.database, lease, '0', {
+    outcome: 'committed',
+    streams: {},
+    error: null,
+    nextInMs: 0,
+    retention: { changesMs: retentionMs, cyclesMs: retentionMs },
+  });
+  await lease.release();
+}
+
+const day = 86_400_000;
+
+/** Makes every batch written so far ten days old. */
+const age = () => ask(store, "update entra_sync.batches set committed_at = committed_at - interval '10 days'");
+
+describe('ES006', () => {
+  test('malformed, of another epoch, of the future', async () => {
+    const { tenantId, accounts } = await countedAccounts(store, 1);
+    await write(tenantId, accounts);
+    const [epoch = '', number = '', change = ''] = (await feedPosition(store)).split(':');
+    const other = epoch === '00000000' ? '00000001' : '00000000';
+    for (const position of [
+      '',
+      ':',
+      '::',
+      epoch,
+      `${epoch}:${number}`,
+      `${epoch}:${number}:`,
+      `${epoch}:${number}:${change}:1`,
+      `${epoch}:-1:0`,
+      `${epoch}:${number}:x`,
+      ` ${epoch}:${number}:${change}`,
+      `${epoch}:${number}:${change}\n`,
+      `${epoch}:9999999999999999999:0`,
+      `${epoch.toUpperCase()}Z:${number}:${change}`,
+      `${other}:${number}:${change}`,
+      `${epoch}:${Number(number) + 1}:0`,
+      "'; drop schema directory; --",
+    ]) {
+      await expect(readFeed(store, position), JSON.stringify(position)).rejects.toEqual(tooOld);
+    }
+    expect(await readFeed(store, `${epoch}:${number}:${change}`)).toEqual([]);
+    expect(await readFeed(store, `${epoch}:0:0`)).toHaveLength(1);
+  });
+
+  test('of an empty database the position is good, and nothing follows', async () => {
+    const position = await feedPosition(store);
+    expect(await readFeed(store, position)).toEqual([]);
+    const { tenantId, accounts } = await countedAccounts(store, 2);
+    await write(tenantId, accounts);
+    expect(await readFeed(store, position)).toHaveLength(2);
+  });
+
+  test('after a new epoch has begun every position handed out before is refused', async () => {
+    const { tenantId, accounts } = await countedAccounts(store, 1);
+    const start = await feedPosition(store);
+    await write(tenantId, accounts);
+    const before = await feedPosition(store);
+    await beginFeedEpoch(store.database);
+    await expect(readFeed(store, start)).rejects.toEqual(tooOld);
+    await expect(readFeed(store, before)).rejects.toEqual(tooOld);
+    const now = await feedPosition(store);
+    expect(now).not.toBe(before);
+    await write(tenantId, accounts);
+    expect(await readFeed(store, now)).toHaveLength(1);
+    expect(await readFeed(store, null)).toHaveLength(2);
+  });
+
+  test('max is at least 1, null is the default', async () => {
+    await expect(readFeed(store, null, 0)).rejects.toMatchObject({ code: '22023' });
+    expect(await ask(store, 'select * from directory.read_changes(null, null)')).toEqual([]);
+    expect(await ask(store, 'select * from directory.read_changes(null)')).toEqual([]);
+  });
+
+  test('the command line says it in one line', async () => {
+    await expect(readChanges(store.database, 'ffffffff:9:9', 10)).rejects.toMatchObject({
+      name: 'ExpectedError',
+      code: 'usage',
+    });
+  });
+});
+
+describe('pruning', () => {
+  test('a position before what was pruned is refused; one at its end is good', async () => {
+    const { tenantId, accounts } = await countedAccounts(store, 3);
+    await write(tenantId, accounts);
+    const [first] = await readFeed(store, null, 1);
+    const end = await feedPosition(store);
+    await age();
+    await prune(tenantId, 9 * day);
+    expect(await ask(store, 'select from entra_sync.changes')).toEqual([]);
+    // In the middle of the last batch that went: two of its changes would be missed.
+    await expect(readFeed(store, first?.position ?? '')).rejects.toEqual(tooOld);
+    expect(await readFeed(store, end)).toEqual([]);
+    expect(await feedPosition(store)).toBe(end);
+    await write(tenantId, accounts);
+    expect(await readFeed(store, end)).toHaveLength(3);
+    expect(await readAll(store, null, 2)).toHaveLength(3);
+  });
+
+  test('what is young enough stays', async () => {
+    const { tenantId, accounts } = await countedAccounts(store, 2);
+    await write(tenantId, accounts);
+    await age();
+    await write(tenantId, accounts);
+    await prune(tenantId, 9 * day);
+    expect(await readAll(store, null, 1)).toHaveLength(2);
+    await prune(tenantId, 11 * day);
+    expect(await readAll(store, null, 1)).toHaveLength(2);
+  });
+
+  test('of one tenant keeps the rows of others, and every position handed out is good', async () => {
+    const kept = await countedAccounts(store, 3);
+    const pruned = await countedAccounts(store, 1);
+    await write(kept.tenantId, kept.accounts);
+    await write(pruned.tenantId, pruned.accounts);
+    await age();
+    await prune(pruned.tenantId, 9 * day);
+    expect(await ask(store, 'select from directory.changes')).toHaveLength(3);
+    // The newest batch is gone and an older one is there: neither the position nor a reading from null may lead before it.
+    expect(await readAll(store, await feedPosition(store), 1)).toEqual([]);
+    expect(await readAll(store, null, 1)).toEqual([]);
+    const last = await positionBefore(store.database, 2, null);
+    expect(await readChanges(store.database, last, 10)).toEqual([]);
+    await write(kept.tenantId, kept.accounts);
+    expect(await readAll(store, null, 1)).toHaveLength(3);
+    expect(await readChanges(store.database, await positionBefore(store.database, 2, null), 10)).toHaveLength(2);
+    expect(await readChanges(store.database, await positionBefore(store.database, 9, null), 10)).toHaveLength(3);
+  });
+
+  test('of several tenants at once ends at the newest', async () => {
+    const tenants = [await countedAccounts(store, 2), await countedAccounts(store, 2), await countedAccounts(store, 2)];
+    for (const { tenantId, accounts } of tenants) await write(tenantId, accounts);
+    const end = await feedPosition(store);
+    await age();
+    const keeper = await store.connect();
+    await keeper.query('begin');
+    await keeper.query('select from entra_sync.feed for update');
+    const pruning = Promise.all(tenants.toReversed().map(({ tenantId }) => prune(tenantId, 9 * day)));
+    await untilBlocked(store, 3);
+    await keeper.query('rollback');
+    await pruning;
+    expect(await feedPosition(store)).toBe(end);
+    expect(await readFeed(store, end)).toEqual([]);
+  });
+});
+
+test('NOTIFY directory_changes comes with the commit, and not without one', async () => {
+  const { tenantId, accounts } = await countedAccounts(store, 2);
+  const listener = await store.connect();
+  const heard: string[] = [];
+  listener.on('notification', (message) => heard.push(message.channel));
+  await listener.query('listen directory_changes');
+  const writer = await store.connect();
+  await writer.query('begin');
+  await writer.query('insert into entra_sync.batches (tenant_id) values ($1)', [tenantId]);
+  await listener.query('select 1');
+  expect(heard).toEqual([]);
+  await writer.query('rollback');
+  await listener.query('select 1');
+  expect(heard).toEqual([]);
+  await writeBatch(writer, tenantId, accounts);
+  await until('the notification comes', () => heard.length > 0);
+  expect(heard).toEqual(['directory_changes']);
+});
+
+describe('directory.tenant', () => {
+  const views = ['tenants', 'accounts', 'removed_accounts', 'set_aside', 'cycles', 'changes'];
+
+  test('narrows every view and function to one tenant; unset or empty it narrows nothing', async () => {
+    const tenants = [await countedAccounts(store, 2), await countedAccounts(store, 3)];
+    for (const { tenantId, accounts } of tenants) {
+      await write(tenantId, accounts.slice(1));
+      await ask(
+        store,
+        `update entra_sync.accounts set removed_at = now(), removed_reason = 'deleted', purge_at = now() where account_id = :id`,
+        { id: accounts[0] },
+      );
+      await ask(
+        store,
+        `with aside as (insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'users', 'x', 'y'))
+         insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version) values (:tenantId, 'initial', 'test', 1, 1)`,
+        { tenantId },
+      );
+    }
+    const client = await store.connect();
+    const seen = async (setting: string | undefined) => {
+      await client.query('begin');
+      if (setting !== undefined) await client.query(`set local directory.tenant = '${setting}'`);
+      const found: string[][] = [];
+      for (const relation of [...views.map((view) => `directory.${view}`), 'directory.read_changes(null)']) {
+        const answer = await client.query<{ tenant_id: string }>(`select tenant_id from ${relation}`);
+        found.push(answer.rows.map((row) => row.tenant_id));
+      }
+      await client.query('commit');
+      return found;
+    };
+    for (const { tenantId, accounts } of tenants) {
+      const found = await seen(tenantId);
+      expect(found.flat().every((tenant) => tenant === tenantId)).toBe(true);
+      const n = accounts.length - 1;
+      expect(found.map((rows) => rows.length)).toEqual([1, n, 1, 1, 1, n, n]);
+      expect((await seen(tenantId.toUpperCase())).map((rows) => rows.length)).toEqual([1, n, 1, 1, 1, n, n]);
+    }
+    // After a transaction that had it set, a pooled connection reads '' instead of null.
+    for (const setting of [undefined, '']) {
+      expect((await seen(setting)).map((rows) => rows.length)).toEqual([2, 3, 2, 2, 2, 3, 3]);
+    }
+    expect((await seen(randomUUID())).flat()).toEqual([]);
+  });
+});
