@@ -1,0 +1,287 @@
+// The order of the feed: whatever transactions overlap, a follower misses nothing, gets nothing twice, in commit order.
+import { setImmediate } from 'node:timers/promises';
+import type { Client } from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  addOne,
+  type Counted,
+  closeBatch,
+  countedAccounts,
+  type FeedRow,
+  feedPosition,
+  readAll,
+  readFeed,
+  takeBatch,
+  writeBatch,
+} from '../support/feed-writer.ts';
+import { ask, leasedTenant, openStore, type Store, sync, tombstone, untilBlocked, user } from '../support/stage.ts';
+
+let store: Store;
+
+beforeEach(async () => {
+  store = await openStore();
+});
+
+afterEach(async () => {
+  await store.close();
+});
+
+/** Begins a transaction that adds one to an account and has written its batch: only COMMIT is missing. */
+async function almostCommitted(client: Client, tenantId: string, account = ''): Promise<void> {
+  await client.query('begin');
+  const batch = await takeBatch(client);
+  await addOne(client, tenantId, account, batch);
+  await closeBatch(client, tenantId, batch);
+}
+
+/** Follows the feed from where it stood when it was made. */
+function follower(after: string | null) {
+  const seen: FeedRow[] = [];
+  return {
+    seen,
+    async poll(max?: number) {
+      const fresh = await readAll(store, seen.at(-1)?.position ?? after, max);
+      seen.push(...fresh);
+      return fresh.map((row) => row.account_id);
+    },
+  };
+}
+
+/** What an account says, by its changes: each must begin where the one before ended. */
+function expectUnbrokenChains(seen: readonly FeedRow[], start: ReadonlyMap<string, string>): Map<string, string> {
+  const now = new Map(start);
+  for (const row of seen) {
+    expect({ account: row.account_id, from: row.before?.profile.displayName }).toEqual({
+      account: row.account_id,
+      from: now.get(row.account_id),
+    });
+    now.set(row.account_id, row.after?.profile.displayName ?? '');
+  }
+  return now;
+}
+
+async function accountsNow(on: Store | Client): Promise<Map<string, string>> {
+  const sql = 'select account_id, profile from directory.accounts order by account_id';
+  type Row = Counted & { account_id: string };
+  const found = 'query' in on ? (await on.query<Row>(sql)).rows : await ask<Row>(on, sql);
+  return new Map(found.map((row) => [row.account_id, row.profile.displayName]));
+}
+
+describe('transactions that overlap', () => {
+  test('the one that began first and committed last comes last, and is not missed', async () => {
+    const { tenantId, accounts } = await countedAccounts(store, 2);
+    const [slow, quick] = [await store.connect(), await store.connect()];
+    const reader = follower(await feedPosition(store));
+    await almostCommitted(slow, tenantId, accounts[0]);
+    await writeBatch(quick, tenantId, [accounts[1] ?? '']);
+    expect(await reader.poll()).toEqual([accounts[1]]);
+    const between = follower(await feedPosition(store));
+    await slow.query('commit');
+    expect(await reader.poll()).toEqual([accounts[0]]);
+    expect(await between.poll()).toEqual([accounts[0]]);
+    expect(Number(reader.seen[0]?.change_id)).toBeGreaterThan(Number(reader.seen[1]?.change_id));
+    expect((await readAll(store, null)).map((row) => row.account_id)).toEqual([accounts[1], accounts[0]]);
+  });
+
+  test('one that rolls back leaves no trace, at whatever moment', async () => {
+    const { tenantId, accounts } = await countedAccounts(store, 2);
+    const [broken, quick] = [await store.connect(), await store.connect()];
+    const reader = follower(null);
+    await almostCommitted(broken, tenantId, accounts[0]);
+    await broken.query('rollback');
+    await writeBatch(quick, tenantId, [accounts[1] ?? '']);
+    // Numbered already, as it is while COMMIT runs.
+    await almostCommitted(broken, tenantId, accounts[0]);
+    await broken.query('set constraints all immediate');
+    const waiting = writeBatch(quick, tenantId, [accounts[1] ?? '']);
+    await untilBlocked(store);
+    await broken.query('rollback');
+    await waiting;
+    expect(await reader.poll()).toEqual([accounts[1], accounts[1]]);
+    expect(await readFeed(store, await feedPosition(store))).toEqual([]);
+  });
+
+  test('while one is between its number and its commit, no other can be seen that has a higher one', async () => {
+    const { tenantId, accounts } = await countedAccounts(store, 2);
+    const [first, second] = [await store.connect(), await store.connect()];
+    const reader = follower(null);
+    await almostCommitted(first, tenantId, accounts[0]);
+    await first.query('set constraints all immediate');
+    const waiting = writeBatch(second, tenantId, [accounts[1] ?? '']);
+    await untilBlocked(store);
+    expect(await reader.poll()).toEqual([]);
+    const position = await feedPosition(store);
+    await first.query('commit');
+    await waiting;
+    expect(await reader.poll()).toEqual([accounts[0], accounts[1]]);
+    expect(await readAll(store, position)).toHaveLength(2);
+  });
+
+  test('a page may end inside a batch', async () => {
+    const { tenantId, accounts } = await countedAccounts(store, 5);
+    const writer = await store.connect();
+    await writeBatch(writer, tenantId, accounts);
+    await writeBatch(writer, tenantId, accounts);
+    const whole = await readAll(store, null);
+    expect(whole).toHaveLength(10);
+    for (const max of [1, 3, 7]) expect(await readAll(store, null, max)).toEqual(whole);
+  });
+});
+
+test('position and views of one repeatable read transaction fit, whatever commits meanwhile', async () => {
+  const { tenantId, accounts } = await countedAccounts(store, 2);
+  const [writer, open, reader] = [await store.connect(), await store.connect(), await store.connect()];
+  await writeBatch(writer, tenantId, accounts);
+  await almostCommitted(open, tenantId, accounts[0]);
+  await reader.query('begin isolation level repeatable read');
+  const { rows: positions } = await reader.query('select directory.feed_position() as position');
+  await open.query('commit');
+  await writeBatch(writer, tenantId, accounts);
+  const start = await accountsNow(reader);
+  await reader.query('commit');
+  const seen = await readAll(store, positions[0].position);
+  expect(seen).toHaveLength(3);
+  expect(expectUnbrokenChains(seen, start)).toEqual(await accountsNow(store));
+});
+
+test('ten writers at once, slow, quick and rolled back: every follower gets all of it, once, in order', async () => {
+  const { tenantId, accounts } = await countedAccounts(store, 6);
+  const random = seeded(20_261_123);
+  const zero = await accountsNow(store);
+  const committed = new Set<string>();
+  let writing = 10;
+
+  async function write(client: Client): Promise<void> {
+    for (let transaction = 0; transaction < 20; transaction += 1) {
+      await client.query('begin');
+      const batch = await takeBatch(client);
+      // In id order, as the design has it, so that no two wait for each other.
+      const touched = accounts.filter(() => random() < 0.3).toSorted();
+      for (const account of touched) {
+        await addOne(client, tenantId, account, batch);
+        for (let pause = random() * 8; pause > 1; pause -= 1) await client.query('select 1');
+      }
+      if (touched.length > 0) await closeBatch(client, tenantId, batch);
+      if (random() < 0.3) await client.query('set constraints all immediate');
+      const keeps = random() < 0.75;
+      await client.query(keeps ? 'commit' : 'rollback');
+      if (keeps && touched.length > 0) committed.add(batch);
+    }
+    writing -= 1;
+  }
+
+  async function follow(max: number): Promise<FeedRow[]> {
+    const reader = follower(null);
+    while (writing > 0) {
+      await reader.poll(max);
+      await setImmediate();
+    }
+    await reader.poll(max);
+    return reader.seen;
+  }
+
+  async function takeSnapshots(client: Client): Promise<{ position: string; start: Map<string, string> }[]> {
+    const taken = [];
+    while (writing > 0) {
+      await client.query('begin isolation level repeatable read');
+      const { rows } = await client.query('select directory.feed_position() as position');
+      await client.query('select pg_sleep(0)');
+      taken.push({ position: rows[0].position, start: await accountsNow(client) });
+      await client.query('commit');
+    }
+    return taken;
+  }
+
+  const clients = await Promise.all(Array.from({ length: 11 }, () => store.connect()));
+  const [snapshotter, ...writers] = clients;
+  if (!snapshotter) throw new Error('no client');
+  const [followed, byOne, snapshots] = await Promise.all([
+    follow(1000),
+    follow(3),
+    takeSnapshots(snapshotter),
+    ...writers.map(write),
+  ]);
+
+  const end = await accountsNow(store);
+  const written = await ask<{ change_id: string }>(
+    store,
+    `select c.change_id from entra_sync.changes c join entra_sync.batches b using (batch_id) order by b.number, c.change_id`,
+  );
+  // The writers' own word: what they committed is there, and nothing else.
+  expect(await ask(store, 'select batch_id from entra_sync.batches')).toHaveLength(committed.size);
+  expect(committed.size).toBeGreaterThan(100);
+  const ids = (rows: readonly { change_id: string }[]) => rows.map((row) => row.change_id);
+  expect(ids(followed)).toEqual(ids(written));
+  expect(ids(byOne)).toEqual(ids(written));
+  expect(ids(await readAll(store, null))).toEqual(ids(written));
+  expect(expectUnbrokenChains(followed, zero)).toEqual(end);
+  // Transactions did overlap: an order by change_id would have been another one.
+  expect(ids(written)).not.toEqual(ids(written).toSorted((one, other) => Number(one) - Number(other)));
+  const midway = snapshots.filter((one) => one.position !== snapshots[0]?.position).slice(0, 40);
+  expect(midway.length).toBeGreaterThan(5);
+  for (const { position, start } of midway) {
+    const rest = followed.slice(followed.findIndex((row) => row.position === position) + 1);
+    expect(ids(await readAll(store, position))).toEqual(ids(rest));
+    expect(expectUnbrokenChains(rest, start)).toEqual(end);
+  }
+});
+
+test('the changes of commits tell each account from its creation to its last state', async () => {
+  const lease = await leasedTenant(store);
+  const reader = follower(null);
+  const full = [user(1), user(2), user(3, { jobTitle: null })];
+  const rounds = [
+    () => sync(store, lease, 'full', [full]),
+    () =>
+      sync(store, lease, 'incremental', [
+        [user(1, { displayName: 'Renamed', accountEnabled: false }), user(3, { jobTitle: 'Head', mail: null })],
+      ]),
+    () => sync(store, lease, 'incremental', [[tombstone(2)], [user(1, { userPrincipalName: 'new@example.com' })]]),
+    () => sync(store, lease, 'full', [full]),
+    () => sync(store, lease, 'full', [full]),
+  ];
+  type Facts = Record<string, unknown> & { profile?: Record<string, unknown> };
+  const told = new Map<string, Facts>();
+  for (const round of rounds) {
+    await round();
+    await reader.poll(2);
+  }
+  expect(reader.seen.map((row) => row.kind)).toContain('account.restored');
+  for (const row of reader.seen) {
+    const [before, after] = [row.before as Facts | null, row.after as Facts | null];
+    const { removed: _gone, ...old } = told.get(row.account_id) ?? {};
+    if (row.kind === 'account.updated' || row.kind === 'account.suspended' || row.kind === 'account.resumed') {
+      const { profile, ...rest } = before ?? {};
+      expect(pick(old, rest)).toEqual(rest);
+      expect(pick(old.profile, profile ?? {})).toEqual(profile ?? {});
+    }
+    told.set(row.account_id, { ...old, ...after, profile: { ...old.profile, ...after?.profile } });
+  }
+  const shown = await ask<Facts & { account_id: string }>(
+    store,
+    'select account_id, entra_object_id, state, enabled, user_principal_name, mail, profile from directory.accounts',
+  );
+  expect(shown).toHaveLength(3);
+  for (const { account_id: account, ...facts } of shown) {
+    const { profile, ...rest } = told.get(account) ?? {};
+    const present = Object.fromEntries(Object.entries(profile ?? {}).filter(([, value]) => value !== null));
+    expect({ ...rest, profile: present }).toEqual(facts);
+  }
+  await lease.release();
+});
+
+/** The values of `of` under the keys of `like`; what is not there is null. */
+function pick(of: Record<string, unknown> | undefined, like: object): Record<string, unknown> {
+  return Object.fromEntries(Object.keys(like).map((key) => [key, of?.[key] ?? null]));
+}
+
+/** Random numbers that are the same in every run (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
