@@ -229,7 +229,7 @@ function billionLaughs(): string {
 }
 
 describe('layers', () => {
-  test.each(['', '# nothing', '{}'])('the file %j changes nothing', (yaml) => {
+  test.each(['', '# nothing', '{}', 'changes: {}\ncycles: {}\nfields: {}'])('the file %j changes nothing', (yaml) => {
     const { version, ...settings } = resolveSettings([defaults, load(yaml)], 2);
     expect(version).toBe(2);
     expect({ version: 1, ...settings }).toEqual(resolveSettings([defaults], 1));
