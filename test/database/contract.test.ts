@@ -1,0 +1,304 @@
+// The public contract (docs/contract.md) as the database has it: every view, column, type and function of schema directory,
+// and what a role without any rights of its own can reach.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ask, leasedTenant, openStore, type Store, sync, tombstone, user } from '../support/stage.ts';
+
+let store: Store;
+
+beforeAll(async () => {
+  store = await openStore();
+});
+
+afterAll(async () => {
+  await store.close();
+});
+
+const timestamptz = 'timestamp with time zone';
+
+const views: Record<string, Record<string, string>> = {
+  tenants: {
+    tenant_id: 'uuid',
+    name: 'text',
+    external_ref: 'text',
+    status: 'text',
+    paused: 'boolean',
+    provisional: 'boolean',
+    source_of_truth: 'text',
+    held_removals: 'integer',
+    set_aside: 'integer',
+    last_success_at: timestamptz,
+    next_cycle_at: timestamptz,
+    last_error_code: 'text',
+    last_error_message: 'text',
+  },
+  accounts: {
+    tenant_id: 'uuid',
+    account_id: 'uuid',
+    entra_object_id: 'uuid',
+    state: 'text',
+    enabled: 'boolean',
+    user_principal_name: 'text',
+    mail: 'text',
+    display_name: 'text',
+    profile: 'jsonb',
+    edited_fields: 'text[]',
+    created_at: timestamptz,
+    updated_at: timestamptz,
+  },
+  removed_accounts: {
+    tenant_id: 'uuid',
+    account_id: 'uuid',
+    entra_object_id: 'uuid',
+    reason: 'text',
+    removed_at: timestamptz,
+    purge_at: timestamptz,
+    display_name: 'text',
+  },
+  set_aside: {
+    tenant_id: 'uuid',
+    stream: 'text',
+    // Text: an id that is no GUID is one of the reasons to be here.
+    entra_object_id: 'text',
+    reason: 'text',
+    first_seen_at: timestamptz,
+    last_seen_at: timestamptz,
+  },
+  cycles: {
+    cycle_id: 'bigint',
+    tenant_id: 'uuid',
+    kind: 'text',
+    started_at: timestamptz,
+    finished_at: timestamptz,
+    outcome: 'text',
+    streams: 'jsonb',
+    settings_version: 'integer',
+    error_code: 'text',
+    error_message: 'text',
+  },
+  changes: {
+    change_id: 'bigint',
+    tenant_id: 'uuid',
+    at: timestamptz,
+    cycle_id: 'bigint',
+    actor: 'text',
+    kind: 'text',
+    account_id: 'uuid',
+    group_id: 'uuid',
+    member_group_id: 'uuid',
+    before: 'jsonb',
+    after: 'jsonb',
+  },
+};
+
+const functions = {
+  feed_position: { takes: '', gives: 'text' },
+  read_changes: { takes: 'after text, max integer DEFAULT 1000', gives: 'SETOF directory.feed_row' },
+};
+
+const columnsOf = (relation: string) =>
+  ask<{ name: string; type: string }>(
+    store,
+    `select attname as name, format_type(atttypid, atttypmod) as type from pg_attribute
+      where attrelid = :relation::regclass and attnum > 0 and not attisdropped order by attnum`,
+    { relation },
+  );
+
+describe('the shape', () => {
+  test.each(Object.entries(views))('view %s: its columns, in order, with their types', async (view, columns) => {
+    expect(await columnsOf(`directory.${view}`)).toEqual(
+      Object.entries(columns).map(([name, type]) => ({ name, type })),
+    );
+  });
+
+  test('there are these views and nothing else: whatever is added belongs into this test and docs/contract.md', async () => {
+    const found = await ask<{ name: string; kind: string }>(
+      store,
+      `select relname as name, relkind as kind from pg_class
+        where relnamespace = 'directory'::regnamespace and relkind not in ('i') order by relname`,
+    );
+    expect(found).toEqual(
+      [...Object.keys(views).map((name) => ({ name, kind: 'v' })), { name: 'feed_row', kind: 'c' }].toSorted((a, b) =>
+        a.name < b.name ? -1 : 1,
+      ),
+    );
+  });
+
+  test('there are these functions and nothing else', async () => {
+    const found = await ask<{ name: string; takes: string; gives: string }>(
+      store,
+      `select proname as name, pg_get_function_arguments(oid) as takes, pg_get_function_result(oid) as gives
+         from pg_proc where pronamespace = 'directory'::regnamespace order by proname`,
+    );
+    expect(Object.fromEntries(found.map(({ name, takes, gives }) => [name, { takes, gives }]))).toEqual(functions);
+  });
+
+  test('a row of the feed is a position, then the columns of changes', async () => {
+    expect(await columnsOf('directory.feed_row')).toEqual([
+      { name: 'position', type: 'text' },
+      ...Object.entries(views.changes ?? {}).map(([name, type]) => ({ name, type })),
+    ]);
+  });
+});
+
+describe('the words', () => {
+  const wordsOf = async (table: string, column: string) => {
+    const [found] = await ask<{ rule: string }>(
+      store,
+      `select pg_get_constraintdef(c.oid) as rule from pg_constraint c
+         join pg_attribute a on a.attrelid = c.conrelid and a.attname = :column and c.conkey = array[a.attnum]
+        where c.conrelid = :table::regclass and c.contype = 'c'`,
+      { table, column },
+    );
+    return [...(found?.rule ?? '').matchAll(/'([a-z_]+)'::text/g)].map((match) => match[1]);
+  };
+
+  test.each([
+    ['entra_sync.tenants', 'status', ['pending', 'active', 'quarantined', 'disconnected']],
+    ['entra_sync.accounts', 'state', ['managed', 'manual']],
+    [
+      'entra_sync.accounts',
+      'removed_reason',
+      ['deleted_restorable', 'deleted', 'out_of_scope', 'disabled', 'not_seen', 'by_hand'],
+    ],
+    ['entra_sync.cycles', 'kind', ['first_load', 'initial', 'incremental', 'resync', 'on_demand', 'settings']],
+    ['entra_sync.cycles', 'outcome', ['running', 'committed', 'partial', 'held', 'failed', 'cancelled']],
+  ])('%s.%s', async (table, column, words) => {
+    expect(await wordsOf(table, column)).toEqual(words);
+  });
+});
+
+describe('what a foreign role can reach', () => {
+  test('every function of ours has its search_path pinned, and nobody may call it unasked', async () => {
+    const found = await ask<{ name: string; config: string[] | null; open: boolean }>(
+      store,
+      `select p.oid::regprocedure::text as name, p.proconfig as config,
+              exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) where grantee = 0) as open
+         from pg_proc p where p.pronamespace in ('directory'::regnamespace, 'entra_sync'::regnamespace)`,
+    );
+    expect(found.length).toBeGreaterThanOrEqual(5);
+    for (const { name, config, open } of found) {
+      expect({ name, config, open }).toEqual({ name, config: ['search_path=pg_catalog, pg_temp'], open: false });
+    }
+  });
+
+  test('no table, view or schema is open to everybody', async () => {
+    const open = await ask(
+      store,
+      `select c.oid::regclass::text as name from pg_class c
+        where c.relnamespace in ('directory'::regnamespace, 'entra_sync'::regnamespace)
+          and exists (select from aclexplode(c.relacl) where grantee = 0)
+       union all
+       select nspname from pg_namespace where nspname in ('directory', 'entra_sync')
+          and exists (select from aclexplode(nspacl) where grantee = 0)`,
+    );
+    expect(open).toEqual([]);
+  });
+
+  test('SELECT on the views and EXECUTE on the functions is all it takes to read, and no more than reading', async () => {
+    const lease = await leasedTenant(store);
+    await sync(store, lease, 'full', [[user(1), user(2)]]);
+    await sync(store, lease, 'incremental', [[tombstone(2)]]);
+    await lease.release();
+    const client = await store.connect();
+    const role = `reader_${lease.tenantId.replaceAll('-', '')}`;
+    await client.query('begin');
+    await client.query(`create role ${role}`);
+    await client.query(`grant usage on schema directory to ${role}`);
+    const answer = async (sql: string) => {
+      await client.query('savepoint before');
+      try {
+        await client.query(`set local role ${role}`);
+        const { rowCount } = await client.query(sql);
+        await client.query('reset role');
+        return rowCount;
+      } catch (error) {
+        await client.query('rollback to before');
+        return (error as { code?: string }).code;
+      }
+    };
+    expect(await answer('select * from directory.accounts')).toBe('42501');
+    expect(await answer('select directory.feed_position()')).toBe('42501');
+    await client.query(`grant select on all tables in schema directory to ${role}`);
+    await client.query(`grant execute on all functions in schema directory to ${role}`);
+    for (const [sql, count] of [
+      ['select * from directory.tenants', 1],
+      ['select * from directory.accounts', 1],
+      ['select * from directory.removed_accounts', 1],
+      ['select * from directory.changes', 3],
+      ['select * from directory.read_changes(null)', 3],
+      ['select directory.feed_position()', 1],
+      ['select * from entra_sync.accounts', '42501'],
+      ['update directory.tenants set name = name', '42501'],
+      ['delete from directory.set_aside', '42501'],
+      ['delete from directory.cycles', '42501'],
+    ] as const) {
+      expect([sql, await answer(sql)]).toEqual([sql, count]);
+    }
+    await client.query('rollback');
+  });
+
+  test('a function of the caller is not taken for one of ours', async () => {
+    const client = await store.connect();
+    await client.query('begin');
+    await client.query(
+      `create function pg_temp.string_to_array(text, text) returns text[] language sql as $$ select array['taken in'] $$`,
+    );
+    await client.query('create temp table feed as select 1 as epoch');
+    await client.query('set local search_path = pg_temp, pg_catalog');
+    const { rows } = await client.query('select directory.feed_position() as position');
+    expect(rows[0].position).toMatch(/^[0-9a-f]{8}:[0-9]+:[0-9]+$/);
+    await client.query('select * from directory.read_changes($1)', [rows[0].position]);
+    await client.query('rollback');
+  });
+});
+
+test('accounts: the display name is the profile’s, edited fields are named, live ones only, suspended included', async () => {
+  const own = await openStore();
+  const lease = await leasedTenant(own);
+  await sync(own, lease, 'full', [
+    [user(1), user(2, { accountEnabled: false }), user(3), user(4, { displayName: null })],
+  ]);
+  await sync(own, lease, 'incremental', [[tombstone(3)]]);
+  await ask(
+    own,
+    `update entra_sync.accounts set overrides = '{"displayName": "By hand"}' where user_principal_name = 'user1@example.com'`,
+  );
+  expect(
+    await ask(
+      own,
+      'select display_name, edited_fields, enabled, state from directory.accounts order by entra_object_id',
+    ),
+  ).toEqual([
+    { display_name: 'By hand', edited_fields: ['displayName'], enabled: true, state: 'managed' },
+    { display_name: 'User 2', edited_fields: [], enabled: false, state: 'managed' },
+    { display_name: null, edited_fields: [], enabled: true, state: 'managed' },
+  ]);
+  expect(await ask(own, 'select display_name, reason from directory.removed_accounts')).toEqual([
+    { display_name: 'User 3', reason: 'deleted_restorable' },
+  ]);
+  await lease.release();
+  await own.close();
+});
+
+test('tenants: the source of truth is the tenant’s own, else the installation’s, else the directory', async () => {
+  const own = await openStore();
+  const lease = await leasedTenant(own);
+  const truth = async () => (await ask<{ source_of_truth: string }>(own, 'select * from directory.tenants'))[0];
+  const apply = (tenant: string | null, document: object) =>
+    ask(
+      own,
+      `insert into entra_sync.settings (tenant_id, document, actor) values (:tenant, :document::jsonb, 'test')`,
+      {
+        tenant,
+        document: JSON.stringify(document),
+      },
+    );
+  expect(await truth()).toMatchObject({ source_of_truth: 'directory', held_removals: 0, set_aside: 0 });
+  await apply(null, { sourceOfTruth: 'hybrid' });
+  expect(await truth()).toMatchObject({ source_of_truth: 'hybrid' });
+  await apply(lease.tenantId, { sourceOfTruth: 'user' });
+  await apply(null, { sourceOfTruth: 'directory' });
+  expect(await truth()).toMatchObject({ source_of_truth: 'user' });
+  await lease.release();
+  await own.close();
+});
