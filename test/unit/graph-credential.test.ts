@@ -1,0 +1,147 @@
+// Tokens: one that could write is refused by name before it is used, and a refused sign-in says what cures it.
+import { inspect } from 'node:util';
+import nock from 'nock';
+import { afterEach, describe, expect, test } from 'vitest';
+import { openTokenSource, type TokenSource } from '../../src/graph/credential.ts';
+import { exampleBody } from './graph-examples.ts';
+import { closeGraph, expectedError } from './nock-graph.ts';
+
+afterEach(closeGraph);
+
+const authority = 'https://login.example';
+const tenantId = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
+const secret = 'secret-of-the-application';
+
+/** A sign-in that answers each token request with the next of `answers`; `asked` holds the forms that were sent. */
+function scriptSignIn(...answers: { status?: number; body: object }[]): { asked: URLSearchParams[]; strays: string[] } {
+  const asked: URLSearchParams[] = [];
+  const strays: string[] = [];
+  nock.disableNetConnect();
+  nock.emitter.on('no match', (request: { options?: { host?: string } }) =>
+    strays.push(String(request?.options?.host)),
+  );
+  nock(authority)
+    .persist()
+    .get(`/${tenantId}/v2.0/.well-known/openid-configuration`)
+    .query(true)
+    .reply(200, {
+      issuer: `${authority}/${tenantId}/v2.0`,
+      authorization_endpoint: `${authority}/${tenantId}/oauth2/v2.0/authorize`,
+      token_endpoint: `${authority}/${tenantId}/oauth2/v2.0/token`,
+      jwks_uri: `${authority}/${tenantId}/discovery/v2.0/keys`,
+    });
+  for (const { status = 200, body } of answers) {
+    nock(authority)
+      .post(`/${tenantId}/oauth2/v2.0/token`)
+      .query(true)
+      .reply(status, (_, sent) => {
+        asked.push(new URLSearchParams(String(sent)));
+        return body;
+      });
+  }
+  return { asked, strays };
+}
+
+const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
+
+function issued(claims: object): { body: object } {
+  const token = `${encode({ alg: 'none' })}.${encode(claims)}.secret-signature`;
+  return { body: { token_type: 'Bearer', expires_in: 3599, access_token: token } };
+}
+
+function open(allowRoles: string[] = []): TokenSource {
+  return openTokenSource({
+    tenantId,
+    credential: { clientId: 'the-application', secret },
+    cloud: { graphOrigin: 'https://graph.microsoft.com', authorityHost: authority, knownAuthority: false },
+    allowRoles,
+  });
+}
+
+describe('the token source', () => {
+  test('asks the customer’s tenant, for the Graph of the cloud, and nobody else', async () => {
+    const { asked, strays } = scriptSignIn(issued({ roles: ['User.Read.All'] }));
+    const token = await open().token();
+    expect(token).toContain('secret-signature');
+    expect(asked.map((form) => [form.get('grant_type'), form.get('client_id'), form.get('scope')])).toEqual([
+      ['client_credentials', 'the-application', 'https://graph.microsoft.com/.default'],
+    ]);
+    expect(strays).toEqual([]);
+  });
+
+  test('keeps a token, and takes another when that one was refused', async () => {
+    const { asked } = scriptSignIn(
+      issued({ roles: ['User.Read.All'], number: 1 }),
+      issued({ roles: ['User.Read.All'], number: 2 }),
+    );
+    const tokens = open();
+    const first = await tokens.token();
+    expect(await tokens.token()).toBe(first);
+    expect(asked).toHaveLength(1);
+    expect(await tokens.token({ renew: true })).not.toBe(first);
+    expect(asked).toHaveLength(2);
+  });
+});
+
+describe('one-way: the roles of a token are judged before it is used', () => {
+  test.each<[string, object, string[], string, string]>([
+    [
+      'a role that writes',
+      { roles: ['User.Read.All', 'User.ReadWrite.All'] },
+      [],
+      'role_refused',
+      'User.ReadWrite.All',
+    ],
+    ['another than the allowed', { roles: ['User.Read.All', 'Mail.Send'] }, ['Mail.Read'], 'role_refused', 'Mail.Send'],
+    ['no role', { roles: [] }, [], 'consent_missing', 'carries no permission'],
+    ['no claim', {}, [], 'consent_missing', 'carries no permission'],
+    ['a claim that is a text', { roles: 'User.Read.All' }, [], 'consent_missing', 'carries no permission'],
+    ['groups alone', { roles: ['GroupMember.Read.All'] }, [], 'permission_missing', 'User.Read.All'],
+  ])('%s', async (_, claims, allowRoles, code, names) => {
+    scriptSignIn(issued(claims));
+    const error = await expectedError(open(allowRoles).token());
+    expect(error).toMatchObject({ code, message: expect.stringContaining(names), cure: expect.any(String) });
+  });
+
+  test('a role allowed by its name is none of these', async () => {
+    scriptSignIn(issued({ roles: ['User.Read.All', 'Mail.Send'] }));
+    await expect(open(['Mail.Send']).token()).resolves.toContain('secret-signature');
+  });
+
+  test('what cannot be read carries none', async () => {
+    scriptSignIn({ body: { token_type: 'Bearer', expires_in: 3599, access_token: 'secret-opaque' } });
+    expect((await expectedError(open().token())).code).toBe('consent_missing');
+  });
+});
+
+describe('a refused sign-in', () => {
+  test.each([
+    [7000215, 'AZURE_CLIENT_SECRET'],
+    [7000222, 'expired'],
+    [700016, 'AZURE_CLIENT_ID'],
+    [90002, 'ENTRA_SYNC_CLOUD'],
+    [12345, 'AADSTS12345'],
+  ])('AADSTS%i says what cures it, and repeats no secret', async (number, cure) => {
+    scriptSignIn({
+      status: 401,
+      body: {
+        error: 'invalid_client',
+        error_description: `AADSTS${number}: Something is wrong.\r\nTrace ID: 1\r\nTimestamp: 2026-01-01`,
+        error_codes: [number],
+      },
+    });
+    const error = await expectedError(open().token());
+    expect(error).toMatchObject({ code: 'sign_in_failed', message: expect.stringContaining(`AADSTS${number}`) });
+    expect(error.cure).toContain(cure);
+    expect(error.detail).toBe(`AADSTS${number}: Something is wrong.`);
+    expect(inspect(error, { depth: 3 })).not.toContain(secret);
+  });
+
+  test('the documented answer to a wrong scope is one', async () => {
+    scriptSignIn({ status: 400, body: exampleBody('token-error-invalid-scope.json') as object });
+    expect(await expectedError(open().token())).toMatchObject({
+      code: 'sign_in_failed',
+      message: expect.stringContaining('AADSTS70011'),
+    });
+  });
+});
