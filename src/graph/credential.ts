@@ -36,8 +36,8 @@ export function openTokenSource(options: {
       const scope = `${cloud.graphOrigin}/.default`;
       const access = await credential
         .getToken(scope, { ...(signal && { abortSignal: signal }) })
-        .catch((error: unknown) => {
-          throw describeSignInError(error, tenantId, cloud.authorityHost);
+        .catch(async (error: unknown) => {
+          throw await describeSignInError(error, tenantId, cloud.authorityHost);
         });
       if (!access) throw new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} was issued`);
       requireRoles(access.token, tenantId, allowRoles);
@@ -121,9 +121,12 @@ const cures: Readonly<Record<string, string>> = {
 const networkCodes = /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE)\b/;
 const certificateFault = /self[- ]signed certificate|unable to (get|verify)|certificate has expired|CERT_|altname/i;
 
-function describeSignInError(error: unknown, tenantId: string, authorityHost: string): unknown {
+const undiscovered = /endpoints_resolution_error|openid_config_error/;
+
+async function describeSignInError(error: unknown, tenantId: string, authorityHost: string): Promise<unknown> {
   if (!(error instanceof Error) || error.name === 'AbortError') return error;
-  const text = messages(error);
+  const said = messages(error);
+  const text = undiscovered.test(said) ? `${said} ${await whyUndiscovered(authorityHost, tenantId)}` : said;
   const number = /AADSTS(\d+)/.exec(text)?.[1];
   if (number) {
     return new ExpectedError(
@@ -159,6 +162,22 @@ function describeSignInError(error: unknown, tenantId: string, authorityHost: st
     detail: firstLine(text),
     cause: error,
   });
+}
+
+/**
+ * MSAL says of a tenant that does not exist, of a certificate and of a cut cable only that endpoints cannot be resolved.
+ * The public document that it could not read, asked for plainly, tells which it is.
+ */
+async function whyUndiscovered(authorityHost: string, tenantId: string): Promise<string> {
+  try {
+    const answer = await fetch(`${authorityHost}/${tenantId}/v2.0/.well-known/openid-configuration`, {
+      redirect: 'manual',
+      signal: AbortSignal.timeout(10_000),
+    });
+    return answer.ok ? '' : ((await answer.text()).match(/AADSTS\d+[^"\\]*/)?.[0] ?? '');
+  } catch (error) {
+    return messages(error);
+  }
 }
 
 function messages(error: unknown): string {
