@@ -102,14 +102,19 @@ export type World = {
 
 /** A simulated tenant, registered in a database of its own; both go when the test ends. */
 export async function openWorld(
-  options: Partial<TenantOptions> & { simulator?: Partial<SimulatorSettings>; registered?: boolean } = {},
+  options: Partial<TenantOptions> & {
+    simulator?: Partial<SimulatorSettings>;
+    registered?: boolean;
+    /** The one of the test's context, which concurrent tests have to give. */
+    onEnd?: typeof onTestFinished;
+  } = {},
 ): Promise<World> {
-  const { simulator: settings, registered = true, ...tenantOptions } = options;
+  const { simulator: settings, registered = true, onEnd = onTestFinished, ...tenantOptions } = options;
   const tenant = createTenant({ seed: 1, users: 12, ...tenantOptions });
   const simulator = await startSimulator({ ...settings, tenants: [tenant] });
   const fresh = await freshDatabase();
   const database = openDatabase(fresh.url);
-  onTestFinished(async () => {
+  onEnd(async () => {
     await database.destroy();
     await fresh.drop();
     await simulator.close();

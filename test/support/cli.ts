@@ -1,0 +1,82 @@
+// Runs the command line as people do: a process of its own with an environment of its own.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+
+const program = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
+
+export type Ended = { code: number | null; stdout: string; stderr: string };
+
+export type Running = {
+  readonly child: ChildProcess;
+  /** Resolves once stdout and stderr together match; rejects when the program ends before. */
+  shows(pattern: RegExp): Promise<string>;
+  type(line: string): void;
+  interrupt(): void;
+  readonly ended: Promise<Ended>;
+};
+
+/** Starts the program. Nothing of this process's environment reaches it but the path. */
+export function startCli(args: readonly string[], environment: Record<string, string>): Running {
+  const child = spawn(process.execPath, [program, ...args], {
+    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    stdout += chunk;
+    child.emit('shown');
+  });
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    stderr += chunk;
+    child.emit('shown');
+  });
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
+  return {
+    child,
+    ended,
+    shows: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          if (pattern.test(stdout + stderr)) resolve(stdout + stderr);
+        };
+        child.on('shown', look);
+        void ended.then(() => reject(new Error(`ended without ${pattern}: ${stdout}${stderr}`)));
+        look();
+      }),
+    type: (line) => child.stdin.write(`${line}\n`),
+    interrupt: () => child.kill('SIGINT'),
+  };
+}
+
+/** Runs the program to its end. */
+export function runCli(args: readonly string[], environment: Record<string, string>): Promise<Ended> {
+  const running = startCli(args, environment);
+  running.child.stdin?.end();
+  return running.ended;
+}
+
+/** Expects what an expected error looks like: this exit code, one line with its cure, no stack, and returns the line. */
+export function expectOneLine(ended: Ended, code: number, says: RegExp): string {
+  const lines = ended.stderr.split('\n').filter((line) => line.startsWith('entra-sync: '));
+  expect({ code: ended.code, lines: lines.length, stack: /^\s+at /m.test(ended.stderr) }, ended.stderr).toEqual({
+    code,
+    lines: 1,
+    stack: false,
+  });
+  const [line = ''] = lines;
+  expect(line).toMatch(says);
+  expect(line, 'the line names a cure').toContain(' -> ');
+  return line;
+}
+
+/** An empty directory for ENTRA_SYNC_HOME or files, removed when `onEnd` says so. */
+export async function temporaryDirectory(onEnd: (remove: () => Promise<void>) => void): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'entra-sync-cli-'));
+  onEnd(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
