@@ -1,7 +1,5 @@
 // The retry policy around one request: what is tried again, for how long, and what a person is told in the end (rules 15, 16).
-import { inspect } from 'node:util';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { DeadToken } from '../../src/graph/reader.ts';
 import { example, exampleBody } from './graph-examples.ts';
 import {
   allAnswered,
@@ -48,7 +46,7 @@ describe('rule 16: what is tried again', () => {
       [2, 5],
     ]);
     expect(reader.requestCount()).toBe(3);
-    expect(new Set(graph.requests.map((request) => request.url)).size).toBeLessThanOrEqual(1);
+    expect([...new Set(graph.requests.map((request) => request.url))]).toEqual([link]);
     expect(allAnswered()).toBe(true);
   });
 
@@ -193,133 +191,6 @@ describe('rule 16: 401', () => {
     const { reader, tokens } = openReader();
     await reader.getJson(link, onLink);
     expect(tokens.issued).toBe(2);
-  });
-});
-
-describe('rule 15: dead links', () => {
-  test.each([
-    'error-410-syncStateNotFound-outlook.json',
-    'constructed-410-sync-reset-with-location.json',
-    'error-400-expired-deltatoken-30-days.json',
-  ])('%s is one at once, and Location is not followed', async (file) => {
-    const location = `${origin}/v1.0/users/delta?$deltatoken=`;
-    const graph = scriptGraph({ ...recorded(file), headers: { location, 'request-id': 'abc-3' } }, good);
-    const { reader, waits } = openReader();
-    const thrown = await reader.getJson(link, onLink).catch((error: unknown) => error);
-    expect(thrown).toBeInstanceOf(DeadToken);
-    expect(thrown).toMatchObject({ requestId: 'abc-3' });
-    expect(graph.requests.map((request) => request.url)).toEqual([link]);
-    expect(waits).toEqual([]);
-    expect(inspect(thrown)).not.toContain('secret-');
-  });
-
-  test('404 is one after a second try', async () => {
-    const gone = recorded('error-404-nextLink-unknown-error.json');
-    scriptGraph(gone, gone, good);
-    const { reader, waits } = openReader();
-    await expect(reader.getJson(link, onLink)).rejects.toBeInstanceOf(DeadToken);
-    expect({ requests: reader.requestCount(), waits: waits.length }).toEqual({ requests: 2, waits: 1 });
-  });
-
-  test('404 that was only late is none', async () => {
-    scriptGraph(recorded('error-404-nextLink-unknown-error.json'), good);
-    await expect(openReader().reader.getJson(link, onLink)).resolves.toEqual({ ok: true });
-  });
-
-  test('a 404 is one even when it comes as the policy’s last try', async () => {
-    scriptGraph({ status: 503 }, { status: 404 }, { status: 404 });
-    const { reader } = openReader({ policy: { retries: 2 } });
-    await expect(reader.getJson(link, onLink)).rejects.toBeInstanceOf(DeadToken);
-  });
-});
-
-describe('what asking again cannot change', () => {
-  test.each<[string, Scripted, boolean, string, RegExp]>([
-    ['403', recorded('error-403-authorization-request-denied.json'), false, 'permission_missing', /403/],
-    ['403 on a link', recorded('error-403-authorization-request-denied.json'), true, 'permission_missing', /403/],
-    [
-      'a tenant without delta',
-      recorded('error-400-delta-unsupported-tenant-b2c.json'),
-      false,
-      'delta_unsupported',
-      /delta/,
-    ],
-    [
-      'a refused property',
-      recorded('error-400-delta-select-unsupported-signInActivity.json'),
-      false,
-      'property_refused',
-      /signInActivity/,
-    ],
-    ['501', recorded('error-501-select-skills.json'), false, 'property_refused', /not yet supported/],
-    [
-      '400 with HTML inside on a link',
-      recorded('error-400-request-headers-too-long.json'),
-      true,
-      'graph_answer_invalid',
-      /^Graph answered 400 unknownerror$/,
-    ],
-    ['404 at the first URL', { status: 404 }, false, 'graph_answer_invalid', /404/],
-    [
-      'a redirect',
-      { status: 302, headers: { location: 'https://evil.example/' } },
-      true,
-      'graph_answer_invalid',
-      /302/,
-    ],
-    ['an untrusted certificate', { breaks: 'SELF_SIGNED_CERT_IN_CHAIN' }, false, 'graph_unavailable', /certificate/],
-  ])('%s', async (_, answer, carriedToken, code, message) => {
-    const graph = scriptGraph(answer, good);
-    const { reader, waits } = openReader();
-    const error = await expectedError(reader.getJson(carriedToken ? link : firstUrl, { carriedToken, parse }));
-    expect(error).toMatchObject({ code, message: expect.stringMatching(message), cure: expect.any(String) });
-    expect({ waits, requests: reader.requestCount(), strays: graph.strays }).toEqual({
-      waits: [],
-      requests: 1,
-      strays: [],
-    });
-  });
-
-  test('the detail has Graph’s own words, on one line, short and without HTML', async () => {
-    scriptGraph(recorded('error-400-request-headers-too-long.json'));
-    const { detail } = await expectedError(openReader().reader.getJson(link, onLink));
-    expect(detail).toContain('Bad Request - Request Too Long');
-    expect(detail).not.toMatch(/[<>\n]/);
-    expect(detail?.length).toBeLessThan(500);
-  });
-
-  test('a defect in what reads the answer is not hidden, and not tried again', async () => {
-    scriptGraph(good, good);
-    const { reader } = openReader();
-    const defect = new TypeError('cannot read');
-    const work = reader.getJson(link, {
-      carriedToken: true,
-      parse: () => {
-        throw defect;
-      },
-    });
-    await expect(work).rejects.toBe(defect);
-    expect(reader.requestCount()).toBe(1);
-  });
-});
-
-describe('rule 18: no token shows', () => {
-  test.each<[string, Scripted[]]>([
-    ['401', many(2, { status: 401 })],
-    ['403', [{ status: 403 }]],
-    ['400', [{ status: 400, body: { error: { code: 'x', message: 'y' } } }]],
-    ['429', many(6, { status: 429 })],
-    ['503', many(6, { status: 503, body: 'x' })],
-    ['HTML', many(6, { body: '<html>' })],
-    ['a broken connection', many(6, { breaks: 'ECONNRESET' })],
-    ['an untrusted certificate', [{ breaks: 'CERT_HAS_EXPIRED' }]],
-    ['410', [{ status: 410 }]],
-  ])('in what %s leads to, causes included', async (_, answers) => {
-    scriptGraph(...answers);
-    const { reader, waits } = openReader();
-    const thrown = await reader.getJson(link, onLink).catch((error: unknown) => error);
-    expect(thrown).toBeInstanceOf(Error);
-    expect(inspect([thrown, waits], { depth: 20, showHidden: true })).not.toMatch(/secret-|Bearer/);
   });
 });
 
