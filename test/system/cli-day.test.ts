@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { runCli, startCli, temporaryDirectory } from '../support/cli.ts';
-import { expectTruth, openWorld } from '../support/system.ts';
+import { expectTruth, openWorld, type World } from '../support/system.ts';
 
 const verbs = [
   'demo',
@@ -39,46 +39,48 @@ describe.concurrent('help', () => {
   });
 });
 
-test.concurrent('a day: every verb answers, with --json by exactly one document on stdout; "0 changes" says why', async ({
-  onTestFinished,
-}) => {
-  const world = await openWorld({ registered: false, onEnd: onTestFinished });
+/** Runs verbs of one world with --json and expects exactly one document on stdout. */
+function jsonOf(world: World) {
   const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
   const json = async (...args: string[]): Promise<Record<string, unknown>> => {
     const { code, stdout, stderr } = await runCli([...args, '--json'], environment);
     expect(code, stderr).toBe(0);
     return JSON.parse(stdout);
   };
-  expect(await json('migrate')).toEqual({ applied: [] });
-  expect(await json('migrate', '--check')).toMatchObject({ pending: [], unknown: [] });
-  expect(await json('tenant', 'list')).toEqual({ tenants: [] });
+  return { json, environment };
+}
+
+test.concurrent('rule 21: what acts answers with one JSON document, and "0 changes" says why', async ({
+  onTestFinished,
+}) => {
+  const world = await openWorld({ registered: false, onEnd: onTestFinished });
+  const { json, environment } = jsonOf(world);
   const { tenantId } = world.tenant;
-  expect(
-    await json('tenant', 'add', tenantId.toUpperCase(), '--name', 'Contoso', '--ref', 'customer-17'),
-  ).toMatchObject({ tenant_id: tenantId, status: 'pending' });
-  expect(await json('sync', '--dry-run')).toMatchObject({
-    cycles: [{ outcome: 'rehearsed', streams: { users: { created: 12 } } }],
-  });
-  expect(await json('sync', 'contoso')).toMatchObject({
-    cycles: [{ outcome: 'committed', streams: { users: { created: 12 } } }],
-    failures: [],
-  });
-  expect(await json('resync', 'customer-17')).toMatchObject({
-    cycles: [{ kind: 'resync', streams: { users: { created: 0, updated: 0 } } }],
-  });
-  expect(await json('status')).toMatchObject({ tenants: [{ name: 'Contoso', status: 'active', accounts: 12 }] });
-  expect(await json('tenant', 'show', 'Contoso')).toMatchObject({
-    tenant_id: tenantId,
-    streams: [{ stream: 'users' }],
-  });
-  expect(await json('settings', 'show')).toMatchObject({ version: 1, settings: { interval: '40m' } });
-  const changes = await json('changes', '--limit', '5');
-  expect(changes).toMatchObject({ changes: { length: 5 } });
-  expect(await json('changes', '--position')).toEqual({ position: changes.position });
-  const quiet = await runCli(['sync'], environment);
+  const rehearsal = await json('sync', '--dry-run');
+  expect(rehearsal).toMatchObject({ cycles: [{ outcome: 'rehearsed', streams: { users: { created: 12 } } }] });
+  expect(await json('tenant', 'list')).toEqual({ tenants: [] });
+  const added = await json('tenant', 'add', tenantId.toUpperCase(), '--name', 'Contoso', '--ref', 'customer-17');
+  expect(added).toMatchObject({ tenant_id: tenantId, status: 'pending' });
+  const synced = await json('sync', 'contoso');
+  expect(synced).toMatchObject({ cycles: [{ outcome: 'committed', streams: { users: { created: 12 } } }] });
+  const quiet = await runCli(['sync', 'customer-17'], environment);
   expect(quiet.stdout).toMatch(/no changes: Graph reported none since the last cycle, \d+ s ago/);
   const again = await runCli(['resync'], environment);
   expect(again.stdout).toMatch(/no changes: Graph showed 12 object\(s\), none differs/);
+});
+
+test.concurrent('what reads answers with one JSON document', async ({ onTestFinished }) => {
+  const world = await openWorld({ name: 'Contoso', onEnd: onTestFinished });
+  const { json } = jsonOf(world);
+  await world.cycle();
+  const changes = await json('changes', '--limit', '5');
+  expect(changes).toMatchObject({ changes: { length: 5 } });
+  expect(await json('changes', '--position')).toEqual({ position: changes.position });
+  expect(await json('status')).toMatchObject({ tenants: [{ name: 'Contoso', status: 'active', accounts: 12 }] });
+  expect(await json('tenant', 'show', 'contoso')).toMatchObject({ streams: [{ stream: 'users' }] });
+  expect(await json('settings', 'show')).toMatchObject({ version: 1, settings: { interval: '40m' } });
+  expect(await json('migrate')).toEqual({ applied: [] });
+  expect(await json('migrate', '--check')).toMatchObject({ pending: [], unknown: [] });
 });
 
 test.concurrent('with --json an error is one document on stdout, too', async ({ onTestFinished }) => {
