@@ -187,6 +187,8 @@ function fieldProblems(document: unknown): string[] {
   return Object.entries(fields).flatMap(([name, one]) => {
     const from = (one as { from?: unknown } | null)?.from;
     if (typeof from !== 'string') return [];
+    if (from === 'id')
+      return [`fields.${name}: the id of a user is entra_object_id of directory.accounts, not a field`];
     const property = Object.hasOwn(userProperties, from) ? userProperties[from] : undefined;
     if (!property) {
       const near = nearestName(from, Object.keys(userProperties));

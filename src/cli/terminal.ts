@@ -53,6 +53,11 @@ export function showError(terminal: Terminal, error: unknown): number {
   return exitCode;
 }
 
+// Names come from a directory that others write: no line breaks and no escape codes of theirs reach the terminal.
+function onOneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+}
+
 export type Column = { readonly title: string; readonly right?: boolean };
 
 /** Rows as an aligned table without frames, which reads well, pastes well and greps well. */
@@ -73,7 +78,7 @@ export function table(columns: readonly Column[], lines: ReadonlyArray<ReadonlyA
     chars: { ...none, left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
     style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
   });
-  made.push(...lines.map((line) => line.map(String)));
+  made.push(...lines.map((line) => line.map((cell) => onOneLine(String(cell)))));
   return made
     .toString()
     .split('\n')

@@ -233,7 +233,7 @@ function finalError(error: RequestFailed, origin: string): ExpectedError {
       );
     default:
       return new ExpectedError('graph_answer_invalid', error.message, {
-        cure: 'run again with --verbose and look at the detail',
+        cure: 'run again with --verbose and look at the detail; entra-sync resync begins the round anew',
         ...more,
       });
   }
