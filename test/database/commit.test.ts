@@ -193,6 +193,19 @@ describe('a round that is not what it was is refused, and nothing moves', () => 
     expect(await names()).toHaveLength(1);
   });
 
+  test('rule 17: a commit waits for settings that are just being changed, and then refuses', async () => {
+    const round = await pull(store, lease, 'full', [[user(1)]]);
+    const changing = await store.connect();
+    await changing.query('begin');
+    await changing.query('select from entra_sync.tenants for update');
+    await changing.query(`insert into entra_sync.settings (document, actor) values ('{"interval": "10m"}', 'test')`);
+    const refused = expect(commit(store, lease, round)).rejects.toMatchObject({ code: 'round_changed' });
+    await untilBlocked(store);
+    await changing.query('commit');
+    await refused;
+    expect(await names()).toEqual([]);
+  });
+
   test('rule 17: settings that change while a commit is under way wait for it', async () => {
     const round = await pull(store, lease, 'full', [[user(1)]]);
     const letGo = await holdCommits(store);
