@@ -223,7 +223,7 @@ describe('a round that is not what it was is refused, and nothing moves', () => 
 
 test('tenants are apart: a round touches nobody else, though the object ids are the same', async () => {
   const other = await leasedTenant(store);
-  await sync(store, other, 'full', [[user(1), user(2), user(3)]], { retentionMs: 0 });
+  await sync(store, other, 'full', [[user(1), user(2), user(3), user(4)]], { retentionMs: 0 });
   await sync(store, other, 'incremental', [[tombstone(3)]], { retentionMs: 0 });
   await pull(store, other, 'full', [[user(1)]]);
   const before = await fingerprintOf(store, other.tenantId);

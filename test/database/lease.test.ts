@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { closeCycle, openCycle } from '../../src/store/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/lease.ts';
 import { openDatabase } from '../../src/store/pool.ts';
-import { dropRound, readRound, settleDoubts } from '../../src/store/rounds.ts';
+import { dropRound, type Round, readRound, settleDoubts } from '../../src/store/rounds.ts';
 import {
   ask,
   begin,
@@ -144,9 +144,9 @@ describe('rule 11: one holder at a time', () => {
 });
 
 describe('rule 11: who lost it can stage and commit nothing', () => {
-  const writes: Record<string, (lease: Lease, round: Awaited<ReturnType<typeof pull>>) => Promise<unknown>> = {
+  const writes: Record<string, (lease: Lease, round: Round, open: Round) => Promise<unknown>> = {
     'begin a round': (lease) => begin(store, lease, 'full'),
-    'stage a page': (lease, round) => stageNext(store, lease, { ...round, delta_link: null }, [user(7)]),
+    'stage a page': (lease, _round, open) => stageNext(store, lease, open, [user(7)]),
     'settle doubts': (lease, round) =>
       settleDoubts(store.database, lease, round.round_id, { live: [], problems: [], gone: [] }),
     'drop a round': (lease, round) => dropRound(store.database, lease, round.round_id),
@@ -161,16 +161,20 @@ describe('rule 11: who lost it can stage and commit nothing', () => {
     await sync(store, lost, 'full', [[user(1), user(2)]]);
     await openCycle(store.database, lost, { kind: 'resync', actor: 'test', settingsVersion: 1 });
     const round = await pull(store, lost, 'full', [[user(1)]]);
+    const open = await begin(store, lost, 'full', { dryRun: true });
     await expire(lost.tenantId);
     await acquire(lost.tenantId);
     const state = async () => [
       await fingerprintOf(store),
-      await ask(store, 'select * from entra_sync.rounds'),
+      await ask(store, 'select * from entra_sync.rounds order by round_id'),
       await ask(store, 'select * from entra_sync.stage_users order by entra_object_id'),
       await ask(store, 'select * from entra_sync.cycles order by cycle_id'),
     ];
     const before = await state();
-    await expect(write(lost, round)).rejects.toMatchObject({ code: 'lease_lost' });
+    await expect(write(lost, round, open)).rejects.toMatchObject({
+      code: 'lease_lost',
+      message: expect.stringContaining('another process has taken over'),
+    });
     expect(await state()).toEqual(before);
   });
 
