@@ -1,4 +1,4 @@
-// Rules 1, 2, 11, 12, 18, 19 and 21 in whole cycles: one transaction, one cycle at a time, crashes, what is kept and said.
+// Rules 1, 2, 11, 12, 18 and 21 in whole cycles: one transaction, one cycle at a time, crashes, what is kept and said.
 import { expect, test } from 'vitest';
 import { openDatabase, rows } from '../../src/store/pool.ts';
 import {
@@ -223,62 +223,6 @@ function describeWhole(error: unknown): string {
   const { cure, detail } = error as { cure?: string; detail?: string };
   return [error.stack, cure, detail, error.cause === undefined ? '' : describeWhole(error.cause)].join('\n');
 }
-
-test.each([
-  ['a NUL character', { jobTitle: 'a\0b' }],
-  ['half a surrogate pair', { displayName: 'a\ud800b' }],
-  ['a value of the wrong type', { mobilePhone: 17 }],
-  ['a list with a wrong item', { businessPhones: ['1', null] }],
-  ['a text without end', { department: 'x'.repeat(40_000) }],
-])('rule 19: %s sets one object aside, the others are taken, and it heals', async (_what, patch) => {
-  const world = await openWorld();
-  const id = world.tenant.users()[3]?.id ?? '';
-  const heal = world.simulator.transform(({ url }, body) => {
-    const { value } = body as { value?: { id: string }[] };
-    if (value === undefined && !url.includes(id)) return body;
-    if (value === undefined) return { ...body, ...patch };
-    return { ...body, value: value.map((one) => (one.id === id ? { ...one, ...patch } : one)) };
-  });
-  expect((await world.cycle()).streams.users).toMatchObject({ created: 11, set_aside: 1 });
-  const [aside] = await rows<{ reason: string }>(
-    world.database,
-    'select entra_object_id, reason from directory.set_aside',
-  );
-  expect(aside).toMatchObject({ entra_object_id: id, reason: expect.stringContaining(Object.keys(patch)[0] ?? '') });
-  // Asked for once more, and still not to be taken.
-  expect((await world.cycle()).streams.users).toMatchObject({ created: 0, set_aside: 1 });
-  heal();
-  expect((await world.cycle()).streams.users).toMatchObject({ created: 1, set_aside: 0 });
-  await expectTruth(world.tenant, world.database, []);
-  expect(await rows(world.database, 'select * from directory.set_aside')).toEqual([]);
-});
-
-test('rule 19: an id that is no GUID is set aside under what was sent, and is gone when a full round no longer shows it', async () => {
-  const world = await openWorld();
-  const heal = world.simulator.transform(({ url }, body) =>
-    isDeltaRequest(url)
-      ? { ...body, value: [...(body as { value: object[] }).value, { id: 'x\0y' }, { noId: true }, 'text', null] }
-      : body,
-  );
-  expect((await world.cycle()).streams.users).toMatchObject({ created: 12, set_aside: 3 });
-  heal();
-  await world.cycle({ resync: true });
-  expect(await rows(world.database, 'select * from directory.set_aside')).toEqual([]);
-  await expectTruth(world.tenant, world.database, []);
-});
-
-test('rule 19: a full round that cannot take a known person removes nobody', async () => {
-  const world = await openWorld();
-  await world.cycle();
-  world.simulator.transform(({ url }, body) =>
-    isDeltaRequest(url)
-      ? { ...body, value: (body as { value: object[] }).value.map((one) => ({ ...one, jobTitle: 7 })) }
-      : body,
-  );
-  const { streams } = await world.cycle({ resync: true });
-  expect(streams.users).toMatchObject({ removed: 0, set_aside: 12 });
-  await expectTruth(world.tenant, world.database, []);
-});
 
 test('rule 21: success is a moved checkpoint; a failure is kept as what it was, until the next success', async () => {
   const world = await openWorld();
