@@ -145,8 +145,8 @@ export async function stagePage(database: Database, lease: Lease, round: Round, 
     const known = await knownUsers(transaction, lease.tenantId, round, page.ids);
     const lifted = await liftSetAside(transaction, round.round_id, page.ids);
     const users = page.merge(known).map((user) =>
-      // What the body that could not be taken said besides may not come again.
-      lifted.has(user.id) && !user.removed ? { ...user, doubt: user.doubt ?? doubts.setAside } : user,
+      // What the body that could not be taken said besides may not come again; and it was live, whatever comes now.
+      lifted.has(user.id) ? { ...user, doubt: user.doubt ?? doubts.setAside } : user,
     );
     const staged = await stageUsers(transaction, round.round_id, users);
     const asideNow = await stageProblems(transaction, round.round_id, page.problems);
@@ -264,13 +264,15 @@ async function stageProblems(transaction: Transaction, roundId: string, problems
 }
 
 /**
- * The objects to be asked about by GET before the commit (rule 22): doubtful ones, and those set aside in earlier rounds
- * unless they are gone. A live page of theirs is not enough: what changed while they were set aside may not come again.
+ * The objects to be asked about by GET before the commit (rule 22): doubtful ones, removed ones that also came with a body
+ * that could not be taken, and those set aside in earlier rounds unless they are gone. A live page of theirs is not enough: what changed while they were set aside may not come again.
  */
 export async function doubtfulUsers(database: Database, tenantId: string, roundId: string): Promise<string[]> {
   const found = await rows<{ id: string }>(
     database,
-    `select s.entra_object_id::text as id from entra_sync.stage_users s where s.round_id = :roundId and s.doubt is not null
+    `select s.entra_object_id::text as id from entra_sync.stage_users s where s.round_id = :roundId
+        and (s.doubt is not null or s.removed is not null and exists (select from entra_sync.stage_set_aside p
+               where p.round_id = s.round_id and p.object_key = s.entra_object_id::text))
      union
      select a.object_key from entra_sync.set_aside a
       where a.tenant_id = :tenantId and a.stream = 'users' and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
@@ -298,11 +300,7 @@ export type Settled = {
 export async function settleDoubts(database: Database, lease: Lease, roundId: string, settled: Settled): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
-    await liftSetAside(
-      transaction,
-      roundId,
-      settled.live.map((user) => user.id),
-    );
+    await liftSetAside(transaction, roundId, [...settled.live.map((user) => user.id), ...settled.gone]);
     await stageUsers(transaction, roundId, settled.live);
     const unsettled = await rows<{ id: string }>(
       transaction,
