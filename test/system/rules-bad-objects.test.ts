@@ -58,3 +58,33 @@ test('rule 19: a full round that cannot take a known person removes nobody', asy
   expect(streams.users).toMatchObject({ removed: 0, set_aside: 12 });
   await expectTruth(world.tenant, world.database, []);
 });
+
+test.each([
+  { order: 'removed, then unreadable', reversed: false, deleted: false },
+  { order: 'unreadable, then removed', reversed: true, deleted: false },
+  { order: 'unreadable, then removed', reversed: true, deleted: true },
+])('rules 19 and 22: who came $order is asked for by GET (deleted: $deleted)', async ({ reversed, deleted }) => {
+  const world = await openWorld({ simulator: { pageSize: 1 } });
+  await world.cycle();
+  const id = world.tenant.users()[0]?.id ?? '';
+  if (deleted) world.tenant.deleteUser(id);
+  else world.tenant.touchUser(id);
+  const tombstone = { id, '@removed': { reason: 'changed' } };
+  const unreadable = { id, jobTitle: 'a\0b' };
+  let page = 0;
+  const clean = world.simulator.transform(({ url }, body) => {
+    if (!isDeltaRequest(url)) return body;
+    page += 1;
+    if ((page === 1) === reversed) return page === 1 ? onTo(body, [unreadable]) : { ...body, value: [unreadable] };
+    return page === 1 ? onTo(body, [tombstone]) : { ...body, value: [tombstone] };
+  });
+  expect((await world.cycle()).streams.users).toMatchObject({ pages: 2, removed: deleted ? 1 : 0, set_aside: 0 });
+  clean();
+  await expectTruth(world.tenant, world.database, Object.keys({ [id]: true }));
+  expect(await rows(world.database, 'select * from directory.set_aside')).toEqual([]);
+});
+
+/** The page with these objects, and its delta link as a next link: one more page follows. */
+function onTo(body: object, value: object[]): object {
+  return { '@odata.nextLink': (body as Record<string, string>)['@odata.deltaLink'], value };
+}
