@@ -145,8 +145,10 @@ export async function stagePage(database: Database, lease: Lease, round: Round, 
     const known = await knownUsers(transaction, lease.tenantId, round, page.ids);
     const lifted = await liftSetAside(transaction, round.round_id, page.ids);
     const users = page.merge(known).map((user) =>
-      // What the body that could not be taken said besides may not come again; and it was live, whatever comes now.
-      lifted.has(user.id) ? { ...user, doubt: user.doubt ?? doubts.setAside } : user,
+      // It was live, whatever comes now; and what else that body said comes again only in full rounds, which show all.
+      lifted.has(user.id) && (user.removed || round.kind === 'incremental')
+        ? { ...user, doubt: user.doubt ?? doubts.setAside }
+        : user,
     );
     const staged = await stageUsers(transaction, round.round_id, users);
     const asideNow = await stageProblems(transaction, round.round_id, page.problems);
@@ -300,7 +302,17 @@ export type Settled = {
 export async function settleDoubts(database: Database, lease: Lease, roundId: string, settled: Settled): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
-    await liftSetAside(transaction, roundId, [...settled.live.map((user) => user.id), ...settled.gone]);
+    const removed = await rows<{ id: string }>(
+      transaction,
+      `select entra_object_id as id from entra_sync.stage_users
+        where round_id = :roundId and removed is not null and entra_object_id = any(:gone::uuid[])`,
+      { roundId, gone: settled.gone },
+    );
+    await liftSetAside(
+      transaction,
+      roundId,
+      [...settled.live, ...removed].map((one) => one.id),
+    );
     await stageUsers(transaction, roundId, settled.live);
     const unsettled = await rows<{ id: string }>(
       transaction,

@@ -84,6 +84,34 @@ test.each([
   expect(await rows(world.database, 'select * from directory.set_aside')).toEqual([]);
 });
 
+test('rule 19: who comes with an unreadable body and is not there for GET is removed by no full round', async () => {
+  const world = await openWorld();
+  await world.cycle();
+  const id = world.tenant.users()[0]?.id ?? '';
+  const hidden = world.simulator.intercept(({ url }) =>
+    url.includes(`/users/${id}`)
+      ? { status: 404, body: { error: { code: 'Request_ResourceNotFound', message: '' } } }
+      : undefined,
+  );
+  const clean = world.simulator.transform(({ url }, body) =>
+    isDeltaRequest(url)
+      ? {
+          ...body,
+          value: (body as { value: { id: string }[] }).value.map((one) => (one.id === id ? { ...one, city: 7 } : one)),
+        }
+      : body,
+  );
+  // The second asks for it by GET, because it was set aside before.
+  for (const _ of [1, 2]) {
+    const { streams } = await world.cycle({ resync: true });
+    expect(streams.users).toMatchObject({ removed: 0, set_aside: 1 });
+  }
+  hidden();
+  clean();
+  await world.cycle();
+  await expectTruth(world.tenant, world.database, []);
+});
+
 /** The page with these objects, and its delta link as a next link: one more page follows. */
 function onTo(body: object, value: object[]): object {
   return { '@odata.nextLink': (body as Record<string, string>)['@odata.deltaLink'], value };
