@@ -149,7 +149,7 @@ test('rule 7: purged are only those past the retention, by a commit that still m
   expect((await accountOf(world, returner))?.accountId).toBe(old?.accountId);
   const kept = await rows(
     world.database,
-    "select * from entra_sync.changes where (before || after)::text like '%' || :name || '%'",
+    "select * from entra_sync.changes where concat(before, after) like '%' || :name || '%'",
     { name },
   );
   expect(kept).toEqual([]);
