@@ -91,7 +91,7 @@ describe('rule 19: one bad object does not stop a round', () => {
     const times = () => ask<{ first: string }>(store, 'select first_seen_at::text as first from directory.set_aside');
     await sync(store, lease, 'full', [[badUser(1)]]);
     const before = await times();
-    await sync(store, lease, 'full', [[user(1, { mail: 7 })]]);
+    await sync(store, lease, 'full', [[user(1, { mail: 7 })]], { now: [user(1, { mail: 7 })] });
     expect(await times()).toEqual(before);
     expect(await aside()).toEqual([{ id: objectId(1), reason: 'mail is not of the type string' }]);
     expect(await ask(store, 'select last_seen_at > first_seen_at as later from directory.set_aside')).toEqual([
@@ -121,6 +121,14 @@ describe('rule 22: what is doubtful is asked before the commit', () => {
     expect(counts).toMatchObject({ removed: 0, set_aside: 1 });
     expect(await live()).toEqual([1, 2]);
     expect((await aside()).map((row) => row.id)).toEqual([objectId(1)]);
+  });
+
+  test('set aside before, still bad by the page and gone by GET: set aside, never removed', async () => {
+    await sync(store, lease, 'full', [[user(1), user(2)]]);
+    await sync(store, lease, 'incremental', [[badUser(1)]]);
+    const { counts } = await sync(store, lease, 'full', [[badUser(1), user(2)]], { now: [] });
+    expect(counts).toMatchObject({ removed: 0, set_aside: 1 });
+    expect(await live()).toEqual([1, 2]);
   });
 
   test('removed by the page and gone by GET: removed', async () => {
