@@ -4,6 +4,8 @@ const withPostgres = { globalSetup: ['test/support/postgres-setup.ts'], hookTime
 
 export default defineConfig({
   test: {
+    // By default a machine with two cores gets one worker, and most tests wait for Postgres or a socket.
+    maxWorkers: 3,
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       { test: { name: 'database', include: ['test/database/**/*.test.ts'], ...withPostgres, testTimeout: 60_000 } },

@@ -1,6 +1,6 @@
 -- The public contract: views and the feed's functions. `set local directory.tenant` narrows all of them to one tenant;
 -- a pooled connection reads the unset setting as '' (not null), hence nullif.
-create view directory.tenants as
+create view directory.tenants with (security_barrier) as
 select t.tenant_id, t.name, t.external_ref, t.status, t.paused, t.provisional,
        coalesce(
          (select s.document ->> 'sourceOfTruth' from entra_sync.settings s
@@ -14,7 +14,7 @@ select t.tenant_id, t.name, t.external_ref, t.status, t.paused, t.provisional,
   from entra_sync.tenants t
  where t.tenant_id = coalesce(nullif(current_setting('directory.tenant', true), '')::uuid, t.tenant_id);
 
-create view directory.accounts as
+create view directory.accounts with (security_barrier) as
 select a.tenant_id, a.account_id, a.entra_object_id, a.state, a.enabled, a.user_principal_name, a.mail,
        coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name,
        a.profile, array(select jsonb_object_keys(a.overrides)) as edited_fields, a.created_at, a.updated_at
@@ -22,26 +22,26 @@ select a.tenant_id, a.account_id, a.entra_object_id, a.state, a.enabled, a.user_
  where a.removed_at is null
    and a.tenant_id = coalesce(nullif(current_setting('directory.tenant', true), '')::uuid, a.tenant_id);
 
-create view directory.removed_accounts as
+create view directory.removed_accounts with (security_barrier) as
 select a.tenant_id, a.account_id, a.entra_object_id, a.removed_reason as reason, a.removed_at, a.purge_at,
        coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name
   from entra_sync.accounts a
  where a.removed_at is not null
    and a.tenant_id = coalesce(nullif(current_setting('directory.tenant', true), '')::uuid, a.tenant_id);
 
-create view directory.set_aside as
+create view directory.set_aside with (security_barrier) as
 select s.tenant_id, s.stream, s.object_key as entra_object_id, s.reason, s.first_seen_at, s.last_seen_at
   from entra_sync.set_aside s
  where s.tenant_id = coalesce(nullif(current_setting('directory.tenant', true), '')::uuid, s.tenant_id);
 comment on column directory.set_aside.entra_object_id is 'As Graph sent it (text): an id that is no GUID is one of the reasons to be here.';
 
-create view directory.cycles as
+create view directory.cycles with (security_barrier) as
 select c.cycle_id, c.tenant_id, c.kind, c.started_at, c.finished_at, c.outcome, c.streams, c.settings_version,
        c.error_code, c.error_message
   from entra_sync.cycles c
  where c.tenant_id = coalesce(nullif(current_setting('directory.tenant', true), '')::uuid, c.tenant_id);
 
-create view directory.changes as
+create view directory.changes with (security_barrier) as
 select c.change_id, c.tenant_id, c.at, c.cycle_id, c.actor, c.kind, c.account_id, c.group_id, c.member_group_id,
        c.before, c.after
   from entra_sync.changes c

@@ -1,4 +1,6 @@
 // Wires everything by hand: environment, database, Graph. Commands ask it for what they need and close it at the end.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { CycleParts } from './engine/cycle.ts';
 import { type Environment, readCredential } from './environment.ts';
 import { openGraphClient } from './graph/client.ts';
@@ -26,10 +28,11 @@ export type OpenedDatabase = {
  */
 export async function openAppDatabase(
   environment: Environment,
-  options: { anySchema?: boolean } = {},
+  options: { anySchema?: boolean; note?: (line: string) => void } = {},
 ): Promise<OpenedDatabase> {
   const { databaseUrl, home } = environment;
   if (databaseUrl === undefined) {
+    if (!existsSync(join(home, 'postgres'))) options.note?.(`preparing the embedded Postgres in ${home}, once`);
     const server = await openEmbedded({ home });
     const database = openDatabase(server.url);
     const close = async () => {

@@ -1,5 +1,5 @@
 // What the environment says, read once and checked: database, credential, cloud, log level.
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ExpectedError } from './errors.ts';
 import { asGuid } from './rules/decode.ts';
@@ -24,7 +24,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     });
   }
   const databaseUrl = secret(variables, 'DATABASE_URL');
-  if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
+  if (databaseUrl !== undefined && !(/^postgres(ql)?:\/\//.test(databaseUrl) && URL.canParse(databaseUrl))) {
     throw new ExpectedError('usage', 'DATABASE_URL is no Postgres URL', {
       cure: 'write it like postgres://user:password@host:5432/database',
     });
@@ -45,6 +45,7 @@ export function readCredential(variables: NodeJS.ProcessEnv): CredentialVariable
   const clientSecret = secret(variables, 'AZURE_CLIENT_SECRET');
   const certificatePath = variables.AZURE_CLIENT_CERTIFICATE_PATH || undefined;
   const certificatePassword = secret(variables, 'AZURE_CLIENT_CERTIFICATE_PASSWORD');
+  if (certificatePath !== undefined) requireReadable('AZURE_CLIENT_CERTIFICATE_PATH', certificatePath);
   const missing = [
     ...(clientId ? [] : ['AZURE_CLIENT_ID']),
     ...(clientSecret || certificatePath ? [] : ['AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH)']),
@@ -59,6 +60,17 @@ export function readCredential(variables: NodeJS.ProcessEnv): CredentialVariable
     ...(clientSecret !== undefined ? { secret: clientSecret } : certificatePath !== undefined && { certificatePath }),
     ...(certificatePassword !== undefined && { certificatePassword }),
   };
+}
+
+function requireReadable(variable: string, path: string): void {
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    throw new ExpectedError('usage', `${variable} cannot be read: ${path}`, {
+      cure: 'check the path and its permissions',
+      cause: error,
+    });
+  }
 }
 
 /** The tenant that AZURE_TENANT_ID names, in lower case, or undefined. Throws `usage` when it is no GUID. */

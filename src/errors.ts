@@ -25,6 +25,7 @@ export const exitCodes = {
   database_refused: 7,
   schema_not_current: 7,
   schema_newer: 7,
+  drift_found: 8,
   interrupted: 130,
 } as const satisfies Record<string, number>;
 

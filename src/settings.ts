@@ -6,7 +6,9 @@ import { z } from 'zod';
 import { ExpectedError } from './errors.ts';
 import { packageFile } from './package-files.ts';
 import { nearestName, userProperties } from './rules/graph-properties.ts';
+import { groupProperties } from './rules/groups.ts';
 import { type Field, selectedProperties } from './rules/mapping.ts';
+import type { Scope } from './rules/scope.ts';
 
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -21,19 +23,27 @@ const duration = (least: string, most: string) =>
 
 const field = z.strictObject({ from: z.string() });
 
+const scope = z.strictObject({
+  userType: z.union([z.literal('any'), z.array(z.enum(['Member', 'Guest'])).min(1)]),
+  accountEnabled: z.union([z.literal('any'), z.boolean()]),
+  groups: z.array(z.guid('is no object id: write the GUID that Entra shows for the group')),
+});
+
 const documentSchema = z.strictObject({
   interval: duration('1m', '7d'),
   fields: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,62}$/), field.nullable()),
+  scope,
   retention: duration('1d', '3650d'),
   changes: z.strictObject({ retention: duration('1d', '3650d') }),
   cycles: z.strictObject({ retention: duration('1d', '3650d') }),
   fullEvery: duration('1h', '30d'),
-  allowRoles: z.array(z.string().min(1)),
+  allowRoles: z.array(z.string().regex(/^[A-Za-z0-9._-]{1,120}$/, 'is no name of an application permission')),
 });
 
 const partialSchema = z.strictObject({
   interval: documentSchema.shape.interval.optional(),
   fields: documentSchema.shape.fields.optional(),
+  scope: documentSchema.shape.scope.partial().optional(),
   retention: documentSchema.shape.retention.optional(),
   changes: documentSchema.shape.changes.partial().optional(),
   cycles: documentSchema.shape.cycles.partial().optional(),
@@ -50,13 +60,16 @@ export type Settings = {
   readonly version: number;
   readonly intervalMs: number;
   readonly fields: readonly Field[];
+  readonly scope: Scope;
   readonly retentionMs: number;
   readonly changesRetentionMs: number;
   readonly cyclesRetentionMs: number;
   readonly fullEveryMs: number;
   readonly allowRoles: readonly string[];
-  /** Of mapping and $select: when it differs from a checkpoint's, the next round is a full one (rule 17). */
+  /** Of mapping, $select and scope: when it differs from a checkpoint's, the next round is a full one (rule 17). */
   readonly fingerprint: string;
+  /** The same for the groups stream: of the groups that the scope names. */
+  readonly groupsFingerprint: string;
 };
 
 /** Milliseconds of `40m`, `7d` …, or undefined. */
@@ -86,6 +99,7 @@ export function loadSettingsFile(path: string): SettingsDocument {
 export function mergeDocuments(lower: SettingsDocument, upper: SettingsDocument): SettingsDocument {
   const merged: SettingsDocument = { ...lower, ...upper };
   if (lower.fields && upper.fields) merged.fields = { ...lower.fields, ...upper.fields };
+  if (lower.scope && upper.scope) merged.scope = { ...lower.scope, ...upper.scope };
   if (lower.changes && upper.changes) merged.changes = { ...lower.changes, ...upper.changes };
   if (lower.cycles && upper.cycles) merged.cycles = { ...lower.cycles, ...upper.cycles };
   return merged;
@@ -98,6 +112,12 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
   const fields = Object.entries(document.fields ?? {})
     .flatMap(([name, one]) => (one ? [{ field: name, from: one.from }] : []))
     .sort((one, other) => (one.field < other.field ? -1 : 1));
+  const userType = document.scope?.userType ?? 'any';
+  const scope: Scope = {
+    userTypes: userType === 'any' ? 'any' : userType.map((type) => type.toLowerCase()).sort(),
+    accountEnabled: document.scope?.accountEnabled ?? 'any',
+    groups: (document.scope?.groups ?? []).map((group) => group.toLowerCase()).sort(),
+  };
   return {
     version,
     fields,
@@ -107,11 +127,14 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
     cyclesRetentionMs: known(document.cycles?.retention),
     fullEveryMs: known(document.fullEvery),
     allowRoles: document.allowRoles ?? [],
-    fingerprint: createHash('sha256')
-      .update(JSON.stringify([selectedProperties(fields), fields]))
-      .digest('hex')
-      .slice(0, 16),
+    scope,
+    fingerprint: fingerprintOf([selectedProperties(fields), fields, scope]),
+    groupsFingerprint: fingerprintOf([...groupProperties.keys(), scope.groups]),
   };
+}
+
+function fingerprintOf(parts: unknown): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }
 
 function known(text: string | undefined): number {
@@ -173,6 +196,7 @@ function knownKeys(path: readonly string[]): string[] {
   const [first] = path;
   if (first === undefined) return Object.keys(documentSchema.shape);
   if (first === 'fields') return Object.keys(field.shape);
+  if (first === 'scope') return Object.keys(scope.shape);
   return ['retention'];
 }
 

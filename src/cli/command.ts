@@ -15,6 +15,8 @@ export type Run = {
   readonly actor: string;
   /** Opens the database that the environment names; it is closed when the verb ends. */
   database(options?: { anySchema?: boolean }): Promise<OpenedDatabase>;
+  /** From now on Ctrl-C is the business of a program that this one runs in the terminal. */
+  leaveInterrupts(): void;
   /** Runs when the verb has ended, last opened first. */
   onEnd(close: () => Promise<void>): void;
 };
@@ -59,8 +61,14 @@ export async function runVerb(options: VerbOptions, body: (run: Run) => Promise<
   const terminal = openTerminal({ json: options.json === true, verbose: options.verbose === true });
   const interrupt = new AbortController();
   const closers: (() => Promise<void>)[] = [];
-  const onSignal = () => {
-    if (interrupt.signal.aborted) process.exit(130);
+  let interruptsLeft = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (interruptsLeft && signal === 'SIGINT') return;
+    if (interrupt.signal.aborted) {
+      process.stderr.write('\nentra-sync: ended at once; the next run goes on where this one stopped\n');
+      process.exit(130);
+    }
+    terminal.note('stopping … (again: at once)');
     interrupt.abort(
       new ExpectedError('interrupted', 'interrupted; nothing half done is visible', {
         cure: 'run the command again: it goes on where it stopped',
@@ -82,10 +90,13 @@ export async function runVerb(options: VerbOptions, body: (run: Run) => Promise<
       signal: interrupt.signal,
       actor: options.actor ?? loginName(),
       database: async (databaseOptions) => {
-        const opened = await openAppDatabase(environment, databaseOptions);
+        const opened = await openAppDatabase(environment, { ...databaseOptions, note: terminal.note });
         closers.push(opened.close);
         terminal.note(`database: ${opened.name}`);
         return opened;
+      },
+      leaveInterrupts: () => {
+        interruptsLeft = true;
       },
       onEnd: (close) => closers.push(close),
     };

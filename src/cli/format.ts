@@ -36,13 +36,16 @@ function describe(kind: string, before: unknown, after: unknown): string {
   const old = flat(before);
   const now = flat(after);
   const names = [...new Set([...old.keys(), ...now.keys()])];
+  if (kind.startsWith('group.') && (kind === 'group.created' || kind === 'group.restored')) {
+    return [now.get('display_name'), now.get('kind')].filter((value) => typeof value === 'string').join(', ');
+  }
   if (kind === 'account.created' || kind === 'account.restored') {
     return [now.get('user_principal_name'), now.get('displayName')]
       .filter((value) => typeof value === 'string')
       .join(', ');
   }
   if (names.length === 0) return '';
-  if (kind === 'account.removed') return `reason: ${String(now.get('removed'))}`;
+  if (kind === 'account.removed' || kind === 'group.removed') return `reason: ${String(now.get('removed'))}`;
   return names.map((name) => `${name}: ${show(old.get(name))} -> ${show(now.get(name))}`).join('; ');
 }
 

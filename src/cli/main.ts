@@ -11,6 +11,7 @@ import { simulateCommand } from './verbs/simulate.ts';
 import { statusCommand } from './verbs/status.ts';
 import { resyncCommand, syncCommand } from './verbs/sync.ts';
 import { tenantCommand } from './verbs/tenant.ts';
+import { verifyCommand } from './verbs/verify.ts';
 
 const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string };
 
@@ -28,7 +29,7 @@ Examples:
   $ entra-sync status                how every tenant is
 
 Exit codes: 0 done, 1 a defect, 2 usage or settings, 3 sign-in, consent or permission, 4 removals held,
-5 Graph unavailable, 6 another cycle is running, 7 database unreachable or schema not current, 130 interrupted.
+5 Graph unavailable, 6 another cycle is running, 7 database unreachable or schema not current, 8 drift, 130 interrupted.
 Environment: DATABASE_URL, ENTRA_SYNC_HOME, AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET,
 AZURE_CLIENT_CERTIFICATE_PATH, ENTRA_SYNC_CLOUD, LOG_LEVEL and more: see README.md.`,
   );
@@ -42,6 +43,7 @@ for (const command of [
   statusCommand(),
   changesCommand(),
   settingsCommand(),
+  verifyCommand(),
   psqlCommand(),
 ]) {
   program.addCommand(command);
@@ -50,16 +52,25 @@ for (const command of [
 /** Commander's own errors are usage errors: exit code 2, its message is on stderr already. */
 function exitWithUsage(command: Command): void {
   command.exitOverride();
+  command.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'entra-sync: ')) });
   for (const one of command.commands) exitWithUsage(one);
 }
 exitWithUsage(program);
 
-// A reader that has seen enough (head, less) is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+// A reader that has seen enough (head, less) is no error: what is under way still ends well, with its own exit code.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 
 try {
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? 0 : 2;
+  if (error.exitCode !== 0 && process.argv.includes('--json')) {
+    const message = error.message.replace(/^error: /, '');
+    process.stdout.write(
+      `${JSON.stringify({ error: { code: 'usage', message, cure: null, exitCode: 2 } }, null, 2)}\n`,
+    );
+  }
 }

@@ -1,6 +1,6 @@
 // Progress of long work on stderr: a moving bar on a terminal, a line now and then elsewhere.
-import { MultiBar, Presets } from 'cli-progress';
-import type { Progress } from '../engine/users-stream.ts';
+import { MultiBar, Presets, type SingleBar } from 'cli-progress';
+import type { Progress } from '../engine/stream.ts';
 import { count, plural } from './format.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -26,16 +26,29 @@ function movingBar(terminal: Terminal): ProgressView {
     Presets.legacy,
   );
   const started = performance.now();
-  let first = 0;
-  const bar = bars.create(1, 0, { stream: 'users', phase: 'reading', objects: '0', of: '', pages: 0, rate: '0' });
+  const shown = new Map<string, { bar: SingleBar; first: number }>();
+  const barOf = (stream: string, objects: number) => {
+    const there = shown.get(stream);
+    if (there) return there;
+    const bar = bars.create(1, 0, {
+      stream: stream.padEnd(6),
+      phase: 'reading',
+      objects: '0',
+      of: '',
+      pages: 0,
+      rate: '0',
+    });
+    const made = { bar, first: objects };
+    shown.set(stream, made);
+    return made;
+  };
   terminal.beforeNote = () => bars.stop();
   return {
     update: ({ stream, phase, pages, objects, total }) => {
-      if (pages === 0) first = objects;
+      const { bar, first } = barOf(stream, objects);
       // Without a total the bar fills while the commit is near: half for reading, the rest for writing.
       bar.setTotal(Math.max(total ?? objects * 2, objects, 1));
       bar.update(phase === 'commit' ? bar.getTotal() : objects, {
-        stream,
         phase: phases[phase],
         objects: count(objects),
         of: total === undefined ? '' : `/${count(Math.max(total, objects))}`,
@@ -54,15 +67,15 @@ const phases = { pull: 'reading', ask: 'asking', commit: 'writing' } as const;
 
 function plainLines(terminal: Terminal): ProgressView {
   const started = performance.now();
-  let said = started;
-  let saidPhase = 'pull';
+  const said = new Map<string, { at: number; phase: string }>();
   return {
     update: ({ stream, phase, pages, objects, total }) => {
       const now = performance.now();
-      if (phase === saidPhase ? now - said < quietMs : phase === 'ask') return;
-      said = now;
-      saidPhase = phase;
-      const of = total === undefined ? '' : ` of ${count(total)}`;
+      const last = said.get(stream) ?? { at: started, phase: 'pull' };
+      if (phase === last.phase ? now - last.at < quietMs : phase === 'ask') return;
+      said.set(stream, { at: now, phase });
+      // Tombstones and repeats are objects too, so the count of people is only a guess until all is read.
+      const of = total === undefined || phase !== 'pull' ? '' : ` of ${count(Math.max(total, objects))}`;
       const speed = now - started < 1_000 ? '' : `, ${count(rate(objects, started))}/s`;
       terminal.note(
         `${stream}: ${phases[phase]}, ${plural(objects, 'object', of)} on ${plural(pages, 'page')}${speed}`,

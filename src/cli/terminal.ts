@@ -37,11 +37,11 @@ export function openTerminal(options: { json: boolean; verbose: boolean }): Term
   return terminal;
 }
 
-/** Shows an error and returns its exit code: one line for what was expected, the stack for a defect. */
-export function showError(terminal: Terminal, error: unknown): number {
+/** Shows an error and returns its exit code: one line (`where` first) for what was expected, the stack for a defect. */
+export function showError(terminal: Terminal, error: unknown, where = ''): number {
   const exitCode = exitCodeOf(error);
   if (error instanceof ExpectedError) {
-    terminal.note(`entra-sync: ${error.message}${error.cure ? ` -> ${error.cure}` : ''}`);
+    terminal.note(`entra-sync: ${where}${error.message}${error.cure ? ` -> ${error.cure}` : ''}`);
     if (terminal.verbose && error.detail) terminal.note(`detail: ${error.detail}`);
     terminal.answer({ error: { code: error.code, message: error.message, cure: error.cure ?? null, exitCode } });
     return exitCode;
@@ -55,7 +55,7 @@ export function showError(terminal: Terminal, error: unknown): number {
 
 // Names come from a directory that others write: no line breaks and no escape codes of theirs reach the terminal.
 function onOneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ');
 }
 
 export type Column = { readonly title: string; readonly right?: boolean };

@@ -3,13 +3,15 @@ import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import type { Settings, SettingsDocument } from '../settings.ts';
-import type { ChangeSample } from '../store/commit-users.ts';
+import type { ChangeSample } from '../store/commit.ts';
 import { type CycleKind, type CycleOutcome, closeCycle, openCycle, type StreamReport } from '../store/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/lease.ts';
-import type { Database } from '../store/pool.ts';
-import { readCheckpoint } from '../store/rounds.ts';
+import { type Database, describeDatabaseError } from '../store/pool.ts';
+import { readCheckpoint, type Stream } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
-import { type Progress, runUsersStream } from './users-stream.ts';
+import { groupsStream } from './groups.ts';
+import { type Progress, runStream, type StreamContext, type StreamResult } from './stream.ts';
+import { usersStream } from './users.ts';
 
 export type CycleOptions = {
   readonly tenantId: string;
@@ -35,8 +37,10 @@ export type CycleResult = {
   readonly kind: CycleKind;
   readonly outcome: CycleOutcome | 'rehearsed';
   readonly seconds: number;
-  readonly streams: { users: StreamReport };
-  /** How old the checkpoint was that this cycle started from; undefined for the first. */
+  readonly streams: Record<Stream, StreamReport>;
+  /** What stopped a stream while another one was committed. */
+  readonly failures: readonly { readonly stream: Stream; readonly error: unknown }[];
+  /** How old the checkpoints were that this cycle started from; undefined for the first. */
   readonly sinceMs: number | undefined;
   /** The changes of a dry run, the first thousand. */
   readonly sample: readonly ChangeSample[];
@@ -71,63 +75,116 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   const cycleId = dryRun ? null : await openCycle(database, lease, { kind, actor, settingsVersion: settings.version });
   const log = parts.log.child({ tenantId, cycleId });
   log.info({ kind, dryRun, settingsVersion: settings.version }, 'cycle started');
-  const close = async (outcome: CycleOutcome, streams: Record<string, StreamReport>, error: CycleError | null) => {
+  const reader = parts.openReader({ tenantId, settings, signal });
+  const context: Omit<StreamContext, 'reader' | 'memberships'> = {
+    database,
+    lease,
+    log,
+    signal,
+    actor,
+    cycleId,
+    dryRun,
+    resync,
+    settings: loadSettings,
+    onProgress: options.onProgress ?? (() => {}),
+  };
+  // Side by side: each stream's round is committed on its own, so a tenant that may read only users gets its users.
+  const memberships = Promise.allSettled([
+    runStream({ ...context, reader: reader.fork(), memberships: Promise.resolve() }, groupsStream),
+  ]);
+  const [[groups], [users]] = await Promise.all([
+    memberships,
+    Promise.allSettled([runStream({ ...context, reader: reader.fork(), memberships }, usersStream)]),
+  ]);
+  const ended = { users, groups };
+  const failures = streams.flatMap((stream) => {
+    const one = ended[stream];
+    return one.status === 'rejected' ? [{ stream, error: describeDatabaseError(one.reason) }] : [];
+  });
+  const reports = { users: reportOf(users), groups: reportOf(groups) };
+  const [failure] = failures;
+  const cancelled = failures.some(({ error }) => error instanceof ExpectedError && error.code === 'interrupted');
+  const held = reports.users.held + reports.groups.held > 0;
+  const outcome = !failure
+    ? held
+      ? 'held'
+      : 'committed'
+    : cancelled
+      ? 'cancelled'
+      : failures.length < streams.length
+        ? 'partial'
+        : 'failed';
+  log.info({ seconds: seconds(), outcome, ...reports, code: failure && errorCodeOf(failure.error) }, 'cycle finished');
+  const close = async () => {
     if (cycleId === null) return;
     await closeCycle(database, lease, cycleId, {
       outcome,
-      streams,
-      error,
+      streams: reports,
+      error: failure ? describe(failure.stream, failure.error) : held ? scopeGroupGone : null,
       nextInMs: Math.max(0, jittered(settings.intervalMs) - seconds() * 1000),
       retention: { changesMs: settings.changesRetentionMs, cyclesMs: settings.cyclesRetentionMs },
     });
   };
-  try {
-    const users = await runUsersStream({
-      database,
-      lease,
-      reader: parts.openReader({ tenantId, settings, signal }),
-      log,
-      signal,
-      actor,
-      cycleId,
-      dryRun,
-      resync,
-      settings: loadSettings,
-      onProgress: options.onProgress ?? (() => {}),
-    });
-    await close('committed', { users: users.report }, null);
-    log.info({ seconds: seconds(), users: users.report }, 'cycle finished');
-    const outcome = dryRun ? 'rehearsed' : 'committed';
-    return {
-      tenantId,
-      cycleId,
-      kind,
-      outcome,
-      seconds: seconds(),
-      streams: { users: users.report },
-      sinceMs: users.checkpointAgeMs,
-      sample: users.sample,
-    };
-  } catch (error) {
-    const cancelled = error instanceof ExpectedError && error.code === 'interrupted';
-    log.info({ seconds: seconds(), code: errorCodeOf(error) }, 'cycle stopped');
+  if (failure && outcome !== 'partial') {
     // The cause is what has to reach the caller; a row that could not be closed is closed by the next takeover.
-    await close(cancelled ? 'cancelled' : 'failed', {}, describe(error)).catch(() => {});
-    throw error;
+    await close().catch(() => {});
+    throw failure.error;
   }
+  await close();
+  const ages = streams.flatMap((stream) => {
+    const one = ended[stream];
+    return one.status === 'fulfilled' && one.value.checkpointAgeMs !== undefined ? [one.value.checkpointAgeMs] : [];
+  });
+  return {
+    tenantId,
+    cycleId,
+    kind,
+    outcome: dryRun ? 'rehearsed' : outcome,
+    seconds: seconds(),
+    streams: reports,
+    failures,
+    sinceMs: ages.length > 0 ? Math.max(...ages) : undefined,
+    sample: streams.flatMap((stream) => {
+      const one = ended[stream];
+      return one.status === 'fulfilled' ? one.value.sample : [];
+    }),
+  };
 }
+
+const streams = ['users', 'groups'] as const satisfies readonly Stream[];
+
+function reportOf(ended: PromiseSettledResult<StreamResult>): StreamReport {
+  if (ended.status === 'fulfilled') return ended.value.report;
+  const none = { requests: 0, pages: 0, seen: 0, distinct: 0, created: 0, updated: 0, suspended: 0, resumed: 0 };
+  const ends = {
+    removed: 0,
+    restored: 0,
+    purged: 0,
+    memberships_added: 0,
+    memberships_removed: 0,
+    held: 0,
+    set_aside: 0,
+  };
+  return { outcome: 'failed', round: 'incremental', reason: errorCodeOf(ended.reason), ...none, ...ends };
+}
+
+const scopeGroupGone = {
+  code: 'removals_held',
+  message:
+    'users: removals are held, because a group that scope.groups names is gone; restore it in Entra ID, or take it out of the settings',
+};
 
 type CycleError = { code: string; message: string };
 
 // Kept in the cycle's row and shown by status: an expected error is free of personal values, a defect's message may not be.
-function describe(error: unknown): CycleError {
+function describe(stream: Stream, error: unknown): CycleError {
   if (error instanceof ExpectedError)
-    return { code: error.code, message: error.cure ? `${error.message}; ${error.cure}` : error.message };
+    return { code: error.code, message: `${stream}: ${error.message}${error.cure ? `; ${error.cure}` : ''}` };
   const name = error instanceof Error ? error.name : typeof error;
   const state = (error as { code?: unknown } | null)?.code;
   return {
     code: errorCodeOf(error),
-    message: `a defect (${name}${typeof state === 'string' ? ` ${state}` : ''}): see the log of that cycle`,
+    message: `${stream}: a defect (${name}${typeof state === 'string' ? ` ${state}` : ''}): see the log of that cycle`,
   };
 }
 

@@ -134,15 +134,23 @@ function exactRequest(): Middleware {
 
 /** Throws `foreign_link` unless `url` is of the Graph origin: the token goes nowhere else (rule 13). */
 export function requireOrigin(url: string, origin: string): void {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed?.origin === origin && parsed.username === '' && parsed.password === '') return;
+  if (isOfOrigin(url, origin)) return;
   throw new ExpectedError(
     'foreign_link',
-    `Graph answered with a link to ${parsed ? parsed.origin : 'no valid address'} instead of ${origin}; it was not followed`,
-    {
-      cure: 'check GRAPH_BASE_URL, ENTRA_SYNC_CLOUD and what stands between here and Graph',
-    },
+    `Graph answered with a link to ${originOf(url)} instead of ${origin}; it was not followed`,
+    { cure: 'check GRAPH_BASE_URL, ENTRA_SYNC_CLOUD and what stands between here and Graph' },
   );
+}
+
+/** Whether a link leads to the Graph origin, and carries no name or password of its own. */
+export function isOfOrigin(url: string, origin: string): boolean {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  return parsed?.protocol === 'https:' && parsed.origin === origin && parsed.username === '' && parsed.password === '';
+}
+
+/** The origin of a link, for people. */
+export function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : 'no valid address';
 }
 
 function authentication(origin: string, tokens: TokenSource): Middleware {

@@ -1,5 +1,5 @@
 // App-only tokens of a customer's tenant, by @azure/identity, and what a refused sign-in means.
-import type { TokenCredential } from '@azure/identity';
+import type { AccessToken, TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
 import type { Cloud } from './clouds.ts';
@@ -29,17 +29,29 @@ export function openTokenSource(options: {
 }): TokenSource {
   const { tenantId, cloud, allowRoles } = options;
   // A new credential has an empty cache: the only documented way to make sure of a token that was not used before.
-  let credential: TokenCredential | undefined;
+  let credential: Promise<TokenCredential> | undefined;
+  let asking: Promise<AccessToken | null> | undefined;
   return {
     token: async ({ renew = false, signal } = {}) => {
-      if (renew || !credential) credential = await makeCredential(options);
+      if (renew || !credential) {
+        credential = makeCredential(options);
+        asking = undefined;
+      }
       const scope = `${cloud.graphOrigin}/.default`;
-      const access = await credential
-        .getToken(scope, { ...(signal && { abortSignal: signal }) })
-        .catch(async (error: unknown) => {
-          throw await describeSignInError(error, tenantId, cloud.authorityHost);
-        });
+      // The streams of a cycle ask side by side; the sign-in that is under way serves them both.
+      if (!asking) {
+        const work = credential.then((one) => one.getToken(scope));
+        asking = work;
+        const done = () => {
+          if (asking === work) asking = undefined;
+        };
+        work.then(done, done);
+      }
+      const access = await withinTime(asking, signal).catch(async (error: unknown) => {
+        throw await describeSignInError(error, tenantId, cloud.authorityHost);
+      });
       if (!access) throw new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} was issued`);
+      requirePlain(access.token, tenantId);
       requireRoles(access.token, tenantId, allowRoles);
       return access.token;
     },
@@ -72,6 +84,31 @@ async function makeCredential(options: {
     },
     settings,
   );
+}
+
+const signInTimeoutMs = 60_000;
+
+// @azure/identity does not let go of a request that hangs, neither for its own signal nor for a time of its own.
+async function withinTime<Answer>(work: Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
+  const time = AbortSignal.timeout(signInTimeoutMs);
+  const end = signal ? AbortSignal.any([signal, time]) : time;
+  const ended = new Promise<never>((_resolve, reject) => {
+    end.addEventListener(
+      'abort',
+      () => reject(signal?.aborted ? signal.reason : new Error('network_error: sign-in timeout')),
+      { once: true },
+    );
+  });
+  end.throwIfAborted();
+  return Promise.race([work, ended]);
+}
+
+// Anything else would be quoted whole by the error of the HTTP client that refuses it as a header (rule 18).
+function requirePlain(token: string, tenantId: string): void {
+  if (/^[A-Za-z0-9._~+/=-]+$/.test(token)) return;
+  throw new ExpectedError('sign_in_failed', `the token issued for tenant ${tenantId} is no bearer token`, {
+    cure: 'check AZURE_AUTHORITY_HOST and what stands between here and it',
+  });
 }
 
 function requireRoles(token: string, tenantId: string, allowRoles: readonly string[]): void {
@@ -189,5 +226,8 @@ function messages(error: unknown): string {
 }
 
 function firstLine(text: string): string {
-  return (text.split(/[\r\n]/)[0] ?? '').slice(0, 300);
+  return (text.split(/[\r\n]/)[0] ?? '')
+    .toWellFormed()
+    .replaceAll(/\p{Cc}/gu, ' ')
+    .slice(0, 300);
 }

@@ -38,6 +38,8 @@ export class DeadToken extends Error {
 
 export type GraphReader = {
   readonly origin: string;
+  /** A reader that counts its own requests and shares the budget: one for each stream of a cycle. */
+  fork(): GraphReader;
   /** Requests sent so far, retries included. */
   requestCount(): number;
   /**
@@ -65,8 +67,20 @@ export function openGraphReader(options: {
   onWait?: OnWait;
 }): GraphReader {
   const { client, signal, policy = defaultRetryPolicy, onWait } = options;
+  const budget = { waitedMs: 0 };
+  const fork = (): GraphReader => makeReader(client, signal, policy, onWait, budget, fork);
+  return fork();
+}
+
+function makeReader(
+  client: GraphClient,
+  signal: AbortSignal,
+  policy: RetryPolicy,
+  onWait: OnWait | undefined,
+  budget: { waitedMs: number },
+  fork: () => GraphReader,
+): GraphReader {
   let requests = 0;
-  let waitedMs = 0;
 
   const getJson: GraphReader['getJson'] = async (url, { carriedToken, headers = {}, batch, parse }) => {
     let renewToken = false;
@@ -105,8 +119,8 @@ export function openGraphReader(options: {
           const waitMs = Math.round(
             Math.max(asked ?? 0, policy.firstWaitMs * 2 ** (attemptNumber - 1) * (0.75 + Math.random() / 2)),
           );
-          if (retriesLeft === 0 || waitedMs + waitMs > policy.budgetMs) throw finalError(error, client.origin);
-          waitedMs += waitMs;
+          if (retriesLeft === 0 || budget.waitedMs + waitMs > policy.budgetMs) throw finalError(error, client.origin);
+          budget.waitedMs += waitMs;
           onWait?.({
             reason: error.message,
             waitMs,
@@ -127,7 +141,7 @@ export function openGraphReader(options: {
     const answer = await client.send(url, { signal, headers }).catch(() => undefined);
     return answer?.status === 200 ? parseJson(answer.text) : undefined;
   };
-  return { origin: client.origin, requestCount: () => requests, getJson, tryJson };
+  return { origin: client.origin, fork, requestCount: () => requests, getJson, tryJson };
 }
 
 function parseAnswer<Body>(
@@ -214,7 +228,7 @@ function finalError(error: RequestFailed, origin: string): ExpectedError {
   switch (why) {
     case 'permission':
       return new ExpectedError('permission_missing', 'Graph refused to show this (403)', {
-        cure: 'grant the application permission User.Read.All and admin consent',
+        cure: 'grant the application permissions User.Read.All and GroupMember.Read.All, and admin consent',
         ...more,
       });
     case 'delta_unsupported':
@@ -244,7 +258,8 @@ function messageOf(body: unknown): string {
   const message = isObject(body) && isObject(body.error) ? body.error.message : undefined;
   return typeof message === 'string'
     ? message
-        .replaceAll(/<[^>]*>/g, ' ')
+        .toWellFormed()
+        .replaceAll(/<[^>]*>|\p{Cc}/gu, ' ')
         .replaceAll(/\s+/g, ' ')
         .trim()
         .slice(0, 300)

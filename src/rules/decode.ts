@@ -28,6 +28,7 @@ export type SelectedProperties = ReadonlyMap<string, PropertyType>;
 
 /** Longest text taken for one property; Graph's own limits are far below (displayName 256, streetAddress 1024). */
 const longestText = 32_768;
+const largestObject = 262_144;
 const deepestValue = 8;
 const mostArrayItems = 2_000;
 
@@ -37,6 +38,14 @@ const mostArrayItems = 2_000;
  * failed and is asked again (Graph has been seen to break off a 200 body into an error object).
  */
 export function decodePage(body: unknown, selected: SelectedProperties): DeltaPage | { readonly malformed: string } {
+  return decodePageOf(body, (item) => decodeObject(item, selected));
+}
+
+/** {@link decodePage} with a decoder of one's own for the objects. */
+export function decodePageOf(
+  body: unknown,
+  decodeItem: (item: unknown) => Occurrence | Problem,
+): DeltaPage | { readonly malformed: string } {
   if (!isRecord(body)) return { malformed: 'the body is not a JSON object' };
   if (isRecord(body.error)) return { malformed: 'the body holds an error object' };
   if (!Array.isArray(body.value)) return { malformed: 'the body has no value array' };
@@ -54,11 +63,16 @@ export function decodePage(body: unknown, selected: SelectedProperties): DeltaPa
   const occurrences: Occurrence[] = [];
   const problems: Problem[] = [];
   for (const item of body.value) {
-    const decoded = decodeObject(item, selected);
+    const decoded = decodeItem(item);
     if ('reason' in decoded) problems.push(decoded);
     else occurrences.push(decoded);
   }
   return { occurrences, problems, link };
+}
+
+/** Whether something decoded is a live object. */
+export function asPatch(decoded: Occurrence | Problem): decoded is Extract<Occurrence, { patch: unknown }> {
+  return 'patch' in decoded;
 }
 
 /** Decodes one object, of a page or of an answer to GET /users/{id}. */
@@ -67,10 +81,9 @@ export function decodeObject(item: unknown, selected: SelectedProperties): Occur
   if (typeof item.id !== 'string') return { key: '(no id)', reason: 'it has no id' };
   const id = asGuid(item.id);
   if (!id) return { key: cleanKey(item.id), reason: 'its id is not a GUID' };
-  if (Object.hasOwn(item, '@removed')) {
-    const reason = isRecord(item['@removed']) ? item['@removed'].reason : undefined;
-    return { id, removed: reason === 'deleted' ? 'deleted' : 'deleted_restorable' };
-  }
+  const removed = item['@removed'];
+  if (isRecord(removed)) return { id, removed: removed.reason === 'deleted' ? 'deleted' : 'deleted_restorable' };
+  if (removed !== undefined && removed !== null) return { key: id, id, reason: '@removed is not an object' };
   const patch: Record<string, Json> = {};
   for (const [property, type] of selected) {
     if (!Object.hasOwn(item, property)) continue;
@@ -79,7 +92,17 @@ export function decodeObject(item: unknown, selected: SelectedProperties): Occur
     if (fault) return { key: id, id, reason: `${property} ${fault}` };
     patch[property] = value as Json;
   }
+  // A page of the largest objects has to stay below what one jsonb value may hold (256 MB).
+  if (isBulky(patch) && JSON.stringify(patch).length > largestObject) {
+    return { key: id, id, reason: `it is larger than ${largestObject} characters` };
+  }
   return { id, patch };
+}
+
+function isBulky(patch: { readonly [property: string]: Json }): boolean {
+  return Object.values(patch).some((value) =>
+    typeof value === 'string' ? value.length > 4_096 : value !== null && typeof value === 'object',
+  );
 }
 
 /** The id in lower case if it is a GUID, else undefined. */
@@ -133,10 +156,11 @@ function isPrintable(link: string): boolean {
   return link.isWellFormed() && !/\p{Cc}/u.test(link);
 }
 
-function cleanKey(text: string): string {
+/** An id as sent, cut and cleaned so that it can be stored and shown whatever it holds. */
+export function cleanKey(text: string, longest = 64): string {
   return (
     text
-      .slice(0, 64)
+      .slice(0, longest)
       .toWellFormed()
       .replaceAll(/\p{Cc}/gu, '?') || '(empty id)'
   );

@@ -95,7 +95,8 @@ export function errorCodes(body: unknown): string[] {
   for (let depth = 0; depth < 5; depth += 1) {
     const error = record(level);
     if (!error) break;
-    if (typeof error.code === 'string' && error.code !== '') codes.push(error.code.toLowerCase());
+    // Codes go into messages and tables, so only what looks like one is taken.
+    if (typeof error.code === 'string' && /^[\w.-]{1,80}$/.test(error.code)) codes.push(error.code.toLowerCase());
     level = error.innerError ?? error.innererror;
   }
   return codes;

@@ -23,6 +23,9 @@ export function mapUser(source: Source, fields: readonly Field[]): { [field: str
   return mapped;
 }
 
+/** Every user has one, so an unknown user that comes without it was not shown whole. */
+export const userMark = 'userPrincipalName';
+
 export type UserKeys = { userPrincipalName: string | null; mail: string | null; enabled: boolean };
 
 /** The columns kept beside the documents. A user whose accountEnabled was not shown counts as enabled. */

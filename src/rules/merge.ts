@@ -1,10 +1,10 @@
-// Merges what a page says of users with what is known of them: the three-valued rule, and the last occurrence wins.
+// Merges what a page says of objects with what is known of them: the three-valued rule, and the last occurrence wins.
 import type { Json, Occurrence, Removal, Source } from './decode.ts';
 
 export type RoundKind = 'full' | 'incremental';
 
 /** What is known of an object before a page: from this round's stage, else (incremental rounds) from its account. */
-export type KnownUser = {
+export type KnownObject = {
   readonly origin: 'stage' | 'account';
   readonly source: Source;
   readonly removed: Removal | null;
@@ -12,7 +12,7 @@ export type KnownUser = {
 };
 
 /** An object as it goes to the stage: a complete document. `doubt` says why it is read by GET before the commit (rule 22). */
-export type MergedUser = {
+export type MergedObject = {
   readonly id: string;
   readonly source: Source;
   readonly removed: Removal | null;
@@ -32,27 +32,34 @@ export const doubts = {
  * Full round: the document is the union of the round's occurrences, starting empty, so absent means no value.
  * Later round: absent means unchanged, null means cleared, which holds for the default and for the minimal form of answers
  * (learn.microsoft.com/graph/api/user-delta). Applying the same page twice gives the same result (rule 4).
+ * `mark` is a property that every object of the stream has: an unknown one without it was not shown whole.
  */
-export function mergeUsers(
+export function mergeObjects(
   kind: RoundKind,
-  known: ReadonlyMap<string, KnownUser>,
+  known: ReadonlyMap<string, KnownObject>,
   occurrences: readonly Occurrence[],
-): MergedUser[] {
-  const merged = new Map<string, MergedUser>();
+  mark: string,
+): MergedObject[] {
+  const merged = new Map<string, MergedObject>();
   for (const occurrence of occurrences) {
     const onPage = merged.get(occurrence.id);
     const before = onPage ? { ...onPage, origin: 'stage' as const } : usable(kind, known.get(occurrence.id));
-    merged.set(occurrence.id, mergeOne(kind, before, occurrence));
+    merged.set(occurrence.id, mergeOne(kind, before, occurrence, mark));
   }
   return [...merged.values()];
 }
 
 // What an account holds from earlier rounds is no part of a full round's document: that starts empty.
-function usable(kind: RoundKind, known: KnownUser | undefined): KnownUser | undefined {
+function usable(kind: RoundKind, known: KnownObject | undefined): KnownObject | undefined {
   return kind === 'full' && known?.origin === 'account' ? undefined : known;
 }
 
-function mergeOne(kind: RoundKind, before: KnownUser | undefined, occurrence: Occurrence): MergedUser {
+function mergeOne(
+  kind: RoundKind,
+  before: KnownObject | undefined,
+  occurrence: Occurrence,
+  mark: string,
+): MergedObject {
   const { id } = occurrence;
   const inThisRound = before?.origin === 'stage' ? before : undefined;
   if ('removed' in occurrence) {
@@ -60,15 +67,14 @@ function mergeOne(kind: RoundKind, before: KnownUser | undefined, occurrence: Oc
     return { id, source: before?.source ?? {}, removed: occurrence.removed, doubt };
   }
   const source = overlay(before?.source ?? {}, occurrence.patch);
-  return { id, source, removed: null, doubt: doubtOfLive(kind, before, source) };
+  return { id, source, removed: null, doubt: doubtOfLive(kind, before, source, mark) };
 }
 
-function doubtOfLive(kind: RoundKind, before: KnownUser | undefined, source: Source): string | null {
+function doubtOfLive(kind: RoundKind, before: KnownObject | undefined, source: Source, mark: string): string | null {
   if (before?.origin === 'stage') return before.removed === null ? before.doubt : doubts.bothWays;
   if (kind === 'full') return null;
   if (before) return before.removed === null ? null : doubts.restored;
-  // Every user has a user principal name, so an unknown one without it was not shown whole.
-  return 'userPrincipalName' in source ? null : doubts.partial;
+  return mark in source ? null : doubts.partial;
 }
 
 /** `patch` laid over `source`: null takes a property away. */

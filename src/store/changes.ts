@@ -11,10 +11,13 @@ export type ChangeRow = {
   actor: string;
   kind: string;
   account_id: string | null;
+  group_id: string | null;
+  member_group_id: string | null;
   before: unknown;
   after: unknown;
-  /** The name that the account shows today; null when it is gone. */
+  /** The names that account and groups show today; null when they are gone. */
   display_name: string | null;
+  group_name: string | null;
 };
 
 /** Where the feed stands now. */
@@ -27,9 +30,13 @@ export async function feedPosition(database: Database): Promise<string> {
 export async function readChanges(database: Database, after: string | null, limit: number): Promise<ChangeRow[]> {
   return rows<ChangeRow>(
     database,
-    `select c.*, coalesce(a.profile ->> 'displayName', a.user_principal_name) as display_name
+    `select c.position, c.change_id, c.tenant_id, c.at, c.cycle_id, c.actor, c.kind, c.account_id, c.group_id,
+            c.member_group_id, c.before, c.after, coalesce(a.profile ->> 'displayName', a.user_principal_name, n.display_name) as display_name,
+            g.display_name as group_name
        from directory.read_changes(:after, :limit) with ordinality c
-       left join entra_sync.accounts a on a.account_id = c.account_id order by c.ordinality`,
+       left join entra_sync.accounts a on a.account_id = c.account_id
+       left join entra_sync.groups g on g.group_id = c.group_id
+       left join entra_sync.groups n on n.group_id = c.member_group_id order by c.ordinality`,
     { after, limit },
   ).catch((error: unknown) => {
     if (sqlState(error) !== 'ES006') throw error;

@@ -22,6 +22,8 @@ export type StreamReport = {
   removed: number;
   restored: number;
   purged: number;
+  memberships_added: number;
+  memberships_removed: number;
   held: number;
   set_aside: number;
 };
@@ -80,7 +82,7 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
         where tenant_id = :tenantId`,
       {
         tenantId: lease.tenantId,
-        succeeded: end.outcome === 'committed',
+        succeeded: end.outcome === 'committed' || end.outcome === 'held',
         nextInMs: end.nextInMs,
         code: end.error?.code ?? null,
         message: end.error?.message ?? null,

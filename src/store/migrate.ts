@@ -65,6 +65,18 @@ export async function requireCurrentSchema(database: Database): Promise<void> {
   }
 }
 
+async function requireUtf8(database: Database): Promise<void> {
+  const [found] = await rows<{ server_encoding: string }>(database, 'show server_encoding');
+  if (found?.server_encoding === 'UTF8') return;
+  throw new ExpectedError(
+    'database_refused',
+    `the database has the encoding ${found?.server_encoding}, which cannot hold all names`,
+    {
+      cure: "create it with encoding 'UTF8'",
+    },
+  );
+}
+
 function refuseNewer(state: SchemaState): void {
   if (state.unknown.length === 0) return;
   throw new ExpectedError(
@@ -87,6 +99,7 @@ export async function migrate(url: string, defaults: SettingsDocument = loadDefa
       await lock.raw("set local lock_timeout = '10min'");
       await lock.raw(`select pg_advisory_xact_lock(${migrationLock})`);
       refuseNewer(await schemaState(database));
+      await requireUtf8(database);
       await database.raw('create schema if not exists entra_sync');
       const migrator = database.migrate;
       const config: Knex.MigratorConfig = { ...table, migrationSource: source };

@@ -89,7 +89,7 @@ const unreachable = new Set([
   '53300',
   '25P03',
 ]);
-const refused = new Set(['28P01', '28000', '3D000', '42501']);
+const refused = new Set(['28P01', '28000', '3D000']);
 
 /** Whether a statement failed because the connection, not the statement, broke. */
 export function isConnectionLost(error: unknown): boolean {
@@ -102,10 +102,17 @@ export function describeDatabaseError(error: unknown): unknown {
   if (error instanceof ExpectedError) return error;
   const code = sqlState(error) ?? '';
   const nested = error instanceof AggregateError ? error.errors[0] : error;
-  const message = nested instanceof Error ? nested.message : String(nested);
+  // knex puts the statement before the server's words.
+  const message = (nested instanceof Error ? nested.message : String(nested)).replace(/^.* - (?=[^-]*$)/s, '');
   if (refused.has(code)) {
     return new ExpectedError('database_refused', `the database refused: ${message}`, {
       cure: 'check user, password and database name in DATABASE_URL',
+      cause: error,
+    });
+  }
+  if (code === '42501') {
+    return new ExpectedError('database_refused', `the database refused: ${message}`, {
+      cure: 'use the role that owns the schemas, or grant it create on the database',
       cause: error,
     });
   }

@@ -1,12 +1,12 @@
 // Rounds and their stage: where the rows of a walk wait for its commit. Round row, resume link and stage share one fate.
 import { createHash } from 'node:crypto';
 import { ExpectedError } from '../errors.ts';
-import type { Json, Problem } from '../rules/decode.ts';
-import { doubts, type KnownUser, type MergedUser, type RoundKind } from '../rules/merge.ts';
+import type { Problem } from '../rules/decode.ts';
+import { doubts, type MergedObject, type RoundKind } from '../rules/merge.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, rows, sqlState, type Transaction } from './pool.ts';
 
-export type Stream = 'users';
+export type Stream = 'users' | 'groups';
 
 export type Round = {
   readonly round_id: string;
@@ -26,14 +26,6 @@ export type Checkpoint = {
   committed_at: Date;
   age_ms: number;
   full_age_ms: number;
-};
-
-/** A merged user with what the mapping made of it, ready for the stage. */
-export type StagedUser = MergedUser & {
-  readonly mapped: { readonly [field: string]: Json };
-  readonly userPrincipalName: string | null;
-  readonly mail: string | null;
-  readonly enabled: boolean;
 };
 
 /** Most pages in a row that may stage nothing new before the round counts as endless (rule 14). */
@@ -122,35 +114,30 @@ export async function dropRehearsal(database: Database, lease: Lease, stream: St
   });
 }
 
-export type PageToStage = {
+export type PageOfRound = {
   readonly url: string;
   readonly seen: number;
-  readonly ids: readonly string[];
-  /** Makes the rows from what is known of the page's objects; pure. */
-  readonly merge: (known: ReadonlyMap<string, KnownUser>) => readonly StagedUser[];
   readonly problems: readonly Problem[];
   readonly link: { readonly next: string } | { readonly delta: string };
 };
 
 /**
- * Stages one page with its resume link in one transaction and returns the round as it now stands. Throws
- * `round_endless` for a link that was already asked in this round, or when too many pages in a row brought nothing new;
+ * Stages one page with its resume link in one transaction and returns the round as it now stands. `stage` writes the
+ * page's rows and returns how many were new or different. Throws `round_endless` for a link that was already asked in this round, or when too many pages in a row brought nothing new;
  * `lease_lost` when the round is no longer where `round` says.
  */
-export async function stagePage(database: Database, lease: Lease, round: Round, page: PageToStage): Promise<Round> {
+export async function advanceRound(
+  database: Database,
+  lease: Lease,
+  round: Round,
+  page: PageOfRound,
+  stage: (transaction: Transaction) => Promise<number>,
+): Promise<Round> {
   return inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
     await lockRound(transaction, round);
     await recordPage(transaction, round, page.url);
-    const known = await knownUsers(transaction, lease.tenantId, round, page.ids);
-    const lifted = await liftSetAside(transaction, round.round_id, page.ids);
-    const users = page.merge(known).map((user) =>
-      // It was live, whatever comes now; and what else that body said comes again only in full rounds, which show all.
-      lifted.has(user.id) && (user.removed || round.kind === 'incremental')
-        ? { ...user, doubt: user.doubt ?? doubts.setAside }
-        : user,
-    );
-    const staged = await stageUsers(transaction, round.round_id, users);
+    const staged = await stage(transaction);
     const asideNow = await stageProblems(transaction, round.round_id, page.problems);
     const [advanced] = await rows<Round & { barren_pages: number }>(
       transaction,
@@ -205,31 +192,12 @@ function endless(why: string): ExpectedError {
   });
 }
 
-type KnownRow = KnownUser & { id: string };
-
-async function knownUsers(
-  transaction: Transaction,
-  tenantId: string,
-  round: Round,
-  ids: readonly string[],
-): Promise<Map<string, KnownUser>> {
-  if (ids.length === 0) return new Map();
-  const found = await rows<KnownRow>(
-    transaction,
-    `select s.entra_object_id as id, 'stage' as origin, s.source, s.removed, s.doubt
-       from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = any(:ids::uuid[])
-     union all
-     select a.entra_object_id, 'account', a.source, a.removed_reason, null
-       from entra_sync.accounts a
-      where :incremental::boolean and a.tenant_id = :tenantId and a.entra_object_id = any(:ids::uuid[])
-        and not exists (select from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,
-    { roundId: round.round_id, tenantId, ids, incremental: round.kind === 'incremental' },
-  );
-  return new Map(found.map(({ id, ...known }) => [id, known]));
-}
-
 /** A good body of an object ends its being set aside in this round, as the last occurrence wins (rule 4). Returns whose did. */
-async function liftSetAside(transaction: Transaction, roundId: string, ids: readonly string[]): Promise<Set<string>> {
+export async function liftSetAside(
+  transaction: Transaction,
+  roundId: string,
+  ids: readonly string[],
+): Promise<Set<string>> {
   const lifted = await rows<{ id: string }>(
     transaction,
     'delete from entra_sync.stage_set_aside where round_id = :roundId and object_key = any(:ids::text[]) returning object_key as id',
@@ -238,23 +206,78 @@ async function liftSetAside(transaction: Transaction, roundId: string, ids: read
   return new Set(lifted.map((row) => row.id));
 }
 
-/** Writes rows to the stage and returns how many of them were new or different. */
-async function stageUsers(transaction: Transaction, roundId: string, users: readonly StagedUser[]): Promise<number> {
-  if (users.length === 0) return 0;
-  return rowCount(
-    transaction,
-    `insert into entra_sync.stage_users as s (round_id, entra_object_id, removed, source, mapped, user_principal_name, mail, enabled, doubt)
-     select :roundId, r.* from jsonb_to_recordset(:users::jsonb)
-         as r (id uuid, removed text, source jsonb, mapped jsonb, "userPrincipalName" text, mail text, enabled boolean, doubt text)
-     on conflict (round_id, entra_object_id) do update
-        set removed = excluded.removed, source = excluded.source, mapped = excluded.mapped,
-            user_principal_name = excluded.user_principal_name, mail = excluded.mail, enabled = excluded.enabled, doubt = excluded.doubt
-      where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`,
-    { roundId, users: JSON.stringify(users) },
+/**
+ * Marks those whose set-aside was lifted: they were live, whatever comes now; and what else that body said comes again
+ * only in full rounds, which show all.
+ */
+export function doubtLifted<Merged extends MergedObject>(
+  round: Round,
+  objects: readonly Merged[],
+  lifted: ReadonlySet<string>,
+): readonly Merged[] {
+  return objects.map((object) =>
+    lifted.has(object.id) && (object.removed || round.kind === 'incremental')
+      ? { ...object, doubt: object.doubt ?? doubts.setAside }
+      : object,
   );
 }
 
-async function stageProblems(transaction: Transaction, roundId: string, problems: readonly Problem[]): Promise<number> {
+/**
+ * The objects to be asked about by GET before the commit (rule 22): doubtful ones, removed ones that also came with a
+ * body that could not be taken, and those set aside in earlier rounds unless they are gone. A live page of theirs is not
+ * enough: what changed while they were set aside may not come again.
+ */
+export async function doubtfulObjects(
+  database: Database,
+  tenantId: string,
+  roundId: string,
+  stream: Stream,
+): Promise<string[]> {
+  const found = await rows<{ id: string }>(
+    database,
+    `select s.entra_object_id::text as id from entra_sync.stage_${stream} s where s.round_id = :roundId
+        and (s.doubt is not null or s.removed is not null and exists (select from entra_sync.stage_set_aside p
+               where p.round_id = s.round_id and p.object_key = s.entra_object_id::text))
+     union
+     select a.object_key from entra_sync.set_aside a
+      where a.tenant_id = :tenantId and a.stream = :stream and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+        and not exists (select from entra_sync.stage_${stream} s
+                         where s.round_id = :roundId and s.entra_object_id::text = a.object_key and s.removed is not null)`,
+    { tenantId, roundId, stream },
+  );
+  return found.map((row) => row.id);
+}
+
+/**
+ * Live objects that a full round did not meet although it met something whose id nobody can read: each of them may be
+ * that, so they are asked for by GET before the sweep (rule 19: an unreadable read never leads to a removal).
+ */
+export async function unmetObjects(
+  database: Database,
+  tenantId: string,
+  roundId: string,
+  stream: Stream,
+): Promise<string[]> {
+  const table = stream === 'users' ? 'accounts' : 'groups';
+  const found = await rows<{ id: string }>(
+    database,
+    `select a.entra_object_id::text as id from entra_sync.${table} a
+      where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
+        and exists (select from entra_sync.rounds r where r.round_id = :roundId and r.kind = 'full')
+        and exists (select from entra_sync.stage_set_aside p
+                     where p.round_id = :roundId and p.object_key !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$')
+        and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,
+    { tenantId, roundId },
+  );
+  return found.map((row) => row.id);
+}
+
+/** Notes what cannot be taken and returns how many notes were new or different. */
+export async function stageProblems(
+  transaction: Transaction,
+  roundId: string,
+  problems: readonly Problem[],
+): Promise<number> {
   if (problems.length === 0) return 0;
   return rowCount(
     transaction,
@@ -265,29 +288,7 @@ async function stageProblems(transaction: Transaction, roundId: string, problems
   );
 }
 
-/**
- * The objects to be asked about by GET before the commit (rule 22): doubtful ones, removed ones that also came with a body
- * that could not be taken, and those set aside in earlier rounds unless they are gone. A live page of theirs is not enough: what changed while they were set aside may not come again.
- */
-export async function doubtfulUsers(database: Database, tenantId: string, roundId: string): Promise<string[]> {
-  const found = await rows<{ id: string }>(
-    database,
-    `select s.entra_object_id::text as id from entra_sync.stage_users s where s.round_id = :roundId
-        and (s.doubt is not null or s.removed is not null and exists (select from entra_sync.stage_set_aside p
-               where p.round_id = s.round_id and p.object_key = s.entra_object_id::text))
-     union
-     select a.object_key from entra_sync.set_aside a
-      where a.tenant_id = :tenantId and a.stream = 'users' and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-        and not exists (select from entra_sync.stage_users s
-                         where s.round_id = :roundId and s.entra_object_id::text = a.object_key and s.removed is not null)`,
-    { tenantId, roundId },
-  );
-  return found.map((row) => row.id);
-}
-
-export type Settled = {
-  /** Shown live by GET: complete documents. */
-  readonly live: readonly StagedUser[];
+export type Unsettled = {
   /** Answered by GET with something that cannot be taken. */
   readonly problems: readonly Problem[];
   /** Not there for GET. */
@@ -295,40 +296,43 @@ export type Settled = {
 };
 
 /**
- * Stages what GET said of the doubtful. Who is gone and was last reported removed is removed; who is gone but was last
- * reported live is set aside, never removed: entries of delta may run ahead of what GET can see. So is, whatever was
- * reported, who is there with a body that cannot be taken (rule 22).
+ * Notes what GET could not show of the doubtful. Who is gone and was last reported removed is removed; who is gone but
+ * was last reported live is set aside, never removed: entries of delta may run ahead of what GET can see. So is,
+ * whatever was reported, what is there with a body that cannot be taken (rule 22).
  */
-export async function settleDoubts(database: Database, lease: Lease, roundId: string, settled: Settled): Promise<void> {
-  await inTransaction(database, async (transaction) => {
-    await requireFence(transaction, lease);
-    const removed = await rows<{ id: string }>(
-      transaction,
-      `select entra_object_id as id from entra_sync.stage_users
-        where round_id = :roundId and removed is not null and entra_object_id = any(:gone::uuid[])`,
-      { roundId, gone: settled.gone },
-    );
-    await liftSetAside(
-      transaction,
+export async function settleUnreadable(
+  transaction: Transaction,
+  roundId: string,
+  stream: Stream,
+  unsettled: Unsettled,
+): Promise<void> {
+  const removed = await rows<{ id: string }>(
+    transaction,
+    `select entra_object_id as id from entra_sync.stage_${stream}
+      where round_id = :roundId and removed is not null and entra_object_id = any(:gone::uuid[])`,
+    { roundId, gone: unsettled.gone },
+  );
+  await liftSetAside(
+    transaction,
+    roundId,
+    removed.map((one) => one.id),
+  );
+  const dropped = await rows<{ id: string }>(
+    transaction,
+    `delete from entra_sync.stage_${stream}
+      where round_id = :roundId
+        and (entra_object_id = any(:unreadable::uuid[]) or removed is null and entra_object_id = any(:gone::uuid[]))
+     returning entra_object_id as id`,
+    { roundId, gone: unsettled.gone, unreadable: unsettled.problems.flatMap((problem) => problem.id ?? []) },
+  );
+  const problems = dropped
+    .filter((row) => !unsettled.problems.some((problem) => problem.id === row.id))
+    .map((row) => ({ key: row.id, reason: `it ${doubts.bothWays}, or was not whole, and cannot be read by itself` }));
+  await stageProblems(transaction, roundId, [...unsettled.problems, ...problems]);
+  await transaction.raw(
+    `update entra_sync.stage_${stream} set doubt = null where round_id = :roundId and doubt is not null`,
+    {
       roundId,
-      [...settled.live, ...removed].map((one) => one.id),
-    );
-    await stageUsers(transaction, roundId, settled.live);
-    const unsettled = await rows<{ id: string }>(
-      transaction,
-      `delete from entra_sync.stage_users
-        where round_id = :roundId
-          and (entra_object_id = any(:unreadable::uuid[]) or removed is null and entra_object_id = any(:gone::uuid[]))
-       returning entra_object_id as id`,
-      { roundId, gone: settled.gone, unreadable: settled.problems.flatMap((problem) => problem.id ?? []) },
-    );
-    const problems = unsettled
-      .filter((row) => !settled.problems.some((problem) => problem.id === row.id))
-      .map((row) => ({ key: row.id, reason: `it ${doubts.bothWays}, or was not whole, and cannot be read by itself` }));
-    await stageProblems(transaction, roundId, [...settled.problems, ...problems]);
-    await transaction.raw(
-      'update entra_sync.stage_users set doubt = null where round_id = :roundId and doubt is not null',
-      { roundId },
-    );
-  });
+    },
+  );
 }

@@ -57,6 +57,7 @@ function withoutFields(defaults: SettingsDocument, stored: boolean): SettingsDoc
 /** Stores the installation's next version, `document` over what is in force, and returns its number. Waits for commits. */
 export async function applySettings(database: Database, document: SettingsDocument, actor: string): Promise<number> {
   return inTransaction(database, async (transaction) => {
+    await transaction.raw('lock table entra_sync.settings in share row exclusive mode');
     await transaction.raw('select from entra_sync.tenants order by tenant_id for update');
     const [current] = await storedSettings(transaction, null);
     const next = mergeDocuments(current?.document ?? {}, document);

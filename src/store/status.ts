@@ -16,8 +16,8 @@ export type TenantStatus = TenantRow & {
 export async function readStatus(database: Database, tenantId: string | null): Promise<TenantStatus[]> {
   return rows<TenantStatus>(
     database,
-    `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running', false) as running,
-            c.outcome as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at
+    `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running' and h.alive, false) as running,
+            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at
        from directory.tenants t
        left join lateral (
          select count(*) filter (where removed_at is null)::int as accounts,
@@ -26,6 +26,8 @@ export async function readStatus(database: Database, tenantId: string | null): P
            from entra_sync.accounts where tenant_id = t.tenant_id) a on true
        left join lateral (
          select outcome, kind, finished_at from directory.cycles where tenant_id = t.tenant_id order by cycle_id desc limit 1) c on true
+       left join lateral (
+         select expires_at > clock_timestamp() as alive from entra_sync.heartbeats where tenant_id = t.tenant_id) h on true
       where :tenantId::uuid is null or t.tenant_id = :tenantId
       order by lower(t.name), t.tenant_id`,
     { tenantId },

@@ -1,6 +1,6 @@
 // Tenants: who is registered, and what the last cycle left behind.
 import { ExpectedError } from '../errors.ts';
-import { type Database, rows, sqlState, type Transaction } from './pool.ts';
+import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 
 export type Tenant = { tenant_id: string; name: string; external_ref: string | null; status: string; paused: boolean };
 
@@ -15,22 +15,47 @@ export type TenantRow = Tenant & {
   last_error_message: string | null;
 };
 
-/** Registers a tenant. Throws `tenant_exists` when it is already there. */
+/** Registers a tenant. Throws `tenant_exists` when it, or another one of this name, is already there. */
 export async function addTenant(
   database: Database,
   tenant: { tenantId: string; name: string; ref: string | null },
 ): Promise<void> {
-  try {
-    await database.raw(
-      'insert into entra_sync.tenants (tenant_id, name, external_ref) values (:tenantId::uuid, :name, :ref)',
-      tenant,
-    );
-  } catch (error) {
-    if (sqlState(error) !== '23505') throw error;
-    throw new ExpectedError('tenant_exists', `tenant ${tenant.tenantId} is already registered`, {
-      cure: 'see entra-sync tenant list',
-    });
-  }
+  await requireFreeName(database, tenant.tenantId, tenant.name);
+  const added = await rowCount(
+    database,
+    `insert into entra_sync.tenants (tenant_id, name, external_ref) values (:tenantId::uuid, :name, :ref)
+     on conflict (tenant_id) do nothing`,
+    tenant,
+  );
+  if (added > 0) return;
+  throw new ExpectedError('tenant_exists', `tenant ${tenant.tenantId} is already registered`, {
+    cure: `entra-sync tenant rename ${tenant.tenantId} --name NAME gives it another name`,
+  });
+}
+
+/** Gives a tenant another name, or another reference, or both. Throws `tenant_exists` for a name that is taken. */
+export async function renameTenant(
+  database: Database,
+  tenant: { tenantId: string; name: string | null; ref: string | null },
+): Promise<void> {
+  if (tenant.name !== null) await requireFreeName(database, tenant.tenantId, tenant.name);
+  await database.raw(
+    `update entra_sync.tenants set name = coalesce(:name, name), external_ref = coalesce(:ref, external_ref)
+      where tenant_id = :tenantId`,
+    tenant,
+  );
+}
+
+async function requireFreeName(database: Database, tenantId: string, name: string): Promise<void> {
+  const [taken] = await rows<{ tenant_id: string }>(
+    database,
+    'select tenant_id from entra_sync.tenants where lower(name) = lower(:name) and tenant_id <> :tenantId::uuid',
+    { tenantId, name },
+  );
+  if (!taken) return;
+  throw new ExpectedError('tenant_exists', `tenant ${taken.tenant_id} is already called ${name}`, {
+    cure: 'choose another name: commands find tenants by it',
+  });
 }
 
 /** All tenants as directory.tenants shows them, by name. */
@@ -46,8 +71,9 @@ export async function findTenant(database: Database, word: string): Promise<Tena
       where tenant_id::text = lower(:word) or lower(name) = lower(:word) or external_ref = :word`,
     { word },
   );
-  const [tenant] = found;
-  if (tenant && found.length === 1) return tenant;
+  // An id is nobody else's, even where somebody gave it to another tenant as a name.
+  const tenant = found.find((one) => one.tenant_id === word.toLowerCase()) ?? found[0];
+  if (tenant && (found.length === 1 || tenant.tenant_id === word.toLowerCase())) return tenant;
   throw new ExpectedError(
     'unknown_name',
     tenant ? `${found.length} tenants are called ${word}` : `no tenant ${word} is registered`,
@@ -60,8 +86,13 @@ export async function findTenant(database: Database, word: string): Promise<Tena
 }
 
 /** Takes back the registration of a tenant that never had a successful cycle; others stay. */
-export async function forgetPendingTenant(database: Database, tenantId: string): Promise<void> {
-  await database.raw("delete from entra_sync.tenants where tenant_id = :tenantId and status = 'pending'", { tenantId });
+export async function forgetPendingTenant(database: Database, tenantId: string): Promise<boolean> {
+  const forgotten = await rowCount(
+    database,
+    "delete from entra_sync.tenants where tenant_id = :tenantId and status = 'pending'",
+    { tenantId },
+  );
+  return forgotten > 0;
 }
 
 /** The first statement of a cycle's writing transactions: locks the tenant's row against everybody but edits. */

@@ -63,6 +63,37 @@ const views: Record<string, Record<string, string>> = {
     first_seen_at: timestamptz,
     last_seen_at: timestamptz,
   },
+  groups: {
+    tenant_id: 'uuid',
+    group_id: 'uuid',
+    entra_object_id: 'uuid',
+    state: 'text',
+    display_name: 'text',
+    description: 'text',
+    mail: 'text',
+    kind: 'text',
+    is_dynamic: 'boolean',
+    attributes: 'jsonb',
+    created_at: timestamptz,
+    updated_at: timestamptz,
+  },
+  removed_groups: {
+    tenant_id: 'uuid',
+    group_id: 'uuid',
+    entra_object_id: 'uuid',
+    reason: 'text',
+    removed_at: timestamptz,
+    purge_at: timestamptz,
+    display_name: 'text',
+  },
+  memberships: {
+    tenant_id: 'uuid',
+    group_id: 'uuid',
+    member_kind: 'text',
+    account_id: 'uuid',
+    member_group_id: 'uuid',
+  },
+  effective_memberships: { tenant_id: 'uuid', group_id: 'uuid', account_id: 'uuid', is_direct: 'boolean' },
   cycles: {
     cycle_id: 'bigint',
     tenant_id: 'uuid',
@@ -168,16 +199,17 @@ describe('the words', () => {
 });
 
 describe('what a foreign role can reach', () => {
-  test('every function of ours has its search_path pinned, and nobody may call it unasked', async () => {
-    const found = await ask<{ name: string; config: string[] | null; open: boolean }>(
+  test('every security definer function has its search_path pinned, and nobody may call any function unasked', async () => {
+    const found = await ask<{ name: string; definer: boolean; config: string[] | null; open: boolean }>(
       store,
-      `select p.oid::regprocedure::text as name, p.proconfig as config,
+      `select p.oid::regprocedure::text as name, p.prosecdef as definer, p.proconfig as config,
               exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) where grantee = 0) as open
          from pg_proc p where p.pronamespace in ('directory'::regnamespace, 'entra_sync'::regnamespace)`,
     );
     expect(found.length).toBeGreaterThanOrEqual(5);
-    for (const { name, config, open } of found) {
-      expect({ name, config, open }).toEqual({ name, config: ['search_path=pg_catalog, pg_temp'], open: false });
+    for (const { name, definer, config, open } of found) {
+      expect({ name, open }).toEqual({ name, open: false });
+      if (definer) expect({ name, config }).toEqual({ name, config: ['search_path=pg_catalog, pg_temp'] });
     }
   });
 

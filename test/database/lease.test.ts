@@ -8,7 +8,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { closeCycle, openCycle } from '../../src/store/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/lease.ts';
 import { openDatabase } from '../../src/store/pool.ts';
-import { dropRound, type Round, readRound, settleDoubts } from '../../src/store/rounds.ts';
+
+import { dropRound, type Round, readRound } from '../../src/store/rounds.ts';
+import { settleUsers } from '../../src/store/stage-users.ts';
+
 import {
   ask,
   begin,
@@ -148,7 +151,7 @@ describe('rule 11: who lost it can stage and commit nothing', () => {
     'begin a round': (lease) => begin(store, lease, 'full'),
     'stage a page': (lease, _round, open) => stageNext(store, lease, open, [user(7)]),
     'settle doubts': (lease, round) =>
-      settleDoubts(store.database, lease, round.round_id, { live: [], problems: [], gone: [] }),
+      settleUsers(store.database, lease, round.round_id, { live: [], problems: [], gone: [], outside: [] }),
     'drop a round': (lease, round) => dropRound(store.database, lease, round.round_id),
     commit: (lease, round) => commit(store, lease, round),
     'commit a dry run': (lease, round) => commit(store, lease, round, { dryRun: true }),

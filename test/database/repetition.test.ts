@@ -49,6 +49,9 @@ describe('rules 3 and 4: what comes again changes nothing', () => {
       removed: 0,
       restored: 0,
       purged: 0,
+      held: 0,
+      memberships_added: 0,
+      memberships_removed: 0,
       set_aside: 0,
     });
     // No change, no batch: a follower of the feed is not woken for nothing.

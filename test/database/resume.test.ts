@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Lease } from '../../src/store/lease.ts';
 import { isConnectionLost, openDatabase } from '../../src/store/pool.ts';
-import { mostBarrenPages, type Round, readCheckpoint, readRound, stagePage } from '../../src/store/rounds.ts';
+import { mostBarrenPages, type Round, readCheckpoint, readRound } from '../../src/store/rounds.ts';
+import { stageUsersPage } from '../../src/store/stage-users.ts';
 import { type BreakablePath, openBreakablePath } from '../support/cut-connection.ts';
 import {
   ask,
@@ -173,11 +174,11 @@ describe('rule 14: every loop is bounded', () => {
     round = await stageNext(store, lease, round, [user(1)]);
     const stage = await stageOf();
     const same = (next: string) => page('full', linkTo(round, 1), [user(2)], { next });
-    await expect(stagePage(store.database, lease, round, same(linkTo(round, 3)))).rejects.toMatchObject({
+    await expect(stageUsersPage(store.database, lease, round, same(linkTo(round, 3)))).rejects.toMatchObject({
       code: 'round_endless',
     });
     expect(await stageOf()).toEqual(stage);
-    await expect(stagePage(store.database, lease, await found(), same(linkTo(round, 4)))).rejects.toMatchObject({
+    await expect(stageUsersPage(store.database, lease, await found(), same(linkTo(round, 4)))).rejects.toMatchObject({
       code: 'round_endless',
     });
     expect(await found()).toEqual(round);
@@ -187,7 +188,7 @@ describe('rule 14: every loop is bounded', () => {
     const url = 'https://graph.example/users/delta?first';
     for (const _attempt of [1, 2]) {
       const round = await begin(store, lease, 'full');
-      await stagePage(store.database, lease, round, page('full', url, [user(1)], { next: linkTo(round, 2) }));
+      await stageUsersPage(store.database, lease, round, page('full', url, [user(1)], { next: linkTo(round, 2) }));
     }
     expect(await found()).toMatchObject({ pages: 1 });
   });

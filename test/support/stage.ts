@@ -4,21 +4,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { decodeObject, decodePage, type Json, type Problem } from '../../src/rules/decode.ts';
 import type { PropertyType } from '../../src/rules/graph-properties.ts';
-import { type Field, mapUser, userKeys } from '../../src/rules/mapping.ts';
-import { type MergedUser, mergeUsers, overlay, type RoundKind } from '../../src/rules/merge.ts';
-import { type CommitOptions, type CommitResult, commitUsers } from '../../src/store/commit-users.ts';
+import { type Field, mapUser, userKeys, userMark } from '../../src/rules/mapping.ts';
+import { type MergedObject, mergeObjects, overlay, type RoundKind } from '../../src/rules/merge.ts';
+import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit.ts';
+import { applyUsers } from '../../src/store/commit-users.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/lease.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import {
-  beginRound,
-  doubtfulUsers,
-  type PageToStage,
-  type Round,
-  type StagedUser,
-  settleDoubts,
-  stagePage,
-} from '../../src/store/rounds.ts';
+import { beginRound, doubtfulObjects, type Round } from '../../src/store/rounds.ts';
 import { settingsVersion } from '../../src/store/settings.ts';
+import { type StagedUser, settleUsers, stageUsersPage, type UsersPageToStage } from '../../src/store/stage-users.ts';
 import { addTenant } from '../../src/store/tenants.ts';
 import { freshDatabase } from './postgres.ts';
 
@@ -117,7 +111,7 @@ export async function begin(store: Store, lease: Lease, kind: RoundKind, options
 }
 
 /** A page ready to be staged, as the puller would make it from the body of an answer to `url`. */
-export function page(kind: RoundKind, url: string, objects: readonly GraphObject[], link: PageToStage['link']) {
+export function page(kind: RoundKind, url: string, objects: readonly GraphObject[], link: UsersPageToStage['link']) {
   const body = {
     value: objects,
     ...('next' in link ? { '@odata.nextLink': link.next } : { '@odata.deltaLink': link.delta }),
@@ -130,8 +124,8 @@ export function page(kind: RoundKind, url: string, objects: readonly GraphObject
     problems: decoded.problems,
     seen: objects.length,
     ids: [...new Set(decoded.occurrences.map((one) => one.id))],
-    merge: (known) => mergeUsers(kind, known, decoded.occurrences).map(withMapping),
-  } satisfies PageToStage;
+    merge: (known) => mergeObjects(kind, known, decoded.occurrences, userMark).map(withMapping),
+  } satisfies UsersPageToStage;
 }
 
 /** The link that leads to page `n` (from 1) of a round. */
@@ -154,7 +148,7 @@ export function stageNext(
 ): Promise<Round> {
   const n = round.pages + 1;
   const link = last ? { delta: deltaLinkOf(round) } : { next: linkTo(round, n + 1) };
-  return stagePage(store.database, lease, round, page(round.kind, linkTo(round, n), objects, link));
+  return stageUsersPage(store.database, lease, round, page(round.kind, linkTo(round, n), objects, link));
 }
 
 /** Begins a round and stages all its pages; it then waits for its commit. */
@@ -174,8 +168,8 @@ export async function pull(
 
 /** Answers the questions of rule 22: `now` is what GET would say, by object; an object it does not hold is gone. */
 export async function settle(store: Store, lease: Lease, round: Round, now: readonly GraphObject[]): Promise<string[]> {
-  const ids = await doubtfulUsers(store.database, lease.tenantId, round.round_id);
-  const live: StagedUser[] = [];
+  const ids = await doubtfulObjects(store.database, lease.tenantId, round.round_id, 'users');
+  const live: { user: StagedUser; memberOf: undefined }[] = [];
   const problems: Problem[] = [];
   const gone: string[] = [];
   for (const id of ids) {
@@ -184,10 +178,11 @@ export async function settle(store: Store, lease: Lease, round: Round, now: read
     if (!decoded) gone.push(id);
     else if ('reason' in decoded) problems.push({ ...decoded, id });
     else if ('patch' in decoded) {
-      live.push(withMapping({ id, source: overlay({}, decoded.patch), removed: null, doubt: null }));
+      const user = withMapping({ id, source: overlay({}, decoded.patch), removed: null, doubt: null });
+      live.push({ user, memberOf: undefined });
     }
   }
-  await settleDoubts(store.database, lease, round.round_id, { live, problems, gone });
+  await settleUsers(store.database, lease, round.round_id, { live, problems, gone, outside: [] });
   return ids;
 }
 
@@ -198,14 +193,23 @@ export function commit(
   round: Round,
   options: Partial<CommitOptions> = {},
 ): Promise<CommitResult> {
-  return commitUsers(store.database, lease, {
-    round,
-    cycleId: null,
-    actor: 'test',
-    retentionMs: 30 * 86_400_000,
-    dryRun: false,
-    ...options,
-  });
+  return commitRound(
+    store.database,
+    lease,
+    {
+      stream: 'users',
+      round,
+      cycleId: null,
+      actor: 'test',
+      retentionMs: 30 * 86_400_000,
+      scopeGroups: [],
+      groupsJudged: false,
+      onDemand: false,
+      dryRun: false,
+      ...options,
+    },
+    applyUsers,
+  );
 }
 
 /** A whole round: begun, pulled, doubts settled by `now`, committed. */
@@ -222,8 +226,8 @@ export async function sync(
   return commit(store, lease, round, commitOptions);
 }
 
-function withMapping(merged: MergedUser): StagedUser {
-  return { ...merged, mapped: mapUser(merged.source, fields), ...userKeys(merged.source) };
+function withMapping(merged: MergedObject): StagedUser {
+  return { ...merged, mapped: mapUser(merged.source, fields), ...userKeys(merged.source), inScope: true };
 }
 
 /** Runs SQL whose bindings are written `:name`, and returns its rows. */

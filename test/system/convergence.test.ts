@@ -10,7 +10,15 @@ import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
 import { applyEdit, type CycleStep, history, type Step, setStage, type Weather, weather } from '../support/history.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
-import { accountsOf, committedState, cycleOf, expectTruth, type Facts, factsOf } from '../support/system.ts';
+import {
+  accountsOf,
+  committedState,
+  cycleOf,
+  expectTruth,
+  type Facts,
+  factsOf,
+  takeEverybody,
+} from '../support/system.ts';
 
 const runs = Number(process.env.RUNS ?? 50);
 const seed = process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) };
@@ -65,6 +73,7 @@ test(
 
 async function live(simulator: Simulator, tenant: Tenant, steps: readonly Step[], calm: Weather): Promise<void> {
   const { tenantId } = tenant;
+  await takeEverybody(main.pool);
   await addTenant(main.pool, { tenantId, name: tenantId, ref: null });
   const position = await feedPosition(main.pool);
   const known = new Map<string, string>();
@@ -204,6 +213,7 @@ function toFacts(after: Record<string, unknown>, profile: Record<string, unknown
 }
 
 async function expectFreshLoadAgrees(simulator: Simulator, tenantId: string): Promise<void> {
+  await takeEverybody(other.pool);
   await addTenant(other.pool, { tenantId, name: tenantId, ref: null });
   await cycleOf(simulator, tenantId, other.pool);
   expect(factsOf(await accountsOf(other.pool, tenantId))).toEqual(factsOf(await accountsOf(main.pool, tenantId)));

@@ -213,11 +213,9 @@ test('rule 16: a 401 in the middle gets one new token, and a second one ends the
   const world = await openWorld({ simulator: { pageSize: 4 } });
   let revoked = false;
   const off = world.simulator.intercept(({ url }) => {
-    if (url.includes('skiptoken') && !revoked) {
-      revoked = true;
-      world.simulator.revokeTokens();
-    }
-    return undefined;
+    if (!isDeltaRequest(url) || !url.includes('skiptoken') || revoked) return undefined;
+    revoked = true;
+    return { status: 401, body: { error: { code: 'InvalidAuthenticationToken', message: '' } } };
   });
   await world.cycle();
   await expectTruth(world.tenant, world.database, []);

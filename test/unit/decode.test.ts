@@ -194,10 +194,18 @@ describe('removed objects', () => {
     // In doubt a removal is one that can be undone.
     [{ reason: 'something new' }, 'deleted_restorable'],
     [{}, 'deleted_restorable'],
-    [null, 'deleted_restorable'],
-    ['deleted', 'deleted_restorable'],
   ])('%j is %s', (removed, expected) => {
     expect(page([{ id, '@removed': removed }]).occurrences).toEqual([{ id, removed: expected }]);
+  });
+
+  test('rule 19: only an object removes: null is none, anything else cannot be taken', () => {
+    expect(page([{ id, '@removed': null, displayName: 'Ada' }]).occurrences).toEqual([
+      { id, patch: { displayName: 'Ada' } },
+    ]);
+    for (const odd of ['deleted', false, 0]) {
+      const { occurrences, problems } = page([{ id, '@removed': odd, displayName: 'Ada' }]);
+      expect({ occurrences, ids: problems.map((problem) => problem.id) }).toEqual({ occurrences: [], ids: [id] });
+    }
   });
 
   test('an odd property beside @removed does not matter', () => {

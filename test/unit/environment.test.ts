@@ -114,15 +114,20 @@ describe('the credential', () => {
   test('is a certificate where there is no secret', () => {
     const variables = {
       AZURE_CLIENT_ID: 'app',
-      AZURE_CLIENT_CERTIFICATE_PATH: '/run/app.pem',
+      AZURE_CLIENT_CERTIFICATE_PATH: file('key and certificate'),
       AZURE_CLIENT_CERTIFICATE_PASSWORD: 'p',
     };
     expect(readCredential(variables)).toEqual({
       clientId: 'app',
-      certificatePath: '/run/app.pem',
+      certificatePath: variables.AZURE_CLIENT_CERTIFICATE_PATH,
       certificatePassword: 'p',
     });
   });
+});
+
+test('a certificate file that cannot be read is said before anybody signs in', () => {
+  const variables = { AZURE_CLIENT_ID: 'app', AZURE_CLIENT_CERTIFICATE_PATH: '/nonexistent/app.pem' };
+  expect(refusal(() => readCredential(variables))).toContain('AZURE_CLIENT_CERTIFICATE_PATH cannot be read');
 });
 
 describe('tenant ids', () => {

@@ -1,14 +1,10 @@
 // The pages of a users round, single users in a $batch, and the count for the progress bar.
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { SingleObject } from '../../src/graph/objects.ts';
+import { countObjects, deltaPages, type FetchedPage } from '../../src/graph/pages.ts';
 import { DeadToken } from '../../src/graph/reader.ts';
-import {
-  countUsers,
-  type FetchedPage,
-  firstUsersUrl,
-  readUsers,
-  type SingleUser,
-  userPages,
-} from '../../src/graph/users.ts';
+import { firstUsersUrl, readUsers } from '../../src/graph/users.ts';
+import { type DeltaPage, decodePage } from '../../src/rules/decode.ts';
 import { allProperties } from './graph-examples.ts';
 import {
   allAnswered,
@@ -33,11 +29,16 @@ const page = (next: string, ...value: object[]): Scripted => ({ body: { '@odata.
 const last = (delta = deltaLink, ...value: object[]): Scripted => ({ body: { '@odata.deltaLink': delta, value } });
 
 function pagesOf({ reader }: Opened, start = firstUrl) {
-  return userPages(reader, { start, startCarriesToken: start !== firstUrl, selected: allProperties });
+  return deltaPages(reader, {
+    start,
+    startCarriesToken: start !== firstUrl,
+    collection: 'users',
+    decode: (body) => decodePage(body, allProperties),
+  });
 }
 
-async function collect(pages: AsyncGenerator<FetchedPage>): Promise<FetchedPage[]> {
-  const all: FetchedPage[] = [];
+async function collect(pages: AsyncGenerator<FetchedPage<DeltaPage>>): Promise<FetchedPage<DeltaPage>[]> {
+  const all: FetchedPage<DeltaPage>[] = [];
   for await (const fetched of pages) all.push(fetched);
   return all;
 }
@@ -128,7 +129,7 @@ type Item = { id: string; status: number; headers?: Record<string, unknown>; bod
 
 const found = (id: string, more: object = {}): Item => ({ id, status: 200, body: { id, mail: 'a@b', ...more } });
 const batch = (...responses: unknown[]): Scripted => ({ method: 'POST', body: { responses } });
-const read = (opened: Opened, ...wanted: string[]): Promise<Map<string, SingleUser>> =>
+const read = (opened: Opened, ...wanted: string[]): Promise<Map<string, SingleObject>> =>
   readUsers(opened.reader, wanted, ['id', 'mail'], allProperties);
 
 /** The ids that each request asked for. */
@@ -285,7 +286,7 @@ describe('single users, 20 in a $batch', () => {
 describe('the count for the progress bar', () => {
   test('asks with ConsistencyLevel', async () => {
     const graph = scriptGraph({ body: '1234' });
-    expect(await countUsers(openReader().reader)).toBe(1234);
+    expect(await countObjects(openReader().reader, 'users')).toBe(1234);
     expect(graph.requests).toMatchObject([
       { url: `${origin}/v1.0/users/$count`, headers: { consistencylevel: 'eventual' } },
     ]);
@@ -299,6 +300,6 @@ describe('the count for the progress bar', () => {
     ['a broken connection', { breaks: 'ECONNRESET' }],
   ])('%s is none', async (_, answer) => {
     scriptGraph(answer);
-    expect(await countUsers(openReader().reader)).toBeUndefined();
+    expect(await countObjects(openReader().reader, 'users')).toBeUndefined();
   });
 });

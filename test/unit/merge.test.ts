@@ -2,7 +2,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Json, Occurrence, Removal, Source } from '../../src/rules/decode.ts';
-import { doubts, type KnownUser, type MergedUser, mergeUsers, overlay, type RoundKind } from '../../src/rules/merge.ts';
+import {
+  doubts,
+  type KnownObject,
+  type MergedObject,
+  mergeObjects,
+  overlay,
+  type RoundKind,
+} from '../../src/rules/merge.ts';
 
 const id = '87d349ed-44d7-43e1-9a83-5f2406dee5bd';
 const whole = { userPrincipalName: 'adele@contoso.com', displayName: 'Adele', jobTitle: 'Clerk' };
@@ -10,12 +17,20 @@ const whole = { userPrincipalName: 'adele@contoso.com', displayName: 'Adele', jo
 const live = (patch: Record<string, Json>): Occurrence => ({ id, patch });
 const removed = (removal: Removal = 'deleted_restorable'): Occurrence => ({ id, removed: removal });
 
-function known(origin: KnownUser['origin'], source: Source, more: Partial<KnownUser> = {}): Map<string, KnownUser> {
+function known(
+  origin: KnownObject['origin'],
+  source: Source,
+  more: Partial<KnownObject> = {},
+): Map<string, KnownObject> {
   return new Map([[id, { origin, source, removed: null, doubt: null, ...more }]]);
 }
 
-function mergeInto(kind: RoundKind, before: ReadonlyMap<string, KnownUser>, ...occurrences: Occurrence[]): MergedUser {
-  const [user, ...others] = mergeUsers(kind, before, occurrences);
+function mergeInto(
+  kind: RoundKind,
+  before: ReadonlyMap<string, KnownObject>,
+  ...occurrences: Occurrence[]
+): MergedObject {
+  const [user, ...others] = mergeObjects(kind, before, occurrences, 'userPrincipalName');
   if (!user || others.length > 0) throw new Error('one user was expected');
   return user;
 }
@@ -86,12 +101,12 @@ describe('rule 4: the last occurrence wins', () => {
   test('each object comes out once, in the order of its first occurrence', () => {
     const other = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
     const page: Occurrence[] = [live(whole), { id: other, patch: whole }, live({ displayName: 'A.' })];
-    expect(mergeUsers('full', new Map(), page).map((user) => user.id)).toEqual([id, other]);
+    expect(mergeObjects('full', new Map(), page, 'userPrincipalName').map((user) => user.id)).toEqual([id, other]);
   });
 });
 
 describe('rule 22: what is doubtful is asked', () => {
-  test.each<[string, RoundKind, Map<string, KnownUser>, Occurrence[], string | null]>([
+  test.each<[string, RoundKind, Map<string, KnownObject>, Occurrence[], string | null]>([
     ['live in a full round', 'full', new Map(), [live({})], null],
     ['unknown and whole', 'incremental', new Map(), [live(whole)], null],
     ['unknown and partial', 'incremental', new Map(), [live({ displayName: 'Adele' })], doubts.partial],
@@ -157,7 +172,11 @@ describe('rule 22: what is doubtful is asked', () => {
 });
 
 // The rules once more, said of a whole round at once instead of occurrence by occurrence.
-function roundResult(kind: RoundKind, account: KnownUser | undefined, occurrences: readonly Occurrence[]): MergedUser {
+function roundResult(
+  kind: RoundKind,
+  account: KnownObject | undefined,
+  occurrences: readonly Occurrence[],
+): MergedObject {
   const start = kind === 'incremental' ? account : undefined;
   const patches = occurrences.flatMap((one) => ('patch' in one ? [one.patch] : []));
   const values: Record<string, Json> = Object.assign({}, start?.source, ...patches);
@@ -176,14 +195,14 @@ function roundResult(kind: RoundKind, account: KnownUser | undefined, occurrence
 /** A round as the stage sees it: page after page over what is staged, else (later rounds) over the accounts. */
 function runPages(
   kind: RoundKind,
-  accounts: ReadonlyMap<string, KnownUser>,
+  accounts: ReadonlyMap<string, KnownObject>,
   pages: readonly (readonly Occurrence[])[],
 ) {
-  const stage = new Map<string, MergedUser>();
+  const stage = new Map<string, MergedObject>();
   for (const page of pages) {
     const staged = [...stage].map(([key, user]) => [key, { ...user, origin: 'stage' as const }] as const);
-    const before = new Map<string, KnownUser>([...(kind === 'incremental' ? accounts : []), ...staged]);
-    for (const user of mergeUsers(kind, before, page)) stage.set(user.id, user);
+    const before = new Map<string, KnownObject>([...(kind === 'incremental' ? accounts : []), ...staged]);
+    for (const user of mergeObjects(kind, before, page, 'userPrincipalName')) stage.set(user.id, user);
   }
   return stage;
 }

@@ -1,6 +1,7 @@
 // `changes`: the feed, as read_changes gives it to applications.
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
+import { exitCodes } from '../../errors.ts';
 import { type ChangeRow, feedPosition, positionBefore, readChanges } from '../../store/changes.ts';
 import type { Database } from '../../store/pool.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
@@ -31,7 +32,7 @@ function wholeNumber(text: string): number {
 
 const pollMs = 1_000;
 
-async function changes(run: Run, options: ChangesOptions): Promise<undefined> {
+async function changes(run: Run, options: ChangesOptions): Promise<number | undefined> {
   const { terminal } = run;
   const { database } = await run.database();
   if (options.position) {
@@ -51,10 +52,10 @@ async function changes(run: Run, options: ChangesOptions): Promise<undefined> {
     else terminal.say(changeTable(found));
     return;
   }
-  await follow(run, database, found, found.at(-1)?.position ?? start ?? (await feedPosition(database)));
+  return follow(run, database, found, found.at(-1)?.position ?? start ?? (await feedPosition(database)));
 }
 
-async function follow(run: Run, database: Database, first: ChangeRow[], from: string): Promise<void> {
+async function follow(run: Run, database: Database, first: ChangeRow[], from: string): Promise<number> {
   let batch = first;
   let position = from;
   for (;;) {
@@ -64,22 +65,28 @@ async function follow(run: Run, database: Database, first: ChangeRow[], from: st
       else run.terminal.say(line(change).join('  '));
       position = change.position;
     }
-    if (batch.length === 0) await pause(pollMs, undefined, { signal: run.signal });
-    run.signal.throwIfAborted();
+    if (batch.length === 0) await pause(pollMs, undefined, { signal: run.signal }).catch(() => {});
+    if (process.stdout.errored) return 0;
+    if (run.signal.aborted) {
+      run.terminal.note(`stopped -> go on with entra-sync changes --after ${position} --follow`);
+      return exitCodes.interrupted;
+    }
     batch = await readChanges(database, position, 1000);
   }
 }
 
 /** Changes as a table. */
 export function changeTable(found: readonly ChangeRow[]): string {
-  return table([{ title: 'at' }, { title: 'kind' }, { title: 'account' }, { title: 'what' }], found.map(line));
+  return table([{ title: 'at' }, { title: 'kind' }, { title: 'who or what' }, { title: 'what' }], found.map(line));
 }
 
 function line(change: ChangeRow): string[] {
   return [
-    change.at.toISOString().slice(0, 19).replace('T', ' '),
+    `${change.at.toISOString().slice(0, 19)}Z`,
     change.kind,
-    change.display_name ?? change.account_id ?? '',
-    describeChange(change.kind, change.before, change.after),
+    change.display_name ?? change.account_id ?? change.group_name ?? change.group_id ?? '',
+    change.kind.startsWith('membership.')
+      ? `${change.kind === 'membership.added' ? 'joins' : 'leaves'} ${change.group_name ?? change.group_id}`
+      : describeChange(change.kind, change.before, change.after),
   ];
 }

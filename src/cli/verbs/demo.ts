@@ -61,6 +61,7 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   const simulator = await startSimulator({ tenants: [tenant] });
   run.onEnd(() => simulator.close());
   const server = await openEmbedded({ home, fresh: true });
+  run.signal.throwIfAborted();
   run.onEnd(() => server.close());
   await migrate(server.url, openBasics(environment).defaults);
   const database = openDatabase(server.url);
@@ -133,7 +134,11 @@ async function sync({ run, simulator, home }: Shell): Promise<CycleResult> {
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;
   });
+  // A Ctrl-C in a terminal reaches the child by itself, a signal to this process alone does not.
+  const stop = () => child.kill('SIGINT');
+  run.signal.addEventListener('abort', stop, { once: true });
   const [code] = await once(child, 'close');
+  run.signal.removeEventListener('abort', stop);
   run.signal.throwIfAborted();
   const [result] = code === 0 ? (JSON.parse(text) as { cycles: CycleResult[] }).cycles : [];
   if (!result) throw new Error(`the cycle of the demo ended with exit code ${code}`);
@@ -170,13 +175,14 @@ function accountTable(before: AccountRow, after: AccountRow): string {
 }
 
 function furtherCommands(home: string): string {
-  const command = `ENTRA_SYNC_HOME=${home} npm run -s entra-sync --`;
+  const program = process.argv[1]?.endsWith('.ts') ? 'npm run -s entra-sync --' : 'npx entra-sync';
+  const command = `ENTRA_SYNC_HOME=${home} ${program}`;
   return [
     `${command} status`,
     `${command} changes --limit 50`,
     `${command} psql -- -c "select display_name, profile->>'jobTitle' as title from directory.accounts limit 5"`,
-    'npm run -s entra-sync -- simulate      # a tenant to play with: edit it, sync it',
-    'npm run -s entra-sync -- --help        # README.md, "Connect a real tenant", says how to use it for real',
+    `${program} simulate      # a tenant to play with: edit it, sync it`,
+    `${program} --help        # README.md, "Connect a real tenant", says how to use it for real`,
   ].join('\n');
 }
 

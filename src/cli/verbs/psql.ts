@@ -17,6 +17,7 @@ export function psqlCommand(): Command {
 async function psql(run: Run, args: string[]): Promise<number> {
   const { url } = await run.database({ anySchema: true });
   const { hostname, port, username, password, pathname, searchParams } = new URL(url);
+  run.leaveInterrupts();
   const child = spawn('psql', args, {
     stdio: 'inherit',
     env: {

@@ -1,4 +1,5 @@
 // `settings show` and `settings apply`: what is in force, and the installation's next version.
+import { isDeepStrictEqual } from 'node:util';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { openBasics } from '../../app.ts';
@@ -56,11 +57,17 @@ async function apply(run: Run, file: string): Promise<undefined> {
   const layers = [{ ...defaults, fields: {} }, ...before.map((one) => one.document)];
   // Checked as a whole before it is stored: a version that no cycle could read must never be in force.
   const next = resolveSettings([...layers, document], 0);
+  const stored = before[0]?.document ?? {};
+  if (isDeepStrictEqual(mergeDocuments(stored, document), stored)) {
+    run.terminal.answer({ version: before[0]?.version ?? null, full_round: false });
+    run.terminal.say(`Nothing in ${file} differs from what is in force; no new version is stored.`);
+    return;
+  }
   const mappingChanged = next.fingerprint !== resolveSettings(layers, 0).fingerprint;
   const version = await applySettings(database, document, run.actor);
   run.terminal.answer({ version, full_round: mappingChanged });
   run.terminal.say(
-    `Settings version ${version} is in force.${mappingChanged ? ' The mapping changed: the next cycle of every tenant is a full one.' : ''}`,
+    `Settings version ${version} is in force.${mappingChanged ? ' Mapping or scope changed: the next cycle of every tenant is a full one.' : ''}`,
   );
 }
 

@@ -3,12 +3,13 @@ import type { Command } from 'commander';
 import { openBasics, openGraphAccess } from '../../app.ts';
 import { type CycleResult, runCycle } from '../../engine/cycle.ts';
 import { readTenantId } from '../../environment.ts';
-import { ExpectedError, exitCodeOf } from '../../errors.ts';
+import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
+import type { StreamReport } from '../../store/cycles.ts';
 import { describeDatabaseError } from '../../store/pool.ts';
 import { settingsInForce } from '../../store/settings.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, describeChange, duration } from '../format.ts';
+import { count, describeChange, duration, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { showError, table } from '../terminal.ts';
 
@@ -64,7 +65,18 @@ async function syncTenants(
   const { database } = await run.database();
   const tenants = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
   const registers = tenants.length === 0;
-  if (registers) tenants.push(await registerOwnTenant());
+  if (registers) {
+    const tenant = await registerOwnTenant();
+    tenants.push(tenant);
+    // A dry run keeps nothing, a registration that it made itself neither.
+    if (what.dryRun) run.onEnd(async () => void (await forgetPendingTenant(database, tenant.tenant_id)));
+  }
+  const own = word === undefined ? readTenantId(run.environment.variables) : undefined;
+  if (own !== undefined && !tenants.some((tenant) => tenant.tenant_id === own)) {
+    terminal.note(
+      `AZURE_TENANT_ID names ${own}, which is not registered and not synced -> entra-sync tenant add ${own} --name NAME`,
+    );
+  }
   const done: { tenant: Tenant; result: CycleResult }[] = [];
   const failed: { tenant: Tenant; error: unknown }[] = [];
   for (const tenant of tenants) {
@@ -80,16 +92,16 @@ async function syncTenants(
       if (tenants.length === 1 || run.signal.aborted) throw error;
       const described = describeDatabaseError(error);
       failed.push({ tenant, error: described });
-      terminal.note(`${tenant.name}:`);
-      showError({ ...terminal, answer: () => {} }, described);
+      showError({ ...terminal, answer: () => {} }, described, `${tenant.name} (${tenant.tenant_id}): `);
     } finally {
       progress.done();
     }
   }
-  // A dry run keeps nothing, a registration that it made itself neither.
-  if (registers && what.dryRun) for (const tenant of tenants) await forgetPendingTenant(database, tenant.tenant_id);
   report(run, done, failed);
-  const codes = failed.map(({ error }) => exitCodeOf(error));
+  const codes = [...failed, ...done.flatMap(({ result }) => result.failures)].map(({ error }) =>
+    exitCodeOf(describeDatabaseError(error)),
+  );
+  if (done.some(({ result }) => result.streams.users.held > 0)) codes.push(exitCodes.removals_held);
   return worstFirst.find((code) => codes.includes(code)) ?? 0;
 
   async function registerOwnTenant() {
@@ -102,8 +114,12 @@ async function syncTenants(
     // A token first: a tenant that never let us in leaves nothing behind.
     const { allowRoles } = await settingsInForce(database, null, defaults);
     await graph.tokens(tenantId, allowRoles).token({ signal: run.signal });
-    await addTenant(database, { tenantId, name: tenantId, ref: null });
-    terminal.note(`tenant ${tenantId} registered`);
+    run.signal.throwIfAborted();
+    await addTenant(database, { tenantId, name: tenantId, ref: null }).catch((error: unknown) => {
+      // Another command registered it at the same moment, which is what was wanted.
+      if (!(error instanceof ExpectedError && error.code === 'tenant_exists')) throw error;
+    });
+    if (!what.dryRun) terminal.note(`tenant ${tenantId} registered`);
     return findTenant(database, tenantId);
   }
 }
@@ -115,23 +131,40 @@ function report(
 ): void {
   const { terminal } = run;
   terminal.answer({
-    cycles: done.map(({ tenant, result }) => ({ tenant: { id: tenant.tenant_id, name: tenant.name }, ...result })),
+    cycles: done.map(({ tenant, result }) => ({
+      tenant: { id: tenant.tenant_id, name: tenant.name },
+      ...result,
+      failures: result.failures.map(({ stream, error }) => ({ stream, ...describeFailure(error) })),
+    })),
     failures: failed.map(({ tenant, error }) => ({
       tenant: { id: tenant.tenant_id, name: tenant.name },
-      message: error instanceof Error ? error.message : String(error),
+      ...describeFailure(error),
     })),
   });
   if (done.length > 0) terminal.say(cycleTable(done));
   for (const { tenant, result } of done) {
     const why = explainQuiet(result);
     if (why) terminal.say(`${tenant.name}: ${why}`);
-    if (result.streams.users.set_aside > 0) {
-      terminal.say(
-        `${tenant.name}: ${count(result.streams.users.set_aside)} object(s) set aside, see entra-sync status --set-aside`,
+    const aside = Object.values(result.streams).reduce((sum, one) => sum + one.set_aside, 0);
+    if (aside > 0)
+      terminal.say(`${tenant.name}: ${plural(aside, 'object')} set aside, see entra-sync status --set-aside`);
+    if (result.streams.users.held > 0) {
+      terminal.note(
+        `${tenant.name}: ${plural(result.streams.users.held, 'removal')} held, because a group that scope.groups names is gone -> restore it in Entra ID, or take it out of the settings`,
       );
+    }
+    for (const { stream, error } of result.failures) {
+      showError({ ...terminal, answer: () => {} }, describeDatabaseError(error), `${tenant.name}, ${stream}: `);
     }
     if (result.outcome === 'rehearsed') sayRehearsal(run, result);
   }
+}
+
+function describeFailure(error: unknown) {
+  const expected = describeDatabaseError(error);
+  return expected instanceof ExpectedError
+    ? { code: expected.code, message: expected.message, cure: expected.cure ?? null, exitCode: exitCodeOf(expected) }
+    : { code: 'defect', message: 'a defect, see stderr', cure: null, exitCode: 1 };
 }
 
 /** The cycles as one table, a line a stream. */
@@ -146,8 +179,10 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
       { title: 'seen', right: true },
       { title: 'created', right: true },
       { title: 'updated', right: true },
+      { title: 'suspended', right: true },
       { title: 'removed', right: true },
       { title: 'restored', right: true },
+      { title: 'members', right: true },
       { title: 'seconds', right: true },
     ],
     done.flatMap(({ tenant, result }) =>
@@ -155,13 +190,19 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
         tenant.name,
         result.outcome === 'rehearsed' ? `${result.kind} (dry run)` : result.kind,
         stream,
-        `${one.round}, ${one.reason.replaceAll('_', ' ')}`,
+        one.outcome === 'failed'
+          ? `failed, ${one.reason.replaceAll('_', ' ')}`
+          : `${one.round}, ${one.reason.replaceAll('_', ' ')}`,
         count(one.requests),
         count(one.seen),
         count(one.created),
-        count(one.updated + one.suspended + one.resumed),
+        count(one.updated),
+        one.suspended + one.resumed === 0 ? '0' : `+${count(one.suspended)} -${count(one.resumed)}`,
         count(one.removed),
         count(one.restored),
+        one.memberships_added + one.memberships_removed === 0
+          ? '0'
+          : `+${count(one.memberships_added)} -${count(one.memberships_removed)}`,
         result.seconds.toFixed(1),
       ]),
     ),
@@ -170,14 +211,23 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
 
 /** Rule 21: "0 changes" says why. */
 function explainQuiet(result: CycleResult): string | undefined {
-  const one = result.streams.users;
-  if (one.created + one.updated + one.suspended + one.resumed + one.removed + one.restored + one.purged > 0)
-    return undefined;
-  if (one.seen === 0 && result.sinceMs !== undefined && one.round === 'incremental') {
-    return `no changes: Graph reported none since the last cycle, ${duration(result.sinceMs / 1000)} ago`;
+  const all = Object.values(result.streams);
+  const sum = (count: (one: StreamReport) => number) => all.reduce((total, one) => total + count(one), 0);
+  if (result.failures.length > 0 || sum(changesOf) > 0) return undefined;
+  if (sum((one) => one.seen) > 0) {
+    return `no changes: Graph showed ${plural(
+      sum((one) => one.distinct),
+      'object',
+    )}, none differs from what is stored`;
   }
-  if (one.seen === 0) return 'no changes: Graph showed an empty directory';
-  return `no changes: Graph showed ${count(one.distinct)} object(s), none differs from what is stored`;
+  return result.sinceMs !== undefined && all.every((one) => one.round === 'incremental')
+    ? `no changes: Graph reported none since the last cycle, ${duration(result.sinceMs / 1000)} ago`
+    : 'no changes: Graph showed an empty directory';
+}
+
+function changesOf(one: StreamReport): number {
+  const objects = one.created + one.updated + one.suspended + one.resumed + one.removed + one.restored + one.purged;
+  return objects + one.memberships_added + one.memberships_removed;
 }
 
 const shownChanges = 20;
@@ -186,15 +236,18 @@ function sayRehearsal(run: Run, result: CycleResult): void {
   const { terminal } = run;
   terminal.say('Dry run: nothing was kept, the checkpoint stays.');
   if (result.sample.length === 0) return;
+  const total = Object.values(result.streams).reduce((sum, one) => sum + changesOf(one), 0);
   const shown = result.sample.slice(0, shownChanges);
   terminal.say(
     table(
-      [{ title: 'would be' }, { title: 'account' }, { title: 'what' }],
-      shown.map((change) => [change.kind, change.account_id, describeChange(change.kind, change.before, change.after)]),
+      [{ title: 'would be' }, { title: 'who or what' }, { title: 'what' }],
+      shown.map((change) => [
+        change.kind,
+        change.display_name ?? change.account_id ?? change.group_id ?? '',
+        describeChange(change.kind, change.before, change.after),
+      ]),
     ),
   );
-  if (result.sample.length > shown.length)
-    terminal.say(
-      `… and ${count(result.sample.length - shown.length)} more${result.sample.length === 1000 ? ' at least' : ''} (--json shows them)`,
-    );
+  if (total > shown.length)
+    terminal.say(`… and ${count(total - shown.length)} more (--json shows up to 1,000 of each stream)`);
 }

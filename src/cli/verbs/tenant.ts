@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { requireTenantId } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
 import { readCycles, readStatus, readStreams } from '../../store/status.ts';
-import { addTenant, findTenant, listTenants } from '../../store/tenants.ts';
+import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, when } from '../format.ts';
 import { table } from '../terminal.ts';
@@ -22,6 +22,20 @@ export function tenantCommand(): Command {
       .action((id: string, options: AddOptions) => runVerb(options, (run) => add(run, id, options))),
   );
   tenant.addCommand(
+    verb('rename', 'Give a tenant another name, or another reference.', [
+      'tenant rename 2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21 --name Contoso',
+    ])
+      .argument('<tenant>', 'id, name or reference')
+      .option('--name <name>', 'how people call it')
+      .option('--ref <ref>', 'what your own system calls this customer')
+      .action((word: string, options: Partial<AddOptions>) => runVerb(options, (run) => rename(run, word, options))),
+  );
+  tenant.addCommand(
+    verb('remove', 'Take back the registration of a tenant that was never synced.', ['tenant remove Contoso'])
+      .argument('<tenant>', 'id, name or reference')
+      .action((word: string, options: VerbOptions) => runVerb(options, (run) => remove(run, word))),
+  );
+  tenant.addCommand(
     verb('list', 'List the registered tenants.', ['tenant list', 'tenant list --json']).action((options: VerbOptions) =>
       runVerb(options, list),
     ),
@@ -36,16 +50,46 @@ export function tenantCommand(): Command {
 
 async function add(run: Run, id: string, options: AddOptions): Promise<undefined> {
   const tenantId = requireTenantId(id, 'TENANT');
-  const name = options.name.trim();
-  if (name === '' || name.length > 200) {
-    throw new ExpectedError('usage', 'the name must have 1 to 200 characters', { cure: 'give it with --name' });
-  }
+  const name = checkedName(options.name);
   const { database } = await run.database();
   await addTenant(database, { tenantId, name, ref: options.ref ?? null });
   run.terminal.answer(await findTenant(database, tenantId));
   run.terminal.say(
     `${name} (${tenantId}) is registered; entra-sync sync ${JSON.stringify(name)} reads it for the first time`,
   );
+}
+
+function checkedName(text: string): string {
+  const name = text.trim();
+  if (name !== '' && name.length <= 200 && name.isWellFormed() && !/\p{Cc}/u.test(name)) return name;
+  throw new ExpectedError('usage', 'the name must have 1 to 200 printable characters', { cure: 'give it with --name' });
+}
+
+async function rename(run: Run, word: string, options: Partial<AddOptions>): Promise<undefined> {
+  if (options.name === undefined && options.ref === undefined) {
+    throw new ExpectedError('usage', 'nothing to change was given', { cure: 'give --name or --ref' });
+  }
+  const name = options.name === undefined ? null : checkedName(options.name);
+  const { database } = await run.database();
+  const { tenant_id: tenantId } = await findTenant(database, word);
+  await renameTenant(database, { tenantId, name, ref: options.ref ?? null });
+  const renamed = await findTenant(database, tenantId);
+  run.terminal.answer(renamed);
+  run.terminal.say(
+    `${tenantId} is called ${renamed.name}${renamed.external_ref ? `, reference ${renamed.external_ref}` : ''}`,
+  );
+}
+
+async function remove(run: Run, word: string): Promise<undefined> {
+  const { database } = await run.database();
+  const tenant = await findTenant(database, word);
+  if (!(await forgetPendingTenant(database, tenant.tenant_id))) {
+    throw new ExpectedError('usage', `${tenant.name} has been synced and is not simply removed`, {
+      cure: 'disconnecting a tenant is part of a later version',
+    });
+  }
+  run.terminal.answer({ removed: tenant.tenant_id });
+  run.terminal.say(`${tenant.name} (${tenant.tenant_id}) is no longer registered`);
 }
 
 async function list(run: Run): Promise<undefined> {
@@ -83,7 +127,7 @@ async function show(run: Run, word: string): Promise<undefined> {
     `${count(status.accounts)} accounts, ${count(status.suspended)} of them suspended; ${count(status.removed)} removed, ${count(status.set_aside)} set aside`,
   );
   run.terminal.say(
-    `last success ${when(status.last_success_at)}, next cycle ${status.next_cycle_at ? when(status.next_cycle_at) : 'when it is asked for'}`,
+    `last success ${when(status.last_success_at)}, due ${status.next_cycle_at ? when(status.next_cycle_at) : 'when it is asked for'}`,
   );
   if (status.last_error_message) run.terminal.say(`last error: ${status.last_error_message}`);
   if (streams.length > 0) {

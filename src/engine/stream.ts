@@ -1,34 +1,30 @@
-// The users stream of one cycle: choose or continue the round, pull its pages into the stage, ask about the doubtful, commit.
+// One stream of one cycle: choose or continue the round, pull its pages into the stage, ask about the doubtful, commit.
 import { ExpectedError } from '../errors.ts';
+import { isOfOrigin } from '../graph/client.ts';
+import { countObjects, deltaPages } from '../graph/pages.ts';
 import { DeadToken, type GraphReader } from '../graph/reader.ts';
-import { countUsers, firstUsersUrl, readUsers, userPages } from '../graph/users.ts';
 import type { Log } from '../logger.ts';
-import type { Problem, SelectedProperties } from '../rules/decode.ts';
-import { userProperties } from '../rules/graph-properties.ts';
-import { type Field, mapUser, selectedProperties, userKeys } from '../rules/mapping.ts';
-import { type MergedUser, mergeUsers, overlay } from '../rules/merge.ts';
+import type { DeltaPage } from '../rules/decode.ts';
 import type { Settings } from '../settings.ts';
-import { type ChangeSample, commitUsers } from '../store/commit-users.ts';
+import { type Apply, type ChangeSample, commitRound } from '../store/commit.ts';
 import type { StreamReport } from '../store/cycles.ts';
 import type { Lease } from '../store/lease.ts';
 import type { Database } from '../store/pool.ts';
 import {
   beginRound,
   type Checkpoint,
-  doubtfulUsers,
   dropRehearsal,
   dropRound,
+  type PageOfRound,
   type Round,
   readCheckpoint,
   readRound,
-  type StagedUser,
-  settleDoubts,
-  stagePage,
+  type Stream,
 } from '../store/rounds.ts';
 
-/** Where a stream stands, for a progress bar. `total` is there when Graph or the last rounds let it be guessed. */
+/** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
 export type Progress = {
-  stream: 'users';
+  stream: Stream;
   phase: 'pull' | 'ask' | 'commit';
   pages: number;
   objects: number;
@@ -48,6 +44,22 @@ export type StreamContext = {
   readonly resync: boolean;
   readonly settings: () => Promise<Settings>;
   readonly onProgress: (progress: Progress) => void;
+  /** Settled when this cycle's groups are committed, or have failed. */
+  readonly memberships: Promise<unknown>;
+};
+
+/** What differs between the streams. */
+export type StreamParts<Page extends DeltaPage> = {
+  readonly stream: Stream;
+  /** Of what shapes the stage: a checkpoint or round with another one is not continued (rule 17). */
+  fingerprint(settings: Settings): string;
+  firstUrl(origin: string, settings: Settings): string;
+  decode(settings: Settings): (body: unknown) => Page | { readonly malformed: string };
+  /** Stages one page and returns the round as it then stands. */
+  stage(context: StreamContext, settings: Settings, round: Round, page: Page, base: PageOfRound): Promise<Round>;
+  /** Rule 22: reads singly what came in a doubtful way, before anything rests on it. */
+  ask(context: StreamContext, settings: Settings, round: Round): Promise<void>;
+  readonly apply: Apply;
 };
 
 export type StreamResult = { report: StreamReport; sample: ChangeSample[]; checkpointAgeMs: number | undefined };
@@ -56,30 +68,46 @@ export type StreamResult = { report: StreamReport; sample: ChangeSample[]; check
  * Runs the stream's round to its commit. A dead link begins the same round anew, a dead checkpoint a full round, each
  * once (rules 14, 15); settings that changed on the way begin the round anew once (rule 17).
  */
-export async function runUsersStream(context: StreamContext): Promise<StreamResult> {
+export async function runStream<Page extends DeltaPage>(
+  context: StreamContext,
+  parts: StreamParts<Page>,
+): Promise<StreamResult> {
   const { database, lease, dryRun } = context;
-  await dropRehearsal(database, lease, 'users');
+  await dropRehearsal(database, lease, parts.stream);
   try {
-    return await runRounds(context);
+    return await runRounds(context, parts);
   } finally {
     // What stopped the dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
-    if (dryRun) await dropRehearsal(database, lease, 'users').catch(() => {});
+    if (dryRun) await dropRehearsal(database, lease, parts.stream).catch(() => {});
   }
 }
 
-async function runRounds(context: StreamContext): Promise<StreamResult> {
+async function runRounds<Page extends DeltaPage>(
+  context: StreamContext,
+  parts: StreamParts<Page>,
+): Promise<StreamResult> {
   const { lease } = context;
   const requestsBefore = context.reader.requestCount();
-  const checkpoint = await readCheckpoint(context.database, lease.tenantId, 'users');
+  const checkpoint = await readCheckpoint(context.database, lease.tenantId, parts.stream);
   const once = new Set<string>();
   const firstTime = (what: string) => !once.has(what) && once.add(what) !== undefined;
   let fullBecause: string | undefined = context.resync ? 'resync' : undefined;
   let anew = false;
   for (;;) {
     const settings = await context.settings();
-    let round = await openRound(context, settings, checkpoint, fullBecause, anew);
+    let round = await openRound(
+      context,
+      parts.stream,
+      parts.fingerprint(settings),
+      settings,
+      checkpoint,
+      fullBecause,
+      anew,
+    );
+    const pagesBefore = round.pages;
+    const continued = pagesBefore > 0;
     try {
-      const walk = await walkRound(context, settings, checkpoint, round, (advanced) => {
+      const walk = await walkRound(context, parts, settings, checkpoint, round, (advanced) => {
         round = advanced;
       });
       const report = { ...walk.report, requests: context.reader.requestCount() - requestsBefore };
@@ -87,13 +115,18 @@ async function runRounds(context: StreamContext): Promise<StreamResult> {
     } catch (error) {
       if (error instanceof DeadToken) {
         context.log.info(
-          { stream: 'users', round: round.kind, pages: round.pages, requestId: error.requestId },
+          { stream: parts.stream, round: round.kind, pages: round.pages, requestId: error.requestId },
           'dead token',
         );
         if (round.pages > 0 && firstTime('round restarted')) anew = true;
         else if (round.kind === 'incremental' && firstTime('full round')) fullBecause = 'token_expired';
         else throw deadAgain(error);
       } else if (error instanceof ExpectedError && error.code === 'round_changed' && firstTime('settings changed')) {
+        anew = true;
+      } else if (isRefusedLink(error) && continued && round.pages === pagesBefore && firstTime('round restarted')) {
+        // What an earlier cycle kept is refused for a cause that the failure table does not know: from its own beginning
+        // the round may well succeed, and gone on with it never would.
+        context.log.info({ stream: parts.stream, pages: round.pages }, 'kept link refused, round begins anew');
         anew = true;
       } else {
         // Gone on with, a round whose links lead in a circle would end at the same page for ever.
@@ -103,6 +136,10 @@ async function runRounds(context: StreamContext): Promise<StreamResult> {
       }
     }
   }
+}
+
+function isRefusedLink(error: unknown): boolean {
+  return error instanceof ExpectedError && (error.code === 'graph_answer_invalid' || error.code === 'foreign_link');
 }
 
 function deadAgain(error: DeadToken): ExpectedError {
@@ -119,87 +156,99 @@ function deadAgain(error: DeadToken): ExpectedError {
 /** The round to walk: the open one where it can be continued, else a new one of the kind that is due. */
 async function openRound(
   context: StreamContext,
+  stream: Stream,
+  fingerprint: string,
   settings: Settings,
   checkpoint: Checkpoint | undefined,
   fullBecause: string | undefined,
   anew: boolean,
 ): Promise<Round> {
   const { database, lease, dryRun } = context;
-  const full = fullBecause ?? whyFull(checkpoint, settings);
-  const open = dryRun ? undefined : await readRound(database, lease.tenantId, 'users', false);
-  const fits = open?.settings_version === settings.version && open.fingerprint === settings.fingerprint;
-  if (open && fits && !anew && (open.kind === 'full' || full === undefined)) return open;
+  const full = fullBecause ?? whyFull(checkpoint, fingerprint, settings.fullEveryMs);
+  const open = dryRun ? undefined : await readRound(database, lease.tenantId, stream, false);
+  const fits = open?.settings_version === settings.version && open.fingerprint === fingerprint;
+  // A full round begun against another Graph cannot be gone on with, and nothing of it would be missed.
+  const foreign =
+    open?.kind === 'full' && open.resume_link !== null && !isOfOrigin(open.resume_link, context.reader.origin);
+  // A full round that somebody asks for is that somebody's: one that is open for another cause may be what is stuck.
+  const asked = fullBecause === undefined || open?.reason === fullBecause;
+  if (open && fits && !anew && !foreign && asked && (open.kind === 'full' || full === undefined)) return open;
   return beginRound(database, lease, {
-    stream: 'users',
+    stream,
     dryRun,
     // Begun anew for another cause, an open full round stays one: what made it due still holds.
     kind: full !== undefined || open?.kind === 'full' ? 'full' : 'incremental',
     reason: full ?? (open?.kind === 'full' ? open.reason : 'changes'),
     settingsVersion: settings.version,
-    fingerprint: settings.fingerprint,
+    fingerprint,
   });
 }
 
-function whyFull(checkpoint: Checkpoint | undefined, settings: Settings): string | undefined {
+function whyFull(checkpoint: Checkpoint | undefined, fingerprint: string, fullEveryMs: number): string | undefined {
   if (!checkpoint) return 'first';
-  if (checkpoint.fingerprint !== settings.fingerprint) return 'mapping_changed';
-  return checkpoint.full_age_ms > settings.fullEveryMs ? 'due' : undefined;
+  if (checkpoint.fingerprint !== fingerprint) return 'mapping_changed';
+  return checkpoint.full_age_ms > fullEveryMs ? 'due' : undefined;
 }
 
-async function walkRound(
+async function walkRound<Page extends DeltaPage>(
   context: StreamContext,
+  parts: StreamParts<Page>,
   settings: Settings,
   checkpoint: Checkpoint | undefined,
   begun: Round,
   advance: (round: Round) => void,
 ): Promise<{ report: StreamReport; sample: ChangeSample[] }> {
   const { database, lease, reader, dryRun } = context;
-  const properties = selectedProperties(settings.fields);
-  const selected = withTypes(properties);
-  const total = begun.kind === 'full' ? await countUsers(reader) : undefined;
+  const { stream } = parts;
+  const total = begun.kind === 'full' ? await countObjects(reader, stream) : undefined;
   const tell = (phase: Progress['phase'], round: Round) =>
-    context.onProgress({ stream: 'users', phase, pages: round.pages, objects: round.seen, total });
+    context.onProgress({ stream, phase, pages: round.pages, objects: round.seen, total });
   let round = begun;
   tell('pull', round);
   if (round.delta_link === null) {
     const start = round.resume_link ?? (round.kind === 'incremental' ? checkpoint?.delta_link : undefined);
-    const pages = userPages(reader, {
-      start: start ?? firstUsersUrl(reader.origin, properties),
+    const pages = deltaPages(reader, {
+      start: start ?? parts.firstUrl(reader.origin, settings),
       startCarriesToken: start !== undefined,
-      selected,
+      collection: stream,
+      decode: parts.decode(settings),
       // Asks Graph to throttle a walk of everything before anybody's small reads (learn.microsoft.com/graph/throttling-limits).
       headers: round.kind === 'full' ? { 'x-ms-throttle-priority': 'low' } : {},
     });
     for await (const { url, page } of pages) {
       context.signal.throwIfAborted();
-      const { kind } = round;
-      round = await stagePage(database, lease, round, {
+      round = await parts.stage(context, settings, round, page, {
         url,
         link: page.link,
         problems: page.problems,
         seen: page.occurrences.length + page.problems.length,
-        ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
-        merge: (known) => mergeUsers(kind, known, page.occurrences).map((user) => withMapping(user, settings.fields)),
       });
       advance(round);
       tell('pull', round);
-      context.log.debug(
-        { stream: 'users', page: round.pages, seen: round.seen, aside: page.problems.length },
-        'page staged',
-      );
+      context.log.debug({ stream, page: round.pages, seen: round.seen, aside: page.problems.length }, 'page staged');
     }
   }
   tell('ask', round);
-  await askAboutDoubtful(context, round, settings.fields, properties, selected);
+  await parts.ask(context, settings, round);
   context.signal.throwIfAborted();
   tell('commit', round);
-  const { counts, sample } = await commitUsers(database, lease, {
-    round,
-    cycleId: context.cycleId,
-    actor: context.actor,
-    retentionMs: settings.retentionMs,
-    dryRun,
-  });
+  const { counts, sample } = await commitRound(
+    database,
+    lease,
+    {
+      stream,
+      round,
+      cycleId: context.cycleId,
+      actor: context.actor,
+      retentionMs: settings.retentionMs,
+      scopeGroups: settings.scope.groups,
+      groupsJudged:
+        (await readCheckpoint(database, lease.tenantId, 'groups'))?.fingerprint === settings.groupsFingerprint,
+      onDemand: false,
+      dryRun,
+    },
+    parts.apply,
+  );
   return {
     report: {
       ...counts,
@@ -209,48 +258,7 @@ async function walkRound(
       requests: 0,
       pages: round.pages,
       seen: round.seen,
-      held: 0,
     },
     sample,
   };
-}
-
-/** Rule 22: what came in a doubtful way is read singly before anything rests on it. */
-async function askAboutDoubtful(
-  context: StreamContext,
-  round: Round,
-  fields: readonly Field[],
-  properties: readonly string[],
-  selected: SelectedProperties,
-): Promise<void> {
-  const { database, lease, reader } = context;
-  const ids = await doubtfulUsers(database, lease.tenantId, round.round_id);
-  if (ids.length === 0) return;
-  const answers = await readUsers(reader, ids, properties, selected);
-  const live: StagedUser[] = [];
-  const problems: Problem[] = [];
-  const gone: string[] = [];
-  for (const [id, answer] of answers) {
-    if (answer === 'gone') gone.push(id);
-    else if ('reason' in answer) problems.push(answer);
-    else live.push(withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, fields));
-  }
-  await settleDoubts(database, lease, round.round_id, { live, problems, gone });
-  context.log.debug(
-    { stream: 'users', asked: ids.length, live: live.length, gone: gone.length, aside: problems.length },
-    'doubtful objects read',
-  );
-}
-
-function withMapping(user: MergedUser, fields: readonly Field[]): StagedUser {
-  return { ...user, mapped: mapUser(user.source, fields), ...userKeys(user.source) };
-}
-
-function withTypes(properties: readonly string[]): SelectedProperties {
-  return new Map(
-    properties.flatMap((property) => {
-      const known = Object.hasOwn(userProperties, property) ? userProperties[property] : undefined;
-      return known && property !== 'id' ? [[property, known.type] as const] : [];
-    }),
-  );
 }

@@ -1,0 +1,99 @@
+// What is particular to the users stream.
+import { readMemberOf } from '../graph/groups.ts';
+import { firstUsersUrl, readUsers } from '../graph/users.ts';
+import { type DeltaPage, decodePage, type Problem, type SelectedProperties } from '../rules/decode.ts';
+import { userProperties } from '../rules/graph-properties.ts';
+import { mapUser, selectedProperties, userKeys, userMark } from '../rules/mapping.ts';
+import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
+import { isInScope } from '../rules/scope.ts';
+import type { Settings } from '../settings.ts';
+import { applyUsers } from '../store/commit-users.ts';
+import { doubtfulObjects, type Round, readCheckpoint, unmetObjects } from '../store/rounds.ts';
+import {
+  enteringUsers,
+  restoredUsers,
+  type SettledUsers,
+  type StagedUser,
+  settleUsers,
+  stageUsersPage,
+} from '../store/stage-users.ts';
+import type { StreamContext, StreamParts } from './stream.ts';
+
+export const usersStream: StreamParts<DeltaPage> = {
+  stream: 'users',
+  fingerprint: (settings) => settings.fingerprint,
+  firstUrl: (origin, settings) => firstUsersUrl(origin, selectedProperties(settings.fields)),
+  decode: (settings) => {
+    const selected = typesOf(selectedProperties(settings.fields));
+    return (body) => decodePage(body, selected);
+  },
+  stage: ({ database, lease }, settings, round, page, base) =>
+    stageUsersPage(database, lease, round, {
+      ...base,
+      ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
+      merge: (known) =>
+        mergeObjects(round.kind, known, page.occurrences, userMark).map((user) => withMapping(user, settings)),
+    }),
+  ask: askAboutUsers,
+  apply: applyUsers,
+};
+
+async function askAboutUsers(context: StreamContext, settings: Settings, round: Round): Promise<void> {
+  const { database, lease, reader } = context;
+  const properties = selectedProperties(settings.fields);
+  // The scope is judged on memberships, so those of this cycle come first: no order of arrival gives another result.
+  if (settings.scope.groups.length > 0) await context.memberships;
+  const entering = await enteringUsers(database, lease.tenantId, round.round_id, settings.scope.groups);
+  const unmet = await unmetObjects(database, lease.tenantId, round.round_id, 'users');
+  const restored = new Set(await restoredUsers(database, lease.tenantId, round.round_id));
+  const ids = [
+    ...new Set([
+      ...(await doubtfulObjects(database, lease.tenantId, round.round_id, 'users')),
+      ...unmet,
+      ...entering,
+      ...restored,
+    ]),
+  ];
+  if (ids.length === 0) return;
+  const groupsAreKnown = (await readCheckpoint(database, lease.tenantId, 'groups')) !== undefined;
+  const answers = await readUsers(reader, ids, properties, typesOf(properties));
+  const live: SettledUsers['live'][number][] = [];
+  const problems: Problem[] = [];
+  const gone: string[] = [];
+  for (const [id, answer] of answers) {
+    if (answer === 'gone') gone.push(id);
+    else if ('reason' in answer) problems.push(answer);
+    else {
+      const user = withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
+      // Whoever comes back may have lost or won groups while no list of Graph's could name them (rule 8).
+      live.push({ user, memberOf: restored.has(id) && groupsAreKnown ? await readMemberOf(reader, id) : undefined });
+    }
+  }
+  const outside = gone.filter((id) => entering.includes(id));
+  await settleUsers(database, lease, round.round_id, { live, problems, gone, outside });
+  context.log.debug(
+    { stream: 'users', asked: ids.length, live: live.length, gone: gone.length, aside: problems.length },
+    'doubtful objects read',
+  );
+}
+
+/** A merged user with what mapping and scope make of it. */
+export function withMapping(user: MergedObject, settings: Settings): StagedUser {
+  const { fields, scope } = settings;
+  return {
+    ...user,
+    mapped: mapUser(user.source, fields),
+    ...userKeys(user.source),
+    inScope: isInScope(user.source, scope),
+  };
+}
+
+/** The selected properties with the types that the catalogue gives them. */
+export function typesOf(properties: readonly string[]): SelectedProperties {
+  return new Map(
+    properties.flatMap((property) => {
+      const known = Object.hasOwn(userProperties, property) ? userProperties[property] : undefined;
+      return known && property !== 'id' ? [[property, known.type] as const] : [];
+    }),
+  );
+}

@@ -1,0 +1,74 @@
+// The pages of a round as an async generator, the same for every stream.
+
+import { ExpectedError } from '../errors.ts';
+import type { DeltaPage } from '../rules/decode.ts';
+import { isOfOrigin, originOf, requireOrigin } from './client.ts';
+import type { GraphReader } from './reader.ts';
+
+export type FetchedPage<Page extends DeltaPage> = { readonly url: string; readonly page: Page };
+
+/**
+ * The pages of a round, from `start` to the delta link. The next page is fetched while the caller stages this one.
+ * `startCarriesToken` is false only for the first URL of a full round. Throws what {@link GraphReader.getJson} throws.
+ */
+export async function* deltaPages<Page extends DeltaPage>(
+  reader: GraphReader,
+  options: {
+    start: string;
+    startCarriesToken: boolean;
+    collection: 'users' | 'groups';
+    decode: (body: unknown) => Page | { readonly malformed: string };
+    headers?: Record<string, string>;
+  },
+): AsyncGenerator<FetchedPage<Page>> {
+  const { decode, headers = {} } = options;
+  const fetchPage = async (url: string, carriedToken: boolean): Promise<FetchedPage<Page>> => {
+    const page = await reader.getJson<Page>(url, { carriedToken, headers, parse: decode });
+    // Before anybody stages it: a foreign link that was once kept would be met again at every resume.
+    const link = 'next' in page.link ? page.link.next : page.link.delta;
+    requireOrigin(link, reader.origin);
+    requireStream(link, options.collection);
+    return { url, page };
+  };
+  if (!isOfOrigin(options.start, reader.origin)) {
+    throw new ExpectedError(
+      'foreign_link',
+      `the stored link of this tenant belongs to ${originOf(options.start)}, but ${reader.origin} is configured now`,
+      { cure: 'set GRAPH_BASE_URL or ENTRA_SYNC_CLOUD back, or run entra-sync resync to begin anew with this one' },
+    );
+  }
+  let ahead = fetchPage(options.start, options.startCarriesToken);
+  for (;;) {
+    const fetched = await ahead;
+    if ('delta' in fetched.page.link) {
+      yield fetched;
+      return;
+    }
+    ahead = fetchPage(fetched.page.link.next, true);
+    // Its failure is thrown when its turn comes; if that never comes, nobody needs to know.
+    ahead.catch(() => {});
+    yield fetched;
+  }
+}
+
+/**
+ * How many objects there are, for a progress bar, or undefined where that cannot be had. Served from an index that lags
+ * (learn.microsoft.com/graph/aad-advanced-queries), so nothing but the bar may rest on it.
+ */
+export async function countObjects(reader: GraphReader, collection: 'users' | 'groups'): Promise<number | undefined> {
+  const count = await reader.tryJson(`${reader.origin}/v1.0/${collection}/$count`, { ConsistencyLevel: 'eventual' });
+  return typeof count === 'number' && count >= 0 ? count : undefined;
+}
+
+// A link of another collection would end the round early, or fill it with something else.
+function requireStream(link: string, collection: 'users' | 'groups'): void {
+  const { pathname } = new URL(link);
+  if (new RegExp(`/${collection}/(microsoft\\.graph\\.)?delta(\\(\\))?$`, 'i').test(pathname)) return;
+  throw new ExpectedError(
+    'graph_answer_invalid',
+    `Graph answered a round of ${collection} with a link that is none of theirs`,
+    {
+      cure: 'check what stands between here and Graph, then run the command again',
+    },
+  );
+}

@@ -1,0 +1,141 @@
+// Groups: what is selected, what their kind is, and the slices of members that a page tells of (rules 4, 8, 9).
+import {
+  asGuid,
+  cleanKey,
+  type DeltaPage,
+  decodeObject,
+  decodePageOf,
+  type Json,
+  type Occurrence,
+  type Problem,
+  type SelectedProperties,
+  type Source,
+} from './decode.ts';
+
+/** Properties of a group that are read. `members` is selected beside them: without it memberships are not tracked. */
+export const groupProperties: SelectedProperties = new Map([
+  ['displayName', 'string'],
+  ['description', 'string'],
+  ['mail', 'string'],
+  ['mailEnabled', 'boolean'],
+  ['mailNickname', 'string'],
+  ['securityEnabled', 'boolean'],
+  ['groupTypes', 'string[]'],
+  ['visibility', 'string'],
+  ['classification', 'string'],
+  ['onPremisesSyncEnabled', 'boolean'],
+]);
+
+/** Every group has one, so an unknown group that comes without it was not shown whole. */
+export const groupMark = 'displayName';
+
+/** What Graph called a member: user, group, device, contact, service principal, or anything else. */
+export type MemberType = 'u' | 'g' | 'd' | 'c' | 's' | 'x';
+
+/** One entry of members@delta. "Removed" is from the group: the member itself lives on (concepts/delta-query-groups). */
+export type Member = {
+  readonly groupId: string;
+  readonly memberId: string;
+  readonly type: MemberType;
+  readonly removed: boolean;
+};
+
+export type GroupsPage = DeltaPage & {
+  /** The last word of the page on each membership that it names. */
+  readonly members: readonly Member[];
+};
+
+const memberTypes: Readonly<Record<string, MemberType>> = {
+  '#microsoft.graph.user': 'u',
+  '#microsoft.graph.group': 'g',
+  '#microsoft.graph.device': 'd',
+  '#microsoft.graph.orgcontact': 'c',
+  '#microsoft.graph.serviceprincipal': 's',
+};
+
+/**
+ * Decodes a page of groups/delta. A group may come on many pages, each with another slice of its members: a slice is
+ * never the list. Members of unknown types are kept; entries whose id is no GUID are problems of their own.
+ */
+export function decodeGroupsPage(body: unknown): GroupsPage | { readonly malformed: string } {
+  const members = new Map<string, Member>();
+  const problems: Problem[] = [];
+  const page = decodePageOf(body, (item): Occurrence | Problem => {
+    const decoded = decodeObject(item, groupProperties);
+    if ('reason' in decoded || 'removed' in decoded) return decoded;
+    for (const member of decodeMembers(decoded.id, (item as Record<string, unknown>)['members@delta'])) {
+      if ('reason' in member) problems.push(member);
+      else members.set(`${member.groupId} ${member.memberId}`, member);
+    }
+    return decoded;
+  });
+  if ('malformed' in page) return page;
+  return { ...page, problems: [...page.problems, ...problems], members: [...members.values()] };
+}
+
+function decodeMembers(groupId: string, slice: unknown): (Member | Problem)[] {
+  if (slice === undefined || slice === null) return [];
+  if (!Array.isArray(slice)) return [{ key: groupId, id: groupId, reason: 'its members@delta is not a list' }];
+  return slice.map((entry: unknown) => decodeMember(groupId, entry));
+}
+
+/** Decodes one entry of members@delta, or of a listing of members. */
+export function decodeMember(groupId: string, entry: unknown): Member | Problem {
+  const {
+    id,
+    '@odata.type': type,
+    '@removed': removed,
+  } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<string, unknown>;
+  const memberId = typeof id === 'string' ? asGuid(id) : undefined;
+  if (!memberId) {
+    return {
+      key: cleanKey(`${groupId}/${typeof id === 'string' ? id : '(no id)'}`, 100),
+      reason: 'the id of a member is not a GUID',
+    };
+  }
+  const known = typeof type === 'string' ? memberTypes[type.toLowerCase()] : undefined;
+  return { groupId, memberId, type: known ?? 'x', removed: removed !== undefined && removed !== null };
+}
+
+export type GroupKind = 'security' | 'microsoft365' | 'distribution' | 'mail_enabled_security';
+
+export type GroupColumns = {
+  displayName: string | null;
+  description: string | null;
+  mail: string | null;
+  kind: GroupKind;
+  isDynamic: boolean;
+  attributes: { [property: string]: Json };
+};
+
+const attributeProperties = ['visibility', 'mailNickname', 'classification', 'onPremisesSyncEnabled'] as const;
+
+/** The columns of a group from its source document (learn.microsoft.com/graph/api/resources/groups-overview). */
+export function groupColumns(source: Source): GroupColumns {
+  const types = Array.isArray(source.groupTypes) ? source.groupTypes : [];
+  const mailEnabled = source.mailEnabled === true;
+  const securityEnabled = source.securityEnabled === true;
+  const attributes: { [property: string]: Json } = {};
+  for (const property of attributeProperties) {
+    const value = source[property];
+    if (value !== undefined) attributes[property] = value;
+  }
+  return {
+    displayName: text(source.displayName),
+    description: text(source.description),
+    mail: text(source.mail),
+    kind: types.includes('Unified')
+      ? 'microsoft365'
+      : mailEnabled
+        ? securityEnabled
+          ? 'mail_enabled_security'
+          : 'distribution'
+        : 'security',
+    isDynamic: types.includes('DynamicMembership'),
+    attributes,
+  };
+}
+
+function text(value: Json | undefined): string | null {
+  return typeof value === 'string' ? value : null;
+}

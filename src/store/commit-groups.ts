@@ -1,0 +1,208 @@
+// The commit of a groups round: groups, memberships and the closure of nested groups, over whole sets (rules 7 to 9).
+// Order matters, so that each membership that appears or vanishes is written once: what vanishes with a group first, then
+// what Graph ended, then groups that come or change, what shows through them, and last what is new.
+import type { CommitScope, StreamCounts } from './commit.ts';
+import {
+  closureTouched,
+  endMemberships,
+  forgetMembers,
+  groupsAppeared,
+  groupsVanish,
+  keepMemberships,
+  renewClosure,
+} from './commit-memberships.ts';
+import { rowCount, rows, type Transaction } from './pool.ts';
+
+/** Makes the staged groups and memberships the truth. Part of the transaction of `commitRound`. */
+export async function applyGroups(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
+  await transaction.raw(lockTouched, scope);
+  const count = (statement: string) => rowCount(transaction, statement, scope);
+  let ended = await count(groupsVanish(gone));
+  const removed = await count(removeGroups);
+  await transaction.raw(hardenTombstones, scope);
+  await transaction.raw(forgetMembers(deletedForGood), scope);
+  await transaction.raw(forgetListsOfDeleted, scope);
+  ended += await count(endMemberships(ended_));
+  const updated = await count(updateGroups);
+  const restored = await count(restoreGroups);
+  const created = await count(createGroups);
+  const appeared = (await count(groupsAppeared)) + (await count(keepMemberships));
+  const purged = await purgeGroups(transaction, scope);
+  const [closure] = await rows<{ touched: boolean }>(transaction, closureTouched, scope);
+  if (closure?.touched) await transaction.raw(renewClosure, scope);
+  const [staged] = await rows<{ count: number }>(
+    transaction,
+    'select count(*)::int as count from entra_sync.stage_groups where round_id = :round',
+    scope,
+  );
+  return {
+    distinct: staged?.count ?? 0,
+    created,
+    updated,
+    suspended: 0,
+    resumed: 0,
+    removed,
+    restored,
+    purged,
+    held: 0,
+    memberships_added: appeared,
+    memberships_removed: ended,
+  };
+}
+
+const columns = 'source, display_name, description, mail, kind, is_dynamic, attributes';
+const of = (alias: string) => columns.replaceAll(/\w+/g, (column) => `${alias}.${column}`);
+const visible = (alias: string) => of(alias).replace(/^\w+\.source, /, '');
+const differs = `(${of('g')}) is distinct from (${of('s')})`;
+const setColumns = columns
+  .split(', ')
+  .map((column) => `${column} = s.${column}`)
+  .join(', ');
+
+const staged = `entra_sync.stage_groups s
+  join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id and g.state = 'managed'`;
+
+const notSeen = `entra_sync.groups g
+ where :full::boolean and g.tenant_id = :tenant and g.state = 'managed' and g.removed_at is null
+   and not exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = g.entra_object_id)
+   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = g.entra_object_id::text)`;
+
+/** Live groups that this round removes. */
+const gone = `
+select g.group_no, g.entra_object_id, s.removed as reason from ${staged}
+ where s.round_id = :round and s.removed is not null and g.removed_at is null
+union all
+select g.group_no, g.entra_object_id, 'not_seen' from ${notSeen}`;
+
+// Past the retention and still absent: who is there again with a body that cannot be read is not.
+const purgeable = `entra_sync.groups g
+ where g.tenant_id = :tenant and g.removed_at is not null and g.purge_at <= now()
+   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = g.entra_object_id::text)`;
+
+const lockTouched = `
+select from entra_sync.groups where group_no in (
+  select g.group_no from ${staged}
+   where s.round_id = :round and case when s.removed is null then g.removed_at is not null or ${differs} else g.removed_at is null end
+  union all
+  select g.group_no from ${notSeen}
+  union all
+  select g.group_no from ${purgeable}
+) order by group_id for update`;
+
+const removeGroups = `
+with written as (
+  update entra_sync.groups g
+     set removed_at = now(), removed_reason = x.reason, purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
+    from (${gone}) x where g.group_no = x.group_no
+  returning g.group_id, g.removed_reason
+)
+insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, after)
+select :batch, :tenant, :cycle, :actor, 'group.removed', group_id, jsonb_build_object('removed', removed_reason) from written`;
+
+const hardenTombstones = `
+update entra_sync.groups g set removed_reason = 'deleted'
+  from entra_sync.stage_groups s
+ where s.round_id = :round and s.removed = 'deleted' and g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
+   and g.removed_reason in ('deleted_restorable', 'not_seen')`;
+
+const deletedForGood = `select s.entra_object_id from entra_sync.stage_groups s where s.round_id = :round and s.removed = 'deleted'`;
+
+const forgetListsOfDeleted = `
+delete from entra_sync.memberships m using entra_sync.groups g
+ where g.group_no = m.group_no and g.tenant_id = :tenant and g.entra_object_id in (${deletedForGood})`;
+
+// What slices called removed; and of lists that are known whole (a full round, or read by GET) what they did not name.
+// Members that are removed but restorable are in no list of Graph's, and keep their place (rule 8).
+const ended_ = `
+select g.group_no, s.member_object_id
+  from entra_sync.stage_members s
+  join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id
+ where s.round_id = :round and s.removed
+union
+select m.group_no, m.member_object_id
+  from entra_sync.stage_groups t
+  join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = t.entra_object_id
+  join entra_sync.memberships m on m.group_no = g.group_no
+ where t.round_id = :round and t.removed is null
+   and (:full::boolean or exists (select from entra_sync.stage_whole_lists w where w.round_id = :round and w.object_id = t.entra_object_id))
+   and not exists (select from entra_sync.stage_members s
+                    where s.round_id = :round and s.group_object_id = t.entra_object_id and s.member_object_id = m.member_object_id and not s.removed)
+   and not exists (select from entra_sync.accounts a
+                    where a.tenant_id = :tenant and a.entra_object_id = m.member_object_id and a.removed_at is not null)
+   and not exists (select from entra_sync.groups r
+                    where r.tenant_id = :tenant and r.entra_object_id = m.member_object_id and r.removed_at is not null)`;
+
+const updateGroups = `
+with pair as materialized (
+  select g.group_no, entra_sync.group_facts(g) as old_facts from ${staged}
+   where s.round_id = :round and s.removed is null and g.removed_at is null and ${differs}
+), written as (
+  update entra_sync.groups g
+     set ${setColumns},
+         updated_at = case when (${visible('g')}) is distinct from (${visible('s')}) then now() else g.updated_at end
+    from pair p, entra_sync.stage_groups s
+   where g.group_no = p.group_no and s.round_id = :round and s.entra_object_id = g.entra_object_id
+  returning g.group_no, g.group_id, entra_sync.group_facts(g) as new_facts
+), fact as (
+  select w.group_id, entra_sync.differing_facts(p.old_facts, w.new_facts) as before,
+         entra_sync.differing_facts(w.new_facts, p.old_facts) as after
+    from pair p join written w using (group_no)
+)
+insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, before, after)
+select :batch, :tenant, :cycle, :actor, 'group.updated', group_id, before, after from fact where after <> '{}'`;
+
+const restoreGroups = `
+with pair as materialized (
+  select g.group_no, g.removed_reason from ${staged}
+   where s.round_id = :round and s.removed is null and g.removed_at is not null
+), written as (
+  update entra_sync.groups g
+     set ${setColumns}, removed_at = null, removed_reason = null, purge_at = null, updated_at = now()
+    from pair p, entra_sync.stage_groups s
+   where g.group_no = p.group_no and s.round_id = :round and s.entra_object_id = g.entra_object_id
+  returning g.group_no, g.group_id, entra_sync.group_facts(g) as new_facts
+)
+insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, before, after)
+select :batch, :tenant, :cycle, :actor, 'group.restored', w.group_id, jsonb_build_object('removed', p.removed_reason), w.new_facts
+  from pair p join written w using (group_no)`;
+
+const createGroups = `
+with written as (
+  insert into entra_sync.groups as g (tenant_id, entra_object_id, state, ${columns})
+  select :tenant, s.entra_object_id, 'managed', ${of('s')}
+    from entra_sync.stage_groups s
+   where s.round_id = :round and s.removed is null
+     and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
+  returning g.group_id, entra_sync.group_facts(g) as facts
+)
+insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, after)
+select :batch, :tenant, :cycle, :actor, 'group.created', group_id, facts from written`;
+
+/** Erases groups past the retention and still absent after this round: the row goes, its values are blanked elsewhere. */
+async function purgeGroups(transaction: Transaction, scope: CommitScope): Promise<number> {
+  const purged = await rows<{ group_no: string; group_id: string; entra_object_id: string }>(
+    transaction,
+    `delete from entra_sync.groups where group_no in (select g.group_no from ${purgeable})
+     returning group_no, group_id, entra_object_id`,
+    scope,
+  );
+  if (purged.length === 0) return 0;
+  const ids = purged.map((row) => row.group_id);
+  await transaction.raw('delete from entra_sync.memberships where group_no = any(:numbers::bigint[])', {
+    numbers: purged.map((row) => row.group_no),
+  });
+  await transaction.raw(
+    'update entra_sync.changes set before = null, after = null where tenant_id = :tenant and group_id = any(:ids::uuid[])',
+    { ...scope, ids },
+  );
+  await transaction.raw(
+    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'groups' and object_key = any(:objects::text[])",
+    { ...scope, objects: purged.map((row) => row.entra_object_id) },
+  );
+  return rowCount(
+    transaction,
+    `insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id)
+     select :batch, :tenant, :cycle, :actor, 'group.purged', id from unnest(:ids::uuid[]) as id`,
+    { ...scope, ids },
+  );
+}

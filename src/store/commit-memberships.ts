@@ -1,0 +1,106 @@
+// Memberships as they appear and vanish inside a commit. A membership is visible while both its ends are live; every
+// change of that is one change row, whichever end or fact caused it.
+
+/** `:tenant :batch :cycle :actor` of the commit that writes. */
+const insertChanges = (kind: 'membership.added' | 'membership.removed', pairs: string) => `
+insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, account_id, member_group_id)
+select :batch, :tenant, :cycle, :actor, '${kind}', g.group_id, a.account_id, n.group_id
+  from (${pairs}) p
+  join entra_sync.groups g on g.group_no = p.group_no and g.removed_at is null
+  left join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = p.member_object_id and a.removed_at is null
+  left join entra_sync.groups n on n.tenant_id = :tenant and n.entra_object_id = p.member_object_id and n.removed_at is null
+ where a.account_id is not null or n.group_id is not null`;
+
+const ofTenant = `entra_sync.memberships m join entra_sync.groups o on o.group_no = m.group_no and o.tenant_id = :tenant`;
+
+/** Memberships of accounts that this batch made live: of people who came, or came back. Runs after the accounts. */
+export const accountsAppeared = insertChanges(
+  'membership.added',
+  `select m.group_no, m.member_object_id from entra_sync.changes c
+     join entra_sync.accounts x on x.account_id = c.account_id
+     join ${ofTenant} on m.member_object_id = x.entra_object_id
+    where c.batch_id = :batch and c.kind in ('account.created', 'account.adopted', 'account.restored')`,
+);
+
+/** Visible memberships of the accounts in `gone`, a query of object ids. Runs before they are removed. */
+export const accountsVanish = (gone: string) =>
+  insertChanges(
+    'membership.removed',
+    `select m.group_no, m.member_object_id from ${ofTenant} where m.member_object_id in (${gone})`,
+  );
+
+/** Visible memberships of the groups in `gone` (group_no, entra_object_id), as groups and as members of others. */
+export const groupsVanish = (gone: string) =>
+  insertChanges(
+    'membership.removed',
+    `select m.group_no, m.member_object_id from entra_sync.memberships m join (${gone}) x on x.group_no = m.group_no
+     union
+     select m.group_no, m.member_object_id from ${ofTenant} where m.member_object_id in (select x.entra_object_id from (${gone}) x)`,
+  );
+
+/** Stored memberships that show because this batch made a group live. Runs before new memberships are inserted. */
+export const groupsAppeared = insertChanges(
+  'membership.added',
+  `with fresh as (
+     select x.group_no, x.entra_object_id from entra_sync.changes c join entra_sync.groups x on x.group_id = c.group_id
+      where c.batch_id = :batch and c.kind in ('group.created', 'group.adopted', 'group.restored')
+   )
+   select m.group_no, m.member_object_id from entra_sync.memberships m join fresh using (group_no)
+   union
+   select m.group_no, m.member_object_id from fresh join ${ofTenant} on m.member_object_id = fresh.entra_object_id`,
+);
+
+/** Ends the memberships in `ended` (group_no, member_object_id), saying so of those that were visible. */
+export const endMemberships = (ended: string) => `
+with ended as (
+  delete from entra_sync.memberships m using (${ended}) e
+   where m.group_no = e.group_no and m.member_object_id = e.member_object_id
+  returning m.group_no, m.member_object_id
+)
+${insertChanges('membership.removed', 'select group_no, member_object_id from ended')}`;
+
+/** Keeps the memberships that this round staged and that are not stored yet, saying so of those that are visible. */
+export const keepMemberships = `
+with fresh as (
+  insert into entra_sync.memberships (group_no, member_object_id, member_type)
+  select g.group_no, s.member_object_id, s.member_type
+    from entra_sync.stage_members s
+    join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id
+   where s.round_id = :round and not s.removed
+  on conflict do nothing
+  returning group_no, member_object_id
+)
+${insertChanges('membership.added', 'select group_no, member_object_id from fresh')}`;
+
+/** A member that is deleted for good leaves its groups, although Graph may never say so (rule 8). Hidden already. */
+export const forgetMembers = (deleted: string) => `
+delete from entra_sync.memberships m using entra_sync.groups g
+ where g.group_no = m.group_no and g.tenant_id = :tenant and m.member_object_id in (${deleted})`;
+
+/** Whether this batch touched an edge between groups, or the life of one. */
+export const closureTouched = `
+select exists (select from entra_sync.changes where batch_id = :batch
+  and (kind in ('group.created', 'group.adopted', 'group.restored', 'group.removed') or member_group_id is not null)) as touched`;
+
+/**
+ * Brings the closure of the tenant's live groups up to date by differences. Costs one index look-up a live group for the
+ * edges, then one step a pair of the closure: 1,000 groups nested ten deep take about 20 ms.
+ */
+export const renewClosure = `
+with recursive live as materialized (
+  select group_no, entra_object_id from entra_sync.groups where tenant_id = :tenant and removed_at is null
+), edge as materialized (
+  select m.group_no as parent_no, c.group_no as child_no
+    from live c join entra_sync.memberships m on m.member_object_id = c.entra_object_id
+    join live p on p.group_no = m.group_no
+), reach as (
+  select group_no as ancestor_no, group_no as descendant_no from live
+  union
+  select r.ancestor_no, e.child_no from reach r join edge e on e.parent_no = r.descendant_no
+), gone as (
+  delete from entra_sync.group_closure c using entra_sync.groups g
+   where g.group_no = c.ancestor_no and g.tenant_id = :tenant
+     and not exists (select from reach r where r.ancestor_no = c.ancestor_no and r.descendant_no = c.descendant_no)
+)
+insert into entra_sync.group_closure (ancestor_no, descendant_no)
+select ancestor_no, descendant_no from reach on conflict do nothing`;

@@ -1,0 +1,163 @@
+// The stage of the users stream.
+import type { Json } from '../rules/decode.ts';
+import type { Member } from '../rules/groups.ts';
+import type { KnownObject, MergedObject } from '../rules/merge.ts';
+import { type Lease, requireFence } from './lease.ts';
+import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import {
+  advanceRound,
+  doubtLifted,
+  liftSetAside,
+  type PageOfRound,
+  type Round,
+  settleUnreadable,
+  type Unsettled,
+} from './rounds.ts';
+import { stageWholeList } from './stage-members.ts';
+
+/** A merged user with what the mapping made of it, ready for the stage. */
+export type StagedUser = MergedObject & {
+  readonly mapped: { readonly [field: string]: Json };
+  readonly userPrincipalName: string | null;
+  readonly mail: string | null;
+  readonly enabled: boolean;
+  /** By what is said of the person; groups of the scope are judged in the commit. */
+  readonly inScope: boolean;
+};
+
+export type UsersPageToStage = PageOfRound & {
+  readonly ids: readonly string[];
+  /** Makes the rows from what is known of the page's objects; pure. */
+  readonly merge: (known: ReadonlyMap<string, KnownObject>) => readonly StagedUser[];
+};
+
+/** Stages one page of users with its resume link, in one transaction. Throws what {@link advanceRound} throws. */
+export async function stageUsersPage(
+  database: Database,
+  lease: Lease,
+  round: Round,
+  page: UsersPageToStage,
+): Promise<Round> {
+  return advanceRound(database, lease, round, page, async (transaction) => {
+    const known = await knownUsers(transaction, lease.tenantId, round, page.ids);
+    const lifted = await liftSetAside(transaction, round.round_id, page.ids);
+    return stageUsers(transaction, round.round_id, doubtLifted(round, page.merge(known), lifted));
+  });
+}
+
+async function knownUsers(
+  transaction: Transaction,
+  tenantId: string,
+  round: Round,
+  ids: readonly string[],
+): Promise<Map<string, KnownObject>> {
+  if (ids.length === 0) return new Map();
+  const found = await rows<KnownObject & { id: string }>(
+    transaction,
+    `select s.entra_object_id as id, 'stage' as origin, s.source, s.removed, s.doubt
+       from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = any(:ids::uuid[])
+     union all
+     select a.entra_object_id, 'account', a.source, a.removed_reason, null
+       from entra_sync.accounts a
+      where :incremental::boolean and a.tenant_id = :tenantId and a.entra_object_id = any(:ids::uuid[])
+        and not exists (select from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,
+    { roundId: round.round_id, tenantId, ids, incremental: round.kind === 'incremental' },
+  );
+  return new Map(found.map(({ id, ...known }) => [id, known]));
+}
+
+/** Writes rows to the stage and returns how many of them were new or different. */
+async function stageUsers(transaction: Transaction, roundId: string, users: readonly StagedUser[]): Promise<number> {
+  if (users.length === 0) return 0;
+  return rowCount(
+    transaction,
+    `insert into entra_sync.stage_users as s (round_id, entra_object_id, removed, source, mapped, user_principal_name, mail, enabled, in_scope, doubt)
+     select :roundId, r.* from jsonb_to_recordset(:users::jsonb)
+         as r (id uuid, removed text, source jsonb, mapped jsonb, "userPrincipalName" text, mail text, enabled boolean, "inScope" boolean, doubt text)
+     on conflict (round_id, entra_object_id) do update
+        set removed = excluded.removed, source = excluded.source, mapped = excluded.mapped,
+            user_principal_name = excluded.user_principal_name, mail = excluded.mail, enabled = excluded.enabled, in_scope = excluded.in_scope, doubt = excluded.doubt
+      where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`,
+    { roundId, users: JSON.stringify(users) },
+  );
+}
+
+/**
+ * Persons who were deleted in Entra ID and are live in this round: they come back, and their groups are asked for (rule 8).
+ * Memberships of those who were only outside the scope were told all the while.
+ */
+export async function restoredUsers(database: Database, tenantId: string, roundId: string): Promise<string[]> {
+  const found = await rows<{ id: string }>(
+    database,
+    `select s.entra_object_id::text as id
+       from entra_sync.stage_users s
+       join entra_sync.accounts a on a.tenant_id = :tenantId and a.entra_object_id = s.entra_object_id
+      where s.round_id = :roundId and s.removed is null and s.in_scope
+        and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')`,
+    { tenantId, roundId },
+  );
+  return found.map((row) => row.id);
+}
+
+/**
+ * Persons whom a scope group names and of whom nothing is known here: they enter the scope and are asked for (rule 22).
+ * Who is outside for other reasons, or deleted, or not a person, is not asked for again and again.
+ */
+export async function enteringUsers(
+  database: Database,
+  tenantId: string,
+  roundId: string,
+  groups: readonly string[],
+): Promise<string[]> {
+  if (groups.length === 0) return [];
+  const found = await rows<{ id: string }>(
+    database,
+    `select distinct m.member_object_id::text as id
+       from entra_sync.groups g
+       join entra_sync.group_closure c on c.ancestor_no = g.group_no
+       join entra_sync.memberships m on m.group_no = c.descendant_no and m.member_type in ('u', 'x')
+       left join entra_sync.accounts a on a.tenant_id = g.tenant_id and a.entra_object_id = m.member_object_id
+      where g.tenant_id = :tenantId and g.entra_object_id = any(:groups::uuid[])
+        and (a.account_id is null or a.removed_reason = 'out_of_scope')
+        and not exists (select from entra_sync.outside_scope o where o.tenant_id = g.tenant_id and o.entra_object_id = m.member_object_id)
+        and not exists (select from entra_sync.groups n where n.tenant_id = g.tenant_id and n.entra_object_id = m.member_object_id)
+        and not exists (select from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = m.member_object_id)`,
+    { tenantId, roundId, groups },
+  );
+  return found.map((row) => row.id);
+}
+
+export type SettledUsers = Unsettled & {
+  /** Shown live by GET: complete documents, each with the groups that the person is a direct member of. */
+  readonly live: readonly { readonly user: StagedUser; readonly memberOf: readonly Member[] | undefined }[];
+  /** Named by a scope group and not there for GET: not asked for again before delta shows them. */
+  readonly outside: readonly string[];
+};
+
+/** Stages what GET said of the doubtful. A `memberOf` that was read replaces what is stored of the person's groups. */
+export async function settleUsers(
+  database: Database,
+  lease: Lease,
+  roundId: string,
+  settled: SettledUsers,
+): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    await requireFence(transaction, lease);
+    const users = settled.live.map((one) => one.user);
+    await liftSetAside(
+      transaction,
+      roundId,
+      users.map((user) => user.id),
+    );
+    await stageUsers(transaction, roundId, users);
+    for (const { user, memberOf } of settled.live) {
+      if (memberOf) await stageWholeList(transaction, roundId, user.id, 'person', memberOf);
+    }
+    await transaction.raw(
+      `insert into entra_sync.outside_scope (tenant_id, entra_object_id)
+       select :tenantId, id from unnest(:outside::uuid[]) as id on conflict do nothing`,
+      { tenantId: lease.tenantId, outside: settled.outside },
+    );
+    await settleUnreadable(transaction, roundId, 'users', settled);
+  });
+}

@@ -1,0 +1,120 @@
+// Drift: what a fresh listing, staged as a round of its own, says differently from the tables. Reads only.
+import { type Database, rows } from './pool.ts';
+
+/** One difference. `stored` is what the tables say, `fresh` what the listing says; null: nothing. */
+export type Drift = {
+  readonly kind: 'user' | 'group' | 'membership';
+  readonly what: 'missing' | 'extra' | 'different';
+  readonly entra_object_id: string;
+  /** The other end of a membership. */
+  readonly member_object_id: string | null;
+  readonly field: string | null;
+  readonly stored: unknown;
+  readonly fresh: unknown;
+};
+
+/** Live managed accounts and groups, or some of them drawn by chance: what a sample is compared on. */
+export async function drawSample(
+  database: Database,
+  tenantId: string,
+  table: 'accounts' | 'groups',
+  size: number,
+): Promise<string[]> {
+  const found = await rows<{ id: string }>(
+    database,
+    `select entra_object_id::text as id from entra_sync.${table}
+      where tenant_id = :tenantId and state = 'managed' and removed_at is null and entra_object_id is not null
+      order by random() limit :size`,
+    { tenantId, size },
+  );
+  return found.map((row) => row.id);
+}
+
+type Scope = { tenantId: string; roundId: string; ids: readonly string[] | null };
+
+// Each side as facts, so that one comparison serves accounts and groups: who is on one side only, or differs in a field.
+const compare = (kind: 'user' | 'group', stored: string, fresh: string) => `
+with stored as (${stored}), fresh as (${fresh}), pair as (
+  select coalesce(f.id, s.id) as id, s.facts as stored, f.facts as fresh
+    from stored s full join fresh f using (id)
+   where s.facts is distinct from f.facts
+     and not exists (select from entra_sync.stage_set_aside p where p.round_id = :roundId and p.object_key = coalesce(f.id, s.id)::text)
+)
+select '${kind}' as kind, case when p.stored is null then 'missing' when p.fresh is null then 'extra' else 'different' end as what,
+       p.id as entra_object_id, null as member_object_id, d.key as field, d.stored, d.fresh
+  from pair p left join lateral (
+    select key, s.value as stored, f.value as fresh
+      from jsonb_each(p.stored) s full join jsonb_each(p.fresh) f using (key)
+     where p.stored is not null and p.fresh is not null and nullif(s.value, 'null') is distinct from nullif(f.value, 'null')
+  ) d on true
+ where p.stored is null or p.fresh is null or d.key is not null
+ order by p.id, d.key`;
+
+const userFacts = (alias: string) => `${alias}.mapped || jsonb_build_object('(enabled)', ${alias}.enabled,
+  '(user_principal_name)', ${alias}.user_principal_name, '(mail)', ${alias}.mail)`;
+
+/** Accounts against the staged listing. */
+export async function driftOfUsers(database: Database, scope: Scope): Promise<Drift[]> {
+  const stored = `select a.entra_object_id as id, ${userFacts('a')} as facts from entra_sync.accounts a
+    where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null
+      and (:ids::uuid[] is null or a.entra_object_id = any(:ids::uuid[]))`;
+  const fresh = `select s.entra_object_id as id, ${userFacts('s')} as facts from entra_sync.stage_users s
+    where s.round_id = :roundId and s.removed is null and s.in_scope`;
+  return rows<Drift>(database, compare('user', stored, fresh), scope);
+}
+
+const groupFacts = (alias: string) => `jsonb_build_object('display_name', ${alias}.display_name,
+  'description', ${alias}.description, 'mail', ${alias}.mail, 'kind', ${alias}.kind, 'is_dynamic', ${alias}.is_dynamic,
+  'attributes', ${alias}.attributes)`;
+
+/** Groups against the staged listing. */
+export async function driftOfGroups(database: Database, scope: Scope): Promise<Drift[]> {
+  const stored = `select g.entra_object_id as id, ${groupFacts('g')} as facts from entra_sync.groups g
+    where g.tenant_id = :tenantId and g.state = 'managed' and g.removed_at is null
+      and (:ids::uuid[] is null or g.entra_object_id = any(:ids::uuid[]))`;
+  const fresh = `select s.entra_object_id as id, ${groupFacts('s')} as facts from entra_sync.stage_groups s
+    where s.round_id = :roundId and s.removed is null`;
+  return rows<Drift>(database, compare('group', stored, fresh), scope);
+}
+
+/** Visible memberships of the staged groups against their staged member lists: both ends live here. */
+export async function driftOfMemberships(database: Database, scope: Scope): Promise<Drift[]> {
+  return rows<Drift>(
+    database,
+    `with listed as (
+       select g.group_no, g.entra_object_id from entra_sync.stage_groups s
+         join entra_sync.groups g on g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and g.removed_at is null
+        where s.round_id = :roundId and s.removed is null
+     ), live as (
+       select entra_object_id from entra_sync.accounts where tenant_id = :tenantId and removed_at is null
+       union select entra_object_id from entra_sync.groups where tenant_id = :tenantId and removed_at is null
+     ), stored as (
+       select l.entra_object_id as g, m.member_object_id as m from listed l join entra_sync.memberships m using (group_no)
+        where m.member_object_id in (select entra_object_id from live)
+     ), fresh as (
+       select s.group_object_id as g, s.member_object_id as m from entra_sync.stage_members s
+        where s.round_id = :roundId and not s.removed and s.member_object_id in (select entra_object_id from live)
+          and s.group_object_id in (select entra_object_id from listed)
+     )
+     select 'membership' as kind, case when s.g is null then 'missing' else 'extra' end as what,
+            coalesce(f.g, s.g) as entra_object_id, coalesce(f.m, s.m) as member_object_id, null as field, null as stored, null as fresh
+       from stored s full join fresh f on f.g = s.g and f.m = s.m
+      where s.g is null or f.g is null order by 3, 4`,
+    scope,
+  );
+}
+
+/** How many accounts, groups and memberships the comparison covered. */
+export async function countStaged(
+  database: Database,
+  roundIds: { users: string; groups: string },
+): Promise<{ users: number; groups: number; memberships: number }> {
+  const [counted] = await rows<{ users: number; groups: number; memberships: number }>(
+    database,
+    `select (select count(*)::int from entra_sync.stage_users where round_id = :users and in_scope) as users,
+            (select count(*)::int from entra_sync.stage_groups where round_id = :groups) as groups,
+            (select count(*)::int from entra_sync.stage_members where round_id = :groups) as memberships`,
+    roundIds,
+  );
+  return counted ?? { users: 0, groups: 0, memberships: 0 };
+}
