@@ -45,13 +45,14 @@ export type GroupsPage = DeltaPage & {
   readonly members: readonly Member[];
 };
 
-const memberTypes: Readonly<Record<string, MemberType>> = {
-  '#microsoft.graph.user': 'u',
-  '#microsoft.graph.group': 'g',
-  '#microsoft.graph.device': 'd',
-  '#microsoft.graph.orgcontact': 'c',
-  '#microsoft.graph.serviceprincipal': 's',
-};
+// A map, because the type comes from outside and an object would also answer to "constructor".
+const memberTypes: ReadonlyMap<string, MemberType> = new Map([
+  ['#microsoft.graph.user', 'u'],
+  ['#microsoft.graph.group', 'g'],
+  ['#microsoft.graph.device', 'd'],
+  ['#microsoft.graph.orgcontact', 'c'],
+  ['#microsoft.graph.serviceprincipal', 's'],
+]);
 
 /**
  * Decodes a page of groups/delta. A group may come on many pages, each with another slice of its members: a slice is
@@ -93,7 +94,7 @@ export function decodeMember(groupId: string, entry: unknown): Member | Problem 
       reason: 'the id of a member is not a GUID',
     };
   }
-  const known = typeof type === 'string' ? memberTypes[type.toLowerCase()] : undefined;
+  const known = typeof type === 'string' ? memberTypes.get(type.toLowerCase()) : undefined;
   return { groupId, memberId, type: known ?? 'x', removed: removed !== undefined && removed !== null };
 }
 
