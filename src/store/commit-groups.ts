@@ -142,11 +142,11 @@ with pair as materialized (
          updated_at = case when (${visible('g')}) is distinct from (${visible('s')}) then now() else g.updated_at end
     from pair p, entra_sync.stage_groups s
    where g.group_no = p.group_no and s.round_id = :round and s.entra_object_id = g.entra_object_id
-  returning g.group_no, g.group_id, entra_sync.group_facts(g) as new_facts
-), fact as (
-  select w.group_id, entra_sync.differing_facts(p.old_facts, w.new_facts) as before,
-         entra_sync.differing_facts(w.new_facts, p.old_facts) as after
-    from pair p join written w using (group_no)
+  returning g.group_id, p.old_facts, entra_sync.group_facts(g) as new_facts
+), fact as materialized (
+  select group_id, entra_sync.differing_facts(old_facts, new_facts) as before,
+         entra_sync.differing_facts(new_facts, old_facts) as after
+    from written
 )
 insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, before, after)
 select :batch, :tenant, :cycle, :actor, 'group.updated', group_id, before, after from fact where after <> '{}'`;
@@ -160,11 +160,11 @@ with pair as materialized (
      set ${setColumns}, removed_at = null, removed_reason = null, purge_at = null, updated_at = now()
     from pair p, entra_sync.stage_groups s
    where g.group_no = p.group_no and s.round_id = :round and s.entra_object_id = g.entra_object_id
-  returning g.group_no, g.group_id, entra_sync.group_facts(g) as new_facts
+  returning g.group_id, p.removed_reason as old_reason, entra_sync.group_facts(g) as new_facts
 )
 insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, before, after)
-select :batch, :tenant, :cycle, :actor, 'group.restored', w.group_id, jsonb_build_object('removed', p.removed_reason), w.new_facts
-  from pair p join written w using (group_no)`;
+select :batch, :tenant, :cycle, :actor, 'group.restored', group_id, jsonb_build_object('removed', old_reason), new_facts
+  from written`;
 
 const createGroups = `
 with written as (

@@ -140,11 +140,11 @@ with pair as materialized (
          updated_at = case when (a.mapped, a.user_principal_name, a.mail, a.enabled)
                        is distinct from (p.mapped, p.user_principal_name, p.mail, p.enabled) then now() else a.updated_at end
     from pair p where a.account_id = p.account_id
-  returning a.account_id, entra_sync.account_facts(a) as new_facts
-), fact as (
-  select p.account_id, entra_sync.differing_facts(p.old_facts, w.new_facts) as before,
-         entra_sync.differing_facts(w.new_facts, p.old_facts) as after
-    from pair p join written w using (account_id)
+  returning a.account_id, p.old_facts, entra_sync.account_facts(a) as new_facts
+), fact as materialized (
+  select account_id, entra_sync.differing_facts(old_facts, new_facts) as before,
+         entra_sync.differing_facts(new_facts, old_facts) as after
+    from written
 ), change as (
   insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
   select :batch, :tenant, :cycle, :actor, k.kind, f.account_id, k.before, k.after
@@ -168,11 +168,11 @@ with pair as materialized (
      set source = p.source, mapped = p.mapped, user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled,
          removed_at = null, removed_reason = null, purge_at = null, updated_at = now()
     from pair p where a.account_id = p.account_id
-  returning a.account_id, entra_sync.account_facts(a) as new_facts
+  returning a.account_id, p.removed_reason as old_reason, entra_sync.account_facts(a) as new_facts
 )
 insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
-select :batch, :tenant, :cycle, :actor, 'account.restored', account_id, jsonb_build_object('removed', p.removed_reason), w.new_facts
-  from pair p join written w using (account_id)`;
+select :batch, :tenant, :cycle, :actor, 'account.restored', account_id, jsonb_build_object('removed', old_reason), new_facts
+  from written`;
 
 const create = `
 with written as (
