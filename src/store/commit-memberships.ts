@@ -1,54 +1,63 @@
 // Memberships as they appear and vanish inside a commit. A membership is visible while both its ends are live; every
 // change of that is one change row, whichever end or fact caused it.
 
-/** `:tenant :batch :cycle :actor` of the commit that writes. */
+// The look-ups are laterals with `offset 0`: each is one index probe a row, whatever the planner believes of tables that
+// this very transaction has filled and nobody has analyzed yet. As plain joins a first load took minutes.
+const groupOf = (no: string) =>
+  `lateral (select g.group_id from entra_sync.groups g
+             where g.group_no = ${no} and g.tenant_id = :tenant and g.removed_at is null offset 0)`;
+const membershipsOfMember = (id: string) =>
+  `lateral (select m.group_no from entra_sync.memberships m where m.member_object_id = ${id} offset 0)`;
+const membershipsOfGroup = (no: string) =>
+  `lateral (select m.member_object_id from entra_sync.memberships m where m.group_no = ${no} offset 0)`;
+
+/** Change rows for the pairs (group_no, member_object_id) whose both ends are live now. */
 const insertChanges = (kind: 'membership.added' | 'membership.removed', pairs: string) => `
 insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, account_id, member_group_id)
 select :batch, :tenant, :cycle, :actor, '${kind}', g.group_id, a.account_id, n.group_id
   from (${pairs}) p
-  join entra_sync.groups g on g.group_no = p.group_no and g.removed_at is null
-  left join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = p.member_object_id and a.removed_at is null
-  left join entra_sync.groups n on n.tenant_id = :tenant and n.entra_object_id = p.member_object_id and n.removed_at is null
+  cross join ${groupOf('p.group_no')} g
+  left join lateral (select a.account_id from entra_sync.accounts a
+    where a.tenant_id = :tenant and a.entra_object_id = p.member_object_id and a.removed_at is null offset 0) a on true
+  left join lateral (select n.group_id from entra_sync.groups n
+    where n.tenant_id = :tenant and n.entra_object_id = p.member_object_id and n.removed_at is null offset 0) n on true
  where a.account_id is not null or n.group_id is not null`;
-
-const ofTenant = `entra_sync.memberships m join entra_sync.groups o on o.group_no = m.group_no and o.tenant_id = :tenant`;
 
 /** Memberships of accounts that this batch made live: of people who came, or came back. Runs after the accounts. */
 export const accountsAppeared = insertChanges(
   'membership.added',
-  `select m.group_no, m.member_object_id from entra_sync.changes c
-     join entra_sync.accounts x on x.account_id = c.account_id
-     join ${ofTenant} on m.member_object_id = x.entra_object_id
+  `select m.group_no, x.entra_object_id as member_object_id
+     from entra_sync.changes c
+     cross join lateral (select x.entra_object_id from entra_sync.accounts x where x.account_id = c.account_id offset 0) x
+     cross join ${membershipsOfMember('x.entra_object_id')} m
     where c.batch_id = :batch and c.kind in ('account.created', 'account.adopted', 'account.restored')`,
 );
 
-/** Visible memberships of the accounts in `gone`, a query of object ids. Runs before they are removed. */
+/** Visible memberships of the accounts in `gone`, a query of entra_object_id. Runs before they are removed. */
 export const accountsVanish = (gone: string) =>
   insertChanges(
     'membership.removed',
-    `select m.group_no, m.member_object_id from ${ofTenant} where m.member_object_id in (${gone})`,
+    `select m.group_no, x.entra_object_id as member_object_id
+       from (${gone}) x cross join ${membershipsOfMember('x.entra_object_id')} m`,
   );
 
 /** Visible memberships of the groups in `gone` (group_no, entra_object_id), as groups and as members of others. */
-export const groupsVanish = (gone: string) =>
-  insertChanges(
-    'membership.removed',
-    `select m.group_no, m.member_object_id from entra_sync.memberships m join (${gone}) x on x.group_no = m.group_no
-     union
-     select m.group_no, m.member_object_id from ${ofTenant} where m.member_object_id in (select x.entra_object_id from (${gone}) x)`,
-  );
+export const groupsVanish = (gone: string) => insertChanges('membership.removed', bothWays(`(${gone})`));
 
 /** Stored memberships that show because this batch made a group live. Runs before new memberships are inserted. */
 export const groupsAppeared = insertChanges(
   'membership.added',
-  `with fresh as (
-     select x.group_no, x.entra_object_id from entra_sync.changes c join entra_sync.groups x on x.group_id = c.group_id
-      where c.batch_id = :batch and c.kind in ('group.created', 'group.adopted', 'group.restored')
-   )
-   select m.group_no, m.member_object_id from entra_sync.memberships m join fresh using (group_no)
-   union
-   select m.group_no, m.member_object_id from fresh join ${ofTenant} on m.member_object_id = fresh.entra_object_id`,
+  bothWays(`(
+     select x.group_no, x.entra_object_id from entra_sync.changes c
+       cross join lateral (select x.group_no, x.entra_object_id from entra_sync.groups x where x.group_id = c.group_id offset 0) x
+      where c.batch_id = :batch and c.kind in ('group.created', 'group.adopted', 'group.restored'))`),
 );
+
+function bothWays(groups: string): string {
+  return `select x.group_no, m.member_object_id from ${groups} x cross join ${membershipsOfGroup('x.group_no')} m
+     union
+     select m.group_no, x.entra_object_id from ${groups} x cross join ${membershipsOfMember('x.entra_object_id')} m`;
+}
 
 /** Ends the memberships in `ended` (group_no, member_object_id), saying so of those that were visible. */
 export const endMemberships = (ended: string) => `
@@ -65,7 +74,8 @@ with fresh as (
   insert into entra_sync.memberships (group_no, member_object_id, member_type)
   select g.group_no, s.member_object_id, s.member_type
     from entra_sync.stage_members s
-    join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id
+    cross join lateral (select g.group_no from entra_sync.groups g
+                         where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0) g
    where s.round_id = :round and not s.removed
   on conflict do nothing
   returning group_no, member_object_id
