@@ -55,7 +55,7 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
     name: 'Contoso',
     seed: 7,
     users: options.users,
-    groups: Math.ceil(options.users / 20),
+    groups: Math.max(4, Math.ceil(options.users / 20)),
     deletedUsers: 5,
   });
   const simulator = await startSimulator({ tenants: [tenant] });
@@ -74,6 +74,11 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   );
   const cycles = [await sync(shell)];
   const people = tenant.users();
+  const guests = people.filter((one) => one.properties.userType === 'Guest').length;
+  if (guests > 0)
+    terminal.say(
+      `   (${count(guests)} of them are guests, who are outside the scope unless the settings say otherwise.)`,
+    );
   const [promoted, unlisted, leaver] = [
     people[2],
     people.find((one) => one.properties.mobilePhone && one !== people[2]),
@@ -108,14 +113,35 @@ function editTenant(tenant: Tenant, promoted: string, unlisted: string, leaver: 
   const job = String(tenant.findUser(promoted)?.properties.jobTitle ?? 'no title');
   tenant.updateUser(promoted, { jobTitle: 'Chief Happiness Officer', department: 'Board' });
   tenant.updateUser(unlisted, { mobilePhone: null });
+  const [nested, outer] = nestedGroups(tenant);
+  const newName = 'Friends of the Customer';
   const told = [
     `${hired.join(', ')} are hired`,
     `${name(promoted)} (${job}) becomes Chief Happiness Officer`,
     `${name(unlisted)} no longer has a mobile phone`,
     `${name(leaver)} is deleted`,
+    `the group ${nested.name}, nested in ${outer.name}, is renamed to ${newName}, and ${name(promoted)} joins it`,
   ];
+  tenant.updateGroup(nested.id, { displayName: newName });
+  tenant.addMember(nested.id, promoted);
   tenant.deleteUser(leaver);
   return told;
+}
+
+type NamedGroup = { id: string; name: string };
+
+/** A group that is a member of another one, and that other one; made where the generator made none. */
+function nestedGroups(tenant: Tenant): [nested: NamedGroup, outer: NamedGroup] {
+  const groups = tenant.groups();
+  const named = (group: (typeof groups)[number]) => ({ id: group.id, name: String(group.properties.displayName) });
+  for (const outer of groups) {
+    const nested = groups.find((group) => group.id !== outer.id && outer.members.has(group.id));
+    if (nested) return [named(nested), named(outer)];
+  }
+  const [nested, outer] = groups;
+  if (!nested || !outer) throw new Error('the simulated tenant has too few groups');
+  tenant.addMember(outer.id, nested.id);
+  return [named(nested), named(outer)];
 }
 
 type Shell = { run: Run; simulator: Simulator; home: string };
@@ -181,6 +207,7 @@ function furtherCommands(home: string): string {
     `${command} status`,
     `${command} changes --limit 50`,
     `${command} psql -- -c "select display_name, profile->>'jobTitle' as title from directory.accounts limit 5"`,
+    `${command} psql -- -c "select g.display_name, count(*) from directory.effective_memberships join directory.groups g using (group_id) group by 1 order by 2 desc limit 5"`,
     `${program} simulate      # a tenant to play with: edit it, sync it`,
     `${program} --help        # README.md, "Connect a real tenant", says how to use it for real`,
   ].join('\n');

@@ -1,0 +1,30 @@
+// docs/rules.md is held to the tree: every place and test that it names is there, and the test names the rule.
+import { existsSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { packageFile } from '../../src/package-files.ts';
+
+const rules = readFileSync(packageFile('docs', 'rules.md'), 'utf8')
+  .split('\n')
+  .filter((line) => /^\| \d+ \|/.test(line))
+  .map((line) => {
+    const [, rule = '', , where = '', tests = ''] = line.split('|').map((cell) => cell.trim());
+    return { rule, where: where.split(', '), tests: tests.split(', ') };
+  });
+
+test('the page lists rules', () => {
+  expect(rules.length).toBeGreaterThan(15);
+});
+
+test.each(rules)('rule $rule names places that are there', ({ where }) => {
+  for (const file of where) expect(existsSync(packageFile(file)), file).toBe(true);
+});
+
+test.each(rules.filter(({ tests }) => tests[0]?.startsWith('test/')))(
+  'rule $rule is named by its tests',
+  ({ rule, tests }) => {
+    for (const file of tests) {
+      const text = readFileSync(packageFile(file), 'utf8');
+      expect(text, `${file} has no test of rule ${rule}`).toMatch(new RegExp(`rules? [\\d, and]*\\b${rule}\\b`));
+    }
+  },
+);
