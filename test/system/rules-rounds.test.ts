@@ -274,3 +274,15 @@ test('rule 22: who could not be taken and then could, in one round, is asked for
   expect((await world.cycle()).streams.users).toMatchObject({ pages: 2, set_aside: 0, updated: 1 });
   await expectTruth(world.tenant, world.database, []);
 });
+
+test('rule 24: a stream whose last full round is older than fullEvery has one by itself, and only one', async () => {
+  const world = await openWorld();
+  await world.cycle();
+  await world.database.raw(
+    "update entra_sync.checkpoints set full_at = now() - interval '8 days' where stream = 'users'",
+  );
+  const due = await world.cycle();
+  expect(due.streams.users).toMatchObject({ round: 'full', reason: 'due', updated: 0, removed: 0 });
+  expect(due.streams.groups).toMatchObject({ round: 'incremental' });
+  expect((await world.cycle()).streams.users).toMatchObject({ round: 'incremental' });
+});
