@@ -133,3 +133,10 @@ create table entra_sync.outside_scope (
   primary key (tenant_id, entra_object_id)
 );
 comment on table entra_sync.outside_scope is 'Persons who are outside by userType or accountEnabled, by id alone: a scope group that names them need not ask for them again.';
+
+create table entra_sync.deleted_strangers (
+  tenant_id uuid not null references entra_sync.tenants on delete cascade,
+  entra_object_id uuid not null,
+  primary key (tenant_id, entra_object_id)
+);
+comment on table entra_sync.deleted_strangers is 'Persons who can be restored and were deleted while they had no account here (before the first round, or outside the scope), by id alone: no member list names them, so their groups are asked for when they come back.';

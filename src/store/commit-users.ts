@@ -21,6 +21,8 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   await transaction.raw(hardenTombstones, scope);
   await transaction.raw(keepOutside, scope);
   await transaction.raw(forgetOutside, scope);
+  await transaction.raw(keepStrangers, scope);
+  await transaction.raw(forgetStrangers, scope);
   await transaction.raw(forgetMembers(deletedForGood), scope);
   ended += await run(endMemberships(leftGroups));
   const restored = await run(restore);
@@ -268,3 +270,22 @@ delete from entra_sync.outside_scope o
    and (exists (select from entra_sync.stage_users s
                  where s.round_id = :round and s.entra_object_id = o.entra_object_id and (s.in_scope or s.removed is not null))
         or :full::boolean and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = o.entra_object_id))`;
+
+// Of the deleted whose account does not say so, the id is kept: when they come back, their groups are asked for (rule 8).
+const keepStrangers = `
+insert into entra_sync.deleted_strangers (tenant_id, entra_object_id)
+select :tenant, s.entra_object_id from entra_sync.stage_users s
+ where s.round_id = :round and s.removed = 'deleted_restorable'
+   and not exists (select from entra_sync.accounts a
+                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
+                      and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen'))
+on conflict do nothing`;
+
+// A full round shows everybody who is there and everybody who can be restored: who is in neither is gone.
+const forgetStrangers = `
+delete from entra_sync.deleted_strangers d
+ where d.tenant_id = :tenant
+   and (exists (select from entra_sync.stage_users s
+                 where s.round_id = :round and s.entra_object_id = d.entra_object_id
+                   and s.removed is distinct from 'deleted_restorable')
+        or :full::boolean and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = d.entra_object_id))`;

@@ -84,7 +84,8 @@ async function stageUsers(transaction: Transaction, roundId: string, users: read
 
 /**
  * Persons who were deleted in Entra ID and are live in this round: they come back, and their groups are asked for (rule 8).
- * Memberships of those who were only outside the scope were told all the while.
+ * Memberships of those who were only outside the scope were told all the while; of those who were deleted without an
+ * account they were not, in whatever scope they come back.
  */
 export async function restoredUsers(database: Database, tenantId: string, roundId: string): Promise<string[]> {
   const found = await rows<{ id: string }>(
@@ -93,7 +94,12 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
        from entra_sync.stage_users s
        join entra_sync.accounts a on a.tenant_id = :tenantId and a.entra_object_id = s.entra_object_id
       where s.round_id = :roundId and s.removed is null and s.in_scope
-        and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')`,
+        and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')
+     union
+     select s.entra_object_id::text
+       from entra_sync.stage_users s
+       join entra_sync.deleted_strangers d on d.tenant_id = :tenantId and d.entra_object_id = s.entra_object_id
+      where s.round_id = :roundId and s.removed is null`,
     { tenantId, roundId },
   );
   return found.map((row) => row.id);

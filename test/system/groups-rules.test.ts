@@ -216,6 +216,15 @@ test('rule 8: memberOf is read on restore: what groups/delta never told of a del
   await expectGroups(world);
 });
 
+test('rule 8: who was deleted before anybody looked comes back with the groups that no list named', async () => {
+  const { world, tenant, person } = await worldOf({ Team: [0, 1], Outer: ['Team'] });
+  tenant.deleteUser(person(0));
+  await world.cycle();
+  tenant.restoreUser(person(0));
+  expect(await changesOf(world, await world.cycle())).toEqual({ 'membership.added': 1 });
+  await expectGroups(world);
+});
+
 test.each(['at once', 'after a soft deletion'])(
   'rule 8: a person deleted for good %s leaves every group, although Graph never says so',
   async (how) => {
