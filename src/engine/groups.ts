@@ -5,7 +5,8 @@ import { decodeGroupsPage, type GroupsPage, groupColumns, groupMark } from '../r
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
 import { applyGroups } from '../store/commit-groups.ts';
-import { doubtfulObjects, type Round, unmetObjects } from '../store/rounds.ts';
+import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
+import type { Round } from '../store/rounds.ts';
 import { type SettledGroups, type StagedGroup, settleGroups, stageGroupsPage } from '../store/stage-groups.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 

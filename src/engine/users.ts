@@ -8,7 +8,8 @@ import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { isInScope } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
 import { applyUsers } from '../store/commit-users.ts';
-import { doubtfulObjects, type Round, readCheckpoint, unmetObjects } from '../store/rounds.ts';
+import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
+import { type Round, readCheckpoint } from '../store/rounds.ts';
 import {
   enteringUsers,
   restoredUsers,

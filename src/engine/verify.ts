@@ -19,6 +19,7 @@ import {
   driftOfGroups,
   driftOfMemberships,
   driftOfUsers,
+  judgeListing,
 } from '../store/verify.ts';
 import type { CycleParts } from './cycle.ts';
 import { withColumns } from './groups.ts';
@@ -59,6 +60,8 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
     const users = await stageListing(work, 'users');
     const groups = await stageListing(work, 'groups');
     const roundIds = { users: users.round.round_id, groups: groups.round.round_id };
+    // A sample holds too few member lists to judge by, and only people who have an account.
+    if (options.sample === undefined) await judgeListing(database, lease, roundIds, settings.scope.groups);
     const scopeOf = ({ round, ids }: Listing) => ({ tenantId, roundId: round.round_id, ids });
     return {
       checked: await countStaged(database, roundIds),

@@ -1,17 +1,10 @@
 // The stage of the groups stream: groups, slices of member lists, and the lists that were read whole.
 import type { GroupColumns, Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
+import { doubtLifted, knownObjects, liftSetAside, settleUnreadable, type Unsettled } from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
-import {
-  advanceRound,
-  doubtLifted,
-  liftSetAside,
-  type PageOfRound,
-  type Round,
-  settleUnreadable,
-  type Unsettled,
-} from './rounds.ts';
+import { advanceRound, type PageOfRound, type Round } from './rounds.ts';
 import { stageMembers, stageWholeList } from './stage-members.ts';
 
 /** A merged group with its columns, ready for the stage. */
@@ -31,32 +24,11 @@ export async function stageGroupsPage(
   page: GroupsPageToStage,
 ): Promise<Round> {
   return advanceRound(database, lease, round, page, async (transaction) => {
-    const known = await knownGroups(transaction, lease.tenantId, round, page.ids);
+    const known = await knownObjects(transaction, lease.tenantId, round, page.ids, 'groups');
     const lifted = await liftSetAside(transaction, round.round_id, page.ids);
     const groups = await stageGroups(transaction, round.round_id, doubtLifted(round, page.merge(known), lifted));
     return groups + (await stageMembers(transaction, round.round_id, page.members));
   });
-}
-
-async function knownGroups(
-  transaction: Transaction,
-  tenantId: string,
-  round: Round,
-  ids: readonly string[],
-): Promise<Map<string, KnownObject>> {
-  if (ids.length === 0) return new Map();
-  const found = await rows<KnownObject & { id: string }>(
-    transaction,
-    `select s.entra_object_id as id, 'stage' as origin, s.source, s.removed, s.doubt
-       from entra_sync.stage_groups s where s.round_id = :roundId and s.entra_object_id = any(:ids::uuid[])
-     union all
-     select g.entra_object_id, 'account', g.source, g.removed_reason, null
-       from entra_sync.groups g
-      where :incremental::boolean and g.tenant_id = :tenantId and g.entra_object_id = any(:ids::uuid[])
-        and not exists (select from entra_sync.stage_groups s where s.round_id = :roundId and s.entra_object_id = g.entra_object_id)`,
-    { roundId: round.round_id, tenantId, ids, incremental: round.kind === 'incremental' },
-  );
-  return new Map(found.map(({ id, ...known }) => [id, known]));
 }
 
 async function stageGroups(transaction: Transaction, roundId: string, groups: readonly StagedGroup[]): Promise<number> {

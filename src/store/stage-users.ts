@@ -2,17 +2,10 @@
 import type { Json } from '../rules/decode.ts';
 import type { Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
+import { doubtLifted, knownObjects, liftSetAside, settleUnreadable, type Unsettled } from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
-import {
-  advanceRound,
-  doubtLifted,
-  liftSetAside,
-  type PageOfRound,
-  type Round,
-  settleUnreadable,
-  type Unsettled,
-} from './rounds.ts';
+import { advanceRound, type PageOfRound, type Round } from './rounds.ts';
 import { stageWholeList } from './stage-members.ts';
 
 /** A merged user with what the mapping made of it, ready for the stage. */
@@ -39,31 +32,10 @@ export async function stageUsersPage(
   page: UsersPageToStage,
 ): Promise<Round> {
   return advanceRound(database, lease, round, page, async (transaction) => {
-    const known = await knownUsers(transaction, lease.tenantId, round, page.ids);
+    const known = await knownObjects(transaction, lease.tenantId, round, page.ids, 'users');
     const lifted = await liftSetAside(transaction, round.round_id, page.ids);
     return stageUsers(transaction, round.round_id, doubtLifted(round, page.merge(known), lifted));
   });
-}
-
-async function knownUsers(
-  transaction: Transaction,
-  tenantId: string,
-  round: Round,
-  ids: readonly string[],
-): Promise<Map<string, KnownObject>> {
-  if (ids.length === 0) return new Map();
-  const found = await rows<KnownObject & { id: string }>(
-    transaction,
-    `select s.entra_object_id as id, 'stage' as origin, s.source, s.removed, s.doubt
-       from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = any(:ids::uuid[])
-     union all
-     select a.entra_object_id, 'account', a.source, a.removed_reason, null
-       from entra_sync.accounts a
-      where :incremental::boolean and a.tenant_id = :tenantId and a.entra_object_id = any(:ids::uuid[])
-        and not exists (select from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,
-    { roundId: round.round_id, tenantId, ids, incremental: round.kind === 'incremental' },
-  );
-  return new Map(found.map(({ id, ...known }) => [id, known]));
 }
 
 /** Writes rows to the stage and returns how many of them were new or different. */

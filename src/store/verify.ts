@@ -1,5 +1,6 @@
 // Drift: what a fresh listing, staged as a round of its own, says differently from the tables. Reads only.
-import { type Database, rows } from './pool.ts';
+import { type Lease, requireFence } from './lease.ts';
+import { type Database, inTransaction, rows } from './pool.ts';
 
 /** One difference. `stored` is what the tables say, `fresh` what the listing says; null: nothing. */
 export type Drift = {
@@ -28,6 +29,34 @@ export async function drawSample(
     { tenantId, size },
   );
   return found.map((row) => row.id);
+}
+
+/**
+ * Marks whom the staged listing shows outside the groups of the scope, by the member lists of the same listing: a drift of
+ * memberships must not hide one of people.
+ */
+export async function judgeListing(
+  database: Database,
+  lease: Lease,
+  rounds: { users: string; groups: string },
+  scopeGroups: readonly string[],
+): Promise<void> {
+  if (scopeGroups.length === 0) return;
+  await inTransaction(database, async (transaction) => {
+    await requireFence(transaction, lease);
+    await transaction.raw(
+      `with recursive reach as (
+         select s.entra_object_id as id from entra_sync.stage_groups s
+          where s.round_id = :groups and s.entra_object_id = any(:scopeGroups::uuid[])
+         union
+         select m.member_object_id from reach r
+           join entra_sync.stage_members m on m.round_id = :groups and m.group_object_id = r.id and not m.removed
+       )
+       update entra_sync.stage_users s set in_scope = false
+        where s.round_id = :users and not exists (select from reach r where r.id = s.entra_object_id)`,
+      { ...rounds, scopeGroups },
+    );
+  });
 }
 
 type Scope = { tenantId: string; roundId: string; ids: readonly string[] | null };

@@ -8,9 +8,10 @@ import { type Field, mapUser, userKeys, userMark } from '../../src/rules/mapping
 import { type MergedObject, mergeObjects, overlay, type RoundKind } from '../../src/rules/merge.ts';
 import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit.ts';
 import { applyUsers } from '../../src/store/commit-users.ts';
+import { doubtfulObjects } from '../../src/store/doubts.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/lease.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import { beginRound, doubtfulObjects, type Round } from '../../src/store/rounds.ts';
+import { beginRound, type Round } from '../../src/store/rounds.ts';
 import { settingsVersion } from '../../src/store/settings.ts';
 import { type StagedUser, settleUsers, stageUsersPage, type UsersPageToStage } from '../../src/store/stage-users.ts';
 import { addTenant } from '../../src/store/tenants.ts';

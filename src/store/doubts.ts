@@ -1,0 +1,174 @@
+// What is known and doubted of a round's objects: merged over, set aside, asked for by GET (rules 3, 19, 22).
+import type { Problem } from '../rules/decode.ts';
+import { doubts, type KnownObject, type MergedObject } from '../rules/merge.ts';
+import { type Database, rowCount, rows, type Transaction } from './pool.ts';
+import type { Round, Stream } from './rounds.ts';
+
+/** What the stage, else (in later rounds) the account or group, says of these objects: what a page is merged with. */
+export async function knownObjects(
+  transaction: Transaction,
+  tenantId: string,
+  round: Round,
+  ids: readonly string[],
+  stream: Stream,
+): Promise<Map<string, KnownObject>> {
+  if (ids.length === 0) return new Map();
+  const found = await rows<KnownObject & { id: string }>(
+    transaction,
+    `select s.entra_object_id as id, 'stage' as origin, s.source, s.removed, s.doubt
+       from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = any(:ids::uuid[])
+     union all
+     select a.entra_object_id, 'account', a.source, a.removed_reason, null
+       from entra_sync.${keptIn[stream]} a
+      where :incremental::boolean and a.tenant_id = :tenantId and a.entra_object_id = any(:ids::uuid[])
+        and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,
+    { roundId: round.round_id, tenantId, ids, incremental: round.kind === 'incremental' },
+  );
+  return new Map(found.map(({ id, ...known }) => [id, known]));
+}
+
+const keptIn = { users: 'accounts', groups: 'groups' } as const satisfies Record<Stream, string>;
+
+/** A good body of an object ends its being set aside in this round, as the last occurrence wins (rule 4). Returns whose did. */
+export async function liftSetAside(
+  transaction: Transaction,
+  roundId: string,
+  ids: readonly string[],
+): Promise<Set<string>> {
+  const lifted = await rows<{ id: string }>(
+    transaction,
+    'delete from entra_sync.stage_set_aside where round_id = :roundId and object_key = any(:ids::text[]) returning object_key as id',
+    { roundId, ids },
+  );
+  return new Set(lifted.map((row) => row.id));
+}
+
+/**
+ * Marks those whose set-aside was lifted: they were live, whatever comes now; and what else that body said comes again
+ * only in full rounds, which show all.
+ */
+export function doubtLifted<Merged extends MergedObject>(
+  round: Round,
+  objects: readonly Merged[],
+  lifted: ReadonlySet<string>,
+): readonly Merged[] {
+  return objects.map((object) =>
+    lifted.has(object.id) && (object.removed || round.kind === 'incremental')
+      ? { ...object, doubt: object.doubt ?? doubts.setAside }
+      : object,
+  );
+}
+
+/**
+ * The objects to be asked about by GET before the commit (rule 22): doubtful ones, removed ones that also came with a
+ * body that could not be taken, and those set aside in earlier rounds unless they are gone. A live page of theirs is not
+ * enough: what changed while they were set aside may not come again.
+ */
+export async function doubtfulObjects(
+  database: Database,
+  tenantId: string,
+  roundId: string,
+  stream: Stream,
+): Promise<string[]> {
+  const found = await rows<{ id: string }>(
+    database,
+    `select s.entra_object_id::text as id from entra_sync.stage_${stream} s where s.round_id = :roundId
+        and (s.doubt is not null or s.removed is not null and exists (select from entra_sync.stage_set_aside p
+               where p.round_id = s.round_id and p.object_key = s.entra_object_id::text))
+     union
+     select a.object_key from entra_sync.set_aside a
+      where a.tenant_id = :tenantId and a.stream = :stream and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+        and not exists (select from entra_sync.stage_${stream} s
+                         where s.round_id = :roundId and s.entra_object_id::text = a.object_key and s.removed is not null)`,
+    { tenantId, roundId, stream },
+  );
+  return found.map((row) => row.id);
+}
+
+/**
+ * Live objects that a full round did not meet although it met something whose id nobody can read: each of them may be
+ * that, so they are asked for by GET before the sweep (rule 19: an unreadable read never leads to a removal).
+ */
+export async function unmetObjects(
+  database: Database,
+  tenantId: string,
+  roundId: string,
+  stream: Stream,
+): Promise<string[]> {
+  const found = await rows<{ id: string }>(
+    database,
+    `select a.entra_object_id::text as id from entra_sync.${keptIn[stream]} a
+      where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
+        and exists (select from entra_sync.rounds r where r.round_id = :roundId and r.kind = 'full')
+        and exists (select from entra_sync.stage_set_aside p
+                     where p.round_id = :roundId and p.object_key !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$')
+        and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,
+    { tenantId, roundId },
+  );
+  return found.map((row) => row.id);
+}
+
+/** Notes what cannot be taken and returns how many notes were new or different. */
+export async function stageProblems(
+  transaction: Transaction,
+  roundId: string,
+  problems: readonly Problem[],
+): Promise<number> {
+  if (problems.length === 0) return 0;
+  return rowCount(
+    transaction,
+    `insert into entra_sync.stage_set_aside as s (round_id, object_key, reason)
+     select distinct on (r.key) :roundId, r.key, r.reason from jsonb_to_recordset(:problems::jsonb) as r (key text, reason text)
+     on conflict (round_id, object_key) do update set reason = excluded.reason where s.reason <> excluded.reason`,
+    { roundId, problems: JSON.stringify(problems) },
+  );
+}
+
+export type Unsettled = {
+  /** Answered by GET with something that cannot be taken. */
+  readonly problems: readonly Problem[];
+  /** Not there for GET. */
+  readonly gone: readonly string[];
+};
+
+/**
+ * Notes what GET could not show of the doubtful. Who is gone and was last reported removed is removed; who is gone but
+ * was last reported live is set aside, never removed: entries of delta may run ahead of what GET can see. So is,
+ * whatever was reported, what is there with a body that cannot be taken (rule 22).
+ */
+export async function settleUnreadable(
+  transaction: Transaction,
+  roundId: string,
+  stream: Stream,
+  unsettled: Unsettled,
+): Promise<void> {
+  const removed = await rows<{ id: string }>(
+    transaction,
+    `select entra_object_id as id from entra_sync.stage_${stream}
+      where round_id = :roundId and removed is not null and entra_object_id = any(:gone::uuid[])`,
+    { roundId, gone: unsettled.gone },
+  );
+  await liftSetAside(
+    transaction,
+    roundId,
+    removed.map((one) => one.id),
+  );
+  const dropped = await rows<{ id: string }>(
+    transaction,
+    `delete from entra_sync.stage_${stream}
+      where round_id = :roundId
+        and (entra_object_id = any(:unreadable::uuid[]) or removed is null and entra_object_id = any(:gone::uuid[]))
+     returning entra_object_id as id`,
+    { roundId, gone: unsettled.gone, unreadable: unsettled.problems.flatMap((problem) => problem.id ?? []) },
+  );
+  const problems = dropped
+    .filter((row) => !unsettled.problems.some((problem) => problem.id === row.id))
+    .map((row) => ({ key: row.id, reason: `it ${doubts.bothWays}, or was not whole, and cannot be read by itself` }));
+  await stageProblems(transaction, roundId, [...unsettled.problems, ...problems]);
+  await transaction.raw(
+    `update entra_sync.stage_${stream} set doubt = null where round_id = :roundId and doubt is not null`,
+    {
+      roundId,
+    },
+  );
+}
