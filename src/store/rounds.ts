@@ -5,7 +5,7 @@ import type { Problem } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
 import { stageProblems } from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
-import { type Database, inTransaction, rowCount, rows, sqlState, type Transaction } from './pool.ts';
+import { type Database, inTransaction, rows, sqlState, type Transaction } from './pool.ts';
 
 export type Stream = 'users' | 'groups';
 

@@ -3,7 +3,7 @@ import type { GroupColumns, Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
 import { doubtLifted, knownObjects, liftSetAside, settleUnreadable, type Unsettled } from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
-import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { type Database, inTransaction, rowCount, type Transaction } from './pool.ts';
 import { advanceRound, type PageOfRound, type Round } from './rounds.ts';
 import { stageMembers, stageWholeList } from './stage-members.ts';
 
