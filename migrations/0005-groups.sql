@@ -136,7 +136,8 @@ comment on table entra_sync.outside_scope is 'Persons who are outside by userTyp
 
 create table entra_sync.deleted_strangers (
   tenant_id uuid not null references entra_sync.tenants on delete cascade,
+  stream text not null check (stream in ('users', 'groups')),
   entra_object_id uuid not null,
-  primary key (tenant_id, entra_object_id)
+  primary key (tenant_id, stream, entra_object_id)
 );
-comment on table entra_sync.deleted_strangers is 'Persons who can be restored and were deleted while they had no account here (before the first round, or outside the scope), by id alone: no member list names them, so their groups are asked for when they come back.';
+comment on table entra_sync.deleted_strangers is 'Persons and groups that can be restored and were deleted while nothing was kept of them here (before the first round, persons also outside the scope), by id alone: nobody told of their memberships, so they are asked for when they come back.';

@@ -23,6 +23,8 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
   await transaction.raw(forgetMembers(deletedForGood), scope);
   await transaction.raw(forgetListsOfDeleted, scope);
   ended += await count(endMemberships(ended_));
+  await transaction.raw(keepStrangers, scope);
+  await transaction.raw(forgetStrangers, scope);
   const updated = await count(updateGroups);
   const restored = await count(restoreGroups);
   const created = await count(createGroups);
@@ -131,6 +133,22 @@ select m.group_no, m.member_object_id
                     where a.tenant_id = :tenant and a.entra_object_id = m.member_object_id and a.removed_at is not null)
    and not exists (select from entra_sync.groups r
                     where r.tenant_id = :tenant and r.entra_object_id = m.member_object_id and r.removed_at is not null)`;
+
+// Of groups that were deleted before anything was kept of them, the id is: a restored group need not tell its members again.
+const keepStrangers = `
+insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
+select :tenant, 'groups', s.entra_object_id from entra_sync.stage_groups s
+ where s.round_id = :round and s.removed = 'deleted_restorable'
+   and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
+on conflict do nothing`;
+
+const forgetStrangers = `
+delete from entra_sync.deleted_strangers d
+ where d.tenant_id = :tenant and d.stream = 'groups'
+   and (exists (select from entra_sync.stage_groups s
+                 where s.round_id = :round and s.entra_object_id = d.entra_object_id
+                   and s.removed is distinct from 'deleted_restorable')
+        or :full::boolean and not exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = d.entra_object_id))`;
 
 const updateGroups = `
 with pair as materialized (

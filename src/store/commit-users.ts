@@ -273,8 +273,8 @@ delete from entra_sync.outside_scope o
 
 // Of the deleted whose account does not say so, the id is kept: when they come back, their groups are asked for (rule 8).
 const keepStrangers = `
-insert into entra_sync.deleted_strangers (tenant_id, entra_object_id)
-select :tenant, s.entra_object_id from entra_sync.stage_users s
+insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
+select :tenant, 'users', s.entra_object_id from entra_sync.stage_users s
  where s.round_id = :round and s.removed = 'deleted_restorable'
    and not exists (select from entra_sync.accounts a
                     where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
@@ -284,7 +284,7 @@ on conflict do nothing`;
 // A full round shows everybody who is there and everybody who can be restored: who is in neither is gone.
 const forgetStrangers = `
 delete from entra_sync.deleted_strangers d
- where d.tenant_id = :tenant
+ where d.tenant_id = :tenant and d.stream = 'users'
    and (exists (select from entra_sync.stage_users s
                  where s.round_id = :round and s.entra_object_id = d.entra_object_id
                    and s.removed is distinct from 'deleted_restorable')

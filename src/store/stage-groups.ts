@@ -3,7 +3,7 @@ import type { GroupColumns, Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
 import { doubtLifted, knownObjects, liftSetAside, settleUnreadable, type Unsettled } from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
-import { type Database, inTransaction, rowCount, type Transaction } from './pool.ts';
+import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
 import { advanceRound, type PageOfRound, type Round } from './rounds.ts';
 import { stageMembers, stageWholeList } from './stage-members.ts';
 
@@ -24,11 +24,33 @@ export async function stageGroupsPage(
   page: GroupsPageToStage,
 ): Promise<Round> {
   return advanceRound(database, lease, round, page, async (transaction) => {
-    const known = await knownObjects(transaction, lease.tenantId, round, page.ids, 'groups');
+    const known = new Map([
+      ...(await deletedStrangers(transaction, lease.tenantId, round, page.ids)),
+      ...(await knownObjects(transaction, lease.tenantId, round, page.ids, 'groups')),
+    ]);
     const lifted = await liftSetAside(transaction, round.round_id, page.ids);
     const groups = await stageGroups(transaction, round.round_id, doubtLifted(round, page.merge(known), lifted));
     return groups + (await stageMembers(transaction, round.round_id, page.members));
   });
+}
+
+// Groups that were deleted before anything was kept of them count as removed: live again, they are asked for whole.
+async function deletedStrangers(
+  transaction: Transaction,
+  tenantId: string,
+  round: Round,
+  ids: readonly string[],
+): Promise<Map<string, KnownObject>> {
+  if (round.kind === 'full' || ids.length === 0) return new Map();
+  const found = await rows<{ id: string }>(
+    transaction,
+    `select entra_object_id as id from entra_sync.deleted_strangers
+      where tenant_id = :tenantId and stream = 'groups' and entra_object_id = any(:ids::uuid[])`,
+    { tenantId, ids },
+  );
+  return new Map(
+    found.map(({ id }) => [id, { origin: 'account', source: {}, removed: 'deleted_restorable', doubt: null }]),
+  );
 }
 
 async function stageGroups(transaction: Transaction, roundId: string, groups: readonly StagedGroup[]): Promise<number> {

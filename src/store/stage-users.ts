@@ -70,7 +70,7 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
      union
      select s.entra_object_id::text
        from entra_sync.stage_users s
-       join entra_sync.deleted_strangers d on d.tenant_id = :tenantId and d.entra_object_id = s.entra_object_id
+       join entra_sync.deleted_strangers d on d.tenant_id = :tenantId and d.stream = 'users' and d.entra_object_id = s.entra_object_id
       where s.round_id = :roundId and s.removed is null`,
     { tenantId, roundId },
   );

@@ -225,6 +225,19 @@ test('rule 8: who was deleted before anybody looked comes back with the groups t
   await expectGroups(world);
 });
 
+test('rule 8: a group that was deleted before anybody looked comes back with members that nobody tells again', async () => {
+  const { world, tenant, group } = await worldOf(
+    { Team: [0, 1], Outer: ['Team', 2] },
+    { simulator: { restoredMembers: false } },
+    unified,
+  );
+  tenant.deleteGroup(group('Team'));
+  await world.cycle();
+  tenant.restoreGroup(group('Team'));
+  expect(await changesOf(world, await world.cycle())).toEqual({ 'group.created': 1, 'membership.added': 3 });
+  await expectGroups(world);
+});
+
 test.each(['at once', 'after a soft deletion'])(
   'rule 8: a person deleted for good %s leaves every group, although Graph never says so',
   async (how) => {
