@@ -389,6 +389,7 @@ test(
           for (const work of cleanups) await work();
         }
       }),
+      // Unshrunk unless asked for: a counterexample in time says more than a time-out on the way to a smaller one.
       { numRuns: runs, interruptAfterTimeLimit: limitMs - 20_000, endOnFailure: process.env.SHRINK !== '1' },
     );
   },
