@@ -8,6 +8,7 @@ import { createTenant, type Simulator, startSimulator, type Tenant } from '../..
 import { feedPosition, readChanges } from '../../src/store/changes.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
+import { drawn } from '../support/histories.ts';
 import { applyEdit, type CycleStep, history, type Step, setStage, type Weather, weather } from '../support/history.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 import {
@@ -21,7 +22,6 @@ import {
 } from '../support/system.ts';
 
 const runs = Number(process.env.RUNS ?? 50);
-const seed = process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) };
 const limitMs = Math.max(110_000, runs * 4_000);
 
 let main: { fresh: FreshDatabase; pool: Database; url: string };
@@ -65,7 +65,7 @@ test(
         },
       ),
       // A failure prints the seed: SEED=… RUNS=… runs it again.
-      { numRuns: runs, interruptAfterTimeLimit: limitMs, ...seed },
+      { numRuns: runs, interruptAfterTimeLimit: limitMs, ...drawn },
     );
   },
   limitMs + 20_000,

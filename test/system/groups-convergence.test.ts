@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import type { SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
 import { type Database, rows } from '../../src/store/pool.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
+import { drawn } from '../support/histories.ts';
 import { interruption, openWorld, type World } from '../support/system.ts';
 
 type Edit = { act: (typeof acts)[number]; one: number; other: number };
@@ -152,7 +153,8 @@ async function identities(database: Database, tenantId: string): Promise<Record<
   return Object.fromEntries(found.map((row) => [row.entra_object_id, row.group_id]));
 }
 
-async function runCycle(world: World, step: Extract<Step, { step: 'cycle' }>): Promise<void> {
+/** Runs the cycle and returns whether it was cut off. */
+async function runCycle(world: World, step: Extract<Step, { step: 'cycle' }>): Promise<boolean> {
   Object.assign(world.simulator.options, step.weather);
   const crash = new AbortController();
   let requests = 0;
@@ -168,6 +170,7 @@ async function runCycle(world: World, step: Extract<Step, { step: 'cycle' }>): P
   } finally {
     stop();
   }
+  return crash.signal.aborted;
 }
 
 const runs = Number(process.env.RUNS ?? 12);
@@ -193,10 +196,15 @@ test(
           try {
             const { tenant, database } = world;
             let known: Record<string, string> = {};
+            // Somebody who was away when a round began and is back before it goes on is told by neither stream: the known
+            // gap of docs/rules.md, which the next full round closes (rule 24).
+            let cutOff = false;
+            let gap = false;
             for (const one of steps) {
               if (one.step === 'expire') tenant.expireTokens(one.how);
               else if (one.step === 'edits') {
                 for (const edit of one.edits) {
+                  gap ||= cutOff && (edit.act === 'comeback' || edit.act === 'restore');
                   const before = tenant.groups().map((group) => group.id);
                   makeEdit(tenant, edit);
                   const after = new Set(tenant.groups().map((group) => group.id));
@@ -206,7 +214,7 @@ test(
                   ]);
                 }
               } else {
-                await runCycle(world, one);
+                cutOff = await runCycle(world, one);
                 const now = await identities(database, tenant.tenantId);
                 for (const [object, id] of Object.entries(known))
                   expect(now[object], 'group_id of the same group').toBe(id);
@@ -215,6 +223,7 @@ test(
             }
             await world.cycle();
             await world.cycle();
+            if (gap) await world.cycle({ resync: true });
             expect(await groupsSeen(database, tenant.tenantId)).toEqual(groupTruth(tenant));
             expect(await replayMemberships(database, tenant.tenantId)).toEqual(
               await membershipPairs(database, tenant.tenantId),
@@ -225,7 +234,12 @@ test(
         },
       ),
       // Unshrunk unless asked for: a counterexample in time says more than a time-out on the way to a smaller one.
-      { numRuns: runs, interruptAfterTimeLimit: limitMs - 20_000, endOnFailure: process.env.SHRINK !== '1' },
+      {
+        ...drawn,
+        numRuns: runs,
+        interruptAfterTimeLimit: limitMs - 20_000,
+        endOnFailure: process.env.SHRINK !== '1',
+      },
     );
   },
   limitMs,

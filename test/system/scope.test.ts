@@ -6,6 +6,7 @@ import { rows } from '../../src/store/pool.ts';
 import { applySettings } from '../../src/store/settings.ts';
 import { runCli } from '../support/cli.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
+import { drawn } from '../support/histories.ts';
 import { accountsOf, failureOf, interruption, openWorld, removedOf, type World } from '../support/system.ts';
 
 type Scope = { userType?: 'any' | ('Member' | 'Guest')[]; accountEnabled?: boolean; groups?: string[] };
@@ -390,7 +391,7 @@ test(
         }
       }),
       // Unshrunk unless asked for: a counterexample in time says more than a time-out on the way to a smaller one.
-      { numRuns: runs, interruptAfterTimeLimit: limitMs - 20_000, endOnFailure: process.env.SHRINK !== '1' },
+      { ...drawn, numRuns: runs, interruptAfterTimeLimit: limitMs - 20_000, endOnFailure: process.env.SHRINK !== '1' },
     );
   },
   limitMs,
