@@ -51,6 +51,14 @@ function loginName(): string {
   }
 }
 
+// A request that hangs in a library which does not let go of it would keep a finished command alive. What is still to be
+// read of its answer (by a pager, say) is waited for.
+function endSoon(): void {
+  setInterval(() => {
+    if (process.stdout.writableLength + process.stderr.writableLength === 0) process.exit();
+  }, 1_000).unref();
+}
+
 const endTimeoutMs = 15_000;
 
 /**
@@ -111,5 +119,6 @@ export async function runVerb(options: VerbOptions, body: (run: Run) => Promise<
     }
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal);
     process.exitCode = exitCode;
+    endSoon();
   }
 }

@@ -165,7 +165,8 @@ function reportOf(ended: PromiseSettledResult<StreamResult>): StreamReport {
     held: 0,
     set_aside: 0,
   };
-  return { outcome: 'failed', round: 'incremental', reason: errorCodeOf(ended.reason), ...none, ...ends };
+  const reason = errorCodeOf(ended.reason);
+  return { outcome: reason === 'interrupted' ? 'cancelled' : 'failed', round: 'incremental', reason, ...none, ...ends };
 }
 
 const scopeGroupGone = {
