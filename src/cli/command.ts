@@ -1,9 +1,10 @@
 // What all verbs share: options, the life of database and signals, errors to exit codes.
 import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
-import { type OpenedDatabase, openAppDatabase } from '../app.ts';
+import { type GraphAccess, type OpenedDatabase, openAppDatabase, openGraphAccess } from '../app.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
+import type { Log } from '../logger.ts';
 import { describeDatabaseError } from '../store/pool.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
 
@@ -121,4 +122,16 @@ export async function runVerb(options: VerbOptions, body: (run: Run) => Promise<
     process.exitCode = exitCode;
     endSoon();
   }
+}
+
+/** The way to Graph for a verb: every wait is logged and said. */
+export function openGraph({ environment, terminal }: Run, log: Log): GraphAccess {
+  return openGraphAccess(environment, {
+    onWait: ({ reason, waitMs, attempt, retries, requestId }) => {
+      log.info({ reason, waitMs, attempt, requestId }, 'waiting for Graph');
+      terminal.note(
+        `${reason}; trying again in ${(waitMs / 1000).toFixed(1)} s (${attempt} of ${retries})${terminal.verbose && requestId ? `, request-id ${requestId}` : ''}`,
+      );
+    },
+  });
 }

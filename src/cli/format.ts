@@ -32,6 +32,11 @@ export function describeChange(kind: string, before: unknown, after: unknown): s
   return describe(kind, before, after).replaceAll(/\p{Cc}+/gu, ' ');
 }
 
+/** What became of a membership, on one line: `joins All Staff`. */
+export function describeMembership(kind: string, group: string | null): string {
+  return `${kind === 'membership.added' ? 'joins' : 'leaves'} ${(group ?? 'a group without a name').replaceAll(/\p{Cc}+/gu, ' ')}`;
+}
+
 function describe(kind: string, before: unknown, after: unknown): string {
   const old = flat(before);
   const now = flat(after);

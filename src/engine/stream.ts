@@ -244,7 +244,6 @@ async function walkRound<Page extends DeltaPage>(
       scopeGroups: settings.scope.groups,
       groupsJudged:
         (await readCheckpoint(database, lease.tenantId, 'groups'))?.fingerprint === settings.groupsFingerprint,
-      onDemand: false,
       dryRun,
     },
     parts.apply,

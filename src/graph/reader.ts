@@ -53,6 +53,8 @@ export type GraphReader = {
       headers?: Record<string, string>;
       batch?: () => object;
       parse: (body: unknown) => Body | { readonly malformed: string } | { readonly failed: RequestFailed };
+      /** What 404 comes to, where it is an answer and no failure. */
+      absent?: () => Body;
     },
   ): Promise<Body>;
   /** Asks once, for what nothing depends on: the parsed body, or undefined when anything at all went wrong. */
@@ -82,7 +84,7 @@ function makeReader(
 ): GraphReader {
   let requests = 0;
 
-  const getJson: GraphReader['getJson'] = async (url, { carriedToken, headers = {}, batch, parse }) => {
+  const getJson: GraphReader['getJson'] = async (url, { carriedToken, headers = {}, batch, parse, absent }) => {
     let renewToken = false;
     let renewed = false;
     let retriedDeadLink = false;
@@ -90,7 +92,7 @@ function makeReader(
       requests += 1;
       const answer = await client.send(url, { signal, renewToken, headers, ...(batch && { batch: batch() }) });
       renewToken = false;
-      return parseAnswer(answer, carriedToken, parse);
+      return answer.status === 404 && absent ? absent() : parseAnswer(answer, carriedToken, parse);
     };
     return pRetry(
       () =>

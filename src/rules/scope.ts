@@ -11,7 +11,14 @@ export type Scope = {
 
 /** Whether userType and accountEnabled of a person are within the scope. */
 export function isInScope(source: Source, scope: Scope): boolean {
-  const type = typeof source.userType === 'string' ? source.userType.toLowerCase() : 'member';
-  if (scope.userTypes !== 'any' && !scope.userTypes.includes(type)) return false;
-  return scope.accountEnabled === 'any' || scope.accountEnabled === (source.accountEnabled !== false);
+  return whyOutside(source, scope) === null;
+}
+
+/** The property that puts a person outside the scope, with its value; null for who is inside as far as properties tell. */
+export function whyOutside(source: Source, scope: Scope): string | null {
+  const type = typeof source.userType === 'string' ? source.userType : 'Member';
+  if (scope.userTypes !== 'any' && !scope.userTypes.includes(type.toLowerCase())) return `userType is ${type}`;
+  const enabled = source.accountEnabled !== false;
+  if (scope.accountEnabled === 'any' || scope.accountEnabled === enabled) return null;
+  return `accountEnabled is ${enabled}`;
 }

@@ -64,7 +64,12 @@ const headerOf = (request: GraphRequest, name: string) => {
 function segmentsOf(url: string): string[] | undefined {
   const [path = ''] = url.split('?', 1);
   try {
-    return path.split('/').slice(1).map(decodeURIComponent);
+    // users('key') is users/key, for keys that the other form cannot take.
+    return path
+      .split('/')
+      .slice(1)
+      .flatMap((segment) => /^(users|groups)\('(.+)'\)$/.exec(segment)?.slice(1) ?? segment)
+      .map((segment) => decodeURIComponent(segment).replaceAll("''", "'"));
   } catch {
     return undefined;
   }

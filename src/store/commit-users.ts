@@ -11,12 +11,15 @@ import { rowCount, rows, type Transaction } from './pool.ts';
 
 /** Makes the staged users the truth. Part of the transaction of `commitRound`. */
 export async function applyUsers(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
+  const run = (statement: string) => rowCount(transaction, statement, scope);
+  // Of those whose groups were asked for, first: the scope is judged on them.
+  let ended = await run(endMemberships(leftGroups));
+  let appeared = await run(keepMemberships);
   const held = await judgeScope(transaction, scope);
   await transaction.raw(lockTouched, scope);
-  const run = (statement: string) => rowCount(transaction, statement, scope);
   const updates = await rows<{ kind: string; count: number }>(transaction, updateChanged, scope);
   const count = (kind: string) => updates.find((row) => row.kind === kind)?.count ?? 0;
-  let ended = await run(accountsVanish(goneObjects));
+  ended += await run(accountsVanish(goneObjects));
   const removed = await run(remove);
   await transaction.raw(hardenTombstones, scope);
   await transaction.raw(keepOutside, scope);
@@ -24,10 +27,9 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   await transaction.raw(keepStrangers, scope);
   await transaction.raw(forgetStrangers, scope);
   await transaction.raw(forgetMembers(deletedForGood), scope);
-  ended += await run(endMemberships(leftGroups));
   const restored = await run(restore);
   const created = await run(create);
-  const appeared = (await run(accountsAppeared)) + (await run(keepMemberships));
+  appeared += await run(accountsAppeared);
   const purged = await purge(transaction, scope);
   const [staged] = await rows<{ count: number }>(
     transaction,
@@ -113,9 +115,10 @@ const leftScope = `entra_sync.accounts a
                  where s.round_id = :round and s.entra_object_id = a.entra_object_id and s.removed is null and not s.in_scope)
         or ${outsideGroups})`;
 
-// Past the retention and, for all that is known, still absent: what came back with a bad body is there.
+// Past the retention and, for all that is known, still absent: what came back with a bad body is there. Of anybody but the
+// one who was asked for, an on-demand read knows nothing.
 const toPurge = `entra_sync.accounts a
- where a.tenant_id = :tenant and a.removed_at is not null and a.purge_at <= now()
+ where not :onDemand::boolean and a.tenant_id = :tenant and a.removed_at is not null and a.purge_at <= now()
    and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
 
 // In id order, so that two writers cannot wait for each other; before and after are computed by later statements.

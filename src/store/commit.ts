@@ -28,6 +28,8 @@ export type ChangeSample = {
   account_id: string | null;
   group_id: string | null;
   display_name: string | null;
+  /** Of a membership, the group that holds the member. */
+  group_name: string | null;
   before: unknown;
   after: unknown;
 };
@@ -44,8 +46,6 @@ export type CommitOptions = {
   scopeGroups: readonly string[];
   /** The groups stream has committed a full round for these scope groups: only then does absence from them remove (rule 23). */
   groupsJudged: boolean;
-  /** An on-demand read: it removes and sweeps nobody and moves no checkpoint. */
-  onDemand: boolean;
   dryRun: boolean;
 };
 
@@ -61,6 +61,7 @@ export type CommitScope = {
   retentionMs: number;
   scopeGroups: readonly string[];
   groupsJudged: boolean;
+  /** A read of one person: it removes, sweeps and purges nobody. */
   onDemand: boolean;
 };
 
@@ -145,30 +146,35 @@ async function applyRound(
   await requireFence(transaction, lease);
   await requireWholeRound(transaction, round);
   await requireSettings(transaction, lease.tenantId, round);
-  const [next] = await rows<{ batch: string }>(
-    transaction,
-    "select nextval(pg_get_serial_sequence('entra_sync.batches', 'batch_id')) as batch",
-  );
   const scope: CommitScope = {
     tenant: lease.tenantId,
     stream,
     round: round.round_id,
     full: round.kind === 'full',
-    batch: next?.batch ?? '0',
+    batch: await nextBatch(transaction),
     cycle: options.cycleId,
     actor: options.actor,
     retentionMs: options.retentionMs,
     scopeGroups: options.scopeGroups,
     groupsJudged: options.groupsJudged,
-    onDemand: options.onDemand,
+    onDemand: false,
   };
   const counts = await apply(transaction, scope);
   const setAside = await keepSetAside(transaction, scope);
-  if (!options.onDemand) await transaction.raw(moveCheckpoint, scope);
-  const sample = options.dryRun ? await rows<ChangeSample>(transaction, sampleChanges, scope) : [];
+  await transaction.raw(moveCheckpoint, scope);
+  const sample = options.dryRun ? await sampleOf(transaction, scope) : [];
   await transaction.raw(closeBatch, scope);
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
   return { counts: { ...counts, set_aside: setAside }, sample };
+}
+
+/** The number under which a transaction writes its changes; {@link closeBatch} makes them part of the feed. */
+export async function nextBatch(transaction: Transaction): Promise<string> {
+  const [next] = await rows<{ batch: string }>(
+    transaction,
+    "select nextval(pg_get_serial_sequence('entra_sync.batches', 'batch_id')) as batch",
+  );
+  return next?.batch ?? '0';
 }
 
 async function requireWholeRound(transaction: Transaction, round: Round): Promise<void> {
@@ -188,8 +194,12 @@ async function requireWholeRound(transaction: Transaction, round: Round): Promis
   }
 }
 
-// A round belongs to one settings version (rule 17); the tenant's row is locked, so no other can come into force now.
-async function requireSettings(transaction: Transaction, tenantId: string, round: Round): Promise<void> {
+/** A round belongs to one settings version (rule 17); the tenant's row is locked, so no other can come into force now. */
+export async function requireSettings(
+  transaction: Transaction,
+  tenantId: string,
+  round: Pick<Round, 'settings_version'>,
+): Promise<void> {
   if ((await settingsVersion(transaction, tenantId)) === round.settings_version) return;
   throw new ExpectedError('round_changed', 'the settings changed while this round was read', {
     cure: 'run the command again: the round begins anew',
@@ -197,7 +207,7 @@ async function requireSettings(transaction: Transaction, tenantId: string, round
 }
 
 /** Keeps what could not be taken, lets go of what could be taken now, and returns how many this round set aside. */
-async function keepSetAside(transaction: Transaction, scope: CommitScope): Promise<number> {
+export async function keepSetAside(transaction: Transaction, scope: CommitScope): Promise<number> {
   const kept = await rowCount(
     transaction,
     `insert into entra_sync.set_aside (tenant_id, stream, object_key, reason)
@@ -227,16 +237,23 @@ on conflict (tenant_id, stream) do update
        round_id = excluded.round_id, committed_at = excluded.committed_at,
        full_at = case when :full::boolean then excluded.full_at else entra_sync.checkpoints.full_at end`;
 
-// What ends comes first: it is what a dry run is made for.
+/** The first changes of a batch. What ends comes first: it is what a dry run is made for. */
+export async function sampleOf(transaction: Transaction, scope: CommitScope): Promise<ChangeSample[]> {
+  return rows<ChangeSample>(transaction, sampleChanges, scope);
+}
+
 const sampleChanges = `
 select c.kind, c.account_id, c.group_id,
-       coalesce(a.profile ->> 'displayName', a.user_principal_name, g.display_name) as display_name, c.before, c.after
+       coalesce(a.profile ->> 'displayName', a.user_principal_name, g.display_name, h.display_name) as display_name,
+       case when c.kind like 'membership.%' then h.display_name end as group_name, c.before, c.after
   from entra_sync.changes c
   left join entra_sync.accounts a on a.account_id = c.account_id
-  left join entra_sync.groups g on g.group_id = coalesce(c.member_group_id, c.group_id)
+  left join entra_sync.groups g on g.group_id = c.member_group_id
+  left join entra_sync.groups h on h.group_id = c.group_id
  where c.batch_id = :batch
  order by c.kind not like '%.removed', c.kind like 'membership.%', c.change_id limit 1000`;
 
-const closeBatch = `
+/** Makes the batch's changes part of the feed; without changes there is no batch. */
+export const closeBatch = `
 insert into entra_sync.batches (batch_id, tenant_id)
 select :batch, :tenant where exists (select from entra_sync.changes where batch_id = :batch)`;

@@ -39,7 +39,11 @@ export async function stageUsersPage(
 }
 
 /** Writes rows to the stage and returns how many of them were new or different. */
-async function stageUsers(transaction: Transaction, roundId: string, users: readonly StagedUser[]): Promise<number> {
+export async function stageUsers(
+  transaction: Transaction,
+  roundId: string,
+  users: readonly StagedUser[],
+): Promise<number> {
   if (users.length === 0) return 0;
   return rowCount(
     transaction,

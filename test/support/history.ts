@@ -31,6 +31,8 @@ export type Step =
   /** The retention of everybody who is removed at this time runs out. */
   | { step: 'age' }
   | { step: 'revoke' }
+  /** `sync --user` of somebody, who may be deleted. */
+  | { step: 'person'; who: number }
   | CycleStep;
 
 const acts = [
@@ -92,6 +94,7 @@ export const history: fc.Arbitrary<Step[]> = fc.array(
     { weight: 6, arbitrary: cycle },
     { weight: 1, arbitrary: fc.record({ step: fc.constant('expire' as const), how: expiry }) },
     { weight: 1, arbitrary: fc.constantFrom<Step>({ step: 'age' }, { step: 'revoke' }) },
+    { weight: 2, arbitrary: fc.record({ step: fc.constant('person' as const), who: fc.nat({ max: 30 }) }) },
   ),
   { minLength: 2, maxLength: 10 },
 );

@@ -205,7 +205,6 @@ export function commit(
       retentionMs: 30 * 86_400_000,
       scopeGroups: [],
       groupsJudged: false,
-      onDemand: false,
       dryRun: false,
       ...options,
     },

@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
 import { openGraphAccess } from '../../src/app.ts';
 import { type CycleOptions, type CycleResult, runCycle } from '../../src/engine/cycle.ts';
+import { type PersonOptions, type PersonResult, readPerson } from '../../src/engine/person.ts';
 import { readEnvironment } from '../../src/environment.ts';
 import { ExpectedError } from '../../src/errors.ts';
 import type { OnWait, RetryPolicy } from '../../src/graph/reader.ts';
@@ -92,6 +93,29 @@ export async function cycleOf(
   const [failure] = result.failures;
   if (failure) throw failure.error;
   return result;
+}
+
+/** Reads one person on demand the way the command line does. */
+export async function personOf(
+  { simulator, tenant, database }: Pick<World, 'simulator' | 'tenant' | 'database'>,
+  word: string,
+  wishes: Partial<PersonOptions> = {},
+): Promise<PersonResult> {
+  trust(simulator.certificate);
+  const { openReader } = openGraphAccess(readEnvironment(simulator.environment(tenant.tenantId)), {
+    policy: fastPolicy,
+  });
+  return readPerson(
+    { database, defaults: loadDefaults(), log: pino({ level: 'silent' }), openReader },
+    {
+      tenantId: tenant.tenantId,
+      word,
+      actor: 'test',
+      dryRun: false,
+      signal: new AbortController().signal,
+      ...wishes,
+    },
+  );
 }
 
 /** Guests too: the truth of these tests is everybody. */

@@ -18,6 +18,7 @@ import {
   expectTruth,
   type Facts,
   factsOf,
+  personOf,
   takeEverybody,
 } from '../support/system.ts';
 
@@ -82,6 +83,7 @@ async function live(simulator: Simulator, tenant: Tenant, steps: readonly Step[]
     if (step.step === 'edits') for (const edit of step.edits) applyEdit(tenant, edit);
     else if (step.step === 'expire') tenant.expireTokens(step.how);
     else if (step.step === 'revoke') simulator.revokeTokens();
+    else if (step.step === 'person') await readSomebody(simulator, tenant, step.who);
     else if (step.step === 'age') for (const id of await outliveRetention(tenantId)) aged.add(id);
     else if (await runStep(simulator, tenant, step)) await followIdentities(tenantId, known, aged);
   }
@@ -102,6 +104,29 @@ async function live(simulator: Simulator, tenant: Tenant, steps: readonly Step[]
       ...{ created: 0, updated: 0, suspended: 0, resumed: 0, removed: 0, restored: 0, set_aside: 0 },
     },
   );
+}
+
+/** Reads one person on demand, which moves no checkpoint and removes nobody, whatever became of the person. */
+async function readSomebody(simulator: Simulator, tenant: Tenant, who: number): Promise<void> {
+  const everybody = [...tenant.users(), ...tenant.deletedUsers()];
+  const person = everybody[who % Math.max(1, everybody.length)];
+  if (!person) return;
+  const before = await liveAndCheckpoints(tenant.tenantId);
+  await personOf({ simulator, tenant, database: main.pool }, person.id).catch((error: unknown) => {
+    if (!(error instanceof ExpectedError && error.code === 'unknown_name')) throw error;
+  });
+  const after = await liveAndCheckpoints(tenant.tenantId);
+  expect(after.checkpoints).toEqual(before.checkpoints);
+  expect(after.live).toEqual(expect.arrayContaining(before.live));
+}
+
+async function liveAndCheckpoints(tenantId: string) {
+  return {
+    live: Object.keys(await accountsOf(main.pool, tenantId)),
+    checkpoints: await rows(main.pool, 'select * from entra_sync.checkpoints where tenant_id = :tenantId order by 2', {
+      tenantId,
+    }),
+  };
 }
 
 /** Runs one cycle of a history; true when it was committed. A cycle that was not leaves everything as it was. */

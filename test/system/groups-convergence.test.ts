@@ -2,11 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ExpectedError } from '../../src/errors.ts';
 import type { SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
 import { type Database, rows } from '../../src/store/pool.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { drawn } from '../support/histories.ts';
-import { interruption, openWorld, type World } from '../support/system.ts';
+import { interruption, openWorld, personOf, type World } from '../support/system.ts';
 
 type Edit = { act: (typeof acts)[number]; one: number; other: number };
 type Weather = Pick<
@@ -16,6 +17,7 @@ type Weather = Pick<
 type Step =
   | { step: 'edits'; edits: readonly Edit[] }
   | { step: 'expire'; how: '410' | '400' }
+  | { step: 'person'; who: number }
   | { step: 'cycle'; weather: Weather; resync: boolean; crashAt: number | undefined };
 
 const acts = [
@@ -56,6 +58,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       step: fc.constant('expire' as const),
       how: fc.constantFrom('410' as const, '400' as const),
     }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ step: fc.constant('person' as const), who: fc.nat(40) }),
   },
   {
     weight: 4,
@@ -153,6 +159,14 @@ async function identities(database: Database, tenantId: string): Promise<Record<
   return Object.fromEntries(found.map((row) => [row.entra_object_id, row.group_id]));
 }
 
+async function readSomebody(world: World, who: number): Promise<void> {
+  const person = pick([...world.tenant.users(), ...world.tenant.deletedUsers()], who);
+  if (!person) return;
+  await personOf(world, person.id).catch((error: unknown) => {
+    if (!(error instanceof ExpectedError && error.code === 'unknown_name')) throw error;
+  });
+}
+
 /** Runs the cycle and returns whether it was cut off. */
 async function runCycle(world: World, step: Extract<Step, { step: 'cycle' }>): Promise<boolean> {
   Object.assign(world.simulator.options, step.weather);
@@ -202,6 +216,7 @@ test(
             let gap = false;
             for (const one of steps) {
               if (one.step === 'expire') tenant.expireTokens(one.how);
+              else if (one.step === 'person') await readSomebody(world, one.who);
               else if (one.step === 'edits') {
                 for (const edit of one.edits) {
                   gap ||= cutOff && (edit.act === 'comeback' || edit.act === 'restore');

@@ -5,7 +5,7 @@ import { exitCodes } from '../../errors.ts';
 import { type ChangeRow, feedPosition, positionBefore, readChanges } from '../../store/changes.ts';
 import type { Database } from '../../store/pool.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { describeChange } from '../format.ts';
+import { describeChange, describeMembership } from '../format.ts';
 import { table } from '../terminal.ts';
 
 type ChangesOptions = VerbOptions & { after?: string; limit: number; follow?: boolean; position?: boolean };
@@ -86,7 +86,7 @@ function line(change: ChangeRow): string[] {
     change.kind,
     change.display_name ?? change.account_id ?? change.group_name ?? change.group_id ?? '',
     change.kind.startsWith('membership.')
-      ? `${change.kind === 'membership.added' ? 'joins' : 'leaves'} ${change.group_name ?? change.group_id}`
+      ? describeMembership(change.kind, change.group_name ?? change.group_id)
       : describeChange(change.kind, change.before, change.after),
   ];
 }

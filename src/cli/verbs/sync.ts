@@ -1,6 +1,7 @@
 // `sync` and `resync`: one cycle now, of one tenant or of all, one after another.
 import type { Command } from 'commander';
-import { openBasics, openGraphAccess } from '../../app.ts';
+import { openBasics } from '../../app.ts';
+
 import { type CycleResult, runCycle } from '../../engine/cycle.ts';
 import { readTenantId } from '../../environment.ts';
 import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
@@ -8,25 +9,41 @@ import type { StreamReport } from '../../store/cycles.ts';
 import { describeDatabaseError } from '../../store/pool.ts';
 import { settingsInForce } from '../../store/settings.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants.ts';
-import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, describeChange, duration, plural } from '../format.ts';
+import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { count, duration, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
+import { sampleTable, shownChanges } from '../samples.ts';
 import { showError, table } from '../terminal.ts';
+import { syncPerson } from './sync-person.ts';
 
-type SyncOptions = VerbOptions & { dryRun?: boolean };
+type SyncOptions = VerbOptions & { dryRun?: boolean; user?: string };
 
 export function syncCommand(): Command {
   return verb(
     'sync',
     'Run one cycle now: read what changed in Entra ID and commit it. Without a tenant: all, one after another. ' +
       'When none is registered, the tenant of AZURE_TENANT_ID is.',
-    ['sync', 'sync Contoso --dry-run', 'sync --json | jq ".cycles[].streams.users"'],
+    [
+      'sync',
+      'sync Contoso --dry-run',
+      'sync Contoso --user adele@contoso.com',
+      'sync --json | jq ".cycles[].streams.users"',
+    ],
     { acts: true },
   )
     .argument('[tenant]', 'id, name or reference of one tenant')
     .option('--dry-run', 'show what the cycle would change, keep nothing')
+    .option(
+      '--user <upn or id>',
+      'only this person, with the groups that hold the person: read now, beside the cycles; checkpoints stay, nobody is removed',
+    )
     .action((tenant: string | undefined, options: SyncOptions) =>
-      runVerb(options, (run) => syncTenants(run, tenant, { resync: false, dryRun: options.dryRun === true })),
+      runVerb(options, (run) => {
+        const dryRun = options.dryRun === true;
+        return options.user === undefined
+          ? syncTenants(run, tenant, { resync: false, dryRun })
+          : syncPerson(run, tenant, { word: options.user, dryRun });
+      }),
     );
 }
 
@@ -54,14 +71,7 @@ async function syncTenants(
 ): Promise<number> {
   const { terminal } = run;
   const { log, defaults } = openBasics(run.environment);
-  const graph = openGraphAccess(run.environment, {
-    onWait: ({ reason, waitMs, attempt, retries, requestId }) => {
-      log.info({ reason, waitMs, attempt, requestId }, 'waiting for Graph');
-      terminal.note(
-        `${reason}; trying again in ${(waitMs / 1000).toFixed(1)} s (${attempt} of ${retries})${terminal.verbose && requestId ? `, request-id ${requestId}` : ''}`,
-      );
-    },
-  });
+  const graph = openGraph(run, log);
   const { database } = await run.database();
   const tenants = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
   const registers = tenants.length === 0;
@@ -230,24 +240,12 @@ function changesOf(one: StreamReport): number {
   return objects + one.memberships_added + one.memberships_removed;
 }
 
-const shownChanges = 20;
-
 function sayRehearsal(run: Run, result: CycleResult): void {
   const { terminal } = run;
   terminal.say('Dry run: nothing was kept, the checkpoint stays.');
   if (result.sample.length === 0) return;
   const total = Object.values(result.streams).reduce((sum, one) => sum + changesOf(one), 0);
-  const shown = result.sample.slice(0, shownChanges);
-  terminal.say(
-    table(
-      [{ title: 'would be' }, { title: 'who or what' }, { title: 'what' }],
-      shown.map((change) => [
-        change.kind,
-        change.display_name ?? change.account_id ?? change.group_id ?? '',
-        describeChange(change.kind, change.before, change.after),
-      ]),
-    ),
-  );
-  if (total > shown.length)
-    terminal.say(`… and ${count(total - shown.length)} more (--json shows up to 1,000 of each stream)`);
+  terminal.say(sampleTable(result.sample, 'would be'));
+  if (total > shownChanges)
+    terminal.say(`… and ${count(total - shownChanges)} more (--json shows up to 1,000 of each stream)`);
 }

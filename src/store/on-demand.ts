@@ -1,0 +1,161 @@
+// One person, read on demand: staged and committed in one transaction beside whatever cycle is running, without a lease.
+// That is safe because it takes the tenant's lock like every writer, moves no checkpoint and ends nobody: what it wrote is
+// at worst overwritten by a round that read earlier, and Graph's delta tells the difference again after that round.
+import type { Problem } from '../rules/decode.ts';
+import type { Member } from '../rules/groups.ts';
+import {
+  type ChangeSample,
+  type CommitScope,
+  closeBatch,
+  keepSetAside,
+  nextBatch,
+  requireSettings,
+  type StreamCounts,
+  sampleOf,
+} from './commit.ts';
+import { applyUsers } from './commit-users.ts';
+import { stageProblems } from './doubts.ts';
+import { type KnownPerson, personOfObject } from './people.ts';
+import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
+import { stageWholeList } from './stage-members.ts';
+import { type StagedUser, stageUsers } from './stage-users.ts';
+import { lockTenant } from './tenants.ts';
+
+/** The database's time: what was asked of Graph after it was seen live after it. */
+export async function databaseTime(database: Database): Promise<Date> {
+  const [now] = await rows<{ now: Date }>(database, 'select clock_timestamp() as now');
+  if (!now) throw new Error('the database told no time');
+  return now.now;
+}
+
+export type PersonRead = {
+  readonly tenantId: string;
+  readonly entraObjectId: string;
+  /** The person as shown by GET, or why that cannot be taken. */
+  readonly seen: StagedUser | Problem;
+  /** The groups that the person is a direct member of; undefined when they were not read. */
+  readonly memberOf: readonly Member[] | undefined;
+  readonly settingsVersion: number;
+  readonly scopeGroups: readonly string[];
+  readonly groupsJudged: boolean;
+  readonly actor: string;
+  /** By the database's clock, before Graph was asked. */
+  readonly askedAt: Date;
+  readonly requests: number;
+  readonly dryRun: boolean;
+};
+
+export type PersonCommit = {
+  readonly cycleId: string | null;
+  readonly counts: StreamCounts;
+  readonly changes: ChangeSample[];
+  readonly before: KnownPerson | undefined;
+  readonly after: KnownPerson | undefined;
+  /** By properties and by groups; undefined when nothing could be taken. */
+  readonly inScope: boolean | undefined;
+};
+
+/** Commits what was read of one person; a dry run is the same transaction, rolled back. */
+export async function commitPerson(database: Database, read: PersonRead): Promise<PersonCommit> {
+  let done: PersonCommit | undefined;
+  try {
+    await inTransaction(database, async (transaction) => {
+      done = await applyPerson(transaction, read);
+      if (read.dryRun) throw new Rehearsed();
+    });
+  } catch (error) {
+    if (!(error instanceof Rehearsed)) throw error;
+  }
+  if (!done) throw new Error('the commit returned nothing');
+  return done;
+}
+
+class Rehearsed extends Error {}
+
+async function applyPerson(transaction: Transaction, read: PersonRead): Promise<PersonCommit> {
+  const { tenantId, entraObjectId } = read;
+  await lockTenant(transaction, tenantId);
+  await requireSettings(transaction, tenantId, { settings_version: read.settingsVersion });
+  const before = await personOfObject(transaction, tenantId, entraObjectId);
+  const scope = await openScope(transaction, read);
+  await stagePerson(transaction, scope.round, read);
+  const counts = await applyUsers(transaction, scope);
+  const setAside = await keepSetAside(transaction, scope);
+  await transaction.raw(
+    'update entra_sync.accounts set read_live_at = :askedAt where tenant_id = :tenantId and entra_object_id = :entraObjectId and removed_at is null',
+    { tenantId, entraObjectId, askedAt: read.askedAt },
+  );
+  const changes = await sampleOf(transaction, scope);
+  const [staged] = await rows<{ in_scope: boolean }>(
+    transaction,
+    'select in_scope from entra_sync.stage_users where round_id = :round',
+    scope,
+  );
+  await transaction.raw(closeBatch, scope);
+  await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
+  if (scope.cycle !== null) await closeCycle(transaction, scope.cycle, read, { ...counts, set_aside: setAside });
+  return {
+    cycleId: scope.cycle,
+    counts,
+    changes,
+    before,
+    after: await personOfObject(transaction, tenantId, entraObjectId),
+    inScope: staged?.in_scope,
+  };
+}
+
+async function openScope(transaction: Transaction, read: PersonRead): Promise<CommitScope> {
+  const { tenantId, settingsVersion, actor, askedAt } = read;
+  const [round] = await rows<{ round_id: string }>(
+    transaction,
+    `insert into entra_sync.rounds (tenant_id, stream, dry_run, kind, reason, settings_version, fingerprint, started_at)
+     values (:tenantId, 'users', :dryRun, 'on_demand', 'on_demand', :settingsVersion, '', :askedAt) returning round_id`,
+    { tenantId, settingsVersion, askedAt, dryRun: read.dryRun },
+  );
+  // Written finished: nobody else ever sees it run. Its fence is nobody's, for it holds no lease.
+  const [cycle] = read.dryRun
+    ? []
+    : await rows<{ cycle_id: string }>(
+        transaction,
+        `insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version, started_at, outcome)
+         values (:tenantId, 'on_demand', :actor, 0, :settingsVersion, :askedAt, 'committed') returning cycle_id`,
+        { tenantId, actor, settingsVersion, askedAt },
+      );
+  return {
+    tenant: tenantId,
+    stream: 'users',
+    round: round?.round_id ?? '0',
+    full: false,
+    batch: await nextBatch(transaction),
+    cycle: cycle?.cycle_id ?? null,
+    actor,
+    // Nobody is removed, so nobody's removal gets a time of purge.
+    retentionMs: 0,
+    scopeGroups: read.scopeGroups,
+    groupsJudged: read.groupsJudged,
+    onDemand: true,
+  };
+}
+
+async function stagePerson(transaction: Transaction, roundId: string, read: PersonRead): Promise<void> {
+  const { seen, memberOf, entraObjectId } = read;
+  if ('reason' in seen) {
+    await stageProblems(transaction, roundId, [seen]);
+    return;
+  }
+  await stageUsers(transaction, roundId, [seen]);
+  if (memberOf) await stageWholeList(transaction, roundId, entraObjectId, 'person', memberOf);
+}
+
+async function closeCycle(
+  transaction: Transaction,
+  cycleId: string,
+  read: PersonRead,
+  counts: StreamCounts & { set_aside: number },
+): Promise<void> {
+  const report = { outcome: 'committed', round: 'on_demand', reason: 'on_demand', pages: 0, seen: 1, ...counts };
+  await transaction.raw(
+    'update entra_sync.cycles set finished_at = clock_timestamp(), streams = :streams::jsonb where cycle_id = :cycleId',
+    { cycleId, streams: JSON.stringify({ users: { ...report, requests: read.requests } }) },
+  );
+}
