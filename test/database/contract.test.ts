@@ -45,6 +45,7 @@ const views: Record<string, Record<string, string>> = {
     created_at: timestamptz,
     updated_at: timestamptz,
   },
+  fields: { tenant_id: 'uuid', field: 'text', owner: 'text', editable_by: 'text[]', mapped_from: 'text' },
   removed_accounts: {
     tenant_id: 'uuid',
     account_id: 'uuid',
