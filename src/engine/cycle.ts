@@ -9,6 +9,7 @@ import { acquireLease, type Lease, type LeaseTimes } from '../store/lease.ts';
 import { type Database, describeDatabaseError } from '../store/pool.ts';
 import { readCheckpoint, type Stream } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
+import { findTenant, tenantDisconnected } from '../store/tenants.ts';
 import { groupsStream } from './groups.ts';
 import { type Progress, runStream, type StreamContext, type StreamResult } from './stream.ts';
 import { usersStream } from './users.ts';
@@ -17,6 +18,8 @@ export type CycleOptions = {
   readonly tenantId: string;
   readonly resync: boolean;
   readonly dryRun: boolean;
+  /** What reconnecting would do is rehearsed while the tenant is still disconnected. */
+  readonly evenDisconnected?: boolean;
   readonly actor: string;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
@@ -51,6 +54,8 @@ export type CycleResult = {
  * was closed with the reason; what was staged until then is gone on with by the next cycle (rule 12).
  */
 export async function runCycle(parts: CycleParts, options: CycleOptions): Promise<CycleResult> {
+  const { status } = await findTenant(parts.database, options.tenantId);
+  if (status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected();
   const lease = await acquireLease(parts.database, options.tenantId, parts.leaseTimes);
   try {
     return await runLeased(parts, options, lease);
@@ -155,7 +160,7 @@ const streams = ['users', 'groups'] as const satisfies readonly Stream[];
 
 function reportOf(ended: PromiseSettledResult<StreamResult>): StreamReport {
   if (ended.status === 'fulfilled') return ended.value.report;
-  const none = { requests: 0, pages: 0, seen: 0, distinct: 0, created: 0, updated: 0, suspended: 0, resumed: 0 };
+  const none = { requests: 0, pages: 0, seen: 0, distinct: 0, created: 0, adopted: 0, updated: 0, suspended: 0, resumed: 0 };
   const ends = {
     removed: 0,
     restored: 0,

@@ -6,7 +6,7 @@ import { readUser } from '../graph/users.ts';
 import { asGuid } from '../rules/decode.ts';
 import { selectedProperties } from '../rules/mapping.ts';
 import { overlay } from '../rules/merge.ts';
-import { whyOutside } from '../rules/scope.ts';
+import { outsideOf } from '../rules/scope.ts';
 import type { ChangeSample } from '../store/commit.ts';
 import { commitPerson, databaseTime } from '../store/on-demand.ts';
 import { findPeople, type KnownPerson } from '../store/people.ts';
@@ -80,6 +80,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
     seen,
     memberOf,
     settingsVersion: settings.version,
+    match: settings.match,
     scopeGroups: settings.scope.groups,
     groupsJudged: groupsKnown?.fingerprint === settings.groupsFingerprint,
     actor,
@@ -87,7 +88,8 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
     requests: reader.requestCount(),
     dryRun,
   });
-  const outside = 'reason' in seen ? null : (whyOutside(seen.source, settings.scope) ?? 'in none of the scope groups');
+  const byProperties = 'reason' in seen ? null : outsideOf(seen.source, settings.scope, settings.disabledAccounts);
+  const outside = 'reason' in seen ? null : (byProperties?.why ?? 'in none of the scope groups');
   const result: PersonResult = {
     ...done,
     verdict: 'reason' in seen ? 'set_aside' : done.inScope ? verdictOf(done.changes) : 'out_of_scope',

@@ -241,6 +241,7 @@ async function walkRound<Page extends DeltaPage>(
       cycleId: context.cycleId,
       actor: context.actor,
       retentionMs: settings.retentionMs,
+      match: settings.match,
       scopeGroups: settings.scope.groups,
       groupsJudged:
         (await readCheckpoint(database, lease.tenantId, 'groups'))?.fingerprint === settings.groupsFingerprint,

@@ -5,7 +5,7 @@ import { type DeltaPage, decodePage, type Problem, type SelectedProperties } fro
 import { userProperties } from '../rules/graph-properties.ts';
 import { mapUser, selectedProperties, userKeys, userMark } from '../rules/mapping.ts';
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
-import { isInScope } from '../rules/scope.ts';
+import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
 import { applyUsers } from '../store/commit-users.ts';
 import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
@@ -80,12 +80,16 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
 
 /** A merged user with what mapping and scope make of it. */
 export function withMapping(user: MergedObject, settings: Settings): StagedUser {
-  const { fields, scope } = settings;
+  const { fields, scope, disabledAccounts } = settings;
+  const outside = outsideOf(user.source, scope, disabledAccounts);
+  const keys = userKeys(user.source);
   return {
     ...user,
+    ...keys,
+    enabled: keys.enabled || disabledAccounts === 'ignore',
     mapped: mapUser(user.source, fields),
-    ...userKeys(user.source),
-    inScope: isInScope(user.source, scope),
+    inScope: outside === null,
+    outside: outside?.reason ?? null,
   };
 }
 

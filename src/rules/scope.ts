@@ -9,16 +9,18 @@ export type Scope = {
   readonly groups: readonly string[];
 };
 
-/** Whether userType and accountEnabled of a person are within the scope. */
-export function isInScope(source: Source, scope: Scope): boolean {
-  return whyOutside(source, scope) === null;
-}
+/** What becomes of accounts that are disabled in Entra ID: shown as suspended, removed, or as if they were not. */
+export type DisabledAccounts = 'suspend' | 'remove' | 'ignore';
 
-/** The property that puts a person outside the scope, with its value; null for who is inside as far as properties tell. */
-export function whyOutside(source: Source, scope: Scope): string | null {
+export type Outside = { readonly reason: 'out_of_scope' | 'disabled'; readonly why: string };
+
+/** What puts a person outside, by properties alone: the reason that a removal is given, and the property with its value. */
+export function outsideOf(source: Source, scope: Scope, disabled: DisabledAccounts): Outside | null {
   const type = typeof source.userType === 'string' ? source.userType : 'Member';
-  if (scope.userTypes !== 'any' && !scope.userTypes.includes(type.toLowerCase())) return `userType is ${type}`;
+  if (scope.userTypes !== 'any' && !scope.userTypes.includes(type.toLowerCase()))
+    return { reason: 'out_of_scope', why: `userType is ${type}` };
   const enabled = source.accountEnabled !== false;
-  if (scope.accountEnabled === 'any' || scope.accountEnabled === enabled) return null;
-  return `accountEnabled is ${enabled}`;
+  if (scope.accountEnabled !== 'any' && scope.accountEnabled !== enabled)
+    return { reason: 'out_of_scope', why: `accountEnabled is ${enabled}` };
+  return disabled === 'remove' && !enabled ? { reason: 'disabled', why: 'the account is disabled' } : null;
 }

@@ -2,6 +2,7 @@
 // Order matters, so that each membership that appears or vanishes is written once: what vanishes with a group first, then
 // what Graph ended, then groups that come or change, what shows through them, and last what is new.
 import type { CommitScope, StreamCounts } from './commit.ts';
+import { adoptGroups } from './commit-adoption.ts';
 import {
   closureTouched,
   endMemberships,
@@ -15,6 +16,7 @@ import { rowCount, rows, type Transaction } from './pool.ts';
 
 /** Makes the staged groups and memberships the truth. Part of the transaction of `commitRound`. */
 export async function applyGroups(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
+  const adopted = await adoptGroups(transaction, scope);
   await transaction.raw(lockTouched, scope);
   const count = (statement: string) => rowCount(transaction, statement, scope);
   let ended = await count(groupsVanish(gone));
@@ -40,6 +42,7 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
   return {
     distinct: staged?.count ?? 0,
     created,
+    adopted,
     updated,
     suspended: 0,
     resumed: 0,

@@ -23,14 +23,19 @@ select :batch, :tenant, :cycle, :actor, '${kind}', g.group_id, a.account_id, n.g
     where n.tenant_id = :tenant and n.entra_object_id = p.member_object_id and n.removed_at is null offset 0) n on true
  where a.account_id is not null or n.group_id is not null`;
 
-/** Memberships of accounts that this batch made live: of people who came, or came back. Runs after the accounts. */
+/**
+ * Memberships of accounts that this batch made live or bound to their object: of people who came, came back, or were
+ * recognised. Runs after the accounts. An account that was released and is adopted again showed its memberships all along.
+ */
 export const accountsAppeared = insertChanges(
   'membership.added',
   `select m.group_no, x.entra_object_id as member_object_id
      from entra_sync.changes c
      cross join lateral (select x.entra_object_id from entra_sync.accounts x where x.account_id = c.account_id offset 0) x
      cross join ${membershipsOfMember('x.entra_object_id')} m
-    where c.batch_id = :batch and c.kind in ('account.created', 'account.adopted', 'account.restored')`,
+    where c.batch_id = :batch
+      and (c.kind in ('account.created', 'account.restored')
+           or c.kind = 'account.adopted' and jsonb_exists(c.after, 'entra_object_id'))`,
 );
 
 /** Visible memberships of the accounts in `gone`, a query of entra_object_id. Runs before they are removed. */
@@ -50,7 +55,7 @@ export const groupsAppeared = insertChanges(
   bothWays(`(
      select x.group_no, x.entra_object_id from entra_sync.changes c
        cross join lateral (select x.group_no, x.entra_object_id from entra_sync.groups x where x.group_id = c.group_id offset 0) x
-      where c.batch_id = :batch and c.kind in ('group.created', 'group.adopted', 'group.restored'))`),
+      where c.batch_id = :batch and c.kind in ('group.created', 'group.restored'))`),
 );
 
 function bothWays(groups: string): string {
@@ -90,7 +95,7 @@ delete from entra_sync.memberships m using entra_sync.groups g
 /** Whether this batch touched an edge between groups, or the life of one. */
 export const closureTouched = `
 select exists (select from entra_sync.changes where batch_id = :batch
-  and (kind in ('group.created', 'group.adopted', 'group.restored', 'group.removed') or member_group_id is not null)) as touched`;
+  and (kind in ('group.created', 'group.restored', 'group.removed') or member_group_id is not null)) as touched`;
 
 /**
  * Brings the closure of the tenant's live groups up to date by differences. Costs one index look-up a live group for the

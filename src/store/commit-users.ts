@@ -1,5 +1,6 @@
 // The commit of a users round: accounts, and the memberships that appear or vanish with them (rules 3, 4, 6 to 8, 19).
 import type { CommitScope, StreamCounts } from './commit.ts';
+import { adoptAccounts } from './commit-adoption.ts';
 import {
   accountsAppeared,
   accountsVanish,
@@ -16,6 +17,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   let ended = await run(endMemberships(leftGroups));
   let appeared = await run(keepMemberships);
   const held = await judgeScope(transaction, scope);
+  const adoption = await adoptAccounts(transaction, scope);
   await transaction.raw(lockTouched, scope);
   const updates = await rows<{ kind: string; count: number }>(transaction, updateChanged, scope);
   const count = (kind: string) => updates.find((row) => row.kind === kind)?.count ?? 0;
@@ -27,7 +29,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   await transaction.raw(keepStrangers, scope);
   await transaction.raw(forgetStrangers, scope);
   await transaction.raw(forgetMembers(deletedForGood), scope);
-  const restored = await run(restore);
+  const restored = adoption.restored + (await run(restore));
   const created = await run(create);
   appeared += await run(accountsAppeared);
   const purged = await purge(transaction, scope);
@@ -39,6 +41,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   return {
     distinct: staged?.count ?? 0,
     created,
+    adopted: adoption.adopted,
     updated: count('account.updated'),
     suspended: count('account.suspended'),
     resumed: count('account.resumed'),
@@ -134,9 +137,13 @@ select from entra_sync.accounts where account_id in (
   select a.account_id from ${toPurge}
 ) order by account_id for update`;
 
+// What changed under a person's value is told too: the profile stays, and the row says so.
+const under = (mine: string, other: string) =>
+  `case when overrides = '{}' then '{}' else entra_sync.under_overrides(${mine}, ${other}, overrides) end`;
+
 const updateChanged = `
 with pair as materialized (
-  select a.account_id, entra_sync.account_facts(a) as old_facts, s.*
+  select a.account_id, a.overrides, a.mapped as old_mapped, entra_sync.account_facts(a) as old_facts, s.*
     from ${stagedAccounts}
    where s.round_id = :round and s.removed is null and s.in_scope and a.removed_at is null and ${differs}
 ), written as (
@@ -145,10 +152,10 @@ with pair as materialized (
          updated_at = case when (a.mapped, a.user_principal_name, a.mail, a.enabled)
                        is distinct from (p.mapped, p.user_principal_name, p.mail, p.enabled) then now() else a.updated_at end
     from pair p where a.account_id = p.account_id
-  returning a.account_id, p.old_facts, entra_sync.account_facts(a) as new_facts
+  returning a.account_id, a.overrides, p.old_mapped, a.mapped, p.old_facts, entra_sync.account_facts(a) as new_facts
 ), fact as materialized (
-  select account_id, entra_sync.differing_facts(old_facts, new_facts) as before,
-         entra_sync.differing_facts(new_facts, old_facts) as after
+  select account_id, entra_sync.differing_facts(old_facts, new_facts) || ${under('old_mapped', 'mapped')} as before,
+         entra_sync.differing_facts(new_facts, old_facts) || ${under('mapped', 'old_mapped')} as after
     from written
 ), change as (
   insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
@@ -200,7 +207,9 @@ select a.account_id, a.entra_object_id, s.removed as reason from ${stagedAccount
 union all
 select a.account_id, a.entra_object_id, 'not_seen' from ${notSeen}
 union all
-select a.account_id, a.entra_object_id, 'out_of_scope' from ${leftScope}`;
+select a.account_id, a.entra_object_id,
+       coalesce((select s.outside from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id), 'out_of_scope')
+  from ${leftScope}`;
 
 const goneObjects = `select x.entra_object_id from (${goneAccounts}) x`;
 

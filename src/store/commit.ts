@@ -1,15 +1,18 @@
 // The commit of a round: one transaction that makes what was staged the truth and moves the checkpoint (rules 1, 2, 12).
+import type { MatchKey } from '../rules/ownership.ts';
 import { ExpectedError } from '../errors.ts';
+import { closeBatch, nextBatch } from './batches.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, isConnectionLost, rowCount, rows, type Transaction } from './pool.ts';
 import type { Round, Stream } from './rounds.ts';
 import { settingsVersion } from './settings.ts';
-import { lockTenant } from './tenants.ts';
+import { lockTenant, tenantDisconnected } from './tenants.ts';
 
 /** What a stream's commit did, in objects. */
 export type StreamCounts = {
   distinct: number;
   created: number;
+  adopted: number;
   updated: number;
   suspended: number;
   resumed: number;
@@ -42,6 +45,8 @@ export type CommitOptions = {
   cycleId: string | null;
   actor: string;
   retentionMs: number;
+  /** How manual accounts are recognised, in order. */
+  match: readonly MatchKey[];
   /** Object ids of the groups that the scope names; empty: everybody is in scope. */
   scopeGroups: readonly string[];
   /** The groups stream has committed a full round for these scope groups: only then does absence from them remove (rule 23). */
@@ -59,6 +64,7 @@ export type CommitScope = {
   cycle: string | null;
   actor: string;
   retentionMs: number;
+  match: readonly MatchKey[];
   scopeGroups: readonly string[];
   groupsJudged: boolean;
   /** A read of one person: it removes, sweeps and purges nobody. */
@@ -142,7 +148,9 @@ async function applyRound(
   apply: Apply,
 ): Promise<CommitResult> {
   const { round, stream } = options;
-  await lockTenant(transaction, lease.tenantId);
+  const status = await lockTenant(transaction, lease.tenantId);
+  // A reconnect is rehearsed while the tenant is still disconnected.
+  if (status === 'disconnected' && !options.dryRun) throw tenantDisconnected();
   await requireFence(transaction, lease);
   await requireWholeRound(transaction, round);
   await requireSettings(transaction, lease.tenantId, round);
@@ -155,6 +163,7 @@ async function applyRound(
     cycle: options.cycleId,
     actor: options.actor,
     retentionMs: options.retentionMs,
+    match: options.match,
     scopeGroups: options.scopeGroups,
     groupsJudged: options.groupsJudged,
     onDemand: false,
@@ -163,18 +172,9 @@ async function applyRound(
   const setAside = await keepSetAside(transaction, scope);
   await transaction.raw(moveCheckpoint, scope);
   const sample = options.dryRun ? await sampleOf(transaction, scope) : [];
-  await transaction.raw(closeBatch, scope);
+  await closeBatch(transaction, scope);
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
   return { counts: { ...counts, set_aside: setAside }, sample };
-}
-
-/** The number under which a transaction writes its changes; {@link closeBatch} makes them part of the feed. */
-export async function nextBatch(transaction: Transaction): Promise<string> {
-  const [next] = await rows<{ batch: string }>(
-    transaction,
-    "select nextval(pg_get_serial_sequence('entra_sync.batches', 'batch_id')) as batch",
-  );
-  return next?.batch ?? '0';
 }
 
 async function requireWholeRound(transaction: Transaction, round: Round): Promise<void> {
@@ -252,8 +252,3 @@ select c.kind, c.account_id, c.group_id,
   left join entra_sync.groups h on h.group_id = c.group_id
  where c.batch_id = :batch
  order by c.kind not like '%.removed', c.kind like 'membership.%', c.change_id limit 1000`;
-
-/** Makes the batch's changes part of the feed; without changes there is no batch. */
-export const closeBatch = `
-insert into entra_sync.batches (batch_id, tenant_id)
-select :batch, :tenant where exists (select from entra_sync.changes where batch_id = :batch)`;

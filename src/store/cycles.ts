@@ -16,6 +16,7 @@ export type StreamReport = {
   seen: number;
   distinct: number;
   created: number;
+  adopted: number;
   updated: number;
   suspended: number;
   resumed: number;

@@ -1,14 +1,14 @@
 // One person, read on demand: staged and committed in one transaction beside whatever cycle is running, without a lease.
 // That is safe because it takes the tenant's lock like every writer, moves no checkpoint and ends nobody: what it wrote is
 // at worst overwritten by a round that read earlier, and Graph's delta tells the difference again after that round.
+import type { MatchKey } from '../rules/ownership.ts';
 import type { Problem } from '../rules/decode.ts';
 import type { Member } from '../rules/groups.ts';
+import { closeBatch, nextBatch } from './batches.ts';
 import {
   type ChangeSample,
   type CommitScope,
-  closeBatch,
   keepSetAside,
-  nextBatch,
   requireSettings,
   type StreamCounts,
   sampleOf,
@@ -16,10 +16,10 @@ import {
 import { applyUsers } from './commit-users.ts';
 import { stageProblems } from './doubts.ts';
 import { type KnownPerson, personOfObject } from './people.ts';
-import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
+import { type Database, inRehearsal, rows, type Transaction } from './pool.ts';
 import { stageWholeList } from './stage-members.ts';
 import { type StagedUser, stageUsers } from './stage-users.ts';
-import { lockTenant } from './tenants.ts';
+import { lockTenant, tenantDisconnected } from './tenants.ts';
 
 /** The database's time: what was asked of Graph after it was seen live after it. */
 export async function databaseTime(database: Database): Promise<Date> {
@@ -36,6 +36,7 @@ export type PersonRead = {
   /** The groups that the person is a direct member of; undefined when they were not read. */
   readonly memberOf: readonly Member[] | undefined;
   readonly settingsVersion: number;
+  readonly match: readonly MatchKey[];
   readonly scopeGroups: readonly string[];
   readonly groupsJudged: boolean;
   readonly actor: string;
@@ -57,24 +58,12 @@ export type PersonCommit = {
 
 /** Commits what was read of one person; a dry run is the same transaction, rolled back. */
 export async function commitPerson(database: Database, read: PersonRead): Promise<PersonCommit> {
-  let done: PersonCommit | undefined;
-  try {
-    await inTransaction(database, async (transaction) => {
-      done = await applyPerson(transaction, read);
-      if (read.dryRun) throw new Rehearsed();
-    });
-  } catch (error) {
-    if (!(error instanceof Rehearsed)) throw error;
-  }
-  if (!done) throw new Error('the commit returned nothing');
-  return done;
+  return inRehearsal(database, read.dryRun, (transaction) => applyPerson(transaction, read));
 }
-
-class Rehearsed extends Error {}
 
 async function applyPerson(transaction: Transaction, read: PersonRead): Promise<PersonCommit> {
   const { tenantId, entraObjectId } = read;
-  await lockTenant(transaction, tenantId);
+  if ((await lockTenant(transaction, tenantId)) === 'disconnected') throw tenantDisconnected();
   await requireSettings(transaction, tenantId, { settings_version: read.settingsVersion });
   const before = await personOfObject(transaction, tenantId, entraObjectId);
   const scope = await openScope(transaction, read);
@@ -91,7 +80,7 @@ async function applyPerson(transaction: Transaction, read: PersonRead): Promise<
     'select in_scope from entra_sync.stage_users where round_id = :round',
     scope,
   );
-  await transaction.raw(closeBatch, scope);
+  await closeBatch(transaction, scope);
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
   if (scope.cycle !== null) await closeCycle(transaction, scope.cycle, read, { ...counts, set_aside: setAside });
   return {
@@ -131,6 +120,7 @@ async function openScope(transaction: Transaction, read: PersonRead): Promise<Co
     actor,
     // Nobody is removed, so nobody's removal gets a time of purge.
     retentionMs: 0,
+    match: read.match,
     scopeGroups: read.scopeGroups,
     groupsJudged: read.groupsJudged,
     onDemand: true,

@@ -62,6 +62,27 @@ export async function inTransaction<Answer>(
   }
 }
 
+class Rehearsed extends Error {}
+
+/** {@link inTransaction}, rolled back at its end when `rehearse` is true: what it returns is what it would have done. */
+export async function inRehearsal<Answer>(
+  database: Database,
+  rehearse: boolean,
+  work: (transaction: Transaction) => Promise<Answer>,
+): Promise<Answer> {
+  let done: { answer: Answer } | undefined;
+  try {
+    await inTransaction(database, async (transaction) => {
+      done = { answer: await work(transaction) };
+      if (rehearse) throw new Rehearsed();
+    });
+  } catch (error) {
+    if (!(error instanceof Rehearsed)) throw error;
+  }
+  if (!done) throw new Error('the transaction gave no answer');
+  return done.answer;
+}
+
 /** The SQLSTATE or network error code of a failed statement, if it has one. */
 export function sqlState(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;

@@ -1,6 +1,10 @@
 // Settings as numbered versions in the database, from which alone cycles read.
+import { isDeepStrictEqual } from 'node:util';
+import { fieldRules } from '../rules/ownership.ts';
 import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument } from '../settings.ts';
-import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
+import { closeBatch, nextBatch } from './batches.ts';
+import { type Moved, moveOwnership, type TenantRules, tenantsWithoutRules, writeRules } from './ownership.ts';
+import { type Database, rows, type Transaction } from './pool.ts';
 
 /** Stores `defaults` as the installation's first version, if it has none. */
 export async function seedSettings(on: Database | Transaction, defaults: SettingsDocument): Promise<void> {
@@ -54,18 +58,85 @@ function withoutFields(defaults: SettingsDocument, stored: boolean): SettingsDoc
   return stored ? { ...defaults, fields: {} } : defaults;
 }
 
-/** Stores the installation's next version, `document` over what is in force, and returns its number. Waits for commits. */
-export async function applySettings(database: Database, document: SettingsDocument, actor: string): Promise<number> {
-  return inTransaction(database, async (transaction) => {
-    await transaction.raw('lock table entra_sync.settings in share row exclusive mode');
-    await transaction.raw('select from entra_sync.tenants order by tenant_id for update');
-    const [current] = await storedSettings(transaction, null);
-    const next = mergeDocuments(current?.document ?? {}, document);
-    const [stored] = await rows<{ version: number }>(
-      transaction,
-      'insert into entra_sync.settings (tenant_id, document, actor) values (null, :document::jsonb, :actor) returning version',
-      { document: JSON.stringify(next), actor },
+export type SettingsChange = {
+  /** Null: the installation's own. */
+  readonly tenantId: string | null;
+  /** Laid over what is stored; null takes a tenant's own settings back altogether. */
+  readonly document: SettingsDocument | null;
+  readonly actor: string;
+};
+
+export type TenantEffect = Moved & {
+  readonly tenantId: string;
+  readonly before: Settings;
+  readonly after: Settings;
+};
+
+/**
+ * Stores the next version and makes it act: the rules of the fields at once, with what they move to the shelf and back;
+ * mapping and scope with the full round that they cause. Waits for commits; edits wait for it. Must run in a transaction.
+ */
+export async function applySettings(
+  transaction: Transaction,
+  defaults: SettingsDocument,
+  change: SettingsChange,
+): Promise<{ version: number; effects: TenantEffect[] }> {
+  const { tenantId, actor } = change;
+  await transaction.raw('lock table entra_sync.settings in share row exclusive mode');
+  const tenants = await rows<{ tenant_id: string }>(
+    transaction,
+    'select tenant_id from entra_sync.tenants where :tenantId::uuid is null or tenant_id = :tenantId order by tenant_id for update',
+    { tenantId },
+  );
+  const ids = tenants.map((one) => one.tenant_id);
+  const before = await settingsOf(transaction, ids, defaults);
+  const own = (await storedSettings(transaction, tenantId)).find((one) => one.tenant_id === tenantId);
+  const next = change.document === null ? {} : mergeDocuments(own?.document ?? {}, change.document);
+  const [stored] = await rows<{ version: number }>(
+    transaction,
+    'insert into entra_sync.settings (tenant_id, document, actor) values (:tenantId, :document::jsonb, :actor) returning version',
+    { tenantId, document: JSON.stringify(next), actor },
+  );
+  const version = stored?.version ?? 0;
+  const after = await settingsOf(transaction, ids, defaults);
+  const effects: TenantEffect[] = [];
+  for (const tenant of ids) {
+    const [old, now] = [before.get(tenant), after.get(tenant)];
+    if (!old || !now || isSame(old, now)) continue;
+    await writeRules(transaction, [tenant], rulesOf(now));
+    const scope = { tenant, actor, batch: await nextBatch(transaction) };
+    effects.push({ tenantId: tenant, before: old, after: now, ...(await moveOwnership(transaction, scope)) });
+    await transaction.raw(
+      `insert into entra_sync.changes (batch_id, tenant_id, actor, kind, before, after)
+       values (:batch, :tenant, :actor, 'tenant.settings_changed', :before::jsonb, :after::jsonb)`,
+      { ...scope, before: JSON.stringify({ version: old.version }), after: JSON.stringify({ version }) },
     );
-    return stored?.version ?? 0;
-  });
+    await closeBatch(transaction, scope);
+  }
+  return { version, effects };
+}
+
+/** What the settings in force come to for the database's own rules. */
+export function rulesOf(settings: Settings): TenantRules {
+  return { rules: fieldRules(settings), retentionMs: settings.retentionMs, manualRoles: settings.manual.editableBy };
+}
+
+/** Writes the rules of tenants that have none yet: new ones, and those of a database from before there were rules. */
+export async function completeRules(transaction: Transaction, defaults: SettingsDocument): Promise<void> {
+  const settings = await settingsOf(transaction, await tenantsWithoutRules(transaction), defaults);
+  for (const [tenant, one] of settings) await writeRules(transaction, [tenant], rulesOf(one));
+}
+
+async function settingsOf(
+  transaction: Transaction,
+  tenantIds: readonly string[],
+  defaults: SettingsDocument,
+): Promise<Map<string, Settings>> {
+  const settings = new Map<string, Settings>();
+  for (const id of tenantIds) settings.set(id, await settingsInForce(transaction, id, defaults));
+  return settings;
+}
+
+function isSame({ version: _, ...one }: Settings, { version: __, ...other }: Settings): boolean {
+  return isDeepStrictEqual(one, other);
 }

@@ -16,6 +16,8 @@ export type StagedUser = MergedObject & {
   readonly enabled: boolean;
   /** By what is said of the person; groups of the scope are judged in the commit. */
   readonly inScope: boolean;
+  /** Why the person is outside by that. */
+  readonly outside: 'out_of_scope' | 'disabled' | null;
 };
 
 export type UsersPageToStage = PageOfRound & {
@@ -47,12 +49,12 @@ export async function stageUsers(
   if (users.length === 0) return 0;
   return rowCount(
     transaction,
-    `insert into entra_sync.stage_users as s (round_id, entra_object_id, removed, source, mapped, user_principal_name, mail, enabled, in_scope, doubt)
+    `insert into entra_sync.stage_users as s (round_id, entra_object_id, removed, source, mapped, user_principal_name, mail, enabled, in_scope, outside, doubt)
      select :roundId, r.* from jsonb_to_recordset(:users::jsonb)
-         as r (id uuid, removed text, source jsonb, mapped jsonb, "userPrincipalName" text, mail text, enabled boolean, "inScope" boolean, doubt text)
+         as r (id uuid, removed text, source jsonb, mapped jsonb, "userPrincipalName" text, mail text, enabled boolean, "inScope" boolean, outside text, doubt text)
      on conflict (round_id, entra_object_id) do update
         set removed = excluded.removed, source = excluded.source, mapped = excluded.mapped,
-            user_principal_name = excluded.user_principal_name, mail = excluded.mail, enabled = excluded.enabled, in_scope = excluded.in_scope, doubt = excluded.doubt
+            user_principal_name = excluded.user_principal_name, mail = excluded.mail, enabled = excluded.enabled, in_scope = excluded.in_scope, outside = excluded.outside, doubt = excluded.doubt
       where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`,
     { roundId, users: JSON.stringify(users) },
   );

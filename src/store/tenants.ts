@@ -1,6 +1,8 @@
 // Tenants: who is registered, and what the last cycle left behind.
 import { ExpectedError } from '../errors.ts';
-import { type Database, rowCount, rows, type Transaction } from './pool.ts';
+import type { SettingsDocument } from '../settings.ts';
+import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { completeRules } from './settings.ts';
 
 export type Tenant = { tenant_id: string; name: string; external_ref: string | null; status: string; paused: boolean };
 
@@ -15,18 +17,23 @@ export type TenantRow = Tenant & {
   last_error_message: string | null;
 };
 
-/** Registers a tenant. Throws `tenant_exists` when it, or another one of this name, is already there. */
+/** Registers a tenant, with the rules of its fields as the installation's settings make them. Throws `tenant_exists` when it, or another one of this name, is already there. */
 export async function addTenant(
   database: Database,
   tenant: { tenantId: string; name: string; ref: string | null },
+  defaults: SettingsDocument,
 ): Promise<void> {
   await requireFreeName(database, tenant.tenantId, tenant.name);
-  const added = await rowCount(
-    database,
-    `insert into entra_sync.tenants (tenant_id, name, external_ref) values (:tenantId::uuid, :name, :ref)
-     on conflict (tenant_id) do nothing`,
-    tenant,
-  );
+  const added = await inTransaction(database, async (transaction) => {
+    const count = await rowCount(
+      transaction,
+      `insert into entra_sync.tenants (tenant_id, name, external_ref) values (:tenantId::uuid, :name, :ref)
+       on conflict (tenant_id) do nothing`,
+      tenant,
+    );
+    await completeRules(transaction, defaults);
+    return count;
+  });
   if (added > 0) return;
   throw new ExpectedError('tenant_exists', `tenant ${tenant.tenantId} is already registered`, {
     cure: `entra-sync tenant rename ${tenant.tenantId} --name NAME gives it another name`,
@@ -85,22 +92,32 @@ export async function findTenant(database: Database, word: string): Promise<Tena
   );
 }
 
-/** Takes back the registration of a tenant that never had a successful cycle; others stay. */
+/** Takes back the registration of a tenant that nothing is kept of yet; others stay, one that was connected before too. */
 export async function forgetPendingTenant(database: Database, tenantId: string): Promise<boolean> {
   const forgotten = await rowCount(
     database,
-    "delete from entra_sync.tenants where tenant_id = :tenantId and status = 'pending'",
+    `delete from entra_sync.tenants t where t.tenant_id = :tenantId and t.status = 'pending'
+        and not exists (select from entra_sync.accounts a where a.tenant_id = t.tenant_id)
+        and not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id)`,
     { tenantId },
   );
   return forgotten > 0;
 }
 
-/** The first statement of a cycle's writing transactions: locks the tenant's row against everybody but edits. */
-export async function lockTenant(transaction: Transaction, tenantId: string): Promise<void> {
-  const found = await rows(
+/** The first statement of a cycle's writing transactions: locks the tenant's row against everybody but edits. Gives its status. */
+export async function lockTenant(transaction: Transaction, tenantId: string): Promise<string> {
+  const [tenant] = await rows<{ status: string }>(
     transaction,
-    'select from entra_sync.tenants where tenant_id = :tenantId for no key update',
+    'select status from entra_sync.tenants where tenant_id = :tenantId for no key update',
     { tenantId },
   );
-  if (found.length === 0) throw new ExpectedError('unknown_name', `tenant ${tenantId} is no longer registered`);
+  if (!tenant) throw new ExpectedError('unknown_name', `tenant ${tenantId} is no longer registered`);
+  return tenant.status;
+}
+
+/** What a disconnected tenant answers to whoever wants to read it from Graph. */
+export function tenantDisconnected(): ExpectedError {
+  return new ExpectedError('tenant_disconnected', 'the tenant is disconnected', {
+    cure: 'entra-sync tenant reconnect TENANT connects it again',
+  });
 }

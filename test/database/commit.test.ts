@@ -185,7 +185,7 @@ describe('a round that is not what it was is refused, and nothing moves', () => 
 
   test('rule 17: a round of other settings than those in force', async () => {
     const round = await pull(store, lease, 'full', [[user(1)]]);
-    await applySettings(store.database, { interval: '10m' }, 'test');
+    await setSettings(store.database, { interval: '10m' });
     await expect(commit(store, lease, round)).rejects.toMatchObject({ code: 'round_changed' });
     expect(await names()).toEqual([]);
     expect(await readCheckpoint(store.database, lease.tenantId, 'users')).toBeUndefined();
@@ -211,7 +211,7 @@ describe('a round that is not what it was is refused, and nothing moves', () => 
     const letGo = await holdCommits(store);
     const committing = commit(store, lease, round);
     await untilBlocked(store);
-    const applying = applySettings(store.database, { interval: '10m' }, 'test');
+    const applying = setSettings(store.database, { interval: '10m' });
     await untilBlocked(store, 2);
     expect(await settingsVersion(store.database, lease.tenantId)).toBe(round.settings_version);
     await letGo();

@@ -52,7 +52,7 @@ export async function openStore(): Promise<Store> {
 /** A registered tenant and its lease, as a cycle has them. */
 export async function leasedTenant(store: Store, times?: LeaseTimes): Promise<Lease> {
   const tenantId = randomUUID();
-  await addTenant(store.database, { tenantId, name: tenantId, ref: null });
+  await addTenant(store.database, { tenantId, name: tenantId, ref: null }, loadDefaults());
   return acquireLease(store.database, tenantId, times);
 }
 

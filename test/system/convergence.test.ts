@@ -75,7 +75,7 @@ test(
 async function live(simulator: Simulator, tenant: Tenant, steps: readonly Step[], calm: Weather): Promise<void> {
   const { tenantId } = tenant;
   await takeEverybody(main.pool);
-  await addTenant(main.pool, { tenantId, name: tenantId, ref: null });
+  await addTenant(main.pool, { tenantId, name: tenantId, ref: null }, loadDefaults());
   const position = await feedPosition(main.pool);
   const known = new Map<string, string>();
   const aged = new Set<string>();
@@ -239,7 +239,7 @@ function toFacts(after: Record<string, unknown>, profile: Record<string, unknown
 
 async function expectFreshLoadAgrees(simulator: Simulator, tenantId: string): Promise<void> {
   await takeEverybody(other.pool);
-  await addTenant(other.pool, { tenantId, name: tenantId, ref: null });
+  await addTenant(other.pool, { tenantId, name: tenantId, ref: null }, loadDefaults());
   await cycleOf(simulator, tenantId, other.pool);
   expect(factsOf(await accountsOf(other.pool, tenantId))).toEqual(factsOf(await accountsOf(main.pool, tenantId)));
 }

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Tenant } from '../../src/simulator/index.ts';
 import { rows } from '../../src/store/pool.ts';
-import { applySettings } from '../../src/store/settings.ts';
 import { runCli } from '../support/cli.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import {
@@ -119,7 +118,7 @@ test('outside the scope nobody is taken and nobody is removed; a fresh membershi
   const [inside, outside] = tenant.users().map((user) => user.id) as [string, string];
   const group = tenant.createGroup({ displayName: 'Licensed' });
   tenant.addMember(group, inside);
-  await applySettings(database, { scope: { groups: [group], userType: 'any' } }, 'test');
+  await setSettings(database, { scope: { groups: [group], userType: 'any' } });
   await world.cycle();
   expect(await personOf(world, outside)).toMatchObject({
     verdict: 'out_of_scope',
@@ -136,7 +135,7 @@ test('outside the scope nobody is taken and nobody is removed; a fresh membershi
   expect(left.after?.removed_at, 'a single read removes nobody').toBeNull();
   await world.cycle();
   expect(Object.keys(await accountsOf(database, tenant.tenantId))).toEqual([outside]);
-  await applySettings(database, { scope: { groups: [], userType: ['Guest'] } }, 'test');
+  await setSettings(database, { scope: { groups: [], userType: ['Guest'] } });
   expect(await personOf(world, outside)).toMatchObject({ verdict: 'out_of_scope', reason: 'userType is Member' });
 });
 

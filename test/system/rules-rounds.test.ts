@@ -1,7 +1,6 @@
 // Rules 3 to 7, 17, 20 and 22 as they show in whole cycles: what a round says of people, and what becomes of their accounts.
 import { expect, test } from 'vitest';
 import { rows } from '../../src/store/pool.ts';
-import { applySettings } from '../../src/store/settings.ts';
 import {
   accountsOf,
   expectTruth,
@@ -161,7 +160,7 @@ test('rule 17: a change of the mapping makes the next round a full one by itself
   const world = await openWorld();
   await world.cycle();
   const fields = { fields: { language: { from: 'preferredLanguage' } } };
-  await applySettings(world.database, fields, 'test');
+  await setSettings(world.database, fields);
   expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', reason: 'mapping_changed', updated: 12 });
   const { properties } = world.tenant.users()[0] ?? {};
   expect((await accountOf(world, anybody(world)))?.profile).toMatchObject({ language: properties?.preferredLanguage });
@@ -174,7 +173,7 @@ test('rule 17: settings that change in the middle of a round begin it anew in th
   world.simulator.intercept(async ({ url }) => {
     if (!isDeltaRequest(url) || changed || world.deltaRequests().length < 3) return undefined;
     changed = true;
-    await applySettings(world.database, { fields: { language: { from: 'preferredLanguage' } } }, 'test');
+    await setSettings(world.database, { fields: { language: { from: 'preferredLanguage' } } });
     return undefined;
   });
   const { streams } = await world.cycle();

@@ -4,7 +4,6 @@ import { expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
 import type { SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
 import { rows } from '../../src/store/pool.ts';
-import { applySettings } from '../../src/store/settings.ts';
 import { runCli } from '../support/cli.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { drawn } from '../support/histories.ts';
@@ -13,7 +12,7 @@ import { accountsOf, failureOf, interruption, openWorld, removedOf, type World }
 type Scope = { userType?: 'any' | ('Member' | 'Guest')[]; accountEnabled?: boolean; groups?: string[] };
 
 const setScope = ({ database }: World, scope: Scope) =>
-  applySettings(database, { scope: { userType: 'any', groups: [], ...scope } }, 'test');
+  setSettings(database, { scope: { userType: 'any', groups: [], ...scope } });
 
 const ofUsers = (url: string) => url.startsWith('/v1.0/users/delta');
 const ofGroups = (url: string) => url.startsWith('/v1.0/groups/delta');

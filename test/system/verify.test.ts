@@ -7,7 +7,6 @@ import { runVerify, type VerifyResult } from '../../src/engine/verify.ts';
 import { readEnvironment } from '../../src/environment.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import { rows } from '../../src/store/pool.ts';
-import { applySettings } from '../../src/store/settings.ts';
 import { runCli } from '../support/cli.ts';
 import { failureOf, fastPolicy, openWorld, trust, type World } from '../support/system.ts';
 
@@ -202,7 +201,7 @@ test('who is outside the scope is no drift, who should be inside is', async () =
   const { world, tenant, person, inner, outer } = await syncedWorld();
   tenant.updateUser(person(1), { userType: 'Guest' });
   tenant.updateUser(person(0), { userType: 'Member' });
-  await applySettings(world.database, { scope: { userType: ['Member'], groups: [outer] } }, 'test');
+  await setSettings(world.database, { scope: { userType: ['Member'], groups: [outer] } });
   await world.cycle();
   const inside = await rows(world.database, 'select from directory.accounts');
   expect(inside.length).toBeLessThan(6);

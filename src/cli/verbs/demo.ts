@@ -66,7 +66,7 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   await migrate(server.url, openBasics(environment).defaults);
   const database = openDatabase(server.url);
   run.onEnd(() => database.destroy());
-  await addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref: 'demo-customer' });
+  await addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref: 'demo-customer' }, defaults);
   const shell = { run, simulator, home };
 
   terminal.say(

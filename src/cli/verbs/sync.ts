@@ -125,7 +125,7 @@ async function syncTenants(
     const { allowRoles } = await settingsInForce(database, null, defaults);
     await graph.tokens(tenantId, allowRoles).token({ signal: run.signal });
     run.signal.throwIfAborted();
-    await addTenant(database, { tenantId, name: tenantId, ref: null }).catch((error: unknown) => {
+    await addTenant(database, { tenantId, name: tenantId, ref: null }, defaults).catch((error: unknown) => {
       // Another command registered it at the same moment, which is what was wanted.
       if (!(error instanceof ExpectedError && error.code === 'tenant_exists')) throw error;
     });

@@ -1,5 +1,6 @@
 // `tenant add`, `tenant list`, `tenant show`: which tenants are registered, and how they are.
 import { Command } from 'commander';
+import { openBasics } from '../../app.ts';
 import { requireTenantId } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
 import { readCycles, readStatus, readStreams } from '../../store/status.ts';
@@ -7,6 +8,7 @@ import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant }
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, when } from '../format.ts';
 import { table } from '../terminal.ts';
+import { connectionCommands } from './tenant-connection.ts';
 
 type AddOptions = VerbOptions & { name: string; ref?: string };
 
@@ -45,14 +47,16 @@ export function tenantCommand(): Command {
       .argument('<tenant>', 'id, name or reference')
       .action((word: string, options: VerbOptions) => runVerb(options, (run) => show(run, word))),
   );
+  for (const command of connectionCommands()) tenant.addCommand(command);
   return tenant;
 }
 
 async function add(run: Run, id: string, options: AddOptions): Promise<undefined> {
   const tenantId = requireTenantId(id, 'TENANT');
   const name = checkedName(options.name);
+  const { defaults } = openBasics(run.environment);
   const { database } = await run.database();
-  await addTenant(database, { tenantId, name, ref: options.ref ?? null });
+  await addTenant(database, { tenantId, name, ref: options.ref ?? null }, defaults);
   run.terminal.answer(await findTenant(database, tenantId));
   run.terminal.say(
     `${name} (${tenantId}) is registered; entra-sync sync ${JSON.stringify(name)} reads it for the first time`,
@@ -85,7 +89,7 @@ async function remove(run: Run, word: string): Promise<undefined> {
   const tenant = await findTenant(database, word);
   if (!(await forgetPendingTenant(database, tenant.tenant_id))) {
     throw new ExpectedError('usage', `${tenant.name} has been synced and is not simply removed`, {
-      cure: 'disconnecting a tenant is part of a later version',
+      cure: 'entra-sync tenant disconnect TENANT, then entra-sync tenant purge TENANT',
     });
   }
   run.terminal.answer({ removed: tenant.tenant_id });

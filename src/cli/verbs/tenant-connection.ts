@@ -1,0 +1,152 @@
+// `tenant disconnect`, `tenant reconnect`, `tenant purge`: the ends of a tenant's being kept by the directory.
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { openBasics } from '../../app.ts';
+import { type CycleResult, runCycle } from '../../engine/cycle.ts';
+import { ExpectedError } from '../../errors.ts';
+import { disconnectTenant, purgeTenant, reconnectTenant, releasedAccounts } from '../../store/connection.ts';
+import { findTenant, type Tenant } from '../../store/tenants.ts';
+import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { count, plural } from '../format.ts';
+import { openProgress } from '../progress.ts';
+import { table } from '../terminal.ts';
+
+type ConnectionOptions = VerbOptions & { dryRun?: boolean; confirm?: string };
+
+export function connectionCommands(): Command[] {
+  return [
+    verb(
+      'disconnect',
+      'Stop keeping a tenant by its directory. Its accounts and groups stay, as manual ones with the values shown today, and can be edited. Needs neither Graph nor consent.',
+      ['tenant disconnect Contoso --dry-run', 'tenant disconnect Contoso'],
+      { acts: true },
+    )
+      .argument('<tenant>', 'id, name or reference')
+      .option('--dry-run', 'say what would happen, change nothing')
+      .action((word: string, options: ConnectionOptions) => runVerb(options, (run) => disconnect(run, word, options))),
+    verb(
+      'reconnect',
+      'Keep a disconnected tenant by its directory again: a full cycle adopts the same accounts and groups by their object ids. Edits made in between stay where the user owns the field, and are shelved elsewhere.',
+      ['tenant reconnect Contoso --dry-run', 'tenant reconnect Contoso'],
+      { acts: true },
+    )
+      .argument('<tenant>', 'id, name or reference')
+      .option('--dry-run', 'read the directory and say what would happen, change nothing')
+      .action((word: string, options: ConnectionOptions) => runVerb(options, (run) => reconnect(run, word, options))),
+    verb(
+      'purge',
+      'Erase a disconnected tenant: accounts, groups, memberships, settings, cycles and every change row. Cannot be taken back.',
+      ['tenant purge Contoso', 'tenant purge Contoso --confirm Contoso'],
+    )
+      .argument('<tenant>', 'id, name or reference')
+      .option('--confirm <name>', "the tenant's name, instead of being asked for it")
+      .action((word: string, options: ConnectionOptions) => runVerb(options, (run) => purge(run, word, options))),
+  ];
+}
+
+async function disconnect(run: Run, word: string, options: ConnectionOptions): Promise<undefined> {
+  const dryRun = options.dryRun === true;
+  const { database } = await run.database();
+  const tenant = await findTenant(database, word);
+  const done = await disconnectTenant(database, tenant.tenant_id, { actor: run.actor, dryRun });
+  run.terminal.answer({ tenant: named(tenant), dryRun, ...done });
+  const would = dryRun ? 'would become' : 'became';
+  run.terminal.say(
+    `${tenant.name}: ${plural(done.accounts, 'account')} and ${plural(done.groups, 'group')} ${would} manual, with the values shown today; who may edit them is said by manual in the settings.`,
+  );
+  if (done.removed > 0) run.terminal.say(`${plural(done.removed, 'removed account')} ${dryRun ? 'would stay' : 'stayed'} removed.`);
+  if (done.running)
+    run.terminal.say(`A cycle ${dryRun ? 'is running and would end' : 'was running and ends'} without committing anything more.`);
+  run.terminal.say(
+    dryRun
+      ? 'Dry run: nothing was changed.'
+      : `entra-sync tenant reconnect ${JSON.stringify(tenant.name)} adopts them again, entra-sync tenant purge erases them.`,
+  );
+}
+
+const shownAccounts = 20;
+
+async function reconnect(run: Run, word: string, options: ConnectionOptions): Promise<undefined> {
+  const { terminal } = run;
+  const dryRun = options.dryRun === true;
+  const { log, defaults } = openBasics(run.environment);
+  const graph = openGraph(run, log);
+  const { database } = await run.database();
+  const tenant = await findTenant(database, word);
+  if (tenant.status !== 'disconnected') {
+    throw new ExpectedError('usage', `${tenant.name} is connected`, { cure: 'entra-sync sync TENANT runs a cycle of it' });
+  }
+  if (!dryRun) await reconnectTenant(database, tenant.tenant_id, run.actor);
+  const progress = openProgress(terminal);
+  const result = await runCycle(
+    { database, defaults, log, openReader: graph.openReader },
+    {
+      tenantId: tenant.tenant_id,
+      resync: true,
+      dryRun,
+      evenDisconnected: dryRun,
+      actor: run.actor,
+      signal: run.signal,
+      onProgress: progress.update,
+    },
+  ).finally(() => progress.done());
+  const left = await releasedAccounts(database, tenant.tenant_id, shownAccounts);
+  const manual = dryRun ? Math.max(0, left.count - result.streams.users.adopted) : left.count;
+  terminal.answer({ tenant: named(tenant), dryRun, ...result, stillManual: dryRun ? manual : left });
+  terminal.say(summary(tenant, result, dryRun));
+  if (manual > 0)
+    terminal.say(
+      `${plural(manual, 'account')} ${dryRun ? 'would stay' : 'stay'} manual: the directory does not show ${manual === 1 ? 'that person' : 'these people'} any more${dryRun ? '.' : ':'}`,
+    );
+  if (manual > 0 && !dryRun) {
+    terminal.say(
+      table(
+        [{ title: 'account' }, { title: 'name' }, { title: 'user principal name' }],
+        left.accounts.map((one) => [one.account_id, one.display_name ?? '', one.user_principal_name ?? '']),
+      ),
+    );
+    if (manual > shownAccounts) terminal.say(`… and ${count(manual - shownAccounts)} more`);
+  }
+  if (dryRun) terminal.say('Dry run: nothing was changed.');
+}
+
+function summary(tenant: Tenant, { streams }: CycleResult, dryRun: boolean): string {
+  const { users, groups } = streams;
+  const parts = [
+    `${plural(users.adopted, 'account')} and ${plural(groups.adopted, 'group')} ${dryRun ? 'would be adopted' : 'adopted'}`,
+    `${count(users.created)} new`,
+    `${count(users.restored)} restored`,
+  ];
+  return `${tenant.name}: ${parts.join(', ')}.`;
+}
+
+async function purge(run: Run, word: string, options: ConnectionOptions): Promise<undefined> {
+  const { database } = await run.database();
+  const tenant = await findTenant(database, word);
+  const confirmed = options.confirm ?? (await askForName(run, tenant));
+  if (confirmed !== tenant.name) {
+    throw new ExpectedError('usage', `the name of the tenant is ${JSON.stringify(tenant.name)}; nothing was erased`, {
+      cure: `entra-sync tenant purge ${tenant.tenant_id} --confirm ${JSON.stringify(tenant.name)}`,
+    });
+  }
+  const purged = await purgeTenant(database, tenant.tenant_id);
+  run.terminal.answer({ tenant: named(tenant), purged });
+  run.terminal.say(
+    `${tenant.name} is erased: ${plural(purged.accounts, 'account')}, ${plural(purged.groups, 'group')}, ${plural(purged.changes, 'change row')}.`,
+  );
+}
+
+async function askForName(run: Run, tenant: Tenant): Promise<string | undefined> {
+  if (!process.stdin.isTTY) return undefined;
+  run.terminal.note(`This erases everything that is kept of ${tenant.name} (${tenant.tenant_id}), for good.`);
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await asking.question('Type its name to go on: ', { signal: run.signal });
+  } finally {
+    asking.close();
+  }
+}
+
+function named(tenant: Tenant): { id: string; name: string } {
+  return { id: tenant.tenant_id, name: tenant.name };
+}
