@@ -122,9 +122,17 @@ const views: Record<string, Record<string, string>> = {
   },
 };
 
+const explained =
+  'field text, value jsonb, origin text, owner text, editable_by text[], mapped_from text, directory_value jsonb, user_value jsonb, since timestamp with time zone, changed_by text';
+
 const functions = {
+  create_account: { takes: 'tenant_id uuid, profile jsonb, actor text', gives: 'uuid' },
+  edit_account: { takes: 'account_id uuid, patch jsonb, actor text, actor_role text', gives: 'jsonb' },
+  explain_account: { takes: 'account_id uuid', gives: `TABLE(${explained})` },
   feed_position: { takes: '', gives: 'text' },
   read_changes: { takes: 'after text, max integer DEFAULT 1000', gives: 'SETOF directory.feed_row' },
+  remove_account: { takes: 'account_id uuid, actor text, actor_role text', gives: 'void' },
+  revert_account: { takes: 'account_id uuid, fields text[], actor text, actor_role text', gives: 'jsonb' },
 };
 
 const columnsOf = (relation: string) =>
@@ -227,7 +235,7 @@ describe('what a foreign role can reach', () => {
     expect(open).toEqual([]);
   });
 
-  test('SELECT on the views and EXECUTE on the functions is all it takes to read, and no more than reading', async () => {
+  test('SELECT on the views and EXECUTE on the functions and narrowed_to is all it takes to read, and no more than reading', async () => {
     const lease = await leasedTenant(store);
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     await sync(store, lease, 'incremental', [[tombstone(2)]]);
@@ -253,6 +261,7 @@ describe('what a foreign role can reach', () => {
     expect(await answer('select directory.feed_position()')).toBe('42501');
     await client.query(`grant select on all tables in schema directory to ${role}`);
     await client.query(`grant execute on all functions in schema directory to ${role}`);
+    await client.query(`grant execute on function entra_sync.narrowed_to() to ${role}`);
     for (const [sql, count] of [
       ['select * from directory.tenants', 1],
       ['select * from directory.accounts', 1],
