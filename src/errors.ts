@@ -35,19 +35,25 @@ export type ErrorCode = keyof typeof exitCodes;
 /**
  * An error that a user can act on: shown as one line, never with a stack.
  * `message` says what happened, `cure` which command or setting mends it, `detail` (shown by `--verbose`) the rest,
- * Graph's request id among it. None of them may hold a secret, a token or a personal value (rule 18).
+ * Graph's request id among it, `list` the single things that the message only counts: shown below it, one a line. None of them may hold a secret, a token or a personal value (rule 18).
  */
 export class ExpectedError extends Error {
   readonly code: ErrorCode;
   readonly cure: string | undefined;
   readonly detail: string | undefined;
+  readonly list: readonly string[];
 
-  constructor(code: ErrorCode, message: string, options: { cure?: string; detail?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cure?: string; detail?: string; list?: readonly string[]; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.name = 'ExpectedError';
     this.code = code;
     this.cure = options.cure;
     this.detail = options.detail;
+    this.list = options.list ?? [];
   }
 }
 

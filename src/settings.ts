@@ -1,126 +1,145 @@
-// The settings: one zod definition, checked so that all problems are listed at once with the nearest right name.
+// The settings: files read and checked, layers merged, and what is in force for a tenant.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
-import { z } from 'zod';
 import { ExpectedError } from './errors.ts';
 import { packageFile } from './package-files.ts';
-import { nearestName, userProperties } from './rules/graph-properties.ts';
+import { parseExpression } from './rules/expressions.ts';
 import { groupProperties } from './rules/groups.ts';
-import { type Field, selectedProperties } from './rules/mapping.ts';
+import { selectedProperties } from './rules/mapping.ts';
+import { type Field, type ManualEditing, roles, type SourceOfTruth } from './rules/ownership.ts';
 import type { Scope } from './rules/scope.ts';
+import { checkShape, isRecord, problemsOfWhole } from './settings/problems.ts';
+import { documentSchema, durationMs, partialSchema, type SettingsDocument } from './settings/schema.ts';
 
-const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-const duration = (least: string, most: string) =>
-  z.string().superRefine((text, context) => {
-    const ms = durationMs(text);
-    if (ms === undefined)
-      context.addIssue(`${JSON.stringify(text)} is no duration: write a whole number and s, m, h or d, like 40m`);
-    else if (ms < Number(durationMs(least)) || ms > Number(durationMs(most)))
-      context.addIssue(`${text} is not between ${least} and ${most}`);
-  });
-
-const field = z.strictObject({ from: z.string() });
-
-const scope = z.strictObject({
-  userType: z.union([z.literal('any'), z.array(z.enum(['Member', 'Guest'])).min(1)]),
-  accountEnabled: z.union([z.literal('any'), z.boolean()]),
-  groups: z.array(z.guid('is no object id: write the GUID that Entra shows for the group')),
-});
-
-const documentSchema = z.strictObject({
-  interval: duration('1m', '7d'),
-  fields: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,62}$/), field.nullable()),
-  scope,
-  retention: duration('1d', '3650d'),
-  changes: z.strictObject({ retention: duration('1d', '3650d') }),
-  cycles: z.strictObject({ retention: duration('1d', '3650d') }),
-  fullEvery: duration('1h', '30d'),
-  allowRoles: z.array(z.string().regex(/^[A-Za-z0-9._-]{1,120}$/, 'is no name of an application permission')),
-});
-
-const partialSchema = z.strictObject({
-  interval: documentSchema.shape.interval.optional(),
-  fields: documentSchema.shape.fields.optional(),
-  scope: documentSchema.shape.scope.partial().optional(),
-  retention: documentSchema.shape.retention.optional(),
-  changes: documentSchema.shape.changes.partial().optional(),
-  cycles: documentSchema.shape.cycles.partial().optional(),
-  fullEvery: documentSchema.shape.fullEvery.optional(),
-  allowRoles: documentSchema.shape.allowRoles.optional(),
-});
-
-/** A settings file as written: any part may be missing, it then keeps the value of the layer below. */
-export type SettingsDocument = z.infer<typeof partialSchema>;
+export type { SettingsDocument };
 
 /** The settings in force for a tenant. Durations in milliseconds. */
 export type Settings = {
   /** The number of the newest stored version that these settings rest on. */
   readonly version: number;
   readonly intervalMs: number;
+  /** By name. */
   readonly fields: readonly Field[];
+  readonly sourceOfTruth: SourceOfTruth;
+  readonly manual: ManualEditing;
   readonly scope: Scope;
+  /** What becomes of the account of a user who is disabled in Entra ID. */
+  readonly disabledAccounts: 'suspend' | 'remove' | 'ignore';
+  /** How manual accounts are recognised, in this order; empty: never. */
+  readonly match: readonly ('mail' | 'userPrincipalName')[];
   readonly retentionMs: number;
   readonly changesRetentionMs: number;
   readonly cyclesRetentionMs: number;
   readonly fullEveryMs: number;
   readonly allowRoles: readonly string[];
-  /** Of mapping, $select and scope: when it differs from a checkpoint's, the next round is a full one (rule 17). */
+  /** Of mapping, $select, scope and disabledAccounts: when it differs from a checkpoint's, the next round is a full one (rule 17). */
   readonly fingerprint: string;
   /** The same for the groups stream: of the groups that the scope names. */
   readonly groupsFingerprint: string;
 };
 
-/** Milliseconds of `40m`, `7d` …, or undefined. */
-export function durationMs(text: string): number | undefined {
-  const match = /^(\d{1,9})([smhd])$/.exec(text.trim());
-  const unit = units[match?.[2] ?? ''];
-  return match && unit ? Number(match[1]) * unit : undefined;
-}
-
 /** config/default.yaml, which must be complete. Read once by app.ts. */
 export function loadDefaults(path: string = packageFile('config', 'default.yaml')): SettingsDocument {
-  return checkDocument(parseYaml(readFileSync(path, 'utf8'), path), path, documentSchema);
+  return checkSettings(readSettingsFile(path), path, [], documentSchema);
 }
 
-/** A settings file of somebody's own, checked; throws `settings_invalid` that lists every problem. */
-export function loadSettingsFile(path: string): SettingsDocument {
+/** What a YAML file holds, unchecked; throws `settings_invalid` when it cannot be read or is no YAML. */
+export function readSettingsFile(path: string): unknown {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     throw new ExpectedError('settings_invalid', `${path} cannot be read`, { cure: 'check the path', cause: error });
   }
-  return checkDocument(parseYaml(text, path), path, partialSchema);
+  return parseYaml(text, path);
 }
 
-/** What `upper` says laid over `lower`: objects by key, fields by name, anything else as a whole. */
+/**
+ * A settings file of somebody's own, checked by itself and, where the layers `below` it are given, as what it makes of
+ * them; throws `settings_invalid` that lists every problem.
+ */
+export function loadSettingsFile(path: string, below: readonly SettingsDocument[] = []): SettingsDocument {
+  return checkSettings(readSettingsFile(path), path, below);
+}
+
+/** {@link loadSettingsFile} for a file that was read before. */
+export function checkSettings(
+  document: unknown,
+  path: string,
+  below: readonly SettingsDocument[] = [],
+  schema: typeof documentSchema | typeof partialSchema = partialSchema,
+): SettingsDocument {
+  const checked = checkShape(document, schema);
+  const isWhole = below.length > 0 || schema === documentSchema;
+  const merged = isRecord(document) ? [...below, document].reduce(mergeLayers, {}) : {};
+  const problems = [...('problems' in checked ? checked.problems : []), ...(isWhole ? problemsOfWhole(merged) : [])];
+  if ('document' in checked && problems.length === 0) return checked.document;
+  throw new ExpectedError(
+    'settings_invalid',
+    `${path} has ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
+    {
+      list: problems,
+      cure: 'mend the file; config/default.yaml shows every setting',
+    },
+  );
+}
+
+/** What `upper` says laid over `lower`: objects by key, fields by name and then by key, anything else as a whole. */
 export function mergeDocuments(lower: SettingsDocument, upper: SettingsDocument): SettingsDocument {
-  const merged: SettingsDocument = { ...lower, ...upper };
-  if (lower.fields && upper.fields) merged.fields = { ...lower.fields, ...upper.fields };
-  if (lower.scope && upper.scope) merged.scope = { ...lower.scope, ...upper.scope };
-  if (lower.changes && upper.changes) merged.changes = { ...lower.changes, ...upper.changes };
-  if (lower.cycles && upper.cycles) merged.cycles = { ...lower.cycles, ...upper.cycles };
-  return merged;
+  return mergeLayers(lower, upper);
+}
+
+// Also merges what has not been checked yet, so that a file's problems and those of the whole are told at once.
+function mergeLayers(lower: Record<string, unknown>, upper: Record<string, unknown>): Record<string, unknown> {
+  return mergeRecords(lower, upper, (one, other, key) =>
+    mergeRecords(one, other, key === 'fields' ? (field, over) => ({ ...field, ...over }) : undefined),
+  );
+}
+
+function mergeRecords(
+  lower: Record<string, unknown>,
+  upper: Record<string, unknown>,
+  merge?: (lower: Record<string, unknown>, upper: Record<string, unknown>, key: string) => unknown,
+): Record<string, unknown> {
+  const merged = Object.entries(upper).map(([key, value]) => {
+    const below = Object.hasOwn(lower, key) ? lower[key] : undefined;
+    return [key, merge && isRecord(below) && isRecord(value) ? merge(below, value, key) : value];
+  });
+  return { ...lower, ...Object.fromEntries(merged) };
 }
 
 /** The settings in force: the layers (defaults first, a tenant's own last) merged and checked as a whole. */
 export function resolveSettings(layers: readonly SettingsDocument[], version: number): Settings {
-  const merged = layers.reduce(mergeDocuments, {});
-  const document = checkDocument(merged, 'the stored settings', documentSchema);
+  const document = checkStored(layers.reduce(mergeDocuments, {}));
   const fields = Object.entries(document.fields ?? {})
-    .flatMap(([name, one]) => (one ? [{ field: name, from: one.from }] : []))
+    .flatMap(([name, one]): Field[] =>
+      one
+        ? [
+            {
+              field: name,
+              from: one.from === undefined ? null : parseExpression(one.from),
+              owner: one.owner ?? 'directory',
+              editableBy: roles.filter((role) => (one.editableBy ?? roles).includes(role)),
+            },
+          ]
+        : [],
+    )
     .sort((one, other) => (one.field < other.field ? -1 : 1));
-  const userType = document.scope?.userType ?? 'any';
-  const scope: Scope = {
-    userTypes: userType === 'any' ? 'any' : userType.map((type) => type.toLowerCase()).sort(),
-    accountEnabled: document.scope?.accountEnabled ?? 'any',
-    groups: (document.scope?.groups ?? []).map((group) => group.toLowerCase()).sort(),
-  };
+  const scope = scopeOf(document.scope);
+  const { editable = 'all', editableBy = roles } = document.manual ?? {};
+  const disabledAccounts = document.disabledAccounts ?? 'suspend';
+  const mapping = fields.flatMap(({ field, from }) => (from ? [[field, from]] : []));
   return {
     version,
     fields,
+    sourceOfTruth: document.sourceOfTruth ?? 'directory',
+    manual: {
+      editable: editable === 'all' ? 'all' : unique(editable).sort(),
+      editableBy: roles.filter((role) => editableBy.includes(role)),
+    },
+    disabledAccounts,
+    match: unique(document.match ?? []),
     intervalMs: known(document.interval),
     retentionMs: known(document.retention),
     changesRetentionMs: known(document.changes?.retention),
@@ -128,9 +147,34 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
     fullEveryMs: known(document.fullEvery),
     allowRoles: document.allowRoles ?? [],
     scope,
-    fingerprint: fingerprintOf([selectedProperties(fields), fields, scope]),
+    fingerprint: fingerprintOf([selectedProperties(fields), mapping, scope, disabledAccounts]),
     groupsFingerprint: fingerprintOf([...groupProperties.keys(), scope.groups]),
   };
+}
+
+function scopeOf({ userType = 'any', accountEnabled = 'any', groups = [] }: SettingsDocument['scope'] = {}): Scope {
+  return {
+    userTypes: userType === 'any' ? 'any' : unique(userType.map((type) => type.toLowerCase())).sort(),
+    accountEnabled,
+    groups: unique(groups.map((group) => group.toLowerCase())).sort(),
+  };
+}
+
+function unique<Item>(items: readonly Item[]): Item[] {
+  return [...new Set(items)];
+}
+
+// Nobody looks at a list here: what is stored was checked before, so this ends in a cycle's error or a log.
+function checkStored(document: SettingsDocument): SettingsDocument {
+  const where = 'the settings that are stored';
+  try {
+    return checkSettings(document, where, [], documentSchema);
+  } catch (error) {
+    if (!(error instanceof ExpectedError)) throw error;
+    throw new ExpectedError('settings_invalid', `${where} do not fit together: ${error.list.join('; ')}`, {
+      cure: 'mend it with entra-sync settings apply FILE',
+    });
+  }
 }
 
 function fingerprintOf(parts: unknown): string {
@@ -158,68 +202,4 @@ function parseYaml(text: string, path: string): unknown {
 function noYaml(path: string, error: unknown): ExpectedError {
   const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
   return new ExpectedError('settings_invalid', `${path} is no YAML: ${line}`, { cure: 'mend that line', cause: error });
-}
-
-function checkDocument(
-  document: unknown,
-  path: string,
-  schema: typeof documentSchema | typeof partialSchema,
-): SettingsDocument {
-  const parsed = schema.safeParse(document);
-  const problems = parsed.success ? [] : parsed.error.issues.flatMap(describeIssue);
-  problems.push(...fieldProblems(document));
-  if (parsed.success && problems.length === 0) return parsed.data as SettingsDocument;
-  const count = problems.length === 1 ? '' : `${problems.length} problems: `;
-  throw new ExpectedError('settings_invalid', `${path}: ${count}${problems.join('; ')}`, {
-    cure: 'mend the file; config/default.yaml shows every setting',
-  });
-}
-
-type Issue = z.core.$ZodIssue;
-
-function describeIssue(issue: Issue): string[] {
-  const place = issue.path.join('.');
-  if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(issue.path.map(String));
-    return issue.keys.map((key) => {
-      const near = nearestName(key, known);
-      const where = place ? ` in ${place}` : '';
-      return `there is no setting ${JSON.stringify(key)}${where}${near ? `, did you mean ${near}?` : ` (there are ${known.join(', ')})`}`;
-    });
-  }
-  if (issue.code === 'invalid_key') return [`${place} is no name for a field: letters, digits and _ only, 63 at most`];
-  if (issue.code === 'invalid_type') return [`${place || 'the file'} must be ${article(issue.expected)}`];
-  return [place ? `${place}: ${issue.message}` : issue.message];
-}
-
-function knownKeys(path: readonly string[]): string[] {
-  const [first] = path;
-  if (first === undefined) return Object.keys(documentSchema.shape);
-  if (first === 'fields') return Object.keys(field.shape);
-  if (first === 'scope') return Object.keys(scope.shape);
-  return ['retention'];
-}
-
-function article(type: string): string {
-  return type === 'record' || type === 'object' ? 'a mapping' : type === 'array' ? 'a list' : `a ${type}`;
-}
-
-// Beyond the shape: does Graph have the property, and can delta track it?
-function fieldProblems(document: unknown): string[] {
-  const fields = (document as { fields?: unknown } | null)?.fields;
-  if (typeof fields !== 'object' || fields === null) return [];
-  return Object.entries(fields).flatMap(([name, one]) => {
-    const from = (one as { from?: unknown } | null)?.from;
-    if (typeof from !== 'string') return [];
-    if (from === 'id')
-      return [`fields.${name}: the id of a user is entra_object_id of directory.accounts, not a field`];
-    const property = Object.hasOwn(userProperties, from) ? userProperties[from] : undefined;
-    if (!property) {
-      const near = nearestName(from, Object.keys(userProperties));
-      return [
-        `fields.${name}: a Graph user has no property ${JSON.stringify(from)}${near ? `, did you mean ${near}?` : ''}`,
-      ];
-    }
-    return property.trackable ? [] : [`fields.${name}: ${from} cannot be synced by delta: ${property.why}`];
-  });
 }

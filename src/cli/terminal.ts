@@ -42,8 +42,10 @@ export function showError(terminal: Terminal, error: unknown, where = ''): numbe
   const exitCode = exitCodeOf(error);
   if (error instanceof ExpectedError) {
     terminal.note(`entra-sync: ${where}${error.message}${error.cure ? ` -> ${error.cure}` : ''}`);
+    for (const item of error.list) terminal.note(`  ${onOneLine(item)}`);
     if (terminal.verbose && error.detail) terminal.note(`detail: ${error.detail}`);
-    terminal.answer({ error: { code: error.code, message: error.message, cure: error.cure ?? null, exitCode } });
+    const { code, message, cure = null, list } = error;
+    terminal.answer({ error: { code, message, cure, ...(list.length > 0 && { list }), exitCode } });
     return exitCode;
   }
   terminal.note(

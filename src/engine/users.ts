@@ -2,7 +2,7 @@
 import { readMemberOf } from '../graph/groups.ts';
 import { firstUsersUrl, readUsers } from '../graph/users.ts';
 import { type DeltaPage, decodePage, type Problem, type SelectedProperties } from '../rules/decode.ts';
-import { userProperties } from '../rules/graph-properties.ts';
+import { propertyOf } from '../rules/graph-properties.ts';
 import { mapUser, selectedProperties, userKeys, userMark } from '../rules/mapping.ts';
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
@@ -97,7 +97,7 @@ export function withMapping(user: MergedObject, settings: Settings): StagedUser 
 export function typesOf(properties: readonly string[]): SelectedProperties {
   return new Map(
     properties.flatMap((property) => {
-      const known = Object.hasOwn(userProperties, property) ? userProperties[property] : undefined;
+      const known = propertyOf(property);
       return known && property !== 'id' ? [[property, known.type] as const] : [];
     }),
   );

@@ -118,6 +118,7 @@ function typeFault(value: unknown, type: PropertyType): string | undefined {
     'string[]': Array.isArray(value) && value.every((item) => typeof item === 'string'),
     object: isRecord(value),
     'object[]': Array.isArray(value) && value.every(isRecord),
+    any: true,
   }[type];
   return fits ? undefined : `is not of the type ${type}`;
 }

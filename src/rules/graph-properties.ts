@@ -2,7 +2,7 @@
 // Source: learn.microsoft.com/graph/api/resources/user (Properties, Relationships) and docs/graph.md, "First URL and $select".
 
 /** The JSON form in which Graph sends a property. Dates and times are strings (ISO 8601, UTC), enumerations too. */
-export type PropertyType = 'string' | 'boolean' | 'number' | 'string[]' | 'object' | 'object[]';
+export type PropertyType = 'string' | 'boolean' | 'number' | 'string[]' | 'object' | 'object[]' | 'any';
 
 /** What is known of one property; `why` completes the sentence "… cannot be mapped: …". */
 export type UserProperty =
@@ -168,11 +168,17 @@ const properties: Record<string, UserProperty> = {
 /**
  * Every property of microsoft.graph.user in v1.0, by its exact Graph spelling. A name that is not a key is no property
  * ("constructor" included: the record has no prototype). Directory extensions (`extension_{appId}_{name}`) are made by
- * each tenant and therefore not listed.
+ * each tenant and therefore not listed: {@link propertyOf} knows them.
  */
 export const userProperties: Readonly<Record<string, UserProperty>> = Object.freeze(
   Object.assign(Object.create(null) as Record<string, UserProperty>, properties),
 );
+
+/** What is known of a property of the user, directory extensions included; undefined when there is none of this name. */
+export function propertyOf(name: string): UserProperty | undefined {
+  // Which of the types a directory extension has is known to its application alone.
+  return userProperties[name] ?? (/^extension_[0-9a-f]{32}_\w{1,150}$/i.test(name) ? tracked('any') : undefined);
+}
 
 /**
  * The name in `known` that a person most likely meant by `name`: one that differs by upper and lower case alone, else

@@ -1,26 +1,27 @@
 // From a source document to the profile fields, and to the columns that a user is found by.
 import type { Json, Source } from './decode.ts';
+import { type Expression, evaluate, rootsOf } from './expressions.ts';
 
-/** One profile field and the Graph property that it comes from. */
-export type Field = { readonly field: string; readonly from: string };
+/** One profile field and what it is made of; null: it is not in the directory at all. */
+export type MappedField = { readonly field: string; readonly from: Expression | null };
 
 /** Always selected, whatever the mapping names: ids, match keys and scope rest on them. */
 export const alwaysSelected = ['id', 'userPrincipalName', 'mail', 'displayName', 'accountEnabled', 'userType'] as const;
 
 /** The properties that the users stream asks Graph for, without doubles, in a stable order. */
-export function selectedProperties(fields: readonly Field[]): string[] {
-  const mapped = fields.map((field) => field.from).sort();
+export function selectedProperties(fields: readonly MappedField[]): string[] {
+  const mapped = fields.flatMap(({ from }) => (from ? rootsOf(from) : [])).sort();
   return [...new Set([...alwaysSelected, ...mapped])];
 }
 
 /** The profile fields that a source document gives. A field without a value is left out. */
-export function mapUser(source: Source, fields: readonly Field[]): { [field: string]: Json } {
-  const mapped: { [field: string]: Json } = {};
-  for (const { field, from } of fields) {
-    const value = Object.hasOwn(source, from) ? source[from] : undefined;
-    if (value !== undefined && value !== null) mapped[field] = value;
-  }
-  return mapped;
+export function mapUser(source: Source, fields: readonly MappedField[]): { [field: string]: Json } {
+  const mapped = fields.flatMap(({ field, from }): [string, Json][] => {
+    const value = from ? evaluate(from, source) : undefined;
+    return value === undefined ? [] : [[field, value]];
+  });
+  // Not by assignment: that would take a field called __proto__ for the prototype.
+  return Object.fromEntries(mapped);
 }
 
 /** Every user has one, so an unknown user that comes without it was not shown whole. */

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { decodeObject, decodePage, type Json, type Problem } from '../../src/rules/decode.ts';
 import type { PropertyType } from '../../src/rules/graph-properties.ts';
-import { type Field, mapUser, userKeys, userMark } from '../../src/rules/mapping.ts';
+import { type MappedField, mapUser, userKeys, userMark } from '../../src/rules/mapping.ts';
 import { type MergedObject, mergeObjects, overlay, type RoundKind } from '../../src/rules/merge.ts';
 import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit.ts';
 import { applyUsers } from '../../src/store/commit-users.ts';
@@ -95,7 +95,10 @@ const selected: ReadonlyMap<string, PropertyType> = new Map([
   ['accountEnabled', 'boolean'],
 ]);
 
-const fields: readonly Field[] = ['displayName', 'jobTitle', 'mail'].map((name) => ({ field: name, from: name }));
+const fields: readonly MappedField[] = ['displayName', 'jobTitle', 'mail'].map((name) => ({
+  field: name,
+  from: { path: [name] },
+}));
 
 export type RoundOptions = { dryRun?: boolean; fingerprint?: string };
 

@@ -76,10 +76,16 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
     const { world, environment } = await worldOf(context);
     const file = join(await temporaryDirectory(context.onTestFinished), 'mine.yaml');
     await writeFile(file, 'intervall: 5m\nfields:\n  title: { from: jobTitel }\n  bio: { from: aboutMe }\n');
-    const line = expectOneLine(await runCli(['settings', 'apply', file], environment), 2, /3 problems/);
-    expect(line).toMatch(/"intervall", did you mean interval\?/);
-    expect(line).toMatch(/no property "jobTitel", did you mean jobTitle\?/);
-    expect(line).toMatch(/aboutMe cannot be synced by delta/);
+    const refused = await runCli(['settings', 'apply', file], environment);
+    expectOneLine(refused, 2, /mine\.yaml has 3 problems/);
+    const problems = [
+      expect.stringMatching(/"intervall", did you mean interval\?/),
+      expect.stringMatching(/no property "jobTitel", did you mean jobTitle\?/),
+      expect.stringMatching(/aboutMe cannot be synced by delta/),
+    ];
+    expect(refused.stderr.split('\n').filter((line) => line.startsWith('  '))).toEqual(problems);
+    const asJson = await runCli(['settings', 'apply', file, '--json'], environment);
+    expect(JSON.parse(asJson.stdout)).toMatchObject({ error: { code: 'settings_invalid', list: problems } });
     // The seed, and what the world of the test stored.
     expect(await rows(world.database, 'select version from entra_sync.settings')).toHaveLength(2);
   });

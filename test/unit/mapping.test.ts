@@ -2,14 +2,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Json, Source } from '../../src/rules/decode.ts';
+import { parseExpression, type WrittenExpression } from '../../src/rules/expressions.ts';
 import { alwaysSelected, mapUser, selectedProperties, userKeys } from '../../src/rules/mapping.ts';
 
+const field = (name: string, from: WrittenExpression) => ({ field: name, from: parseExpression(from) });
+
 describe('the mapping', () => {
-  const fields = [
-    { field: 'title', from: 'jobTitle' },
-    { field: 'phones', from: 'businessPhones' },
-    { field: 'alsoTitle', from: 'jobTitle' },
-  ];
+  const fields = [field('title', 'jobTitle'), field('phones', 'businessPhones'), field('alsoTitle', 'jobTitle')];
 
   test('gives each field the value of its property, whatever the field is called', () => {
     const source = { jobTitle: 'Clerk', businessPhones: ['+1', '+2'], displayName: 'Adele' };
@@ -20,14 +19,12 @@ describe('the mapping', () => {
     expect(mapUser({ jobTitle: '', businessPhones: [] }, fields)).toEqual({ title: '', phones: [], alsoTitle: '' });
     expect(mapUser({ jobTitle: null }, fields)).toEqual({});
     expect(mapUser({}, fields)).toEqual({});
-    expect(mapUser({ accountEnabled: false }, [{ field: 'on', from: 'accountEnabled' }])).toEqual({ on: false });
+    expect(mapUser({ accountEnabled: false }, [field('on', 'accountEnabled')])).toEqual({ on: false });
   });
 
   test('takes nothing from the prototype, and knows no special field name', () => {
-    expect(mapUser({}, [{ field: 'x', from: 'constructor' }])).toEqual({});
-    expect(Object.entries(mapUser({ mail: 'a@b' }, [{ field: 'constructor', from: 'mail' }]))).toEqual([
-      ['constructor', 'a@b'],
-    ]);
+    expect(mapUser({}, [field('x', 'constructor')])).toEqual({});
+    expect(Object.entries(mapUser({ mail: 'a@b' }, [field('constructor', 'mail')]))).toEqual([['constructor', 'a@b']]);
   });
 
   test('depends on the properties that it names, and on nothing else', () => {
@@ -58,12 +55,7 @@ describe('$select', () => {
   });
 
   test('names each property once, in an order that does not depend on that of the fields', () => {
-    const fields = [
-      { field: 'b', from: 'surname' },
-      { field: 'a', from: 'city' },
-      { field: 'c', from: 'city' },
-      { field: 'd', from: 'mail' },
-    ];
+    const fields = [field('b', 'surname'), field('a', 'city'), field('c', 'city'), field('d', 'mail')];
     const selected = [...alwaysSelected, 'city', 'surname'];
     expect(selectedProperties(fields)).toEqual(selected);
     expect(selectedProperties(fields.toReversed())).toEqual(selected);

@@ -3,7 +3,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { openBasics } from '../../app.ts';
-import { loadSettingsFile, mergeDocuments, resolveSettings, type SettingsDocument } from '../../settings.ts';
+import {
+  checkSettings,
+  mergeDocuments,
+  readSettingsFile,
+  resolveSettings,
+  type SettingsDocument,
+} from '../../settings.ts';
 import { applySettings, storedSettings } from '../../store/settings.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 
@@ -51,11 +57,12 @@ async function show(run: Run): Promise<undefined> {
 
 async function apply(run: Run, file: string): Promise<undefined> {
   const { defaults } = openBasics(run.environment);
-  const document = loadSettingsFile(file);
+  const written = readSettingsFile(file);
   const { database } = await run.database();
   const before = await storedSettings(database, null);
   const layers = [{ ...defaults, fields: {} }, ...before.map((one) => one.document)];
   // Checked as a whole before it is stored: a version that no cycle could read must never be in force.
+  const document = checkSettings(written, file, layers);
   const next = resolveSettings([...layers, document], 0);
   const stored = before[0]?.document ?? {};
   if (isDeepStrictEqual(mergeDocuments(stored, document), stored)) {

@@ -1,0 +1,104 @@
+// Paths into a Graph user, like businessPhones[0] or employeeOrgData.division: how they are written, and what is there.
+import { nearestName, type PropertyType, propertyOf, userProperties } from './graph-properties.ts';
+
+/** A property of the user, then names within objects and places (from 0) within lists. */
+export type Path = readonly [string, ...(string | number)[]];
+
+/** The parts of the objects that a user holds. */
+const partsOfObjects: { readonly [property: string]: { readonly [part: string]: PropertyType } } = {
+  assignedLicenses: { disabledPlans: 'string[]', skuId: 'string' },
+  assignedPlans: { assignedDateTime: 'string', capabilityStatus: 'string', service: 'string', servicePlanId: 'string' },
+  employeeOrgData: { costCenter: 'string', division: 'string' },
+  identities: { issuer: 'string', issuerAssignedId: 'string', signInType: 'string' },
+  onPremisesExtensionAttributes: Object.fromEntries(
+    Array.from({ length: 15 }, (_, index) => [`extensionAttribute${index + 1}`, 'string'] as const),
+  ),
+  onPremisesProvisioningErrors: {
+    category: 'string',
+    occurredDateTime: 'string',
+    propertyCausingError: 'string',
+    value: 'string',
+  },
+  provisionedPlans: { capabilityStatus: 'string', provisioningStatus: 'string', service: 'string' },
+  serviceProvisioningErrors: { createdDateTime: 'string', isResolved: 'boolean', serviceInstance: 'string' },
+};
+
+/** The path that a text writes, or undefined when it writes none. Says nothing of what Graph has. */
+export function parsePath(text: string): Path | undefined {
+  if (!/^[A-Za-z_]\w*(\.[A-Za-z_]\w*|\[(0|[1-9]\d{0,3})\])*$/.test(text)) return undefined;
+  const [root = '', ...steps] = text.match(/\w+/g) ?? [];
+  const isPlace = (step: string) => /^\d/.test(step);
+  return [root, ...steps.map((step) => (isPlace(step) ? Number(step) : step))];
+}
+
+/** A path as the settings write it. */
+export function pathText([root, ...steps]: Path): string {
+  return root + steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+}
+
+/** The type of what a path leads to; `any` where the catalogue does not tell. */
+export function typeOfPath(path: Path): PropertyType {
+  const walked = walk(path);
+  return 'type' in walked ? walked.type : 'any';
+}
+
+/** Why a profile field cannot come from what `text` names, with the nearest right name; undefined when it can. */
+export function pathProblem(text: string): string | undefined {
+  const root = /^[^.[]*/.exec(text)?.[0] ?? '';
+  if (root === 'id') return 'the id of a user is entra_object_id of directory.accounts, not a field';
+  const property = propertyOf(root);
+  if (!property) {
+    return `a Graph user has no property ${JSON.stringify(root)}${didYouMean(nearestName(root, trackable()))}`;
+  }
+  if (!property.trackable) return `${root} cannot be synced by delta: ${property.why}`;
+  const path = parsePath(text);
+  if (!path) return `${JSON.stringify(text)} is no path: write it like businessPhones[0] or employeeOrgData.division`;
+  const walked = walk(path);
+  return 'problem' in walked ? walked.problem : undefined;
+}
+
+/** `, did you mean NAME?`, or nothing when there is no name near. */
+export function didYouMean(near: string | undefined): string {
+  return near === undefined ? '' : `, did you mean ${near}?`;
+}
+
+function trackable(): string[] {
+  // The untrackable ones come last: among equals the first wins, and only a misspelt one of theirs is near nothing else.
+  const names = Object.keys(userProperties);
+  return [
+    ...names.filter((name) => userProperties[name]?.trackable),
+    ...names.filter((name) => !userProperties[name]?.trackable),
+  ];
+}
+
+function walk([root, ...steps]: Path): { readonly type: PropertyType } | { readonly problem: string } {
+  let type: PropertyType = propertyOf(root)?.type ?? 'any';
+  let before: Path = [root];
+  for (const step of steps) {
+    const next = typeof step === 'number' ? itemOf(type, before) : partOf(type, before, step);
+    if (typeof next !== 'string') return next;
+    type = next;
+    before = [...before, step];
+  }
+  return { type };
+}
+
+function itemOf(type: PropertyType, path: Path): PropertyType | { readonly problem: string } {
+  if (type === 'any') return 'any';
+  if (type === 'string[]') return 'string';
+  if (type === 'object[]') return 'object';
+  return { problem: `${pathText(path)} is no list, so it has no items by number` };
+}
+
+function partOf(type: PropertyType, path: Path, part: string): PropertyType | { readonly problem: string } {
+  const written = pathText(path);
+  if (type === 'object[]' || type === 'string[]') {
+    return { problem: `${written} is a list: name the place in it, like ${written}[0]` };
+  }
+  if (type !== 'object') return { problem: `${written} has no parts, so there is no ${JSON.stringify(part)} in it` };
+  const parts = partsOfObjects[path[0]] ?? {};
+  if (Object.hasOwn(parts, part)) return parts[part] ?? 'any';
+  const names = Object.keys(parts);
+  const near = didYouMean(nearestName(part, names));
+  return { problem: `${written} has no ${JSON.stringify(part)}${near || ` (there are ${names.join(', ')})`}` };
+}

@@ -1,0 +1,65 @@
+// What is wrong with an expression of the settings: a zod union would say that of every form at once.
+import { didYouMean, pathProblem } from '../rules/graph-paths.ts';
+import { nearestName } from '../rules/graph-properties.ts';
+import { expressionForms } from './schema.ts';
+
+type Form = keyof typeof expressionForms;
+const forms = Object.keys(expressionForms) as Form[];
+const deepest = 8;
+const mostParts = 100;
+
+/** Every problem of the expression at `place`. None: the schema takes it, and every path in it leads to a property. */
+export function expressionProblems(written: unknown, place: string): string[] {
+  const budget = { parts: mostParts };
+  const problems = problemsOf(written, place, 1, budget);
+  return budget.parts < 0 ? [`${place} has more than ${mostParts} parts`] : problems;
+}
+
+function problemsOf(written: unknown, place: string, depth: number, budget: { parts: number }): string[] {
+  budget.parts -= 1;
+  if (budget.parts < 0) return [];
+  if (depth > deepest) return [`${place} is nested more than ${deepest} deep`];
+  if (typeof written === 'string') {
+    const problem = pathProblem(written);
+    // "fields.title: …" names the field alone: everybody writes `from` there.
+    return problem ? [`${place.replace(/\.from$/, '')}: ${problem}`] : [];
+  }
+  if (typeof written !== 'object' || written === null || Array.isArray(written)) {
+    return [`${place} must be a property, a path, or one of ${forms.join(', ')}`];
+  }
+  const keys = Object.keys(written);
+  const [form, ...others] = forms.filter((one) => keys.includes(one));
+  if (!form) return [`${place} ${unknownForm(keys)}`];
+  if (others.length > 0) return [`${place} has both ${form} and ${others.join(' and ')}: nest one in the other`];
+  const shape: Record<string, { safeParse(value: unknown): { success: boolean } }> = expressionForms[form].shape;
+  const strange = keys.filter((key) => !Object.hasOwn(shape, key));
+  const problems = strange.map((key) => {
+    const near = didYouMean(nearestName(key, Object.keys(shape)));
+    return `there is no ${JSON.stringify(key)} in ${place}${near || ` (there are ${Object.keys(shape).join(', ')})`}`;
+  });
+  const values = written as Record<string, unknown>;
+  const inside = (value: unknown, key: string | number) => problemsOf(value, `${place}.${key}`, depth + 1, budget);
+  if (form === 'first' || form === 'join') {
+    const list = values[form];
+    if (!Array.isArray(list) || list.length === 0) problems.push(`${place}.${form} must be a list of one or more`);
+    else problems.push(...list.flatMap((part, index) => inside(part, `${form}.${index}`)));
+  } else if (form !== 'constant') problems.push(...inside(values[form], form));
+  for (const [key, must] of Object.entries(leaves[form] ?? {})) {
+    if (!shape[key]?.safeParse(values[key]).success) problems.push(`${place}.${key} must be ${must}`);
+  }
+  return problems;
+}
+
+const aConstant = 'a text, a number, true, false or a list of texts';
+
+/** The keys of a form that hold no expression, with what they must be. */
+const leaves: { readonly [form in Form]?: Readonly<Record<string, string>> } = {
+  join: { with: 'a text of 100 characters at most' },
+  constant: { constant: aConstant },
+  map: { values: 'a table from a value to a text, a number, true, false or a list of texts', otherwise: aConstant },
+};
+
+function unknownForm(keys: readonly string[]): string {
+  const near = keys.map((key) => nearestName(key, forms)).find((name) => name !== undefined);
+  return `must have one of ${forms.join(', ')}${didYouMean(near)}`;
+}
