@@ -6,9 +6,9 @@ import { ExpectedError } from './errors.ts';
 import { packageFile } from './package-files.ts';
 import { parseExpression } from './rules/expressions.ts';
 import { groupProperties } from './rules/groups.ts';
-import { selectedProperties } from './rules/mapping.ts';
+import { type MatchKey, selectedProperties } from './rules/mapping.ts';
 import { type Field, type ManualEditing, roles, type SourceOfTruth } from './rules/ownership.ts';
-import type { Scope } from './rules/scope.ts';
+import type { DisabledAccounts, Scope } from './rules/scope.ts';
 import { checkShape, isRecord, problemsOfWhole } from './settings/problems.ts';
 import { documentSchema, durationMs, partialSchema, type SettingsDocument } from './settings/schema.ts';
 
@@ -25,9 +25,9 @@ export type Settings = {
   readonly manual: ManualEditing;
   readonly scope: Scope;
   /** What becomes of the account of a user who is disabled in Entra ID. */
-  readonly disabledAccounts: 'suspend' | 'remove' | 'ignore';
+  readonly disabledAccounts: DisabledAccounts;
   /** How manual accounts are recognised, in this order; empty: never. */
-  readonly match: readonly ('mail' | 'userPrincipalName')[];
+  readonly match: readonly MatchKey[];
   readonly retentionMs: number;
   readonly changesRetentionMs: number;
   readonly cyclesRetentionMs: number;

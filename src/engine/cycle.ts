@@ -54,10 +54,10 @@ export type CycleResult = {
  * was closed with the reason; what was staged until then is gone on with by the next cycle (rule 12).
  */
 export async function runCycle(parts: CycleParts, options: CycleOptions): Promise<CycleResult> {
-  const { status } = await findTenant(parts.database, options.tenantId);
-  if (status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected();
   const lease = await acquireLease(parts.database, options.tenantId, parts.leaseTimes);
   try {
+    const { status } = await findTenant(parts.database, options.tenantId);
+    if (status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected();
     return await runLeased(parts, options, lease);
   } finally {
     await lease.release();
@@ -160,7 +160,17 @@ const streams = ['users', 'groups'] as const satisfies readonly Stream[];
 
 function reportOf(ended: PromiseSettledResult<StreamResult>): StreamReport {
   if (ended.status === 'fulfilled') return ended.value.report;
-  const none = { requests: 0, pages: 0, seen: 0, distinct: 0, created: 0, adopted: 0, updated: 0, suspended: 0, resumed: 0 };
+  const none = {
+    requests: 0,
+    pages: 0,
+    seen: 0,
+    distinct: 0,
+    created: 0,
+    adopted: 0,
+    updated: 0,
+    suspended: 0,
+    resumed: 0,
+  };
   const ends = {
     removed: 0,
     restored: 0,

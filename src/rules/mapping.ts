@@ -24,6 +24,9 @@ export function mapUser(source: Source, fields: readonly MappedField[]): { [fiel
   return Object.fromEntries(mapped);
 }
 
+/** What manual accounts can be recognised by. */
+export type MatchKey = 'mail' | 'userPrincipalName';
+
 /** Every user has one, so an unknown user that comes without it was not shown whole. */
 export const userMark = 'userPrincipalName';
 

@@ -1,6 +1,6 @@
 // Who is recognised: accounts that people made, and those that were released, become managed (rules 20, 25). Bound by
 // object id first; a manual account that was never bound by a match key, one to one, or not at all.
-import type { MatchKey } from '../rules/ownership.ts';
+import type { MatchKey } from '../rules/mapping.ts';
 import type { CommitScope } from './commit.ts';
 import { stageProblems } from './doubts.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
@@ -52,7 +52,10 @@ export async function adoptGroups(transaction: Transaction, scope: CommitScope):
   );
 }
 
-const matchColumns = { mail: 'mail', userPrincipalName: 'user_principal_name' } as const satisfies Record<MatchKey, string>;
+const matchColumns = { mail: 'mail', userPrincipalName: 'user_principal_name' } as const satisfies Record<
+  MatchKey,
+  string
+>;
 
 type Pair = { account_id: string; entra_object_id: string };
 type Candidate = Pair & { accounts: number; people: number };

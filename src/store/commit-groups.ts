@@ -6,10 +6,10 @@ import { adoptGroups } from './commit-adoption.ts';
 import {
   closureTouched,
   endMemberships,
-  forgetMembers,
   groupsAppeared,
   groupsVanish,
   keepMemberships,
+  membershipsOf,
   renewClosure,
 } from './commit-memberships.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
@@ -22,8 +22,8 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
   let ended = await count(groupsVanish(gone));
   const removed = await count(removeGroups);
   await transaction.raw(hardenTombstones, scope);
-  await transaction.raw(forgetMembers(deletedForGood), scope);
-  await transaction.raw(forgetListsOfDeleted, scope);
+  ended += await count(endMemberships(membershipsOf(deletedForGood)));
+  ended += await count(endMemberships(listsOfDeleted));
   ended += await count(endMemberships(ended_));
   await transaction.raw(keepStrangers, scope);
   await transaction.raw(forgetStrangers, scope);
@@ -112,9 +112,10 @@ update entra_sync.groups g set removed_reason = 'deleted'
 
 const deletedForGood = `select s.entra_object_id from entra_sync.stage_groups s where s.round_id = :round and s.removed = 'deleted'`;
 
-const forgetListsOfDeleted = `
-delete from entra_sync.memberships m using entra_sync.groups g
- where g.group_no = m.group_no and g.tenant_id = :tenant and g.entra_object_id in (${deletedForGood})`;
+const listsOfDeleted = `
+select m.group_no, m.member_object_id from entra_sync.memberships m
+  join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
+ where g.entra_object_id in (${deletedForGood})`;
 
 // What slices called removed; and of lists that are known whole (a full round, or read by GET) what they did not name.
 // Members that are removed but restorable are in no list of Graph's, and keep their place (rule 8).

@@ -87,10 +87,14 @@ with fresh as (
 )
 ${insertChanges('membership.added', 'select group_no, member_object_id from fresh')}`;
 
-/** A member that is deleted for good leaves its groups, although Graph may never say so (rule 8). Hidden already. */
-export const forgetMembers = (deleted: string) => `
-delete from entra_sync.memberships m using entra_sync.groups g
- where g.group_no = m.group_no and g.tenant_id = :tenant and m.member_object_id in (${deleted})`;
+/**
+ * Of members that are deleted for good: they leave their groups, although Graph may never say so (rule 8). Hidden already,
+ * unless a person keeps them.
+ */
+export const membershipsOf = (deleted: string) => `
+select m.group_no, m.member_object_id from entra_sync.memberships m
+  join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
+ where m.member_object_id in (${deleted})`;
 
 /** Whether this batch touched an edge between groups, or the life of one. */
 export const closureTouched = `

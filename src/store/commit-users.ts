@@ -5,8 +5,8 @@ import {
   accountsAppeared,
   accountsVanish,
   endMemberships,
-  forgetMembers,
   keepMemberships,
+  membershipsOf,
 } from './commit-memberships.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 
@@ -28,7 +28,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   await transaction.raw(forgetOutside, scope);
   await transaction.raw(keepStrangers, scope);
   await transaction.raw(forgetStrangers, scope);
-  await transaction.raw(forgetMembers(deletedForGood), scope);
+  ended += await run(endMemberships(membershipsOf(deletedForGood)));
   const restored = adoption.restored + (await run(restore));
   const created = await run(create);
   appeared += await run(accountsAppeared);

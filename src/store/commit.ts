@@ -1,6 +1,7 @@
 // The commit of a round: one transaction that makes what was staged the truth and moves the checkpoint (rules 1, 2, 12).
-import type { MatchKey } from '../rules/ownership.ts';
+
 import { ExpectedError } from '../errors.ts';
+import type { MatchKey } from '../rules/mapping.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, isConnectionLost, rowCount, rows, type Transaction } from './pool.ts';

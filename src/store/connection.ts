@@ -55,7 +55,9 @@ export async function reconnectTenant(database: Database, tenantId: string, acto
   await inTransaction(database, async (transaction) => {
     const status = await lockForUpdate(transaction, tenantId);
     if (status !== 'disconnected') {
-      throw new ExpectedError('usage', 'the tenant is connected', { cure: 'entra-sync sync TENANT runs a cycle of it' });
+      throw new ExpectedError('usage', 'the tenant is connected', {
+        cure: 'entra-sync sync TENANT runs a cycle of it',
+      });
     }
     const scope = { tenant: tenantId, actor, batch: await nextBatch(transaction) };
     await transaction.raw(

@@ -2,6 +2,7 @@
 
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows } from './pool.ts';
+import { shareTenant } from './tenants.ts';
 
 export type CycleKind = 'initial' | 'incremental' | 'resync';
 export type CycleOutcome = 'committed' | 'partial' | 'held' | 'failed' | 'cancelled';
@@ -45,6 +46,7 @@ export async function openCycle(
   cycle: { kind: CycleKind; actor: string; settingsVersion: number },
 ): Promise<string> {
   return inTransaction(database, async (transaction) => {
+    await shareTenant(transaction, lease.tenantId);
     await requireFence(transaction, lease);
     const [opened] = await rows<{ cycle_id: string }>(
       transaction,

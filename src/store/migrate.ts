@@ -4,8 +4,8 @@ import type { Knex } from 'knex';
 import { ExpectedError } from '../errors.ts';
 import { packageFile } from '../package-files.ts';
 import { loadDefaults, type SettingsDocument } from '../settings.ts';
-import { type Database, describeDatabaseError, openDatabase, rows } from './pool.ts';
-import { seedSettings } from './settings.ts';
+import { type Database, describeDatabaseError, inTransaction, openDatabase, rows } from './pool.ts';
+import { completeRules, seedSettings } from './settings.ts';
 
 // Any number, as long as it is ours alone: two programs that migrate the same database meet at it.
 const migrationLock = '7305186414532914530';
@@ -111,6 +111,7 @@ export async function migrate(url: string, defaults: SettingsDocument = loadDefa
       if (locked?.there) await migrator.forceFreeMigrationsLock(config);
       const [, applied] = await migrator.latest(config);
       await seedSettings(database, defaults);
+      await inTransaction(database, (transaction) => completeRules(transaction, defaults));
       return applied as string[];
     });
   } catch (error) {

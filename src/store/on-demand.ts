@@ -1,9 +1,10 @@
 // One person, read on demand: staged and committed in one transaction beside whatever cycle is running, without a lease.
 // That is safe because it takes the tenant's lock like every writer, moves no checkpoint and ends nobody: what it wrote is
 // at worst overwritten by a round that read earlier, and Graph's delta tells the difference again after that round.
-import type { MatchKey } from '../rules/ownership.ts';
+
 import type { Problem } from '../rules/decode.ts';
 import type { Member } from '../rules/groups.ts';
+import type { MatchKey } from '../rules/mapping.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import {
   type ChangeSample,

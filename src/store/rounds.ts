@@ -6,6 +6,7 @@ import type { RoundKind } from '../rules/merge.ts';
 import { stageProblems } from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows, sqlState, type Transaction } from './pool.ts';
+import { shareTenant } from './tenants.ts';
 
 export type Stream = 'users' | 'groups';
 
@@ -80,6 +81,7 @@ export async function beginRound(
   },
 ): Promise<Round> {
   return inTransaction(database, async (transaction) => {
+    await shareTenant(transaction, lease.tenantId);
     await requireFence(transaction, lease);
     await transaction.raw(
       'delete from entra_sync.rounds where tenant_id = :tenantId and stream = :stream and dry_run = :dryRun',

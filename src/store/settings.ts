@@ -4,7 +4,7 @@ import { fieldRules } from '../rules/ownership.ts';
 import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument } from '../settings.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { type Moved, moveOwnership, type TenantRules, tenantsWithoutRules, writeRules } from './ownership.ts';
-import { type Database, rows, type Transaction } from './pool.ts';
+import { type Database, inRehearsal, rows, type Transaction } from './pool.ts';
 
 /** Stores `defaults` as the installation's first version, if it has none. */
 export async function seedSettings(on: Database | Transaction, defaults: SettingsDocument): Promise<void> {
@@ -72,15 +72,31 @@ export type TenantEffect = Moved & {
   readonly after: Settings;
 };
 
+export type AppliedSettings = { readonly version: number; readonly effects: readonly TenantEffect[] };
+
 /**
  * Stores the next version and makes it act: the rules of the fields at once, with what they move to the shelf and back;
- * mapping and scope with the full round that they cause. Waits for commits; edits wait for it. Must run in a transaction.
+ * mapping and scope with the full round that they cause. Waits for commits; edits wait for it. `look` sees the database
+ * as it then is; a rehearsal ends there and changes nothing.
  */
 export async function applySettings(
+  database: Database,
+  defaults: SettingsDocument,
+  change: SettingsChange,
+  options: { rehearse?: boolean; look?: (transaction: Transaction, applied: AppliedSettings) => Promise<void> } = {},
+): Promise<AppliedSettings> {
+  return inRehearsal(database, options.rehearse === true, async (transaction) => {
+    const applied = await storeSettings(transaction, defaults, change);
+    await options.look?.(transaction, applied);
+    return applied;
+  });
+}
+
+async function storeSettings(
   transaction: Transaction,
   defaults: SettingsDocument,
   change: SettingsChange,
-): Promise<{ version: number; effects: TenantEffect[] }> {
+): Promise<AppliedSettings> {
   const { tenantId, actor } = change;
   await transaction.raw('lock table entra_sync.settings in share row exclusive mode');
   const tenants = await rows<{ tenant_id: string }>(

@@ -115,6 +115,11 @@ export async function lockTenant(transaction: Transaction, tenantId: string): Pr
   return tenant.status;
 }
 
+/** The first statement of a transaction that writes rows of the tenant's but none that people see: in line with {@link lockTenant}. */
+export async function shareTenant(transaction: Transaction, tenantId: string): Promise<void> {
+  await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for key share', { tenantId });
+}
+
 /** What a disconnected tenant answers to whoever wants to read it from Graph. */
 export function tenantDisconnected(): ExpectedError {
   return new ExpectedError('tenant_disconnected', 'the tenant is disconnected', {

@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Lease } from '../../src/store/lease.ts';
 import { readCheckpoint, readRound } from '../../src/store/rounds.ts';
-import { applySettings, settingsVersion } from '../../src/store/settings.ts';
+import { settingsVersion } from '../../src/store/settings.ts';
+import { setSettings } from '../support/settings.ts';
 import {
   ask,
   commit,
@@ -216,7 +217,7 @@ describe('a round that is not what it was is refused, and nothing moves', () => 
     expect(await settingsVersion(store.database, lease.tenantId)).toBe(round.settings_version);
     await letGo();
     await committing;
-    expect(await applying).toBe(round.settings_version + 1);
+    expect((await applying).version).toBe(round.settings_version + 1);
     expect(await names()).toHaveLength(1);
   });
 });

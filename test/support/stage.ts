@@ -6,6 +6,7 @@ import { decodeObject, decodePage, type Json, type Problem } from '../../src/rul
 import type { PropertyType } from '../../src/rules/graph-properties.ts';
 import { type MappedField, mapUser, userKeys, userMark } from '../../src/rules/mapping.ts';
 import { type MergedObject, mergeObjects, overlay, type RoundKind } from '../../src/rules/merge.ts';
+import { loadDefaults } from '../../src/settings.ts';
 import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit.ts';
 import { applyUsers } from '../../src/store/commit-users.ts';
 import { doubtfulObjects } from '../../src/store/doubts.ts';
@@ -206,6 +207,7 @@ export function commit(
       cycleId: null,
       actor: 'test',
       retentionMs: 30 * 86_400_000,
+      match: [],
       scopeGroups: [],
       groupsJudged: false,
       dryRun: false,
@@ -230,12 +232,18 @@ export async function sync(
 }
 
 function withMapping(merged: MergedObject): StagedUser {
-  return { ...merged, mapped: mapUser(merged.source, fields), ...userKeys(merged.source), inScope: true };
+  return {
+    ...merged,
+    mapped: mapUser(merged.source, fields),
+    ...userKeys(merged.source),
+    inScope: true,
+    outside: null,
+  };
 }
 
 /** Runs SQL whose bindings are written `:name`, and returns its rows. */
 export function ask<Row = Record<string, Json>>(
-  store: Store,
+  store: Pick<Store, 'database'>,
   sql: string,
   values: Record<string, unknown> = {},
 ): Promise<Row[]> {
@@ -268,7 +276,7 @@ export async function until(what: string, met: () => Promise<boolean> | boolean)
 }
 
 /** Waits until some connection of the store's database waits for a lock. */
-export function untilBlocked(store: Store, backends = 1): Promise<void> {
+export function untilBlocked(store: Pick<Store, 'database'>, backends = 1): Promise<void> {
   return until('a connection waits for a lock', async () => {
     const waiting = await ask(
       store,

@@ -11,7 +11,7 @@ import { readEnvironment } from '../../src/environment.ts';
 import { ExpectedError } from '../../src/errors.ts';
 import type { OnWait, RetryPolicy } from '../../src/graph/reader.ts';
 import type { Log } from '../../src/logger.ts';
-import { loadDefaults, type SettingsDocument } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings.ts';
 import {
   createTenant,
   type Simulator,
@@ -22,9 +22,9 @@ import {
 } from '../../src/simulator/index.ts';
 import type { LeaseTimes } from '../../src/store/lease.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import { applySettings, type TenantEffect } from '../../src/store/settings.ts';
 import { addTenant } from '../../src/store/tenants.ts';
 import { freshDatabase } from './postgres.ts';
+import { setSettings } from './settings.ts';
 
 /** Waits are a millisecond, so that a bad day costs no time. */
 export const fastPolicy: RetryPolicy = { retries: 2, firstWaitMs: 1, budgetMs: 5_000 };
@@ -118,16 +118,6 @@ export async function personOf(
   );
 }
 
-/** Stores the next version of the installation's settings, or of one tenant's. */
-export async function setSettings(
-  database: Database,
-  document: SettingsDocument,
-  tenantId: string | null = null,
-): Promise<TenantEffect[]> {
-  const { effects } = await applySettings(database, loadDefaults(), { tenantId, document, actor: 'test' });
-  return effects;
-}
-
 /** Guests too: the truth of these tests is everybody. */
 export async function takeEverybody(database: Database): Promise<void> {
   await setSettings(database, { scope: { userType: 'any' } });
@@ -164,7 +154,8 @@ export async function openWorld(
     await simulator.close();
   });
   await takeEverybody(database);
-  if (registered) await addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref: null }, loadDefaults());
+  if (registered)
+    await addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref: null }, loadDefaults());
   return {
     tenant,
     simulator,

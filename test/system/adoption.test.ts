@@ -1,10 +1,13 @@
 // Accounts that were there before: recognised one to one, or not at all (rules 20, 25); released and adopted again.
 import { expect, test } from 'vitest';
 import type { Tenant } from '../../src/simulator/index.ts';
+import { disconnectTenant } from '../../src/store/connection.ts';
 import { rows } from '../../src/store/pool.ts';
 import { runCli } from '../support/cli.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
-import { failureOf, openWorld, personOf, setSettings, truthOf, type World } from '../support/system.ts';
+import { setSettings } from '../support/settings.ts';
+import { untilBlocked } from '../support/stage.ts';
+import { failureOf, openWorld, personOf, truthOf, type World } from '../support/system.ts';
 
 type Row = {
   account_id: string;
@@ -45,9 +48,13 @@ const edit = ({ database }: World, accountId: string, patch: Record<string, unkn
 
 const kindsOf = async ({ database }: World, accountId: string) =>
   (
-    await rows<{ kind: string }>(database, 'select kind from directory.changes where account_id = :accountId order by change_id', {
-      accountId,
-    })
+    await rows<{ kind: string }>(
+      database,
+      'select kind from directory.changes where account_id = :accountId order by change_id',
+      {
+        accountId,
+      },
+    )
   ).map((row) => row.kind);
 
 const hybrid = {
@@ -69,7 +76,11 @@ test('rule 25: a manual account is recognised by mail in any case, keeps its id 
   tenant.updateUser(id, { mail: 'Ann.Example@contoso.example', mobilePhone: '+1 555', jobTitle: 'Lead' });
   const group = tenant.createGroup({ displayName: 'Team' });
   tenant.addMember(group, id);
-  const account = await createManual(world, { mail: 'ann.example@CONTOSO.example', mobilePhone: '+49 1', jobTitle: 'Own Words' });
+  const account = await createManual(world, {
+    mail: 'ann.example@CONTOSO.example',
+    mobilePhone: '+49 1',
+    jobTitle: 'Own Words',
+  });
   const stranger = await createManual(world, { mail: 'somebody@else.example', jobTitle: 'Stays' });
   const result = await world.cycle();
   expect(result.streams.users.adopted).toBe(1);
@@ -98,7 +109,9 @@ test('rule 25: what is ambiguous is set aside and stops nobody else, and is take
   const result = await world.cycle();
   expect(result.streams.users).toMatchObject({ adopted: 0, set_aside: 2, created: 2 });
   const aside = await rows<{ reason: string }>(database, 'select reason from directory.set_aside');
-  expect(aside.map((row) => row.reason)).toEqual(Array(2).fill('ambiguous match: 2 people have the mail of one manual account'));
+  expect(aside.map((row) => row.reason)).toEqual(
+    Array(2).fill('ambiguous match: 2 people have the mail of one manual account'),
+  );
   expect(await accountOf(world, account)).toMatchObject({ state: 'manual', entra_object_id: null });
   tenant.updateUser(other.id, { mail: 'her.own@contoso.example' });
   await world.cycle();
@@ -146,7 +159,9 @@ test('rule 25: a reused mail never hands one account to another person, and an e
   await database.raw("update entra_sync.tenants set status = 'pending'");
   await world.cycle();
   expect(await accountOf(world, before?.account_id ?? '')).toMatchObject({ state: 'manual', entra_object_id: id });
-  expect((await accounts(world)).find((row) => row.entra_object_id === newcomer)?.account_id).not.toBe(before?.account_id);
+  expect((await accounts(world)).find((row) => row.entra_object_id === newcomer)?.account_id).not.toBe(
+    before?.account_id,
+  );
 });
 
 test('a person read on demand is recognised too', async () => {
@@ -176,7 +191,7 @@ test('disconnect releases everything in one step, reconnect adopts the same acco
   expect(await runCliOf(world, 'tenant', 'disconnect', tenant.tenantId)).toMatchObject({ code: 0 });
   const released = await accounts(world);
   expect(released.map(({ state, ...row }) => [state, row.profile, row.overrides])).toEqual(
-    (await accountsNow(world)).map((row) => ['manual', row.profile, row.overrides]),
+    (await accounts(world)).map((row) => ['manual', row.profile, row.overrides]),
   );
   expect(await failureOf(world.cycle())).toMatchObject({ code: 'tenant_disconnected' });
   expect(await failureOf(personOf(world, id))).toMatchObject({ code: 'tenant_disconnected' });
@@ -193,14 +208,18 @@ test('disconnect releases everything in one step, reconnect adopts the same acco
   expect(done.stdout).toContain('5 accounts and 3 groups adopted');
   expect(done.stdout).toMatch(/1 account stay manual/);
   const after = await accounts(world);
-  expect(after.map((row) => [row.account_id, row.entra_object_id])).toEqual(before.map((row) => [row.account_id, row.entra_object_id]));
+  expect(after.map((row) => [row.account_id, row.entra_object_id])).toEqual(
+    before.map((row) => [row.account_id, row.entra_object_id]),
+  );
   expect(after.find((row) => row.entra_object_id === leaver)).toMatchObject({ state: 'manual', removed_reason: null });
   expect(await accountOf(world, account)).toMatchObject({
     state: 'managed',
     profile: { jobTitle: 'Directory Title', mobilePhone: '+1 between' },
     shelf: { jobTitle: 'Own Title' },
   });
-  expect(await rows(database, 'select group_id, entra_object_id from directory.groups order by 1')).toEqual(groupsBefore);
+  expect(await rows(database, 'select group_id, entra_object_id from directory.groups order by 1')).toEqual(
+    groupsBefore,
+  );
   expect((await groupsSeen(database, tenant.tenantId)).groups).toEqual(groupTruth(tenant).groups);
   expect(await replayMemberships(database, tenant.tenantId)).toEqual(await membershipPairs(database, tenant.tenantId));
   const tenantRows = await rows<{ kind: string }>(
@@ -210,30 +229,25 @@ test('disconnect releases everything in one step, reconnect adopts the same acco
   expect(tenantRows.map((row) => row.kind)).toEqual(['tenant.disconnected', 'tenant.reconnected']);
 });
 
-const accountsNow = accounts;
-
 test('a cycle that is running while the tenant is disconnected commits nothing more', async () => {
   const world = await openWorld({ users: 6 });
   const { tenant, database } = world;
   await world.cycle();
   tenant.updateUser(personAt(tenant, 0).id, { jobTitle: 'Too Late' });
-  let disconnecting: Promise<unknown> | undefined;
-  const off = world.simulator.intercept(({ url }) => {
-    if (!url.startsWith('/v1.0/users/delta') || disconnecting) return undefined;
-    disconnecting = runCliOf(world, 'tenant', 'disconnect', tenant.tenantId);
-    return undefined;
-  });
-  const hold = world.simulator.transform(async (request, body) => {
-    if (request.url.startsWith('/v1.0/users/delta')) await disconnecting;
-    return body;
-  });
-  await failureOf(world.cycle());
-  off();
-  hold();
-  expect(await disconnecting).toMatchObject({ code: 0 });
+  // Whoever disconnects has the tenant's lock, and the cycle's commits wait for it.
+  const disconnecting = await database.transaction();
+  await disconnecting.raw('select from entra_sync.tenants for no key update');
+  const refused = failureOf(world.cycle());
+  await untilBlocked({ database });
+  await disconnectTenant(disconnecting, tenant.tenantId, { actor: 'test', dryRun: false });
+  await disconnecting.commit();
+  expect(await refused).toMatchObject({ code: expect.stringMatching(/tenant_disconnected|lease_lost/) });
   expect((await accounts(world)).map((row) => row.profile.jobTitle)).not.toContain('Too Late');
   expect((await accounts(world)).every((row) => row.state === 'manual')).toBe(true);
-  const [cycle] = await rows(database, 'select outcome, error_code from directory.cycles order by cycle_id desc limit 1');
+  const [cycle] = await rows(
+    database,
+    'select outcome, error_code from directory.cycles order by cycle_id desc limit 1',
+  );
   expect(cycle).toEqual({ outcome: 'cancelled', error_code: 'tenant_disconnected' });
   expect(await rows(database, 'select from entra_sync.rounds')).toEqual([]);
 });
@@ -242,19 +256,26 @@ test('purge asks for the name, erases a disconnected tenant to the last row, and
   const world = await openWorld({ users: 4, groups: 2 });
   const { tenant, database } = world;
   await world.cycle();
-  expect(await runCliOf(world, 'tenant', 'purge', tenant.tenantId, '--confirm', tenant.name)).toMatchObject({ code: 2 });
+  expect(await runCliOf(world, 'tenant', 'purge', tenant.tenantId, '--confirm', tenant.name)).toMatchObject({
+    code: 2,
+  });
   await runCliOf(world, 'tenant', 'disconnect', tenant.tenantId);
   const [position] = await rows<{ at: string }>(database, 'select directory.feed_position() as at');
   for (const confirm of [[], ['--confirm', 'Wrong']])
     expect(await runCliOf(world, 'tenant', 'purge', tenant.tenantId, ...confirm)).toMatchObject({ code: 2 });
   expect(await accounts(world)).toHaveLength(4);
-  expect(await runCliOf(world, 'tenant', 'purge', tenant.tenantId, '--confirm', tenant.name)).toMatchObject({ code: 0 });
+  expect(await runCliOf(world, 'tenant', 'purge', tenant.tenantId, '--confirm', tenant.name)).toMatchObject({
+    code: 0,
+  });
   const tables = await rows<{ table_name: string }>(
     database,
     "select table_name from information_schema.columns where table_schema = 'entra_sync' and column_name = 'tenant_id' and table_name <> 'batches'",
   );
   for (const { table_name: table } of tables)
-    expect(await rows(database, `select from entra_sync.${table} where tenant_id = :id`, { id: tenant.tenantId }), table).toEqual([]);
+    expect(
+      await rows(database, `select from entra_sync.${table} where tenant_id = :id`, { id: tenant.tenantId }),
+      table,
+    ).toEqual([]);
   for (const table of ['memberships', 'group_closure'])
     expect(await rows(database, `select from entra_sync.${table}`), table).toEqual([]);
   expect(await rows(database, 'select * from directory.read_changes(:at)', { at: position?.at ?? '' })).toEqual([]);

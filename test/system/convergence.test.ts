@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
+import { loadDefaults } from '../../src/settings.ts';
 import { createTenant, type Simulator, startSimulator, type Tenant } from '../../src/simulator/index.ts';
 import { feedPosition, readChanges } from '../../src/store/changes.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';

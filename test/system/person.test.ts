@@ -5,6 +5,7 @@ import type { Tenant } from '../../src/simulator/index.ts';
 import { rows } from '../../src/store/pool.ts';
 import { runCli } from '../support/cli.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
+import { setSettings } from '../support/settings.ts';
 import {
   accountsOf,
   failureOf,

@@ -7,6 +7,7 @@ import { rows } from '../../src/store/pool.ts';
 import { runCli } from '../support/cli.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { drawn } from '../support/histories.ts';
+import { setSettings } from '../support/settings.ts';
 import { accountsOf, failureOf, interruption, openWorld, removedOf, type World } from '../support/system.ts';
 
 type Scope = { userType?: 'any' | ('Member' | 'Guest')[]; accountEnabled?: boolean; groups?: string[] };

@@ -8,6 +8,7 @@ import { readEnvironment } from '../../src/environment.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import { rows } from '../../src/store/pool.ts';
 import { runCli } from '../support/cli.ts';
+import { setSettings } from '../support/settings.ts';
 import { failureOf, fastPolicy, openWorld, trust, type World } from '../support/system.ts';
 
 /** What `verify` finds; `sample` as with --sample. */

@@ -11,7 +11,7 @@ import {
   groupProperties,
 } from '../../src/rules/groups.ts';
 import { mergeObjects } from '../../src/rules/merge.ts';
-import { isInScope } from '../../src/rules/scope.ts';
+import { outsideOf } from '../../src/rules/scope.ts';
 import { exampleBody, graphExamples } from './graph-examples.ts';
 
 function decode(body: unknown): GroupsPage {
@@ -384,6 +384,6 @@ describe('scope by what is said of the person', () => {
     ['an enabled guest under both rules', { ...members, accountEnabled: true }, { userType: 'Guest' }, false],
     ['groups are no matter of the person', { ...any, groups: [b] }, {}, true],
   ] as const)('%s', (_who, scope, source, inside) => {
-    expect(isInScope(source, scope)).toBe(inside);
+    expect(outsideOf(source, scope, 'suspend') === null).toBe(inside);
   });
 });

@@ -63,7 +63,8 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   const server = await openEmbedded({ home, fresh: true });
   run.signal.throwIfAborted();
   run.onEnd(() => server.close());
-  await migrate(server.url, openBasics(environment).defaults);
+  const { defaults } = openBasics(environment);
+  await migrate(server.url, defaults);
   const database = openDatabase(server.url);
   run.onEnd(() => database.destroy());
   await addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref: 'demo-customer' }, defaults);

@@ -71,7 +71,7 @@ async function apply(run: Run, file: string): Promise<undefined> {
     return;
   }
   const mappingChanged = next.fingerprint !== resolveSettings(layers, 0).fingerprint;
-  const version = await applySettings(database, document, run.actor);
+  const { version } = await applySettings(database, defaults, { tenantId: null, document, actor: run.actor });
   run.terminal.answer({ version, full_round: mappingChanged });
   run.terminal.say(
     `Settings version ${version} is in force.${mappingChanged ? ' Mapping or scope changed: the next cycle of every tenant is a full one.' : ''}`,

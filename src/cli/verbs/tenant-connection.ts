@@ -54,9 +54,12 @@ async function disconnect(run: Run, word: string, options: ConnectionOptions): P
   run.terminal.say(
     `${tenant.name}: ${plural(done.accounts, 'account')} and ${plural(done.groups, 'group')} ${would} manual, with the values shown today; who may edit them is said by manual in the settings.`,
   );
-  if (done.removed > 0) run.terminal.say(`${plural(done.removed, 'removed account')} ${dryRun ? 'would stay' : 'stayed'} removed.`);
+  if (done.removed > 0)
+    run.terminal.say(`${plural(done.removed, 'removed account')} ${dryRun ? 'would stay' : 'stayed'} removed.`);
   if (done.running)
-    run.terminal.say(`A cycle ${dryRun ? 'is running and would end' : 'was running and ends'} without committing anything more.`);
+    run.terminal.say(
+      `A cycle ${dryRun ? 'is running and would end' : 'was running and ends'} without committing anything more.`,
+    );
   run.terminal.say(
     dryRun
       ? 'Dry run: nothing was changed.'
@@ -74,7 +77,9 @@ async function reconnect(run: Run, word: string, options: ConnectionOptions): Pr
   const { database } = await run.database();
   const tenant = await findTenant(database, word);
   if (tenant.status !== 'disconnected') {
-    throw new ExpectedError('usage', `${tenant.name} is connected`, { cure: 'entra-sync sync TENANT runs a cycle of it' });
+    throw new ExpectedError('usage', `${tenant.name} is connected`, {
+      cure: 'entra-sync sync TENANT runs a cycle of it',
+    });
   }
   if (!dryRun) await reconnectTenant(database, tenant.tenant_id, run.actor);
   const progress = openProgress(terminal);
