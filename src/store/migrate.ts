@@ -4,6 +4,7 @@ import type { Knex } from 'knex';
 import { ExpectedError } from '../errors.ts';
 import { packageFile } from '../package-files.ts';
 import { loadDefaults, type SettingsDocument } from '../settings.ts';
+import { regrant } from './grants.ts';
 import { type Database, describeDatabaseError, openDatabase, rows } from './pool.ts';
 import { seedSettings } from './settings.ts';
 
@@ -111,6 +112,7 @@ export async function migrate(url: string, defaults: SettingsDocument = loadDefa
       if (locked?.there) await migrator.forceFreeMigrationsLock(config);
       const [, applied] = await migrator.latest(config);
       await seedSettings(database, defaults);
+      await regrant(database);
       return applied as string[];
     });
   } catch (error) {
