@@ -4,6 +4,7 @@ import type { Knex } from 'knex';
 import { ExpectedError } from '../errors.ts';
 import { packageFile } from '../package-files.ts';
 import { loadDefaults, type SettingsDocument } from '../settings.ts';
+import { regrant } from './grants.ts';
 import { type Database, describeDatabaseError, inTransaction, openDatabase, rows } from './pool.ts';
 import { completeRules, seedSettings } from './settings.ts';
 
@@ -112,6 +113,7 @@ export async function migrate(url: string, defaults: SettingsDocument = loadDefa
       const [, applied] = await migrator.latest(config);
       await seedSettings(database, defaults);
       await inTransaction(database, (transaction) => completeRules(transaction, defaults));
+      await regrant(database);
       return applied as string[];
     });
   } catch (error) {

@@ -1,0 +1,84 @@
+// Who may use the public contract: roles are granted schema directory, recorded, and granted anew by every migration.
+import { escapeIdentifier } from 'pg';
+import { ExpectedError } from '../errors.ts';
+import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
+
+export type Grant = {
+  role: string;
+  /** The role sees only the tenant that it names in directory.tenant, and nobody without it. */
+  tenantBound: boolean;
+  actor: string;
+};
+
+/**
+ * Gives a role the views and functions of schema directory and records it; given again, `tenantBound` is as said last.
+ * Throws `unknown_name` for a role that is not there, `usage` for one that reaches the private tables anyway.
+ */
+export async function grantRole(database: Database, grant: Grant): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    await lockGrants(transaction);
+    await requireGrantable(transaction, grant.role);
+    await giveContract(transaction, grant.role);
+    await transaction.raw(
+      `insert into entra_sync.grants (role_name, tenant_bound, actor) values (:role, :tenantBound, :actor)
+       on conflict (role_name) do update
+          set tenant_bound = excluded.tenant_bound, granted_at = excluded.granted_at, actor = excluded.actor`,
+      grant,
+    );
+  });
+}
+
+/** Gives the contract as it is now to all recorded roles that this server has; returns their names. */
+export async function regrant(database: Database): Promise<string[]> {
+  return inTransaction(database, async (transaction) => {
+    await lockGrants(transaction);
+    const recorded = await rows<{ role: string }>(
+      transaction,
+      'select g.role_name as role from entra_sync.grants g join pg_roles r on r.rolname = g.role_name order by 1',
+    );
+    for (const { role } of recorded) await giveContract(transaction, role);
+    return recorded.map(({ role }) => role);
+  });
+}
+
+// Two that grant on the same object at once fail with "tuple concurrently updated".
+async function lockGrants(transaction: Transaction): Promise<void> {
+  await transaction.raw('lock table entra_sync.grants in share row exclusive mode');
+}
+
+async function giveContract(transaction: Transaction, role: string): Promise<void> {
+  // knex would take a question mark in the name for a binding.
+  const name = escapeIdentifier(role).replaceAll('?', '\\?');
+  await transaction.raw(`grant usage on schema directory to ${name}`);
+  await transaction.raw(`grant select on all tables in schema directory to ${name}`);
+  await transaction.raw(`grant execute on all functions in schema directory to ${name}`);
+  // The views call it with the rights of who reads them.
+  await transaction.raw(`grant execute on function entra_sync.narrowed_to() to ${name}`);
+}
+
+async function requireGrantable(transaction: Transaction, role: string): Promise<void> {
+  const [found] = await rows<{ superuser: boolean; owner: boolean; reaches: boolean }>(
+    transaction,
+    `select r.rolsuper as superuser, pg_has_role(r.oid, n.nspowner, 'member') as owner,
+            has_schema_privilege(r.oid, 'entra_sync', 'usage')
+            and has_table_privilege(r.oid, 'entra_sync.accounts', 'select, insert, update, delete') as reaches
+       from pg_roles r join pg_namespace n on n.nspname = 'directory' where r.rolname = :role`,
+    { role },
+  );
+  if (!found) {
+    throw new ExpectedError('unknown_name', `the server has no role ${role}`, {
+      cure: `create role ${escapeIdentifier(role)} login password '…' in the database, then grant again`,
+    });
+  }
+  const why = whyNotGuarded(found);
+  if (why === undefined) return;
+  throw new ExpectedError('usage', `role ${role} ${why}: nothing that is granted would limit it`, {
+    cure: 'give the application a role of its own',
+  });
+}
+
+function whyNotGuarded(role: { superuser: boolean; owner: boolean; reaches: boolean }): string | undefined {
+  if (role.superuser) return 'is a superuser';
+  if (role.owner) return 'owns the schema, or may become the role that does';
+  return role.reaches ? 'can reach the private tables already' : undefined;
+}

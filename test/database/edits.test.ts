@@ -1,0 +1,588 @@
+// The functions that people edit through: what they write, what they say, and that a refusal changes nothing.
+import { randomUUID } from 'node:crypto';
+import type { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  accountOf,
+  answerOf,
+  changesOf,
+  type EditStore,
+  openEditStore,
+  setRule,
+  storedAccount,
+  tenantWith,
+} from '../support/people-edit.ts';
+import { ask, fingerprintOf } from '../support/stage.ts';
+
+let store: EditStore;
+let client: Client;
+
+beforeAll(async () => {
+  store = await openEditStore();
+  client = await (await store.application({ grant: 'open' })).connect();
+});
+
+afterAll(() => store.close());
+
+const edit = (account: string | null, patch: unknown, role: string | null = 'user', actor: string | null = 'Ann') =>
+  answerOf(client, 'select directory.edit_account($1, $2, $3, $4) as profile', [
+    account,
+    typeof patch === 'string' ? patch : JSON.stringify(patch),
+    actor,
+    role,
+  ]);
+
+const revert = (account: string, fields: unknown, role: string | null = 'user') =>
+  answerOf(client, 'select directory.revert_account($1, $2, $3, $4) as profile', [account, fields, 'Ann', role]);
+
+const create = (tenant: string | null, profile: unknown, actor: string | null = 'Ann') =>
+  answerOf(client, 'select directory.create_account($1, $2, $3) as id', [tenant, JSON.stringify(profile), actor]);
+
+const remove = (account: string, role: string | null = 'manager') =>
+  answerOf(client, 'select directory.remove_account($1, $2, $3)', [account, 'Ann', role]);
+
+const createdId = async (tenant: string, profile: unknown): Promise<string> => {
+  const answer = await create(tenant, profile);
+  if ('code' in answer) throw new Error(answer.message);
+  return String(answer.rows[0]?.id);
+};
+
+const fields = { jobTitle: {}, phone: {}, mail: {}, department: { owner: 'directory' as const } };
+const mapped = { jobTitle: 'Clerk', department: 'Sales', mail: 'ann@example.com' };
+
+describe('edit_account', () => {
+  test('puts a person’s values over the directory’s, says who and when, and writes one change row', async () => {
+    const tenant = await tenantWith(store, fields);
+    const account = await accountOf(store, tenant, { mapped });
+    expect(await edit(account, { jobTitle: 'Boss', phone: '1' })).toEqual({
+      rows: [{ profile: { ...mapped, jobTitle: 'Boss', phone: '1' } }],
+    });
+    const stored = await storedAccount(store, account);
+    expect(stored).toMatchObject({
+      overrides: { jobTitle: 'Boss', phone: '1' },
+      edits: { jobTitle: { by: 'Ann' }, phone: { by: 'Ann' } },
+      moved: true,
+    });
+    const [times] = await ask(
+      store,
+      `select bool_and((e.value ->> 'at')::timestamptz = a.updated_at) as same from entra_sync.accounts a, jsonb_each(a.edits) e where account_id = :account`,
+      { account },
+    );
+    expect(times).toEqual({ same: true });
+    expect(await changesOf(store, account)).toEqual([
+      {
+        kind: 'account.edited',
+        actor: 'Ann',
+        before: { profile: { jobTitle: 'Clerk', phone: null } },
+        after: { profile: { jobTitle: 'Boss', phone: '1' } },
+        numbered: true,
+      },
+    ]);
+    expect(
+      await ask(store, 'select edited_fields from directory.accounts where account_id = :account', { account }),
+    ).toEqual([{ edited_fields: ['phone', 'jobTitle'] }]);
+  });
+
+  test('null clears: the profile shows no value although the directory has one', async () => {
+    const account = await accountOf(store, await tenantWith(store, fields), { mapped });
+    await edit(account, { jobTitle: null });
+    expect(await storedAccount(store, account)).toMatchObject({
+      profile: { jobTitle: null, department: 'Sales' },
+      overrides: { jobTitle: null },
+    });
+    expect(await changesOf(store, account)).toMatchObject([
+      { before: { profile: { jobTitle: 'Clerk' } }, after: { profile: { jobTitle: null } } },
+    ]);
+  });
+
+  test('a value that is in force already writes nothing; the rest of the patch counts', async () => {
+    const tenant = await tenantWith(store, fields);
+    const account = await accountOf(store, tenant, { mapped });
+    await edit(account, { jobTitle: 'Boss' });
+    const before = await fingerprintOf(store, tenant);
+    for (const patch of [{}, { jobTitle: 'Boss' }]) {
+      expect(await edit(account, patch, 'user', 'Bob')).toEqual({
+        rows: [{ profile: { ...mapped, jobTitle: 'Boss' } }],
+      });
+    }
+    expect(await fingerprintOf(store, tenant)).toBe(before);
+    await edit(account, { jobTitle: 'Boss', phone: '1' }, 'user', 'Bob');
+    expect(await changesOf(store, account)).toMatchObject([
+      {},
+      { actor: 'Bob', before: { profile: { phone: null } }, after: { profile: { phone: '1' } } },
+    ]);
+    expect((await changesOf(store, account))[1]?.after).toEqual({ profile: { phone: '1' } });
+    expect((await storedAccount(store, account)).edits).toMatchObject({
+      jobTitle: { by: 'Ann' },
+      phone: { by: 'Bob' },
+    });
+  });
+
+  test('the directory’s own value, given by a person, belongs to the person from then on, and the feed says so', async () => {
+    const account = await accountOf(store, await tenantWith(store, fields), { mapped });
+    await edit(account, { jobTitle: 'Clerk' });
+    expect(await storedAccount(store, account)).toMatchObject({ overrides: { jobTitle: 'Clerk' }, moved: true });
+    expect(await changesOf(store, account)).toMatchObject([
+      { before: { profile: { jobTitle: 'Clerk' } }, after: { profile: { jobTitle: 'Clerk' } } },
+    ]);
+  });
+
+  test('a value takes the place of one that was kept on the shelf', async () => {
+    const tenant = await tenantWith(store, fields);
+    const kept = { by: 'Bob', at: '2020-01-01T00:00:00Z' };
+    const account = await accountOf(store, tenant, {
+      state: 'manual',
+      shelf: { jobTitle: 'Kept', phone: 'kept' },
+      edits: { jobTitle: kept, phone: kept },
+    });
+    await edit(account, { jobTitle: 'New' });
+    expect(await storedAccount(store, account)).toMatchObject({
+      overrides: { jobTitle: 'New' },
+      shelf: { phone: 'kept' },
+      edits: { jobTitle: { by: 'Ann' }, phone: kept },
+    });
+    expect((await storedAccount(store, account)).shelf).toEqual({ phone: 'kept' });
+  });
+
+  test.each([
+    [
+      'a field that is not there',
+      { jobTitle: 'x', nope: 1 },
+      'user',
+      'ES002',
+      'there is no field "nope"',
+      'The fields are: department, jobTitle, mail, phone.',
+    ],
+    [
+      '__proto__',
+      '{"__proto__": {"a": 1}, "jobTitle": "x"}',
+      'user',
+      'ES002',
+      'there is no field "__proto__"',
+      'The fields are:',
+    ],
+    ['constructor', { constructor: 'x' }, 'user', 'ES002', 'there is no field "constructor"', 'The fields are:'],
+    [
+      'a column that is no field',
+      { account_id: 'x' },
+      'user',
+      'ES002',
+      'there is no field "account_id"',
+      'The fields are:',
+    ],
+    ['an empty name', { '': 'x' }, 'user', 'ES002', 'there is no field ""', 'The fields are:'],
+    [
+      'userPrincipalName, where it is no field',
+      { userPrincipalName: 'x' },
+      'user',
+      'ES002',
+      'there is no field "userPrincipalName"',
+      'The fields are:',
+    ],
+    [
+      'a field of the directory',
+      { jobTitle: 'x', department: 'y' },
+      'user',
+      'ES001',
+      'the field "department" is read-only: its owner is the directory',
+      'Change it in Entra ID, or give the field to the user in the settings.',
+    ],
+    [
+      'another role',
+      { jobTitle: 'x' },
+      'guest',
+      'ES003',
+      'the role "guest" may not edit the field "jobTitle"',
+      'These may: user, manager.',
+    ],
+    ['no role', { jobTitle: 'x' }, null, 'ES003', 'the role null may not edit the field "jobTitle"', 'These may:'],
+    [
+      'a wrong value',
+      { phone: 'x', jobTitle: 1 },
+      'user',
+      'ES005',
+      'the value does not fit the field "jobTitle"',
+      'a string of at most 32,768 characters',
+    ],
+    ['a list', [{ jobTitle: 'x' }], 'user', 'ES005', 'patch must be an object', 'Give the fields by name'],
+    ['a string', '"jobTitle"', 'user', 'ES005', 'patch must be an object', 'Give the fields by name'],
+    ['the null of JSON', 'null', 'user', 'ES005', 'patch must be an object', 'Give the fields by name'],
+  ])('%s is refused by name, and nothing is written', async (_what, patch, role, code, message, hint) => {
+    const tenant = await tenantWith(store, fields);
+    const account = await accountOf(store, tenant, { mapped });
+    const before = await fingerprintOf(store, tenant);
+    expect(await edit(account, patch, role)).toEqual({ code, message, hint: expect.stringContaining(hint) });
+    expect(await fingerprintOf(store, tenant)).toBe(before);
+  });
+
+  test('a message is one line, and short, whatever the name of the field', async () => {
+    const account = await accountOf(store, await tenantWith(store, fields));
+    const answer = await edit(account, { [`a\n"b${'x'.repeat(100_000)}`]: 1 });
+    expect(answer).toMatchObject({ code: 'ES002', message: expect.stringMatching(/^there is no field "a\\n\\"bx+"$/) });
+    expect('message' in answer && answer.message.length).toBeLessThan(200);
+  });
+
+  test('an SQL null is no patch', async () => {
+    const account = await accountOf(store, await tenantWith(store, fields));
+    expect(await answerOf(client, `select directory.edit_account($1, null, 'Ann', 'user')`, [account])).toMatchObject({
+      code: 'ES005',
+      message: 'patch must be an object',
+    });
+  });
+
+  test.each(['', ' \n', null, 'x'.repeat(1001)])('an actor must be named', async (actor) => {
+    const account = await accountOf(store, await tenantWith(store, fields));
+    expect(await edit(account, { phone: '1' }, 'user', actor)).toMatchObject({ code: '22023' });
+    expect(await create(await tenantWith(store, fields), {}, actor)).toMatchObject({ code: '22023' });
+  });
+
+  test.each(['{"jobTitle": "a\\u0000b"}', '{"jobTitle": "\\ud800"}', '{"jobTitle": "a\0b"}'])(
+    'what Postgres cannot hold is refused before anything happens: %j',
+    async (patch) => {
+      const account = await accountOf(store, await tenantWith(store, fields));
+      expect(await edit(account, patch)).toMatchObject({ code: expect.stringMatching(/^22/) });
+      expect((await storedAccount(store, account)).overrides).toEqual({});
+    },
+  );
+
+  test('unknown and removed accounts are refused in the same words', async () => {
+    const tenant = await tenantWith(store, fields);
+    const gone = await accountOf(store, tenant, { state: 'manual' });
+    await remove(gone);
+    for (const account of [gone, randomUUID()]) {
+      const refusal = { code: 'ES004', message: `there is no account ${account}` };
+      expect(await edit(account, { phone: '1' })).toMatchObject(refusal);
+      expect(await revert(account, null)).toMatchObject(refusal);
+      expect(await remove(account)).toMatchObject(refusal);
+    }
+    expect(await edit(null, { phone: '1' })).toMatchObject({ code: 'ES004', message: 'there is no account null' });
+  });
+});
+
+describe('the keys of a manual account', () => {
+  const withKeys = { ...fields, userPrincipalName: {} };
+
+  test('mail and user principal name follow the edits, null and "" are nobody’s, a revert brings the directory’s back', async () => {
+    const tenant = await tenantWith(store, withKeys);
+    const source = { mail: 'old@example.com', userPrincipalName: 'old@example.com' };
+    const account = await accountOf(store, tenant, {
+      state: 'manual',
+      mapped: source,
+      source,
+      mail: source.mail,
+      principal: source.userPrincipalName,
+    });
+    await edit(account, { mail: 'New@example.com', userPrincipalName: 'New@example.com' });
+    expect(await storedAccount(store, account)).toMatchObject({
+      mail: 'New@example.com',
+      user_principal_name: 'New@example.com',
+    });
+    expect(await changesOf(store, account)).toMatchObject([
+      {
+        before: { mail: 'old@example.com', user_principal_name: 'old@example.com', profile: source },
+        after: {
+          mail: 'New@example.com',
+          user_principal_name: 'New@example.com',
+          profile: { mail: 'New@example.com' },
+        },
+      },
+    ]);
+    await edit(account, { mail: null, userPrincipalName: '' });
+    expect(await storedAccount(store, account)).toMatchObject({ mail: null, user_principal_name: null });
+    await revert(account, ['mail']);
+    expect(await storedAccount(store, account)).toMatchObject({ mail: 'old@example.com', user_principal_name: null });
+    await revert(account, null);
+    expect(await storedAccount(store, account)).toMatchObject({
+      mail: 'old@example.com',
+      user_principal_name: 'old@example.com',
+    });
+  });
+
+  test('of a managed account they stay the directory’s', async () => {
+    const account = await accountOf(store, await tenantWith(store, withKeys), { mapped, mail: 'ann@example.com' });
+    await edit(account, { mail: 'other@example.com', userPrincipalName: 'other@example.com' });
+    expect(await storedAccount(store, account)).toMatchObject({ mail: 'ann@example.com', user_principal_name: null });
+  });
+
+  test.each(['mail', 'userPrincipalName'])(
+    '%s of another live account of the tenant is refused, in any case',
+    async (key) => {
+      const tenant = await tenantWith(store, withKeys);
+      const seed = key === 'mail' ? { mail: 'Taken@example.com' } : { principal: 'Taken@example.com' };
+      await accountOf(store, tenant, seed);
+      await accountOf(store, await tenantWith(store, withKeys), {
+        mail: 'free@example.com',
+        principal: 'free@example.com',
+      });
+      const account = await accountOf(store, tenant, { state: 'manual' });
+      const before = await fingerprintOf(store, tenant);
+      const refusal = {
+        code: 'ES008',
+        message: `a live account of this tenant already has this ${key}`,
+        hint: expect.stringContaining('directory.accounts'),
+      };
+      expect(await edit(account, { [key]: 'tAKEN@example.com', phone: '1' })).toEqual(refusal);
+      expect(await create(tenant, { [key]: 'tAKEN@example.com' })).toEqual(refusal);
+      expect(await fingerprintOf(store, tenant)).toBe(before);
+      const other = key === 'mail' ? 'userPrincipalName' : 'mail';
+      for (const free of [{ [other]: 'taken@example.com' }, { [key]: 'free@example.com' }])
+        expect(await edit(account, free)).toMatchObject({ rows: [{}] });
+    },
+  );
+
+  test('a key of somebody who is removed is free; a revert to a key that is taken meanwhile is refused', async () => {
+    const tenant = await tenantWith(store, withKeys);
+    const gone = await createdId(tenant, { mail: 'a@example.com' });
+    await remove(gone);
+    const first = await accountOf(store, tenant, {
+      state: 'manual',
+      source: { mail: 'b@example.com' },
+      mail: 'b@example.com',
+    });
+    await edit(first, { mail: 'a@example.com' });
+    expect((await storedAccount(store, first)).mail).toBe('a@example.com');
+    await createdId(tenant, { mail: 'B@example.com' });
+    expect(await revert(first, null)).toMatchObject({ code: 'ES008' });
+    expect((await storedAccount(store, first)).mail).toBe('a@example.com');
+  });
+
+  test('a key has at most 320 characters and is a string', async () => {
+    const tenant = await tenantWith(store, { mail: { valueType: 'any' } });
+    const account = await accountOf(store, tenant, { state: 'manual' });
+    // Letters that do not compress and take four bytes: the longest entry of the index.
+    const long = Array.from({ length: 320 }, (_, n) => String.fromCodePoint(0x1f300 + ((n * 7919) % 700))).join('');
+    expect(await edit(account, { mail: long })).toMatchObject({ rows: [{}] });
+    for (const mail of [`${long}x`, ['a'], 1]) {
+      expect(await edit(account, { mail })).toMatchObject({ code: 'ES005', hint: expect.stringContaining('320') });
+      expect(await create(tenant, { mail })).toMatchObject({ code: 'ES005' });
+    }
+    expect(await create(tenant, { userPrincipalName: `${long}x` })).toMatchObject({ code: 'ES005' });
+  });
+});
+
+describe('revert_account', () => {
+  test('gives the named fields back, with one change row, and forgets who edited them', async () => {
+    const account = await accountOf(store, await tenantWith(store, fields), { mapped });
+    await edit(account, { jobTitle: 'Boss', phone: '1' });
+    expect(await revert(account, ['jobTitle', 'mail', 'jobTitle'])).toEqual({
+      rows: [{ profile: { ...mapped, phone: '1' } }],
+    });
+    const stored = await storedAccount(store, account);
+    expect(stored.overrides).toEqual({ phone: '1' });
+    expect(Object.keys(stored.edits)).toEqual(['phone']);
+    expect((await changesOf(store, account))[1]).toEqual({
+      kind: 'account.edited',
+      actor: 'Ann',
+      before: { profile: { jobTitle: 'Boss' } },
+      after: { profile: { jobTitle: 'Clerk' } },
+      numbered: true,
+    });
+  });
+
+  test('without names it gives back what the role may edit, and nothing else', async () => {
+    const tenant = await tenantWith(store, { ...fields, phone: { editableBy: ['manager'] } });
+    const account = await accountOf(store, tenant, { mapped });
+    await edit(account, { jobTitle: 'Boss', phone: '1' }, 'manager');
+    expect(await revert(account, null, 'user')).toMatchObject({
+      rows: [{ profile: { jobTitle: 'Clerk', phone: '1' } }],
+    });
+    const before = await fingerprintOf(store, tenant);
+    expect(await revert(account, null, 'user')).toMatchObject({ rows: [{}] });
+    expect(await revert(account, [], 'manager')).toMatchObject({ rows: [{}] });
+    expect(await fingerprintOf(store, tenant)).toBe(before);
+    for (const role of ['guest', null]) expect(await revert(account, null, role)).toMatchObject({ code: 'ES003' });
+    expect(await revert(account, null, 'manager')).toEqual({ rows: [{ profile: mapped }] });
+  });
+
+  test('refuses like an edit, all or nothing', async () => {
+    const tenant = await tenantWith(store, { ...fields, phone: { editableBy: ['manager'] } });
+    const account = await accountOf(store, tenant, { mapped });
+    await edit(account, { jobTitle: 'Boss', phone: '1' }, 'manager');
+    const before = await fingerprintOf(store, tenant);
+    expect(await revert(account, ['jobTitle', 'nope'])).toMatchObject({
+      code: 'ES002',
+      message: 'there is no field "nope"',
+    });
+    expect(await revert(account, ['jobTitle', null])).toMatchObject({ code: 'ES002' });
+    expect(await revert(account, ['jobTitle', 'department'])).toMatchObject({ code: 'ES001' });
+    expect(await revert(account, ['jobTitle', 'phone'])).toMatchObject({ code: 'ES003' });
+    expect(await fingerprintOf(store, tenant)).toBe(before);
+  });
+
+  test('leaves what is kept on the shelf, and who gave it', async () => {
+    const kept = { by: 'Bob', at: '2020-01-01T00:00:00Z' };
+    const account = await accountOf(store, await tenantWith(store, fields), {
+      state: 'manual',
+      shelf: { department: 'Kept' },
+      edits: { department: kept },
+    });
+    await revert(account, ['department']);
+    expect(await storedAccount(store, account)).toMatchObject({
+      shelf: { department: 'Kept' },
+      edits: { department: kept },
+      moved: false,
+    });
+  });
+});
+
+describe('create_account', () => {
+  test('makes a manual account whose values are its people’s, with one change row', async () => {
+    const tenant = await tenantWith(store, fields);
+    const profile = { jobTitle: 'Boss', department: 'Sales', mail: 'Ann@example.com', phone: null };
+    const account = await createdId(tenant, { ...profile, userPrincipalName: 'ann@example.com' });
+    const { phone: _, ...values } = profile;
+    expect(
+      await ask(
+        store,
+        'select state, enabled, entra_object_id, mail, user_principal_name, profile, overrides, mapped from entra_sync.accounts where account_id = :account',
+        { account },
+      ),
+    ).toEqual([
+      {
+        state: 'manual',
+        enabled: true,
+        entra_object_id: null,
+        mail: 'Ann@example.com',
+        user_principal_name: 'ann@example.com',
+        profile: values,
+        overrides: values,
+        mapped: {},
+      },
+    ]);
+    expect(Object.keys((await storedAccount(store, account)).edits).sort()).toEqual(Object.keys(values).sort());
+    expect(await changesOf(store, account)).toEqual([
+      {
+        kind: 'account.created',
+        actor: 'Ann',
+        before: null,
+        after: {
+          entra_object_id: null,
+          state: 'manual',
+          enabled: true,
+          mail: 'Ann@example.com',
+          user_principal_name: 'ann@example.com',
+          profile: values,
+        },
+        numbered: true,
+      },
+    ]);
+  });
+
+  test('userPrincipalName is a field, too, where the tenant has one', async () => {
+    const account = await createdId(await tenantWith(store, { userPrincipalName: {} }), {
+      userPrincipalName: 'ann@example.com',
+    });
+    expect(await storedAccount(store, account)).toMatchObject({
+      user_principal_name: 'ann@example.com',
+      overrides: { userPrincipalName: 'ann@example.com' },
+    });
+  });
+
+  test('refuses what does not fit, and makes nobody', async () => {
+    const tenant = await tenantWith(store, fields);
+    const before = await fingerprintOf(store, tenant);
+    expect(await create(tenant, { jobTitle: 'x', nope: 1 })).toMatchObject({
+      code: 'ES002',
+      message: 'there is no field "nope"',
+      hint: 'The fields are: department, jobTitle, mail, phone, userPrincipalName.',
+    });
+    expect(await create(tenant, { jobTitle: 1 })).toMatchObject({ code: 'ES005' });
+    expect(await create(tenant, { userPrincipalName: 1 })).toMatchObject({ code: 'ES005' });
+    expect(await create(tenant, [])).toMatchObject({ code: 'ES005', message: 'profile must be an object' });
+    for (const nobody of [randomUUID(), null])
+      expect(await create(nobody, {})).toMatchObject({ code: 'ES004', message: `there is no tenant ${nobody}` });
+    expect(await fingerprintOf(store, tenant)).toBe(before);
+  });
+});
+
+describe('remove_account', () => {
+  test('hides a manual account until the retention has passed; its memberships vanish from the feed', async () => {
+    const tenant = await tenantWith(store, fields);
+    await ask(store, "update entra_sync.tenants set retention = '3 days' where tenant_id = :tenant", { tenant });
+    const object = randomUUID();
+    const account = await accountOf(store, tenant, { state: 'manual', objectId: object });
+    await ask(
+      store,
+      `with made as (
+         insert into entra_sync.groups (tenant_id, entra_object_id, state, kind, is_dynamic, source, display_name, removed_at, removed_reason, purge_at)
+         select :tenant, gen_random_uuid(), 'managed', 'security', false, '{}', n, r, case when r is not null then 'deleted' end, r
+           from (values ('live', null), ('gone', now())) g (n, r) returning group_no)
+       insert into entra_sync.memberships select group_no, :object, 'u' from made`,
+      { tenant, object },
+    );
+    expect(await remove(account)).toMatchObject({ rows: [{}] });
+    expect(
+      await ask(
+        store,
+        `select removed_reason, purge_at - removed_at as kept, updated_at = removed_at as moved from entra_sync.accounts where account_id = :account`,
+        { account },
+      ),
+    ).toEqual([{ removed_reason: 'by_hand', kept: { days: 3 }, moved: true }]);
+    expect(await ask(store, 'select from directory.accounts where account_id = :account', { account })).toEqual([]);
+    const [live] = await ask(
+      store,
+      "select group_id from entra_sync.groups where tenant_id = :tenant and display_name = 'live'",
+      { tenant },
+    );
+    expect(
+      await ask(
+        store,
+        'select c.kind, c.actor, c.group_id, c.before, c.after from directory.read_changes(null) c where c.tenant_id = :tenant',
+        { tenant },
+      ),
+    ).toEqual([
+      { kind: 'membership.removed', actor: 'Ann', group_id: live?.group_id, before: null, after: null },
+      { kind: 'account.removed', actor: 'Ann', group_id: null, before: null, after: { removed: 'by_hand' } },
+    ]);
+  });
+
+  test('refuses managed accounts and roles that may not', async () => {
+    const tenant = await tenantWith(store, fields);
+    await ask(store, "update entra_sync.tenants set manual_roles = '{manager}' where tenant_id = :tenant", { tenant });
+    const managed = await accountOf(store, tenant);
+    const manual = await accountOf(store, tenant, { state: 'manual' });
+    const before = await fingerprintOf(store, tenant);
+    expect(await remove(managed)).toEqual({
+      code: 'ES007',
+      message: `account ${managed} is managed by the directory: it is not removed by hand`,
+      hint: expect.stringContaining('Delete the user in Entra ID'),
+    });
+    for (const role of ['user', 'guest', null]) {
+      expect(await remove(manual, role)).toEqual({
+        code: 'ES003',
+        message: `the role ${role === null ? 'null' : `"${role}"`} may not remove accounts`,
+        hint: 'manual.editableBy in the settings says who may: manager.',
+      });
+    }
+    expect(await fingerprintOf(store, tenant)).toBe(before);
+  });
+});
+
+test('several edits of one transaction are in the feed in their order, and a rollback leaves nothing', async () => {
+  const tenant = await tenantWith(store, fields);
+  const account = await accountOf(store, tenant);
+  const before = await fingerprintOf(store, tenant);
+  await client.query('begin');
+  await edit(account, { phone: '1' });
+  await client.query('rollback');
+  expect(await fingerprintOf(store, tenant)).toBe(before);
+  await client.query('begin');
+  await edit(account, { phone: '1' });
+  await edit(account, { phone: '2' });
+  await client.query('commit');
+  expect(
+    await ask(
+      store,
+      "select c.after #>> '{profile,phone}' as phone from directory.read_changes(null) c where c.account_id = :account",
+      { account },
+    ),
+  ).toEqual([{ phone: '1' }, { phone: '2' }]);
+});
+
+test('a field that the directory takes over is read-only from that commit on', async () => {
+  const tenant = await tenantWith(store, fields);
+  const account = await accountOf(store, tenant);
+  await edit(account, { phone: '1' });
+  await setRule(store, tenant, 'phone', { owner: 'directory' });
+  expect(await edit(account, { phone: '2' })).toMatchObject({ code: 'ES001' });
+});

@@ -1,0 +1,388 @@
+// `grant`: what a granted role can do and cannot, over a connection of its own; and that a tenant-bound one sees the
+// tenant it names and nobody else.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { type Client, escapeIdentifier } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { packageFile } from '../../src/package-files.ts';
+import { grantRole } from '../../src/store/grants.ts';
+import { migrate } from '../../src/store/migrate.ts';
+import { openDatabase, rows } from '../../src/store/pool.ts';
+import { accountOf, answerOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
+import { freshDatabase } from '../support/postgres.ts';
+import { ask } from '../support/stage.ts';
+
+let store: EditStore;
+let mine: { tenant: string; account: string };
+let theirs: { tenant: string; account: string };
+
+beforeAll(async () => {
+  store = await openEditStore();
+  mine = await filledTenant();
+  theirs = await filledTenant();
+});
+
+afterAll(() => store.close());
+
+/** A tenant that has something in every view. */
+async function filledTenant(): Promise<{ tenant: string; account: string }> {
+  const tenant = await tenantWith(store, { jobTitle: {}, mail: {} });
+  const objects = { tenant, person: randomUUID(), outer: randomUUID(), inner: randomUUID(), gone: randomUUID() };
+  const account = await accountOf(store, tenant, { objectId: objects.person });
+  await ask(
+    store,
+    `insert into entra_sync.accounts (tenant_id, state, removed_at, removed_reason, purge_at) values (:tenant, 'managed', now(), 'deleted', now())`,
+    objects,
+  );
+  await ask(
+    store,
+    `insert into entra_sync.groups (tenant_id, entra_object_id, state, kind, is_dynamic, source, removed_at, removed_reason, purge_at)
+     select :tenant, g.id, 'managed', 'security', false, '{}', g.removed, case when g.removed is not null then 'deleted' end, g.removed
+       from (values (:outer::uuid, null), (:inner::uuid, null), (:gone::uuid, now())) g (id, removed)`,
+    objects,
+  );
+  await ask(
+    store,
+    `insert into entra_sync.memberships (group_no, member_object_id, member_type)
+     select group_no, case when entra_object_id = :outer then :inner::uuid else :person::uuid end, 'x'
+       from entra_sync.groups where tenant_id = :tenant and removed_at is null`,
+    objects,
+  );
+  await ask(
+    store,
+    `insert into entra_sync.group_closure select o.group_no, i.group_no from entra_sync.groups o, entra_sync.groups i
+      where o.tenant_id = :tenant and i.tenant_id = :tenant and o.removed_at is null and i.removed_at is null
+        and (o.group_no = i.group_no or o.entra_object_id = :outer)`,
+    objects,
+  );
+  await ask(
+    store,
+    "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenant, 'users', 'x', 'y')",
+    objects,
+  );
+  await ask(
+    store,
+    "insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version) values (:tenant, 'initial', 'test', 1, 1)",
+    objects,
+  );
+  await ask(store, `select directory.edit_account(:account, '{"jobTitle": "Clerk"}', 'Ann', 'user')`, { account });
+  return { tenant, account };
+}
+
+const viewNames = async () =>
+  (
+    await ask<{ name: string }>(
+      store,
+      "select relname as name from pg_class where relnamespace = 'directory'::regnamespace and relkind = 'v' order by 1",
+    )
+  ).map((row) => row.name);
+
+/** The tenants that each view shows, and the feed. */
+async function tenantsSeen(client: Client): Promise<Record<string, unknown[]>> {
+  const seen: Record<string, unknown[]> = {};
+  for (const relation of [...(await viewNames()), 'read_changes(null)']) {
+    const { rows: found } = await client.query(`select distinct tenant_id from directory.${relation} order by 1`);
+    seen[relation] = found.map((row) => row.tenant_id);
+  }
+  return seen;
+}
+
+async function everywhere(tenants: readonly string[]): Promise<Record<string, unknown[]>> {
+  const sorted = [...tenants].sort();
+  return Object.fromEntries([...(await viewNames()), 'read_changes(null)'].map((name) => [name, sorted]));
+}
+
+const calls: readonly (readonly [sql: string, of: 'account' | 'tenant'])[] = [
+  [`select directory.edit_account($1, '{"jobTitle": "Boss"}', 'Eve', 'manager')`, 'account'],
+  [`select directory.revert_account($1, null, 'Eve', 'manager')`, 'account'],
+  [`select directory.remove_account($1, 'Eve', 'manager')`, 'account'],
+  ['select * from directory.explain_account($1)', 'account'],
+  [`select directory.create_account($1, '{}', 'Eve')`, 'tenant'],
+];
+
+/** SQLSTATE and message of each function of the contract, asked for somebody. */
+async function refusals(client: Client, of: { tenant: string; account: string }): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for (const [sql, kind] of calls) {
+    const answer = await answerOf(client, sql, [of[kind]]);
+    found.push('code' in answer ? [answer.code, answer.message] : sql);
+  }
+  return found;
+}
+
+const unknown = (of: { tenant: string; account: string }) =>
+  calls.map(([, kind]) => ['ES004', `there is no ${kind} ${of[kind]}`]);
+
+describe('a granted role', () => {
+  test('sees every view of every tenant, and calls the functions', async () => {
+    const client = await (await store.application({ grant: 'open' })).connect();
+    expect(await tenantsSeen(client)).toEqual(await everywhere([mine.tenant, theirs.tenant]));
+    const { tenant, account } = await filledTenantOnce();
+    const { rows: edited } = await client.query(
+      `select directory.edit_account($1, '{"jobTitle": "Boss"}', 'Eve', 'user') as p`,
+      [account],
+    );
+    expect(edited).toEqual([{ p: { jobTitle: 'Boss' } }]);
+    await client.query(`select directory.revert_account($1, null, 'Eve', 'user')`, [account]);
+    const { rows: made } = await client.query(
+      `select directory.create_account($1, '{"jobTitle": "New"}', 'Eve') as id`,
+      [tenant],
+    );
+    expect((await client.query('select * from directory.explain_account($1)', [made[0].id])).rows).toHaveLength(1);
+    await client.query(`select directory.remove_account($1, 'Eve', 'user')`, [made[0].id]);
+    expect((await client.query('select directory.feed_position() as p')).rows[0].p).toMatch(/^[0-9a-f]{8}:\d+:\d+$/);
+    await ask(store, 'delete from entra_sync.tenants where tenant_id = :tenant', { tenant });
+    await ask(store, 'delete from entra_sync.changes where tenant_id = :tenant', { tenant });
+  });
+
+  const filledTenantOnce = async () => {
+    const tenant = await tenantWith(store, { jobTitle: {} });
+    return { tenant, account: await accountOf(store, tenant) };
+  };
+
+  test('reads and writes no table, and writes no view', async () => {
+    const client = await (await store.application({ grant: 'open' })).connect();
+    const tables = await ask<{ name: string; column: string }>(
+      store,
+      `select format('%I.%I', c.relnamespace::regnamespace, c.relname) as name, case c.relkind when 'v' then 'tenant_id' else (select quote_ident(attname) from pg_attribute where attrelid = c.oid and attnum > 0 order by attnum limit 1) end as column
+         from pg_class c where c.relnamespace in ('entra_sync'::regnamespace, 'directory'::regnamespace) and c.relkind in ('r', 'v')`,
+    );
+    expect(tables.map((table) => table.name)).toContain('entra_sync.accounts');
+    for (const { name, column } of tables) {
+      const statements = [
+        `insert into ${name} default values`,
+        `update ${name} set ${column} = null`,
+        `delete from ${name}`,
+        `truncate ${name}`,
+        ...(name.startsWith('entra_sync.') ? [`select ${column} from ${name}`] : []),
+      ];
+      for (const sql of statements) {
+        const answer = await answerOf(client, sql);
+        // Of a view that cannot be written at all Postgres says that first.
+        const expected = name.startsWith('directory.') ? /^(42501|55000|42809)$/ : /^42501$/;
+        expect([sql, answer]).toMatchObject([sql, { code: expect.stringMatching(expected) }]);
+      }
+    }
+  });
+
+  test('calls no private function but the one that the views need', async () => {
+    const { role } = await store.application({ grant: 'tenant-bound' });
+    const allowed = await ask<{ name: string }>(
+      store,
+      `select format('%s.%s', p.pronamespace::regnamespace, p.proname) as name from pg_proc p
+        where p.pronamespace = 'entra_sync'::regnamespace and has_function_privilege(:role, p.oid, 'execute')`,
+      { role },
+    );
+    expect(allowed).toEqual([{ name: 'entra_sync.narrowed_to' }]);
+  });
+});
+
+describe('a tenant-bound role', () => {
+  let client: Client;
+  let bound: string;
+
+  beforeAll(async () => {
+    const application = await store.application({ grant: 'tenant-bound' });
+    client = await application.connect();
+    bound = application.role;
+  });
+
+  const nothing = () => everywhere([]);
+
+  test('without the setting it sees nothing, and every account and tenant is unknown', async () => {
+    expect(await tenantsSeen(client)).toEqual(await nothing());
+    expect(await refusals(client, mine)).toEqual(unknown(mine));
+  });
+
+  test.each([
+    ['empty', ''],
+    ['no uuid', 'everybody'],
+    ['an unbalanced brace', `{${randomUUID()}`],
+    ['a tenant that is not there', randomUUID()],
+    ['the nil uuid', '00000000-0000-0000-0000-000000000000'],
+  ])('with a setting that is %s, too', async (_what, value) => {
+    await client.query('begin');
+    await client.query("select set_config('directory.tenant', $1, true)", [value]);
+    expect(await tenantsSeen(client)).toEqual(await nothing());
+    await client.query('rollback');
+    for (const [sql, kind] of calls) {
+      await client.query('begin');
+      await client.query("select set_config('directory.tenant', $1, true)", [value]);
+      expect([sql, await answerOf(client, sql, [mine[kind]])]).toMatchObject([sql, { code: 'ES004' }]);
+      await client.query('rollback');
+    }
+  });
+
+  test('with the setting it sees that tenant in every view, in any way of writing the id, and nobody of another', async () => {
+    for (const value of [mine.tenant, mine.tenant.toUpperCase(), `{${mine.tenant}}`, mine.tenant.replaceAll('-', '')]) {
+      await client.query('begin');
+      await client.query("select set_config('directory.tenant', $1, true)", [value]);
+      expect(await tenantsSeen(client)).toEqual(await everywhere([mine.tenant]));
+      await client.query('rollback');
+    }
+    await client.query("select set_config('directory.tenant', $1, false)", [mine.tenant]);
+    expect(await refusals(client, theirs)).toEqual(unknown(theirs));
+    const never = { tenant: randomUUID(), account: randomUUID() };
+    expect(await refusals(client, never)).toEqual(unknown(never));
+    const { rows: found } = await client.query('select field from directory.explain_account($1)', [mine.account]);
+    expect(found).toHaveLength(2);
+    await client.query('reset directory.tenant');
+  });
+
+  test('set local ends with its transaction', async () => {
+    await client.query('begin');
+    await client.query(`set local directory.tenant = '${mine.tenant}'`);
+    expect((await client.query('select from directory.accounts')).rowCount).toBe(1);
+    await client.query('commit');
+    // Postgres keeps the setting, empty: that is not "all".
+    expect((await client.query("select current_setting('directory.tenant', true) as s")).rows).toEqual([{ s: '' }]);
+    expect((await client.query('select from directory.accounts')).rowCount).toBe(0);
+    await client.query(`set local directory.tenant = '${mine.tenant}'`);
+    expect((await client.query('select from directory.accounts')).rowCount).toBe(0);
+  });
+
+  test('who inherits from it is bound too, and who becomes it by SET ROLE', async () => {
+    const name = (role: string) => escapeIdentifier(role).replaceAll('?', '\\?');
+    const heir = await store.application();
+    const guest = await store.application({ with: 'noinherit' });
+    for (const { role } of [heir, guest]) await store.database.raw(`grant ${name(bound)} to ${name(role)}`);
+    const inherited = await heir.connect();
+    expect(await tenantsSeen(inherited)).toEqual(await nothing());
+    const becoming = await guest.connect();
+    expect(await answerOf(becoming, 'select from directory.accounts')).toMatchObject({ code: '42501' });
+    await becoming.query(`set role ${escapeIdentifier(bound)}`);
+    expect(await tenantsSeen(becoming)).toEqual(await nothing());
+    // Through a role between the two, and although it may see everything by another one.
+    const open = await store.application({ grant: 'open' });
+    const grandchild = await store.application();
+    await store.database.raw(`grant ${name(heir.role)}, ${name(open.role)} to ${name(grandchild.role)}`);
+    expect(await tenantsSeen(await grandchild.connect())).toEqual(await nothing());
+  });
+
+  test('a superuser who becomes it is bound, and as himself is not', async () => {
+    const root = await store.connect();
+    expect(await tenantsSeen(root)).toEqual(await everywhere([mine.tenant, theirs.tenant]));
+    await root.query(`set role ${escapeIdentifier(bound)}`);
+    expect((await root.query('select from directory.accounts')).rowCount).toBe(0);
+    await root.query('reset role');
+    expect((await root.query('select from directory.accounts')).rowCount).toBe(2);
+  });
+
+  test('a bound role that was dropped stands in nobody’s way', async () => {
+    await ask(
+      store,
+      "insert into entra_sync.grants (role_name, tenant_bound, actor) values ('dropped long ago', true, 'test')",
+    );
+    const open = await (await store.application({ grant: 'open' })).connect();
+    expect((await open.query('select from directory.accounts')).rowCount).toBe(2);
+    expect((await client.query('select from directory.accounts')).rowCount).toBe(0);
+  });
+
+  test('granted again with the other flag it is as said last', async () => {
+    const application = await store.application({ grant: 'tenant-bound' });
+    const own = await application.connect();
+    const counts: unknown[] = [];
+    for (const tenantBound of [true, false, true]) {
+      await grantRole(store.database, { role: application.role, tenantBound, actor: 'test' });
+      counts.push((await own.query('select from directory.accounts')).rowCount);
+    }
+    expect(counts).toEqual([0, 2, 0]);
+  });
+});
+
+test('the setting narrows a role that is not bound as well', async () => {
+  const client = await (await store.application({ grant: 'open' })).connect();
+  await client.query('begin');
+  await client.query(`set local directory.tenant = '${theirs.tenant}'`);
+  expect(await tenantsSeen(client)).toEqual(await everywhere([theirs.tenant]));
+  expect(await answerOf(client, 'select * from directory.explain_account($1)', [mine.account])).toMatchObject({
+    code: 'ES004',
+  });
+  await client.query('rollback');
+});
+
+test('no tenant can have the nil uuid, which stands for nobody', async () => {
+  await expect(
+    ask(
+      store,
+      "insert into entra_sync.tenants (tenant_id, name) values ('00000000-0000-0000-0000-000000000000', 'Nil')",
+    ),
+  ).rejects.toMatchObject({ code: '23514' });
+});
+
+describe('refused', () => {
+  test('a role that is not there', async () => {
+    await expect(
+      grantRole(store.database, { role: 'no "such" role', tenantBound: false, actor: 'test' }),
+    ).rejects.toMatchObject({
+      code: 'unknown_name',
+      message: 'the server has no role no "such" role',
+      cure: expect.stringContaining('create role "no ""such"" role"'),
+    });
+  });
+
+  test.each([
+    ['a superuser', 'superuser', '', 'is a superuser'],
+    ['whoever may become the owner', '', 'owner', 'owns the schema'],
+    ['whoever reads all data', '', 'pg_read_all_data', 'can reach the private tables'],
+    ['whoever writes all data', '', 'pg_write_all_data', 'can reach the private tables'],
+  ])('%s', async (_who, with_, member, why) => {
+    const { role } = await store.application({ with: with_ });
+    if (member !== '') {
+      const [owner] = await ask<{ name: string }>(
+        store,
+        "select nspowner::regrole::text as name from pg_namespace where nspname = 'directory'",
+      );
+      const name = escapeIdentifier(role).replaceAll('?', '\\?');
+      await store.database.raw(`grant ${member === 'owner' ? owner?.name : member} to ${name}`);
+    }
+    await expect(grantRole(store.database, { role, tenantBound: true, actor: 'test' })).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining(why),
+    });
+    expect(await ask(store, 'select from entra_sync.grants where role_name = :role', { role })).toEqual([]);
+  });
+});
+
+describe('migrating', () => {
+  test('grants anew to the recorded roles that there are', async () => {
+    const { role, connect } = await store.application({ grant: 'tenant-bound' });
+    const name = escapeIdentifier(role).replaceAll('?', '\\?');
+    await store.database.raw(`revoke all on all tables in schema directory from ${name}`);
+    await store.database.raw(`revoke all on function entra_sync.narrowed_to() from ${name}`);
+    const client = await connect();
+    expect(await answerOf(client, 'select from directory.accounts')).toMatchObject({ code: '42501' });
+    await migrate(store.url);
+    expect((await client.query('select from directory.accounts')).rowCount).toBe(0);
+    const [kept] = await ask(store, 'select tenant_bound, actor from entra_sync.grants where role_name = :role', {
+      role,
+    });
+    expect(kept).toEqual({ tenant_bound: true, actor: 'test' });
+  });
+
+  test('keeps the views of a role that was given them by hand before there was a grant', async () => {
+    const fresh = await freshDatabase({ migrated: false });
+    const database = openDatabase(fresh.url, { maxConnections: 1 });
+    const role = `reader_${randomBytes(6).toString('hex')}`;
+    try {
+      await applyMigrations(database, (file) => file < '0009');
+      await database.raw(`create role ${role}; grant usage on schema directory to ${role}`);
+      await database.raw(`grant select on all tables in schema directory to ${role}`);
+      await applyMigrations(database, (file) => file.startsWith('0009'));
+      await database.raw(`set role ${role}`);
+      expect(await rows(database, 'select * from directory.accounts')).toEqual([]);
+    } finally {
+      await database.raw('reset role');
+      await database.raw(`drop owned by ${role}; drop role ${role}`);
+      await database.destroy();
+      await fresh.drop();
+    }
+  });
+
+  async function applyMigrations(database: ReturnType<typeof openDatabase>, which: (file: string) => boolean) {
+    await database.raw('create schema if not exists entra_sync');
+    const files = (await readdir(packageFile('migrations'))).filter((file) => file.endsWith('.sql')).sort();
+    for (const file of files.filter(which))
+      await database.raw((await readFile(packageFile('migrations', file), 'utf8')).replaceAll('?', '\\?'));
+  }
+});
