@@ -101,7 +101,8 @@ const notSeen = `entra_sync.accounts a
    and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id)
    and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
 
-const insideGroups = (id: string) => `exists (
+/** Whether the object `id` is a member, through any number of groups, of one that the scope names; binds tenant, scopeGroups. */
+export const insideGroups = (id: string) => `exists (
   select from entra_sync.memberships m
     join entra_sync.group_closure c on c.descendant_no = m.group_no
     join entra_sync.groups g on g.group_no = c.ancestor_no and g.tenant_id = :tenant and g.entra_object_id = any(:scopeGroups::uuid[])

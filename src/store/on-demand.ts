@@ -14,7 +14,7 @@ import {
   type StreamCounts,
   sampleOf,
 } from './commit.ts';
-import { applyUsers } from './commit-users.ts';
+import { applyUsers, insideGroups } from './commit-users.ts';
 import { stageProblems } from './doubts.ts';
 import { type KnownPerson, personOfObject } from './people.ts';
 import { type Database, inRehearsal, rows, type Transaction } from './pool.ts';
@@ -78,7 +78,8 @@ async function applyPerson(transaction: Transaction, read: PersonRead): Promise<
   const changes = await sampleOf(transaction, scope);
   const [staged] = await rows<{ in_scope: boolean }>(
     transaction,
-    'select in_scope from entra_sync.stage_users where round_id = :round',
+    `select s.in_scope and (cardinality(:scopeGroups::uuid[]) = 0 or ${insideGroups('s.entra_object_id')}) as in_scope
+       from entra_sync.stage_users s where s.round_id = :round`,
     scope,
   );
   await closeBatch(transaction, scope);

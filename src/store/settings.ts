@@ -68,6 +68,8 @@ export type SettingsChange = {
 
 export type TenantEffect = Moved & {
   readonly tenantId: string;
+  /** Under which its changes were written. */
+  readonly batch: string;
   readonly before: Settings;
   readonly after: Settings;
 };
@@ -121,7 +123,8 @@ async function storeSettings(
     if (!old || !now || isSame(old, now)) continue;
     await writeRules(transaction, [tenant], rulesOf(now));
     const scope = { tenant, actor, batch: await nextBatch(transaction) };
-    effects.push({ tenantId: tenant, before: old, after: now, ...(await moveOwnership(transaction, scope)) });
+    const moved = await moveOwnership(transaction, scope);
+    effects.push({ tenantId: tenant, batch: scope.batch, before: old, after: now, ...moved });
     await transaction.raw(
       `insert into entra_sync.changes (batch_id, tenant_id, actor, kind, before, after)
        values (:batch, :tenant, :actor, 'tenant.settings_changed', :before::jsonb, :after::jsonb)`,

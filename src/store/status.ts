@@ -25,7 +25,8 @@ export async function readStatus(database: Database, tenantId: string | null): P
                 count(*) filter (where removed_at is not null)::int as removed
            from entra_sync.accounts where tenant_id = t.tenant_id) a on true
        left join lateral (
-         select outcome, kind, finished_at from directory.cycles where tenant_id = t.tenant_id order by cycle_id desc limit 1) c on true
+         select outcome, kind, finished_at from directory.cycles where tenant_id = t.tenant_id and kind <> 'on_demand'
+          order by cycle_id desc limit 1) c on true
        left join lateral (
          select expires_at > clock_timestamp() as alive from entra_sync.heartbeats where tenant_id = t.tenant_id) h on true
       where :tenantId::uuid is null or t.tenant_id = :tenantId
@@ -58,12 +59,12 @@ export type CycleRow = {
   error_message: string | null;
 };
 
-/** A tenant's newest cycles. */
+/** A tenant's newest cycles, without the reads of single persons. */
 export async function readCycles(database: Database, tenantId: string, limit: number): Promise<CycleRow[]> {
   return rows<CycleRow>(
     database,
     `select cycle_id, kind, started_at, finished_at, outcome, streams, error_message
-       from directory.cycles where tenant_id = :tenantId order by cycle_id desc limit :limit`,
+       from directory.cycles where tenant_id = :tenantId and kind <> 'on_demand' order by cycle_id desc limit :limit`,
     { tenantId, limit },
   );
 }
@@ -110,4 +111,20 @@ export async function readAccount(
     { tenantId, entraObjectId },
   );
   return account;
+}
+
+export type NamedGroup = { entra_object_id: string; display_name: string };
+
+/** Live groups of a tenant with one of these display names, whatever their case. */
+export async function groupsByName(
+  database: Database,
+  tenantId: string,
+  names: readonly string[],
+): Promise<NamedGroup[]> {
+  return rows<NamedGroup>(
+    database,
+    `select entra_object_id, display_name from directory.groups
+      where tenant_id = :tenantId and lower(display_name) = any(select lower(n) from unnest(:names::text[]) as n) order by 1`,
+    { tenantId, names },
+  );
 }

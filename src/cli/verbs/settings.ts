@@ -1,81 +1,170 @@
-// `settings show` and `settings apply`: what is in force, and the installation's next version.
+// `settings show`, `settings apply` and `tenant set`: what is in force, and the next version of it.
 import { isDeepStrictEqual } from 'node:util';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { openBasics } from '../../app.ts';
-import {
-  checkSettings,
-  mergeDocuments,
-  readSettingsFile,
-  resolveSettings,
-  type SettingsDocument,
-} from '../../settings.ts';
-import { applySettings, storedSettings } from '../../store/settings.ts';
+import { changeSettings, type SettingsOutcome } from '../../engine/preview.ts';
+import { ExpectedError } from '../../errors.ts';
+import { checkSettings, mergeDocuments, readSettingsFile, type SettingsDocument } from '../../settings.ts';
+import type { Database } from '../../store/pool.ts';
+import { type SettingsChange, storedSettings } from '../../store/settings.ts';
+import { groupsByName } from '../../store/status.ts';
+import { findTenant, listTenants, type Tenant } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { plural } from '../format.ts';
+import { describeOutcome, whenItActs } from '../settings-outcome.ts';
+
+type ChangeOptions = VerbOptions & { dryRun?: boolean; reset?: boolean };
 
 export function settingsCommand(): Command {
   const settings = new Command('settings').description(
     "The installation's settings, kept as numbered versions in the database.",
   );
   settings.addCommand(
-    verb('show', 'Show the settings in force.', [
+    verb('show', 'Show the settings in force, of the installation or of one tenant.', [
       'settings show',
+      'settings show Contoso',
       'settings show > my.yaml',
       'settings show --json',
-    ]).action((options: VerbOptions) => runVerb(options, show)),
+    ])
+      .argument('[tenant]', 'id, name or reference of one tenant')
+      .action((word: string | undefined, options: VerbOptions) => runVerb(options, (run) => show(run, word))),
   );
   settings.addCommand(
     verb(
       'apply',
       'Check a settings file and store it as the next version. It holds only what shall differ from what is in force.',
-      ['settings apply my.yaml'],
-      {
-        acts: true,
-      },
+      ['settings apply my.yaml --dry-run', 'settings apply my.yaml'],
+      { acts: true },
     )
       .argument('<file>', 'a YAML file; config/default.yaml shows every setting')
-      .action((file: string, options: VerbOptions) => runVerb(options, (run) => apply(run, file))),
+      .option('--dry-run', 'say what would change, from what is stored; change nothing')
+      .action((file: string, options: ChangeOptions) =>
+        runVerb(options, (run) => apply(run, null, file, options.dryRun === true)),
+      ),
   );
   return settings;
 }
 
-async function show(run: Run): Promise<undefined> {
+/** `tenant set`: the settings of one tenant, over the installation's. */
+export function tenantSetCommand(): Command {
+  return verb(
+    'set',
+    "Store the next version of one tenant's own settings, which lie over the installation's. The file holds only what shall differ.",
+    ['tenant set Contoso contoso.yaml --dry-run', 'tenant set Contoso contoso.yaml', 'tenant set Contoso --reset'],
+    { acts: true },
+  )
+    .argument('<tenant>', 'id, name or reference')
+    .argument('[file]', 'a YAML file; scope.groups may name synced groups by their display name')
+    .option('--dry-run', 'say what would change, from what is stored; change nothing')
+    .option('--reset', "take the tenant's own settings back: the installation's hold again")
+    .action((word: string, file: string | undefined, options: ChangeOptions) =>
+      runVerb(options, async (run) => {
+        if ((file === undefined) === (options.reset !== true)) {
+          throw new ExpectedError('usage', 'a file or --reset is needed, and not both', {
+            cure: 'entra-sync tenant set TENANT FILE',
+          });
+        }
+        return apply(run, word, file, options.dryRun === true);
+      }),
+    );
+}
+
+async function show(run: Run, word: string | undefined): Promise<undefined> {
   const { defaults } = openBasics(run.environment);
   const { database } = await run.database();
-  const [stored] = await storedSettings(database, null);
-  const document = inOrderOf(defaults, mergeDocuments({ ...defaults, fields: {} }, stored?.document ?? defaults));
+  const tenant = word === undefined ? null : await findTenant(database, word);
+  const stored = await storedSettings(database, tenant?.tenant_id ?? null);
+  const layers = stored.map((one) => one.document);
+  const document = inOrderOf(
+    defaults,
+    layers.reduce(mergeDocuments, { ...defaults, ...(layers.length > 0 && { fields: {} }) }),
+  );
+  const [newest] = [...stored].sort((one, other) => other.version - one.version);
   run.terminal.answer({
-    version: stored?.version ?? null,
-    applied_at: stored?.applied_at ?? null,
-    actor: stored?.actor ?? null,
+    version: newest?.version ?? null,
+    applied_at: newest?.applied_at ?? null,
+    actor: newest?.actor ?? null,
+    own: tenant ? (stored.find((one) => one.tenant_id !== null)?.document ?? {}) : null,
     settings: document,
   });
-  if (stored)
-    run.terminal.say(`# version ${stored.version}, applied ${stored.applied_at.toISOString()} by ${stored.actor}`);
+  if (newest)
+    run.terminal.say(`# version ${newest.version}, applied ${newest.applied_at.toISOString()} by ${newest.actor}`);
   run.terminal.say(stringify(document).trimEnd());
 }
 
-async function apply(run: Run, file: string): Promise<undefined> {
+async function apply(run: Run, word: string | null, file: string | undefined, dryRun: boolean): Promise<undefined> {
+  const { terminal } = run;
   const { defaults } = openBasics(run.environment);
-  const written = readSettingsFile(file);
+  const written = file === undefined ? null : readSettingsFile(file);
   const { database } = await run.database();
-  const before = await storedSettings(database, null);
-  const layers = [{ ...defaults, fields: {} }, ...before.map((one) => one.document)];
+  const tenant = word === null ? null : await findTenant(database, word);
+  const tenantId = tenant?.tenant_id ?? null;
+  const stored = await storedSettings(database, tenantId);
   // Checked as a whole before it is stored: a version that no cycle could read must never be in force.
-  const document = checkSettings(written, file, layers);
-  const next = resolveSettings([...layers, document], 0);
-  const stored = before[0]?.document ?? {};
-  if (isDeepStrictEqual(mergeDocuments(stored, document), stored)) {
-    run.terminal.answer({ version: before[0]?.version ?? null, full_round: false });
-    run.terminal.say(`Nothing in ${file} differs from what is in force; no new version is stored.`);
+  const layers = [{ ...defaults, ...(stored.length > 0 && { fields: {} }) }, ...stored.map((one) => one.document)];
+  const named = tenantId === null ? written : await withGroupIds(database, tenantId, written);
+  const document = named === null ? null : checkSettings(named, file ?? '', layers);
+  const own = stored.find((one) => one.tenant_id === tenantId);
+  const next = document === null ? {} : mergeDocuments(own?.document ?? {}, document);
+  if (isDeepStrictEqual(next, own?.document ?? {})) {
+    terminal.answer({ version: own?.version ?? null, dryRun, tenants: [] });
+    terminal.say(`Nothing in ${file ?? 'that'} differs from what is in force; no new version is stored.`);
     return;
   }
-  const mappingChanged = next.fingerprint !== resolveSettings(layers, 0).fingerprint;
-  const { version } = await applySettings(database, defaults, { tenantId: null, document, actor: run.actor });
-  run.terminal.answer({ version, full_round: mappingChanged });
-  run.terminal.say(
-    `Settings version ${version} is in force.${mappingChanged ? ' Mapping or scope changed: the next cycle of every tenant is a full one.' : ''}`,
-  );
+  const change: SettingsChange = { tenantId, document, actor: run.actor };
+  const outcome = await changeSettings(database, defaults, change, { rehearse: dryRun });
+  terminal.answer({ ...(dryRun ? { version: null } : { version: outcome.version }), dryRun, tenants: outcome.tenants });
+  sayOutcome(run, outcome, await listTenants(database), dryRun);
+}
+
+const shownTenants = 20;
+
+function sayOutcome(
+  { terminal }: Run,
+  { version, tenants }: SettingsOutcome,
+  all: readonly Tenant[],
+  dryRun: boolean,
+): void {
+  const nameOf = new Map(all.map((one) => [one.tenant_id, one.name]));
+  for (const one of tenants.slice(0, shownTenants))
+    for (const line of describeOutcome(one, nameOf.get(one.tenantId) ?? one.tenantId)) terminal.say(line);
+  if (tenants.length > shownTenants)
+    terminal.say(`… and ${plural(tenants.length - shownTenants, 'tenant')} more (--json shows them)`);
+  const acts = tenants.length > 0 ? ` ${whenItActs(tenants)}` : '';
+  terminal.say(dryRun ? `Dry run: nothing was changed.${acts}` : `Settings version ${version} is in force.${acts}`);
+}
+
+// People know groups by name; what is stored is the object id, so that a rename changes nothing.
+async function withGroupIds(database: Database, tenantId: string, written: unknown): Promise<unknown> {
+  const scope = (written as { scope?: unknown } | null)?.scope;
+  const groups = (scope as { groups?: unknown } | null | undefined)?.groups;
+  if (!Array.isArray(groups)) return written;
+  const isName = (group: unknown): group is string =>
+    typeof group === 'string' && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(group);
+  const names = groups.filter(isName);
+  if (names.length === 0) return written;
+  const found = await groupsByName(database, tenantId, names);
+  const problems = names.flatMap((name) => {
+    const ids = found.filter((one) => one.display_name.toLowerCase() === name.toLowerCase());
+    if (ids.length === 1) return [];
+    return ids.length === 0
+      ? [`scope.groups: no synced group is called ${JSON.stringify(name)}`]
+      : [
+          `scope.groups: ${ids.length} groups are called ${JSON.stringify(name)}: ${ids.map((one) => one.entra_object_id).join(', ')}`,
+        ];
+  });
+  if (problems.length > 0) {
+    throw new ExpectedError('settings_invalid', `${plural(problems.length, 'group')} cannot be told by name`, {
+      list: problems,
+      cure: 'write the object id that Entra shows for the group',
+    });
+  }
+  const idOf = (group: unknown) =>
+    isName(group)
+      ? found.find((one) => one.display_name.toLowerCase() === group.toLowerCase())?.entra_object_id
+      : group;
+  return { ...(written as object), scope: { ...(scope as object), groups: groups.map(idOf) } };
 }
 
 // jsonb forgets the order in which keys were written; the one of config/default.yaml is the one people know.

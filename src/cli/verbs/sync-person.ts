@@ -64,17 +64,17 @@ function explain(result: PersonResult): string {
   const { verdict, before, after, reason, groups } = result;
   const lists =
     groups === undefined
-      ? 'the groups stream has not been synced yet, so groups were not asked for'
-      : plural(groups, 'group');
+      ? 'The groups stream has not been synced yet, so groups were not asked for.'
+      : `Member of ${plural(groups, 'group')}.`;
   switch (verdict) {
     case 'created':
-      return `Entra ID shows the person, and there was no account. Member of ${lists}.`;
+      return `Entra ID shows the person, and there was no account. ${lists}`;
     case 'restored':
-      return `The account was removed ${when(before?.removed_at ?? null)} (${before?.removed_reason}), and Entra ID shows the person again. Member of ${lists}.`;
+      return `The account was removed ${when(before?.removed_at ?? null)} (${before?.removed_reason}), and Entra ID shows the person again. ${lists}`;
     case 'updated':
-      return `Entra ID shows something else than the last cycle had stored. Member of ${lists}.`;
+      return `Entra ID shows something else than the last cycle had stored. ${lists}`;
     case 'unchanged':
-      return `What is stored is what Entra ID shows. Member of ${lists}.`;
+      return `What is stored is what Entra ID shows. ${lists}`;
     case 'out_of_scope':
       return `Entra ID shows the person, but ${reason} (settings: scope). ${isLive(after) ? 'The account stays until the next cycle, which judges everybody' : hereIs(after)}.`;
     case 'set_aside':

@@ -8,6 +8,7 @@ import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant }
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, when } from '../format.ts';
 import { table } from '../terminal.ts';
+import { tenantSetCommand } from './settings.ts';
 import { connectionCommands } from './tenant-connection.ts';
 
 type AddOptions = VerbOptions & { name: string; ref?: string };
@@ -47,7 +48,7 @@ export function tenantCommand(): Command {
       .argument('<tenant>', 'id, name or reference')
       .action((word: string, options: VerbOptions) => runVerb(options, (run) => show(run, word))),
   );
-  for (const command of connectionCommands()) tenant.addCommand(command);
+  for (const command of [tenantSetCommand(), ...connectionCommands()]) tenant.addCommand(command);
   return tenant;
 }
 

@@ -1,0 +1,123 @@
+// A settings change, done or only rehearsed, and what it comes to: told from what is stored, without a call to Graph.
+import { isDeepStrictEqual } from 'node:util';
+import { rootsOf } from '../rules/expressions.ts';
+import { mapUser, selectedProperties, userKeys } from '../rules/mapping.ts';
+import { outsideOf } from '../rules/scope.ts';
+import type { Settings, SettingsDocument } from '../settings.ts';
+import type { Database, Transaction } from '../store/pool.ts';
+import { missingGroups, type RehearsedAccount, rehearsedAccounts } from '../store/preview.ts';
+import { applySettings, type SettingsChange, type TenantEffect } from '../store/settings.ts';
+
+/** What a settings change does to one tenant; counts are of live managed accounts. */
+export type TenantPreview = {
+  readonly tenantId: string;
+  /** Mapping, properties or scope change: they act with the commit of the full round that they cause. */
+  readonly fullRound: boolean;
+  /** Values of people that leave force, and that come back into it, at once. */
+  readonly shelved: number;
+  readonly unshelved: number;
+  /** Accounts whose profile changes, and per field how many. */
+  readonly profiles: number;
+  readonly fields: Readonly<Record<string, number>>;
+  readonly suspended: number;
+  readonly resumed: number;
+  readonly leaving: { readonly out_of_scope: number; readonly disabled: number };
+  /** Scope groups that are not stored here: as long as one is not there, nobody is removed by groups. */
+  readonly missingGroups: readonly string[];
+  /** Of people who are outside only ids are kept: who enters is known after the full round. */
+  readonly mayEnter: boolean;
+  /** Properties that were never read, with the fields that rest on them: known after the full round. */
+  readonly unread: Readonly<Record<string, readonly string[]>>;
+};
+
+export type SettingsOutcome = { readonly version: number; readonly tenants: readonly TenantPreview[] };
+
+/**
+ * Stores the next version of the settings, or only rehearses it, and says what it comes to, tenant by tenant.
+ * Throws `settings_invalid` where a tenant's own settings do not fit with what is new below them.
+ */
+export async function changeSettings(
+  database: Database,
+  defaults: SettingsDocument,
+  change: SettingsChange,
+  options: { rehearse: boolean },
+): Promise<SettingsOutcome> {
+  const tenants: TenantPreview[] = [];
+  const { version } = await applySettings(database, defaults, change, {
+    rehearse: options.rehearse,
+    look: async (transaction, { effects }) => {
+      for (const effect of effects) tenants.push(await previewTenant(transaction, effect));
+    },
+  });
+  return { version, tenants };
+}
+
+async function previewTenant(transaction: Transaction, effect: TenantEffect): Promise<TenantPreview> {
+  const { tenantId, batch, before, after, shelved, unshelved } = effect;
+  const { groups } = after.scope;
+  const missing = await missingGroups(transaction, tenantId, groups);
+  const unread = unreadBy(before, after);
+  const unknown = new Set(Object.values(unread).flat());
+  const count = { profiles: 0, suspended: 0, resumed: 0, out_of_scope: 0, disabled: 0 };
+  const fields: Record<string, number> = {};
+  for await (const page of rehearsedAccounts(transaction, { tenant: tenantId, batch, scopeGroups: groups })) {
+    for (const account of page) {
+      const outside = leaves(account, after, missing.length > 0);
+      if (outside) {
+        count[outside] += 1;
+        continue;
+      }
+      const enabled = userKeys(account.source).enabled || after.disabledAccounts === 'ignore';
+      if (enabled !== account.enabled) count[enabled ? 'resumed' : 'suspended'] += 1;
+      const changed = changedFields(account, after).filter((field) => !unknown.has(field));
+      if (changed.length > 0) count.profiles += 1;
+      for (const field of changed) fields[field] = (fields[field] ?? 0) + 1;
+    }
+  }
+  const { profiles, suspended, resumed, ...leaving } = count;
+  const scopeChanged =
+    !isDeepStrictEqual(before.scope, after.scope) || before.disabledAccounts !== after.disabledAccounts;
+  return {
+    tenantId,
+    fullRound: before.fingerprint !== after.fingerprint,
+    shelved,
+    unshelved,
+    profiles,
+    fields: Object.fromEntries(Object.entries(fields).sort(([, one], [, other]) => other - one)),
+    suspended,
+    resumed,
+    leaving,
+    missingGroups: missing,
+    mayEnter: scopeChanged,
+    unread,
+  };
+}
+
+function leaves(account: RehearsedAccount, after: Settings, held: boolean): 'out_of_scope' | 'disabled' | undefined {
+  const outside = outsideOf(account.source, after.scope, after.disabledAccounts);
+  if (outside) return outside.reason;
+  return account.inside || held ? undefined : 'out_of_scope';
+}
+
+/** The fields whose value in force is another one under the new settings; a field without a value counts as null. */
+function changedFields({ source, overrides, profile }: RehearsedAccount, after: Settings): string[] {
+  const next: Record<string, unknown> = { ...mapUser(source, after.fields), ...overrides };
+  return [...new Set([...Object.keys(profile), ...Object.keys(next)])].filter(
+    (field) => !isDeepStrictEqual(valueIn(profile, field), valueIn(next, field)),
+  );
+}
+
+function valueIn(values: Readonly<Record<string, unknown>>, field: string): unknown {
+  return Object.hasOwn(values, field) ? (values[field] ?? null) : null;
+}
+
+function unreadBy(before: Settings, after: Settings): Record<string, string[]> {
+  const read = new Set(selectedProperties(before.fields));
+  const unread: Record<string, string[]> = {};
+  for (const { field, from } of after.fields) {
+    for (const property of from ? rootsOf(from) : []) {
+      if (!read.has(property)) unread[property] = [...(unread[property] ?? []), field];
+    }
+  }
+  return unread;
+}

@@ -1,0 +1,56 @@
+// The live accounts of a tenant as a settings change that is only rehearsed finds and leaves them.
+import type { Json, Source } from '../rules/decode.ts';
+import { insideGroups } from './commit-users.ts';
+import { rows, type Transaction } from './pool.ts';
+
+export type RehearsedAccount = {
+  readonly account_id: string;
+  readonly source: Source;
+  /** Of people, in force under the new rules. */
+  readonly overrides: { readonly [field: string]: Json };
+  /** As it was before the rehearsal. */
+  readonly profile: { readonly [field: string]: Json };
+  readonly enabled: boolean;
+  /** Held by one of the scope groups of the new settings, as memberships are stored; true where there are none. */
+  readonly inside: boolean;
+};
+
+const page = 2_000;
+
+/** Managed live accounts, page by page. `batch` is the one under which the rehearsed change wrote what it moved. */
+export async function* rehearsedAccounts(
+  transaction: Transaction,
+  scope: { tenant: string; batch: string; scopeGroups: readonly string[] },
+): AsyncGenerator<RehearsedAccount[]> {
+  let after: string | null = null;
+  for (;;) {
+    const found: RehearsedAccount[] = await rows<RehearsedAccount>(
+      transaction,
+      `select a.account_id, a.source, a.overrides, a.profile || coalesce(c.before -> 'profile', '{}') as profile, a.enabled,
+              cardinality(:scopeGroups::uuid[]) = 0 or ${insideGroups('a.entra_object_id')} as inside
+         from entra_sync.accounts a
+         left join entra_sync.changes c on c.account_id = a.account_id and c.batch_id = :batch
+        where a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and (:after::uuid is null or a.account_id > :after)
+        order by a.account_id limit ${page}`,
+      { ...scope, after },
+    );
+    if (found.length === 0) return;
+    yield found;
+    after = found.at(-1)?.account_id ?? null;
+  }
+}
+
+/** Which of these scope groups are not there: while any is not, nobody is removed by groups. */
+export async function missingGroups(
+  transaction: Transaction,
+  tenant: string,
+  scopeGroups: readonly string[],
+): Promise<string[]> {
+  const found = await rows<{ id: string }>(
+    transaction,
+    `select id::text from unnest(:scopeGroups::uuid[]) as id
+      where not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = id and g.removed_at is null)`,
+    { tenant, scopeGroups },
+  );
+  return found.map((row) => row.id);
+}
