@@ -188,13 +188,13 @@ function known(text: string | undefined): number {
 }
 
 function parseYaml(text: string, path: string): unknown {
-  const document = parseDocument(text, { prettyErrors: true });
-  const [error] = document.errors;
-  if (error) throw noYaml(path, error);
   try {
+    const document = parseDocument(text, { prettyErrors: true });
+    const [error] = document.errors;
+    if (error) throw error;
     return document.toJS({ maxAliasCount: 20 }) ?? {};
   } catch (fault) {
-    // Aliases are resolved only here: one without its anchor, or so many that they would fill the memory.
+    // Beside what the document lists: aliases without an anchor, aliases that would fill the memory, brackets without end.
     throw noYaml(path, fault);
   }
 }

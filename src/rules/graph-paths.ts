@@ -48,7 +48,7 @@ export function pathProblem(text: string): string | undefined {
   if (root === 'id') return 'the id of a user is entra_object_id of directory.accounts, not a field';
   const property = propertyOf(root);
   if (!property) {
-    return `a Graph user has no property ${JSON.stringify(root)}${didYouMean(nearestName(root, trackable()))}`;
+    return `a Graph user has no property ${JSON.stringify(root)}${didYouMean(nearestName(root, propertyNames()))}`;
   }
   if (!property.trackable) return `${root} cannot be synced by delta: ${property.why}`;
   const path = parsePath(text);
@@ -62,8 +62,8 @@ export function didYouMean(near: string | undefined): string {
   return near === undefined ? '' : `, did you mean ${near}?`;
 }
 
-function trackable(): string[] {
-  // The untrackable ones come last: among equals the first wins, and only a misspelt one of theirs is near nothing else.
+function propertyNames(): string[] {
+  // Among equally near names the first wins: one that can be mapped before one that would be refused next.
   const names = Object.keys(userProperties);
   return [
     ...names.filter((name) => userProperties[name]?.trackable),

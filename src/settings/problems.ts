@@ -13,7 +13,7 @@ export function checkShape(
   const ofTexts = textProblems(document, '');
   if (ofTexts.length > 0) return { problems: ofTexts };
   const ofFields = fieldProblems(document);
-  const parsed = schema.safeParse(withoutExpressions(document, ofFields.length > 0));
+  const parsed = schema.safeParse(withoutExpressions(document, ofFields.length > 0), { reportInput: true });
   const problems = [...(parsed.success ? [] : parsed.error.issues.flatMap(describeIssue)), ...ofFields];
   return parsed.success && problems.length === 0 ? { document: parsed.data } : { problems };
 }
@@ -54,7 +54,7 @@ function fieldProblems(document: unknown): string[] {
   });
 }
 
-// Expressions that are wrong were described already, and zod would try every form at every depth of them.
+// Expressions that are wrong were described already; of a union zod tells only that nothing of it fits, however deep.
 function withoutExpressions(document: unknown, wrong: boolean): unknown {
   if (!wrong || !isRecord(document)) return document;
   const fields = Object.entries(recordAt(document, 'fields')).map(([name, one]) =>

@@ -107,7 +107,9 @@ export const manualSchema = z
   .meta({ description: 'What can be edited of manual accounts: made by hand, or left by a tenant that disconnected.' });
 
 const retentionOf = (what: string) =>
-  z.strictObject({ retention: duration('1d', '3650d', `How long ${what} are kept.`) });
+  z
+    .strictObject({ retention: duration('1d', '3650d', `How long ${what} are kept.`) })
+    .meta({ description: `What is kept of ${what}.` });
 
 /** A complete document: config/default.yaml, or layers merged. */
 export const documentSchema = z.strictObject({
@@ -135,13 +137,18 @@ export const documentSchema = z.strictObject({
     .meta({ description: 'Application permissions that a token may carry beside the known read permissions.' }),
 });
 
+// zod drops the description of what is made partial.
+function partial<Shape extends z.core.$ZodLooseShape>(schema: z.ZodObject<Shape, z.core.$strict>) {
+  return schema.partial().meta({ description: schema.description });
+}
+
 /** A settings file as written: any part may be missing. */
 export const partialSchema = documentSchema
   .extend({
-    scope: scopeSchema.partial().meta({ description: scopeSchema.description }),
-    manual: manualSchema.partial().meta({ description: manualSchema.description }),
-    changes: documentSchema.shape.changes.partial(),
-    cycles: documentSchema.shape.cycles.partial(),
+    scope: partial(scopeSchema),
+    manual: partial(manualSchema),
+    changes: partial(documentSchema.shape.changes),
+    cycles: partial(documentSchema.shape.cycles),
   })
   .partial()
   .meta({

@@ -43,5 +43,6 @@ test('an expected error keeps what happened apart from the cure, the detail and 
   const cause = new Error('below');
   const error = new ExpectedError('usage', 'what happened', { cure: 'do this', detail: 'request-id 1', cause });
   expect(error).toMatchObject({ message: 'what happened', cure: 'do this', detail: 'request-id 1', cause });
-  expect(new ExpectedError('usage', 'x')).toMatchObject({ cure: undefined, detail: undefined });
+  expect(new ExpectedError('usage', 'x')).toMatchObject({ cure: undefined, detail: undefined, list: [] });
+  expect(new ExpectedError('usage', '2 things', { list: ['one', 'other'] }).list).toEqual(['one', 'other']);
 });

@@ -1,0 +1,64 @@
+// What the settings make of a directory's properties, through whole cycles: paths, directory extensions, expressions.
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { applySettings } from '../../src/store/settings.ts';
+import { accountsOf, openWorld } from '../support/system.ts';
+
+const extension = 'extension_0123456789abcdef0123456789abcdef_badge';
+
+const settings = `
+  fields:
+    phone: { from: { first: [faxNumber, "businessPhones[0]"] } }
+    fullName: { from: { join: [givenName, surname], with: " " } }
+    badge: { from: ${extension} }
+    costCenter: { from: { map: onPremisesExtensionAttributes.extensionAttribute3, values: { red: R }, otherwise: other } }
+    login: { from: { lower: userPrincipalName } }
+    company: { from: { constant: Contoso } }
+    faxNumber: null
+`;
+
+test('fields are made of parts of properties, of directory extensions and of expressions, and follow their changes', async () => {
+  const world = await openWorld();
+  const [person] = world.tenant.users();
+  if (!person) throw new Error('the tenant has nobody');
+  const profile = async () => (await accountsOf(world.database, world.tenant.tenantId))[person.id]?.profile;
+  world.tenant.updateUser(person.id, {
+    givenName: 'Adele',
+    surname: null,
+    faxNumber: null,
+    businessPhones: ['+1 425'],
+    userPrincipalName: 'Adele@Contoso.com',
+    onPremisesExtensionAttributes: { extensionAttribute3: 'red' },
+    [extension]: 7,
+  });
+  await world.cycle();
+  await applySettings(world.database, parse(settings), 'test');
+  expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', reason: 'mapping_changed' });
+  expect(await profile()).toMatchObject({
+    phone: '+1 425',
+    fullName: 'Adele',
+    badge: 7,
+    costCenter: 'R',
+    login: 'adele@contoso.com',
+    company: 'Contoso',
+  });
+  expect(await profile()).not.toHaveProperty('faxNumber');
+
+  world.tenant.updateUser(person.id, {
+    surname: 'Vance',
+    faxNumber: '+1 999',
+    onPremisesExtensionAttributes: { extensionAttribute3: 'blue' },
+    [extension]: null,
+  });
+  expect((await world.cycle()).streams.users).toMatchObject({ round: 'incremental', updated: 1 });
+  expect(await profile()).toMatchObject({ phone: '+1 999', fullName: 'Adele Vance', costCenter: 'other' });
+  expect(await profile()).not.toHaveProperty('badge');
+});
+
+test('who owns a field or may edit it causes no full round', async () => {
+  const world = await openWorld();
+  await world.cycle();
+  const yaml = 'sourceOfTruth: hybrid\nfields: { mail: { owner: user } }\nmanual: { editable: [mail] }\nmatch: []';
+  await applySettings(world.database, parse(yaml), 'test');
+  expect((await world.cycle()).streams.users).toMatchObject({ round: 'incremental', seen: 0 });
+});
