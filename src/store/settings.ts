@@ -1,5 +1,6 @@
 // Settings as numbered versions in the database, from which alone cycles read.
 import { isDeepStrictEqual } from 'node:util';
+import { ExpectedError } from '../errors.ts';
 import { fieldRules } from '../rules/ownership.ts';
 import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument } from '../settings.ts';
 import { closeBatch, nextBatch } from './batches.ts';
@@ -152,7 +153,17 @@ async function settingsOf(
   defaults: SettingsDocument,
 ): Promise<Map<string, Settings>> {
   const settings = new Map<string, Settings>();
-  for (const id of tenantIds) settings.set(id, await settingsInForce(transaction, id, defaults));
+  for (const id of tenantIds) {
+    try {
+      settings.set(id, await settingsInForce(transaction, id, defaults));
+    } catch (error) {
+      if (!(error instanceof ExpectedError)) throw error;
+      throw new ExpectedError(error.code, `tenant ${id}: ${error.message}`, {
+        cure: 'mend its own settings with entra-sync tenant set TENANT FILE, or take them back with --reset',
+        cause: error,
+      });
+    }
+  }
   return settings;
 }
 

@@ -1,7 +1,7 @@
 // Accounts that were there before: recognised one to one, or not at all (rules 20, 25); released and adopted again.
 import { expect, test } from 'vitest';
 import type { Tenant } from '../../src/simulator/index.ts';
-import { disconnectTenant } from '../../src/store/connection.ts';
+import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
 import { rows } from '../../src/store/pool.ts';
 import { runCli } from '../support/cli.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
@@ -227,6 +227,24 @@ test('disconnect releases everything in one step, reconnect adopts the same acco
     "select kind from directory.changes where kind like 'tenant.%' and kind not like '%settings%' order by change_id",
   );
   expect(tenantRows.map((row) => row.kind)).toEqual(['tenant.disconnected', 'tenant.reconnected']);
+});
+
+test('of two values that a person gave to one field, the one given last is kept', async () => {
+  const world = await openWorld({ users: 2 });
+  const { tenant, database } = world;
+  const owned = (owner: 'user' | 'directory') =>
+    setSettings(database, { sourceOfTruth: 'hybrid', fields: { jobTitle: { from: 'jobTitle', owner } } });
+  await owned('user');
+  await world.cycle();
+  const account = (await accounts(world))[0]?.account_id ?? '';
+  await edit(world, account, { jobTitle: 'First' });
+  await owned('directory');
+  expect(await accountOf(world, account)).toMatchObject({ overrides: {}, shelf: { jobTitle: 'First' } });
+  await disconnectTenant(database, tenant.tenantId, { actor: 'test', dryRun: false });
+  await edit(world, account, { jobTitle: 'Last' });
+  await reconnectTenant(database, tenant.tenantId, 'test');
+  await world.cycle();
+  expect(await accountOf(world, account)).toMatchObject({ overrides: {}, shelf: { jobTitle: 'Last' } });
 });
 
 test('a cycle that is running while the tenant is disconnected commits nothing more', async () => {

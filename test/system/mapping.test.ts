@@ -1,7 +1,7 @@
 // What the settings make of a directory's properties, through whole cycles: paths, directory extensions, expressions.
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { applySettings } from '../../src/store/settings.ts';
+import { setSettings } from '../support/settings.ts';
 import { accountsOf, openWorld } from '../support/system.ts';
 
 const extension = 'extension_0123456789abcdef0123456789abcdef_badge';
@@ -32,7 +32,7 @@ test('fields are made of parts of properties, of directory extensions and of exp
     [extension]: 7,
   });
   await world.cycle();
-  await applySettings(world.database, parse(settings), 'test');
+  await setSettings(world.database, parse(settings));
   expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', reason: 'mapping_changed' });
   expect(await profile()).toMatchObject({
     phone: '+1 425',
@@ -59,6 +59,6 @@ test('who owns a field or may edit it causes no full round', async () => {
   const world = await openWorld();
   await world.cycle();
   const yaml = 'sourceOfTruth: hybrid\nfields: { mail: { owner: user } }\nmanual: { editable: [mail] }\nmatch: []';
-  await applySettings(world.database, parse(yaml), 'test');
+  await setSettings(world.database, parse(yaml));
   expect((await world.cycle()).streams.users).toMatchObject({ round: 'incremental', seen: 0 });
 });
