@@ -17,6 +17,7 @@ import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count } from '../format.ts';
 import { table } from '../terminal.ts';
 import { changeTable } from './changes.ts';
+import { tellOwnership } from './demo-ownership.ts';
 import { cycleTable } from './sync.ts';
 
 type DemoOptions = VerbOptions & { users: number };
@@ -97,14 +98,24 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   );
   tenant.restoreUser(leaver.id);
   cycles.push(await sync(shell));
-
   const named = { tenant_id: tenant.tenantId, name: tenant.name, external_ref: null, status: 'active', paused: false };
   const changes = await interestingChanges(database);
   const after = await readAccount(database, tenant.tenantId, promoted.id);
-  terminal.answer({ cycles, changes, account: { before, after } });
-  terminal.say(`\nWhat happened\n${indent(cycleTable(cycles.map((result) => ({ tenant: named, result }))))}`);
+  terminal.say(`\nWhat happened so far\n${indent(cycleTable(cycles.map((result) => ({ tenant: named, result }))))}`);
   terminal.say(`\nWhat changed after the first cycle (directory.changes)\n${indent(changeTable(changes))}`);
   if (before && after) terminal.say(`\nOne account (directory.accounts)\n${indent(accountTable(before, after))}`);
+  if (!after) throw new Error('the account of the demo is not there');
+  cycles.push(
+    ...(await tellOwnership({
+      say: terminal.say,
+      database,
+      defaults,
+      tenant,
+      person: { entraObjectId: promoted.id, accountId: after.account_id, name: after.display_name ?? '' },
+      command: (words) => command(shell, words),
+    })),
+  );
+  terminal.answer({ cycles, changes, account: { before, after } });
   terminal.say(`\nLook further\n${indent(furtherCommands(relative(process.cwd(), home) || home))}`);
 }
 
@@ -147,13 +158,20 @@ function nestedGroups(tenant: Tenant): [nested: NamedGroup, outer: NamedGroup] {
 
 type Shell = { run: Run; simulator: Simulator; home: string };
 
+async function sync(shell: Shell): Promise<CycleResult> {
+  const { cycles } = (await command(shell, ['sync'])) as { cycles: CycleResult[] };
+  const [result] = cycles;
+  if (!result) throw new Error('the cycle of the demo gave no result');
+  return result;
+}
+
 // A real command in a process of its own: the certificate of the simulated tenant is trusted only by NODE_EXTRA_CA_CERTS,
 // which Node reads when it starts, and nothing of the worker knows that this is a demo.
-async function sync({ run, simulator, home }: Shell): Promise<CycleResult> {
-  run.terminal.say('   $ entra-sync sync');
+async function command({ run, simulator, home }: Shell, words: readonly string[]): Promise<unknown> {
+  run.terminal.say(`   $ entra-sync ${words.join(' ')}`);
   const program = process.argv[1];
   if (program === undefined) throw new Error('the program does not know its own path');
-  const child = spawn(process.execPath, [...process.execArgv, program, 'sync', '--json'], {
+  const child = spawn(process.execPath, [...process.execArgv, program, ...words, '--json'], {
     env: { ...process.env, ...simulator.environment(), ENTRA_SYNC_HOME: home },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -167,9 +185,8 @@ async function sync({ run, simulator, home }: Shell): Promise<CycleResult> {
   const [code] = await once(child, 'close');
   run.signal.removeEventListener('abort', stop);
   run.signal.throwIfAborted();
-  const [result] = code === 0 ? (JSON.parse(text) as { cycles: CycleResult[] }).cycles : [];
-  if (!result) throw new Error(`the cycle of the demo ended with exit code ${code}`);
-  return result;
+  if (code !== 0) throw new Error(`entra-sync ${words.join(' ')} of the demo ended with exit code ${code}`);
+  return JSON.parse(text);
 }
 
 /** Of each kind a few: what the stories above did, not two thousand rows of the first cycle. */
