@@ -2,6 +2,7 @@
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
+import { explainGaps } from '../rules/scope.ts';
 import type { Settings, SettingsDocument } from '../settings.ts';
 import type { ChangeSample } from '../store/commit.ts';
 import { type CycleKind, type CycleOutcome, closeCycle, openCycle, type StreamReport } from '../store/cycles.ts';
@@ -120,7 +121,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     await closeCycle(database, lease, cycleId, {
       outcome,
       streams: reports,
-      error: failure ? describe(failure.stream, failure.error) : held ? scopeGroupGone : null,
+      error: failure ? describe(failure.stream, failure.error) : describeGaps(reports.users),
       nextInMs: Math.max(0, jittered(settings.intervalMs) - seconds() * 1000),
       retention: { changesMs: settings.changesRetentionMs, cyclesMs: settings.cyclesRetentionMs },
     });
@@ -169,13 +170,15 @@ function reportOf(ended: PromiseSettledResult<StreamResult>): StreamReport {
   return { outcome: reason === 'interrupted' ? 'cancelled' : 'failed', round: 'incremental', reason, ...none, ...ends };
 }
 
-const scopeGroupGone = {
-  code: 'removals_held',
-  message:
-    'users: removals are held, because a group that scope.groups names is gone; restore it in Entra ID, or take it out of the settings',
-};
-
 type CycleError = { code: string; message: string };
+
+function describeGaps({ held, scope_gaps: gaps = [] }: StreamReport): CycleError | null {
+  if (gaps.length === 0) return null;
+  const { what, cure } = explainGaps(gaps);
+  return held > 0
+    ? { code: 'removals_held', message: `users: removals are held, because ${what}; ${cure}` }
+    : { code: 'scope_group_missing', message: `users: ${what}; ${cure}` };
+}
 
 // Kept in the cycle's row and shown by status: an expected error is free of personal values, a defect's message may not be.
 function describe(stream: Stream, error: unknown): CycleError {

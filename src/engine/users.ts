@@ -9,6 +9,7 @@ import { isInScope } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
 import { applyUsers } from '../store/commit-users.ts';
 import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
+import { databaseTime } from '../store/on-demand.ts';
 import { type Round, readCheckpoint } from '../store/rounds.ts';
 import {
   enteringUsers,
@@ -57,6 +58,7 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
   ];
   if (ids.length === 0) return;
   const groupsAreKnown = (await readCheckpoint(database, lease.tenantId, 'groups')) !== undefined;
+  const readAt = await databaseTime(database);
   const answers = await readUsers(reader, ids, properties, typesOf(properties));
   const live: SettledUsers['live'][number][] = [];
   const problems: Problem[] = [];
@@ -67,11 +69,12 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
     else {
       const user = withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
       // Whoever comes back may have lost or won groups while no list of Graph's could name them (rule 8).
-      live.push({ user, memberOf: restored.has(id) && groupsAreKnown ? await readMemberOf(reader, id) : undefined });
+      const memberOf = restored.has(id) && groupsAreKnown ? await readMemberOf(reader, id) : undefined;
+      if (memberOf && 'reason' in memberOf) problems.push(memberOf);
+      live.push({ user, memberOf: memberOf && 'reason' in memberOf ? undefined : memberOf });
     }
   }
-  const outside = gone.filter((id) => entering.includes(id));
-  await settleUsers(database, lease, round.round_id, { live, problems, gone, outside });
+  await settleUsers(database, lease, round.round_id, { live, readAt, problems, gone });
   context.log.debug(
     { stream: 'users', asked: ids.length, live: live.length, gone: gone.length, aside: problems.length },
     'doubtful objects read',

@@ -1,5 +1,6 @@
 // The commit of a round: one transaction that makes what was staged the truth and moves the checkpoint (rules 1, 2, 12).
 import { ExpectedError } from '../errors.ts';
+import type { ScopeGap } from '../rules/scope.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, isConnectionLost, rowCount, rows, type Transaction } from './pool.ts';
 import type { Round, Stream } from './rounds.ts';
@@ -19,6 +20,8 @@ export type StreamCounts = {
   held: number;
   memberships_added: number;
   memberships_removed: number;
+  /** Groups of the scope whose members are not known: while there are any, nobody is removed for being in none of them. */
+  scope_gaps?: readonly ScopeGap[];
 };
 
 export type CommitCounts = StreamCounts & { set_aside: number };
@@ -116,7 +119,8 @@ async function wasCommitted(database: Database, tenantId: string, { stream, roun
 const largeStage = 2_000;
 
 // Measured: without statistics the planner takes a large stage for empty, and the commit takes six times as long.
-async function analyzeStage(database: Database, roundId: string): Promise<void> {
+/** Brings the planner's statistics of a large stage up to date. */
+export async function analyzeStage(database: Database, roundId: string): Promise<void> {
   for (const stage of ['stage_users', 'stage_groups', 'stage_members']) {
     const [size] = await rows<{ large: boolean }>(
       database,
@@ -221,8 +225,8 @@ export async function keepSetAside(transaction: Transaction, scope: CommitScope)
       where a.tenant_id = :tenant and a.stream = :stream
         and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.object_key)
         and (:full::boolean
-             or exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id::text = a.object_key)
-             or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id::text = a.object_key))`,
+             or exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id::text = left(a.object_key, 36))
+             or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id::text = left(a.object_key, 36)))`,
     scope,
   );
   return kept;

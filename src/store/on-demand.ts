@@ -35,6 +35,8 @@ export type PersonRead = {
   readonly seen: StagedUser | Problem;
   /** The groups that the person is a direct member of; undefined when they were not read. */
   readonly memberOf: readonly Member[] | undefined;
+  /** What else could not be read of the person: the next cycle asks again. */
+  readonly problems: readonly Problem[];
   readonly settingsVersion: number;
   readonly scopeGroups: readonly string[];
   readonly groupsJudged: boolean;
@@ -138,13 +140,14 @@ async function openScope(transaction: Transaction, read: PersonRead): Promise<Co
 }
 
 async function stagePerson(transaction: Transaction, roundId: string, read: PersonRead): Promise<void> {
-  const { seen, memberOf, entraObjectId } = read;
+  const { seen, memberOf, entraObjectId, askedAt } = read;
   if ('reason' in seen) {
     await stageProblems(transaction, roundId, [seen]);
     return;
   }
   await stageUsers(transaction, roundId, [seen]);
-  if (memberOf) await stageWholeList(transaction, roundId, entraObjectId, 'person', memberOf);
+  await stageProblems(transaction, roundId, read.problems);
+  if (memberOf) await stageWholeList(transaction, roundId, entraObjectId, 'person', memberOf, askedAt);
 }
 
 async function closeCycle(
