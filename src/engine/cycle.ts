@@ -8,7 +8,7 @@ import type { ChangeSample } from '../store/commit.ts';
 import { type CycleKind, type CycleOutcome, closeCycle, openCycle, type StreamReport } from '../store/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/lease.ts';
 import { type Database, describeDatabaseError } from '../store/pool.ts';
-import { readCheckpoint, type Stream } from '../store/rounds.ts';
+import { dropRehearsal, readCheckpoint, type Stream } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
 import { groupsStream } from './groups.ts';
 import { type Progress, runStream, type StreamContext, type StreamResult } from './stream.ts';
@@ -91,12 +91,17 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   };
   // Side by side: each stream's round is committed on its own, so a tenant that may read only users gets its users.
   const memberships = Promise.allSettled([
-    runStream({ ...context, reader: reader.fork(), memberships: Promise.resolve() }, groupsStream),
+    runStream({ ...context, reader: reader.fork(), memberships: Promise.resolve(undefined) }, groupsStream),
   ]);
+  const rehearsal = memberships.then(([ended]) =>
+    dryRun && ended.status === 'fulfilled' ? { round: ended.value.round, apply: groupsStream.apply } : undefined,
+  );
   const [[groups], [users]] = await Promise.all([
     memberships,
-    Promise.allSettled([runStream({ ...context, reader: reader.fork(), memberships }, usersStream)]),
+    Promise.allSettled([runStream({ ...context, reader: reader.fork(), memberships: rehearsal }, usersStream)]),
   ]);
+  // What stopped a dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
+  if (dryRun) for (const stream of streams) await dropRehearsal(database, lease, stream).catch(() => {});
   const ended = { users, groups };
   const failures = streams.flatMap((stream) => {
     const one = ended[stream];

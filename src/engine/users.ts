@@ -10,6 +10,7 @@ import type { Settings } from '../settings.ts';
 import { applyUsers } from '../store/commit-users.ts';
 import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
 import { databaseTime } from '../store/on-demand.ts';
+import { afterRehearsal } from '../store/rehearsal.ts';
 import { type Round, readCheckpoint } from '../store/rounds.ts';
 import {
   enteringUsers,
@@ -44,8 +45,12 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
   const { database, lease, reader } = context;
   const properties = selectedProperties(settings.fields);
   // The scope is judged on memberships, so those of this cycle come first: no order of arrival gives another result.
-  if (settings.scope.groups.length > 0) await context.memberships;
-  const entering = await enteringUsers(database, lease.tenantId, round.round_id, settings.scope.groups);
+  const rehearsal = settings.scope.groups.length > 0 ? await context.memberships : undefined;
+  const whoEnters = (on: Parameters<typeof enteringUsers>[0]) =>
+    enteringUsers(on, lease.tenantId, round.round_id, settings.scope.groups);
+  const entering = await (rehearsal
+    ? afterRehearsal(database, lease, rehearsal, { actor: context.actor, retentionMs: settings.retentionMs }, whoEnters)
+    : whoEnters(database));
   const unmet = await unmetObjects(database, lease.tenantId, round.round_id, 'users');
   const restored = new Set(await restoredUsers(database, lease.tenantId, round.round_id));
   const ids = [

@@ -50,7 +50,12 @@ export type CommitOptions = {
   /** The groups stream has committed a full round for these scope groups: only then does absence from them remove (rule 23). */
   groupsJudged: boolean;
   dryRun: boolean;
+  /** In a dry run, the groups that the scope is judged on: what the same dry run read of them. */
+  rehearsal?: Rehearsal | undefined;
 };
+
+/** A round of groups that a dry run staged, and what applies it. */
+export type Rehearsal = { readonly round: Round; readonly apply: Apply };
 
 /** The values that every statement of a commit may bind. */
 export type CommitScope = {
@@ -163,6 +168,7 @@ async function applyRound(
     groupsJudged: options.groupsJudged,
     onDemand: false,
   };
+  if (options.dryRun && options.rehearsal) await applyRehearsal(transaction, options.rehearsal, scope);
   const counts = await apply(transaction, scope);
   const setAside = await keepSetAside(transaction, scope);
   await transaction.raw(moveCheckpoint, scope);
@@ -170,6 +176,19 @@ async function applyRound(
   await transaction.raw(closeBatch, scope);
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
   return { counts: { ...counts, set_aside: setAside }, sample };
+}
+
+/** Applies the groups that a dry run read, under a batch of their own; the caller's transaction is rolled back. */
+export async function applyRehearsal(
+  transaction: Transaction,
+  { round, apply }: Rehearsal,
+  scope: CommitScope,
+): Promise<void> {
+  const full = round.kind === 'full';
+  const batch = await nextBatch(transaction);
+  const groups: CommitScope = { ...scope, stream: 'groups', round: round.round_id, full, batch };
+  await apply(transaction, groups);
+  await keepSetAside(transaction, groups);
 }
 
 /** The number under which a transaction writes its changes; {@link closeBatch} makes them part of the feed. */

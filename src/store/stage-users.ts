@@ -90,7 +90,7 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
  * GET is, for entries of delta may run ahead of what GET can see.
  */
 export async function enteringUsers(
-  database: Database,
+  database: Database | Transaction,
   tenantId: string,
   roundId: string,
   groups: readonly string[],

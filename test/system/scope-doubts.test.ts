@@ -113,3 +113,20 @@ test('a scope group that is not there is named, although there is nobody to hold
   expect([code, stderr]).toEqual([0, expect.stringContaining(`scope group ${missing} is not there`)]);
   expect((await runCli(['status'], environment)).stdout).toContain(`scope group ${missing} is not there`);
 });
+
+test('a dry run after a change of the scope groups tells the removals that the next cycle makes, and keeps nothing', async () => {
+  const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
+  await world.cycle();
+  await setScope(world, { groups: [group('Scope')] });
+  const dry = await world.cycle({ dryRun: true });
+  expect(dry.streams.users).toMatchObject({ removed: 10, held: 0 });
+  expect(await rows(world.database, 'select from entra_sync.rounds where dry_run')).toEqual([]);
+  expect(await removedOf(world.database, tenant.tenantId)).toEqual({});
+  expect((await world.cycle()).streams.users).toMatchObject({ removed: 10 });
+  tenant.removeMember(group('Scope'), person(0));
+  tenant.addMember(group('Scope'), person(2));
+  const later = await world.cycle({ dryRun: true });
+  expect(later.streams.users).toMatchObject({ removed: 1, restored: 1 });
+  expect(later.sample.filter((one) => one.kind === 'account.removed')).toHaveLength(1);
+  expect((await world.cycle()).streams.users).toMatchObject({ removed: 1, restored: 1 });
+});
