@@ -167,7 +167,8 @@ async function readSomebody(world: World, who: number): Promise<void> {
   });
 }
 
-async function runCycle(world: World, step: Extract<Step, { step: 'cycle' }>): Promise<void> {
+/** Runs the cycle and returns whether it was cut off. */
+async function runCycle(world: World, step: Extract<Step, { step: 'cycle' }>): Promise<boolean> {
   Object.assign(world.simulator.options, step.weather);
   const crash = new AbortController();
   let requests = 0;
@@ -183,6 +184,7 @@ async function runCycle(world: World, step: Extract<Step, { step: 'cycle' }>): P
   } finally {
     stop();
   }
+  return crash.signal.aborted;
 }
 
 const runs = Number(process.env.RUNS ?? 12);
@@ -208,11 +210,17 @@ test(
           try {
             const { tenant, database } = world;
             let known: Record<string, string> = {};
+            // Memberships that were not stored before, of somebody who was away when a round began and is back before it
+            // goes on, are told by neither stream: the known gap of docs/rules.md, which the next full round closes (rule
+            // 24). Stored ones are kept: test/system/groups-doubts.test.ts.
+            let cutOff = false;
+            let gap = false;
             for (const one of steps) {
               if (one.step === 'expire') tenant.expireTokens(one.how);
               else if (one.step === 'person') await readSomebody(world, one.who);
               else if (one.step === 'edits') {
                 for (const edit of one.edits) {
+                  gap ||= cutOff && (edit.act === 'comeback' || edit.act === 'restore');
                   const before = tenant.groups().map((group) => group.id);
                   makeEdit(tenant, edit);
                   const after = new Set(tenant.groups().map((group) => group.id));
@@ -222,7 +230,7 @@ test(
                   ]);
                 }
               } else {
-                await runCycle(world, one);
+                cutOff = await runCycle(world, one);
                 const now = await identities(database, tenant.tenantId);
                 for (const [object, id] of Object.entries(known))
                   expect(now[object], 'group_id of the same group').toBe(id);
@@ -231,6 +239,7 @@ test(
             }
             await world.cycle();
             await world.cycle();
+            if (gap) await world.cycle({ resync: true });
             expect(await groupsSeen(database, tenant.tenantId)).toEqual(groupTruth(tenant));
             expect(await replayMemberships(database, tenant.tenantId)).toEqual(
               await membershipPairs(database, tenant.tenantId),
