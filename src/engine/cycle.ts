@@ -2,12 +2,13 @@
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
+import { explainGaps } from '../rules/scope.ts';
 import type { Settings, SettingsDocument } from '../settings.ts';
 import type { ChangeSample } from '../store/commit.ts';
 import { type CycleKind, type CycleOutcome, closeCycle, openCycle, type StreamReport } from '../store/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/lease.ts';
 import { type Database, describeDatabaseError } from '../store/pool.ts';
-import { readCheckpoint, type Stream } from '../store/rounds.ts';
+import { dropRehearsal, readCheckpoint, type Stream } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
 import { findTenant, tenantDisconnected } from '../store/tenants.ts';
 import { groupsStream } from './groups.ts';
@@ -95,12 +96,17 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   };
   // Side by side: each stream's round is committed on its own, so a tenant that may read only users gets its users.
   const memberships = Promise.allSettled([
-    runStream({ ...context, reader: reader.fork(), memberships: Promise.resolve() }, groupsStream),
+    runStream({ ...context, reader: reader.fork(), memberships: Promise.resolve(undefined) }, groupsStream),
   ]);
+  const rehearsal = memberships.then(([ended]) =>
+    dryRun && ended.status === 'fulfilled' ? { round: ended.value.round, apply: groupsStream.apply } : undefined,
+  );
   const [[groups], [users]] = await Promise.all([
     memberships,
-    Promise.allSettled([runStream({ ...context, reader: reader.fork(), memberships }, usersStream)]),
+    Promise.allSettled([runStream({ ...context, reader: reader.fork(), memberships: rehearsal }, usersStream)]),
   ]);
+  // What stopped a dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
+  if (dryRun) for (const stream of streams) await dropRehearsal(database, lease, stream).catch(() => {});
   const ended = { users, groups };
   const failures = streams.flatMap((stream) => {
     const one = ended[stream];
@@ -125,7 +131,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     await closeCycle(database, lease, cycleId, {
       outcome,
       streams: reports,
-      error: failure ? describe(failure.stream, failure.error) : held ? scopeGroupGone : null,
+      error: failure ? describe(failure.stream, failure.error) : describeGaps(reports.users),
       nextInMs: Math.max(0, jittered(settings.intervalMs) - seconds() * 1000),
       retention: { changesMs: settings.changesRetentionMs, cyclesMs: settings.cyclesRetentionMs },
     });
@@ -184,13 +190,15 @@ function reportOf(ended: PromiseSettledResult<StreamResult>): StreamReport {
   return { outcome: reason === 'interrupted' ? 'cancelled' : 'failed', round: 'incremental', reason, ...none, ...ends };
 }
 
-const scopeGroupGone = {
-  code: 'removals_held',
-  message:
-    'users: removals are held, because a group that scope.groups names is gone; restore it in Entra ID, or take it out of the settings',
-};
-
 type CycleError = { code: string; message: string };
+
+function describeGaps({ held, scope_gaps: gaps = [] }: StreamReport): CycleError | null {
+  if (gaps.length === 0) return null;
+  const { what, cure } = explainGaps(gaps);
+  return held > 0
+    ? { code: 'removals_held', message: `users: removals are held, because ${what}; ${cure}` }
+    : { code: 'scope_group_missing', message: `users: ${what}; ${cure}` };
+}
 
 // Kept in the cycle's row and shown by status: an expected error is free of personal values, a defect's message may not be.
 function describe(stream: Stream, error: unknown): CycleError {

@@ -1,13 +1,17 @@
 // What is particular to the groups stream: groups with the slices of their members.
-import { firstGroupsUrl, readGroups, readMembers } from '../graph/groups.ts';
+import { firstGroupsUrl, readGroups, readMemberLists } from '../graph/groups.ts';
+import { readUsers } from '../graph/users.ts';
 import type { Problem } from '../rules/decode.ts';
 import { decodeGroupsPage, type GroupsPage, groupColumns, groupMark } from '../rules/groups.ts';
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
+import { analyzeStage } from '../store/commit.ts';
 import { applyGroups } from '../store/commit-groups.ts';
 import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
+import { databaseTime } from '../store/on-demand.ts';
 import type { Round } from '../store/rounds.ts';
-import { type SettledGroups, type StagedGroup, settleGroups, stageGroupsPage } from '../store/stage-groups.ts';
+import { liveGroups, type StagedGroup, settleGroups, settleLists, stageGroupsPage } from '../store/stage-groups.ts';
+import { groupsToSweep, keepUnnamed, membersToEnd } from '../store/sweep.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
 export const groupsStream: StreamParts<GroupsPage> = {
@@ -27,30 +31,67 @@ export const groupsStream: StreamParts<GroupsPage> = {
 };
 
 async function askAboutGroups(context: StreamContext, _settings: Settings, round: Round): Promise<void> {
-  const { database, lease, reader } = context;
+  const { database, lease } = context;
   const ids = [
     ...(await doubtfulObjects(database, lease.tenantId, round.round_id, 'groups')),
     ...(await unmetObjects(database, lease.tenantId, round.round_id, 'groups')),
   ];
-  if (ids.length === 0) return;
-  const live: SettledGroups['live'][number][] = [];
+  if (ids.length > 0) await readDoubtful(context, round, ids);
+  if (round.kind === 'full') await readUnnamed(context, round);
+  await keepDeletedMembers(context, round);
+}
+
+async function readDoubtful({ database, lease, reader, log }: StreamContext, round: Round, ids: string[]) {
+  const readAt = await databaseTime(database);
+  const live: StagedGroup[] = [];
   const problems: Problem[] = [];
   const gone: string[] = [];
   for (const [id, answer] of await readGroups(reader, ids)) {
     if (answer === 'gone') gone.push(id);
     else if ('reason' in answer) problems.push(answer);
-    else {
-      const list = await readMembers(reader, id);
-      problems.push(...list.problems);
-      const group = withColumns({ id, source: overlay({}, answer.patch), removed: null, doubt: null });
-      live.push({ group, members: list.members });
-    }
+    else live.push(withColumns({ id, source: overlay({}, answer.patch), removed: null, doubt: null }));
   }
-  await settleGroups(database, lease, round.round_id, { live, problems, gone });
-  context.log.debug(
+  // Of a group that is kept here the members are taken whatever else of it cannot be.
+  const unreadable = problems.flatMap((problem) => problem.id ?? []);
+  const lists = await readMemberLists(reader, [
+    ...live.map((group) => group.id),
+    ...(await liveGroups(database, lease.tenantId, unreadable)),
+  ]);
+  await settleGroups(database, lease, round.round_id, { live, lists, readAt, problems, gone });
+  log.debug(
     { stream: 'groups', asked: ids.length, live: live.length, gone: gone.length, aside: problems.length },
     'doubtful objects read',
   );
+}
+
+const listsAtATime = 100;
+
+// Rule 8: what slices did not name is doubtful, and only a list that was read whole ends it.
+async function readUnnamed({ database, lease, reader, log, signal }: StreamContext, round: Round): Promise<void> {
+  await analyzeStage(database, round.round_id);
+  const ids = await groupsToSweep(database, lease.tenantId, round.round_id);
+  for (let start = 0; start < ids.length; start += listsAtATime) {
+    signal.throwIfAborted();
+    const readAt = await databaseTime(database);
+    const lists = await readMemberLists(reader, ids.slice(start, start + listsAtATime));
+    await settleLists(database, lease, round.round_id, lists, readAt);
+  }
+  if (ids.length > 0) log.debug({ stream: 'groups', asked: ids.length }, 'member lists read for the sweep');
+}
+
+// Whom Graph has deleted since no list names; the users stream may hear of it later, or never if they come back by then.
+async function keepDeletedMembers({ database, lease, reader }: StreamContext, round: Round): Promise<void> {
+  const members = await membersToEnd(database, lease.tenantId, round.round_id);
+  if (members.length === 0) return;
+  const idsOf = (type: 'u' | 'g') => [
+    ...new Set(members.filter((member) => member.type === type).map((member) => member.memberId)),
+  ];
+  const answers = new Map([
+    ...(await readUsers(reader, idsOf('u'), ['id'], new Map())),
+    ...(await readGroups(reader, idsOf('g'))),
+  ]);
+  const deleted = members.filter((member) => answers.get(member.memberId) === 'gone');
+  if (deleted.length > 0) await keepUnnamed(database, lease, round.round_id, deleted);
 }
 
 /** A merged group with its columns. */

@@ -41,7 +41,7 @@ export type PersonResult = {
   readonly reason: string | null;
   readonly before: KnownPerson | undefined;
   readonly after: KnownPerson | undefined;
-  /** How many groups hold the person directly; undefined when that was not read, because no groups are synced yet. */
+  /** How many groups hold the person directly; undefined when that was not read, because no groups are synced yet or Graph refuses. */
   readonly groups: number | undefined;
   readonly changes: readonly ChangeSample[];
   readonly cycleId: string | null;
@@ -73,12 +73,14 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
     'reason' in answer
       ? answer
       : withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
-  const memberOf = groupsKnown && !('reason' in seen) ? await readMemberOf(reader, id) : undefined;
+  const list = groupsKnown && !('reason' in seen) ? await readMemberOf(reader, id) : undefined;
+  const memberOf = list && 'reason' in list ? undefined : list;
   const done = await commitPerson(database, {
     tenantId,
     entraObjectId: id,
     seen,
     memberOf,
+    problems: list && 'reason' in list ? [list] : [],
     settingsVersion: settings.version,
     match: settings.match,
     scopeGroups: settings.scope.groups,

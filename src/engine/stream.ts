@@ -6,7 +6,7 @@ import { DeadToken, type GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { Settings } from '../settings.ts';
-import { type Apply, type ChangeSample, commitRound } from '../store/commit.ts';
+import { type Apply, type ChangeSample, commitRound, type Rehearsal } from '../store/commit.ts';
 import type { StreamReport } from '../store/cycles.ts';
 import type { Lease } from '../store/lease.ts';
 import type { Database } from '../store/pool.ts';
@@ -44,8 +44,8 @@ export type StreamContext = {
   readonly resync: boolean;
   readonly settings: () => Promise<Settings>;
   readonly onProgress: (progress: Progress) => void;
-  /** Settled when this cycle's groups are committed, or have failed. */
-  readonly memberships: Promise<unknown>;
+  /** Settled when this cycle's groups are committed, or have failed; in a dry run with what was rehearsed of them. */
+  readonly memberships: Promise<Rehearsal | undefined>;
 };
 
 /** What differs between the streams. */
@@ -62,24 +62,25 @@ export type StreamParts<Page extends DeltaPage> = {
   readonly apply: Apply;
 };
 
-export type StreamResult = { report: StreamReport; sample: ChangeSample[]; checkpointAgeMs: number | undefined };
+export type StreamResult = {
+  report: StreamReport;
+  sample: ChangeSample[];
+  checkpointAgeMs: number | undefined;
+  /** As it was committed, or rehearsed. */
+  round: Round;
+};
 
 /**
  * Runs the stream's round to its commit. A dead link begins the same round anew, a dead checkpoint a full round, each
- * once (rules 14, 15); settings that changed on the way begin the round anew once (rule 17).
+ * once (rules 14, 15); settings that changed on the way begin the round anew once (rule 17). What a dry run staged stays:
+ * the caller drops it.
  */
 export async function runStream<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
 ): Promise<StreamResult> {
-  const { database, lease, dryRun } = context;
-  await dropRehearsal(database, lease, parts.stream);
-  try {
-    return await runRounds(context, parts);
-  } finally {
-    // What stopped the dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
-    if (dryRun) await dropRehearsal(database, lease, parts.stream).catch(() => {});
-  }
+  await dropRehearsal(context.database, context.lease, parts.stream);
+  return runRounds(context, parts);
 }
 
 async function runRounds<Page extends DeltaPage>(
@@ -111,7 +112,7 @@ async function runRounds<Page extends DeltaPage>(
         round = advanced;
       });
       const report = { ...walk.report, requests: context.reader.requestCount() - requestsBefore };
-      return { report, sample: walk.sample, checkpointAgeMs: checkpoint?.age_ms };
+      return { report, sample: walk.sample, checkpointAgeMs: checkpoint?.age_ms, round };
     } catch (error) {
       if (error instanceof DeadToken) {
         context.log.info(
@@ -232,6 +233,7 @@ async function walkRound<Page extends DeltaPage>(
   await parts.ask(context, settings, round);
   context.signal.throwIfAborted();
   tell('commit', round);
+  const rehearsal = settings.scope.groups.length > 0 ? await context.memberships : undefined;
   const { counts, sample } = await commitRound(
     database,
     lease,
@@ -244,8 +246,10 @@ async function walkRound<Page extends DeltaPage>(
       match: settings.match,
       scopeGroups: settings.scope.groups,
       groupsJudged:
-        (await readCheckpoint(database, lease.tenantId, 'groups'))?.fingerprint === settings.groupsFingerprint,
+        (rehearsal?.round ?? (await readCheckpoint(database, lease.tenantId, 'groups')))?.fingerprint ===
+        settings.groupsFingerprint,
       dryRun,
+      rehearsal,
     },
     parts.apply,
   );

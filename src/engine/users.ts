@@ -9,6 +9,8 @@ import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
 import { applyUsers } from '../store/commit-users.ts';
 import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
+import { databaseTime } from '../store/on-demand.ts';
+import { afterRehearsal } from '../store/rehearsal.ts';
 import { type Round, readCheckpoint } from '../store/rounds.ts';
 import {
   enteringUsers,
@@ -43,8 +45,12 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
   const { database, lease, reader } = context;
   const properties = selectedProperties(settings.fields);
   // The scope is judged on memberships, so those of this cycle come first: no order of arrival gives another result.
-  if (settings.scope.groups.length > 0) await context.memberships;
-  const entering = await enteringUsers(database, lease.tenantId, round.round_id, settings.scope.groups);
+  const rehearsal = settings.scope.groups.length > 0 ? await context.memberships : undefined;
+  const whoEnters = (on: Parameters<typeof enteringUsers>[0]) =>
+    enteringUsers(on, lease.tenantId, round.round_id, settings.scope.groups);
+  const entering = await (rehearsal
+    ? afterRehearsal(database, lease, rehearsal, { actor: context.actor, retentionMs: settings.retentionMs }, whoEnters)
+    : whoEnters(database));
   const unmet = await unmetObjects(database, lease.tenantId, round.round_id, 'users');
   const restored = new Set(await restoredUsers(database, lease.tenantId, round.round_id));
   const ids = [
@@ -57,6 +63,7 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
   ];
   if (ids.length === 0) return;
   const groupsAreKnown = (await readCheckpoint(database, lease.tenantId, 'groups')) !== undefined;
+  const readAt = await databaseTime(database);
   const answers = await readUsers(reader, ids, properties, typesOf(properties));
   const live: SettledUsers['live'][number][] = [];
   const problems: Problem[] = [];
@@ -67,11 +74,12 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
     else {
       const user = withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
       // Whoever comes back may have lost or won groups while no list of Graph's could name them (rule 8).
-      live.push({ user, memberOf: restored.has(id) && groupsAreKnown ? await readMemberOf(reader, id) : undefined });
+      const memberOf = restored.has(id) && groupsAreKnown ? await readMemberOf(reader, id) : undefined;
+      if (memberOf && 'reason' in memberOf) problems.push(memberOf);
+      live.push({ user, memberOf: memberOf && 'reason' in memberOf ? undefined : memberOf });
     }
   }
-  const outside = gone.filter((id) => entering.includes(id));
-  await settleUsers(database, lease, round.round_id, { live, problems, gone, outside });
+  await settleUsers(database, lease, round.round_id, { live, readAt, problems, gone });
   context.log.debug(
     { stream: 'users', asked: ids.length, live: live.length, gone: gone.length, aside: problems.length },
     'doubtful objects read',

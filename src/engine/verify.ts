@@ -1,11 +1,12 @@
 // `verify`: a fresh listing of the tenant (not delta) compared with the tables. Changes nothing.
-import { listGroups, readGroups, readMembers } from '../graph/groups.ts';
+import { listGroups, readGroups, readMemberLists } from '../graph/groups.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { listUsers, readUsers } from '../graph/users.ts';
 import { asPatch, type Occurrence, type Problem } from '../rules/decode.ts';
 import { groupMark } from '../rules/groups.ts';
 import { selectedProperties, userMark } from '../rules/mapping.ts';
 import { mergeObjects } from '../rules/merge.ts';
+import type { ScopeGap } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
 import { acquireLease, type Lease } from '../store/lease.ts';
 import { beginRound, dropRehearsal, type PageOfRound, type Round, type Stream } from '../store/rounds.ts';
@@ -18,8 +19,11 @@ import {
   drawSample,
   driftOfGroups,
   driftOfMemberships,
+  driftOfNesting,
   driftOfUsers,
   judgeListing,
+  readUnread,
+  type Unread,
 } from '../store/verify.ts';
 import type { CycleParts } from './cycle.ts';
 import { withColumns } from './groups.ts';
@@ -29,6 +33,10 @@ import { typesOf, withMapping } from './users.ts';
 export type VerifyResult = {
   readonly checked: { users: number; groups: number; memberships: number };
   readonly drift: readonly Drift[];
+  /** What could not be read and was not compared, a group's members among it. */
+  readonly unread: readonly Unread[];
+  /** Groups of the scope that are not there: people whom only they may hold were not judged. */
+  readonly scopeGaps: readonly ScopeGap[];
   readonly requests: number;
   readonly seconds: number;
 };
@@ -61,7 +69,8 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
     const groups = await stageListing(work, 'groups');
     const roundIds = { users: users.round.round_id, groups: groups.round.round_id };
     // A sample holds too few member lists to judge by, and only people who have an account.
-    if (options.sample === undefined) await judgeListing(database, lease, roundIds, settings.scope.groups);
+    const scopeGaps =
+      options.sample === undefined ? await judgeListing(database, lease, roundIds, settings.scope.groups) : [];
     const scopeOf = ({ round, ids }: Listing) => ({ tenantId, roundId: round.round_id, ids });
     return {
       checked: await countStaged(database, roundIds),
@@ -69,7 +78,10 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
         ...(await driftOfUsers(database, scopeOf(users))),
         ...(await driftOfGroups(database, scopeOf(groups))),
         ...(await driftOfMemberships(database, scopeOf(groups))),
+        ...(await driftOfNesting(database, tenantId)),
       ],
+      unread: await readUnread(database, roundIds),
+      scopeGaps,
       requests: reader.requestCount(),
       seconds: Math.round(performance.now() - started) / 1000,
     };
@@ -124,8 +136,6 @@ function singles(answers: ReadonlyMap<string, Occurrence | Problem | 'gone'>): L
   return [...answers.values()].filter((answer) => answer !== 'gone');
 }
 
-const listsAtOnce = 8;
-
 async function stageListed(work: Work, stream: Stream, round: Round, listed: Listed): Promise<Round> {
   const { parts, lease, reader, settings } = work;
   const occurrences = listed.filter(asPatch);
@@ -144,13 +154,10 @@ async function stageListed(work: Work, stream: Stream, round: Round, listed: Lis
       merge: (known) => mergeObjects('full', known, occurrences, userMark).map((user) => withMapping(user, settings)),
     });
   }
-  const lists = [];
-  for (let start = 0; start < ids.length; start += listsAtOnce) {
-    const some = ids.slice(start, start + listsAtOnce);
-    lists.push(...(await Promise.all(some.map((id) => readMembers(reader, id)))));
-  }
+  const lists = await readMemberLists(reader, ids);
   return stageGroupsPage(parts.database, lease, round, {
     ...base,
+    problems: [...problems, ...lists.flatMap((list) => list.problems)],
     ids,
     members: lists.flatMap((list) => list.members),
     merge: (known) => mergeObjects('full', known, occurrences, groupMark).map(withColumns),

@@ -1,5 +1,5 @@
 // The groups of a tenant: the first URL, single groups with their whole member lists, the groups of one person.
-import { decodeObject, type Occurrence, type Problem } from '../rules/decode.ts';
+import { asGuid, decodeObject, type Occurrence, type Problem } from '../rules/decode.ts';
 import { decodeMember, groupProperties, type Member } from '../rules/groups.ts';
 import { listPages, readList } from './lists.ts';
 import { readObjects, type SingleObject } from './objects.ts';
@@ -17,12 +17,23 @@ export async function readGroups(reader: GraphReader, ids: readonly string[]): P
   return readObjects(reader, 'groups', ids, selection, (item) => decodeObject(item, groupProperties));
 }
 
-/** The whole direct member list of one group, page by page. Entries without a usable id are problems of their own. */
-export async function readMembers(
-  reader: GraphReader,
-  groupId: string,
-): Promise<{ members: Member[]; problems: Problem[] }> {
+export type MemberList = {
+  readonly groupId: string;
+  readonly members: readonly Member[];
+  /** What of the list cannot be taken or read; empty: the list is whole. */
+  readonly problems: readonly Problem[];
+};
+
+/**
+ * The direct member list of one group, page by page. Entries without a usable id are problems of their own, and so is a
+ * list that Graph refuses to show (members may be hidden): that concerns this group alone.
+ */
+export async function readMembers(reader: GraphReader, groupId: string): Promise<MemberList> {
   const entries = await readList(reader, `${reader.origin}/v1.0/groups/${groupId}/members?$select=id&$top=999`);
+  if ('refused' in entries) {
+    const reason = `its members cannot be read (${entries.refused})`;
+    return { groupId, members: [], problems: [{ key: `${groupId}/members`, reason }] };
+  }
   const members: Member[] = [];
   const problems: Problem[] = [];
   for (const entry of entries) {
@@ -30,19 +41,40 @@ export async function readMembers(
     if ('reason' in decoded) problems.push(decoded);
     else members.push(decoded);
   }
-  return { members, problems };
+  return { groupId, members, problems };
 }
 
-/** The groups that a person is a direct member of; directory roles and administrative units are left out. */
-export async function readMemberOf(reader: GraphReader, userId: string): Promise<Member[]> {
+/**
+ * The groups that a person is a direct member of, all of them or a problem; directory roles and administrative units are
+ * left out.
+ */
+export async function readMemberOf(reader: GraphReader, userId: string): Promise<readonly Member[] | Problem> {
   const entries = await readList(reader, `${reader.origin}/v1.0/users/${userId}/memberOf?$select=id&$top=999`);
-  return entries.flatMap((entry) => {
-    const { id, '@odata.type': type } = entry as { id?: unknown; '@odata.type'?: unknown };
-    if (typeof id !== 'string' || type !== '#microsoft.graph.group') return [];
-    const member = decodeMember(id.toLowerCase(), { id: userId, '@odata.type': '#microsoft.graph.user' });
-    return 'reason' in member ? [] : [member];
-  });
+  const problem = (reason: string): Problem => ({ key: `${userId}/memberOf`, reason });
+  if ('refused' in entries) return problem(`the person's groups cannot be read (${entries.refused})`);
+  const members: Member[] = [];
+  for (const entry of entries) {
+    const { id, '@odata.type': type } = (entry ?? {}) as { id?: unknown; '@odata.type'?: unknown };
+    if (type !== '#microsoft.graph.group') continue;
+    const groupId = typeof id === 'string' ? asGuid(id) : undefined;
+    // One group that cannot be told makes the list no list: what it does not name would be taken for ended.
+    if (!groupId) return problem('the id of a group that holds the person is not a GUID');
+    members.push({ groupId, memberId: userId, type: 'u', removed: false });
+  }
+  return members;
 }
+
+/** Several member lists, a few at a time. */
+export async function readMemberLists(reader: GraphReader, groupIds: readonly string[]): Promise<MemberList[]> {
+  const lists: MemberList[] = [];
+  for (let start = 0; start < groupIds.length; start += listsAtOnce) {
+    const some = groupIds.slice(start, start + listsAtOnce);
+    lists.push(...(await Promise.all(some.map((id) => readMembers(reader, id)))));
+  }
+  return lists;
+}
+
+const listsAtOnce = 8;
 
 /** All groups by listing, not delta, 999 a page; without their members. */
 export async function* listGroups(reader: GraphReader): AsyncGenerator<(Occurrence | Problem)[]> {

@@ -1,6 +1,6 @@
 // Listings, page by page: what delta is compared with, and member lists that are read whole.
 import { requireOrigin } from './client.ts';
-import type { GraphReader } from './reader.ts';
+import { type GraphReader, refusedStatus } from './reader.ts';
 
 type ListPage = { value: unknown[]; next: string | undefined };
 
@@ -27,9 +27,15 @@ export async function* listPages(reader: GraphReader, first: string): AsyncGener
   }
 }
 
-/** A whole listing at once. */
-export async function readList(reader: GraphReader, first: string): Promise<unknown[]> {
+/** A whole listing at once, or the status of the answer that refused it; a part of a list is none. */
+export async function readList(reader: GraphReader, first: string): Promise<unknown[] | { readonly refused: number }> {
   const entries: unknown[] = [];
-  for await (const page of listPages(reader, first)) entries.push(...page);
+  try {
+    for await (const page of listPages(reader, first)) entries.push(...page);
+  } catch (error) {
+    const refused = refusedStatus(error);
+    if (refused === undefined) throw error;
+    return { refused };
+  }
   return entries;
 }

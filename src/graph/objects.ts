@@ -1,8 +1,8 @@
 // Single objects, read by GET in a `$batch`: what came in a doubtful way is asked (rule 22).
 import type { Occurrence, Problem } from '../rules/decode.ts';
-import { judgeFailure, retryAfterMs } from '../rules/failures.ts';
+import { retryAfterMs } from '../rules/failures.ts';
 import { RequestFailed } from './client.ts';
-import type { GraphReader } from './reader.ts';
+import { type GraphReader, refusedStatus } from './reader.ts';
 
 /** What GET of one object said: the object, something that cannot be taken or read, or `gone` (404: deleted, or not ours to see). */
 export type SingleObject = Extract<Occurrence, { patch: unknown }> | Problem | 'gone';
@@ -55,18 +55,14 @@ function takeBatch(
     else {
       const failed = itemFailure(item);
       // What asking again cannot change concerns this object alone: it stops neither the others nor the round (rule 19).
-      if (isWorthAnotherTry(failed)) failures.push(failed);
-      else found.set(id, { key: id, id, reason: `it cannot be read by itself (${item.status})` });
+      const refused = refusedStatus(failed);
+      if (refused === undefined) failures.push(failed);
+      else found.set(id, { key: id, id, reason: `it cannot be read by itself (${refused})` });
     }
   }
   const [longest] = failures.sort((one, other) => askedMs(other) - askedMs(one));
   if (longest) return { failed: longest };
   return asked.every((id) => found.has(id)) ? true : { malformed: 'the batch lacks an answer' };
-}
-
-function isWorthAnotherTry({ failure }: RequestFailed): boolean {
-  const { act } = judgeFailure(failure);
-  return act === 'retry' || act === 'new_access_token';
 }
 
 function askedMs({ retryAfter }: RequestFailed): number {

@@ -36,6 +36,15 @@ export class DeadToken extends Error {
   }
 }
 
+/** The status of an answer that asking again would not change, so that it concerns only what was asked for. */
+export function refusedStatus(error: unknown): number | undefined {
+  if (error instanceof DeadToken) return 410;
+  const failed = error instanceof ExpectedError ? error.cause : error;
+  if (!(failed instanceof RequestFailed) || failed.failure.kind !== 'answer') return undefined;
+  const { act } = judgeFailure(failed.failure);
+  return act === 'retry' || act === 'new_access_token' ? undefined : failed.failure.status;
+}
+
 export type GraphReader = {
   readonly origin: string;
   /** A reader that counts its own requests and shares the budget: one for each stream of a cycle. */

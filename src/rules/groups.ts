@@ -56,14 +56,15 @@ const memberTypes: ReadonlyMap<string, MemberType> = new Map([
 
 /**
  * Decodes a page of groups/delta. A group may come on many pages, each with another slice of its members: a slice is
- * never the list. Members of unknown types are kept; entries whose id is no GUID are problems of their own.
+ * never the list. Members of unknown types are kept; entries whose id is no GUID are problems of their own. Members of a
+ * group whose properties cannot be taken are told all the same: they are facts apart from those.
  */
 export function decodeGroupsPage(body: unknown): GroupsPage | { readonly malformed: string } {
   const members = new Map<string, Member>();
   const problems: Problem[] = [];
   const page = decodePageOf(body, (item): Occurrence | Problem => {
     const decoded = decodeObject(item, groupProperties);
-    if ('reason' in decoded || 'removed' in decoded) return decoded;
+    if (decoded.id === undefined || 'removed' in decoded) return decoded;
     for (const member of decodeMembers(decoded.id, (item as Record<string, unknown>)['members@delta'])) {
       if ('reason' in member) problems.push(member);
       else members.set(`${member.groupId} ${member.memberId}`, member);

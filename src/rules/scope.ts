@@ -9,6 +9,26 @@ export type Scope = {
   readonly groups: readonly string[];
 };
 
+/** A group that the scope names, or that a scope group holds, and whose members are not known here. */
+export type ScopeGap = {
+  readonly id: string;
+  /** `not_there`: deleted, or never seen; `set_aside`: there, but it cannot be read. */
+  readonly why: 'not_there' | 'set_aside';
+};
+
+/** The gaps in words, with what cures them. */
+export function explainGaps(gaps: readonly ScopeGap[]): { readonly what: string; readonly cure: string } {
+  const shown = gaps
+    .slice(0, 3)
+    .map(({ id, why }) => `scope group ${id} ${why === 'not_there' ? 'is not there' : 'cannot be read'}`);
+  const more = gaps.length > shown.length ? [`${gaps.length - shown.length} more`] : [];
+  const cures = [
+    ...(gaps.some(({ why }) => why === 'not_there') ? ['restore it in Entra ID, or take it out of scope.groups'] : []),
+    ...(gaps.some(({ why }) => why === 'set_aside') ? ['see entra-sync status --set-aside'] : []),
+  ];
+  return { what: [...shown, ...more].join(', '), cure: cures.join('; ') };
+}
+
 /** What becomes of accounts that are disabled in Entra ID: shown as suspended, removed, or as if they were not. */
 export type DisabledAccounts = 'suspend' | 'remove' | 'ignore';
 

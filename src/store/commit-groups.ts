@@ -9,10 +9,12 @@ import {
   groupsAppeared,
   groupsVanish,
   keepMemberships,
+  keepPurged,
   membershipsOf,
   renewClosure,
 } from './commit-memberships.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
+import { unnamedMembers, wholeLists } from './sweep.ts';
 
 /** Makes the staged groups and memberships the truth. Part of the transaction of `commitRound`. */
 export async function applyGroups(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
@@ -33,7 +35,7 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
   const appeared = (await count(groupsAppeared)) + (await count(keepMemberships));
   const purged = await purgeGroups(transaction, scope);
   const [closure] = await rows<{ touched: boolean }>(transaction, closureTouched, scope);
-  if (closure?.touched) await transaction.raw(renewClosure, scope);
+  if (scope.full || closure?.touched) await transaction.raw(renewClosure, scope);
   const [staged] = await rows<{ count: number }>(
     transaction,
     'select count(*)::int as count from entra_sync.stage_groups where round_id = :round',
@@ -117,26 +119,14 @@ select m.group_no, m.member_object_id from entra_sync.memberships m
   join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
  where g.entra_object_id in (${deletedForGood})`;
 
-// What slices called removed; and of lists that are known whole (a full round, or read by GET) what they did not name.
-// Members that are removed but restorable are in no list of Graph's, and keep their place (rule 8).
+// What slices called removed; and of lists that were read whole what they did not name.
 const ended_ = `
 select g.group_no, s.member_object_id
   from entra_sync.stage_members s
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id
  where s.round_id = :round and s.removed
 union
-select m.group_no, m.member_object_id
-  from entra_sync.stage_groups t
-  join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = t.entra_object_id
-  join entra_sync.memberships m on m.group_no = g.group_no
- where t.round_id = :round and t.removed is null
-   and (:full::boolean or exists (select from entra_sync.stage_whole_lists w where w.round_id = :round and w.object_id = t.entra_object_id))
-   and not exists (select from entra_sync.stage_members s
-                    where s.round_id = :round and s.group_object_id = t.entra_object_id and s.member_object_id = m.member_object_id and not s.removed)
-   and not exists (select from entra_sync.accounts a
-                    where a.tenant_id = :tenant and a.entra_object_id = m.member_object_id and a.removed_at is not null)
-   and not exists (select from entra_sync.groups r
-                    where r.tenant_id = :tenant and r.entra_object_id = m.member_object_id and r.removed_at is not null)`;
+select u.group_no, u.member_object_id from (${unnamedMembers(wholeLists)}) u`;
 
 // Of groups that were deleted before anything was kept of them, the id is: a restored group need not tell its members again.
 const keepStrangers = `
@@ -202,13 +192,14 @@ select :batch, :tenant, :cycle, :actor, 'group.created', group_id, facts from wr
 
 /** Erases groups past the retention and still absent after this round: the row goes, its values are blanked elsewhere. */
 async function purgeGroups(transaction: Transaction, scope: CommitScope): Promise<number> {
-  const purged = await rows<{ group_no: string; group_id: string; entra_object_id: string }>(
+  const purged = await rows<{ group_no: string; group_id: string; entra_object_id: string; removed_reason: string }>(
     transaction,
     `delete from entra_sync.groups where group_no in (select g.group_no from ${purgeable})
-     returning group_no, group_id, entra_object_id`,
+     returning group_no, group_id, entra_object_id, removed_reason`,
     scope,
   );
   if (purged.length === 0) return 0;
+  await keepPurged(transaction, scope, purged);
   const ids = purged.map((row) => row.group_id);
   await transaction.raw('delete from entra_sync.memberships where group_no = any(:numbers::bigint[])', {
     numbers: purged.map((row) => row.group_no),

@@ -1,5 +1,7 @@
 // Memberships as they appear and vanish inside a commit. A membership is visible while both its ends are live; every
 // change of that is one change row, whichever end or fact caused it.
+import type { CommitScope } from './commit.ts';
+import type { Transaction } from './pool.ts';
 
 // The look-ups are laterals with `offset 0`: each is one index probe a row, whatever the planner believes of tables that
 // this very transaction has filled and nobody has analyzed yet. As plain joins a first load took minutes.
@@ -96,17 +98,34 @@ select m.group_no, m.member_object_id from entra_sync.memberships m
   join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
  where m.member_object_id in (${deleted})`;
 
+/**
+ * Keeps by id alone what was purged and may still be restored in Entra ID (retention may be shorter than Graph's 30 days):
+ * nobody tells of its memberships until it comes back.
+ */
+export async function keepPurged(
+  transaction: Transaction,
+  scope: CommitScope,
+  purged: readonly { entra_object_id: string | null; removed_reason: string }[],
+): Promise<void> {
+  await transaction.raw(
+    `insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
+     select :tenant, :stream, id from unnest(:ids::uuid[]) as id on conflict do nothing`,
+    {
+      ...scope,
+      ids: purged
+        .filter(({ removed_reason }) => removed_reason === 'deleted_restorable' || removed_reason === 'not_seen')
+        .flatMap((one) => one.entra_object_id ?? []),
+    },
+  );
+}
+
 /** Whether this batch touched an edge between groups, or the life of one. */
 export const closureTouched = `
 select exists (select from entra_sync.changes where batch_id = :batch
   and (kind in ('group.created', 'group.restored', 'group.removed') or member_group_id is not null)) as touched`;
 
-/**
- * Brings the closure of the tenant's live groups up to date by differences. Costs one index look-up a live group for the
- * edges, then one step a pair of the closure: 1,000 groups nested ten deep take about 20 ms.
- */
-export const renewClosure = `
-with recursive live as materialized (
+/** Which live group holds which, as `reach` (ancestor_no, descendant_no), from the stored memberships. Binds `tenant`. */
+export const nesting = `live as materialized (
   select group_no, entra_object_id from entra_sync.groups where tenant_id = :tenant and removed_at is null
 ), edge as materialized (
   select m.group_no as parent_no, c.group_no as child_no
@@ -116,7 +135,14 @@ with recursive live as materialized (
   select group_no as ancestor_no, group_no as descendant_no from live
   union
   select r.ancestor_no, e.child_no from reach r join edge e on e.parent_no = r.descendant_no
-), gone as (
+)`;
+
+/**
+ * Brings the closure of the tenant's live groups up to date by differences. Costs one index look-up a live group for the
+ * edges, then one step a pair of the closure: 1,000 groups nested ten deep take about 20 ms.
+ */
+export const renewClosure = `
+with recursive ${nesting}, gone as (
   delete from entra_sync.group_closure c using entra_sync.groups g
    where g.group_no = c.ancestor_no and g.tenant_id = :tenant
      and not exists (select from reach r where r.ancestor_no = c.ancestor_no and r.descendant_no = c.descendant_no)

@@ -6,8 +6,10 @@ import {
   accountsVanish,
   endMemberships,
   keepMemberships,
+  keepPurged,
   membershipsOf,
 } from './commit-memberships.ts';
+import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './commit-scope.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 
 /** Makes the staged users the truth. Part of the transaction of `commitRound`. */
@@ -16,7 +18,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   // Of those whose groups were asked for, first: the scope is judged on them.
   let ended = await run(endMemberships(leftGroups));
   let appeared = await run(keepMemberships);
-  const held = await judgeScope(transaction, scope);
+  const { held, gaps } = await judgeScope(transaction, scope);
   const adoption = await adoptAccounts(transaction, scope);
   await transaction.raw(lockTouched, scope);
   const updates = await rows<{ kind: string; count: number }>(transaction, updateChanged, scope);
@@ -24,6 +26,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   ended += await run(accountsVanish(goneObjects));
   const removed = await run(remove);
   await transaction.raw(hardenTombstones, scope);
+  await transaction.raw(relabelOutside, scope);
   await transaction.raw(keepOutside, scope);
   await transaction.raw(forgetOutside, scope);
   await transaction.raw(keepStrangers, scope);
@@ -31,6 +34,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   ended += await run(endMemberships(membershipsOf(deletedForGood)));
   const restored = adoption.restored + (await run(restore));
   const created = await run(create);
+  await transaction.raw(noteListsRead, scope);
   appeared += await run(accountsAppeared);
   const purged = await purge(transaction, scope);
   const [staged] = await rows<{ count: number }>(
@@ -51,40 +55,8 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
     held,
     memberships_added: appeared,
     memberships_removed: ended,
+    ...(gaps.length > 0 && { scope_gaps: gaps }),
   };
-}
-
-/**
- * Judges the scope by groups on the stored memberships (rule 23) and returns how many removals are held because a group
- * that the scope names is gone. Nobody is created who is in none of the groups.
- */
-async function judgeScope(transaction: Transaction, scope: CommitScope): Promise<number> {
-  if (scope.scopeGroups.length === 0) return 0;
-  const outside = `update entra_sync.stage_users s set in_scope = false
-    where s.round_id = :round and s.removed is null and s.in_scope and not ${insideGroups('s.entra_object_id')}
-      and (:groupsJudged::boolean or not exists (select from entra_sync.accounts a
-             where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.removed_at is null))`;
-  const [groups] = await rows<{ live: number }>(
-    transaction,
-    `select count(*)::int as live from entra_sync.groups
-      where tenant_id = :tenant and removed_at is null and entra_object_id = any(:scopeGroups::uuid[])`,
-    scope,
-  );
-  if ((groups?.live ?? 0) === new Set(scope.scopeGroups).size) {
-    await transaction.raw(outside, scope);
-    return 0;
-  }
-  const gone = { ...scope, groupsJudged: true };
-  const [held] = await rows<{ count: number }>(
-    transaction,
-    `select count(*)::int as count from entra_sync.accounts a
-      where a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and ${outsideGroups}`,
-    gone,
-  );
-  const count = scope.groupsJudged ? (held?.count ?? 0) : 0;
-  scope.groupsJudged = false;
-  await transaction.raw(outside, scope);
-  return count;
 }
 
 // What of an account the directory owns, and whether a staged document says anything else.
@@ -100,24 +72,6 @@ const notSeen = `entra_sync.accounts a
    and not exists (select from entra_sync.rounds r where r.round_id = :round and a.read_live_at >= r.started_at)
    and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id)
    and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
-
-/** Whether the object `id` is a member, through any number of groups, of one that the scope names; binds tenant, scopeGroups. */
-export const insideGroups = (id: string) => `exists (
-  select from entra_sync.memberships m
-    join entra_sync.group_closure c on c.descendant_no = m.group_no
-    join entra_sync.groups g on g.group_no = c.ancestor_no and g.tenant_id = :tenant and g.entra_object_id = any(:scopeGroups::uuid[])
-   where m.member_object_id = ${id})`;
-
-const outsideGroups = `(:groupsJudged::boolean and cardinality(:scopeGroups::uuid[]) > 0 and not ${insideGroups('a.entra_object_id')}
-  and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id and s.removed is not null))`;
-
-// Live accounts that are outside the scope now: staged so, or no longer held by a scope group. An on-demand read removes
-// nobody. `groupsJudged` is also false while a scope group is gone, which holds these removals.
-const leftScope = `entra_sync.accounts a
- where not :onDemand::boolean and a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null
-   and (exists (select from entra_sync.stage_users s
-                 where s.round_id = :round and s.entra_object_id = a.entra_object_id and s.removed is null and not s.in_scope)
-        or ${outsideGroups})`;
 
 // Past the retention and, for all that is known, still absent: what came back with a bad body is there. Of anybody but the
 // one who was asked for, an on-demand read knows nothing.
@@ -226,6 +180,12 @@ select m.group_no, m.member_object_id
    and not exists (select from entra_sync.stage_members s
                     where s.round_id = :round and s.group_object_id = g.entra_object_id and s.member_object_id = w.object_id)`;
 
+// So that a member list that is older ends none of these memberships (src/store/sweep.ts).
+const noteListsRead = `
+update entra_sync.accounts a set memberships_read_at = w.read_at
+  from entra_sync.stage_whole_lists w
+ where w.round_id = :round and a.tenant_id = :tenant and a.entra_object_id = w.object_id`;
+
 const remove = `
 with written as (
   update entra_sync.accounts a
@@ -246,12 +206,13 @@ update entra_sync.accounts a set removed_reason = 'deleted'
 
 /** Erases who is past the retention and still absent after this round: the row goes, its values are blanked elsewhere. */
 async function purge(transaction: Transaction, scope: CommitScope): Promise<number> {
-  const gone = await rows<{ account_id: string; entra_object_id: string | null }>(
+  const gone = await rows<{ account_id: string; entra_object_id: string | null; removed_reason: string }>(
     transaction,
-    `delete from ${toPurge} returning a.account_id, a.entra_object_id`,
+    `delete from ${toPurge} returning a.account_id, a.entra_object_id, a.removed_reason`,
     scope,
   );
   if (gone.length === 0) return 0;
+  await keepPurged(transaction, scope, gone);
   const ids = gone.map((row) => row.account_id);
   await transaction.raw(
     'update entra_sync.changes set before = null, after = null where tenant_id = :tenant and account_id = any(:ids::uuid[])',
@@ -268,21 +229,6 @@ async function purge(transaction: Transaction, scope: CommitScope): Promise<numb
     { ...scope, ids },
   );
 }
-
-// Who is outside by what is said of the person is remembered by id alone; who came inside, or is gone, is forgotten.
-const keepOutside = `
-insert into entra_sync.outside_scope (tenant_id, entra_object_id)
-select :tenant, s.entra_object_id from entra_sync.stage_users s
- where s.round_id = :round and s.removed is null and not s.in_scope and cardinality(:scopeGroups::uuid[]) > 0
-   and ${insideGroups('s.entra_object_id')}
-on conflict do nothing`;
-
-const forgetOutside = `
-delete from entra_sync.outside_scope o
- where o.tenant_id = :tenant
-   and (exists (select from entra_sync.stage_users s
-                 where s.round_id = :round and s.entra_object_id = o.entra_object_id and (s.in_scope or s.removed is not null))
-        or :full::boolean and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = o.entra_object_id))`;
 
 // Of the deleted whose account does not say so, the id is kept: when they come back, their groups are asked for (rule 8).
 const keepStrangers = `

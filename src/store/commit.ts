@@ -2,6 +2,7 @@
 
 import { ExpectedError } from '../errors.ts';
 import type { MatchKey } from '../rules/mapping.ts';
+import type { ScopeGap } from '../rules/scope.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, isConnectionLost, rowCount, rows, type Transaction } from './pool.ts';
@@ -23,6 +24,8 @@ export type StreamCounts = {
   held: number;
   memberships_added: number;
   memberships_removed: number;
+  /** Groups of the scope whose members are not known: while there are any, nobody is removed for being in none of them. */
+  scope_gaps?: readonly ScopeGap[];
 };
 
 export type CommitCounts = StreamCounts & { set_aside: number };
@@ -53,7 +56,12 @@ export type CommitOptions = {
   /** The groups stream has committed a full round for these scope groups: only then does absence from them remove (rule 23). */
   groupsJudged: boolean;
   dryRun: boolean;
+  /** In a dry run, the groups that the scope is judged on: what the same dry run read of them. */
+  rehearsal?: Rehearsal | undefined;
 };
+
+/** A round of groups that a dry run staged, and what applies it. */
+export type Rehearsal = { readonly round: Round; readonly apply: Apply };
 
 /** The values that every statement of a commit may bind. */
 export type CommitScope = {
@@ -123,7 +131,8 @@ async function wasCommitted(database: Database, tenantId: string, { stream, roun
 const largeStage = 2_000;
 
 // Measured: without statistics the planner takes a large stage for empty, and the commit takes six times as long.
-async function analyzeStage(database: Database, roundId: string): Promise<void> {
+/** Brings the planner's statistics of a large stage up to date. */
+export async function analyzeStage(database: Database, roundId: string): Promise<void> {
   for (const stage of ['stage_users', 'stage_groups', 'stage_members']) {
     const [size] = await rows<{ large: boolean }>(
       database,
@@ -169,6 +178,7 @@ async function applyRound(
     groupsJudged: options.groupsJudged,
     onDemand: false,
   };
+  if (options.dryRun && options.rehearsal) await applyRehearsal(transaction, options.rehearsal, scope);
   const counts = await apply(transaction, scope);
   const setAside = await keepSetAside(transaction, scope);
   await transaction.raw(moveCheckpoint, scope);
@@ -176,6 +186,19 @@ async function applyRound(
   await closeBatch(transaction, scope);
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
   return { counts: { ...counts, set_aside: setAside }, sample };
+}
+
+/** Applies the groups that a dry run read, under a batch of their own; the caller's transaction is rolled back. */
+export async function applyRehearsal(
+  transaction: Transaction,
+  { round, apply }: Rehearsal,
+  scope: CommitScope,
+): Promise<void> {
+  const full = round.kind === 'full';
+  const batch = await nextBatch(transaction);
+  const groups: CommitScope = { ...scope, stream: 'groups', round: round.round_id, full, batch };
+  await apply(transaction, groups);
+  await keepSetAside(transaction, groups);
 }
 
 async function requireWholeRound(transaction: Transaction, round: Round): Promise<void> {
@@ -222,8 +245,8 @@ export async function keepSetAside(transaction: Transaction, scope: CommitScope)
       where a.tenant_id = :tenant and a.stream = :stream
         and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.object_key)
         and (:full::boolean
-             or exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id::text = a.object_key)
-             or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id::text = a.object_key))`,
+             or exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id::text = left(a.object_key, 36))
+             or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id::text = left(a.object_key, 36)))`,
     scope,
   );
   return kept;

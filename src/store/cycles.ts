@@ -1,5 +1,5 @@
 // The row of a cycle: opened when it starts, closed with what became of it.
-
+import type { ScopeGap } from '../rules/scope.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows } from './pool.ts';
 import { shareTenant } from './tenants.ts';
@@ -28,6 +28,7 @@ export type StreamReport = {
   memberships_removed: number;
   held: number;
   set_aside: number;
+  scope_gaps?: readonly ScopeGap[];
 };
 
 export type CycleEnd = {

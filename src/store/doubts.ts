@@ -43,17 +43,30 @@ export async function liftSetAside(
   return new Set(lifted.map((row) => row.id));
 }
 
+/** Ends every set-aside of these objects in this round, of parts of theirs too: they were read whole, or are gone. */
+export async function liftWhollySetAside(
+  transaction: Transaction,
+  roundId: string,
+  ids: readonly string[],
+): Promise<void> {
+  await transaction.raw(
+    'delete from entra_sync.stage_set_aside where round_id = :roundId and left(object_key, 36) = any(:ids::text[])',
+    { roundId, ids },
+  );
+}
+
 /**
- * Marks those whose set-aside was lifted: they were live, whatever comes now; and what else that body said comes again
- * only in full rounds, which show all.
+ * Marks those whose set-aside was lifted: they were live, whatever comes now; and what else that body said of a person
+ * comes again only in full rounds, which show all. Of a group no round tells it twice: each slice comes once.
  */
 export function doubtLifted<Merged extends MergedObject>(
   round: Round,
+  stream: Stream,
   objects: readonly Merged[],
   lifted: ReadonlySet<string>,
 ): readonly Merged[] {
   return objects.map((object) =>
-    lifted.has(object.id) && (object.removed || round.kind === 'incremental')
+    lifted.has(object.id) && (object.removed || round.kind === 'incremental' || stream === 'groups')
       ? { ...object, doubt: object.doubt ?? doubts.setAside }
       : object,
   );
@@ -61,8 +74,9 @@ export function doubtLifted<Merged extends MergedObject>(
 
 /**
  * The objects to be asked about by GET before the commit (rule 22): doubtful ones, removed ones that also came with a
- * body that could not be taken, and those set aside in earlier rounds unless they are gone. A live page of theirs is not
- * enough: what changed while they were set aside may not come again.
+ * body that could not be taken, groups of which any part could not be taken (a slice may be lost with it), and those set
+ * aside in earlier rounds unless they are gone. A live page of theirs is not enough: what changed while they were set
+ * aside may not come again.
  */
 export async function doubtfulObjects(
   database: Database,
@@ -73,13 +87,13 @@ export async function doubtfulObjects(
   const found = await rows<{ id: string }>(
     database,
     `select s.entra_object_id::text as id from entra_sync.stage_${stream} s where s.round_id = :roundId
-        and (s.doubt is not null or s.removed is not null and exists (select from entra_sync.stage_set_aside p
-               where p.round_id = s.round_id and p.object_key = s.entra_object_id::text))
+        and (s.doubt is not null or (s.removed is not null or :stream = 'groups') and exists (select from entra_sync.stage_set_aside p
+               where p.round_id = s.round_id and left(p.object_key, 36) = s.entra_object_id::text))
      union
-     select a.object_key from entra_sync.set_aside a
-      where a.tenant_id = :tenantId and a.stream = :stream and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+     select left(a.object_key, 36) from entra_sync.set_aside a
+      where a.tenant_id = :tenantId and a.stream = :stream and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$'
         and not exists (select from entra_sync.stage_${stream} s
-                         where s.round_id = :roundId and s.entra_object_id::text = a.object_key and s.removed is not null)`,
+                         where s.round_id = :roundId and s.entra_object_id::text = left(a.object_key, 36) and s.removed is not null)`,
     { tenantId, roundId, stream },
   );
   return found.map((row) => row.id);
@@ -148,7 +162,7 @@ export async function settleUnreadable(
       where round_id = :roundId and removed is not null and entra_object_id = any(:gone::uuid[])`,
     { roundId, gone: unsettled.gone },
   );
-  await liftSetAside(
+  await liftWhollySetAside(
     transaction,
     roundId,
     removed.map((one) => one.id),

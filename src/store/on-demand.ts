@@ -14,7 +14,8 @@ import {
   type StreamCounts,
   sampleOf,
 } from './commit.ts';
-import { applyUsers, insideGroups } from './commit-users.ts';
+import { insideGroups } from './commit-scope.ts';
+import { applyUsers } from './commit-users.ts';
 import { stageProblems } from './doubts.ts';
 import { type KnownPerson, personOfObject } from './people.ts';
 import { type Database, inRehearsal, rows, type Transaction } from './pool.ts';
@@ -36,6 +37,8 @@ export type PersonRead = {
   readonly seen: StagedUser | Problem;
   /** The groups that the person is a direct member of; undefined when they were not read. */
   readonly memberOf: readonly Member[] | undefined;
+  /** What else could not be read of the person: the next cycle asks again. */
+  readonly problems: readonly Problem[];
   readonly settingsVersion: number;
   readonly match: readonly MatchKey[];
   readonly scopeGroups: readonly string[];
@@ -130,13 +133,14 @@ async function openScope(transaction: Transaction, read: PersonRead): Promise<Co
 }
 
 async function stagePerson(transaction: Transaction, roundId: string, read: PersonRead): Promise<void> {
-  const { seen, memberOf, entraObjectId } = read;
+  const { seen, memberOf, entraObjectId, askedAt } = read;
   if ('reason' in seen) {
     await stageProblems(transaction, roundId, [seen]);
     return;
   }
   await stageUsers(transaction, roundId, [seen]);
-  if (memberOf) await stageWholeList(transaction, roundId, entraObjectId, 'person', memberOf);
+  await stageProblems(transaction, roundId, read.problems);
+  if (memberOf) await stageWholeList(transaction, roundId, entraObjectId, 'person', memberOf, askedAt);
 }
 
 async function closeCycle(

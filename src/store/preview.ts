@@ -1,6 +1,6 @@
 // The live accounts of a tenant as a settings change that is only rehearsed finds and leaves them.
 import type { Json, Source } from '../rules/decode.ts';
-import { insideGroups } from './commit-users.ts';
+import { insideGroups } from './commit-scope.ts';
 import { rows, type Transaction } from './pool.ts';
 
 export type RehearsedAccount = {

@@ -1,7 +1,16 @@
 // The stage of the groups stream: groups, slices of member lists, and the lists that were read whole.
+import type { Problem } from '../rules/decode.ts';
 import type { GroupColumns, Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
-import { doubtLifted, knownObjects, liftSetAside, settleUnreadable, type Unsettled } from './doubts.ts';
+import {
+  doubtLifted,
+  knownObjects,
+  liftSetAside,
+  liftWhollySetAside,
+  settleUnreadable,
+  stageProblems,
+  type Unsettled,
+} from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
 import { advanceRound, type PageOfRound, type Round } from './rounds.ts';
@@ -29,7 +38,11 @@ export async function stageGroupsPage(
       ...(await knownObjects(transaction, lease.tenantId, round, page.ids, 'groups')),
     ]);
     const lifted = await liftSetAside(transaction, round.round_id, page.ids);
-    const groups = await stageGroups(transaction, round.round_id, doubtLifted(round, page.merge(known), lifted));
+    const groups = await stageGroups(
+      transaction,
+      round.round_id,
+      doubtLifted(round, 'groups', page.merge(known), lifted),
+    );
     return groups + (await stageMembers(transaction, round.round_id, page.members));
   });
 }
@@ -71,10 +84,31 @@ async function stageGroups(transaction: Transaction, roundId: string, groups: re
   );
 }
 
-export type SettledGroups = Unsettled & {
-  /** Shown live by GET, with their whole member lists: these replace what slices said. */
-  readonly live: readonly { readonly group: StagedGroup; readonly members: readonly Member[] }[];
+/** A member list as GET showed it. Only one without problems is whole, and replaces what slices said. */
+export type ListOfMembers = {
+  readonly groupId: string;
+  readonly members: readonly Member[];
+  readonly problems: readonly Problem[];
 };
+
+export type SettledGroups = Unsettled & {
+  /** Shown live by GET. */
+  readonly live: readonly StagedGroup[];
+  readonly lists: readonly ListOfMembers[];
+  /** From before the lists were asked for, by the database's clock. */
+  readonly readAt: Date;
+};
+
+/** Which of these groups are live here: the memberships of others have no place to be kept. */
+export async function liveGroups(database: Database, tenantId: string, ids: readonly string[]): Promise<string[]> {
+  const found = await rows<{ id: string }>(
+    database,
+    `select entra_object_id as id from entra_sync.groups
+      where tenant_id = :tenantId and removed_at is null and entra_object_id = any(:ids::uuid[])`,
+    { tenantId, ids },
+  );
+  return found.map((row) => row.id);
+}
 
 /** Stages what GET said of doubtful groups. */
 export async function settleGroups(
@@ -85,16 +119,40 @@ export async function settleGroups(
 ): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
-    const groups = settled.live.map((one) => one.group);
-    await liftSetAside(
+    await liftWhollySetAside(
       transaction,
       roundId,
-      groups.map((group) => group.id),
+      settled.live.map((group) => group.id),
     );
-    await stageGroups(transaction, roundId, groups);
-    for (const { group, members } of settled.live) {
-      await stageWholeList(transaction, roundId, group.id, 'group', members);
-    }
+    await stageGroups(transaction, roundId, settled.live);
+    await stageLists(transaction, roundId, settled.lists, settled.readAt);
     await settleUnreadable(transaction, roundId, 'groups', settled);
   });
+}
+
+/** Stages member lists that GET showed. */
+export async function settleLists(
+  database: Database,
+  lease: Lease,
+  roundId: string,
+  lists: readonly ListOfMembers[],
+  readAt: Date,
+): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    await requireFence(transaction, lease);
+    await stageLists(transaction, roundId, lists, readAt);
+  });
+}
+
+async function stageLists(
+  transaction: Transaction,
+  roundId: string,
+  lists: readonly ListOfMembers[],
+  readAt: Date,
+): Promise<void> {
+  for (const { groupId, members, problems } of lists) {
+    if (problems.length === 0) await stageWholeList(transaction, roundId, groupId, 'group', members, readAt);
+    else await stageMembers(transaction, roundId, members);
+    await stageProblems(transaction, roundId, problems);
+  }
 }

@@ -26,13 +26,17 @@ export async function stageMembers(
   );
 }
 
-/** Stages a list that was read whole: of a group's members, or of the groups that a person is a member of. */
+/**
+ * Stages a list that was read whole: of a group's members, or of the groups that a person is a member of. `readAt` is from
+ * before Graph was asked, by the database's clock.
+ */
 export async function stageWholeList(
   transaction: Transaction,
   roundId: string,
   objectId: string,
   of: 'group' | 'person',
   members: readonly Member[],
+  readAt: Date,
 ): Promise<void> {
   const column = of === 'group' ? 'group_object_id' : 'member_object_id';
   await transaction.raw(`delete from entra_sync.stage_members where round_id = :roundId and ${column} = :objectId`, {
@@ -41,7 +45,8 @@ export async function stageWholeList(
   });
   await stageMembers(transaction, roundId, members);
   await transaction.raw(
-    'insert into entra_sync.stage_whole_lists (round_id, object_id) values (:roundId, :objectId) on conflict do nothing',
-    { roundId, objectId },
+    `insert into entra_sync.stage_whole_lists (round_id, object_id, read_at) values (:roundId, :objectId, :readAt)
+     on conflict (round_id, object_id) do update set read_at = excluded.read_at`,
+    { roundId, objectId, readAt },
   );
 }

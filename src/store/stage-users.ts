@@ -36,7 +36,7 @@ export async function stageUsersPage(
   return advanceRound(database, lease, round, page, async (transaction) => {
     const known = await knownObjects(transaction, lease.tenantId, round, page.ids, 'users');
     const lifted = await liftSetAside(transaction, round.round_id, page.ids);
-    return stageUsers(transaction, round.round_id, doubtLifted(round, page.merge(known), lifted));
+    return stageUsers(transaction, round.round_id, doubtLifted(round, 'users', page.merge(known), lifted));
   });
 }
 
@@ -61,9 +61,9 @@ export async function stageUsers(
 }
 
 /**
- * Persons who were deleted in Entra ID and are live in this round: they come back, and their groups are asked for (rule 8).
- * Memberships of those who were only outside the scope were told all the while; of those who were deleted without an
- * account they were not, in whatever scope they come back.
+ * Persons whose groups are asked for (rule 8): who was deleted in Entra ID and is live in this round, in whatever scope,
+ * and whose groups could not be read when that was due. Memberships of those who were only outside the scope were told all
+ * the while.
  */
 export async function restoredUsers(database: Database, tenantId: string, roundId: string): Promise<string[]> {
   const found = await rows<{ id: string }>(
@@ -71,8 +71,11 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
     `select s.entra_object_id::text as id
        from entra_sync.stage_users s
        join entra_sync.accounts a on a.tenant_id = :tenantId and a.entra_object_id = s.entra_object_id
-      where s.round_id = :roundId and s.removed is null and s.in_scope
+      where s.round_id = :roundId and s.removed is null
         and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')
+     union
+     select left(p.object_key, 36) from entra_sync.set_aside p
+      where p.tenant_id = :tenantId and p.stream = 'users' and p.object_key like '%/memberOf'
      union
      select s.entra_object_id::text
        from entra_sync.stage_users s
@@ -85,10 +88,11 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
 
 /**
  * Persons whom a scope group names and of whom nothing is known here: they enter the scope and are asked for (rule 22).
- * Who is outside for other reasons, or deleted, or not a person, is not asked for again and again.
+ * Who is outside for other reasons, or deleted, or not a person, is not asked for again and again; who is not there for
+ * GET is, for entries of delta may run ahead of what GET can see.
  */
 export async function enteringUsers(
-  database: Database,
+  database: Database | Transaction,
   tenantId: string,
   roundId: string,
   groups: readonly string[],
@@ -104,6 +108,8 @@ export async function enteringUsers(
       where g.tenant_id = :tenantId and g.entra_object_id = any(:groups::uuid[])
         and (a.account_id is null or a.removed_reason = 'out_of_scope')
         and not exists (select from entra_sync.outside_scope o where o.tenant_id = g.tenant_id and o.entra_object_id = m.member_object_id)
+        and not exists (select from entra_sync.deleted_strangers d
+                         where d.tenant_id = g.tenant_id and d.stream = 'users' and d.entra_object_id = m.member_object_id)
         and not exists (select from entra_sync.groups n where n.tenant_id = g.tenant_id and n.entra_object_id = m.member_object_id)
         and not exists (select from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = m.member_object_id)`,
     { tenantId, roundId, groups },
@@ -114,8 +120,8 @@ export async function enteringUsers(
 export type SettledUsers = Unsettled & {
   /** Shown live by GET: complete documents, each with the groups that the person is a direct member of. */
   readonly live: readonly { readonly user: StagedUser; readonly memberOf: readonly Member[] | undefined }[];
-  /** Named by a scope group and not there for GET: not asked for again before delta shows them. */
-  readonly outside: readonly string[];
+  /** From before `memberOf` was asked for, by the database's clock. */
+  readonly readAt: Date;
 };
 
 /** Stages what GET said of the doubtful. A `memberOf` that was read replaces what is stored of the person's groups. */
@@ -135,13 +141,8 @@ export async function settleUsers(
     );
     await stageUsers(transaction, roundId, users);
     for (const { user, memberOf } of settled.live) {
-      if (memberOf) await stageWholeList(transaction, roundId, user.id, 'person', memberOf);
+      if (memberOf) await stageWholeList(transaction, roundId, user.id, 'person', memberOf, settled.readAt);
     }
-    await transaction.raw(
-      `insert into entra_sync.outside_scope (tenant_id, entra_object_id)
-       select :tenantId, id from unnest(:outside::uuid[]) as id on conflict do nothing`,
-      { tenantId: lease.tenantId, outside: settled.outside },
-    );
     await settleUnreadable(transaction, roundId, 'users', settled);
   });
 }

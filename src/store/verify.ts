@@ -1,13 +1,15 @@
 // Drift: what a fresh listing, staged as a round of its own, says differently from the tables. Reads only.
+import type { ScopeGap } from '../rules/scope.ts';
+import { nesting } from './commit-memberships.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows } from './pool.ts';
 
 /** One difference. `stored` is what the tables say, `fresh` what the listing says; null: nothing. */
 export type Drift = {
-  readonly kind: 'user' | 'group' | 'membership';
+  readonly kind: 'user' | 'group' | 'membership' | 'nesting';
   readonly what: 'missing' | 'extra' | 'different';
   readonly entra_object_id: string;
-  /** The other end of a membership. */
+  /** The other end of a membership, or of the nesting of groups (`nesting`: through any number of steps). */
   readonly member_object_id: string | null;
   readonly field: string | null;
   readonly stored: unknown;
@@ -33,30 +35,72 @@ export async function drawSample(
 
 /**
  * Marks whom the staged listing shows outside the groups of the scope, by the member lists of the same listing: a drift of
- * memberships must not hide one of people.
+ * memberships must not hide one of people. Of a list that could not be read the stored one serves. While a scope group is
+ * not there, whoever has an account keeps it, as in a cycle; these groups are returned.
  */
 export async function judgeListing(
   database: Database,
   lease: Lease,
   rounds: { users: string; groups: string },
   scopeGroups: readonly string[],
-): Promise<void> {
-  if (scopeGroups.length === 0) return;
-  await inTransaction(database, async (transaction) => {
+): Promise<ScopeGap[]> {
+  if (scopeGroups.length === 0) return [];
+  return inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
+    const bindings = { ...rounds, scopeGroups, tenantId: lease.tenantId };
+    const gaps = await rows<ScopeGap>(transaction, listingGaps, bindings);
     await transaction.raw(
-      `with recursive reach as (
-         select s.entra_object_id as id from entra_sync.stage_groups s
-          where s.round_id = :groups and s.entra_object_id = any(:scopeGroups::uuid[])
+      `with recursive edge as materialized (
+         select s.group_object_id as parent, s.member_object_id as child
+           from entra_sync.stage_members s where s.round_id = :groups and not s.removed
+         union all
+         select g.entra_object_id, m.member_object_id
+           from (${unreadLists(':groups')}) u
+           join entra_sync.groups g on g.tenant_id = :tenantId and g.entra_object_id::text = u.id and g.removed_at is null
+           join entra_sync.memberships m on m.group_no = g.group_no
+       ), reach as (
+         select id from unnest(:scopeGroups::uuid[]) as id
+          where exists (select from entra_sync.stage_groups s where s.round_id = :groups and s.entra_object_id = id)
+             or id::text in (select u.id from (${unreadLists(':groups')}) u)
          union
-         select m.member_object_id from reach r
-           join entra_sync.stage_members m on m.round_id = :groups and m.group_object_id = r.id and not m.removed
+         select e.child from reach r join edge e on e.parent = r.id
        )
        update entra_sync.stage_users s set in_scope = false
-        where s.round_id = :users and not exists (select from reach r where r.id = s.entra_object_id)`,
-      { ...rounds, scopeGroups },
+        where s.round_id = :users and not exists (select from reach r where r.id = s.entra_object_id)
+          and not (:gaps::boolean and exists (select from entra_sync.accounts a
+                    where a.tenant_id = :tenantId and a.entra_object_id = s.entra_object_id and a.removed_at is null))`,
+      { ...bindings, gaps: gaps.length > 0 },
     );
+    return gaps;
   });
+}
+
+// Groups, or member lists of groups, that the listing could not read.
+const unreadLists = (round: string) => `
+  select left(p.object_key, 36) as id from entra_sync.stage_set_aside p where p.round_id = ${round}`;
+
+// Named by the scope and not listed; or not readable, and unknown here too.
+const listingGaps = `
+select id::text, case when id::text in (select u.id from (${unreadLists(':groups')}) u) then 'set_aside' else 'not_there' end as why
+  from (select unnest(:scopeGroups::uuid[]) as id
+        union
+        select s.member_object_id from entra_sync.stage_members s
+         where s.round_id = :groups and s.member_object_id::text in (select u.id from (${unreadLists(':groups')}) u)) x
+ where not exists (select from entra_sync.stage_groups s where s.round_id = :groups and s.entra_object_id = x.id)
+   and not (id::text in (select u.id from (${unreadLists(':groups')}) u)
+            and exists (select from entra_sync.groups g where g.tenant_id = :tenantId and g.entra_object_id = x.id and g.removed_at is null))
+ order by 1`;
+
+export type Unread = { readonly stream: string; readonly object_key: string; readonly reason: string };
+
+/** What the listing could not read. */
+export async function readUnread(database: Database, roundIds: { users: string; groups: string }): Promise<Unread[]> {
+  return rows<Unread>(
+    database,
+    `select case when p.round_id = :users then 'users' else 'groups' end as stream, p.object_key, p.reason
+       from entra_sync.stage_set_aside p where p.round_id in (:users, :groups) order by 1, 2`,
+    roundIds,
+  );
 }
 
 type Scope = { tenantId: string; roundId: string; ids: readonly string[] | null };
@@ -114,6 +158,7 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
        select g.group_no, g.entra_object_id from entra_sync.stage_groups s
          join entra_sync.groups g on g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and g.removed_at is null
         where s.round_id = :roundId and s.removed is null
+          and s.entra_object_id::text not in (select u.id from (${unreadLists(':roundId')}) u)
      ), live as (
        select entra_object_id from entra_sync.accounts where tenant_id = :tenantId and removed_at is null
        union select entra_object_id from entra_sync.groups where tenant_id = :tenantId and removed_at is null
@@ -130,6 +175,24 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
        from stored s full join fresh f on f.g = s.g and f.m = s.m
       where s.g is null or f.g is null order by 3, 4`,
     scope,
+  );
+}
+
+/** The stored nesting of groups against what the stored memberships make of it: nobody else keeps the two together. */
+export async function driftOfNesting(database: Database, tenant: string): Promise<Drift[]> {
+  return rows<Drift>(
+    database,
+    `with recursive ${nesting}, stored as (
+       select c.ancestor_no, c.descendant_no from entra_sync.group_closure c
+         join entra_sync.groups g on g.group_no = c.ancestor_no and g.tenant_id = :tenant
+     )
+     select 'nesting' as kind, case when s.ancestor_no is null then 'missing' else 'extra' end as what,
+            a.entra_object_id, d.entra_object_id as member_object_id, null as field, null as stored, null as fresh
+       from reach r full join stored s using (ancestor_no, descendant_no)
+       join entra_sync.groups a on a.group_no = ancestor_no
+       left join entra_sync.groups d on d.group_no = descendant_no
+      where s.ancestor_no is null or r.ancestor_no is null order by 3, 4`,
+    { tenant },
   );
 }
 

@@ -187,7 +187,7 @@ export async function settle(store: Store, lease: Lease, round: Round, now: read
       live.push({ user, memberOf: undefined });
     }
   }
-  await settleUsers(store.database, lease, round.round_id, { live, problems, gone, outside: [] });
+  await settleUsers(store.database, lease, round.round_id, { live, problems, gone, readAt: new Date() });
   return ids;
 }
 

@@ -210,8 +210,9 @@ test(
           try {
             const { tenant, database } = world;
             let known: Record<string, string> = {};
-            // Somebody who was away when a round began and is back before it goes on is told by neither stream: the known
-            // gap of docs/rules.md, which the next full round closes (rule 24).
+            // Memberships that were not stored before, of somebody who was away when a round began and is back before it
+            // goes on, are told by neither stream: the known gap of docs/rules.md, which the next full round closes (rule
+            // 24). Stored ones are kept: test/system/groups-doubts.test.ts.
             let cutOff = false;
             let gap = false;
             for (const one of steps) {

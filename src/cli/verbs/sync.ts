@@ -5,6 +5,7 @@ import { openBasics } from '../../app.ts';
 import { type CycleResult, runCycle } from '../../engine/cycle.ts';
 import { readTenantId } from '../../environment.ts';
 import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
+import { explainGaps } from '../../rules/scope.ts';
 import type { StreamReport } from '../../store/cycles.ts';
 import { describeDatabaseError } from '../../store/pool.ts';
 import { settingsInForce } from '../../store/settings.ts';
@@ -158,10 +159,11 @@ function report(
     const aside = Object.values(result.streams).reduce((sum, one) => sum + one.set_aside, 0);
     if (aside > 0)
       terminal.say(`${tenant.name}: ${plural(aside, 'object')} set aside, see entra-sync status --set-aside`);
-    if (result.streams.users.held > 0) {
-      terminal.note(
-        `${tenant.name}: ${plural(result.streams.users.held, 'removal')} held, because a group that scope.groups names is gone -> restore it in Entra ID, or take it out of the settings`,
-      );
+    const { held, scope_gaps: gaps = [] } = result.streams.users;
+    if (gaps.length > 0) {
+      const { what, cure } = explainGaps(gaps);
+      const because = held > 0 ? `${plural(held, 'removal')} held, because ` : '';
+      terminal.note(`${tenant.name}: ${because}${what} -> ${cure}`);
     }
     for (const { stream, error } of result.failures) {
       showError({ ...terminal, answer: () => {} }, describeDatabaseError(error), `${tenant.name}, ${stream}: `);

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { openBasics, openGraphAccess } from '../../app.ts';
 import { runVerify, type VerifyResult } from '../../engine/verify.ts';
 import { exitCodes } from '../../errors.ts';
+import { explainGaps } from '../../rules/scope.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, plural } from '../format.ts';
@@ -58,11 +59,26 @@ async function verify(run: Run, word: string | undefined, sample: number | undef
 }
 
 const shownDrift = 50;
+const shownUnread = 10;
 
-function sayDrift({ terminal }: Run, tenant: Tenant, { checked, drift, requests, seconds }: VerifyResult): void {
+function sayDrift({ terminal }: Run, tenant: Tenant, result: VerifyResult): void {
+  const { checked, drift, unread, scopeGaps, requests, seconds } = result;
   const compared = `${plural(checked.users, 'user')}, ${plural(checked.groups, 'group')} and ${plural(checked.memberships, 'membership')}`;
   const what = drift.length === 0 ? 'no drift' : plural(drift.length, 'difference');
   terminal.say(`${tenant.name}: ${what} in ${compared} (${plural(requests, 'request')}, ${seconds.toFixed(1)} s)`);
+  if (scopeGaps.length > 0) {
+    const { what, cure } = explainGaps(scopeGaps);
+    terminal.say(`${tenant.name}: ${what}, so removals are held and not counted as drift -> ${cure}`);
+  }
+  if (unread.length > 0) {
+    terminal.say(
+      `${tenant.name}: ${plural(unread.length, 'object')} could not be read and was left out of the comparison:`,
+    );
+    for (const { stream, object_key: key, reason } of unread.slice(0, shownUnread))
+      terminal.say(`  ${stream} ${key}: ${reason}`);
+    if (unread.length > shownUnread)
+      terminal.say(`  … and ${count(unread.length - shownUnread)} more (--json shows them)`);
+  }
   if (drift.length === 0) return;
   const show = (value: unknown) =>
     value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);

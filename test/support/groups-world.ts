@@ -1,0 +1,80 @@
+// Worlds with groups of named people, pages of groups/delta altered on the way, and what has to be true in the end.
+import { expect } from 'vitest';
+import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from './groups-truth.ts';
+import { setSettings } from './settings.ts';
+import { accountsOf, openWorld, type World } from './system.ts';
+
+export type Item = Record<string, unknown> & { id: string; 'members@delta'?: Record<string, unknown>[] };
+
+export const ofGroups = (url: string) => url.startsWith('/v1.0/groups/delta');
+export const ofUsers = (url: string) => url.startsWith('/v1.0/users/delta');
+export const down = { status: 503, body: {} };
+export const notFound = { status: 404, body: { error: { code: 'Request_ResourceNotFound', message: 'not there' } } };
+export const forbidden = { status: 403, body: { error: { code: 'Authorization_RequestDenied', message: 'no' } } };
+
+/** Groups of this kind can be restored after they were deleted. */
+export const unified = { groupTypes: ['Unified'], mailEnabled: true, securityEnabled: false };
+
+/** Alters the objects of every page of groups/delta, until the function that is returned is called. */
+export function alterPages(world: World, alter: (item: Item) => Item): () => void {
+  return world.simulator.transform(({ url }, body) =>
+    ofGroups(url) ? { ...body, value: (body as { value: Item[] }).value.map(alter) } : body,
+  );
+}
+
+/** First rounds may tell of members that left before, or may not; here the first page of one does not. */
+export function forgetLeavers(world: World): void {
+  world.simulator.transform(({ url }, body) => {
+    if (!ofGroups(url) || !url.includes('$select')) return body;
+    const stayed = (item: Item) => (item['members@delta'] ?? []).filter((one) => !one['@removed']);
+    return {
+      ...body,
+      value: (body as { value: Item[] }).value.map((item) => ({ ...item, 'members@delta': stayed(item) })),
+    };
+  });
+}
+
+/** A world whose groups have these members: people by number, groups by name. */
+export async function groupsWorld(
+  members: Record<string, (number | string)[]>,
+  options: Parameters<typeof openWorld>[0] = {},
+  properties: Record<string, unknown> = unified,
+) {
+  const world = await openWorld(options);
+  const { tenant } = world;
+  const people = tenant.users().map((user) => user.id);
+  const ids = new Map(
+    Object.keys(members).map((name) => [name, tenant.createGroup({ displayName: name, ...properties })]),
+  );
+  const person = (number: number): string => people[number] ?? expect.unreachable('too few people');
+  const group = (name: string): string => ids.get(name) ?? expect.unreachable('no such group');
+  for (const [name, list] of Object.entries(members))
+    for (const one of list) tenant.addMember(group(name), typeof one === 'number' ? person(one) : group(one));
+  return { world, tenant, person, group };
+}
+
+/** Puts a scope in force. */
+export async function setScope(
+  { database }: World,
+  scope: { accountEnabled?: boolean; groups?: string[] },
+): Promise<void> {
+  await setSettings(database, { scope: { userType: 'any', ...scope } });
+}
+
+/** Whether somebody has a live account. */
+export async function isLive({ database, tenant }: World, id: string): Promise<boolean> {
+  return (await accountsOf(database, tenant.tenantId))[id] !== undefined;
+}
+
+/** What applications see is the tenant's truth, and the feed replayed from empty gives the same. */
+export async function expectGroups({ tenant, database }: World): Promise<void> {
+  expect(await groupsSeen(database, tenant.tenantId)).toEqual(groupTruth(tenant));
+  expect(await replayMemberships(database, tenant.tenantId)).toEqual(await membershipPairs(database, tenant.tenantId));
+}
+
+/** Makes the next round of a stream a full one by its age, without touching the other stream. */
+export async function makeFullDue({ database }: World, stream: 'users' | 'groups'): Promise<void> {
+  await database.raw("update entra_sync.checkpoints set full_at = now() - interval '30 days' where stream = :stream", {
+    stream,
+  });
+}
