@@ -256,6 +256,7 @@ describe('edit', () => {
         .filter(Boolean)
         .map((line) => line.split(/ {2,}/)),
     ).toEqual([
+      ['Ann Example, Contoso:'],
       ['field', 'before', 'after'],
       ['linkedIn', 'none', '->', '"x"'],
       ['mobilePhone', '"+1 555"', '->', '"a=b"'],
@@ -270,7 +271,9 @@ describe('edit', () => {
       account: { account_id: accountId },
       changed: [],
     });
-    expect((await cli('edit', accountId, 'linkedIn=x')).stdout).toBe('Nothing changed: it was so already.\n');
+    expect((await cli('edit', accountId, 'linkedIn=x')).stdout).toBe(
+      'Ann Example, Contoso:\nNothing changed: it was so already.\n',
+    );
   });
 
   test('each value is read as the type of its field', async () => {

@@ -60,9 +60,7 @@ describe('a change', () => {
     expect(describeChange('account.updated', before, after)).toBe(
       'city: "Bern" -> "Basel"; mobilePhone, under an edit: "1" -> "2"',
     );
-    expect(describeChange('account.updated', {}, { directory: { fax: null } })).toBe(
-      'fax, under an edit: none -> none',
-    );
+    expect(describeChange('account.updated', {}, { directory: { fax: '3' } })).toBe('fax, under an edit: none -> "3"');
   });
 
   test('account.edited says what the value was, also where it is the same', () => {

@@ -60,6 +60,8 @@ async function edit(run: Run, word: string, words: readonly string[], options: E
     account: { account_id: account.account_id, tenant_id: account.tenant_id, display_name: account.display_name },
     changed,
   });
+  const name = account.display_name ?? account.user_principal_name ?? account.account_id;
+  terminal.say(table([], [[`${name}, ${account.tenant_name}:`]]));
   if (changed.length === 0) terminal.say('Nothing changed: it was so already.');
   else {
     terminal.say(
