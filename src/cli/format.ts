@@ -40,27 +40,56 @@ export function describeMembership(kind: string, group: string | null): string {
 function describe(kind: string, before: unknown, after: unknown): string {
   const old = flat(before);
   const now = flat(after);
-  const names = [...new Set([...old.keys(), ...now.keys()])];
-  if (kind.startsWith('group.') && (kind === 'group.created' || kind === 'group.restored')) {
-    return [now.get('display_name'), now.get('kind')].filter((value) => typeof value === 'string').join(', ');
-  }
-  if (kind === 'account.created' || kind === 'account.restored') {
-    return [now.get('user_principal_name'), now.get('displayName')]
-      .filter((value) => typeof value === 'string')
-      .join(', ');
-  }
-  if (names.length === 0) return '';
-  if (kind === 'account.removed' || kind === 'group.removed') return `reason: ${String(now.get('removed'))}`;
-  return names.map((name) => `${name}: ${show(old.get(name))} -> ${show(now.get(name))}`).join('; ');
+  if (kind === 'group.created' || kind === 'group.restored') return texts(now.get('display_name'), now.get('kind'));
+  if (kind === 'account.created' || kind === 'account.restored')
+    return texts(now.get('user_principal_name'), now.get('displayName'));
+  if (kind === 'account.removed' || kind === 'group.removed')
+    return now.size === 0 ? '' : `reason: ${String(now.get('removed'))}`;
+  const parts = [...stateChange(kind), ...differences(old, now), ...underEdits(before, after)];
+  if (kind === 'tenant.settings_changed') return `settings ${parts.join('; ')}`;
+  return parts.join('; ');
 }
 
+function texts(...values: unknown[]): string {
+  return values.filter((value) => typeof value === 'string').join(', ');
+}
+
+function stateChange(kind: string): string[] {
+  if (kind.endsWith('.adopted')) return ['managed by the directory from now on'];
+  return kind.endsWith('.released') ? ['manual from now on, with these values'] : [];
+}
+
+function differences(old: ReadonlyMap<string, unknown>, now: ReadonlyMap<string, unknown>): string[] {
+  return [...new Set([...old.keys(), ...now.keys()])].map((name) => {
+    const [one, other] = [showValue(old.get(name)), showValue(now.get(name))];
+    // Who edits a field to what it shows already makes the value a person's own.
+    return one === other ? `${name}: ${one}, as before` : `${name}: ${one} -> ${other}`;
+  });
+}
+
+/** What the directory changed beneath values that people gave. */
+function underEdits(before: unknown, after: unknown): string[] {
+  const [old, now] = [part(before, 'directory'), part(after, 'directory')];
+  const names = [...new Set([...Object.keys(old), ...Object.keys(now)])];
+  return names.map((name) => `${name}, under an edit: ${showValue(old[name])} -> ${showValue(now[name])}`);
+}
+
+// The columns that changed, then the fields of the profile.
 function flat(facts: unknown): Map<string, unknown> {
   if (typeof facts !== 'object' || facts === null) return new Map();
-  const { profile, ...columns } = facts as Record<string, unknown>;
-  return new Map([...Object.entries(columns), ...Object.entries((profile ?? {}) as Record<string, unknown>)]);
+  const columns = Object.entries(facts).filter(([name]) => !toldApart.has(name));
+  return new Map([...columns, ...Object.entries(part(facts, 'profile'))]);
 }
 
-function show(value: unknown): string {
+// A profile may have a field called state, too; what the account's own becomes is in the kind of the change.
+const toldApart: ReadonlySet<string> = new Set(['profile', 'directory', 'profile_stays', 'state']);
+
+function part(facts: unknown, name: string): Record<string, unknown> {
+  return ((facts as Record<string, unknown> | null | undefined)?.[name] ?? {}) as Record<string, unknown>;
+}
+
+/** A value as a change shows it: `"Clerk"`, `["+1"]`, or none. */
+export function showValue(value: unknown): string {
   return value === undefined || value === null
     ? 'none'
     : typeof value === 'string'

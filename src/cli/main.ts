@@ -4,6 +4,9 @@ import { Command, CommanderError } from 'commander';
 import { packageFile } from '../package-files.ts';
 import { changesCommand } from './verbs/changes.ts';
 import { demoCommand } from './verbs/demo.ts';
+import { editCommand } from './verbs/edit.ts';
+import { explainCommand } from './verbs/explain.ts';
+import { grantCommand } from './verbs/grant.ts';
 import { migrateCommand } from './verbs/migrate.ts';
 import { psqlCommand } from './verbs/psql.ts';
 import { settingsCommand } from './verbs/settings.ts';
@@ -27,6 +30,7 @@ Examples:
   $ entra-sync demo                  see it work: a simulated tenant, an embedded database
   $ entra-sync sync                  one cycle now, of the tenant of AZURE_TENANT_ID
   $ entra-sync status                how every tenant is
+  $ entra-sync explain ann@x.com     why one account shows what it shows, or why it is not there
 
 Exit codes: 0 done, 1 a defect, 2 usage or settings, 3 sign-in, consent or permission, 4 removals held,
 5 Graph unavailable, 6 another cycle is running, 7 database unreachable or schema not current, 8 drift, 130 interrupted.
@@ -41,9 +45,12 @@ for (const command of [
   syncCommand(),
   resyncCommand(),
   statusCommand(),
+  explainCommand(),
+  editCommand(),
   changesCommand(),
   settingsCommand(),
   verifyCommand(),
+  grantCommand(),
   psqlCommand(),
 ]) {
   program.addCommand(command);

@@ -82,3 +82,18 @@ function whyNotGuarded(role: { superuser: boolean; owner: boolean; reaches: bool
   if (role.owner) return 'owns the schema, or may become the role that does';
   return role.reaches ? 'can reach the private tables already' : undefined;
 }
+
+/** What of the contract a role may use, by name. */
+export async function grantedTo(database: Database, role: string): Promise<{ views: string[]; functions: string[] }> {
+  const [granted] = await rows<{ views: string[]; functions: string[] }>(
+    database,
+    `select array(select c.relname::text from pg_class c
+                   where c.relnamespace = 'directory'::regnamespace and c.relkind = 'v'
+                     and has_table_privilege(:role::name, c.oid, 'select') order by 1) as views,
+            array(select distinct p.proname::text from pg_proc p
+                   where p.pronamespace = 'directory'::regnamespace
+                     and has_function_privilege(:role::name, p.oid, 'execute') order by 1) as functions`,
+    { role },
+  );
+  return granted ?? { views: [], functions: [] };
+}

@@ -15,10 +15,13 @@ const verbs = [
   'sync',
   'resync',
   'status',
+  'explain',
+  'edit',
   'changes',
   'settings show',
   'settings apply',
   'verify',
+  'grant',
   'psql',
 ];
 

@@ -54,6 +54,40 @@ describe('a change', () => {
     expect(describeChange('account.removed', {}, { removed: 'not_seen' })).toBe('reason: not_seen');
   });
 
+  test('of the directory beneath a person’s value says so', () => {
+    const before = { profile: { city: 'Bern' }, directory: { mobilePhone: '1' } };
+    const after = { profile: { city: 'Basel' }, directory: { mobilePhone: '2' }, profile_stays: true };
+    expect(describeChange('account.updated', before, after)).toBe(
+      'city: "Bern" -> "Basel"; mobilePhone, under an edit: "1" -> "2"',
+    );
+    expect(describeChange('account.updated', {}, { directory: { fax: '3' } })).toBe('fax, under an edit: none -> "3"');
+  });
+
+  test('account.edited says what the value was, also where it is the same', () => {
+    const before = { mail: 'a@x', profile: { mail: 'a@x', jobTitle: 'Clerk' } };
+    const after = { mail: 'b@x', profile: { mail: 'b@x', jobTitle: 'Clerk' } };
+    expect(describeChange('account.edited', before, after)).toBe('mail: "a@x" -> "b@x"; jobTitle: "Clerk", as before');
+  });
+
+  test.each([
+    ['account.adopted', 'managed by the directory from now on; entra_object_id: none -> "id"; state: "ZH" -> "BE"'],
+    ['account.released', 'manual from now on, with these values; entra_object_id: none -> "id"; state: "ZH" -> "BE"'],
+  ])('%s says who keeps the account, and mixes its state with no field of this name', (kind, says) => {
+    const before = { state: 'manual', entra_object_id: null, profile: { state: 'ZH' } };
+    const after = { state: 'managed', entra_object_id: 'id', profile: { state: 'BE' } };
+    expect(describeChange(kind, before, after)).toBe(says);
+  });
+
+  test.each([
+    ['group.adopted', { state: 'manual' }, { state: 'managed' }, 'managed by the directory from now on'],
+    ['group.released', { state: 'managed' }, { state: 'manual' }, 'manual from now on, with these values'],
+    ['tenant.disconnected', { status: 'active' }, { status: 'disconnected' }, 'status: "active" -> "disconnected"'],
+    ['tenant.reconnected', { status: 'disconnected' }, { status: 'pending' }, 'status: "disconnected" -> "pending"'],
+    ['tenant.settings_changed', { version: 2 }, { version: 3 }, 'settings version: 2 -> 3'],
+  ])('%s', (kind, before, after, says) => {
+    expect(describeChange(kind, before, after)).toBe(says);
+  });
+
   test.each([null, undefined, 7, 'text', {}, { profile: null }])('%j holds nothing', (facts) => {
     expect(describeChange('account.updated', facts, null)).toBe('');
   });

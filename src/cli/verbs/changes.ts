@@ -84,7 +84,7 @@ function line(change: ChangeRow): string[] {
   return [
     `${change.at.toISOString().slice(0, 19)}Z`,
     change.kind,
-    change.display_name ?? change.account_id ?? change.group_name ?? change.group_id ?? '',
+    change.display_name ?? change.account_id ?? change.group_name ?? change.group_id ?? change.tenant_id,
     change.kind.startsWith('membership.')
       ? describeMembership(change.kind, change.group_name ?? change.group_id)
       : describeChange(change.kind, change.before, change.after),

@@ -1,0 +1,52 @@
+// The one account that a word on the command line means, or the choice between several.
+import { ExpectedError } from '../errors.ts';
+import { type FoundAccount, findAccounts } from '../store/explain.ts';
+import type { Database } from '../store/pool.ts';
+import type { Terminal } from './terminal.ts';
+import { table } from './terminal.ts';
+
+export type Picked = {
+  readonly account: FoundAccount;
+  /** Removed ones that the word means too: somebody had the name before. */
+  readonly others: readonly FoundAccount[];
+};
+
+/** The live account that `word` means, else the removed one. Throws `unknown_name` for several, shown to choose from. */
+export async function pickAccount(
+  terminal: Terminal,
+  database: Database,
+  tenantId: string | null,
+  word: string,
+): Promise<Picked | undefined> {
+  const found = await findAccounts(database, tenantId, word);
+  const live = found.filter((one) => one.removed_at === null);
+  const candidates = live.length > 0 ? live : found;
+  const [account] = candidates;
+  if (account === undefined) return undefined;
+  if (candidates.length === 1) return { account, others: found.filter((one) => one !== account) };
+  terminal.say(accountTable(found));
+  throw new ExpectedError('unknown_name', `${candidates.length} accounts are called ${word}`, {
+    cure: 'name one by its account id',
+    list: terminal.json ? candidates.map((one) => one.account_id) : [],
+  });
+}
+
+/** Accounts as a table to choose from. */
+export function accountTable(accounts: readonly FoundAccount[]): string {
+  return table(
+    [
+      { title: 'account' },
+      { title: 'tenant' },
+      { title: 'state' },
+      { title: 'name' },
+      { title: 'user principal name' },
+    ],
+    accounts.map((one) => [
+      one.account_id,
+      one.tenant_name,
+      one.removed_at === null ? one.state : 'removed',
+      one.display_name ?? '',
+      one.user_principal_name ?? '',
+    ]),
+  );
+}

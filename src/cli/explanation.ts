@@ -1,0 +1,125 @@
+// An account in words that anyone in support understands: who it is, why each field is so, how fresh it is.
+import type { ExplainedField } from '../store/accounts.ts';
+import type { Absence, FoundAccount } from '../store/explain.ts';
+import type { TenantRow } from '../store/tenants.ts';
+import { when } from './format.ts';
+import { table } from './terminal.ts';
+
+type Lines = [string, string][];
+
+/** Who it is and what became of it, as names and values. */
+export function accountLines(account: FoundAccount, setAside: Absence | undefined): Lines {
+  const lines: Lines = [
+    ['name', account.display_name ?? ''],
+    ['user principal name', account.user_principal_name ?? ''],
+    ['mail', account.mail ?? ''],
+    ['tenant', `${account.tenant_name} (${account.tenant_id})`],
+    ['object in Entra ID', account.entra_object_id ?? 'none: made by hand'],
+    ['state', stateText(account)],
+  ];
+  if (setAside) lines.push(['set aside', `${absenceText(setAside)}. What is shown is the last that could be taken`]);
+  return lines;
+}
+
+function stateText(account: FoundAccount): string {
+  if (account.removed_at !== null) {
+    const by = account.removed_by === null ? '' : ` by ${account.removed_by}`;
+    const reason = account.removed_reason ?? '';
+    return `removed ${when(account.removed_at)}${by}: ${removals[reason] ?? reason}; purged ${when(account.purge_at)}, with all its values`;
+  }
+  if (account.state === 'manual') return 'manual: kept by people';
+  return account.enabled
+    ? 'managed: kept by the directory'
+    : 'managed: kept by the directory, suspended: disabled in Entra ID';
+}
+
+const removals: Readonly<Record<string, string>> = {
+  deleted_restorable: 'deleted in Entra ID, where it can be restored for a while',
+  deleted: 'deleted in Entra ID for good',
+  out_of_scope: 'outside the scope of the settings',
+  disabled: 'disabled in Entra ID, and disabledAccounts in the settings says remove',
+  not_seen: 'a full listing of Entra ID did not show it',
+  by_hand: 'removed by hand',
+};
+
+/** Why there is no account, or none that is kept up to date, in a sentence. */
+export function absenceText({ why, reason, since, last_seen_at }: Absence): string {
+  switch (why) {
+    case 'set_aside':
+      return `set aside ${when(since)}, last seen ${when(last_seen_at)}: ${reason}`;
+    case 'out_of_scope':
+      return 'outside the scope of the settings by userType or accountEnabled: only the id is kept';
+    case 'deleted':
+      return 'deleted in Entra ID while nothing was kept here; it comes when it is restored there';
+    case 'purged':
+      return `purged ${when(since)}: the account was removed and its time ran out; who comes back gets a new one`;
+  }
+}
+
+/** Field by field: what it shows, where that is from, who may change it, and the value that it hides. */
+export function fieldTable(account: FoundAccount, fields: readonly ExplainedField[]): string {
+  return table(
+    [
+      { title: 'field' },
+      { title: 'value' },
+      { title: 'from' },
+      { title: 'who may edit' },
+      { title: 'mapped from' },
+      { title: 'not in force' },
+    ],
+    fields.map((field) => [
+      field.field,
+      valueText(field.value),
+      originText(account, field),
+      editorsText(account, field),
+      field.mapped_from ?? (field.owner === null ? 'no longer in the settings' : 'not in Entra ID'),
+      hiddenText(account, field),
+    ]),
+  );
+}
+
+function originText(account: FoundAccount, { field, value, origin, changed_by, since }: ExplainedField): string {
+  if (origin === 'user') return `${value === null ? 'cleared' : 'edited'} by ${changed_by}, ${when(since)}`;
+  return Object.hasOwn(account.shelf, field) ? `${origin}, an edit is shelved` : origin;
+}
+
+function editorsText(account: FoundAccount, { owner, editable_by }: ExplainedField): string {
+  if (editable_by.length > 0) return editable_by.join(', ');
+  return account.state === 'managed' && owner === 'directory' ? 'nobody here, only in Entra ID' : 'nobody';
+}
+
+function hiddenText(account: FoundAccount, field: ExplainedField): string {
+  if (field.origin === 'user') return field.mapped_from === null ? '' : `directory: ${shown(field.directory_value)}`;
+  if (!Object.hasOwn(account.shelf, field.field)) return '';
+  const edit = account.edits[field.field];
+  return `shelved: ${shown(account.shelf[field.field])}${edit ? `, by ${edit.by}, ${when(new Date(edit.at))}` : ''}`;
+}
+
+function shown(value: unknown): string {
+  return value === null || value === undefined ? 'none' : valueText(value);
+}
+
+function valueText(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (typeof value === 'string') return value;
+  return Array.isArray(value) && value.every((one) => typeof one === 'string')
+    ? value.join(', ')
+    : JSON.stringify(value);
+}
+
+/** How far what is stored can be trusted to be today's, as names and values. */
+export function freshnessLines(tenant: TenantRow): Lines {
+  const lines: Lines = [
+    ['tenant', `${tenant.name}, ${tenant.status}${tenant.paused ? ', paused' : ''}`],
+    ['last success', when(tenant.last_success_at)],
+    ['next cycle', nextCycle(tenant)],
+  ];
+  if (tenant.last_error_message !== null) lines.push(['last error', tenant.last_error_message]);
+  return lines;
+}
+
+function nextCycle({ status, paused, next_cycle_at }: TenantRow): string {
+  if (status === 'disconnected') return 'none: the tenant is disconnected';
+  if (paused) return 'none: the tenant is paused';
+  return next_cycle_at ? when(next_cycle_at) : 'not planned';
+}

@@ -1,0 +1,94 @@
+// `edit`: a person's edit of one account, as an application would make it.
+import { type Command, Option } from 'commander';
+import { ExpectedError } from '../../errors.ts';
+import { type Role, roles } from '../../rules/ownership.ts';
+import { changeAccount, valueTypes } from '../../store/edit.ts';
+import type { FoundAccount } from '../../store/explain.ts';
+import type { Database } from '../../store/pool.ts';
+import { findTenant } from '../../store/tenants.ts';
+import { pickAccount } from '../accounts.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { fieldValue, splitEdits } from '../field-values.ts';
+import { showValue, when } from '../format.ts';
+import { table } from '../terminal.ts';
+
+type EditOptions = VerbOptions & { as: Role; revert?: string[]; tenant?: string };
+
+export function editCommand(): Command {
+  return verb(
+    'edit',
+    'Give fields of one account a value, or give them back to the directory: all of it or nothing. The settings say which fields people own, and who may edit them.',
+    [
+      'edit ann@contoso.com mobilePhone="+1 555 0100" pronouns=she/her',
+      'edit ann@contoso.com faxNumber=          (clears it)',
+      'edit ann@contoso.com businessPhones="+1 555 0100, +1 555 0101" --as manager --actor bob',
+      'edit ann@contoso.com --revert mobilePhone pronouns',
+    ],
+    { acts: true },
+  )
+    .argument('<account>', 'account id, object id, user principal name or mail')
+    .argument('[edits...]', 'field=value; field= clears; a list is separated by commas, or a JSON array')
+    .option('--revert <field...>', "fields that show the directory's value again")
+    .addOption(new Option('--as <role>', 'in which role').choices(roles).default('user' satisfies Role))
+    .option('--tenant <tenant>', 'id, name or reference of the tenant to look in')
+    .action((word: string, edits: string[], options: EditOptions) =>
+      runVerb(options, (run) => edit(run, word, edits, options)),
+    );
+}
+
+async function edit(run: Run, word: string, words: readonly string[], options: EditOptions): Promise<undefined> {
+  const { terminal, actor } = run;
+  // An option that takes many words takes the edits behind it, too; no field has an equals sign in its name.
+  const behind = options.revert ?? [];
+  const reverts = behind.filter((one) => !one.includes('='));
+  const typed = splitEdits([...words, ...behind.filter((one) => one.includes('='))], reverts);
+  if (typed.size === 0 && reverts.length === 0) {
+    throw new ExpectedError('usage', 'nothing to change was given', { cure: 'give field=value, or --revert FIELD' });
+  }
+  if (!/\S/.test(actor) || actor.length > 1000) {
+    throw new ExpectedError('usage', 'the actor must have 1 to 1,000 characters', { cure: 'give it with --actor' });
+  }
+  const { database } = await run.database();
+  const account = await liveAccount(run, database, word, options.tenant);
+  const types = await valueTypes(database, account.tenant_id);
+  // Of a field that is not there the database tells which ones are.
+  const edits = Object.fromEntries(
+    [...typed].map(([field, text]) => [field, fieldValue(field, types.get(field) ?? 'text', text)]),
+  );
+  const changed = await changeAccount(database, account, { edits, reverts }, { actor, role: options.as });
+  terminal.answer({
+    account: { account_id: account.account_id, tenant_id: account.tenant_id, display_name: account.display_name },
+    changed,
+  });
+  const name = account.display_name ?? account.user_principal_name ?? account.account_id;
+  terminal.say(table([], [[`${name}, ${account.tenant_name}:`]]));
+  if (changed.length === 0) terminal.say('Nothing changed: it was so already.');
+  else {
+    terminal.say(
+      table(
+        [{ title: 'field' }, { title: 'before' }, { title: '' }, { title: 'after' }],
+        changed.map((one) => [one.field, showValue(one.before), '->', showValue(one.after)]),
+      ),
+    );
+  }
+}
+
+async function liveAccount(
+  run: Run,
+  database: Database,
+  word: string,
+  tenantWord: string | undefined,
+): Promise<FoundAccount> {
+  const tenant = tenantWord === undefined ? undefined : await findTenant(database, tenantWord);
+  const picked = await pickAccount(run.terminal, database, tenant?.tenant_id ?? null, word);
+  if (!picked) {
+    throw new ExpectedError('unknown_name', `there is no account ${word}${tenant ? ` in ${tenant.name}` : ''}`, {
+      cure: `entra-sync explain ${JSON.stringify(word)} says why`,
+    });
+  }
+  const { account } = picked;
+  if (account.removed_at === null) return account;
+  throw new ExpectedError('usage', `the account was removed ${when(account.removed_at)} and is not edited`, {
+    cure: `entra-sync explain ${account.account_id} says why it was`,
+  });
+}

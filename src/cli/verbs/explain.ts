@@ -1,0 +1,101 @@
+// `explain`: one account field by field, and how fresh it is; or why somebody is not there.
+import type { Command } from 'commander';
+import { ExpectedError } from '../../errors.ts';
+import { explainAccount } from '../../store/accounts.ts';
+import { type Absence, findAbsences } from '../../store/explain.ts';
+import type { Database } from '../../store/pool.ts';
+import { findTenant, listTenants, type TenantRow } from '../../store/tenants.ts';
+import { accountTable, type Picked, pickAccount } from '../accounts.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { absenceText, accountLines, fieldTable, freshnessLines } from '../explanation.ts';
+import { when } from '../format.ts';
+import { table } from '../terminal.ts';
+
+type ExplainOptions = VerbOptions & { tenant?: string };
+
+export function explainCommand(): Command {
+  return verb(
+    'explain',
+    'Say why an account shows what it shows, field by field, and how fresh that is; or why somebody is not there. Reads the database alone.',
+    [
+      'explain ann@contoso.com',
+      'explain 0c1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1 --json',
+      'explain ann@contoso.com --tenant Contoso',
+    ],
+  )
+    .argument('<account>', 'account id, object id, user principal name or mail')
+    .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it, all')
+    .action((word: string, options: ExplainOptions) => runVerb(options, (run) => explain(run, word, options)));
+}
+
+async function explain(run: Run, word: string, options: ExplainOptions): Promise<undefined> {
+  const { database } = await run.database();
+  const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
+  const picked = await pickAccount(run.terminal, database, tenant?.tenant_id ?? null, word);
+  if (picked) return explainPicked(run, database, picked);
+  const absences = await findAbsences(database, tenant?.tenant_id ?? null, word);
+  if (absences.length === 0) throw neverSeen(word, tenant ? [tenant] : await listTenants(database));
+  return explainAbsent(run, database, word, absences);
+}
+
+async function explainPicked(run: Run, database: Database, { account, others }: Picked): Promise<undefined> {
+  const { terminal } = run;
+  const fields = await explainAccount(database, account.account_id);
+  const tenant = await findTenant(database, account.tenant_id);
+  const setAside = await setAsideOf(database, account);
+  terminal.answer({
+    verdict: account.removed_at === null ? 'live' : 'removed',
+    account,
+    fields,
+    set_aside: setAside ?? null,
+    tenant,
+    others: others.map((one) => one.account_id),
+  });
+  terminal.say(table([{ title: 'account' }, { title: account.account_id }], accountLines(account, setAside)));
+  terminal.say(`\n${fieldTable(account, fields)}`);
+  terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
+  if (others.length > 0) terminal.say(`\nOf the same name\n${accountTable(others)}`);
+}
+
+// An account stays as it was while its person comes in a way that cannot be taken.
+async function setAsideOf(
+  database: Database,
+  account: { tenant_id: string; entra_object_id: string | null },
+): Promise<Absence | undefined> {
+  if (account.entra_object_id === null) return undefined;
+  const absences = await findAbsences(database, account.tenant_id, account.entra_object_id);
+  return absences.find((one) => one.why === 'set_aside');
+}
+
+async function explainAbsent(
+  run: Run,
+  database: Database,
+  word: string,
+  absences: readonly Absence[],
+): Promise<undefined> {
+  const { terminal } = run;
+  const ids = new Set(absences.map((one) => one.tenant_id));
+  const tenants = (await listTenants(database)).filter((one) => ids.has(one.tenant_id));
+  terminal.answer({ verdict: 'absent', asked: word, absences, tenants });
+  terminal.say(`There is no account ${word}:`);
+  terminal.say(linesTable(absences.map((one) => [one.tenant_name, absenceText(one)])));
+  for (const tenant of tenants) terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
+}
+
+function neverSeen(word: string, tenants: readonly TenantRow[]): ExpectedError {
+  const [only] = tenants;
+  const one = tenants.length === 1 && only ? only : undefined;
+  const where = one ? `${one.name} (last success ${when(one.last_success_at)})` : `any of ${tenants.length} tenants`;
+  if (!only) {
+    return new ExpectedError('unknown_name', 'no tenant is registered, so nobody is there', {
+      cure: 'entra-sync sync registers the tenant of AZURE_TENANT_ID',
+    });
+  }
+  return new ExpectedError('unknown_name', `nobody called ${word} is known in ${where}`, {
+    cure: `entra-sync sync ${one ? JSON.stringify(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why; who is set aside or outside the scope is known by object id alone`,
+  });
+}
+
+function linesTable(lines: ReadonlyArray<readonly string[]>): string {
+  return table([], lines);
+}

@@ -1,0 +1,37 @@
+// `grant`: an application's role is given the contract, and nothing else.
+import type { Command } from 'commander';
+import { grantedTo, grantRole } from '../../store/grants.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { plural } from '../format.ts';
+
+type GrantOptions = VerbOptions & { tenantBound?: boolean };
+
+export function grantCommand(): Command {
+  return verb(
+    'grant',
+    "Let an application's role read the views and call the functions of schema directory, and nothing else. Once is enough: migrate grants anew what it adds.",
+    ['grant app', 'grant portal --tenant-bound'],
+    { acts: true },
+  )
+    .argument('<role>', 'a role of the database server')
+    .option('--tenant-bound', 'the role sees only the tenant that it names in directory.tenant, and nobody without it')
+    .action((role: string, options: GrantOptions) => runVerb(options, (run) => grant(run, role, options)));
+}
+
+async function grant(run: Run, role: string, options: GrantOptions): Promise<undefined> {
+  const { terminal } = run;
+  const tenantBound = options.tenantBound === true;
+  const { database } = await run.database();
+  await grantRole(database, { role, tenantBound, actor: run.actor });
+  const { views, functions } = await grantedTo(database, role);
+  terminal.answer({ role, tenantBound, views, functions });
+  terminal.say(`${role} may use schema directory, and nothing else of this program's:`);
+  terminal.say(`  select on ${plural(views.length, 'view')}: ${views.join(', ')}`);
+  terminal.say(`  execute on ${plural(functions.length, 'function')}: ${functions.join(', ')}`);
+  terminal.say(
+    tenantBound
+      ? "It sees only the tenant that its transaction names (set local directory.tenant = 'TENANT_ID'), and nobody without it."
+      : "It sees all tenants; a transaction that names one (set local directory.tenant = 'TENANT_ID') sees only that.",
+  );
+  terminal.say('Nobody has to do this again: entra-sync migrate grants what it adds to the roles that it knows.');
+}
