@@ -52,6 +52,7 @@ test('of a synced account: the directory’s values, a person’s, a cleared one
     pronouns: { mappedFrom: null },
     phone: { owner: 'directory' },
   } as const;
+  await ask(store, 'delete from entra_sync.field_rules where tenant_id = :tenant', { tenant });
   for (const [field, rule] of Object.entries(rules)) await setRule(store, tenant, field, rule);
   const [row] = await ask<{ id: string }>(
     store,

@@ -43,6 +43,7 @@ describe('rules 3 and 4: what comes again changes nothing', () => {
     expect(counts).toEqual({
       distinct: 3,
       created: 0,
+      adopted: 0,
       updated: 0,
       suspended: 0,
       resumed: 0,
