@@ -173,6 +173,37 @@ test('rule 10: a few a day come to the seven-day limit, which counts no approved
   expect((await world.cycle()).streams.users).toMatchObject({ held: 0, removed: 5 });
 });
 
+test('rule 10: what a person approved is no part of the seven-day budget', async () => {
+  const world = await guardedWorld({ users: 50 });
+  await world.cycle();
+  remove(world, 15);
+  await world.cycle();
+  const [list] = await lists(world);
+  await decide(world, 'approve', list?.list_id ?? '');
+  remove(world, 7);
+  expect((await world.cycle()).streams.users).toMatchObject({ held: 0, removed: 7 });
+});
+
+test('rules 8, 10: whoever is deleted for good and held keeps the groups until the removal is approved', async () => {
+  const world = await guardedWorld();
+  const { tenant, database } = world;
+  const group = tenant.createGroup({ displayName: 'Team' });
+  const gone = tenant
+    .users()
+    .slice(0, 8)
+    .map((user) => user.id);
+  for (const id of gone) tenant.addMember(group, id);
+  await world.cycle();
+  for (const id of gone) tenant.purgeUser(id);
+  expect((await world.cycle()).streams.users).toMatchObject({ held: 8, memberships_removed: 0 });
+  const stored = () => rows(database, 'select member_object_id from entra_sync.memberships');
+  expect(await stored()).toHaveLength(8);
+  const [list] = await lists(world);
+  await decide(world, 'approve', list?.list_id ?? '');
+  expect(await stored()).toEqual([]);
+  expect(await replayMemberships(database, tenant.tenantId)).toEqual(await membershipPairs(database, tenant.tenantId));
+});
+
 test('rules 10, 24: a full round that shows too few removes nobody; the next is full by itself and heals without approval', async () => {
   const world = await guardedWorld();
   await world.cycle();
