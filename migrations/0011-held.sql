@@ -39,6 +39,25 @@ create table entra_sync.stage_removals (
 );
 comment on table entra_sync.stage_removals is 'What the commit of this round is about to remove or suspend, until the guard has judged it.';
 
+-- Memberships that the sweep of a full groups round would end.
+create table entra_sync.stage_endings (
+  round_id bigint not null references entra_sync.rounds on delete cascade,
+  group_no bigint not null,
+  member_object_id uuid not null,
+  primary key (round_id, group_no, member_object_id)
+);
+create table entra_sync.held_memberships (
+  list_id bigint not null references entra_sync.removal_lists on delete cascade,
+  tenant_id uuid not null references entra_sync.tenants on delete cascade,
+  group_no bigint not null references entra_sync.groups on delete cascade,
+  member_object_id uuid not null,
+  missed integer not null default 1,
+  held_since timestamptz not null default now(),
+  primary key (group_no, member_object_id)
+);
+create index held_memberships_by_list on entra_sync.held_memberships (list_id);
+create index held_memberships_by_tenant on entra_sync.held_memberships (tenant_id);
+
 alter table entra_sync.accounts add column suspended_at timestamptz;
 alter table entra_sync.accounts add column removal_approved boolean not null default false;
 alter table entra_sync.groups add column removal_approved boolean not null default false;
@@ -52,7 +71,16 @@ select h.tenant_id, h.list_id, h.account_id, g.group_id,
   from entra_sync.held_removals h
   left join entra_sync.accounts a on a.account_id = h.account_id
   left join entra_sync.groups g on g.group_no = h.group_no
+ where h.tenant_id = coalesce((select entra_sync.narrowed_to()), h.tenant_id)
+union all
+select h.tenant_id, h.list_id, a.account_id, g.group_id,
+       coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', n.display_name), 'not_seen', h.held_since
+  from entra_sync.held_memberships h
+  join entra_sync.groups g on g.group_no = h.group_no
+  left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
+  left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
  where h.tenant_id = coalesce((select entra_sync.narrowed_to()), h.tenant_id);
+comment on view directory.held_removals is 'What waits for a person. With both account_id and group_id it is a membership: of the account in the group.';
 
 create or replace view directory.tenants with (security_barrier) as
 select t.tenant_id, t.name, t.external_ref, t.status, t.paused, t.provisional,
@@ -62,7 +90,8 @@ select t.tenant_id, t.name, t.external_ref, t.status, t.paused, t.provisional,
          (select s.document ->> 'sourceOfTruth' from entra_sync.settings s
            where s.tenant_id is null order by s.version desc limit 1),
          'directory') as source_of_truth,
-       (select count(*)::integer from entra_sync.held_removals h where h.tenant_id = t.tenant_id) as held_removals,
+       ((select count(*) from entra_sync.held_removals h where h.tenant_id = t.tenant_id)
+        + (select count(*) from entra_sync.held_memberships h where h.tenant_id = t.tenant_id))::integer as held_removals,
        (select count(*)::integer from entra_sync.set_aside a where a.tenant_id = t.tenant_id) as set_aside,
        t.last_success_at, t.next_cycle_at, t.last_error_code, t.last_error_message
   from entra_sync.tenants t

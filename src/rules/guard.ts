@@ -23,6 +23,16 @@ export type RemovalCounts = {
   readonly seen: number;
 };
 
+// Of smaller groups a few members are many percent.
+const largeGroup = 20;
+
+/** Why the memberships of one group that a sweep would end are held, in words; null: they are within the limits. */
+export function whyGroupHeld(wanted: number, size: number, { max, percent }: RemovalLimits): string | null {
+  if (size <= largeGroup || wanted === 0) return null;
+  if (wanted <= max && wanted * 100 <= size * percent) return null;
+  return `${wanted} of the ${size} members of one group would leave it`;
+}
+
 /** Why these removals are held, in words; null: they are within the limits. */
 export function whyHeld(counts: RemovalCounts, { max, percent, floor }: RemovalLimits): string | null {
   const { before, wanted, held, week, full, seen } = counts;

@@ -14,8 +14,8 @@ import {
   renewClosure,
 } from './commit-memberships.ts';
 import { type Guarded, guardRemovals } from './guard.ts';
+import { guardMemberships } from './guard-memberships.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
-import { unnamedMembers, wholeLists } from './sweep.ts';
 
 /** Makes the staged groups and memberships the truth. Part of the transaction of `commitRound`. */
 export async function applyGroups(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
@@ -28,6 +28,7 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
   await transaction.raw(hardenTombstones, scope);
   ended += await count(endMemberships(membershipsOf(deletedForGood)));
   ended += await count(endMemberships(listsOfDeleted));
+  const heldMembers = await guardMemberships(transaction, scope);
   ended += await count(endMemberships(ended_));
   await transaction.raw(keepStrangers, scope);
   await transaction.raw(forgetStrangers, scope);
@@ -53,7 +54,7 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
     removed,
     restored,
     purged,
-    held: guard.held,
+    held: guard.held + heldMembers,
     memberships_added: appeared,
     memberships_removed: ended,
   };
@@ -148,7 +149,7 @@ select g.group_no, s.member_object_id
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id
  where s.round_id = :round and s.removed
 union
-select u.group_no, u.member_object_id from (${unnamedMembers(wholeLists)}) u`;
+select e.group_no, e.member_object_id from entra_sync.stage_endings e where e.round_id = :round`;
 
 // Of groups that were deleted before anything was kept of them, the id is: a restored group need not tell its members again.
 const keepStrangers = `

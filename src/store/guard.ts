@@ -62,7 +62,8 @@ async function letGo(transaction: Transaction, scope: CommitScope, guarded: Guar
 export async function dropEmptyLists(transaction: Transaction, tenant: string): Promise<void> {
   await transaction.raw(
     `delete from entra_sync.removal_lists l
-      where l.tenant_id = :tenant and not exists (select from entra_sync.held_removals h where h.list_id = l.list_id)`,
+      where l.tenant_id = :tenant and not exists (select from entra_sync.held_removals h where h.list_id = l.list_id)
+        and not exists (select from entra_sync.held_memberships h where h.list_id = l.list_id)`,
     { tenant },
   );
 }
@@ -95,12 +96,7 @@ select (select count(*)::int from entra_sync.stage_removals where round_id = :ro
        (${guarded.seen}) as seen`;
 
 async function hold(transaction: Transaction, scope: CommitScope, guarded: Guarded, why: string): Promise<number> {
-  const [list] = await rows<{ list_id: string }>(
-    transaction,
-    `insert into entra_sync.removal_lists (tenant_id, stream, why, cycle_id)
-     values (:tenant, :stream, :why, :cycle) returning list_id`,
-    { ...scope, why },
-  );
+  const list = await openList(transaction, scope, why);
   return rowCount(
     transaction,
     `with moved as (
@@ -114,6 +110,17 @@ async function hold(transaction: Transaction, scope: CommitScope, guarded: Guard
      insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, ${guarded.publicKey}, after)
      select :batch, :tenant, :cycle, :actor, 'removal.held', x.${guarded.publicKey}, jsonb_build_object('reason', h.reason, 'list_id', :list::bigint)
        from held h join entra_sync.${guarded.table} x on x.tenant_id = :tenant and x.entra_object_id = h.object_id`,
-    { ...scope, list: list?.list_id ?? '0' },
+    { ...scope, list },
   );
+}
+
+/** Opens a list of what this round wants to remove, and gives its number. */
+export async function openList(transaction: Transaction, scope: CommitScope, why: string): Promise<string> {
+  const [list] = await rows<{ list_id: string }>(
+    transaction,
+    `insert into entra_sync.removal_lists (tenant_id, stream, why, cycle_id)
+     values (:tenant, :stream, :why, :cycle) returning list_id`,
+    { ...scope, why },
+  );
+  return list?.list_id ?? '0';
 }

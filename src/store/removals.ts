@@ -14,6 +14,7 @@ export type RemovalList = {
   stream: Stream;
   why: string;
   opened_at: Date;
+  what: 'account' | 'group' | 'membership';
   held: number;
   /** Of those, missed by one full round only: they can be approved after a second one. */
   unconfirmed: number;
@@ -23,11 +24,13 @@ export type RemovalList = {
 export async function openLists(on: Database | Transaction, tenantId: string | null): Promise<RemovalList[]> {
   return rows<RemovalList>(
     on,
-    `select l.list_id, l.tenant_id, t.name as tenant_name, l.stream, l.why, l.opened_at, count(h.object_id)::int as held,
-            (count(h.object_id) filter (where h.reason = 'not_seen' and h.missed < 2))::int as unconfirmed
+    `select l.list_id, l.tenant_id, t.name as tenant_name, l.stream, l.why, l.opened_at, count(*)::int as held,
+            (count(*) filter (where h.reason = 'not_seen' and h.missed < 2))::int as unconfirmed,
+            case when bool_or(h.is_membership) then 'membership' when l.stream = 'users' then 'account' else 'group' end as what
        from entra_sync.removal_lists l
        join entra_sync.tenants t on t.tenant_id = l.tenant_id
-       join entra_sync.held_removals h on h.list_id = l.list_id
+       join (select list_id, reason, missed, false as is_membership from entra_sync.held_removals
+             union all select list_id, 'not_seen', missed, true from entra_sync.held_memberships) h on h.list_id = l.list_id
       where :tenantId::uuid is null or l.tenant_id = :tenantId
       group by l.list_id, t.name order by l.list_id`,
     { tenantId },
@@ -40,6 +43,8 @@ export type HeldRemoval = {
   group_id: string | null;
   display_name: string | null;
   user_principal_name: string | null;
+  /** Of a membership, the group that the member would leave. */
+  group_name: string | null;
   reason: string;
   held_since: Date;
   missed: number;
@@ -51,11 +56,20 @@ export async function heldIn(database: Database, listId: string, limit: number):
     database,
     `select h.list_id, h.account_id, g.group_id,
             coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', g.display_name) as display_name,
-            a.user_principal_name, h.reason, h.held_since, h.missed
+            a.user_principal_name, null as group_name, h.reason, h.held_since, h.missed
        from entra_sync.held_removals h
        left join entra_sync.accounts a on a.account_id = h.account_id
        left join entra_sync.groups g on g.group_no = h.group_no
-      where h.list_id = :listId order by lower(coalesce(a.profile ->> 'displayName', g.display_name)), h.object_id limit :limit`,
+      where h.list_id = :listId
+     union all
+     select h.list_id, a.account_id, g.group_id, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', n.display_name),
+            a.user_principal_name, g.display_name, 'not_seen', h.held_since, h.missed
+       from entra_sync.held_memberships h
+       join entra_sync.groups g on g.group_no = h.group_no
+       left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
+       left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
+      where h.list_id = :listId
+      order by 6 nulls first, 4, 2, 3 limit :limit`,
     { listId, limit },
   );
 }
@@ -64,7 +78,8 @@ export async function heldIn(database: Database, listId: string, limit: number):
 export async function wantsFullRound(database: Database, tenantId: string, stream: Stream): Promise<boolean> {
   const found = await rows(
     database,
-    `select from entra_sync.held_removals h
+    `select from (select tenant_id, list_id, reason, missed from entra_sync.held_removals
+                  union all select tenant_id, list_id, 'not_seen', missed from entra_sync.held_memberships) h
        join entra_sync.removal_lists l on l.list_id = h.list_id and l.stream = :stream
        join entra_sync.checkpoints c on c.tenant_id = h.tenant_id and c.stream = :stream
       where h.tenant_id = :tenantId and h.reason = 'not_seen'
@@ -84,12 +99,15 @@ export type Decision = {
 };
 
 export type Decided = {
+  readonly memberships: number;
   readonly accounts: number;
   readonly suspended: number;
   readonly groups: number;
   /** Asked for by id, and no longer in the list: there again, or decided before. */
   readonly skipped: readonly string[];
 };
+
+type Chosen = { object_id: string; names: string[]; reason: string; missed: number };
 
 type DecisionScope = {
   tenant: string;
@@ -109,11 +127,16 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
   const { tenantId, listId, ids, actor } = decision;
   return inTransaction(database, async (transaction) => {
     await lockTenant(transaction, tenantId);
-    const chosen = await rows<{ object_id: string; names: string[]; reason: string; missed: number }>(
+    const chosen = await rows<Chosen>(
       transaction,
       `select h.object_id, array_remove(array[h.object_id::text, h.account_id::text, g.group_id::text], null) as names, h.reason, h.missed
          from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
-        where h.tenant_id = :tenantId and h.list_id = :listId order by h.object_id`,
+        where h.tenant_id = :tenantId and h.list_id = :listId
+       union all
+       select h.member_object_id, array_remove(array[h.member_object_id::text, a.account_id::text, g.group_id::text], null), 'not_seen', h.missed
+         from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
+         left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
+        where h.tenant_id = :tenantId and h.list_id = :listId order by object_id`,
       { tenantId, listId },
     );
     if (chosen.length === 0) throw noSuchList(listId);
@@ -142,6 +165,10 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
       'delete from entra_sync.held_removals where tenant_id = :tenant and list_id = :list and object_id = any(:objects::uuid[])',
       scope,
     );
+    await transaction.raw(
+      'delete from entra_sync.held_memberships where tenant_id = :tenant and list_id = :list and member_object_id = any(:objects::uuid[])',
+      scope,
+    );
     await dropEmptyLists(transaction, tenantId);
     await closeBatch(transaction, scope);
     return { ...done, skipped: wanted?.filter((id) => !taken.some((one) => one.names.includes(id))) ?? [] };
@@ -153,6 +180,8 @@ const heldOf = (condition: string) =>
     where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[]) and ${condition}`;
 const people = heldOf("h.account_id is not null and h.reason <> 'suspended'");
 const gone = heldOf("h.reason = 'deleted'");
+const heldMembers = `select h.group_no, h.member_object_id from entra_sync.held_memberships h
+  where h.tenant_id = :tenant and h.list_id = :list and h.member_object_id = any(:objects::uuid[])`;
 
 async function approve(transaction: Transaction, scope: DecisionScope): Promise<Omit<Decided, 'skipped'>> {
   const count = (statement: string) => rowCount(transaction, statement, scope);
@@ -170,20 +199,33 @@ async function approve(transaction: Transaction, scope: DecisionScope): Promise<
     endMemberships(`select m.group_no, m.member_object_id from entra_sync.memberships m
       join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant and g.entra_object_id in (${gone})`),
   );
-  if (groups > 0) await transaction.raw(renewClosure, scope);
-  return { accounts, suspended, groups };
+  const memberships = await count(endMemberships(heldMembers));
+  if (groups + memberships > 0) await transaction.raw(renewClosure, scope);
+  return { memberships, accounts, suspended, groups };
 }
 
 async function reject(transaction: Transaction, scope: DecisionScope): Promise<Omit<Decided, 'skipped'>> {
   const count = (statement: string) => rowCount(transaction, statement, scope);
-  return { accounts: await count(release('account')), suspended: 0, groups: await count(release('group')) };
+  // A membership that is kept is simply no longer held: the next full round that misses it asks again.
+  const memberships = await count(heldMembers);
+  return {
+    memberships,
+    accounts: await count(release('account')),
+    suspended: 0,
+    groups: await count(release('group')),
+  };
 }
 
 const noteDecision = (kind: string) => `
 insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, group_id, after)
-select :batch, :tenant, :actor, '${kind}', h.account_id, g.group_id, jsonb_build_object('reason', h.reason, 'list_id', h.list_id)
+select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', h.account_id, g.group_id, jsonb_build_object('reason', h.reason, 'list_id', h.list_id)
   from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
- where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[]) order by h.object_id`;
+ where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
+union all
+select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', a.account_id, g.group_id, jsonb_build_object('reason', 'not_seen', 'list_id', h.list_id)
+  from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
+  left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
+ where h.tenant_id = :tenant and h.list_id = :list and h.member_object_id = any(:objects::uuid[])`;
 
 const ofList = (alias: string) => `h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
    and ${alias}.tenant_id = :tenant and ${alias}.entra_object_id = h.object_id and ${alias}.state = 'managed' and ${alias}.removed_at is null`;

@@ -84,6 +84,7 @@ test('rule 10: removals beyond the limit are held, everything else of the round 
     accounts: 7,
     suspended: 0,
     groups: 0,
+    memberships: 0,
     skipped: [],
   });
   expect(Object.keys(await removedOf(database, tenant.tenantId)).sort()).toEqual(gone.sort());
@@ -131,7 +132,7 @@ test('rule 10: whoever comes back leaves the list, is skipped in a decision, and
   const [list] = await lists(world);
   expect(list).toMatchObject({ held: 6 });
   const decided = await decide(world, 'approve', list?.list_id ?? '', [gone[0] ?? '', gone[1] ?? '']);
-  expect(decided).toEqual({ accounts: 1, suspended: 0, groups: 0, skipped: [gone[0]] });
+  expect(decided).toEqual({ accounts: 1, suspended: 0, groups: 0, memberships: 0, skipped: [gone[0]] });
   for (const id of gone.slice(2)) tenant.restoreUser(id);
   expect(await world.cycle()).toMatchObject({ outcome: 'committed' });
   expect(await lists(world)).toEqual([]);
@@ -296,6 +297,55 @@ test('rule 10: groups have the same guard, and keep their members while they are
   expect(left?.count).toBe(4);
   expect(await replayMemberships(database, tenant.tenantId)).toEqual(await membershipPairs(database, tenant.tenantId));
   expect(await world.cycle({ resync: true })).toMatchObject({ outcome: 'committed' });
+});
+
+test('rule 10: a member list that comes short ends nothing at once, of one large group or of all together', async () => {
+  const world = await guardedWorld({ users: 40 });
+  const { tenant, database, simulator } = world;
+  const [large, small] = ['Large', 'Small'].map((displayName) => tenant.createGroup({ displayName })) as [
+    string,
+    string,
+  ];
+  for (const user of tenant.users()) tenant.addMember(large, user.id);
+  for (const user of tenant.users().slice(0, 5)) tenant.addMember(small, user.id);
+  await world.cycle();
+  const before = await membershipPairs(database, tenant.tenantId);
+  const keep = new Set(
+    tenant
+      .users()
+      .slice(0, 25)
+      .map((user) => user.id),
+  );
+  const cut = (request: { url: string }, body: object) => {
+    const { value } = body as { value?: Record<string, unknown>[] };
+    if (!value) return body;
+    const members = (list: unknown) => (list as { id: string }[]).filter((one) => keep.has(one.id));
+    if (request.url.includes(`/groups/${large}/members`)) return { ...body, value: members(value) };
+    if (!request.url.startsWith('/v1.0/groups/delta')) return body;
+    return {
+      ...body,
+      value: value.map((one) =>
+        one.id === large && one['members@delta'] ? { ...one, 'members@delta': members(one['members@delta']) } : one,
+      ),
+    };
+  };
+  let cure = simulator.transform(cut);
+  const held = await world.cycle({ resync: true });
+  expect(held.streams.groups).toMatchObject({ held: 15, memberships_removed: 0 });
+  expect(await membershipPairs(database, tenant.tenantId)).toEqual(before);
+  expect(await lists(world)).toMatchObject([{ what: 'membership', held: 15, unconfirmed: 15 }]);
+  cure();
+  expect(await world.cycle(), 'the next full round names them again').toMatchObject({ outcome: 'committed' });
+  expect(await lists(world)).toEqual([]);
+  cure = simulator.transform(cut);
+  await world.cycle({ resync: true });
+  await world.cycle();
+  cure();
+  const [list] = await lists(world);
+  expect(list).toMatchObject({ unconfirmed: 0, why: '15 of the 40 members of one group would leave it' });
+  expect(await decide(world, 'approve', list?.list_id ?? '')).toMatchObject({ memberships: 15 });
+  expect(await membershipPairs(database, tenant.tenantId)).toHaveLength(before.length - 15);
+  expect(await replayMemberships(database, tenant.tenantId)).toEqual(await membershipPairs(database, tenant.tenantId));
 });
 
 test('rule 10: a narrower scope is held like any other mass removal, and widened again it lets go', async () => {

@@ -73,17 +73,22 @@ async function list(run: Run, word: string | undefined): Promise<undefined> {
 }
 
 function sayList({ terminal }: Run, one: RemovalList & { removals: HeldRemoval[] }): void {
-  const what = one.stream === 'users' ? 'account' : 'group';
+  const { what } = one;
   terminal.say(
     `List ${one.list_id}, ${one.tenant_name}: ${plural(one.held, what)} held ${when(one.opened_at)}, since ${one.why}`,
   );
   terminal.say(
     table(
-      [{ title: what }, { title: 'name' }, { title: 'user principal name' }, { title: 'reason' }],
+      [
+        { title: what === 'group' ? 'group' : 'account' },
+        { title: 'name' },
+        { title: what === 'membership' ? 'would leave' : 'user principal name' },
+        { title: 'reason' },
+      ],
       one.removals.map((removal) => [
         removal.account_id ?? removal.group_id ?? '',
         removal.display_name ?? '',
-        removal.user_principal_name ?? '',
+        (what === 'membership' ? removal.group_name : removal.user_principal_name) ?? '',
         removal.reason,
       ]),
     ),
@@ -134,9 +139,10 @@ async function decide(
     done.accounts > 0 && plural(done.accounts, 'account'),
     done.suspended > 0 && `${plural(done.suspended, 'account')} (suspended)`,
     done.groups > 0 && plural(done.groups, 'group'),
+    done.memberships > 0 && plural(done.memberships, 'membership'),
   ].filter((part) => part !== false);
   run.terminal.say(
-    `${tenant.name}, list ${listId}: ${parts.join(', ') || 'nobody'} ${decision === 'approve' ? 'removed' : 'kept, as manual'}.`,
+    `${tenant.name}, list ${listId}: ${parts.join(', ') || 'nobody'} ${decision === 'approve' ? 'removed' : done.memberships > 0 ? 'kept' : 'kept, as manual'}.`,
   );
   if (done.skipped.length > 0)
     run.terminal.say(`Skipped, for they are not in the list (any more): ${done.skipped.join(', ')}`);
