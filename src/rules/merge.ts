@@ -3,9 +3,12 @@ import type { Json, Occurrence, Removal, Source } from './decode.ts';
 
 export type RoundKind = 'full' | 'incremental';
 
-/** What is known of an object before a page: from this round's stage, else (incremental rounds) from its account. */
+/**
+ * What is known of an object before a page: from this round's stage, else (incremental rounds) from its account. What a
+ * released account holds was not kept up with Graph, so nothing is laid over it.
+ */
 export type KnownObject = {
-  readonly origin: 'stage' | 'account';
+  readonly origin: 'stage' | 'account' | 'released';
   readonly source: Source;
   readonly removed: Removal | null;
   readonly doubt: string | null;
@@ -22,6 +25,7 @@ export type MergedObject = {
 export const doubts = {
   bothWays: 'came both live and removed in one round',
   restored: 'was removed and is live again',
+  released: 'was released and is live again',
   partial: 'is unknown and came with a partial body',
   setAside: 'was set aside before',
 } as const;
@@ -51,7 +55,8 @@ export function mergeObjects(
 
 // What an account holds from earlier rounds is no part of a full round's document: that starts empty.
 function usable(kind: RoundKind, known: KnownObject | undefined): KnownObject | undefined {
-  return kind === 'full' && known?.origin === 'account' ? undefined : known;
+  if (kind === 'full' && known?.origin !== 'stage') return undefined;
+  return known?.origin === 'released' ? { ...known, source: {} } : known;
 }
 
 function mergeOne(
@@ -73,6 +78,7 @@ function mergeOne(
 function doubtOfLive(kind: RoundKind, before: KnownObject | undefined, source: Source, mark: string): string | null {
   if (before?.origin === 'stage') return before.removed === null ? before.doubt : doubts.bothWays;
   if (kind === 'full') return null;
+  if (before?.origin === 'released') return doubts.released;
   if (before) return before.removed === null ? null : doubts.restored;
   return mark in source ? null : doubts.partial;
 }

@@ -4,7 +4,7 @@ import { doubts, type KnownObject, type MergedObject } from '../rules/merge.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import type { Round, Stream } from './rounds.ts';
 
-/** What the stage, else (in later rounds) the account or group, says of these objects: what a page is merged with. */
+/** What the stage, else (in later rounds) the account or group, says of these objects: what a page is merged with. Of a manual one only that it is there: it was not kept up with Graph. */
 export async function knownObjects(
   transaction: Transaction,
   tenantId: string,
@@ -18,7 +18,7 @@ export async function knownObjects(
     `select s.entra_object_id as id, 'stage' as origin, s.source, s.removed, s.doubt
        from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = any(:ids::uuid[])
      union all
-     select a.entra_object_id, 'account', a.source, a.removed_reason, null
+     select a.entra_object_id, case a.state when 'managed' then 'account' else 'released' end, a.source, a.removed_reason, null
        from entra_sync.${keptIn[stream]} a
       where :incremental::boolean and a.tenant_id = :tenantId and a.entra_object_id = any(:ids::uuid[])
         and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,

@@ -98,6 +98,12 @@ describe('rule 4: the last occurrence wins', () => {
     expect(mergeInto('incremental', known('account', whole), removed()).source).toEqual(whole);
   });
 
+  test('what a released account holds is no base for what comes', () => {
+    expect(mergeInto('incremental', known('released', whole), live({ displayName: 'A.' })).source).toEqual({
+      displayName: 'A.',
+    });
+  });
+
   test('each object comes out once, in the order of its first occurrence', () => {
     const other = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
     const page: Occurrence[] = [live(whole), { id: other, patch: whole }, live({ displayName: 'A.' })];
@@ -132,6 +138,8 @@ describe('rule 22: what is doubtful is asked', () => {
       [live(whole)],
       null,
     ],
+    ['released and whole', 'incremental', known('released', whole), [live(whole)], doubts.released],
+    ['released, seen by a full round', 'full', known('released', whole), [live(whole)], null],
     ['known and removed', 'incremental', known('account', whole), [removed()], null],
     ['unknown and removed', 'incremental', new Map(), [removed()], null],
     ['removed twice', 'incremental', new Map(), [removed(), removed('deleted')], null],
