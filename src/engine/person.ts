@@ -92,11 +92,12 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
   });
   const byProperties = 'reason' in seen ? null : outsideOf(seen.source, settings.scope, settings.disabledAccounts);
   const outside = 'reason' in seen ? null : (byProperties?.why ?? 'in none of the scope groups');
+  const { aside, ...told } = done;
   const result: PersonResult = {
-    ...done,
-    verdict: 'reason' in seen ? 'set_aside' : done.inScope ? verdictOf(done.changes) : 'out_of_scope',
+    ...told,
+    verdict: aside !== null ? 'set_aside' : done.inScope ? verdictOf(done.changes) : 'out_of_scope',
     entraObjectId: id,
-    reason: 'reason' in seen ? seen.reason : done.inScope ? null : outside,
+    reason: aside ?? (done.inScope ? null : outside),
     groups: memberOf?.length,
     requests: reader.requestCount(),
     dryRun,

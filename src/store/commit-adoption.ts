@@ -1,5 +1,6 @@
 // Who is recognised: accounts that people made, and those that were released, become managed (rules 20, 25). Bound by
 // object id first; a manual account that was never bound by a match key, one to one, or not at all.
+import type { Problem } from '../rules/decode.ts';
 import type { MatchKey } from '../rules/mapping.ts';
 import type { CommitScope } from './commit.ts';
 import { stageProblems } from './doubts.ts';
@@ -11,15 +12,17 @@ export async function adoptAccounts(
   scope: CommitScope,
 ): Promise<{ adopted: number; restored: number }> {
   const pairs = await rows<Pair>(transaction, released, scope);
+  const problems: Problem[] = [];
   for (const key of scope.match) {
     const candidates = await rows<Candidate>(transaction, candidatesBy(matchColumns[key]), {
       ...scope,
       taken: pairs.map((pair) => pair.account_id),
-      matched: pairs.map((pair) => pair.entra_object_id),
+      settled: [...pairs.map((pair) => pair.entra_object_id), ...problems.map((problem) => problem.key)],
     });
     pairs.push(...candidates.filter((one) => one.accounts === 1 && one.people === 1));
-    await setAsideAmbiguous(transaction, scope, key, candidates);
+    problems.push(...ambiguities(key, candidates));
   }
+  await setAside(transaction, scope, problems);
   if (pairs.length === 0) return { adopted: 0, restored: 0 };
   const bind = {
     ...scope,
@@ -52,6 +55,9 @@ export async function adoptGroups(transaction: Transaction, scope: CommitScope):
   );
 }
 
+// How every reason of an ambiguous match begins.
+const ambiguous = 'ambiguous match';
+
 const matchColumns = { mail: 'mail', userPrincipalName: 'user_principal_name' } as const satisfies Record<
   MatchKey,
   string
@@ -67,44 +73,70 @@ select a.account_id, s.entra_object_id
   join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'manual'
  where s.round_id = :round and s.removed is null and s.in_scope`;
 
-/** People without an account and manual accounts without an object that share a key, with how many share it. */
+// What is in the columns of manual accounts is trimmed; Graph's words come as they are.
+const keyOf = (alias: string, column: string) => `nullif(lower(btrim(${alias}.${column})), '')`;
+
+/**
+ * People without an account and manual accounts without an object that share a key, with how many share it. Whoever has an
+ * account of the tenant already counts among the people; so does, for an on-demand read, whoever is set aside as
+ * ambiguous, for of those nothing but the id is kept.
+ */
 const candidatesBy = (column: string) => `
 with person as (
-  select s.entra_object_id, lower(s.${column}) as key
+  select s.entra_object_id, ${keyOf('s', column)} as key
     from entra_sync.stage_users s
-   where s.round_id = :round and s.removed is null and s.in_scope and s.${column} <> ''
+   where s.round_id = :round and s.removed is null and s.in_scope and ${keyOf('s', column)} is not null
      and not exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id)
-     and s.entra_object_id <> all(:matched::uuid[])
-), pair as (
-  select p.entra_object_id, a.account_id
+     and s.entra_object_id <> all(:settled::uuid[])
+), pair as materialized (
+  select p.entra_object_id, a.account_id, p.key
     from person p
     join entra_sync.accounts a on a.tenant_id = :tenant and a.state = 'manual' and a.removed_at is null
      and a.entra_object_id is null and lower(a.${column}) = p.key
    where a.account_id <> all(:taken::uuid[])
+), shared as (
+  select distinct key from pair
+), rival as (
+  select k.key, a.entra_object_id
+    from shared k
+    join entra_sync.accounts a on a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and lower(a.${column}) = k.key
+   where not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id)
+  union
+  select k.key, s.entra_object_id
+    from shared k
+    join entra_sync.stage_users s on s.round_id = :round and s.removed is null and s.in_scope and ${keyOf('s', column)} = k.key
+   where s.entra_object_id = any(:settled::uuid[])
+      or exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id)
+  union
+  select k.key, o.object_key::uuid
+    from shared k
+    join entra_sync.set_aside o on o.tenant_id = :tenant and o.stream = 'users' and o.reason like '${ambiguous}%'
+   where :onDemand::boolean
+), rivals as (
+  select key, count(*) as people from rival group by key
 )
-select account_id, entra_object_id, count(*) over (partition by entra_object_id)::int as accounts,
-       count(*) over (partition by account_id)::int as people
-  from pair`;
+select p.account_id, p.entra_object_id, count(*) over (partition by p.entra_object_id)::int as accounts,
+       (count(*) over (partition by p.account_id) + coalesce(r.people, 0))::int as people
+  from pair p left join rivals r on r.key = p.key`;
 
-async function setAsideAmbiguous(
-  transaction: Transaction,
-  scope: CommitScope,
-  key: MatchKey,
-  candidates: readonly Candidate[],
-): Promise<void> {
-  const ambiguous = candidates.filter((one) => one.accounts > 1 || one.people > 1);
-  if (ambiguous.length === 0) return;
-  const problems = ambiguous.map((one) => ({
-    key: one.entra_object_id,
-    reason:
-      one.accounts > 1
-        ? `ambiguous match: ${one.accounts} manual accounts have its ${key}`
-        : `ambiguous match: ${one.people} people have the ${key} of one manual account`,
-  }));
+function ambiguities(key: MatchKey, candidates: readonly Candidate[]): Problem[] {
+  return candidates
+    .filter((one) => one.accounts > 1 || one.people > 1)
+    .map((one) => ({
+      key: one.entra_object_id,
+      reason:
+        one.accounts > 1
+          ? `${ambiguous}: ${one.accounts} manual accounts have its ${key}`
+          : `${ambiguous}: ${one.people} people have the ${key} of one manual account`,
+    }));
+}
+
+async function setAside(transaction: Transaction, scope: CommitScope, problems: readonly Problem[]): Promise<void> {
+  if (problems.length === 0) return;
   await stageProblems(transaction, scope.round, problems);
   await transaction.raw(
     'delete from entra_sync.stage_users where round_id = :round and entra_object_id = any(:ids::uuid[])',
-    { ...scope, ids: ambiguous.map((one) => one.entra_object_id) },
+    { ...scope, ids: problems.map((problem) => problem.key) },
   );
 }
 

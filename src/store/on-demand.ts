@@ -58,6 +58,8 @@ export type PersonCommit = {
   readonly after: KnownPerson | undefined;
   /** By properties and by groups; undefined when nothing could be taken. */
   readonly inScope: boolean | undefined;
+  /** Why the person was set aside by the commit although it could be read. */
+  readonly aside: string | null;
 };
 
 /** Commits what was read of one person; a dry run is the same transaction, rolled back. */
@@ -85,6 +87,11 @@ async function applyPerson(transaction: Transaction, read: PersonRead): Promise<
        from entra_sync.stage_users s where s.round_id = :round`,
     scope,
   );
+  const [aside] = await rows<{ reason: string }>(
+    transaction,
+    'select reason from entra_sync.stage_set_aside where round_id = :round and object_key = :entraObjectId',
+    { ...scope, entraObjectId },
+  );
   await closeBatch(transaction, scope);
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
   if (scope.cycle !== null) await closeCycle(transaction, scope.cycle, read, { ...counts, set_aside: setAside });
@@ -95,6 +102,7 @@ async function applyPerson(transaction: Transaction, read: PersonRead): Promise<
     before,
     after: await personOfObject(transaction, tenantId, entraObjectId),
     inScope: staged?.in_scope,
+    aside: staged ? null : (aside?.reason ?? null),
   };
 }
 

@@ -172,6 +172,45 @@ test('a person read on demand is recognised too', async () => {
   expect((await personOf(world, id)).after?.account_id).toBe(account);
 });
 
+test('rule 25: whom a cycle set aside as ambiguous, no read on demand decides, and a third one with the key neither', async () => {
+  const world = await openWorld({ users: 4 });
+  const { tenant, database } = world;
+  const [one, other, third] = [personAt(tenant, 0).id, personAt(tenant, 1).id, personAt(tenant, 2).id];
+  for (const id of [one, other]) tenant.updateUser(id, { mail: 'shared@contoso.example' });
+  const account = await createManual(world, { mail: 'shared@contoso.example' });
+  await world.cycle();
+  expect(await personOf(world, other)).toMatchObject({
+    verdict: 'set_aside',
+    reason: expect.stringContaining('ambiguous match'),
+  });
+  tenant.deleteUser(third);
+  const newcomer = tenant.createUser({ mail: 'shared@contoso.example' });
+  expect(await personOf(world, newcomer)).toMatchObject({ verdict: 'set_aside' });
+  expect(await accountOf(world, account)).toMatchObject({ state: 'manual', entra_object_id: null });
+  for (const id of [one, newcomer]) tenant.updateUser(id, { mail: null });
+  await world.cycle();
+  expect(await accountOf(world, account)).toMatchObject({ state: 'managed', entra_object_id: other });
+  expect(await rows(database, 'select * from directory.set_aside')).toEqual([]);
+});
+
+test('rule 25: somebody who is managed already and has the key is one of the people', async () => {
+  const world = await openWorld({ users: 4 });
+  const { tenant } = world;
+  const { id } = personAt(tenant, 0);
+  const account = await createManual(world, { mail: 'team@contoso.example' });
+  await world.cycle();
+  tenant.updateUser(id, { mail: 'team@contoso.example' });
+  await world.cycle();
+  const newcomer = tenant.createUser({ mail: 'team@contoso.example' });
+  expect((await world.cycle()).streams.users).toMatchObject({ adopted: 0, set_aside: 1 });
+  expect(await personOf(world, newcomer)).toMatchObject({ verdict: 'set_aside' });
+  expect((await world.cycle({ resync: true })).streams.users).toMatchObject({ adopted: 0, set_aside: 1 });
+  expect(await accountOf(world, account)).toMatchObject({ state: 'manual', entra_object_id: null });
+  tenant.updateUser(id, { mail: 'her.own@contoso.example' });
+  await world.cycle();
+  expect(await accountOf(world, account)).toMatchObject({ state: 'managed', entra_object_id: newcomer });
+});
+
 const runCliOf = (world: World, ...words: string[]) =>
   runCli(words, { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url });
 
@@ -228,6 +267,27 @@ test('disconnect releases everything in one step, reconnect adopts the same acco
   );
   expect(tenantRows.map((row) => row.kind)).toEqual(['tenant.disconnected', 'tenant.reconnected']);
 });
+
+test.each(['minimal', 'default'] as const)(
+  'rule 25: somebody who stayed out at the reconnect and enters later is adopted as Graph shows the person then (%s form)',
+  async (form) => {
+    const world = await openWorld({ users: 4, simulator: { form } });
+    const { tenant, database } = world;
+    const { id } = personAt(tenant, 0);
+    tenant.updateUser(id, { jobTitle: 'Old', faxNumber: '1' });
+    await setSettings(database, { disabledAccounts: 'remove' });
+    await world.cycle();
+    await disconnectTenant(database, tenant.tenantId, { actor: 'test', dryRun: false });
+    tenant.updateUser(id, { jobTitle: 'New', faxNumber: null, department: 'Fresh', accountEnabled: false });
+    await reconnectTenant(database, tenant.tenantId, 'test');
+    await world.cycle();
+    tenant.updateUser(id, { accountEnabled: true, userPrincipalName: 'renamed@contoso.example' });
+    await world.cycle();
+    const [adopted] = (await accounts(world)).filter((row) => row.entra_object_id === id);
+    expect(adopted).toMatchObject({ state: 'managed', profile: { jobTitle: 'New', department: 'Fresh' } });
+    expect(adopted?.profile).not.toHaveProperty('faxNumber');
+  },
+);
 
 test('of two values that a person gave to one field, the one given last is kept', async () => {
   const world = await openWorld({ users: 2 });
