@@ -1,11 +1,13 @@
 -- People's edits: the functions that applications write through, who may see which tenant, and the roles that were granted.
 create table entra_sync.grants (
-  role_name text primary key,
+  role_oid oid primary key,
+  role_name text not null,
   tenant_bound boolean not null,
   granted_at timestamptz not null default now(),
   actor text not null
 );
 comment on table entra_sync.grants is 'Roles that entra-sync grant gave the contract to; migrate grants anew, because new views and functions belong to it. A tenant-bound role sees only the tenant that it names in directory.tenant.';
+comment on column entra_sync.grants.role_oid is 'Stays when a role is renamed; a backup that is restored on another server has the name alone, so both bind.';
 
 -- The nil uuid stands for "no tenant at all", so no tenant may have it.
 alter table entra_sync.tenants add constraint tenants_not_nil check (tenant_id <> '00000000-0000-0000-0000-000000000000');
@@ -25,7 +27,7 @@ begin
     return nobody;
   elsif exists (
     select from entra_sync.grants g
-      join pg_roles bound on bound.rolname = g.role_name
+      join pg_roles bound on bound.oid = g.role_oid or bound.rolname = g.role_name
       left join pg_roles c on c.rolname = caller
       join pg_namespace n on n.nspname = 'directory'
      where g.tenant_bound

@@ -17,28 +17,49 @@ export type Grant = {
 export async function grantRole(database: Database, grant: Grant): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await lockGrants(transaction);
+    await followRoles(transaction);
     await requireGrantable(transaction, grant.role);
     await giveContract(transaction, grant.role);
     await transaction.raw(
-      `insert into entra_sync.grants (role_name, tenant_bound, actor) values (:role, :tenantBound, :actor)
-       on conflict (role_name) do update
-          set tenant_bound = excluded.tenant_bound, granted_at = excluded.granted_at, actor = excluded.actor`,
+      `insert into entra_sync.grants (role_oid, role_name, tenant_bound, actor)
+       select oid, rolname, :tenantBound, :actor from pg_roles where rolname = :role
+       on conflict (role_oid) do update set role_name = excluded.role_name, tenant_bound = excluded.tenant_bound,
+          granted_at = excluded.granted_at, actor = excluded.actor`,
       grant,
     );
   });
 }
 
-/** Gives the contract as it is now to all recorded roles that this server has; returns their names. */
+/** Gives the contract as it is now to all recorded roles that this server has; returns their names of today. */
 export async function regrant(database: Database): Promise<string[]> {
   return inTransaction(database, async (transaction) => {
     await lockGrants(transaction);
+    await followRoles(transaction);
     const recorded = await rows<{ role: string }>(
       transaction,
-      'select g.role_name as role from entra_sync.grants g join pg_roles r on r.rolname = g.role_name order by 1',
+      'select g.role_name as role from entra_sync.grants g join pg_roles r on r.oid = g.role_oid and r.rolname = g.role_name order by 1',
     );
     for (const { role } of recorded) await giveContract(transaction, role);
     return recorded.map(({ role }) => role);
   });
+}
+
+// A role that was renamed keeps its oid, and the rights that it was given; after a restore on another server the oid is
+// nobody's or somebody else's, who has none of those rights, and the name finds the role. Those that are gone stay as they are.
+async function followRoles(transaction: Transaction): Promise<void> {
+  await transaction.raw(
+    `update entra_sync.grants g set role_name = r.rolname
+       from pg_roles r
+      where r.oid = g.role_oid and r.rolname <> g.role_name
+        and exists (select from pg_namespace n cross join lateral aclexplode(n.nspacl) acl
+                     where n.nspname = 'directory' and acl.grantee = r.oid)`,
+  );
+  await transaction.raw(
+    `update entra_sync.grants g set role_oid = r.oid
+       from pg_roles r
+      where r.rolname = g.role_name and r.oid <> g.role_oid
+        and not exists (select from entra_sync.grants o where o.role_oid = r.oid)`,
+  );
 }
 
 // Two that grant on the same object at once fail with "tuple concurrently updated".

@@ -172,6 +172,21 @@ describe('a granted role', () => {
     }
   });
 
+  test('holds up no writer by an advisory lock of its own', async () => {
+    const client = await (await store.application({ grant: 'open' })).connect();
+    // The lock that the order of the feed once hung on.
+    await client.query('select pg_advisory_lock(7305186414532914531)');
+    const writer = await store.connect();
+    await writer.query("set lock_timeout = '2s'");
+    expect(
+      await answerOf(writer, `select directory.edit_account($1, '{"jobTitle": "Free"}', 'Ann', 'user')`, [
+        mine.account,
+      ]),
+    ).not.toHaveProperty('code');
+    await client.query('select pg_advisory_unlock_all()');
+    expect(await answerOf(client, 'select from entra_sync.feed_order for update')).toMatchObject({ code: '42501' });
+  });
+
   test('calls no private function but the one that the views need', async () => {
     const { role } = await store.application({ grant: 'tenant-bound' });
     const allowed = await ask<{ name: string }>(
@@ -278,11 +293,50 @@ describe('a tenant-bound role', () => {
   test('a bound role that was dropped stands in nobody’s way', async () => {
     await ask(
       store,
-      "insert into entra_sync.grants (role_name, tenant_bound, actor) values ('dropped long ago', true, 'test')",
+      "insert into entra_sync.grants (role_oid, role_name, tenant_bound, actor) values (4294967295, 'dropped long ago', true, 'test')",
     );
     const open = await (await store.application({ grant: 'open' })).connect();
     expect((await open.query('select from directory.accounts')).rowCount).toBe(2);
     expect((await client.query('select from directory.accounts')).rowCount).toBe(0);
+  });
+
+  test('stays bound under another name, and so does whoever gets the old one; migrating records the new name', async () => {
+    const { role, connect } = await store.application({ grant: 'tenant-bound' });
+    const own = await connect();
+    const name = (word: string) => escapeIdentifier(word).replaceAll('?', '\\?');
+    const renamed = `${role}_renamed`;
+    await store.database.raw(`alter role ${name(role)} rename to ${name(renamed)}`);
+    try {
+      expect(await tenantsSeen(own)).toEqual(await nothing());
+      const swapped = await store.application({ grant: 'open' });
+      await store.database.raw(`alter role ${name(swapped.role)} rename to ${name(role)}`);
+      await migrate(store.url);
+      expect(await tenantsSeen(own)).toEqual(await nothing());
+      const recorded = 'select role_name, tenant_bound from entra_sync.grants where role_name like :like order by 1';
+      expect(await ask(store, recorded, { like: `${role}%` })).toEqual([
+        { role_name: role, tenant_bound: false },
+        { role_name: renamed, tenant_bound: true },
+      ]);
+      await store.database.raw(`alter role ${name(role)} rename to ${name(swapped.role)}`);
+    } finally {
+      await store.database.raw(`alter role ${name(renamed)} rename to ${name(role)}`);
+    }
+  });
+
+  test('a recorded role that came back from a backup with another oid is bound, and found by its name', async () => {
+    const { role, connect } = await store.application({ grant: 'tenant-bound' });
+    const own = await connect();
+    await ask(store, 'update entra_sync.grants set role_oid = 4294967294 where role_name = :role', { role });
+    expect(await tenantsSeen(own)).toEqual(await nothing());
+    await migrate(store.url);
+    expect(
+      await ask(
+        store,
+        'select g.tenant_bound from entra_sync.grants g join pg_roles r on r.oid = g.role_oid where r.rolname = :role',
+        { role },
+      ),
+    ).toEqual([{ tenant_bound: true }]);
+    expect(await tenantsSeen(own)).toEqual(await nothing());
   });
 
   test('granted again with the other flag it is as said last', async () => {
