@@ -87,10 +87,10 @@ delete from entra_sync.outside_scope o
         or :full::boolean and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = o.entra_object_id))`;
 
 // Who was deleted, and is live again outside the scope, is removed for being outside: entering the scope brings the person
-// back. The time of purge stays.
+// back. So is who was disabled and is outside for another reason now. The time of purge stays.
 export const relabelOutside = `
 update entra_sync.accounts a set removed_reason = coalesce(s.outside, 'out_of_scope')
   from entra_sync.stage_users s
  where s.round_id = :round and s.removed is null and not s.in_scope
    and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'managed'
-   and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')`;
+   and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen', 'disabled')`;

@@ -87,7 +87,8 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
 }
 
 /**
- * Persons whom a scope group names and of whom nothing is known here: they enter the scope and are asked for (rule 22).
+ * Persons whom a scope group names and of whom nothing is known here, or nothing of today because they were outside or
+ * released: they enter the scope and are asked for (rule 22).
  * Who is outside for other reasons, or deleted, or not a person, is not asked for again and again; who is not there for
  * GET is, for entries of delta may run ahead of what GET can see.
  */
@@ -106,7 +107,7 @@ export async function enteringUsers(
        join entra_sync.memberships m on m.group_no = c.descendant_no and m.member_type in ('u', 'x')
        left join entra_sync.accounts a on a.tenant_id = g.tenant_id and a.entra_object_id = m.member_object_id
       where g.tenant_id = :tenantId and g.entra_object_id = any(:groups::uuid[])
-        and (a.account_id is null or a.removed_reason = 'out_of_scope')
+        and (a.account_id is null or a.state = 'manual' or a.removed_reason in ('out_of_scope', 'disabled'))
         and not exists (select from entra_sync.outside_scope o where o.tenant_id = g.tenant_id and o.entra_object_id = m.member_object_id)
         and not exists (select from entra_sync.deleted_strangers d
                          where d.tenant_id = g.tenant_id and d.stream = 'users' and d.entra_object_id = m.member_object_id)

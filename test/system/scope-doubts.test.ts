@@ -1,6 +1,7 @@
 // Rules 7, 19, 22 at the edges of a scope by groups: people and groups that are away, come back, or cannot be read.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
 import { rows } from '../../src/store/pool.ts';
 import { runCli } from '../support/cli.ts';
 import {
@@ -13,7 +14,8 @@ import {
   ofUsers,
   setScope,
 } from '../support/groups-world.ts';
-import { removedOf } from '../support/system.ts';
+import { setSettings } from '../support/settings.ts';
+import { removedOf, type World } from '../support/system.ts';
 
 test('rule 7: who is restored outside the scope enters it by joining a group, with the same account', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
@@ -30,6 +32,60 @@ test('rule 7: who is restored outside the scope enters it by joining a group, wi
   tenant.addMember(group('Scope'), person(0));
   expect((await world.cycle()).streams.users).toMatchObject({ restored: 1, created: 0 });
 });
+
+test('rule 22: who was removed as disabled, and is enabled outside the scope groups, enters by joining one', async () => {
+  const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
+  await setScope(world, { groups: [group('Scope')] });
+  await setSettings(world.database, { disabledAccounts: 'remove' });
+  await world.cycle();
+  tenant.updateUser(person(0), { accountEnabled: false });
+  await world.cycle();
+  expect(await removedOf(world.database, tenant.tenantId)).toEqual({ [person(0)]: 'disabled' });
+  tenant.removeMember(group('Scope'), person(0));
+  await world.cycle();
+  tenant.updateUser(person(0), { accountEnabled: true });
+  await world.cycle();
+  expect(await removedOf(world.database, tenant.tenantId)).toEqual({ [person(0)]: 'out_of_scope' });
+  tenant.addMember(group('Scope'), person(0));
+  expect((await world.cycle()).streams.users).toMatchObject({ restored: 1, created: 0 });
+});
+
+test.each([
+  ['is manual', () => Promise.resolve()],
+  [
+    'was removed by hand',
+    ({ database }: World, object: string) =>
+      rows(
+        database,
+        "select directory.remove_account(account_id, 'ann', 'manager') from entra_sync.accounts where entra_object_id = :object",
+        { object },
+      ),
+  ],
+])(
+  'rule 22: whoever was released, %s since and outside at the reconnect, is managed again on joining a scope group',
+  async (_, meanwhile) => {
+    const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
+    await setScope(world, { groups: [group('Scope')] });
+    await world.cycle();
+    await disconnectTenant(world.database, tenant.tenantId, { actor: 'test', dryRun: false });
+    await meanwhile(world, person(0));
+    tenant.removeMember(group('Scope'), person(0));
+    await reconnectTenant(world.database, tenant.tenantId, 'test');
+    await world.cycle();
+    const state = () =>
+      rows(
+        world.database,
+        'select state, removed_at is null as live from entra_sync.accounts where entra_object_id = :id',
+        { id: person(0) },
+      );
+    expect(await state()).toMatchObject([{ state: 'manual' }]);
+    tenant.addMember(group('Scope'), person(0));
+    await world.cycle();
+    expect(await state()).toEqual([{ state: 'managed', live: true }]);
+    // Nobody is asked for again and again.
+    expect((await world.cycle()).streams.users).toMatchObject({ distinct: 0 });
+  },
+);
 
 test('who is restored while the scope group is gone comes back with it', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
