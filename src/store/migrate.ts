@@ -6,7 +6,7 @@ import { packageFile } from '../package-files.ts';
 import { loadDefaults, type SettingsDocument } from '../settings.ts';
 import { regrant } from './grants.ts';
 import { type Database, describeDatabaseError, inTransaction, openDatabase, rows } from './pool.ts';
-import { completeRules, seedSettings } from './settings.ts';
+import { completeRules, seedSettings, shareSettings } from './settings.ts';
 
 // Any number, as long as it is ours alone: two programs that migrate the same database meet at it.
 const migrationLock = '7305186414532914530';
@@ -112,7 +112,10 @@ export async function migrate(url: string, defaults: SettingsDocument = loadDefa
       if (locked?.there) await migrator.forceFreeMigrationsLock(config);
       const [, applied] = await migrator.latest(config);
       await seedSettings(database, defaults);
-      await inTransaction(database, (transaction) => completeRules(transaction, defaults));
+      await inTransaction(database, async (transaction) => {
+        await shareSettings(transaction);
+        await completeRules(transaction, defaults);
+      });
       await regrant(database);
       return applied as string[];
     });

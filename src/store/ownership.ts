@@ -1,6 +1,6 @@
 // The rules of a tenant's fields as its settings make them, and what moves between overrides and shelf when they change.
 import type { FieldRule } from '../rules/ownership.ts';
-import { rows, type Transaction } from './pool.ts';
+import { rowCount, rows, type Transaction } from './pool.ts';
 
 export type TenantRules = {
   readonly rules: readonly FieldRule[];
@@ -9,20 +9,22 @@ export type TenantRules = {
   readonly manualRoles: readonly string[];
 };
 
-/** Writes what the settings come to for these tenants. What says the same already is not written. */
+/** Writes what the settings come to for these tenants. What says the same already is not written; returns whether anything was. */
 export async function writeRules(
   transaction: Transaction,
   tenantIds: readonly string[],
   { rules, retentionMs, manualRoles }: TenantRules,
-): Promise<void> {
+): Promise<boolean> {
   const bind = { tenantIds, rules: JSON.stringify(rules), retentionMs, manualRoles };
   const rule = `jsonb_to_recordset(:rules::jsonb) as r (field text, owner text, "editableBy" text[], "manualEditableBy" text[], "valueType" text, "mappedFrom" text)`;
-  await transaction.raw(
+  const gone = await rowCount(
+    transaction,
     `delete from entra_sync.field_rules f
       where f.tenant_id = any(:tenantIds::uuid[]) and f.field not in (select r.field from ${rule})`,
     bind,
   );
-  await transaction.raw(
+  const written = await rowCount(
+    transaction,
     `insert into entra_sync.field_rules as f (tenant_id, field, owner, editable_by, manual_editable_by, value_type, mapped_from)
      select t.id, r.* from unnest(:tenantIds::uuid[]) as t (id) cross join ${rule}
      on conflict (tenant_id, field) do update
@@ -32,12 +34,14 @@ export async function writeRules(
             is distinct from (excluded.owner, excluded.editable_by, excluded.manual_editable_by, excluded.value_type, excluded.mapped_from)`,
     bind,
   );
-  await transaction.raw(
+  const tenants = await rowCount(
+    transaction,
     `update entra_sync.tenants set retention = :retentionMs * interval '1 millisecond', manual_roles = :manualRoles
       where tenant_id = any(:tenantIds::uuid[])
         and (retention, manual_roles) is distinct from (:retentionMs * interval '1 millisecond', :manualRoles::text[])`,
     bind,
   );
+  return gone + written + tenants > 0;
 }
 
 export type Moved = {

@@ -121,8 +121,10 @@ async function storeSettings(
   const effects: TenantEffect[] = [];
   for (const tenant of ids) {
     const [old, now] = [before.get(tenant), after.get(tenant)];
-    if (!old || !now || isSame(old, now)) continue;
-    await writeRules(transaction, [tenant], rulesOf(now));
+    if (!old || !now) continue;
+    // Also where nothing differs: rules that fell behind are mended by applying the settings again.
+    const written = await writeRules(transaction, [tenant], rulesOf(now));
+    if (!written && isSame(old, now)) continue;
     const scope = { tenant, actor, batch: await nextBatch(transaction) };
     const moved = await moveOwnership(transaction, scope);
     effects.push({ tenantId: tenant, batch: scope.batch, before: old, after: now, ...moved });
@@ -141,7 +143,12 @@ export function rulesOf(settings: Settings): TenantRules {
   return { rules: fieldRules(settings), retentionMs: settings.retentionMs, manualRoles: settings.manual.editableBy };
 }
 
-/** Writes the rules of tenants that have none yet: new ones, and those of a database from before there were rules. */
+/** Keeps settings as they are until the transaction ends: whoever makes rules of them takes it before anything else. */
+export async function shareSettings(transaction: Transaction): Promise<void> {
+  await transaction.raw('lock table entra_sync.settings in share mode');
+}
+
+/** Writes the rules of tenants that have none yet: new ones, and those of a database from before there were rules. Under {@link shareSettings}. */
 export async function completeRules(transaction: Transaction, defaults: SettingsDocument): Promise<void> {
   const settings = await settingsOf(transaction, await tenantsWithoutRules(transaction), defaults);
   for (const [tenant, one] of settings) await writeRules(transaction, [tenant], rulesOf(one));

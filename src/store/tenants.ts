@@ -2,7 +2,7 @@
 import { ExpectedError } from '../errors.ts';
 import type { SettingsDocument } from '../settings.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
-import { completeRules } from './settings.ts';
+import { completeRules, shareSettings } from './settings.ts';
 
 export type Tenant = { tenant_id: string; name: string; external_ref: string | null; status: string; paused: boolean };
 
@@ -25,6 +25,7 @@ export async function addTenant(
 ): Promise<void> {
   await requireFreeName(database, tenant.tenantId, tenant.name);
   const added = await inTransaction(database, async (transaction) => {
+    await shareSettings(transaction);
     const count = await rowCount(
       transaction,
       `insert into entra_sync.tenants (tenant_id, name, external_ref) values (:tenantId::uuid, :name, :ref)

@@ -1,4 +1,5 @@
 // What a settings change says it will do is what it then does: a preview is compared with the change and its full round.
+import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +7,10 @@ import { expect, test } from 'vitest';
 import { changeSettings, type TenantPreview } from '../../src/engine/preview.ts';
 import { loadDefaults, type SettingsDocument } from '../../src/settings.ts';
 import { rows } from '../../src/store/pool.ts';
+import { addTenant } from '../../src/store/tenants.ts';
 import { runCli } from '../support/cli.ts';
 import { setSettings } from '../support/settings.ts';
+import { untilBlocked } from '../support/stage.ts';
 import { openWorld, type World } from '../support/system.ts';
 
 type Row = { account_id: string; profile: Record<string, unknown>; enabled: boolean; removed_reason: string | null };
@@ -198,4 +201,35 @@ test("a tenant's own settings lie over the installation's, are previewed and tak
   await world.cycle();
   expect(await accounts(world)).toHaveProperty('size', 5);
   expect(await cli('tenant', 'set', tenant.tenantId)).toMatchObject({ code: 2 });
+});
+
+const ownersOf = async ({ database }: World, tenantId: string) =>
+  (
+    await rows<{ owner: string }>(database, 'select distinct owner from directory.fields where tenant_id = :tenantId', {
+      tenantId,
+    })
+  ).map((row) => row.owner);
+
+test('a tenant that is added while the settings change has the rules of the new ones', async () => {
+  const world = await openWorld({ users: 1 });
+  const { database } = world;
+  const tenantId = randomUUID();
+  const holding = await database.transaction();
+  await holding.raw('lock table entra_sync.field_rules in share mode');
+  const adding = addTenant(database, { tenantId, name: 'Added meanwhile', ref: null }, loadDefaults());
+  await untilBlocked({ database });
+  const applying = setSettings(database, { sourceOfTruth: 'user' });
+  await untilBlocked({ database }, 2);
+  await holding.commit();
+  await Promise.all([adding, applying]);
+  expect(await ownersOf(world, tenantId)).toEqual(['user']);
+});
+
+test('applying settings again mends rules that fell behind', async () => {
+  const world = await openWorld({ users: 1 });
+  const { database, tenant } = world;
+  await setSettings(database, { sourceOfTruth: 'user' });
+  await database.raw("update entra_sync.field_rules set owner = 'directory', editable_by = '{}'");
+  await setSettings(database, { sourceOfTruth: 'user' });
+  expect(await ownersOf(world, tenant.tenantId)).toEqual(['user']);
 });
