@@ -8,8 +8,9 @@ language sql stable as $$
   select coalesce(jsonb_object_agg(v.key, v.value), '{}')
     from jsonb_each(given) v
     join entra_sync.field_rules r on r.tenant_id = tenant and r.field = v.key and r.owner = 'user'
+     and entra_sync.fits(v.value, r.value_type)
 $$;
-comment on function entra_sync.user_owned is 'Of the values that people gave, those of fields that the user owns: what may be in the overrides of a managed account.';
+comment on function entra_sync.user_owned is 'Of the values that people gave, those of fields that the user owns and whose type they have: what may be in the overrides of a managed account.';
 revoke execute on function entra_sync.user_owned from public;
 
 create function entra_sync.without_keys(given jsonb, others jsonb) returns jsonb

@@ -203,6 +203,26 @@ test("a tenant's own settings lie over the installation's, are previewed and tak
   expect(await cli('tenant', 'set', tenant.tenantId)).toMatchObject({ code: 2 });
 });
 
+test('a value that does not fit the new type of its field is shelved, counted, and back with the old type', async () => {
+  const world = await openWorld({ users: 2 });
+  const phone = (from: string): SettingsDocument => ({ sourceOfTruth: 'user', fields: { phone: { from } } });
+  await setSettings(world.database, phone('mobilePhone'));
+  await world.cycle();
+  const id = [...(await accounts(world)).keys()][0] ?? '';
+  await edit(world, id, { phone: '+1' });
+  const said = (await change(world, phone('businessPhones'), true)).tenants[0];
+  expect(said).toMatchObject({ shelved: 1, unshelved: 0 });
+  await setSettings(world.database, phone('businessPhones'));
+  await world.cycle();
+  expect((await accounts(world)).get(id)?.profile.phone).not.toBe('+1');
+  const shelf = await rows(world.database, 'select overrides, shelf from entra_sync.accounts where account_id = :id', {
+    id,
+  });
+  expect(shelf).toEqual([{ overrides: {}, shelf: { phone: '+1' } }]);
+  expect((await change(world, phone('mobilePhone'), false)).tenants[0]).toMatchObject({ unshelved: 1 });
+  expect((await accounts(world)).get(id)?.profile.phone).toBe('+1');
+});
+
 const ownersOf = async ({ database }: World, tenantId: string) =>
   (
     await rows<{ owner: string }>(database, 'select distinct owner from directory.fields where tenant_id = :tenantId', {
