@@ -15,8 +15,10 @@ export function describeOutcome(one: TenantPreview, name: string): string[] {
     one.leaving.disabled > 0 && `${plural(one.leaving.disabled, 'disabled account')} removed`,
     one.suspended > 0 && `${plural(one.suspended, 'account')} suspended`,
     one.resumed > 0 && `${plural(one.resumed, 'account')} no longer suspended`,
+    one.pendingVersion !== null &&
+      `version ${one.pendingVersion} still waits for its full round: this counts what comes of both`,
     one.missingGroups.length > 0 &&
-      `scope group ${one.missingGroups.join(', ')} is not among the synced groups: as long as one is missing, nobody is removed by groups`,
+      `scope group ${one.missingGroups.join(', ')} is not among the synced groups: as long as one is missing or cannot be read, nobody is removed by groups`,
     one.mayEnter && 'who enters the scope is known after the full round: of people outside only ids are kept',
     ...Object.entries(one.unread).map(
       ([property, fields]) => `${property} was never read: ${fields.join(', ')} known after the full round`,

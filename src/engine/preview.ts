@@ -4,8 +4,9 @@ import { rootsOf } from '../rules/expressions.ts';
 import { mapUser, selectedProperties, userKeys } from '../rules/mapping.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings, SettingsDocument } from '../settings.ts';
+import { scopeGaps } from '../store/commit-scope.ts';
 import type { Database, Transaction } from '../store/pool.ts';
-import { missingGroups, type RehearsedAccount, rehearsedAccounts } from '../store/preview.ts';
+import { type RehearsedAccount, rehearsedAccounts, settingsLastRead } from '../store/preview.ts';
 import { applySettings, type SettingsChange, type TenantEffect } from '../store/settings.ts';
 
 /** What a settings change does to one tenant; counts are of live managed accounts. */
@@ -22,7 +23,9 @@ export type TenantPreview = {
   readonly suspended: number;
   readonly resumed: number;
   readonly leaving: { readonly out_of_scope: number; readonly disabled: number };
-  /** Scope groups that are not stored here: as long as one is not there, nobody is removed by groups. */
+  /** An earlier version that still waits for its full round: what is counted is what both come to. */
+  readonly pendingVersion: number | null;
+  /** Groups that the scope names or holds and whose members are not known: as long as there is one, nobody is removed by groups. */
   readonly missingGroups: readonly string[];
   /** Of people who are outside only ids are kept: who enters is known after the full round. */
   readonly mayEnter: boolean;
@@ -46,17 +49,26 @@ export async function changeSettings(
   const { version } = await applySettings(database, defaults, change, {
     rehearse: options.rehearse,
     look: async (transaction, { effects }) => {
-      for (const effect of effects) tenants.push(await previewTenant(transaction, effect));
+      for (const effect of effects) tenants.push(await previewTenant(transaction, effect, defaults));
     },
   });
   return { version, tenants };
 }
 
-async function previewTenant(transaction: Transaction, effect: TenantEffect): Promise<TenantPreview> {
+async function previewTenant(
+  transaction: Transaction,
+  effect: TenantEffect,
+  defaults: SettingsDocument,
+): Promise<TenantPreview> {
   const { tenantId, batch, before, after, shelved, unshelved } = effect;
   const { groups } = after.scope;
-  const missing = await missingGroups(transaction, tenantId, groups);
-  const unread = unreadBy(before, after);
+  const last = await settingsLastRead(transaction, tenantId, defaults);
+  const read = last?.settings ?? before;
+  const fingerprint = last?.fingerprint ?? before.fingerprint;
+  const missing = (
+    groups.length > 0 ? await scopeGaps(transaction, { tenant: tenantId, scopeGroups: groups }) : []
+  ).map((gap) => gap.id);
+  const unread = unreadBy(read, after);
   const unknown = new Set(Object.values(unread).flat());
   const count = { profiles: 0, suspended: 0, resumed: 0, out_of_scope: 0, disabled: 0 };
   const fields: Record<string, number> = {};
@@ -75,11 +87,11 @@ async function previewTenant(transaction: Transaction, effect: TenantEffect): Pr
     }
   }
   const { profiles, suspended, resumed, ...leaving } = count;
-  const scopeChanged =
-    !isDeepStrictEqual(before.scope, after.scope) || before.disabledAccounts !== after.disabledAccounts;
+  const scopeChanged = !isDeepStrictEqual(read.scope, after.scope) || read.disabledAccounts !== after.disabledAccounts;
   return {
     tenantId,
-    fullRound: before.fingerprint !== after.fingerprint,
+    fullRound: fingerprint !== after.fingerprint,
+    pendingVersion: fingerprint === before.fingerprint ? null : before.version,
     shelved,
     unshelved,
     profiles,
@@ -111,8 +123,8 @@ function valueIn(values: Readonly<Record<string, unknown>>, field: string): unkn
   return Object.hasOwn(values, field) ? (values[field] ?? null) : null;
 }
 
-function unreadBy(before: Settings, after: Settings): Record<string, string[]> {
-  const read = new Set(selectedProperties(before.fields));
+function unreadBy(last: Settings, after: Settings): Record<string, string[]> {
+  const read = new Set(selectedProperties(last.fields));
   const unread: Record<string, string[]> = {};
   for (const { field, from } of after.fields) {
     for (const property of from ? rootsOf(from) : []) {

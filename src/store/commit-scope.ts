@@ -24,7 +24,7 @@ export async function judgeScope(
     where s.round_id = :round and s.removed is null and s.in_scope and not ${insideGroups('s.entra_object_id')}
       and (:groupsJudged::boolean or not exists (select from entra_sync.accounts a
              where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.removed_at is null))`;
-  const gaps = await rows<ScopeGap>(transaction, scopeGaps, scope);
+  const gaps = await scopeGaps(transaction, scope);
   if (gaps.length === 0) {
     await transaction.raw(outside, scope);
     return { held: 0, gaps };
@@ -42,8 +42,16 @@ export async function judgeScope(
   return { held: count, gaps };
 }
 
+/** The groups that these scope groups are or hold and whose members are not known: while there are any, nobody is removed by groups. */
+export function scopeGaps(
+  transaction: Transaction,
+  scope: Pick<CommitScope, 'tenant' | 'scopeGroups'>,
+): Promise<ScopeGap[]> {
+  return rows<ScopeGap>(transaction, findGaps, scope);
+}
+
 // A group that was set aside before it was ever stored holds people whom nobody can name: none of them is removed for it.
-const scopeGaps = `
+const findGaps = `
 with aside as materialized (
   select object_key::uuid as id from (
     select case when object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then object_key end as object_key

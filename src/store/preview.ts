@@ -1,7 +1,9 @@
 // The live accounts of a tenant as a settings change that is only rehearsed finds and leaves them.
 import type { Json, Source } from '../rules/decode.ts';
+import type { Settings, SettingsDocument } from '../settings.ts';
 import { insideGroups } from './commit-scope.ts';
 import { rows, type Transaction } from './pool.ts';
+import { settingsInForce } from './settings.ts';
 
 export type RehearsedAccount = {
   readonly account_id: string;
@@ -40,17 +42,21 @@ export async function* rehearsedAccounts(
   }
 }
 
-/** Which of these scope groups are not there: while any is not, nobody is removed by groups. */
-export async function missingGroups(
+/**
+ * The settings that the tenant's people were last read under, with the fingerprint of that round; null before the first
+ * commit. They differ from those in force while a change waits for its full round.
+ */
+export async function settingsLastRead(
   transaction: Transaction,
   tenant: string,
-  scopeGroups: readonly string[],
-): Promise<string[]> {
-  const found = await rows<{ id: string }>(
+  defaults: SettingsDocument,
+): Promise<{ settings: Settings; fingerprint: string } | null> {
+  const [read] = await rows<{ settings_version: number; fingerprint: string }>(
     transaction,
-    `select id::text from unnest(:scopeGroups::uuid[]) as id
-      where not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = id and g.removed_at is null)`,
-    { tenant, scopeGroups },
+    "select settings_version, fingerprint from entra_sync.checkpoints where tenant_id = :tenant and stream = 'users'",
+    { tenant },
   );
-  return found.map((row) => row.id);
+  if (!read) return null;
+  const settings = await settingsInForce(transaction, tenant, defaults, read.settings_version);
+  return { settings, fingerprint: read.fingerprint };
 }

@@ -25,13 +25,18 @@ type StoredVersion = {
   actor: string;
 };
 
-/** The newest stored versions that hold for a tenant (null: for the installation alone), the installation's first. */
-export async function storedSettings(on: Database | Transaction, tenantId: string | null): Promise<StoredVersion[]> {
+/** The newest stored versions that hold for a tenant (null: for the installation alone), the installation's first; those up to `asOf`, if it is given. */
+export async function storedSettings(
+  on: Database | Transaction,
+  tenantId: string | null,
+  asOf: number | null = null,
+): Promise<StoredVersion[]> {
   return rows<StoredVersion>(
     on,
     `select distinct on (tenant_id) version, document, tenant_id, applied_at, actor from entra_sync.settings
-      where tenant_id is null or tenant_id = :tenant::uuid order by tenant_id nulls first, version desc`,
-    { tenant: tenantId },
+      where (tenant_id is null or tenant_id = :tenant::uuid) and (:asOf::integer is null or version <= :asOf::integer)
+      order by tenant_id nulls first, version desc`,
+    { tenant: tenantId, asOf },
   );
 }
 
@@ -41,15 +46,16 @@ export async function settingsVersion(on: Database | Transaction, tenantId: stri
 }
 
 /**
- * The settings in force for a tenant: its own version over the installation's over the defaults of this release, which
- * only fill in settings that older stored versions do not know.
+ * The settings in force for a tenant, now or when `asOf` was the newest version: its own version over the installation's
+ * over the defaults of this release, which only fill in settings that older stored versions do not know.
  */
 export async function settingsInForce(
   on: Database | Transaction,
   tenantId: string | null,
   defaults: SettingsDocument,
+  asOf: number | null = null,
 ): Promise<Settings> {
-  const stored = await storedSettings(on, tenantId);
+  const stored = await storedSettings(on, tenantId, asOf);
   const version = Math.max(0, ...stored.map((one) => one.version));
   return resolveSettings([withoutFields(defaults, stored.length > 0), ...stored.map((one) => one.document)], version);
 }

@@ -1,6 +1,8 @@
 // Rules 7, 19, 22 at the edges of a scope by groups: people and groups that are away, come back, or cannot be read.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { changeSettings } from '../../src/engine/preview.ts';
+import { loadDefaults } from '../../src/settings.ts';
 import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
 import { rows } from '../../src/store/pool.ts';
 import { runCli } from '../support/cli.ts';
@@ -141,6 +143,14 @@ test('rule 19: a nested group that cannot be read holds the removals of whoever 
     url.includes(`/groups/${group('Inner')}?`) ? nul(body as Item) : body,
   );
   await world.cycle();
+  const scoped = { scope: { userType: 'any' as const, groups: [group('Scope')] } };
+  const told = await changeSettings(
+    world.database,
+    loadDefaults(),
+    { tenantId: null, document: scoped, actor: 'test' },
+    { rehearse: true },
+  );
+  expect(told.tenants).toMatchObject([{ leaving: { out_of_scope: 0 }, missingGroups: [group('Inner')] }]);
   await setScope(world, { groups: [group('Scope')] });
   expect(await world.cycle()).toMatchObject({
     outcome: 'held',

@@ -120,6 +120,25 @@ test('what was never read is named, not counted', async () => {
   ]);
 });
 
+test('a preview while an earlier change waits for its full round tells what both come to', async () => {
+  const world = await openWorld({ users: 5 });
+  for (const one of world.tenant.users()) world.tenant.updateUser(one.id, { employeeId: 'E1' });
+  world.tenant.updateUser(world.tenant.users()[0]?.id ?? '', { accountEnabled: false });
+  await world.cycle();
+  const { version } = await change(world, { fields: { jobTitle: { from: 'employeeId' } } }, false);
+  const ownersOnly = await change(world, { retention: '31d' }, true);
+  expect(ownersOnly.tenants).toMatchObject([
+    { fullRound: true, pendingVersion: version, unread: { employeeId: ['jobTitle'] }, profiles: 0, fields: {} },
+  ]);
+  const back = await change(world, { fields: { jobTitle: { from: 'jobTitle' } } }, true);
+  expect(back.tenants).toMatchObject([{ fullRound: false, pendingVersion: version, unread: {}, profiles: 0 }]);
+  await change(world, { disabledAccounts: 'ignore' }, false);
+  expect((await change(world, { retention: '31d' }, true)).tenants).toMatchObject([{ fullRound: true, resumed: 1 }]);
+  await world.cycle();
+  const done = await change(world, { retention: '31d' }, true);
+  expect(done.tenants).toMatchObject([{ fullRound: false, pendingVersion: null, unread: {}, resumed: 0 }]);
+});
+
 test('people leave a scope by groups as the preview says, and nobody while a group is missing', async () => {
   const world = await openWorld({ users: 6 });
   const { tenant } = world;
