@@ -190,6 +190,11 @@ language sql immutable as $$ select coalesce(to_json(left(word, 80))::text, 'nul
 comment on function entra_sync.quoted is 'A word of the caller as an error message may show it: one line, cut. Values are never shown.';
 revoke execute on function entra_sync.quoted from public;
 
+create function entra_sync.trimmed(word text) returns text
+language sql immutable as $$ select nullif(btrim(word, E' \t\n\r'), '') $$;
+comment on function entra_sync.trimmed is 'A mail address or user principal name as accounts are recognised by it: blank is none.';
+revoke execute on function entra_sync.trimmed from public;
+
 create function entra_sync.refuse_unknown_account(wanted uuid) returns void
 language plpgsql as $$
 begin
@@ -418,11 +423,11 @@ begin
   if old.state = 'manual' then
     -- Without an edit in force the columns say what the directory said last.
     if 'mail' = any(touched) then
-      changed.mail := nullif(case when jsonb_exists(overrides, 'mail') then overrides ->> 'mail' else old.source ->> 'mail' end, '');
+      changed.mail := entra_sync.trimmed(case when jsonb_exists(overrides, 'mail') then overrides ->> 'mail' else old.source ->> 'mail' end);
     end if;
     if 'userPrincipalName' = any(touched) then
-      changed.user_principal_name := nullif(case when jsonb_exists(overrides, 'userPrincipalName')
-        then overrides ->> 'userPrincipalName' else old.source ->> 'userPrincipalName' end, '');
+      changed.user_principal_name := entra_sync.trimmed(case when jsonb_exists(overrides, 'userPrincipalName')
+        then overrides ->> 'userPrincipalName' else old.source ->> 'userPrincipalName' end);
     end if;
     if lower(changed.mail) is distinct from lower(old.mail)
        or lower(changed.user_principal_name) is distinct from lower(old.user_principal_name) then
@@ -481,6 +486,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   account entra_sync.accounts;
   reverted text[];
+  leftovers text[] := '{}';
   key text;
 begin
   perform entra_sync.require_actor(actor);
@@ -489,15 +495,24 @@ begin
       hint = 'The roles are user and manager.';
   end if;
   account := entra_sync.lock_to_edit(revert_account.account_id, coalesce(fields, array['mail', 'userPrincipalName']));
+  -- A field that was taken out of the settings has no rule any more; on a manual account its value can be let go of.
+  if account.state = 'manual' then
+    leftovers := array(
+      select f from jsonb_object_keys(account.overrides) as f
+       where not exists (select from entra_sync.field_rules r where r.tenant_id = account.tenant_id and r.field = f)
+         and exists (select from entra_sync.tenants t where t.tenant_id = account.tenant_id and actor_role = any(t.manual_roles)));
+  end if;
   if fields is null then
     reverted := array(
       select r.field from entra_sync.field_rules r
        where r.tenant_id = account.tenant_id
-         and actor_role = any(case account.state when 'managed' then r.editable_by else r.manual_editable_by end));
+         and actor_role = any(case account.state when 'managed' then r.editable_by else r.manual_editable_by end)) || leftovers;
   else
     reverted := fields;
     foreach key in array reverted loop
-      perform entra_sync.require_editable(account, key, actor_role);
+      if (key = any(leftovers)) is not true then
+        perform entra_sync.require_editable(account, key, actor_role);
+      end if;
     end loop;
   end if;
   -- Only of what is in force: of a value on the shelf the edit is kept with it.
@@ -539,7 +554,7 @@ begin
       join entra_sync.field_rules r on r.tenant_id = tenant and r.field = e.key
      where e.value <> 'null'), '{}');
   insert into entra_sync.accounts (tenant_id, state, user_principal_name, mail, overrides, edits)
-  values (tenant, 'manual', nullif(profile ->> 'userPrincipalName', ''), nullif(profile ->> 'mail', ''), given,
+  values (tenant, 'manual', entra_sync.trimmed(profile ->> 'userPrincipalName'), entra_sync.trimmed(profile ->> 'mail'), given,
           coalesce((select jsonb_object_agg(f, jsonb_build_object('by', actor, 'at', now())) from jsonb_object_keys(given) as f), '{}'))
   returning * into account;
   perform entra_sync.require_free_keys(account);
@@ -593,30 +608,37 @@ begin
   end if;
   return query
     with touched as (
-      select distinct on (k.name) k.name, c.at, c.actor
+      select distinct on (k.name, e.edited) k.name, e.edited, c.change_id, c.at, c.actor
         from entra_sync.changes c
+        cross join lateral (select c.kind = 'account.edited' as edited) e
         cross join lateral (
           select jsonb_object_keys(coalesce(c.before -> 'profile', '{}') || coalesce(c.after -> 'profile', '{}')
             || coalesce(c.before -> 'directory', '{}') || coalesce(c.after -> 'directory', '{}')) as name) k
        where c.account_id = account.account_id
-       order by k.name, c.change_id desc
+       order by k.name, e.edited, c.change_id desc
     ), known as (
       select r.field as name from entra_sync.field_rules r where r.tenant_id = account.tenant_id
       union
       select jsonb_object_keys(account.profile || account.shelf)
     )
     select n.name, nullif(account.profile -> n.name, 'null'),
-           case when e.in_force then 'user' when nullif(account.mapped -> n.name, 'null') is not null then 'directory' else 'none' end,
+           e.origin,
            r.owner,
            coalesce(case account.state when 'managed' then r.editable_by else r.manual_editable_by end, '{}'),
            r.mapped_from, nullif(account.mapped -> n.name, 'null'),
            coalesce(account.overrides -> n.name, account.shelf -> n.name),
-           coalesce(case when e.in_force then (account.edits -> n.name ->> 'at')::timestamptz end, t.at, account.created_at),
-           coalesce(case when e.in_force then account.edits -> n.name ->> 'by' end, t.actor)
+           coalesce(case e.origin when 'user' then (account.edits -> n.name ->> 'at')::timestamptz end, t.at, account.created_at),
+           coalesce(case e.origin when 'user' then account.edits -> n.name ->> 'by' end, t.actor)
       from known n
-      cross join lateral (select jsonb_exists(account.overrides, n.name) as in_force) e
+      cross join lateral (
+        select case when jsonb_exists(account.overrides, n.name) then 'user'
+                    when nullif(account.mapped -> n.name, 'null') is not null then 'directory' else 'none' end as origin) e
       left join entra_sync.field_rules r on r.tenant_id = account.tenant_id and r.field = n.name
-      left join touched t on t.name = n.name
+      -- What a person wrote once does not tell since when the directory says the same.
+      left join lateral (
+        select o.at, o.actor from touched o
+         where o.name = n.name and not (o.edited and e.origin = 'directory')
+         order by o.change_id desc limit 1) t on true
      order by n.name;
 end $$;
 comment on function directory.explain_account is 'Why each field of an account, live or removed, shows what it shows. A value of a person that is kept and not in force is in user_value, too. ES004.';

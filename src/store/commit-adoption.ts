@@ -11,8 +11,11 @@ export async function adoptAccounts(
   transaction: Transaction,
   scope: CommitScope,
 ): Promise<{ adopted: number; restored: number }> {
-  const pairs = await rows<Pair>(transaction, released, scope);
-  const problems: Problem[] = [];
+  const found = await rows<Pair & { rival: string | null }>(transaction, released(scope.match), scope);
+  const pairs: Pair[] = found.filter((one) => one.rival === null);
+  const problems: Problem[] = found.flatMap(({ rival, entra_object_id: key }) =>
+    rival === null ? [] : { key, reason: `its account was removed by hand, and a manual account has its ${rival}` },
+  );
   for (const key of scope.match) {
     const candidates = await rows<Candidate>(transaction, candidatesBy(matchColumns[key]), {
       ...scope,
@@ -66,15 +69,24 @@ const matchColumns = { mail: 'mail', userPrincipalName: 'user_principal_name' } 
 type Pair = { account_id: string; entra_object_id: string };
 type Candidate = Pair & { accounts: number; people: number };
 
-// Released by a disconnect, or kept by a person's decision: whoever Graph shows live again is managed again.
-const released = `
-select a.account_id, s.entra_object_id
+// What is in the columns of manual accounts is trimmed; Graph's words come as they are.
+const keyOf = (alias: string, column: string) => `lower(entra_sync.trimmed(${alias}.${column}))`;
+
+const sharedKey = (key: MatchKey) => `case when exists (
+  select from entra_sync.accounts o
+   where o.tenant_id = :tenant and o.state = 'manual' and o.removed_at is null and o.entra_object_id is null
+     and lower(o.${matchColumns[key]}) = ${keyOf('s', matchColumns[key])}) then '${key}' end`;
+
+/**
+ * Released by a disconnect, or kept by a person's decision: whoever Graph shows live again is managed again. Not beside a
+ * manual account that took the place of one that was removed by hand: `rival` is the key that the two would share.
+ */
+const released = (match: readonly MatchKey[]) => `
+select a.account_id, s.entra_object_id,
+       case when a.removed_reason = 'by_hand' then (array_remove(array[${match.map(sharedKey).join(', ')}]::text[], null))[1] end as rival
   from entra_sync.stage_users s
   join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'manual'
  where s.round_id = :round and s.removed is null and s.in_scope`;
-
-// What is in the columns of manual accounts is trimmed; Graph's words come as they are.
-const keyOf = (alias: string, column: string) => `nullif(lower(btrim(${alias}.${column})), '')`;
 
 /**
  * People without an account and manual accounts without an object that share a key, with how many share it. Whoever has an

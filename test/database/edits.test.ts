@@ -409,6 +409,22 @@ describe('revert_account', () => {
     expect(await fingerprintOf(store, tenant)).toBe(before);
   });
 
+  test('lets go of a field that was taken out of the settings, on a manual account and by who may remove those', async () => {
+    const tenant = await tenantWith(store, fields);
+    await ask(store, "update entra_sync.tenants set manual_roles = '{manager}' where tenant_id = :tenant", { tenant });
+    const overrides = { jobTitle: 'Boss', website: 'http://old' };
+    const [manual, managed] = [
+      await accountOf(store, tenant, { state: 'manual', overrides, edits: { website: { by: 'Bob' } } }),
+      await accountOf(store, tenant, { overrides }),
+    ];
+    expect(await revert(manual, ['website'], 'user')).toMatchObject({ code: 'ES002' });
+    expect(await revert(managed, ['website'], 'manager')).toMatchObject({ code: 'ES002' });
+    expect(await revert(manual, ['website'], 'manager')).toEqual({ rows: [{ profile: { jobTitle: 'Boss' } }] });
+    const other = await accountOf(store, tenant, { state: 'manual', overrides });
+    expect(await revert(other, null, 'manager')).toEqual({ rows: [{ profile: {} }] });
+    expect(await revert(other, ['website'], 'manager')).toMatchObject({ code: 'ES002' });
+  });
+
   test('leaves what is kept on the shelf, and who gave it', async () => {
     const kept = { by: 'Bob', at: '2020-01-01T00:00:00Z' };
     const account = await accountOf(store, await tenantWith(store, fields), {

@@ -164,6 +164,42 @@ test('rule 25: a reused mail never hands one account to another person, and an e
   );
 });
 
+test('rule 25: a key is recognised without the blanks around it, and a blank one is none', async () => {
+  const world = await openWorld({ users: 3 });
+  const { id } = personAt(world.tenant, 0);
+  world.tenant.updateUser(id, { mail: 'ann@contoso.example' });
+  const account = await createManual(world, { mail: ' Ann@contoso.example ' });
+  await expect(createManual(world, { mail: 'ann@contoso.example' })).rejects.toMatchObject({ code: 'ES008' });
+  const blanks = [await createManual(world, { mail: ' ' }), await createManual(world, { mail: ' ' })];
+  await world.cycle();
+  expect(await accountOf(world, account)).toMatchObject({ state: 'managed', entra_object_id: id });
+  for (const blank of blanks) expect(await accountOf(world, blank)).toMatchObject({ state: 'manual' });
+});
+
+test('rule 20: who was removed by hand does not come back beside the manual account that took the place', async () => {
+  const world = await openWorld({ users: 3 });
+  const { tenant, database } = world;
+  const { id } = personAt(tenant, 0);
+  tenant.updateUser(id, { mail: 'ann@contoso.example' });
+  await world.cycle();
+  const account = (await accounts(world)).find((row) => row.entra_object_id === id)?.account_id ?? '';
+  await disconnectTenant(database, tenant.tenantId, { actor: 'test', dryRun: false });
+  const remove = (accountId: string) =>
+    rows(database, "select directory.remove_account(:accountId, 'ann', 'manager')", { accountId });
+  await remove(account);
+  const other = await createManual(world, { mail: 'ann@contoso.example' });
+  await reconnectTenant(database, tenant.tenantId, 'test');
+  expect((await world.cycle()).streams.users).toMatchObject({ adopted: 2, restored: 0, set_aside: 1 });
+  expect(await accountOf(world, account)).toMatchObject({ state: 'manual', removed_reason: 'by_hand' });
+  expect(await accountOf(world, other)).toMatchObject({ state: 'manual', entra_object_id: null });
+  expect(await rows(database, 'select reason from directory.set_aside')).toEqual([
+    { reason: 'its account was removed by hand, and a manual account has its mail' },
+  ]);
+  await remove(other);
+  expect((await world.cycle()).streams.users).toMatchObject({ restored: 1, set_aside: 0 });
+  expect(await accountOf(world, account)).toMatchObject({ state: 'managed', removed_reason: null });
+});
+
 test('a person read on demand is recognised too', async () => {
   const world = await openWorld({ users: 3 });
   const { id } = personAt(world.tenant, 0);
