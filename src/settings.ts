@@ -199,11 +199,21 @@ function parseYaml(text: string, path: string): unknown {
     const document = parseDocument(text, { prettyErrors: true });
     const [error] = document.errors;
     if (error) throw error;
-    return document.toJS({ maxAliasCount: 20 }) ?? {};
+    const value: unknown = document.toJS({ maxAliasCount: 20 }) ?? {};
+    requireNoCircle(value, new Set());
+    return value;
   } catch (fault) {
     // Beside what the document lists: aliases without an anchor, aliases that would fill the memory, brackets without end.
     throw noYaml(path, fault);
   }
+}
+
+// An alias may stand within its own anchor; whoever walks through that never comes to an end.
+function requireNoCircle(value: unknown, above: ReadonlySet<unknown>): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (above.has(value)) throw new Error('an alias stands for what it is a part of');
+  const within = new Set(above).add(value);
+  for (const part of Object.values(value)) requireNoCircle(part, within);
 }
 
 function noYaml(path: string, error: unknown): ExpectedError {

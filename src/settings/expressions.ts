@@ -3,6 +3,8 @@ import { didYouMean, pathProblem } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
 import { expressionForms } from './schema.ts';
 
+const isRecord = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
 type Form = keyof typeof expressionForms;
 const forms = Object.keys(expressionForms) as Form[];
 const deepest = 8;
@@ -44,19 +46,22 @@ function problemsOf(written: unknown, place: string, depth: number, budget: { pa
     if (!Array.isArray(list) || list.length === 0) problems.push(`${place}.${form} must be a list of one or more`);
     else problems.push(...list.flatMap((part, index) => inside(part, `${form}.${index}`)));
   } else if (form !== 'constant') problems.push(...inside(values[form], form));
+  // zod passes over this one key in silence.
+  if (form === 'map' && isRecord(values.values) && Object.hasOwn(values.values, '__proto__'))
+    problems.push(`${place}.values cannot have the key "__proto__"`);
   for (const [key, must] of Object.entries(leaves[form] ?? {})) {
     if (!shape[key]?.safeParse(values[key]).success) problems.push(`${place}.${key} must be ${must}`);
   }
   return problems;
 }
 
-const aConstant = 'a text, a number, true, false or a list of texts';
+const aConstant = 'a text (4,096 characters at most), a number, true, false or a list of texts (100 at most)';
 
 /** The keys of a form that hold no expression, with what they must be. */
 const leaves: { readonly [form in Form]?: Readonly<Record<string, string>> } = {
   join: { with: 'a text of 100 characters at most' },
   constant: { constant: aConstant },
-  map: { values: 'a table from a value to a text, a number, true, false or a list of texts', otherwise: aConstant },
+  map: { values: `a table, 1,000 entries at most, from a value to ${aConstant}`, otherwise: aConstant },
 };
 
 function unknownForm(keys: readonly string[]): string {

@@ -25,9 +25,13 @@ const duration = (least: string, most: string, description: string) =>
     })
     .meta({ description: `${description} From ${least} to ${most}.`, pattern: '^\\s*\\d{1,9}[smhd]\\s*$' });
 
-const constant = z
-  .union([z.string(), z.number(), z.boolean(), z.array(z.string())])
-  .meta({ description: 'A text, a number, true or false, or a list of texts.' });
+// Whatever a constant holds is in every profile: without limits one line of a file could fill the database.
+const text = z.string().max(4_096);
+const mostValues = 1_000;
+
+const constant = z.union([text, z.number(), z.boolean(), z.array(text).max(100)]).meta({
+  description: 'A text of 4,096 characters at most, a number, true or false, or a list of 100 such texts at most.',
+});
 
 // The names are for the completion of editors; which text is a path that leads somewhere, rules/graph-paths.ts tells.
 const path = z
@@ -62,7 +66,13 @@ export const expressionForms = {
   map: z
     .strictObject({
       map: expression,
-      values: z.record(z.string(), constant).meta({ description: 'What becomes of each value, letter by letter.' }),
+      values: z
+        .record(text, constant)
+        .refine((values) => Object.keys(values).length <= mostValues)
+        .meta({
+          description: 'What becomes of each value, letter by letter: 1,000 of them at most.',
+          maxProperties: mostValues,
+        }),
       otherwise: constant.optional().meta({ description: 'What becomes of any other value; without it: no value.' }),
     })
     .meta({ description: 'A table from values to values. Without a value to look up there is none.' }),

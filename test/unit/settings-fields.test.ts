@@ -35,10 +35,14 @@ function problemsOf(document: unknown, below?: readonly SettingsDocument[]): rea
   }
 }
 
+const tableOf = (entries: number, length: number) =>
+  Object.fromEntries(Array.from({ length: entries }, (_, index) => [String(index).padStart(length, '0'), 'x']));
+
 describe('an expression', () => {
   const lists = 'must be a list of one or more';
   const forms = 'must have one of first, join, constant, map, lower, trim';
-  const value = 'a text, a number, true, false or a list of texts';
+  const value = 'a text (4,096 characters at most), a number, true, false or a list of texts (100 at most)';
+  const aTable = `a table, 1,000 entries at most, from a value to ${value}`;
 
   test.each([
     ['{ first: [] }', `fields.x.from.first ${lists}`],
@@ -55,10 +59,11 @@ describe('an expression', () => {
     ['{ constant: { a: 1 } }', `fields.x.from.constant must be ${value}`],
     ['{ constant: [1] }', `fields.x.from.constant must be ${value}`],
     ['{ constant: .inf }', `fields.x.from.constant must be ${value}`],
-    ['{ map: mail }', `fields.x.from.values must be a table from a value to ${value}`],
-    ['{ map: mail, values: [a] }', `fields.x.from.values must be a table from a value to ${value}`],
-    ['{ map: mail, values: { a: null } }', `fields.x.from.values must be a table from a value to ${value}`],
+    ['{ map: mail }', `fields.x.from.values must be ${aTable}`],
+    ['{ map: mail, values: [a] }', `fields.x.from.values must be ${aTable}`],
+    ['{ map: mail, values: { a: null } }', `fields.x.from.values must be ${aTable}`],
     ['{ map: mail, values: {}, otherwise: null }', `fields.x.from.otherwise must be ${value}`],
+    ['{ map: mail, values: { __proto__: a } }', 'fields.x.from.values cannot have the key "__proto__"'],
     ['{ lower: maill }', 'fields.x.from.lower: a Graph user has no property "maill", did you mean mail?'],
     ['{ first: [mail, photo] }', /^fields\.x\.from\.first\.1: photo cannot be synced by delta: it is kept outside/],
     [
@@ -89,6 +94,23 @@ describe('an expression', () => {
   test.each([99, 100])('may have 100 parts: a list of %i and itself', (parts) => {
     const told = parts === 99 ? [] : ['fields.x.from has more than 100 parts'];
     expect(problemsOf({ fields: { x: { from: { first: Array(parts).fill('mail') } } } })).toEqual(told);
+  });
+
+  test.each<[string, (more: number) => object, string]>([
+    ['a constant of 4,096 characters', (more) => ({ constant: 'x'.repeat(4096 + more) }), 'constant'],
+    ['a list of 100', (more) => ({ constant: Array(100 + more).fill('x') }), 'constant'],
+    [
+      'another value of 4,096 characters',
+      (more) => ({ map: 'mail', values: {}, otherwise: 'x'.repeat(4096 + more) }),
+      'otherwise',
+    ],
+    ['a table of 1,000', (more) => ({ map: 'mail', values: tableOf(1000 + more, 1) }), 'values'],
+    ['a table of keys of 4,096 characters', (more) => ({ map: 'mail', values: tableOf(1, 4096 + more) }), 'values'],
+  ])('may hold %s and no more', (_, from, key) => {
+    expect(problemsOf({ fields: { x: { from: from(0) } } })).toEqual([]);
+    expect(problemsOf({ fields: { x: { from: from(1) } } })).toEqual([
+      expect.stringContaining(`fields.x.from.${key} must be `),
+    ]);
   });
 
   test('of endless depth is refused like any other', () => {

@@ -215,6 +215,8 @@ describe('a settings file that cannot be taken', () => {
     ['a setting twice', 'interval: 40m\ninterval: 41m', 'line 2'],
     ['an alias without its anchor', 'interval: *x', 'no YAML'],
     ['aliases that multiply', billionLaughs(), 'no YAML'],
+    ['an alias within its own anchor', 'fields: &f { a: *f }', 'an alias stands for what it is a part of'],
+    ['an alias within its own list', 'allowRoles: &l [a, [*l]]', 'an alias stands for what it is a part of'],
   ])('YAML with %s is one line that says where', (_, yaml, message) => {
     expect(refusal(yaml)).toMatch(/^FILE is no YAML: /);
     expect(refusal(yaml)).toContain(message);
