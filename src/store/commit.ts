@@ -5,6 +5,7 @@ import type { RemovalLimits } from '../rules/guard.ts';
 import type { MatchKey } from '../rules/mapping.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import { closeBatch, nextBatch } from './batches.ts';
+import { countReleased } from './connection.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, isConnectionLost, rowCount, rows, type Transaction } from './pool.ts';
 import type { Round, Stream } from './rounds.ts';
@@ -27,6 +28,8 @@ export type StreamCounts = {
   memberships_removed: number;
   /** Groups of the scope whose members are not known: while there are any, nobody is removed for being in none of them. */
   scope_gaps?: readonly ScopeGap[];
+  /** In a dry run of users: live accounts that were managed once and would still be manual. */
+  still_manual?: number;
 };
 
 export type CommitCounts = StreamCounts & { set_aside: number };
@@ -188,9 +191,14 @@ async function applyRound(
   const setAside = await keepSetAside(transaction, scope);
   await transaction.raw(moveCheckpoint, scope);
   const sample = options.dryRun ? await sampleOf(transaction, scope) : [];
+  const stillManual =
+    options.dryRun && stream === 'users' ? await countReleased(transaction, lease.tenantId) : undefined;
   await closeBatch(transaction, scope);
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
-  return { counts: { ...counts, set_aside: setAside }, sample };
+  return {
+    counts: { ...counts, set_aside: setAside, ...(stillManual !== undefined && { still_manual: stillManual }) },
+    sample,
+  };
 }
 
 /** Applies the groups that a dry run read, under a batch of their own; the caller's transaction is rolled back. */

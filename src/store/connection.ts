@@ -70,9 +70,14 @@ export async function reconnectTenant(database: Database, tenantId: string, acto
 
 export type ManualAccount = { account_id: string; user_principal_name: string | null; display_name: string | null };
 
+/** How many live accounts were managed once and are manual. */
+export async function countReleased(on: Database | Transaction, tenantId: string): Promise<number> {
+  return (await releasedAccounts(on, tenantId, 1)).count;
+}
+
 /** Live accounts that were managed once and that no cycle since has found in the directory: the first `limit`, and how many. */
 export async function releasedAccounts(
-  database: Database,
+  database: Database | Transaction,
   tenantId: string,
   limit: number,
 ): Promise<{ count: number; accounts: ManualAccount[] }> {

@@ -29,6 +29,7 @@ export type StreamReport = {
   held: number;
   set_aside: number;
   scope_gaps?: readonly ScopeGap[];
+  still_manual?: number;
 };
 
 export type CycleEnd = {

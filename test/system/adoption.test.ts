@@ -325,6 +325,20 @@ test.each(['minimal', 'default'] as const)(
   },
 );
 
+test('a rehearsed reconnect says who stays manual, also where others are recognised by their keys', async () => {
+  const world = await openWorld({ users: 4 });
+  const { tenant, database } = world;
+  await world.cycle();
+  await disconnectTenant(database, tenant.tenantId, { actor: 'test', dryRun: false });
+  tenant.deleteUser(personAt(tenant, 0).id);
+  tenant.createUser({ mail: 'new@contoso.example' });
+  await createManual(world, { mail: 'new@contoso.example' });
+  const rehearsed = await runCliOf(world, 'tenant', 'reconnect', tenant.tenantId, '--dry-run', '--json');
+  expect(JSON.parse(rehearsed.stdout)).toMatchObject({ stillManual: 1, streams: { users: { adopted: 4 } } });
+  const done = await runCliOf(world, 'tenant', 'reconnect', tenant.tenantId, '--json');
+  expect(JSON.parse(done.stdout)).toMatchObject({ stillManual: { count: 1 }, streams: { users: { adopted: 4 } } });
+});
+
 test('of two values that a person gave to one field, the one given last is kept', async () => {
   const world = await openWorld({ users: 2 });
   const { tenant, database } = world;

@@ -96,7 +96,7 @@ async function reconnect(run: Run, word: string, options: ConnectionOptions): Pr
     },
   ).finally(() => progress.done());
   const left = await releasedAccounts(database, tenant.tenant_id, shownAccounts);
-  const manual = dryRun ? Math.max(0, left.count - result.streams.users.adopted) : left.count;
+  const manual = result.streams.users.still_manual ?? left.count;
   terminal.answer({ tenant: named(tenant), dryRun, ...result, stillManual: dryRun ? manual : left });
   terminal.say(summary(tenant, result, dryRun));
   if (manual > 0)
