@@ -5,6 +5,7 @@ import { type GraphAccess, type OpenedDatabase, openAppDatabase, openGraphAccess
 import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
 import type { Log } from '../logger.ts';
+import { useProxyOf } from '../proxy.ts';
 import { describeDatabaseError } from '../store/pool.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
 
@@ -126,6 +127,8 @@ export async function runVerb(options: VerbOptions, body: (run: Run) => Promise<
 
 /** The way to Graph for a verb: every wait is logged and said. */
 export function openGraph({ environment, terminal }: Run, log: Log): GraphAccess {
+  const remark = useProxyOf(environment);
+  if (remark) terminal.note(remark);
   return openGraphAccess(environment, {
     onWait: ({ reason, waitMs, attempt, retries, requestId }) => {
       log.info({ reason, waitMs, attempt, requestId }, 'waiting for Graph');
