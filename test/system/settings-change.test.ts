@@ -102,7 +102,7 @@ test.each(Object.entries(changes))('the preview of %s is what then happens', asy
   const done = await change(world, document, false);
   expect(done.tenants.map(counted)).toEqual(preview.tenants.map(counted));
   const result = await world.cycle();
-  expect(result.streams.users.reason).toBe(preview.tenants[0]?.fullRound ? 'mapping_changed' : 'changes');
+  expect(result.streams.users.reason).toBe(preview.tenants[0]?.fullRound ? 'settings_changed' : 'changes');
   const [told] = preview.tenants.map(counted);
   expect(told).toEqual(difference(before, await accounts(world)));
   expect(told, 'the case is worth its name').not.toEqual(difference(before, before));
