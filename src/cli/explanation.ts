@@ -112,7 +112,7 @@ export function freshnessLines(tenant: TenantRow): Lines {
   const lines: Lines = [
     ['tenant', `${tenant.name}, ${tenant.status}${tenant.paused ? ', paused' : ''}`],
     ['last success', when(tenant.last_success_at)],
-    ['next cycle', nextCycle(tenant)],
+    ['next cycle due', nextCycle(tenant)],
   ];
   if (tenant.last_error_message !== null) lines.push(['last error', tenant.last_error_message]);
   return lines;

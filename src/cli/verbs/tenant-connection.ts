@@ -6,7 +6,7 @@ import { type CycleResult, runCycle } from '../../engine/cycle.ts';
 import { ExpectedError } from '../../errors.ts';
 import { disconnectTenant, purgeTenant, reconnectTenant, releasedAccounts } from '../../store/connection.ts';
 import { findTenant, type Tenant } from '../../store/tenants.ts';
-import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { goesOn, openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { table } from '../terminal.ts';
@@ -32,7 +32,9 @@ export function connectionCommands(): Command[] {
     )
       .argument('<tenant>', 'id, name or reference')
       .option('--dry-run', 'read the directory and say what would happen, change nothing')
-      .action((word: string, options: ConnectionOptions) => runVerb(options, (run) => reconnect(run, word, options))),
+      .action((word: string, options: ConnectionOptions) =>
+        runVerb(options, (run) => reconnect(run, word, options), options.dryRun ? undefined : goesOn),
+      ),
     verb(
       'purge',
       'Erase a disconnected tenant: accounts, groups, memberships, settings, cycles and every change row. Cannot be taken back.',
