@@ -112,7 +112,7 @@ export function freshnessLines(tenant: TenantRow): Lines {
   const lines: Lines = [
     ['tenant', `${tenant.name}, ${tenant.status}${tenant.paused ? ', paused' : ''}`],
     ['last success', when(tenant.last_success_at)],
-    ['next cycle due', nextCycle(tenant)],
+    ['next cycle', nextCycle(tenant)],
   ];
   if (tenant.last_error_message !== null) lines.push(['last error', tenant.last_error_message]);
   return lines;
@@ -121,5 +121,5 @@ export function freshnessLines(tenant: TenantRow): Lines {
 function nextCycle({ status, paused, next_cycle_at }: TenantRow): string {
   if (status === 'disconnected') return 'none: the tenant is disconnected';
   if (paused) return 'none: the tenant is paused';
-  return next_cycle_at ? when(next_cycle_at) : 'not planned';
+  return next_cycle_at ? `due ${when(next_cycle_at)}` : 'not planned';
 }

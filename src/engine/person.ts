@@ -78,7 +78,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
       : withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
   const list = groupsKnown && !('reason' in seen) ? await readMemberOf(reader, id) : undefined;
   const memberOf = list && 'reason' in list ? undefined : list;
-  const { inScope, ...done } = await commitPerson(database, {
+  const { before, after, changes, cycleId, inScope } = await commitPerson(database, {
     tenantId,
     entraObjectId: id,
     seen,
@@ -96,9 +96,12 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
   const byProperties = 'reason' in seen ? null : outsideOf(seen.source, settings.scope, settings.disabledAccounts);
   const outside = 'reason' in seen ? null : (byProperties?.why ?? 'in none of the scope groups');
   const result: PersonResult = {
-    ...done,
-    verdict: 'reason' in seen ? 'set_aside' : inScope ? verdictOf(done.changes) : 'out_of_scope',
-    name: nameOf(done.after ?? done.before, 'reason' in seen ? {} : seen.source),
+    before,
+    after,
+    changes,
+    cycleId,
+    verdict: 'reason' in seen ? 'set_aside' : inScope ? verdictOf(changes) : 'out_of_scope',
+    name: nameOf(after ?? before, 'reason' in seen ? {} : seen.source),
     entraObjectId: id,
     reason: 'reason' in seen ? seen.reason : inScope ? null : outside,
     groups: memberOf?.length,
