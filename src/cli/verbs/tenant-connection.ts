@@ -6,7 +6,7 @@ import { type CycleResult, runCycle } from '../../engine/cycle.ts';
 import { ExpectedError } from '../../errors.ts';
 import { disconnectTenant, purgeTenant, reconnectTenant, releasedAccounts } from '../../store/connection.ts';
 import { findTenant, type Tenant } from '../../store/tenants.ts';
-import { goesOn, openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { table } from '../terminal.ts';
@@ -33,7 +33,11 @@ export function connectionCommands(): Command[] {
       .argument('<tenant>', 'id, name or reference')
       .option('--dry-run', 'read the directory and say what would happen, change nothing')
       .action((word: string, options: ConnectionOptions) =>
-        runVerb(options, (run) => reconnect(run, word, options), options.dryRun ? undefined : goesOn),
+        runVerb(
+          options,
+          (run) => reconnect(run, word, options),
+          options.dryRun ? undefined : 'entra-sync sync TENANT goes on where it stopped',
+        ),
       ),
     verb(
       'purge',
@@ -103,7 +107,7 @@ async function reconnect(run: Run, word: string, options: ConnectionOptions): Pr
   terminal.say(summary(tenant, result, dryRun));
   if (manual > 0)
     terminal.say(
-      `${plural(manual, 'account')} ${dryRun ? 'would stay' : 'stay'} manual: the directory does not show ${manual === 1 ? 'that person' : 'these people'} any more${dryRun ? '.' : ':'}`,
+      `${plural(manual, 'account')} ${dryRun ? 'would stay' : manual === 1 ? 'stays' : 'stay'} manual: the directory does not show ${manual === 1 ? 'that person' : 'these people'} any more${dryRun ? '.' : ':'}`,
     );
   if (manual > 0 && !dryRun) {
     terminal.say(
