@@ -185,13 +185,14 @@ test('rules 20, 25: disconnect releases everything in one step, reconnect adopts
   const groupsBefore = await rows(database, 'select group_id, entra_object_id from directory.groups order by 1');
   const account = before.find((row) => row.entra_object_id === id)?.account_id ?? '';
   await edit(world, account, { mobilePhone: '+1 managed' });
+  const shown = await accounts(world);
   const rehearsed = await runCliOf(world, 'tenant', 'disconnect', tenant.tenantId, '--dry-run', '--json');
   expect(JSON.parse(rehearsed.stdout)).toMatchObject({ accounts: 6, groups: 3, dryRun: true });
   expect((await accountOf(world, account)).state).toBe('managed');
   expect(await runCliOf(world, 'tenant', 'disconnect', tenant.tenantId)).toMatchObject({ code: 0 });
   const released = await accounts(world);
   expect(released.map(({ state, ...row }) => [state, row.profile, row.overrides])).toEqual(
-    (await accounts(world)).map((row) => ['manual', row.profile, row.overrides]),
+    shown.map((row) => ['manual', row.profile, row.overrides]),
   );
   expect(await failureOf(world.cycle())).toMatchObject({ code: 'tenant_disconnected' });
   expect(await failureOf(personOf(world, id))).toMatchObject({ code: 'tenant_disconnected' });
