@@ -6,6 +6,7 @@ import { ExpectedError } from './errors.ts';
 import { packageFile } from './package-files.ts';
 import { parseExpression } from './rules/expressions.ts';
 import { groupProperties } from './rules/groups.ts';
+import type { RemovalLimits } from './rules/guard.ts';
 import { type MatchKey, selectedProperties } from './rules/mapping.ts';
 import { type Field, type ManualEditing, roles, type SourceOfTruth } from './rules/ownership.ts';
 import type { DisabledAccounts, Scope } from './rules/scope.ts';
@@ -28,6 +29,7 @@ export type Settings = {
   readonly disabledAccounts: DisabledAccounts;
   /** How manual accounts are recognised, in this order; empty: never. */
   readonly match: readonly MatchKey[];
+  readonly removals: RemovalLimits;
   readonly retentionMs: number;
   readonly changesRetentionMs: number;
   readonly cyclesRetentionMs: number;
@@ -145,6 +147,7 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
     },
     disabledAccounts,
     match: unique(document.match ?? []),
+    removals: removalsOf(document.removals),
     intervalMs: known(document.interval),
     retentionMs: known(document.retention),
     changesRetentionMs: known(document.changes?.retention),
@@ -163,6 +166,10 @@ function scopeOf({ userType = 'any', accountEnabled = 'any', groups = [] }: Sett
     accountEnabled,
     groups: unique(groups.map((group) => group.toLowerCase())).sort(),
   };
+}
+
+function removalsOf({ max = 500, percent = 20, floor = 20 }: SettingsDocument['removals'] = {}): RemovalLimits {
+  return { max, percent, floor };
 }
 
 function unique<Item>(items: readonly Item[]): Item[] {

@@ -12,6 +12,7 @@ import { explainCommand } from './verbs/explain.ts';
 import { grantCommand } from './verbs/grant.ts';
 import { migrateCommand } from './verbs/migrate.ts';
 import { psqlCommand } from './verbs/psql.ts';
+import { removalsCommand } from './verbs/removals.ts';
 import { settingsCommand } from './verbs/settings.ts';
 import { simulateCommand } from './verbs/simulate.ts';
 import { statusCommand } from './verbs/status.ts';
@@ -51,6 +52,7 @@ for (const command of [
   editCommand(),
   changesCommand(),
   settingsCommand(),
+  removalsCommand(),
   verifyCommand(),
   grantCommand(),
   psqlCommand(),

@@ -8,6 +8,7 @@ import type { ChangeSample } from '../store/commit.ts';
 import { type CycleKind, type CycleOutcome, closeCycle, openCycle, type StreamReport } from '../store/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/lease.ts';
 import { type Database, describeDatabaseError } from '../store/pool.ts';
+import { openLists, type RemovalList } from '../store/removals.ts';
 import { dropRehearsal, readCheckpoint, type Stream } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
 import { findTenant, tenantDisconnected } from '../store/tenants.ts';
@@ -42,6 +43,8 @@ export type CycleResult = {
   readonly outcome: CycleOutcome | 'rehearsed';
   readonly seconds: number;
   readonly streams: Record<Stream, StreamReport>;
+  /** Removals that wait for a person, those of earlier cycles too. */
+  readonly lists: readonly RemovalList[];
   /** What stopped a stream while another one was committed. */
   readonly failures: readonly { readonly stream: Stream; readonly error: unknown }[];
   /** How old the checkpoints were that this cycle started from; undefined for the first. */
@@ -115,7 +118,8 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   const reports = { users: reportOf(users), groups: reportOf(groups) };
   const [failure] = failures;
   const cancelled = failures.some(({ error }) => error instanceof ExpectedError && error.code === 'interrupted');
-  const held = reports.users.held + reports.groups.held > 0;
+  const lists = dryRun ? [] : await openLists(database, tenantId).catch(() => []);
+  const held = reports.users.held + reports.groups.held + lists.length > 0;
   const outcome = !failure
     ? held
       ? 'held'
@@ -131,7 +135,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     await closeCycle(database, lease, cycleId, {
       outcome,
       streams: reports,
-      error: failure ? describe(failure.stream, failure.error) : describeGaps(reports.users),
+      error: failure ? describe(failure.stream, failure.error) : (describeLists(lists) ?? describeGaps(reports.users)),
       nextInMs: Math.max(0, jittered(settings.intervalMs) - seconds() * 1000),
       retention: { changesMs: settings.changesRetentionMs, cyclesMs: settings.cyclesRetentionMs },
     });
@@ -154,6 +158,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     seconds: seconds(),
     streams: reports,
     failures,
+    lists,
     sinceMs: ages.length > 0 ? Math.max(...ages) : undefined,
     sample: streams.flatMap((stream) => {
       const one = ended[stream];
@@ -191,6 +196,17 @@ function reportOf(ended: PromiseSettledResult<StreamResult>): StreamReport {
 }
 
 type CycleError = { code: string; message: string };
+
+function describeLists(lists: readonly RemovalList[]): CycleError | null {
+  const [first] = lists;
+  if (!first) return null;
+  const held = lists.reduce((sum, list) => sum + list.held, 0);
+  const which = lists.length === 1 ? `list ${first.list_id}` : `${lists.length} lists`;
+  return {
+    code: 'removals_held',
+    message: `${held} removals wait for a person (${which}: ${first.why}); entra-sync removals list`,
+  };
+}
 
 function describeGaps({ held, scope_gaps: gaps = [] }: StreamReport): CycleError | null {
   if (gaps.length === 0) return null;

@@ -10,6 +10,7 @@ import { type Apply, type ChangeSample, commitRound, type Rehearsal } from '../s
 import type { StreamReport } from '../store/cycles.ts';
 import type { Lease } from '../store/lease.ts';
 import type { Database } from '../store/pool.ts';
+import { wantsFullRound } from '../store/removals.ts';
 import {
   beginRound,
   type Checkpoint,
@@ -165,7 +166,8 @@ async function openRound(
   anew: boolean,
 ): Promise<Round> {
   const { database, lease, dryRun } = context;
-  const full = fullBecause ?? whyFull(checkpoint, fingerprint, settings.fullEveryMs);
+  const due = fullBecause ?? whyFull(checkpoint, fingerprint, settings.fullEveryMs);
+  const full = due ?? ((await wantsFullRound(database, lease.tenantId, stream)) ? 'removals_held' : undefined);
   const open = dryRun ? undefined : await readRound(database, lease.tenantId, stream, false);
   const fits = open?.settings_version === settings.version && open.fingerprint === fingerprint;
   // A full round begun against another Graph cannot be gone on with, and nothing of it would be missed.
@@ -243,6 +245,7 @@ async function walkRound<Page extends DeltaPage>(
       cycleId: context.cycleId,
       actor: context.actor,
       retentionMs: settings.retentionMs,
+      removals: settings.removals,
       match: settings.match,
       scopeGroups: settings.scope.groups,
       groupsJudged:

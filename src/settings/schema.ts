@@ -111,6 +111,22 @@ const retentionOf = (what: string) =>
     .strictObject({ retention: duration('1d', '3650d', `How long ${what} are kept.`) })
     .meta({ description: `What is kept of ${what}.` });
 
+export const removalsSchema = z
+  .strictObject({
+    max: z.int().min(0).max(1_000_000_000).meta({ description: 'Most removals in one round; 0: none.' }),
+    percent: z
+      .number()
+      .min(0)
+      .max(100)
+      .meta({ description: 'The same in percent of the accounts (or groups) there were; 0: none.' }),
+    floor: z
+      .int()
+      .min(0)
+      .max(1_000_000_000)
+      .meta({ description: 'From how many accounts on the two count; below it, more than half is too many.' }),
+  })
+  .meta({ description: 'Beyond which removals are held until a person approves or rejects them.' });
+
 /** A complete document: config/default.yaml, or layers merged. */
 export const documentSchema = z.strictObject({
   interval: duration('1m', '7d', 'How often a tenant is synced.'),
@@ -128,6 +144,7 @@ export const documentSchema = z.strictObject({
   match: z.array(z.enum(['mail', 'userPrincipalName'])).meta({
     description: 'How manual accounts are recognised as users of the directory, in order, ignoring case; [] for never.',
   }),
+  removals: removalsSchema,
   retention: duration('1d', '3650d', 'How long a removed account can be restored before it is purged.'),
   changes: retentionOf('change rows'),
   cycles: retentionOf('cycle rows'),
@@ -147,6 +164,7 @@ export const partialSchema = documentSchema
   .extend({
     scope: partial(scopeSchema),
     manual: partial(manualSchema),
+    removals: partial(removalsSchema),
     changes: partial(documentSchema.shape.changes),
     cycles: partial(documentSchema.shape.cycles),
   })

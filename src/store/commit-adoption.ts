@@ -123,7 +123,7 @@ with pair as materialized (
      set entra_object_id = p.entra_object_id, state = 'managed', source = p.source, mapped = p.mapped,
          user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled,
          overrides = p.kept, shelf = entra_sync.without_keys(p.given, p.kept),
-         removed_at = null, removed_reason = null, purge_at = null, updated_at = now()
+         removed_at = null, removed_reason = null, purge_at = null, removal_approved = false, updated_at = now()
     from pair p where a.account_id = p.account_id
   returning a.account_id, p.removed_reason, p.old_facts, entra_sync.account_facts(a) as new_facts
 ), change as (

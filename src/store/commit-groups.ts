@@ -13,12 +13,14 @@ import {
   membershipsOf,
   renewClosure,
 } from './commit-memberships.ts';
+import { type Guarded, guardRemovals } from './guard.ts';
+import { guardMemberships } from './guard-memberships.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
-import { unnamedMembers, wholeLists } from './sweep.ts';
 
 /** Makes the staged groups and memberships the truth. Part of the transaction of `commitRound`. */
 export async function applyGroups(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
   const adopted = await adoptGroups(transaction, scope);
+  const guard = await guardRemovals(transaction, scope, guardedGroups);
   await transaction.raw(lockTouched, scope);
   const count = (statement: string) => rowCount(transaction, statement, scope);
   let ended = await count(groupsVanish(gone));
@@ -26,6 +28,7 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
   await transaction.raw(hardenTombstones, scope);
   ended += await count(endMemberships(membershipsOf(deletedForGood)));
   ended += await count(endMemberships(listsOfDeleted));
+  const heldMembers = await guardMemberships(transaction, scope);
   ended += await count(endMemberships(ended_));
   await transaction.raw(keepStrangers, scope);
   await transaction.raw(forgetStrangers, scope);
@@ -51,7 +54,7 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
     removed,
     restored,
     purged,
-    held: 0,
+    held: guard.held + heldMembers,
     memberships_added: appeared,
     memberships_removed: ended,
   };
@@ -74,12 +77,30 @@ const notSeen = `entra_sync.groups g
    and not exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = g.entra_object_id)
    and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = g.entra_object_id::text)`;
 
-/** Live groups that this round removes. */
+/** What the round wants to remove, before the guard has judged it. */
+const guardedGroups: Guarded = {
+  table: 'groups',
+  key: 'group_no',
+  publicKey: 'group_id',
+  wanted: `
+    select :round::bigint, x.entra_object_id, min(x.reason), false from (
+      select g.entra_object_id, s.removed as reason from ${staged}
+       where s.round_id = :round and s.removed is not null and g.removed_at is null
+      union all
+      select g.entra_object_id, 'not_seen' from ${notSeen}
+    ) x group by x.entra_object_id`,
+  seen: 'select count(*)::int from entra_sync.stage_groups where round_id = :round and removed is null',
+  inWeek: "x.removed_at > now() - interval '7 days'",
+  cameBack: `not exists (select from entra_sync.groups g where g.group_no = h.group_no and g.state = 'managed' and g.removed_at is null)
+    or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null)`,
+};
+
+/** Live groups that this round removes: what the guard has left. */
 const gone = `
-select g.group_no, g.entra_object_id, s.removed as reason from ${staged}
- where s.round_id = :round and s.removed is not null and g.removed_at is null
-union all
-select g.group_no, g.entra_object_id, 'not_seen' from ${notSeen}`;
+select g.group_no, g.entra_object_id, r.reason
+  from entra_sync.stage_removals r
+  join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = r.object_id
+ where r.round_id = :round`;
 
 // Past the retention and still absent: who is there again with a body that cannot be read is not.
 const purgeable = `entra_sync.groups g
@@ -91,7 +112,7 @@ select from entra_sync.groups where group_no in (
   select g.group_no from ${staged}
    where s.round_id = :round and case when s.removed is null then g.removed_at is not null or ${differs} else g.removed_at is null end
   union all
-  select g.group_no from ${notSeen}
+  select x.group_no from (${gone}) x
   union all
   select g.group_no from ${purgeable}
 ) order by group_id for update`;
@@ -112,7 +133,9 @@ update entra_sync.groups g set removed_reason = 'deleted'
  where s.round_id = :round and s.removed = 'deleted' and g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
    and g.removed_reason in ('deleted_restorable', 'not_seen')`;
 
-const deletedForGood = `select s.entra_object_id from entra_sync.stage_groups s where s.round_id = :round and s.removed = 'deleted'`;
+// What is held is not gone.
+const deletedForGood = `select s.entra_object_id from entra_sync.stage_groups s where s.round_id = :round and s.removed = 'deleted'
+   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id)`;
 
 const listsOfDeleted = `
 select m.group_no, m.member_object_id from entra_sync.memberships m
@@ -126,7 +149,7 @@ select g.group_no, s.member_object_id
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id
  where s.round_id = :round and s.removed
 union
-select u.group_no, u.member_object_id from (${unnamedMembers(wholeLists)}) u`;
+select e.group_no, e.member_object_id from entra_sync.stage_endings e where e.round_id = :round`;
 
 // Of groups that were deleted before anything was kept of them, the id is: a restored group need not tell its members again.
 const keepStrangers = `
@@ -169,7 +192,7 @@ with pair as materialized (
    where s.round_id = :round and s.removed is null and g.removed_at is not null
 ), written as (
   update entra_sync.groups g
-     set ${setColumns}, removed_at = null, removed_reason = null, purge_at = null, updated_at = now()
+     set ${setColumns}, removed_at = null, removed_reason = null, purge_at = null, removal_approved = false, updated_at = now()
     from pair p, entra_sync.stage_groups s
    where g.group_no = p.group_no and s.round_id = :round and s.entra_object_id = g.entra_object_id
   returning g.group_id, p.removed_reason as old_reason, entra_sync.group_facts(g) as new_facts

@@ -10,6 +10,7 @@ import {
   membershipsOf,
 } from './commit-memberships.ts';
 import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './commit-scope.ts';
+import { type Guarded, guardRemovals } from './guard.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 
 /** Makes the staged users the truth. Part of the transaction of `commitRound`. */
@@ -20,6 +21,8 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   let appeared = await run(keepMemberships);
   const { held, gaps } = await judgeScope(transaction, scope);
   const adoption = await adoptAccounts(transaction, scope);
+  const guard = await guardRemovals(transaction, scope, guardedAccounts);
+  await transaction.raw(keepEnabled, scope);
   await transaction.raw(lockTouched, scope);
   const updates = await rows<{ kind: string; count: number }>(transaction, updateChanged, scope);
   const count = (kind: string) => updates.find((row) => row.kind === kind)?.count ?? 0;
@@ -52,7 +55,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
     removed,
     restored,
     purged,
-    held,
+    held: held + guard.held,
     memberships_added: appeared,
     memberships_removed: ended,
     ...(gaps.length > 0 && { scope_gaps: gaps }),
@@ -79,15 +82,57 @@ const toPurge = `entra_sync.accounts a
  where not :onDemand::boolean and a.tenant_id = :tenant and a.removed_at is not null and a.purge_at <= now()
    and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
 
+/** What the round wants to remove or suspend, before the guard has judged it. */
+const guardedAccounts: Guarded = {
+  table: 'accounts',
+  key: 'account_id',
+  publicKey: 'account_id',
+  wanted: `
+    select :round::bigint, x.entra_object_id, min(x.reason), bool_or(x.by_groups) from (
+      select a.entra_object_id, s.removed as reason, false as by_groups from ${stagedAccounts}
+       where s.round_id = :round and s.removed is not null and a.removed_at is null
+      union all
+      select a.entra_object_id, 'not_seen', false from ${notSeen}
+      union all
+      select a.entra_object_id,
+             coalesce((select s.outside from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id), 'out_of_scope'),
+             not exists (select from entra_sync.stage_users s
+                          where s.round_id = :round and s.entra_object_id = a.entra_object_id and s.outside is not null)
+        from ${leftScope}
+      union all
+      select a.entra_object_id, 'suspended', false from ${stagedAccounts}
+       where s.round_id = :round and s.removed is null and s.in_scope and a.removed_at is null and a.enabled and not s.enabled
+    ) x group by x.entra_object_id`,
+  seen: 'select count(*)::int from entra_sync.stage_users where round_id = :round and removed is null',
+  inWeek: `x.removed_at > now() - interval '7 days' or x.removed_at is null and not x.enabled and x.suspended_at > now() - interval '7 days'`,
+  cameBack: `not exists (select from entra_sync.accounts a where a.account_id = h.account_id and a.state = 'managed' and a.removed_at is null)
+    or exists (select from entra_sync.stage_users s
+                where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null and s.in_scope
+                  and (h.reason <> 'suspended' or s.enabled))
+    or h.by_groups and :groupsJudged::boolean and not :onDemand::boolean
+       and not exists (select from entra_sync.stage_removals r where r.round_id = :round and r.object_id = h.object_id)`,
+};
+
+// Whose suspension is held stays enabled; all else of the person is taken.
+const keepEnabled = `
+update entra_sync.stage_users s set enabled = true
+  from entra_sync.held_removals h
+ where s.round_id = :round and not s.enabled and h.tenant_id = :tenant and h.object_id = s.entra_object_id and h.reason = 'suspended'`;
+
+/** Who is removed by this round: what the guard has left. */
+const goneAccounts = `
+select a.account_id, a.entra_object_id, r.reason
+  from entra_sync.stage_removals r
+  join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = r.object_id
+ where r.round_id = :round and r.reason <> 'suspended'`;
+
 // In id order, so that two writers cannot wait for each other; before and after are computed by later statements.
 const lockTouched = `
 select from entra_sync.accounts where account_id in (
   select a.account_id from ${stagedAccounts}
    where s.round_id = :round and case when s.removed is null and s.in_scope then a.removed_at is not null or ${differs} else a.removed_at is null end
   union all
-  select a.account_id from ${leftScope}
-  union all
-  select a.account_id from ${notSeen}
+  select a.account_id from (${goneAccounts}) a
   union all
   select a.account_id from ${toPurge}
 ) order by account_id for update`;
@@ -104,6 +149,8 @@ with pair as materialized (
 ), written as (
   update entra_sync.accounts a
      set source = p.source, mapped = p.mapped, user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled,
+         suspended_at = case when p.enabled then null when a.enabled then now() else a.suspended_at end,
+         removal_approved = a.removal_approved and not p.enabled,
          updated_at = case when (a.mapped, a.user_principal_name, a.mail, a.enabled)
                        is distinct from (p.mapped, p.user_principal_name, p.mail, p.enabled) then now() else a.updated_at end
     from pair p where a.account_id = p.account_id
@@ -133,7 +180,8 @@ with pair as materialized (
 ), written as (
   update entra_sync.accounts a
      set source = p.source, mapped = p.mapped, user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled,
-         removed_at = null, removed_reason = null, purge_at = null, updated_at = now()
+         removed_at = null, removed_reason = null, purge_at = null, removal_approved = false,
+         suspended_at = case when p.enabled then null else now() end, updated_at = now()
     from pair p where a.account_id = p.account_id
   returning a.account_id, p.removed_reason as old_reason, entra_sync.account_facts(a) as new_facts
 )
@@ -156,19 +204,11 @@ select :batch, :tenant, :cycle, :actor, 'account.created', account_id,
          'user_principal_name', user_principal_name, 'mail', mail, 'profile', profile)
   from written`;
 
-const goneAccounts = `
-select a.account_id, a.entra_object_id, s.removed as reason from ${stagedAccounts}
- where s.round_id = :round and s.removed is not null and a.removed_at is null
-union all
-select a.account_id, a.entra_object_id, 'not_seen' from ${notSeen}
-union all
-select a.account_id, a.entra_object_id,
-       coalesce((select s.outside from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id), 'out_of_scope')
-  from ${leftScope}`;
-
 const goneObjects = `select x.entra_object_id from (${goneAccounts}) x`;
 
-const deletedForGood = `select s.entra_object_id from entra_sync.stage_users s where s.round_id = :round and s.removed = 'deleted'`;
+// Whoever is held is not gone.
+const deletedForGood = `select s.entra_object_id from entra_sync.stage_users s where s.round_id = :round and s.removed = 'deleted'
+   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id)`;
 
 // Of persons whose memberOf was read whole (rule 8): the groups that it did not name.
 const leftGroups = `

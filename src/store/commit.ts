@@ -1,6 +1,7 @@
 // The commit of a round: one transaction that makes what was staged the truth and moves the checkpoint (rules 1, 2, 12).
 
 import { ExpectedError } from '../errors.ts';
+import type { RemovalLimits } from '../rules/guard.ts';
 import type { MatchKey } from '../rules/mapping.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import { closeBatch, nextBatch } from './batches.ts';
@@ -49,6 +50,8 @@ export type CommitOptions = {
   cycleId: string | null;
   actor: string;
   retentionMs: number;
+  /** Beyond which removals wait for a person (rule 10). */
+  removals: RemovalLimits;
   /** How manual accounts are recognised, in order. */
   match: readonly MatchKey[];
   /** Object ids of the groups that the scope names; empty: everybody is in scope. */
@@ -73,6 +76,7 @@ export type CommitScope = {
   cycle: string | null;
   actor: string;
   retentionMs: number;
+  removals: RemovalLimits;
   match: readonly MatchKey[];
   scopeGroups: readonly string[];
   groupsJudged: boolean;
@@ -173,6 +177,7 @@ async function applyRound(
     cycle: options.cycleId,
     actor: options.actor,
     retentionMs: options.retentionMs,
+    removals: options.removals,
     match: options.match,
     scopeGroups: options.scopeGroups,
     groupsJudged: options.groupsJudged,

@@ -135,6 +135,8 @@ async function endCycles(transaction: Transaction, scope: ChangeScope): Promise<
   await transaction.raw('delete from entra_sync.heartbeats where tenant_id = :tenant', scope);
   await transaction.raw('delete from entra_sync.rounds where tenant_id = :tenant', scope);
   await transaction.raw('delete from entra_sync.checkpoints where tenant_id = :tenant', scope);
+  // Nobody is removed any more, so nothing is left to decide.
+  await transaction.raw('delete from entra_sync.removal_lists where tenant_id = :tenant', scope);
   const ended = await rowCount(
     transaction,
     `update entra_sync.cycles set outcome = 'cancelled', finished_at = clock_timestamp(), error_code = 'tenant_disconnected',

@@ -125,6 +125,7 @@ async function openScope(transaction: Transaction, read: PersonRead): Promise<Co
     actor,
     // Nobody is removed, so nobody's removal gets a time of purge.
     retentionMs: 0,
+    removals: { max: 0, percent: 0, floor: 0 },
     match: read.match,
     scopeGroups: read.scopeGroups,
     groupsJudged: read.groupsJudged,

@@ -23,6 +23,8 @@ export async function afterRehearsal<Found>(
       full: rehearsal.round.kind === 'full',
       batch: await nextBatch(transaction),
       cycle: null,
+      // Nothing is said of removals here, and whoever the rehearsed groups hold is judged as they are.
+      removals: { max: Number.MAX_SAFE_INTEGER, percent: 100, floor: 0 },
       match: [],
       scopeGroups: [],
       groupsJudged: false,

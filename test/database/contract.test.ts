@@ -64,6 +64,15 @@ const views: Record<string, Record<string, string>> = {
     first_seen_at: timestamptz,
     last_seen_at: timestamptz,
   },
+  held_removals: {
+    tenant_id: 'uuid',
+    list_id: 'bigint',
+    account_id: 'uuid',
+    group_id: 'uuid',
+    display_name: 'text',
+    reason: 'text',
+    held_since: timestamptz,
+  },
   groups: {
     tenant_id: 'uuid',
     group_id: 'uuid',

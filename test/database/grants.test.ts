@@ -62,6 +62,13 @@ async function filledTenant(): Promise<{ tenant: string; account: string }> {
   );
   await ask(
     store,
+    `with list as (insert into entra_sync.removal_lists (tenant_id, stream, why) values (:tenant, 'users', 'of a test') returning list_id)
+     insert into entra_sync.held_removals (list_id, tenant_id, object_id, account_id, reason)
+     select list_id, :tenant, :person, :account, 'deleted' from list`,
+    { ...objects, account },
+  );
+  await ask(
+    store,
     "insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version) values (:tenant, 'initial', 'test', 1, 1)",
     objects,
   );

@@ -84,12 +84,18 @@ describe('rule 6: absence removes only after a full round has reached its delta 
   });
 
   test('tombstones of a first round concern known objects only', async () => {
-    const first = await sync(store, lease, 'full', [[tombstone(1), user(2)], [tombstone(3, 'deleted')]]);
-    expect(first.counts).toMatchObject({ distinct: 3, created: 1, removed: 0 });
-    expect(await accounts()).toMatchObject([{ n: 2, hidden: false }]);
-    const later = await sync(store, lease, 'full', [[tombstone(2), tombstone(1)]]);
+    const first = await sync(store, lease, 'full', [[tombstone(1), user(2), user(4)], [tombstone(3, 'deleted')]]);
+    expect(first.counts).toMatchObject({ distinct: 4, created: 2, removed: 0 });
+    expect(await accounts()).toMatchObject([
+      { n: 2, hidden: false },
+      { n: 4, hidden: false },
+    ]);
+    const later = await sync(store, lease, 'full', [[tombstone(2), tombstone(1), user(4)]]);
     expect(later.counts).toMatchObject({ removed: 1 });
-    expect(await accounts()).toMatchObject([{ n: 2, hidden: true, reason: 'deleted_restorable' }]);
+    expect(await accounts()).toMatchObject([
+      { n: 2, hidden: true, reason: 'deleted_restorable' },
+      { n: 4, hidden: false },
+    ]);
   });
 
   test('a live account that no directory object belongs to is not swept', async () => {

@@ -207,6 +207,7 @@ export function commit(
       cycleId: null,
       actor: 'test',
       retentionMs: 30 * 86_400_000,
+      removals: { max: 1_000_000, percent: 100, floor: 0 },
       match: [],
       scopeGroups: [],
       groupsJudged: false,

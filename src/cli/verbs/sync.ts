@@ -119,7 +119,7 @@ async function syncTenants(
   const codes = [...failed, ...done.flatMap(({ result }) => result.failures)].map(({ error }) =>
     exitCodeOf(describeDatabaseError(error)),
   );
-  if (done.some(({ result }) => result.streams.users.held > 0)) codes.push(exitCodes.removals_held);
+  if (done.some(({ result }) => hasHeld(result))) codes.push(exitCodes.removals_held);
   return worstExitCode(codes);
 
   async function registerOwnTenant() {
@@ -172,11 +172,27 @@ function report(
       const because = held > 0 ? `${plural(held, 'removal')} held, because ` : '';
       terminal.note(`${tenant.name}: ${because}${what} -> ${cure}`);
     }
+    sayHeld(run, tenant, result);
     for (const { stream, error } of result.failures) {
       showError({ ...terminal, answer: () => {} }, describeDatabaseError(error), `${tenant.name}, ${stream}: `);
     }
     if (result.outcome === 'rehearsed') sayRehearsal(run, result);
   }
+}
+
+function hasHeld({ lists, streams }: CycleResult): boolean {
+  return lists.length + streams.users.held + streams.groups.held > 0;
+}
+
+function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }: CycleResult): void {
+  for (const list of lists) {
+    terminal.note(
+      `${tenant.name}: ${plural(list.held, 'removal')} of ${list.stream} held in list ${list.list_id}, since ${list.why} -> entra-sync removals list ${JSON.stringify(tenant.name)}`,
+    );
+  }
+  const rehearsed = streams.users.held + streams.groups.held;
+  if (outcome === 'rehearsed' && rehearsed > 0)
+    terminal.note(`${tenant.name}: ${plural(rehearsed, 'removal')} would be held for a person's decision`);
 }
 
 /** The cycles as one table, a line a stream. */
@@ -225,7 +241,7 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
 function explainQuiet(result: CycleResult): string | undefined {
   const all = Object.values(result.streams);
   const sum = (count: (one: StreamReport) => number) => all.reduce((total, one) => total + count(one), 0);
-  if (result.failures.length > 0 || sum(changesOf) > 0 || sum((one) => one.held) > 0) return undefined;
+  if (result.failures.length > 0 || hasHeld(result) || sum(changesOf) > 0) return undefined;
   if (sum((one) => one.seen) > 0) {
     return `no changes: Graph showed ${plural(
       sum((one) => one.distinct),

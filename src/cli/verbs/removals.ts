@@ -1,0 +1,149 @@
+// `removals list`, `removals approve`, `removals reject`: what waits for a person, and the decision.
+import { Command } from 'commander';
+import { ExpectedError } from '../../errors.ts';
+import { decideRemovals, type HeldRemoval, heldIn, openLists, type RemovalList } from '../../store/removals.ts';
+import { findTenant } from '../../store/tenants.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { count, plural, when } from '../format.ts';
+import { table } from '../terminal.ts';
+
+type DecisionOptions = VerbOptions & { list?: string; all?: boolean };
+
+export function removalsCommand(): Command {
+  const removals = new Command('removals').description(
+    'Removals beyond the limits of the settings wait here for a person. None of them has been applied.',
+  );
+  removals.addCommand(
+    verb('list', 'Show what is held: which, why, and since when.', [
+      'removals list',
+      'removals list Contoso',
+      'removals list Contoso --json | jq ".lists[].held"',
+    ])
+      .argument('[tenant]', 'id, name or reference of one tenant')
+      .action((word: string | undefined, options: VerbOptions) => runVerb(options, (run) => list(run, word))),
+  );
+  for (const decision of ['approve', 'reject'] as const) removals.addCommand(decisionCommand(decision));
+  return removals;
+}
+
+const purposes = {
+  approve: 'Remove (or suspend) now what a list holds, all of it or by id. At once, and without Graph.',
+  reject:
+    'Keep what a list holds, all of it or by id, as manual accounts and groups; managed again when Graph shows them live.',
+} as const;
+
+function decisionCommand(decision: 'approve' | 'reject'): Command {
+  return verb(
+    decision,
+    purposes[decision],
+    [
+      `removals ${decision} Contoso --list 3 --all`,
+      `removals ${decision} Contoso --list 3 49f093cb-32df-428f-a9a8-c4d7c17b1782`,
+    ],
+    { acts: true },
+  )
+    .argument('<tenant>', 'id, name or reference')
+    .argument('[ids...]', 'account ids, group ids or object ids')
+    .requiredOption('--list <n>', 'the number of the list, as removals list shows it')
+    .option('--all', 'everything that the list holds')
+    .action((word: string, ids: string[], options: DecisionOptions) =>
+      runVerb(options, (run) => decide(run, word, ids, { ...options, decision })),
+    );
+}
+
+const shownRemovals = 50;
+
+async function list(run: Run, word: string | undefined): Promise<undefined> {
+  const { terminal } = run;
+  const { database } = await run.database();
+  const tenant = word === undefined ? null : await findTenant(database, word);
+  const lists = await openLists(database, tenant?.tenant_id ?? null);
+  const limit = terminal.json ? 1_000_000 : shownRemovals;
+  const shown: (RemovalList & { removals: HeldRemoval[] })[] = [];
+  for (const one of lists) shown.push({ ...one, removals: await heldIn(database, one.list_id, limit) });
+  terminal.answer({ lists: shown });
+  if (lists.length === 0) {
+    terminal.say('Nothing is held.');
+    return;
+  }
+  for (const one of shown) sayList(run, one);
+  terminal.say(
+    'None of this has been applied. Nothing done, it stays held for ever, and every cycle says so; whoever is there again leaves the list.',
+  );
+}
+
+function sayList({ terminal }: Run, one: RemovalList & { removals: HeldRemoval[] }): void {
+  const { what } = one;
+  terminal.say(
+    `List ${one.list_id}, ${one.tenant_name}: ${plural(one.held, what)} held ${when(one.opened_at)}, since ${one.why}`,
+  );
+  terminal.say(
+    table(
+      [
+        { title: what === 'group' ? 'group' : 'account' },
+        { title: 'name' },
+        { title: what === 'membership' ? 'would leave' : 'user principal name' },
+        { title: 'reason' },
+      ],
+      one.removals.map((removal) => [
+        removal.account_id ?? removal.group_id ?? '',
+        removal.display_name ?? '',
+        (what === 'membership' ? removal.group_name : removal.user_principal_name) ?? '',
+        removal.reason,
+      ]),
+    ),
+  );
+  if (one.held > one.removals.length)
+    terminal.say(`… and ${count(one.held - one.removals.length)} more (--json shows them)`);
+  if (one.unconfirmed > 0)
+    terminal.say(
+      `${count(one.unconfirmed)} of them were only not seen, by one full round: the next cycle is full again, and what it misses too can be approved.`,
+    );
+  terminal.say(
+    `-> entra-sync removals approve ${JSON.stringify(one.tenant_name)} --list ${one.list_id} --all, or removals reject likewise\n`,
+  );
+}
+
+async function decide(
+  run: Run,
+  word: string,
+  ids: string[],
+  options: DecisionOptions & { decision: 'approve' | 'reject' },
+): Promise<undefined> {
+  const { decision, list: listId = '', all = false } = options;
+  if (all === ids.length > 0) {
+    throw new ExpectedError(
+      'usage',
+      all ? '--all and ids exclude each other' : 'say which: --all, or ids of the list',
+      {
+        cure: 'entra-sync removals list TENANT shows them',
+      },
+    );
+  }
+  if (!/^\d{1,18}$/.test(listId)) {
+    throw new ExpectedError('usage', '--list takes the number of a list', {
+      cure: 'entra-sync removals list shows them',
+    });
+  }
+  const { database } = await run.database();
+  const tenant = await findTenant(database, word);
+  const done = await decideRemovals(database, {
+    tenantId: tenant.tenant_id,
+    listId,
+    ids: all ? null : ids,
+    decision,
+    actor: run.actor,
+  });
+  run.terminal.answer({ tenant: { id: tenant.tenant_id, name: tenant.name }, list: listId, decision, ...done });
+  const parts = [
+    done.accounts > 0 && plural(done.accounts, 'account'),
+    done.suspended > 0 && `${plural(done.suspended, 'account')} (suspended)`,
+    done.groups > 0 && plural(done.groups, 'group'),
+    done.memberships > 0 && plural(done.memberships, 'membership'),
+  ].filter((part) => part !== false);
+  run.terminal.say(
+    `${tenant.name}, list ${listId}: ${parts.join(', ') || 'nobody'} ${decision === 'approve' ? 'removed' : done.memberships > 0 ? 'kept' : 'kept, as manual'}.`,
+  );
+  if (done.skipped.length > 0)
+    run.terminal.say(`Skipped, for they are not in the list (any more): ${done.skipped.join(', ')}`);
+}

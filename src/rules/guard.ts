@@ -1,0 +1,51 @@
+// When removals wait for a person: the limits of rule 10, for accounts and for groups.
+
+export type RemovalLimits = {
+  /** Most removals in one round; 0: none are allowed. */
+  readonly max: number;
+  /** The same in percent of what there was before the round; 0: none are allowed. */
+  readonly percent: number;
+  /** From how many on the two count; below it, more than half is too many. */
+  readonly floor: number;
+};
+
+export type RemovalCounts = {
+  /** Live and managed before the round. */
+  readonly before: number;
+  /** What this round wants to remove or suspend and is not held already. */
+  readonly wanted: number;
+  /** Already held for a person's decision. */
+  readonly held: number;
+  /** Removed or suspended by cycles within seven days, still so, and not approved. */
+  readonly week: number;
+  readonly full: boolean;
+  /** Live objects that the round showed. */
+  readonly seen: number;
+};
+
+// Of smaller groups a few members are many percent.
+const largeGroup = 20;
+
+/** Why the memberships of one group that a sweep would end are held, in words; null: they are within the limits. */
+export function whyGroupHeld(wanted: number, size: number, { max, percent }: RemovalLimits): string | null {
+  if (size <= largeGroup || wanted === 0) return null;
+  if (wanted <= max && wanted * 100 <= size * percent) return null;
+  return `${wanted} of the ${size} members of one group would leave it`;
+}
+
+/** Why these removals are held, in words; null: they are within the limits. */
+export function whyHeld(counts: RemovalCounts, { max, percent, floor }: RemovalLimits): string | null {
+  const { before, wanted, held, week, full, seen } = counts;
+  if (wanted === 0) return null;
+  if (full && seen === 0) return 'a full round showed nobody at all';
+  if (full && wanted + held >= before) return 'a full round would remove everybody';
+  if (max === 0 || percent === 0) return 'the settings allow no removal without a person';
+  if (before < floor) return wanted * 2 > before ? `${wanted} of ${before} are more than half` : null;
+  if (wanted > max) return `${wanted} in one round are more than ${max}`;
+  if (wanted * 100 > before * percent) return `${wanted} of ${before} in one round are more than ${percent} %`;
+  const weekly = week + wanted;
+  if (weekly > 2 * max) return `${weekly} within seven days are more than twice ${max}`;
+  if (weekly * 100 > 2 * percent * (before + week))
+    return `${weekly} of ${before + week} within seven days are more than twice ${percent} %`;
+  return null;
+}

@@ -1,0 +1,126 @@
+// The guard between what a round wants to remove and its removal (rule 10): judged, then applied as a whole or held.
+import { type RemovalCounts, whyHeld } from '../rules/guard.ts';
+import type { CommitScope } from './commit.ts';
+import { rowCount, rows, type Transaction } from './pool.ts';
+
+/** What differs between accounts and groups. */
+export type Guarded = {
+  /** Table and key of what is guarded, as `x`. */
+  readonly table: 'accounts' | 'groups';
+  readonly key: 'account_id' | 'group_no';
+  readonly publicKey: 'account_id' | 'group_id';
+  /** Fills stage_removals with object_id, reason and by_groups of all that the round would remove or suspend. */
+  readonly wanted: string;
+  /** Live objects that the round's stage shows. */
+  readonly seen: string;
+  /** Within seven days removed or suspended by a cycle, still so, and not approved; of the table as `x`. */
+  readonly inWeek: string;
+  /** Condition on a held row `h`: the round shows it back where it was. */
+  readonly cameBack: string;
+};
+
+export type Verdict = {
+  /** Newly held by this round. */
+  readonly held: number;
+  /** Held before, and there again. */
+  readonly cameBack: number;
+};
+
+/**
+ * Fills the round's stage_removals, and takes out of it what is beyond the limits: that waits in a list of its own. What
+ * was held before and is there again leaves its list. An on-demand read wants to remove nobody.
+ */
+export async function guardRemovals(transaction: Transaction, scope: CommitScope, guarded: Guarded): Promise<Verdict> {
+  if (scope.onDemand) return { held: 0, cameBack: await letGo(transaction, scope, guarded) };
+  await transaction.raw(
+    `insert into entra_sync.stage_removals (round_id, object_id, reason, by_groups) ${guarded.wanted}`,
+    scope,
+  );
+  const cameBack = await letGo(transaction, scope, guarded);
+  await noteMissed(transaction, scope);
+  const [counts] = await rows<RemovalCounts>(transaction, countsOf(guarded), scope);
+  const why = counts ? whyHeld({ ...counts, full: scope.full }, scope.removals) : null;
+  if (why === null) return { held: 0, cameBack };
+  return { held: await hold(transaction, scope, guarded, why), cameBack };
+}
+
+const ofStream = (guarded: Guarded) =>
+  guarded.table === 'accounts' ? 'h.account_id is not null' : 'h.group_no is not null';
+
+// Lists only shrink; one that is empty is done.
+async function letGo(transaction: Transaction, scope: CommitScope, guarded: Guarded): Promise<number> {
+  const gone = await rowCount(
+    transaction,
+    `delete from entra_sync.held_removals h where h.tenant_id = :tenant and ${ofStream(guarded)} and (${guarded.cameBack})`,
+    scope,
+  );
+  if (gone > 0) await dropEmptyLists(transaction, scope.tenant);
+  return gone;
+}
+
+/** Ends the lists of a tenant that nothing is held in any more. */
+export async function dropEmptyLists(transaction: Transaction, tenant: string): Promise<void> {
+  await transaction.raw(
+    `delete from entra_sync.removal_lists l
+      where l.tenant_id = :tenant and not exists (select from entra_sync.held_removals h where h.list_id = l.list_id)
+        and not exists (select from entra_sync.held_memberships h where h.list_id = l.list_id)`,
+    { tenant },
+  );
+}
+
+// What is held already is not wanted a second time; a full round that missed it again is noted, and a tombstone is surer
+// than absence.
+async function noteMissed(transaction: Transaction, scope: CommitScope): Promise<void> {
+  await transaction.raw(
+    `update entra_sync.held_removals h
+        set missed = h.missed + case when r.reason = 'not_seen' then 1 else 0 end,
+            reason = case when h.reason = 'not_seen' and r.reason <> 'not_seen' then r.reason else h.reason end
+       from entra_sync.stage_removals r
+      where r.round_id = :round and h.tenant_id = :tenant and h.object_id = r.object_id`,
+    scope,
+  );
+  await transaction.raw(
+    `delete from entra_sync.stage_removals r using entra_sync.held_removals h
+      where r.round_id = :round and h.tenant_id = :tenant and h.object_id = r.object_id`,
+    scope,
+  );
+}
+
+const countsOf = (guarded: Guarded) => `
+select (select count(*)::int from entra_sync.stage_removals where round_id = :round) as wanted,
+       (select count(*)::int from entra_sync.held_removals h where h.tenant_id = :tenant and ${ofStream(guarded)}) as held,
+       (select count(*)::int from entra_sync.${guarded.table} x
+         where x.tenant_id = :tenant and x.state = 'managed' and x.removed_at is null) as before,
+       (select count(*)::int from entra_sync.${guarded.table} x
+         where x.tenant_id = :tenant and x.state = 'managed' and not x.removal_approved and (${guarded.inWeek})) as week,
+       (${guarded.seen}) as seen`;
+
+async function hold(transaction: Transaction, scope: CommitScope, guarded: Guarded, why: string): Promise<number> {
+  const list = await openList(transaction, scope, why);
+  return rowCount(
+    transaction,
+    `with moved as (
+       delete from entra_sync.stage_removals where round_id = :round returning object_id, reason, by_groups
+     ), held as (
+       insert into entra_sync.held_removals (list_id, tenant_id, object_id, ${guarded.key}, reason, by_groups, missed)
+       select :list, :tenant, m.object_id, x.${guarded.key}, m.reason, m.by_groups, case when m.reason = 'not_seen' then 1 else 0 end
+         from moved m join entra_sync.${guarded.table} x on x.tenant_id = :tenant and x.entra_object_id = m.object_id
+       returning object_id, reason
+     )
+     insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, ${guarded.publicKey}, after)
+     select :batch, :tenant, :cycle, :actor, 'removal.held', x.${guarded.publicKey}, jsonb_build_object('reason', h.reason, 'list_id', :list::bigint)
+       from held h join entra_sync.${guarded.table} x on x.tenant_id = :tenant and x.entra_object_id = h.object_id`,
+    { ...scope, list },
+  );
+}
+
+/** Opens a list of what this round wants to remove, and gives its number. */
+export async function openList(transaction: Transaction, scope: CommitScope, why: string): Promise<string> {
+  const [list] = await rows<{ list_id: string }>(
+    transaction,
+    `insert into entra_sync.removal_lists (tenant_id, stream, why, cycle_id)
+     values (:tenant, :stream, :why, :cycle) returning list_id`,
+    { ...scope, why },
+  );
+  return list?.list_id ?? '0';
+}

@@ -1,0 +1,286 @@
+// Held removals: which wait, and what a person decides about them (rule 10). At once, and without Graph.
+import { ExpectedError } from '../errors.ts';
+import { closeBatch, nextBatch } from './batches.ts';
+import { accountsVanish, endMemberships, groupsVanish, membershipsOf, renewClosure } from './commit-memberships.ts';
+import { dropEmptyLists } from './guard.ts';
+import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import type { Stream } from './rounds.ts';
+import { lockTenant } from './tenants.ts';
+
+export type RemovalList = {
+  list_id: string;
+  tenant_id: string;
+  tenant_name: string;
+  stream: Stream;
+  why: string;
+  opened_at: Date;
+  what: 'account' | 'group' | 'membership';
+  held: number;
+  /** Of those, missed by one full round only: they can be approved after a second one. */
+  unconfirmed: number;
+};
+
+/** The open lists of one tenant or all, oldest first. */
+export async function openLists(on: Database | Transaction, tenantId: string | null): Promise<RemovalList[]> {
+  return rows<RemovalList>(
+    on,
+    `select l.list_id, l.tenant_id, t.name as tenant_name, l.stream, l.why, l.opened_at, count(*)::int as held,
+            (count(*) filter (where h.reason = 'not_seen' and h.missed < 2))::int as unconfirmed,
+            case when bool_or(h.is_membership) then 'membership' when l.stream = 'users' then 'account' else 'group' end as what
+       from entra_sync.removal_lists l
+       join entra_sync.tenants t on t.tenant_id = l.tenant_id
+       join (select list_id, reason, missed, false as is_membership from entra_sync.held_removals
+             union all select list_id, 'not_seen', missed, true from entra_sync.held_memberships) h on h.list_id = l.list_id
+      where :tenantId::uuid is null or l.tenant_id = :tenantId
+      group by l.list_id, t.name order by l.list_id`,
+    { tenantId },
+  );
+}
+
+export type HeldRemoval = {
+  list_id: string;
+  account_id: string | null;
+  group_id: string | null;
+  display_name: string | null;
+  user_principal_name: string | null;
+  /** Of a membership, the group that the member would leave. */
+  group_name: string | null;
+  reason: string;
+  held_since: Date;
+  missed: number;
+};
+
+/** Who is held in a list, by name: the first `limit`. */
+export async function heldIn(database: Database, listId: string, limit: number): Promise<HeldRemoval[]> {
+  return rows<HeldRemoval>(
+    database,
+    `select h.list_id, h.account_id, g.group_id,
+            coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', g.display_name) as display_name,
+            a.user_principal_name, null as group_name, h.reason, h.held_since, h.missed
+       from entra_sync.held_removals h
+       left join entra_sync.accounts a on a.account_id = h.account_id
+       left join entra_sync.groups g on g.group_no = h.group_no
+      where h.list_id = :listId
+     union all
+     select h.list_id, a.account_id, g.group_id, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', n.display_name),
+            a.user_principal_name, g.display_name, 'not_seen', h.held_since, h.missed
+       from entra_sync.held_memberships h
+       join entra_sync.groups g on g.group_no = h.group_no
+       left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
+       left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
+      where h.list_id = :listId
+      order by 6 nulls first, 4, 2, 3 limit :limit`,
+    { listId, limit },
+  );
+}
+
+/** Whether absence is held that another full round can confirm or lift: at once after the first, then daily. */
+export async function wantsFullRound(database: Database, tenantId: string, stream: Stream): Promise<boolean> {
+  const found = await rows(
+    database,
+    `select from (select tenant_id, list_id, reason, missed from entra_sync.held_removals
+                  union all select tenant_id, list_id, 'not_seen', missed from entra_sync.held_memberships) h
+       join entra_sync.removal_lists l on l.list_id = h.list_id and l.stream = :stream
+       join entra_sync.checkpoints c on c.tenant_id = h.tenant_id and c.stream = :stream
+      where h.tenant_id = :tenantId and h.reason = 'not_seen'
+        and (h.missed < 2 or c.full_at < clock_timestamp() - interval '1 day') limit 1`,
+    { tenantId, stream },
+  );
+  return found.length > 0;
+}
+
+export type Decision = {
+  readonly tenantId: string;
+  readonly listId: string;
+  /** Account ids, group ids or object ids; null: all that the list holds. */
+  readonly ids: readonly string[] | null;
+  readonly decision: 'approve' | 'reject';
+  readonly actor: string;
+};
+
+export type Decided = {
+  readonly memberships: number;
+  readonly accounts: number;
+  readonly suspended: number;
+  readonly groups: number;
+  /** Asked for by id, and no longer in the list: there again, or decided before. */
+  readonly skipped: readonly string[];
+};
+
+type Chosen = { object_id: string; names: string[]; reason: string; missed: number };
+
+type DecisionScope = {
+  tenant: string;
+  batch: string;
+  cycle: null;
+  actor: string;
+  list: string;
+  objects: readonly string[];
+};
+
+/**
+ * Approves or rejects what a list holds. Approved, it is removed (or suspended) now; rejected, it becomes manual, and
+ * managed again when Graph shows it live. Throws `unknown_name` for a list that is not open, `usage` while absence was
+ * seen by one full round only.
+ */
+export async function decideRemovals(database: Database, decision: Decision): Promise<Decided> {
+  const { tenantId, listId, ids, actor } = decision;
+  return inTransaction(database, async (transaction) => {
+    await lockTenant(transaction, tenantId);
+    const chosen = await rows<Chosen>(
+      transaction,
+      `select h.object_id, array_remove(array[h.object_id::text, h.account_id::text, g.group_id::text], null) as names, h.reason, h.missed
+         from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
+        where h.tenant_id = :tenantId and h.list_id = :listId
+       union all
+       select h.member_object_id, array_remove(array[h.member_object_id::text, a.account_id::text, g.group_id::text], null), 'not_seen', h.missed
+         from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
+         left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
+        where h.tenant_id = :tenantId and h.list_id = :listId order by object_id`,
+      { tenantId, listId },
+    );
+    if (chosen.length === 0) throw noSuchList(listId);
+    const wanted = ids?.map((id) => id.toLowerCase()) ?? null;
+    const taken = wanted === null ? chosen : chosen.filter((one) => one.names.some((name) => wanted.includes(name)));
+    const unconfirmed = taken.filter((one) => one.reason === 'not_seen' && one.missed < 2);
+    if (decision.decision === 'approve' && unconfirmed.length > 0) throw unconfirmedYet(unconfirmed.length);
+    const scope: DecisionScope = {
+      tenant: tenantId,
+      batch: await nextBatch(transaction),
+      cycle: null,
+      actor,
+      list: listId,
+      objects: taken.map((one) => one.object_id),
+    };
+    await transaction.raw(
+      `select from entra_sync.accounts where tenant_id = :tenant and entra_object_id = any(:objects::uuid[]) order by account_id for update`,
+      scope,
+    );
+    await transaction.raw(
+      noteDecision(decision.decision === 'approve' ? 'removal.approved' : 'removal.rejected'),
+      scope,
+    );
+    const done = decision.decision === 'approve' ? await approve(transaction, scope) : await reject(transaction, scope);
+    await transaction.raw(
+      'delete from entra_sync.held_removals where tenant_id = :tenant and list_id = :list and object_id = any(:objects::uuid[])',
+      scope,
+    );
+    await transaction.raw(
+      'delete from entra_sync.held_memberships where tenant_id = :tenant and list_id = :list and member_object_id = any(:objects::uuid[])',
+      scope,
+    );
+    await dropEmptyLists(transaction, tenantId);
+    await closeBatch(transaction, scope);
+    return { ...done, skipped: wanted?.filter((id) => !taken.some((one) => one.names.includes(id))) ?? [] };
+  });
+}
+
+const heldOf = (condition: string) =>
+  `select h.object_id as entra_object_id from entra_sync.held_removals h
+    where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[]) and ${condition}`;
+const people = heldOf("h.account_id is not null and h.reason <> 'suspended'");
+const gone = heldOf("h.reason = 'deleted'");
+const heldMembers = `select h.group_no, h.member_object_id from entra_sync.held_memberships h
+  where h.tenant_id = :tenant and h.list_id = :list and h.member_object_id = any(:objects::uuid[])`;
+
+async function approve(transaction: Transaction, scope: DecisionScope): Promise<Omit<Decided, 'skipped'>> {
+  const count = (statement: string) => rowCount(transaction, statement, scope);
+  await count(accountsVanish(people));
+  const accounts = await count(removeAccounts);
+  const suspended = await count(suspendAccounts);
+  await count(
+    groupsVanish(`select g.group_no, g.entra_object_id from entra_sync.groups g
+      where g.tenant_id = :tenant and g.entra_object_id in (${heldOf('h.group_no is not null')})`),
+  );
+  const groups = await count(removeGroups);
+  // Graph may never say that the memberships of what is deleted for good have ended (rule 8).
+  await count(endMemberships(membershipsOf(gone)));
+  await count(
+    endMemberships(`select m.group_no, m.member_object_id from entra_sync.memberships m
+      join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant and g.entra_object_id in (${gone})`),
+  );
+  const memberships = await count(endMemberships(heldMembers));
+  if (groups + memberships > 0) await transaction.raw(renewClosure, scope);
+  return { memberships, accounts, suspended, groups };
+}
+
+async function reject(transaction: Transaction, scope: DecisionScope): Promise<Omit<Decided, 'skipped'>> {
+  const count = (statement: string) => rowCount(transaction, statement, scope);
+  // A membership that is kept is simply no longer held: the next full round that misses it asks again.
+  const memberships = await count(heldMembers);
+  return {
+    memberships,
+    accounts: await count(release('account')),
+    suspended: 0,
+    groups: await count(release('group')),
+  };
+}
+
+const noteDecision = (kind: string) => `
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, group_id, after)
+select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', h.account_id, g.group_id, jsonb_build_object('reason', h.reason, 'list_id', h.list_id)
+  from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
+ where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
+union all
+select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', a.account_id, g.group_id, jsonb_build_object('reason', 'not_seen', 'list_id', h.list_id)
+  from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
+  left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
+ where h.tenant_id = :tenant and h.list_id = :list and h.member_object_id = any(:objects::uuid[])`;
+
+const ofList = (alias: string) => `h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
+   and ${alias}.tenant_id = :tenant and ${alias}.entra_object_id = h.object_id and ${alias}.state = 'managed' and ${alias}.removed_at is null`;
+
+const removed = (
+  alias: string,
+) => `removed_at = now(), removed_reason = h.reason, removal_approved = true, updated_at = now(),
+       purge_at = now() + (select t.retention from entra_sync.tenants t where t.tenant_id = ${alias}.tenant_id)`;
+
+const removeAccounts = `
+with written as (
+  update entra_sync.accounts a set ${removed('a')}
+    from entra_sync.held_removals h where ${ofList('a')} and h.reason <> 'suspended'
+  returning a.account_id, a.removed_reason
+)
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, after)
+select :batch, :tenant, :actor, 'account.removed', account_id, jsonb_build_object('removed', removed_reason) from written`;
+
+const suspendAccounts = `
+with written as (
+  update entra_sync.accounts a set enabled = false, suspended_at = now(), removal_approved = true, updated_at = now()
+    from entra_sync.held_removals h where ${ofList('a')} and h.reason = 'suspended'
+  returning a.account_id
+)
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
+select :batch, :tenant, :actor, 'account.suspended', account_id, '{"enabled": true}', '{"enabled": false}' from written`;
+
+const removeGroups = `
+with written as (
+  update entra_sync.groups g set ${removed('g')} from entra_sync.held_removals h where ${ofList('g')}
+  returning g.group_id, g.removed_reason
+)
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, group_id, after)
+select :batch, :tenant, :actor, 'group.removed', group_id, jsonb_build_object('removed', removed_reason) from written`;
+
+const release = (what: 'account' | 'group') => `
+with written as (
+  update entra_sync.${what}s x set state = 'manual', updated_at = now() from entra_sync.held_removals h where ${ofList('x')}
+  returning x.${what}_id
+)
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, ${what}_id, before, after)
+select :batch, :tenant, :actor, '${what}.released', ${what}_id, '{"state": "managed"}', '{"state": "manual"}' from written`;
+
+function noSuchList(listId: string): ExpectedError {
+  return new ExpectedError('unknown_name', `there is no open list ${listId} of held removals of this tenant`, {
+    cure: 'entra-sync removals list shows what is held now; a list that was decided, or whose people came back, is gone',
+  });
+}
+
+function unconfirmedYet(count: number): ExpectedError {
+  return new ExpectedError(
+    'usage',
+    `${count} of them were only not seen, and by one full round alone; nothing was removed`,
+    {
+      cure: 'entra-sync resync TENANT: what a second full round misses too can be approved, what it shows leaves the list',
+    },
+  );
+}

@@ -1,0 +1,81 @@
+// Rule 10's limits: a table of cases, and what holds for any numbers.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type RemovalCounts, type RemovalLimits, whyHeld } from '../../src/rules/guard.ts';
+
+const limits: RemovalLimits = { max: 500, percent: 20, floor: 20 };
+const counts = (one: Partial<RemovalCounts>): RemovalCounts => ({
+  before: 1_000,
+  wanted: 0,
+  held: 0,
+  week: 0,
+  full: false,
+  seen: 1,
+  ...one,
+});
+
+describe('rule 10: which removals are held', () => {
+  test.each<[what: string, counts: Partial<RemovalCounts>, limits: Partial<RemovalLimits>, why: RegExp | null]>([
+    ['nothing wanted', {}, {}, null],
+    ['nothing wanted, though nobody was seen', { full: true, seen: 0 }, {}, null],
+    ['at the percentage', { wanted: 200 }, {}, null],
+    ['beyond the percentage', { wanted: 201 }, {}, /201 of 1000 in one round are more than 20 %/],
+    ['at the maximum', { before: 100_000, wanted: 500 }, {}, null],
+    ['beyond the maximum', { before: 100_000, wanted: 501 }, {}, /501 in one round are more than 500/],
+    ['half below the floor', { before: 19, wanted: 9 }, {}, null],
+    ['more than half below the floor', { before: 19, wanted: 10 }, {}, /10 of 19 are more than half/],
+    ['at the floor the percentage counts', { before: 20, wanted: 5 }, {}, /5 of 20 in one round/],
+    ['at the floor, within it', { before: 20, wanted: 4 }, {}, null],
+    ['the week, at twice the maximum', { before: 100_000, wanted: 400, week: 600 }, {}, null],
+    ['the week, beyond twice the maximum', { before: 100_000, wanted: 401, week: 600 }, {}, /1001 within seven days/],
+    ['the week, at twice the percentage of what there was', { before: 700, wanted: 100, week: 300 }, {}, null],
+    [
+      'the week, beyond it',
+      { before: 700, wanted: 101, week: 300 },
+      {},
+      /401 of 1000 within seven days are more than twice 20 %/,
+    ],
+    ['a full round that showed nobody', { before: 3, wanted: 1, full: true, seen: 0 }, {}, /nobody at all/],
+    ['a full round that would remove everybody', { before: 1, wanted: 1, full: true }, {}, /remove everybody/],
+    ['everybody, with those held already', { before: 10, wanted: 1, held: 9, full: true }, {}, /remove everybody/],
+    ['the last one, told by a tombstone', { before: 2, wanted: 1 }, {}, null],
+    ['0 as the maximum', { wanted: 1 }, { max: 0 }, /no removal without a person/],
+    ['0 as the percentage', { wanted: 1 }, { percent: 0 }, /no removal without a person/],
+    ['a fraction of a percent', { before: 1_000, wanted: 6 }, { percent: 0.5 }, /more than 0.5 %/],
+  ])('%s', (_what, some, other, why) => {
+    const found = whyHeld(counts(some), { ...limits, ...other });
+    if (why === null) expect(found).toBeNull();
+    else expect(found).toMatch(why);
+  });
+
+  const anyCounts = fc.record({
+    before: fc.nat(5_000),
+    wanted: fc.nat(5_000),
+    held: fc.nat(100),
+    week: fc.nat(2_000),
+    full: fc.boolean(),
+    seen: fc.nat(5_000),
+  });
+  const anyLimits = fc.record({ max: fc.nat(1_000), percent: fc.nat(100), floor: fc.nat(100) });
+
+  test('whoever is held stays held when more are wanted, or the limits are narrower', () => {
+    fc.assert(
+      fc.property(anyCounts, anyLimits, fc.nat(50), (some, limit, more) => {
+        fc.pre(whyHeld(some, limit) !== null);
+        expect(whyHeld({ ...some, wanted: some.wanted + more }, limit)).not.toBeNull();
+        const narrower = { ...limit, max: Math.max(0, limit.max - more), percent: Math.max(0, limit.percent - more) };
+        expect(whyHeld(some, narrower)).not.toBeNull();
+      }),
+    );
+  });
+
+  test('at or above the floor no round gets more than both limits by', () => {
+    fc.assert(
+      fc.property(anyCounts, anyLimits, (some, limit) => {
+        fc.pre(some.before >= limit.floor && whyHeld(some, limit) === null);
+        expect(some.wanted).toBeLessThanOrEqual(limit.max);
+        expect(some.wanted * 100).toBeLessThanOrEqual(some.before * limit.percent);
+      }),
+    );
+  });
+});
