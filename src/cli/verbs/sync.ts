@@ -10,10 +10,11 @@ import type { StreamReport } from '../../store/cycles.ts';
 import { describeDatabaseError } from '../../store/pool.ts';
 import { settingsInForce } from '../../store/settings.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants.ts';
-import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { goesOn, openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, duration, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { sampleTable, shownChanges } from '../samples.ts';
+import { describeFailure, worstExitCode } from '../several.ts';
 import { showError, table } from '../terminal.ts';
 import { syncPerson } from './sync-person.ts';
 
@@ -39,13 +40,22 @@ export function syncCommand(): Command {
       'only this person, with the groups that hold the person: read now, beside the cycles; checkpoints stay, nobody is removed',
     )
     .action((tenant: string | undefined, options: SyncOptions) =>
-      runVerb(options, (run) => {
-        const dryRun = options.dryRun === true;
-        return options.user === undefined
-          ? syncTenants(run, tenant, { resync: false, dryRun })
-          : syncPerson(run, tenant, { word: options.user, dryRun });
-      }),
+      options.user === undefined
+        ? runVerb(
+            options,
+            (run) => syncTenants(run, tenant, { resync: false, dryRun: options.dryRun === true }),
+            options.dryRun ? undefined : goesOn,
+          )
+        : syncUser(tenant, options.user, options),
     );
+}
+
+function syncUser(tenant: string | undefined, word: string, options: SyncOptions): Promise<void> {
+  return runVerb(
+    options,
+    (run) => syncPerson(run, tenant, { word, dryRun: options.dryRun === true }),
+    'run the command again: it reads the person anew',
+  );
 }
 
 export function resyncCommand(): Command {
@@ -58,12 +68,9 @@ export function resyncCommand(): Command {
   )
     .argument('[tenant]', 'id, name or reference of one tenant')
     .action((tenant: string | undefined, options: SyncOptions) =>
-      runVerb(options, (run) => syncTenants(run, tenant, { resync: true, dryRun: false })),
+      runVerb(options, (run) => syncTenants(run, tenant, { resync: true, dryRun: false }), goesOn),
     );
 }
-
-// Of several tenants' exit codes, the first of these that occurred (design: 7 concerns all, 6 hardly anybody).
-const worstFirst = [130, 7, 1, 3, 5, 4, 6, 2];
 
 async function syncTenants(
   run: Run,
@@ -113,7 +120,7 @@ async function syncTenants(
     exitCodeOf(describeDatabaseError(error)),
   );
   if (done.some(({ result }) => hasHeld(result))) codes.push(exitCodes.removals_held);
-  return worstFirst.find((code) => codes.includes(code)) ?? 0;
+  return worstExitCode(codes);
 
   async function registerOwnTenant() {
     const tenantId = readTenantId(run.environment.variables);
@@ -186,13 +193,6 @@ function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }:
   const rehearsed = streams.users.held + streams.groups.held;
   if (outcome === 'rehearsed' && rehearsed > 0)
     terminal.note(`${tenant.name}: ${plural(rehearsed, 'removal')} would be held for a person's decision`);
-}
-
-function describeFailure(error: unknown) {
-  const expected = describeDatabaseError(error);
-  return expected instanceof ExpectedError
-    ? { code: expected.code, message: expected.message, cure: expected.cure ?? null, exitCode: exitCodeOf(expected) }
-    : { code: 'defect', message: 'a defect, see stderr', cure: null, exitCode: 1 };
 }
 
 /** The cycles as one table, a line a stream. */
