@@ -197,6 +197,9 @@ function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }:
 
 /** The cycles as one table, a line a stream. */
 export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult }[]): string {
+  const reports = done.flatMap(({ result }) => Object.values(result.streams));
+  // Rare, and worth a column only where they occur.
+  const rare = (['adopted', 'held'] as const).filter((name) => reports.some((one) => one[name] > 0));
   return table(
     [
       { title: 'tenant' },
@@ -210,6 +213,7 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
       { title: 'suspended', right: true },
       { title: 'removed', right: true },
       { title: 'restored', right: true },
+      ...rare.map((title) => ({ title, right: true })),
       { title: 'members', right: true },
       { title: 'seconds', right: true },
     ],
@@ -228,6 +232,7 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
         one.suspended + one.resumed === 0 ? '0' : `+${count(one.suspended)} -${count(one.resumed)}`,
         count(one.removed),
         count(one.restored),
+        ...rare.map((name) => count(one[name])),
         one.memberships_added + one.memberships_removed === 0
           ? '0'
           : `+${count(one.memberships_added)} -${count(one.memberships_removed)}`,
@@ -254,7 +259,8 @@ function explainQuiet(result: CycleResult): string | undefined {
 }
 
 function changesOf(one: StreamReport): number {
-  const objects = one.created + one.updated + one.suspended + one.resumed + one.removed + one.restored + one.purged;
+  const objects =
+    one.created + one.adopted + one.updated + one.suspended + one.resumed + one.removed + one.restored + one.purged;
   return objects + one.memberships_added + one.memberships_removed;
 }
 

@@ -1,13 +1,13 @@
 // `verify`: does the copy agree with a fresh listing of the tenant?
 import { type Command, InvalidArgumentError } from 'commander';
-import { openBasics, openGraphAccess } from '../../app.ts';
+import { openBasics } from '../../app.ts';
 import { runVerify, type VerifyResult } from '../../engine/verify.ts';
 import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
 import { explainGaps } from '../../rules/scope.ts';
 import { describeDatabaseError } from '../../store/pool.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants.ts';
 import type { NamedDrift } from '../../store/verify.ts';
-import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { describeFailure, noTenant, worstExitCode } from '../several.ts';
@@ -44,7 +44,7 @@ type Failed = { readonly tenant: Tenant; readonly error: unknown };
 async function verify(run: Run, word: string | undefined, sample: number | undefined): Promise<number> {
   const { terminal, signal } = run;
   const basics = openBasics(run.environment);
-  const graph = openGraphAccess(run.environment);
+  const graph = openGraph(run, basics.log);
   const { database } = await run.database();
   const tenants = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
   if (tenants.length === 0) throw noTenant();
