@@ -25,7 +25,7 @@ export function accountLines(account: FoundAccount, setAside: Absence | undefine
 function heldText({ held_list, held_reason, held_since, tenant_name }: FoundAccount): string {
   const why = held_reason === 'suspended' ? 'disabled in Entra ID' : (removals[held_reason ?? ''] ?? held_reason);
   const what = held_reason === 'suspended' ? 'suspension' : 'removal';
-  return `the ${what} waits for a person since ${when(held_since)}, in list ${held_list}: ${why} -> entra-sync removals list ${JSON.stringify(tenant_name)}`;
+  return `the ${what} waits for a person, held ${when(held_since)} in list ${held_list}: ${why} -> entra-sync removals list ${JSON.stringify(tenant_name)}`;
 }
 
 function stateText(account: FoundAccount): string {
