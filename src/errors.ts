@@ -7,6 +7,7 @@ export const exitCodes = {
   unknown_name: 2,
   tenant_exists: 2,
   tenant_disconnected: 2,
+  never_synced: 2,
   sign_in_failed: 3,
   consent_missing: 3,
   role_refused: 3,

@@ -10,7 +10,7 @@ import type { RemovalLimits } from './rules/guard.ts';
 import { type MatchKey, selectedProperties } from './rules/mapping.ts';
 import { type Field, type ManualEditing, roles, type SourceOfTruth } from './rules/ownership.ts';
 import type { DisabledAccounts, Scope } from './rules/scope.ts';
-import { checkShape, isRecord, problemsOfWhole } from './settings/problems.ts';
+import { checkShape, isRecord, problemsOfRemovals, problemsOfWhole } from './settings/problems.ts';
 import { documentSchema, durationMs, partialSchema, type SettingsDocument } from './settings/schema.ts';
 
 export type { SettingsDocument };
@@ -74,8 +74,13 @@ export function checkSettings(
 ): SettingsDocument {
   const checked = checkShape(document, schema);
   const isWhole = below.length > 0 || schema === documentSchema;
-  const merged = isRecord(document) ? [...below, document].reduce(mergeLayers, {}) : {};
-  const problems = [...('problems' in checked ? checked.problems : []), ...(isWhole ? problemsOfWhole(merged) : [])];
+  const under = below.reduce(mergeLayers, {});
+  const merged = isRecord(document) ? mergeLayers(under, document) : {};
+  const problems = [
+    ...('problems' in checked ? checked.problems : []),
+    ...(isWhole ? problemsOfWhole(merged) : []),
+    ...(below.length > 0 ? problemsOfRemovals(document, under) : []),
+  ];
   if ('document' in checked && problems.length === 0) return checked.document;
   throw new ExpectedError(
     'settings_invalid',

@@ -5,6 +5,7 @@ import { type GraphAccess, type OpenedDatabase, openAppDatabase, openGraphAccess
 import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
 import type { Log } from '../logger.ts';
+import { useProxyOf } from '../proxy.ts';
 import { describeDatabaseError } from '../store/pool.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
 
@@ -62,11 +63,18 @@ function endSoon(): void {
 
 const endTimeoutMs = 15_000;
 
+/** What to do after Ctrl-C in a verb that walks rounds. */
+export const goesOn = 'run the command again: it goes on where it stopped';
+
 /**
  * Runs the body of a verb: opens nothing before it is asked for, closes everything, turns errors into one line and an exit
- * code. The body may return an exit code of its own (default 0).
+ * code. The body may return an exit code of its own (default 0). `afterInterrupt` is what to do after Ctrl-C.
  */
-export async function runVerb(options: VerbOptions, body: (run: Run) => Promise<number | undefined>): Promise<void> {
+export async function runVerb(
+  options: VerbOptions,
+  body: (run: Run) => Promise<number | undefined>,
+  afterInterrupt = 'run the command again: it begins anew',
+): Promise<void> {
   const terminal = openTerminal({ json: options.json === true, verbose: options.verbose === true });
   const interrupt = new AbortController();
   const closers: (() => Promise<void>)[] = [];
@@ -74,18 +82,18 @@ export async function runVerb(options: VerbOptions, body: (run: Run) => Promise<
   const onSignal = (signal: NodeJS.Signals) => {
     if (interruptsLeft && signal === 'SIGINT') return;
     if (interrupt.signal.aborted) {
-      process.stderr.write('\nentra-sync: ended at once; the next run goes on where this one stopped\n');
+      process.stderr.write(`\nentra-sync: ended at once; nothing half done is visible -> ${afterInterrupt}\n`);
       process.exit(130);
     }
     terminal.note('stopping … (again: at once)');
     interrupt.abort(
       new ExpectedError('interrupted', 'interrupted; nothing half done is visible', {
-        cure: 'run the command again: it goes on where it stopped',
+        cure: afterInterrupt,
       }),
     );
     // Something that does not listen must not keep the terminal; unref'd, so that it never delays a clean end.
     setTimeout(() => {
-      process.stderr.write('entra-sync: forced to end, something did not close in time\n');
+      process.stderr.write(`entra-sync: forced to end, something did not close in time -> ${afterInterrupt}\n`);
       process.exit(130);
     }, endTimeoutMs).unref();
   };
@@ -126,6 +134,8 @@ export async function runVerb(options: VerbOptions, body: (run: Run) => Promise<
 
 /** The way to Graph for a verb: every wait is logged and said. */
 export function openGraph({ environment, terminal }: Run, log: Log): GraphAccess {
+  const remark = useProxyOf(environment);
+  if (remark) terminal.note(remark);
   return openGraphAccess(environment, {
     onWait: ({ reason, waitMs, attempt, retries, requestId }) => {
       log.info({ reason, waitMs, attempt, requestId }, 'waiting for Graph');

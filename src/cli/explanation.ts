@@ -17,8 +17,15 @@ export function accountLines(account: FoundAccount, setAside: Absence | undefine
     ['object in Entra ID', account.entra_object_id ?? 'none: made by hand'],
     ['state', stateText(account)],
   ];
+  if (account.held_list !== null) lines.push(['held', heldText(account)]);
   if (setAside) lines.push(['set aside', `${absenceText(setAside)}. What is shown is the last that could be taken`]);
   return lines;
+}
+
+function heldText({ held_list, held_reason, held_since, tenant_name }: FoundAccount): string {
+  const why = held_reason === 'suspended' ? 'disabled in Entra ID' : (removals[held_reason ?? ''] ?? held_reason);
+  const what = held_reason === 'suspended' ? 'suspension' : 'removal';
+  return `the ${what} waits for a person, held ${when(held_since)} in list ${held_list}: ${why} -> entra-sync removals list ${JSON.stringify(tenant_name)}`;
 }
 
 function stateText(account: FoundAccount): string {
@@ -121,5 +128,5 @@ export function freshnessLines(tenant: TenantRow): Lines {
 function nextCycle({ status, paused, next_cycle_at }: TenantRow): string {
   if (status === 'disconnected') return 'none: the tenant is disconnected';
   if (paused) return 'none: the tenant is paused';
-  return next_cycle_at ? when(next_cycle_at) : 'not planned';
+  return next_cycle_at ? `due ${when(next_cycle_at)}` : 'not planned';
 }

@@ -1,7 +1,10 @@
 // The command line of entra-sync.
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { ExpectedError } from '../errors.ts';
 import { packageFile } from '../package-files.ts';
+import { openTerminal, showError } from './terminal.ts';
+import { throwUsage } from './usage.ts';
 import { changesCommand } from './verbs/changes.ts';
 import { demoCommand } from './verbs/demo.ts';
 import { editCommand } from './verbs/edit.ts';
@@ -23,7 +26,6 @@ const program = new Command('entra-sync')
   .description('Keeps a faithful copy of Microsoft Entra ID users, groups and memberships in Postgres.')
   .version(version)
   .showSuggestionAfterError()
-  .showHelpAfterError('(--help shows how it is used)')
   .addHelpText(
     'after',
     `
@@ -58,13 +60,7 @@ for (const command of [
   program.addCommand(command);
 }
 
-/** Commander's own errors are usage errors: exit code 2, its message is on stderr already. */
-function exitWithUsage(command: Command): void {
-  command.exitOverride();
-  command.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'entra-sync: ')) });
-  for (const one of command.commands) exitWithUsage(one);
-}
-exitWithUsage(program);
+throwUsage(program);
 
 // A reader that has seen enough (head, less) is no error: what is under way still ends well, with its own exit code.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -74,12 +70,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? 0 : 2;
-  if (error.exitCode !== 0 && process.argv.includes('--json')) {
-    const message = error.message.replace(/^error: /, '');
-    process.stdout.write(
-      `${JSON.stringify({ error: { code: 'usage', message, cure: null, exitCode: 2 } }, null, 2)}\n`,
-    );
-  }
+  if (error instanceof CommanderError) process.exitCode = 0;
+  else if (error instanceof ExpectedError)
+    process.exitCode = showError(openTerminal({ json: process.argv.includes('--json'), verbose: false }), error);
+  else throw error;
 }

@@ -36,6 +36,8 @@ export type PersonVerdict =
 
 export type PersonResult = {
   readonly verdict: PersonVerdict;
+  /** The display name that is stored, else Entra ID's, else the user principal name or the word that was given. */
+  readonly name: string;
   readonly entraObjectId: string | null;
   /** What puts the person outside the scope, or why the person cannot be taken. */
   readonly reason: string | null;
@@ -65,7 +67,8 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
   const answer = await ask();
   if (answer === 'gone') {
     if (!known) throw unknownPerson();
-    return { ...nothing(), verdict: 'not_there', entraObjectId: known.entra_object_id, before: known, after: known };
+    const { entra_object_id: entraObjectId } = known;
+    return { ...nothing(), verdict: 'not_there', name: nameOf(known), entraObjectId, before: known, after: known };
   }
   const id = answer.id ?? '';
   const groupsKnown = await readCheckpoint(database, tenantId, 'groups');
@@ -75,7 +78,14 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
       : withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
   const list = groupsKnown && !('reason' in seen) ? await readMemberOf(reader, id) : undefined;
   const memberOf = list && 'reason' in list ? undefined : list;
-  const done = await commitPerson(database, {
+  const {
+    before,
+    after,
+    changes,
+    cycleId,
+    inScope,
+    aside: undecided,
+  } = await commitPerson(database, {
     tenantId,
     entraObjectId: id,
     seen,
@@ -91,13 +101,17 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
     dryRun,
   });
   const byProperties = 'reason' in seen ? null : outsideOf(seen.source, settings.scope, settings.disabledAccounts);
+  const aside = 'reason' in seen ? seen.reason : undecided;
   const outside = 'reason' in seen ? null : (byProperties?.why ?? 'in none of the scope groups');
-  const { aside, ...told } = done;
   const result: PersonResult = {
-    ...told,
-    verdict: aside !== null ? 'set_aside' : done.inScope ? verdictOf(done.changes) : 'out_of_scope',
+    before,
+    after,
+    changes,
+    cycleId,
+    verdict: aside !== null ? 'set_aside' : inScope ? verdictOf(changes) : 'out_of_scope',
+    name: nameOf(after ?? before, 'reason' in seen ? {} : seen.source),
     entraObjectId: id,
-    reason: aside ?? (done.inScope ? null : outside),
+    reason: aside ?? (inScope ? null : outside),
     groups: memberOf?.length,
     requests: reader.requestCount(),
     dryRun,
@@ -116,6 +130,11 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
     const other = known?.entra_object_id;
     if (byWord !== 'gone' || !other || other === word.toLowerCase()) return byWord;
     return readUser(reader, other, properties, types);
+  }
+
+  function nameOf(person: KnownPerson | undefined, source: Record<string, unknown> = {}): string {
+    const names = [person?.display_name, source.displayName, person?.user_principal_name, source.userPrincipalName];
+    return names.find((name): name is string => typeof name === 'string' && name !== '') ?? word;
   }
 
   function nothing() {

@@ -189,7 +189,7 @@ async function openRound(
 
 function whyFull(checkpoint: Checkpoint | undefined, fingerprint: string, fullEveryMs: number): string | undefined {
   if (!checkpoint) return 'first';
-  if (checkpoint.fingerprint !== fingerprint) return 'mapping_changed';
+  if (checkpoint.fingerprint !== fingerprint) return 'settings_changed';
   return checkpoint.full_age_ms > fullEveryMs ? 'due' : undefined;
 }
 

@@ -1,4 +1,5 @@
 // `verify`: a fresh listing of the tenant (not delta) compared with the tables. Changes nothing.
+import { ExpectedError } from '../errors.ts';
 import { listGroups, readGroups, readMemberLists } from '../graph/groups.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { listUsers, readUsers } from '../graph/users.ts';
@@ -9,21 +10,32 @@ import { mergeObjects } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
 import { acquireLease, type Lease } from '../store/lease.ts';
-import { beginRound, dropRehearsal, type PageOfRound, type Round, type Stream } from '../store/rounds.ts';
+import type { Database } from '../store/pool.ts';
+import {
+  beginRound,
+  dropRehearsal,
+  type PageOfRound,
+  type Round,
+  readCheckpoint,
+  type Stream,
+} from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
 import { stageGroupsPage } from '../store/stage-groups.ts';
 import { stageUsersPage } from '../store/stage-users.ts';
+import { findTenant, tenantDisconnected } from '../store/tenants.ts';
 import {
+  type Checked,
   countStaged,
-  type Drift,
   drawSample,
   driftOfGroups,
   driftOfMemberships,
   driftOfNesting,
   driftOfUsers,
   judgeListing,
+  type NamedDrift,
   readUnread,
   type Unread,
+  withNames,
 } from '../store/verify.ts';
 import type { CycleParts } from './cycle.ts';
 import { withColumns } from './groups.ts';
@@ -31,8 +43,8 @@ import type { Progress } from './stream.ts';
 import { typesOf, withMapping } from './users.ts';
 
 export type VerifyResult = {
-  readonly checked: { users: number; groups: number; memberships: number };
-  readonly drift: readonly Drift[];
+  readonly checked: Checked;
+  readonly drift: readonly NamedDrift[];
   /** What could not be read and was not compared, a group's members among it. */
   readonly unread: readonly Unread[];
   /** Groups of the scope that are not there: people whom only they may hold were not judged. */
@@ -53,7 +65,8 @@ type Work = { parts: CycleParts; lease: Lease; reader: GraphReader; settings: Se
 
 /**
  * Lists users, groups and members, and compares them with the tables field by field. Holds the tenant's lease, so that no
- * cycle commits meanwhile. What was edited in Entra ID since the last cycle shows as drift: run a cycle first.
+ * cycle commits meanwhile. What was edited in Entra ID since the last cycle shows as drift: run a cycle first. Throws
+ * `tenant_disconnected`, `never_synced` while a stream has no checkpoint to compare, and what reading from Graph throws.
  */
 export async function runVerify(parts: CycleParts, options: VerifyOptions): Promise<VerifyResult> {
   const { database } = parts;
@@ -61,6 +74,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
   const started = performance.now();
   const lease = await acquireLease(database, tenantId, parts.leaseTimes);
   try {
+    await requireSynced(database, tenantId);
     const settings = await settingsInForce(database, tenantId, parts.defaults);
     const signal = AbortSignal.any([options.signal, lease.lost]);
     const reader = parts.openReader({ tenantId, settings, signal });
@@ -72,14 +86,15 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
     const scopeGaps =
       options.sample === undefined ? await judgeListing(database, lease, roundIds, settings.scope.groups) : [];
     const scopeOf = ({ round, ids }: Listing) => ({ tenantId, roundId: round.round_id, ids });
+    const drift = [
+      ...(await driftOfUsers(database, scopeOf(users))),
+      ...(await driftOfGroups(database, scopeOf(groups))),
+      ...(await driftOfMemberships(database, scopeOf(groups))),
+      ...(await driftOfNesting(database, tenantId)),
+    ];
     return {
-      checked: await countStaged(database, roundIds),
-      drift: [
-        ...(await driftOfUsers(database, scopeOf(users))),
-        ...(await driftOfGroups(database, scopeOf(groups))),
-        ...(await driftOfMemberships(database, scopeOf(groups))),
-        ...(await driftOfNesting(database, tenantId)),
-      ],
+      checked: await countStaged(database, tenantId, roundIds),
+      drift: await withNames(database, tenantId, roundIds, drift),
       unread: await readUnread(database, roundIds),
       scopeGaps,
       requests: reader.requestCount(),
@@ -88,6 +103,17 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
   } finally {
     for (const stream of ['users', 'groups'] as const) await dropRehearsal(database, lease, stream).catch(() => {});
     await lease.release();
+  }
+}
+
+async function requireSynced(database: Database, tenantId: string): Promise<void> {
+  const { status, name } = await findTenant(database, tenantId);
+  if (status === 'disconnected') throw tenantDisconnected();
+  for (const stream of ['users', 'groups'] as const) {
+    if (await readCheckpoint(database, tenantId, stream)) continue;
+    throw new ExpectedError('never_synced', `the ${stream} of the tenant were never synced`, {
+      cure: `run entra-sync sync ${JSON.stringify(name)}`,
+    });
   }
 }
 

@@ -18,6 +18,16 @@ export function checkShape(
   return parsed.success && problems.length === 0 ? { document: parsed.data } : { problems };
 }
 
+/** Fields that `document` takes out although nothing of the layers `below` it knows them. */
+export function problemsOfRemovals(document: unknown, below: unknown): string[] {
+  const known = Object.keys(recordAt(below, 'fields'));
+  return Object.entries(recordAt(document, 'fields')).flatMap(([name, one]) =>
+    one === null && !known.includes(name)
+      ? [`fields.${name}: there is no such field to take out${didYouMean(nearestName(name, known))}`]
+      : [],
+  );
+}
+
 /** What is wrong with merged layers as a whole, each by itself in order; takes any document, in order or not. */
 export function problemsOfWhole(document: unknown): string[] {
   const fields = Object.entries(recordAt(document, 'fields')).filter(([, one]) => one !== null);
@@ -92,9 +102,14 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
     });
   }
   if (issue.code === 'invalid_key') return [noFieldName(place)];
-  if (issue.code === 'invalid_type') return [`${place || 'the file'} must be ${article(issue.expected)}`];
+  if (issue.code === 'invalid_type') {
+    const unit = Number.isInteger(issue.input) ? units[place] : undefined;
+    if (unit) return [`${place}: ${issue.input} has no unit: write one, as in ${issue.input}${unit}`];
+    return [`${place || 'the file'} must be ${article(issue.expected)}`];
+  }
+  if (issue.code === 'too_small' && issue.origin === 'array') return [`${place} must be a list of one or more`];
   if (issue.code === 'invalid_value') return [`${place} must be ${oneOf(issue.values, issue.input)}`];
-  if (issue.code === 'invalid_union') return [`${place} must be ${unions[place] ?? 'something else'}`];
+  if (issue.code === 'invalid_union') return describeUnion(issue, place);
   return [place ? `${place}: ${issue.message}` : issue.message];
 }
 
@@ -102,11 +117,53 @@ function noFieldName(place: string): string {
   return `${place} is no name for a field: letters, digits and _ only, 63 at most`;
 }
 
-const unions: Readonly<Record<string, string>> = {
-  'scope.userType': 'any, or a list of Member and Guest',
-  'scope.accountEnabled': 'any, true or false',
-  'manual.editable': 'all, or a list of fields',
+// Which unit the number that somebody wrote without one most likely has.
+const units: Readonly<Record<string, string>> = {
+  interval: 'm',
+  fullEvery: 'd',
+  retention: 'd',
+  'changes.retention': 'd',
+  'cycles.retention': 'd',
 };
+
+type Union = {
+  readonly must: string;
+  /** What people write for it, and what they have to write. */
+  readonly words: Readonly<Record<string, string>>;
+};
+
+const unions: Readonly<Record<string, Union>> = {
+  'scope.userType': {
+    must: 'any, or a list of Member and Guest',
+    words: { any: 'any', all: 'any', both: 'any', Member: '[Member]', Guest: '[Guest]' },
+  },
+  'scope.accountEnabled': {
+    must: 'any, true or false',
+    words: {
+      any: 'any',
+      both: 'any',
+      true: 'true',
+      yes: 'true',
+      on: 'true',
+      false: 'false',
+      no: 'false',
+      off: 'false',
+    },
+  },
+  'manual.editable': {
+    must: 'all, or a list of fields',
+    words: { all: 'all', any: 'all', everything: 'all', none: '[]', nothing: '[]' },
+  },
+};
+
+function describeUnion(issue: z.core.$ZodIssueInvalidUnion, place: string): string[] {
+  // Of a list whose items are wrong, the items are told: the list itself is one of the forms.
+  const items = issue.errors.find((branch) => branch.length > 0 && branch.every((one) => one.path.length > 0));
+  if (items) return items.flatMap((one) => describeIssue({ ...one, path: [...issue.path, ...one.path] }));
+  const { must, words } = unions[place] ?? { must: 'something else', words: {} };
+  const near = typeof issue.input === 'string' ? nearestName(issue.input, Object.keys(words)) : undefined;
+  return [`${place} must be ${must}${didYouMean(near === undefined ? undefined : words[near])}`];
+}
 
 function oneOf(values: readonly unknown[], input: unknown): string {
   const names = values.map(String);

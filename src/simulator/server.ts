@@ -76,7 +76,11 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       await wait(options.latencyMs(), undefined, { signal: closing.signal });
     }
     const { method = 'GET', url = '/', headers } = incoming;
-    send(response, await options.answer({ method, url, headers, body }));
+    const { remotePort } = incoming.socket;
+    send(
+      response,
+      await options.answer({ method, url, headers, body, ...(remotePort !== undefined && { remotePort }) }),
+    );
   }
 
   const server = createServer(tls, (incoming, response) => {

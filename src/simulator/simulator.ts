@@ -16,6 +16,8 @@ export type RecordedRequest = {
   /** 0 while it is not answered, and for good when the connection was cut without an answer. */
   status: number;
   headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Of the connection that it came by; inside a batch there is none. */
+  remotePort?: number;
 };
 
 export type Simulator = {
@@ -118,7 +120,8 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
   const graph: GraphContext = { origin, options, issued, truths, answerInner };
 
   function record(request: GraphRequest): RecordedRequest {
-    const recorded = { method: request.method, path: request.url, status: 0, headers: request.headers };
+    const { method, url: path, headers, remotePort } = request;
+    const recorded = { method, path, status: 0, headers, ...(remotePort !== undefined && { remotePort }) };
     requests.push(recorded);
     return recorded;
   }

@@ -22,6 +22,10 @@ export type FoundAccount = {
   removed_reason: string | null;
   removed_by: string | null;
   purge_at: Date | null;
+  /** A removal that waits for a person: its list, and what it would be given as its reason. */
+  held_list: string | null;
+  held_reason: string | null;
+  held_since: Date | null;
 };
 
 /** Accounts, removed ones included, whose account id, object id, user principal name or mail is `word`; live ones first. */
@@ -41,8 +45,10 @@ export async function findAccounts(database: Database, tenantId: string | null, 
      )
      select a.account_id, a.tenant_id, t.name as tenant_name, a.entra_object_id, a.state, a.enabled, a.user_principal_name,
             a.mail, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name, a.shelf, a.edits,
-            a.created_at, a.updated_at, a.removed_at, a.removed_reason, r.actor as removed_by, a.purge_at
+            a.created_at, a.updated_at, a.removed_at, a.removed_reason, r.actor as removed_by, a.purge_at,
+            h.list_id as held_list, h.reason as held_reason, h.held_since
        from found join entra_sync.accounts a using (account_id) join entra_sync.tenants t using (tenant_id)
+       left join entra_sync.held_removals h on h.account_id = a.account_id
        left join lateral (
          select c.actor from entra_sync.changes c
           where a.removed_at is not null and c.account_id = a.account_id and c.kind = 'account.removed'

@@ -16,6 +16,9 @@ export type Drift = {
   readonly fresh: unknown;
 };
 
+/** What people call the object, and the other end: the stored name, else the fresh one; null for one that nothing names. */
+export type NamedDrift = Drift & { readonly name: string | null; readonly member_name: string | null };
+
 /** Live managed accounts and groups, or some of them drawn by chance: what a sample is compared on. */
 export async function drawSample(
   database: Database,
@@ -150,6 +153,10 @@ export async function driftOfGroups(database: Database, scope: Scope): Promise<D
   return rows<Drift>(database, compare('group', stored, fresh), scope);
 }
 
+const liveObjects = `
+  select entra_object_id from entra_sync.accounts where tenant_id = :tenantId and removed_at is null and entra_object_id is not null
+  union select entra_object_id from entra_sync.groups where tenant_id = :tenantId and removed_at is null and entra_object_id is not null`;
+
 /** Visible memberships of the staged groups against their staged member lists: both ends live here. */
 export async function driftOfMemberships(database: Database, scope: Scope): Promise<Drift[]> {
   return rows<Drift>(
@@ -159,10 +166,7 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
          join entra_sync.groups g on g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and g.removed_at is null
         where s.round_id = :roundId and s.removed is null
           and s.entra_object_id::text not in (select u.id from (${unreadLists(':roundId')}) u)
-     ), live as (
-       select entra_object_id from entra_sync.accounts where tenant_id = :tenantId and removed_at is null
-       union select entra_object_id from entra_sync.groups where tenant_id = :tenantId and removed_at is null
-     ), stored as (
+     ), live as (${liveObjects}), stored as (
        select l.entra_object_id as g, m.member_object_id as m from listed l join entra_sync.memberships m using (group_no)
         where m.member_object_id in (select entra_object_id from live)
      ), fresh as (
@@ -196,17 +200,58 @@ export async function driftOfNesting(database: Database, tenant: string): Promis
   );
 }
 
+/** Differences with the names of their objects; has to be asked while the listing is staged. */
+export async function withNames(
+  database: Database,
+  tenantId: string,
+  roundIds: { users: string; groups: string },
+  drift: readonly Drift[],
+): Promise<NamedDrift[]> {
+  const ids = [...new Set(drift.flatMap((one) => [one.entra_object_id, one.member_object_id]))];
+  const found = await rows<{ id: string; name: string }>(
+    database,
+    `select distinct on (x.id) x.id, x.name from (
+       select 1 as place, entra_object_id as id, coalesce(profile ->> 'displayName', source ->> 'displayName', user_principal_name) as name
+         from entra_sync.accounts where tenant_id = :tenantId
+       union all select 1, entra_object_id, display_name from entra_sync.groups where tenant_id = :tenantId
+       union all select 2, entra_object_id, coalesce(mapped ->> 'displayName', source ->> 'displayName', user_principal_name)
+         from entra_sync.stage_users where round_id = :users
+       union all select 2, entra_object_id, display_name from entra_sync.stage_groups where round_id = :groups) x
+      where x.id = any(:ids::uuid[]) and x.name is not null order by x.id, x.place`,
+    { tenantId, ...roundIds, ids },
+  );
+  const names = new Map(found.map(({ id, name }) => [id, name]));
+  return drift.map((one) => ({
+    ...one,
+    name: names.get(one.entra_object_id) ?? null,
+    member_name: names.get(one.member_object_id ?? '') ?? null,
+  }));
+}
+
+export type Checked = {
+  readonly users: number;
+  readonly groups: number;
+  readonly memberships: number;
+  /** Of these, whose group or member has no live row here: out of scope, removed, or not synced. */
+  readonly memberships_not_shown: number;
+};
+
 /** How many accounts, groups and memberships the comparison covered. */
 export async function countStaged(
   database: Database,
+  tenantId: string,
   roundIds: { users: string; groups: string },
-): Promise<{ users: number; groups: number; memberships: number }> {
-  const [counted] = await rows<{ users: number; groups: number; memberships: number }>(
+): Promise<Checked> {
+  const [counted] = await rows<Checked>(
     database,
-    `select (select count(*)::int from entra_sync.stage_users where round_id = :users and in_scope) as users,
-            (select count(*)::int from entra_sync.stage_groups where round_id = :groups) as groups,
-            (select count(*)::int from entra_sync.stage_members where round_id = :groups) as memberships`,
-    roundIds,
+    `with live as (${liveObjects})
+     select (select count(*)::int from entra_sync.stage_users where round_id = :users and in_scope) as users,
+            (select count(*)::int from entra_sync.stage_groups where round_id = :groups) as groups, m.*
+       from (select count(*)::int as memberships,
+                    count(*) filter (where s.group_object_id not in (select entra_object_id from live)
+                                        or s.member_object_id not in (select entra_object_id from live))::int as memberships_not_shown
+               from entra_sync.stage_members s where s.round_id = :groups) m`,
+    { tenantId, ...roundIds },
   );
-  return counted ?? { users: 0, groups: 0, memberships: 0 };
+  return counted ?? { users: 0, groups: 0, memberships: 0, memberships_not_shown: 0 };
 }

@@ -2,7 +2,7 @@
 import { escapeIdentifier } from 'pg';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { rows } from '../../src/store/pool.ts';
-import { expectOneLine, runCli } from '../support/cli.ts';
+import { expectOneLine, runCli, startCli } from '../support/cli.ts';
 import { setSettings } from '../support/settings.ts';
 import { openWorld, type World } from '../support/system.ts';
 
@@ -103,7 +103,7 @@ describe('explain', () => {
     expect(lineOf(stdout, 'pronouns').at(-1)).toBe('not in Entra ID');
     expect(lineOf(stdout, 'faxNumber')).toContain('manager');
     expect(stdout).toMatch(
-      /How fresh this is\ntenant +Contoso, active\nlast success +\d+ s ago\nnext cycle +in \d+ min/,
+      /How fresh this is\ntenant +Contoso, active\nlast success +\d+ s ago\nnext cycle +due in \d+ min/,
     );
   });
 
@@ -394,4 +394,24 @@ describe('grant', () => {
     const [owner] = await sql<{ name: string }>('select current_user as name');
     expectOneLine(await cli('grant', owner?.name ?? ''), 2, /a superuser|owns the schema/);
   });
+});
+
+test('Ctrl-C in an edit that waits says where to look, whether once or twice', async () => {
+  const editing = await world.database.transaction();
+  try {
+    await editing.raw('select from entra_sync.accounts where account_id = :accountId for update', { accountId });
+    const running = startCli(['edit', accountId, 'mobilePhone=1'], { DATABASE_URL: world.url });
+    await expect
+      .poll(() => sql("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"), {
+        timeout: 20_000,
+      })
+      .toHaveLength(1);
+    running.interrupt();
+    await running.shows(/again: at once/);
+    running.interrupt();
+    const line = expectOneLine(await running.ended, 130, /ended at once; nothing half done is visible/);
+    expect(line).toMatch(/-> entra-sync explain ACCOUNT shows whether the edit is stored$/);
+  } finally {
+    await editing.rollback();
+  }
 });

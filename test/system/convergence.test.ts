@@ -6,9 +6,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import { createTenant, type Simulator, startSimulator, type Tenant } from '../../src/simulator/index.ts';
-import { feedPosition, readChanges } from '../../src/store/changes.ts';
+import { feedPosition } from '../../src/store/changes.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
+import { expectFeedRebuilds } from '../support/feed-replay.ts';
 import { drawn } from '../support/histories.ts';
 import { applyEdit, type CycleStep, history, type Step, setStage, type Weather, weather } from '../support/history.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
@@ -17,7 +18,6 @@ import {
   committedState,
   cycleOf,
   expectTruth,
-  type Facts,
   factsOf,
   personOf,
   takeEverybody,
@@ -96,7 +96,7 @@ async function live(simulator: Simulator, tenant: Tenant, steps: readonly Step[]
   }
   await expectTruth(tenant, main.pool, known.keys());
   await expectNothingLeftOpen(tenantId);
-  await expectFeedRebuilds(tenantId, position);
+  await expectFeedRebuilds(main.pool, tenantId, position);
   await expectFreshLoadAgrees(simulator, tenantId);
   const again = await cycleOf(simulator, tenantId, main.pool, { resync: true });
   const { created, updated, suspended, resumed, removed, restored, set_aside } = again.streams.users;
@@ -201,41 +201,6 @@ async function expectNothingLeftOpen(tenantId: string): Promise<void> {
     { tenantId },
   );
   expect(open).toEqual({ rounds: 0, orphans: 0, set_aside: 0, running: 0, leases: 0 });
-}
-
-async function expectFeedRebuilds(tenantId: string, position: string): Promise<void> {
-  const rebuilt = new Map<string, { id: string; live: boolean; facts: Facts }>();
-  for (const change of await readChanges(main.pool, position, 1_000_000)) {
-    if (change.tenant_id !== tenantId || change.account_id === null) continue;
-    const one = rebuilt.get(change.account_id);
-    const after = (change.after ?? {}) as Record<string, unknown>;
-    // The values of purged people are blanked wherever they stood.
-    if (change.after === null && change.kind !== 'account.purged') continue;
-    if (change.kind === 'account.created' || change.kind === 'account.restored') {
-      rebuilt.set(change.account_id, { id: String(after.entra_object_id), live: true, facts: toFacts(after, {}) });
-    } else if (change.kind === 'account.purged') rebuilt.delete(change.account_id);
-    else if (!one) throw new Error(`${change.kind} of an account that the feed never created`);
-    else if (change.kind === 'account.removed') one.live = false;
-    else one.facts = toFacts({ ...flatten(one.facts), ...after }, one.facts.profile);
-  }
-  const live = [...rebuilt.values()].filter((one) => one.live).map(({ id, facts }) => [id, facts]);
-  expect(Object.fromEntries(live)).toEqual(factsOf(await accountsOf(main.pool, tenantId)));
-}
-
-const flatten = ({ userPrincipalName, mail, enabled }: Facts) => ({
-  user_principal_name: userPrincipalName,
-  mail,
-  enabled,
-});
-
-function toFacts(after: Record<string, unknown>, profile: Record<string, unknown>): Facts {
-  const merged = Object.entries({ ...profile, ...(after.profile as Record<string, unknown> | undefined) });
-  return {
-    enabled: after.enabled === true,
-    userPrincipalName: after.user_principal_name,
-    mail: after.mail,
-    profile: Object.fromEntries(merged.filter(([, value]) => value !== null)),
-  };
 }
 
 async function expectFreshLoadAgrees(simulator: Simulator, tenantId: string): Promise<void> {

@@ -382,6 +382,9 @@ test('a dry run says what would be held, and disconnecting leaves nothing to dec
   await world.cycle();
   const cli = (...words: string[]) =>
     runCli(words, { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url });
+  const [held] = await rows<{ id: string }>(world.database, 'select account_id as id from directory.held_removals');
+  const explained = await cli('explain', held?.id ?? '');
+  expect(explained.stdout).toMatch(/held +the removal waits for a person, held .* in list \d+: deleted in Entra ID/);
   const listed = await cli('removals', 'list');
   expect(listed).toMatchObject({ code: 0 });
   expect(listed.stdout).toContain('9 accounts held');

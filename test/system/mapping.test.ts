@@ -33,7 +33,7 @@ test('fields are made of parts of properties, of directory extensions and of exp
   });
   await world.cycle();
   await setSettings(world.database, parse(settings));
-  expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', reason: 'mapping_changed' });
+  expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', reason: 'settings_changed' });
   expect(await profile()).toMatchObject({
     phone: '+1 425',
     fullName: 'Adele',

@@ -257,7 +257,7 @@ const runs = Number(process.env.RUNS ?? 15);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(
-  `profiles are the directory's values under what people gave, and nothing given is lost (${runs} histories)`,
+  `rule 20: profiles are the directory's values under what people gave, and nothing given is lost (${runs} histories)`,
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40 }), async (steps) => {

@@ -278,3 +278,34 @@ test('the command says in words what came out and why', async () => {
   expect(unknown).toMatchObject({ code: 2 });
   expect(unknown.stderr).toContain('neither Entra ID nor this database knows that person');
 });
+
+test('the answer has the same keys whatever came out, and the name that there is', async () => {
+  const world = await openWorld({ users: 4, deletedUsers: 0 });
+  const { tenant } = world;
+  const environment = { ...world.simulator.environment(tenant.tenantId), DATABASE_URL: world.url };
+  await setSettings(world.database, { scope: { userType: ['Member'] } });
+  await world.cycle();
+  const [{ id }, other] = [firstOf(tenant), tenant.users()[1]?.id ?? ''];
+  const outside = tenant.createUser({ displayName: 'Gus Guest', userType: 'Guest' });
+  const fresh = tenant.createUser({ displayName: 'New Hire' });
+  tenant.updateUser(other, { displayName: 'A\0B' });
+  const answers: Record<string, { verdict: string; name: string }> = {};
+  for (const word of [outside, fresh, id, other])
+    answers[word] = JSON.parse((await runCli(['sync', '--user', word, '--json'], environment)).stdout);
+  tenant.purgeUser(id);
+  answers.gone = JSON.parse((await runCli(['sync', '--user', id, '--json'], environment)).stdout);
+  expect(Object.values(answers).map((answer) => answer.verdict)).toEqual([
+    'out_of_scope',
+    'created',
+    'unchanged',
+    'set_aside',
+    'not_there',
+  ]);
+  const [first, ...rest] = Object.values(answers).map((answer) => Object.keys(answer).sort());
+  for (const keys of rest) expect(keys).toEqual(first);
+  expect(answers[outside]).toMatchObject({ name: 'Gus Guest', before: null, after: null, groups: 0 });
+  expect(answers[fresh]).toMatchObject({ name: 'New Hire', before: null, after: { display_name: 'New Hire' } });
+  expect(answers.gone).toMatchObject({ groups: null, cycleId: null });
+  const said = await runCli(['sync', '--user', outside], environment);
+  expect(said.stdout).toContain(`${tenant.name}, Gus Guest: not taken, outside the scope\n`);
+});

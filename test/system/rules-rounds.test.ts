@@ -162,7 +162,7 @@ test('rule 17: a change of the mapping makes the next round a full one by itself
   await world.cycle();
   const fields = { fields: { language: { from: 'preferredLanguage' } } };
   await setSettings(world.database, fields);
-  expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', reason: 'mapping_changed', updated: 12 });
+  expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', reason: 'settings_changed', updated: 12 });
   const { properties } = world.tenant.users()[0] ?? {};
   expect((await accountOf(world, anybody(world)))?.profile).toMatchObject({ language: properties?.preferredLanguage });
   expect((await world.cycle()).streams.users).toMatchObject({ round: 'incremental', seen: 0 });

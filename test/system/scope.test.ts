@@ -179,6 +179,9 @@ test.each(['restored', 'taken out of the settings'])(
     const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
     const again = await runCli(['resync'], environment);
     expect(again.code, again.stderr).toBe(4);
+    expect(again.stderr).toContain('3 removals held');
+    expect(again.stdout).toContain('full, resync');
+    expect(again.stdout, 'what is held has changed').not.toContain('no changes');
     expect(await live(world), 'a full round removes nobody either').toEqual(before);
     if (cure === 'restored') tenant.restoreGroup(group('Scope'));
     else await setScope(world, { groups: [group('Second')] });

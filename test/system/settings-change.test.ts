@@ -87,7 +87,7 @@ const changes: Record<string, SettingsDocument> = {
   'disabled people are as others': { disabledAccounts: 'ignore' },
 };
 
-test.each(Object.entries(changes))('the preview of %s is what then happens', async (_what, document) => {
+test.each(Object.entries(changes))('rule 17: the preview of %s is what then happens', async (_what, document) => {
   const world = await openWorld({ users: 14 });
   const { tenant } = world;
   await setSettings(world.database, hybrid);
@@ -105,7 +105,7 @@ test.each(Object.entries(changes))('the preview of %s is what then happens', asy
   const done = await change(world, document, false);
   expect(done.tenants.map(counted)).toEqual(preview.tenants.map(counted));
   const result = await world.cycle();
-  expect(result.streams.users.reason).toBe(preview.tenants[0]?.fullRound ? 'mapping_changed' : 'changes');
+  expect(result.streams.users.reason).toBe(preview.tenants[0]?.fullRound ? 'settings_changed' : 'changes');
   const [told] = preview.tenants.map(counted);
   expect(told).toEqual(difference(before, await accounts(world)));
   expect(told, 'the case is worth its name').not.toEqual(difference(before, before));
@@ -154,7 +154,7 @@ test('people leave a scope by groups as the preview says, and nobody while a gro
   expect((await world.cycle()).streams.users.removed).toBe(4);
 });
 
-test('a shelved value comes back with its owner, and the rows of the change tell each step', async () => {
+test('rule 20: a shelved value comes back with its owner, and the rows of the change tell each step', async () => {
   const world = await openWorld({ users: 2 });
   await setSettings(world.database, hybrid);
   await world.cycle();

@@ -256,10 +256,58 @@ test('exit code 8 when there is drift, 0 when there is none, and the drift as JS
   const found = await runCli(['verify', '--json'], environment);
   expect([found.code, JSON.parse(found.stdout)]).toEqual([
     8,
-    { tenants: [expect.objectContaining({ drift: [expect.objectContaining({ field: '(mail)', stored: 'x' })] })] },
+    {
+      tenants: [expect.objectContaining({ drift: [expect.objectContaining({ field: '(mail)', stored: 'x' })] })],
+      failures: [],
+      skipped: [],
+    },
   ]);
   expect((await runCli(['verify', '--sample', '100'], environment)).code).toBe(8);
   expect((await runCli(['verify', '--sample', '0'], environment)).code).toBe(2);
+});
+
+test('drift is told with names, and with what to do about it', async () => {
+  const { world, tenant, person, inner } = await syncedWorld();
+  tenant.updateUser(person(0), { displayName: 'New Name' });
+  const fresh = tenant.createUser({ displayName: 'Fresh Face' });
+  tenant.removeMember(inner, person(1));
+  const { drift } = await verify(world);
+  const storedName = (id: string) =>
+    rows<{ name: string }>(
+      world.database,
+      "select profile ->> 'displayName' as name from directory.accounts where entra_object_id = :id",
+      { id },
+    ).then(([row]) => row?.name);
+  expect(drift).toHaveLength(3);
+  expect(drift).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ field: 'displayName', name: await storedName(person(0)), fresh: 'New Name' }),
+      expect.objectContaining({ what: 'missing', entra_object_id: fresh, name: 'Fresh Face', member_name: null }),
+      expect.objectContaining({ kind: 'membership', name: 'Inner', member_name: await storedName(person(1)) }),
+    ]),
+  );
+  const said = await runCli(['verify'], { ...world.simulator.environment(), DATABASE_URL: world.url });
+  expect(said.stdout).toMatch(/missing +user +Fresh Face/);
+  expect(said.stdout).toContain(`${await storedName(person(1))} (${person(1)})`);
+  expect(said.stdout).toMatch(/Edited in Entra ID since the last cycle\? Run entra-sync sync, then verify again/);
+});
+
+test('memberships that are not shown are counted, and that is said', async () => {
+  const { world, tenant, person, inner } = await syncedWorld();
+  // The device of the outer group.
+  expect((await verify(world)).checked).toMatchObject({ memberships: 7, memberships_not_shown: 1 });
+  await setSettings(world.database, { scope: { userType: ['Member'] } });
+  tenant.updateUser(person(0), { userType: 'Guest' });
+  tenant.addMember(inner, person(5));
+  await world.cycle();
+  const { checked, drift } = await verify(world);
+  const inside = await rows(world.database, 'select from directory.memberships');
+  expect(drift).toEqual([]);
+  expect(checked.memberships).toBe(8);
+  expect(checked.memberships_not_shown).toBe(8 - inside.length);
+  expect(checked.memberships_not_shown).toBeGreaterThan(1);
+  const said = await runCli(['verify'], { ...world.simulator.environment(), DATABASE_URL: world.url });
+  expect(said.stdout).toContain(`${checked.memberships_not_shown} memberships of these are not shown here`);
 });
 
 test('a full round of the groups mends their nesting', async () => {

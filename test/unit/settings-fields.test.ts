@@ -164,15 +164,27 @@ describe('refused with the nearest right name', () => {
     ['match: [mail, upn]', 'match.1 must be mail or userPrincipalName'],
     ['match: mail', 'match must be a list'],
     ['manual: { editabel: all }', 'there is no setting "editabel" in manual, did you mean editable?'],
-    ['manual: { editable: everything }', 'manual.editable must be all, or a list of fields'],
+    ['manual: { editable: everything }', 'manual.editable must be all, or a list of fields, did you mean all?'],
+    ['manual: { editable: jobTitle }', 'manual.editable must be all, or a list of fields'],
+    ['manual: { editable: [mail, 1] }', 'manual.editable.1 must be a string'],
     ['manual: { editableBy: [users] }', 'manual.editableBy.0 must be user or manager, did you mean user?'],
     ['manual: all', 'manual must be a mapping'],
     ['fields: { x: { owner: usr } }', 'fields.x.owner must be directory or user, did you mean user?'],
     ['fields: { x: { editableBy: [manger] } }', 'fields.x.editableBy.0 must be user or manager, did you mean manager?'],
     ['fields: { x: { editableBy: user } }', 'fields.x.editableBy must be a list'],
     ['fields: { x: { ownr: user } }', 'there is no setting "ownr" in fields.x, did you mean owner?'],
-    ['scope: { userType: Member }', 'scope.userType must be any, or a list of Member and Guest'],
+    ['scope: { userType: Guest }', 'scope.userType must be any, or a list of Member and Guest, did you mean [Guest]?'],
+    [
+      'scope: { userType: members }',
+      'scope.userType must be any, or a list of Member and Guest, did you mean [Member]?',
+    ],
+    ['scope: { userType: 1 }', 'scope.userType must be any, or a list of Member and Guest'],
+    ['scope: { userType: [Member, Guests] }', 'scope.userType.1 must be Member or Guest, did you mean Guest?'],
+    ['scope: { userType: [] }', 'scope.userType must be a list of one or more'],
+    ['scope: { accountEnabled: yes }', 'scope.accountEnabled must be any, true or false, did you mean true?'],
+    ['scope: { accountEnabled: no }', 'scope.accountEnabled must be any, true or false, did you mean false?'],
     ['scope: { accountEnabled: maybe }', 'scope.accountEnabled must be any, true or false'],
+    ['scope: { accountEnabled: [true] }', 'scope.accountEnabled must be any, true or false'],
   ])('%s: %s', (yaml, problem) => {
     expect(problemsOf(parse(yaml))).toEqual([problem]);
   });
@@ -186,12 +198,20 @@ describe('refused with the nearest right name', () => {
     ['manual: { editable: [mail, jobTitel] }', 'manual.editable: there is no field "jobTitel", did you mean jobTitle?'],
     ['manual: { editable: [colour] }', 'manual.editable: there is no field "colour"'],
     ['manual: { editable: [constructor] }', 'manual.editable: there is no field "constructor"'],
+    ['fields: { jobtitle: null }', 'fields.jobtitle: there is no such field to take out, did you mean jobTitle?'],
+    ['fields: { colour: null }', 'fields.colour: there is no such field to take out'],
+    ['fields: { constructor: null }', 'fields.constructor: there is no such field to take out'],
     ['{ fields: { mail: null }, manual: { editable: [mail] } }', /^manual\.editable: there is no field "mail"/],
   ])('with what is in force below it, %s: %s', (yaml, problem) => {
     expect(problemsOf(parse(yaml))).toEqual([]);
     expect(problemsOf(parse(yaml), [defaults])).toEqual([
       typeof problem === 'string' ? problem : expect.stringMatching(problem),
     ]);
+  });
+
+  test('a field that a lower layer takes out may be taken out again', () => {
+    const out = { fields: { faxNumber: null } };
+    expect(problemsOf(out, [defaults, out])).toEqual([]);
   });
 
   test('what is wrong by itself and what is wrong as a whole are told at once', () => {

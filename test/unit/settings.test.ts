@@ -115,7 +115,11 @@ describe('durations', () => {
   test.each([
     ['interval: 59s', 'interval: 59s is not between 1m and 7d'],
     ['interval: 8d', 'interval: 8d is not between 1m and 7d'],
-    ['interval: 40', 'interval must be a string'],
+    ['interval: 40', 'interval: 40 has no unit: write one, as in 40m'],
+    ['retention: 30', 'retention: 30 has no unit: write one, as in 30d'],
+    ['changes: { retention: 400 }', 'changes.retention: 400 has no unit: write one, as in 400d'],
+    ['retention: 1.5', 'retention must be a string'],
+    ['fullEvery: true', 'fullEvery must be a string'],
     ['interval: 40 minutes', 'interval: "40 minutes" is no duration: write a whole number and s, m, h or d, like 40m'],
     ['retention: 0d', 'retention: 0d is not between 1d and 3650d'],
     ['fullEvery: 31d', 'fullEvery: 31d is not between 1h and 30d'],

@@ -32,7 +32,11 @@ export function editCommand(): Command {
     .addOption(new Option('--as <role>', 'in which role').choices(roles).default('user' satisfies Role))
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in')
     .action((word: string, edits: string[], options: EditOptions) =>
-      runVerb(options, (run) => edit(run, word, edits, options)),
+      runVerb(
+        options,
+        (run) => edit(run, word, edits, options),
+        'entra-sync explain ACCOUNT shows whether the edit is stored',
+      ),
     );
 }
 

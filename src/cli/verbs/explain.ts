@@ -25,7 +25,9 @@ export function explainCommand(): Command {
   )
     .argument('<account>', 'account id, object id, user principal name or mail')
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it, all')
-    .action((word: string, options: ExplainOptions) => runVerb(options, (run) => explain(run, word, options)));
+    .action((word: string, options: ExplainOptions) =>
+      runVerb(options, (run) => explain(run, word, options), 'nothing was changed; run the command again'),
+    );
 }
 
 async function explain(run: Run, word: string, options: ExplainOptions): Promise<undefined> {

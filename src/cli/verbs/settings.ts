@@ -14,6 +14,8 @@ import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
 import { describeOutcome, whenItActs } from '../settings-outcome.ts';
 
+const whatIsInForce = 'entra-sync settings show says which version is in force';
+
 type ChangeOptions = VerbOptions & { dryRun?: boolean; reset?: boolean };
 
 export function settingsCommand(): Command {
@@ -40,7 +42,7 @@ export function settingsCommand(): Command {
       .argument('<file>', 'a YAML file; config/default.yaml shows every setting')
       .option('--dry-run', 'say what would change, from what is stored; change nothing')
       .action((file: string, options: ChangeOptions) =>
-        runVerb(options, (run) => apply(run, null, file, options.dryRun === true)),
+        runVerb(options, (run) => apply(run, null, file, options.dryRun === true), whatIsInForce),
       ),
   );
   return settings;
@@ -59,14 +61,18 @@ export function tenantSetCommand(): Command {
     .option('--dry-run', 'say what would change, from what is stored; change nothing')
     .option('--reset', "take the tenant's own settings back: the installation's hold again")
     .action((word: string, file: string | undefined, options: ChangeOptions) =>
-      runVerb(options, async (run) => {
-        if ((file === undefined) === (options.reset !== true)) {
-          throw new ExpectedError('usage', 'a file or --reset is needed, and not both', {
-            cure: 'entra-sync tenant set TENANT FILE',
-          });
-        }
-        return apply(run, word, file, options.dryRun === true);
-      }),
+      runVerb(
+        options,
+        async (run) => {
+          if ((file === undefined) === (options.reset !== true)) {
+            throw new ExpectedError('usage', 'a file or --reset is needed, and not both', {
+              cure: 'entra-sync tenant set TENANT FILE',
+            });
+          }
+          return apply(run, word, file, options.dryRun === true);
+        },
+        whatIsInForce,
+      ),
     );
 }
 

@@ -44,7 +44,7 @@ async function status(run: Run, word: string | undefined, listSetAside: boolean)
         { title: 'removed', right: true },
         { title: 'set aside', right: true },
         { title: 'last success' },
-        { title: 'due' },
+        { title: 'next cycle due' },
         { title: 'last cycle' },
       ],
       tenants.map((one) => [

@@ -7,6 +7,7 @@ import { findTenant, listTenants, type Tenant } from '../../store/tenants.ts';
 import { openGraph, type Run } from '../command.ts';
 import { plural, when } from '../format.ts';
 import { sampleTable, shownChanges } from '../samples.ts';
+import { noTenant } from '../several.ts';
 
 /** Reads one person of the tenant (of the only one, when none is named) and says what changed and why. */
 export async function syncPerson(
@@ -23,10 +24,8 @@ export async function syncPerson(
     { database, defaults, log, openReader: graph.openReader },
     { tenantId: tenant.tenant_id, ...what, actor: run.actor, signal: run.signal },
   );
-  terminal.answer({ tenant: { id: tenant.tenant_id, name: tenant.name }, ...result, why: explain(result) });
-  const person = result.after ?? result.before;
-  const name = person?.display_name ?? person?.user_principal_name ?? result.entraObjectId;
-  terminal.say(`${tenant.name}, ${name}: ${headline(result)}`);
+  terminal.answer({ tenant: { id: tenant.tenant_id, name: tenant.name }, ...asJson(result), why: explain(result) });
+  terminal.say(`${tenant.name}, ${result.name}: ${headline(result)}`);
   terminal.say(explain(result));
   if (result.changes.length > 0) terminal.say(sampleTable(result.changes, result.dryRun ? 'would be' : 'change'));
   if (result.changes.length > shownChanges)
@@ -38,11 +37,16 @@ export async function syncPerson(
 function theOnly(tenants: readonly Tenant[]): Tenant {
   const [only] = tenants;
   if (only && tenants.length === 1) return only;
-  throw new ExpectedError('usage', only ? 'several tenants are registered' : 'no tenant is registered', {
-    cure: only
-      ? 'name the one of this person: entra-sync sync TENANT --user UPN_OR_ID'
-      : 'run entra-sync sync first, or entra-sync tenant add TENANT --name NAME',
+  if (!only) throw noTenant();
+  throw new ExpectedError('usage', 'several tenants are registered', {
+    cure: 'name the one of this person: entra-sync sync TENANT --user UPN_OR_ID',
   });
+}
+
+/** The same keys whatever came out. */
+function asJson({ verdict, name, entraObjectId, reason, before, after, groups, ...rest }: PersonResult) {
+  const [was, is] = [before ?? null, after ?? null];
+  return { verdict, name, entraObjectId, reason, before: was, after: is, groups: groups ?? null, ...rest };
 }
 
 const headlines: Readonly<Record<PersonResult['verdict'], string>> = {

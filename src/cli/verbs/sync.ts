@@ -10,10 +10,11 @@ import type { StreamReport } from '../../store/cycles.ts';
 import { describeDatabaseError } from '../../store/pool.ts';
 import { settingsInForce } from '../../store/settings.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants.ts';
-import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { goesOn, openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, duration, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { sampleTable, shownChanges } from '../samples.ts';
+import { describeFailure, worstExitCode } from '../several.ts';
 import { showError, table } from '../terminal.ts';
 import { syncPerson } from './sync-person.ts';
 
@@ -39,13 +40,22 @@ export function syncCommand(): Command {
       'only this person, with the groups that hold the person: read now, beside the cycles; checkpoints stay, nobody is removed',
     )
     .action((tenant: string | undefined, options: SyncOptions) =>
-      runVerb(options, (run) => {
-        const dryRun = options.dryRun === true;
-        return options.user === undefined
-          ? syncTenants(run, tenant, { resync: false, dryRun })
-          : syncPerson(run, tenant, { word: options.user, dryRun });
-      }),
+      options.user === undefined
+        ? runVerb(
+            options,
+            (run) => syncTenants(run, tenant, { resync: false, dryRun: options.dryRun === true }),
+            options.dryRun ? undefined : goesOn,
+          )
+        : syncUser(tenant, options.user, options),
     );
+}
+
+function syncUser(tenant: string | undefined, word: string, options: SyncOptions): Promise<void> {
+  return runVerb(
+    options,
+    (run) => syncPerson(run, tenant, { word, dryRun: options.dryRun === true }),
+    'run the command again: it reads the person anew',
+  );
 }
 
 export function resyncCommand(): Command {
@@ -58,12 +68,9 @@ export function resyncCommand(): Command {
   )
     .argument('[tenant]', 'id, name or reference of one tenant')
     .action((tenant: string | undefined, options: SyncOptions) =>
-      runVerb(options, (run) => syncTenants(run, tenant, { resync: true, dryRun: false })),
+      runVerb(options, (run) => syncTenants(run, tenant, { resync: true, dryRun: false }), goesOn),
     );
 }
-
-// Of several tenants' exit codes, the first of these that occurred (design: 7 concerns all, 6 hardly anybody).
-const worstFirst = [130, 7, 1, 3, 5, 4, 6, 2];
 
 async function syncTenants(
   run: Run,
@@ -113,7 +120,7 @@ async function syncTenants(
     exitCodeOf(describeDatabaseError(error)),
   );
   if (done.some(({ result }) => hasHeld(result))) codes.push(exitCodes.removals_held);
-  return worstFirst.find((code) => codes.includes(code)) ?? 0;
+  return worstExitCode(codes);
 
   async function registerOwnTenant() {
     const tenantId = readTenantId(run.environment.variables);
@@ -188,15 +195,11 @@ function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }:
     terminal.note(`${tenant.name}: ${plural(rehearsed, 'removal')} would be held for a person's decision`);
 }
 
-function describeFailure(error: unknown) {
-  const expected = describeDatabaseError(error);
-  return expected instanceof ExpectedError
-    ? { code: expected.code, message: expected.message, cure: expected.cure ?? null, exitCode: exitCodeOf(expected) }
-    : { code: 'defect', message: 'a defect, see stderr', cure: null, exitCode: 1 };
-}
-
 /** The cycles as one table, a line a stream. */
 export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult }[]): string {
+  const reports = done.flatMap(({ result }) => Object.values(result.streams));
+  // Rare, and worth a column only where they occur.
+  const rare = (['adopted', 'held'] as const).filter((name) => reports.some((one) => one[name] > 0));
   return table(
     [
       { title: 'tenant' },
@@ -210,6 +213,7 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
       { title: 'suspended', right: true },
       { title: 'removed', right: true },
       { title: 'restored', right: true },
+      ...rare.map((title) => ({ title, right: true })),
       { title: 'members', right: true },
       { title: 'seconds', right: true },
     ],
@@ -228,6 +232,7 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
         one.suspended + one.resumed === 0 ? '0' : `+${count(one.suspended)} -${count(one.resumed)}`,
         count(one.removed),
         count(one.restored),
+        ...rare.map((name) => count(one[name])),
         one.memberships_added + one.memberships_removed === 0
           ? '0'
           : `+${count(one.memberships_added)} -${count(one.memberships_removed)}`,
@@ -254,7 +259,8 @@ function explainQuiet(result: CycleResult): string | undefined {
 }
 
 function changesOf(one: StreamReport): number {
-  const objects = one.created + one.updated + one.suspended + one.resumed + one.removed + one.restored + one.purged;
+  const objects =
+    one.created + one.adopted + one.updated + one.suspended + one.resumed + one.removed + one.restored + one.purged;
   return objects + one.memberships_added + one.memberships_removed;
 }
 

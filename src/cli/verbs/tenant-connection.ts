@@ -32,7 +32,13 @@ export function connectionCommands(): Command[] {
     )
       .argument('<tenant>', 'id, name or reference')
       .option('--dry-run', 'read the directory and say what would happen, change nothing')
-      .action((word: string, options: ConnectionOptions) => runVerb(options, (run) => reconnect(run, word, options))),
+      .action((word: string, options: ConnectionOptions) =>
+        runVerb(
+          options,
+          (run) => reconnect(run, word, options),
+          options.dryRun ? undefined : 'entra-sync sync TENANT goes on where it stopped',
+        ),
+      ),
     verb(
       'purge',
       'Erase a disconnected tenant: accounts, groups, memberships, settings, cycles and every change row. Cannot be taken back.',
@@ -101,7 +107,7 @@ async function reconnect(run: Run, word: string, options: ConnectionOptions): Pr
   terminal.say(summary(tenant, result, dryRun));
   if (manual > 0)
     terminal.say(
-      `${plural(manual, 'account')} ${dryRun ? 'would stay' : 'stay'} manual: the directory does not show ${manual === 1 ? 'that person' : 'these people'} any more${dryRun ? '.' : ':'}`,
+      `${plural(manual, 'account')} ${dryRun ? 'would stay' : manual === 1 ? 'stays' : 'stay'} manual: the directory does not show ${manual === 1 ? 'that person' : 'these people'} any more${dryRun ? '.' : ':'}`,
     );
   if (manual > 0 && !dryRun) {
     terminal.say(

@@ -132,7 +132,7 @@ async function show(run: Run, word: string): Promise<undefined> {
     `${count(status.accounts)} accounts, ${count(status.suspended)} of them suspended; ${count(status.removed)} removed, ${count(status.set_aside)} set aside`,
   );
   run.terminal.say(
-    `last success ${when(status.last_success_at)}, due ${status.next_cycle_at ? when(status.next_cycle_at) : 'when it is asked for'}`,
+    `last success ${when(status.last_success_at)}, next cycle ${status.next_cycle_at ? `due ${when(status.next_cycle_at)}` : 'when it is asked for'}`,
   );
   if (status.last_error_message) run.terminal.say(`last error: ${status.last_error_message}`);
   if (streams.length > 0) {

@@ -1,14 +1,17 @@
 // `verify`: does the copy agree with a fresh listing of the tenant?
 import { type Command, InvalidArgumentError } from 'commander';
-import { openBasics, openGraphAccess } from '../../app.ts';
+import { openBasics } from '../../app.ts';
 import { runVerify, type VerifyResult } from '../../engine/verify.ts';
-import { exitCodes } from '../../errors.ts';
+import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
 import { explainGaps } from '../../rules/scope.ts';
+import { describeDatabaseError } from '../../store/pool.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants.ts';
-import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import type { NamedDrift } from '../../store/verify.ts';
+import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
-import { table } from '../terminal.ts';
+import { describeFailure, noTenant, worstExitCode } from '../several.ts';
+import { showError, table } from '../terminal.ts';
 
 type VerifyOptions = VerbOptions & { sample?: number };
 
@@ -22,7 +25,11 @@ export function verifyCommand(): Command {
     .argument('[tenant]', 'id, name or reference of one tenant; without it all')
     .option('--sample <n>', 'compare only n accounts and n groups drawn by chance', sampleSize)
     .action((word: string | undefined, options: VerifyOptions) =>
-      runVerb(options, (run) => verify(run, word, options.sample)),
+      runVerb(
+        options,
+        (run) => verify(run, word, options.sample),
+        'nothing was changed; run the command again: it reads everything anew',
+      ),
     );
 }
 
@@ -32,30 +39,64 @@ function sampleSize(text: string): number {
   return Number(text);
 }
 
+type Failed = { readonly tenant: Tenant; readonly error: unknown };
+
 async function verify(run: Run, word: string | undefined, sample: number | undefined): Promise<number> {
-  const { terminal } = run;
+  const { terminal, signal } = run;
   const basics = openBasics(run.environment);
-  const graph = openGraphAccess(run.environment);
+  const graph = openGraph(run, basics.log);
   const { database } = await run.database();
   const tenants = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
+  if (tenants.length === 0) throw noTenant();
   const done: { tenant: Tenant; result: VerifyResult }[] = [];
+  const failed: Failed[] = [];
+  const skipped: Failed[] = [];
   for (const tenant of tenants) {
     const progress = openProgress(terminal);
+    const onProgress = progress.update;
     try {
-      const result = await runVerify(
-        { database, ...basics, openReader: graph.openReader },
-        { tenantId: tenant.tenant_id, sample, signal: run.signal, onProgress: progress.update },
-      );
-      done.push({ tenant, result });
-    } finally {
+      const parts = { database, ...basics, openReader: graph.openReader };
+      const result = await runVerify(parts, { tenantId: tenant.tenant_id, sample, signal, onProgress });
       progress.done();
+      done.push({ tenant, result });
+      sayDrift(run, tenant, result);
+    } catch (thrown) {
+      progress.done();
+      const error = describeDatabaseError(thrown);
+      if (tenants.length === 1 || signal.aborted) throw error;
+      (hasNothing(error) ? skipped : failed).push({ tenant, error });
+      sayFailure(run, tenant, error);
     }
   }
   terminal.answer({
-    tenants: done.map(({ tenant, result }) => ({ tenant: { id: tenant.tenant_id, name: tenant.name }, ...result })),
+    tenants: done.map(({ tenant, result }) => ({ tenant: named(tenant), ...result })),
+    failures: failed.map(({ tenant, error }) => ({ tenant: named(tenant), ...describeFailure(error) })),
+    skipped: skipped.map(({ tenant, error }) => ({ tenant: named(tenant), ...describeFailure(error) })),
   });
-  for (const { tenant, result } of done) sayDrift(run, tenant, result);
-  return done.some(({ result }) => result.drift.length > 0) ? exitCodes.drift_found : 0;
+  const drifted = done.some(({ result }) => result.drift.length > 0);
+  if (drifted) {
+    terminal.say(
+      'Edited in Entra ID since the last cycle? Run entra-sync sync, then verify again. What is still there is mended by entra-sync resync.',
+    );
+  }
+  // Nothing compared is no success, although each tenant has its reason.
+  const counted = done.length === 0 ? [...failed, ...skipped] : failed;
+  return worstExitCode([...counted.map(({ error }) => exitCodeOf(error)), ...(drifted ? [exitCodes.drift_found] : [])]);
+}
+
+/** Whether it says only that there is nothing to compare: asked of all tenants, that is no failure. */
+function hasNothing(error: unknown): boolean {
+  return error instanceof ExpectedError && (error.code === 'never_synced' || error.code === 'tenant_disconnected');
+}
+
+function sayFailure({ terminal }: Run, tenant: Tenant, error: unknown): void {
+  if (hasNothing(error) && error instanceof ExpectedError)
+    terminal.note(`${tenant.name} (${tenant.tenant_id}): not compared, ${error.message} -> ${error.cure}`);
+  else showError({ ...terminal, answer: () => {} }, error, `${tenant.name} (${tenant.tenant_id}): `);
+}
+
+function named(tenant: Tenant): { id: string; name: string } {
+  return { id: tenant.tenant_id, name: tenant.name };
 }
 
 const shownDrift = 50;
@@ -64,8 +105,14 @@ const shownUnread = 10;
 function sayDrift({ terminal }: Run, tenant: Tenant, result: VerifyResult): void {
   const { checked, drift, unread, scopeGaps, requests, seconds } = result;
   const compared = `${plural(checked.users, 'user')}, ${plural(checked.groups, 'group')} and ${plural(checked.memberships, 'membership')}`;
+  const hidden = checked.memberships_not_shown;
   const what = drift.length === 0 ? 'no drift' : plural(drift.length, 'difference');
   terminal.say(`${tenant.name}: ${what} in ${compared} (${plural(requests, 'request')}, ${seconds.toFixed(1)} s)`);
+  if (hidden > 0) {
+    terminal.say(
+      `${tenant.name}: ${plural(hidden, 'membership')} of these ${hidden === 1 ? 'is' : 'are'} not shown here: an end is outside the scope, removed or not synced`,
+    );
+  }
   if (scopeGaps.length > 0) {
     const { what, cure } = explainGaps(scopeGaps);
     terminal.say(`${tenant.name}: ${what}, so removals are held and not counted as drift -> ${cure}`);
@@ -87,6 +134,7 @@ function sayDrift({ terminal }: Run, tenant: Tenant, result: VerifyResult): void
       [
         { title: 'what' },
         { title: 'kind' },
+        { title: 'name' },
         { title: 'object' },
         { title: 'member or field' },
         { title: 'stored' },
@@ -97,12 +145,17 @@ function sayDrift({ terminal }: Run, tenant: Tenant, result: VerifyResult): void
         .map((one) => [
           one.what,
           one.kind,
+          one.name ?? '',
           one.entra_object_id,
-          one.member_object_id ?? one.field ?? '',
+          memberOf(one) ?? one.field ?? '',
           show(one.stored),
           show(one.fresh),
         ]),
     ),
   );
   if (drift.length > shownDrift) terminal.say(`… and ${count(drift.length - shownDrift)} more (--json shows them)`);
+}
+
+function memberOf({ member_name: name, member_object_id: id }: NamedDrift): string | null {
+  return id !== null && name !== null ? `${name} (${id})` : id;
 }

@@ -1,0 +1,41 @@
+// What is wrong with a command line itself, as one line like every expected error, with the help that cures it.
+import type { Command, CommanderError } from 'commander';
+import { ExpectedError } from '../errors.ts';
+
+/** Lets commander throw instead of ending the process: `usage` for what is wrong, its own error where help was asked for. */
+export function throwUsage(command: Command): void {
+  command.exitOverride((error) => {
+    throw error.exitCode === 0 ? error : usageError(command, error);
+  });
+  // It is told by whoever catches the error.
+  command.configureOutput({ outputError: () => {} });
+  for (const one of command.commands) throwUsage(one);
+}
+
+function usageError(command: Command, error: CommanderError): ExpectedError {
+  const help = `${pathOf(command)} --help shows how it is used`;
+  if (error.code === 'commander.help') {
+    const name = command.parent ? command.name() : 'entra-sync';
+    return new ExpectedError('usage', `${name} does nothing without a verb`, {
+      cure: `name one of those above: ${help}`,
+    });
+  }
+  // psql's own options look like ours.
+  const psql = command.name() === 'psql' && error.code === 'commander.unknownOption';
+  return new ExpectedError('usage', wording(error.message), {
+    cure: psql ? `what is for psql goes behind --, as in entra-sync psql -- -c "select 1"; ${help}` : help,
+  });
+}
+
+function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
+}
+
+function wording(message: string): string {
+  return message
+    .replace(/^error: /, '')
+    .replace(/\s*\(Did you mean (.*)\?\)$/s, ', did you mean $1?')
+    .replace(/(too many arguments).*\. Expected (\d+) arguments? but got (\d+)\.$/s, '$1: $2 at most, $3 were given')
+    .replace(/ is invalid\. /, ' is not valid: ')
+    .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+}
