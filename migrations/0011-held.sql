@@ -58,29 +58,39 @@ create table entra_sync.held_memberships (
 create index held_memberships_by_list on entra_sync.held_memberships (list_id);
 create index held_memberships_by_tenant on entra_sync.held_memberships (tenant_id);
 
+create table entra_sync.kept_memberships (
+  tenant_id uuid not null references entra_sync.tenants on delete cascade,
+  group_no bigint not null references entra_sync.groups on delete cascade,
+  member_object_id uuid not null,
+  primary key (group_no, member_object_id)
+);
+comment on table entra_sync.kept_memberships is 'A person decided that they stay although no list names them: forgotten when Graph names them again.';
+
 alter table entra_sync.accounts add column suspended_at timestamptz;
 alter table entra_sync.accounts add column removal_approved boolean not null default false;
+alter table entra_sync.accounts add column suspension_rejected boolean not null default false;
 alter table entra_sync.groups add column removal_approved boolean not null default false;
 comment on column entra_sync.accounts.suspended_at is 'When a cycle suspended the account; null while it is enabled. Counts in the seven-day budget like a removal.';
+comment on column entra_sync.accounts.suspension_rejected is 'A person decided against the suspension: not adopted again before Graph shows the person enabled.';
 comment on column entra_sync.accounts.removal_approved is 'Approved by a person: not part of the seven-day budget.';
 
 create view directory.held_removals with (security_barrier) as
 select h.tenant_id, h.list_id, h.account_id, g.group_id,
        coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', g.display_name) as display_name,
-       h.reason, h.held_since
+       h.reason, h.held_since, null::uuid as member_group_id
   from entra_sync.held_removals h
   left join entra_sync.accounts a on a.account_id = h.account_id
   left join entra_sync.groups g on g.group_no = h.group_no
  where h.tenant_id = coalesce((select entra_sync.narrowed_to()), h.tenant_id)
 union all
 select h.tenant_id, h.list_id, a.account_id, g.group_id,
-       coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', n.display_name), 'not_seen', h.held_since
+       coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', n.display_name), 'not_seen', h.held_since, n.group_id
   from entra_sync.held_memberships h
   join entra_sync.groups g on g.group_no = h.group_no
   left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
   left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
  where h.tenant_id = coalesce((select entra_sync.narrowed_to()), h.tenant_id);
-comment on view directory.held_removals is 'What waits for a person. With both account_id and group_id it is a membership: of the account in the group.';
+comment on view directory.held_removals is 'What waits for a person. With group_id and one of account_id and member_group_id it is a membership: of that member in the group.';
 
 create or replace view directory.tenants with (security_barrier) as
 select t.tenant_id, t.name, t.external_ref, t.status, t.paused, t.provisional,

@@ -6,7 +6,7 @@ import { DeadToken, type GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { Settings } from '../settings.ts';
-import { type Apply, type ChangeSample, commitRound, type Rehearsal } from '../store/commit.ts';
+import { type Apply, analyzeStage, type ChangeSample, commitRound, type Rehearsal } from '../store/commit.ts';
 import type { StreamReport } from '../store/cycles.ts';
 import type { Lease } from '../store/lease.ts';
 import type { Database } from '../store/pool.ts';
@@ -232,6 +232,7 @@ async function walkRound<Page extends DeltaPage>(
     }
   }
   tell('ask', round);
+  await analyzeStage(database, round.round_id);
   await parts.ask(context, settings, round);
   context.signal.throwIfAborted();
   tell('commit', round);

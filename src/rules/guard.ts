@@ -16,8 +16,10 @@ export type RemovalCounts = {
   readonly wanted: number;
   /** Already held for a person's decision. */
   readonly held: number;
-  /** Removed or suspended by cycles within seven days, still so, and not approved. */
+  /** Others that cycles removed or suspended within seven days, still so, and not approved. */
   readonly week: number;
+  /** Of those, the removed: they were there when the week began. */
+  readonly weekRemoved: number;
   readonly full: boolean;
   /** Live objects that the round showed. */
   readonly seen: number;
@@ -35,17 +37,18 @@ export function whyGroupHeld(wanted: number, size: number, { max, percent }: Rem
 
 /** Why these removals are held, in words; null: they are within the limits. */
 export function whyHeld(counts: RemovalCounts, { max, percent, floor }: RemovalLimits): string | null {
-  const { before, wanted, held, week, full, seen } = counts;
+  const { before, wanted, held, week, weekRemoved, full, seen } = counts;
+  const weekAgo = before + weekRemoved;
   if (wanted === 0) return null;
   if (full && seen === 0) return 'a full round showed nobody at all';
   if (full && wanted + held >= before) return 'a full round would remove everybody';
   if (max === 0 || percent === 0) return 'the settings allow no removal without a person';
-  if (before < floor) return wanted * 2 > before ? `${wanted} of ${before} are more than half` : null;
+  if (weekAgo < floor) return wanted * 2 > before ? `${wanted} of ${before} are more than half` : null;
   if (wanted > max) return `${wanted} in one round are more than ${max}`;
   if (wanted * 100 > before * percent) return `${wanted} of ${before} in one round are more than ${percent} %`;
   const weekly = week + wanted;
   if (weekly > 2 * max) return `${weekly} within seven days are more than twice ${max}`;
-  if (weekly * 100 > 2 * percent * (before + week))
-    return `${weekly} of ${before + week} within seven days are more than twice ${percent} %`;
+  if (weekly * 100 > 2 * percent * weekAgo)
+    return `${weekly} of ${weekAgo} within seven days are more than twice ${percent} %`;
   return null;
 }

@@ -86,7 +86,7 @@ select a.account_id, s.entra_object_id,
        case when a.removed_reason = 'by_hand' then (array_remove(array[${match.map(sharedKey).join(', ')}]::text[], null))[1] end as rival
   from entra_sync.stage_users s
   join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'manual'
- where s.round_id = :round and s.removed is null and s.in_scope`;
+ where s.round_id = :round and s.removed is null and s.in_scope and (s.enabled or not a.suspension_rejected)`;
 
 /**
  * People without an account and manual accounts without an object that share a key, with how many share it. Whoever has an
@@ -152,7 +152,7 @@ async function setAside(transaction: Transaction, scope: CommitScope, problems: 
   );
 }
 
-// What people gave stays: in force where the user owns the field, on the shelf elsewhere. What was edited last, in the
+// A suspension is no part of an adoption: it is wanted like any other, and judged by the guard. What people gave stays: in force where the user owns the field, on the shelf elsewhere. What was edited last, in the
 // overrides, wins over what lay on the shelf before.
 const adopt = `
 with pair as materialized (
@@ -165,7 +165,7 @@ with pair as materialized (
 ), written as (
   update entra_sync.accounts a
      set entra_object_id = p.entra_object_id, state = 'managed', source = p.source, mapped = p.mapped,
-         user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled,
+         user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled or a.enabled, suspension_rejected = false,
          overrides = p.kept, shelf = entra_sync.without_keys(p.given, p.kept),
          removed_at = null, removed_reason = null, purge_at = null, removal_approved = false, updated_at = now()
     from pair p where a.account_id = p.account_id

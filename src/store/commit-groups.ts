@@ -13,7 +13,7 @@ import {
   membershipsOf,
   renewClosure,
 } from './commit-memberships.ts';
-import { type Guarded, guardRemovals } from './guard.ts';
+import { type Guarded, guardRemovals, metUnreadable } from './guard.ts';
 import { guardMemberships } from './guard-memberships.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 
@@ -92,7 +92,8 @@ const guardedGroups: Guarded = {
   seen: 'select count(*)::int from entra_sync.stage_groups where round_id = :round and removed is null',
   inWeek: "x.removed_at > now() - interval '7 days'",
   cameBack: `not exists (select from entra_sync.groups g where g.group_no = h.group_no and g.state = 'managed' and g.removed_at is null)
-    or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null)`,
+    or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null)
+    or h.reason = 'not_seen' and ${metUnreadable}`,
 };
 
 /** Live groups that this round removes: what the guard has left. */
@@ -120,7 +121,7 @@ select from entra_sync.groups where group_no in (
 const removeGroups = `
 with written as (
   update entra_sync.groups g
-     set removed_at = now(), removed_reason = x.reason, purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
+     set removed_at = now(), removal_approved = false, removed_reason = x.reason, purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
     from (${gone}) x where g.group_no = x.group_no
   returning g.group_id, g.removed_reason
 )

@@ -10,7 +10,7 @@ import {
   membershipsOf,
 } from './commit-memberships.ts';
 import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './commit-scope.ts';
-import { type Guarded, guardRemovals } from './guard.ts';
+import { type Guarded, guardRemovals, metUnreadable } from './guard.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 
 /** Makes the staged users the truth. Part of the transaction of `commitRound`. */
@@ -109,6 +109,7 @@ const guardedAccounts: Guarded = {
     or exists (select from entra_sync.stage_users s
                 where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null and s.in_scope
                   and (h.reason <> 'suspended' or s.enabled))
+    or h.reason = 'not_seen' and ${metUnreadable}
     or h.by_groups and :groupsJudged::boolean and not :onDemand::boolean
        and not exists (select from entra_sync.stage_removals r where r.round_id = :round and r.object_id = h.object_id)`,
 };
@@ -229,7 +230,7 @@ update entra_sync.accounts a set memberships_read_at = w.read_at
 const remove = `
 with written as (
   update entra_sync.accounts a
-     set removed_at = now(), removed_reason = g.reason, purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
+     set removed_at = now(), removal_approved = false, removed_reason = g.reason, purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
     from (${goneAccounts}) g where a.account_id = g.account_id
   returning a.account_id, a.removed_reason
 )

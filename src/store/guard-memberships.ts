@@ -7,7 +7,8 @@ import { unnamedMembers, wholeLists } from './sweep.ts';
 
 /**
  * Fills the round's stage_endings with the memberships that end because a list that was read whole does not name them,
- * and, in a full round, takes out of it what is beyond the limits: that waits in a list. Returns how many wait newly.
+ * and takes out of it what a person decided to keep, and what is beyond the limits: that waits in a list. Returns how many
+ * wait newly.
  */
 export async function guardMemberships(transaction: Transaction, scope: CommitScope): Promise<number> {
   await transaction.raw(
@@ -16,7 +17,6 @@ export async function guardMemberships(transaction: Transaction, scope: CommitSc
     scope,
   );
   await letGo(transaction, scope);
-  if (!scope.full) return 0;
   await noteMissed(transaction, scope);
   const groups = await rows<{ group_no: string; size: number; wanted: number }>(transaction, perGroup, scope);
   let held = 0;
@@ -25,29 +25,48 @@ export async function guardMemberships(transaction: Transaction, scope: CommitSc
     if (why !== null) held += await hold(transaction, scope, why, groupNo);
   }
   const [all] = await rows<{ before: number; wanted: number }>(transaction, allTogether, scope);
-  const counts = { before: all?.before ?? 0, wanted: all?.wanted ?? 0, held: 0, week: 0, full: false, seen: 1 };
+  const counts = { before: all?.before ?? 0, wanted: all?.wanted ?? 0, held: 0, week: 0, weekRemoved: 0, full: false, seen: 1 };
   const why = whyHeld(counts, scope.removals);
   return why === null ? held : held + (await hold(transaction, scope, `of memberships, ${why}`, null));
 }
 
-// Named again, by a list or a slice; or gone by another way.
+// Named again, by a list or a slice; or hidden or gone by another way.
 async function letGo(transaction: Transaction, scope: CommitScope): Promise<void> {
   const gone = await rowCount(
     transaction,
     `delete from entra_sync.held_memberships h
       where h.tenant_id = :tenant
         and (not exists (select from entra_sync.memberships m where m.group_no = h.group_no and m.member_object_id = h.member_object_id)
+             or exists (select from entra_sync.accounts a
+                         where a.tenant_id = :tenant and a.entra_object_id = h.member_object_id and a.removed_at is not null)
+             or exists (select from entra_sync.groups g where g.group_no = h.group_no and g.removed_at is not null)
+             or exists (select from entra_sync.groups n
+                         where n.tenant_id = :tenant and n.entra_object_id = h.member_object_id and n.removed_at is not null)
              or exists (select from entra_sync.stage_members s join entra_sync.groups g
                           on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id and g.group_no = h.group_no
                          where s.round_id = :round and s.member_object_id = h.member_object_id and not s.removed))`,
     scope,
   );
   if (gone > 0) await dropEmptyLists(transaction, scope.tenant);
+  await transaction.raw(
+    `delete from entra_sync.kept_memberships k
+      where k.tenant_id = :tenant
+        and (not exists (select from entra_sync.memberships m where m.group_no = k.group_no and m.member_object_id = k.member_object_id)
+             or exists (select from entra_sync.stage_members s join entra_sync.groups g
+                          on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id and g.group_no = k.group_no
+                         where s.round_id = :round and s.member_object_id = k.member_object_id))`,
+    scope,
+  );
+  await transaction.raw(
+    `delete from entra_sync.stage_endings e using entra_sync.kept_memberships k
+      where e.round_id = :round and k.group_no = e.group_no and k.member_object_id = e.member_object_id`,
+    scope,
+  );
 }
 
 async function noteMissed(transaction: Transaction, scope: CommitScope): Promise<void> {
   await transaction.raw(
-    `update entra_sync.held_memberships h set missed = h.missed + 1 from entra_sync.stage_endings e
+    `update entra_sync.held_memberships h set missed = h.missed + case when :full::boolean then 1 else 0 end from entra_sync.stage_endings e
       where e.round_id = :round and h.group_no = e.group_no and h.member_object_id = e.member_object_id`,
     scope,
   );

@@ -44,6 +44,9 @@ export async function guardRemovals(transaction: Transaction, scope: CommitScope
   return { held: await hold(transaction, scope, guarded, why), cameBack };
 }
 
+/** Of a held row `h`: the round met it with a body that nobody can read, so it is there (rules 19, 22). */
+export const metUnreadable = `exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = h.object_id::text)`;
+
 const ofStream = (guarded: Guarded) =>
   guarded.table === 'accounts' ? 'h.account_id is not null' : 'h.group_no is not null';
 
@@ -69,12 +72,20 @@ export async function dropEmptyLists(transaction: Transaction, tenant: string): 
 }
 
 // What is held already is not wanted a second time; a full round that missed it again is noted, and a tombstone is surer
-// than absence.
+// than absence. Whose suspension is held and who is to be removed now is another decision, so it is judged anew.
 async function noteMissed(transaction: Transaction, scope: CommitScope): Promise<void> {
+  const changed = await rowCount(
+    transaction,
+    `delete from entra_sync.held_removals h using entra_sync.stage_removals r
+      where r.round_id = :round and h.tenant_id = :tenant and h.object_id = r.object_id
+        and h.reason = 'suspended' and r.reason <> 'suspended'`,
+    scope,
+  );
+  if (changed > 0) await dropEmptyLists(transaction, scope.tenant);
   await transaction.raw(
     `update entra_sync.held_removals h
         set missed = h.missed + case when r.reason = 'not_seen' then 1 else 0 end,
-            reason = case when h.reason = 'not_seen' and r.reason <> 'not_seen' then r.reason else h.reason end
+            reason = case when r.reason = 'deleted' or r.reason = 'deleted_restorable' and h.reason <> 'deleted' then r.reason else h.reason end
        from entra_sync.stage_removals r
       where r.round_id = :round and h.tenant_id = :tenant and h.object_id = r.object_id`,
     scope,
@@ -86,13 +97,23 @@ async function noteMissed(transaction: Transaction, scope: CommitScope): Promise
   );
 }
 
+// Distinct: whoever is wanted now is counted once, whatever happened to the person within the week.
+const inWeek = (guarded: Guarded) => `entra_sync.${guarded.table} x
+  where x.tenant_id = :tenant and x.state = 'managed' and not x.removal_approved and (${guarded.inWeek})
+    and not exists (select from entra_sync.stage_removals r where r.round_id = :round and r.object_id = x.entra_object_id)`;
+
+// With a retention below a week the rows of those who were removed in it may be gone already.
+const purgedInWeek = (guarded: Guarded) => `(select count(*)::int from entra_sync.changes c join entra_sync.tenants t on t.tenant_id = c.tenant_id
+   where c.tenant_id = :tenant and t.retention < interval '7 days' and c.at > now() - interval '7 days'
+     and c.kind = '${guarded.table === 'accounts' ? 'account' : 'group'}.purged')`;
+
 const countsOf = (guarded: Guarded) => `
 select (select count(*)::int from entra_sync.stage_removals where round_id = :round) as wanted,
        (select count(*)::int from entra_sync.held_removals h where h.tenant_id = :tenant and ${ofStream(guarded)}) as held,
        (select count(*)::int from entra_sync.${guarded.table} x
          where x.tenant_id = :tenant and x.state = 'managed' and x.removed_at is null) as before,
-       (select count(*)::int from entra_sync.${guarded.table} x
-         where x.tenant_id = :tenant and x.state = 'managed' and not x.removal_approved and (${guarded.inWeek})) as week,
+       (select count(*)::int from ${inWeek(guarded)}) + ${purgedInWeek(guarded)} as week,
+       (select count(*)::int from ${inWeek(guarded)} and x.removed_at is not null) + ${purgedInWeek(guarded)} as "weekRemoved",
        (${guarded.seen}) as seen`;
 
 async function hold(transaction: Transaction, scope: CommitScope, guarded: Guarded, why: string): Promise<number> {

@@ -41,6 +41,8 @@ export type HeldRemoval = {
   list_id: string;
   account_id: string | null;
   group_id: string | null;
+  /** Of a nested group that would leave the group. */
+  member_group_id: string | null;
   display_name: string | null;
   user_principal_name: string | null;
   /** Of a membership, the group that the member would leave. */
@@ -54,7 +56,7 @@ export type HeldRemoval = {
 export async function heldIn(database: Database, listId: string, limit: number): Promise<HeldRemoval[]> {
   return rows<HeldRemoval>(
     database,
-    `select h.list_id, h.account_id, g.group_id,
+    `select h.list_id, h.account_id, g.group_id, null::uuid as member_group_id,
             coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', g.display_name) as display_name,
             a.user_principal_name, null as group_name, h.reason, h.held_since, h.missed
        from entra_sync.held_removals h
@@ -62,14 +64,14 @@ export async function heldIn(database: Database, listId: string, limit: number):
        left join entra_sync.groups g on g.group_no = h.group_no
       where h.list_id = :listId
      union all
-     select h.list_id, a.account_id, g.group_id, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', n.display_name),
+     select h.list_id, a.account_id, g.group_id, n.group_id, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', n.display_name),
             a.user_principal_name, g.display_name, 'not_seen', h.held_since, h.missed
        from entra_sync.held_memberships h
        join entra_sync.groups g on g.group_no = h.group_no
        left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
        left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
       where h.list_id = :listId
-      order by 6 nulls first, 4, 2, 3 limit :limit`,
+      order by 7 nulls first, 5, 2, 3 limit :limit`,
     { listId, limit },
   );
 }
@@ -78,12 +80,12 @@ export async function heldIn(database: Database, listId: string, limit: number):
 export async function wantsFullRound(database: Database, tenantId: string, stream: Stream): Promise<boolean> {
   const found = await rows(
     database,
-    `select from (select tenant_id, list_id, reason, missed from entra_sync.held_removals
-                  union all select tenant_id, list_id, 'not_seen', missed from entra_sync.held_memberships) h
+    `select from (select tenant_id, list_id, reason, held_since from entra_sync.held_removals
+                  union all select tenant_id, list_id, 'not_seen', held_since from entra_sync.held_memberships) h
        join entra_sync.removal_lists l on l.list_id = h.list_id and l.stream = :stream
        join entra_sync.checkpoints c on c.tenant_id = h.tenant_id and c.stream = :stream
       where h.tenant_id = :tenantId and h.reason = 'not_seen'
-        and (h.missed < 2 or c.full_at < clock_timestamp() - interval '1 day') limit 1`,
+        and (c.full_at <= h.held_since or c.full_at < clock_timestamp() - interval '1 day') limit 1`,
     { tenantId, stream },
   );
   return found.length > 0;
@@ -107,7 +109,7 @@ export type Decided = {
   readonly skipped: readonly string[];
 };
 
-type Chosen = { object_id: string; names: string[]; reason: string; missed: number };
+type Chosen = { object_id: string; group_no: string | null; names: string[]; reason: string; missed: number };
 
 type DecisionScope = {
   tenant: string;
@@ -116,6 +118,9 @@ type DecisionScope = {
   actor: string;
   list: string;
   objects: readonly string[];
+  /** Memberships: the group of each, and beside it the member. */
+  pairGroups: readonly string[];
+  pairMembers: readonly string[];
 };
 
 /**
@@ -129,13 +134,16 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     await lockTenant(transaction, tenantId);
     const chosen = await rows<Chosen>(
       transaction,
-      `select h.object_id, array_remove(array[h.object_id::text, h.account_id::text, g.group_id::text], null) as names, h.reason, h.missed
+      `select h.object_id, array_remove(array[h.object_id::text, h.account_id::text, g.group_id::text], null) as names, h.reason, h.missed,
+              null::bigint as group_no
          from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
         where h.tenant_id = :tenantId and h.list_id = :listId
        union all
-       select h.member_object_id, array_remove(array[h.member_object_id::text, a.account_id::text, g.group_id::text], null), 'not_seen', h.missed
+       select h.member_object_id, array_remove(array[h.member_object_id::text, a.account_id::text, n.group_id::text, g.group_id::text], null), 'not_seen', h.missed,
+              h.group_no
          from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
          left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
+         left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
         where h.tenant_id = :tenantId and h.list_id = :listId order by object_id`,
       { tenantId, listId },
     );
@@ -150,7 +158,9 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
       cycle: null,
       actor,
       list: listId,
-      objects: taken.map((one) => one.object_id),
+      objects: taken.filter((one) => one.group_no === null).map((one) => one.object_id),
+      pairGroups: taken.flatMap((one) => one.group_no ?? []),
+      pairMembers: taken.filter((one) => one.group_no !== null).map((one) => one.object_id),
     };
     await transaction.raw(
       `select from entra_sync.accounts where tenant_id = :tenant and entra_object_id = any(:objects::uuid[]) order by account_id for update`,
@@ -166,22 +176,30 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
       scope,
     );
     await transaction.raw(
-      'delete from entra_sync.held_memberships where tenant_id = :tenant and list_id = :list and member_object_id = any(:objects::uuid[])',
+      `delete from entra_sync.held_memberships h where ${chosenMembers}`,
       scope,
     );
     await dropEmptyLists(transaction, tenantId);
+    await transaction.raw(forgetError, scope);
     await closeBatch(transaction, scope);
     return { ...done, skipped: wanted?.filter((id) => !taken.some((one) => one.names.includes(id))) ?? [] };
   });
 }
+
+// With the last list decided, what the last cycle said of it is no longer so.
+const forgetError = `
+update entra_sync.tenants t set last_error_code = null, last_error_message = null
+ where t.tenant_id = :tenant and t.last_error_code = 'removals_held'
+   and not exists (select from entra_sync.removal_lists l where l.tenant_id = t.tenant_id)`;
 
 const heldOf = (condition: string) =>
   `select h.object_id as entra_object_id from entra_sync.held_removals h
     where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[]) and ${condition}`;
 const people = heldOf("h.account_id is not null and h.reason <> 'suspended'");
 const gone = heldOf("h.reason = 'deleted'");
-const heldMembers = `select h.group_no, h.member_object_id from entra_sync.held_memberships h
-  where h.tenant_id = :tenant and h.list_id = :list and h.member_object_id = any(:objects::uuid[])`;
+const chosenMembers = `h.tenant_id = :tenant and h.list_id = :list
+   and (h.group_no, h.member_object_id) in (select * from unnest(:pairGroups::bigint[], :pairMembers::uuid[]))`;
+const heldMembers = `select h.group_no, h.member_object_id from entra_sync.held_memberships h where ${chosenMembers}`;
 
 async function approve(transaction: Transaction, scope: DecisionScope): Promise<Omit<Decided, 'skipped'>> {
   const count = (statement: string) => rowCount(transaction, statement, scope);
@@ -206,8 +224,11 @@ async function approve(transaction: Transaction, scope: DecisionScope): Promise<
 
 async function reject(transaction: Transaction, scope: DecisionScope): Promise<Omit<Decided, 'skipped'>> {
   const count = (statement: string) => rowCount(transaction, statement, scope);
-  // A membership that is kept is simply no longer held: the next full round that misses it asks again.
-  const memberships = await count(heldMembers);
+  const memberships = await count(
+    `insert into entra_sync.kept_memberships (tenant_id, group_no, member_object_id)
+     select :tenant, x.group_no, x.member_object_id from (${heldMembers}) x on conflict do nothing`,
+  );
+  await count(noteRejectedSuspensions);
   return {
     memberships,
     accounts: await count(release('account')),
@@ -217,15 +238,16 @@ async function reject(transaction: Transaction, scope: DecisionScope): Promise<O
 }
 
 const noteDecision = (kind: string) => `
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, group_id, after)
-select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', h.account_id, g.group_id, jsonb_build_object('reason', h.reason, 'list_id', h.list_id)
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, group_id, member_group_id, after)
+select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', h.account_id, g.group_id, null, jsonb_build_object('reason', h.reason, 'list_id', h.list_id)
   from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
  where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
 union all
-select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', a.account_id, g.group_id, jsonb_build_object('reason', 'not_seen', 'list_id', h.list_id)
+select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', a.account_id, g.group_id, n.group_id, jsonb_build_object('reason', 'not_seen', 'list_id', h.list_id)
   from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
   left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
- where h.tenant_id = :tenant and h.list_id = :list and h.member_object_id = any(:objects::uuid[])`;
+  left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
+ where ${chosenMembers}`;
 
 const ofList = (alias: string) => `h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
    and ${alias}.tenant_id = :tenant and ${alias}.entra_object_id = h.object_id and ${alias}.state = 'managed' and ${alias}.removed_at is null`;
@@ -234,6 +256,10 @@ const removed = (
   alias: string,
 ) => `removed_at = now(), removed_reason = h.reason, removal_approved = true, updated_at = now(),
        purge_at = now() + (select t.retention from entra_sync.tenants t where t.tenant_id = ${alias}.tenant_id)`;
+
+const noteRejectedSuspensions = `
+update entra_sync.accounts a set suspension_rejected = true from entra_sync.held_removals h
+ where ${ofList('a')} and h.reason = 'suspended'`;
 
 const removeAccounts = `
 with written as (

@@ -72,6 +72,7 @@ const views: Record<string, Record<string, string>> = {
     display_name: 'text',
     reason: 'text',
     held_since: timestamptz,
+    member_group_id: 'uuid',
   },
   groups: {
     tenant_id: 'uuid',

@@ -86,7 +86,7 @@ function sayList({ terminal }: Run, one: RemovalList & { removals: HeldRemoval[]
         { title: 'reason' },
       ],
       one.removals.map((removal) => [
-        removal.account_id ?? removal.group_id ?? '',
+        removal.account_id ?? removal.member_group_id ?? removal.group_id ?? '',
         removal.display_name ?? '',
         (what === 'membership' ? removal.group_name : removal.user_principal_name) ?? '',
         removal.reason,
