@@ -28,7 +28,7 @@ export type StreamCounts = {
   memberships_removed: number;
   /** Groups of the scope whose members are not known: while there are any, nobody is removed for being in none of them. */
   scope_gaps?: readonly ScopeGap[];
-  /** In a dry run of users: live accounts that were managed once and would still be manual. */
+  /** Where a reconnect is rehearsed: live accounts that were managed once and would still be manual. */
   still_manual?: number;
 };
 
@@ -192,7 +192,7 @@ async function applyRound(
   await transaction.raw(moveCheckpoint, scope);
   const sample = options.dryRun ? await sampleOf(transaction, scope) : [];
   const stillManual =
-    options.dryRun && stream === 'users' ? await countReleased(transaction, lease.tenantId) : undefined;
+    status === 'disconnected' && stream === 'users' ? await countReleased(transaction, lease.tenantId) : undefined;
   await closeBatch(transaction, scope);
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
   return {
