@@ -25,7 +25,15 @@ export async function guardMemberships(transaction: Transaction, scope: CommitSc
     if (why !== null) held += await hold(transaction, scope, why, groupNo);
   }
   const [all] = await rows<{ before: number; wanted: number }>(transaction, allTogether, scope);
-  const counts = { before: all?.before ?? 0, wanted: all?.wanted ?? 0, held: 0, week: 0, weekRemoved: 0, full: false, seen: 1 };
+  const counts = {
+    before: all?.before ?? 0,
+    wanted: all?.wanted ?? 0,
+    held: 0,
+    week: 0,
+    weekRemoved: 0,
+    full: false,
+    seen: 1,
+  };
   const why = whyHeld(counts, scope.removals);
   return why === null ? held : held + (await hold(transaction, scope, `of memberships, ${why}`, null));
 }

@@ -103,7 +103,9 @@ const inWeek = (guarded: Guarded) => `entra_sync.${guarded.table} x
     and not exists (select from entra_sync.stage_removals r where r.round_id = :round and r.object_id = x.entra_object_id)`;
 
 // With a retention below a week the rows of those who were removed in it may be gone already.
-const purgedInWeek = (guarded: Guarded) => `(select count(*)::int from entra_sync.changes c join entra_sync.tenants t on t.tenant_id = c.tenant_id
+const purgedInWeek = (
+  guarded: Guarded,
+) => `(select count(*)::int from entra_sync.changes c join entra_sync.tenants t on t.tenant_id = c.tenant_id
    where c.tenant_id = :tenant and t.retention < interval '7 days' and c.at > now() - interval '7 days'
      and c.kind = '${guarded.table === 'accounts' ? 'account' : 'group'}.purged')`;
 

@@ -175,10 +175,7 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
       'delete from entra_sync.held_removals where tenant_id = :tenant and list_id = :list and object_id = any(:objects::uuid[])',
       scope,
     );
-    await transaction.raw(
-      `delete from entra_sync.held_memberships h where ${chosenMembers}`,
-      scope,
-    );
+    await transaction.raw(`delete from entra_sync.held_memberships h where ${chosenMembers}`, scope);
     await dropEmptyLists(transaction, tenantId);
     await transaction.raw(forgetError, scope);
     await closeBatch(transaction, scope);

@@ -1,5 +1,6 @@
 // Held removals (rule 10): a round that would remove too many removes nobody, says so, and a person decides.
 import { expect, test } from 'vitest';
+import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
 import { rows } from '../../src/store/pool.ts';
 import { decideRemovals, openLists } from '../../src/store/removals.ts';
 import { runCli } from '../support/cli.ts';
@@ -280,6 +281,96 @@ test('rule 10: suspensions count like removals and are held like them, while the
   expect(await world.cycle()).toMatchObject({ outcome: 'committed', streams: { users: { suspended: 0, resumed: 0 } } });
 });
 
+test('rule 10: adopting somebody suspends nobody past the guard, and a rejected suspension stays rejected', async () => {
+  const world = await guardedWorld();
+  const { tenant, database } = world;
+  await world.cycle();
+  const enabled = async () =>
+    (await rows<{ count: number }>(database, 'select count(*)::int as count from directory.accounts where enabled'))[0]
+      ?.count;
+  const before = await enabled();
+  const people = tenant.users().filter((user) => user.properties.accountEnabled !== false);
+  for (const one of people.slice(0, 12)) tenant.updateUser(one.id, { accountEnabled: false });
+  await world.cycle();
+  const [list] = await lists(world);
+  await disconnectTenant(database, tenant.tenantId, { actor: 'test', dryRun: false });
+  await reconnectTenant(database, tenant.tenantId, 'test');
+  expect(await world.cycle()).toMatchObject({
+    outcome: 'held',
+    streams: { users: { adopted: 30, suspended: 0, held: 12 } },
+  });
+  expect(await enabled()).toBe(before);
+  const [again] = await lists(world);
+  expect(again?.list_id).not.toBe(list?.list_id);
+  await decide(world, 'reject', again?.list_id ?? '');
+  expect(await world.cycle({ resync: true })).toMatchObject({
+    outcome: 'committed',
+    streams: { users: { adopted: 0 } },
+  });
+  expect(await enabled()).toBe(before);
+  for (const one of people.slice(0, 12)) tenant.updateUser(one.id, { accountEnabled: true });
+  expect((await world.cycle()).streams.users.adopted).toBe(12);
+});
+
+test('rule 10: suspended people are counted once within the week, also when they are removed then', async () => {
+  const world = await guardedWorld({ users: 50 });
+  const { tenant } = world;
+  await world.cycle();
+  const people = tenant.users().filter((user) => user.properties.accountEnabled !== false);
+  for (const count of [10, 9]) {
+    for (const one of people.splice(0, count)) tenant.updateUser(one.id, { accountEnabled: false });
+    expect((await world.cycle()).streams.users).toMatchObject({ suspended: count, held: 0 });
+  }
+  for (const one of people.splice(0, 8)) tenant.updateUser(one.id, { accountEnabled: false });
+  expect((await world.cycle()).streams.users, '27 of 50').toMatchObject({ suspended: 0, held: 8 });
+  const suspended = await rows<{ id: string }>(
+    world.database,
+    'select entra_object_id as id from directory.accounts where not enabled order by updated_at desc limit 9',
+  );
+  for (const { id } of suspended) tenant.deleteUser(id);
+  expect((await world.cycle()).streams.users, 'people of the week, once').toMatchObject({ removed: 9, held: 0 });
+});
+
+test('rule 10: whose held suspension becomes a deletion is judged anew, and a surer tombstone is kept', async () => {
+  const world = await guardedWorld();
+  const { tenant, database } = world;
+  await world.cycle();
+  const people = tenant
+    .users()
+    .filter((user) => user.properties.accountEnabled !== false)
+    .slice(0, 9);
+  for (const one of people) tenant.updateUser(one.id, { accountEnabled: false });
+  await world.cycle();
+  const [suspensions] = await lists(world);
+  for (const one of people) tenant.deleteUser(one.id);
+  await world.cycle();
+  const [deletions] = await lists(world);
+  expect(deletions?.list_id).not.toBe(suspensions?.list_id);
+  const reasons = () => rows(database, 'select distinct reason from directory.held_removals');
+  expect(await reasons()).toEqual([{ reason: 'deleted_restorable' }]);
+  for (const one of people) tenant.purgeUser(one.id);
+  await world.cycle();
+  expect(await reasons()).toEqual([{ reason: 'deleted' }]);
+});
+
+test('rules 10, 19, 22: somebody whom a later round meets with an unreadable body is there, and leaves the list', async () => {
+  const world = await guardedWorld();
+  await world.cycle();
+  let cure = shorten(world, 20);
+  await world.cycle({ resync: true });
+  cure();
+  cure = world.simulator.transform((request, body) => {
+    const { value } = body as { value?: Record<string, unknown>[] };
+    if (request.url.startsWith('/v1.0/users/delta') && value)
+      return { ...body, value: value.map((one, index) => (index < 20 ? one : { ...one, city: 'a\0b' })) };
+    return 'city' in body ? { ...body, city: 'a\0b' } : body;
+  });
+  expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', set_aside: 10, removed: 0 });
+  expect(await lists(world)).toEqual([]);
+  expect((await world.cycle()).streams.users.round).toBe('incremental');
+  cure();
+});
+
 test('rule 10: groups have the same guard, and keep their members while they are held', async () => {
   const world = await guardedWorld({ users: 10, groups: 12 });
   const { tenant, database } = world;
@@ -343,9 +434,86 @@ test('rule 10: a member list that comes short ends nothing at once, of one large
   cure();
   const [list] = await lists(world);
   expect(list).toMatchObject({ unconfirmed: 0, why: '15 of the 40 members of one group would leave it' });
-  expect(await decide(world, 'approve', list?.list_id ?? '')).toMatchObject({ memberships: 15 });
-  expect(await membershipPairs(database, tenant.tenantId)).toHaveLength(before.length - 15);
+  const gone = tenant
+    .users()
+    .slice(25)
+    .map((user) => user.id);
+  expect(await decide(world, 'reject', list?.list_id ?? '', gone.slice(0, 3))).toMatchObject({ memberships: 3 });
+  expect(await decide(world, 'approve', list?.list_id ?? '')).toMatchObject({ memberships: 12 });
+  cure = simulator.transform(cut);
+  expect(await world.cycle({ resync: true }), 'what was rejected is not asked again').toMatchObject({
+    outcome: 'committed',
+  });
+  cure();
+  expect(await membershipPairs(database, tenant.tenantId)).toHaveLength(before.length - 12);
   expect(await replayMemberships(database, tenant.tenantId)).toEqual(await membershipPairs(database, tenant.tenantId));
+});
+
+test('rule 10: approving the memberships of one group ends those of no other', async () => {
+  const world = await guardedWorld({ users: 40 });
+  const { tenant, database, simulator } = world;
+  const teams = ['One', 'Two'].map((displayName) => tenant.createGroup({ displayName })) as [string, string];
+  const people = tenant
+    .users()
+    .slice(0, 15)
+    .map((user) => user.id);
+  for (const team of teams) for (const id of people) tenant.addMember(team, id);
+  await world.cycle();
+  const empty = (url: string) => teams.some((team) => url.includes(`/groups/${team}/members`));
+  const cure = simulator.transform((request, body) => {
+    const { value } = body as { value?: Record<string, unknown>[] };
+    if (!value) return body;
+    if (empty(request.url)) return { ...body, value: [] };
+    if (!request.url.startsWith('/v1.0/groups/delta')) return body;
+    return {
+      ...body,
+      value: value.map((one) => (teams.includes(String(one.id)) ? { ...one, 'members@delta': [] } : one)),
+    };
+  });
+  await world.cycle({ resync: true });
+  await world.cycle();
+  cure();
+  const [list] = await lists(world);
+  expect(list).toMatchObject({ held: 30, unconfirmed: 0 });
+  const [group] = await rows<{ id: string }>(
+    database,
+    'select group_id as id from directory.groups where entra_object_id = :id',
+    { id: teams[0] },
+  );
+  expect(await decide(world, 'approve', list?.list_id ?? '', [group?.id ?? ''])).toMatchObject({ memberships: 15 });
+  const [left] = await rows(
+    database,
+    'select count(*)::int as count, count(distinct group_no)::int as groups from entra_sync.memberships',
+  );
+  expect(left).toEqual({ count: 15, groups: 1 });
+  expect(await lists(world)).toMatchObject([{ held: 15 }]);
+});
+
+test('rule 10: a membership whose member or group is removed leaves its list', async () => {
+  const world = await guardedWorld({ users: 40, groups: 6 });
+  const { tenant, simulator } = world;
+  const team = tenant.createGroup({
+    displayName: 'Team',
+    groupTypes: ['Unified'],
+    mailEnabled: true,
+    securityEnabled: false,
+  });
+  for (const user of tenant.users().slice(0, 30)) tenant.addMember(team, user.id);
+  await world.cycle();
+  const cure = simulator.transform((request, body) => {
+    const { value } = body as { value?: Record<string, unknown>[] };
+    if (!value) return body;
+    if (request.url.includes(`/groups/${team}/members`)) return { ...body, value: [] };
+    if (!request.url.startsWith('/v1.0/groups/delta')) return body;
+    return { ...body, value: value.map((one) => (one.id === team ? { ...one, 'members@delta': [] } : one)) };
+  });
+  await world.cycle({ resync: true });
+  cure();
+  expect(await lists(world)).toMatchObject([{ what: 'membership', held: 30 }]);
+  tenant.deleteGroup(team);
+  await world.cycle();
+  expect(await lists(world)).toEqual([]);
+  expect((await world.cycle()).streams.groups.round).toBe('incremental');
 });
 
 test('rule 10: a narrower scope is held like any other mass removal, and widened again it lets go', async () => {

@@ -9,6 +9,7 @@ const counts = (one: Partial<RemovalCounts>): RemovalCounts => ({
   wanted: 0,
   held: 0,
   week: 0,
+  weekRemoved: 0,
   full: false,
   seen: 1,
   ...one,
@@ -28,10 +29,27 @@ describe('rule 10: which removals are held', () => {
     ['at the floor, within it', { before: 20, wanted: 4 }, {}, null],
     ['the week, at twice the maximum', { before: 100_000, wanted: 400, week: 600 }, {}, null],
     ['the week, beyond twice the maximum', { before: 100_000, wanted: 401, week: 600 }, {}, /1001 within seven days/],
-    ['the week, at twice the percentage of what there was', { before: 700, wanted: 100, week: 300 }, {}, null],
+    [
+      'the week, at twice the percentage of what there was',
+      { before: 700, wanted: 100, week: 300, weekRemoved: 300 },
+      {},
+      null,
+    ],
+    [
+      'the week, suspended ones are still there',
+      { before: 700, wanted: 100, week: 300 },
+      {},
+      /400 of 700 within seven days/,
+    ],
+    [
+      'below the floor, but not when the week began',
+      { before: 15, wanted: 6, week: 8, weekRemoved: 8 },
+      {},
+      /6 of 15 in one round/,
+    ],
     [
       'the week, beyond it',
-      { before: 700, wanted: 101, week: 300 },
+      { before: 700, wanted: 101, week: 300, weekRemoved: 300 },
       {},
       /401 of 1000 within seven days are more than twice 20 %/,
     ],
@@ -53,6 +71,7 @@ describe('rule 10: which removals are held', () => {
     wanted: fc.nat(5_000),
     held: fc.nat(100),
     week: fc.nat(2_000),
+    weekRemoved: fc.nat(2_000),
     full: fc.boolean(),
     seen: fc.nat(5_000),
   });
@@ -72,7 +91,7 @@ describe('rule 10: which removals are held', () => {
   test('at or above the floor no round gets more than both limits by', () => {
     fc.assert(
       fc.property(anyCounts, anyLimits, (some, limit) => {
-        fc.pre(some.before >= limit.floor && whyHeld(some, limit) === null);
+        fc.pre(some.before + some.weekRemoved >= limit.floor && whyHeld(some, limit) === null);
         expect(some.wanted).toBeLessThanOrEqual(limit.max);
         expect(some.wanted * 100).toBeLessThanOrEqual(some.before * limit.percent);
       }),
