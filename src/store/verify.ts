@@ -108,6 +108,10 @@ export async function readUnread(database: Database, roundIds: { users: string; 
 
 type Scope = { tenantId: string; roundId: string; ids: readonly string[] | null };
 
+// What waits for a person differs by intent, and removals list shows it.
+const isHeld = (id: string) =>
+  `exists (select from entra_sync.held_removals h where h.tenant_id = :tenantId and h.object_id = ${id})`;
+
 // Each side as facts, so that one comparison serves accounts and groups: who is on one side only, or differs in a field.
 const compare = (kind: 'user' | 'group', stored: string, fresh: string) => `
 with stored as (${stored}), fresh as (${fresh}), pair as (
@@ -115,6 +119,7 @@ with stored as (${stored}), fresh as (${fresh}), pair as (
     from stored s full join fresh f using (id)
    where s.facts is distinct from f.facts
      and not exists (select from entra_sync.stage_set_aside p where p.round_id = :roundId and p.object_key = coalesce(f.id, s.id)::text)
+     and not (f.facts is null and ${isHeld('s.id')})
 )
 select '${kind}' as kind, case when p.stored is null then 'missing' when p.fresh is null then 'extra' else 'different' end as what,
        p.id as entra_object_id, null as member_object_id, d.key as field, d.stored, d.fresh
@@ -123,7 +128,8 @@ select '${kind}' as kind, case when p.stored is null then 'missing' when p.fresh
       from jsonb_each(p.stored) s full join jsonb_each(p.fresh) f using (key)
      where p.stored is not null and p.fresh is not null and nullif(s.value, 'null') is distinct from nullif(f.value, 'null')
   ) d on true
- where p.stored is null or p.fresh is null or d.key is not null
+ where (p.stored is null or p.fresh is null or d.key is not null)
+   and not (d.key = '(enabled)' and ${isHeld('p.id')})
  order by p.id, d.key`;
 
 const userFacts = (alias: string) => `${alias}.mapped || jsonb_build_object('(enabled)', ${alias}.enabled,
@@ -135,7 +141,9 @@ export async function driftOfUsers(database: Database, scope: Scope): Promise<Dr
     where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null
       and (:ids::uuid[] is null or a.entra_object_id = any(:ids::uuid[]))`;
   const fresh = `select s.entra_object_id as id, ${userFacts('s')} as facts from entra_sync.stage_users s
-    where s.round_id = :roundId and s.removed is null and s.in_scope`;
+    where s.round_id = :roundId and s.removed is null and s.in_scope
+      and not exists (select from entra_sync.accounts m where m.tenant_id = :tenantId and m.entra_object_id = s.entra_object_id
+                       and m.state = 'manual' and m.removed_at is null)`;
   return rows<Drift>(database, compare('user', stored, fresh), scope);
 }
 
@@ -169,6 +177,9 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
      ), live as (${liveObjects}), stored as (
        select l.entra_object_id as g, m.member_object_id as m from listed l join entra_sync.memberships m using (group_no)
         where m.member_object_id in (select entra_object_id from live)
+     ), decided as (
+       select group_no, member_object_id from entra_sync.held_memberships where tenant_id = :tenantId
+       union select group_no, member_object_id from entra_sync.kept_memberships where tenant_id = :tenantId
      ), fresh as (
        select s.group_object_id as g, s.member_object_id as m from entra_sync.stage_members s
         where s.round_id = :roundId and not s.removed and s.member_object_id in (select entra_object_id from live)
@@ -177,7 +188,10 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
      select 'membership' as kind, case when s.g is null then 'missing' else 'extra' end as what,
             coalesce(f.g, s.g) as entra_object_id, coalesce(f.m, s.m) as member_object_id, null as field, null as stored, null as fresh
        from stored s full join fresh f on f.g = s.g and f.m = s.m
-      where s.g is null or f.g is null order by 3, 4`,
+      where (s.g is null or f.g is null)
+        and not (f.g is null and (${isHeld('s.m')} or exists (
+          select from decided d join listed l using (group_no) where l.entra_object_id = s.g and d.member_object_id = s.m)))
+      order by 3, 4`,
     scope,
   );
 }
