@@ -2,7 +2,7 @@
 import { firstGroupsUrl, readGroups, readMemberLists } from '../graph/groups.ts';
 import { readUsers } from '../graph/users.ts';
 import type { Problem } from '../rules/decode.ts';
-import { decodeGroupsPage, type GroupsPage, groupColumns, groupMark } from '../rules/groups.ts';
+import { decodeGroupsPage, type GroupsPage, groupColumns, groupMarks } from '../rules/groups.ts';
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
 import { analyzeStage } from '../store/commit.ts';
@@ -24,7 +24,7 @@ export const groupsStream: StreamParts<GroupsPage> = {
       ...base,
       members: page.members,
       ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
-      merge: (known) => mergeObjects(round.kind, known, page.occurrences, groupMark).map(withColumns),
+      merge: (known) => mergeObjects(round.kind, known, page.occurrences, groupMarks).map(withColumns),
     }),
   ask: askAboutGroups,
   apply: applyGroups,

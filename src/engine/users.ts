@@ -3,7 +3,7 @@ import { readMemberOf } from '../graph/groups.ts';
 import { firstUsersUrl, readUsers } from '../graph/users.ts';
 import { type DeltaPage, decodePage, type Problem, type SelectedProperties } from '../rules/decode.ts';
 import { propertyOf } from '../rules/graph-properties.ts';
-import { mapUser, selectedProperties, userKeys, userMark } from '../rules/mapping.ts';
+import { mapUser, selectedProperties, userKeys, userMarks } from '../rules/mapping.ts';
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
@@ -35,7 +35,7 @@ export const usersStream: StreamParts<DeltaPage> = {
       ...base,
       ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
       merge: (known) =>
-        mergeObjects(round.kind, known, page.occurrences, userMark).map((user) => withMapping(user, settings)),
+        mergeObjects(round.kind, known, page.occurrences, userMarks).map((user) => withMapping(user, settings)),
     }),
   ask: askAboutUsers,
   apply: applyUsers,

@@ -4,8 +4,8 @@ import { listGroups, readGroups, readMemberLists } from '../graph/groups.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { listUsers, readUsers } from '../graph/users.ts';
 import { asPatch, type Occurrence, type Problem } from '../rules/decode.ts';
-import { groupMark } from '../rules/groups.ts';
-import { selectedProperties, userMark } from '../rules/mapping.ts';
+import { groupMarks } from '../rules/groups.ts';
+import { selectedProperties, userMarks } from '../rules/mapping.ts';
 import { mergeObjects } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
@@ -177,7 +177,7 @@ async function stageListed(work: Work, stream: Stream, round: Round, listed: Lis
     return stageUsersPage(parts.database, lease, round, {
       ...base,
       ids,
-      merge: (known) => mergeObjects('full', known, occurrences, userMark).map((user) => withMapping(user, settings)),
+      merge: (known) => mergeObjects('full', known, occurrences, userMarks).map((user) => withMapping(user, settings)),
     });
   }
   const lists = await readMemberLists(reader, ids);
@@ -186,6 +186,6 @@ async function stageListed(work: Work, stream: Stream, round: Round, listed: Lis
     problems: [...problems, ...lists.flatMap((list) => list.problems)],
     ids,
     members: lists.flatMap((list) => list.members),
-    merge: (known) => mergeObjects('full', known, occurrences, groupMark).map(withColumns),
+    merge: (known) => mergeObjects('full', known, occurrences, groupMarks).map(withColumns),
   });
 }

@@ -27,7 +27,7 @@ export const groupProperties: SelectedProperties = new Map([
 ]);
 
 /** Every group has one, so an unknown group that comes without it was not shown whole. */
-export const groupMark = 'displayName';
+export const groupMarks: readonly string[] = ['displayName'];
 
 /** What Graph called a member: user, group, device, contact, service principal, or anything else. */
 export type MemberType = 'u' | 'g' | 'd' | 'c' | 's' | 'x';

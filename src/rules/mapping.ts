@@ -27,8 +27,11 @@ export function mapUser(source: Source, fields: readonly MappedField[]): { [fiel
 /** What manual accounts can be recognised by. */
 export type MatchKey = 'mail' | 'userPrincipalName';
 
-/** Every user has one, so an unknown user that comes without it was not shown whole. */
-export const userMark = 'userPrincipalName';
+/**
+ * Every user has them, so an unknown user that comes without one of them was not shown whole: somebody outside the scope
+ * whose name or state alone is told would otherwise be taken for a member.
+ */
+export const userMarks: readonly string[] = ['userPrincipalName', 'accountEnabled'];
 
 export type UserKeys = { userPrincipalName: string | null; mail: string | null; enabled: boolean };
 

@@ -36,19 +36,19 @@ export const doubts = {
  * Full round: the document is the union of the round's occurrences, starting empty, so absent means no value.
  * Later round: absent means unchanged, null means cleared, which holds for the default and for the minimal form of answers
  * (learn.microsoft.com/graph/api/user-delta). Applying the same page twice gives the same result (rule 4).
- * `mark` is a property that every object of the stream has: an unknown one without it was not shown whole.
+ * `marks` are properties that every object of the stream has: an unknown one that lacks any was not shown whole.
  */
 export function mergeObjects(
   kind: RoundKind,
   known: ReadonlyMap<string, KnownObject>,
   occurrences: readonly Occurrence[],
-  mark: string,
+  marks: readonly string[],
 ): MergedObject[] {
   const merged = new Map<string, MergedObject>();
   for (const occurrence of occurrences) {
     const onPage = merged.get(occurrence.id);
     const before = onPage ? { ...onPage, origin: 'stage' as const } : usable(kind, known.get(occurrence.id));
-    merged.set(occurrence.id, mergeOne(kind, before, occurrence, mark));
+    merged.set(occurrence.id, mergeOne(kind, before, occurrence, marks));
   }
   return [...merged.values()];
 }
@@ -63,7 +63,7 @@ function mergeOne(
   kind: RoundKind,
   before: KnownObject | undefined,
   occurrence: Occurrence,
-  mark: string,
+  marks: readonly string[],
 ): MergedObject {
   const { id } = occurrence;
   const inThisRound = before?.origin === 'stage' ? before : undefined;
@@ -72,15 +72,20 @@ function mergeOne(
     return { id, source: before?.source ?? {}, removed: occurrence.removed, doubt };
   }
   const source = overlay(before?.source ?? {}, occurrence.patch);
-  return { id, source, removed: null, doubt: doubtOfLive(kind, before, source, mark) };
+  return { id, source, removed: null, doubt: doubtOfLive(kind, before, source, marks) };
 }
 
-function doubtOfLive(kind: RoundKind, before: KnownObject | undefined, source: Source, mark: string): string | null {
+function doubtOfLive(
+  kind: RoundKind,
+  before: KnownObject | undefined,
+  source: Source,
+  marks: readonly string[],
+): string | null {
   if (before?.origin === 'stage') return before.removed === null ? before.doubt : doubts.bothWays;
   if (kind === 'full') return null;
   if (before?.origin === 'released') return doubts.released;
   if (before) return before.removed === null ? null : doubts.restored;
-  return mark in source ? null : doubts.partial;
+  return marks.every((mark) => mark in source) ? null : doubts.partial;
 }
 
 /** `patch` laid over `source`: null takes a property away. */

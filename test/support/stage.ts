@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { decodeObject, decodePage, type Json, type Problem } from '../../src/rules/decode.ts';
 import type { PropertyType } from '../../src/rules/graph-properties.ts';
-import { type MappedField, mapUser, userKeys, userMark } from '../../src/rules/mapping.ts';
+import { type MappedField, mapUser, userKeys, userMarks } from '../../src/rules/mapping.ts';
 import { type MergedObject, mergeObjects, overlay, type RoundKind } from '../../src/rules/merge.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit.ts';
@@ -129,7 +129,7 @@ export function page(kind: RoundKind, url: string, objects: readonly GraphObject
     problems: decoded.problems,
     seen: objects.length,
     ids: [...new Set(decoded.occurrences.map((one) => one.id))],
-    merge: (known) => mergeObjects(kind, known, decoded.occurrences, userMark).map(withMapping),
+    merge: (known) => mergeObjects(kind, known, decoded.occurrences, userMarks).map(withMapping),
   } satisfies UsersPageToStage;
 }
 

@@ -15,6 +15,7 @@ import { applyEdit, type CycleStep, history, type Step, setStage, type Weather, 
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 import {
   accountsOf,
+  approveAll,
   committedState,
   cycleOf,
   expectTruth,
@@ -94,6 +95,7 @@ async function live(simulator: Simulator, tenant: Tenant, steps: readonly Step[]
     await cycleOf(simulator, tenantId, main.pool);
     await followIdentities(tenantId, known, aged);
   }
+  await approveAll(main.pool, tenantId, () => cycleOf(simulator, tenantId, main.pool));
   await expectTruth(tenant, main.pool, known.keys());
   await expectNothingLeftOpen(tenantId);
   await expectFeedRebuilds(main.pool, tenantId, position);

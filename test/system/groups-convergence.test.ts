@@ -7,7 +7,7 @@ import type { SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
 import { type Database, rows } from '../../src/store/pool.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { drawn } from '../support/histories.ts';
-import { interruption, openWorld, personOf, type World } from '../support/system.ts';
+import { approveAll, interruption, openWorld, personOf, type World } from '../support/system.ts';
 
 type Edit = { act: (typeof acts)[number]; one: number; other: number };
 type Weather = Pick<
@@ -240,6 +240,7 @@ test(
             await world.cycle();
             await world.cycle();
             if (gap) await world.cycle({ resync: true });
+            await approveAll(database, tenant.tenantId, () => world.cycle());
             expect(await groupsSeen(database, tenant.tenantId)).toEqual(groupTruth(tenant));
             expect(await replayMemberships(database, tenant.tenantId)).toEqual(
               await membershipPairs(database, tenant.tenantId),

@@ -7,7 +7,7 @@ import {
   decodeMember,
   type GroupsPage,
   groupColumns,
-  groupMark,
+  groupMarks,
   groupProperties,
 } from '../../src/rules/groups.ts';
 import { mergeObjects } from '../../src/rules/merge.ts';
@@ -220,7 +220,7 @@ describe('rule 8: slices of members', () => {
       { id: a, displayName: 'Large', 'members@delta': [{ '@odata.type': '#microsoft.graph.group', id: c }] },
     );
     expect(told(page)).toEqual([`${a.toLowerCase()} ${b} u`, `${a.toLowerCase()} ${c} g`]);
-    const merged = mergeObjects('full', new Map(), page.occurrences, groupMark);
+    const merged = mergeObjects('full', new Map(), page.occurrences, groupMarks);
     expect(merged).toEqual([{ id: a.toLowerCase(), source: { displayName: 'Large' }, removed: null, doubt: null }]);
   });
 

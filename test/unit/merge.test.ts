@@ -30,7 +30,7 @@ function mergeInto(
   before: ReadonlyMap<string, KnownObject>,
   ...occurrences: Occurrence[]
 ): MergedObject {
-  const [user, ...others] = mergeObjects(kind, before, occurrences, 'userPrincipalName');
+  const [user, ...others] = mergeObjects(kind, before, occurrences, ['userPrincipalName']);
   if (!user || others.length > 0) throw new Error('one user was expected');
   return user;
 }
@@ -107,7 +107,7 @@ describe('rule 4: the last occurrence wins', () => {
   test('each object comes out once, in the order of its first occurrence', () => {
     const other = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
     const page: Occurrence[] = [live(whole), { id: other, patch: whole }, live({ displayName: 'A.' })];
-    expect(mergeObjects('full', new Map(), page, 'userPrincipalName').map((user) => user.id)).toEqual([id, other]);
+    expect(mergeObjects('full', new Map(), page, ['userPrincipalName']).map((user) => user.id)).toEqual([id, other]);
   });
 });
 
@@ -210,7 +210,7 @@ function runPages(
   for (const page of pages) {
     const staged = [...stage].map(([key, user]) => [key, { ...user, origin: 'stage' as const }] as const);
     const before = new Map<string, KnownObject>([...(kind === 'incremental' ? accounts : []), ...staged]);
-    for (const user of mergeObjects(kind, before, page, 'userPrincipalName')) stage.set(user.id, user);
+    for (const user of mergeObjects(kind, before, page, ['userPrincipalName'])) stage.set(user.id, user);
   }
   return stage;
 }
