@@ -45,6 +45,8 @@ function describe(kind: string, before: unknown, after: unknown): string {
     return texts(now.get('user_principal_name'), now.get('displayName'));
   if (kind === 'account.removed' || kind === 'group.removed')
     return now.size === 0 ? '' : `reason: ${String(now.get('removed'))}`;
+  // Without the list's number: a dry run takes one that nobody will see again, and removals list tells it.
+  if (kind.startsWith('removal.')) return now.size === 0 ? '' : `reason: ${String(now.get('reason'))}`;
   const parts = [...stateChange(kind), ...differences(old, now), ...underEdits(before, after)];
   if (kind === 'tenant.settings_changed') return `settings ${parts.join('; ')}`;
   return parts.join('; ');

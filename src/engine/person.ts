@@ -12,6 +12,7 @@ import { commitPerson, databaseTime } from '../store/on-demand.ts';
 import { findPeople, type KnownPerson } from '../store/people.ts';
 import { readCheckpoint } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
+import { findTenant, tenantDisconnected } from '../store/tenants.ts';
 import type { CycleParts } from './cycle.ts';
 import { typesOf, withMapping } from './users.ts';
 
@@ -59,6 +60,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
   const { database } = parts;
   const { tenantId, actor, dryRun, signal } = options;
   const word = requireWord(options.word);
+  if ((await findTenant(database, tenantId)).status === 'disconnected') throw tenantDisconnected();
   const settings = await settingsInForce(database, tenantId, parts.defaults);
   const properties = selectedProperties(settings.fields);
   const reader = parts.openReader({ tenantId, settings, signal });

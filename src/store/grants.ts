@@ -7,6 +7,8 @@ export type Grant = {
   role: string;
   /** The role sees only the tenant that it names in directory.tenant, and nobody without it. */
   tenantBound: boolean;
+  /** Said on purpose: what a role that was bound needs to see all tenants from now on. */
+  allTenants?: boolean;
   actor: string;
 };
 
@@ -19,6 +21,7 @@ export async function grantRole(database: Database, grant: Grant): Promise<void>
     await lockGrants(transaction);
     await followRoles(transaction);
     await requireGrantable(transaction, grant.role);
+    if (!grant.tenantBound && !grant.allTenants) await requireUnbound(transaction, grant.role);
     await giveContract(transaction, grant.role);
     await transaction.raw(
       `insert into entra_sync.grants (role_oid, role_name, tenant_bound, actor)
@@ -60,6 +63,19 @@ async function followRoles(transaction: Transaction): Promise<void> {
       where r.rolname = g.role_name and r.oid <> g.role_oid
         and not exists (select from entra_sync.grants o where o.role_oid = r.oid)`,
   );
+}
+
+// A script that is run again without the flag must not open every customer's people to the role.
+async function requireUnbound(transaction: Transaction, role: string): Promise<void> {
+  const bound = await rows(
+    transaction,
+    'select from entra_sync.grants g join pg_roles r on r.oid = g.role_oid where r.rolname = :role and g.tenant_bound',
+    { role },
+  );
+  if (bound.length === 0) return;
+  throw new ExpectedError('usage', `role ${role} is bound to the tenant that it names`, {
+    cure: 'grant it with --tenant-bound again, or with --all-tenants to lift that',
+  });
 }
 
 // Two that grant on the same object at once fail with "tuple concurrently updated".

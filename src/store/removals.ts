@@ -150,6 +150,7 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     if (chosen.length === 0) throw noSuchList(listId);
     const wanted = ids?.map((id) => id.toLowerCase()) ?? null;
     const taken = wanted === null ? chosen : chosen.filter((one) => one.names.some((name) => wanted.includes(name)));
+    if (taken.length === 0) throw noneOfThese(listId);
     const unconfirmed = taken.filter((one) => one.reason === 'not_seen' && one.missed < 2);
     if (decision.decision === 'approve' && unconfirmed.length > 0) throw unconfirmedYet(unconfirmed.length);
     const scope: DecisionScope = {
@@ -295,6 +296,12 @@ select :batch, :tenant, :actor, '${what}.released', ${what}_id, '{"state": "mana
 function noSuchList(listId: string): ExpectedError {
   return new ExpectedError('unknown_name', `there is no open list ${listId} of held removals of this tenant`, {
     cure: 'entra-sync removals list shows what is held now; a list that was decided, or whose people came back, is gone',
+  });
+}
+
+function noneOfThese(listId: string): ExpectedError {
+  return new ExpectedError('unknown_name', `none of these is in list ${listId} (any more)`, {
+    cure: 'entra-sync removals list shows what is held now',
   });
 }
 

@@ -190,6 +190,7 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
        from stored s full join fresh f on f.g = s.g and f.m = s.m
       where (s.g is null or f.g is null)
         and not (f.g is null and (${isHeld('s.m')} or exists (
+          select from entra_sync.accounts a where a.tenant_id = :tenantId and a.entra_object_id = s.m and a.state = 'manual') or exists (
           select from decided d join listed l using (group_no) where l.entra_object_id = s.g and d.member_object_id = s.m)))
       order by 3, 4`,
     scope,

@@ -339,12 +339,14 @@ describe('a tenant-bound role', () => {
     expect(await tenantsSeen(own)).toEqual(await nothing());
   });
 
-  test('granted again with the other flag it is as said last', async () => {
+  test('granted again it stays bound, unless that is lifted on purpose', async () => {
     const application = await store.application({ grant: 'tenant-bound' });
     const own = await application.connect();
     const counts: unknown[] = [];
-    for (const tenantBound of [true, false, true]) {
-      await grantRole(store.database, { role: application.role, tenantBound, actor: 'test' });
+    const grant = { role: application.role, actor: 'test' };
+    await expect(grantRole(store.database, { ...grant, tenantBound: false })).rejects.toMatchObject({ code: 'usage' });
+    for (const flags of [{ tenantBound: true }, { tenantBound: false, allTenants: true }, { tenantBound: true }]) {
+      await grantRole(store.database, { ...grant, ...flags });
       counts.push((await own.query('select from directory.accounts')).rowCount);
     }
     expect(counts).toEqual([0, 2, 0]);

@@ -567,6 +567,7 @@ test('a dry run says what would be held, and disconnecting leaves nothing to dec
     ['--list', number],
     ['--list', 'x', '--all'],
     ['--list', '999', '--all'],
+    ['--list', number, '49f093cb-32df-428f-a9a8-c4d7c17b1782'],
     ['--list', number, '--all', number],
   ])
     expect(await cli('removals', 'approve', world.tenant.tenantId, ...wrong), wrong.join(' ')).toMatchObject({

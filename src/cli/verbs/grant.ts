@@ -1,10 +1,11 @@
 // `grant`: an application's role is given the contract, and nothing else.
 import type { Command } from 'commander';
+import { ExpectedError } from '../../errors.ts';
 import { grantedTo, grantRole } from '../../store/grants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
 
-type GrantOptions = VerbOptions & { tenantBound?: boolean };
+type GrantOptions = VerbOptions & { tenantBound?: boolean; allTenants?: boolean };
 
 export function grantCommand(): Command {
   return verb(
@@ -15,14 +16,20 @@ export function grantCommand(): Command {
   )
     .argument('<role>', 'a role of the database server')
     .option('--tenant-bound', 'the role sees only the tenant that it names in directory.tenant, and nobody without it')
+    .option('--all-tenants', 'lift the bound of a role that was granted with --tenant-bound')
     .action((role: string, options: GrantOptions) => runVerb(options, (run) => grant(run, role, options)));
 }
 
 async function grant(run: Run, role: string, options: GrantOptions): Promise<undefined> {
   const { terminal } = run;
   const tenantBound = options.tenantBound === true;
+  if (tenantBound && options.allTenants) {
+    throw new ExpectedError('usage', '--tenant-bound and --all-tenants exclude each other', {
+      cure: 'give one of them',
+    });
+  }
   const { database } = await run.database();
-  await grantRole(database, { role, tenantBound, actor: run.actor });
+  await grantRole(database, { role, tenantBound, allTenants: options.allTenants === true, actor: run.actor });
   const { views, functions } = await grantedTo(database, role);
   terminal.answer({ role, tenantBound, views, functions });
   terminal.say(`${role} may use schema directory, and nothing else of this program's:`);

@@ -134,6 +134,11 @@ function summary(tenant: Tenant, { streams }: CycleResult, dryRun: boolean): str
 async function purge(run: Run, word: string, options: ConnectionOptions): Promise<undefined> {
   const { database } = await run.database();
   const tenant = await findTenant(database, word);
+  if (tenant.status !== 'disconnected') {
+    throw new ExpectedError('usage', `${tenant.name} is connected; only a disconnected tenant can be erased`, {
+      cure: `entra-sync tenant disconnect ${JSON.stringify(tenant.name)} first`,
+    });
+  }
   const confirmed = options.confirm ?? (await askForName(run, tenant));
   if (confirmed !== tenant.name) {
     throw new ExpectedError('usage', `the name of the tenant is ${JSON.stringify(tenant.name)}; nothing was erased`, {
