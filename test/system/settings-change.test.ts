@@ -1,14 +1,13 @@
 // What a settings change says it will do is what it then does: a preview is compared with the change and its full round.
 import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { changeSettings, type TenantPreview } from '../../src/engine/preview.ts';
 import { loadDefaults, type SettingsDocument } from '../../src/settings.ts';
 import { rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
-import { runCli } from '../support/cli.ts';
+import { runCli, temporaryDirectory } from '../support/cli.ts';
 import { setSettings } from '../support/settings.ts';
 import { untilBlocked } from '../support/stage.ts';
 import { openWorld, type World } from '../support/system.ts';
@@ -195,8 +194,9 @@ test("a tenant's own settings lie over the installation's, are previewed and tak
   await world.cycle();
   const environment = { ...world.simulator.environment(tenant.tenantId), DATABASE_URL: world.url };
   const cli = (...words: string[]) => runCli(words, environment);
+  const directory = await temporaryDirectory(onTestFinished);
   const write = async (text: string) => {
-    const file = join(tmpdir(), `entra-sync-${tenant.tenantId}-${text.length}.yaml`);
+    const file = join(directory, `${text.length}.yaml`);
     await writeFile(file, text);
     return file;
   };
