@@ -1,0 +1,23 @@
+// The mutation patches (test/mutations) cover every rule and still fit the code; whether tests catch them is shown by
+// `npm run test:mutations`.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { packageFile } from '../../src/package-files.ts';
+import { readMutations } from '../mutations/patches.ts';
+
+const mutations = readMutations();
+const rules = [...readFileSync(packageFile('docs', 'rules.md'), 'utf8').matchAll(/^\| (\d+) \|/gm)].map(([, rule]) =>
+  Number(rule),
+);
+
+test.each(rules)('rule %i is broken by a patch', (rule) => {
+  expect(mutations.filter((one) => one.rules.includes(rule)).map((one) => one.name)).not.toEqual([]);
+});
+
+test.each(mutations)('$name fits the code, and names tests that are there', ({ file, tests }) => {
+  const applied = spawnSync('git', ['apply', '--check', file], { cwd: packageFile('.'), encoding: 'utf8' });
+  expect(applied.stderr).toBe('');
+  expect(applied.status).toBe(0);
+  for (const test of tests) expect(existsSync(packageFile(test)), test).toBe(true);
+});
