@@ -1,12 +1,19 @@
 // Wires everything by hand: environment, database, Graph. Commands ask it for what they need and close it at the end.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Middleware } from '@microsoft/microsoft-graph-client';
 import type { CycleParts } from './engine/cycle.ts';
 import { type Environment, readCredential } from './environment.ts';
 import { openGraphClient } from './graph/client.ts';
 import { resolveCloud } from './graph/clouds.ts';
 import { openTokenSource, type TokenSource } from './graph/credential.ts';
-import { defaultRetryPolicy, type OnWait, openGraphReader, type RetryPolicy } from './graph/reader.ts';
+import {
+  defaultRetryPolicy,
+  openGraphReader,
+  type RequestEvent,
+  type RetryPolicy,
+  type WaitEvent,
+} from './graph/reader.ts';
 import { createLog, type Log } from './logger.ts';
 import { loadDefaults, type SettingsDocument } from './settings.ts';
 import { openEmbedded } from './store/embedded.ts';
@@ -74,11 +81,21 @@ export type GraphAccess = {
   openReader: CycleParts['openReader'];
 };
 
-/** The way to Graph with the credential of the environment. Throws `usage` when that is not complete. */
+/** Told of every wait and every request, for metrics and for people; each with its tenant. */
+export type GraphHooks = {
+  onWait?: (event: WaitEvent & { readonly tenantId: string }) => void;
+  onRequest?: (event: RequestEvent & { readonly tenantId: string }) => void;
+};
+
+/**
+ * The way to Graph with the credential of the environment. Throws `usage` when that is not complete. Every wait is logged,
+ * to the log that the reader is opened with. `before` stands in front of the HTTP edge: the SDK's ChaosHandler in tests.
+ */
 export function openGraphAccess(
   environment: Environment,
-  options: { onWait?: OnWait; policy?: RetryPolicy } = {},
+  options: GraphHooks & { policy?: RetryPolicy; before?: Middleware } = {},
 ): GraphAccess {
+  const { policy = defaultRetryPolicy, onWait, onRequest, before } = options;
   const { variables } = environment;
   const credential = readCredential(variables);
   const cloud = resolveCloud(variables);
@@ -86,12 +103,21 @@ export function openGraphAccess(
     openTokenSource({ tenantId, credential, cloud, allowRoles });
   return {
     tokens,
-    openReader: ({ tenantId, settings, signal }) =>
+    openReader: ({ tenantId, settings, signal, log }) =>
       openGraphReader({
-        client: openGraphClient({ origin: cloud.graphOrigin, tokens: tokens(tenantId, settings.allowRoles) }),
+        client: openGraphClient({
+          origin: cloud.graphOrigin,
+          tokens: tokens(tenantId, settings.allowRoles),
+          requestTimeoutMs: policy.requestTimeoutMs,
+          ...(before && { before }),
+        }),
         signal,
-        policy: options.policy ?? defaultRetryPolicy,
-        ...(options.onWait && { onWait: options.onWait }),
+        policy,
+        onWait: (event) => {
+          log.info({ tenantId, ...event }, 'waiting for Graph');
+          onWait?.({ ...event, tenantId });
+        },
+        ...(onRequest && { onRequest: (event) => onRequest({ ...event, tenantId }) }),
       }),
   };
 }

@@ -4,7 +4,6 @@ import { Command, Option } from 'commander';
 import { type GraphAccess, type OpenedDatabase, openAppDatabase, openGraphAccess } from '../app.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
-import type { Log } from '../logger.ts';
 import { useProxyOf } from '../proxy.ts';
 import { describeDatabaseError } from '../store/pool.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
@@ -132,13 +131,12 @@ export async function runVerb(
   }
 }
 
-/** The way to Graph for a verb: every wait is logged and said. */
-export function openGraph({ environment, terminal }: Run, log: Log): GraphAccess {
+/** The way to Graph for a verb: every wait is said. */
+export function openGraph({ environment, terminal }: Run): GraphAccess {
   const remark = useProxyOf(environment);
   if (remark) terminal.note(remark);
   return openGraphAccess(environment, {
     onWait: ({ reason, waitMs, attempt, retries, requestId }) => {
-      log.info({ reason, waitMs, attempt, requestId }, 'waiting for Graph');
       terminal.note(
         `${reason}; trying again in ${(waitMs / 1000).toFixed(1)} s (${attempt} of ${retries})${terminal.verbose && requestId ? `, request-id ${requestId}` : ''}`,
       );

@@ -1,7 +1,9 @@
 // App-only tokens of a customer's tenant, by @azure/identity, and what a refused sign-in means.
 import type { AccessToken, TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
+import { failureTable } from '../rules/failures.ts';
 import { judgeRoles } from '../rules/roles.ts';
+import { explainCertificate } from './certificate.ts';
 import type { Cloud } from './clouds.ts';
 
 /** How this installation proves who it is. A secret or a certificate file, never both. */
@@ -16,6 +18,16 @@ export type TokenSource = {
   /** The current access token; `renew` drops the one at hand first, because Graph has just refused it. */
   token(options?: { renew?: boolean; signal?: AbortSignal }): Promise<string>;
 };
+
+/** The sign-in failed for a cause that may pass; `reason` is a code: of the network, HTTP_503, AADSTS90033. */
+export class SignInUnavailable extends ExpectedError {
+  readonly reason: string;
+
+  constructor(reason: string, message: string, options: { cure: string; detail?: string }) {
+    super('graph_unavailable', message, options);
+    this.reason = reason;
+  }
+}
 
 /**
  * A source of tokens for one customer's tenant. Every token's `roles` are judged before it is used: one that could write
@@ -48,6 +60,9 @@ export function openTokenSource(options: {
         work.then(done, done);
       }
       const access = await withinTime(asking, signal).catch(async (error: unknown) => {
+        // What hangs or has failed is not waited for by the next try.
+        credential = undefined;
+        asking = undefined;
         throw await describeSignInError(error, tenantId, cloud.authorityHost);
       });
       if (!access) throw new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} was issued`);
@@ -70,7 +85,10 @@ async function makeCredential(options: {
     authorityHost: cloud.authorityHost,
     // An authority that Microsoft's instance discovery does not know would be refused by it.
     disableInstanceDiscovery: !cloud.knownAuthority,
-    retryOptions: { maxRetries: 2, retryDelayInMs: 500 },
+    // Tried again by the policy of the reader alone, which tells every wait.
+    retryOptions: { maxRetries: 0 },
+    // A redirect would carry the secret along.
+    redirectOptions: { maxRetries: 0 },
   };
   if (credential.secret !== undefined) {
     return new ClientSecretCredential(tenantId, credential.clientId, credential.secret, settings);
@@ -155,50 +173,66 @@ const cures: Readonly<Record<string, string>> = {
   '90038': 'the tenant is in a national cloud: set ENTRA_SYNC_CLOUD',
 };
 
-const networkCodes = /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE)\b/;
-const certificateFault = /self[- ]signed certificate|unable to (get|verify)|certificate has expired|CERT_|altname/i;
+const networkCodes =
+  /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|EPROTO|UND_ERR_\w+)\b/;
+const certificateCodes = new RegExp(
+  `\\b(${failureTable.flatMap(({ verdict, codes = [] }) => (verdict.act === 'stop' && verdict.why === 'certificate' ? codes : [])).join('|')})\\b`,
+);
+// Throttled, or a passing fault of Entra ID (docs/graph.md, "Sign-in errors").
+const passing = new Set(['90055', '90006', '90024', '90033', '90090']);
 
 const undiscovered = /endpoints_resolution_error|openid_config_error/;
 
+// The words of an error are free text and may quote an answer whole, so nothing but codes and ids is taken from them, and
+// the error itself is not kept as the cause (rule 18).
 async function describeSignInError(error: unknown, tenantId: string, authorityHost: string): Promise<unknown> {
-  if (!(error instanceof Error) || error.name === 'AbortError') return error;
+  if (!(error instanceof Error) || error instanceof ExpectedError || error.name === 'AbortError') return error;
   const said = messages(error);
   const text = undiscovered.test(said) ? `${said} ${await whyUndiscovered(authorityHost, tenantId)}` : said;
-  const number = /AADSTS(\d+)/.exec(text)?.[1];
-  if (number) {
+  const aadsts = /AADSTS(\d{3,10})/.exec(text)?.[1];
+  if (aadsts && !passing.has(aadsts)) {
     return new ExpectedError(
       'sign_in_failed',
-      `${authorityHost} refused to sign in to tenant ${tenantId} (AADSTS${number})`,
+      `${authorityHost} refused to sign in to tenant ${tenantId} (AADSTS${aadsts})`,
       {
-        cure: cures[number] ?? `look up AADSTS${number} in the sign-in error reference of Microsoft Entra`,
-        detail: firstLine(text.slice(text.indexOf('AADSTS'))),
-        cause: error,
+        cure: cures[aadsts] ?? `look up AADSTS${aadsts} in the sign-in error reference of Microsoft Entra`,
+        detail: idsIn(text),
       },
     );
   }
-  if (certificateFault.test(text)) {
-    return new ExpectedError('graph_unavailable', `the certificate of ${authorityHost} is not trusted`, {
-      cure: 'set NODE_EXTRA_CA_CERTS to the certificate authority that signed it',
-      cause: error,
+  const certificate = certificateCodes.exec(text)?.[1];
+  if (certificate) {
+    const { message, cure } = explainCertificate(authorityHost, certificate);
+    return new SignInUnavailable(certificate, message, { cure });
+  }
+  const reason = aadsts ? `AADSTS${aadsts}` : passingReason(error, text);
+  if (reason) {
+    return new SignInUnavailable(reason, `${authorityHost} cannot be reached, or does not sign in now (${reason})`, {
+      cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST, then run the command again: it goes on where it stopped',
+      detail: idsIn(text),
     });
-  }
-  const network = networkCodes.exec(text)?.[1];
-  if (network || /endpoints_resolution_error|openid_config_error|network_error|timeout/i.test(text)) {
-    return new ExpectedError(
-      'graph_unavailable',
-      `${authorityHost} cannot be reached${network ? ` (${network})` : ''}`,
-      {
-        cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST',
-        detail: firstLine(text),
-        cause: error,
-      },
-    );
   }
   return new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} could be had`, {
     cure: 'check AZURE_CLIENT_ID and the secret or certificate; --verbose shows the reason',
-    detail: firstLine(text),
-    cause: error,
+    detail: idsIn(text),
   });
+}
+
+function passingReason(error: Error, text: string): string | undefined {
+  const network = networkCodes.exec(text)?.[1];
+  if (network) return network;
+  if (error.name === 'TimeoutError' || /network_error|timed? ?out/i.test(text)) return 'TIMEOUT';
+  const status = /\bstatus(?: code)?:? (\d{3})\b/i.exec(text)?.[1];
+  if (status && (status === '429' || status.startsWith('5'))) return `HTTP_${status}`;
+  return undiscovered.test(text) || error instanceof SyntaxError ? 'NO_ANSWER' : undefined;
+}
+
+// What Microsoft's support asks for, and the codes of the libraries.
+function idsIn(text: string): string {
+  const ids = text.match(/\b(?:trace|correlation) id: [0-9a-f-]{36}\b/gi) ?? [];
+  const codes =
+    text.match(/\bAADSTS\d{3,10}\b|\b[a-z]+(?:_[a-z]+)*_(?:error|client|request|grant|scope|tenant)\b/g) ?? [];
+  return [...new Set([...codes, ...ids])].slice(0, 8).join('; ') || 'no code was given';
 }
 
 /**
@@ -211,7 +245,7 @@ async function whyUndiscovered(authorityHost: string, tenantId: string): Promise
       redirect: 'manual',
       signal: AbortSignal.timeout(10_000),
     });
-    return answer.ok ? '' : ((await answer.text()).match(/AADSTS\d+[^"\\]*/)?.[0] ?? '');
+    return `status ${answer.status} ${/AADSTS\d{3,10}/.exec(await answer.text())?.[0] ?? ''}`;
   } catch (error) {
     return messages(error);
   }
@@ -223,11 +257,4 @@ function messages(error: unknown): string {
     parts.push(level.message, String((level as { code?: unknown }).code ?? ''));
   }
   return parts.join(' ');
-}
-
-function firstLine(text: string): string {
-  return (text.split(/[\r\n]/)[0] ?? '')
-    .toWellFormed()
-    .replaceAll(/\p{Cc}/gu, ' ')
-    .slice(0, 300);
 }
