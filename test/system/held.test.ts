@@ -408,6 +408,19 @@ test('rule 10: groups have the same guard, and keep their members while they are
   expect(await world.cycle({ resync: true })).toMatchObject({ outcome: 'committed' });
 });
 
+test('rules 10, 20: groups whose removal was rejected keep their members, whatever Graph goes on to say', async () => {
+  const world = await guardedWorld({ users: 10, groups: 8 });
+  const { tenant, database } = world;
+  await world.cycle();
+  const members = await membershipPairs(database, tenant.tenantId);
+  for (const group of tenant.groups().slice(0, 6)) tenant.purgeGroup(group.id);
+  await world.cycle();
+  const [list] = await lists(world);
+  expect(await decide(world, 'reject', list?.list_id ?? '')).toMatchObject({ groups: 6 });
+  expect(await world.cycle({ resync: true })).toMatchObject({ outcome: 'committed' });
+  expect(await membershipPairs(database, tenant.tenantId)).toEqual(members);
+});
+
 test('rule 10: a member list that comes short ends nothing at once, of one large group or of all together', async () => {
   const world = await guardedWorld({ users: 40 });
   const { tenant, database, simulator } = world;
