@@ -235,7 +235,7 @@ async function purgeGroups(transaction: Transaction, scope: CommitScope): Promis
     { ...scope, ids },
   );
   await transaction.raw(
-    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'groups' and object_key = any(:objects::text[])",
+    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'groups' and left(object_key, 36) = any(:objects::text[])",
     { ...scope, objects: purged.map((row) => row.entra_object_id) },
   );
   return rowCount(

@@ -258,11 +258,14 @@ async function purge(transaction: Transaction, scope: CommitScope): Promise<numb
   await keepPurged(transaction, scope, gone);
   const ids = gone.map((row) => row.account_id);
   await transaction.raw(
-    'update entra_sync.changes set before = null, after = null where tenant_id = :tenant and account_id = any(:ids::uuid[])',
+    // Whoever edits their own account is the actor of it, by name.
+    `update entra_sync.changes
+        set before = null, after = null, actor = case when kind = 'account.edited' then 'purged' else actor end
+      where tenant_id = :tenant and account_id = any(:ids::uuid[])`,
     { ...scope, ids },
   );
   await transaction.raw(
-    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'users' and object_key = any(:objects::text[])",
+    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'users' and left(object_key, 36) = any(:objects::text[])",
     { ...scope, objects: gone.flatMap((row) => row.entra_object_id ?? []) },
   );
   return rowCount(
