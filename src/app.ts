@@ -1,13 +1,20 @@
 // Wires everything by hand: environment, database, Graph. Commands ask it for what they need and close it at the end.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Middleware } from '@microsoft/microsoft-graph-client';
 import { namesCredential, readCredential, readTenantCredential } from './credentials.ts';
 import type { CycleParts } from './engine/cycle.ts';
 import type { Environment } from './environment.ts';
 import { openGraphClient } from './graph/client.ts';
 import { resolveCloud } from './graph/clouds.ts';
 import { openTokenSource, type TokenSource } from './graph/credential.ts';
-import { defaultRetryPolicy, type OnWait, openGraphReader, type RetryPolicy } from './graph/reader.ts';
+import {
+  defaultRetryPolicy,
+  openGraphReader,
+  type RequestEvent,
+  type RetryPolicy,
+  type WaitEvent,
+} from './graph/reader.ts';
 import { createLog, type Log } from './logger.ts';
 import { type CredentialReference, loadDefaults, type SettingsDocument } from './settings.ts';
 import { openEmbedded } from './store/embedded.ts';
@@ -81,14 +88,22 @@ export type GraphAccess = {
   openReader: CycleParts['openReader'];
 };
 
+/** Told of every wait and every request, for metrics and for people; each with its tenant. */
+export type GraphHooks = {
+  onWait?: (event: WaitEvent & { readonly tenantId: string }) => void;
+  onRequest?: (event: RequestEvent & { readonly tenantId: string }) => void;
+};
+
 /**
  * The way to Graph, with the credential of the environment or the tenant's own. Throws `usage` when that of the environment
- * is not complete; where it names none at all, only tenants that bring their own can be reached.
+ * is not complete; where it names none at all, only tenants that bring their own can be reached. Every wait is
+ * logged, to the log that the reader is opened with. `before` stands in front of the HTTP edge: the SDK's ChaosHandler in tests.
  */
 export function openGraphAccess(
   environment: Environment,
-  options: { onWait?: OnWait; policy?: RetryPolicy } = {},
+  options: GraphHooks & { policy?: RetryPolicy; before?: Middleware } = {},
 ): GraphAccess {
+  const { policy = defaultRetryPolicy, onWait, onRequest, before } = options;
   const { variables } = environment;
   if (namesCredential(variables)) readCredential(variables);
   const cloud = resolveCloud(variables);
@@ -98,15 +113,21 @@ export function openGraphAccess(
   };
   return {
     tokens,
-    openReader: ({ tenantId, settings, signal }) =>
+    openReader: ({ tenantId, settings, signal, log }) =>
       openGraphReader({
         client: openGraphClient({
           origin: cloud.graphOrigin,
           tokens: tokens(tenantId, settings.allowRoles, settings.credential),
+          requestTimeoutMs: policy.requestTimeoutMs,
+          ...(before && { before }),
         }),
         signal,
-        policy: options.policy ?? defaultRetryPolicy,
-        ...(options.onWait && { onWait: options.onWait }),
+        policy,
+        onWait: (event) => {
+          log.info({ tenantId, ...event }, 'waiting for Graph');
+          onWait?.({ ...event, tenantId });
+        },
+        ...(onRequest && { onRequest: (event) => onRequest({ ...event, tenantId }) }),
       }),
   };
 }

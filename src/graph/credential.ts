@@ -3,7 +3,7 @@ import type { AccessToken, TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
 import type { Cloud } from './clouds.ts';
-import { describeSignInError, firstLine, messages, unreachable } from './sign-in-errors.ts';
+import { describeIdentityError, describeSignInError, SignInUnavailable } from './sign-in-errors.ts';
 
 /** How an application proves who it is; `holder` is what holds the proof, for people. */
 export type AppCredential = { readonly clientId: string; readonly holder: string } & (
@@ -50,7 +50,9 @@ export function openTokenSource(options: {
         work.then(done, () => done());
       }
       const access = await withinTime(asking, signal).catch((error: unknown) => {
-        throw error === signInTimeout ? unreachable(options.cloud.authorityHost, 'no answer') : error;
+        // What hangs is not waited for by the next try.
+        asking = undefined;
+        throw error === signInTimeout ? noAnswer(options.cloud.authorityHost) : error;
       });
       requireRoles(access.token, tenantId, allowRoles);
       return access.token;
@@ -83,12 +85,11 @@ async function askToken(options: {
 async function makeCredential(tenantId: string, credential: AppCredential, cloud: Cloud): Promise<TokenCredential> {
   // A third of a second to load: not for commands that never talk to Graph.
   const azure = await import('@azure/identity');
-  const retryOptions = { maxRetries: 2, retryDelayInMs: 500 };
   const settings = {
     authorityHost: cloud.authorityHost,
     // An authority that Microsoft's instance discovery does not know would be refused by it.
     disableInstanceDiscovery: !cloud.knownAuthority,
-    retryOptions,
+    ...sentOnce,
   };
   const { clientId } = credential;
   switch (credential.kind) {
@@ -115,26 +116,32 @@ async function makeCredential(tenantId: string, credential: AppCredential, cloud
 }
 
 async function identityToken(
-  { identity, holder }: Extract<AppCredential, { kind: 'managed_identity' }>,
+  credential: Extract<AppCredential, { kind: 'managed_identity' }>,
   cloud: Cloud,
 ): Promise<string> {
   const { ManagedIdentityCredential } = await import('@azure/identity');
-  const own = new ManagedIdentityCredential({
-    clientId: identity,
-    retryOptions: { maxRetries: 2, retryDelayInMs: 500 },
-  });
+  const own = new ManagedIdentityCredential({ clientId: credential.identity, ...sentOnce });
   const access = await own.getToken(`${cloud.exchangeAudience}/.default`).catch((error: unknown) => {
-    throw new ExpectedError('sign_in_failed', `the managed identity ${identity} gave no token`, {
-      cure: `check that it is assigned to where entra-sync runs, and ${holder}`,
-      detail: firstLine(messages(error)),
-      cause: error,
-    });
+    throw describeIdentityError(error, credential);
   });
   return access.token;
 }
 
+const sentOnce = {
+  // Tried again by the policy of the reader alone, which tells every wait.
+  retryOptions: { maxRetries: 0 },
+  // A redirect would carry the secret along.
+  redirectOptions: { maxRetries: 0 },
+};
+
 const signInTimeoutMs = 60_000;
 const signInTimeout = new Error(`no answer to a sign-in within ${signInTimeoutMs / 1000} s`);
+
+function noAnswer(authorityHost: string): SignInUnavailable {
+  return new SignInUnavailable('TIMEOUT', `${authorityHost} does not answer (TIMEOUT)`, {
+    cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST, then run the command again: it goes on where it stopped',
+  });
+}
 
 // @azure/identity does not let go of a request that hangs, neither for its own signal nor for a time of its own.
 async function withinTime<Answer>(work: Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {

@@ -48,6 +48,10 @@ export type Simulator = {
   intercept(handler: Intercept): () => void;
   /** Alters correct JSON answers (status 200); gives the function that stops it. */
   transform(handler: Transform): () => void;
+  /** Ends every connection at once; new ones are taken. */
+  cutConnections(): void;
+  /** Nobody listens any more: connections are refused. Gives the function that listens again on the same port. */
+  goDown(): Promise<() => Promise<void>>;
   /** Every access token handed out so far is unknown from now on (401). */
   revokeTokens(): void;
   /** Stops at once; ends hanging connections and removes temporary files. */
@@ -203,6 +207,8 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     federatedToken: (token) => issueFederated(trusted(), token),
     intercept: stage.intercept,
     transform: stage.transform,
+    cutConnections: server.cutConnections,
+    goDown: server.goDown,
     revokeTokens: () => issued.clear(),
     async close() {
       await server.close();

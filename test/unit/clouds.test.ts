@@ -1,5 +1,6 @@
 // Each cloud's own hosts: a token is asked where the cloud signs in, for the Graph of that cloud, and shown to nobody else.
 import nock from 'nock';
+import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
 import { openGraphAccess } from '../../src/app.ts';
 import { readEnvironment } from '../../src/environment.ts';
@@ -49,7 +50,12 @@ test.each([
   const environment = readEnvironment({ ENTRA_SYNC_CLOUD: cloud, AZURE_CLIENT_ID: 'app', AZURE_CLIENT_SECRET: 's' });
   const settings = resolveSettings([loadDefaults()], 1);
   const signal = new AbortController().signal;
-  const reader = openGraphAccess(environment).openReader({ tenantId, settings, signal });
+  const reader = openGraphAccess(environment).openReader({
+    tenantId,
+    settings,
+    signal,
+    log: pino({ level: 'silent' }),
+  });
   await reader.getJson(`${reader.origin}/v1.0/users`, { carriedToken: false, parse: () => true });
   expect(asked).toEqual([`${login}: https://${graph}/.default`, `${graph}: Bearer`]);
 });

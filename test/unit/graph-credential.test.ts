@@ -169,15 +169,15 @@ describe('a refused sign-in', () => {
       status: 401,
       body: {
         error: 'invalid_client',
-        error_description: `AADSTS${number}: Something is wrong.\r\nTrace ID: 1\r\nTimestamp: 2026-01-01`,
+        error_description: `AADSTS${number}: Something is wrong with Ann Smith.\r\nTrace ID: ${tenantId}\r\nTimestamp: 2026-01-01`,
         error_codes: [number],
       },
     });
     const error = await expectedError(open().token());
     expect(error).toMatchObject({ code: 'sign_in_failed', message: expect.stringContaining(`AADSTS${number}`) });
     expect(error.cure).toContain(cure);
-    expect(error.detail).toBe(`AADSTS${number}: Something is wrong.`);
-    expect(inspect(error, { depth: 3 })).not.toContain(secret);
+    expect(error.detail).toBe(`invalid_client; AADSTS${number}; Trace ID: ${tenantId}`);
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/secret-of-the-application|Ann|Smith/);
   });
 
   test('the documented answer to a wrong scope is one', async () => {

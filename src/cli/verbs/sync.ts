@@ -79,7 +79,7 @@ async function syncTenants(
 ): Promise<number> {
   const { terminal } = run;
   const { log, defaults } = openBasics(run.environment);
-  const graph = openGraph(run, log);
+  const graph = openGraph(run);
   const { database } = await run.database();
   const tenants = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
   const registers = tenants.length === 0;
@@ -135,8 +135,8 @@ async function syncTenants(
       });
     }
     // A token first: a tenant that never let us in leaves nothing behind.
-    const { allowRoles } = await settingsInForce(database, null, defaults);
-    await graph.tokens(tenantId, allowRoles).token({ signal: run.signal });
+    const settings = await settingsInForce(database, null, defaults);
+    await graph.openReader({ tenantId, settings, signal: run.signal, log }).signIn();
     run.signal.throwIfAborted();
     await addTenant(database, { tenantId, name: tenantId, ref: null }, defaults).catch((error: unknown) => {
       // Another command registered it at the same moment, which is what was wanted.
