@@ -8,8 +8,9 @@ import {
   TelemetryHandler,
 } from '@microsoft/microsoft-graph-client';
 import { ExpectedError } from '../errors.ts';
-import { SignInUnavailable, type TokenSource } from './credential.ts';
+import type { TokenSource } from './credential.ts';
 import { RequestFailed } from './request-failed.ts';
+import { SignInUnavailable } from './sign-in-errors.ts';
 
 export type Answer = { readonly status: number; readonly text: string; readonly headers: Headers };
 

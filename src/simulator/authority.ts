@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { exportJWK, jwtVerify, SignJWT } from 'jose';
 import { type Answer, signInError, unknownTenant } from './answers.ts';
 import type { Certificates } from './certificates.ts';
+import { isFederated, refuseFederated } from './federation.ts';
 import type { SimulatorOptions } from './options.ts';
 
 export type Authority = {
@@ -118,13 +119,19 @@ async function refuseCredentials(
       "The request body must contain the following parameter: 'client_id'.",
     );
   }
-  if (clientId.toLowerCase() !== authority.options.clientId.toLowerCase()) {
+  const { options } = authority;
+  const isSame = (other: string) => clientId.toLowerCase() === other.toLowerCase();
+  const own = options.ownApplications.find((one) => one.tenantId === tenant && isSame(one.clientId));
+  if (!own && !isSame(options.clientId)) {
     return signInError(
       400,
       'unauthorized_client',
       700016,
       `Application with identifier '${clientId}' was not found in the directory '${authority.tenants.get(tenant)}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.`,
     );
+  }
+  if (assertion !== undefined && isFederated(assertion, clientId)) {
+    return refuseFederated(assertion, options.federated);
   }
   if (assertion !== undefined) {
     return refuseAssertion(authority, tenant, assertion);
@@ -137,7 +144,7 @@ async function refuseCredentials(
       "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
     );
   }
-  if (secret !== authority.options.clientSecret) {
+  if (secret !== (own ?? options).clientSecret) {
     return signInError(
       401,
       'invalid_client',
@@ -185,7 +192,8 @@ export async function answerToken(
       `The app requested an unsupported grant type '${form.get('grant_type')}'.`,
     );
   }
-  const refused = await refuseCredentials(authority, id, credentialsOf(form, authorization));
+  const credentials = credentialsOf(form, authorization);
+  const refused = await refuseCredentials(authority, id, credentials);
   if (refused) {
     return refused;
   }
@@ -199,15 +207,20 @@ export async function answerToken(
       `The provided value for the input parameter 'scope' is not valid. The scope ${scope} is not valid.`,
     );
   }
-  return { status: 200, body: await issue(authority, id, resource) };
+  return { status: 200, body: await issue(authority, id, credentials.clientId, resource) };
 }
 
-async function issue(authority: Authority, tenantId: string, resource: string): Promise<Record<string, unknown>> {
+async function issue(
+  authority: Authority,
+  tenantId: string,
+  clientId: string,
+  resource: string,
+): Promise<Record<string, unknown>> {
   const { options, certificates, origin } = authority;
   const now = Math.floor(Date.now() / 1000);
   const roles = [...options.roles];
   const claims = {
-    appid: options.clientId,
+    appid: clientId,
     idtyp: 'app',
     oid: randomUUID(),
     tid: tenantId,
