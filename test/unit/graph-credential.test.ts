@@ -161,7 +161,7 @@ describe('a refused sign-in', () => {
   test.each([
     [7000215, 'AZURE_CLIENT_SECRET', 'credential_refused'],
     [7000222, 'expired', 'credential_refused'],
-    [700027, 'AZURE_CLIENT_CERTIFICATE_PATH', 'credential_refused'],
+    [700027, 'register the certificate', 'credential_refused'],
     [7000112, 'disabled', 'credential_refused'],
     [700016, 'AZURE_CLIENT_ID', 'sign_in_failed'],
     [90002, 'ENTRA_SYNC_CLOUD', 'sign_in_failed'],
