@@ -7,6 +7,7 @@ import { openGraphClient } from './graph/client.ts';
 import { resolveCloud } from './graph/clouds.ts';
 import { openTokenSource, type TokenSource } from './graph/credential.ts';
 import { defaultRetryPolicy, type OnWait, openGraphReader, type RetryPolicy } from './graph/reader.ts';
+import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
 import { createLog, type Log } from './logger.ts';
 import { loadDefaults, type SettingsDocument } from './settings.ts';
 import { openEmbedded } from './store/embedded.ts';
@@ -93,6 +94,24 @@ export function openGraphAccess(
         policy: options.policy ?? defaultRetryPolicy,
         ...(options.onWait && { onWait: options.onWait }),
       }),
+  };
+}
+
+export type ConsentAccess = {
+  readonly signIn: SignInPage;
+  readonly tokens: GraphAccess['tokens'];
+  readonly authorityHost: string;
+};
+
+/** What signs customers' administrators in and takes the first token of their tenants. Throws `usage` like {@link openGraphAccess}. */
+export function openConsent(environment: Environment, redirectUri: string): ConsentAccess {
+  const { variables } = environment;
+  const credential = readCredential(variables);
+  const cloud = resolveCloud(variables);
+  return {
+    signIn: openSignInPage({ credential, cloud, redirectUri }),
+    tokens: openGraphAccess(environment).tokens,
+    authorityHost: cloud.authorityHost,
   };
 }
 

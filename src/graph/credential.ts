@@ -133,8 +133,8 @@ function requireRoles(token: string, tenantId: string, allowRoles: readonly stri
   }
 }
 
-// Read, not verified: the token came straight from the authority over TLS, and Graph is who it is for.
-function rolesOf(token: string): string[] {
+/** The application roles of a token: read, not verified, for it came straight from the authority over TLS, and Graph is who it is for. */
+export function rolesOf(token: string): string[] {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
     const roles = (claims as { roles?: unknown }).roles;
@@ -160,7 +160,8 @@ const certificateFault = /self[- ]signed certificate|unable to (get|verify)|cert
 
 const undiscovered = /endpoints_resolution_error|openid_config_error/;
 
-async function describeSignInError(error: unknown, tenantId: string, authorityHost: string): Promise<unknown> {
+/** What a refused sign-in means, for an administrator; `tenant` is the one that was asked of. */
+export async function describeSignInError(error: unknown, tenantId: string, authorityHost: string): Promise<unknown> {
   if (!(error instanceof Error) || error.name === 'AbortError') return error;
   const said = messages(error);
   const text = undiscovered.test(said) ? `${said} ${await whyUndiscovered(authorityHost, tenantId)}` : said;

@@ -1,0 +1,147 @@
+// Signing people in, by @azure/msal-node: authorization code with PKCE, and the address where an administrator consents.
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Configuration } from '@azure/msal-node';
+import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
+import { ExpectedError } from '../errors.ts';
+import { asGuid } from '../rules/decode.ts';
+import type { Cloud } from './clouds.ts';
+import { type AppCredential, describeSignInError } from './credential.ts';
+
+/** Who signed in, as the verified id token says. */
+export type SignedIn = {
+  readonly tenantId: string;
+  /** Of the person, in that tenant. */
+  readonly objectId: string;
+  /** The part of the person's name behind the @, to show which organisation this is; null where there is none. */
+  readonly domain: string | null;
+};
+
+export type SignInPage = {
+  /** Where a browser is sent to sign in, and what has to be kept until it is back. */
+  begin(state: (kept: { nonce: string; verifier: string }) => Promise<string>): Promise<string>;
+  /** Redeems the code that came back. Throws `sign_in_failed` or `graph_unavailable`. */
+  finish(code: string, kept: { nonce: string; verifier: string }): Promise<SignedIn>;
+  /** Where an administrator of this tenant consents to the application permissions. */
+  consentUrl(tenantId: string, state: string): string;
+};
+
+/** Everybody with an account of some organisation; personal accounts are not let in. */
+const everybody = 'organizations';
+
+/** Ways to sign people in to this application, who come back to `redirectUri`. */
+export function openSignInPage(options: { credential: AppCredential; cloud: Cloud; redirectUri: string }): SignInPage {
+  const { credential, cloud, redirectUri } = options;
+  const { clientId } = credential;
+  const scopes = ['openid', 'profile'];
+  let keys: { of: string; get: ReturnType<typeof createRemoteJWKSet> } | undefined;
+
+  // A new one each time: it would keep everybody who signs in, with their names, in its cache.
+  async function application() {
+    const { ConfidentialClientApplication } = await import('@azure/msal-node');
+    return new ConfidentialClientApplication({
+      auth: {
+        clientId,
+        authority: `${cloud.authorityHost}/${everybody}`,
+        // An authority that Microsoft's instance discovery does not know would be refused by it.
+        ...(!cloud.knownAuthority && { knownAuthorities: [new URL(cloud.authorityHost).host] }),
+        ...(await proofOf(credential)),
+      },
+    });
+  }
+
+  async function verify(idToken: string, nonce: string): Promise<SignedIn> {
+    const { issuer, jwks_uri: jwksUri } = await discover(cloud.authorityHost);
+    if (keys?.of !== jwksUri) keys = { of: jwksUri, get: createRemoteJWKSet(new URL(jwksUri)) };
+    const { payload } = await jwtVerify(idToken, keys.get, {
+      audience: clientId,
+      algorithms: ['RS256'],
+      requiredClaims: ['exp', 'iss', 'tid', 'oid', 'nonce'],
+      clockTolerance: 300,
+    });
+    const tenantId = asGuid(String(payload.tid));
+    const objectId = asGuid(String(payload.oid));
+    // The issuer of an application of many tenants is a template, and only the token's own tenant fills it in.
+    if (!tenantId || !objectId || payload.nonce !== nonce || payload.iss !== issuer.replace('{tenantid}', tenantId))
+      throw new errors.JWTInvalid('issuer, tenant or nonce do not match');
+    const [, domain = null] = /@([\w.-]{1,253})$/.exec(String(payload.preferred_username ?? '')) ?? [];
+    return { tenantId, objectId, domain };
+  }
+
+  return {
+    begin: async (state) => {
+      const { CryptoProvider } = await import('@azure/msal-node');
+      const crypto = new CryptoProvider();
+      const { verifier, challenge } = await crypto.generatePkceCodes();
+      const nonce = crypto.createNewGuid();
+      return (await application())
+        .getAuthCodeUrl({
+          scopes,
+          redirectUri,
+          state: await state({ nonce, verifier }),
+          nonce,
+          codeChallenge: challenge,
+          codeChallengeMethod: 'S256',
+          responseMode: 'query',
+          // Whoever is signed in already may not be the administrator.
+          prompt: 'select_account',
+        })
+        .catch(async (error: unknown) => {
+          throw await describeSignInError(error, everybody, cloud.authorityHost);
+        });
+    },
+    finish: async (code, { nonce, verifier }) => {
+      try {
+        const app = await application();
+        const { idToken } = await app.acquireTokenByCode({ code, scopes, redirectUri, codeVerifier: verifier, nonce });
+        return await verify(idToken, nonce);
+      } catch (error) {
+        if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
+          throw new ExpectedError('sign_in_failed', `the id token that ${cloud.authorityHost} issued is not valid`, {
+            cure: 'check AZURE_AUTHORITY_HOST and what stands between here and it',
+            detail: error.code,
+            cause: error,
+          });
+        }
+        throw await describeSignInError(error, everybody, cloud.authorityHost);
+      }
+    },
+    // The v2 form: the verified tenant is named in the path and the scope says which resource (docs/graph.md, "Consent").
+    consentUrl: (tenantId, state) => {
+      const query = new URLSearchParams({
+        client_id: clientId,
+        scope: `${cloud.graphOrigin}/.default`,
+        redirect_uri: redirectUri,
+        state,
+      });
+      return `${cloud.authorityHost}/${tenantId}/v2.0/adminconsent?${query}`;
+    },
+  };
+}
+
+type Discovered = { readonly issuer: string; readonly jwks_uri: string };
+
+async function discover(authorityHost: string): Promise<Discovered> {
+  const answer = await fetch(`${authorityHost}/${everybody}/v2.0/.well-known/openid-configuration`, {
+    redirect: 'error',
+    signal: AbortSignal.timeout(30_000),
+  });
+  const { issuer, jwks_uri: keys } = (await answer.json()) as Partial<Discovered>;
+  if (typeof issuer !== 'string' || typeof keys !== 'string') throw new Error('openid_config_error');
+  return { issuer, jwks_uri: keys };
+}
+
+type Proof = Pick<Configuration['auth'], 'clientSecret' | 'clientCertificate'>;
+
+async function proofOf(credential: AppCredential): Promise<Proof> {
+  if (credential.secret !== undefined) return { clientSecret: credential.secret };
+  const { certificatePath = '', certificatePassword: passphrase } = credential;
+  const pem = await readFile(certificatePath, 'utf8');
+  const key = createPrivateKey({ key: pem, ...(passphrase !== undefined && { passphrase }) });
+  return {
+    clientCertificate: {
+      thumbprintSha256: createHash('sha256').update(new X509Certificate(pem).raw).digest('hex'),
+      privateKey: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    },
+  };
+}
