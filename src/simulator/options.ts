@@ -12,6 +12,8 @@ export type SimulatorOptions = {
   roles: string[];
   /** How many tokens after a consent are still made as if it had not been given. */
   lateConsent: number;
+  /** Laid over the claims of id tokens, which are signed all the same; undefined leaves one out. */
+  idTokenClaims: Record<string, unknown>;
   /** Redirect addresses of the registration; null: any on localhost or by https. */
   redirectUris: string[] | null;
   /** Objects on a delta page. */
@@ -51,6 +53,7 @@ export function defaultOptions(credentials: { clientId: string; clientSecret: st
     ...credentials,
     roles: ['User.Read.All', 'GroupMember.Read.All'],
     lateConsent: 0,
+    idTokenClaims: {},
     redirectUris: null,
     pageSize: 200,
     memberSlice: 500,

@@ -103,31 +103,35 @@ async function idTokenOf(authority: Authority, code: Code): Promise<Record<strin
   const { options, origin, certificates } = authority;
   const { account } = code;
   const now = Math.floor(Date.now() / 1000);
-  const sign = (claims: Record<string, unknown>, audience: string) =>
+  const sign = (claims: Record<string, unknown>) =>
     new SignJWT(claims)
       .setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid: certificates.tls.thumbprint })
-      .setAudience(audience)
-      .setIssuer(`${origin}/${account.tenantId}/v2.0`)
-      .setIssuedAt(now)
-      .setNotBefore(now)
-      .setExpirationTime(now + 3600)
       .sign(certificates.tls.privateKey);
-  const about = { oid: account.objectId, tid: account.tenantId, sub: randomUUID(), uti: randomUUID(), ver: '2.0' };
-  const idToken = await sign(
-    {
-      ...about,
-      name: account.says,
-      preferred_username: account.principal,
-      ...(code.nonce !== null && { nonce: code.nonce }),
-    },
-    options.clientId,
-  );
+  const about = {
+    iss: `${origin}/${account.tenantId}/v2.0`,
+    iat: now,
+    nbf: now,
+    exp: now + 3600,
+    oid: account.objectId,
+    tid: account.tenantId,
+    sub: randomUUID(),
+    uti: randomUUID(),
+    ver: '2.0',
+  };
+  const idToken = await sign({
+    ...about,
+    aud: options.clientId,
+    name: account.says,
+    preferred_username: account.principal,
+    ...(code.nonce !== null && { nonce: code.nonce }),
+    ...options.idTokenClaims,
+  });
   return {
     token_type: 'Bearer',
     scope: code.scope,
     expires_in: 3600,
     ext_expires_in: 3600,
-    access_token: await sign({ ...about, scp: code.scope }, '00000003-0000-0000-c000-000000000000'),
+    access_token: await sign({ ...about, aud: '00000003-0000-0000-c000-000000000000', scp: code.scope }),
     id_token: idToken,
     client_info: Buffer.from(JSON.stringify({ uid: account.objectId, utid: account.tenantId })).toString('base64url'),
   };

@@ -3,6 +3,7 @@
 
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
+import { invitationUrl } from '../../src/connect/flow.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import {
   createTenant,
