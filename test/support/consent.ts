@@ -42,12 +42,7 @@ export type ConsentWorld = {
 
 /** Starts everything; tenants have not consented. */
 export async function openConsentWorld(
-  options: {
-    tenants?: number;
-    simulator?: Partial<SimulatorSettings>;
-    args?: readonly string[];
-    publicUrl?: string;
-  } = {},
+  options: { tenants?: number; simulator?: Partial<SimulatorSettings>; product?: string; publicUrl?: string } = {},
 ): Promise<ConsentWorld> {
   const tenants = Array.from({ length: options.tenants ?? 1 }, (_, index) =>
     createTenant({ seed: 700 + index, users: 3, groups: 1, name: `Customer ${index}` }),
@@ -67,10 +62,9 @@ export async function openConsentWorld(
       '--host',
       'localhost',
       '--product',
-      'Example <Signatures>',
+      options.product ?? 'Example <Signatures>',
       '--wait',
       '1s',
-      ...(options.args ?? []),
     ],
     environment,
   );
