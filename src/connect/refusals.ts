@@ -56,7 +56,7 @@ export const refusals = {
   declined: {
     status: 403,
     title: 'Consent was not given',
-    what: 'You cancelled, or this account may not consent for the whole organisation.',
+    what: 'You cancelled, or this account may not consent for the whole organization.',
     cure: 'Start again and accept, signed in as a Privileged Role Administrator or Global Administrator.',
   },
   consent_refused: {
@@ -75,7 +75,7 @@ export const refusals = {
     status: 403,
     title: 'Microsoft did not let you in',
     what: 'The sign-in ended with an error.',
-    cure: 'Start again with a work account of your organisation; if it happens again, tell whoever sent you the link what stands below.',
+    cure: 'Start again with a work account of your organization; if it happens again, tell whoever sent you the link what stands below.',
   },
   sign_in_invalid: {
     status: 502,
@@ -86,8 +86,8 @@ export const refusals = {
   personal_account: {
     status: 403,
     title: 'This is a personal account',
-    what: 'You signed in with a personal Microsoft account, which belongs to no organisation.',
-    cure: 'Start again with the work account of an administrator of your organisation.',
+    what: 'You signed in with a personal Microsoft account, which belongs to no organization.',
+    cure: 'Start again with the work account of an administrator of your organization.',
   },
   tenant_forged: {
     status: 400,

@@ -13,7 +13,7 @@ export type SignedIn = {
   readonly tenantId: string;
   /** Of the person, in that tenant. */
   readonly objectId: string;
-  /** The part of the person's name behind the @, to show which organisation this is; null where there is none. */
+  /** The part of the person's name behind the @, to show which organization this is; null where there is none. */
   readonly domain: string | null;
 };
 
@@ -26,7 +26,7 @@ export type SignInPage = {
   consentUrl(tenantId: string, state: string): string;
 };
 
-/** Everybody with an account of some organisation; personal accounts are not let in. */
+/** Everybody with an account of some organization; personal accounts are not let in. */
 const everybody = 'organizations';
 
 /** Ways to sign people in to this application, who come back to `redirectUri`. */

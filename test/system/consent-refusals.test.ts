@@ -255,7 +255,7 @@ describe('the consent', () => {
   test('by somebody who may not', async () => {
     const { browser, asked } = await atConsent('ref', 'apps');
     expect(asked.text).toContain('Need admin approval');
-    await expectRefused(await browser.choose(asked, 'cancel'), 403, /may not consent for the whole organisation/);
+    await expectRefused(await browser.choose(asked, 'cancel'), 403, /may not consent for the whole organization/);
   });
 
   test('the refusal of the older form', async () => {
