@@ -118,7 +118,7 @@ function requireRoles(token: string, tenantId: string, allowRoles: readonly stri
       return;
     case 'none':
       throw new ExpectedError('consent_missing', `the token for tenant ${tenantId} carries no permission`, {
-        cure: 'have an administrator of that tenant grant admin consent to the application (README, "Connect a real tenant")',
+        cure: 'have an administrator of that tenant grant admin consent: entra-sync connect --print-url --ref CUSTOMER (README, "Connect a customer")',
       });
     case 'missing':
       throw new ExpectedError('permission_missing', `the token for tenant ${tenantId} lacks ${verdict.oneOf[0]}`, {
@@ -148,7 +148,8 @@ export function rolesOf(token: string): string[] {
 const cures: Readonly<Record<string, string>> = {
   '7000215': 'set AZURE_CLIENT_SECRET to the value of the secret (not its id)',
   '7000222': 'the client secret has expired: make a new one and set AZURE_CLIENT_SECRET',
-  '700016': 'check AZURE_CLIENT_ID, and that an administrator of this tenant granted consent',
+  '700016':
+    'its administrator has not consented, or has revoked it: entra-sync connect --print-url --ref CUSTOMER asks again; or AZURE_CLIENT_ID is wrong',
   '90002': 'check the tenant id, and ENTRA_SYNC_CLOUD if the tenant is in a national cloud',
   '700027': 'register the certificate that AZURE_CLIENT_CERTIFICATE_PATH names with the application',
   '7000112': 'the application is disabled: enable it in Entra ID',

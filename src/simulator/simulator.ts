@@ -1,5 +1,6 @@
 // Starts the simulated Microsoft: one TLS server that is Entra's token endpoint and Graph, for one or more tenants.
 import { randomBytes, randomUUID } from 'node:crypto';
+import { type Account, accountsOf } from './accounts.ts';
 import { answerAdminConsent } from './admin-consent.ts';
 import { type Answer, graphError, isGraphError } from './answers.ts';
 import { type AccessToken, type Authority, answerDiscovery, answerKeys, answerToken } from './authority.ts';
@@ -35,6 +36,8 @@ export type Simulator = {
   clearRequests(): void;
   /** What the tenants' administrators have consented to. */
   readonly consents: Consents;
+  /** Who can sign in. */
+  readonly accounts: readonly Account[];
   /** The environment with which entra-sync talks to this simulator, by secret; the first tenant by default. */
   environment(tenantId?: string): Record<string, string>;
   /** The same with a certificate in place of the secret. */
@@ -206,6 +209,7 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     options,
     requests,
     consents,
+    accounts: accountsOf(domains),
     clearRequests: () => {
       requests.length = 0;
     },

@@ -1,15 +1,13 @@
 // The consent page in a real browser: clicked through on a desktop and on a phone, in light and dark, with what it looks like.
 // SCREENSHOTS=docs/images keeps the pictures there.
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startChromium } from '../support/chromium.ts';
 import { type ConsentWorld, openConsentWorld, principalOf } from '../support/consent.ts';
-
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 let world: ConsentWorld;
 let browser: Browser;
@@ -59,7 +57,7 @@ async function look(page: Page, view: View, name: string): Promise<void> {
 }
 
 async function faultsOf(page: Page): Promise<unknown> {
-  await page.evaluate(await readFile(axe, 'utf8'));
+  await page.evaluate(axe.source);
   return page.evaluate(
     'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html)]))',
   );

@@ -198,8 +198,7 @@ function formOf(page: Shown, label: string): { action: string; fields: Record<st
 
 /** The account of a kind (admin, roles, apps, user) in a tenant. */
 export function principalOf(tenant: Tenant, kind = 'admin'): string {
-  const [domain = ''] = [`${tenant.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '')}.example`];
-  return `${kind}@${domain}`;
+  return `${kind}@${tenant.name.toLowerCase().replaceAll(/[^a-z0-9]/g, '')}.example`;
 }
 
 /** From an invitation to the page of ours that offers consent. */
