@@ -1,15 +1,23 @@
 // Wires everything by hand: environment, database, Graph. Commands ask it for what they need and close it at the end.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Middleware } from '@microsoft/microsoft-graph-client';
+import { namesCredential, readCredential, readTenantCredential } from './credentials.ts';
 import type { CycleParts } from './engine/cycle.ts';
-import { type Environment, readCredential } from './environment.ts';
+import type { Environment } from './environment.ts';
 import { openGraphClient } from './graph/client.ts';
 import { resolveCloud } from './graph/clouds.ts';
 import { openTokenSource, type TokenSource } from './graph/credential.ts';
-import { defaultRetryPolicy, type OnWait, openGraphReader, type RetryPolicy } from './graph/reader.ts';
+import {
+  defaultRetryPolicy,
+  openGraphReader,
+  type RequestEvent,
+  type RetryPolicy,
+  type WaitEvent,
+} from './graph/reader.ts';
 import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
 import { createLog, type Log } from './logger.ts';
-import { loadDefaults, type SettingsDocument } from './settings.ts';
+import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings.ts';
 import { openEmbedded } from './store/embedded.ts';
 import { migrate, requireCurrentSchema } from './store/migrate.ts';
 import { type Database, openDatabase } from './store/pool.ts';
@@ -33,7 +41,7 @@ export async function openAppDatabase(
 ): Promise<OpenedDatabase> {
   const { databaseUrl, home } = environment;
   if (databaseUrl === undefined) {
-    if (!existsSync(join(home, 'postgres'))) options.note?.(`preparing the embedded Postgres in ${home}, once`);
+    if (isFirstRun(environment)) options.note?.(`preparing the embedded Postgres in ${home}, once`);
     const server = await openEmbedded({ home });
     const database = openDatabase(server.url);
     const close = async () => {
@@ -64,6 +72,11 @@ export async function openAppDatabase(
   };
 }
 
+/** Whether there is no database yet: the embedded one would be made now. */
+export function isFirstRun({ databaseUrl, home }: Environment): boolean {
+  return databaseUrl === undefined && !existsSync(join(home, 'postgres'));
+}
+
 function databaseName(url: string): string {
   if (!URL.canParse(url)) return 'the one of DATABASE_URL';
   const { hostname, port, pathname } = new URL(url);
@@ -71,46 +84,72 @@ function databaseName(url: string): string {
 }
 
 export type GraphAccess = {
-  tokens(tenantId: string, allowRoles: readonly string[]): TokenSource;
+  /** Tokens of one tenant, by its own credential where it brings one. */
+  tokens(tenantId: string, allowRoles: readonly string[], own?: CredentialReference | null): TokenSource;
   openReader: CycleParts['openReader'];
 };
 
-/** The way to Graph with the credential of the environment. Throws `usage` when that is not complete. */
+/** Told of every wait and every request, for metrics and for people; each with its tenant. */
+export type GraphHooks = {
+  onWait?: (event: WaitEvent & { readonly tenantId: string }) => void;
+  onRequest?: (event: RequestEvent & { readonly tenantId: string }) => void;
+};
+
+/**
+ * The way to Graph, with the credential of the environment or the tenant's own. Throws `usage` when that of the environment
+ * is not complete; where it names none at all, only tenants that bring their own can be reached. Every wait is
+ * logged, to the log that the reader is opened with. `before` stands in front of the HTTP edge: the SDK's ChaosHandler in tests.
+ */
 export function openGraphAccess(
   environment: Environment,
-  options: { onWait?: OnWait; policy?: RetryPolicy } = {},
+  options: GraphHooks & { policy?: RetryPolicy; before?: Middleware } = {},
 ): GraphAccess {
+  const { policy = defaultRetryPolicy, onWait, onRequest, before } = options;
   const { variables } = environment;
-  const credential = readCredential(variables);
+  if (namesCredential(variables)) readCredential(variables);
   const cloud = resolveCloud(variables);
-  const tokens: GraphAccess['tokens'] = (tenantId, allowRoles) =>
-    openTokenSource({ tenantId, credential, cloud, allowRoles });
+  const tokens: GraphAccess['tokens'] = (tenantId, allowRoles, own) => {
+    const credential = () => (own ? readTenantCredential(variables, own) : readCredential(variables));
+    return openTokenSource({ tenantId, credential, cloud, allowRoles });
+  };
   return {
     tokens,
-    openReader: ({ tenantId, settings, signal }) =>
+    openReader: ({ tenantId, settings, signal, log }) =>
       openGraphReader({
-        client: openGraphClient({ origin: cloud.graphOrigin, tokens: tokens(tenantId, settings.allowRoles) }),
+        client: openGraphClient({
+          origin: cloud.graphOrigin,
+          tokens: tokens(tenantId, settings.allowRoles, settings.credential),
+          requestTimeoutMs: policy.requestTimeoutMs,
+          ...(before && { before }),
+        }),
         signal,
-        policy: options.policy ?? defaultRetryPolicy,
-        ...(options.onWait && { onWait: options.onWait }),
+        policy,
+        onWait: (event) => {
+          log.info({ tenantId, ...event }, 'waiting for Graph');
+          onWait?.({ ...event, tenantId });
+        },
+        ...(onRequest && { onRequest: (event) => onRequest({ ...event, tenantId }) }),
       }),
   };
 }
 
 export type ConsentAccess = {
   readonly signIn: SignInPage;
-  readonly tokens: GraphAccess['tokens'];
+  readonly tokens: (tenantId: string, settings: Settings) => TokenSource;
   readonly authorityHost: string;
 };
 
 /** What signs customers' administrators in and takes the first token of their tenants. Throws `usage` like {@link openGraphAccess}. */
 export function openConsent(environment: Environment, redirectUri: string): ConsentAccess {
   const { variables } = environment;
-  const credential = readCredential(variables);
+  const credential = () => readCredential(variables);
+  // What is missing is said at the start, not to the first customer.
+  credential();
   const cloud = resolveCloud(variables);
+  const { tokens } = openGraphAccess(environment);
   return {
     signIn: openSignInPage({ credential, cloud, redirectUri }),
-    tokens: openGraphAccess(environment).tokens,
+    tokens: (tenantId, settings) => tokens(tenantId, settings.allowRoles, settings.credential),
     authorityHost: cloud.authorityHost,
   };
 }

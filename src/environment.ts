@@ -1,5 +1,5 @@
-// What the environment says, read once and checked: database, credential, cloud, log level.
-import { accessSync, constants, readFileSync } from 'node:fs';
+// What the environment says, read once and checked: database, log level, tenant. Credentials: credentials.ts.
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ExpectedError } from './errors.ts';
 import { asGuid } from './rules/decode.ts';
@@ -23,54 +23,13 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
       cure: `use one of ${logLevels.join(', ')}`,
     });
   }
-  const databaseUrl = secret(variables, 'DATABASE_URL');
+  const databaseUrl = readSecret(variables, 'DATABASE_URL');
   if (databaseUrl !== undefined && !(/^postgres(ql)?:\/\//.test(databaseUrl) && URL.canParse(databaseUrl))) {
     throw new ExpectedError('usage', 'DATABASE_URL is no Postgres URL', {
       cure: 'write it like postgres://user:password@host:5432/database',
     });
   }
   return { databaseUrl, home: resolve(variables.ENTRA_SYNC_HOME || '.entra-sync'), logLevel, variables };
-}
-
-export type CredentialVariables = {
-  clientId: string;
-  secret?: string;
-  certificatePath?: string;
-  certificatePassword?: string;
-};
-
-/** The application's credential by the names that @azure/identity uses. Throws `usage` that names what is missing. */
-export function readCredential(variables: NodeJS.ProcessEnv): CredentialVariables {
-  const clientId = variables.AZURE_CLIENT_ID;
-  const clientSecret = secret(variables, 'AZURE_CLIENT_SECRET');
-  const certificatePath = variables.AZURE_CLIENT_CERTIFICATE_PATH || undefined;
-  const certificatePassword = secret(variables, 'AZURE_CLIENT_CERTIFICATE_PASSWORD');
-  if (certificatePath !== undefined) requireReadable('AZURE_CLIENT_CERTIFICATE_PATH', certificatePath);
-  const missing = [
-    ...(clientId ? [] : ['AZURE_CLIENT_ID']),
-    ...(clientSecret || certificatePath ? [] : ['AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH)']),
-  ];
-  if (!clientId || missing.length > 0) {
-    throw new ExpectedError('usage', `no credential for Microsoft Graph: ${missing.join(' and ')} not set`, {
-      cure: 'set it (README, "Connect a real tenant"), or try entra-sync demo, which needs none',
-    });
-  }
-  return {
-    clientId,
-    ...(clientSecret !== undefined ? { secret: clientSecret } : certificatePath !== undefined && { certificatePath }),
-    ...(certificatePassword !== undefined && { certificatePassword }),
-  };
-}
-
-function requireReadable(variable: string, path: string): void {
-  try {
-    accessSync(path, constants.R_OK);
-  } catch (error) {
-    throw new ExpectedError('usage', `${variable} cannot be read: ${path}`, {
-      cure: 'check the path and its permissions',
-      cause: error,
-    });
-  }
 }
 
 /** The tenant that AZURE_TENANT_ID names, in lower case, or undefined. Throws `usage` when it is no GUID. */
@@ -108,7 +67,8 @@ export function requireTenantId(text: string, what: string): string {
   });
 }
 
-function secret(variables: NodeJS.ProcessEnv, name: string): string | undefined {
+/** A secret, from the variable `name` or from the file that `name`_FILE names. Throws `usage` for both, or an unreadable file. */
+export function readSecret(variables: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = variables[name] || undefined;
   const path = variables[`${name}_FILE`] || undefined;
   if (value !== undefined && path !== undefined) {

@@ -9,6 +9,7 @@ export const exitCodes = {
   tenant_disconnected: 2,
   never_synced: 2,
   sign_in_failed: 3,
+  credential_missing: 3,
   consent_missing: 3,
   role_refused: 3,
   permission_missing: 3,

@@ -1,10 +1,10 @@
 // What all verbs share: options, the life of database and signals, errors to exit codes.
 import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
-import { type GraphAccess, type OpenedDatabase, openAppDatabase, openGraphAccess } from '../app.ts';
+import { type GraphAccess, isFirstRun, type OpenedDatabase, openAppDatabase, openGraphAccess } from '../app.ts';
+import { readCredential } from '../credentials.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
-import type { Log } from '../logger.ts';
 import { useProxyOf } from '../proxy.ts';
 import { describeDatabaseError } from '../store/pool.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
@@ -132,13 +132,14 @@ export async function runVerb(
   }
 }
 
-/** The way to Graph for a verb: every wait is logged and said. */
-export function openGraph({ environment, terminal }: Run, log: Log): GraphAccess {
+/** The way to Graph for a verb: every wait is said. */
+export function openGraph({ environment, terminal }: Run): GraphAccess {
+  // Before a database is made that cannot yet know a tenant with a credential of its own.
+  if (isFirstRun(environment)) readCredential(environment.variables);
   const remark = useProxyOf(environment);
   if (remark) terminal.note(remark);
   return openGraphAccess(environment, {
     onWait: ({ reason, waitMs, attempt, retries, requestId }) => {
-      log.info({ reason, waitMs, attempt, requestId }, 'waiting for Graph');
       terminal.note(
         `${reason}; trying again in ${(waitMs / 1000).toFixed(1)} s (${attempt} of ${retries})${terminal.verbose && requestId ? `, request-id ${requestId}` : ''}`,
       );

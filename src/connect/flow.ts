@@ -4,7 +4,7 @@ import type { TokenSource } from '../graph/credential.ts';
 import type { SignInPage } from '../graph/sign-in.ts';
 import type { Log } from '../logger.ts';
 import { selectedProperties } from '../rules/mapping.ts';
-import type { SettingsDocument } from '../settings.ts';
+import type { Settings, SettingsDocument } from '../settings.ts';
 import { connectTenant, mayConnect } from '../store/consent.ts';
 import {
   findInvitation,
@@ -28,7 +28,8 @@ export type ConsentParts = {
   readonly log: Log;
   readonly site: Site;
   readonly signIn: SignInPage;
-  readonly tokens: (tenantId: string, allowRoles: readonly string[]) => TokenSource;
+  /** Tokens of a tenant as its cycles will use them. */
+  readonly tokens: (tenantId: string, settings: Settings) => TokenSource;
   readonly patience: Patience;
   readonly signal: AbortSignal;
 };
@@ -157,8 +158,8 @@ async function consented(parts: ConsentParts, step: Step, invitation: Invitation
 async function connect(parts: ConsentParts, step: Step, invitation: Invitation): Promise<Outcome> {
   const { database, defaults, log, site } = parts;
   const { tenantId, adminId, domain } = verified(step);
-  const { allowRoles } = await settingsInForce(database, tenantId, defaults);
-  const first = await firstToken(() => parts.tokens(tenantId, allowRoles), parts.patience, parts.signal);
+  const settings = await settingsInForce(database, tenantId, defaults);
+  const first = await firstToken(() => parts.tokens(tenantId, settings), parts.patience, parts.signal);
   if ('failure' in first) {
     const { code, message } = first.failure;
     log.warn({ tenantId, code, reason: message }, 'no good token after consent');

@@ -31,8 +31,13 @@ export type CycleParts = {
   readonly database: Database;
   readonly defaults: SettingsDocument;
   readonly log: Log;
-  /** Opens the way to Graph for one tenant; `signal` ends whatever is under way. */
-  readonly openReader: (options: { tenantId: string; settings: Settings; signal: AbortSignal }) => GraphReader;
+  /** Opens the way to Graph for one tenant; `signal` ends whatever is under way, waits are told to `log`. */
+  readonly openReader: (options: {
+    tenantId: string;
+    settings: Settings;
+    signal: AbortSignal;
+    log: Log;
+  }) => GraphReader;
   readonly leaseTimes?: LeaseTimes;
 };
 
@@ -84,7 +89,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   const cycleId = dryRun ? null : await openCycle(database, lease, { kind, actor, settingsVersion: settings.version });
   const log = parts.log.child({ tenantId, cycleId });
   log.info({ kind, dryRun, settingsVersion: settings.version }, 'cycle started');
-  const reader = parts.openReader({ tenantId, settings, signal });
+  const reader = parts.openReader({ tenantId, settings, signal, log });
   const context: Omit<StreamContext, 'reader' | 'memberships'> = {
     database,
     lease,
@@ -99,14 +104,14 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   };
   // Side by side: each stream's round is committed on its own, so a tenant that may read only users gets its users.
   const memberships = Promise.allSettled([
-    runStream({ ...context, reader: reader.fork(), memberships: Promise.resolve(undefined) }, groupsStream),
+    runStream({ ...context, reader: reader.fork('groups'), memberships: Promise.resolve(undefined) }, groupsStream),
   ]);
   const rehearsal = memberships.then(([ended]) =>
     dryRun && ended.status === 'fulfilled' ? { round: ended.value.round, apply: groupsStream.apply } : undefined,
   );
   const [[groups], [users]] = await Promise.all([
     memberships,
-    Promise.allSettled([runStream({ ...context, reader: reader.fork(), memberships: rehearsal }, usersStream)]),
+    Promise.allSettled([runStream({ ...context, reader: reader.fork('users'), memberships: rehearsal }, usersStream)]),
   ]);
   // What stopped a dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
   if (dryRun) for (const stream of streams) await dropRehearsal(database, lease, stream).catch(() => {});

@@ -1,8 +1,8 @@
 // Single objects, read by GET in a `$batch`: what came in a doubtful way is asked (rule 22).
 import type { Occurrence, Problem } from '../rules/decode.ts';
 import { retryAfterMs } from '../rules/failures.ts';
-import { RequestFailed } from './client.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
+import { RequestFailed } from './request-failed.ts';
 
 /** What GET of one object said: the object, something that cannot be taken or read, or `gone` (404: deleted, or not ours to see). */
 export type SingleObject = Extract<Occurrence, { patch: unknown }> | Problem | 'gone';
@@ -84,7 +84,7 @@ function itemFailure(item: BatchItem): RequestFailed {
     // 424 is what a batch answers for an item that fell with another one; the item itself is worth asking again.
     { kind: 'answer', status: status === 424 ? 503 : status, codes: [], carriedToken: false },
     `Graph answered ${status} inside a batch`,
-    { retryAfter: retryAfter === undefined ? null : String(retryAfter), body: item.body },
+    { retryAfter: retryAfter === undefined ? null : String(retryAfter) },
   );
 }
 

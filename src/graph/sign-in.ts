@@ -6,7 +6,8 @@ import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
 import { ExpectedError } from '../errors.ts';
 import { asGuid } from '../rules/decode.ts';
 import type { Cloud } from './clouds.ts';
-import { type AppCredential, describeSignInError } from './credential.ts';
+import { type AppCredential, identityToken } from './credential.ts';
+import { describeSignInError } from './sign-in-errors.ts';
 
 /** Who signed in, as the verified id token says. */
 export type SignedIn = {
@@ -30,27 +31,30 @@ export type SignInPage = {
 const everybody = 'organizations';
 
 /** Ways to sign people in to this application, who come back to `redirectUri`. */
-export function openSignInPage(options: { credential: AppCredential; cloud: Cloud; redirectUri: string }): SignInPage {
-  const { credential, cloud, redirectUri } = options;
-  const { clientId } = credential;
+export function openSignInPage(options: {
+  credential: () => AppCredential;
+  cloud: Cloud;
+  redirectUri: string;
+}): SignInPage {
+  const { cloud, redirectUri } = options;
   const scopes = ['openid', 'profile'];
   let keys: { of: string; get: ReturnType<typeof createRemoteJWKSet> } | undefined;
 
   // A new one each time: it would keep everybody who signs in, with their names, in its cache.
-  async function application() {
+  async function application(credential: AppCredential) {
     const { ConfidentialClientApplication } = await import('@azure/msal-node');
     return new ConfidentialClientApplication({
       auth: {
-        clientId,
+        clientId: credential.clientId,
         authority: `${cloud.authorityHost}/${everybody}`,
         // An authority that Microsoft's instance discovery does not know would be refused by it.
         ...(!cloud.knownAuthority && { knownAuthorities: [new URL(cloud.authorityHost).host] }),
-        ...(await proofOf(credential)),
+        ...(await proofOf(credential, cloud)),
       },
     });
   }
 
-  async function verify(idToken: string, nonce: string): Promise<SignedIn> {
+  async function verify(idToken: string, clientId: string, nonce: string): Promise<SignedIn> {
     const { issuer, jwks_uri: jwksUri } = await discover(cloud.authorityHost);
     if (keys?.of !== jwksUri) keys = { of: jwksUri, get: createRemoteJWKSet(new URL(jwksUri)) };
     const { payload } = await jwtVerify(idToken, keys.get, {
@@ -68,48 +72,51 @@ export function openSignInPage(options: { credential: AppCredential; cloud: Clou
     return { tenantId, objectId, domain };
   }
 
+  /** Runs what talks to Microsoft, for a time; what stops it is an expected error. */
+  async function described<Answer>(work: (credential: AppCredential) => Promise<Answer>): Promise<Answer> {
+    const credential = options.credential();
+    try {
+      return await Promise.race([work(credential), timeOut()]);
+    } catch (error) {
+      if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
+        throw new ExpectedError('sign_in_failed', `the id token that ${cloud.authorityHost} issued is not valid`, {
+          cure: 'check AZURE_AUTHORITY_HOST and what stands between here and it',
+          detail: error.code,
+        });
+      }
+      throw await describeSignInError(error, everybody, credential, cloud.authorityHost);
+    }
+  }
+
   return {
     begin: async (state) => {
       const { CryptoProvider } = await import('@azure/msal-node');
       const crypto = new CryptoProvider();
       const { verifier, challenge } = await crypto.generatePkceCodes();
       const nonce = crypto.createNewGuid();
-      return (await application())
-        .getAuthCodeUrl({
-          scopes,
-          redirectUri,
-          state: await state({ nonce, verifier }),
-          nonce,
-          codeChallenge: challenge,
-          codeChallengeMethod: 'S256',
-          responseMode: 'query',
-          // Whoever is signed in already may not be the administrator.
-          prompt: 'select_account',
-        })
-        .catch(async (error: unknown) => {
-          throw await describeSignInError(error, everybody, cloud.authorityHost);
-        });
+      const request = {
+        scopes,
+        redirectUri,
+        state: await state({ nonce, verifier }),
+        nonce,
+        codeChallenge: challenge,
+        codeChallengeMethod: 'S256',
+        responseMode: 'query',
+        // Whoever is signed in already may not be the administrator.
+        prompt: 'select_account',
+      } as const;
+      return described((credential) => application(credential).then((app) => app.getAuthCodeUrl(request)));
     },
-    finish: async (code, { nonce, verifier }) => {
-      try {
-        const app = await application();
+    finish: (code, { nonce, verifier }) =>
+      described(async (credential) => {
+        const app = await application(credential);
         const { idToken } = await app.acquireTokenByCode({ code, scopes, redirectUri, codeVerifier: verifier, nonce });
-        return await verify(idToken, nonce);
-      } catch (error) {
-        if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
-          throw new ExpectedError('sign_in_failed', `the id token that ${cloud.authorityHost} issued is not valid`, {
-            cure: 'check AZURE_AUTHORITY_HOST and what stands between here and it',
-            detail: error.code,
-            cause: error,
-          });
-        }
-        throw await describeSignInError(error, everybody, cloud.authorityHost);
-      }
-    },
+        return verify(idToken, credential.clientId, nonce);
+      }),
     // The v2 form: the verified tenant is named in the path and the scope says which resource (docs/graph.md, "Consent").
     consentUrl: (tenantId, state) => {
       const query = new URLSearchParams({
-        client_id: clientId,
+        client_id: options.credential().clientId,
         scope: `${cloud.graphOrigin}/.default`,
         redirect_uri: redirectUri,
         state,
@@ -131,17 +138,36 @@ async function discover(authorityHost: string): Promise<Discovered> {
   return { issuer, jwks_uri: keys };
 }
 
-type Proof = Pick<Configuration['auth'], 'clientSecret' | 'clientCertificate'>;
+const signInTimeoutMs = 30_000;
 
-async function proofOf(credential: AppCredential): Promise<Proof> {
-  if (credential.secret !== undefined) return { clientSecret: credential.secret };
-  const { certificatePath = '', certificatePassword: passphrase } = credential;
-  const pem = await readFile(certificatePath, 'utf8');
-  const key = createPrivateKey({ key: pem, ...(passphrase !== undefined && { passphrase }) });
-  return {
-    clientCertificate: {
-      thumbprintSha256: createHash('sha256').update(new X509Certificate(pem).raw).digest('hex'),
-      privateKey: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    },
-  };
+// MSAL waits for ever, and somebody waits for the page.
+function timeOut(): Promise<never> {
+  const signal = AbortSignal.timeout(signInTimeoutMs);
+  return new Promise((_resolve, reject) =>
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+  );
+}
+
+type Proof = Pick<Configuration['auth'], 'clientSecret' | 'clientCertificate' | 'clientAssertion'>;
+
+async function proofOf(credential: AppCredential, cloud: Cloud): Promise<Proof> {
+  switch (credential.kind) {
+    case 'secret':
+      return { clientSecret: credential.secret };
+    case 'federated':
+      return { clientAssertion: credential.assertion };
+    case 'managed_identity':
+      return { clientAssertion: await identityToken(credential, cloud) };
+    case 'certificate': {
+      const { path, password: passphrase } = credential;
+      const pem = await readFile(path, 'utf8');
+      const key = createPrivateKey({ key: pem, ...(passphrase !== undefined && { passphrase }) });
+      return {
+        clientCertificate: {
+          thumbprintSha256: createHash('sha256').update(new X509Certificate(pem).raw).digest('hex'),
+          privateKey: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+        },
+      };
+    }
+  }
 }

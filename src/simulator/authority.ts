@@ -4,6 +4,7 @@ import { exportJWK, jwtVerify, SignJWT } from 'jose';
 import { type Answer, signInError, unknownTenant } from './answers.ts';
 import type { Certificates } from './certificates.ts';
 import type { createConsents } from './consents.ts';
+import { isFederated, refuseFederated } from './federation.ts';
 import type { SimulatorOptions } from './options.ts';
 import { type Code, redeemCode } from './sign-in.ts';
 
@@ -132,8 +133,14 @@ async function refuseCredentials(
       "The request body must contain the following parameter: 'client_id'.",
     );
   }
-  if (clientId.toLowerCase() !== authority.options.clientId.toLowerCase()) {
+  const { options } = authority;
+  const isSame = (other: string) => clientId.toLowerCase() === other.toLowerCase();
+  const own = options.ownApplications.find((one) => one.tenantId === tenant && isSame(one.clientId));
+  if (!own && !isSame(options.clientId)) {
     return unknownApplication(authority, tenant, clientId);
+  }
+  if (assertion !== undefined && isFederated(assertion, clientId)) {
+    return refuseFederated(assertion, options.federated);
   }
   if (assertion !== undefined) {
     return refuseAssertion(authority, tenant, assertion);
@@ -146,7 +153,7 @@ async function refuseCredentials(
       "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
     );
   }
-  if (secret !== authority.options.clientSecret) {
+  if (secret !== (own ?? options).clientSecret) {
     return signInError(
       401,
       'invalid_client',
@@ -209,7 +216,8 @@ export async function answerToken(
   if (!authority.tenants.has(id)) {
     return unknownTenant(tenant, 'invalid_request');
   }
-  const refused = await refuseCredentials(authority, id, credentialsOf(form, authorization));
+  const credentials = credentialsOf(form, authorization);
+  const refused = await refuseCredentials(authority, id, credentials);
   if (refused) {
     return refused;
   }
@@ -227,12 +235,13 @@ export async function answerToken(
   if (granted === null) {
     return unknownApplication(authority, id, authority.options.clientId);
   }
-  return { status: 200, body: await issue(authority, id, resource, granted) };
+  return { status: 200, body: await issue(authority, id, credentials.clientId, resource, granted) };
 }
 
 async function issue(
   authority: Authority,
   tenantId: string,
+  clientId: string,
   resource: string,
   granted: readonly string[],
 ): Promise<Record<string, unknown>> {
@@ -240,7 +249,7 @@ async function issue(
   const now = Math.floor(Date.now() / 1000);
   const roles = [...granted];
   const claims = {
-    appid: options.clientId,
+    appid: clientId,
     idtyp: 'app',
     oid: randomUUID(),
     tid: tenantId,

@@ -1,10 +1,15 @@
 // The settings of a simulator, their defaults, and which of them may change while it runs.
+import { defaultFederation, type FederatedCredential } from './federation.ts';
 import type { Tenant } from './tenant.ts';
 
 /** What may be changed at run time through `simulator.options`. */
 export type SimulatorOptions = {
   clientId: string;
   clientSecret: string;
+  /** Tokens of other issuers that the application trusts. */
+  federated: FederatedCredential[];
+  /** Applications that a tenant brings itself, good for that tenant alone. */
+  ownApplications: { tenantId: string; clientId: string; clientSecret: string }[];
   /**
    * Application permissions that the registration asks for: in new tokens of tenants whose consent nobody has touched, and
    * what others consent to; tokens handed out before keep theirs.
@@ -51,6 +56,8 @@ export type SimulatorSettings = Partial<SimulatorOptions> & {
 export function defaultOptions(credentials: { clientId: string; clientSecret: string }): SimulatorOptions {
   return {
     ...credentials,
+    federated: [defaultFederation],
+    ownApplications: [],
     roles: ['User.Read.All', 'GroupMember.Read.All'],
     lateConsent: 0,
     idTokenClaims: {},

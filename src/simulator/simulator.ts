@@ -1,11 +1,14 @@
 // Starts the simulated Microsoft: one TLS server that is Entra's token endpoint and Graph, for one or more tenants.
 import { randomBytes, randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Account, accountsOf } from './accounts.ts';
 import { answerAdminConsent } from './admin-consent.ts';
 import { type Answer, graphError, isGraphError } from './answers.ts';
 import { type AccessToken, type Authority, answerDiscovery, answerKeys, answerToken } from './authority.ts';
 import { certificatesFor, writeFiles } from './certificates.ts';
 import { type Consents, createConsents } from './consents.ts';
+import { defaultFederation, type FederatedToken, issueFederated } from './federation.ts';
 import { answerGraph, authorize, type GraphContext, type GraphRequest } from './graph.ts';
 import { createStage, type Intercept, type Transform } from './intercept.ts';
 import { defaultOptions, type SimulatorOptions, type SimulatorSettings } from './options.ts';
@@ -42,10 +45,21 @@ export type Simulator = {
   environment(tenantId?: string): Record<string, string>;
   /** The same with a certificate in place of the secret. */
   certificateEnvironment(tenantId?: string): Record<string, string>;
+  /**
+   * The same with a federated token, written to its file (mode 0600), as a Kubernetes cluster gives it to a pod: with the
+   * tenant where the application is at home, which is none of those that are simulated.
+   */
+  federatedEnvironment(token?: FederatedToken): Promise<Record<string, string>>;
+  /** A token as the issuer of the federated credential gives it. */
+  federatedToken(token?: FederatedToken): Promise<string>;
   /** Steps in before the answer is made; gives the function that stops it. The first handler that answers wins. */
   intercept(handler: Intercept): () => void;
   /** Alters correct JSON answers (status 200); gives the function that stops it. */
   transform(handler: Transform): () => void;
+  /** Ends every connection at once; new ones are taken. */
+  cutConnections(): void;
+  /** Nobody listens any more: connections are refused. Gives the function that listens again on the same port. */
+  goDown(): Promise<() => Promise<void>>;
   /** Every access token handed out so far is unknown from now on (401). */
   revokeTokens(): void;
   /** Stops at once; ends hanging connections and removes temporary files. */
@@ -203,6 +217,14 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     };
   }
 
+  const trusted = () => options.federated[0] ?? defaultFederation;
+
+  async function federatedEnvironment(token?: FederatedToken): Promise<Record<string, string>> {
+    const file = join(files.folder, 'federated-token');
+    await writeFile(file, `${await issueFederated(trusted(), token)}\n`, { mode: 0o600 });
+    return { ...environment(), AZURE_TENANT_ID: homeTenantId, AZURE_FEDERATED_TOKEN_FILE: file };
+  }
+
   return {
     origin,
     certificate: certificates.tls.certificate,
@@ -215,8 +237,12 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     },
     environment: (tenantId) => ({ ...environment(tenantId), AZURE_CLIENT_SECRET: options.clientSecret }),
     certificateEnvironment: (tenantId) => ({ ...environment(tenantId), AZURE_CLIENT_CERTIFICATE_PATH: files.client }),
+    federatedEnvironment,
+    federatedToken: (token) => issueFederated(trusted(), token),
     intercept: stage.intercept,
     transform: stage.transform,
+    cutConnections: server.cutConnections,
+    goDown: server.goDown,
     revokeTokens: () => issued.clear(),
     async close() {
       await server.close();
@@ -224,6 +250,8 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     },
   };
 }
+
+const homeTenantId = randomUUID();
 
 const namesOf = (tenants: readonly Tenant[]) => new Map(tenants.map((tenant) => [tenant.tenantId, tenant.name]));
 

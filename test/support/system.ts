@@ -28,7 +28,7 @@ import { freshDatabase } from './postgres.ts';
 import { setSettings } from './settings.ts';
 
 /** Waits are a millisecond, so that a bad day costs no time. */
-export const fastPolicy: RetryPolicy = { retries: 2, firstWaitMs: 1, budgetMs: 5_000 };
+export const fastPolicy: RetryPolicy = { retries: 2, firstWaitMs: 1, budgetMs: 5_000, requestTimeoutMs: 20_000 };
 
 const trusted = new Set<string>();
 

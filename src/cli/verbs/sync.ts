@@ -1,7 +1,7 @@
 // `sync` and `resync`: one cycle now, of one tenant or of all, one after another.
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
-
+import { ownsTenantId } from '../../credentials.ts';
 import { type CycleResult, runCycle } from '../../engine/cycle.ts';
 import { readTenantId } from '../../environment.ts';
 import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
@@ -79,7 +79,7 @@ async function syncTenants(
 ): Promise<number> {
   const { terminal } = run;
   const { log, defaults } = openBasics(run.environment);
-  const graph = openGraph(run, log);
+  const graph = openGraph(run);
   const { database } = await run.database();
   const tenants = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
   const registers = tenants.length === 0;
@@ -89,7 +89,8 @@ async function syncTenants(
     // A dry run keeps nothing, a registration that it made itself neither.
     if (what.dryRun) run.onEnd(async () => void (await forgetPendingTenant(database, tenant.tenant_id)));
   }
-  const own = word === undefined ? readTenantId(run.environment.variables) : undefined;
+  const { variables } = run.environment;
+  const own = word === undefined && ownsTenantId(variables) ? readTenantId(variables) : undefined;
   if (own !== undefined && !tenants.some((tenant) => tenant.tenant_id === own)) {
     terminal.note(
       `AZURE_TENANT_ID names ${own}, which is not registered and not synced -> entra-sync tenant add ${own} --name NAME`,
@@ -123,15 +124,19 @@ async function syncTenants(
   return worstExitCode(codes);
 
   async function registerOwnTenant() {
-    const tenantId = readTenantId(run.environment.variables);
-    if (!tenantId) {
+    const { variables } = run.environment;
+    const tenantId = readTenantId(variables);
+    if (!tenantId || !ownsTenantId(variables)) {
+      // With a federated token AZURE_TENANT_ID is set by the platform, to the tenant where the application is at home.
       throw new ExpectedError('usage', 'no tenant is registered', {
-        cure: 'set AZURE_TENANT_ID, or run entra-sync tenant add TENANT --name NAME',
+        cure: ownsTenantId(variables)
+          ? 'set AZURE_TENANT_ID, or run entra-sync tenant add TENANT --name NAME'
+          : 'run entra-sync tenant add TENANT --name NAME; with a federated token or managed identity AZURE_TENANT_ID is not taken for it',
       });
     }
     // A token first: a tenant that never let us in leaves nothing behind.
-    const { allowRoles } = await settingsInForce(database, null, defaults);
-    await graph.tokens(tenantId, allowRoles).token({ signal: run.signal });
+    const settings = await settingsInForce(database, null, defaults);
+    await graph.openReader({ tenantId, settings, signal: run.signal, log }).signIn();
     run.signal.throwIfAborted();
     await addTenant(database, { tenantId, name: tenantId, ref: null }, defaults).catch((error: unknown) => {
       // Another command registered it at the same moment, which is what was wanted.
