@@ -15,8 +15,9 @@ import {
   type RetryPolicy,
   type WaitEvent,
 } from './graph/reader.ts';
+import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
 import { createLog, type Log } from './logger.ts';
-import { type CredentialReference, loadDefaults, type SettingsDocument } from './settings.ts';
+import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings.ts';
 import { openEmbedded } from './store/embedded.ts';
 import { migrate, requireCurrentSchema } from './store/migrate.ts';
 import { type Database, openDatabase } from './store/pool.ts';
@@ -133,6 +134,27 @@ export function openGraphAccess(
         },
         ...(onRequest && { onRequest: (event) => onRequest({ ...event, tenantId }) }),
       }),
+  };
+}
+
+export type ConsentAccess = {
+  readonly signIn: SignInPage;
+  readonly tokens: (tenantId: string, settings: Settings) => TokenSource;
+  readonly authorityHost: string;
+};
+
+/** What signs customers' administrators in and takes the first token of their tenants. Throws `usage` like {@link openGraphAccess}. */
+export function openConsent(environment: Environment, redirectUri: string): ConsentAccess {
+  const { variables } = environment;
+  const credential = () => readCredential(variables);
+  // What is missing is said at the start, not to the first customer.
+  credential();
+  const cloud = resolveCloud(variables);
+  const { tokens } = openGraphAccess(environment);
+  return {
+    signIn: openSignInPage({ credential, cloud, redirectUri }),
+    tokens: (tenantId, settings) => tokens(tenantId, settings.allowRoles, settings.credential),
+    authorityHost: cloud.authorityHost,
   };
 }
 

@@ -37,6 +37,27 @@ export function readTenantId(variables: NodeJS.ProcessEnv): string | undefined {
   return variables.AZURE_TENANT_ID ? requireTenantId(variables.AZURE_TENANT_ID, 'AZURE_TENANT_ID') : undefined;
 }
 
+/**
+ * Where browsers reach the consent page, without a slash at its end: `given`, or ENTRA_SYNC_PUBLIC_URL, or localhost with
+ * this port. Throws `usage` for an address that Entra ID takes no redirect to.
+ */
+export function readPublicUrl(variables: NodeJS.ProcessEnv, given: string | undefined, port: number): string {
+  const text = given ?? (variables.ENTRA_SYNC_PUBLIC_URL || `http://localhost:${port}`);
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain = url && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
+  // Entra ID sends people to https only, and to this machine.
+  if (url && plain && (url.protocol === 'https:' || (url.protocol === 'http:' && url.hostname === 'localhost'))) {
+    return url.href.replace(/\/+$/, '');
+  }
+  throw new ExpectedError(
+    'usage',
+    `the public address of the consent page cannot be ${JSON.stringify(text.slice(0, 200))}`,
+    {
+      cure: 'give one like https://connect.example.com with --public-url or ENTRA_SYNC_PUBLIC_URL (http is for localhost only)',
+    },
+  );
+}
+
 /** `text` as a tenant id. Domain names are refused: they can move from one tenant to another. */
 export function requireTenantId(text: string, what: string): string {
   const id = asGuid(text.trim());

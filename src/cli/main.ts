@@ -6,6 +6,7 @@ import { packageFile } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
 import { changesCommand } from './verbs/changes.ts';
+import { connectCommand } from './verbs/connect.ts';
 import { demoCommand } from './verbs/demo.ts';
 import { editCommand } from './verbs/edit.ts';
 import { explainCommand } from './verbs/explain.ts';
@@ -46,6 +47,7 @@ for (const command of [
   simulateCommand(),
   migrateCommand(),
   tenantCommand(),
+  connectCommand(),
   syncCommand(),
   resyncCommand(),
   workerCommand(),

@@ -144,7 +144,8 @@ async function makeCredential(tenantId: string, credential: AppCredential, cloud
   }
 }
 
-async function identityToken(
+/** What a managed identity proves the application with, in place of a secret. */
+export async function identityToken(
   credential: Extract<AppCredential, { kind: 'managed_identity' }>,
   cloud: Cloud,
 ): Promise<string> {
@@ -198,7 +199,7 @@ function requireRoles(token: string, tenantId: string, allowRoles: readonly stri
       return;
     case 'none':
       throw new ExpectedError('consent_missing', `the token for tenant ${tenantId} carries no permission`, {
-        cure: 'have an administrator of that tenant grant admin consent to the application (README, "Connect a real tenant")',
+        cure: 'have an administrator of that tenant grant admin consent: entra-sync connect --print-url --ref CUSTOMER (README, "Connect a customer")',
       });
     case 'missing':
       throw new ExpectedError('permission_missing', `the token for tenant ${tenantId} lacks ${verdict.oneOf[0]}`, {
@@ -213,8 +214,8 @@ function requireRoles(token: string, tenantId: string, allowRoles: readonly stri
   }
 }
 
-// Read, not verified: the token came straight from the authority over TLS, and Graph is who it is for.
-function rolesOf(token: string): string[] {
+/** The application roles of a token: read, not verified, for it came straight from the authority over TLS, and Graph is who it is for. */
+export function rolesOf(token: string): string[] {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
     const roles = (claims as { roles?: unknown }).roles;

@@ -20,7 +20,10 @@ const readRoles: ReadonlySet<string> = new Set([
 ]);
 
 /** Any of these lets a stream read (learn.microsoft.com/graph/api/user-delta, "Permissions"). */
-const rolesFor = { users: ['User.Read.All', 'Directory.Read.All'] } as const;
+const rolesFor = {
+  users: ['User.Read.All', 'Directory.Read.All'],
+  groups: ['GroupMember.Read.All', 'Group.Read.All', 'Directory.Read.All'],
+} as const;
 
 export type RoleVerdict =
   | { kind: 'ok' }
@@ -38,4 +41,9 @@ export function judgeRoles(roles: readonly string[], allowed: readonly string[])
   if (roles.length === 0) return { kind: 'none' };
   if (!rolesFor.users.some((role) => roles.includes(role))) return { kind: 'missing', oneOf: rolesFor.users };
   return { kind: 'ok' };
+}
+
+/** The least role that would let a stream be read that these roles do not: what a customer may still be asked for. */
+export function missingRoles(roles: readonly string[]): string[] {
+  return Object.values(rolesFor).flatMap((oneOf) => (oneOf.some((role) => roles.includes(role)) ? [] : [oneOf[0]]));
 }
