@@ -7,6 +7,7 @@ import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
 import { changesCommand } from './verbs/changes.ts';
 import { demoCommand } from './verbs/demo.ts';
+import { doctorCommand } from './verbs/doctor.ts';
 import { editCommand } from './verbs/edit.ts';
 import { explainCommand } from './verbs/explain.ts';
 import { grantCommand } from './verbs/grant.ts';
@@ -48,6 +49,7 @@ for (const command of [
   syncCommand(),
   resyncCommand(),
   statusCommand(),
+  doctorCommand(),
   explainCommand(),
   editCommand(),
   changesCommand(),

@@ -184,8 +184,9 @@ function requireRoles(token: string, tenantId: string, allowRoles: readonly stri
   }
 }
 
-// Read, not verified: the token came straight from the authority over TLS, and Graph is who it is for.
-function rolesOf(token: string): string[] {
+// Not verified: the token came straight from the authority over TLS, and Graph is who it is for.
+/** The application permissions that an access token carries. */
+export function rolesOf(token: string): string[] {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
     const roles = (claims as { roles?: unknown }).roles;
