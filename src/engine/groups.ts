@@ -30,13 +30,13 @@ export const groupsStream: StreamParts<GroupsPage> = {
   apply: applyGroups,
 };
 
-async function askAboutGroups(context: StreamContext, _settings: Settings, round: Round): Promise<void> {
+async function askAboutGroups(context: StreamContext, settings: Settings, round: Round): Promise<void> {
   const { database, lease } = context;
-  const ids = [
+  const ids = new Set([
     ...(await doubtfulObjects(database, lease.tenantId, round.round_id, 'groups')),
-    ...(await unmetObjects(database, lease.tenantId, round.round_id, 'groups')),
-  ];
-  if (ids.length > 0) await readDoubtful(context, round, ids);
+    ...(await unmetObjects(database, lease.tenantId, round.round_id, 'groups', settings.removals.max)),
+  ]);
+  if (ids.size > 0) await readDoubtful(context, round, [...ids]);
   if (round.kind === 'full') await readUnnamed(context, round);
   await keepDeletedMembers(context, round);
 }

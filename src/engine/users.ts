@@ -51,7 +51,7 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
   const entering = await (rehearsal
     ? afterRehearsal(database, lease, rehearsal, { actor: context.actor, retentionMs: settings.retentionMs }, whoEnters)
     : whoEnters(database));
-  const unmet = await unmetObjects(database, lease.tenantId, round.round_id, 'users');
+  const unmet = await unmetObjects(database, lease.tenantId, round.round_id, 'users', settings.removals.max);
   const restored = new Set(await restoredUsers(database, lease.tenantId, round.round_id));
   const ids = [
     ...new Set([

@@ -134,9 +134,11 @@ update entra_sync.groups g set removed_reason = 'deleted'
  where s.round_id = :round and s.removed = 'deleted' and g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
    and g.removed_reason in ('deleted_restorable', 'not_seen')`;
 
-// What is held is not gone.
+// What is held is not gone, nor what was released: that group is people's, with its members (rule 20).
 const deletedForGood = `select s.entra_object_id from entra_sync.stage_groups s where s.round_id = :round and s.removed = 'deleted'
-   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id)`;
+   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id)
+   and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
+                      and g.state = 'manual' and g.removed_at is null)`;
 
 const listsOfDeleted = `
 select m.group_no, m.member_object_id from entra_sync.memberships m
@@ -233,7 +235,7 @@ async function purgeGroups(transaction: Transaction, scope: CommitScope): Promis
     { ...scope, ids },
   );
   await transaction.raw(
-    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'groups' and object_key = any(:objects::text[])",
+    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'groups' and left(object_key, 36) = any(:objects::text[])",
     { ...scope, objects: purged.map((row) => row.entra_object_id) },
   );
   return rowCount(

@@ -207,9 +207,11 @@ select :batch, :tenant, :cycle, :actor, 'account.created', account_id,
 
 const goneObjects = `select x.entra_object_id from (${goneAccounts}) x`;
 
-// Whoever is held is not gone.
+// Whoever is held is not gone, nor whoever was released: that account is people's, with its groups (rule 20).
 const deletedForGood = `select s.entra_object_id from entra_sync.stage_users s where s.round_id = :round and s.removed = 'deleted'
-   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id)`;
+   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id)
+   and not exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
+                      and a.state = 'manual' and a.removed_at is null)`;
 
 // Of persons whose memberOf was read whole (rule 8): the groups that it did not name.
 const leftGroups = `
@@ -256,11 +258,14 @@ async function purge(transaction: Transaction, scope: CommitScope): Promise<numb
   await keepPurged(transaction, scope, gone);
   const ids = gone.map((row) => row.account_id);
   await transaction.raw(
-    'update entra_sync.changes set before = null, after = null where tenant_id = :tenant and account_id = any(:ids::uuid[])',
+    // Whoever edits their own account is the actor of it, by name.
+    `update entra_sync.changes
+        set before = null, after = null, actor = case when kind = 'account.edited' then 'purged' else actor end
+      where tenant_id = :tenant and account_id = any(:ids::uuid[])`,
     { ...scope, ids },
   );
   await transaction.raw(
-    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'users' and object_key = any(:objects::text[])",
+    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'users' and left(object_key, 36) = any(:objects::text[])",
     { ...scope, objects: gone.flatMap((row) => row.entra_object_id ?? []) },
   );
   return rowCount(

@@ -7,7 +7,8 @@ import type { ScopeGap } from '../rules/scope.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { countReleased } from './connection.ts';
 import { type Lease, requireFence } from './lease.ts';
-import { type Database, inTransaction, isConnectionLost, rowCount, rows, type Transaction } from './pool.ts';
+import { type Database, rowCount, rows, type Transaction } from './pool.ts';
+import { inRehearsal } from './receipts.ts';
 import type { Round, Stream } from './rounds.ts';
 import { settingsVersion } from './settings.ts';
 import { lockTenant, tenantDisconnected } from './tenants.ts';
@@ -92,7 +93,7 @@ export type Apply = (transaction: Transaction, scope: CommitScope) => Promise<St
 
 /**
  * Makes the staged round the truth and moves the checkpoint, in one transaction. A dry run is the same transaction,
- * rolled back. When the answer to COMMIT is lost, the checkpoint tells whether it happened before anything is said.
+ * rolled back. When the answer to COMMIT is lost, it is known whether it happened before anything is said.
  */
 export async function commitRound(
   database: Database,
@@ -101,38 +102,11 @@ export async function commitRound(
   apply: Apply,
 ): Promise<CommitResult> {
   await analyzeStage(database, options.round.round_id);
-  let result: CommitResult | undefined;
-  try {
-    await inTransaction(database, async (transaction) => {
-      result = undefined;
-      const done = await applyRound(transaction, lease, options, apply);
-      result = done;
-      if (options.dryRun) throw new Rehearsed(done);
-    });
-  } catch (error) {
-    if (error instanceof Rehearsed) return error.result;
-    if (!result || !isConnectionLost(error) || !(await wasCommitted(database, lease.tenantId, options))) throw error;
-  }
-  if (!result) throw new Error('the commit returned nothing');
+  const result = await inRehearsal(database, options.dryRun, (transaction) =>
+    applyRound(transaction, lease, options, apply),
+  );
   if (!options.dryRun) await analyzeTables(database, result.counts);
   return result;
-}
-
-class Rehearsed extends Error {
-  readonly result: CommitResult;
-  constructor(result: CommitResult) {
-    super('rolled back');
-    this.result = result;
-  }
-}
-
-async function wasCommitted(database: Database, tenantId: string, { stream, round }: CommitOptions): Promise<boolean> {
-  const found = await rows(
-    database,
-    'select from entra_sync.checkpoints where tenant_id = :tenantId and stream = :stream and round_id = :roundId',
-    { tenantId, stream, roundId: round.round_id },
-  );
-  return found.length > 0;
 }
 
 const largeStage = 2_000;

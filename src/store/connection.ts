@@ -1,7 +1,8 @@
 // Disconnect, reconnect, purge: the ends of a tenant's being kept by the directory. None of them needs Graph.
 import { ExpectedError } from '../errors.ts';
 import { closeBatch, nextBatch } from './batches.ts';
-import { type Database, inRehearsal, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { type Database, rowCount, rows, type Transaction } from './pool.ts';
+import { inRehearsal, inReportedTransaction } from './receipts.ts';
 
 export type Disconnection = {
   readonly accounts: number;
@@ -52,7 +53,7 @@ export async function disconnectTenant(
  * that comes next. Throws `usage` for a tenant that is connected.
  */
 export async function reconnectTenant(database: Database, tenantId: string, actor: string): Promise<void> {
-  await inTransaction(database, async (transaction) => {
+  await inReportedTransaction(database, async (transaction) => {
     const status = await lockForUpdate(transaction, tenantId);
     if (status !== 'disconnected') {
       throw new ExpectedError('usage', 'the tenant is connected', {
@@ -100,7 +101,9 @@ export type Purged = { readonly accounts: number; readonly groups: number; reado
  * numbers without content, so that nobody who follows the feed loses the place. Throws `usage` for a connected one.
  */
 export async function purgeTenant(database: Database, tenantId: string): Promise<Purged> {
-  return inTransaction(database, async (transaction) => {
+  return inReportedTransaction(database, async (transaction) => {
+    // The tenant's own settings go with it, and whoever changes settings locks them before the tenants.
+    await transaction.raw('lock table entra_sync.settings in row exclusive mode');
     const status = await lockForUpdate(transaction, tenantId);
     if (status !== 'disconnected') {
       throw new ExpectedError('usage', 'only a disconnected tenant can be erased', {

@@ -1,7 +1,8 @@
 // The row of a cycle: opened when it starts, closed with what became of it.
 import type { ScopeGap } from '../rules/scope.ts';
 import { type Lease, requireFence } from './lease.ts';
-import { type Database, inTransaction, rows } from './pool.ts';
+import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
 import { shareTenant } from './tenants.ts';
 
 export type CycleKind = 'initial' | 'incremental' | 'resync';
@@ -62,10 +63,8 @@ export async function openCycle(
 
 /** Closes the cycle, tells the tenant's row how it went, and lets go of cycles and changes that are past their time. */
 export async function closeCycle(database: Database, lease: Lease, cycleId: string, end: CycleEnd): Promise<void> {
-  await inTransaction(database, async (transaction) => {
-    await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for no key update', {
-      tenantId: lease.tenantId,
-    });
+  await inReportedTransaction(database, async (transaction) => {
+    await waitInLine(transaction, lease.tenantId);
     await requireFence(transaction, lease);
     await transaction.raw(
       `update entra_sync.cycles set finished_at = clock_timestamp(), outcome = :outcome, streams = :streams::jsonb,
@@ -104,19 +103,27 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
 
 // Kept apart from the close: whoever followed the feed that far behind is told by ES006 to read the views again.
 async function pruneChanges(database: Database, tenantId: string, retentionMs: number): Promise<void> {
-  await database.raw(
-    `with old as (
-       delete from entra_sync.batches
-        where tenant_id = :tenantId and committed_at < clock_timestamp() - :retentionMs * interval '1 millisecond'
-       returning batch_id, number
-     ), gone as (
-       delete from entra_sync.changes where batch_id in (select batch_id from old) returning batch_id, change_id
-     ), newest as (
-       select o.number, max(g.change_id) as change from old o join gone g using (batch_id)
-        group by o.number order by o.number desc limit 1
-     )
-     update entra_sync.feed f set pruned_number = n.number, pruned_change = n.change
-       from newest n where f.pruned_number < n.number`,
-    { tenantId, retentionMs },
-  );
+  await inTransaction(database, async (transaction) => {
+    await waitInLine(transaction, tenantId);
+    await transaction.raw(prune, { tenantId, retentionMs });
+  });
+}
+
+const prune = `
+with old as (
+  delete from entra_sync.batches
+   where tenant_id = :tenantId and committed_at < clock_timestamp() - :retentionMs * interval '1 millisecond'
+  returning batch_id, number
+), gone as (
+  delete from entra_sync.changes where batch_id in (select batch_id from old) returning batch_id, change_id
+), newest as (
+  select o.number, max(g.change_id) as change from old o join gone g using (batch_id)
+   group by o.number order by o.number desc limit 1
+)
+update entra_sync.feed f set pruned_number = n.number, pruned_change = n.change
+  from newest n where f.pruned_number < n.number`;
+
+// As lockTenant does, but a tenant that was erased meanwhile is no error here: the fence tells of that.
+async function waitInLine(transaction: Transaction, tenantId: string): Promise<void> {
+  await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for no key update', { tenantId });
 }

@@ -3,7 +3,8 @@ import { ExpectedError } from '../errors.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { accountsVanish, endMemberships, groupsVanish, membershipsOf, renewClosure } from './commit-memberships.ts';
 import { dropEmptyLists } from './guard.ts';
-import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { type Database, rowCount, rows, type Transaction } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
 import type { Stream } from './rounds.ts';
 import { lockTenant } from './tenants.ts';
 
@@ -130,7 +131,7 @@ type DecisionScope = {
  */
 export async function decideRemovals(database: Database, decision: Decision): Promise<Decided> {
   const { tenantId, listId, ids, actor } = decision;
-  return inTransaction(database, async (transaction) => {
+  return inReportedTransaction(database, async (transaction) => {
     await lockTenant(transaction, tenantId);
     const chosen = await rows<Chosen>(
       transaction,

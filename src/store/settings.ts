@@ -5,7 +5,8 @@ import { fieldRules } from '../rules/ownership.ts';
 import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument } from '../settings.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { type Moved, moveOwnership, type TenantRules, tenantsWithoutRules, writeRules } from './ownership.ts';
-import { type Database, inRehearsal, rows, type Transaction } from './pool.ts';
+import { type Database, rows, type Transaction } from './pool.ts';
+import { inRehearsal } from './receipts.ts';
 
 /** Stores `defaults` as the installation's first version, if it has none. */
 export async function seedSettings(on: Database | Transaction, defaults: SettingsDocument): Promise<void> {

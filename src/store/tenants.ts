@@ -1,7 +1,8 @@
 // Tenants: who is registered, and what the last cycle left behind.
 import { ExpectedError } from '../errors.ts';
 import type { SettingsDocument } from '../settings.ts';
-import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { type Database, rowCount, rows, type Transaction } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
 import { completeRules, shareSettings } from './settings.ts';
 
 export type Tenant = { tenant_id: string; name: string; external_ref: string | null; status: string; paused: boolean };
@@ -24,7 +25,7 @@ export async function addTenant(
   defaults: SettingsDocument,
 ): Promise<void> {
   await requireFreeName(database, tenant.tenantId, tenant.name);
-  const added = await inTransaction(database, async (transaction) => {
+  const added = await inReportedTransaction(database, async (transaction) => {
     await shareSettings(transaction);
     const count = await rowCount(
       transaction,
@@ -47,10 +48,12 @@ export async function renameTenant(
   tenant: { tenantId: string; name: string | null; ref: string | null },
 ): Promise<void> {
   if (tenant.name !== null) await requireFreeName(database, tenant.tenantId, tenant.name);
-  await database.raw(
-    `update entra_sync.tenants set name = coalesce(:name, name), external_ref = coalesce(:ref, external_ref)
-      where tenant_id = :tenantId`,
-    tenant,
+  await inReportedTransaction(database, (transaction) =>
+    transaction.raw(
+      `update entra_sync.tenants set name = coalesce(:name, name), external_ref = coalesce(:ref, external_ref)
+        where tenant_id = :tenantId`,
+      tenant,
+    ),
   );
 }
 
