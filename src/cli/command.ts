@@ -2,7 +2,7 @@
 import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
 import { type GraphAccess, isFirstRun, type OpenedDatabase, openAppDatabase, openGraphAccess } from '../app.ts';
-import { readCredential } from '../credentials.ts';
+import { namesCredential, readCredential } from '../credentials.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
 import { useProxyOf } from '../proxy.ts';
@@ -142,8 +142,8 @@ export async function runVerb(
 
 /** The way to Graph for a verb: every wait is said. */
 export function openGraph({ environment, terminal }: Run): GraphAccess {
-  // Before a database is made that cannot yet know a tenant with a credential of its own.
-  if (isFirstRun(environment)) readCredential(environment.variables);
+  // Said before anything is opened; only a database that is there can know tenants with a credential of their own.
+  if (namesCredential(environment.variables) || isFirstRun(environment)) readCredential(environment.variables);
   const remark = useProxyOf(environment);
   if (remark) terminal.note(remark);
   return openGraphAccess(environment, {

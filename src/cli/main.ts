@@ -8,6 +8,7 @@ import { throwUsage } from './usage.ts';
 import { changesCommand } from './verbs/changes.ts';
 import { connectCommand } from './verbs/connect.ts';
 import { demoCommand } from './verbs/demo.ts';
+import { doctorCommand } from './verbs/doctor.ts';
 import { editCommand } from './verbs/edit.ts';
 import { explainCommand } from './verbs/explain.ts';
 import { grantCommand } from './verbs/grant.ts';
@@ -52,6 +53,7 @@ for (const command of [
   resyncCommand(),
   workerCommand(),
   statusCommand(),
+  doctorCommand(),
   explainCommand(),
   editCommand(),
   changesCommand(),
