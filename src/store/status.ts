@@ -10,6 +10,8 @@ export type TenantStatus = TenantRow & {
   last_outcome: string | null;
   last_kind: string | null;
   last_finished_at: Date | null;
+  /** Of a provisional tenant: pages that its first rounds have read so far. */
+  first_round_pages: number;
 };
 
 /** Every tenant (or one) with the number of its accounts and its last cycle. */
@@ -17,7 +19,9 @@ export async function readStatus(database: Database, tenantId: string | null): P
   return rows<TenantStatus>(
     database,
     `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running' and h.alive, false) as running,
-            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at
+            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at,
+            (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
+              where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages
        from directory.tenants t
        left join lateral (
          select count(*) filter (where removed_at is null)::int as accounts,

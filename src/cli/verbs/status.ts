@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { readSetAside, readStatus } from '../../store/status.ts';
 import { findTenant } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, when } from '../format.ts';
+import { count, plural, when } from '../format.ts';
 import { table } from '../terminal.ts';
 
 type StatusOptions = VerbOptions & { setAside?: boolean };
@@ -60,6 +60,13 @@ async function status(run: Run, word: string | undefined, listSetAside: boolean)
       ]),
     ),
   );
+  for (const one of tenants) {
+    if (!one.provisional) continue;
+    const pages = plural(one.first_round_pages, 'page');
+    terminal.say(
+      `${one.name}: provisional: people are shown from a quick listing; the first full round is at ${pages}`,
+    );
+  }
   for (const one of tenants) if (one.last_error_message) terminal.say(`${one.name}: ${one.last_error_message}`);
   if (setAside && setAside.length === 0) terminal.say('\nNothing is set aside.');
   if (setAside && setAside.length > 0) {
