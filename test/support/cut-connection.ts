@@ -26,6 +26,8 @@ export type BreakablePath = {
   watch(watch: Watch): void;
   /** The next COMMIT breaks every connection: `before` the server gets it, or `after` the server has answered it. */
   breakAtCommit(when: 'before' | 'after'): void;
+  /** Every connection breaks now, whatever is under way on it. */
+  cut(): void;
   /** Nothing breaks any more, and a network that is down is up again. */
   mend(): void;
   close(): Promise<void>;
@@ -108,6 +110,7 @@ export async function openBreakablePath(url: string): Promise<BreakablePath> {
         cutAll();
         return 'connection';
       }),
+    cut: cutAll,
     mend: () => {
       watch(undefined);
       down = false;
