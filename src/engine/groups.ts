@@ -1,5 +1,5 @@
 // What is particular to the groups stream: groups with the slices of their members.
-import { firstGroupsUrl, readGroups, readMemberLists } from '../graph/groups.ts';
+import { firstGroupsUrl, readGroups, readMemberLists, readMemberOfs } from '../graph/groups.ts';
 import { readUsers } from '../graph/users.ts';
 import type { Problem } from '../rules/decode.ts';
 import { decodeGroupsPage, type GroupsPage, groupColumns, groupMarks } from '../rules/groups.ts';
@@ -10,7 +10,14 @@ import { applyGroups } from '../store/commit-groups.ts';
 import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
 import { databaseTime } from '../store/on-demand.ts';
 import type { Round } from '../store/rounds.ts';
-import { liveGroups, type StagedGroup, settleGroups, settleLists, stageGroupsPage } from '../store/stage-groups.ts';
+import {
+  liveGroups,
+  type SettledGroups,
+  type StagedGroup,
+  settleGroups,
+  settleLists,
+  stageGroupsPage,
+} from '../store/stage-groups.ts';
 import { groupsToSweep, keepUnnamed, membersToEnd } from '../store/sweep.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
@@ -57,7 +64,17 @@ async function readDoubtful({ database, lease, reader, log }: StreamContext, rou
     ...live.map((group) => group.id),
     ...(await liveGroups(database, lease.tenantId, unreadable)),
   ]);
-  await settleGroups(database, lease, round.round_id, { live, lists, readAt, problems, gone });
+  // Whatever took it out of another group while it was deleted is told by no list.
+  const holders: SettledGroups['holders'][number][] = [];
+  for (const [groupId, memberOf] of await readMemberOfs(
+    reader,
+    'groups',
+    live.map((group) => group.id),
+  )) {
+    if ('reason' in memberOf) problems.push(memberOf);
+    else holders.push({ groupId, holders: memberOf });
+  }
+  await settleGroups(database, lease, round.round_id, { live, lists, holders, readAt, problems, gone });
   log.debug(
     { stream: 'groups', asked: ids.length, live: live.length, gone: gone.length, aside: problems.length },
     'doubtful objects read',

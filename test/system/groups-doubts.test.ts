@@ -213,6 +213,28 @@ test('rule 8: whom no list names because the person is deleted, and users cannot
   await expectGroups(world);
 });
 
+test('rule 8: a nested group that was taken out of another one while it was deleted is not in it after its restore', async () => {
+  const { world, tenant, group } = await groupsWorld(
+    { Outer: ['Inner', 2], Other: ['Inner'], New: [3], Inner: [0, 1] },
+    quiet,
+  );
+  await world.cycle();
+  // As little as Graph may tell: nothing of members that are deleted.
+  alterPages(world, (item) => ({
+    ...item,
+    'members@delta': (item['members@delta'] ?? []).filter((one) => one.id !== group('Inner')),
+  }));
+  tenant.addMember(group('New'), group('Inner'));
+  tenant.deleteGroup(group('Inner'));
+  await world.cycle();
+  tenant.removeMember(group('Outer'), group('Inner'));
+  await world.cycle();
+  tenant.restoreGroup(group('Inner'));
+  const { streams } = await world.cycle();
+  expect(streams.groups).toMatchObject({ round: 'incremental', restored: 1 });
+  await expectGroups(world);
+});
+
 test('rule 7: a group that is purged before it is restored in Entra ID has its members again', async () => {
   const { world, tenant, group } = await groupsWorld({ Team: [0, 1] }, quiet, unified);
   await setSettings(world.database, { retention: '1d', scope: { userType: 'any' } });
