@@ -1,10 +1,12 @@
 // What is particular to the groups stream: groups with the slices of their members.
+import { readDeletedIds } from '../graph/deleted.ts';
 import { firstGroupsUrl, readGroups, readMemberLists, readMemberOfs } from '../graph/groups.ts';
 import { readUsers } from '../graph/users.ts';
 import type { Problem } from '../rules/decode.ts';
 import { decodeGroupsPage, type GroupsPage, groupColumns, groupMarks } from '../rules/groups.ts';
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
+import { noteAway, restoredGroups } from '../store/away.ts';
 import { analyzeStage } from '../store/commit.ts';
 import { applyGroups } from '../store/commit-groups.ts';
 import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
@@ -33,15 +35,27 @@ export const groupsStream: StreamParts<GroupsPage> = {
       ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
       merge: (known) => mergeObjects(round.kind, known, page.occurrences, groupMarks).map(withColumns),
     }),
+  beforeFullRound: noteWhoIsAway,
   ask: askAboutGroups,
   apply: applyGroups,
 };
+
+// Whoever is deleted when the round begins is in none of its lists: restored while it goes on, the person or group is asked.
+async function noteWhoIsAway({ database, lease, reader, log, dryRun }: StreamContext): Promise<void> {
+  if (dryRun) return;
+  for (const stream of ['users', 'groups'] as const) {
+    const ids = await readDeletedIds(reader, stream);
+    if (ids) await noteAway(database, lease, stream, ids);
+    log.debug({ stream, away: ids?.length ?? null }, 'deleted objects listed');
+  }
+}
 
 async function askAboutGroups(context: StreamContext, settings: Settings, round: Round): Promise<void> {
   const { database, lease } = context;
   const ids = new Set([
     ...(await doubtfulObjects(database, lease.tenantId, round.round_id, 'groups')),
     ...(await unmetObjects(database, lease.tenantId, round.round_id, 'groups', settings.removals.max)),
+    ...(await restoredGroups(database, lease.tenantId, round.round_id)),
   ]);
   if (ids.size > 0) await readDoubtful(context, round, [...ids]);
   if (round.kind === 'full') await readUnnamed(context, round);

@@ -169,15 +169,13 @@ insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
 select :tenant, 'groups', s.entra_object_id from entra_sync.stage_groups s
  where s.round_id = :round and s.removed = 'deleted_restorable'
    and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
-on conflict do nothing`;
+on conflict (tenant_id, stream, entra_object_id) do update set noted_at = now()`;
 
+// Live ones were asked whole (src/store/away.ts), so nothing more has to be known of them.
 const forgetStrangers = `
-delete from entra_sync.deleted_strangers d
- where d.tenant_id = :tenant and d.stream = 'groups'
-   and (exists (select from entra_sync.stage_groups s
-                 where s.round_id = :round and s.entra_object_id = d.entra_object_id
-                   and s.removed is distinct from 'deleted_restorable')
-        or :full::boolean and not exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = d.entra_object_id))`;
+delete from entra_sync.deleted_strangers d using entra_sync.stage_groups s
+ where d.tenant_id = :tenant and d.stream = 'groups' and s.round_id = :round and s.entra_object_id = d.entra_object_id
+   and s.removed is distinct from 'deleted_restorable'`;
 
 const updateGroups = `
 with pair as materialized (

@@ -39,9 +39,11 @@ type Step =
 
 const stream = fc.constantFrom<Stream>('users', 'groups');
 const every = fc.integer({ min: 1, max: 4 });
+const few = fc.constantFrom(1, 3, 4, 7, 9, 13);
+const short = fc.record({ glitch: fc.constant('short' as const), stream, every: few });
 const glitch: fc.Arbitrary<Glitch> = fc.oneof(
   fc.record({ glitch: fc.constant('empty' as const), stream }),
-  fc.record({ glitch: fc.constant('short' as const), stream, every }),
+  { weight: 3, arbitrary: short },
   fc.record({ glitch: fc.constant('blind' as const), stream }),
   fc.record({ glitch: fc.constant('members' as const), every }),
   fc.record({ glitch: fc.constant('garbled' as const), stream, every }),
@@ -73,7 +75,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       step: fc.constant('cycle' as const),
       glitch,
-      resync: fc.boolean(),
+      resync: fc.constantFrom(true, true, false),
       pageSize: fc.integer({ min: 2, max: 12 }),
     }),
   },
