@@ -13,13 +13,14 @@ import {
   isLive,
   makeFullDue,
   notFound,
+  ofGroups,
   ofUsers,
   setScope,
   unified,
 } from '../support/groups-world.ts';
 import { setSettings } from '../support/settings.ts';
 import { until } from '../support/stage.ts';
-import { removedOf, type World } from '../support/system.ts';
+import { interruption, removedOf, type World } from '../support/system.ts';
 
 const quiet = { simulator: { restoredMembers: false } };
 
@@ -210,6 +211,63 @@ test('rule 8: whom no list names because the person is deleted, and users cannot
   up();
   tenant.restoreUser(person(0));
   await world.cycle();
+  await expectGroups(world);
+});
+
+/** Runs a cycle that is cut off when the groups have begun: at the n-th page of groups/delta. */
+async function cutOff(world: World, page: number, wishes: { resync?: boolean } = {}): Promise<void> {
+  const stop = new AbortController();
+  let pages = 0;
+  const off = world.simulator.intercept(({ url }) => {
+    if (ofGroups(url) && ++pages === page) stop.abort(interruption());
+    return undefined;
+  });
+  await world.cycle({ ...wishes, signal: stop.signal }).catch(() => {});
+  off();
+  expect(pages).toBeGreaterThanOrEqual(page);
+}
+
+test.each([
+  ['of a first load', true],
+  ['after a lost token', false],
+])(
+  'rule 8: who is away when the full groups round %s begins, and is back before it goes on, has all groups at once',
+  async (_what, first) => {
+    const { world, tenant, person, group } = await groupsWorld(
+      { Team: [0, 1], Other: [0, 2], More: [3] },
+      { simulator: { pageSize: 1, restoredMembers: false } },
+    );
+    if (!first) await world.cycle();
+    // Joined and deleted before anybody looked, so nothing of this is stored; users are not told of the deletion at all.
+    tenant.addMember(group('More'), person(0));
+    const late = tenant.createGroup({ displayName: 'Late', ...unified });
+    tenant.addMember(late, person(0));
+    tenant.deleteUser(person(0));
+    tenant.expireTokens('410');
+    await cutOff(world, 2);
+    tenant.restoreUser(person(0));
+    for (let cycle = 0; cycle < 2; cycle += 1) await world.cycle();
+    await expectGroups(world);
+    expect(await rows(world.database, 'select from entra_sync.deleted_strangers')).toEqual([]);
+  },
+);
+
+test('rule 8: a group that is away when a full groups round begins, and is back before it goes on, is whole at once', async () => {
+  const { world, tenant, group } = await groupsWorld(
+    { First: [5], Outer: ['Inner', 2], Inner: [0, 1] },
+    { simulator: { pageSize: 1, restoredMembers: false } },
+  );
+  tenant.deleteGroup(group('Inner'));
+  await cutOff(world, 2);
+  tenant.restoreGroup(group('Inner'));
+  await world.cycle();
+  await expectGroups(world);
+});
+
+test('rule 22: a tenant whose deleted objects Graph does not list is synced all the same', async () => {
+  const { world } = await groupsWorld({ Team: [0, 1] });
+  world.simulator.intercept(({ url }) => (url.includes('/directory/deletedItems/') ? forbidden : undefined));
+  expect(await world.cycle()).toMatchObject({ outcome: 'committed' });
   await expectGroups(world);
 });
 
