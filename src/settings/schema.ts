@@ -133,7 +133,7 @@ export const removalsSchema = z
       .int()
       .min(0)
       .max(1_000_000_000)
-      .meta({ description: 'From how many accounts on the two count; below it, more than half is too many.' }),
+      .meta({ description: 'From how many accounts on the two count; below it, more than half within seven days is too many.' }),
   })
   .meta({ description: 'Beyond which removals are held until a person approves or rejects them.' });
 
