@@ -44,9 +44,9 @@ export type ConsentWorld = {
 export async function openConsentWorld(
   options: { tenants?: number; simulator?: Partial<SimulatorSettings>; product?: string; publicUrl?: string } = {},
 ): Promise<ConsentWorld> {
-  const tenants = Array.from({ length: options.tenants ?? 1 }, (_, index) =>
-    createTenant({ seed: 700 + index, users: 3, groups: 1, name: `Customer ${index}` }),
-  );
+  const { tenants: wanted = 1 } = options;
+  const names = typeof wanted === 'number' ? Array.from({ length: wanted }, (_, index) => `Customer ${index}`) : wanted;
+  const tenants = names.map((name, index) => createTenant({ seed: 700 + index, users: 3, groups: 1, name }));
   const simulator = await startSimulator({ consented: false, ...options.simulator, tenants });
   trust(simulator.certificate);
   const fresh = await freshDatabase();
