@@ -7,7 +7,7 @@ import type { CycleParts } from './engine/cycle.ts';
 import type { Environment } from './environment.ts';
 import { openGraphClient } from './graph/client.ts';
 import { resolveCloud } from './graph/clouds.ts';
-import { openTokenSource, type TokenSource } from './graph/credential.ts';
+import { credentialMark, openTokenSource, type TokenSource } from './graph/credential.ts';
 import {
   defaultRetryPolicy,
   openGraphReader,
@@ -37,7 +37,7 @@ export type OpenedDatabase = {
  */
 export async function openAppDatabase(
   environment: Environment,
-  options: { anySchema?: boolean; note?: (line: string) => void } = {},
+  options: { anySchema?: boolean; maxConnections?: number; note?: (line: string) => void } = {},
 ): Promise<OpenedDatabase> {
   const { databaseUrl, home } = environment;
   if (databaseUrl === undefined) {
@@ -56,7 +56,8 @@ export async function openAppDatabase(
     }
     return { database, url: server.url, name: `embedded Postgres in ${home}`, embedded: true, close };
   }
-  const database = openDatabase(databaseUrl);
+  const { maxConnections } = options;
+  const database = openDatabase(databaseUrl, { ...(maxConnections !== undefined && { maxConnections }) });
   try {
     if (!options.anySchema) await requireCurrentSchema(database);
   } catch (error) {
@@ -87,6 +88,8 @@ export type GraphAccess = {
   /** Tokens of one tenant, by its own credential where it brings one. */
   tokens(tenantId: string, allowRoles: readonly string[], own?: CredentialReference | null): TokenSource;
   openReader: CycleParts['openReader'];
+  /** A hash, keyed by `salt`, of the credential as it is now: a tenant's own, or that of the environment. */
+  credentialMark(own: CredentialReference | null, salt: string): string;
 };
 
 /** Told of every wait and every request, for metrics and for people; each with its tenant. */
@@ -108,12 +111,13 @@ export function openGraphAccess(
   const { variables } = environment;
   if (namesCredential(variables)) readCredential(variables);
   const cloud = resolveCloud(variables);
-  const tokens: GraphAccess['tokens'] = (tenantId, allowRoles, own) => {
-    const credential = () => (own ? readTenantCredential(variables, own) : readCredential(variables));
-    return openTokenSource({ tenantId, credential, cloud, allowRoles });
-  };
+  const credentialOf = (own: CredentialReference | null | undefined) => () =>
+    own ? readTenantCredential(variables, own) : readCredential(variables);
+  const tokens: GraphAccess['tokens'] = (tenantId, allowRoles, own) =>
+    openTokenSource({ tenantId, credential: credentialOf(own), cloud, allowRoles });
   return {
     tokens,
+    credentialMark: (own, salt) => credentialMark(credentialOf(own), salt),
     openReader: ({ tenantId, settings, signal, log }) =>
       openGraphReader({
         client: openGraphClient({

@@ -84,13 +84,14 @@ export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: Cr
     return {
       kind: 'certificate',
       clientId,
+      ofTenant: true,
       holder,
       path: certificate.file,
       ...(password && { password: password.value }),
     };
   }
   const { value, holder } = resolveReference(variables, secret, 'secret');
-  return { kind: 'secret', clientId, holder, secret: value };
+  return { kind: 'secret', clientId, ofTenant: true, holder, secret: value };
 }
 
 function resolveReference(

@@ -15,9 +15,9 @@ export type Environment = {
 
 const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
 
-/** Reads what every command needs. Empty variables count as unset. Throws `usage`. */
-export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
-  const logLevel = variables.LOG_LEVEL || 'silent';
+/** Reads what every command needs; `logLevelDefault` is the default of LOG_LEVEL. Empty variables count as unset. Throws `usage`. */
+export function readEnvironment(variables: NodeJS.ProcessEnv, logLevelDefault = 'silent'): Environment {
+  const logLevel = variables.LOG_LEVEL || logLevelDefault;
   if (!logLevels.includes(logLevel)) {
     throw new ExpectedError('usage', `LOG_LEVEL is ${JSON.stringify(logLevel)}`, {
       cure: `use one of ${logLevels.join(', ')}`,

@@ -20,6 +20,7 @@ import { statusCommand } from './verbs/status.ts';
 import { resyncCommand, syncCommand } from './verbs/sync.ts';
 import { tenantCommand } from './verbs/tenant.ts';
 import { verifyCommand } from './verbs/verify.ts';
+import { workerCommand } from './verbs/worker.ts';
 
 const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string };
 
@@ -49,6 +50,7 @@ for (const command of [
   connectCommand(),
   syncCommand(),
   resyncCommand(),
+  workerCommand(),
   statusCommand(),
   explainCommand(),
   editCommand(),

@@ -31,6 +31,19 @@ const cures: Readonly<Record<string, (credential: AppCredential) => string>> = {
   '700213': trust,
 };
 
+// What only whoever holds the credential can mend: no tenant is to blame, unless it brings its own.
+const faultsOfCredential = new Set([
+  '7000215',
+  '7000222',
+  '700027',
+  '7000112',
+  '700024',
+  '70021',
+  '700211',
+  '700212',
+  '700213',
+]);
+
 function trust(credential: AppCredential): string {
   const claims = credential.kind === 'federated' ? claimsOf(credential.assertion) : undefined;
   const told = claims
@@ -78,7 +91,7 @@ export async function describeSignInError(
   const aadsts = /AADSTS(\d{3,10})/.exec(text)?.[1];
   if (aadsts && !passing.has(aadsts)) {
     return new ExpectedError(
-      'sign_in_failed',
+      faultsOfCredential.has(aadsts) && !credential.ofTenant ? 'credential_refused' : 'sign_in_failed',
       `${authorityHost} refused to sign in to tenant ${tenantId} (AADSTS${aadsts})`,
       {
         cure:
@@ -117,7 +130,7 @@ export function describeIdentityError(
   const reason = passingReason(error, text);
   return reason
     ? new SignInUnavailable(reason, `${message} (${reason})`, { cure, detail: idsIn(text) })
-    : new ExpectedError('sign_in_failed', message, { cure, detail: idsIn(text) });
+    : new ExpectedError('credential_refused', message, { cure, detail: idsIn(text) });
 }
 
 function passingReason(error: Error, text: string): string | undefined {

@@ -68,7 +68,8 @@ const insert = `insert into entra_sync.tenants (tenant_id, name, external_ref, s
   values (:tenantId::uuid, :name, :ref, 'active') on conflict (tenant_id) do nothing`;
 
 const update = `update entra_sync.tenants
-   set external_ref = :ref, status = 'active', next_cycle_at = null, last_error_code = null, last_error_message = null
+   set external_ref = :ref, status = 'active', next_cycle_at = null, failures = 0, failing_credential = null,
+       last_error_code = null, last_error_message = null
  where tenant_id = :tenantId`;
 
 function howKnown(status: string): 'pending' | 'again' | 'renewed' {

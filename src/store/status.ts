@@ -10,6 +10,8 @@ export type TenantStatus = TenantRow & {
   last_outcome: string | null;
   last_kind: string | null;
   last_finished_at: Date | null;
+  /** In a row, of the tenant's own; from the third on it is in quarantine. */
+  failures: number;
 };
 
 /**
@@ -42,8 +44,9 @@ export async function readStatus(
   return rows<TenantStatus>(
     database,
     `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running' and h.alive, false) as running,
-            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at
+            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at, p.failures
        from directory.tenants t
+       join entra_sync.tenants p on p.tenant_id = t.tenant_id
        left join lateral (
          select count(*) filter (where removed_at is null)::int as accounts,
                 count(*) filter (where removed_at is null and not enabled)::int as suspended,

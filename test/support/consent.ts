@@ -42,7 +42,12 @@ export type ConsentWorld = {
 
 /** Starts everything; tenants have not consented. */
 export async function openConsentWorld(
-  options: { tenants?: number; simulator?: Partial<SimulatorSettings>; product?: string; publicUrl?: string } = {},
+  options: {
+    tenants?: number | readonly string[];
+    simulator?: Partial<SimulatorSettings>;
+    product?: string;
+    publicUrl?: string;
+  } = {},
 ): Promise<ConsentWorld> {
   const { tenants: wanted = 1 } = options;
   const names = typeof wanted === 'number' ? Array.from({ length: wanted }, (_, index) => `Customer ${index}`) : wanted;

@@ -5,6 +5,7 @@ import { findTenant } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, when } from '../format.ts';
 import { table } from '../terminal.ts';
+import { describeTrouble } from '../trouble.ts';
 
 type StatusOptions = VerbOptions & { setAside?: boolean; only?: Standing };
 
@@ -71,7 +72,10 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
       ]),
     ),
   );
-  for (const one of tenants) if (one.last_error_message) terminal.say(`${one.name}: ${one.last_error_message}`);
+  for (const one of tenants) {
+    const trouble = describeTrouble(one);
+    if (trouble) terminal.say(`${one.name}: ${trouble}`);
+  }
   if (setAside && setAside.length === 0) terminal.say('\nNothing is set aside.');
   if (setAside && setAside.length > 0) {
     terminal.say(
