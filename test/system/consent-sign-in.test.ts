@@ -46,7 +46,10 @@ test.each([
 test('a wrong secret is a refused sign-in, with what cures it', async () => {
   const { page, kept, code } = await signIn({ ...simulator.environment(), AZURE_CLIENT_SECRET: 'wrong' });
   const { code: what, message, cure } = await failureOf(page.finish(code, kept));
-  expect([what, cure]).toEqual(['sign_in_failed', 'set AZURE_CLIENT_SECRET to the value of the secret (not its id)']);
+  expect([what, cure]).toEqual([
+    'credential_refused',
+    'set AZURE_CLIENT_SECRET to the value of the secret (not its id)',
+  ]);
   expect(message).toMatch(/AADSTS7000215/);
 });
 
