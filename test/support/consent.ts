@@ -29,6 +29,8 @@ export type ConsentWorld = {
   readonly running: Running;
   /** Its public address. */
   readonly url: string;
+  /** Where it listens, behind the proxy of the public address if there is one. */
+  readonly origin: string;
   /** A tenant that no test has used, and has not consented. */
   nextTenant(): Tenant;
   /** A link as `connect --print-url` makes it, good for an hour. */
@@ -81,6 +83,7 @@ export async function openConsentWorld(
     environment,
     running,
     url,
+    origin: `http://localhost:${port}`,
     nextTenant: () => {
       const tenant = left.shift();
       if (!tenant) throw new Error('no tenant is left: raise `tenants`');
@@ -97,7 +100,8 @@ export async function openConsentWorld(
     add: (tenant, ref) => addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref }, loadDefaults()),
     close: async () => {
       running.interrupt();
-      await running.ended;
+      const ended = await running.ended;
+      if (ended.code !== 0) throw new Error(`connect ended with ${ended.code}: ${ended.stderr}`);
       await database.destroy();
       await fresh.drop();
       await simulator.close();
