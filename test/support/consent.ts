@@ -59,8 +59,9 @@ export async function openConsentWorld(
   const fresh = await freshDatabase();
   const database = openDatabase(fresh.url);
   const port = await freePort();
-  const url = options.publicUrl ?? `http://localhost:${port}`;
-  const environment = { ...simulator.environment(), DATABASE_URL: fresh.url, ENTRA_SYNC_PUBLIC_URL: url };
+  const publicUrl = options.publicUrl ?? `http://localhost:${port}`;
+  const url = publicUrl.replace(/\/$/, '');
+  const environment = { ...simulator.environment(), DATABASE_URL: fresh.url, ENTRA_SYNC_PUBLIC_URL: publicUrl };
   const running = startCli(
     [
       'connect',
