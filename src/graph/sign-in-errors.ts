@@ -28,7 +28,7 @@ const cures: Readonly<Record<string, (credential: AppCredential) => string>> = {
   '7000215': ({ holder }) => `set ${holder} to the value of the secret (not its id)`,
   '7000222': ({ holder }) => `the client secret has expired: make a new one and set ${holder}`,
   '700016': () =>
-    'its administrator has not consented, or has revoked it: entra-sync connect --print-url --ref CUSTOMER asks again; or the client id is wrong',
+    'its administrator has not consented, or has revoked it: entra-sync connect --print-url --ref CUSTOMER asks again; or AZURE_CLIENT_ID is wrong',
   '90002': () => 'check the tenant id, and ENTRA_SYNC_CLOUD if the tenant is in a national cloud',
   '700027': ({ holder }) => `register the certificate that ${holder} names with the application`,
   '7000112': () => 'the application is disabled: enable it in Entra ID',

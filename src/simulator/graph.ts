@@ -135,7 +135,9 @@ function answerDeletedItems(
     return denied();
   }
   const eventual = headerOf(request, 'consistencylevel').toLowerCase() === 'eventual';
-  return answerDeleted({ origin: context.origin, truth, stream, query: readQuery(request.url), eventual });
+  const { origin, options } = context;
+  const { listPageSize } = options;
+  return answerDeleted({ origin, truth, stream, query: readQuery(request.url), eventual, listPageSize });
 }
 
 function answerStream(
