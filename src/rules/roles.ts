@@ -26,7 +26,7 @@ const rolesFor = {
 } as const;
 
 /** The roles of which one is missing for a stream, or undefined when it can be read. */
-export function missingRoles(roles: readonly string[], stream: 'users' | 'groups'): readonly string[] | undefined {
+export function rolesLacking(roles: readonly string[], stream: 'users' | 'groups'): readonly string[] | undefined {
   return rolesFor[stream].some((role) => roles.includes(role)) ? undefined : rolesFor[stream];
 }
 
@@ -44,6 +44,6 @@ export function judgeRoles(roles: readonly string[], allowed: readonly string[])
   const refused = roles.filter((role) => !readRoles.has(role) && !allowed.includes(role));
   if (refused.length > 0) return { kind: 'refused', roles: refused };
   if (roles.length === 0) return { kind: 'none' };
-  const oneOf = missingRoles(roles, 'users');
+  const oneOf = rolesLacking(roles, 'users');
   return oneOf ? { kind: 'missing', oneOf } : { kind: 'ok' };
 }
