@@ -7,6 +7,7 @@ import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
 import { useProxyOf } from '../proxy.ts';
 import { describeDatabaseError } from '../store/pool.ts';
+import { startTracing } from '../tracing.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
 
 export type Run = {
@@ -101,6 +102,9 @@ export async function runVerb(
   let exitCode = 0;
   try {
     const environment = readEnvironment(process.env);
+    const tracing = await startTracing(process.env);
+    if (tracing) closers.push(tracing.close);
+    if (tracing?.remark) terminal.note(tracing.remark);
     const run: Run = {
       terminal,
       environment,

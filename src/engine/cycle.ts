@@ -12,7 +12,9 @@ import { openLists, type RemovalList } from '../store/removals.ts';
 import { dropRehearsal, readCheckpoint, type Stream } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
 import { findTenant, tenantDisconnected } from '../store/tenants.ts';
+import { inSpan } from '../tracing.ts';
 import { groupsStream } from './groups.ts';
+import { logProgress } from './progress-log.ts';
 import { type Progress, runStream, type StreamContext, type StreamResult } from './stream.ts';
 import { usersStream } from './users.ts';
 
@@ -39,6 +41,8 @@ export type CycleParts = {
     log: Log;
   }) => GraphReader;
   readonly leaseTimes?: LeaseTimes;
+  /** How often a line of the log says where a cycle stands; ten seconds. */
+  readonly progressEveryMs?: number;
 };
 
 export type CycleResult = {
@@ -67,7 +71,12 @@ export async function runCycle(parts: CycleParts, options: CycleOptions): Promis
   try {
     const { status } = await findTenant(parts.database, options.tenantId);
     if (status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected();
-    return await runLeased(parts, options, lease);
+    const span = { 'entra_sync.tenant': options.tenantId, 'entra_sync.dry_run': options.dryRun };
+    return await inSpan('cycle', span, async (own) => {
+      const result = await runLeased(parts, options, lease);
+      own.setAttributes({ 'entra_sync.kind': result.kind, 'entra_sync.outcome': result.outcome });
+      return result;
+    });
   } finally {
     await lease.release();
   }
@@ -90,6 +99,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   const log = parts.log.child({ tenantId, cycleId });
   log.info({ kind, dryRun, settingsVersion: settings.version }, 'cycle started');
   const reader = parts.openReader({ tenantId, settings, signal, log });
+  const progress = logProgress(log, options.onProgress, parts.progressEveryMs);
   const context: Omit<StreamContext, 'reader' | 'memberships'> = {
     database,
     lease,
@@ -100,7 +110,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     dryRun,
     resync,
     settings: loadSettings,
-    onProgress: options.onProgress ?? (() => {}),
+    onProgress: progress.update,
   };
   // Side by side: each stream's round is committed on its own, so a tenant that may read only users gets its users.
   const memberships = Promise.allSettled([
@@ -113,6 +123,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     memberships,
     Promise.allSettled([runStream({ ...context, reader: reader.fork('users'), memberships: rehearsal }, usersStream)]),
   ]);
+  progress.end();
   // What stopped a dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
   if (dryRun) for (const stream of streams) await dropRehearsal(database, lease, stream).catch(() => {});
   const ended = { users, groups };
