@@ -1,4 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { findChromium } from './test/support/chromium.ts';
+
+// Without a Chromium there is no such project; CI names one in CHROMIUM, and then it has to be there.
+const browser = findChromium() === undefined ? [] : ['browser'];
 
 const withPostgres = { globalSetup: ['test/support/postgres-setup.ts'], hookTimeout: 60_000 };
 
@@ -9,6 +13,9 @@ export default defineConfig({
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       { test: { name: 'database', include: ['test/database/**/*.test.ts'], ...withPostgres, testTimeout: 60_000 } },
+      ...browser.map((name) => ({
+        test: { name, include: ['test/browser/**/*.test.ts'], ...withPostgres, testTimeout: 120_000 },
+      })),
       { test: { name: 'system', include: ['test/system/**/*.test.ts'], ...withPostgres, testTimeout: 120_000 } },
     ],
   },

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Authority, answerDiscovery, answerKeys, answerToken } from '../src/simulator/authority.ts';
 import { certificatesFor, writeFiles } from '../src/simulator/certificates.ts';
+import { createConsents } from '../src/simulator/consents.ts';
 import { defaultOptions } from '../src/simulator/options.ts';
 import { type Directory, guidOf, makeDirectory, type Size } from './directory.ts';
 import { type Listings, makeListings } from './listings.ts';
@@ -70,6 +71,9 @@ const authority: Authority = {
   certificates,
   issued: new Map(),
   tenants: new Map(tenants.map(({ id }) => [id, id])),
+  domains: new Map(),
+  consents: createConsents(options, true),
+  codes: new Map(),
 };
 
 function makeTenant(number: number): Tenant {

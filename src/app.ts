@@ -7,7 +7,7 @@ import type { CycleParts } from './engine/cycle.ts';
 import type { Environment } from './environment.ts';
 import { openGraphClient } from './graph/client.ts';
 import { type Cloud, resolveCloud } from './graph/clouds.ts';
-import { type AppCredential, openTokenSource, type TokenSource } from './graph/credential.ts';
+import { type AppCredential, credentialMark, openTokenSource, type TokenSource } from './graph/credential.ts';
 import {
   defaultRetryPolicy,
   openGraphReader,
@@ -15,8 +15,9 @@ import {
   type RetryPolicy,
   type WaitEvent,
 } from './graph/reader.ts';
+import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
 import { createLog, type Log } from './logger.ts';
-import { type CredentialReference, loadDefaults, type SettingsDocument } from './settings.ts';
+import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings.ts';
 import { openEmbedded } from './store/embedded.ts';
 import { migrate, requireCurrentSchema } from './store/migrate.ts';
 import { type Database, openDatabase } from './store/pool.ts';
@@ -37,7 +38,7 @@ export type OpenedDatabase = {
  */
 export async function openAppDatabase(
   environment: Environment,
-  options: { anySchema?: boolean; note?: (line: string) => void } = {},
+  options: { anySchema?: boolean; maxConnections?: number; note?: (line: string) => void } = {},
 ): Promise<OpenedDatabase> {
   const { databaseUrl, home } = environment;
   if (databaseUrl === undefined) {
@@ -56,7 +57,8 @@ export async function openAppDatabase(
     }
     return { database, url: server.url, name: `embedded Postgres in ${home}`, embedded: true, close };
   }
-  const database = openDatabase(databaseUrl);
+  const { maxConnections } = options;
+  const database = openDatabase(databaseUrl, { ...(maxConnections !== undefined && { maxConnections }) });
   try {
     if (!options.anySchema) await requireCurrentSchema(database);
   } catch (error) {
@@ -90,6 +92,8 @@ export type GraphAccess = {
   /** Tokens of one tenant, by its own credential where it brings one. */
   tokens(tenantId: string, allowRoles: readonly string[], own?: CredentialReference | null): TokenSource;
   openReader: CycleParts['openReader'];
+  /** A hash, keyed by `salt`, of the credential as it is now: a tenant's own, or that of the environment. */
+  credentialMark(own: CredentialReference | null, salt: string): string;
 };
 
 /** Told of every wait and every request, for metrics and for people; each with its tenant. */
@@ -118,6 +122,7 @@ export function openGraphAccess(
     cloud,
     credential,
     tokens,
+    credentialMark: (own, salt) => credentialMark(() => credential(own), salt),
     openReader: ({ tenantId, settings, signal, log }) =>
       openGraphReader({
         client: openGraphClient({
@@ -140,6 +145,27 @@ export function openGraphAccess(
           onRequest?.({ ...event, tenantId });
         },
       }),
+  };
+}
+
+export type ConsentAccess = {
+  readonly signIn: SignInPage;
+  readonly tokens: (tenantId: string, settings: Settings) => TokenSource;
+  readonly authorityHost: string;
+};
+
+/** What signs customers' administrators in and takes the first token of their tenants. Throws `usage` like {@link openGraphAccess}. */
+export function openConsent(environment: Environment, redirectUri: string): ConsentAccess {
+  const { variables } = environment;
+  const credential = () => readCredential(variables);
+  // What is missing is said at the start, not to the first customer.
+  credential();
+  const cloud = resolveCloud(variables);
+  const { tokens } = openGraphAccess(environment);
+  return {
+    signIn: openSignInPage({ credential, cloud, redirectUri }),
+    tokens: (tenantId, settings) => tokens(tenantId, settings.allowRoles, settings.credential),
+    authorityHost: cloud.authorityHost,
   };
 }
 

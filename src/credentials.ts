@@ -85,13 +85,14 @@ export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: Cr
     return {
       kind: 'certificate',
       clientId,
+      ofTenant: true,
       holder,
       path: certificate.file,
       ...(password && { password: password.value }),
     };
   }
   const { value, holder } = resolveReference(variables, secret, 'secret');
-  return { kind: 'secret', clientId, holder, secret: value };
+  return { kind: 'secret', clientId, ofTenant: true, holder, secret: value };
 }
 
 /** When a certificate ends; undefined for what does not tell (a secret) or is made anew all the time (tokens). Throws `usage`. */

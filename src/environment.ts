@@ -15,9 +15,9 @@ export type Environment = {
 
 const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
 
-/** Reads what every command needs. Empty variables count as unset. Throws `usage`. */
-export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
-  const logLevel = variables.LOG_LEVEL || 'silent';
+/** Reads what every command needs; `logLevelDefault` is the default of LOG_LEVEL. Empty variables count as unset. Throws `usage`. */
+export function readEnvironment(variables: NodeJS.ProcessEnv, logLevelDefault = 'silent'): Environment {
+  const logLevel = variables.LOG_LEVEL || logLevelDefault;
   if (!logLevels.includes(logLevel)) {
     throw new ExpectedError('usage', `LOG_LEVEL is ${JSON.stringify(logLevel)}`, {
       cure: `use one of ${logLevels.join(', ')}`,
@@ -35,6 +35,27 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
 /** The tenant that AZURE_TENANT_ID names, in lower case, or undefined. Throws `usage` when it is no GUID. */
 export function readTenantId(variables: NodeJS.ProcessEnv): string | undefined {
   return variables.AZURE_TENANT_ID ? requireTenantId(variables.AZURE_TENANT_ID, 'AZURE_TENANT_ID') : undefined;
+}
+
+/**
+ * Where browsers reach the consent page, without a slash at its end: `given`, or ENTRA_SYNC_PUBLIC_URL, or localhost with
+ * this port. Throws `usage` for an address that Entra ID takes no redirect to.
+ */
+export function readPublicUrl(variables: NodeJS.ProcessEnv, given: string | undefined, port: number): string {
+  const text = given ?? (variables.ENTRA_SYNC_PUBLIC_URL || `http://localhost:${port}`);
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain = url && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
+  // Entra ID sends people to https only, and to this machine.
+  if (url && plain && (url.protocol === 'https:' || (url.protocol === 'http:' && url.hostname === 'localhost'))) {
+    return url.href.replace(/\/+$/, '');
+  }
+  throw new ExpectedError(
+    'usage',
+    `the public address of the consent page cannot be ${JSON.stringify(text.slice(0, 200))}`,
+    {
+      cure: 'give one like https://connect.example.com with --public-url or ENTRA_SYNC_PUBLIC_URL (http is for localhost only)',
+    },
+  );
 }
 
 /** `text` as a tenant id. Domain names are refused: they can move from one tenant to another. */

@@ -8,6 +8,7 @@ export const exitCodes = {
   tenant_exists: 2,
   tenant_disconnected: 2,
   never_synced: 2,
+  credential_refused: 3,
   sign_in_failed: 3,
   credential_missing: 3,
   clock_skewed: 3,

@@ -17,7 +17,7 @@ export type Run = {
   readonly signal: AbortSignal;
   readonly actor: string;
   /** Opens the database that the environment names; it is closed when the verb ends. */
-  database(options?: { anySchema?: boolean }): Promise<OpenedDatabase>;
+  database(options?: { anySchema?: boolean; maxConnections?: number }): Promise<OpenedDatabase>;
   /** From now on Ctrl-C is the business of a program that this one runs in the terminal. */
   leaveInterrupts(): void;
   /** Runs when the verb has ended, last opened first. */
@@ -62,20 +62,28 @@ function endSoon(): void {
   }, 1_000).unref();
 }
 
-const endTimeoutMs = 15_000;
+/** How a verb ends that is interrupted. */
+export type Ending = {
+  /** What there is to do after Ctrl-C. */
+  readonly afterInterrupt?: string;
+  /** So long it may take to close everything. */
+  readonly endTimeoutMs?: number;
+};
 
 /** What to do after Ctrl-C in a verb that walks rounds. */
 export const goesOn = 'run the command again: it goes on where it stopped';
 
 /**
  * Runs the body of a verb: opens nothing before it is asked for, closes everything, turns errors into one line and an exit
- * code. The body may return an exit code of its own (default 0). `afterInterrupt` is what to do after Ctrl-C.
+ * code. The body may return an exit code of its own (default 0).
  */
 export async function runVerb(
   options: VerbOptions,
   body: (run: Run) => Promise<number | undefined>,
-  afterInterrupt = 'run the command again: it begins anew',
+  ending: string | Ending = {},
 ): Promise<void> {
+  const { afterInterrupt = 'run the command again: it begins anew', endTimeoutMs = 15_000 } =
+    typeof ending === 'string' ? { afterInterrupt: ending } : ending;
   const terminal = openTerminal({ json: options.json === true, verbose: options.verbose === true });
   const interrupt = new AbortController();
   const closers: (() => Promise<void>)[] = [];

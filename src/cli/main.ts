@@ -5,6 +5,7 @@ import { packageVersion } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
 import { changesCommand } from './verbs/changes.ts';
+import { connectCommand } from './verbs/connect.ts';
 import { demoCommand } from './verbs/demo.ts';
 import { doctorCommand } from './verbs/doctor.ts';
 import { editCommand } from './verbs/edit.ts';
@@ -19,6 +20,7 @@ import { statusCommand } from './verbs/status.ts';
 import { resyncCommand, syncCommand } from './verbs/sync.ts';
 import { tenantCommand } from './verbs/tenant.ts';
 import { verifyCommand } from './verbs/verify.ts';
+import { workerCommand } from './verbs/worker.ts';
 
 const program = new Command('entra-sync')
   .description('Keeps a faithful copy of Microsoft Entra ID users, groups and memberships in Postgres.')
@@ -43,8 +45,10 @@ for (const command of [
   simulateCommand(),
   migrateCommand(),
   tenantCommand(),
+  connectCommand(),
   syncCommand(),
   resyncCommand(),
+  workerCommand(),
   statusCommand(),
   doctorCommand(),
   explainCommand(),

@@ -152,7 +152,9 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
       outcome,
       streams: reports,
       error: failure ? describe(failure.stream, failure.error) : (describeLists(lists) ?? describeGaps(reports.users)),
-      nextInMs: Math.max(0, jittered(settings.intervalMs) - seconds() * 1000),
+      intervalMs: settings.intervalMs,
+      sinceStartMs: performance.now() - started,
+      jitter: jitter(),
       retention: { changesMs: settings.changesRetentionMs, cyclesMs: settings.cyclesRetentionMs },
     });
   };
@@ -245,6 +247,6 @@ function describe(stream: Stream, error: unknown): CycleError {
 }
 
 // Ten percent either way, so that tenants that were added together drift apart.
-function jittered(intervalMs: number): number {
-  return intervalMs * (0.9 + Math.random() * 0.2);
+function jitter(): number {
+  return 0.9 + Math.random() * 0.2;
 }

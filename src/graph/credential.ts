@@ -1,4 +1,6 @@
 // App-only tokens of a customer's tenant, by @azure/identity, and what a refused sign-in means.
+import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { AccessToken, TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
@@ -6,7 +8,12 @@ import type { Cloud } from './clouds.ts';
 import { describeIdentityError, describeSignInError, SignInUnavailable } from './sign-in-errors.ts';
 
 /** How an application proves who it is; `holder` is what holds the proof, for people. */
-export type AppCredential = { readonly clientId: string; readonly holder: string } & (
+export type AppCredential = {
+  readonly clientId: string;
+  readonly holder: string;
+  /** The tenant brings it itself: what is wrong with it concerns nobody else. */
+  readonly ofTenant?: true;
+} & (
   | { readonly kind: 'secret'; readonly secret: string }
   | { readonly kind: 'certificate'; readonly path: string; readonly password?: string }
   /** A token of another issuer (a Kubernetes cluster, say) that the application trusts: workload identity federation. */
@@ -14,6 +21,28 @@ export type AppCredential = { readonly clientId: string; readonly holder: string
   /** A user-assigned managed identity that the application trusts; `identity` is its client id. */
   | { readonly kind: 'managed_identity'; readonly identity: string }
 );
+
+/**
+ * A hash of what `read` gives, keyed by `salt`: another one means another credential. Of a certificate the file counts,
+ * which may be exchanged in its place; of what is issued anew all the time, where it comes from.
+ */
+export function credentialMark(read: () => AppCredential, salt: string): string {
+  return createHmac('sha256', salt)
+    .update(JSON.stringify(proofOf(read)))
+    .digest('base64url');
+}
+
+function proofOf(read: () => AppCredential): unknown {
+  try {
+    const credential = read();
+    const { kind, clientId, holder } = credential;
+    if (kind === 'secret') return [kind, clientId, credential.secret];
+    if (kind === 'certificate') return [kind, clientId, readFileSync(credential.path, 'base64')];
+    return [kind, clientId, kind === 'managed_identity' ? credential.identity : holder];
+  } catch {
+    return 'unreadable';
+  }
+}
 
 export type TokenSource = {
   /** The current access token; `renew` drops the one at hand first, because Graph has just refused it. */
@@ -23,7 +52,7 @@ export type TokenSource = {
 /**
  * A source of tokens for one customer's tenant. `credential` is asked before every sign-in, so that what it reads may
  * change; it may throw. Every token's `roles` are judged before it is used: one that could write is refused by name.
- * Throws `sign_in_failed`, `consent_missing`, `role_refused`, `permission_missing` or `graph_unavailable`.
+ * Throws `credential_refused`, `sign_in_failed`, `consent_missing`, `role_refused`, `permission_missing` or `graph_unavailable`.
  */
 export function openTokenSource(options: {
   tenantId: string;
@@ -115,7 +144,8 @@ async function makeCredential(tenantId: string, credential: AppCredential, cloud
   }
 }
 
-async function identityToken(
+/** What a managed identity proves the application with, in place of a secret. */
+export async function identityToken(
   credential: Extract<AppCredential, { kind: 'managed_identity' }>,
   cloud: Cloud,
 ): Promise<string> {
@@ -169,7 +199,7 @@ function requireRoles(token: string, tenantId: string, allowRoles: readonly stri
       return;
     case 'none':
       throw new ExpectedError('consent_missing', `the token for tenant ${tenantId} carries no permission`, {
-        cure: 'have an administrator of that tenant grant admin consent to the application (README, "Connect a real tenant")',
+        cure: 'have an administrator of that tenant grant admin consent: entra-sync connect --print-url --ref CUSTOMER (README, "Connect a customer")',
       });
     case 'missing':
       throw new ExpectedError('permission_missing', `the token for tenant ${tenantId} lacks ${verdict.oneOf[0]}`, {
@@ -184,8 +214,7 @@ function requireRoles(token: string, tenantId: string, allowRoles: readonly stri
   }
 }
 
-// Not verified: the token came straight from the authority over TLS, and Graph is who it is for.
-/** The application permissions that an access token carries. */
+/** The application roles of a token: read, not verified, for it came straight from the authority over TLS, and Graph is who it is for. */
 export function rolesOf(token: string): string[] {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));

@@ -18,7 +18,8 @@ export class SignInUnavailable extends ExpectedError {
 const cures: Readonly<Record<string, (credential: AppCredential) => string>> = {
   '7000215': ({ holder }) => `set ${holder} to the value of the secret (not its id)`,
   '7000222': ({ holder }) => `the client secret has expired: make a new one and set ${holder}`,
-  '700016': () => 'check AZURE_CLIENT_ID, and that an administrator of this tenant granted consent',
+  '700016': () =>
+    'its administrator has not consented, or has revoked it: entra-sync connect --print-url --ref CUSTOMER asks again; or the client id is wrong',
   '90002': () => 'check the tenant id, and ENTRA_SYNC_CLOUD if the tenant is in a national cloud',
   '700027': ({ holder }) => `register the certificate that ${holder} names with the application`,
   '7000112': () => 'the application is disabled: enable it in Entra ID',
@@ -29,6 +30,19 @@ const cures: Readonly<Record<string, (credential: AppCredential) => string>> = {
   '700212': trust,
   '700213': trust,
 };
+
+// What only whoever holds the credential can mend: no tenant is to blame, unless it brings its own.
+const faultsOfCredential = new Set([
+  '7000215',
+  '7000222',
+  '700027',
+  '7000112',
+  '700024',
+  '70021',
+  '700211',
+  '700212',
+  '700213',
+]);
 
 function trust(credential: AppCredential): string {
   const claims = credential.kind === 'federated' ? claimsOf(credential.assertion) : undefined;
@@ -77,7 +91,7 @@ export async function describeSignInError(
   const aadsts = /AADSTS(\d{3,10})/.exec(text)?.[1];
   if (aadsts && !passing.has(aadsts)) {
     return new ExpectedError(
-      'sign_in_failed',
+      faultsOfCredential.has(aadsts) && !credential.ofTenant ? 'credential_refused' : 'sign_in_failed',
       `${authorityHost} refused to sign in to tenant ${tenantId} (AADSTS${aadsts})`,
       {
         cure:
@@ -116,7 +130,7 @@ export function describeIdentityError(
   const reason = passingReason(error, text);
   return reason
     ? new SignInUnavailable(reason, `${message} (${reason})`, { cure, detail: idsIn(text) })
-    : new ExpectedError('sign_in_failed', message, { cure, detail: idsIn(text) });
+    : new ExpectedError('credential_refused', message, { cure, detail: idsIn(text) });
 }
 
 function passingReason(error: Error, text: string): string | undefined {

@@ -47,3 +47,8 @@ export function judgeRoles(roles: readonly string[], allowed: readonly string[])
   const oneOf = rolesLacking(roles, 'users');
   return oneOf ? { kind: 'missing', oneOf } : { kind: 'ok' };
 }
+
+/** The least role that would let a stream be read that these roles do not: what a customer may still be asked for. */
+export function missingRoles(roles: readonly string[]): string[] {
+  return (['users', 'groups'] as const).flatMap((stream) => rolesLacking(roles, stream)?.slice(0, 1) ?? []);
+}

@@ -10,8 +10,17 @@ export type SimulatorOptions = {
   federated: FederatedCredential[];
   /** Applications that a tenant brings itself, good for that tenant alone. */
   ownApplications: { tenantId: string; clientId: string; clientSecret: string }[];
-  /** Application permissions in new tokens; tokens handed out before keep theirs. */
+  /**
+   * Application permissions that the registration asks for: in new tokens of tenants whose consent nobody has touched, and
+   * what others consent to; tokens handed out before keep theirs.
+   */
   roles: string[];
+  /** How many tokens after a consent are still made as if it had not been given. */
+  lateConsent: number;
+  /** Laid over the claims of id tokens, which are signed all the same; undefined leaves one out. */
+  idTokenClaims: Record<string, unknown>;
+  /** Redirect addresses of the registration; null: any on localhost or by https. */
+  redirectUris: string[] | null;
   /** Objects on a delta page. */
   pageSize: number;
   /** Members that one occurrence of a group, and one page, may tell of. */
@@ -33,6 +42,8 @@ export type SimulatorOptions = {
 
 export type SimulatorSettings = Partial<SimulatorOptions> & {
   tenants: readonly Tenant[];
+  /** Whether the tenants have consented to the application from the start; default: true. */
+  consented?: boolean;
   /** Default: localhost. */
   host?: string;
   /** Default: 0, any free port. */
@@ -48,6 +59,9 @@ export function defaultOptions(credentials: { clientId: string; clientSecret: st
     federated: [defaultFederation],
     ownApplications: [],
     roles: ['User.Read.All', 'GroupMember.Read.All'],
+    lateConsent: 0,
+    idTokenClaims: {},
+    redirectUris: null,
     pageSize: 200,
     memberSlice: 500,
     latencyMs: 0,

@@ -2,14 +2,18 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Account, accountsOf } from './accounts.ts';
+import { answerAdminConsent } from './admin-consent.ts';
 import { type Answer, graphError, isGraphError } from './answers.ts';
 import { type AccessToken, type Authority, answerDiscovery, answerKeys, answerToken } from './authority.ts';
 import { certificatesFor, writeFiles } from './certificates.ts';
+import { type Consents, createConsents } from './consents.ts';
 import { defaultFederation, type FederatedToken, issueFederated } from './federation.ts';
 import { answerGraph, authorize, type GraphContext, type GraphRequest } from './graph.ts';
 import { createStage, type Intercept, type Transform } from './intercept.ts';
 import { defaultOptions, type SimulatorOptions, type SimulatorSettings } from './options.ts';
 import { type Exchange, listen } from './server.ts';
+import { answerAuthorize } from './sign-in.ts';
 import { type Tenant, truthOf } from './tenant.ts';
 
 /** One request as it came: the path with its query (tokens included), the request's headers, the answer's status. */
@@ -33,6 +37,10 @@ export type Simulator = {
   /** Every request since the start or `clearRequests`, refused ones and those inside a batch too. */
   readonly requests: RecordedRequest[];
   clearRequests(): void;
+  /** What the tenants' administrators have consented to. */
+  readonly consents: Consents;
+  /** Who can sign in. */
+  readonly accounts: readonly Account[];
   /** The environment with which entra-sync talks to this simulator, by secret; the first tenant by default. */
   environment(tenantId?: string): Record<string, string>;
   /** The same with a certificate in place of the secret. */
@@ -86,6 +94,18 @@ function finish(answer: Answer, headers: GraphRequest['headers']): Answer {
 async function answerAuthority(authority: Authority, request: GraphRequest): Promise<Answer | undefined> {
   const [path = ''] = request.url.split('?', 1);
   const [, tenant = '', rest = ''] = /^\/([^/]+)\/(.*)$/.exec(path) ?? [];
+  if (rest === 'oauth2/v2.0/authorize' && request.method === 'GET') {
+    return answerAuthorize(authority, request.url);
+  }
+  if (rest === 'v2.0/adminconsent' && request.method === 'GET') {
+    const { cookie } = request.headers;
+    return answerAdminConsent(
+      authority,
+      tenant.toLowerCase(),
+      request.url,
+      typeof cookie === 'string' ? cookie : undefined,
+    );
+  }
   const plain = { 'Content-Type': 'application/json; charset=utf-8' };
   if (rest === 'v2.0/.well-known/openid-configuration' && request.method === 'GET') {
     return { headers: plain, ...answerDiscovery(authority, tenant) };
@@ -106,7 +126,7 @@ async function answerAuthority(authority: Authority, request: GraphRequest): Pro
  * is taken or two tenants share an id.
  */
 export async function startSimulator(settings: SimulatorSettings): Promise<Simulator> {
-  const { tenants, host = 'localhost', port = 0, directory, ...given } = settings;
+  const { tenants, host = 'localhost', port = 0, directory, consented = true, ...given } = settings;
   const truths = new Map(tenants.map((tenant) => [tenant.tenantId, truthOf(tenant)]));
   if (truths.size !== tenants.length) {
     throw new Error('Two of the tenants have the same tenantId.');
@@ -130,7 +150,19 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     await server.close();
     throw cause;
   });
-  const authority: Authority = { origin, options, certificates, issued, tenants: namesOf(tenants) };
+  const consents = createConsents(options, consented);
+  const domains = new Map([...truths].map(([id, truth]) => [id, truth.domain]));
+  const codes = new Map();
+  const authority: Authority = {
+    origin,
+    options,
+    certificates,
+    issued,
+    tenants: namesOf(tenants),
+    domains,
+    consents,
+    codes,
+  };
   const graph: GraphContext = { origin, options, issued, truths, answerInner };
 
   function record(request: GraphRequest): RecordedRequest {
@@ -198,6 +230,8 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     certificate: certificates.tls.certificate,
     options,
     requests,
+    consents,
+    accounts: accountsOf(domains),
     clearRequests: () => {
       requests.length = 0;
     },

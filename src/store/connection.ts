@@ -43,6 +43,12 @@ export async function disconnectTenant(
       "update entra_sync.tenants set status = 'disconnected', next_cycle_at = null where tenant_id = :tenant",
       scope,
     );
+    // An invitation from before must not undo it.
+    await transaction.raw(
+      `delete from entra_sync.invitations i using entra_sync.tenants t
+        where t.tenant_id = :tenant and (i.tenant_id = t.tenant_id or i.external_ref = t.external_ref)`,
+      scope,
+    );
     await writeTenantChange(transaction, scope, 'tenant.disconnected', { status }, { status: 'disconnected' });
     return { accounts, groups, removed: removed?.count ?? 0, running };
   });
@@ -164,7 +170,8 @@ with written as (
 insert into entra_sync.changes (batch_id, tenant_id, actor, kind, ${what}_id, before, after)
 select :batch, :tenant, :actor, '${what}.released', ${what}_id, '{"state": "managed"}', '{"state": "manual"}' from written`;
 
-async function writeTenantChange(
+/** Writes a change of the tenant itself, a batch of its own. */
+export async function writeTenantChange(
   transaction: Transaction,
   scope: ChangeScope,
   kind: string,

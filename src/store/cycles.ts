@@ -1,5 +1,6 @@
 // The row of a cycle: opened when it starts, closed with what became of it.
 import type { ScopeGap } from '../rules/scope.ts';
+import { recordAttempt } from './attempts.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
@@ -37,8 +38,10 @@ export type CycleEnd = {
   outcome: CycleOutcome;
   streams: Record<string, StreamReport>;
   error: { code: string; message: string } | null;
-  /** When the next cycle is due, in milliseconds from now. */
-  nextInMs: number;
+  /** From start to start, how long ago it started, and the factor by which the next start is moved. */
+  intervalMs: number;
+  sinceStartMs: number;
+  jitter: number;
   retention: { changesMs: number; cyclesMs: number };
 };
 
@@ -77,21 +80,7 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
         message: end.error?.message ?? null,
       },
     );
-    await transaction.raw(
-      `update entra_sync.tenants
-          set last_success_at = case when :succeeded::boolean then clock_timestamp() else last_success_at end,
-              status = case when :succeeded::boolean and status <> 'disconnected' then 'active' else status end,
-              next_cycle_at = clock_timestamp() + :nextInMs * interval '1 millisecond',
-              last_error_code = :code, last_error_message = :message
-        where tenant_id = :tenantId`,
-      {
-        tenantId: lease.tenantId,
-        succeeded: end.outcome === 'committed' || end.outcome === 'held',
-        nextInMs: end.nextInMs,
-        code: end.error?.code ?? null,
-        message: end.error?.message ?? null,
-      },
-    );
+    await recordAttempt(transaction, lease.tenantId, end);
     await transaction.raw(
       `delete from entra_sync.cycles
         where tenant_id = :tenantId and finished_at < clock_timestamp() - :cyclesMs * interval '1 millisecond'`,

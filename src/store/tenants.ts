@@ -74,6 +74,13 @@ export async function listTenants(database: Database): Promise<TenantRow[]> {
   return rows<TenantRow>(database, 'select * from directory.tenants order by lower(name), tenant_id');
 }
 
+/** The tenants that the vendor knows by this reference. */
+export async function tenantsOfCustomer(database: Database, ref: string): Promise<TenantRow[]> {
+  return rows<TenantRow>(database, 'select * from directory.tenants where external_ref = :ref order by lower(name)', {
+    ref,
+  });
+}
+
 /** The one tenant that `word` names: its id, its name or the vendor's reference. Throws `unknown_name` for none or several. */
 export async function findTenant(database: Database, word: string): Promise<TenantRow> {
   const found = await rows<TenantRow>(
@@ -96,11 +103,11 @@ export async function findTenant(database: Database, word: string): Promise<Tena
   );
 }
 
-/** Takes back the registration of a tenant that nothing is kept of yet; others stay, one that was connected before too. */
+/** Takes back the registration of a tenant that was never synced and that nothing is kept of; others stay, one that was connected before too. */
 export async function forgetPendingTenant(database: Database, tenantId: string): Promise<boolean> {
   const forgotten = await rowCount(
     database,
-    `delete from entra_sync.tenants t where t.tenant_id = :tenantId and t.status = 'pending'
+    `delete from entra_sync.tenants t where t.tenant_id = :tenantId and t.status <> 'disconnected' and t.last_success_at is null
         and not exists (select from entra_sync.accounts a where a.tenant_id = t.tenant_id)
         and not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id)`,
     { tenantId },

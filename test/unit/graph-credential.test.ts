@@ -159,12 +159,14 @@ describe('one-way: the roles of a token are judged before it is used', () => {
 
 describe('a refused sign-in', () => {
   test.each([
-    [7000215, 'AZURE_CLIENT_SECRET'],
-    [7000222, 'expired'],
-    [700016, 'AZURE_CLIENT_ID'],
-    [90002, 'ENTRA_SYNC_CLOUD'],
-    [12345, 'AADSTS12345'],
-  ])('AADSTS%i says what cures it, and repeats no secret', async (number, cure) => {
+    [7000215, 'AZURE_CLIENT_SECRET', 'credential_refused'],
+    [7000222, 'expired', 'credential_refused'],
+    [700027, 'register the certificate', 'credential_refused'],
+    [7000112, 'disabled', 'credential_refused'],
+    [700016, 'AZURE_CLIENT_ID', 'sign_in_failed'],
+    [90002, 'ENTRA_SYNC_CLOUD', 'sign_in_failed'],
+    [12345, 'AADSTS12345', 'sign_in_failed'],
+  ])('AADSTS%i says what cures it and whose fault it is, and repeats no secret', async (number, cure, code) => {
     scriptSignIn({
       status: 401,
       body: {
@@ -174,7 +176,7 @@ describe('a refused sign-in', () => {
       },
     });
     const error = await expectedError(open().token());
-    expect(error).toMatchObject({ code: 'sign_in_failed', message: expect.stringContaining(`AADSTS${number}`) });
+    expect(error).toMatchObject({ code, message: expect.stringContaining(`AADSTS${number}`) });
     expect(error.cure).toContain(cure);
     expect(error.detail).toBe(`invalid_client; AADSTS${number}; Trace ID: ${tenantId}`);
     expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/secret-of-the-application|Ann|Smith/);
