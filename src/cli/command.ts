@@ -1,7 +1,14 @@
 // What all verbs share: options, the life of database and signals, errors to exit codes.
 import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
-import { type GraphAccess, isFirstRun, type OpenedDatabase, openAppDatabase, openGraphAccess } from '../app.ts';
+import {
+  type GraphAccess,
+  type GraphHooks,
+  isFirstRun,
+  type OpenedDatabase,
+  openAppDatabase,
+  openGraphAccess,
+} from '../app.ts';
 import { namesCredential, readCredential } from '../credentials.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
@@ -144,14 +151,17 @@ export async function runVerb(
   }
 }
 
-/** The way to Graph for a verb: every wait is said. */
-export function openGraph({ environment, terminal }: Run): GraphAccess {
+/** The way to Graph for a verb: every wait is said, `hooks` hear of it too. */
+export function openGraph({ environment, terminal }: Run, hooks: GraphHooks = {}): GraphAccess {
   // Said before anything is opened; only a database that is there can know tenants with a credential of their own.
   if (namesCredential(environment.variables) || isFirstRun(environment)) readCredential(environment.variables);
   const remark = useProxyOf(environment);
   if (remark) terminal.note(remark);
   return openGraphAccess(environment, {
-    onWait: ({ reason, waitMs, attempt, retries, requestId }) => {
+    ...hooks,
+    onWait: (event) => {
+      hooks.onWait?.(event);
+      const { reason, waitMs, attempt, retries, requestId } = event;
       terminal.note(
         `${reason}; trying again in ${(waitMs / 1000).toFixed(1)} s (${attempt} of ${retries})${terminal.verbose && requestId ? `, request-id ${requestId}` : ''}`,
       );

@@ -5,7 +5,7 @@ import { firstGroupsUrl, readMembers } from '../graph/groups.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { firstUsersUrl, readUsers } from '../graph/users.ts';
 import { selectedProperties } from '../rules/mapping.ts';
-import { rolesLacking } from '../rules/roles.ts';
+import { missingRoles } from '../rules/roles.ts';
 import { resolveSettings, type Settings } from '../settings.ts';
 import { checkpointAges } from '../store/health.ts';
 import type { Database } from '../store/pool.ts';
@@ -107,7 +107,7 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
   const roles = await list.make('roles', [token], () => {
     if (refusal) throw refusal;
     const held = rolesOf(token.value ?? '');
-    const missing = rolesLacking(held, 'groups');
+    const missing = missingRoles(held, 'groups');
     if (!missing) return { says: held.join(', '), value: true };
     throw new ExpectedError('permission_missing', `${held.join(', ')}, but not ${missing[0]}: groups cannot be read`, {
       cure: `add the application permission ${missing.join(' or ')} and grant admin consent again`,

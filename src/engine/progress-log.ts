@@ -12,17 +12,16 @@ export function logProgress(
   everyMs = 10_000,
 ): { update(progress: Progress): void; end(): void } {
   const started = performance.now();
-  const last = new Map<string, Progress>();
+  const last = new Map<string, Omit<Progress, 'stream'>>();
   const timer = setInterval(() => {
     const seconds = Math.round((performance.now() - started) / 1000);
-    for (const { stream, phase, pages, objects, total } of last.values())
-      log.info({ stream, phase, pages, objects, total, seconds }, 'progress');
-    if (last.size === 0) log.info({ phase: 'begin', seconds }, 'progress');
+    log.info({ seconds, ...Object.fromEntries(last) }, 'cycle in progress');
   }, everyMs);
   timer.unref();
   return {
     update: (progress) => {
-      last.set(progress.stream, progress);
+      const { stream, ...rest } = progress;
+      last.set(stream, rest);
       onProgress?.(progress);
     },
     end: () => clearInterval(timer),

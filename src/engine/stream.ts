@@ -27,7 +27,8 @@ import { inSpan } from '../tracing.ts';
 /** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
 export type Progress = {
   stream: Stream;
-  phase: 'pull' | 'ask' | 'commit';
+  /** `list` and `show`: of a quick first load, before the first round. */
+  phase: 'list' | 'show' | 'pull' | 'ask' | 'commit';
   pages: number;
   objects: number;
   total: number | undefined;
@@ -58,7 +59,13 @@ export type StreamParts<Page extends DeltaPage> = {
   firstUrl(origin: string, settings: Settings): string;
   decode(settings: Settings): (body: unknown) => Page | { readonly malformed: string };
   /** Stages one page and returns the round as it then stands. */
-  stage(context: StreamContext, settings: Settings, round: Round, page: Page, base: PageOfRound): Promise<Round>;
+  stage(
+    context: Pick<StreamContext, 'database' | 'lease'>,
+    settings: Settings,
+    round: Round,
+    page: Page,
+    base: PageOfRound,
+  ): Promise<Round>;
   /** Rule 22: reads singly what came in a doubtful way, before anything rests on it. */
   ask(context: StreamContext, settings: Settings, round: Round): Promise<void>;
   readonly apply: Apply;

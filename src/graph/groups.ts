@@ -76,8 +76,13 @@ export async function readMemberLists(reader: GraphReader, groupIds: readonly st
 
 const listsAtOnce = 8;
 
+/** Where a listing of all groups starts. */
+export function groupsListUrl(origin: string): string {
+  return `${origin}/v1.0/groups?$select=${selection.join(',')}&$top=999`;
+}
+
 /** All groups by listing, not delta, 999 a page; without their members. */
 export async function* listGroups(reader: GraphReader): AsyncGenerator<(Occurrence | Problem)[]> {
-  const first = `${reader.origin}/v1.0/groups?$select=${selection.join(',')}&$top=999`;
-  for await (const page of listPages(reader, first)) yield page.map((item) => decodeObject(item, groupProperties));
+  for await (const page of listPages(reader, groupsListUrl(reader.origin)))
+    yield page.map((item) => decodeObject(item, groupProperties));
 }

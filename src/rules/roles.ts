@@ -26,7 +26,7 @@ const rolesFor = {
 } as const;
 
 /** The roles of which one is missing for a stream, or undefined when it can be read. */
-export function rolesLacking(roles: readonly string[], stream: 'users' | 'groups'): readonly string[] | undefined {
+export function missingRoles(roles: readonly string[], stream: 'users' | 'groups'): readonly string[] | undefined {
   return rolesFor[stream].some((role) => roles.includes(role)) ? undefined : rolesFor[stream];
 }
 
@@ -44,11 +44,11 @@ export function judgeRoles(roles: readonly string[], allowed: readonly string[])
   const refused = roles.filter((role) => !readRoles.has(role) && !allowed.includes(role));
   if (refused.length > 0) return { kind: 'refused', roles: refused };
   if (roles.length === 0) return { kind: 'none' };
-  const oneOf = rolesLacking(roles, 'users');
+  const oneOf = missingRoles(roles, 'users');
   return oneOf ? { kind: 'missing', oneOf } : { kind: 'ok' };
 }
 
-/** The least role that would let a stream be read that these roles do not: what a customer may still be asked for. */
-export function missingRoles(roles: readonly string[]): string[] {
-  return (['users', 'groups'] as const).flatMap((stream) => rolesLacking(roles, stream)?.slice(0, 1) ?? []);
+/** The least role of each stream that these roles do not let be read: what a customer may still be asked for. */
+export function rolesToAskFor(roles: readonly string[]): string[] {
+  return (['users', 'groups'] as const).flatMap((stream) => missingRoles(roles, stream)?.slice(0, 1) ?? []);
 }

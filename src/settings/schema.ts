@@ -190,6 +190,10 @@ export const documentSchema = z.strictObject({
     description: 'How manual accounts are recognised as users of the directory, in order, ignoring case; [] for never.',
   }),
   removals: removalsSchema,
+  firstLoad: z.enum(['quick', 'delta']).meta({
+    description:
+      'How a tenant is read for the first time: by a quick listing, which shows people early, and then by delta; or by delta alone.',
+  }),
   retention: duration('1d', '3650d', 'How long a removed account can be restored before it is purged.'),
   changes: retentionOf('change rows'),
   cycles: retentionOf('cycle rows'),

@@ -11,6 +11,8 @@ export type DirectoryRequest = {
   origin: string;
   stream: StreamName;
   query: Query;
+  /** Most objects on a page. */
+  listPageSize: number;
   /** `ConsistencyLevel: eventual` was sent. */
   eventual: boolean;
 };
@@ -67,9 +69,10 @@ function page<T>(
     after = token.after;
   }
   const rest = list.filter((item) => indexOf(item) > after);
-  const items = rest.slice(0, top);
+  const most = Math.min(top, request.listPageSize);
+  const items = rest.slice(0, most);
   const last = items.at(-1);
-  if (last === undefined || rest.length <= top) {
+  if (last === undefined || rest.length <= most) {
     return { items, next: undefined };
   }
   const token: Token = { kind: 'list', epoch: 0, path, query: own, after: indexOf(last) };

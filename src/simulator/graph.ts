@@ -121,7 +121,7 @@ function answerStream(
   const { origin, options } = context;
   const query = readQuery(request.url);
   const eventual = headerOf(request, 'consistencylevel').toLowerCase() === 'eventual';
-  const asked = { origin, truth, stream, query, eventual };
+  const asked = { origin, truth, stream, query, eventual, listPageSize: options.listPageSize };
   const [first, second, third] = rest;
   if (first === undefined || first === '') {
     return answerList(asked);

@@ -105,7 +105,7 @@ select g.group_no, g.entra_object_id, r.reason
 
 // Past the retention and still absent: who is there again with a body that cannot be read is not.
 const purgeable = `entra_sync.groups g
- where g.tenant_id = :tenant and g.removed_at is not null and g.purge_at <= now()
+ where not :onDemand::boolean and g.tenant_id = :tenant and g.removed_at is not null and g.purge_at <= now()
    and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = g.entra_object_id::text)`;
 
 const lockTouched = `

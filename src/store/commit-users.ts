@@ -23,6 +23,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   const adoption = await adoptAccounts(transaction, scope);
   const guard = await guardRemovals(transaction, scope, guardedAccounts);
   await transaction.raw(keepEnabled, scope);
+  if (scope.listing) await transaction.raw(suspendNobody, scope);
   await transaction.raw(lockTouched, scope);
   const updates = await rows<{ kind: string; count: number }>(transaction, updateChanged, scope);
   const count = (kind: string) => updates.find((row) => row.kind === kind)?.count ?? 0;
@@ -119,6 +120,12 @@ const keepEnabled = `
 update entra_sync.stage_users s set enabled = true
   from entra_sync.held_removals h
  where s.round_id = :round and not s.enabled and h.tenant_id = :tenant and h.object_id = s.entra_object_id and h.reason = 'suspended'`;
+
+// Of whoever has an account, also since a moment ago: it was adopted.
+const suspendNobody = `
+update entra_sync.stage_users s set enabled = true
+  from entra_sync.accounts a
+ where s.round_id = :round and not s.enabled and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.enabled`;
 
 /** Who is removed by this round: what the guard has left. */
 const goneAccounts = `

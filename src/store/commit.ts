@@ -84,8 +84,10 @@ export type CommitScope = {
   match: readonly MatchKey[];
   scopeGroups: readonly string[];
   groupsJudged: boolean;
-  /** A read of one person: it removes, sweeps and purges nobody. */
+  /** A read of one person, or a listing: it removes, sweeps and purges nobody. */
   onDemand: boolean;
+  /** A quick first load, which suspends nobody either: the guard judges that in the first round. */
+  listing?: true;
 };
 
 /** Makes a stream's staged rows the truth; the part of the transaction that differs between streams. */
@@ -125,7 +127,8 @@ export async function analyzeStage(database: Database, roundId: string): Promise
 }
 
 // What many rows were written to is planned for as it is now, not as it was when the tenant was empty.
-async function analyzeTables(database: Database, counts: CommitCounts): Promise<void> {
+/** Brings the planner's statistics up to date where a commit wrote many rows. */
+export async function analyzeTables(database: Database, counts: CommitCounts): Promise<void> {
   const objects = counts.created + counts.updated + counts.restored + counts.removed;
   if (objects > largeStage) await database.raw('analyze entra_sync.accounts, entra_sync.groups');
   if (counts.memberships_added + counts.memberships_removed > largeStage)
@@ -164,6 +167,7 @@ async function applyRound(
   const counts = await apply(transaction, scope);
   const setAside = await keepSetAside(transaction, scope);
   await transaction.raw(moveCheckpoint, scope);
+  await transaction.raw(endProvisional, scope);
   const sample = options.dryRun ? await sampleOf(transaction, scope) : [];
   const stillManual =
     status === 'disconnected' && stream === 'users' ? await countReleased(transaction, lease.tenantId) : undefined;
@@ -247,6 +251,14 @@ on conflict (tenant_id, stream) do update
    set delta_link = excluded.delta_link, fingerprint = excluded.fingerprint, settings_version = excluded.settings_version,
        round_id = excluded.round_id, committed_at = excluded.committed_at,
        full_at = case when :full::boolean then excluded.full_at else entra_sync.checkpoints.full_at end`;
+
+// The rounds of the streams that were listed are done. A tenant that shows no groups had none listed.
+const endProvisional = `
+update entra_sync.tenants t set provisional = false
+ where t.tenant_id = :tenant and t.provisional
+   and exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'users')
+   and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'groups')
+        or not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id))`;
 
 /** The first changes of a batch. What ends comes first: it is what a dry run is made for. */
 export async function sampleOf(transaction: Transaction, scope: CommitScope): Promise<ChangeSample[]> {

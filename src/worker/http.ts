@@ -1,8 +1,8 @@
 // Health, readiness and metrics over HTTP, for whoever keeps the process running.
 import fastify from 'fastify';
-import { ExpectedError } from '../errors.ts';
+import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { Log } from '../logger.ts';
-import { requireCurrentSchema } from '../store/migrate.ts';
+import { schemaState } from '../store/migrate.ts';
 import { type Database, describeDatabaseError } from '../store/pool.ts';
 
 export type OperationsServer = {
@@ -19,12 +19,12 @@ export type OperationsServer = {
 export async function serveOperations(options: {
   host: string;
   port: number;
-  /** Rejects with what is in the way. */
-  isReady: () => Promise<void>;
+  /** What is in the way, in a few words; undefined when it can do its work. */
+  notReady: () => Promise<string | undefined>;
   metrics: { text(): Promise<string>; readonly contentType: string };
   log: Log;
 }): Promise<OperationsServer> {
-  const { host, port, isReady, metrics, log } = options;
+  const { host, port, notReady, metrics, log } = options;
   const app = fastify({ logger: false, forceCloseConnections: true });
   app.setErrorHandler((error: Error, _request, reply) => {
     log.error({ name: error.name }, 'a defect in an answer over HTTP');
@@ -35,10 +35,7 @@ export async function serveOperations(options: {
   );
   app.get('/livez', (_request, reply) => reply.type('text/plain').send('ok\n'));
   app.get('/readyz', async (_request, reply) => {
-    const inTheWay = await isReady().then(
-      () => undefined,
-      (error: unknown) => (error instanceof ExpectedError ? error.code : 'defect'),
-    );
+    const inTheWay = await notReady();
     return reply
       .status(inTheWay === undefined ? 200 : 503)
       .type('text/plain')
@@ -60,20 +57,16 @@ export async function serveOperations(options: {
 
 const readyTimeoutMs = 3_000;
 
-/** Whether the database answers and has the schema of this program: not Graph, whose faults no restart would mend. */
-export async function requireReady(database: Database): Promise<void> {
+/** What keeps a process on this database from its work, as a code: not Graph, whose faults no restart would mend. */
+export async function whyNotReady(database: Database): Promise<string | undefined> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(new ExpectedError('database_unreachable', 'the database does not answer')),
-      readyTimeoutMs,
-    );
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve('database_unreachable'), readyTimeoutMs);
   });
-  try {
-    await Promise.race([requireCurrentSchema(database), late]);
-  } catch (error) {
-    throw describeDatabaseError(error);
-  } finally {
-    clearTimeout(timer);
-  }
+  // A schema that is newer is none: the release before works on under a migration (CONTRIBUTING.md).
+  const looked = schemaState(database).then(
+    ({ pending }) => (pending.length > 0 ? 'schema_not_current' : undefined),
+    (error: unknown) => errorCodeOf(describeDatabaseError(error)),
+  );
+  return Promise.race([looked, late]).finally(() => clearTimeout(timer));
 }

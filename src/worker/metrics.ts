@@ -87,12 +87,14 @@ export function openMetrics(options: {
   });
   const waits = new Counter({
     name: `${prefix}graph_waits_total`,
-    help: 'Waits before a request was tried again, throttling among them.',
+    help: 'Waits before a request was tried again, because Graph throttled it or for another fault.',
+    labelNames: ['why'],
     registers,
   });
   const waited = new Counter({
     name: `${prefix}graph_wait_seconds_total`,
     help: 'How long those waits were.',
+    labelNames: ['why'],
     registers,
   });
   const databaseUp = new Gauge({
@@ -140,9 +142,10 @@ export function openMetrics(options: {
       requests.inc({ method, endpoint, status: String(outcome) });
       requestDuration.observe({ endpoint }, seconds);
     },
-    onWait: ({ waitMs }) => {
-      waits.inc();
-      waited.inc(waitMs / 1000);
+    onWait: ({ throttled, waitMs }) => {
+      const why = throttled ? 'throttled' : 'fault';
+      waits.inc({ why });
+      waited.inc({ why }, waitMs / 1000);
     },
     text: async () => {
       refreshing ??= refresh().finally(() => {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings.ts';
 import { openDatabase } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
-import { requireReady, serveOperations } from '../../src/worker/http.ts';
+import { serveOperations, whyNotReady } from '../../src/worker/http.ts';
 import { openMetrics, type WorkerMetrics } from '../../src/worker/metrics.ts';
 import { freshDatabase } from '../support/postgres.ts';
 import { setSettings } from '../support/settings.ts';
@@ -39,7 +39,15 @@ test('metrics tell what cycles did and how each tenant is', async () => {
   metrics.onCycle(await world.cycle());
   metrics.onCycle({ kind: null, outcome: 'failed', seconds: 2, streams: null });
   metrics.onRequest({ endpoint: 'users/delta', method: 'GET', outcome: 429, seconds: 0.2 });
-  metrics.onWait({ reason: 'x', waitMs: 1500, attempt: 1, retries: 5, stream: 'users', requestId: null });
+  metrics.onWait({
+    reason: 'x',
+    throttled: true,
+    waitMs: 1500,
+    attempt: 1,
+    retries: 5,
+    stream: 'users',
+    requestId: null,
+  });
   await world.database.raw(
     `update entra_sync.checkpoints set committed_at = now() - interval '3 days' where stream = 'groups';
      update entra_sync.tenants set last_success_at = now() - interval '2 hours', next_cycle_at = now() - interval '1 hour'`,
@@ -56,8 +64,8 @@ test('metrics tell what cycles did and how each tenant is', async () => {
     'changes_total{stream="users",change="held"}': 1,
     'graph_requests_total{method="GET",endpoint="users/delta",status="429"}': 1,
     'graph_request_duration_seconds_count{endpoint="users/delta"}': 1,
-    graph_waits_total: 1,
-    graph_wait_seconds_total: 1.5,
+    'graph_waits_total{why="throttled"}': 1,
+    'graph_wait_seconds_total{why="throttled"}': 1.5,
     'held_removals{tenant="ID"}': 1,
     'set_aside_objects{tenant="ID"}': 0,
     'tenants{status="active"}': 1,
@@ -113,7 +121,7 @@ async function serve(database: World['database'], onEnd: (end: () => Promise<voi
   const server = await serveOperations({
     host: '127.0.0.1',
     port: 0,
-    isReady: () => requireReady(database),
+    notReady: () => whyNotReady(database),
     metrics: metricsOf(database),
     log: bufferLog().log,
   });
@@ -166,7 +174,7 @@ test('other paths are told what there is; a port that is taken is a usage error'
     serveOperations({
       host: '127.0.0.1',
       port,
-      isReady: async () => {},
+      notReady: async () => undefined,
       metrics: metricsOf(database),
       log: bufferLog().log,
     }),
