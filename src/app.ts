@@ -21,6 +21,7 @@ import { type CredentialReference, loadDefaults, type Settings, type SettingsDoc
 import { openEmbedded } from './store/embedded.ts';
 import { migrate, requireCurrentSchema } from './store/migrate.ts';
 import { type Database, openDatabase } from './store/pool.ts';
+import { pastSpan } from './tracing.ts';
 
 export type OpenedDatabase = {
   readonly database: Database;
@@ -136,7 +137,13 @@ export function openGraphAccess(
           log.info({ tenantId, ...event }, 'waiting for Graph');
           onWait?.({ ...event, tenantId });
         },
-        ...(onRequest && { onRequest: (event) => onRequest({ ...event, tenantId }) }),
+        onRequest: (event) => {
+          const { endpoint, method, outcome, seconds } = event;
+          const failed = typeof outcome === 'string' || outcome >= 400;
+          const told = { [typeof outcome === 'string' ? 'error.type' : 'http.response.status_code']: outcome };
+          pastSpan(`${method} ${endpoint}`, seconds, { 'entra_sync.tenant': tenantId, ...told }, failed);
+          onRequest?.({ ...event, tenantId });
+        },
       }),
   };
 }

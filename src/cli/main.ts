@@ -1,8 +1,7 @@
 // The command line of entra-sync.
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ExpectedError } from '../errors.ts';
-import { packageFile } from '../package-files.ts';
+import { packageVersion } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
 import { changesCommand } from './verbs/changes.ts';
@@ -23,11 +22,9 @@ import { tenantCommand } from './verbs/tenant.ts';
 import { verifyCommand } from './verbs/verify.ts';
 import { workerCommand } from './verbs/worker.ts';
 
-const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string };
-
 const program = new Command('entra-sync')
   .description('Keeps a faithful copy of Microsoft Entra ID users, groups and memberships in Postgres.')
-  .version(version)
+  .version(packageVersion())
   .showSuggestionAfterError()
   .addHelpText(
     'after',

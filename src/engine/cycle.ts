@@ -12,8 +12,11 @@ import { openLists, type RemovalList } from '../store/removals.ts';
 import { dropRehearsal, readCheckpoint, type Stream } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
 import { findTenant, tenantDisconnected } from '../store/tenants.ts';
+
+import { inSpan } from '../tracing.ts';
 import { runFirstLoad } from './first-load.ts';
 import { groupsStream } from './groups.ts';
+import { logProgress } from './progress-log.ts';
 import {
   type CycleError,
   describeFailure,
@@ -49,6 +52,8 @@ export type CycleParts = {
     log: Log;
   }) => GraphReader;
   readonly leaseTimes?: LeaseTimes;
+  /** How often a line of the log says where a cycle stands; ten seconds. */
+  readonly progressEveryMs?: number;
 };
 
 export type CycleResult = {
@@ -76,11 +81,19 @@ export type CycleResult = {
  */
 export async function runCycle(parts: CycleParts, options: CycleOptions): Promise<CycleResult> {
   const lease = await acquireLease(parts.database, options.tenantId, parts.leaseTimes);
+  const log = parts.log.child({ tenantId: options.tenantId });
+  const progress = logProgress(log, options.onProgress, parts.progressEveryMs);
   try {
     const { status } = await findTenant(parts.database, options.tenantId);
     if (status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected();
-    return await runLeased(parts, options, lease);
+    const span = { 'entra_sync.tenant': options.tenantId, 'entra_sync.dry_run': options.dryRun };
+    return await inSpan('cycle', span, async (own) => {
+      const result = await runLeased(parts, { ...options, onProgress: progress.update }, lease);
+      own.setAttributes({ 'entra_sync.kind': result.kind, 'entra_sync.outcome': result.outcome });
+      return result;
+    });
   } finally {
+    progress.end();
     await lease.release();
   }
 }
@@ -94,12 +107,14 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   const before = await loadSettings();
   const quick = before.firstLoad === 'quick' && !resync && !dryRun;
   const firstLoad = quick
-    ? await runFirstLoad({
-        ...{ database, lease, signal, actor, onProgress },
-        log: parts.log.child({ tenantId }),
-        settings: loadSettings,
-        openReader: (log) => parts.openReader({ tenantId, settings: before, signal, log }),
-      })
+    ? await inSpan('first load', { 'entra_sync.tenant': tenantId }, () =>
+        runFirstLoad({
+          ...{ database, lease, signal, actor, onProgress },
+          log: parts.log.child({ tenantId }),
+          settings: loadSettings,
+          openReader: (log) => parts.openReader({ tenantId, settings: before, signal, log }),
+        }),
+      )
     : undefined;
   const settings = firstLoad ? await loadSettings() : before;
   const started = performance.now();

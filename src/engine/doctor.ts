@@ -135,7 +135,7 @@ function judgeClock(skewMs: number, other: string): Finding<true> {
   return { says, value: true, ...(Math.abs(skewMs) > warnSkewMs && { cure: clockCure }) };
 }
 
-/** Which credential it is and when it ends, as far as that can be told. Throws `sign_in_failed` when it has ended. */
+/** Which credential it is and when it ends, as far as that can be told. Throws `credential_refused` when it has ended. */
 export function judgeCredential(credential: AppCredential, now: number): Finding<AppCredential> {
   const what = `${credentialWords[credential.kind]} of ${credential.holder}`;
   if (credential.kind === 'secret') {
@@ -150,7 +150,7 @@ export function judgeCredential(credential: AppCredential, now: number): Finding
   const days = Math.floor((end.getTime() - now) / 86_400_000);
   const date = end.toISOString().slice(0, 10);
   if (end.getTime() <= now) {
-    throw new ExpectedError('sign_in_failed', `${what} has expired on ${date}`, { cure: newCertificate });
+    throw new ExpectedError('credential_refused', `${what} has expired on ${date}`, { cure: newCertificate });
   }
   const says = `${what}, good until ${date}`;
   return { says, value: credential, ...(days < 14 && { cure: newCertificate }) };

@@ -98,7 +98,7 @@ const at = (origin: string, date: number) => (world: World) => {
 };
 
 test.each<[string, (world: World) => Promise<unknown> | unknown, Changes, string[], number]>([
-  ['a wrong secret', () => {}, { variables: { AZURE_CLIENT_SECRET: 'no' } }, ['failed token: sign_in_failed'], 3],
+  ['a wrong secret', () => {}, { variables: { AZURE_CLIENT_SECRET: 'no' } }, ['failed token: credential_refused'], 3],
   [
     'no credential',
     () => {},
@@ -230,7 +230,7 @@ test('a certificate tells when it ends: good, soon, over', async (context) => {
   };
   expect(await certificate(20)).toMatchObject({ state: 'ok', message: expect.stringMatching(/good until 20\d\d-/) });
   expect(await certificate(10)).toMatchObject({ state: 'warning', cure: expect.stringContaining('new certificate') });
-  expect(await certificate(-1)).toMatchObject({ state: 'failed', code: 'sign_in_failed', exitCode: 3 });
+  expect(await certificate(-1)).toMatchObject({ state: 'failed', code: 'credential_refused', exitCode: 3 });
 });
 
 test('the command: lines with words and cures, the exit code of the first red line, --json, no colours in a pipe', async (context) => {
