@@ -5,7 +5,6 @@ import type { Problem } from '../rules/decode.ts';
 import { decodeGroupsPage, type GroupsPage, groupColumns, groupMarks } from '../rules/groups.ts';
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
-import { analyzeStage } from '../store/commit.ts';
 import { applyGroups } from '../store/commit-groups.ts';
 import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
 import { databaseTime } from '../store/on-demand.ts';
@@ -68,7 +67,6 @@ const listsAtATime = 100;
 
 // Rule 8: what slices did not name is doubtful, and only a list that was read whole ends it.
 async function readUnnamed({ database, lease, reader, log, signal }: StreamContext, round: Round): Promise<void> {
-  await analyzeStage(database, round.round_id);
   const ids = await groupsToSweep(database, lease.tenantId, round.round_id);
   for (let start = 0; start < ids.length; start += listsAtATime) {
     signal.throwIfAborted();

@@ -239,7 +239,7 @@ async function walkRound<Page extends DeltaPage>(
     }
   }
   tell('ask', round);
-  await analyzeStage(database, round.round_id);
+  const analyzed = await analyzeStage(database, round.round_id);
   await parts.ask(context, settings, round);
   context.signal.throwIfAborted();
   tell('commit', round);
@@ -260,6 +260,7 @@ async function walkRound<Page extends DeltaPage>(
         (rehearsal?.round ?? (await readCheckpoint(database, lease.tenantId, 'groups')))?.fingerprint ===
         settings.groupsFingerprint,
       dryRun,
+      analyzed,
       rehearsal,
     },
     parts.apply,
