@@ -7,7 +7,6 @@ import { decodeGroupsPage, type GroupsPage, groupColumns, groupMarks } from '../
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
 import { noteAway, restoredGroups } from '../store/away.ts';
-import { analyzeStage } from '../store/commit.ts';
 import { applyGroups } from '../store/commit-groups.ts';
 import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
 import { databaseTime } from '../store/on-demand.ts';
@@ -99,7 +98,6 @@ const listsAtATime = 100;
 
 // Rule 8: what slices did not name is doubtful, and only a list that was read whole ends it.
 async function readUnnamed({ database, lease, reader, log, signal }: StreamContext, round: Round): Promise<void> {
-  await analyzeStage(database, round.round_id);
   const ids = await groupsToSweep(database, lease.tenantId, round.round_id);
   for (let start = 0; start < ids.length; start += listsAtATime) {
     signal.throwIfAborted();

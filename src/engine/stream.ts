@@ -252,7 +252,7 @@ async function walkRound<Page extends DeltaPage>(
     });
   }
   tell('ask', round);
-  await analyzeStage(database, round.round_id);
+  const analyzed = await analyzeStage(database, round.round_id);
   await inSpan('ask', { 'entra_sync.stream': stream }, () => parts.ask(context, settings, round));
   context.signal.throwIfAborted();
   tell('commit', round);
@@ -273,6 +273,7 @@ async function walkRound<Page extends DeltaPage>(
         scopeGroups: settings.scope.groups,
         groupsJudged: judged?.fingerprint === settings.groupsFingerprint,
         dryRun,
+        analyzed,
         rehearsal,
       },
       parts.apply,

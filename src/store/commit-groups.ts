@@ -11,6 +11,7 @@ import {
   keepMemberships,
   keepPurged,
   membershipsOf,
+  moveMemberships,
   renewClosure,
 } from './commit-memberships.ts';
 import { type Guarded, guardRemovals, metUnreadable } from './guard.ts';
@@ -23,19 +24,20 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
   const guard = await guardRemovals(transaction, scope, guardedGroups);
   await transaction.raw(lockTouched, scope);
   const count = (statement: string) => rowCount(transaction, statement, scope);
-  let ended = await count(groupsVanish(gone));
+  const move = (statement: string) => moveMemberships(transaction, statement, scope);
+  let ended = await move(groupsVanish(gone));
   const removed = await count(removeGroups);
   await transaction.raw(hardenTombstones, scope);
-  ended += await count(endMemberships(membershipsOf(deletedForGood)));
-  ended += await count(endMemberships(listsOfDeleted));
+  ended += await move(endMemberships(membershipsOf(deletedForGood)));
+  ended += await move(endMemberships(listsOfDeleted));
   const heldMembers = await guardMemberships(transaction, scope);
-  ended += await count(endMemberships(ended_));
+  ended += await move(endMemberships(ended_));
   await transaction.raw(keepStrangers, scope);
   await transaction.raw(forgetStrangers, scope);
   const updated = await count(updateGroups);
   const restored = await count(restoreGroups);
   const created = await count(createGroups);
-  const appeared = (await count(groupsAppeared)) + (await count(keepMemberships));
+  const appeared = (await move(groupsAppeared)) + (await move(keepMemberships));
   const purged = await purgeGroups(transaction, scope);
   const [closure] = await rows<{ touched: boolean }>(transaction, closureTouched, scope);
   if (scope.full || closure?.touched) await transaction.raw(renewClosure, scope);

@@ -29,7 +29,7 @@ export async function commitListing(
   const counts = await inReportedTransaction(database, (transaction) =>
     applyListing(transaction, lease, options, apply),
   );
-  await analyzeTables(database, counts);
+  await analyzeTables(database, options.stream, counts);
   return counts;
 }
 

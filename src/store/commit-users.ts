@@ -9,6 +9,7 @@ import {
   keepMemberships,
   keepPurged,
   membershipsOf,
+  moveMemberships,
 } from './commit-memberships.ts';
 import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './commit-scope.ts';
 import { type Guarded, guardRemovals, metUnreadable } from './guard.ts';
@@ -17,9 +18,10 @@ import { rowCount, rows, type Transaction } from './pool.ts';
 /** Makes the staged users the truth. Part of the transaction of `commitRound`. */
 export async function applyUsers(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
   const run = (statement: string) => rowCount(transaction, statement, scope);
+  const move = (statement: string) => moveMemberships(transaction, statement, scope);
   // Of those whose groups were asked for, first: the scope is judged on them.
-  let ended = await run(endMemberships(leftGroups));
-  let appeared = await run(keepMemberships);
+  let ended = await move(endMemberships(leftGroups));
+  let appeared = await move(keepMemberships);
   const { held, gaps } = await judgeScope(transaction, scope);
   const adoption = await adoptAccounts(transaction, scope);
   const guard = await guardRemovals(transaction, scope, guardedAccounts);
@@ -28,7 +30,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   await transaction.raw(lockTouched, scope);
   const updates = await rows<{ kind: string; count: number }>(transaction, updateChanged, scope);
   const count = (kind: string) => updates.find((row) => row.kind === kind)?.count ?? 0;
-  ended += await run(accountsVanish(goneObjects));
+  ended += await move(accountsVanish(goneObjects));
   const removed = await run(remove);
   await transaction.raw(hardenTombstones, scope);
   await transaction.raw(relabelOutside, scope);
@@ -37,11 +39,11 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   await transaction.raw(keepUnsettled, scope);
   await transaction.raw(keepStrangers, scope);
   await transaction.raw(forgetStrangers, scope);
-  ended += await run(endMemberships(membershipsOf(deletedForGood)));
+  ended += await move(endMemberships(membershipsOf(deletedForGood)));
   const restored = adoption.restored + (await run(restore));
   const created = await run(create);
   await transaction.raw(noteListsRead, scope);
-  appeared += await run(accountsAppeared);
+  appeared += await move(accountsAppeared);
   const purged = await purge(transaction, scope);
   const [staged] = await rows<{ count: number }>(
     transaction,

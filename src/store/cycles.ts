@@ -127,7 +127,8 @@ with old as (
    where tenant_id = :tenantId and committed_at < clock_timestamp() - :retentionMs * interval '1 millisecond'
   returning batch_id, number
 ), gone as (
-  delete from entra_sync.changes where batch_id in (select batch_id from old) returning batch_id, change_id
+  delete from entra_sync.changes c where batch_id in (select batch_id from old)
+  returning batch_id, entra_sync.last_change(c) as change_id
 ), newest as (
   select o.number, max(g.change_id) as change from old o join gone g using (batch_id)
    group by o.number order by o.number desc limit 1
