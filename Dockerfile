@@ -45,4 +45,4 @@ USER 1000:1000
 # By hand: node dist/src/cli/main.js --help
 # Without a shell in between, so that SIGTERM reaches the program and a cycle ends in good order.
 ENTRYPOINT ["node", "dist/src/cli/main.js"]
-CMD ["--help"]
+CMD ["worker"]

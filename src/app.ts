@@ -1,17 +1,27 @@
 // Wires everything by hand: environment, database, Graph. Commands ask it for what they need and close it at the end.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Middleware } from '@microsoft/microsoft-graph-client';
+import { readCredential, readTenantCredential } from './credentials.ts';
 import type { CycleParts } from './engine/cycle.ts';
-import { type Environment, readCredential } from './environment.ts';
+import type { Environment } from './environment.ts';
 import { openGraphClient } from './graph/client.ts';
-import { resolveCloud } from './graph/clouds.ts';
-import { openTokenSource, type TokenSource } from './graph/credential.ts';
-import { defaultRetryPolicy, type OnWait, openGraphReader, type RetryPolicy } from './graph/reader.ts';
+import { type Cloud, resolveCloud } from './graph/clouds.ts';
+import { type AppCredential, credentialMark, openTokenSource, type TokenSource } from './graph/credential.ts';
+import {
+  defaultRetryPolicy,
+  openGraphReader,
+  type RequestEvent,
+  type RetryPolicy,
+  type WaitEvent,
+} from './graph/reader.ts';
+import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
 import { createLog, type Log } from './logger.ts';
-import { loadDefaults, type SettingsDocument } from './settings.ts';
+import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings.ts';
 import { openEmbedded } from './store/embedded.ts';
 import { migrate, requireCurrentSchema } from './store/migrate.ts';
 import { type Database, openDatabase } from './store/pool.ts';
+import { pastSpan } from './tracing.ts';
 
 export type OpenedDatabase = {
   readonly database: Database;
@@ -28,11 +38,11 @@ export type OpenedDatabase = {
  */
 export async function openAppDatabase(
   environment: Environment,
-  options: { anySchema?: boolean; note?: (line: string) => void } = {},
+  options: { anySchema?: boolean; maxConnections?: number; note?: (line: string) => void } = {},
 ): Promise<OpenedDatabase> {
   const { databaseUrl, home } = environment;
   if (databaseUrl === undefined) {
-    if (!existsSync(join(home, 'postgres'))) options.note?.(`preparing the embedded Postgres in ${home}, once`);
+    if (isFirstRun(environment)) options.note?.(`preparing the embedded Postgres in ${home}, once`);
     const server = await openEmbedded({ home });
     const database = openDatabase(server.url);
     const close = async () => {
@@ -47,7 +57,8 @@ export async function openAppDatabase(
     }
     return { database, url: server.url, name: `embedded Postgres in ${home}`, embedded: true, close };
   }
-  const database = openDatabase(databaseUrl);
+  const { maxConnections } = options;
+  const database = openDatabase(databaseUrl, { ...(maxConnections !== undefined && { maxConnections }) });
   try {
     if (!options.anySchema) await requireCurrentSchema(database);
   } catch (error) {
@@ -63,6 +74,11 @@ export async function openAppDatabase(
   };
 }
 
+/** Whether there is no database yet: the embedded one would be made now. */
+export function isFirstRun({ databaseUrl, home }: Environment): boolean {
+  return databaseUrl === undefined && !existsSync(join(home, 'postgres'));
+}
+
 function databaseName(url: string): string {
   if (!URL.canParse(url)) return 'the one of DATABASE_URL';
   const { hostname, port, pathname } = new URL(url);
@@ -70,29 +86,86 @@ function databaseName(url: string): string {
 }
 
 export type GraphAccess = {
-  tokens(tenantId: string, allowRoles: readonly string[]): TokenSource;
+  readonly cloud: Cloud;
+  /** The credential that signs in to a tenant, read now. Throws where it is not complete, or not here. */
+  credential(own?: CredentialReference | null): AppCredential;
+  /** Tokens of one tenant, by its own credential where it brings one. */
+  tokens(tenantId: string, allowRoles: readonly string[], own?: CredentialReference | null): TokenSource;
   openReader: CycleParts['openReader'];
+  /** A hash, keyed by `salt`, of the credential as it is now: a tenant's own, or that of the environment. */
+  credentialMark(own: CredentialReference | null, salt: string): string;
 };
 
-/** The way to Graph with the credential of the environment. Throws `usage` when that is not complete. */
+/** Told of every wait and every request, for metrics and for people; each with its tenant. */
+export type GraphHooks = {
+  onWait?: (event: WaitEvent & { readonly tenantId: string }) => void;
+  onRequest?: (event: RequestEvent & { readonly tenantId: string }) => void;
+};
+
+/**
+ * The way to Graph, with the credential of the environment or the tenant's own. Neither is read before
+ * the first sign-in. Every wait is
+ * logged, to the log that the reader is opened with. `before` stands in front of the HTTP edge: the SDK's ChaosHandler in tests.
+ */
 export function openGraphAccess(
   environment: Environment,
-  options: { onWait?: OnWait; policy?: RetryPolicy } = {},
+  options: GraphHooks & { policy?: RetryPolicy; before?: Middleware } = {},
 ): GraphAccess {
+  const { policy = defaultRetryPolicy, onWait, onRequest, before } = options;
   const { variables } = environment;
-  const credential = readCredential(variables);
   const cloud = resolveCloud(variables);
-  const tokens: GraphAccess['tokens'] = (tenantId, allowRoles) =>
-    openTokenSource({ tenantId, credential, cloud, allowRoles });
+  const credential: GraphAccess['credential'] = (own) =>
+    own ? readTenantCredential(variables, own) : readCredential(variables);
+  const tokens: GraphAccess['tokens'] = (tenantId, allowRoles, own) =>
+    openTokenSource({ tenantId, credential: () => credential(own), cloud, allowRoles });
   return {
+    cloud,
+    credential,
     tokens,
-    openReader: ({ tenantId, settings, signal }) =>
+    credentialMark: (own, salt) => credentialMark(() => credential(own), salt),
+    openReader: ({ tenantId, settings, signal, log }) =>
       openGraphReader({
-        client: openGraphClient({ origin: cloud.graphOrigin, tokens: tokens(tenantId, settings.allowRoles) }),
+        client: openGraphClient({
+          origin: cloud.graphOrigin,
+          tokens: tokens(tenantId, settings.allowRoles, settings.credential),
+          requestTimeoutMs: policy.requestTimeoutMs,
+          ...(before && { before }),
+        }),
         signal,
-        policy: options.policy ?? defaultRetryPolicy,
-        ...(options.onWait && { onWait: options.onWait }),
+        policy,
+        onWait: (event) => {
+          log.info({ tenantId, ...event }, 'waiting for Graph');
+          onWait?.({ ...event, tenantId });
+        },
+        onRequest: (event) => {
+          const { endpoint, method, outcome, seconds } = event;
+          const failed = typeof outcome === 'string' || outcome >= 400;
+          const told = { [typeof outcome === 'string' ? 'error.type' : 'http.response.status_code']: outcome };
+          pastSpan(`${method} ${endpoint}`, seconds, { 'entra_sync.tenant': tenantId, ...told }, failed);
+          onRequest?.({ ...event, tenantId });
+        },
       }),
+  };
+}
+
+export type ConsentAccess = {
+  readonly signIn: SignInPage;
+  readonly tokens: (tenantId: string, settings: Settings) => TokenSource;
+  readonly authorityHost: string;
+};
+
+/** What signs customers' administrators in and takes the first token of their tenants. Throws `usage` like {@link openGraphAccess}. */
+export function openConsent(environment: Environment, redirectUri: string): ConsentAccess {
+  const { variables } = environment;
+  const credential = () => readCredential(variables);
+  // What is missing is said at the start, not to the first customer.
+  credential();
+  const cloud = resolveCloud(variables);
+  const { tokens } = openGraphAccess(environment);
+  return {
+    signIn: openSignInPage({ credential, cloud, redirectUri }),
+    tokens: (tenantId, settings) => tokens(tenantId, settings.allowRoles, settings.credential),
+    authorityHost: cloud.authorityHost,
   };
 }
 

@@ -1,5 +1,5 @@
-// What the environment says, read once and checked: database, credential, cloud, log level.
-import { accessSync, constants, readFileSync } from 'node:fs';
+// What the environment says, read once and checked: database, log level, tenant. Credentials: credentials.ts.
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ExpectedError } from './errors.ts';
 import { asGuid } from './rules/decode.ts';
@@ -15,15 +15,15 @@ export type Environment = {
 
 const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
 
-/** Reads what every command needs. Empty variables count as unset. Throws `usage`. */
-export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
-  const logLevel = variables.LOG_LEVEL || 'silent';
+/** Reads what every command needs; `logLevelDefault` is the default of LOG_LEVEL. Empty variables count as unset. Throws `usage`. */
+export function readEnvironment(variables: NodeJS.ProcessEnv, logLevelDefault = 'silent'): Environment {
+  const logLevel = variables.LOG_LEVEL || logLevelDefault;
   if (!logLevels.includes(logLevel)) {
     throw new ExpectedError('usage', `LOG_LEVEL is ${JSON.stringify(logLevel)}`, {
       cure: `use one of ${logLevels.join(', ')}`,
     });
   }
-  const databaseUrl = secret(variables, 'DATABASE_URL');
+  const databaseUrl = readSecret(variables, 'DATABASE_URL');
   if (databaseUrl !== undefined && !(/^postgres(ql)?:\/\//.test(databaseUrl) && URL.canParse(databaseUrl))) {
     throw new ExpectedError('usage', 'DATABASE_URL is no Postgres URL', {
       cure: 'write it like postgres://user:password@host:5432/database',
@@ -32,50 +32,30 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
   return { databaseUrl, home: resolve(variables.ENTRA_SYNC_HOME || '.entra-sync'), logLevel, variables };
 }
 
-export type CredentialVariables = {
-  clientId: string;
-  secret?: string;
-  certificatePath?: string;
-  certificatePassword?: string;
-};
-
-/** The application's credential by the names that @azure/identity uses. Throws `usage` that names what is missing. */
-export function readCredential(variables: NodeJS.ProcessEnv): CredentialVariables {
-  const clientId = variables.AZURE_CLIENT_ID;
-  const clientSecret = secret(variables, 'AZURE_CLIENT_SECRET');
-  const certificatePath = variables.AZURE_CLIENT_CERTIFICATE_PATH || undefined;
-  const certificatePassword = secret(variables, 'AZURE_CLIENT_CERTIFICATE_PASSWORD');
-  if (certificatePath !== undefined) requireReadable('AZURE_CLIENT_CERTIFICATE_PATH', certificatePath);
-  const missing = [
-    ...(clientId ? [] : ['AZURE_CLIENT_ID']),
-    ...(clientSecret || certificatePath ? [] : ['AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH)']),
-  ];
-  if (!clientId || missing.length > 0) {
-    throw new ExpectedError('usage', `no credential for Microsoft Graph: ${missing.join(' and ')} not set`, {
-      cure: 'set it (README, "Connect a real tenant"), or try entra-sync demo, which needs none',
-    });
-  }
-  return {
-    clientId,
-    ...(clientSecret !== undefined ? { secret: clientSecret } : certificatePath !== undefined && { certificatePath }),
-    ...(certificatePassword !== undefined && { certificatePassword }),
-  };
-}
-
-function requireReadable(variable: string, path: string): void {
-  try {
-    accessSync(path, constants.R_OK);
-  } catch (error) {
-    throw new ExpectedError('usage', `${variable} cannot be read: ${path}`, {
-      cure: 'check the path and its permissions',
-      cause: error,
-    });
-  }
-}
-
 /** The tenant that AZURE_TENANT_ID names, in lower case, or undefined. Throws `usage` when it is no GUID. */
 export function readTenantId(variables: NodeJS.ProcessEnv): string | undefined {
   return variables.AZURE_TENANT_ID ? requireTenantId(variables.AZURE_TENANT_ID, 'AZURE_TENANT_ID') : undefined;
+}
+
+/**
+ * Where browsers reach the consent page, without a slash at its end: `given`, or ENTRA_SYNC_PUBLIC_URL, or localhost with
+ * this port. Throws `usage` for an address that Entra ID takes no redirect to.
+ */
+export function readPublicUrl(variables: NodeJS.ProcessEnv, given: string | undefined, port: number): string {
+  const text = given ?? (variables.ENTRA_SYNC_PUBLIC_URL || `http://localhost:${port}`);
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain = url && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
+  // Entra ID sends people to https only, and to this machine.
+  if (url && plain && (url.protocol === 'https:' || (url.protocol === 'http:' && url.hostname === 'localhost'))) {
+    return url.href.replace(/\/+$/, '');
+  }
+  throw new ExpectedError(
+    'usage',
+    `the public address of the consent page cannot be ${JSON.stringify(text.slice(0, 200))}`,
+    {
+      cure: 'give one like https://connect.example.com with --public-url or ENTRA_SYNC_PUBLIC_URL (http is for localhost only)',
+    },
+  );
 }
 
 /** `text` as a tenant id. Domain names are refused: they can move from one tenant to another. */
@@ -87,7 +67,8 @@ export function requireTenantId(text: string, what: string): string {
   });
 }
 
-function secret(variables: NodeJS.ProcessEnv, name: string): string | undefined {
+/** A secret, from the variable `name` or from the file that `name`_FILE names. Throws `usage` for both, or an unreadable file. */
+export function readSecret(variables: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = variables[name] || undefined;
   const path = variables[`${name}_FILE`] || undefined;
   if (value !== undefined && path !== undefined) {

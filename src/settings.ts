@@ -11,9 +11,17 @@ import { type MatchKey, selectedProperties } from './rules/mapping.ts';
 import { type Field, type ManualEditing, roles, type SourceOfTruth } from './rules/ownership.ts';
 import type { DisabledAccounts, Scope } from './rules/scope.ts';
 import { checkShape, isRecord, problemsOfRemovals, problemsOfWhole } from './settings/problems.ts';
-import { documentSchema, durationMs, partialSchema, type SettingsDocument } from './settings/schema.ts';
+import {
+  type CredentialReference,
+  documentSchema,
+  durationMs,
+  installationSchema,
+  partialSchema,
+  type SecretReference,
+  type SettingsDocument,
+} from './settings/schema.ts';
 
-export type { SettingsDocument };
+export type { CredentialReference, SecretReference, SettingsDocument };
 
 /** The settings in force for a tenant. Durations in milliseconds. */
 export type Settings = {
@@ -30,11 +38,15 @@ export type Settings = {
   /** How manual accounts are recognised, in this order; empty: never. */
   readonly match: readonly MatchKey[];
   readonly removals: RemovalLimits;
+  /** Whether people are shown early by a listing before the first round. */
+  readonly firstLoad: 'quick' | 'delta';
   readonly retentionMs: number;
   readonly changesRetentionMs: number;
   readonly cyclesRetentionMs: number;
   readonly fullEveryMs: number;
   readonly allowRoles: readonly string[];
+  /** Where the credential is that the tenant brings itself; null: the environment's serves. */
+  readonly credential: CredentialReference | null;
   /** Of mapping, $select, scope and disabledAccounts: when it differs from a checkpoint's, the next round is a full one (rule 17). */
   readonly fingerprint: string;
   /** The same for the groups stream: of the groups that the scope names. */
@@ -65,12 +77,21 @@ export function loadSettingsFile(path: string, below: readonly SettingsDocument[
   return checkSettings(readSettingsFile(path), path, below);
 }
 
+/** {@link checkSettings} for the settings of the whole installation. */
+export function checkInstallationSettings(
+  document: unknown,
+  path: string,
+  below: readonly SettingsDocument[],
+): SettingsDocument {
+  return checkSettings(document, path, below, installationSchema);
+}
+
 /** {@link loadSettingsFile} for a file that was read before. */
 export function checkSettings(
   document: unknown,
   path: string,
   below: readonly SettingsDocument[] = [],
-  schema: typeof documentSchema | typeof partialSchema = partialSchema,
+  schema: typeof documentSchema | typeof partialSchema | typeof installationSchema = partialSchema,
 ): SettingsDocument {
   const checked = checkShape(document, schema);
   const isWhole = below.length > 0 || schema === documentSchema;
@@ -92,7 +113,7 @@ export function checkSettings(
   );
 }
 
-/** What `upper` says laid over `lower`: objects by key, fields by name and then by key, anything else as a whole. */
+/** What `upper` says laid over `lower`: objects by key, fields by name and then by key, anything else and credentials as a whole. */
 export function mergeDocuments(lower: SettingsDocument, upper: SettingsDocument): SettingsDocument {
   return mergeLayers(lower, upper);
 }
@@ -111,7 +132,8 @@ function mergeRecords(
 ): Record<string, unknown> {
   const merged = Object.entries(upper).map(([key, value]) => {
     const below = Object.hasOwn(lower, key) ? lower[key] : undefined;
-    return [key, merge && isRecord(below) && isRecord(value) ? merge(below, value, key) : value];
+    const isWhole = key === 'credential' || !merge || !isRecord(below) || !isRecord(value);
+    return [key, isWhole ? value : merge(below, value, key)];
   });
   return { ...lower, ...Object.fromEntries(merged) };
 }
@@ -148,12 +170,14 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
     disabledAccounts,
     match: unique(document.match ?? []),
     removals: removalsOf(document.removals),
+    firstLoad: document.firstLoad ?? 'quick',
     intervalMs: known(document.interval),
     retentionMs: known(document.retention),
     changesRetentionMs: known(document.changes?.retention),
     cyclesRetentionMs: known(document.cycles?.retention),
     fullEveryMs: known(document.fullEvery),
     allowRoles: document.allowRoles ?? [],
+    credential: document.credential ?? null,
     scope,
     fingerprint: fingerprintOf([selectedProperties(fields), mapping, scope, disabledAccounts]),
     groupsFingerprint: fingerprintOf([...groupProperties.keys(), scope.groups]),

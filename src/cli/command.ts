@@ -1,12 +1,20 @@
 // What all verbs share: options, the life of database and signals, errors to exit codes.
 import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
-import { type GraphAccess, type OpenedDatabase, openAppDatabase, openGraphAccess } from '../app.ts';
+import {
+  type GraphAccess,
+  type GraphHooks,
+  isFirstRun,
+  type OpenedDatabase,
+  openAppDatabase,
+  openGraphAccess,
+} from '../app.ts';
+import { namesCredential, readCredential } from '../credentials.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
-import type { Log } from '../logger.ts';
 import { useProxyOf } from '../proxy.ts';
 import { describeDatabaseError } from '../store/pool.ts';
+import { startTracing } from '../tracing.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
 
 export type Run = {
@@ -16,7 +24,7 @@ export type Run = {
   readonly signal: AbortSignal;
   readonly actor: string;
   /** Opens the database that the environment names; it is closed when the verb ends. */
-  database(options?: { anySchema?: boolean }): Promise<OpenedDatabase>;
+  database(options?: { anySchema?: boolean; maxConnections?: number }): Promise<OpenedDatabase>;
   /** From now on Ctrl-C is the business of a program that this one runs in the terminal. */
   leaveInterrupts(): void;
   /** Runs when the verb has ended, last opened first. */
@@ -61,20 +69,28 @@ function endSoon(): void {
   }, 1_000).unref();
 }
 
-const endTimeoutMs = 15_000;
+/** How a verb ends that is interrupted. */
+export type Ending = {
+  /** What there is to do after Ctrl-C. */
+  readonly afterInterrupt?: string;
+  /** So long it may take to close everything. */
+  readonly endTimeoutMs?: number;
+};
 
 /** What to do after Ctrl-C in a verb that walks rounds. */
 export const goesOn = 'run the command again: it goes on where it stopped';
 
 /**
  * Runs the body of a verb: opens nothing before it is asked for, closes everything, turns errors into one line and an exit
- * code. The body may return an exit code of its own (default 0). `afterInterrupt` is what to do after Ctrl-C.
+ * code. The body may return an exit code of its own (default 0).
  */
 export async function runVerb(
   options: VerbOptions,
   body: (run: Run) => Promise<number | undefined>,
-  afterInterrupt = 'run the command again: it begins anew',
+  ending: string | Ending = {},
 ): Promise<void> {
+  const { afterInterrupt = 'run the command again: it begins anew', endTimeoutMs = 15_000 } =
+    typeof ending === 'string' ? { afterInterrupt: ending } : ending;
   const terminal = openTerminal({ json: options.json === true, verbose: options.verbose === true });
   const interrupt = new AbortController();
   const closers: (() => Promise<void>)[] = [];
@@ -101,6 +117,9 @@ export async function runVerb(
   let exitCode = 0;
   try {
     const environment = readEnvironment(process.env);
+    const tracing = await startTracing(process.env);
+    if (tracing) closers.push(tracing.close);
+    if (tracing?.remark) terminal.note(tracing.remark);
     const run: Run = {
       terminal,
       environment,
@@ -132,13 +151,17 @@ export async function runVerb(
   }
 }
 
-/** The way to Graph for a verb: every wait is logged and said. */
-export function openGraph({ environment, terminal }: Run, log: Log): GraphAccess {
+/** The way to Graph for a verb: every wait is said, `hooks` hear of it too. */
+export function openGraph({ environment, terminal }: Run, hooks: GraphHooks = {}): GraphAccess {
+  // Said before anything is opened; only a database that is there can know tenants with a credential of their own.
+  if (namesCredential(environment.variables) || isFirstRun(environment)) readCredential(environment.variables);
   const remark = useProxyOf(environment);
   if (remark) terminal.note(remark);
   return openGraphAccess(environment, {
-    onWait: ({ reason, waitMs, attempt, retries, requestId }) => {
-      log.info({ reason, waitMs, attempt, requestId }, 'waiting for Graph');
+    ...hooks,
+    onWait: (event) => {
+      hooks.onWait?.(event);
+      const { reason, waitMs, attempt, retries, requestId } = event;
       terminal.note(
         `${reason}; trying again in ${(waitMs / 1000).toFixed(1)} s (${attempt} of ${retries})${terminal.verbose && requestId ? `, request-id ${requestId}` : ''}`,
       );

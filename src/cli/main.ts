@@ -1,12 +1,13 @@
 // The command line of entra-sync.
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ExpectedError } from '../errors.ts';
-import { packageFile } from '../package-files.ts';
+import { packageVersion } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
 import { changesCommand } from './verbs/changes.ts';
+import { connectCommand } from './verbs/connect.ts';
 import { demoCommand } from './verbs/demo.ts';
+import { doctorCommand } from './verbs/doctor.ts';
 import { editCommand } from './verbs/edit.ts';
 import { explainCommand } from './verbs/explain.ts';
 import { grantCommand } from './verbs/grant.ts';
@@ -19,12 +20,11 @@ import { statusCommand } from './verbs/status.ts';
 import { resyncCommand, syncCommand } from './verbs/sync.ts';
 import { tenantCommand } from './verbs/tenant.ts';
 import { verifyCommand } from './verbs/verify.ts';
-
-const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string };
+import { workerCommand } from './verbs/worker.ts';
 
 const program = new Command('entra-sync')
   .description('Keeps a faithful copy of Microsoft Entra ID users, groups and memberships in Postgres.')
-  .version(version)
+  .version(packageVersion())
   .showSuggestionAfterError()
   .addHelpText(
     'after',
@@ -45,9 +45,12 @@ for (const command of [
   simulateCommand(),
   migrateCommand(),
   tenantCommand(),
+  connectCommand(),
   syncCommand(),
   resyncCommand(),
+  workerCommand(),
   statusCommand(),
+  doctorCommand(),
   explainCommand(),
   editCommand(),
   changesCommand(),

@@ -1,5 +1,5 @@
 // One cycle of one tenant: lease, streams, close. What comes out is committed as a whole or not at all, stream by stream.
-import { ExpectedError, errorCodeOf } from '../errors.ts';
+import { errorCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import { explainGaps } from '../rules/scope.ts';
@@ -12,7 +12,20 @@ import { openLists, type RemovalList } from '../store/removals.ts';
 import { dropRehearsal, readCheckpoint, type Stream } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
 import { findTenant, tenantDisconnected } from '../store/tenants.ts';
+
+import { inSpan } from '../tracing.ts';
+import { runFirstLoad } from './first-load.ts';
 import { groupsStream } from './groups.ts';
+import { logProgress } from './progress-log.ts';
+import {
+  type CycleError,
+  describeFailure,
+  type FirstLoad,
+  isInterruption,
+  reportOfFailure,
+  type StreamFailure,
+  streams,
+} from './reports.ts';
 import { type Progress, runStream, type StreamContext, type StreamResult } from './stream.ts';
 import { usersStream } from './users.ts';
 
@@ -31,9 +44,16 @@ export type CycleParts = {
   readonly database: Database;
   readonly defaults: SettingsDocument;
   readonly log: Log;
-  /** Opens the way to Graph for one tenant; `signal` ends whatever is under way. */
-  readonly openReader: (options: { tenantId: string; settings: Settings; signal: AbortSignal }) => GraphReader;
+  /** Opens the way to Graph for one tenant; `signal` ends whatever is under way, waits are told to `log`. */
+  readonly openReader: (options: {
+    tenantId: string;
+    settings: Settings;
+    signal: AbortSignal;
+    log: Log;
+  }) => GraphReader;
   readonly leaseTimes?: LeaseTimes;
+  /** How often a line of the log says where a cycle stands; ten seconds. */
+  readonly progressEveryMs?: number;
 };
 
 export type CycleResult = {
@@ -46,11 +66,13 @@ export type CycleResult = {
   /** Removals that wait for a person, those of earlier cycles too. */
   readonly lists: readonly RemovalList[];
   /** What stopped a stream while another one was committed. */
-  readonly failures: readonly { readonly stream: Stream; readonly error: unknown }[];
+  readonly failures: readonly StreamFailure[];
   /** How old the checkpoints were that this cycle started from; undefined for the first. */
   readonly sinceMs: number | undefined;
   /** The changes of a dry run, the first thousand. */
   readonly sample: readonly ChangeSample[];
+  /** What a quick listing showed before this cycle's rounds began. */
+  readonly firstLoad: FirstLoad | undefined;
 };
 
 /**
@@ -59,11 +81,19 @@ export type CycleResult = {
  */
 export async function runCycle(parts: CycleParts, options: CycleOptions): Promise<CycleResult> {
   const lease = await acquireLease(parts.database, options.tenantId, parts.leaseTimes);
+  const log = parts.log.child({ tenantId: options.tenantId });
+  const progress = logProgress(log, options.onProgress, parts.progressEveryMs);
   try {
     const { status } = await findTenant(parts.database, options.tenantId);
     if (status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected();
-    return await runLeased(parts, options, lease);
+    const span = { 'entra_sync.tenant': options.tenantId, 'entra_sync.dry_run': options.dryRun };
+    return await inSpan('cycle', span, async (own) => {
+      const result = await runLeased(parts, { ...options, onProgress: progress.update }, lease);
+      own.setAttributes({ 'entra_sync.kind': result.kind, 'entra_sync.outcome': result.outcome });
+      return result;
+    });
   } finally {
+    progress.end();
     await lease.release();
   }
 }
@@ -71,11 +101,24 @@ export async function runCycle(parts: CycleParts, options: CycleOptions): Promis
 async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease): Promise<CycleResult> {
   const { database, defaults } = parts;
   const { tenantId, resync, dryRun, actor } = options;
+  const loadSettings = () => settingsInForce(database, tenantId, defaults);
+  const signal = AbortSignal.any([options.signal, lease.lost]);
+  const onProgress = options.onProgress ?? (() => {});
+  const before = await loadSettings();
+  const quick = before.firstLoad === 'quick' && !resync && !dryRun;
+  const firstLoad = quick
+    ? await inSpan('first load', { 'entra_sync.tenant': tenantId }, () =>
+        runFirstLoad({
+          ...{ database, lease, signal, actor, onProgress },
+          log: parts.log.child({ tenantId }),
+          settings: loadSettings,
+          openReader: (log) => parts.openReader({ tenantId, settings: before, signal, log }),
+        }),
+      )
+    : undefined;
+  const settings = firstLoad ? await loadSettings() : before;
   const started = performance.now();
   const seconds = () => Math.round(performance.now() - started) / 1000;
-  const loadSettings = () => settingsInForce(database, tenantId, defaults);
-  const settings = await loadSettings();
-  const signal = AbortSignal.any([options.signal, lease.lost]);
   const kind: CycleKind = resync
     ? 'resync'
     : (await readCheckpoint(database, tenantId, 'users'))
@@ -84,7 +127,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   const cycleId = dryRun ? null : await openCycle(database, lease, { kind, actor, settingsVersion: settings.version });
   const log = parts.log.child({ tenantId, cycleId });
   log.info({ kind, dryRun, settingsVersion: settings.version }, 'cycle started');
-  const reader = parts.openReader({ tenantId, settings, signal });
+  const reader = parts.openReader({ tenantId, settings, signal, log });
   const context: Omit<StreamContext, 'reader' | 'memberships'> = {
     database,
     lease,
@@ -95,18 +138,18 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     dryRun,
     resync,
     settings: loadSettings,
-    onProgress: options.onProgress ?? (() => {}),
+    onProgress,
   };
   // Side by side: each stream's round is committed on its own, so a tenant that may read only users gets its users.
   const memberships = Promise.allSettled([
-    runStream({ ...context, reader: reader.fork(), memberships: Promise.resolve(undefined) }, groupsStream),
+    runStream({ ...context, reader: reader.fork('groups'), memberships: Promise.resolve(undefined) }, groupsStream),
   ]);
   const rehearsal = memberships.then(([ended]) =>
     dryRun && ended.status === 'fulfilled' ? { round: ended.value.round, apply: groupsStream.apply } : undefined,
   );
   const [[groups], [users]] = await Promise.all([
     memberships,
-    Promise.allSettled([runStream({ ...context, reader: reader.fork(), memberships: rehearsal }, usersStream)]),
+    Promise.allSettled([runStream({ ...context, reader: reader.fork('users'), memberships: rehearsal }, usersStream)]),
   ]);
   // What stopped a dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
   if (dryRun) for (const stream of streams) await dropRehearsal(database, lease, stream).catch(() => {});
@@ -117,7 +160,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   });
   const reports = { users: reportOf(users), groups: reportOf(groups) };
   const [failure] = failures;
-  const cancelled = failures.some(({ error }) => error instanceof ExpectedError && error.code === 'interrupted');
+  const cancelled = failures.some(({ error }) => isInterruption(error));
   const lists = dryRun ? [] : await openLists(database, tenantId).catch(() => []);
   const held = reports.users.held + reports.groups.held + lists.length > 0;
   const outcome = !failure
@@ -135,8 +178,10 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     await closeCycle(database, lease, cycleId, {
       outcome,
       streams: reports,
-      error: failure ? describe(failure.stream, failure.error) : (describeLists(lists) ?? describeGaps(reports.users)),
-      nextInMs: Math.max(0, jittered(settings.intervalMs) - seconds() * 1000),
+      error: failure ? describeFailure(failure) : (describeLists(lists) ?? describeGaps(reports.users)),
+      intervalMs: settings.intervalMs,
+      sinceStartMs: performance.now() - started,
+      jitter: jitter(),
       retention: { changesMs: settings.changesRetentionMs, cyclesMs: settings.cyclesRetentionMs },
     });
   };
@@ -160,6 +205,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     failures,
     lists,
     sinceMs: ages.length > 0 ? Math.max(...ages) : undefined,
+    firstLoad,
     sample: streams.flatMap((stream) => {
       const one = ended[stream];
       return one.status === 'fulfilled' ? one.value.sample : [];
@@ -167,35 +213,9 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   };
 }
 
-const streams = ['users', 'groups'] as const satisfies readonly Stream[];
-
 function reportOf(ended: PromiseSettledResult<StreamResult>): StreamReport {
-  if (ended.status === 'fulfilled') return ended.value.report;
-  const none = {
-    requests: 0,
-    pages: 0,
-    seen: 0,
-    distinct: 0,
-    created: 0,
-    adopted: 0,
-    updated: 0,
-    suspended: 0,
-    resumed: 0,
-  };
-  const ends = {
-    removed: 0,
-    restored: 0,
-    purged: 0,
-    memberships_added: 0,
-    memberships_removed: 0,
-    held: 0,
-    set_aside: 0,
-  };
-  const reason = errorCodeOf(ended.reason);
-  return { outcome: reason === 'interrupted' ? 'cancelled' : 'failed', round: 'incremental', reason, ...none, ...ends };
+  return ended.status === 'fulfilled' ? ended.value.report : reportOfFailure(ended.reason, 'incremental');
 }
-
-type CycleError = { code: string; message: string };
 
 function describeLists(lists: readonly RemovalList[]): CycleError | null {
   const [first] = lists;
@@ -216,19 +236,7 @@ function describeGaps({ held, scope_gaps: gaps = [] }: StreamReport): CycleError
     : { code: 'scope_group_missing', message: `users: ${what}; ${cure}` };
 }
 
-// Kept in the cycle's row and shown by status: an expected error is free of personal values, a defect's message may not be.
-function describe(stream: Stream, error: unknown): CycleError {
-  if (error instanceof ExpectedError)
-    return { code: error.code, message: `${stream}: ${error.message}${error.cure ? `; ${error.cure}` : ''}` };
-  const name = error instanceof Error ? error.name : typeof error;
-  const state = (error as { code?: unknown } | null)?.code;
-  return {
-    code: errorCodeOf(error),
-    message: `${stream}: a defect (${name}${typeof state === 'string' ? ` ${state}` : ''}): see the log of that cycle`,
-  };
-}
-
 // Ten percent either way, so that tenants that were added together drift apart.
-function jittered(intervalMs: number): number {
-  return intervalMs * (0.9 + Math.random() * 0.2);
+function jitter(): number {
+  return 0.9 + Math.random() * 0.2;
 }

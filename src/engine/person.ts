@@ -63,7 +63,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
   if ((await findTenant(database, tenantId)).status === 'disconnected') throw tenantDisconnected();
   const settings = await settingsInForce(database, tenantId, parts.defaults);
   const properties = selectedProperties(settings.fields);
-  const reader = parts.openReader({ tenantId, settings, signal });
+  const reader = parts.openReader({ tenantId, settings, signal, log: parts.log });
   const askedAt = await databaseTime(database);
   const known = (await findPeople(database, tenantId, word))[0];
   const answer = await ask();
@@ -78,7 +78,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
     'reason' in answer
       ? answer
       : withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
-  const list = groupsKnown && !('reason' in seen) ? await readMemberOf(reader, id) : undefined;
+  const list = groupsKnown && !('reason' in seen) ? await readMemberOf(reader, 'users', id) : undefined;
   const memberOf = list && 'reason' in list ? undefined : list;
   const {
     before,

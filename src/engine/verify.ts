@@ -77,7 +77,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
     await requireSynced(database, tenantId);
     const settings = await settingsInForce(database, tenantId, parts.defaults);
     const signal = AbortSignal.any([options.signal, lease.lost]);
-    const reader = parts.openReader({ tenantId, settings, signal });
+    const reader = parts.openReader({ tenantId, settings, signal, log: parts.log });
     const work = { parts, lease, reader, settings, options };
     const users = await stageListing(work, 'users');
     const groups = await stageListing(work, 'groups');

@@ -8,37 +8,20 @@ import {
   TelemetryHandler,
 } from '@microsoft/microsoft-graph-client';
 import { ExpectedError } from '../errors.ts';
-import type { Failure } from '../rules/failures.ts';
 import type { TokenSource } from './credential.ts';
-
-/** One request that did not bring a usable answer; `failure` is what the failure table judges. */
-export class RequestFailed extends Error {
-  readonly failure: Failure;
-  readonly retryAfter: string | null;
-  readonly requestId: string | null;
-  readonly body: unknown;
-
-  constructor(
-    failure: Failure,
-    message: string,
-    more: { retryAfter?: string | null; requestId?: string | null; body?: unknown; cause?: unknown } = {},
-  ) {
-    super(message, { cause: more.cause });
-    this.name = 'RequestFailed';
-    this.failure = failure;
-    this.retryAfter = more.retryAfter ?? null;
-    this.requestId = more.requestId ?? null;
-    this.body = more.body;
-  }
-}
+import { RequestFailed } from './request-failed.ts';
+import { SignInUnavailable } from './sign-in-errors.ts';
 
 export type Answer = { readonly status: number; readonly text: string; readonly headers: Headers };
 
 export type GraphClient = {
   readonly origin: string;
+  /** Takes an access token and does no more. Throws what {@link GraphClient.send} throws. */
+  signIn(signal: AbortSignal): Promise<void>;
   /**
    * Sends one request to exactly `url` (byte for byte) and returns its answer whatever the status. GET, or a `$batch`
-   * of GETs when `batch` is given. Throws RequestFailed for network faults, ExpectedError for a foreign URL or sign-in.
+   * of GETs when `batch` is given. Throws RequestFailed for network faults and for a sign-in that may
+   * succeed later, ExpectedError for a foreign URL and for any other sign-in.
    */
   send(
     url: string,
@@ -46,15 +29,22 @@ export type GraphClient = {
   ): Promise<Answer>;
 };
 
-const requestTimeoutMs = 60_000;
+/** How long one request may take, sign-in and body included. */
+export const defaultRequestTimeoutMs = 60_000;
 
 /**
  * Opens a client for one tenant. `before` is put in front of the HTTP edge: the SDK's ChaosHandler in tests.
  * The SDK takes links apart and builds them anew, which changes them; next and delta links must be used as received
  * (learn.microsoft.com/graph/delta-query-overview), so the first of our middlewares puts the exact link back.
  */
-export function openGraphClient(options: { origin: string; tokens: TokenSource; before?: Middleware }): GraphClient {
-  const { origin, tokens, before } = options;
+export function openGraphClient(options: {
+  origin: string;
+  tokens: TokenSource;
+  requestTimeoutMs?: number;
+  before?: Middleware;
+}): GraphClient {
+  const { origin, tokens, requestTimeoutMs = defaultRequestTimeoutMs, before } = options;
+  const limited = (signal: AbortSignal) => AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]);
   const chain = [
     exactRequest(),
     authentication(origin, tokens),
@@ -74,6 +64,11 @@ export function openGraphClient(options: { origin: string; tokens: TokenSource; 
   });
   return {
     origin,
+    signIn: async (signal) => {
+      await tokens.token({ signal: limited(signal) }).catch((error: unknown) => {
+        throw requestFailure(error, signal, requestTimeoutMs);
+      });
+    },
     send: async (url, { signal, renewToken = false, headers = {}, batch }) => {
       requireOrigin(url, origin);
       const exact = new ExactRequest(url, renewToken);
@@ -82,13 +77,13 @@ export function openGraphClient(options: { origin: string; tokens: TokenSource; 
         .middlewareOptions([exact])
         .responseType(ResponseType.RAW)
         .headers({ accept: 'application/json', ...headers })
-        .options({ signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]) });
+        .options({ signal: limited(signal) });
       try {
         const response: Response = await (batch === undefined ? request.get() : request.post(batch));
         if (exact.failure !== undefined) throw exact.failure;
         return { status: response.status, text: await response.text(), headers: response.headers };
       } catch (error) {
-        throw networkFailure(exact.failure ?? error, signal);
+        throw requestFailure(exact.failure ?? error, signal, requestTimeoutMs);
       }
     },
   };
@@ -183,10 +178,16 @@ function httpEdge(): Middleware {
   };
 }
 
-// Real fetch hides the code in `cause` (TypeError: fetch failed); cut bodies are "terminated"; see test/system/failures.
-function networkFailure(error: unknown, signal: AbortSignal): unknown {
-  if (error instanceof ExpectedError || error instanceof RequestFailed) return error;
+// Real fetch hides the code in `cause` (TypeError: fetch failed); cut bodies are "terminated": test/system/fault-matrix.
+function requestFailure(error: unknown, signal: AbortSignal, requestTimeoutMs: number): unknown {
   if (signal.aborted) return signal.reason;
+  // A failed try like any other; what to say of it in the end is its cause.
+  if (error instanceof SignInUnavailable)
+    return new RequestFailed({ kind: 'sign_in', code: error.reason }, error.message, {
+      cause: error,
+      retryAfter: error.retryAfter,
+    });
+  if (error instanceof ExpectedError || error instanceof RequestFailed) return error;
   const code = networkCode(error);
   if (code === undefined) return error;
   return new RequestFailed(

@@ -1,14 +1,37 @@
 // Which hosts speak for Microsoft Graph and for sign-in, by cloud (learn.microsoft.com/graph/deployments).
 import { ExpectedError } from '../errors.ts';
 
-/** Origins without a trailing slash. `knownAuthority`: a cloud of Microsoft's, which instance discovery knows. */
-export type Cloud = { readonly graphOrigin: string; readonly authorityHost: string; readonly knownAuthority: boolean };
+export type Cloud = {
+  /** Origins without a trailing slash. */
+  readonly graphOrigin: string;
+  readonly authorityHost: string;
+  /** A cloud of Microsoft's, which instance discovery knows. */
+  readonly knownAuthority: boolean;
+  /** For whom a managed identity asks the token that it proves itself with (docs/graph.md, "Sign-in"). */
+  readonly exchangeAudience: string;
+};
 
-const clouds: Readonly<Record<string, { graphOrigin: string; authorityHost: string }>> = {
-  global: { graphOrigin: 'https://graph.microsoft.com', authorityHost: 'https://login.microsoftonline.com' },
-  usgov: { graphOrigin: 'https://graph.microsoft.us', authorityHost: 'https://login.microsoftonline.us' },
-  'usgov-dod': { graphOrigin: 'https://dod-graph.microsoft.us', authorityHost: 'https://login.microsoftonline.us' },
-  china: { graphOrigin: 'https://microsoftgraph.chinacloudapi.cn', authorityHost: 'https://login.chinacloudapi.cn' },
+const clouds: Readonly<Record<string, Omit<Cloud, 'knownAuthority'>>> = {
+  global: {
+    graphOrigin: 'https://graph.microsoft.com',
+    authorityHost: 'https://login.microsoftonline.com',
+    exchangeAudience: 'api://AzureADTokenExchange',
+  },
+  usgov: {
+    graphOrigin: 'https://graph.microsoft.us',
+    authorityHost: 'https://login.microsoftonline.us',
+    exchangeAudience: 'api://AzureADTokenExchangeUSGov',
+  },
+  'usgov-dod': {
+    graphOrigin: 'https://dod-graph.microsoft.us',
+    authorityHost: 'https://login.microsoftonline.us',
+    exchangeAudience: 'api://AzureADTokenExchangeUSGov',
+  },
+  china: {
+    graphOrigin: 'https://microsoftgraph.chinacloudapi.cn',
+    authorityHost: 'https://login.chinacloudapi.cn',
+    exchangeAudience: 'api://AzureADTokenExchangeChina',
+  },
 };
 
 /**
@@ -28,6 +51,7 @@ export function resolveCloud(env: NodeJS.ProcessEnv): Cloud {
     ? httpsOrigin('AZURE_AUTHORITY_HOST', env.AZURE_AUTHORITY_HOST)
     : cloud.authorityHost;
   return {
+    ...cloud,
     graphOrigin,
     authorityHost,
     knownAuthority: Object.values(clouds).some((known) => known.authorityHost === authorityHost),

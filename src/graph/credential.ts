@@ -1,16 +1,48 @@
 // App-only tokens of a customer's tenant, by @azure/identity, and what a refused sign-in means.
-import type { AccessToken, TokenCredential } from '@azure/identity';
+import { createHmac } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { AccessToken, ClientSecretCredentialOptions, TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
 import type { Cloud } from './clouds.ts';
+import { describeIdentityError, describeSignInError, type LastAnswer, SignInUnavailable } from './sign-in-errors.ts';
 
-/** How this installation proves who it is. A secret or a certificate file, never both. */
+/** How an application proves who it is; `holder` is what holds the proof, for people. */
 export type AppCredential = {
   readonly clientId: string;
-  readonly secret?: string;
-  readonly certificatePath?: string;
-  readonly certificatePassword?: string;
-};
+  readonly holder: string;
+  /** The tenant brings it itself: what is wrong with it concerns nobody else. */
+  readonly ofTenant?: true;
+} & (
+  | { readonly kind: 'secret'; readonly secret: string }
+  | { readonly kind: 'certificate'; readonly path: string; readonly password?: string }
+  /** A token of another issuer (a Kubernetes cluster, say) that the application trusts: workload identity federation. */
+  | { readonly kind: 'federated'; readonly assertion: string }
+  /** A user-assigned managed identity that the application trusts; `identity` is its client id. */
+  | { readonly kind: 'managed_identity'; readonly identity: string }
+);
+
+/**
+ * A hash of what `read` gives, keyed by `salt`: another one means another credential. Of a certificate the file counts,
+ * which may be exchanged in its place; of what is issued anew all the time, where it comes from.
+ */
+export function credentialMark(read: () => AppCredential, salt: string): string {
+  return createHmac('sha256', salt)
+    .update(JSON.stringify(proofOf(read)))
+    .digest('base64url');
+}
+
+function proofOf(read: () => AppCredential): unknown {
+  try {
+    const credential = read();
+    const { kind, clientId, holder } = credential;
+    if (kind === 'secret') return [kind, clientId, credential.secret];
+    if (kind === 'certificate') return [kind, clientId, readFileSync(credential.path, 'base64')];
+    return [kind, clientId, kind === 'managed_identity' ? credential.identity : holder];
+  } catch {
+    return 'unreadable';
+  }
+}
 
 export type TokenSource = {
   /** The current access token; `renew` drops the one at hand first, because Graph has just refused it. */
@@ -18,86 +50,160 @@ export type TokenSource = {
 };
 
 /**
- * A source of tokens for one customer's tenant. Every token's `roles` are judged before it is used: one that could write
- * is refused by name. Throws `sign_in_failed`, `consent_missing`, `role_refused`, `permission_missing` or `graph_unavailable`.
+ * A source of tokens for one customer's tenant. `credential` is asked before every sign-in, so that what it reads may
+ * change; it may throw. Every token's `roles` are judged before it is used: one that could write is refused by name.
+ * Throws `credential_refused`, `sign_in_failed`, `consent_missing`, `role_refused`, `permission_missing` or `graph_unavailable`.
  */
 export function openTokenSource(options: {
   tenantId: string;
-  credential: AppCredential;
+  credential: () => AppCredential;
   cloud: Cloud;
   allowRoles: readonly string[];
 }): TokenSource {
-  const { tenantId, cloud, allowRoles } = options;
-  // A new credential has an empty cache: the only documented way to make sure of a token that was not used before.
-  let credential: Promise<TokenCredential> | undefined;
-  let asking: Promise<AccessToken | null> | undefined;
+  const { tenantId, allowRoles } = options;
+  let held: AccessToken | undefined;
+  let asking: Promise<AccessToken> | undefined;
   return {
     token: async ({ renew = false, signal } = {}) => {
-      if (renew || !credential) {
-        credential = makeCredential(options);
-        asking = undefined;
-      }
-      const scope = `${cloud.graphOrigin}/.default`;
+      if (renew) held = asking = undefined;
+      if (held && Date.now() < held.expiresOnTimestamp - renewBeforeMs) return held.token;
       // The streams of a cycle ask side by side; the sign-in that is under way serves them both.
       if (!asking) {
-        const work = credential.then((one) => one.getToken(scope));
+        const work = askToken(options);
         asking = work;
-        const done = () => {
-          if (asking === work) asking = undefined;
+        const done = (access?: AccessToken) => {
+          if (asking !== work) return;
+          asking = undefined;
+          held = access;
         };
-        work.then(done, done);
+        work.then(done, () => done());
       }
-      const access = await withinTime(asking, signal).catch(async (error: unknown) => {
-        throw await describeSignInError(error, tenantId, cloud.authorityHost);
+      const access = await withinTime(asking, signal).catch((error: unknown) => {
+        // What hangs is not waited for by the next try.
+        asking = undefined;
+        throw error === signInTimeout ? noAnswer(options.cloud.authorityHost) : error;
       });
-      if (!access) throw new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} was issued`);
-      requirePlain(access.token, tenantId);
       requireRoles(access.token, tenantId, allowRoles);
       return access.token;
     },
   };
 }
 
-async function makeCredential(options: {
+// As @azure/identity does by itself: what is on its way must not arrive with a token that has ended meanwhile.
+const renewBeforeMs = 5 * 60_000;
+
+async function askToken(options: {
   tenantId: string;
-  credential: AppCredential;
+  credential: () => AppCredential;
   cloud: Cloud;
-}): Promise<TokenCredential> {
+}): Promise<AccessToken> {
+  const { tenantId, cloud } = options;
+  const credential = options.credential();
+  const last: LastAnswer = {};
+  try {
+    // A new one for every token has an empty cache: the only documented way to make sure of one that was not used before.
+    const made = await makeCredential(tenantId, credential, cloud, last);
+    const access = await made.getToken(`${cloud.graphOrigin}/.default`);
+    if (!access) throw new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} was issued`);
+    requirePlain(access.token, tenantId);
+    return access;
+  } catch (error) {
+    throw await describeSignInError(error, tenantId, credential, cloud.authorityHost, last);
+  }
+}
+
+async function makeCredential(
+  tenantId: string,
+  credential: AppCredential,
+  cloud: Cloud,
+  last: LastAnswer,
+): Promise<TokenCredential> {
   // A third of a second to load: not for commands that never talk to Graph.
-  const { ClientCertificateCredential, ClientSecretCredential } = await import('@azure/identity');
-  const { tenantId, credential, cloud } = options;
+  const azure = await import('@azure/identity');
   const settings = {
     authorityHost: cloud.authorityHost,
     // An authority that Microsoft's instance discovery does not know would be refused by it.
     disableInstanceDiscovery: !cloud.knownAuthority,
-    retryOptions: { maxRetries: 2, retryDelayInMs: 500 },
+    ...sentOnce,
+    additionalPolicies: [{ position: 'perCall' as const, policy: noteAnswer(last) }],
   };
-  if (credential.secret !== undefined) {
-    return new ClientSecretCredential(tenantId, credential.clientId, credential.secret, settings);
+  const { clientId } = credential;
+  switch (credential.kind) {
+    case 'secret':
+      return new azure.ClientSecretCredential(tenantId, clientId, credential.secret, settings);
+    case 'certificate':
+      return new azure.ClientCertificateCredential(
+        tenantId,
+        clientId,
+        {
+          certificatePath: credential.path,
+          ...(credential.password !== undefined && { certificatePassword: credential.password }),
+        },
+        settings,
+      );
+    case 'federated':
+      return new azure.ClientAssertionCredential(tenantId, clientId, async () => credential.assertion, settings);
+    case 'managed_identity': {
+      // The identity lives in the vendor's tenant, the token is the customer's: so it is the application that signs in.
+      const assertion = await identityToken(credential, cloud);
+      return new azure.ClientAssertionCredential(tenantId, clientId, async () => assertion, settings);
+    }
   }
-  return new ClientCertificateCredential(
-    tenantId,
-    credential.clientId,
-    {
-      certificatePath: credential.certificatePath ?? '',
-      ...(credential.certificatePassword !== undefined && { certificatePassword: credential.certificatePassword }),
-    },
-    settings,
-  );
 }
 
+/** What a managed identity proves the application with, in place of a secret. */
+export async function identityToken(
+  credential: Extract<AppCredential, { kind: 'managed_identity' }>,
+  cloud: Cloud,
+): Promise<string> {
+  const { ManagedIdentityCredential } = await import('@azure/identity');
+  const own = new ManagedIdentityCredential({ clientId: credential.identity, ...sentOnce });
+  const access = await own.getToken(`${cloud.exchangeAudience}/.default`).catch((error: unknown) => {
+    throw describeIdentityError(error, credential);
+  });
+  return access.token;
+}
+
+// MSAL tells neither what broke a connection nor the status and Retry-After of an answer that it could not use.
+type Policy = NonNullable<ClientSecretCredentialOptions['additionalPolicies']>[number]['policy'];
+
+function noteAnswer(last: LastAnswer): Policy {
+  return {
+    name: 'noteAnswer',
+    sendRequest: async (request, next) => {
+      const answer = await next(request).catch((error: { code?: unknown }) => {
+        if (typeof error.code === 'string') last.code = error.code;
+        throw error;
+      });
+      last.status = answer.status;
+      last.retryAfter = answer.headers.get('retry-after');
+      return answer;
+    },
+  };
+}
+
+const sentOnce = {
+  // Tried again by the policy of the reader alone, which tells every wait.
+  retryOptions: { maxRetries: 0 },
+  // A redirect would carry the secret along.
+  redirectOptions: { maxRetries: 0 },
+};
+
 const signInTimeoutMs = 60_000;
+const signInTimeout = new Error(`no answer to a sign-in within ${signInTimeoutMs / 1000} s`);
+
+function noAnswer(authorityHost: string): SignInUnavailable {
+  return new SignInUnavailable('TIMEOUT', `${authorityHost} does not answer (TIMEOUT)`, {
+    cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST, then run the command again: it goes on where it stopped',
+  });
+}
 
 // @azure/identity does not let go of a request that hangs, neither for its own signal nor for a time of its own.
 async function withinTime<Answer>(work: Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
   const time = AbortSignal.timeout(signInTimeoutMs);
   const end = signal ? AbortSignal.any([signal, time]) : time;
   const ended = new Promise<never>((_resolve, reject) => {
-    end.addEventListener(
-      'abort',
-      () => reject(signal?.aborted ? signal.reason : new Error('network_error: sign-in timeout')),
-      { once: true },
-    );
+    end.addEventListener('abort', () => reject(signal?.aborted ? signal.reason : signInTimeout), { once: true });
   });
   end.throwIfAborted();
   return Promise.race([work, ended]);
@@ -118,7 +224,7 @@ function requireRoles(token: string, tenantId: string, allowRoles: readonly stri
       return;
     case 'none':
       throw new ExpectedError('consent_missing', `the token for tenant ${tenantId} carries no permission`, {
-        cure: 'have an administrator of that tenant grant admin consent to the application (README, "Connect a real tenant")',
+        cure: 'have an administrator of that tenant grant admin consent: entra-sync connect --print-url --ref CUSTOMER (README, "Connect a customer")',
       });
     case 'missing':
       throw new ExpectedError('permission_missing', `the token for tenant ${tenantId} lacks ${verdict.oneOf[0]}`, {
@@ -133,8 +239,8 @@ function requireRoles(token: string, tenantId: string, allowRoles: readonly stri
   }
 }
 
-// Read, not verified: the token came straight from the authority over TLS, and Graph is who it is for.
-function rolesOf(token: string): string[] {
+/** The application roles of a token: read, not verified, for it came straight from the authority over TLS, and Graph is who it is for. */
+export function rolesOf(token: string): string[] {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
     const roles = (claims as { roles?: unknown }).roles;
@@ -142,92 +248,4 @@ function rolesOf(token: string): string[] {
   } catch {
     return [];
   }
-}
-
-// For the wording only (the page of these codes asks not to build logic on them): what an administrator can do.
-const cures: Readonly<Record<string, string>> = {
-  '7000215': 'set AZURE_CLIENT_SECRET to the value of the secret (not its id)',
-  '7000222': 'the client secret has expired: make a new one and set AZURE_CLIENT_SECRET',
-  '700016': 'check AZURE_CLIENT_ID, and that an administrator of this tenant granted consent',
-  '90002': 'check the tenant id, and ENTRA_SYNC_CLOUD if the tenant is in a national cloud',
-  '700027': 'register the certificate that AZURE_CLIENT_CERTIFICATE_PATH names with the application',
-  '7000112': 'the application is disabled: enable it in Entra ID',
-  '90038': 'the tenant is in a national cloud: set ENTRA_SYNC_CLOUD',
-};
-
-const networkCodes = /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE)\b/;
-const certificateFault = /self[- ]signed certificate|unable to (get|verify)|certificate has expired|CERT_|altname/i;
-
-const undiscovered = /endpoints_resolution_error|openid_config_error/;
-
-async function describeSignInError(error: unknown, tenantId: string, authorityHost: string): Promise<unknown> {
-  if (!(error instanceof Error) || error.name === 'AbortError') return error;
-  const said = messages(error);
-  const text = undiscovered.test(said) ? `${said} ${await whyUndiscovered(authorityHost, tenantId)}` : said;
-  const number = /AADSTS(\d+)/.exec(text)?.[1];
-  if (number) {
-    return new ExpectedError(
-      'sign_in_failed',
-      `${authorityHost} refused to sign in to tenant ${tenantId} (AADSTS${number})`,
-      {
-        cure: cures[number] ?? `look up AADSTS${number} in the sign-in error reference of Microsoft Entra`,
-        detail: firstLine(text.slice(text.indexOf('AADSTS'))),
-        cause: error,
-      },
-    );
-  }
-  if (certificateFault.test(text)) {
-    return new ExpectedError('graph_unavailable', `the certificate of ${authorityHost} is not trusted`, {
-      cure: 'set NODE_EXTRA_CA_CERTS to the certificate authority that signed it',
-      cause: error,
-    });
-  }
-  const network = networkCodes.exec(text)?.[1];
-  if (network || /endpoints_resolution_error|openid_config_error|network_error|timeout/i.test(text)) {
-    return new ExpectedError(
-      'graph_unavailable',
-      `${authorityHost} cannot be reached${network ? ` (${network})` : ''}`,
-      {
-        cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST',
-        detail: firstLine(text),
-        cause: error,
-      },
-    );
-  }
-  return new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} could be had`, {
-    cure: 'check AZURE_CLIENT_ID and the secret or certificate; --verbose shows the reason',
-    detail: firstLine(text),
-    cause: error,
-  });
-}
-
-/**
- * MSAL says of a tenant that does not exist, of a certificate and of a cut cable only that endpoints cannot be resolved.
- * The public document that it could not read, asked for plainly, tells which it is.
- */
-async function whyUndiscovered(authorityHost: string, tenantId: string): Promise<string> {
-  try {
-    const answer = await fetch(`${authorityHost}/${tenantId}/v2.0/.well-known/openid-configuration`, {
-      redirect: 'manual',
-      signal: AbortSignal.timeout(10_000),
-    });
-    return answer.ok ? '' : ((await answer.text()).match(/AADSTS\d+[^"\\]*/)?.[0] ?? '');
-  } catch (error) {
-    return messages(error);
-  }
-}
-
-function messages(error: unknown): string {
-  const parts: string[] = [];
-  for (let level: unknown = error; level instanceof Error && parts.length < 5; level = level.cause) {
-    parts.push(level.message, String((level as { code?: unknown }).code ?? ''));
-  }
-  return parts.join(' ');
-}
-
-function firstLine(text: string): string {
-  return (text.split(/[\r\n]/)[0] ?? '')
-    .toWellFormed()
-    .replaceAll(/\p{Cc}/gu, ' ')
-    .slice(0, 300);
 }

@@ -2,8 +2,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import pRetry, { AbortError } from 'p-retry';
 import { ExpectedError } from '../errors.ts';
-import { errorCodes, judgeFailure, retryAfterMs } from '../rules/failures.ts';
-import { type Answer, type GraphClient, RequestFailed } from './client.ts';
+import { errorCodes, judgeFailure, namedProperties, retryAfterMs } from '../rules/failures.ts';
+import type { Answer, GraphClient } from './client.ts';
+import { endpointOf } from './endpoints.ts';
+import { finalError } from './final-error.ts';
+import { RequestFailed } from './request-failed.ts';
 
 export type RetryPolicy = {
   /** Tries after the first one. */
@@ -12,18 +15,45 @@ export type RetryPolicy = {
   readonly firstWaitMs: number;
   /** How long all waits of one cycle together may take. */
   readonly budgetMs: number;
+  /** How long one request may take, sign-in and body included. */
+  readonly requestTimeoutMs: number;
 };
 
-export const defaultRetryPolicy: RetryPolicy = { retries: 5, firstWaitMs: 500, budgetMs: 600_000 };
+export const defaultRetryPolicy: RetryPolicy = {
+  retries: 5,
+  firstWaitMs: 500,
+  budgetMs: 600_000,
+  requestTimeoutMs: 60_000,
+};
 
-/** Told before every wait: why, for how long, and which try comes next. */
-export type OnWait = (event: {
-  reason: string;
-  waitMs: number;
-  attempt: number;
-  retries: number;
-  requestId: string | null;
-}) => void;
+export type WaitEvent = {
+  /** What happened, for people: statuses, codes and counts. */
+  readonly reason: string;
+  /** After a 429, of an item in a batch too. */
+  readonly throttled: boolean;
+  readonly waitMs: number;
+  /** The try that failed, 1 for the first. */
+  readonly attempt: number;
+  readonly retries: number;
+  /** The stream that waits, where it is one's. */
+  readonly stream: string | null;
+  readonly requestId: string | null;
+};
+
+/** Told before every wait: why, for how long, and which try failed. */
+export type OnWait = (event: WaitEvent) => void;
+
+export type RequestEvent = {
+  /** One of a dozen names, see endpoints.ts; `sign_in` when no token was to be had for the request. */
+  readonly endpoint: string;
+  readonly method: 'GET' | 'POST';
+  /** The status of the answer, or the code of what kept it away (ECONNRESET, TIMEOUT). */
+  readonly outcome: number | string;
+  readonly seconds: number;
+};
+
+/** Told after every request that was sent, retries included; not of one that was called off. */
+export type OnRequest = (event: RequestEvent) => void;
 
 /** The link that was asked is dead: the round, or a full one, has to begin anew (rule 15). */
 export class DeadToken extends Error {
@@ -47,8 +77,10 @@ export function refusedStatus(error: unknown): number | undefined {
 
 export type GraphReader = {
   readonly origin: string;
-  /** A reader that counts its own requests and shares the budget: one for each stream of a cycle. */
-  fork(): GraphReader;
+  /** A reader that counts its own requests and shares the budget: one for each stream of a cycle, named in its waits. */
+  fork(stream: string): GraphReader;
+  /** Takes an access token under the policy and does no more. Throws what {@link GraphReader.getJson} throws. */
+  signIn(): Promise<void>;
   /** Requests sent so far, retries included. */
   requestCount(): number;
   /**
@@ -64,103 +96,136 @@ export type GraphReader = {
       parse: (body: unknown) => Body | { readonly malformed: string } | { readonly failed: RequestFailed };
       /** What 404 comes to, where it is an answer and no failure. */
       absent?: () => Body;
+      /** Told beside the cycle's own. */
+      onWait?: OnWait;
     },
   ): Promise<Body>;
   /** Asks once, for what nothing depends on: the parsed body, or undefined when anything at all went wrong. */
   tryJson(url: string, headers: Record<string, string>): Promise<unknown>;
 };
 
+type ReaderParts = {
+  readonly client: GraphClient;
+  readonly signal: AbortSignal;
+  readonly policy?: RetryPolicy;
+  readonly onWait?: OnWait;
+  readonly onRequest?: OnRequest;
+};
+
 /** Opens a reader for one cycle; its budget and count are the cycle's. */
-export function openGraphReader(options: {
-  client: GraphClient;
-  signal: AbortSignal;
-  policy?: RetryPolicy;
-  onWait?: OnWait;
-}): GraphReader {
-  const { client, signal, policy = defaultRetryPolicy, onWait } = options;
-  const budget = { waitedMs: 0 };
-  const fork = (): GraphReader => makeReader(client, signal, policy, onWait, budget, fork);
-  return fork();
+export function openGraphReader(parts: ReaderParts): GraphReader {
+  return makeReader(parts, { waitedMs: 0 }, null);
 }
 
-function makeReader(
-  client: GraphClient,
-  signal: AbortSignal,
-  policy: RetryPolicy,
-  onWait: OnWait | undefined,
-  budget: { waitedMs: number },
-  fork: () => GraphReader,
-): GraphReader {
+function makeReader(parts: ReaderParts, budget: { waitedMs: number }, stream: string | null): GraphReader {
+  const { client, signal, policy = defaultRetryPolicy, onWait, onRequest } = parts;
   let requests = 0;
 
-  const getJson: GraphReader['getJson'] = async (url, { carriedToken, headers = {}, batch, parse, absent }) => {
+  const send = async (url: string, options: Omit<Parameters<GraphClient['send']>[1], 'signal'>): Promise<Answer> => {
+    requests += 1;
+    const started = performance.now();
+    const tell = (endpoint: string, outcome: number | string) =>
+      onRequest?.({
+        endpoint,
+        method: options.batch ? 'POST' : 'GET',
+        outcome,
+        seconds: (performance.now() - started) / 1000,
+      });
+    try {
+      const answer = await client.send(url, { signal, ...options });
+      tell(endpointOf(url), answer.status);
+      return answer;
+    } catch (error) {
+      if (error instanceof RequestFailed && 'code' in error.failure)
+        tell(error.failure.kind === 'sign_in' ? 'sign_in' : endpointOf(url), error.failure.code);
+      throw error;
+    }
+  };
+
+  // One request under the policy. `renew` is true for a try that has to bring a new access token.
+  const underPolicy = async <Result>(
+    attempt: (renew: boolean) => Promise<Result>,
+    alsoOnWait?: OnWait,
+  ): Promise<Result> => {
     let renewToken = false;
     let renewed = false;
     let retriedDeadLink = false;
-    const attempt = async () => {
-      requests += 1;
-      const answer = await client.send(url, { signal, renewToken, headers, ...(batch && { batch: batch() }) });
+    const once = () => {
+      const renew = renewToken;
       renewToken = false;
-      return answer.status === 404 && absent ? absent() : parseAnswer(answer, carriedToken, parse);
+      return attempt(renew).catch((error: unknown) =>
+        Promise.reject(error instanceof RequestFailed ? error : new AbortError(asError(error))),
+      );
     };
-    return pRetry(
-      () =>
-        attempt().catch((error: unknown) =>
-          Promise.reject(error instanceof RequestFailed ? error : new AbortError(asError(error))),
-        ),
-      {
-        retries: policy.retries,
-        minTimeout: 0,
-        signal,
-        onFailedAttempt: async ({ error, attemptNumber, retriesLeft }) => {
-          if (!(error instanceof RequestFailed)) throw error;
-          const verdict = judgeFailure(error.failure);
-          if (verdict.act === 'new_access_token' && !renewed) {
-            renewToken = true;
-            renewed = true;
-            return;
-          }
-          if (verdict.act === 'dead_token') {
-            if (!verdict.afterOneRetry || retriedDeadLink) throw new DeadToken(error.message, error.requestId);
-            retriedDeadLink = true;
-          } else if (verdict.act !== 'retry') {
-            throw finalError(error, client.origin);
-          }
-          const asked = retryAfterMs(error.retryAfter, Date.now());
-          const waitMs = Math.round(
-            Math.max(asked ?? 0, policy.firstWaitMs * 2 ** (attemptNumber - 1) * (0.75 + Math.random() / 2)),
-          );
-          if (retriesLeft === 0 || budget.waitedMs + waitMs > policy.budgetMs) throw finalError(error, client.origin);
-          budget.waitedMs += waitMs;
-          onWait?.({
-            reason: error.message,
-            waitMs,
-            attempt: attemptNumber,
-            retries: policy.retries,
-            requestId: error.requestId,
-          });
-          await wait(waitMs, undefined, { signal });
-        },
+    return pRetry(once, {
+      retries: policy.retries,
+      minTimeout: 0,
+      signal,
+      onFailedAttempt: async ({ error, attemptNumber, retriesLeft }) => {
+        if (!(error instanceof RequestFailed)) throw error;
+        const verdict = judgeFailure(error.failure);
+        if (verdict.act === 'new_access_token' && !renewed) {
+          renewToken = true;
+          renewed = true;
+          return;
+        }
+        if (verdict.act === 'dead_token') {
+          if (!verdict.afterOneRetry || retriedDeadLink) throw new DeadToken(error.message, error.requestId);
+          retriedDeadLink = true;
+        } else if (verdict.act !== 'retry') {
+          throw finalError(error, client.origin);
+        }
+        const asked = retryAfterMs(error.retryAfter, Date.now());
+        const waitMs = Math.round(
+          Math.max(asked ?? 0, policy.firstWaitMs * 2 ** (attemptNumber - 1) * (0.75 + Math.random() / 2)),
+        );
+        if (retriesLeft === 0 || budget.waitedMs + waitMs > policy.budgetMs) throw finalError(error, client.origin);
+        budget.waitedMs += waitMs;
+        const event = {
+          reason: error.message,
+          throttled: verdict.act === 'retry' && verdict.throttled,
+          waitMs,
+          attempt: attemptNumber,
+          retries: policy.retries,
+          stream,
+          requestId: error.requestId,
+        };
+        onWait?.(event);
+        alsoOnWait?.(event);
+        await wait(waitMs, undefined, { signal });
       },
-    ).catch((error: unknown) => {
+    }).catch((error: unknown) => {
       if (signal.aborted) throw signal.reason;
       throw error instanceof RequestFailed ? finalError(error, client.origin) : error;
     });
   };
+
+  const getJson: GraphReader['getJson'] = (url, { carriedToken, headers = {}, batch, parse, absent, onWait: also }) =>
+    underPolicy(async (renewToken) => {
+      const answer = await send(url, { renewToken, headers, ...(batch && { batch: batch() }) });
+      return answer.status === 404 && absent ? absent() : parseAnswer(answer, url, carriedToken, parse);
+    }, also);
   const tryJson: GraphReader['tryJson'] = async (url, headers) => {
-    requests += 1;
-    const answer = await client.send(url, { signal, headers }).catch(() => undefined);
+    const answer = await send(url, { headers }).catch(() => undefined);
     return answer?.status === 200 ? parseJson(answer.text) : undefined;
   };
-  return { origin: client.origin, fork, requestCount: () => requests, getJson, tryJson };
+  return {
+    origin: client.origin,
+    fork: (name) => makeReader(parts, budget, name),
+    signIn: () => underPolicy(() => client.signIn(signal)),
+    requestCount: () => requests,
+    getJson,
+    tryJson,
+  };
 }
 
 function parseAnswer<Body>(
   answer: Answer,
+  url: string,
   carriedToken: boolean,
   parse: (body: unknown) => Body | { readonly malformed: string } | { readonly failed: RequestFailed },
 ): Body {
-  const more = { retryAfter: answer.headers.get('retry-after'), requestId: answer.headers.get('request-id') };
+  const more = { retryAfter: answer.headers.get('retry-after'), requestId: requestIdOf(answer) };
   const body = parseJson(answer.text);
   if (answer.status !== 200) {
     const codes = errorCodes(body);
@@ -168,7 +233,7 @@ function parseAnswer<Body>(
     throw new RequestFailed(
       { kind: 'answer', status: answer.status, codes, carriedToken },
       `Graph answered ${answer.status}${said}`,
-      { ...more, body },
+      { ...more, refused: namedProperties(body, selectOf(url)) },
     );
   }
   if (body === undefined)
@@ -189,92 +254,15 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** What is said to a person when a request failed for good. */
-function finalError(error: RequestFailed, origin: string): ExpectedError {
-  const detail = [error.message, error.requestId && `request-id ${error.requestId}`, messageOf(error.body)]
-    .filter(Boolean)
-    .join('; ');
-  const more = { detail, cause: error };
-  const { failure } = error;
-  const verdict = judgeFailure(failure);
-  if (failure.kind === 'network') {
-    return verdict.act === 'stop'
-      ? new ExpectedError('graph_unavailable', `the certificate of ${origin} is not trusted (${failure.code})`, {
-          cure: 'set NODE_EXTRA_CA_CERTS to the certificate authority that signed it',
-          ...more,
-        })
-      : new ExpectedError('graph_unavailable', `${origin} cannot be reached (${error.message})`, {
-          cure: 'check the network, HTTPS_PROXY and GRAPH_BASE_URL, then run the command again: it goes on where it stopped',
-          ...more,
-        });
-  }
-  if (failure.kind === 'malformed') {
-    return new ExpectedError('graph_answer_invalid', `${error.message}, again and again`, {
-      cure: 'check what stands between here and Graph (a proxy, a portal), then run the command again',
-      ...more,
-    });
-  }
-  if (verdict.act === 'new_access_token') {
-    return new ExpectedError('sign_in_failed', 'Graph refused the access token (401), and a new one too', {
-      cure: 'check that ENTRA_SYNC_CLOUD fits the tenant and that this machine has the right time',
-      ...more,
-    });
-  }
-  if (verdict.act === 'retry') {
-    return verdict.throttled
-      ? new ExpectedError(
-          'graph_throttled',
-          'Graph throttles this application (429) for longer than one cycle may wait',
-          {
-            cure: 'run the command again later: it goes on where it stopped',
-            ...more,
-          },
-        )
-      : new ExpectedError('graph_unavailable', `${error.message}, again and again`, {
-          cure: 'run the command again later: it goes on where it stopped',
-          ...more,
-        });
-  }
-  const why = verdict.act === 'stop' ? verdict.why : 'unexpected';
-  switch (why) {
-    case 'permission':
-      return new ExpectedError('permission_missing', 'Graph refused to show this (403)', {
-        cure: 'grant the application permissions User.Read.All and GroupMember.Read.All, and admin consent',
-        ...more,
-      });
-    case 'delta_unsupported':
-      return new ExpectedError('delta_unsupported', 'this tenant does not support delta queries', {
-        cure: 'Azure AD B2C and External ID tenants cannot be synced (docs/graph.md)',
-        ...more,
-      });
-    case 'query_refused':
-      return new ExpectedError(
-        'property_refused',
-        `Graph refused the query: ${messageOf(error.body) || error.message}`,
-        {
-          cure: 'take the property out of the field mapping (entra-sync settings show)',
-          ...more,
-        },
-      );
-    default:
-      return new ExpectedError('graph_answer_invalid', error.message, {
-        cure: 'run again with --verbose and look at the detail; entra-sync resync begins the round anew',
-        ...more,
-      });
-  }
+// It goes into logs, so only what looks like one is taken.
+function requestIdOf({ headers }: Answer): string | null {
+  const id = headers.get('request-id');
+  return id !== null && /^[\w-]{1,80}$/.test(id) ? id : null;
 }
 
-// Graph's own words about the request; cut, and without line breaks or HTML.
-function messageOf(body: unknown): string {
-  const message = isObject(body) && isObject(body.error) ? body.error.message : undefined;
-  return typeof message === 'string'
-    ? message
-        .toWellFormed()
-        .replaceAll(/<[^>]*>|\p{Cc}/gu, ' ')
-        .replaceAll(/\s+/g, ' ')
-        .trim()
-        .slice(0, 300)
-    : '';
+// The properties that a URL of our own asks for; the names in it are never encoded.
+function selectOf(url: string): string[] {
+  return /[?&]\$select=([^&]*)/.exec(url)?.[1]?.split(',') ?? [];
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,4 +1,4 @@
-// What to do about a request to Graph that did not bring a page: one table, each row with its source (docs/graph.md).
+// What to do about a request to Graph that did not bring a page: one table, each row with its sources (docs/graph.md).
 
 /** A failed request as the HTTP edge saw it. */
 export type Failure =
@@ -10,7 +10,11 @@ export type Failure =
       /** Whether the request went to a next or delta link, which carries a token, and not to a first URL. */
       readonly carriedToken: boolean;
     }
+  /** No answer, or a part of one; `code` is Node's, TIMEOUT or BROKEN_CONNECTION. */
   | { readonly kind: 'network'; readonly code: string }
+  /** No access token could be had, for a cause that may pass; `code` as above, HTTP_503 or AADSTS90033. */
+  | { readonly kind: 'sign_in'; readonly code: string }
+  /** 200 with a body that is not what was asked for. */
   | { readonly kind: 'malformed' };
 
 export type Verdict =
@@ -26,52 +30,188 @@ export type Verdict =
       readonly why: 'permission' | 'delta_unsupported' | 'query_refused' | 'unexpected' | 'certificate';
     };
 
-// Documented (concepts/errors, delta-query-overview) and observed ends of a delta or skip token. The code
-// request_unsupportedquery is also the answer of tenants without delta, but only this one when no token was sent.
-const deadTokenCodes = new Set([
+/** Documented and observed ends of a delta or skip token, when they come with 400. */
+const deadTokenCodes = [
   'syncstatenotfound',
   'syncstateinvalid',
   'resyncrequired',
   'request_unsupportedquery',
   'directory_expiredpagetoken',
-]);
+];
 
-// A certificate that is not trusted today is not trusted in a second either.
-const certificateCodes = new Set([
+/** Certificates that are not trusted today are not trusted in a second either (nodejs.org/api/tls.html, X509 codes). */
+const certificateCodes = [
+  'CERT_CHAIN_TOO_LONG',
   'CERT_HAS_EXPIRED',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
   'CERT_NOT_YET_VALID',
-]);
+  'CERT_REJECTED',
+  'CERT_REVOKED',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'HOSTNAME_MISMATCH',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'PATH_LENGTH_EXCEEDED',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+];
 
-const retryStatuses = new Set([408, 423, 429, 500, 502, 503, 504, 509]);
+export type FailureRow = {
+  /** For the reader of the table, and the name of its test. */
+  readonly what: string;
+  readonly kinds: readonly Failure['kind'][];
+  /** Statuses of an answer; left out: any. */
+  readonly statuses?: readonly number[];
+  /** Codes of which one has to be there (answer), or that the code has to be (network, sign-in); left out: any. */
+  readonly codes?: readonly string[];
+  /** Only where the request carried a token, or only where it did not. */
+  readonly at?: 'link' | 'first_url';
+  readonly verdict: Verdict;
+  /** Keys of the list of sources in docs/graph.md; `inferred` where it is our own conclusion (I there). */
+  readonly sources: readonly string[];
+};
+
+/** The table: the first row that fits decides. Its last row fits everything. */
+export const failureTable: readonly FailureRow[] = [
+  {
+    what: 'a certificate that is not trusted',
+    kinds: ['network', 'sign_in'],
+    codes: certificateCodes,
+    verdict: { act: 'stop', why: 'certificate' },
+    sources: ['inferred'],
+  },
+  {
+    what: 'no connection, a broken one, no answer in time, no name server; or no sign-in for such a cause',
+    kinds: ['network', 'sign_in'],
+    verdict: { act: 'retry', throttled: false },
+    sources: ['best-practices', 'aadsts', 'inferred'],
+  },
+  {
+    what: 'HTML, broken JSON, an error object or half a page with 200',
+    kinds: ['malformed'],
+    verdict: { act: 'retry', throttled: false },
+    sources: ['docs#5532', 'inferred'],
+  },
+  {
+    what: 'throttled',
+    kinds: ['answer'],
+    statuses: [429],
+    verdict: { act: 'retry', throttled: true },
+    sources: ['throttling'],
+  },
+  {
+    what: 'a fault or an overload of the service',
+    kinds: ['answer'],
+    statuses: [408, 423, 500, 502, 503, 504, 509],
+    verdict: { act: 'retry', throttled: false },
+    sources: ['errors', 'best-practices', 'training#3'],
+  },
+  {
+    what: 'an access token that is too old, revoked or unknown',
+    kinds: ['answer'],
+    statuses: [401],
+    verdict: { act: 'new_access_token' },
+    sources: ['errors', 'public code'],
+  },
+  {
+    what: 'a missing permission or consent',
+    kinds: ['answer'],
+    statuses: [403],
+    verdict: { act: 'stop', why: 'permission' },
+    sources: ['batching', 'errors'],
+  },
+  {
+    what: 'a reset of the sync state, with Location or without',
+    kinds: ['answer'],
+    statuses: [410],
+    verdict: { act: 'dead_token', afterOneRetry: false },
+    sources: ['overview'],
+  },
+  {
+    what: 'a link that is not there (once a fault of the service)',
+    kinds: ['answer'],
+    statuses: [404],
+    at: 'link',
+    verdict: { act: 'dead_token', afterOneRetry: true },
+    sources: ['docs#1000', 'inferred'],
+  },
+  {
+    what: 'a dead delta or skip token that is answered with 400',
+    kinds: ['answer'],
+    statuses: [400],
+    codes: deadTokenCodes,
+    at: 'link',
+    verdict: { act: 'dead_token', afterOneRetry: false },
+    sources: ['overview', 'errors', 'docs#2350', 'sdk-dotnet#2254', 'public code'],
+  },
+  {
+    // The code of a dead token, but none was sent.
+    what: 'a tenant without delta',
+    kinds: ['answer'],
+    statuses: [400],
+    codes: ['request_unsupportedquery'],
+    at: 'first_url',
+    verdict: { act: 'stop', why: 'delta_unsupported' },
+    sources: ['overview', 'docs#4018'],
+  },
+  {
+    what: 'a dead token where none was sent',
+    kinds: ['answer'],
+    statuses: [400],
+    codes: deadTokenCodes,
+    at: 'first_url',
+    verdict: { act: 'stop', why: 'unexpected' },
+    sources: ['inferred'],
+  },
+  {
+    what: 'a property that delta refuses, and with it the whole query',
+    kinds: ['answer'],
+    statuses: [400],
+    at: 'first_url',
+    verdict: { act: 'stop', why: 'query_refused' },
+    sources: ['explorer#3189', 'docs#14141', 'docs#4746'],
+  },
+  {
+    what: 'a property outside Entra ID, in a listing',
+    kinds: ['answer'],
+    statuses: [501],
+    verdict: { act: 'stop', why: 'query_refused' },
+    sources: ['overview-2021'],
+  },
+  {
+    what: 'anything else: redirects, empty successes, other refusals',
+    kinds: ['answer'],
+    verdict: { act: 'stop', why: 'unexpected' },
+    sources: ['inferred'],
+  },
+];
 
 /** The one place that decides what a failed request means. */
 export function judgeFailure(failure: Failure): Verdict {
-  if (failure.kind === 'malformed') return { act: 'retry', throttled: false };
-  if (failure.kind === 'network') {
-    return certificateCodes.has(failure.code)
-      ? { act: 'stop', why: 'certificate' }
-      : { act: 'retry', throttled: false };
+  const row = failureTable.find((one) => fits(one, failure));
+  if (!row) throw new Error(`no row of the failure table fits a failure of kind ${failure.kind}`);
+  return row.verdict;
+}
+
+function fits({ kinds, statuses, codes, at }: FailureRow, failure: Failure): boolean {
+  if (!kinds.includes(failure.kind)) return false;
+  switch (failure.kind) {
+    case 'answer':
+      return (
+        (statuses?.includes(failure.status) ?? true) &&
+        (codes === undefined || failure.codes.some((code) => codes.includes(code))) &&
+        (at === undefined || (at === 'link') === failure.carriedToken)
+      );
+    case 'network':
+    case 'sign_in':
+      return codes?.includes(failure.code) ?? true;
+    case 'malformed':
+      return true;
   }
-  const { status, codes, carriedToken } = failure;
-  if (retryStatuses.has(status)) return { act: 'retry', throttled: status === 429 };
-  if (status === 401) return { act: 'new_access_token' };
-  if (status === 403) return { act: 'stop', why: 'permission' };
-  if (status === 410) return { act: 'dead_token', afterOneRetry: false };
-  if (status === 404 && carriedToken) return { act: 'dead_token', afterOneRetry: true };
-  if (status === 400 && codes.some((code) => deadTokenCodes.has(code))) {
-    if (carriedToken) return { act: 'dead_token', afterOneRetry: false };
-    return codes.includes('request_unsupportedquery')
-      ? { act: 'stop', why: 'delta_unsupported' }
-      : { act: 'stop', why: 'unexpected' };
-  }
-  if ((status === 400 && !carriedToken) || status === 501) return { act: 'stop', why: 'query_refused' };
-  return { act: 'stop', why: 'unexpected' };
 }
 
 /**
@@ -100,6 +240,17 @@ export function errorCodes(body: unknown): string[] {
     level = error.innerError ?? error.innererror;
   }
   return codes;
+}
+
+/**
+ * Which of `asked` (the properties of a query) an error body names. Graph's words themselves go nowhere: they are free
+ * text, and have held the names and addresses of people (rule 18).
+ */
+export function namedProperties(body: unknown, asked: readonly string[]): string[] {
+  const message = record(record(body)?.error)?.message;
+  const words = new Set(typeof message === 'string' ? message.slice(0, 2_000).match(/\w+/g) : []);
+  // `id` is a word of many messages, and never refused.
+  return asked.filter((name) => name !== 'id' && words.has(name));
 }
 
 function record(value: unknown): Record<string, unknown> | undefined {

@@ -5,7 +5,7 @@ export type RemovalLimits = {
   readonly max: number;
   /** The same in percent of what there was before the round; 0: none are allowed. */
   readonly percent: number;
-  /** From how many on the two count; below it, more than half is too many. */
+  /** From how many on the two count; below it, more than half within seven days is too many. */
   readonly floor: number;
 };
 
@@ -43,10 +43,14 @@ export function whyHeld(counts: RemovalCounts, { max, percent, floor }: RemovalL
   if (full && seen === 0) return 'a full round showed nobody at all';
   if (full && wanted + held >= before) return 'a full round would remove everybody';
   if (max === 0 || percent === 0) return 'the settings allow no removal without a person';
-  if (weekAgo < floor) return wanted * 2 > before ? `${wanted} of ${before} are more than half` : null;
+  const weekly = week + wanted;
+  // Of few people a handful is many percent, so only half counts: of those who were there when the week began.
+  if (weekAgo < floor) {
+    if (weekly * 2 <= weekAgo) return null;
+    return `${weekly} of ${weekAgo}${week > 0 ? ' within seven days' : ''} are more than half`;
+  }
   if (wanted > max) return `${wanted} in one round are more than ${max}`;
   if (wanted * 100 > before * percent) return `${wanted} of ${before} in one round are more than ${percent} %`;
-  const weekly = week + wanted;
   if (weekly > 2 * max) return `${weekly} within seven days are more than twice ${max}`;
   if (weekly * 100 > 2 * percent * weekAgo)
     return `${weekly} of ${weekAgo} within seven days are more than twice ${percent} %`;

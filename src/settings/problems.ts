@@ -3,12 +3,21 @@ import type { z } from 'zod';
 import { didYouMean } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
 import { expressionProblems } from './expressions.ts';
-import { documentSchema, fieldSchema, manualSchema, type partialSchema, scopeSchema } from './schema.ts';
+import {
+  certificateSchema,
+  credentialSchema,
+  documentSchema,
+  fieldSchema,
+  type installationSchema,
+  manualSchema,
+  type partialSchema,
+  scopeSchema,
+} from './schema.ts';
 
 /** Every problem of a document by itself, or the document as the schema gives it. */
 export function checkShape(
   document: unknown,
-  schema: typeof documentSchema | typeof partialSchema,
+  schema: typeof documentSchema | typeof partialSchema | typeof installationSchema,
 ): { readonly problems: readonly string[] } | { readonly document: z.infer<typeof partialSchema> } {
   const ofTexts = textProblems(document, '');
   if (ofTexts.length > 0) return { problems: ofTexts };
@@ -96,6 +105,8 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(issue.path.map(String));
     return issue.keys.map((key) => {
+      if (!place && key === 'credential')
+        return 'credential is a setting of one tenant alone: entra-sync tenant set TENANT FILE';
       const near = didYouMean(nearestName(key, known));
       const where = place ? ` in ${place}` : '';
       return `there is no setting ${JSON.stringify(key)}${where}${near || ` (there are ${known.join(', ')})`}`;
@@ -154,7 +165,13 @@ const unions: Readonly<Record<string, Union>> = {
     must: 'all, or a list of fields',
     words: { all: 'all', any: 'all', everything: 'all', none: '[]', nothing: '[]' },
   },
+  'credential.secret': { must: whereSecretIs(), words: {} },
+  'credential.certificate.password': { must: whereSecretIs(), words: {} },
 };
+
+function whereSecretIs(): string {
+  return '{ env: NAME } or { file: /PATH }, never the secret itself';
+}
 
 function describeUnion(issue: z.core.$ZodIssueInvalidUnion, place: string): string[] {
   // Of a list whose items are wrong, the items are told: the list itself is one of the forms.
@@ -173,10 +190,11 @@ function oneOf(values: readonly unknown[], input: unknown): string {
 }
 
 function knownKeys(path: readonly string[]): string[] {
-  const [first] = path;
+  const [first, second] = path;
   if (first === undefined) return Object.keys(documentSchema.shape);
   if (first === 'fields') return Object.keys(fieldSchema.shape);
   if (first === 'scope') return Object.keys(scopeSchema.shape);
+  if (first === 'credential') return Object.keys((second === undefined ? credentialSchema : certificateSchema).shape);
   if (first === 'manual') return Object.keys(manualSchema.shape);
   return ['retention'];
 }

@@ -129,13 +129,46 @@ export const removalsSchema = z
       .min(0)
       .max(100)
       .meta({ description: 'The same in percent of the accounts (or groups) there were; 0: none.' }),
-    floor: z
-      .int()
-      .min(0)
-      .max(1_000_000_000)
-      .meta({ description: 'From how many accounts on the two count; below it, more than half is too many.' }),
+    floor: z.int().min(0).max(1_000_000_000).meta({
+      description: 'From how many accounts on the two count; below it, more than half within seven days is too many.',
+    }),
   })
   .meta({ description: 'Beyond which removals are held until a person approves or rejects them.' });
+
+// Absolute, because commands and workers run in different folders.
+const filePath = z
+  .string()
+  .max(4_096)
+  .regex(/^(\/|[A-Za-z]:[\\/])/, 'is no absolute path');
+
+const secretReference = z
+  .union([
+    z.strictObject({
+      env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, 'is no name of an environment variable'),
+    }),
+    z.strictObject({ file: filePath }),
+  ])
+  .meta({ description: 'Where the secret is: { env: NAME } or { file: PATH }, never the secret itself.' });
+
+/** Where a secret is, never the secret itself. */
+export type SecretReference = z.infer<typeof secretReference>;
+
+export const certificateSchema = z
+  .strictObject({ file: filePath, password: secretReference.optional() })
+  .meta({ description: 'A PEM file with key and certificate, and where the password of the key is, if it has one.' });
+
+export const credentialSchema = z
+  .strictObject({
+    clientId: z.guid('is no application id: write the GUID that Entra shows as "Application (client) ID"'),
+    secret: secretReference.optional(),
+    certificate: certificateSchema.optional(),
+  })
+  .refine(({ secret, certificate }) => (secret === undefined) !== (certificate === undefined), {
+    message: 'names a secret or a certificate, one of them',
+  });
+
+/** The application that a tenant brings itself. */
+export type CredentialReference = z.infer<typeof credentialSchema>;
 
 /** A complete document: config/default.yaml, or layers merged. */
 export const documentSchema = z.strictObject({
@@ -155,6 +188,10 @@ export const documentSchema = z.strictObject({
     description: 'How manual accounts are recognised as users of the directory, in order, ignoring case; [] for never.',
   }),
   removals: removalsSchema,
+  firstLoad: z.enum(['quick', 'delta']).meta({
+    description:
+      'How a tenant is read for the first time: by a quick listing, which shows people early, and then by delta; or by delta alone.',
+  }),
   retention: duration('1d', '3650d', 'How long a removed account can be restored before it is purged.'),
   changes: retentionOf('change rows'),
   cycles: retentionOf('cycle rows'),
@@ -162,6 +199,13 @@ export const documentSchema = z.strictObject({
   allowRoles: z
     .array(z.string().regex(/^[A-Za-z0-9._-]{1,120}$/, 'is no name of an application permission'))
     .meta({ description: 'Application permissions that a token may carry beside the known read permissions.' }),
+  credential: credentialSchema
+    .nullable()
+    .meta({
+      description:
+        'The application that a tenant brings itself. Of one tenant alone; null: the one of the environment.',
+    })
+    .optional(),
 });
 
 // zod drops the description of what is made partial.
@@ -183,6 +227,9 @@ export const partialSchema = documentSchema
     title: 'Settings of entra-sync',
     description: 'What shall differ from the settings in force. config/default.yaml tells every default.',
   });
+
+/** A settings file of the whole installation: what only a tenant can have is missing. */
+export const installationSchema = partialSchema.omit({ credential: true });
 
 /** A settings file as written: any part may be missing, it then keeps the value of the layer below. */
 export type SettingsDocument = z.infer<typeof partialSchema>;

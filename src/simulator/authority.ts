@@ -3,7 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { exportJWK, jwtVerify, SignJWT } from 'jose';
 import { type Answer, signInError, unknownTenant } from './answers.ts';
 import type { Certificates } from './certificates.ts';
+import type { createConsents } from './consents.ts';
+import { isFederated, refuseFederated } from './federation.ts';
 import type { SimulatorOptions } from './options.ts';
+import { type Code, redeemCode } from './sign-in.ts';
 
 export type Authority = {
   origin: string;
@@ -11,6 +14,12 @@ export type Authority = {
   certificates: Certificates;
   /** Simulated tenants: id -> name. */
   tenants: ReadonlyMap<string, string>;
+  /** The same: id -> domain of the names of its people. */
+  domains: ReadonlyMap<string, string>;
+  /** What was consented to, tenant by tenant. */
+  consents: ReturnType<typeof createConsents>;
+  /** Sign-ins whose codes were not redeemed yet. */
+  codes: Map<string, Code>;
   /** Access tokens handed out and not revoked. */
   issued: Map<string, AccessToken>;
 };
@@ -25,10 +34,15 @@ const graphHosts = [
   'microsoftgraph.chinacloudapi.cn',
 ];
 
+/** What stands for the tenant of whoever signs in, wherever that is. */
+const anyTenant = 'organizations';
+
+const isThere = (authority: Authority, id: string) => id === anyTenant || authority.tenants.has(id);
+
 /** Answers `/{tenant}/v2.0/.well-known/openid-configuration`. */
 export function answerDiscovery(authority: Authority, tenant: string): Answer {
   const id = tenant.toLowerCase();
-  if (!authority.tenants.has(id)) {
+  if (!isThere(authority, id)) {
     return unknownTenant(tenant, 'invalid_tenant');
   }
   const base = `${authority.origin}/${id}`;
@@ -43,7 +57,8 @@ export function answerDiscovery(authority: Authority, tenant: string): Answer {
       id_token_signing_alg_values_supported: ['RS256'],
       response_types_supported: ['code', 'id_token', 'code id_token', 'id_token token'],
       scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
-      issuer: `${base}/v2.0`,
+      // A template where the tenant is not known beforehand.
+      issuer: id === anyTenant ? `${authority.origin}/{tenantid}/v2.0` : `${base}/v2.0`,
       request_uri_parameter_supported: false,
       authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
       device_authorization_endpoint: `${base}/oauth2/v2.0/devicecode`,
@@ -56,9 +71,9 @@ export function answerDiscovery(authority: Authority, tenant: string): Answer {
   };
 }
 
-/** Answers `/{tenant}/discovery/v2.0/keys`: the public key that access tokens are signed with. */
+/** Answers `/{tenant}/discovery/v2.0/keys`: the public key that tokens are signed with. */
 export async function answerKeys(authority: Authority, tenant: string): Promise<Answer> {
-  if (!authority.tenants.has(tenant.toLowerCase())) {
+  if (!isThere(authority, tenant.toLowerCase())) {
     return unknownTenant(tenant, 'invalid_tenant');
   }
   const { publicKey, thumbprint } = authority.certificates.tls;
@@ -118,13 +133,14 @@ async function refuseCredentials(
       "The request body must contain the following parameter: 'client_id'.",
     );
   }
-  if (clientId.toLowerCase() !== authority.options.clientId.toLowerCase()) {
-    return signInError(
-      400,
-      'unauthorized_client',
-      700016,
-      `Application with identifier '${clientId}' was not found in the directory '${authority.tenants.get(tenant)}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.`,
-    );
+  const { options } = authority;
+  const isSame = (other: string) => clientId.toLowerCase() === other.toLowerCase();
+  const own = options.ownApplications.find((one) => one.tenantId === tenant && isSame(one.clientId));
+  if (!own && !isSame(options.clientId)) {
+    return unknownApplication(authority, tenant, clientId);
+  }
+  if (assertion !== undefined && isFederated(assertion, clientId)) {
+    return refuseFederated(assertion, options.federated);
   }
   if (assertion !== undefined) {
     return refuseAssertion(authority, tenant, assertion);
@@ -137,7 +153,7 @@ async function refuseCredentials(
       "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
     );
   }
-  if (secret !== authority.options.clientSecret) {
+  if (secret !== (own ?? options).clientSecret) {
     return signInError(
       401,
       'invalid_client',
@@ -148,6 +164,15 @@ async function refuseCredentials(
   return undefined;
 }
 
+function unknownApplication(authority: Authority, tenant: string, clientId: string): Answer {
+  return signInError(
+    400,
+    'unauthorized_client',
+    700016,
+    `Application with identifier '${clientId}' was not found in the directory '${authority.tenants.get(tenant)}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.`,
+  );
+}
+
 function resourceOf(authority: Authority, scope: string): string | undefined {
   const resource = /^(https:\/\/[^/]+)\/{1,2}\.default$/.exec(scope.trim())?.[1];
   const isGraph = resource === authority.origin || graphHosts.some((host) => resource === `https://${host}`);
@@ -155,7 +180,7 @@ function resourceOf(authority: Authority, scope: string): string | undefined {
 }
 
 /**
- * Answers `POST /{tenant}/oauth2/v2.0/token` for client credentials. A token is handed out even when no role was
+ * Answers `POST /{tenant}/oauth2/v2.0/token` for client credentials, and for the code of a sign-in. A token is handed out even when no role was
  * granted; then it has no `roles` claim (entra-docs, v2-oauth2-client-creds-grant-flow).
  */
 export async function answerToken(
@@ -165,7 +190,7 @@ export async function answerToken(
   authorization: string | undefined,
 ): Promise<Answer> {
   const id = tenant.toLowerCase();
-  if (!authority.tenants.has(id)) {
+  if (!isThere(authority, id)) {
     return unknownTenant(tenant, 'invalid_request');
   }
   const form = new URLSearchParams(body);
@@ -177,6 +202,9 @@ export async function answerToken(
       "The request body must contain the following parameter: 'grant_type'.",
     );
   }
+  if (form.get('grant_type') === 'authorization_code') {
+    return (await refuseCredentials(authority, id, credentialsOf(form, authorization))) ?? redeemCode(authority, form);
+  }
   if (form.get('grant_type') !== 'client_credentials') {
     return signInError(
       400,
@@ -185,7 +213,11 @@ export async function answerToken(
       `The app requested an unsupported grant type '${form.get('grant_type')}'.`,
     );
   }
-  const refused = await refuseCredentials(authority, id, credentialsOf(form, authorization));
+  if (!authority.tenants.has(id)) {
+    return unknownTenant(tenant, 'invalid_request');
+  }
+  const credentials = credentialsOf(form, authorization);
+  const refused = await refuseCredentials(authority, id, credentials);
   if (refused) {
     return refused;
   }
@@ -199,15 +231,25 @@ export async function answerToken(
       `The provided value for the input parameter 'scope' is not valid. The scope ${scope} is not valid.`,
     );
   }
-  return { status: 200, body: await issue(authority, id, resource) };
+  const granted = authority.consents.forToken(id);
+  if (granted === null) {
+    return unknownApplication(authority, id, authority.options.clientId);
+  }
+  return { status: 200, body: await issue(authority, id, credentials.clientId, resource, granted) };
 }
 
-async function issue(authority: Authority, tenantId: string, resource: string): Promise<Record<string, unknown>> {
+async function issue(
+  authority: Authority,
+  tenantId: string,
+  clientId: string,
+  resource: string,
+  granted: readonly string[],
+): Promise<Record<string, unknown>> {
   const { options, certificates, origin } = authority;
   const now = Math.floor(Date.now() / 1000);
-  const roles = [...options.roles];
+  const roles = [...granted];
   const claims = {
-    appid: options.clientId,
+    appid: clientId,
     idtyp: 'app',
     oid: randomUUID(),
     tid: tenantId,

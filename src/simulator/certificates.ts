@@ -14,7 +14,7 @@ export type KeyPair = {
   thumbprint: string;
 };
 export type Certificates = { tls: KeyPair; client: KeyPair };
-export type CertificateFiles = { authority: string; client: string; remove: () => Promise<void> };
+export type CertificateFiles = { folder: string; authority: string; client: string; remove: () => Promise<void> };
 
 const made = new Map<string, Promise<Certificates>>();
 const day = 24 * 60 * 60 * 1000;
@@ -78,5 +78,5 @@ export async function writeFiles(certificates: Certificates, directory: string |
       await rm(folder, { recursive: true, force: true });
     }
   };
-  return { authority, client, remove };
+  return { folder, authority, client, remove };
 }

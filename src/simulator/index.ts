@@ -1,4 +1,5 @@
 // The simulated tenant: a truth to edit, and a Microsoft Graph with a token endpoint over TLS that shows it.
+export type { Account } from './accounts.ts';
 export { type Intercept, type InterceptedRequest, type Intervention, type Transform, throttled } from './intercept.ts';
 export type { SimulatorOptions, SimulatorSettings } from './options.ts';
 export { type RecordedRequest, type Simulator, startSimulator } from './simulator.ts';

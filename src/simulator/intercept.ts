@@ -23,8 +23,14 @@ export type Intervention = {
   body?: string | object;
   /** Only so many bytes of the body are sent, though Content-Length promises all of it; then the socket is cut. */
   cutAfterBytes?: number;
-  /** The socket is destroyed without an answer. */
+  /** Only so many bytes of the body are sent; the rest never comes, and the socket stays open. */
+  stallAfterBytes?: number;
+  /** The answer comes only after so many milliseconds, if anybody is still there. */
+  delayMs?: number;
+  /** The socket is closed without an answer. */
   destroy?: boolean;
+  /** The socket is reset (RST) without an answer. */
+  reset?: boolean;
   /** No answer at all until the simulator is closed. */
   hang?: boolean;
 };
@@ -86,12 +92,19 @@ export function createStage() {
 }
 
 async function intervene(intervention: Intervention, correct: () => Promise<Answer>): Promise<Exchange> {
-  const { status, headers = {}, body, cutAfterBytes, destroy, hang } = intervention;
-  if (destroy || hang) {
-    return { kind: destroy ? 'destroy' : 'hang' };
+  const { status, headers = {}, body, destroy, reset, hang } = intervention;
+  if (destroy || reset || hang) {
+    return { kind: destroy ? 'destroy' : reset ? 'reset' : 'hang' };
   }
   const own = status !== undefined || body !== undefined;
   const base = own ? { status: status ?? 200, body, headers: { 'Content-Type': 'application/json' } } : await correct();
   const answer = { ...base, headers: { ...base.headers, ...headers } };
-  return cutAfterBytes === undefined ? { kind: 'answer', answer } : { kind: 'answer', answer, cutAfterBytes };
+  const { cutAfterBytes, stallAfterBytes, delayMs } = intervention;
+  const partOf = cutAfterBytes ?? stallAfterBytes;
+  return {
+    kind: 'answer',
+    answer,
+    ...(delayMs !== undefined && { delayMs }),
+    ...(partOf !== undefined && { part: { bytes: partOf, end: cutAfterBytes === undefined ? 'stall' : 'cut' } }),
+  };
 }

@@ -1,16 +1,32 @@
 // The settings of a simulator, their defaults, and which of them may change while it runs.
+import { defaultFederation, type FederatedCredential } from './federation.ts';
 import type { Tenant } from './tenant.ts';
 
 /** What may be changed at run time through `simulator.options`. */
 export type SimulatorOptions = {
   clientId: string;
   clientSecret: string;
-  /** Application permissions in new tokens; tokens handed out before keep theirs. */
+  /** Tokens of other issuers that the application trusts. */
+  federated: FederatedCredential[];
+  /** Applications that a tenant brings itself, good for that tenant alone. */
+  ownApplications: { tenantId: string; clientId: string; clientSecret: string }[];
+  /**
+   * Application permissions that the registration asks for: in new tokens of tenants whose consent nobody has touched, and
+   * what others consent to; tokens handed out before keep theirs.
+   */
   roles: string[];
+  /** How many tokens after a consent are still made as if it had not been given. */
+  lateConsent: number;
+  /** Laid over the claims of id tokens, which are signed all the same; undefined leaves one out. */
+  idTokenClaims: Record<string, unknown>;
+  /** Redirect addresses of the registration; null: any on localhost or by https. */
+  redirectUris: string[] | null;
   /** Objects on a delta page. */
   pageSize: number;
   /** Members that one occurrence of a group, and one page, may tell of. */
   memberSlice: number;
+  /** Most objects on a page of a listing, whatever `$top` asks for. */
+  listPageSize: number;
   /** Milliseconds before every answer. */
   latencyMs: number;
   tokenLifetimeSeconds: number;
@@ -28,6 +44,8 @@ export type SimulatorOptions = {
 
 export type SimulatorSettings = Partial<SimulatorOptions> & {
   tenants: readonly Tenant[];
+  /** Whether the tenants have consented to the application from the start; default: true. */
+  consented?: boolean;
   /** Default: localhost. */
   host?: string;
   /** Default: 0, any free port. */
@@ -40,9 +58,15 @@ export type SimulatorSettings = Partial<SimulatorOptions> & {
 export function defaultOptions(credentials: { clientId: string; clientSecret: string }): SimulatorOptions {
   return {
     ...credentials,
+    federated: [defaultFederation],
+    ownApplications: [],
     roles: ['User.Read.All', 'GroupMember.Read.All'],
+    lateConsent: 0,
+    idTokenClaims: {},
+    redirectUris: null,
     pageSize: 200,
     memberSlice: 500,
+    listPageSize: 999,
     latencyMs: 0,
     tokenLifetimeSeconds: 3599,
     repeats: 0,

@@ -1,19 +1,26 @@
 // The TLS server: reads requests, sends answers, plays broken connections, and survives whatever is thrown at it.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Answer } from './answers.ts';
 import type { GraphRequest } from './graph.ts';
 
 /** What is to happen to one request. */
 export type Exchange =
-  | { kind: 'answer'; answer: Answer; cutAfterBytes?: number }
-  | { kind: 'destroy' }
-  | { kind: 'hang' };
+  | { kind: 'answer'; answer: Answer; delayMs?: number; part?: { bytes: number; end: 'cut' | 'stall' } }
+  | { kind: 'destroy' | 'reset' | 'hang' };
 
-export type Listening = { origin: string; close: () => Promise<void> };
+export type Listening = {
+  origin: string;
+  /** Ends every connection; new ones are taken. */
+  cutConnections: () => void;
+  /** Nobody listens any more: connections are refused. Gives the function that listens again on the same port. */
+  goDown: () => Promise<() => Promise<void>>;
+  /** The certificate for connections that are made from now on. */
+  present: (tls: { key: string; cert: string }) => void;
+  close: () => Promise<void>;
+};
 
 type ListenOptions = {
   host: string;
@@ -39,31 +46,28 @@ async function readBody(incoming: IncomingMessage): Promise<string | undefined> 
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function send(response: ServerResponse, exchange: Exchange): void {
-  if (exchange.kind === 'hang') {
-    return;
-  }
-  if (exchange.kind === 'destroy') {
-    response.destroy();
-    return;
-  }
-  const { answer, cutAfterBytes } = exchange;
+function send(response: ServerResponse, exchange: Exchange & { kind: 'answer' }): void {
+  const { answer, part } = exchange;
   const { body } = answer;
   const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
   const bytes = Buffer.from(text, 'utf8');
   response.writeHead(answer.status, { ...answer.headers, 'Content-Length': String(bytes.length) });
-  if (cutAfterBytes === undefined) {
+  if (part === undefined) {
     response.end(bytes);
     return;
   }
   // Destroyed only after the bytes have left, so that the client really sees the beginning.
-  response.write(bytes.subarray(0, cutAfterBytes), () => response.destroy());
+  response.write(bytes.subarray(0, part.bytes), () => {
+    if (part.end === 'cut') {
+      response.destroy();
+    }
+  });
 }
 
 /** Listens on TLS; rejects when the address cannot be used. */
 export async function listen(options: ListenOptions): Promise<Listening> {
   const { host, port, tls } = options;
-  const sockets = new Set<Duplex>();
+  const sockets = new Set<Socket>();
   const closing = new AbortController();
 
   async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -77,10 +81,24 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     }
     const { method = 'GET', url = '/', headers } = incoming;
     const { remotePort } = incoming.socket;
-    send(
-      response,
-      await options.answer({ method, url, headers, body, ...(remotePort !== undefined && { remotePort }) }),
-    );
+    const exchange = await options.answer({
+      method,
+      url,
+      headers,
+      body,
+      ...(remotePort !== undefined && { remotePort }),
+    });
+    if (exchange.kind === 'destroy') {
+      response.destroy();
+    } else if (exchange.kind === 'reset') {
+      // Only the socket below TLS can be reset.
+      [...sockets].find((socket) => socket.remotePort === remotePort)?.resetAndDestroy();
+    } else if (exchange.kind === 'answer') {
+      if (exchange.delayMs !== undefined) {
+        await wait(exchange.delayMs, undefined, { signal: closing.signal });
+      }
+      send(response, exchange);
+    }
   }
 
   const server = createServer(tls, (incoming, response) => {
@@ -95,7 +113,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   });
   // Longer than clients keep idle connections: a reset at reuse must come from a test, never by chance.
   server.keepAliveTimeout = 120_000;
-  server.on('connection', (socket) => {
+  server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('error', () => socket.destroy());
     socket.on('close', () => sockets.delete(socket));
@@ -110,24 +128,38 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     }
   });
 
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.removeListener('error', reject);
-      resolve();
+  const start = (onPort: number) =>
+    new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(onPort, host, () => {
+        server.removeListener('error', reject);
+        resolve();
+      });
     });
-  });
+  const stop = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      cutConnections();
+    });
+  const cutConnections = () => {
+    for (const socket of sockets) {
+      socket.destroy();
+    }
+  };
+  await start(port);
   const { port: actual } = server.address() as AddressInfo;
 
   return {
     origin: `https://${host.includes(':') ? `[${host}]` : host}:${actual}`,
-    close: () =>
-      new Promise((resolve) => {
-        closing.abort();
-        server.close(() => resolve());
-        for (const socket of sockets) {
-          socket.destroy();
-        }
-      }),
+    cutConnections,
+    present: (other) => server.setSecureContext(other),
+    goDown: async () => {
+      await stop();
+      return () => start(actual);
+    },
+    close: async () => {
+      closing.abort();
+      await stop();
+    },
   };
 }

@@ -1,12 +1,19 @@
 // Starts the simulated Microsoft: one TLS server that is Entra's token endpoint and Graph, for one or more tenants.
 import { randomBytes, randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Account, accountsOf } from './accounts.ts';
+import { answerAdminConsent } from './admin-consent.ts';
 import { type Answer, graphError, isGraphError } from './answers.ts';
 import { type AccessToken, type Authority, answerDiscovery, answerKeys, answerToken } from './authority.ts';
 import { certificatesFor, writeFiles } from './certificates.ts';
+import { type Consents, createConsents } from './consents.ts';
+import { defaultFederation, type FederatedToken, issueFederated } from './federation.ts';
 import { answerGraph, authorize, type GraphContext, type GraphRequest } from './graph.ts';
 import { createStage, type Intercept, type Transform } from './intercept.ts';
 import { defaultOptions, type SimulatorOptions, type SimulatorSettings } from './options.ts';
 import { type Exchange, listen } from './server.ts';
+import { answerAuthorize } from './sign-in.ts';
 import { type Tenant, truthOf } from './tenant.ts';
 
 /** One request as it came: the path with its query (tokens included), the request's headers, the answer's status. */
@@ -30,14 +37,31 @@ export type Simulator = {
   /** Every request since the start or `clearRequests`, refused ones and those inside a batch too. */
   readonly requests: RecordedRequest[];
   clearRequests(): void;
+  /** What the tenants' administrators have consented to. */
+  readonly consents: Consents;
+  /** Who can sign in. */
+  readonly accounts: readonly Account[];
   /** The environment with which entra-sync talks to this simulator, by secret; the first tenant by default. */
   environment(tenantId?: string): Record<string, string>;
   /** The same with a certificate in place of the secret. */
   certificateEnvironment(tenantId?: string): Record<string, string>;
+  /**
+   * The same with a federated token, written to its file (mode 0600), as a Kubernetes cluster gives it to a pod: with the
+   * tenant where the application is at home, which is none of those that are simulated.
+   */
+  federatedEnvironment(token?: FederatedToken): Promise<Record<string, string>>;
+  /** A token as the issuer of the federated credential gives it. */
+  federatedToken(token?: FederatedToken): Promise<string>;
   /** Steps in before the answer is made; gives the function that stops it. The first handler that answers wins. */
   intercept(handler: Intercept): () => void;
   /** Alters correct JSON answers (status 200); gives the function that stops it. */
   transform(handler: Transform): () => void;
+  /** Ends every connection at once; new ones are taken. */
+  cutConnections(): void;
+  /** Nobody listens any more: connections are refused. Gives the function that listens again on the same port. */
+  goDown(): Promise<() => Promise<void>>;
+  /** Shows another certificate to connections that are made from now on; without one its own again. */
+  presentCertificate(other?: { key: string; cert: string }): void;
   /** Every access token handed out so far is unknown from now on (401). */
   revokeTokens(): void;
   /** Stops at once; ends hanging connections and removes temporary files. */
@@ -72,6 +96,18 @@ function finish(answer: Answer, headers: GraphRequest['headers']): Answer {
 async function answerAuthority(authority: Authority, request: GraphRequest): Promise<Answer | undefined> {
   const [path = ''] = request.url.split('?', 1);
   const [, tenant = '', rest = ''] = /^\/([^/]+)\/(.*)$/.exec(path) ?? [];
+  if (rest === 'oauth2/v2.0/authorize' && request.method === 'GET') {
+    return answerAuthorize(authority, request.url);
+  }
+  if (rest === 'v2.0/adminconsent' && request.method === 'GET') {
+    const { cookie } = request.headers;
+    return answerAdminConsent(
+      authority,
+      tenant.toLowerCase(),
+      request.url,
+      typeof cookie === 'string' ? cookie : undefined,
+    );
+  }
   const plain = { 'Content-Type': 'application/json; charset=utf-8' };
   if (rest === 'v2.0/.well-known/openid-configuration' && request.method === 'GET') {
     return { headers: plain, ...answerDiscovery(authority, tenant) };
@@ -92,7 +128,7 @@ async function answerAuthority(authority: Authority, request: GraphRequest): Pro
  * is taken or two tenants share an id.
  */
 export async function startSimulator(settings: SimulatorSettings): Promise<Simulator> {
-  const { tenants, host = 'localhost', port = 0, directory, ...given } = settings;
+  const { tenants, host = 'localhost', port = 0, directory, consented = true, ...given } = settings;
   const truths = new Map(tenants.map((tenant) => [tenant.tenantId, truthOf(tenant)]));
   if (truths.size !== tenants.length) {
     throw new Error('Two of the tenants have the same tenantId.');
@@ -116,7 +152,19 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     await server.close();
     throw cause;
   });
-  const authority: Authority = { origin, options, certificates, issued, tenants: namesOf(tenants) };
+  const consents = createConsents(options, consented);
+  const domains = new Map([...truths].map(([id, truth]) => [id, truth.domain]));
+  const codes = new Map();
+  const authority: Authority = {
+    origin,
+    options,
+    certificates,
+    issued,
+    tenants: namesOf(tenants),
+    domains,
+    consents,
+    codes,
+  };
   const graph: GraphContext = { origin, options, issued, truths, answerInner };
 
   function record(request: GraphRequest): RecordedRequest {
@@ -171,18 +219,34 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     };
   }
 
+  const trusted = () => options.federated[0] ?? defaultFederation;
+
+  async function federatedEnvironment(token?: FederatedToken): Promise<Record<string, string>> {
+    const file = join(files.folder, 'federated-token');
+    await writeFile(file, `${await issueFederated(trusted(), token)}\n`, { mode: 0o600 });
+    return { ...environment(), AZURE_TENANT_ID: homeTenantId, AZURE_FEDERATED_TOKEN_FILE: file };
+  }
+
   return {
     origin,
     certificate: certificates.tls.certificate,
     options,
     requests,
+    consents,
+    accounts: accountsOf(domains),
     clearRequests: () => {
       requests.length = 0;
     },
     environment: (tenantId) => ({ ...environment(tenantId), AZURE_CLIENT_SECRET: options.clientSecret }),
     certificateEnvironment: (tenantId) => ({ ...environment(tenantId), AZURE_CLIENT_CERTIFICATE_PATH: files.client }),
+    federatedEnvironment,
+    federatedToken: (token) => issueFederated(trusted(), token),
     intercept: stage.intercept,
     transform: stage.transform,
+    cutConnections: server.cutConnections,
+    goDown: server.goDown,
+    presentCertificate: (other) =>
+      server.present(other ?? { key: certificates.tls.key, cert: certificates.tls.certificate }),
     revokeTokens: () => issued.clear(),
     async close() {
       await server.close();
@@ -190,6 +254,8 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     },
   };
 }
+
+const homeTenantId = randomUUID();
 
 const namesOf = (tenants: readonly Tenant[]) => new Map(tenants.map((tenant) => [tenant.tenantId, tenant.name]));
 

@@ -1,7 +1,8 @@
 // Disconnect, reconnect, purge: the ends of a tenant's being kept by the directory. None of them needs Graph.
 import { ExpectedError } from '../errors.ts';
 import { closeBatch, nextBatch } from './batches.ts';
-import { type Database, inRehearsal, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { type Database, rowCount, rows, type Transaction } from './pool.ts';
+import { inRehearsal, inReportedTransaction } from './receipts.ts';
 
 export type Disconnection = {
   readonly accounts: number;
@@ -39,7 +40,13 @@ export async function disconnectTenant(
       scope,
     );
     await transaction.raw(
-      "update entra_sync.tenants set status = 'disconnected', next_cycle_at = null where tenant_id = :tenant",
+      "update entra_sync.tenants set status = 'disconnected', provisional = false, next_cycle_at = null where tenant_id = :tenant",
+      scope,
+    );
+    // An invitation from before must not undo it.
+    await transaction.raw(
+      `delete from entra_sync.invitations i using entra_sync.tenants t
+        where t.tenant_id = :tenant and (i.tenant_id = t.tenant_id or i.external_ref = t.external_ref)`,
       scope,
     );
     await writeTenantChange(transaction, scope, 'tenant.disconnected', { status }, { status: 'disconnected' });
@@ -52,7 +59,7 @@ export async function disconnectTenant(
  * that comes next. Throws `usage` for a tenant that is connected.
  */
 export async function reconnectTenant(database: Database, tenantId: string, actor: string): Promise<void> {
-  await inTransaction(database, async (transaction) => {
+  await inReportedTransaction(database, async (transaction) => {
     const status = await lockForUpdate(transaction, tenantId);
     if (status !== 'disconnected') {
       throw new ExpectedError('usage', 'the tenant is connected', {
@@ -100,7 +107,9 @@ export type Purged = { readonly accounts: number; readonly groups: number; reado
  * numbers without content, so that nobody who follows the feed loses the place. Throws `usage` for a connected one.
  */
 export async function purgeTenant(database: Database, tenantId: string): Promise<Purged> {
-  return inTransaction(database, async (transaction) => {
+  return inReportedTransaction(database, async (transaction) => {
+    // The tenant's own settings go with it, and whoever changes settings locks them before the tenants.
+    await transaction.raw('lock table entra_sync.settings in row exclusive mode');
     const status = await lockForUpdate(transaction, tenantId);
     if (status !== 'disconnected') {
       throw new ExpectedError('usage', 'only a disconnected tenant can be erased', {
@@ -161,17 +170,18 @@ with written as (
 insert into entra_sync.changes (batch_id, tenant_id, actor, kind, ${what}_id, before, after)
 select :batch, :tenant, :actor, '${what}.released', ${what}_id, '{"state": "managed"}', '{"state": "manual"}' from written`;
 
-async function writeTenantChange(
+/** Writes a change of the tenant itself, a batch of its own. */
+export async function writeTenantChange(
   transaction: Transaction,
   scope: ChangeScope,
   kind: string,
-  before: object,
+  before: object | null,
   after: object,
 ): Promise<void> {
   await transaction.raw(
     `insert into entra_sync.changes (batch_id, tenant_id, actor, kind, before, after)
      values (:batch, :tenant, :actor, :kind, :before::jsonb, :after::jsonb)`,
-    { ...scope, kind, before: JSON.stringify(before), after: JSON.stringify(after) },
+    { ...scope, kind, before: before && JSON.stringify(before), after: JSON.stringify(after) },
   );
   await closeBatch(transaction, scope);
 }

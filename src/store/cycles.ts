@@ -1,16 +1,19 @@
 // The row of a cycle: opened when it starts, closed with what became of it.
+import type { RoundKind } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
+import { recordAttempt } from './attempts.ts';
 import { type Lease, requireFence } from './lease.ts';
-import { type Database, inTransaction, rows } from './pool.ts';
+import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
 import { shareTenant } from './tenants.ts';
 
-export type CycleKind = 'initial' | 'incremental' | 'resync';
+export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync';
 export type CycleOutcome = 'committed' | 'partial' | 'held' | 'failed' | 'cancelled';
 
 /** What one stream did in a cycle, as kept in `cycles.streams`. Counts are of objects, `seen` with repeats. */
 export type StreamReport = {
   outcome: 'committed' | 'failed' | 'cancelled' | 'rehearsed';
-  round: 'full' | 'incremental';
+  round: RoundKind;
   reason: string;
   requests: number;
   pages: number;
@@ -34,10 +37,12 @@ export type StreamReport = {
 
 export type CycleEnd = {
   outcome: CycleOutcome;
-  streams: Record<string, StreamReport>;
+  streams: { readonly [stream: string]: StreamReport };
   error: { code: string; message: string } | null;
-  /** When the next cycle is due, in milliseconds from now. */
-  nextInMs: number;
+  /** From start to start, how long ago it started, and the factor by which the next start is moved. */
+  intervalMs: number;
+  sinceStartMs: number;
+  jitter: number;
   retention: { changesMs: number; cyclesMs: number };
 };
 
@@ -62,37 +67,11 @@ export async function openCycle(
 
 /** Closes the cycle, tells the tenant's row how it went, and lets go of cycles and changes that are past their time. */
 export async function closeCycle(database: Database, lease: Lease, cycleId: string, end: CycleEnd): Promise<void> {
-  await inTransaction(database, async (transaction) => {
-    await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for no key update', {
-      tenantId: lease.tenantId,
-    });
+  await inReportedTransaction(database, async (transaction) => {
+    await waitInLine(transaction, lease.tenantId);
     await requireFence(transaction, lease);
-    await transaction.raw(
-      `update entra_sync.cycles set finished_at = clock_timestamp(), outcome = :outcome, streams = :streams::jsonb,
-              error_code = :code, error_message = :message where cycle_id = :cycleId`,
-      {
-        cycleId,
-        outcome: end.outcome,
-        streams: JSON.stringify(end.streams),
-        code: end.error?.code ?? null,
-        message: end.error?.message ?? null,
-      },
-    );
-    await transaction.raw(
-      `update entra_sync.tenants
-          set last_success_at = case when :succeeded::boolean then clock_timestamp() else last_success_at end,
-              status = case when :succeeded::boolean and status <> 'disconnected' then 'active' else status end,
-              next_cycle_at = clock_timestamp() + :nextInMs * interval '1 millisecond',
-              last_error_code = :code, last_error_message = :message
-        where tenant_id = :tenantId`,
-      {
-        tenantId: lease.tenantId,
-        succeeded: end.outcome === 'committed' || end.outcome === 'held',
-        nextInMs: end.nextInMs,
-        code: end.error?.code ?? null,
-        message: end.error?.message ?? null,
-      },
-    );
+    await closeRow(transaction, cycleId, end);
+    await recordAttempt(transaction, lease.tenantId, end);
     await transaction.raw(
       `delete from entra_sync.cycles
         where tenant_id = :tenantId and finished_at < clock_timestamp() - :cyclesMs * interval '1 millisecond'`,
@@ -102,21 +81,62 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
   await pruneChanges(database, lease.tenantId, end.retention.changesMs);
 }
 
+/** Closes the row of a quick first load. The tenant's row waits for the cycle that follows: no checkpoint moved (rule 21). */
+export async function closeFirstLoad(
+  database: Database,
+  lease: Lease,
+  cycleId: string,
+  end: Pick<CycleEnd, 'outcome' | 'streams' | 'error'>,
+): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    await shareTenant(transaction, lease.tenantId);
+    await requireFence(transaction, lease);
+    await closeRow(transaction, cycleId, end);
+  });
+}
+
+async function closeRow(
+  transaction: Transaction,
+  cycleId: string,
+  end: Pick<CycleEnd, 'outcome' | 'streams' | 'error'>,
+): Promise<void> {
+  await transaction.raw(
+    `update entra_sync.cycles set finished_at = clock_timestamp(), outcome = :outcome, streams = :streams::jsonb,
+            error_code = :code, error_message = :message where cycle_id = :cycleId`,
+    {
+      cycleId,
+      outcome: end.outcome,
+      streams: JSON.stringify(end.streams),
+      code: end.error?.code ?? null,
+      message: end.error?.message ?? null,
+    },
+  );
+}
+
 // Kept apart from the close: whoever followed the feed that far behind is told by ES006 to read the views again.
 async function pruneChanges(database: Database, tenantId: string, retentionMs: number): Promise<void> {
-  await database.raw(
-    `with old as (
-       delete from entra_sync.batches
-        where tenant_id = :tenantId and committed_at < clock_timestamp() - :retentionMs * interval '1 millisecond'
-       returning batch_id, number
-     ), gone as (
-       delete from entra_sync.changes where batch_id in (select batch_id from old) returning batch_id, change_id
-     ), newest as (
-       select o.number, max(g.change_id) as change from old o join gone g using (batch_id)
-        group by o.number order by o.number desc limit 1
-     )
-     update entra_sync.feed f set pruned_number = n.number, pruned_change = n.change
-       from newest n where f.pruned_number < n.number`,
-    { tenantId, retentionMs },
-  );
+  await inTransaction(database, async (transaction) => {
+    await waitInLine(transaction, tenantId);
+    await transaction.raw(prune, { tenantId, retentionMs });
+  });
+}
+
+const prune = `
+with old as (
+  delete from entra_sync.batches
+   where tenant_id = :tenantId and committed_at < clock_timestamp() - :retentionMs * interval '1 millisecond'
+  returning batch_id, number
+), gone as (
+  delete from entra_sync.changes c where batch_id in (select batch_id from old)
+  returning batch_id, entra_sync.last_change(c) as change_id
+), newest as (
+  select o.number, max(g.change_id) as change from old o join gone g using (batch_id)
+   group by o.number order by o.number desc limit 1
+)
+update entra_sync.feed f set pruned_number = n.number, pruned_change = n.change
+  from newest n where f.pruned_number < n.number`;
+
+// As lockTenant does, but a tenant that was erased meanwhile is no error here: the fence tells of that.
+async function waitInLine(transaction: Transaction, tenantId: string): Promise<void> {
+  await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for no key update', { tenantId });
 }

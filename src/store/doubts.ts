@@ -100,26 +100,32 @@ export async function doubtfulObjects(
 }
 
 /**
- * Live objects that a full round did not meet although it met something whose id nobody can read: each of them may be
- * that, so they are asked for by GET before the sweep (rule 19: an unreadable read never leads to a removal).
+ * Live objects that a full round did not meet: absence is doubtful, so they are asked for by GET before the sweep (rules
+ * 6, 22). Where the round met something whose id nobody can read, each of them may be that (rule 19), so all are asked;
+ * else nobody where there are more than `most`, for beyond that the guard holds them (rule 10).
  */
 export async function unmetObjects(
   database: Database,
   tenantId: string,
   roundId: string,
   stream: Stream,
+  most: number,
 ): Promise<string[]> {
-  const found = await rows<{ id: string }>(
+  const found = await rows<{ id: string; nameless: boolean }>(
     database,
-    `select a.entra_object_id::text as id from entra_sync.${keptIn[stream]} a
+    `with nameless as materialized (
+       select exists (select from entra_sync.stage_set_aside p
+                       where p.round_id = :roundId and p.object_key !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$') as met
+     )
+     select a.entra_object_id::text as id, n.met as nameless from entra_sync.${keptIn[stream]} a cross join nameless n
       where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
         and exists (select from entra_sync.rounds r where r.round_id = :roundId and r.kind = 'full')
-        and exists (select from entra_sync.stage_set_aside p
-                     where p.round_id = :roundId and p.object_key !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$')
-        and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,
-    { tenantId, roundId },
+        and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)
+        and not exists (select from entra_sync.stage_set_aside p where p.round_id = :roundId and p.object_key = a.entra_object_id::text)
+      limit case when (select met from nameless) then null else :most::bigint + 1 end`,
+    { tenantId, roundId, most },
   );
-  return found.map((row) => row.id);
+  return found.length > most && !found[0]?.nameless ? [] : found.map((row) => row.id);
 }
 
 /** Notes what cannot be taken and returns how many notes were new or different. */

@@ -1,7 +1,8 @@
 // One person's edits and reverts of an account as one transaction, and what they changed.
 import type { ValueType } from '../rules/expressions.ts';
 import { type ActingPerson, editAccount, type Profile, revertAccount } from './accounts.ts';
-import { type Database, inTransaction, rows } from './pool.ts';
+import { type Database, rows } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
 import { lockTenant } from './tenants.ts';
 
 /** What the fields of a tenant hold, by name. */
@@ -29,7 +30,7 @@ export async function changeAccount(
 ): Promise<EditedField[]> {
   const edits = Object.keys(wishes.edits).length > 0;
   const reverts = wishes.reverts.length > 0;
-  return inTransaction(database, async (transaction) => {
+  return inReportedTransaction(database, async (transaction) => {
     // The second of two calls may need the tenant in a stronger mode than the first, and by then the account is locked.
     if (edits && reverts) await lockTenant(transaction, account.tenant_id);
     if (edits) await editAccount(transaction, account.account_id, wishes.edits, by);

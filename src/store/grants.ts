@@ -2,6 +2,7 @@
 import { escapeIdentifier } from 'pg';
 import { ExpectedError } from '../errors.ts';
 import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
 
 export type Grant = {
   role: string;
@@ -17,7 +18,7 @@ export type Grant = {
  * Throws `unknown_name` for a role that is not there, `usage` for one that reaches the private tables anyway.
  */
 export async function grantRole(database: Database, grant: Grant): Promise<void> {
-  await inTransaction(database, async (transaction) => {
+  await inReportedTransaction(database, async (transaction) => {
     await lockGrants(transaction);
     await followRoles(transaction);
     await requireGrantable(transaction, grant.role);

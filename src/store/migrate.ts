@@ -6,6 +6,7 @@ import { packageFile } from '../package-files.ts';
 import { loadDefaults, type SettingsDocument } from '../settings.ts';
 import { regrant } from './grants.ts';
 import { type Database, describeDatabaseError, inTransaction, openDatabase, rows } from './pool.ts';
+import { installQueue, queueState } from './queue.ts';
 import { completeRules, seedSettings, shareSettings } from './settings.ts';
 
 // Any number, as long as it is ours alone: two programs that migrate the same database meet at it.
@@ -45,10 +46,11 @@ export async function schemaState(database: Database): Promise<SchemaState> {
           (row) => row.name,
         )
       : [];
+    const queue = await queueState(database);
     return {
       applied: done.filter((name) => known.includes(name)),
-      pending: known.filter((name) => !done.includes(name)),
-      unknown: done.filter((name) => !known.includes(name)),
+      pending: [...known.filter((name) => !done.includes(name)), ...queue.pending],
+      unknown: [...done.filter((name) => !known.includes(name)), ...queue.unknown],
     };
   } catch (error) {
     throw describeDatabaseError(error);
@@ -110,14 +112,16 @@ export async function migrate(url: string, defaults: SettingsDocument = loadDefa
         "select to_regclass('entra_sync.migrations_lock') is not null as there",
       );
       if (locked?.there) await migrator.forceFreeMigrationsLock(config);
-      const [, applied] = await migrator.latest(config);
+      const [, applied] = (await migrator.latest(config)) as [number, string[]];
+      const { pending: queue } = await queueState(database);
+      if (queue.length > 0) await installQueue(url);
       await seedSettings(database, defaults);
       await inTransaction(database, async (transaction) => {
         await shareSettings(transaction);
         await completeRules(transaction, defaults);
       });
       await regrant(database);
-      return applied as string[];
+      return [...applied, ...queue];
     });
   } catch (error) {
     throw describeDatabaseError(error);

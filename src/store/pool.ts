@@ -42,9 +42,15 @@ export async function rowCount(on: Database | Transaction, sql: string, values: 
 // A deadlock's victim has changed nothing, so the same work may simply be done again (Postgres: 40P01, 40001).
 const retryable = new Set(['40P01', '40001']);
 
+// A database that is set to a shorter time keeps it.
+const limitIdleness = `
+select set_config('idle_in_transaction_session_timeout', '60s', true)
+ where current_setting('idle_in_transaction_session_timeout')::interval not between interval '1 ms' and interval '60 s'`;
+
 /**
  * Runs `work` in one transaction and returns its answer. Deadlocks are tried again, three times at most.
- * A client that freezes in the middle is cut off by the server after a minute, so its locks cannot stay for ever.
+ * A client that freezes in the middle is cut off by the server after a minute, or sooner where the
+ * database's own idle_in_transaction_session_timeout says so, so its locks cannot stay for ever.
  */
 export async function inTransaction<Answer>(
   database: Database,
@@ -53,34 +59,13 @@ export async function inTransaction<Answer>(
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await database.transaction(async (transaction) => {
-        await transaction.raw("set local idle_in_transaction_session_timeout = '60s'");
+        await transaction.raw(limitIdleness);
         return work(transaction);
       });
     } catch (error) {
       if (attempt >= 3 || !retryable.has(sqlState(error) ?? '')) throw error;
     }
   }
-}
-
-class Rehearsed extends Error {}
-
-/** {@link inTransaction}, rolled back at its end when `rehearse` is true: what it returns is what it would have done. */
-export async function inRehearsal<Answer>(
-  database: Database,
-  rehearse: boolean,
-  work: (transaction: Transaction) => Promise<Answer>,
-): Promise<Answer> {
-  let done: { answer: Answer } | undefined;
-  try {
-    await inTransaction(database, async (transaction) => {
-      done = { answer: await work(transaction) };
-      if (rehearse) throw new Rehearsed();
-    });
-  } catch (error) {
-    if (!(error instanceof Rehearsed)) throw error;
-  }
-  if (!done) throw new Error('the transaction gave no answer');
-  return done.answer;
 }
 
 /** The SQLSTATE or network error code of a failed statement, if it has one. */
@@ -104,6 +89,8 @@ const unreachable = new Set([
   '08003',
   '08004',
   '08006',
+  // What PgBouncer says when the server behind it is gone.
+  '08P01',
   '57P01',
   '57P02',
   '57P03',
@@ -115,8 +102,11 @@ const refused = new Set(['28P01', '28000', '3D000']);
 /** Whether a statement failed because the connection, not the statement, broke. */
 export function isConnectionLost(error: unknown): boolean {
   const message = error instanceof Error ? error.message : '';
-  return unreachable.has(sqlState(error) ?? '') || /Connection terminated|Unable to acquire a connection/.test(message);
+  return unreachable.has(sqlState(error) ?? '') || lostInWords.test(message);
 }
+
+// What pg and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss.
+const lostInWords = /Connection terminated|is not queryable|Unable to acquire a connection/;
 
 /** Says an error of the database in one line with its cure; anything else is returned as it came. */
 export function describeDatabaseError(error: unknown): unknown {

@@ -2,7 +2,8 @@
 import { nextBatch } from './batches.ts';
 import { applyRehearsal, type CommitOptions, type Rehearsal } from './commit.ts';
 import type { Lease } from './lease.ts';
-import { type Database, inRehearsal, type Transaction } from './pool.ts';
+import type { Database, Transaction } from './pool.ts';
+import { inRehearsal } from './receipts.ts';
 import { lockTenant } from './tenants.ts';
 
 /** What `read` finds once the groups of `rehearsal` are applied. Nothing is kept, whatever `read` does. */

@@ -5,7 +5,8 @@ import { fieldRules } from '../rules/ownership.ts';
 import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument } from '../settings.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { type Moved, moveOwnership, type TenantRules, tenantsWithoutRules, writeRules } from './ownership.ts';
-import { type Database, inRehearsal, rows, type Transaction } from './pool.ts';
+import { type Database, rows, type Transaction } from './pool.ts';
+import { inRehearsal } from './receipts.ts';
 
 /** Stores `defaults` as the installation's first version, if it has none. */
 export async function seedSettings(on: Database | Transaction, defaults: SettingsDocument): Promise<void> {
@@ -58,6 +59,45 @@ export async function settingsInForce(
   const stored = await storedSettings(on, tenantId, asOf);
   const version = Math.max(0, ...stored.map((one) => one.version));
   return resolveSettings([withoutFields(defaults, stored.length > 0), ...stored.map((one) => one.document)], version);
+}
+
+/**
+ * {@link settingsInForce} of many tenants, by one statement. `cache` is the caller's, and keeps what was resolved before;
+ * a tenant whose settings do not fit together is left out.
+ */
+export async function settingsOfMany(
+  on: Database | Transaction,
+  tenantIds: readonly string[],
+  defaults: SettingsDocument,
+  cache: Map<string, Settings | undefined>,
+): Promise<Map<string, Settings>> {
+  const stored = await rows<StoredVersion>(
+    on,
+    `select distinct on (tenant_id) version, document, tenant_id from entra_sync.settings
+      where tenant_id is null or tenant_id = any(:tenantIds::uuid[]) order by tenant_id, version desc`,
+    { tenantIds },
+  );
+  const installation = stored.find((one) => one.tenant_id === null);
+  const own = new Map(stored.map((one) => [one.tenant_id, one]));
+  const found = new Map<string, Settings>();
+  for (const tenantId of tenantIds) {
+    const layers = [installation, own.get(tenantId)].filter((one) => one !== undefined);
+    const key = layers.map((one) => one.version).join(' ');
+    if (!cache.has(key)) cache.set(key, resolveOrNothing(layers, defaults));
+    const settings = cache.get(key);
+    if (settings) found.set(tenantId, settings);
+  }
+  return found;
+}
+
+function resolveOrNothing(stored: readonly StoredVersion[], defaults: SettingsDocument): Settings | undefined {
+  const version = Math.max(0, ...stored.map((one) => one.version));
+  try {
+    return resolveSettings([withoutFields(defaults, stored.length > 0), ...stored.map((one) => one.document)], version);
+  } catch (error) {
+    if (error instanceof ExpectedError) return undefined;
+    throw error;
+  }
 }
 
 // A stored field list is complete: a field that a newer release adds by default must not appear without anybody's doing.

@@ -10,15 +10,47 @@ export type TenantStatus = TenantRow & {
   last_outcome: string | null;
   last_kind: string | null;
   last_finished_at: Date | null;
+  /** In a row, of the tenant's own; from the third on it is in quarantine. */
+  failures: number;
+  /** Of a provisional tenant: pages that its first rounds have read so far. */
+  first_round_pages: number;
 };
 
-/** Every tenant (or one) with the number of its accounts and its last cycle. */
-export async function readStatus(database: Database, tenantId: string | null): Promise<TenantStatus[]> {
+/**
+ * What may be looked for among tenants. `failing`: the last cycle failed, in a stream at least, or was cut off, or the
+ * tenant is in quarantine. `held`: removals wait for a person. `stale`: connected, not paused, and without a success (or,
+ * where there never was one, without a start) for more than two intervals.
+ */
+export const standings = ['failing', 'held', 'stale'] as const;
+
+export type Standing = (typeof standings)[number];
+
+const isOf: Readonly<Record<Standing, string>> = {
+  failing: `(t.status = 'quarantined' or c.outcome in ('failed', 'partial') or (c.outcome = 'running' and not coalesce(h.alive, false)))
+            and t.status <> 'disconnected'`,
+  held: 't.held_removals > 0',
+  // Stored settings write intervals as Postgres reads them: 40m, 2h.
+  stale: `t.status <> 'disconnected' and not t.paused and
+          coalesce(t.last_success_at, (select added_at from entra_sync.tenants n where n.tenant_id = t.tenant_id)) < clock_timestamp() - 2 * (
+            select (s.document ->> 'interval')::interval from entra_sync.settings s
+             where (s.tenant_id is null or s.tenant_id = t.tenant_id) and jsonb_exists(s.document, 'interval')
+             order by s.tenant_id nulls last, s.version desc limit 1)`,
+};
+
+/** Every tenant (or one, or those of a standing) with the number of its accounts and its last cycle. */
+export async function readStatus(
+  database: Database,
+  tenantId: string | null,
+  only: Standing | null = null,
+): Promise<TenantStatus[]> {
   return rows<TenantStatus>(
     database,
     `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running' and h.alive, false) as running,
-            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at
+            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at, p.failures,
+            (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
+              where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages
        from directory.tenants t
+       join entra_sync.tenants p on p.tenant_id = t.tenant_id
        left join lateral (
          select count(*) filter (where removed_at is null)::int as accounts,
                 count(*) filter (where removed_at is null and not enabled)::int as suspended,
@@ -29,7 +61,7 @@ export async function readStatus(database: Database, tenantId: string | null): P
           order by cycle_id desc limit 1) c on true
        left join lateral (
          select expires_at > clock_timestamp() as alive from entra_sync.heartbeats where tenant_id = t.tenant_id) h on true
-      where :tenantId::uuid is null or t.tenant_id = :tenantId
+      where (:tenantId::uuid is null or t.tenant_id = :tenantId) and ${only === null ? 'true' : isOf[only]}
       order by lower(t.name), t.tenant_id`,
     { tenantId },
   );

@@ -1,7 +1,8 @@
 // Tenants: who is registered, and what the last cycle left behind.
 import { ExpectedError } from '../errors.ts';
 import type { SettingsDocument } from '../settings.ts';
-import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { type Database, rowCount, rows, type Transaction } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
 import { completeRules, shareSettings } from './settings.ts';
 
 export type Tenant = { tenant_id: string; name: string; external_ref: string | null; status: string; paused: boolean };
@@ -24,7 +25,7 @@ export async function addTenant(
   defaults: SettingsDocument,
 ): Promise<void> {
   await requireFreeName(database, tenant.tenantId, tenant.name);
-  const added = await inTransaction(database, async (transaction) => {
+  const added = await inReportedTransaction(database, async (transaction) => {
     await shareSettings(transaction);
     const count = await rowCount(
       transaction,
@@ -47,10 +48,12 @@ export async function renameTenant(
   tenant: { tenantId: string; name: string | null; ref: string | null },
 ): Promise<void> {
   if (tenant.name !== null) await requireFreeName(database, tenant.tenantId, tenant.name);
-  await database.raw(
-    `update entra_sync.tenants set name = coalesce(:name, name), external_ref = coalesce(:ref, external_ref)
-      where tenant_id = :tenantId`,
-    tenant,
+  await inReportedTransaction(database, (transaction) =>
+    transaction.raw(
+      `update entra_sync.tenants set name = coalesce(:name, name), external_ref = coalesce(:ref, external_ref)
+        where tenant_id = :tenantId`,
+      tenant,
+    ),
   );
 }
 
@@ -69,6 +72,13 @@ async function requireFreeName(database: Database, tenantId: string, name: strin
 /** All tenants as directory.tenants shows them, by name. */
 export async function listTenants(database: Database): Promise<TenantRow[]> {
   return rows<TenantRow>(database, 'select * from directory.tenants order by lower(name), tenant_id');
+}
+
+/** The tenants that the vendor knows by this reference. */
+export async function tenantsOfCustomer(database: Database, ref: string): Promise<TenantRow[]> {
+  return rows<TenantRow>(database, 'select * from directory.tenants where external_ref = :ref order by lower(name)', {
+    ref,
+  });
 }
 
 /** The one tenant that `word` names: its id, its name or the vendor's reference. Throws `unknown_name` for none or several. */
@@ -93,11 +103,11 @@ export async function findTenant(database: Database, word: string): Promise<Tena
   );
 }
 
-/** Takes back the registration of a tenant that nothing is kept of yet; others stay, one that was connected before too. */
+/** Takes back the registration of a tenant that was never synced and that nothing is kept of; others stay, one that was connected before too. */
 export async function forgetPendingTenant(database: Database, tenantId: string): Promise<boolean> {
   const forgotten = await rowCount(
     database,
-    `delete from entra_sync.tenants t where t.tenant_id = :tenantId and t.status = 'pending'
+    `delete from entra_sync.tenants t where t.tenant_id = :tenantId and t.status <> 'disconnected' and t.last_success_at is null
         and not exists (select from entra_sync.accounts a where a.tenant_id = t.tenant_id)
         and not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id)`,
     { tenantId },

@@ -142,6 +142,7 @@ const functions = {
   feed_position: { takes: '', gives: 'text' },
   read_changes: { takes: 'after text, max integer DEFAULT 1000', gives: 'SETOF directory.feed_row' },
   remove_account: { takes: 'account_id uuid, actor text, actor_role text', gives: 'void' },
+  request_cycle: { takes: 'tenant_id uuid, account_id uuid, actor text', gives: 'void' },
   revert_account: { takes: 'account_id uuid, fields text[], actor text, actor_role text', gives: 'jsonb' },
 };
 

@@ -32,7 +32,9 @@ async function prune(tenantId: string, retentionMs: number): Promise<void> {
     outcome: 'committed',
     streams: {},
     error: null,
-    nextInMs: 0,
+    intervalMs: 60_000,
+    sinceStartMs: 0,
+    jitter: 1,
     retention: { changesMs: retentionMs, cyclesMs: retentionMs },
   });
   await lease.release();

@@ -79,7 +79,9 @@ const cycleEnd = {
   outcome: 'committed',
   streams: {},
   error: null,
-  nextInMs: 60_000,
+  intervalMs: 60_000,
+  sinceStartMs: 0,
+  jitter: 1,
   retention: { changesMs: 86_400_000, cyclesMs: 86_400_000 },
 } as const;
 

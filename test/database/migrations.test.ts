@@ -18,6 +18,8 @@ let fresh: FreshDatabase;
 let database: Database;
 let children: ChildProcess[] = [];
 let files: string[] = [];
+// What `migrate` calls the queue's own schema.
+const queue = expect.stringMatching(/^entra_sync_jobs \(pg-boss schema \d+\)$/);
 
 beforeEach(async () => {
   fresh = await freshDatabase({ migrated: false });
@@ -68,13 +70,13 @@ test('two processes and eight calls migrate one empty database at once: one does
     ...processes.map((one) => one.go()),
     ...Array.from({ length: 8 }, () => migrate(fresh.url)),
   ]);
-  expect(answers.filter((applied) => JSON.stringify(applied) === JSON.stringify(files))).toHaveLength(1);
   expect(answers.filter((applied) => JSON.stringify(applied) === '[]')).toHaveLength(9);
+  expect(answers.find((applied) => JSON.stringify(applied) !== '[]')).toEqual([...files, queue]);
   await expectHealthy();
 });
 
 test('migrating again is nothing, and keeps settings that were changed since', async () => {
-  expect(await migrate(fresh.url)).toEqual(files);
+  expect(await migrate(fresh.url)).toEqual([...files, queue]);
   await database.raw(`update entra_sync.settings set document = '{"interval": "7m"}'`);
   expect(await migrate(fresh.url)).toEqual([]);
   expect(await rows(database, 'select document from entra_sync.settings')).toEqual([{ document: { interval: '7m' } }]);
@@ -138,7 +140,7 @@ describe('a schema that does not fit the program', () => {
       message: 'the database has no entra-sync schema yet',
       cure: 'run entra-sync migrate',
     });
-    expect(await schemaState(database)).toEqual({ applied: [], pending: files, unknown: [] });
+    expect(await schemaState(database)).toEqual({ applied: [], pending: [...files, queue], unknown: [] });
   });
 
   test('one that lacks migrations: run entra-sync migrate', async () => {

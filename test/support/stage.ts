@@ -232,7 +232,8 @@ export async function sync(
   return commit(store, lease, round, commitOptions);
 }
 
-function withMapping(merged: MergedObject): StagedUser {
+/** A merged user as the stage takes it. */
+export function withMapping(merged: MergedObject): StagedUser {
   return {
     ...merged,
     mapped: mapUser(merged.source, fields),

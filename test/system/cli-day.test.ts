@@ -12,6 +12,7 @@ const verbs = [
   'tenant add',
   'tenant list',
   'tenant show',
+  'connect',
   'sync',
   'resync',
   'status',

@@ -1,6 +1,7 @@
 // The command line on bad days: wrong input, refused sign-ins, no Graph, no database. One line, the right exit code, nothing
 // half done.
 import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { acquireLease } from '../../src/store/lease.ts';
@@ -34,7 +35,11 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
       /GRAPH_BASE_URL is not an https origin/,
     ],
     ['an unknown cloud', { ...graph, ENTRA_SYNC_CLOUD: 'mars' }, /ENTRA_SYNC_CLOUD is "mars".*usgov/],
-    ['no credential', {}, /AZURE_CLIENT_ID and AZURE_CLIENT_SECRET .*not set/],
+    [
+      'no credential, before a database is made',
+      { DATABASE_URL: '', ENTRA_SYNC_HOME: join(tmpdir(), 'entra-sync-that-is-not-there') },
+      /AZURE_CLIENT_ID and AZURE_CLIENT_SECRET .*not set/,
+    ],
     [
       'a DATABASE_URL that is none',
       { ...graph, DATABASE_URL: 'mysql://localhost/x' },

@@ -4,6 +4,7 @@ import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts
 import { rows } from '../../src/store/pool.ts';
 import { decideRemovals, openLists } from '../../src/store/removals.ts';
 import { runCli } from '../support/cli.ts';
+import { hideUsers } from '../support/glitches.ts';
 import { membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { setSettings } from '../support/settings.ts';
 import { accountsOf, failureOf, openWorld, removedOf, type World } from '../support/system.ts';
@@ -44,12 +45,15 @@ function remove({ tenant }: World, count: number): string[] {
   return gone;
 }
 
-/** The listing of users shows only `count` of them, as a directory in trouble does. */
-const shorten = ({ simulator }: World, count: number) =>
-  simulator.transform((request, body) => {
-    const { value } = body as { value?: unknown[] };
-    return request.url.startsWith('/v1.0/users/delta') && value ? { ...body, value: value.slice(0, count) } : body;
-  });
+/** Graph shows only `count` of the users, and the others not by GET either, as a directory in trouble does. */
+const shorten = (world: World, count: number) =>
+  hideUsers(
+    world,
+    world.tenant
+      .users()
+      .slice(count)
+      .map((user) => user.id),
+  );
 
 test('rule 10: removals beyond the limit are held, everything else of the round is committed, and approval removes at once', async () => {
   const world = await guardedWorld({ groups: 3 });
@@ -173,6 +177,20 @@ test('rule 10: a few a day come to the seven-day limit, which counts no approved
   );
   remove(world, 5);
   expect((await world.cycle()).streams.users).toMatchObject({ held: 0, removed: 5 });
+});
+
+test('rule 10: a tenant below the floor is not drained in portions of less than half', async () => {
+  const world = await guardedWorld({ users: 10 });
+  await world.cycle();
+  for (const [count, held] of [
+    [3, 0],
+    [2, 0],
+    [1, 1],
+  ]) {
+    remove(world, count ?? 0);
+    expect((await world.cycle()).streams.users.held).toBe(held);
+  }
+  expect(await lists(world)).toMatchObject([{ held: 1, why: '6 of 10 within seven days are more than half' }]);
 });
 
 test('rule 10: what a person approved is no part of the seven-day budget', async () => {
@@ -388,6 +406,19 @@ test('rule 10: groups have the same guard, and keep their members while they are
   expect(left?.count).toBe(4);
   expect(await replayMemberships(database, tenant.tenantId)).toEqual(await membershipPairs(database, tenant.tenantId));
   expect(await world.cycle({ resync: true })).toMatchObject({ outcome: 'committed' });
+});
+
+test('rules 10, 20: groups whose removal was rejected keep their members, whatever Graph goes on to say', async () => {
+  const world = await guardedWorld({ users: 10, groups: 8 });
+  const { tenant, database } = world;
+  await world.cycle();
+  const members = await membershipPairs(database, tenant.tenantId);
+  for (const group of tenant.groups().slice(0, 6)) tenant.purgeGroup(group.id);
+  await world.cycle();
+  const [list] = await lists(world);
+  expect(await decide(world, 'reject', list?.list_id ?? '')).toMatchObject({ groups: 6 });
+  expect(await world.cycle({ resync: true })).toMatchObject({ outcome: 'committed' });
+  expect(await membershipPairs(database, tenant.tenantId)).toEqual(members);
 });
 
 test('rule 10: a member list that comes short ends nothing at once, of one large group or of all together', async () => {

@@ -1,6 +1,7 @@
 // Rules 3 to 7, 17, 20 and 22 as they show in whole cycles: what a round says of people, and what becomes of their accounts.
 import { expect, test } from 'vitest';
 import { rows } from '../../src/store/pool.ts';
+import { hideUsers, leaveOutUsers } from '../support/glitches.ts';
 import { setSettings } from '../support/settings.ts';
 import {
   accountsOf,
@@ -94,7 +95,7 @@ test('rule 6: who is not seen is removed by a full round that reached its end, a
   const world = await openWorld({ simulator: { pageSize: 4 } });
   await world.cycle();
   const id = anybody(world);
-  const show = alterPages(world, (items) => items.filter((item) => item.id !== id));
+  const show = hideUsers(world, [id]);
   world.tenant.touchUser(id);
   await world.cycle();
   expect(await removed(world)).toEqual({});
@@ -110,6 +111,18 @@ test('rule 6: who is not seen is removed by a full round that reached its end, a
   show();
   const { streams } = await world.cycle({ resync: true });
   expect(streams.users).toMatchObject({ restored: 1, created: 0 });
+});
+
+test('rules 6, 22: whom a full round does not name and GET shows stays, with what GET said', async () => {
+  const world = await openWorld();
+  await world.cycle();
+  const id = anybody(world);
+  world.tenant.updateUser(id, { jobTitle: 'Captain' });
+  leaveOutUsers(world, [id]);
+  const { streams } = await world.cycle({ resync: true });
+  expect(streams.users).toMatchObject({ removed: 0, held: 0, updated: 1 });
+  expect(singleReads(world)).toBe(1);
+  await expectTruth(world.tenant, world.database, []);
 });
 
 test('rule 7: a removed account is hidden at once, and restored with the same account_id', async () => {

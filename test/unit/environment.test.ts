@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { readCredential, readEnvironment, readTenantId, requireTenantId } from '../../src/environment.ts';
+import { readCredential } from '../../src/credentials.ts';
+import { readEnvironment, readTenantId, requireTenantId } from '../../src/environment.ts';
 import { ExpectedError } from '../../src/errors.ts';
 import { resolveCloud } from '../../src/graph/clouds.ts';
 
@@ -74,7 +75,7 @@ describe('secrets from files', () => {
   test('are read without the line break at the end', () => {
     expect(readEnvironment({ DATABASE_URL_FILE: file(`${url}\n`) }).databaseUrl).toBe(url);
     const credential = readCredential({ ...id, AZURE_CLIENT_SECRET_FILE: file('s3cr~t\r\n') });
-    expect(credential).toEqual({ clientId: 'app', secret: 's3cr~t' });
+    expect(credential).toMatchObject({ kind: 'secret', clientId: 'app', secret: 's3cr~t' });
   });
 
   test('both ways at once are refused', () => {
@@ -86,7 +87,7 @@ describe('secrets from files', () => {
 
   test('an empty variable beside the file does not count', () => {
     const variables = { ...id, AZURE_CLIENT_SECRET: '', AZURE_CLIENT_SECRET_FILE: file('s') };
-    expect(readCredential(variables).secret).toBe('s');
+    expect(readCredential(variables)).toMatchObject({ secret: 's' });
   });
 
   test('a file that is not there is named', () => {
@@ -102,32 +103,6 @@ describe('secrets from files', () => {
       'AZURE_CLIENT_SECRET',
     );
   });
-});
-
-describe('the credential', () => {
-  test('names everything that is missing at once', () => {
-    const message = refusal(() => readCredential({}));
-    expect(message).toContain('AZURE_CLIENT_ID and AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH) not set');
-    expect(refusal(() => readCredential({ AZURE_CLIENT_SECRET: 's' }))).not.toContain('AZURE_CLIENT_SECRET');
-  });
-
-  test('is a certificate where there is no secret', () => {
-    const variables = {
-      AZURE_CLIENT_ID: 'app',
-      AZURE_CLIENT_CERTIFICATE_PATH: file('key and certificate'),
-      AZURE_CLIENT_CERTIFICATE_PASSWORD: 'p',
-    };
-    expect(readCredential(variables)).toEqual({
-      clientId: 'app',
-      certificatePath: variables.AZURE_CLIENT_CERTIFICATE_PATH,
-      certificatePassword: 'p',
-    });
-  });
-});
-
-test('a certificate file that cannot be read is said before anybody signs in', () => {
-  const variables = { AZURE_CLIENT_ID: 'app', AZURE_CLIENT_CERTIFICATE_PATH: '/nonexistent/app.pem' };
-  expect(refusal(() => readCredential(variables))).toContain('AZURE_CLIENT_CERTIFICATE_PATH cannot be read');
 });
 
 describe('tenant ids', () => {
@@ -152,12 +127,17 @@ describe('tenant ids', () => {
 
 describe('clouds', () => {
   test.each([
-    ['global', 'https://graph.microsoft.com', 'https://login.microsoftonline.com'],
-    ['usgov', 'https://graph.microsoft.us', 'https://login.microsoftonline.us'],
-    ['usgov-dod', 'https://dod-graph.microsoft.us', 'https://login.microsoftonline.us'],
-    ['china', 'https://microsoftgraph.chinacloudapi.cn', 'https://login.chinacloudapi.cn'],
-  ])('%s', (name, graphOrigin, authorityHost) => {
-    expect(resolveCloud({ ENTRA_SYNC_CLOUD: name })).toEqual({ graphOrigin, authorityHost, knownAuthority: true });
+    ['global', 'https://graph.microsoft.com', 'https://login.microsoftonline.com', ''],
+    ['usgov', 'https://graph.microsoft.us', 'https://login.microsoftonline.us', 'USGov'],
+    ['usgov-dod', 'https://dod-graph.microsoft.us', 'https://login.microsoftonline.us', 'USGov'],
+    ['china', 'https://microsoftgraph.chinacloudapi.cn', 'https://login.chinacloudapi.cn', 'China'],
+  ])('%s', (name, graphOrigin, authorityHost, exchange) => {
+    expect(resolveCloud({ ENTRA_SYNC_CLOUD: name })).toEqual({
+      graphOrigin,
+      authorityHost,
+      exchangeAudience: `api://AzureADTokenExchange${exchange}`,
+      knownAuthority: true,
+    });
   });
 
   test('the default is global', () => {
@@ -178,6 +158,7 @@ describe('clouds', () => {
     expect(cloud).toEqual({
       graphOrigin: 'https://localhost:8443',
       authorityHost: 'https://localhost:9443',
+      exchangeAudience: 'api://AzureADTokenExchange',
       knownAuthority: false,
     });
     const national = resolveCloud({ AZURE_AUTHORITY_HOST: 'https://login.microsoftonline.us' });

@@ -15,6 +15,7 @@ describe('exit codes', () => {
     ['usage', 2],
     ['settings_invalid', 2],
     ['unknown_name', 2],
+    ['credential_refused', 3],
     ['sign_in_failed', 3],
     ['consent_missing', 3],
     ['permission_missing', 3],

@@ -1,7 +1,8 @@
 // The HTTP edge: links used byte for byte, the token only for the configured origin, no redirect followed (rule 13).
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
-import { openGraphClient, RequestFailed } from '../../src/graph/client.ts';
+import { openGraphClient } from '../../src/graph/client.ts';
+import { RequestFailed } from '../../src/graph/request-failed.ts';
 import { allAnswered, closeGraph, countingTokens, expectedError, origin, scriptGraph } from './nock-graph.ts';
 
 afterEach(closeGraph);

@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import nock from 'nock';
 import { afterEach, describe, expect, test } from 'vitest';
+import { ExpectedError } from '../../src/errors.ts';
 import { openTokenSource, type TokenSource } from '../../src/graph/credential.ts';
 import { exampleBody } from './graph-examples.ts';
 import { closeGraph, expectedError } from './nock-graph.ts';
@@ -44,16 +45,26 @@ function scriptSignIn(...answers: { status?: number; body: object }[]): { asked:
 
 const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
 
-function issued(claims: object): { body: object } {
+function issued(claims: object, expiresIn = 3599): { body: object } {
   const token = `${encode({ alg: 'none' })}.${encode(claims)}.secret-signature`;
-  return { body: { token_type: 'Bearer', expires_in: 3599, access_token: token } };
+  return { body: { token_type: 'Bearer', expires_in: expiresIn, access_token: token } };
 }
 
-function open(allowRoles: string[] = []): TokenSource {
+function open(allowRoles: string[] = [], secretNow: () => string = () => secret): TokenSource {
   return openTokenSource({
     tenantId,
-    credential: { clientId: 'the-application', secret },
-    cloud: { graphOrigin: 'https://graph.microsoft.com', authorityHost: authority, knownAuthority: false },
+    credential: () => ({
+      kind: 'secret',
+      clientId: 'the-application',
+      holder: 'AZURE_CLIENT_SECRET',
+      secret: secretNow(),
+    }),
+    cloud: {
+      graphOrigin: 'https://graph.microsoft.com',
+      authorityHost: authority,
+      exchangeAudience: 'api://AzureADTokenExchange',
+      knownAuthority: false,
+    },
     allowRoles,
   });
 }
@@ -80,6 +91,38 @@ describe('the token source', () => {
     expect(asked).toHaveLength(1);
     expect(await tokens.token({ renew: true })).not.toBe(first);
     expect(asked).toHaveLength(2);
+  });
+
+  test('reads the secret anew for every token, and only then', async () => {
+    const roles = { roles: ['User.Read.All'] };
+    const { asked } = scriptSignIn(issued(roles), issued(roles, 60), issued(roles));
+    let reads = 0;
+    const tokens = open([], () => `secret ${++reads}`);
+    await tokens.token();
+    await tokens.token();
+    // Refused by Graph; then one that has less than five minutes left, so that the next caller needs another.
+    await tokens.token({ renew: true });
+    await tokens.token();
+    expect(asked.map((form) => form.get('client_secret'))).toEqual(['secret 1', 'secret 2', 'secret 3']);
+  });
+
+  test('two who ask at once share one sign-in', async () => {
+    const { asked } = scriptSignIn(issued({ roles: ['User.Read.All'] }));
+    const tokens = open();
+    expect(await tokens.token()).toBe((await Promise.all([tokens.token(), tokens.token()]))[1]);
+    expect(asked).toHaveLength(1);
+  });
+
+  test('a credential that cannot be read is said as it is, and asked for again', async () => {
+    scriptSignIn(issued({ roles: ['User.Read.All'] }));
+    let there = false;
+    const tokens = open([], () => {
+      if (!there) throw new ExpectedError('credential_missing', 'it is not there');
+      return secret;
+    });
+    expect((await expectedError(tokens.token())).code).toBe('credential_missing');
+    there = true;
+    await expect(tokens.token()).resolves.toContain('secret-signature');
   });
 });
 
@@ -116,25 +159,27 @@ describe('one-way: the roles of a token are judged before it is used', () => {
 
 describe('a refused sign-in', () => {
   test.each([
-    [7000215, 'AZURE_CLIENT_SECRET'],
-    [7000222, 'expired'],
-    [700016, 'AZURE_CLIENT_ID'],
-    [90002, 'ENTRA_SYNC_CLOUD'],
-    [12345, 'AADSTS12345'],
-  ])('AADSTS%i says what cures it, and repeats no secret', async (number, cure) => {
+    [7000215, 'AZURE_CLIENT_SECRET', 'credential_refused'],
+    [7000222, 'expired', 'credential_refused'],
+    [700027, 'register the certificate', 'credential_refused'],
+    [7000112, 'disabled', 'credential_refused'],
+    [700016, 'entra-sync connect', 'sign_in_failed'],
+    [90002, 'ENTRA_SYNC_CLOUD', 'sign_in_failed'],
+    [12345, 'AADSTS12345', 'sign_in_failed'],
+  ])('AADSTS%i says what cures it and whose fault it is, and repeats no secret', async (number, cure, code) => {
     scriptSignIn({
       status: 401,
       body: {
         error: 'invalid_client',
-        error_description: `AADSTS${number}: Something is wrong.\r\nTrace ID: 1\r\nTimestamp: 2026-01-01`,
+        error_description: `AADSTS${number}: Something is wrong with Ann Smith.\r\nTrace ID: ${tenantId}\r\nTimestamp: 2026-01-01`,
         error_codes: [number],
       },
     });
     const error = await expectedError(open().token());
-    expect(error).toMatchObject({ code: 'sign_in_failed', message: expect.stringContaining(`AADSTS${number}`) });
+    expect(error).toMatchObject({ code, message: expect.stringContaining(`AADSTS${number}`) });
     expect(error.cure).toContain(cure);
-    expect(error.detail).toBe(`AADSTS${number}: Something is wrong.`);
-    expect(inspect(error, { depth: 3 })).not.toContain(secret);
+    expect(error.detail).toBe(`invalid_client; AADSTS${number}; Trace ID: ${tenantId}`);
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/secret-of-the-application|Ann|Smith/);
   });
 
   test('the documented answer to a wrong scope is one', async () => {

@@ -25,6 +25,28 @@ describe('rule 10: which removals are held', () => {
     ['beyond the maximum', { before: 100_000, wanted: 501 }, {}, /501 in one round are more than 500/],
     ['half below the floor', { before: 19, wanted: 9 }, {}, null],
     ['more than half below the floor', { before: 19, wanted: 10 }, {}, /10 of 19 are more than half/],
+    ['below the floor, half of the week', { before: 15, wanted: 5, week: 4, weekRemoved: 4 }, {}, null],
+    [
+      'below the floor, more than half within the week',
+      { before: 15, wanted: 6, week: 4, weekRemoved: 4 },
+      {},
+      /10 of 19 within seven days are more than half/,
+    ],
+    ['below the floor, suspended ones are still there', { before: 10, wanted: 2, week: 3 }, {}, null],
+    [
+      'below the floor, suspended ones count in the week',
+      { before: 10, wanted: 3, week: 3 },
+      {},
+      /6 of 10 within seven days are more than half/,
+    ],
+    ['one of two, and nobody before', { before: 2, wanted: 1 }, {}, null],
+    [
+      'the second of two within the week',
+      { before: 1, wanted: 1, week: 1, weekRemoved: 1 },
+      {},
+      /2 of 2 within seven days/,
+    ],
+    ['a third of three within the week', { before: 2, wanted: 1, week: 1, weekRemoved: 1 }, {}, /2 of 3 within/],
     ['at the floor the percentage counts', { before: 20, wanted: 5 }, {}, /5 of 20 in one round/],
     ['at the floor, within it', { before: 20, wanted: 4 }, {}, null],
     ['the week, at twice the maximum', { before: 100_000, wanted: 400, week: 600 }, {}, null],
@@ -85,6 +107,24 @@ describe('rule 10: which removals are held', () => {
         const narrower = { ...limit, max: Math.max(0, limit.max - more), percent: Math.max(0, limit.percent - more) };
         expect(whyHeld(some, narrower)).not.toBeNull();
       }),
+    );
+  });
+
+  test('below the floor nobody drains a tenant in portions: within a week never more than half goes', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 19 }),
+        fc.array(fc.integer({ min: 1, max: 19 }), { maxLength: 12 }),
+        (there, portions) => {
+          let gone = 0;
+          for (const wanted of portions) {
+            if (wanted > there - gone) continue;
+            if (whyHeld(counts({ before: there - gone, wanted, week: gone, weekRemoved: gone }), limits) === null)
+              gone += wanted;
+          }
+          expect(gone * 2).toBeLessThanOrEqual(there);
+        },
+      ),
     );
   });
 

@@ -83,7 +83,12 @@ export function countingTokens(): TokenSource & { issued: number } {
 }
 
 /** Waits that a test can afford; what is asked by Retry-After is told to `onWait`. */
-export const quickPolicy: RetryPolicy = { retries: 5, firstWaitMs: 1, budgetMs: 600_000 };
+export const quickPolicy: RetryPolicy = {
+  retries: 5,
+  firstWaitMs: 1,
+  budgetMs: 600_000,
+  requestTimeoutMs: 60_000,
+};
 
 export type Wait = Parameters<OnWait>[0];
 

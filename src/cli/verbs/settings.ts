@@ -5,7 +5,13 @@ import { stringify } from 'yaml';
 import { openBasics } from '../../app.ts';
 import { changeSettings, type SettingsOutcome } from '../../engine/preview.ts';
 import { ExpectedError } from '../../errors.ts';
-import { checkSettings, mergeDocuments, readSettingsFile, type SettingsDocument } from '../../settings.ts';
+import {
+  checkInstallationSettings,
+  checkSettings,
+  mergeDocuments,
+  readSettingsFile,
+  type SettingsDocument,
+} from '../../settings.ts';
 import type { Database } from '../../store/pool.ts';
 import { type SettingsChange, storedSettings } from '../../store/settings.ts';
 import { groupsByName } from '../../store/status.ts';
@@ -110,7 +116,8 @@ async function apply(run: Run, word: string | null, file: string | undefined, dr
   // Checked as a whole before it is stored: a version that no cycle could read must never be in force.
   const layers = [{ ...defaults, ...(stored.length > 0 && { fields: {} }) }, ...stored.map((one) => one.document)];
   const named = tenantId === null ? written : await withGroupIds(database, tenantId, written);
-  const document = named === null ? null : checkSettings(named, file ?? '', layers);
+  const check = tenantId === null ? checkInstallationSettings : checkSettings;
+  const document = named === null ? null : check(named, file ?? '', layers);
   const own = stored.find((one) => one.tenant_id === tenantId);
   const next = document === null ? {} : mergeDocuments(own?.document ?? {}, document);
   if (isDeepStrictEqual(next, own?.document ?? {})) {

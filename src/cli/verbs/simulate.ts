@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError } from 'commander';
 import { ExpectedError } from '../../errors.ts';
-import type { Tenant } from '../../simulator/index.ts';
+import type { Simulator, Tenant } from '../../simulator/index.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count } from '../format.ts';
 
@@ -15,6 +15,7 @@ type SimulateOptions = VerbOptions & {
   latency: number;
   pageSize: number;
   name: string;
+  consent: boolean;
   script?: string;
 };
 
@@ -25,6 +26,7 @@ export function simulateCommand(): Command {
     [
       'simulate',
       'simulate --users 20000 --latency 200',
+      'simulate --no-consent          # its administrator has yet to consent: try entra-sync connect on it',
       'simulate --script edits.txt    # a line an edit: hire 3, title 5, delete 2, restore 1 …',
     ],
   )
@@ -35,6 +37,7 @@ export function simulateCommand(): Command {
     .option('--port <n>', 'port to listen on, 0 for any free one', whole(0, 65_535), 0)
     .option('--latency <ms>', 'wait before every answer', whole(0, 60_000), 0)
     .option('--page-size <n>', 'objects on a page', whole(1, 999), 200)
+    .option('--no-consent', 'the tenant has not consented yet; the lines consent and revoke change that')
     .option('--script <file>', 'edits to make at the start, a line each; the same lines can be typed while it runs')
     .action((options: SimulateOptions) => runVerb(options, (run) => simulate(run, options)));
 }
@@ -59,6 +62,7 @@ async function simulate(run: Run, options: SimulateOptions): Promise<undefined> 
     port: options.port,
     latencyMs: options.latency,
     pageSize: options.pageSize,
+    consented: options.consent,
   }).catch((error: unknown) => {
     throw new ExpectedError(
       'usage',
@@ -77,14 +81,27 @@ async function simulate(run: Run, options: SimulateOptions): Promise<undefined> 
     `Tenant ${tenant.name} with ${count(options.users)} users is served at ${simulator.origin}. Paste the lines above into another terminal ` +
       'and run entra-sync sync there. Edits typed here (hire 3, title 5, clear mobilePhone 2, delete 2, restore 1, random 20) take effect at once. Ctrl-C ends it.',
   );
+  terminal.note(
+    `At the sign-in of entra-sync connect: ${simulator.accounts.map((one) => `${one.principal} (${one.says})`).join(', ')}. ` +
+      'The lines consent and revoke give consent and take it away.',
+  );
   const typed = createInterface({ input: process.stdin });
   typed.on('line', (line) => {
-    if (line.trim() !== '') terminal.note(edit(tenant, line));
+    if (line.trim() !== '') terminal.note(consent(simulator, tenant, line.trim()) ?? edit(tenant, line));
   });
   await new Promise<void>((resolve) => run.signal.addEventListener('abort', () => resolve(), { once: true }));
   typed.close();
   // Ctrl-C is how this command is meant to end.
   terminal.note('stopped');
+}
+
+/** Gives or takes back consent; undefined for any other line. */
+function consent({ consents }: Simulator, { tenantId, name }: Tenant, line: string): string | undefined {
+  if (line !== 'consent' && line !== 'revoke') return undefined;
+  if (line === 'consent') consents.grant(tenantId);
+  else consents.revoke(tenantId);
+  const granted = consents.granted(tenantId);
+  return granted ? `${name} has consented to ${granted.join(', ')}` : `${name} has revoked its consent`;
 }
 
 /** Makes one edit and says what it did, or what is wrong with the line. */

@@ -1,33 +1,45 @@
 // `status`: how every tenant is, at a glance.
-import type { Command } from 'commander';
-import { readSetAside, readStatus } from '../../store/status.ts';
+import { type Command, Option } from 'commander';
+import { readSetAside, readStatus, type Standing, standings } from '../../store/status.ts';
 import { findTenant } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, when } from '../format.ts';
+import { count, plural, when } from '../format.ts';
 import { table } from '../terminal.ts';
+import { describeTrouble } from '../trouble.ts';
 
-type StatusOptions = VerbOptions & { setAside?: boolean };
+type StatusOptions = VerbOptions & { setAside?: boolean; only?: Standing };
 
 export function statusCommand(): Command {
   return verb('status', 'Show how every tenant is: accounts, last success, what went wrong.', [
     'status',
+    'status --only failing',
     'status Contoso --set-aside',
     'status --json',
   ])
     .argument('[tenant]', 'id, name or reference of one tenant')
+    .addOption(
+      new Option(
+        '--only <which>',
+        'failing: the last cycle failed or was cut off; held: removals wait for a person; stale: no success for two intervals',
+      ).choices(standings),
+    )
     .option('--set-aside', 'list the objects that could not be taken, and why')
     .action((word: string | undefined, options: StatusOptions) =>
-      runVerb(options, (run) => status(run, word, options.setAside === true)),
+      runVerb(options, (run) => status(run, word, options)),
     );
 }
 
-async function status(run: Run, word: string | undefined, listSetAside: boolean): Promise<undefined> {
+async function status(run: Run, word: string | undefined, options: StatusOptions): Promise<undefined> {
   const { terminal } = run;
   const { database } = await run.database();
   const tenantId = word === undefined ? null : (await findTenant(database, word)).tenant_id;
-  const tenants = await readStatus(database, tenantId);
-  const setAside = listSetAside ? await readSetAside(database, tenantId) : undefined;
+  const tenants = await readStatus(database, tenantId, options.only);
+  const setAside = options.setAside ? await readSetAside(database, tenantId) : undefined;
   terminal.answer({ tenants, ...(setAside && { set_aside: setAside }) });
+  if (tenants.length === 0 && options.only) {
+    terminal.say(`No tenant is ${options.only}.`);
+    return;
+  }
   if (tenants.length === 0) {
     terminal.say(
       'No tenant is registered. entra-sync sync registers the one of AZURE_TENANT_ID, entra-sync tenant add any other.',
@@ -60,7 +72,17 @@ async function status(run: Run, word: string | undefined, listSetAside: boolean)
       ]),
     ),
   );
-  for (const one of tenants) if (one.last_error_message) terminal.say(`${one.name}: ${one.last_error_message}`);
+  for (const one of tenants) {
+    if (!one.provisional) continue;
+    const pages = plural(one.first_round_pages, 'page');
+    terminal.say(
+      `${one.name}: provisional: people are shown from a quick listing; the first full round is at ${pages}`,
+    );
+  }
+  for (const one of tenants) {
+    const trouble = describeTrouble(one);
+    if (trouble) terminal.say(`${one.name}: ${trouble}`);
+  }
   if (setAside && setAside.length === 0) terminal.say('\nNothing is set aside.');
   if (setAside && setAside.length > 0) {
     terminal.say(

@@ -17,7 +17,7 @@ export async function syncPerson(
 ): Promise<number> {
   const { terminal } = run;
   const { log, defaults } = openBasics(run.environment);
-  const graph = openGraph(run, log);
+  const graph = openGraph(run);
   const { database } = await run.database();
   const tenant = word === undefined ? theOnly(await listTenants(database)) : await findTenant(database, word);
   const result = await readPerson(

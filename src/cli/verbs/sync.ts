@@ -1,8 +1,9 @@
 // `sync` and `resync`: one cycle now, of one tenant or of all, one after another.
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
-
+import { ownsTenantId } from '../../credentials.ts';
 import { type CycleResult, runCycle } from '../../engine/cycle.ts';
+import type { FirstLoad } from '../../engine/reports.ts';
 import { readTenantId } from '../../environment.ts';
 import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
 import { explainGaps } from '../../rules/scope.ts';
@@ -79,17 +80,20 @@ async function syncTenants(
 ): Promise<number> {
   const { terminal } = run;
   const { log, defaults } = openBasics(run.environment);
-  const graph = openGraph(run, log);
+  const graph = openGraph(run);
   const { database } = await run.database();
-  const tenants = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
+  const tenants = word === undefined ? await notPaused() : [await findTenant(database, word)];
   const registers = tenants.length === 0;
+  if (word !== undefined && tenants[0]?.paused)
+    terminal.note(`${tenants[0].name} is paused: the worker leaves it alone; this cycle runs because it was named`);
   if (registers) {
     const tenant = await registerOwnTenant();
     tenants.push(tenant);
     // A dry run keeps nothing, a registration that it made itself neither.
     if (what.dryRun) run.onEnd(async () => void (await forgetPendingTenant(database, tenant.tenant_id)));
   }
-  const own = word === undefined ? readTenantId(run.environment.variables) : undefined;
+  const { variables } = run.environment;
+  const own = word === undefined && ownsTenantId(variables) ? readTenantId(variables) : undefined;
   if (own !== undefined && !tenants.some((tenant) => tenant.tenant_id === own)) {
     terminal.note(
       `AZURE_TENANT_ID names ${own}, which is not registered and not synced -> entra-sync tenant add ${own} --name NAME`,
@@ -122,16 +126,31 @@ async function syncTenants(
   if (done.some(({ result }) => hasHeld(result))) codes.push(exitCodes.removals_held);
   return worstExitCode(codes);
 
+  async function notPaused() {
+    const all = await listTenants(database);
+    const [paused, rest] = [all.filter((tenant) => tenant.paused), all.filter((tenant) => !tenant.paused)];
+    if (paused.length > 0)
+      terminal.note(`${plural(paused.length, 'paused tenant')} left alone -> entra-sync tenant resume TENANT`);
+    if (all.length === 0 || rest.length > 0) return rest;
+    throw new ExpectedError('usage', 'every tenant is paused', {
+      cure: 'entra-sync tenant resume TENANT, or name one: entra-sync sync TENANT runs it all the same',
+    });
+  }
+
   async function registerOwnTenant() {
-    const tenantId = readTenantId(run.environment.variables);
-    if (!tenantId) {
+    const { variables } = run.environment;
+    const tenantId = readTenantId(variables);
+    if (!tenantId || !ownsTenantId(variables)) {
+      // With a federated token AZURE_TENANT_ID is set by the platform, to the tenant where the application is at home.
       throw new ExpectedError('usage', 'no tenant is registered', {
-        cure: 'set AZURE_TENANT_ID, or run entra-sync tenant add TENANT --name NAME',
+        cure: ownsTenantId(variables)
+          ? 'set AZURE_TENANT_ID, or run entra-sync tenant add TENANT --name NAME'
+          : 'run entra-sync tenant add TENANT --name NAME; with a federated token or managed identity AZURE_TENANT_ID is not taken for it',
       });
     }
     // A token first: a tenant that never let us in leaves nothing behind.
-    const { allowRoles } = await settingsInForce(database, null, defaults);
-    await graph.tokens(tenantId, allowRoles).token({ signal: run.signal });
+    const settings = await settingsInForce(database, null, defaults);
+    await graph.openReader({ tenantId, settings, signal: run.signal, log }).signIn();
     run.signal.throwIfAborted();
     await addTenant(database, { tenantId, name: tenantId, ref: null }, defaults).catch((error: unknown) => {
       // Another command registered it at the same moment, which is what was wanted.
@@ -149,11 +168,13 @@ function report(
 ): void {
   const { terminal } = run;
   terminal.answer({
-    cycles: done.map(({ tenant, result }) => ({
-      tenant: { id: tenant.tenant_id, name: tenant.name },
-      ...result,
-      failures: result.failures.map(({ stream, error }) => ({ stream, ...describeFailure(error) })),
-    })),
+    cycles: done.flatMap(({ tenant, result: { firstLoad, ...cycle } }) =>
+      [...(firstLoad ? [firstLoad] : []), cycle].map((one) => ({
+        tenant: { id: tenant.tenant_id, name: tenant.name },
+        ...one,
+        failures: one.failures.map(({ stream, error }) => ({ stream, ...describeFailure(error) })),
+      })),
+    ),
     failures: failed.map(({ tenant, error }) => ({
       tenant: { id: tenant.tenant_id, name: tenant.name },
       ...describeFailure(error),
@@ -173,6 +194,12 @@ function report(
       terminal.note(`${tenant.name}: ${because}${what} -> ${cure}`);
     }
     sayHeld(run, tenant, result);
+    for (const { stream, error } of result.firstLoad?.failures ?? []) {
+      const { message } = describeFailure(error);
+      terminal.note(
+        `${tenant.name}: ${stream} could not be listed quickly and were read by the first round (${message})`,
+      );
+    }
     for (const { stream, error } of result.failures) {
       showError({ ...terminal, answer: () => {} }, describeDatabaseError(error), `${tenant.name}, ${stream}: `);
     }
@@ -195,9 +222,16 @@ function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }:
     terminal.note(`${tenant.name}: ${plural(rehearsed, 'removal')} would be held for a person's decision`);
 }
 
-/** The cycles as one table, a line a stream. */
-export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult }[]): string {
-  const reports = done.flatMap(({ result }) => Object.values(result.streams));
+type ToldCycle = Pick<CycleResult, 'kind' | 'outcome' | 'seconds'> & Pick<FirstLoad, 'streams'>;
+
+/** The cycles as one table, a line a stream; a quick first load before the rounds that followed it. */
+export function cycleTable(
+  done: readonly { tenant: Tenant; result: ToldCycle & { firstLoad?: ToldCycle | undefined } }[],
+): string {
+  const cycles = done.flatMap(({ tenant, result }) =>
+    (result.firstLoad ? [result.firstLoad, result] : [result]).map((cycle) => ({ tenant, cycle })),
+  );
+  const reports = cycles.flatMap(({ cycle }) => Object.values(cycle.streams));
   // Rare, and worth a column only where they occur.
   const rare = (['adopted', 'held'] as const).filter((name) => reports.some((one) => one[name] > 0));
   return table(
@@ -217,10 +251,10 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
       { title: 'members', right: true },
       { title: 'seconds', right: true },
     ],
-    done.flatMap(({ tenant, result }) =>
-      Object.entries(result.streams).map(([stream, one]) => [
+    cycles.flatMap(({ tenant, cycle }) =>
+      Object.entries(cycle.streams).map(([stream, one]) => [
         tenant.name,
-        result.outcome === 'rehearsed' ? `${result.kind} (dry run)` : result.kind,
+        cycle.outcome === 'rehearsed' ? `${cycle.kind} (dry run)` : cycle.kind,
         stream,
         one.outcome === 'failed'
           ? `failed, ${one.reason.replaceAll('_', ' ')}`
@@ -236,7 +270,7 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
         one.memberships_added + one.memberships_removed === 0
           ? '0'
           : `+${count(one.memberships_added)} -${count(one.memberships_removed)}`,
-        result.seconds.toFixed(1),
+        cycle.seconds.toFixed(1),
       ]),
     ),
   );

@@ -8,8 +8,10 @@ import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant }
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, when } from '../format.ts';
 import { table } from '../terminal.ts';
+import { describeTrouble } from '../trouble.ts';
 import { tenantSetCommand } from './settings.ts';
 import { connectionCommands } from './tenant-connection.ts';
+import { scheduleCommands } from './tenant-schedule.ts';
 
 type AddOptions = VerbOptions & { name: string; ref?: string };
 
@@ -48,7 +50,8 @@ export function tenantCommand(): Command {
       .argument('<tenant>', 'id, name or reference')
       .action((word: string, options: VerbOptions) => runVerb(options, (run) => show(run, word))),
   );
-  for (const command of [tenantSetCommand(), ...connectionCommands()]) tenant.addCommand(command);
+  for (const command of [tenantSetCommand(), ...scheduleCommands(), ...connectionCommands()])
+    tenant.addCommand(command);
   return tenant;
 }
 
@@ -134,7 +137,8 @@ async function show(run: Run, word: string): Promise<undefined> {
   run.terminal.say(
     `last success ${when(status.last_success_at)}, next cycle ${status.next_cycle_at ? `due ${when(status.next_cycle_at)}` : 'when it is asked for'}`,
   );
-  if (status.last_error_message) run.terminal.say(`last error: ${status.last_error_message}`);
+  const trouble = describeTrouble(status);
+  if (trouble) run.terminal.say(trouble);
   if (streams.length > 0) {
     run.terminal.say(
       `\n${table(

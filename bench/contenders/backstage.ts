@@ -1,0 +1,21 @@
+// The peer from npm that only reads: Backstage's reader of Microsoft Graph, with its defaults. It writes nothing.
+// It lives in a package of its own (bench/peer), because it brings 200 packages with it.
+import { createRequire } from 'node:module';
+import { finish, origin, readJob, signIn, since } from './common.ts';
+
+const { tenantIds } = readJob();
+const [tenant = ''] = tenantIds;
+const require = createRequire(new URL('../peer/package.json', import.meta.url));
+const { MicrosoftGraphClient, readMicrosoftGraphOrg } = require('@backstage/plugin-catalog-backend-module-msgraph');
+const silent: Record<string, unknown> = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+const started = performance.now();
+const token = await signIn(tenant);
+const client = new MicrosoftGraphClient(`${origin()}/v1.0`, {
+  getToken: async () => ({ token, expiresOnTimestamp: 0 }),
+});
+const { users, groups } = await readMicrosoftGraphOrg(client, tenant, { logger: silent, loadUserPhotos: false });
+const members = (users as { spec: { memberOf?: unknown[] } }[]).reduce(
+  (sum, { spec }) => sum + (spec.memberOf?.length ?? 0),
+  0,
+);
+await finish({ seconds: since(started), users: users.length, groups: groups.length, members });

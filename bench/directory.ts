@@ -1,0 +1,155 @@
+// The simulated data of the bench: people, groups and memberships from a seed, and the JSON in which Graph would show them.
+// Everything is a function of seed and number, so that a server can make any page and nobody has to keep the objects.
+import { createHash } from 'node:crypto';
+
+export type Size = { readonly users: number; readonly groups: number; readonly memberships: number };
+
+export const small: Size = { users: 20_000, groups: 1_000, memberships: 200_000 };
+export const large: Size = { users: 100_000, groups: 10_000, memberships: 1_000_000 };
+
+/** One group in its proportion, ten memberships a person: the sizes of the growth case. */
+export function sizeOf(users: number): Size {
+  return { users, groups: Math.round(users / 20), memberships: users * 10 };
+}
+
+export type Directory = {
+  readonly seed: number;
+  readonly size: Size;
+  /** Object ids by number; those of people grow when somebody is hired. */
+  readonly userIds: string[];
+  readonly groupIds: readonly string[];
+  /** Numbers of the people in each group. */
+  readonly members: readonly Uint32Array[];
+  /** The group, by number, that each group holds beside its people. */
+  readonly nested: ReadonlyMap<number, number>;
+};
+
+/** A version 4 GUID that belongs to a kind of object and its number. */
+export function guidOf(seed: number, kind: string, number: number): string {
+  const hex = createHash('md5').update(`${seed} ${kind} ${number}`).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`;
+}
+
+/**
+ * Makes a directory. The first group holds a tenth of all memberships (everybody, where that is less), the others share
+ * the rest unevenly; one in twenty holds another group.
+ */
+export function makeDirectory(seed: number, size: Size): Directory {
+  const { users, groups, memberships } = size;
+  const userIds = Array.from({ length: users }, (_, number) => guidOf(seed, 'user', number));
+  const groupIds = Array.from({ length: groups }, (_, number) => guidOf(seed, 'group', number));
+  const largest = Math.min(users, Math.round(memberships / 10));
+  const shares = Array.from({ length: groups - 1 }, (_, number) => 1 + (number % 10) ** 2);
+  const total = shares.reduce((sum, share) => sum + share, 0);
+  let left = memberships - largest;
+  const sizes = shares.map((share, number) => {
+    const wanted = number === shares.length - 1 ? left : Math.round(((memberships - largest) * share) / total);
+    const given = Math.min(users, wanted, left);
+    left -= given;
+    return given;
+  });
+  const members = [largest, ...sizes].map((count, group) => {
+    // A stride that shares no factor with the number of people meets nobody twice.
+    const stride = coprime(1 + ((group * 7_919) % Math.max(1, users - 1)), users);
+    return Uint32Array.from({ length: count }, (_, position) => (group * 104_729 + position * stride) % users);
+  });
+  const nested = new Map<number, number>();
+  for (let group = 20; group < groups; group += 20) nested.set(group, group - 7);
+  return { seed, size, userIds, groupIds, members, nested };
+}
+
+function coprime(wanted: number, to: number): number {
+  let stride = wanted;
+  while (divisor(stride, to) !== 1) stride += 1;
+  return stride;
+}
+
+function divisor(one: number, other: number): number {
+  return other === 0 ? one : divisor(other, one % other);
+}
+
+const given = ['Jürgen', 'Céline', 'Zoë', 'Beat', 'Anaïs', 'Łukasz', 'María', 'João', 'Siobhán', 'Γιώργος', 'Hannah'];
+const surnames = [
+  'Müller',
+  'Käppeli',
+  'Lefèvre',
+  'Nguyễn',
+  'Schmidt-Lütz',
+  'García',
+  'Gonçalves',
+  'Weiß',
+  'Brönnimann',
+];
+const titles = [
+  'Staff Engineer (Platform)',
+  'Account Manager',
+  'Sachbearbeiterin Einkauf',
+  'Head of Talent',
+  'Solicitor',
+];
+const departments = ['Engineering', 'Sales', 'Finance & Controlling', 'People', 'Legal', 'Operations', 'Board'];
+const cities = [
+  ['Zürich', 'ZH', '8001', 'Schweiz', 'Löwenstrasse'],
+  ['München', 'Bayern', '80331', 'Germany', 'Sendlinger Straße'],
+  ['Lyon', 'Auvergne-Rhône-Alpes', '69002', 'France', 'Rue de la République'],
+  ['Boise', 'Idaho', '83702', 'United States', 'West Bannock Street'],
+] as const;
+
+const pick = <Item>(list: readonly Item[], number: number): Item => list[number % list.length] as Item;
+
+/** The selected properties of a person that have a value. `edition` rises with every change: another title, another phone. */
+export function userOf(directory: Directory, number: number, edition = 0): Record<string, unknown> {
+  const [city, state, postalCode, country, street] = pick(cities, number >> 2);
+  const first = pick(given, number);
+  const last = pick(surnames, (number / given.length) | 0);
+  const name = `p${number}.${directory.seed}@contoso.example`;
+  return {
+    userPrincipalName: name,
+    mail: name,
+    displayName: `${first} ${last}`,
+    accountEnabled: number % 25 !== 7,
+    userType: 'Member',
+    businessPhones: number % 7 === 3 ? [] : [`+41 44 ${100 + (number % 900)} ${10 + (number % 90)} 00`],
+    city,
+    companyName: 'Contoso',
+    country,
+    department: pick(departments, number + edition),
+    ...(number % 5 === 0 && { faxNumber: `+41 44 ${100 + (number % 900)} 00 01` }),
+    givenName: first,
+    jobTitle: pick(titles, (number >> 1) + edition),
+    ...(number % 5 < 3 && { mobilePhone: `+41 79 ${100 + ((number + edition) % 900)} ${10 + (number % 90)} 11` }),
+    officeLocation: `ZRH ${1 + (number % 9)}.${10 + (number % 50)}`,
+    postalCode,
+    state,
+    streetAddress: `${street} ${1 + (number % 180)}`,
+    surname: last,
+    id: directory.userIds[number],
+  };
+}
+
+/** The selected properties of a group that have a value. */
+export function groupOf(directory: Directory, number: number): Record<string, unknown> {
+  const unified = number % 3 === 1;
+  return {
+    displayName: number === 0 ? 'All of Contoso' : `${pick(departments, number)} ${pick(given, number >> 3)} ${number}`,
+    description: `Whoever works for ${pick(departments, number)}`,
+    ...(unified && { mail: `g${number}@contoso.example`, visibility: 'Private' }),
+    mailEnabled: unified,
+    mailNickname: `g${number}`,
+    securityEnabled: !unified,
+    groupTypes: unified ? ['Unified'] : [],
+    id: directory.groupIds[number],
+  };
+}
+
+export type Member = { readonly '@odata.type': string; readonly id: string | undefined };
+
+/** The members of a group as members@delta names them. */
+export function membersOf({ members, userIds, groupIds, nested }: Directory, group: number): Member[] {
+  const people = Array.from(members[group] ?? [], (number) => ({
+    '@odata.type': '#microsoft.graph.user',
+    id: userIds[number],
+  }));
+  const inner = nested.get(group);
+  return inner === undefined ? people : [...people, { '@odata.type': '#microsoft.graph.group', id: groupIds[inner] }];
+}

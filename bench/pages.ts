@@ -1,0 +1,108 @@
+// The answers of the bench's Graph, made before anybody asks: the pages of delta rounds, and those of listings.
+import { type Directory, groupOf, guidOf, type Member, membersOf, userOf } from './directory.ts';
+
+export type Stream = 'users' | 'groups';
+
+/** As Graph hands them out: people on a page of delta, members that one page of groups tells of (src/simulator/options.ts). */
+export const pageSize = 200;
+export const memberSlice = 500;
+
+/** One round of a stream: its pages as they go over the wire. */
+export type RoundPages = readonly Buffer[];
+
+/** Cuts the objects of a round into pages whose links lead from one to the next. `round` is the one that the pages tell. */
+export function makeRound(
+  origin: string,
+  stream: Stream,
+  round: number,
+  pages: readonly (readonly string[])[],
+): RoundPages {
+  const link = (name: string, token: string) => JSON.stringify(`${origin}/v1.0/${stream}/delta?$${name}token=${token}`);
+  const all = pages.length > 0 ? pages : [[]];
+  return all.map((objects, number) => {
+    const end =
+      number + 1 < all.length
+        ? `"@odata.nextLink":${link('skip', `bench-${round}-${number + 1}`)}`
+        : `"@odata.deltaLink":${link('delta', `bench-${round + 1}`)}`;
+    return Buffer.from(`{"@odata.context":"${origin}/v1.0/$metadata#${stream}",${end},"value":[${objects.join(',')}]}`);
+  });
+}
+
+/** People, so many a page. */
+export function userPages(objects: readonly string[]): string[][] {
+  return cut(objects, pageSize);
+}
+
+/** All people of a directory as delta shows them first. */
+export function firstUsers(directory: Directory): string[] {
+  return directory.userIds.map((_, number) => JSON.stringify(userOf(directory, number)));
+}
+
+/**
+ * All groups with their members, each in slices, so that no page tells of more members than Graph would. `times` emits
+ * every slice so often, one walk after the other.
+ */
+export function firstGroups(directory: Directory, times = 1): string[][] {
+  const pages: string[][] = [];
+  let page: string[] = [];
+  let told = 0;
+  const turn = () => {
+    if (page.length > 0) pages.push(page);
+    page = [];
+    told = 0;
+  };
+  for (let walk = 0; walk < times; walk += 1) {
+    for (let number = 0; number < directory.size.groups; number += 1) {
+      const shown = JSON.stringify(groupOf(directory, number)).slice(0, -1);
+      for (const slice of slicesOf(membersOf(directory, number))) {
+        if (told + slice.length > memberSlice || page.length >= pageSize) turn();
+        page.push(slice.length > 0 ? `${shown},"members@delta":${JSON.stringify(slice)}}` : `${shown}}`);
+        told += slice.length;
+      }
+    }
+  }
+  turn();
+  return pages;
+}
+
+function slicesOf(members: readonly Member[]): readonly (readonly Member[])[] {
+  return members.length > 0 ? cut(members, memberSlice) : [[]];
+}
+
+function cut<Item>(items: readonly Item[], size: number): Item[][] {
+  const pieces: Item[][] = [];
+  for (let from = 0; from < items.length; from += size) pieces.push(items.slice(from, from + size));
+  return pieces;
+}
+
+/** What changes between two rounds, in parts of the people: Microsoft's planning mix is 1 % created, 1 % deleted, 5 % changed. */
+export type Mix = { readonly created: number; readonly deleted: number; readonly changed: number };
+
+export const planningMix: Mix = { created: 0.01, deleted: 0.01, changed: 0.05 };
+
+/** The objects of a later round; whoever was hired is added to the directory and joins its first group. */
+export function laterRound(directory: Directory, round: number, mix: Mix): { users: string[]; groups: string[][] } {
+  const { userIds, size, seed, groupIds } = directory;
+  const count = (part: number) => Math.round(size.users * part);
+  const users: string[] = [];
+  // Rounds change other people each time, so that a deleted one is never told of again.
+  const step = count(mix.deleted) + count(mix.changed);
+  const from = ((round - 1) * step) % Math.max(1, size.users - step);
+  for (let number = from; number < from + count(mix.deleted); number += 1)
+    users.push(JSON.stringify({ id: userIds[number], '@removed': { reason: 'changed' } }));
+  for (let number = from + count(mix.deleted); number < from + step; number += 1)
+    users.push(JSON.stringify(userOf(directory, number, round)));
+  const hired: string[] = [];
+  for (let more = 0; more < count(mix.created); more += 1) {
+    const number = userIds.length;
+    const id = guidOf(seed, 'user', number);
+    userIds.push(id);
+    hired.push(id);
+    users.push(JSON.stringify(userOf(directory, number, round)));
+  }
+  const joins = hired.map((id) => ({ '@odata.type': '#microsoft.graph.user', id }));
+  const groups = cut(joins, memberSlice).map((slice) => [
+    JSON.stringify({ ...groupOf(directory, 0), id: groupIds[0], 'members@delta': slice }),
+  ]);
+  return { users, groups };
+}

@@ -1,0 +1,84 @@
+// The report: what was measured as aligned tables, and the marks with what was reached of them.
+import Table from 'cli-table3';
+
+export type Mark = {
+  /** What is asked of the software. */
+  readonly mark: string;
+  readonly wanted: string;
+  readonly found: string;
+  readonly reached: boolean;
+};
+
+export type Section = {
+  readonly title: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  readonly marks: readonly Mark[];
+};
+
+const markHead = ['mark', 'wanted', 'found', ''];
+
+function markRows(marks: readonly Mark[]): string[][] {
+  return marks.map(({ mark, wanted, found, reached }) => [mark, wanted, found, reached ? 'reached' : 'NOT REACHED']);
+}
+
+/** For a terminal. */
+export function asText(sections: readonly Section[]): string {
+  const parts = sections.flatMap(({ title, head, rows }) => [title, table(head, rows), '']);
+  const marks = sections.flatMap((section) => section.marks);
+  return `${[...parts, 'Marks', table(markHead, markRows(marks))].join('\n')}\n`;
+}
+
+/** For bench/RESULTS.md. */
+export function asMarkdown(sections: readonly Section[], command: string): string {
+  const parts = sections.map(({ title, head, rows }) => `### ${title}\n\n${markdownTable(head, rows)}\n`);
+  const marks = sections.flatMap((section) => section.marks);
+  return `\n\`${command}\`\n\n${markdownTable(markHead, markRows(marks))}\n\n${parts.join('\n')}\n`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const none = Object.fromEntries(
+    [
+      'top',
+      'top-mid',
+      'top-left',
+      'top-right',
+      'bottom',
+      'bottom-mid',
+      'bottom-left',
+      'bottom-right',
+      'left',
+      'left-mid',
+      'mid',
+      'mid-mid',
+      'right',
+      'right-mid',
+    ].map((part) => [part, '']),
+  );
+  const made = new Table({
+    head: [...head],
+    chars: { ...none, middle: '  ' },
+    style: { head: [], border: [], 'padding-left': 1, 'padding-right': 0 },
+  });
+  made.push(...rows.map((row) => [...row]));
+  return made.toString();
+}
+
+function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** The middle of several readings. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((one, other) => one - other);
+  const middle = sorted.length >> 1;
+  const [low = Number.NaN, high = Number.NaN] = [sorted[middle - 1], sorted[middle]];
+  return sorted.length % 2 === 1 ? high : (low + high) / 2;
+}
+
+export const inSeconds = (seconds: number) => `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`;
+export const inMilliseconds = (seconds: number) => `${Math.round(seconds * 1000)} ms`;
+export const inMegabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
+export const times = (ratio: number) => `${ratio.toFixed(2)} x`;
+export const percent = (part: number) => `${(part * 100).toFixed(1)} %`;

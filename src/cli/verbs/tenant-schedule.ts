@@ -1,0 +1,84 @@
+// `tenant pause`, `tenant resume`, `tenant retry`: when the worker syncs a tenant.
+import type { Command } from 'commander';
+import { ExpectedError } from '../../errors.ts';
+import { makeDue, setPaused } from '../../store/attempts.ts';
+import type { Database } from '../../store/pool.ts';
+import { findTenant, listTenants, type TenantRow } from '../../store/tenants.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { plural } from '../format.ts';
+
+type ScheduleOptions = VerbOptions & { all?: boolean };
+
+export function scheduleCommands(): Command[] {
+  return [
+    oneOrAll(
+      'pause',
+      'Keep the worker, and sync without a tenant, from syncing a tenant. What runs ends well; sync TENANT still runs it by hand.',
+      pause,
+    ),
+    oneOrAll('resume', 'Let the worker sync a paused tenant again; one that is overdue is synced at once.', resume),
+    oneOrAll('retry', 'Make a tenant due now, out of quarantine too, instead of waiting for its next try.', retry),
+  ];
+}
+
+function oneOrAll(
+  name: string,
+  description: string,
+  body: (run: Run, database: Database, tenants: readonly TenantRow[]) => Promise<undefined>,
+): Command {
+  return verb(name, description, [`tenant ${name} Contoso`, `tenant ${name} --all`])
+    .argument('[tenant]', 'id, name or reference')
+    .option('--all', 'all tenants')
+    .action((word: string | undefined, options: ScheduleOptions) =>
+      runVerb(options, async (run) => {
+        if ((word === undefined) === (options.all !== true)) {
+          throw new ExpectedError('usage', 'name one tenant, or say --all', {
+            cure: `entra-sync tenant ${name} TENANT, or entra-sync tenant ${name} --all`,
+          });
+        }
+        const { database } = await run.database();
+        const tenants = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
+        return body(run, database, tenants);
+      }),
+    );
+}
+
+const idsOf = (tenants: readonly TenantRow[]) => tenants.map((one) => one.tenant_id);
+
+async function pause({ terminal }: Run, database: Database, tenants: readonly TenantRow[]): Promise<undefined> {
+  const changed = await setPaused(database, idsOf(tenants), true);
+  terminal.answer({ tenants: idsOf(tenants), changed });
+  terminal.say(
+    `${nameOf(tenants)}: paused. The worker leaves ${tenants.length === 1 ? 'it' : 'them'} alone until entra-sync tenant resume.`,
+  );
+}
+
+async function resume({ terminal }: Run, database: Database, tenants: readonly TenantRow[]): Promise<undefined> {
+  const changed = await setPaused(database, idsOf(tenants), false);
+  terminal.answer({ tenants: idsOf(tenants), changed });
+  terminal.say(
+    changed === 0
+      ? `${nameOf(tenants)}: not paused before, nothing changed.`
+      : `${nameOf(tenants)}: resumed; the worker syncs what is due.`,
+  );
+}
+
+async function retry({ terminal }: Run, database: Database, tenants: readonly TenantRow[]): Promise<undefined> {
+  const [only] = tenants;
+  if (only && tenants.length === 1 && only.status === 'disconnected') {
+    throw new ExpectedError('tenant_disconnected', 'the tenant is disconnected', {
+      cure: 'entra-sync tenant reconnect TENANT connects it again',
+    });
+  }
+  const changed = await makeDue(database, idsOf(tenants));
+  terminal.answer({ tenants: idsOf(tenants), changed });
+  terminal.say(`${nameOf(tenants)}: due now; the worker syncs ${changed === 1 ? 'it' : 'them'} within seconds.`);
+  const paused = tenants.filter((one) => one.paused && one.status !== 'disconnected');
+  if (paused.length > 0)
+    terminal.note(`${plural(paused.length, 'tenant')} paused, and so not synced -> entra-sync tenant resume`);
+}
+
+function nameOf(tenants: readonly TenantRow[]): string {
+  const [only] = tenants;
+  return only && tenants.length === 1 ? only.name : plural(tenants.length, 'tenant');
+}

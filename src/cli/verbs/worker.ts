@@ -1,0 +1,121 @@
+// `worker`: cycles of all tenants, each about once per interval, until it is stopped.
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { openBasics } from '../../app.ts';
+import { credentialEnd, namesCredential } from '../../credentials.ts';
+import { readEnvironment } from '../../environment.ts';
+import { ExpectedError } from '../../errors.ts';
+import { openQueue } from '../../store/queue.ts';
+import { serveOperations, whyNotReady } from '../../worker/http.ts';
+import { openMetrics, type WorkerMetrics } from '../../worker/metrics.ts';
+import { runWorker, type Worker } from '../../worker/worker.ts';
+import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+
+type WorkerVerbOptions = VerbOptions & {
+  concurrency: string;
+  metricsPort: number;
+  metricsHost: string;
+  metricsTenants: number;
+};
+
+const defaultConcurrency = 4;
+const mostConcurrency = 64;
+
+export function workerCommand(): Command {
+  return verb(
+    'worker',
+    'Sync all tenants, each about once per interval (settings: interval), until stopped. Any number of workers share one ' +
+      'database: each tenant is synced by one of them at a time, and those of a worker that died are taken over. Needs ' +
+      'DATABASE_URL and a current schema (entra-sync migrate). Logs JSON lines on stderr at LOG_LEVEL (info).',
+    ['worker', 'worker --concurrency 8', 'worker --metrics-host 0.0.0.0 --metrics-port 9464'],
+  )
+    .option('--concurrency <n>', `tenants synced side by side, 1 to ${mostConcurrency}`, String(defaultConcurrency))
+    .addOption(
+      new Option('--metrics-port <n>', 'port of /livez, /readyz and /metrics, 0 for any free one')
+        .env('PORT')
+        .default(9464)
+        .argParser(whole(0, 65_535)),
+    )
+    .option('--metrics-host <address>', 'address to listen on; 0.0.0.0 in a container', '127.0.0.1')
+    .option(
+      '--metrics-tenants <n>',
+      'with more tenants than that metrics tell of all together, not of each',
+      whole(0, 1_000_000),
+      200,
+    )
+    .action((options: WorkerVerbOptions) =>
+      runVerb(options, (run) => work(run, options), {
+        afterInterrupt: 'nothing to do: the next worker goes on where this one stopped',
+        // A container that is stopped has ten seconds before it is killed.
+        endTimeoutMs: 9_500,
+      }),
+    );
+}
+
+async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
+  const concurrency = readConcurrency(options.concurrency);
+  const environment = readEnvironment(run.environment.variables, 'info');
+  if (environment.databaseUrl === undefined) {
+    throw new ExpectedError(
+      'database_unreachable',
+      'the worker needs a Postgres that outlives it: DATABASE_URL is not set',
+      {
+        cure: 'set DATABASE_URL to it and run entra-sync migrate once; entra-sync sync works on the embedded one',
+      },
+    );
+  }
+  const { log, defaults } = openBasics(environment);
+  let metrics: WorkerMetrics | undefined;
+  // Its waits are told by the log.
+  const graph = openGraph(
+    { ...run, terminal: { ...run.terminal, note: () => {} } },
+    { onRequest: (event) => metrics?.onRequest(event), onWait: (event) => metrics?.onWait(event) },
+  );
+  // Two streams a tenant, with their heartbeats; planning, requests and health beside them.
+  const { database, url } = await run.database({ maxConnections: concurrency * 3 + 4 });
+  metrics = openMetrics({
+    database,
+    tenantLimit: options.metricsTenants,
+    credentialEnd: () => (namesCredential(environment.variables) ? credentialEnd(graph.credential()) : undefined),
+  });
+  const { onCycle } = metrics;
+  let worker: Worker | undefined;
+  const server = await serveOperations({
+    host: options.metricsHost,
+    port: options.metricsPort,
+    notReady: async () =>
+      worker?.isReady() ? whyNotReady(database) : ((await whyNotReady(database)) ?? 'not_planning'),
+    metrics,
+    log,
+  });
+  run.onEnd(server.close);
+  log.info({ address: server.address }, 'health and metrics are served');
+  worker = await runWorker(
+    {
+      database,
+      defaults,
+      log,
+      openReader: graph.openReader,
+      credentialMark: graph.credentialMark,
+      openQueue: (onError) => openQueue(url, onError),
+    },
+    { concurrency, actor: 'worker', signal: run.signal, onCycle },
+  );
+  await worker.ended;
+  // To be stopped is how a worker ends.
+  return 0;
+}
+
+function whole(least: number, most: number) {
+  return (text: string) => {
+    if (/^\d{1,7}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
+    throw new InvalidArgumentError(`a whole number from ${least} to ${most} is needed`);
+  };
+}
+
+function readConcurrency(text: string): number {
+  const concurrency = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (concurrency >= 1 && concurrency <= mostConcurrency) return concurrency;
+  throw new ExpectedError('usage', `--concurrency is ${JSON.stringify(text.slice(0, 20))}`, {
+    cure: `give a whole number from 1 to ${mostConcurrency}`,
+  });
+}

@@ -1,0 +1,104 @@
+// HTML by template: everything put in is escaped, and the one style sheet stands in the page itself.
+import { createHash } from 'node:crypto';
+
+/** Text that is HTML already. */
+export type Html = { readonly html: string };
+
+const escapes: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** HTML from a template; values are escaped unless they are HTML themselves, lists are joined. */
+export function html(
+  parts: TemplateStringsArray,
+  ...values: readonly (string | number | Html | readonly Html[])[]
+): Html {
+  return {
+    html: parts.reduce((text, part, index) => text + part + (index < values.length ? show(values[index]) : ''), ''),
+  };
+}
+
+function show(value: string | number | Html | readonly Html[] | undefined): string {
+  if (typeof value === 'object') return 'html' in value ? value.html : value.map((one) => one.html).join('');
+  return String(value ?? '')
+    .toWellFormed()
+    .replaceAll(/[&<>"']/g, (character) => escapes[character] ?? '');
+}
+
+export const nothing: Html = { html: '' };
+
+const style = `
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --paper: #fff; --ground: #f3f5f8; --line: #d8dee4;
+  --accent: #0b5cad; --on-accent: #fff; --good: #1a7f37; --bad: #b3261e; --note: #fff8e1; --note-line: #d4a72c; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa7b4; --paper: #161b22; --ground: #0d1117;
+  --line: #30363d; --accent: #6cb2ff; --on-accent: #06192e; --good: #56d364; --bad: #ff8a80; --note: #2b2410; --note-line: #9e7b1b; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--ground); color: var(--ink); font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main { max-width: 44rem; margin: 0 auto; padding: 2.5rem 1rem 3rem; }
+.card { background: var(--paper); border: 1px solid var(--line); border-radius: 12px; padding: 2rem; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .5rem; text-wrap: balance; }
+h2 { font-size: 1.05rem; margin: 1.75rem 0 .4rem; }
+p { margin: .5rem 0; }
+.lead { color: var(--soft); margin-bottom: 1rem; }
+.steps { display: flex; gap: .5rem; list-style: none; padding: 0; margin: 0 0 1.5rem; font-size: .875rem; color: var(--soft); }
+.steps li { flex: 1; border-top: 3px solid var(--line); padding-top: .4rem; }
+.steps li.done { border-color: var(--good); }
+.steps li[aria-current] { border-color: var(--accent); color: var(--ink); font-weight: 600; }
+ul, ol { padding-left: 1.25rem; margin: .4rem 0; }
+li { margin: .2rem 0; }
+dl { margin: .5rem 0; }
+dt { font-weight: 600; margin-top: .75rem; overflow-wrap: anywhere; }
+dd { margin: .1rem 0 0; color: var(--soft); }
+code { font: .9em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+.note { background: var(--note); border-left: 4px solid var(--note-line); border-radius: 4px; padding: .6rem .9rem; margin: 1rem 0; }
+.mark { font-size: .875rem; font-weight: 600; margin: 0 0 .5rem; }
+.mark.good { color: var(--good); } .mark.bad { color: var(--bad); }
+.actions { margin-top: 1.75rem; display: flex; flex-wrap: wrap; gap: .75rem; }
+button, .button { appearance: none; border: 1px solid var(--accent); background: var(--accent); color: var(--on-accent); font: inherit;
+  font-weight: 600; padding: .7rem 1.25rem; border-radius: 8px; cursor: pointer; text-decoration: none; display: inline-block; text-align: center; }
+button.second { background: transparent; color: var(--accent); }
+button:focus-visible, a:focus-visible, .button:focus-visible, summary:focus-visible { outline: 3px solid var(--note-line); outline-offset: 2px; }
+a { color: var(--accent); } a.button { color: var(--on-accent); }
+footer { color: var(--soft); font-size: .875rem; padding: 1rem .25rem; }
+@media (max-width: 30rem) { main { padding: 1rem .75rem 2rem; } .card { padding: 1.25rem; } h1 { font-size: 1.35rem; }
+  .actions form, .actions .button, button { width: 100%; } }
+`;
+
+/** Allows this style sheet and nothing else; forms may lead to us and, by redirect, to where people sign in. */
+export function contentSecurityPolicy(authorityHost: string): string {
+  const hash = createHash('sha256').update(style).digest('base64');
+  return [
+    "default-src 'none'",
+    `style-src 'sha256-${hash}'`,
+    `form-action 'self' ${authorityHost}`,
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+  ].join('; ');
+}
+
+/** A whole page. */
+export function page(title: string, product: string, content: Html): string {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex, nofollow">
+<title>${title} · ${product}</title>
+<style>${{ html: style }}</style>
+</head>
+<body>
+<main>
+<div class="card">
+${content}
+</div>
+<footer>${product} reads your directory and never writes to it.</footer>
+</main>
+</body>
+</html>
+`.html;
+}

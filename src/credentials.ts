@@ -1,0 +1,162 @@
+// Which credential the environment, or a tenant's own settings, name. Files are read whenever one is asked for, so that what
+// lies in them can be changed without a restart.
+import { X509Certificate } from 'node:crypto';
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { readSecret } from './environment.ts';
+import { ExpectedError } from './errors.ts';
+import type { AppCredential } from './graph/credential.ts';
+import type { CredentialReference, SecretReference } from './settings.ts';
+
+const ways =
+  'AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE, ENTRA_SYNC_MANAGED_IDENTITY_CLIENT_ID)';
+
+/** The names of @azure/identity, in the order in which it tries them, and one of our own. */
+const names = [
+  'AZURE_CLIENT_ID',
+  'AZURE_CLIENT_SECRET',
+  'AZURE_CLIENT_SECRET_FILE',
+  'AZURE_CLIENT_CERTIFICATE_PATH',
+  'AZURE_FEDERATED_TOKEN_FILE',
+  'ENTRA_SYNC_MANAGED_IDENTITY_CLIENT_ID',
+] as const;
+
+/** Whether the environment names a credential at all, complete or not. Tenants may bring their own. */
+export function namesCredential(variables: NodeJS.ProcessEnv): boolean {
+  return names.some((name) => variables[name]);
+}
+
+/** Whether AZURE_TENANT_ID can be the tenant to sync: a platform that gives a federated token names the vendor's own there. */
+export function ownsTenantId(variables: NodeJS.ProcessEnv): boolean {
+  if (!namesCredential(variables)) return true;
+  const { kind } = readCredential(variables);
+  return kind === 'secret' || kind === 'certificate';
+}
+
+/**
+ * The application's credential as it is now: a secret, else a certificate, else a federated token, else a managed identity.
+ * Throws `usage` that names what is missing or cannot be read.
+ */
+export function readCredential(variables: NodeJS.ProcessEnv): AppCredential {
+  const clientId = variables.AZURE_CLIENT_ID;
+  const secret = readSecret(variables, 'AZURE_CLIENT_SECRET');
+  const path = variables.AZURE_CLIENT_CERTIFICATE_PATH || undefined;
+  const tokenFile = variables.AZURE_FEDERATED_TOKEN_FILE || undefined;
+  const identity = variables.ENTRA_SYNC_MANAGED_IDENTITY_CLIENT_ID || undefined;
+  const missing = [
+    ...(clientId ? [] : ['AZURE_CLIENT_ID']),
+    ...(secret || path || tokenFile || identity ? [] : [ways]),
+  ];
+  if (!clientId || missing.length > 0) {
+    throw new ExpectedError('usage', `no credential for Microsoft Graph: ${missing.join(' and ')} not set`, {
+      cure: 'set it (README, "Connect a real tenant"), or try entra-sync demo, which needs none',
+    });
+  }
+  if (secret !== undefined) {
+    const holder = variables.AZURE_CLIENT_SECRET ? 'AZURE_CLIENT_SECRET' : 'the file of AZURE_CLIENT_SECRET_FILE';
+    return { kind: 'secret', clientId, holder, secret };
+  }
+  if (path !== undefined) {
+    const holder = 'AZURE_CLIENT_CERTIFICATE_PATH';
+    requireReadable(path, (cause) => unreadable(holder, path, cause));
+    const password = readSecret(variables, 'AZURE_CLIENT_CERTIFICATE_PASSWORD');
+    return { kind: 'certificate', clientId, holder, path, ...(password !== undefined && { password }) };
+  }
+  if (tokenFile !== undefined) {
+    const holder = 'AZURE_FEDERATED_TOKEN_FILE';
+    const assertion = readText(tokenFile, (cause) => unreadable(holder, tokenFile, cause));
+    if (!assertion) throw new ExpectedError('usage', `${holder} is empty: ${tokenFile}`, { cure: emptyToken });
+    return { kind: 'federated', clientId, holder, assertion };
+  }
+  return { kind: 'managed_identity', clientId, holder: names[5], identity: identity ?? '' };
+}
+
+const emptyToken = 'check the mount of the token (on Kubernetes the label azure.workload.identity/use of the pod)';
+
+/**
+ * A tenant's own credential, which its settings only name. Throws `credential_missing` where the variable or file is not
+ * here: that concerns this tenant alone.
+ */
+export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: CredentialReference): AppCredential {
+  const { clientId, secret, certificate } = reference;
+  if (certificate) {
+    const holder = `the file ${certificate.file} that credential.certificate of this tenant names`;
+    requireReadable(certificate.file, (cause) => missing(`${holder} cannot be read`, cause));
+    const password = certificate.password && resolveReference(variables, certificate.password, 'certificate.password');
+    return {
+      kind: 'certificate',
+      clientId,
+      ofTenant: true,
+      holder,
+      path: certificate.file,
+      ...(password && { password: password.value }),
+    };
+  }
+  const { value, holder } = resolveReference(variables, secret, 'secret');
+  return { kind: 'secret', clientId, ofTenant: true, holder, secret: value };
+}
+
+/** When a certificate ends; undefined for what does not tell (a secret) or is made anew all the time (tokens). Throws `usage`. */
+export function credentialEnd(credential: AppCredential): Date | undefined {
+  if (credential.kind !== 'certificate') return undefined;
+  const { path, holder } = credential;
+  // The file holds the key too, and perhaps the chain: the application's own certificate comes first.
+  const text = readText(path, (cause) => unreadable(holder, path, cause));
+  const [pem] = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/.exec(text) ?? [];
+  try {
+    return new Date(new X509Certificate(pem ?? '').validTo);
+  } catch (cause) {
+    throw new ExpectedError('usage', `${holder} holds no certificate: ${path}`, {
+      cure: 'give it a PEM file with the key and its certificate',
+      cause,
+    });
+  }
+}
+
+function resolveReference(
+  variables: NodeJS.ProcessEnv,
+  reference: SecretReference | undefined,
+  setting: string,
+): { value: string; holder: string } {
+  const named = `that credential.${setting} of this tenant names`;
+  if (reference && 'env' in reference) {
+    const holder = `the variable ${reference.env} ${named}`;
+    const value = variables[reference.env];
+    if (!value) throw missing(`${holder} is not set`);
+    return { value, holder };
+  }
+  const path = reference?.file ?? '';
+  const holder = `the file ${path} ${named}`;
+  const value = readText(path, (cause) => missing(`${holder} cannot be read`, cause));
+  if (!value) throw missing(`${holder} is empty`);
+  return { value, holder };
+}
+
+function missing(what: string, cause?: unknown): ExpectedError {
+  return new ExpectedError('credential_missing', what, {
+    cure: 'provide it where entra-sync runs, or name another one with entra-sync tenant set TENANT FILE',
+    cause,
+  });
+}
+
+function unreadable(variable: string, path: string, cause: unknown): ExpectedError {
+  return new ExpectedError('usage', `${variable} cannot be read: ${path}`, {
+    cure: 'check the path and its permissions',
+    cause,
+  });
+}
+
+function requireReadable(path: string, failure: (cause: unknown) => ExpectedError): void {
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    throw failure(error);
+  }
+}
+
+function readText(path: string, failure: (cause: unknown) => ExpectedError): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    throw failure(error);
+  }
+}

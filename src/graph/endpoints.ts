@@ -1,0 +1,17 @@
+// Names for what is asked of Graph: few and fixed, so that they can label metrics.
+
+const endpoints: readonly (readonly [string, RegExp])[] = [
+  ['users/delta', /\/users\/(microsoft\.graph\.)?delta(\(\))?$/i],
+  ['groups/delta', /\/groups\/(microsoft\.graph\.)?delta(\(\))?$/i],
+  ['$batch', /\/\$batch$/],
+  ['members', /\/groups\/[^/]+\/members$/i],
+  ['memberOf', /\/users\/[^/]+\/memberOf$/i],
+  ['users', /\/users(\/|\(|$)/i],
+  ['groups', /\/groups(\/|\(|$)/i],
+];
+
+/** The endpoint that a URL of Graph belongs to: one of a dozen names, `other` for the rest. */
+export function endpointOf(url: string): string {
+  const path = URL.canParse(url) ? new URL(url).pathname : '';
+  return endpoints.find(([, pattern]) => pattern.test(path))?.[0] ?? 'other';
+}

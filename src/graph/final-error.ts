@@ -1,0 +1,79 @@
+// What is said to a person when a request failed for good: one line, its cure, and what Microsoft's support would ask for.
+import { ExpectedError } from '../errors.ts';
+import { judgeFailure } from '../rules/failures.ts';
+import { explainCertificate } from './certificate.ts';
+import type { RequestFailed } from './request-failed.ts';
+
+/** The expected error that a failed request ends with. It holds statuses, codes and ids, none of Graph's own words (rule 18). */
+export function finalError(error: RequestFailed, origin: string): ExpectedError {
+  const detail = [error.message, error.requestId && `request-id ${error.requestId}`].filter(Boolean).join('; ');
+  const more = { detail, cause: error };
+  const { failure } = error;
+  const verdict = judgeFailure(failure);
+  // What it was is known best where it was met.
+  if (failure.kind === 'sign_in' && error.cause instanceof ExpectedError) return error.cause;
+  if ('code' in failure) {
+    if (verdict.act === 'stop') {
+      const { message, cure } = explainCertificate(origin, failure.code);
+      return new ExpectedError('graph_unavailable', message, { cure, ...more });
+    }
+    return new ExpectedError('graph_unavailable', `${origin} cannot be reached (${error.message})`, {
+      cure: 'check the network, HTTPS_PROXY and GRAPH_BASE_URL, then run the command again: it goes on where it stopped',
+      ...more,
+    });
+  }
+  if (failure.kind === 'malformed') {
+    return new ExpectedError('graph_answer_invalid', `${error.message}, again and again`, {
+      cure: 'check what stands between here and Graph (a proxy, a portal), then run the command again',
+      ...more,
+    });
+  }
+  if (verdict.act === 'new_access_token') {
+    return new ExpectedError('sign_in_failed', 'Graph refused the access token (401), and a new one too', {
+      cure: 'check that ENTRA_SYNC_CLOUD fits the tenant and that this machine has the right time',
+      ...more,
+    });
+  }
+  if (verdict.act === 'retry') {
+    return verdict.throttled
+      ? new ExpectedError(
+          'graph_throttled',
+          'Graph throttles this application (429) for longer than one cycle may wait',
+          {
+            cure: 'run the command again later: it goes on where it stopped',
+            ...more,
+          },
+        )
+      : new ExpectedError('graph_unavailable', `${error.message}, again and again`, {
+          cure: 'run the command again later: it goes on where it stopped',
+          ...more,
+        });
+  }
+  const why = verdict.act === 'stop' ? verdict.why : 'unexpected';
+  switch (why) {
+    case 'permission':
+      return new ExpectedError('permission_missing', 'Graph refused to show this (403)', {
+        cure: 'grant the application permissions User.Read.All and GroupMember.Read.All, and admin consent',
+        ...more,
+      });
+    case 'delta_unsupported':
+      return new ExpectedError('delta_unsupported', 'this tenant does not support delta queries', {
+        cure: 'Azure AD B2C and External ID tenants cannot be synced (docs/graph.md)',
+        ...more,
+      });
+    case 'query_refused': {
+      const [first, ...others] = error.refused;
+      // An answer that names everything names nothing.
+      const which = first !== undefined && others.length < 5 ? `: ${error.refused.join(', ')}` : '';
+      return new ExpectedError('property_refused', `Graph refused the query (${error.message})${which}`, {
+        cure: 'take the property out of the field mapping (entra-sync settings show)',
+        ...more,
+      });
+    }
+    default:
+      return new ExpectedError('graph_answer_invalid', error.message, {
+        cure: 'run again with --verbose and look at the detail; entra-sync resync begins the round anew',
+        ...more,
+      });
+  }
+}

@@ -1,0 +1,24 @@
+// The error of one request that did not bring a usable answer.
+import type { Failure } from '../rules/failures.ts';
+
+/** `failure` is what the failure table judges. The body is told apart into codes and properties, and never kept (rule 18). */
+export class RequestFailed extends Error {
+  readonly failure: Failure;
+  readonly retryAfter: string | null;
+  readonly requestId: string | null;
+  /** Properties of the query that the answer named as the ones it refuses. */
+  readonly refused: readonly string[];
+
+  constructor(
+    failure: Failure,
+    message: string,
+    more: { retryAfter?: string | null; requestId?: string | null; refused?: readonly string[]; cause?: unknown } = {},
+  ) {
+    super(message, { cause: more.cause });
+    this.name = 'RequestFailed';
+    this.failure = failure;
+    this.retryAfter = more.retryAfter ?? null;
+    this.requestId = more.requestId ?? null;
+    this.refused = more.refused ?? [];
+  }
+}

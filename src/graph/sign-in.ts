@@ -1,0 +1,173 @@
+// Signing people in, by @azure/msal-node: authorization code with PKCE, and the address where an administrator consents.
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Configuration } from '@azure/msal-node';
+import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
+import { ExpectedError } from '../errors.ts';
+import { asGuid } from '../rules/decode.ts';
+import type { Cloud } from './clouds.ts';
+import { type AppCredential, identityToken } from './credential.ts';
+import { describeSignInError } from './sign-in-errors.ts';
+
+/** Who signed in, as the verified id token says. */
+export type SignedIn = {
+  readonly tenantId: string;
+  /** Of the person, in that tenant. */
+  readonly objectId: string;
+  /** The part of the person's name behind the @, to show which organization this is; null where there is none. */
+  readonly domain: string | null;
+};
+
+export type SignInPage = {
+  /** Where a browser is sent to sign in, and what has to be kept until it is back. */
+  begin(state: (kept: { nonce: string; verifier: string }) => Promise<string>): Promise<string>;
+  /** Redeems the code that came back. Throws `sign_in_failed` or `graph_unavailable`. */
+  finish(code: string, kept: { nonce: string; verifier: string }): Promise<SignedIn>;
+  /** Where an administrator of this tenant consents to the application permissions. */
+  consentUrl(tenantId: string, state: string): string;
+};
+
+/** Everybody with an account of some organization; personal accounts are not let in. */
+const everybody = 'organizations';
+
+/** Ways to sign people in to this application, who come back to `redirectUri`. */
+export function openSignInPage(options: {
+  credential: () => AppCredential;
+  cloud: Cloud;
+  redirectUri: string;
+}): SignInPage {
+  const { cloud, redirectUri } = options;
+  const scopes = ['openid', 'profile'];
+  let keys: { of: string; get: ReturnType<typeof createRemoteJWKSet> } | undefined;
+
+  // A new one each time: it would keep everybody who signs in, with their names, in its cache.
+  async function application(credential: AppCredential) {
+    const { ConfidentialClientApplication } = await import('@azure/msal-node');
+    return new ConfidentialClientApplication({
+      auth: {
+        clientId: credential.clientId,
+        authority: `${cloud.authorityHost}/${everybody}`,
+        // An authority that Microsoft's instance discovery does not know would be refused by it.
+        ...(!cloud.knownAuthority && { knownAuthorities: [new URL(cloud.authorityHost).host] }),
+        ...(await proofOf(credential, cloud)),
+      },
+    });
+  }
+
+  async function verify(idToken: string, clientId: string, nonce: string): Promise<SignedIn> {
+    const { issuer, jwks_uri: jwksUri } = await discover(cloud.authorityHost);
+    if (keys?.of !== jwksUri) keys = { of: jwksUri, get: createRemoteJWKSet(new URL(jwksUri)) };
+    const { payload } = await jwtVerify(idToken, keys.get, {
+      audience: clientId,
+      algorithms: ['RS256'],
+      requiredClaims: ['exp', 'iss', 'tid', 'oid', 'nonce'],
+      clockTolerance: 300,
+    });
+    const tenantId = asGuid(String(payload.tid));
+    const objectId = asGuid(String(payload.oid));
+    // The issuer of an application of many tenants is a template, and only the token's own tenant fills it in.
+    if (!tenantId || !objectId || payload.nonce !== nonce || payload.iss !== issuer.replace('{tenantid}', tenantId))
+      throw new errors.JWTInvalid('issuer, tenant or nonce do not match');
+    const [, domain = null] = /@([\w.-]{1,253})$/.exec(String(payload.preferred_username ?? '')) ?? [];
+    return { tenantId, objectId, domain };
+  }
+
+  /** Runs what talks to Microsoft, for a time; what stops it is an expected error. */
+  async function described<Answer>(work: (credential: AppCredential) => Promise<Answer>): Promise<Answer> {
+    const credential = options.credential();
+    try {
+      return await Promise.race([work(credential), timeOut()]);
+    } catch (error) {
+      if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
+        throw new ExpectedError('sign_in_failed', `the id token that ${cloud.authorityHost} issued is not valid`, {
+          cure: 'check AZURE_AUTHORITY_HOST and what stands between here and it',
+          detail: error.code,
+        });
+      }
+      throw await describeSignInError(error, everybody, credential, cloud.authorityHost);
+    }
+  }
+
+  return {
+    begin: async (state) => {
+      const { CryptoProvider } = await import('@azure/msal-node');
+      const crypto = new CryptoProvider();
+      const { verifier, challenge } = await crypto.generatePkceCodes();
+      const nonce = crypto.createNewGuid();
+      const request = {
+        scopes,
+        redirectUri,
+        state: await state({ nonce, verifier }),
+        nonce,
+        codeChallenge: challenge,
+        codeChallengeMethod: 'S256',
+        responseMode: 'query',
+        // Whoever is signed in already may not be the administrator.
+        prompt: 'select_account',
+      } as const;
+      return described((credential) => application(credential).then((app) => app.getAuthCodeUrl(request)));
+    },
+    finish: (code, { nonce, verifier }) =>
+      described(async (credential) => {
+        const app = await application(credential);
+        const { idToken } = await app.acquireTokenByCode({ code, scopes, redirectUri, codeVerifier: verifier, nonce });
+        return verify(idToken, credential.clientId, nonce);
+      }),
+    // The v2 form: the verified tenant is named in the path and the scope says which resource (docs/graph.md, "Consent").
+    consentUrl: (tenantId, state) => {
+      const query = new URLSearchParams({
+        client_id: options.credential().clientId,
+        scope: `${cloud.graphOrigin}/.default`,
+        redirect_uri: redirectUri,
+        state,
+      });
+      return `${cloud.authorityHost}/${tenantId}/v2.0/adminconsent?${query}`;
+    },
+  };
+}
+
+type Discovered = { readonly issuer: string; readonly jwks_uri: string };
+
+async function discover(authorityHost: string): Promise<Discovered> {
+  const answer = await fetch(`${authorityHost}/${everybody}/v2.0/.well-known/openid-configuration`, {
+    redirect: 'error',
+    signal: AbortSignal.timeout(30_000),
+  });
+  const { issuer, jwks_uri: keys } = (await answer.json()) as Partial<Discovered>;
+  if (typeof issuer !== 'string' || typeof keys !== 'string') throw new Error('openid_config_error');
+  return { issuer, jwks_uri: keys };
+}
+
+const signInTimeoutMs = 30_000;
+
+// MSAL waits for ever, and somebody waits for the page.
+function timeOut(): Promise<never> {
+  const signal = AbortSignal.timeout(signInTimeoutMs);
+  return new Promise((_resolve, reject) =>
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+  );
+}
+
+type Proof = Pick<Configuration['auth'], 'clientSecret' | 'clientCertificate' | 'clientAssertion'>;
+
+async function proofOf(credential: AppCredential, cloud: Cloud): Promise<Proof> {
+  switch (credential.kind) {
+    case 'secret':
+      return { clientSecret: credential.secret };
+    case 'federated':
+      return { clientAssertion: credential.assertion };
+    case 'managed_identity':
+      return { clientAssertion: await identityToken(credential, cloud) };
+    case 'certificate': {
+      const { path, password: passphrase } = credential;
+      const pem = await readFile(path, 'utf8');
+      const key = createPrivateKey({ key: pem, ...(passphrase !== undefined && { passphrase }) });
+      return {
+        clientCertificate: {
+          thumbprintSha256: createHash('sha256').update(new X509Certificate(pem).raw).digest('hex'),
+          privateKey: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+        },
+      };
+    }
+  }
+}

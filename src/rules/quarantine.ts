@@ -1,0 +1,57 @@
+// When a tenant is tried again: its interval, and less and less often when it keeps failing for a cause of its own.
+
+/** So many failures in a row put a tenant into quarantine. */
+export const quarantineAfter = 3;
+
+const longestWaitMs = 24 * 3_600_000;
+
+/** How a cycle ended, for the count of failures. `partial`: one stream failed beside another that was committed. */
+export type AttemptOutcome = 'committed' | 'held' | 'partial' | 'failed' | 'cancelled';
+
+// None of these says anything about the tenant: our own credential and database, whoever else runs it, somebody's Ctrl-C.
+const notTheTenants: ReadonlySet<string> = new Set([
+  'credential_refused',
+  'usage',
+  'database_unreachable',
+  'database_refused',
+  'schema_not_current',
+  'schema_newer',
+  'cycle_running',
+  'lease_lost',
+  'round_changed',
+  'tenant_disconnected',
+  'cut_off',
+  'interrupted',
+]);
+
+/** Failures of Graph's side: when many tenants have one at the same time, none of them is to blame. */
+export const graphFailures: readonly string[] = ['graph_unavailable', 'graph_throttled', 'graph_answer_invalid'];
+
+/** Of the tenants whose cycles ended lately: how many there are, and how many failed on Graph's side. */
+export type Lately = { readonly tried: number; readonly failing: number };
+
+/** Whether Graph fails many tenants at once: three at least, and half of those that were tried. */
+export function isOutage({ tried, failing }: Lately): boolean {
+  return failing >= 3 && failing * 2 >= tried;
+}
+
+/** Failures in a row after one more cycle: one success ends them, and what is not the tenant's fault changes nothing. */
+export function failuresAfter(
+  failures: number,
+  attempt: { readonly outcome: AttemptOutcome; readonly code: string | null; readonly lately: Lately },
+): number {
+  const { outcome, code, lately } = attempt;
+  if (outcome === 'cancelled') return failures;
+  if (outcome !== 'failed') return 0;
+  if (code !== null && notTheTenants.has(code)) return failures;
+  if (code !== null && graphFailures.includes(code) && isOutage(lately)) return failures;
+  return failures + 1;
+}
+
+/** From start to start: the interval, in quarantine doubled by each failure up to a day (or the interval, if that is longer). */
+export function waitAfter(failures: number, intervalMs: number): number {
+  if (failures < quarantineAfter) return intervalMs;
+  // 2 ** 30 of the shortest interval is far beyond a day.
+  const doubled = intervalMs * 2 ** Math.min(30, failures - quarantineAfter + 1);
+  return Math.max(intervalMs, Math.min(longestWaitMs, doubled));
+}

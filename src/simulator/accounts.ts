@@ -1,0 +1,42 @@
+// The people who can sign in at the simulated Entra ID: of each tenant an administrator, another one, and somebody without a role.
+import { createHash } from 'node:crypto';
+
+export type Account = {
+  /** What it is picked by: `admin@…`, as the page shows it. */
+  principal: string;
+  tenantId: string;
+  objectId: string;
+  says: string;
+  /** Whether it may consent to application permissions of Graph for its whole tenant. */
+  mayConsent: boolean;
+};
+
+/** The tenant of all personal accounts. */
+export const personalTenant = '9188040d-6c67-4c5b-b112-36a304b66dad';
+
+const kinds = [
+  { name: 'admin', says: 'Global Administrator', mayConsent: true },
+  { name: 'roles', says: 'Privileged Role Administrator', mayConsent: true },
+  { name: 'apps', says: 'Cloud Application Administrator', mayConsent: false },
+  { name: 'user', says: 'no role', mayConsent: false },
+] as const;
+
+function idOf(text: string): string {
+  const hex = createHash('sha256').update(text).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** Everybody who can sign in; `tenants` is id -> domain. The last one is a personal account. */
+export function accountsOf(tenants: ReadonlyMap<string, string>): Account[] {
+  const people = [...tenants].flatMap(([tenantId, domain]) =>
+    kinds.map(({ name, says, mayConsent }) => {
+      const principal = `${name}@${domain}`;
+      return { principal, tenantId, objectId: idOf(`${tenantId} ${principal}`), says, mayConsent };
+    }),
+  );
+  const principal = 'somebody@outlook.example';
+  return [
+    ...people,
+    { principal, tenantId: personalTenant, objectId: idOf(principal), says: 'personal account', mayConsent: false },
+  ];
+}

@@ -1,0 +1,136 @@
+// What a cycle's end means for its tenant: when it is tried again, and whether it is in quarantine.
+import {
+  type AttemptOutcome,
+  failuresAfter,
+  graphFailures,
+  type Lately,
+  quarantineAfter,
+  waitAfter,
+} from '../rules/quarantine.ts';
+import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+
+export type Attempt = {
+  readonly outcome: AttemptOutcome;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly intervalMs: number;
+  /** How long ago it started: the interval is from start to start. */
+  readonly sinceStartMs: number;
+  /** A factor around 1, so that tenants that were added together drift apart. */
+  readonly jitter: number;
+};
+
+// So recent that what failed then fails for the same reason: every tenant is tried within it, whatever its turn.
+const lately = '1 hour';
+
+/** Writes what an attempt means into the tenant's row, which the caller has locked. */
+export async function recordAttempt(transaction: Transaction, tenantId: string, attempt: Attempt): Promise<void> {
+  const { outcome, error } = attempt;
+  const [tenant] = await rows<{ failures: number }>(
+    transaction,
+    'select failures from entra_sync.tenants where tenant_id = :tenantId',
+    { tenantId },
+  );
+  const failures = failuresAfter(tenant?.failures ?? 0, {
+    outcome,
+    code: error?.code ?? null,
+    lately: error && graphFailures.includes(error.code) ? await whatEndedLately(transaction) : { tried: 0, failing: 0 },
+  });
+  const waitMs = waitAfter(failures, attempt.intervalMs) * attempt.jitter - attempt.sinceStartMs;
+  await transaction.raw(
+    `update entra_sync.tenants
+        set last_success_at = case when :succeeded::boolean then clock_timestamp() else last_success_at end,
+            failures = :failures::integer,
+            status = case when status = 'disconnected' then status
+                          when :succeeded::boolean then 'active'
+                          when :quarantined::boolean then 'quarantined'
+                          when status = 'quarantined' and :failures::integer = 0 then 'active'
+                          else status end,
+            next_cycle_at = clock_timestamp() + :waitMs * interval '1 millisecond',
+            last_error_code = :code, last_error_message = :message
+      where tenant_id = :tenantId`,
+    {
+      tenantId,
+      failures,
+      succeeded: outcome === 'committed' || outcome === 'held',
+      quarantined: failures >= quarantineAfter,
+      // What was broken off is gone on with at once, by whoever is there.
+      waitMs: outcome === 'cancelled' ? 0 : Math.max(0, waitMs),
+      code: error?.code ?? null,
+      message: error?.message ?? null,
+    },
+  );
+}
+
+async function whatEndedLately(transaction: Transaction): Promise<Lately> {
+  const [counted] = await rows<Lately>(
+    transaction,
+    `select count(*)::int as tried, count(*) filter (where outcome = 'failed' and error_code = any(:codes))::int as failing
+       from (select distinct on (tenant_id) outcome, error_code from entra_sync.cycles
+              where kind <> 'on_demand' and finished_at > clock_timestamp() - interval '${lately}'
+                and error_code is distinct from 'cut_off'
+              order by tenant_id, cycle_id desc) as latest`,
+    { codes: graphFailures },
+  );
+  return counted ?? { tried: 0, failing: 0 };
+}
+
+/** Records a failure of a tenant for which no cycle could be opened. */
+export async function recordFailedStart(database: Database, tenantId: string, attempt: Attempt): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for no key update', { tenantId });
+    await recordAttempt(transaction, tenantId, attempt);
+  });
+}
+
+/** Makes tenants (null: all) due now, out of quarantine too. Returns how many; disconnected ones stay as they are. */
+export async function makeDue(database: Database, tenantIds: readonly string[] | null): Promise<number> {
+  return rowCount(
+    database,
+    `update entra_sync.tenants
+        set next_cycle_at = clock_timestamp(), failures = 0, failing_credential = null,
+            status = case when status <> 'quarantined' then status
+                          when last_success_at is null then 'pending' else 'active' end
+      where status <> 'disconnected' and (:all::boolean or tenant_id = any(:tenantIds::uuid[]))`,
+    { all: tenantIds === null, tenantIds: tenantIds ?? [] },
+  );
+}
+
+/** Holds tenants (null: all) back from the worker, or lets go of them. Returns how many it concerned. */
+export async function setPaused(
+  database: Database,
+  tenantIds: readonly string[] | null,
+  paused: boolean,
+): Promise<number> {
+  return rowCount(
+    database,
+    `update entra_sync.tenants set paused = :paused
+      where paused <> :paused and (:all::boolean or tenant_id = any(:tenantIds::uuid[]))`,
+    { paused, all: tenantIds === null, tenantIds: tenantIds ?? [] },
+  );
+}
+
+/** The key of the hashes by which a changed credential is recognised. */
+export async function credentialSalt(database: Database): Promise<string> {
+  const [scheduler] = await rows<{ salt: string }>(database, 'select salt from entra_sync.scheduler');
+  return scheduler?.salt ?? '';
+}
+
+export type FailingTenant = { tenant_id: string; failing_credential: string | null };
+
+/** Tenants whose last cycle failed, with the mark of the credential that it used. */
+export async function failingTenants(database: Database): Promise<FailingTenant[]> {
+  return rows<FailingTenant>(
+    database,
+    `select tenant_id, failing_credential from entra_sync.tenants
+      where failing_credential is not null and status <> 'disconnected'`,
+  );
+}
+
+/** Notes with which credential the tenant's last cycle failed; null: it did not fail. */
+export async function markCredential(database: Database, tenantId: string, mark: string | null): Promise<void> {
+  await database.raw(
+    `update entra_sync.tenants set failing_credential = :mark
+      where tenant_id = :tenantId and failing_credential is distinct from :mark`,
+    { tenantId, mark },
+  );
+}

@@ -1,0 +1,58 @@
+// The tick: who is due goes into the queue, and at most twenty tenants at a time get a turn to walk everything.
+
+import { groupsStream } from '../engine/groups.ts';
+import { usersStream } from '../engine/users.ts';
+import { type DueTenant, type PlannedJob, planJobs } from '../rules/planning.ts';
+import type { Settings, SettingsDocument } from '../settings.ts';
+import type { Database } from '../store/pool.ts';
+import { type DueRow, dueTenants, planOnce } from '../store/schedule.ts';
+import { settingsOfMany } from '../store/settings.ts';
+
+// More than all replicas begin within a tick; those behind them are planned by a later one, in the same order.
+const mostJobs = 500;
+
+export type Planner = {
+  /** The jobs to enqueue now: none where another replica plans. */
+  plan(): Promise<readonly PlannedJob[]>;
+  /** The tenant as it stands at this moment, if it is due and nobody syncs it. */
+  dueNow(tenantId: string): Promise<DueTenant | undefined>;
+};
+
+export function openPlanner(database: Database, defaults: SettingsDocument): Planner {
+  const cache = new Map<string, Settings | undefined>();
+
+  async function judged(on: Parameters<typeof dueTenants>[0], due: readonly DueRow[]): Promise<DueTenant[]> {
+    const ids = due.map((row) => row.tenant_id);
+    const settings = ids.length > 0 ? await settingsOfMany(on, ids, defaults, cache) : new Map<string, Settings>();
+    return due.map((row) => ({
+      tenantId: row.tenant_id,
+      rescue: row.rescue,
+      requested: row.requested,
+      hasTurn: row.has_turn,
+      long: row.slow,
+      fullAhead: isFullAhead(row, settings.get(row.tenant_id)),
+    }));
+  }
+
+  return {
+    plan: async () => {
+      let jobs: readonly PlannedJob[] = [];
+      await planOnce(database, async (transaction, due, turnsTaken) => {
+        const planned = planJobs(await judged(transaction, due), turnsTaken, mostJobs);
+        jobs = planned.jobs;
+        return planned.turns;
+      });
+      return jobs;
+    },
+    dueNow: async (tenantId) => (await judged(database, await dueTenants(database, tenantId)))[0],
+  };
+}
+
+// Rule 17. Settings that do not fit together lead to no round at all: the cycle says so.
+function isFullAhead(row: DueRow, settings: Settings | undefined): boolean {
+  if (!settings) return false;
+  return (
+    row.users_fingerprint !== usersStream.fingerprint(settings) ||
+    row.groups_fingerprint !== groupsStream.fingerprint(settings)
+  );
+}

@@ -1,0 +1,124 @@
+// One job of the queue: the cycle of one tenant, if it is still due when its turn comes. Never throws.
+
+import { type CycleParts, type CycleResult, runCycle } from '../engine/cycle.ts';
+import { ExpectedError, errorCodeOf } from '../errors.ts';
+import { recordFailedStart } from '../store/attempts.ts';
+import type { CycleKind } from '../store/cycles.ts';
+import { describeDatabaseError } from '../store/pool.ts';
+import { claimTenantRequests, endRequests } from '../store/requests.ts';
+import { endTurn } from '../store/schedule.ts';
+import { settingsInForce } from '../store/settings.ts';
+import type { CredentialWatch } from './credentials.ts';
+import type { Planner } from './planner.ts';
+
+/** How one cycle that the worker ran ended, for metrics. */
+export type CycleReport = {
+  readonly tenantId: string;
+  /** Null where it ended before, or by, an error. */
+  readonly kind: CycleKind | null;
+  readonly outcome: CycleResult['outcome'] | 'failed' | 'cancelled';
+  readonly seconds: number;
+  readonly streams: CycleResult['streams'] | null;
+  /** Of what stopped it, or one of its streams. */
+  readonly code: string | null;
+};
+
+export type JobParts = CycleParts & {
+  readonly planner: Planner;
+  readonly credentials: CredentialWatch;
+  readonly actor: string;
+  readonly onCycle: (report: CycleReport) => void;
+};
+
+// Somebody else runs it, or it was broken off: it is due as before.
+const goesOn = new Set(['cycle_running', 'lease_lost', 'interrupted']);
+
+/** Runs the tenant's cycle if it is due, and may walk everything where it has to. */
+export async function runTenantJob(parts: JobParts, tenantId: string, signal: AbortSignal): Promise<void> {
+  const log = parts.log.child({ tenantId });
+  try {
+    signal.throwIfAborted();
+    const due = await parts.planner.dueNow(tenantId);
+    // Settings that changed since it was planned may have cost it the right to run now: the next tick plans it anew.
+    if (!due || (due.fullAhead && !due.hasTurn)) {
+      log.debug({ due: due !== undefined }, 'not its turn any more');
+      return;
+    }
+    await runDue(parts, tenantId, signal);
+    if (due.hasTurn) await endTurn(parts.database, tenantId);
+  } catch (error) {
+    if (!signal.aborted) tell(parts, tenantId, error);
+  }
+}
+
+async function runDue(parts: JobParts, tenantId: string, signal: AbortSignal): Promise<void> {
+  const { database } = parts;
+  const started = performance.now();
+  const requests = await claimTenantRequests(database, tenantId);
+  try {
+    const result = await runCycle(parts, {
+      tenantId,
+      resync: false,
+      dryRun: false,
+      actor: requests[0]?.actor ?? parts.actor,
+      signal,
+    });
+    const [failure] = result.failures;
+    if (failure) tell(parts, tenantId, failure.error);
+    await parts.credentials.note(tenantId, false);
+    const code = failure ? errorCodeOf(failure.error) : null;
+    parts.onCycle({ ...result, streams: result.streams, code });
+  } catch (thrown) {
+    const error = describeDatabaseError(signal.aborted ? signal.reason : thrown);
+    const code = errorCodeOf(error);
+    const seconds = (performance.now() - started) / 1000;
+    const outcome = code === 'interrupted' ? 'cancelled' : 'failed';
+    if (code !== 'cycle_running') parts.onCycle({ tenantId, kind: null, outcome, seconds, streams: null, code });
+    tell(parts, tenantId, error);
+    if (goesOn.has(code)) return;
+    await keepFailure(parts, tenantId, error, started);
+  }
+  await endRequests(
+    database,
+    requests.map((request) => request.request_id),
+  );
+}
+
+// A cycle closes its own row; where none was opened, or it could not be closed, the tenant would be due again at once.
+async function keepFailure(parts: JobParts, tenantId: string, error: unknown, started: number): Promise<void> {
+  const { database, planner } = parts;
+  await parts.credentials.note(tenantId, true);
+  if (!(await planner.dueNow(tenantId))) return;
+  const settings = await settingsInForce(database, tenantId, parts.defaults).catch(() => undefined);
+  await recordFailedStart(database, tenantId, {
+    outcome: 'failed',
+    error: {
+      code: errorCodeOf(error),
+      message: error instanceof ExpectedError ? lineOf(error) : 'a defect: see the log',
+    },
+    intervalMs: settings?.intervalMs ?? 40 * 60_000,
+    sinceStartMs: performance.now() - started,
+    jitter: 1,
+  });
+}
+
+function lineOf({ message, cure }: ExpectedError): string {
+  return cure ? `${message}; ${cure}` : message;
+}
+
+// Of a defect the frames alone: its message may quote what it stumbled over (rule 18).
+function tell({ log }: JobParts, tenantId: string, error: unknown): void {
+  const expected = describeDatabaseError(error);
+  if (expected instanceof ExpectedError) {
+    const { code, message, cure } = expected;
+    const level = goesOn.has(code) ? 'info' : 'warn';
+    log[level](
+      { tenantId, code, reason: message, cure },
+      goesOn.has(code) ? 'cycle not run to its end' : 'cycle failed',
+    );
+    return;
+  }
+  const stack = error instanceof Error ? error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) : [];
+  const name = error instanceof Error ? error.name : typeof error;
+  log.error({ tenantId, code: 'defect', name, stack }, 'cycle failed by a defect');
+}

@@ -1,0 +1,143 @@
+// The worker: ticks that plan, slots that sync, until it is told to stop. Any number of replicas share one database.
+
+import cron from 'node-cron';
+import type { CycleParts } from '../engine/cycle.ts';
+import { ExpectedError, errorCodeOf } from '../errors.ts';
+import type { Log } from '../logger.ts';
+import type { CredentialReference } from '../settings.ts';
+import { schemaState } from '../store/migrate.ts';
+import { describeDatabaseError } from '../store/pool.ts';
+import type { Queue } from '../store/queue.ts';
+import { openCredentialWatch } from './credentials.ts';
+import { answerPersonRequests } from './person-requests.ts';
+import { openPlanner } from './planner.ts';
+import { type CycleReport, runTenantJob } from './tenant-job.ts';
+
+export type WorkerParts = Omit<CycleParts, 'leaseTimes'> & {
+  readonly openQueue: (onError: (error: unknown) => void) => Promise<Queue>;
+  /** A hash, keyed by `salt`, of a tenant's own credential, or of that of the environment, as it is now. */
+  readonly credentialMark: (own: CredentialReference | null, salt: string) => string;
+};
+
+export type WorkerOptions = {
+  /** How many tenants are synced side by side. */
+  readonly concurrency: number;
+  readonly actor: string;
+  /** Ends the worker: what is under way stops after its page, and `ended` resolves. */
+  readonly signal: AbortSignal;
+  /** Hears how each cycle ended. */
+  readonly onCycle?: (report: CycleReport) => void;
+};
+
+export type Worker = {
+  /** Whether it plans, or lets another replica plan: false once its ticks fail, and while it stops. */
+  isReady(): boolean;
+  /** Resolves when everything that the worker opened is closed; never rejects. */
+  readonly ended: Promise<void>;
+};
+
+// So much sooner than a command's: a replica that died is missed by every tenant that it held.
+const leaseTimes = { lastsMs: 20_000, beatMs: 4_000 };
+
+const readyWithinMs = 15_000;
+const seldomMs = 60_000;
+
+/** What is left for closing the pool is the rest of the ten seconds that a container gets. */
+const stopTimeoutMs = 8_000;
+
+/** Starts the worker. Throws what keeps it from starting: a queue whose schema does not fit, a database out of reach. */
+export async function runWorker(parts: WorkerParts, options: WorkerOptions): Promise<Worker> {
+  const { database, log } = parts;
+  const { concurrency, signal } = options;
+  const complain = openComplaints(log);
+  const queue = await parts.openQueue((error) => complain('queue', error));
+  const planner = openPlanner(database, parts.defaults);
+  const credentials = await openCredentialWatch(database, parts.defaults, parts.credentialMark);
+  const cycleParts: CycleParts = { ...parts, leaseTimes };
+  const job = {
+    ...cycleParts,
+    planner,
+    credentials,
+    actor: options.actor,
+    onCycle: options.onCycle ?? (() => {}),
+  };
+  let tickedAt = performance.now();
+  let persons: Promise<void> | undefined;
+  let seldomAt = Number.NEGATIVE_INFINITY;
+
+  async function tick(): Promise<void> {
+    try {
+      if (performance.now() - seldomAt > seldomMs) {
+        seldomAt = performance.now();
+        const tenants = await credentials.retryChanged();
+        if (tenants > 0) log.info({ tenants }, 'the credential changed: tenants that failed are tried at once');
+        await lookAtSchema(parts);
+      }
+      await queue.enqueue(await planner.plan());
+      tickedAt = performance.now();
+    } catch (error) {
+      complain('tick', error);
+    }
+    persons ??= answerPersonRequests(cycleParts, signal)
+      .catch((error: unknown) => complain('requests', error))
+      .finally(() => {
+        persons = undefined;
+      });
+  }
+
+  await queue.start(concurrency, (tenantId) => runTenantJob(job, tenantId, signal));
+  let ticking = tick();
+  const ticks = cron.schedule(
+    '* * * * * *',
+    () => {
+      ticking = tick();
+      return ticking;
+    },
+    { name: 'plan', noOverlap: true, suppressMissedWarning: true, logger: quiet },
+  );
+  log.info({ concurrency }, 'worker started');
+
+  async function stop(): Promise<void> {
+    log.info({}, 'worker stopping');
+    await ticks.destroy();
+    await Promise.all([ticking, persons]);
+    await queue.stop(stopTimeoutMs).catch((error: unknown) => complain('queue', error));
+    log.info({}, 'worker stopped');
+  }
+
+  return {
+    isReady: () => !signal.aborted && performance.now() - tickedAt < readyWithinMs,
+    ended: new Promise<void>((resolve) => {
+      const end = () => void stop().finally(resolve);
+      if (signal.aborted) end();
+      else signal.addEventListener('abort', end, { once: true });
+    }),
+  };
+}
+
+const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
+
+// Migrations leave the statements of the release before them working (CONTRIBUTING.md), so a worker outlives one.
+async function lookAtSchema({ database, log }: WorkerParts): Promise<void> {
+  const { unknown } = await schemaState(database);
+  if (unknown.length > 0)
+    log.warn({ unknown }, 'the schema is newer than this release: this worker goes on, and is to be replaced');
+}
+
+// The same trouble is said every ten seconds, not by every slot twice a second.
+function openComplaints(log: Log): (where: string, error: unknown) => void {
+  const said = new Map<string, number>();
+  return (where, error) => {
+    const expected = describeDatabaseError(error);
+    const code = errorCodeOf(expected);
+    const key = `${where} ${code}`;
+    if (performance.now() - (said.get(key) ?? Number.NEGATIVE_INFINITY) < 10_000) return;
+    said.set(key, performance.now());
+    if (expected instanceof ExpectedError)
+      log.warn({ where, code, reason: expected.message, cure: expected.cure }, 'the worker could not do its work');
+    else {
+      const sqlState = (error as { code?: unknown } | null)?.code;
+      log.error({ where, code, name: error instanceof Error ? error.name : typeof error, sqlState }, 'a defect');
+    }
+  };
+}

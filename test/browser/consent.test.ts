@@ -1,0 +1,108 @@
+// The consent page in a real browser: clicked through on a desktop and on a phone, in light and dark, with what it looks like.
+// SCREENSHOTS=docs/images keeps the pictures there.
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import axe from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startChromium } from '../support/chromium.ts';
+import { type ConsentWorld, openConsentWorld, principalOf } from '../support/consent.ts';
+
+let world: ConsentWorld;
+let browser: Browser;
+let pictures: string;
+
+beforeAll(async () => {
+  pictures = process.env.SCREENSHOTS || (await mkdtemp(join(tmpdir(), 'consent-pages-')));
+  await mkdir(pictures, { recursive: true });
+  world = await openConsentWorld({
+    tenants: ['Contoso', 'Fabrikam', 'Adatum', 'Nordwind', 'Tailspin', 'Wingtip', 'Litware', 'Proseware'],
+    product: 'Example Signatures',
+  });
+  browser = await startChromium();
+});
+afterAll(async () => {
+  await browser?.close();
+  await world?.close();
+  if (!process.env.SCREENSHOTS) await rm(pictures, { recursive: true, force: true });
+});
+
+const views = [
+  { name: 'desktop', width: 1280, height: 900, colorScheme: 'light' },
+  { name: 'phone', width: 390, height: 844, colorScheme: 'light' },
+  { name: 'desktop-dark', width: 1280, height: 900, colorScheme: 'dark' },
+  { name: 'phone-dark', width: 390, height: 844, colorScheme: 'dark' },
+] as const;
+
+type View = (typeof views)[number];
+
+/** A fresh browser window; `complaints` is what the browser says against the pages of ours, such as what their policy forbids. */
+async function openWindow({ width, height, colorScheme }: View): Promise<{ page: Page; complaints: string[] }> {
+  // Of the simulator's certificate nobody but us knows.
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme, ignoreHTTPSErrors: true });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    // Browsers ask every site for an icon by themselves.
+    if (message.type() === 'error' && !message.location().url.endsWith('/favicon.ico')) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+  return { page, complaints };
+}
+
+/** Takes the picture, and judges the page: nothing sticks out, one heading, and what axe finds. */
+async function look(page: Page, view: View, name: string): Promise<void> {
+  // What is kept is shown to readers: one colour is enough for them.
+  if (view.colorScheme === 'light' || !process.env.SCREENSHOTS)
+    await page.screenshot({ path: join(pictures, `consent-${name}-${view.name}.png`), fullPage: true });
+  const sticksOut = await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
+  expect([name, sticksOut, await page.locator('h1').count()]).toEqual([name, false, 1]);
+  expect(await faultsOf(page), `${name} ${view.name}`).toEqual([]);
+}
+
+async function faultsOf(page: Page): Promise<unknown> {
+  await page.evaluate(axe.source);
+  return page.evaluate(
+    'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html)]))',
+  );
+}
+
+describe.each(views)('$name, $width pixels wide', (view) => {
+  test('an administrator clicks through, from the invitation to the connected tenant', async () => {
+    const tenant = world.nextTenant();
+    const { page, complaints } = await openWindow(view);
+    await page.goto(await world.invite(`customer-${view.name}`, { name: tenant.name }));
+    await look(page, view, 'welcome');
+    await page.getByRole('button', { name: 'Sign in with Microsoft' }).click();
+    await page.getByText(principalOf(tenant)).click();
+    await page.getByRole('heading', { name: /^Give consent for/ }).waitFor();
+    await look(page, view, 'offer');
+    await page.getByRole('button', { name: 'Continue to consent' }).click();
+    await page.getByText('Accept').click();
+    await page.getByRole('heading', { name: /is connected$/ }).waitFor();
+    await look(page, view, 'connected');
+    // Back and forth changes nothing: the step was taken.
+    await page.reload();
+    expect(await page.locator('h1').innerText()).toBe('This step was already done');
+    const registered = await world.registered();
+    expect(registered.filter((one) => one.tenant_id === tenant.tenantId)).toHaveLength(1);
+    expect(complaints.filter((text) => !/409/.test(text))).toEqual([]);
+  });
+
+  test('a refusal, and a new start from it by keyboard', async () => {
+    const tenant = world.nextTenant();
+    const { page } = await openWindow(view);
+    await page.goto(await world.invite(`refused-${view.name}`, { name: tenant.name }));
+    await page.getByRole('button', { name: 'Sign in with Microsoft' }).click();
+    await page.getByText(principalOf(tenant)).click();
+    await page.getByRole('button', { name: 'Continue to consent' }).click();
+    await page.getByText('Cancel').click();
+    await page.getByRole('heading', { name: 'Consent was not given' }).waitFor();
+    await look(page, view, 'declined');
+    await page.getByRole('link', { name: 'Start again' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Sign in with Microsoft' }).waitFor();
+    expect((await world.registered()).filter((one) => one.tenant_id === tenant.tenantId)).toEqual([]);
+  });
+});

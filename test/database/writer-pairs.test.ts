@@ -1,0 +1,144 @@
+// Section "Who may write when" of the rules: each pair of writers on two connections, in both orders. The first has done
+// all its statements and stands before its commit when the second begins.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ExpectedError } from '../../src/errors.ts';
+import { type Database, openDatabase } from '../../src/store/pool.ts';
+import { expectSound } from '../support/soundness.ts';
+import { ask, holdCommits, openStore, type Store, until } from '../support/stage.ts';
+import {
+  editedName,
+  moreWriters,
+  openScene,
+  type Scene,
+  writers as tenWriters,
+  type Writer,
+} from '../support/writers.ts';
+
+let store: Store;
+let first: Database;
+let second: Database;
+
+beforeAll(async () => {
+  store = await openStore();
+  first = openDatabase(store.url, { applicationName: 'first' });
+  second = openDatabase(store.url, { applicationName: 'second' });
+});
+
+afterAll(async () => {
+  await Promise.all([first.destroy(), second.destroy()]);
+  await store.close();
+});
+
+// `SWEEP=all` takes those too that lock as one of the ten does.
+const writers = process.env.SWEEP === 'all' ? [...tenWriters, ...moreWriters] : tenWriters;
+const pairs = writers.flatMap((one) => writers.map((other) => ({ one, other })));
+
+/** The rule: who has to wait for whose end. */
+function mustWait(one: Writer, other: Writer): boolean {
+  const modes = new Set([one.lock, other.lock]);
+  if (modes.has('exclusive') || (modes.has('line') && modes.size === 1)) return true;
+  return one.touches.some((person) => other.touches.includes(person));
+}
+
+/** What the second is told when the first is done: it is no longer as it was prepared for. */
+function endOf(one: Writer, other: Writer): string {
+  const reads = other.stream !== undefined || other.name === 'on-demand';
+  if (one.name === 'disconnect') {
+    if (reads || other.name === 'disconnect') return 'tenant_disconnected';
+    return other.name === 'approve' || other.name === 'reject' ? 'unknown_name' : 'done';
+  }
+  if (one.name === 'settings change' && reads) return 'round_changed';
+  if (one.name === 'settings change' && other.name.startsWith('edit')) return 'usage';
+  if (one.stream !== undefined && one.stream === other.stream) return 'round_changed';
+  const decisions = ['approve', 'reject'];
+  if (decisions.includes(one.name) && decisions.includes(other.name)) return 'unknown_name';
+  const oneOfAKind = ['create', 'remove'];
+  return one === other && oneOfAKind.includes(one.name) ? 'usage' : 'done';
+}
+
+type Session = { pid: number; query: string; blockers: number[] };
+
+/** The connection of this name that waits for a lock, if one does. */
+async function waiting(name: string): Promise<Session | undefined> {
+  // Postgres copies the statement before it looks whether the session waits, so what the first look says may be of before.
+  if ((await look(name)) === undefined) return undefined;
+  return look(name);
+}
+
+async function look(name: string): Promise<Session | undefined> {
+  const [session] = await ask<Session>(
+    store,
+    `select pid, query, pg_blocking_pids(pid) as blockers from pg_stat_activity
+      where datname = current_database() and application_name = :name and wait_event_type = 'Lock'`,
+    { name },
+  );
+  return session;
+}
+
+async function end(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return 'done';
+  } catch (error) {
+    return error instanceof ExpectedError ? error.code : String(error);
+  }
+}
+
+/** Of what people gave, nothing is lost: it is in force or on the shelf. */
+async function expectKept({ accounts }: Scene, person: number, name: string): Promise<void> {
+  const kept = await ask(
+    store,
+    `select coalesce(overrides ->> 'displayName', shelf ->> 'displayName') as name from entra_sync.accounts where account_id = :id`,
+    { id: accounts[person] },
+  );
+  expect(kept).toEqual([{ name }]);
+}
+
+describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the second beginning before the first commits`, () => {
+  test.each(writers)('$name, then each of them', async (one) => {
+    for (const other of writers) {
+      const what = `${one.name}, then ${other.name}`;
+      const scene = await openScene(store);
+      const [act, react] = [await one.prepare(scene), await other.prepare(scene)];
+      const letGo = await holdCommits(store);
+      const acted = end(act(first));
+      let ahead: Session | undefined;
+      await until(`${what}: the first is at its commit`, async () => {
+        ahead = await waiting('first');
+        return ahead?.query === 'COMMIT;';
+      });
+      let ended = false;
+      const reacted = end(react(second)).finally(() => {
+        ended = true;
+      });
+      let behind: Session | undefined;
+      await until(`${what}: the second waits, or has come through`, async () => {
+        behind = await waiting('second');
+        return ended || behind !== undefined;
+      });
+      // At its own commit it stands in the feed's line alone.
+      const waits = behind !== undefined && behind.query !== 'COMMIT;';
+      if (waits) expect(behind?.blockers, `${what}: ${behind?.query}`).toContain(ahead?.pid);
+      await letGo();
+      expect({ what, first: await acted, waits, second: await reacted }).toEqual({
+        what,
+        first: 'done',
+        waits: mustWait(one, other),
+        second: endOf(one, other),
+      });
+      await expectSound(store.database, scene.tenantId).catch((error: unknown) => {
+        throw new Error(`${what}: what is left is unsound`, { cause: error });
+      });
+      const edited = one.name === 'edit' || (other.name === 'edit' && endOf(one, other) === 'done');
+      if (edited) await expectKept(scene, 1, editedName);
+      await scene.lease.release();
+    }
+  });
+
+  test('none of them was a deadlock that somebody had to get out of', async () => {
+    await Promise.all([first.destroy(), second.destroy()]);
+    expect(await ask(store, 'select deadlocks from pg_stat_database where datname = current_database()')).toEqual([
+      { deadlocks: '0' },
+    ]);
+  });
+});

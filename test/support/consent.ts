@@ -1,0 +1,223 @@
+// A consent page to test: a simulated Entra ID of many tenants, a database, a real connect process, and browsers that keep
+// cookies and follow redirects by hand.
+
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { invitationUrl } from '../../src/connect/flow.ts';
+import { loadDefaults } from '../../src/settings.ts';
+import {
+  createTenant,
+  type Simulator,
+  type SimulatorSettings,
+  startSimulator,
+  type Tenant,
+} from '../../src/simulator/index.ts';
+import { createInvitation } from '../../src/store/invitations.ts';
+import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
+import { addTenant } from '../../src/store/tenants.ts';
+import { type Running, startCli } from './cli.ts';
+import { freshDatabase } from './postgres.ts';
+import { trust } from './system.ts';
+
+export type Shown = { status: number; url: string; text: string; headers: Headers };
+
+export type ConsentWorld = {
+  readonly simulator: Simulator;
+  readonly database: Database;
+  readonly environment: Record<string, string>;
+  /** The connect process. */
+  readonly running: Running;
+  /** Its public address. */
+  readonly url: string;
+  /** Where it listens, behind the proxy of the public address if there is one. */
+  readonly origin: string;
+  /** A tenant that no test has used, and has not consented. */
+  nextTenant(): Tenant;
+  /** A link as `connect --print-url` makes it, good for an hour. */
+  invite(ref: string, options?: { name?: string; tenantId?: string; expiresInMs?: number }): Promise<string>;
+  /** All tenants that are registered. */
+  registered(): Promise<{ tenant_id: string; name: string; status: string; external_ref: string | null }[]>;
+  /** Registers one as `tenant add` does. */
+  add(tenant: Tenant, ref: string | null): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** Starts everything; tenants have not consented. */
+export async function openConsentWorld(
+  options: {
+    tenants?: number | readonly string[];
+    simulator?: Partial<SimulatorSettings>;
+    product?: string;
+    publicUrl?: string;
+  } = {},
+): Promise<ConsentWorld> {
+  const { tenants: wanted = 1 } = options;
+  const names = typeof wanted === 'number' ? Array.from({ length: wanted }, (_, index) => `Customer ${index}`) : wanted;
+  const tenants = names.map((name, index) => createTenant({ seed: 700 + index, users: 3, groups: 1, name }));
+  const simulator = await startSimulator({ consented: false, ...options.simulator, tenants });
+  trust(simulator.certificate);
+  const fresh = await freshDatabase();
+  const database = openDatabase(fresh.url);
+  const port = await freePort();
+  const publicUrl = options.publicUrl ?? `http://localhost:${port}`;
+  const url = publicUrl.replace(/\/$/, '');
+  const environment = { ...simulator.environment(), DATABASE_URL: fresh.url, ENTRA_SYNC_PUBLIC_URL: publicUrl };
+  const running = startCli(
+    [
+      'connect',
+      '--port',
+      String(port),
+      '--host',
+      'localhost',
+      '--product',
+      options.product ?? 'Example <Signatures>',
+      '--wait',
+      '1s',
+    ],
+    environment,
+  );
+  await running.shows(/The consent page is served/);
+  const left = [...tenants];
+  return {
+    simulator,
+    database,
+    environment,
+    running,
+    url,
+    origin: `http://localhost:${port}`,
+    nextTenant: () => {
+      const tenant = left.shift();
+      if (!tenant) throw new Error('no tenant is left: raise `tenants`');
+      return tenant;
+    },
+    invite: async (ref, { name = null, tenantId = null, expiresInMs = 3_600_000 } = {}) =>
+      invitationUrl(
+        database,
+        { url },
+        await createInvitation(database, { ref, name, tenantId, expiresInMs, actor: 'test' }),
+      ),
+    registered: () =>
+      rows(database, 'select tenant_id, name, status, external_ref from directory.tenants order by name, tenant_id'),
+    add: (tenant, ref) => addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref }, loadDefaults()),
+    close: async () => {
+      running.interrupt();
+      const ended = await running.ended;
+      if (ended.code !== 0) throw new Error(`connect ended with ${ended.code}: ${ended.stderr}`);
+      await database.destroy();
+      await fresh.drop();
+      await simulator.close();
+    },
+  };
+}
+
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+export type Browser = {
+  /** Goes to an address and on through every redirect, as browsers do. */
+  open(url: string): Promise<Shown>;
+  /** One request, whatever it answers. */
+  ask(url: string, init?: RequestInit): Promise<Shown>;
+  /** Presses the button of a form of ours; `headers` in place of those that browsers send. */
+  press(page: Shown, label: string, headers?: Record<string, string>): Promise<Shown>;
+  /** Presses it, and stops where it is sent to. */
+  leave(page: Shown, label: string): Promise<string>;
+  /** Follows a link of the simulated Entra ID. */
+  choose(page: Shown, choice: string): Promise<Shown>;
+  /** The same, and stops where it is sent to. */
+  chooseAndStop(page: Shown, choice: string): Promise<string>;
+  readonly cookies: Map<string, string>;
+};
+
+/** A browser without script, with a cookie jar per host. */
+export function openBrowser(): Browser {
+  const cookies = new Map<string, string>();
+
+  async function ask(url: string, init: RequestInit = {}): Promise<Shown> {
+    const { host } = new URL(url);
+    const own = [...cookies]
+      .filter(([key]) => key.startsWith(`${host} `))
+      .map(([key, value]) => `${key.split(' ')[1]}=${value}`);
+    const headers = new Headers(init.headers);
+    if (own.length > 0) headers.set('cookie', own.join('; '));
+    const answer = await fetch(url, { ...init, headers, redirect: 'manual' });
+    for (const set of answer.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? [];
+      cookies.set(`${host} ${name}`, value);
+    }
+    return { status: answer.status, url, text: await answer.text(), headers: answer.headers };
+  }
+
+  async function follow(shown: Shown): Promise<Shown> {
+    const location = shown.headers.get('location');
+    if (shown.status < 300 || shown.status > 399 || location === null) return shown;
+    return follow(await ask(new URL(location, shown.url).href));
+  }
+
+  function submit(page: Shown, label: string, headers: Record<string, string> = {}): Promise<Shown> {
+    const form = formOf(page, label);
+    return ask(new URL(form.action, page.url).href, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        origin: 'null',
+        'sec-fetch-site': 'same-origin',
+        ...headers,
+      },
+      body: new URLSearchParams(form.fields).toString(),
+    });
+  }
+
+  const linkOf = (page: Shown, choice: string) => {
+    const [, href = ''] = new RegExp(`data-choice="${choice}" href="([^"]*)"`).exec(page.text) ?? [];
+    if (href === '') throw new Error(`no choice ${choice} on ${page.text}`);
+    return new URL(href.replaceAll('&amp;', '&'), page.url).href;
+  };
+  const locationOf = (shown: Shown) => new URL(shown.headers.get('location') ?? '', shown.url).href;
+
+  return {
+    ask,
+    open: async (url) => follow(await ask(url)),
+    press: async (page, label, headers) => follow(await submit(page, label, headers)),
+    leave: async (page, label) => locationOf(await submit(page, label)),
+    choose: async (page, choice) => follow(await ask(linkOf(page, choice))),
+    chooseAndStop: async (page, choice) => locationOf(await ask(linkOf(page, choice))),
+    cookies,
+  };
+}
+
+/** The form that holds a button with this label. */
+function formOf(page: Shown, label: string): { action: string; fields: Record<string, string> } {
+  for (const [form = ''] of page.text.matchAll(/<form[\s\S]*?<\/form>/g)) {
+    if (!form.includes(`>${label}</button>`)) continue;
+    const [, action = ''] = /action="([^"]*)"/.exec(form) ?? [];
+    const inputs = [...form.matchAll(/name="([^"]*)" value="([^"]*)"/g)].map(([, name = '', value = '']) => [
+      name,
+      value,
+    ]);
+    return { action, fields: Object.fromEntries(inputs) };
+  }
+  throw new Error(`no button ${label} on ${page.status} ${page.text}`);
+}
+
+/** The account of a kind (admin, roles, apps, user) in a tenant. */
+export function principalOf(tenant: Tenant, kind = 'admin'): string {
+  return `${kind}@${tenant.name.toLowerCase().replaceAll(/[^a-z0-9]/g, '')}.example`;
+}
+
+/** From an invitation to the page of ours that offers consent. */
+export async function signInAs(browser: Browser, invitation: string, principal: string): Promise<Shown> {
+  const welcome = await browser.open(invitation);
+  return browser.choose(await browser.press(welcome, 'Sign in with Microsoft'), principal);
+}
+
+/** From an invitation to the consent page of the simulated Entra ID. */
+export async function toConsent(browser: Browser, invitation: string, principal: string): Promise<Shown> {
+  return browser.press(await signInAs(browser, invitation, principal), 'Continue to consent');
+}

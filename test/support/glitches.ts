@@ -1,0 +1,46 @@
+// Glitches of a directory: people and groups that Graph does not show for a while, although nobody deleted them.
+import { notFound } from './groups-world.ts';
+import type { World } from './system.ts';
+
+type Item = { id: string };
+
+/** Pages of users/delta come without these people. Gives the function that ends it. */
+export function leaveOutUsers({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
+  return leaveOut(simulator, 'users', new Set(ids));
+}
+
+/** The same, and GET does not find them either. */
+export function hideUsers({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
+  return hide(simulator, 'users', new Set(ids));
+}
+
+/** Pages of groups/delta come without these groups. Gives the function that ends it. */
+export function leaveOutGroups({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
+  return leaveOut(simulator, 'groups', new Set(ids));
+}
+
+/** Pages of groups/delta come without these groups, and GET does not find them. Gives the function that ends it. */
+export function hideGroups({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
+  return hide(simulator, 'groups', new Set(ids));
+}
+
+function leaveOut(simulator: World['simulator'], collection: string, hidden: ReadonlySet<string>): () => void {
+  return simulator.transform(({ url }, body) => {
+    const { value } = body as { value?: Item[] };
+    if (!url.startsWith(`/v1.0/${collection}/delta`) || !value) return body;
+    // Tombstones too: nothing at all is said of them.
+    return { ...body, value: value.filter((one) => !hidden.has(one.id)) };
+  });
+}
+
+function hide(simulator: World['simulator'], collection: string, hidden: ReadonlySet<string>): () => void {
+  const show = leaveOut(simulator, collection, hidden);
+  const find = simulator.intercept(({ url }) => {
+    const [, id] = new RegExp(`/${collection}/([0-9a-f-]{36})`).exec(url) ?? [];
+    return id !== undefined && hidden.has(id) ? notFound : undefined;
+  });
+  return () => {
+    show();
+    find();
+  };
+}

@@ -1,0 +1,181 @@
+// What has to be true of a tenant's tables at any time, whoever wrote and whatever was cut off: each is computed here anew,
+// without the product's SQL.
+import { isDeepStrictEqual } from 'node:util';
+import { expect } from 'vitest';
+import { readChanges } from '../../src/store/changes.ts';
+import { type Database, rows } from '../../src/store/pool.ts';
+
+type Facts = Record<string, unknown>;
+type Change = { kind: string; before: Facts | null; after: Facts | null };
+type Told = { live: boolean; facts: Facts };
+
+/**
+ * Expects the feed, replayed from empty, to be the tables: every change begins where the one before ended and is told once.
+ * Memberships show while both ends are live, managed accounts have overrides of user-owned fields alone, and the closure of
+ * nested groups is what a walk through them finds.
+ */
+export async function expectSound(database: Database, tenantId: string): Promise<void> {
+  await expectFeedIsTables(database, tenantId);
+  const tables = await readTables(database, tenantId);
+  const live = new Set([...tables.accounts, ...tables.groups].flatMap(({ id, removed }) => (removed ? [] : id)));
+  expect(await seenMemberships(database, tenantId)).toEqual(
+    tables.memberships
+      .filter(({ holder, member }) => live.has(holder) && live.has(member))
+      .map(pairOf)
+      .sort(),
+  );
+  const owned = new Set(tables.rules.filter(({ owner }) => owner === 'user').map(({ field }) => field));
+  const misplaced = tables.accounts
+    .filter(({ state }) => state === 'managed')
+    .flatMap(({ overrides }) => Object.keys(overrides).filter((field) => !owned.has(field)));
+  expect(misplaced, 'overrides of fields that the user does not own').toEqual([]);
+  expect(tables.closure.map((one) => `${one.ancestor} ${one.descendant}`).sort()).toEqual(walk(tables, live));
+}
+
+const pairOf = ({ holder, member }: { holder: string; member: string }) => `${holder} ${member}`;
+
+type Tables = {
+  accounts: { id: string | null; removed: boolean; state: string; overrides: Facts }[];
+  groups: { id: string | null; removed: boolean }[];
+  memberships: { holder: string; member: string }[];
+  rules: { field: string; owner: string }[];
+  closure: { ancestor: string; descendant: string }[];
+};
+
+async function readTables(database: Database, tenantId: string): Promise<Tables> {
+  const [found] = await rows<Tables>(
+    database,
+    `select coalesce((select jsonb_agg(jsonb_build_object('id', entra_object_id, 'removed', removed_at is not null, 'state', state, 'overrides', overrides))
+                        from entra_sync.accounts where tenant_id = :tenantId), '[]') as accounts,
+            coalesce((select jsonb_agg(jsonb_build_object('id', entra_object_id, 'removed', removed_at is not null))
+                        from entra_sync.groups where tenant_id = :tenantId), '[]') as groups,
+            coalesce((select jsonb_agg(jsonb_build_object('holder', g.entra_object_id, 'member', m.member_object_id))
+                        from entra_sync.memberships m join entra_sync.groups g on g.group_no = m.group_no where g.tenant_id = :tenantId), '[]') as memberships,
+            coalesce((select jsonb_agg(jsonb_build_object('field', field, 'owner', owner))
+                        from entra_sync.field_rules where tenant_id = :tenantId), '[]') as rules,
+            coalesce((select jsonb_agg(jsonb_build_object('ancestor', a.entra_object_id, 'descendant', d.entra_object_id))
+                        from entra_sync.group_closure c join entra_sync.groups a on a.group_no = c.ancestor_no
+                        join entra_sync.groups d on d.group_no = c.descendant_no where a.tenant_id = :tenantId), '[]') as closure`,
+    { tenantId },
+  );
+  if (!found) throw new Error('the tables were not read');
+  return found;
+}
+
+/** For each live group itself, and every live group that it holds through live groups, as "ancestor descendant". */
+function walk({ groups, memberships }: Tables, live: ReadonlySet<string | null>): string[] {
+  const ids = groups.flatMap(({ id, removed }) => (removed || id === null ? [] : id));
+  return ids
+    .flatMap((ancestor) => {
+      const met = new Set([ancestor]);
+      for (const one of met)
+        for (const { holder, member } of memberships)
+          if (holder === one && live.has(member) && ids.includes(member)) met.add(member);
+      return [...met].map((descendant) => `${ancestor} ${descendant}`);
+    })
+    .sort();
+}
+
+async function seenMemberships(database: Database, tenantId: string): Promise<string[]> {
+  const found = await rows<{ holder: string; member: string }>(
+    database,
+    `select g.entra_object_id as holder, coalesce(a.entra_object_id, n.entra_object_id) as member
+       from directory.memberships m join directory.groups g using (group_id)
+       left join directory.accounts a on a.account_id = m.account_id
+       left join directory.groups n on n.group_id = m.member_group_id where m.tenant_id = :tenantId`,
+    { tenantId },
+  );
+  return found.map(pairOf).sort();
+}
+
+async function expectFeedIsTables(database: Database, tenantId: string): Promise<void> {
+  const changes = (await readChanges(database, null, 1_000_000)).filter((change) => change.tenant_id === tenantId);
+  // The values of purged people and groups are blanked wherever they stood, so of them only life and death are told.
+  const purged = new Set(
+    changes.filter(({ kind }) => kind.endsWith('.purged')).map((change) => change.account_id ?? change.group_id),
+  );
+  const told = new Map<string, Told>();
+  const pairs = new Set<string>();
+  for (const change of changes) {
+    const { kind } = change;
+    if (kind.startsWith('membership.')) {
+      const pair = `${change.group_id} ${change.account_id ?? change.member_group_id}`;
+      if (pairs.has(pair) === (kind === 'membership.added')) throw new Error(`${kind} of ${pair} twice`);
+      if (kind === 'membership.added') pairs.add(pair);
+      else pairs.delete(pair);
+    } else if (/^(account|group)\./.test(kind)) {
+      const id = String(change.account_id ?? change.group_id);
+      tell(told, id, change as Change, purged.has(id));
+    }
+  }
+  const [tables] = await rows<{ objects: Record<string, Facts> | null; pairs: string[] | null }>(
+    database,
+    `select (select jsonb_object_agg(id, facts) from (
+               select account_id as id, jsonb_build_object('entra_object_id', entra_object_id, 'state', state, 'enabled', enabled,
+                 'user_principal_name', user_principal_name, 'mail', mail, 'profile', profile) as facts
+                 from directory.accounts where tenant_id = :tenantId
+               union all
+               select group_id, jsonb_build_object('entra_object_id', entra_object_id, 'state', state, 'display_name', display_name,
+                 'description', description, 'mail', mail, 'kind', kind, 'is_dynamic', is_dynamic, 'attributes', attributes)
+                 from directory.groups where tenant_id = :tenantId) o) as objects,
+            (select array_agg(group_id || ' ' || coalesce(account_id, member_group_id))
+               from directory.memberships where tenant_id = :tenantId) as pairs`,
+    { tenantId },
+  );
+  const live = [...told].filter(([, one]) => one.live).map(([id, one]) => [id, plain(one.facts)]);
+  const stored = Object.entries(tables?.objects ?? {}).map(([id, facts]) => [id, plain(facts)]);
+  expect(Object.fromEntries(live)).toEqual(Object.fromEntries(stored));
+  expect([...pairs].sort()).toEqual([...(tables?.pairs ?? [])].sort());
+}
+
+function tell(told: Map<string, Told>, id: string, { kind, before, after }: Change, blank: boolean): void {
+  const one = told.get(id);
+  const wrong = (why: string) => new Error(`${kind} of ${id}: ${why}`);
+  const what = kind.split('.')[1];
+  if (what === 'created') {
+    if (one) throw wrong('it was there');
+    told.set(id, { live: true, facts: after ?? {} });
+    return;
+  }
+  if (!one) throw wrong('nobody created it');
+  if (what === 'purged') {
+    if (one.live) throw wrong('it was live');
+    told.delete(id);
+  } else if (what === 'restored') {
+    if (one.live) throw wrong('it was live');
+    told.set(id, { live: true, facts: after ?? {} });
+  } else if (!one.live) throw wrong('it was removed');
+  else if (what === 'removed') one.live = false;
+  else if (!blank) {
+    const stale = keysOf(before).filter(([key, value]) => !isDeepStrictEqual(at(one.facts, key), value));
+    if (stale.length > 0) throw wrong(`it begins elsewhere than the change before ended: ${stale.map(([key]) => key)}`);
+    for (const [key, value] of keysOf(after)) put(one.facts, key, value);
+  }
+}
+
+/** Facts by path: `mail`, `profile mail`. What the directory says under a person's value is no fact that shows. */
+function keysOf(facts: Facts | null): [string, unknown][] {
+  return Object.entries(facts ?? {}).flatMap(([key, value]): [string, unknown][] => {
+    if (key === 'directory') return [];
+    if (key !== 'profile') return [[key, value]];
+    return Object.entries(value as Facts).map(([field, inner]) => [`profile ${field}`, inner]);
+  });
+}
+
+const profileOf = (facts: Facts): Facts => (facts.profile ?? {}) as Facts;
+const at = (facts: Facts, key: string): unknown =>
+  (key.startsWith('profile ') ? profileOf(facts)[key.slice(8)] : facts[key]) ?? null;
+
+function put(facts: Facts, key: string, value: unknown): void {
+  if (key.startsWith('profile ')) facts.profile = { ...profileOf(facts), [key.slice(8)]: value };
+  else facts[key] = value;
+}
+
+/** A profile field without a value is none. */
+function plain(facts: Facts): Facts {
+  if (facts.profile === undefined) return facts;
+  return {
+    ...facts,
+    profile: Object.fromEntries(Object.entries(profileOf(facts)).filter(([, value]) => value !== null)),
+  };
+}

@@ -1,0 +1,286 @@
+// Everybody who may write to a tenant (design, "Who may write when"), each as one act on a scene that has work for all of
+// them: to run one against another, or over a connection that breaks.
+import { randomUUID } from 'node:crypto';
+import { groupColumns } from '../../src/rules/groups.ts';
+import { loadDefaults } from '../../src/settings.ts';
+import { createAccount, removeAccount } from '../../src/store/accounts.ts';
+import { commitRound } from '../../src/store/commit.ts';
+import { applyGroups } from '../../src/store/commit-groups.ts';
+import { disconnectTenant } from '../../src/store/connection.ts';
+import { changeAccount } from '../../src/store/edit.ts';
+import { acquireLease, type Lease } from '../../src/store/lease.ts';
+import { commitPerson } from '../../src/store/on-demand.ts';
+import type { Database } from '../../src/store/pool.ts';
+import { inReportedTransaction } from '../../src/store/receipts.ts';
+import { decideRemovals, openLists } from '../../src/store/removals.ts';
+import { beginRound, type Round } from '../../src/store/rounds.ts';
+import { applySettings, settingsVersion } from '../../src/store/settings.ts';
+import { stageGroupsPage } from '../../src/store/stage-groups.ts';
+import { addTenant } from '../../src/store/tenants.ts';
+import { ask, commit, objectId, pull, type Store, settle, sync, tombstone, user, withMapping } from './stage.ts';
+
+export type Scene = {
+  readonly store: Store;
+  readonly tenantId: string;
+  readonly lease: Lease;
+  /** account_id by the number of the person. */
+  readonly accounts: Readonly<Record<number, string>>;
+  readonly manual: string;
+  readonly listId: string;
+};
+
+export type Act = (database: Database) => Promise<unknown>;
+
+export type Writer = {
+  readonly name: string;
+  /** How it locks the tenant's row: `share` beside everybody but the exclusive, `line` one after another, `exclusive`. */
+  readonly lock: 'share' | 'line' | 'exclusive';
+  /** Persons whose account it locks. */
+  readonly touches: readonly number[];
+  /** Of a round that two commits cannot share. */
+  readonly stream?: 'users' | 'groups';
+  /** What it needs is made ready now; the act comes later. */
+  prepare(scene: Scene): Promise<Act>;
+};
+
+const named = (owner: 'directory' | 'user') => ({ fields: { displayName: { owner } } });
+const anybody = { max: 1_000_000, percent: 100, floor: 0 };
+
+/**
+ * A tenant in which the user owns displayName: persons 1, 5 to 8 live, 2 and 3 removed, 4 held for a person's decision, one manual
+ * account; group 101 holds 1 to 4 and group 102, which holds 5.
+ */
+export async function openScene(store: Store): Promise<Scene> {
+  const tenantId = randomUUID();
+  const { database } = store;
+  await addTenant(database, { tenantId, name: tenantId, ref: null }, loadDefaults());
+  const change = { tenantId, document: { sourceOfTruth: 'hybrid', ...named('user') }, actor: 'test' } as const;
+  await applySettings(database, loadDefaults(), change);
+  const lease = await acquireLease(database, tenantId);
+  await sync(store, lease, 'full', [[1, 2, 3, 4, 5, 6, 7, 8].map((n) => user(n))]);
+  const groups = await pullGroups(
+    store,
+    lease,
+    'full',
+    [101, 102],
+    [
+      [101, 1],
+      [101, 2],
+      [101, 3],
+      [101, 4],
+      [101, 102],
+      [102, 5],
+    ],
+  );
+  await commitGroups(database, lease, groups);
+  await sync(store, lease, 'incremental', [[tombstone(2), tombstone(3)]]);
+  await sync(store, lease, 'incremental', [[tombstone(4)]], { removals: { max: 0, percent: 0, floor: 0 } });
+  const manual = await createAccount(database, tenantId, { displayName: 'By hand', mail: 'hand@example.com' }, 'Ann');
+  const found = await ask<{ account_id: string; entra_object_id: string | null }>(
+    store,
+    'select account_id, entra_object_id from entra_sync.accounts where tenant_id = :tenantId',
+    { tenantId },
+  );
+  const accounts = Object.fromEntries(
+    found.map((one) => [Number(one.entra_object_id?.slice(-12) ?? 0), one.account_id]),
+  );
+  const [list] = await openLists(database, tenantId);
+  if (!list) throw new Error('nothing is held');
+  return { store, tenantId, lease, accounts, manual, listId: list.list_id };
+}
+
+/** Stages a round of groups by number, with members as [group, member]; a negative member leaves. */
+async function pullGroups(
+  store: Store,
+  lease: Lease,
+  kind: 'full' | 'incremental',
+  groups: readonly number[],
+  members: readonly (readonly [number, number])[],
+  displayName = 'Group',
+): Promise<Round> {
+  const settings = await settingsVersion(store.database, lease.tenantId);
+  const begun = { stream: 'groups', dryRun: false, kind, reason: 'test', settingsVersion: settings } as const;
+  const round = await beginRound(store.database, lease, { ...begun, fingerprint: 'mapping' });
+  const whole = (n: number) => {
+    const source = { displayName: `${displayName} ${n}`, securityEnabled: true, mailEnabled: false };
+    return { id: objectId(n), source, removed: null, doubt: null, ...groupColumns(source) };
+  };
+  return stageGroupsPage(store.database, lease, round, {
+    url: `https://graph.example/groups/delta?round=${round.round_id}`,
+    link: { delta: `https://graph.example/groups/delta?after=${round.round_id}` },
+    problems: [],
+    seen: groups.length,
+    ids: groups.map(objectId),
+    merge: () => groups.map(whole),
+    members: members.map(([holder, member]) => ({
+      groupId: objectId(holder),
+      memberId: objectId(Math.abs(member)),
+      type: Math.abs(member) > 100 ? 'g' : 'u',
+      removed: member < 0,
+    })),
+  });
+}
+
+function commitGroups(database: Database, lease: Lease, round: Round) {
+  const options = { cycleId: null, actor: 'test', retentionMs: 30 * 86_400_000, removals: anybody, dryRun: false };
+  const scope = { match: [], scopeGroups: [], groupsJudged: false };
+  return commitRound(database, lease, { stream: 'groups', round, ...options, ...scope }, applyGroups);
+}
+
+const openRound = async ({ store, tenantId }: Scene, stream: string): Promise<Round | undefined> => {
+  const [round] = await ask<Round>(
+    store,
+    'select * from entra_sync.rounds where tenant_id = :tenantId and stream = :stream',
+    { tenantId, stream },
+  );
+  return round;
+};
+
+/** A users round with these objects; where one waits for its commit already, that one. */
+function usersRound(objects: Parameters<typeof pull>[3][number], before?: (scene: Scene) => Promise<unknown>) {
+  return async (scene: Scene): Promise<Act> => {
+    const { store, lease } = scene;
+    await before?.(scene);
+    const round = (await openRound(scene, 'users')) ?? (await pull(store, lease, 'incremental', [objects]));
+    await settle(store, lease, round, objects);
+    return (database) => commit({ ...store, database }, lease, round);
+  };
+}
+
+const decide =
+  (decision: 'approve' | 'reject') =>
+  async (scene: Scene): Promise<Act> => {
+    const { tenantId, listId } = scene;
+    return (database) => decideRemovals(database, { tenantId, listId, ids: null, decision, actor: 'Ann' });
+  };
+
+const editOf =
+  (person: number, displayName: string) =>
+  async ({ tenantId, accounts }: Scene): Promise<Act> => {
+    const account = { tenant_id: tenantId, account_id: accounts[person] ?? '' };
+    return (database) =>
+      changeAccount(database, account, { edits: { displayName }, reverts: [] }, { actor: 'Ann', role: 'user' });
+  };
+
+export const editedName = 'Edited';
+
+export const writers: readonly Writer[] = [
+  {
+    name: 'users commit',
+    lock: 'line',
+    touches: [1, 5],
+    stream: 'users',
+    prepare: usersRound([user(1, { displayName: 'Renamed', jobTitle: 'Captain' }), user(9), tombstone(5)]),
+  },
+  {
+    name: 'groups commit',
+    lock: 'line',
+    touches: [],
+    stream: 'groups',
+    async prepare(scene) {
+      const round =
+        (await openRound(scene, 'groups')) ??
+        (await pullGroups(
+          scene.store,
+          scene.lease,
+          'incremental',
+          [101, 103],
+          [
+            [101, -1],
+            [101, 6],
+            [101, 9],
+            [102, 103],
+            [103, 7],
+          ],
+          'Team',
+        ));
+      return (database) => commitGroups(database, scene.lease, round);
+    },
+  },
+  {
+    name: 'purge',
+    lock: 'line',
+    touches: [2, 6],
+    stream: 'users',
+    prepare: usersRound([user(6, { jobTitle: 'Mate' })], ({ store, accounts }) =>
+      ask(store, "update entra_sync.accounts set purge_at = now() - interval '1 day' where account_id = :id", {
+        id: accounts[2],
+      }),
+    ),
+  },
+  { name: 'restore', lock: 'line', touches: [3], stream: 'users', prepare: usersRound([user(3)]) },
+  {
+    name: 'create',
+    lock: 'line',
+    touches: [],
+    prepare:
+      async ({ tenantId }) =>
+      (database) =>
+        inReportedTransaction(database, (transaction) =>
+          createAccount(transaction, tenantId, { displayName: 'New', mail: 'new@example.com' }, 'Ann'),
+        ),
+  },
+  { name: 'edit', lock: 'share', touches: [1], prepare: editOf(1, editedName) },
+  {
+    name: 'settings change',
+    lock: 'exclusive',
+    touches: [],
+    prepare:
+      async ({ tenantId }) =>
+      (database) =>
+        applySettings(database, loadDefaults(), { tenantId, document: named('directory'), actor: 'Ann' }),
+  },
+  { name: 'approve', lock: 'line', touches: [4], prepare: decide('approve') },
+  {
+    name: 'disconnect',
+    lock: 'exclusive',
+    touches: [],
+    prepare:
+      async ({ tenantId }) =>
+      (database) =>
+        disconnectTenant(database, tenantId, { actor: 'Ann', dryRun: false }),
+  },
+  {
+    name: 'on-demand',
+    lock: 'line',
+    touches: [1],
+    async prepare({ store, tenantId }) {
+      const { id, ...source } = user(1, { displayName: 'Asked', jobTitle: 'Cook' });
+      const settings = await settingsVersion(store.database, tenantId);
+      const [{ now } = { now: new Date() }] = await ask<{ now: Date }>(store, 'select clock_timestamp() as now');
+      return (database) =>
+        commitPerson(database, {
+          tenantId,
+          entraObjectId: id,
+          seen: withMapping({ id, source: source as never, removed: null, doubt: null }),
+          memberOf: [{ groupId: objectId(102), memberId: id, type: 'u', removed: false }],
+          problems: [],
+          settingsVersion: settings,
+          match: [],
+          scopeGroups: [],
+          groupsJudged: false,
+          actor: 'Ann',
+          askedAt: now,
+          requests: 1,
+          dryRun: false,
+        });
+    },
+  },
+];
+
+/** Those that lock as one of the ten does. */
+export const moreWriters: readonly Writer[] = [
+  { name: 'reject', lock: 'line', touches: [4], prepare: decide('reject') },
+  { name: 'edit of another', lock: 'share', touches: [7], prepare: editOf(7, 'Somebody') },
+  {
+    name: 'remove',
+    lock: 'line',
+    touches: [0],
+    prepare:
+      async ({ manual }) =>
+      (database) =>
+        inReportedTransaction(database, (transaction) =>
+          removeAccount(transaction, manual, { actor: 'Ann', role: 'user' }),
+        ),
+  },
+];

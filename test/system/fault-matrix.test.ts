@@ -1,0 +1,41 @@
+// The fault matrix: every bad day of Graph × users and groups × first, middle, last page × full and later round, over real
+// sockets (rules 12, 13, 14, 15, 16 and 18). Each case says what comes out; afterwards one cycle reaches the tenant's truth.
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { packageFile } from '../../src/package-files.ts';
+import { type Chain, caseCount, cases, startChain } from '../support/fault-matrix.ts';
+import { faults, knowOwnHosts } from '../support/faults.ts';
+
+const atOnce = 5;
+const chains = new Map<number, Chain>();
+let forget = () => {};
+
+beforeAll(() => {
+  forget = knowOwnHosts();
+});
+
+// Started a few at a time and ahead of the tests that look at them, so that one's waits are another's work.
+function chainOf(number: number): Chain {
+  for (let ahead = number; ahead < number + atOnce; ahead += 1) {
+    const fault = faults[ahead];
+    if (fault && !chains.has(ahead)) chains.set(ahead, startChain(fault));
+  }
+  return chains.get(number) ?? expect.unreachable('no such fault');
+}
+
+afterAll(async () => {
+  await Promise.all([...chains.values()].map(({ ended }) => ended));
+  forget();
+}, 120_000);
+
+describe.each(faults.map((fault, number) => ({ name: fault.name, number })))('$name', ({ number }) => {
+  test.each(cases.map((at, index) => ({ ...at, index })))(
+    '$round round, $stream, $place page',
+    ({ index }) => chainOf(number).results[index],
+  );
+});
+
+test('the README says how many cases there are', () => {
+  const [, stated] = /(\d+) cases of the fault matrix/.exec(readFileSync(packageFile('README.md'), 'utf8')) ?? [];
+  expect(Number(stated)).toBe(caseCount);
+});

@@ -1,0 +1,89 @@
+// When a tenant is tried again: the table of what counts as its failure, and how far apart the tries then are.
+import { describe, expect, test } from 'vitest';
+import { type ErrorCode, exitCodes } from '../../src/errors.ts';
+import { failuresAfter, isOutage, quarantineAfter, waitAfter } from '../../src/rules/quarantine.ts';
+
+const calm = { tried: 100, failing: 1 };
+const outage = { tried: 100, failing: 50 };
+const minutes = 60_000;
+const day = 24 * 60 * minutes;
+
+describe('failures in a row', () => {
+  const counted = (code: string | null, lately = calm) => failuresAfter(2, { outcome: 'failed', code, lately });
+
+  test.each(['committed', 'held', 'partial'] as const)('%s ends them', (outcome) => {
+    expect(failuresAfter(7, { outcome, code: null, lately: calm })).toBe(0);
+    // What waits for a person, or one stream of two, is told with a code.
+    expect(failuresAfter(7, { outcome, code: 'removals_held', lately: calm })).toBe(0);
+  });
+
+  test('what was broken off changes nothing', () => {
+    expect(failuresAfter(2, { outcome: 'cancelled', code: 'interrupted', lately: calm })).toBe(2);
+  });
+
+  const neverTheTenants: readonly ErrorCode[] = [
+    'credential_refused',
+    'usage',
+    'tenant_disconnected',
+    'cycle_running',
+    'lease_lost',
+    'round_changed',
+    'database_unreachable',
+    'database_refused',
+    'schema_not_current',
+    'schema_newer',
+    'interrupted',
+  ];
+
+  test.each(Object.keys(exitCodes) as ErrorCode[])('%s', (code) => {
+    expect(counted(code)).toBe(neverTheTenants.includes(code) ? 2 : 3);
+  });
+
+  test('so does a defect that only this tenant runs into', () => {
+    expect(counted('defect')).toBe(3);
+    expect(counted(null)).toBe(3);
+  });
+
+  test.each(['graph_unavailable', 'graph_throttled', 'graph_answer_invalid'])(
+    '%s is nobody’s when many tenants have it',
+    (code) => {
+      expect(counted(code, outage)).toBe(2);
+      expect(counted(code, calm)).toBe(3);
+    },
+  );
+
+  test('an outage excuses no tenant whose consent is gone', () => {
+    expect(counted('consent_missing', outage)).toBe(3);
+  });
+});
+
+test.each([
+  [0, 0, false],
+  [1, 1, false],
+  [2, 2, false],
+  [3, 3, true],
+  [6, 3, true],
+  [7, 3, false],
+  [1_000, 499, false],
+  [1_000, 500, true],
+])('of %i tenants tried lately %i fail: an outage is %s', (tried, failing, expected) => {
+  expect(isOutage({ tried, failing })).toBe(expected);
+});
+
+test.each([
+  [0, 40 * minutes],
+  [1, 40 * minutes],
+  [2, 40 * minutes],
+  [3, 80 * minutes],
+  [4, 160 * minutes],
+  [5, 320 * minutes],
+  [7, 1_280 * minutes],
+  [8, day],
+  [1_000_000, day],
+])('after %i failures in a row, 40 minutes become %i ms', (failures, expected) => {
+  expect(waitAfter(failures, 40 * minutes)).toBe(expected);
+});
+
+test('an interval longer than a day stays what it is', () => {
+  expect(waitAfter(quarantineAfter + 5, 3 * day)).toBe(3 * day);
+});
