@@ -148,6 +148,7 @@ describe('the sign-in', () => {
     await expectRefused(await stranger.open(picked), 400, /no cookie/);
     await stranger.leave(await stranger.open(await world.invite('ref')), 'Sign in with Microsoft');
     await expectRefused(await stranger.open(picked), 409, /another browser/);
+    expect((await browser.ask(picked, { method: 'HEAD' })).status).toBe(404);
     // It was not burnt for the one that it belongs to.
     expect((await browser.open(picked)).status).toBe(200);
   });
