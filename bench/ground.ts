@@ -72,7 +72,7 @@ async function walPosition(client: Client): Promise<number> {
 async function register(url: string, tenantIds: readonly string[]): Promise<void> {
   const database = openDatabase(url);
   const defaults = loadDefaults();
-  const document = { removals: { max: 1_000_000, percent: 100, floor: 0 } };
+  const document = { firstLoad: 'delta' as const, removals: { max: 1_000_000, percent: 100, floor: 0 } };
   await applySettings(database, defaults, { tenantId: null, document, actor: 'bench' });
   for (const tenantId of tenantIds) await addTenant(database, { tenantId, name: tenantId, ref: null }, defaults);
   await database.destroy();

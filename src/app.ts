@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Middleware } from '@microsoft/microsoft-graph-client';
-import { namesCredential, readCredential, readTenantCredential } from './credentials.ts';
+import { readCredential, readTenantCredential } from './credentials.ts';
 import type { CycleParts } from './engine/cycle.ts';
 import type { Environment } from './environment.ts';
 import { openGraphClient } from './graph/client.ts';
-import { resolveCloud } from './graph/clouds.ts';
-import { credentialMark, openTokenSource, type TokenSource } from './graph/credential.ts';
+import { type Cloud, resolveCloud } from './graph/clouds.ts';
+import { type AppCredential, credentialMark, openTokenSource, type TokenSource } from './graph/credential.ts';
 import {
   defaultRetryPolicy,
   openGraphReader,
@@ -21,6 +21,7 @@ import { type CredentialReference, loadDefaults, type Settings, type SettingsDoc
 import { openEmbedded } from './store/embedded.ts';
 import { migrate, requireCurrentSchema } from './store/migrate.ts';
 import { type Database, openDatabase } from './store/pool.ts';
+import { pastSpan } from './tracing.ts';
 
 export type OpenedDatabase = {
   readonly database: Database;
@@ -85,6 +86,9 @@ function databaseName(url: string): string {
 }
 
 export type GraphAccess = {
+  readonly cloud: Cloud;
+  /** The credential that signs in to a tenant, read now. Throws where it is not complete, or not here. */
+  credential(own?: CredentialReference | null): AppCredential;
   /** Tokens of one tenant, by its own credential where it brings one. */
   tokens(tenantId: string, allowRoles: readonly string[], own?: CredentialReference | null): TokenSource;
   openReader: CycleParts['openReader'];
@@ -99,8 +103,8 @@ export type GraphHooks = {
 };
 
 /**
- * The way to Graph, with the credential of the environment or the tenant's own. Throws `usage` when that of the environment
- * is not complete; where it names none at all, only tenants that bring their own can be reached. Every wait is
+ * The way to Graph, with the credential of the environment or the tenant's own. Neither is read before
+ * the first sign-in. Every wait is
  * logged, to the log that the reader is opened with. `before` stands in front of the HTTP edge: the SDK's ChaosHandler in tests.
  */
 export function openGraphAccess(
@@ -109,15 +113,16 @@ export function openGraphAccess(
 ): GraphAccess {
   const { policy = defaultRetryPolicy, onWait, onRequest, before } = options;
   const { variables } = environment;
-  if (namesCredential(variables)) readCredential(variables);
   const cloud = resolveCloud(variables);
-  const credentialOf = (own: CredentialReference | null | undefined) => () =>
+  const credential: GraphAccess['credential'] = (own) =>
     own ? readTenantCredential(variables, own) : readCredential(variables);
   const tokens: GraphAccess['tokens'] = (tenantId, allowRoles, own) =>
-    openTokenSource({ tenantId, credential: credentialOf(own), cloud, allowRoles });
+    openTokenSource({ tenantId, credential: () => credential(own), cloud, allowRoles });
   return {
+    cloud,
+    credential,
     tokens,
-    credentialMark: (own, salt) => credentialMark(credentialOf(own), salt),
+    credentialMark: (own, salt) => credentialMark(() => credential(own), salt),
     openReader: ({ tenantId, settings, signal, log }) =>
       openGraphReader({
         client: openGraphClient({
@@ -132,7 +137,13 @@ export function openGraphAccess(
           log.info({ tenantId, ...event }, 'waiting for Graph');
           onWait?.({ ...event, tenantId });
         },
-        ...(onRequest && { onRequest: (event) => onRequest({ ...event, tenantId }) }),
+        onRequest: (event) => {
+          const { endpoint, method, outcome, seconds } = event;
+          const failed = typeof outcome === 'string' || outcome >= 400;
+          const told = { [typeof outcome === 'string' ? 'error.type' : 'http.response.status_code']: outcome };
+          pastSpan(`${method} ${endpoint}`, seconds, { 'entra_sync.tenant': tenantId, ...told }, failed);
+          onRequest?.({ ...event, tenantId });
+        },
       }),
   };
 }

@@ -1,5 +1,6 @@
 // Which credential the environment, or a tenant's own settings, name. Files are read whenever one is asked for, so that what
 // lies in them can be changed without a restart.
+import { X509Certificate } from 'node:crypto';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { readSecret } from './environment.ts';
 import { ExpectedError } from './errors.ts';
@@ -92,6 +93,23 @@ export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: Cr
   }
   const { value, holder } = resolveReference(variables, secret, 'secret');
   return { kind: 'secret', clientId, ofTenant: true, holder, secret: value };
+}
+
+/** When a certificate ends; undefined for what does not tell (a secret) or is made anew all the time (tokens). Throws `usage`. */
+export function credentialEnd(credential: AppCredential): Date | undefined {
+  if (credential.kind !== 'certificate') return undefined;
+  const { path, holder } = credential;
+  // The file holds the key too, and perhaps the chain: the application's own certificate comes first.
+  const text = readText(path, (cause) => unreadable(holder, path, cause));
+  const [pem] = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/.exec(text) ?? [];
+  try {
+    return new Date(new X509Certificate(pem ?? '').validTo);
+  } catch (cause) {
+    throw new ExpectedError('usage', `${holder} holds no certificate: ${path}`, {
+      cure: 'give it a PEM file with the key and its certificate',
+      cause,
+    });
+  }
 }
 
 function resolveReference(

@@ -11,6 +11,7 @@ export const exitCodes = {
   credential_refused: 3,
   sign_in_failed: 3,
   credential_missing: 3,
+  clock_skewed: 3,
   consent_missing: 3,
   role_refused: 3,
   permission_missing: 3,
@@ -30,6 +31,7 @@ export const exitCodes = {
   schema_not_current: 7,
   schema_newer: 7,
   drift_found: 8,
+  checkpoint_too_old: 8,
   interrupted: 130,
 } as const satisfies Record<string, number>;
 

@@ -4,12 +4,17 @@ import type { Environment } from './environment.ts';
 
 const names = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'];
 
+/** Whether the environment names a proxy. */
+export function namesProxy(variables: NodeJS.ProcessEnv): boolean {
+  return names.some((name) => variables[name]);
+}
+
 /**
  * Has fetch go through the proxy that HTTPS_PROXY names, past it for the hosts of NO_PROXY. Returns a remark for people
  * where this Node cannot be told so while it runs (before 24.14 it wants NODE_USE_ENV_PROXY=1 at its start).
  */
 export function useProxyOf({ variables }: Environment): string | undefined {
-  if (!names.some((name) => variables[name]) || variables.NODE_USE_ENV_PROXY === '1') return undefined;
+  if (!namesProxy(variables) || variables.NODE_USE_ENV_PROXY === '1') return undefined;
   const { setGlobalProxyFromEnv } = http as { setGlobalProxyFromEnv?: (environment: NodeJS.ProcessEnv) => unknown };
   if (!setGlobalProxyFromEnv)
     return `a proxy is set, and Node ${process.versions.node} asks it only with NODE_USE_ENV_PROXY=1 in the environment`;

@@ -38,6 +38,8 @@ export type Settings = {
   /** How manual accounts are recognised, in this order; empty: never. */
   readonly match: readonly MatchKey[];
   readonly removals: RemovalLimits;
+  /** Whether people are shown early by a listing before the first round. */
+  readonly firstLoad: 'quick' | 'delta';
   readonly retentionMs: number;
   readonly changesRetentionMs: number;
   readonly cyclesRetentionMs: number;
@@ -168,6 +170,7 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
     disabledAccounts,
     match: unique(document.match ?? []),
     removals: removalsOf(document.removals),
+    firstLoad: document.firstLoad ?? 'quick',
     intervalMs: known(document.interval),
     retentionMs: known(document.retention),
     changesRetentionMs: known(document.changes?.retention),

@@ -1,12 +1,20 @@
 // What all verbs share: options, the life of database and signals, errors to exit codes.
 import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
-import { type GraphAccess, isFirstRun, type OpenedDatabase, openAppDatabase, openGraphAccess } from '../app.ts';
-import { readCredential } from '../credentials.ts';
+import {
+  type GraphAccess,
+  type GraphHooks,
+  isFirstRun,
+  type OpenedDatabase,
+  openAppDatabase,
+  openGraphAccess,
+} from '../app.ts';
+import { namesCredential, readCredential } from '../credentials.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
 import { useProxyOf } from '../proxy.ts';
 import { describeDatabaseError } from '../store/pool.ts';
+import { startTracing } from '../tracing.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
 
 export type Run = {
@@ -109,6 +117,9 @@ export async function runVerb(
   let exitCode = 0;
   try {
     const environment = readEnvironment(process.env);
+    const tracing = await startTracing(process.env);
+    if (tracing) closers.push(tracing.close);
+    if (tracing?.remark) terminal.note(tracing.remark);
     const run: Run = {
       terminal,
       environment,
@@ -140,14 +151,17 @@ export async function runVerb(
   }
 }
 
-/** The way to Graph for a verb: every wait is said. */
-export function openGraph({ environment, terminal }: Run): GraphAccess {
-  // Before a database is made that cannot yet know a tenant with a credential of its own.
-  if (isFirstRun(environment)) readCredential(environment.variables);
+/** The way to Graph for a verb: every wait is said, `hooks` hear of it too. */
+export function openGraph({ environment, terminal }: Run, hooks: GraphHooks = {}): GraphAccess {
+  // Said before anything is opened; only a database that is there can know tenants with a credential of their own.
+  if (namesCredential(environment.variables) || isFirstRun(environment)) readCredential(environment.variables);
   const remark = useProxyOf(environment);
   if (remark) terminal.note(remark);
   return openGraphAccess(environment, {
-    onWait: ({ reason, waitMs, attempt, retries, requestId }) => {
+    ...hooks,
+    onWait: (event) => {
+      hooks.onWait?.(event);
+      const { reason, waitMs, attempt, retries, requestId } = event;
       terminal.note(
         `${reason}; trying again in ${(waitMs / 1000).toFixed(1)} s (${attempt} of ${retries})${terminal.verbose && requestId ? `, request-id ${requestId}` : ''}`,
       );

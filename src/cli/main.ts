@@ -1,13 +1,13 @@
 // The command line of entra-sync.
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ExpectedError } from '../errors.ts';
-import { packageFile } from '../package-files.ts';
+import { packageVersion } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
 import { changesCommand } from './verbs/changes.ts';
 import { connectCommand } from './verbs/connect.ts';
 import { demoCommand } from './verbs/demo.ts';
+import { doctorCommand } from './verbs/doctor.ts';
 import { editCommand } from './verbs/edit.ts';
 import { explainCommand } from './verbs/explain.ts';
 import { grantCommand } from './verbs/grant.ts';
@@ -22,11 +22,9 @@ import { tenantCommand } from './verbs/tenant.ts';
 import { verifyCommand } from './verbs/verify.ts';
 import { workerCommand } from './verbs/worker.ts';
 
-const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string };
-
 const program = new Command('entra-sync')
   .description('Keeps a faithful copy of Microsoft Entra ID users, groups and memberships in Postgres.')
-  .version(version)
+  .version(packageVersion())
   .showSuggestionAfterError()
   .addHelpText(
     'after',
@@ -52,6 +50,7 @@ for (const command of [
   resyncCommand(),
   workerCommand(),
   statusCommand(),
+  doctorCommand(),
   explainCommand(),
   editCommand(),
   changesCommand(),

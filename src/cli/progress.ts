@@ -63,7 +63,7 @@ function movingBar(terminal: Terminal): ProgressView {
   };
 }
 
-const phases = { pull: 'reading', ask: 'asking', commit: 'writing' } as const;
+const phases = { list: 'listing', show: 'showing', pull: 'reading', ask: 'asking', commit: 'writing' } as const;
 
 function plainLines(terminal: Terminal): ProgressView {
   const started = performance.now();

@@ -56,7 +56,8 @@ export function showError(terminal: Terminal, error: unknown, where = ''): numbe
 }
 
 // Names come from a directory that others write: no line breaks and no escape codes of theirs reach the terminal.
-function onOneLine(text: string): string {
+/** A text without what a terminal would obey. */
+export function onOneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ');
 }
 

@@ -2,7 +2,7 @@
 import pRetry from 'p-retry';
 import { ExpectedError } from '../errors.ts';
 import { rolesOf, type TokenSource } from '../graph/credential.ts';
-import { missingRoles } from '../rules/roles.ts';
+import { rolesToAskFor } from '../rules/roles.ts';
 
 /** How long to wait for a consent to take effect: tries again after `firstWaitMs`, then twice that, and so on. */
 export type Patience = { readonly retries: number; readonly firstWaitMs: number };
@@ -32,7 +32,7 @@ export async function firstToken(
       signal,
       shouldRetry: ({ error }) => error instanceof ExpectedError && (notYet.has(error.code) || isUnknown(error)),
     });
-    return { missing: missingRoles(rolesOf(token)) };
+    return { missing: rolesToAskFor(rolesOf(token)) };
   } catch (error) {
     if (!(error instanceof ExpectedError) || signal.aborted) throw error;
     return { failure: error, ...explain(error) };

@@ -1,5 +1,5 @@
 // One cycle of one tenant: lease, streams, close. What comes out is committed as a whole or not at all, stream by stream.
-import { ExpectedError, errorCodeOf } from '../errors.ts';
+import { errorCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import { explainGaps } from '../rules/scope.ts';
@@ -12,7 +12,20 @@ import { openLists, type RemovalList } from '../store/removals.ts';
 import { dropRehearsal, readCheckpoint, type Stream } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
 import { findTenant, tenantDisconnected } from '../store/tenants.ts';
+
+import { inSpan } from '../tracing.ts';
+import { runFirstLoad } from './first-load.ts';
 import { groupsStream } from './groups.ts';
+import { logProgress } from './progress-log.ts';
+import {
+  type CycleError,
+  describeFailure,
+  type FirstLoad,
+  isInterruption,
+  reportOfFailure,
+  type StreamFailure,
+  streams,
+} from './reports.ts';
 import { type Progress, runStream, type StreamContext, type StreamResult } from './stream.ts';
 import { usersStream } from './users.ts';
 
@@ -39,6 +52,8 @@ export type CycleParts = {
     log: Log;
   }) => GraphReader;
   readonly leaseTimes?: LeaseTimes;
+  /** How often a line of the log says where a cycle stands; ten seconds. */
+  readonly progressEveryMs?: number;
 };
 
 export type CycleResult = {
@@ -51,11 +66,13 @@ export type CycleResult = {
   /** Removals that wait for a person, those of earlier cycles too. */
   readonly lists: readonly RemovalList[];
   /** What stopped a stream while another one was committed. */
-  readonly failures: readonly { readonly stream: Stream; readonly error: unknown }[];
+  readonly failures: readonly StreamFailure[];
   /** How old the checkpoints were that this cycle started from; undefined for the first. */
   readonly sinceMs: number | undefined;
   /** The changes of a dry run, the first thousand. */
   readonly sample: readonly ChangeSample[];
+  /** What a quick listing showed before this cycle's rounds began. */
+  readonly firstLoad: FirstLoad | undefined;
 };
 
 /**
@@ -64,11 +81,19 @@ export type CycleResult = {
  */
 export async function runCycle(parts: CycleParts, options: CycleOptions): Promise<CycleResult> {
   const lease = await acquireLease(parts.database, options.tenantId, parts.leaseTimes);
+  const log = parts.log.child({ tenantId: options.tenantId });
+  const progress = logProgress(log, options.onProgress, parts.progressEveryMs);
   try {
     const { status } = await findTenant(parts.database, options.tenantId);
     if (status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected();
-    return await runLeased(parts, options, lease);
+    const span = { 'entra_sync.tenant': options.tenantId, 'entra_sync.dry_run': options.dryRun };
+    return await inSpan('cycle', span, async (own) => {
+      const result = await runLeased(parts, { ...options, onProgress: progress.update }, lease);
+      own.setAttributes({ 'entra_sync.kind': result.kind, 'entra_sync.outcome': result.outcome });
+      return result;
+    });
   } finally {
+    progress.end();
     await lease.release();
   }
 }
@@ -76,11 +101,24 @@ export async function runCycle(parts: CycleParts, options: CycleOptions): Promis
 async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease): Promise<CycleResult> {
   const { database, defaults } = parts;
   const { tenantId, resync, dryRun, actor } = options;
+  const loadSettings = () => settingsInForce(database, tenantId, defaults);
+  const signal = AbortSignal.any([options.signal, lease.lost]);
+  const onProgress = options.onProgress ?? (() => {});
+  const before = await loadSettings();
+  const quick = before.firstLoad === 'quick' && !resync && !dryRun;
+  const firstLoad = quick
+    ? await inSpan('first load', { 'entra_sync.tenant': tenantId }, () =>
+        runFirstLoad({
+          ...{ database, lease, signal, actor, onProgress },
+          log: parts.log.child({ tenantId }),
+          settings: loadSettings,
+          openReader: (log) => parts.openReader({ tenantId, settings: before, signal, log }),
+        }),
+      )
+    : undefined;
+  const settings = firstLoad ? await loadSettings() : before;
   const started = performance.now();
   const seconds = () => Math.round(performance.now() - started) / 1000;
-  const loadSettings = () => settingsInForce(database, tenantId, defaults);
-  const settings = await loadSettings();
-  const signal = AbortSignal.any([options.signal, lease.lost]);
   const kind: CycleKind = resync
     ? 'resync'
     : (await readCheckpoint(database, tenantId, 'users'))
@@ -100,7 +138,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     dryRun,
     resync,
     settings: loadSettings,
-    onProgress: options.onProgress ?? (() => {}),
+    onProgress,
   };
   // Side by side: each stream's round is committed on its own, so a tenant that may read only users gets its users.
   const memberships = Promise.allSettled([
@@ -122,7 +160,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   });
   const reports = { users: reportOf(users), groups: reportOf(groups) };
   const [failure] = failures;
-  const cancelled = failures.some(({ error }) => error instanceof ExpectedError && error.code === 'interrupted');
+  const cancelled = failures.some(({ error }) => isInterruption(error));
   const lists = dryRun ? [] : await openLists(database, tenantId).catch(() => []);
   const held = reports.users.held + reports.groups.held + lists.length > 0;
   const outcome = !failure
@@ -140,7 +178,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     await closeCycle(database, lease, cycleId, {
       outcome,
       streams: reports,
-      error: failure ? describe(failure.stream, failure.error) : (describeLists(lists) ?? describeGaps(reports.users)),
+      error: failure ? describeFailure(failure) : (describeLists(lists) ?? describeGaps(reports.users)),
       intervalMs: settings.intervalMs,
       sinceStartMs: performance.now() - started,
       jitter: jitter(),
@@ -167,6 +205,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     failures,
     lists,
     sinceMs: ages.length > 0 ? Math.max(...ages) : undefined,
+    firstLoad,
     sample: streams.flatMap((stream) => {
       const one = ended[stream];
       return one.status === 'fulfilled' ? one.value.sample : [];
@@ -174,35 +213,9 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   };
 }
 
-const streams = ['users', 'groups'] as const satisfies readonly Stream[];
-
 function reportOf(ended: PromiseSettledResult<StreamResult>): StreamReport {
-  if (ended.status === 'fulfilled') return ended.value.report;
-  const none = {
-    requests: 0,
-    pages: 0,
-    seen: 0,
-    distinct: 0,
-    created: 0,
-    adopted: 0,
-    updated: 0,
-    suspended: 0,
-    resumed: 0,
-  };
-  const ends = {
-    removed: 0,
-    restored: 0,
-    purged: 0,
-    memberships_added: 0,
-    memberships_removed: 0,
-    held: 0,
-    set_aside: 0,
-  };
-  const reason = errorCodeOf(ended.reason);
-  return { outcome: reason === 'interrupted' ? 'cancelled' : 'failed', round: 'incremental', reason, ...none, ...ends };
+  return ended.status === 'fulfilled' ? ended.value.report : reportOfFailure(ended.reason, 'incremental');
 }
-
-type CycleError = { code: string; message: string };
 
 function describeLists(lists: readonly RemovalList[]): CycleError | null {
   const [first] = lists;
@@ -221,18 +234,6 @@ function describeGaps({ held, scope_gaps: gaps = [] }: StreamReport): CycleError
   return held > 0
     ? { code: 'removals_held', message: `users: removals are held, because ${what}; ${cure}` }
     : { code: 'scope_group_missing', message: `users: ${what}; ${cure}` };
-}
-
-// Kept in the cycle's row and shown by status: an expected error is free of personal values, a defect's message may not be.
-function describe(stream: Stream, error: unknown): CycleError {
-  if (error instanceof ExpectedError)
-    return { code: error.code, message: `${stream}: ${error.message}${error.cure ? `; ${error.cure}` : ''}` };
-  const name = error instanceof Error ? error.name : typeof error;
-  const state = (error as { code?: unknown } | null)?.code;
-  return {
-    code: errorCodeOf(error),
-    message: `${stream}: a defect (${name}${typeof state === 'string' ? ` ${state}` : ''}): see the log of that cycle`,
-  };
 }
 
 // Ten percent either way, so that tenants that were added together drift apart.

@@ -22,11 +22,13 @@ import {
   readRound,
   type Stream,
 } from '../store/rounds.ts';
+import { inSpan } from '../tracing.ts';
 
 /** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
 export type Progress = {
   stream: Stream;
-  phase: 'pull' | 'ask' | 'commit';
+  /** `list` and `show`: of a quick first load, before the first round. */
+  phase: 'list' | 'show' | 'pull' | 'ask' | 'commit';
   pages: number;
   objects: number;
   total: number | undefined;
@@ -57,7 +59,15 @@ export type StreamParts<Page extends DeltaPage> = {
   firstUrl(origin: string, settings: Settings): string;
   decode(settings: Settings): (body: unknown) => Page | { readonly malformed: string };
   /** Stages one page and returns the round as it then stands. */
-  stage(context: StreamContext, settings: Settings, round: Round, page: Page, base: PageOfRound): Promise<Round>;
+  stage(
+    context: Pick<StreamContext, 'database' | 'lease'>,
+    settings: Settings,
+    round: Round,
+    page: Page,
+    base: PageOfRound,
+  ): Promise<Round>;
+  /** What has to be known before the first page of a full round. */
+  beforeFullRound?(context: StreamContext): Promise<void>;
   /** Rule 22: reads singly what came in a doubtful way, before anything rests on it. */
   ask(context: StreamContext, settings: Settings, round: Round): Promise<void>;
   readonly apply: Apply;
@@ -81,7 +91,14 @@ export async function runStream<Page extends DeltaPage>(
   parts: StreamParts<Page>,
 ): Promise<StreamResult> {
   await dropRehearsal(context.database, context.lease, parts.stream);
-  return runRounds(context, parts);
+  const span = { 'entra_sync.tenant': context.lease.tenantId, 'entra_sync.stream': parts.stream };
+  return inSpan('stream', span, async (own) => {
+    const result = await runRounds(context, parts);
+    const { round, reason, pages, seen } = result.report;
+    own.setAttributes({ 'entra_sync.round': round, 'entra_sync.reason': reason });
+    own.setAttributes({ 'entra_sync.pages': pages, 'entra_sync.seen': seen });
+    return result;
+  });
 }
 
 async function runRounds<Page extends DeltaPage>(
@@ -208,6 +225,7 @@ async function walkRound<Page extends DeltaPage>(
     context.onProgress({ stream, phase, pages: round.pages, objects: round.seen, total });
   let round = begun;
   tell('pull', round);
+  if (round.kind === 'full' && round.pages === 0) await parts.beforeFullRound?.(context);
   if (round.delta_link === null) {
     const start = round.resume_link ?? (round.kind === 'incremental' ? checkpoint?.delta_link : undefined);
     const pages = deltaPages(reader, {
@@ -218,45 +236,49 @@ async function walkRound<Page extends DeltaPage>(
       // Asks Graph to throttle a walk of everything before anybody's small reads (learn.microsoft.com/graph/throttling-limits).
       headers: round.kind === 'full' ? { 'x-ms-throttle-priority': 'low' } : {},
     });
-    for await (const { url, page } of pages) {
-      context.signal.throwIfAborted();
-      round = await parts.stage(context, settings, round, page, {
-        url,
-        link: page.link,
-        problems: page.problems,
-        seen: page.occurrences.length + page.problems.length,
-      });
-      advance(round);
-      tell('pull', round);
-      context.log.debug({ stream, page: round.pages, seen: round.seen, aside: page.problems.length }, 'page staged');
-    }
+    await inSpan('pull', { 'entra_sync.stream': stream }, async () => {
+      for await (const { url, page } of pages) {
+        context.signal.throwIfAborted();
+        round = await parts.stage(context, settings, round, page, {
+          url,
+          link: page.link,
+          problems: page.problems,
+          seen: page.occurrences.length + page.problems.length,
+        });
+        advance(round);
+        tell('pull', round);
+        context.log.debug({ stream, page: round.pages, seen: round.seen, aside: page.problems.length }, 'page staged');
+      }
+    });
   }
   tell('ask', round);
-  await analyzeStage(database, round.round_id);
-  await parts.ask(context, settings, round);
+  const analyzed = await analyzeStage(database, round.round_id);
+  await inSpan('ask', { 'entra_sync.stream': stream }, () => parts.ask(context, settings, round));
   context.signal.throwIfAborted();
   tell('commit', round);
   const rehearsal = settings.scope.groups.length > 0 ? await context.memberships : undefined;
-  const { counts, sample } = await commitRound(
-    database,
-    lease,
-    {
-      stream,
-      round,
-      cycleId: context.cycleId,
-      actor: context.actor,
-      retentionMs: settings.retentionMs,
-      removals: settings.removals,
-      match: settings.match,
-      scopeGroups: settings.scope.groups,
-      groupsJudged:
-        (rehearsal?.round ?? (await readCheckpoint(database, lease.tenantId, 'groups')))?.fingerprint ===
-        settings.groupsFingerprint,
-      dryRun,
-      rehearsal,
-    },
-    parts.apply,
-  );
+  const judged = rehearsal?.round ?? (await readCheckpoint(database, lease.tenantId, 'groups'));
+  const commit = () =>
+    commitRound(
+      database,
+      lease,
+      {
+        stream,
+        round,
+        cycleId: context.cycleId,
+        actor: context.actor,
+        retentionMs: settings.retentionMs,
+        removals: settings.removals,
+        match: settings.match,
+        scopeGroups: settings.scope.groups,
+        groupsJudged: judged?.fingerprint === settings.groupsFingerprint,
+        dryRun,
+        analyzed,
+        rehearsal,
+      },
+      parts.apply,
+    );
+  const { counts, sample } = await inSpan('commit', { 'entra_sync.stream': stream }, commit);
   return {
     report: {
       ...counts,

@@ -1,30 +1,62 @@
 // Listings, page by page: what delta is compared with, and member lists that are read whole.
+import { ExpectedError } from '../errors.ts';
 import { requireOrigin } from './client.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
 
-type ListPage = { value: unknown[]; next: string | undefined };
+/** One page of a listing, each entry as Graph sent it. `next` is where it goes on; undefined: this was the last one. */
+export type ListPage = { readonly url: string; readonly value: readonly unknown[]; readonly next: string | undefined };
 
 // Far beyond any directory at 999 a page; a listing that goes on is an endless loop (rule 14).
 const mostListPages = 50_000;
 
-/** The pages of a listing, each entry as Graph sent it. Throws what {@link GraphReader.getJson} throws. */
-export async function* listPages(reader: GraphReader, first: string): AsyncGenerator<unknown[]> {
-  let url: string | undefined = first;
-  for (let page = 0; url !== undefined; page += 1) {
+/** What a body says as a page of a listing, or why it is none. */
+export function takeListPage(body: unknown, url: string, origin: string): ListPage | { readonly malformed: string } {
+  const { value, '@odata.nextLink': next } = (body ?? {}) as { value?: unknown; '@odata.nextLink'?: unknown };
+  if (!Array.isArray(value)) return { malformed: 'the body has no value array' };
+  if (typeof next !== 'string') return { url, value, next: undefined };
+  requireOrigin(next, origin);
+  return { url, value, next };
+}
+
+/**
+ * The pages of a listing from `start` on; the next one is fetched while the caller takes this one. Throws what
+ * {@link GraphReader.getJson} throws, and `graph_answer_invalid` for a listing that leads in a circle.
+ */
+export async function* listingPages(reader: GraphReader, start: string): AsyncGenerator<ListPage> {
+  const asked = new Set<string>();
+  const fetchPage = async (url: string): Promise<ListPage> => {
     requireOrigin(url, reader.origin);
-    const body: ListPage = await reader.getJson<ListPage>(url, {
+    if (asked.has(url) || asked.size >= mostListPages) throw endless();
+    asked.add(url);
+    return reader.getJson<ListPage>(url, {
       // A dead page link of a listing is no dead delta token: the whole listing is simply not to be had.
       carriedToken: false,
-      parse: (answer) => {
-        const { value, '@odata.nextLink': next } = (answer ?? {}) as { value?: unknown; '@odata.nextLink'?: unknown };
-        if (!Array.isArray(value)) return { malformed: 'the body has no value array' };
-        if (page >= mostListPages) return { malformed: 'the listing does not end' };
-        return { value, next: typeof next === 'string' ? next : undefined };
-      },
+      parse: (body) => takeListPage(body, url, reader.origin),
     });
-    yield body.value;
-    url = body.next;
+  };
+  let ahead = fetchPage(start);
+  for (;;) {
+    const page = await ahead;
+    if (page.next === undefined) {
+      yield page;
+      return;
+    }
+    ahead = fetchPage(page.next);
+    // Its failure is thrown when its turn comes; if that never comes, nobody needs to know.
+    ahead.catch(() => {});
+    yield page;
   }
+}
+
+function endless(): ExpectedError {
+  return new ExpectedError('graph_answer_invalid', 'Graph leads a listing in a circle', {
+    cure: 'check what stands between here and Graph, then run the command again',
+  });
+}
+
+/** The entries of a listing, page by page. Throws what {@link listingPages} throws. */
+export async function* listPages(reader: GraphReader, first: string): AsyncGenerator<readonly unknown[]> {
+  for await (const page of listingPages(reader, first)) yield page.value;
 }
 
 /** A whole listing at once, or the status of the answer that refused it; a part of a list is none. */

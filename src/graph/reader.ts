@@ -29,6 +29,8 @@ export const defaultRetryPolicy: RetryPolicy = {
 export type WaitEvent = {
   /** What happened, for people: statuses, codes and counts. */
   readonly reason: string;
+  /** After a 429, of an item in a batch too. */
+  readonly throttled: boolean;
   readonly waitMs: number;
   /** The try that failed, 1 for the first. */
   readonly attempt: number;
@@ -94,6 +96,8 @@ export type GraphReader = {
       parse: (body: unknown) => Body | { readonly malformed: string } | { readonly failed: RequestFailed };
       /** What 404 comes to, where it is an answer and no failure. */
       absent?: () => Body;
+      /** Told beside the cycle's own. */
+      onWait?: OnWait;
     },
   ): Promise<Body>;
   /** Asks once, for what nothing depends on: the parsed body, or undefined when anything at all went wrong. */
@@ -139,7 +143,10 @@ function makeReader(parts: ReaderParts, budget: { waitedMs: number }, stream: st
   };
 
   // One request under the policy. `renew` is true for a try that has to bring a new access token.
-  const underPolicy = async <Result>(attempt: (renew: boolean) => Promise<Result>): Promise<Result> => {
+  const underPolicy = async <Result>(
+    attempt: (renew: boolean) => Promise<Result>,
+    alsoOnWait?: OnWait,
+  ): Promise<Result> => {
     let renewToken = false;
     let renewed = false;
     let retriedDeadLink = false;
@@ -174,14 +181,17 @@ function makeReader(parts: ReaderParts, budget: { waitedMs: number }, stream: st
         );
         if (retriesLeft === 0 || budget.waitedMs + waitMs > policy.budgetMs) throw finalError(error, client.origin);
         budget.waitedMs += waitMs;
-        onWait?.({
+        const event = {
           reason: error.message,
+          throttled: verdict.act === 'retry' && verdict.throttled,
           waitMs,
           attempt: attemptNumber,
           retries: policy.retries,
           stream,
           requestId: error.requestId,
-        });
+        };
+        onWait?.(event);
+        alsoOnWait?.(event);
         await wait(waitMs, undefined, { signal });
       },
     }).catch((error: unknown) => {
@@ -190,11 +200,11 @@ function makeReader(parts: ReaderParts, budget: { waitedMs: number }, stream: st
     });
   };
 
-  const getJson: GraphReader['getJson'] = (url, { carriedToken, headers = {}, batch, parse, absent }) =>
+  const getJson: GraphReader['getJson'] = (url, { carriedToken, headers = {}, batch, parse, absent, onWait: also }) =>
     underPolicy(async (renewToken) => {
       const answer = await send(url, { renewToken, headers, ...(batch && { batch: batch() }) });
       return answer.status === 404 && absent ? absent() : parseAnswer(answer, url, carriedToken, parse);
-    });
+    }, also);
   const tryJson: GraphReader['tryJson'] = async (url, headers) => {
     const answer = await send(url, { headers }).catch(() => undefined);
     return answer?.status === 200 ? parseJson(answer.text) : undefined;

@@ -19,13 +19,18 @@ export async function readUsers(
   return readObjects(reader, 'users', ids, properties, (item) => decodeObject(item, selected));
 }
 
+/** Where a listing of all users starts; 999 is the most that Graph gives on a page. */
+export function usersListUrl(origin: string, properties: readonly string[]): string {
+  return `${origin}/v1.0/users?$select=${properties.join(',')}&$top=999`;
+}
+
 /** All users by listing, not delta, 999 a page. */
 export async function* listUsers(
   reader: GraphReader,
   properties: readonly string[],
   selected: SelectedProperties,
 ): AsyncGenerator<(Occurrence | Problem)[]> {
-  const first = `${reader.origin}/v1.0/users?$select=${properties.join(',')}&$top=999`;
+  const first = usersListUrl(reader.origin, properties);
   for await (const page of listPages(reader, first)) yield page.map((item) => decodeObject(item, selected));
 }
 

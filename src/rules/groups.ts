@@ -40,6 +40,14 @@ export type Member = {
   readonly removed: boolean;
 };
 
+/** A part of a group's member list. `next` is where it goes on; null: that was all, or all that can be read. */
+export type PartOfMemberList = {
+  readonly groupId: string;
+  readonly members: readonly Member[];
+  readonly problems: readonly Problem[];
+  readonly next: string | null;
+};
+
 export type GroupsPage = DeltaPage & {
   /** The last word of the page on each membership that it names. */
   readonly members: readonly Member[];

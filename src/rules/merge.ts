@@ -1,7 +1,8 @@
 // Merges what a page says of objects with what is known of them: the three-valued rule, and the last occurrence wins.
 import type { Json, Occurrence, Removal, Source } from './decode.ts';
 
-export type RoundKind = 'full' | 'incremental';
+/** A listing shows whole documents, as a full round does, and is no basis for anything's absence. */
+export type RoundKind = 'full' | 'incremental' | 'listing';
 
 /**
  * What is known of an object before a page: from this round's stage, else (incremental rounds) from its account. What a
@@ -53,9 +54,9 @@ export function mergeObjects(
   return [...merged.values()];
 }
 
-// What an account holds from earlier rounds is no part of a full round's document: that starts empty.
+// What an account holds from earlier rounds is no part of a full round's or a listing's document: that starts empty.
 function usable(kind: RoundKind, known: KnownObject | undefined): KnownObject | undefined {
-  if (kind === 'full' && known?.origin !== 'stage') return undefined;
+  if (kind !== 'incremental' && known?.origin !== 'stage') return undefined;
   return known?.origin === 'released' ? { ...known, source: {} } : known;
 }
 
@@ -82,15 +83,20 @@ function doubtOfLive(
   marks: readonly string[],
 ): string | null {
   if (before?.origin === 'stage') return before.removed === null ? before.doubt : doubts.bothWays;
-  if (kind === 'full') return null;
+  if (kind !== 'incremental') return null;
   if (before?.origin === 'released') return doubts.released;
   if (before) return before.removed === null ? null : doubts.restored;
   return marks.every((mark) => mark in source) ? null : doubts.partial;
 }
 
-/** `patch` laid over `source`: null takes a property away. */
+/**
+ * `patch` laid over `source`: null takes a property away. So does an empty list: whether Graph writes one for a property that
+ * has no value is not the same in a listing and in a round.
+ */
 export function overlay(source: Source, patch: { readonly [property: string]: Json }): Source {
   const kept = Object.entries(source).filter(([property]) => !Object.hasOwn(patch, property));
-  const set = Object.entries(patch).filter(([, value]) => value !== null);
+  const set = Object.entries(patch).filter(
+    ([, value]) => value !== null && !(Array.isArray(value) && value.length === 0),
+  );
   return Object.fromEntries([...kept, ...set]);
 }

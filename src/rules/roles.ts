@@ -19,11 +19,16 @@ const readRoles: ReadonlySet<string> = new Set([
   'User-Mail.Read.All',
 ]);
 
-/** Any of these lets a stream read (learn.microsoft.com/graph/api/user-delta, "Permissions"). */
+/** Any of these lets a stream read (learn.microsoft.com/graph/api/user-delta and group-delta, "Permissions"). */
 const rolesFor = {
   users: ['User.Read.All', 'Directory.Read.All'],
   groups: ['GroupMember.Read.All', 'Group.Read.All', 'Directory.Read.All'],
 } as const;
+
+/** The roles of which one is missing for a stream, or undefined when it can be read. */
+export function missingRoles(roles: readonly string[], stream: 'users' | 'groups'): readonly string[] | undefined {
+  return rolesFor[stream].some((role) => roles.includes(role)) ? undefined : rolesFor[stream];
+}
 
 export type RoleVerdict =
   | { kind: 'ok' }
@@ -39,11 +44,11 @@ export function judgeRoles(roles: readonly string[], allowed: readonly string[])
   const refused = roles.filter((role) => !readRoles.has(role) && !allowed.includes(role));
   if (refused.length > 0) return { kind: 'refused', roles: refused };
   if (roles.length === 0) return { kind: 'none' };
-  if (!rolesFor.users.some((role) => roles.includes(role))) return { kind: 'missing', oneOf: rolesFor.users };
-  return { kind: 'ok' };
+  const oneOf = missingRoles(roles, 'users');
+  return oneOf ? { kind: 'missing', oneOf } : { kind: 'ok' };
 }
 
-/** The least role that would let a stream be read that these roles do not: what a customer may still be asked for. */
-export function missingRoles(roles: readonly string[]): string[] {
-  return Object.values(rolesFor).flatMap((oneOf) => (oneOf.some((role) => roles.includes(role)) ? [] : [oneOf[0]]));
+/** The least role of each stream that these roles do not let be read: what a customer may still be asked for. */
+export function rolesToAskFor(roles: readonly string[]): string[] {
+  return (['users', 'groups'] as const).flatMap((stream) => missingRoles(roles, stream)?.slice(0, 1) ?? []);
 }

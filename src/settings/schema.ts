@@ -129,11 +129,9 @@ export const removalsSchema = z
       .min(0)
       .max(100)
       .meta({ description: 'The same in percent of the accounts (or groups) there were; 0: none.' }),
-    floor: z
-      .int()
-      .min(0)
-      .max(1_000_000_000)
-      .meta({ description: 'From how many accounts on the two count; below it, more than half is too many.' }),
+    floor: z.int().min(0).max(1_000_000_000).meta({
+      description: 'From how many accounts on the two count; below it, more than half within seven days is too many.',
+    }),
   })
   .meta({ description: 'Beyond which removals are held until a person approves or rejects them.' });
 
@@ -190,6 +188,10 @@ export const documentSchema = z.strictObject({
     description: 'How manual accounts are recognised as users of the directory, in order, ignoring case; [] for never.',
   }),
   removals: removalsSchema,
+  firstLoad: z.enum(['quick', 'delta']).meta({
+    description:
+      'How a tenant is read for the first time: by a quick listing, which shows people early, and then by delta; or by delta alone.',
+  }),
   retention: duration('1d', '3650d', 'How long a removed account can be restored before it is purged.'),
   changes: retentionOf('change rows'),
   cycles: retentionOf('cycle rows'),

@@ -11,6 +11,8 @@ export type DirectoryRequest = {
   origin: string;
   stream: StreamName;
   query: Query;
+  /** Most objects on a page. */
+  listPageSize: number;
   /** `ConsistencyLevel: eventual` was sent. */
   eventual: boolean;
 };
@@ -67,9 +69,10 @@ function page<T>(
     after = token.after;
   }
   const rest = list.filter((item) => indexOf(item) > after);
-  const items = rest.slice(0, top);
+  const most = Math.min(top, request.listPageSize);
+  const items = rest.slice(0, most);
   const last = items.at(-1);
-  if (last === undefined || rest.length <= top) {
+  if (last === undefined || rest.length <= most) {
     return { items, next: undefined };
   }
   const token: Token = { kind: 'list', epoch: 0, path, query: own, after: indexOf(last) };
@@ -106,6 +109,27 @@ export function answerList(request: DirectoryRequest): Answer {
   if (query.options.get('$count') === 'true' && eventual && query.skipToken === undefined) {
     body['@odata.count'] = list.length;
   }
+  if (cut.next !== undefined) {
+    body['@odata.nextLink'] = cut.next;
+  }
+  return { status: 200, body: { ...body, value: cut.items.map((entity) => show(entity, stream, select)) } };
+}
+
+/** Answers `/directory/deletedItems/microsoft.graph.user` and `.group`: what can be restored. */
+export function answerDeleted(request: DirectoryRequest): Answer {
+  const { truth, stream, query } = request;
+  const select = selectOf(query);
+  const refused = (select && refuseSelect(stream, select, false)) ?? refuseOptions(request, ['$select', '$top']);
+  if (refused) {
+    return refused;
+  }
+  const list = truth[stream].order.filter((entity) => entity.state === 'soft');
+  const path = `directory/deletedItems/${stream === 'users' ? 'microsoft.graph.user' : 'microsoft.graph.group'}`;
+  const cut = page(request, path, list, (entity) => entity.index);
+  if ('status' in cut) {
+    return cut;
+  }
+  const body: Record<string, unknown> = { '@odata.context': contextOf(request, 'directoryObjects', select) };
   if (cut.next !== undefined) {
     body['@odata.nextLink'] = cut.next;
   }

@@ -25,6 +25,8 @@ export type SimulatorOptions = {
   pageSize: number;
   /** Members that one occurrence of a group, and one page, may tell of. */
   memberSlice: number;
+  /** Most objects on a page of a listing, whatever `$top` asks for. */
+  listPageSize: number;
   /** Milliseconds before every answer. */
   latencyMs: number;
   tokenLifetimeSeconds: number;
@@ -64,6 +66,7 @@ export function defaultOptions(credentials: { clientId: string; clientSecret: st
     redirectUris: null,
     pageSize: 200,
     memberSlice: 500,
+    listPageSize: 999,
     latencyMs: 0,
     tokenLifetimeSeconds: 3599,
     repeats: 0,

@@ -58,7 +58,7 @@ export async function positionBefore(
     `select f.epoch || ':' || last.number || ':' || (last.change_id - 1) as position
        from entra_sync.feed f cross join lateral (
          select number, change_id from (
-           select b.number, c.change_id from entra_sync.batches b join entra_sync.changes c using (batch_id)
+           select b.number, c.change_id from entra_sync.batches b join entra_sync.change_rows c using (batch_id)
             where b.number > f.pruned_number and (:tenantId::uuid is null or c.tenant_id = :tenantId)
             order by b.number desc, c.change_id desc limit :count) newest
           order by number, change_id limit 1) last`,

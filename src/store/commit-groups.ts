@@ -11,6 +11,7 @@ import {
   keepMemberships,
   keepPurged,
   membershipsOf,
+  moveMemberships,
   renewClosure,
 } from './commit-memberships.ts';
 import { type Guarded, guardRemovals, metUnreadable } from './guard.ts';
@@ -23,19 +24,20 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
   const guard = await guardRemovals(transaction, scope, guardedGroups);
   await transaction.raw(lockTouched, scope);
   const count = (statement: string) => rowCount(transaction, statement, scope);
-  let ended = await count(groupsVanish(gone));
+  const move = (statement: string) => moveMemberships(transaction, statement, scope);
+  let ended = await move(groupsVanish(gone));
   const removed = await count(removeGroups);
   await transaction.raw(hardenTombstones, scope);
-  ended += await count(endMemberships(membershipsOf(deletedForGood)));
-  ended += await count(endMemberships(listsOfDeleted));
+  ended += await move(endMemberships(membershipsOf(deletedForGood)));
+  ended += await move(endMemberships(listsOfDeleted));
   const heldMembers = await guardMemberships(transaction, scope);
-  ended += await count(endMemberships(ended_));
+  ended += await move(endMemberships(ended_));
   await transaction.raw(keepStrangers, scope);
   await transaction.raw(forgetStrangers, scope);
   const updated = await count(updateGroups);
   const restored = await count(restoreGroups);
   const created = await count(createGroups);
-  const appeared = (await count(groupsAppeared)) + (await count(keepMemberships));
+  const appeared = (await move(groupsAppeared)) + (await move(keepMemberships));
   const purged = await purgeGroups(transaction, scope);
   const [closure] = await rows<{ touched: boolean }>(transaction, closureTouched, scope);
   if (scope.full || closure?.touched) await transaction.raw(renewClosure, scope);
@@ -105,7 +107,7 @@ select g.group_no, g.entra_object_id, r.reason
 
 // Past the retention and still absent: who is there again with a body that cannot be read is not.
 const purgeable = `entra_sync.groups g
- where g.tenant_id = :tenant and g.removed_at is not null and g.purge_at <= now()
+ where not :onDemand::boolean and g.tenant_id = :tenant and g.removed_at is not null and g.purge_at <= now()
    and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = g.entra_object_id::text)`;
 
 const lockTouched = `
@@ -145,12 +147,21 @@ select m.group_no, m.member_object_id from entra_sync.memberships m
   join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
  where g.entra_object_id in (${deletedForGood})`;
 
-// What slices called removed; and of lists that were read whole what they did not name.
+// What slices called removed; of nested groups that were asked which groups hold them, the others; and of lists that were
+// read whole what they did not name and the guard let go.
 const ended_ = `
 select g.group_no, s.member_object_id
   from entra_sync.stage_members s
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id
  where s.round_id = :round and s.removed
+union
+select m.group_no, m.member_object_id
+  from entra_sync.stage_holders h
+  join entra_sync.memberships m on m.member_object_id = h.object_id
+  join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
+ where h.round_id = :round
+   and not exists (select from entra_sync.stage_members s
+                    where s.round_id = :round and s.group_object_id = g.entra_object_id and s.member_object_id = h.object_id)
 union
 select e.group_no, e.member_object_id from entra_sync.stage_endings e where e.round_id = :round`;
 
@@ -160,15 +171,13 @@ insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
 select :tenant, 'groups', s.entra_object_id from entra_sync.stage_groups s
  where s.round_id = :round and s.removed = 'deleted_restorable'
    and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
-on conflict do nothing`;
+on conflict (tenant_id, stream, entra_object_id) do update set noted_at = now()`;
 
+// Live ones were asked whole (src/store/away.ts), so nothing more has to be known of them.
 const forgetStrangers = `
-delete from entra_sync.deleted_strangers d
- where d.tenant_id = :tenant and d.stream = 'groups'
-   and (exists (select from entra_sync.stage_groups s
-                 where s.round_id = :round and s.entra_object_id = d.entra_object_id
-                   and s.removed is distinct from 'deleted_restorable')
-        or :full::boolean and not exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = d.entra_object_id))`;
+delete from entra_sync.deleted_strangers d using entra_sync.stage_groups s
+ where d.tenant_id = :tenant and d.stream = 'groups' and s.round_id = :round and s.entra_object_id = d.entra_object_id
+   and s.removed is distinct from 'deleted_restorable'`;
 
 const updateGroups = `
 with pair as materialized (

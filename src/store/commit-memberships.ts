@@ -1,7 +1,7 @@
 // Memberships as they appear and vanish inside a commit. A membership is visible while both its ends are live; every
 // change of that is one change row, whichever end or fact caused it.
 import type { CommitScope } from './commit.ts';
-import type { Transaction } from './pool.ts';
+import { rows, type Transaction } from './pool.ts';
 
 // The look-ups are laterals with `offset 0`: each is one index probe a row, whatever the planner believes of tables that
 // this very transaction has filled and nobody has analyzed yet. As plain joins a first load took minutes.
@@ -13,52 +13,89 @@ const membershipsOfMember = (id: string) =>
 const membershipsOfGroup = (no: string) =>
   `lateral (select m.member_object_id from entra_sync.memberships m where m.group_no = ${no} offset 0)`;
 
-/** Change rows for the pairs (group_no, member_object_id) whose both ends are live now. */
-const insertChanges = (kind: 'membership.added' | 'membership.removed', pairs: string) => `
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, account_id, member_group_id)
-select :batch, :tenant, :cycle, :actor, '${kind}', g.group_id, a.account_id, n.group_id
-  from (${pairs}) p
-  cross join ${groupOf('p.group_no')} g
-  left join lateral (select a.account_id from entra_sync.accounts a
-    where a.tenant_id = :tenant and a.entra_object_id = p.member_object_id and a.removed_at is null offset 0) a on true
-  left join lateral (select n.group_id from entra_sync.groups n
-    where n.tenant_id = :tenant and n.entra_object_id = p.member_object_id and n.removed_at is null offset 0) n on true
- where a.account_id is not null or n.group_id is not null`;
+/** The statement that writes change rows for the pairs (group_no, member_object_id) whose both ends are live now. */
+const changesOf = (kind: MembershipChange, pairs: string) => `
+found as (
+  select g.group_id, a.account_id, n.group_id as member_group_id
+    from (${pairs}) p
+    cross join ${groupOf('p.group_no')} g
+    left join ${liveAccount('p.member_object_id')} a on true
+    left join ${liveGroup('p.member_object_id', 'a.account_id is null')} n on true
+   where a.account_id is not null or n.group_id is not null
+), ${writeChanges(kind)}`;
+
+type MembershipChange = 'membership.added' | 'membership.removed';
+
+const liveAccount = (id: string) => `lateral (select a.account_id from entra_sync.accounts a
+  where a.tenant_id = :tenant and a.entra_object_id = ${id} and a.removed_at is null offset 0)`;
+const liveGroup = (id: string, unless: string) => `lateral (select n.group_id from entra_sync.groups n
+  where ${unless} and n.tenant_id = :tenant and n.entra_object_id = ${id} and n.removed_at is null offset 0)`;
+
+/**
+ * Writes the memberships in `found` (group_id, account_id, member_group_id) as changes, all of a member in one row, and
+ * answers with their number. The ids are given in the order of members, so that those of one row lie together.
+ */
+const writeChanges = (kind: MembershipChange) => `
+numbered as (
+  select f.*, nextval('entra_sync.changes_change_id_seq') as change_id
+    from (select * from found order by account_id, member_group_id) f
+), written as (
+  insert into entra_sync.changes
+    (change_id, batch_id, tenant_id, cycle_id, actor, kind, account_id, member_group_id, group_id, change_ids, group_ids)
+  overriding system value
+  select min(n.change_id), :batch, :tenant, :cycle, :actor, '${kind}', n.account_id, n.member_group_id,
+         case when count(*) = 1 then (array_agg(n.group_id))[1] end,
+         case when count(*) > 1 then array_agg(n.change_id) end, case when count(*) > 1 then array_agg(n.group_id) end
+    from numbered n group by n.account_id, n.member_group_id
+  returning coalesce(cardinality(change_ids), 1) as changes
+)
+select coalesce(sum(changes), 0)::int as count from written`;
+
+/** Runs one of the statements below and returns how many memberships appeared or vanished. */
+export async function moveMemberships(
+  transaction: Transaction,
+  statement: string,
+  scope: Readonly<Record<string, unknown>>,
+): Promise<number> {
+  const [moved] = await rows<{ count: number }>(transaction, statement, scope);
+  return moved?.count ?? 0;
+}
 
 /**
  * Memberships of accounts that this batch made live or bound to their object: of people who came, came back, or were
  * recognised. Runs after the accounts. An account that was released and is adopted again showed its memberships all along.
  */
-export const accountsAppeared = insertChanges(
-  'membership.added',
-  `select m.group_no, x.entra_object_id as member_object_id
-     from entra_sync.changes c
-     cross join lateral (select x.entra_object_id from entra_sync.accounts x where x.account_id = c.account_id offset 0) x
-     cross join ${membershipsOfMember('x.entra_object_id')} m
-    where c.batch_id = :batch
-      and (c.kind in ('account.created', 'account.restored')
-           or c.kind = 'account.adopted' and jsonb_exists(c.after, 'entra_object_id'))`,
-);
+export const accountsAppeared = `
+with found as (
+  select g.group_id, c.account_id, null::uuid as member_group_id
+    from entra_sync.changes c
+    cross join lateral (select x.entra_object_id from entra_sync.accounts x where x.account_id = c.account_id offset 0) x
+    cross join ${membershipsOfMember('x.entra_object_id')} m
+    cross join ${groupOf('m.group_no')} g
+   where c.batch_id = :batch
+     and (c.kind in ('account.created', 'account.restored')
+          or c.kind = 'account.adopted' and jsonb_exists(c.after, 'entra_object_id'))
+), ${writeChanges('membership.added')}`;
 
 /** Visible memberships of the accounts in `gone`, a query of entra_object_id. Runs before they are removed. */
 export const accountsVanish = (gone: string) =>
-  insertChanges(
+  `with ${changesOf(
     'membership.removed',
     `select m.group_no, x.entra_object_id as member_object_id
        from (${gone}) x cross join ${membershipsOfMember('x.entra_object_id')} m`,
-  );
+  )}`;
 
 /** Visible memberships of the groups in `gone` (group_no, entra_object_id), as groups and as members of others. */
-export const groupsVanish = (gone: string) => insertChanges('membership.removed', bothWays(`(${gone})`));
+export const groupsVanish = (gone: string) => `with ${changesOf('membership.removed', bothWays(`(${gone})`))}`;
 
 /** Stored memberships that show because this batch made a group live. Runs before new memberships are inserted. */
-export const groupsAppeared = insertChanges(
+export const groupsAppeared = `with ${changesOf(
   'membership.added',
   bothWays(`(
      select x.group_no, x.entra_object_id from entra_sync.changes c
        cross join lateral (select x.group_no, x.entra_object_id from entra_sync.groups x where x.group_id = c.group_id offset 0) x
       where c.batch_id = :batch and c.kind in ('group.created', 'group.restored'))`),
-);
+)}`;
 
 function bothWays(groups: string): string {
   return `select x.group_no, m.member_object_id from ${groups} x cross join ${membershipsOfGroup('x.group_no')} m
@@ -72,22 +109,28 @@ with ended as (
   delete from entra_sync.memberships m using (${ended}) e
    where m.group_no = e.group_no and m.member_object_id = e.member_object_id
   returning m.group_no, m.member_object_id
-)
-${insertChanges('membership.removed', 'select group_no, member_object_id from ended')}`;
+), ${changesOf('membership.removed', 'select group_no, member_object_id from ended')}`;
 
 /** Keeps the memberships that this round staged and that are not stored yet, saying so of those that are visible. */
 export const keepMemberships = `
-with fresh as (
-  insert into entra_sync.memberships (group_no, member_object_id, member_type)
-  select g.group_no, s.member_object_id, s.member_type
+with fresh as materialized (
+  select g.group_no, g.group_id, g.is_live, s.member_object_id, s.member_type
     from entra_sync.stage_members s
-    cross join lateral (select g.group_no from entra_sync.groups g
+    cross join lateral (select g.group_no, g.group_id, g.removed_at is null as is_live from entra_sync.groups g
                          where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0) g
    where s.round_id = :round and not s.removed
-  on conflict do nothing
-  returning group_no, member_object_id
-)
-${insertChanges('membership.added', 'select group_no, member_object_id from fresh')}`;
+     and not exists (select from entra_sync.memberships m where m.group_no = g.group_no and m.member_object_id = s.member_object_id)
+   order by 1, 4
+), kept as (
+  insert into entra_sync.memberships (group_no, member_object_id, member_type)
+  select group_no, member_object_id, member_type from fresh
+), found as (
+  select p.group_id, a.account_id, n.group_id as member_group_id
+    from fresh p
+    left join ${liveAccount('p.member_object_id')} a on true
+    left join ${liveGroup('p.member_object_id', 'a.account_id is null')} n on true
+   where p.is_live and (a.account_id is not null or n.group_id is not null)
+), ${writeChanges('membership.added')}`;
 
 /**
  * Of members that are deleted for good: they leave their groups, although Graph may never say so (rule 8). Hidden already,
@@ -128,9 +171,11 @@ select exists (select from entra_sync.changes where batch_id = :batch
 export const nesting = `live as materialized (
   select group_no, entra_object_id from entra_sync.groups where tenant_id = :tenant and removed_at is null
 ), edge as materialized (
-  select m.group_no as parent_no, c.group_no as child_no
-    from live c join entra_sync.memberships m on m.member_object_id = c.entra_object_id
-    join live p on p.group_no = m.group_no
+  select p.group_no as parent_no, c.group_no as child_no
+    from live c
+    cross join ${membershipsOfMember('c.entra_object_id')} m
+    cross join lateral (select p.group_no from entra_sync.groups p
+                         where p.group_no = m.group_no and p.tenant_id = :tenant and p.removed_at is null offset 0) p
 ), reach as (
   select group_no as ancestor_no, group_no as descendant_no from live
   union
@@ -145,7 +190,7 @@ export const renewClosure = `
 with recursive ${nesting}, gone as (
   delete from entra_sync.group_closure c using entra_sync.groups g
    where g.group_no = c.ancestor_no and g.tenant_id = :tenant
-     and not exists (select from reach r where r.ancestor_no = c.ancestor_no and r.descendant_no = c.descendant_no)
+     and (c.ancestor_no, c.descendant_no) not in (select ancestor_no, descendant_no from reach)
 )
 insert into entra_sync.group_closure (ancestor_no, descendant_no)
 select ancestor_no, descendant_no from reach on conflict do nothing`;

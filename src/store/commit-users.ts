@@ -1,4 +1,5 @@
 // The commit of a users round: accounts, and the memberships that appear or vanish with them (rules 3, 4, 6 to 8, 19).
+import { forgetStrangers, keepStrangers, keepUnsettled } from './away.ts';
 import type { CommitScope, StreamCounts } from './commit.ts';
 import { adoptAccounts } from './commit-adoption.ts';
 import {
@@ -8,6 +9,7 @@ import {
   keepMemberships,
   keepPurged,
   membershipsOf,
+  moveMemberships,
 } from './commit-memberships.ts';
 import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './commit-scope.ts';
 import { type Guarded, guardRemovals, metUnreadable } from './guard.ts';
@@ -16,29 +18,32 @@ import { rowCount, rows, type Transaction } from './pool.ts';
 /** Makes the staged users the truth. Part of the transaction of `commitRound`. */
 export async function applyUsers(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
   const run = (statement: string) => rowCount(transaction, statement, scope);
+  const move = (statement: string) => moveMemberships(transaction, statement, scope);
   // Of those whose groups were asked for, first: the scope is judged on them.
-  let ended = await run(endMemberships(leftGroups));
-  let appeared = await run(keepMemberships);
+  let ended = await move(endMemberships(leftGroups));
+  let appeared = await move(keepMemberships);
   const { held, gaps } = await judgeScope(transaction, scope);
   const adoption = await adoptAccounts(transaction, scope);
   const guard = await guardRemovals(transaction, scope, guardedAccounts);
   await transaction.raw(keepEnabled, scope);
+  if (scope.listing) await transaction.raw(suspendNobody, scope);
   await transaction.raw(lockTouched, scope);
   const updates = await rows<{ kind: string; count: number }>(transaction, updateChanged, scope);
   const count = (kind: string) => updates.find((row) => row.kind === kind)?.count ?? 0;
-  ended += await run(accountsVanish(goneObjects));
+  ended += await move(accountsVanish(goneObjects));
   const removed = await run(remove);
   await transaction.raw(hardenTombstones, scope);
   await transaction.raw(relabelOutside, scope);
   await transaction.raw(keepOutside, scope);
   await transaction.raw(forgetOutside, scope);
+  await transaction.raw(keepUnsettled, scope);
   await transaction.raw(keepStrangers, scope);
   await transaction.raw(forgetStrangers, scope);
-  ended += await run(endMemberships(membershipsOf(deletedForGood)));
+  ended += await move(endMemberships(membershipsOf(deletedForGood)));
   const restored = adoption.restored + (await run(restore));
   const created = await run(create);
   await transaction.raw(noteListsRead, scope);
-  appeared += await run(accountsAppeared);
+  appeared += await move(accountsAppeared);
   const purged = await purge(transaction, scope);
   const [staged] = await rows<{ count: number }>(
     transaction,
@@ -119,6 +124,12 @@ const keepEnabled = `
 update entra_sync.stage_users s set enabled = true
   from entra_sync.held_removals h
  where s.round_id = :round and not s.enabled and h.tenant_id = :tenant and h.object_id = s.entra_object_id and h.reason = 'suspended'`;
+
+// Of whoever has an account, also since a moment ago: it was adopted.
+const suspendNobody = `
+update entra_sync.stage_users s set enabled = true
+  from entra_sync.accounts a
+ where s.round_id = :round and not s.enabled and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.enabled`;
 
 /** Who is removed by this round: what the guard has left. */
 const goneAccounts = `
@@ -275,22 +286,3 @@ async function purge(transaction: Transaction, scope: CommitScope): Promise<numb
     { ...scope, ids },
   );
 }
-
-// Of the deleted whose account does not say so, the id is kept: when they come back, their groups are asked for (rule 8).
-const keepStrangers = `
-insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
-select :tenant, 'users', s.entra_object_id from entra_sync.stage_users s
- where s.round_id = :round and s.removed = 'deleted_restorable'
-   and not exists (select from entra_sync.accounts a
-                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
-                      and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen'))
-on conflict do nothing`;
-
-// A full round shows everybody who is there and everybody who can be restored: who is in neither is gone.
-const forgetStrangers = `
-delete from entra_sync.deleted_strangers d
- where d.tenant_id = :tenant and d.stream = 'users'
-   and (exists (select from entra_sync.stage_users s
-                 where s.round_id = :round and s.entra_object_id = d.entra_object_id
-                   and s.removed is distinct from 'deleted_restorable')
-        or :full::boolean and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = d.entra_object_id))`;

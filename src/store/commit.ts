@@ -63,6 +63,8 @@ export type CommitOptions = {
   /** The groups stream has committed a full round for these scope groups: only then does absence from them remove (rule 23). */
   groupsJudged: boolean;
   dryRun: boolean;
+  /** What {@link analyzeStage} told before the doubtful were asked about. */
+  analyzed?: StageSizes;
   /** In a dry run, the groups that the scope is judged on: what the same dry run read of them. */
   rehearsal?: Rehearsal | undefined;
 };
@@ -84,8 +86,10 @@ export type CommitScope = {
   match: readonly MatchKey[];
   scopeGroups: readonly string[];
   groupsJudged: boolean;
-  /** A read of one person: it removes, sweeps and purges nobody. */
+  /** A read of one person, or a listing: it removes, sweeps and purges nobody. */
   onDemand: boolean;
+  /** A quick first load, which suspends nobody either: the guard judges that in the first round. */
+  listing?: true;
 };
 
 /** Makes a stream's staged rows the truth; the part of the transaction that differs between streams. */
@@ -101,33 +105,55 @@ export async function commitRound(
   options: CommitOptions,
   apply: Apply,
 ): Promise<CommitResult> {
-  await analyzeStage(database, options.round.round_id);
+  await analyzeStage(database, options.round.round_id, options.analyzed);
   const result = await inRehearsal(database, options.dryRun, (transaction) =>
     applyRound(transaction, lease, options, apply),
   );
-  if (!options.dryRun) await analyzeTables(database, result.counts);
+  if (!options.dryRun) await analyzeTables(database, options.stream, result.counts);
   return result;
 }
 
 const largeStage = 2_000;
 
+/** How many rows of each stage the planner's statistics were last made for. */
+export type StageSizes = Readonly<Record<string, number>>;
+
+// Of documents no statistics are wanted: sorting them takes longer than all else.
+const plannedBy = {
+  stage_users: 'round_id, entra_object_id, removed, in_scope',
+  stage_groups: 'round_id, entra_object_id, removed',
+  stage_members: 'round_id, group_object_id, member_object_id, removed',
+};
+
 // Measured: without statistics the planner takes a large stage for empty, and the commit takes six times as long.
-/** Brings the planner's statistics of a large stage up to date. */
-export async function analyzeStage(database: Database, roundId: string): Promise<void> {
-  for (const stage of ['stage_users', 'stage_groups', 'stage_members']) {
-    const [size] = await rows<{ large: boolean }>(
-      database,
-      `select count(*) > :largeStage as large from (select from entra_sync.${stage} where round_id = :roundId limit :largeStage + 1) s`,
-      { roundId, largeStage },
-    );
-    if (size?.large) await database.raw(`analyze entra_sync.${stage}`);
+/** Brings the planner's statistics of a large stage up to date, unless it has hardly grown since they were made. */
+export async function analyzeStage(database: Database, roundId: string, before: StageSizes = {}): Promise<StageSizes> {
+  const [sizes] = await rows<StageSizes>(
+    database,
+    `select ${Object.keys(plannedBy)
+      .map((stage) => `(select count(*)::int from entra_sync.${stage} where round_id = :roundId) as ${stage}`)
+      .join(', ')}`,
+    { roundId },
+  );
+  const after: Record<string, number> = { ...before };
+  for (const [stage, columns] of Object.entries(plannedBy)) {
+    const size = sizes?.[stage] ?? 0;
+    if (size <= largeStage || size < 2 * (before[stage] ?? 0)) continue;
+    await database.raw(`analyze entra_sync.${stage} (${columns})`);
+    after[stage] = size;
   }
+  return after;
 }
 
 // What many rows were written to is planned for as it is now, not as it was when the tenant was empty.
-async function analyzeTables(database: Database, counts: CommitCounts): Promise<void> {
+/** Brings the planner's statistics up to date where a commit wrote many rows. */
+export async function analyzeTables(database: Database, stream: Stream, counts: CommitCounts): Promise<void> {
   const objects = counts.created + counts.updated + counts.restored + counts.removed;
-  if (objects > largeStage) await database.raw('analyze entra_sync.accounts, entra_sync.groups');
+  if (objects > largeStage && stream === 'users')
+    await database.raw(
+      'analyze entra_sync.accounts (tenant_id, entra_object_id, state, enabled, removed_at, removed_reason)',
+    );
+  if (objects > largeStage && stream === 'groups') await database.raw('analyze entra_sync.groups');
   if (counts.memberships_added + counts.memberships_removed > largeStage)
     await database.raw('analyze entra_sync.memberships');
 }
@@ -164,6 +190,7 @@ async function applyRound(
   const counts = await apply(transaction, scope);
   const setAside = await keepSetAside(transaction, scope);
   await transaction.raw(moveCheckpoint, scope);
+  await transaction.raw(endProvisional, scope);
   const sample = options.dryRun ? await sampleOf(transaction, scope) : [];
   const stillManual =
     status === 'disconnected' && stream === 'users' ? await countReleased(transaction, lease.tenantId) : undefined;
@@ -248,6 +275,14 @@ on conflict (tenant_id, stream) do update
        round_id = excluded.round_id, committed_at = excluded.committed_at,
        full_at = case when :full::boolean then excluded.full_at else entra_sync.checkpoints.full_at end`;
 
+// The rounds of the streams that were listed are done. A tenant that shows no groups had none listed.
+const endProvisional = `
+update entra_sync.tenants t set provisional = false
+ where t.tenant_id = :tenant and t.provisional
+   and exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'users')
+   and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'groups')
+        or not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id))`;
+
 /** The first changes of a batch. What ends comes first: it is what a dry run is made for. */
 export async function sampleOf(transaction: Transaction, scope: CommitScope): Promise<ChangeSample[]> {
   return rows<ChangeSample>(transaction, sampleChanges, scope);
@@ -257,7 +292,7 @@ const sampleChanges = `
 select c.kind, c.account_id, c.group_id,
        coalesce(a.profile ->> 'displayName', a.user_principal_name, g.display_name, h.display_name) as display_name,
        case when c.kind like 'membership.%' then h.display_name end as group_name, c.before, c.after
-  from entra_sync.changes c
+  from entra_sync.change_rows c
   left join entra_sync.accounts a on a.account_id = c.account_id
   left join entra_sync.groups g on g.group_id = c.member_group_id
   left join entra_sync.groups h on h.group_id = c.group_id

@@ -40,7 +40,7 @@ export async function disconnectTenant(
       scope,
     );
     await transaction.raw(
-      "update entra_sync.tenants set status = 'disconnected', next_cycle_at = null where tenant_id = :tenant",
+      "update entra_sync.tenants set status = 'disconnected', provisional = false, next_cycle_at = null where tenant_id = :tenant",
       scope,
     );
     // An invitation from before must not undo it.

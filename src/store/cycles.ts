@@ -1,4 +1,5 @@
 // The row of a cycle: opened when it starts, closed with what became of it.
+import type { RoundKind } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import { recordAttempt } from './attempts.ts';
 import { type Lease, requireFence } from './lease.ts';
@@ -6,13 +7,13 @@ import { type Database, inTransaction, rows, type Transaction } from './pool.ts'
 import { inReportedTransaction } from './receipts.ts';
 import { shareTenant } from './tenants.ts';
 
-export type CycleKind = 'initial' | 'incremental' | 'resync';
+export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync';
 export type CycleOutcome = 'committed' | 'partial' | 'held' | 'failed' | 'cancelled';
 
 /** What one stream did in a cycle, as kept in `cycles.streams`. Counts are of objects, `seen` with repeats. */
 export type StreamReport = {
   outcome: 'committed' | 'failed' | 'cancelled' | 'rehearsed';
-  round: 'full' | 'incremental';
+  round: RoundKind;
   reason: string;
   requests: number;
   pages: number;
@@ -36,7 +37,7 @@ export type StreamReport = {
 
 export type CycleEnd = {
   outcome: CycleOutcome;
-  streams: Record<string, StreamReport>;
+  streams: { readonly [stream: string]: StreamReport };
   error: { code: string; message: string } | null;
   /** From start to start, how long ago it started, and the factor by which the next start is moved. */
   intervalMs: number;
@@ -69,17 +70,7 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
   await inReportedTransaction(database, async (transaction) => {
     await waitInLine(transaction, lease.tenantId);
     await requireFence(transaction, lease);
-    await transaction.raw(
-      `update entra_sync.cycles set finished_at = clock_timestamp(), outcome = :outcome, streams = :streams::jsonb,
-              error_code = :code, error_message = :message where cycle_id = :cycleId`,
-      {
-        cycleId,
-        outcome: end.outcome,
-        streams: JSON.stringify(end.streams),
-        code: end.error?.code ?? null,
-        message: end.error?.message ?? null,
-      },
-    );
+    await closeRow(transaction, cycleId, end);
     await recordAttempt(transaction, lease.tenantId, end);
     await transaction.raw(
       `delete from entra_sync.cycles
@@ -88,6 +79,38 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
     );
   });
   await pruneChanges(database, lease.tenantId, end.retention.changesMs);
+}
+
+/** Closes the row of a quick first load. The tenant's row waits for the cycle that follows: no checkpoint moved (rule 21). */
+export async function closeFirstLoad(
+  database: Database,
+  lease: Lease,
+  cycleId: string,
+  end: Pick<CycleEnd, 'outcome' | 'streams' | 'error'>,
+): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    await shareTenant(transaction, lease.tenantId);
+    await requireFence(transaction, lease);
+    await closeRow(transaction, cycleId, end);
+  });
+}
+
+async function closeRow(
+  transaction: Transaction,
+  cycleId: string,
+  end: Pick<CycleEnd, 'outcome' | 'streams' | 'error'>,
+): Promise<void> {
+  await transaction.raw(
+    `update entra_sync.cycles set finished_at = clock_timestamp(), outcome = :outcome, streams = :streams::jsonb,
+            error_code = :code, error_message = :message where cycle_id = :cycleId`,
+    {
+      cycleId,
+      outcome: end.outcome,
+      streams: JSON.stringify(end.streams),
+      code: end.error?.code ?? null,
+      message: end.error?.message ?? null,
+    },
+  );
 }
 
 // Kept apart from the close: whoever followed the feed that far behind is told by ES006 to read the views again.
@@ -104,7 +127,8 @@ with old as (
    where tenant_id = :tenantId and committed_at < clock_timestamp() - :retentionMs * interval '1 millisecond'
   returning batch_id, number
 ), gone as (
-  delete from entra_sync.changes where batch_id in (select batch_id from old) returning batch_id, change_id
+  delete from entra_sync.changes c where batch_id in (select batch_id from old)
+  returning batch_id, entra_sync.last_change(c) as change_id
 ), newest as (
   select o.number, max(g.change_id) as change from old o join gone g using (batch_id)
    group by o.number order by o.number desc limit 1

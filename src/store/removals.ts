@@ -1,7 +1,14 @@
 // Held removals: which wait, and what a person decides about them (rule 10). At once, and without Graph.
 import { ExpectedError } from '../errors.ts';
 import { closeBatch, nextBatch } from './batches.ts';
-import { accountsVanish, endMemberships, groupsVanish, membershipsOf, renewClosure } from './commit-memberships.ts';
+import {
+  accountsVanish,
+  endMemberships,
+  groupsVanish,
+  membershipsOf,
+  moveMemberships,
+  renewClosure,
+} from './commit-memberships.ts';
 import { dropEmptyLists } from './guard.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
@@ -202,21 +209,22 @@ const heldMembers = `select h.group_no, h.member_object_id from entra_sync.held_
 
 async function approve(transaction: Transaction, scope: DecisionScope): Promise<Omit<Decided, 'skipped'>> {
   const count = (statement: string) => rowCount(transaction, statement, scope);
-  await count(accountsVanish(people));
+  const move = (statement: string) => moveMemberships(transaction, statement, scope);
+  await move(accountsVanish(people));
   const accounts = await count(removeAccounts);
   const suspended = await count(suspendAccounts);
-  await count(
+  await move(
     groupsVanish(`select g.group_no, g.entra_object_id from entra_sync.groups g
       where g.tenant_id = :tenant and g.entra_object_id in (${heldOf('h.group_no is not null')})`),
   );
   const groups = await count(removeGroups);
   // Graph may never say that the memberships of what is deleted for good have ended (rule 8).
-  await count(endMemberships(membershipsOf(gone)));
-  await count(
+  await move(endMemberships(membershipsOf(gone)));
+  await move(
     endMemberships(`select m.group_no, m.member_object_id from entra_sync.memberships m
       join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant and g.entra_object_id in (${gone})`),
   );
-  const memberships = await count(endMemberships(heldMembers));
+  const memberships = await move(endMemberships(heldMembers));
   if (groups + memberships > 0) await transaction.raw(renewClosure, scope);
   return { memberships, accounts, suspended, groups };
 }

@@ -30,6 +30,9 @@ export type Checkpoint = {
   full_age_ms: number;
 };
 
+/** What ends a listing in place of a delta link. */
+export const endOfListing = { delta: 'end of the listing' } as const;
+
 /** Most pages in a row that may stage nothing new before the round counts as endless (rule 14). */
 export const mostBarrenPages = 2_000;
 
@@ -50,7 +53,9 @@ export async function readCheckpoint(
   return checkpoint;
 }
 
-const roundColumns = 'round_id, kind, reason, settings_version, fingerprint, pages, seen, resume_link, delta_link';
+/** The columns of a {@link Round}. */
+export const roundColumns =
+  'round_id, kind, reason, settings_version, fingerprint, pages, seen, resume_link, delta_link';
 
 /** The stream's open round, if one is there to be continued. */
 export async function readRound(

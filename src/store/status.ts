@@ -12,6 +12,8 @@ export type TenantStatus = TenantRow & {
   last_finished_at: Date | null;
   /** In a row, of the tenant's own; from the third on it is in quarantine. */
   failures: number;
+  /** Of a provisional tenant: pages that its first rounds have read so far. */
+  first_round_pages: number;
 };
 
 /**
@@ -44,7 +46,9 @@ export async function readStatus(
   return rows<TenantStatus>(
     database,
     `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running' and h.alive, false) as running,
-            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at, p.failures
+            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at, p.failures,
+            (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
+              where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages
        from directory.tenants t
        join entra_sync.tenants p on p.tenant_id = t.tenant_id
        left join lateral (

@@ -1,7 +1,6 @@
 // One job of the queue: the cycle of one tenant, if it is still due when its turn comes. Never throws.
 
 import { type CycleParts, type CycleResult, runCycle } from '../engine/cycle.ts';
-import type { Progress } from '../engine/stream.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import { recordFailedStart } from '../store/attempts.ts';
 import type { CycleKind } from '../store/cycles.ts';
@@ -31,8 +30,6 @@ export type JobParts = CycleParts & {
   readonly onCycle: (report: CycleReport) => void;
 };
 
-const progressEveryMs = 10_000;
-
 // Somebody else runs it, or it was broken off: it is due as before.
 const goesOn = new Set(['cycle_running', 'lease_lost', 'interrupted']);
 
@@ -58,7 +55,6 @@ async function runDue(parts: JobParts, tenantId: string, signal: AbortSignal): P
   const { database } = parts;
   const started = performance.now();
   const requests = await claimTenantRequests(database, tenantId);
-  const progress = reportProgress(parts, tenantId, started);
   try {
     const result = await runCycle(parts, {
       tenantId,
@@ -66,7 +62,6 @@ async function runDue(parts: JobParts, tenantId: string, signal: AbortSignal): P
       dryRun: false,
       actor: requests[0]?.actor ?? parts.actor,
       signal,
-      onProgress: progress.update,
     });
     const [failure] = result.failures;
     if (failure) tell(parts, tenantId, failure.error);
@@ -82,8 +77,6 @@ async function runDue(parts: JobParts, tenantId: string, signal: AbortSignal): P
     tell(parts, tenantId, error);
     if (goesOn.has(code)) return;
     await keepFailure(parts, tenantId, error, started);
-  } finally {
-    progress.end();
   }
   await endRequests(
     database,
@@ -128,16 +121,4 @@ function tell({ log }: JobParts, tenantId: string, error: unknown): void {
   const stack = error instanceof Error ? error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) : [];
   const name = error instanceof Error ? error.name : typeof error;
   log.error({ tenantId, code: 'defect', name, stack }, 'cycle failed by a defect');
-}
-
-function reportProgress({ log }: JobParts, tenantId: string, started: number) {
-  const latest = new Map<string, Omit<Progress, 'stream'>>();
-  const timer = setInterval(() => {
-    const seconds = Math.round((performance.now() - started) / 1000);
-    log.info({ tenantId, seconds, ...Object.fromEntries(latest) }, 'cycle in progress');
-  }, progressEveryMs);
-  return {
-    update: ({ stream, ...rest }: Progress) => void latest.set(stream, rest),
-    end: () => clearInterval(timer),
-  };
 }

@@ -49,7 +49,8 @@ export async function openFleet(options: { count: number; users: number; registe
   });
   await takeEverybody(database);
   if (options.registered !== false) await register(database, tenants);
-  const environment = { ...simulator.environment(), DATABASE_URL: fresh.url };
+  // Any free port, for several workers on one machine.
+  const environment = { ...simulator.environment(), DATABASE_URL: fresh.url, PORT: '0' };
   return {
     tenants,
     simulator,

@@ -2,9 +2,10 @@
 // the truth to compare with, computed without any of the product's rules.
 import { Writable } from 'node:stream';
 import tls from 'node:tls';
+import type { Middleware } from '@microsoft/microsoft-graph-client';
 import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
-import { openGraphAccess } from '../../src/app.ts';
+import { type GraphHooks, openGraphAccess } from '../../src/app.ts';
 import { type CycleOptions, type CycleResult, runCycle } from '../../src/engine/cycle.ts';
 import { type PersonOptions, type PersonResult, readPerson } from '../../src/engine/person.ts';
 import { readEnvironment } from '../../src/environment.ts';
@@ -58,6 +59,9 @@ export type CycleWishes = Partial<Pick<CycleOptions, 'resync' | 'dryRun' | 'sign
   log?: Log;
   leaseTimes?: LeaseTimes;
   onWait?: OnWait;
+  onRequest?: GraphHooks['onRequest'];
+  /** Stands in front of the HTTP edge of the Graph client. */
+  before?: Middleware;
 };
 
 /** Runs one cycle of a tenant the way the command line does. */
@@ -67,11 +71,14 @@ export async function cycleOf(
   database: Database,
   wishes: CycleWishes = {},
 ): Promise<CycleResult> {
-  const { through = database, policy = fastPolicy, log = pino({ level: 'silent' }), leaseTimes, onWait } = wishes;
+  const { through = database, policy = fastPolicy, log = pino({ level: 'silent' }), leaseTimes } = wishes;
+  const { onWait, onRequest, before } = wishes;
   trust(simulator.certificate);
   const graph = openGraphAccess(readEnvironment(simulator.environment(tenantId)), {
     policy,
     ...(onWait && { onWait }),
+    ...(onRequest && { onRequest }),
+    ...(before && { before }),
   });
   const result = await runCycle(
     {
@@ -119,10 +126,11 @@ export async function personOf(
   );
 }
 
-/** Guests too: the truth of these tests is everybody. */
-export async function takeEverybody(database: Database): Promise<void> {
+/** Guests too: the truth of these tests is everybody. A first cycle by delta alone, unless `firstLoad` says otherwise. */
+export async function takeEverybody(database: Database, firstLoad: 'quick' | 'delta' = 'delta'): Promise<void> {
   // Nor does the guard stand in the way, of which other tests tell.
   await setSettings(database, {
+    firstLoad,
     scope: { userType: 'any' },
     removals: { max: 1_000_000, percent: 100, floor: 0 },
   });
@@ -144,11 +152,12 @@ export async function openWorld(
   options: Partial<TenantOptions> & {
     simulator?: Partial<SimulatorSettings>;
     registered?: boolean;
+    firstLoad?: 'quick' | 'delta';
     /** The one of the test's context, which concurrent tests have to give. */
     onEnd?: typeof onTestFinished;
   } = {},
 ): Promise<World> {
-  const { simulator: settings, registered = true, onEnd = onTestFinished, ...tenantOptions } = options;
+  const { simulator: settings, registered = true, firstLoad, onEnd = onTestFinished, ...tenantOptions } = options;
   const tenant = createTenant({ seed: 1, users: 12, ...tenantOptions });
   const simulator = await startSimulator({ ...settings, tenants: [tenant] });
   const fresh = await freshDatabase();
@@ -158,7 +167,7 @@ export async function openWorld(
     await fresh.drop();
     await simulator.close();
   });
-  await takeEverybody(database);
+  await takeEverybody(database, firstLoad);
   if (registered)
     await addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref: null }, loadDefaults());
   return {
@@ -224,7 +233,10 @@ export function truthOf(tenant: Tenant): Record<string, Facts> {
         userPrincipalName: properties.userPrincipalName ?? null,
         mail: properties.mail ?? null,
         profile: Object.fromEntries(
-          profileProperties.flatMap((name) => (properties[name] === undefined ? [] : [[name, properties[name]]])),
+          profileProperties.flatMap((name) => {
+            const value = properties[name];
+            return value === undefined || (Array.isArray(value) && value.length === 0) ? [] : [[name, value]];
+          }),
         ),
       },
     ]),

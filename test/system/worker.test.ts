@@ -41,6 +41,7 @@ test('a worker syncs at once, then about once per interval, logs JSON lines at i
   expect(ended.code, ended.stderr).toBe(0);
   expect(ended.seconds).toBeLessThan(10);
   expect(logOf(ended.stderr).map((line) => line.msg)).toEqual([
+    'health and metrics are served',
     'worker started',
     'cycle started',
     'cycle finished',

@@ -69,7 +69,11 @@ describe('rule 3: absent is not null', () => {
     expect(user.source).toEqual({ ...whole, displayName: 'A.', jobTitle: 'Boss' });
   });
 
-  test.each([false, 0, '', []])('%j is a value, not a cleared one', (value) => {
+  test('an empty list is no value: a listing writes one where a round may write nothing', () => {
+    expect(overlay({ businessPhones: ['+1'] }, { businessPhones: [] })).toEqual({});
+  });
+
+  test.each([false, 0, ''])('%j is a value, not a cleared one', (value) => {
     expect(overlay({ accountEnabled: true }, { accountEnabled: value })).toEqual({ accountEnabled: value });
   });
 

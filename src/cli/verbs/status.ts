@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { readSetAside, readStatus, type Standing, standings } from '../../store/status.ts';
 import { findTenant } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, when } from '../format.ts';
+import { count, plural, when } from '../format.ts';
 import { table } from '../terminal.ts';
 import { describeTrouble } from '../trouble.ts';
 
@@ -72,6 +72,13 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
       ]),
     ),
   );
+  for (const one of tenants) {
+    if (!one.provisional) continue;
+    const pages = plural(one.first_round_pages, 'page');
+    terminal.say(
+      `${one.name}: provisional: people are shown from a quick listing; the first full round is at ${pages}`,
+    );
+  }
   for (const one of tenants) {
     const trouble = describeTrouble(one);
     if (trouble) terminal.say(`${one.name}: ${trouble}`);

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { ownsTenantId } from '../../credentials.ts';
 import { type CycleResult, runCycle } from '../../engine/cycle.ts';
+import type { FirstLoad } from '../../engine/reports.ts';
 import { readTenantId } from '../../environment.ts';
 import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
 import { explainGaps } from '../../rules/scope.ts';
@@ -167,11 +168,13 @@ function report(
 ): void {
   const { terminal } = run;
   terminal.answer({
-    cycles: done.map(({ tenant, result }) => ({
-      tenant: { id: tenant.tenant_id, name: tenant.name },
-      ...result,
-      failures: result.failures.map(({ stream, error }) => ({ stream, ...describeFailure(error) })),
-    })),
+    cycles: done.flatMap(({ tenant, result: { firstLoad, ...cycle } }) =>
+      [...(firstLoad ? [firstLoad] : []), cycle].map((one) => ({
+        tenant: { id: tenant.tenant_id, name: tenant.name },
+        ...one,
+        failures: one.failures.map(({ stream, error }) => ({ stream, ...describeFailure(error) })),
+      })),
+    ),
     failures: failed.map(({ tenant, error }) => ({
       tenant: { id: tenant.tenant_id, name: tenant.name },
       ...describeFailure(error),
@@ -191,6 +194,12 @@ function report(
       terminal.note(`${tenant.name}: ${because}${what} -> ${cure}`);
     }
     sayHeld(run, tenant, result);
+    for (const { stream, error } of result.firstLoad?.failures ?? []) {
+      const { message } = describeFailure(error);
+      terminal.note(
+        `${tenant.name}: ${stream} could not be listed quickly and were read by the first round (${message})`,
+      );
+    }
     for (const { stream, error } of result.failures) {
       showError({ ...terminal, answer: () => {} }, describeDatabaseError(error), `${tenant.name}, ${stream}: `);
     }
@@ -213,9 +222,16 @@ function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }:
     terminal.note(`${tenant.name}: ${plural(rehearsed, 'removal')} would be held for a person's decision`);
 }
 
-/** The cycles as one table, a line a stream. */
-export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult }[]): string {
-  const reports = done.flatMap(({ result }) => Object.values(result.streams));
+type ToldCycle = Pick<CycleResult, 'kind' | 'outcome' | 'seconds'> & Pick<FirstLoad, 'streams'>;
+
+/** The cycles as one table, a line a stream; a quick first load before the rounds that followed it. */
+export function cycleTable(
+  done: readonly { tenant: Tenant; result: ToldCycle & { firstLoad?: ToldCycle | undefined } }[],
+): string {
+  const cycles = done.flatMap(({ tenant, result }) =>
+    (result.firstLoad ? [result.firstLoad, result] : [result]).map((cycle) => ({ tenant, cycle })),
+  );
+  const reports = cycles.flatMap(({ cycle }) => Object.values(cycle.streams));
   // Rare, and worth a column only where they occur.
   const rare = (['adopted', 'held'] as const).filter((name) => reports.some((one) => one[name] > 0));
   return table(
@@ -235,10 +251,10 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
       { title: 'members', right: true },
       { title: 'seconds', right: true },
     ],
-    done.flatMap(({ tenant, result }) =>
-      Object.entries(result.streams).map(([stream, one]) => [
+    cycles.flatMap(({ tenant, cycle }) =>
+      Object.entries(cycle.streams).map(([stream, one]) => [
         tenant.name,
-        result.outcome === 'rehearsed' ? `${result.kind} (dry run)` : result.kind,
+        cycle.outcome === 'rehearsed' ? `${cycle.kind} (dry run)` : cycle.kind,
         stream,
         one.outcome === 'failed'
           ? `failed, ${one.reason.replaceAll('_', ' ')}`
@@ -254,7 +270,7 @@ export function cycleTable(done: readonly { tenant: Tenant; result: CycleResult 
         one.memberships_added + one.memberships_removed === 0
           ? '0'
           : `+${count(one.memberships_added)} -${count(one.memberships_removed)}`,
-        result.seconds.toFixed(1),
+        cycle.seconds.toFixed(1),
       ]),
     ),
   );

@@ -1,13 +1,21 @@
 // `worker`: cycles of all tenants, each about once per interval, until it is stopped.
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openBasics } from '../../app.ts';
+import { credentialEnd, namesCredential } from '../../credentials.ts';
 import { readEnvironment } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
 import { openQueue } from '../../store/queue.ts';
-import { runWorker } from '../../worker/worker.ts';
+import { serveOperations, whyNotReady } from '../../worker/http.ts';
+import { openMetrics, type WorkerMetrics } from '../../worker/metrics.ts';
+import { runWorker, type Worker } from '../../worker/worker.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 
-type WorkerVerbOptions = VerbOptions & { concurrency: string };
+type WorkerVerbOptions = VerbOptions & {
+  concurrency: string;
+  metricsPort: number;
+  metricsHost: string;
+  metricsTenants: number;
+};
 
 const defaultConcurrency = 4;
 const mostConcurrency = 64;
@@ -18,9 +26,22 @@ export function workerCommand(): Command {
     'Sync all tenants, each about once per interval (settings: interval), until stopped. Any number of workers share one ' +
       'database: each tenant is synced by one of them at a time, and those of a worker that died are taken over. Needs ' +
       'DATABASE_URL and a current schema (entra-sync migrate). Logs JSON lines on stderr at LOG_LEVEL (info).',
-    ['worker', 'worker --concurrency 8'],
+    ['worker', 'worker --concurrency 8', 'worker --metrics-host 0.0.0.0 --metrics-port 9464'],
   )
     .option('--concurrency <n>', `tenants synced side by side, 1 to ${mostConcurrency}`, String(defaultConcurrency))
+    .addOption(
+      new Option('--metrics-port <n>', 'port of /livez, /readyz and /metrics, 0 for any free one')
+        .env('PORT')
+        .default(9464)
+        .argParser(whole(0, 65_535)),
+    )
+    .option('--metrics-host <address>', 'address to listen on; 0.0.0.0 in a container', '127.0.0.1')
+    .option(
+      '--metrics-tenants <n>',
+      'with more tenants than that metrics tell of all together, not of each',
+      whole(0, 1_000_000),
+      200,
+    )
     .action((options: WorkerVerbOptions) =>
       runVerb(options, (run) => work(run, options), {
         afterInterrupt: 'nothing to do: the next worker goes on where this one stopped',
@@ -43,11 +64,32 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
     );
   }
   const { log, defaults } = openBasics(environment);
+  let metrics: WorkerMetrics | undefined;
   // Its waits are told by the log.
-  const graph = openGraph({ ...run, terminal: { ...run.terminal, note: () => {} } });
+  const graph = openGraph(
+    { ...run, terminal: { ...run.terminal, note: () => {} } },
+    { onRequest: (event) => metrics?.onRequest(event), onWait: (event) => metrics?.onWait(event) },
+  );
   // Two streams a tenant, with their heartbeats; planning, requests and health beside them.
   const { database, url } = await run.database({ maxConnections: concurrency * 3 + 4 });
-  const worker = await runWorker(
+  metrics = openMetrics({
+    database,
+    tenantLimit: options.metricsTenants,
+    credentialEnd: () => (namesCredential(environment.variables) ? credentialEnd(graph.credential()) : undefined),
+  });
+  const { onCycle } = metrics;
+  let worker: Worker | undefined;
+  const server = await serveOperations({
+    host: options.metricsHost,
+    port: options.metricsPort,
+    notReady: async () =>
+      worker?.isReady() ? whyNotReady(database) : ((await whyNotReady(database)) ?? 'not_planning'),
+    metrics,
+    log,
+  });
+  run.onEnd(server.close);
+  log.info({ address: server.address }, 'health and metrics are served');
+  worker = await runWorker(
     {
       database,
       defaults,
@@ -56,11 +98,18 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
       credentialMark: graph.credentialMark,
       openQueue: (onError) => openQueue(url, onError),
     },
-    { concurrency, actor: 'worker', signal: run.signal },
+    { concurrency, actor: 'worker', signal: run.signal, onCycle },
   );
   await worker.ended;
   // To be stopped is how a worker ends.
   return 0;
+}
+
+function whole(least: number, most: number) {
+  return (text: string) => {
+    if (/^\d{1,7}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
+    throw new InvalidArgumentError(`a whole number from ${least} to ${most} is needed`);
+  };
 }
 
 function readConcurrency(text: string): number {

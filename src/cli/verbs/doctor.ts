@@ -1,0 +1,130 @@
+// `doctor`: proves the connection from this machine to the last endpoint; what is red, and what cures it.
+import { styleText } from 'node:util';
+import type { Command } from 'commander';
+import { isFirstRun, openBasics, openGraphAccess } from '../../app.ts';
+import { namesCredential, ownsTenantId } from '../../credentials.ts';
+import { type Check, firstExitCode, openChecklist } from '../../engine/checklist.ts';
+import { checkInstallation, type DoctorParts } from '../../engine/doctor.ts';
+import { checkTenant, type Patient } from '../../engine/doctor-tenant.ts';
+import { readTenantId } from '../../environment.ts';
+import { ExpectedError } from '../../errors.ts';
+import { defaultRetryPolicy } from '../../graph/reader.ts';
+import { namesProxy, useProxyOf } from '../../proxy.ts';
+import { asGuid } from '../../rules/decode.ts';
+import type { Database } from '../../store/pool.ts';
+import { findTenant, listTenants, type TenantRow } from '../../store/tenants.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { plural } from '../format.ts';
+import { onOneLine } from '../terminal.ts';
+
+export function doctorCommand(): Command {
+  return verb(
+    'doctor',
+    'Prove the connection, step by step: database, schema, clock, DNS, TLS, token, roles, one read from each endpoint, ' +
+      'checkpoints, held removals, credentials. Changes nothing. The exit code is that of the first red line.',
+    ['doctor', 'doctor Contoso', `doctor --json | jq '.checks[] | select(.state == "failed")'`],
+  )
+    .argument('[tenant]', 'id, name or reference of one tenant (an id that is not registered, too); without it all')
+    .action((word: string | undefined, options: VerbOptions) =>
+      runVerb(options, (run) => doctor(run, word), 'nothing was changed; run the command again'),
+    );
+}
+
+// Impatient: what has to be waited for is worth a red line here.
+const policy = { ...defaultRetryPolicy, retries: 1, budgetMs: 10_000, requestTimeoutMs: 20_000 };
+
+async function doctor(run: Run, word: string | undefined): Promise<number> {
+  const { terminal, environment, signal } = run;
+  const { variables } = environment;
+  const remark = useProxyOf(environment);
+  if (remark) terminal.note(remark);
+  const onDefect = (error: unknown) =>
+    terminal.note(`a defect, please report it: ${error instanceof Error ? error.stack : String(error)}`);
+  const onCheck = (check: Check) => terminal.say(lineOf(check));
+  const parts: DoctorParts = {
+    ...openBasics(environment),
+    openDatabase: async () => (isFirstRun(environment) ? undefined : run.database({ anySchema: true })),
+    openGraph: () => openGraphAccess(environment, { policy }),
+    namesCredential: namesCredential(variables),
+    proxied: namesProxy(variables),
+    signal,
+    now: Date.now,
+  };
+  const installation = openChecklist(null, { signal, onCheck, onDefect });
+  terminal.say('Installation');
+  const found = await checkInstallation(parts, installation);
+  const checks = [...installation.checks];
+  for (const patient of await patientsOf(run, word, found.schema.value)) {
+    const { id, name } = patient;
+    terminal.say(
+      `\n${onOneLine(name === id ? id : `${name} (${id})`)}${patient.row || !found.schema.value ? '' : ', not registered'}`,
+    );
+    const list = openChecklist({ id, name }, { signal, onCheck, onDefect });
+    await checkTenant(parts, found, patient, list);
+    checks.push(...list.checks);
+  }
+  const exitCode = firstExitCode(checks);
+  terminal.answer({ checks, exitCode });
+  const count = (state: Check['state']) => checks.filter((check) => check.state === state).length;
+  const rest = [
+    ...(count('warning') > 0 ? [plural(count('warning'), 'warning')] : []),
+    ...(count('not_checked') > 0 ? [`${count('not_checked')} not checked`] : []),
+  ];
+  terminal.say(`\n${[`${count('failed')} of ${plural(checks.length, 'check')} failed`, ...rest].join(', ')}.`);
+  return exitCode;
+}
+
+/** Whom to look at. While the database cannot be asked: the tenant that was named by its id, or that of AZURE_TENANT_ID. */
+async function patientsOf(run: Run, word: string | undefined, database: Database | undefined): Promise<Patient[]> {
+  const { variables } = run.environment;
+  const unknown = (id: string): Patient => ({ id, name: id, row: undefined });
+  const id = word === undefined ? undefined : asGuid(word);
+  if (database) {
+    const rows = word === undefined ? await listTenants(database) : await findRows(database, word, id !== undefined);
+    if (rows.length > 0) return rows.map((row) => ({ id: row.tenant_id, name: row.name, row }));
+  } else if (word !== undefined && id === undefined) {
+    throw new ExpectedError('unknown_name', `tenant ${word} cannot be looked up without the database`, {
+      cure: 'name it by its id, or see to the database first',
+    });
+  }
+  if (id !== undefined) return [unknown(id)];
+  const own = ownTenantId(variables);
+  if (own !== undefined) return [unknown(own)];
+  run.terminal.note(
+    'No tenant was looked at: none is registered here -> entra-sync tenant add TENANT --name NAME, or doctor TENANT_ID',
+  );
+  return [];
+}
+
+/** The tenant that `word` names; none for an id that nobody has registered. */
+async function findRows(database: Database, word: string, isId: boolean): Promise<TenantRow[]> {
+  try {
+    return [await findTenant(database, word)];
+  } catch (error) {
+    if (isId && error instanceof ExpectedError && error.code === 'unknown_name') return [];
+    throw error;
+  }
+}
+
+function ownTenantId(variables: NodeJS.ProcessEnv): string | undefined {
+  try {
+    return ownsTenantId(variables) ? readTenantId(variables) : undefined;
+  } catch {
+    // Said already by the check of the credential.
+    return undefined;
+  }
+}
+
+const words = {
+  ok: ['✓', 'ok', 'green'],
+  warning: ['!', 'warning', 'yellow'],
+  failed: ['✗', 'failed', 'red'],
+  not_checked: ['–', 'not checked', 'gray'],
+} as const;
+
+function lineOf({ check, state, message, cure }: Check): string {
+  const [symbol, word, colour] = words[state];
+  // Colours only where stdout is a terminal that wants them (NO_COLOR); the words are there always.
+  const head = styleText(colour, `${symbol} ${word.padEnd(11)}`, { stream: process.stdout });
+  return `  ${head}  ${check.padEnd(20)} ${onOneLine(message)}${cure === null ? '' : ` -> ${onOneLine(cure)}`}`;
+}

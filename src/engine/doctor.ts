@@ -1,0 +1,166 @@
+// Proves the connection, step by step, each with its cure: this machine, the database, the hosts; tenants: doctor-tenant.ts.
+import { credentialEnd } from '../credentials.ts';
+import { ExpectedError } from '../errors.ts';
+import type { Cloud } from '../graph/clouds.ts';
+import type { AppCredential, TokenSource } from '../graph/credential.ts';
+import { askHost, lookUpHost } from '../graph/probe.ts';
+import type { CredentialReference, SettingsDocument } from '../settings.ts';
+import { readServer } from '../store/health.ts';
+import { requireCurrentSchema } from '../store/migrate.ts';
+import type { Database } from '../store/pool.ts';
+import type { Checklist, Finding, Made } from './checklist.ts';
+import type { CycleParts } from './cycle.ts';
+
+/** The way to Graph as app.ts opens it. */
+export type DoctorGraph = {
+  readonly cloud: Cloud;
+  /** The credential that is used, read now. Throws where it is not complete. */
+  credential(own?: CredentialReference | null): AppCredential;
+  tokens(tenantId: string, allowRoles: readonly string[], own?: CredentialReference | null): TokenSource;
+  readonly openReader: CycleParts['openReader'];
+};
+
+export type DoctorParts = {
+  /** Undefined: there is none yet, which is no fault. */
+  openDatabase(): Promise<{ readonly database: Database; readonly name: string } | undefined>;
+  /** Throws where the environment names hosts that cannot be. */
+  openGraph(): DoctorGraph;
+  /** Whether the environment names a credential; tenants may bring their own. */
+  readonly namesCredential: boolean;
+  /** A proxy looks names up itself. */
+  readonly proxied: boolean;
+  readonly defaults: SettingsDocument;
+  readonly log: CycleParts['log'];
+  readonly signal: AbortSignal;
+  now(): number;
+};
+
+/** What the checks of tenants go on with. */
+export type Installation = {
+  readonly schema: Made<Database>;
+  readonly graph: Made<DoctorGraph>;
+  /** The environment's. */
+  readonly credential: Made<AppCredential>;
+  /** The sign-in and Graph answer over trusted connections. */
+  readonly authority: Made<true>;
+  readonly service: Made<true>;
+};
+
+/** Checks what all tenants share. */
+export async function checkInstallation(parts: DoctorParts, list: Checklist): Promise<Installation> {
+  const opened = await list.make('database', [], async () => {
+    const there = await parts.openDatabase();
+    if (!there)
+      return { says: 'there is none yet', cure: 'entra-sync sync makes the embedded one; or set DATABASE_URL' };
+    const { database, name } = there;
+    const { version, major } = await readServer(database);
+    const says = `Postgres ${version} at ${name}`;
+    if (major < 15) {
+      throw new ExpectedError('database_refused', `${says} is too old`, { cure: 'use Postgres 15 to 18' });
+    }
+    return {
+      says,
+      value: database,
+      ...(major > 18 && { cure: 'newer than what this version was tested with (15 to 18)' }),
+    };
+  });
+  const schema = await list.make('schema', [opened], async () => {
+    const database = opened.value as Database;
+    await requireCurrentSchema(database);
+    return { says: 'up to date', value: database };
+  });
+  await list.make('clock: database', [opened], async () => {
+    const before = parts.now();
+    const { now } = await readServer(opened.value as Database);
+    return judgeClock(now.getTime() - (before + parts.now()) / 2, 'the database');
+  });
+  const graph = await list.make<DoctorGraph>('cloud', [], () => {
+    const value = parts.openGraph();
+    return { says: `sign-in at ${value.cloud.authorityHost}, Graph at ${value.cloud.graphOrigin}`, value };
+  });
+  const credential = await list.make<AppCredential>('credential', [graph], () => {
+    if (parts.namesCredential) return judgeCredential((graph.value as DoctorGraph).credential(), parts.now());
+    return {
+      says: 'the environment names none: only tenants that bring their own can be reached',
+      cure: 'set AZURE_CLIENT_ID and one of the secrets (README, "Environment")',
+    };
+  });
+  const { authorityHost = '', graphOrigin = '' } = graph.value?.cloud ?? {};
+  const authority = await checkHost(parts, list, graph, {
+    what: 'sign-in',
+    origin: authorityHost,
+    path: '/common/v2.0/.well-known/openid-configuration',
+  });
+  const service = await checkHost(parts, list, graph, { what: 'Graph', origin: graphOrigin, path: '/v1.0/' });
+  return { schema, graph, credential, authority, service };
+}
+
+async function checkHost(
+  parts: DoctorParts,
+  list: Checklist,
+  graph: Made<DoctorGraph>,
+  { what, origin, path }: { what: string; origin: string; path: string },
+): Promise<Made<true>> {
+  const known = await list.make(`DNS: ${what}`, [graph], async () => {
+    if (parts.proxied) return { says: 'left to the proxy', value: true as const };
+    const addresses = await lookUpHost(origin);
+    return { says: `${new URL(origin).hostname} is ${addresses.slice(0, 2).join(', ')}`, value: true as const };
+  });
+  const asked = await list.make(`TLS: ${what}`, [known], async () => {
+    const before = parts.now();
+    const { date } = await askHost(`${origin}${path}`, parts.signal);
+    // To the second: an answer is dated when it begins, so half of the time it took is in it.
+    const skewMs = date === undefined ? undefined : date + 500 - (before + parts.now()) / 2;
+    return { says: 'the certificate is trusted, and it answers', value: { skewMs } };
+  });
+  await list.make(`clock: ${what}`, [asked], () => {
+    const skewMs = asked.value?.skewMs;
+    return skewMs === undefined ? { says: 'it does not tell its time', cure: clockCure } : judgeClock(skewMs, what);
+  });
+  return asked.value ? { check: asked.check, value: true } : { check: asked.check };
+}
+
+const clockCure = 'have the clock of this machine set by NTP';
+// Entra ID takes assertions of certificates and federated tokens only within five minutes of its own time.
+const mostSkewMs = 5 * 60_000;
+const warnSkewMs = 60_000;
+
+function judgeClock(skewMs: number, other: string): Finding<true> {
+  const seconds = Math.round(Math.abs(skewMs) / 1000);
+  const says =
+    seconds < 2
+      ? `agrees with ${other}`
+      : `this machine is ${seconds} s ${skewMs > 0 ? 'behind' : 'ahead of'} ${other}`;
+  if (Math.abs(skewMs) > mostSkewMs) throw new ExpectedError('clock_skewed', says, { cure: clockCure });
+  return { says, value: true, ...(Math.abs(skewMs) > warnSkewMs && { cure: clockCure }) };
+}
+
+/** Which credential it is and when it ends, as far as that can be told. Throws `credential_refused` when it has ended. */
+export function judgeCredential(credential: AppCredential, now: number): Finding<AppCredential> {
+  const what = `${credentialWords[credential.kind]} of ${credential.holder}`;
+  if (credential.kind === 'secret') {
+    // Its end is in the application's registration, which the permissions of entra-sync do not show.
+    return {
+      says: `${what}; when it expires only "Certificates & secrets" of the application tells`,
+      value: credential,
+    };
+  }
+  const end = credentialEnd(credential);
+  if (end === undefined) return { says: what, value: credential };
+  const days = Math.floor((end.getTime() - now) / 86_400_000);
+  const date = end.toISOString().slice(0, 10);
+  if (end.getTime() <= now) {
+    throw new ExpectedError('credential_refused', `${what} has expired on ${date}`, { cure: newCertificate });
+  }
+  const says = `${what}, good until ${date}`;
+  return { says, value: credential, ...(days < 14 && { cure: newCertificate }) };
+}
+
+const newCertificate = 'make a new certificate, register it with the application, then put it in place of this one';
+
+const credentialWords = {
+  secret: 'client secret',
+  certificate: 'certificate',
+  federated: 'federated token',
+  managed_identity: 'managed identity',
+} as const satisfies Record<AppCredential['kind'], string>;

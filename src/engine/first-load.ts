@@ -1,0 +1,179 @@
+// The quick first load: people, groups and members of a new tenant by parallel listing, shown before the first round.
+// Nothing is right because of it: it creates and updates, removes nobody and moves no checkpoint, and the first round of
+// each stream says what is true. That round begins after the listing is committed, never beside it: what a listing showed
+// would be newer than the pages of such a round, which would take it back, or sweep whoever came in between.
+import { ExpectedError } from '../errors.ts';
+import { openLane } from '../graph/paced.ts';
+import type { GraphReader } from '../graph/reader.ts';
+import type { Log } from '../logger.ts';
+import type { Settings } from '../settings.ts';
+import type { Apply, CommitCounts } from '../store/commit.ts';
+import { applyGroups } from '../store/commit-groups.ts';
+import { commitListing } from '../store/commit-listing.ts';
+import { applyUsers } from '../store/commit-users.ts';
+import { type CycleOutcome, closeFirstLoad, openCycle, type StreamReport } from '../store/cycles.ts';
+import type { Lease } from '../store/lease.ts';
+import { type Listings, openListings } from '../store/listings.ts';
+import { type Database, describeDatabaseError } from '../store/pool.ts';
+import type { Round, Stream } from '../store/rounds.ts';
+import { listGroups, listPeople } from './listing.ts';
+import {
+  describeFailure,
+  type FirstLoad,
+  isInterruption,
+  reportOfFailure,
+  type StreamFailure,
+  streams,
+} from './reports.ts';
+import type { Progress } from './stream.ts';
+
+export type FirstLoadContext = {
+  readonly database: Database;
+  readonly lease: Lease;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly actor: string;
+  /** Opens the way to Graph, with a budget of its own: what a listing waited is not missing when the round has to. */
+  readonly openReader: (log: Log) => GraphReader;
+  readonly settings: () => Promise<Settings>;
+  readonly onProgress: (progress: Progress) => void;
+};
+
+/**
+ * Lists a tenant that has not been read before, or goes on with that, and shows what was listed; undefined where that is
+ * not due. What stops a listing is told in the result and leaves its stream to the first round. Throws only what ends the
+ * cycle as well: an interruption, or the lease.
+ */
+export async function runFirstLoad(context: FirstLoadContext): Promise<FirstLoad | undefined> {
+  const { database, lease, actor, signal } = context;
+  const started = performance.now();
+  let settings = await context.settings();
+  let listings = await openListings(database, lease, wantedOf(settings));
+  if (streams.every((stream) => listings[stream] === undefined)) return undefined;
+  const cycleId = await openCycle(database, lease, { kind: 'first_load', actor, settingsVersion: settings.version });
+  const log = context.log.child({ cycleId });
+  log.info({ streams: Object.keys(listings) }, 'first load started');
+  const reader = context.openReader(log);
+  const work = { ...context, log, reader, cycleId };
+  let loaded = await loadStreams(work, settings, listings);
+  if (loaded.failures.some(({ error }) => isCode(error, 'round_changed')) && !signal.aborted) {
+    // The settings are others by now (rule 17): once more with those, what was not shown yet.
+    settings = await context.settings();
+    listings = await openListings(database, lease, wantedOf(settings));
+    const again = await loadStreams(work, settings, listings);
+    loaded = { reports: { ...loaded.reports, ...again.reports }, failures: again.failures };
+  }
+  const { reports, failures } = loaded;
+  const outcome: CycleOutcome = signal.aborted
+    ? 'cancelled'
+    : failures.length === 0
+      ? 'committed'
+      : failures.length < Object.keys(reports).length
+        ? 'partial'
+        : 'failed';
+  const seconds = Math.round(performance.now() - started) / 1000;
+  log.info({ seconds, outcome, ...reports }, 'first load finished');
+  const [failure] = failures;
+  const close = closeFirstLoad(database, lease, cycleId, {
+    outcome,
+    streams: reports,
+    error: failure ? describeFailure(failure) : null,
+  });
+  if (signal.aborted) {
+    await close.catch(() => {});
+    throw signal.reason;
+  }
+  await close;
+  return { cycleId, kind: 'first_load', outcome, seconds, streams: reports, failures };
+}
+
+type Loaded = {
+  readonly reports: { readonly [stream in Stream]?: StreamReport };
+  readonly failures: readonly StreamFailure[];
+};
+
+const parts: Record<Stream, { list: typeof listPeople; apply: Apply }> = {
+  users: { list: listPeople, apply: applyUsers },
+  groups: { list: listGroups, apply: applyGroups },
+};
+
+async function loadStreams(
+  context: FirstLoadContext & { readonly reader: GraphReader; readonly cycleId: string },
+  settings: Settings,
+  listings: Listings,
+): Promise<Loaded> {
+  const given = new AbortController();
+  const signal = AbortSignal.any([context.signal, given.signal]);
+  const lane = openLane(signal);
+  const readers = { users: context.reader.fork('users'), groups: context.reader.fork('groups') };
+  // People first, who are what everybody waits for; but a scope by groups is judged on memberships.
+  const byGroups = settings.scope.groups.length > 0;
+  const order = (byGroups ? streams.toReversed() : streams).filter((stream) => listings[stream] !== undefined);
+  const listed = order.map((stream) =>
+    parts[stream].list({ ...context, signal, settings, reader: lane(readers[stream]) }, listings[stream] as Round),
+  );
+  // Their failures are met in their turn.
+  for (const one of listed) one.catch(() => {});
+  const reports: { [stream in Stream]?: StreamReport } = {};
+  const failures: StreamFailure[] = [];
+  for (const [index, stream] of order.entries()) {
+    try {
+      const round = (await listed[index]) as Round;
+      // Whom the scope takes in is not known: that is left to the round.
+      if (byGroups && failures[0]) throw failures[0].error;
+      context.onProgress({ stream, phase: 'show', pages: round.pages, objects: round.seen, total: undefined });
+      context.signal.throwIfAborted();
+      const counts = await commitListing(
+        context.database,
+        context.lease,
+        {
+          stream,
+          round,
+          cycleId: context.cycleId,
+          actor: context.actor,
+          removals: settings.removals,
+          match: settings.match,
+          scopeGroups: settings.scope.groups,
+        },
+        parts[stream].apply,
+      );
+      reports[stream] = reportOf(round, counts, readers[stream].requestCount());
+    } catch (thrown) {
+      const error = describeDatabaseError(thrown);
+      failures.push({ stream, error });
+      reports[stream] = { ...reportOfFailure(error, 'listing'), requests: readers[stream].requestCount() };
+      tellFailure(context.log, stream, error);
+      if (byGroups || context.signal.aborted) given.abort(error);
+    }
+  }
+  await Promise.allSettled(listed);
+  return { reports, failures };
+}
+
+function reportOf(round: Round, counts: CommitCounts, requests: number): StreamReport {
+  return {
+    ...counts,
+    outcome: 'committed',
+    round: 'listing',
+    reason: round.reason,
+    requests,
+    pages: round.pages,
+    seen: round.seen,
+  };
+}
+
+// A defect's message may hold what must not be logged (rule 18); where it happened may be.
+function tellFailure(log: Log, stream: Stream, error: unknown): void {
+  const at =
+    error instanceof ExpectedError || !(error instanceof Error) ? [] : (error.stack ?? '').split('\n').slice(1, 6);
+  const level = isInterruption(error) ? 'info' : 'warn';
+  log[level]({ stream, ...describeFailure({ stream, error }), at }, 'listing given up: the first round reads it');
+}
+
+function wantedOf({ version, fingerprint, groupsFingerprint }: Settings) {
+  return { settingsVersion: version, fingerprints: { users: fingerprint, groups: groupsFingerprint } };
+}
+
+function isCode(error: unknown, code: ExpectedError['code']): boolean {
+  return error instanceof ExpectedError && error.code === code;
+}

@@ -1,0 +1,121 @@
+// Reads a listing into its stage: people and groups page by page, the members of all groups many lists at a time. What was
+// staged is not asked again: after a crash the pages and the member lists go on where they stopped.
+import { groupsListUrl } from '../graph/groups.ts';
+import { listingPages } from '../graph/lists.ts';
+import { readFirstParts, readMoreParts } from '../graph/member-lists.ts';
+import { countObjects } from '../graph/pages.ts';
+import type { GraphReader } from '../graph/reader.ts';
+import { usersListUrl } from '../graph/users.ts';
+import { asPatch, decodeObject, type Problem, type SelectedProperties } from '../rules/decode.ts';
+import { groupProperties } from '../rules/groups.ts';
+import { selectedProperties } from '../rules/mapping.ts';
+import type { Settings } from '../settings.ts';
+import { pendingLists, stagePartsOfLists } from '../store/listings.ts';
+import { endOfListing, type Round, type Stream } from '../store/rounds.ts';
+import { groupsStream } from './groups.ts';
+import type { StreamContext } from './stream.ts';
+import { typesOf, usersStream } from './users.ts';
+
+export type ListingWork = Pick<StreamContext, 'database' | 'lease' | 'signal' | 'onProgress' | 'reader'> & {
+  readonly settings: Settings;
+};
+
+/** Stages the people of a tenant and returns the listing as it then stands. Throws what reading and staging throw. */
+export async function listPeople(work: ListingWork, round: Round): Promise<Round> {
+  const properties = selectedProperties(work.settings.fields);
+  return listPages(work, 'users', round, usersListUrl(work.reader.origin, properties), typesOf(properties));
+}
+
+/** Stages the groups of a tenant with their members. Throws what reading and staging throw. */
+export async function listGroups(work: ListingWork, round: Round): Promise<Round> {
+  const listed = await listPages(work, 'groups', round, groupsListUrl(work.reader.origin), groupProperties);
+  await listMembers(work, listed);
+  return listed;
+}
+
+async function listPages(
+  work: ListingWork,
+  stream: Stream,
+  begun: Round,
+  firstUrl: string,
+  selected: SelectedProperties,
+): Promise<Round> {
+  let round = begun;
+  // Already at its end before a crash.
+  if (round.delta_link !== null) return round;
+  const total = totalOf(work.reader, stream);
+  const tell = () =>
+    work.onProgress({ stream, phase: 'list', pages: round.pages, objects: round.seen, total: total.now });
+  tell();
+  for await (const { url, value, next } of listingPages(work.reader, round.resume_link ?? firstUrl)) {
+    work.signal.throwIfAborted();
+    const decoded = value.map((item) => decodeObject(item, selected));
+    const occurrences = decoded.filter(asPatch);
+    const problems = decoded.filter((one): one is Problem => 'reason' in one);
+    const link = next === undefined ? endOfListing : { next };
+    const page = { occurrences, problems, link, members: [] };
+    const parts = stream === 'users' ? usersStream : groupsStream;
+    round = await parts.stage(work, work.settings, round, page, { url, link, problems, seen: value.length });
+    tell();
+  }
+  return round;
+}
+
+// For the progress bar alone, so nothing waits for it.
+function totalOf(reader: GraphReader, stream: Stream): { now: number | undefined } {
+  const total: { now: number | undefined } = { now: undefined };
+  void countObjects(reader, stream).then((count) => {
+    total.now = count;
+  });
+  return total;
+}
+
+// As many lists are worked at as there are connections to stage them by; how many are asked for, the reader's pace says.
+const worksAtOnce = 8;
+const listsInBatch = 20;
+
+async function listMembers(work: ListingWork, { round_id: roundId, pages }: Round): Promise<void> {
+  const { database, lease, reader, signal } = work;
+  const first = await pendingLists(database, roundId);
+  let left = first.length;
+  const tell = (done: number) => {
+    left -= done;
+    work.onProgress({ stream: 'groups', phase: 'list', pages, objects: first.length - left, total: first.length });
+  };
+  const fresh = first.filter(({ next }) => next === null).map(({ id }) => id);
+  const chunks = Array.from({ length: Math.ceil(fresh.length / listsInBatch) }, (_, index) =>
+    fresh.slice(index * listsInBatch, (index + 1) * listsInBatch),
+  );
+  await allOf(chunks, signal, async (ids) => {
+    const { parts, gone } = await readFirstParts(reader, ids);
+    signal.throwIfAborted();
+    await stagePartsOfLists(database, lease, roundId, parts, gone);
+    tell(parts.filter(({ next }) => next === null).length + gone.length);
+  });
+  await allOf(await pendingLists(database, roundId), signal, async ({ id, next }) => {
+    for await (const part of readMoreParts(reader, id, next ?? '')) {
+      signal.throwIfAborted();
+      await stagePartsOfLists(database, lease, roundId, [part], []);
+    }
+    tell(1);
+  });
+}
+
+/** Does `work` for all items, a few at a time. After the first failure no more is begun; it is thrown when all have ended. */
+async function allOf<Item>(
+  items: readonly Item[],
+  signal: AbortSignal,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const line = items.values();
+  const failures: unknown[] = [];
+  const worker = async () => {
+    for (const item of line) {
+      if (failures.length > 0) return;
+      signal.throwIfAborted();
+      await work(item);
+    }
+  };
+  await Promise.all(Array.from({ length: worksAtOnce }, () => worker().catch((error) => failures.push(error))));
+  if (failures.length > 0) throw failures[0];
+}

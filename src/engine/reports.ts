@@ -1,0 +1,64 @@
+// What became of a cycle's streams, in the words that its row keeps.
+import { ExpectedError, errorCodeOf } from '../errors.ts';
+import type { CycleKind, CycleOutcome, StreamReport } from '../store/cycles.ts';
+import type { Stream } from '../store/rounds.ts';
+
+export const streams = ['users', 'groups'] as const satisfies readonly Stream[];
+
+export type StreamFailure = { readonly stream: Stream; readonly error: unknown };
+
+/** A quick first load, as its cycle row tells it. */
+export type FirstLoad = {
+  readonly cycleId: string;
+  readonly kind: Extract<CycleKind, 'first_load'>;
+  readonly outcome: CycleOutcome;
+  readonly seconds: number;
+  /** Of a stream that an earlier cycle has shown, nothing. */
+  readonly streams: { readonly [stream in Stream]?: StreamReport };
+  /** What was left to the first round. */
+  readonly failures: readonly StreamFailure[];
+};
+
+/** The report of a stream that stopped for `error`. */
+export function reportOfFailure(error: unknown, round: StreamReport['round']): StreamReport {
+  const none = {
+    requests: 0,
+    pages: 0,
+    seen: 0,
+    distinct: 0,
+    created: 0,
+    adopted: 0,
+    updated: 0,
+    suspended: 0,
+    resumed: 0,
+  };
+  const ends = {
+    removed: 0,
+    restored: 0,
+    purged: 0,
+    memberships_added: 0,
+    memberships_removed: 0,
+    held: 0,
+    set_aside: 0,
+  };
+  const reason = errorCodeOf(error);
+  return { outcome: isInterruption(error) ? 'cancelled' : 'failed', round, reason, ...none, ...ends };
+}
+
+export function isInterruption(error: unknown): boolean {
+  return error instanceof ExpectedError && error.code === 'interrupted';
+}
+
+export type CycleError = { code: string; message: string };
+
+/** For the cycle's row and status: an expected error is free of personal values, a defect's message may not be. */
+export function describeFailure({ stream, error }: StreamFailure): CycleError {
+  if (error instanceof ExpectedError)
+    return { code: error.code, message: `${stream}: ${error.message}${error.cure ? `; ${error.cure}` : ''}` };
+  const name = error instanceof Error ? error.name : typeof error;
+  const state = (error as { code?: unknown } | null)?.code;
+  return {
+    code: errorCodeOf(error),
+    message: `${stream}: a defect (${name}${typeof state === 'string' ? ` ${state}` : ''}): see the log of that cycle`,
+  };
+}

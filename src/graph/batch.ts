@@ -1,0 +1,88 @@
+// Several GETs in one request: `$batch` (learn.microsoft.com/graph/json-batching). Nothing but GET is ever put into one.
+import { retryAfterMs } from '../rules/failures.ts';
+import { type GraphReader, refusedStatus } from './reader.ts';
+import { RequestFailed } from './request-failed.ts';
+
+/** Most requests in one batch. */
+export const batchSize = 20;
+
+/** What becomes of an item: of its body, of 404, and of a refusal that asking again would not change. */
+export type BatchAnswers<Answer extends NonNullable<unknown> | string> = {
+  body(id: string, body: unknown): Answer | { readonly malformed: string };
+  gone(id: string): Answer;
+  refused(id: string, status: number): Answer;
+};
+
+/**
+ * Sends the GETs of `urls` (id -> path and query, without the version; twenty at most) as one batch, and again for the
+ * items that failed for a while: items are throttled singly, and the longest of their Retry-After is obeyed. Answers are
+ * put into `found` as they come, so that those are not lost which came before the policy gave up. Throws what
+ * {@link GraphReader.getJson} throws.
+ */
+export async function readBatch<Answer extends NonNullable<unknown> | string>(
+  reader: GraphReader,
+  urls: ReadonlyMap<string, string>,
+  answers: BatchAnswers<Answer>,
+  found: Map<string, Answer>,
+): Promise<void> {
+  const missing = () => [...urls.keys()].filter((id) => !found.has(id));
+  await reader.getJson(`${reader.origin}/v1.0/$batch`, {
+    carriedToken: false,
+    batch: () => ({ requests: missing().map((id) => ({ id, method: 'GET', url: urls.get(id) })) }),
+    parse: (body) => takeBatch(body, missing(), answers, found),
+  });
+}
+
+type BatchItem = { id?: unknown; status?: unknown; headers?: Record<string, unknown>; body?: unknown };
+
+function takeBatch<Answer extends NonNullable<unknown> | string>(
+  body: unknown,
+  asked: readonly string[],
+  answers: BatchAnswers<Answer>,
+  found: Map<string, Answer>,
+): true | { malformed: string } | { failed: RequestFailed } {
+  const responses = isObject(body) ? body.responses : undefined;
+  if (!Array.isArray(responses)) return { malformed: 'the batch has no responses' };
+  const failures: RequestFailed[] = [];
+  for (const item of responses as BatchItem[]) {
+    const id = asked.find((one) => one === item?.id);
+    if (!id || found.has(id)) continue;
+    if (item.status === 200) {
+      const answer = answers.body(id, item.body);
+      if (isObject(answer) && 'malformed' in answer) {
+        failures.push(
+          new RequestFailed({ kind: 'malformed' }, `Graph answered 200 inside a batch, but ${answer.malformed}`),
+        );
+      } else found.set(id, answer as Answer);
+    } else if (item.status === 404) found.set(id, answers.gone(id));
+    else {
+      const failed = itemFailure(item);
+      // What asking again cannot change concerns this object alone: it stops neither the others nor the round (rule 19).
+      const refused = refusedStatus(failed);
+      if (refused === undefined) failures.push(failed);
+      else found.set(id, answers.refused(id, refused));
+    }
+  }
+  const [longest] = failures.sort((one, other) => askedMs(other) - askedMs(one));
+  if (longest) return { failed: longest };
+  return asked.every((id) => found.has(id)) ? true : { malformed: 'the batch lacks an answer' };
+}
+
+function askedMs({ retryAfter }: RequestFailed): number {
+  return retryAfterMs(retryAfter, Date.now()) ?? 0;
+}
+
+function itemFailure(item: BatchItem): RequestFailed {
+  const status = typeof item.status === 'number' ? item.status : 500;
+  const retryAfter = Object.entries(item.headers ?? {}).find(([name]) => name.toLowerCase() === 'retry-after')?.[1];
+  return new RequestFailed(
+    // 424 is what a batch answers for an item that fell with another one; the item itself is worth asking again.
+    { kind: 'answer', status: status === 424 ? 503 : status, codes: [], carriedToken: false },
+    `Graph answered ${status} inside a batch`,
+    { retryAfter: retryAfter === undefined ? null : String(retryAfter) },
+  );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,74 @@
+// The member lists of many groups at once: the first pages by `$batch`, the longer lists page by page.
+import { ExpectedError } from '../errors.ts';
+import type { Problem } from '../rules/decode.ts';
+import { decodeMember, type Member, type PartOfMemberList } from '../rules/groups.ts';
+import { readBatch } from './batch.ts';
+import { type ListPage, listingPages, takeListPage } from './lists.ts';
+import { type GraphReader, refusedStatus } from './reader.ts';
+
+/** What a batch of first pages brought. A group that is `gone` was deleted since it was listed. */
+export type FirstParts = { readonly parts: readonly PartOfMemberList[]; readonly gone: readonly string[] };
+
+/**
+ * The first pages of some groups' member lists, twenty at most. A list that Graph refuses to show, and one that keeps
+ * failing beside others that do not, is a problem of that group alone. Throws what {@link GraphReader.getJson} throws when
+ * nothing was to be had at all, and `foreign_link`.
+ */
+export async function readFirstParts(reader: GraphReader, groupIds: readonly string[]): Promise<FirstParts> {
+  const found = new Map<string, PartOfMemberList | 'gone'>();
+  const urls = new Map(groupIds.map((id) => [id, `/groups/${id}/members?$select=id&$top=999`]));
+  try {
+    await readBatch<PartOfMemberList | 'gone'>(
+      reader,
+      urls,
+      {
+        body: (id, body) => {
+          const page = takeListPage(body, '', reader.origin);
+          return 'malformed' in page ? page : partOf(id, page);
+        },
+        gone: () => 'gone',
+        refused: (id, status) => unreadable(id, String(status)),
+      },
+      found,
+    );
+  } catch (error) {
+    const passing = error instanceof ExpectedError && /^graph_(throttled|unavailable|answer_invalid)$/.test(error.code);
+    if (!passing || found.size === 0) throw error;
+  }
+  const answers = groupIds.map((id) => ({ id, answer: found.get(id) ?? unreadable(id, 'no answer') }));
+  return {
+    parts: answers.flatMap(({ answer }) => (answer === 'gone' ? [] : [answer])),
+    gone: answers.flatMap(({ id, answer }) => (answer === 'gone' ? [id] : [])),
+  };
+}
+
+/** The rest of a list that did not fit on its first page. A rest that Graph refuses to show ends it. */
+export async function* readMoreParts(
+  reader: GraphReader,
+  groupId: string,
+  start: string,
+): AsyncGenerator<PartOfMemberList> {
+  try {
+    for await (const page of listingPages(reader, start)) yield partOf(groupId, page);
+  } catch (error) {
+    const refused = refusedStatus(error);
+    if (refused === undefined) throw error;
+    yield unreadable(groupId, String(refused));
+  }
+}
+
+function partOf(groupId: string, page: ListPage): PartOfMemberList {
+  const members: Member[] = [];
+  const problems: Problem[] = [];
+  for (const entry of page.value) {
+    const decoded = decodeMember(groupId, entry);
+    if ('reason' in decoded) problems.push(decoded);
+    else members.push(decoded);
+  }
+  return { groupId, members, problems, next: page.next ?? null };
+}
+
+function unreadable(groupId: string, why: string): PartOfMemberList {
+  const problem = { key: `${groupId}/members`, reason: `its members cannot be read (${why})` };
+  return { groupId, members: [], problems: [problem], next: null };
+}

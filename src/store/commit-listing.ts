@@ -1,0 +1,82 @@
+// The commit of a listing: what a quick first load shows until the first round is done. Creates, adoptions and updates;
+// nobody is removed or suspended, nothing is set aside, no checkpoint moves: all of that the round decides (rule 6).
+import { ExpectedError } from '../errors.ts';
+import { closeBatch, nextBatch } from './batches.ts';
+import {
+  type Apply,
+  analyzeStage,
+  analyzeTables,
+  type CommitCounts,
+  type CommitOptions,
+  requireSettings,
+} from './commit.ts';
+import { type Lease, requireFence } from './lease.ts';
+import { type Database, rows, type Transaction } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
+import { lockTenant, tenantDisconnected } from './tenants.ts';
+
+/**
+ * Makes a listing visible and the tenant provisional, in one transaction. `left` groups or persons that could not be taken
+ * are counted as set aside and left to the first round. Throws `round_changed` when the settings are others by now.
+ */
+export async function commitListing(
+  database: Database,
+  lease: Lease,
+  options: Pick<CommitOptions, 'stream' | 'round' | 'cycleId' | 'actor' | 'removals' | 'match' | 'scopeGroups'>,
+  apply: Apply,
+): Promise<CommitCounts> {
+  await analyzeStage(database, options.round.round_id);
+  const counts = await inReportedTransaction(database, (transaction) =>
+    applyListing(transaction, lease, options, apply),
+  );
+  await analyzeTables(database, options.stream, counts);
+  return counts;
+}
+
+async function applyListing(
+  transaction: Transaction,
+  lease: Lease,
+  options: Parameters<typeof commitListing>[2],
+  apply: Apply,
+): Promise<CommitCounts> {
+  const { round } = options;
+  if ((await lockTenant(transaction, lease.tenantId)) === 'disconnected') throw tenantDisconnected();
+  await requireFence(transaction, lease);
+  const there = await rows(transaction, 'select from entra_sync.rounds where round_id = :round_id', round);
+  if (there.length === 0) {
+    throw new ExpectedError('round_changed', 'the stage of this listing is gone', { cure: 'run the command again' });
+  }
+  await requireSettings(transaction, lease.tenantId, round);
+  const scope = {
+    tenant: lease.tenantId,
+    stream: options.stream,
+    round: round.round_id,
+    full: false,
+    batch: await nextBatch(transaction),
+    cycle: options.cycleId,
+    actor: options.actor,
+    // Nobody is removed, so nobody's removal gets a time of purge.
+    retentionMs: 0,
+    removals: options.removals,
+    match: options.match,
+    scopeGroups: options.scopeGroups,
+    groupsJudged: false,
+    onDemand: true,
+    listing: true as const,
+  };
+  const counts = await apply(transaction, scope);
+  const [left] = await rows<{ count: number }>(
+    transaction,
+    'select count(*)::int as count from entra_sync.stage_set_aside where round_id = :round',
+    scope,
+  );
+  // The token was good: people are there.
+  await transaction.raw(
+    `update entra_sync.tenants set provisional = true, status = case when status = 'pending' then 'active' else status end
+      where tenant_id = :tenant`,
+    scope,
+  );
+  await closeBatch(transaction, scope);
+  await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
+  return { ...counts, set_aside: left?.count ?? 0 };
+}

@@ -1,0 +1,78 @@
+// What the database tells about itself and about how fresh a tenant is, for `doctor` and for metrics.
+import { type Database, rows } from './pool.ts';
+
+export type Server = { readonly version: string; readonly major: number; readonly now: Date };
+
+/** Which server answers, and what time it is there. */
+export async function readServer(database: Database): Promise<Server> {
+  const [server] = await rows<Server>(
+    database,
+    `select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major,
+            clock_timestamp() as now`,
+  );
+  if (!server) throw new Error('the server told nothing about itself');
+  return server;
+}
+
+export type CheckpointAge = { readonly stream: string; readonly ageMs: number };
+
+/** How old the checkpoints of a tenant are, by the database's clock. */
+export async function checkpointAges(database: Database, tenantId: string): Promise<CheckpointAge[]> {
+  return rows<CheckpointAge>(
+    database,
+    `select stream, (extract(epoch from clock_timestamp() - committed_at) * 1000)::float8 as "ageMs"
+       from entra_sync.checkpoints where tenant_id = :tenantId order by stream desc`,
+    { tenantId },
+  );
+}
+
+export type TenantHealth = {
+  readonly tenant_id: string;
+  readonly status: string;
+  readonly paused: boolean;
+  /** A cycle of it is running somewhere. */
+  readonly running: boolean;
+  readonly last_success_at: Date | null;
+  /** Since the last success, or since it was added. */
+  readonly stale_s: number;
+  /** Past its time; 0 when it is not due. */
+  readonly late_s: number;
+  readonly held: number;
+  readonly set_aside: number;
+  /** Null before the first round is committed. */
+  readonly users_age_s: number | null;
+  readonly groups_age_s: number | null;
+  readonly users_full_age_s: number | null;
+  readonly groups_full_age_s: number | null;
+};
+
+/** How every tenant is, as metrics tell it: one statement, by the database's clock. */
+export async function readHealth(database: Database): Promise<TenantHealth[]> {
+  return rows<TenantHealth>(
+    database,
+    `with now as (select clock_timestamp() as at),
+     held as (
+       select tenant_id, count(*)::int as held
+         from (select tenant_id from entra_sync.held_removals union all select tenant_id from entra_sync.held_memberships) h
+        group by 1),
+     aside as (select tenant_id, count(*)::int as set_aside from entra_sync.set_aside group by 1),
+     points as (
+       select tenant_id,
+              max(extract(epoch from at - committed_at)) filter (where stream = 'users') as users_age_s,
+              max(extract(epoch from at - committed_at)) filter (where stream = 'groups') as groups_age_s,
+              max(extract(epoch from at - full_at)) filter (where stream = 'users') as users_full_age_s,
+              max(extract(epoch from at - full_at)) filter (where stream = 'groups') as groups_full_age_s
+         from entra_sync.checkpoints, now group by 1)
+     select t.tenant_id, t.status, t.paused, coalesce(b.expires_at > at, false) as running, t.last_success_at,
+            greatest(0, extract(epoch from at - coalesce(t.last_success_at, t.added_at)))::float8 as stale_s,
+            greatest(0, extract(epoch from at - t.next_cycle_at), 0)::float8 as late_s,
+            coalesce(held, 0) as held, coalesce(set_aside, 0) as set_aside,
+            users_age_s::float8, groups_age_s::float8, users_full_age_s::float8, groups_full_age_s::float8
+       from entra_sync.tenants t cross join now
+       left join held using (tenant_id)
+       left join aside using (tenant_id)
+       left join points using (tenant_id)
+       left join entra_sync.heartbeats b using (tenant_id)
+      order by t.tenant_id`,
+  );
+}
