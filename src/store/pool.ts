@@ -15,7 +15,13 @@ export function openDatabase(
 ): Database {
   return knex({
     client: 'pg',
-    connection: { connectionString: url, application_name: options.applicationName ?? 'entra-sync' },
+    connection: {
+      connectionString: url,
+      application_name: options.applicationName ?? 'entra-sync',
+      // Of a server that is gone without a word, a wait for its answer would otherwise last for hours.
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    },
     // min 0: an idle command holds no connection that keeps an embedded server from stopping.
     pool: { min: 0, max: options.maxConnections ?? 8 },
     acquireConnectionTimeout: 15_000,
