@@ -75,11 +75,25 @@ async function whatEndedLately(transaction: Transaction): Promise<Lately> {
   return counted ?? { tried: 0, failing: 0 };
 }
 
-/** Records a failure of a tenant for which no cycle could be opened. */
-export async function recordFailedStart(database: Database, tenantId: string, attempt: Attempt): Promise<void> {
+/**
+ * Records a failure of a tenant for which no cycle could be opened, or not closed: one that is still due as it was, at
+ * `dueAt` (null: never synced). What was closed, or made due anew, meanwhile stays as it is.
+ */
+export async function recordFailedStart(
+  database: Database,
+  tenantId: string,
+  dueAt: string | null,
+  attempt: Attempt,
+): Promise<void> {
   await inTransaction(database, async (transaction) => {
-    await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for no key update', { tenantId });
-    await recordAttempt(transaction, tenantId, attempt);
+    const stillDue = await rows(
+      transaction,
+      `select from entra_sync.tenants
+        where tenant_id = :tenantId and extract(epoch from next_cycle_at) is not distinct from :dueAt::numeric
+          for no key update`,
+      { tenantId, dueAt },
+    );
+    if (stillDue.length > 0) await recordAttempt(transaction, tenantId, attempt);
   });
 }
 
