@@ -100,7 +100,10 @@ const refused = new Set(['28P01', '28000', '3D000']);
 /** Whether a statement failed because the connection, not the statement, broke. */
 export function isConnectionLost(error: unknown): boolean {
   const message = error instanceof Error ? error.message : '';
-  return unreachable.has(sqlState(error) ?? '') || /Connection terminated|Unable to acquire a connection/.test(message);
+  return (
+    unreachable.has(sqlState(error) ?? '') ||
+    /Connection terminated|Unable to acquire a connection|not currently accepting connections/.test(message)
+  );
 }
 
 /** Says an error of the database in one line with its cure; anything else is returned as it came. */
