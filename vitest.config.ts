@@ -11,7 +11,7 @@ export default defineConfig({
     // By default a machine with two cores gets one worker, and most tests wait for Postgres or a socket.
     maxWorkers: 3,
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
       { test: { name: 'database', include: ['test/database/**/*.test.ts'], ...withPostgres, testTimeout: 60_000 } },
       ...browser.map((name) => ({
         test: { name, include: ['test/browser/**/*.test.ts'], ...withPostgres, testTimeout: 120_000 },

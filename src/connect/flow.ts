@@ -167,8 +167,9 @@ async function connect(parts: ConsentParts, step: Step, invitation: Invitation):
     const again = await next(parts, { invitationId, browser: step.browser, step: 'offer', tenantId, adminId, domain });
     return { status: first.status, page: notYetPage(site, { step: again, tenantId, ...first }) };
   }
-  const actor = `entra user ${adminId}`;
-  const done = await connectTenant(database, { invitationId: invitation.invitation_id, tenantId, actor }, defaults);
+  // Who it was is in the log and in Entra's own: the feed keeps no ids of people beyond their accounts.
+  const consent = { invitationId: invitation.invitation_id, tenantId, actor: 'connect' };
+  const done = await connectTenant(database, consent, defaults);
   if (done.kind === 'refused') throw new Refused(refusalOf[done.reason]);
   log.info({ tenantId, adminId, how: done.how, missing: first.missing }, 'tenant connected');
   const page = connectedPage(site, { tenantId, domain, customer: customerOf(invitation), missing: first.missing });
@@ -218,7 +219,8 @@ export function asRefused(error: unknown): Refused | undefined {
   if (!(error instanceof ExpectedError)) return undefined;
   const code = /AADSTS\d+/.exec(error.message)?.[0];
   if (error.code === 'graph_unavailable') return new Refused('microsoft_unavailable', { cause: error });
-  if (error.code === 'sign_in_failed') return new Refused('sign_in_invalid', { code, cause: error });
+  if (error.code === 'sign_in_failed' || error.code === 'credential_refused')
+    return new Refused('sign_in_invalid', { code, cause: error });
   return new Refused('unavailable', { cause: error });
 }
 

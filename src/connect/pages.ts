@@ -56,7 +56,7 @@ function button(action: string, label: string, hidden: Readonly<Record<string, s
 }
 
 const roles = html`<p>You need the role <strong>Privileged Role Administrator</strong> or <strong>Global Administrator</strong>
-of your tenant. What is asked for are <em>application permissions</em> of Microsoft Graph, which no other administrator can grant.</p>`;
+of your tenant: what is asked for are <em>application permissions</em> of Microsoft Graph, which the other administrator roles that come with Entra ID cannot grant.</p>`;
 
 const revoking = (product: string) => html`<p>At any time, in the
 <strong>Microsoft Entra admin center</strong>: <em>Enterprise applications</em>, choose the application of ${product},

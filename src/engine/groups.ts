@@ -1,16 +1,25 @@
 // What is particular to the groups stream: groups with the slices of their members.
-import { firstGroupsUrl, readGroups, readMemberLists } from '../graph/groups.ts';
+import { readDeletedIds } from '../graph/deleted.ts';
+import { firstGroupsUrl, readGroups, readMemberLists, readMemberOfs } from '../graph/groups.ts';
 import { readUsers } from '../graph/users.ts';
 import type { Problem } from '../rules/decode.ts';
 import { decodeGroupsPage, type GroupsPage, groupColumns, groupMarks } from '../rules/groups.ts';
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
+import { noteAway, restoredGroups } from '../store/away.ts';
 import { analyzeStage } from '../store/commit.ts';
 import { applyGroups } from '../store/commit-groups.ts';
 import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
 import { databaseTime } from '../store/on-demand.ts';
 import type { Round } from '../store/rounds.ts';
-import { liveGroups, type StagedGroup, settleGroups, settleLists, stageGroupsPage } from '../store/stage-groups.ts';
+import {
+  liveGroups,
+  type SettledGroups,
+  type StagedGroup,
+  settleGroups,
+  settleLists,
+  stageGroupsPage,
+} from '../store/stage-groups.ts';
 import { groupsToSweep, keepUnnamed, membersToEnd } from '../store/sweep.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
@@ -26,15 +35,27 @@ export const groupsStream: StreamParts<GroupsPage> = {
       ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
       merge: (known) => mergeObjects(round.kind, known, page.occurrences, groupMarks).map(withColumns),
     }),
+  beforeFullRound: noteWhoIsAway,
   ask: askAboutGroups,
   apply: applyGroups,
 };
+
+// Whoever is deleted when the round begins is in none of its lists: restored while it goes on, the person or group is asked.
+async function noteWhoIsAway({ database, lease, reader, log, dryRun }: StreamContext): Promise<void> {
+  if (dryRun) return;
+  for (const stream of ['users', 'groups'] as const) {
+    const ids = await readDeletedIds(reader, stream);
+    if (ids) await noteAway(database, lease, stream, ids);
+    log.debug({ stream, away: ids?.length ?? null }, 'deleted objects listed');
+  }
+}
 
 async function askAboutGroups(context: StreamContext, settings: Settings, round: Round): Promise<void> {
   const { database, lease } = context;
   const ids = new Set([
     ...(await doubtfulObjects(database, lease.tenantId, round.round_id, 'groups')),
     ...(await unmetObjects(database, lease.tenantId, round.round_id, 'groups', settings.removals.max)),
+    ...(await restoredGroups(database, lease.tenantId, round.round_id)),
   ]);
   if (ids.size > 0) await readDoubtful(context, round, [...ids]);
   if (round.kind === 'full') await readUnnamed(context, round);
@@ -57,7 +78,17 @@ async function readDoubtful({ database, lease, reader, log }: StreamContext, rou
     ...live.map((group) => group.id),
     ...(await liveGroups(database, lease.tenantId, unreadable)),
   ]);
-  await settleGroups(database, lease, round.round_id, { live, lists, readAt, problems, gone });
+  // Whatever took it out of another group while it was deleted is told by no list.
+  const holders: SettledGroups['holders'][number][] = [];
+  for (const [groupId, memberOf] of await readMemberOfs(
+    reader,
+    'groups',
+    live.map((group) => group.id),
+  )) {
+    if ('reason' in memberOf) problems.push(memberOf);
+    else holders.push({ groupId, holders: memberOf });
+  }
+  await settleGroups(database, lease, round.round_id, { live, lists, holders, readAt, problems, gone });
   log.debug(
     { stream: 'groups', asked: ids.length, live: live.length, gone: gone.length, aside: problems.length },
     'doubtful objects read',

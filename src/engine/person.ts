@@ -78,7 +78,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
     'reason' in answer
       ? answer
       : withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
-  const list = groupsKnown && !('reason' in seen) ? await readMemberOf(reader, id) : undefined;
+  const list = groupsKnown && !('reason' in seen) ? await readMemberOf(reader, 'users', id) : undefined;
   const memberOf = list && 'reason' in list ? undefined : list;
   const {
     before,

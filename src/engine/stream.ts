@@ -66,6 +66,8 @@ export type StreamParts<Page extends DeltaPage> = {
     page: Page,
     base: PageOfRound,
   ): Promise<Round>;
+  /** What has to be known before the first page of a full round. */
+  beforeFullRound?(context: StreamContext): Promise<void>;
   /** Rule 22: reads singly what came in a doubtful way, before anything rests on it. */
   ask(context: StreamContext, settings: Settings, round: Round): Promise<void>;
   readonly apply: Apply;
@@ -223,6 +225,7 @@ async function walkRound<Page extends DeltaPage>(
     context.onProgress({ stream, phase, pages: round.pages, objects: round.seen, total });
   let round = begun;
   tell('pull', round);
+  if (round.kind === 'full' && round.pages === 0) await parts.beforeFullRound?.(context);
   if (round.delta_link === null) {
     const start = round.resume_link ?? (round.kind === 'incremental' ? checkpoint?.delta_link : undefined);
     const pages = deltaPages(reader, {

@@ -1,5 +1,5 @@
 // What is particular to the users stream.
-import { readMemberOf } from '../graph/groups.ts';
+import { readMemberOfs } from '../graph/groups.ts';
 import { firstUsersUrl, readUsers } from '../graph/users.ts';
 import { type DeltaPage, decodePage, type Problem, type SelectedProperties } from '../rules/decode.ts';
 import { propertyOf } from '../rules/graph-properties.ts';
@@ -65,7 +65,7 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
   const groupsAreKnown = (await readCheckpoint(database, lease.tenantId, 'groups')) !== undefined;
   const readAt = await databaseTime(database);
   const answers = await readUsers(reader, ids, properties, typesOf(properties));
-  const live: SettledUsers['live'][number][] = [];
+  const live: { user: StagedUser; memberOf: SettledUsers['live'][number]['memberOf'] }[] = [];
   const problems: Problem[] = [];
   const gone: string[] = [];
   for (const [id, answer] of answers) {
@@ -73,11 +73,16 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
     else if ('reason' in answer) problems.push(answer);
     else {
       const user = withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
-      // Whoever comes back may have lost or won groups while no list of Graph's could name them (rule 8).
-      const memberOf = restored.has(id) && groupsAreKnown ? await readMemberOf(reader, id) : undefined;
-      if (memberOf && 'reason' in memberOf) problems.push(memberOf);
-      live.push({ user, memberOf: memberOf && 'reason' in memberOf ? undefined : memberOf });
+      live.push({ user, memberOf: undefined });
     }
+  }
+  // Whoever comes back may have lost or won groups while no list of Graph's could name them (rule 8).
+  const back = groupsAreKnown ? live.map(({ user }) => user.id).filter((id) => restored.has(id)) : [];
+  const memberOfs = await readMemberOfs(reader, 'users', back);
+  for (const one of live) {
+    const memberOf = memberOfs.get(one.user.id);
+    if (memberOf && 'reason' in memberOf) problems.push(memberOf);
+    else one.memberOf = memberOf;
   }
   await settleUsers(database, lease, round.round_id, { live, readAt, problems, gone });
   context.log.debug(

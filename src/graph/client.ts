@@ -183,7 +183,10 @@ function requestFailure(error: unknown, signal: AbortSignal, requestTimeoutMs: n
   if (signal.aborted) return signal.reason;
   // A failed try like any other; what to say of it in the end is its cause.
   if (error instanceof SignInUnavailable)
-    return new RequestFailed({ kind: 'sign_in', code: error.reason }, error.message, { cause: error });
+    return new RequestFailed({ kind: 'sign_in', code: error.reason }, error.message, {
+      cause: error,
+      retryAfter: error.retryAfter,
+    });
   if (error instanceof ExpectedError || error instanceof RequestFailed) return error;
   const code = networkCode(error);
   if (code === undefined) return error;

@@ -1,11 +1,11 @@
 // App-only tokens of a customer's tenant, by @azure/identity, and what a refused sign-in means.
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { AccessToken, TokenCredential } from '@azure/identity';
+import type { AccessToken, ClientSecretCredentialOptions, TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
 import type { Cloud } from './clouds.ts';
-import { describeIdentityError, describeSignInError, SignInUnavailable } from './sign-in-errors.ts';
+import { describeIdentityError, describeSignInError, type LastAnswer, SignInUnavailable } from './sign-in-errors.ts';
 
 /** How an application proves who it is; `holder` is what holds the proof, for people. */
 export type AppCredential = {
@@ -99,19 +99,25 @@ async function askToken(options: {
 }): Promise<AccessToken> {
   const { tenantId, cloud } = options;
   const credential = options.credential();
+  const last: LastAnswer = {};
   try {
     // A new one for every token has an empty cache: the only documented way to make sure of one that was not used before.
-    const made = await makeCredential(tenantId, credential, cloud);
+    const made = await makeCredential(tenantId, credential, cloud, last);
     const access = await made.getToken(`${cloud.graphOrigin}/.default`);
     if (!access) throw new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} was issued`);
     requirePlain(access.token, tenantId);
     return access;
   } catch (error) {
-    throw await describeSignInError(error, tenantId, credential, cloud.authorityHost);
+    throw await describeSignInError(error, tenantId, credential, cloud.authorityHost, last);
   }
 }
 
-async function makeCredential(tenantId: string, credential: AppCredential, cloud: Cloud): Promise<TokenCredential> {
+async function makeCredential(
+  tenantId: string,
+  credential: AppCredential,
+  cloud: Cloud,
+  last: LastAnswer,
+): Promise<TokenCredential> {
   // A third of a second to load: not for commands that never talk to Graph.
   const azure = await import('@azure/identity');
   const settings = {
@@ -119,6 +125,7 @@ async function makeCredential(tenantId: string, credential: AppCredential, cloud
     // An authority that Microsoft's instance discovery does not know would be refused by it.
     disableInstanceDiscovery: !cloud.knownAuthority,
     ...sentOnce,
+    additionalPolicies: [{ position: 'perCall' as const, policy: noteAnswer(last) }],
   };
   const { clientId } = credential;
   switch (credential.kind) {
@@ -155,6 +162,24 @@ export async function identityToken(
     throw describeIdentityError(error, credential);
   });
   return access.token;
+}
+
+// MSAL tells neither what broke a connection nor the status and Retry-After of an answer that it could not use.
+type Policy = NonNullable<ClientSecretCredentialOptions['additionalPolicies']>[number]['policy'];
+
+function noteAnswer(last: LastAnswer): Policy {
+  return {
+    name: 'noteAnswer',
+    sendRequest: async (request, next) => {
+      const answer = await next(request).catch((error: { code?: unknown }) => {
+        if (typeof error.code === 'string') last.code = error.code;
+        throw error;
+      });
+      last.status = answer.status;
+      last.retryAfter = answer.headers.get('retry-after');
+      return answer;
+    },
+  };
 }
 
 const sentOnce = {

@@ -45,33 +45,54 @@ export async function readMembers(reader: GraphReader, groupId: string): Promise
 }
 
 /**
- * The groups that a person is a direct member of, all of them or a problem; directory roles and administrative units are
- * left out.
+ * The groups that a person or a group is a direct member of, all of them or a problem; directory roles and administrative
+ * units are left out.
  */
-export async function readMemberOf(reader: GraphReader, userId: string): Promise<readonly Member[] | Problem> {
-  const entries = await readList(reader, `${reader.origin}/v1.0/users/${userId}/memberOf?$select=id&$top=999`);
-  const problem = (reason: string): Problem => ({ key: `${userId}/memberOf`, reason });
-  if ('refused' in entries) return problem(`the person's groups cannot be read (${entries.refused})`);
+export async function readMemberOf(
+  reader: GraphReader,
+  collection: 'users' | 'groups',
+  memberId: string,
+): Promise<readonly Member[] | Problem> {
+  const entries = await readList(
+    reader,
+    `${reader.origin}/v1.0/${collection}/${memberId}/memberOf?$select=id&$top=999`,
+  );
+  const problem = (reason: string): Problem => ({ key: `${memberId}/memberOf`, reason });
+  if ('refused' in entries) return problem(`the groups that hold it cannot be read (${entries.refused})`);
   const members: Member[] = [];
   for (const entry of entries) {
     const { id, '@odata.type': type } = (entry ?? {}) as { id?: unknown; '@odata.type'?: unknown };
     if (type !== '#microsoft.graph.group') continue;
     const groupId = typeof id === 'string' ? asGuid(id) : undefined;
     // One group that cannot be told makes the list no list: what it does not name would be taken for ended.
-    if (!groupId) return problem('the id of a group that holds the person is not a GUID');
-    members.push({ groupId, memberId: userId, type: 'u', removed: false });
+    if (!groupId) return problem('the id of a group that holds it is not a GUID');
+    members.push({ groupId, memberId, type: collection === 'users' ? 'u' : 'g', removed: false });
   }
   return members;
 }
 
 /** Several member lists, a few at a time. */
-export async function readMemberLists(reader: GraphReader, groupIds: readonly string[]): Promise<MemberList[]> {
-  const lists: MemberList[] = [];
-  for (let start = 0; start < groupIds.length; start += listsAtOnce) {
-    const some = groupIds.slice(start, start + listsAtOnce);
-    lists.push(...(await Promise.all(some.map((id) => readMembers(reader, id)))));
-  }
-  return lists;
+export function readMemberLists(reader: GraphReader, groupIds: readonly string[]): Promise<MemberList[]> {
+  return fewAtOnce(groupIds, (id) => readMembers(reader, id));
+}
+
+/** {@link readMemberOf} of several persons or groups, a few at a time. */
+export async function readMemberOfs(
+  reader: GraphReader,
+  collection: 'users' | 'groups',
+  ids: readonly string[],
+): Promise<Map<string, readonly Member[] | Problem>> {
+  return new Map(await fewAtOnce(ids, async (id) => [id, await readMemberOf(reader, collection, id)] as const));
+}
+
+async function fewAtOnce<Item, Answer>(
+  items: readonly Item[],
+  ask: (item: Item) => Promise<Answer>,
+): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for (let start = 0; start < items.length; start += listsAtOnce)
+    answers.push(...(await Promise.all(items.slice(start, start + listsAtOnce).map(ask))));
+  return answers;
 }
 
 const listsAtOnce = 8;

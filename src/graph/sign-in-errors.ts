@@ -7,19 +7,28 @@ import type { AppCredential } from './credential.ts';
 /** The sign-in failed for a cause that may pass; `reason` is a code: of the network, HTTP_503, AADSTS90033. */
 export class SignInUnavailable extends ExpectedError {
   readonly reason: string;
+  readonly retryAfter: string | null;
 
-  constructor(reason: string, message: string, options: { cure: string; detail?: string }) {
+  constructor(
+    reason: string,
+    message: string,
+    options: { cure: string; detail?: string; retryAfter?: string | null | undefined },
+  ) {
     super('graph_unavailable', message, options);
     this.reason = reason;
+    this.retryAfter = options.retryAfter ?? null;
   }
 }
+
+/** What the last answer of the authority was, or what kept it away, of which the libraries tell nothing. */
+export type LastAnswer = { status?: number; retryAfter?: string | undefined; code?: string };
 
 // For the wording only (the page of these codes asks not to build logic on them): what an administrator can do.
 const cures: Readonly<Record<string, (credential: AppCredential) => string>> = {
   '7000215': ({ holder }) => `set ${holder} to the value of the secret (not its id)`,
   '7000222': ({ holder }) => `the client secret has expired: make a new one and set ${holder}`,
   '700016': () =>
-    'its administrator has not consented, or has revoked it: entra-sync connect --print-url --ref CUSTOMER asks again; or the client id is wrong',
+    'its administrator has not consented, or has revoked it: entra-sync connect --print-url --ref CUSTOMER asks again; or AZURE_CLIENT_ID is wrong',
   '90002': () => 'check the tenant id, and ENTRA_SYNC_CLOUD if the tenant is in a national cloud',
   '700027': ({ holder }) => `register the certificate that ${holder} names with the application`,
   '7000112': () => 'the application is disabled: enable it in Entra ID',
@@ -84,9 +93,10 @@ export async function describeSignInError(
   tenantId: string,
   credential: AppCredential,
   authorityHost: string,
+  last: LastAnswer = {},
 ): Promise<unknown> {
   if (!(error instanceof Error) || error instanceof ExpectedError || error.name === 'AbortError') return error;
-  const said = messages(error);
+  const said = `${messages(error)} ${last.code ?? ''}`;
   const text = undiscovered.test(said) ? `${said} ${await whyUndiscovered(authorityHost, tenantId)}` : said;
   const aadsts = /AADSTS(\d{3,10})/.exec(text)?.[1];
   if (aadsts && !passing.has(aadsts)) {
@@ -105,11 +115,12 @@ export async function describeSignInError(
     const { message, cure } = explainCertificate(authorityHost, certificate);
     return new SignInUnavailable(certificate, message, { cure });
   }
-  const reason = aadsts ? `AADSTS${aadsts}` : passingReason(error, text);
+  const reason = aadsts ? `AADSTS${aadsts}` : passingReason(error, text, last.status);
   if (reason) {
     return new SignInUnavailable(reason, `${authorityHost} cannot be reached, or does not sign in now (${reason})`, {
       cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST, then run the command again: it goes on where it stopped',
       detail: idsIn(text),
+      retryAfter: last.retryAfter,
     });
   }
   return new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} could be had`, {
@@ -133,13 +144,15 @@ export function describeIdentityError(
     : new ExpectedError('credential_refused', message, { cure, detail: idsIn(text) });
 }
 
-function passingReason(error: Error, text: string): string | undefined {
+function passingReason(error: Error, text: string, lastStatus?: number): string | undefined {
   const network = networkCodes.exec(text)?.[1];
   if (network) return network;
-  if (error.name === 'TimeoutError' || /network_error|timed? ?out/i.test(text)) return 'TIMEOUT';
-  const status = /\bstatus(?: code)?:? (\d{3})\b/i.exec(text)?.[1];
-  if (status && (status === '429' || status.startsWith('5'))) return `HTTP_${status}`;
-  return undiscovered.test(text) || error instanceof SyntaxError ? 'NO_ANSWER' : undefined;
+  if (error.name === 'TimeoutError' || /timed? ?out/i.test(text)) return 'TIMEOUT';
+  const status = lastStatus ?? Number(/\bstatus(?: code)?:? (\d{3})\b/i.exec(text)?.[1]);
+  if (status === 429 || status >= 500) return `HTTP_${status}`;
+  return undiscovered.test(text) || /network_error/.test(text) || error instanceof SyntaxError
+    ? 'NO_ANSWER'
+    : undefined;
 }
 
 // What Microsoft's support asks for, and the codes of the libraries.

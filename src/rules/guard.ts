@@ -5,7 +5,7 @@ export type RemovalLimits = {
   readonly max: number;
   /** The same in percent of what there was before the round; 0: none are allowed. */
   readonly percent: number;
-  /** From how many on the two count; below it, more than half is too many. */
+  /** From how many on the two count; below it, more than half within seven days is too many. */
   readonly floor: number;
 };
 

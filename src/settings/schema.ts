@@ -129,11 +129,9 @@ export const removalsSchema = z
       .min(0)
       .max(100)
       .meta({ description: 'The same in percent of the accounts (or groups) there were; 0: none.' }),
-    floor: z
-      .int()
-      .min(0)
-      .max(1_000_000_000)
-      .meta({ description: 'From how many accounts on the two count; below it, more than half is too many.' }),
+    floor: z.int().min(0).max(1_000_000_000).meta({
+      description: 'From how many accounts on the two count; below it, more than half within seven days is too many.',
+    }),
   })
   .meta({ description: 'Beyond which removals are held until a person approves or rejects them.' });
 

@@ -115,6 +115,27 @@ export function answerList(request: DirectoryRequest): Answer {
   return { status: 200, body: { ...body, value: cut.items.map((entity) => show(entity, stream, select)) } };
 }
 
+/** Answers `/directory/deletedItems/microsoft.graph.user` and `.group`: what can be restored. */
+export function answerDeleted(request: DirectoryRequest): Answer {
+  const { truth, stream, query } = request;
+  const select = selectOf(query);
+  const refused = (select && refuseSelect(stream, select, false)) ?? refuseOptions(request, ['$select', '$top']);
+  if (refused) {
+    return refused;
+  }
+  const list = truth[stream].order.filter((entity) => entity.state === 'soft');
+  const path = `directory/deletedItems/${stream === 'users' ? 'microsoft.graph.user' : 'microsoft.graph.group'}`;
+  const cut = page(request, path, list, (entity) => entity.index);
+  if ('status' in cut) {
+    return cut;
+  }
+  const body: Record<string, unknown> = { '@odata.context': contextOf(request, 'directoryObjects', select) };
+  if (cut.next !== undefined) {
+    body['@odata.nextLink'] = cut.next;
+  }
+  return { status: 200, body: { ...body, value: cut.items.map((entity) => show(entity, stream, select)) } };
+}
+
 /** Answers `/users/$count` and `/groups/$count`: a plain number, only with `ConsistencyLevel: eventual`. */
 export function answerCount(request: DirectoryRequest): Answer {
   const { truth, stream, query, eventual } = request;

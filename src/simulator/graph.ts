@@ -3,7 +3,14 @@ import { type Answer, denied, graphError, methodNotAllowed, unauthenticated } fr
 import type { AccessToken } from './authority.ts';
 import { answerBatch } from './batch.ts';
 import { answerDelta } from './delta.ts';
-import { answerCount, answerList, answerMembers, answerObject, answerOrganization } from './directory.ts';
+import {
+  answerCount,
+  answerDeleted,
+  answerList,
+  answerMembers,
+  answerObject,
+  answerOrganization,
+} from './directory.ts';
 import type { SimulatorOptions } from './options.ts';
 import type { StreamName } from './properties.ts';
 import { readQuery } from './query.ts';
@@ -101,6 +108,9 @@ export async function answerGraph(context: GraphContext, request: GraphRequest):
   if (resource === 'organization') {
     return token.roles.length > 0 ? answerOrganization(context.origin, truth, rest[0]) : denied();
   }
+  if (resource === 'directory' && rest[0] === 'deletedItems' && rest.length === 2) {
+    return answerDeletedItems(context, request, truth, token.roles, rest[1] ?? '');
+  }
   if (resource !== 'users' && resource !== 'groups') {
     return graphError(400, 'BadRequest', `Resource not found for the segment '${resource}'.`);
   }
@@ -108,6 +118,26 @@ export async function answerGraph(context: GraphContext, request: GraphRequest):
     return denied();
   }
   return answerStream(context, request, truth, token.roles, resource, rest);
+}
+
+function answerDeletedItems(
+  context: GraphContext,
+  request: GraphRequest,
+  truth: Truth,
+  roles: readonly string[],
+  type: string,
+): Answer {
+  const stream = { 'microsoft.graph.user': 'users', 'microsoft.graph.group': 'groups' }[type] as StreamName | undefined;
+  if (stream === undefined) {
+    return graphError(400, 'BadRequest', `Resource not found for the segment '${type}'.`);
+  }
+  if (!mayRead(roles, stream)) {
+    return denied();
+  }
+  const eventual = headerOf(request, 'consistencylevel').toLowerCase() === 'eventual';
+  const { origin, options } = context;
+  const { listPageSize } = options;
+  return answerDeleted({ origin, truth, stream, query: readQuery(request.url), eventual, listPageSize });
 }
 
 function answerStream(

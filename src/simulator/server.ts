@@ -17,6 +17,8 @@ export type Listening = {
   cutConnections: () => void;
   /** Nobody listens any more: connections are refused. Gives the function that listens again on the same port. */
   goDown: () => Promise<() => Promise<void>>;
+  /** The certificate for connections that are made from now on. */
+  present: (tls: { key: string; cert: string }) => void;
   close: () => Promise<void>;
 };
 
@@ -150,6 +152,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   return {
     origin: `https://${host.includes(':') ? `[${host}]` : host}:${actual}`,
     cutConnections,
+    present: (other) => server.setSecureContext(other),
     goDown: async () => {
       await stop();
       return () => start(actual);

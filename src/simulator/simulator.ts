@@ -60,6 +60,8 @@ export type Simulator = {
   cutConnections(): void;
   /** Nobody listens any more: connections are refused. Gives the function that listens again on the same port. */
   goDown(): Promise<() => Promise<void>>;
+  /** Shows another certificate to connections that are made from now on; without one its own again. */
+  presentCertificate(other?: { key: string; cert: string }): void;
   /** Every access token handed out so far is unknown from now on (401). */
   revokeTokens(): void;
   /** Stops at once; ends hanging connections and removes temporary files. */
@@ -243,6 +245,8 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     transform: stage.transform,
     cutConnections: server.cutConnections,
     goDown: server.goDown,
+    presentCertificate: (other) =>
+      server.present(other ?? { key: certificates.tls.key, cert: certificates.tls.certificate }),
     revokeTokens: () => issued.clear(),
     async close() {
       await server.close();

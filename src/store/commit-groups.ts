@@ -145,12 +145,21 @@ select m.group_no, m.member_object_id from entra_sync.memberships m
   join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
  where g.entra_object_id in (${deletedForGood})`;
 
-// What slices called removed; and of lists that were read whole what they did not name.
+// What slices called removed; of nested groups that were asked which groups hold them, the others; and of lists that were
+// read whole what they did not name and the guard let go.
 const ended_ = `
 select g.group_no, s.member_object_id
   from entra_sync.stage_members s
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id
  where s.round_id = :round and s.removed
+union
+select m.group_no, m.member_object_id
+  from entra_sync.stage_holders h
+  join entra_sync.memberships m on m.member_object_id = h.object_id
+  join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
+ where h.round_id = :round
+   and not exists (select from entra_sync.stage_members s
+                    where s.round_id = :round and s.group_object_id = g.entra_object_id and s.member_object_id = h.object_id)
 union
 select e.group_no, e.member_object_id from entra_sync.stage_endings e where e.round_id = :round`;
 
@@ -160,15 +169,13 @@ insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
 select :tenant, 'groups', s.entra_object_id from entra_sync.stage_groups s
  where s.round_id = :round and s.removed = 'deleted_restorable'
    and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
-on conflict do nothing`;
+on conflict (tenant_id, stream, entra_object_id) do update set noted_at = now()`;
 
+// Live ones were asked whole (src/store/away.ts), so nothing more has to be known of them.
 const forgetStrangers = `
-delete from entra_sync.deleted_strangers d
- where d.tenant_id = :tenant and d.stream = 'groups'
-   and (exists (select from entra_sync.stage_groups s
-                 where s.round_id = :round and s.entra_object_id = d.entra_object_id
-                   and s.removed is distinct from 'deleted_restorable')
-        or :full::boolean and not exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = d.entra_object_id))`;
+delete from entra_sync.deleted_strangers d using entra_sync.stage_groups s
+ where d.tenant_id = :tenant and d.stream = 'groups' and s.round_id = :round and s.entra_object_id = d.entra_object_id
+   and s.removed is distinct from 'deleted_restorable'`;
 
 const updateGroups = `
 with pair as materialized (

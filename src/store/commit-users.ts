@@ -1,4 +1,5 @@
 // The commit of a users round: accounts, and the memberships that appear or vanish with them (rules 3, 4, 6 to 8, 19).
+import { forgetStrangers, keepStrangers, keepUnsettled } from './away.ts';
 import type { CommitScope, StreamCounts } from './commit.ts';
 import { adoptAccounts } from './commit-adoption.ts';
 import {
@@ -33,6 +34,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   await transaction.raw(relabelOutside, scope);
   await transaction.raw(keepOutside, scope);
   await transaction.raw(forgetOutside, scope);
+  await transaction.raw(keepUnsettled, scope);
   await transaction.raw(keepStrangers, scope);
   await transaction.raw(forgetStrangers, scope);
   ended += await run(endMemberships(membershipsOf(deletedForGood)));
@@ -282,22 +284,3 @@ async function purge(transaction: Transaction, scope: CommitScope): Promise<numb
     { ...scope, ids },
   );
 }
-
-// Of the deleted whose account does not say so, the id is kept: when they come back, their groups are asked for (rule 8).
-const keepStrangers = `
-insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
-select :tenant, 'users', s.entra_object_id from entra_sync.stage_users s
- where s.round_id = :round and s.removed = 'deleted_restorable'
-   and not exists (select from entra_sync.accounts a
-                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
-                      and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen'))
-on conflict do nothing`;
-
-// A full round shows everybody who is there and everybody who can be restored: who is in neither is gone.
-const forgetStrangers = `
-delete from entra_sync.deleted_strangers d
- where d.tenant_id = :tenant and d.stream = 'users'
-   and (exists (select from entra_sync.stage_users s
-                 where s.round_id = :round and s.entra_object_id = d.entra_object_id
-                   and s.removed is distinct from 'deleted_restorable')
-        or :full::boolean and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = d.entra_object_id))`;

@@ -175,13 +175,13 @@ export async function writeTenantChange(
   transaction: Transaction,
   scope: ChangeScope,
   kind: string,
-  before: object,
+  before: object | null,
   after: object,
 ): Promise<void> {
   await transaction.raw(
     `insert into entra_sync.changes (batch_id, tenant_id, actor, kind, before, after)
      values (:batch, :tenant, :actor, :kind, :before::jsonb, :after::jsonb)`,
-    { ...scope, kind, before: JSON.stringify(before), after: JSON.stringify(after) },
+    { ...scope, kind, before: before && JSON.stringify(before), after: JSON.stringify(after) },
   );
   await closeBatch(transaction, scope);
 }

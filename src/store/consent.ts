@@ -51,22 +51,25 @@ async function connectIn(transaction: Transaction, consent: Consent, defaults: S
   if (how !== 'renewed') {
     const scope = { tenant: consent.tenantId, actor: consent.actor, batch: await nextBatch(transaction) };
     const kind = how === 'again' ? 'tenant.reconnected' : 'tenant.connected';
-    await writeTenantChange(
-      transaction,
-      scope,
-      kind,
-      { status: known?.status ?? null, external_ref: known?.external_ref ?? null },
-      { status: 'active', external_ref: ref },
-    );
+    await writeTenantChange(transaction, scope, kind, ...difference(known, ref));
   }
   return { kind: 'connected', name, how };
+}
+
+// What an application can see of the change: a new tenant has no before.
+function difference(known: Known | undefined, ref: string): [before: object | null, after: object] {
+  const after = { status: 'active', external_ref: ref };
+  if (!known) return [null, after];
+  const { status, external_ref } = known;
+  return external_ref === ref ? [{ status }, { status: after.status }] : [{ status, external_ref }, after];
 }
 
 const insert = `insert into entra_sync.tenants (tenant_id, name, external_ref, status)
   values (:tenantId::uuid, :name, :ref, 'active') on conflict (tenant_id) do nothing`;
 
 const update = `update entra_sync.tenants
-   set external_ref = :ref, status = 'active', next_cycle_at = null, last_error_code = null, last_error_message = null
+   set external_ref = :ref, status = 'active', next_cycle_at = null, failures = 0, failing_credential = null,
+       last_error_code = null, last_error_message = null
  where tenant_id = :tenantId`;
 
 function howKnown(status: string): 'pending' | 'again' | 'renewed' {

@@ -89,6 +89,8 @@ const unreachable = new Set([
   '08003',
   '08004',
   '08006',
+  // What PgBouncer says when the server behind it is gone.
+  '08P01',
   '57P01',
   '57P02',
   '57P03',
@@ -100,11 +102,13 @@ const refused = new Set(['28P01', '28000', '3D000']);
 /** Whether a statement failed because the connection, not the statement, broke. */
 export function isConnectionLost(error: unknown): boolean {
   const message = error instanceof Error ? error.message : '';
-  return (
-    unreachable.has(sqlState(error) ?? '') ||
-    /Connection terminated|Unable to acquire a connection|not currently accepting connections/.test(message)
-  );
+  return unreachable.has(sqlState(error) ?? '') || lostInWords.test(message);
 }
+
+// What pg and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss. The last is the
+// server's, of a database that is closed for maintenance, under a code that means other things too.
+const lostInWords =
+  /Connection terminated|is not queryable|Unable to acquire a connection|not currently accepting connections/;
 
 /** Says an error of the database in one line with its cure; anything else is returned as it came. */
 export function describeDatabaseError(error: unknown): unknown {

@@ -14,7 +14,7 @@ import {
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
 import { advanceRound, type PageOfRound, type Round } from './rounds.ts';
-import { stageMembers, stageWholeList } from './stage-members.ts';
+import { stageHolders, stageMembers, stageWholeList } from './stage-members.ts';
 
 /** A merged group with its columns, ready for the stage. */
 export type StagedGroup = MergedObject & GroupColumns;
@@ -95,6 +95,8 @@ export type SettledGroups = Unsettled & {
   /** Shown live by GET. */
   readonly live: readonly StagedGroup[];
   readonly lists: readonly ListOfMembers[];
+  /** Of the live ones whose memberOf could be read: the groups that hold them. */
+  readonly holders: readonly { readonly groupId: string; readonly holders: readonly Member[] }[];
   /** From before the lists were asked for, by the database's clock. */
   readonly readAt: Date;
 };
@@ -126,6 +128,7 @@ export async function settleGroups(
     );
     await stageGroups(transaction, roundId, settled.live);
     await stageLists(transaction, roundId, settled.lists, settled.readAt);
+    for (const { groupId, holders } of settled.holders) await stageHolders(transaction, roundId, groupId, holders);
     await settleUnreadable(transaction, roundId, 'groups', settled);
   });
 }

@@ -50,3 +50,22 @@ export async function stageWholeList(
     { roundId, objectId, readAt },
   );
 }
+
+/** Stages which groups hold a nested group, as it said itself: all of them, in place of what lists said before. */
+export async function stageHolders(
+  transaction: Transaction,
+  roundId: string,
+  groupId: string,
+  holders: readonly Member[],
+): Promise<void> {
+  const bind = { roundId, groupId };
+  await transaction.raw(
+    'delete from entra_sync.stage_members where round_id = :roundId and member_object_id = :groupId',
+    bind,
+  );
+  await stageMembers(transaction, roundId, holders);
+  await transaction.raw(
+    'insert into entra_sync.stage_holders (round_id, object_id) values (:roundId, :groupId) on conflict do nothing',
+    bind,
+  );
+}

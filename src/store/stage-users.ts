@@ -62,7 +62,7 @@ export async function stageUsers(
 
 /**
  * Persons whose groups are asked for (rule 8): who was deleted in Entra ID and is live in this round, in whatever scope,
- * and whose groups could not be read when that was due. Memberships of those who were only outside the scope were told all
+ * and whose groups could not be read, or not all be kept, when that was due. Memberships of those who were only outside the scope were told all
  * the while.
  */
 export async function restoredUsers(database: Database, tenantId: string, roundId: string): Promise<string[]> {
@@ -80,7 +80,11 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
      select s.entra_object_id::text
        from entra_sync.stage_users s
        join entra_sync.deleted_strangers d on d.tenant_id = :tenantId and d.stream = 'users' and d.entra_object_id = s.entra_object_id
-      where s.round_id = :roundId and s.removed is null`,
+      where s.round_id = :roundId and s.removed is null
+     union
+     select d.entra_object_id::text from entra_sync.deleted_strangers d
+      where d.tenant_id = :tenantId and d.stream = 'users' and d.is_back
+        and exists (select from entra_sync.checkpoints c where c.tenant_id = :tenantId and c.stream = 'groups')`,
     { tenantId, roundId },
   );
   return found.map((row) => row.id);
@@ -110,7 +114,7 @@ export async function enteringUsers(
         and (a.account_id is null or a.state = 'manual' or a.removed_reason in ('out_of_scope', 'disabled'))
         and not exists (select from entra_sync.outside_scope o where o.tenant_id = g.tenant_id and o.entra_object_id = m.member_object_id)
         and not exists (select from entra_sync.deleted_strangers d
-                         where d.tenant_id = g.tenant_id and d.stream = 'users' and d.entra_object_id = m.member_object_id)
+                         where d.tenant_id = g.tenant_id and d.stream = 'users' and d.entra_object_id = m.member_object_id and not d.is_back)
         and not exists (select from entra_sync.groups n where n.tenant_id = g.tenant_id and n.entra_object_id = m.member_object_id)
         and not exists (select from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = m.member_object_id)`,
     { tenantId, roundId, groups },

@@ -29,6 +29,8 @@ export type ConsentWorld = {
   readonly running: Running;
   /** Its public address. */
   readonly url: string;
+  /** Where it listens, behind the proxy of the public address if there is one. */
+  readonly origin: string;
   /** A tenant that no test has used, and has not consented. */
   nextTenant(): Tenant;
   /** A link as `connect --print-url` makes it, good for an hour. */
@@ -42,18 +44,24 @@ export type ConsentWorld = {
 
 /** Starts everything; tenants have not consented. */
 export async function openConsentWorld(
-  options: { tenants?: number; simulator?: Partial<SimulatorSettings>; product?: string; publicUrl?: string } = {},
+  options: {
+    tenants?: number | readonly string[];
+    simulator?: Partial<SimulatorSettings>;
+    product?: string;
+    publicUrl?: string;
+  } = {},
 ): Promise<ConsentWorld> {
-  const tenants = Array.from({ length: options.tenants ?? 1 }, (_, index) =>
-    createTenant({ seed: 700 + index, users: 3, groups: 1, name: `Customer ${index}` }),
-  );
+  const { tenants: wanted = 1 } = options;
+  const names = typeof wanted === 'number' ? Array.from({ length: wanted }, (_, index) => `Customer ${index}`) : wanted;
+  const tenants = names.map((name, index) => createTenant({ seed: 700 + index, users: 3, groups: 1, name }));
   const simulator = await startSimulator({ consented: false, ...options.simulator, tenants });
   trust(simulator.certificate);
   const fresh = await freshDatabase();
   const database = openDatabase(fresh.url);
   const port = await freePort();
-  const url = options.publicUrl ?? `http://localhost:${port}`;
-  const environment = { ...simulator.environment(), DATABASE_URL: fresh.url, ENTRA_SYNC_PUBLIC_URL: url };
+  const publicUrl = options.publicUrl ?? `http://localhost:${port}`;
+  const url = publicUrl.replace(/\/$/, '');
+  const environment = { ...simulator.environment(), DATABASE_URL: fresh.url, ENTRA_SYNC_PUBLIC_URL: publicUrl };
   const running = startCli(
     [
       'connect',
@@ -76,6 +84,7 @@ export async function openConsentWorld(
     environment,
     running,
     url,
+    origin: `http://localhost:${port}`,
     nextTenant: () => {
       const tenant = left.shift();
       if (!tenant) throw new Error('no tenant is left: raise `tenants`');
@@ -92,7 +101,8 @@ export async function openConsentWorld(
     add: (tenant, ref) => addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref }, loadDefaults()),
     close: async () => {
       running.interrupt();
-      await running.ended;
+      const ended = await running.ended;
+      if (ended.code !== 0) throw new Error(`connect ended with ${ended.code}: ${ended.stderr}`);
       await database.destroy();
       await fresh.drop();
       await simulator.close();

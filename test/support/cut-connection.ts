@@ -22,10 +22,12 @@ export type Watch = (
 export type BreakablePath = {
   /** The database, by way of this path. */
   readonly url: string;
-  /** Who decides from now on what breaks. */
-  watch(watch: Watch): void;
+  /** Who decides from now on what breaks. A network that is down comes up again by itself after refusing so many connections. */
+  watch(watch: Watch, refusals?: number): void;
   /** The next COMMIT breaks every connection: `before` the server gets it, or `after` the server has answered it. */
   breakAtCommit(when: 'before' | 'after'): void;
+  /** Every connection breaks now, whatever is under way on it. */
+  cut(): void;
   /** Nothing breaks any more, and a network that is down is up again. */
   mend(): void;
   close(): Promise<void>;
@@ -37,12 +39,14 @@ export async function openBreakablePath(url: string): Promise<BreakablePath> {
   const sockets = new Set<Socket>();
   let watching: Watch | undefined;
   let seen = new Map<string, number>();
-  let down = false;
+  let patience = 0;
+  let refusals = 0;
   const cutAll = () => {
     for (const socket of sockets) socket.destroy();
   };
   const server = createServer((client) => {
-    if (down) {
+    if (refusals > 0) {
+      refusals -= 1;
       client.destroy();
       return;
     }
@@ -65,9 +69,10 @@ export async function openBreakablePath(url: string): Promise<BreakablePath> {
     const breaks = async (moment: Moment): Promise<boolean> => {
       const broken = current === undefined ? undefined : await watching?.(current, moment);
       if (broken === undefined) return false;
-      down ||= broken === 'network';
-      if (broken === 'network') cutAll();
-      else cut();
+      if (broken === 'network') {
+        refusals = patience;
+        cutAll();
+      } else cut();
       return true;
     };
     inOrder(client, splitRequests(), async ({ bytes, sql }) => {
@@ -94,8 +99,9 @@ export async function openBreakablePath(url: string): Promise<BreakablePath> {
   const own = new URL(url);
   own.hostname = '127.0.0.1';
   own.port = String((server.address() as AddressInfo).port);
-  const watch = (next: Watch | undefined) => {
+  const watch = (next: Watch | undefined, most = Number.POSITIVE_INFINITY) => {
     watching = next;
+    patience = most;
     seen = new Map();
   };
   return {
@@ -108,9 +114,10 @@ export async function openBreakablePath(url: string): Promise<BreakablePath> {
         cutAll();
         return 'connection';
       }),
+    cut: cutAll,
     mend: () => {
       watch(undefined);
-      down = false;
+      refusals = 0;
     },
     async close() {
       cutAll();

@@ -14,6 +14,11 @@ export function hideUsers({ simulator }: Pick<World, 'simulator'>, ids: Iterable
   return hide(simulator, 'users', new Set(ids));
 }
 
+/** Pages of groups/delta come without these groups. Gives the function that ends it. */
+export function leaveOutGroups({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
+  return leaveOut(simulator, 'groups', new Set(ids));
+}
+
 /** Pages of groups/delta come without these groups, and GET does not find them. Gives the function that ends it. */
 export function hideGroups({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
   return hide(simulator, 'groups', new Set(ids));

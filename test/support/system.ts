@@ -2,9 +2,10 @@
 // the truth to compare with, computed without any of the product's rules.
 import { Writable } from 'node:stream';
 import tls from 'node:tls';
+import type { Middleware } from '@microsoft/microsoft-graph-client';
 import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
-import { openGraphAccess } from '../../src/app.ts';
+import { type GraphHooks, openGraphAccess } from '../../src/app.ts';
 import { type CycleOptions, type CycleResult, runCycle } from '../../src/engine/cycle.ts';
 import { type PersonOptions, type PersonResult, readPerson } from '../../src/engine/person.ts';
 import { readEnvironment } from '../../src/environment.ts';
@@ -58,6 +59,9 @@ export type CycleWishes = Partial<Pick<CycleOptions, 'resync' | 'dryRun' | 'sign
   log?: Log;
   leaseTimes?: LeaseTimes;
   onWait?: OnWait;
+  onRequest?: GraphHooks['onRequest'];
+  /** Stands in front of the HTTP edge of the Graph client. */
+  before?: Middleware;
 };
 
 /** Runs one cycle of a tenant the way the command line does. */
@@ -67,11 +71,14 @@ export async function cycleOf(
   database: Database,
   wishes: CycleWishes = {},
 ): Promise<CycleResult> {
-  const { through = database, policy = fastPolicy, log = pino({ level: 'silent' }), leaseTimes, onWait } = wishes;
+  const { through = database, policy = fastPolicy, log = pino({ level: 'silent' }), leaseTimes } = wishes;
+  const { onWait, onRequest, before } = wishes;
   trust(simulator.certificate);
   const graph = openGraphAccess(readEnvironment(simulator.environment(tenantId)), {
     policy,
     ...(onWait && { onWait }),
+    ...(onRequest && { onRequest }),
+    ...(before && { before }),
   });
   const result = await runCycle(
     {

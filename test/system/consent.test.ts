@@ -58,11 +58,16 @@ test('an administrator signs in, consents, and the tenant is registered for the 
   expect(await nothing()).toEqual([]);
   const changes = await rows(
     world.database,
-    "select kind, actor like 'entra user %' as by_admin, after from directory.changes where tenant_id = ?",
+    'select kind, actor, before, after from directory.changes where tenant_id = ?',
     [tenant.tenantId],
   );
   expect(changes).toEqual([
-    { kind: 'tenant.connected', by_admin: true, after: { status: 'active', external_ref: 'customer-1' } },
+    {
+      kind: 'tenant.connected',
+      actor: 'connect',
+      before: null,
+      after: { status: 'active', external_ref: 'customer-1' },
+    },
   ]);
   const due = await rows(world.database, 'select next_cycle_at from directory.tenants where tenant_id = ?', [
     tenant.tenantId,
@@ -197,8 +202,8 @@ test('a tenant that waits as pending becomes active by its first good token', as
   expect(changes).toEqual([
     {
       kind: 'tenant.connected',
-      before: { status: 'pending', external_ref: 'customer-6' },
-      after: { status: 'active', external_ref: 'customer-6' },
+      before: { status: 'pending' },
+      after: { status: 'active' },
     },
   ]);
 });
@@ -220,4 +225,33 @@ test('a customer who left comes back by a new invitation; the old one is void', 
   expect(kinds.map(({ kind }) => kind)).toEqual(['tenant.connected', 'tenant.disconnected', 'tenant.reconnected']);
   const own = (await world.registered()).find((one) => one.tenant_id === tenant.tenantId);
   expect(own).toMatchObject({ name: 'Nordwind', status: 'active' });
+});
+
+test('behind a proxy that does TLS, under a path: links lead there, and the cookie is for this host and TLS alone', async () => {
+  const proxied = await openConsentWorld({ publicUrl: 'https://connect.example.com/entra/' });
+  try {
+    const browser = openBrowser();
+    const behind = (url: string) => url.replace('https://connect.example.com', proxied.origin);
+    const invitation = await proxied.invite('customer-8');
+    expect(invitation).toMatch(/^https:\/\/connect\.example\.com\/entra\/invitation\//);
+    const welcome = await browser.open(behind(invitation));
+    expect(welcome.headers.get('strict-transport-security')).toBe('max-age=31536000');
+    expect(welcome.text).toContain('action="https://connect.example.com/entra/sign-in"');
+    const press = (headers: Record<string, string>) =>
+      browser.ask(`${proxied.origin}/entra/sign-in`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+        body: new URLSearchParams({ invitation: invitation.split('/').at(-1) ?? '' }).toString(),
+      });
+    expect((await press({ origin: proxied.origin })).status).toBe(403);
+    const sent = await press({ origin: 'https://connect.example.com' });
+    expect(sent.headers.getSetCookie()[0]).toMatch(
+      /^__Host-entra-sync=[\w-]{43}; Max-Age=3600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+    );
+    const asked = new URL(sent.headers.get('location') ?? '').searchParams;
+    expect(asked.get('redirect_uri')).toBe('https://connect.example.com/entra/callback');
+    for (const path of ['/livez', '/readyz']) expect((await browser.open(proxied.origin + path)).status).toBe(200);
+  } finally {
+    await proxied.close();
+  }
 });

@@ -13,13 +13,14 @@ import {
   isLive,
   makeFullDue,
   notFound,
+  ofGroups,
   ofUsers,
   setScope,
   unified,
 } from '../support/groups-world.ts';
 import { setSettings } from '../support/settings.ts';
 import { until } from '../support/stage.ts';
-import { removedOf, type World } from '../support/system.ts';
+import { interruption, removedOf, type World } from '../support/system.ts';
 
 const quiet = { simulator: { restoredMembers: false } };
 
@@ -210,6 +211,95 @@ test('rule 8: whom no list names because the person is deleted, and users cannot
   up();
   tenant.restoreUser(person(0));
   await world.cycle();
+  await expectGroups(world);
+});
+
+/** Runs a cycle that is cut off when the groups have begun, at the n-th page of groups/delta, and users were not read. */
+async function cutOff(world: World, page: number, wishes: { resync?: boolean } = {}): Promise<void> {
+  const stop = new AbortController();
+  let pages = 0;
+  const off = world.simulator.intercept(({ url }) => {
+    if (ofGroups(url) && ++pages === page) stop.abort(interruption());
+    return ofUsers(url) ? { hang: true } : undefined;
+  });
+  await world.cycle({ ...wishes, signal: stop.signal }).catch(() => {});
+  off();
+  expect(pages).toBeGreaterThanOrEqual(page);
+}
+
+test.each([
+  ['the first groups round', true],
+  ['another full groups round', false],
+])(
+  'rule 8: who is away when %s begins, and is back before it goes on, has all groups at once',
+  async (_what, first) => {
+    const { world, tenant, person, group } = await groupsWorld(
+      { Team: [0, 1], Other: [0, 2], More: [3] },
+      { simulator: { pageSize: 1, restoredMembers: false } },
+    );
+    if (!first) await world.cycle();
+    // Joined and deleted before anybody looked, so nothing of this is stored; users are not told of the deletion at all.
+    tenant.addMember(group('More'), person(0));
+    const late = tenant.createGroup({ displayName: 'Late', ...unified });
+    tenant.addMember(late, person(0));
+    tenant.deleteUser(person(0));
+    if (!first) await makeFullDue(world, 'groups');
+    await cutOff(world, 2);
+    tenant.restoreUser(person(0));
+    // The users are committed first, when the group that is new has no place here yet.
+    const roundOfUsers = () =>
+      rows(world.database, "select round_id from entra_sync.checkpoints where stream = 'users'");
+    const before = JSON.stringify(await roundOfUsers());
+    const wait = world.simulator.intercept(async ({ url }) => {
+      if (ofGroups(url)) await until('the users', async () => JSON.stringify(await roundOfUsers()) !== before);
+      return undefined;
+    });
+    await world.cycle();
+    wait();
+    await world.cycle();
+    await expectGroups(world);
+    expect(await rows(world.database, 'select from entra_sync.deleted_strangers')).toEqual([]);
+  },
+);
+
+test('rule 8: a group that is away when a full groups round begins, and is back before it goes on, is whole at once', async () => {
+  const { world, tenant, group } = await groupsWorld(
+    { First: [5], Outer: ['Inner', 2], Inner: [0, 1] },
+    { simulator: { pageSize: 1, restoredMembers: false } },
+  );
+  tenant.deleteGroup(group('Inner'));
+  await cutOff(world, 2);
+  tenant.restoreGroup(group('Inner'));
+  await world.cycle();
+  await expectGroups(world);
+});
+
+test('rule 22: a tenant whose deleted objects Graph does not list is synced all the same', async () => {
+  const { world } = await groupsWorld({ Team: [0, 1] });
+  world.simulator.intercept(({ url }) => (url.includes('/directory/deletedItems/') ? forbidden : undefined));
+  expect(await world.cycle()).toMatchObject({ outcome: 'committed' });
+  await expectGroups(world);
+});
+
+test('rule 8: a nested group that was taken out of another one while it was deleted is not in it after its restore', async () => {
+  const { world, tenant, group } = await groupsWorld(
+    { Outer: ['Inner', 2], Other: ['Inner'], New: [3], Inner: [0, 1] },
+    quiet,
+  );
+  await world.cycle();
+  // As little as Graph may tell: nothing of members that are deleted.
+  alterPages(world, (item) => ({
+    ...item,
+    'members@delta': (item['members@delta'] ?? []).filter((one) => one.id !== group('Inner')),
+  }));
+  tenant.addMember(group('New'), group('Inner'));
+  tenant.deleteGroup(group('Inner'));
+  await world.cycle();
+  tenant.removeMember(group('Outer'), group('Inner'));
+  await world.cycle();
+  tenant.restoreGroup(group('Inner'));
+  const { streams } = await world.cycle();
+  expect(streams.groups).toMatchObject({ round: 'incremental', restored: 1 });
   await expectGroups(world);
 });
 

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { CycleResult } from '../../src/engine/cycle.ts';
 import { rows } from '../../src/store/pool.ts';
 import { runCli } from '../support/cli.ts';
+import { hideGroups } from '../support/glitches.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { expectTruth, failureOf, interruption, openWorld, type World } from '../support/system.ts';
 
@@ -351,7 +352,7 @@ test('rule 6: a group that a full round did not meet is removed, and is itself w
   const { world, group } = await worldOf({ Shy: [0], Outer: ['Shy'] });
   await world.cycle();
   const id = await idOfGroup(world, group('Shy'));
-  const show = alterPages(world, (items) => items.filter((item) => item.id !== group('Shy')));
+  const show = hideGroups(world, [group('Shy')]);
   await world.cycle({ resync: true });
   expect(await removedGroups(world)).toEqual({ [group('Shy')]: 'not_seen' });
   show();

@@ -163,7 +163,7 @@ describe('a refused sign-in', () => {
     [7000222, 'expired', 'credential_refused'],
     [700027, 'register the certificate', 'credential_refused'],
     [7000112, 'disabled', 'credential_refused'],
-    [700016, 'AZURE_CLIENT_ID', 'sign_in_failed'],
+    [700016, 'entra-sync connect', 'sign_in_failed'],
     [90002, 'ENTRA_SYNC_CLOUD', 'sign_in_failed'],
     [12345, 'AADSTS12345', 'sign_in_failed'],
   ])('AADSTS%i says what cures it and whose fault it is, and repeats no secret', async (number, cure, code) => {
