@@ -111,8 +111,10 @@ export function isConnectionLost(error: unknown): boolean {
   return unreachable.has(sqlState(error) ?? '') || lostInWords.test(message);
 }
 
-// What pg and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss.
-const lostInWords = /Connection terminated|is not queryable|Unable to acquire a connection/;
+// What pg and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss. The last is the
+// server's, of a database that is closed for maintenance, under a code that means other things too.
+const lostInWords =
+  /Connection terminated|is not queryable|Unable to acquire a connection|not currently accepting connections/;
 
 /** Says an error of the database in one line with its cure; anything else is returned as it came. */
 export function describeDatabaseError(error: unknown): unknown {
