@@ -3,6 +3,7 @@ import { ExpectedError } from '../errors.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inRehearsal, inReportedTransaction } from './receipts.ts';
+import { tenantGone } from './tenants.ts';
 
 export type Disconnection = {
   readonly accounts: number;
@@ -136,7 +137,7 @@ async function lockForUpdate(transaction: Transaction, tenantId: string): Promis
     'select status from entra_sync.tenants where tenant_id = :tenantId for update',
     { tenantId },
   );
-  if (!tenant) throw new ExpectedError('unknown_name', `tenant ${tenantId} is no longer registered`);
+  if (!tenant) throw tenantGone(tenantId);
   return tenant.status;
 }
 

@@ -2,7 +2,10 @@
 // all its statements and stands before its commit when the second begins.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
+import { loadDefaults } from '../../src/settings.ts';
+import { disconnectTenant, purgeTenant } from '../../src/store/connection.ts';
 import { type Database, openDatabase } from '../../src/store/pool.ts';
+import { applySettings } from '../../src/store/settings.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, holdCommits, openStore, type Store, until } from '../support/stage.ts';
 import {
@@ -133,6 +136,21 @@ describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the secon
       if (edited) await expectKept(scene, 1, editedName);
       await scene.lease.release();
     }
+  });
+
+  test("a tenant is erased beside a change of the installation's settings", async () => {
+    const { tenantId } = await openScene(store);
+    await disconnectTenant(store.database, tenantId, { actor: 'Ann', dryRun: false });
+    const holder = await store.connect();
+    await holder.query('begin');
+    await holder.query('lock table entra_sync.memberships in share mode');
+    const erased = end(purgeTenant(first, tenantId));
+    await until('the erasure is under way', async () => (await waiting('first')) !== undefined);
+    const change = { tenantId: null, document: { interval: '50m' }, actor: 'Ann' } as const;
+    const changed = end(applySettings(second, loadDefaults(), change));
+    await until('the change waits for it', async () => (await waiting('second')) !== undefined);
+    await holder.query('commit');
+    expect([await erased, await changed]).toEqual(['done', 'done']);
   });
 
   test('none of them was a deadlock that somebody had to get out of', async () => {

@@ -1,12 +1,15 @@
 // The worker as a process of its own: it finds who is due, syncs them, and ends when it is told to.
 import { randomBytes } from 'node:crypto';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { rows } from '../../src/store/pool.ts';
 import { expectOneLine, runCli, temporaryDirectory } from '../support/cli.ts';
 import { closeGate, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../support/fleet.ts';
 import { freshDatabase } from '../support/postgres.ts';
 
 import { expectTruth } from '../support/system.ts';
+
+// Processes are slow to start where much else runs; what is waited for gives up much sooner.
+vi.setConfig({ testTimeout: 300_000 });
 
 type Line = Record<string, unknown> & { msg: string };
 
