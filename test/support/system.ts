@@ -153,13 +153,22 @@ export async function openWorld(
     simulator?: Partial<SimulatorSettings>;
     registered?: boolean;
     firstLoad?: 'quick' | 'delta';
+    /** More tenants of the simulator, not registered. */
+    others?: readonly Tenant[];
     /** The one of the test's context, which concurrent tests have to give. */
     onEnd?: typeof onTestFinished;
   } = {},
 ): Promise<World> {
-  const { simulator: settings, registered = true, firstLoad, onEnd = onTestFinished, ...tenantOptions } = options;
+  const {
+    simulator: settings,
+    registered = true,
+    firstLoad,
+    others = [],
+    onEnd = onTestFinished,
+    ...tenantOptions
+  } = options;
   const tenant = createTenant({ seed: 1, users: 12, ...tenantOptions });
-  const simulator = await startSimulator({ ...settings, tenants: [tenant] });
+  const simulator = await startSimulator({ ...settings, tenants: [tenant, ...others] });
   const fresh = await freshDatabase();
   const database = openDatabase(fresh.url);
   onEnd(async () => {
