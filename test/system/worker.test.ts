@@ -43,7 +43,9 @@ test('a worker syncs at once, then about once per interval, logs JSON lines at i
   const ended = await stopWorker(worker);
   expect(ended.code, ended.stderr).toBe(0);
   expect(ended.seconds).toBeLessThan(10);
-  expect(logOf(ended.stderr).map((line) => line.msg)).toEqual([
+  // Where much else runs even a small cycle may take ten seconds.
+  const said = logOf(ended.stderr).map((line) => line.msg);
+  expect(said.filter((message) => message !== 'cycle in progress')).toEqual([
     'health and metrics are served',
     'worker started',
     'cycle started',
