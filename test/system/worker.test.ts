@@ -132,6 +132,7 @@ test('the schema becomes newer under it: it goes on and says so; a new one of th
   await fleet.database.raw(
     "insert into entra_sync.migrations (name, batch, migration_time) values ('9999-future.sql', 9, now())",
   );
+  await worker.shows(/the schema is newer than this release/);
   await fleet.makeDue();
   await untilCycles(fleet, 2);
   expect((await stopWorker(worker)).code).toBe(0);
