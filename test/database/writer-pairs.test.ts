@@ -36,11 +36,15 @@ afterAll(async () => {
 const writers = process.env.SWEEP === 'all' ? [...tenWriters, ...moreWriters] : tenWriters;
 const pairs = writers.flatMap((one) => writers.map((other) => ({ one, other })));
 
+/** Whose locks of the tenant's row do not go together. */
+function inLine(one: Writer, other: Writer): boolean {
+  const modes = new Set([one.lock, other.lock]);
+  return modes.has('exclusive') || (modes.has('line') && modes.size === 1);
+}
+
 /** The rule: who has to wait for whose end. */
 function mustWait(one: Writer, other: Writer): boolean {
-  const modes = new Set([one.lock, other.lock]);
-  if (modes.has('exclusive') || (modes.has('line') && modes.size === 1)) return true;
-  return one.touches.some((person) => other.touches.includes(person));
+  return inLine(one, other) || one.touches.some((person) => other.touches.includes(person));
 }
 
 /** What the second is told when the first is done: it is no longer as it was prepared for. */
@@ -122,6 +126,9 @@ describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the secon
       // At its own commit it stands in the feed's line alone.
       const waits = behind !== undefined && behind.query !== 'COMMIT;';
       if (waits) expect(behind?.blockers, `${what}: ${behind?.query}`).toContain(ahead?.pid);
+      // In line, it waits with its first statement, before it has looked at anything.
+      if (waits && inLine(one, other))
+        expect(behind?.query, what).toMatch(/entra_sync\.(tenants|settings)|directory\./);
       await letGo();
       expect({ what, first: await acted, waits, second: await reacted }).toEqual({
         what,
