@@ -4,6 +4,7 @@ import { vi } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
 import type { RetryPolicy } from '../../src/graph/reader.ts';
 import { type Intervention, throttled } from '../../src/simulator/index.ts';
+import { certificateFor } from './certificates.ts';
 import type { World } from './system.ts';
 
 export const rounds = ['full', 'later'] as const;
@@ -123,6 +124,16 @@ function loseName({ world, untilWait, untilEnd }: Strike, forHowLong: 'a wait' |
   return { destroy: true };
 }
 
+/** From now on Graph shows a certificate that nobody signed whom this process trusts. */
+async function changeCertificate({ world, untilEnd }: Strike) {
+  stranger ??= certificateFor('localhost');
+  world.simulator.presentCertificate(await stranger);
+  world.simulator.cutConnections();
+  untilEnd(() => world.simulator.presentCertificate());
+  return { destroy: true };
+}
+let stranger: ReturnType<typeof certificateFor> | undefined;
+
 const unauthorized = refusal(401, 'InvalidAuthenticationToken');
 const down = refusal(503, 'serviceNotAvailable');
 const noDelta: Intervention = {
@@ -214,6 +225,13 @@ export const faults: readonly Fault[] = [
     times: 1,
     both: true,
     host: ownHosts[1],
+    outcome: fails('graph_unavailable'),
+  },
+  {
+    name: 'a certificate that is not trusted',
+    strike: changeCertificate,
+    times: 1,
+    both: true,
     outcome: fails('graph_unavailable'),
   },
   { name: 'the connection is reset', strike: always({ reset: true }), times: 1, outcome: askedAgain() },
