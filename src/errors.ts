@@ -91,11 +91,14 @@ function wordsOf(error: Error): string {
       .map(([name, value]) => ` ${name} ${value}`);
     return `SQLSTATE ${code}${named.join(',')}`;
   }
-  return error.message
-    .slice(0, 2_000)
-    .replaceAll(/(?<!reading )(["'`])(?:(?!\1).)*(\1|$)/gs, '…')
-    .replaceAll(/\S+@\S+/g, '…')
-    .replaceAll(/[\w+/=.~-]{40,}/g, '…')
-    .replaceAll(/\s+/g, ' ')
-    .slice(0, 300);
+  return (
+    error.message
+      .slice(0, 2_000)
+      // The name of a property that was missing is the program's own.
+      .replaceAll(/(reading '\w{1,60}')|(["'`])(?:(?!\2).)*(?:\2|$)/gs, (_quoted, own?: string) => own ?? '…')
+      .replaceAll(/\S+@\S+/g, '…')
+      .replaceAll(/[\w+/=.~-]{40,}/g, '…')
+      .replaceAll(/\s+/g, ' ')
+      .slice(0, 300)
+  );
 }

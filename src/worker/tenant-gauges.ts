@@ -83,16 +83,16 @@ export function openTenantGauges(
     const labelNames = ['tenant', ...(stream ? ['stream'] : [])];
     if (!gauges.has(name)) gauges.set(name, new Gauge({ name: `${prefix}${name}`, help, labelNames, registers }));
   }
-  const errors = new Gauge({
-    name: `${prefix}last_error`,
-    help: '1 for the code under which the last cycle of a tenant failed, or left something to a person; of many tenants together, how many.',
-    labelNames: ['tenant', 'code'],
-    registers,
-  });
   const counts = new Gauge({
     name: `${prefix}tenants`,
     help: 'Tenants by status.',
     labelNames: ['status'],
+    registers,
+  });
+  const failing = new Gauge({
+    name: `${prefix}tenant_failing`,
+    help: '1 for each tenant whose last cycle was no success, by its code (status shows the same).',
+    labelNames: ['tenant', 'code'],
     registers,
   });
   const paused = new Gauge({ name: `${prefix}tenants_paused`, help: 'Tenants that are paused.', registers });
@@ -115,10 +115,9 @@ export function openTenantGauges(
             : [{ tenant: 'all', value: together(values.map(({ value }) => value)) }];
         for (const { tenant, value } of told) gauges.get(name)?.set({ tenant, ...(stream && { stream }) }, value);
       }
-      errors.reset();
-      for (const { tenant_id: id, last_error_code: code } of tenants.filter(connected)) {
-        if (code !== null) errors.inc({ tenant: tenants.length <= limit ? id : 'all', code });
-      }
+      failing.reset();
+      for (const { tenant_id: id, error_code: code } of tenants.filter(connected))
+        if (code !== null) failing.inc({ tenant: tenants.length <= limit ? id : 'all', code });
       for (const status of states) counts.set({ status }, tenants.filter((one) => one.status === status).length);
       paused.set(tenants.filter((one) => one.paused).length);
       running.set(tenants.filter((one) => one.running).length);

@@ -165,8 +165,8 @@ export async function openWorld(
     simulator: settings,
     registered = true,
     firstLoad,
-    others = [],
     url,
+    others = [],
     onEnd = onTestFinished,
     ...tenantOptions
   } = options;

@@ -36,10 +36,10 @@ test.each([
     expect(shown).toMatchObject({ last_error_code: code, status: 'active' });
     expect(shown?.last_error_message).toMatch(says);
     const metrics = openMetrics({ database, tenantLimit: 10, credentialEnd: () => undefined });
-    const gauge = `entra_sync_last_error{tenant="${tenant.tenantId}",code="${code}"} 1\n`;
+    const gauge = `entra_sync_tenant_failing{tenant="${tenant.tenantId}",code="${code}"} 1\n`;
     expect(await metrics.text()).toContain(gauge);
     const together = openMetrics({ database, tenantLimit: 0, credentialEnd: () => undefined });
-    expect(await together.text()).toContain(`entra_sync_last_error{tenant="all",code="${code}"} 1\n`);
+    expect(await together.text()).toContain(`entra_sync_tenant_failing{tenant="all",code="${code}"} 1\n`);
     const environment = { ...simulator.environment(), DATABASE_URL: url };
     const failing = await runCli(['status', '--only', 'failing'], environment);
     expect(failing.stdout).toMatch(says);

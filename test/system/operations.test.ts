@@ -69,6 +69,7 @@ test('metrics tell what cycles did and how each tenant is', async () => {
     'graph_waits_total{why="throttled"}': 1,
     'graph_wait_seconds_total{why="throttled"}': 1.5,
     'held_removals{tenant="ID"}': 1,
+    'tenant_failing{tenant="ID",code="removals_held"}': 1,
     'set_aside_objects{tenant="ID"}': 0,
     'tenants{status="active"}': 1,
     'tenants{status="pending"}': 0,
@@ -89,6 +90,13 @@ test('metrics tell what cycles did and how each tenant is', async () => {
   about('last_success_timestamp_seconds{tenant="ID"}', Math.floor(Date.now() / 1000) - 7_300);
   expect(Object.keys(samples)).toContainEqual(expect.stringMatching(/^build_info\{version="\d.*",node="\d+/));
 
+  // Consent that is revoked is told at once.
+  world.simulator.options.roles = [];
+  await failureOf(world.cycle());
+  expect(samplesOf(await metrics.text(), tenantId)).toMatchObject({
+    'tenant_failing{tenant="ID",code="consent_missing"}': 1,
+  });
+
   // Whoever is not meant to be fresh is not told to be stale; who has left is not told of at all.
   await world.database.raw('update entra_sync.tenants set paused = true');
   const paused = samplesOf(await metrics.text(), tenantId);
@@ -107,7 +115,8 @@ test('above the limit tenants are told together: the worst age, the sum of count
   const other = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
   await addTenant(world.database, { tenantId: other, name: 'other', ref: null }, loadDefaults());
   await world.database.raw(
-    `update entra_sync.tenants set status = 'active', last_success_at = case when tenant_id = '${other}' then now() - interval '5 hours' else now() end;
+    `update entra_sync.tenants set status = 'active', last_error_code = 'defect',
+            last_success_at = case when tenant_id = '${other}' then now() - interval '5 hours' else now() end;
      insert into entra_sync.set_aside (tenant_id, stream, object_key, reason)
      select tenant_id, 'users', 'k', 'r' from entra_sync.tenants`,
   );
@@ -115,6 +124,7 @@ test('above the limit tenants are told together: the worst age, the sum of count
   expect(separate['set_aside_objects{tenant="ID"}']).toBe(1);
   const together = samplesOf(await metricsOf(world.database, 1).text(), other);
   expect(together['set_aside_objects{tenant="all"}']).toBe(2);
+  expect(together['tenant_failing{tenant="all",code="defect"}']).toBe(2);
   expect(together['staleness_seconds{tenant="all"}']).toBeGreaterThanOrEqual(18_000);
   expect(Object.keys(together).filter((name) => name.includes('ID'))).toEqual([]);
 });
@@ -186,7 +196,12 @@ test('other paths are told what there is; a port that is taken is a usage error'
 
 test('a worker as a process: alive, ready by database and schema and not by Graph, metered, and gone on SIGTERM', async () => {
   const fleet = await openFleet({ count: 2, users: 3 });
-  const worker = fleet.worker();
+  // A collector of traces that never answers holds nothing up.
+  const collector = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => collector.once('listening', resolve));
+  onTestFinished(() => void collector.close());
+  const { port } = collector.address() as { port: number };
+  const worker = fleet.worker([], { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` });
   await untilCycles(fleet, 2);
   const shown = await worker.shows(/"address":"http:[^"]+"/);
   const address = /"address":"(http:[^"]+)"/.exec(shown)?.[1] ?? '';

@@ -81,6 +81,13 @@ test('jobs give up on exit codes that a person has to look at', () => {
   expect(given, 'what passes by itself is tried again').not.toContain(exitCodes.graph_unavailable);
 });
 
+test('alerts name codes that there are', () => {
+  const [text = ''] = files.filter(({ name }) => name === 'alerts.yaml').map((file) => file.text);
+  const codes = [...text.matchAll(/code=~"([^"]+)"/g)].flatMap(([, list = '']) => list.split('|'));
+  expect(codes.length).toBeGreaterThan(3);
+  for (const code of codes) expect(Object.keys(exitCodes)).toContain(code);
+});
+
 test('alerts and README name metrics that there are, and the README all of them', async () => {
   const names = await metricNames();
   const ours = [...names.keys()].filter((name) => name.startsWith('entra_sync_'));

@@ -53,7 +53,7 @@ describe('rule 18: a defect is told without the values that it stumbled over', (
     [
       'what JSON.parse quotes',
       caught(() => JSON.parse('Ann Smith <ann@contoso.example>')),
-      'SyntaxError: Unexpected token …, … is not valid JSON',
+      'SyntaxError: Unexpected token …, …... is not valid JSON',
     ],
     ['a quote without an end', new Error('odd: "Ann Smith'), 'Error: odd: …'],
     ['an address', new Error('nobody is ann@contoso.example here'), 'Error: nobody is … here'],
