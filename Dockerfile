@@ -45,4 +45,6 @@ USER 1000:1000
 # By hand: node dist/src/cli/main.js --help
 # Without a shell in between, so that SIGTERM reaches the program and a cycle ends in good order.
 ENTRYPOINT ["node", "dist/src/cli/main.js"]
-CMD ["worker"]
+# Health and metrics are asked for from outside of the container.
+EXPOSE 9464
+CMD ["worker", "--metrics-host", "0.0.0.0"]

@@ -42,7 +42,7 @@ export function wantsTraces(variables: NodeJS.ProcessEnv): boolean {
 export type Tracing = {
   /** What people should know of it, if anything. */
   readonly remark: string | undefined;
-  /** Sends what is left, for five seconds at most. */
+  /** Sends what is left, for a moment: whoever is told to stop has ten seconds for everything. */
   close(): Promise<void>;
 };
 
@@ -70,7 +70,7 @@ export async function startTracing(variables: NodeJS.ProcessEnv): Promise<Tracin
   return {
     remark: remarkOn(variables),
     close: () =>
-      Promise.race([provider.shutdown().catch(() => {}), new Promise<void>((end) => setTimeout(end, 5_000).unref())]),
+      Promise.race([provider.shutdown().catch(() => {}), new Promise<void>((end) => setTimeout(end, 1_500).unref())]),
   };
 }
 
@@ -84,7 +84,11 @@ function remarkOn({ OTEL_TRACES_EXPORTER: exporter, ...variables }: NodeJS.Proce
 
 type Sdk = typeof import('@opentelemetry/sdk-trace');
 
-function samplerOf({ OTEL_TRACES_SAMPLER: name = '', OTEL_TRACES_SAMPLER_ARG: ratio }: NodeJS.ProcessEnv, sdk: Sdk) {
+/** Which traces are taken, by the standard variables; all of them where those say nothing that is known. */
+export function samplerOf(
+  { OTEL_TRACES_SAMPLER: name = '', OTEL_TRACES_SAMPLER_ARG: ratio }: NodeJS.ProcessEnv,
+  sdk: Sdk,
+) {
   const part = Number(ratio ?? '1');
   const [base, root] = name.startsWith('parentbased_')
     ? [true, name.slice('parentbased_'.length)]

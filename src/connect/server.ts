@@ -41,6 +41,8 @@ export async function serveConsent(
     logger: false,
     bodyLimit: 16 * 1024,
     routerOptions: { maxParamLength: 500 },
+    // A HEAD of a way back would take its step.
+    exposeHeadRoutes: false,
     // A connection that a browser keeps open must not hold up the end.
     forceCloseConnections: true,
   });

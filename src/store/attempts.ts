@@ -8,6 +8,7 @@ import {
   waitAfter,
 } from '../rules/quarantine.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
 
 export type Attempt = {
   readonly outcome: AttemptOutcome;
@@ -74,24 +75,38 @@ async function whatEndedLately(transaction: Transaction): Promise<Lately> {
   return counted ?? { tried: 0, failing: 0 };
 }
 
-/** Records a failure of a tenant for which no cycle could be opened. */
-export async function recordFailedStart(database: Database, tenantId: string, attempt: Attempt): Promise<void> {
+/**
+ * Records a failure of a tenant for which no cycle could be opened, or not closed: one that is still due as it was, at
+ * `dueAt` (null: never synced). What was closed, or made due anew, meanwhile stays as it is.
+ */
+export async function recordFailedStart(
+  database: Database,
+  tenantId: string,
+  dueAt: string | null,
+  attempt: Attempt,
+): Promise<void> {
   await inTransaction(database, async (transaction) => {
-    await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for no key update', { tenantId });
-    await recordAttempt(transaction, tenantId, attempt);
+    const stillDue = await rows(
+      transaction,
+      `select from entra_sync.tenants
+        where tenant_id = :tenantId and extract(epoch from next_cycle_at) is not distinct from :dueAt::numeric
+          for no key update`,
+      { tenantId, dueAt },
+    );
+    if (stillDue.length > 0) await recordAttempt(transaction, tenantId, attempt);
   });
 }
 
 /** Makes tenants (null: all) due now, out of quarantine too. Returns how many; disconnected ones stay as they are. */
 export async function makeDue(database: Database, tenantIds: readonly string[] | null): Promise<number> {
-  return rowCount(
+  return changeTenants(
     database,
+    tenantIds,
     `update entra_sync.tenants
         set next_cycle_at = clock_timestamp(), failures = 0, failing_credential = null,
             status = case when status <> 'quarantined' then status
                           when last_success_at is null then 'pending' else 'active' end
       where status <> 'disconnected' and (:all::boolean or tenant_id = any(:tenantIds::uuid[]))`,
-    { all: tenantIds === null, tenantIds: tenantIds ?? [] },
   );
 }
 
@@ -101,12 +116,30 @@ export async function setPaused(
   tenantIds: readonly string[] | null,
   paused: boolean,
 ): Promise<number> {
-  return rowCount(
+  return changeTenants(
     database,
+    tenantIds,
     `update entra_sync.tenants set paused = :paused
       where paused <> :paused and (:all::boolean or tenant_id = any(:tenantIds::uuid[]))`,
-    { paused, all: tenantIds === null, tenantIds: tenantIds ?? [] },
+    { paused },
   );
+}
+
+/** One update of tenants (null: all), told of. Locked in id order, like by everybody who takes several. */
+async function changeTenants(
+  database: Database,
+  tenantIds: readonly string[] | null,
+  update: string,
+  values: Record<string, unknown> = {},
+): Promise<number> {
+  const bind = { ...values, all: tenantIds === null, tenantIds: tenantIds ?? [] };
+  return inReportedTransaction(database, async (transaction) => {
+    await transaction.raw(
+      'select from entra_sync.tenants where :all::boolean or tenant_id = any(:tenantIds::uuid[]) order by tenant_id for no key update',
+      bind,
+    );
+    return rowCount(transaction, update, bind);
+  });
 }
 
 /** The key of the hashes by which a changed credential is recognised. */

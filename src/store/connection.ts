@@ -3,6 +3,7 @@ import { ExpectedError } from '../errors.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inRehearsal, inReportedTransaction } from './receipts.ts';
+import { tenantGone } from './tenants.ts';
 
 export type Disconnection = {
   readonly accounts: number;
@@ -68,7 +69,8 @@ export async function reconnectTenant(database: Database, tenantId: string, acto
     }
     const scope = { tenant: tenantId, actor, batch: await nextBatch(transaction) };
     await transaction.raw(
-      "update entra_sync.tenants set status = 'pending', last_error_code = null, last_error_message = null where tenant_id = :tenant",
+      `update entra_sync.tenants set status = 'pending', failures = 0, failing_credential = null,
+              last_error_code = null, last_error_message = null where tenant_id = :tenant`,
       scope,
     );
     await writeTenantChange(transaction, scope, 'tenant.reconnected', { status }, { status: 'pending' });
@@ -136,7 +138,7 @@ async function lockForUpdate(transaction: Transaction, tenantId: string): Promis
     'select status from entra_sync.tenants where tenant_id = :tenantId for update',
     { tenantId },
   );
-  if (!tenant) throw new ExpectedError('unknown_name', `tenant ${tenantId} is no longer registered`);
+  if (!tenant) throw tenantGone(tenantId);
   return tenant.status;
 }
 

@@ -3,6 +3,7 @@ import type { SettingsDocument } from '../settings.ts';
 import { nextBatch } from './batches.ts';
 import { writeTenantChange } from './connection.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
 import { completeRules, shareSettings } from './settings.ts';
 
 export type Consent = { readonly invitationId: string; readonly tenantId: string; readonly actor: string };
@@ -26,7 +27,7 @@ export async function connectTenant(
   consent: Consent,
   defaults: SettingsDocument,
 ): Promise<Connection> {
-  return inTransaction(database, async (transaction) => {
+  return inReportedTransaction(database, async (transaction) => {
     // The order in which every other transaction locks: settings, then tenants.
     await shareSettings(transaction);
     return connectIn(transaction, consent, defaults);

@@ -88,7 +88,7 @@ export async function closeFirstLoad(
   cycleId: string,
   end: Pick<CycleEnd, 'outcome' | 'streams' | 'error'>,
 ): Promise<void> {
-  await inTransaction(database, async (transaction) => {
+  await inReportedTransaction(database, async (transaction) => {
     await shareTenant(transaction, lease.tenantId);
     await requireFence(transaction, lease);
     await closeRow(transaction, cycleId, end);

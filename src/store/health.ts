@@ -33,6 +33,8 @@ export type TenantHealth = {
   /** A cycle of it is running somewhere. */
   readonly running: boolean;
   readonly last_success_at: Date | null;
+  /** Why the last cycle was no success; null when it was one. */
+  readonly error_code: string | null;
   /** Since the last success, or since it was added. */
   readonly stale_s: number;
   /** Past its time; 0 when it is not due. */
@@ -64,6 +66,7 @@ export async function readHealth(database: Database): Promise<TenantHealth[]> {
               max(extract(epoch from at - full_at)) filter (where stream = 'groups') as groups_full_age_s
          from entra_sync.checkpoints, now group by 1)
      select t.tenant_id, t.status, t.paused, coalesce(b.expires_at > at, false) as running, t.last_success_at,
+            t.last_error_code as error_code,
             greatest(0, extract(epoch from at - coalesce(t.last_success_at, t.added_at)))::float8 as stale_s,
             greatest(0, extract(epoch from at - t.next_cycle_at), 0)::float8 as late_s,
             coalesce(held, 0) as held, coalesce(set_aside, 0) as set_aside,

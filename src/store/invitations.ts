@@ -1,7 +1,8 @@
 // Invitations to the consent page, the single-use steps of those who follow one, and the key that signs the links of both.
 import { randomBytes } from 'node:crypto';
 import { ExpectedError } from '../errors.ts';
-import { type Database, inTransaction, rows } from './pool.ts';
+import { type Database, rowCount, rows } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
 
 export type Invitation = {
   invitation_id: string;
@@ -33,7 +34,7 @@ export async function createInvitation(
   database: Database,
   invitation: { ref: string; name: string | null; tenantId: string | null; expiresInMs: number; actor: string },
 ): Promise<Invitation> {
-  return inTransaction(database, async (transaction) => {
+  return inReportedTransaction(database, async (transaction) => {
     await transaction.raw("delete from entra_sync.invitations where expires_at < now() - interval '30 days'");
     const [created] = await rows<Invitation>(
       transaction,
@@ -59,10 +60,9 @@ export async function findInvitation(database: Database, invitationId: string): 
 
 /** Withdraws every invitation of a customer, with what is under way on them; returns how many. */
 export async function withdrawInvitations(database: Database, ref: string): Promise<number> {
-  const gone = await rows(database, 'delete from entra_sync.invitations where external_ref = :ref returning 1', {
-    ref,
-  });
-  return gone.length;
+  return inReportedTransaction(database, (transaction) =>
+    rowCount(transaction, 'delete from entra_sync.invitations where external_ref = :ref', { ref }),
+  );
 }
 
 type Verified = { readonly tenantId: string; readonly adminId: string; readonly domain: string | null };

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { ExpectedError } from '../errors.ts';
 import { type Database, inTransaction, rowCount, rows, sqlState, type Transaction } from './pool.ts';
+import { tenantGone } from './tenants.ts';
 
 export type Lease = {
   readonly tenantId: string;
@@ -19,7 +20,7 @@ const defaultTimes: LeaseTimes = { lastsMs: 45_000, beatMs: 10_000 };
 
 /**
  * Takes the tenant's lease and keeps it alive. Throws `cycle_running` (exit 6) while another one's heart beats or its
- * commit holds the fence. A holder on this machine whose process is gone is taken over at once: the fence makes that
+ * commit holds the fence, `unknown_name` for a tenant that was erased. A holder on this machine whose process is gone is taken over at once: the fence makes that
  * safe even where the guess is wrong. Rows of a cycle that was cut off are closed.
  */
 export async function acquireLease(
@@ -55,9 +56,13 @@ export async function acquireLease(
 }
 
 async function takeFence(transaction: Transaction, tenantId: string, holder: string, lastsMs: number): Promise<string> {
-  await transaction.raw('insert into entra_sync.leases (tenant_id) values (:tenantId) on conflict do nothing', {
-    tenantId,
-  });
+  await transaction
+    .raw('insert into entra_sync.leases (tenant_id) values (:tenantId) on conflict do nothing', { tenantId })
+    .catch((error: unknown) => {
+      // Erased since it was looked up.
+      if (sqlState(error) === '23503') throw tenantGone(tenantId);
+      throw error;
+    });
   const [lease] = await rows<{ holder: string | null }>(
     transaction,
     'select holder from entra_sync.leases where tenant_id = :tenantId for update nowait',

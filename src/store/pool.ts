@@ -15,7 +15,13 @@ export function openDatabase(
 ): Database {
   return knex({
     client: 'pg',
-    connection: { connectionString: url, application_name: options.applicationName ?? 'entra-sync' },
+    connection: {
+      connectionString: url,
+      application_name: options.applicationName ?? 'entra-sync',
+      // Of a server that is gone without a word, a wait for its answer would otherwise last for hours.
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    },
     // min 0: an idle command holds no connection that keeps an embedded server from stopping.
     pool: { min: 0, max: options.maxConnections ?? 8 },
     acquireConnectionTimeout: 15_000,
@@ -105,8 +111,10 @@ export function isConnectionLost(error: unknown): boolean {
   return unreachable.has(sqlState(error) ?? '') || lostInWords.test(message);
 }
 
-// What pg and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss.
-const lostInWords = /Connection terminated|is not queryable|Unable to acquire a connection/;
+// What pg and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss. The last is the
+// server's, of a database that is closed for maintenance, under a code that means other things too.
+const lostInWords =
+  /Connection terminated|is not queryable|Unable to acquire a connection|not currently accepting connections/;
 
 /** Says an error of the database in one line with its cure; anything else is returned as it came. */
 export function describeDatabaseError(error: unknown): unknown {

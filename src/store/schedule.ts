@@ -3,6 +3,8 @@ import { type Database, inTransaction, rowCount, rows, type Transaction } from '
 
 export type DueRow = {
   tenant_id: string;
+  /** When it became due, as the database's own number of seconds; null: it was never synced. */
+  due_at: string | null;
   rescue: boolean;
   requested: boolean;
   has_turn: boolean;
@@ -26,7 +28,7 @@ const wasRequested = `left join lateral (
 export async function dueTenants(on: Database | Transaction, tenantId: string | null = null): Promise<DueRow[]> {
   return rows<DueRow>(
     on,
-    `select t.tenant_id, coalesce(r.requested, false) as requested, f.tenant_id is not null as has_turn,
+    `select t.tenant_id, extract(epoch from t.next_cycle_at)::text as due_at, coalesce(r.requested, false) as requested, f.tenant_id is not null as has_turn,
             coalesce(least(u.committed_at, g.committed_at) < clock_timestamp() - interval '${rescueAge}', false) as rescue,
             u.fingerprint as users_fingerprint, g.fingerprint as groups_fingerprint,
             u.fingerprint is null or coalesce(c.slow, false) as slow

@@ -122,8 +122,15 @@ export async function lockTenant(transaction: Transaction, tenantId: string): Pr
     'select status from entra_sync.tenants where tenant_id = :tenantId for no key update',
     { tenantId },
   );
-  if (!tenant) throw new ExpectedError('unknown_name', `tenant ${tenantId} is no longer registered`);
+  if (!tenant) throw tenantGone(tenantId);
   return tenant.status;
+}
+
+/** What a tenant that was erased meanwhile answers. */
+export function tenantGone(tenantId: string): ExpectedError {
+  return new ExpectedError('unknown_name', `tenant ${tenantId} is no longer registered`, {
+    cure: 'entra-sync tenant list shows those that are',
+  });
 }
 
 /** The first statement of a transaction that writes rows of the tenant's but none that people see: in line with {@link lockTenant}. */

@@ -11,21 +11,25 @@ import { settingsOfMany } from '../store/settings.ts';
 // More than all replicas begin within a tick; those behind them are planned by a later one, in the same order.
 const mostJobs = 500;
 
+/** A due tenant, and since when it is. */
+export type DueNow = DueTenant & { readonly dueAt: string | null };
+
 export type Planner = {
   /** The jobs to enqueue now: none where another replica plans. */
   plan(): Promise<readonly PlannedJob[]>;
   /** The tenant as it stands at this moment, if it is due and nobody syncs it. */
-  dueNow(tenantId: string): Promise<DueTenant | undefined>;
+  dueNow(tenantId: string): Promise<DueNow | undefined>;
 };
 
 export function openPlanner(database: Database, defaults: SettingsDocument): Planner {
   const cache = new Map<string, Settings | undefined>();
 
-  async function judged(on: Parameters<typeof dueTenants>[0], due: readonly DueRow[]): Promise<DueTenant[]> {
+  async function judged(on: Parameters<typeof dueTenants>[0], due: readonly DueRow[]): Promise<DueNow[]> {
     const ids = due.map((row) => row.tenant_id);
     const settings = ids.length > 0 ? await settingsOfMany(on, ids, defaults, cache) : new Map<string, Settings>();
     return due.map((row) => ({
       tenantId: row.tenant_id,
+      dueAt: row.due_at,
       rescue: row.rescue,
       requested: row.requested,
       hasTurn: row.has_turn,

@@ -89,6 +89,12 @@ export function openTenantGauges(
     labelNames: ['status'],
     registers,
   });
+  const failing = new Gauge({
+    name: `${prefix}tenant_failing`,
+    help: '1 for each tenant whose last cycle was no success, by its code (status shows the same).',
+    labelNames: ['tenant', 'code'],
+    registers,
+  });
   const paused = new Gauge({ name: `${prefix}tenants_paused`, help: 'Tenants that are paused.', registers });
   const running = new Gauge({
     name: `${prefix}cycles_running`,
@@ -109,6 +115,9 @@ export function openTenantGauges(
             : [{ tenant: 'all', value: together(values.map(({ value }) => value)) }];
         for (const { tenant, value } of told) gauges.get(name)?.set({ tenant, ...(stream && { stream }) }, value);
       }
+      failing.reset();
+      for (const { tenant_id: id, error_code: code } of tenants.filter(connected))
+        if (code !== null) failing.inc({ tenant: tenants.length <= limit ? id : 'all', code });
       for (const status of states) counts.set({ status }, tenants.filter((one) => one.status === status).length);
       paused.set(tenants.filter((one) => one.paused).length);
       running.set(tenants.filter((one) => one.running).length);

@@ -9,7 +9,7 @@ import { claimTenantRequests, endRequests } from '../store/requests.ts';
 import { endTurn } from '../store/schedule.ts';
 import { settingsInForce } from '../store/settings.ts';
 import type { CredentialWatch } from './credentials.ts';
-import type { Planner } from './planner.ts';
+import type { DueNow, Planner } from './planner.ts';
 
 /** How one cycle that the worker ran ended, for metrics. */
 export type CycleReport = {
@@ -44,15 +44,16 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
       log.debug({ due: due !== undefined }, 'not its turn any more');
       return;
     }
-    await runDue(parts, tenantId, signal);
+    await runDue(parts, due, signal);
     if (due.hasTurn) await endTurn(parts.database, tenantId);
   } catch (error) {
     if (!signal.aborted) tell(parts, tenantId, error);
   }
 }
 
-async function runDue(parts: JobParts, tenantId: string, signal: AbortSignal): Promise<void> {
+async function runDue(parts: JobParts, due: DueNow, signal: AbortSignal): Promise<void> {
   const { database } = parts;
+  const { tenantId } = due;
   const started = performance.now();
   const requests = await claimTenantRequests(database, tenantId);
   try {
@@ -76,7 +77,7 @@ async function runDue(parts: JobParts, tenantId: string, signal: AbortSignal): P
     if (code !== 'cycle_running') parts.onCycle({ tenantId, kind: null, outcome, seconds, streams: null, code });
     tell(parts, tenantId, error);
     if (goesOn.has(code)) return;
-    await keepFailure(parts, tenantId, error, started);
+    await keepFailure(parts, due, error, started);
   }
   await endRequests(
     database,
@@ -85,17 +86,15 @@ async function runDue(parts: JobParts, tenantId: string, signal: AbortSignal): P
 }
 
 // A cycle closes its own row; where none was opened, or it could not be closed, the tenant would be due again at once.
-async function keepFailure(parts: JobParts, tenantId: string, error: unknown, started: number): Promise<void> {
-  const { database, planner } = parts;
+async function keepFailure(parts: JobParts, due: DueNow, error: unknown, started: number): Promise<void> {
+  const { database, defaults } = parts;
+  const { tenantId, dueAt } = due;
   await parts.credentials.note(tenantId, true);
-  if (!(await planner.dueNow(tenantId))) return;
-  const settings = await settingsInForce(database, tenantId, parts.defaults).catch(() => undefined);
-  await recordFailedStart(database, tenantId, {
+  const settings = await settingsInForce(database, tenantId, defaults).catch(() => undefined);
+  const message = error instanceof ExpectedError ? lineOf(error) : 'a defect: see the log of that time';
+  await recordFailedStart(database, tenantId, dueAt, {
     outcome: 'failed',
-    error: {
-      code: errorCodeOf(error),
-      message: error instanceof ExpectedError ? lineOf(error) : 'a defect: see the log',
-    },
+    error: { code: errorCodeOf(error), message },
     intervalMs: settings?.intervalMs ?? 40 * 60_000,
     sinceStartMs: performance.now() - started,
     jitter: 1,

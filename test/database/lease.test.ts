@@ -1,5 +1,6 @@
 // One cycle per tenant at a time (rule 11): the lease, its fence, and what a worker that lost it can still do: nothing.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -268,6 +269,10 @@ describe('rule 11: takeover and commit meet at the fence', () => {
       { cycle_id: elsewhere, outcome: 'running', error_code: null, finished: false },
     ]);
   });
+});
+
+test('a tenant that was erased meanwhile is said to be gone', async () => {
+  await expect(acquire(randomUUID())).rejects.toMatchObject({ code: 'unknown_name' });
 });
 
 describe('rule 11: a neighbour process', () => {

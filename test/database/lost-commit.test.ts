@@ -2,9 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings.ts';
+import { makeDue, setPaused } from '../../src/store/attempts.ts';
 import { disconnectTenant, purgeTenant, reconnectTenant } from '../../src/store/connection.ts';
 import { closeCycle, openCycle } from '../../src/store/cycles.ts';
 import { grantRole } from '../../src/store/grants.ts';
+import { createInvitation, withdrawInvitations } from '../../src/store/invitations.ts';
 import { type Database, openDatabase } from '../../src/store/pool.ts';
 import { inReportedTransaction } from '../../src/store/receipts.ts';
 import { addTenant, renameTenant } from '../../src/store/tenants.ts';
@@ -77,6 +79,33 @@ const others: readonly Reporter[] = [
         renameTenant(database, { tenantId, name: randomUUID(), ref: null }),
   },
   {
+    name: 'pause of a tenant',
+    prepare:
+      async ({ tenantId }) =>
+      (database) =>
+        setPaused(database, [tenantId], true),
+  },
+  {
+    name: 'retry of a tenant',
+    prepare:
+      async ({ tenantId }) =>
+      (database) =>
+        makeDue(database, [tenantId]),
+  },
+  {
+    name: 'invitation',
+    prepare: async () => (database) =>
+      createInvitation(database, { ref: 'C-17', name: null, tenantId: null, expiresInMs: 60_000, actor: 'Ann' }),
+  },
+  {
+    name: 'withdrawal of an invitation',
+    async prepare({ store: { database } }) {
+      const ref = randomUUID();
+      await createInvitation(database, { ref, name: null, tenantId: null, expiresInMs: 60_000, actor: 'Ann' });
+      return (through) => withdrawInvitations(through, ref);
+    },
+  },
+  {
     name: 'grant',
     async prepare() {
       const role = `reader_${randomUUID().slice(0, 8)}`;
@@ -90,7 +119,7 @@ const reporters: readonly Reporter[] = [...writers, ...moreWriters, ...others];
 /** What an answer says, without the ids that differ from scene to scene. */
 const said = (answer: unknown) =>
   (JSON.stringify(answer) ?? '')
-    .replace(/[0-9a-f-]{36}/g, '*')
+    .replace(/[0-9a-f-]{36}|\d{4}-\d\d-\d\dT[\d:.]+Z/g, '*')
     .replace(/("cycleId":|"batch":|"version":|"list_id":)"?\d+"?/g, '$1*');
 
 const lost = { code: 'database_unreachable', cure: 'run the command again' };

@@ -2,7 +2,10 @@
 // all its statements and stands before its commit when the second begins.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
+import { loadDefaults } from '../../src/settings.ts';
+import { disconnectTenant, purgeTenant } from '../../src/store/connection.ts';
 import { type Database, openDatabase } from '../../src/store/pool.ts';
+import { applySettings } from '../../src/store/settings.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, holdCommits, openStore, type Store, until } from '../support/stage.ts';
 import {
@@ -33,11 +36,15 @@ afterAll(async () => {
 const writers = process.env.SWEEP === 'all' ? [...tenWriters, ...moreWriters] : tenWriters;
 const pairs = writers.flatMap((one) => writers.map((other) => ({ one, other })));
 
+/** Whose locks of the tenant's row do not go together. */
+function inLine(one: Writer, other: Writer): boolean {
+  const modes = new Set([one.lock, other.lock]);
+  return modes.has('exclusive') || (modes.has('line') && modes.size === 1);
+}
+
 /** The rule: who has to wait for whose end. */
 function mustWait(one: Writer, other: Writer): boolean {
-  const modes = new Set([one.lock, other.lock]);
-  if (modes.has('exclusive') || (modes.has('line') && modes.size === 1)) return true;
-  return one.touches.some((person) => other.touches.includes(person));
+  return inLine(one, other) || one.touches.some((person) => other.touches.includes(person));
 }
 
 /** What the second is told when the first is done: it is no longer as it was prepared for. */
@@ -95,44 +102,66 @@ async function expectKept({ accounts }: Scene, person: number, name: string): Pr
 }
 
 describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the second beginning before the first commits`, () => {
-  test.each(writers)('$name, then each of them', async (one) => {
-    for (const other of writers) {
-      const what = `${one.name}, then ${other.name}`;
-      const scene = await openScene(store);
-      const [act, react] = [await one.prepare(scene), await other.prepare(scene)];
-      const letGo = await holdCommits(store);
-      const acted = end(act(first));
-      let ahead: Session | undefined;
-      await until(`${what}: the first is at its commit`, async () => {
-        ahead = await waiting('first');
-        return ahead?.query === 'COMMIT;';
-      });
-      let ended = false;
-      const reacted = end(react(second)).finally(() => {
-        ended = true;
-      });
-      let behind: Session | undefined;
-      await until(`${what}: the second waits, or has come through`, async () => {
-        behind = await waiting('second');
-        return ended || behind !== undefined;
-      });
-      // At its own commit it stands in the feed's line alone.
-      const waits = behind !== undefined && behind.query !== 'COMMIT;';
-      if (waits) expect(behind?.blockers, `${what}: ${behind?.query}`).toContain(ahead?.pid);
-      await letGo();
-      expect({ what, first: await acted, waits, second: await reacted }).toEqual({
-        what,
-        first: 'done',
-        waits: mustWait(one, other),
-        second: endOf(one, other),
-      });
-      await expectSound(store.database, scene.tenantId).catch((error: unknown) => {
-        throw new Error(`${what}: what is left is unsound`, { cause: error });
-      });
-      const edited = one.name === 'edit' || (other.name === 'edit' && endOf(one, other) === 'done');
-      if (edited) await expectKept(scene, 1, editedName);
-      await scene.lease.release();
-    }
+  test.each(writers)(
+    '$name, then each of them',
+    async (one) => {
+      for (const other of writers) {
+        const what = `${one.name}, then ${other.name}`;
+        const scene = await openScene(store);
+        const [act, react] = [await one.prepare(scene), await other.prepare(scene)];
+        const letGo = await holdCommits(store);
+        const acted = end(act(first));
+        let ahead: Session | undefined;
+        await until(`${what}: the first is at its commit`, async () => {
+          ahead = await waiting('first');
+          return ahead?.query === 'COMMIT;';
+        });
+        let ended = false;
+        const reacted = end(react(second)).finally(() => {
+          ended = true;
+        });
+        let behind: Session | undefined;
+        await until(`${what}: the second waits, or has come through`, async () => {
+          behind = await waiting('second');
+          return ended || behind !== undefined;
+        });
+        // At its own commit it stands in the feed's line alone.
+        const waits = behind !== undefined && behind.query !== 'COMMIT;';
+        if (waits) expect(behind?.blockers, `${what}: ${behind?.query}`).toContain(ahead?.pid);
+        // In line, it waits with its first statement, before it has looked at anything.
+        if (waits && inLine(one, other))
+          expect(behind?.query, what).toMatch(/entra_sync\.(tenants|settings)|directory\./);
+        await letGo();
+        expect({ what, first: await acted, waits, second: await reacted }).toEqual({
+          what,
+          first: 'done',
+          waits: mustWait(one, other),
+          second: endOf(one, other),
+        });
+        await expectSound(store.database, scene.tenantId).catch((error: unknown) => {
+          throw new Error(`${what}: what is left is unsound`, { cause: error });
+        });
+        const edited = one.name === 'edit' || (other.name === 'edit' && endOf(one, other) === 'done');
+        if (edited) await expectKept(scene, 1, editedName);
+        await scene.lease.release();
+      }
+    },
+    300_000,
+  );
+
+  test("a tenant is erased beside a change of the installation's settings", async () => {
+    const { tenantId } = await openScene(store);
+    await disconnectTenant(store.database, tenantId, { actor: 'Ann', dryRun: false });
+    const holder = await store.connect();
+    await holder.query('begin');
+    await holder.query('lock table entra_sync.memberships in share mode');
+    const erased = end(purgeTenant(first, tenantId));
+    await until('the erasure is under way', async () => (await waiting('first')) !== undefined);
+    const change = { tenantId: null, document: { interval: '50m' }, actor: 'Ann' } as const;
+    const changed = end(applySettings(second, loadDefaults(), change));
+    await until('the change waits for it', async () => (await waiting('second')) !== undefined);
+    await holder.query('commit');
+    expect([await erased, await changed]).toEqual(['done', 'done']);
   });
 
   test('none of them was a deadlock that somebody had to get out of', async () => {

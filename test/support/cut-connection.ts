@@ -26,6 +26,8 @@ export type BreakablePath = {
   watch(watch: Watch, refusals?: number): void;
   /** The next COMMIT breaks every connection: `before` the server gets it, or `after` the server has answered it. */
   breakAtCommit(when: 'before' | 'after'): void;
+  /** From now on the path leads to another address of the same database, as when its server was started anew. */
+  leadTo(url: string): void;
   /** Every connection breaks now, whatever is under way on it. */
   cut(): void;
   /** Nothing breaks any more, and a network that is down is up again. */
@@ -35,7 +37,7 @@ export type BreakablePath = {
 
 /** Opens a path to the database of `url`. The connection must be without TLS, as in the tests' own server. */
 export async function openBreakablePath(url: string): Promise<BreakablePath> {
-  const target = new URL(url);
+  let target = new URL(url);
   const sockets = new Set<Socket>();
   let watching: Watch | undefined;
   let seen = new Map<string, number>();
@@ -114,6 +116,9 @@ export async function openBreakablePath(url: string): Promise<BreakablePath> {
         cutAll();
         return 'connection';
       }),
+    leadTo: (next) => {
+      target = new URL(next);
+    },
     cut: cutAll,
     mend: () => {
       watch(undefined);

@@ -97,7 +97,7 @@ export async function stopWorker(
   return { ...ended, seconds: (performance.now() - started) / 1000 };
 }
 
-/** Waits until `met` says so; a minute unless told, because processes start slowly on a machine that has much to do. */
+/** Waits until `met` says so; two minutes unless told, because processes start slowly on a machine that has much to do. */
 export async function until(what: string, met: () => Promise<boolean> | boolean, seconds = 60): Promise<void> {
   const giveUp = performance.now() + seconds * 1_000;
   while (!(await met())) {

@@ -189,9 +189,7 @@ test('held removals, a clock that differs from the database, a tenant that is pa
     'failed clock: sign-in: clock_skewed',
     'failed clock: Graph: clock_skewed',
   ]);
-  expect(late.find(({ check }) => check === 'clock: database')?.message).toMatch(
-    /this machine is (399|400|401) s behind/,
-  );
+  expect(late.find(({ check }) => check === 'clock: database')?.message).toMatch(/this machine is (39|40)\d s behind/);
   await world.database.raw('update entra_sync.tenants set paused = true, last_error_message = null');
   const paused = await diagnose(world);
   expect(paused.find(({ check }) => check === 'tenant')).toMatchObject({ state: 'warning', message: 'active, paused' });

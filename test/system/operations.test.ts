@@ -1,11 +1,13 @@
-// Health, readiness and metrics over real HTTP, from real cycles and a real database; and the spans of a cycle.
+// Health, readiness and metrics over real HTTP, from real cycles, a real database and workers as processes.
 import { createServer } from 'node:net';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { loadDefaults } from '../../src/settings.ts';
-import { openDatabase } from '../../src/store/pool.ts';
+import { openDatabase, rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
 import { serveOperations, whyNotReady } from '../../src/worker/http.ts';
 import { openMetrics, type WorkerMetrics } from '../../src/worker/metrics.ts';
+import { expectOneLine, runCli } from '../support/cli.ts';
+import { openFleet, stopWorker, until, untilCycles } from '../support/fleet.ts';
 import { freshDatabase } from '../support/postgres.ts';
 import { setSettings } from '../support/settings.ts';
 import { bufferLog, failureOf, openWorld, type World } from '../support/system.ts';
@@ -67,6 +69,7 @@ test('metrics tell what cycles did and how each tenant is', async () => {
     'graph_waits_total{why="throttled"}': 1,
     'graph_wait_seconds_total{why="throttled"}': 1.5,
     'held_removals{tenant="ID"}': 1,
+    'tenant_failing{tenant="ID",code="removals_held"}': 1,
     'set_aside_objects{tenant="ID"}': 0,
     'tenants{status="active"}': 1,
     'tenants{status="pending"}': 0,
@@ -87,6 +90,13 @@ test('metrics tell what cycles did and how each tenant is', async () => {
   about('last_success_timestamp_seconds{tenant="ID"}', Math.floor(Date.now() / 1000) - 7_300);
   expect(Object.keys(samples)).toContainEqual(expect.stringMatching(/^build_info\{version="\d.*",node="\d+/));
 
+  // Consent that is revoked is told at once.
+  world.simulator.options.roles = [];
+  await failureOf(world.cycle());
+  expect(samplesOf(await metrics.text(), tenantId)).toMatchObject({
+    'tenant_failing{tenant="ID",code="consent_missing"}': 1,
+  });
+
   // Whoever is not meant to be fresh is not told to be stale; who has left is not told of at all.
   await world.database.raw('update entra_sync.tenants set paused = true');
   const paused = samplesOf(await metrics.text(), tenantId);
@@ -105,7 +115,8 @@ test('above the limit tenants are told together: the worst age, the sum of count
   const other = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
   await addTenant(world.database, { tenantId: other, name: 'other', ref: null }, loadDefaults());
   await world.database.raw(
-    `update entra_sync.tenants set status = 'active', last_success_at = case when tenant_id = '${other}' then now() - interval '5 hours' else now() end;
+    `update entra_sync.tenants set status = 'active', last_error_code = 'defect',
+            last_success_at = case when tenant_id = '${other}' then now() - interval '5 hours' else now() end;
      insert into entra_sync.set_aside (tenant_id, stream, object_key, reason)
      select tenant_id, 'users', 'k', 'r' from entra_sync.tenants`,
   );
@@ -113,6 +124,7 @@ test('above the limit tenants are told together: the worst age, the sum of count
   expect(separate['set_aside_objects{tenant="ID"}']).toBe(1);
   const together = samplesOf(await metricsOf(world.database, 1).text(), other);
   expect(together['set_aside_objects{tenant="all"}']).toBe(2);
+  expect(together['tenant_failing{tenant="all",code="defect"}']).toBe(2);
   expect(together['staleness_seconds{tenant="all"}']).toBeGreaterThanOrEqual(18_000);
   expect(Object.keys(together).filter((name) => name.includes('ID'))).toEqual([]);
 });
@@ -180,4 +192,82 @@ test('other paths are told what there is; a port that is taken is a usage error'
     }),
   );
   expect(error).toMatchObject({ code: 'usage', message: expect.stringContaining(`127.0.0.1:${port}`) });
+});
+
+test('a worker as a process: alive, ready by database and schema and not by Graph, metered, and gone on SIGTERM', async () => {
+  const fleet = await openFleet({ count: 2, users: 3 });
+  // A collector of traces that never answers holds nothing up.
+  const collector = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => collector.once('listening', resolve));
+  onTestFinished(() => void collector.close());
+  const { port } = collector.address() as { port: number };
+  const worker = fleet.worker([], { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` });
+  await untilCycles(fleet, 2);
+  const shown = await worker.shows(/"address":"http:[^"]+"/);
+  const address = /"address":"(http:[^"]+)"/.exec(shown)?.[1] ?? '';
+  expect(new URL(address).hostname, 'nobody else is served unless asked for').toBe('127.0.0.1');
+  const ask = async (path: string) => {
+    const answer = await fetch(`${address}${path}`);
+    return `${answer.status} ${await answer.text()}`;
+  };
+  const ready = (says: string) => until(`/readyz says ${says}`, async () => (await ask('/readyz')) === says);
+  await ready('200 ok\n');
+  const up = await fleet.simulator.goDown();
+  expect([await ask('/livez'), await ask('/readyz')]).toEqual(['200 ok\n', '200 ok\n']);
+  await up();
+  const samples = samplesOf(await ask('/metrics'));
+  expect(samples['graph_requests_total{method="GET",endpoint="users/delta",status="200"}']).toBeGreaterThanOrEqual(2);
+  const committed = Object.entries(samples).filter(([name]) => /^cycles_total\{.*outcome="committed"/.test(name));
+  expect(committed.reduce((sum, [, count]) => sum + count, 0)).toBe(2);
+  expect(samples['tenants{status="active"}']).toBe(2);
+  for (const { tenantId } of fleet.tenants) {
+    expect(samples[`staleness_seconds{tenant="${tenantId}"}`], tenantId).toBeLessThan(300);
+    expect(samples[`checkpoint_age_seconds{tenant="${tenantId}",stream="users"}`], tenantId).toBeLessThan(300);
+  }
+
+  const [last] = await rows<{ name: string }>(
+    fleet.database,
+    'delete from entra_sync.migrations where name = (select max(name) from entra_sync.migrations) returning name',
+  );
+  await ready('503 not ready: schema_not_current\n');
+  await fleet.database.raw('insert into entra_sync.migrations (name, batch) values (?, 1)', [last?.name ?? '']);
+  // A newer release has migrated: the one before works on meanwhile.
+  await fleet.database.raw("insert into entra_sync.migrations (name, batch) values ('9999-newer.sql', 2)");
+  await ready('200 ok\n');
+
+  await closeDatabase(fleet.url, true);
+  await ready('503 not ready: database_unreachable\n');
+  expect(await ask('/livez')).toBe('200 ok\n');
+  expect(samplesOf(await ask('/metrics')).database_up).toBe(0);
+  await closeDatabase(fleet.url, false);
+  await ready('200 ok\n');
+
+  const ended = await stopWorker(worker);
+  expect(ended.code, ended.stderr).toBe(0);
+  expect(ended.seconds).toBeLessThan(10);
+  await expect(fetch(`${address}/livez`)).rejects.toThrow();
+});
+
+/** Ends every connection to a database and takes no new one, or takes them again. */
+async function closeDatabase(url: string, closed: boolean): Promise<void> {
+  const server = new URL(url);
+  const name = server.pathname.slice(1);
+  server.pathname = '/postgres';
+  const database = openDatabase(server.href);
+  try {
+    await database.raw(`alter database ${name} with allow_connections ${!closed}`);
+    if (closed) await database.raw('select pg_terminate_backend(pid) from pg_stat_activity where datname = ?', [name]);
+  } finally {
+    await database.destroy();
+  }
+}
+
+test('a port that is taken: the worker says so and does not start', async () => {
+  const fleet = await openFleet({ count: 1, users: 1, registered: false });
+  const taken = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => taken.once('listening', resolve));
+  onTestFinished(() => void taken.close());
+  const { port } = taken.address() as { port: number };
+  const ended = await runCli(['worker', '--metrics-port', String(port)], fleet.environment);
+  expectOneLine(ended, 2, new RegExp(`127.0.0.1:${port} cannot be listened on .*--metrics-port`));
 });

@@ -166,6 +166,26 @@ test('rules 1 and 11: a process that is frozen in the middle of its commit keeps
   await path.close();
 });
 
+test.each([
+  { when: 'after', code: 0 },
+  { when: 'before', code: 7 },
+] as const)(
+  'rule 12: a command whose connection breaks $when its COMMIT was done says what became of it, exit $code',
+  async ({ when, code }) => {
+    const { world, path, start } = await openProcesses();
+    path.breakAtCommit(when);
+    const ended = await start('tenant', 'rename', world.tenant.tenantId, '--name', 'Fabrikam').ended;
+    const [{ name } = { name: '' }] = await rows<{ name: string }>(
+      world.database,
+      'select name from entra_sync.tenants',
+    );
+    expect({ code: ended.code, renamed: name === 'Fabrikam' }, ended.stderr).toEqual({ code, renamed: code === 0 });
+    if (code !== 0)
+      expectOneLine(ended, code, /broke before the commit, nothing was changed -> run the command again$/);
+    await path.close();
+  },
+);
+
 test('rule 12: a process that is killed is no neighbour any more: the next one goes on at once', async () => {
   const { world, path, start } = await openProcesses();
   const killed = start('sync');

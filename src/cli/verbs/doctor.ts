@@ -7,7 +7,7 @@ import { type Check, firstExitCode, openChecklist } from '../../engine/checklist
 import { checkInstallation, type DoctorParts } from '../../engine/doctor.ts';
 import { checkTenant, type Patient } from '../../engine/doctor-tenant.ts';
 import { readTenantId } from '../../environment.ts';
-import { ExpectedError } from '../../errors.ts';
+import { describeDefect, ExpectedError } from '../../errors.ts';
 import { defaultRetryPolicy } from '../../graph/reader.ts';
 import { namesProxy, useProxyOf } from '../../proxy.ts';
 import { asGuid } from '../../rules/decode.ts';
@@ -33,13 +33,14 @@ export function doctorCommand(): Command {
 // Impatient: what has to be waited for is worth a red line here.
 const policy = { ...defaultRetryPolicy, retries: 1, budgetMs: 10_000, requestTimeoutMs: 20_000 };
 
+const atOnce = 8;
+
 async function doctor(run: Run, word: string | undefined): Promise<number> {
   const { terminal, environment, signal } = run;
   const { variables } = environment;
   const remark = useProxyOf(environment);
   if (remark) terminal.note(remark);
-  const onDefect = (error: unknown) =>
-    terminal.note(`a defect, please report it: ${error instanceof Error ? error.stack : String(error)}`);
+  const onDefect = (error: unknown) => terminal.note(`a defect, please report it: ${describeDefect(error)}`);
   const onCheck = (check: Check) => terminal.say(lineOf(check));
   const parts: DoctorParts = {
     ...openBasics(environment),
@@ -54,14 +55,21 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
   terminal.say('Installation');
   const found = await checkInstallation(parts, installation);
   const checks = [...installation.checks];
-  for (const patient of await patientsOf(run, word, found.schema.value)) {
-    const { id, name } = patient;
-    terminal.say(
-      `\n${onOneLine(name === id ? id : `${name} (${id})`)}${patient.row || !found.schema.value ? '' : ', not registered'}`,
-    );
-    const list = openChecklist({ id, name }, { signal, onCheck, onDefect });
-    await checkTenant(parts, found, patient, list);
-    checks.push(...list.checks);
+  const patients = await patientsOf(run, word, found.schema.value);
+  // A few side by side, told in their order.
+  for (let start = 0; start < patients.length; start += atOnce) {
+    const some = patients.slice(start, start + atOnce).map((patient) => ({
+      patient,
+      list: openChecklist({ id: patient.id, name: patient.name }, { signal, onDefect }),
+    }));
+    await Promise.all(some.map(({ patient, list }) => checkTenant(parts, found, patient, list)));
+    for (const { patient, list } of some) {
+      const { id, name, row } = patient;
+      const known = row || !found.schema.value ? '' : ', not registered';
+      terminal.say(`\n${onOneLine(name === id ? id : `${name} (${id})`)}${known}`);
+      list.checks.forEach(onCheck);
+      checks.push(...list.checks);
+    }
   }
   const exitCode = firstExitCode(checks);
   terminal.answer({ checks, exitCode });

@@ -17,6 +17,7 @@ type WorkerVerbOptions = VerbOptions & {
   metricsTenants: number;
 };
 
+const defaultPort = 9464;
 const defaultConcurrency = 4;
 const mostConcurrency = 64;
 
@@ -32,8 +33,8 @@ export function workerCommand(): Command {
     .addOption(
       new Option('--metrics-port <n>', 'port of /livez, /readyz and /metrics, 0 for any free one')
         .env('PORT')
-        .default(9464)
-        .argParser(whole(0, 65_535)),
+        .default(defaultPort)
+        .argParser((text) => (text === '' ? defaultPort : whole(0, 65_535)(text))),
     )
     .option('--metrics-host <address>', 'address to listen on; 0.0.0.0 in a container', '127.0.0.1')
     .option(

@@ -1,0 +1,317 @@
+// What the worker rests on in the database: how an ended cycle moves its tenant, who is due, whose turn it is, and what
+// applications may ask for.
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { AttemptOutcome } from '../../src/rules/quarantine.ts';
+import { makeDue, recordFailedStart, setPaused } from '../../src/store/attempts.ts';
+import { closeCycle, openCycle } from '../../src/store/cycles.ts';
+import { grantRole } from '../../src/store/grants.ts';
+import { acquireLease } from '../../src/store/lease.ts';
+import { installQueue, openQueue } from '../../src/store/queue.ts';
+import { claimPersonRequest, claimTenantRequests, endRequests } from '../../src/store/requests.ts';
+import { dueTenants, planOnce } from '../../src/store/schedule.ts';
+import { ask, openStore, type Store, until } from '../support/stage.ts';
+
+let store: Store;
+beforeAll(async () => {
+  store = await openStore();
+});
+afterAll(() => store.close());
+beforeEach(() => store.database.raw('delete from entra_sync.tenants').then(() => undefined));
+
+const hour = 3_600_000;
+
+async function tenant(columns: Record<string, unknown> = {}): Promise<string> {
+  const tenantId = randomUUID();
+  await store.database
+    .withSchema('entra_sync')
+    .table('tenants')
+    .insert({ tenant_id: tenantId, name: tenantId, ...columns });
+  return tenantId;
+}
+
+/** A cycle of the tenant that ends so. */
+async function cycle(tenantId: string, outcome: AttemptOutcome, code: string | null = null): Promise<void> {
+  const lease = await acquireLease(store.database, tenantId);
+  const id = await openCycle(store.database, lease, { kind: 'incremental', actor: 'test', settingsVersion: 1 });
+  await closeCycle(store.database, lease, id, {
+    outcome,
+    streams: {},
+    error: code === null ? null : { code, message: 'the reason' },
+    intervalMs: hour,
+    sinceStartMs: hour / 4,
+    jitter: 1,
+    retention: { changesMs: 1_000 * hour, cyclesMs: 1_000 * hour },
+  });
+  await lease.release();
+}
+
+async function stateOf(tenantId: string) {
+  const [state] = await ask<{ status: string; failures: number; hours: number; code: string | null; success: boolean }>(
+    store,
+    `select status, failures, round(extract(epoch from next_cycle_at - clock_timestamp()) / 900) / 4 as hours,
+            last_error_code as code, last_success_at is not null as success
+       from entra_sync.tenants where tenant_id = :tenantId`,
+    { tenantId },
+  );
+  return state && { ...state, hours: Number(state.hours) };
+}
+
+describe('an ended cycle', () => {
+  test('is followed by the next one an interval after its start', async () => {
+    const id = await tenant();
+    await cycle(id, 'committed');
+    expect(await stateOf(id)).toEqual({ status: 'active', failures: 0, hours: 0.75, code: null, success: true });
+  });
+
+  test('that was broken off is due again at once, and counts for nothing', async () => {
+    const id = await tenant({ failures: 2 });
+    await cycle(id, 'cancelled', 'interrupted');
+    expect(await stateOf(id)).toMatchObject({ status: 'pending', failures: 2, hours: 0 });
+  });
+
+  test('that failed for the third time puts the tenant into quarantine, and half a success takes it out', async () => {
+    const id = await tenant();
+    for (let time = 0; time < 3; time += 1) await cycle(id, 'failed', 'consent_missing');
+    expect(await stateOf(id)).toMatchObject({ status: 'quarantined', failures: 3, hours: 1.75, success: false });
+    await cycle(id, 'failed', 'database_unreachable');
+    expect(await stateOf(id)).toMatchObject({ status: 'quarantined', failures: 3 });
+    await cycle(id, 'partial', 'permission_missing');
+    expect(await stateOf(id)).toMatchObject({ status: 'active', failures: 0, hours: 0.75, success: false });
+  });
+
+  test('failed because Graph fails many tenants at once: none of them is to blame', async () => {
+    const ids = [];
+    for (let n = 0; n < 4; n += 1) ids.push(await tenant());
+    for (const id of ids) await cycle(id, 'failed', 'graph_unavailable');
+    // The first two could not know yet.
+    expect(await Promise.all(ids.map(async (id) => (await stateOf(id))?.failures))).toEqual([1, 1, 0, 0]);
+    for (const id of ids) await cycle(id, 'failed', 'graph_throttled');
+    expect(await Promise.all(ids.map(async (id) => (await stateOf(id))?.failures))).toEqual([1, 1, 0, 0]);
+    // Long ago is not now, and one among many that are well is its own fault.
+    await ask(store, "update entra_sync.cycles set finished_at = finished_at - interval '2 hours'");
+    for (const id of ids.slice(1)) await cycle(id, 'committed');
+    await cycle(ids[0] ?? '', 'failed', 'graph_unavailable');
+    expect(await stateOf(ids[0] ?? '')).toMatchObject({ failures: 2 });
+  });
+
+  test('leaves a disconnected tenant disconnected', async () => {
+    const id = await tenant({ failures: 2, status: 'disconnected' });
+    await cycle(id, 'failed', 'consent_missing');
+    expect(await stateOf(id)).toMatchObject({ status: 'disconnected' });
+  });
+});
+
+describe('a cycle that could not even be opened', () => {
+  const attempt = {
+    outcome: 'failed',
+    error: { code: 'settings_invalid', message: 'the reason' },
+    intervalMs: hour,
+    sinceStartMs: 0,
+    jitter: 1,
+  } as const;
+  const dueAt = async (id: string) => (await dueTenants(store.database, id))[0]?.due_at ?? null;
+
+  test('is a failure too, of a new tenant as of an old one', async () => {
+    for (const next of [null, new Date(Date.now() - 5_000)]) {
+      const id = await tenant({ next_cycle_at: next });
+      await recordFailedStart(store.database, id, await dueAt(id), attempt);
+      expect(await stateOf(id)).toMatchObject({ failures: 1, hours: 1, code: 'settings_invalid' });
+    }
+  });
+
+  test('unless it was closed, or made due anew, meanwhile', async () => {
+    const id = await tenant({ next_cycle_at: new Date(Date.now() - 5_000) });
+    const was = await dueAt(id);
+    await makeDue(store.database, [id]);
+    await recordFailedStart(store.database, id, was, attempt);
+    expect(await stateOf(id)).toMatchObject({ failures: 0, hours: 0 });
+  });
+});
+
+test('retry makes due now and ends a quarantine; whoever never succeeded is pending, and disconnected ones stay', async () => {
+  const later = new Date(Date.now() + 20 * hour);
+  const old = await tenant({ status: 'quarantined', failures: 9, next_cycle_at: later, last_success_at: new Date() });
+  const never = await tenant({ status: 'quarantined', failures: 9, next_cycle_at: later });
+  const gone = await tenant({ status: 'disconnected', failures: 9 });
+  expect(await makeDue(store.database, [old])).toBe(1);
+  expect(await stateOf(old)).toMatchObject({ status: 'active', failures: 0, hours: 0 });
+  expect(await stateOf(never)).toMatchObject({ status: 'quarantined', hours: 20 });
+  expect(await makeDue(store.database, null)).toBe(2);
+  expect(await stateOf(never)).toMatchObject({ status: 'pending', failures: 0, hours: 0 });
+  expect(await stateOf(gone)).toMatchObject({ status: 'disconnected', failures: 9 });
+});
+
+describe('who is due', () => {
+  const past = new Date(Date.now() - 60_000);
+  const due = async () => (await dueTenants(store.database)).map((row) => row.tenant_id);
+
+  test('new ones and those whose time has come, the longest waiting first; not paused, disconnected or running ones', async () => {
+    const waits = await tenant({ next_cycle_at: past });
+    const waitsLonger = await tenant({ next_cycle_at: new Date(past.getTime() - 1_000) });
+    await tenant({ next_cycle_at: new Date(Date.now() + 60_000) });
+    await tenant({ next_cycle_at: past, status: 'disconnected' });
+    const paused = await tenant({ next_cycle_at: past });
+    await setPaused(store.database, [paused], true);
+    const running = await tenant({ next_cycle_at: past });
+    const lease = await acquireLease(store.database, running);
+    const fresh = await tenant({ added_at: new Date() });
+    expect(await due()).toEqual([waitsLonger, waits, fresh]);
+    await lease.release();
+    await setPaused(store.database, null, false);
+    expect(new Set(await due())).toEqual(new Set([waitsLonger, waits, fresh, running, paused]));
+  });
+
+  test('what somebody asked for, before its time', async () => {
+    const id = await tenant({ next_cycle_at: new Date(Date.now() + 60_000) });
+    expect(await due()).toEqual([]);
+    await ask(store, "select directory.request_cycle(:id, null, 'ann')", { id });
+    expect(await dueTenants(store.database)).toMatchObject([{ tenant_id: id, requested: true }]);
+  });
+});
+
+describe('planning', () => {
+  const again = () => ask(store, "update entra_sync.scheduler set planned_at = '-infinity'");
+  beforeEach(again);
+
+  test('of many at the same instant one plans, and within the second nobody else does', async () => {
+    const plans = await Promise.all(Array.from({ length: 6 }, () => planOnce(store.database, async () => [])));
+    expect(plans.filter(Boolean)).toHaveLength(1);
+    expect(await planOnce(store.database, async () => [])).toBe(false);
+  });
+
+  test('a turn lasts while its tenant is due or running, and not longer', async () => {
+    const [one, other] = [await tenant(), await tenant()];
+    const turns = async () => {
+      await again();
+      let taken = -1;
+      await planOnce(store.database, async (_on, _due, count) => {
+        taken = count;
+        return [];
+      });
+      return taken;
+    };
+    await planOnce(store.database, async () => [one, other]);
+    expect(await turns()).toBe(2);
+    const lease = await acquireLease(store.database, one);
+    const later = new Date(Date.now() + hour);
+    await store.database.withSchema('entra_sync').table('tenants').update({ next_cycle_at: later });
+    expect(await turns(), 'one runs, the other is done').toBe(1);
+    await lease.release();
+    expect(await turns()).toBe(0);
+  });
+});
+
+describe('request_cycle', () => {
+  const request = (tenantId: string | null, accountId: string | null, actor: string | null = 'ann') =>
+    ask(store, 'select directory.request_cycle(:tenantId, :accountId, :actor)', { tenantId, accountId, actor });
+  const waiting = () =>
+    ask<{ actor: string }>(store, 'select actor from entra_sync.cycle_requests order by request_id');
+
+  async function account(tenantId: string): Promise<string> {
+    const [made] = await ask<{ account_id: string }>(
+      store,
+      `insert into entra_sync.accounts (tenant_id, state, entra_object_id) values (:tenantId, 'managed', gen_random_uuid()) returning account_id`,
+      { tenantId },
+    );
+    return made?.account_id ?? '';
+  }
+
+  test('asked again before it begins it is one; asked while it runs it is another one', async () => {
+    const id = await tenant();
+    const person = await account(id);
+    for (const actor of ['ann', 'bob']) {
+      await request(id, null, actor);
+      await request(id, person, actor);
+    }
+    expect(await waiting()).toEqual([{ actor: 'ann' }, { actor: 'ann' }]);
+    const claimed = await claimTenantRequests(store.database, id);
+    expect(claimed).toMatchObject([{ actor: 'ann' }]);
+    await request(id, null, 'meanwhile');
+    await endRequests(
+      store.database,
+      claimed.map((one) => one.request_id),
+    );
+    expect(await dueTenants(store.database)).toMatchObject([{ requested: true }]);
+    expect((await waiting()).map((one) => one.actor)).toContain('meanwhile');
+  });
+
+  test('one person is claimed by one worker, and by another one only when that is gone', async () => {
+    const id = await tenant();
+    await request(id, await account(id));
+    const claims = await Promise.all(Array.from({ length: 4 }, () => claimPersonRequest(store.database)));
+    expect(claims.filter((claim) => claim !== undefined)).toHaveLength(1);
+    expect(await claimPersonRequest(store.database)).toBeUndefined();
+    await ask(store, "update entra_sync.cycle_requests set claimed_at = claimed_at - interval '3 minutes'");
+    expect(await claimPersonRequest(store.database)).toMatchObject({ tenant_id: id, actor: 'ann' });
+  });
+
+  test('of a paused tenant nobody is read', async () => {
+    const id = await tenant({ paused: true });
+    await request(id, await account(id));
+    expect(await claimPersonRequest(store.database)).toBeUndefined();
+  });
+
+  test('an unknown or foreign tenant or account is ES004, a disconnected tenant 55000, no actor 22023; nothing is kept', async () => {
+    const [mine, theirs] = [await tenant(), await tenant()];
+    const gone = await tenant({ status: 'disconnected' });
+    const foreign = await account(theirs);
+    for (const [tenantId, accountId] of [
+      [randomUUID(), null],
+      [null, null],
+      [mine, randomUUID()],
+      [mine, foreign],
+    ] as const)
+      await expect(request(tenantId, accountId)).rejects.toMatchObject({ code: 'ES004' });
+    await expect(request(gone, null)).rejects.toMatchObject({ code: '55000' });
+    await expect(request(mine, null, ' ')).rejects.toMatchObject({ code: '22023' });
+    await expect(
+      store.database.transaction(async (transaction) => {
+        await transaction.raw(`set local directory.tenant = '${mine}'`);
+        await transaction.raw('select directory.request_cycle(?, null, ?)', [theirs, 'ann']);
+      }),
+    ).rejects.toMatchObject({ code: 'ES004' });
+    expect(await waiting()).toEqual([]);
+  });
+
+  test('a granted role may ask, and sees none of what is behind it', async () => {
+    const role = `asks_${randomUUID().slice(0, 8)}`;
+    const id = await tenant();
+    await ask(store, `create role ${role}`);
+    try {
+      await grantRole(store.database, { role, tenantBound: false, actor: 'test' });
+      const as = (statement: string) =>
+        store.database.transaction(async (transaction) => {
+          await transaction.raw(`set local role ${role}`);
+          await transaction.raw(statement);
+        });
+      await as(`select directory.request_cycle('${id}', null, 'app')`);
+      expect(await waiting()).toEqual([{ actor: 'app' }]);
+      for (const table of ['entra_sync.cycle_requests', 'entra_sync_jobs.job'])
+        await expect(as(`select from ${table}`)).rejects.toMatchObject({ code: '42501' });
+    } finally {
+      await ask(store, `drop owned by ${role}`);
+      await ask(store, `drop role ${role}`);
+    }
+  });
+});
+
+test('the queue holds a tenant once, whoever puts it in; installing it again changes nothing', async () => {
+  const [one, other] = [randomUUID(), randomUUID()];
+  const queues = [await openQueue(store.url, () => {}), await openQueue(store.url, () => {})];
+  const begun: string[] = [];
+  const work = (tenantId: string) => {
+    begun.push(tenantId);
+    return new Promise<void>(() => {});
+  };
+  for (const queue of queues) await queue.start(1, work);
+  const both = [one, other].map((tenantId) => ({ tenantId, priority: 0, long: tenantId === other }));
+  await Promise.all(queues.flatMap((queue) => [queue.enqueue(both), queue.enqueue([])]));
+  await until('both are worked on', () => begun.length === 2);
+  await installQueue(store.url);
+  for (const queue of queues) await queue.enqueue(both);
+  expect(new Set(begun)).toEqual(new Set([one, other]));
+  const [all] = await ask<{ count: number }>(store, 'select count(*)::int as count from entra_sync_jobs.job');
+  expect(all?.count, 'a job that is worked on holds its tenant too').toBe(2);
+  await Promise.all(queues.map((queue) => queue.stop(1_000)));
+});

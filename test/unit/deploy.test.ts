@@ -1,0 +1,99 @@
+// What deploy/ and the README tell operators is held to the program: verbs, options, paths, metrics, variables, exit codes.
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { connectCommand } from '../../src/cli/verbs/connect.ts';
+import { migrateCommand } from '../../src/cli/verbs/migrate.ts';
+import { syncCommand } from '../../src/cli/verbs/sync.ts';
+import { workerCommand } from '../../src/cli/verbs/worker.ts';
+import { exitCodes } from '../../src/errors.ts';
+import { packageFile } from '../../src/package-files.ts';
+import { openDatabase } from '../../src/store/pool.ts';
+import { openMetrics } from '../../src/worker/metrics.ts';
+
+const files = readdirSync(packageFile('deploy')).map((name) => ({
+  name,
+  text: readFileSync(packageFile('deploy', name), 'utf8'),
+}));
+const readme = readFileSync(packageFile('README.md'), 'utf8');
+
+/** Every value below `key`, wherever it stands. */
+function valuesOf(node: unknown, key: string): unknown[] {
+  if (Array.isArray(node)) return node.flatMap((one) => valuesOf(one, key));
+  if (typeof node !== 'object' || node === null) return [];
+  return Object.entries(node).flatMap(([name, value]) => [...(name === key ? [value] : []), ...valuesOf(value, key)]);
+}
+
+function documentsOf(text: string): unknown[] {
+  return parseAllDocuments(text, { merge: true }).map((document) => {
+    expect(document.errors).toEqual([]);
+    return document.toJS();
+  });
+}
+
+const commands = new Map(
+  [connectCommand(), migrateCommand(), syncCommand(), workerCommand()].map((one) => [one.name(), one]),
+);
+
+/** The names and kinds of the metrics that a worker tells. */
+async function metricNames(): Promise<Map<string, string>> {
+  const database = openDatabase('postgres://nobody@127.0.0.1:1/nowhere');
+  const text = await openMetrics({ database, tenantLimit: 1, credentialEnd: () => undefined }).text();
+  await database.destroy();
+  return new Map([...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = '', kind = '']) => [name, kind]));
+}
+
+test.each(files)('$name is YAML, and runs verbs with options that there are', ({ text }) => {
+  const lines = documentsOf(text).flatMap((one) => [
+    ...valuesOf(one, 'args'),
+    ...valuesOf(one, 'command'),
+  ]) as string[][];
+  for (const [verb = '', ...args] of lines) {
+    const command = commands.get(verb);
+    expect(command, verb).toBeDefined();
+    const known = command?.options.map(({ long }) => long);
+    for (const option of args.filter((arg) => arg.startsWith('--'))) expect(known, verb).toContain(option);
+  }
+});
+
+test.each(files)('$name sets variables that the README explains', ({ text }) => {
+  const ours = new Set(text.match(/\b(?:AZURE|ENTRA_SYNC|DATABASE|LOG)_[A-Z_]+\b/g) ?? []);
+  for (const name of ours) {
+    if (name !== 'ENTRA_SYNC_IMAGE') expect(readme).toContain(`\`${name}\``);
+  }
+});
+
+test('every deployment of workers is probed where a worker answers', () => {
+  const [text = ''] = files.filter(({ name }) => name === 'kubernetes.yaml').map((file) => file.text);
+  const paths = documentsOf(text).flatMap((one) => valuesOf(one, 'httpGet')) as { path: string }[];
+  const served = readFileSync(packageFile('src', 'worker', 'http.ts'), 'utf8');
+  expect(paths.map(({ path }) => path).sort()).toEqual(['/livez', '/readyz']);
+  for (const { path } of paths) expect(served).toContain(`app.get('${path}'`);
+});
+
+test('jobs give up on exit codes that a person has to look at', () => {
+  const [text = ''] = files.filter(({ name }) => name === 'kubernetes-cronjob.yaml').map((file) => file.text);
+  const codes = documentsOf(text).flatMap((one) => valuesOf(one, 'onExitCodes')) as { values: number[] }[];
+  const given = codes.flatMap(({ values }) => values);
+  const known: readonly number[] = Object.values(exitCodes);
+  expect(given).toEqual(expect.arrayContaining([exitCodes.removals_held, exitCodes.consent_missing]));
+  for (const code of given) expect(known).toContain(code);
+  expect(given, 'what passes by itself is tried again').not.toContain(exitCodes.graph_unavailable);
+});
+
+test('alerts name codes that there are', () => {
+  const [text = ''] = files.filter(({ name }) => name === 'alerts.yaml').map((file) => file.text);
+  const codes = [...text.matchAll(/code=~"([^"]+)"/g)].flatMap(([, list = '']) => list.split('|'));
+  expect(codes.length).toBeGreaterThan(3);
+  for (const code of codes) expect(Object.keys(exitCodes)).toContain(code);
+});
+
+test('alerts and README name metrics that there are, and the README all of them', async () => {
+  const names = await metricNames();
+  const ours = [...names.keys()].filter((name) => name.startsWith('entra_sync_'));
+  expect(ours.length).toBeGreaterThan(20);
+  const told = [...files.map(({ text }) => text), readme].join('\n').match(/\bentra_sync_[a-z_]+\b/g) ?? [];
+  const notMetrics = new Set(['entra_sync_jobs']);
+  for (const name of new Set(told)) if (!notMetrics.has(name)) expect(ours).toContain(name);
+  for (const name of ours) expect(readme).toContain(`\`${name}`);
+});
