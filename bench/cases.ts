@@ -1,6 +1,7 @@
 // What is measured, case by case. Contenders that are compared take turns, so that a busy minute hits all of them alike.
 import type { Took } from './contenders/common.ts';
 import { type Size, sizeOf } from './directory.ts';
+import { firstLoad } from './first-load.ts';
 import { type Contender, type Graph, openGraph, type Postgres, preparePeer, run } from './ground.ts';
 import { inMegabytes, inMilliseconds, inSeconds, type Mark, median, percent, type Section, times } from './report.ts';
 
@@ -291,4 +292,12 @@ async function tenants(bench: Bench): Promise<Section> {
   }
 }
 
-export const cases: Readonly<Record<string, Case>> = { initial, later, latency, growth, repeated, tenants };
+export const cases: Readonly<Record<string, Case>> = {
+  initial,
+  later,
+  latency,
+  'first-load': firstLoad,
+  growth,
+  repeated,
+  tenants,
+};

@@ -87,7 +87,7 @@ export async function openGraph(settings: ServerSettings): Promise<Graph> {
   return { ...ready, close: () => child.disconnect() };
 }
 
-export type Contender = 'cycle' | 'floor' | 'page-iterator' | 'backstage';
+export type Contender = 'cycle' | 'visible' | 'floor' | 'page-iterator' | 'backstage';
 
 /** Runs a contender in a process of its own. */
 export async function run(contender: Contender, graph: Graph, job: Job): Promise<Took> {

@@ -71,3 +71,34 @@ export function exitCodeOf(error: unknown): number {
 export function errorCodeOf(error: unknown): string {
   return error instanceof ExpectedError ? error.code : 'defect';
 }
+
+/**
+ * A defect for people and their reports: its kind, what may be told of its words, and where it happened. The words of the
+ * database quote rows, those of JSON.parse quote texts: such words may be somebody's name (rule 18), so of the first only
+ * codes and names of the schema are told, and whatever is quoted is left out of the rest.
+ */
+export function describeDefect(error: unknown): string {
+  if (!(error instanceof Error)) return `a thrown ${typeof error}`;
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return [`${error.name}: ${wordsOf(error)}`, ...frames].join('\n');
+}
+
+function wordsOf(error: Error): string {
+  const { severity, code, schema, table, column, constraint, routine } = error as unknown as Record<string, unknown>;
+  if (typeof severity === 'string' && typeof code === 'string') {
+    const named = Object.entries({ schema, table, column, constraint, routine })
+      .filter(([, value]) => typeof value === 'string')
+      .map(([name, value]) => ` ${name} ${value}`);
+    return `SQLSTATE ${code}${named.join(',')}`;
+  }
+  return (
+    error.message
+      .slice(0, 2_000)
+      // The name of a property that was missing is the program's own.
+      .replaceAll(/(reading '\w{1,60}')|(["'`])(?:(?!\2).)*(?:\2|$)/gs, (_quoted, own?: string) => own ?? '…')
+      .replaceAll(/\S+@\S+/g, '…')
+      .replaceAll(/[\w+/=.~-]{40,}/g, '…')
+      .replaceAll(/\s+/g, ' ')
+      .slice(0, 300)
+  );
+}

@@ -1,6 +1,5 @@
 // The command line of entra-sync.
 import { Command, CommanderError } from 'commander';
-import { ExpectedError } from '../errors.ts';
 import { packageVersion } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
@@ -70,11 +69,17 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
+const show = (error: unknown) =>
+  showError(openTerminal({ json: process.argv.includes('--json'), verbose: false }), error);
+
+// Node would print such an error with everything that hangs on it, and its diagnostic report the environment (rule 18).
+process.on('uncaughtException', (error) => {
+  process.exit(show(error));
+});
+if (process.report) process.report.excludeEnv = true;
+
 try {
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = 0;
-  else if (error instanceof ExpectedError)
-    process.exitCode = showError(openTerminal({ json: process.argv.includes('--json'), verbose: false }), error);
-  else throw error;
+  process.exitCode = error instanceof CommanderError ? 0 : show(error);
 }

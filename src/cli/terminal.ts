@@ -1,6 +1,6 @@
 // What a command says: the answer on stdout, everything else on stderr; tables, errors, JSON.
 import Table from 'cli-table3';
-import { ExpectedError, exitCodeOf } from '../errors.ts';
+import { describeDefect, ExpectedError, exitCodeOf } from '../errors.ts';
 
 export type Terminal = {
   readonly json: boolean;
@@ -48,9 +48,7 @@ export function showError(terminal: Terminal, error: unknown, where = ''): numbe
     terminal.answer({ error: { code, message, cure, ...(list.length > 0 && { list }), exitCode } });
     return exitCode;
   }
-  terminal.note(
-    `entra-sync: a defect, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-  );
+  terminal.note(`entra-sync: a defect, please report it: ${describeDefect(error)}`);
   terminal.answer({ error: { code: 'defect', message: 'a defect, see stderr', cure: null, exitCode } });
   return exitCode;
 }

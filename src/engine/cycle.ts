@@ -127,7 +127,7 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   const cycleId = dryRun ? null : await openCycle(database, lease, { kind, actor, settingsVersion: settings.version });
   const log = parts.log.child({ tenantId, cycleId });
   log.info({ kind, dryRun, settingsVersion: settings.version }, 'cycle started');
-  const reader = parts.openReader({ tenantId, settings, signal, log });
+  const reader = parts.openReader({ tenantId, settings, signal, log: parts.log.child({ cycleId }) });
   const context: Omit<StreamContext, 'reader' | 'memberships'> = {
     database,
     lease,

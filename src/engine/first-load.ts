@@ -106,19 +106,14 @@ async function loadStreams(
   const signal = AbortSignal.any([context.signal, given.signal]);
   const lane = openLane(signal);
   const readers = { users: context.reader.fork('users'), groups: context.reader.fork('groups') };
-  // People first, who are what everybody waits for; but a scope by groups is judged on memberships.
-  const byGroups = settings.scope.groups.length > 0;
-  const order = (byGroups ? streams.toReversed() : streams).filter((stream) => listings[stream] !== undefined);
-  const listed = order.map((stream) =>
-    parts[stream].list({ ...context, signal, settings, reader: lane(readers[stream]) }, listings[stream] as Round),
-  );
-  // Their failures are met in their turn.
-  for (const one of listed) one.catch(() => {});
-  const reports: { [stream in Stream]?: StreamReport } = {};
+  const reports = new Map<Stream, StreamReport>();
   const failures: StreamFailure[] = [];
-  for (const [index, stream] of order.entries()) {
+
+  const show = async (stream: Stream, begun: Round, before: Promise<void>): Promise<void> => {
+    const reader = readers[stream];
     try {
-      const round = (await listed[index]) as Round;
+      const round = await parts[stream].list({ ...context, signal, settings, reader: lane(reader) }, begun);
+      await before;
       // Whom the scope takes in is not known: that is left to the round.
       if (byGroups && failures[0]) throw failures[0].error;
       context.onProgress({ stream, phase: 'show', pages: round.pages, objects: round.seen, total: undefined });
@@ -137,17 +132,26 @@ async function loadStreams(
         },
         parts[stream].apply,
       );
-      reports[stream] = reportOf(round, counts, readers[stream].requestCount());
+      reports.set(stream, reportOf(round, counts, reader.requestCount()));
     } catch (thrown) {
       const error = describeDatabaseError(thrown);
       failures.push({ stream, error });
-      reports[stream] = { ...reportOfFailure(error, 'listing'), requests: readers[stream].requestCount() };
+      reports.set(stream, { ...reportOfFailure(error, 'listing'), requests: reader.requestCount() });
       tellFailure(context.log, stream, error);
-      if (byGroups || context.signal.aborted) given.abort(error);
+      if (byGroups) given.abort(error);
     }
-  }
-  await Promise.allSettled(listed);
-  return { reports, failures };
+  };
+  // What is listed first is shown first, while the other one is still being read; but a scope by groups is judged on
+  // memberships, so those come before the people.
+  const byGroups = settings.scope.groups.length > 0;
+  const { users, groups } = listings;
+  const groupsShown = groups ? show('groups', groups, Promise.resolve()) : Promise.resolve();
+  await Promise.all([groupsShown, users && show('users', users, byGroups ? groupsShown : Promise.resolve())]);
+  const inOrder = streams.filter((stream) => reports.has(stream));
+  return {
+    reports: Object.fromEntries(inOrder.map((stream) => [stream, reports.get(stream)])),
+    failures: inOrder.flatMap((stream) => failures.filter((one) => one.stream === stream)),
+  };
 }
 
 function reportOf(round: Round, counts: CommitCounts, requests: number): StreamReport {

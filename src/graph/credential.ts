@@ -171,13 +171,20 @@ function noteAnswer(last: LastAnswer): Policy {
   return {
     name: 'noteAnswer',
     sendRequest: async (request, next) => {
-      const answer = await next(request).catch((error: { code?: unknown }) => {
-        if (typeof error.code === 'string') last.code = error.code;
+      const note = (answer: Awaited<ReturnType<typeof next>>) => {
+        last.status = answer.status;
+        last.retryAfter = answer.headers.get('retry-after');
+        return answer;
+      };
+      try {
+        return note(await next(request));
+      } catch (error) {
+        // An answer that it cannot parse is an error, too, and carries the answer.
+        const { code, response } = error as { code?: unknown; response?: Parameters<typeof note>[0] };
+        if (response) note(response);
+        else if (typeof code === 'string') last.code = code;
         throw error;
-      });
-      last.status = answer.status;
-      last.retryAfter = answer.headers.get('retry-after');
-      return answer;
+      }
     },
   };
 }

@@ -131,7 +131,13 @@ function answerDeletedItems(
   if (stream === undefined) {
     return graphError(400, 'BadRequest', `Resource not found for the segment '${type}'.`);
   }
-  if (!mayRead(roles, stream)) {
+  // Deleted groups are no basic properties: reading memberships is not enough for them (directory-deleteditems-list).
+  if (
+    !mayRead(
+      roles.filter((role) => !role.startsWith('GroupMember.')),
+      stream,
+    )
+  ) {
     return denied();
   }
   const eventual = headerOf(request, 'consistencylevel').toLowerCase() === 'eventual';

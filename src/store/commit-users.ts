@@ -14,6 +14,7 @@ import {
 import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './commit-scope.ts';
 import { type Guarded, guardRemovals, metUnreadable } from './guard.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
+import { forgetActors, type Names } from './purge-actors.ts';
 
 /** Makes the staged users the truth. Part of the transaction of `commitRound`. */
 export async function applyUsers(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
@@ -260,13 +261,15 @@ update entra_sync.accounts a set removed_reason = 'deleted'
 
 /** Erases who is past the retention and still absent after this round: the row goes, its values are blanked elsewhere. */
 async function purge(transaction: Transaction, scope: CommitScope): Promise<number> {
-  const gone = await rows<{ account_id: string; entra_object_id: string | null; removed_reason: string }>(
+  const gone = await rows<Names & { account_id: string; entra_object_id: string | null; removed_reason: string }>(
     transaction,
-    `delete from ${toPurge} returning a.account_id, a.entra_object_id, a.removed_reason`,
+    `delete from ${toPurge} returning a.account_id, a.entra_object_id, a.removed_reason, a.user_principal_name, a.mail,
+       a.profile ->> 'displayName' as profile_name, a.source ->> 'displayName' as directory_name`,
     scope,
   );
   if (gone.length === 0) return 0;
   await keepPurged(transaction, scope, gone);
+  await forgetActors(transaction, scope, gone);
   const ids = gone.map((row) => row.account_id);
   await transaction.raw(
     // Whoever edits their own account is the actor of it, by name.

@@ -69,7 +69,8 @@ export async function reconnectTenant(database: Database, tenantId: string, acto
     }
     const scope = { tenant: tenantId, actor, batch: await nextBatch(transaction) };
     await transaction.raw(
-      "update entra_sync.tenants set status = 'pending', last_error_code = null, last_error_message = null where tenant_id = :tenant",
+      `update entra_sync.tenants set status = 'pending', failures = 0, failing_credential = null,
+              last_error_code = null, last_error_message = null where tenant_id = :tenant`,
       scope,
     );
     await writeTenantChange(transaction, scope, 'tenant.reconnected', { status }, { status: 'pending' });

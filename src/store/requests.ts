@@ -24,6 +24,7 @@ export async function claimPersonRequest(database: Database): Promise<PersonRequ
 
 /** Lets go of requests that were answered. */
 export async function endRequests(database: Database, requestIds: readonly string[]): Promise<void> {
+  if (requestIds.length === 0) return;
   await database.raw('delete from entra_sync.cycle_requests where request_id = any(:requestIds::bigint[])', {
     requestIds,
   });

@@ -40,7 +40,7 @@ export type Worker = {
 const leaseTimes = { lastsMs: 20_000, beatMs: 4_000 };
 
 const readyWithinMs = 15_000;
-const seldomMs = 60_000;
+const seldomMs = 15_000;
 
 /** What is left for closing the pool is the rest of the ten seconds that a container gets. */
 const stopTimeoutMs = 8_000;
@@ -64,6 +64,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   let tickedAt = performance.now();
   let persons: Promise<void> | undefined;
   let seldomAt = Number.NEGATIVE_INFINITY;
+  const lookAtSchema = openSchemaWatch(parts);
 
   async function tick(): Promise<void> {
     try {
@@ -71,7 +72,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
         seldomAt = performance.now();
         const tenants = await credentials.retryChanged();
         if (tenants > 0) log.info({ tenants }, 'the credential changed: tenants that failed are tried at once');
-        await lookAtSchema(parts);
+        await lookAtSchema();
       }
       await queue.enqueue(await planner.plan());
       tickedAt = performance.now();
@@ -118,10 +119,14 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
 const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
 
 // Migrations leave the statements of the release before them working (CONTRIBUTING.md), so a worker outlives one.
-async function lookAtSchema({ database, log }: WorkerParts): Promise<void> {
-  const { unknown } = await schemaState(database);
-  if (unknown.length > 0)
-    log.warn({ unknown }, 'the schema is newer than this release: this worker goes on, and is to be replaced');
+function openSchemaWatch({ database, log }: WorkerParts): () => Promise<void> {
+  let said = '';
+  return async () => {
+    const { unknown } = await schemaState(database);
+    if (unknown.length > 0 && said !== unknown.join())
+      log.warn({ unknown }, 'the schema is newer than this release: this worker goes on, and is to be replaced');
+    said = unknown.join();
+  };
 }
 
 // The same trouble is said every ten seconds, not by every slot twice a second.

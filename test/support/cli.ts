@@ -19,11 +19,12 @@ export type Running = {
   readonly ended: Promise<Ended>;
 };
 
-/** Starts the program. Nothing of this process's environment reaches it but the path. */
-export function startCli(args: readonly string[], environment: Record<string, string>): Running {
+/** Starts the program, in `cwd` when it is given. Nothing of this process's environment reaches it but the path. */
+export function startCli(args: readonly string[], environment: Record<string, string>, cwd?: string): Running {
   const child = spawn(process.execPath, [program, ...args], {
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
+    ...(cwd !== undefined && { cwd }),
   });
   let stdout = '';
   let stderr = '';

@@ -1,20 +1,20 @@
 // The bad days of Graph, one by one: what happens to the request for a page, and what has to come out of it.
-import dns from 'node:dns';
-import { vi } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
 import type { RetryPolicy } from '../../src/graph/reader.ts';
 import { type Intervention, throttled } from '../../src/simulator/index.ts';
-import type { World } from './system.ts';
-
-export const rounds = ['full', 'later'] as const;
-export const places = ['first', 'middle', 'last'] as const;
-
-/** Where a fault strikes. The first page of a full round is asked for without a token, every other one with one. */
-export type At = {
-  stream: 'users' | 'groups';
-  round: (typeof rounds)[number];
-  place: (typeof places)[number];
-};
+import {
+  type At,
+  always,
+  changeCertificate,
+  goDown,
+  impatient,
+  location,
+  loseName,
+  ownHosts,
+  patient,
+  refusal,
+  type Strike,
+} from './fault-strikes.ts';
 
 export type Outcome =
   /** The same cycle commits the round: the request is sent again after so many waits (`atLeastMs` each). */
@@ -23,19 +23,6 @@ export type Outcome =
   | { heals: 'round_anew' | 'full_round' }
   /** The stream's cycle ends with this error and nothing of the stream changes; the next cycle heals. */
   | { fails: ErrorCode };
-
-export type Strike = {
-  world: World;
-  at: At;
-  /** 1 for the first request that it strikes. */
-  hit: number;
-  /** Of the request. */
-  url: string;
-  /** Runs before the first wait whose reason matches: the moment at which the fault is over. */
-  untilWait: (reason: RegExp, over: () => unknown) => void;
-  /** Runs when the cycle is over. */
-  untilEnd: (over: () => unknown) => void;
-};
 
 export type Fault = {
   name: string;
@@ -68,60 +55,6 @@ const dead =
 const deadAgain =
   (withoutLink: ErrorCode): Fault['outcome'] =>
   (at) => ({ fails: at.place === 'first' ? withoutLink : 'graph_answer_invalid' });
-
-/** An error body of Graph, with a person in its words: what must show nowhere. */
-function refusal(status: number, code: string, headers?: Record<string, string>) {
-  return ({ world }: Strike): Intervention => {
-    const [user] = world.tenant.users();
-    const message = `${user?.properties.displayName} <${user?.properties.mail}>: ${code}`;
-    const body = { error: { code, message, innerError: { code: message, 'request-id': message } } };
-    return { status, body, ...(headers && { headers }) };
-  };
-}
-
-const always = (intervention: Intervention) => () => intervention;
-const location = (strike: Strike): Intervention =>
-  refusal(410, 'syncStateNotFound', {
-    Location: `${strike.world.simulator.origin}/v1.0/${strike.at.stream}/delta?$deltatoken=`,
-  })(strike);
-
-/** A request that nobody answers in time; healthy ones need far less. */
-const impatient = { requestTimeoutMs: 1_000, retries: 4 };
-const patient = { retries: 8, firstWaitMs: 4 };
-
-async function goDown({ world, untilWait, untilEnd }: Strike, forHowLong: 'a wait' | 'the cycle') {
-  const up = await world.simulator.goDown();
-  if (forHowLong === 'a wait') untilWait(/ECONNREFUSED/, up);
-  else untilEnd(up);
-  return { destroy: true };
-}
-
-/** Names that only this process knows, one for each fault that takes its own away. */
-const ownHosts = ['one.entra-sync.test', 'two.entra-sync.test'] as const;
-const lost = new Set<string>();
-
-/** Has this process know the names, until the function that is returned is called. */
-export function knowOwnHosts(): () => void {
-  const { lookup } = dns;
-  const spy = vi.spyOn(dns, 'lookup').mockImplementation(((host: string, ...rest: unknown[]) => {
-    const answer = rest.at(-1) as (error: Error) => void;
-    if (lost.has(host)) return answer(Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND' }));
-    return (lookup as (...all: unknown[]) => void)(ownHosts.some((own) => own === host) ? '127.0.0.1' : host, ...rest);
-  }) as typeof dns.lookup);
-  return () => spy.mockRestore();
-}
-
-function loseName({ world, untilWait, untilEnd }: Strike, forHowLong: 'a wait' | 'the cycle') {
-  const { hostname } = new URL(world.simulator.origin);
-  const found = () => lost.delete(hostname);
-  lost.add(hostname);
-  world.simulator.cutConnections();
-  // One that was being made when the others were cut.
-  untilEnd(world.simulator.intercept(() => (lost.has(hostname) ? { destroy: true } : undefined)));
-  if (forHowLong === 'a wait') untilWait(/ENOTFOUND/, found);
-  else untilEnd(found);
-  return { destroy: true };
-}
 
 const unauthorized = refusal(401, 'InvalidAuthenticationToken');
 const down = refusal(503, 'serviceNotAvailable');
@@ -214,6 +147,13 @@ export const faults: readonly Fault[] = [
     times: 1,
     both: true,
     host: ownHosts[1],
+    outcome: fails('graph_unavailable'),
+  },
+  {
+    name: 'a certificate that is not trusted',
+    strike: changeCertificate,
+    times: 1,
+    both: true,
     outcome: fails('graph_unavailable'),
   },
   { name: 'the connection is reset', strike: always({ reset: true }), times: 1, outcome: askedAgain() },

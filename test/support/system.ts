@@ -155,13 +155,23 @@ export async function openWorld(
     firstLoad?: 'quick' | 'delta';
     /** A migrated database of another server than the tests' own; it is the caller's to drop. */
     url?: string;
+    /** More tenants of the simulator, not registered. */
+    others?: readonly Tenant[];
     /** The one of the test's context, which concurrent tests have to give. */
     onEnd?: typeof onTestFinished;
   } = {},
 ): Promise<World> {
-  const { simulator: settings, registered = true, firstLoad, url, onEnd = onTestFinished, ...tenantOptions } = options;
+  const {
+    simulator: settings,
+    registered = true,
+    firstLoad,
+    url,
+    others = [],
+    onEnd = onTestFinished,
+    ...tenantOptions
+  } = options;
   const tenant = createTenant({ seed: 1, users: 12, ...tenantOptions });
-  const simulator = await startSimulator({ ...settings, tenants: [tenant] });
+  const simulator = await startSimulator({ ...settings, tenants: [tenant, ...others] });
   const fresh = url === undefined ? await freshDatabase() : { url, drop: async () => {} };
   const database = openDatabase(fresh.url);
   onEnd(async () => {

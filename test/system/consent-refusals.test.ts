@@ -70,6 +70,9 @@ describe('the invitation', () => {
     const asked = await toConsent(browser, await world.invite('late'), principalOf(tenant));
     await world.database.raw("update entra_sync.invitations set expires_at = now() where external_ref = 'late'");
     await expectRefused(await browser.choose(asked, 'accept'), 410, /has expired/);
+    const offer = await signInAs(browser, await world.invite('later'), principalOf(tenant));
+    await world.database.raw("update entra_sync.invitations set expires_at = now() where external_ref = 'later'");
+    await expectRefused(await browser.press(offer, 'Continue to consent'), 410, /has expired/);
   });
 
   test('withdrawn', async () => {

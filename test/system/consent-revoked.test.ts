@@ -1,6 +1,7 @@
-// Consent that is revoked: nothing is removed, edits go on, and status says so at once.
+// Consent that is revoked: nothing is removed, edits go on, status and metrics say so at once.
 import { expect, onTestFinished, test } from 'vitest';
 import { rows } from '../../src/store/pool.ts';
+import { openMetrics } from '../../src/worker/metrics.ts';
 import { runCli } from '../support/cli.ts';
 import { setSettings } from '../support/settings.ts';
 import { accountsOf, failureOf, openWorld } from '../support/system.ts';
@@ -34,6 +35,11 @@ test.each([
     );
     expect(shown).toMatchObject({ last_error_code: code, status: 'active' });
     expect(shown?.last_error_message).toMatch(says);
+    const metrics = openMetrics({ database, tenantLimit: 10, credentialEnd: () => undefined });
+    const gauge = `entra_sync_tenant_failing{tenant="${tenant.tenantId}",code="${code}"} 1\n`;
+    expect(await metrics.text()).toContain(gauge);
+    const together = openMetrics({ database, tenantLimit: 0, credentialEnd: () => undefined });
+    expect(await together.text()).toContain(`entra_sync_tenant_failing{tenant="all",code="${code}"} 1\n`);
     const environment = { ...simulator.environment(), DATABASE_URL: url };
     const failing = await runCli(['status', '--only', 'failing'], environment);
     expect(failing.stdout).toMatch(says);
@@ -41,6 +47,7 @@ test.each([
     // Consented again: the next cycle goes on from the checkpoint.
     simulator.consents.grant(tenant.tenantId);
     expect((await cycle()).kind).toBe('incremental');
+    expect(await metrics.text()).not.toContain(gauge);
     expect((await runCli(['status', '--only', 'failing'], environment)).stdout).toBe('No tenant is failing.\n');
   },
 );

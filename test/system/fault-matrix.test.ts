@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { packageFile } from '../../src/package-files.ts';
 import { type Chain, caseCount, cases, startChain } from '../support/fault-matrix.ts';
-import { faults, knowOwnHosts } from '../support/faults.ts';
+import { knowOwnHosts } from '../support/fault-strikes.ts';
+import { faults } from '../support/faults.ts';
 
 const atOnce = 5;
 const chains = new Map<number, Chain>();

@@ -203,6 +203,8 @@ test(
             groups: 6,
             largestGroup: 5,
             deletedUsers: 1,
+            // With GroupMember.Read.All alone deleted groups are not listed (docs/rules.md).
+            simulator: { roles: ['User.Read.All', 'Group.Read.All'] },
             onEnd: ((work: () => unknown) => cleanups.push(work)) as never,
           });
           try {

@@ -104,6 +104,14 @@ test('rule 7: of whoever is purged no value is left in any column of any table, 
   expect((await world.cycle()).streams.users).toMatchObject({ adopted: 1 });
   const edit = { jobTitle: `Edited ${mark}`, pronouns: `they ${mark}` };
   await editAccount(database, accountId, edit, { actor: mail, role: 'user' });
+  // Of others too: the person is a manager, and stands there as the actor, by address and by name.
+  const [, , colleague = '', another = ''] = tenant.users().map((user) => user.id);
+  const accounts = await accountsOf(database, tenant.tenantId);
+  for (const [one, actor] of [
+    [colleague, mail.toUpperCase()],
+    [another, String(person.displayName)],
+  ] as const)
+    await editAccount(database, accounts[one]?.accountId ?? '', { pronouns: 'she' }, { actor, role: 'manager' });
   tenant.updateUser(id, { jobTitle: `Beneath ${mark}`, mail: `new.${mail}` });
   await world.cycle();
   await setSettings(database, { sourceOfTruth: 'directory', scope: { userType: 'any' } });
@@ -135,7 +143,7 @@ test('rule 7: of whoever is purged no value is left in any column of any table, 
   );
   // Removed with many others: held, approved, purged.
   await world.cycle();
-  const others = tenant.users().filter((user) => user.id !== id);
+  const others = tenant.users().filter((user) => ![id, colleague, another].includes(user.id));
   for (const one of [{ id }, ...others.slice(0, 7)]) tenant.deleteUser(one.id);
   expect(await world.cycle()).toMatchObject({ outcome: 'held' });
   expect(await placesOf(database, mark)).toContain('held_removals.display_name');
@@ -156,6 +164,9 @@ test('rule 7: of whoever is purged no value is left in any column of any table, 
   expect(changes.at(-1)).toEqual({ kind: 'account.purged', actor: 'test', before: null, after: null });
   expect(new Set(changes.flatMap(({ before, after }) => [before, after]))).toEqual(new Set([null]));
   expect(changes.find(({ kind }) => kind === 'removal.approved')?.actor, 'who decided stays').toBe('ann');
+  const edited = await kindsOf(world, 'account_id', accounts[colleague]?.accountId ?? '');
+  const ofColleague = edited.filter(({ kind }) => kind === 'account.edited');
+  expect(ofColleague, 'the edit of the colleague stays').toMatchObject([{ actor: 'purged' }]);
   // Back after that, it is a new account.
   tenant.restoreUser(id);
   expect((await world.cycle()).streams.users).toMatchObject({ created: 1, restored: 0 });

@@ -61,6 +61,9 @@ test('a paused tenant is left alone, by the worker and by sync without a tenant,
   expect([named.code, named.stderr]).toEqual([0, expect.stringContaining('Tenant 1 is paused')]);
   expect(await fleet.cycles(one)).toHaveLength(1);
   expect((await runCli(['status', one.name], environment)).stdout).toContain('active, paused');
+  expect((await runCli(['tenant', 'pause', '--all'], environment)).code).toBe(0);
+  const none = await runCli(['sync'], environment);
+  expect([none.code, none.stderr]).toEqual([0, expect.stringContaining('2 paused tenants left alone')]);
   // What was asked for meanwhile is still wanted.
   expect((await runCli(['tenant', 'resume', '--all'], environment)).stdout).toContain('resumed');
   await untilCycles(fleet, 2, one);

@@ -43,7 +43,9 @@ test('a worker syncs at once, then about once per interval, logs JSON lines at i
   const ended = await stopWorker(worker);
   expect(ended.code, ended.stderr).toBe(0);
   expect(ended.seconds).toBeLessThan(10);
-  expect(logOf(ended.stderr).map((line) => line.msg)).toEqual([
+  // Where much else runs even a small cycle may take ten seconds.
+  const said = logOf(ended.stderr).map((line) => line.msg);
+  expect(said.filter((message) => message !== 'cycle in progress')).toEqual([
     'health and metrics are served',
     'worker started',
     'cycle started',
@@ -129,6 +131,7 @@ test('the schema becomes newer under it: it goes on and says so; a new one of th
   await fleet.database.raw(
     "insert into entra_sync.migrations (name, batch, migration_time) values ('9999-future.sql', 9, now())",
   );
+  await worker.shows(/the schema is newer than this release/);
   await fleet.makeDue();
   await untilCycles(fleet, 2);
   expect((await stopWorker(worker)).code).toBe(0);

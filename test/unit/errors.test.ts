@@ -1,6 +1,6 @@
 // Expected errors and the exit codes that scripts rely on.
 import { describe, expect, test } from 'vitest';
-import { type ErrorCode, ExpectedError, errorCodeOf, exitCodeOf, exitCodes } from '../../src/errors.ts';
+import { describeDefect, type ErrorCode, ExpectedError, errorCodeOf, exitCodeOf, exitCodes } from '../../src/errors.ts';
 
 const codes = Object.keys(exitCodes) as ErrorCode[];
 
@@ -47,3 +47,46 @@ test('an expected error keeps what happened apart from the cure, the detail and 
   expect(new ExpectedError('usage', 'x')).toMatchObject({ cure: undefined, detail: undefined, list: [] });
   expect(new ExpectedError('usage', '2 things', { list: ['one', 'other'] }).list).toEqual(['one', 'other']);
 });
+
+describe('rule 18: a defect is told without the values that it stumbled over', () => {
+  test.each<[string, unknown, string]>([
+    [
+      'what JSON.parse quotes',
+      caught(() => JSON.parse('Ann Smith <ann@contoso.example>')),
+      'SyntaxError: Unexpected token …, …... is not valid JSON',
+    ],
+    ['a quote without an end', new Error('odd: "Ann Smith'), 'Error: odd: …'],
+    ['an address', new Error('nobody is ann@contoso.example here'), 'Error: nobody is … here'],
+    ['a token', new Error(`no ${'eyJhbGciOi.'.repeat(9)}`), 'Error: no …'],
+    [
+      'which property was missing',
+      caught(() => (undefined as unknown as { a: string }).a),
+      "TypeError: Cannot read properties of undefined (reading 'a')",
+    ],
+    [
+      'the words of the database',
+      Object.assign(new Error('Ann Smith is no member'), {
+        name: 'error',
+        severity: 'ERROR',
+        code: '23514',
+        detail: 'Failing row contains (Ann Smith).',
+        table: 'accounts',
+        constraint: 'odd',
+      }),
+      'error: SQLSTATE 23514 table accounts, constraint odd',
+    ],
+    ['what is no error', 'Ann Smith', 'a thrown string'],
+  ])('%s', (_what, error, said) => {
+    const [first = '', ...frames] = describeDefect(error).split('\n');
+    expect(first).toBe(said);
+    expect(frames.every((line) => /^\s+at /.test(line))).toBe(true);
+  });
+});
+
+function caught(work: () => unknown): unknown {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+}

@@ -1,7 +1,18 @@
 // The failure table, row by row (rules 15 and 16), against the recorded error bodies too; Retry-After; codes of odd bodies.
+
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { errorCodes, type Failure, judgeFailure, retryAfterMs, type Verdict } from '../../src/rules/failures.ts';
+import { packageFile } from '../../src/package-files.ts';
+import {
+  errorCodes,
+  type Failure,
+  failureTable,
+  judgeFailure,
+  namedProperties,
+  retryAfterMs,
+  type Verdict,
+} from '../../src/rules/failures.ts';
 import { example, exampleBody, graphExamples } from './graph-examples.ts';
 
 const answer = (status: number, carriedToken: boolean, ...codes: string[]): Failure => ({
@@ -62,6 +73,32 @@ describe('rules 15 and 16: the failure table', () => {
     'CERT_NOT_YET_VALID',
   ])('%s is not tried again', (code) => {
     expect(judgeFailure({ kind: 'network', code })).toEqual(stop('certificate'));
+  });
+
+  test.each(failureTable.map((row, index) => ({ ...row, index })))(
+    '$what: the row is reached, and its sources are named in docs/graph.md',
+    (row) => {
+      const samples: Failure[] = row.kinds.flatMap((kind): Failure[] => {
+        if (kind === 'malformed') return [{ kind }];
+        if (kind !== 'answer') return (row.codes ?? ['ECONNRESET']).map((code) => ({ kind, code }));
+        return (row.statuses ?? [418]).flatMap((status) =>
+          (row.codes ?? ['odd']).map((code) => ({ kind, status, codes: [code], carriedToken: row.at === 'link' })),
+        );
+      });
+      const reached = samples.filter((failure) => judgeFailure(failure) === row.verdict);
+      // A code may have a row of its own before this one.
+      expect(reached.length).toBeGreaterThanOrEqual(samples.length - 1);
+      const documented = readFileSync(packageFile('docs', 'graph.md'), 'utf8');
+      for (const source of row.sources)
+        expect(documented, source).toContain(source.replace('inferred', 'inferred by us'));
+    },
+  );
+
+  test('rule 18: of an error body only names that were asked for are taken', () => {
+    const body = { error: { message: 'Ann Smith: skills, mail and aboutMe' } };
+    expect(namedProperties(body, ['id', 'mail', 'skills', 'city'])).toEqual(['mail', 'skills']);
+    expect(namedProperties({ error: { message: 7 } }, ['mail'])).toEqual([]);
+    fc.assert(fc.property(fc.jsonValue(), (odd) => void namedProperties({ error: odd }, ['mail'])));
   });
 
   const deadCodes = [

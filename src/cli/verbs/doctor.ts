@@ -7,7 +7,7 @@ import { type Check, firstExitCode, openChecklist } from '../../engine/checklist
 import { checkInstallation, type DoctorParts } from '../../engine/doctor.ts';
 import { checkTenant, type Patient } from '../../engine/doctor-tenant.ts';
 import { readTenantId } from '../../environment.ts';
-import { ExpectedError } from '../../errors.ts';
+import { describeDefect, ExpectedError } from '../../errors.ts';
 import { defaultRetryPolicy } from '../../graph/reader.ts';
 import { namesProxy, useProxyOf } from '../../proxy.ts';
 import { asGuid } from '../../rules/decode.ts';
@@ -40,8 +40,7 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
   const { variables } = environment;
   const remark = useProxyOf(environment);
   if (remark) terminal.note(remark);
-  const onDefect = (error: unknown) =>
-    terminal.note(`a defect, please report it: ${error instanceof Error ? error.stack : String(error)}`);
+  const onDefect = (error: unknown) => terminal.note(`a defect, please report it: ${describeDefect(error)}`);
   const onCheck = (check: Check) => terminal.say(lineOf(check));
   const parts: DoctorParts = {
     ...openBasics(environment),

@@ -82,10 +82,16 @@ async function syncTenants(
   const { log, defaults } = openBasics(run.environment);
   const graph = openGraph(run);
   const { database } = await run.database();
-  const tenants = word === undefined ? await notPaused() : [await findTenant(database, word)];
-  const registers = tenants.length === 0;
-  if (word !== undefined && tenants[0]?.paused)
-    terminal.note(`${tenants[0].name} is paused: the worker leaves it alone; this cycle runs because it was named`);
+  const known = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
+  const paused = known.filter((tenant) => tenant.paused);
+  const tenants = known.filter((tenant) => word !== undefined || !tenant.paused);
+  const registers = known.length === 0;
+  if (paused.length > 0)
+    terminal.note(
+      word === undefined
+        ? `${plural(paused.length, 'paused tenant')} left alone -> entra-sync tenant resume TENANT`
+        : `${known[0]?.name} is paused: the worker leaves it alone; this cycle runs because it was named`,
+    );
   if (registers) {
     const tenant = await registerOwnTenant();
     tenants.push(tenant);
@@ -94,7 +100,7 @@ async function syncTenants(
   }
   const { variables } = run.environment;
   const own = word === undefined && ownsTenantId(variables) ? readTenantId(variables) : undefined;
-  if (own !== undefined && !tenants.some((tenant) => tenant.tenant_id === own)) {
+  if (own !== undefined && ![...known, ...tenants].some((tenant) => tenant.tenant_id === own)) {
     terminal.note(
       `AZURE_TENANT_ID names ${own}, which is not registered and not synced -> entra-sync tenant add ${own} --name NAME`,
     );
@@ -125,17 +131,6 @@ async function syncTenants(
   );
   if (done.some(({ result }) => hasHeld(result))) codes.push(exitCodes.removals_held);
   return worstExitCode(codes);
-
-  async function notPaused() {
-    const all = await listTenants(database);
-    const [paused, rest] = [all.filter((tenant) => tenant.paused), all.filter((tenant) => !tenant.paused)];
-    if (paused.length > 0)
-      terminal.note(`${plural(paused.length, 'paused tenant')} left alone -> entra-sync tenant resume TENANT`);
-    if (all.length === 0 || rest.length > 0) return rest;
-    throw new ExpectedError('usage', 'every tenant is paused', {
-      cure: 'entra-sync tenant resume TENANT, or name one: entra-sync sync TENANT runs it all the same',
-    });
-  }
 
   async function registerOwnTenant() {
     const { variables } = run.environment;

@@ -1,0 +1,106 @@
+// Registering by consent, on a real Postgres: what two at once come to, and what a link is worth to whom.
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadDefaults } from '../../src/settings.ts';
+import { connectTenant } from '../../src/store/consent.ts';
+import { createInvitation, openStep, signingKey, takeStep, withdrawInvitations } from '../../src/store/invitations.ts';
+import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
+import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
+
+let fresh: FreshDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  database = openDatabase(fresh.url);
+});
+afterAll(async () => {
+  await database.destroy();
+  await fresh.drop();
+});
+
+let number = 0;
+const newTenant = () => {
+  number += 1;
+  return `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
+};
+const invite = async (ref: string) => {
+  const wanted = { ref, name: null, tenantId: null, expiresInMs: 60_000, actor: 'test' };
+  return (await createInvitation(database, wanted)).invitation_id;
+};
+const connect = (invitationId: string, tenantId: string) =>
+  connectTenant(database, { invitationId, tenantId, actor: 'test' }, loadDefaults());
+const outcome = (one: Awaited<ReturnType<typeof connect>>) => (one.kind === 'connected' ? one.how : one.reason);
+
+test('two customers who connect one tenant at once: it is one of theirs, and the other is refused', async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const tenantId = newTenant();
+    const invitations = await Promise.all(['a', 'b'].map((ref) => invite(`${ref}-${round}`)));
+    const done = await Promise.all(invitations.map((one) => connect(one, tenantId)));
+    expect(done.map(outcome).sort()).toEqual(['new', 'other_customer']);
+    const changes = await rows(
+      database,
+      "select 1 from directory.changes where tenant_id = ? and kind = 'tenant.connected'",
+      [tenantId],
+    );
+    expect(changes).toHaveLength(1);
+  }
+});
+
+test('one invitation for two tenants at once connects one of them', async () => {
+  const invitation = await invite('one');
+  const done = await Promise.all([newTenant(), newTenant()].map((tenantId) => connect(invitation, tenantId)));
+  expect(done.map(outcome).sort()).toEqual(['new', 'other_tenant']);
+});
+
+test('a tenant without a customer is bound while it has never been synced', async () => {
+  const [fallow, synced] = [newTenant(), newTenant()];
+  await database.raw(
+    "insert into entra_sync.tenants (tenant_id, name, last_success_at) values (?, 'fallow', null), (?, 'synced', now())",
+    [fallow, synced],
+  );
+  expect(outcome(await connect(await invite('x'), fallow))).toBe('pending');
+  expect(outcome(await connect(await invite('y'), synced))).toBe('unassigned');
+});
+
+test('consent given again brings a tenant out of quarantine and makes it due; the feed is told nothing', async () => {
+  const tenantId = newTenant();
+  const invitation = await invite('again');
+  await connect(invitation, tenantId);
+  await database.raw(
+    "update entra_sync.tenants set status = 'quarantined', failures = 7, next_cycle_at = now() + interval '1 day', last_error_code = 'consent_missing' where tenant_id = ?",
+    [tenantId],
+  );
+  expect(outcome(await connect(invitation, tenantId))).toBe('renewed');
+  const [tenant] = await rows(
+    database,
+    'select status, failures, next_cycle_at, last_error_code from entra_sync.tenants where tenant_id = ?',
+    [tenantId],
+  );
+  expect(tenant).toEqual({ status: 'active', failures: 0, next_cycle_at: null, last_error_code: null });
+  expect(await rows(database, 'select 1 from directory.changes where tenant_id = ?', [tenantId])).toHaveLength(1);
+});
+
+test('a step is taken once, by its browser, for what it is, in its time; a withdrawn invitation takes its steps along', async () => {
+  const invitationId = await invite('steps');
+  const [browser, other] = [randomBytes(32), randomBytes(32)];
+  const open = (expiresInMs = 60_000) =>
+    openStep(database, { invitationId, browser, step: 'sign_in', nonce: 'n', verifier: 'v' }, expiresInMs);
+  const { id } = await open();
+  expect(await takeStep(database, { id, browser: other, step: 'sign_in' })).toBeUndefined();
+  expect(await takeStep(database, { id, browser, step: 'consent' })).toBeUndefined();
+  const taken = await Promise.all([1, 2, 3].map(() => takeStep(database, { id, browser, step: 'sign_in' })));
+  expect(taken.filter((one) => one !== undefined)).toHaveLength(1);
+  const late = await open(-5_000);
+  expect(await takeStep(database, { id: late.id, browser, step: 'sign_in' })).toBeUndefined();
+  const gone = await open();
+  expect(await withdrawInvitations(database, 'steps')).toBe(1);
+  expect(await takeStep(database, { id: gone.id, browser, step: 'sign_in' })).toBeUndefined();
+});
+
+test('all who ask for the signing key at once get the same', async () => {
+  await database.raw('delete from entra_sync.signing_key');
+  const keys = await Promise.all([1, 2, 3, 4].map(() => signingKey(database)));
+  expect(new Set(keys.map((key) => key.toString('hex'))).size).toBe(1);
+  expect(keys[0]).toHaveLength(32);
+});
