@@ -54,6 +54,7 @@ export function makeListings(origin: string, tenantId: string, directory: Direct
     const path = url.replace(/[?&]\$skiptoken=\d+/, '');
     const [, group] = /^\/v1\.0\/groups\/([0-9a-f-]{36})\/members/.exec(url) ?? [];
     if (group !== undefined) return membersPage(path, numberOf.get(group) ?? -1, Number(from));
+    if (url.startsWith('/v1.0/directory/deletedItems/')) return Buffer.from('{"value":[]}');
     if (/\/(users|groups)\/\$count/.test(url))
       return Buffer.from(String((url.includes('users') ? users : groups).length));
     if (url.startsWith('/v1.0/users')) return page('users', path, Number(from), () => users);

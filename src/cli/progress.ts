@@ -72,7 +72,9 @@ function plainLines(terminal: Terminal): ProgressView {
     update: ({ stream, phase, pages, objects, total }) => {
       const now = performance.now();
       const last = said.get(stream) ?? { at: started, phase: 'pull' };
-      if (phase === last.phase ? now - last.at < quietMs : phase === 'ask') return;
+      // A commit is told when it begins, everything else now and then.
+      const isCommit = phase === 'show' || phase === 'commit';
+      if ((phase === last.phase || !isCommit) && now - last.at < quietMs) return;
       said.set(stream, { at: now, phase });
       // Tombstones and repeats are objects too, so the count of people is only a guess until all is read.
       const of = total === undefined || phase !== 'pull' ? '' : ` of ${count(Math.max(total, objects))}`;

@@ -60,7 +60,6 @@ export function openTokenSource(options: {
   cloud: Cloud;
   allowRoles: readonly string[];
 }): TokenSource {
-  const { tenantId, allowRoles } = options;
   let held: AccessToken | undefined;
   let asking: Promise<AccessToken> | undefined;
   return {
@@ -83,7 +82,6 @@ export function openTokenSource(options: {
         asking = undefined;
         throw error === signInTimeout ? noAnswer(options.cloud.authorityHost) : error;
       });
-      requireRoles(access.token, tenantId, allowRoles);
       return access.token;
     },
   };
@@ -96,8 +94,9 @@ async function askToken(options: {
   tenantId: string;
   credential: () => AppCredential;
   cloud: Cloud;
+  allowRoles: readonly string[];
 }): Promise<AccessToken> {
-  const { tenantId, cloud } = options;
+  const { tenantId, cloud, allowRoles } = options;
   const credential = options.credential();
   const last: LastAnswer = {};
   try {
@@ -106,6 +105,8 @@ async function askToken(options: {
     const access = await made.getToken(`${cloud.graphOrigin}/.default`);
     if (!access) throw new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} was issued`);
     requirePlain(access.token, tenantId);
+    // Before anybody can hold it: whoever asks next must not get what was refused to the first.
+    requireRoles(access.token, tenantId, allowRoles);
     return access;
   } catch (error) {
     throw await describeSignInError(error, tenantId, credential, cloud.authorityHost, last);

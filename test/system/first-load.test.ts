@@ -4,6 +4,7 @@ import type { CycleResult } from '../../src/engine/cycle.ts';
 import type { InterceptedRequest } from '../../src/simulator/index.ts';
 import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
 import { rows } from '../../src/store/pool.ts';
+import { runCli } from '../support/cli.ts';
 import { expectFeedRebuilds } from '../support/feed-replay.ts';
 import { expectGroups, groupsWorld } from '../support/groups-world.ts';
 import { setSettings } from '../support/settings.ts';
@@ -102,6 +103,26 @@ test('a new tenant is shown by a listing; the first round finds nothing to chang
   const writes = world.simulator.requests.filter(({ method, path }) => method !== 'GET' && path.startsWith('/v1.0'));
   expect(new Set(writes.map(({ path }) => path))).toEqual(new Set(['/v1.0/$batch']));
   expect((await world.cycle()).firstLoad).toBeUndefined();
+});
+
+test('the command line tells of both cycles, and status says that people are shown from a listing', async () => {
+  const world = await openWorld({ ...quick, users: 4, groups: 2 });
+  const environment = { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url };
+  let status = '';
+  const seen = beforeTheRound(world, async () => {
+    status = (await runCli(['status'], environment)).stdout;
+  });
+  const { stdout, code } = await runCli(['sync', '--json'], environment);
+  const { cycles } = JSON.parse(stdout) as { cycles: { kind: string; streams: Record<string, { round: string }> }[] };
+  expect({ code, looked: seen.looked() }).toEqual({ code: 0, looked: true });
+  expect(cycles.map(({ kind, streams }) => `${kind} ${streams.users?.round}`)).toEqual([
+    'first_load listing',
+    'initial full',
+  ]);
+  expect(status).toMatch(/first_load, committed|initial, running/);
+  expect(status).toContain('provisional: people are shown from a quick listing; the first full round is at 0 pages');
+  const after = await runCli(['status', '--json'], environment);
+  expect(JSON.parse(after.stdout).tenants).toMatchObject([{ provisional: false, last_kind: 'initial' }]);
 });
 
 describe('not for', () => {
@@ -245,6 +266,16 @@ describe('a bad day', () => {
       ['groups'],
     ],
     [
+      'a member list leads in a circle (rule 14)',
+      'partial',
+      ({ simulator }) => {
+        simulator.transform(({ url }, body) =>
+          isMembers(url) ? { ...body, '@odata.nextLink': `${simulator.origin}${url}` } : body,
+        );
+      },
+      ['groups'],
+    ],
+    [
       'pages lead in a circle (rule 14)',
       'failed',
       ({ simulator }) => {
@@ -290,12 +321,21 @@ test.each(Array.from({ length: 7 }, (_, index) => index * 2 + 1))(
       world.database,
       'select stream, pages from entra_sync.rounds',
     );
+    const lists = await rows<{ id: string; next: string | null }>(
+      world.database,
+      'select group_object_id::text as id, next_link as next from entra_sync.stage_lists',
+    );
     world.simulator.clearRequests();
     const result = await world.cycle();
     expect(toldOf(result)).toEqual({ outcome: 'committed', failures: [] });
     // 4 pages of people and 2 of groups, of what is not shown already.
     const left = open.reduce((sum, { stream, pages }) => sum + (stream === 'users' ? 4 : 2) - pages, 0);
     expect(listed(world).filter(isListing)).toHaveLength(left);
+    // Nor is a list begun anew: one that was read goes on, or is done.
+    for (const { id, next } of lists) {
+      const asked = listed(world).filter((path) => path.includes(id));
+      expect(asked[0]).toBe(next?.slice(world.simulator.origin.length));
+    }
     expect(await kindsOf(world, result.cycleId)).toEqual({});
     expect((await cyclesOf(world)).map((one) => `${one.kind} ${one.outcome}`)).toEqual([
       'first_load cancelled',

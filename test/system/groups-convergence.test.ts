@@ -205,6 +205,7 @@ test(
             deletedUsers: 1,
             // With GroupMember.Read.All alone deleted groups are not listed (docs/rules.md).
             simulator: { roles: ['User.Read.All', 'Group.Read.All'] },
+            firstLoad: seed % 2 === 0 ? 'quick' : 'delta',
             onEnd: ((work: () => unknown) => cleanups.push(work)) as never,
           });
           try {

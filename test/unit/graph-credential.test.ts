@@ -70,6 +70,13 @@ function open(allowRoles: string[] = [], secretNow: () => string = () => secret)
 }
 
 describe('the token source', () => {
+  test('what was refused to the first who asked is refused to the next, too', async () => {
+    scriptSignIn(issued({ roles: ['Mail.Send'] }), issued({ roles: ['Mail.Send'] }));
+    const source = open();
+    expect((await expectedError(source.token())).code).toBe('role_refused');
+    expect((await expectedError(source.token())).code).toBe('role_refused');
+  });
+
   test('asks the customer’s tenant, for the Graph of the cloud, and nobody else', async () => {
     const { asked, strays } = scriptSignIn(issued({ roles: ['User.Read.All'] }));
     const token = await open().token();

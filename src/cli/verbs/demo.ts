@@ -72,7 +72,7 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   const shell = { run, simulator, home };
 
   terminal.say(
-    `1. ${tenant.name}, ${count(options.users)} users, is served at ${simulator.origin}. The first cycle reads them all:`,
+    `1. ${tenant.name}, ${count(options.users)} users, is served at ${simulator.origin}. The first cycle lists them quickly, then reads them by delta:`,
   );
   const cycles = await sync(shell);
   const first = new Set(cycles.map((one) => one.cycleId));
