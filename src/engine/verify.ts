@@ -168,7 +168,7 @@ async function stageListed(work: Work, stream: Stream, round: Round, listed: Lis
   const problems = listed.filter((one): one is Problem => 'reason' in one);
   const ids = occurrences.map((occurrence) => occurrence.id);
   const base: PageOfRound = {
-    url: `listing ${round.pages}`,
+    urls: [`listing ${round.pages}`],
     seen: listed.length,
     problems,
     link: { next: `listing ${round.pages + 1}` },

@@ -70,6 +70,15 @@ export function decodePageOf(
   return { occurrences, problems, link };
 }
 
+/** Pages in the order in which they came, as one. */
+export function joinPages(pages: readonly DeltaPage[], last: DeltaPage): DeltaPage {
+  return {
+    occurrences: pages.flatMap((page) => page.occurrences),
+    problems: pages.flatMap((page) => page.problems),
+    link: last.link,
+  };
+}
+
 /** Whether something decoded is a live object. */
 export function asPatch(decoded: Occurrence | Problem): decoded is Extract<Occurrence, { patch: unknown }> {
   return 'patch' in decoded;

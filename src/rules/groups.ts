@@ -6,6 +6,7 @@ import {
   decodeObject,
   decodePageOf,
   type Json,
+  joinPages,
   type Occurrence,
   type Problem,
   type SelectedProperties,
@@ -68,19 +69,41 @@ const memberTypes: ReadonlyMap<string, MemberType> = new Map([
  * group whose properties cannot be taken are told all the same: they are facts apart from those.
  */
 export function decodeGroupsPage(body: unknown): GroupsPage | { readonly malformed: string } {
-  const members = new Map<string, Member>();
+  const members = new Map<string, Map<string, Member>>();
   const problems: Problem[] = [];
   const page = decodePageOf(body, (item): Occurrence | Problem => {
     const decoded = decodeObject(item, groupProperties);
     if (decoded.id === undefined || 'removed' in decoded) return decoded;
-    for (const member of decodeMembers(decoded.id, (item as Record<string, unknown>)['members@delta'])) {
+    const slice = decodeMembers(decoded.id, (item as Record<string, unknown>)['members@delta']);
+    if (slice.length === 0) return decoded;
+    const ofGroup = members.get(decoded.id) ?? new Map<string, Member>();
+    members.set(decoded.id, ofGroup);
+    for (const member of slice) {
       if ('reason' in member) problems.push(member);
-      else members.set(`${member.groupId} ${member.memberId}`, member);
+      else ofGroup.set(member.memberId, member);
     }
     return decoded;
   });
   if ('malformed' in page) return page;
-  return { ...page, problems: [...page.problems, ...problems], members: [...members.values()] };
+  return { ...page, problems: [...page.problems, ...problems], members: wordsOf(members) };
+}
+
+/** Pages in the order in which they came, as one: of a membership that several name, the last word counts. */
+export function joinGroupsPages(pages: readonly GroupsPage[], last: GroupsPage): GroupsPage {
+  if (pages.length === 1) return last;
+  const members = new Map<string, Map<string, Member>>();
+  for (const page of pages) {
+    for (const member of page.members) {
+      const ofGroup = members.get(member.groupId);
+      if (ofGroup) ofGroup.set(member.memberId, member);
+      else members.set(member.groupId, new Map([[member.memberId, member]]));
+    }
+  }
+  return { ...joinPages(pages, last), members: wordsOf(members) };
+}
+
+function wordsOf(members: ReadonlyMap<string, ReadonlyMap<string, Member>>): Member[] {
+  return [...members.values()].flatMap((ofGroup) => [...ofGroup.values()]);
 }
 
 function decodeMembers(groupId: string, slice: unknown): (Member | Problem)[] {

@@ -106,7 +106,7 @@ async function pullGroups(
     return { id: objectId(n), source, removed: null, doubt: null, ...groupColumns(source) };
   };
   return stageGroupsPage(store.database, lease, round, {
-    url: `https://graph.example/groups/delta?round=${round.round_id}`,
+    urls: [`https://graph.example/groups/delta?round=${round.round_id}`],
     link: { delta: `https://graph.example/groups/delta?after=${round.round_id}` },
     problems: [],
     seen: groups.length,
