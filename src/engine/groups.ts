@@ -31,7 +31,7 @@ export const groupsStream: StreamParts<GroupsPage> = {
   stage: ({ database, lease }, _settings, round, page, base) =>
     stageGroupsPage(database, lease, round, {
       ...base,
-      members: page.members,
+      members: [...(page.earlier ?? []), page.members],
       ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
       merge: (known) => mergeObjects(round.kind, known, page.occurrences, groupMarks).map(withColumns),
     }),

@@ -22,6 +22,7 @@ import {
   readRound,
   type Stream,
 } from '../store/rounds.ts';
+import { unfoldSlices } from '../store/stage-members.ts';
 import { inSpan } from '../tracing.ts';
 
 /** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
@@ -259,6 +260,7 @@ async function walkRound<Page extends DeltaPage>(
     });
   }
   tell('ask', round);
+  if (stream === 'groups' && round.seen > 0) await unfoldSlices(database, lease, round.round_id);
   const analyzed = await analyzeStage(database, round.round_id);
   await inSpan('ask', { 'entra_sync.stream': stream }, () => parts.ask(context, settings, round));
   context.signal.throwIfAborted();

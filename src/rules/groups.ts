@@ -52,6 +52,8 @@ export type PartOfMemberList = {
 export type GroupsPage = DeltaPage & {
   /** The last word of the page on each membership that it names. */
   readonly members: readonly Member[];
+  /** The same of the pages that were joined with it and came before. */
+  readonly earlier?: readonly (readonly Member[])[];
 };
 
 // A map, because the type comes from outside and an object would also answer to "constructor".
@@ -88,18 +90,10 @@ export function decodeGroupsPage(body: unknown): GroupsPage | { readonly malform
   return { ...page, problems: [...page.problems, ...problems], members: wordsOf(members) };
 }
 
-/** Pages in the order in which they came, as one: of a membership that several name, the last word counts. */
+/** Pages in the order in which they came, as one. */
 export function joinGroupsPages(pages: readonly GroupsPage[], last: GroupsPage): GroupsPage {
-  if (pages.length === 1) return last;
-  const members = new Map<string, Map<string, Member>>();
-  for (const page of pages) {
-    for (const member of page.members) {
-      const ofGroup = members.get(member.groupId);
-      if (ofGroup) ofGroup.set(member.memberId, member);
-      else members.set(member.groupId, new Map([[member.memberId, member]]));
-    }
-  }
-  return { ...joinPages(pages, last), members: wordsOf(members) };
+  const earlier = pages.slice(0, -1).map((page) => page.members);
+  return { ...joinPages(pages, last), members: last.members, earlier };
 }
 
 function wordsOf(members: ReadonlyMap<string, ReadonlyMap<string, Member>>): Member[] {

@@ -112,12 +112,14 @@ async function pullGroups(
     seen: groups.length,
     ids: groups.map(objectId),
     merge: () => groups.map(whole),
-    members: members.map(([holder, member]) => ({
-      groupId: objectId(holder),
-      memberId: objectId(Math.abs(member)),
-      type: Math.abs(member) > 100 ? 'g' : 'u',
-      removed: member < 0,
-    })),
+    members: [
+      members.map(([holder, member]) => ({
+        groupId: objectId(holder),
+        memberId: objectId(Math.abs(member)),
+        type: Math.abs(member) > 100 ? 'g' : 'u',
+        removed: member < 0,
+      })),
+    ],
   });
 }
 
