@@ -94,8 +94,6 @@ function doubtOfLive(
  * has no value is not the same in a listing and in a round.
  */
 export function overlay(source: Source, patch: { readonly [property: string]: Json }): Source {
-  // The first word on an object, as most are.
-  if (Object.keys(source).length === 0 && !Object.values(patch).includes(null)) return patch;
   const kept = Object.entries(source).filter(([property]) => !Object.hasOwn(patch, property));
   const set = Object.entries(patch).filter(
     ([, value]) => value !== null && !(Array.isArray(value) && value.length === 0),

@@ -142,7 +142,7 @@ export async function advanceRound(
   page: PageOfRound,
   stage: (transaction: Transaction) => Promise<number>,
 ): Promise<Round> {
-  return inTransaction(database, async (transaction) => {
+  const advance = async (transaction: Transaction) => {
     await requireFence(transaction, lease);
     await lockRound(transaction, round);
     await recordPages(transaction, round, page.urls);
@@ -168,7 +168,9 @@ export async function advanceRound(
     const { barren_pages: barrenPages, ...moved } = advanced;
     if (barrenPages > mostBarrenPages) throw endless(`${mostBarrenPages} pages in a row brought nothing new`);
     return moved;
-  });
+  };
+  // Pages that a crash of the server undoes are read again: the resume link is undone with them.
+  return inTransaction(database, advance, { mayBeLost: true });
 }
 
 async function lockRound(transaction: Transaction, round: Round): Promise<void> {
