@@ -123,6 +123,7 @@ const plannedBy = {
   stage_users: 'round_id, entra_object_id, removed, in_scope',
   stage_groups: 'round_id, entra_object_id, removed',
   stage_members: 'round_id, group_object_id, member_object_id, removed',
+  stage_slices: 'round_id, group_object_id',
 };
 
 // Measured: without statistics the planner takes a large stage for empty, and the commit takes six times as long.
@@ -187,8 +188,9 @@ async function applyRound(
     onDemand: false,
   };
   if (options.dryRun && options.rehearsal) await applyRehearsal(transaction, options.rehearsal, scope);
-  const counts = await apply(transaction, scope);
-  const setAside = await keepSetAside(transaction, scope);
+  const idle = !scope.full && scope.scopeGroups.length === 0 && (await isIdle(transaction, scope));
+  const counts = idle ? nothingDone : await apply(transaction, scope);
+  const setAside = idle ? 0 : await keepSetAside(transaction, scope);
   await transaction.raw(moveCheckpoint, scope);
   await transaction.raw(endProvisional, scope);
   const sample = options.dryRun ? await sampleOf(transaction, scope) : [];
@@ -201,6 +203,42 @@ async function applyRound(
     sample,
   };
 }
+
+/**
+ * Whether a later round has nothing to do but move the checkpoint, as most have. Everything that a commit does comes from
+ * what is staged, from what was set aside or is held or kept by a decision, or from a time of purge that has come.
+ */
+async function isIdle(transaction: Transaction, scope: CommitScope): Promise<boolean> {
+  const [state] = await rows<{ idle: boolean }>(transaction, findWork, scope);
+  return state?.idle === true;
+}
+
+const none = (from: string) => `not exists (select from entra_sync.${from})`;
+const findWork = `select ${[
+  ...['users', 'groups', 'members', 'slices', 'whole_lists', 'holders', 'set_aside'].map((stage) =>
+    none(`stage_${stage} where round_id = :round`),
+  ),
+  none('set_aside where tenant_id = :tenant and stream = :stream'),
+  ...['held_removals', 'held_memberships', 'kept_memberships'].map((table) =>
+    none(`${table} where tenant_id = :tenant`),
+  ),
+  ...['accounts', 'groups'].map((table) => none(`${table} where tenant_id = :tenant and purge_at <= now()`)),
+].join(' and ')} as idle`;
+
+const nothingDone: StreamCounts = {
+  distinct: 0,
+  created: 0,
+  adopted: 0,
+  updated: 0,
+  suspended: 0,
+  resumed: 0,
+  removed: 0,
+  restored: 0,
+  purged: 0,
+  held: 0,
+  memberships_added: 0,
+  memberships_removed: 0,
+};
 
 /** Applies the groups that a dry run read, under a batch of their own; the caller's transaction is rolled back. */
 export async function applyRehearsal(
