@@ -103,6 +103,8 @@ export async function stageMembers(
   members: readonly Member[],
 ): Promise<number> {
   if (members.length === 0) return 0;
+  // A list may name a member twice: its pages are read one after another while it changes.
+  const last = [...new Map(members.map((member) => [`${member.groupId} ${member.memberId}`, member])).values()];
   return rowCount(
     transaction,
     `insert into entra_sync.stage_members as s (round_id, group_object_id, member_object_id, member_type, removed)
@@ -112,10 +114,10 @@ export async function stageMembers(
       where (s.member_type, s.removed) is distinct from (excluded.member_type, excluded.removed)`,
     {
       roundId,
-      groups: members.map((member) => member.groupId),
-      members: members.map((member) => member.memberId),
-      types: members.map((member) => member.type),
-      removed: members.map((member) => member.removed),
+      groups: last.map((member) => member.groupId),
+      members: last.map((member) => member.memberId),
+      types: last.map((member) => member.type),
+      removed: last.map((member) => member.removed),
     },
   );
 }
