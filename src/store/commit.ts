@@ -313,11 +313,13 @@ on conflict (tenant_id, stream) do update
        round_id = excluded.round_id, committed_at = excluded.committed_at,
        full_at = case when :full::boolean then excluded.full_at else entra_sync.checkpoints.full_at end`;
 
-// The rounds of the streams that were listed are done. A tenant that shows no groups had none listed.
+// The rounds of the streams that were listed are done. A tenant that shows no groups had none listed, nor people likewise.
 const endProvisional = `
 update entra_sync.tenants t set provisional = false
  where t.tenant_id = :tenant and t.provisional
-   and exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'users')
+   and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'users')
+        or not exists (select from entra_sync.accounts a
+                        where a.tenant_id = t.tenant_id and a.state = 'managed' and a.removed_at is null))
    and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'groups')
         or not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id))`;
 
