@@ -15,7 +15,7 @@ import {
 let world: ConsentWorld;
 
 beforeAll(async () => {
-  world = await openConsentWorld({ tenants: 40 });
+  world = await openConsentWorld({ tenants: 46 });
 });
 afterAll(() => world.close());
 
@@ -70,7 +70,7 @@ describe('the invitation', () => {
     const asked = await toConsent(browser, await world.invite('late'), principalOf(tenant));
     await world.database.raw("update entra_sync.invitations set expires_at = now() where external_ref = 'late'");
     await expectRefused(await browser.choose(asked, 'accept'), 410, /has expired/);
-    const offer = await signInAs(browser, await world.invite('later'), principalOf(tenant));
+    const offer = await signInAs(browser, await world.invite('later'), principalOf(world.nextTenant()));
     await world.database.raw("update entra_sync.invitations set expires_at = now() where external_ref = 'later'");
     await expectRefused(await browser.press(offer, 'Continue to consent'), 410, /has expired/);
   });
@@ -358,6 +358,60 @@ describe('whose tenant it is', () => {
     // The same tenant may consent again.
     const again = await browser.choose(await toConsent(browser, invitation, principalOf(first)), 'accept');
     expect(again.status).toBe(200);
+  });
+});
+
+describe('who it is', () => {
+  /** Writes the redirect that says that consent was given, without going to consent. */
+  const forge = async (browser: Browser, offer: Shown) => {
+    const asked = new URL(await browser.leave(offer, 'Continue to consent'));
+    return browser.open(`${world.url}/callback?admin_consent=True&state=${asked.searchParams.get('state')}`);
+  };
+
+  test('a tenant that consented before is not connected by whoever has an account in it', async () => {
+    const tenant = world.nextTenant();
+    world.simulator.consents.grant(tenant.tenantId);
+    for (const kind of ['user', 'admin']) {
+      const shown = await signInAs(openBrowser(), await world.invite('thief'), principalOf(tenant, kind));
+      await expectRefused(shown, 409, /has consented before[\s\S]*--tenant TENANT/);
+    }
+    // Named by the vendor it is connected.
+    await world.add(tenant, 'owner');
+    const browser = openBrowser();
+    const named = await world.invite('owner', { tenantId: tenant.tenantId });
+    const connected = await browser.choose(await toConsent(browser, named, principalOf(tenant)), 'accept');
+    expect(connected.text).toContain('is connected');
+  });
+
+  test('where tokens tell roles, an administrator has to sign in, whatever was consented when', async () => {
+    world.simulator.options.directoryRoles = true;
+    try {
+      const [fresh, old] = [world.nextTenant(), world.nextTenant()];
+      world.simulator.consents.grant(old.tenantId);
+      for (const principal of [principalOf(fresh, 'user'), principalOf(fresh, 'apps'), principalOf(old, 'user')]) {
+        const shown = await signInAs(openBrowser(), await world.invite('thief'), principal);
+        await expectRefused(shown, 403, /not an administrator of this tenant/);
+      }
+      for (const principal of [principalOf(fresh), principalOf(old, 'roles')]) {
+        const browser = openBrowser();
+        const asked = await toConsent(browser, await world.invite('owner'), principal);
+        expect((await browser.choose(asked, 'accept')).text).toContain('is connected');
+      }
+    } finally {
+      world.simulator.options.directoryRoles = false;
+    }
+  });
+
+  test('a check again is for a consent that came back, not for a way around it', async () => {
+    const tenant = world.nextTenant();
+    await world.add(tenant, 'owner');
+    await remember();
+    const browser = openBrowser();
+    const offer = await signInAs(browser, await world.invite('owner'), principalOf(tenant));
+    world.simulator.consents.grant(tenant.tenantId);
+    const around = { ...offer, text: offer.text.replace('/consent"', '/check"') };
+    await expectRefused(await browser.press(around, 'Continue to consent'), 400, /not one that we asked for/);
+    expect((await forge(browser, offer)).text).toContain('is connected');
   });
 });
 
