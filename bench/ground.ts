@@ -90,7 +90,7 @@ export async function openGraph(settings: ServerSettings): Promise<Graph> {
 export type Contender = 'cycle' | 'visible' | 'floor' | 'page-iterator' | 'backstage';
 
 // What the Dockerfile starts the worker with.
-const asInTheImage = ['--max-semi-space-size=4'];
+const asInTheImage = ['--max-semi-space-size=4', '--initial-old-space-size=32'];
 
 /** Runs a contender in a process of its own. */
 export async function run(contender: Contender, graph: Graph, job: Job): Promise<Took> {

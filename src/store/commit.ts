@@ -188,6 +188,7 @@ async function applyRound(
     onDemand: false,
   };
   if (options.dryRun && options.rehearsal) await applyRehearsal(transaction, options.rehearsal, scope);
+  if (scope.full) await transaction.raw(roomForSets);
   const idle = !scope.full && scope.scopeGroups.length === 0 && (await isIdle(transaction, scope));
   const counts = idle ? nothingDone : await apply(transaction, scope);
   const setAside = idle ? 0 : await keepSetAside(transaction, scope);
@@ -203,6 +204,10 @@ async function applyRound(
     sample,
   };
 }
+
+// A full round's sets fit in memory then, instead of being written to files and read again; a database that gives more keeps it.
+const roomForSets = `
+select set_config('work_mem', '64MB', true) where pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')`;
 
 /**
  * Whether a later round has nothing to do but move the checkpoint, as most have. Everything that a commit does comes from
