@@ -1,4 +1,6 @@
 // Consent on bad days: each ends on a clear page with its status, and registers nothing.
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { expectOneLine, runCli } from '../support/cli.ts';
 import {
@@ -13,10 +15,25 @@ import {
 } from '../support/consent.ts';
 
 let world: ConsentWorld;
+/** Of somebody who began a form before the first test. */
+let slowAnswer: Promise<string>;
 
 beforeAll(async () => {
   world = await openConsentWorld({ tenants: 46 });
+  slowAnswer = sendSlowly(Number(new URL(world.origin).port));
 });
+
+async function sendSlowly(port: number): Promise<string> {
+  const socket = connect(port, 'localhost');
+  const head = 'host: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n';
+  socket.write(`POST /sign-in HTTP/1.1\r\n${head}\r\ni`);
+  let answer = '';
+  socket.on('data', (data) => {
+    answer += String(data);
+  });
+  await once(socket, 'close');
+  return answer;
+}
 afterAll(() => world.close());
 
 let before: unknown;
@@ -58,8 +75,17 @@ describe('the invitation', () => {
     const cut = good.slice(0, -1);
     const other = good.replace(/[0-9a-f]{8}-/, '00000000-');
     const longer = good.replace(/\.(\d+)\./, (_all, end) => `.${Number(end) + 1}.`);
-    for (const link of [cut, other, longer, `${world.url}/invitation/x`]) {
-      await expectRefused(await browser.open(link), 404, /need an invitation/);
+    const unreadable = ['%E0%A4%A', 'x'.repeat(600), '..%2f', '%00'].map((text) => `${world.url}/invitation/${text}`);
+    for (const link of [cut, other, longer, `${world.url}/invitation/x`, ...unreadable]) {
+      const shown = await browser.open(link);
+      await expectRefused(shown, 404, /need an invitation/);
+      expect(shown.headers.get('content-security-policy'), link).toContain("default-src 'none'");
+    }
+    for (const type of ['application/json', 'text/plain']) {
+      const headers = { 'content-type': type, 'sec-fetch-site': 'same-origin' };
+      const invitation = good.split('/').at(-1);
+      const body = JSON.stringify({ invitation });
+      await expectRefused(await browser.ask(`${world.url}/sign-in`, { method: 'POST', headers, body }), 404, /need an/);
     }
   });
 
@@ -424,6 +450,10 @@ test('a name that is taken is not given twice', async () => {
   }
   const names = (await world.registered()).map(({ name }) => name).filter((name) => name.startsWith('Same'));
   expect(names).toEqual(['Same', 'Same (same-1)']);
+});
+
+test('a form that is sent letter by letter does not hold its connection', async () => {
+  expect(await slowAnswer).toMatch(/^HTTP\/1\.1 408 /);
 });
 
 test('the log holds ids and codes: no names, addresses, codes, states, cookies', async () => {

@@ -71,8 +71,8 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
     { ...run, terminal: { ...run.terminal, note: () => {} } },
     { onRequest: (event) => metrics?.onRequest(event), onWait: (event) => metrics?.onWait(event) },
   );
-  // Two streams a tenant, with their heartbeats; planning, requests and health beside them.
-  const { database, url } = await run.database({ maxConnections: concurrency * 3 + 4 });
+  // Two streams a tenant, with their heartbeats; planning, requests (four at a time) and health beside them.
+  const { database, url } = await run.database({ maxConnections: concurrency * 3 + 7 });
   metrics = openMetrics({
     database,
     tenantLimit: options.metricsTenants,
