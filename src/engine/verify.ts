@@ -110,7 +110,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
 
 async function requireSynced(database: Database, tenantId: string): Promise<void> {
   const { status, name } = await findTenant(database, tenantId);
-  if (status === 'disconnected') throw tenantDisconnected();
+  if (status === 'disconnected') throw tenantDisconnected(name);
   for (const stream of ['users', 'groups'] as const) {
     if (await readCheckpoint(database, tenantId, stream)) continue;
     throw new ExpectedError('never_synced', `the ${stream} of the tenant were never synced`, {
