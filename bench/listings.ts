@@ -59,6 +59,7 @@ export function makeListings(origin: string, tenantId: string, directory: Direct
       return Buffer.from(String((url.includes('users') ? users : groups).length));
     if (url.startsWith('/v1.0/users')) return page('users', path, Number(from), () => users);
     if (url.startsWith('/v1.0/groups')) return page('groups', path, Number(from), () => groups);
+    if (url.startsWith('/v1.0/directory/deletedItems')) return Buffer.from('{"value":[]}');
     return Buffer.from(JSON.stringify({ id: tenantId, displayName: 'Contoso' }));
   };
 

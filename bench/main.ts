@@ -33,7 +33,6 @@ const program = new Command('bench')
     const sections = await measure(chosen, options.large === true, options.times);
     process.stdout.write(options.json ? `${JSON.stringify(sections, null, 2)}\n` : asText(sections));
     if (options.write) write(sections, options.large === true, commandOf(names, options));
-    process.exitCode = 0;
   });
 
 await program.parseAsync();
@@ -49,7 +48,13 @@ async function measure(chosen: [string, Case][], isLarge: boolean, times: number
   try {
     for (const [name, run] of chosen) {
       const note = (line: string) => process.stderr.write(`${name}: ${line}\n`);
-      sections.push(await run({ postgres, size: isLarge ? large : small, isLarge, times, note }));
+      try {
+        sections.push(await run({ postgres, size: isLarge ? large : small, isLarge, times, note }));
+      } catch (error) {
+        // What the other cases found is not lost with it.
+        note(`failed: ${String(error)}`);
+        process.exitCode = 1;
+      }
     }
   } finally {
     await postgres.close();

@@ -1,7 +1,7 @@
 // The peer from npm that only reads: Backstage's reader of Microsoft Graph, with its defaults. It writes nothing.
 // It lives in a package of its own (bench/peer), because it brings 200 packages with it.
 import { createRequire } from 'node:module';
-import { finish, order, origin, readJob, signIn, since } from './common.ts';
+import { begin, finish, order, origin, readJob, signIn, since } from './common.ts';
 
 const { tenantIds, wishes } = readJob();
 const [tenant = ''] = tenantIds;
@@ -9,7 +9,7 @@ const require = createRequire(new URL('../peer/package.json', import.meta.url));
 const { MicrosoftGraphClient, readMicrosoftGraphOrg } = require('@backstage/plugin-catalog-backend-module-msgraph');
 const silent: Record<string, unknown> = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 if (typeof wishes.latencyMs === 'number') await order({ listings: true, latencyMs: wishes.latencyMs });
-const started = performance.now();
+const started = begin();
 const token = await signIn(tenant);
 const client = new MicrosoftGraphClient(`${origin()}/v1.0`, {
   getToken: async () => ({ token, expiresOnTimestamp: 0 }),

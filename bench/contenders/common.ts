@@ -15,7 +15,7 @@ export type Found = {
   readonly [more: string]: number | readonly number[] | Readonly<Record<string, number>>;
 };
 
-/** What one run took. `peakBytes` is what the operating system counted as most at one time. */
+/** What one run took. `cpuSeconds` is of the process, from {@link begin} on; `peakBytes` is what the operating system counted as most at one time. */
 export type Took = Found & { readonly cpuSeconds: number; readonly peakBytes: number };
 
 /** The job of this process. */
@@ -25,11 +25,19 @@ export function readJob(): Job {
 
 /** Tells the parent and ends the process, whatever is still open. */
 export async function finish(took: Found): Promise<never> {
-  const { user, system } = process.cpuUsage();
+  const { user, system } = process.cpuUsage(atBegin);
   const cpuSeconds = (user + system) / 1e6;
   const line = JSON.stringify({ ...took, cpuSeconds, peakBytes: process.resourceUsage().maxRSS * 1024 });
   if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');
   process.exit(0);
+}
+
+let atBegin: NodeJS.CpuUsage | undefined;
+
+/** The moment from which on time and CPU count: everything is loaded, nothing is done. */
+export function begin(): number {
+  atBegin = process.cpuUsage();
+  return performance.now();
 }
 
 /** Seconds since `started`, a reading of performance.now(). */

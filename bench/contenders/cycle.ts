@@ -6,7 +6,7 @@ import { readEnvironment } from '../../src/environment.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import { openDatabase, rows } from '../../src/store/pool.ts';
 import { planningMix } from '../pages.ts';
-import { type Found, finish, order, readJob, since } from './common.ts';
+import { begin, type Found, finish, order, readJob, since } from './common.ts';
 
 const { databaseUrl, tenantIds, wishes } = readJob();
 const database = openDatabase(databaseUrl);
@@ -47,6 +47,7 @@ switch (wishes.what) {
 
 async function initial(): Promise<Found> {
   if (typeof wishes.latencyMs === 'number') await order({ latencyMs: wishes.latencyMs });
+  begin();
   const seconds = await cycle(first);
   const asked = await order({ latencyMs: 0 });
   return { seconds, asked, written: await written() };

@@ -2,13 +2,13 @@
 // tables with the same keys. No stage, no checkpoint, no changes, no ownership, no check of anything.
 import { Client } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { finish, firstUrl, type Page, plainTables, readJob, signIn, since } from './common.ts';
+import { begin, finish, firstUrl, type Page, plainTables, readJob, signIn, since } from './common.ts';
 
 const { databaseUrl, tenantIds, wishes } = readJob();
 const [tenant = ''] = tenantIds;
 const setUp = await connect();
 await setUp.query(plainTables);
-const started = performance.now();
+const started = begin();
 const token = await signIn(tenant);
 const seen = new Map<string, number>();
 let members = 0;

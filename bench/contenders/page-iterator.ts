@@ -2,13 +2,13 @@
 // inserts on conflict in batches of 100. No stage, no checkpoint, no changes.
 import { Client, type PageCollection, PageIterator } from '@microsoft/microsoft-graph-client';
 import knex, { type Knex } from 'knex';
-import { finish, firstUrl, origin, plainTables, readJob, signIn, since } from './common.ts';
+import { begin, finish, firstUrl, origin, plainTables, readJob, signIn, since } from './common.ts';
 
 const { databaseUrl, tenantIds } = readJob();
 const [tenant = ''] = tenantIds;
 const database = knex({ client: 'pg', connection: databaseUrl, pool: { min: 0, max: 8 } });
 await database.raw(plainTables);
-const started = performance.now();
+const started = begin();
 const token = await signIn(tenant);
 const client = Client.init({
   baseUrl: `${origin()}/`,

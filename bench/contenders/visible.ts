@@ -7,7 +7,7 @@ import { readEnvironment } from '../../src/environment.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import { openDatabase, rows } from '../../src/store/pool.ts';
 import { applySettings } from '../../src/store/settings.ts';
-import { finish, order, readJob, since } from './common.ts';
+import { begin, finish, order, readJob, since } from './common.ts';
 
 const { databaseUrl, tenantIds, wishes } = readJob();
 const [tenantId = ''] = tenantIds;
@@ -18,7 +18,7 @@ const firstLoad = wishes.firstLoad === 'quick' ? 'quick' : 'delta';
 await applySettings(database, defaults, { tenantId: null, document: { firstLoad }, actor: 'bench' });
 await order({ listings: true, latencyMs: Number(wishes.latencyMs) });
 
-const started = performance.now();
+const started = begin();
 const cycle = runCycle(
   {
     database,

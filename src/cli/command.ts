@@ -23,8 +23,8 @@ export type Run = {
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
   readonly actor: string;
-  /** Opens the database that the environment names; it is closed when the verb ends. */
-  database(options?: { anySchema?: boolean; maxConnections?: number }): Promise<OpenedDatabase>;
+  /** Opens the database that the environment names, with a line on stderr that says which (`announced`); it is closed when the verb ends. */
+  database(options?: { anySchema?: boolean; maxConnections?: number; announced?: boolean }): Promise<OpenedDatabase>;
   /** From now on Ctrl-C is the business of a program that this one runs in the terminal. */
   leaveInterrupts(): void;
   /** Runs when the verb has ended, last opened first. */
@@ -44,12 +44,21 @@ export function verb(
     .description(description)
     .option('--json', 'print the answer as one JSON object')
     .option('--verbose', "say more, Graph's request ids among it")
-    .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ entra-sync ${example}`).join('\n')}`);
+    .addHelpText('after', examplesText(examples));
   if (options.acts)
     command.addOption(
       new Option('--actor <name>', 'who does this, for the change rows').default(loginName(), 'the login name'),
     );
   return command;
+}
+
+/** A word that only holds verbs, like `tenant`, with `examples` at the end of its help. */
+export function verbGroup(name: string, description: string, examples: readonly string[]): Command {
+  return new Command(name).description(description).addHelpText('after', examplesText(examples));
+}
+
+function examplesText(examples: readonly string[]): string {
+  return `\nExamples:\n${examples.map((example) => `  $ entra-sync ${example}`).join('\n')}`;
 }
 
 function loginName(): string {
@@ -101,7 +110,8 @@ export async function runVerb(
       process.stderr.write(`\nentra-sync: ended at once; nothing half done is visible -> ${afterInterrupt}\n`);
       process.exit(130);
     }
-    terminal.note('stopping … (again: at once)');
+    // For somebody who watches; a log gets the line that says how it ended.
+    if (terminal.lively) terminal.note('stopping … (again: at once)');
     interrupt.abort(
       new ExpectedError('interrupted', 'interrupted; nothing half done is visible', {
         cure: afterInterrupt,
@@ -125,10 +135,10 @@ export async function runVerb(
       environment,
       signal: interrupt.signal,
       actor: options.actor ?? loginName(),
-      database: async (databaseOptions) => {
+      database: async ({ announced = true, ...databaseOptions } = {}) => {
         const opened = await openAppDatabase(environment, { ...databaseOptions, note: terminal.note });
         closers.push(opened.close);
-        terminal.note(`database: ${opened.name}`);
+        if (announced) terminal.note(`database: ${opened.name}`);
         return opened;
       },
       leaveInterrupts: () => {

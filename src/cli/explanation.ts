@@ -90,8 +90,10 @@ function originText(account: FoundAccount, { field, value, origin, changed_by, s
   return Object.hasOwn(account.shelf, field) ? `${origin}, an edit is shelved` : origin;
 }
 
-function editorsText(account: FoundAccount, { owner, editable_by }: ExplainedField): string {
+function editorsText(account: FoundAccount, { owner, editable_by, mapped_from }: ExplainedField): string {
   if (editable_by.length > 0) return editable_by.join(', ');
+  // Of the directory, and not in it: with sourceOfTruth user or hybrid it would be the person's.
+  if (account.state === 'managed' && mapped_from === null) return 'nobody, as sourceOfTruth says';
   return account.state === 'managed' && owner === 'directory' ? 'nobody here, only in Entra ID' : 'nobody';
 }
 

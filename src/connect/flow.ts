@@ -95,13 +95,26 @@ export async function answered(parts: ConsentParts, given: Parameter, browser: s
 async function signedIn(parts: ConsentParts, step: Step, invitation: Invitation, code: string): Promise<Outcome> {
   const { nonce, code_verifier: verifier } = step;
   if (code === '' || nonce === null || verifier === null) throw new Refused('sign_in_invalid');
-  const { tenantId, objectId: adminId, domain } = await parts.signIn.finish(code, { nonce, verifier });
+  const { tenantId, objectId: adminId, domain, administrator } = await parts.signIn.finish(code, { nonce, verifier });
   if (tenantId === personalAccounts) throw new Refused('personal_account');
-  const refused = await mayConnect(parts.database, invitation.invitation_id, tenantId);
+  const { refused, vouched } = await mayConnect(parts.database, invitation.invitation_id, tenantId);
   if (refused) throw new Refused(refusalOf[refused]);
-  parts.log.info({ tenantId, adminId, invitation: invitation.invitation_id }, 'signed in');
+  parts.log.info({ tenantId, adminId, administrator, invitation: invitation.invitation_id }, 'signed in');
+  if (!vouched) await requireAdministrator(parts, tenantId, administrator);
   const offered = { invitationId: invitation.invitation_id, browser: step.browser, tenantId, adminId, domain };
   return { goTo: `${parts.site.url}/consent?step=${await next(parts, { ...offered, step: 'offer' })}` };
+}
+
+// Everybody with an account of a tenant can sign in to it, guests too, and everybody can write the redirect that says that
+// consent was given. So a tenant that the vendor did not name needs a person who is shown to be its administrator, or else
+// a consent that was not there yet when the person signed in.
+async function requireAdministrator(parts: ConsentParts, tenantId: string, administrator?: boolean): Promise<void> {
+  if (administrator) return;
+  if (administrator === false) throw new Refused('not_administrator');
+  const settings = await settingsInForce(parts.database, tenantId, parts.defaults);
+  const now = await firstToken(() => parts.tokens(tenantId, settings), { retries: 0, firstWaitMs: 0 }, parts.signal);
+  if (!('failure' in now)) throw new Refused('consented_before');
+  if (now.failure.code === 'graph_unavailable') throw now.failure;
 }
 
 /** The page from which to go on to consent. */
@@ -140,7 +153,7 @@ export async function check(
   link: string | undefined,
   browser: string | undefined,
 ): Promise<Outcome> {
-  const step = await take(parts, 'offer', link ?? '', browser);
+  const step = await take(parts, 'check', link ?? '', browser);
   if (!step) throw new Refused('state_invalid');
   const invitation = await invitationAgain(parts, step.invitation_id);
   return startingAgain(parts, invitation, () => connect(parts, step, invitation));
@@ -164,8 +177,10 @@ async function connect(parts: ConsentParts, step: Step, invitation: Invitation):
     const { code, message } = first.failure;
     log.warn({ tenantId, code, reason: message }, 'no good token after consent');
     const invitationId = invitation.invitation_id;
-    const again = await next(parts, { invitationId, browser: step.browser, step: 'offer', tenantId, adminId, domain });
-    return { status: first.status, page: notYetPage(site, { step: again, tenantId, ...first }) };
+    const known = { invitationId, browser: step.browser, tenantId, adminId, domain };
+    const check = await next(parts, { ...known, step: 'consent' }, 'check');
+    const consent = await next(parts, { ...known, step: 'offer' });
+    return { status: first.status, page: notYetPage(site, { check, consent, tenantId, ...first }) };
   }
   // Who it was is in the log and in Entra's own: the feed keeps no ids of people beyond their accounts.
   const consent = { invitationId: invitation.invitation_id, tenantId, actor: 'connect' };
@@ -246,15 +261,23 @@ function customerOf(invitation: Invitation): string {
 }
 
 /** Keeps the next step and signs the link to it. */
-async function next({ database }: ConsentParts, step: Parameters<typeof openStep>[1]): Promise<string> {
-  const { id, expiresAt } = await openStep(database, step, stepMs);
-  return signLink(await signingKey(database), step.step, id, expiresAt);
+async function next(
+  { database }: ConsentParts,
+  step: Parameters<typeof openStep>[1],
+  purpose: StepPurpose = step.step,
+): Promise<string> {
+  const opened = await openStep(database, step, stepMs);
+  if (!opened) throw new Refused('invitation_withdrawn');
+  return signLink(await signingKey(database), purpose, opened.id, opened.expiresAt);
 }
+
+// A consent that has to be checked again has come back from Microsoft: its link is none that Microsoft was given.
+type StepPurpose = Step['step'] | 'check';
 
 /** Takes a step that is signed for this purpose; undefined when the link is signed for none or another one. */
 async function take(
   parts: ConsentParts,
-  purpose: Step['step'],
+  purpose: StepPurpose,
   link: string,
   cookie: string | undefined,
 ): Promise<Step | undefined> {
@@ -265,11 +288,11 @@ async function take(
   return taken;
 }
 
-async function whose({ database }: ConsentParts, purpose: Step['step'], link: string, cookie: string | undefined) {
+async function whose({ database }: ConsentParts, purpose: StepPurpose, link: string, cookie: string | undefined) {
   const read = readLink(await signingKey(database), purpose, link, Date.now());
   if (!read) return undefined;
   if (read.expired) throw new Refused('state_expired');
-  return { id: read.id, step: purpose, browser: required(cookie) };
+  return { id: read.id, step: purpose === 'check' ? 'consent' : purpose, browser: required(cookie) } as const;
 }
 
 function required(cookie: string | undefined): Buffer {

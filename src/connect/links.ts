@@ -2,7 +2,7 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** What a signature is for: one made for an invitation is worth nothing as the state of a sign-in. */
-export type Purpose = 'invitation' | 'sign_in' | 'offer' | 'consent';
+export type Purpose = 'invitation' | 'sign_in' | 'offer' | 'consent' | 'check';
 
 /** `ID.END.SIGNATURE`, END in seconds since 1970. */
 export function signLink(key: Buffer, purpose: Purpose, id: string, expiresAt: Date): string {

@@ -148,7 +148,7 @@ ${revoking(product)}`,
 /** Consented, but no good token came in time: what it says, and the way to ask again. */
 export function notYetPage(
   site: Site,
-  wait: { step: string; tenantId: string; what: string; cure: string; again: boolean },
+  wait: { check: string; consent: string; tenantId: string; what: string; cure: string; again: boolean },
 ): string {
   const { product, url } = site;
   return page(
@@ -160,8 +160,8 @@ export function notYetPage(
 <p>${wait.what} Nothing was registered.</p>
 <p>${wait.cure}</p>
 <dl><dt>Tenant</dt><dd><code>${wait.tenantId}</code></dd></dl>
-<div class="actions">${button(`${url}/check`, 'Check again', { step: wait.step })}${
-      wait.again ? button(`${url}/consent`, 'Consent again', { step: wait.step }, true) : nothing
+<div class="actions">${button(`${url}/check`, 'Check again', { step: wait.check })}${
+      wait.again ? button(`${url}/consent`, 'Consent again', { step: wait.consent }, true) : nothing
     }</div>`,
   );
 }

@@ -89,6 +89,18 @@ export const refusals = {
     what: 'You signed in with a personal Microsoft account, which belongs to no organization.',
     cure: 'Start again with the work account of an administrator of your organization.',
   },
+  not_administrator: {
+    status: 403,
+    title: 'You are not an administrator of this tenant',
+    what: 'The account that you signed in with is neither a Privileged Role Administrator nor a Global Administrator.',
+    cure: 'Start again, signed in as one (an eligible role has to be activated first). With another role that may consent, ask whoever sent you the link for one that names your tenant.',
+  },
+  consented_before: {
+    status: 409,
+    title: 'This tenant has consented before',
+    what: 'The tenant that you signed in to gave its consent earlier, so a consent now would not show that you are its administrator.',
+    cure: 'Ask whoever sent you the link for one that names your tenant (entra-sync connect --print-url --ref CUSTOMER --tenant TENANT).',
+  },
   tenant_forged: {
     status: 400,
     title: 'The consent is for another tenant',

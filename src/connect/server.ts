@@ -37,18 +37,6 @@ export async function serveConsent(
   const base = new URL(site.url).pathname.replace(/\/$/, '');
   // A name that begins with __Host- is taken by browsers only from this very host, over TLS, for all of its paths.
   const cookie = secure ? '__Host-entra-sync' : 'entra-sync';
-  const app = fastify({
-    logger: false,
-    bodyLimit: 16 * 1024,
-    routerOptions: { maxParamLength: 500 },
-    // A HEAD of a way back would take its step.
-    exposeHeadRoutes: false,
-    // A connection that a browser keeps open must not hold up the end.
-    forceCloseConnections: true,
-  });
-  await app.register(cookies);
-  await app.register(forms);
-
   const headers = {
     'content-security-policy': contentSecurityPolicy(options.authorityHost),
     'x-frame-options': 'DENY',
@@ -59,6 +47,26 @@ export async function serveConsent(
     'cache-control': 'no-store',
     ...(secure && { 'strict-transport-security': 'max-age=31536000' }),
   };
+  const app = fastify({
+    logger: false,
+    bodyLimit: 16 * 1024,
+    // Whoever sends a form letter by letter does not hold a connection for ever. Node minds the first limit only where the
+    // one for headers is no longer.
+    requestTimeout: 10_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 },
+    // An address that cannot be read, or is too long: no hook runs for it.
+    frameworkErrors: (_error, _request, reply) => void refuse(reply.headers(headers), 'no_invitation'),
+    routerOptions: { maxParamLength: 500 },
+    // A HEAD of a way back would take its step.
+    exposeHeadRoutes: false,
+    // A connection that a browser keeps open must not hold up the end.
+    forceCloseConnections: true,
+  });
+  await app.register(cookies);
+  // Forms alone.
+  app.removeAllContentTypeParsers();
+  await app.register(forms);
+
   app.addHook('onRequest', async (_request, reply) => void reply.headers(headers));
   // The pattern of the route, never the address: that holds codes and states.
   app.addHook('onResponse', async (request, reply) => {

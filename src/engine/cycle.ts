@@ -84,8 +84,8 @@ export async function runCycle(parts: CycleParts, options: CycleOptions): Promis
   const log = parts.log.child({ tenantId: options.tenantId });
   const progress = logProgress(log, options.onProgress, parts.progressEveryMs);
   try {
-    const { status } = await findTenant(parts.database, options.tenantId);
-    if (status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected();
+    const { status, name } = await findTenant(parts.database, options.tenantId);
+    if (status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected(name);
     const span = { 'entra_sync.tenant': options.tenantId, 'entra_sync.dry_run': options.dryRun };
     return await inSpan('cycle', span, async (own) => {
       const result = await runLeased(parts, { ...options, onProgress: progress.update }, lease);

@@ -1,7 +1,8 @@
 // Proves that one tenant can be read and is read: token, roles, one read from each endpoint, checkpoints, what is held.
 import { ExpectedError } from '../errors.ts';
 import { rolesOf } from '../graph/credential.ts';
-import { firstGroupsUrl, readMembers } from '../graph/groups.ts';
+import { readDeletedIds } from '../graph/deleted.ts';
+import { firstGroupsUrl, readMemberOf, readMembers } from '../graph/groups.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { firstUsersUrl, readUsers } from '../graph/users.ts';
 import { selectedProperties } from '../rules/mapping.ts';
@@ -134,6 +135,24 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
     throw new ExpectedError('permission_missing', `of one group ${problem.reason}`, {
       cure: 'add the application permission GroupMember.Read.All (and Member.Read.Hidden for hidden members)',
     });
+  });
+  await list.make('read: memberOf', [users], async () => {
+    const first = users.value?.first;
+    if (!first) return { says: 'not read: no user was on the first page', value: true };
+    const held = await readMemberOf(reader(), 'users', first);
+    if (!('reason' in held)) return { says: 'the groups of one user', value: true };
+    throw new ExpectedError('permission_missing', `of one user ${held.reason}`, {
+      cure: 'add the application permission GroupMember.Read.All and grant admin consent again',
+    });
+  });
+  await list.make('read: deletedItems', [users], async () => {
+    const deleted = await readDeletedIds(reader(), 'users');
+    if (deleted) return { says: `${deleted.length} users that can be restored`, value: true };
+    return {
+      says: 'refused: who was deleted while a full round ran is asked for one by one',
+      cure: 'User.Read.All is what this list wants',
+      value: true,
+    };
   });
   await list.make('read: $batch', [users], async () => {
     const asked = users.value?.first ?? nobody;

@@ -3,7 +3,7 @@ import { readDeletedIds } from '../graph/deleted.ts';
 import { firstGroupsUrl, readGroups, readMemberLists, readMemberOfs } from '../graph/groups.ts';
 import { readUsers } from '../graph/users.ts';
 import type { Problem } from '../rules/decode.ts';
-import { decodeGroupsPage, type GroupsPage, groupColumns, groupMarks } from '../rules/groups.ts';
+import { decodeGroupsPage, type GroupsPage, groupColumns, groupMarks, joinGroupsPages } from '../rules/groups.ts';
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
 import { noteAway, restoredGroups } from '../store/away.ts';
@@ -27,10 +27,11 @@ export const groupsStream: StreamParts<GroupsPage> = {
   fingerprint: (settings) => settings.groupsFingerprint,
   firstUrl: (origin) => firstGroupsUrl(origin),
   decode: () => decodeGroupsPage,
+  join: joinGroupsPages,
   stage: ({ database, lease }, _settings, round, page, base) =>
     stageGroupsPage(database, lease, round, {
       ...base,
-      members: page.members,
+      members: [...(page.earlier ?? []), page.members],
       ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
       merge: (known) => mergeObjects(round.kind, known, page.occurrences, groupMarks).map(withColumns),
     }),

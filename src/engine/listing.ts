@@ -3,8 +3,7 @@
 import { groupsListUrl } from '../graph/groups.ts';
 import { listingPages } from '../graph/lists.ts';
 import { readFirstParts, readMoreParts } from '../graph/member-lists.ts';
-import { countObjects } from '../graph/pages.ts';
-import type { GraphReader } from '../graph/reader.ts';
+import { totalOf } from '../graph/pages.ts';
 import { usersListUrl } from '../graph/users.ts';
 import { asPatch, decodeObject, type Problem, type SelectedProperties } from '../rules/decode.ts';
 import { groupProperties } from '../rules/groups.ts';
@@ -55,19 +54,10 @@ async function listPages(
     const link = next === undefined ? endOfListing : { next };
     const page = { occurrences, problems, link, members: [] };
     const parts = stream === 'users' ? usersStream : groupsStream;
-    round = await parts.stage(work, work.settings, round, page, { url, link, problems, seen: value.length });
+    round = await parts.stage(work, work.settings, round, page, { urls: [url], link, problems, seen: value.length });
     tell();
   }
   return round;
-}
-
-// For the progress bar alone, so nothing waits for it.
-function totalOf(reader: GraphReader, stream: Stream): { now: number | undefined } {
-  const total: { now: number | undefined } = { now: undefined };
-  void countObjects(reader, stream).then((count) => {
-    total.now = count;
-  });
-  return total;
 }
 
 // As many lists are worked at as there are connections to stage them by; how many are asked for, the reader's pace says.

@@ -60,7 +60,8 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
   const { database } = parts;
   const { tenantId, actor, dryRun, signal } = options;
   const word = requireWord(options.word);
-  if ((await findTenant(database, tenantId)).status === 'disconnected') throw tenantDisconnected();
+  const { status, name } = await findTenant(database, tenantId);
+  if (status === 'disconnected') throw tenantDisconnected(name);
   const settings = await settingsInForce(database, tenantId, parts.defaults);
   const properties = selectedProperties(settings.fields);
   const reader = parts.openReader({ tenantId, settings, signal, log: parts.log });

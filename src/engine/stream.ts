@@ -1,7 +1,7 @@
 // One stream of one cycle: choose or continue the round, pull its pages into the stage, ask about the doubtful, commit.
 import { ExpectedError } from '../errors.ts';
 import { isOfOrigin } from '../graph/client.ts';
-import { countObjects, deltaPages } from '../graph/pages.ts';
+import { deltaPages, inLots, totalOf } from '../graph/pages.ts';
 import { DeadToken, type GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import type { DeltaPage } from '../rules/decode.ts';
@@ -22,6 +22,7 @@ import {
   readRound,
   type Stream,
 } from '../store/rounds.ts';
+import { unfoldSlices } from '../store/stage-members.ts';
 import { inSpan } from '../tracing.ts';
 
 /** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
@@ -58,7 +59,8 @@ export type StreamParts<Page extends DeltaPage> = {
   fingerprint(settings: Settings): string;
   firstUrl(origin: string, settings: Settings): string;
   decode(settings: Settings): (body: unknown) => Page | { readonly malformed: string };
-  /** Stages one page and returns the round as it then stands. */
+  join(pages: readonly Page[], last: Page): Page;
+  /** Stages a page, or several joined to one, and returns the round as it then stands. */
   stage(
     context: Pick<StreamContext, 'database' | 'lease'>,
     settings: Settings,
@@ -220,9 +222,9 @@ async function walkRound<Page extends DeltaPage>(
 ): Promise<{ report: StreamReport; sample: ChangeSample[] }> {
   const { database, lease, reader, dryRun } = context;
   const { stream } = parts;
-  const total = begun.kind === 'full' ? await countObjects(reader, stream) : undefined;
+  const total = begun.kind === 'full' ? totalOf(reader, stream) : undefined;
   const tell = (phase: Progress['phase'], round: Round) =>
-    context.onProgress({ stream, phase, pages: round.pages, objects: round.seen, total });
+    context.onProgress({ stream, phase, pages: round.pages, objects: round.seen, total: total?.now });
   let round = begun;
   tell('pull', round);
   if (round.kind === 'full' && round.pages === 0) await parts.beforeFullRound?.(context);
@@ -237,10 +239,16 @@ async function walkRound<Page extends DeltaPage>(
       headers: round.kind === 'full' ? { 'x-ms-throttle-priority': 'low' } : {},
     });
     await inSpan('pull', { 'entra_sync.stream': stream }, async () => {
-      for await (const { url, page } of pages) {
+      for await (const lot of inLots(pages)) {
         context.signal.throwIfAborted();
+        const last = lot.at(-1);
+        if (!last) continue;
+        const page = parts.join(
+          lot.map((fetched) => fetched.page),
+          last.page,
+        );
         round = await parts.stage(context, settings, round, page, {
-          url,
+          urls: lot.map((fetched) => fetched.url),
           link: page.link,
           problems: page.problems,
           seen: page.occurrences.length + page.problems.length,
@@ -252,6 +260,7 @@ async function walkRound<Page extends DeltaPage>(
     });
   }
   tell('ask', round);
+  if (stream === 'groups' && round.seen > 0) await unfoldSlices(database, lease, round.round_id);
   const analyzed = await analyzeStage(database, round.round_id);
   await inSpan('ask', { 'entra_sync.stream': stream }, () => parts.ask(context, settings, round));
   context.signal.throwIfAborted();

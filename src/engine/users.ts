@@ -1,7 +1,7 @@
 // What is particular to the users stream.
 import { readMemberOfs } from '../graph/groups.ts';
 import { firstUsersUrl, readUsers } from '../graph/users.ts';
-import { type DeltaPage, decodePage, type Problem, type SelectedProperties } from '../rules/decode.ts';
+import { type DeltaPage, decodePage, joinPages, type Problem, type SelectedProperties } from '../rules/decode.ts';
 import { propertyOf } from '../rules/graph-properties.ts';
 import { mapUser, selectedProperties, userKeys, userMarks } from '../rules/mapping.ts';
 import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
@@ -30,6 +30,7 @@ export const usersStream: StreamParts<DeltaPage> = {
     const selected = typesOf(selectedProperties(settings.fields));
     return (body) => decodePage(body, selected);
   },
+  join: joinPages,
   stage: ({ database, lease }, settings, round, page, base) =>
     stageUsersPage(database, lease, round, {
       ...base,

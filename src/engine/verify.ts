@@ -21,6 +21,7 @@ import {
 } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
 import { stageGroupsPage } from '../store/stage-groups.ts';
+import { unfoldSlices } from '../store/stage-members.ts';
 import { stageUsersPage } from '../store/stage-users.ts';
 import { findTenant, tenantDisconnected } from '../store/tenants.ts';
 import {
@@ -81,6 +82,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
     const work = { parts, lease, reader, settings, options };
     const users = await stageListing(work, 'users');
     const groups = await stageListing(work, 'groups');
+    await unfoldSlices(database, lease, groups.round.round_id);
     const roundIds = { users: users.round.round_id, groups: groups.round.round_id };
     // A sample holds too few member lists to judge by, and only people who have an account.
     const scopeGaps =
@@ -108,7 +110,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
 
 async function requireSynced(database: Database, tenantId: string): Promise<void> {
   const { status, name } = await findTenant(database, tenantId);
-  if (status === 'disconnected') throw tenantDisconnected();
+  if (status === 'disconnected') throw tenantDisconnected(name);
   for (const stream of ['users', 'groups'] as const) {
     if (await readCheckpoint(database, tenantId, stream)) continue;
     throw new ExpectedError('never_synced', `the ${stream} of the tenant were never synced`, {
@@ -168,7 +170,7 @@ async function stageListed(work: Work, stream: Stream, round: Round, listed: Lis
   const problems = listed.filter((one): one is Problem => 'reason' in one);
   const ids = occurrences.map((occurrence) => occurrence.id);
   const base: PageOfRound = {
-    url: `listing ${round.pages}`,
+    urls: [`listing ${round.pages}`],
     seen: listed.length,
     problems,
     link: { next: `listing ${round.pages + 1}` },
@@ -185,7 +187,7 @@ async function stageListed(work: Work, stream: Stream, round: Round, listed: Lis
     ...base,
     problems: [...problems, ...lists.flatMap((list) => list.problems)],
     ids,
-    members: lists.flatMap((list) => list.members),
+    members: lists.map((list) => list.members),
     merge: (known) => mergeObjects('full', known, occurrences, groupMarks).map(withColumns),
   });
 }

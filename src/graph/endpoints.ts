@@ -6,6 +6,7 @@ const endpoints: readonly (readonly [string, RegExp])[] = [
   ['$batch', /\/\$batch$/],
   ['members', /\/groups\/[^/]+\/members$/i],
   ['memberOf', /\/users\/[^/]+\/memberOf$/i],
+  ['deletedItems', /\/directory\/deletedItems\//i],
   ['users', /\/users(\/|\(|$)/i],
   ['groups', /\/groups(\/|\(|$)/i],
 ];

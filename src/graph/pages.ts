@@ -51,6 +51,62 @@ export async function* deltaPages<Page extends DeltaPage>(
   }
 }
 
+/** Most pages that are handed on together: they are in memory at one time, and so many are read again after a crash. */
+const mostTogether = 8;
+
+/**
+ * The same pages, each time those that have come while the caller staged what came before: one where Graph is the slower
+ * one, several where it is not. Reading goes on meanwhile. A page with problems is the last of its lot, for what a later
+ * one says of the same object has to find them staged.
+ */
+export async function* inLots<Page extends DeltaPage>(
+  pages: AsyncGenerator<FetchedPage<Page>>,
+): AsyncGenerator<FetchedPage<Page>[]> {
+  const waiting: FetchedPage<Page>[] = [];
+  let ended: { readonly failure?: unknown } | undefined;
+  let wanted = true;
+  let wakeTaker = () => {};
+  let wakeReader = () => {};
+  const read = async () => {
+    try {
+      for await (const page of pages) {
+        waiting.push(page);
+        wakeTaker();
+        if (wanted && waiting.length >= mostTogether) {
+          await new Promise<void>((wake) => {
+            wakeReader = wake;
+          });
+        }
+        if (!wanted) return;
+      }
+      ended = {};
+    } catch (failure) {
+      ended = { failure };
+    }
+    wakeTaker();
+  };
+  void read();
+  try {
+    for (;;) {
+      if (waiting.length === 0) {
+        if (ended && 'failure' in ended) throw ended.failure;
+        if (ended) return;
+        await new Promise<void>((wake) => {
+          wakeTaker = wake;
+        });
+        continue;
+      }
+      const bad = waiting.findIndex(({ page }) => page.problems.length > 0);
+      const lot = waiting.splice(0, bad < 0 ? mostTogether : bad + 1);
+      wakeReader();
+      yield lot;
+    }
+  } finally {
+    wanted = false;
+    wakeReader();
+  }
+}
+
 /**
  * How many objects there are, for a progress bar, or undefined where that cannot be had. Served from an index that lags
  * (learn.microsoft.com/graph/aad-advanced-queries), so nothing but the bar may rest on it.
@@ -58,6 +114,15 @@ export async function* deltaPages<Page extends DeltaPage>(
 export async function countObjects(reader: GraphReader, collection: 'users' | 'groups'): Promise<number | undefined> {
   const count = await reader.tryJson(`${reader.origin}/v1.0/${collection}/$count`, { ConsistencyLevel: 'eventual' });
   return typeof count === 'number' && count >= 0 ? count : undefined;
+}
+
+/** {@link countObjects} for whom nothing waits: `now` is undefined until it is known. */
+export function totalOf(reader: GraphReader, collection: 'users' | 'groups'): { now: number | undefined } {
+  const total: { now: number | undefined } = { now: undefined };
+  void countObjects(reader, collection).then((count) => {
+    total.now = count;
+  });
+  return total;
 }
 
 // A link of another collection would end the round early, or fill it with something else.

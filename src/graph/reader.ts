@@ -114,10 +114,13 @@ type ReaderParts = {
 
 /** Opens a reader for one cycle; its budget and count are the cycle's. */
 export function openGraphReader(parts: ReaderParts): GraphReader {
-  return makeReader(parts, { waitedMs: 0 }, null);
+  return makeReader(parts, { waitedMs: 0, untilMs: 0 }, null);
 }
 
-function makeReader(parts: ReaderParts, budget: { waitedMs: number }, stream: string | null): GraphReader {
+// What was waited so far, and until when somebody waits: requests that wait at the same time cost the cycle no more than one.
+type Budget = { waitedMs: number; untilMs: number };
+
+function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): GraphReader {
   const { client, signal, policy = defaultRetryPolicy, onWait, onRequest } = parts;
   let requests = 0;
 
@@ -179,8 +182,11 @@ function makeReader(parts: ReaderParts, budget: { waitedMs: number }, stream: st
         const waitMs = Math.round(
           Math.max(asked ?? 0, policy.firstWaitMs * 2 ** (attemptNumber - 1) * (0.75 + Math.random() / 2)),
         );
-        if (retriesLeft === 0 || budget.waitedMs + waitMs > policy.budgetMs) throw finalError(error, client.origin);
-        budget.waitedMs += waitMs;
+        const untilMs = performance.now() + waitMs;
+        const longerMs = Math.max(0, untilMs - Math.max(performance.now(), budget.untilMs));
+        if (retriesLeft === 0 || budget.waitedMs + longerMs > policy.budgetMs) throw finalError(error, client.origin);
+        budget.waitedMs += longerMs;
+        budget.untilMs = Math.max(budget.untilMs, untilMs);
         const event = {
           reason: error.message,
           throttled: verdict.act === 'retry' && verdict.throttled,

@@ -16,6 +16,8 @@ export type SignedIn = {
   readonly objectId: string;
   /** The part of the person's name behind the @, to show which organization this is; null where there is none. */
   readonly domain: string | null;
+  /** Whether the person may consent for the tenant; undefined where the registration does not let tokens tell. */
+  readonly administrator: boolean | undefined;
 };
 
 export type SignInPage = {
@@ -69,7 +71,7 @@ export function openSignInPage(options: {
     if (!tenantId || !objectId || payload.nonce !== nonce || payload.iss !== issuer.replace('{tenantid}', tenantId))
       throw new errors.JWTInvalid('issuer, tenant or nonce do not match');
     const [, domain = null] = /@([\w.-]{1,253})$/.exec(String(payload.preferred_username ?? '')) ?? [];
-    return { tenantId, objectId, domain };
+    return { tenantId, objectId, domain, administrator: isAdministrator(payload.wids) };
   }
 
   /** Runs what talks to Microsoft, for a time; what stops it is an expected error. */
@@ -124,6 +126,14 @@ export function openSignInPage(options: {
       return `${cloud.authorityHost}/${tenantId}/v2.0/adminconsent?${query}`;
     },
   };
+}
+
+// Global Administrator and Privileged Role Administrator, by the ids that they have in every tenant.
+const administrators = ['62e90394-69f5-4237-9190-012177145e10', 'e8611ab8-c189-46e8-94e1-60213ab1f814'];
+
+// Everybody has a role where roles are told at all: the one of a plain user.
+function isAdministrator(roles: unknown): boolean | undefined {
+  return Array.isArray(roles) ? roles.some((role) => administrators.includes(String(role).toLowerCase())) : undefined;
 }
 
 type Discovered = { readonly issuer: string; readonly jwks_uri: string };

@@ -70,6 +70,15 @@ export function decodePageOf(
   return { occurrences, problems, link };
 }
 
+/** Pages in the order in which they came, as one. */
+export function joinPages(pages: readonly DeltaPage[], last: DeltaPage): DeltaPage {
+  return {
+    occurrences: pages.flatMap((page) => page.occurrences),
+    problems: pages.flatMap((page) => page.problems),
+    link: last.link,
+  };
+}
+
 /** Whether something decoded is a live object. */
 export function asPatch(decoded: Occurrence | Problem): decoded is Extract<Occurrence, { patch: unknown }> {
   return 'patch' in decoded;
@@ -107,21 +116,24 @@ function isBulky(patch: { readonly [property: string]: Json }): boolean {
 
 /** The id in lower case if it is a GUID, else undefined. */
 export function asGuid(text: string): string | undefined {
-  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : undefined;
+  return text.length === 36 && /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text)
+    ? text.toLowerCase()
+    : undefined;
 }
 
 function typeFault(value: unknown, type: PropertyType): string | undefined {
-  const fits = {
-    string: typeof value === 'string',
-    boolean: typeof value === 'boolean',
-    number: typeof value === 'number',
-    'string[]': Array.isArray(value) && value.every((item) => typeof item === 'string'),
-    object: isRecord(value),
-    'object[]': Array.isArray(value) && value.every(isRecord),
-    any: true,
-  }[type];
-  return fits ? undefined : `is not of the type ${type}`;
+  return fits[type](value) ? undefined : `is not of the type ${type}`;
 }
+
+const fits: Record<PropertyType, (value: unknown) => boolean> = {
+  string: (value) => typeof value === 'string',
+  boolean: (value) => typeof value === 'boolean',
+  number: (value) => typeof value === 'number',
+  'string[]': (value) => Array.isArray(value) && value.every((item) => typeof item === 'string'),
+  object: isRecord,
+  'object[]': (value) => Array.isArray(value) && value.every(isRecord),
+  any: () => true,
+};
 
 function valueFault(value: unknown, depth: number): string | undefined {
   if (depth > deepestValue) return 'is nested too deep';

@@ -6,6 +6,7 @@ import {
   decodeObject,
   decodePageOf,
   type Json,
+  joinPages,
   type Occurrence,
   type Problem,
   type SelectedProperties,
@@ -51,6 +52,8 @@ export type PartOfMemberList = {
 export type GroupsPage = DeltaPage & {
   /** The last word of the page on each membership that it names. */
   readonly members: readonly Member[];
+  /** The same of the pages that were joined with it and came before. */
+  readonly earlier?: readonly (readonly Member[])[];
 };
 
 // A map, because the type comes from outside and an object would also answer to "constructor".
@@ -68,19 +71,33 @@ const memberTypes: ReadonlyMap<string, MemberType> = new Map([
  * group whose properties cannot be taken are told all the same: they are facts apart from those.
  */
 export function decodeGroupsPage(body: unknown): GroupsPage | { readonly malformed: string } {
-  const members = new Map<string, Member>();
+  const members = new Map<string, Map<string, Member>>();
   const problems: Problem[] = [];
   const page = decodePageOf(body, (item): Occurrence | Problem => {
     const decoded = decodeObject(item, groupProperties);
     if (decoded.id === undefined || 'removed' in decoded) return decoded;
-    for (const member of decodeMembers(decoded.id, (item as Record<string, unknown>)['members@delta'])) {
+    const slice = decodeMembers(decoded.id, (item as Record<string, unknown>)['members@delta']);
+    if (slice.length === 0) return decoded;
+    const ofGroup = members.get(decoded.id) ?? new Map<string, Member>();
+    members.set(decoded.id, ofGroup);
+    for (const member of slice) {
       if ('reason' in member) problems.push(member);
-      else members.set(`${member.groupId} ${member.memberId}`, member);
+      else ofGroup.set(member.memberId, member);
     }
     return decoded;
   });
   if ('malformed' in page) return page;
-  return { ...page, problems: [...page.problems, ...problems], members: [...members.values()] };
+  return { ...page, problems: [...page.problems, ...problems], members: wordsOf(members) };
+}
+
+/** Pages in the order in which they came, as one. */
+export function joinGroupsPages(pages: readonly GroupsPage[], last: GroupsPage): GroupsPage {
+  const earlier = pages.slice(0, -1).map((page) => page.members);
+  return { ...joinPages(pages, last), members: last.members, earlier };
+}
+
+function wordsOf(members: ReadonlyMap<string, ReadonlyMap<string, Member>>): Member[] {
+  return [...members.values()].flatMap((ofGroup) => [...ofGroup.values()]);
 }
 
 function decodeMembers(groupId: string, slice: unknown): (Member | Problem)[] {

@@ -9,17 +9,32 @@ export type Account = {
   says: string;
   /** Whether it may consent to application permissions of Graph for its whole tenant. */
   mayConsent: boolean;
+  /** Of the directory roles of the person, the ids that they have in every tenant. */
+  roles: readonly string[];
 };
 
 /** The tenant of all personal accounts. */
 export const personalTenant = '9188040d-6c67-4c5b-b112-36a304b66dad';
 
 const kinds = [
-  { name: 'admin', says: 'Global Administrator', mayConsent: true },
-  { name: 'roles', says: 'Privileged Role Administrator', mayConsent: true },
-  { name: 'apps', says: 'Cloud Application Administrator', mayConsent: false },
-  { name: 'user', says: 'no role', mayConsent: false },
+  { name: 'admin', says: 'Global Administrator', mayConsent: true, role: '62e90394-69f5-4237-9190-012177145e10' },
+  {
+    name: 'roles',
+    says: 'Privileged Role Administrator',
+    mayConsent: true,
+    role: 'e8611ab8-c189-46e8-94e1-60213ab1f814',
+  },
+  {
+    name: 'apps',
+    says: 'Cloud Application Administrator',
+    mayConsent: false,
+    role: '158c047a-c907-4556-b7ef-446551a6b5f7',
+  },
+  { name: 'user', says: 'no role', mayConsent: false, role: null },
 ] as const;
+
+/** What everybody has. */
+const plainUser = 'b79fbf4d-3ef9-4689-8143-76b194e85509';
 
 function idOf(text: string): string {
   const hex = createHash('sha256').update(text).digest('hex');
@@ -29,14 +44,22 @@ function idOf(text: string): string {
 /** Everybody who can sign in; `tenants` is id -> domain. The last one is a personal account. */
 export function accountsOf(tenants: ReadonlyMap<string, string>): Account[] {
   const people = [...tenants].flatMap(([tenantId, domain]) =>
-    kinds.map(({ name, says, mayConsent }) => {
+    kinds.map(({ name, says, mayConsent, role }) => {
       const principal = `${name}@${domain}`;
-      return { principal, tenantId, objectId: idOf(`${tenantId} ${principal}`), says, mayConsent };
+      const roles = role === null ? [plainUser] : [role, plainUser];
+      return { principal, tenantId, objectId: idOf(`${tenantId} ${principal}`), says, mayConsent, roles };
     }),
   );
   const principal = 'somebody@outlook.example';
   return [
     ...people,
-    { principal, tenantId: personalTenant, objectId: idOf(principal), says: 'personal account', mayConsent: false },
+    {
+      principal,
+      tenantId: personalTenant,
+      objectId: idOf(principal),
+      says: 'personal account',
+      mayConsent: false,
+      roles: [],
+    },
   ];
 }

@@ -19,6 +19,8 @@ export type SimulatorOptions = {
   lateConsent: number;
   /** Laid over the claims of id tokens, which are signed all the same; undefined leaves one out. */
   idTokenClaims: Record<string, unknown>;
+  /** Whether the registration has id tokens tell the directory roles of who signs in (`wids`); its default is not to. */
+  directoryRoles: boolean;
   /** Redirect addresses of the registration; null: any on localhost or by https. */
   redirectUris: string[] | null;
   /** Objects on a delta page. */
@@ -63,6 +65,7 @@ export function defaultOptions(credentials: { clientId: string; clientSecret: st
     roles: ['User.Read.All', 'GroupMember.Read.All'],
     lateConsent: 0,
     idTokenClaims: {},
+    directoryRoles: false,
     redirectUris: null,
     pageSize: 200,
     memberSlice: 500,

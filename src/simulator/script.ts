@@ -133,7 +133,9 @@ const clearable = ['mobilePhone', 'jobTitle', 'faxNumber', 'officeLocation', 'bu
 function act(truth: Truth, word: string, count: number, property: string): string {
   const edit = Object.hasOwn(edits, word) ? edits[word] : undefined;
   if (edit === undefined) {
-    throw new Error(`Unknown edit '${word}'. There are: ${Object.keys(edits).join(', ')}, random.`);
+    throw new Error(
+      `Unknown edit '${word}'. There are: ${Object.keys(edits).join(', ')}, random; a number says how many (hire 3), and clear names a property (clear mobilePhone 2).`,
+    );
   }
   const ids = edit.act(truth, count, property);
   const what = word === 'clear' ? `cleared ${property} of` : edit.says;

@@ -124,6 +124,7 @@ async function idTokenOf(authority: Authority, code: Code): Promise<Record<strin
     name: account.says,
     preferred_username: account.principal,
     ...(code.nonce !== null && { nonce: code.nonce }),
+    ...(options.directoryRoles && { wids: account.roles }),
     ...options.idTokenClaims,
   });
   return {

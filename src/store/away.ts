@@ -40,7 +40,7 @@ export async function noteAway(
 // no group here is known for is told by the groups stream, unless its round began before the person was back.
 const settled = (id: string) => `(
   exists (select from entra_sync.stage_whole_lists w where w.round_id = :round and w.object_id = ${id})
-  and (not exists (select from entra_sync.stage_members m
+  and (not exists (select from entra_sync.staged_members m
                     where m.round_id = :round and m.member_object_id = ${id}
                       and not exists (select from entra_sync.groups g
                                        where g.tenant_id = :tenant and g.entra_object_id = m.group_object_id))

@@ -151,7 +151,7 @@ select m.group_no, m.member_object_id from entra_sync.memberships m
 // read whole what they did not name and the guard let go.
 const ended_ = `
 select g.group_no, s.member_object_id
-  from entra_sync.stage_members s
+  from entra_sync.staged_members s
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id
  where s.round_id = :round and s.removed
 union
@@ -160,7 +160,7 @@ select m.group_no, m.member_object_id
   join entra_sync.memberships m on m.member_object_id = h.object_id
   join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
  where h.round_id = :round
-   and not exists (select from entra_sync.stage_members s
+   and not exists (select from entra_sync.staged_members s
                     where s.round_id = :round and s.group_object_id = g.entra_object_id and s.member_object_id = h.object_id)
 union
 select e.group_no, e.member_object_id from entra_sync.stage_endings e where e.round_id = :round`;

@@ -64,6 +64,7 @@ async function applyListing(
     onDemand: true,
     listing: true as const,
   };
+  await transaction.raw(dropOlder, scope);
   const counts = await apply(transaction, scope);
   const [left] = await rows<{ count: number }>(
     transaction,
@@ -80,3 +81,9 @@ async function applyListing(
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
   return { ...counts, set_aside: left?.count ?? 0 };
 }
+
+// Whoever was read on demand since the listing began is not taken back to what it may have read before; the round tells.
+const dropOlder = `
+delete from entra_sync.stage_users s using entra_sync.rounds r, entra_sync.accounts a
+ where s.round_id = :round and r.round_id = s.round_id and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
+   and a.read_live_at >= r.started_at`;

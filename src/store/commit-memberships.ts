@@ -15,38 +15,39 @@ const membershipsOfGroup = (no: string) =>
 
 /** The statement that writes change rows for the pairs (group_no, member_object_id) whose both ends are live now. */
 const changesOf = (kind: MembershipChange, pairs: string) => `
+member as (
+  select p.member_object_id, array_agg(g.group_id) as group_ids
+    from (${pairs}) p cross join ${groupOf('p.group_no')} g group by p.member_object_id
+), ${changesOfMembers(kind)}`;
+
+/** The same for the members in `member` (member_object_id, group_ids) of live groups. */
+const changesOfMembers = (kind: MembershipChange) => `
 found as (
-  select g.group_id, a.account_id, n.group_id as member_group_id
-    from (${pairs}) p
-    cross join ${groupOf('p.group_no')} g
-    left join ${liveAccount('p.member_object_id')} a on true
-    left join ${liveGroup('p.member_object_id', 'a.account_id is null')} n on true
+  select a.account_id, n.group_id as member_group_id, m.group_ids
+    from member m
+    left join lateral (select a.account_id from entra_sync.accounts a
+      where a.tenant_id = :tenant and a.entra_object_id = m.member_object_id and a.removed_at is null offset 0) a on true
+    left join lateral (select n.group_id from entra_sync.groups n
+      where a.account_id is null and n.tenant_id = :tenant and n.entra_object_id = m.member_object_id and n.removed_at is null offset 0) n on true
    where a.account_id is not null or n.group_id is not null
 ), ${writeChanges(kind)}`;
 
 type MembershipChange = 'membership.added' | 'membership.removed';
 
-const liveAccount = (id: string) => `lateral (select a.account_id from entra_sync.accounts a
-  where a.tenant_id = :tenant and a.entra_object_id = ${id} and a.removed_at is null offset 0)`;
-const liveGroup = (id: string, unless: string) => `lateral (select n.group_id from entra_sync.groups n
-  where ${unless} and n.tenant_id = :tenant and n.entra_object_id = ${id} and n.removed_at is null offset 0)`;
-
 /**
- * Writes the memberships in `found` (group_id, account_id, member_group_id) as changes, all of a member in one row, and
- * answers with their number. The ids are given in the order of members, so that those of one row lie together.
+ * Writes the memberships in `found` (account_id, member_group_id, group_ids) as changes, all of a member in one row, and
+ * answers with their number. The ids are taken row by row, so that those of one row lie together.
  */
 const writeChanges = (kind: MembershipChange) => `
-numbered as (
-  select f.*, nextval('entra_sync.changes_change_id_seq') as change_id
-    from (select * from found order by account_id, member_group_id) f
-), written as (
+written as (
   insert into entra_sync.changes
     (change_id, batch_id, tenant_id, cycle_id, actor, kind, account_id, member_group_id, group_id, change_ids, group_ids)
   overriding system value
-  select min(n.change_id), :batch, :tenant, :cycle, :actor, '${kind}', n.account_id, n.member_group_id,
-         case when count(*) = 1 then (array_agg(n.group_id))[1] end,
-         case when count(*) > 1 then array_agg(n.change_id) end, case when count(*) > 1 then array_agg(n.group_id) end
-    from numbered n group by n.account_id, n.member_group_id
+  select f.ids[1], :batch, :tenant, :cycle, :actor, '${kind}', f.account_id, f.member_group_id,
+         case when cardinality(f.ids) = 1 then f.group_ids[1] end,
+         case when cardinality(f.ids) > 1 then f.ids end, case when cardinality(f.ids) > 1 then f.group_ids end
+    from (select f.*, array(select nextval('entra_sync.changes_change_id_seq') from generate_series(1, cardinality(f.group_ids))) as ids
+            from found f offset 0) f
   returning coalesce(cardinality(change_ids), 1) as changes
 )
 select coalesce(sum(changes), 0)::int as count from written`;
@@ -67,7 +68,7 @@ export async function moveMemberships(
  */
 export const accountsAppeared = `
 with found as (
-  select g.group_id, c.account_id, null::uuid as member_group_id
+  select c.account_id, null::uuid as member_group_id, array_agg(g.group_id) as group_ids
     from entra_sync.changes c
     cross join lateral (select x.entra_object_id from entra_sync.accounts x where x.account_id = c.account_id offset 0) x
     cross join ${membershipsOfMember('x.entra_object_id')} m
@@ -75,6 +76,7 @@ with found as (
    where c.batch_id = :batch
      and (c.kind in ('account.created', 'account.restored')
           or c.kind = 'account.adopted' and jsonb_exists(c.after, 'entra_object_id'))
+   group by c.account_id
 ), ${writeChanges('membership.added')}`;
 
 /** Visible memberships of the accounts in `gone`, a query of entra_object_id. Runs before they are removed. */
@@ -115,22 +117,17 @@ with ended as (
 export const keepMemberships = `
 with fresh as materialized (
   select g.group_no, g.group_id, g.is_live, s.member_object_id, s.member_type
-    from entra_sync.stage_members s
+    from entra_sync.staged_members s
     cross join lateral (select g.group_no, g.group_id, g.removed_at is null as is_live from entra_sync.groups g
                          where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0) g
    where s.round_id = :round and not s.removed
      and not exists (select from entra_sync.memberships m where m.group_no = g.group_no and m.member_object_id = s.member_object_id)
-   order by 1, 4
 ), kept as (
   insert into entra_sync.memberships (group_no, member_object_id, member_type)
   select group_no, member_object_id, member_type from fresh
-), found as (
-  select p.group_id, a.account_id, n.group_id as member_group_id
-    from fresh p
-    left join ${liveAccount('p.member_object_id')} a on true
-    left join ${liveGroup('p.member_object_id', 'a.account_id is null')} n on true
-   where p.is_live and (a.account_id is not null or n.group_id is not null)
-), ${writeChanges('membership.added')}`;
+), member as (
+  select member_object_id, array_agg(group_id) as group_ids from fresh where is_live group by member_object_id
+), ${changesOfMembers('membership.added')}`;
 
 /**
  * Of members that are deleted for good: they leave their groups, although Graph may never say so (rule 8). Hidden already,

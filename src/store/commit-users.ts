@@ -232,7 +232,7 @@ select m.group_no, m.member_object_id
   join entra_sync.memberships m on m.member_object_id = w.object_id
   join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
  where w.round_id = :round
-   and not exists (select from entra_sync.stage_members s
+   and not exists (select from entra_sync.staged_members s
                     where s.round_id = :round and s.group_object_id = g.entra_object_id and s.member_object_id = w.object_id)`;
 
 // So that a member list that is older ends none of these memberships (src/store/sweep.ts).

@@ -123,6 +123,7 @@ const plannedBy = {
   stage_users: 'round_id, entra_object_id, removed, in_scope',
   stage_groups: 'round_id, entra_object_id, removed',
   stage_members: 'round_id, group_object_id, member_object_id, removed',
+  stage_slices: 'round_id, group_object_id',
 };
 
 // Measured: without statistics the planner takes a large stage for empty, and the commit takes six times as long.
@@ -187,8 +188,10 @@ async function applyRound(
     onDemand: false,
   };
   if (options.dryRun && options.rehearsal) await applyRehearsal(transaction, options.rehearsal, scope);
-  const counts = await apply(transaction, scope);
-  const setAside = await keepSetAside(transaction, scope);
+  if (scope.full) await transaction.raw(roomForSets);
+  const idle = !scope.full && scope.scopeGroups.length === 0 && (await isIdle(transaction, scope));
+  const counts = idle ? nothingDone : await apply(transaction, scope);
+  const setAside = idle ? 0 : await keepSetAside(transaction, scope);
   await transaction.raw(moveCheckpoint, scope);
   await transaction.raw(endProvisional, scope);
   const sample = options.dryRun ? await sampleOf(transaction, scope) : [];
@@ -201,6 +204,46 @@ async function applyRound(
     sample,
   };
 }
+
+// A full round's sets fit in memory then, instead of being written to files and read again; a database that gives more keeps it.
+const roomForSets = `
+select set_config('work_mem', '64MB', true) where pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')`;
+
+/**
+ * Whether a later round has nothing to do but move the checkpoint, as most have. Everything that a commit does comes from
+ * what is staged, from what was set aside or is held or kept by a decision, or from a time of purge that has come.
+ */
+async function isIdle(transaction: Transaction, scope: CommitScope): Promise<boolean> {
+  const [state] = await rows<{ idle: boolean }>(transaction, findWork, scope);
+  return state?.idle === true;
+}
+
+const none = (from: string) => `not exists (select from entra_sync.${from})`;
+const findWork = `select ${[
+  ...['users', 'groups', 'members', 'slices', 'whole_lists', 'holders', 'set_aside'].map((stage) =>
+    none(`stage_${stage} where round_id = :round`),
+  ),
+  none('set_aside where tenant_id = :tenant and stream = :stream'),
+  ...['held_removals', 'held_memberships', 'kept_memberships'].map((table) =>
+    none(`${table} where tenant_id = :tenant`),
+  ),
+  ...['accounts', 'groups'].map((table) => none(`${table} where tenant_id = :tenant and purge_at <= now()`)),
+].join(' and ')} as idle`;
+
+const nothingDone: StreamCounts = {
+  distinct: 0,
+  created: 0,
+  adopted: 0,
+  updated: 0,
+  suspended: 0,
+  resumed: 0,
+  removed: 0,
+  restored: 0,
+  purged: 0,
+  held: 0,
+  memberships_added: 0,
+  memberships_removed: 0,
+};
 
 /** Applies the groups that a dry run read, under a batch of their own; the caller's transaction is rolled back. */
 export async function applyRehearsal(
@@ -275,11 +318,13 @@ on conflict (tenant_id, stream) do update
        round_id = excluded.round_id, committed_at = excluded.committed_at,
        full_at = case when :full::boolean then excluded.full_at else entra_sync.checkpoints.full_at end`;
 
-// The rounds of the streams that were listed are done. A tenant that shows no groups had none listed.
+// The rounds of the streams that were listed are done. A tenant that shows no groups had none listed, nor people likewise.
 const endProvisional = `
 update entra_sync.tenants t set provisional = false
  where t.tenant_id = :tenant and t.provisional
-   and exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'users')
+   and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'users')
+        or not exists (select from entra_sync.accounts a
+                        where a.tenant_id = t.tenant_id and a.state = 'managed' and a.removed_at is null))
    and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'groups')
         or not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id))`;
 

@@ -79,13 +79,19 @@ function howKnown(status: string): 'pending' | 'again' | 'renewed' {
 
 /**
  * What would stop this tenant from being connected by this invitation, asked before anybody consents; null for nothing.
+ * `vouched`: the vendor named the tenant, in the invitation or by registering it for this customer.
  * `other_tenant`: the invitation is for another one. `other_customer`: the tenant is bound to somebody else.
  * `unassigned`: it is synced, and the vendor has not said for which customer.
  */
-export async function mayConnect(database: Database, invitationId: string, tenantId: string): Promise<Refused | null> {
+export async function mayConnect(
+  database: Database,
+  invitationId: string,
+  tenantId: string,
+): Promise<{ refused: Refused | null; vouched: boolean }> {
   return inTransaction(database, async (transaction) => {
     const { invited, known } = await look(transaction, { invitationId, tenantId }, '');
-    return judge(invited, known, tenantId);
+    const named = invited?.tenant_id === tenantId || (known && known.external_ref === invited?.external_ref);
+    return { refused: judge(invited, known, tenantId), vouched: named === true };
   });
 }
 

@@ -50,7 +50,7 @@ async function letGo(transaction: Transaction, scope: CommitScope): Promise<void
              or exists (select from entra_sync.groups g where g.group_no = h.group_no and g.removed_at is not null)
              or exists (select from entra_sync.groups n
                          where n.tenant_id = :tenant and n.entra_object_id = h.member_object_id and n.removed_at is not null)
-             or exists (select from entra_sync.stage_members s join entra_sync.groups g
+             or exists (select from entra_sync.staged_members s join entra_sync.groups g
                           on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id and g.group_no = h.group_no
                          where s.round_id = :round and s.member_object_id = h.member_object_id and not s.removed))`,
     scope,
@@ -60,7 +60,7 @@ async function letGo(transaction: Transaction, scope: CommitScope): Promise<void
     `delete from entra_sync.kept_memberships k
       where k.tenant_id = :tenant
         and (not exists (select from entra_sync.memberships m where m.group_no = k.group_no and m.member_object_id = k.member_object_id)
-             or exists (select from entra_sync.stage_members s join entra_sync.groups g
+             or exists (select from entra_sync.staged_members s join entra_sync.groups g
                           on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id and g.group_no = k.group_no
                          where s.round_id = :round and s.member_object_id = k.member_object_id))`,
     scope,

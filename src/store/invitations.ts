@@ -1,6 +1,5 @@
 // Invitations to the consent page, the single-use steps of those who follow one, and the key that signs the links of both.
 import { randomBytes } from 'node:crypto';
-import { ExpectedError } from '../errors.ts';
 import { type Database, rowCount, rows } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
 
@@ -85,25 +84,25 @@ export type Step = {
   domain: string | null;
 };
 
-/** Keeps what a browser may do next, for a time; returns the step's id and its end. */
+/** Keeps what a browser may do next, for a time; returns the step's id and its end. Undefined: the invitation was withdrawn. */
 export async function openStep(
   database: Database,
   step: NewStep,
   expiresInMs: number,
-): Promise<{ id: string; expiresAt: Date }> {
+): Promise<{ id: string; expiresAt: Date } | undefined> {
   const values = { nonce: null, verifier: null, tenantId: null, adminId: null, domain: null, ...step, expiresInMs };
   await database.raw('delete from entra_sync.consent_steps where expires_at < clock_timestamp()');
   const [opened] = await rows<{ id: string; expires_at: Date }>(
     database,
     `insert into entra_sync.consent_steps
        (invitation_id, step, browser, nonce, code_verifier, tenant_id, admin_object_id, domain, expires_at)
-     values (:invitationId, :step, :browser, :nonce, :verifier, :tenantId, :adminId, :domain,
-             date_trunc('second', clock_timestamp() + :expiresInMs * interval '1 millisecond'))
+     select invitation_id, :step, :browser, :nonce, :verifier, :tenantId::uuid, :adminId::uuid, :domain,
+            date_trunc('second', clock_timestamp() + :expiresInMs * interval '1 millisecond')
+       from entra_sync.invitations where invitation_id = :invitationId for key share
      returning step_id as id, expires_at`,
     values,
   );
-  if (!opened) throw new ExpectedError('unknown_name', 'the invitation was withdrawn');
-  return { id: opened.id, expiresAt: opened.expires_at };
+  return opened && { id: opened.id, expiresAt: opened.expires_at };
 }
 
 type Whose = { readonly id: string; readonly browser: Buffer; readonly step: Step['step'] };

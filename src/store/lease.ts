@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { ExpectedError } from '../errors.ts';
 import { type Database, inTransaction, rowCount, rows, sqlState, type Transaction } from './pool.ts';
-import { tenantGone } from './tenants.ts';
+import { tenantDisconnected, tenantGone } from './tenants.ts';
 
 export type Lease = {
   readonly tenantId: string;
@@ -119,14 +119,25 @@ async function heartbeat(database: Database, tenantId: string, fence: string, la
   return beaten > 0;
 }
 
-/** Part of every writing transaction of a cycle: share-locks the fence, so that a takeover waits or this one fails. */
+/**
+ * Part of every writing transaction of a cycle: share-locks the fence, so that a takeover waits or this one fails. Throws
+ * `lease_lost`, or what a tenant answers that was disconnected or erased meanwhile.
+ */
 export async function requireFence(transaction: Transaction, lease: Lease): Promise<void> {
   const held = await rows(
     transaction,
     'select from entra_sync.leases where tenant_id = :tenantId and fence = :fence for share',
     { tenantId: lease.tenantId, fence: lease.fence },
   );
-  if (held.length === 0) throw leaseLost(lease.tenantId);
+  if (held.length > 0) return;
+  // A disconnect raises the fence as well, and nobody goes on with that cycle.
+  const [tenant] = await rows<{ status: string }>(
+    transaction,
+    'select status from entra_sync.tenants where tenant_id = :tenantId',
+    { tenantId: lease.tenantId },
+  );
+  if (!tenant) throw tenantGone(lease.tenantId);
+  throw tenant.status === 'disconnected' ? tenantDisconnected() : leaseLost(lease.tenantId);
 }
 
 function leaseLost(tenantId: string): ExpectedError {

@@ -57,15 +57,18 @@ select set_config('idle_in_transaction_session_timeout', '60s', true)
  * Runs `work` in one transaction and returns its answer. Deadlocks are tried again, three times at most.
  * A client that freezes in the middle is cut off by the server after a minute, or sooner where the
  * database's own idle_in_transaction_session_timeout says so, so its locks cannot stay for ever.
+ * `mayBeLost`: nobody waits for the disk, so a crash of the server may undo the last of them, whole and in order.
  */
 export async function inTransaction<Answer>(
   database: Database,
   work: (transaction: Transaction) => Promise<Answer>,
+  options: { mayBeLost?: true } = {},
 ): Promise<Answer> {
+  const prepare = options.mayBeLost ? `${limitIdleness}; set local synchronous_commit = off` : limitIdleness;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await database.transaction(async (transaction) => {
-        await transaction.raw(limitIdleness);
+        await transaction.raw(prepare);
         return work(transaction);
       });
     } catch (error) {

@@ -6,8 +6,15 @@ export type PersonRequest = { request_id: string; tenant_id: string; account_id:
 // Whoever claimed it so long ago is gone: a person is read within seconds.
 const claimLasts = '2 minutes';
 
-/** Claims the oldest waiting request for one person, if there is one; nobody else gets it while the claim lasts. */
-export async function claimPersonRequest(database: Database): Promise<PersonRequest | undefined> {
+/**
+ * Claims a waiting request for one person, if there is one; nobody else gets it while the claim lasts. Tenants take turns,
+ * from the one behind `after` on, and of each one request is answered at a time: ten thousand of one, or a Graph that hangs
+ * for it, cost the others nothing.
+ */
+export async function claimPersonRequest(
+  database: Database,
+  after: string | null = null,
+): Promise<PersonRequest | undefined> {
   const [claimed] = await rows<PersonRequest>(
     database,
     `update entra_sync.cycle_requests set claimed_at = clock_timestamp()
@@ -16,8 +23,13 @@ export async function claimPersonRequest(database: Database): Promise<PersonRequ
           join entra_sync.tenants t on t.tenant_id = q.tenant_id and not t.paused
          where q.account_id is not null
            and (q.claimed_at is null or q.claimed_at < clock_timestamp() - interval '${claimLasts}')
-         order by q.request_id limit 1 for update of q skip locked)
+           and not exists (
+             select from entra_sync.cycle_requests b
+              where b.tenant_id = q.tenant_id and b.account_id is not null
+                and b.claimed_at >= clock_timestamp() - interval '${claimLasts}')
+         order by q.tenant_id <= :after::uuid, q.tenant_id, q.request_id limit 1 for update of q skip locked)
      returning request_id, tenant_id, account_id, actor`,
+    { after },
   );
   return claimed;
 }

@@ -122,16 +122,17 @@ export async function dropRehearsal(database: Database, lease: Lease, stream: St
   });
 }
 
+/** A page, or several that came one after the other. */
 export type PageOfRound = {
-  readonly url: string;
+  readonly urls: readonly string[];
   readonly seen: number;
   readonly problems: readonly Problem[];
   readonly link: { readonly next: string } | { readonly delta: string };
 };
 
 /**
- * Stages one page with its resume link in one transaction and returns the round as it now stands. `stage` writes the
- * page's rows and returns how many were new or different. Throws `round_endless` for a link that was already asked in this round, or when too many pages in a row brought nothing new;
+ * Stages a page, or several, with the resume link in one transaction and returns the round as it now stands. `stage` writes the
+ * rows and returns how many were new or different. Throws `round_endless` for a link that was already asked in this round, or when too many pages in a row brought nothing new;
  * `lease_lost` when the round is no longer where `round` says.
  */
 export async function advanceRound(
@@ -141,21 +142,22 @@ export async function advanceRound(
   page: PageOfRound,
   stage: (transaction: Transaction) => Promise<number>,
 ): Promise<Round> {
-  return inTransaction(database, async (transaction) => {
+  const advance = async (transaction: Transaction) => {
     await requireFence(transaction, lease);
     await lockRound(transaction, round);
-    await recordPage(transaction, round, page.url);
+    await recordPages(transaction, round, page.urls);
     const staged = await stage(transaction);
     const asideNow = await stageProblems(transaction, round.round_id, page.problems);
     const [advanced] = await rows<Round & { barren_pages: number }>(
       transaction,
       `update entra_sync.rounds
-          set pages = pages + 1, seen = seen + :seen, resume_link = :next, delta_link = :delta,
-              barren_pages = case when :fresh::boolean then 0 else barren_pages + 1 end
+          set pages = pages + :count, seen = seen + :seen, resume_link = :next, delta_link = :delta,
+              barren_pages = case when :fresh::boolean then 0 else barren_pages + :count end
         where round_id = :roundId
        returning ${roundColumns}, barren_pages`,
       {
         roundId: round.round_id,
+        count: page.urls.length,
         seen: page.seen,
         next: 'next' in page.link ? page.link.next : null,
         delta: 'delta' in page.link ? page.link.delta : null,
@@ -166,7 +168,9 @@ export async function advanceRound(
     const { barren_pages: barrenPages, ...moved } = advanced;
     if (barrenPages > mostBarrenPages) throw endless(`${mostBarrenPages} pages in a row brought nothing new`);
     return moved;
-  });
+  };
+  // Pages that a crash of the server undoes are read again: the resume link is undone with them.
+  return inTransaction(database, advance, { mayBeLost: true });
 }
 
 async function lockRound(transaction: Transaction, round: Round): Promise<void> {
@@ -181,12 +185,16 @@ async function lockRound(transaction: Transaction, round: Round): Promise<void> 
   });
 }
 
-async function recordPage(transaction: Transaction, round: Round, url: string): Promise<void> {
-  const linkHash = createHash('sha256').update(url).digest('base64url');
+async function recordPages(transaction: Transaction, round: Round, urls: readonly string[]): Promise<void> {
   try {
     await transaction.raw(
-      'insert into entra_sync.stage_pages (round_id, page, link_hash) values (:roundId, :page, :linkHash)',
-      { roundId: round.round_id, page: round.pages + 1, linkHash },
+      `insert into entra_sync.stage_pages (round_id, page, link_hash)
+       select :roundId, :pages::int + u.n, u.hash from unnest(:hashes::text[]) with ordinality as u (hash, n)`,
+      {
+        roundId: round.round_id,
+        pages: round.pages,
+        hashes: urls.map((url) => createHash('sha256').update(url).digest('base64url')),
+      },
     );
   } catch (error) {
     if (sqlState(error) !== '23505') throw error;

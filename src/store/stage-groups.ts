@@ -14,7 +14,7 @@ import {
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
 import { advanceRound, type PageOfRound, type Round } from './rounds.ts';
-import { stageHolders, stageMembers, stageWholeList } from './stage-members.ts';
+import { stageHolders, stageMembers, stageSlices, stageWholeList } from './stage-members.ts';
 
 /** A merged group with its columns, ready for the stage. */
 export type StagedGroup = MergedObject & GroupColumns;
@@ -22,7 +22,8 @@ export type StagedGroup = MergedObject & GroupColumns;
 export type GroupsPageToStage = PageOfRound & {
   readonly ids: readonly string[];
   readonly merge: (known: ReadonlyMap<string, KnownObject>) => readonly StagedGroup[];
-  readonly members: readonly Member[];
+  /** What each page tells of members, in the order of the pages. */
+  readonly members: readonly (readonly Member[])[];
 };
 
 /** Stages one page of groups with its slices and its resume link, in one transaction. Throws what advanceRound throws. */
@@ -43,7 +44,7 @@ export async function stageGroupsPage(
       round.round_id,
       doubtLifted(round, 'groups', page.merge(known), lifted),
     );
-    return groups + (await stageMembers(transaction, round.round_id, page.members));
+    return groups + (await stageSlices(transaction, round.round_id, page.members));
   });
 }
 

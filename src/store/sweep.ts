@@ -14,7 +14,7 @@ select w.object_id as group_object_id, m.group_no, m.member_object_id, m.member_
   from (${lists}) w
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = w.object_id
   join entra_sync.memberships m on m.group_no = g.group_no
- where not exists (select from entra_sync.stage_members s
+ where not exists (select from entra_sync.staged_members s
                     where s.round_id = :round and s.group_object_id = w.object_id and s.member_object_id = m.member_object_id)
    and not exists (select from entra_sync.accounts a
                     where a.tenant_id = :tenant and a.entra_object_id = m.member_object_id

@@ -139,8 +139,8 @@ export async function shareTenant(transaction: Transaction, tenantId: string): P
 }
 
 /** What a disconnected tenant answers to whoever wants to read it from Graph. */
-export function tenantDisconnected(): ExpectedError {
-  return new ExpectedError('tenant_disconnected', 'the tenant is disconnected', {
-    cure: 'entra-sync tenant reconnect TENANT connects it again',
+export function tenantDisconnected(name?: string): ExpectedError {
+  return new ExpectedError('tenant_disconnected', `${name ?? 'the tenant'} is disconnected`, {
+    cure: `entra-sync tenant reconnect ${name === undefined ? 'TENANT' : JSON.stringify(name)} connects it again`,
   });
 }

@@ -55,7 +55,7 @@ export async function judgeListing(
     await transaction.raw(
       `with recursive edge as materialized (
          select s.group_object_id as parent, s.member_object_id as child
-           from entra_sync.stage_members s where s.round_id = :groups and not s.removed
+           from entra_sync.staged_members s where s.round_id = :groups and not s.removed
          union all
          select g.entra_object_id, m.member_object_id
            from (${unreadLists(':groups')}) u
@@ -87,7 +87,7 @@ const listingGaps = `
 select id::text, case when id::text in (select u.id from (${unreadLists(':groups')}) u) then 'set_aside' else 'not_there' end as why
   from (select unnest(:scopeGroups::uuid[]) as id
         union
-        select s.member_object_id from entra_sync.stage_members s
+        select s.member_object_id from entra_sync.staged_members s
          where s.round_id = :groups and s.member_object_id::text in (select u.id from (${unreadLists(':groups')}) u)) x
  where not exists (select from entra_sync.stage_groups s where s.round_id = :groups and s.entra_object_id = x.id)
    and not (id::text in (select u.id from (${unreadLists(':groups')}) u)
@@ -181,7 +181,7 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
        select group_no, member_object_id from entra_sync.held_memberships where tenant_id = :tenantId
        union select group_no, member_object_id from entra_sync.kept_memberships where tenant_id = :tenantId
      ), fresh as (
-       select s.group_object_id as g, s.member_object_id as m from entra_sync.stage_members s
+       select s.group_object_id as g, s.member_object_id as m from entra_sync.staged_members s
         where s.round_id = :roundId and not s.removed and s.member_object_id in (select entra_object_id from live)
           and s.group_object_id in (select entra_object_id from listed)
      )
@@ -265,7 +265,7 @@ export async function countStaged(
        from (select count(*)::int as memberships,
                     count(*) filter (where s.group_object_id not in (select entra_object_id from live)
                                         or s.member_object_id not in (select entra_object_id from live))::int as memberships_not_shown
-               from entra_sync.stage_members s where s.round_id = :groups) m`,
+               from entra_sync.staged_members s where s.round_id = :groups) m`,
     { tenantId, ...roundIds },
   );
   return counted ?? { users: 0, groups: 0, memberships: 0, memberships_not_shown: 0 };

@@ -25,7 +25,13 @@ export async function serveOperations(options: {
   log: Log;
 }): Promise<OperationsServer> {
   const { host, port, notReady, metrics, log } = options;
-  const app = fastify({ logger: false, forceCloseConnections: true });
+  const app = fastify({
+    logger: false,
+    forceCloseConnections: true,
+    // A request that never ends must not hold its connection for ever; the limit for headers may not be the longer one.
+    requestTimeout: 10_000,
+    http: { headersTimeout: 10_000 },
+  });
   app.setErrorHandler((error: Error, _request, reply) => {
     log.error({ name: error.name }, 'a defect in an answer over HTTP');
     return reply.status(500).type('text/plain').send('a defect\n');

@@ -6,13 +6,44 @@ import { ExpectedError, errorCodeOf } from '../errors.ts';
 import { describeDatabaseError } from '../store/pool.ts';
 import { claimPersonRequest, endRequests, type PersonRequest } from '../store/requests.ts';
 
-/** Answers what is waiting, one after another, until nothing waits. Never throws for what one request runs into. */
-export async function answerPersonRequests(parts: CycleParts, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    const request = await claimPersonRequest(parts.database);
-    if (!request) return;
-    await answer(parts, request, signal);
+export type PersonRequests = {
+  /** Looks for what is waiting, and answers it beside what is under way. */
+  look(): void;
+  /** Resolves when nothing is under way; never rejects. */
+  idle(): Promise<void>;
+};
+
+// Of different tenants: one whose Graph hangs keeps one of them.
+const mostAtOnce = 4;
+
+/** `onError` hears what kept requests from being looked for; what one runs into is in the log. */
+export function openPersonRequests(
+  parts: CycleParts,
+  signal: AbortSignal,
+  onError: (error: unknown) => void,
+): PersonRequests {
+  const underWay = new Set<Promise<void>>();
+  let last: string | null = null;
+
+  async function answerWaiting(): Promise<void> {
+    while (!signal.aborted) {
+      const request: PersonRequest | undefined = await claimPersonRequest(parts.database, last);
+      if (!request) return;
+      last = request.tenant_id;
+      await answer(parts, request, signal);
+    }
   }
+
+  return {
+    look: () => {
+      if (underWay.size >= mostAtOnce) return;
+      const work = answerWaiting()
+        .catch(onError)
+        .finally(() => underWay.delete(work));
+      underWay.add(work);
+    },
+    idle: async () => void (await Promise.all(underWay)),
+  };
 }
 
 async function answer(parts: CycleParts, request: PersonRequest, signal: AbortSignal): Promise<void> {

@@ -12,8 +12,9 @@ type Measure = {
   readonly of: (tenant: TenantHealth) => number | null | undefined;
 };
 
-const most = (values: readonly number[]) => Math.max(...values);
-const least = (values: readonly number[]) => Math.min(...values);
+// Not Math.max(...values): a call takes about a hundred thousand arguments.
+const most = (values: readonly number[]) => values.reduce((one, other) => Math.max(one, other));
+const least = (values: readonly number[]) => values.reduce((one, other) => Math.min(one, other));
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
 // Paused, pending and disconnected tenants are not meant to be fresh.

@@ -9,7 +9,7 @@ import { schemaState } from '../store/migrate.ts';
 import { describeDatabaseError } from '../store/pool.ts';
 import type { Queue } from '../store/queue.ts';
 import { openCredentialWatch } from './credentials.ts';
-import { answerPersonRequests } from './person-requests.ts';
+import { openPersonRequests } from './person-requests.ts';
 import { openPlanner } from './planner.ts';
 import { type CycleReport, runTenantJob } from './tenant-job.ts';
 
@@ -62,7 +62,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     onCycle: options.onCycle ?? (() => {}),
   };
   let tickedAt = performance.now();
-  let persons: Promise<void> | undefined;
+  const persons = openPersonRequests(cycleParts, signal, (error) => complain('requests', error));
   let seldomAt = Number.NEGATIVE_INFINITY;
   const lookAtSchema = openSchemaWatch(parts);
 
@@ -79,11 +79,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     } catch (error) {
       complain('tick', error);
     }
-    persons ??= answerPersonRequests(cycleParts, signal)
-      .catch((error: unknown) => complain('requests', error))
-      .finally(() => {
-        persons = undefined;
-      });
+    persons.look();
   }
 
   await queue.start(concurrency, (tenantId) => runTenantJob(job, tenantId, signal));
@@ -101,7 +97,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   async function stop(): Promise<void> {
     log.info({}, 'worker stopping');
     await ticks.destroy();
-    await Promise.all([ticking, persons]);
+    await Promise.all([ticking, persons.idle()]);
     await queue.stop(stopTimeoutMs).catch((error: unknown) => complain('queue', error));
     log.info({}, 'worker stopped');
   }

@@ -84,8 +84,13 @@ test('consent given again brings a tenant out of quarantine and makes it due; th
 test('a step is taken once, by its browser, for what it is, in its time; a withdrawn invitation takes its steps along', async () => {
   const invitationId = await invite('steps');
   const [browser, other] = [randomBytes(32), randomBytes(32)];
-  const open = (expiresInMs = 60_000) =>
+  const tryToOpen = (expiresInMs: number) =>
     openStep(database, { invitationId, browser, step: 'sign_in', nonce: 'n', verifier: 'v' }, expiresInMs);
+  const open = async (expiresInMs = 60_000) => {
+    const opened = await tryToOpen(expiresInMs);
+    if (!opened) throw new Error('not opened');
+    return opened;
+  };
   const { id } = await open();
   expect(await takeStep(database, { id, browser: other, step: 'sign_in' })).toBeUndefined();
   expect(await takeStep(database, { id, browser, step: 'consent' })).toBeUndefined();
@@ -96,6 +101,7 @@ test('a step is taken once, by its browser, for what it is, in its time; a withd
   const gone = await open();
   expect(await withdrawInvitations(database, 'steps')).toBe(1);
   expect(await takeStep(database, { id: gone.id, browser, step: 'sign_in' })).toBeUndefined();
+  expect(await tryToOpen(60_000), 'withdrawn while somebody was on the way').toBeUndefined();
 });
 
 test('all who ask for the signing key at once get the same', async () => {

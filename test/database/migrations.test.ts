@@ -174,6 +174,78 @@ describe('a schema that does not fit the program', () => {
   });
 });
 
+describe('a database with data in it', () => {
+  // Of the release before: the last one whose replicas may still run while this one is rolled out.
+  const released = 12;
+  const tenant = '5a4ccf1c-0000-4000-8000-000000000001';
+  const lived = `
+insert into entra_sync.tenants (tenant_id, name, status) values ('${tenant}', 'Contoso', 'active');
+insert into entra_sync.accounts (tenant_id, entra_object_id, state, user_principal_name, mapped, overrides)
+select '${tenant}', gen_random_uuid(), 'managed', 'p' || i, jsonb_build_object('displayName', 'P' || i), '{"jobTitle": "Mine"}'
+  from generate_series(1, 6) i;
+update entra_sync.accounts set removed_at = now(), removed_reason = 'deleted_restorable', purge_at = now() + interval '30 days'
+ where user_principal_name = 'p6';
+insert into entra_sync.groups (tenant_id, entra_object_id, state, display_name, kind, is_dynamic, source)
+select '${tenant}', gen_random_uuid(), 'managed', 'G' || i, 'security', false, '{}' from generate_series(1, 3) i;
+insert into entra_sync.group_closure (ancestor_no, descendant_no) select group_no, group_no from entra_sync.groups;
+insert into entra_sync.memberships (group_no, member_object_id, member_type)
+select g.group_no, a.entra_object_id, 'u' from entra_sync.groups g cross join entra_sync.accounts a;
+insert into entra_sync.removal_lists (tenant_id, stream, why) values ('${tenant}', 'users', 'too many');
+insert into entra_sync.held_removals (list_id, tenant_id, object_id, account_id, reason)
+select list_id, '${tenant}', a.entra_object_id, a.account_id, 'deleted' from entra_sync.removal_lists, entra_sync.accounts a
+ where a.user_principal_name in ('p1', 'p2');
+insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values ('${tenant}', 'users', 'x', 'no id');`;
+
+  // The statements that the release before writes: a batch of plain change rows, and a round whose stage goes with it.
+  const writeBatch = `
+with batch as (insert into entra_sync.batches (tenant_id) values ('${tenant}') returning batch_id)
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, group_id)
+select b.batch_id, '${tenant}', 'test', 'membership.added', a.account_id, g.group_id
+  from batch b, entra_sync.accounts a, entra_sync.groups g`;
+  const stage = `
+with round as (
+  insert into entra_sync.rounds (tenant_id, stream, dry_run, kind, reason, settings_version, fingerprint)
+  values ('${tenant}', 'groups', false, 'full', 'first', 1, 'f') returning round_id
+), member as (
+  insert into entra_sync.stage_members (round_id, group_object_id, member_object_id, member_type, removed)
+  select round_id, gen_random_uuid(), gen_random_uuid(), 'u', false from round
+)
+insert into entra_sync.stage_groups (round_id, entra_object_id, source, kind, is_dynamic, attributes)
+select round_id, gen_random_uuid(), '{}', 'security', false, '{}' from round`;
+
+  const views = ['accounts', 'removed_accounts', 'groups', 'memberships', 'effective_memberships', 'held_removals'];
+  const shown = async () => {
+    const answers = [...views, 'set_aside', 'changes'].map((view) =>
+      rows(database, `select to_jsonb(x) as row from directory.${view} x order by to_jsonb(x)::text`),
+    );
+    return [...(await Promise.all(answers)), await rows(database, 'select * from directory.read_changes(null, 1000)')];
+  };
+
+  test('shows the same after the migrations, and the release before goes on writing to it', async () => {
+    await undo(database, released);
+    await database.raw(lived);
+    for (const statement of [writeBatch, writeBatch, stage]) await database.raw(statement);
+    const before = await shown();
+    expect(before.map((answer) => answer.length)).toEqual([5, 1, 3, 15, 15, 2, 1, 36, 36]);
+    const [middle] = await rows<{ at: string }>(
+      database,
+      'select position as at from directory.read_changes(null, 17) order by change_id desc limit 1',
+    );
+    await migrate(fresh.url);
+    expect(await shown()).toEqual(before);
+    await database.raw(writeBatch);
+    expect(
+      await rows(database, 'select * from directory.read_changes(:at, 1000)', { at: middle?.at ?? '' }),
+    ).toHaveLength(3 * 18 - 17);
+    for (const again of [false, true]) {
+      if (again) await database.raw(stage);
+      await database.raw('delete from entra_sync.rounds');
+      for (const table of ['stage_groups', 'stage_members'])
+        expect(await rows(database, `select from entra_sync.${table}`), table).toEqual([]);
+    }
+  });
+});
+
 test('a landed migration is never edited: add a new one, and its checksum to migration-checksums.json', async () => {
   const found: Record<string, string> = {};
   for (const file of files) {
@@ -186,7 +258,9 @@ test('a landed migration is never edited: add a new one, and its checksum to mig
 
 /** Takes the migrations after the first `kept` back, with all that they made. */
 async function undo(on: Database, kept: number): Promise<void> {
-  await on.raw('drop schema entra_sync cascade; drop schema directory cascade; create schema entra_sync');
+  await on.raw(
+    'drop schema if exists entra_sync cascade; drop schema if exists directory cascade; create schema entra_sync',
+  );
   await on.raw(
     'create table entra_sync.migrations (id serial primary key, name text, batch int, migration_time timestamptz)',
   );

@@ -246,6 +246,27 @@ describe('request_cycle', () => {
     expect(await claimPersonRequest(store.database)).toMatchObject({ tenant_id: id, actor: 'ann' });
   });
 
+  test('tenants take turns, and of each one request is answered at a time', async () => {
+    const flood = await tenant();
+    for (let n = 0; n < 3; n += 1) await request(flood, await account(flood));
+    const [second, third] = [await tenant(), await tenant()];
+    for (const id of [second, third]) await request(id, await account(id));
+    const claimed: string[] = [];
+    let last: string | null = null;
+    for (let n = 0; n < 3; n += 1) {
+      last = (await claimPersonRequest(store.database, last))?.tenant_id ?? null;
+      claimed.push(last ?? '');
+    }
+    expect(claimed.sort()).toEqual([flood, second, third].sort());
+    expect(await claimPersonRequest(store.database, last), 'one of each is under way').toBeUndefined();
+    // Answered, or given up: the turn goes on from whoever had it.
+    await ask(store, 'delete from entra_sync.cycle_requests where claimed_at is not null');
+    await request(second, await account(second));
+    const ahead = await claimPersonRequest(store.database, flood);
+    expect(ahead?.tenant_id).toBe(second);
+    expect(await claimPersonRequest(store.database, second)).toMatchObject({ tenant_id: flood });
+  });
+
   test('of a paused tenant nobody is read', async () => {
     const id = await tenant({ paused: true });
     await request(id, await account(id));

@@ -124,7 +124,7 @@ export function page(kind: RoundKind, url: string, objects: readonly GraphObject
   const decoded = decodePage(body, selected);
   if ('malformed' in decoded) throw new Error(decoded.malformed);
   return {
-    url,
+    urls: [url],
     link: decoded.link,
     problems: decoded.problems,
     seen: objects.length,

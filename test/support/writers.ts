@@ -106,18 +106,20 @@ async function pullGroups(
     return { id: objectId(n), source, removed: null, doubt: null, ...groupColumns(source) };
   };
   return stageGroupsPage(store.database, lease, round, {
-    url: `https://graph.example/groups/delta?round=${round.round_id}`,
+    urls: [`https://graph.example/groups/delta?round=${round.round_id}`],
     link: { delta: `https://graph.example/groups/delta?after=${round.round_id}` },
     problems: [],
     seen: groups.length,
     ids: groups.map(objectId),
     merge: () => groups.map(whole),
-    members: members.map(([holder, member]) => ({
-      groupId: objectId(holder),
-      memberId: objectId(Math.abs(member)),
-      type: Math.abs(member) > 100 ? 'g' : 'u',
-      removed: member < 0,
-    })),
+    members: [
+      members.map(([holder, member]) => ({
+        groupId: objectId(holder),
+        memberId: objectId(Math.abs(member)),
+        type: Math.abs(member) > 100 ? 'g' : 'u',
+        removed: member < 0,
+      })),
+    ],
   });
 }
 

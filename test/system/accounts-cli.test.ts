@@ -121,6 +121,16 @@ describe('explain', () => {
     ]);
   });
 
+  test('a field that is not in Entra ID is not said to be edited there', async () => {
+    await setSettings(world.database, { sourceOfTruth: 'directory' });
+    const { stdout } = await cli('explain', accountId);
+    expect(lineOf(stdout, 'pronouns')).toEqual(
+      expect.arrayContaining(['nobody, as sourceOfTruth says', 'not in Entra ID']),
+    );
+    expect(lineOf(stdout, 'jobTitle')).toContain('nobody here, only in Entra ID');
+    await setSettings(world.database, settings);
+  });
+
   test.each([
     ['account id', () => accountId.toUpperCase()],
     ['object id', () => objectId],

@@ -92,6 +92,11 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
     expect(ended.stdout).toBe('');
   });
 
+  test.each(['tenant', 'settings', 'removals'])('help of %s has examples, as that of each verb', async (word) => {
+    const { code, stdout } = await runCli([word, '--help'], anywhere);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`\\nExamples:\\n  \\$ entra-sync ${word} `))]);
+  });
+
   test('with --json a usage error is one document, too', async () => {
     const { code, stdout } = await runCli(['snyc', '--json'], anywhere);
     const message = "unknown command 'snyc', did you mean sync?";

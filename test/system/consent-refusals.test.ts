@@ -1,4 +1,6 @@
 // Consent on bad days: each ends on a clear page with its status, and registers nothing.
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { expectOneLine, runCli } from '../support/cli.ts';
 import {
@@ -13,10 +15,25 @@ import {
 } from '../support/consent.ts';
 
 let world: ConsentWorld;
+/** Of somebody who began a form before the first test. */
+let slowAnswer: Promise<string>;
 
 beforeAll(async () => {
-  world = await openConsentWorld({ tenants: 40 });
+  world = await openConsentWorld({ tenants: 46 });
+  slowAnswer = sendSlowly(Number(new URL(world.origin).port));
 });
+
+async function sendSlowly(port: number): Promise<string> {
+  const socket = connect(port, 'localhost');
+  const head = 'host: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n';
+  socket.write(`POST /sign-in HTTP/1.1\r\n${head}\r\ni`);
+  let answer = '';
+  socket.on('data', (data) => {
+    answer += String(data);
+  });
+  await once(socket, 'close');
+  return answer;
+}
 afterAll(() => world.close());
 
 let before: unknown;
@@ -58,8 +75,17 @@ describe('the invitation', () => {
     const cut = good.slice(0, -1);
     const other = good.replace(/[0-9a-f]{8}-/, '00000000-');
     const longer = good.replace(/\.(\d+)\./, (_all, end) => `.${Number(end) + 1}.`);
-    for (const link of [cut, other, longer, `${world.url}/invitation/x`]) {
-      await expectRefused(await browser.open(link), 404, /need an invitation/);
+    const unreadable = ['%E0%A4%A', 'x'.repeat(600), '..%2f', '%00'].map((text) => `${world.url}/invitation/${text}`);
+    for (const link of [cut, other, longer, `${world.url}/invitation/x`, ...unreadable]) {
+      const shown = await browser.open(link);
+      await expectRefused(shown, 404, /need an invitation/);
+      expect(shown.headers.get('content-security-policy'), link).toContain("default-src 'none'");
+    }
+    for (const type of ['application/json', 'text/plain']) {
+      const headers = { 'content-type': type, 'sec-fetch-site': 'same-origin' };
+      const invitation = good.split('/').at(-1);
+      const body = JSON.stringify({ invitation });
+      await expectRefused(await browser.ask(`${world.url}/sign-in`, { method: 'POST', headers, body }), 404, /need an/);
     }
   });
 
@@ -70,7 +96,7 @@ describe('the invitation', () => {
     const asked = await toConsent(browser, await world.invite('late'), principalOf(tenant));
     await world.database.raw("update entra_sync.invitations set expires_at = now() where external_ref = 'late'");
     await expectRefused(await browser.choose(asked, 'accept'), 410, /has expired/);
-    const offer = await signInAs(browser, await world.invite('later'), principalOf(tenant));
+    const offer = await signInAs(browser, await world.invite('later'), principalOf(world.nextTenant()));
     await world.database.raw("update entra_sync.invitations set expires_at = now() where external_ref = 'later'");
     await expectRefused(await browser.press(offer, 'Continue to consent'), 410, /has expired/);
   });
@@ -361,6 +387,60 @@ describe('whose tenant it is', () => {
   });
 });
 
+describe('who it is', () => {
+  /** Writes the redirect that says that consent was given, without going to consent. */
+  const forge = async (browser: Browser, offer: Shown) => {
+    const asked = new URL(await browser.leave(offer, 'Continue to consent'));
+    return browser.open(`${world.url}/callback?admin_consent=True&state=${asked.searchParams.get('state')}`);
+  };
+
+  test('a tenant that consented before is not connected by whoever has an account in it', async () => {
+    const tenant = world.nextTenant();
+    world.simulator.consents.grant(tenant.tenantId);
+    for (const kind of ['user', 'admin']) {
+      const shown = await signInAs(openBrowser(), await world.invite('thief'), principalOf(tenant, kind));
+      await expectRefused(shown, 409, /has consented before[\s\S]*--tenant TENANT/);
+    }
+    // Named by the vendor it is connected.
+    await world.add(tenant, 'owner');
+    const browser = openBrowser();
+    const named = await world.invite('owner', { tenantId: tenant.tenantId });
+    const connected = await browser.choose(await toConsent(browser, named, principalOf(tenant)), 'accept');
+    expect(connected.text).toContain('is connected');
+  });
+
+  test('where tokens tell roles, an administrator has to sign in, whatever was consented when', async () => {
+    world.simulator.options.directoryRoles = true;
+    try {
+      const [fresh, old] = [world.nextTenant(), world.nextTenant()];
+      world.simulator.consents.grant(old.tenantId);
+      for (const principal of [principalOf(fresh, 'user'), principalOf(fresh, 'apps'), principalOf(old, 'user')]) {
+        const shown = await signInAs(openBrowser(), await world.invite('thief'), principal);
+        await expectRefused(shown, 403, /not an administrator of this tenant/);
+      }
+      for (const principal of [principalOf(fresh), principalOf(old, 'roles')]) {
+        const browser = openBrowser();
+        const asked = await toConsent(browser, await world.invite('owner'), principal);
+        expect((await browser.choose(asked, 'accept')).text).toContain('is connected');
+      }
+    } finally {
+      world.simulator.options.directoryRoles = false;
+    }
+  });
+
+  test('a check again is for a consent that came back, not for a way around it', async () => {
+    const tenant = world.nextTenant();
+    await world.add(tenant, 'owner');
+    await remember();
+    const browser = openBrowser();
+    const offer = await signInAs(browser, await world.invite('owner'), principalOf(tenant));
+    world.simulator.consents.grant(tenant.tenantId);
+    const around = { ...offer, text: offer.text.replace('/consent"', '/check"') };
+    await expectRefused(await browser.press(around, 'Continue to consent'), 400, /not one that we asked for/);
+    expect((await forge(browser, offer)).text).toContain('is connected');
+  });
+});
+
 test('a name that is taken is not given twice', async () => {
   const tenants = [world.nextTenant(), world.nextTenant()];
   for (const [index, tenant] of tenants.entries()) {
@@ -370,6 +450,10 @@ test('a name that is taken is not given twice', async () => {
   }
   const names = (await world.registered()).map(({ name }) => name).filter((name) => name.startsWith('Same'));
   expect(names).toEqual(['Same', 'Same (same-1)']);
+});
+
+test('a form that is sent letter by letter does not hold its connection', async () => {
+  expect(await slowAnswer).toMatch(/^HTTP\/1\.1 408 /);
 });
 
 test('the log holds ids and codes: no names, addresses, codes, states, cookies', async () => {

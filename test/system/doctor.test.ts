@@ -58,7 +58,9 @@ function notGreen(checks: readonly Check[]): string[] {
 const unchecked = (checks: readonly Check[]) =>
   checks.filter(({ state }) => state === 'not_checked').map(({ check }) => check);
 
-const reads = ['read: users/delta', 'read: groups/delta', 'read: members', 'read: $batch'];
+const reads = ['users/delta', 'groups/delta', 'members', 'memberOf', 'deletedItems', '$batch'].map(
+  (endpoint) => `read: ${endpoint}`,
+);
 
 test('green: a tenant that is synced, and each endpoint was read once', async () => {
   const world = await openWorld({ users: 5, groups: 2 });
@@ -72,6 +74,8 @@ test('green: a tenant that is synced, and each endpoint was read once', async ()
     '/v1.0/users/delta',
     '/v1.0/groups/delta',
     '/v1.0/groups/ID/members',
+    '/v1.0/users/ID/memberOf',
+    '/v1.0/directory/deletedItems/microsoft.graph.user',
     '/v1.0/$batch',
   ]);
   const [users] = checks.filter(({ check }) => check === 'read: users/delta');
@@ -114,11 +118,17 @@ test.each<[string, (world: World) => Promise<unknown> | unknown, Changes, string
     'no role for groups',
     roles(['User.Read.All']),
     {},
-    ['failed roles: permission_missing', 'failed read: groups/delta: permission_missing'],
+    [
+      'failed roles: permission_missing',
+      'failed read: groups/delta: permission_missing',
+      'failed read: memberOf: permission_missing',
+    ],
     3,
   ],
   ['users refused', url('/users/delta', denied), {}, ['failed read: users/delta: permission_missing'], 3],
   ['members refused', url('/members', denied), {}, ['failed read: members: permission_missing'], 3],
+  ['groups of a person refused', url('/memberOf', denied), {}, ['failed read: memberOf: permission_missing'], 3],
+  ['deleted ones refused', url('/deletedItems', denied), {}, ['warning read: deletedItems'], 0],
   ['a batch that fails', url('$batch', { status: 503 }), {}, ['failed read: $batch: graph_unavailable'], 5],
   [
     'a page that is none',

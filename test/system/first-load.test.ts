@@ -105,6 +105,15 @@ test('a new tenant is shown by a listing; the first round finds nothing to chang
   expect((await world.cycle()).firstLoad).toBeUndefined();
 });
 
+test('a first round that finds what the listing showed is not told as "no changes": the table has just told what came', async () => {
+  const world = await openWorld({ ...quick, users: 4, groups: 2 });
+  const environment = { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url };
+  const first = await runCli(['sync'], environment);
+  expect(first.stdout).toMatch(/first_load +users +listing, first +\d+ +4 +4 /);
+  expect(first.stdout).not.toContain('no changes');
+  expect((await runCli(['resync'], environment)).stdout).toContain('no changes: Graph showed 6 objects');
+});
+
 test('the command line tells of both cycles, and status says that people are shown from a listing', async () => {
   const world = await openWorld({ ...quick, users: 4, groups: 2 });
   const environment = { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url };
@@ -121,6 +130,7 @@ test('the command line tells of both cycles, and status says that people are sho
   ]);
   expect(status).toMatch(/first_load, committed|initial, running/);
   expect(status).toContain('provisional: people are shown from a quick listing; the first full round is at 0 pages');
+  expect(stdout, 'what the process clock says').not.toContain('sinceMs');
   const after = await runCli(['status', '--json'], environment);
   expect(JSON.parse(after.stdout).tenants).toMatchObject([{ provisional: false, last_kind: 'initial' }]);
 });

@@ -33,6 +33,7 @@ test('a cycle is a tree of spans: streams, pulls with their requests, commits; i
     'cycle > stream',
     'pull > GET groups/delta',
     'pull > GET users/delta',
+    'stream > GET deletedItems',
     'stream > GET groups',
     'stream > GET users',
     'stream > ask',

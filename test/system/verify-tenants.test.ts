@@ -1,4 +1,4 @@
-// `verify` of several tenants: what one of them cannot have takes nothing from the others.
+// `verify` (and `sync`) of several tenants: what one of them cannot have takes nothing from the others.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings.ts';
@@ -69,11 +69,28 @@ test('a disconnected tenant is not compared; where nothing is compared, that is 
   await addAdatum(world);
   const all = await runCli(['verify'], environment);
   expect([all.code, all.stdout]).toEqual([2, '']);
-  expect(all.stderr).toMatch(/^Contoso \(.*not compared, the tenant is disconnected/m);
+  expect(all.stderr).toMatch(
+    /^Contoso \(.*not compared, Contoso is disconnected -> entra-sync tenant reconnect "Contoso"/m,
+  );
 });
 
 test('where no tenant is registered there is nothing to verify', async () => {
   const world = await openWorld({ registered: false });
   const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
   expectOneLine(await runCli(['verify'], environment), 2, /no tenant is registered -> run entra-sync sync/);
+});
+
+test('without a tenant, sync and resync leave a disconnected one alone and succeed; by its name it is refused', async () => {
+  const { world, environment } = await syncedWorld();
+  await disconnectTenant(world.database, world.tenant.tenantId, { actor: 'ann', dryRun: false });
+  for (const verb of ['sync', 'resync']) {
+    const all = await runCli([verb], environment);
+    expect([all.code, all.stdout, all.stderr]).toEqual([
+      0,
+      '',
+      expect.stringMatching(/^1 disconnected tenant left alone -> entra-sync tenant reconnect TENANT$/m),
+    ]);
+    const named = await runCli([verb, 'Contoso'], environment);
+    expectOneLine(named, 2, /Contoso is disconnected -> entra-sync tenant reconnect "Contoso" connects it again/);
+  }
 });

@@ -1,8 +1,8 @@
 // What people and applications tell the worker: pause, resume, retry, and "sync now" from SQL.
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { rows } from '../../src/store/pool.ts';
 import { expectOneLine, runCli } from '../support/cli.ts';
-import { openFleet, stopWorker, until, untilCycles, untilPlanned } from '../support/fleet.ts';
+import { closeGate, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../support/fleet.ts';
 import { accountsOf, expectTruth } from '../support/system.ts';
 
 // Processes are slow to start where much else runs; what is waited for gives up much sooner.
@@ -41,6 +41,30 @@ test('directory.request_cycle: one person, or a whole tenant, is read long befor
   await untilPlanned(fleet);
   expect(await fleet.cycles()).toHaveLength(2);
   expect((await stopWorker(worker)).code).toBe(0);
+});
+
+test('a person is read at once, though Graph hangs for somebody of another tenant; a stop waits for neither', async () => {
+  const fleet = await openFleet({ count: 2, users: 2 });
+  const { database } = fleet;
+  const [hanging, other] = fleet.tenants;
+  if (!hanging || !other) throw new Error('two tenants');
+  const worker = fleet.worker();
+  await untilCycles(fleet, 2);
+  const gate = closeGate(fleet.simulator, ({ tenantId }) => tenantId === hanging.tenantId);
+  onTestFinished(gate.open);
+  const ask = async (tenantId: string) => {
+    const account = Object.values(await accountsOf(database, tenantId))[0]?.accountId;
+    await database.raw("select directory.request_cycle(:tenantId, :account, 'ann')", { tenantId, account });
+  };
+  await ask(hanging.tenantId);
+  await until('one request hangs', () => gate.waiting.size > 0);
+  await ask(other.tenantId);
+  const left = () => rows<{ tenant_id: string }>(database, 'select tenant_id from entra_sync.cycle_requests');
+  await until('the other person is read', async () => (await left()).length === 1);
+  expect(await left()).toEqual([{ tenant_id: hanging.tenantId }]);
+  const ended = await stopWorker(worker);
+  expect(ended.code).toBe(0);
+  expect(ended.seconds).toBeLessThan(9);
 });
 
 test('a paused tenant is left alone, by the worker and by sync without a tenant, but not by its name; resumed it is synced', async () => {

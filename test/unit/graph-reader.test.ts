@@ -155,6 +155,13 @@ describe('rule 16: the budget', () => {
     expect(error.code).toBe('graph_unavailable');
     expect(waits.map((wait) => wait.waitMs)).toEqual([40, 40]);
   });
+
+  test('waits at the same time count once: a listing asks many at a time, and all of them are refused together', async () => {
+    scriptGraph(...many(6, { status: 429, headers: { 'retry-after': '0.08' } }), ...many(6, good));
+    const { reader, waits } = openReader({ policy: { budgetMs: 400 } });
+    await Promise.all(Array.from({ length: 6 }, () => reader.getJson(link, onLink)));
+    expect(waits.map((wait) => wait.waitMs)).toEqual([80, 80, 80, 80, 80, 80]);
+  });
 });
 
 describe('rule 16: 401', () => {

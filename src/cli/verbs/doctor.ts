@@ -44,7 +44,8 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
   const onCheck = (check: Check) => terminal.say(lineOf(check));
   const parts: DoctorParts = {
     ...openBasics(environment),
-    openDatabase: async () => (isFirstRun(environment) ? undefined : run.database({ anySchema: true })),
+    openDatabase: async () =>
+      isFirstRun(environment) ? undefined : run.database({ anySchema: true, announced: false }),
     openGraph: () => openGraphAccess(environment, { policy }),
     namesCredential: namesCredential(variables),
     proxied: namesProxy(variables),

@@ -1,23 +1,25 @@
 // `removals list`, `removals approve`, `removals reject`: what waits for a person, and the decision.
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { decideRemovals, type HeldRemoval, heldIn, openLists, type RemovalList } from '../../store/removals.ts';
 import { findTenant } from '../../store/tenants.ts';
-import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, plural, when } from '../format.ts';
 import { table } from '../terminal.ts';
 
 type DecisionOptions = VerbOptions & { list?: string; all?: boolean };
 
 export function removalsCommand(): Command {
-  const removals = new Command('removals').description(
+  const removals = verbGroup(
+    'removals',
     'Removals beyond the limits of the settings wait here for a person. None of them has been applied.',
+    ['removals list', 'removals approve Contoso --list 3 --all', 'removals reject Contoso --list 3 --all'],
   );
   removals.addCommand(
     verb('list', 'Show what is held: which, why, and since when.', [
       'removals list',
       'removals list Contoso',
-      'removals list Contoso --json | jq ".lists[].held"',
+      'removals list Contoso --json | jq ".lists[].removals[].account_id"',
     ])
       .argument('[tenant]', 'id, name or reference of one tenant')
       .action((word: string | undefined, options: VerbOptions) => runVerb(options, (run) => list(run, word))),

@@ -1,6 +1,6 @@
 // `settings show`, `settings apply` and `tenant set`: what is in force, and the next version of it.
 import { isDeepStrictEqual } from 'node:util';
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { openBasics } from '../../app.ts';
 import { changeSettings, type SettingsOutcome } from '../../engine/preview.ts';
@@ -16,7 +16,7 @@ import type { Database } from '../../store/pool.ts';
 import { type SettingsChange, storedSettings } from '../../store/settings.ts';
 import { groupsByName } from '../../store/status.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants.ts';
-import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { plural } from '../format.ts';
 import { describeOutcome, whenItActs } from '../settings-outcome.ts';
 
@@ -25,8 +25,10 @@ const whatIsInForce = 'entra-sync settings show says which version is in force';
 type ChangeOptions = VerbOptions & { dryRun?: boolean; reset?: boolean };
 
 export function settingsCommand(): Command {
-  const settings = new Command('settings').description(
-    "The installation's settings, kept as numbered versions in the database.",
+  const settings = verbGroup(
+    'settings',
+    "The installation's settings, kept as numbered versions in the database. tenant set changes those of one tenant.",
+    ['settings show > my.yaml', 'settings apply my.yaml --dry-run', 'settings apply my.yaml'],
   );
   settings.addCommand(
     verb('show', 'Show the settings in force, of the installation or of one tenant.', [
@@ -122,7 +124,11 @@ async function apply(run: Run, word: string | null, file: string | undefined, dr
   const next = document === null ? {} : mergeDocuments(own?.document ?? {}, document);
   if (isDeepStrictEqual(next, own?.document ?? {})) {
     terminal.answer({ version: own?.version ?? null, dryRun, tenants: [] });
-    terminal.say(`Nothing in ${file ?? 'that'} differs from what is in force; no new version is stored.`);
+    terminal.say(
+      file === undefined
+        ? `${tenant?.name ?? 'The installation'} has no settings of its own; no new version is stored.`
+        : `Nothing in ${file} differs from what is in force; no new version is stored.`,
+    );
     return;
   }
   const change: SettingsChange = { tenantId, document, actor: run.actor };

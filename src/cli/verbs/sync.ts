@@ -83,9 +83,14 @@ async function syncTenants(
   const graph = openGraph(run);
   const { database } = await run.database();
   const known = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
-  const paused = known.filter((tenant) => tenant.paused);
-  const tenants = known.filter((tenant) => word !== undefined || !tenant.paused);
+  // Who left is no failure of those who stay: one disconnected customer must not fail every run of a cron job.
+  const gone = known.filter((tenant) => word === undefined && tenant.status === 'disconnected');
+  const connected = known.filter((tenant) => !gone.includes(tenant));
+  const paused = connected.filter((tenant) => tenant.paused);
+  const tenants = connected.filter((tenant) => word !== undefined || !tenant.paused);
   const registers = known.length === 0;
+  if (gone.length > 0)
+    terminal.note(`${plural(gone.length, 'disconnected tenant')} left alone -> entra-sync tenant reconnect TENANT`);
   if (paused.length > 0)
     terminal.note(
       word === undefined
@@ -163,7 +168,7 @@ function report(
 ): void {
   const { terminal } = run;
   terminal.answer({
-    cycles: done.flatMap(({ tenant, result: { firstLoad, ...cycle } }) =>
+    cycles: done.flatMap(({ tenant, result: { firstLoad, sinceMs, ...cycle } }) =>
       [...(firstLoad ? [firstLoad] : []), cycle].map((one) => ({
         tenant: { id: tenant.tenant_id, name: tenant.name },
         ...one,
@@ -276,6 +281,8 @@ function explainQuiet(result: CycleResult): string | undefined {
   const all = Object.values(result.streams);
   const sum = (count: (one: StreamReport) => number) => all.reduce((total, one) => total + count(one), 0);
   if (result.failures.length > 0 || hasHeld(result) || sum(changesOf) > 0) return undefined;
+  // What there was to show, the quick listing before this round has shown.
+  if (result.firstLoad && Object.values(result.firstLoad.streams).some((one) => changesOf(one) > 0)) return undefined;
   if (sum((one) => one.seen) > 0) {
     return `no changes: Graph showed ${plural(
       sum((one) => one.distinct),

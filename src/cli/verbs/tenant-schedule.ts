@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { makeDue, setPaused } from '../../store/attempts.ts';
 import type { Database } from '../../store/pool.ts';
-import { findTenant, listTenants, type TenantRow } from '../../store/tenants.ts';
+import { findTenant, listTenants, type TenantRow, tenantDisconnected } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
 
@@ -66,9 +66,7 @@ async function resume({ terminal }: Run, database: Database, tenants: readonly T
 async function retry({ terminal }: Run, database: Database, tenants: readonly TenantRow[]): Promise<undefined> {
   const [only] = tenants;
   if (only && tenants.length === 1 && only.status === 'disconnected') {
-    throw new ExpectedError('tenant_disconnected', 'the tenant is disconnected', {
-      cure: 'entra-sync tenant reconnect TENANT connects it again',
-    });
+    throw tenantDisconnected(only.name);
   }
   const changed = await makeDue(database, idsOf(tenants));
   terminal.answer({ tenants: idsOf(tenants), changed });

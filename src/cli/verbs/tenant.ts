@@ -1,11 +1,11 @@
 // `tenant add`, `tenant list`, `tenant show`: which tenants are registered, and how they are.
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { requireTenantId } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
 import { readCycles, readStatus, readStreams } from '../../store/status.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant } from '../../store/tenants.ts';
-import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, when } from '../format.ts';
 import { table } from '../terminal.ts';
 import { describeTrouble } from '../trouble.ts';
@@ -16,7 +16,11 @@ import { scheduleCommands } from './tenant-schedule.ts';
 type AddOptions = VerbOptions & { name: string; ref?: string };
 
 export function tenantCommand(): Command {
-  const tenant = new Command('tenant').description('Register tenants and look at them.');
+  const tenant = verbGroup(
+    'tenant',
+    'Tenants: register them, look at them, hold them back, let them go and take them back.',
+    ['tenant list', 'tenant show Contoso', 'tenant pause Contoso', 'tenant disconnect Contoso --dry-run'],
+  );
   tenant.addCommand(
     verb('add', 'Register a tenant. Nothing is read before its first cycle.', [
       'tenant add 2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21 --name Contoso --ref customer-17',

@@ -71,8 +71,9 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
     { ...run, terminal: { ...run.terminal, note: () => {} } },
     { onRequest: (event) => metrics?.onRequest(event), onWait: (event) => metrics?.onWait(event) },
   );
-  // Two streams a tenant, with their heartbeats; planning, requests and health beside them.
-  const { database, url } = await run.database({ maxConnections: concurrency * 3 + 4 });
+  // Two streams a tenant, with their heartbeats; planning, requests (four at a time) and health beside them.
+  // Every line on stderr is JSON, for collectors of logs: the database is told by the log.
+  const { database, url, name } = await run.database({ maxConnections: concurrency * 3 + 7, announced: false });
   metrics = openMetrics({
     database,
     tenantLimit: options.metricsTenants,
@@ -89,7 +90,7 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
     log,
   });
   run.onEnd(server.close);
-  log.info({ address: server.address }, 'health and metrics are served');
+  log.info({ address: server.address, database: name }, 'health and metrics are served');
   worker = await runWorker(
     {
       database,
