@@ -24,7 +24,7 @@ export type AppCredential = {
 
 /**
  * A hash of what `read` gives, keyed by `salt`: another one means another credential. Of a certificate the file counts,
- * which may be exchanged in its place; of what is issued anew all the time, where it comes from.
+ * which may be exchanged in its place, and its password; of what is issued anew all the time, where it comes from.
  */
 export function credentialMark(read: () => AppCredential, salt: string): string {
   return createHmac('sha256', salt)
@@ -37,7 +37,8 @@ function proofOf(read: () => AppCredential): unknown {
     const credential = read();
     const { kind, clientId, holder } = credential;
     if (kind === 'secret') return [kind, clientId, credential.secret];
-    if (kind === 'certificate') return [kind, clientId, readFileSync(credential.path, 'base64')];
+    if (kind === 'certificate')
+      return [kind, clientId, readFileSync(credential.path, 'base64'), credential.password ?? null];
     return [kind, clientId, kind === 'managed_identity' ? credential.identity : holder];
   } catch {
     return 'unreadable';

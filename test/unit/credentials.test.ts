@@ -6,6 +6,7 @@ import { inspect } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import { namesCredential, ownsTenantId, readCredential, readTenantCredential } from '../../src/credentials.ts';
 import { ExpectedError } from '../../src/errors.ts';
+import { credentialMark } from '../../src/graph/credential.ts';
 import { checkInstallationSettings, checkSettings, mergeDocuments } from '../../src/settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'entra-sync-credentials-'));
@@ -153,6 +154,37 @@ describe('the credential that a tenant brings itself', () => {
     const error = errorOf(() => readTenantCredential({}, reference));
     expect(error).toMatchObject({ code: 'credential_missing', message: expect.stringContaining(says) });
     expect(error.cure).toContain('tenant set');
+  });
+
+  test.each(['DATABASE_URL', 'AZURE_CLIENT_SECRET', 'PGPASSWORD', 'HTTPS_PROXY'])(
+    'is not %s, which would be sent away as a secret',
+    (name) => {
+      const error = errorOf(() => readTenantCredential({ [name]: 'verysecret' }, { clientId, secret: { env: name } }));
+      expect([error.code, error.message]).toEqual(['credential_missing', expect.stringContaining("entra-sync's own")]);
+      expect(inspect(error)).not.toContain('verysecret');
+    },
+  );
+
+  test('is not in a file of our own, nor in one that never ends', () => {
+    const own = file('verysecret');
+    for (const path of [own, '/proc/self/environ', '/dev/zero', folder]) {
+      const variables = { DATABASE_URL_FILE: own };
+      const error = errorOf(() => readTenantCredential(variables, { clientId, secret: { file: path } }));
+      expect(error.code, path).toBe('credential_missing');
+    }
+    const certificate = { file: '/dev/zero' };
+    expect(errorOf(() => readTenantCredential({}, { clientId, certificate })).code).toBe('credential_missing');
+  });
+
+  test('a certificate whose password was mended is another credential', () => {
+    const pem = file('key and certificate');
+    const mark = (password: string) =>
+      credentialMark(
+        () => ({ kind: 'certificate', clientId, holder: 'h', path: pem, ...(password && { password }) }),
+        'salt',
+      );
+    expect(new Set(['', 'wrong', 'right'].map(mark)).size).toBe(3);
+    expect(mark('right')).toBe(mark('right'));
   });
 
   const problemsOf = (credential: unknown) => errorOf(() => checkSettings({ credential }, 'file.yaml')).list;
