@@ -1,10 +1,10 @@
 // Which credential the environment, or a tenant's own settings, name. Files are read whenever one is asked for, so that what
 // lies in them can be changed without a restart.
-import { X509Certificate } from 'node:crypto';
 import { accessSync, constants, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readSecret, readSecretFile, unreadableCure } from './environment.ts';
 import { ExpectedError } from './errors.ts';
+import { readClientCertificate } from './graph/client-certificate.ts';
 import type { AppCredential } from './graph/credential.ts';
 import type { CredentialReference, SecretReference } from './settings.ts';
 
@@ -97,21 +97,13 @@ export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: Cr
   return { kind: 'secret', clientId, ofTenant: true, holder, secret: value };
 }
 
-/** When a certificate ends; undefined for what does not tell (a secret) or is made anew all the time (tokens). Throws `usage`. */
+/**
+ * When a certificate ends; undefined for what does not tell (a secret) or is made anew all the time (tokens). Throws
+ * `credential_refused` or `credential_missing` for one that cannot be used.
+ */
 export function credentialEnd(credential: AppCredential): Date | undefined {
   if (credential.kind !== 'certificate') return undefined;
-  const { path, holder } = credential;
-  // The file holds the key too, and perhaps the chain: the application's own certificate comes first.
-  const text = readText(path, (cause) => unreadable(holder, path, cause));
-  const [pem] = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/.exec(text) ?? [];
-  try {
-    return new Date(new X509Certificate(pem ?? '').validTo);
-  } catch (cause) {
-    throw new ExpectedError('usage', `${holder} holds no certificate: ${path}`, {
-      cure: 'give it a PEM file with the key and its certificate',
-      cause,
-    });
-  }
+  return new Date(readClientCertificate(credential).certificate.validTo);
 }
 
 function resolveReference(

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { AccessToken, ClientSecretCredentialOptions, TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
+import { readClientCertificate } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
 import { describeIdentityError, describeSignInError, type LastAnswer, SignInUnavailable } from './sign-in-errors.ts';
 
@@ -134,6 +135,7 @@ async function makeCredential(
     case 'secret':
       return new azure.ClientSecretCredential(tenantId, clientId, credential.secret, settings);
     case 'certificate':
+      readClientCertificate(credential);
       return new azure.ClientCertificateCredential(
         tenantId,
         clientId,
