@@ -1,9 +1,10 @@
 // Which credential the environment, or a tenant's own settings, name. Files are read whenever one is asked for, so that what
 // lies in them can be changed without a restart.
-import { X509Certificate } from 'node:crypto';
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { readSecret } from './environment.ts';
+import { accessSync, constants, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { readSecret, readSecretFile, unreadableCure } from './environment.ts';
 import { ExpectedError } from './errors.ts';
+import { readClientCertificate } from './graph/client-certificate.ts';
 import type { AppCredential } from './graph/credential.ts';
 import type { CredentialReference, SecretReference } from './settings.ts';
 
@@ -80,6 +81,7 @@ export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: Cr
   const { clientId, secret, certificate } = reference;
   if (certificate) {
     const holder = `the file ${certificate.file} that credential.certificate of this tenant names`;
+    requireFile(certificate.file, (cause) => missing(`${holder} cannot be read`, cause));
     requireReadable(certificate.file, (cause) => missing(`${holder} cannot be read`, cause));
     const password = certificate.password && resolveReference(variables, certificate.password, 'certificate.password');
     return {
@@ -95,21 +97,13 @@ export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: Cr
   return { kind: 'secret', clientId, ofTenant: true, holder, secret: value };
 }
 
-/** When a certificate ends; undefined for what does not tell (a secret) or is made anew all the time (tokens). Throws `usage`. */
+/**
+ * When a certificate ends; undefined for what does not tell (a secret) or is made anew all the time (tokens). Throws
+ * `credential_refused` or `credential_missing` for one that cannot be used.
+ */
 export function credentialEnd(credential: AppCredential): Date | undefined {
   if (credential.kind !== 'certificate') return undefined;
-  const { path, holder } = credential;
-  // The file holds the key too, and perhaps the chain: the application's own certificate comes first.
-  const text = readText(path, (cause) => unreadable(holder, path, cause));
-  const [pem] = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/.exec(text) ?? [];
-  try {
-    return new Date(new X509Certificate(pem ?? '').validTo);
-  } catch (cause) {
-    throw new ExpectedError('usage', `${holder} holds no certificate: ${path}`, {
-      cure: 'give it a PEM file with the key and its certificate',
-      cause,
-    });
-  }
+  return new Date(readClientCertificate(credential).certificate.validTo);
 }
 
 function resolveReference(
@@ -120,15 +114,43 @@ function resolveReference(
   const named = `that credential.${setting} of this tenant names`;
   if (reference && 'env' in reference) {
     const holder = `the variable ${reference.env} ${named}`;
+    if (ownVariables.test(reference.env)) throw missing(`${holder} is entra-sync's own, and nobody else's secret`);
     const value = variables[reference.env];
     if (!value) throw missing(`${holder} is not set`);
     return { value, holder };
   }
   const path = reference?.file ?? '';
   const holder = `the file ${path} ${named}`;
+  if (isOwnFile(variables, path)) throw missing(`${holder} is entra-sync's own, and nobody else's secret`);
+  requireFile(path, (cause) => missing(`${holder} cannot be read`, cause));
   const value = readText(path, (cause) => missing(`${holder} cannot be read`, cause));
   if (!value) throw missing(`${holder} is empty`);
   return { value, holder };
+}
+
+// Settings are data of the database: what they name is sent to the sign-in service, so what the program itself is trusted
+// with is none of it.
+const ownVariables = /^(DATABASE_URL|PG[A-Z]+|AZURE_\w+|OTEL_\w+|HTTPS?_PROXY|https?_proxy)$/;
+const ownFiles = [
+  'DATABASE_URL_FILE',
+  'AZURE_CLIENT_SECRET_FILE',
+  'AZURE_CLIENT_CERTIFICATE_PASSWORD_FILE',
+  'AZURE_FEDERATED_TOKEN_FILE',
+];
+
+function isOwnFile(variables: NodeJS.ProcessEnv, path: string): boolean {
+  const own = ownFiles.flatMap((name) => variables[name] || []).map((one) => resolve(one));
+  return own.includes(resolve(path)) || /^\/(proc|dev)\//.test(resolve(path));
+}
+
+// A pipe or a device could be read for ever.
+function requireFile(path: string, failure: (cause: unknown) => ExpectedError): void {
+  try {
+    if (statSync(path).isFile()) return;
+  } catch (error) {
+    throw failure(error);
+  }
+  throw failure(new Error('no file'));
 }
 
 function missing(what: string, cause?: unknown): ExpectedError {
@@ -140,7 +162,7 @@ function missing(what: string, cause?: unknown): ExpectedError {
 
 function unreadable(variable: string, path: string, cause: unknown): ExpectedError {
   return new ExpectedError('usage', `${variable} cannot be read: ${path}`, {
-    cure: 'check the path and its permissions',
+    cure: unreadableCure,
     cause,
   });
 }
@@ -155,7 +177,7 @@ function requireReadable(path: string, failure: (cause: unknown) => ExpectedErro
 
 function readText(path: string, failure: (cause: unknown) => ExpectedError): string {
   try {
-    return readFileSync(path, 'utf8').trim();
+    return readSecretFile(path);
   } catch (error) {
     throw failure(error);
   }

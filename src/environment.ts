@@ -1,5 +1,5 @@
 // What the environment says, read once and checked: database, log level, tenant. Credentials: credentials.ts.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ExpectedError } from './errors.ts';
 import { asGuid } from './rules/decode.ts';
@@ -67,7 +67,21 @@ export function requireTenantId(text: string, what: string): string {
   });
 }
 
-/** A secret, from the variable `name` or from the file that `name`_FILE names. Throws `usage` for both, or an unreadable file. */
+/** What to do about a secret's file that cannot be read. */
+export const unreadableCure = 'check the path and its permissions: it is a text file of 64 KiB at most';
+
+const mostBytes = 65_536;
+
+/** The text of a file that holds a secret. Throws for what cannot be read, and for what is far too large for one. */
+export function readSecretFile(path: string): string {
+  if (statSync(path).size > mostBytes) throw new Error('too large');
+  return readFileSync(path, 'utf8').trim();
+}
+
+/**
+ * A secret, from the variable `name` or from the file that `name`_FILE names. Throws `usage` for both, and for a file that is
+ * unreadable or empty: one that was not written yet must not look like a choice to go without.
+ */
 export function readSecret(variables: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = variables[name] || undefined;
   const path = variables[`${name}_FILE`] || undefined;
@@ -75,12 +89,12 @@ export function readSecret(variables: NodeJS.ProcessEnv, name: string): string |
     throw new ExpectedError('usage', `both ${name} and ${name}_FILE are set`, { cure: 'set one of them' });
   }
   if (path === undefined) return value;
+  let text: string;
   try {
-    return readFileSync(path, 'utf8').trim() || undefined;
+    text = readSecretFile(path);
   } catch (error) {
-    throw new ExpectedError('usage', `${name}_FILE cannot be read: ${path}`, {
-      cure: 'check the path and its permissions',
-      cause: error,
-    });
+    throw new ExpectedError('usage', `${name}_FILE cannot be read: ${path}`, { cure: unreadableCure, cause: error });
   }
+  if (text !== '') return text;
+  throw new ExpectedError('usage', `${name}_FILE is empty: ${path}`, { cure: 'write the secret into it, or unset it' });
 }

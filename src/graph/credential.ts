@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { AccessToken, ClientSecretCredentialOptions, TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
+import { readClientCertificate } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
 import { describeIdentityError, describeSignInError, type LastAnswer, SignInUnavailable } from './sign-in-errors.ts';
 
@@ -24,7 +25,7 @@ export type AppCredential = {
 
 /**
  * A hash of what `read` gives, keyed by `salt`: another one means another credential. Of a certificate the file counts,
- * which may be exchanged in its place; of what is issued anew all the time, where it comes from.
+ * which may be exchanged in its place, and its password; of what is issued anew all the time, where it comes from.
  */
 export function credentialMark(read: () => AppCredential, salt: string): string {
   return createHmac('sha256', salt)
@@ -37,7 +38,8 @@ function proofOf(read: () => AppCredential): unknown {
     const credential = read();
     const { kind, clientId, holder } = credential;
     if (kind === 'secret') return [kind, clientId, credential.secret];
-    if (kind === 'certificate') return [kind, clientId, readFileSync(credential.path, 'base64')];
+    if (kind === 'certificate')
+      return [kind, clientId, readFileSync(credential.path, 'base64'), credential.password ?? null];
     return [kind, clientId, kind === 'managed_identity' ? credential.identity : holder];
   } catch {
     return 'unreadable';
@@ -133,6 +135,7 @@ async function makeCredential(
     case 'secret':
       return new azure.ClientSecretCredential(tenantId, clientId, credential.secret, settings);
     case 'certificate':
+      readClientCertificate(credential);
       return new azure.ClientCertificateCredential(
         tenantId,
         clientId,

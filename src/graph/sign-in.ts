@@ -1,10 +1,10 @@
 // Signing people in, by @azure/msal-node: authorization code with PKCE, and the address where an administrator consents.
-import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import type { Configuration } from '@azure/msal-node';
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
 import { ExpectedError } from '../errors.ts';
 import { asGuid } from '../rules/decode.ts';
+import { readClientCertificate } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
 import { type AppCredential, identityToken } from './credential.ts';
 import { describeSignInError } from './sign-in-errors.ts';
@@ -169,12 +169,10 @@ async function proofOf(credential: AppCredential, cloud: Cloud): Promise<Proof> 
     case 'managed_identity':
       return { clientAssertion: await identityToken(credential, cloud) };
     case 'certificate': {
-      const { path, password: passphrase } = credential;
-      const pem = await readFile(path, 'utf8');
-      const key = createPrivateKey({ key: pem, ...(passphrase !== undefined && { passphrase }) });
+      const { certificate, key } = readClientCertificate(credential);
       return {
         clientCertificate: {
-          thumbprintSha256: createHash('sha256').update(new X509Certificate(pem).raw).digest('hex'),
+          thumbprintSha256: createHash('sha256').update(certificate.raw).digest('hex'),
           privateKey: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
         },
       };

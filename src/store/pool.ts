@@ -8,16 +8,21 @@ const silent = { debug() {}, warn() {}, error() {}, deprecate() {} };
 export type Database = Knex;
 export type Transaction = Knex.Transaction;
 
-/** Opens a pool on `url`. No connection is made before the first statement. `maxConnections` defaults to 8. */
+/**
+ * Opens a pool on `url`. No connection is made before the first statement. `maxConnections` defaults to 8; a server that
+ * takes the connection and says nothing is given up after `connectTimeoutMs` (12 s).
+ */
 export function openDatabase(
   url: string,
-  options: { maxConnections?: number; applicationName?: string } = {},
+  options: { maxConnections?: number; applicationName?: string; connectTimeoutMs?: number } = {},
 ): Database {
   return knex({
     client: 'pg',
     connection: {
       connectionString: url,
       application_name: options.applicationName ?? 'entra-sync',
+      // Below the time that the pool waits, which could not say why.
+      connectionTimeoutMillis: options.connectTimeoutMs ?? 12_000,
       // Of a server that is gone without a word, a wait for its answer would otherwise last for hours.
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
@@ -117,7 +122,7 @@ export function isConnectionLost(error: unknown): boolean {
 // What pg and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss. The last is the
 // server's, of a database that is closed for maintenance, under a code that means other things too.
 const lostInWords =
-  /Connection terminated|is not queryable|Unable to acquire a connection|not currently accepting connections/;
+  /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|not currently accepting connections/;
 
 /** Says an error of the database in one line with its cure; anything else is returned as it came. */
 export function describeDatabaseError(error: unknown): unknown {
@@ -125,7 +130,8 @@ export function describeDatabaseError(error: unknown): unknown {
   const code = sqlState(error) ?? '';
   const nested = error instanceof AggregateError ? error.errors[0] : error;
   // knex puts the statement before the server's words.
-  const message = (nested instanceof Error ? nested.message : String(nested)).replace(/^.* - (?=[^-]*$)/s, '');
+  const words = (nested instanceof Error ? nested.message : String(nested)).replace(/^.* - (?=[^-]*$)/s, '');
+  const message = /^timeout expired$|Timeout acquiring/.test(words) ? 'it does not answer in time' : words;
   if (refused.has(code)) {
     return new ExpectedError('database_refused', `the database refused: ${message}`, {
       cure: 'check user, password and database name in DATABASE_URL',

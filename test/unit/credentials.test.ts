@@ -1,11 +1,16 @@
 // Which credential is used: that of the environment, in the order of @azure/identity, or the one a tenant's settings name.
+
+import { createPrivateKey } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
+import { generate } from 'selfsigned';
 import { afterAll, describe, expect, test } from 'vitest';
 import { namesCredential, ownsTenantId, readCredential, readTenantCredential } from '../../src/credentials.ts';
 import { ExpectedError } from '../../src/errors.ts';
+import { readClientCertificate } from '../../src/graph/client-certificate.ts';
+import { credentialMark } from '../../src/graph/credential.ts';
 import { checkInstallationSettings, checkSettings, mergeDocuments } from '../../src/settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'entra-sync-credentials-'));
@@ -155,6 +160,37 @@ describe('the credential that a tenant brings itself', () => {
     expect(error.cure).toContain('tenant set');
   });
 
+  test.each(['DATABASE_URL', 'AZURE_CLIENT_SECRET', 'PGPASSWORD', 'HTTPS_PROXY'])(
+    'is not %s, which would be sent away as a secret',
+    (name) => {
+      const error = errorOf(() => readTenantCredential({ [name]: 'verysecret' }, { clientId, secret: { env: name } }));
+      expect([error.code, error.message]).toEqual(['credential_missing', expect.stringContaining("entra-sync's own")]);
+      expect(inspect(error)).not.toContain('verysecret');
+    },
+  );
+
+  test('is not in a file of our own, nor in one that never ends', () => {
+    const own = file('verysecret');
+    for (const path of [own, '/proc/self/environ', '/dev/zero', folder]) {
+      const variables = { DATABASE_URL_FILE: own };
+      const error = errorOf(() => readTenantCredential(variables, { clientId, secret: { file: path } }));
+      expect(error.code, path).toBe('credential_missing');
+    }
+    const certificate = { file: '/dev/zero' };
+    expect(errorOf(() => readTenantCredential({}, { clientId, certificate })).code).toBe('credential_missing');
+  });
+
+  test('a certificate whose password was mended is another credential', () => {
+    const pem = file('key and certificate');
+    const mark = (password: string) =>
+      credentialMark(
+        () => ({ kind: 'certificate', clientId, holder: 'h', path: pem, ...(password && { password }) }),
+        'salt',
+      );
+    expect(new Set(['', 'wrong', 'right'].map(mark)).size).toBe(3);
+    expect(mark('right')).toBe(mark('right'));
+  });
+
   const problemsOf = (credential: unknown) => errorOf(() => checkSettings({ credential }, 'file.yaml')).list;
 
   test.each<[string, unknown, string]>([
@@ -194,4 +230,39 @@ describe('the credential that a tenant brings itself', () => {
       'credential is a setting of one tenant alone: entra-sync tenant set TENANT FILE',
     ]);
   });
+});
+
+test('a certificate that cannot be used says why, whose fault it is, and no password', async () => {
+  const make = () => generate([{ name: 'commonName', value: 'app' }], { keySize: 2048 });
+  const [one, other] = await Promise.all([make(), make()]);
+  const locked = createPrivateKey(one.private).export({
+    type: 'pkcs8',
+    format: 'pem',
+    cipher: 'aes-256-cbc',
+    passphrase: 'right',
+  });
+  const read = (text: string, password?: string, ofTenant = false) => {
+    const given = { ...(password !== undefined && { password }), ...(ofTenant && { ofTenant: true as const }) };
+    return readClientCertificate({
+      kind: 'certificate',
+      clientId: 'app',
+      holder: 'HOLDER',
+      path: file(text),
+      ...given,
+    });
+  };
+  expect(read(one.private + one.cert).certificate.validTo).toBe(read(locked + one.cert, 'right').certificate.validTo);
+  for (const [says, text, password] of [
+    ['holds no certificate', one.private],
+    ['holds no private key', one.cert],
+    ['needs a password', locked + one.cert],
+    ['its password does not open', locked + one.cert, 'verywrong'],
+    ['the key of another certificate', one.private + other.cert],
+    ['holds no certificate', '\u0000\u0001\uffff'],
+  ] as const) {
+    const error = errorOf(() => read(text, password));
+    expect([error.code, error.message]).toEqual(['credential_refused', expect.stringContaining(says)]);
+    expect(inspect(error)).not.toMatch(/verywrong|PRIVATE/);
+    expect(errorOf(() => read(text, password, true)).code, 'of a tenant').toBe('credential_missing');
+  }
 });

@@ -97,11 +97,16 @@ describe('secrets from files', () => {
     );
   });
 
-  test('an empty file is no secret', () => {
-    expect(readEnvironment({ DATABASE_URL_FILE: file('\n') }).databaseUrl).toBeUndefined();
+  test('an empty file is no choice to go without: another database would be used, and filled', () => {
+    expect(refusal(() => readEnvironment({ DATABASE_URL_FILE: file('\n') }))).toContain('DATABASE_URL_FILE is empty');
     expect(refusal(() => readCredential({ ...id, AZURE_CLIENT_SECRET_FILE: file('') }))).toContain(
-      'AZURE_CLIENT_SECRET',
+      'AZURE_CLIENT_SECRET_FILE is empty',
     );
+  });
+
+  test('what is far too large for a secret is not read', () => {
+    const large = { ...id, AZURE_CLIENT_SECRET_FILE: file('x'.repeat(70_000)) };
+    expect(refusal(() => readCredential(large))).toContain('AZURE_CLIENT_SECRET_FILE cannot be read');
   });
 });
 
