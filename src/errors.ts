@@ -62,6 +62,13 @@ export class ExpectedError extends Error {
   }
 }
 
+/** A round whose links lead nowhere (rule 14). */
+export function roundEndless(why: string): ExpectedError {
+  return new ExpectedError('round_endless', `Graph leads this round in a circle: ${why}`, {
+    cure: 'nothing was changed; run the command again, the round begins anew, and entra-sync resync if that fails too',
+  });
+}
+
 /** The exit code that an error thrown by any part means: 1 for a defect. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof ExpectedError ? exitCodes[error.code] : 1;

@@ -84,6 +84,8 @@ export type Ending = {
   readonly afterInterrupt?: string;
   /** So long it may take to close everything. */
   readonly endTimeoutMs?: number;
+  /** Its stderr is a log, which gets the line that says how it ended and nothing else. */
+  readonly logsAlone?: boolean;
 };
 
 /** What to do after Ctrl-C in a verb that walks rounds. */
@@ -98,8 +100,11 @@ export async function runVerb(
   body: (run: Run) => Promise<number | undefined>,
   ending: string | Ending = {},
 ): Promise<void> {
-  const { afterInterrupt = 'run the command again: it begins anew', endTimeoutMs = 15_000 } =
-    typeof ending === 'string' ? { afterInterrupt: ending } : ending;
+  const {
+    afterInterrupt = 'run the command again: it begins anew',
+    endTimeoutMs = 15_000,
+    logsAlone = false,
+  }: Ending = typeof ending === 'string' ? { afterInterrupt: ending } : ending;
   const terminal = openTerminal({ json: options.json === true, verbose: options.verbose === true });
   const interrupt = new AbortController();
   const closers: (() => Promise<void>)[] = [];
@@ -110,8 +115,7 @@ export async function runVerb(
       process.stderr.write(`\nentra-sync: ended at once; nothing half done is visible -> ${afterInterrupt}\n`);
       process.exit(130);
     }
-    // For somebody who watches; a log gets the line that says how it ended.
-    if (terminal.lively) terminal.note('stopping … (again: at once)');
+    if (terminal.lively || !logsAlone) terminal.note('stopping … (again: at once)');
     interrupt.abort(
       new ExpectedError('interrupted', 'interrupted; nothing half done is visible', {
         cure: afterInterrupt,

@@ -1,6 +1,6 @@
 // The pages of a round as an async generator, the same for every stream.
 
-import { ExpectedError } from '../errors.ts';
+import { ExpectedError, roundEndless } from '../errors.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import { isOfOrigin, originOf, requireOrigin } from './client.ts';
 import type { GraphReader } from './reader.ts';
@@ -43,6 +43,11 @@ export async function* deltaPages<Page extends DeltaPage>(
     if ('delta' in fetched.page.link) {
       yield fetched;
       return;
+    }
+    // Rule 14: no request is the one before. Longer circles are met when their pages are staged.
+    if (fetched.page.link.next === fetched.url) {
+      yield fetched;
+      throw roundEndless('a page links to itself');
     }
     ahead = fetchPage(fetched.page.link.next, true);
     // Its failure is thrown when its turn comes; if that never comes, nobody needs to know.

@@ -1,6 +1,6 @@
 // Rounds and their stage: where the rows of a walk wait for its commit. Round row, resume link and stage share one fate.
 import { createHash } from 'node:crypto';
-import { ExpectedError } from '../errors.ts';
+import { ExpectedError, roundEndless } from '../errors.ts';
 import type { Problem } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
 import { stageProblems } from './doubts.ts';
@@ -166,7 +166,7 @@ export async function advanceRound(
     );
     if (!advanced) throw new Error('the locked round was not updated');
     const { barren_pages: barrenPages, ...moved } = advanced;
-    if (barrenPages > mostBarrenPages) throw endless(`${mostBarrenPages} pages in a row brought nothing new`);
+    if (barrenPages > mostBarrenPages) throw roundEndless(`${mostBarrenPages} pages in a row brought nothing new`);
     return moved;
   };
   // Pages that a crash of the server undoes are read again: the resume link is undone with them.
@@ -198,12 +198,6 @@ async function recordPages(transaction: Transaction, round: Round, urls: readonl
     );
   } catch (error) {
     if (sqlState(error) !== '23505') throw error;
-    throw endless('a page links back to one that was already read');
+    throw roundEndless('a page links back to one that was already read');
   }
-}
-
-function endless(why: string): ExpectedError {
-  return new ExpectedError('round_endless', `Graph leads this round in a circle: ${why}`, {
-    cure: 'nothing was changed; run the command again, the round begins anew, and entra-sync resync if that fails too',
-  });
 }

@@ -204,7 +204,8 @@ type Body = Record<string, string | undefined>;
 /** Empty pages that lead to another one each. So that no test has to walk 2,000 of them, most count as walked already. */
 async function endless(world: World, at: At, url: string) {
   const number = Number(url.slice(url.indexOf('endless-') + 8));
-  if (number === 3) {
+  // By then whatever was new is staged, although pages are read ahead.
+  if (number === 25) {
     await world.database.raw('update entra_sync.rounds set barren_pages = 1998 where stream = :stream', {
       stream: at.stream,
     });
