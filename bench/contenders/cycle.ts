@@ -87,7 +87,7 @@ async function written(): Promise<number> {
   const [sum] = await rows<{ written: string }>(
     database,
     `select sum(n_tup_ins + n_tup_upd + n_tup_del) as written from pg_stat_all_tables
-      where schemaname = 'entra_sync' and relname in ('accounts', 'groups', 'memberships', 'group_closure', 'changes')`,
+      where schemaname = 'entra_sync' and relname in ('accounts', 'groups', 'member_groups', 'group_closure', 'changes')`,
   );
   return Number(sum?.written ?? 0);
 }

@@ -6,6 +6,7 @@ import { adoptGroups } from './commit-adoption.ts';
 import {
   closureTouched,
   endMemberships,
+  forgetGroups,
   groupsAppeared,
   groupsVanish,
   keepMemberships,
@@ -143,9 +144,9 @@ const deletedForGood = `select s.entra_object_id from entra_sync.stage_groups s 
                       and g.state = 'manual' and g.removed_at is null)`;
 
 const listsOfDeleted = `
-select m.group_no, m.member_object_id from entra_sync.memberships m
-  join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
- where g.entra_object_id in (${deletedForGood})`;
+select g.group_no, m.member_object_id from entra_sync.groups g
+  join entra_sync.member_groups m on m.tenant_id = :tenant and m.group_nos @> array[g.group_no]
+ where g.tenant_id = :tenant and g.entra_object_id in (${deletedForGood})`;
 
 // What slices called removed; of nested groups that were asked which groups hold them, the others; and of lists that were
 // read whole what they did not name and the guard let go.
@@ -157,8 +158,8 @@ select g.group_no, s.member_object_id
 union
 select m.group_no, m.member_object_id
   from entra_sync.stage_holders h
-  join entra_sync.memberships m on m.member_object_id = h.object_id
-  join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
+  join entra_sync.memberships m on m.tenant_id = :tenant and m.member_object_id = h.object_id
+  join entra_sync.groups g on g.group_no = m.group_no
  where h.round_id = :round
    and not exists (select from entra_sync.staged_members s
                     where s.round_id = :round and s.group_object_id = g.entra_object_id and s.member_object_id = h.object_id)
@@ -236,9 +237,7 @@ async function purgeGroups(transaction: Transaction, scope: CommitScope): Promis
   if (purged.length === 0) return 0;
   await keepPurged(transaction, scope, purged);
   const ids = purged.map((row) => row.group_id);
-  await transaction.raw('delete from entra_sync.memberships where group_no = any(:numbers::bigint[])', {
-    numbers: purged.map((row) => row.group_no),
-  });
+  await transaction.raw(forgetGroups, { ...scope, numbers: purged.map((row) => row.group_no) });
   await transaction.raw(
     'update entra_sync.changes set before = null, after = null where tenant_id = :tenant and group_id = any(:ids::uuid[])',
     { ...scope, ids },

@@ -8,10 +8,12 @@ import { rows, type Transaction } from './pool.ts';
 const groupOf = (no: string) =>
   `lateral (select g.group_id from entra_sync.groups g
              where g.group_no = ${no} and g.tenant_id = :tenant and g.removed_at is null offset 0)`;
+const groupNamed = `lateral (select g.group_no, g.group_id, g.removed_at is null as is_live from entra_sync.groups g
+  where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0)`;
 const membershipsOfMember = (id: string) =>
-  `lateral (select m.group_no from entra_sync.memberships m where m.member_object_id = ${id} offset 0)`;
+  `lateral (select m.group_no from entra_sync.memberships m where m.tenant_id = :tenant and m.member_object_id = ${id} offset 0)`;
 const membershipsOfGroup = (no: string) =>
-  `lateral (select m.member_object_id from entra_sync.memberships m where m.group_no = ${no} offset 0)`;
+  `lateral (select m.member_object_id from entra_sync.member_groups m where m.tenant_id = :tenant and m.group_nos @> array[${no}] offset 0)`;
 
 /** The statement that writes change rows for the pairs (group_no, member_object_id) whose both ends are live now. */
 const changesOf = (kind: MembershipChange, pairs: string) => `
@@ -105,28 +107,73 @@ function bothWays(groups: string): string {
      select m.group_no, x.entra_object_id from ${groups} x cross join ${membershipsOfMember('x.entra_object_id')} m`;
 }
 
+// A member keeps the groups that are not in `gone` (member_object_id, group_nos); without any there is no row.
+const takeGroups = (gone: string) => `
+hit as materialized (
+  select m.member_object_id,
+         array(select n from unnest(m.group_nos) as n where n = any(x.group_nos)) as ended,
+         array(select n from unnest(m.group_nos) as n where n <> all(x.group_nos)) as left_over
+    from (${gone}) x
+    join entra_sync.member_groups m on m.tenant_id = :tenant and m.member_object_id = x.member_object_id and m.group_nos && x.group_nos
+), emptied as (
+  delete from entra_sync.member_groups m using hit
+   where m.tenant_id = :tenant and m.member_object_id = hit.member_object_id and hit.left_over = '{}'
+), shortened as (
+  update entra_sync.member_groups m set group_nos = hit.left_over from hit
+   where m.tenant_id = :tenant and m.member_object_id = hit.member_object_id and hit.left_over <> '{}'
+)`;
+
 /** Ends the memberships in `ended` (group_no, member_object_id), saying so of those that were visible. */
 export const endMemberships = (ended: string) => `
-with ended as (
-  delete from entra_sync.memberships m using (${ended}) e
-   where m.group_no = e.group_no and m.member_object_id = e.member_object_id
-  returning m.group_no, m.member_object_id
-), ${changesOf('membership.removed', 'select group_no, member_object_id from ended')}`;
+with ${takeGroups(
+  `select e.member_object_id, array_agg(e.group_no) as group_nos from (${ended}) e group by e.member_object_id`,
+)}, ${changesOf(
+  'membership.removed',
+  'select u.group_no, hit.member_object_id from hit cross join lateral unnest(hit.ended) as u (group_no)',
+)}`;
+
+/** Ends every membership of groups that are no longer there, by their numbers. Binds `tenant` and `numbers`. */
+export const forgetGroups = `
+with ${takeGroups(
+  `select m.member_object_id, :numbers::bigint[] as group_nos from entra_sync.member_groups m
+    where m.tenant_id = :tenant and m.group_nos && :numbers::bigint[]`,
+)} select from hit`;
+
+// Each group is looked up once a slice, not once a member. The last word on a membership counts, and that of a list that
+// was read whole before any slice's, as in entra_sync.staged_members.
+const stagedNow = `
+select g.group_no, g.group_id, g.is_live, s.member_object_id, s.member_type, s.removed
+  from entra_sync.stage_members s cross join ${groupNamed} g
+ where s.round_id = :round
+union all
+select x.group_no, x.group_id, x.is_live, x.member_object_id, x.member_type, x.removed
+  from (select distinct on (u.member_object_id, g.group_no)
+               g.group_no, g.group_id, g.is_live, u.member_object_id, s.member_type, s.removed, s.group_object_id
+          from entra_sync.stage_slices s cross join ${groupNamed} g
+         cross join lateral unnest(s.members) as u (member_object_id)
+         where s.round_id = :round
+         order by u.member_object_id, g.group_no, s.slice desc) x
+ where not exists (select from entra_sync.stage_members m where m.round_id = :round
+                    and m.group_object_id = x.group_object_id and m.member_object_id = x.member_object_id)`;
 
 /** Keeps the memberships that this round staged and that are not stored yet, saying so of those that are visible. */
 export const keepMemberships = `
 with fresh as materialized (
-  select g.group_no, g.group_id, g.is_live, s.member_object_id, s.member_type
-    from entra_sync.staged_members s
-    cross join lateral (select g.group_no, g.group_id, g.removed_at is null as is_live from entra_sync.groups g
-                         where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0) g
-   where s.round_id = :round and not s.removed
-     and not exists (select from entra_sync.memberships m where m.group_no = g.group_no and m.member_object_id = s.member_object_id)
+  select s.member_object_id, (array_agg(s.member_type order by s.member_type = 'x'))[1] as member_type,
+         array_agg(s.group_no) as group_nos, array_agg(s.group_id) filter (where s.is_live) as group_ids
+    from (${stagedNow}) s
+   where not s.removed
+     and not exists (select from entra_sync.member_groups m
+                      where m.tenant_id = :tenant and m.member_object_id = s.member_object_id and s.group_no = any(m.group_nos))
+   group by s.member_object_id
 ), kept as (
-  insert into entra_sync.memberships (group_no, member_object_id, member_type)
-  select group_no, member_object_id, member_type from fresh
+  insert into entra_sync.member_groups as m (tenant_id, member_object_id, member_type, group_nos)
+  select :tenant, member_object_id, member_type, group_nos from fresh order by member_object_id
+  on conflict (tenant_id, member_object_id) do update
+     set group_nos = m.group_nos || excluded.group_nos,
+         member_type = case m.member_type when 'x' then excluded.member_type else m.member_type end
 ), member as (
-  select member_object_id, array_agg(group_id) as group_ids from fresh where is_live group by member_object_id
+  select member_object_id, group_ids from fresh where group_ids is not null
 ), ${changesOfMembers('membership.added')}`;
 
 /**
@@ -135,8 +182,7 @@ with fresh as materialized (
  */
 export const membershipsOf = (deleted: string) => `
 select m.group_no, m.member_object_id from entra_sync.memberships m
-  join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
- where m.member_object_id in (${deleted})`;
+ where m.tenant_id = :tenant and m.member_object_id in (${deleted})`;
 
 /**
  * Keeps by id alone what was purged and may still be restored in Entra ID (retention may be shorter than Graph's 30 days):

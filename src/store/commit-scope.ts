@@ -8,7 +8,7 @@ export const insideGroups = (id: string) => `exists (
   select from entra_sync.memberships m
     join entra_sync.group_closure c on c.descendant_no = m.group_no
     join entra_sync.groups g on g.group_no = c.ancestor_no and g.tenant_id = :tenant and g.entra_object_id = any(:scopeGroups::uuid[])
-   where m.member_object_id = ${id})`;
+   where m.tenant_id = :tenant and m.member_object_id = ${id})`;
 
 /**
  * Judges the scope by groups on the stored memberships (rule 23). Nobody is created who is in none of the groups. `gaps`

@@ -229,8 +229,8 @@ const deletedForGood = `select s.entra_object_id from entra_sync.stage_users s w
 const leftGroups = `
 select m.group_no, m.member_object_id
   from entra_sync.stage_whole_lists w
-  join entra_sync.memberships m on m.member_object_id = w.object_id
-  join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant
+  join entra_sync.memberships m on m.tenant_id = :tenant and m.member_object_id = w.object_id
+  join entra_sync.groups g on g.group_no = m.group_no
  where w.round_id = :round
    and not exists (select from entra_sync.staged_members s
                     where s.round_id = :round and s.group_object_id = g.entra_object_id and s.member_object_id = w.object_id)`;

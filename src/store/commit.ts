@@ -156,7 +156,7 @@ export async function analyzeTables(database: Database, stream: Stream, counts: 
     );
   if (objects > largeStage && stream === 'groups') await database.raw('analyze entra_sync.groups');
   if (counts.memberships_added + counts.memberships_removed > largeStage)
-    await database.raw('analyze entra_sync.memberships');
+    await database.raw('analyze entra_sync.member_groups (tenant_id, member_object_id)');
 }
 
 async function applyRound(

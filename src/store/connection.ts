@@ -120,7 +120,7 @@ export async function purgeTenant(database: Database, tenantId: string): Promise
     }
     const bind = { tenantId };
     const ownGroups = 'select group_no from entra_sync.groups where tenant_id = :tenantId';
-    await transaction.raw(`delete from entra_sync.memberships where group_no in (${ownGroups})`, bind);
+    await transaction.raw('delete from entra_sync.member_groups where tenant_id = :tenantId', bind);
     await transaction.raw(`delete from entra_sync.group_closure where ancestor_no in (${ownGroups})`, bind);
     const gone = (table: string) =>
       rowCount(transaction, `delete from entra_sync.${table} where tenant_id = :tenantId`, bind);

@@ -44,7 +44,7 @@ async function letGo(transaction: Transaction, scope: CommitScope): Promise<void
     transaction,
     `delete from entra_sync.held_memberships h
       where h.tenant_id = :tenant
-        and (not exists (select from entra_sync.memberships m where m.group_no = h.group_no and m.member_object_id = h.member_object_id)
+        and (not exists (select from entra_sync.memberships m where m.tenant_id = :tenant and m.group_no = h.group_no and m.member_object_id = h.member_object_id)
              or exists (select from entra_sync.accounts a
                          where a.tenant_id = :tenant and a.entra_object_id = h.member_object_id and a.removed_at is not null)
              or exists (select from entra_sync.groups g where g.group_no = h.group_no and g.removed_at is not null)
@@ -59,7 +59,7 @@ async function letGo(transaction: Transaction, scope: CommitScope): Promise<void
   await transaction.raw(
     `delete from entra_sync.kept_memberships k
       where k.tenant_id = :tenant
-        and (not exists (select from entra_sync.memberships m where m.group_no = k.group_no and m.member_object_id = k.member_object_id)
+        and (not exists (select from entra_sync.memberships m where m.tenant_id = :tenant and m.group_no = k.group_no and m.member_object_id = k.member_object_id)
              or exists (select from entra_sync.staged_members s join entra_sync.groups g
                           on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id and g.group_no = k.group_no
                          where s.round_id = :round and s.member_object_id = k.member_object_id))`,
@@ -87,13 +87,13 @@ async function noteMissed(transaction: Transaction, scope: CommitScope): Promise
 
 const perGroup = `
 select e.group_no, count(*)::int as wanted,
-       (select count(*)::int from entra_sync.memberships m where m.group_no = e.group_no) as size
+       (select count(*)::int from entra_sync.member_groups m where m.tenant_id = :tenant and m.group_nos @> array[e.group_no]) as size
   from entra_sync.stage_endings e where e.round_id = :round group by e.group_no order by e.group_no`;
 
 const allTogether = `
 select (select count(*)::int from entra_sync.stage_endings where round_id = :round) as wanted,
        (select count(*)::int from entra_sync.memberships m
-          join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant and g.removed_at is null) as before`;
+          join entra_sync.groups g on g.group_no = m.group_no and g.removed_at is null where m.tenant_id = :tenant) as before`;
 
 /** Moves endings, of one group or of all, to a list of their own. */
 async function hold(

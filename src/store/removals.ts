@@ -221,8 +221,9 @@ async function approve(transaction: Transaction, scope: DecisionScope): Promise<
   // Graph may never say that the memberships of what is deleted for good have ended (rule 8).
   await move(endMemberships(membershipsOf(gone)));
   await move(
-    endMemberships(`select m.group_no, m.member_object_id from entra_sync.memberships m
-      join entra_sync.groups g on g.group_no = m.group_no and g.tenant_id = :tenant and g.entra_object_id in (${gone})`),
+    endMemberships(`select g.group_no, m.member_object_id from entra_sync.groups g
+      join entra_sync.member_groups m on m.tenant_id = :tenant and m.group_nos @> array[g.group_no]
+      where g.tenant_id = :tenant and g.entra_object_id in (${gone})`),
   );
   const memberships = await move(endMemberships(heldMembers));
   if (groups + memberships > 0) await transaction.raw(renewClosure, scope);

@@ -140,32 +140,13 @@ export async function advanceRound(
   lease: Lease,
   round: Round,
   page: PageOfRound,
-  stage: (transaction: Transaction) => Promise<number>,
+  stage: (transaction: Transaction, state: StageState) => Promise<number>,
 ): Promise<Round> {
   const advance = async (transaction: Transaction) => {
-    await requireFence(transaction, lease);
-    await lockRound(transaction, round);
-    await recordPages(transaction, round, page.urls);
-    const staged = await stage(transaction);
+    const state = await lockRound(transaction, lease, round);
+    const staged = await stage(transaction, state);
     const asideNow = await stageProblems(transaction, round.round_id, page.problems);
-    const [advanced] = await rows<Round & { barren_pages: number }>(
-      transaction,
-      `update entra_sync.rounds
-          set pages = pages + :count, seen = seen + :seen, resume_link = :next, delta_link = :delta,
-              barren_pages = case when :fresh::boolean then 0 else barren_pages + :count end
-        where round_id = :roundId
-       returning ${roundColumns}, barren_pages`,
-      {
-        roundId: round.round_id,
-        count: page.urls.length,
-        seen: page.seen,
-        next: 'next' in page.link ? page.link.next : null,
-        delta: 'delta' in page.link ? page.link.delta : null,
-        fresh: staged + asideNow > 0,
-      },
-    );
-    if (!advanced) throw new Error('the locked round was not updated');
-    const { barren_pages: barrenPages, ...moved } = advanced;
+    const { barren_pages: barrenPages, ...moved } = await recordPages(transaction, round, page, staged + asideNow > 0);
     if (barrenPages > mostBarrenPages) throw roundEndless(`${mostBarrenPages} pages in a row brought nothing new`);
     return moved;
   };
@@ -173,29 +154,62 @@ export async function advanceRound(
   return inTransaction(database, advance, { mayBeLost: true });
 }
 
-async function lockRound(transaction: Transaction, round: Round): Promise<void> {
-  const found = await rows(
+/** What is known of a round's stage when its row is locked. */
+export type StageState = {
+  /** Something of this round is set aside, so that a good body may end that. */
+  readonly anyAside: boolean;
+};
+
+async function lockRound(transaction: Transaction, lease: Lease, round: Round): Promise<StageState> {
+  const [state] = await rows<{ fenced: boolean; is_there: boolean; any_aside: boolean }>(
     transaction,
-    'select from entra_sync.rounds where round_id = :roundId and pages = :pages and delta_link is null for update',
-    { roundId: round.round_id, pages: round.pages },
+    `with fence as materialized (
+       select from entra_sync.leases where tenant_id = :tenantId and fence = :fence for share
+     ), round as materialized (
+       select from entra_sync.rounds where round_id = :roundId and pages = :pages and delta_link is null for update
+     )
+     select exists (select from fence) as fenced, exists (select from round) as is_there,
+            exists (select from entra_sync.stage_set_aside where round_id = :roundId) as any_aside`,
+    { tenantId: lease.tenantId, fence: lease.fence, roundId: round.round_id, pages: round.pages },
   );
-  if (found.length > 0) return;
+  if (!state?.fenced) await requireFence(transaction, lease);
+  if (state?.is_there) return { anyAside: state.any_aside };
   throw new ExpectedError('lease_lost', 'the round was moved on or dropped by another process', {
     cure: 'run the command again',
   });
 }
 
-async function recordPages(transaction: Transaction, round: Round, urls: readonly string[]): Promise<void> {
+async function recordPages(
+  transaction: Transaction,
+  round: Round,
+  { urls, seen, link }: PageOfRound,
+  fresh: boolean,
+): Promise<Round & { barren_pages: number }> {
   try {
-    await transaction.raw(
-      `insert into entra_sync.stage_pages (round_id, page, link_hash)
-       select :roundId, :pages::int + u.n, u.hash from unnest(:hashes::text[]) with ordinality as u (hash, n)`,
+    const [advanced] = await rows<Round & { barren_pages: number }>(
+      transaction,
+      `with page as (
+         insert into entra_sync.stage_pages (round_id, page, link_hash)
+         select :roundId, :pages::int + u.n, u.hash from unnest(:hashes::text[]) with ordinality as u (hash, n)
+       )
+       update entra_sync.rounds
+          set pages = pages + :count, seen = seen + :seen, resume_link = :next, delta_link = :delta,
+              barren_pages = case when :fresh::boolean then 0 else barren_pages + :count end
+        where round_id = :roundId
+       returning ${roundColumns}, barren_pages`,
       {
         roundId: round.round_id,
         pages: round.pages,
         hashes: urls.map((url) => createHash('sha256').update(url).digest('base64url')),
+        count: urls.length,
+        seen,
+        next: 'next' in link ? link.next : null,
+        delta: 'delta' in link ? link.delta : null,
+        fresh,
       },
     );
+    if (!advanced) throw new Error('the locked round was not updated');
+    return advanced;
   } catch (error) {
     if (sqlState(error) !== '23505') throw error;
     throw roundEndless('a page links back to one that was already read');

@@ -33,12 +33,12 @@ export async function stageGroupsPage(
   round: Round,
   page: GroupsPageToStage,
 ): Promise<Round> {
-  return advanceRound(database, lease, round, page, async (transaction) => {
+  return advanceRound(database, lease, round, page, async (transaction, { anyAside }) => {
     const known = new Map([
       ...(await deletedStrangers(transaction, lease.tenantId, round, page.ids)),
       ...(await knownObjects(transaction, lease.tenantId, round, page.ids, 'groups')),
     ]);
-    const lifted = await liftSetAside(transaction, round.round_id, page.ids);
+    const lifted = anyAside ? await liftSetAside(transaction, round.round_id, page.ids) : new Set<string>();
     const groups = await stageGroups(
       transaction,
       round.round_id,

@@ -33,9 +33,9 @@ export async function stageUsersPage(
   round: Round,
   page: UsersPageToStage,
 ): Promise<Round> {
-  return advanceRound(database, lease, round, page, async (transaction) => {
+  return advanceRound(database, lease, round, page, async (transaction, { anyAside }) => {
     const known = await knownObjects(transaction, lease.tenantId, round, page.ids, 'users');
-    const lifted = await liftSetAside(transaction, round.round_id, page.ids);
+    const lifted = anyAside ? await liftSetAside(transaction, round.round_id, page.ids) : new Set<string>();
     return stageUsers(transaction, round.round_id, doubtLifted(round, 'users', page.merge(known), lifted));
   });
 }
@@ -47,17 +47,33 @@ export async function stageUsers(
   users: readonly StagedUser[],
 ): Promise<number> {
   if (users.length === 0) return 0;
+  const { own, rest } = passedOn(users);
   return rowCount(
     transaction,
     `insert into entra_sync.stage_users as s (round_id, entra_object_id, removed, source, mapped, user_principal_name, mail, enabled, in_scope, outside, doubt)
-     select :roundId, r.* from jsonb_to_recordset(:users::jsonb)
+     select :roundId, r.id, r.removed, r.source, (r.source - :own::text[]) || r.mapped, r."userPrincipalName", r.mail, r.enabled, r."inScope", r.outside, r.doubt
+       from jsonb_to_recordset(:users::jsonb)
          as r (id uuid, removed text, source jsonb, mapped jsonb, "userPrincipalName" text, mail text, enabled boolean, "inScope" boolean, outside text, doubt text)
      on conflict (round_id, entra_object_id) do update
         set removed = excluded.removed, source = excluded.source, mapped = excluded.mapped,
             user_principal_name = excluded.user_principal_name, mail = excluded.mail, enabled = excluded.enabled, in_scope = excluded.in_scope, outside = excluded.outside, doubt = excluded.doubt
       where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`,
-    { roundId, users: JSON.stringify(users) },
+    { roundId, own: [...own], users: JSON.stringify(users.map((user, place) => ({ ...user, mapped: rest[place] }))) },
   );
+}
+
+/**
+ * What the mapping only passes on, property to field of the same name, need not be sent twice. `own` are the names for
+ * which that is not so of all these users, `rest` is what each has under one of them.
+ */
+function passedOn(users: readonly StagedUser[]): { own: ReadonlySet<string>; rest: readonly StagedUser['mapped'][] } {
+  const own = new Set<string>();
+  for (const { source, mapped } of users) {
+    for (const name of Object.keys(source)) if (source[name] !== mapped[name]) own.add(name);
+    for (const name of Object.keys(mapped)) if (source[name] !== mapped[name]) own.add(name);
+  }
+  const rest = users.map(({ mapped }) => Object.fromEntries(Object.entries(mapped).filter(([name]) => own.has(name))));
+  return { own, rest };
 }
 
 /**
@@ -108,7 +124,7 @@ export async function enteringUsers(
     `select distinct m.member_object_id::text as id
        from entra_sync.groups g
        join entra_sync.group_closure c on c.ancestor_no = g.group_no
-       join entra_sync.memberships m on m.group_no = c.descendant_no and m.member_type in ('u', 'x')
+       join entra_sync.member_groups m on m.tenant_id = g.tenant_id and m.group_nos @> array[c.descendant_no] and m.member_type in ('u', 'x')
        left join entra_sync.accounts a on a.tenant_id = g.tenant_id and a.entra_object_id = m.member_object_id
       where g.tenant_id = :tenantId and g.entra_object_id = any(:groups::uuid[])
         and (a.account_id is null or a.state = 'manual' or a.removed_reason in ('out_of_scope', 'disabled'))

@@ -13,7 +13,7 @@ export const unnamedMembers = (lists: string) => `
 select w.object_id as group_object_id, m.group_no, m.member_object_id, m.member_type
   from (${lists}) w
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = w.object_id
-  join entra_sync.memberships m on m.group_no = g.group_no
+  join entra_sync.memberships m on m.tenant_id = :tenant and m.group_no = g.group_no and m.group_nos @> array[g.group_no]
  where not exists (select from entra_sync.staged_members s
                     where s.round_id = :round and s.group_object_id = w.object_id and s.member_object_id = m.member_object_id)
    and not exists (select from entra_sync.accounts a

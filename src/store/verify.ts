@@ -60,7 +60,7 @@ export async function judgeListing(
          select g.entra_object_id, m.member_object_id
            from (${unreadLists(':groups')}) u
            join entra_sync.groups g on g.tenant_id = :tenantId and g.entra_object_id::text = u.id and g.removed_at is null
-           join entra_sync.memberships m on m.group_no = g.group_no
+           join entra_sync.member_groups m on m.tenant_id = :tenantId and m.group_nos @> array[g.group_no]
        ), reach as (
          select id from unnest(:scopeGroups::uuid[]) as id
           where exists (select from entra_sync.stage_groups s where s.round_id = :groups and s.entra_object_id = id)
@@ -176,7 +176,7 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
           and s.entra_object_id::text not in (select u.id from (${unreadLists(':roundId')}) u)
      ), live as (${liveObjects}), stored as (
        select l.entra_object_id as g, m.member_object_id as m from listed l join entra_sync.memberships m using (group_no)
-        where m.member_object_id in (select entra_object_id from live)
+        where m.tenant_id = :tenantId and m.member_object_id in (select entra_object_id from live)
      ), decided as (
        select group_no, member_object_id from entra_sync.held_memberships where tenant_id = :tenantId
        union select group_no, member_object_id from entra_sync.kept_memberships where tenant_id = :tenantId

@@ -13,6 +13,7 @@ import {
   tenantWith,
 } from '../support/people-edit.ts';
 import { ask, fingerprintOf } from '../support/stage.ts';
+import { storing } from '../support/stored-memberships.ts';
 
 let store: EditStore;
 let client: Client;
@@ -523,7 +524,7 @@ describe('remove_account', () => {
          insert into entra_sync.groups (tenant_id, entra_object_id, state, kind, is_dynamic, source, display_name, removed_at, removed_reason, purge_at)
          select :tenant, gen_random_uuid(), 'managed', 'security', false, '{}', n, r, case when r is not null then 'deleted' end, r
            from (values ('live', null), ('gone', now())) g (n, r) returning group_no)
-       insert into entra_sync.memberships select group_no, :object, 'u' from made`,
+       ${storing("select :tenant::uuid as tenant_id, group_no, :object::uuid as member_object_id, 'u' as member_type from made")}`,
       { tenant, object },
     );
     expect(await remove(account)).toMatchObject({ rows: [{}] });

@@ -11,6 +11,7 @@ import { openDatabase, rows } from '../../src/store/pool.ts';
 import { accountOf, answerOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
 import { freshDatabase } from '../support/postgres.ts';
 import { ask } from '../support/stage.ts';
+import { storing } from '../support/stored-memberships.ts';
 
 let store: EditStore;
 let mine: { tenant: string; account: string };
@@ -43,9 +44,10 @@ async function filledTenant(): Promise<{ tenant: string; account: string }> {
   );
   await ask(
     store,
-    `insert into entra_sync.memberships (group_no, member_object_id, member_type)
-     select group_no, case when entra_object_id = :outer then :inner::uuid else :person::uuid end, 'x'
-       from entra_sync.groups where tenant_id = :tenant and removed_at is null`,
+    storing(
+      `select tenant_id, group_no, case when entra_object_id = :outer then :inner::uuid else :person::uuid end as member_object_id, 'x' as member_type
+         from entra_sync.groups where tenant_id = :tenant and removed_at is null`,
+    ),
     objects,
   );
   await ask(

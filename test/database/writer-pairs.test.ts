@@ -154,7 +154,7 @@ describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the secon
     await disconnectTenant(store.database, tenantId, { actor: 'Ann', dryRun: false });
     const holder = await store.connect();
     await holder.query('begin');
-    await holder.query('lock table entra_sync.memberships in share mode');
+    await holder.query('lock table entra_sync.member_groups in share mode');
     const erased = end(purgeTenant(first, tenantId));
     await until('the erasure is under way', async () => (await waiting('first')) !== undefined);
     const change = { tenantId: null, document: { interval: '50m' }, actor: 'Ann' } as const;

@@ -20,6 +20,7 @@ import {
 } from '../support/groups-world.ts';
 import { setSettings } from '../support/settings.ts';
 import { until } from '../support/stage.ts';
+import { storing } from '../support/stored-memberships.ts';
 import { interruption, removedOf, type World } from '../support/system.ts';
 
 const quiet = { simulator: { restoredMembers: false } };
@@ -180,7 +181,9 @@ test('rule 8: of two lists that tell of one membership the one that was read lat
   await makeFullDue(world, 'groups');
   // Drift that makes the full round read the list of Team while person 0 is away.
   await world.database.raw(
-    `insert into entra_sync.memberships select group_no, :stale, 'u' from entra_sync.groups where entra_object_id = :team`,
+    storing(
+      "select tenant_id, group_no, :stale::uuid as member_object_id, 'u' as member_type from entra_sync.groups where entra_object_id = :team",
+    ),
     { stale: person(5), team: group('Team') },
   );
   let listRead = false;

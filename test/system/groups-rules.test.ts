@@ -368,7 +368,7 @@ test('rule 4: the same group ten times in a round writes no row when nothing cha
   );
   const written = async () => {
     const found: Record<string, unknown> = {};
-    for (const table of ['groups', 'memberships', 'group_closure', 'changes', 'batches'])
+    for (const table of ['groups', 'member_groups', 'group_closure', 'changes', 'batches'])
       found[table] = await rows(world.database, `select xmin::text, ctid::text from entra_sync.${table} order by ctid`);
     return found;
   };

@@ -9,6 +9,7 @@ import { loadDefaults } from '../../src/settings.ts';
 import { rows } from '../../src/store/pool.ts';
 import { runCli } from '../support/cli.ts';
 import { setSettings } from '../support/settings.ts';
+import { storing, takingOut } from '../support/stored-memberships.ts';
 import { failureOf, fastPolicy, openWorld, trust, type World } from '../support/system.ts';
 
 /** What `verify` finds; `sample` as with --sample. */
@@ -135,13 +136,13 @@ const drifts: { drift: string; sql: string; nesting?: boolean; finds: (ids: Ids)
   differentGroup('is_dynamic = true', 'is_dynamic', true),
   {
     drift: 'missing membership of a person',
-    sql: `delete from entra_sync.memberships where group_no = ${numberOf(':inner')} and member_object_id = :one`,
+    sql: takingOut(numberOf(':inner'), ':one'),
     finds: ({ inner, one }) => ({ kind: 'membership', what: 'missing', entra_object_id: inner, member_object_id: one }),
   },
   {
     drift: 'missing membership of a group',
     nesting: true,
-    sql: `delete from entra_sync.memberships where member_object_id = :inner`,
+    sql: 'delete from entra_sync.member_groups where member_object_id = :inner',
     finds: ({ inner, outer }) => ({
       kind: 'membership',
       what: 'missing',
@@ -151,7 +152,9 @@ const drifts: { drift: string; sql: string; nesting?: boolean; finds: (ids: Ids)
   },
   {
     drift: 'extra membership',
-    sql: `insert into entra_sync.memberships values (${numberOf(':inner')}, :other, 'u')`,
+    sql: storing(
+      `select tenant_id, group_no, :other::uuid as member_object_id, 'u' as member_type from entra_sync.groups where group_no = ${numberOf(':inner')}`,
+    ),
     finds: ({ inner, other }) => ({
       kind: 'membership',
       what: 'extra',
