@@ -6,8 +6,7 @@ import { rows, type Transaction } from './pool.ts';
 // The look-ups are laterals with `offset 0`: each is one index probe a row, whatever the planner believes of tables that
 // this very transaction has filled and nobody has analyzed yet. As plain joins a first load took minutes.
 const groupOf = (no: string) =>
-  `lateral (select g.group_id from entra_sync.groups g
-             where g.group_no = ${no} and g.tenant_id = :tenant and g.removed_at is null offset 0)`;
+  `lateral (select g.group_id from entra_sync.groups g where g.group_no = ${no} and g.removed_at is null offset 0)`;
 const groupNamed = `lateral (select g.group_no, g.group_id, g.removed_at is null as is_live from entra_sync.groups g
   where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0)`;
 const membershipsOfMember = (id: string) =>
