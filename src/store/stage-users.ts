@@ -88,7 +88,7 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
        from entra_sync.stage_users s
        join entra_sync.accounts a on a.tenant_id = :tenantId and a.entra_object_id = s.entra_object_id
       where s.round_id = :roundId and s.removed is null
-        and a.purge_at is not null and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')
+        and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')
      union
      select left(p.object_key, 36) from entra_sync.set_aside p
       where p.tenant_id = :tenantId and p.stream = 'users' and p.object_key like '%/memberOf'
