@@ -54,7 +54,9 @@ async function askAboutGroups(context: StreamContext, settings: Settings, round:
   const { database, lease } = context;
   const ids = new Set([
     ...(await doubtfulObjects(database, lease.tenantId, round.round_id, 'groups')),
-    ...(await unmetObjects(database, lease.tenantId, round.round_id, 'groups', settings.removals.max)),
+    ...(round.kind === 'full'
+      ? await unmetObjects(database, lease.tenantId, round.round_id, 'groups', settings.removals.max)
+      : []),
     ...(await restoredGroups(database, lease.tenantId, round.round_id)),
   ]);
   if (ids.size > 0) await readDoubtful(context, round, [...ids]);

@@ -6,7 +6,7 @@ import { DeadToken, type GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { Settings } from '../settings.ts';
-import { type Apply, analyzeStage, type ChangeSample, commitRound, type Rehearsal } from '../store/commit.ts';
+import { type Apply, type ChangeSample, commitRound, type Rehearsal } from '../store/commit.ts';
 import type { StreamReport } from '../store/cycles.ts';
 import type { Lease } from '../store/lease.ts';
 import type { Database } from '../store/pool.ts';
@@ -23,6 +23,7 @@ import {
   type Stream,
 } from '../store/rounds.ts';
 import { unfoldSlices } from '../store/stage-members.ts';
+import { analyzeStage } from '../store/statistics.ts';
 import { inSpan } from '../tracing.ts';
 
 /** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
@@ -261,7 +262,7 @@ async function walkRound<Page extends DeltaPage>(
   }
   tell('ask', round);
   if (stream === 'groups' && round.seen > 0) await unfoldSlices(database, lease, round.round_id);
-  const analyzed = await analyzeStage(database, round.round_id);
+  const analyzed = await analyzeStage(database, round);
   await inSpan('ask', { 'entra_sync.stream': stream }, () => parts.ask(context, settings, round));
   context.signal.throwIfAborted();
   tell('commit', round);

@@ -52,7 +52,10 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
   const entering = await (rehearsal
     ? afterRehearsal(database, lease, rehearsal, { actor: context.actor, retentionMs: settings.retentionMs }, whoEnters)
     : whoEnters(database));
-  const unmet = await unmetObjects(database, lease.tenantId, round.round_id, 'users', settings.removals.max);
+  const unmet =
+    round.kind === 'full'
+      ? await unmetObjects(database, lease.tenantId, round.round_id, 'users', settings.removals.max)
+      : [];
   const restored = new Set(await restoredUsers(database, lease.tenantId, round.round_id));
   const ids = [
     ...new Set([

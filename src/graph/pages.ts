@@ -1,14 +1,15 @@
 // The pages of a round as an async generator, the same for every stream.
-
+import { setImmediate as turn } from 'node:timers/promises';
 import { ExpectedError, roundEndless } from '../errors.ts';
-import type { DeltaPage } from '../rules/decode.ts';
+import { type DeltaPage, openPage } from '../rules/decode.ts';
 import { isOfOrigin, originOf, requireOrigin } from './client.ts';
 import type { GraphReader } from './reader.ts';
 
 export type FetchedPage<Page extends DeltaPage> = { readonly url: string; readonly page: Page };
 
 /**
- * The pages of a round, from `start` to the delta link. The next page is fetched while the caller stages this one.
+ * The pages of a round, from `start` to the delta link. The next page is asked for as soon as this one's link is known, and
+ * comes while the objects of this one are decoded and the caller stages them. `decode` refuses no body that {@link openPage} takes.
  * `startCarriesToken` is false only for the first URL of a full round. Throws what {@link GraphReader.getJson} throws.
  */
 export async function* deltaPages<Page extends DeltaPage>(
@@ -22,12 +23,25 @@ export async function* deltaPages<Page extends DeltaPage>(
   },
 ): AsyncGenerator<FetchedPage<Page>> {
   const { decode, headers = {} } = options;
-  const fetchPage = async (url: string, carriedToken: boolean): Promise<FetchedPage<Page>> => {
-    const page = await reader.getJson<Page>(url, { carriedToken, headers, parse: decode });
-    // Before anybody stages it: a foreign link that was once kept would be met again at every resume.
-    const link = 'next' in page.link ? page.link.next : page.link.delta;
+  const fetchPage = async (url: string, carriedToken: boolean) => {
+    const parse = (body: unknown) => {
+      const opened = openPage(body);
+      return 'malformed' in opened ? opened : { link: opened.link, body };
+    };
+    const fetched = await reader.getJson<{ link: DeltaPage['link']; body: unknown }>(url, {
+      carriedToken,
+      headers,
+      parse,
+    });
+    // Before anybody follows or stages it: a foreign link that was once kept would be met again at every resume.
+    const link = 'next' in fetched.link ? fetched.link.next : fetched.link.delta;
     requireOrigin(link, reader.origin);
     requireStream(link, options.collection);
+    return { url, ...fetched };
+  };
+  const decoded = ({ url, body }: { url: string; body: unknown }): FetchedPage<Page> => {
+    const page = decode(body);
+    if ('malformed' in page) throw new Error(`a page that could be opened is malformed: ${page.malformed}`);
     return { url, page };
   };
   if (!isOfOrigin(options.start, reader.origin)) {
@@ -40,19 +54,21 @@ export async function* deltaPages<Page extends DeltaPage>(
   let ahead = fetchPage(options.start, options.startCarriesToken);
   for (;;) {
     const fetched = await ahead;
-    if ('delta' in fetched.page.link) {
-      yield fetched;
+    if ('delta' in fetched.link) {
+      yield decoded(fetched);
       return;
     }
     // Rule 14: no request is the one before. Longer circles are met when their pages are staged.
-    if (fetched.page.link.next === fetched.url) {
-      yield fetched;
+    if (fetched.link.next === fetched.url) {
+      yield decoded(fetched);
       throw roundEndless('a page links to itself');
     }
-    ahead = fetchPage(fetched.page.link.next, true);
+    ahead = fetchPage(fetched.link.next, true);
     // Its failure is thrown when its turn comes; if that never comes, nobody needs to know.
     ahead.catch(() => {});
-    yield fetched;
+    // The request goes out before the processor is busy with this page.
+    await turn();
+    yield decoded(fetched);
   }
 }
 

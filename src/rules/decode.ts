@@ -46,6 +46,22 @@ export function decodePageOf(
   body: unknown,
   decodeItem: (item: unknown) => Occurrence | Problem,
 ): DeltaPage | { readonly malformed: string } {
+  const opened = openPage(body);
+  if ('malformed' in opened) return opened;
+  const occurrences: Occurrence[] = [];
+  const problems: Problem[] = [];
+  for (const item of opened.items) {
+    const decoded = decodeItem(item);
+    if ('reason' in decoded) problems.push(decoded);
+    else occurrences.push(decoded);
+  }
+  return { occurrences, problems, link: opened.link };
+}
+
+/** The link of a page, and its objects as they came. Only here can a page turn out to be none at all. */
+export function openPage(
+  body: unknown,
+): { readonly link: DeltaPage['link']; readonly items: readonly unknown[] } | { readonly malformed: string } {
   if (!isRecord(body)) return { malformed: 'the body is not a JSON object' };
   if (isRecord(body.error)) return { malformed: 'the body holds an error object' };
   if (!Array.isArray(body.value)) return { malformed: 'the body has no value array' };
@@ -60,14 +76,7 @@ export function decodePageOf(
   if (!link) return { malformed: 'the body has neither a next link nor a delta link' };
   if (next != null && delta != null) return { malformed: 'the body has both a next link and a delta link' };
   if (!isPrintable('next' in link ? link.next : link.delta)) return { malformed: 'the link is no printable text' };
-  const occurrences: Occurrence[] = [];
-  const problems: Problem[] = [];
-  for (const item of body.value) {
-    const decoded = decodeItem(item);
-    if ('reason' in decoded) problems.push(decoded);
-    else occurrences.push(decoded);
-  }
-  return { occurrences, problems, link };
+  return { link, items: body.value };
 }
 
 /** Pages in the order in which they came, as one. */

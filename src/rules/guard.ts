@@ -35,6 +35,18 @@ export function whyGroupHeld(wanted: number, size: number, { max, percent }: Rem
   return `${wanted} of the ${size} members of one group would leave it`;
 }
 
+/**
+ * From how many live and managed before the round on {@link whyHeld} says the same, however many more there are: so many
+ * need to be counted.
+ */
+export function enoughBefore(
+  { wanted, held, week }: Pick<RemovalCounts, 'wanted' | 'held' | 'week'>,
+  { percent, floor }: RemovalLimits,
+): number {
+  const ofPercent = percent === 0 ? 0 : Math.ceil((Math.max(wanted, (week + wanted) / 2) * 100) / percent);
+  return Math.max(floor, wanted + held + 1, ofPercent);
+}
+
 /** Why these removals are held, in words; null: they are within the limits. */
 export function whyHeld(counts: RemovalCounts, { max, percent, floor }: RemovalLimits): string | null {
   const { before, wanted, held, week, weekRemoved, full, seen } = counts;

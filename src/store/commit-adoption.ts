@@ -5,18 +5,22 @@ import type { MatchKey } from '../rules/mapping.ts';
 import type { CommitScope } from './commit.ts';
 import { stageProblems } from './doubts.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
+import { type StagedKinds, unbound } from './staged-kinds.ts';
 
 /** Adopts the accounts of staged people. People whose match is ambiguous are set aside and leave the stage. Part of `applyUsers`. */
 export async function adoptAccounts(
   transaction: Transaction,
   scope: CommitScope,
-): Promise<{ adopted: number; restored: number }> {
-  const found = await rows<Pair & { rival: string | null }>(transaction, released(scope.match), scope);
+  staged: Pick<StagedKinds, 'unknown' | 'unbound' | 'released'>,
+): Promise<{ adopted: number; restored: number; setAside: number }> {
+  const found = staged.released
+    ? await rows<Pair & { rival: string | null }>(transaction, released(scope.match), scope)
+    : [];
   const pairs: Pair[] = found.filter((one) => one.rival === null);
   const problems: Problem[] = found.flatMap(({ rival, entra_object_id: key }) =>
     rival === null ? [] : { key, reason: `its account was removed by hand, and a manual account has its ${rival}` },
   );
-  for (const key of scope.match) {
+  for (const key of staged.unknown && staged.unbound ? scope.match : []) {
     const candidates = await rows<Candidate>(transaction, candidatesBy(matchColumns[key]), {
       ...scope,
       taken: pairs.map((pair) => pair.account_id),
@@ -25,8 +29,8 @@ export async function adoptAccounts(
     pairs.push(...candidates.filter((one) => one.accounts === 1 && one.people === 1));
     problems.push(...ambiguities(key, candidates));
   }
-  await setAside(transaction, scope, problems);
-  if (pairs.length === 0) return { adopted: 0, restored: 0 };
+  const left = await setAside(transaction, scope, problems);
+  if (pairs.length === 0) return { adopted: 0, restored: 0, setAside: left };
   const bind = {
     ...scope,
     accountIds: pairs.map((pair) => pair.account_id),
@@ -38,7 +42,7 @@ export async function adoptAccounts(
   );
   const written = await rows<{ kind: string; count: number }>(transaction, adopt, bind);
   const count = (kind: string) => written.find((row) => row.kind === kind)?.count ?? 0;
-  return { adopted: count('account.adopted'), restored: count('account.restored') };
+  return { adopted: count('account.adopted'), restored: count('account.restored'), setAside: left };
 }
 
 /** Adopts groups that were released, by object id. Part of `applyGroups`, before groups are updated. */
@@ -103,8 +107,7 @@ with person as (
 ), pair as materialized (
   select p.entra_object_id, a.account_id, p.key
     from person p
-    join entra_sync.accounts a on a.tenant_id = :tenant and a.state = 'manual' and a.removed_at is null
-     and a.entra_object_id is null and lower(a.${column}) = p.key
+    join entra_sync.accounts a on ${unbound('a')} and lower(a.${column}) = p.key
    where a.account_id <> all(:taken::uuid[])
 ), shared as (
   select distinct key from pair
@@ -143,10 +146,11 @@ function ambiguities(key: MatchKey, candidates: readonly Candidate[]): Problem[]
     }));
 }
 
-async function setAside(transaction: Transaction, scope: CommitScope, problems: readonly Problem[]): Promise<void> {
-  if (problems.length === 0) return;
+async function setAside(transaction: Transaction, scope: CommitScope, problems: readonly Problem[]): Promise<number> {
+  if (problems.length === 0) return 0;
   await stageProblems(transaction, scope.round, problems);
-  await transaction.raw(
+  return rowCount(
+    transaction,
     'delete from entra_sync.stage_users where round_id = :round and entra_object_id = any(:ids::uuid[])',
     { ...scope, ids: problems.map((problem) => problem.key) },
   );

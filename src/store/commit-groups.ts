@@ -15,7 +15,7 @@ import {
   moveMemberships,
   renewClosure,
 } from './commit-memberships.ts';
-import { type Guarded, guardRemovals, metUnreadable } from './guard.ts';
+import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
 import { guardMemberships } from './guard-memberships.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 
@@ -26,8 +26,8 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
   await transaction.raw(lockTouched, scope);
   const count = (statement: string) => rowCount(transaction, statement, scope);
   const move = (statement: string) => moveMemberships(transaction, statement, scope);
-  let ended = await move(groupsVanish(gone));
-  const removed = await count(removeGroups);
+  let ended = guard.left > 0 ? await move(groupsVanish(gone)) : 0;
+  const removed = guard.left > 0 ? await count(removeGroups) : 0;
   await transaction.raw(hardenTombstones, scope);
   ended += await move(endMemberships(membershipsOf(deletedForGood)));
   ended += await move(endMemberships(listsOfDeleted));
@@ -93,7 +93,7 @@ const guardedGroups: Guarded = {
       select g.entra_object_id, 'not_seen' from ${notSeen}
     ) x group by x.entra_object_id`,
   seen: 'select count(*)::int from entra_sync.stage_groups where round_id = :round and removed is null',
-  inWeek: "x.removed_at > now() - interval '7 days'",
+  inWeek: [removedInWeek],
   cameBack: `not exists (select from entra_sync.groups g where g.group_no = h.group_no and g.state = 'managed' and g.removed_at is null)
     or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null)
     or h.reason = 'not_seen' and ${metUnreadable}`,

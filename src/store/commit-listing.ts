@@ -2,17 +2,11 @@
 // nobody is removed or suspended, nothing is set aside, no checkpoint moves: all of that the round decides (rule 6).
 import { ExpectedError } from '../errors.ts';
 import { closeBatch, nextBatch } from './batches.ts';
-import {
-  type Apply,
-  analyzeStage,
-  analyzeTables,
-  type CommitCounts,
-  type CommitOptions,
-  requireSettings,
-} from './commit.ts';
+import { type Apply, type CommitCounts, type CommitOptions, requireSettings } from './commit.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, rows, type Transaction } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
+import { analyzeStage, analyzeTables } from './statistics.ts';
 import { lockTenant, tenantDisconnected } from './tenants.ts';
 
 /**
@@ -25,7 +19,7 @@ export async function commitListing(
   options: Pick<CommitOptions, 'stream' | 'round' | 'cycleId' | 'actor' | 'removals' | 'match' | 'scopeGroups'>,
   apply: Apply,
 ): Promise<CommitCounts> {
-  await analyzeStage(database, options.round.round_id);
+  await analyzeStage(database, options.round);
   const counts = await inReportedTransaction(database, (transaction) =>
     applyListing(transaction, lease, options, apply),
   );

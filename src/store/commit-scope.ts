@@ -69,13 +69,19 @@ select id::text, case when id in (select id from aside) then 'set_aside' else 'n
 export const outsideGroups = `(:groupsJudged::boolean and cardinality(:scopeGroups::uuid[]) > 0 and not ${insideGroups('a.entra_object_id')}
   and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id and s.removed is not null))`;
 
-// Live accounts that are outside the scope now: staged so, or no longer held by a scope group. An on-demand read removes
-// nobody. `groupsJudged` is also false while the scope has gaps, which hold these removals.
-export const leftScope = `entra_sync.accounts a
- where not :onDemand::boolean and a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null
-   and (exists (select from entra_sync.stage_users s
-                 where s.round_id = :round and s.entra_object_id = a.entra_object_id and s.removed is null and not s.in_scope)
-        or ${outsideGroups})`;
+// Live accounts that are outside the scope now, as entra_object_id, reason and by_groups: staged so, or no longer held by a
+// scope group (some are both). An on-demand read removes nobody. `groupsJudged` is also false while the scope has gaps,
+// which hold these removals.
+export const leftScope = `
+select a.entra_object_id, coalesce(s.outside, 'out_of_scope'), s.outside is null
+  from entra_sync.stage_users s
+  join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'managed'
+ where not :onDemand::boolean and s.round_id = :round and s.removed is null and not s.in_scope and a.removed_at is null
+union all
+select a.entra_object_id, coalesce(s.outside, 'out_of_scope'), s.outside is null
+  from entra_sync.accounts a
+  left join entra_sync.stage_users s on s.round_id = :round and s.entra_object_id = a.entra_object_id
+ where not :onDemand::boolean and a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and ${outsideGroups}`;
 
 // Who is outside by what is said of the person although the scope groups hold the person is remembered by id alone.
 export const keepOutside = `

@@ -12,47 +12,48 @@ import {
   moveMemberships,
 } from './commit-memberships.ts';
 import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './commit-scope.ts';
-import { type Guarded, guardRemovals, metUnreadable } from './guard.ts';
+import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 import { forgetActors, type Names } from './purge-actors.ts';
+import { stagedKinds } from './staged-kinds.ts';
 
 /** Makes the staged users the truth. Part of the transaction of `commitRound`. */
 export async function applyUsers(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
   const run = (statement: string) => rowCount(transaction, statement, scope);
   const move = (statement: string) => moveMemberships(transaction, statement, scope);
+  const staged = await stagedKinds(transaction, scope);
   // Of those whose groups were asked for, first: the scope is judged on them.
-  let ended = await move(endMemberships(leftGroups));
-  let appeared = await move(keepMemberships);
+  let ended = staged.lists ? await move(endMemberships(leftGroups)) : 0;
+  let appeared = staged.members ? await move(keepMemberships) : 0;
   const { held, gaps } = await judgeScope(transaction, scope);
-  const adoption = await adoptAccounts(transaction, scope);
+  const adoption = await adoptAccounts(transaction, scope, staged);
   const guard = await guardRemovals(transaction, scope, guardedAccounts);
-  await transaction.raw(keepEnabled, scope);
+  if (staged.held || guard.held > 0) await transaction.raw(keepEnabled, scope);
   if (scope.listing) await transaction.raw(suspendNobody, scope);
   await transaction.raw(lockTouched, scope);
-  const updates = await rows<{ kind: string; count: number }>(transaction, updateChanged, scope);
+  const adopted = adoption.adopted + adoption.restored;
+  const updates =
+    staged.known || adopted > 0 ? await rows<{ kind: string; count: number }>(transaction, updateChanged, scope) : [];
   const count = (kind: string) => updates.find((row) => row.kind === kind)?.count ?? 0;
-  ended += await move(accountsVanish(goneObjects));
-  const removed = await run(remove);
-  await transaction.raw(hardenTombstones, scope);
-  await transaction.raw(relabelOutside, scope);
-  await transaction.raw(keepOutside, scope);
-  await transaction.raw(forgetOutside, scope);
-  await transaction.raw(keepUnsettled, scope);
-  await transaction.raw(keepStrangers, scope);
-  await transaction.raw(forgetStrangers, scope);
-  ended += await move(endMemberships(membershipsOf(deletedForGood)));
-  const restored = adoption.restored + (await run(restore));
-  const created = await run(create);
-  await transaction.raw(noteListsRead, scope);
-  appeared += await move(accountsAppeared);
+  if (guard.left > 0) ended += await move(accountsVanish(goneObjects));
+  const removed = guard.left > 0 ? await run(remove) : 0;
+  if (staged.deleted) await transaction.raw(hardenTombstones, scope);
+  if (staged.outside || scope.scopeGroups.length > 0) {
+    await transaction.raw(relabelOutside, scope);
+    await transaction.raw(keepOutside, scope);
+  }
+  if (staged.remembered) await transaction.raw(forgetOutside, scope);
+  if (staged.back || staged.strangers) await transaction.raw(keepUnsettled, scope);
+  if (staged.restorable) await transaction.raw(keepStrangers, scope);
+  if (staged.strangers) await transaction.raw(forgetStrangers, scope);
+  if (staged.deleted) ended += await move(endMemberships(membershipsOf(deletedForGood)));
+  const restored = adoption.restored + (staged.hidden ? await run(restore) : 0);
+  const created = staged.unknown ? await run(create) : 0;
+  if (staged.lists) await transaction.raw(noteListsRead, scope);
+  if (created + restored + adopted > 0) appeared += await move(accountsAppeared);
   const purged = await purge(transaction, scope);
-  const [staged] = await rows<{ count: number }>(
-    transaction,
-    'select count(*)::int as count from entra_sync.stage_users where round_id = :round',
-    scope,
-  );
   return {
-    distinct: staged?.count ?? 0,
+    distinct: staged.distinct - adoption.setAside,
     created,
     adopted: adoption.adopted,
     updated: count('account.updated'),
@@ -100,17 +101,13 @@ const guardedAccounts: Guarded = {
       union all
       select a.entra_object_id, 'not_seen', false from ${notSeen}
       union all
-      select a.entra_object_id,
-             coalesce((select s.outside from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id), 'out_of_scope'),
-             not exists (select from entra_sync.stage_users s
-                          where s.round_id = :round and s.entra_object_id = a.entra_object_id and s.outside is not null)
-        from ${leftScope}
+      ${leftScope}
       union all
       select a.entra_object_id, 'suspended', false from ${stagedAccounts}
        where s.round_id = :round and s.removed is null and s.in_scope and a.removed_at is null and a.enabled and not s.enabled
     ) x group by x.entra_object_id`,
   seen: 'select count(*)::int from entra_sync.stage_users where round_id = :round and removed is null',
-  inWeek: `x.removed_at > now() - interval '7 days' or x.removed_at is null and not x.enabled and x.suspended_at > now() - interval '7 days'`,
+  inWeek: [removedInWeek, `x.suspended_at > now() - interval '7 days' and x.removed_at is null and not x.enabled`],
   cameBack: `not exists (select from entra_sync.accounts a where a.account_id = h.account_id and a.state = 'managed' and a.removed_at is null)
     or exists (select from entra_sync.stage_users s
                 where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null and s.in_scope
@@ -154,9 +151,25 @@ select from entra_sync.accounts where account_id in (
 const under = (mine: string, other: string) =>
   `case when overrides = '{}' then '{}' else entra_sync.under_overrides(${mine}, ${other}, overrides) end`;
 
+const compared = ['mapped', 'profile', 'user_principal_name', 'mail', 'enabled'];
+const columnsOf = (alias: string, prefix: string) =>
+  compared.map((name) => `${alias}.${name} as ${prefix}${name}`).join(', ');
+const oldColumns = compared.map((name) => `p.old_${name}`).join(', ');
+
+// What one side says where the two differ, as entra_sync.differing_facts does, of the columns that an update can change: a
+// round changes many accounts, and to take their facts apart again is most of its time.
+const differing = (mine: string, other: string) =>
+  [
+    ...['user_principal_name', 'mail'].map(
+      (name) =>
+        `case when ${mine}${name} is distinct from ${other}${name} then jsonb_build_object('${name}', ${mine}${name}) else '{}' end`,
+    ),
+    `case when ${mine}fields is null then '{}' else jsonb_build_object('profile', ${mine}fields) end`,
+  ].join(' || ');
+
 const updateChanged = `
 with pair as materialized (
-  select a.account_id, a.overrides, a.mapped as old_mapped, entra_sync.account_facts(a) as old_facts, s.*
+  select a.account_id, a.overrides, ${columnsOf('a', 'old_')}, s.*
     from ${stagedAccounts}
    where s.round_id = :round and s.removed is null and s.in_scope and a.removed_at is null and ${differs}
 ), written as (
@@ -167,18 +180,22 @@ with pair as materialized (
          updated_at = case when (a.mapped, a.user_principal_name, a.mail, a.enabled)
                        is distinct from (p.mapped, p.user_principal_name, p.mail, p.enabled) then now() else a.updated_at end
     from pair p where a.account_id = p.account_id
-  returning a.account_id, a.overrides, p.old_mapped, a.mapped, p.old_facts, entra_sync.account_facts(a) as new_facts
+  returning a.account_id, a.overrides, ${oldColumns}, ${columnsOf('a', 'new_')}
 ), fact as materialized (
-  select account_id, entra_sync.differing_facts(old_facts, new_facts) || ${under('old_mapped', 'mapped')} as before,
-         entra_sync.differing_facts(new_facts, old_facts) || ${under('mapped', 'old_mapped')} as after
-    from written
+  select w.account_id, w.old_enabled, w.new_enabled,
+         ${differing('old_', 'new_')} || ${under('old_mapped', 'new_mapped')} as before,
+         ${differing('new_', 'old_')} || ${under('new_mapped', 'old_mapped')} as after
+    from written w cross join lateral (
+      select jsonb_object_agg(key, old_profile -> key) as old_fields, jsonb_object_agg(key, new_profile -> key) as new_fields
+        from jsonb_object_keys(old_profile || new_profile) as k (key)
+       where nullif(old_profile -> key, 'null') is distinct from nullif(new_profile -> key, 'null')) f
 ), change as (
   insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
   select :batch, :tenant, :cycle, :actor, k.kind, f.account_id, k.before, k.after
     from fact f cross join lateral (values
-      (case when f.after -> 'enabled' = 'false' then 'account.suspended' else 'account.resumed' end,
-       jsonb_build_object('enabled', f.before -> 'enabled'), jsonb_build_object('enabled', f.after -> 'enabled'), jsonb_exists(f.after, 'enabled')),
-      ('account.updated', f.before - 'enabled', f.after - 'enabled', f.after - 'enabled' <> '{}')
+      (case when f.new_enabled then 'account.resumed' else 'account.suspended' end,
+       jsonb_build_object('enabled', f.old_enabled), jsonb_build_object('enabled', f.new_enabled), f.old_enabled <> f.new_enabled),
+      ('account.updated', f.before, f.after, f.after <> '{}')
     ) as k (kind, before, after, applies)
    where k.applies
   returning kind

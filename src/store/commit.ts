@@ -11,6 +11,7 @@ import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
 import type { Round, Stream } from './rounds.ts';
 import { settingsVersion } from './settings.ts';
+import { analyzeStage, analyzeTables, type StageSizes } from './statistics.ts';
 import { lockTenant, tenantDisconnected } from './tenants.ts';
 
 /** What a stream's commit did, in objects. */
@@ -105,58 +106,12 @@ export async function commitRound(
   options: CommitOptions,
   apply: Apply,
 ): Promise<CommitResult> {
-  await analyzeStage(database, options.round.round_id, options.analyzed);
+  await analyzeStage(database, options.round, options.analyzed);
   const result = await inRehearsal(database, options.dryRun, (transaction) =>
     applyRound(transaction, lease, options, apply),
   );
   if (!options.dryRun) await analyzeTables(database, options.stream, result.counts);
   return result;
-}
-
-const largeStage = 2_000;
-
-/** How many rows of each stage the planner's statistics were last made for. */
-export type StageSizes = Readonly<Record<string, number>>;
-
-// Of documents no statistics are wanted: sorting them takes longer than all else.
-const plannedBy = {
-  stage_users: 'round_id, entra_object_id, removed, in_scope',
-  stage_groups: 'round_id, entra_object_id, removed',
-  stage_members: 'round_id, group_object_id, member_object_id, removed',
-  stage_slices: 'round_id, group_object_id',
-};
-
-// Measured: without statistics the planner takes a large stage for empty, and the commit takes six times as long.
-/** Brings the planner's statistics of a large stage up to date, unless it has hardly grown since they were made. */
-export async function analyzeStage(database: Database, roundId: string, before: StageSizes = {}): Promise<StageSizes> {
-  const [sizes] = await rows<StageSizes>(
-    database,
-    `select ${Object.keys(plannedBy)
-      .map((stage) => `(select count(*)::int from entra_sync.${stage} where round_id = :roundId) as ${stage}`)
-      .join(', ')}`,
-    { roundId },
-  );
-  const after: Record<string, number> = { ...before };
-  for (const [stage, columns] of Object.entries(plannedBy)) {
-    const size = sizes?.[stage] ?? 0;
-    if (size <= largeStage || size < 2 * (before[stage] ?? 0)) continue;
-    await database.raw(`analyze entra_sync.${stage} (${columns})`);
-    after[stage] = size;
-  }
-  return after;
-}
-
-// What many rows were written to is planned for as it is now, not as it was when the tenant was empty.
-/** Brings the planner's statistics up to date where a commit wrote many rows. */
-export async function analyzeTables(database: Database, stream: Stream, counts: CommitCounts): Promise<void> {
-  const objects = counts.created + counts.updated + counts.restored + counts.removed;
-  if (objects > largeStage && stream === 'users')
-    await database.raw(
-      'analyze entra_sync.accounts (tenant_id, entra_object_id, state, enabled, removed_at, removed_reason)',
-    );
-  if (objects > largeStage && stream === 'groups') await database.raw('analyze entra_sync.groups');
-  if (counts.memberships_added + counts.memberships_removed > largeStage)
-    await database.raw('analyze entra_sync.member_groups (tenant_id, member_object_id)');
 }
 
 async function applyRound(
@@ -188,8 +143,9 @@ async function applyRound(
     onDemand: false,
   };
   if (options.dryRun && options.rehearsal) await applyRehearsal(transaction, options.rehearsal, scope);
-  if (scope.full) await transaction.raw(roomForSets);
-  const idle = !scope.full && scope.scopeGroups.length === 0 && (await isIdle(transaction, scope));
+  await transaction.raw(scope.full ? planForAll : planForFew);
+  const mayBeIdle = !scope.full && round.seen === 0 && scope.scopeGroups.length === 0;
+  const idle = mayBeIdle && (await isIdle(transaction, scope));
   const counts = idle ? nothingDone : await apply(transaction, scope);
   const setAside = idle ? 0 : await keepSetAside(transaction, scope);
   await transaction.raw(moveCheckpoint, scope);
@@ -205,9 +161,16 @@ async function applyRound(
   };
 }
 
-// A full round's sets fit in memory then, instead of being written to files and read again; a database that gives more keeps it.
-const roomForSets = `
-select set_config('work_mem', '64MB', true) where pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')`;
+// To compile a statement that runs once costs more than it gives. A full round's sets fit in memory then, instead of being
+// written to files and read again; a database that gives more keeps it.
+const planForAll = `
+select set_config('jit', 'off', true),
+       case when pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB') then set_config('work_mem', '64MB', true) end`;
+
+// A later round looks up what it touches, and does not walk through what is there.
+const planForFew = `
+select set_config('jit', 'off', true),
+       case when current_setting('random_page_cost')::float8 > 1.1 then set_config('random_page_cost', '1.1', true) end`;
 
 /**
  * Whether a later round has nothing to do but move the checkpoint, as most have. Everything that a commit does comes from

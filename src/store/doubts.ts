@@ -100,7 +100,7 @@ export async function doubtfulObjects(
 }
 
 /**
- * Live objects that a full round did not meet: absence is doubtful, so they are asked for by GET before the sweep (rules
+ * Live objects that this full round did not meet: absence is doubtful, so they are asked for by GET before the sweep (rules
  * 6, 22). Where the round met something whose id nobody can read, each of them may be that (rule 19), so all are asked;
  * else nobody where there are more than `most`, for beyond that the guard holds them (rule 10).
  */
@@ -119,7 +119,6 @@ export async function unmetObjects(
      )
      select a.entra_object_id::text as id, n.met as nameless from entra_sync.${keptIn[stream]} a cross join nameless n
       where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
-        and exists (select from entra_sync.rounds r where r.round_id = :roundId and r.kind = 'full')
         and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)
         and not exists (select from entra_sync.stage_set_aside p where p.round_id = :roundId and p.object_key = a.entra_object_id::text)
       limit case when (select met from nameless) then null else :most::bigint + 1 end`,

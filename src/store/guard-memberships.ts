@@ -19,6 +19,7 @@ export async function guardMemberships(transaction: Transaction, scope: CommitSc
   await letGo(transaction, scope);
   await noteMissed(transaction, scope);
   const groups = await rows<{ group_no: string; size: number; wanted: number }>(transaction, perGroup, scope);
+  if (groups.length === 0) return 0;
   let held = 0;
   for (const { group_no: groupNo, size, wanted } of groups) {
     const why = whyGroupHeld(wanted, size, scope.removals);

@@ -1,5 +1,5 @@
 // The guard between what a round wants to remove and its removal (rule 10): judged, then applied as a whole or held.
-import { type RemovalCounts, whyHeld } from '../rules/guard.ts';
+import { enoughBefore, type RemovalCounts, whyHeld } from '../rules/guard.ts';
 import type { CommitScope } from './commit.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 
@@ -13,8 +13,8 @@ export type Guarded = {
   readonly wanted: string;
   /** Live objects that the round's stage shows. */
   readonly seen: string;
-  /** Within seven days removed or suspended by a cycle, still so, and not approved; of the table as `x`. */
-  readonly inWeek: string;
+  /** Ways to have been removed or suspended within seven days and to be so still; of the table as `x`. */
+  readonly inWeek: readonly string[];
   /** Condition on a held row `h`: the round shows it back where it was. */
   readonly cameBack: string;
 };
@@ -24,6 +24,8 @@ export type Verdict = {
   readonly held: number;
   /** Held before, and there again. */
   readonly cameBack: number;
+  /** What the round does remove or suspend. */
+  readonly left: number;
 };
 
 /**
@@ -31,17 +33,29 @@ export type Verdict = {
  * was held before and is there again leaves its list. An on-demand read wants to remove nobody.
  */
 export async function guardRemovals(transaction: Transaction, scope: CommitScope, guarded: Guarded): Promise<Verdict> {
-  if (scope.onDemand) return { held: 0, cameBack: await letGo(transaction, scope, guarded) };
-  await transaction.raw(
+  if (scope.onDemand) return { held: 0, cameBack: await letGo(transaction, scope, guarded), left: 0 };
+  const staged = await rowCount(
+    transaction,
     `insert into entra_sync.stage_removals (round_id, object_id, reason, by_groups) ${guarded.wanted}`,
     scope,
   );
   const cameBack = await letGo(transaction, scope, guarded);
+  if (staged === 0) return { held: 0, cameBack, left: 0 };
   await noteMissed(transaction, scope);
-  const [counts] = await rows<RemovalCounts>(transaction, countsOf(guarded), scope);
-  const why = counts ? whyHeld({ ...counts, full: scope.full }, scope.removals) : null;
-  if (why === null) return { held: 0, cameBack };
-  return { held: await hold(transaction, scope, guarded, why), cameBack };
+  const counts = await countRemovals(transaction, scope, guarded);
+  const why = whyHeld(counts, scope.removals);
+  if (why === null) return { held: 0, cameBack, left: counts.wanted };
+  return { held: await hold(transaction, scope, guarded, why), cameBack, left: 0 };
+}
+
+async function countRemovals(transaction: Transaction, scope: CommitScope, guarded: Guarded): Promise<RemovalCounts> {
+  const [found] = await rows<Omit<RemovalCounts, 'before' | 'full'>>(transaction, countsOf(guarded), scope);
+  const some = found ?? { wanted: 0, held: 0, week: 0, weekRemoved: 0, seen: 0 };
+  const [live] = await rows<{ before: number }>(transaction, countBefore(guarded), {
+    ...scope,
+    enough: enoughBefore(some, scope.removals),
+  });
+  return { ...some, before: live?.before ?? 0, full: scope.full };
 }
 
 /** Of a held row `h`: the round met it with a body that nobody can read, so it is there (rules 19, 22). */
@@ -97,26 +111,45 @@ async function noteMissed(transaction: Transaction, scope: CommitScope): Promise
   );
 }
 
-// Distinct: whoever is wanted now is counted once, whatever happened to the person within the week.
-const inWeek = (guarded: Guarded) => `entra_sync.${guarded.table} x
-  where x.tenant_id = :tenant and x.state = 'managed' and not x.removal_approved and (${guarded.inWeek})
-    and not exists (select from entra_sync.stage_removals r where r.round_id = :round and r.object_id = x.entra_object_id)`;
+/** Of the table as `x`. Whoever is removed has a time of purge, by which the removed are indexed. */
+export const removedInWeek = "x.purge_at is not null and x.removed_at > now() - interval '7 days'";
+
+// By a cycle, and not approved. Distinct: whoever is wanted now is counted once, whatever happened to the person within the week.
+// `not in` is looked up by hashing, whatever the planner believes of a stage that nobody has analyzed.
+const inWeek = (guarded: Guarded) =>
+  guarded.inWeek
+    .map(
+      (way) => `
+    select x.removed_at from entra_sync.${guarded.table} x
+     where x.tenant_id = :tenant and x.state = 'managed' and not x.removal_approved and ${way}
+       and x.entra_object_id not in (select r.object_id from entra_sync.stage_removals r where r.round_id = :round)`,
+    )
+    .join(' union all ');
 
 // With a retention below a week the rows of those who were removed in it may be gone already.
-const purgedInWeek = (
-  guarded: Guarded,
-) => `(select count(*)::int from entra_sync.changes c join entra_sync.tenants t on t.tenant_id = c.tenant_id
-   where c.tenant_id = :tenant and t.retention < interval '7 days' and c.at > now() - interval '7 days'
-     and c.kind = '${guarded.table === 'accounts' ? 'account' : 'group'}.purged')`;
+const purgedInWeek = (guarded: Guarded) => `
+  case when (select t.retention < interval '7 days' from entra_sync.tenants t where t.tenant_id = :tenant) then (
+    select count(*)::int from entra_sync.batches b join entra_sync.changes c on c.batch_id = b.batch_id
+     where b.tenant_id = :tenant and b.committed_at > now() - interval '7 days'
+       and c.tenant_id = :tenant and c.at > now() - interval '7 days'
+       and c.kind = '${guarded.table === 'accounts' ? 'account' : 'group'}.purged') else 0 end`;
 
 const countsOf = (guarded: Guarded) => `
+with week as (
+  select count(*)::int as all_of_them, (count(*) filter (where w.removed_at is not null))::int as removed from (${inWeek(guarded)}) w
+), purged as (
+  select ${purgedInWeek(guarded)} as count
+)
 select (select count(*)::int from entra_sync.stage_removals where round_id = :round) as wanted,
        (select count(*)::int from entra_sync.held_removals h where h.tenant_id = :tenant and ${ofStream(guarded)}) as held,
-       (select count(*)::int from entra_sync.${guarded.table} x
-         where x.tenant_id = :tenant and x.state = 'managed' and x.removed_at is null) as before,
-       (select count(*)::int from ${inWeek(guarded)}) + ${purgedInWeek(guarded)} as week,
-       (select count(*)::int from ${inWeek(guarded)} and x.removed_at is not null) + ${purgedInWeek(guarded)} as "weekRemoved",
-       (${guarded.seen}) as seen`;
+       w.all_of_them + p.count as week, w.removed + p.count as "weekRemoved", (${guarded.seen}) as seen
+  from week w cross join purged p`;
+
+// As far as it matters: a round that removes few of many does not look at them all.
+const countBefore = (guarded: Guarded) => `
+select count(*)::int as before from (
+  select from entra_sync.${guarded.table} x
+   where x.tenant_id = :tenant and x.state = 'managed' and x.removed_at is null limit :enough::bigint) live`;
 
 async function hold(transaction: Transaction, scope: CommitScope, guarded: Guarded, why: string): Promise<number> {
   const list = await openList(transaction, scope, why);

@@ -1,7 +1,7 @@
 // Rule 10's limits: a table of cases, and what holds for any numbers.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type RemovalCounts, type RemovalLimits, whyHeld } from '../../src/rules/guard.ts';
+import { enoughBefore, type RemovalCounts, type RemovalLimits, whyHeld } from '../../src/rules/guard.ts';
 
 const limits: RemovalLimits = { max: 500, percent: 20, floor: 20 };
 const counts = (one: Partial<RemovalCounts>): RemovalCounts => ({
@@ -106,6 +106,15 @@ describe('rule 10: which removals are held', () => {
         expect(whyHeld({ ...some, wanted: some.wanted + more }, limit)).not.toBeNull();
         const narrower = { ...limit, max: Math.max(0, limit.max - more), percent: Math.max(0, limit.percent - more) };
         expect(whyHeld(some, narrower)).not.toBeNull();
+      }),
+    );
+  });
+
+  test('whoever counts as many as are enough comes to the same words', () => {
+    fc.assert(
+      fc.property(anyCounts, anyLimits, fc.nat(2_000), (some, limit, more) => {
+        const enough = enoughBefore(some, limit);
+        expect(whyHeld({ ...some, before: enough + more }, limit)).toBe(whyHeld({ ...some, before: enough }, limit));
       }),
     );
   });
