@@ -1,5 +1,5 @@
 // What a measurement stands on: a Postgres of its own, the bench's Graph, and contenders as processes of their own.
-import { fork, spawn } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -87,20 +87,70 @@ export async function openGraph(settings: ServerSettings): Promise<Graph> {
   return { ...ready, close: () => child.disconnect() };
 }
 
-export type Contender = 'cycle' | 'visible' | 'floor' | 'page-iterator' | 'backstage';
+export type Contender = 'cycle' | 'worker' | 'visible' | 'floor' | 'page-iterator' | 'backstage';
 
 // What the Dockerfile starts the worker with.
 const asInTheImage = ['--max-semi-space-size=4', '--initial-old-space-size=32'];
 
 /** Runs a contender in a process of its own. */
 export async function run(contender: Contender, graph: Graph, job: Job): Promise<Took> {
+  const child = start(contender, graph, job, false);
+  return tookOf(contender, child);
+}
+
+/** Runs processes side by side, the time counted from the moment at which all of them have loaded their sources. */
+export async function runTogether(contender: Contender, graph: Graph, jobs: readonly Job[]): Promise<Took[]> {
+  const children = jobs.map((job) => start(contender, graph, job, true));
+  const took = children.map((child) => tookOf(contender, child));
+  await Promise.race([Promise.all(children.map((child) => once(child, 'message'))), Promise.all(took)]);
+  for (const child of children) child.send('go');
+  return Promise.all(took);
+}
+
+/** Starts workers and returns, once all are ready, what counts the cycles that they run from then on. */
+export async function startWorkers(
+  graph: Graph,
+  jobs: readonly Job[],
+): Promise<{ cycles(count: number): Promise<void>; end(): Promise<void> }> {
+  const children = jobs.map((job) => start('worker', graph, job, true));
+  await Promise.all(children.map((child) => once(child, 'message')));
+  let done = 0;
+  let told = () => {};
+  for (const child of children) {
+    child.on('message', (outcome) => {
+      if (outcome !== 'committed') throw new Error(`a cycle of the worker is ${String(outcome)}`);
+      done += 1;
+      told();
+    });
+  }
+  return {
+    cycles: async (count) => {
+      const before = done;
+      await new Promise<void>((resolve) => {
+        told = () => {
+          if (done - before >= count) resolve();
+        };
+      });
+    },
+    end: async () => {
+      for (const child of children) child.disconnect();
+      await Promise.all(children.map((child) => once(child, 'exit')));
+    },
+  };
+}
+
+function start(contender: Contender, graph: Graph, job: Job, channel: boolean): ChildProcess {
   const path = fileURLToPath(new URL(`contenders/${contender}.ts`, import.meta.url));
-  const child = spawn(process.execPath, [...(contender === 'cycle' ? asInTheImage : []), path, JSON.stringify(job)], {
+  const own = contender === 'cycle' || contender === 'worker';
+  return spawn(process.execPath, [...(own ? asInTheImage : []), path, JSON.stringify(job)], {
     env: { ...process.env, ...graph.environment },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit', ...(channel ? (['ipc'] as const) : [])],
   });
+}
+
+async function tookOf(contender: Contender, child: ChildProcess): Promise<Took> {
   const ended = once(child, 'close');
-  const said = await text(child.stdout);
+  const said = child.stdout ? await text(child.stdout) : '';
   const [code] = await ended;
   if (code !== 0) throw new Error(`${contender} ended with ${code}`);
   return JSON.parse(said) as Took;

@@ -1,4 +1,5 @@
 // Wires everything by hand: environment, database, Graph. Commands ask it for what they need and close it at the end.
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Middleware } from '@microsoft/microsoft-graph-client';
@@ -16,6 +17,7 @@ import {
   type WaitEvent,
 } from './graph/reader.ts';
 import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
+import { openTokenCache } from './graph/token-cache.ts';
 import { createLog, type Log } from './logger.ts';
 import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings.ts';
 import { openEmbedded } from './store/embedded.ts';
@@ -105,19 +107,27 @@ export type GraphHooks = {
 /**
  * The way to Graph, with the credential of the environment or the tenant's own. Neither is read before
  * the first sign-in. Every wait is
- * logged, to the log that the reader is opened with. `before` stands in front of the HTTP edge: the SDK's ChaosHandler in tests.
+ * logged, to the log that the reader is opened with. `keepTokens`: readers of one tenant share its tokens, as long as the
+ * credential and the allowed roles stay as they are and Graph refuses nothing. `before` stands in front of the HTTP edge: the SDK's ChaosHandler in tests.
  */
 export function openGraphAccess(
   environment: Environment,
-  options: GraphHooks & { policy?: RetryPolicy; before?: Middleware } = {},
+  options: GraphHooks & { policy?: RetryPolicy; before?: Middleware; keepTokens?: boolean } = {},
 ): GraphAccess {
   const { policy = defaultRetryPolicy, onWait, onRequest, before } = options;
+  const kept = options.keepTokens ? openTokenCache() : undefined;
+  const salt = randomUUID();
   const { variables } = environment;
   const cloud = resolveCloud(variables);
   const credential: GraphAccess['credential'] = (own) =>
     own ? readTenantCredential(variables, own) : readCredential(variables);
   const tokens: GraphAccess['tokens'] = (tenantId, allowRoles, own) =>
     openTokenSource({ tenantId, credential: () => credential(own), cloud, allowRoles });
+  const tokensOf = (tenantId: string, { allowRoles, credential: own }: Settings) => {
+    if (!kept) return tokens(tenantId, allowRoles, own);
+    const mark = JSON.stringify([credentialMark(() => credential(own), salt), allowRoles]);
+    return kept.take(tenantId, mark, () => tokens(tenantId, allowRoles, own));
+  };
   return {
     cloud,
     credential,
@@ -127,7 +137,7 @@ export function openGraphAccess(
       openGraphReader({
         client: openGraphClient({
           origin: cloud.graphOrigin,
-          tokens: tokens(tenantId, settings.allowRoles, settings.credential),
+          tokens: tokensOf(tenantId, settings),
           requestTimeoutMs: policy.requestTimeoutMs,
           ...(before && { before }),
         }),
@@ -139,6 +149,8 @@ export function openGraphAccess(
         },
         onRequest: (event) => {
           const { endpoint, method, outcome, seconds } = event;
+          // What is granted next is in a new token alone; in a batch a refusal is not seen here.
+          if (outcome === 401 || outcome === 403 || method === 'POST') kept?.drop(tenantId);
           const failed = typeof outcome === 'string' || outcome >= 400;
           const told = { [typeof outcome === 'string' ? 'error.type' : 'http.response.status_code']: outcome };
           pastSpan(`${method} ${endpoint}`, seconds, { 'entra_sync.tenant': tenantId, ...told }, failed);

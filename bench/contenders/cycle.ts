@@ -1,4 +1,5 @@
 // entra-sync itself, wired as the command line and the worker wire it: whole cycles into a real Postgres, everything on.
+import { once } from 'node:events';
 import { pino } from 'pino';
 import { openGraphAccess } from '../../src/app.ts';
 import { runCycle } from '../../src/engine/cycle.ts';
@@ -10,7 +11,8 @@ import { begin, type Found, finish, order, readJob, since } from './common.ts';
 
 const { databaseUrl, tenantIds, wishes } = readJob();
 const database = openDatabase(databaseUrl);
-const graph = openGraphAccess(readEnvironment(process.env));
+// As in the worker: the first cycle of a tenant signs in, the next ones go on with its token.
+const graph = openGraphAccess(readEnvironment(process.env), { keepTokens: true });
 const parts = {
   database,
   defaults: loadDefaults(),
@@ -92,9 +94,11 @@ async function written(): Promise<number> {
   return Number(sum?.written ?? 0);
 }
 
-/** Cycles of many tenants, so many at once, until all have had one. */
+/** Cycles of many tenants, so many at once, until all have had one. Starts when the parent says so. */
 async function tenants(): Promise<Found> {
   const waiting = [...tenantIds];
+  process.send?.('ready');
+  await once(process, 'message');
   const started = performance.now();
   const line = async () => {
     for (let tenant = waiting.pop(); tenant !== undefined; tenant = waiting.pop()) await cycle(tenant);

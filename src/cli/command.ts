@@ -165,8 +165,11 @@ export async function runVerb(
   }
 }
 
-/** The way to Graph for a verb: every wait is said, `hooks` hear of it too. */
-export function openGraph({ environment, terminal }: Run, hooks: GraphHooks = {}): GraphAccess {
+/** The way to Graph for a verb: every wait is said, `hooks` hear of it too. `keepTokens`: see {@link openGraphAccess}. */
+export function openGraph(
+  { environment, terminal }: Run,
+  hooks: GraphHooks & { keepTokens?: boolean } = {},
+): GraphAccess {
   // Said before anything is opened; only a database that is there can know tenants with a credential of their own.
   if (namesCredential(environment.variables) || isFirstRun(environment)) readCredential(environment.variables);
   const remark = useProxyOf(environment);

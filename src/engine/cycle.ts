@@ -9,9 +9,9 @@ import { type CycleKind, type CycleOutcome, closeCycle, openCycle, type StreamRe
 import { acquireLease, type Lease, type LeaseTimes } from '../store/lease.ts';
 import { type Database, describeDatabaseError } from '../store/pool.ts';
 import { openLists, type RemovalList } from '../store/removals.ts';
-import { dropRehearsal, readCheckpoint, type Stream } from '../store/rounds.ts';
-import { settingsInForce } from '../store/settings.ts';
-import { findTenant, tenantDisconnected } from '../store/tenants.ts';
+import { dropRehearsal, type Stream } from '../store/rounds.ts';
+import { readStanding, type Standing } from '../store/standing.ts';
+import { tenantDisconnected } from '../store/tenants.ts';
 
 import { inSpan } from '../tracing.ts';
 import { runFirstLoad } from './first-load.ts';
@@ -26,7 +26,7 @@ import {
   type StreamFailure,
   streams,
 } from './reports.ts';
-import { type Progress, runStream, type StreamContext, type StreamResult } from './stream.ts';
+import { type Footing, type Progress, runStream, type StreamContext, type StreamResult } from './stream.ts';
 import { usersStream } from './users.ts';
 
 export type CycleOptions = {
@@ -84,11 +84,11 @@ export async function runCycle(parts: CycleParts, options: CycleOptions): Promis
   const log = parts.log.child({ tenantId: options.tenantId });
   const progress = logProgress(log, options.onProgress, parts.progressEveryMs);
   try {
-    const { status, name } = await findTenant(parts.database, options.tenantId);
-    if (status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected(name);
+    const standing = await readStanding(parts.database, options.tenantId);
+    if (standing.status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected(standing.name);
     const span = { 'entra_sync.tenant': options.tenantId, 'entra_sync.dry_run': options.dryRun };
     return await inSpan('cycle', span, async (own) => {
-      const result = await runLeased(parts, { ...options, onProgress: progress.update }, lease);
+      const result = await runLeased(parts, { ...options, onProgress: progress.update }, lease, standing);
       own.setAttributes({ 'entra_sync.kind': result.kind, 'entra_sync.outcome': result.outcome });
       return result;
     });
@@ -98,32 +98,35 @@ export async function runCycle(parts: CycleParts, options: CycleOptions): Promis
   }
 }
 
-async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease): Promise<CycleResult> {
+async function runLeased(
+  parts: CycleParts,
+  options: CycleOptions,
+  lease: Lease,
+  standing: Standing,
+): Promise<CycleResult> {
   const { database, defaults } = parts;
   const { tenantId, resync, dryRun, actor } = options;
-  const loadSettings = () => settingsInForce(database, tenantId, defaults);
+  const footingOf = ({ streams, settings }: Standing): Footing => ({ streams, settings: settings(defaults) });
+  const newFooting = async () => footingOf(await readStanding(database, tenantId));
   const signal = AbortSignal.any([options.signal, lease.lost]);
   const onProgress = options.onProgress ?? (() => {});
-  const before = await loadSettings();
-  const quick = before.firstLoad === 'quick' && !resync && !dryRun;
+  const before = footingOf(standing);
+  const quick = before.settings.firstLoad === 'quick' && !resync && !dryRun;
   const firstLoad = quick
     ? await inSpan('first load', { 'entra_sync.tenant': tenantId }, () =>
         runFirstLoad({
           ...{ database, lease, signal, actor, onProgress },
           log: parts.log.child({ tenantId }),
-          settings: loadSettings,
-          openReader: (log) => parts.openReader({ tenantId, settings: before, signal, log }),
+          settings: async () => (await newFooting()).settings,
+          openReader: (log) => parts.openReader({ tenantId, settings: before.settings, signal, log }),
         }),
       )
     : undefined;
-  const settings = firstLoad ? await loadSettings() : before;
+  const footing = firstLoad ? await newFooting() : before;
+  const { settings } = footing;
   const started = performance.now();
   const seconds = () => Math.round(performance.now() - started) / 1000;
-  const kind: CycleKind = resync
-    ? 'resync'
-    : (await readCheckpoint(database, tenantId, 'users'))
-      ? 'incremental'
-      : 'initial';
+  const kind: CycleKind = resync ? 'resync' : footing.streams.users.checkpoint ? 'incremental' : 'initial';
   const cycleId = dryRun ? null : await openCycle(database, lease, { kind, actor, settingsVersion: settings.version });
   const log = parts.log.child({ tenantId, cycleId });
   log.info({ kind, dryRun, settingsVersion: settings.version }, 'cycle started');
@@ -137,7 +140,8 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     cycleId,
     dryRun,
     resync,
-    settings: loadSettings,
+    footing,
+    newFooting,
     onProgress,
   };
   // Side by side: each stream's round is committed on its own, so a tenant that may read only users gets its users.
@@ -145,14 +149,16 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
     runStream({ ...context, reader: reader.fork('groups'), memberships: Promise.resolve(undefined) }, groupsStream),
   ]);
   const rehearsal = memberships.then(([ended]) =>
-    dryRun && ended.status === 'fulfilled' ? { round: ended.value.round, apply: groupsStream.apply } : undefined,
+    dryRun && ended.status === 'fulfilled' && ended.value.round
+      ? { round: ended.value.round, apply: groupsStream.apply }
+      : undefined,
   );
   const [[groups], [users]] = await Promise.all([
     memberships,
     Promise.allSettled([runStream({ ...context, reader: reader.fork('users'), memberships: rehearsal }, usersStream)]),
   ]);
   // What stopped a dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
-  if (dryRun) for (const stream of streams) await dropRehearsal(database, lease, stream).catch(() => {});
+  if (dryRun) await dropRehearsal(database, lease).catch(() => {});
   const ended = { users, groups };
   const failures = streams.flatMap((stream) => {
     const one = ended[stream];
@@ -161,7 +167,9 @@ async function runLeased(parts: CycleParts, options: CycleOptions, lease: Lease)
   const reports = { users: reportOf(users), groups: reportOf(groups) };
   const [failure] = failures;
   const cancelled = failures.some(({ error }) => isInterruption(error));
-  const lists = dryRun ? [] : await openLists(database, tenantId).catch(() => []);
+  // Without a round on either side nothing was held: that is what their commits made sure of.
+  const idle = [users, groups].every((one) => one.status === 'fulfilled' && !one.value.round);
+  const lists = dryRun || idle ? [] : await openLists(database, tenantId).catch(() => []);
   const held = reports.users.held + reports.groups.held + lists.length > 0;
   const outcome = !failure
     ? held

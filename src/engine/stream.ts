@@ -1,7 +1,6 @@
 // One stream of one cycle: choose or continue the round, pull its pages into the stage, ask about the doubtful, commit.
 import { ExpectedError } from '../errors.ts';
-import { isOfOrigin } from '../graph/client.ts';
-import { deltaPages, inLots, totalOf } from '../graph/pages.ts';
+import { inLots, totalOf } from '../graph/pages.ts';
 import { DeadToken, type GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import type { DeltaPage } from '../rules/decode.ts';
@@ -10,21 +9,21 @@ import { type Apply, type ChangeSample, commitRound, type Rehearsal } from '../s
 import type { StreamReport } from '../store/cycles.ts';
 import type { Lease } from '../store/lease.ts';
 import type { Database } from '../store/pool.ts';
-import { wantsFullRound } from '../store/removals.ts';
 import {
   beginRound,
   type Checkpoint,
-  dropRehearsal,
   dropRound,
   type PageOfRound,
   type Round,
   readCheckpoint,
-  readRound,
   type Stream,
 } from '../store/rounds.ts';
 import { unfoldSlices } from '../store/stage-members.ts';
+import type { Standing } from '../store/standing.ts';
 import { analyzeStage } from '../store/statistics.ts';
 import { inSpan } from '../tracing.ts';
+import { chooseRound } from './choose-round.ts';
+import { openPages, type Pages, type Walked, walkIdle } from './first-page.ts';
 
 /** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
 export type Progress = {
@@ -35,6 +34,9 @@ export type Progress = {
   objects: number;
   total: number | undefined;
 };
+
+/** What a cycle goes by: the settings in force, and where its streams stand. */
+export type Footing = { readonly settings: Settings; readonly streams: Standing['streams'] };
 
 export type StreamContext = {
   readonly database: Database;
@@ -47,7 +49,9 @@ export type StreamContext = {
   readonly dryRun: boolean;
   /** A full round is asked for, whatever the checkpoint says. */
   readonly resync: boolean;
-  readonly settings: () => Promise<Settings>;
+  readonly footing: Footing;
+  /** The same, read anew. */
+  readonly newFooting: () => Promise<Footing>;
   readonly onProgress: (progress: Progress) => void;
   /** Settled when this cycle's groups are committed, or have failed; in a dry run with what was rehearsed of them. */
   readonly memberships: Promise<Rehearsal | undefined>;
@@ -80,8 +84,8 @@ export type StreamResult = {
   report: StreamReport;
   sample: ChangeSample[];
   checkpointAgeMs: number | undefined;
-  /** As it was committed, or rehearsed. */
-  round: Round;
+  /** As it was committed, or rehearsed; none where the checkpoint moved without one. */
+  round: Round | undefined;
 };
 
 /**
@@ -93,7 +97,6 @@ export async function runStream<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
 ): Promise<StreamResult> {
-  await dropRehearsal(context.database, context.lease, parts.stream);
   const span = { 'entra_sync.tenant': context.lease.tenantId, 'entra_sync.stream': parts.stream };
   return inSpan('stream', span, async (own) => {
     const result = await runRounds(context, parts);
@@ -108,56 +111,76 @@ async function runRounds<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
 ): Promise<StreamResult> {
-  const { lease } = context;
-  const requestsBefore = context.reader.requestCount();
-  const checkpoint = await readCheckpoint(context.database, lease.tenantId, parts.stream);
+  const { database, lease, reader, dryRun } = context;
+  const { stream } = parts;
+  const requestsBefore = reader.requestCount();
+  const { checkpoint } = context.footing.streams[stream];
   const once = new Set<string>();
   const firstTime = (what: string) => !once.has(what) && once.add(what) !== undefined;
   let fullBecause: string | undefined = context.resync ? 'resync' : undefined;
   let anew = false;
-  for (;;) {
-    const settings = await context.settings();
-    let round = await openRound(
-      context,
-      parts.stream,
-      parts.fingerprint(settings),
-      settings,
-      checkpoint,
-      fullBecause,
-      anew,
-    );
-    const pagesBefore = round.pages;
-    const continued = pagesBefore > 0;
+  for (let footing = context.footing; ; footing = await context.newFooting()) {
+    const { settings } = footing;
+    const fingerprint = parts.fingerprint(settings);
+    const chosen = chooseRound(footing.streams[stream], {
+      ...{ fingerprint, fullBecause, anew, dryRun },
+      settingsVersion: settings.version,
+      fullEveryMs: settings.fullEveryMs,
+      origin: reader.origin,
+    });
+    const { kind } = 'open' in chosen ? chosen.open : chosen.begin;
+    const pagesBefore = 'open' in chosen ? chosen.open.pages : 0;
+    let round = 'open' in chosen ? chosen.open : undefined;
+    const ended = ({ report, sample }: Walked): StreamResult => ({
+      report: { ...report, requests: reader.requestCount() - requestsBefore },
+      ...{ sample, round },
+      checkpointAgeMs: checkpoint?.age_ms,
+    });
     try {
-      const walk = await walkRound(context, parts, settings, checkpoint, round, (advanced) => {
+      let pages: Pages<Page> | undefined;
+      if ('begin' in chosen) {
+        const early =
+          kind === 'incremental' && checkpoint && !dryRun && !footing.streams[stream].open && !hasScopeGroups(settings)
+            ? await walkIdle(context, parts, settings, checkpoint)
+            : undefined;
+        if (early && 'report' in early) return ended(early);
+        pages = early?.pages;
+        round = await beginRound(database, lease, {
+          ...{ stream, dryRun, fingerprint, ...chosen.begin },
+          settingsVersion: settings.version,
+        });
+      }
+      if (!round) throw new Error('no round to walk');
+      const walked = await walkRound(context, parts, settings, checkpoint, round, pages, (advanced) => {
         round = advanced;
       });
-      const report = { ...walk.report, requests: context.reader.requestCount() - requestsBefore };
-      return { report, sample: walk.sample, checkpointAgeMs: checkpoint?.age_ms, round };
+      return ended(walked);
     } catch (error) {
+      const pages = round?.pages ?? 0;
       if (error instanceof DeadToken) {
-        context.log.info(
-          { stream: parts.stream, round: round.kind, pages: round.pages, requestId: error.requestId },
-          'dead token',
-        );
-        if (round.pages > 0 && firstTime('round restarted')) anew = true;
-        else if (round.kind === 'incremental' && firstTime('full round')) fullBecause = 'token_expired';
+        context.log.info({ stream, round: kind, pages, requestId: error.requestId }, 'dead token');
+        if (pages > 0 && firstTime('round restarted')) anew = true;
+        else if (kind === 'incremental' && firstTime('full round')) fullBecause = 'token_expired';
         else throw deadAgain(error);
       } else if (error instanceof ExpectedError && error.code === 'round_changed' && firstTime('settings changed')) {
         anew = true;
-      } else if (isRefusedLink(error) && continued && round.pages === pagesBefore && firstTime('round restarted')) {
+      } else if (isRefusedLink(error) && pagesBefore > 0 && pages === pagesBefore && firstTime('round restarted')) {
         // What an earlier cycle kept is refused for a cause that the failure table does not know: from its own beginning
         // the round may well succeed, and gone on with it never would.
-        context.log.info({ stream: parts.stream, pages: round.pages }, 'kept link refused, round begins anew');
+        context.log.info({ stream, pages }, 'kept link refused, round begins anew');
         anew = true;
       } else {
         // Gone on with, a round whose links lead in a circle would end at the same page for ever.
-        if (error instanceof ExpectedError && error.code === 'round_endless')
-          await dropRound(context.database, lease, round.round_id);
+        if (error instanceof ExpectedError && error.code === 'round_endless' && round)
+          await dropRound(database, lease, round.round_id);
         throw error;
       }
     }
   }
+}
+
+function hasScopeGroups({ scope }: Settings): boolean {
+  return scope.groups.length > 0;
 }
 
 function isRefusedLink(error: unknown): boolean {
@@ -175,52 +198,15 @@ function deadAgain(error: DeadToken): ExpectedError {
   );
 }
 
-/** The round to walk: the open one where it can be continued, else a new one of the kind that is due. */
-async function openRound(
-  context: StreamContext,
-  stream: Stream,
-  fingerprint: string,
-  settings: Settings,
-  checkpoint: Checkpoint | undefined,
-  fullBecause: string | undefined,
-  anew: boolean,
-): Promise<Round> {
-  const { database, lease, dryRun } = context;
-  const due = fullBecause ?? whyFull(checkpoint, fingerprint, settings.fullEveryMs);
-  const full = due ?? ((await wantsFullRound(database, lease.tenantId, stream)) ? 'removals_held' : undefined);
-  const open = dryRun ? undefined : await readRound(database, lease.tenantId, stream, false);
-  const fits = open?.settings_version === settings.version && open.fingerprint === fingerprint;
-  // A full round begun against another Graph cannot be gone on with, and nothing of it would be missed.
-  const foreign =
-    open?.kind === 'full' && open.resume_link !== null && !isOfOrigin(open.resume_link, context.reader.origin);
-  // A full round that somebody asks for is that somebody's: one that is open for another cause may be what is stuck.
-  const asked = fullBecause === undefined || open?.reason === fullBecause;
-  if (open && fits && !anew && !foreign && asked && (open.kind === 'full' || full === undefined)) return open;
-  return beginRound(database, lease, {
-    stream,
-    dryRun,
-    // Begun anew for another cause, an open full round stays one: what made it due still holds.
-    kind: full !== undefined || open?.kind === 'full' ? 'full' : 'incremental',
-    reason: full ?? (open?.kind === 'full' ? open.reason : 'changes'),
-    settingsVersion: settings.version,
-    fingerprint,
-  });
-}
-
-function whyFull(checkpoint: Checkpoint | undefined, fingerprint: string, fullEveryMs: number): string | undefined {
-  if (!checkpoint) return 'first';
-  if (checkpoint.fingerprint !== fingerprint) return 'settings_changed';
-  return checkpoint.full_age_ms > fullEveryMs ? 'due' : undefined;
-}
-
 async function walkRound<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
   settings: Settings,
   checkpoint: Checkpoint | undefined,
   begun: Round,
+  begunPages: Pages<Page> | undefined,
   advance: (round: Round) => void,
-): Promise<{ report: StreamReport; sample: ChangeSample[] }> {
+): Promise<Walked> {
   const { database, lease, reader, dryRun } = context;
   const { stream } = parts;
   const total = begun.kind === 'full' ? totalOf(reader, stream) : undefined;
@@ -231,14 +217,7 @@ async function walkRound<Page extends DeltaPage>(
   if (round.kind === 'full' && round.pages === 0) await parts.beforeFullRound?.(context);
   if (round.delta_link === null) {
     const start = round.resume_link ?? (round.kind === 'incremental' ? checkpoint?.delta_link : undefined);
-    const pages = deltaPages(reader, {
-      start: start ?? parts.firstUrl(reader.origin, settings),
-      startCarriesToken: start !== undefined,
-      collection: stream,
-      decode: parts.decode(settings),
-      // Asks Graph to throttle a walk of everything before anybody's small reads (learn.microsoft.com/graph/throttling-limits).
-      headers: round.kind === 'full' ? { 'x-ms-throttle-priority': 'low' } : {},
-    });
+    const pages = begunPages ?? openPages(context, parts, settings, round.kind, start);
     await inSpan('pull', { 'entra_sync.stream': stream }, async () => {
       for await (const lot of inLots(pages)) {
         context.signal.throwIfAborted();
@@ -266,7 +245,7 @@ async function walkRound<Page extends DeltaPage>(
   await inSpan('ask', { 'entra_sync.stream': stream }, () => parts.ask(context, settings, round));
   context.signal.throwIfAborted();
   tell('commit', round);
-  const rehearsal = settings.scope.groups.length > 0 ? await context.memberships : undefined;
+  const rehearsal = hasScopeGroups(settings) ? await context.memberships : undefined;
   const judged = rehearsal?.round ?? (await readCheckpoint(database, lease.tenantId, 'groups'));
   const commit = () =>
     commitRound(

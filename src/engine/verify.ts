@@ -103,7 +103,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
       seconds: Math.round(performance.now() - started) / 1000,
     };
   } finally {
-    for (const stream of ['users', 'groups'] as const) await dropRehearsal(database, lease, stream).catch(() => {});
+    await dropRehearsal(database, lease).catch(() => {});
     await lease.release();
   }
 }

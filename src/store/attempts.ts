@@ -23,15 +23,15 @@ export type Attempt = {
 // So recent that what failed then fails for the same reason: every tenant is tried within it, whatever its turn.
 const lately = '1 hour';
 
-/** Writes what an attempt means into the tenant's row, which the caller has locked. */
-export async function recordAttempt(transaction: Transaction, tenantId: string, attempt: Attempt): Promise<void> {
+/** Writes what an attempt means into the tenant's row, which the caller has locked, with so many failures before. */
+export async function recordAttempt(
+  transaction: Transaction,
+  tenantId: string,
+  failuresBefore: number,
+  attempt: Attempt,
+): Promise<void> {
   const { outcome, error } = attempt;
-  const [tenant] = await rows<{ failures: number }>(
-    transaction,
-    'select failures from entra_sync.tenants where tenant_id = :tenantId',
-    { tenantId },
-  );
-  const failures = failuresAfter(tenant?.failures ?? 0, {
+  const failures = failuresAfter(failuresBefore, {
     outcome,
     code: error?.code ?? null,
     lately: error && graphFailures.includes(error.code) ? await whatEndedLately(transaction) : { tried: 0, failing: 0 },
@@ -86,14 +86,14 @@ export async function recordFailedStart(
   attempt: Attempt,
 ): Promise<void> {
   await inTransaction(database, async (transaction) => {
-    const stillDue = await rows(
+    const [stillDue] = await rows<{ failures: number }>(
       transaction,
-      `select from entra_sync.tenants
+      `select failures from entra_sync.tenants
         where tenant_id = :tenantId and extract(epoch from next_cycle_at) is not distinct from :dueAt::numeric
           for no key update`,
       { tenantId, dueAt },
     );
-    if (stillDue.length > 0) await recordAttempt(transaction, tenantId, attempt);
+    if (stillDue) await recordAttempt(transaction, tenantId, stillDue.failures, attempt);
   });
 }
 

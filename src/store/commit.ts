@@ -6,13 +6,13 @@ import type { MatchKey } from '../rules/mapping.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { countReleased } from './connection.ts';
-import { type Lease, requireFence } from './lease.ts';
+import { type Lease, lockFenced } from './lease.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
 import type { Round, Stream } from './rounds.ts';
 import { settingsVersion } from './settings.ts';
 import { analyzeStage, analyzeTables, type StageSizes } from './statistics.ts';
-import { lockTenant, tenantDisconnected } from './tenants.ts';
+import { tenantDisconnected } from './tenants.ts';
 
 /** What a stream's commit did, in objects. */
 export type StreamCounts = {
@@ -121,10 +121,9 @@ async function applyRound(
   apply: Apply,
 ): Promise<CommitResult> {
   const { round, stream } = options;
-  const status = await lockTenant(transaction, lease.tenantId);
+  const { status } = await lockFenced(transaction, lease);
   // A reconnect is rehearsed while the tenant is still disconnected.
   if (status === 'disconnected' && !options.dryRun) throw tenantDisconnected();
-  await requireFence(transaction, lease);
   await requireWholeRound(transaction, round);
   await requireSettings(transaction, lease.tenantId, round);
   const scope: CommitScope = {
@@ -182,18 +181,25 @@ async function isIdle(transaction: Transaction, scope: CommitScope): Promise<boo
 }
 
 const none = (from: string) => `not exists (select from entra_sync.${from})`;
-const findWork = `select ${[
-  ...['users', 'groups', 'members', 'slices', 'whole_lists', 'holders', 'set_aside'].map((stage) =>
-    none(`stage_${stage} where round_id = :round`),
-  ),
+
+/** That a commit has nothing to do beside what its round brought. */
+export const idleConditions = [
   none('set_aside where tenant_id = :tenant and stream = :stream'),
   ...['held_removals', 'held_memberships', 'kept_memberships'].map((table) =>
     none(`${table} where tenant_id = :tenant`),
   ),
   ...['accounts', 'groups'].map((table) => none(`${table} where tenant_id = :tenant and purge_at <= now()`)),
+].join(' and ');
+
+const findWork = `select ${[
+  ...['users', 'groups', 'members', 'slices', 'whole_lists', 'holders', 'set_aside'].map((stage) =>
+    none(`stage_${stage} where round_id = :round`),
+  ),
+  idleConditions,
 ].join(' and ')} as idle`;
 
-const nothingDone: StreamCounts = {
+/** What a round did that had nothing to do. */
+export const nothingDone: StreamCounts = {
   distinct: 0,
   created: 0,
   adopted: 0,

@@ -2,8 +2,8 @@
 import type { RoundKind } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import { recordAttempt } from './attempts.ts';
-import { type Lease, requireFence } from './lease.ts';
-import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
+import { type Lease, lockBoth, lockFenced, requireFence, whyLost } from './lease.ts';
+import { againAfterDeadlock, type Database, inTransaction, rows, type Transaction } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
 import { shareTenant } from './tenants.ts';
 
@@ -52,34 +52,50 @@ export async function openCycle(
   lease: Lease,
   cycle: { kind: CycleKind; actor: string; settingsVersion: number },
 ): Promise<string> {
-  return inTransaction(database, async (transaction) => {
-    await shareTenant(transaction, lease.tenantId);
-    await requireFence(transaction, lease);
-    const [opened] = await rows<{ cycle_id: string }>(
-      transaction,
-      `insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version)
-       values (:tenantId, :kind, :actor, :fence, :settingsVersion) returning cycle_id`,
-      { tenantId: lease.tenantId, fence: lease.fence, ...cycle },
-    );
-    return opened?.cycle_id ?? '0';
-  });
+  const { tenantId, fence } = lease;
+  const [opened] = await againAfterDeadlock(() =>
+    rows<{ cycle_id: string }>(database, openRow, { tenantId, fence, ...cycle }),
+  );
+  if (!opened) throw await whyLost(database, lease);
+  return opened.cycle_id;
 }
+
+const openRow = `
+insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version)
+select :tenantId, :kind, :actor, :fence, :settingsVersion from (${lockBoth('key share')}) as locked
+returning cycle_id`;
 
 /** Closes the cycle, tells the tenant's row how it went, and lets go of cycles and changes that are past their time. */
 export async function closeCycle(database: Database, lease: Lease, cycleId: string, end: CycleEnd): Promise<void> {
-  await inReportedTransaction(database, async (transaction) => {
-    await waitInLine(transaction, lease.tenantId);
-    await requireFence(transaction, lease);
-    await closeRow(transaction, cycleId, end);
-    await recordAttempt(transaction, lease.tenantId, end);
-    await transaction.raw(
-      `delete from entra_sync.cycles
-        where tenant_id = :tenantId and finished_at < clock_timestamp() - :cyclesMs * interval '1 millisecond'`,
-      { tenantId: lease.tenantId, cyclesMs: end.retention.cyclesMs },
-    );
+  const { tenantId } = lease;
+  const { changesMs, cyclesMs } = end.retention;
+  const old = await inReportedTransaction(database, async (transaction) => {
+    const { failures } = await lockFenced(transaction, lease);
+    const [found] = await rows<{ changes: boolean }>(transaction, closeAndDrop, {
+      tenantId,
+      cyclesMs,
+      changesMs,
+      ...closed(cycleId, end),
+    });
+    // Its row counts among those that ended lately.
+    await recordAttempt(transaction, tenantId, failures, end);
+    return found;
   });
-  await pruneChanges(database, lease.tenantId, end.retention.changesMs);
+  if (old?.changes) await pruneChanges(database, tenantId, changesMs);
 }
+
+const isOld = "committed_at < clock_timestamp() - :changesMs * interval '1 millisecond'";
+
+const closeRow = `
+update entra_sync.cycles set finished_at = clock_timestamp(), outcome = :outcome, streams = :streams::jsonb,
+       error_code = :code, error_message = :message where cycle_id = :cycleId`;
+
+const closeAndDrop = `
+with closed as (${closeRow}), old as (
+  delete from entra_sync.cycles
+   where tenant_id = :tenantId and finished_at < clock_timestamp() - :cyclesMs * interval '1 millisecond'
+)
+select exists (select from entra_sync.batches where tenant_id = :tenantId and ${isOld}) as changes`;
 
 /** Closes the row of a quick first load. The tenant's row waits for the cycle that follows: no checkpoint moved (rule 21). */
 export async function closeFirstLoad(
@@ -91,40 +107,31 @@ export async function closeFirstLoad(
   await inReportedTransaction(database, async (transaction) => {
     await shareTenant(transaction, lease.tenantId);
     await requireFence(transaction, lease);
-    await closeRow(transaction, cycleId, end);
+    await transaction.raw(closeRow, closed(cycleId, end));
   });
 }
 
-async function closeRow(
-  transaction: Transaction,
-  cycleId: string,
-  end: Pick<CycleEnd, 'outcome' | 'streams' | 'error'>,
-): Promise<void> {
-  await transaction.raw(
-    `update entra_sync.cycles set finished_at = clock_timestamp(), outcome = :outcome, streams = :streams::jsonb,
-            error_code = :code, error_message = :message where cycle_id = :cycleId`,
-    {
-      cycleId,
-      outcome: end.outcome,
-      streams: JSON.stringify(end.streams),
-      code: end.error?.code ?? null,
-      message: end.error?.message ?? null,
-    },
-  );
+function closed(cycleId: string, end: Pick<CycleEnd, 'outcome' | 'streams' | 'error'>) {
+  return {
+    cycleId,
+    outcome: end.outcome,
+    streams: JSON.stringify(end.streams),
+    code: end.error?.code ?? null,
+    message: end.error?.message ?? null,
+  };
 }
 
 // Kept apart from the close: whoever followed the feed that far behind is told by ES006 to read the views again.
-async function pruneChanges(database: Database, tenantId: string, retentionMs: number): Promise<void> {
+async function pruneChanges(database: Database, tenantId: string, changesMs: number): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await waitInLine(transaction, tenantId);
-    await transaction.raw(prune, { tenantId, retentionMs });
+    await transaction.raw(prune, { tenantId, changesMs });
   });
 }
 
 const prune = `
 with old as (
-  delete from entra_sync.batches
-   where tenant_id = :tenantId and committed_at < clock_timestamp() - :retentionMs * interval '1 millisecond'
+  delete from entra_sync.batches where tenant_id = :tenantId and ${isOld}
   returning batch_id, number
 ), gone as (
   delete from entra_sync.changes c where batch_id in (select batch_id from old)

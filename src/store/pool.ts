@@ -16,7 +16,7 @@ export function openDatabase(
   url: string,
   options: { maxConnections?: number; applicationName?: string; connectTimeoutMs?: number } = {},
 ): Database {
-  return knex({
+  const database = knex({
     client: 'pg',
     connection: {
       connectionString: url,
@@ -33,6 +33,30 @@ export function openDatabase(
     compileSqlOnError: false,
     log: silent,
   });
+  beginAtOnce(database.client);
+  return database;
+}
+
+type KnexClient = { query(connection: unknown, sql: string): Promise<unknown> };
+type KnexTransaction = { client: KnexClient; trxClient: KnexClient; begin(connection: unknown): Promise<unknown> };
+type TransactionParts = readonly [container: unknown, config?: Begun, outer?: unknown];
+type Begun = { readonly mayBeLost?: true };
+
+// BEGIN and what is set for the transaction go to the server as one message, which saves each a round trip. The connection
+// itself is left as it is: behind a pooler it is somebody else's a moment later.
+function beginAtOnce(client: { transaction(...parts: TransactionParts): KnexTransaction }): void {
+  const { transaction } = client;
+  client.transaction = function (this: typeof client, ...parts) {
+    const made = transaction.apply(this, [...parts]);
+    const sql = `BEGIN; ${limitIdleness}${parts[1]?.mayBeLost ? '; set local synchronous_commit = off' : ''}`;
+    made.begin = (connection) =>
+      made.trxClient.query(connection, sql).catch(async (error: unknown) => {
+        // It may have begun all the same, and the connection goes back into the pool.
+        await made.client.query(connection, 'ROLLBACK').catch(() => {});
+        throw error;
+      });
+    return made;
+  };
 }
 
 /** Values bound into a statement: `?` in order, or `:name` by name. */
@@ -67,15 +91,17 @@ select set_config('idle_in_transaction_session_timeout', '60s', true)
 export async function inTransaction<Answer>(
   database: Database,
   work: (transaction: Transaction) => Promise<Answer>,
-  options: { mayBeLost?: true } = {},
+  options: Begun = {},
 ): Promise<Answer> {
-  const prepare = options.mayBeLost ? `${limitIdleness}; set local synchronous_commit = off` : limitIdleness;
+  const config: Knex.TransactionConfig & Begun = { ...options };
+  return againAfterDeadlock(() => database.transaction(async (transaction) => work(transaction), config));
+}
+
+/** For one transaction, or one statement that is its own: done again where Postgres gave it up, three times at most. */
+export async function againAfterDeadlock<Answer>(work: () => Promise<Answer>): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await database.transaction(async (transaction) => {
-        await transaction.raw(prepare);
-        return work(transaction);
-      });
+      return await work();
     } catch (error) {
       if (attempt >= 3 || !retryable.has(sqlState(error) ?? '')) throw error;
     }

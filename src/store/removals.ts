@@ -84,20 +84,17 @@ export async function heldIn(database: Database, listId: string, limit: number):
   );
 }
 
-/** Whether absence is held that another full round can confirm or lift: at once after the first, then daily. */
-export async function wantsFullRound(database: Database, tenantId: string, stream: Stream): Promise<boolean> {
-  const found = await rows(
-    database,
-    `select from (select tenant_id, list_id, reason, held_since from entra_sync.held_removals
-                  union all select tenant_id, list_id, 'not_seen', held_since from entra_sync.held_memberships) h
-       join entra_sync.removal_lists l on l.list_id = h.list_id and l.stream = :stream
-       join entra_sync.checkpoints c on c.tenant_id = h.tenant_id and c.stream = :stream
-      where h.tenant_id = :tenantId and h.reason = 'not_seen'
-        and (c.full_at <= h.held_since or c.full_at < clock_timestamp() - interval '1 day') limit 1`,
-    { tenantId, stream },
-  );
-  return found.length > 0;
-}
+/**
+ * An expression over a tenant and a stream, themselves expressions: whether absence is held that another full round can
+ * confirm or lift, at once after the first, then daily.
+ */
+export const isFullWanted = (tenantId: string, stream: string) => `exists (
+  select from (select tenant_id, list_id, reason, held_since from entra_sync.held_removals
+               union all select tenant_id, list_id, 'not_seen', held_since from entra_sync.held_memberships) h
+    join entra_sync.removal_lists l on l.list_id = h.list_id and l.stream = ${stream}
+    join entra_sync.checkpoints c on c.tenant_id = h.tenant_id and c.stream = ${stream}
+   where h.tenant_id = ${tenantId} and h.reason = 'not_seen'
+     and (c.full_at <= h.held_since or c.full_at < clock_timestamp() - interval '1 day'))`;
 
 export type Decision = {
   readonly tenantId: string;

@@ -25,7 +25,6 @@ export type Round = {
 export type Checkpoint = {
   delta_link: string;
   fingerprint: string;
-  committed_at: Date;
   age_ms: number;
   full_age_ms: number;
 };
@@ -36,6 +35,11 @@ export const endOfListing = { delta: 'end of the listing' } as const;
 /** Most pages in a row that may stage nothing new before the round counts as endless (rule 14). */
 export const mostBarrenPages = 2_000;
 
+/** The columns of a {@link Checkpoint}. */
+export const checkpointColumns = `delta_link, fingerprint,
+  (extract(epoch from clock_timestamp() - committed_at) * 1000)::float8 as age_ms,
+  (extract(epoch from clock_timestamp() - full_at) * 1000)::float8 as full_age_ms`;
+
 /** The stream's committed checkpoint, with its ages by the database's clock. */
 export async function readCheckpoint(
   on: Database | Transaction,
@@ -44,10 +48,7 @@ export async function readCheckpoint(
 ): Promise<Checkpoint | undefined> {
   const [checkpoint] = await rows<Checkpoint>(
     on,
-    `select delta_link, fingerprint, committed_at,
-            (extract(epoch from clock_timestamp() - committed_at) * 1000)::float8 as age_ms,
-            (extract(epoch from clock_timestamp() - full_at) * 1000)::float8 as full_age_ms
-       from entra_sync.checkpoints where tenant_id = :tenantId and stream = :stream`,
+    `select ${checkpointColumns} from entra_sync.checkpoints where tenant_id = :tenantId and stream = :stream`,
     { tenantId, stream },
   );
   return checkpoint;
@@ -111,14 +112,13 @@ export async function dropRound(database: Database, lease: Lease, roundId: strin
   });
 }
 
-/** Drops what dry runs have staged: theirs is never gone on with, and one that was cut off could not do it itself. */
-export async function dropRehearsal(database: Database, lease: Lease, stream: Stream): Promise<void> {
+/** Drops what a dry run has staged: it is never gone on with. Of one that was cut off, the next lease does it. */
+export async function dropRehearsal(database: Database, lease: Lease): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
-    await transaction.raw(
-      'delete from entra_sync.rounds where tenant_id = :tenantId and stream = :stream and dry_run',
-      { tenantId: lease.tenantId, stream },
-    );
+    await transaction.raw('delete from entra_sync.rounds where tenant_id = :tenantId and dry_run', {
+      tenantId: lease.tenantId,
+    });
   });
 }
 

@@ -18,7 +18,7 @@ export async function seedSettings(on: Database | Transaction, defaults: Setting
   );
 }
 
-type StoredVersion = {
+export type StoredVersion = {
   version: number;
   document: SettingsDocument;
   tenant_id: string | null;
@@ -56,7 +56,14 @@ export async function settingsInForce(
   defaults: SettingsDocument,
   asOf: number | null = null,
 ): Promise<Settings> {
-  const stored = await storedSettings(on, tenantId, asOf);
+  return resolveStored(await storedSettings(on, tenantId, asOf), defaults);
+}
+
+/** Stored versions, the installation's first, laid over the defaults. Throws `settings_invalid` where they do not fit together. */
+export function resolveStored(
+  stored: readonly Pick<StoredVersion, 'version' | 'document'>[],
+  defaults: SettingsDocument,
+): Settings {
   const version = Math.max(0, ...stored.map((one) => one.version));
   return resolveSettings([withoutFields(defaults, stored.length > 0), ...stored.map((one) => one.document)], version);
 }
@@ -91,9 +98,8 @@ export async function settingsOfMany(
 }
 
 function resolveOrNothing(stored: readonly StoredVersion[], defaults: SettingsDocument): Settings | undefined {
-  const version = Math.max(0, ...stored.map((one) => one.version));
   try {
-    return resolveSettings([withoutFields(defaults, stored.length > 0), ...stored.map((one) => one.document)], version);
+    return resolveStored(stored, defaults);
   } catch (error) {
     if (error instanceof ExpectedError) return undefined;
     throw error;

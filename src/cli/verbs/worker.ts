@@ -70,7 +70,11 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   // Its waits are told by the log.
   const graph = openGraph(
     { ...run, terminal: { ...run.terminal, note: () => {} } },
-    { onRequest: (event) => metrics?.onRequest(event), onWait: (event) => metrics?.onWait(event) },
+    {
+      keepTokens: true,
+      onRequest: (event) => metrics?.onRequest(event),
+      onWait: (event) => metrics?.onWait(event),
+    },
   );
   // Two streams a tenant, with their heartbeats; planning, requests (four at a time) and health beside them.
   // Every line on stderr is JSON, for collectors of logs: the database is told by the log.

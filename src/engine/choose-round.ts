@@ -1,0 +1,47 @@
+// Which round a stream walks: the open one where it can be continued, else a new one of the kind that is due.
+import { isOfOrigin } from '../graph/client.ts';
+import type { RoundKind } from '../rules/merge.ts';
+import type { Round } from '../store/rounds.ts';
+import type { StreamStanding } from '../store/standing.ts';
+
+export type NewRound = { readonly kind: RoundKind; readonly reason: string };
+
+export type RoundWishes = {
+  readonly fingerprint: string;
+  readonly settingsVersion: number;
+  readonly fullEveryMs: number;
+  /** The Graph that is configured. */
+  readonly origin: string;
+  readonly dryRun: boolean;
+  /** Why the round has to be full, whatever the checkpoint says. */
+  readonly fullBecause: string | undefined;
+  /** The open round cannot be gone on with. */
+  readonly anew: boolean;
+};
+
+/** The round to walk, by where the stream stands. */
+export function chooseRound(standing: StreamStanding, wishes: RoundWishes): { open: Round } | { begin: NewRound } {
+  const { fingerprint, fullBecause, anew } = wishes;
+  const due = fullBecause ?? whyFull(standing, fingerprint, wishes.fullEveryMs);
+  const full = due ?? (standing.wantsFull ? 'removals_held' : undefined);
+  const open = wishes.dryRun ? undefined : standing.open;
+  const fits = open?.settings_version === wishes.settingsVersion && open.fingerprint === fingerprint;
+  // A full round begun against another Graph cannot be gone on with, and nothing of it would be missed.
+  const foreign = open?.kind === 'full' && open.resume_link !== null && !isOfOrigin(open.resume_link, wishes.origin);
+  // A full round that somebody asks for is that somebody's: one that is open for another cause may be what is stuck.
+  const asked = fullBecause === undefined || open?.reason === fullBecause;
+  if (open && fits && !anew && !foreign && asked && (open.kind === 'full' || full === undefined)) return { open };
+  return {
+    begin: {
+      // Begun anew for another cause, an open full round stays one: what made it due still holds.
+      kind: full !== undefined || open?.kind === 'full' ? 'full' : 'incremental',
+      reason: full ?? (open?.kind === 'full' ? open.reason : 'changes'),
+    },
+  };
+}
+
+function whyFull({ checkpoint }: StreamStanding, fingerprint: string, fullEveryMs: number): string | undefined {
+  if (!checkpoint) return 'first';
+  if (checkpoint.fingerprint !== fingerprint) return 'settings_changed';
+  return checkpoint.full_age_ms > fullEveryMs ? 'due' : undefined;
+}

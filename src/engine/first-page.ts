@@ -1,0 +1,70 @@
+// The first page of a later round, asked for before the round is made: most are empty, and then there is no round to make.
+import { deltaPages, type FetchedPage } from '../graph/pages.ts';
+import type { DeltaPage } from '../rules/decode.ts';
+import type { RoundKind } from '../rules/merge.ts';
+import type { Settings } from '../settings.ts';
+import { type ChangeSample, nothingDone } from '../store/commit.ts';
+import { commitIdle } from '../store/commit-idle.ts';
+import type { StreamReport } from '../store/cycles.ts';
+import type { Checkpoint } from '../store/rounds.ts';
+import { inSpan } from '../tracing.ts';
+import type { Progress, StreamContext, StreamParts } from './stream.ts';
+
+export type Pages<Page extends DeltaPage> = AsyncGenerator<FetchedPage<Page>>;
+/** What a walk that was committed did. */
+export type Walked = { report: StreamReport; sample: ChangeSample[] };
+
+/** The pages of a round from `start` on, else from the first URL. */
+export function openPages<Page extends DeltaPage>(
+  { reader }: StreamContext,
+  parts: StreamParts<Page>,
+  settings: Settings,
+  kind: RoundKind,
+  start: string | undefined,
+): Pages<Page> {
+  return deltaPages(reader, {
+    start: start ?? parts.firstUrl(reader.origin, settings),
+    startCarriesToken: start !== undefined,
+    collection: parts.stream,
+    decode: parts.decode(settings),
+    // Asks Graph to throttle a walk of everything before anybody's small reads (learn.microsoft.com/graph/throttling-limits).
+    headers: kind === 'full' ? { 'x-ms-throttle-priority': 'low' } : {},
+  });
+}
+
+/**
+ * Asks for the first page of a later round before the round is made. Where it ends the round and is empty, the checkpoint
+ * moves and that was all; else, or where a commit would have more to do, the pages from this one on are for the round.
+ */
+export async function walkIdle<Page extends DeltaPage>(
+  context: StreamContext,
+  parts: StreamParts<Page>,
+  settings: Settings,
+  checkpoint: Checkpoint,
+): Promise<Walked | { pages: Pages<Page> }> {
+  const { stream } = parts;
+  const attributes = { 'entra_sync.stream': stream };
+  const tell = (phase: Progress['phase'], pages: number) =>
+    context.onProgress({ stream, phase, pages, objects: 0, total: undefined });
+  tell('pull', 0);
+  const pages = openPages(context, parts, settings, 'incremental', checkpoint.delta_link);
+  const { value: first } = await inSpan('pull', attributes, () => pages.next());
+  if (!first) throw new Error('a round without a page');
+  context.signal.throwIfAborted();
+  const { link, occurrences, problems } = first.page;
+  if ('delta' in link && occurrences.length + problems.length === 0) {
+    tell('commit', 1);
+    const idle = { stream, asked: checkpoint.delta_link, delta: link.delta, fingerprint: parts.fingerprint(settings) };
+    const commit = () => commitIdle(context.database, context.lease, { ...idle, settingsVersion: settings.version });
+    if (await inSpan('commit', attributes, commit)) {
+      const report = { ...nothingDone, set_aside: 0, outcome: 'committed', round: 'incremental' } as const;
+      return { report: { ...report, reason: 'changes', requests: 0, pages: 1, seen: 0 }, sample: [] };
+    }
+  }
+  return { pages: withFirst(first, pages) };
+}
+
+async function* withFirst<Page extends DeltaPage>(first: FetchedPage<Page>, rest: Pages<Page>): Pages<Page> {
+  yield first;
+  yield* rest;
+}

@@ -1,0 +1,44 @@
+// The commit of a round that Graph answered at once with nothing: the checkpoint moves, and no round is made for it.
+import { idleConditions } from './commit.ts';
+import { type Lease, lockFenced } from './lease.ts';
+import { type Database, rowCount } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
+import type { Stream } from './rounds.ts';
+import { tenantDisconnected } from './tenants.ts';
+
+export type IdleRound = {
+  readonly stream: Stream;
+  /** The checkpoint's link, which was asked. */
+  readonly asked: string;
+  /** The delta link of its first page, which was empty. */
+  readonly delta: string;
+  readonly settingsVersion: number;
+  readonly fingerprint: string;
+};
+
+/**
+ * Moves the checkpoint, unless a commit would have anything to do besides: then false, and nothing was changed. False
+ * also where a round is open, the checkpoint is another one or the settings have changed (rule 17). Throws what a commit
+ * throws for a lease that was lost or a tenant that was disconnected.
+ */
+export async function commitIdle(database: Database, lease: Lease, round: IdleRound): Promise<boolean> {
+  return inReportedTransaction(database, async (transaction) => {
+    const { status } = await lockFenced(transaction, lease);
+    if (status === 'disconnected') throw tenantDisconnected();
+    // A statement of its own: what was committed before the locks were had is seen.
+    const moved = await rowCount(transaction, moveCheckpoint, { tenant: lease.tenantId, ...round });
+    return moved > 0;
+  });
+}
+
+const newest = (settings: string) =>
+  `coalesce((select version from entra_sync.settings where ${settings} order by version desc limit 1), 0)`;
+
+const moveCheckpoint = `
+update entra_sync.checkpoints c
+   set delta_link = :delta, settings_version = :settingsVersion, committed_at = now()
+ where c.tenant_id = :tenant and c.stream = :stream and c.delta_link = :asked and c.fingerprint = :fingerprint
+   and greatest(${newest('tenant_id is null')}, ${newest('tenant_id = :tenant')}) = :settingsVersion
+   and not exists (select from entra_sync.rounds where tenant_id = :tenant and stream = :stream and not dry_run)
+   and not exists (select from entra_sync.tenants where tenant_id = :tenant and provisional)
+   and ${idleConditions}`;

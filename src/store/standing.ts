@@ -1,0 +1,72 @@
+// Where a tenant stands when its cycle begins: one statement for all that the cycle decides by.
+import type { Settings, SettingsDocument } from '../settings.ts';
+import { type Database, rows } from './pool.ts';
+import { isFullWanted } from './removals.ts';
+import { type Checkpoint, checkpointColumns, type Round, roundColumns, type Stream } from './rounds.ts';
+import { resolveStored, type StoredVersion } from './settings.ts';
+import { tenantGone } from './tenants.ts';
+
+/** What one stream has. */
+export type StreamStanding = {
+  readonly checkpoint: Checkpoint | undefined;
+  /** The round that is open, a dry run's aside. */
+  readonly open: Round | undefined;
+  /** Absence is held that another full round can confirm or lift (rule 10). */
+  readonly wantsFull: boolean;
+};
+
+export type Standing = {
+  readonly status: string;
+  readonly name: string;
+  readonly streams: Readonly<Record<Stream, StreamStanding>>;
+  /** The settings in force; throws where they do not fit together. */
+  settings(defaults: SettingsDocument): Settings;
+};
+
+type Row = {
+  status: string;
+  name: string;
+  stream: Stream;
+  settings: Pick<StoredVersion, 'version' | 'document'>[];
+  checkpoint: Checkpoint | null;
+  open: Round | null;
+  wants_full: boolean;
+};
+
+/** Reads it. Throws `unknown_name` for a tenant that is not there. */
+export async function readStanding(database: Database, tenantId: string): Promise<Standing> {
+  const found = await rows<Row>(database, standing, { tenantId });
+  const [first] = found;
+  if (!first) throw tenantGone(tenantId);
+  const of = (stream: Stream): StreamStanding => {
+    const row = found.find((one) => one.stream === stream);
+    return {
+      checkpoint: row?.checkpoint ?? undefined,
+      open: row?.open ?? undefined,
+      wantsFull: row?.wants_full === true,
+    };
+  };
+  return {
+    status: first.status,
+    name: first.name,
+    streams: { users: of('users'), groups: of('groups') },
+    settings: (defaults) => resolveStored(first.settings, defaults),
+  };
+}
+
+const standing = `
+select t.status, t.name, s.stream, v.settings, c.checkpoint, r.open, ${isFullWanted('t.tenant_id', 's.stream')} as wants_full
+  from entra_sync.tenants t
+ cross join (values ('users'), ('groups')) s (stream)
+ cross join lateral (
+   select coalesce(jsonb_agg(jsonb_build_object('version', n.version, 'document', n.document) order by n.tenant_id nulls first), '[]') as settings
+     from (select distinct on (tenant_id) tenant_id, version, document from entra_sync.settings
+            where tenant_id is null or tenant_id = t.tenant_id order by tenant_id, version desc) n) v
+  left join lateral (
+    select to_jsonb(f) as checkpoint from (
+      select ${checkpointColumns} from entra_sync.checkpoints where tenant_id = t.tenant_id and stream = s.stream) f) c on true
+  left join lateral (
+    select to_jsonb(f) || jsonb_build_object('round_id', f.round_id::text) as open from (
+      select ${roundColumns} from entra_sync.rounds
+       where tenant_id = t.tenant_id and stream = s.stream and not dry_run) f) r on true
+ where t.tenant_id = :tenantId`;

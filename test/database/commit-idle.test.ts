@@ -1,0 +1,161 @@
+// The checkpoint that moves without a round: only where a commit would have had nothing else to do (rules 1, 10, 11, 17, 19).
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { commitIdle } from '../../src/store/commit-idle.ts';
+import { disconnectTenant } from '../../src/store/connection.ts';
+import { acquireLease, type Lease } from '../../src/store/lease.ts';
+import { openDatabase } from '../../src/store/pool.ts';
+import { readCheckpoint } from '../../src/store/rounds.ts';
+import { settingsVersion } from '../../src/store/settings.ts';
+import { openBreakablePath } from '../support/cut-connection.ts';
+import { setSettings } from '../support/settings.ts';
+import { ask, begin, leasedTenant, openStore, type Store, sync, untilBlocked, user } from '../support/stage.ts';
+
+let store: Store;
+let lease: Lease;
+
+beforeEach(async () => {
+  store = await openStore();
+  lease = await leasedTenant(store);
+  await sync(store, lease, 'full', [[user(1), user(2)]]);
+});
+
+afterEach(async () => {
+  await lease.release();
+  await store.close();
+});
+
+const delta = 'https://graph.microsoft.com/v1.0/users/delta?$deltatoken=next';
+
+const checkpoint = async () => {
+  const found = await readCheckpoint(store.database, lease.tenantId, 'users');
+  if (!found) throw new Error('no checkpoint');
+  return found;
+};
+
+const asked = async () => {
+  const { delta_link: link, fingerprint } = await checkpoint();
+  const settings = await settingsVersion(store.database, lease.tenantId);
+  return { stream: 'users', asked: link, delta, fingerprint, settingsVersion: settings } as const;
+};
+
+test('moves the link and its time, and leaves the day of the last full round', async () => {
+  const before = await ask(store, 'select full_at, round_id from entra_sync.checkpoints');
+  expect(await commitIdle(store.database, lease, await asked())).toBe(true);
+  expect((await checkpoint()).delta_link).toBe(delta);
+  expect(await ask(store, 'select full_at, round_id from entra_sync.checkpoints')).toEqual(before);
+  expect(await ask(store, 'select from entra_sync.rounds')).toEqual([]);
+  expect(await commitIdle(store.database, lease, await asked()), 'Graph may give the same link again').toBe(true);
+});
+
+describe('does nothing where a commit has more to do', () => {
+  const held = `with list as (
+    insert into entra_sync.removal_lists (tenant_id, stream, why) values (:tenantId, :stream, 'test') returning list_id)
+    insert into entra_sync.held_removals (tenant_id, list_id, object_id, account_id, reason)
+    select :tenantId, list_id, entra_object_id, account_id, 'deleted' from list, entra_sync.accounts limit 1`;
+  const works: Record<string, string> = {
+    'rule 10: removals are held': held.replace(':stream', "'users'"),
+    'rule 19: something is set aside':
+      "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'users', 'x', 'test')",
+    'rule 7: a purge is due':
+      "update entra_sync.accounts set removed_at = now(), removed_reason = 'deleted', purge_at = now()",
+    'the tenant is provisional': 'update entra_sync.tenants set provisional = true where tenant_id = :tenantId',
+    'the checkpoint is another one':
+      "update entra_sync.checkpoints set delta_link = delta_link || '2' where tenant_id = :tenantId",
+    'rule 17: another fingerprint':
+      "update entra_sync.checkpoints set fingerprint = 'other' where tenant_id = :tenantId",
+  };
+
+  test.each(Object.entries(works))('%s', async (_what, work) => {
+    const round = await asked();
+    await ask(store, work, { tenantId: lease.tenantId });
+    const before = await ask(store, 'select * from entra_sync.checkpoints');
+    expect(await commitIdle(store.database, lease, round)).toBe(false);
+    expect(await ask(store, 'select * from entra_sync.checkpoints')).toEqual(before);
+  });
+
+  test('a round is open', async () => {
+    const round = await asked();
+    await begin(store, lease, 'incremental');
+    expect(await commitIdle(store.database, lease, round)).toBe(false);
+  });
+
+  test('a dry run’s round is none', async () => {
+    const round = await asked();
+    await begin(store, lease, 'incremental', { dryRun: true });
+    expect(await commitIdle(store.database, lease, round)).toBe(true);
+  });
+
+  test('what another stream has set aside is its own', async () => {
+    await ask(
+      store,
+      "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'groups', 'x', 'test')",
+      { tenantId: lease.tenantId },
+    );
+    expect(await commitIdle(store.database, lease, await asked())).toBe(true);
+  });
+});
+
+test('rule 17: settings that changed since the page was read', async () => {
+  const round = await asked();
+  await setSettings(store.database, { interval: '10m' });
+  expect(await commitIdle(store.database, lease, round)).toBe(false);
+  expect((await checkpoint()).delta_link).toBe(round.asked);
+});
+
+test('rule 17: it waits for settings that are just being changed, and sees them', async () => {
+  const round = await asked();
+  const changing = await store.connect();
+  await changing.query('begin');
+  await changing.query('select from entra_sync.tenants for update');
+  await changing.query(`insert into entra_sync.settings (document, actor) values ('{"interval": "10m"}', 'test')`);
+  const moved = commitIdle(store.database, lease, round);
+  await untilBlocked(store);
+  await changing.query('commit');
+  expect(await moved).toBe(false);
+});
+
+test('rule 11: who lost the lease moves nothing', async () => {
+  const round = await asked();
+  await ask(store, 'update entra_sync.heartbeats set expires_at = clock_timestamp()');
+  const other = await acquireLease(store.database, lease.tenantId);
+  await expect(commitIdle(store.database, lease, round)).rejects.toMatchObject({ code: 'lease_lost' });
+  expect((await checkpoint()).delta_link).toBe(round.asked);
+  await other.release();
+});
+
+test('rule 11: the lease is lost while it waits for the tenant’s row', async () => {
+  const round = await asked();
+  const other = await store.connect();
+  await other.query('begin');
+  await other.query('select from entra_sync.tenants for update');
+  await other.query('update entra_sync.leases set fence = fence + 1');
+  const lost = expect(commitIdle(store.database, lease, round)).rejects.toMatchObject({ code: 'lease_lost' });
+  await untilBlocked(store);
+  await other.query('commit');
+  await lost;
+  expect((await checkpoint()).delta_link).toBe(round.asked);
+});
+
+test('a tenant that was disconnected meanwhile is told so', async () => {
+  const round = await asked();
+  await disconnectTenant(store.database, lease.tenantId, { actor: 'Ann', dryRun: false });
+  await expect(commitIdle(store.database, lease, round)).rejects.toMatchObject({ code: 'tenant_disconnected' });
+});
+
+test('rules 1 and 12: when the answer to COMMIT is lost, it is known whether the checkpoint moved', async () => {
+  const path = await openBreakablePath(store.url);
+  const fragile = openDatabase(path.url);
+  try {
+    const round = await asked();
+    path.breakAtCommit('before');
+    await expect(commitIdle(fragile, lease, round)).rejects.toMatchObject({ code: 'database_unreachable' });
+    expect((await checkpoint()).delta_link).toBe(round.asked);
+    path.breakAtCommit('after');
+    expect(await commitIdle(fragile, lease, round)).toBe(true);
+    expect((await checkpoint()).delta_link).toBe(delta);
+  } finally {
+    path.mend();
+    await fragile.destroy();
+    await path.close();
+  }
+});
