@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Case, cases } from './cases.ts';
 import { large, small } from './directory.ts';
-import { openPostgres } from './ground.ts';
+import { buildContenders, openPostgres } from './ground.ts';
 import { asMarkdown, asText, type Section } from './report.ts';
 
 const results = new URL('RESULTS.md', import.meta.url);
@@ -43,6 +43,7 @@ function wholeNumber(text: string): number {
 }
 
 async function measure(chosen: [string, Case][], isLarge: boolean, times: number): Promise<Section[]> {
+  await buildContenders();
   const postgres = await openPostgres();
   const sections: Section[] = [];
   try {

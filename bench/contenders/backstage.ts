@@ -1,11 +1,12 @@
 // The peer from npm that only reads: Backstage's reader of Microsoft Graph, with its defaults. It writes nothing.
 // It lives in a package of its own (bench/peer), because it brings 200 packages with it.
 import { createRequire } from 'node:module';
+import { packageFile } from '../../src/package-files.ts';
 import { begin, finish, order, origin, readJob, signIn, since } from './common.ts';
 
 const { tenantIds, wishes } = readJob();
 const [tenant = ''] = tenantIds;
-const require = createRequire(new URL('../peer/package.json', import.meta.url));
+const require = createRequire(packageFile('bench', 'peer', 'package.json'));
 const { MicrosoftGraphClient, readMicrosoftGraphOrg } = require('@backstage/plugin-catalog-backend-module-msgraph');
 const silent: Record<string, unknown> = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 if (typeof wishes.latencyMs === 'number') await order({ listings: true, latencyMs: wishes.latencyMs });
