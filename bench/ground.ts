@@ -91,7 +91,7 @@ export async function openGraph(settings: ServerSettings): Promise<Graph> {
 export type Contender = 'cycle' | 'worker' | 'visible' | 'floor' | 'page-iterator' | 'backstage';
 
 // What the Dockerfile starts the worker with.
-const asInTheImage = ['--max-semi-space-size=4', '--initial-old-space-size=32'];
+const asInTheImage = ['--max-semi-space-size=4', '--heap-growing-percent=50'];
 
 /** Compiles the contenders, as the image is: sources that Node translates on the way cost memory and a second of the processor. */
 export async function buildContenders(): Promise<void> {

@@ -38,7 +38,7 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
   const updated = await count(updateGroups);
   const restored = await count(restoreGroups);
   const created = await count(createGroups);
-  const appeared = (await move(groupsAppeared)) + (await move(keepMemberships));
+  const appeared = (await move(groupsAppeared)) + (await keepMemberships(transaction, scope));
   const purged = await purgeGroups(transaction, scope);
   const [closure] = await rows<{ touched: boolean }>(transaction, closureTouched, scope);
   if (scope.full || closure?.touched) await transaction.raw(renewClosure, scope);

@@ -7,7 +7,7 @@ import { rows, type Transaction } from './pool.ts';
 // this very transaction has filled and nobody has analyzed yet. As plain joins a first load took minutes.
 const groupOf = (no: string) =>
   `lateral (select g.group_id from entra_sync.groups g where g.group_no = ${no} and g.removed_at is null offset 0)`;
-const groupNamed = `lateral (select g.group_no, g.group_id, g.removed_at is null as is_live from entra_sync.groups g
+const groupNamed = `lateral (select g.group_no, case when g.removed_at is null then g.group_id end as live_id from entra_sync.groups g
   where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0)`;
 const membershipsOfMember = (id: string) =>
   `lateral (select m.group_no from entra_sync.memberships m where m.tenant_id = :tenant and m.member_object_id = ${id} offset 0)`;
@@ -74,7 +74,7 @@ with found as (
     cross join lateral (select x.entra_object_id from entra_sync.accounts x where x.account_id = c.account_id offset 0) x
     cross join ${membershipsOfMember('x.entra_object_id')} m
     cross join ${groupOf('m.group_no')} g
-   where c.batch_id = :batch
+   where c.batch_id = :batch and (select exists (select from entra_sync.member_groups where tenant_id = :tenant))
      and (c.kind in ('account.created', 'account.restored')
           or c.kind = 'account.adopted' and jsonb_exists(c.after, 'entra_object_id'))
    group by c.account_id
@@ -138,33 +138,39 @@ with ${takeGroups(
     where m.tenant_id = :tenant and m.group_nos && :numbers::bigint[]`,
 )} select from hit`;
 
-// Each group is looked up once a slice, not once a member. The last word on a membership counts, and that of a list that
-// was read whole before any slice's, as in entra_sync.staged_members.
-const stagedNow = `
-select g.group_no, g.group_id, g.is_live, s.member_object_id, s.member_type, s.removed
+// What a round says of memberships comes from lists that were read whole, or were unfolded, and from slices as they came: of
+// those the last word on each counts. Each group is looked up once a slice, not once a member, and what is sorted by
+// member already is put together without a second sort.
+const named = `
+select s.member_object_id, min(s.member_type::int) as member_type, array_agg(g.group_no) as group_nos, array_agg(g.live_id) as group_ids
   from entra_sync.stage_members s cross join ${groupNamed} g
- where s.round_id = :round
-union all
-select x.group_no, x.group_id, x.is_live, x.member_object_id, x.member_type, x.removed
-  from (select distinct on (u.member_object_id, g.group_no)
-               g.group_no, g.group_id, g.is_live, u.member_object_id, s.member_type, s.removed, s.group_object_id
+ where s.round_id = :round and not s.removed
+ group by s.member_object_id`;
+const sliced = `
+select x.member_object_id, min(x.member_type::int) as member_type, array_agg(x.group_no) as group_nos, array_agg(x.live_id) as group_ids
+  from (select distinct on (u.member_object_id, g.group_no) u.member_object_id, g.group_no, g.live_id, s.member_type, s.removed
           from entra_sync.stage_slices s cross join ${groupNamed} g
          cross join lateral unnest(s.members) as u (member_object_id)
          where s.round_id = :round
+           and not exists (select from entra_sync.stage_members m where m.round_id = :round
+                            and m.group_object_id = s.group_object_id and m.member_object_id = u.member_object_id)
          order by u.member_object_id, g.group_no, s.slice desc) x
- where not exists (select from entra_sync.stage_members m where m.round_id = :round
-                    and m.group_object_id = x.group_object_id and m.member_object_id = x.member_object_id)`;
+ where not x.removed
+ group by x.member_object_id`;
 
-/** Keeps the memberships that this round staged and that are not stored yet, saying so of those that are visible. */
-export const keepMemberships = `
+// `said` is a query of member_object_id, member_type, group_nos and, beside them, the ids of those groups that are live.
+const keep = (said: string) => `
 with fresh as materialized (
-  select s.member_object_id, (array_agg(s.member_type order by s.member_type = 'x'))[1] as member_type,
-         array_agg(s.group_no) as group_nos, array_agg(s.group_id) filter (where s.is_live) as group_ids
-    from (${stagedNow}) s
-   where not s.removed
-     and not exists (select from entra_sync.member_groups m
-                      where m.tenant_id = :tenant and m.member_object_id = s.member_object_id and s.group_no = any(m.group_nos))
-   group by s.member_object_id
+  select s.member_object_id, s.member_type::"char" as member_type, n.group_nos, n.group_ids
+    from (${said}) s
+    left join entra_sync.member_groups m on m.tenant_id = :tenant and m.member_object_id = s.member_object_id
+    cross join lateral (
+      select case when m.member_object_id is null then s.group_nos
+                  else array(select n from unnest(s.group_nos) as n where n <> all(m.group_nos)) end as group_nos,
+             case when m.member_object_id is null then s.group_ids
+                  else array(select u.id from unnest(s.group_nos, s.group_ids) as u (n, id) where u.n <> all(m.group_nos)) end as group_ids
+    ) n
+   where n.group_nos <> '{}'
 ), kept as (
   insert into entra_sync.member_groups as m (tenant_id, member_object_id, member_type, group_nos)
   select :tenant, member_object_id, member_type, group_nos from fresh order by member_object_id
@@ -172,8 +178,18 @@ with fresh as materialized (
      set group_nos = m.group_nos || excluded.group_nos,
          member_type = case m.member_type when 'x' then excluded.member_type else m.member_type end
 ), member as (
-  select member_object_id, group_ids from fresh where group_ids is not null
+  select f.member_object_id, array_remove(f.group_ids, null) as group_ids from fresh f where array_remove(f.group_ids, null) <> '{}'
 ), ${changesOfMembers('membership.added')}`;
+
+/**
+ * Keeps the memberships that this round staged and that are not stored yet, saying so of those that are visible; returns
+ * how many are. Of types of members the unknown one, x, sorts last: whoever says more is believed.
+ */
+export async function keepMemberships(transaction: Transaction, scope: CommitScope): Promise<number> {
+  return (
+    (await moveMemberships(transaction, keep(sliced), scope)) + (await moveMemberships(transaction, keep(named), scope))
+  );
+}
 
 /**
  * Of members that are deleted for good: they leave their groups, although Graph may never say so (rule 8). Hidden already,

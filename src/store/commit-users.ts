@@ -24,7 +24,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   const staged = await stagedKinds(transaction, scope);
   // Of those whose groups were asked for, first: the scope is judged on them.
   let ended = staged.lists ? await move(endMemberships(leftGroups)) : 0;
-  let appeared = staged.members ? await move(keepMemberships) : 0;
+  let appeared = staged.members ? await keepMemberships(transaction, scope) : 0;
   const { held, gaps } = await judgeScope(transaction, scope);
   const adoption = await adoptAccounts(transaction, scope, staged);
   const guard = await guardRemovals(transaction, scope, guardedAccounts);
