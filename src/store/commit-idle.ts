@@ -17,7 +17,7 @@ export type IdleRound = {
 };
 
 /**
- * Moves the checkpoint, unless a commit would have anything to do besides: then false, and nothing was changed. False
+ * Moves the checkpoint, unless a round would ask about somebody or a commit do anything besides: then false, and nothing was changed. False
  * also where a round is open, the checkpoint is another one or the settings have changed (rule 17). Throws what a commit
  * throws for a lease that was lost or a tenant that was disconnected.
  */
@@ -41,4 +41,5 @@ update entra_sync.checkpoints c
    and greatest(${newest('tenant_id is null')}, ${newest('tenant_id = :tenant')}) = :settingsVersion
    and not exists (select from entra_sync.rounds where tenant_id = :tenant and stream = :stream and not dry_run)
    and not exists (select from entra_sync.tenants where tenant_id = :tenant and provisional)
+   and not exists (select from entra_sync.deleted_strangers where tenant_id = :tenant and stream = :stream and is_back)
    and ${idleConditions}`;
