@@ -96,6 +96,8 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
 
   async function stop(): Promise<void> {
     log.info({}, 'worker stopping');
+    // At once: a slot whose cycle was broken off would go through the whole queue before everything else has stopped.
+    queue.takeNoMore();
     await ticks.destroy();
     await Promise.all([ticking, persons.idle()]);
     await queue.stop(stopTimeoutMs).catch((error: unknown) => complain('queue', error));

@@ -7,10 +7,9 @@ import { makeDue, recordFailedStart, setPaused } from '../../src/store/attempts.
 import { closeCycle, openCycle } from '../../src/store/cycles.ts';
 import { grantRole } from '../../src/store/grants.ts';
 import { acquireLease } from '../../src/store/lease.ts';
-import { installQueue, openQueue } from '../../src/store/queue.ts';
 import { claimPersonRequest, claimTenantRequests, endRequests } from '../../src/store/requests.ts';
 import { dueTenants, planOnce } from '../../src/store/schedule.ts';
-import { ask, openStore, type Store, until } from '../support/stage.ts';
+import { ask, openStore, type Store } from '../support/stage.ts';
 
 let store: Store;
 beforeAll(async () => {
@@ -315,24 +314,4 @@ describe('request_cycle', () => {
       await ask(store, `drop role ${role}`);
     }
   });
-});
-
-test('the queue holds a tenant once, whoever puts it in; installing it again changes nothing', async () => {
-  const [one, other] = [randomUUID(), randomUUID()];
-  const queues = [await openQueue(store.url, () => {}), await openQueue(store.url, () => {})];
-  const begun: string[] = [];
-  const work = (tenantId: string) => {
-    begun.push(tenantId);
-    return new Promise<void>(() => {});
-  };
-  for (const queue of queues) await queue.start(1, work);
-  const both = [one, other].map((tenantId) => ({ tenantId, priority: 0, long: tenantId === other }));
-  await Promise.all(queues.flatMap((queue) => [queue.enqueue(both), queue.enqueue([])]));
-  await until('both are worked on', () => begun.length === 2);
-  await installQueue(store.url);
-  for (const queue of queues) await queue.enqueue(both);
-  expect(new Set(begun)).toEqual(new Set([one, other]));
-  const [all] = await ask<{ count: number }>(store, 'select count(*)::int as count from entra_sync_jobs.job');
-  expect(all?.count, 'a job that is worked on holds its tenant too').toBe(2);
-  await Promise.all(queues.map((queue) => queue.stop(1_000)));
 });
