@@ -51,13 +51,28 @@ describe('does nothing where a commit has more to do', () => {
   const held = `with list as (
     insert into entra_sync.removal_lists (tenant_id, stream, why) values (:tenantId, :stream, 'test') returning list_id)
     insert into entra_sync.held_removals (tenant_id, list_id, object_id, account_id, reason)
-    select :tenantId, list_id, entra_object_id, account_id, 'deleted' from list, entra_sync.accounts limit 1`;
+    select :tenantId, list_id, entra_object_id, account_id, 'deleted' from list, entra_sync.accounts where tenant_id = :tenantId limit 1`;
+  const aGroup = (more: string, values: string) => `
+    insert into entra_sync.groups (tenant_id, entra_object_id, state, kind, is_dynamic, source${more})
+    values (:tenantId, gen_random_uuid(), 'managed', 'security', false, '{}'${values})`;
   const works: Record<string, string> = {
     'rule 10: removals are held': held.replace(':stream', "'users'"),
+    'rule 10: a membership is held': `with list as (
+      insert into entra_sync.removal_lists (tenant_id, stream, why) values (:tenantId, 'groups', 'test') returning list_id),
+      made as (${aGroup('', '')} returning group_no)
+      insert into entra_sync.held_memberships (list_id, tenant_id, group_no, member_object_id)
+      select list_id, :tenantId, group_no, gen_random_uuid() from list, made`,
+    'rule 10: a membership is kept by a decision': `with made as (${aGroup('', '')} returning group_no)
+      insert into entra_sync.kept_memberships (tenant_id, group_no, member_object_id)
+      select :tenantId, group_no, gen_random_uuid() from made`,
+    'rule 7: the purge of a group is due': aGroup(
+      ', removed_at, removed_reason, purge_at',
+      ", now(), 'deleted', now()",
+    ),
     'rule 19: something is set aside':
       "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'users', 'x', 'test')",
-    'rule 7: a purge is due':
-      "update entra_sync.accounts set removed_at = now(), removed_reason = 'deleted', purge_at = now()",
+    'rule 7: the purge of an account is due':
+      "update entra_sync.accounts set removed_at = now(), removed_reason = 'deleted', purge_at = now() where tenant_id = :tenantId",
     'the tenant is provisional': 'update entra_sync.tenants set provisional = true where tenant_id = :tenantId',
     'the checkpoint is another one':
       "update entra_sync.checkpoints set delta_link = delta_link || '2' where tenant_id = :tenantId",
@@ -73,10 +88,55 @@ describe('does nothing where a commit has more to do', () => {
     expect(await ask(store, 'select * from entra_sync.checkpoints')).toEqual(before);
   });
 
+  test.each(Object.entries(works))('but not where that is another tenant’s: %s', async (_what, work) => {
+    const other = await leasedTenant(store);
+    await sync(store, other, 'full', [[user(1)]]);
+    // As alike as they can be.
+    await ask(store, 'update entra_sync.checkpoints set delta_link = :asked', {
+      asked: (await checkpoint()).delta_link,
+    });
+    await ask(store, work, { tenantId: other.tenantId });
+    const checkpointOfOther = () =>
+      ask(store, 'select * from entra_sync.checkpoints where tenant_id = :tenantId', { tenantId: other.tenantId });
+    const before = await checkpointOfOther();
+    expect(await commitIdle(store.database, lease, await asked())).toBe(true);
+    expect(await checkpointOfOther()).toEqual(before);
+    await other.release();
+  });
+
   test('a round is open', async () => {
     const round = await asked();
     await begin(store, lease, 'incremental');
     expect(await commitIdle(store.database, lease, round)).toBe(false);
+  });
+
+  test('the round of another stream, or of another tenant, is its own', async () => {
+    const other = await leasedTenant(store);
+    await begin(store, other, 'full');
+    await begin(store, lease, 'incremental');
+    await ask(store, "update entra_sync.rounds set stream = 'groups' where tenant_id = :tenantId", {
+      tenantId: lease.tenantId,
+    });
+    expect(await commitIdle(store.database, lease, await asked())).toBe(true);
+    await other.release();
+  });
+
+  test('a purge whose time has not come is none', async () => {
+    await ask(
+      store,
+      "update entra_sync.accounts set removed_at = now(), removed_reason = 'deleted', purge_at = now() + interval '1 day'",
+    );
+    expect(await commitIdle(store.database, lease, await asked())).toBe(true);
+  });
+
+  test('the checkpoint of another stream stays, however alike', async () => {
+    const round = await asked();
+    await ask(
+      store,
+      `insert into entra_sync.checkpoints select (jsonb_populate_record(c, '{"stream": "groups"}')).* from entra_sync.checkpoints c`,
+    );
+    expect(await commitIdle(store.database, lease, round)).toBe(true);
+    expect(await readCheckpoint(store.database, lease.tenantId, 'groups')).toMatchObject({ delta_link: round.asked });
   });
 
   test('a dry run’s round is none', async () => {
@@ -100,6 +160,22 @@ test('rule 17: settings that changed since the page was read', async () => {
   await setSettings(store.database, { interval: '10m' });
   expect(await commitIdle(store.database, lease, round)).toBe(false);
   expect((await checkpoint()).delta_link).toBe(round.asked);
+});
+
+test('rule 17: the tenant’s own settings that changed since, and not another tenant’s', async () => {
+  const round = await asked();
+  const change = (tenantId: string) =>
+    ask(
+      store,
+      `insert into entra_sync.settings (tenant_id, document, actor) values (:tenantId, '{"interval": "10m"}', 'test')`,
+      { tenantId },
+    );
+  const other = await leasedTenant(store);
+  await change(other.tenantId);
+  expect(await commitIdle(store.database, lease, round)).toBe(true);
+  await other.release();
+  await change(lease.tenantId);
+  expect(await commitIdle(store.database, lease, { ...round, asked: delta })).toBe(false);
 });
 
 test('rule 17: it waits for settings that are just being changed, and sees them', async () => {

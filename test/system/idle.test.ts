@@ -1,8 +1,11 @@
 // A cycle that finds nothing changed: two requests, few statements and no round; anything else goes the whole way.
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { createTenant, startSimulator } from '../../src/simulator/index.ts';
+import { disconnectTenant } from '../../src/store/connection.ts';
+import { acquireLease } from '../../src/store/lease.ts';
 import { openDatabase, rows } from '../../src/store/pool.ts';
 import { setSettings } from '../support/settings.ts';
-import { expectTruth, isDeltaRequest, openWorld, type World } from '../support/system.ts';
+import { expectTruth, failureOf, isDeltaRequest, openWorld, trust, type World } from '../support/system.ts';
 
 /** Rounds that were ever begun. */
 async function roundsBegun({ database }: World): Promise<number> {
@@ -12,6 +15,9 @@ async function roundsBegun({ database }: World): Promise<number> {
   );
   return Number(found?.last);
 }
+
+const linksOf = ({ database }: World) =>
+  rows(database, 'select stream, delta_link, committed_at from entra_sync.checkpoints order by stream');
 
 const deltas = ({ simulator }: World) =>
   simulator.requests.filter(({ path }) => path.includes('/delta')).map(({ path }) => path.split('?')[0]);
@@ -107,11 +113,101 @@ test('rule 23: where groups make the scope, each commit judges it', async () => 
 
 test('a dry run of it says the same, and moves nothing', async () => {
   const world = await settled();
-  const links = () => rows(world.database, 'select * from entra_sync.checkpoints order by stream');
+  const links = () => linksOf(world);
   const before = await links();
   const dry = await world.cycle({ dryRun: true });
   expect(await links()).toEqual(before);
   const real = await world.cycle();
   const counts = ({ streams }: typeof real) => [streams.users, streams.groups].map(({ outcome: _, ...rest }) => rest);
   expect(counts(dry)).toEqual(counts(real));
+});
+
+const pickGroup = 'select tenant_id, group_no from entra_sync.groups order by group_no limit 1';
+
+test.each([
+  [
+    'rule 10: a held membership',
+    `with one as (${pickGroup}),
+       list as (insert into entra_sync.removal_lists (tenant_id, stream, why) select tenant_id, 'groups', 'test' from one returning list_id)
+     insert into entra_sync.held_memberships (list_id, tenant_id, group_no, member_object_id)
+     select list_id, tenant_id, group_no, gen_random_uuid() from one, list`,
+  ],
+  [
+    'rule 10: a kept membership',
+    `insert into entra_sync.kept_memberships (tenant_id, group_no, member_object_id)
+     select tenant_id, group_no, gen_random_uuid() from (${pickGroup}) one`,
+  ],
+  [
+    'rule 7: a group whose purge is due',
+    `insert into entra_sync.groups (tenant_id, entra_object_id, state, kind, is_dynamic, source, removed_at, removed_reason, purge_at)
+     select tenant_id, gen_random_uuid(), 'managed', 'security', false, '{}', now(), 'deleted', now() from entra_sync.tenants`,
+  ],
+])('%s makes both rounds ordinary ones', async (_what, work) => {
+  const world = await settled();
+  await world.database.raw(work);
+  const { streams } = await world.cycle();
+  expect(await roundsBegun(world)).toBe(world.begun + 2);
+  expect(streams).toMatchObject({
+    users: { outcome: 'committed', pages: 1 },
+    groups: { outcome: 'committed', pages: 1 },
+  });
+  expect(deltas(world).sort(), 'no page is asked for twice').toEqual(['/v1.0/groups/delta', '/v1.0/users/delta']);
+  expect(await rows(world.database, 'select from entra_sync.groups where purge_at is not null')).toEqual([]);
+});
+
+test('rule 13: an empty first page whose delta link is of another origin moves nothing, and nothing foreign is asked', async () => {
+  const world = await settled();
+  const thief = await startSimulator({ tenants: [createTenant({ seed: 2, users: 1 })] });
+  onTestFinished(() => thief.close());
+  trust(thief.certificate);
+  const tidy = world.simulator.transform(({ url }, page) => {
+    const { '@odata.deltaLink': link, ...rest } = page as { '@odata.deltaLink'?: string };
+    if (!url.includes('/delta') || link === undefined) return page;
+    return { ...rest, '@odata.deltaLink': link.replace(world.simulator.origin, thief.origin) };
+  });
+  const before = await linksOf(world);
+  for (let time = 0; time < 2; time += 1)
+    expect(await failureOf(world.cycle())).toMatchObject({ code: 'foreign_link' });
+  expect(await linksOf(world)).toEqual(before);
+  expect(thief.requests).toEqual([]);
+  tidy();
+  await world.cycle();
+  expect(await roundsBegun(world)).toBe(world.begun);
+});
+
+/** Runs `work` while the first empty page is under way, and returns what the cycle failed with. */
+async function failureAmid(world: World, work: () => Promise<unknown>) {
+  let done: Promise<unknown> | undefined;
+  world.simulator.intercept(async ({ url }) => {
+    if (!url.includes('/delta')) return undefined;
+    done ??= work();
+    await done;
+    return undefined;
+  });
+  return failureOf(world.cycle());
+}
+
+test('rule 11: the lease is taken over while the empty page is read: the checkpoint stays', async () => {
+  const world = await settled();
+  const before = await linksOf(world);
+  const failure = await failureAmid(world, async () => {
+    await world.database.raw('update entra_sync.heartbeats set expires_at = clock_timestamp()');
+    const other = await acquireLease(world.database, world.tenant.tenantId);
+    await other.release();
+  });
+  expect(failure).toMatchObject({ code: 'lease_lost' });
+  expect(await linksOf(world)).toEqual(before);
+  expect(await roundsBegun(world)).toBe(world.begun);
+});
+
+test('the tenant is disconnected while the empty page is read: no checkpoint comes of it', async () => {
+  const world = await settled();
+  let left: unknown;
+  const failure = await failureAmid(world, async () => {
+    await disconnectTenant(world.database, world.tenant.tenantId, { actor: 'Ann', dryRun: false });
+    left = await linksOf(world);
+  });
+  expect(failure).toMatchObject({ code: 'tenant_disconnected' });
+  expect(await linksOf(world)).toEqual(left);
+  expect(await roundsBegun(world)).toBe(world.begun);
 });
