@@ -178,6 +178,13 @@ test('rule 17: the tenant’s own settings that changed since, and not another t
   expect(await commitIdle(store.database, lease, { ...round, asked: delta })).toBe(false);
 });
 
+test('rule 17: the installation’s settings that changed since, where the tenant has its own too', async () => {
+  await setSettings(store.database, { interval: '20m' }, lease.tenantId);
+  const round = await asked();
+  await setSettings(store.database, { interval: '10m' });
+  expect(await commitIdle(store.database, lease, round)).toBe(false);
+});
+
 test('rule 17: it waits for settings that are just being changed, and sees them', async () => {
   const round = await asked();
   const changing = await store.connect();
@@ -216,6 +223,15 @@ test('a tenant that was disconnected meanwhile is told so', async () => {
   const round = await asked();
   await disconnectTenant(store.database, lease.tenantId, { actor: 'Ann', dryRun: false });
   await expect(commitIdle(store.database, lease, round)).rejects.toMatchObject({ code: 'tenant_disconnected' });
+});
+
+test('a tenant that is disconnected is told so, whatever became of its fence', async () => {
+  const round = await asked();
+  await ask(store, "update entra_sync.tenants set status = 'disconnected' where tenant_id = :tenantId", {
+    tenantId: lease.tenantId,
+  });
+  await expect(commitIdle(store.database, lease, round)).rejects.toMatchObject({ code: 'tenant_disconnected' });
+  expect((await checkpoint()).delta_link).toBe(round.asked);
 });
 
 test('rules 1 and 12: when the answer to COMMIT is lost, it is known whether the checkpoint moved', async () => {
