@@ -73,6 +73,8 @@ describe('does nothing where a commit has more to do', () => {
       "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'users', 'x', 'test')",
     'rule 7: the purge of an account is due':
       "update entra_sync.accounts set removed_at = now(), removed_reason = 'deleted', purge_at = now() where tenant_id = :tenantId",
+    'rule 8: somebody is back, and still to be asked for groups':
+      "insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id, is_back) values (:tenantId, 'users', gen_random_uuid(), true)",
     'the tenant is provisional': 'update entra_sync.tenants set provisional = true where tenant_id = :tenantId',
     'the checkpoint is another one':
       "update entra_sync.checkpoints set delta_link = delta_link || '2' where tenant_id = :tenantId",
@@ -119,6 +121,19 @@ describe('does nothing where a commit has more to do', () => {
     });
     expect(await commitIdle(store.database, lease, await asked())).toBe(true);
     await other.release();
+  });
+
+  test.each([
+    ['somebody who is away still', 'users', false],
+    ['whoever another stream asks about', 'groups', true],
+  ])('but not for %s', async (_whom, stream, isBack) => {
+    await ask(
+      store,
+      `insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id, is_back)
+       values (:tenantId, :stream, gen_random_uuid(), :isBack)`,
+      { tenantId: lease.tenantId, stream, isBack },
+    );
+    expect(await commitIdle(store.database, lease, await asked())).toBe(true);
   });
 
   test('a purge whose time has not come is none', async () => {
