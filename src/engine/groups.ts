@@ -28,6 +28,8 @@ export const groupsStream: StreamParts<GroupsPage> = {
   firstUrl: (origin) => firstGroupsUrl(origin),
   decode: () => decodeGroupsPage,
   join: joinGroupsPages,
+  // One holds a few groups, and members by their ids: a fifth of what a page of people holds.
+  pagesTogether: 32,
   stage: ({ database, lease }, _settings, round, page, base) =>
     stageGroupsPage(database, lease, round, {
       ...base,

@@ -65,6 +65,8 @@ export type StreamParts<Page extends DeltaPage> = {
   firstUrl(origin: string, settings: Settings): string;
   decode(settings: Settings): (body: unknown) => Page | { readonly malformed: string };
   join(pages: readonly Page[], last: Page): Page;
+  /** How many pages that have come meanwhile are staged at once, at most. */
+  readonly pagesTogether: number;
   /** Stages a page, or several joined to one, and returns the round as it then stands. */
   stage(
     context: Pick<StreamContext, 'database' | 'lease'>,
@@ -219,7 +221,7 @@ async function walkRound<Page extends DeltaPage>(
     const start = round.resume_link ?? (round.kind === 'incremental' ? checkpoint?.delta_link : undefined);
     const pages = begunPages ?? openPages(context, parts, settings, round.kind, start);
     await inSpan('pull', { 'entra_sync.stream': stream }, async () => {
-      for await (const lot of inLots(pages)) {
+      for await (const lot of inLots(pages, parts.pagesTogether)) {
         context.signal.throwIfAborted();
         const last = lot.at(-1);
         if (!last) continue;

@@ -31,6 +31,7 @@ export const usersStream: StreamParts<DeltaPage> = {
     return (body) => decodePage(body, selected);
   },
   join: joinPages,
+  pagesTogether: 8,
   stage: ({ database, lease }, settings, round, page, base) =>
     stageUsersPage(database, lease, round, {
       ...base,

@@ -72,16 +72,15 @@ export async function* deltaPages<Page extends DeltaPage>(
   }
 }
 
-/** Most pages that are handed on together: they are in memory at one time, and so many are read again after a crash. */
-const mostTogether = 8;
-
 /**
  * The same pages, each time those that have come while the caller staged what came before: one where Graph is the slower
  * one, several where it is not. Reading goes on meanwhile. A page with problems is the last of its lot, for what a later
- * one says of the same object has to find them staged.
+ * one says of the same object has to find them staged. `most` are handed on together at most: they are in memory at one
+ * time, and so many are read again after a crash.
  */
 export async function* inLots<Page extends DeltaPage>(
   pages: AsyncGenerator<FetchedPage<Page>>,
+  most: number,
 ): AsyncGenerator<FetchedPage<Page>[]> {
   const waiting: FetchedPage<Page>[] = [];
   let ended: { readonly failure?: unknown } | undefined;
@@ -93,7 +92,7 @@ export async function* inLots<Page extends DeltaPage>(
       for await (const page of pages) {
         waiting.push(page);
         wakeTaker();
-        if (wanted && waiting.length >= mostTogether) {
+        if (wanted && waiting.length >= most) {
           await new Promise<void>((wake) => {
             wakeReader = wake;
           });
@@ -118,7 +117,7 @@ export async function* inLots<Page extends DeltaPage>(
         continue;
       }
       const bad = waiting.findIndex(({ page }) => page.problems.length > 0);
-      const lot = waiting.splice(0, bad < 0 ? mostTogether : bad + 1);
+      const lot = waiting.splice(0, bad < 0 ? most : bad + 1);
       wakeReader();
       yield lot;
     }

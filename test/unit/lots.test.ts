@@ -23,7 +23,7 @@ async function* reading(pages: readonly (Fetched | Error)[], read: string[] = []
 async function lotsOf(pages: readonly (Fetched | Error)[]): Promise<string[][]> {
   const lots: string[][] = [];
   try {
-    for await (const lot of inLots(reading(pages))) {
+    for await (const lot of inLots(reading(pages), 8)) {
       lots.push(lot.map(({ url }) => url));
       for (let turns = 0; turns < 50; turns += 1) await turn();
     }
@@ -58,6 +58,7 @@ test('reading stops when nobody takes any more, and does not run ahead without e
       Array.from({ length: 100 }, (_, n) => page(n)),
       read,
     ),
+    8,
   );
   await lots.next();
   for (let turns = 0; turns < 200; turns += 1) await turn();
