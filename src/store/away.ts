@@ -36,16 +36,24 @@ export async function noteAway(
   });
 }
 
+// Groups may be on their way that were read before now: in a round that is open, or in a first page that has no round yet,
+// until the cycle that runs has committed its groups (src/engine/first-page.ts).
+const groupsUnderWay = `(
+  exists (select from entra_sync.rounds r where r.tenant_id = :tenant and r.stream = 'groups' and not r.dry_run)
+  or exists (select from entra_sync.cycles c
+              where c.tenant_id = :tenant and c.outcome = 'running'
+                and not exists (select from entra_sync.checkpoints k
+                                 where k.tenant_id = :tenant and k.stream = 'groups' and k.committed_at >= c.started_at)))`;
+
 // Whether this round has settled which groups hold the person: the list was read whole, and all of it could be kept. What
-// no group here is known for is told by the groups stream, unless its round began before the person was back.
+// no group here is known for is told by the groups stream, unless it was read before the person was back.
 const settled = (id: string) => `(
   exists (select from entra_sync.stage_whole_lists w where w.round_id = :round and w.object_id = ${id})
   and (not exists (select from entra_sync.staged_members m
                     where m.round_id = :round and m.member_object_id = ${id}
                       and not exists (select from entra_sync.groups g
                                        where g.tenant_id = :tenant and g.entra_object_id = m.group_object_id))
-       or not exists (select from entra_sync.rounds r
-                       where r.tenant_id = :tenant and r.stream = 'groups' and not r.dry_run)))`;
+       or not ${groupsUnderWay}))`;
 
 /** Persons who are back, by this round, and of whom it is not settled which groups hold them. Runs before they are restored. */
 export const keepUnsettled = `

@@ -1,10 +1,13 @@
 // A cycle that finds nothing changed: two requests, few statements and no round; anything else goes the whole way.
+import type { Middleware } from '@microsoft/microsoft-graph-client';
 import { expect, onTestFinished, test } from 'vitest';
 import { createTenant, startSimulator } from '../../src/simulator/index.ts';
 import { disconnectTenant } from '../../src/store/connection.ts';
 import { acquireLease } from '../../src/store/lease.ts';
 import { openDatabase, rows } from '../../src/store/pool.ts';
+import { alterPages, expectGroups, groupsWorld, isLive, ofGroups, ofUsers } from '../support/groups-world.ts';
 import { setSettings } from '../support/settings.ts';
+import { until } from '../support/stage.ts';
 import { expectTruth, failureOf, isDeltaRequest, openWorld, trust, type World } from '../support/system.ts';
 
 /** Rounds that were ever begun. */
@@ -210,4 +213,47 @@ test('the tenant is disconnected while the empty page is read: no checkpoint com
   expect(failure).toMatchObject({ code: 'tenant_disconnected' });
   expect(await linksOf(world)).toEqual(left);
   expect(await roundsBegun(world)).toBe(world.begun);
+});
+
+test('rule 8: who is back while the first page of groups is on its way is in the groups that this page shows first', async () => {
+  const { world, tenant, person } = await groupsWorld({ Team: [0, 1] }, { simulator: { restoredMembers: false } });
+  await world.cycle();
+  tenant.deleteUser(person(0));
+  await world.cycle();
+  tenant.restoreUser(person(0));
+  const fresh = tenant.createGroup({ displayName: 'Fresh' });
+  for (const one of [0, 1]) tenant.addMember(fresh, person(one));
+  tenant.deleteUser(person(0));
+  // Nor need Graph name whoever is deleted in a later round.
+  alterPages(world, (item) => ({
+    ...item,
+    ...(item['members@delta'] && { 'members@delta': item['members@delta'].filter(({ id }) => id !== person(0)) }),
+  }));
+  let shown = false;
+  let next: Middleware | undefined;
+  const slow: Middleware = {
+    setNext: (to) => {
+      next = to;
+    },
+    execute: async (context) => {
+      await next?.execute(context);
+      const { request } = context;
+      if (!ofGroups(new URL(typeof request === 'string' ? request : request.url).pathname)) return;
+      shown = true;
+      await until('the account', () => isLive(world, person(0)));
+    },
+  };
+  const done = world.simulator.intercept(async ({ url }) => {
+    if (!ofUsers(url)) return undefined;
+    await until('the page of groups', () => shown);
+    tenant.restoreUser(person(0));
+    return undefined;
+  });
+  expect((await world.cycle({ before: slow })).streams.users).toMatchObject({ restored: 1 });
+  done();
+  await world.cycle();
+  await expectGroups(world);
+  const begun = await roundsBegun(world);
+  await world.cycle();
+  expect(await roundsBegun(world), 'asked no more than once').toBe(begun);
 });
