@@ -1,0 +1,109 @@
+// What is staged of people is what was given, whatever properties and fields are called: a field that only passes on its
+// property is not sent a second time, and nobody may notice.
+import fc from 'fast-check';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Json } from '../../src/rules/decode.ts';
+import type { Lease } from '../../src/store/lease.ts';
+import { inTransaction, rows } from '../../src/store/pool.ts';
+import { type StagedUser, stageUsers } from '../../src/store/stage-users.ts';
+import { drawn } from '../support/histories.ts';
+import { begin, leasedTenant, objectId, openStore, type Store } from '../support/stage.ts';
+
+let store: Store;
+let lease: Lease;
+
+beforeEach(async () => {
+  store = await openStore();
+  lease = await leasedTenant(store);
+});
+
+afterEach(async () => {
+  await lease.release();
+  await store.close();
+});
+
+const odd = ['', '__proto__', 'constructor', 'toString', 'a.b', '0', 'NULL', '{}', '"', ',', '\\', 'mail', 'Mail'];
+const name = fc.oneof(fc.constantFrom(...odd), fc.string({ maxLength: 3 }));
+const value = fc.jsonValue({ maxDepth: 2 }) as fc.Arbitrary<Json>;
+// Passed on, left out, made of another property, or of nothing that is there.
+const made = fc.oneof(
+  fc.constant('passed on' as const),
+  fc.constant('left out' as const),
+  fc.record({ of: name }),
+  fc.record({ value }),
+);
+
+type Made = typeof made extends fc.Arbitrary<infer One> ? One : never;
+
+const person = fc.record({
+  source: fc.array(fc.tuple(name, value), { maxLength: 6 }).map((entries) => Object.fromEntries(entries)),
+  fields: fc.array(fc.tuple(name, made), { maxLength: 6 }),
+  all: fc.boolean(),
+});
+
+function fieldOf(source: Readonly<Record<string, Json>>, field: string, how: Made): [string, Json][] {
+  if (how === 'left out') return [];
+  if (how !== 'passed on' && 'value' in how) return [[field, how.value]];
+  const from = how === 'passed on' ? field : how.of;
+  return Object.hasOwn(source, from) ? [[field, source[from] ?? null]] : [];
+}
+
+const mappedOf = ({
+  source,
+  fields,
+  all,
+}: {
+  source: Record<string, Json>;
+  fields: [string, Made][];
+  all: boolean;
+}) => {
+  const made = new Map<string, Json>(all ? Object.entries(source) : []);
+  for (const [field, how] of fields) {
+    made.delete(field);
+    for (const [key, one] of fieldOf(source, field, how)) made.set(key, one);
+  }
+  return Object.fromEntries(made);
+};
+
+// As entries, so that no key is anything special to whoever compares.
+function entriesOf(json: unknown): unknown {
+  if (Array.isArray(json)) return json.map(entriesOf);
+  if (typeof json !== 'object' || json === null) return json;
+  const entries = Object.entries(json).sort(([one], [other]) => (one < other ? -1 : 1));
+  return { entries: entries.map(([key, inner]) => [key, entriesOf(inner)]) };
+}
+const asJson = (given: unknown): unknown => entriesOf(JSON.parse(JSON.stringify(given)));
+
+test('sources and mapped documents are stored as they were given', async () => {
+  const round = await begin(store, lease, 'full');
+  await fc.assert(
+    fc.asyncProperty(fc.array(person, { minLength: 1, maxLength: 4 }), async (people) => {
+      const users = people.map(
+        (one, n): StagedUser => ({
+          id: objectId(n),
+          source: one.source,
+          mapped: mappedOf(one),
+          removed: null,
+          doubt: null,
+          userPrincipalName: null,
+          mail: null,
+          enabled: true,
+          inScope: true,
+          outside: null,
+        }),
+      );
+      const stored = await inTransaction(store.database, async (transaction) => {
+        await transaction.raw('delete from entra_sync.stage_users');
+        await stageUsers(transaction, round.round_id, users);
+        return rows<{ source: unknown; mapped: unknown }>(
+          transaction,
+          'select source, mapped from entra_sync.stage_users order by entra_object_id',
+        );
+      });
+      expect(stored.map(({ source, mapped }) => [entriesOf(source), entriesOf(mapped)])).toEqual(
+        users.map(({ source, mapped }) => [asJson(source), asJson(mapped)]),
+      );
+    }),
+    { ...drawn, numRuns: Number(process.env.RUNS ?? 100) },
+  );
+});
