@@ -1,6 +1,7 @@
 -- Memberships are kept a row a member with the numbers of its groups: a tenth of the rows, a quarter of the bytes, and a
 -- first load fills them in a fifth of the time (bench/NOTES.md). entra_sync.memberships shows them one by one as before.
-alter table entra_sync.memberships rename to membership_rows;
+-- While they are copied cycles wait, and whoever reads does not.
+lock table entra_sync.memberships in share mode;
 
 create table entra_sync.member_groups (
   tenant_id uuid not null,
@@ -15,10 +16,14 @@ comment on column entra_sync.member_groups.group_nos is 'The groups that hold th
 
 insert into entra_sync.member_groups (tenant_id, member_object_id, member_type, group_nos)
 select g.tenant_id, m.member_object_id, (array_agg(m.member_type order by m.member_type = 'x'))[1], array_agg(m.group_no order by m.group_no)
-  from entra_sync.membership_rows m join entra_sync.groups g on g.group_no = m.group_no
+  from entra_sync.memberships m join entra_sync.groups g on g.group_no = m.group_no
  group by g.tenant_id, m.member_object_id;
 create index member_groups_by_group on entra_sync.member_groups using gin (group_nos) with (gin_pending_list_limit = 1024);
 comment on index entra_sync.member_groups_by_group is 'Every look-up reads what waits in its pending list, so that is a short one.';
+
+-- From here on it takes milliseconds. The views first, since whoever reads locks them before what is below them.
+lock table directory.memberships, directory.effective_memberships in access exclusive mode;
+alter table entra_sync.memberships rename to membership_rows;
 
 create view entra_sync.memberships as
 select u.group_no, m.member_object_id, m.member_type, m.tenant_id, m.group_nos

@@ -41,5 +41,6 @@ update entra_sync.checkpoints c
    and greatest(${newest('tenant_id is null')}, ${newest('tenant_id = :tenant')}) = :settingsVersion
    and not exists (select from entra_sync.rounds where tenant_id = :tenant and stream = :stream and not dry_run)
    and not exists (select from entra_sync.tenants where tenant_id = :tenant and provisional)
-   and not exists (select from entra_sync.deleted_strangers where tenant_id = :tenant and stream = :stream and is_back)
+   and not exists (select from entra_sync.deleted_strangers where tenant_id = :tenant and stream = :stream and is_back
+                    and exists (select from entra_sync.checkpoints where tenant_id = :tenant and stream = 'groups'))
    and ${idleConditions}`;

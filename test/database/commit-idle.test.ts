@@ -55,6 +55,10 @@ describe('does nothing where a commit has more to do', () => {
   const aGroup = (more: string, values: string) => `
     insert into entra_sync.groups (tenant_id, entra_object_id, state, kind, is_dynamic, source${more})
     values (:tenantId, gen_random_uuid(), 'managed', 'security', false, '{}'${values})`;
+  const groupsRead = `
+    insert into entra_sync.checkpoints (tenant_id, stream, delta_link, fingerprint, settings_version, round_id, committed_at, full_at)
+    select tenant_id, 'groups', delta_link, fingerprint, settings_version, round_id, committed_at, full_at
+      from entra_sync.checkpoints where tenant_id = :tenantId`;
   const works: Record<string, string> = {
     'rule 10: removals are held': held.replace(':stream', "'users'"),
     'rule 10: a membership is held': `with list as (
@@ -73,8 +77,9 @@ describe('does nothing where a commit has more to do', () => {
       "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'users', 'x', 'test')",
     'rule 7: the purge of an account is due':
       "update entra_sync.accounts set removed_at = now(), removed_reason = 'deleted', purge_at = now() where tenant_id = :tenantId",
-    'rule 8: somebody is back, and still to be asked for groups':
-      "insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id, is_back) values (:tenantId, 'users', gen_random_uuid(), true)",
+    'rule 8: somebody is back, and still to be asked for groups': `with back as (
+         insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id, is_back) values (:tenantId, 'users', gen_random_uuid(), true))
+       ${groupsRead}`,
     'the tenant is provisional': 'update entra_sync.tenants set provisional = true where tenant_id = :tenantId',
     'the checkpoint is another one':
       "update entra_sync.checkpoints set delta_link = delta_link || '2' where tenant_id = :tenantId",
@@ -126,6 +131,7 @@ describe('does nothing where a commit has more to do', () => {
   test.each([
     ['somebody who is away still', 'users', false],
     ['whoever another stream asks about', 'groups', true],
+    ['somebody who is back while the groups were never read', 'users', true],
   ])('but not for %s', async (_whom, stream, isBack) => {
     await ask(
       store,

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { expect, type onTestFinished, test } from 'vitest';
 import { loadDefaults } from '../../src/settings.ts';
 import { createTenant, type Intercept, type Intervention, type Tenant } from '../../src/simulator/index.ts';
+import { rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
 import { type Ended, startCli, temporaryDirectory } from '../support/cli.ts';
+import { until } from '../support/fleet.ts';
 import { columnsHolding, expectNone, filesBelow, type Secrets } from '../support/leaks.ts';
 import { expectTruth, isDeltaRequest, openWorld, type World } from '../support/system.ts';
 
@@ -213,6 +215,10 @@ test('rules 13 and 18: a whole faulty day leaves nothing of it in any output, ta
     });
     const running = startCli(['sync', tenantId, '--verbose'], environment, cwd);
     await met;
+    await until(
+      'a page is staged',
+      async () => (await rows(database, 'select from entra_sync.stage_users')).length > 0,
+    );
     if (signal === 'SIGKILL') {
       running.child.kill('SIGUSR2');
       await running.shows(/Node\.js report completed/);
