@@ -65,15 +65,6 @@ const mappedOf = ({
   return Object.fromEntries(made);
 };
 
-// As entries, so that no key is anything special to whoever compares.
-function entriesOf(json: unknown): unknown {
-  if (Array.isArray(json)) return json.map(entriesOf);
-  if (typeof json !== 'object' || json === null) return json;
-  const entries = Object.entries(json).sort(([one], [other]) => (one < other ? -1 : 1));
-  return { entries: entries.map(([key, inner]) => [key, entriesOf(inner)]) };
-}
-const asJson = (given: unknown): unknown => entriesOf(JSON.parse(JSON.stringify(given)));
-
 test('sources and mapped documents are stored as they were given', async () => {
   const round = await begin(store, lease, 'full');
   await fc.assert(
@@ -92,17 +83,20 @@ test('sources and mapped documents are stored as they were given', async () => {
           outside: null,
         }),
       );
+      // Postgres compares: V8 13 reads the key "\"" as "\\" if the engine has met an object with the latter before.
       const stored = await inTransaction(store.database, async (transaction) => {
         await transaction.raw('delete from entra_sync.stage_users');
         await stageUsers(transaction, round.round_id, users);
-        return rows<{ source: unknown; mapped: unknown }>(
+        return rows<{ source: boolean; mapped: boolean }>(
           transaction,
-          'select source, mapped from entra_sync.stage_users order by entra_object_id',
+          `select s.source = g.source as source, s.mapped = g.mapped as mapped
+             from entra_sync.stage_users s
+             full join jsonb_to_recordset(:given::jsonb) as g (id uuid, source jsonb, mapped jsonb) on g.id = s.entra_object_id
+            order by s.entra_object_id`,
+          { given: JSON.stringify(users) },
         );
       });
-      expect(stored.map(({ source, mapped }) => [entriesOf(source), entriesOf(mapped)])).toEqual(
-        users.map(({ source, mapped }) => [asJson(source), asJson(mapped)]),
-      );
+      expect(stored).toEqual(users.map(() => ({ source: true, mapped: true })));
     }),
     { ...drawn, numRuns: Number(process.env.RUNS ?? 100) },
   );
