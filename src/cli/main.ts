@@ -3,23 +3,6 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
-import { changesCommand } from './verbs/changes.ts';
-import { connectCommand } from './verbs/connect.ts';
-import { demoCommand } from './verbs/demo.ts';
-import { doctorCommand } from './verbs/doctor.ts';
-import { editCommand } from './verbs/edit.ts';
-import { explainCommand } from './verbs/explain.ts';
-import { grantCommand } from './verbs/grant.ts';
-import { migrateCommand } from './verbs/migrate.ts';
-import { psqlCommand } from './verbs/psql.ts';
-import { removalsCommand } from './verbs/removals.ts';
-import { settingsCommand } from './verbs/settings.ts';
-import { simulateCommand } from './verbs/simulate.ts';
-import { statusCommand } from './verbs/status.ts';
-import { resyncCommand, syncCommand } from './verbs/sync.ts';
-import { tenantCommand } from './verbs/tenant.ts';
-import { verifyCommand } from './verbs/verify.ts';
-import { workerCommand } from './verbs/worker.ts';
 
 const program = new Command('entra-sync')
   .description('Keeps a faithful copy of Microsoft Entra ID users, groups and memberships in Postgres.')
@@ -39,28 +22,30 @@ Exit codes: 0 done, 1 a defect, 2 usage or settings, 3 sign-in, consent or permi
 Environment: DATABASE_URL, ENTRA_SYNC_HOME, AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET,
 AZURE_CLIENT_CERTIFICATE_PATH, ENTRA_SYNC_CLOUD, LOG_LEVEL and more: see README.md.`,
   );
-for (const command of [
-  demoCommand(),
-  simulateCommand(),
-  migrateCommand(),
-  tenantCommand(),
-  connectCommand(),
-  syncCommand(),
-  resyncCommand(),
-  workerCommand(),
-  statusCommand(),
-  doctorCommand(),
-  explainCommand(),
-  editCommand(),
-  changesCommand(),
-  settingsCommand(),
-  removalsCommand(),
-  verifyCommand(),
-  grantCommand(),
-  psqlCommand(),
-]) {
-  program.addCommand(command);
-}
+// In the order of the help. Only the named one is loaded, with what it needs: that is most of the time a short command takes.
+const verbs: Readonly<Record<string, () => Promise<Command>>> = {
+  demo: async () => (await import('./verbs/demo.ts')).demoCommand(),
+  simulate: async () => (await import('./verbs/simulate.ts')).simulateCommand(),
+  migrate: async () => (await import('./verbs/migrate.ts')).migrateCommand(),
+  tenant: async () => (await import('./verbs/tenant.ts')).tenantCommand(),
+  connect: async () => (await import('./verbs/connect.ts')).connectCommand(),
+  sync: async () => (await import('./verbs/sync.ts')).syncCommand(),
+  resync: async () => (await import('./verbs/sync.ts')).resyncCommand(),
+  worker: async () => (await import('./verbs/worker.ts')).workerCommand(),
+  status: async () => (await import('./verbs/status.ts')).statusCommand(),
+  doctor: async () => (await import('./verbs/doctor.ts')).doctorCommand(),
+  explain: async () => (await import('./verbs/explain.ts')).explainCommand(),
+  edit: async () => (await import('./verbs/edit.ts')).editCommand(),
+  changes: async () => (await import('./verbs/changes.ts')).changesCommand(),
+  settings: async () => (await import('./verbs/settings.ts')).settingsCommand(),
+  removals: async () => (await import('./verbs/removals.ts')).removalsCommand(),
+  verify: async () => (await import('./verbs/verify.ts')).verifyCommand(),
+  grant: async () => (await import('./verbs/grant.ts')).grantCommand(),
+  psql: async () => (await import('./verbs/psql.ts')).psqlCommand(),
+};
+const [, , named = ''] = process.argv;
+const wanted = Object.hasOwn(verbs, named) ? [verbs[named]] : Object.values(verbs);
+for (const load of wanted) if (load) program.addCommand(await load());
 
 throwUsage(program);
 

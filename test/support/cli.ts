@@ -19,10 +19,14 @@ export type Running = {
   readonly ended: Promise<Ended>;
 };
 
-/** Starts the program, in `cwd` when it is given. Nothing of this process's environment reaches it but the path. */
+// What Node keeps of translated sources (vitest.config.ts): a third of a start.
+const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env;
+const inherited = { PATH, HOME, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) };
+
+/** Starts the program, in `cwd` when it is given. Of this process's environment it has the path, the home and that cache. */
 export function startCli(args: readonly string[], environment: Record<string, string>, cwd?: string): Running {
   const child = spawn(process.execPath, [program, ...args], {
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment },
+    env: { ...inherited, ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(cwd !== undefined && { cwd }),
   });
