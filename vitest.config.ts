@@ -1,25 +1,44 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { findChromium } from './test/support/chromium.ts';
 
 // Without a Chromium there is no such project; CI names one in CHROMIUM, and then it has to be there.
 const browser = findChromium() === undefined ? [] : ['browser'];
 
-const withPostgres = { globalSetup: ['test/support/postgres-setup.ts'], hookTimeout: 60_000 };
+// Without the times of an earlier run the largest files go first, and these are small: the last one would run alone.
+const long = ['fault-matrix', 'crash-sweep', 'worker-replicas', 'convergence', 'worker-turns', 'accounts-cli', 'held'];
+const place = ({ moduleId }: TestSpecification) => {
+  const found = long.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+  return found < 0 ? long.length : found;
+};
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return (await super.sort(files)).sort((one, other) => place(one) - place(other));
+  }
+}
+
+// A file begins with what the one before it has loaded, and with its databases (test/support/borrowed.ts).
+const every = {
+  isolate: false,
+  // Some tests start the program itself, hundreds of times: a third of that is translating the same sources again.
+  env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules', '.cache', 'compiled') },
+};
+const withPostgres = { ...every, globalSetup: ['test/support/postgres-setup.ts'], hookTimeout: 60_000 };
 
 export default defineConfig({
   test: {
     // By default a machine with two cores gets one worker, and most tests wait for Postgres or a socket.
     maxWorkers: 3,
-    // Some tests start the program itself, hundreds of times: a third of that is translating the same sources again.
-    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules', '.cache', 'compiled') },
+    sequence: { sequencer: LongFirst },
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
-      { test: { name: 'database', include: ['test/database/**/*.test.ts'], ...withPostgres, testTimeout: 60_000 } },
+      { test: { ...every, name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
+      { test: { ...withPostgres, name: 'database', include: ['test/database/**/*.test.ts'], testTimeout: 60_000 } },
       ...browser.map((name) => ({
-        test: { name, include: ['test/browser/**/*.test.ts'], ...withPostgres, testTimeout: 120_000 },
+        test: { ...withPostgres, name, include: ['test/browser/**/*.test.ts'], testTimeout: 120_000 },
       })),
-      { test: { name: 'system', include: ['test/system/**/*.test.ts'], ...withPostgres, testTimeout: 120_000 } },
+      { test: { ...withPostgres, name: 'system', include: ['test/system/**/*.test.ts'], testTimeout: 120_000 } },
     ],
   },
 });

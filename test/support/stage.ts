@@ -11,12 +11,12 @@ import { type CommitOptions, type CommitResult, commitRound } from '../../src/st
 import { applyUsers } from '../../src/store/commit-users.ts';
 import { doubtfulObjects } from '../../src/store/doubts.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/lease.ts';
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
+import { type Database, rows } from '../../src/store/pool.ts';
 import { beginRound, type Round } from '../../src/store/rounds.ts';
 import { settingsVersion } from '../../src/store/settings.ts';
 import { type StagedUser, settleUsers, stageUsersPage, type UsersPageToStage } from '../../src/store/stage-users.ts';
 import { addTenant } from '../../src/store/tenants.ts';
-import { freshDatabase } from './postgres.ts';
+import { borrowDatabase } from './borrowed.ts';
 
 export type Store = {
   readonly url: string;
@@ -28,14 +28,13 @@ export type Store = {
 
 /** A migrated database of the test's own with a pool on it. */
 export async function openStore(): Promise<Store> {
-  const fresh = await freshDatabase();
-  const database = openDatabase(fresh.url);
+  const { url, database, giveBack } = await borrowDatabase();
   const clients: Client[] = [];
   return {
-    url: fresh.url,
+    url,
     database,
     async connect() {
-      const client = new Client({ connectionString: fresh.url });
+      const client = new Client({ connectionString: url });
       // Connections that a test leaves in the middle of something are cut when the database is dropped.
       client.on('error', () => {});
       await client.connect();
@@ -44,8 +43,7 @@ export async function openStore(): Promise<Store> {
     },
     async close() {
       await Promise.all(clients.map((client) => client.end().catch(() => {})));
-      await database.destroy();
-      await fresh.drop();
+      await giveBack();
     },
   };
 }

@@ -25,7 +25,7 @@ import type { LeaseTimes } from '../../src/store/lease.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
 import { decideRemovals, openLists } from '../../src/store/removals.ts';
 import { addTenant } from '../../src/store/tenants.ts';
-import { freshDatabase } from './postgres.ts';
+import { type Borrowed, borrowDatabase } from './borrowed.ts';
 import { setSettings } from './settings.ts';
 
 /** Waits are a millisecond, so that a bad day costs no time. */
@@ -172,11 +172,10 @@ export async function openWorld(
   } = options;
   const tenant = createTenant({ seed: 1, users: 12, ...tenantOptions });
   const simulator = await startSimulator({ ...settings, tenants: [tenant, ...others] });
-  const fresh = url === undefined ? await freshDatabase() : { url, drop: async () => {} };
-  const database = openDatabase(fresh.url);
+  const borrowed = url === undefined ? await borrowDatabase() : ownDatabase(url);
+  const { database } = borrowed;
   onEnd(async () => {
-    await database.destroy();
-    await fresh.drop();
+    await borrowed.giveBack();
     await simulator.close();
   });
   await takeEverybody(database, firstLoad);
@@ -186,10 +185,15 @@ export async function openWorld(
     tenant,
     simulator,
     database,
-    url: fresh.url,
+    url: borrowed.url,
     cycle: (wishes) => cycleOf(simulator, tenant.tenantId, database, wishes),
     deltaRequests: () => simulator.requests.filter(({ path }) => isDeltaRequest(path)).map((request) => request.path),
   };
+}
+
+function ownDatabase(url: string): Borrowed {
+  const database = openDatabase(url);
+  return { url, database, giveBack: () => database.destroy() };
 }
 
 /** Whether a path is one of users/delta, whatever it carries. */
