@@ -7,14 +7,13 @@ import {
   accountsVanish,
   endMemberships,
   keepMemberships,
-  keepPurged,
   membershipsOf,
   moveMemberships,
 } from './commit-memberships.ts';
 import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './commit-scope.ts';
 import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
-import { forgetActors, type Names } from './purge-actors.ts';
+import { purgeAccounts, toPurge } from './purge-accounts.ts';
 import { stagedKinds } from './staged-kinds.ts';
 
 /** Makes the staged users the truth. Part of the transaction of `commitRound`. */
@@ -51,7 +50,7 @@ export async function applyUsers(transaction: Transaction, scope: CommitScope): 
   const created = staged.unknown ? await run(create) : 0;
   if (staged.lists) await transaction.raw(noteListsRead, scope);
   if (created + restored + adopted > 0) appeared += await move(accountsAppeared);
-  const purged = await purge(transaction, scope);
+  const purged = await purgeAccounts(transaction, scope);
   return {
     distinct: staged.distinct - adoption.setAside,
     created,
@@ -81,12 +80,6 @@ const notSeen = `entra_sync.accounts a
  where :full::boolean and a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
    and not exists (select from entra_sync.rounds r where r.round_id = :round and a.read_live_at >= r.started_at)
    and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id)
-   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
-
-// Past the retention and, for all that is known, still absent: what came back with a bad body is there. Of anybody but the
-// one who was asked for, an on-demand read knows nothing.
-const toPurge = `entra_sync.accounts a
- where not :onDemand::boolean and a.tenant_id = :tenant and a.removed_at is not null and a.purge_at <= now()
    and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
 
 /** What the round wants to remove or suspend, before the guard has judged it. */
@@ -275,34 +268,3 @@ update entra_sync.accounts a set removed_reason = 'deleted'
   from entra_sync.stage_users s
  where s.round_id = :round and s.removed = 'deleted' and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
    and a.removed_reason in ('deleted_restorable', 'not_seen')`;
-
-/** Erases who is past the retention and still absent after this round: the row goes, its values are blanked elsewhere. */
-async function purge(transaction: Transaction, scope: CommitScope): Promise<number> {
-  const gone = await rows<Names & { account_id: string; entra_object_id: string | null; removed_reason: string }>(
-    transaction,
-    `delete from ${toPurge} returning a.account_id, a.entra_object_id, a.removed_reason, a.user_principal_name, a.mail,
-       a.profile ->> 'displayName' as profile_name, a.source ->> 'displayName' as directory_name`,
-    scope,
-  );
-  if (gone.length === 0) return 0;
-  await keepPurged(transaction, scope, gone);
-  await forgetActors(transaction, scope, gone);
-  const ids = gone.map((row) => row.account_id);
-  await transaction.raw(
-    // Whoever edits their own account is the actor of it, by name.
-    `update entra_sync.changes
-        set before = null, after = null, actor = case when kind = 'account.edited' then 'purged' else actor end
-      where tenant_id = :tenant and account_id = any(:ids::uuid[])`,
-    { ...scope, ids },
-  );
-  await transaction.raw(
-    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'users' and left(object_key, 36) = any(:objects::text[])",
-    { ...scope, objects: gone.flatMap((row) => row.entra_object_id ?? []) },
-  );
-  return rowCount(
-    transaction,
-    `insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id)
-     select :batch, :tenant, :cycle, :actor, 'account.purged', id from unnest(:ids::uuid[]) as id`,
-    { ...scope, ids },
-  );
-}
