@@ -61,7 +61,7 @@ async function start(): Promise<Shared> {
   }
   await stopLeftovers();
   const home = join((await roomInMemory()) ?? tmpdir(), `${homePrefix}${process.pid}`);
-  const settings = ['fsync=off', 'max_connections=200', 'max_wal_size=512MB'];
+  const settings = ['fsync=off', 'max_connections=200', 'max_wal_size=512MB', 'autovacuum=off'];
   const server = await openEmbedded({ home, database: 'tests', settings });
   return {
     url: server.url,

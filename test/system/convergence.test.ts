@@ -24,7 +24,7 @@ import {
   takeEverybody,
 } from '../support/system.ts';
 
-const runs = Number(process.env.RUNS ?? 35);
+const runs = Number(process.env.RUNS ?? 20);
 const limitMs = Math.max(110_000, runs * 4_000);
 
 let main: { fresh: FreshDatabase; pool: Database; url: string };

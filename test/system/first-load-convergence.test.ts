@@ -68,7 +68,7 @@ const first = fc.record({
 });
 type First = typeof first extends fc.Arbitrary<infer Value> ? Value : never;
 
-const runs = Number(process.env.RUNS ?? 10);
+const runs = Number(process.env.RUNS ?? 6);
 const limitMs = Math.max(110_000, runs * 4_000);
 
 let store: { fresh: FreshDatabase; pool: Database };
