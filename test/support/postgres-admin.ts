@@ -5,11 +5,15 @@ import { Client } from 'pg';
 export type Clone = 'wal_log' | 'file_copy';
 
 let open: { readonly url: string; readonly client: Promise<Client> } | undefined;
+let last: Promise<unknown> = Promise.resolve();
 
-/** Runs a statement on the database of `url`. The connection stays, and keeps no process from ending. */
+/** Runs a statement on the database of `url`, after those before it. The connection stays, and keeps no process from ending. */
 export async function run(url: string, statement: string): Promise<void> {
   if (open?.url !== url) open = { url, client: connect(url) };
-  await (await open.client).query(statement);
+  const { client } = open;
+  const done = last.then(async () => (await client).query(statement));
+  last = done.catch(() => {});
+  await done;
 }
 
 async function connect(url: string): Promise<Client> {
