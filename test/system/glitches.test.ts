@@ -143,7 +143,7 @@ async function wronged({ database, tenant }: World, where: 'removed' | 'held'): 
   return found.map((row) => row.id).filter((id) => live.has(id));
 }
 
-const runs = Number(process.env.RUNS ?? 10);
+const runs = Number(process.env.RUNS ?? 6);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(

@@ -185,7 +185,7 @@ async function runCycle(world: World, step: Extract<Step, { step: 'cycle' }>): P
   }
 }
 
-const runs = Number(process.env.RUNS ?? 12);
+const runs = Number(process.env.RUNS ?? 8);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(

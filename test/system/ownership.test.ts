@@ -253,7 +253,7 @@ async function takeStep(world: World, books: Books, one: Step): Promise<void> {
   }
 }
 
-const runs = Number(process.env.RUNS ?? 15);
+const runs = Number(process.env.RUNS ?? 10);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(

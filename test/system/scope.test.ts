@@ -387,7 +387,7 @@ async function runCycle(world: World, { weather, trouble, at }: Cycle): Promise<
   }
 }
 
-const runs = Number(process.env.RUNS ?? 10);
+const runs = Number(process.env.RUNS ?? 6);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(

@@ -105,7 +105,7 @@ test('users: any edits, any shape of rounds, the copy equals the truth', async (
         await simulator.close();
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
