@@ -18,7 +18,7 @@ insert into entra_sync.member_groups (tenant_id, member_object_id, member_type, 
 select g.tenant_id, m.member_object_id, (array_agg(m.member_type order by m.member_type = 'x'))[1], array_agg(m.group_no order by m.group_no)
   from entra_sync.memberships m join entra_sync.groups g on g.group_no = m.group_no
  group by g.tenant_id, m.member_object_id;
-create index member_groups_by_group on entra_sync.member_groups using gin (group_nos) with (gin_pending_list_limit = 128);
+create index member_groups_by_group on entra_sync.member_groups using gin (group_nos) with (gin_pending_list_limit = 1024);
 comment on index entra_sync.member_groups_by_group is 'Every look-up reads what waits in its pending list, so that is a short one.';
 
 -- From here on it takes milliseconds. The views first, since whoever reads locks them before what is below them.

@@ -51,6 +51,10 @@ test.each([
     'a function was replaced',
     'create or replace function entra_sync.narrowed_to() returns uuid language sql as $$ select null::uuid $$',
   ],
+  [
+    'a view was replaced',
+    "do $$ begin execute 'create or replace view directory.tenants as ' || pg_get_viewdef('directory.tenants'::regclass); end $$",
+  ],
   ['somebody was granted something', 'grant select on entra_sync.accounts to pg_monitor'],
   ['the planner has statistics', 'analyze entra_sync.settings'],
   ['a lock of the session is held', 'select pg_advisory_lock(1)'],
