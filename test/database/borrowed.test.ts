@@ -53,7 +53,7 @@ test.each([
   ],
   [
     'a view was replaced',
-    "do $$ begin execute 'create or replace view directory.tenants as ' || pg_get_viewdef('directory.tenants'::regclass); end $$",
+    "do $$ begin execute 'create or replace view entra_sync.change_rows as ' || pg_get_viewdef('entra_sync.change_rows'::regclass); end $$",
   ],
   ['somebody was granted something', 'grant select on entra_sync.accounts to pg_monitor'],
   ['the planner has statistics', 'analyze entra_sync.settings'],
