@@ -2,6 +2,7 @@
 import pRetry from 'p-retry';
 import { ExpectedError } from '../errors.ts';
 import { rolesOf, type TokenSource } from '../graph/credential.ts';
+import { SignInRefused } from '../graph/sign-in-errors.ts';
 import { rolesToAskFor } from '../rules/roles.ts';
 
 /** How long to wait for a consent to take effect: tries again after `firstWaitMs`, then twice that, and so on. */
@@ -15,8 +16,8 @@ export type FirstToken =
 
 const notYet: ReadonlySet<string> = new Set(['consent_missing', 'permission_missing']);
 
-// A tenant where the application is unknown: it appears there with the consent.
-const isUnknown = (error: ExpectedError) => error.code === 'sign_in_failed' && /AADSTS700016\b/.test(error.message);
+// The application appears in a tenant with the consent, and until that is known everywhere a sign-in may be refused.
+const isUnknown = (error: ExpectedError) => error instanceof SignInRefused && error.mayPass;
 
 /** Takes a token, and looks at what it may do. Each try asks anew: a token from before the consent lacks its roles. */
 export async function firstToken(

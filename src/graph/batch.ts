@@ -29,7 +29,7 @@ export async function readBatch<Answer extends NonNullable<unknown> | string>(
   await reader.getJson(`${reader.origin}/v1.0/$batch`, {
     carriedToken: false,
     batch: () => ({ requests: missing().map((id) => ({ id, method: 'GET', url: urls.get(id) })) }),
-    parse: (body) => takeBatch(body, missing(), answers, found),
+    parse: (body, answered) => takeBatch(body, answered, missing(), answers, found),
   });
 }
 
@@ -37,6 +37,7 @@ type BatchItem = { id?: unknown; status?: unknown; headers?: Record<string, unkn
 
 function takeBatch<Answer extends NonNullable<unknown> | string>(
   body: unknown,
+  answered: string | null,
   asked: readonly string[],
   answers: BatchAnswers<Answer>,
   found: Map<string, Answer>,
@@ -56,30 +57,26 @@ function takeBatch<Answer extends NonNullable<unknown> | string>(
       } else found.set(id, answer as Answer);
     } else if (item.status === 404) found.set(id, answers.gone(id));
     else {
-      const failed = itemFailure(item);
+      const failed = itemFailure(item, answered);
       // What asking again cannot change concerns this object alone: it stops neither the others nor the round (rule 19).
       const refused = refusedStatus(failed);
       if (refused === undefined) failures.push(failed);
       else found.set(id, answers.refused(id, refused));
     }
   }
-  const [longest] = failures.sort((one, other) => askedMs(other) - askedMs(one));
+  const [longest] = failures.sort((one, other) => (other.retryAfterMs ?? 0) - (one.retryAfterMs ?? 0));
   if (longest) return { failed: longest };
   return asked.every((id) => found.has(id)) ? true : { malformed: 'the batch lacks an answer' };
 }
 
-function askedMs({ retryAfter }: RequestFailed): number {
-  return retryAfterMs(retryAfter, Date.now()) ?? 0;
-}
-
-function itemFailure(item: BatchItem): RequestFailed {
+function itemFailure(item: BatchItem, answered: string | null): RequestFailed {
   const status = typeof item.status === 'number' ? item.status : 500;
   const retryAfter = Object.entries(item.headers ?? {}).find(([name]) => name.toLowerCase() === 'retry-after')?.[1];
   return new RequestFailed(
     // 424 is what a batch answers for an item that fell with another one; the item itself is worth asking again.
     { kind: 'answer', status: status === 424 ? 503 : status, codes: [], carriedToken: false },
     `Graph answered ${status} inside a batch`,
-    { retryAfter: retryAfter === undefined ? null : String(retryAfter) },
+    { retryAfterMs: retryAfterMs(retryAfter === undefined ? null : String(retryAfter), answered, Date.now()) },
   );
 }
 

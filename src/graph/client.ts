@@ -8,6 +8,7 @@ import {
   TelemetryHandler,
 } from '@microsoft/microsoft-graph-client';
 import { ExpectedError } from '../errors.ts';
+import { BodyNotUtf8, BodyTooLarge, mostGraphBytes, readBody } from './body.ts';
 import type { TokenSource } from './credential.ts';
 import { RequestFailed } from './request-failed.ts';
 import { SignInUnavailable } from './sign-in-errors.ts';
@@ -81,7 +82,8 @@ export function openGraphClient(options: {
       try {
         const response: Response = await (batch === undefined ? request.get() : request.post(batch));
         if (exact.failure !== undefined) throw exact.failure;
-        return { status: response.status, text: await response.text(), headers: response.headers };
+        const text = await readBody(response.body, mostGraphBytes);
+        return { status: response.status, text, headers: response.headers };
       } catch (error) {
         throw requestFailure(exact.failure ?? error, signal, requestTimeoutMs);
       }
@@ -185,8 +187,12 @@ function requestFailure(error: unknown, signal: AbortSignal, requestTimeoutMs: n
   if (error instanceof SignInUnavailable)
     return new RequestFailed({ kind: 'sign_in', code: error.reason }, error.message, {
       cause: error,
-      retryAfter: error.retryAfter,
+      retryAfterMs: error.retryAfterMs,
     });
+  if (error instanceof BodyTooLarge)
+    return new RequestFailed({ kind: 'too_large' }, `Graph answered with ${error.message}`, { cause: error });
+  if (error instanceof BodyNotUtf8)
+    return new RequestFailed({ kind: 'malformed' }, `Graph answered with ${error.message}`, { cause: error });
   if (error instanceof ExpectedError || error instanceof RequestFailed) return error;
   const code = networkCode(error);
   if (code === undefined) return error;

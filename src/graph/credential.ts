@@ -1,12 +1,13 @@
 // App-only tokens of a customer's tenant, by @azure/identity, and what a refused sign-in means.
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { AccessToken, ClientSecretCredentialOptions, TokenCredential } from '@azure/identity';
+import type { AccessToken, TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
-import { describeIdentityError, describeSignInError, type LastAnswer, SignInUnavailable } from './sign-in-errors.ts';
+import { type LastAnswer, limitAnswers } from './identity-http.ts';
+import { describeIdentityError, describeSignInError, SignInUnavailable } from './sign-in-errors.ts';
 
 /** How an application proves who it is; `holder` is what holds the proof, for people. */
 export type AppCredential = {
@@ -128,7 +129,7 @@ async function makeCredential(
     // An authority that Microsoft's instance discovery does not know would be refused by it.
     disableInstanceDiscovery: !cloud.knownAuthority,
     ...sentOnce,
-    additionalPolicies: [{ position: 'perCall' as const, policy: noteAnswer(last) }],
+    additionalPolicies: [{ position: 'perCall' as const, policy: limitAnswers(last) }],
   };
   const { clientId } = credential;
   switch (credential.kind) {
@@ -161,36 +162,15 @@ export async function identityToken(
   cloud: Cloud,
 ): Promise<string> {
   const { ManagedIdentityCredential } = await import('@azure/identity');
-  const own = new ManagedIdentityCredential({ clientId: credential.identity, ...sentOnce });
+  const own = new ManagedIdentityCredential({
+    clientId: credential.identity,
+    ...sentOnce,
+    additionalPolicies: [{ position: 'perCall', policy: limitAnswers({}) }],
+  });
   const access = await own.getToken(`${cloud.exchangeAudience}/.default`).catch((error: unknown) => {
     throw describeIdentityError(error, credential);
   });
   return access.token;
-}
-
-// MSAL tells neither what broke a connection nor the status and Retry-After of an answer that it could not use.
-type Policy = NonNullable<ClientSecretCredentialOptions['additionalPolicies']>[number]['policy'];
-
-function noteAnswer(last: LastAnswer): Policy {
-  return {
-    name: 'noteAnswer',
-    sendRequest: async (request, next) => {
-      const note = (answer: Awaited<ReturnType<typeof next>>) => {
-        last.status = answer.status;
-        last.retryAfter = answer.headers.get('retry-after');
-        return answer;
-      };
-      try {
-        return note(await next(request));
-      } catch (error) {
-        // An answer that it cannot parse is an error, too, and carries the answer.
-        const { code, response } = error as { code?: unknown; response?: Parameters<typeof note>[0] };
-        if (response) note(response);
-        else if (typeof code === 'string') last.code = code;
-        throw error;
-      }
-    },
-  };
 }
 
 const sentOnce = {

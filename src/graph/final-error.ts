@@ -28,6 +28,12 @@ export function finalError(error: RequestFailed, origin: string): ExpectedError 
       ...more,
     });
   }
+  if (failure.kind === 'too_large') {
+    return new ExpectedError('graph_answer_invalid', `${error.message}, which is no page of a directory`, {
+      cure: 'check GRAPH_BASE_URL and what stands between here and Graph (a proxy), then run the command again',
+      ...more,
+    });
+  }
   if (verdict.act === 'new_access_token') {
     return new ExpectedError('sign_in_failed', 'Graph refused the access token (401), and a new one too', {
       cure: 'check that ENTRA_SYNC_CLOUD fits the tenant and that this machine has the right time',

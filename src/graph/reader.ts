@@ -84,8 +84,8 @@ export type GraphReader = {
   /** Requests sent so far, retries included. */
   requestCount(): number;
   /**
-   * Asks `url` until `parse` takes the body or the policy gives up. `parse` answers `malformed` for a body that is not
-   * what was asked for, which counts as a failed try. Throws DeadToken, ExpectedError, or the signal's reason.
+   * Asks `url` until `parse` takes the body or the policy gives up. `parse` is also given the Date of the answer, and says
+   * `malformed` for a body that is not what was asked for, which counts as a failed try. Throws DeadToken, ExpectedError, or the signal's reason.
    */
   getJson<Body>(
     url: string,
@@ -93,7 +93,7 @@ export type GraphReader = {
       carriedToken: boolean;
       headers?: Record<string, string>;
       batch?: () => object;
-      parse: (body: unknown) => Body | { readonly malformed: string } | { readonly failed: RequestFailed };
+      parse: Parse<Body>;
       /** What 404 comes to, where it is an answer and no failure. */
       absent?: () => Body;
       /** Told beside the cycle's own. */
@@ -103,6 +103,11 @@ export type GraphReader = {
   /** Asks once, for what nothing depends on: the parsed body, or undefined when anything at all went wrong. */
   tryJson(url: string, headers: Record<string, string>): Promise<unknown>;
 };
+
+type Parse<Body> = (
+  body: unknown,
+  answered: string | null,
+) => Body | { readonly malformed: string } | { readonly failed: RequestFailed };
 
 type ReaderParts = {
   readonly client: GraphClient;
@@ -178,9 +183,8 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
         } else if (verdict.act !== 'retry') {
           throw finalError(error, client.origin);
         }
-        const asked = retryAfterMs(error.retryAfter, Date.now());
         const waitMs = Math.round(
-          Math.max(asked ?? 0, policy.firstWaitMs * 2 ** (attemptNumber - 1) * (0.75 + Math.random() / 2)),
+          Math.max(error.retryAfterMs ?? 0, policy.firstWaitMs * 2 ** (attemptNumber - 1) * (0.75 + Math.random() / 2)),
         );
         const untilMs = performance.now() + waitMs;
         const longerMs = Math.max(0, untilMs - Math.max(performance.now(), budget.untilMs));
@@ -225,13 +229,12 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
   };
 }
 
-function parseAnswer<Body>(
-  answer: Answer,
-  url: string,
-  carriedToken: boolean,
-  parse: (body: unknown) => Body | { readonly malformed: string } | { readonly failed: RequestFailed },
-): Body {
-  const more = { retryAfter: answer.headers.get('retry-after'), requestId: requestIdOf(answer) };
+function parseAnswer<Body>(answer: Answer, url: string, carriedToken: boolean, parse: Parse<Body>): Body {
+  const answered = answer.headers.get('date');
+  const more = {
+    retryAfterMs: retryAfterMs(answer.headers.get('retry-after'), answered, Date.now()),
+    requestId: requestIdOf(answer),
+  };
   const body = parseJson(answer.text);
   if (answer.status !== 200) {
     const codes = errorCodes(body);
@@ -244,7 +247,7 @@ function parseAnswer<Body>(
   }
   if (body === undefined)
     throw new RequestFailed({ kind: 'malformed' }, 'Graph answered 200 with something that is not JSON', more);
-  const parsed = parse(body);
+  const parsed = parse(body, answered);
   if (isObject(parsed) && 'malformed' in parsed) {
     throw new RequestFailed({ kind: 'malformed' }, `Graph answered 200, but ${parsed.malformed}`, more);
   }

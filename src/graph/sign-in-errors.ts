@@ -3,55 +3,112 @@ import { ExpectedError } from '../errors.ts';
 import { failureTable } from '../rules/failures.ts';
 import { explainCertificate } from './certificate.ts';
 import type { AppCredential } from './credential.ts';
+import { fetchIdentity, type LastAnswer } from './identity-http.ts';
 
 /** The sign-in failed for a cause that may pass; `reason` is a code: of the network, HTTP_503, AADSTS90033. */
 export class SignInUnavailable extends ExpectedError {
   readonly reason: string;
-  readonly retryAfter: string | null;
+  /** For how long the authority asked to wait; undefined where it did not. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(
     reason: string,
     message: string,
-    options: { cure: string; detail?: string; retryAfter?: string | null | undefined },
+    options: { cure: string; detail?: string; retryAfterMs?: number | undefined },
   ) {
     super('graph_unavailable', message, options);
     this.reason = reason;
-    this.retryAfter = options.retryAfter ?? null;
+    this.retryAfterMs = options.retryAfterMs;
   }
 }
 
-/** What the last answer of the authority was, or what kept it away, of which the libraries tell nothing. */
-export type LastAnswer = { status?: number; retryAfter?: string | undefined; code?: string };
+/** The authority refused to sign in. */
+export class SignInRefused extends ExpectedError {
+  /** Whether a consent that was given a moment ago may end the refusal once it is known everywhere. */
+  readonly mayPass: boolean;
 
-// For the wording only (the page of these codes asks not to build logic on them): what an administrator can do.
-const cures: Readonly<Record<string, (credential: AppCredential) => string>> = {
-  '7000215': ({ holder }) => `set ${holder} to the value of the secret (not its id)`,
-  '7000222': ({ holder }) => `the client secret has expired: make a new one and set ${holder}`,
-  '700016': () =>
-    'its administrator has not consented, or has revoked it: entra-sync connect --print-url --ref CUSTOMER asks again; or AZURE_CLIENT_ID is wrong',
-  '90002': () => 'check the tenant id, and ENTRA_SYNC_CLOUD if the tenant is in a national cloud',
-  '700027': ({ holder }) => `register the certificate that ${holder} names with the application`,
-  '7000112': () => 'the application is disabled: enable it in Entra ID',
-  '90038': () => 'the tenant is in a national cloud: set ENTRA_SYNC_CLOUD',
-  '700024': ({ holder }) => `check the clock of this machine, and that ${holder} is kept fresh`,
-  '70021': trust,
-  '700211': trust,
-  '700212': trust,
-  '700213': trust,
+  constructor(
+    code: 'credential_refused' | 'sign_in_failed',
+    message: string,
+    options: { cure: string; detail: string; mayPass: boolean },
+  ) {
+    super(code, message, options);
+    this.mayPass = options.mayPass;
+  }
+}
+
+type Refusal = {
+  readonly cure: (credential: AppCredential) => string;
+  /** The credential is at fault, which its holder alone can mend: no tenant is to blame, unless it brings its own. */
+  readonly credential?: true;
+  /** The application is not in the tenant, or not yet everywhere there. */
+  readonly unknownApplication?: true;
 };
 
-// What only whoever holds the credential can mend: no tenant is to blame, unless it brings its own.
-const faultsOfCredential = new Set([
-  '7000215',
-  '7000222',
-  '700027',
-  '7000112',
-  '700024',
-  '70021',
-  '700211',
-  '700212',
-  '700213',
-]);
+const consent: Refusal = {
+  cure: () =>
+    'its administrator has not consented, or has revoked it: entra-sync connect --print-url --ref CUSTOMER asks again; or AZURE_CLIENT_ID is wrong',
+  unknownApplication: true,
+};
+const cloud: Refusal = { cure: () => 'the tenant is in another cloud than this sign-in: set ENTRA_SYNC_CLOUD' };
+const trusted: Refusal = { cure: trust, credential: true };
+const blocked: Refusal = {
+  cure: () =>
+    "a Conditional Access policy of the customer for workload identities blocks it: the customer's administrator has to allow the public addresses that entra-sync calls from, or to exclude the application",
+};
+
+// For the wording of the cure, and for whose fault it is. The page of these numbers asks programs not to rest on them, so a
+// number that is not here is told by the `error` beside it, and is waited for where waiting is due.
+const refusals: Readonly<Record<string, Refusal>> = {
+  '7000215': { cure: ({ holder }) => `set ${holder} to the value of the secret (not its id)`, credential: true },
+  '7000222': {
+    cure: ({ holder }) => `the client secret has expired: make a new one and set ${holder}`,
+    credential: true,
+  },
+  '700016': consent,
+  '7000229': consent,
+  '90002': { cure: () => 'check the tenant id, and ENTRA_SYNC_CLOUD if the tenant is in a national cloud' },
+  '700027': {
+    cure: ({ holder }) => `register the certificate that ${holder} names with the application`,
+    credential: true,
+  },
+  '7000112': { cure: () => 'the application is disabled: enable it in Entra ID', credential: true },
+  '90038': cloud,
+  '900382': cloud,
+  '53003': blocked,
+  '530032': blocked,
+  '530035': blocked,
+  '700024': {
+    cure: ({ holder }) => `check the clock of this machine, and that ${holder} is kept fresh`,
+    credential: true,
+  },
+  '70021': trusted,
+  '700211': trusted,
+  '700212': trusted,
+  '700213': trusted,
+};
+
+/** What the documented `error` values come to (learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow). */
+const byError: readonly (readonly [RegExp, (credential: AppCredential) => string])[] = [
+  [/\binvalid_client\b/, ({ holder }) => `check ${holder} and AZURE_CLIENT_ID`],
+  [
+    /\b(unauthorized_client|consent_required)\b/,
+    () => "check AZURE_CLIENT_ID and the administrator's consent (entra-sync connect --print-url --ref CUSTOMER)",
+  ],
+  [
+    /\b(interaction_required|access_denied)\b/,
+    () => 'a policy of the customer refuses the application: its administrator has to allow it',
+  ],
+  [/\binvalid_(resource|scope|request)\b/, () => 'check ENTRA_SYNC_CLOUD, GRAPH_BASE_URL and the tenant id'],
+];
+
+function cureOf(number: string, said: string, credential: AppCredential): string {
+  const known = refusals[number]?.cure(credential);
+  if (known) return known;
+  const guess = byError.find(([error]) => error.test(said))?.[1](credential);
+  const look = `https://login.microsoftonline.com/error?code=${number} tells more`;
+  return guess ? `${guess}; ${look}` : look;
+}
 
 function trust(credential: AppCredential): string {
   const claims = credential.kind === 'federated' ? claimsOf(credential.assertion) : undefined;
@@ -83,6 +140,10 @@ const certificateCodes = new RegExp(
 // Throttled, or a passing fault of Entra ID (docs/graph.md, "Sign-in errors").
 const passing = new Set(['90055', '90006', '90024', '90033', '90090']);
 
+// RFC 6749, and the table of `error` values of the authorization code flow: both say that a later try may succeed.
+const isPassing = (number: string, said: string) =>
+  passing.has(number) || (!refusals[number] && /\b(temporarily_unavailable|server_error)\b/.test(said));
+
 const undiscovered = /endpoints_resolution_error|openid_config_error/;
 
 // The words of an error are free text and may quote an answer whole, so nothing but codes and ids is taken from them, and
@@ -99,14 +160,20 @@ export async function describeSignInError(
   const said = `${messages(error)} ${last.code ?? ''}`;
   const text = undiscovered.test(said) ? `${said} ${await whyUndiscovered(authorityHost, tenantId)}` : said;
   const aadsts = /AADSTS(\d{3,10})/.exec(text)?.[1];
-  if (aadsts && !passing.has(aadsts)) {
-    return new ExpectedError(
-      faultsOfCredential.has(aadsts) && !credential.ofTenant ? 'credential_refused' : 'sign_in_failed',
+  if (/\bBODY_TOO_LARGE\b/.test(text)) {
+    return new ExpectedError('sign_in_failed', `${authorityHost} answered with more than a sign-in needs`, {
+      cure: 'check AZURE_AUTHORITY_HOST and what stands between here and it (a proxy), then run the command again',
+    });
+  }
+  if (aadsts && !isPassing(aadsts, text)) {
+    const known = refusals[aadsts];
+    return new SignInRefused(
+      known?.credential && !credential.ofTenant ? 'credential_refused' : 'sign_in_failed',
       `${authorityHost} refused to sign in to tenant ${tenantId} (AADSTS${aadsts})`,
       {
-        cure:
-          cures[aadsts]?.(credential) ?? `look up AADSTS${aadsts} in the sign-in error reference of Microsoft Entra`,
+        cure: cureOf(aadsts, text, credential),
         detail: idsIn(text),
+        mayPass: known === undefined || known.unknownApplication === true,
       },
     );
   }
@@ -120,7 +187,7 @@ export async function describeSignInError(
     return new SignInUnavailable(reason, `${authorityHost} cannot be reached, or does not sign in now (${reason})`, {
       cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST, then run the command again: it goes on where it stopped',
       detail: idsIn(text),
-      retryAfter: last.retryAfter,
+      retryAfterMs: last.retryAfterMs,
     });
   }
   return new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} could be had`, {
@@ -169,7 +236,7 @@ function idsIn(text: string): string {
  */
 async function whyUndiscovered(authorityHost: string, tenantId: string): Promise<string> {
   try {
-    const answer = await fetch(`${authorityHost}/${tenantId}/v2.0/.well-known/openid-configuration`, {
+    const answer = await fetchIdentity(`${authorityHost}/${tenantId}/v2.0/.well-known/openid-configuration`, {
       redirect: 'manual',
       signal: AbortSignal.timeout(10_000),
     });

@@ -1,12 +1,13 @@
 // Signing people in, by @azure/msal-node: authorization code with PKCE, and the address where an administrator consents.
 import { createHash } from 'node:crypto';
 import type { Configuration } from '@azure/msal-node';
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
+import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
 import { ExpectedError } from '../errors.ts';
 import { asGuid } from '../rules/decode.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
 import { type AppCredential, identityToken } from './credential.ts';
+import { fetchIdentity, type LastAnswer, limitedNetwork } from './identity-http.ts';
 import { describeSignInError } from './sign-in-errors.ts';
 
 /** Who signed in, as the verified id token says. */
@@ -43,7 +44,7 @@ export function openSignInPage(options: {
   let keys: { of: string; get: ReturnType<typeof createRemoteJWKSet> } | undefined;
 
   // A new one each time: it would keep everybody who signs in, with their names, in its cache.
-  async function application(credential: AppCredential) {
+  async function application(credential: AppCredential, last: LastAnswer) {
     const { ConfidentialClientApplication } = await import('@azure/msal-node');
     return new ConfidentialClientApplication({
       auth: {
@@ -53,12 +54,14 @@ export function openSignInPage(options: {
         ...(!cloud.knownAuthority && { knownAuthorities: [new URL(cloud.authorityHost).host] }),
         ...(await proofOf(credential, cloud)),
       },
+      system: { networkClient: limitedNetwork(last) },
     });
   }
 
   async function verify(idToken: string, clientId: string, nonce: string): Promise<SignedIn> {
     const { issuer, jwks_uri: jwksUri } = await discover(cloud.authorityHost);
-    if (keys?.of !== jwksUri) keys = { of: jwksUri, get: createRemoteJWKSet(new URL(jwksUri)) };
+    if (keys?.of !== jwksUri)
+      keys = { of: jwksUri, get: createRemoteJWKSet(new URL(jwksUri), { [customFetch]: fetchIdentity }) };
     const { payload } = await jwtVerify(idToken, keys.get, {
       audience: clientId,
       algorithms: ['RS256'],
@@ -75,10 +78,13 @@ export function openSignInPage(options: {
   }
 
   /** Runs what talks to Microsoft, for a time; what stops it is an expected error. */
-  async function described<Answer>(work: (credential: AppCredential) => Promise<Answer>): Promise<Answer> {
+  async function described<Answer>(
+    work: (credential: AppCredential, last: LastAnswer) => Promise<Answer>,
+  ): Promise<Answer> {
     const credential = options.credential();
+    const last: LastAnswer = {};
     try {
-      return await Promise.race([work(credential), timeOut()]);
+      return await Promise.race([work(credential, last), timeOut()]);
     } catch (error) {
       if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
         throw new ExpectedError('sign_in_failed', `the id token that ${cloud.authorityHost} issued is not valid`, {
@@ -86,7 +92,7 @@ export function openSignInPage(options: {
           detail: error.code,
         });
       }
-      throw await describeSignInError(error, everybody, credential, cloud.authorityHost);
+      throw await describeSignInError(error, everybody, credential, cloud.authorityHost, last);
     }
   }
 
@@ -107,11 +113,11 @@ export function openSignInPage(options: {
         // Whoever is signed in already may not be the administrator.
         prompt: 'select_account',
       } as const;
-      return described((credential) => application(credential).then((app) => app.getAuthCodeUrl(request)));
+      return described((credential, last) => application(credential, last).then((app) => app.getAuthCodeUrl(request)));
     },
     finish: (code, { nonce, verifier }) =>
-      described(async (credential) => {
-        const app = await application(credential);
+      described(async (credential, last) => {
+        const app = await application(credential, last);
         const { idToken } = await app.acquireTokenByCode({ code, scopes, redirectUri, codeVerifier: verifier, nonce });
         return verify(idToken, credential.clientId, nonce);
       }),
@@ -139,7 +145,7 @@ function isAdministrator(roles: unknown): boolean | undefined {
 type Discovered = { readonly issuer: string; readonly jwks_uri: string };
 
 async function discover(authorityHost: string): Promise<Discovered> {
-  const answer = await fetch(`${authorityHost}/${everybody}/v2.0/.well-known/openid-configuration`, {
+  const answer = await fetchIdentity(`${authorityHost}/${everybody}/v2.0/.well-known/openid-configuration`, {
     redirect: 'error',
     signal: AbortSignal.timeout(30_000),
   });

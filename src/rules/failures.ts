@@ -14,8 +14,10 @@ export type Failure =
   | { readonly kind: 'network'; readonly code: string }
   /** No access token could be had, for a cause that may pass; `code` as above, HTTP_503 or AADSTS90033. */
   | { readonly kind: 'sign_in'; readonly code: string }
-  /** 200 with a body that is not what was asked for. */
-  | { readonly kind: 'malformed' };
+  /** A body that is not what was asked for, or whose bytes are no text. */
+  | { readonly kind: 'malformed' }
+  /** A body larger than any that Graph is known to send. */
+  | { readonly kind: 'too_large' };
 
 export type Verdict =
   /** Ask again, later. `throttled` only for the wording. */
@@ -27,7 +29,7 @@ export type Verdict =
   /** Nothing that asking again could change. */
   | {
       readonly act: 'stop';
-      readonly why: 'permission' | 'delta_unsupported' | 'query_refused' | 'unexpected' | 'certificate';
+      readonly why: 'permission' | 'delta_unsupported' | 'query_refused' | 'unexpected' | 'certificate' | 'too_large';
     };
 
 /** Documented and observed ends of a delta or skip token, when they come with 400. */
@@ -183,6 +185,12 @@ export const failureTable: readonly FailureRow[] = [
     sources: ['overview-2021'],
   },
   {
+    what: 'an answer beyond the limit: the next try would only fill the memory again',
+    kinds: ['too_large'],
+    verdict: { act: 'stop', why: 'too_large' },
+    sources: ['inferred'],
+  },
+  {
     what: 'anything else: redirects, empty successes, other refusals',
     kinds: ['answer'],
     verdict: { act: 'stop', why: 'unexpected' },
@@ -210,21 +218,28 @@ function fits({ kinds, statuses, codes, at }: FailureRow, failure: Failure): boo
     case 'sign_in':
       return codes?.includes(failure.code) ?? true;
     case 'malformed':
+    case 'too_large':
       return true;
   }
 }
 
 /**
  * How long Retry-After asks to wait, in milliseconds: seconds, fractions ("2.128" in Graph's older examples) or an HTTP
- * date, which is compared with `nowMs`. Undefined when there is none or it cannot be read.
+ * date. A date is told by the clock of the server, so it is compared with the Date of the same answer, which both come
+ * from; `nowMs` stands in where the answer has none. Undefined when there is no Retry-After or it cannot be read.
  */
-export function retryAfterMs(header: string | null, nowMs: number): number | undefined {
+export function retryAfterMs(header: string | null, answered: string | null, nowMs: number): number | undefined {
   const text = header?.trim() ?? '';
   // As much as a number holds is more than any budget allows, which is what so long a wait has to come to.
   if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Math.ceil(Number(text) * 1000), Number.MAX_SAFE_INTEGER);
-  // Date.parse finds a year in almost anything, so the form of an HTTP date is asked for first.
+  const date = httpDateMs(text);
+  return date === undefined ? undefined : Math.max(0, date - (httpDateMs(answered?.trim() ?? '') ?? nowMs));
+}
+
+// Date.parse finds a year in almost anything, so the form of an HTTP date is asked for first.
+function httpDateMs(text: string): number | undefined {
   const date = /^[a-z]{3,9}, .* \d\d:\d\d:\d\d GMT$/i.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
+  return Number.isNaN(date) ? undefined : date;
 }
 
 /** `error.code` and every inner code of an error body, lower case, the most specific last; odd bodies give none. */

@@ -19,8 +19,8 @@ export type Intervention = {
   status?: number;
   /** Added to the headers of the answer. */
   headers?: Record<string, string>;
-  /** A string is sent as it is, an object as JSON. Without it (and without a status) the correct answer is sent. */
-  body?: string | object;
+  /** Bytes and a string are sent as they are, an object as JSON. Without it (and without a status) the correct answer is sent. */
+  body?: string | Uint8Array | object;
   /** Only so many bytes of the body are sent, though Content-Length promises all of it; then the socket is cut. */
   cutAfterBytes?: number;
   /** Only so many bytes of the body are sent; the rest never comes, and the socket stays open. */

@@ -50,7 +50,7 @@ function send(response: ServerResponse, exchange: Exchange & { kind: 'answer' })
   const { answer, part } = exchange;
   const { body } = answer;
   const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
-  const bytes = Buffer.from(text, 'utf8');
+  const bytes = body instanceof Uint8Array ? Buffer.from(body) : Buffer.from(text, 'utf8');
   response.writeHead(answer.status, { ...answer.headers, 'Content-Length': String(bytes.length) });
   if (part === undefined) {
     response.end(bytes);

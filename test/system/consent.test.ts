@@ -125,6 +125,27 @@ test('a consent that shows in tokens a little later is waited for', async () => 
   }
 });
 
+test.each([
+  ['AADSTS7000229', 'invalid_client', 7000229],
+  ['a number that nobody has heard of', 'unauthorized_client', 7999999],
+])('a consent that is first answered with %s is waited for', async (_, error, number) => {
+  const tenant = world.nextTenant();
+  let refused = 0;
+  const off = world.simulator.intercept(({ url, tenantId }) => {
+    if (!url.includes('/oauth2/v2.0/token') || tenantId !== tenant.tenantId || refused >= 2) return undefined;
+    refused += 1;
+    return { status: 401, body: { error, error_description: `AADSTS${number}: Not yet.`, error_codes: [number] } };
+  });
+  try {
+    const browser = openBrowser();
+    const asked = await toConsent(browser, await world.invite(`customer-${number}`), principalOf(tenant, 'roles'));
+    expect((await browser.choose(asked, 'accept')).text).toContain('is connected');
+    expect(refused).toBe(2);
+  } finally {
+    off();
+  }
+});
+
 test('one that shows too late: nothing is registered, and checking again connects', async () => {
   const tenant = world.nextTenant();
   const browser = openBrowser();

@@ -79,7 +79,7 @@ describe('rules 15 and 16: the failure table', () => {
     '$what: the row is reached, and its sources are named in docs/graph.md',
     (row) => {
       const samples: Failure[] = row.kinds.flatMap((kind): Failure[] => {
-        if (kind === 'malformed') return [{ kind }];
+        if (kind === 'malformed' || kind === 'too_large') return [{ kind }];
         if (kind !== 'answer') return (row.codes ?? ['ECONNRESET']).map((code) => ({ kind, code }));
         return (row.statuses ?? [418]).flatMap((status) =>
           (row.codes ?? ['odd']).map((code) => ({ kind, status, codes: [code], carriedToken: row.at === 'link' })),
@@ -161,7 +161,9 @@ describe('the recorded errors', () => {
   });
 
   test('the 429 asks for ten seconds', () => {
-    expect(retryAfterMs(example('error-429-too-many-requests.json').headers['Retry-After'] ?? null, 0)).toBe(10_000);
+    expect(retryAfterMs(example('error-429-too-many-requests.json').headers['Retry-After'] ?? null, null, 0)).toBe(
+      10_000,
+    );
   });
 });
 
@@ -178,7 +180,7 @@ describe('rule 16: Retry-After', () => {
     ['Thursday, 01-Jan-26 12:00:30 GMT', 30_000],
     ['Thu, 01 Jan 2026 11:00:00 GMT', 0],
   ])('%j is %i ms', (header, expected) => {
-    expect(retryAfterMs(header, now)).toBe(expected);
+    expect(retryAfterMs(header, null, now)).toBe(expected);
   });
 
   test.each([
@@ -197,11 +199,23 @@ describe('rule 16: Retry-After', () => {
     '10 s',
     'in 2099',
   ])('%j cannot be read', (header) => {
-    expect(retryAfterMs(header, now)).toBeUndefined();
+    expect(retryAfterMs(header, null, now)).toBeUndefined();
+  });
+
+  test.each([
+    ['Thu, 01 Jan 2026 12:00:02 GMT', 'Thu, 01 Jan 2026 12:00:00 GMT', 2_000],
+    // Our clock is an hour behind or ahead of Graph's: both dates are Graph's.
+    ['Thu, 01 Jan 2026 13:00:02 GMT', 'Thu, 01 Jan 2026 13:00:00 GMT', 2_000],
+    ['Thu, 01 Jan 2026 11:00:02 GMT', 'Thu, 01 Jan 2026 11:00:00 GMT', 2_000],
+    ['Thu, 01 Jan 2026 11:00:02 GMT', 'Thu, 01 Jan 2026 11:00:05 GMT', 0],
+    ['Thu, 01 Jan 2026 12:00:30 GMT', 'yesterday', 30_000],
+    ['10', 'Thu, 01 Jan 2026 11:00:00 GMT', 10_000],
+  ])('%j in an answer of %j is %i ms', (header, answered, expected) => {
+    expect(retryAfterMs(header, answered, now)).toBe(expected);
   });
 
   test('more seconds than a number holds are more than any budget, not none', () => {
-    expect(retryAfterMs('9'.repeat(400), now)).toBeGreaterThan(1e12);
+    expect(retryAfterMs('9'.repeat(400), null, now)).toBeGreaterThan(1e12);
   });
 
   test('is never negative, never NaN, never shorter than asked', () => {
@@ -213,20 +227,20 @@ describe('rule 16: Retry-After', () => {
           fc.date().map((date) => date.toString()),
         ),
         (header) => {
-          const wait = retryAfterMs(header, now);
+          const wait = retryAfterMs(header, null, now);
           if (wait !== undefined) expect(wait).toBeGreaterThanOrEqual(0);
         },
       ),
     );
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1e6, noNaN: true }), (seconds) => {
-        expect(retryAfterMs(seconds.toFixed(6), now)).toBeGreaterThanOrEqual(Number(seconds.toFixed(6)) * 1000);
+        expect(retryAfterMs(seconds.toFixed(6), null, now)).toBeGreaterThanOrEqual(Number(seconds.toFixed(6)) * 1000);
       }),
     );
     fc.assert(
       fc.property(fc.date({ min: new Date(0), max: new Date('2099-12-31'), noInvalidDate: true }), (date) => {
         const whole = Math.floor(date.getTime() / 1000) * 1000;
-        expect(retryAfterMs(date.toUTCString(), now)).toBe(Math.max(0, whole - now));
+        expect(retryAfterMs(date.toUTCString(), null, now)).toBe(Math.max(0, whole - now));
       }),
     );
   });

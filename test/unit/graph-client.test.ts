@@ -36,6 +36,32 @@ describe('rule 13: links are used byte for byte', () => {
   });
 });
 
+// A URL parser stands between us and the socket. RFC 3986 lets none of these stand in a link as they are, so Graph has no
+// reason to send them; where it did, this is how they would be asked.
+describe('rule 13: of a link that is no URI as it stands, the same bytes are asked, escaped', () => {
+  test.each([
+    ['a quote, in the query', "/v1.0/users/delta?$skiptoken=a'b", '/v1.0/users/delta?$skiptoken=a%27b'],
+    ['a double quote', '/v1.0/users/delta?$skiptoken=a"b', '/v1.0/users/delta?$skiptoken=a%22b'],
+    ['an angle bracket', '/v1.0/users/delta?$skiptoken=a<b>', '/v1.0/users/delta?$skiptoken=a%3Cb%3E'],
+    ['a letter beyond ASCII', '/v1.0/users/delta?$skiptoken=Ü', '/v1.0/users/delta?$skiptoken=%C3%9C'],
+    ['a blank inside', '/v1.0/users/delta?$skiptoken=a b', '/v1.0/users/delta?$skiptoken=a%20b'],
+    ['dots between slashes', '/v1.0/./users/x/../delta?$skiptoken=x', '/v1.0/users/delta?$skiptoken=x'],
+    ['a fragment', '/v1.0/users/delta?$skiptoken=x#y', '/v1.0/users/delta?$skiptoken=x'],
+    ['a backslash in the path', '/v1.0\\users/delta?$skiptoken=x', '/v1.0/users/delta?$skiptoken=x'],
+  ])('%s', async (_, link, asked) => {
+    const graph = scriptGraph({});
+    await open().client.send(`${origin}${link}`, { signal });
+    expect(graph.requests.map((request) => request.url)).toEqual([`${origin}${asked}`]);
+  });
+
+  test('every other character that a link may hold goes as it is', async () => {
+    const allowed = 'ABCXYZabcxyz0189-._~!$&()*+,;=:@/?%41%7e%C3%9c[]|^`{}\\';
+    const graph = scriptGraph({});
+    await open().client.send(`${origin}/v1.0/users/delta?$skiptoken=${allowed}`, { signal });
+    expect(graph.requests.map((request) => request.url)).toEqual([`${origin}/v1.0/users/delta?$skiptoken=${allowed}`]);
+  });
+});
+
 describe('rule 13: the bearer token goes only to the configured Graph origin', () => {
   test('there it goes, and a renewed one after a refusal', async () => {
     const graph = scriptGraph({}, {});

@@ -172,7 +172,10 @@ describe('a refused sign-in', () => {
     [7000112, 'disabled', 'credential_refused'],
     [700016, 'entra-sync connect', 'sign_in_failed'],
     [90002, 'ENTRA_SYNC_CLOUD', 'sign_in_failed'],
-    [12345, 'AADSTS12345', 'sign_in_failed'],
+    [7000229, 'entra-sync connect', 'sign_in_failed'],
+    [900382, 'ENTRA_SYNC_CLOUD', 'sign_in_failed'],
+    [53003, 'Conditional Access policy of the customer for workload identities', 'sign_in_failed'],
+    [12345, 'check AZURE_CLIENT_SECRET', 'sign_in_failed'],
   ])('AADSTS%i says what cures it and whose fault it is, and repeats no secret', async (number, cure, code) => {
     scriptSignIn({
       status: 401,
@@ -188,6 +191,31 @@ describe('a refused sign-in', () => {
     expect(error.detail).toBe(`invalid_client; AADSTS${number}; Trace ID: ${tenantId}`);
     expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/secret-of-the-application|Ann|Smith/);
   });
+
+  test.each([
+    ['invalid_client', 'AZURE_CLIENT_SECRET'],
+    ['unauthorized_client', 'entra-sync connect'],
+    ['interaction_required', 'policy of the customer'],
+    ['invalid_resource', 'ENTRA_SYNC_CLOUD'],
+    ['a_new_error', 'https://login.microsoftonline.com/error?code=12345'],
+  ])(
+    'with a number that is not known is told by its error %s, and where to look the number up',
+    async (error, cure) => {
+      scriptSignIn({ status: 400, body: { error, error_description: 'AADSTS12345: New.', error_codes: [12345] } });
+      const refused = await expectedError(open().token());
+      expect(refused).toMatchObject({ code: 'sign_in_failed', mayPass: true });
+      expect(refused.cure).toContain(cure);
+      expect(refused.cure).toContain('https://login.microsoftonline.com/error?code=12345');
+    },
+  );
+
+  test.each(['temporarily_unavailable', 'server_error'])(
+    'with a number that is not known and the error %s may pass, like a fault of the service',
+    async (error) => {
+      scriptSignIn({ status: 400, body: { error, error_description: 'AADSTS12345: New.', error_codes: [12345] } });
+      expect(await expectedError(open().token())).toMatchObject({ code: 'graph_unavailable' });
+    },
+  );
 
   test('the documented answer to a wrong scope is one', async () => {
     scriptSignIn({ status: 400, body: exampleBody('token-error-invalid-scope.json') as object });

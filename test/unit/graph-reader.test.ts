@@ -99,6 +99,19 @@ describe('rule 16: Retry-After is obeyed', () => {
     ]);
   });
 
+  test('a date is measured by the Date of the same answer, though our clock is an hour behind', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 0, 1, 11) });
+    const headers = { date: 'Thu, 01 Jan 2026 12:00:00 GMT', 'retry-after': 'Thu, 01 Jan 2026 12:00:02 GMT' };
+    scriptGraph({ status: 429, headers });
+    const controller = new AbortController();
+    const { reader, waits } = openReader({
+      signal: controller.signal,
+      onWait: () => controller.abort(new Error('seen enough')),
+    });
+    await expect(reader.getJson(link, onLink)).rejects.toThrow('seen enough');
+    expect(waits[0]?.waitMs).toBe(2_000);
+  });
+
   test.each([
     ['10', 429, 10_000],
     ['120', 503, 120_000],
