@@ -74,12 +74,12 @@ type Pair = { account_id: string; entra_object_id: string };
 type Candidate = Pair & { accounts: number; people: number };
 
 // What is in the columns of manual accounts is trimmed; Graph's words come as they are.
-const keyOf = (alias: string, column: string) => `lower(entra_sync.trimmed(${alias}.${column}))`;
+const keyOf = (alias: string, column: string) => `entra_sync.folded(entra_sync.trimmed(${alias}.${column}))`;
 
 const sharedKey = (key: MatchKey) => `case when exists (
   select from entra_sync.accounts o
    where o.tenant_id = :tenant and o.state = 'manual' and o.removed_at is null and o.entra_object_id is null
-     and lower(o.${matchColumns[key]}) = ${keyOf('s', matchColumns[key])}) then '${key}' end`;
+     and entra_sync.folded(o.${matchColumns[key]}) = ${keyOf('s', matchColumns[key])}) then '${key}' end`;
 
 /**
  * Released by a disconnect, or kept by a person's decision: whoever Graph shows live again is managed again. Not beside a
@@ -107,14 +107,14 @@ with person as (
 ), pair as materialized (
   select p.entra_object_id, a.account_id, p.key
     from person p
-    join entra_sync.accounts a on ${unbound('a')} and lower(a.${column}) = p.key
+    join entra_sync.accounts a on ${unbound('a')} and entra_sync.folded(a.${column}) = p.key
    where a.account_id <> all(:taken::uuid[])
 ), shared as (
   select distinct key from pair
 ), rival as (
   select k.key, a.entra_object_id
     from shared k
-    join entra_sync.accounts a on a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and lower(a.${column}) = k.key
+    join entra_sync.accounts a on a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and entra_sync.folded(a.${column}) = k.key
    where not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id)
   union
   select k.key, s.entra_object_id

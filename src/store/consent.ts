@@ -128,9 +128,13 @@ function judge(invited: Invited | undefined, known: Known | undefined, tenantId:
 // Commands find tenants by their names, so a name that is taken is not given twice.
 async function freeName(transaction: Transaction, tenantId: string, { name, external_ref }: Invited): Promise<string> {
   for (const wanted of name === null ? [external_ref] : [name, `${name} (${external_ref})`]) {
-    const [taken] = await rows(transaction, 'select 1 from entra_sync.tenants where lower(name) = lower(:wanted)', {
-      wanted,
-    });
+    const [taken] = await rows(
+      transaction,
+      'select 1 from entra_sync.tenants where entra_sync.folded(name) = entra_sync.folded(:wanted)',
+      {
+        wanted,
+      },
+    );
     if (!taken) return wanted;
   }
   return tenantId;

@@ -40,8 +40,8 @@ export async function findAccounts(database: Database, tenantId: string | null, 
     `with found as (
        ${byKey('a.account_id = :id::uuid')}
        union ${byKey('a.entra_object_id = :id::uuid')}
-       union ${byKey('lower(a.user_principal_name) = lower(:word)')}
-       union ${byKey('lower(a.mail) = lower(:word)')}
+       union ${byKey('entra_sync.folded(a.user_principal_name) = entra_sync.folded(:word)')}
+       union ${byKey('entra_sync.folded(a.mail) = entra_sync.folded(:word)')}
      )
      select a.account_id, a.tenant_id, t.name as tenant_name, a.entra_object_id, a.state, a.enabled, a.user_principal_name,
             a.mail, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name, a.shelf, a.edits,

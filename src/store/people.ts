@@ -22,8 +22,8 @@ export async function findPeople(on: Database | Transaction, tenantId: string, w
     `select ${personColumns} from entra_sync.accounts a
       where a.tenant_id = :tenantId
         and (a.entra_object_id::text = lower(:word) or a.account_id::text = lower(:word)
-             or lower(a.user_principal_name) = lower(:word) or lower(a.mail) = lower(:word))
-      order by a.removed_at is not null, lower(a.user_principal_name) is distinct from lower(:word), a.removed_at desc, a.account_id`,
+             or entra_sync.folded(a.user_principal_name) = entra_sync.folded(:word) or entra_sync.folded(a.mail) = entra_sync.folded(:word))
+      order by a.removed_at is not null, entra_sync.folded(a.user_principal_name) is distinct from entra_sync.folded(:word), a.removed_at desc, a.account_id`,
     { tenantId, word },
   );
 }

@@ -17,19 +17,19 @@ export async function forgetActors(
   people: readonly Names[],
 ): Promise<void> {
   const names = people.flatMap(({ user_principal_name, mail, profile_name, directory_name }) =>
-    [user_principal_name, mail, profile_name, directory_name].flatMap((name) => (name ? [name.toLowerCase()] : [])),
+    [user_principal_name, mail, profile_name, directory_name].flatMap((name) => name ?? []),
   );
   for (const statement of [inChanges, inEdits]) await transaction.raw(statement, { tenant: scope.tenant, names });
 }
 
 const inChanges = `
 update entra_sync.changes set actor = 'purged'
- where tenant_id = :tenant and actor <> 'purged' and lower(actor) = any(:names::text[])`;
+ where tenant_id = :tenant and actor <> 'purged' and entra_sync.folded(actor) = any(select entra_sync.folded(n) from unnest(:names::text[]) as n)`;
 
 const inEdits = `
 update entra_sync.accounts a
-   set edits = (select jsonb_object_agg(e.key, case when lower(e.value ->> 'by') = any(:names::text[])
+   set edits = (select jsonb_object_agg(e.key, case when entra_sync.folded(e.value ->> 'by') = any(select entra_sync.folded(n) from unnest(:names::text[]) as n)
                                                     then e.value || '{"by": "purged"}' else e.value end)
                   from jsonb_each(a.edits) e)
  where a.tenant_id = :tenant and a.edits <> '{}'
-   and exists (select from jsonb_each(a.edits) e where lower(e.value ->> 'by') = any(:names::text[]))`;
+   and exists (select from jsonb_each(a.edits) e where entra_sync.folded(e.value ->> 'by') = any(select entra_sync.folded(n) from unnest(:names::text[]) as n))`;

@@ -145,7 +145,8 @@ export async function readAccount(
   return account;
 }
 
-export type NamedGroup = { entra_object_id: string; display_name: string };
+/** A group, and the name that it was asked for by. */
+export type NamedGroup = { entra_object_id: string; name: string };
 
 /** Live groups of a tenant with one of these display names, whatever their case. */
 export async function groupsByName(
@@ -155,8 +156,10 @@ export async function groupsByName(
 ): Promise<NamedGroup[]> {
   return rows<NamedGroup>(
     database,
-    `select entra_object_id, display_name from directory.groups
-      where tenant_id = :tenantId and lower(display_name) = any(select lower(n) from unnest(:names::text[]) as n) order by 1`,
+    `select g.entra_object_id, n.name
+       from unnest(:names::text[]) as n (name)
+       join directory.groups g on g.tenant_id = :tenantId and entra_sync.folded(g.display_name) = entra_sync.folded(n.name)
+      order by 1`,
     { tenantId, names },
   );
 }

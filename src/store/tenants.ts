@@ -60,7 +60,7 @@ export async function renameTenant(
 async function requireFreeName(database: Database, tenantId: string, name: string): Promise<void> {
   const [taken] = await rows<{ tenant_id: string }>(
     database,
-    'select tenant_id from entra_sync.tenants where lower(name) = lower(:name) and tenant_id <> :tenantId::uuid',
+    'select tenant_id from entra_sync.tenants where entra_sync.folded(name) = entra_sync.folded(:name) and tenant_id <> :tenantId::uuid',
     { tenantId, name },
   );
   if (!taken) return;
@@ -86,7 +86,7 @@ export async function findTenant(database: Database, word: string): Promise<Tena
   const found = await rows<TenantRow>(
     database,
     `select * from directory.tenants
-      where tenant_id::text = lower(:word) or lower(name) = lower(:word) or external_ref = :word`,
+      where tenant_id::text = lower(:word) or entra_sync.folded(name) = entra_sync.folded(:word) or external_ref = :word`,
     { word },
   );
   // An id is nobody else's, even where somebody gave it to another tenant as a name.

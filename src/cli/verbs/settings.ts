@@ -165,7 +165,7 @@ async function withGroupIds(database: Database, tenantId: string, written: unkno
   if (names.length === 0) return written;
   const found = await groupsByName(database, tenantId, names);
   const problems = names.flatMap((name) => {
-    const ids = found.filter((one) => one.display_name.toLowerCase() === name.toLowerCase());
+    const ids = found.filter((one) => one.name === name);
     if (ids.length === 1) return [];
     return ids.length === 0
       ? [`scope.groups: no synced group is called ${JSON.stringify(name)}`]
@@ -179,10 +179,7 @@ async function withGroupIds(database: Database, tenantId: string, written: unkno
       cure: 'write the object id that Entra shows for the group',
     });
   }
-  const idOf = (group: unknown) =>
-    isName(group)
-      ? found.find((one) => one.display_name.toLowerCase() === group.toLowerCase())?.entra_object_id
-      : group;
+  const idOf = (group: unknown) => (isName(group) ? found.find((one) => one.name === group)?.entra_object_id : group);
   return { ...(written as object), scope: { ...(scope as object), groups: groups.map(idOf) } };
 }
 
