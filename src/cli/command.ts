@@ -13,6 +13,7 @@ import { namesCredential, readCredential } from '../credentials.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
 import { useProxyOf } from '../proxy.ts';
+import { describeWait, type LockWait } from '../store/blockers.ts';
 import { describeDatabaseError } from '../store/pool.ts';
 import { startTracing } from '../tracing.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
@@ -23,8 +24,16 @@ export type Run = {
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
   readonly actor: string;
-  /** Opens the database that the environment names, with a line on stderr that says which (`announced`); it is closed when the verb ends. */
-  database(options?: { anySchema?: boolean; maxConnections?: number; announced?: boolean }): Promise<OpenedDatabase>;
+  /**
+   * Opens the database that the environment names, with a line on stderr that says which (`announced`); it is closed when
+   * the verb ends. A wait for a lock that lasts is told to `onLockWait`, without one by a line on stderr.
+   */
+  database(options?: {
+    anySchema?: boolean;
+    maxConnections?: number;
+    announced?: boolean;
+    onLockWait?: (wait: LockWait) => void;
+  }): Promise<OpenedDatabase>;
   /** From now on Ctrl-C is the business of a program that this one runs in the terminal. */
   leaveInterrupts(): void;
   /** Runs when the verb has ended, last opened first. */
@@ -140,7 +149,8 @@ export async function runVerb(
       signal: interrupt.signal,
       actor: options.actor ?? loginName(),
       database: async ({ announced = true, ...databaseOptions } = {}) => {
-        const opened = await openAppDatabase(environment, { ...databaseOptions, note: terminal.note });
+        const onLockWait = (wait: LockWait) => terminal.note(describeWait(wait));
+        const opened = await openAppDatabase(environment, { onLockWait, ...databaseOptions, note: terminal.note });
         closers.push(opened.close);
         if (announced) terminal.note(`database: ${opened.name}`);
         return opened;

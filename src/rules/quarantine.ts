@@ -14,6 +14,7 @@ const notTheTenants: ReadonlySet<string> = new Set([
   'usage',
   'database_unreachable',
   'database_refused',
+  'database_locked',
   'schema_not_current',
   'schema_newer',
   'cycle_running',

@@ -1,6 +1,8 @@
 // The connection pool and transactions. The only file that makes a knex; callers pass the Database on without looking in.
 import knex, { type Knex } from 'knex';
 import { ExpectedError } from '../errors.ts';
+import { unwatchedLock } from './blockers.ts';
+import { currentAttempt, isLockTimeout, type LockPatience, openWaits, type WaitOptions, type Waits } from './waits.ts';
 
 // knex prints its warnings on stdout, which belongs to the answer of a command; what they say is in what is thrown, too.
 const silent = { debug() {}, warn() {}, error() {}, deprecate() {} };
@@ -10,11 +12,18 @@ export type Transaction = Knex.Transaction;
 
 /**
  * Opens a pool on `url`. No connection is made before the first statement. `maxConnections` defaults to 8; a server that
- * takes the connection and says nothing is given up after `connectTimeoutMs` (12 s).
+ * takes the connection and says nothing is given up after `connectTimeoutMs` (12 s). `waits` says how long its transactions
+ * wait for locks; with `unlimited` the server's limits on time are lifted in them, which is for migrations alone.
  */
 export function openDatabase(
   url: string,
-  options: { maxConnections?: number; applicationName?: string; connectTimeoutMs?: number } = {},
+  options: {
+    maxConnections?: number;
+    applicationName?: string;
+    connectTimeoutMs?: number;
+    waits?: WaitOptions;
+    unlimited?: boolean;
+  } = {},
 ): Database {
   const database = knex({
     client: 'pg',
@@ -33,28 +42,51 @@ export function openDatabase(
     compileSqlOnError: false,
     log: silent,
   });
-  beginAtOnce(database.client);
+  const waits = openWaits(database.client, options.waits ?? {});
+  waitsOfClients.set(database.client, waits);
+  beginAtOnce(database.client, waits, options.unlimited ? liftLimits : limitIdleness);
   return database;
 }
 
-type KnexClient = { query(connection: unknown, sql: string): Promise<unknown> };
+const waitsOfClients = new WeakMap<object, Waits>();
+
+function waitsOf(database: Database): Waits {
+  const waits = waitsOfClients.get(database.client);
+  if (!waits) throw new Error('not a database of openDatabase');
+  return waits;
+}
+
+type Answers = { readonly response: readonly { readonly rows: readonly InForce[] }[] };
+type KnexClient = { query(connection: unknown, sql: string): Promise<Answers> };
 type KnexTransaction = { client: KnexClient; trxClient: KnexClient; begin(connection: unknown): Promise<unknown> };
 type TransactionParts = readonly [container: unknown, config?: Begun, outer?: unknown];
 type Begun = { readonly mayBeLost?: true };
+type InForce = { readonly pid: number; readonly lock_ms: number };
 
 // BEGIN and what is set for the transaction go to the server as one message, which saves each a round trip. The connection
 // itself is left as it is: behind a pooler it is somebody else's a moment later.
-function beginAtOnce(client: { transaction(...parts: TransactionParts): KnexTransaction }): void {
+function beginAtOnce(
+  client: { transaction(...parts: TransactionParts): KnexTransaction },
+  waits: Waits,
+  limits: string,
+): void {
   const { transaction } = client;
   client.transaction = function (this: typeof client, ...parts) {
     const made = transaction.apply(this, [...parts]);
-    const sql = `BEGIN; ${limitIdleness}${parts[1]?.mayBeLost ? '; set local synchronous_commit = off' : ''}`;
-    made.begin = (connection) =>
-      made.trxClient.query(connection, sql).catch(async (error: unknown) => {
+    made.begin = async (connection) => {
+      const attempt = currentAttempt();
+      const settings = [limits, limitLocks(attempt?.lockMs ?? waits.eachMs)];
+      if (parts[1]?.mayBeLost) settings.push('set local synchronous_commit = off');
+      try {
+        const { response } = await made.trxClient.query(connection, ['BEGIN', ...settings, inForce].join('; '));
+        const told = response.at(-1)?.rows[0];
+        if (told) attempt?.begun(told.pid, told.lock_ms);
+      } catch (error) {
         // It may have begun all the same, and the connection goes back into the pool.
         await made.client.query(connection, 'ROLLBACK').catch(() => {});
         throw error;
-      });
+      }
+    };
     return made;
   };
 }
@@ -82,8 +114,24 @@ const limitIdleness = `
 select set_config('idle_in_transaction_session_timeout', '60s', true)
  where current_setting('idle_in_transaction_session_timeout')::interval not between interval '1 ms' and interval '60 s'`;
 
+// A server that knows no transaction_timeout (before 17) is not asked for it.
+const liftLimits = `
+select set_config(name, '0', true) from pg_settings
+ where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
+
+// A role that is set to a shorter time keeps it.
+const limitLocks = (ms: number) => `
+select set_config('lock_timeout', '${ms}', true)
+ where current_setting('lock_timeout')::interval not between interval '1 ms' and interval '${ms} ms'`;
+
+// Of the server's own words: behind a pooler the connection knows another pid.
+const inForce = `
+select pg_backend_pid() as pid, (extract(epoch from current_setting('lock_timeout')::interval) * 1000)::int as lock_ms`;
+
 /**
- * Runs `work` in one transaction and returns its answer. Deadlocks are tried again, three times at most.
+ * Runs `work` in one transaction and returns its answer. Deadlocks are tried again, three times at most; so is the wait for a
+ * lock, from the beginning of `work` and with nothing held in between, until `patience` ends it: then `database_locked`
+ * names the session in the way.
  * A client that freezes in the middle is cut off by the server after a minute, or sooner where the
  * database's own idle_in_transaction_session_timeout says so, so its locks cannot stay for ever.
  * `mayBeLost`: nobody waits for the disk, so a crash of the server may undo the last of them, whole and in order.
@@ -91,10 +139,33 @@ select set_config('idle_in_transaction_session_timeout', '60s', true)
 export async function inTransaction<Answer>(
   database: Database,
   work: (transaction: Transaction) => Promise<Answer>,
-  options: Begun = {},
+  { patience, ...begun }: Begun & { readonly patience?: Partial<LockPatience> | undefined } = {},
 ): Promise<Answer> {
-  const config: Knex.TransactionConfig & Begun = { ...options };
-  return againAfterDeadlock(() => database.transaction(async (transaction) => work(transaction), config));
+  const config: Knex.TransactionConfig & Begun = begun;
+  return patiently(
+    database,
+    () => againAfterDeadlock(() => database.transaction(async (transaction) => work(transaction), config)),
+    patience,
+  );
+}
+
+/** For transactions that are begun by other code: `work` is done again where a lock was not free in time. See {@link inTransaction}. */
+export function patiently<Answer>(
+  database: Database,
+  work: () => Promise<Answer>,
+  patience?: Partial<LockPatience>,
+): Promise<Answer> {
+  return waitsOf(database).patiently(work, patience);
+}
+
+/** {@link rows} of a statement that writes and is a transaction of its own: it may wait for a lock, so that the wait has an end. */
+export function written<Row>(
+  database: Database,
+  sql: string,
+  values: Bindings = [],
+  patience?: Partial<LockPatience>,
+): Promise<Row[]> {
+  return inTransaction(database, (transaction) => rows<Row>(transaction, sql, values), { patience });
 }
 
 /** For one transaction, or one statement that is its own: done again where Postgres gave it up, three times at most. */
@@ -153,6 +224,7 @@ const lostInWords =
 /** Says an error of the database in one line with its cure; anything else is returned as it came. */
 export function describeDatabaseError(error: unknown): unknown {
   if (error instanceof ExpectedError) return error;
+  if (isLockTimeout(error)) return unwatchedLock(error);
   const code = sqlState(error) ?? '';
   const nested = error instanceof AggregateError ? error.errors[0] : error;
   // knex puts the statement before the server's words.

@@ -30,6 +30,7 @@ describe('failures in a row', () => {
     'round_changed',
     'database_unreachable',
     'database_refused',
+    'database_locked',
     'schema_not_current',
     'schema_newer',
     'interrupted',
