@@ -20,18 +20,21 @@ async function knownMigrations(): Promise<string[]> {
   return files.filter((file) => file.endsWith('.sql')).sort();
 }
 
-const source: Knex.MigrationSource<string> = {
+const migrationsUntil = (signal: AbortSignal | undefined): Knex.MigrationSource<string> => ({
   getMigrations: knownMigrations,
   getMigrationName: (file) => file,
   getMigration: async (file) => {
     const sql = await readFile(packageFile('migrations', file), 'utf8');
     return {
-      // knex takes every bare `?` for a binding.
-      up: (transaction) => transaction.raw(sql.replaceAll('?', '\\?')),
+      up: async (transaction) => {
+        signal?.throwIfAborted();
+        // knex takes every bare `?` for a binding.
+        await transaction.raw(sql.replaceAll('?', '\\?'));
+      },
       down: () => Promise.reject(new Error('migrations are forward-only')),
     };
   },
-};
+});
 
 /** Which migrations this database has, lacks, or has beyond this program's knowledge. Changes nothing. */
 export async function schemaState(database: Database): Promise<SchemaState> {
@@ -92,9 +95,14 @@ function refuseNewer(state: SchemaState): void {
 /**
  * Applies what is missing and returns the names of the migrations applied now. Any number of processes may call it at
  * once: the first does the work, the others wait and find it done. Measured on knex 3.3 without this lock, concurrent
- * first migrations leave its lock table with several rows, after which every later run is refused.
+ * first migrations leave its lock table with several rows, after which every later run is refused. Once `signal` is
+ * aborted no further migration begins; one that is under way is applied whole or not at all.
  */
-export async function migrate(url: string, defaults: SettingsDocument = loadDefaults()): Promise<string[]> {
+export async function migrate(
+  url: string,
+  defaults: SettingsDocument = loadDefaults(),
+  signal?: AbortSignal,
+): Promise<string[]> {
   // Two connections: the lock lives in a transaction of its own, because each migration has its transaction too.
   const database = openDatabase(url, { maxConnections: 3, applicationName: 'entra-sync migrate' });
   try {
@@ -105,7 +113,7 @@ export async function migrate(url: string, defaults: SettingsDocument = loadDefa
       await requireUtf8(database);
       await database.raw('create schema if not exists entra_sync');
       const migrator = database.migrate;
-      const config: Knex.MigratorConfig = { ...table, migrationSource: source };
+      const config: Knex.MigratorConfig = { ...table, migrationSource: migrationsUntil(signal) };
       // A killed migration may leave knex's own lock behind; nobody else can hold it while we hold ours.
       const [locked] = await rows<{ there: boolean }>(
         database,
@@ -114,7 +122,8 @@ export async function migrate(url: string, defaults: SettingsDocument = loadDefa
       if (locked?.there) await migrator.forceFreeMigrationsLock(config);
       const [, applied] = (await migrator.latest(config)) as [number, string[]];
       const { pending: queue } = await queueState(database);
-      if (queue.length > 0) await installQueue(url);
+      signal?.throwIfAborted();
+      if (queue.length > 0) await installQueue(url, signal);
       await seedSettings(database, defaults);
       await inTransaction(database, async (transaction) => {
         await shareSettings(transaction);
