@@ -11,11 +11,14 @@ import {
 } from '../app.ts';
 import { namesCredential, readCredential } from '../credentials.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
-import { ExpectedError } from '../errors.ts';
+import { ExpectedError, exitCodes } from '../errors.ts';
+import { createLog } from '../logger.ts';
 import { useProxyOf } from '../proxy.ts';
+import { activities, busyTenants, endActivities } from '../store/activity.ts';
 import { describeWait, type LockWait } from '../store/blockers.ts';
-import { describeDatabaseError } from '../store/pool.ts';
+import { type Database, describeDatabaseError, tellDatabaseError } from '../store/pool.ts';
 import { startTracing } from '../tracing.ts';
+import { listenToSignals } from './early-signals.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
 
 export type Run = {
@@ -91,11 +94,12 @@ function endSoon(): void {
 export type Ending = {
   /** What there is to do after Ctrl-C. */
   readonly afterInterrupt?: string;
-  /** So long it may take to close everything. */
-  readonly endTimeoutMs?: number;
-  /** Its stderr is a log, which gets the line that says how it ended and nothing else. */
-  readonly logsAlone?: boolean;
+  /** Its stderr is a log of JSON lines, and to be stopped is how it ends: exit code 0. */
+  readonly service?: boolean;
 };
+
+// A container that is stopped has ten seconds before it is killed.
+const endTimeoutMs = 9_000;
 
 /** What to do after Ctrl-C in a verb that walks rounds. */
 export const goesOn = 'run the command again: it goes on where it stopped';
@@ -109,34 +113,39 @@ export async function runVerb(
   body: (run: Run) => Promise<number | undefined>,
   ending: string | Ending = {},
 ): Promise<void> {
-  const {
-    afterInterrupt = 'run the command again: it begins anew',
-    endTimeoutMs = 15_000,
-    logsAlone = false,
-  }: Ending = typeof ending === 'string' ? { afterInterrupt: ending } : ending;
+  const { afterInterrupt = 'run the command again: it begins anew', service = false }: Ending =
+    typeof ending === 'string' ? { afterInterrupt: ending } : ending;
+  const stoppedCode = service ? 0 : exitCodes.interrupted;
   const terminal = openTerminal({ json: options.json === true, verbose: options.verbose === true });
   const interrupt = new AbortController();
   const closers: (() => Promise<void>)[] = [];
   let interruptsLeft = false;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (interruptsLeft && signal === 'SIGINT') return;
-    if (interrupt.signal.aborted) {
-      process.stderr.write(`\nentra-sync: ended at once; nothing half done is visible -> ${afterInterrupt}\n`);
-      process.exit(130);
-    }
-    if (terminal.lively || !logsAlone) terminal.note('stopping … (again: at once)');
-    interrupt.abort(
-      new ExpectedError('interrupted', 'interrupted; nothing half done is visible', {
-        cure: afterInterrupt,
-      }),
-    );
-    // Something that does not listen must not keep the terminal; unref'd, so that it never delays a clean end.
-    setTimeout(() => {
-      process.stderr.write(`entra-sync: forced to end, something did not close in time -> ${afterInterrupt}\n`);
-      process.exit(130);
-    }, endTimeoutMs).unref();
+  let lastOpened: Database | undefined;
+  let phase: 'running' | 'closing' | 'ended' = 'running';
+  const say = (message: string, details: object, line: string) => {
+    if (service) createLog('info').warn(details, message);
+    else process.stderr.write(`entra-sync: ${line} -> ${afterInterrupt}\n`);
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+  listenToSignals((signal) => {
+    if (interruptsLeft && signal === 'SIGINT') return;
+    if (phase === 'ended') process.exit();
+    if (interrupt.signal.aborted) {
+      say('ended at once', {}, 'ended at once; nothing half done is visible');
+      process.exit(stoppedCode);
+    }
+    if (terminal.lively || !service) terminal.note('stopping … (again: at once)');
+    interrupt.abort(
+      new ExpectedError('interrupted', 'interrupted; nothing half done is visible', { cure: afterInterrupt }),
+    );
+    endActivities();
+    // What does not listen must not keep the process; unref'd, so that it never delays a clean end.
+    setTimeout(() => {
+      const running = stillRunning(phase === 'closing');
+      const what = running.join(', ');
+      say('ended by force: not all of it ended in time', { running }, `forced to end, still running: ${what}`);
+      process.exit(stoppedCode);
+    }, endTimeoutMs).unref();
+  });
   let exitCode = 0;
   try {
     const environment = readEnvironment(process.env);
@@ -152,6 +161,7 @@ export async function runVerb(
         const onLockWait = (wait: LockWait) => terminal.note(describeWait(wait));
         const opened = await openAppDatabase(environment, { onLockWait, ...databaseOptions, note: terminal.note });
         closers.push(opened.close);
+        lastOpened = opened.database;
         if (announced) terminal.note(`database: ${opened.name}`);
         return opened;
       },
@@ -162,17 +172,37 @@ export async function runVerb(
     };
     exitCode = (await body(run)) ?? 0;
   } catch (error) {
-    exitCode = showError(terminal, describeDatabaseError(interrupt.signal.aborted ? interrupt.signal.reason : error));
+    const stopped = interrupt.signal.aborted;
+    const cause = stopped ? interrupt.signal.reason : error;
+    if (stopped && service) exitCode = stoppedCode;
+    else
+      exitCode = showError(
+        terminal,
+        await (lastOpened ? tellDatabaseError(lastOpened, cause) : describeDatabaseError(cause)),
+      );
   } finally {
+    phase = 'closing';
     for (const close of closers.reverse()) {
       await close().catch((error: unknown) => {
-        exitCode ||= showError(terminal, describeDatabaseError(error));
+        // What was cut off to end in time is no news.
+        if (!interrupt.signal.aborted) exitCode ||= showError(terminal, describeDatabaseError(error));
       });
     }
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal);
+    phase = 'ended';
     process.exitCode = exitCode;
     endSoon();
   }
+}
+
+/** What this process is still doing, for the line that says so. */
+function stillRunning(closes: boolean): string[] {
+  const now = performance.now();
+  const told = activities().map(({ kind, since, tenantId, reason }) => {
+    const seconds = Math.round((now - since) / 1000);
+    return `${reason ?? `a ${kind}`} for ${seconds} s${tenantId === null ? '' : ` (tenant ${tenantId})`}`;
+  });
+  const busy = busyTenants().map((tenantId) => `tenant ${tenantId}`);
+  return [closes ? 'closing what was opened' : 'the command itself', ...busy, ...told];
 }
 
 /** The way to Graph for a verb: every wait is said, `hooks` hear of it too. `keepTokens`: see {@link openGraphAccess}. */

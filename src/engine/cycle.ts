@@ -1,5 +1,5 @@
 // One cycle of one tenant: lease, streams, close. What comes out is committed as a whole or not at all, stream by stream.
-import { errorCodeOf } from '../errors.ts';
+import { errorCodeOf, exitCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import { explainGaps } from '../rules/scope.ts';
@@ -7,7 +7,7 @@ import type { Settings, SettingsDocument } from '../settings.ts';
 import type { ChangeSample } from '../store/commit.ts';
 import { type CycleKind, type CycleOutcome, closeCycle, openCycle, type StreamReport } from '../store/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/lease.ts';
-import { type Database, describeDatabaseError } from '../store/pool.ts';
+import { type Database, tellDatabaseError } from '../store/pool.ts';
 import { openLists, type RemovalList } from '../store/removals.ts';
 import { dropRehearsal, type Stream } from '../store/rounds.ts';
 import { readStanding, type Standing } from '../store/standing.ts';
@@ -26,7 +26,7 @@ import {
   type StreamFailure,
   streams,
 } from './reports.ts';
-import { type Footing, type Progress, runStream, type StreamContext, type StreamResult } from './stream.ts';
+import { type Footing, type Progress, runStream, type StreamContext } from './stream.ts';
 import { usersStream } from './users.ts';
 
 export type CycleOptions = {
@@ -160,11 +160,20 @@ async function runLeased(
   // What stopped a dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
   if (dryRun) await dropRehearsal(database, lease).catch(() => {});
   const ended = { users, groups };
-  const failures = streams.flatMap((stream) => {
+  const failures: StreamFailure[] = [];
+  for (const stream of streams) {
     const one = ended[stream];
-    return one.status === 'rejected' ? [{ stream, error: describeDatabaseError(one.reason) }] : [];
-  });
-  const reports = { users: reportOf(users), groups: reportOf(groups) };
+    if (one.status === 'fulfilled') continue;
+    const error = await tellDatabaseError(database, one.reason);
+    // A statement that was cancelled because this process ends is no state of the database.
+    failures.push({ stream, error: options.signal.aborted && exitCodeOf(error) === 7 ? options.signal.reason : error });
+  }
+  const reportOf = (stream: Stream): StreamReport => {
+    const one = ended[stream];
+    const failed = failures.find((failure) => failure.stream === stream);
+    return one.status === 'fulfilled' ? one.value.report : reportOfFailure(failed?.error, 'incremental');
+  };
+  const reports = { users: reportOf('users'), groups: reportOf('groups') };
   const [failure] = failures;
   const cancelled = failures.some(({ error }) => isInterruption(error));
   // Without a round on either side nothing was held: that is what their commits made sure of.
@@ -219,10 +228,6 @@ async function runLeased(
       return one.status === 'fulfilled' ? one.value.sample : [];
     }),
   };
-}
-
-function reportOf(ended: PromiseSettledResult<StreamResult>): StreamReport {
-  return ended.status === 'fulfilled' ? ended.value.report : reportOfFailure(ended.reason, 'incremental');
 }
 
 function describeLists(lists: readonly RemovalList[]): CycleError | null {

@@ -53,10 +53,20 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
     if (!there)
       return { says: 'there is none yet', cure: 'entra-sync sync makes the embedded one; or set DATABASE_URL' };
     const { database, name } = there;
-    const { version, major } = await readServer(database);
+    const { version, major, standby, readOnly } = await readServer(database);
     const says = `Postgres ${version} at ${name}`;
     if (major < 15) {
       throw new ExpectedError('database_refused', `${says} is too old`, { cure: 'use Postgres 15 to 18' });
+    }
+    if (standby) {
+      throw new ExpectedError('database_unable', `${says} is a standby and takes no writes (pg_is_in_recovery)`, {
+        cure: 'name the primary in DATABASE_URL',
+      });
+    }
+    if (readOnly) {
+      throw new ExpectedError('database_unable', `${says} takes no writes (transaction_read_only is on)`, {
+        cure: 'alter role ROLE set default_transaction_read_only = off, or alter database, or the server as a whole',
+      });
     }
     return {
       says,

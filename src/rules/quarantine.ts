@@ -8,15 +8,21 @@ const longestWaitMs = 24 * 3_600_000;
 /** How a cycle ended, for the count of failures. `partial`: one stream failed beside another that was committed. */
 export type AttemptOutcome = 'committed' | 'held' | 'partial' | 'failed' | 'cancelled';
 
+// What keeps the database from its work passes without a word to us, so each tenant is tried again soon.
+const databases: ReadonlySet<string> = new Set([
+  'database_unreachable',
+  'database_refused',
+  'database_locked',
+  'database_unable',
+  'schema_not_current',
+  'schema_newer',
+]);
+
 // None of these says anything about the tenant: our own credential and database, whoever else runs it, somebody's Ctrl-C.
 const notTheTenants: ReadonlySet<string> = new Set([
   'credential_refused',
   'usage',
-  'database_unreachable',
-  'database_refused',
-  'database_locked',
-  'schema_not_current',
-  'schema_newer',
+  ...databases,
   'cycle_running',
   'lease_lost',
   'round_changed',
@@ -36,6 +42,14 @@ export function isOutage({ tried, failing }: Lately): boolean {
   return failing >= 3 && failing * 2 >= tried;
 }
 
+/** Whether a cycle that ended with this code was stopped by the database. The tenant's own last error stays as it was. */
+export function isDatabasesFault(code: string | null): boolean {
+  return code !== null && databases.has(code);
+}
+
+/** After the database stopped a cycle, its tenant is tried again so many seconds later: a random number between the two. */
+export const soonAgain = { leastSeconds: 60, mostSeconds: 120 };
+
 /** Failures in a row after one more cycle: one success ends them, and what is not the tenant's fault changes nothing. */
 export function failuresAfter(
   failures: number,
@@ -43,8 +57,8 @@ export function failuresAfter(
 ): number {
   const { outcome, code, lately } = attempt;
   if (outcome === 'cancelled') return failures;
+  if ((outcome === 'failed' || outcome === 'partial') && code !== null && notTheTenants.has(code)) return failures;
   if (outcome !== 'failed') return 0;
-  if (code !== null && notTheTenants.has(code)) return failures;
   if (code !== null && graphFailures.includes(code) && isOutage(lately)) return failures;
   return failures + 1;
 }

@@ -3,8 +3,10 @@ import {
   type AttemptOutcome,
   failuresAfter,
   graphFailures,
+  isDatabasesFault,
   type Lately,
   quarantineAfter,
+  soonAgain,
   waitAfter,
 } from '../rules/quarantine.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction, written } from './pool.ts';
@@ -24,7 +26,10 @@ export type Attempt = {
 // So recent that what failed then fails for the same reason: every tenant is tried within it, whatever its turn.
 const lately = '1 hour';
 
-/** Writes what an attempt means into the tenant's row, which the caller has locked, with so many failures before. */
+/**
+ * Writes what an attempt means into the tenant's row, which the caller has locked, with so many failures before. What
+ * the database did is no error of the tenant: the last one stays, and the tenant is tried again within a minute or two.
+ */
 export async function recordAttempt(
   transaction: Transaction,
   tenantId: string,
@@ -47,8 +52,11 @@ export async function recordAttempt(
                           when :quarantined::boolean then 'quarantined'
                           when status = 'quarantined' and :failures::integer = 0 then 'active'
                           else status end,
-            next_cycle_at = clock_timestamp() + :waitMs * interval '1 millisecond',
-            last_error_code = :code, last_error_message = :message
+            next_cycle_at = clock_timestamp() + interval '1 millisecond' * case
+              when :databases::boolean then least(:intervalMs::float8, 1000 * (:soonest::float8 + :soonSpan::float8 * random()))
+              else :waitMs::float8 end,
+            last_error_code = case when :databases::boolean then last_error_code else :code end,
+            last_error_message = case when :databases::boolean then last_error_message else :message end
       where tenant_id = :tenantId`,
     {
       tenantId,
@@ -59,6 +67,10 @@ export async function recordAttempt(
       waitMs: outcome === 'cancelled' ? 0 : Math.max(0, waitMs),
       code: error?.code ?? null,
       message: error?.message ?? null,
+      databases: isDatabasesFault(error?.code ?? null),
+      intervalMs: attempt.intervalMs,
+      soonest: soonAgain.leastSeconds,
+      soonSpan: soonAgain.mostSeconds - soonAgain.leastSeconds,
     },
   );
 }

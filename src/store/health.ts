@@ -1,14 +1,23 @@
 // What the database tells about itself and about how fresh a tenant is, for `doctor` and for metrics.
 import { type Database, rows } from './pool.ts';
 
-export type Server = { readonly version: string; readonly major: number; readonly now: Date };
+export type Server = {
+  readonly version: string;
+  readonly major: number;
+  readonly now: Date;
+  /** A standby: it takes no writes before it is promoted. */
+  readonly standby: boolean;
+  /** Transactions of this role in this database may write nothing, on a standby too. */
+  readonly readOnly: boolean;
+};
 
 /** Which server answers, and what time it is there. */
 export async function readServer(database: Database): Promise<Server> {
   const [server] = await rows<Server>(
     database,
     `select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major,
-            clock_timestamp() as now`,
+            clock_timestamp() as now, pg_is_in_recovery() as standby,
+            current_setting('transaction_read_only')::boolean as "readOnly"`,
   );
   if (!server) throw new Error('the server told nothing about itself');
   return server;

@@ -38,18 +38,21 @@ async function knownMigrations(): Promise<string[]> {
   return files.filter((file) => file.endsWith('.sql')).sort();
 }
 
-const source: Knex.MigrationSource<string> = {
+const migrationsUntil = (signal: AbortSignal | undefined): Knex.MigrationSource<string> => ({
   getMigrations: knownMigrations,
   getMigrationName: (file) => file,
   getMigration: async (file) => {
     const sql = await readFile(packageFile('migrations', file), 'utf8');
     return {
-      // knex takes every bare `?` for a binding.
-      up: (transaction) => transaction.raw(sql.replaceAll('?', '\\?')),
+      up: async (transaction) => {
+        signal?.throwIfAborted();
+        // knex takes every bare `?` for a binding.
+        await transaction.raw(sql.replaceAll('?', '\\?'));
+      },
       down: () => Promise.reject(new Error('migrations are forward-only')),
     };
   },
-};
+});
 
 /** Which migrations this database has, lacks, or has beyond this program's knowledge. Changes nothing. */
 export async function schemaState(database: Database): Promise<SchemaState> {
@@ -113,11 +116,12 @@ function refuseNewer(state: SchemaState): void {
  * first migrations leave its lock table with several rows, after which every later run is refused. The server's limits on
  * time are lifted. A migration that waits for a session lets the readers behind it through again and again; in the end
  * `database_locked` names the session.
+ * Once `options.signal` is aborted no further migration begins; one that is under way is applied whole or not at all.
  */
 export async function migrate(
   url: string,
   defaults: SettingsDocument = loadDefaults(),
-  waits: WaitOptions = {},
+  { signal, ...waits }: WaitOptions & { readonly signal?: AbortSignal } = {},
 ): Promise<string[]> {
   // Two connections: the lock lives in a transaction of its own, because each migration has its transaction too.
   const database = openDatabase(url, {
@@ -135,7 +139,7 @@ export async function migrate(
       async (lock) => {
         await lock.raw(`lock table ${lockTable} in share row exclusive mode`);
         await waitForOlder(lock);
-        return applyAll(database, url, defaults);
+        return applyAll(database, url, defaults, signal);
       },
       { patience: untilMigrated },
     );
@@ -147,12 +151,18 @@ export async function migrate(
 }
 
 /** Under the lock. */
-async function applyAll(database: Database, url: string, defaults: SettingsDocument): Promise<string[]> {
+async function applyAll(
+  database: Database,
+  url: string,
+  defaults: SettingsDocument,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
   const before = await schemaState(database);
   refuseNewer(before);
-  await patiently(database, () => applyFiles(database), forOneMigration);
+  await patiently(database, () => applyFiles(database, signal), forOneMigration);
   const { pending: queue } = await queueState(database);
-  if (queue.length > 0) await installQueue(url);
+  signal?.throwIfAborted();
+  if (queue.length > 0) await installQueue(url, signal);
   await inTransaction(database, (transaction) => seedSettings(transaction, defaults));
   await inTransaction(database, async (transaction) => {
     await shareSettings(transaction);
@@ -162,8 +172,8 @@ async function applyAll(database: Database, url: string, defaults: SettingsDocum
   return before.pending;
 }
 
-async function applyFiles(database: Database): Promise<void> {
-  const config: Knex.MigratorConfig = { ...table, migrationSource: source };
+async function applyFiles(database: Database, signal: AbortSignal | undefined): Promise<void> {
+  const config: Knex.MigratorConfig = { ...table, migrationSource: migrationsUntil(signal) };
   // A killed migration may leave knex's own lock behind; nobody else can hold it while we hold ours.
   const [locked] = await rows<{ there: boolean }>(
     database,

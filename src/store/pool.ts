@@ -1,6 +1,9 @@
 // The connection pool and transactions. The only file that makes a knex; callers pass the Database on without looking in.
 import knex, { type Knex } from 'knex';
+import type { Client } from 'pg';
 import { ExpectedError } from '../errors.ts';
+import { judgeServerState, type ServerState } from '../rules/server-states.ts';
+import { connectWatched, watchAcquisition, watchConnection } from './activity.ts';
 import { unwatchedLock } from './blockers.ts';
 import { currentAttempt, isLockTimeout, type LockPatience, openWaits, type WaitOptions, type Waits } from './waits.ts';
 
@@ -37,7 +40,7 @@ export function openDatabase(
       keepAliveInitialDelayMillis: 10_000,
     },
     // min 0: an idle command holds no connection that keeps an embedded server from stopping.
-    pool: { min: 0, max: options.maxConnections ?? 8 },
+    pool: { min: 0, max: options.maxConnections ?? 8, afterCreate: watch, maxConnectionLifetimeMillis: 60_000 },
     acquireConnectionTimeout: 15_000,
     compileSqlOnError: false,
     log: silent,
@@ -45,6 +48,7 @@ export function openDatabase(
   const waits = openWaits(database.client, options.waits ?? {});
   waitsOfClients.set(database.client, waits);
   beginAtOnce(database.client, waits, options.unlimited ? liftLimits : limitIdleness);
+  watchPool(database.client);
   return database;
 }
 
@@ -54,6 +58,41 @@ function waitsOf(database: Database): Waits {
   const waits = waitsOfClients.get(database.client);
   if (!waits) throw new Error('not a database of openDatabase');
   return waits;
+}
+
+type PoolClient = {
+  readonly driver: { Client: new (settings: unknown) => Connection };
+  readonly connectionSettings: unknown;
+  acquireConnection(): Promise<Connection>;
+  releaseConnection(connection: Connection): Promise<void>;
+  _acquireOnlyConnection(): Promise<Connection>;
+};
+// What knex asks before it hands a connection out again.
+type Connection = Client & { __knex__disposed?: unknown };
+
+// As knex connects, but told of while it lasts.
+function watchPool(client: PoolClient): void {
+  const { acquireConnection } = client;
+  client.acquireConnection = () => watchAcquisition(() => acquireConnection.call(client));
+  client._acquireOnlyConnection = async () => {
+    const connection = new client.driver.Client(client.connectionSettings);
+    const dispose = (error: unknown) => {
+      connection.__knex__disposed = error ?? 'the connection ended';
+    };
+    connection.on('error', dispose);
+    connection.on('end', () => dispose(undefined));
+    await connectWatched(connection);
+    return connection;
+  };
+}
+
+// What the server sets for a role or database holds for new connections, and another host may be the primary by now: after
+// an error of that kind the connection is not used again, and none is older than a minute.
+function watch(connection: Connection, done: (error: null, connection: Connection) => void): void {
+  watchConnection(connection, (error) => {
+    if (serverStateOf(error)) connection.__knex__disposed = error;
+  });
+  done(null, connection);
 }
 
 type Answers = { readonly response: readonly { readonly rows: readonly InForce[] }[] };
@@ -142,11 +181,18 @@ export async function inTransaction<Answer>(
   { patience, ...begun }: Begun & { readonly patience?: Partial<LockPatience> | undefined } = {},
 ): Promise<Answer> {
   const config: Knex.TransactionConfig & Begun = begun;
-  return patiently(
-    database,
-    () => againAfterDeadlock(() => database.transaction(async (transaction) => work(transaction), config)),
-    patience,
-  );
+  const once = async () => {
+    let cause: unknown;
+    const remembered = (error: unknown) => {
+      cause = error;
+      throw error;
+    };
+    // Where the server ended the connection, the ROLLBACK that follows fails too, and knows nothing of the cause.
+    return database
+      .transaction(async (transaction) => work(transaction).catch(remembered), config)
+      .catch((error: unknown) => Promise.reject(serverStateOf(cause) ? cause : error));
+  };
+  return patiently(database, () => againAfterDeadlock(once), patience);
 }
 
 /** For transactions that are begun by other code: `work` is done again where a lock was not free in time. See {@link inTransaction}. */
@@ -185,6 +231,7 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+// Beside the states of the server that the table of rules/server-states.ts tells of.
 const unreachable = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -202,18 +249,25 @@ const unreachable = new Set([
   '08006',
   // What PgBouncer says when the server behind it is gone.
   '08P01',
-  '57P01',
-  '57P02',
-  '57P03',
-  '53300',
-  '25P03',
 ]);
 const refused = new Set(['28P01', '28000', '3D000']);
 
+/** The state of the server that a failed statement tells of, if it tells of one. */
+export function serverStateOf(error: unknown): ServerState | undefined {
+  return judgeServerState(sqlState(error) ?? '', wordsOf(error));
+}
+
 /** Whether a statement failed because the connection, not the statement, broke. */
 export function isConnectionLost(error: unknown): boolean {
-  const message = error instanceof Error ? error.message : '';
-  return unreachable.has(sqlState(error) ?? '') || lostInWords.test(message);
+  const state = serverStateOf(error);
+  if (state) return state.code === 'database_unreachable';
+  return unreachable.has(sqlState(error) ?? '') || lostInWords.test(wordsOf(error));
+}
+
+// knex puts the statement before the server's words, and pg-boss passes on copies of errors, which are no Error.
+function wordsOf(error: unknown): string {
+  const message = (error as { message?: unknown } | null)?.message;
+  return (typeof message === 'string' ? message : String(error)).replace(/^.* - (?=[^-]*$)/s, '');
 }
 
 // What pg and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss. The last is the
@@ -221,14 +275,24 @@ export function isConnectionLost(error: unknown): boolean {
 const lostInWords =
   /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|not currently accepting connections/;
 
-/** Says an error of the database in one line with its cure; anything else is returned as it came. */
-export function describeDatabaseError(error: unknown): unknown {
+/**
+ * Says an error of the database in one line with its cure; anything else is returned as it came. `value` is that of the
+ * server's setting which led to it, where it is known ({@link tellDatabaseError} asks for it).
+ */
+export function describeDatabaseError(error: unknown, value?: string): unknown {
   if (error instanceof ExpectedError) return error;
   if (isLockTimeout(error)) return unwatchedLock(error);
   const code = sqlState(error) ?? '';
+  const state = serverStateOf(error);
+  if (state) {
+    return new ExpectedError(state.code, `${state.says}${value === undefined ? '' : ` (${value})`}`, {
+      cure: state.cure,
+      detail: `SQLSTATE ${code}`,
+      cause: error,
+    });
+  }
   const nested = error instanceof AggregateError ? error.errors[0] : error;
-  // knex puts the statement before the server's words.
-  const words = (nested instanceof Error ? nested.message : String(nested)).replace(/^.* - (?=[^-]*$)/s, '');
+  const words = wordsOf(nested) || code;
   const message = /^timeout expired$|Timeout acquiring/.test(words) ? 'it does not answer in time' : words;
   if (refused.has(code)) {
     return new ExpectedError('database_refused', `the database refused: ${message}`, {
@@ -255,4 +319,24 @@ export function describeDatabaseError(error: unknown): unknown {
     });
   }
   return error;
+}
+
+/** {@link describeDatabaseError} with the value of the server's setting that led to it, if `database` still tells it. */
+export async function tellDatabaseError(database: Database, error: unknown): Promise<unknown> {
+  const setting = error instanceof ExpectedError ? undefined : serverStateOf(error)?.setting;
+  if (setting === undefined) return describeDatabaseError(error);
+  return describeDatabaseError(error, await askSetting(database, setting).catch(() => undefined));
+}
+
+// On a connection of its own, which has the setting as it is now, and is not kept: it is the one that is to be changed.
+async function askSetting(database: Database, setting: string): Promise<string | undefined> {
+  const client: PoolClient = database.client;
+  const connection = await client.acquireConnection();
+  try {
+    const asked = await database.raw('select current_setting(?, true) as value', [setting]).connection(connection);
+    return (asked.rows as { value: string | null }[])[0]?.value ?? undefined;
+  } finally {
+    connection.__knex__disposed = setting;
+    await client.releaseConnection(connection);
+  }
 }

@@ -48,8 +48,11 @@ async function newBoss(options: ConstructorParameters<typeof PgBoss>[0] & object
 
 const common = { schema, schedule: false, registerInstance: false, monitorVacuum: false, reindex: false } as const;
 
+// Of pg's pool: what the server sets for a role or database holds for new connections, so that a cure is noticed soon.
+const shortLived = { maxLifetimeSeconds: 60 };
+
 /** Makes the queue's schema and the queue, or brings them up to date. One process at a time: the caller holds a lock. */
-export async function installQueue(url: string): Promise<void> {
+export async function installQueue(url: string, signal?: AbortSignal): Promise<void> {
   const boss = await newBoss({
     connectionString: url,
     application_name: 'entra-sync migrate',
@@ -62,15 +65,16 @@ export async function installQueue(url: string): Promise<void> {
     await boss.start();
     if (await boss.getQueue(queueName)) await boss.updateQueue(queueName, queueOptions);
     else await boss.createQueue(queueName, { ...queueOptions, policy: 'exclusive' });
-    await indexesBuilt(boss);
+    await indexesBuilt(boss, signal);
   } finally {
     await boss.stop({ graceful: false });
   }
 }
 
 // pg-boss builds the indexes of an upgrade in the background, and workers may not: it is this process or none.
-async function indexesBuilt(boss: PgBoss): Promise<void> {
+async function indexesBuilt(boss: PgBoss, signal: AbortSignal | undefined): Promise<void> {
   for (;;) {
+    signal?.throwIfAborted();
     const open = (await boss.getBamStatus()).filter(({ status }) => status === 'pending' || status === 'in_progress');
     if (open.length === 0) return;
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -103,6 +107,7 @@ export async function openQueue(url: string, onError: (error: unknown) => void):
     connectionString: url,
     application_name: 'entra-sync worker queue',
     max: 3,
+    ...shortLived,
     migrate: false,
     createSchema: false,
     // How soon the job of a worker that died is let go, beside the heartbeat itself.
@@ -142,6 +147,10 @@ export async function openQueue(url: string, onError: (error: unknown) => void):
       );
     },
     takeNoMore: () => void boss.offWork(queueName, { wait: false }).catch(onError),
-    stop: (timeoutMs) => boss.stop({ graceful: true, timeout: timeoutMs }),
+    stop: async (timeoutMs) => {
+      // A database that does not answer would keep it longer than it says.
+      const late = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs + 500).unref());
+      await Promise.race([boss.stop({ graceful: true, timeout: timeoutMs }), late]);
+    },
   };
 }

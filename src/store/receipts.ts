@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ExpectedError } from '../errors.ts';
-import { type Database, inTransaction, isConnectionLost, type Transaction, written } from './pool.ts';
+import { type Database, inTransaction, isConnectionLost, serverStateOf, type Transaction, written } from './pool.ts';
 import type { LockPatience } from './waits.ts';
 
 /** For how long a database that does not answer is asked what became of a commit. */
@@ -107,14 +107,9 @@ async function wasCommitted(database: Database, receipt: string, patienceMs: num
 }
 
 function nothingChanged(cause: unknown): ExpectedError {
-  return new ExpectedError(
-    'database_unreachable',
-    'the connection to the database broke before the commit, nothing was changed',
-    {
-      cure: 'run the command again',
-      cause,
-    },
-  );
+  const { says = 'the connection to the database broke before the commit', cure = 'run the command again' } =
+    serverStateOf(cause) ?? {};
+  return new ExpectedError('database_unreachable', `${says}, nothing was changed`, { cure, cause });
 }
 
 function outcomeUnknown(cause: unknown): ExpectedError {

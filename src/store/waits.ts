@@ -2,6 +2,7 @@
 // session in its way.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
+import { beginWait } from './activity.ts';
 import { type Blocker, databaseLocked, findBlockers, isAtWork, type LockWait } from './blockers.ts';
 
 /** Times in milliseconds. */
@@ -71,6 +72,7 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
       const waiting: Waiting = { since: undefined, told: new Set(), blockers: [] };
       const lookout = enter((blockers) => note(waiting, blockers, patience, onWait));
       let [waitedMs, waitedForWorkMs] = [0, 0];
+      let endWait: (() => void) | undefined;
       try {
         for (;;) {
           let limitMs = patience.eachMs;
@@ -82,6 +84,7 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
             return await attempts.run({ lockMs: patience.eachMs, begun }, work);
           } catch (error) {
             if (!isLockTimeout(error)) throw error;
+            endWait ??= beginWait('lock');
             const { blockers } = waiting;
             const atWork = blockers.length > 0 && blockers.every((one) => isAtWork(one, patience.eachMs));
             if (atWork) waitedForWorkMs += limitMs;
@@ -95,6 +98,7 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
           await delay(Math.max(patience.pauseMs, 200 - limitMs));
         }
       } finally {
+        endWait?.();
         lookout.leave();
       }
     },

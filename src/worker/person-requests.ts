@@ -3,6 +3,7 @@
 import type { CycleParts } from '../engine/cycle.ts';
 import { readPerson } from '../engine/person.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
+import { forTenant } from '../store/activity.ts';
 import { describeDatabaseError } from '../store/pool.ts';
 import { claimPersonRequest, endRequests, type PersonRequest } from '../store/requests.ts';
 
@@ -30,7 +31,7 @@ export function openPersonRequests(
       const request: PersonRequest | undefined = await claimPersonRequest(parts.database, last);
       if (!request) return;
       last = request.tenant_id;
-      await answer(parts, request, signal);
+      await forTenant(request.tenant_id, () => answer(parts, request, signal));
     }
   }
 

@@ -2,9 +2,11 @@
 
 import { type CycleParts, type CycleResult, runCycle } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
+import { isDatabasesFault, soonAgain } from '../rules/quarantine.ts';
+import { forTenant } from '../store/activity.ts';
 import { recordFailedStart } from '../store/attempts.ts';
 import type { CycleKind } from '../store/cycles.ts';
-import { describeDatabaseError } from '../store/pool.ts';
+import { describeDatabaseError, sqlState, tellDatabaseError } from '../store/pool.ts';
 import { claimTenantRequests, endRequests } from '../store/requests.ts';
 import { endTurn } from '../store/schedule.ts';
 import { settingsInForce } from '../store/settings.ts';
@@ -28,6 +30,8 @@ export type JobParts = CycleParts & {
   readonly credentials: CredentialWatch;
   readonly actor: string;
   readonly onCycle: (report: CycleReport) => void;
+  /** Tenants that are left alone until a moment of `performance.now()`. */
+  readonly resting: Map<string, number>;
 };
 
 // Somebody else runs it, or it was broken off: it is due as before.
@@ -38,13 +42,15 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
   const log = parts.log.child({ tenantId });
   try {
     signal.throwIfAborted();
+    if ((parts.resting.get(tenantId) ?? 0) > performance.now()) return;
+    parts.resting.delete(tenantId);
     const due = await parts.planner.dueNow(tenantId);
     // Settings that changed since it was planned may have cost it the right to run now: the next tick plans it anew.
     if (!due || (due.fullAhead && !due.hasTurn)) {
       log.debug({ due: due !== undefined }, 'not its turn any more');
       return;
     }
-    await runDue(parts, due, signal);
+    await forTenant(tenantId, () => runDue(parts, due, signal));
     if (due.hasTurn) await endTurn(parts.database, tenantId);
   } catch (error) {
     if (!signal.aborted) tell(parts, tenantId, error);
@@ -70,14 +76,14 @@ async function runDue(parts: JobParts, due: DueNow, signal: AbortSignal): Promis
     const code = failure ? errorCodeOf(failure.error) : null;
     parts.onCycle({ ...result, streams: result.streams, code });
   } catch (thrown) {
-    const error = describeDatabaseError(signal.aborted ? signal.reason : thrown);
+    const error = signal.aborted ? signal.reason : await tellDatabaseError(database, thrown);
     const code = errorCodeOf(error);
     const seconds = (performance.now() - started) / 1000;
     const outcome = code === 'interrupted' ? 'cancelled' : 'failed';
     if (code !== 'cycle_running') parts.onCycle({ tenantId, kind: null, outcome, seconds, streams: null, code });
     tell(parts, tenantId, error);
     if (goesOn.has(code)) return;
-    await keepFailure(parts, due, error, started);
+    await keepOrRest(parts, due, error, started);
   }
   await endRequests(
     database,
@@ -85,11 +91,23 @@ async function runDue(parts: JobParts, due: DueNow, signal: AbortSignal): Promis
   );
 }
 
+// Of a database that takes no writes the failure cannot be kept; without a rest its tenant would be due again at once.
+async function keepOrRest(parts: JobParts, due: DueNow, error: unknown, started: number): Promise<void> {
+  try {
+    await keepFailure(parts, due, error, started);
+  } catch (thrown) {
+    const { leastSeconds, mostSeconds } = soonAgain;
+    const seconds = leastSeconds + Math.random() * (mostSeconds - leastSeconds);
+    parts.resting.set(due.tenantId, performance.now() + seconds * 1_000);
+    throw thrown;
+  }
+}
+
 // A cycle closes its own row; where none was opened, or it could not be closed, the tenant would be due again at once.
 async function keepFailure(parts: JobParts, due: DueNow, error: unknown, started: number): Promise<void> {
   const { database, defaults } = parts;
   const { tenantId, dueAt } = due;
-  await parts.credentials.note(tenantId, true);
+  if (!isDatabasesFault(errorCodeOf(error))) await parts.credentials.note(tenantId, true);
   const settings = await settingsInForce(database, tenantId, defaults).catch(() => undefined);
   const message = error instanceof ExpectedError ? lineOf(error) : 'a defect: see the log of that time';
   await recordFailedStart(database, tenantId, dueAt, {
@@ -119,5 +137,5 @@ function tell({ log }: JobParts, tenantId: string, error: unknown): void {
   }
   const stack = error instanceof Error ? error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) : [];
   const name = error instanceof Error ? error.name : typeof error;
-  log.error({ tenantId, code: 'defect', name, stack }, 'cycle failed by a defect');
+  log.error({ tenantId, code: 'defect', name, sqlState: sqlState(error), stack }, 'cycle failed by a defect');
 }

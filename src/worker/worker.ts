@@ -6,7 +6,7 @@ import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { Log } from '../logger.ts';
 import type { CredentialReference } from '../settings.ts';
 import { schemaState } from '../store/migrate.ts';
-import { describeDatabaseError } from '../store/pool.ts';
+import { describeDatabaseError, sqlState } from '../store/pool.ts';
 import type { Queue } from '../store/queue.ts';
 import { openCredentialWatch } from './credentials.ts';
 import { openPersonRequests } from './person-requests.ts';
@@ -42,8 +42,8 @@ const leaseTimes = { lastsMs: 20_000, beatMs: 4_000 };
 const readyWithinMs = 15_000;
 const seldomMs = 15_000;
 
-/** What is left for closing the pool is the rest of the ten seconds that a container gets. */
-const stopTimeoutMs = 8_000;
+// What is left for closing the pool is the rest of the nine seconds that a process gets.
+const stopTimeoutMs = 7_000;
 
 /** Starts the worker. Throws what keeps it from starting: a queue whose schema does not fit, a database out of reach. */
 export async function runWorker(parts: WorkerParts, options: WorkerOptions): Promise<Worker> {
@@ -60,6 +60,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     credentials,
     actor: options.actor,
     onCycle: options.onCycle ?? (() => {}),
+    resting: new Map<string, number>(),
   };
   let tickedAt = performance.now();
   const persons = openPersonRequests(cycleParts, signal, (error) => complain('requests', error));
@@ -82,7 +83,10 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     persons.look();
   }
 
-  await queue.start(concurrency, (tenantId) => runTenantJob(job, tenantId, signal));
+  await unlessAborted(
+    signal,
+    queue.start(concurrency, (tenantId) => runTenantJob(job, tenantId, signal)),
+  );
   let ticking = tick();
   const ticks = cron.schedule(
     '* * * * * *',
@@ -95,12 +99,15 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   log.info({ concurrency }, 'worker started');
 
   async function stop(): Promise<void> {
+    const started = performance.now();
     log.info({}, 'worker stopping');
     // At once: a slot whose cycle was broken off would go through the whole queue before everything else has stopped.
     queue.takeNoMore();
     await ticks.destroy();
     await Promise.all([ticking, persons.idle()]);
-    await queue.stop(stopTimeoutMs).catch((error: unknown) => complain('queue', error));
+    await queue
+      .stop(Math.max(1_000, started + stopTimeoutMs - performance.now()))
+      .catch((error: unknown) => complain('queue', error));
     log.info({}, 'worker stopped');
   }
 
@@ -112,6 +119,16 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
       else signal.addEventListener('abort', end, { once: true });
     }),
   };
+}
+
+// A start on a database that does not answer is left to itself.
+function unlessAborted<Answer>(signal: AbortSignal, work: Promise<Answer>): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason);
+    if (signal.aborted) return leave();
+    signal.addEventListener('abort', leave, { once: true });
+    return work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
 }
 
 const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
@@ -139,8 +156,20 @@ function openComplaints(log: Log): (where: string, error: unknown) => void {
     if (expected instanceof ExpectedError)
       log.warn({ where, code, reason: expected.message, cure: expected.cure }, 'the worker could not do its work');
     else {
-      const sqlState = (error as { code?: unknown } | null)?.code;
-      log.error({ where, code, name: error instanceof Error ? error.name : typeof error, sqlState }, 'a defect');
+      log.error({ where, ...defectOf(error) }, 'a defect');
     }
+  };
+}
+
+// pg-boss passes on copies of errors: no instances of Error, but with its own words on where they happened.
+function defectOf(error: unknown) {
+  const { name, stack, queue } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;
+  const frames = typeof stack === 'string' ? stack.split('\n').filter((line) => /^\s+at /.test(line)) : [];
+  return {
+    code: 'defect',
+    name: typeof name === 'string' ? name : typeof error,
+    sqlState: sqlState(error),
+    ...(typeof queue === 'string' && { queue }),
+    stack: frames,
   };
 }

@@ -1,7 +1,7 @@
 // When a tenant is tried again: the table of what counts as its failure, and how far apart the tries then are.
 import { describe, expect, test } from 'vitest';
 import { type ErrorCode, exitCodes } from '../../src/errors.ts';
-import { failuresAfter, isOutage, quarantineAfter, waitAfter } from '../../src/rules/quarantine.ts';
+import { failuresAfter, isDatabasesFault, isOutage, quarantineAfter, waitAfter } from '../../src/rules/quarantine.ts';
 
 const calm = { tried: 100, failing: 1 };
 const outage = { tried: 100, failing: 50 };
@@ -31,6 +31,7 @@ describe('failures in a row', () => {
     'database_unreachable',
     'database_refused',
     'database_locked',
+    'database_unable',
     'schema_not_current',
     'schema_newer',
     'interrupted',
@@ -39,6 +40,13 @@ describe('failures in a row', () => {
   test.each(Object.keys(exitCodes) as ErrorCode[])('%s', (code) => {
     expect(counted(code)).toBe(neverTheTenants.includes(code) ? 2 : 3);
   });
+
+  test.each(Object.keys(exitCodes) as ErrorCode[])(
+    '%s: the database’s fault and tried again soon as exit code 7 says',
+    (code) => {
+      expect(isDatabasesFault(code)).toBe(exitCodes[code] === 7);
+    },
+  );
 
   test('so does a defect that only this tenant runs into', () => {
     expect(counted('defect')).toBe(3);

@@ -37,6 +37,7 @@ async function body(run: Run, options: MigrateOptions): Promise<undefined> {
   }
   const applied = await migrate(url, openBasics(run.environment).defaults, {
     onWait: (wait) => terminal.note(describeWait(wait)),
+    signal: run.signal,
   });
   if (options.restored) await beginFeedEpoch(database);
   terminal.answer({ applied, ...(options.restored && { position: await feedPosition(database) }) });

@@ -31,6 +31,8 @@ async function psql(run: Run, args: string[]): Promise<number> {
       ...(searchParams.has('sslmode') && { PGSSLMODE: searchParams.get('sslmode') ?? '' }),
     },
   });
+  // A Ctrl-C in the terminal reaches psql by itself; a SIGTERM to this process alone does not.
+  run.signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
   const [code] = await once(child, 'exit').catch((error: unknown) => {
     throw new ExpectedError('usage', 'psql cannot be started', {
       cure: 'install the Postgres client (postgresql-client), then run this again',

@@ -8,14 +8,14 @@ import { readTenantId } from '../../environment.ts';
 import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
 import { explainGaps } from '../../rules/scope.ts';
 import type { StreamReport } from '../../store/cycles.ts';
-import { describeDatabaseError } from '../../store/pool.ts';
+import { describeDatabaseError, tellDatabaseError } from '../../store/pool.ts';
 import { settingsInForce } from '../../store/settings.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants.ts';
 import { goesOn, openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, duration, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { sampleTable, shownChanges } from '../samples.ts';
-import { describeFailure, worstExitCode } from '../several.ts';
+import { describeFailure, sayNotTried, stopsAll, worstExitCode } from '../several.ts';
 import { showError, table } from '../terminal.ts';
 import { syncPerson } from './sync-person.ts';
 
@@ -112,7 +112,8 @@ async function syncTenants(
   }
   const done: { tenant: Tenant; result: CycleResult }[] = [];
   const failed: { tenant: Tenant; error: unknown }[] = [];
-  for (const tenant of tenants) {
+  let notTried: readonly Tenant[] = [];
+  for (const [index, tenant] of tenants.entries()) {
     const progress = openProgress(terminal);
     try {
       const result = await runCycle(
@@ -120,17 +121,20 @@ async function syncTenants(
         { tenantId: tenant.tenant_id, ...what, actor: run.actor, signal: run.signal, onProgress: progress.update },
       );
       done.push({ tenant, result });
+      if (stopsAll(result.failures.map(({ error }) => error))) notTried = tenants.slice(index + 1);
     } catch (error) {
       progress.done();
       if (tenants.length === 1 || run.signal.aborted) throw error;
-      const described = describeDatabaseError(error);
+      const described = await tellDatabaseError(database, error);
       failed.push({ tenant, error: described });
       showError({ ...terminal, answer: () => {} }, described, `${tenant.name} (${tenant.tenant_id}): `);
+      if (stopsAll([described])) notTried = tenants.slice(index + 1);
     } finally {
       progress.done();
     }
+    if (notTried.length > 0) break;
   }
-  report(run, done, failed);
+  report(run, done, failed, notTried);
   const codes = [...failed, ...done.flatMap(({ result }) => result.failures)].map(({ error }) =>
     exitCodeOf(describeDatabaseError(error)),
   );
@@ -165,6 +169,7 @@ function report(
   run: Run,
   done: { tenant: Tenant; result: CycleResult }[],
   failed: { tenant: Tenant; error: unknown }[],
+  notTried: readonly Tenant[],
 ): void {
   const { terminal } = run;
   terminal.answer({
@@ -179,7 +184,9 @@ function report(
       tenant: { id: tenant.tenant_id, name: tenant.name },
       ...describeFailure(error),
     })),
+    ...(notTried.length > 0 && { not_tried: notTried.map(({ tenant_id: id, name }) => ({ id, name })) }),
   });
+  sayNotTried(terminal, notTried.length);
   if (done.length > 0) terminal.say(cycleTable(done));
   for (const { tenant, result } of done) {
     const why = explainQuiet(result);

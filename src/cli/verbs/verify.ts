@@ -4,13 +4,13 @@ import { openBasics } from '../../app.ts';
 import { runVerify, type VerifyResult } from '../../engine/verify.ts';
 import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
 import { explainGaps } from '../../rules/scope.ts';
-import { describeDatabaseError } from '../../store/pool.ts';
+import { tellDatabaseError } from '../../store/pool.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants.ts';
 import type { NamedDrift } from '../../store/verify.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
-import { describeFailure, noTenant, worstExitCode } from '../several.ts';
+import { describeFailure, noTenant, sayNotTried, stopsAll, worstExitCode } from '../several.ts';
 import { showError, table } from '../terminal.ts';
 
 type VerifyOptions = VerbOptions & { sample?: number };
@@ -51,7 +51,8 @@ async function verify(run: Run, word: string | undefined, sample: number | undef
   const done: { tenant: Tenant; result: VerifyResult }[] = [];
   const failed: Failed[] = [];
   const skipped: Failed[] = [];
-  for (const tenant of tenants) {
+  let notTried: readonly Tenant[] = [];
+  for (const [index, tenant] of tenants.entries()) {
     const progress = openProgress(terminal);
     const onProgress = progress.update;
     try {
@@ -62,16 +63,20 @@ async function verify(run: Run, word: string | undefined, sample: number | undef
       sayDrift(run, tenant, result);
     } catch (thrown) {
       progress.done();
-      const error = describeDatabaseError(thrown);
+      const error = await tellDatabaseError(database, thrown);
       if (tenants.length === 1 || signal.aborted) throw error;
       (hasNothing(error) ? skipped : failed).push({ tenant, error });
       sayFailure(run, tenant, error);
+      if (stopsAll([error])) notTried = tenants.slice(index + 1);
     }
+    if (notTried.length > 0) break;
   }
+  sayNotTried(terminal, notTried.length);
   terminal.answer({
     tenants: done.map(({ tenant, result }) => ({ tenant: named(tenant), ...result })),
     failures: failed.map(({ tenant, error }) => ({ tenant: named(tenant), ...describeFailure(error) })),
     skipped: skipped.map(({ tenant, error }) => ({ tenant: named(tenant), ...describeFailure(error) })),
+    ...(notTried.length > 0 && { not_tried: notTried.map(named) }),
   });
   const drifted = done.some(({ result }) => result.drift.length > 0);
   if (drifted) {

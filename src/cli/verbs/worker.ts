@@ -47,9 +47,7 @@ export function workerCommand(): Command {
     .action((options: WorkerVerbOptions) =>
       runVerb(options, (run) => work(run, options), {
         afterInterrupt: 'nothing to do: the next worker goes on where this one stopped',
-        // A container that is stopped has ten seconds before it is killed.
-        endTimeoutMs: 9_500,
-        logsAlone: true,
+        service: true,
       }),
     );
 }

@@ -1,0 +1,162 @@
+// States of a real server as the program tells them: exit code 7 with the setting and its value, and healed without a restart.
+import { randomBytes } from 'node:crypto';
+import { expect, onTestFinished, test } from 'vitest';
+import { ExpectedError, exitCodeOf } from '../../src/errors.ts';
+import { type Database, inTransaction, openDatabase, rows, tellDatabaseError } from '../../src/store/pool.ts';
+import { freshDatabase } from '../support/postgres.ts';
+
+type Limited = {
+  /** With the role that is limited. */
+  readonly database: Database;
+  readonly admin: Database;
+  readonly role: string;
+  readonly name: string;
+};
+
+/** A database and a role of its own without special rights, which is limited by `limit` before it connects. */
+async function openLimited(limit: (names: { role: string; name: string }) => string): Promise<Limited> {
+  const fresh = await freshDatabase({ migrated: false });
+  const url = new URL(fresh.url);
+  const [role, name] = [`limited_${randomBytes(6).toString('hex')}`, url.pathname.slice(1)];
+  const admin = openDatabase(fresh.url);
+  await admin.raw(`create role ${role} login password 'limited'; ${limit({ role, name })}`);
+  url.username = role;
+  url.password = 'limited';
+  const database = openDatabase(url.href);
+  onTestFinished(async () => {
+    await database.destroy();
+    await admin.raw(`drop owned by ${role}; drop role ${role}`);
+    await admin.destroy();
+    await fresh.drop();
+  });
+  return { database, admin, role, name };
+}
+
+async function told(database: Database, work: (on: Database) => Promise<unknown>): Promise<ExpectedError> {
+  const error = await work(database).then(
+    () => undefined,
+    (thrown: unknown) => tellDatabaseError(database, thrown),
+  );
+  if (!(error instanceof ExpectedError)) throw error ?? new Error('it did not fail');
+  expect(exitCodeOf(error)).toBe(7);
+  return error;
+}
+
+const sleeping = (on: Database) => on.raw('select pg_sleep(60)');
+
+test.each<[setting: string, value: string, work: (on: Database) => Promise<unknown>, message: RegExp]>([
+  ['statement_timeout', '40ms', sleeping, /^the database ends long statements by its statement_timeout \(40ms\)$/],
+  [
+    'default_transaction_read_only',
+    'on',
+    (on) => on.raw('create temp table t (); create table x ()'),
+    /takes no writes/,
+  ],
+  [
+    'transaction_timeout',
+    '40ms',
+    (on) => inTransaction(on, (transaction) => transaction.raw('select pg_sleep(60)')),
+    /^the database ends long transactions by its transaction_timeout \(40ms\)$/,
+  ],
+  [
+    'temp_file_limit',
+    '64kB',
+    (on) =>
+      on.raw("set work_mem = '64kB'; select from generate_series(1, 100000) n order by md5(n::text) offset 99999"),
+    /needs more temporary files than its temp_file_limit \(64kB\)$/,
+  ],
+])(
+  '%s of the role is named with its value, and what lifts it is noticed at once',
+  async (setting, value, work, message) => {
+    const { database, admin, role } = await openLimited(
+      (names) => `alter role ${names.role} set ${setting} = '${value}'`,
+    );
+    const [{ there } = { there: true }] = await rows<{ there: boolean }>(
+      admin,
+      'select exists (select from pg_settings where name = ?) as there',
+      [setting],
+    );
+    // Postgres 15 and 16 have no transaction_timeout.
+    if (!there) return;
+    const error = await told(database, work);
+    expect(error.message).toMatch(message);
+    expect(error.cure).toContain(`set ${setting} = `);
+    await admin.raw(`alter role ${role} reset ${setting}`);
+    const [now] = await rows<{ value: string }>(database, 'select current_setting(?) as value', [setting]);
+    expect(now?.value).not.toBe(value);
+  },
+);
+
+test('a lock that is not free within lock_timeout of the role is told as one', async () => {
+  const { database, admin } = await openLimited(
+    ({ role }) => `alter role ${role} set lock_timeout = '40ms'; create table t (); grant all on t to ${role}`,
+  );
+  await inTransaction(admin, async (transaction) => {
+    await transaction.raw('lock table t');
+    const error = await told(database, (on) => on.raw('select from t'));
+    expect(error.code).toBe('database_locked');
+  });
+});
+
+test.each<[string, (names: { role: string; name: string }) => string, RegExp]>([
+  ['role', ({ role }) => `alter role ${role} connection limit 0`, /^the role has reached its limit of connections$/],
+  [
+    'database',
+    ({ name }) => `alter database ${name} connection limit 0`,
+    /^the database has reached its limit of connections$/,
+  ],
+])('a limit of connections of the %s', async (_of, limit, message) => {
+  const { database } = await openLimited(limit);
+  const error = await told(database, (on) => on.raw('select 1'));
+  expect(error.message).toMatch(message);
+  expect(error.cure).toContain('3 for each of its --concurrency and 10 more');
+});
+
+test('idle_session_timeout cuts an idle connection, and the next statement has another', async () => {
+  const { database, admin, role } = await openLimited(
+    ({ role }) => `alter role ${role} set idle_session_timeout = '40ms'`,
+  );
+  await database.raw('select 1');
+  const left = () => rows(admin, 'select from pg_stat_activity where usename = ?', [role]);
+  await expect.poll(left, { timeout: 20_000 }).toEqual([]);
+  await expect
+    .poll(() => database.raw('select 1').then(() => 'answered', String), { timeout: 20_000 })
+    .toBe('answered');
+});
+
+test.each([
+  ['pg_cancel_backend', 'database_unable', /^an administrator of the database cancelled the statement$/],
+  ['pg_terminate_backend', 'database_unreachable', /^the database is shutting down, or an administrator ended/],
+])('an administrator calls %s', async (call, code, message) => {
+  const { database, admin, role } = await openLimited(() => '');
+  const error = await told(database, async (on) => {
+    const [ended] = await Promise.allSettled([
+      sleeping(on),
+      expect
+        .poll(
+          () =>
+            rows(
+              admin,
+              `select ${call}(pid) as done from pg_stat_activity where usename = ? and query like '%pg_sleep%'`,
+              [role],
+            ),
+          { timeout: 20_000 },
+        )
+        .toEqual([{ done: true }]),
+    ]);
+    if (ended.status === 'rejected') throw ended.reason;
+  });
+  expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
+});
+
+test.each([
+  ['53100', 'could not extend file: No space left on device', /^the disk of the database is full$/],
+  ['53200', 'out of memory', /run out of memory$/],
+  ['58030', 'could not read block 1: Input/output error', /cannot read or write its files$/],
+])('%s as the server raises it', async (errcode, words, message) => {
+  const { database } = await openLimited(() => '');
+  const error = await told(database, (on) =>
+    on.raw(`do $$ begin raise exception '${words}' using errcode = '${errcode}'; end $$`),
+  );
+  expect(error.message).toMatch(message);
+});
