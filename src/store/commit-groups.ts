@@ -1,10 +1,10 @@
 // The commit of a groups round: groups, memberships and the closure of nested groups, over whole sets (rules 7 to 9).
 // Order matters, so that each membership that appears or vanishes is written once: what vanishes with a group first, then
 // what Graph ended, then groups that come or change, what shows through them, and last what is new.
+import { keepClosure } from './closure.ts';
 import type { CommitScope, StreamCounts } from './commit.ts';
 import { adoptGroups } from './commit-adoption.ts';
 import {
-  closureTouched,
   endMemberships,
   forgetGroups,
   groupsAppeared,
@@ -13,7 +13,6 @@ import {
   keepPurged,
   membershipsOf,
   moveMemberships,
-  renewClosure,
 } from './commit-memberships.ts';
 import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
 import { guardMemberships } from './guard-memberships.ts';
@@ -39,9 +38,8 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
   const restored = await count(restoreGroups);
   const created = await count(createGroups);
   const appeared = (await move(groupsAppeared)) + (await keepMemberships(transaction, scope));
+  await keepClosure(transaction, scope);
   const purged = await purgeGroups(transaction, scope);
-  const [closure] = await rows<{ touched: boolean }>(transaction, closureTouched, scope);
-  if (scope.full || closure?.touched) await transaction.raw(renewClosure, scope);
   const [staged] = await rows<{ count: number }>(
     transaction,
     'select count(*)::int as count from entra_sync.stage_groups where round_id = :round',

@@ -219,36 +219,3 @@ export async function keepPurged(
     },
   );
 }
-
-/** Whether this batch touched an edge between groups, or the life of one. */
-export const closureTouched = `
-select exists (select from entra_sync.changes where batch_id = :batch
-  and (kind in ('group.created', 'group.restored', 'group.removed') or member_group_id is not null)) as touched`;
-
-/** Which live group holds which, as `reach` (ancestor_no, descendant_no), from the stored memberships. Binds `tenant`. */
-export const nesting = `live as materialized (
-  select group_no, entra_object_id from entra_sync.groups where tenant_id = :tenant and removed_at is null
-), edge as materialized (
-  select p.group_no as parent_no, c.group_no as child_no
-    from live c
-    cross join ${membershipsOfMember('c.entra_object_id')} m
-    cross join lateral (select p.group_no from entra_sync.groups p
-                         where p.group_no = m.group_no and p.tenant_id = :tenant and p.removed_at is null offset 0) p
-), reach as (
-  select group_no as ancestor_no, group_no as descendant_no from live
-  union
-  select r.ancestor_no, e.child_no from reach r join edge e on e.parent_no = r.descendant_no
-)`;
-
-/**
- * Brings the closure of the tenant's live groups up to date by differences. Costs one index look-up a live group for the
- * edges, then one step a pair of the closure: 1,000 groups nested ten deep take about 20 ms.
- */
-export const renewClosure = `
-with recursive ${nesting}, gone as (
-  delete from entra_sync.group_closure c using entra_sync.groups g
-   where g.group_no = c.ancestor_no and g.tenant_id = :tenant
-     and (c.ancestor_no, c.descendant_no) not in (select ancestor_no, descendant_no from reach)
-)
-insert into entra_sync.group_closure (ancestor_no, descendant_no)
-select ancestor_no, descendant_no from reach on conflict do nothing`;

@@ -1,14 +1,8 @@
 // Held removals: which wait, and what a person decides about them (rule 10). At once, and without Graph.
 import { ExpectedError } from '../errors.ts';
 import { closeBatch, nextBatch } from './batches.ts';
-import {
-  accountsVanish,
-  endMemberships,
-  groupsVanish,
-  membershipsOf,
-  moveMemberships,
-  renewClosure,
-} from './commit-memberships.ts';
+import { keepClosure } from './closure.ts';
+import { accountsVanish, endMemberships, groupsVanish, membershipsOf, moveMemberships } from './commit-memberships.ts';
 import { dropEmptyLists } from './guard.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
@@ -223,7 +217,7 @@ async function approve(transaction: Transaction, scope: DecisionScope): Promise<
       where g.tenant_id = :tenant and g.entra_object_id in (${gone})`),
   );
   const memberships = await move(endMemberships(heldMembers));
-  if (groups + memberships > 0) await transaction.raw(renewClosure, scope);
+  if (groups + memberships > 0) await keepClosure(transaction, { ...scope, full: false });
   return { memberships, accounts, suspended, groups };
 }
 

@@ -1,8 +1,9 @@
 // Drift: what a fresh listing, staged as a round of its own, says differently from the tables. Reads only.
 import type { ScopeGap } from '../rules/scope.ts';
-import { nesting } from './commit-memberships.ts';
+import { closureDifferences } from './closure.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows } from './pool.ts';
+import { lockTenant } from './tenants.ts';
 
 /** One difference. `stored` is what the tables say, `fresh` what the listing says; null: nothing. */
 export type Drift = {
@@ -199,21 +200,26 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
 
 /** The stored nesting of groups against what the stored memberships make of it: nobody else keeps the two together. */
 export async function driftOfNesting(database: Database, tenant: string): Promise<Drift[]> {
-  return rows<Drift>(
-    database,
-    `with recursive ${nesting}, stored as (
-       select c.ancestor_no, c.descendant_no from entra_sync.group_closure c
-         join entra_sync.groups g on g.group_no = c.ancestor_no and g.tenant_id = :tenant
-     )
-     select 'nesting' as kind, case when s.ancestor_no is null then 'missing' else 'extra' end as what,
-            a.entra_object_id, d.entra_object_id as member_object_id, null as field, null as stored, null as fresh
-       from reach r full join stored s using (ancestor_no, descendant_no)
-       join entra_sync.groups a on a.group_no = ancestor_no
-       left join entra_sync.groups d on d.group_no = descendant_no
-      where s.ancestor_no is null or r.ancestor_no is null order by 3, 4`,
-    { tenant },
-  );
+  return inTransaction(database, async (transaction) => {
+    // Several statements read it, so no decision may change it meanwhile.
+    await lockTenant(transaction, tenant);
+    const drift: Drift[] = [];
+    for await (const { missing, extra } of closureDifferences(transaction, tenant, null)) {
+      drift.push(...(await rows<Drift>(transaction, nestingDrift, { ...missing, what: 'missing' })));
+      drift.push(...(await rows<Drift>(transaction, nestingDrift, { ...extra, what: 'extra' })));
+    }
+    return drift;
+  });
 }
+
+const nestingDrift = `
+select 'nesting' as kind, :what as what, a.entra_object_id, d.entra_object_id as member_object_id,
+       null as field, null as stored, null as fresh
+  from unnest(:groups::bigint[], :holders::text[]) as t (no, holders)
+ cross join lateral unnest(t.holders::bigint[]) as h (no)
+ cross join lateral (select entra_object_id from entra_sync.groups where group_no = h.no offset 0) a
+ cross join lateral (select entra_object_id from entra_sync.groups where group_no = t.no offset 0) d
+ order by 3, 4`;
 
 /** Differences with the names of their objects; has to be asked while the listing is staged. */
 export async function withNames(
