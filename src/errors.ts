@@ -13,6 +13,7 @@ export const exitCodes = {
   credential_missing: 3,
   clock_skewed: 3,
   consent_missing: 3,
+  consent_waiting: 3,
   role_refused: 3,
   permission_missing: 3,
   delta_unsupported: 3,

@@ -35,10 +35,8 @@ function inMinutes(ms: number): string {
   return minutes < 120 ? `${minutes} minutes` : `${Math.round(minutes / 60)} hours`;
 }
 
-const stepNames = ['Sign in', 'Consent', 'Connected'];
-
-function steps(current: number): Html {
-  const items = stepNames.map((name, index) =>
+function steps(current: number, last = 'Connected'): Html {
+  const items = ['Sign in', 'Consent', last].map((name, index) =>
     index < current
       ? html`<li class="done">${name}</li>`
       : index === current
@@ -102,9 +100,11 @@ ${revoking(product)}
 /** Signed in: which tenant that is, and the way to consent. */
 export function offerPage(
   site: Site,
-  offer: { step: string; tenantId: string; domain: string | null; customer: string },
+  offer: { step: string; tenantId: string; domain: string | null; customer: string; confirmed: boolean },
 ): string {
   const { product, url } = site;
+  const confirms = html`<p>After your consent, ${product} confirms that this tenant belongs to ${offer.customer}. Reading begins
+when that is done.</p>`;
   return page(
     'Give consent',
     product,
@@ -119,18 +119,22 @@ export function offerPage(
 ${roles}
 <p>Microsoft shows you next what is asked for: <code>User.Read.All</code> and <code>GroupMember.Read.All</code>, to read and
 not to write. Accept, and you come back here.</p>
+${offer.confirmed ? nothing : confirms}
 <div class="actions">${button(`${url}/consent`, 'Continue to consent', { step: offer.step })}</div>`,
   );
 }
 
-/** Consented, and a token of the tenant is good. */
-export function connectedPage(
-  site: Site,
-  tenant: { tenantId: string; customer: string; domain: string | null; missing: readonly string[] },
-): string {
-  const { product } = site;
-  const lacking = html`<div class="note"><strong>Groups are not read.</strong> ${tenant.missing.join(', ')} was not granted.
+type Consented = { tenantId: string; customer: string; domain: string | null; missing: readonly string[] };
+
+function lacking(product: string, missing: readonly string[]): Html {
+  if (missing.length === 0) return nothing;
+  return html`<div class="note"><strong>Groups are not read.</strong> ${missing.join(', ')} was not granted.
 Users are read all the same; ${product} has to ask for the permission before you can consent to it.</div>`;
+}
+
+/** Consented, and a token of the tenant is good. */
+export function connectedPage(site: Site, tenant: Consented): string {
+  const { product } = site;
   return page(
     'Connected',
     product,
@@ -139,18 +143,59 @@ Users are read all the same; ${product} has to ask for the permission before you
 <h1>${tenant.domain ?? 'Your tenant'} is connected</h1>
 <p>The users and groups of tenant <code>${tenant.tenantId}</code> are read for ${tenant.customer} from now on; the first time
 takes a few minutes. You can close this page.</p>
-${tenant.missing.length > 0 ? lacking : nothing}
+${lacking(product, tenant.missing)}
 <h2>How to revoke it</h2>
 ${revoking(product)}`,
   );
 }
 
-/** Consented, but no good token came in time: what it says, and the way to ask again. */
+/** Consented, a token is good, and the vendor has to say that the tenant is this customer's. */
+export function waitingPage(site: Site, tenant: Consented & { until: Date }): string {
+  const { product } = site;
+  return page(
+    'Waiting for confirmation',
+    product,
+    html`${steps(2, 'Confirmation')}
+<p class="mark good">Your part is done</p>
+<h1>${product} now confirms ${tenant.domain ?? 'your tenant'}</h1>
+<p>Your consent works. Before anything is read, a person at ${product} confirms that this tenant belongs to
+${tenant.customer}. You need to do nothing more, and you can close this page.</p>
+<dl>
+<dt>Tenant</dt>
+<dd><code>${tenant.tenantId}</code></dd>
+<dt>To be connected to</dt>
+<dd>${tenant.customer} at ${product}</dd>
+<dt>Waits until</dt>
+<dd>${until(tenant.until)}</dd>
+</dl>
+<p>If it takes longer than you expected, tell whoever sent you the link the tenant that stands here.</p>
+${lacking(product, tenant.missing)}
+<h2>How to revoke it</h2>
+${revoking(product)}`,
+  );
+}
+
+/** Consented, but no good token came in time: what it says, and the way to ask again; without `next` a new sign-in is needed. */
 export function notYetPage(
   site: Site,
-  wait: { check: string; consent: string; tenantId: string; what: string; cure: string; again: boolean },
+  wait: {
+    next: { check: string; consent: string } | undefined;
+    restart: string;
+    tenantId: string;
+    what: string;
+    cure: string;
+    again: boolean;
+  },
 ): string {
   const { product, url } = site;
+  const { next } = wait;
+  const ways = next
+    ? html`${button(`${url}/check`, 'Check again', { step: next.check })}${
+        wait.again ? button(`${url}/consent`, 'Consent again', { step: next.consent }, true) : nothing
+      }`
+    : html`<a class="button" href="${wait.restart}">Start again</a>`;
+  const ended = html`<p>This sign-in has been checked as often as one sign-in can be. Start again to sign in once more; a consent
+that you gave stays.</p>`;
   return page(
     'Not connected yet',
     product,
@@ -159,10 +204,9 @@ export function notYetPage(
 <h1>The consent does not work yet</h1>
 <p>${wait.what} Nothing was registered.</p>
 <p>${wait.cure}</p>
+${next ? nothing : ended}
 <dl><dt>Tenant</dt><dd><code>${wait.tenantId}</code></dd></dl>
-<div class="actions">${button(`${url}/check`, 'Check again', { step: wait.check })}${
-      wait.again ? button(`${url}/consent`, 'Consent again', { step: wait.consent }, true) : nothing
-    }</div>`,
+<div class="actions">${ways}</div>`,
   );
 }
 

@@ -44,14 +44,14 @@ export const refusals = {
   state_expired: {
     status: 410,
     title: 'This took too long',
-    what: 'A sign-in has to be finished within a quarter of an hour, and that time is over.',
+    what: 'A sign-in is good for a limited time (a quarter of an hour to sign in, half an hour after that), and that time is over.',
     cure: startAgain,
   },
   state_used: {
     status: 409,
     title: 'This step was already done',
     what: 'Each step works once, in the browser that it was begun in: it was used already, or belongs to another browser.',
-    cure: 'If you saw that your tenant is connected, all is well. If not, start again from the link that you were sent.',
+    cure: 'If you saw that your tenant is connected, or that your consent waits to be confirmed, all is well. If not, start again from the link that you were sent.',
   },
   declined: {
     status: 403,
@@ -94,12 +94,6 @@ export const refusals = {
     title: 'You are not an administrator of this tenant',
     what: 'The account that you signed in with is neither a Privileged Role Administrator nor a Global Administrator.',
     cure: 'Start again, signed in as one (an eligible role has to be activated first). With another role that may consent, ask whoever sent you the link for one that names your tenant.',
-  },
-  consented_before: {
-    status: 409,
-    title: 'This tenant has consented before',
-    what: 'The tenant that you signed in to gave its consent earlier, so a consent now would not show that you are its administrator.',
-    cure: 'Ask whoever sent you the link for one that names your tenant (entra-sync connect --print-url --ref CUSTOMER --tenant TENANT).',
   },
   tenant_forged: {
     status: 400,

@@ -13,6 +13,7 @@ import type { Database } from '../store/pool.ts';
 import { openLists } from '../store/removals.ts';
 import { settingsInForce } from '../store/settings.ts';
 import type { TenantRow } from '../store/tenants.ts';
+import { consentWaiting, listWaiting } from '../store/waiting.ts';
 import type { Checklist, Finding, Made } from './checklist.ts';
 import { type DoctorGraph, type DoctorParts, type Installation, judgeCredential } from './doctor.ts';
 
@@ -29,6 +30,10 @@ export async function checkTenant(
   const { schema, graph, authority, service } = installation;
   const database = schema.value;
   if (row) await list.make('tenant', [], () => judgeTenant(row));
+  else if (database) {
+    const waiting = await listWaiting(database, id);
+    if (waiting.length > 0) await list.make('tenant', [], () => Promise.reject(consentWaiting(waiting)));
+  }
   if (row?.status === 'disconnected') return;
   const settings = await list.make('settings', [], async () => {
     const value = database

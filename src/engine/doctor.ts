@@ -8,8 +8,11 @@ import type { CredentialReference, SettingsDocument } from '../settings.ts';
 import { readServer } from '../store/health.ts';
 import { requireCurrentSchema } from '../store/migrate.ts';
 import type { Database } from '../store/pool.ts';
+import { readRegistration } from '../store/registrations.ts';
+import { listWaiting } from '../store/waiting.ts';
 import type { Checklist, Finding, Made } from './checklist.ts';
 import type { CycleParts } from './cycle.ts';
+import { describeRegistration } from './registration.ts';
 
 /** The way to Graph as app.ts opens it. */
 export type DoctorGraph = {
@@ -95,6 +98,11 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
       cure: 'set AZURE_CLIENT_ID and one of the secrets (README, "Environment")',
     };
   });
+  const { value: database } = schema;
+  const { clientId } = credential.value ?? {};
+  if (database && clientId !== undefined)
+    await list.make('consent: roles', [], async () => describeRegistration(await readRegistration(database, clientId)));
+  if (database) await list.make('consent: waiting', [], () => judgeWaiting(database));
   const { authorityHost = '', graphOrigin = '' } = graph.value?.cloud ?? {};
   const authority = await checkHost(parts, list, graph, {
     what: 'sign-in',
@@ -103,6 +111,13 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
   });
   const service = await checkHost(parts, list, graph, { what: 'Graph', origin: graphOrigin, path: '/v1.0/' });
   return { schema, graph, credential, authority, service };
+}
+
+async function judgeWaiting(database: Database): Promise<Finding<true>> {
+  const tenants = new Set((await listWaiting(database, null)).map((one) => one.tenant_id)).size;
+  if (tenants === 0) return { says: 'none', value: true };
+  const says = `${tenants} ${tenants === 1 ? 'tenant waits' : 'tenants wait'} for your approval`;
+  return { says, cure: 'entra-sync tenant approve --list', value: true };
 }
 
 async function checkHost(

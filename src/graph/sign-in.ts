@@ -21,7 +21,13 @@ export type SignedIn = {
   readonly administrator: boolean | undefined;
 };
 
+/** How a registration is made to tell the directory roles of the people who sign in (docs/graph.md, "Consent"). */
+export const rolesCure =
+  'in the registration: Token configuration, Add groups claim, Directory roles (manifest: "groupMembershipClaims": "DirectoryRole")';
+
 export type SignInPage = {
+  /** The application that people sign in to. */
+  clientId(): string;
   /** Where a browser is sent to sign in, and what has to be kept until it is back. */
   begin(state: (kept: { nonce: string; verifier: string }) => Promise<string>): Promise<string>;
   /** Redeems the code that came back. Throws `sign_in_failed` or `graph_unavailable`. */
@@ -97,6 +103,7 @@ export function openSignInPage(options: {
   }
 
   return {
+    clientId: () => options.credential().clientId,
     begin: async (state) => {
       const { CryptoProvider } = await import('@azure/msal-node');
       const crypto = new CryptoProvider();

@@ -125,6 +125,7 @@ export async function purgeTenant(database: Database, tenantId: string): Promise
     const gone = (table: string) =>
       rowCount(transaction, `delete from entra_sync.${table} where tenant_id = :tenantId`, bind);
     const purged = { changes: await gone('changes'), groups: await gone('groups'), accounts: await gone('accounts') };
+    await gone('waiting_consents');
     await gone('tenants');
     return purged;
   });

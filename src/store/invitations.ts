@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Database, rowCount, rows, written } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
+import { forgetExpired } from './waiting.ts';
 
 export type Invitation = {
   invitation_id: string;
@@ -34,6 +35,7 @@ export async function createInvitation(
   invitation: { ref: string; name: string | null; tenantId: string | null; expiresInMs: number; actor: string },
 ): Promise<Invitation> {
   return inReportedTransaction(database, async (transaction) => {
+    await forgetExpired(transaction);
     await transaction.raw("delete from entra_sync.invitations where expires_at < now() - interval '30 days'");
     const [created] = await rows<Invitation>(
       transaction,
@@ -64,12 +66,20 @@ export async function withdrawInvitations(database: Database, ref: string): Prom
   );
 }
 
-type Verified = { readonly tenantId: string; readonly adminId: string; readonly domain: string | null };
-
 export type NewStep = { readonly invitationId: string; readonly browser: Buffer } & (
   | { readonly step: 'sign_in'; readonly nonce: string; readonly verifier: string }
   | ({ readonly step: 'offer' | 'consent' } & Verified)
 );
+
+type Verified = {
+  readonly tenantId: string;
+  readonly adminId: string;
+  readonly domain: string | null;
+  /** The sign-in showed a role that may consent for the tenant. */
+  readonly administrator: boolean;
+  /** How many times a token was asked for since the sign-in. */
+  readonly tries: number;
+};
 
 export type Step = {
   step_id: string;
@@ -82,22 +92,30 @@ export type Step = {
   tenant_id: string | null;
   admin_object_id: string | null;
   domain: string | null;
+  administrator: boolean;
+  tries: number;
+  expires_at: Date;
 };
 
-/** Keeps what a browser may do next, for a time; returns the step's id and its end. Undefined: the invitation was withdrawn. */
+/**
+ * Keeps what a browser may do next: for so many milliseconds, or until the end of the sign-in that it follows. Returns the
+ * step's id and its end. Undefined: the invitation was withdrawn.
+ */
 export async function openStep(
   database: Database,
   step: NewStep,
-  expiresInMs: number,
+  end: number | Date,
 ): Promise<{ id: string; expiresAt: Date } | undefined> {
-  const values = { nonce: null, verifier: null, tenantId: null, adminId: null, domain: null, ...step, expiresInMs };
+  const nobody = { tenantId: null, adminId: null, domain: null, administrator: false, tries: 0 };
+  const [expiresInMs, expiresAt] = typeof end === 'number' ? [end, null] : [0, end];
+  const values = { nonce: null, verifier: null, ...nobody, ...step, expiresInMs, expiresAt };
   await written(database, 'delete from entra_sync.consent_steps where expires_at < clock_timestamp()');
   const [opened] = await written<{ id: string; expires_at: Date }>(
     database,
     `insert into entra_sync.consent_steps
-       (invitation_id, step, browser, nonce, code_verifier, tenant_id, admin_object_id, domain, expires_at)
-     select invitation_id, :step, :browser, :nonce, :verifier, :tenantId::uuid, :adminId::uuid, :domain,
-            date_trunc('second', clock_timestamp() + :expiresInMs * interval '1 millisecond')
+       (invitation_id, step, browser, nonce, code_verifier, tenant_id, admin_object_id, domain, administrator, tries, expires_at)
+     select invitation_id, :step, :browser, :nonce, :verifier, :tenantId::uuid, :adminId::uuid, :domain, :administrator, :tries,
+            coalesce(:expiresAt::timestamptz, date_trunc('second', clock_timestamp() + :expiresInMs * interval '1 millisecond'))
        from entra_sync.invitations where invitation_id = :invitationId for key share
      returning step_id as id, expires_at`,
     values,
@@ -108,7 +126,8 @@ export async function openStep(
 type Whose = { readonly id: string; readonly browser: Buffer; readonly step: Step['step'] };
 
 const whose = 'step_id = :id and step = :step and browser = :browser and expires_at > clock_timestamp()';
-const stepColumns = 'step_id, invitation_id, step, browser, nonce, code_verifier, tenant_id, admin_object_id, domain';
+const stepColumns =
+  'step_id, invitation_id, step, browser, nonce, code_verifier, tenant_id, admin_object_id, domain, administrator, tries, expires_at';
 
 /** Takes a step: of any number of requests for it one gets it, the others undefined. Another browser gets nothing either. */
 export async function takeStep(database: Database, step: Whose): Promise<Step | undefined> {

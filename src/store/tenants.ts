@@ -4,6 +4,7 @@ import type { SettingsDocument } from '../settings.ts';
 import { type Database, rowCount, rows, type Transaction, written } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
 import { completeRules, shareSettings } from './settings.ts';
+import { consentWaiting, findWaiting } from './waiting.ts';
 
 export type Tenant = { tenant_id: string; name: string; external_ref: string | null; status: string; paused: boolean };
 
@@ -81,7 +82,10 @@ export async function tenantsOfCustomer(database: Database, ref: string): Promis
   });
 }
 
-/** The one tenant that `word` names: its id, its name or the vendor's reference. Throws `unknown_name` for none or several. */
+/**
+ * The one tenant that `word` names: its id, its name or the vendor's reference. Throws `unknown_name` for none or several,
+ * `consent_waiting` for one that is not registered because its consent waits for approval.
+ */
 export async function findTenant(database: Database, word: string): Promise<TenantRow> {
   const found = await rows<TenantRow>(
     database,
@@ -92,6 +96,8 @@ export async function findTenant(database: Database, word: string): Promise<Tena
   // An id is nobody else's, even where somebody gave it to another tenant as a name.
   const tenant = found.find((one) => one.tenant_id === word.toLowerCase()) ?? found[0];
   if (tenant && (found.length === 1 || tenant.tenant_id === word.toLowerCase())) return tenant;
+  const [waits, ...others] = tenant ? [] : await findWaiting(database, word);
+  if (waits) throw consentWaiting([waits, ...others.filter((one) => one.tenant_id === waits.tenant_id)]);
   throw new ExpectedError(
     'unknown_name',
     tenant ? `${found.length} tenants are called ${word}` : `no tenant ${word} is registered`,

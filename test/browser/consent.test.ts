@@ -17,8 +17,12 @@ beforeAll(async () => {
   pictures = process.env.SCREENSHOTS || (await mkdtemp(join(tmpdir(), 'consent-pages-')));
   await mkdir(pictures, { recursive: true });
   world = await openConsentWorld({
-    tenants: ['Contoso', 'Fabrikam', 'Adatum', 'Nordwind', 'Tailspin', 'Wingtip', 'Litware', 'Proseware'],
+    tenants: [
+      ...['Contoso', 'Fabrikam', 'Adatum', 'Nordwind', 'Tailspin', 'Wingtip'],
+      ...['Litware', 'Proseware', 'Alpine', 'Margie', 'Relecloud', 'Southridge'],
+    ],
     product: 'Example Signatures',
+    simulator: { directoryRoles: true },
   });
   browser = await startChromium();
 });
@@ -88,6 +92,37 @@ describe.each(views)('$name, $width pixels wide', (view) => {
     const registered = await world.registered();
     expect(registered.filter((one) => one.tenant_id === tenant.tenantId)).toHaveLength(1);
     expect(complaints.filter((text) => !/409/.test(text))).toEqual([]);
+  });
+
+  test('without roles in the id token: a check again, then the page that says who confirms the tenant, and nothing to press', async () => {
+    const tenant = world.nextTenant();
+    const { page } = await openWindow(view);
+    world.simulator.options.directoryRoles = false;
+    await page.goto(await world.invite(`waits-${view.name}`, { name: tenant.name }));
+    await page.getByRole('button', { name: 'Sign in with Microsoft' }).click();
+    await page
+      .getByText(principalOf(tenant))
+      .click()
+      .finally(() => {
+        world.simulator.options.directoryRoles = true;
+      });
+    await page.getByText(`confirms that this tenant belongs to ${tenant.name}`).waitFor();
+    await look(page, view, 'offer-unconfirmed');
+    await page.getByRole('button', { name: 'Continue to consent' }).click();
+    world.simulator.options.lateConsent = 5;
+    await page.getByText('Accept').click();
+    await page.getByRole('heading', { name: 'The consent does not work yet' }).waitFor();
+    world.simulator.options.lateConsent = 0;
+    await look(page, view, 'not-yet');
+    await page.getByRole('button', { name: 'Check again' }).click();
+    await page.getByRole('heading', { name: /^Example Signatures now confirms/ }).waitFor();
+    await look(page, view, 'waiting');
+    expect(await page.getByRole('button').count()).toBe(0);
+    expect((await world.registered()).filter((one) => one.tenant_id === tenant.tenantId)).toEqual([]);
+    // Back to the check, which was taken.
+    await page.goBack();
+    await page.getByRole('button', { name: 'Check again' }).click();
+    await page.getByRole('heading', { name: 'This step was already done' }).waitFor();
   });
 
   test('a refusal, and a new start from it by keyboard', async () => {

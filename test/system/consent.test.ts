@@ -16,7 +16,8 @@ import {
 let world: ConsentWorld;
 
 beforeAll(async () => {
-  world = await openConsentWorld({ tenants: 8 });
+  // As README recommends it: id tokens tell the directory roles.
+  world = await openConsentWorld({ tenants: 8, simulator: { directoryRoles: true } });
 });
 afterAll(() => world.close());
 

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openBasics, openConsent } from '../../app.ts';
 import { invitationUrl } from '../../connect/flow.ts';
 import { callbackPath, serveConsent } from '../../connect/server.ts';
+import { describeRegistration } from '../../engine/registration.ts';
 import { readPublicUrl, requireTenantId } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
 import { createLog } from '../../logger.ts';
@@ -10,6 +11,7 @@ import { useProxyOf } from '../../proxy.ts';
 import { durationMs } from '../../settings/schema.ts';
 import { createInvitation, withdrawInvitations } from '../../store/invitations.ts';
 import { requireCurrentSchema } from '../../store/migrate.ts';
+import { readRegistration } from '../../store/registrations.ts';
 import { addTenant, findTenant, tenantsOfCustomer } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
@@ -131,7 +133,8 @@ async function invite(run: Run, options: ConnectOptions): Promise<undefined> {
     const tenantId = String(wanted);
     const { defaults } = openBasics(environment);
     const there = await findTenant(database, tenantId).catch((error: unknown) => {
-      if (error instanceof ExpectedError && error.code === 'unknown_name') return undefined;
+      // An invitation that names the tenant is the vendor's word, which a consent that waits has to give way to.
+      if (error instanceof ExpectedError && ['unknown_name', 'consent_waiting'].includes(error.code)) return undefined;
       throw error;
     });
     if (!there) return addTenant(database, { tenantId, name: name ?? ref, ref }, defaults);
@@ -207,6 +210,8 @@ async function serve(run: Run, options: ConnectOptions): Promise<undefined> {
   terminal.note(
     `The application has to have the redirect address ${redirectUri} (platform: Web). entra-sync connect --print-url --ref CUSTOMER invites a customer. Ctrl-C ends it.`,
   );
+  const { says, cure } = describeRegistration(await readRegistration(database, consent.signIn.clientId()));
+  terminal.note(`${says}${cure === undefined ? '' : ` -> ${cure}`}`);
   await new Promise<void>((resolve) => run.signal.addEventListener('abort', () => resolve(), { once: true }));
   terminal.note('stopped');
 }

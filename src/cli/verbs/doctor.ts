@@ -110,7 +110,8 @@ async function findRows(database: Database, word: string, isId: boolean): Promis
   try {
     return [await findTenant(database, word)];
   } catch (error) {
-    if (isId && error instanceof ExpectedError && error.code === 'unknown_name') return [];
+    const absent = error instanceof ExpectedError && ['unknown_name', 'consent_waiting'].includes(error.code);
+    if (isId && absent) return [];
     throw error;
   }
 }

@@ -2,10 +2,12 @@
 import { type Command, Option } from 'commander';
 import { readSetAside, readStatus, type Standing, standings } from '../../store/status.ts';
 import { findTenant } from '../../store/tenants.ts';
+import { listWaiting } from '../../store/waiting.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, plural, when } from '../format.ts';
 import { table } from '../terminal.ts';
 import { describeTrouble } from '../trouble.ts';
+import { describeWaiting } from './tenant-approval.ts';
 
 type StatusOptions = VerbOptions & { setAside?: boolean; only?: Standing };
 
@@ -34,13 +36,16 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
   const { database } = await run.database();
   const tenantId = word === undefined ? null : (await findTenant(database, word)).tenant_id;
   const tenants = await readStatus(database, tenantId, options.only);
+  const waiting = options.only ? [] : await listWaiting(database, tenantId);
   const setAside = options.setAside ? await readSetAside(database, tenantId) : undefined;
-  terminal.answer({ tenants, ...(setAside && { set_aside: setAside }) });
+  terminal.answer({ tenants, waiting, ...(setAside && { set_aside: setAside }) });
   if (tenants.length === 0 && options.only) {
     terminal.say(`No tenant is ${options.only}.`);
     return;
   }
   if (tenants.length === 0) {
+    for (const line of describeWaiting(waiting)) terminal.say(line);
+    if (waiting.length > 0) return;
     terminal.say(
       'No tenant is registered. entra-sync sync registers the one of AZURE_TENANT_ID, entra-sync tenant add any other.',
     );
@@ -83,6 +88,7 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
     const trouble = describeTrouble(one);
     if (trouble) terminal.say(`${one.name}: ${trouble}`);
   }
+  for (const line of describeWaiting(waiting)) terminal.say(line);
   if (setAside && setAside.length === 0) terminal.say('\nNothing is set aside.');
   if (setAside && setAside.length > 0) {
     terminal.say(

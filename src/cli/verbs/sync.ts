@@ -11,6 +11,7 @@ import type { StreamReport } from '../../store/cycles.ts';
 import { describeDatabaseError, tellDatabaseError } from '../../store/pool.ts';
 import { settingsInForce } from '../../store/settings.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants.ts';
+import { consentWaiting, listWaiting } from '../../store/waiting.ts';
 import { goesOn, openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, duration, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
@@ -152,6 +153,8 @@ async function syncTenants(
           : 'run entra-sync tenant add TENANT --name NAME; with a federated token or managed identity AZURE_TENANT_ID is not taken for it',
       });
     }
+    const waiting = await listWaiting(database, tenantId);
+    if (waiting.length > 0) throw consentWaiting(waiting);
     // A token first: a tenant that never let us in leaves nothing behind.
     const settings = await settingsInForce(database, null, defaults);
     await graph.openReader({ tenantId, settings, signal: run.signal, log }).signIn();

@@ -5,11 +5,13 @@ import { requireTenantId } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
 import { readCycles, readStatus, readStreams } from '../../store/status.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant } from '../../store/tenants.ts';
+import { listWaiting } from '../../store/waiting.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, when } from '../format.ts';
 import { table } from '../terminal.ts';
 import { describeTrouble } from '../trouble.ts';
 import { tenantSetCommand } from './settings.ts';
+import { approvalCommands, describeWaiting } from './tenant-approval.ts';
 import { connectionCommands } from './tenant-connection.ts';
 import { scheduleCommands } from './tenant-schedule.ts';
 
@@ -19,7 +21,13 @@ export function tenantCommand(): Command {
   const tenant = verbGroup(
     'tenant',
     'Tenants: register them, look at them, hold them back, let them go and take them back.',
-    ['tenant list', 'tenant show Contoso', 'tenant pause Contoso', 'tenant disconnect Contoso --dry-run'],
+    [
+      'tenant list',
+      'tenant show Contoso',
+      'tenant approve --list',
+      'tenant pause Contoso',
+      'tenant disconnect Contoso --dry-run',
+    ],
   );
   tenant.addCommand(
     verb('add', 'Register a tenant. Nothing is read before its first cycle.', [
@@ -54,7 +62,7 @@ export function tenantCommand(): Command {
       .argument('<tenant>', 'id, name or reference')
       .action((word: string, options: VerbOptions) => runVerb(options, (run) => show(run, word))),
   );
-  for (const command of [tenantSetCommand(), ...scheduleCommands(), ...connectionCommands()])
+  for (const command of [tenantSetCommand(), ...scheduleCommands(), ...approvalCommands(), ...connectionCommands()])
     tenant.addCommand(command);
   return tenant;
 }
@@ -107,10 +115,11 @@ async function remove(run: Run, word: string): Promise<undefined> {
 async function list(run: Run): Promise<undefined> {
   const { database } = await run.database();
   const tenants = await listTenants(database);
-  run.terminal.answer({ tenants });
-  if (tenants.length === 0)
+  const waiting = await listWaiting(database, null);
+  run.terminal.answer({ tenants, waiting });
+  if (tenants.length === 0 && waiting.length === 0)
     run.terminal.say('No tenant is registered. entra-sync tenant add TENANT --name NAME registers one.');
-  else {
+  if (tenants.length > 0) {
     run.terminal.say(
       table(
         [{ title: 'tenant' }, { title: 'name' }, { title: 'reference' }, { title: 'status' }],
@@ -123,6 +132,7 @@ async function list(run: Run): Promise<undefined> {
       ),
     );
   }
+  for (const line of describeWaiting(waiting)) run.terminal.say(line);
 }
 
 async function show(run: Run, word: string): Promise<undefined> {

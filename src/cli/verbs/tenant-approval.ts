@@ -1,0 +1,134 @@
+// `tenant approve`, `tenant reject`: the vendor's word on consents that did not show an administrator.
+import type { Command } from 'commander';
+import { openBasics } from '../../app.ts';
+import { ExpectedError } from '../../errors.ts';
+import { asGuid } from '../../rules/decode.ts';
+import { approveConsent } from '../../store/consent.ts';
+import type { Database } from '../../store/pool.ts';
+import { approveCommand, findWaiting, listWaiting, rejectWaiting, type WaitingConsent } from '../../store/waiting.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { plural, when } from '../format.ts';
+import { onOneLine, table } from '../terminal.ts';
+
+type ApproveOptions = VerbOptions & { ref?: string; list?: boolean };
+type RejectOptions = VerbOptions & { ref: string };
+
+export function approvalCommands(): Command[] {
+  return [
+    verb(
+      'approve',
+      'Say that a tenant belongs to the customer whose consent waits: it becomes active and is due at once. Other references ' +
+        'that ask for the same tenant are dropped. Ask the customer first, by a way that you know: the page could not tell whether ' +
+        'an administrator signed in. Needs neither Graph nor consent.',
+      [
+        'tenant approve --list',
+        'tenant approve 2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21 --ref customer-17',
+        'tenant approve 2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21 --ref customer-17 --actor mary',
+      ],
+      { acts: true },
+    )
+      .argument('[tenant]', 'the tenant id, or the reference if it asks for one tenant')
+      .option('--ref <ref>', 'the customer whose tenant it is; needed where several ask')
+      .option('--list', 'list the consents that wait, change nothing')
+      .action((word: string | undefined, options: ApproveOptions) =>
+        runVerb(options, (run) => approve(run, word, options)),
+      ),
+    verb(
+      'reject',
+      'Refuse a consent that waits. The invitation that asked is withdrawn, so a new attempt needs a new one. Other references ' +
+        'that ask for the same tenant wait on.',
+      ['tenant reject 2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21 --ref customer-18'],
+    )
+      .argument('<tenant>', 'the tenant id')
+      .requiredOption('--ref <ref>', 'the customer whose consent is refused')
+      .action((word: string, options: RejectOptions) => runVerb(options, (run) => reject(run, word, options))),
+  ];
+}
+
+async function approve(run: Run, word: string | undefined, options: ApproveOptions): Promise<undefined> {
+  const { terminal } = run;
+  const { database } = await run.database();
+  if (options.list) return list(run, database, word);
+  if (word === undefined) {
+    throw new ExpectedError('usage', 'no tenant was named', {
+      cure: 'entra-sync tenant approve TENANT --ref REF; --list shows the consents that wait',
+    });
+  }
+  const { defaults } = openBasics(run.environment);
+  const tenantId = await tenantOf(database, word);
+  const done = await approveConsent(database, { tenantId, ref: options.ref, actor: run.actor }, defaults);
+  const { name, ref, how, dropped } = done;
+  terminal.answer({ tenant: { id: tenantId, name }, ref, how, dropped });
+  terminal.say(`${onOneLine(name)} (${tenantId}) is connected for ${onOneLine(ref)}, and due now.`);
+  if (dropped.length > 0)
+    terminal.say(
+      `Dropped: ${dropped.map(onOneLine).join(', ')} asked for the same tenant, and ${dropped.length === 1 ? 'is' : 'are'} refused from now on.`,
+    );
+}
+
+async function list({ terminal }: Run, database: Database, word: string | undefined): Promise<undefined> {
+  const waiting = await (word === undefined ? listWaiting(database, null) : findWaiting(database, word));
+  terminal.answer({ waiting });
+  if (waiting.length === 0) {
+    terminal.say('No consent waits for approval.');
+    return;
+  }
+  terminal.say(
+    table(
+      [
+        { title: 'tenant' },
+        { title: 'reference' },
+        { title: 'name' },
+        { title: 'waits since' },
+        { title: 'until' },
+        { title: 'signed in as' },
+      ],
+      waiting.map((one) => [
+        one.tenant_id,
+        onOneLine(one.external_ref),
+        onOneLine(one.name ?? ''),
+        when(one.asked_at),
+        when(one.expires_at),
+        one.signed_in_as,
+      ]),
+    ),
+  );
+  terminal.say(
+    `\n${onOneLine(approveCommand([]))} connects one, entra-sync tenant reject TENANT --ref REF refuses it.`,
+  );
+}
+
+async function reject(run: Run, word: string, options: RejectOptions): Promise<undefined> {
+  const { terminal } = run;
+  const { database } = await run.database();
+  const tenantId = await tenantOf(database, word);
+  const { withdrawn, waiting } = await rejectWaiting(database, { tenantId, ref: options.ref });
+  terminal.answer({ tenant: { id: tenantId }, ref: options.ref, withdrawn, waiting });
+  terminal.say(
+    `${onOneLine(options.ref)} does not get tenant ${tenantId}: ${plural(withdrawn, 'invitation')} withdrawn, a new attempt needs a new one.`,
+  );
+  if (waiting.length > 0) terminal.say(`Still waiting for it: ${waiting.map(onOneLine).join(', ')}.`);
+}
+
+/** The tenant that is meant: an id, or a reference that asks for one tenant only. */
+async function tenantOf(database: Database, word: string): Promise<string> {
+  const id = asGuid(word);
+  if (id !== undefined) return id;
+  const tenants = [...new Set((await findWaiting(database, word)).map((one) => one.tenant_id))];
+  const [only] = tenants;
+  if (only !== undefined && tenants.length === 1) return only;
+  throw new ExpectedError(
+    'unknown_name',
+    tenants.length === 0 ? 'no consent of that name waits for approval' : `it asks for ${tenants.length} tenants`,
+    { cure: 'name the tenant by its id: entra-sync tenant approve --list shows the consents that wait' },
+  );
+}
+
+/** What `status` and `tenant list` say of each tenant that waits: its id, the references that ask, since when, the command. */
+export function describeWaiting(waiting: readonly WaitingConsent[]): string[] {
+  return [...new Set(waiting.map((one) => one.tenant_id))].map((tenantId) => {
+    const asking = waiting.filter((one) => one.tenant_id === tenantId);
+    const refs = asking.map((one) => `${onOneLine(one.external_ref)} (since ${when(one.asked_at)})`).join(', ');
+    return `${tenantId}: waits for your approval, nothing is read of it; asked for by ${refs} -> ${onOneLine(approveCommand(asking))}`;
+  });
+}

@@ -1,0 +1,134 @@
+// Consents that wait for the vendor, because the sign-in did not show an administrator: kept, listed, refused.
+import { ExpectedError } from '../errors.ts';
+import { type Database, rowCount, rows, type Transaction } from './pool.ts';
+import { inReportedTransaction } from './receipts.ts';
+
+/** A customer's consent that waits for `tenant approve`. */
+export type WaitingConsent = {
+  readonly tenant_id: string;
+  readonly external_ref: string;
+  /** What the tenant will be called; null: as the reference. */
+  readonly name: string | null;
+  readonly asked_at: Date;
+  readonly expires_at: Date;
+  /** The object id, in that tenant, of the person who signed in. */
+  readonly signed_in_as: string;
+};
+
+/** For how long the vendor can approve. An invitation is kept a month beyond its end, so its consent can wait as long. */
+const waitingDays = 30;
+
+const deleteExpired = 'delete from entra_sync.waiting_consents where expires_at < clock_timestamp()';
+
+/**
+ * Keeps that an invitation asks for a tenant; what the same invitation asked for before is forgotten. Returns until when it
+ * waits. The caller holds the invitation's row.
+ */
+export async function keepWaiting(
+  transaction: Transaction,
+  consent: { invitationId: string; tenantId: string; adminId: string },
+): Promise<Date> {
+  await forgetExpired(transaction);
+  const [kept] = await rows<{ expires_at: Date }>(
+    transaction,
+    `insert into entra_sync.waiting_consents as w (invitation_id, tenant_id, admin_object_id, expires_at)
+     values (:invitationId, :tenantId::uuid, :adminId::uuid, clock_timestamp() + :waitingDays * interval '1 day')
+     on conflict (invitation_id) do update
+       set tenant_id = excluded.tenant_id, admin_object_id = excluded.admin_object_id, asked_at = excluded.asked_at,
+           expires_at = excluded.expires_at
+     returning expires_at`,
+    { ...consent, waitingDays },
+  );
+  if (!kept) throw new Error('a waiting consent was not kept');
+  return kept.expires_at;
+}
+
+/** Forgets consents whose time is over. */
+export async function forgetExpired(on: Database | Transaction): Promise<void> {
+  await on.raw(deleteExpired);
+}
+
+// A tenant that belongs to a customer is no longer asked for, whatever is left in the table.
+const waiting = `
+  select distinct on (w.tenant_id, i.external_ref)
+         w.tenant_id, i.external_ref, i.name, w.asked_at, w.expires_at, w.admin_object_id as signed_in_as
+    from entra_sync.waiting_consents w
+    join entra_sync.invitations i on i.invitation_id = w.invitation_id
+    left join entra_sync.tenants t on t.tenant_id = w.tenant_id
+   where w.expires_at > clock_timestamp() and t.external_ref is null`;
+
+/** The consents that wait, of one tenant or of all: one a tenant and reference, the oldest tenant first. */
+export async function listWaiting(database: Database, tenantId: string | null): Promise<WaitingConsent[]> {
+  return rows<WaitingConsent>(
+    database,
+    `select * from (${waiting} and (:tenantId::uuid is null or w.tenant_id = :tenantId)
+                    order by w.tenant_id, i.external_ref, w.asked_at desc) one
+      order by min(asked_at) over (partition by tenant_id), tenant_id, asked_at, external_ref`,
+    { tenantId },
+  );
+}
+
+/** The consents that `word` may mean: a tenant's id or a customer's reference. */
+export async function findWaiting(database: Database, word: string): Promise<WaitingConsent[]> {
+  return rows<WaitingConsent>(
+    database,
+    `select * from (${waiting} and (w.tenant_id::text = lower(:word) or i.external_ref = :word)
+                    order by w.tenant_id, i.external_ref, w.asked_at desc) one order by asked_at`,
+    { word },
+  );
+}
+
+/**
+ * Refuses a customer's consent to a tenant: the invitations that asked for it are withdrawn, so a new attempt needs a new
+ * one. Returns how many, and the references that wait on. Throws `unknown_name` where this one does not wait.
+ */
+export async function rejectWaiting(
+  database: Database,
+  { tenantId, ref }: { tenantId: string; ref: string },
+): Promise<{ withdrawn: number; waiting: string[] }> {
+  const withdrawn = await inReportedTransaction(database, (transaction) =>
+    rowCount(
+      transaction,
+      `delete from entra_sync.invitations i using entra_sync.waiting_consents w
+        where w.invitation_id = i.invitation_id and w.tenant_id = :tenantId::uuid and i.external_ref = :ref`,
+      { tenantId, ref },
+    ),
+  );
+  const left = (await listWaiting(database, tenantId)).map((one) => one.external_ref);
+  if (withdrawn === 0) throw nothingWaits(tenantId, left, ref);
+  return { withdrawn, waiting: left };
+}
+
+/** What is answered where this reference, or any, does not wait for a tenant. */
+export function nothingWaits(tenantId: string, refs: readonly string[], ref: string | undefined): ExpectedError {
+  const asked = refs.map((one) => JSON.stringify(one)).join(', ');
+  const what =
+    refs.length === 0
+      ? `no consent to tenant ${tenantId} waits for approval`
+      : ref === undefined
+        ? `${refs.length} references ask for tenant ${tenantId}: ${asked}`
+        : `reference ${JSON.stringify(ref)} does not ask for tenant ${tenantId}; these do: ${asked}`;
+  const cure =
+    refs.length === 0
+      ? 'entra-sync tenant approve --list shows those that wait; an invitation with --tenant needs no approval'
+      : 'name one of them with --ref, after asking the customer whether the tenant is theirs';
+  return new ExpectedError(refs.length === 0 || ref !== undefined ? 'unknown_name' : 'usage', what, { cure });
+}
+
+/** What is answered to anybody who wants to read a tenant that waits for approval. */
+export function consentWaiting(consents: readonly WaitingConsent[]): ExpectedError {
+  const [first] = consents;
+  const refs = consents.map((one) => JSON.stringify(one.external_ref)).join(', ');
+  return new ExpectedError(
+    'consent_waiting',
+    `nothing is read of tenant ${first?.tenant_id} yet: its consent waits for your approval (asked for by ${refs})`,
+    { cure: approveCommand(consents) },
+  );
+}
+
+/** The command that approves; where several references ask, it leaves the choice open. */
+export function approveCommand(consents: readonly Pick<WaitingConsent, 'tenant_id' | 'external_ref'>[]): string {
+  const [first] = consents;
+  const only = consents.length === 1 && first ? JSON.stringify(first.external_ref) : 'REF';
+  return `entra-sync tenant approve ${first?.tenant_id ?? 'TENANT'} --ref ${only}`;
+}

@@ -1,0 +1,250 @@
+// Consents that wait for the vendor, on a real Postgres: what is kept of them, what approve and reject make of them, what two
+// programs at once come to.
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ExpectedError } from '../../src/errors.ts';
+import { loadDefaults } from '../../src/settings.ts';
+import { disconnectTenant, purgeTenant } from '../../src/store/connection.ts';
+import { approveConsent, connectTenant, mayConnect } from '../../src/store/consent.ts';
+import { createInvitation, withdrawInvitations } from '../../src/store/invitations.ts';
+import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
+import { addTenant, findTenant } from '../../src/store/tenants.ts';
+import { listWaiting, rejectWaiting } from '../../src/store/waiting.ts';
+import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
+
+let fresh: FreshDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  database = openDatabase(fresh.url);
+});
+afterAll(async () => {
+  await database.destroy();
+  await fresh.drop();
+});
+
+const defaults = loadDefaults();
+let number = 0;
+/** A reference that no test has used. */
+const newRef = (name: string) => {
+  number += 1;
+  return `${name}-${number}`;
+};
+const invite = async (ref: string, tenantId: string | null = null) =>
+  (await createInvitation(database, { ref, name: null, tenantId, expiresInMs: 60_000, actor: 'test' })).invitation_id;
+/** A consent with a good token, by a person whose roles are not told. */
+const ask = (invitationId: string, tenantId: string, adminId = randomUUID()) =>
+  connectTenant(database, { invitationId, tenantId, adminId, administrator: false, actor: 'connect' }, defaults);
+const kindOf = async (asked: ReturnType<typeof ask>) => {
+  const done = await asked;
+  return done.kind === 'refused' ? done.reason : done.kind;
+};
+const approve = (tenantId: string, ref?: string) =>
+  approveConsent(database, { tenantId, ref, actor: 'mary' }, defaults);
+const refsOf = async (tenantId: string) => (await listWaiting(database, tenantId)).map((one) => one.external_ref);
+const tenantRow = async (tenantId: string) => {
+  const [row] = await rows<{ status: string; external_ref: string | null }>(
+    database,
+    'select status, external_ref from directory.tenants where tenant_id = ?',
+    [tenantId],
+  );
+  return row;
+};
+const refusal = async (work: Promise<unknown>) => {
+  const error = (await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )) as ExpectedError | undefined;
+  return [error?.code, error?.message];
+};
+
+test('without a role shown, and not named by the vendor, a tenant gets no row: each customer that asks waits', async () => {
+  const tenantId = randomUUID();
+  const [thief, owner] = [newRef('thief'), newRef('owner')];
+  expect(await kindOf(ask(await invite(thief), tenantId))).toBe('waiting');
+  expect(await kindOf(ask(await invite(owner), tenantId))).toBe('waiting');
+  expect(await tenantRow(tenantId)).toBeUndefined();
+  expect(await refsOf(tenantId)).toEqual([thief, owner]);
+  expect(await rows(database, 'select 1 from directory.changes where tenant_id = ?', [tenantId])).toEqual([]);
+  const [code, message] = await refusal(findTenant(database, tenantId));
+  expect([code, message]).toEqual(['consent_waiting', expect.stringContaining(`"${thief}", "${owner}"`)]);
+  expect((await refusal(findTenant(database, owner)))[0]).toBe('consent_waiting');
+});
+
+test('approve makes the tenant the customer it names, drops the others by name, and tells the feed who did it', async () => {
+  const tenantId = randomUUID();
+  const [thief, owner] = [newRef('thief'), newRef('owner')];
+  const thiefs = await invite(thief);
+  await ask(thiefs, tenantId);
+  await ask(await invite(owner), tenantId);
+  expect((await refusal(approve(tenantId)))[0]).toBe('usage');
+  expect((await refusal(approve(tenantId, 'nobody')))[0]).toBe('unknown_name');
+  expect(await approve(tenantId, owner)).toMatchObject({ ref: owner, how: 'new', dropped: [thief] });
+  expect(await tenantRow(tenantId)).toEqual({ status: 'active', external_ref: owner });
+  expect(await rows(database, 'select 1 from entra_sync.waiting_consents where tenant_id = ?', [tenantId])).toEqual([]);
+  const changes = await rows(database, 'select kind, actor, after from directory.changes where tenant_id = ?', [
+    tenantId,
+  ]);
+  expect(changes).toEqual([
+    { kind: 'tenant.connected', actor: 'mary', after: { status: 'active', external_ref: owner } },
+  ]);
+  // The thief's invitation is good for a tenant of the thief's own, and never again for this one.
+  expect(await kindOf(ask(thiefs, tenantId))).toBe('other_customer');
+  expect((await refusal(approve(tenantId, thief)))[0]).toBe('unknown_name');
+});
+
+test('approve without a reference takes the only one that asks, however many invitations it has', async () => {
+  const tenantId = randomUUID();
+  const owner = newRef('owner');
+  for (const invitationId of [await invite(owner), await invite(owner)]) await ask(invitationId, tenantId);
+  expect(await refsOf(tenantId)).toEqual([owner]);
+  expect(await approve(tenantId)).toMatchObject({ ref: owner, dropped: [] });
+});
+
+test('a tenant that the vendor named is connected at once: by the invitation, or registered for the customer', async () => {
+  const [invited, registered] = [randomUUID(), randomUUID()];
+  const owner = newRef('owner');
+  await addTenant(database, { tenantId: invited, name: invited, ref: owner }, defaults);
+  expect(await kindOf(ask(await invite(owner, invited), invited))).toBe('connected');
+  const other = newRef('owner');
+  await addTenant(database, { tenantId: registered, name: registered, ref: other }, defaults);
+  expect(await kindOf(ask(await invite(other), registered))).toBe('connected');
+});
+
+test('a shown administrator is connected at once, and ends what waited for the tenant', async () => {
+  const tenantId = randomUUID();
+  const thief = newRef('thief');
+  await ask(await invite(thief), tenantId);
+  const consent = { invitationId: await invite(newRef('owner')), tenantId, adminId: randomUUID(), actor: 'connect' };
+  const done = await connectTenant(database, { ...consent, administrator: true }, defaults);
+  expect(done).toMatchObject({ kind: 'connected', dropped: [thief] });
+  expect(await refsOf(tenantId)).toEqual([]);
+});
+
+test('a tenant that was registered without a customer keeps it so while consents wait', async () => {
+  const tenantId = randomUUID();
+  await addTenant(database, { tenantId, name: tenantId, ref: null }, defaults);
+  const thief = newRef('thief');
+  expect(await kindOf(ask(await invite(thief), tenantId))).toBe('waiting');
+  expect(await tenantRow(tenantId)).toEqual({ status: 'pending', external_ref: null });
+  expect(await approve(tenantId, thief)).toMatchObject({ how: 'pending' });
+  expect(await tenantRow(tenantId)).toEqual({ status: 'active', external_ref: thief });
+});
+
+test('a tenant of another customer, active or disconnected, is asked for by nobody and keeps its reference', async () => {
+  const tenantId = randomUUID();
+  const [owner, thief] = [newRef('owner'), newRef('thief')];
+  const early = await invite(thief);
+  await ask(early, tenantId);
+  await addTenant(database, { tenantId, name: tenantId, ref: owner }, defaults);
+  // What had waited before is no longer shown, and cannot be approved over the owner.
+  expect(await refsOf(tenantId)).toEqual([]);
+  expect((await refusal(approve(tenantId, thief)))[0]).toBe('tenant_exists');
+  expect(await kindOf(ask(early, tenantId))).toBe('other_customer');
+  await kindOf(ask(await invite(owner), tenantId));
+  await disconnectTenant(database, tenantId, { actor: 'test', dryRun: false });
+  expect(await kindOf(ask(await invite(thief), tenantId))).toBe('other_customer');
+  expect(await tenantRow(tenantId)).toEqual({ status: 'disconnected', external_ref: owner });
+});
+
+test('one invitation waits for one tenant, the last: a hundred tenants make one row', async () => {
+  const ref = newRef('flood');
+  const invitationId = await invite(ref);
+  const tenants = Array.from({ length: 100 }, () => randomUUID());
+  for (let start = 0; start < tenants.length; start += 25)
+    await Promise.all(tenants.slice(start, start + 25).map((tenantId) => ask(invitationId, tenantId)));
+  const waiting = (await listWaiting(database, null)).filter((one) => one.external_ref === ref);
+  expect(waiting).toHaveLength(1);
+  const last = randomUUID();
+  await ask(invitationId, last);
+  expect(await refsOf(last)).toEqual([ref]);
+  const kept = await rows(database, 'select 1 from entra_sync.waiting_consents where invitation_id = ?', [
+    invitationId,
+  ]);
+  expect(kept).toHaveLength(1);
+});
+
+test('a consent waits for 30 days, beyond the end of its invitation; later it is gone, with who it was', async () => {
+  const tenantId = randomUUID();
+  const ref = newRef('late');
+  const invitationId = await invite(ref);
+  await ask(invitationId, tenantId);
+  const [kept] = await listWaiting(database, tenantId);
+  const days = (Number(kept?.expires_at) - Number(kept?.asked_at)) / 86_400_000;
+  expect(Math.round(days)).toBe(30);
+  await database.raw('update entra_sync.invitations set expires_at = now() where invitation_id = ?', [invitationId]);
+  expect(await refsOf(tenantId)).toEqual([ref]);
+  await database.raw('update entra_sync.waiting_consents set expires_at = now() where invitation_id = ?', [
+    invitationId,
+  ]);
+  expect(await refsOf(tenantId)).toEqual([]);
+  expect((await refusal(approve(tenantId, ref)))[0]).toBe('unknown_name');
+  expect((await refusal(findTenant(database, tenantId)))[0]).toBe('unknown_name');
+  await invite(newRef('other'));
+  expect(await rows(database, 'select 1 from entra_sync.waiting_consents where tenant_id = ?', [tenantId])).toEqual([]);
+});
+
+test('a withdrawn invitation takes its waiting consent along', async () => {
+  const tenantId = randomUUID();
+  const ref = newRef('withdrawn');
+  await ask(await invite(ref), tenantId);
+  await withdrawInvitations(database, ref);
+  expect(await refsOf(tenantId)).toEqual([]);
+  expect((await refusal(approve(tenantId, ref)))[0]).toBe('unknown_name');
+});
+
+test('reject withdraws the invitations that asked; a new attempt needs a new one, the others wait on', async () => {
+  const tenantId = randomUUID();
+  const [thief, owner] = [newRef('thief'), newRef('owner')];
+  const thiefs = await invite(thief);
+  await ask(thiefs, tenantId);
+  await ask(await invite(owner), tenantId);
+  expect(await rejectWaiting(database, { tenantId, ref: thief })).toEqual({ withdrawn: 1, waiting: [owner] });
+  expect(await kindOf(ask(thiefs, tenantId))).toBe('withdrawn');
+  expect((await mayConnect(database, thiefs, tenantId)).refused).toBe('withdrawn');
+  expect(await kindOf(ask(await invite(thief), tenantId))).toBe('waiting');
+  expect((await refusal(rejectWaiting(database, { tenantId, ref: 'nobody' })))[0]).toBe('unknown_name');
+  expect(await refsOf(tenantId)).toEqual([owner, thief]);
+});
+
+test('approvals, consents and rejections of one tenant at once: it is the approved customer or no one else', async () => {
+  for (let round = 0; round < 8; round += 1) {
+    const tenantId = randomUUID();
+    const [thief, owner] = [newRef('thief'), newRef('owner')];
+    const [thiefs, owners] = [await invite(thief), await invite(owner)];
+    await ask(thiefs, tenantId);
+    await ask(owners, tenantId);
+    await Promise.all([
+      ask(thiefs, tenantId),
+      approve(tenantId, owner),
+      ask(thiefs, tenantId),
+      rejectWaiting(database, { tenantId, ref: thief }).catch(() => {}),
+      ask(owners, tenantId),
+    ]);
+    expect(await tenantRow(tenantId)).toEqual({ status: 'active', external_ref: owner });
+    expect(await refsOf(tenantId)).toEqual([]);
+  }
+});
+
+test('two approvals of one tenant for two customers at once: one of them is done, the other is refused', async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const tenantId = randomUUID();
+    const refs = [newRef('a'), newRef('b')];
+    for (const ref of refs) await ask(await invite(ref), tenantId);
+    const done = await Promise.allSettled(refs.map((ref) => approve(tenantId, ref)));
+    const won = done.flatMap((one) => (one.status === 'fulfilled' ? [one.value.ref] : []));
+    expect(won).toHaveLength(1);
+    expect(await tenantRow(tenantId)).toEqual({ status: 'active', external_ref: won[0] });
+  }
+});
+
+test('erasing a tenant erases what waits for it', async () => {
+  const tenantId = randomUUID();
+  await addTenant(database, { tenantId, name: tenantId, ref: null }, defaults);
+  await ask(await invite(newRef('asks')), tenantId);
+  await disconnectTenant(database, tenantId, { actor: 'test', dryRun: false });
+  expect(await refsOf(tenantId)).toHaveLength(1);
+  await purgeTenant(database, tenantId);
+  expect(await rows(database, 'select 1 from entra_sync.waiting_consents where tenant_id = ?', [tenantId])).toEqual([]);
+});
