@@ -26,7 +26,8 @@ import {
   type StreamFailure,
   streams,
 } from './reports.ts';
-import { type Footing, type Progress, runStream, type StreamContext, type StreamResult } from './stream.ts';
+import { runStream } from './run-stream.ts';
+import type { Footing, Progress, StreamContext, StreamResult } from './stream.ts';
 import { usersStream } from './users.ts';
 
 export type CycleOptions = {
