@@ -20,6 +20,9 @@ export type Progress = {
   total: number | undefined;
 };
 
+/** The round that a stream walks, as it stands: what is told of it should it fail. */
+export type RoundTold = Pick<StreamReport, 'round' | 'reason' | 'pages' | 'seen'>;
+
 /** What a cycle goes by: the settings in force, and where its streams stand. */
 export type Footing = { readonly settings: Settings; readonly streams: Standing['streams'] };
 
@@ -38,6 +41,8 @@ export type StreamContext = {
   /** The same, read anew. */
   readonly newFooting: () => Promise<Footing>;
   readonly onProgress: (progress: Progress) => void;
+  /** Kept up while the stream goes on. */
+  readonly trail: { now: RoundTold };
   /** Settled when this cycle's groups are committed, or have failed; in a dry run with what was rehearsed of them. */
   readonly memberships: Promise<Rehearsal | undefined>;
 };
@@ -73,4 +78,6 @@ export type StreamResult = {
   checkpointAgeMs: number | undefined;
   /** As it was committed, or rehearsed; none where the checkpoint moved without one. */
   round: Round | undefined;
+  /** Why the full round of the stream is not finished, beside which changes were committed. */
+  unfinished?: unknown;
 };
