@@ -1,6 +1,7 @@
 // Which round a stream walks: the open one where it can be continued, else a new one of the kind that is due.
 import { isOfOrigin } from '../graph/client.ts';
 import type { RoundKind } from '../rules/merge.ts';
+import { roundLastsMs } from '../rules/stuck.ts';
 import type { Round } from '../store/rounds.ts';
 import type { StreamStanding } from '../store/standing.ts';
 
@@ -28,9 +29,12 @@ export function chooseRound(standing: StreamStanding, wishes: RoundWishes): { op
   const fits = open?.settings_version === wishes.settingsVersion && open.fingerprint === fingerprint;
   // A full round begun against another Graph cannot be gone on with, and nothing of it would be missed.
   const foreign = open?.kind === 'full' && open.resume_link !== null && !isOfOrigin(open.resume_link, wishes.origin);
+  // Links that old may fail for ever, and what was read that long ago is old news.
+  const outdated = open !== undefined && open.age_ms > roundLastsMs;
   // A full round that somebody asks for is that somebody's: one that is open for another cause may be what is stuck.
   const asked = fullBecause === undefined || open?.reason === fullBecause;
-  if (open && fits && !anew && !foreign && asked && (open.kind === 'full' || full === undefined)) return { open };
+  if (open && fits && !anew && !foreign && !outdated && asked && (open.kind === 'full' || full === undefined))
+    return { open };
   return {
     begin: {
       // Begun anew for another cause, an open full round stays one: what made it due still holds.

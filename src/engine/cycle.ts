@@ -20,13 +20,15 @@ import { logProgress } from './progress-log.ts';
 import {
   type CycleError,
   describeFailure,
+  describeUnfinished,
   type FirstLoad,
   isInterruption,
   reportOfFailure,
   type StreamFailure,
   streams,
 } from './reports.ts';
-import { type Footing, type Progress, runStream, type StreamContext } from './stream.ts';
+import { runStream } from './run-stream.ts';
+import type { Footing, Progress, RoundTold, StreamContext } from './stream.ts';
 import { usersStream } from './users.ts';
 
 export type CycleOptions = {
@@ -67,6 +69,8 @@ export type CycleResult = {
   readonly lists: readonly RemovalList[];
   /** What stopped a stream while another one was committed. */
   readonly failures: readonly StreamFailure[];
+  /** What stopped a full round while the changes of its stream were committed; it is gone on with. */
+  readonly unfinished: readonly StreamFailure[];
   /** How old the checkpoints were that this cycle started from; undefined for the first. */
   readonly sinceMs: number | undefined;
   /** The changes of a dry run, the first thousand. */
@@ -131,7 +135,7 @@ async function runLeased(
   const log = parts.log.child({ tenantId, cycleId });
   log.info({ kind, dryRun, settingsVersion: settings.version }, 'cycle started');
   const reader = parts.openReader({ tenantId, settings, signal, log: parts.log.child({ cycleId }) });
-  const context: Omit<StreamContext, 'reader' | 'memberships'> = {
+  const context: Omit<StreamContext, 'reader' | 'memberships' | 'trail'> = {
     database,
     lease,
     log,
@@ -145,8 +149,11 @@ async function runLeased(
     onProgress,
   };
   // Side by side: each stream's round is committed on its own, so a tenant that may read only users gets its users.
+  const readers = { users: reader.fork('users'), groups: reader.fork('groups') };
+  const trails = { users: { now: begunBy(footing, 'users') }, groups: { now: begunBy(footing, 'groups') } };
+  const groupsContext = { ...context, reader: readers.groups, trail: trails.groups };
   const memberships = Promise.allSettled([
-    runStream({ ...context, reader: reader.fork('groups'), memberships: Promise.resolve(undefined) }, groupsStream),
+    runStream({ ...groupsContext, memberships: Promise.resolve(undefined) }, groupsStream),
   ]);
   const rehearsal = memberships.then(([ended]) =>
     dryRun && ended.status === 'fulfilled' && ended.value.round
@@ -155,7 +162,9 @@ async function runLeased(
   );
   const [[groups], [users]] = await Promise.all([
     memberships,
-    Promise.allSettled([runStream({ ...context, reader: reader.fork('users'), memberships: rehearsal }, usersStream)]),
+    Promise.allSettled([
+      runStream({ ...context, reader: readers.users, trail: trails.users, memberships: rehearsal }, usersStream),
+    ]),
   ]);
   // What stopped a dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
   if (dryRun) await dropRehearsal(database, lease).catch(() => {});
@@ -171,10 +180,17 @@ async function runLeased(
   const reportOf = (stream: Stream): StreamReport => {
     const one = ended[stream];
     const failed = failures.find((failure) => failure.stream === stream);
-    return one.status === 'fulfilled' ? one.value.report : reportOfFailure(failed?.error, 'incremental');
+    return one.status === 'fulfilled'
+      ? one.value.report
+      : reportOfFailure(failed?.error, trails[stream].now, readers[stream].requestCount());
   };
   const reports = { users: reportOf('users'), groups: reportOf('groups') };
   const [failure] = failures;
+  const unfinished = streams.flatMap((stream): StreamFailure[] => {
+    const one = ended[stream];
+    const isOpen = one.status === 'fulfilled' && one.value.unfinished !== undefined;
+    return isOpen ? [{ stream, error: one.value.unfinished }] : [];
+  });
   const cancelled = failures.some(({ error }) => isInterruption(error));
   // Without a round on either side nothing was held: that is what their commits made sure of.
   const idle = [users, groups].every((one) => one.status === 'fulfilled' && !one.value.round);
@@ -195,7 +211,9 @@ async function runLeased(
     await closeCycle(database, lease, cycleId, {
       outcome,
       streams: reports,
-      error: failure ? describeFailure(failure) : (describeLists(lists) ?? describeGaps(reports.users)),
+      error: failure
+        ? describeFailure(failure)
+        : (describeLists(lists) ?? describeUnfinished(unfinished) ?? describeGaps(reports.users)),
       intervalMs: settings.intervalMs,
       sinceStartMs: performance.now() - started,
       jitter: jitter(),
@@ -220,6 +238,7 @@ async function runLeased(
     seconds: seconds(),
     streams: reports,
     failures,
+    unfinished,
     lists,
     sinceMs: ages.length > 0 ? Math.max(...ages) : undefined,
     firstLoad,
@@ -228,6 +247,13 @@ async function runLeased(
       return one.status === 'fulfilled' ? one.value.sample : [];
     }),
   };
+}
+
+// What a stream would be told to have walked, should it fail before its round is chosen.
+function begunBy({ streams }: Footing, stream: Stream): RoundTold {
+  const { checkpoint, open } = streams[stream];
+  const round = open?.kind ?? (checkpoint ? 'incremental' : 'full');
+  return { round, reason: open?.reason ?? (checkpoint ? 'changes' : 'first'), pages: 0, seen: 0 };
 }
 
 function describeLists(lists: readonly RemovalList[]): CycleError | null {

@@ -111,8 +111,12 @@ async function loadStreams(
 
   const show = async (stream: Stream, begun: Round, before: Promise<void>): Promise<void> => {
     const reader = readers[stream];
+    let now = begun;
+    const advance = (round: Round) => {
+      now = round;
+    };
     try {
-      const round = await parts[stream].list({ ...context, signal, settings, reader: lane(reader) }, begun);
+      const round = await parts[stream].list({ ...context, signal, settings, reader: lane(reader), advance }, begun);
       await before;
       // Whom the scope takes in is not known: that is left to the round.
       if (byGroups && failures[0]) throw failures[0].error;
@@ -136,7 +140,8 @@ async function loadStreams(
     } catch (thrown) {
       const error = describeDatabaseError(thrown);
       failures.push({ stream, error });
-      reports.set(stream, { ...reportOfFailure(error, 'listing'), requests: reader.requestCount() });
+      const told = { round: 'listing', reason: now.reason, pages: now.pages, seen: now.seen } as const;
+      reports.set(stream, reportOfFailure(error, told, reader.requestCount()));
       tellFailure(context.log, stream, error);
       if (byGroups) given.abort(error);
     }

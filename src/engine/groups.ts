@@ -1,6 +1,7 @@
 // What is particular to the groups stream: groups with the slices of their members.
 import { readDeletedIds } from '../graph/deleted.ts';
 import { firstGroupsUrl, readGroups, readMemberLists, readMemberOfs } from '../graph/groups.ts';
+import type { SingleObject } from '../graph/objects.ts';
 import { readUsers } from '../graph/users.ts';
 import type { Problem } from '../rules/decode.ts';
 import { decodeGroupsPage, type GroupsPage, groupColumns, groupMarks, joinGroupsPages } from '../rules/groups.ts';
@@ -124,7 +125,10 @@ async function keepDeletedMembers({ database, lease, reader }: StreamContext, ro
     ...(await readUsers(reader, idsOf('u'), ['id'], new Map())),
     ...(await readGroups(reader, idsOf('g'))),
   ]);
-  const deleted = members.filter((member) => answers.get(member.memberId) === 'gone');
+  // Of whom nothing was said, nothing ends.
+  const mayBeDeleted = (answer: SingleObject | undefined) =>
+    answer === 'gone' || (answer !== undefined && 'unread' in answer);
+  const deleted = members.filter((member) => mayBeDeleted(answers.get(member.memberId)));
   if (deleted.length > 0) await keepUnnamed(database, lease, round.round_id, deleted);
 }
 

@@ -17,6 +17,8 @@ import { typesOf, usersStream } from './users.ts';
 
 export type ListingWork = Pick<StreamContext, 'database' | 'lease' | 'signal' | 'onProgress' | 'reader'> & {
   readonly settings: Settings;
+  /** Told of the listing after each page. */
+  readonly advance: (round: Round) => void;
 };
 
 /** Stages the people of a tenant and returns the listing as it then stands. Throws what reading and staging throw. */
@@ -55,6 +57,7 @@ async function listPages(
     const page = { occurrences, problems, link, members: [] };
     const parts = stream === 'users' ? usersStream : groupsStream;
     round = await parts.stage(work, work.settings, round, page, { urls: [url], link, problems, seen: value.length });
+    work.advance(round);
     tell();
   }
   return round;

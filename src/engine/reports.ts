@@ -2,6 +2,7 @@
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { CycleKind, CycleOutcome, StreamReport } from '../store/cycles.ts';
 import type { Stream } from '../store/rounds.ts';
+import type { RoundTold } from './stream.ts';
 
 export const streams = ['users', 'groups'] as const satisfies readonly Stream[];
 
@@ -19,12 +20,9 @@ export type FirstLoad = {
   readonly failures: readonly StreamFailure[];
 };
 
-/** The report of a stream that stopped for `error`. */
-export function reportOfFailure(error: unknown, round: StreamReport['round']): StreamReport {
+/** The report of a stream that stopped for `error`: its round as it stood then, which commits nothing. */
+export function reportOfFailure(error: unknown, told: RoundTold, requests: number): StreamReport {
   const none = {
-    requests: 0,
-    pages: 0,
-    seen: 0,
     distinct: 0,
     created: 0,
     adopted: 0,
@@ -41,8 +39,9 @@ export function reportOfFailure(error: unknown, round: StreamReport['round']): S
     held: 0,
     set_aside: 0,
   };
-  const reason = errorCodeOf(error);
-  return { outcome: isInterruption(error) ? 'cancelled' : 'failed', round, reason, ...none, ...ends };
+  const outcome = isInterruption(error) ? 'cancelled' : 'failed';
+  const { reason: begunFor, ...round } = told;
+  return { outcome, ...round, reason: errorCodeOf(error), begun_for: begunFor, requests, ...none, ...ends };
 }
 
 export function isInterruption(error: unknown): boolean {
@@ -61,4 +60,11 @@ export function describeFailure({ stream, error }: StreamFailure): CycleError {
     code: errorCodeOf(error),
     message: `${stream}: a defect (${name}${typeof state === 'string' ? ` ${state}` : ''}): see the log of that cycle`,
   };
+}
+
+/** For the row of a cycle that committed the changes of a stream whose full round is not finished. */
+export function describeUnfinished([first]: readonly StreamFailure[]): CycleError | null {
+  if (!first) return null;
+  const { code, message } = describeFailure(first);
+  return { code, message: `a full round is not finished, its changes were committed beside it: ${message}` };
 }

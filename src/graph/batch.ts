@@ -1,21 +1,24 @@
 // Several GETs in one request: `$batch` (learn.microsoft.com/graph/json-batching). Nothing but GET is ever put into one.
 import { retryAfterMs } from '../rules/failures.ts';
+import { askApart, type Collection, isUnserved } from './apart.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
 import { RequestFailed } from './request-failed.ts';
 
 /** Most requests in one batch. */
 export const batchSize = 20;
 
-/** What becomes of an item: of its body, of 404, and of a refusal that asking again would not change. */
+/** What becomes of an item: of its body, of 404, and of what cannot be read, refused or failing again and again beside others. */
 export type BatchAnswers<Answer extends NonNullable<unknown> | string> = {
   body(id: string, body: unknown): Answer | { readonly malformed: string };
   gone(id: string): Answer;
-  refused(id: string, status: number): Answer;
+  /** `why`: the status, or `no answer`. */
+  unread(id: string, why: string): Answer;
 };
 
 /**
  * Sends the GETs of `urls` (id -> path and query, without the version; twenty at most) as one batch, and again for the
- * items that failed for a while: items are throttled singly, and the longest of their Retry-After is obeyed. Answers are
+ * items that failed for a while: items are throttled singly, and the longest of their Retry-After is obeyed. An item that
+ * keeps failing while Graph answers is unread, and where the batch fails as a whole its halves are asked. Answers are
  * put into `found` as they come, so that those are not lost which came before the policy gave up. Throws what
  * {@link GraphReader.getJson} throws.
  */
@@ -26,11 +29,30 @@ export async function readBatch<Answer extends NonNullable<unknown> | string>(
   found: Map<string, Answer>,
 ): Promise<void> {
   const missing = () => [...urls.keys()].filter((id) => !found.has(id));
-  await reader.getJson(`${reader.origin}/v1.0/$batch`, {
-    carriedToken: false,
-    batch: () => ({ requests: missing().map((id) => ({ id, method: 'GET', url: urls.get(id) })) }),
-    parse: (body, answered) => takeBatch(body, answered, missing(), answers, found),
+  const failures = new Map<string, string>();
+  const answer = await askApart(reader, collectionOf(urls), (faults) => {
+    failures.clear();
+    return reader.getJson<true>(`${reader.origin}/v1.0/$batch`, {
+      carriedToken: false,
+      faults,
+      batch: () => ({ requests: missing().map((id) => ({ id, method: 'GET', url: urls.get(id) })) }),
+      parse: (body, answered) => takeBatch(body, answered, missing(), answers, found, failures),
+    });
   });
+  if (!isUnserved(answer)) return;
+  const left = missing();
+  if (failures.size > 0 || left.length === 1) {
+    for (const id of left) found.set(id, answers.unread(id, failures.get(id) ?? answer.unserved));
+    return;
+  }
+  // It never came to its items: one of them may be why.
+  const middle = Math.ceil(left.length / 2);
+  for (const half of [left.slice(0, middle), left.slice(middle)])
+    await readBatch(reader, new Map(half.map((id) => [id, urls.get(id) ?? ''])), answers, found);
+}
+
+function collectionOf(urls: ReadonlyMap<string, string>): Collection {
+  return [...urls.values()][0]?.startsWith('/groups') ? 'groups' : 'users';
 }
 
 type BatchItem = { id?: unknown; status?: unknown; headers?: Record<string, unknown>; body?: unknown };
@@ -41,16 +63,19 @@ function takeBatch<Answer extends NonNullable<unknown> | string>(
   asked: readonly string[],
   answers: BatchAnswers<Answer>,
   found: Map<string, Answer>,
+  unanswered: Map<string, string>,
 ): true | { malformed: string } | { failed: RequestFailed } {
   const responses = isObject(body) ? body.responses : undefined;
   if (!Array.isArray(responses)) return { malformed: 'the batch has no responses' };
   const failures: RequestFailed[] = [];
+  unanswered.clear();
   for (const item of responses as BatchItem[]) {
     const id = asked.find((one) => one === item?.id);
     if (!id || found.has(id)) continue;
     if (item.status === 200) {
       const answer = answers.body(id, item.body);
       if (isObject(answer) && 'malformed' in answer) {
+        unanswered.set(id, 'no usable answer');
         failures.push(
           new RequestFailed({ kind: 'malformed' }, `Graph answered 200 inside a batch, but ${answer.malformed}`),
         );
@@ -60,10 +85,14 @@ function takeBatch<Answer extends NonNullable<unknown> | string>(
       const failed = itemFailure(item, answered);
       // What asking again cannot change concerns this object alone: it stops neither the others nor the round (rule 19).
       const refused = refusedStatus(failed);
-      if (refused === undefined) failures.push(failed);
-      else found.set(id, answers.refused(id, refused));
+      if (refused !== undefined) found.set(id, answers.unread(id, String(refused)));
+      else {
+        failures.push(failed);
+        unanswered.set(id, String(item.status));
+      }
     }
   }
+  for (const id of asked) if (!found.has(id) && !unanswered.has(id)) unanswered.set(id, 'no answer');
   const [longest] = failures.sort((one, other) => (other.retryAfterMs ?? 0) - (one.retryAfterMs ?? 0));
   if (longest) return { failed: longest };
   return asked.every((id) => found.has(id)) ? true : { malformed: 'the batch lacks an answer' };

@@ -71,15 +71,26 @@ export function finalError(error: RequestFailed, origin: string): ExpectedError 
       const [first, ...others] = error.refused;
       // An answer that names everything names nothing.
       const which = first !== undefined && others.length < 5 ? `: ${error.refused.join(', ')}` : '';
+      // Where none is named, the mapping is to blame only if it is new.
+      const cure =
+        which === ''
+          ? 'if the field mapping was changed before this, take what was added out again (entra-sync settings show); else run the command again later'
+          : 'take the property out of the field mapping (entra-sync settings show)';
       return new ExpectedError('property_refused', `Graph refused the query (${error.message})${which}`, {
-        cure: 'take the property out of the field mapping (entra-sync settings show)',
+        cure,
         ...more,
       });
     }
     default:
       return new ExpectedError('graph_answer_invalid', error.message, {
-        cure: 'run again with --verbose and look at the detail; entra-sync resync begins the round anew',
+        cure: carriedToken(failure)
+          ? 'run the command again: a link that is refused in two cycles in a row leads to a round from the beginning by itself; entra-sync resync begins one now'
+          : 'run again with --verbose and look at the detail; nothing was changed',
         ...more,
       });
   }
+}
+
+function carriedToken(failure: RequestFailed['failure']): boolean {
+  return failure.kind === 'answer' && failure.carriedToken;
 }

@@ -29,7 +29,11 @@ export type MemberList = {
  * list that Graph refuses to show (members may be hidden): that concerns this group alone.
  */
 export async function readMembers(reader: GraphReader, groupId: string): Promise<MemberList> {
-  const entries = await readList(reader, `${reader.origin}/v1.0/groups/${groupId}/members?$select=id&$top=999`);
+  const entries = await readList(
+    reader,
+    'groups',
+    `${reader.origin}/v1.0/groups/${groupId}/members?$select=id&$top=999`,
+  );
   if ('refused' in entries) {
     const reason = `its members cannot be read (${entries.refused})`;
     return { groupId, members: [], problems: [{ key: `${groupId}/members`, reason }] };
@@ -55,6 +59,7 @@ export async function readMemberOf(
 ): Promise<readonly Member[] | Problem> {
   const entries = await readList(
     reader,
+    collection,
     `${reader.origin}/v1.0/${collection}/${memberId}/memberOf?$select=id&$top=999`,
   );
   const problem = (reason: string): Problem => ({ key: `${memberId}/memberOf`, reason });

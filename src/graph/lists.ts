@@ -1,5 +1,6 @@
 // Listings, page by page: what delta is compared with, and member lists that are read whole.
 import { ExpectedError } from '../errors.ts';
+import { askApart, type Collection, isUnserved } from './apart.ts';
 import { requireOrigin } from './client.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
 
@@ -19,10 +20,11 @@ export function takeListPage(body: unknown, url: string, origin: string): ListPa
 }
 
 /**
- * The pages of a listing from `start` on; the next one is fetched while the caller takes this one. Throws what
+ * The pages of a listing from `start` on; the next one is fetched while the caller takes this one. `faults` is how many
+ * each page may have, as for {@link GraphReader.getJson}. Throws what
  * {@link GraphReader.getJson} throws, and `graph_answer_invalid` for a listing that leads in a circle.
  */
-export async function* listingPages(reader: GraphReader, start: string): AsyncGenerator<ListPage> {
+export async function* listingPages(reader: GraphReader, start: string, faults?: number): AsyncGenerator<ListPage> {
   const asked = new Set<string>();
   const fetchPage = async (url: string): Promise<ListPage> => {
     requireOrigin(url, reader.origin);
@@ -31,6 +33,7 @@ export async function* listingPages(reader: GraphReader, start: string): AsyncGe
     return reader.getJson<ListPage>(url, {
       // A dead page link of a listing is no dead delta token: the whole listing is simply not to be had.
       carriedToken: false,
+      ...(faults !== undefined && { faults }),
       parse: (body) => takeListPage(body, url, reader.origin),
     });
   };
@@ -59,15 +62,26 @@ export async function* listPages(reader: GraphReader, first: string): AsyncGener
   for await (const page of listingPages(reader, first)) yield page.value;
 }
 
-/** A whole listing at once, or the status of the answer that refused it; a part of a list is none. */
-export async function readList(reader: GraphReader, first: string): Promise<unknown[] | { readonly refused: number }> {
-  const entries: unknown[] = [];
+/**
+ * A whole listing of what belongs to one object, or the status of the answer that refused it; a part of a list is none. One
+ * that keeps failing while Graph answers for others of its collection is refused as well.
+ */
+export async function readList(
+  reader: GraphReader,
+  collection: Collection,
+  first: string,
+): Promise<unknown[] | { readonly refused: string }> {
+  const readAll = async (faults: number) => {
+    const entries: unknown[] = [];
+    for await (const { value } of listingPages(reader, first, faults)) entries.push(...value);
+    return entries;
+  };
   try {
-    for await (const page of listPages(reader, first)) entries.push(...page);
+    const entries = await askApart(reader, collection, readAll);
+    return isUnserved(entries) ? { refused: entries.unserved } : entries;
   } catch (error) {
     const refused = refusedStatus(error);
     if (refused === undefined) throw error;
-    return { refused };
+    return { refused: String(refused) };
   }
-  return entries;
 }

@@ -2,6 +2,7 @@
 import { ExpectedError } from '../errors.ts';
 import type { Problem } from '../rules/decode.ts';
 import { decodeMember, type Member, type PartOfMemberList } from '../rules/groups.ts';
+import { ownFault, requireAnswering } from './apart.ts';
 import { readBatch } from './batch.ts';
 import { type ListPage, listingPages, takeListPage } from './lists.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
@@ -27,7 +28,7 @@ export async function readFirstParts(reader: GraphReader, groupIds: readonly str
           return 'malformed' in page ? page : partOf(id, page);
         },
         gone: () => 'gone',
-        refused: (id, status) => unreadable(id, String(status)),
+        unread: (id, why) => unreadable(id, why),
       },
       found,
     );
@@ -42,7 +43,7 @@ export async function readFirstParts(reader: GraphReader, groupIds: readonly str
   };
 }
 
-/** The rest of a list that did not fit on its first page. A rest that Graph refuses to show ends it. */
+/** The rest of a list that did not fit on its first page. A rest that Graph refuses to show ends it, and one that fails while Graph answers. */
 export async function* readMoreParts(
   reader: GraphReader,
   groupId: string,
@@ -52,8 +53,9 @@ export async function* readMoreParts(
     for await (const page of listingPages(reader, start)) yield partOf(groupId, page);
   } catch (error) {
     const refused = refusedStatus(error);
-    if (refused === undefined) throw error;
-    yield unreadable(groupId, String(refused));
+    const why = refused === undefined ? ownFault(error).why : String(refused);
+    if (refused === undefined) await requireAnswering(reader, 'groups');
+    yield unreadable(groupId, why);
   }
 }
 

@@ -3,8 +3,11 @@ import type { Occurrence, Problem } from '../rules/decode.ts';
 import { batchSize, readBatch } from './batch.ts';
 import type { GraphReader } from './reader.ts';
 
+/** `unread`: nothing was said of the object, so that it may be there or not. */
+export type SingleProblem = Problem & { readonly unread?: true };
+
 /** What GET of one object said: the object, something that cannot be taken or read, or `gone` (404: deleted, or not ours to see). */
-export type SingleObject = Extract<Occurrence, { patch: unknown }> | Problem | 'gone';
+export type SingleObject = Extract<Occurrence, { patch: unknown }> | SingleProblem | 'gone';
 
 /** Reads objects one by one, 20 in a `$batch`. */
 export async function readObjects(
@@ -27,7 +30,7 @@ export async function readObjects(
       {
         body: (id, body) => decodeSingle(id, body, decode),
         gone: () => 'gone',
-        refused: (id, status) => ({ key: id, id, reason: `it cannot be read by itself (${status})` }),
+        unread: (id, why) => ({ key: id, id, reason: `it cannot be read by itself (${why})`, unread: true }),
       },
       found,
     );

@@ -96,6 +96,8 @@ export type GraphReader = {
       parse: Parse<Body>;
       /** What 404 comes to, where it is an answer and no failure. */
       absent?: () => Body;
+      /** So many faults of Graph end it, 429 aside: of what the caller can go on without. Left out: as many as the policy says. */
+      faults?: number;
       /** Told beside the cycle's own. */
       onWait?: OnWait;
     },
@@ -119,11 +121,12 @@ type ReaderParts = {
 
 /** Opens a reader for one cycle; its budget and count are the cycle's. */
 export function openGraphReader(parts: ReaderParts): GraphReader {
-  return makeReader(parts, { waitedMs: 0, untilMs: 0 }, null);
+  return makeReader(parts, { waitedMs: 0, untilMs: 0, apartMs: 0 }, null);
 }
 
 // What was waited so far, and until when somebody waits: requests that wait at the same time cost the cycle no more than one.
-type Budget = { waitedMs: number; untilMs: number };
+// `apartMs`: of that, for single objects that the cycle can go on without; those get a tenth of the budget.
+type Budget = { waitedMs: number; untilMs: number; apartMs: number };
 
 function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): GraphReader {
   const { client, signal, policy = defaultRetryPolicy, onWait, onRequest } = parts;
@@ -153,8 +156,9 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
   // One request under the policy. `renew` is true for a try that has to bring a new access token.
   const underPolicy = async <Result>(
     attempt: (renew: boolean) => Promise<Result>,
-    alsoOnWait?: OnWait,
+    { onWait: alsoOnWait, faults }: { onWait?: OnWait | undefined; faults?: number | undefined } = {},
   ): Promise<Result> => {
+    let faultsLeft = faults ?? Number.POSITIVE_INFINITY;
     let renewToken = false;
     let renewed = false;
     let retriedDeadLink = false;
@@ -183,13 +187,23 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
         } else if (verdict.act !== 'retry') {
           throw finalError(error, client.origin);
         }
+        const isFault = verdict.act === 'retry' && !verdict.throttled;
+        if (isFault) faultsLeft -= 1;
+        if (faultsLeft <= 0) throw finalError(error, client.origin);
         const waitMs = Math.round(
           Math.max(error.retryAfterMs ?? 0, policy.firstWaitMs * 2 ** (attemptNumber - 1) * (0.75 + Math.random() / 2)),
         );
         const untilMs = performance.now() + waitMs;
         const longerMs = Math.max(0, untilMs - Math.max(performance.now(), budget.untilMs));
-        if (retriesLeft === 0 || budget.waitedMs + longerMs > policy.budgetMs) throw finalError(error, client.origin);
+        const apartMs = isFault && faults !== undefined ? longerMs : 0;
+        if (
+          retriesLeft === 0 ||
+          budget.waitedMs + longerMs > policy.budgetMs ||
+          budget.apartMs + apartMs > policy.budgetMs / 10
+        )
+          throw finalError(error, client.origin);
         budget.waitedMs += longerMs;
+        budget.apartMs += apartMs;
         budget.untilMs = Math.max(budget.untilMs, untilMs);
         const event = {
           reason: error.message,
@@ -210,11 +224,17 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
     });
   };
 
-  const getJson: GraphReader['getJson'] = (url, { carriedToken, headers = {}, batch, parse, absent, onWait: also }) =>
-    underPolicy(async (renewToken) => {
-      const answer = await send(url, { renewToken, headers, ...(batch && { batch: batch() }) });
-      return answer.status === 404 && absent ? absent() : parseAnswer(answer, url, carriedToken, parse);
-    }, also);
+  const getJson: GraphReader['getJson'] = (
+    url,
+    { carriedToken, headers = {}, batch, parse, absent, onWait: also, faults },
+  ) =>
+    underPolicy(
+      async (renewToken) => {
+        const answer = await send(url, { renewToken, headers, ...(batch && { batch: batch() }) });
+        return answer.status === 404 && absent ? absent() : parseAnswer(answer, url, carriedToken, parse);
+      },
+      { onWait: also, faults },
+    );
   const tryJson: GraphReader['tryJson'] = async (url, headers) => {
     const answer = await send(url, { headers }).catch(() => undefined);
     return answer?.status === 200 ? parseJson(answer.text) : undefined;

@@ -181,6 +181,7 @@ export const failureTable: readonly FailureRow[] = [
     what: 'a property outside Entra ID, in a listing',
     kinds: ['answer'],
     statuses: [501],
+    at: 'first_url',
     verdict: { act: 'stop', why: 'query_refused' },
     sources: ['overview-2021'],
   },

@@ -50,15 +50,20 @@ export function isDatabasesFault(code: string | null): boolean {
 /** After the database stopped a cycle, its tenant is tried again so many seconds later: a random number between the two. */
 export const soonAgain = { leastSeconds: 60, mostSeconds: 120 };
 
-/** Failures in a row after one more cycle: one success ends them, and what is not the tenant's fault changes nothing. */
+/**
+ * Failures in a row after one more cycle: one success ends them, and what is not the tenant's fault changes nothing. A
+ * stream that failed beside one that was committed is a failure like others.
+ */
 export function failuresAfter(
   failures: number,
   attempt: { readonly outcome: AttemptOutcome; readonly code: string | null; readonly lately: Lately },
 ): number {
   const { outcome, code, lately } = attempt;
   if (outcome === 'cancelled') return failures;
-  if ((outcome === 'failed' || outcome === 'partial') && code !== null && notTheTenants.has(code)) return failures;
-  if (outcome !== 'failed') return 0;
+  if (outcome !== 'failed' && outcome !== 'partial') return 0;
+  // A tenant that lets us read its people alone gets them at its interval.
+  if (outcome === 'partial' && code === 'permission_missing') return 0;
+  if (code !== null && notTheTenants.has(code)) return failures;
   if (code !== null && graphFailures.includes(code) && isOutage(lately)) return failures;
   return failures + 1;
 }

@@ -1,6 +1,7 @@
 // POST /v1.0/$batch: up to 20 GETs in one request, each answered by itself and in an order of the service's own.
 import { type Answer, graphError } from './answers.ts';
 import type { GraphContext, GraphRequest } from './graph.ts';
+import { refuseStuckObject } from './stuck.ts';
 
 type Part = { id: string; method: string; url: string; headers: Record<string, string> };
 
@@ -62,6 +63,13 @@ export async function answerBatch(context: GraphContext, request: GraphRequest):
   const parts = readParts(request.body);
   if (typeof parts === 'string') {
     return malformed(parts);
+  }
+  const { stuck } = context.options;
+  for (const { url } of parts) {
+    const failing = refuseStuckObject(stuck, url.split(/[/?]/)[2] ?? '', 'batch');
+    if (failing) {
+      return failing;
+    }
   }
   const responses: Record<string, unknown>[] = [];
   for (const part of parts) {

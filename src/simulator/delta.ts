@@ -5,6 +5,7 @@ import { type StreamName, schemas } from './properties.ts';
 import { type Query, refuseSelect, selectOf } from './query.ts';
 import { renderItem } from './render.ts';
 import { beginRound, findRound, type Round } from './rounds.ts';
+import { refuseStuckLink } from './stuck.ts';
 import { expiryOf, readToken, type Token, writeToken } from './tokens.ts';
 import type { Truth } from './truth.ts';
 
@@ -92,7 +93,7 @@ function begin(request: DeltaRequest, since: number | undefined, select: string[
  * Answers users/delta or groups/delta. `$filter`, `$top`, `$expand` and `$orderby` are ignored, as people have seen it.
  */
 export function answerDelta(request: DeltaRequest): Answer {
-  const { truth, query, stream } = request;
+  const { truth, query, stream, options } = request;
   if (query.skipToken !== undefined && query.deltaToken !== undefined) {
     return badRequest("Invalid request: Both skiptoken and deltatoken can't be in the same request.");
   }
@@ -119,9 +120,21 @@ export function answerDelta(request: DeltaRequest): Answer {
   if (refused) {
     return refused;
   }
+  const { stuck } = options;
   if (token.kind === 'delta') {
+    const asked = { stream, round: 'later' as const, page: 1, edits: truth.now - token.since };
+    const failing = refuseStuckLink(stuck, asked);
+    if (failing) {
+      return failing;
+    }
     return begin(request, token.since, token.select ? [...token.select] : undefined, raw);
   }
   const round = findRound(truth, token.round);
-  return round ? servePage(request, round, token.page) : deadToken();
+  if (round === undefined) {
+    return deadToken();
+  }
+  const { since, start } = round.view;
+  const kind = since === undefined ? 'full' : 'later';
+  const failing = refuseStuckLink(stuck, { stream, round: kind, page: token.page + 1, edits: truth.now - start });
+  return failing ?? servePage(request, round, token.page);
 }

@@ -14,6 +14,7 @@ import {
 import type { SimulatorOptions } from './options.ts';
 import type { StreamName } from './properties.ts';
 import { readQuery } from './query.ts';
+import { refuseStuckObject } from './stuck.ts';
 import type { Truth } from './truth.ts';
 
 export type GraphRequest = {
@@ -168,6 +169,12 @@ function answerStream(
   }
   if (first === '$count') {
     return answerCount(asked);
+  }
+  const at = second ?? 'object';
+  const failing =
+    at === 'object' || at === 'members' || at === 'memberOf' ? refuseStuckObject(options.stuck, first, at) : undefined;
+  if (failing) {
+    return failing;
   }
   if (second === undefined) {
     return answerObject(asked, first);

@@ -1,5 +1,6 @@
 // The settings of a simulator, their defaults, and which of them may change while it runs.
 import { defaultFederation, type FederatedCredential } from './federation.ts';
+import type { Stuck } from './stuck.ts';
 import type { Tenant } from './tenant.ts';
 
 /** What may be changed at run time through `simulator.options`. */
@@ -42,6 +43,8 @@ export type SimulatorOptions = {
   form: 'default' | 'minimal' | 'mixed';
   /** Whether a restored group tells all its members again, like a new one; undocumented either way. */
   restoredMembers: boolean;
+  /** What fails for ever while the rest is answered. */
+  stuck: Stuck;
 };
 
 export type SimulatorSettings = Partial<SimulatorOptions> & {
@@ -77,5 +80,6 @@ export function defaultOptions(credentials: { clientId: string; clientSecret: st
     shuffle: false,
     form: 'default',
     restoredMembers: true,
+    stuck: { links: [], objects: [] },
   };
 }

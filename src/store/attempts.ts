@@ -78,7 +78,7 @@ export async function recordAttempt(
 async function whatEndedLately(transaction: Transaction): Promise<Lately> {
   const [counted] = await rows<Lately>(
     transaction,
-    `select count(*)::int as tried, count(*) filter (where outcome = 'failed' and error_code = any(:codes))::int as failing
+    `select count(*)::int as tried, count(*) filter (where outcome in ('failed', 'partial') and error_code = any(:codes))::int as failing
        from (select distinct on (tenant_id) outcome, error_code from entra_sync.cycles
               where kind <> 'on_demand' and finished_at > clock_timestamp() - interval '${lately}'
                 and error_code is distinct from 'cut_off'

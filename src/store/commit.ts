@@ -12,6 +12,7 @@ import { inRehearsal } from './receipts.ts';
 import type { Round, Stream } from './rounds.ts';
 import { settingsVersion } from './settings.ts';
 import { analyzeStage, analyzeTables, type StageSizes } from './statistics.ts';
+import { doubtWhatIsOlder } from './stream-failures.ts';
 import { tenantDisconnected } from './tenants.ts';
 
 /** What a stream's commit did, in objects. */
@@ -153,12 +154,19 @@ async function applyRound(
   const stillManual =
     status === 'disconnected' && stream === 'users' ? await countReleased(transaction, lease.tenantId) : undefined;
   await closeBatch(transaction, scope);
-  await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
+  if (!scope.full && !idle) await doubtWhatIsOlder(transaction, scope);
+  await transaction.raw(endRounds, scope);
   return {
     counts: { ...counts, set_aside: setAside, ...(stillManual !== undefined && { still_manual: stillManual }) },
     sample,
   };
 }
+
+// What was read of changes beside a full round that is committed now is older than its checkpoint.
+const endRounds = `
+delete from entra_sync.rounds
+ where round_id = :round
+    or :full::boolean and tenant_id = :tenant and stream = :stream and kind = 'incremental' and not dry_run`;
 
 // To compile a statement that runs once costs more than it gives. A full round's sets fit in memory then, instead of being
 // written to files and read again; a database that gives more keeps it.

@@ -15,6 +15,8 @@ export type StreamReport = {
   outcome: 'committed' | 'failed' | 'cancelled' | 'rehearsed';
   round: RoundKind;
   reason: string;
+  /** Of a round that was stopped, whose `reason` is the code of what stopped it: why it was of its kind. */
+  begun_for?: string;
   requests: number;
   pages: number;
   seen: number;

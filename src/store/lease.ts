@@ -107,8 +107,9 @@ async function firstLease(transaction: Transaction, tenantId: string): Promise<H
   return (await lockLease(transaction, tenantId)) ?? { holder: null };
 }
 
-// Takes the lease unless its holder's heart beats, and clears up behind a holder that was cut off: its cycle, and what dry
-// runs staged, which is never gone on with.
+// Takes the lease unless its holder's heart beats, and clears up behind a holder that was cut off: its cycle, which is told
+// the rounds that are open as they stand (of two in one stream the full one), and what dry runs staged, which is never
+// gone on with.
 const takeLease = `
 with heart as (
   select extract(epoch from expires_at - clock_timestamp())::float8 as remaining_s
@@ -121,9 +122,17 @@ with heart as (
   insert into entra_sync.heartbeats (tenant_id, fence, expires_at)
   select tenant_id, fence, clock_timestamp() + :lastsMs * interval '1 millisecond' from taken
   on conflict (tenant_id) do update set fence = excluded.fence, expires_at = excluded.expires_at
+), left_open as (
+  select coalesce(jsonb_object_agg(r.stream, jsonb_build_object(
+           'outcome', 'failed', 'round', r.kind, 'reason', 'cut_off', 'begun_for', r.reason, 'pages', r.pages, 'seen', r.seen)
+           order by r.kind desc), '{}') as reports
+    from entra_sync.rounds r
+   where r.tenant_id = (select tenant_id from taken) and not r.dry_run and r.kind <> 'on_demand'
 ), cut_off as (
   update entra_sync.cycles set outcome = 'failed', finished_at = now(), error_code = 'cut_off',
-         error_message = 'the process that ran this cycle ended without a word; the next cycle goes on from its last staged page'
+         error_message = 'the process that ran this cycle ended without a word; the next cycle goes on from its last staged page',
+         streams = streams || left_open.reports
+    from left_open
    where tenant_id = (select tenant_id from taken) and outcome = 'running'
 ), rehearsed as (
   delete from entra_sync.rounds where tenant_id = (select tenant_id from taken) and dry_run

@@ -73,7 +73,10 @@ export async function readRound(
   return round;
 }
 
-/** Drops the stream's open round with its stage, if there is one, and begins a new one. */
+/**
+ * Drops the stream's open rounds with their stages and begins a new one. A later round leaves a full one as it is: that is
+ * gone on with afterwards.
+ */
 export async function beginRound(
   database: Database,
   lease: Lease,
@@ -90,8 +93,9 @@ export async function beginRound(
     await shareTenant(transaction, lease.tenantId);
     await requireFence(transaction, lease);
     await transaction.raw(
-      'delete from entra_sync.rounds where tenant_id = :tenantId and stream = :stream and dry_run = :dryRun',
-      { tenantId: lease.tenantId, stream: round.stream, dryRun: round.dryRun },
+      `delete from entra_sync.rounds
+        where tenant_id = :tenantId and stream = :stream and dry_run = :dryRun and (:kind = 'full' or kind <> 'full')`,
+      { tenantId: lease.tenantId, stream: round.stream, dryRun: round.dryRun, kind: round.kind },
     );
     const [begun] = await rows<Round>(
       transaction,

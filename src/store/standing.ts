@@ -4,13 +4,20 @@ import { type Database, rows } from './pool.ts';
 import { isFullWanted } from './removals.ts';
 import { type Checkpoint, checkpointColumns, type Round, roundColumns, type Stream } from './rounds.ts';
 import { resolveStored, type StoredVersion } from './settings.ts';
+import { type StreamFailures, streamFailures } from './stream-failures.ts';
 import { tenantGone } from './tenants.ts';
+
+/** A round with its age by the database's clock. */
+export type OpenRound = Round & { readonly age_ms: number };
 
 /** What one stream has. */
 export type StreamStanding = {
   readonly checkpoint: Checkpoint | undefined;
-  /** The round that is open, a dry run's aside. */
-  readonly open: Round | undefined;
+  /** The round that is open, a dry run's aside: the full one where there are two. */
+  readonly open: OpenRound | undefined;
+  /** The later round that is open beside a full one. */
+  readonly beside: OpenRound | undefined;
+  readonly failures: StreamFailures;
   /** Absence is held that another full round can confirm or lift (rule 10). */
   readonly wantsFull: boolean;
 };
@@ -29,7 +36,8 @@ type Row = {
   stream: Stream;
   settings: Pick<StoredVersion, 'version' | 'document'>[];
   checkpoint: Checkpoint | null;
-  open: Round | null;
+  open: OpenRound[];
+  failures: StreamFailures;
   wants_full: boolean;
 };
 
@@ -40,9 +48,13 @@ export async function readStanding(database: Database, tenantId: string): Promis
   if (!first) throw tenantGone(tenantId);
   const of = (stream: Stream): StreamStanding => {
     const row = found.find((one) => one.stream === stream);
+    const full = row?.open.find(({ kind }) => kind === 'full');
+    const other = row?.open.find(({ kind }) => kind !== 'full');
     return {
       checkpoint: row?.checkpoint ?? undefined,
-      open: row?.open ?? undefined,
+      open: full ?? other,
+      beside: full && other,
+      failures: row?.failures ?? { checkpoint: 0, round: 0 },
       wantsFull: row?.wants_full === true,
     };
   };
@@ -55,7 +67,8 @@ export async function readStanding(database: Database, tenantId: string): Promis
 }
 
 const standing = `
-select t.status, t.name, s.stream, v.settings, c.checkpoint, r.open, ${isFullWanted('t.tenant_id', 's.stream')} as wants_full
+select t.status, t.name, s.stream, v.settings, c.checkpoint, r.open, ${isFullWanted('t.tenant_id', 's.stream')} as wants_full,
+       ${streamFailures('t.tenant_id', 's.stream')} as failures
   from entra_sync.tenants t
  cross join (values ('users'), ('groups')) s (stream)
  cross join lateral (
@@ -65,8 +78,9 @@ select t.status, t.name, s.stream, v.settings, c.checkpoint, r.open, ${isFullWan
   left join lateral (
     select to_jsonb(f) as checkpoint from (
       select ${checkpointColumns} from entra_sync.checkpoints where tenant_id = t.tenant_id and stream = s.stream) f) c on true
-  left join lateral (
-    select to_jsonb(f) || jsonb_build_object('round_id', f.round_id::text) as open from (
-      select ${roundColumns} from entra_sync.rounds
-       where tenant_id = t.tenant_id and stream = s.stream and not dry_run) f) r on true
+  cross join lateral (
+    select coalesce(jsonb_agg(to_jsonb(f) || jsonb_build_object('round_id', f.round_id::text)), '[]') as open from (
+      select ${roundColumns}, (extract(epoch from clock_timestamp() - started_at) * 1000)::float8 as age_ms
+        from entra_sync.rounds
+       where tenant_id = t.tenant_id and stream = s.stream and not dry_run) f) r
  where t.tenant_id = :tenantId`;

@@ -75,7 +75,8 @@ export async function readStreams(database: Database, tenantId: string): Promise
     database,
     `select stream, c.committed_at, c.full_at, r.pages as open_pages
        from entra_sync.checkpoints c
-       full join (select stream, pages, tenant_id from entra_sync.rounds where tenant_id = :tenantId and not dry_run) r using (tenant_id, stream)
+       full join (select stream, max(pages) as pages, tenant_id from entra_sync.rounds
+                   where tenant_id = :tenantId and not dry_run group by tenant_id, stream) r using (tenant_id, stream)
       where tenant_id = :tenantId order by stream`,
     { tenantId },
   );

@@ -271,6 +271,18 @@ describe('rule 11: takeover and commit meet at the fence', () => {
   });
 });
 
+test('rule 21: a cycle that was cut off is told its open rounds as they stand', async () => {
+  const lease = await tenantHeld();
+  await openCycle(store.database, lease, { kind: 'initial', actor: 'test', settingsVersion: 1 });
+  await stageNext(store, lease, await begin(store, lease, 'full'), [user(1), user(2)]);
+  await expire(lease.tenantId);
+  await acquire(lease.tenantId);
+  const [cycle] = await ask(store, 'select streams from directory.cycles');
+  expect(cycle?.streams).toEqual({
+    users: { outcome: 'failed', round: 'full', reason: 'cut_off', begun_for: expect.any(String), pages: 1, seen: 2 },
+  });
+});
+
 test('a tenant that was erased meanwhile is said to be gone', async () => {
   await expect(acquire(randomUUID())).rejects.toMatchObject({ code: 'unknown_name' });
 });

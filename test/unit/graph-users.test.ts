@@ -259,6 +259,7 @@ describe('single users, 20 in a $batch', () => {
         key: two,
         id: two,
         reason: expect.stringMatching(/^it cannot be read by itself/),
+        unread: true,
       });
       expect(JSON.stringify(users.get(two))).not.toContain('person');
     },

@@ -11,10 +11,18 @@ const day = 24 * 60 * minutes;
 describe('failures in a row', () => {
   const counted = (code: string | null, lately = calm) => failuresAfter(2, { outcome: 'failed', code, lately });
 
-  test.each(['committed', 'held', 'partial'] as const)('%s ends them', (outcome) => {
+  test.each(['committed', 'held'] as const)('%s ends them', (outcome) => {
     expect(failuresAfter(7, { outcome, code: null, lately: calm })).toBe(0);
-    // What waits for a person, or one stream of two, is told with a code.
+    // What waits for a person is told with a code.
     expect(failuresAfter(7, { outcome, code: 'removals_held', lately: calm })).toBe(0);
+  });
+
+  test('one stream that fails beside another counts like others, but for a permission that was not given', () => {
+    const partial = (code: string, lately = calm) => failuresAfter(2, { outcome: 'partial', code, lately });
+    expect(partial('graph_answer_invalid')).toBe(3);
+    expect(partial('graph_unavailable', outage)).toBe(2);
+    expect(partial('database_unreachable')).toBe(2);
+    expect(partial('permission_missing')).toBe(0);
   });
 
   test('what was broken off changes nothing', () => {

@@ -181,6 +181,9 @@ function report(
         tenant: { id: tenant.tenant_id, name: tenant.name },
         ...one,
         failures: one.failures.map(({ stream, error }) => ({ stream, ...describeFailure(error) })),
+        ...('unfinished' in one && {
+          unfinished: one.unfinished.map(({ stream, error }) => ({ stream, ...describeFailure(error) })),
+        }),
       })),
     ),
     failures: failed.map(({ tenant, error }) => ({
@@ -208,6 +211,12 @@ function report(
       const { message } = describeFailure(error);
       terminal.note(
         `${tenant.name}: ${stream} could not be listed quickly and were read by the first round (${message})`,
+      );
+    }
+    for (const { stream, error } of result.unfinished) {
+      const { message } = describeFailure(error);
+      terminal.note(
+        `${tenant.name}: the full round of ${stream} is not finished (${message}); changes were committed beside it, and the next cycle goes on with it`,
       );
     }
     for (const { stream, error } of result.failures) {

@@ -1,0 +1,104 @@
+// One round from its next page to its commit: pages into the stage, questions about the doubtful, the commit.
+import { inLots, totalOf } from '../graph/pages.ts';
+import type { DeltaPage } from '../rules/decode.ts';
+import type { Settings } from '../settings.ts';
+import { commitRound } from '../store/commit.ts';
+import { type Checkpoint, type Round, readCheckpoint } from '../store/rounds.ts';
+import { unfoldSlices } from '../store/stage-members.ts';
+import { analyzeStage } from '../store/statistics.ts';
+import { inSpan } from '../tracing.ts';
+import { openPages, type Pages, type Walked } from './first-page.ts';
+import type { Progress, StreamContext, StreamParts } from './stream.ts';
+
+/** Whether groups decide who is in scope. */
+export function hasScopeGroups({ scope }: Settings): boolean {
+  return scope.groups.length > 0;
+}
+
+/**
+ * Walks `begun` from where it stands and commits it. `begunPages` are pages that are under way already. `advance` is told
+ * of the round after each page. Throws what reading, staging and the commit throw.
+ */
+export async function walkRound<Page extends DeltaPage>(
+  context: StreamContext,
+  parts: StreamParts<Page>,
+  settings: Settings,
+  checkpoint: Checkpoint | undefined,
+  begun: Round,
+  begunPages: Pages<Page> | undefined,
+  advance: (round: Round) => void,
+): Promise<Walked> {
+  const { database, lease, reader, dryRun } = context;
+  const { stream } = parts;
+  const total = begun.kind === 'full' ? totalOf(reader, stream) : undefined;
+  const tell = (phase: Progress['phase'], round: Round) =>
+    context.onProgress({ stream, phase, pages: round.pages, objects: round.seen, total: total?.now });
+  let round = begun;
+  tell('pull', round);
+  if (round.kind === 'full' && round.pages === 0) await parts.beforeFullRound?.(context);
+  if (round.delta_link === null) {
+    const start = round.resume_link ?? (round.kind === 'incremental' ? checkpoint?.delta_link : undefined);
+    const pages = begunPages ?? openPages(context, parts, settings, round.kind, start);
+    await inSpan('pull', { 'entra_sync.stream': stream }, async () => {
+      for await (const lot of inLots(pages, parts.pagesTogether)) {
+        context.signal.throwIfAborted();
+        const last = lot.at(-1);
+        if (!last) continue;
+        const page = parts.join(
+          lot.map((fetched) => fetched.page),
+          last.page,
+        );
+        round = await parts.stage(context, settings, round, page, {
+          urls: lot.map((fetched) => fetched.url),
+          link: page.link,
+          problems: page.problems,
+          seen: page.occurrences.length + page.problems.length,
+        });
+        advance(round);
+        tell('pull', round);
+        context.log.debug({ stream, page: round.pages, seen: round.seen, aside: page.problems.length }, 'page staged');
+      }
+    });
+  }
+  tell('ask', round);
+  if (stream === 'groups' && round.seen > 0) await unfoldSlices(database, lease, round.round_id);
+  const analyzed = await analyzeStage(database, round);
+  await inSpan('ask', { 'entra_sync.stream': stream }, () => parts.ask(context, settings, round));
+  context.signal.throwIfAborted();
+  tell('commit', round);
+  const rehearsal = hasScopeGroups(settings) ? await context.memberships : undefined;
+  const judged = rehearsal?.round ?? (await readCheckpoint(database, lease.tenantId, 'groups'));
+  const commit = () =>
+    commitRound(
+      database,
+      lease,
+      {
+        stream,
+        round,
+        cycleId: context.cycleId,
+        actor: context.actor,
+        retentionMs: settings.retentionMs,
+        removals: settings.removals,
+        match: settings.match,
+        scopeGroups: settings.scope.groups,
+        groupsJudged: judged?.fingerprint === settings.groupsFingerprint,
+        dryRun,
+        analyzed,
+        rehearsal,
+      },
+      parts.apply,
+    );
+  const { counts, sample } = await inSpan('commit', { 'entra_sync.stream': stream }, commit);
+  return {
+    report: {
+      ...counts,
+      outcome: dryRun ? 'rehearsed' : 'committed',
+      round: round.kind,
+      reason: round.reason,
+      requests: 0,
+      pages: round.pages,
+      seen: round.seen,
+    },
+    sample,
+  };
+}
