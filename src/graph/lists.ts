@@ -1,5 +1,6 @@
 // Listings, page by page: what delta is compared with, and member lists that are read whole.
 import { ExpectedError } from '../errors.ts';
+import { isPrintable } from '../rules/decode.ts';
 import { askApart, type Collection, isUnserved } from './apart.ts';
 import { requireOrigin } from './client.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
@@ -15,6 +16,7 @@ export function takeListPage(body: unknown, url: string, origin: string): ListPa
   const { value, '@odata.nextLink': next } = (body ?? {}) as { value?: unknown; '@odata.nextLink'?: unknown };
   if (!Array.isArray(value)) return { malformed: 'the body has no value array' };
   if (typeof next !== 'string') return { url, value, next: undefined };
+  if (!isPrintable(next)) return { malformed: 'the link is no printable text' };
   requireOrigin(next, origin);
   return { url, value, next };
 }

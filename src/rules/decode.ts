@@ -1,5 +1,5 @@
 // Turns the JSON of one users/delta page into occurrences, without ever throwing on odd JSON (rules 5, 16, 19).
-import type { PropertyType } from './graph-properties.ts';
+import { longestOf, type PropertyType } from './graph-properties.ts';
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
@@ -106,7 +106,8 @@ export function decodeObject(item: unknown, selected: SelectedProperties): Occur
   for (const [property, type] of selected) {
     if (!Object.hasOwn(item, property)) continue;
     const value = item[property];
-    const fault = value === null ? undefined : (typeFault(value, type) ?? valueFault(value, 0));
+    const fault =
+      value === null ? undefined : (typeFault(value, type) ?? keyFault(property, value) ?? valueFault(value, 0));
     if (fault) return { key: id, id, reason: `${property} ${fault}` };
     patch[property] = value as Json;
   }
@@ -132,6 +133,12 @@ export function asGuid(text: string): string | undefined {
 
 function typeFault(value: unknown, type: PropertyType): string | undefined {
   return fits[type](value) ? undefined : `is not of the type ${type}`;
+}
+
+function keyFault(property: string, value: unknown): string | undefined {
+  const longest = longestOf.get(property);
+  if (longest === undefined || typeof value !== 'string' || value.length <= longest) return undefined;
+  return `has ${value.length} characters, more than the ${longest} that are taken`;
 }
 
 const fits: Record<PropertyType, (value: unknown) => boolean> = {
@@ -173,8 +180,8 @@ function firstFault<Item>(items: readonly Item[], fault: (item: Item) => string 
   return undefined;
 }
 
-// A link is kept until the next cycle, and Postgres takes neither a NUL nor half a surrogate pair.
-function isPrintable(link: string): boolean {
+/** Whether a link can be kept until the next cycle: Postgres takes neither a NUL nor half a surrogate pair. */
+export function isPrintable(link: string): boolean {
   return link.isWellFormed() && !/\p{Cc}/u.test(link);
 }
 

@@ -4,6 +4,15 @@
 /** The JSON form in which Graph sends a property. Dates and times are strings (ISO 8601, UTC), enumerations too. */
 export type PropertyType = 'string' | 'boolean' | 'number' | 'string[]' | 'object' | 'object[]' | 'any';
 
+/**
+ * The longest texts, in characters, of the properties that people are found and matched by: an index holds no more than 2,704
+ * bytes. Graph's own limits are 113 (userPrincipalName) and 256 (mail); the functions that people edit through take the same.
+ */
+export const longestOf: ReadonlyMap<string, number> = new Map([
+  ['userPrincipalName', 320],
+  ['mail', 320],
+]);
+
 /** What is known of one property; `why` completes the sentence "… cannot be mapped: …". */
 export type UserProperty =
   | { readonly type: PropertyType; readonly trackable: true }

@@ -3,9 +3,10 @@
 import { ExpectedError } from '../errors.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { type Apply, type CommitCounts, type CommitOptions, requireSettings } from './commit.ts';
+import { type Aside, leavingOutFaults, setAsideStaged, unitsOfCommit } from './data-faults.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, rows, type Transaction } from './pool.ts';
-import { inReportedTransaction } from './receipts.ts';
+import { inRehearsal } from './receipts.ts';
 import { analyzeStage, analyzeTables } from './statistics.ts';
 import { lockTenant, tenantDisconnected } from './tenants.ts';
 
@@ -20,9 +21,12 @@ export async function commitListing(
   apply: Apply,
 ): Promise<CommitCounts> {
   await analyzeStage(database, options.round);
-  const counts = await inReportedTransaction(database, (transaction) =>
-    applyListing(transaction, lease, options, apply),
-  );
+  const { round, stream } = options;
+  const counts = await leavingOutFaults(database, lease, round.round_id, {
+    units: () => unitsOfCommit(database, { tenant: lease.tenantId, round: round.round_id, stream, full: false }),
+    attempt: (aside, rehearse) =>
+      inRehearsal(database, rehearse, (transaction) => applyListing(transaction, lease, options, apply, aside)),
+  });
   await analyzeTables(database, options.stream, counts);
   return counts;
 }
@@ -32,6 +36,7 @@ async function applyListing(
   lease: Lease,
   options: Parameters<typeof commitListing>[2],
   apply: Apply,
+  aside: Aside,
 ): Promise<CommitCounts> {
   const { round } = options;
   if ((await lockTenant(transaction, lease.tenantId)) === 'disconnected') throw tenantDisconnected();
@@ -58,6 +63,7 @@ async function applyListing(
     onDemand: true,
     listing: true as const,
   };
+  await setAsideStaged(transaction, scope, aside);
   await transaction.raw(dropOlder, scope);
   const counts = await apply(transaction, scope);
   const [left] = await rows<{ count: number }>(

@@ -6,6 +6,7 @@ import type { MatchKey } from '../rules/mapping.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { countReleased } from './connection.ts';
+import { type Aside, forgetFaults, leavingOutFaults, setAsideStaged, unitsOfCommit } from './data-faults.ts';
 import { type Lease, lockFenced } from './lease.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
@@ -107,10 +108,16 @@ export async function commitRound(
   options: CommitOptions,
   apply: Apply,
 ): Promise<CommitResult> {
-  await analyzeStage(database, options.round, options.analyzed);
-  const result = await inRehearsal(database, options.dryRun, (transaction) =>
-    applyRound(transaction, lease, options, apply),
-  );
+  const { round, stream } = options;
+  await analyzeStage(database, round, options.analyzed);
+  const result = await leavingOutFaults(database, lease, round.round_id, {
+    units: () =>
+      unitsOfCommit(database, { tenant: lease.tenantId, round: round.round_id, stream, full: round.kind === 'full' }),
+    attempt: (aside, rehearse) =>
+      inRehearsal(database, options.dryRun || rehearse, (transaction) =>
+        applyRound(transaction, lease, options, apply, aside),
+      ),
+  });
   if (!options.dryRun) await analyzeTables(database, options.stream, result.counts);
   return result;
 }
@@ -120,6 +127,7 @@ async function applyRound(
   lease: Lease,
   options: CommitOptions,
   apply: Apply,
+  aside: Aside,
 ): Promise<CommitResult> {
   const { round, stream } = options;
   const { status } = await lockFenced(transaction, lease);
@@ -142,6 +150,7 @@ async function applyRound(
     groupsJudged: options.groupsJudged,
     onDemand: false,
   };
+  await setAsideStaged(transaction, scope, aside);
   if (options.dryRun && options.rehearsal) await applyRehearsal(transaction, options.rehearsal, scope);
   await transaction.raw(scope.full ? planForAll : planForFew);
   const mayBeIdle = !scope.full && round.seen === 0 && scope.scopeGroups.length === 0;
@@ -297,6 +306,7 @@ on conflict (tenant_id, stream) do update
 
 // The rounds of the streams that were listed are done. A tenant that shows no groups had none listed, nor people likewise.
 const endProvisional = `
+with forgotten as (${forgetFaults})
 update entra_sync.tenants t set provisional = false
  where t.tenant_id = :tenant and t.provisional
    and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'users')

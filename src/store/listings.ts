@@ -1,8 +1,10 @@
 // The stage of a quick first load: a listing a stream, as a round of its own kind, and how far its member lists were read.
 import type { PartOfMemberList } from '../rules/groups.ts';
+import { leavingOutFaults, membersKey } from './data-faults.ts';
 import { stageProblems } from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
+import { inRehearsal } from './receipts.ts';
 import { type Round, roundColumns, type Stream } from './rounds.ts';
 import { stageMembers } from './stage-members.ts';
 import { shareTenant } from './tenants.ts';
@@ -107,28 +109,47 @@ export async function stagePartsOfLists(
   parts: readonly PartOfMemberList[],
   gone: readonly string[],
 ): Promise<number> {
-  return inTransaction(database, async (transaction) => {
-    await requireFence(transaction, lease);
-    const staged = await stageMembers(
-      transaction,
-      roundId,
-      parts.flatMap((part) => part.members),
-    );
-    await stageProblems(
-      transaction,
-      roundId,
-      parts.flatMap((part) => part.problems),
-    );
-    await transaction.raw(
-      `insert into entra_sync.stage_lists (round_id, group_object_id, next_link)
+  return leavingOutFaults(database, lease, roundId, {
+    units: () => [parts.map((part) => membersKey(part.groupId))],
+    attempt: (aside, rehearse) => {
+      const taken = parts.map((part): PartOfMemberList => {
+        const key = membersKey(part.groupId);
+        const reason = aside.get(key);
+        return reason === undefined ? part : { ...part, members: [], problems: [{ key, reason }], next: null };
+      });
+      const work = (transaction: Transaction) => stageParts(transaction, lease, roundId, taken, gone);
+      return rehearse ? inRehearsal(database, true, work) : inTransaction(database, work);
+    },
+  });
+}
+
+async function stageParts(
+  transaction: Transaction,
+  lease: Lease,
+  roundId: string,
+  parts: readonly PartOfMemberList[],
+  gone: readonly string[],
+): Promise<number> {
+  await requireFence(transaction, lease);
+  const staged = await stageMembers(
+    transaction,
+    roundId,
+    parts.flatMap((part) => part.members),
+  );
+  await stageProblems(
+    transaction,
+    roundId,
+    parts.flatMap((part) => part.problems),
+  );
+  await transaction.raw(
+    `insert into entra_sync.stage_lists (round_id, group_object_id, next_link)
        select :roundId, r.* from unnest(:groups::uuid[], :links::text[]) as r
        on conflict (round_id, group_object_id) do update set next_link = excluded.next_link`,
-      { roundId, groups: parts.map((part) => part.groupId), links: parts.map((part) => part.next) },
-    );
-    await transaction.raw(
-      'delete from entra_sync.stage_groups where round_id = :roundId and entra_object_id = any(:gone::uuid[])',
-      { roundId, gone },
-    );
-    return staged;
-  });
+    { roundId, groups: parts.map((part) => part.groupId), links: parts.map((part) => part.next) },
+  );
+  await transaction.raw(
+    'delete from entra_sync.stage_groups where round_id = :roundId and entra_object_id = any(:gone::uuid[])',
+    { roundId, gone },
+  );
+  return staged;
 }

@@ -2,6 +2,7 @@
 // That is safe because it takes the tenant's lock like every writer, moves no checkpoint and ends nobody: what it wrote is
 // at worst overwritten by a round that read earlier, and Graph's delta tells the difference again after that round.
 
+import { dataFaultOf, reasonOf } from '../rules/data-faults.ts';
 import type { Problem } from '../rules/decode.ts';
 import type { Member } from '../rules/groups.ts';
 import type { MatchKey } from '../rules/mapping.ts';
@@ -63,9 +64,21 @@ export type PersonCommit = {
   readonly aside: string | null;
 };
 
-/** Commits what was read of one person; a dry run is the same transaction, rolled back. */
+/**
+ * Commits what was read of one person; a dry run is the same transaction, rolled back. A person whom the database does not
+ * take is set aside at once.
+ */
 export async function commitPerson(database: Database, read: PersonRead): Promise<PersonCommit> {
-  return inRehearsal(database, read.dryRun, (transaction) => applyPerson(transaction, read));
+  const commit = (one: PersonRead) => inRehearsal(database, one.dryRun, (transaction) => applyPerson(transaction, one));
+  try {
+    return await commit(read);
+  } catch (error) {
+    const fault = dataFaultOf(error);
+    if (!fault || 'reason' in read.seen) throw error;
+    const { entraObjectId } = read;
+    const seen = { key: entraObjectId, id: entraObjectId, reason: reasonOf(fault) };
+    return commit({ ...read, seen, memberOf: undefined, problems: [] });
+  }
 }
 
 async function applyPerson(transaction: Transaction, read: PersonRead): Promise<PersonCommit> {

@@ -6,6 +6,7 @@ import type { RoundKind } from '../rules/merge.ts';
 import { stageProblems } from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows, sqlState, type Transaction } from './pool.ts';
+import { inRehearsal } from './receipts.ts';
 import { shareTenant } from './tenants.ts';
 
 export type Stream = 'users' | 'groups';
@@ -137,7 +138,7 @@ export type PageOfRound = {
 /**
  * Stages a page, or several, with the resume link in one transaction and returns the round as it now stands. `stage` writes the
  * rows and returns how many were new or different. Throws `round_endless` for a link that was already asked in this round, or when too many pages in a row brought nothing new;
- * `lease_lost` when the round is no longer where `round` says.
+ * `lease_lost` when the round is no longer where `round` says. `rehearse`: nothing is kept.
  */
 export async function advanceRound(
   database: Database,
@@ -145,6 +146,7 @@ export async function advanceRound(
   round: Round,
   page: PageOfRound,
   stage: (transaction: Transaction, state: StageState) => Promise<number>,
+  rehearse = false,
 ): Promise<Round> {
   const advance = async (transaction: Transaction) => {
     const state = await lockRound(transaction, lease, round);
@@ -154,6 +156,7 @@ export async function advanceRound(
     if (barrenPages > mostBarrenPages) throw roundEndless(`${mostBarrenPages} pages in a row brought nothing new`);
     return moved;
   };
+  if (rehearse) return inRehearsal(database, true, advance);
   // Pages that a crash of the server undoes are read again: the resume link is undone with them.
   return inTransaction(database, advance, { mayBeLost: true });
 }

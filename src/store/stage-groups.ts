@@ -2,6 +2,7 @@
 import type { Problem } from '../rules/decode.ts';
 import type { GroupColumns, Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
+import { type Aside, holdersKey, leavingOutFaults, membersKey, problemsOf } from './data-faults.ts';
 import {
   doubtLifted,
   knownObjects,
@@ -11,9 +12,11 @@ import {
   stageProblems,
   type Unsettled,
 } from './doubts.ts';
+import { jsonLots } from './json-lots.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
-import { advanceRound, type PageOfRound, type Round } from './rounds.ts';
+import { inRehearsal } from './receipts.ts';
+import { advanceRound, type PageOfRound, type Round, type StageState } from './rounds.ts';
 import { stageHolders, stageMembers, stageSlices, stageWholeList } from './stage-members.ts';
 
 /** A merged group with its columns, ready for the stage. */
@@ -33,18 +36,25 @@ export async function stageGroupsPage(
   round: Round,
   page: GroupsPageToStage,
 ): Promise<Round> {
-  return advanceRound(database, lease, round, page, async (transaction, { anyAside }) => {
-    const known = new Map([
-      ...(await deletedStrangers(transaction, lease.tenantId, round, page.ids)),
-      ...(await knownObjects(transaction, lease.tenantId, round, page.ids, 'groups')),
-    ]);
-    const lifted = anyAside ? await liftSetAside(transaction, round.round_id, page.ids) : new Set<string>();
-    const groups = await stageGroups(
-      transaction,
-      round.round_id,
-      doubtLifted(round, 'groups', page.merge(known), lifted),
-    );
-    return groups + (await stageSlices(transaction, round.round_id, page.members));
+  const holders = new Set(page.members.flatMap((members) => members.map((member) => member.groupId)));
+  return leavingOutFaults(database, lease, round.round_id, {
+    units: () => [[...page.ids, ...[...holders].map(membersKey)]],
+    attempt: (aside, rehearse) => {
+      const ids = page.ids.filter((id) => !aside.has(id));
+      const stage = async (transaction: Transaction, { anyAside }: StageState) => {
+        const known = new Map([
+          ...(await deletedStrangers(transaction, lease.tenantId, round, ids)),
+          ...(await knownObjects(transaction, lease.tenantId, round, ids, 'groups')),
+        ]);
+        const lifted = anyAside ? await liftSetAside(transaction, round.round_id, ids) : new Set<string>();
+        const merged = page.merge(known).filter((group) => !aside.has(group.id));
+        const groups = await stageGroups(transaction, round.round_id, doubtLifted(round, 'groups', merged, lifted));
+        const members = page.members.map((some) => some.filter((member) => !aside.has(membersKey(member.groupId))));
+        return groups + (await stageSlices(transaction, round.round_id, members));
+      };
+      const problems = [...page.problems, ...problemsOf(aside)];
+      return advanceRound(database, lease, round, { ...page, problems }, stage, rehearse);
+    },
   });
 }
 
@@ -68,10 +78,12 @@ async function deletedStrangers(
 }
 
 async function stageGroups(transaction: Transaction, roundId: string, groups: readonly StagedGroup[]): Promise<number> {
-  if (groups.length === 0) return 0;
-  return rowCount(
-    transaction,
-    `insert into entra_sync.stage_groups as s
+  let staged = 0;
+  for (const lot of jsonLots(groups)) staged += await rowCount(transaction, insertGroups, { roundId, groups: lot });
+  return staged;
+}
+
+const insertGroups = `insert into entra_sync.stage_groups as s
        (round_id, entra_object_id, removed, source, display_name, description, mail, kind, is_dynamic, attributes, doubt)
      select :roundId, r.* from jsonb_to_recordset(:groups::jsonb)
          as r (id uuid, removed text, source jsonb, "displayName" text, description text, mail text, kind text,
@@ -80,10 +92,7 @@ async function stageGroups(transaction: Transaction, roundId: string, groups: re
         set removed = excluded.removed, source = excluded.source, display_name = excluded.display_name,
             description = excluded.description, mail = excluded.mail, kind = excluded.kind,
             is_dynamic = excluded.is_dynamic, attributes = excluded.attributes, doubt = excluded.doubt
-      where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`,
-    { roundId, groups: JSON.stringify(groups) },
-  );
-}
+      where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`;
 
 /** A member list as GET showed it. Only one without problems is whole, and replaces what slices said. */
 export type ListOfMembers = {
@@ -120,17 +129,46 @@ export async function settleGroups(
   roundId: string,
   settled: SettledGroups,
 ): Promise<void> {
-  await inTransaction(database, async (transaction) => {
-    await requireFence(transaction, lease);
-    await liftWhollySetAside(
-      transaction,
-      roundId,
-      settled.live.map((group) => group.id),
-    );
-    await stageGroups(transaction, roundId, settled.live);
-    await stageLists(transaction, roundId, settled.lists, settled.readAt);
-    for (const { groupId, holders } of settled.holders) await stageHolders(transaction, roundId, groupId, holders);
-    await settleUnreadable(transaction, roundId, 'groups', settled);
+  const { live, lists, holders } = settled;
+  await leavingOutFaults(database, lease, roundId, {
+    units: () => [
+      [
+        ...live.map((group) => group.id),
+        ...lists.map((list) => membersKey(list.groupId)),
+        ...holders.map((one) => holdersKey(one.groupId)),
+      ],
+    ],
+    attempt: async (aside, rehearse) => {
+      const work = async (transaction: Transaction) => {
+        await requireFence(transaction, lease);
+        await liftWhollySetAside(
+          transaction,
+          roundId,
+          live.map((group) => group.id),
+        );
+        await stageGroups(
+          transaction,
+          roundId,
+          live.filter((group) => !aside.has(group.id)),
+        );
+        await stageLists(transaction, roundId, withoutLists(lists, aside), settled.readAt);
+        for (const { groupId, holders: some } of holders) {
+          if (!aside.has(holdersKey(groupId))) await stageHolders(transaction, roundId, groupId, some);
+        }
+        const problems = [...settled.problems, ...problemsOf(aside)];
+        await settleUnreadable(transaction, roundId, 'groups', { ...settled, problems });
+      };
+      await (rehearse ? inRehearsal(database, true, work) : inTransaction(database, work));
+    },
+  });
+}
+
+// A list with a problem is not whole, and ends nothing.
+function withoutLists(lists: readonly ListOfMembers[], aside: Aside): ListOfMembers[] {
+  return lists.map((list) => {
+    const key = membersKey(list.groupId);
+    const reason = aside.get(key);
+    return reason === undefined ? list : { ...list, members: [], problems: [{ key, reason }] };
   });
 }
 
@@ -142,9 +180,15 @@ export async function settleLists(
   lists: readonly ListOfMembers[],
   readAt: Date,
 ): Promise<void> {
-  await inTransaction(database, async (transaction) => {
-    await requireFence(transaction, lease);
-    await stageLists(transaction, roundId, lists, readAt);
+  await leavingOutFaults(database, lease, roundId, {
+    units: () => [lists.map((list) => membersKey(list.groupId))],
+    attempt: async (aside, rehearse) => {
+      const work = async (transaction: Transaction) => {
+        await requireFence(transaction, lease);
+        await stageLists(transaction, roundId, withoutLists(lists, aside), readAt);
+      };
+      await (rehearse ? inRehearsal(database, true, work) : inTransaction(database, work));
+    },
   });
 }
 

@@ -1,8 +1,10 @@
 // Staged memberships: slices of member lists, and lists that were read whole.
 import { createHash } from 'node:crypto';
 import type { Member } from '../rules/groups.ts';
+import { leavingOutFaults, membersKey, setAsideStaged } from './data-faults.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { inRehearsal } from './receipts.ts';
 
 type Slice = { group: string; type: string; removed: boolean; members: string };
 
@@ -76,24 +78,44 @@ function slicesOf(page: readonly Member[]): Slice[] {
  * stored there is nothing to look up for, and they stay as they are: that spares a first load writing each member twice.
  */
 export async function unfoldSlices(database: Database, lease: Lease, roundId: string): Promise<void> {
-  await inTransaction(database, async (transaction) => {
-    await requireFence(transaction, lease);
-    const [stored] = await rows<{ some: boolean }>(
-      transaction,
-      `select exists (select from entra_sync.groups where tenant_id = :tenantId)
+  await leavingOutFaults(database, lease, roundId, {
+    units: async () => [await slicedGroups(database, roundId)],
+    attempt: async (aside, rehearse) => {
+      const work = async (transaction: Transaction) => {
+        await requireFence(transaction, lease);
+        await setAsideStaged(transaction, { round: roundId, stream: 'groups' }, aside);
+        await unfold(transaction, lease, roundId);
+      };
+      await (rehearse ? inRehearsal(database, true, work) : inTransaction(database, work));
+    },
+  });
+}
+
+async function slicedGroups(database: Database, roundId: string): Promise<string[]> {
+  const found = await rows<{ id: string }>(
+    database,
+    'select distinct group_object_id::text as id from entra_sync.stage_slices where round_id = :roundId order by 1',
+    { roundId },
+  );
+  return found.map((row) => membersKey(row.id));
+}
+
+async function unfold(transaction: Transaction, lease: Lease, roundId: string): Promise<void> {
+  const [stored] = await rows<{ some: boolean }>(
+    transaction,
+    `select exists (select from entra_sync.groups where tenant_id = :tenantId)
           and exists (select from entra_sync.stage_slices where round_id = :roundId) as some`,
-      { tenantId: lease.tenantId, roundId },
-    );
-    if (!stored?.some) return;
-    await transaction.raw(
-      `insert into entra_sync.stage_members (round_id, group_object_id, member_object_id, member_type, removed)
+    { tenantId: lease.tenantId, roundId },
+  );
+  if (!stored?.some) return;
+  await transaction.raw(
+    `insert into entra_sync.stage_members (round_id, group_object_id, member_object_id, member_type, removed)
        select round_id, group_object_id, member_object_id, member_type, removed
          from entra_sync.staged_members where round_id = :roundId
        on conflict do nothing`,
-      { roundId },
-    );
-    await transaction.raw('delete from entra_sync.stage_slices where round_id = :roundId', { roundId });
-  });
+    { roundId },
+  );
+  await transaction.raw('delete from entra_sync.stage_slices where round_id = :roundId', { roundId });
 }
 
 /** Writes members to the stage, the last word winning, and returns how many entries were new or different. */

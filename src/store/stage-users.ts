@@ -2,10 +2,13 @@
 import type { Json } from '../rules/decode.ts';
 import type { Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
+import { leavingOutFaults, problemsOf } from './data-faults.ts';
 import { doubtLifted, knownObjects, liftSetAside, settleUnreadable, type Unsettled } from './doubts.ts';
+import { jsonLots } from './json-lots.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
-import { advanceRound, type PageOfRound, type Round } from './rounds.ts';
+import { inRehearsal } from './receipts.ts';
+import { advanceRound, type PageOfRound, type Round, type StageState } from './rounds.ts';
 import { stageWholeList } from './stage-members.ts';
 
 /** A merged user with what the mapping made of it, ready for the stage. */
@@ -33,10 +36,19 @@ export async function stageUsersPage(
   round: Round,
   page: UsersPageToStage,
 ): Promise<Round> {
-  return advanceRound(database, lease, round, page, async (transaction, { anyAside }) => {
-    const known = await knownObjects(transaction, lease.tenantId, round, page.ids, 'users');
-    const lifted = anyAside ? await liftSetAside(transaction, round.round_id, page.ids) : new Set<string>();
-    return stageUsers(transaction, round.round_id, doubtLifted(round, 'users', page.merge(known), lifted));
+  return leavingOutFaults(database, lease, round.round_id, {
+    units: () => [page.ids],
+    attempt: (aside, rehearse) => {
+      const ids = page.ids.filter((id) => !aside.has(id));
+      const stage = async (transaction: Transaction, { anyAside }: StageState) => {
+        const known = await knownObjects(transaction, lease.tenantId, round, ids, 'users');
+        const lifted = anyAside ? await liftSetAside(transaction, round.round_id, ids) : new Set<string>();
+        const users = page.merge(known).filter((user) => !aside.has(user.id));
+        return stageUsers(transaction, round.round_id, doubtLifted(round, 'users', users, lifted));
+      };
+      const problems = [...page.problems, ...problemsOf(aside)];
+      return advanceRound(database, lease, round, { ...page, problems }, stage, rehearse);
+    },
   });
 }
 
@@ -48,19 +60,21 @@ export async function stageUsers(
 ): Promise<number> {
   if (users.length === 0) return 0;
   const { own, rest } = passedOn(users);
-  return rowCount(
-    transaction,
-    `insert into entra_sync.stage_users as s (round_id, entra_object_id, removed, source, mapped, user_principal_name, mail, enabled, in_scope, outside, doubt)
+  let staged = 0;
+  for (const lot of jsonLots(users.map((user, place) => ({ ...user, mapped: rest[place] })))) {
+    staged += await rowCount(transaction, insertUsers, { roundId, own: [...own], users: lot });
+  }
+  return staged;
+}
+
+const insertUsers = `insert into entra_sync.stage_users as s (round_id, entra_object_id, removed, source, mapped, user_principal_name, mail, enabled, in_scope, outside, doubt)
      select :roundId, r.id, r.removed, r.source, (r.source - :own::text[]) || r.mapped, r."userPrincipalName", r.mail, r.enabled, r."inScope", r.outside, r.doubt
        from jsonb_to_recordset(:users::jsonb)
          as r (id uuid, removed text, source jsonb, mapped jsonb, "userPrincipalName" text, mail text, enabled boolean, "inScope" boolean, outside text, doubt text)
      on conflict (round_id, entra_object_id) do update
         set removed = excluded.removed, source = excluded.source, mapped = excluded.mapped,
             user_principal_name = excluded.user_principal_name, mail = excluded.mail, enabled = excluded.enabled, in_scope = excluded.in_scope, outside = excluded.outside, doubt = excluded.doubt
-      where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`,
-    { roundId, own: [...own], users: JSON.stringify(users.map((user, place) => ({ ...user, mapped: rest[place] }))) },
-  );
-}
+      where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`;
 
 /**
  * What the mapping only passes on, property to field of the same name, need not be sent twice. `own` are the names for
@@ -152,18 +166,34 @@ export async function settleUsers(
   roundId: string,
   settled: SettledUsers,
 ): Promise<void> {
-  await inTransaction(database, async (transaction) => {
-    await requireFence(transaction, lease);
-    const users = settled.live.map((one) => one.user);
-    await liftSetAside(
-      transaction,
-      roundId,
-      users.map((user) => user.id),
-    );
-    await stageUsers(transaction, roundId, users);
-    for (const { user, memberOf } of settled.live) {
-      if (memberOf) await stageWholeList(transaction, roundId, user.id, 'person', memberOf, settled.readAt);
-    }
-    await settleUnreadable(transaction, roundId, 'users', settled);
+  await leavingOutFaults(database, lease, roundId, {
+    units: () => [settled.live.map(({ user }) => user.id)],
+    attempt: async (aside, rehearse) => {
+      const live = settled.live.filter(({ user }) => !aside.has(user.id));
+      const problems = [...settled.problems, ...problemsOf(aside)];
+      const work = (transaction: Transaction) =>
+        settleLive(transaction, lease, roundId, { ...settled, live, problems });
+      await (rehearse ? inRehearsal(database, true, work) : inTransaction(database, work));
+    },
   });
+}
+
+async function settleLive(
+  transaction: Transaction,
+  lease: Lease,
+  roundId: string,
+  settled: SettledUsers,
+): Promise<void> {
+  await requireFence(transaction, lease);
+  const users = settled.live.map((one) => one.user);
+  await liftSetAside(
+    transaction,
+    roundId,
+    users.map((user) => user.id),
+  );
+  await stageUsers(transaction, roundId, users);
+  for (const { user, memberOf } of settled.live) {
+    if (memberOf) await stageWholeList(transaction, roundId, user.id, 'person', memberOf, settled.readAt);
+  }
+  await settleUnreadable(transaction, roundId, 'users', settled);
 }
