@@ -4,7 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import { setPaused } from '../../src/store/attempts.ts';
-import { databaseLocked, describeBlockers, findBlockers, type LockWait } from '../../src/store/blockers.ts';
+import {
+  databaseLocked,
+  describeBlockers,
+  describeWait,
+  findBlockers,
+  type LockWait,
+} from '../../src/store/blockers.ts';
 import { disconnectTenant } from '../../src/store/connection.ts';
 import { closeFirstLoad, openCycle } from '../../src/store/cycles.ts';
 import { changeAccount } from '../../src/store/edit.ts';
@@ -84,6 +90,18 @@ test('rule 11: a settings change that waits for one tenant lets the edits of the
   expect(end).toMatchObject({ version: expect.any(Number) });
   expect(waits).toMatchObject([{ blockers: [{ pid }] }]);
   await Promise.all([stuck.lease.release(), free.lease.release()]);
+});
+
+test('rule 11: a settings change waits two seconds for a tenant before it lets go of the others', async () => {
+  const scene = await sharedScene();
+  let told: unknown;
+  await applySettings(store.database, loadDefaults(), inSettings(scene.tenantId), {
+    rehearse: true,
+    look: async (transaction) => {
+      told = await rows(transaction, 'show lock_timeout');
+    },
+  });
+  expect(told).toEqual([{ lock_timeout: '2s' }]);
 });
 
 test.each([
@@ -250,6 +268,11 @@ describe('rule 11: an application that stays in the transaction of its edit', ()
       expect((end as Error).message).not.toContain('Forgotten');
       expect(exitCodeOf(end)).toBe(7);
       expect(waits).toMatchObject([{ blockers: [{ pid, role, application: 'crm', own: false }] }]);
+      expect(waits.map(describeWait)).toEqual([
+        expect.stringMatching(
+          new RegExp(`^has waited \\d+ ms for a lock in the database, held by pid ${pid} \\(role `),
+        ),
+      ]);
     } else expect(end).not.toBeInstanceOf(Error);
     await client.query('rollback');
     await client.end();
