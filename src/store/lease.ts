@@ -17,7 +17,7 @@ export type Lease = {
 export type LeaseTimes = { readonly lastsMs: number; readonly beatMs: number };
 
 // The next beat comes anyway, and a lease that is not given back ends by itself.
-const atOnce = { forMs: 0 };
+const atOnce = { forMs: 0, forWorkMs: 0 };
 
 const defaultTimes: LeaseTimes = { lastsMs: 45_000, beatMs: 10_000 };
 

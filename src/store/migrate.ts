@@ -194,9 +194,9 @@ async function makeLock(database: Database): Promise<void> {
     try {
       await inTransaction(database, async (transaction) => {
         await transaction.raw('create schema if not exists entra_sync');
-        await transaction.raw(`create table if not exists ${lockTable} ()`);
+        await transaction.raw(`create table if not exists ${lockTable} (only_row boolean)`);
         await transaction.raw(
-          `comment on table ${lockTable} is 'Locked by the process that migrates. No row: only who owns it can lock it.'`,
+          `comment on table ${lockTable} is 'Empty. Locked by the process that migrates: a private table, which no other role can lock.'`,
         );
       });
     } catch (error) {

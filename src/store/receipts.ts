@@ -94,7 +94,7 @@ on conflict (receipt) do update set happened = r.happened returning r.happened`;
 
 async function wasCommitted(database: Database, receipt: string, patienceMs: number): Promise<boolean> {
   const giveUp = performance.now() + patienceMs;
-  const once = { eachMs: Math.ceil(patienceMs), forMs: 0 };
+  const once = { eachMs: Math.ceil(patienceMs), forMs: 0, forWorkMs: 0 };
   for (;;) {
     try {
       const [claimed] = await written<{ happened: boolean }>(database, claimReceipt, { receipt }, once);

@@ -90,7 +90,8 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
             if (atWork) waitedForWorkMs += limitMs;
             else waitedMs += limitMs;
             const allMs = waitedMs + waitedForWorkMs;
-            if (waitedMs >= patience.forMs || allMs >= patience.forWorkMs) throw databaseLocked(blockers, allMs, error);
+            const isEnough = atWork ? allMs >= patience.forWorkMs : waitedMs >= patience.forMs;
+            if (isEnough) throw databaseLocked(blockers, allMs, error);
           } finally {
             lookout.rest();
           }

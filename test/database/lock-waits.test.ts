@@ -4,18 +4,24 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import { setPaused } from '../../src/store/attempts.ts';
-import type { LockWait } from '../../src/store/blockers.ts';
+import {
+  databaseLocked,
+  describeBlockers,
+  describeWait,
+  findBlockers,
+  type LockWait,
+} from '../../src/store/blockers.ts';
 import { disconnectTenant } from '../../src/store/connection.ts';
 import { closeFirstLoad, openCycle } from '../../src/store/cycles.ts';
 import { changeAccount } from '../../src/store/edit.ts';
 import { grantRole } from '../../src/store/grants.ts';
 import { acquireLease } from '../../src/store/lease.ts';
-import { type Database, openDatabase } from '../../src/store/pool.ts';
+import { type Database, inTransaction, openDatabase, rows } from '../../src/store/pool.ts';
 import { applySettings } from '../../src/store/settings.ts';
 import { addTenant } from '../../src/store/tenants.ts';
 import type { WaitOptions } from '../../src/store/waits.ts';
 import { type EditStore, openEditStore } from '../support/people-edit.ts';
-import { begin, untilBlocked } from '../support/stage.ts';
+import { ask, begin, untilBlocked } from '../support/stage.ts';
 import { editedName, moreWriters, openScene, type Scene, type Writer, writers } from '../support/writers.ts';
 
 const soon = { eachMs: 200, forMs: 400, forWorkMs: 60_000, tellAfterMs: 100, pauseMs: 20 } as const;
@@ -86,6 +92,18 @@ test('rule 11: a settings change that waits for one tenant lets the edits of the
   await Promise.all([stuck.lease.release(), free.lease.release()]);
 });
 
+test('rule 11: a settings change waits two seconds for a tenant before it lets go of the others', async () => {
+  const scene = await sharedScene();
+  let told: unknown;
+  await applySettings(store.database, loadDefaults(), inSettings(scene.tenantId), {
+    rehearse: true,
+    look: async (transaction) => {
+      told = await rows(transaction, 'show lock_timeout');
+    },
+  });
+  expect(told).toEqual([{ lock_timeout: '2s' }]);
+});
+
 test.each([
   { held: 'the settings', by: 'lock table entra_sync.settings in share mode', act: 'a settings change' },
   { held: 'the settings', by: 'lock table entra_sync.settings in share row exclusive mode', act: 'a new tenant' },
@@ -140,6 +158,84 @@ async function actsOn(scene: Scene): Promise<Record<string, (database: Database)
   };
 }
 
+test('rule 11: behind its own writer that is at work, a transaction waits on', async () => {
+  const scene = await sharedScene();
+  const holder = await store.connect();
+  await holder.query('begin');
+  await holder.query('select from entra_sync.tenants where tenant_id = $1 for update', [scene.tenantId]);
+  const works = holder.query('select pg_sleep(1.2); commit');
+  const { end } = await impatiently((database) => setPaused(database, [scene.tenantId], true), {
+    eachMs: 300,
+    forMs: 300,
+  });
+  expect(end).toBe(1);
+  await works;
+  await setPaused(store.database, [scene.tenantId], false);
+});
+
+test('rule 11: the session at the end of the chain is named, not the one that waits for it', async () => {
+  const scene = await sharedScene();
+  const { client, pid } = await forgottenEdit(scene);
+  const waiter = await store.connect();
+  await waiter.query("set application_name = 'waiter'; begin");
+  const waits = waiter
+    .query('select from entra_sync.tenants where tenant_id = $1 for update', [scene.tenantId])
+    .catch(() => {});
+  await untilBlocked(store);
+  const { end } = await impatiently((database) => applySettings(database, loadDefaults(), inSettings(scene.tenantId)));
+  expect(end).toMatchObject({ code: 'database_locked', message: expect.stringContaining(`pid ${pid} (role `) });
+  expect((end as Error).message).not.toContain('waiter');
+  await client.query('rollback');
+  await waits;
+  await waiter.end();
+});
+
+test('rule 11: a role that is no member of pg_read_all_stats says what it is shown', async () => {
+  const scene = await sharedScene();
+  const { client, pid, role } = await forgottenEdit(scene);
+  const other = await (await store.application({ grant: 'open' })).connect();
+  const { rows: mine } = await other.query('select pg_backend_pid() as pid');
+  const edit = `select directory.edit_account($1, '{"displayName": "Mine"}', 'Bob', 'user')`;
+  const waits = other.query(edit, [scene.accounts[1]]).catch(() => {});
+  await untilBlocked(store);
+  const plain = await (await store.application()).connect();
+  const { rows: blockers } = await plain.query(findBlockers, [mine[0].pid]);
+  expect(blockers).toMatchObject([
+    { pid, role, application: 'crm', visible: false, transactionMs: null, idleMs: null },
+  ]);
+  expect(describeBlockers(blockers)).toBe(
+    `pid ${pid} (role ${JSON.stringify(role)}, application "crm", since when is shown to members of pg_read_all_stats alone)`,
+  );
+  await client.query('rollback');
+  await waits;
+});
+
+test('rule 11: a prepared transaction, and none that can be found, are said as such', () => {
+  const none = { role: null, application: null, visible: false, transactionMs: null, idleMs: null, own: false };
+  expect(databaseLocked([{ pid: 0, ...none }], 30_000, undefined)).toMatchObject({
+    message: expect.stringContaining('for 30 s; it is held by a prepared transaction;'),
+    cure: expect.stringContaining('pg_prepared_xacts'),
+  });
+  expect(databaseLocked([], 30_000, undefined).message).toContain('a session that could not be found');
+});
+
+test.each([
+  { set: '0', holds: '5s' },
+  { set: '1h', holds: '5s' },
+  { set: '40ms', holds: '40ms' },
+])(
+  'rule 11: where the server sets lock_timeout to $set, a transaction waits $holds at a time',
+  async ({ set, holds }) => {
+    const fresh = await openEditStore();
+    const [{ name } = { name: '' }] = await ask<{ name: string }>(fresh, 'select current_database() as name');
+    await ask(fresh, `alter database ${name} set lock_timeout = '${set}'`);
+    const database = openDatabase(fresh.url);
+    expect(await inTransaction(database, (on) => rows(on, 'show lock_timeout'))).toEqual([{ lock_timeout: holds }]);
+    await database.destroy();
+    await fresh.close();
+  },
+);
+
 test('rule 11: while the lease is locked, another cycle is told that one is running, at once', async () => {
   const scene = await openScene(store);
   const holder = await store.connect();
@@ -172,6 +268,11 @@ describe('rule 11: an application that stays in the transaction of its edit', ()
       expect((end as Error).message).not.toContain('Forgotten');
       expect(exitCodeOf(end)).toBe(7);
       expect(waits).toMatchObject([{ blockers: [{ pid, role, application: 'crm', own: false }] }]);
+      expect(waits.map(describeWait)).toEqual([
+        expect.stringMatching(
+          new RegExp(`^has waited \\d+ ms for a lock in the database, held by pid ${pid} \\(role `),
+        ),
+      ]);
     } else expect(end).not.toBeInstanceOf(Error);
     await client.query('rollback');
     await client.end();

@@ -64,11 +64,15 @@ test.each([
 test("rule 11: a migration that takes longer than the server's limits is finished, and no second one runs beside it", async () => {
   await undoMigrations(store.database, 3);
   const [{ name } = { name: '' }] = await ask<{ name: string }>(store, 'select current_database() as name');
-  for (const limit of ['idle_in_transaction_session_timeout', 'statement_timeout'])
-    await ask(store, `alter database ${name} set ${limit} = '100ms'`);
+  const limits = ['idle_in_transaction_session_timeout', 'statement_timeout', 'transaction_timeout'];
+  // The last one is not there before Postgres 17.
+  const known = await ask<{ name: string }>(store, 'select name from pg_settings where name = any(:limits::text[])', {
+    limits,
+  });
+  for (const limit of known) await ask(store, `alter database ${name} set ${limit.name} = '100ms'`);
   // What the next migration makes is being made by another session.
   const { client } = await holderOf(
-    'set local idle_in_transaction_session_timeout = 0',
+    ...known.map((limit) => `set local ${limit.name} = 0`),
     'create table directory.feed_row ()',
   );
   const patient = { eachMs: 60_000 };

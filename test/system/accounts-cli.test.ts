@@ -377,7 +377,7 @@ test('the feed tells edits, and what the directory changes beneath them', async 
 describe('grant', () => {
   test('says what was granted, bound to a tenant or not', async ({ onTestFinished }) => {
     const role = `App "${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`;
-    await world.database.raw(`create role ${escapeIdentifier(role)}`);
+    await world.database.raw(`create role ${escapeIdentifier(role)} login`);
     onTestFinished(async () => {
       await world.database.raw(`drop owned by ${escapeIdentifier(role)}`);
       await world.database.raw(`drop role ${escapeIdentifier(role)}`);
@@ -389,14 +389,17 @@ describe('grant', () => {
     );
     expect(open.stdout).toContain('It sees all tenants');
     expect(open.stdout).toContain('Nobody has to do this again');
+    expect(open.stdout).toContain('idle_in_transaction_session_timeout = 60s, lock_timeout = 10s');
     const views = await sql<{ name: string }>(
       "select relname as name from pg_class where relnamespace = 'directory'::regnamespace and relkind = 'v' order by 1",
     );
     const bound = await json('grant', role, '--tenant-bound', '--actor', 'ops');
     expect(bound).toMatchObject({ role, tenantBound: true, views: views.map((one) => one.name) });
+    expect(bound).toMatchObject({ timeouts: { set: {}, kept: { lock_timeout: '10s' }, missing: [] } });
     expect(await sql('select role_name, tenant_bound, actor from entra_sync.grants')).toEqual([
       { role_name: role, tenant_bound: true, actor: 'ops' },
     ]);
+    expect(await json('grant', role, '--tenant-bound', '--no-timeouts')).not.toHaveProperty('timeouts');
   });
 
   test('refuses a role that is not there, and one that owns everything', async () => {
