@@ -20,9 +20,11 @@ import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
 import { openTokenCache } from './graph/token-cache.ts';
 import { createLog, type Log } from './logger.ts';
 import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings.ts';
+import type { LockWait } from './store/blockers.ts';
 import { openEmbedded } from './store/embedded.ts';
 import { migrate, requireCurrentSchema } from './store/migrate.ts';
 import { type Database, openDatabase } from './store/pool.ts';
+import type { WaitOptions } from './store/waits.ts';
 import { pastSpan } from './tracing.ts';
 
 export type OpenedDatabase = {
@@ -40,19 +42,26 @@ export type OpenedDatabase = {
  */
 export async function openAppDatabase(
   environment: Environment,
-  options: { anySchema?: boolean; maxConnections?: number; note?: (line: string) => void } = {},
+  options: {
+    anySchema?: boolean;
+    maxConnections?: number;
+    note?: (line: string) => void;
+    /** Hears of waits for a lock that last. */
+    onLockWait?: (wait: LockWait) => void;
+  } = {},
 ): Promise<OpenedDatabase> {
   const { databaseUrl, home } = environment;
+  const waits: WaitOptions = { ...(options.onLockWait && { onWait: options.onLockWait }) };
   if (databaseUrl === undefined) {
     if (isFirstRun(environment)) options.note?.(`preparing the embedded Postgres in ${home}, once`);
     const server = await openEmbedded({ home });
-    const database = openDatabase(server.url);
+    const database = openDatabase(server.url, { waits });
     const close = async () => {
       await database.destroy();
       await server.close();
     };
     try {
-      if (!options.anySchema) await migrate(server.url);
+      if (!options.anySchema) await migrate(server.url, loadDefaults(), waits);
     } catch (error) {
       await close();
       throw error;
@@ -60,7 +69,7 @@ export async function openAppDatabase(
     return { database, url: server.url, name: `embedded Postgres in ${home}`, embedded: true, close };
   }
   const { maxConnections } = options;
-  const database = openDatabase(databaseUrl, { ...(maxConnections !== undefined && { maxConnections }) });
+  const database = openDatabase(databaseUrl, { ...(maxConnections !== undefined && { maxConnections }), waits });
   try {
     if (!options.anySchema) await requireCurrentSchema(database);
   } catch (error) {

@@ -29,6 +29,7 @@ export const exitCodes = {
   database_unreachable: 7,
   database_refused: 7,
   database_unable: 7,
+  database_locked: 7,
   schema_not_current: 7,
   schema_newer: 7,
   drift_found: 8,

@@ -15,6 +15,7 @@ import { ExpectedError, exitCodes } from '../errors.ts';
 import { createLog } from '../logger.ts';
 import { useProxyOf } from '../proxy.ts';
 import { activities, busyTenants, endActivities } from '../store/activity.ts';
+import { describeWait, type LockWait } from '../store/blockers.ts';
 import { type Database, describeDatabaseError, tellDatabaseError } from '../store/pool.ts';
 import { startTracing } from '../tracing.ts';
 import { listenToSignals } from './early-signals.ts';
@@ -26,8 +27,16 @@ export type Run = {
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
   readonly actor: string;
-  /** Opens the database that the environment names, with a line on stderr that says which (`announced`); it is closed when the verb ends. */
-  database(options?: { anySchema?: boolean; maxConnections?: number; announced?: boolean }): Promise<OpenedDatabase>;
+  /**
+   * Opens the database that the environment names, with a line on stderr that says which (`announced`); it is closed when
+   * the verb ends. A wait for a lock that lasts is told to `onLockWait`, without one by a line on stderr.
+   */
+  database(options?: {
+    anySchema?: boolean;
+    maxConnections?: number;
+    announced?: boolean;
+    onLockWait?: (wait: LockWait) => void;
+  }): Promise<OpenedDatabase>;
   /** From now on Ctrl-C is the business of a program that this one runs in the terminal. */
   leaveInterrupts(): void;
   /** Runs when the verb has ended, last opened first. */
@@ -149,7 +158,8 @@ export async function runVerb(
       signal: interrupt.signal,
       actor: options.actor ?? loginName(),
       database: async ({ announced = true, ...databaseOptions } = {}) => {
-        const opened = await openAppDatabase(environment, { ...databaseOptions, note: terminal.note });
+        const onLockWait = (wait: LockWait) => terminal.note(describeWait(wait));
+        const opened = await openAppDatabase(environment, { onLockWait, ...databaseOptions, note: terminal.note });
         closers.push(opened.close);
         lastOpened = opened.database;
         if (announced) terminal.note(`database: ${opened.name}`);

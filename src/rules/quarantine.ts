@@ -13,6 +13,7 @@ const databases: ReadonlySet<string> = new Set([
   'database_unreachable',
   'database_refused',
   'database_unable',
+  'database_locked',
   'schema_not_current',
   'schema_newer',
 ]);

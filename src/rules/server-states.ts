@@ -103,7 +103,6 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
       cure: "see the server's log, and raise that limit",
     },
   ],
-  '55P03': [shortLived('lock_timeout', 'statements that wait for a lock')],
   '57014': [
     {
       words: /user request/i,

@@ -9,8 +9,9 @@ import {
   soonAgain,
   waitAfter,
 } from '../rules/quarantine.ts';
-import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { type Database, inTransaction, rowCount, rows, type Transaction, written } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
+import { ofManyTenants } from './waits.ts';
 
 export type Attempt = {
   readonly outcome: AttemptOutcome;
@@ -145,13 +146,17 @@ async function changeTenants(
   values: Record<string, unknown> = {},
 ): Promise<number> {
   const bind = { ...values, all: tenantIds === null, tenantIds: tenantIds ?? [] };
-  return inReportedTransaction(database, async (transaction) => {
-    await transaction.raw(
-      'select from entra_sync.tenants where :all::boolean or tenant_id = any(:tenantIds::uuid[]) order by tenant_id for no key update',
-      bind,
-    );
-    return rowCount(transaction, update, bind);
-  });
+  return inReportedTransaction(
+    database,
+    async (transaction) => {
+      await transaction.raw(
+        'select from entra_sync.tenants where :all::boolean or tenant_id = any(:tenantIds::uuid[]) order by tenant_id for no key update',
+        bind,
+      );
+      return rowCount(transaction, update, bind);
+    },
+    { locks: ofManyTenants },
+  );
 }
 
 /** The key of the hashes by which a changed credential is recognised. */
@@ -173,7 +178,8 @@ export async function failingTenants(database: Database): Promise<FailingTenant[
 
 /** Notes with which credential the tenant's last cycle failed; null: it did not fail. */
 export async function markCredential(database: Database, tenantId: string, mark: string | null): Promise<void> {
-  await database.raw(
+  await written(
+    database,
     `update entra_sync.tenants set failing_credential = :mark
       where tenant_id = :tenantId and failing_credential is distinct from :mark`,
     { tenantId, mark },

@@ -3,7 +3,7 @@ import type { RoundKind } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import { recordAttempt } from './attempts.ts';
 import { type Lease, lockBoth, lockFenced, requireFence, whyLost } from './lease.ts';
-import { againAfterDeadlock, type Database, inTransaction, rows, type Transaction } from './pool.ts';
+import { type Database, inTransaction, rows, type Transaction, written } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
 import { shareTenant } from './tenants.ts';
 
@@ -53,9 +53,7 @@ export async function openCycle(
   cycle: { kind: CycleKind; actor: string; settingsVersion: number },
 ): Promise<string> {
   const { tenantId, fence } = lease;
-  const [opened] = await againAfterDeadlock(() =>
-    rows<{ cycle_id: string }>(database, openRow, { tenantId, fence, ...cycle }),
-  );
+  const [opened] = await written<{ cycle_id: string }>(database, openRow, { tenantId, fence, ...cycle });
   if (!opened) throw await whyLost(database, lease);
   return opened.cycle_id;
 }

@@ -1,6 +1,6 @@
 // Invitations to the consent page, the single-use steps of those who follow one, and the key that signs the links of both.
 import { randomBytes } from 'node:crypto';
-import { type Database, rowCount, rows } from './pool.ts';
+import { type Database, rowCount, rows, written } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
 
 export type Invitation = {
@@ -18,7 +18,7 @@ export async function signingKey(database: Database): Promise<Buffer> {
   const find = () => rows<{ key: Buffer }>(database, 'select key from entra_sync.signing_key');
   const [found] = await find();
   if (found) return found.key;
-  await database.raw('insert into entra_sync.signing_key (key) values (:key) on conflict do nothing', {
+  await written(database, 'insert into entra_sync.signing_key (key) values (:key) on conflict do nothing', {
     key: randomBytes(32),
   });
   const [made] = await find();
@@ -91,8 +91,8 @@ export async function openStep(
   expiresInMs: number,
 ): Promise<{ id: string; expiresAt: Date } | undefined> {
   const values = { nonce: null, verifier: null, tenantId: null, adminId: null, domain: null, ...step, expiresInMs };
-  await database.raw('delete from entra_sync.consent_steps where expires_at < clock_timestamp()');
-  const [opened] = await rows<{ id: string; expires_at: Date }>(
+  await written(database, 'delete from entra_sync.consent_steps where expires_at < clock_timestamp()');
+  const [opened] = await written<{ id: string; expires_at: Date }>(
     database,
     `insert into entra_sync.consent_steps
        (invitation_id, step, browser, nonce, code_verifier, tenant_id, admin_object_id, domain, expires_at)
@@ -112,7 +112,7 @@ const stepColumns = 'step_id, invitation_id, step, browser, nonce, code_verifier
 
 /** Takes a step: of any number of requests for it one gets it, the others undefined. Another browser gets nothing either. */
 export async function takeStep(database: Database, step: Whose): Promise<Step | undefined> {
-  const [taken] = await rows<Step>(
+  const [taken] = await written<Step>(
     database,
     `delete from entra_sync.consent_steps where ${whose} returning ${stepColumns}`,
     step,

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { ExpectedError } from '../errors.ts';
-import { type Database, inTransaction, rowCount, rows, sqlState, type Transaction } from './pool.ts';
+import { type Database, inTransaction, rows, sqlState, type Transaction, written } from './pool.ts';
 import { tenantDisconnected, tenantGone } from './tenants.ts';
 
 export type Lease = {
@@ -15,6 +15,9 @@ export type Lease = {
 };
 
 export type LeaseTimes = { readonly lastsMs: number; readonly beatMs: number };
+
+// The next beat comes anyway, and a lease that is not given back ends by itself.
+const atOnce = { forMs: 0 };
 
 const defaultTimes: LeaseTimes = { lastsMs: 45_000, beatMs: 10_000 };
 
@@ -47,10 +50,15 @@ export async function acquireLease(
     lost: lost.signal,
     release: async () => {
       clearInterval(beat);
-      await rowCount(database, 'delete from entra_sync.heartbeats where tenant_id = :tenantId and fence = :fence', {
-        tenantId,
-        fence,
-      }).catch(() => 0);
+      await written(
+        database,
+        'delete from entra_sync.heartbeats where tenant_id = :tenantId and fence = :fence',
+        {
+          tenantId,
+          fence,
+        },
+        atOnce,
+      ).catch(() => []);
     },
   };
 }
@@ -123,13 +131,14 @@ with heart as (
 select (select fence from taken) as fence, (select remaining_s from heart) as remaining_s`;
 
 async function heartbeat(database: Database, tenantId: string, fence: string, lastsMs: number): Promise<boolean> {
-  const beaten = await rowCount(
+  const beaten = await written(
     database,
     `update entra_sync.heartbeats set expires_at = clock_timestamp() + :lastsMs * interval '1 millisecond'
-      where tenant_id = :tenantId and fence = :fence`,
+      where tenant_id = :tenantId and fence = :fence returning fence`,
     { tenantId, fence, lastsMs },
+    atOnce,
   );
-  return beaten > 0;
+  return beaten.length > 0;
 }
 
 const holdFence = (tenantId: string) =>

@@ -5,12 +5,30 @@ import { ExpectedError } from '../errors.ts';
 import { packageFile } from '../package-files.ts';
 import { loadDefaults, type SettingsDocument } from '../settings.ts';
 import { regrant } from './grants.ts';
-import { type Database, describeDatabaseError, inTransaction, openDatabase, rows } from './pool.ts';
+import {
+  type Database,
+  describeDatabaseError,
+  inTransaction,
+  openDatabase,
+  patiently,
+  rows,
+  sqlState,
+  type Transaction,
+  written,
+} from './pool.ts';
 import { installQueue, queueState } from './queue.ts';
 import { completeRules, seedSettings, shareSettings } from './settings.ts';
+import type { LockPatience, WaitOptions } from './waits.ts';
 
-// Any number, as long as it is ours alone: two programs that migrate the same database meet at it.
-const migrationLock = '7305186414532914530';
+// Private: an advisory lock could be taken by any role that may connect.
+const lockTable = 'entra_sync.migrating';
+const olderLock = '7305186414532914530';
+
+// Behind another process that migrates.
+const untilMigrated: Partial<LockPatience> = { forMs: 600_000 };
+
+// A lock that is waited for in vain holds up every reader that comes later: so it is asked for shortly, with gaps.
+const forOneMigration: Partial<LockPatience> = { eachMs: 2_000, forMs: 60_000, forWorkMs: 60_000, pauseMs: 2_000 };
 const table = { schemaName: 'entra_sync', tableName: 'migrations' };
 
 export type SchemaState = { applied: string[]; pending: string[]; unknown: string[] };
@@ -95,43 +113,37 @@ function refuseNewer(state: SchemaState): void {
 /**
  * Applies what is missing and returns the names of the migrations applied now. Any number of processes may call it at
  * once: the first does the work, the others wait and find it done. Measured on knex 3.3 without this lock, concurrent
- * first migrations leave its lock table with several rows, after which every later run is refused. Once `signal` is
- * aborted no further migration begins; one that is under way is applied whole or not at all.
+ * first migrations leave its lock table with several rows, after which every later run is refused. The server's limits on
+ * time are lifted. A migration that waits for a session lets the readers behind it through again and again; in the end
+ * `database_locked` names the session.
+ * Once `signal` is aborted no further migration begins; one that is under way is applied whole or not at all.
  */
 export async function migrate(
   url: string,
   defaults: SettingsDocument = loadDefaults(),
+  waits: WaitOptions = {},
   signal?: AbortSignal,
 ): Promise<string[]> {
   // Two connections: the lock lives in a transaction of its own, because each migration has its transaction too.
-  const database = openDatabase(url, { maxConnections: 3, applicationName: 'entra-sync migrate' });
+  const database = openDatabase(url, {
+    maxConnections: 3,
+    applicationName: 'entra-sync migrate',
+    waits,
+    unlimited: true,
+  });
   try {
-    return await database.transaction(async (lock) => {
-      await lock.raw("set local lock_timeout = '10min'");
-      await lock.raw(`select pg_advisory_xact_lock(${migrationLock})`);
-      refuseNewer(await schemaState(database));
-      await requireUtf8(database);
-      await database.raw('create schema if not exists entra_sync');
-      const migrator = database.migrate;
-      const config: Knex.MigratorConfig = { ...table, migrationSource: migrationsUntil(signal) };
-      // A killed migration may leave knex's own lock behind; nobody else can hold it while we hold ours.
-      const [locked] = await rows<{ there: boolean }>(
-        database,
-        "select to_regclass('entra_sync.migrations_lock') is not null as there",
-      );
-      if (locked?.there) await migrator.forceFreeMigrationsLock(config);
-      const [, applied] = (await migrator.latest(config)) as [number, string[]];
-      const { pending: queue } = await queueState(database);
-      signal?.throwIfAborted();
-      if (queue.length > 0) await installQueue(url, signal);
-      await seedSettings(database, defaults);
-      await inTransaction(database, async (transaction) => {
-        await shareSettings(transaction);
-        await completeRules(transaction, defaults);
-      });
-      await regrant(database);
-      return [...applied, ...queue];
-    });
+    refuseNewer(await schemaState(database));
+    await requireUtf8(database);
+    await makeLock(database);
+    return await inTransaction(
+      database,
+      async (lock) => {
+        await lock.raw(`lock table ${lockTable} in share row exclusive mode`);
+        await waitForOlder(lock);
+        return applyAll(database, url, defaults, signal);
+      },
+      { patience: untilMigrated },
+    );
   } catch (error) {
     throw describeDatabaseError(error);
   } finally {
@@ -139,10 +151,76 @@ export async function migrate(
   }
 }
 
+/** Under the lock. */
+async function applyAll(
+  database: Database,
+  url: string,
+  defaults: SettingsDocument,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const before = await schemaState(database);
+  refuseNewer(before);
+  await patiently(database, () => applyFiles(database, signal), forOneMigration);
+  const { pending: queue } = await queueState(database);
+  signal?.throwIfAborted();
+  if (queue.length > 0) await installQueue(url, signal);
+  await inTransaction(database, (transaction) => seedSettings(transaction, defaults));
+  await inTransaction(database, async (transaction) => {
+    await shareSettings(transaction);
+    await completeRules(transaction, defaults);
+  });
+  await regrant(database);
+  return before.pending;
+}
+
+async function applyFiles(database: Database, signal: AbortSignal | undefined): Promise<void> {
+  const config: Knex.MigratorConfig = { ...table, migrationSource: migrationsUntil(signal) };
+  // A killed migration may leave knex's own lock behind; nobody else can hold it while we hold ours.
+  const [locked] = await rows<{ there: boolean }>(
+    database,
+    "select to_regclass('entra_sync.migrations_lock') is not null as there",
+  );
+  if (locked?.there) await database.migrate.forceFreeMigrationsLock(config);
+  await database.migrate.latest(config);
+}
+
+// Two that make it at once: one of them fails by these, and finds it made.
+const madeMeanwhile = new Set(['23505', '42P06', '42P07', 'XX000']);
+
+/** Makes the schema and the table that the lock hangs on, where they are missing, and keeps them. */
+async function makeLock(database: Database): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const [found] = await rows<{ there: boolean }>(database, `select to_regclass('${lockTable}') is not null as there`);
+    if (found?.there) return;
+    try {
+      await inTransaction(database, async (transaction) => {
+        await transaction.raw('create schema if not exists entra_sync');
+        await transaction.raw(`create table if not exists ${lockTable} ()`);
+        await transaction.raw(
+          `comment on table ${lockTable} is 'Locked by the process that migrates. No row: only who owns it can lock it.'`,
+        );
+      });
+    } catch (error) {
+      if (attempt >= 5 || !madeMeanwhile.has(sqlState(error) ?? '')) throw error;
+    }
+  }
+}
+
+// Releases before this one meet at an advisory lock. Any role may take that, so only one of our own role is waited for.
+async function waitForOlder(lock: Transaction): Promise<void> {
+  const older = await rows(
+    lock,
+    `select from pg_locks l join pg_stat_activity a using (pid)
+      where not pg_try_advisory_xact_lock(${olderLock}) and l.locktype = 'advisory' and l.granted and l.objsubid = 1
+        and (l.classid::bigint << 32) | l.objid::bigint = ${olderLock} and a.datname = current_database() and a.usename = current_user`,
+  );
+  if (older.length > 0) await lock.raw(`select pg_advisory_xact_lock(${olderLock})`);
+}
+
 /**
  * Begins a new epoch of the feed after a restore from a backup: positions handed out before are refused with ES006,
  * because the numbers that follow were already used once by the lost transactions.
  */
 export async function beginFeedEpoch(database: Database): Promise<void> {
-  await database.raw('update entra_sync.feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8)');
+  await written(database, 'update entra_sync.feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8)');
 }

@@ -2,8 +2,12 @@
 import knex, { type Knex } from 'knex';
 import type { Client } from 'pg';
 import { ExpectedError } from '../errors.ts';
-import { judgeServerState, type ServerState } from '../rules/server-states.ts';
 import { connectWatched, watchAcquisition, watchConnection } from './activity.ts';
+import { describeDatabaseError, serverStateOf, sqlState } from './database-errors.ts';
+import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './waits.ts';
+
+// The database's errors are told by whoever holds a database.
+export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState } from './database-errors.ts';
 
 // knex prints its warnings on stdout, which belongs to the answer of a command; what they say is in what is thrown, too.
 const silent = { debug() {}, warn() {}, error() {}, deprecate() {} };
@@ -13,11 +17,18 @@ export type Transaction = Knex.Transaction;
 
 /**
  * Opens a pool on `url`. No connection is made before the first statement. `maxConnections` defaults to 8; a server that
- * takes the connection and says nothing is given up after `connectTimeoutMs` (12 s).
+ * takes the connection and says nothing is given up after `connectTimeoutMs` (12 s). `waits` says how long its transactions
+ * wait for locks; with `unlimited` the server's limits on time are lifted in them, which is for migrations alone.
  */
 export function openDatabase(
   url: string,
-  options: { maxConnections?: number; applicationName?: string; connectTimeoutMs?: number } = {},
+  options: {
+    maxConnections?: number;
+    applicationName?: string;
+    connectTimeoutMs?: number;
+    waits?: WaitOptions;
+    unlimited?: boolean;
+  } = {},
 ): Database {
   const database = knex({
     client: 'pg',
@@ -36,11 +47,23 @@ export function openDatabase(
     compileSqlOnError: false,
     log: silent,
   });
-  beginAtOnce(database.client);
+  const waits = openWaits(database.client, options.waits ?? {});
+  waitsOfClients.set(database.client, waits);
+  beginAtOnce(database.client, waits, options.unlimited ? liftLimits : limitIdleness);
   watchPool(database.client);
   return database;
 }
 
+const waitsOfClients = new WeakMap<object, Waits>();
+
+function waitsOf(database: Database): Waits {
+  const waits = waitsOfClients.get(database.client);
+  if (!waits) throw new Error('not a database of openDatabase');
+  return waits;
+}
+
+type Answers = { readonly response: readonly { readonly rows: readonly InForce[] }[] };
+type KnexClient = { query(connection: unknown, sql: string): Promise<Answers> };
 type PoolClient = {
   readonly driver: { Client: new (settings: unknown) => Connection };
   readonly connectionSettings: unknown;
@@ -71,30 +94,40 @@ function watchPool(client: PoolClient): void {
 // an error of that kind the connection is not used again, and none is older than a minute.
 function watch(connection: Connection, done: (error: null, connection: Connection) => void): void {
   watchConnection(connection, (error) => {
-    // Not for a lock: one that is asked for with NOWAIT is often not to be had.
-    if (sqlState(error) !== '55P03' && serverStateOf(error)) connection.__knex__disposed = error;
+    if (serverStateOf(error)) connection.__knex__disposed = error;
   });
   done(null, connection);
 }
 
-type KnexClient = { query(connection: unknown, sql: string): Promise<unknown> };
 type KnexTransaction = { client: KnexClient; trxClient: KnexClient; begin(connection: unknown): Promise<unknown> };
 type TransactionParts = readonly [container: unknown, config?: Begun, outer?: unknown];
 type Begun = { readonly mayBeLost?: true };
+type InForce = { readonly pid: number; readonly lock_ms: number };
 
 // BEGIN and what is set for the transaction go to the server as one message, which saves each a round trip. The connection
 // itself is left as it is: behind a pooler it is somebody else's a moment later.
-function beginAtOnce(client: { transaction(...parts: TransactionParts): KnexTransaction }): void {
+function beginAtOnce(
+  client: { transaction(...parts: TransactionParts): KnexTransaction },
+  waits: Waits,
+  limits: string,
+): void {
   const { transaction } = client;
   client.transaction = function (this: typeof client, ...parts) {
     const made = transaction.apply(this, [...parts]);
-    const sql = `BEGIN; ${limitIdleness}${parts[1]?.mayBeLost ? '; set local synchronous_commit = off' : ''}`;
-    made.begin = (connection) =>
-      made.trxClient.query(connection, sql).catch(async (error: unknown) => {
+    made.begin = async (connection) => {
+      const attempt = currentAttempt();
+      const settings = [limits, limitLocks(attempt?.lockMs ?? waits.eachMs)];
+      if (parts[1]?.mayBeLost) settings.push('set local synchronous_commit = off');
+      try {
+        const { response } = await made.trxClient.query(connection, ['BEGIN', ...settings, inForce].join('; '));
+        const told = response.at(-1)?.rows[0];
+        if (told) attempt?.begun(told.pid, told.lock_ms);
+      } catch (error) {
         // It may have begun all the same, and the connection goes back into the pool.
         await made.client.query(connection, 'ROLLBACK').catch(() => {});
         throw error;
-      });
+      }
+    };
     return made;
   };
 }
@@ -122,8 +155,24 @@ const limitIdleness = `
 select set_config('idle_in_transaction_session_timeout', '60s', true)
  where current_setting('idle_in_transaction_session_timeout')::interval not between interval '1 ms' and interval '60 s'`;
 
+// A server that knows no transaction_timeout (before 17) is not asked for it.
+const liftLimits = `
+select set_config(name, '0', true) from pg_settings
+ where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
+
+// A role that is set to a shorter time keeps it.
+const limitLocks = (ms: number) => `
+select set_config('lock_timeout', '${ms}', true)
+ where current_setting('lock_timeout')::interval not between interval '1 ms' and interval '${ms} ms'`;
+
+// Of the server's own words: behind a pooler the connection knows another pid.
+const inForce = `
+select pg_backend_pid() as pid, (extract(epoch from current_setting('lock_timeout')::interval) * 1000)::int as lock_ms`;
+
 /**
- * Runs `work` in one transaction and returns its answer. Deadlocks are tried again, three times at most.
+ * Runs `work` in one transaction and returns its answer. Deadlocks are tried again, three times at most; so is the wait for a
+ * lock, from the beginning of `work` and with nothing held in between, until `patience` ends it: then `database_locked`
+ * names the session in the way.
  * A client that freezes in the middle is cut off by the server after a minute, or sooner where the
  * database's own idle_in_transaction_session_timeout says so, so its locks cannot stay for ever.
  * `mayBeLost`: nobody waits for the disk, so a crash of the server may undo the last of them, whole and in order.
@@ -131,20 +180,45 @@ select set_config('idle_in_transaction_session_timeout', '60s', true)
 export async function inTransaction<Answer>(
   database: Database,
   work: (transaction: Transaction) => Promise<Answer>,
-  options: Begun = {},
+  { patience, ...begun }: Begun & { readonly patience?: Partial<LockPatience> | undefined } = {},
 ): Promise<Answer> {
-  const config: Knex.TransactionConfig & Begun = { ...options };
-  return againAfterDeadlock(async () => {
-    let cause: unknown;
-    const remembered = (error: unknown) => {
-      cause = error;
-      throw error;
-    };
-    // Where the server ended the connection, the ROLLBACK that follows fails too, and knows nothing of the cause.
-    return database
-      .transaction(async (transaction) => work(transaction).catch(remembered), config)
-      .catch((error: unknown) => Promise.reject(serverStateOf(cause) ? cause : error));
-  });
+  const config: Knex.TransactionConfig & Begun = begun;
+  return patiently(database, () => againAfterDeadlock(() => tellingCause(database, work, config)), patience);
+}
+
+// Where the server ended the connection, the ROLLBACK that follows fails too, and knows nothing of the cause.
+async function tellingCause<Answer>(
+  database: Database,
+  work: (transaction: Transaction) => Promise<Answer>,
+  config: Knex.TransactionConfig & Begun,
+): Promise<Answer> {
+  let cause: unknown;
+  const remember = (error: unknown) => {
+    cause = error;
+    throw error;
+  };
+  return database
+    .transaction(async (transaction) => work(transaction).catch(remember), config)
+    .catch((error: unknown) => Promise.reject(serverStateOf(cause) ? cause : error));
+}
+
+/** For transactions that are begun by other code: `work` is done again where a lock was not free in time. See {@link inTransaction}. */
+export function patiently<Answer>(
+  database: Database,
+  work: () => Promise<Answer>,
+  patience?: Partial<LockPatience>,
+): Promise<Answer> {
+  return waitsOf(database).patiently(work, patience);
+}
+
+/** {@link rows} of a statement that writes and is a transaction of its own: it may wait for a lock, so that the wait has an end. */
+export function written<Row>(
+  database: Database,
+  sql: string,
+  values: Bindings = [],
+  patience?: Partial<LockPatience>,
+): Promise<Row[]> {
+  return inTransaction(database, (transaction) => rows<Row>(transaction, sql, values), { patience });
 }
 
 /** For one transaction, or one statement that is its own: done again where Postgres gave it up, three times at most. */
@@ -156,101 +230,6 @@ export async function againAfterDeadlock<Answer>(work: () => Promise<Answer>): P
       if (attempt >= 3 || !retryable.has(sqlState(error) ?? '')) throw error;
     }
   }
-}
-
-/** The SQLSTATE or network error code of a failed statement, if it has one. */
-export function sqlState(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' ? code : undefined;
-}
-
-// Beside the states of the server that the table of rules/server-states.ts tells of.
-const unreachable = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EPIPE',
-  'ENOENT',
-  '08000',
-  '08001',
-  '08003',
-  '08004',
-  '08006',
-  // What PgBouncer says when the server behind it is gone.
-  '08P01',
-]);
-const refused = new Set(['28P01', '28000', '3D000']);
-
-/** The state of the server that a failed statement tells of, if it tells of one. */
-export function serverStateOf(error: unknown): ServerState | undefined {
-  return judgeServerState(sqlState(error) ?? '', wordsOf(error));
-}
-
-/** Whether a statement failed because the connection, not the statement, broke. */
-export function isConnectionLost(error: unknown): boolean {
-  const state = serverStateOf(error);
-  if (state) return state.code === 'database_unreachable';
-  return unreachable.has(sqlState(error) ?? '') || lostInWords.test(wordsOf(error));
-}
-
-// knex puts the statement before the server's words, and pg-boss passes on copies of errors, which are no Error.
-function wordsOf(error: unknown): string {
-  const message = (error as { message?: unknown } | null)?.message;
-  return (typeof message === 'string' ? message : String(error)).replace(/^.* - (?=[^-]*$)/s, '');
-}
-
-// What pg and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss. The last is the
-// server's, of a database that is closed for maintenance, under a code that means other things too.
-const lostInWords =
-  /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|not currently accepting connections/;
-
-/**
- * Says an error of the database in one line with its cure; anything else is returned as it came. `value` is that of the
- * server's setting which led to it, where it is known ({@link tellDatabaseError} asks for it).
- */
-export function describeDatabaseError(error: unknown, value?: string): unknown {
-  if (error instanceof ExpectedError) return error;
-  const code = sqlState(error) ?? '';
-  const state = serverStateOf(error);
-  if (state) {
-    return new ExpectedError(state.code, `${state.says}${value === undefined ? '' : ` (${value})`}`, {
-      cure: state.cure,
-      detail: `SQLSTATE ${code}`,
-      cause: error,
-    });
-  }
-  const nested = error instanceof AggregateError ? error.errors[0] : error;
-  const words = wordsOf(nested) || code;
-  const message = /^timeout expired$|Timeout acquiring/.test(words) ? 'it does not answer in time' : words;
-  if (refused.has(code)) {
-    return new ExpectedError('database_refused', `the database refused: ${message}`, {
-      cure: 'check user, password and database name in DATABASE_URL',
-      cause: error,
-    });
-  }
-  if (code === '42501') {
-    return new ExpectedError('database_refused', `the database refused: ${message}`, {
-      cure: 'use the role that owns the schemas, or grant it create on the database',
-      cause: error,
-    });
-  }
-  if (isConnectionLost(error) || isConnectionLost(nested) || error instanceof AggregateError) {
-    return new ExpectedError('database_unreachable', `the database cannot be reached: ${message}`, {
-      cure: 'check DATABASE_URL and that the server is running',
-      cause: error,
-    });
-  }
-  if (/SSL|TLS|certificate/i.test(message) && !code.startsWith('42')) {
-    return new ExpectedError('database_unreachable', `no TLS connection to the database: ${message}`, {
-      cure: 'check sslmode in DATABASE_URL (see README, "Environment")',
-      cause: error,
-    });
-  }
-  return error;
 }
 
 /** {@link describeDatabaseError} with the value of the server's setting that led to it, if `database` still tells it. */

@@ -3,10 +3,18 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ExpectedError } from '../errors.ts';
-import { type Database, inTransaction, isConnectionLost, rows, serverStateOf, type Transaction } from './pool.ts';
+import { type Database, inTransaction, isConnectionLost, serverStateOf, type Transaction, written } from './pool.ts';
+import type { LockPatience } from './waits.ts';
 
 /** For how long a database that does not answer is asked what became of a commit. */
 const defaultPatienceMs = 10_000;
+
+export type ReportedOptions = {
+  /** For how long a database that does not answer is asked what became of the commit. */
+  readonly patienceMs?: number;
+  /** How long it waits for locks. */
+  readonly locks?: Partial<LockPatience> | undefined;
+};
 
 /**
  * {@link inTransaction} for what somebody is told of. Throws `database_unreachable` for a connection that broke once the
@@ -16,19 +24,23 @@ const defaultPatienceMs = 10_000;
 export async function inReportedTransaction<Answer>(
   database: Database,
   work: (transaction: Transaction) => Promise<Answer>,
-  patienceMs = defaultPatienceMs,
+  { patienceMs = defaultPatienceMs, locks }: ReportedOptions = {},
 ): Promise<Answer> {
   const receipt = randomUUID();
   let begun = false;
   let done: { answer: Answer } | undefined;
   try {
-    await inTransaction(database, async (transaction) => {
-      begun = true;
-      done = undefined;
-      const answer = await work(transaction);
-      await transaction.raw(writeReceipt, { receipt });
-      done = { answer };
-    });
+    await inTransaction(
+      database,
+      async (transaction) => {
+        begun = true;
+        done = undefined;
+        const answer = await work(transaction);
+        await transaction.raw(writeReceipt, { receipt });
+        done = { answer };
+      },
+      { patience: locks },
+    );
   } catch (error) {
     if (!begun || !isConnectionLost(error)) throw error;
     // Before its last statement was answered, no COMMIT was sent.
@@ -45,14 +57,19 @@ export async function inRehearsal<Answer>(
   database: Database,
   rehearse: boolean,
   work: (transaction: Transaction) => Promise<Answer>,
+  locks?: Partial<LockPatience>,
 ): Promise<Answer> {
-  if (!rehearse) return inReportedTransaction(database, work);
+  if (!rehearse) return inReportedTransaction(database, work, { locks });
   let done: { answer: Answer } | undefined;
   try {
-    await inTransaction(database, async (transaction) => {
-      done = { answer: await work(transaction) };
-      throw new Rehearsed();
-    });
+    await inTransaction(
+      database,
+      async (transaction) => {
+        done = { answer: await work(transaction) };
+        throw new Rehearsed();
+      },
+      { patience: locks },
+    );
   } catch (error) {
     if (!(error instanceof Rehearsed)) throw error;
   }
@@ -77,13 +94,11 @@ on conflict (receipt) do update set happened = r.happened returning r.happened`;
 
 async function wasCommitted(database: Database, receipt: string, patienceMs: number): Promise<boolean> {
   const giveUp = performance.now() + patienceMs;
+  const once = { eachMs: Math.ceil(patienceMs), forMs: 0 };
   for (;;) {
     try {
-      return await inTransaction(database, async (transaction) => {
-        await transaction.raw(`set local lock_timeout = ${Math.ceil(patienceMs)}`);
-        const [claimed] = await rows<{ happened: boolean }>(transaction, claimReceipt, { receipt });
-        return claimed?.happened === true;
-      });
+      const [claimed] = await written<{ happened: boolean }>(database, claimReceipt, { receipt }, once);
+      return claimed?.happened === true;
     } catch (error) {
       if (!isConnectionLost(error) || performance.now() > giveUp) throw outcomeUnknown(error);
       await delay(Math.min(200, patienceMs));

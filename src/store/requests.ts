@@ -1,5 +1,5 @@
 // What applications asked for by directory.request_cycle: the cycle of a tenant, or the reading of one person.
-import { type Database, rows } from './pool.ts';
+import { type Database, rows, written } from './pool.ts';
 
 export type PersonRequest = { request_id: string; tenant_id: string; account_id: string; actor: string };
 
@@ -37,7 +37,7 @@ export async function claimPersonRequest(
 /** Lets go of requests that were answered. */
 export async function endRequests(database: Database, requestIds: readonly string[]): Promise<void> {
   if (requestIds.length === 0) return;
-  await database.raw('delete from entra_sync.cycle_requests where request_id = any(:requestIds::bigint[])', {
+  await written(database, 'delete from entra_sync.cycle_requests where request_id = any(:requestIds::bigint[])', {
     requestIds,
   });
 }
@@ -47,7 +47,7 @@ export async function claimTenantRequests(
   database: Database,
   tenantId: string,
 ): Promise<{ request_id: string; actor: string }[]> {
-  return rows(
+  return written(
     database,
     `update entra_sync.cycle_requests set claimed_at = clock_timestamp()
       where tenant_id = :tenantId and account_id is null returning request_id, actor`,

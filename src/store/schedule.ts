@@ -1,5 +1,5 @@
 // Who is due, by the database's clock, and whose turn it is to walk everything.
-import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
+import { type Database, inTransaction, rowCount, rows, type Transaction, written } from './pool.ts';
 
 export type DueRow = {
   tenant_id: string;
@@ -88,5 +88,5 @@ export async function planOnce(
 
 /** Gives the tenant's turn back. */
 export async function endTurn(database: Database, tenantId: string): Promise<void> {
-  await database.raw('delete from entra_sync.full_turns where tenant_id = :tenantId', { tenantId });
+  await written(database, 'delete from entra_sync.full_turns where tenant_id = :tenantId', { tenantId });
 }

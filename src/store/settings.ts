@@ -7,6 +7,7 @@ import { closeBatch, nextBatch } from './batches.ts';
 import { type Moved, moveOwnership, type TenantRules, tenantsWithoutRules, writeRules } from './ownership.ts';
 import { type Database, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
+import { ofManyTenants } from './waits.ts';
 
 /** Stores `defaults` as the installation's first version, if it has none. */
 export async function seedSettings(on: Database | Transaction, defaults: SettingsDocument): Promise<void> {
@@ -131,7 +132,8 @@ export type AppliedSettings = { readonly version: number; readonly effects: read
 
 /**
  * Stores the next version and makes it act: the rules of the fields at once, with what they move to the shelf and back;
- * mapping and scope with the full round that they cause. Waits for commits; edits wait for it. `look` sees the database
+ * mapping and scope with the full round that they cause. Waits for commits; edits wait for it, but not while it waits itself:
+ * what it has locked by then it lets go, and begins anew. `look` sees the database
  * as it then is; a rehearsal ends there and changes nothing.
  */
 export async function applySettings(
@@ -140,11 +142,16 @@ export async function applySettings(
   change: SettingsChange,
   options: { rehearse?: boolean; look?: (transaction: Transaction, applied: AppliedSettings) => Promise<void> } = {},
 ): Promise<AppliedSettings> {
-  return inRehearsal(database, options.rehearse === true, async (transaction) => {
-    const applied = await storeSettings(transaction, defaults, change);
-    await options.look?.(transaction, applied);
-    return applied;
-  });
+  return inRehearsal(
+    database,
+    options.rehearse === true,
+    async (transaction) => {
+      const applied = await storeSettings(transaction, defaults, change);
+      await options.look?.(transaction, applied);
+      return applied;
+    },
+    ofManyTenants,
+  );
 }
 
 async function storeSettings(

@@ -1,7 +1,7 @@
 // Tenants: who is registered, and what the last cycle left behind.
 import { ExpectedError } from '../errors.ts';
 import type { SettingsDocument } from '../settings.ts';
-import { type Database, rowCount, rows, type Transaction } from './pool.ts';
+import { type Database, rowCount, rows, type Transaction, written } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
 import { completeRules, shareSettings } from './settings.ts';
 
@@ -105,14 +105,15 @@ export async function findTenant(database: Database, word: string): Promise<Tena
 
 /** Takes back the registration of a tenant that was never synced and that nothing is kept of; others stay, one that was connected before too. */
 export async function forgetPendingTenant(database: Database, tenantId: string): Promise<boolean> {
-  const forgotten = await rowCount(
+  const forgotten = await written(
     database,
     `delete from entra_sync.tenants t where t.tenant_id = :tenantId and t.status <> 'disconnected' and t.last_success_at is null
         and not exists (select from entra_sync.accounts a where a.tenant_id = t.tenant_id)
-        and not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id)`,
+        and not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id)
+     returning t.tenant_id`,
     { tenantId },
   );
-  return forgotten > 0;
+  return forgotten.length > 0;
 }
 
 /** The first statement of a cycle's writing transactions: locks the tenant's row against everybody but edits. Gives its status. */

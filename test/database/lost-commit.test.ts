@@ -153,7 +153,7 @@ const insertTenant = (name: string) => (database: Database, patienceMs?: number)
       await transaction.raw('insert into entra_sync.batches (tenant_id) values (gen_random_uuid())');
       return name;
     },
-    patienceMs,
+    patienceMs === undefined ? {} : { patienceMs },
   );
 const tenantsOf = async (name: string) =>
   (await ask(store, 'select from entra_sync.tenants where name = :name', { name })).length;

@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { packageFile } from '../../src/package-files.ts';
 import { migrate, requireCurrentSchema, schemaState } from '../../src/store/migrate.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
+import { undoMigrations } from '../support/older-schema.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 import { until } from '../support/stage.ts';
 import checksums from './migration-checksums.json' with { type: 'json' };
@@ -92,7 +93,7 @@ describe('a migration that is killed', () => {
     await other.connect();
     if (n > 1) {
       await migrate(fresh.url);
-      await undo(database, n - 1);
+      await undoMigrations(database, n - 1);
     } else await other.query('create schema entra_sync');
     await other.query('begin');
     await other.query(`create table ${blocked} ()`);
@@ -222,7 +223,7 @@ select round_id, gen_random_uuid(), '{}', 'security', false, '{}' from round`;
   };
 
   test('shows the same after the migrations, and the release before goes on writing to it', async () => {
-    await undo(database, released);
+    await undoMigrations(database, released);
     await database.raw(lived);
     for (const statement of [writeBatch, writeBatch, stage]) await database.raw(statement);
     const before = await shown();
@@ -255,17 +256,3 @@ test('a landed migration is never edited: add a new one, and its checksum to mig
   expect(files.length).toBeGreaterThan(0);
   expect(found).toEqual(checksums);
 });
-
-/** Takes the migrations after the first `kept` back, with all that they made. */
-async function undo(on: Database, kept: number): Promise<void> {
-  await on.raw(
-    'drop schema if exists entra_sync cascade; drop schema if exists directory cascade; create schema entra_sync',
-  );
-  await on.raw(
-    'create table entra_sync.migrations (id serial primary key, name text, batch int, migration_time timestamptz)',
-  );
-  for (const file of files.slice(0, kept)) {
-    await on.raw((await readFile(packageFile('migrations', file), 'utf8')).replaceAll('?', '\\?'));
-    await on.raw('insert into entra_sync.migrations (name, batch, migration_time) values (?, 1, now())', [file]);
-  }
-}

@@ -25,6 +25,7 @@ describe('exit codes', () => {
     ['graph_throttled', 5],
     ['cycle_running', 6],
     ['database_unreachable', 7],
+    ['database_locked', 7],
     ['schema_not_current', 7],
     ['interrupted', 130],
   ])('%s ends with %i', (code, exitCode) => {

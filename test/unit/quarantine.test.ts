@@ -31,6 +31,7 @@ describe('failures in a row', () => {
     'database_unreachable',
     'database_refused',
     'database_unable',
+    'database_locked',
     'schema_not_current',
     'schema_newer',
     'interrupted',

@@ -61,7 +61,6 @@ const cases: readonly [sqlState: string, words: string, gone: boolean, says: Reg
     /set temp_file_limit = -1/,
   ],
   ['53400', 'all replication slots are in use', false, /limit of its configuration/, /raise that limit/],
-  ['55P03', 'canceling statement due to lock timeout', false, /lock_timeout/, /set lock_timeout = 0/],
   ['57014', 'canceling statement due to statement timeout', false, /statement_timeout/, /set statement_timeout = 0/],
   [
     '57014',

@@ -1,6 +1,7 @@
 // `migrate`: the schema up to date, or what is missing.
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
+import { describeWait } from '../../store/blockers.ts';
 import { feedPosition } from '../../store/changes.ts';
 import { beginFeedEpoch, migrate, requireCurrentSchema, schemaState } from '../../store/migrate.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
@@ -34,7 +35,12 @@ async function body(run: Run, options: MigrateOptions): Promise<undefined> {
     for (const name of state.pending) terminal.note(`missing: ${name}`);
     await requireCurrentSchema(database);
   }
-  const applied = await migrate(url, openBasics(run.environment).defaults, run.signal);
+  const applied = await migrate(
+    url,
+    openBasics(run.environment).defaults,
+    { onWait: (wait) => terminal.note(describeWait(wait)) },
+    run.signal,
+  );
   if (options.restored) await beginFeedEpoch(database);
   terminal.answer({ applied, ...(options.restored && { position: await feedPosition(database) }) });
   for (const name of applied) terminal.say(`applied ${name}`);

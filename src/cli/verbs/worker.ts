@@ -4,6 +4,7 @@ import { openBasics } from '../../app.ts';
 import { credentialEnd, namesCredential } from '../../credentials.ts';
 import { readEnvironment } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
+import { describeWait } from '../../store/blockers.ts';
 import { openQueue } from '../../store/queue.ts';
 import { serveOperations, whyNotReady } from '../../worker/http.ts';
 import { openMetrics, type WorkerMetrics } from '../../worker/metrics.ts';
@@ -76,7 +77,11 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   );
   // Two streams a tenant, with their heartbeats; planning, requests (four at a time) and health beside them.
   // Every line on stderr is JSON, for collectors of logs: the database is told by the log.
-  const { database, url, name } = await run.database({ maxConnections: concurrency * 3 + 7, announced: false });
+  const { database, url, name } = await run.database({
+    maxConnections: concurrency * 3 + 7,
+    announced: false,
+    onLockWait: (wait) => log.warn({ blockers: wait.blockers.map(({ pid }) => pid) }, describeWait(wait)),
+  });
   metrics = openMetrics({
     database,
     tenantLimit: options.metricsTenants,

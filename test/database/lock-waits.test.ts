@@ -1,0 +1,181 @@
+// A forgotten session holds a lock: each writer ends within its bound, names the session, and goes on once it has ended.
+import type { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { exitCodeOf } from '../../src/errors.ts';
+import { loadDefaults } from '../../src/settings.ts';
+import { setPaused } from '../../src/store/attempts.ts';
+import type { LockWait } from '../../src/store/blockers.ts';
+import { disconnectTenant } from '../../src/store/connection.ts';
+import { closeFirstLoad, openCycle } from '../../src/store/cycles.ts';
+import { changeAccount } from '../../src/store/edit.ts';
+import { grantRole } from '../../src/store/grants.ts';
+import { acquireLease } from '../../src/store/lease.ts';
+import { type Database, openDatabase } from '../../src/store/pool.ts';
+import { applySettings } from '../../src/store/settings.ts';
+import { addTenant } from '../../src/store/tenants.ts';
+import type { WaitOptions } from '../../src/store/waits.ts';
+import { type EditStore, openEditStore } from '../support/people-edit.ts';
+import { begin, untilBlocked } from '../support/stage.ts';
+import { editedName, moreWriters, openScene, type Scene, type Writer, writers } from '../support/writers.ts';
+
+const soon = { eachMs: 200, forMs: 400, forWorkMs: 60_000, tellAfterMs: 100, pauseMs: 20 } as const;
+
+let store: EditStore;
+
+beforeAll(async () => {
+  store = await openEditStore();
+});
+
+afterAll(() => store.close());
+
+/** Runs `work` on a pool of its own that soon loses its patience; `waits` is what its waits were told as. */
+async function impatiently<Answer>(
+  work: (database: Database) => Promise<Answer>,
+  options: WaitOptions = {},
+): Promise<{ end: Answer | unknown; waits: LockWait[] }> {
+  const waits: LockWait[] = [];
+  const onWait = (wait: LockWait) => waits.push(wait);
+  const database = openDatabase(store.url, { waits: { ...soon, onWait, ...options }, applicationName: 'impatient' });
+  try {
+    const end = await work(database).catch((error: unknown) => error);
+    return { end, waits };
+  } finally {
+    await database.destroy();
+  }
+}
+
+/** An application's session that edits person 1 and stays in its transaction. */
+async function forgottenEdit(scene: Scene): Promise<{ client: Client; pid: number; role: string }> {
+  const application = await store.application({ grant: 'open' });
+  const client = await application.connect();
+  await client.query("set application_name = 'crm'");
+  const { rows: mine } = await client.query('select pg_backend_pid() as pid');
+  await client.query('begin');
+  await client.query(`select directory.edit_account($1, '{"displayName": "Forgotten"}', 'Ann', 'user')`, [
+    scene.accounts[1],
+  ]);
+  return { client, pid: mine[0].pid, role: application.role };
+}
+
+const waitsForTheEdit = ({ lock, touches }: Writer) => lock === 'exclusive' || touches.includes(1);
+
+const inSettings = (tenantId: string | null) => ({ tenantId, document: { interval: '50m' }, actor: 'Ann' }) as const;
+
+test('rule 11: a settings change that waits for one tenant lets the edits of the others through, and goes on by itself', async () => {
+  const [stuck, free] = (await Promise.all([openScene(store), openScene(store)])).sort((a, b) =>
+    a.tenantId < b.tenantId ? 1 : -1,
+  ) as [Scene, Scene];
+  // Of the two it is the later one in id order: the change holds the other one when it gets there.
+  const { client, pid } = await forgottenEdit(stuck);
+  const applied = impatiently((database) => applySettings(database, loadDefaults(), inSettings(null)), {
+    forMs: 60_000,
+  });
+  await untilBlocked(store);
+  const editing = { edits: { displayName: editedName }, reverts: [] };
+  for (const person of [1, 5, 6]) {
+    const account = { tenant_id: free.tenantId, account_id: free.accounts[person] ?? '' };
+    const { end } = await impatiently((database) =>
+      changeAccount(database, account, editing, { actor: 'Bob', role: 'user' }),
+    );
+    expect(end).toMatchObject([{ field: 'displayName', after: editedName }]);
+  }
+  await client.query('commit');
+  const { end, waits } = await applied;
+  expect(end).toMatchObject({ version: expect.any(Number) });
+  expect(waits).toMatchObject([{ blockers: [{ pid }] }]);
+  await Promise.all([stuck.lease.release(), free.lease.release()]);
+});
+
+test.each([
+  { held: 'the settings', by: 'lock table entra_sync.settings in share mode', act: 'a settings change' },
+  { held: 'the settings', by: 'lock table entra_sync.settings in share row exclusive mode', act: 'a new tenant' },
+  { held: 'all tenants', by: 'select from entra_sync.tenants for no key update', act: 'pausing' },
+  { held: 'all tenants', by: 'select from entra_sync.tenants for update', act: 'opening a cycle' },
+  { held: 'the lease', by: 'select from entra_sync.leases for update', act: 'beginning a round' },
+  { held: 'the lease', by: 'select from entra_sync.leases for update', act: 'closing a cycle' },
+  { held: 'all tenants', by: 'select from entra_sync.tenants for key share', act: 'disconnecting' },
+  {
+    held: 'a name',
+    by: "insert into entra_sync.tenants (tenant_id, name) values ('00000000-0000-4000-8000-0000000000aa', 'x')",
+    act: 'a new tenant',
+  },
+  { held: 'the granted roles', by: 'lock table entra_sync.grants in share mode', act: 'grant' },
+])('rule 11: a session that forgot $held: $act ends, and says which', async ({ by, act }) => {
+  const acts = await actsOn(await sharedScene());
+  const holder = await store.connect();
+  await holder.query("set application_name = 'psql'");
+  const { rows: mine } = await holder.query('select pg_backend_pid() as pid');
+  await holder.query('begin');
+  await holder.query(by);
+  const { end } = await impatiently(acts[act] ?? (() => Promise.reject(new Error(`no act ${act}`))));
+  expect(end).toMatchObject({ code: 'database_locked', message: expect.stringContaining(`pid ${mine[0].pid} (role `) });
+  expect((end as Error).message).toMatch(/application "psql", transaction open for .*, idle in transaction for/);
+  await holder.query('rollback');
+  await holder.end();
+});
+
+let shared: Promise<Scene> | undefined;
+
+// No act changes anything, because each ends by its wait.
+function sharedScene(): Promise<Scene> {
+  shared ??= openScene(store);
+  return shared;
+}
+
+async function actsOn(scene: Scene): Promise<Record<string, (database: Database) => Promise<unknown>>> {
+  const { tenantId, lease } = scene;
+  const cycle = { kind: 'incremental', actor: 'test', settingsVersion: 1 } as const;
+  const { role } = await store.application();
+  return {
+    'a settings change': (database) => applySettings(database, loadDefaults(), inSettings(tenantId)),
+    'a new tenant': (database) =>
+      addTenant(database, { tenantId: '00000000-0000-4000-8000-0000000000aa', name: 'new', ref: null }, loadDefaults()),
+    pausing: (database) => setPaused(database, [tenantId], true),
+    'opening a cycle': (database) => openCycle(database, lease, cycle),
+    'closing a cycle': async (database) =>
+      closeFirstLoad(database, lease, '0', { outcome: 'committed', streams: {}, error: null }),
+    'beginning a round': (database) => begin({ ...store, database }, lease, 'incremental'),
+    disconnecting: (database) => disconnectTenant(database, tenantId, { actor: 'Ann', dryRun: false }),
+    grant: (database) => grantRole(database, { role, tenantBound: false, actor: 'test' }),
+  };
+}
+
+test('rule 11: while the lease is locked, another cycle is told that one is running, at once', async () => {
+  const scene = await openScene(store);
+  const holder = await store.connect();
+  await holder.query('begin');
+  await holder.query('select from entra_sync.leases for update');
+  const { end, waits } = await impatiently((database) => acquireLease(database, scene.tenantId));
+  expect(end).toMatchObject({ code: 'cycle_running' });
+  expect(waits).toEqual([]);
+  await holder.query('rollback');
+  await scene.lease.release();
+});
+
+describe('rule 11: an application that stays in the transaction of its edit', () => {
+  test.each([...writers, ...moreWriters])('$name', async (writer) => {
+    const scene = await openScene(store);
+    const act = await writer.prepare(scene);
+    const { client, pid, role } = await forgottenEdit(scene);
+    const { end, waits } = await impatiently(act);
+    if (waitsForTheEdit(writer)) {
+      expect(end).toMatchObject({
+        code: 'database_locked',
+        message: expect.stringMatching(
+          new RegExp(
+            `held by pid ${pid} \\(role .*, application "crm", transaction open for .*, idle in transaction for .*\\); nothing was changed$`,
+          ),
+        ),
+        cure: expect.stringContaining(`select pg_terminate_backend(${pid})`),
+      });
+      expect((end as Error).message).toContain(JSON.stringify(role));
+      expect((end as Error).message).not.toContain('Forgotten');
+      expect(exitCodeOf(end)).toBe(7);
+      expect(waits).toMatchObject([{ blockers: [{ pid, role, application: 'crm', own: false }] }]);
+    } else expect(end).not.toBeInstanceOf(Error);
+    await client.query('rollback');
+    await client.end();
+    if (waitsForTheEdit(writer)) await act(store.database);
+    await scene.lease.release();
+  });
+});

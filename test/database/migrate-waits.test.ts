@@ -1,0 +1,107 @@
+// What `migrate` waits for, and who waits for it: its own lock, the server's limits on time, a reader that stays.
+import type { Client } from 'pg';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { exitCodeOf } from '../../src/errors.ts';
+import { loadDefaults } from '../../src/settings.ts';
+import { migrate } from '../../src/store/migrate.ts';
+import { undoMigrations } from '../support/older-schema.ts';
+import { type EditStore, openEditStore } from '../support/people-edit.ts';
+import { ask, until } from '../support/stage.ts';
+
+const soon = { eachMs: 200, forMs: 400, forWorkMs: 400, pauseMs: 20 } as const;
+
+let store: EditStore;
+
+beforeEach(async () => {
+  store = await openEditStore();
+});
+
+afterEach(() => store.close());
+
+const endOf = (work: Promise<unknown>) => work.catch((error: unknown) => error);
+
+async function holderOf(...statements: readonly string[]): Promise<{ client: Client; pid: number }> {
+  const client = await store.connect();
+  for (const sql of ["set application_name = 'holder'", 'begin', ...statements]) await client.query(sql);
+  const { rows } = await client.query('select pg_backend_pid() as pid');
+  return { client, pid: rows[0].pid };
+}
+
+/** How many sessions of migrations wait for a lock. */
+async function waiting(): Promise<number> {
+  const found = await ask(
+    store,
+    "select from pg_stat_activity where datname = current_database() and application_name = 'entra-sync migrate' and wait_event_type = 'Lock'",
+  );
+  return found.length;
+}
+
+test('rule 11: a role that may connect cannot keep the database from being migrated', async () => {
+  const client = await (await store.application({ grant: 'open' })).connect();
+  // The lock of earlier releases.
+  await client.query('select pg_advisory_lock(7305186414532914530)');
+  expect(await migrate(store.url, loadDefaults(), soon)).toEqual([]);
+  await client.query('begin');
+  await expect(client.query('lock table entra_sync.migrating in access share mode')).rejects.toMatchObject({
+    code: '42501',
+  });
+});
+
+test.each([
+  { by: 'another process', statement: 'lock table entra_sync.migrating in share row exclusive mode' },
+  { by: 'a release before this one', statement: 'select pg_advisory_xact_lock(7305186414532914530)' },
+])('rule 11: while $by migrates, it is waited for, and named in the end', async ({ statement }) => {
+  const { client, pid } = await holderOf(statement);
+  const end = await endOf(migrate(store.url, loadDefaults(), soon));
+  expect(end).toMatchObject({ code: 'database_locked', message: expect.stringContaining(`held by pid ${pid} (role `) });
+  expect(exitCodeOf(end)).toBe(7);
+  const later = migrate(store.url, loadDefaults(), { ...soon, forMs: 60_000, forWorkMs: 60_000 });
+  await until('it waits', async () => (await waiting()) > 0);
+  await client.query('rollback');
+  expect(await later).toEqual([]);
+});
+
+test("rule 11: a migration that takes longer than the server's limits is finished, and no second one runs beside it", async () => {
+  await undoMigrations(store.database, 3);
+  const [{ name } = { name: '' }] = await ask<{ name: string }>(store, 'select current_database() as name');
+  for (const limit of ['idle_in_transaction_session_timeout', 'statement_timeout'])
+    await ask(store, `alter database ${name} set ${limit} = '100ms'`);
+  // What the next migration makes is being made by another session.
+  const { client } = await holderOf(
+    'set local idle_in_transaction_session_timeout = 0',
+    'create table directory.feed_row ()',
+  );
+  const patient = { eachMs: 60_000 };
+  const first = migrate(store.url, loadDefaults(), patient);
+  await until('the migration waits', async () => (await waiting()) === 1);
+  const second = migrate(store.url, loadDefaults(), patient);
+  await until('the second one waits for the first', async () => (await waiting()) === 2);
+  await until('more than the limits has passed', async () => {
+    const { rows: idle } = await client.query(
+      `select from pg_stat_activity where datname = current_database() and application_name = 'entra-sync migrate'
+          and state = 'idle in transaction' and clock_timestamp() - state_change > interval '300 ms'`,
+    );
+    return idle.length > 0 || (await waiting()) === 0;
+  });
+  expect(await waiting()).toBe(2);
+  await client.query('rollback');
+  expect(await first).toContain('0004-contract.sql');
+  expect(await second).toEqual([]);
+});
+
+test('rule 11: a migration that waits for a reader who stays lets the others through, names the reader, and goes on once it is gone', async () => {
+  await undoMigrations(store.database, 20);
+  const { client, pid } = await holderOf('select from directory.memberships');
+  const end = await endOf(migrate(store.url, loadDefaults(), soon));
+  expect(end).toMatchObject({ code: 'database_locked', message: expect.stringContaining(`held by pid ${pid} (role `) });
+  expect((end as Error).message).toMatch(/application "holder", .*idle in transaction/);
+  const later = migrate(store.url, loadDefaults(), { ...soon, forMs: 60_000, forWorkMs: 60_000 });
+  const reader = await store.connect();
+  await reader.query("set statement_timeout = '20s'");
+  for (const _ of [1, 2, 3]) {
+    await until('it waits', async () => (await waiting()) > 0);
+    expect((await reader.query('select from directory.memberships')).rowCount).toBe(0);
+  }
+  await client.query('rollback');
+  expect(await later).toContain('0021-packed-memberships.sql');
+});
