@@ -2,6 +2,7 @@
 // session in its way.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
+import { beginWait } from './activity.ts';
 import { type Blocker, databaseLocked, findBlockers, isAtWork, type LockWait } from './blockers.ts';
 
 /** Times in milliseconds. */
@@ -41,7 +42,13 @@ export type WaitOptions = Partial<LockPatience> & {
 type Looker = { query(sql: string, values: unknown[]): Promise<{ rows: Blocker[] }> };
 type Client = { acquireRawConnection(): Promise<Looker>; destroyRawConnection(looker: Looker): Promise<void> };
 
-type Waiting = { since: number | undefined; readonly told: Set<number>; blockers: readonly Blocker[] };
+type Waiting = {
+  since: number | undefined;
+  readonly told: Set<number>;
+  blockers: readonly Blocker[];
+  /** Ends what metrics tell of this wait. */
+  end: (() => void) | undefined;
+};
 type Attempt = { readonly lockMs: number; begun(pid: number, lockMs: number): void };
 
 const attempts = new AsyncLocalStorage<Attempt>();
@@ -68,7 +75,7 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
     async patiently(work, own = {}) {
       // What the pool was opened with holds for all that it does.
       const patience = { ...defaultPatience, ...own, ...given };
-      const waiting: Waiting = { since: undefined, told: new Set(), blockers: [] };
+      const waiting: Waiting = { since: undefined, told: new Set(), blockers: [], end: undefined };
       const lookout = enter((blockers) => note(waiting, blockers, patience, onWait));
       let [waitedMs, waitedForWorkMs] = [0, 0];
       try {
@@ -95,6 +102,7 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
           await delay(Math.max(patience.pauseMs, 200 - limitMs));
         }
       } finally {
+        waiting.end?.();
         lookout.leave();
       }
     },
@@ -109,8 +117,11 @@ function note(
 ): void {
   if (blockers.length === 0) {
     waiting.since = undefined;
+    waiting.end?.();
+    waiting.end = undefined;
     return;
   }
+  waiting.end ??= beginWait('lock', 'a wait for a lock');
   waiting.blockers = blockers;
   waiting.since ??= performance.now();
   const waitedMs = performance.now() - waiting.since;
