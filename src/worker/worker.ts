@@ -51,8 +51,8 @@ const readyWithinMs = 15_000;
 const seldomMs = 15_000;
 const waitsEveryMs = 1_000;
 
-// What is left for closing the pool is the rest of the nine seconds that a process gets.
-const stopTimeoutMs = 7_000;
+// What is left for closing the pool is the rest of the eight seconds that a process gets.
+const stopTimeoutMs = 6_500;
 
 /** Starts the worker. Throws what keeps it from starting: a queue whose schema does not fit, a database out of reach. */
 export async function runWorker(parts: WorkerParts, options: WorkerOptions): Promise<Worker> {
