@@ -62,16 +62,19 @@ test('rule 21: statement_timeout: sync ends with 7, names its value and cure, th
   if (tenant) await expectTruth(tenant, database);
 });
 
-test.each(['sync', 'resync'])('rule 21: a disk that is full: %s over several tenants stops at the first', async (verb) => {
-  const fleet = await openFleet({ count: 3, users: 2 });
-  await onNewAccount(fleet.database, diskFull);
-  const ended = await runCli([verb, '--json'], fleet.environment);
-  expectOneLine(ended, 7, /Tenant 1, users: the disk of the database is full -> free disk space/);
-  expect(ended.stderr).toContain('2 tenants not tried: the database would stop them too');
-  const answer = JSON.parse(ended.stdout);
-  expect(answer.not_tried.map(({ name }: { name: string }) => name)).toEqual(['Tenant 2', 'Tenant 3']);
-  expect(await fleet.cycles()).toHaveLength(1);
-});
+test.each(['sync', 'resync'])(
+  'rule 21: a disk that is full: %s over several tenants stops at the first',
+  async (verb) => {
+    const fleet = await openFleet({ count: 3, users: 2 });
+    await onNewAccount(fleet.database, diskFull);
+    const ended = await runCli([verb, '--json'], fleet.environment);
+    expectOneLine(ended, 7, /Tenant 1, users: the disk of the database is full -> free disk space/);
+    expect(ended.stderr).toContain('2 tenants not tried: the database would stop them too');
+    const answer = JSON.parse(ended.stdout);
+    expect(answer.not_tried.map(({ name }: { name: string }) => name)).toEqual(['Tenant 2', 'Tenant 3']);
+    expect(await fleet.cycles()).toHaveLength(1);
+  },
+);
 
 test('rule 21: a database that takes no writes: sync and doctor name it, and go on when it does', async () => {
   const fleet = await openFleet({ count: 1, users: 2 });
