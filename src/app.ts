@@ -48,20 +48,22 @@ export async function openAppDatabase(
     note?: (line: string) => void;
     /** Hears of waits for a lock that last. */
     onLockWait?: (wait: LockWait) => void;
+    /** Once it is aborted no embedded server is started, and no migration of it begins. */
+    signal?: AbortSignal;
   } = {},
 ): Promise<OpenedDatabase> {
   const { databaseUrl, home } = environment;
   const waits: WaitOptions = { ...(options.onLockWait && { onWait: options.onLockWait }) };
   if (databaseUrl === undefined) {
     if (isFirstRun(environment)) options.note?.(`preparing the embedded Postgres in ${home}, once`);
-    const server = await openEmbedded({ home });
+    const server = await openEmbedded({ home, ...(options.signal && { signal: options.signal }) });
     const database = openDatabase(server.url, { waits });
     const close = async () => {
       await database.destroy();
       await server.close();
     };
     try {
-      if (!options.anySchema) await migrate(server.url, loadDefaults(), waits);
+      if (!options.anySchema) await migrate(server.url, loadDefaults(), waits, options.signal);
     } catch (error) {
       await close();
       throw error;

@@ -99,7 +99,7 @@ export type Ending = {
 };
 
 // A container that is stopped has ten seconds before it is killed.
-const endTimeoutMs = 9_000;
+const endTimeoutMs = 8_000;
 
 /** What to do after Ctrl-C in a verb that walks rounds. */
 export const goesOn = 'run the command again: it goes on where it stopped';
@@ -159,7 +159,12 @@ export async function runVerb(
       actor: options.actor ?? loginName(),
       database: async ({ announced = true, ...databaseOptions } = {}) => {
         const onLockWait = (wait: LockWait) => terminal.note(describeWait(wait));
-        const opened = await openAppDatabase(environment, { onLockWait, ...databaseOptions, note: terminal.note });
+        const opened = await openAppDatabase(environment, {
+          onLockWait,
+          ...databaseOptions,
+          note: terminal.note,
+          signal: interrupt.signal,
+        });
         closers.push(opened.close);
         lastOpened = opened.database;
         if (announced) terminal.note(`database: ${opened.name}`);

@@ -1,4 +1,5 @@
 // Where the command line begins: signals first, so that a process that is only just starting ends as it promises.
-import './early-signals.ts';
+import { endOnSignals } from './early-signals.ts';
 
+endOnSignals();
 await import('./program.ts');

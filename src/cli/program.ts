@@ -63,6 +63,9 @@ process.on('uncaughtException', (error) => {
 });
 if (process.report) process.report.excludeEnv = true;
 
+// A signal that came while the modules were loaded is heard in the next turn, before anything begins.
+await new Promise((resolve) => setImmediate(resolve));
+
 try {
   await program.parseAsync();
 } catch (error) {

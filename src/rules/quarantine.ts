@@ -14,6 +14,7 @@ const databases: ReadonlySet<string> = new Set([
   'database_refused',
   'database_locked',
   'database_unable',
+  'database_locked',
   'schema_not_current',
   'schema_newer',
 ]);

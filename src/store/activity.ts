@@ -33,6 +33,11 @@ export function forTenant<Answer>(tenantId: string, work: () => Promise<Answer>)
   return tenants.run(tenantId, work).finally(() => busy.delete(one));
 }
 
+/** The tenant that this is done for, or null. */
+export function currentTenant(): string | null {
+  return tenants.getStore() ?? null;
+}
+
 /** The tenants that {@link forTenant} works for now. */
 export function busyTenants(): readonly string[] {
   return [...busy].map(({ tenantId }) => tenantId);
@@ -51,7 +56,7 @@ export function beginWait(kind: Activity['kind'], reason: string | null = null):
 
 function begin(kind: Activity['kind'], client: Client | null, reason: string | null): Held {
   const pid = (client as { processID?: number } | null)?.processID ?? null;
-  const held = { kind, client, reason, pid, since: performance.now(), tenantId: tenants.getStore() ?? null };
+  const held = { kind, client, reason, pid, since: performance.now(), tenantId: currentTenant() };
   underWay.add(held);
   return held;
 }

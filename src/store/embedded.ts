@@ -28,6 +28,8 @@ type Options = {
   fresh?: boolean;
   /** Server settings (`name=value`, no spaces) beyond our own; they count only for the call that starts the server. */
   settings?: readonly string[];
+  /** Once it is aborted no server is started; one that runs is opened all the same. */
+  signal?: AbortSignal;
   /** How long to wait for another process that starts or stops the server, in milliseconds. */
   lockTimeoutMs?: number;
 };
@@ -52,6 +54,7 @@ export async function openEmbedded(options: Options): Promise<EmbeddedPostgres> 
     let anchor = await connectRunning(server);
     const started = anchor === undefined;
     if (anchor === undefined) {
+      options.signal?.throwIfAborted();
       await startServer(server, options.settings ?? []);
       anchor = await connectRunning(server);
     }

@@ -23,6 +23,24 @@ export async function readServer(database: Database): Promise<Server> {
   return server;
 }
 
+export type StatementState = { readonly pid: number; readonly forLock: boolean };
+
+const askTimeoutMs = 3_000;
+
+/** Whether statements of these processes of the server wait for a lock. Throws when the server does not answer in time. */
+export async function statementStates(database: Database, pids: readonly number[]): Promise<StatementState[]> {
+  const late = new Promise<never>((_resolve, reject) => {
+    setTimeout(() => reject(new Error('the database does not answer')), askTimeoutMs).unref();
+  });
+  const asked = rows<StatementState>(
+    database,
+    `select pid, wait_event_type is not distinct from 'Lock' as "forLock"
+       from pg_stat_activity where pid = any(:pids::int[])`,
+    { pids },
+  );
+  return Promise.race([asked, late]);
+}
+
 export type CheckpointAge = { readonly stream: string; readonly ageMs: number };
 
 /** How old the checkpoints of a tenant are, by the database's clock. */

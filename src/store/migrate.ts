@@ -116,12 +116,13 @@ function refuseNewer(state: SchemaState): void {
  * first migrations leave its lock table with several rows, after which every later run is refused. The server's limits on
  * time are lifted. A migration that waits for a session lets the readers behind it through again and again; in the end
  * `database_locked` names the session.
- * Once `options.signal` is aborted no further migration begins; one that is under way is applied whole or not at all.
+ * Once `signal` is aborted no further migration begins; one that is under way is applied whole or not at all.
  */
 export async function migrate(
   url: string,
   defaults: SettingsDocument = loadDefaults(),
-  { signal, ...waits }: WaitOptions & { readonly signal?: AbortSignal } = {},
+  waits: WaitOptions = {},
+  signal?: AbortSignal,
 ): Promise<string[]> {
   // Two connections: the lock lives in a transaction of its own, because each migration has its transaction too.
   const database = openDatabase(url, {

@@ -40,6 +40,16 @@ export async function queueState(database: Database): Promise<{ pending: string[
   return { pending: version < wanted || !state?.queue ? [nameOf(wanted)] : [], unknown: [] };
 }
 
+/** Whether tenants are in the queue that no worker has taken. */
+export async function hasWaitingJobs(database: Database): Promise<boolean> {
+  const [found] = await rows<{ waiting: boolean }>(
+    database,
+    `select exists (select from ${schema}.job where name = :queueName and state = 'created') as waiting`,
+    { queueName },
+  );
+  return found?.waiting === true;
+}
+
 // A tenth of a second to load: not for commands that only read.
 async function newBoss(options: ConstructorParameters<typeof PgBoss>[0] & object): Promise<PgBoss> {
   const { PgBoss: Boss } = await import('pg-boss');

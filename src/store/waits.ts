@@ -42,7 +42,13 @@ export type WaitOptions = Partial<LockPatience> & {
 type Looker = { query(sql: string, values: unknown[]): Promise<{ rows: Blocker[] }> };
 type Client = { acquireRawConnection(): Promise<Looker>; destroyRawConnection(looker: Looker): Promise<void> };
 
-type Waiting = { since: number | undefined; readonly told: Set<number>; blockers: readonly Blocker[] };
+type Waiting = {
+  since: number | undefined;
+  readonly told: Set<number>;
+  blockers: readonly Blocker[];
+  /** Ends what metrics tell of this wait. */
+  end: (() => void) | undefined;
+};
 type Attempt = { readonly lockMs: number; begun(pid: number, lockMs: number): void };
 
 const attempts = new AsyncLocalStorage<Attempt>();
@@ -69,10 +75,9 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
     async patiently(work, own = {}) {
       // What the pool was opened with holds for all that it does.
       const patience = { ...defaultPatience, ...own, ...given };
-      const waiting: Waiting = { since: undefined, told: new Set(), blockers: [] };
+      const waiting: Waiting = { since: undefined, told: new Set(), blockers: [], end: undefined };
       const lookout = enter((blockers) => note(waiting, blockers, patience, onWait));
       let [waitedMs, waitedForWorkMs] = [0, 0];
-      let endWait: (() => void) | undefined;
       try {
         for (;;) {
           let limitMs = patience.eachMs;
@@ -84,7 +89,6 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
             return await attempts.run({ lockMs: patience.eachMs, begun }, work);
           } catch (error) {
             if (!isLockTimeout(error)) throw error;
-            endWait ??= beginWait('lock');
             const { blockers } = waiting;
             const atWork = blockers.length > 0 && blockers.every((one) => isAtWork(one, patience.eachMs));
             if (atWork) waitedForWorkMs += limitMs;
@@ -99,7 +103,7 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
           await delay(Math.max(patience.pauseMs, 200 - limitMs));
         }
       } finally {
-        endWait?.();
+        waiting.end?.();
         lookout.leave();
       }
     },
@@ -114,8 +118,11 @@ function note(
 ): void {
   if (blockers.length === 0) {
     waiting.since = undefined;
+    waiting.end?.();
+    waiting.end = undefined;
     return;
   }
+  waiting.end ??= beginWait('lock', 'a wait for a lock');
   waiting.blockers = blockers;
   waiting.since ??= performance.now();
   const waitedMs = performance.now() - waiting.since;

@@ -4,6 +4,8 @@ import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { Log } from '../logger.ts';
 import { schemaState } from '../store/migrate.ts';
 import { type Database, describeDatabaseError } from '../store/pool.ts';
+import { stalledAfterSeconds } from './stall.ts';
+import type { Worker } from './worker.ts';
 
 export type OperationsServer = {
   /** Where it listens. */
@@ -75,4 +77,14 @@ export async function whyNotReady(database: Database): Promise<string | undefine
     (error: unknown) => errorCodeOf(describeDatabaseError(error)),
   );
   return Promise.race([looked, late]).finally(() => clearTimeout(timer));
+}
+
+/** What keeps a worker from its work, as a code; `worker` is undefined before it has started. */
+export async function whyNotWorking(
+  database: Database,
+  worker: Pick<Worker, 'isReady' | 'stalledSeconds'> | undefined,
+): Promise<string | undefined> {
+  const inTheWay = await whyNotReady(database);
+  if (inTheWay !== undefined || !worker?.isReady()) return inTheWay ?? 'not_planning';
+  return worker.stalledSeconds() > stalledAfterSeconds ? 'stalled' : undefined;
 }

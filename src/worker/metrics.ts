@@ -6,6 +6,7 @@ import { packageVersion } from '../package-files.ts';
 import { readHealth, type TenantHealth } from '../store/health.ts';
 import type { Database } from '../store/pool.ts';
 import { openTenantGauges } from './tenant-gauges.ts';
+import type { Worker } from './worker.ts';
 
 /** One cycle that has ended; `kind` and `streams` are null where an error ended it. */
 export type CycleEvent = {
@@ -37,6 +38,8 @@ export function openMetrics(options: {
   database: Database;
   tenantLimit: number;
   credentialEnd: () => Date | undefined;
+  /** Of the worker; undefined before it has started. */
+  worker?: () => Pick<Worker, 'stalledSeconds' | 'longestWaits'> | undefined;
 }): WorkerMetrics {
   const registry = new Registry();
   const registers = [registry];
@@ -108,6 +111,18 @@ export function openMetrics(options: {
     registers,
   });
   expiry.remove();
+  const stalled = new Gauge({
+    name: `${prefix}stalled_seconds`,
+    help: 'For how long this worker has ended no cycle and got nowhere although a tenant was due; 0 while none is.',
+    registers,
+  });
+  const waiting = new Gauge({
+    name: `${prefix}waiting_seconds`,
+    help: 'The longest wait of this process now: for a lock, for a connection, for a database that does not answer.',
+    labelNames: ['kind'],
+    registers,
+  });
+  stalled.remove();
   new Gauge({
     name: `${prefix}build_info`,
     help: 'Always 1; the version of this program and of Node.',
@@ -120,9 +135,14 @@ export function openMetrics(options: {
     const end = attempt(options.credentialEnd);
     if (end) expiry.set(end.getTime() / 1000);
     else expiry.remove();
+    const worker = options.worker?.();
+    if (worker) {
+      stalled.set(worker.stalledSeconds());
+      for (const [kind, seconds] of Object.entries(worker.longestWaits())) waiting.set({ kind }, seconds);
+    }
     const health = await withinTime(readHealth(options.database)).catch((): TenantHealth[] | undefined => undefined);
     databaseUp.set(health ? 1 : 0);
-    tenants.set(health ?? []);
+    tenants.set(health);
   }
 
   // Two scrapes at once share one look at the database.

@@ -72,12 +72,15 @@ const measures: readonly Measure[] = [
 
 const states = ['pending', 'active', 'quarantined', 'disconnected'];
 
-/** Registers the gauges; `set` gives them the tenants as they are now, whom they forget who are not among them. */
+/**
+ * Registers the gauges; `set` gives them the tenants as they are now, whom they forget who are not among them. Undefined:
+ * nothing is known of them, so that nothing is told.
+ */
 export function openTenantGauges(
   registry: Registry,
   prefix: string,
   limit: number,
-): { set(tenants: readonly TenantHealth[]): void } {
+): { set(tenants: readonly TenantHealth[] | undefined): void } {
   const registers = [registry];
   const gauges = new Map<string, Gauge>();
   for (const { name, help, stream } of measures) {
@@ -102,9 +105,14 @@ export function openTenantGauges(
     help: 'Cycles that run now, in all processes on this database.',
     registers,
   });
+  paused.remove();
+  running.remove();
   return {
     set: (tenants) => {
-      for (const gauge of gauges.values()) gauge.reset();
+      for (const gauge of [...gauges.values(), failing, counts]) gauge.reset();
+      paused.remove();
+      running.remove();
+      if (!tenants) return;
       for (const { name, stream, together, of } of measures) {
         const values = tenants.flatMap((one) => {
           const value = of(one);
@@ -116,7 +124,6 @@ export function openTenantGauges(
             : [{ tenant: 'all', value: together(values.map(({ value }) => value)) }];
         for (const { tenant, value } of told) gauges.get(name)?.set({ tenant, ...(stream && { stream }) }, value);
       }
-      failing.reset();
       for (const { tenant_id: id, error_code: code } of tenants.filter(connected))
         if (code !== null) failing.inc({ tenant: tenants.length <= limit ? id : 'all', code });
       for (const status of states) counts.set({ status }, tenants.filter((one) => one.status === status).length);

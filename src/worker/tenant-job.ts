@@ -12,6 +12,7 @@ import { endTurn } from '../store/schedule.ts';
 import { settingsInForce } from '../store/settings.ts';
 import type { CredentialWatch } from './credentials.ts';
 import type { DueNow, Planner } from './planner.ts';
+import type { Stall } from './stall.ts';
 
 /** How one cycle that the worker ran ended, for metrics. */
 export type CycleReport = {
@@ -30,6 +31,7 @@ export type JobParts = CycleParts & {
   readonly credentials: CredentialWatch;
   readonly actor: string;
   readonly onCycle: (report: CycleReport) => void;
+  readonly stall: Stall;
   /** Tenants that are left alone until a moment of `performance.now()`. */
   readonly resting: Map<string, number>;
 };
@@ -50,7 +52,8 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
       log.debug({ due: due !== undefined }, 'not its turn any more');
       return;
     }
-    await forTenant(tenantId, () => runDue(parts, due, signal));
+    const end = parts.stall.begin();
+    await forTenant(tenantId, () => runDue(parts, due, signal)).finally(end);
     if (due.hasTurn) await endTurn(parts.database, tenantId);
   } catch (error) {
     if (!signal.aborted) tell(parts, tenantId, error);
@@ -69,6 +72,7 @@ async function runDue(parts: JobParts, due: DueNow, signal: AbortSignal): Promis
       dryRun: false,
       actor: requests[0]?.actor ?? parts.actor,
       signal,
+      onProgress: parts.stall.progress,
     });
     const [failure] = result.failures;
     if (failure) tell(parts, tenantId, failure.error);

@@ -5,13 +5,17 @@ import type { CycleParts } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { Log } from '../logger.ts';
 import type { CredentialReference } from '../settings.ts';
+import { activities } from '../store/activity.ts';
+import { statementStates } from '../store/health.ts';
 import { schemaState } from '../store/migrate.ts';
 import { describeDatabaseError, sqlState } from '../store/pool.ts';
-import type { Queue } from '../store/queue.ts';
+import { hasWaitingJobs, type Queue } from '../store/queue.ts';
 import { openCredentialWatch } from './credentials.ts';
 import { openPersonRequests } from './person-requests.ts';
 import { openPlanner } from './planner.ts';
+import { openStall } from './stall.ts';
 import { type CycleReport, runTenantJob } from './tenant-job.ts';
+import { openWaitWatch, type WaitKind } from './waits.ts';
 
 export type WorkerParts = Omit<CycleParts, 'leaseTimes'> & {
   readonly openQueue: (onError: (error: unknown) => void) => Promise<Queue>;
@@ -32,6 +36,10 @@ export type WorkerOptions = {
 export type Worker = {
   /** Whether it plans, or lets another replica plan: false once its ticks fail, and while it stops. */
   isReady(): boolean;
+  /** For how long it has ended nothing and got nowhere although there was something to do; 0 while there is nothing. */
+  stalledSeconds(): number;
+  /** The longest wait for the database of each kind now, in seconds. */
+  longestWaits(): Record<WaitKind, number>;
   /** Resolves when everything that the worker opened is closed; never rejects. */
   readonly ended: Promise<void>;
 };
@@ -41,9 +49,10 @@ const leaseTimes = { lastsMs: 20_000, beatMs: 4_000 };
 
 const readyWithinMs = 15_000;
 const seldomMs = 15_000;
+const waitsEveryMs = 1_000;
 
-// What is left for closing the pool is the rest of the nine seconds that a process gets.
-const stopTimeoutMs = 7_000;
+// What is left for closing the pool is the rest of the eight seconds that a process gets.
+const stopTimeoutMs = 6_500;
 
 /** Starts the worker. Throws what keeps it from starting: a queue whose schema does not fit, a database out of reach. */
 export async function runWorker(parts: WorkerParts, options: WorkerOptions): Promise<Worker> {
@@ -54,6 +63,8 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   const planner = openPlanner(database, parts.defaults);
   const credentials = await openCredentialWatch(database, parts.defaults, parts.credentialMark);
   const cycleParts: CycleParts = { ...parts, leaseTimes };
+  const stall = openStall();
+  const waits = openWaitWatch({ activities, ask: (pids) => statementStates(database, pids), log });
   const job = {
     ...cycleParts,
     planner,
@@ -61,6 +72,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     actor: options.actor,
     onCycle: options.onCycle ?? (() => {}),
     resting: new Map<string, number>(),
+    stall,
   };
   let tickedAt = performance.now();
   const persons = openPersonRequests(cycleParts, signal, (error) => complain('requests', error));
@@ -74,6 +86,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
         const tenants = await credentials.retryChanged();
         if (tenants > 0) log.info({ tenants }, 'the credential changed: tenants that failed are tried at once');
         await lookAtSchema();
+        stall.queued(await hasWaitingJobs(database));
       }
       await queue.enqueue(await planner.plan());
       tickedAt = performance.now();
@@ -96,11 +109,22 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     },
     { name: 'plan', noOverlap: true, suppressMissedWarning: true, logger: quiet },
   );
+  // Beside the ticks, which may be what waits.
+  const watching = setInterval(lookAtWaits, waitsEveryMs).unref();
+  let looking = false;
+  function lookAtWaits(): void {
+    if (looking) return;
+    looking = true;
+    void waits.look().finally(() => {
+      looking = false;
+    });
+  }
   log.info({ concurrency }, 'worker started');
 
   async function stop(): Promise<void> {
     const started = performance.now();
     log.info({}, 'worker stopping');
+    clearInterval(watching);
     // At once: a slot whose cycle was broken off would go through the whole queue before everything else has stopped.
     queue.takeNoMore();
     await ticks.destroy();
@@ -113,6 +137,8 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
 
   return {
     isReady: () => !signal.aborted && performance.now() - tickedAt < readyWithinMs,
+    stalledSeconds: stall.seconds,
+    longestWaits: waits.longest,
     ended: new Promise<void>((resolve) => {
       const end = () => void stop().finally(resolve);
       if (signal.aborted) end();

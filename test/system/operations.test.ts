@@ -4,8 +4,9 @@ import { expect, onTestFinished, test } from 'vitest';
 import { loadDefaults } from '../../src/settings.ts';
 import { openDatabase, rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
-import { serveOperations, whyNotReady } from '../../src/worker/http.ts';
+import { serveOperations, whyNotReady, whyNotWorking } from '../../src/worker/http.ts';
 import { openMetrics, type WorkerMetrics } from '../../src/worker/metrics.ts';
+import { stalledAfterSeconds } from '../../src/worker/stall.ts';
 import { expectOneLine, runCli } from '../support/cli.ts';
 import { openFleet, stopWorker, until, untilCycles } from '../support/fleet.ts';
 import { freshDatabase } from '../support/postgres.ts';
@@ -168,6 +169,33 @@ test('ready only with a database whose schema is current; alive and metered with
   ]);
 });
 
+test('a worker that plans and gets nowhere is not ready; one with nothing to do is', async () => {
+  const { database } = await openWorld({ users: 1 });
+  const ready = (plans: boolean, stalledSeconds: number) =>
+    whyNotWorking(database, { isReady: () => plans, stalledSeconds: () => stalledSeconds });
+  expect(await whyNotWorking(database, undefined)).toBe('not_planning');
+  expect(await ready(false, 0)).toBe('not_planning');
+  expect(await ready(true, 0)).toBeUndefined();
+  expect(await ready(true, stalledAfterSeconds)).toBeUndefined();
+  expect(await ready(true, stalledAfterSeconds + 1)).toBe('stalled');
+});
+
+test('metrics tell of a worker that stands still and of what it waits for', async () => {
+  const { database } = await openWorld({ users: 1 });
+  const metrics = openMetrics({
+    database,
+    tenantLimit: 1,
+    credentialEnd: () => undefined,
+    worker: () => ({ stalledSeconds: () => 7, longestWaits: () => ({ lock: 3, connection: 0, database: 12 }) }),
+  });
+  expect(samplesOf(await metrics.text())).toMatchObject({
+    stalled_seconds: 7,
+    'waiting_seconds{kind="lock"}': 3,
+    'waiting_seconds{kind="connection"}': 0,
+    'waiting_seconds{kind="database"}': 12,
+  });
+});
+
 test('other paths are told what there is; a port that is taken is a usage error', async (context) => {
   const fresh = await freshDatabase();
   const database = openDatabase(fresh.url);
@@ -238,7 +266,11 @@ test('a worker as a process: alive, ready by database and schema and not by Grap
   await closeDatabase(fleet.url, true);
   await ready('503 not ready: database_unreachable\n');
   expect(await ask('/livez')).toBe('200 ok\n');
-  expect(samplesOf(await ask('/metrics')).database_up).toBe(0);
+  const away = samplesOf(await ask('/metrics'));
+  expect(away.database_up).toBe(0);
+  // What is not known is not told: no zeros.
+  for (const name of Object.keys(away)) expect(name).not.toMatch(/^(tenants|cycles_running|staleness|held_removals)/);
+  expect(away.stalled_seconds).toBeGreaterThanOrEqual(0);
   await closeDatabase(fleet.url, false);
   await ready('200 ok\n');
 

@@ -42,7 +42,7 @@ const standings = (database: Database) =>
        from entra_sync.tenants order by tenant_id`,
   );
 
-test('statement_timeout: sync ends with 7, names its value and cure, the tenant is tried again soon, and a sync without it is as ever', async () => {
+test('rule 21: statement_timeout: sync ends with 7, names its value and cure, the tenant is tried again soon, and a sync without it is as ever', async () => {
   const fleet = await openFleet({ count: 1, users: 3 });
   const { database, environment, tenants } = fleet;
   const reset = await setForDatabase(database, 'statement_timeout', "'2s'");
@@ -62,18 +62,21 @@ test('statement_timeout: sync ends with 7, names its value and cure, the tenant 
   if (tenant) await expectTruth(tenant, database);
 });
 
-test.each(['sync', 'resync'])('a disk that is full: %s over several tenants stops at the first', async (verb) => {
-  const fleet = await openFleet({ count: 3, users: 2 });
-  await onNewAccount(fleet.database, diskFull);
-  const ended = await runCli([verb, '--json'], fleet.environment);
-  expectOneLine(ended, 7, /Tenant 1, users: the disk of the database is full -> free disk space/);
-  expect(ended.stderr).toContain('2 tenants not tried: the database would stop them too');
-  const answer = JSON.parse(ended.stdout);
-  expect(answer.not_tried.map(({ name }: { name: string }) => name)).toEqual(['Tenant 2', 'Tenant 3']);
-  expect(await fleet.cycles()).toHaveLength(1);
-});
+test.each(['sync', 'resync'])(
+  'rule 21: a disk that is full: %s over several tenants stops at the first',
+  async (verb) => {
+    const fleet = await openFleet({ count: 3, users: 2 });
+    await onNewAccount(fleet.database, diskFull);
+    const ended = await runCli([verb, '--json'], fleet.environment);
+    expectOneLine(ended, 7, /Tenant 1, users: the disk of the database is full -> free disk space/);
+    expect(ended.stderr).toContain('2 tenants not tried: the database would stop them too');
+    const answer = JSON.parse(ended.stdout);
+    expect(answer.not_tried.map(({ name }: { name: string }) => name)).toEqual(['Tenant 2', 'Tenant 3']);
+    expect(await fleet.cycles()).toHaveLength(1);
+  },
+);
 
-test('a database that takes no writes: sync and doctor name it, and go on when it does', async () => {
+test('rule 21: a database that takes no writes: sync and doctor name it, and go on when it does', async () => {
   const fleet = await openFleet({ count: 1, users: 2 });
   const reset = await setForDatabase(fleet.database, 'default_transaction_read_only', 'on');
   expectOneLine(
@@ -93,7 +96,7 @@ test('a database that takes no writes: sync and doctor name it, and go on when i
   expect((await runCli(['sync'], fleet.environment)).code).toBe(0);
 });
 
-test('a disk that is full: the worker says so without a stack, lives on, puts nobody into quarantine, and goes on when there is room', async () => {
+test('rule 21: a disk that is full: the worker says so without a stack, lives on, puts nobody into quarantine, and goes on when there is room', async () => {
   const fleet = await openFleet({ count: 2, users: 2 });
   const { database } = fleet;
   const lift = await onNewAccount(database, diskFull);

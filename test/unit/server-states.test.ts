@@ -91,7 +91,7 @@ const cases: readonly [sqlState: string, words: string, gone: boolean, says: Reg
 ];
 
 test.each(cases)(
-  '%s "%s" is told in a line with its cure, exit code 7, and no tenant pays for it',
+  'rule 21: %s "%s" is told in a line with its cure, exit code 7, and no tenant pays for it',
   (code, words, gone, says, cure) => {
     const told = describeDatabaseError(Object.assign(new Error(`update x set y = $1 - ${words}`), { code }));
     expect(told).toBeInstanceOf(ExpectedError);

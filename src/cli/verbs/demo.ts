@@ -61,11 +61,11 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   });
   const simulator = await startSimulator({ tenants: [tenant] });
   run.onEnd(() => simulator.close());
-  const server = await openEmbedded({ home, fresh: true });
-  run.signal.throwIfAborted();
+  const server = await openEmbedded({ home, fresh: true, signal: run.signal });
   run.onEnd(() => server.close());
+  run.signal.throwIfAborted();
   const { defaults } = openBasics(environment);
-  await migrate(server.url, defaults);
+  await migrate(server.url, defaults, {}, run.signal);
   const database = openDatabase(server.url);
   run.onEnd(() => database.destroy());
   await addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref: 'demo-customer' }, defaults);

@@ -35,10 +35,12 @@ async function body(run: Run, options: MigrateOptions): Promise<undefined> {
     for (const name of state.pending) terminal.note(`missing: ${name}`);
     await requireCurrentSchema(database);
   }
-  const applied = await migrate(url, openBasics(run.environment).defaults, {
-    onWait: (wait) => terminal.note(describeWait(wait)),
-    signal: run.signal,
-  });
+  const applied = await migrate(
+    url,
+    openBasics(run.environment).defaults,
+    { onWait: (wait) => terminal.note(describeWait(wait)) },
+    run.signal,
+  );
   if (options.restored) await beginFeedEpoch(database);
   terminal.answer({ applied, ...(options.restored && { position: await feedPosition(database) }) });
   for (const name of applied) terminal.say(`applied ${name}`);

@@ -4,9 +4,10 @@ import { openBasics } from '../../app.ts';
 import { credentialEnd, namesCredential } from '../../credentials.ts';
 import { readEnvironment } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
+import { currentTenant } from '../../store/activity.ts';
 import { describeWait } from '../../store/blockers.ts';
 import { openQueue } from '../../store/queue.ts';
-import { serveOperations, whyNotReady } from '../../worker/http.ts';
+import { serveOperations, whyNotWorking } from '../../worker/http.ts';
 import { openMetrics, type WorkerMetrics } from '../../worker/metrics.ts';
 import { runWorker, type Worker } from '../../worker/worker.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
@@ -66,6 +67,7 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   }
   const { log, defaults } = openBasics(environment);
   let metrics: WorkerMetrics | undefined;
+  let worker: Worker | undefined;
   // Its waits are told by the log.
   const graph = openGraph(
     { ...run, terminal: { ...run.terminal, note: () => {} } },
@@ -80,20 +82,22 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   const { database, url, name } = await run.database({
     maxConnections: concurrency * 3 + 7,
     announced: false,
-    onLockWait: (wait) => log.warn({ blockers: wait.blockers.map(({ pid }) => pid) }, describeWait(wait)),
+    onLockWait: (wait) => {
+      const blockers = wait.blockers.map(({ pid }) => pid);
+      log.warn({ tenantId: currentTenant(), kind: 'lock', blockers }, describeWait(wait));
+    },
   });
   metrics = openMetrics({
     database,
     tenantLimit: options.metricsTenants,
     credentialEnd: () => (namesCredential(environment.variables) ? credentialEnd(graph.credential()) : undefined),
+    worker: () => worker,
   });
   const { onCycle } = metrics;
-  let worker: Worker | undefined;
   const server = await serveOperations({
     host: options.metricsHost,
     port: options.metricsPort,
-    notReady: async () =>
-      worker?.isReady() ? whyNotReady(database) : ((await whyNotReady(database)) ?? 'not_planning'),
+    notReady: () => whyNotWorking(database, worker),
     metrics,
     log,
   });

@@ -1,0 +1,77 @@
+// What the worker waits for in the database: a warning after ten seconds, and the longest wait of each kind for a gauge.
+import type { Log } from '../logger.ts';
+import type { Activity } from '../store/activity.ts';
+import type { StatementState } from '../store/health.ts';
+
+export const waitKinds = ['lock', 'connection', 'database'] as const;
+export type WaitKind = (typeof waitKinds)[number];
+
+export type WaitWatch = {
+  /** Looks once: at what lasts, and what the server says of it. Never throws. */
+  look(): Promise<void>;
+  /** The longest wait of each kind now, in seconds; 0 where there is none. */
+  longest(): Record<WaitKind, number>;
+};
+
+const tellAfterMs = 10_000;
+const tellAgainMs = 60_000;
+
+/**
+ * Watches the `activities` of this process. A statement that lasts may be at work or wait: that the server says, asked by
+ * `ask` for its processes; where it does not answer, the wait is one for the database.
+ */
+export function openWaitWatch(parts: {
+  readonly activities: () => readonly Activity[];
+  readonly ask: (pids: readonly number[]) => Promise<readonly StatementState[]>;
+  readonly log: Log;
+  readonly now?: () => number;
+}): WaitWatch {
+  const { activities, ask, log, now = () => performance.now() } = parts;
+  const told = new WeakMap<Activity, number>();
+  let kinds = new WeakMap<Activity, WaitKind>();
+
+  const kindOf = (one: Activity) => (one.kind === 'statement' ? kinds.get(one) : one.kind);
+
+  async function judge(): Promise<void> {
+    const old = activities().filter(({ kind, since }) => kind === 'statement' && now() - since >= tellAfterMs);
+    if (old.length === 0) return;
+    const pids = old.flatMap(({ pid }) => (pid === null ? [] : [pid]));
+    const states = await ask(pids).catch(() => undefined);
+    kinds = new WeakMap();
+    for (const one of old) {
+      if (!states) kinds.set(one, 'database');
+      else if (states.some(({ pid, forLock }) => pid === one.pid && forLock)) kinds.set(one, 'lock');
+    }
+  }
+
+  function tell(one: Activity): void {
+    const waitedMs = now() - one.since;
+    const kind = kindOf(one);
+    // A wait for a lock that is tried again and again names its blocker itself (store/waits.ts).
+    if (kind === undefined || one.kind === 'lock' || waitedMs < tellAfterMs) return;
+    if (now() - (told.get(one) ?? Number.NEGATIVE_INFINITY) < tellAgainMs) return;
+    told.set(one, now());
+    log.warn({ tenantId: one.tenantId, kind, seconds: Math.round(waitedMs / 1000), reason: reasons[kind] }, 'waiting');
+  }
+
+  return {
+    look: async () => {
+      await judge();
+      for (const one of activities()) tell(one);
+    },
+    longest: () => {
+      const longest = { lock: 0, connection: 0, database: 0 };
+      for (const one of activities()) {
+        const kind = kindOf(one);
+        if (kind) longest[kind] = Math.max(longest[kind], (now() - one.since) / 1000);
+      }
+      return longest;
+    },
+  };
+}
+
+const reasons: Readonly<Record<WaitKind, string>> = {
+  lock: 'another session of the database holds a lock',
+  connection: 'no connection to the database is to be had: all of the pool are in use, or none can be made',
+  database: 'the database does not answer',
+};

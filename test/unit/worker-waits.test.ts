@@ -1,0 +1,72 @@
+// What the worker tells of its waits for the database: at warn after ten seconds, again each minute, and by a gauge at once.
+import { expect, test } from 'vitest';
+import { createLog } from '../../src/logger.ts';
+import type { Activity } from '../../src/store/activity.ts';
+import type { StatementState } from '../../src/store/health.ts';
+import { openWaitWatch } from '../../src/worker/waits.ts';
+
+const none = { tenantId: null, reason: null, pid: null };
+
+function openWatch(ask: (pids: readonly number[]) => StatementState[]) {
+  let ms = 0;
+  const lines: unknown[] = [];
+  const activities: Activity[] = [];
+  const log = createLog('silent');
+  log.warn = ((line: unknown) => void lines.push(line)) as typeof log.warn;
+  const watch = openWaitWatch({ activities: () => activities, ask: async (pids) => ask(pids), log, now: () => ms });
+  return {
+    activities,
+    watch,
+    lines,
+    after: async (seconds: number) => {
+      ms += seconds * 1000;
+      await watch.look();
+    },
+  };
+}
+
+const away = () => {
+  throw new Error('no answer');
+};
+
+test('a wait for a connection is told after ten seconds with its tenant, and again a minute later', async () => {
+  const { activities, lines, after, watch } = openWatch(away);
+  activities.push({ ...none, kind: 'connection', since: 0, tenantId: 'T' });
+  await after(9);
+  expect(lines).toEqual([]);
+  expect(watch.longest()).toEqual({ lock: 0, connection: 9, database: 0 });
+  await after(1);
+  await after(30);
+  expect(lines).toEqual([{ tenantId: 'T', kind: 'connection', seconds: 10, reason: expect.any(String) }]);
+  await after(30);
+  expect(lines).toHaveLength(2);
+  activities.pop();
+  expect(watch.longest()).toEqual({ lock: 0, connection: 0, database: 0 });
+});
+
+test('of statements that last, those are told that wait for a lock, and none that is at work', async () => {
+  const { activities, lines, after, watch } = openWatch((pids) => pids.map((pid) => ({ pid, forLock: pid === 1 })));
+  activities.push(
+    { ...none, kind: 'statement', since: 0, pid: 1, tenantId: 'T' },
+    { ...none, kind: 'statement', since: 0, pid: 2 },
+  );
+  await after(12);
+  expect(lines).toEqual([expect.objectContaining({ tenantId: 'T', kind: 'lock', seconds: 12 })]);
+  expect(watch.longest()).toEqual({ lock: 12, connection: 0, database: 0 });
+});
+
+test('where the server does not answer either, it is what is waited for', async () => {
+  const { activities, lines, after, watch } = openWatch(away);
+  activities.push({ ...none, kind: 'statement', since: 0, pid: 1 });
+  await after(12);
+  expect(lines).toEqual([expect.objectContaining({ kind: 'database' })]);
+  expect(watch.longest()).toEqual({ lock: 0, connection: 0, database: 12 });
+});
+
+test('a wait that tells of its blocker itself is only counted', async () => {
+  const { activities, lines, after, watch } = openWatch(away);
+  activities.push({ ...none, kind: 'lock', since: 0, reason: 'a wait for a lock' });
+  await after(12);
+  expect(lines).toEqual([]);
+  expect(watch.longest().lock).toBe(12);
+});
