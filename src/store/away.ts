@@ -48,12 +48,16 @@ const groupsUnderWay = `(
 // Whether this round has settled which groups hold the person: the list was read whole, and all of it could be kept. What
 // no group here is known for is told by the groups stream, unless it was read before the person was back.
 const settled = (id: string) => `(
-  exists (select from entra_sync.stage_whole_lists w where w.round_id = :round and w.object_id = ${id})
+  exists (select from entra_sync.stage_whole_lists w where w.round_id = :round and w.object_id = ${id} offset 0)
   and (not exists (select from entra_sync.staged_members m
                     where m.round_id = :round and m.member_object_id = ${id}
                       and not exists (select from entra_sync.groups g
-                                       where g.tenant_id = :tenant and g.entra_object_id = m.group_object_id))
+                                       where g.tenant_id = :tenant and g.entra_object_id = m.group_object_id offset 0))
        or not ${groupsUnderWay}))`;
+
+// One look-up each: a guess of few rows let each staged person be compared with all who are away.
+const stagedUser = (id: string) => `lateral (select s.entra_object_id, s.removed from entra_sync.stage_users s
+  where s.round_id = :round and s.entra_object_id = ${id} offset 0)`;
 
 /** Persons who are back, by this round, and of whom it is not settled which groups hold them. Runs before they are restored. */
 export const keepUnsettled = `
@@ -63,7 +67,7 @@ select :tenant, 'users', s.entra_object_id, true
         union
         select a.entra_object_id from entra_sync.accounts a
          where a.tenant_id = :tenant and a.purge_at is not null and a.removed_reason in ${away}) x
-  join entra_sync.stage_users s on s.round_id = :round and s.entra_object_id = x.entra_object_id
+ cross join ${stagedUser('x.entra_object_id')} s
  where s.removed is null and not ${settled('s.entra_object_id')}
 on conflict (tenant_id, stream, entra_object_id) do update set is_back = true`;
 
@@ -73,14 +77,16 @@ insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
 select :tenant, 'users', s.entra_object_id from entra_sync.stage_users s
  where s.round_id = :round and s.removed = 'deleted_restorable'
    and not exists (select from entra_sync.accounts a
-                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.removed_reason in ${away})
+                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.removed_reason in ${away} offset 0)
 on conflict (tenant_id, stream, entra_object_id) do update set is_back = false, noted_at = now()`;
 
 /** Lets go of who is gone for good, whose account says it, or of whom all is settled. Runs after the two above. */
 export const forgetStrangers = `
-delete from entra_sync.deleted_strangers d using entra_sync.stage_users s
- where d.tenant_id = :tenant and d.stream = 'users' and s.round_id = :round and s.entra_object_id = d.entra_object_id
-   and (s.removed = 'deleted' or s.removed = 'deleted_restorable' and d.is_back or s.removed is null and ${settled('s.entra_object_id')})`;
+delete from entra_sync.deleted_strangers
+ where ctid = any(array(
+select d.ctid from entra_sync.deleted_strangers d cross join ${stagedUser('d.entra_object_id')} s
+ where d.tenant_id = :tenant and d.stream = 'users'
+   and (s.removed = 'deleted' or s.removed = 'deleted_restorable' and d.is_back or s.removed is null and ${settled('s.entra_object_id')})))`;
 
 /** Groups that this round shows live and that were deleted when it began, or before: their lists may lack anybody. */
 export async function restoredGroups(database: Database, tenantId: string, roundId: string): Promise<string[]> {

@@ -98,41 +98,36 @@ select a.account_id, s.entra_object_id,
  * ambiguous, for of those nothing but the id is kept.
  */
 const candidatesBy = (column: string) => `
-with person as (
-  select s.entra_object_id, ${keyOf('s', column)} as key
-    from entra_sync.stage_users s
-   where s.round_id = :round and s.removed is null and s.in_scope and ${keyOf('s', column)} is not null
-     and not exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id)
-     and s.entra_object_id <> all(:settled::uuid[])
+with person as materialized (
+  select s.entra_object_id, s.key, s.is_bound, count(*) filter (where s.is_bound) over (partition by s.key) as staged_rivals
+    from (select s.entra_object_id, ${keyOf('s', column)} as key,
+                 s.entra_object_id = any(:settled::uuid[]) or exists (select from entra_sync.accounts a
+                   where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id offset 0) as is_bound
+            from entra_sync.stage_users s
+           where s.round_id = :round and s.removed is null and s.in_scope) s
+   where s.key is not null
 ), pair as materialized (
-  select p.entra_object_id, a.account_id, p.key
-    from person p
-    join entra_sync.accounts a on ${unbound('a')} and entra_sync.folded(a.${column}) = p.key
-   where a.account_id <> all(:taken::uuid[])
-), shared as (
-  select distinct key from pair
-), rival as (
-  select k.key, a.entra_object_id
-    from shared k
-    join entra_sync.accounts a on a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and entra_sync.folded(a.${column}) = k.key
-   where not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id)
-  union
-  select k.key, s.entra_object_id
-    from shared k
-    join entra_sync.stage_users s on s.round_id = :round and s.removed is null and s.in_scope and ${keyOf('s', column)} = k.key
-   where s.entra_object_id = any(:settled::uuid[])
-      or exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id)
-  union
-  select k.key, o.object_key::uuid
-    from shared k
-    join entra_sync.set_aside o on o.tenant_id = :tenant and o.stream = 'users' and o.reason like '${ambiguous}%'
-   where :onDemand::boolean
-), rivals as (
-  select key, count(*) as people from rival group by key
+  select p.entra_object_id, a.account_id, p.key, p.staged_rivals
+    from person p cross join ${accountsWithKey(column, 'p.key')} a
+   where not p.is_bound and ${unbound('a')} and a.account_id <> all(:taken::uuid[])
 )
 select p.account_id, p.entra_object_id, count(*) over (partition by p.entra_object_id)::int as accounts,
-       (count(*) over (partition by p.account_id) + coalesce(r.people, 0))::int as people
-  from pair p left join rivals r on r.key = p.key`;
+       (count(*) over (partition by p.account_id) + p.staged_rivals + r.people)::int as people
+  from pair p cross join lateral (
+    select count(*) as people from (
+      select a.entra_object_id from ${accountsWithKey(column, 'p.key')} a
+       where a.state = 'managed' and a.removed_at is null
+         and not exists (select from entra_sync.stage_users s
+                          where s.round_id = :round and s.entra_object_id = a.entra_object_id offset 0)
+      union
+      select o.object_key::uuid from entra_sync.set_aside o
+       where :onDemand::boolean and o.tenant_id = :tenant and o.stream = 'users' and o.reason like '${ambiguous}%'
+    ) x offset 0) r`;
+
+// One look-up a key. A condition on the object id beside it would be looked up instead: few accounts are believed to have none.
+const accountsWithKey = (column: string, key: string) => `lateral (
+  select a.account_id, a.tenant_id, a.entra_object_id, a.state, a.removed_at from entra_sync.accounts a
+   where a.tenant_id = :tenant and entra_sync.folded(a.${column}) = ${key} offset 0)`;
 
 function ambiguities(key: MatchKey, candidates: readonly Candidate[]): Problem[] {
   return candidates

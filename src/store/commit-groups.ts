@@ -12,6 +12,7 @@ import {
   keepMemberships,
   keepPurged,
   membershipsOf,
+  membershipsOfGroup,
   moveMemberships,
 } from './commit-memberships.ts';
 import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
@@ -142,9 +143,10 @@ const deletedForGood = `select s.entra_object_id from entra_sync.stage_groups s 
                       and g.state = 'manual' and g.removed_at is null)`;
 
 const listsOfDeleted = `
-select g.group_no, m.member_object_id from entra_sync.groups g
-  join entra_sync.member_groups m on m.tenant_id = :tenant and m.group_nos @> array[g.group_no]
- where g.tenant_id = :tenant and g.entra_object_id in (${deletedForGood})`;
+select g.group_no, m.member_object_id
+  from (${deletedForGood}) d
+ cross join lateral (select g.group_no from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = d.entra_object_id offset 0) g
+ cross join ${membershipsOfGroup('g.group_no')} m`;
 
 // What slices called removed; of nested groups that were asked which groups hold them, the others; and of lists that were
 // read whole what they did not name and the guard let go.

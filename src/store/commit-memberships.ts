@@ -11,7 +11,8 @@ const groupNamed = `lateral (select g.group_no, case when g.removed_at is null t
   where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0)`;
 const membershipsOfMember = (id: string) =>
   `lateral (select m.group_no from entra_sync.memberships m where m.tenant_id = :tenant and m.member_object_id = ${id} offset 0)`;
-const membershipsOfGroup = (no: string) =>
+/** The members of the group whose number `no` gives, by one look-up a group. */
+export const membershipsOfGroup = (no: string) =>
   `lateral (select m.member_object_id from entra_sync.member_groups m where m.tenant_id = :tenant and m.group_nos @> array[${no}] offset 0)`;
 
 /** The statement that writes change rows for the pairs (group_no, member_object_id) whose both ends are live now. */
@@ -196,8 +197,8 @@ export async function keepMemberships(transaction: Transaction, scope: CommitSco
  * unless a person keeps them.
  */
 export const membershipsOf = (deleted: string) => `
-select m.group_no, m.member_object_id from entra_sync.memberships m
- where m.tenant_id = :tenant and m.member_object_id in (${deleted})`;
+select m.group_no, d.entra_object_id as member_object_id
+  from (${deleted}) d cross join ${membershipsOfMember('d.entra_object_id')} m`;
 
 /**
  * Keeps by id alone what was purged and may still be restored in Entra ID (retention may be shorter than Graph's 30 days):

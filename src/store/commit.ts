@@ -7,6 +7,7 @@ import type { ScopeGap } from '../rules/scope.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { countReleased } from './connection.ts';
 import { type Aside, forgetFaults, leavingOutFaults, setAsideStaged, unitsOfCommit } from './data-faults.ts';
+import { objectOfKey } from './doubts.ts';
 import { type Lease, lockFenced } from './lease.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
@@ -286,10 +287,10 @@ export async function keepSetAside(transaction: Transaction, scope: CommitScope)
   await transaction.raw(
     `delete from entra_sync.set_aside a
       where a.tenant_id = :tenant and a.stream = :stream
-        and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.object_key)
+        and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.object_key offset 0)
         and (:full::boolean
-             or exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id::text = left(a.object_key, 36))
-             or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id::text = left(a.object_key, 36)))`,
+             or exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = ${objectOfKey('a.object_key')} offset 0)
+             or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = ${objectOfKey('a.object_key')} offset 0))`,
     scope,
   );
   return kept;

@@ -29,6 +29,10 @@ export async function knownObjects(
 
 const keptIn = { users: 'accounts', groups: 'groups' } as const satisfies Record<Stream, string>;
 
+/** The object that the key of something set aside names, as SQL; null where it names none. To be looked up by. */
+export const objectOfKey = (key: string) =>
+  `case when ${key} ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' then left(${key}, 36)::uuid end`;
+
 /** A good body of an object ends its being set aside in this round, as the last occurrence wins (rule 4). Returns whose did. */
 export async function liftSetAside(
   transaction: Transaction,
@@ -86,14 +90,18 @@ export async function doubtfulObjects(
 ): Promise<string[]> {
   const found = await rows<{ id: string }>(
     database,
-    `select s.entra_object_id::text as id from entra_sync.stage_${stream} s where s.round_id = :roundId
-        and (s.doubt is not null or (s.removed is not null or :stream = 'groups') and exists (select from entra_sync.stage_set_aside p
-               where p.round_id = s.round_id and left(p.object_key, 36) = s.entra_object_id::text))
+    `select s.entra_object_id::text as id from entra_sync.stage_${stream} s where s.round_id = :roundId and s.doubt is not null
+     union
+     select s.entra_object_id::text
+       from entra_sync.stage_set_aside p
+      cross join lateral (select s.entra_object_id, s.removed from entra_sync.stage_${stream} s
+        where s.round_id = :roundId and s.entra_object_id = ${objectOfKey('p.object_key')} offset 0) s
+      where p.round_id = :roundId and (s.removed is not null or :stream = 'groups')
      union
      select left(a.object_key, 36) from entra_sync.set_aside a
       where a.tenant_id = :tenantId and a.stream = :stream and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$'
         and not exists (select from entra_sync.stage_${stream} s
-                         where s.round_id = :roundId and s.entra_object_id::text = left(a.object_key, 36) and s.removed is not null)`,
+                         where s.round_id = :roundId and s.entra_object_id = ${objectOfKey('a.object_key')} and s.removed is not null offset 0)`,
     { tenantId, roundId, stream },
   );
   return found.map((row) => row.id);

@@ -221,6 +221,14 @@ export function written<Row>(
   return inTransaction(database, (transaction) => rows<Row>(transaction, sql, values), { patience });
 }
 
+/**
+ * The rest of the transaction compares whole sets by sorting or hashing alone. For statements over tables that nobody may
+ * have analyzed: on a guess of a few rows each of one set would be compared with all of the other.
+ */
+export async function compareWholeSets(transaction: Transaction): Promise<void> {
+  await transaction.raw("select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)");
+}
+
 /** For one transaction, or one statement that is its own: done again where Postgres gave it up, three times at most. */
 export async function againAfterDeadlock<Answer>(work: () => Promise<Answer>): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {

@@ -2,7 +2,14 @@
 import { ExpectedError } from '../errors.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { keepClosure } from './closure.ts';
-import { accountsVanish, endMemberships, groupsVanish, membershipsOf, moveMemberships } from './commit-memberships.ts';
+import {
+  accountsVanish,
+  endMemberships,
+  groupsVanish,
+  membershipsOf,
+  membershipsOfGroup,
+  moveMemberships,
+} from './commit-memberships.ts';
 import { dropEmptyLists } from './guard.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
@@ -213,7 +220,7 @@ async function approve(transaction: Transaction, scope: DecisionScope): Promise<
   await move(endMemberships(membershipsOf(gone)));
   await move(
     endMemberships(`select g.group_no, m.member_object_id from entra_sync.groups g
-      join entra_sync.member_groups m on m.tenant_id = :tenant and m.group_nos @> array[g.group_no]
+      cross join ${membershipsOfGroup('g.group_no')} m
       where g.tenant_id = :tenant and g.entra_object_id in (${gone})`),
   );
   const memberships = await move(endMemberships(heldMembers));

@@ -137,16 +137,18 @@ export async function enteringUsers(
     database,
     `select distinct m.member_object_id::text as id
        from entra_sync.groups g
-       join entra_sync.group_closure c on c.ancestor_no = g.group_no
-       join entra_sync.member_groups m on m.tenant_id = g.tenant_id and m.group_nos @> array[c.descendant_no] and m.member_type in ('u', 'x')
-       left join entra_sync.accounts a on a.tenant_id = g.tenant_id and a.entra_object_id = m.member_object_id
+      cross join lateral (select c.descendant_no from entra_sync.group_closure c where c.ancestor_no = g.group_no offset 0) c
+      cross join lateral (select m.member_object_id from entra_sync.member_groups m
+        where m.tenant_id = :tenantId and m.group_nos @> array[c.descendant_no] and m.member_type in ('u', 'x') offset 0) m
+       left join lateral (select a.account_id, a.state, a.removed_reason from entra_sync.accounts a
+        where a.tenant_id = :tenantId and a.entra_object_id = m.member_object_id offset 0) a on true
       where g.tenant_id = :tenantId and g.entra_object_id = any(:groups::uuid[])
         and (a.account_id is null or a.state = 'manual' or a.removed_reason in ('out_of_scope', 'disabled'))
-        and not exists (select from entra_sync.outside_scope o where o.tenant_id = g.tenant_id and o.entra_object_id = m.member_object_id)
+        and not exists (select from entra_sync.outside_scope o where o.tenant_id = :tenantId and o.entra_object_id = m.member_object_id offset 0)
         and not exists (select from entra_sync.deleted_strangers d
-                         where d.tenant_id = g.tenant_id and d.stream = 'users' and d.entra_object_id = m.member_object_id and not d.is_back)
-        and not exists (select from entra_sync.groups n where n.tenant_id = g.tenant_id and n.entra_object_id = m.member_object_id)
-        and not exists (select from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = m.member_object_id)`,
+                         where d.tenant_id = :tenantId and d.stream = 'users' and d.entra_object_id = m.member_object_id and not d.is_back offset 0)
+        and not exists (select from entra_sync.groups n where n.tenant_id = :tenantId and n.entra_object_id = m.member_object_id offset 0)
+        and not exists (select from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = m.member_object_id offset 0)`,
     { tenantId, roundId, groups },
   );
   return found.map((row) => row.id);

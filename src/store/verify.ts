@@ -2,7 +2,7 @@
 import type { ScopeGap } from '../rules/scope.ts';
 import { closureDifferences } from './closure.ts';
 import { type Lease, requireFence } from './lease.ts';
-import { type Database, inTransaction, rows } from './pool.ts';
+import { compareWholeSets, type Database, inTransaction, rows } from './pool.ts';
 import { lockTenant } from './tenants.ts';
 
 /** One difference. `stored` is what the tables say, `fresh` what the listing says; null: nothing. */
@@ -51,6 +51,7 @@ export async function judgeListing(
   if (scopeGroups.length === 0) return [];
   return inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
+    await compareWholeSets(transaction);
     const bindings = { ...rounds, scopeGroups, tenantId: lease.tenantId };
     const gaps = await rows<ScopeGap>(transaction, listingGaps, bindings);
     await transaction.raw(
@@ -107,6 +108,14 @@ export async function readUnread(database: Database, roundIds: { users: string; 
   );
 }
 
+// Each side is all that is stored or listed, and much of it was written a moment ago.
+function inWholeSets<Row>(database: Database, sql: string, bind: Readonly<Record<string, unknown>>): Promise<Row[]> {
+  return inTransaction(database, async (transaction) => {
+    await compareWholeSets(transaction);
+    return rows<Row>(transaction, sql, bind);
+  });
+}
+
 type Scope = { tenantId: string; roundId: string; ids: readonly string[] | null };
 
 // What waits for a person differs by intent, and removals list shows it.
@@ -145,7 +154,7 @@ export async function driftOfUsers(database: Database, scope: Scope): Promise<Dr
     where s.round_id = :roundId and s.removed is null and s.in_scope
       and not exists (select from entra_sync.accounts m where m.tenant_id = :tenantId and m.entra_object_id = s.entra_object_id
                        and m.state = 'manual' and m.removed_at is null)`;
-  return rows<Drift>(database, compare('user', stored, fresh), scope);
+  return inWholeSets<Drift>(database, compare('user', stored, fresh), scope);
 }
 
 const groupFacts = (alias: string) => `jsonb_build_object('display_name', ${alias}.display_name,
@@ -159,7 +168,7 @@ export async function driftOfGroups(database: Database, scope: Scope): Promise<D
       and (:ids::uuid[] is null or g.entra_object_id = any(:ids::uuid[]))`;
   const fresh = `select s.entra_object_id as id, ${groupFacts('s')} as facts from entra_sync.stage_groups s
     where s.round_id = :roundId and s.removed is null`;
-  return rows<Drift>(database, compare('group', stored, fresh), scope);
+  return inWholeSets<Drift>(database, compare('group', stored, fresh), scope);
 }
 
 const liveObjects = `
@@ -168,13 +177,13 @@ const liveObjects = `
 
 /** Visible memberships of the staged groups against their staged member lists: both ends live here. */
 export async function driftOfMemberships(database: Database, scope: Scope): Promise<Drift[]> {
-  return rows<Drift>(
+  return inWholeSets<Drift>(
     database,
     `with listed as (
        select g.group_no, g.entra_object_id from entra_sync.stage_groups s
          join entra_sync.groups g on g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and g.removed_at is null
         where s.round_id = :roundId and s.removed is null
-          and s.entra_object_id::text not in (select u.id from (${unreadLists(':roundId')}) u)
+          and not exists (select from (${unreadLists(':roundId')}) u where u.id = s.entra_object_id::text)
      ), live as (${liveObjects}), stored as (
        select l.entra_object_id as g, m.member_object_id as m from listed l join entra_sync.memberships m using (group_no)
         where m.tenant_id = :tenantId and m.member_object_id in (select entra_object_id from live)
@@ -229,7 +238,7 @@ export async function withNames(
   drift: readonly Drift[],
 ): Promise<NamedDrift[]> {
   const ids = [...new Set(drift.flatMap((one) => [one.entra_object_id, one.member_object_id]))];
-  const found = await rows<{ id: string; name: string }>(
+  const found = await inWholeSets<{ id: string; name: string }>(
     database,
     `select distinct on (x.id) x.id, x.name from (
        select 1 as place, entra_object_id as id, coalesce(profile ->> 'displayName', source ->> 'displayName', user_principal_name) as name
@@ -263,15 +272,17 @@ export async function countStaged(
   tenantId: string,
   roundIds: { users: string; groups: string },
 ): Promise<Checked> {
-  const [counted] = await rows<Checked>(
+  const [counted] = await inWholeSets<Checked>(
     database,
     `with live as (${liveObjects})
      select (select count(*)::int from entra_sync.stage_users where round_id = :users and in_scope) as users,
             (select count(*)::int from entra_sync.stage_groups where round_id = :groups) as groups, m.*
        from (select count(*)::int as memberships,
-                    count(*) filter (where s.group_object_id not in (select entra_object_id from live)
-                                        or s.member_object_id not in (select entra_object_id from live))::int as memberships_not_shown
-               from entra_sync.staged_members s where s.round_id = :groups) m`,
+                    count(*) filter (where g.entra_object_id is null or l.entra_object_id is null)::int as memberships_not_shown
+               from entra_sync.staged_members s
+               left join live g on g.entra_object_id = s.group_object_id
+               left join live l on l.entra_object_id = s.member_object_id
+              where s.round_id = :groups) m`,
     { tenantId, ...roundIds },
   );
   return counted ?? { users: 0, groups: 0, memberships: 0, memberships_not_shown: 0 };
