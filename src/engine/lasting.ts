@@ -1,14 +1,16 @@
 // Failures that may last: which are Graph's, and whether another link of the same stream is answered meanwhile.
 import { ExpectedError } from '../errors.ts';
 import { DeadToken } from '../graph/reader.ts';
-import { type DeltaPage, openPage } from '../rules/decode.ts';
+import type { DeltaPage } from '../rules/decode.ts';
 import type { Settings } from '../settings.ts';
+import { openPages } from './first-page.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
 const graphSide: ReadonlySet<string> = new Set([
   'graph_unavailable',
   'graph_throttled',
   'graph_answer_invalid',
+  'foreign_link',
   'round_endless',
   'property_refused',
 ]);
@@ -46,21 +48,18 @@ export async function compareLinks<Page extends DeltaPage>(
 }
 
 async function answersAt<Page extends DeltaPage>(
-  { reader, signal }: StreamContext,
+  context: StreamContext,
   parts: StreamParts<Page>,
   settings: Settings,
   start: string | undefined,
 ): Promise<boolean> {
   try {
-    return await reader.getJson<boolean>(start ?? parts.firstUrl(reader.origin, settings), {
-      carriedToken: start !== undefined,
-      parse: (body) => {
-        const opened = openPage(body);
-        return 'malformed' in opened ? opened : true;
-      },
-    });
+    const pages = openPages(context, parts, settings, 'incremental', start);
+    await pages.next();
+    await pages.return(undefined);
+    return true;
   } catch (error) {
-    signal.throwIfAborted();
+    context.signal.throwIfAborted();
     if (!isGraphSide(error)) throw error;
     return false;
   }

@@ -1,5 +1,6 @@
 // The rounds that one stream walks in one cycle: the chosen one, and what is done about one that cannot go on.
 import { ExpectedError } from '../errors.ts';
+import { isOfOrigin } from '../graph/client.ts';
 import { DeadToken } from '../graph/reader.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
@@ -144,8 +145,13 @@ async function afterFailure<Page extends DeltaPage>(
   if (context.dryRun || isPulled || !isLinksOwn(error)) return undefined;
   const { failures } = context.footing.streams[stream];
   const start = kind === 'incremental' ? footing.streams[stream].checkpoint?.delta_link : undefined;
-  const failed = isEndless(error) ? undefined : (round?.resume_link ?? start);
-  if (isKeptLink && isLinkStuck(kind, failures) && firstTime('round restarted')) {
+  const asked = round?.resume_link ?? start;
+  // The checkpoint of another Graph: what is configured may be wrong, and then a full round would be too.
+  if (asked !== undefined && !isOfOrigin(asked, context.reader.origin)) return undefined;
+  const failed = isEndless(error) ? undefined : asked;
+  // A person who asks for a full round again is not sent to the same link a third time.
+  const isStuck = isLinkStuck(kind, failures) || (context.resync && failures.round > 0);
+  if (isKeptLink && isStuck && firstTime('round restarted')) {
     const found = await compareLinks(context, parts, footing.settings, { failed, other: start });
     if (found !== 'none answers') context.log.info({ stream, round: kind, pages, found }, 'kept link keeps failing');
     if (found === 'both answer') return 'again';

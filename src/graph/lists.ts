@@ -53,8 +53,10 @@ export async function* listingPages(reader: GraphReader, start: string, faults?:
   }
 }
 
+class EndlessListing extends ExpectedError {}
+
 function endless(): ExpectedError {
-  return new ExpectedError('graph_answer_invalid', 'Graph leads a listing in a circle', {
+  return new EndlessListing('graph_answer_invalid', 'Graph leads a listing in a circle', {
     cure: 'check what stands between here and Graph, then run the command again',
   });
 }
@@ -66,7 +68,7 @@ export async function* listPages(reader: GraphReader, first: string): AsyncGener
 
 /**
  * A whole listing of what belongs to one object, or the status of the answer that refused it; a part of a list is none. One
- * that keeps failing while Graph answers for others of its collection is refused as well.
+ * that keeps failing while Graph answers for others of its collection is refused as well, and one that leads in a circle.
  */
 export async function readList(
   reader: GraphReader,
@@ -82,6 +84,7 @@ export async function readList(
     const entries = await askApart(reader, collection, readAll);
     return isUnserved(entries) ? { refused: entries.unserved } : entries;
   } catch (error) {
+    if (error instanceof EndlessListing) return { refused: 'it leads in a circle' };
     const refused = refusedStatus(error);
     if (refused === undefined) throw error;
     return { refused: String(refused) };

@@ -175,6 +175,33 @@ test.each([
   },
 );
 
+test('rules 13, 15: a checkpoint whose page links to another host for ever leads to a full round in the second cycle', async () => {
+  const world = await openWorld({ users: 25, simulator: { pageSize: 10 } });
+  await world.cycle();
+  for (const { id } of world.tenant.users()) world.tenant.updateUser(id, { city: 'Everywhere' });
+  world.simulator.transform(({ url }, body) =>
+    url.includes('deltatoken=') ? { ...body, '@odata.nextLink': 'https://example.org/v1.0/users/delta?x' } : body,
+  );
+  expect(await failureOf(world.cycle())).toMatchObject({ code: 'foreign_link' });
+  expect((await world.cycle()).streams.users).toMatchObject({ reason: 'checkpoint_refused', updated: 25 });
+});
+
+test('rule 14: a person who asks for a full round is not sent to the same failing link for ever', async () => {
+  const world = await openStuck();
+  heal(world);
+  await world.cycle();
+  world.simulator.options.stuck.links = [{ stream: 'users', round: 'full', page: 3, status: 500 }];
+  await failureOf(world.cycle({ resync: true }));
+  // Of a round that begins after this edit the same page is answered.
+  world.simulator.options.stuck.links = [{ stream: 'users', round: 'full', page: 3, status: 500, edits: 1 }];
+  editOne(world, 'Anew');
+  expect((await world.cycle({ resync: true })).streams.users).toMatchObject({
+    round: 'full',
+    reason: 'resync',
+    updated: 1,
+  });
+});
+
 test('rule 15: a checkpoint that fails while Graph answers nowhere is kept', async () => {
   const world = await openWorld({ users: 25, simulator: { pageSize: 10 } });
   await world.cycle();

@@ -121,6 +121,22 @@ test('rule 19: a user whom a list no longer names keeps the membership while GET
   await expectStep(world);
 });
 
+test('rules 14, 19: a member list that leads in a circle is set aside, and the others are committed', async () => {
+  const { world, group, person } = await groupsWorld({ Stuck: [0, 1], Fine: [2] });
+  await world.cycle();
+  for (const name of ['Stuck', 'Fine']) world.tenant.deleteGroup(group(name));
+  await world.cycle();
+  for (const name of ['Stuck', 'Fine']) world.tenant.restoreGroup(group(name));
+  world.tenant.addMember(group('Fine'), person(3));
+  world.simulator.transform(({ url }, body) =>
+    url.includes(`/groups/${group('Stuck')}/members`)
+      ? { ...body, '@odata.nextLink': `${world.simulator.origin}${url}` }
+      : body,
+  );
+  expect((await world.cycle()).streams.groups).toMatchObject({ outcome: 'committed', restored: 2, set_aside: 1 });
+  expect(await groupsSeen(world.database, world.tenant.tenantId)).toEqual(groupTruth(world.tenant));
+});
+
 test('rule 19: the list of the deleted that fails alone stops no round', async () => {
   const world = await openGroups();
   world.simulator.options.roles = ['User.Read.All', 'Group.Read.All'];
