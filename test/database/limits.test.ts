@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { withColumns } from '../../src/engine/groups.ts';
 import { decodePage, type Json } from '../../src/rules/decode.ts';
+import type { Expression } from '../../src/rules/expressions.ts';
 import { longestOf, type PropertyType, userProperties } from '../../src/rules/graph-properties.ts';
 import { decodeGroupsPage, groupMarks } from '../../src/rules/groups.ts';
 import { type MappedField, mapUser, userKeys, userMarks } from '../../src/rules/mapping.ts';
@@ -102,7 +103,7 @@ const fields: readonly MappedField[] = [...selected.keys()]
   .map((name): MappedField => ({ field: name, from: { path: [name] } }))
   .concat({
     field: 'all',
-    from: { lower: { join: [...selected.keys()].map((name) => ({ path: [name] })), with: ' ' } },
+    from: { lower: { join: [...selected.keys()].map((name): Expression => ({ path: [name] })), with: ' ' } },
   });
 
 function valuesOf(property: string, type: PropertyType): readonly Json[] {
