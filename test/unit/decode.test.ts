@@ -231,6 +231,7 @@ describe('values', () => {
     ['displayName', '\ud800', 'displayName holds half a surrogate pair'],
     ['displayName', 'a\0', 'displayName holds a NUL character'],
     ['displayName', 'x'.repeat(1_048_576), 'displayName is longer than 32768 characters'],
+    ['mail', 'x'.repeat(2_700), 'mail has 2700 characters, more than the 320 that are taken'],
     ['businessPhones', ['ok', '\0'], 'businessPhones holds a NUL character'],
     ['businessPhones', Array(2_001).fill(''), 'businessPhones has too many items'],
     ['employeeOrgData', { '\0': 1 }, 'employeeOrgData holds a NUL character'],
