@@ -11,8 +11,8 @@ export const batchSize = 20;
 export type BatchAnswers<Answer extends NonNullable<unknown> | string> = {
   body(id: string, body: unknown): Answer | { readonly malformed: string };
   gone(id: string): Answer;
-  /** `why`: the status, or `no answer`. */
-  unread(id: string, why: string): Answer;
+  /** `why`: the status, or `no answer`. `failing`: it was not refused, and may be answered another time. */
+  unread(id: string, why: string, failing: boolean): Answer;
 };
 
 /**
@@ -42,7 +42,7 @@ export async function readBatch<Answer extends NonNullable<unknown> | string>(
   if (!isUnserved(answer)) return;
   const left = missing();
   if (failures.size > 0 || left.length === 1) {
-    for (const id of left) found.set(id, answers.unread(id, failures.get(id) ?? answer.unserved));
+    for (const id of left) found.set(id, answers.unread(id, failures.get(id) ?? answer.unserved, true));
     return;
   }
   // It never came to its items: one of them may be why.
@@ -85,7 +85,7 @@ function takeBatch<Answer extends NonNullable<unknown> | string>(
       const failed = itemFailure(item, answered);
       // What asking again cannot change concerns this object alone: it stops neither the others nor the round (rule 19).
       const refused = refusedStatus(failed);
-      if (refused !== undefined) found.set(id, answers.unread(id, String(refused)));
+      if (refused !== undefined) found.set(id, answers.unread(id, String(refused), false));
       else {
         failures.push(failed);
         unanswered.set(id, String(item.status));

@@ -12,11 +12,12 @@ export type FirstParts = { readonly parts: readonly PartOfMemberList[]; readonly
 
 /**
  * The first pages of some groups' member lists, twenty at most. A list that Graph refuses to show, and one that keeps
- * failing beside others that do not, is a problem of that group alone. Throws what {@link GraphReader.getJson} throws when
- * nothing was to be had at all, and `foreign_link`.
+ * failing beside others that do not, is a problem of that group alone. Throws what {@link GraphReader.getJson} throws,
+ * `graph_unavailable` where none of them is answered, and `foreign_link`.
  */
 export async function readFirstParts(reader: GraphReader, groupIds: readonly string[]): Promise<FirstParts> {
   const found = new Map<string, PartOfMemberList | 'gone'>();
+  const failing: string[] = [];
   const urls = new Map(groupIds.map((id) => [id, `/groups/${id}/members?$select=id&$top=999`]));
   try {
     await readBatch<PartOfMemberList | 'gone'>(
@@ -28,13 +29,25 @@ export async function readFirstParts(reader: GraphReader, groupIds: readonly str
           return 'malformed' in page ? page : partOf(id, page);
         },
         gone: () => 'gone',
-        unread: (id, why) => unreadable(id, why),
+        unread: (id, why, isFailing) => {
+          if (isFailing) failing.push(why);
+          return unreadable(id, why);
+        },
       },
       found,
     );
   } catch (error) {
     const passing = error instanceof ExpectedError && /^graph_(throttled|unavailable|answer_invalid)$/.test(error.code);
     if (!passing || found.size === 0) throw error;
+  }
+  if (failing.length > 0 && failing.length === groupIds.length) {
+    throw new ExpectedError(
+      'graph_unavailable',
+      `Graph answered for none of ${failing.length} member lists (${failing[0]})`,
+      {
+        cure: 'nothing to do: the first round reads them',
+      },
+    );
   }
   const answers = groupIds.map((id) => ({ id, answer: found.get(id) ?? unreadable(id, 'no answer') }));
   return {
