@@ -65,7 +65,7 @@ describe('rule 1: the checkpoint moves in the transaction that holds every chang
     ]);
     await ask(
       store,
-      `create function entra_sync.fail_late() returns trigger language plpgsql as $$ begin raise exception 'too late'; end $$`,
+      `create function entra_sync.fail_late() returns trigger language plpgsql as $$ begin raise exception using errcode = '57014', message = 'too late'; end $$`,
     );
     await ask(store, `${trigger} execute function entra_sync.fail_late()`);
     const before = await fingerprintOf(store);
