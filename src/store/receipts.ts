@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ExpectedError } from '../errors.ts';
+import { hasBatch, tryToNumber } from './batches.ts';
 import { type Database, inTransaction, isConnectionLost, rows, type Transaction } from './pool.ts';
 
 /** For how long a database that does not answer is asked what became of a commit. */
@@ -11,7 +12,7 @@ const defaultPatienceMs = 10_000;
 /**
  * {@link inTransaction} for what somebody is told of. Throws `database_unreachable` for a connection that broke once the
  * transaction had begun, and says whether it changed nothing or nobody can know; where it was committed all the same, the
- * answer is given as if nothing had happened.
+ * answer is given as if nothing had happened. What it added to the feed is numbered then.
  */
 export async function inReportedTransaction<Answer>(
   database: Database,
@@ -20,14 +21,14 @@ export async function inReportedTransaction<Answer>(
 ): Promise<Answer> {
   const receipt = randomUUID();
   let begun = false;
-  let done: { answer: Answer } | undefined;
+  let done: { answer: Answer; toNumber: boolean } | undefined;
   try {
     await inTransaction(database, async (transaction) => {
       begun = true;
       done = undefined;
       const answer = await work(transaction);
       await transaction.raw(writeReceipt, { receipt });
-      done = { answer };
+      done = { answer, toNumber: hasBatch(transaction) };
     });
   } catch (error) {
     if (!begun || !isConnectionLost(error)) throw error;
@@ -35,6 +36,7 @@ export async function inReportedTransaction<Answer>(
     if (!done || !(await wasCommitted(database, receipt, patienceMs))) throw nothingChanged(error);
   }
   if (!done) throw new Error('the transaction gave no answer');
+  if (done.toNumber) await tryToNumber(database);
   return done.answer;
 }
 

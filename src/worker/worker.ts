@@ -5,6 +5,7 @@ import type { CycleParts } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { Log } from '../logger.ts';
 import type { CredentialReference } from '../settings.ts';
+import { numberBatches } from '../store/batches.ts';
 import { schemaState } from '../store/migrate.ts';
 import { describeDatabaseError } from '../store/pool.ts';
 import type { Queue } from '../store/queue.ts';
@@ -79,6 +80,8 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     } catch (error) {
       complain('tick', error);
     }
+    // By itself: planning that fails leaves the feed in order, and the other way round.
+    await numberBatches(database).catch((error: unknown) => complain('feed', error));
     persons.look();
   }
 
