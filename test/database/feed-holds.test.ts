@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { numberBatches } from '../../src/store/batches.ts';
 import { positionBefore, readChanges } from '../../src/store/changes.ts';
+import { changeAccount } from '../../src/store/edit.ts';
 import { openDatabase } from '../../src/store/pool.ts';
 import {
   countedAccounts,
@@ -14,7 +15,7 @@ import {
   writeBatch,
 } from '../support/feed-writer.ts';
 import { accountOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
-import { ask, type Store, sync, user } from '../support/stage.ts';
+import { ask, leasedTenant, type Store, sync, user } from '../support/stage.ts';
 import { openScene } from '../support/writers.ts';
 
 let store: EditStore;
@@ -193,5 +194,47 @@ describe('batches without a number', () => {
     expect(read).toHaveLength(100);
     expect(Math.max(...read.map((row) => row.position.length))).toBeLessThan(60);
     expect((await feedPosition(store)).length).toBeLessThan(40);
+  });
+});
+
+describe('what entra-sync itself commits', () => {
+  const unnumbered = () => ask(store, 'select from entra_sync.batches where number is null');
+
+  test('has its number a moment later, with what an application committed before', async () => {
+    const tenant = await tenantWith(store, { phone: {} });
+    const account = await accountOf(store, tenant);
+    const client = await store.connect();
+    await edit(client, account, { phone: '1' });
+    expect(await unnumbered()).toHaveLength(1);
+    const by = { actor: 'Ann', role: 'user' };
+    await changeAccount(
+      store.database,
+      { tenant_id: tenant, account_id: account },
+      { edits: { phone: '2' }, reverts: [] },
+      by,
+    );
+    expect(await unnumbered()).toEqual([]);
+    const lease = await leasedTenant(store);
+    await sync(store, lease, 'full', [[user(1)]]);
+    expect(await unnumbered()).toEqual([]);
+    expect((await readAll(store, null)).map((row) => row.kind)).toEqual([
+      'account.edited',
+      'account.edited',
+      'account.created',
+    ]);
+    await lease.release();
+  });
+
+  test('is committed although numbering fails, and is read without a number', async () => {
+    const lease = await leasedTenant(store);
+    await ask(
+      store,
+      `create or replace function entra_sync.number_batches() returns integer language plpgsql as
+         $$ begin raise exception 'no numbers today'; end $$`,
+    );
+    await sync(store, lease, 'full', [[user(1)]]);
+    expect(await unnumbered()).toHaveLength(1);
+    expect(await readAll(store, null)).toHaveLength(1);
+    await lease.release();
   });
 });
