@@ -26,7 +26,7 @@ export async function feedPosition(database: Database): Promise<string> {
   return row?.position ?? '';
 }
 
-/** Up to `limit` changes after a position (null: from the oldest kept), in commit order. Throws `usage` for a position that is no good. */
+/** Up to `limit` changes after a position (null: from the oldest kept), in the feed's order. Throws `usage` for a position that is no good. */
 export async function readChanges(database: Database, after: string | null, limit: number): Promise<ChangeRow[]> {
   return rows<ChangeRow>(
     database,
@@ -55,13 +55,24 @@ export async function positionBefore(
 ): Promise<string | null> {
   const [row] = await rows<{ position: string }>(
     database,
-    `select f.epoch || ':' || last.number || ':' || (last.change_id - 1) as position
-       from entra_sync.feed f cross join lateral (
-         select number, change_id from (
-           select b.number, c.change_id from entra_sync.batches b join entra_sync.change_rows c using (batch_id)
-            where b.number > f.pruned_number and (:tenantId::uuid is null or c.tenant_id = :tenantId)
-            order by b.number desc, c.change_id desc limit :count) newest
-          order by number, change_id limit 1) last`,
+    `with newest as (
+       (select null::bigint as number, u.last_change, c.change_id
+          from entra_sync.unnumbered_batches u join entra_sync.change_rows c using (batch_id)
+         where :tenantId::uuid is null or u.tenant_id = :tenantId
+         order by u.last_change desc, c.change_id desc limit :count)
+       union all
+       (select b.number, null, c.change_id
+          from entra_sync.feed f cross join entra_sync.batches b join entra_sync.change_rows c using (batch_id)
+         where b.number > f.pruned_number and (:tenantId::uuid is null or c.tenant_id = :tenantId)
+         order by b.number desc, c.change_id desc limit :count)
+       order by number desc nulls first, last_change desc, change_id desc limit :count
+     ), first as (
+       select * from newest order by number, last_change, change_id limit 1
+     )
+     select case when f.number is not null then concat_ws(':', e.epoch, f.number, f.change_id - 1)
+                 else concat_ws('_', now.parts[1], '', now.parts[2], f.last_change, f.change_id - 1) end as position
+       from first f cross join entra_sync.feed e
+      cross join lateral (select string_to_array(directory.feed_position(), '_') as parts) now`,
     { count, tenantId },
   );
   return row?.position ?? null;

@@ -131,7 +131,7 @@ async function pruneChanges(database: Database, tenantId: string, changesMs: num
 
 const prune = `
 with old as (
-  delete from entra_sync.batches where tenant_id = :tenantId and ${isOld}
+  delete from entra_sync.batches where tenant_id = :tenantId and number is not null and ${isOld}
   returning batch_id, number
 ), gone as (
   delete from entra_sync.changes c where batch_id in (select batch_id from old)

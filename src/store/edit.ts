@@ -1,6 +1,7 @@
 // One person's edits and reverts of an account as one transaction, and what they changed.
 import type { ValueType } from '../rules/expressions.ts';
 import { type ActingPerson, editAccount, type Profile, revertAccount } from './accounts.ts';
+import { noteBatch } from './batches.ts';
 import { type Database, rows } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
 import { lockTenant } from './tenants.ts';
@@ -35,6 +36,7 @@ export async function changeAccount(
     if (edits && reverts) await lockTenant(transaction, account.tenant_id);
     if (edits) await editAccount(transaction, account.account_id, wishes.edits, by);
     if (reverts) await revertAccount(transaction, account.account_id, wishes.reverts, by);
+    noteBatch(transaction);
     return rows<EditedField>(
       transaction,
       // Change rows bear the time at which their transaction began.

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ExpectedError } from '../errors.ts';
+import { hasBatch, tryToNumber } from './batches.ts';
 import { type Database, inTransaction, isConnectionLost, serverStateOf, type Transaction, written } from './pool.ts';
 import type { LockPatience } from './waits.ts';
 
@@ -19,7 +20,7 @@ export type ReportedOptions = {
 /**
  * {@link inTransaction} for what somebody is told of. Throws `database_unreachable` for a connection that broke once the
  * transaction had begun, and says whether it changed nothing or nobody can know; where it was committed all the same, the
- * answer is given as if nothing had happened.
+ * answer is given as if nothing had happened. What it added to the feed is numbered then.
  */
 export async function inReportedTransaction<Answer>(
   database: Database,
@@ -28,7 +29,7 @@ export async function inReportedTransaction<Answer>(
 ): Promise<Answer> {
   const receipt = randomUUID();
   let begun = false;
-  let done: { answer: Answer } | undefined;
+  let done: { answer: Answer; toNumber: boolean } | undefined;
   try {
     await inTransaction(
       database,
@@ -37,7 +38,7 @@ export async function inReportedTransaction<Answer>(
         done = undefined;
         const answer = await work(transaction);
         await transaction.raw(writeReceipt, { receipt });
-        done = { answer };
+        done = { answer, toNumber: hasBatch(transaction) };
       },
       { patience: locks },
     );
@@ -47,6 +48,7 @@ export async function inReportedTransaction<Answer>(
     if (!done || !(await wasCommitted(database, receipt, patienceMs))) throw nothingChanged(error);
   }
   if (!done) throw new Error('the transaction gave no answer');
+  if (done.toNumber) await tryToNumber(database);
   return done.answer;
 }
 

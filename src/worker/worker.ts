@@ -6,6 +6,7 @@ import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { Log } from '../logger.ts';
 import type { CredentialReference } from '../settings.ts';
 import { activities } from '../store/activity.ts';
+import { numberBatches } from '../store/batches.ts';
 import { statementStates } from '../store/health.ts';
 import { schemaState } from '../store/migrate.ts';
 import { describeDatabaseError, sqlState } from '../store/pool.ts';
@@ -93,6 +94,8 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     } catch (error) {
       complain('tick', error);
     }
+    // By itself: planning that fails leaves the feed in order, and the other way round.
+    await numberBatches(database).catch((error: unknown) => complain('feed', error));
     persons.look();
   }
 

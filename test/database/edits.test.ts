@@ -76,7 +76,7 @@ describe('edit_account', () => {
         actor: 'Ann',
         before: { profile: { jobTitle: 'Clerk', phone: null } },
         after: { profile: { jobTitle: 'Boss', phone: '1' } },
-        numbered: true,
+        told: true,
       },
     ]);
     expect(
@@ -376,7 +376,7 @@ describe('revert_account', () => {
       actor: 'Ann',
       before: { profile: { jobTitle: 'Boss' } },
       after: { profile: { jobTitle: 'Clerk' } },
-      numbered: true,
+      told: true,
     });
   });
 
@@ -480,7 +480,7 @@ describe('create_account', () => {
           user_principal_name: 'ann@example.com',
           profile: values,
         },
-        numbered: true,
+        told: true,
       },
     ]);
   });

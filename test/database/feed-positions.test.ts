@@ -5,7 +5,7 @@ import { positionBefore, readChanges } from '../../src/store/changes.ts';
 import { closeCycle } from '../../src/store/cycles.ts';
 import { acquireLease } from '../../src/store/lease.ts';
 import { beginFeedEpoch } from '../../src/store/migrate.ts';
-import { countedAccounts, feedPosition, readAll, readFeed, writeBatch } from '../support/feed-writer.ts';
+import { countedAccounts, feedPosition, number, readAll, readFeed, writeBatch } from '../support/feed-writer.ts';
 import { ask, openStore, type Store, until, untilBlocked } from '../support/stage.ts';
 
 let store: Store;
@@ -20,9 +20,10 @@ afterEach(async () => {
 
 const tooOld = expect.objectContaining({ code: 'ES006', hint: expect.stringContaining('Read the views again') });
 
-/** Writes one batch that adds one to each account. */
+/** Writes one batch that adds one to each account, and numbers it. */
 async function write(tenantId: string, accounts: readonly string[]): Promise<void> {
   await writeBatch(await store.connect(), tenantId, accounts);
+  await number(store);
 }
 
 /** Closes a cycle of the tenant, which lets go of all changes older than `retentionMs`. */
@@ -49,29 +50,37 @@ describe('ES006', () => {
   test('malformed, of another epoch, of the future', async () => {
     const { tenantId, accounts } = await countedAccounts(store, 1);
     await write(tenantId, accounts);
-    const [epoch = '', number = '', change = ''] = (await feedPosition(store)).split(':');
+    const [epoch = '', last = '', change = ''] = (await feedPosition(store)).split(':');
     const other = epoch === '00000000' ? '00000001' : '00000000';
     for (const position of [
       '',
       ':',
       '::',
       epoch,
-      `${epoch}:${number}`,
-      `${epoch}:${number}:`,
-      `${epoch}:${number}:${change}:1`,
+      `${epoch}:${last}`,
+      `${epoch}:${last}:`,
+      `${epoch}:${last}:${change}:1`,
+      `${epoch}:${last}:${change}_`,
+      `${epoch}:${last}:${change}_1.`,
+      `${epoch}:${last}:${change}_1-2-3`,
+      `${epoch}:${last}:${change}_1_2`,
+      `${epoch}:${last}:${change}_1_2_3`,
+      `${epoch}:${last}:${change}___1_2`,
+      `${epoch}:${last}:${change}_1_2_3_x`,
+      `${epoch}:${last}:${change}_1_2_3_4_5`,
       `${epoch}:-1:0`,
-      `${epoch}:${number}:x`,
-      ` ${epoch}:${number}:${change}`,
-      `${epoch}:${number}:${change}\n`,
+      `${epoch}:${last}:x`,
+      ` ${epoch}:${last}:${change}`,
+      `${epoch}:${last}:${change}\n`,
       `${epoch}:9999999999999999999:0`,
-      `${epoch.toUpperCase()}Z:${number}:${change}`,
-      `${other}:${number}:${change}`,
-      `${epoch}:${Number(number) + 1}:0`,
+      `${epoch.toUpperCase()}Z:${last}:${change}`,
+      `${other}:${last}:${change}`,
+      `${epoch}:${Number(last) + 1}:0`,
       "'; drop schema directory; --",
     ]) {
       await expect(readFeed(store, position), JSON.stringify(position)).rejects.toEqual(tooOld);
     }
-    expect(await readFeed(store, `${epoch}:${number}:${change}`)).toEqual([]);
+    expect(await readFeed(store, `${epoch}:${last}:${change}`)).toEqual([]);
     expect(await readFeed(store, `${epoch}:0:0`)).toHaveLength(1);
   });
 
@@ -139,6 +148,18 @@ describe('pruning', () => {
     expect(await readAll(store, null, 1)).toHaveLength(2);
     await prune(tenantId, 11 * day);
     expect(await readAll(store, null, 1)).toHaveLength(2);
+  });
+
+  test('leaves alone what has no number yet', async () => {
+    const { tenantId, accounts } = await countedAccounts(store, 2);
+    await writeBatch(await store.connect(), tenantId, accounts);
+    await age();
+    await prune(tenantId, 9 * day);
+    expect(await readAll(store, null, 1)).toHaveLength(2);
+    await number(store);
+    await age();
+    await prune(tenantId, 9 * day);
+    expect(await readAll(store, null, 1)).toEqual([]);
   });
 
   test('of one tenant keeps the rows of others, and every position handed out is good', async () => {

@@ -1,4 +1,5 @@
-// The order of the feed: whatever transactions overlap, a follower misses nothing, gets nothing twice, in commit order.
+// The order of the feed: whatever transactions overlap and whenever batches are numbered, a follower misses nothing, gets
+// nothing twice, and gets the changes of each account in the order in which they were committed.
 import { setImmediate } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -9,6 +10,7 @@ import {
   countedAccounts,
   type FeedRow,
   feedPosition,
+  number,
   readAll,
   readFeed,
   takeBatch,
@@ -47,6 +49,8 @@ function follower(after: string | null) {
   };
 }
 
+const ids = (rows: readonly FeedRow[]) => rows.map((row) => row.change_id);
+
 /** What an account says, by its changes: each must begin where the one before ended. */
 function expectUnbrokenChains(seen: readonly FeedRow[], start: ReadonlyMap<string, string>): Map<string, string> {
   const now = new Map(start);
@@ -79,42 +83,62 @@ describe('transactions that overlap', () => {
     await slow.query('commit');
     expect(await reader.poll()).toEqual([accounts[0]]);
     expect(await between.poll()).toEqual([accounts[0]]);
+    await number(store);
+    for (const one of [reader, between]) expect(await one.poll()).toEqual([]);
+    expect(await readAll(store, null)).toHaveLength(2);
+  });
+
+  test('one that commits after a later one was numbered gets a higher number', async () => {
+    const { tenantId, accounts } = await countedAccounts(store, 2);
+    const [slow, quick] = [await store.connect(), await store.connect()];
+    await almostCommitted(slow, tenantId, accounts[0]);
+    await writeBatch(quick, tenantId, [accounts[1] ?? '']);
+    await number(store);
+    const reader = follower(null);
+    expect(await reader.poll()).toEqual([accounts[1]]);
+    await slow.query('commit');
+    await number(store);
+    expect(await reader.poll()).toEqual([accounts[0]]);
     expect(Number(reader.seen[0]?.change_id)).toBeGreaterThan(Number(reader.seen[1]?.change_id));
     expect((await readAll(store, null)).map((row) => row.account_id)).toEqual([accounts[1], accounts[0]]);
   });
 
-  test('one that rolls back leaves no trace, at whatever moment', async () => {
+  test('one that rolls back leaves no trace', async () => {
     const { tenantId, accounts } = await countedAccounts(store, 2);
     const [broken, quick] = [await store.connect(), await store.connect()];
     const reader = follower(null);
-    await almostCommitted(broken, tenantId, accounts[0]);
-    await broken.query('rollback');
-    await writeBatch(quick, tenantId, [accounts[1] ?? '']);
-    // Numbered already, as it is while COMMIT runs.
-    await almostCommitted(broken, tenantId, accounts[0]);
-    await broken.query('set constraints all immediate');
-    const waiting = writeBatch(quick, tenantId, [accounts[1] ?? '']);
-    await untilBlocked(store);
-    await broken.query('rollback');
-    await waiting;
+    for (const numbered of [false, true]) {
+      await almostCommitted(broken, tenantId, accounts[0]);
+      await broken.query('set constraints all immediate');
+      await writeBatch(quick, tenantId, [accounts[1] ?? '']);
+      if (numbered) await number(store);
+      await broken.query('rollback');
+    }
     expect(await reader.poll()).toEqual([accounts[1], accounts[1]]);
     expect(await readFeed(store, await feedPosition(store))).toEqual([]);
   });
 
-  test('while one is between its number and its commit, no other can be seen that has a higher one', async () => {
-    const { tenantId, accounts } = await countedAccounts(store, 2);
+  test('of two that change one account the first to commit comes first, numbered together or apart', async () => {
+    const { tenantId, accounts } = await countedAccounts(store, 3);
     const [first, second] = [await store.connect(), await store.connect()];
-    const reader = follower(null);
-    await almostCommitted(first, tenantId, accounts[0]);
-    await first.query('set constraints all immediate');
-    const waiting = writeBatch(second, tenantId, [accounts[1] ?? '']);
-    await untilBlocked(store);
-    expect(await reader.poll()).toEqual([]);
-    const position = await feedPosition(store);
-    await first.query('commit');
-    await waiting;
-    expect(await reader.poll()).toEqual([accounts[0], accounts[1]]);
-    expect(await readAll(store, position)).toHaveLength(2);
+    for (const apart of [false, true]) {
+      // The second takes ids before the first, and both change account 0.
+      await second.query('begin');
+      const batch = await takeBatch(second);
+      await addOne(second, tenantId, accounts[1] ?? '', batch);
+      await almostCommitted(first, tenantId, accounts[0]);
+      const waiting = addOne(second, tenantId, accounts[0] ?? '', batch);
+      await untilBlocked(store);
+      await first.query('commit');
+      if (apart) await number(store);
+      await waiting;
+      await closeBatch(second, tenantId, batch);
+      await second.query('commit');
+      await number(store);
+    }
+    const told = await readAll(store, null);
+    expect(told.map((row) => row.account_id)).toEqual([0, 1, 0, 0, 1, 0].map((n) => accounts[n]));
+    expectUnbrokenChains(told, new Map(accounts.map((account) => [account, '0'])));
   });
 
   test('a page may end inside a batch', async () => {
@@ -122,9 +146,11 @@ describe('transactions that overlap', () => {
     const writer = await store.connect();
     await writeBatch(writer, tenantId, accounts);
     await writeBatch(writer, tenantId, accounts);
-    const whole = await readAll(store, null);
+    const whole = ids(await readAll(store, null));
     expect(whole).toHaveLength(10);
-    for (const max of [1, 3, 7]) expect(await readAll(store, null, max)).toEqual(whole);
+    for (const max of [1, 3, 7]) expect(ids(await readAll(store, null, max))).toEqual(whole);
+    await number(store);
+    for (const max of [1, 3, 7]) expect(ids(await readAll(store, null, max))).toEqual(whole);
   });
 });
 
@@ -144,7 +170,7 @@ test('position and views of one repeatable read transaction fit, whatever commit
   expect(expectUnbrokenChains(seen, start)).toEqual(await accountsNow(store));
 });
 
-test('ten writers at once, slow, quick and rolled back: every follower gets all of it, once, in order', async () => {
+test('ten writers at once, slow, quick and rolled back, numbered at random moments: every follower gets all of it once', async () => {
   const { tenantId, accounts } = await countedAccounts(store, 6);
   const random = seeded(20_261_123);
   const zero = await accountsNow(store);
@@ -170,14 +196,25 @@ test('ten writers at once, slow, quick and rolled back: every follower gets all 
     writing -= 1;
   }
 
-  async function follow(max: number): Promise<FeedRow[]> {
-    const reader = follower(null);
+  async function numberAtRandom(): Promise<void> {
     while (writing > 0) {
-      await reader.poll(max);
-      await setImmediate();
+      for (let pause = random() * 30; pause > 1; pause -= 1) await setImmediate();
+      await number(store);
     }
-    await reader.poll(max);
-    return reader.seen;
+  }
+
+  async function follow(max: number): Promise<FeedRow[]> {
+    const client = await store.connect();
+    await client.query('set default_transaction_read_only = on');
+    const seen: FeedRow[] = [];
+    for (let last = false; ; last = writing === 0) {
+      const { rows } = await client.query<FeedRow>('select * from directory.read_changes($1, $2)', [
+        seen.at(-1)?.position ?? null,
+        max,
+      ]);
+      seen.push(...rows);
+      if (last && rows.length === 0) return seen;
+    }
   }
 
   async function takeSnapshots(client: Client): Promise<{ position: string; start: Map<string, string> }[]> {
@@ -195,35 +232,48 @@ test('ten writers at once, slow, quick and rolled back: every follower gets all 
   const clients = await Promise.all(Array.from({ length: 11 }, () => store.connect()));
   const [snapshotter, ...writers] = clients;
   if (!snapshotter) throw new Error('no client');
-  const [followed, byOne, snapshots] = await Promise.all([
+  const [followed, byOne, byThree, snapshots] = await Promise.all([
     follow(1000),
+    follow(1),
     follow(3),
     takeSnapshots(snapshotter),
+    numberAtRandom(),
     ...writers.map(write),
   ]);
 
   const end = await accountsNow(store);
-  const written = await ask<{ change_id: string }>(
-    store,
-    `select c.change_id from entra_sync.changes c join entra_sync.batches b using (batch_id) order by b.number, c.change_id`,
-  );
   // The writers' own word: what they committed is there, and nothing else.
   expect(await ask(store, 'select batch_id from entra_sync.batches')).toHaveLength(committed.size);
   expect(committed.size).toBeGreaterThan(100);
-  const ids = (rows: readonly { change_id: string }[]) => rows.map((row) => row.change_id);
-  expect(ids(followed)).toEqual(ids(written));
-  expect(ids(byOne)).toEqual(ids(written));
-  expect(ids(await readAll(store, null))).toEqual(ids(written));
-  expect(expectUnbrokenChains(followed, zero)).toEqual(end);
-  // Transactions did overlap: an order by change_id would have been another one.
-  expect(ids(written)).not.toEqual(ids(written).toSorted((one, other) => Number(one) - Number(other)));
+  const written = ids(await ask<FeedRow>(store, 'select change_id from entra_sync.changes')).toSorted();
+  for (const seen of [followed, byOne, byThree]) {
+    expect(ids(seen).toSorted()).toEqual(written);
+    expect(expectUnbrokenChains(seen, zero)).toEqual(end);
+  }
+  // Going on from any position that was handed out gives what came after it, whatever was numbered since.
+  for (const seen of [byOne, byThree]) {
+    for (let at = seen.length - 1; at >= 0; at -= 7) {
+      const rest = await readAll(store, seen[at]?.position ?? null, 100);
+      expect(ids(rest).toSorted()).toEqual(ids(seen.slice(at + 1)).toSorted());
+    }
+  }
   const midway = snapshots.filter((one) => one.position !== snapshots[0]?.position).slice(0, 40);
   expect(midway.length).toBeGreaterThan(5);
-  for (const { position, start } of midway) {
-    const rest = followed.slice(followed.findIndex((row) => row.position === position) + 1);
-    expect(ids(await readAll(store, position))).toEqual(ids(rest));
-    expect(expectUnbrokenChains(rest, start)).toEqual(end);
-  }
+  for (const { position, start } of midway)
+    expect(expectUnbrokenChains(await readAll(store, position, 50), start)).toEqual(end);
+  await number(store);
+  const numbered = await readAll(store, null);
+  expect(expectUnbrokenChains(numbered, zero)).toEqual(end);
+  // Transactions did overlap: an order by change_id would have been another one.
+  expect(ids(numbered)).not.toEqual(ids(numbered).toSorted((one, other) => Number(one) - Number(other)));
+  expect(Math.max(...[...followed, ...byOne, ...byThree].map((row) => row.position.length))).toBeLessThan(400);
+  expect(
+    await ask(
+      store,
+      `select from (select committed_at, lag(committed_at) over (order by number) as before from entra_sync.batches) b
+        where b.committed_at < b.before`,
+    ),
+  ).toEqual([]);
 });
 
 test('the changes of commits tell each account from its creation to its last state', async () => {

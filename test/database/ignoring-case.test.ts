@@ -115,6 +115,14 @@ describe.each(locales)('rule 25: a database %s', (_, locale) => {
     await lease.release();
   });
 
+  test('an address of letters that are three letters composed fits the index', async () => {
+    const lease = await leasedTenant(store);
+    const mail = '\u{1D160}'.repeat(320);
+    await sync(store, lease, 'full', [[user(1, { mail })]]);
+    expect(await findPeople(database, lease.tenantId, mail)).toHaveLength(1);
+    await lease.release();
+  });
+
   test('a tenant is found by its name, and no other takes it', async () => {
     const [one, other] = ['00000000-0000-4000-8000-0000000000a1', '00000000-0000-4000-8000-0000000000a2'];
     await addTenant(database, { tenantId: one ?? '', name: 'IRIS Übersee', ref: null }, loadDefaults());

@@ -2,6 +2,7 @@
 // one statement at a time, so that a test can lay transactions over one another as it likes.
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
+import { numberBatches } from '../../src/store/batches.ts';
 import { ask, type Store } from './stage.ts';
 
 export type FeedRow = {
@@ -56,7 +57,7 @@ export async function takeBatch(client: Client): Promise<string> {
   return found.rows[0].batch;
 }
 
-/** The batch's row: a commit writes it last, and from then on the transaction is numbered at COMMIT. */
+/** The batch's row: a commit writes it last. It has no number before {@link number}. */
 export async function closeBatch(client: Client, tenantId: string, batch: string): Promise<void> {
   await client.query('insert into entra_sync.batches (batch_id, tenant_id) values ($1, $2)', [batch, tenantId]);
 }
@@ -68,6 +69,11 @@ export async function writeBatch(client: Client, tenantId: string, accounts: rea
   for (const account of accounts) await addOne(client, tenantId, account, batch);
   await closeBatch(client, tenantId, batch);
   await client.query('commit');
+}
+
+/** Gives numbers to the batches that are committed, as the worker does. */
+export async function number(store: Store): Promise<void> {
+  await numberBatches(store.database);
 }
 
 /** Up to `max` changes after a position, as an application would read them. */

@@ -105,13 +105,13 @@ export async function storedAccount(store: Store, accountId: string): Promise<St
   return row;
 }
 
-export type StoredChange = { kind: string; actor: string; before: unknown; after: unknown; numbered: boolean };
+export type StoredChange = { kind: string; actor: string; before: unknown; after: unknown; told: boolean };
 
-/** The change rows of an account, oldest first; `numbered`: its batch is part of the feed. */
+/** The change rows of an account, oldest first; `told`: its batch is part of the feed. */
 export function changesOf(store: Store, accountId: string): Promise<StoredChange[]> {
   return ask<StoredChange>(
     store,
-    `select c.kind, c.actor, c.before, c.after, b.number is not null as numbered
+    `select c.kind, c.actor, c.before, c.after, b.batch_id is not null as told
        from entra_sync.changes c left join entra_sync.batches b using (batch_id)
       where c.account_id = :accountId order by c.change_id`,
     { accountId },

@@ -287,15 +287,19 @@ export function untilBlocked(store: Pick<Store, 'database'>, backends = 1): Prom
 }
 
 /**
- * Holds every commit that has changes to number, after all its statements and before anybody can see it, until the
- * function that is returned is called.
+ * Holds every commit that has a batch, after all its statements and before another session can see it, until the
+ * function that is returned is called. It adds a trigger, so the database is not lent again.
  */
 export async function holdCommits(store: Store): Promise<() => Promise<void>> {
   const holder = await store.connect();
-  await holder.query('begin');
-  await holder.query('insert into entra_sync.batches (tenant_id) values ($1)', [randomUUID()]);
-  await holder.query('set constraints all immediate');
+  await holder.query(`
+    create or replace function entra_sync.wait_at_commit() returns trigger language plpgsql as
+      $$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$;
+    drop trigger if exists wait_at_commit on entra_sync.batches;
+    create constraint trigger wait_at_commit after insert on entra_sync.batches deferrable initially deferred
+      for each row execute function entra_sync.wait_at_commit()`);
+  await holder.query('select pg_advisory_lock(1)');
   return async () => {
-    await holder.query('rollback');
+    await holder.query('select pg_advisory_unlock(1)');
   };
 }

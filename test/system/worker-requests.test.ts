@@ -30,6 +30,10 @@ test('directory.request_cycle: one person, or a whole tenant, is read long befor
   expect(await rows(database, "select actor, outcome from entra_sync.cycles where kind = 'on_demand'")).toEqual([
     { actor: 'ann', outcome: 'committed' },
   ]);
+  // As an application's edit, which has no number until the worker gives it one.
+  await database.raw('insert into entra_sync.batches (tenant_id) values (?)', [tenant.tenantId]);
+  const unnumbered = () => rows(database, 'select from entra_sync.batches where number is null');
+  await until('the batch has a number', async () => (await unnumbered()).length === 0);
   await database.raw("select directory.request_cycle(?, null, 'bob')", [tenant.tenantId]);
   await untilCycles(fleet, 2);
   await expectTruth(tenant, database);
