@@ -207,6 +207,8 @@ declare
   lasts bigint[];
   fresh int8multirange;
   last_of_all bigint;
+  whole text;
+  amid text;
 begin
   select * into strict feed from entra_sync.feed;
   select * into strict feed_end from entra_sync.feed_end();
@@ -280,23 +282,28 @@ begin
 
   -- What was committed and has no number yet, in the order in which it will be numbered.
   if wanted > 0 then
-    select array_agg(u.batch_id order by u.last_change) filter (where u.tenant_id = coalesce(only_tenant, u.tenant_id)),
-           array_agg(u.last_change order by u.last_change) filter (where u.tenant_id = coalesce(only_tenant, u.tenant_id)),
-           range_agg(int8range(u.batch_id, u.batch_id, '[]')), max(u.last_change)
-      into ids, lasts, fresh, last_of_all
-      from entra_sync.unnumbered_batches u where not known @> u.batch_id;
+    select array_agg(u.batch_id order by u.last_change), array_agg(u.last_change order by u.last_change), max(u.last_change) into ids, lasts, last_of_all
+      from (select u.batch_id, u.last_change from entra_sync.unnumbered_batches u
+             where u.last_change > 0 and u.tenant_id = coalesce(only_tenant, u.tenant_id) and not known @> u.batch_id
+             -- Each holds a change, so the page needs no more of them, and its positions name no more.
+             order by u.last_change limit wanted) u;
     if ids is not null then
       select coalesce(range_agg(int8range(b.batch_id, b.batch_id, '[]')), '{}') into known
         from entra_sync.batches b where b.number is null and known @> b.batch_id;
+      select range_agg(int8range(u.batch_id, u.batch_id, '[]')) into fresh
+        from entra_sync.unnumbered_batches u where u.last_change <= last_of_all and not known @> u.batch_id;
       skipping := feed_end.epoch || ':' || feed_end.number || ':' || feed_end.change || '_';
+      whole := skipping || entra_sync.feed_ranges(known + fresh);
+      amid := skipping || coalesce(entra_sync.feed_ranges(known), '') || '_' || entra_sync.feed_ranges(fresh) || '_';
+      -- The limit ends the walk through the batches at the end of the page; the walk itself is in their order.
       return query
-        select case when c.change_id = last_of_all then whole.position else amid.position || u.last_change || '_' || c.change_id end, c.*
-          from (select skipping || entra_sync.feed_ranges(known + fresh) as position offset 0) whole
-          cross join (select skipping || coalesce(entra_sync.feed_ranges(known), '') || '_' || entra_sync.feed_ranges(fresh) || '_' as position offset 0) amid
-          cross join unnest(ids, lasts) with ordinality as u (batch_id, last_change, place)
-          cross join lateral entra_sync.batch_rows(u.batch_id, 0, only_tenant, wanted) c
-         order by u.place, c.change_id
-         limit wanted;
+        select case when x.change_id = last_of_all then whole else amid || x.last_change || '_' || x.change_id end,
+               x.change_id, x.tenant_id, x.at, x.cycle_id, x.actor, x.kind, x.account_id, x.group_id, x.member_group_id, x.before, x.after
+          from (select u.place, u.last_change, c.*
+                  from unnest(ids, lasts) with ordinality as u (batch_id, last_change, place)
+                 cross join lateral entra_sync.batch_rows(u.batch_id, 0, only_tenant, wanted) c
+                 limit wanted) x
+         order by x.place, x.change_id;
     end if;
   end if;
 end $$;

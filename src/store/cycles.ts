@@ -2,6 +2,7 @@
 import type { RoundKind } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import { recordAttempt } from './attempts.ts';
+import { noteBatch } from './batches.ts';
 import { type Lease, lockBoth, lockFenced, requireFence, whyLost } from './lease.ts';
 import { type Database, inTransaction, rows, type Transaction, written } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
@@ -71,7 +72,7 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
   const { changesMs, cyclesMs } = end.retention;
   const old = await inReportedTransaction(database, async (transaction) => {
     const { failures } = await lockFenced(transaction, lease);
-    const [found] = await rows<{ changes: boolean }>(transaction, closeAndDrop, {
+    const [found] = await rows<{ changes: boolean; unnumbered: boolean }>(transaction, closeAndDrop, {
       tenantId,
       cyclesMs,
       changesMs,
@@ -79,6 +80,8 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
     });
     // Its row counts among those that ended lately.
     await recordAttempt(transaction, tenantId, failures, end);
+    // Edits of applications, where no worker runs.
+    if (found?.unnumbered) noteBatch(transaction);
     return found;
   });
   if (old?.changes) await pruneChanges(database, tenantId, changesMs);
@@ -95,7 +98,8 @@ with closed as (${closeRow}), old as (
   delete from entra_sync.cycles
    where tenant_id = :tenantId and finished_at < clock_timestamp() - :cyclesMs * interval '1 millisecond'
 )
-select exists (select from entra_sync.batches where tenant_id = :tenantId and ${isOld}) as changes`;
+select exists (select from entra_sync.batches where tenant_id = :tenantId and ${isOld}) as changes,
+       exists (select from entra_sync.batches where number is null) as unnumbered`;
 
 /** Closes the row of a quick first load. The tenant's row waits for the cycle that follows: no checkpoint moved (rule 21). */
 export async function closeFirstLoad(

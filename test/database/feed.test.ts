@@ -122,6 +122,7 @@ describe('transactions that overlap', () => {
     const { tenantId, accounts } = await countedAccounts(store, 3);
     const [first, second] = [await store.connect(), await store.connect()];
     for (const apart of [false, true]) {
+      const start = await feedPosition(store);
       // The second takes ids before the first, and both change account 0.
       await second.query('begin');
       const batch = await takeBatch(second);
@@ -134,6 +135,7 @@ describe('transactions that overlap', () => {
       await waiting;
       await closeBatch(second, tenantId, batch);
       await second.query('commit');
+      expect((await readAll(store, start)).map((row) => row.account_id)).toEqual([0, 1, 0].map((n) => accounts[n]));
       await number(store);
     }
     const told = await readAll(store, null);
