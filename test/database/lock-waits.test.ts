@@ -175,9 +175,10 @@ test('rule 11: behind its own writer that is at work, a transaction waits on', a
 
 test('rule 11: the session at the end of the chain is named, not the one that waits for it', async () => {
   const scene = await sharedScene();
-  const { client, pid } = await forgottenEdit(scene);
   const waiter = await store.connect();
-  await waiter.query("set application_name = 'waiter'; begin");
+  // Its transaction is the older one.
+  await waiter.query("set application_name = 'waiter'; begin; select now()");
+  const { client, pid } = await forgottenEdit(scene);
   const waits = waiter
     .query('select from entra_sync.tenants where tenant_id = $1 for update', [scene.tenantId])
     .catch(() => {});

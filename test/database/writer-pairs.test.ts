@@ -23,8 +23,10 @@ let second: Database;
 
 beforeAll(async () => {
   store = await openStore();
-  first = openDatabase(store.url, { applicationName: 'first' });
-  second = openDatabase(store.url, { applicationName: 'second' });
+  // However slow the machine is, no wait ends before the test ends it.
+  const waits = { eachMs: 60_000 };
+  first = openDatabase(store.url, { applicationName: 'first', waits });
+  second = openDatabase(store.url, { applicationName: 'second', waits });
 });
 
 afterAll(async () => {
