@@ -117,7 +117,7 @@ describe.each(locales)('rule 25: a database %s', (_, locale) => {
 
   test('an address of letters that are three letters composed fits the index', async () => {
     const lease = await leasedTenant(store);
-    const mail = '\u{1D160}'.repeat(320);
+    const mail = '\u{1D160}'.repeat(160);
     await sync(store, lease, 'full', [[user(1, { mail })]]);
     expect(await findPeople(database, lease.tenantId, mail)).toHaveLength(1);
     await lease.release();

@@ -272,7 +272,6 @@ const textsOfIndexes: Record<string, string> = {
   data_faults_pkey: 'a stream',
   deleted_strangers_pkey: 'a stream',
   field_rules_pkey: 'at most 63 letters, by the check of the settings',
-  rounds_open: 'a stream',
   rounds_open_each: 'a stream, and a kind',
   set_aside_pkey: 'cleanKey: at most 100 characters',
   stage_pages_round_id_link_hash_key: 'a hash',
