@@ -7,6 +7,7 @@ import { type Lease, lockBoth, lockFenced, requireFence, whyLost } from './lease
 import { type Database, inTransaction, rows, type Transaction, written } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
 import { shareTenant } from './tenants.ts';
+import { forgetExpiredConsents } from './waiting.ts';
 
 export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync';
 export type CycleOutcome = 'committed' | 'partial' | 'held' | 'failed' | 'cancelled';
@@ -97,6 +98,8 @@ const closeAndDrop = `
 with closed as (${closeRow}), old as (
   delete from entra_sync.cycles
    where tenant_id = :tenantId and finished_at < clock_timestamp() - :cyclesMs * interval '1 millisecond'
+), expired as (
+  ${forgetExpiredConsents}
 )
 select exists (select from entra_sync.batches where tenant_id = :tenantId and ${isOld}) as changes,
        exists (select from entra_sync.batches where number is null) as unnumbered`;

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Database, rowCount, rows, written } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
-import { forgetExpired } from './waiting.ts';
+import { forgetExpiredConsents } from './waiting.ts';
 
 export type Invitation = {
   invitation_id: string;
@@ -35,7 +35,7 @@ export async function createInvitation(
   invitation: { ref: string; name: string | null; tenantId: string | null; expiresInMs: number; actor: string },
 ): Promise<Invitation> {
   return inReportedTransaction(database, async (transaction) => {
-    await forgetExpired(transaction);
+    await transaction.raw(forgetExpiredConsents);
     await transaction.raw("delete from entra_sync.invitations where expires_at < now() - interval '30 days'");
     const [created] = await rows<Invitation>(
       transaction,

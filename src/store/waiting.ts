@@ -18,7 +18,9 @@ export type WaitingConsent = {
 /** For how long the vendor can approve. An invitation is kept a month beyond its end, so its consent can wait as long. */
 const waitingDays = 30;
 
-const deleteExpired = 'delete from entra_sync.waiting_consents where expires_at < clock_timestamp()';
+/** Deletes consents whose time is over, of all tenants. One that another transaction holds is left for the next time. */
+export const forgetExpiredConsents = `delete from entra_sync.waiting_consents where invitation_id in (
+    select invitation_id from entra_sync.waiting_consents where expires_at < clock_timestamp() for update skip locked)`;
 
 /**
  * Keeps that an invitation asks for a tenant; what the same invitation asked for before is forgotten. Returns until when it
@@ -28,7 +30,7 @@ export async function keepWaiting(
   transaction: Transaction,
   consent: { invitationId: string; tenantId: string; adminId: string },
 ): Promise<Date> {
-  await forgetExpired(transaction);
+  await transaction.raw(forgetExpiredConsents);
   const [kept] = await rows<{ expires_at: Date }>(
     transaction,
     `insert into entra_sync.waiting_consents as w (invitation_id, tenant_id, admin_object_id, expires_at)
@@ -41,11 +43,6 @@ export async function keepWaiting(
   );
   if (!kept) throw new Error('a waiting consent was not kept');
   return kept.expires_at;
-}
-
-/** Forgets consents whose time is over. */
-export async function forgetExpired(on: Database | Transaction): Promise<void> {
-  await on.raw(deleteExpired);
 }
 
 // A tenant that belongs to a customer is no longer asked for, whatever is left in the table.

@@ -8,6 +8,7 @@ import { disconnectTenant, purgeTenant } from '../../src/store/connection.ts';
 import { approveConsent, connectTenant, mayConnect } from '../../src/store/consent.ts';
 import { createInvitation, withdrawInvitations } from '../../src/store/invitations.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
+import { dueTenants } from '../../src/store/schedule.ts';
 import { addTenant, findTenant } from '../../src/store/tenants.ts';
 import { listWaiting, rejectWaiting } from '../../src/store/waiting.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
@@ -67,6 +68,10 @@ test('without a role shown, and not named by the vendor, a tenant gets no row: e
   expect(await tenantRow(tenantId)).toBeUndefined();
   expect(await refsOf(tenantId)).toEqual([thief, owner]);
   expect(await rows(database, 'select 1 from directory.changes where tenant_id = ?', [tenantId])).toEqual([]);
+  // Neither the worker nor an application can have it read.
+  expect(await dueTenants(database, tenantId)).toEqual([]);
+  const read = database.raw('select directory.request_cycle(?, null, ?)', [tenantId, 'test']);
+  expect((await refusal(Promise.resolve(read)))[0]).toBe('ES004');
   const [code, message] = await refusal(findTenant(database, tenantId));
   expect([code, message]).toEqual(['consent_waiting', expect.stringContaining(`"${thief}", "${owner}"`)]);
   expect((await refusal(findTenant(database, owner)))[0]).toBe('consent_waiting');

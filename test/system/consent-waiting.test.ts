@@ -87,8 +87,13 @@ test('the race: a person without a role waits for the real consent by checking a
   expect(await rowOf(tenant)).toMatchObject({ status: 'active', external_ref: 'owner-1' });
   const again = await signInAs(openBrowser(), await world.invite('thief-1'), principalOf(tenant, 'user'));
   expect([again.status, /belongs to another customer/.test(again.text)]).toEqual([409, true]);
+  const expired = `insert into entra_sync.waiting_consents (invitation_id, tenant_id, admin_object_id, expires_at)
+    select invitation_id, gen_random_uuid(), gen_random_uuid(), now() from entra_sync.invitations where external_ref = 'thief-1' limit 1`;
+  await world.database.raw(expired);
   const synced = await cli('sync', tenant.tenantId);
   expect(synced.code, synced.stderr).toBe(0);
+  // A cycle of any tenant forgets the consents whose time is over.
+  expect(await rows(world.database, 'select 1 from entra_sync.waiting_consents where expires_at < now()')).toEqual([]);
 });
 
 test.each(['before the person signed in', 'after the person signed in'])(
