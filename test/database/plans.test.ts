@@ -1,5 +1,5 @@
 // Statements over whole sets on a database whose planner knows nothing of them and has little memory: none compares each of
-// one set with all of another. Each had a plan that took a hundred times as long at this size.
+// one set with all of another. Most had a plan that took a hundred times as long at this size.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { keepUnsettled } from '../../src/store/away.ts';
