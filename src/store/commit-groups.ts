@@ -138,9 +138,9 @@ update entra_sync.groups g set removed_reason = 'deleted'
 
 // What is held is not gone, nor what was released: that group is people's, with its members (rule 20).
 const deletedForGood = `select s.entra_object_id from entra_sync.stage_groups s where s.round_id = :round and s.removed = 'deleted'
-   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id)
+   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id offset 0)
    and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
-                      and g.state = 'manual' and g.removed_at is null)`;
+                      and g.state = 'manual' and g.removed_at is null offset 0)`;
 
 const listsOfDeleted = `
 select g.group_no, m.member_object_id

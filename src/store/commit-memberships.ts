@@ -9,7 +9,8 @@ const groupOf = (no: string) =>
   `lateral (select g.group_id from entra_sync.groups g where g.group_no = ${no} and g.removed_at is null offset 0)`;
 const groupNamed = `lateral (select g.group_no, case when g.removed_at is null then g.group_id end as live_id from entra_sync.groups g
   where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0)`;
-const membershipsOfMember = (id: string) =>
+/** The groups that hold the object `id`, by one look-up. */
+export const membershipsOfMember = (id: string) =>
   `lateral (select m.group_no from entra_sync.memberships m where m.tenant_id = :tenant and m.member_object_id = ${id} offset 0)`;
 /** The members of the group whose number `no` gives, by one look-up a group. */
 export const membershipsOfGroup = (no: string) =>

@@ -1,14 +1,16 @@
 // Who is inside and who is outside by the groups that the scope names, in the commit of a users round (rule 23).
 import type { ScopeGap } from '../rules/scope.ts';
 import type { CommitScope } from './commit.ts';
+import { membershipsOfMember } from './commit-memberships.ts';
 import { rows, type Transaction } from './pool.ts';
 
 /** Whether the object `id` is a member, through any number of groups, of one that the scope names; binds tenant, scopeGroups. */
 export const insideGroups = (id: string) => `exists (
-  select from entra_sync.memberships m
-    join entra_sync.group_closure c on c.descendant_no = m.group_no
-    join entra_sync.groups g on g.group_no = c.ancestor_no and g.tenant_id = :tenant and g.entra_object_id = any(:scopeGroups::uuid[])
-   where m.tenant_id = :tenant and m.member_object_id = ${id})`;
+  select from ${membershipsOfMember(id)} m
+   cross join lateral (select from entra_sync.group_closure c
+     where c.descendant_no = m.group_no and c.ancestor_no = any(array(
+       select g.group_no from entra_sync.groups g
+        where g.tenant_id = :tenant and g.entra_object_id = any(:scopeGroups::uuid[]))) offset 0) c)`;
 
 /**
  * Judges the scope by groups on the stored memberships (rule 23). Nobody is created who is in none of the groups. `gaps`

@@ -231,9 +231,9 @@ const goneObjects = `select x.entra_object_id from (${goneAccounts}) x`;
 
 // Whoever is held is not gone, nor whoever was released: that account is people's, with its groups (rule 20).
 const deletedForGood = `select s.entra_object_id from entra_sync.stage_users s where s.round_id = :round and s.removed = 'deleted'
-   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id)
+   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id offset 0)
    and not exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
-                      and a.state = 'manual' and a.removed_at is null)`;
+                      and a.state = 'manual' and a.removed_at is null offset 0)`;
 
 // Of persons whose memberOf was read whole (rule 8): the groups that it did not name.
 const leftGroups = `

@@ -7,6 +7,10 @@ import { stageMembers } from './stage-members.ts';
 const groupOf = (id: string) =>
   `lateral (select g.group_no from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = ${id} offset 0)`;
 
+// Asked for both at once, one index would be walked from end to end for each member.
+const isStranger = (stream: string) => `exists (select from entra_sync.deleted_strangers d
+  where d.tenant_id = :tenant and d.stream = '${stream}' and d.entra_object_id = x.member_object_id offset 0)`;
+
 const storedByList = `
 cross join ${groupOf('w.object_id')} g
 cross join lateral (select m.member_object_id from entra_sync.member_groups m
@@ -15,7 +19,8 @@ cross join lateral (select m.member_object_id from entra_sync.member_groups m
 // Of all lists: a look-up each would cost a third of a millisecond. Needs compareWholeSets.
 const storedOfAll = `
 join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = w.object_id
-join entra_sync.memberships m on m.tenant_id = :tenant and m.group_no = g.group_no`;
+join (select m.group_no, m.member_object_id from entra_sync.memberships m where m.tenant_id = :tenant offset 0) m
+  on m.group_no = g.group_no`;
 
 // What is stored and what is staged are set against each other by EXCEPT, which sorts or hashes: joined on a guess of a few
 // rows, every member was compared with all that is staged. What is left of them is looked up one by one.
@@ -39,8 +44,7 @@ select x.group_object_id, g.group_no, x.member_object_id, m.member_type
                       and (a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen') or a.memberships_read_at > w.read_at) offset 0)
    and not exists (select from entra_sync.groups r
                     where r.tenant_id = :tenant and r.entra_object_id = x.member_object_id and r.removed_at is not null offset 0)
-   and not exists (select from entra_sync.deleted_strangers d
-                    where d.tenant_id = :tenant and d.stream in ('users', 'groups') and d.entra_object_id = x.member_object_id offset 0)`;
+   and not ${isStranger('users')} and not ${isStranger('groups')}`;
 
 /** The lists that this round read whole. Binds `round`. */
 export const wholeLists = 'select object_id, read_at from entra_sync.stage_whole_lists where round_id = :round';

@@ -184,16 +184,19 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
          join entra_sync.groups g on g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and g.removed_at is null
         where s.round_id = :roundId and s.removed is null
           and not exists (select from (${unreadLists(':roundId')}) u where u.id = s.entra_object_id::text)
-     ), live as (${liveObjects}), stored as (
-       select l.entra_object_id as g, m.member_object_id as m from listed l join entra_sync.memberships m using (group_no)
-        where m.tenant_id = :tenantId and m.member_object_id in (select entra_object_id from live)
+     ), live as materialized (${liveObjects}), unfolded as materialized (
+       select m.group_no, m.member_object_id from entra_sync.memberships m where m.tenant_id = :tenantId
+     ), stored as (
+       select l.entra_object_id as g, m.member_object_id as m
+         from unfolded m join listed l using (group_no) join live on live.entra_object_id = m.member_object_id
      ), decided as (
        select group_no, member_object_id from entra_sync.held_memberships where tenant_id = :tenantId
        union select group_no, member_object_id from entra_sync.kept_memberships where tenant_id = :tenantId
      ), fresh as (
        select s.group_object_id as g, s.member_object_id as m from entra_sync.staged_members s
-        where s.round_id = :roundId and not s.removed and s.member_object_id in (select entra_object_id from live)
-          and s.group_object_id in (select entra_object_id from listed)
+         join live on live.entra_object_id = s.member_object_id
+         join listed on listed.entra_object_id = s.group_object_id
+        where s.round_id = :roundId and not s.removed
      )
      select 'membership' as kind, case when s.g is null then 'missing' else 'extra' end as what,
             coalesce(f.g, s.g) as entra_object_id, coalesce(f.m, s.m) as member_object_id, null as field, null as stored, null as fresh
