@@ -27,8 +27,8 @@ export const groupProperties: SelectedProperties = new Map([
   ['onPremisesSyncEnabled', 'boolean'],
 ]);
 
-/** Every group has one, so an unknown group that comes without it was not shown whole. */
-export const groupMarks: readonly string[] = ['displayName'];
+/** Every group has them, so an unknown group that comes without one of them was not shown whole. Its kind rests on two. */
+export const groupMarks: readonly string[] = ['displayName', 'mailEnabled', 'securityEnabled'];
 
 /** What Graph called a member: user, group, device, contact, service principal, or anything else. */
 export type MemberType = 'u' | 'g' | 'd' | 'c' | 's' | 'x';

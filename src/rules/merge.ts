@@ -28,13 +28,15 @@ export const doubts = {
   restored: 'was removed and is live again',
   released: 'was released and is live again',
   partial: 'is unknown and came with a partial body',
+  lacking: 'lacks a property that it had',
   setAside: 'was set aside before',
 } as const;
 
 /**
  * Merges a page's occurrences, in the order in which they came, over what is known, and returns each object once.
  *
- * Full round: the document is the union of the round's occurrences, starting empty, so absent means no value.
+ * Full round: the document is the union of the round's occurrences, starting empty. Absent means no value, unless the
+ * stored document has one: then GET decides (src/store/whole.ts), for nobody knows before the last page what a round lacks.
  * Later round: absent means unchanged, null means cleared, which holds for the default and for the minimal form of answers
  * (learn.microsoft.com/graph/api/user-delta). Applying the same page twice gives the same result (rule 4).
  * `marks` are properties that every object of the stream has: an unknown one that lacks any was not shown whole.

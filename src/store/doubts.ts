@@ -29,6 +29,19 @@ export async function knownObjects(
 
 const keptIn = { users: 'accounts', groups: 'groups' } as const satisfies Record<Stream, string>;
 
+/** Which of these objects GET has not answered for in this round. */
+export async function notAsked(database: Database, roundId: string, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const found = await rows<{ id: string }>(
+    database,
+    `select u.id::text as id from unnest(:ids::uuid[]) with ordinality as u (id, place)
+      where not exists (select from entra_sync.stage_asked q where q.round_id = :roundId and q.object_id = u.id)
+      order by u.place`,
+    { roundId, ids },
+  );
+  return found.map((row) => row.id);
+}
+
 /** A good body of an object ends its being set aside in this round, as the last occurrence wins (rule 4). Returns whose did. */
 export async function liftSetAside(
   transaction: Transaction,
@@ -83,21 +96,26 @@ export async function doubtfulObjects(
   tenantId: string,
   roundId: string,
   stream: Stream,
-): Promise<string[]> {
-  const found = await rows<{ id: string }>(
+): Promise<Doubtful[]> {
+  return rows<Doubtful>(
     database,
-    `select s.entra_object_id::text as id from entra_sync.stage_${stream} s where s.round_id = :roundId
+    `select x.id, bool_or(x.wholly) as wholly from (
+     select s.entra_object_id::text as id, s.doubt is distinct from :lacking as wholly
+       from entra_sync.stage_${stream} s where s.round_id = :roundId
         and (s.doubt is not null or (s.removed is not null or :stream = 'groups') and exists (select from entra_sync.stage_set_aside p
                where p.round_id = s.round_id and left(p.object_key, 36) = s.entra_object_id::text))
-     union
-     select left(a.object_key, 36) from entra_sync.set_aside a
+     union all
+     select left(a.object_key, 36), true from entra_sync.set_aside a
       where a.tenant_id = :tenantId and a.stream = :stream and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$'
         and not exists (select from entra_sync.stage_${stream} s
-                         where s.round_id = :roundId and s.entra_object_id::text = left(a.object_key, 36) and s.removed is not null)`,
-    { tenantId, roundId, stream },
+                         where s.round_id = :roundId and s.entra_object_id::text = left(a.object_key, 36) and s.removed is not null)
+     ) x group by x.id`,
+    { tenantId, roundId, stream, lacking: doubts.lacking },
   );
-  return found.map((row) => row.id);
 }
+
+/** An object to be asked for. `wholly`: a group with its members, too; else its properties alone are in doubt. */
+export type Doubtful = { readonly id: string; readonly wholly: boolean };
 
 /**
  * Live objects that this full round did not meet: absence is doubtful, so they are asked for by GET before the sweep (rules
@@ -144,6 +162,8 @@ export async function stageProblems(
 }
 
 export type Unsettled = {
+  /** All that were asked for, whatever the answer was. */
+  readonly asked: readonly string[];
   /** Answered by GET with something that cannot be taken. */
   readonly problems: readonly Problem[];
   /** Not there for GET. */
@@ -185,9 +205,13 @@ export async function settleUnreadable(
     .map((row) => ({ key: row.id, reason: `it ${doubts.bothWays}, or was not whole, and cannot be read by itself` }));
   await stageProblems(transaction, roundId, [...unsettled.problems, ...problems]);
   await transaction.raw(
-    `update entra_sync.stage_${stream} set doubt = null where round_id = :roundId and doubt is not null`,
-    {
-      roundId,
-    },
+    `update entra_sync.stage_${stream} set doubt = null
+      where round_id = :roundId and entra_object_id = any(:asked::uuid[]) and doubt is not null`,
+    { roundId, asked: unsettled.asked },
+  );
+  await transaction.raw(
+    `insert into entra_sync.stage_asked (round_id, object_id) select :roundId, unnest(:asked::uuid[])
+     on conflict do nothing`,
+    { roundId, asked: unsettled.asked },
   );
 }
