@@ -3,7 +3,7 @@ import { readDeletedIds } from '../graph/deleted.ts';
 import { firstGroupsUrl, readGroups, readMemberLists, readMemberOfs } from '../graph/groups.ts';
 import type { SingleObject } from '../graph/objects.ts';
 import { readUsers } from '../graph/users.ts';
-import type { Problem } from '../rules/decode.ts';
+import { asPatch, oddProblems, type Problem } from '../rules/decode.ts';
 import {
   decodeGroupsPage,
   type GroupsPage,
@@ -12,11 +12,11 @@ import {
   groupProperties,
   joinGroupsPages,
 } from '../rules/groups.ts';
-import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
+import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
 import { noteAway, restoredGroups } from '../store/away.ts';
 import { applyGroups } from '../store/commit-groups.ts';
-import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
+import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
 import { databaseTime } from '../store/on-demand.ts';
 import type { Round } from '../store/rounds.ts';
 import {
@@ -44,8 +44,8 @@ export const groupsStream: StreamParts<GroupsPage> = {
     stageGroupsPage(database, lease, round, {
       ...base,
       members: [...(page.earlier ?? []), page.members],
-      ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
-      merge: (known) => mergeObjects(round.kind, known, page.occurrences, groupMarks).map(withColumns),
+      occurrences: page.occurrences,
+      merge: (known, stored) => mergeObjects(round.kind, known, page.occurrences, groupMarks, stored).map(withColumns),
     }),
   beforeFullRound: noteWhoIsAway,
   ask: askAboutGroups,
@@ -96,13 +96,18 @@ async function settleAnswers(
 ): Promise<void> {
   const readAt = await databaseTime(database);
   const live: StagedGroup[] = [];
-  const problems: Problem[] = [];
+  const patches = [...answers.values()].filter((answer) => answer !== 'gone').filter(asPatch);
+  const known = await knownOfOdd(database, lease.tenantId, round.round_id, 'groups', patches);
+  const problems: Problem[] = oddProblems(patches);
   const gone: string[] = [];
   for (const [id, said] of answers) {
     const answer = partialAnswer(id, said, groupMarks);
     if (answer === 'gone') gone.push(id);
     else if ('reason' in answer) problems.push(answer);
-    else live.push(withColumns({ id, source: overlay({}, answer.patch), removed: null, doubt: null }));
+    else {
+      const source = keepKnown(overlay({}, answer.patch), answer.odd, known.get(id));
+      live.push(withColumns({ id, source, removed: null, doubt: null }));
+    }
   }
   // Of a group that is kept here the members are taken whatever else of it cannot be.
   const unreadable = problems.flatMap((problem) => problem.id ?? []);

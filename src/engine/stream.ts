@@ -3,7 +3,7 @@ import { ExpectedError } from '../errors.ts';
 import { inLots, totalOf } from '../graph/pages.ts';
 import { DeadToken, type GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
-import type { DeltaPage } from '../rules/decode.ts';
+import { type DeltaPage, objectsOf } from '../rules/decode.ts';
 import type { Settings } from '../settings.ts';
 import { type Apply, type ChangeSample, commitRound, type Rehearsal } from '../store/commit.ts';
 import type { StreamReport } from '../store/cycles.ts';
@@ -233,7 +233,7 @@ async function walkRound<Page extends DeltaPage>(
           urls: lot.map((fetched) => fetched.url),
           link: page.link,
           problems: page.problems,
-          seen: page.occurrences.length + page.problems.length,
+          seen: objectsOf(page),
         });
         advance(round);
         tell('pull', round);

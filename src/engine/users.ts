@@ -3,14 +3,22 @@ import { readMemberOfs } from '../graph/groups.ts';
 import type { SingleObject } from '../graph/objects.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { firstUsersUrl, readUsers } from '../graph/users.ts';
-import { type DeltaPage, decodePage, joinPages, type Problem, type SelectedProperties } from '../rules/decode.ts';
+import {
+  asPatch,
+  type DeltaPage,
+  decodePage,
+  joinPages,
+  oddProblems,
+  type Problem,
+  type SelectedProperties,
+} from '../rules/decode.ts';
 import { propertyOf } from '../rules/graph-properties.ts';
 import { mapUser, selectedProperties, userKeys, userMarks } from '../rules/mapping.ts';
-import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
+import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
 import { applyUsers } from '../store/commit-users.ts';
-import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
+import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
 import { databaseTime } from '../store/on-demand.ts';
 import { afterRehearsal } from '../store/rehearsal.ts';
 import { type Round, readCheckpoint } from '../store/rounds.ts';
@@ -39,9 +47,9 @@ export const usersStream: StreamParts<DeltaPage> = {
   stage: ({ database, lease }, settings, round, page, base) =>
     stageUsersPage(database, lease, round, {
       ...base,
-      ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
-      merge: (known) =>
-        mergeObjects(round.kind, known, page.occurrences, userMarks).map((user) => withMapping(user, settings)),
+      occurrences: page.occurrences,
+      merge: (known, stored) =>
+        mergeObjects(round.kind, known, page.occurrences, userMarks, stored).map((user) => withMapping(user, settings)),
     }),
   ask: askAboutUsers,
   apply: applyUsers,
@@ -89,14 +97,17 @@ async function settleAnswers(
 ): Promise<void> {
   const readAt = await databaseTime(database);
   const live: { user: StagedUser; memberOf: SettledUsers['live'][number]['memberOf'] }[] = [];
-  const problems: Problem[] = [];
+  const shown = [...answers.values()].filter((answer) => answer !== 'gone').filter(asPatch);
+  const known = await knownOfOdd(database, lease.tenantId, round.round_id, 'users', shown);
+  const problems: Problem[] = oddProblems(shown);
   const gone: string[] = [];
   for (const [id, said] of answers) {
     const answer = partialAnswer(id, said, userMarks);
     if (answer === 'gone') gone.push(id);
     else if ('reason' in answer) problems.push(answer);
     else {
-      const user = withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
+      const source = keepKnown(overlay({}, answer.patch), answer.odd, known.get(id));
+      const user = withMapping({ id, source, removed: null, doubt: null }, settings);
       live.push({ user, memberOf: undefined });
     }
   }

@@ -1,10 +1,12 @@
 // The stage of the groups stream: groups, slices of member lists, and the lists that were read whole.
-import type { Problem } from '../rules/decode.ts';
+import type { Occurrence, Problem, Source } from '../rules/decode.ts';
 import type { GroupColumns, Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
 import {
   doubtLifted,
+  idsOf,
   knownObjects,
+  knownOfOdd,
   liftSetAside,
   liftWhollySetAside,
   settleUnreadable,
@@ -20,8 +22,11 @@ import { stageHolders, stageMembers, stageSlices, stageWholeList } from './stage
 export type StagedGroup = MergedObject & GroupColumns;
 
 export type GroupsPageToStage = PageOfRound & {
-  readonly ids: readonly string[];
-  readonly merge: (known: ReadonlyMap<string, KnownObject>) => readonly StagedGroup[];
+  readonly occurrences: readonly Occurrence[];
+  readonly merge: (
+    known: ReadonlyMap<string, KnownObject>,
+    stored: ReadonlyMap<string, Source>,
+  ) => readonly StagedGroup[];
   /** What each page tells of members, in the order of the pages. */
   readonly members: readonly (readonly Member[])[];
 };
@@ -34,15 +39,18 @@ export async function stageGroupsPage(
   page: GroupsPageToStage,
 ): Promise<Round> {
   return advanceRound(database, lease, round, page, async (transaction, { anyAside }) => {
+    const { occurrences } = page;
+    const ids = idsOf(occurrences);
     const known = new Map([
-      ...(await deletedStrangers(transaction, lease.tenantId, round, page.ids)),
-      ...(await knownObjects(transaction, lease.tenantId, round, page.ids, 'groups')),
+      ...(await deletedStrangers(transaction, lease.tenantId, round, ids)),
+      ...(await knownObjects(transaction, lease.tenantId, round, ids, 'groups')),
     ]);
-    const lifted = anyAside ? await liftSetAside(transaction, round.round_id, page.ids) : new Set<string>();
+    const stored = await knownOfOdd(transaction, lease.tenantId, round.round_id, 'groups', occurrences);
+    const lifted = anyAside ? await liftSetAside(transaction, round.round_id, occurrences) : new Set<string>();
     const groups = await stageGroups(
       transaction,
       round.round_id,
-      doubtLifted(round, 'groups', page.merge(known), lifted),
+      doubtLifted(round, 'groups', page.merge(known, stored), lifted),
     );
     return groups + (await stageSlices(transaction, round.round_id, page.members));
   });

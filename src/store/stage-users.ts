@@ -1,8 +1,17 @@
 // The stage of the users stream.
-import type { Json } from '../rules/decode.ts';
+import type { Json, Occurrence, Source } from '../rules/decode.ts';
 import type { Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
-import { doubtLifted, knownObjects, liftSetAside, settleUnreadable, type Unsettled } from './doubts.ts';
+import {
+  doubtLifted,
+  idsOf,
+  knownObjects,
+  knownOfOdd,
+  liftSetAside,
+  liftWhollySetAside,
+  settleUnreadable,
+  type Unsettled,
+} from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
 import { advanceRound, type PageOfRound, type Round } from './rounds.ts';
@@ -21,9 +30,12 @@ export type StagedUser = MergedObject & {
 };
 
 export type UsersPageToStage = PageOfRound & {
-  readonly ids: readonly string[];
-  /** Makes the rows from what is known of the page's objects; pure. */
-  readonly merge: (known: ReadonlyMap<string, KnownObject>) => readonly StagedUser[];
+  readonly occurrences: readonly Occurrence[];
+  /** Makes the rows from what is known of the page's objects, and stored of those with odd properties; pure. */
+  readonly merge: (
+    known: ReadonlyMap<string, KnownObject>,
+    stored: ReadonlyMap<string, Source>,
+  ) => readonly StagedUser[];
 };
 
 /** Stages one page of users with its resume link, in one transaction. Throws what {@link advanceRound} throws. */
@@ -34,9 +46,11 @@ export async function stageUsersPage(
   page: UsersPageToStage,
 ): Promise<Round> {
   return advanceRound(database, lease, round, page, async (transaction, { anyAside }) => {
-    const known = await knownObjects(transaction, lease.tenantId, round, page.ids, 'users');
-    const lifted = anyAside ? await liftSetAside(transaction, round.round_id, page.ids) : new Set<string>();
-    return stageUsers(transaction, round.round_id, doubtLifted(round, 'users', page.merge(known), lifted));
+    const { occurrences } = page;
+    const known = await knownObjects(transaction, lease.tenantId, round, idsOf(occurrences), 'users');
+    const stored = await knownOfOdd(transaction, lease.tenantId, round.round_id, 'users', occurrences);
+    const lifted = anyAside ? await liftSetAside(transaction, round.round_id, occurrences) : new Set<string>();
+    return stageUsers(transaction, round.round_id, doubtLifted(round, 'users', page.merge(known, stored), lifted));
   });
 }
 
@@ -155,7 +169,7 @@ export async function settleUsers(
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
     const users = settled.live.map((one) => one.user);
-    await liftSetAside(
+    await liftWhollySetAside(
       transaction,
       roundId,
       users.map((user) => user.id),

@@ -83,7 +83,7 @@ export function tombstone(n: number, reason: 'changed' | 'deleted' = 'changed'):
 
 /** A user whose body cannot be taken (rule 19). */
 export function badUser(n: number): GraphObject {
-  return user(n, { displayName: 'half a pair \ud800' });
+  return user(n, { mail: 'half a pair \ud800' });
 }
 
 const selected: ReadonlyMap<string, PropertyType> = new Map([
@@ -126,8 +126,8 @@ export function page(kind: RoundKind, url: string, objects: readonly GraphObject
     link: decoded.link,
     problems: decoded.problems,
     seen: objects.length,
-    ids: [...new Set(decoded.occurrences.map((one) => one.id))],
-    merge: (known) => mergeObjects(kind, known, decoded.occurrences, userMarks).map(withMapping),
+    occurrences: decoded.occurrences,
+    merge: (known, stored) => mergeObjects(kind, known, decoded.occurrences, userMarks, stored).map(withMapping),
   } satisfies UsersPageToStage;
 }
 
