@@ -2,7 +2,8 @@
 
 // A number where a value stands, with more digits than every double keeps, or with an exponent. Ordinary pages hold none,
 // so that they are parsed as fast as ever; a text that looks like one costs only time.
-const candidate = /(?:^|[:[,])\s*-?(?:\d[\d.]{15}|\d[\d.]*[eE])/;
+const candidate = /[:[,]\s*-?(?:\d[\d.]{15}|\d[\d.]*[eE])/;
+const nothingElse = /^\s*-?\d/;
 
 type ReviverContext = { readonly source?: string };
 
@@ -12,7 +13,9 @@ type ReviverContext = { readonly source?: string };
  */
 export function parseJson(text: string): unknown {
   try {
-    return candidate.test(text) ? (JSON.parse as ParseWithSource)(text, keepDigits) : JSON.parse(text);
+    return candidate.test(text) || nothingElse.test(text)
+      ? (JSON.parse as ParseWithSource)(text, keepDigits)
+      : JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 // Whether the documents of a full round or a listing are whole, judged over the whole stage: a document is the union of all
 // occurrences, so that nothing can be said of it before the last page (rules 3, 22).
 import { doubts } from '../rules/merge.ts';
+import { planForAll } from './commit.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, type Transaction } from './pool.ts';
 import type { Round, Stream } from './rounds.ts';
@@ -41,6 +42,7 @@ export async function doubtPartial(
 ): Promise<number> {
   return inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
+    await transaction.raw(planForAll);
     return rowCount(
       transaction,
       `update entra_sync.stage_${stream} t set doubt = x.why
