@@ -1,6 +1,7 @@
 // What people type on a command line as the values of fields.
 import { ExpectedError } from '../errors.ts';
 import type { ValueType } from '../rules/expressions.ts';
+import { parseJson } from '../rules/json.ts';
 
 /** Splits `field=value` words. Throws `usage` for a word without `=` and for a field that is named twice, reverts included. */
 export function splitEdits(words: readonly string[], reverts: readonly string[]): Map<string, string> {
@@ -35,24 +36,25 @@ function read(field: string, type: ValueType, text: string): unknown {
     case 'text[]':
       return text.trimStart().startsWith('[') ? list(field, text) : commaSeparated(text);
     case 'number': {
-      const value = json(text);
-      if (typeof value === 'number' && Number.isFinite(value)) return value;
-      throw usage(`the value of ${field} is no number`, 'write digits, such as 7 or -0.5');
+      const value = parseJson(text);
+      if (typeof value === 'number') return value;
+      throw usage(
+        `the value of ${field} is no number`,
+        'write digits that a number keeps, such as 7 or -0.5: at most 15',
+      );
     }
     case 'boolean':
       if (text === 'true' || text === 'false') return text === 'true';
       throw usage(`the value of ${field} is neither true nor false`, 'write one of the two');
     case 'any': {
-      const value = json(text);
-      return value === undefined || value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY
-        ? text
-        : value;
+      const value = parseJson(text);
+      return value === undefined ? text : value;
     }
   }
 }
 
 function list(field: string, text: string): unknown {
-  const value = json(text);
+  const value = parseJson(text);
   if (Array.isArray(value)) return value;
   throw usage(
     `the value of ${field} is no list`,
@@ -65,14 +67,6 @@ function commaSeparated(text: string): string[] {
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '');
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 function usage(message: string, cure: string): ExpectedError {

@@ -53,7 +53,7 @@ function movingBar(terminal: Terminal): ProgressView {
         objects: count(objects),
         of: total === undefined ? '' : `/${count(Math.max(total, objects))}`,
         pages: count(pages),
-        rate: count(rate(objects - first, started)),
+        rate: count(rate(Math.max(0, objects - first), started)),
       });
     },
     done: () => {
@@ -77,7 +77,8 @@ function plainLines(terminal: Terminal): ProgressView {
       if ((phase === last.phase || !isCommit) && now - last.at < quietMs) return;
       said.set(stream, { at: now, phase });
       // Tombstones and repeats are objects too, so the count of people is only a guess until all is read.
-      const of = total === undefined || phase !== 'pull' ? '' : ` of ${count(Math.max(total, objects))}`;
+      const of =
+        total === undefined || !(phase === 'pull' || phase === 'ask') ? '' : ` of ${count(Math.max(total, objects))}`;
       const speed = now - started < 1_000 ? '' : `, ${count(rate(objects, started))}/s`;
       terminal.note(
         `${stream}: ${phases[phase]}, ${plural(objects, 'object', of)} on ${plural(pages, 'page')}${speed}`,

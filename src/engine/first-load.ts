@@ -16,6 +16,8 @@ import type { Lease } from '../store/lease.ts';
 import { type Listings, openListings } from '../store/listings.ts';
 import { type Database, describeDatabaseError } from '../store/pool.ts';
 import type { Round, Stream } from '../store/rounds.ts';
+import type { Wholeness } from '../store/whole.ts';
+import { groupWholeness } from './groups.ts';
 import { listGroups, listPeople } from './listing.ts';
 import {
   describeFailure,
@@ -26,6 +28,7 @@ import {
   streams,
 } from './reports.ts';
 import type { Progress } from './stream.ts';
+import { userWholeness } from './users.ts';
 
 export type FirstLoadContext = {
   readonly database: Database;
@@ -92,9 +95,9 @@ type Loaded = {
   readonly failures: readonly StreamFailure[];
 };
 
-const parts: Record<Stream, { list: typeof listPeople; apply: Apply }> = {
-  users: { list: listPeople, apply: applyUsers },
-  groups: { list: listGroups, apply: applyGroups },
+const parts: Record<Stream, { list: typeof listPeople; apply: Apply; wholeness(settings: Settings): Wholeness }> = {
+  users: { list: listPeople, apply: applyUsers, wholeness: userWholeness },
+  groups: { list: listGroups, apply: applyGroups, wholeness: () => groupWholeness },
 };
 
 async function loadStreams(
@@ -133,6 +136,7 @@ async function loadStreams(
           removals: settings.removals,
           match: settings.match,
           scopeGroups: settings.scope.groups,
+          wholeness: parts[stream].wholeness(settings),
         },
         parts[stream].apply,
       );

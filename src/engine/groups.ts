@@ -3,13 +3,20 @@ import { readDeletedIds } from '../graph/deleted.ts';
 import { firstGroupsUrl, readGroups, readMemberLists, readMemberOfs } from '../graph/groups.ts';
 import type { SingleObject } from '../graph/objects.ts';
 import { readUsers } from '../graph/users.ts';
-import type { Problem } from '../rules/decode.ts';
-import { decodeGroupsPage, type GroupsPage, groupColumns, groupMarks, joinGroupsPages } from '../rules/groups.ts';
-import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
+import { asPatch, oddProblems, type Problem } from '../rules/decode.ts';
+import {
+  decodeGroupsPage,
+  type GroupsPage,
+  groupColumns,
+  groupMarks,
+  groupProperties,
+  joinGroupsPages,
+} from '../rules/groups.ts';
+import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
 import { noteAway, restoredGroups } from '../store/away.ts';
 import { applyGroups } from '../store/commit-groups.ts';
-import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
+import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
 import { databaseTime } from '../store/on-demand.ts';
 import type { Round } from '../store/rounds.ts';
 import {
@@ -21,6 +28,8 @@ import {
   stageGroupsPage,
 } from '../store/stage-groups.ts';
 import { groupsToSweep, keepUnnamed, membersToEnd } from '../store/sweep.ts';
+import { doubtPartial, type Wholeness } from '../store/whole.ts';
+import { askInLots, partialAnswer } from './ask.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
 export const groupsStream: StreamParts<GroupsPage> = {
@@ -35,8 +44,8 @@ export const groupsStream: StreamParts<GroupsPage> = {
     stageGroupsPage(database, lease, round, {
       ...base,
       members: [...(page.earlier ?? []), page.members],
-      ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
-      merge: (known) => mergeObjects(round.kind, known, page.occurrences, groupMarks).map(withColumns),
+      occurrences: page.occurrences,
+      merge: (known, stored) => mergeObjects(round.kind, known, page.occurrences, groupMarks, stored).map(withColumns),
     }),
   beforeFullRound: noteWhoIsAway,
   ask: askAboutGroups,
@@ -55,47 +64,65 @@ async function noteWhoIsAway({ database, lease, reader, log, dryRun }: StreamCon
 
 async function askAboutGroups(context: StreamContext, settings: Settings, round: Round): Promise<void> {
   const { database, lease } = context;
-  const ids = new Set([
-    ...(await doubtfulObjects(database, lease.tenantId, round.round_id, 'groups')),
+  if (round.kind === 'full') await doubtPartial(database, lease, round, 'groups', groupWholeness);
+  const doubtful = await doubtfulObjects(database, lease.tenantId, round.round_id, 'groups');
+  const whole = new Set([
+    ...doubtful.filter((one) => one.wholly).map((one) => one.id),
     ...(round.kind === 'full'
       ? await unmetObjects(database, lease.tenantId, round.round_id, 'groups', settings.removals.max)
       : []),
     ...(await restoredGroups(database, lease.tenantId, round.round_id)),
   ]);
-  if (ids.size > 0) await readDoubtful(context, round, [...ids]);
+  await askInLots(context, {
+    stream: 'groups',
+    round,
+    ids: [...new Set([...whole, ...doubtful.map((one) => one.id)])],
+    read: readGroups,
+    settle: (answers, reader) => settleAnswers({ ...context, reader }, round, answers, whole),
+  });
   if (round.kind === 'full') await readUnnamed(context, round);
   await keepDeletedMembers(context, round);
 }
 
-async function readDoubtful({ database, lease, reader, log }: StreamContext, round: Round, ids: string[]) {
+/** What a whole document of a group holds. */
+export const groupWholeness: Wholeness = { marks: groupMarks, selected: [...groupProperties.keys()] };
+
+// Of the groups in `whole` the member lists are read too, and which groups hold them.
+async function settleAnswers(
+  { database, lease, reader, log }: StreamContext,
+  round: Round,
+  answers: ReadonlyMap<string, SingleObject>,
+  whole: ReadonlySet<string>,
+): Promise<void> {
   const readAt = await databaseTime(database);
   const live: StagedGroup[] = [];
-  const problems: Problem[] = [];
+  const patches = [...answers.values()].filter((answer) => answer !== 'gone').filter(asPatch);
+  const known = await knownOfOdd(database, lease.tenantId, round.round_id, 'groups', patches);
+  const problems: Problem[] = oddProblems(patches);
   const gone: string[] = [];
-  for (const [id, answer] of await readGroups(reader, ids)) {
+  for (const [id, said] of answers) {
+    const answer = partialAnswer(id, said, groupMarks);
     if (answer === 'gone') gone.push(id);
     else if ('reason' in answer) problems.push(answer);
-    else live.push(withColumns({ id, source: overlay({}, answer.patch), removed: null, doubt: null }));
+    else {
+      const source = keepKnown(overlay({}, answer.patch), answer.odd, known.get(id));
+      live.push(withColumns({ id, source, removed: null, doubt: null }));
+    }
   }
   // Of a group that is kept here the members are taken whatever else of it cannot be.
   const unreadable = problems.flatMap((problem) => problem.id ?? []);
-  const lists = await readMemberLists(reader, [
-    ...live.map((group) => group.id),
-    ...(await liveGroups(database, lease.tenantId, unreadable)),
-  ]);
+  const shown = live.map((group) => group.id).filter((id) => whole.has(id));
+  const lists = await readMemberLists(reader, [...shown, ...(await liveGroups(database, lease.tenantId, unreadable))]);
   // Whatever took it out of another group while it was deleted is told by no list.
   const holders: SettledGroups['holders'][number][] = [];
-  for (const [groupId, memberOf] of await readMemberOfs(
-    reader,
-    'groups',
-    live.map((group) => group.id),
-  )) {
+  for (const [groupId, memberOf] of await readMemberOfs(reader, 'groups', shown)) {
     if ('reason' in memberOf) problems.push(memberOf);
     else holders.push({ groupId, holders: memberOf });
   }
-  await settleGroups(database, lease, round.round_id, { live, lists, holders, readAt, problems, gone });
+  const asked = [...answers.keys()];
+  await settleGroups(database, lease, round.round_id, { asked, live, lists, holders, readAt, problems, gone });
   log.debug(
-    { stream: 'groups', asked: ids.length, live: live.length, gone: gone.length, aside: problems.length },
+    { stream: 'groups', asked: asked.length, live: live.length, gone: gone.length, aside: problems.length },
     'doubtful objects read',
   );
 }

@@ -5,8 +5,8 @@ import { listingPages } from '../graph/lists.ts';
 import { readFirstParts, readMoreParts } from '../graph/member-lists.ts';
 import { totalOf } from '../graph/pages.ts';
 import { usersListUrl } from '../graph/users.ts';
-import { asPatch, decodeObject, type Problem, type SelectedProperties } from '../rules/decode.ts';
-import { groupProperties } from '../rules/groups.ts';
+import { asPatch, decodeObject, type Occurrence, oddProblems, type Problem } from '../rules/decode.ts';
+import { decodeGroup } from '../rules/groups.ts';
 import { selectedProperties } from '../rules/mapping.ts';
 import type { Settings } from '../settings.ts';
 import { pendingLists, stagePartsOfLists } from '../store/listings.ts';
@@ -24,12 +24,14 @@ export type ListingWork = Pick<StreamContext, 'database' | 'lease' | 'signal' | 
 /** Stages the people of a tenant and returns the listing as it then stands. Throws what reading and staging throw. */
 export async function listPeople(work: ListingWork, round: Round): Promise<Round> {
   const properties = selectedProperties(work.settings.fields);
-  return listPages(work, 'users', round, usersListUrl(work.reader.origin, properties), typesOf(properties));
+  const selected = typesOf(properties);
+  const decode = (item: unknown) => decodeObject(item, selected);
+  return listPages(work, 'users', round, usersListUrl(work.reader.origin, properties), decode);
 }
 
 /** Stages the groups of a tenant with their members. Throws what reading and staging throw. */
 export async function listGroups(work: ListingWork, round: Round): Promise<Round> {
-  const listed = await listPages(work, 'groups', round, groupsListUrl(work.reader.origin), groupProperties);
+  const listed = await listPages(work, 'groups', round, groupsListUrl(work.reader.origin), decodeGroup);
   await listMembers(work, listed);
   return listed;
 }
@@ -39,7 +41,7 @@ async function listPages(
   stream: Stream,
   begun: Round,
   firstUrl: string,
-  selected: SelectedProperties,
+  decode: (item: unknown) => Occurrence | Problem,
 ): Promise<Round> {
   let round = begun;
   // Already at its end before a crash.
@@ -50,9 +52,9 @@ async function listPages(
   tell();
   for await (const { url, value, next } of listingPages(work.reader, round.resume_link ?? firstUrl)) {
     work.signal.throwIfAborted();
-    const decoded = value.map((item) => decodeObject(item, selected));
+    const decoded = value.map(decode);
     const occurrences = decoded.filter(asPatch);
-    const problems = decoded.filter((one): one is Problem => 'reason' in one);
+    const problems = [...decoded.filter((one): one is Problem => 'reason' in one), ...oddProblems(occurrences)];
     const link = next === undefined ? endOfListing : { next };
     const page = { occurrences, problems, link, members: [] };
     const parts = stream === 'users' ? usersStream : groupsStream;

@@ -3,16 +3,18 @@
 import { ExpectedError } from '../errors.ts';
 import { readMemberOf } from '../graph/groups.ts';
 import { readUser } from '../graph/users.ts';
-import { asGuid } from '../rules/decode.ts';
-import { selectedProperties } from '../rules/mapping.ts';
-import { overlay } from '../rules/merge.ts';
+import { asGuid, type Occurrence, oddProblems } from '../rules/decode.ts';
+import { selectedProperties, userMarks } from '../rules/mapping.ts';
+import { keepKnown, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { ChangeSample } from '../store/commit.ts';
+import { knownOfOdd } from '../store/doubts.ts';
 import { commitPerson, databaseTime } from '../store/on-demand.ts';
 import { findPeople, type KnownPerson } from '../store/people.ts';
 import { readCheckpoint } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
 import { findTenant, tenantDisconnected } from '../store/tenants.ts';
+import { partialAnswer } from './ask.ts';
 import type { CycleParts } from './cycle.ts';
 import { typesOf, withMapping } from './users.ts';
 
@@ -67,7 +69,8 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
   const reader = parts.openReader({ tenantId, settings, signal, log: parts.log });
   const askedAt = await databaseTime(database);
   const known = (await findPeople(database, tenantId, word))[0];
-  const answer = await ask();
+  const said = await ask();
+  const answer = said === 'gone' ? said : partialAnswer(said.id ?? '', said, userMarks);
   if (answer === 'gone') {
     if (!known) throw unknownPerson();
     const { entra_object_id: entraObjectId } = known;
@@ -78,7 +81,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
   const seen =
     'reason' in answer
       ? answer
-      : withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
+      : withMapping({ id, source: await sourceOf(answer), removed: null, doubt: null }, settings);
   const list = groupsKnown && !('reason' in seen) ? await readMemberOf(reader, 'users', id) : undefined;
   const memberOf = list && 'reason' in list ? undefined : list;
   const {
@@ -93,7 +96,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
     entraObjectId: id,
     seen,
     memberOf,
-    problems: list && 'reason' in list ? [list] : [],
+    problems: [...(list && 'reason' in list ? [list] : []), ...('patch' in answer ? oddProblems([answer]) : [])],
     settingsVersion: settings.version,
     match: settings.match,
     scopeGroups: settings.scope.groups,
@@ -124,6 +127,11 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
     'person read on demand',
   );
   return result;
+
+  async function sourceOf(shown: Extract<Occurrence, { patch: unknown }>) {
+    const stored = await knownOfOdd(database, tenantId, '0', 'users', [shown]);
+    return keepKnown(overlay({}, shown.patch), shown.odd, stored.get(shown.id));
+  }
 
   // Whoever was renamed, or is known by mail or account id, is asked for by object id.
   async function ask() {

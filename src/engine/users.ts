@@ -1,14 +1,24 @@
 // What is particular to the users stream.
 import { readMemberOfs } from '../graph/groups.ts';
+import type { SingleObject } from '../graph/objects.ts';
+import type { GraphReader } from '../graph/reader.ts';
 import { firstUsersUrl, readUsers } from '../graph/users.ts';
-import { type DeltaPage, decodePage, joinPages, type Problem, type SelectedProperties } from '../rules/decode.ts';
+import {
+  asPatch,
+  type DeltaPage,
+  decodePage,
+  joinPages,
+  oddProblems,
+  type Problem,
+  type SelectedProperties,
+} from '../rules/decode.ts';
 import { propertyOf } from '../rules/graph-properties.ts';
 import { mapUser, selectedProperties, userKeys, userMarks } from '../rules/mapping.ts';
-import { type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
+import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
 import { applyUsers } from '../store/commit-users.ts';
-import { doubtfulObjects, unmetObjects } from '../store/doubts.ts';
+import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
 import { databaseTime } from '../store/on-demand.ts';
 import { afterRehearsal } from '../store/rehearsal.ts';
 import { type Round, readCheckpoint } from '../store/rounds.ts';
@@ -20,6 +30,8 @@ import {
   settleUsers,
   stageUsersPage,
 } from '../store/stage-users.ts';
+import { doubtPartial, type Wholeness } from '../store/whole.ts';
+import { askInLots, partialAnswer } from './ask.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
 export const usersStream: StreamParts<DeltaPage> = {
@@ -35,16 +47,16 @@ export const usersStream: StreamParts<DeltaPage> = {
   stage: ({ database, lease }, settings, round, page, base) =>
     stageUsersPage(database, lease, round, {
       ...base,
-      ids: [...new Set(page.occurrences.map((occurrence) => occurrence.id))],
-      merge: (known) =>
-        mergeObjects(round.kind, known, page.occurrences, userMarks).map((user) => withMapping(user, settings)),
+      occurrences: page.occurrences,
+      merge: (known, stored) =>
+        mergeObjects(round.kind, known, page.occurrences, userMarks, stored).map((user) => withMapping(user, settings)),
     }),
   ask: askAboutUsers,
   apply: applyUsers,
 };
 
 async function askAboutUsers(context: StreamContext, settings: Settings, round: Round): Promise<void> {
-  const { database, lease, reader } = context;
+  const { database, lease } = context;
   const properties = selectedProperties(settings.fields);
   // The scope is judged on memberships, so those of this cycle come first: no order of arrival gives another result.
   const rehearsal = settings.scope.groups.length > 0 ? await context.memberships : undefined;
@@ -53,6 +65,7 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
   const entering = await (rehearsal
     ? afterRehearsal(database, lease, rehearsal, { actor: context.actor, retentionMs: settings.retentionMs }, whoEnters)
     : whoEnters(database));
+  if (round.kind === 'full') await doubtPartial(database, lease, round, 'users', userWholeness(settings));
   const unmet =
     round.kind === 'full'
       ? await unmetObjects(database, lease.tenantId, round.round_id, 'users', settings.removals.max)
@@ -60,7 +73,7 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
   const restored = new Set(await restoredUsers(database, lease.tenantId, round.round_id));
   const ids = [
     ...new Set([
-      ...(await doubtfulObjects(database, lease.tenantId, round.round_id, 'users')),
+      ...(await doubtfulObjects(database, lease.tenantId, round.round_id, 'users')).map((one) => one.id),
       ...unmet,
       ...entering,
       ...restored,
@@ -68,32 +81,54 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
   ];
   if (ids.length === 0) return;
   const groupsAreKnown = (await readCheckpoint(database, lease.tenantId, 'groups')) !== undefined;
+  const read = (reader: GraphReader, some: readonly string[]) =>
+    readUsers(reader, some, properties, typesOf(properties));
+  const settle = (answers: ReadonlyMap<string, SingleObject>, reader: GraphReader) =>
+    settleAnswers({ ...context, reader }, settings, round, answers, groupsAreKnown ? restored : new Set());
+  await askInLots(context, { stream: 'users', round, ids, read, settle });
+}
+
+async function settleAnswers(
+  { database, lease, reader, log }: StreamContext,
+  settings: Settings,
+  round: Round,
+  answers: ReadonlyMap<string, SingleObject>,
+  restored: ReadonlySet<string>,
+): Promise<void> {
   const readAt = await databaseTime(database);
-  const answers = await readUsers(reader, ids, properties, typesOf(properties));
   const live: { user: StagedUser; memberOf: SettledUsers['live'][number]['memberOf'] }[] = [];
-  const problems: Problem[] = [];
+  const shown = [...answers.values()].filter((answer) => answer !== 'gone').filter(asPatch);
+  const known = await knownOfOdd(database, lease.tenantId, round.round_id, 'users', shown);
+  const problems: Problem[] = oddProblems(shown);
   const gone: string[] = [];
-  for (const [id, answer] of answers) {
+  for (const [id, said] of answers) {
+    const answer = partialAnswer(id, said, userMarks);
     if (answer === 'gone') gone.push(id);
     else if ('reason' in answer) problems.push(answer);
     else {
-      const user = withMapping({ id, source: overlay({}, answer.patch), removed: null, doubt: null }, settings);
+      const source = keepKnown(overlay({}, answer.patch), answer.odd, known.get(id));
+      const user = withMapping({ id, source, removed: null, doubt: null }, settings);
       live.push({ user, memberOf: undefined });
     }
   }
   // Whoever comes back may have lost or won groups while no list of Graph's could name them (rule 8).
-  const back = groupsAreKnown ? live.map(({ user }) => user.id).filter((id) => restored.has(id)) : [];
+  const back = live.map(({ user }) => user.id).filter((id) => restored.has(id));
   const memberOfs = await readMemberOfs(reader, 'users', back);
   for (const one of live) {
     const memberOf = memberOfs.get(one.user.id);
     if (memberOf && 'reason' in memberOf) problems.push(memberOf);
     else one.memberOf = memberOf;
   }
-  await settleUsers(database, lease, round.round_id, { live, readAt, problems, gone });
-  context.log.debug(
-    { stream: 'users', asked: ids.length, live: live.length, gone: gone.length, aside: problems.length },
+  await settleUsers(database, lease, round.round_id, { asked: [...answers.keys()], live, readAt, problems, gone });
+  log.debug(
+    { stream: 'users', asked: answers.size, live: live.length, gone: gone.length, aside: problems.length },
     'doubtful objects read',
   );
+}
+
+/** What a whole document of a user holds under these settings. */
+export function userWholeness(settings: Settings): Wholeness {
+  return { marks: userMarks, selected: selectedProperties(settings.fields) };
 }
 
 /** A merged user with what mapping and scope make of it. */

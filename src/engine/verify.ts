@@ -3,7 +3,7 @@ import { ExpectedError } from '../errors.ts';
 import { listGroups, readGroups, readMemberLists } from '../graph/groups.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { listUsers, readUsers } from '../graph/users.ts';
-import { asPatch, type Occurrence, type Problem } from '../rules/decode.ts';
+import { asPatch, type Occurrence, oddProblems, type Problem } from '../rules/decode.ts';
 import { groupMarks } from '../rules/groups.ts';
 import { selectedProperties, userMarks } from '../rules/mapping.ts';
 import { mergeObjects } from '../rules/merge.ts';
@@ -167,8 +167,7 @@ function singles(answers: ReadonlyMap<string, Occurrence | Problem | 'gone'>): L
 async function stageListed(work: Work, stream: Stream, round: Round, listed: Listed): Promise<Round> {
   const { parts, lease, reader, settings } = work;
   const occurrences = listed.filter(asPatch);
-  const problems = listed.filter((one): one is Problem => 'reason' in one);
-  const ids = occurrences.map((occurrence) => occurrence.id);
+  const problems = [...listed.filter((one): one is Problem => 'reason' in one), ...oddProblems(occurrences)];
   const base: PageOfRound = {
     urls: [`listing ${round.pages}`],
     seen: listed.length,
@@ -178,16 +177,20 @@ async function stageListed(work: Work, stream: Stream, round: Round, listed: Lis
   if (stream === 'users') {
     return stageUsersPage(parts.database, lease, round, {
       ...base,
-      ids,
-      merge: (known) => mergeObjects('full', known, occurrences, userMarks).map((user) => withMapping(user, settings)),
+      occurrences,
+      merge: (known, stored) =>
+        mergeObjects('full', known, occurrences, userMarks, stored).map((user) => withMapping(user, settings)),
     });
   }
-  const lists = await readMemberLists(reader, ids);
+  const lists = await readMemberLists(
+    reader,
+    occurrences.map((occurrence) => occurrence.id),
+  );
   return stageGroupsPage(parts.database, lease, round, {
     ...base,
     problems: [...problems, ...lists.flatMap((list) => list.problems)],
-    ids,
+    occurrences,
     members: lists.map((list) => list.members),
-    merge: (known) => mergeObjects('full', known, occurrences, groupMarks).map(withColumns),
+    merge: (known, stored) => mergeObjects('full', known, occurrences, groupMarks, stored).map(withColumns),
   });
 }

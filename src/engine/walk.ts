@@ -1,6 +1,6 @@
 // One round from its next page to its commit: pages into the stage, questions about the doubtful, the commit.
 import { inLots, totalOf } from '../graph/pages.ts';
-import type { DeltaPage } from '../rules/decode.ts';
+import { type DeltaPage, objectsOf } from '../rules/decode.ts';
 import type { Settings } from '../settings.ts';
 import { commitRound } from '../store/commit.ts';
 import { type Checkpoint, type Round, readCheckpoint } from '../store/rounds.ts';
@@ -52,7 +52,7 @@ export async function walkRound<Page extends DeltaPage>(
           urls: lot.map((fetched) => fetched.url),
           link: page.link,
           problems: page.problems,
-          seen: page.occurrences.length + page.problems.length,
+          seen: objectsOf(page),
         });
         advance(round);
         tell('pull', round);

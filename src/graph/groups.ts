@@ -1,6 +1,6 @@
 // The groups of a tenant: the first URL, single groups with their whole member lists, the groups of one person.
-import { asGuid, decodeObject, type Occurrence, type Problem } from '../rules/decode.ts';
-import { decodeMember, groupProperties, type Member } from '../rules/groups.ts';
+import { asGuid, type Occurrence, type Problem } from '../rules/decode.ts';
+import { decodeGroup, decodeMember, groupProperties, type Member } from '../rules/groups.ts';
 import { listPages, readList } from './lists.ts';
 import { readObjects, type SingleObject } from './objects.ts';
 import type { GraphReader } from './reader.ts';
@@ -14,7 +14,7 @@ export function firstGroupsUrl(origin: string): string {
 
 /** Reads groups one by one, 20 in a `$batch`. */
 export async function readGroups(reader: GraphReader, ids: readonly string[]): Promise<Map<string, SingleObject>> {
-  return readObjects(reader, 'groups', ids, selection, (item) => decodeObject(item, groupProperties));
+  return readObjects(reader, 'groups', ids, selection, decodeGroup);
 }
 
 export type MemberList = {
@@ -109,6 +109,5 @@ export function groupsListUrl(origin: string): string {
 
 /** All groups by listing, not delta, 999 a page; without their members. */
 export async function* listGroups(reader: GraphReader): AsyncGenerator<(Occurrence | Problem)[]> {
-  for await (const page of listPages(reader, groupsListUrl(reader.origin)))
-    yield page.map((item) => decodeObject(item, groupProperties));
+  for await (const page of listPages(reader, groupsListUrl(reader.origin))) yield page.map(decodeGroup);
 }

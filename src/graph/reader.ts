@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import pRetry, { AbortError } from 'p-retry';
 import { ExpectedError } from '../errors.ts';
 import { errorCodes, judgeFailure, namedProperties, retryAfterMs } from '../rules/failures.ts';
+import { parseJson } from '../rules/json.ts';
 import type { Answer, GraphClient } from './client.ts';
 import { endpointOf } from './endpoints.ts';
 import { finalError } from './final-error.ts';
@@ -273,14 +274,6 @@ function parseAnswer<Body>(answer: Answer, url: string, carriedToken: boolean, p
   }
   if (isObject(parsed) && 'failed' in parsed) throw parsed.failed;
   return parsed as Body;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 // It goes into logs, so only what looks like one is taken.

@@ -9,12 +9,18 @@ export type Source = { readonly [property: string]: Json };
 /** What became of a removed object: `changed` of Graph means that it can still be restored, anything else in doubt does too. */
 export type Removal = 'deleted_restorable' | 'deleted';
 
-/** One appearance of an object on a page: live with the properties that were sent (null = cleared), or removed. */
+/**
+ * One appearance of an object on a page: live with the properties that were sent (null = cleared), or removed. `odd` are
+ * properties that were sent and cannot be taken, each with its reason: they are in no patch.
+ */
 export type Occurrence =
-  | { readonly id: string; readonly patch: { readonly [property: string]: Json } }
+  | { readonly id: string; readonly patch: { readonly [property: string]: Json }; readonly odd?: OddProperties }
   | { readonly id: string; readonly removed: Removal };
 
-/** An object that cannot be taken. `key` is its id as sent, cut and cleaned; `id` is there when it is a GUID. */
+/** Why properties cannot be taken, by their names. */
+export type OddProperties = { readonly [property: string]: string };
+
+/** An object that cannot be taken, or a property of one that is taken without it (`ID/property`). `key` is its id as sent, cut and cleaned; `id` is there when it is a GUID. */
 export type Problem = { readonly key: string; readonly id?: string; readonly reason: string };
 
 export type DeltaPage = {
@@ -25,6 +31,9 @@ export type DeltaPage = {
 };
 
 export type SelectedProperties = ReadonlyMap<string, PropertyType>;
+
+/** What a user's account, state and scope rest on: where one of them cannot be taken, the user cannot. */
+const userKeys: ReadonlySet<string> = new Set(['userPrincipalName', 'mail', 'accountEnabled', 'userType']);
 
 /** Longest text taken for one property; Graph's own limits are far below (displayName 256, streetAddress 1024). */
 const longestText = 32_768;
@@ -55,7 +64,25 @@ export function decodePageOf(
     if ('reason' in decoded) problems.push(decoded);
     else occurrences.push(decoded);
   }
-  return { occurrences, problems, link: opened.link };
+  return { occurrences, problems: [...problems, ...oddProblems(occurrences)], link: opened.link };
+}
+
+/** The properties that could not be taken, as problems of their own: the last word on each. */
+export function oddProblems(occurrences: readonly Occurrence[]): Problem[] {
+  const problems = new Map<string, Problem>();
+  for (const occurrence of occurrences) {
+    if (!('patch' in occurrence)) continue;
+    const keyOf = (property: string) => `${occurrence.id}/${property}`;
+    if (problems.size > 0) for (const property of Object.keys(occurrence.patch)) problems.delete(keyOf(property));
+    for (const [property, reason] of Object.entries(occurrence.odd ?? {}))
+      problems.set(keyOf(property), { key: keyOf(property), reason });
+  }
+  return [...problems.values()];
+}
+
+/** How many objects a page shows; a part of an object that cannot be taken is none. */
+export function objectsOf({ occurrences, problems }: Pick<DeltaPage, 'occurrences' | 'problems'>): number {
+  return occurrences.length + problems.filter(({ key }) => !/^[0-9a-f-]{36}[/]/.test(key)).length;
 }
 
 /** The link of a page, and its objects as they came. Only here can a page turn out to be none at all. */
@@ -93,8 +120,15 @@ export function asPatch(decoded: Occurrence | Problem): decoded is Extract<Occur
   return 'patch' in decoded;
 }
 
-/** Decodes one object, of a page or of an answer to GET /users/{id}. */
-export function decodeObject(item: unknown, selected: SelectedProperties): Occurrence | Problem {
+/**
+ * Decodes one object, of a page or of an answer to GET /users/{id}. A property that cannot be taken is told in `odd`, and the
+ * rest of the object is taken; one of `keys` is a problem of the whole object.
+ */
+export function decodeObject(
+  item: unknown,
+  selected: SelectedProperties,
+  keys: ReadonlySet<string> = userKeys,
+): Occurrence | Problem {
   if (!isRecord(item)) return { key: '(no object)', reason: 'it is not a JSON object' };
   if (typeof item.id !== 'string') return { key: '(no id)', reason: 'it has no id' };
   const id = asGuid(item.id);
@@ -103,19 +137,31 @@ export function decodeObject(item: unknown, selected: SelectedProperties): Occur
   if (isRecord(removed)) return { id, removed: removed.reason === 'deleted' ? 'deleted' : 'deleted_restorable' };
   if (removed !== undefined && removed !== null) return { key: id, id, reason: '@removed is not an object' };
   const patch: Record<string, Json> = {};
+  const odd: Record<string, string> = {};
   for (const [property, type] of selected) {
     if (!Object.hasOwn(item, property)) continue;
     const value = item[property];
     const fault =
       value === null ? undefined : (typeFault(value, type) ?? keyFault(property, value) ?? valueFault(value, 0));
-    if (fault) return { key: id, id, reason: `${property} ${fault}` };
-    patch[property] = value as Json;
+    if (fault && keys.has(property)) return { key: id, id, reason: `${property} ${fault}` };
+    if (fault) odd[property] = `${property} ${fault}`;
+    else patch[property] = value as Json;
   }
   // A page of the largest objects has to stay below what one jsonb value may hold (256 MB).
-  if (isBulky(patch) && JSON.stringify(patch).length > largestObject) {
-    return { key: id, id, reason: `it is larger than ${largestObject} characters` };
+  if (isBulky(patch)) leaveOutLargest(patch, odd, keys);
+  return Object.keys(odd).length === 0 ? { id, patch } : { id, patch, odd };
+}
+
+function leaveOutLargest(patch: Record<string, Json>, odd: Record<string, string>, keys: ReadonlySet<string>): void {
+  const sizes = Object.entries(patch).map(([property, value]) => ({ property, size: JSON.stringify(value).length }));
+  let left = JSON.stringify(patch).length;
+  for (const { property, size } of sizes.sort((one, other) => other.size - one.size)) {
+    if (left <= largestObject) return;
+    if (keys.has(property)) continue;
+    delete patch[property];
+    odd[property] = `${property} makes the object larger than ${largestObject} characters`;
+    left -= size;
   }
-  return { id, patch };
 }
 
 function isBulky(patch: { readonly [property: string]: Json }): boolean {
@@ -144,12 +190,17 @@ function keyFault(property: string, value: unknown): string | undefined {
 const fits: Record<PropertyType, (value: unknown) => boolean> = {
   string: (value) => typeof value === 'string',
   boolean: (value) => typeof value === 'boolean',
-  number: (value) => typeof value === 'number',
+  number: (value) => typeof value === 'number' || isDigits(value),
   'string[]': (value) => Array.isArray(value) && value.every((item) => typeof item === 'string'),
   object: isRecord,
   'object[]': (value) => Array.isArray(value) && value.every(isRecord),
   any: () => true,
 };
+
+// A number that no double holds comes as the text of its digits (src/rules/json.ts).
+function isDigits(value: unknown): boolean {
+  return typeof value === 'string' && /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(value);
+}
 
 function valueFault(value: unknown, depth: number): string | undefined {
   if (depth > deepestValue) return 'is nested too deep';

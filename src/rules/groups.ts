@@ -27,8 +27,16 @@ export const groupProperties: SelectedProperties = new Map([
   ['onPremisesSyncEnabled', 'boolean'],
 ]);
 
-/** Every group has one, so an unknown group that comes without it was not shown whole. */
-export const groupMarks: readonly string[] = ['displayName'];
+// The name, and what the kind of a group rests on: where one of them cannot be taken, the group cannot.
+const groupKeys: ReadonlySet<string> = new Set(['displayName', 'mailEnabled', 'securityEnabled', 'groupTypes']);
+
+/** Decodes one group, of a page or of an answer to GET /groups/{id}, without its members. */
+export function decodeGroup(item: unknown): Occurrence | Problem {
+  return decodeObject(item, groupProperties, groupKeys);
+}
+
+/** Every group has them, so an unknown group that comes without one of them was not shown whole. Its kind rests on two. */
+export const groupMarks: readonly string[] = ['displayName', 'mailEnabled', 'securityEnabled'];
 
 /** What Graph called a member: user, group, device, contact, service principal, or anything else. */
 export type MemberType = 'u' | 'g' | 'd' | 'c' | 's' | 'x';
@@ -74,7 +82,7 @@ export function decodeGroupsPage(body: unknown): GroupsPage | { readonly malform
   const members = new Map<string, Map<string, Member>>();
   const problems: Problem[] = [];
   const page = decodePageOf(body, (item): Occurrence | Problem => {
-    const decoded = decodeObject(item, groupProperties);
+    const decoded = decodeGroup(item);
     if (decoded.id === undefined || 'removed' in decoded) return decoded;
     const slice = decodeMembers(decoded.id, (item as Record<string, unknown>)['members@delta']);
     if (slice.length === 0) return decoded;

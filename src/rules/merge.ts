@@ -1,5 +1,5 @@
 // Merges what a page says of objects with what is known of them: the three-valued rule, and the last occurrence wins.
-import type { Json, Occurrence, Removal, Source } from './decode.ts';
+import type { Json, Occurrence, OddProperties, Removal, Source } from './decode.ts';
 
 /** A listing shows whole documents, as a full round does, and is no basis for anything's absence. */
 export type RoundKind = 'full' | 'incremental' | 'listing';
@@ -28,28 +28,32 @@ export const doubts = {
   restored: 'was removed and is live again',
   released: 'was released and is live again',
   partial: 'is unknown and came with a partial body',
+  lacking: 'lacks a property that it had',
   setAside: 'was set aside before',
 } as const;
 
 /**
  * Merges a page's occurrences, in the order in which they came, over what is known, and returns each object once.
  *
- * Full round: the document is the union of the round's occurrences, starting empty, so absent means no value.
+ * Full round: the document is the union of the round's occurrences, starting empty. Absent means no value, unless the
+ * stored document has one: then GET decides (src/store/whole.ts), for nobody knows before the last page what a round lacks.
  * Later round: absent means unchanged, null means cleared, which holds for the default and for the minimal form of answers
  * (learn.microsoft.com/graph/api/user-delta). Applying the same page twice gives the same result (rule 4).
  * `marks` are properties that every object of the stream has: an unknown one that lacks any was not shown whole.
+ * `stored` has the last known documents of objects with odd properties: those keep their known values (rule 19).
  */
 export function mergeObjects(
   kind: RoundKind,
   known: ReadonlyMap<string, KnownObject>,
   occurrences: readonly Occurrence[],
   marks: readonly string[],
+  stored: ReadonlyMap<string, Source> = new Map(),
 ): MergedObject[] {
   const merged = new Map<string, MergedObject>();
   for (const occurrence of occurrences) {
     const onPage = merged.get(occurrence.id);
     const before = onPage ? { ...onPage, origin: 'stage' as const } : usable(kind, known.get(occurrence.id));
-    merged.set(occurrence.id, mergeOne(kind, before, occurrence, marks));
+    merged.set(occurrence.id, mergeOne(kind, before, occurrence, marks, stored.get(occurrence.id)));
   }
   return [...merged.values()];
 }
@@ -65,6 +69,7 @@ function mergeOne(
   before: KnownObject | undefined,
   occurrence: Occurrence,
   marks: readonly string[],
+  stored: Source | undefined,
 ): MergedObject {
   const { id } = occurrence;
   const inThisRound = before?.origin === 'stage' ? before : undefined;
@@ -72,7 +77,7 @@ function mergeOne(
     const doubt = inThisRound?.removed === null ? doubts.bothWays : (inThisRound?.doubt ?? null);
     return { id, source: before?.source ?? {}, removed: occurrence.removed, doubt };
   }
-  const source = overlay(before?.source ?? {}, occurrence.patch);
+  const source = keepKnown(overlay(before?.source ?? {}, occurrence.patch), occurrence.odd, stored);
   return { id, source, removed: null, doubt: doubtOfLive(kind, before, source, marks) };
 }
 
@@ -87,6 +92,13 @@ function doubtOfLive(
   if (before?.origin === 'released') return doubts.released;
   if (before) return before.removed === null ? null : doubts.restored;
   return marks.every((mark) => mark in source) ? null : doubts.partial;
+}
+
+/** `source` with the known values of properties that were sent and cannot be taken. */
+export function keepKnown(source: Source, odd: OddProperties | undefined, known: Source | undefined): Source {
+  if (!odd || !known) return source;
+  const kept = Object.keys(odd).filter((property) => !(property in source) && property in known);
+  return { ...source, ...Object.fromEntries(kept.map((property) => [property, known[property] as Json])) };
 }
 
 /**

@@ -9,15 +9,18 @@ import { type Database, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
 import { analyzeStage, analyzeTables } from './statistics.ts';
 import { lockTenant, tenantDisconnected } from './tenants.ts';
+import { dropPartial, type Wholeness } from './whole.ts';
 
 /**
  * Makes a listing visible and the tenant provisional, in one transaction. `left` groups or persons that could not be taken
- * are counted as set aside and left to the first round. Throws `round_changed` when the settings are others by now.
+ * are counted as set aside and left to the first round, as what was shown in part is. Throws `round_changed` when the settings are others by now.
  */
 export async function commitListing(
   database: Database,
   lease: Lease,
-  options: Pick<CommitOptions, 'stream' | 'round' | 'cycleId' | 'actor' | 'removals' | 'match' | 'scopeGroups'>,
+  options: Pick<CommitOptions, 'stream' | 'round' | 'cycleId' | 'actor' | 'removals' | 'match' | 'scopeGroups'> & {
+    readonly wholeness: Wholeness;
+  },
   apply: Apply,
 ): Promise<CommitCounts> {
   await analyzeStage(database, options.round);
@@ -65,6 +68,7 @@ async function applyListing(
   };
   await setAsideStaged(transaction, scope, aside);
   await transaction.raw(dropOlder, scope);
+  await dropPartial(transaction, scope, options.wholeness);
   const counts = await apply(transaction, scope);
   const [left] = await rows<{ count: number }>(
     transaction,

@@ -178,9 +178,11 @@ delete from entra_sync.rounds
  where round_id = :round
     or :full::boolean and tenant_id = :tenant and stream = :stream and kind = 'incremental' and not dry_run`;
 
-// To compile a statement that runs once costs more than it gives. A full round's sets fit in memory then, instead of being
-// written to files and read again; a database that gives more keeps it.
-const planForAll = `
+/**
+ * For statements over a whole tenant. To compile one that runs once costs more than it gives. A full round's sets fit in
+ * memory then, instead of being written to files and read again; a database that gives more keeps it.
+ */
+export const planForAll = `
 select set_config('jit', 'off', true),
        case when pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB') then set_config('work_mem', '64MB', true) end`;
 

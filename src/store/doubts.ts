@@ -1,5 +1,6 @@
 // What is known and doubted of a round's objects: merged over, set aside, asked for by GET (rules 3, 19, 22).
-import type { Problem } from '../rules/decode.ts';
+import type { Occurrence, Problem, Source } from '../rules/decode.ts';
+import { groupProperties } from '../rules/groups.ts';
 import { doubts, type KnownObject, type MergedObject } from '../rules/merge.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import type { Round, Stream } from './rounds.ts';
@@ -33,18 +34,84 @@ const keptIn = { users: 'accounts', groups: 'groups' } as const satisfies Record
 export const objectOfKey = (key: string) =>
   `case when ${key} ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' then left(${key}, 36)::uuid end`;
 
-/** A good body of an object ends its being set aside in this round, as the last occurrence wins (rule 4). Returns whose did. */
+/** Which of these objects GET has not answered for in this round. */
+export async function notAsked(database: Database, roundId: string, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const found = await rows<{ id: string }>(
+    database,
+    `select u.id::text as id from unnest(:ids::uuid[]) with ordinality as u (id, place)
+      where not exists (select from entra_sync.stage_asked q where q.round_id = :roundId and q.object_id = u.id)
+      order by u.place`,
+    { roundId, ids },
+  );
+  return found.map((row) => row.id);
+}
+
+/** The objects of these occurrences, each once. */
+export function idsOf(occurrences: readonly Occurrence[]): string[] {
+  return [...new Set(occurrences.map((occurrence) => occurrence.id))];
+}
+
+/** The last known documents of objects: what this round has staged over what is stored. */
+export async function lastKnown(
+  on: Database | Transaction,
+  tenantId: string,
+  roundId: string,
+  stream: Stream,
+  ids: readonly string[],
+): Promise<Map<string, Source>> {
+  if (ids.length === 0) return new Map();
+  const found = await rows<{ id: string; source: Source }>(
+    on,
+    `select u.id, coalesce(k.source, '{}') || coalesce(s.source, '{}') as source
+       from unnest(:ids::uuid[]) as u (id)
+       left join entra_sync.${keptIn[stream]} k on k.tenant_id = :tenantId and k.entra_object_id = u.id and k.state = 'managed'
+       left join entra_sync.stage_${stream} s on s.round_id = :roundId and s.entra_object_id = u.id`,
+    { tenantId, roundId, ids },
+  );
+  return new Map(found.map(({ id, source }) => [id, source]));
+}
+
+/** {@link lastKnown} of those that came with odd properties: mostly none. */
+export function knownOfOdd(
+  on: Database | Transaction,
+  tenantId: string,
+  roundId: string,
+  stream: Stream,
+  occurrences: readonly Occurrence[],
+): Promise<Map<string, Source>> {
+  const odd = occurrences.filter((occurrence) => 'odd' in occurrence && occurrence.odd !== undefined);
+  return lastKnown(on, tenantId, roundId, stream, idsOf(odd));
+}
+
+/**
+ * A good body of an object ends its being set aside in this round, and a good property that of the property, as the last
+ * occurrence wins (rule 4). Returns the objects that had been set aside as a whole.
+ */
 export async function liftSetAside(
   transaction: Transaction,
   roundId: string,
-  ids: readonly string[],
+  occurrences: readonly Occurrence[],
 ): Promise<Set<string>> {
-  const lifted = await rows<{ id: string }>(
+  const aside = await rows<{ key: string }>(
     transaction,
-    'delete from entra_sync.stage_set_aside where round_id = :roundId and object_key = any(:ids::text[]) returning object_key as id',
-    { roundId, ids },
+    'select object_key as key from entra_sync.stage_set_aside where round_id = :roundId and left(object_key, 36) = any(:ids::text[])',
+    { roundId, ids: idsOf(occurrences) },
   );
-  return new Set(lifted.map((row) => row.id));
+  const told = new Set(
+    aside.length === 0
+      ? []
+      : occurrences.flatMap((one) =>
+          ['patch' in one ? Object.keys(one.patch) : []].flat().map((name) => `${one.id}/${name}`),
+        ),
+  );
+  const lifted = aside.map(({ key }) => key).filter((key) => key.length === 36 || told.has(key));
+  if (lifted.length === 0) return new Set();
+  await transaction.raw(
+    'delete from entra_sync.stage_set_aside where round_id = :roundId and object_key = any(:lifted::text[])',
+    { roundId, lifted },
+  );
+  return new Set(lifted.filter((key) => key.length === 36));
 }
 
 /** Ends every set-aside of these objects in this round, of parts of theirs too: they were read whole, or are gone. */
@@ -76,6 +143,10 @@ export function doubtLifted<Merged extends MergedObject>(
   );
 }
 
+/** Whether what was set aside is a property of a group: its member list was told all the same. */
+export const isPropertyOfGroup = (key: string) =>
+  `substr(${key}, 38) in (${[...groupProperties.keys()].map((name) => `'${name}'`).join(', ')})`;
+
 /**
  * The objects to be asked about by GET before the commit (rule 22): doubtful ones, removed ones that also came with a
  * body that could not be taken, groups of which any part could not be taken (a slice may be lost with it), and those set
@@ -87,25 +158,31 @@ export async function doubtfulObjects(
   tenantId: string,
   roundId: string,
   stream: Stream,
-): Promise<string[]> {
-  const found = await rows<{ id: string }>(
+): Promise<Doubtful[]> {
+  return rows<Doubtful>(
     database,
-    `select s.entra_object_id::text as id from entra_sync.stage_${stream} s where s.round_id = :roundId and s.doubt is not null
-     union
-     select s.entra_object_id::text
+    `select x.id, bool_or(x.wholly) as wholly from (
+     select s.entra_object_id::text as id, s.doubt is distinct from :lacking as wholly
+       from entra_sync.stage_${stream} s where s.round_id = :roundId and s.doubt is not null
+     union all
+     select s.entra_object_id::text, not ${isPropertyOfGroup('p.object_key')}
        from entra_sync.stage_set_aside p
       cross join lateral (select s.entra_object_id, s.removed from entra_sync.stage_${stream} s
         where s.round_id = :roundId and s.entra_object_id = ${objectOfKey('p.object_key')} offset 0) s
-      where p.round_id = :roundId and (s.removed is not null or :stream = 'groups')
-     union
-     select left(a.object_key, 36) from entra_sync.set_aside a
+      where p.round_id = :roundId
+        and (s.removed is not null or :stream = 'groups' and not ${isPropertyOfGroup('p.object_key')})
+     union all
+     select left(a.object_key, 36), not ${isPropertyOfGroup('a.object_key')} from entra_sync.set_aside a
       where a.tenant_id = :tenantId and a.stream = :stream and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$'
         and not exists (select from entra_sync.stage_${stream} s
-                         where s.round_id = :roundId and s.entra_object_id = ${objectOfKey('a.object_key')} and s.removed is not null offset 0)`,
-    { tenantId, roundId, stream },
+                         where s.round_id = :roundId and s.entra_object_id = ${objectOfKey('a.object_key')} and s.removed is not null offset 0)
+     ) x group by x.id`,
+    { tenantId, roundId, stream, lacking: doubts.lacking },
   );
-  return found.map((row) => row.id);
 }
+
+/** An object to be asked for. `wholly`: a group with its members, too; else its properties alone are in doubt. */
+export type Doubtful = { readonly id: string; readonly wholly: boolean };
 
 /**
  * Live objects that this full round did not meet: absence is doubtful, so they are asked for by GET before the sweep (rules
@@ -152,6 +229,8 @@ export async function stageProblems(
 }
 
 export type Unsettled = {
+  /** All that were asked for, whatever the answer was. */
+  readonly asked: readonly string[];
   /** Answered by GET with something that cannot be taken. */
   readonly problems: readonly Problem[];
   /** Not there for GET. */
@@ -193,9 +272,13 @@ export async function settleUnreadable(
     .map((row) => ({ key: row.id, reason: `it ${doubts.bothWays}, or was not whole, and cannot be read by itself` }));
   await stageProblems(transaction, roundId, [...unsettled.problems, ...problems]);
   await transaction.raw(
-    `update entra_sync.stage_${stream} set doubt = null where round_id = :roundId and doubt is not null`,
-    {
-      roundId,
-    },
+    `update entra_sync.stage_${stream} set doubt = null
+      where round_id = :roundId and entra_object_id = any(:asked::uuid[]) and doubt is not null`,
+    { roundId, asked: unsettled.asked },
+  );
+  await transaction.raw(
+    `insert into entra_sync.stage_asked (round_id, object_id) select :roundId, unnest(:asked::uuid[])
+     on conflict do nothing`,
+    { roundId, asked: unsettled.asked },
   );
 }

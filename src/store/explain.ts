@@ -76,7 +76,7 @@ export async function findAbsences(database: Database, tenantId: string | null, 
     `select t.tenant_id, t.name as tenant_name, x.why, x.reason, x.since, x.last_seen_at
        from (
          select tenant_id, 'set_aside' as why, reason, first_seen_at as since, last_seen_at
-           from entra_sync.set_aside where stream = 'users' and object_key in (:word, lower(:word))
+           from entra_sync.set_aside where stream = 'users' and (object_key = :word or left(object_key, 36) = lower(:word))
          union all
          select tenant_id, 'out_of_scope', null, null, null from entra_sync.outside_scope where entra_object_id = :id::uuid
          union all

@@ -1,11 +1,13 @@
 // The stage of the groups stream: groups, slices of member lists, and the lists that were read whole.
-import type { Problem } from '../rules/decode.ts';
+import type { Occurrence, Problem, Source } from '../rules/decode.ts';
 import type { GroupColumns, Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
 import { type Aside, holdersKey, leavingOutFaults, membersKey, problemsOf } from './data-faults.ts';
 import {
   doubtLifted,
+  idsOf,
   knownObjects,
+  knownOfOdd,
   liftSetAside,
   liftWhollySetAside,
   settleUnreadable,
@@ -23,8 +25,11 @@ import { stageHolders, stageMembers, stageSlices, stageWholeList } from './stage
 export type StagedGroup = MergedObject & GroupColumns;
 
 export type GroupsPageToStage = PageOfRound & {
-  readonly ids: readonly string[];
-  readonly merge: (known: ReadonlyMap<string, KnownObject>) => readonly StagedGroup[];
+  readonly occurrences: readonly Occurrence[];
+  readonly merge: (
+    known: ReadonlyMap<string, KnownObject>,
+    stored: ReadonlyMap<string, Source>,
+  ) => readonly StagedGroup[];
   /** What each page tells of members, in the order of the pages. */
   readonly members: readonly (readonly Member[])[];
 };
@@ -38,16 +43,18 @@ export async function stageGroupsPage(
 ): Promise<Round> {
   const holders = new Set(page.members.flatMap((members) => members.map((member) => member.groupId)));
   return leavingOutFaults(database, lease, round.round_id, {
-    units: () => [[...page.ids, ...[...holders].map(membersKey)]],
+    units: () => [[...idsOf(page.occurrences), ...[...holders].map(membersKey)]],
     attempt: (aside, rehearse) => {
-      const ids = page.ids.filter((id) => !aside.has(id));
+      const occurrences = page.occurrences.filter((occurrence) => !aside.has(occurrence.id));
+      const ids = idsOf(occurrences);
       const stage = async (transaction: Transaction, { anyAside }: StageState) => {
         const known = new Map([
           ...(await deletedStrangers(transaction, lease.tenantId, round, ids)),
           ...(await knownObjects(transaction, lease.tenantId, round, ids, 'groups')),
         ]);
-        const lifted = anyAside ? await liftSetAside(transaction, round.round_id, ids) : new Set<string>();
-        const merged = page.merge(known).filter((group) => !aside.has(group.id));
+        const stored = await knownOfOdd(transaction, lease.tenantId, round.round_id, 'groups', occurrences);
+        const lifted = anyAside ? await liftSetAside(transaction, round.round_id, occurrences) : new Set<string>();
+        const merged = page.merge(known, stored).filter((group) => !aside.has(group.id));
         const groups = await stageGroups(transaction, round.round_id, doubtLifted(round, 'groups', merged, lifted));
         const members = page.members.map((some) => some.filter((member) => !aside.has(membersKey(member.groupId))));
         return groups + (await stageSlices(transaction, round.round_id, members));

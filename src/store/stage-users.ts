@@ -1,9 +1,18 @@
 // The stage of the users stream.
-import type { Json } from '../rules/decode.ts';
+import type { Json, Occurrence, Source } from '../rules/decode.ts';
 import type { Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
 import { leavingOutFaults, problemsOf } from './data-faults.ts';
-import { doubtLifted, knownObjects, liftSetAside, settleUnreadable, type Unsettled } from './doubts.ts';
+import {
+  doubtLifted,
+  idsOf,
+  knownObjects,
+  knownOfOdd,
+  liftSetAside,
+  liftWhollySetAside,
+  settleUnreadable,
+  type Unsettled,
+} from './doubts.ts';
 import { jsonLots } from './json-lots.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
@@ -24,9 +33,12 @@ export type StagedUser = MergedObject & {
 };
 
 export type UsersPageToStage = PageOfRound & {
-  readonly ids: readonly string[];
-  /** Makes the rows from what is known of the page's objects; pure. */
-  readonly merge: (known: ReadonlyMap<string, KnownObject>) => readonly StagedUser[];
+  readonly occurrences: readonly Occurrence[];
+  /** Makes the rows from what is known of the page's objects, and stored of those with odd properties; pure. */
+  readonly merge: (
+    known: ReadonlyMap<string, KnownObject>,
+    stored: ReadonlyMap<string, Source>,
+  ) => readonly StagedUser[];
 };
 
 /** Stages one page of users with its resume link, in one transaction. Throws what {@link advanceRound} throws. */
@@ -37,13 +49,14 @@ export async function stageUsersPage(
   page: UsersPageToStage,
 ): Promise<Round> {
   return leavingOutFaults(database, lease, round.round_id, {
-    units: () => [page.ids],
+    units: () => [idsOf(page.occurrences)],
     attempt: (aside, rehearse) => {
-      const ids = page.ids.filter((id) => !aside.has(id));
+      const occurrences = page.occurrences.filter((occurrence) => !aside.has(occurrence.id));
       const stage = async (transaction: Transaction, { anyAside }: StageState) => {
-        const known = await knownObjects(transaction, lease.tenantId, round, ids, 'users');
-        const lifted = anyAside ? await liftSetAside(transaction, round.round_id, ids) : new Set<string>();
-        const users = page.merge(known).filter((user) => !aside.has(user.id));
+        const known = await knownObjects(transaction, lease.tenantId, round, idsOf(occurrences), 'users');
+        const stored = await knownOfOdd(transaction, lease.tenantId, round.round_id, 'users', occurrences);
+        const lifted = anyAside ? await liftSetAside(transaction, round.round_id, occurrences) : new Set<string>();
+        const users = page.merge(known, stored).filter((user) => !aside.has(user.id));
         return stageUsers(transaction, round.round_id, doubtLifted(round, 'users', users, lifted));
       };
       const problems = [...page.problems, ...problemsOf(aside)];
@@ -188,7 +201,7 @@ async function settleLive(
 ): Promise<void> {
   await requireFence(transaction, lease);
   const users = settled.live.map((one) => one.user);
-  await liftSetAside(
+  await liftWhollySetAside(
     transaction,
     roundId,
     users.map((user) => user.id),

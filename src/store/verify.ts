@@ -1,6 +1,7 @@
 // Drift: what a fresh listing, staged as a round of its own, says differently from the tables. Reads only.
 import type { ScopeGap } from '../rules/scope.ts';
 import { closureDifferences } from './closure.ts';
+import { isPropertyOfGroup } from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { compareWholeSets, type Database, inTransaction, rows } from './pool.ts';
 import { lockTenant } from './tenants.ts';
@@ -82,7 +83,7 @@ export async function judgeListing(
 
 // Groups, or member lists of groups, that the listing could not read.
 const unreadLists = (round: string) => `
-  select left(p.object_key, 36) as id from entra_sync.stage_set_aside p where p.round_id = ${round}`;
+  select left(p.object_key, 36) as id from entra_sync.stage_set_aside p where p.round_id = ${round} and not ${isPropertyOfGroup('p.object_key')}`;
 
 // Named by the scope and not listed; or not readable, and unknown here too.
 const listingGaps = `

@@ -51,7 +51,7 @@ async function sync(lease: Lease, { kind = 'incremental', groups, edges = [], na
     link: { delta: `https://graph.example/groups/delta?after=${round.round_id}` },
     problems: [],
     seen: groups.size,
-    ids: [...groups.keys()].map(objectId),
+    occurrences: [...groups.keys()].map((n) => ({ id: objectId(n), patch: {} })),
     merge: () =>
       [...groups].map(([n, state]) => {
         const removed = state === 'live' ? null : state;

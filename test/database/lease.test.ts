@@ -154,7 +154,13 @@ describe('rule 11: who lost it can stage and commit nothing', () => {
     'begin a round': (lease) => begin(store, lease, 'full'),
     'stage a page': (lease, _round, open) => stageNext(store, lease, open, [user(7)]),
     'settle doubts': (lease, round) =>
-      settleUsers(store.database, lease, round.round_id, { live: [], problems: [], gone: [], readAt: new Date() }),
+      settleUsers(store.database, lease, round.round_id, {
+        asked: [],
+        live: [],
+        problems: [],
+        gone: [],
+        readAt: new Date(),
+      }),
     'drop a round': (lease, round) => dropRound(store.database, lease, round.round_id),
     commit: (lease, round) => commit(store, lease, round),
     'commit a dry run': (lease, round) => commit(store, lease, round, { dryRun: true }),

@@ -153,7 +153,7 @@ async function readAll(
     link: decoded.link,
     problems: [],
     seen: values.length,
-    ids: decoded.occurrences.map((one) => one.id),
+    occurrences: decoded.occurrences,
     merge: (known) => mergeObjects(kind, known, decoded.occurrences, userMarks).map(staged),
   });
   return commit(store, lease, round, { match: [...match] });
@@ -233,7 +233,7 @@ describe('rule 19: values at the limits that the decoder takes', () => {
       expect(decoded.problems).toEqual([]);
       const round = await stageGroupsPage(store.database, lease, begun, {
         ...{ urls: [linkTo(begun, 1)], link: decoded.link, problems: [], seen: value.length },
-        ids: decoded.occurrences.map((one) => one.id),
+        occurrences: decoded.occurrences,
         merge: (known) => mergeObjects(kind, known, decoded.occurrences, groupMarks).map(withColumns),
         members: [decoded.members],
       });
@@ -258,7 +258,7 @@ describe('rule 19: values at the limits that the decoder takes', () => {
     const link = `https://graph.example/users/delta?token=${textOf(1_000_000, alphabets[2])}`;
     const decoded = decodePage({ value: [], '@odata.deltaLink': link }, selected);
     if ('malformed' in decoded) throw new Error(decoded.malformed);
-    const page = { urls: [link], link: decoded.link, problems: [], seen: 0, ids: [], merge: () => [] };
+    const page = { urls: [link], link: decoded.link, problems: [], seen: 0, occurrences: [], merge: () => [] };
     await commit(store, lease, await stageUsersPage(store.database, lease, round, page));
     expect(await ask(store, 'select delta_link from entra_sync.checkpoints')).toEqual([{ delta_link: link }]);
   });
@@ -272,6 +272,7 @@ const textsOfIndexes: Record<string, string> = {
   data_faults_pkey: 'a stream',
   deleted_strangers_pkey: 'a stream',
   field_rules_pkey: 'at most 63 letters, by the check of the settings',
+  registrations_pkey: 'the client id of the registration, which the environment gives',
   rounds_open_each: 'a stream, and a kind',
   set_aside_pkey: 'cleanKey: at most 100 characters',
   stage_pages_round_id_link_hash_key: 'a hash',

@@ -49,7 +49,7 @@ describe('rule 19: one bad object does not stop a round', () => {
     expect(counts).toMatchObject({ created: 2, set_aside: 2 });
     expect(await live()).toEqual([1, 3]);
     expect(await aside()).toEqual([
-      { id: objectId(2), reason: 'displayName holds half a surrogate pair' },
+      { id: objectId(2), reason: 'mail holds half a surrogate pair' },
       { id: 'no-guid?', reason: 'its id is not a GUID' },
     ]);
     expect(await ask(store, 'select set_aside from directory.tenants')).toEqual([{ set_aside: 2 }]);

@@ -42,7 +42,7 @@ async function stage(...pages: Member[][]): Promise<void> {
     link: { next: 'https://graph.example/groups/delta?next' },
     problems: [],
     seen: pages.length,
-    ids: [],
+    occurrences: [],
     merge: () => [],
     members: pages,
   });

@@ -83,7 +83,7 @@ export function tombstone(n: number, reason: 'changed' | 'deleted' = 'changed'):
 
 /** A user whose body cannot be taken (rule 19). */
 export function badUser(n: number): GraphObject {
-  return user(n, { displayName: 'half a pair \ud800' });
+  return user(n, { mail: 'half a pair \ud800' });
 }
 
 const selected: ReadonlyMap<string, PropertyType> = new Map([
@@ -126,8 +126,8 @@ export function page(kind: RoundKind, url: string, objects: readonly GraphObject
     link: decoded.link,
     problems: decoded.problems,
     seen: objects.length,
-    ids: [...new Set(decoded.occurrences.map((one) => one.id))],
-    merge: (known) => mergeObjects(kind, known, decoded.occurrences, userMarks).map(withMapping),
+    occurrences: decoded.occurrences,
+    merge: (known, stored) => mergeObjects(kind, known, decoded.occurrences, userMarks, stored).map(withMapping),
   } satisfies UsersPageToStage;
 }
 
@@ -171,7 +171,8 @@ export async function pull(
 
 /** Answers the questions of rule 22: `now` is what GET would say, by object; an object it does not hold is gone. */
 export async function settle(store: Store, lease: Lease, round: Round, now: readonly GraphObject[]): Promise<string[]> {
-  const ids = await doubtfulObjects(store.database, lease.tenantId, round.round_id, 'users');
+  const doubtful = await doubtfulObjects(store.database, lease.tenantId, round.round_id, 'users');
+  const ids = doubtful.map((one) => one.id);
   const live: { user: StagedUser; memberOf: undefined }[] = [];
   const problems: Problem[] = [];
   const gone: string[] = [];
@@ -185,7 +186,7 @@ export async function settle(store: Store, lease: Lease, round: Round, now: read
       live.push({ user, memberOf: undefined });
     }
   }
-  await settleUsers(store.database, lease, round.round_id, { live, problems, gone, readAt: new Date() });
+  await settleUsers(store.database, lease, round.round_id, { asked: ids, live, problems, gone, readAt: new Date() });
   return ids;
 }
 

@@ -110,7 +110,7 @@ async function pullGroups(
     link: { delta: `https://graph.example/groups/delta?after=${round.round_id}` },
     problems: [],
     seen: groups.length,
-    ids: groups.map(objectId),
+    occurrences: groups.map((n) => ({ id: objectId(n), patch: {} })),
     merge: () => groups.map(whole),
     members: [
       members.map(([holder, member]) => ({

@@ -30,7 +30,7 @@ const asideOf = async ({ database }: World) =>
     (row) => row.id,
   );
 
-const nul = (item: Item): Item => ({ ...item, description: 'a\0b' });
+const nul = (item: Item): Item => ({ ...item, displayName: 'a\0b' });
 
 test.each<{ what: string; alter: (item: Item, slice: number) => Item }>([
   { what: 'no member list can be read', alter: (item) => ({ ...item, 'members@delta': { broken: true } as never }) },

@@ -380,8 +380,8 @@ test('rules 10, 19, 22: somebody whom a later round meets with an unreadable bod
   cure = world.simulator.transform((request, body) => {
     const { value } = body as { value?: Record<string, unknown>[] };
     if (request.url.startsWith('/v1.0/users/delta') && value)
-      return { ...body, value: value.map((one, index) => (index < 20 ? one : { ...one, city: 'a\0b' })) };
-    return 'city' in body ? { ...body, city: 'a\0b' } : body;
+      return { ...body, value: value.map((one, index) => (index < 20 ? one : { ...one, mail: 'a\0b' })) };
+    return 'mail' in body ? { ...body, mail: 'a\0b' } : body;
   });
   expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', set_aside: 10, removed: 0 });
   expect(await lists(world)).toEqual([]);

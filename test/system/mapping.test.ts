@@ -1,6 +1,8 @@
 // What the settings make of a directory's properties, through whole cycles: paths, directory extensions, expressions.
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { exactNumber, showOdd } from '../../src/simulator/index.ts';
+import { runCli } from '../support/cli.ts';
 import { setSettings } from '../support/settings.ts';
 import { accountsOf, openWorld } from '../support/system.ts';
 
@@ -53,6 +55,37 @@ test('fields are made of parts of properties, of directory extensions and of exp
   expect((await world.cycle()).streams.users).toMatchObject({ round: 'incremental', updated: 1 });
   expect(await profile()).toMatchObject({ phone: '+1 999', fullName: 'Adele Vance', costCenter: 'other' });
   expect(await profile()).not.toHaveProperty('badge');
+});
+
+test('rule 19: the digits of an extension property are kept, and a change of the last one is seen', async () => {
+  const world = await openWorld();
+  await setSettings(world.database, {
+    fields: { badge: { from: extension }, label: { from: { join: [extension], with: ' ' } } },
+    scope: { userType: 'any' },
+  });
+  const [person] = world.tenant.users();
+  const id = person?.id ?? '';
+  const badge = async () => (await accountsOf(world.database, world.tenant.tenantId))[id]?.profile;
+  let end = () => {};
+  for (const [digits, resync] of [
+    ['9223372036854775807', false],
+    ['9007199254740993', false],
+    ['9007199254740992', true],
+  ] as const) {
+    end();
+    end = showOdd(world.simulator, 'users', [id], { [extension]: exactNumber(digits) });
+    world.tenant.touchUser(id);
+    expect((await world.cycle({ resync })).streams.users, digits).toMatchObject({ set_aside: 0 });
+    expect(await badge(), digits).toMatchObject({ badge: digits, label: digits });
+    expect((await world.cycle({ resync: true })).streams.users, digits).toMatchObject({ updated: 0 });
+  }
+  end();
+  showOdd(world.simulator, 'users', [id], { [extension]: exactNumber('9007199254740994') });
+  const environment = { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url };
+  const verified = await runCli(['verify', '--json'], environment);
+  expect(JSON.parse(verified.stdout).tenants[0].drift).toContainEqual(
+    expect.objectContaining({ field: 'badge', stored: '9007199254740992', fresh: '9007199254740994' }),
+  );
 });
 
 test('who owns a field or may edit it causes no full round', async () => {

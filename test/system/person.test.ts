@@ -181,10 +181,10 @@ test('who cannot be taken is set aside with the reason, and a word that can name
   const world = await openWorld({ users: 3 });
   const { id } = firstOf(world.tenant);
   await world.cycle();
-  const off = world.simulator.transform((_request, body) => ('city' in body ? { ...body, city: 'a\0b' } : body));
+  const off = world.simulator.transform((_request, body) => ('mail' in body ? { ...body, mail: 'a\0b' } : body));
   const result = await personOf(world, id);
   off();
-  expect(result).toMatchObject({ verdict: 'set_aside', reason: expect.stringContaining('city') });
+  expect(result).toMatchObject({ verdict: 'set_aside', reason: expect.stringContaining('mail') });
   expect(result.after?.removed_at).toBeNull();
   expect(await rows(world.database, 'select entra_object_id from directory.set_aside')).toEqual([
     { entra_object_id: id },
@@ -288,7 +288,7 @@ test('the answer has the same keys whatever came out, and the name that there is
   const [{ id }, other] = [firstOf(tenant), tenant.users()[1]?.id ?? ''];
   const outside = tenant.createUser({ displayName: 'Gus Guest', userType: 'Guest' });
   const fresh = tenant.createUser({ displayName: 'New Hire' });
-  tenant.updateUser(other, { displayName: 'A\0B' });
+  tenant.updateUser(other, { mail: 'A\0B' });
   const answers: Record<string, { verdict: string; name: string }> = {};
   for (const word of [outside, fresh, id, other])
     answers[word] = JSON.parse((await runCli(['sync', '--user', word, '--json'], environment)).stdout);

@@ -118,7 +118,7 @@ test('rule 7: of whoever is purged no value is left in any column of any table, 
   // Set aside once, and in a round that was cut off.
   const heal = simulator.transform((_request, body) => {
     const { value } = body as { value?: { id: string }[] };
-    const bad = (one: object) => ('id' in one && one.id === id ? { ...one, faxNumber: 7 } : one);
+    const bad = (one: object) => ('id' in one && one.id === id ? { ...one, mail: 7 } : one);
     return value ? { ...body, value: value.map(bad) } : bad(body);
   });
   expect((await world.cycle({ resync: true })).streams.users).toMatchObject({ set_aside: 1 });
@@ -231,7 +231,7 @@ test('tenant purge leaves nothing of a tenant but numbers without content', asyn
       ? {
           ...body,
           value: (body as { value: { id: string }[] }).value.map((item) =>
-            item.id === one(1) ? { ...item, city: 7 } : item,
+            item.id === one(1) ? { ...item, mail: 7 } : item,
           ),
         }
       : body,

@@ -163,7 +163,7 @@ test('rule 18: log, errors and rows hold no secret, no token, no name and no add
   const [someone] = world.tenant.users();
   const spoil = world.simulator.transform(({ url }, body) =>
     isDeltaRequest(url)
-      ? { ...body, value: (body as { value: object[] }).value.map((one) => ({ ...one, city: 'a\0b' })) }
+      ? { ...body, value: (body as { value: object[] }).value.map((one) => ({ ...one, mail: 'a\0b' })) }
       : body,
   );
   await cycle();

@@ -137,7 +137,7 @@ test('rule 22: who joins a scope group and is not there for GET yet is asked aga
 
 test('rule 19: a nested group that cannot be read holds the removals of whoever may be in it', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: ['Inner', 1], Inner: [0], Far: [2] });
-  const nul = (item: Item): Item => (item.id === group('Inner') ? { ...item, description: 'a\0b' } : item);
+  const nul = (item: Item): Item => (item.id === group('Inner') ? { ...item, displayName: 'a\0b' } : item);
   const pages = alterPages(world, nul);
   const single = world.simulator.transform(({ url }, body) =>
     url.includes(`/groups/${group('Inner')}?`) ? nul(body as Item) : body,

@@ -1,7 +1,8 @@
 // Decoding of pages that nobody documented: odd JSON, odd links, odd values. Nothing of it may stop a round (rule 19).
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { asGuid, type DeltaPage, decodeObject, decodePage } from '../../src/rules/decode.ts';
+import { asGuid, type DeltaPage, decodeObject, decodePage, objectsOf } from '../../src/rules/decode.ts';
+import { decodeGroup } from '../../src/rules/groups.ts';
 import { allProperties } from './graph-examples.ts';
 
 const id = '87d349ed-44d7-43e1-9a83-5f2406dee5bd';
@@ -75,7 +76,7 @@ describe('rule 19: any page is decoded', () => {
     fc.assert(
       fc.property(goodPage, ({ value }) => {
         const { occurrences, problems } = page(value);
-        expect(occurrences.length + problems.length).toBe(value.length);
+        expect(objectsOf({ occurrences, problems })).toBe(value.length);
       }),
       { numRuns: 300 },
     );
@@ -110,11 +111,56 @@ describe('rule 19: any page is decoded', () => {
   test('one bad object spoils no other', () => {
     const other = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
     const { occurrences, problems } = page([
-      { id, displayName: 'a\0b' },
+      { id, mail: 'a\0b' },
       { id: other, displayName: 'Delia' },
     ]);
     expect(occurrences).toEqual([{ id: other, patch: { displayName: 'Delia' } }]);
-    expect(problems).toEqual([{ key: id, id, reason: 'displayName holds a NUL character' }]);
+    expect(problems).toEqual([{ key: id, id, reason: 'mail holds a NUL character' }]);
+  });
+});
+
+describe('rule 19: one odd property does not spoil the rest of its object', () => {
+  test('it is a problem of its own, under the id and its name', () => {
+    const { occurrences, problems } = page([{ id, mobilePhone: 4420, accountEnabled: false, city: '\0' }]);
+    const odd = { mobilePhone: 'mobilePhone is not of the type string', city: 'city holds a NUL character' };
+    expect(occurrences).toEqual([{ id, patch: { accountEnabled: false }, odd }]);
+    expect(problems.toSorted((one, other) => one.key.localeCompare(other.key))).toEqual([
+      { key: `${id}/city`, reason: odd.city },
+      { key: `${id}/mobilePhone`, reason: odd.mobilePhone },
+    ]);
+    expect(objectsOf({ occurrences, problems })).toBe(1);
+  });
+
+  test('the last word of a page counts', () => {
+    const [odd, well] = [
+      { id, mobilePhone: 4420 },
+      { id, mobilePhone: null },
+    ];
+    expect(page([odd, well]).problems).toEqual([]);
+    expect(page([well, odd]).problems).toHaveLength(1);
+  });
+
+  test.each(['userPrincipalName', 'mail', 'accountEnabled', 'userType'])('%s is one: the user is set aside', (key) => {
+    const { occurrences, problems } = page([{ id, [key]: 7, city: 'Oslo' }]);
+    expect({ occurrences, ids: problems.map((problem) => problem.id) }).toEqual({ occurrences: [], ids: [id] });
+  });
+
+  test.each(['displayName', 'mailEnabled', 'securityEnabled', 'groupTypes'])('%s of a group is one', (key) => {
+    expect(decodeGroup({ id, [key]: 7 })).toMatchObject({ key: id, id });
+    expect(decodeGroup({ id, description: 7, [key]: null })).toEqual({
+      id,
+      patch: { [key]: null },
+      odd: { description: 'description is not of the type string' },
+    });
+  });
+
+  test('of an object that is too large the largest properties are left out', () => {
+    const phones = Array(20).fill('x'.repeat(20_000));
+    expect(decodeObject({ id, businessPhones: phones, city: 'Oslo' }, allProperties)).toEqual({
+      id,
+      patch: { city: 'Oslo' },
+      odd: { businessPhones: 'businessPhones makes the object larger than 262144 characters' },
+    });
   });
 });
 
@@ -216,7 +262,8 @@ describe('removed objects', () => {
 describe('values', () => {
   const reason = (user: object) => {
     const decoded = decodeObject({ id, ...user }, allProperties);
-    return 'reason' in decoded ? decoded.reason : undefined;
+    if ('reason' in decoded) return decoded.reason;
+    return 'odd' in decoded ? Object.values(decoded.odd ?? {})[0] : undefined;
   };
   const deep = (levels: number): unknown => (levels === 0 ? 1 : { a: deep(levels - 1) });
 
@@ -272,7 +319,7 @@ describe('values', () => {
 
   test('a page of a thousand users with a text of 1 MB each is a thousand problems', () => {
     const large = 'x'.repeat(1_048_576);
-    const { problems } = page(Array.from({ length: 1_000 }, () => ({ id, displayName: large })));
+    const { problems } = page(Array.from({ length: 1_000 }, () => ({ id, mail: large })));
     expect(problems).toHaveLength(1_000);
     expect(JSON.stringify(problems).length).toBeLessThan(1_000_000);
   });

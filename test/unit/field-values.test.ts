@@ -21,6 +21,8 @@ describe('a value', () => {
     ['any', '["a", 1]', ['a', 1]],
     ['any', 'null', null],
     ['any', '1e400', '1e400'],
+    ['any', '9007199254740993', '9007199254740993'],
+    ['any', '[9223372036854775807]', ['9223372036854775807']],
     ['any', 'she/her', 'she/her'],
   ])('of type %s: %s', (type, text, value) => {
     expect(fieldValue('field', type, text)).toEqual(value);
@@ -34,6 +36,7 @@ describe('a value', () => {
     ['number', 'high', /no number/],
     ['number', '"7"', /no number/],
     ['number', '1e400', /no number/],
+    ['number', '9007199254740993', /no number/],
     ['number', ' ', /no number/],
     ['boolean', 'yes', /neither true nor false/],
     ['text[]', '["1"', /no list/],

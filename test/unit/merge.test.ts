@@ -54,6 +54,20 @@ describe('rule 3: absent is not null', () => {
     });
   });
 
+  test('rule 19: an odd property keeps its known value in every kind of round, unless the round brought another', () => {
+    const odd = { jobTitle: 'jobTitle is not of the type string' };
+    const stored = new Map([[id, whole]]);
+    const shown: Occurrence = { id, patch: { displayName: 'Adele V.' }, odd };
+    for (const kind of ['full', 'listing', 'incremental'] as const) {
+      const [user] = mergeObjects(kind, known('account', whole), [shown], [], stored);
+      expect(user?.source, kind).toMatchObject({ displayName: 'Adele V.', jobTitle: 'Clerk' });
+      const [other] = mergeObjects(kind, known('stage', { jobTitle: 'Captain' }), [shown], [], stored);
+      expect(other?.source.jobTitle, kind).toBe('Captain');
+      const [cleared] = mergeObjects(kind, new Map(), [shown, live({ jobTitle: null })], [], stored);
+      expect(cleared?.source, kind).not.toHaveProperty('jobTitle');
+    }
+  });
+
   test('later round, minimal form: absent is unchanged', () => {
     const user = mergeInto('incremental', known('account', whole), live({ displayName: 'Adele V.' }));
     expect(user.source).toEqual({ ...whole, displayName: 'Adele V.' });

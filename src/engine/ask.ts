@@ -1,0 +1,60 @@
+// Asks Graph for single objects, however many: lot by lot under one pace, each lot staged before the next is asked for, so
+// that memory stays bounded and a cycle that was cut off goes on where it stopped (rules 12, 22).
+import { batchSize } from '../graph/batch.ts';
+import type { SingleObject } from '../graph/objects.ts';
+import { openLane } from '../graph/paced.ts';
+import type { GraphReader } from '../graph/reader.ts';
+import { notAsked } from '../store/doubts.ts';
+import type { Round, Stream } from '../store/rounds.ts';
+import type { StreamContext } from './stream.ts';
+
+// Ten batches: what is read again after a crash, and what is in memory at one time.
+const objectsInLot = 10 * batchSize;
+
+export type Asking = {
+  readonly stream: Stream;
+  readonly round: Round;
+  readonly ids: readonly string[];
+  /** Reads up to {@link batchSize} objects in one batch. */
+  read(reader: GraphReader, ids: readonly string[]): Promise<Map<string, SingleObject>>;
+  /** Stages what Graph said of a lot, and that it was asked for. */
+  settle(answers: ReadonlyMap<string, SingleObject>, reader: GraphReader): Promise<void>;
+};
+
+/**
+ * Reads the objects that GET has not answered for in this round. What was answered is staged before a failure is thrown:
+ * it is not asked for again. Throws what reading and staging throw.
+ */
+export async function askInLots(context: StreamContext, asking: Asking): Promise<void> {
+  const { stream, round } = asking;
+  const ids = await notAsked(context.database, round.round_id, asking.ids);
+  if (ids.length === 0) return;
+  if (ids.length > objectsInLot)
+    context.log.info({ stream, doubtful: ids.length }, 'many objects are asked for singly');
+  const reader = openLane(context.signal)(context.reader);
+  const tell = (objects: number) =>
+    context.onProgress({ stream, phase: 'ask', pages: round.pages, objects, total: ids.length });
+  tell(0);
+  for (const lot of inParts(ids, objectsInLot)) {
+    context.signal.throwIfAborted();
+    const read = await Promise.allSettled(inParts(lot, batchSize).map((part) => asking.read(reader, part)));
+    const answers = new Map(read.flatMap((one) => (one.status === 'fulfilled' ? [...one.value] : [])));
+    if (answers.size > 0) await asking.settle(answers, reader);
+    const failed = read.find((one) => one.status === 'rejected');
+    if (failed) throw failed.reason;
+    tell(ids.indexOf(lot.at(-1) ?? '') + 1);
+  }
+}
+
+/** Why an answer to GET is no whole object, if it lacks what every object of the stream has. */
+export function partialAnswer(id: string, answer: SingleObject, marks: readonly string[]): SingleObject {
+  if (answer === 'gone' || 'reason' in answer || marks.every((mark) => Object.hasOwn(answer.patch, mark)))
+    return answer;
+  return { key: id, id, reason: 'it was not shown whole, when it was read by itself either' };
+}
+
+function inParts<Item>(items: readonly Item[], size: number): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, part) =>
+    items.slice(part * size, (part + 1) * size),
+  );
+}
