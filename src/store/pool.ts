@@ -56,12 +56,6 @@ export function openDatabase(
 
 const waitsOfClients = new WeakMap<object, Waits>();
 
-function waitsOf(database: Database): Waits {
-  const waits = waitsOfClients.get(database.client);
-  if (!waits) throw new Error('not a database of openDatabase');
-  return waits;
-}
-
 type Answers = { readonly response: readonly { readonly rows: readonly InForce[] }[] };
 type KnexClient = { query(connection: unknown, sql: string): Promise<Answers> };
 type PoolClient = {
@@ -208,7 +202,9 @@ export function patiently<Answer>(
   work: () => Promise<Answer>,
   patience?: Partial<LockPatience>,
 ): Promise<Answer> {
-  return waitsOf(database).patiently(work, patience);
+  const waits = waitsOfClients.get(database.client);
+  // Inside another transaction a lock that is not free ends that one, too: there is nothing to do again.
+  return waits ? waits.patiently(work, patience) : work();
 }
 
 /** {@link rows} of a statement that writes and is a transaction of its own: it may wait for a lock, so that the wait has an end. */

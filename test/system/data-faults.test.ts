@@ -283,6 +283,6 @@ test('rule 19: a link of a member list that no text of the database can hold is 
       : body,
   );
   const { firstLoad } = await world.cycle();
-  expect(firstLoad?.streams.groups).toMatchObject({ outcome: 'failed', reason: 'graph_answer_invalid' });
+  expect(firstLoad?.streams.groups).toMatchObject({ outcome: 'failed', reason: 'graph_unavailable' });
   await expectGroups(world);
 });

@@ -129,7 +129,7 @@ test.each<[string, (world: World) => Promise<unknown> | unknown, Changes, string
   ['members refused', url('/members', denied), {}, ['failed read: members: permission_missing'], 3],
   ['groups of a person refused', url('/memberOf', denied), {}, ['failed read: memberOf: permission_missing'], 3],
   ['deleted ones refused', url('/deletedItems', denied), {}, ['warning read: deletedItems'], 0],
-  ['a batch that fails', url('$batch', { status: 503 }), {}, ['failed read: $batch: graph_unavailable'], 5],
+  ['a batch that fails', url('$batch', { status: 503 }), {}, ['failed read: $batch: graph_answer_invalid'], 5],
   [
     'a page that is none',
     url('/groups/delta', { body: '<html>' }),
