@@ -130,5 +130,5 @@ export function freshnessLines(tenant: TenantRow): Lines {
 function nextCycle({ status, paused, next_cycle_at }: TenantRow): string {
   if (status === 'disconnected') return 'none: the tenant is disconnected';
   if (paused) return 'none: the tenant is paused';
-  return next_cycle_at ? `due ${when(next_cycle_at)}` : 'not planned';
+  return next_cycle_at ? `due ${when(next_cycle_at)}` : 'due now';
 }

@@ -18,6 +18,12 @@ export function when(time: Date | null, now: Date = new Date()): string {
   return seconds > 0 ? `in ${span}` : `${span} ago`;
 }
 
+/** When a tenant's next cycle is due; one without a time runs as soon as a worker or `sync` is there. */
+export function dueIn(tenant: { status: string; paused: boolean; next_cycle_at: Date | null }): string {
+  if (tenant.next_cycle_at) return when(tenant.next_cycle_at);
+  return tenant.status === 'disconnected' || tenant.paused ? 'none' : 'now';
+}
+
 /** Seconds as the largest unit that fits: 45 s, 12 min, 3 h, 5 d. */
 export function duration(seconds: number): string {
   if (Math.round(seconds) < 60) return `${Math.round(seconds)} s`;

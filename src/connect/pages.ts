@@ -168,7 +168,7 @@ ${tenant.customer}. You need to do nothing more, and you can close this page.</p
 <dt>Waits until</dt>
 <dd>${until(tenant.until)}</dd>
 </dl>
-<p>If it takes longer than you expected, tell the tenant that stands here to the person who sent you the link.</p>
+<p>If it takes longer than you expected, send the tenant id above to the person who sent you the link.</p>
 ${lacking(product, tenant.missing)}
 <h2>How to revoke it</h2>
 ${revoking(product)}`,

@@ -14,7 +14,6 @@ const databases: ReadonlySet<string> = new Set([
   'database_refused',
   'database_locked',
   'database_unable',
-  'database_locked',
   'schema_not_current',
   'schema_newer',
 ]);

@@ -54,7 +54,7 @@ export function describeBlockers([first, ...others]: readonly Blocker[]): string
     ...(transactionMs === null ? [] : [`transaction open for ${describeTime(transactionMs)}`]),
     ...(idleMs === null ? [] : [`idle in transaction for ${describeTime(idleMs)}`]),
     ...(visible && idleMs === null ? ['a statement is running'] : []),
-    ...(visible || role === null ? [] : ['since when is shown to members of pg_read_all_stats alone']),
+    ...(visible || role === null ? [] : ['open since a time that only members of pg_read_all_stats see']),
   ];
   return `pid ${first.pid} (${facts.join(', ')})${more}`;
 }
@@ -64,7 +64,7 @@ export type LockWait = { readonly blockers: readonly Blocker[]; readonly waitedM
 
 /** A wait that lasts, in one line. */
 export function describeWait({ blockers, waitedMs }: LockWait): string {
-  return `has waited ${describeTime(waitedMs)} for a lock in the database, held by ${describeBlockers(blockers)} -> ${cureOf(blockers)}`;
+  return `a lock in the database has not been free for ${describeTime(waitedMs)} so far; it is held by ${describeBlockers(blockers)} -> ${cureOf(blockers)}`;
 }
 
 /** The error of a wait that came to its end after `waitedMs`. */
@@ -87,7 +87,9 @@ export function unwatchedLock(cause: unknown): ExpectedError {
 function cureOf([first]: readonly Blocker[]): string {
   if (!first) return 'find the session in pg_locks and pg_stat_activity and end its transaction';
   if (first.pid === 0) return 'find it in pg_prepared_xacts, commit prepared or rollback prepared';
-  const end = `end the session with select pg_terminate_backend(${first.pid})`;
+  // Postgres lets a role end its own sessions; those of others a superuser or a member of pg_signal_backend.
+  const who = first.own ? '' : ' as a superuser or a member of pg_signal_backend';
+  const end = `end the session${who} with select pg_terminate_backend(${first.pid})`;
   const works = first.visible && first.idleMs === null;
   return works ? `wait until it is done, or ${end}` : `end its transaction where it was begun, or ${end}`;
 }

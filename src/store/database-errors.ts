@@ -46,13 +46,18 @@ export function isConnectionLost(error: unknown): boolean {
 // knex puts the statement before the server's words, and pg-boss passes on copies of errors, which are no Error.
 function wordsOf(error: unknown): string {
   const message = (error as { message?: unknown } | null)?.message;
-  return (typeof message === 'string' ? message : String(error)).replace(/^.* - (?=[^-]*$)/s, '');
+  return (typeof message === 'string' ? message : String(error))
+    .replace(bossSuffix, '')
+    .replace(/^.* - (?=[^-]*$)/s, '');
 }
 
-// What pg and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss. The last is the
+// What pg-boss adds to the words of the error that it copies.
+const bossSuffix = / \(Queue: [^()]*, Worker: [^()]*\)$/;
+
+// What pg, its pool and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss. The last is the
 // server's, of a database that is closed for maintenance, under a code that means other things too.
 const lostInWords =
-  /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|not currently accepting connections/;
+  /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|^timeout exceeded when trying to connect$|not currently accepting connections/;
 
 /**
  * Says an error of the database in one line with its cure; anything else is returned as it came. `value` is that of the
@@ -72,7 +77,9 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
   }
   const nested = error instanceof AggregateError ? error.errors[0] : error;
   const words = wordsOf(nested) || code;
-  const message = /^timeout expired$|Timeout acquiring/.test(words) ? 'it does not answer in time' : words;
+  const message = /^timeout expired$|^timeout exceeded when|Timeout acquiring/.test(words)
+    ? 'it does not answer in time'
+    : words;
   if (refused.has(code)) {
     return new ExpectedError('database_refused', `the database refused: ${message}`, {
       cure: 'check user, password and database name in DATABASE_URL',

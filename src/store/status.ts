@@ -10,6 +10,9 @@ export type TenantStatus = TenantRow & {
   last_outcome: string | null;
   last_kind: string | null;
   last_finished_at: Date | null;
+  /** Of the last cycle. What the database stopped stands here alone: it is no error of the tenant. */
+  last_cycle_error_code: string | null;
+  last_cycle_error_message: string | null;
   /** In a row, of the tenant's own; from the third on it is in quarantine. */
   failures: number;
   /** Of a provisional tenant: pages that its first rounds have read so far. */
@@ -46,7 +49,8 @@ export async function readStatus(
   return rows<TenantStatus>(
     database,
     `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running' and h.alive, false) as running,
-            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at, p.failures,
+            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at,
+            c.error_code as last_cycle_error_code, c.error_message as last_cycle_error_message, p.failures,
             (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
               where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages
        from directory.tenants t
@@ -57,7 +61,7 @@ export async function readStatus(
                 count(*) filter (where removed_at is not null)::int as removed
            from entra_sync.accounts where tenant_id = t.tenant_id) a on true
        left join lateral (
-         select outcome, kind, finished_at from directory.cycles where tenant_id = t.tenant_id and kind <> 'on_demand'
+         select outcome, kind, finished_at, error_code, error_message from directory.cycles where tenant_id = t.tenant_id and kind <> 'on_demand'
           order by cycle_id desc limit 1) c on true
        left join lateral (
          select expires_at > clock_timestamp() as alive from entra_sync.heartbeats where tenant_id = t.tenant_id) h on true

@@ -205,7 +205,7 @@ test('rule 11: a role that is no member of pg_read_all_stats says what it is sho
     { pid, role, application: 'crm', visible: false, transactionMs: null, idleMs: null },
   ]);
   expect(describeBlockers(blockers)).toBe(
-    `pid ${pid} (role ${JSON.stringify(role)}, application "crm", since when is shown to members of pg_read_all_stats alone)`,
+    `pid ${pid} (role ${JSON.stringify(role)}, application "crm", open since a time that only members of pg_read_all_stats see)`,
   );
   await client.query('rollback');
   await waits;
@@ -271,7 +271,7 @@ describe('rule 11: an application that stays in the transaction of its edit', ()
       expect(waits).toMatchObject([{ blockers: [{ pid, role, application: 'crm', own: false }] }]);
       expect(waits.map(describeWait)).toEqual([
         expect.stringMatching(
-          new RegExp(`^has waited \\d+ ms for a lock in the database, held by pid ${pid} \\(role `),
+          new RegExp(`^a lock in the database has not been free for \\d+ ms so far; it is held by pid ${pid} \\(role `),
         ),
       ]);
     } else expect(end).not.toBeInstanceOf(Error);

@@ -55,6 +55,8 @@ test('rule 21: statement_timeout: sync ends with 7, names its value and cure, th
   expect(line).not.toContain('defect');
   expect(await standings(database)).toEqual([{ status: 'pending', failures: 0, last_error_code: null, soon: true }]);
   expect(await fleet.cycles()).toMatchObject([{ error_code: 'database_unable' }]);
+  const shown = (await runCli(['status'], environment)).stdout;
+  expect(shown).toMatch(/Tenant 1: the database stopped the last cycle: users: .*statement_timeout \(2s\)/);
   await lift();
   await reset();
   expect((await runCli(['sync'], environment)).code).toBe(0);

@@ -139,3 +139,14 @@ test('what pg-boss passes on, a copy of an error that is none itself, is told li
     message: 'the database cannot be reached: ECONNREFUSED',
   });
 });
+
+test.each(['timeout exceeded when trying to connect', 'timeout expired'])(
+  'rule 21: a server that does not answer the queue is no defect: %s',
+  (words) => {
+    const copy = { message: `${words} (Queue: cycles, Worker: 0b9d6f5e-6a55-4c0a-8b52-6d1d1f0a7b11)`, queue: 'cycles' };
+    expect(describeDatabaseError(copy)).toMatchObject({
+      code: 'database_unreachable',
+      message: 'the database cannot be reached: it does not answer in time',
+    });
+  },
+);

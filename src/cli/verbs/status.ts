@@ -4,7 +4,7 @@ import { readSetAside, readStatus, type Standing, standings } from '../../store/
 import { findTenant } from '../../store/tenants.ts';
 import { listWaiting } from '../../store/waiting.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, plural, when } from '../format.ts';
+import { count, dueIn, plural, when } from '../format.ts';
 import { table } from '../terminal.ts';
 import { describeTrouble } from '../trouble.ts';
 import { describeWaiting } from './tenant-approval.ts';
@@ -72,7 +72,7 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
         count(one.removed),
         count(one.set_aside),
         when(one.last_success_at),
-        one.next_cycle_at ? when(one.next_cycle_at) : 'not planned',
+        dueIn(one),
         one.last_outcome ? `${one.last_kind}, ${one.last_outcome}` : 'none yet',
       ]),
     ),

@@ -7,7 +7,7 @@ import { readCycles, readStatus, readStreams } from '../../store/status.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant } from '../../store/tenants.ts';
 import { listWaiting } from '../../store/waiting.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
-import { count, when } from '../format.ts';
+import { count, dueIn, when } from '../format.ts';
 import { table } from '../terminal.ts';
 import { describeTrouble } from '../trouble.ts';
 import { tenantSetCommand } from './settings.ts';
@@ -148,9 +148,7 @@ async function show(run: Run, word: string): Promise<undefined> {
   run.terminal.say(
     `${count(status.accounts)} accounts, ${count(status.suspended)} of them suspended; ${count(status.removed)} removed, ${count(status.set_aside)} set aside`,
   );
-  run.terminal.say(
-    `last success ${when(status.last_success_at)}, next cycle ${status.next_cycle_at ? `due ${when(status.next_cycle_at)}` : 'when it is asked for'}`,
-  );
+  run.terminal.say(`last success ${when(status.last_success_at)}, next cycle due: ${dueIn(status)}`);
   const trouble = describeTrouble(status);
   if (trouble) run.terminal.say(trouble);
   if (streams.length > 0) {

@@ -124,7 +124,7 @@ function sayDrift({ terminal }: Run, tenant: Tenant, result: VerifyResult): void
   }
   if (unread.length > 0) {
     terminal.say(
-      `${tenant.name}: ${plural(unread.length, 'object')} could not be read and was left out of the comparison:`,
+      `${tenant.name}: ${plural(unread.length, 'object')} could not be read and ${unread.length === 1 ? 'was' : 'were'} left out of the comparison:`,
     );
     for (const { stream, object_key: key, reason } of unread.slice(0, shownUnread))
       terminal.say(`  ${stream} ${key}: ${reason}`);
