@@ -13,7 +13,7 @@ export type OddDay = {
   strike(at: { simulator: Simulator; tenant: Tenant; pick: (most: number) => number }): Excused & { end: () => void };
 };
 
-type Body = { value?: Record<string, unknown>[] };
+type Body = { value?: Record<string, unknown>[]; '@odata.nextLink'?: string };
 
 const nothing: Excused = { users: [], groups: [] };
 const isDelta = (url: string) => /^\/v1\.0\/(users|groups)\/delta/.test(url);
@@ -42,11 +42,15 @@ const lasting = (kind: RegExp, answer: Intervention): OddDay['strike'] => {
   };
 };
 
-/** Alters the objects of delta pages that fit, and nothing that is read by GET. */
+/**
+ * Alters the objects of delta pages that fit, and nothing that is read by GET. In later rounds a property that is not there is
+ * unchanged, so that what such a round shows in part is no part to Graph.
+ */
 const altered =
   (
     alter: (item: Record<string, unknown>) => Record<string, unknown>,
     chosen: (ids: { user: string; group: string }) => { ids: readonly string[]; excused?: Partial<Excused> },
+    where: 'full rounds' | 'all rounds',
   ): OddDay['strike'] =>
   ({ simulator, tenant, pick }) => {
     const users = tenant.users();
@@ -56,8 +60,13 @@ const altered =
     const { ids, excused } = chosen({ user, group });
     // The day's users are edited, so that later rounds tell of them too.
     if (user !== '' && ids.includes(user)) tenant.touchUser(user);
+    const ofFullRounds = new Set<string>();
     const end = simulator.transform(({ url, tenantId }, body) => {
       if (tenantId !== tenant.tenantId || !isDelta(url)) return body;
+      const isFull = !/(skip|delta)token/i.test(url) || ofFullRounds.has(url);
+      const next = (body as Body)['@odata.nextLink'];
+      if (isFull && next) ofFullRounds.add(next.slice(simulator.origin.length));
+      if (where === 'full rounds' && !isFull) return body;
       const value = (body as Body).value?.map((item) => (ids.includes(String(item.id)) ? alter(item) : item));
       return { ...body, ...(value && { value }) };
     });
@@ -121,6 +130,7 @@ export const oddDays: readonly OddDay[] = [
         ...(members !== undefined && { 'members@delta': members }),
       }),
       ({ user, group }) => ({ ids: [user, group] }),
+      'full rounds',
     ),
   },
   {
@@ -129,6 +139,7 @@ export const oddDays: readonly OddDay[] = [
     strike: altered(
       (item) => (item['@removed'] === undefined ? { ...item, mobilePhone: 4420 } : item),
       ({ user }) => ({ ids: [user], excused: { users: [user] } }),
+      'all rounds',
     ),
   },
   {
@@ -136,6 +147,7 @@ export const oddDays: readonly OddDay[] = [
     strike: altered(
       (item) => (item['@removed'] === undefined ? { ...item, userPrincipalName: { odd: true } } : item),
       ({ user }) => ({ ids: [user], excused: { users: [user] } }),
+      'all rounds',
     ),
   },
   {
