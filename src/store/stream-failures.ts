@@ -60,4 +60,12 @@ export async function doubtWhatIsOlder(
         and new.round_id = :round and old.round_id = r.round_id and old.entra_object_id = new.entra_object_id`,
     scope,
   );
+  // What GET answered before is older too. Without this the doubt would never be asked about, and the round never whole.
+  await transaction.raw(
+    `delete from entra_sync.stage_asked q
+      using entra_sync.stage_${scope.stream} new, entra_sync.rounds r
+      where r.tenant_id = :tenant and r.stream = :stream and r.kind = 'full' and not r.dry_run and r.round_id <> :round
+        and new.round_id = :round and q.round_id = r.round_id and q.object_id = new.entra_object_id`,
+    scope,
+  );
 }
