@@ -54,10 +54,18 @@ export async function doubtWhatIsOlder(
   await transaction.raw(
     `update entra_sync.stage_${scope.stream} old
         set removed = coalesce(new.removed, old.removed),
-            doubt = case when new.removed is null then coalesce(old.doubt, 'changed since the full round met it') end
+            doubt = case when new.removed is null then 'changed since the full round met it' end
        from entra_sync.stage_${scope.stream} new, entra_sync.rounds r
       where r.tenant_id = :tenant and r.stream = :stream and r.kind = 'full' and not r.dry_run and r.round_id <> :round
         and new.round_id = :round and old.round_id = r.round_id and old.entra_object_id = new.entra_object_id`,
+    scope,
+  );
+  // What GET answered before is older too. Without this the doubt would never be asked about, and the round never whole.
+  await transaction.raw(
+    `delete from entra_sync.stage_asked q
+      using entra_sync.stage_${scope.stream} new, entra_sync.rounds r
+      where r.tenant_id = :tenant and r.stream = :stream and r.kind = 'full' and not r.dry_run and r.round_id <> :round
+        and new.round_id = :round and q.round_id = r.round_id and q.object_id = new.entra_object_id`,
     scope,
   );
 }

@@ -1,0 +1,77 @@
+// What a later round brings beside an open full round is newer than what GET answered in that full round.
+import { expect, test } from 'vitest';
+import { doubts } from '../../src/rules/merge.ts';
+import { doubtfulObjects, notAsked } from '../../src/store/doubts.ts';
+import {
+  ask,
+  commit,
+  leasedTenant,
+  objectId,
+  openStore,
+  pull,
+  settle,
+  sync,
+  tombstone,
+  user,
+} from '../support/stage.ts';
+
+test('rule 24: an object that GET has answered for is asked again, when a later round brings it beside the full round', async () => {
+  const store = await openStore();
+  const lease = await leasedTenant(store);
+  try {
+    await sync(store, lease, 'full', [[user(1), user(2)]]);
+    const full = await pull(store, lease, 'full', [[user(1), user(2)]]);
+    for (const n of [1, 2]) {
+      await ask(
+        store,
+        `insert into entra_sync.stage_asked (round_id, object_id) values (${full.round_id}, '${objectId(n)}')`,
+      );
+    }
+    await commit(store, lease, await pull(store, lease, 'incremental', [[user(1, { jobTitle: 'Chief' })]]));
+    expect(await notAsked(store.database, full.round_id, [objectId(1), objectId(2)])).toEqual([objectId(1)]);
+  } finally {
+    await lease.release();
+    await store.close();
+  }
+});
+
+test('rules 6, 24: who was gone for GET and came back beside the full round is asked again before it removes anybody', async () => {
+  const store = await openStore();
+  const lease = await leasedTenant(store);
+  try {
+    await sync(store, lease, 'full', [[user(1), user(2)]]);
+    const full = await pull(store, lease, 'full', [[user(1)]]);
+    await ask(
+      store,
+      `insert into entra_sync.stage_asked (round_id, object_id) values (${full.round_id}, '${objectId(2)}')`,
+    );
+    await commit(
+      store,
+      lease,
+      await pull(store, lease, 'incremental', [[tombstone(2), user(2)]]).then(async (round) => {
+        await settle(store, lease, round, [user(2)]);
+        return round;
+      }),
+    );
+    expect(await notAsked(store.database, full.round_id, [objectId(2)])).toEqual([objectId(2)]);
+  } finally {
+    await lease.release();
+    await store.close();
+  }
+});
+
+test('rules 22, 24: properties in doubt do not hide that a later round brought more of the object beside the full round', async () => {
+  const store = await openStore();
+  const lease = await leasedTenant(store);
+  try {
+    await sync(store, lease, 'full', [[user(1)]]);
+    const full = await pull(store, lease, 'full', [[user(1)]]);
+    await ask(store, `update entra_sync.stage_users set doubt = '${doubts.lacking}' where round_id = ${full.round_id}`);
+    await commit(store, lease, await pull(store, lease, 'incremental', [[user(1, { jobTitle: 'Chief' })]]));
+    const found = await doubtfulObjects(store.database, lease.tenantId, full.round_id, 'users');
+    expect(found).toEqual([{ id: objectId(1), wholly: true }]);
+  } finally {
+    await lease.release();
+    await store.close();
+  }
+});
