@@ -16,8 +16,10 @@ import { createLog } from '../logger.ts';
 import { useProxyOf } from '../proxy.ts';
 import { activities, busyTenants, endActivities } from '../store/activity.ts';
 import { describeWait, type LockWait } from '../store/blockers.ts';
+import { statementStates } from '../store/health.ts';
 import { type Database, describeDatabaseError, tellDatabaseError } from '../store/pool.ts';
 import { startTracing } from '../tracing.ts';
+import { openWaitWatch } from '../worker/waits.ts';
 import { listenToSignals } from './early-signals.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
 
@@ -167,6 +169,8 @@ export async function runVerb(
         });
         closers.push(opened.close);
         lastOpened = opened.database;
+        // A caller that hears of locks itself tells of its other waits as well.
+        if (!databaseOptions.onLockWait) closers.push(tellWaits(opened.database, terminal.note));
         if (announced) terminal.note(`database: ${opened.name}`);
         return opened;
       },
@@ -197,6 +201,18 @@ export async function runVerb(
     process.exitCode = exitCode;
     endSoon();
   }
+}
+
+/** Says on the terminal that a statement or a connection takes long, and why; the function that is returned ends it. */
+function tellWaits(database: Database, note: (line: string) => void): () => Promise<void> {
+  const watch = openWaitWatch({
+    activities,
+    ask: (pids) => statementStates(database, pids),
+    tell: ({ seconds, reason }) => note(`has waited ${seconds} s: ${reason}`),
+  });
+  const look = setInterval(() => void watch.look(), 1_000);
+  look.unref();
+  return async () => clearInterval(look);
 }
 
 /** What this process is still doing, for the line that says so. */

@@ -1,10 +1,17 @@
-// What the worker waits for in the database: a warning after ten seconds, and the longest wait of each kind for a gauge.
-import type { Log } from '../logger.ts';
+// The waits of a process for the database: each is told after ten seconds, and the longest of each kind is for a gauge.
 import type { Activity } from '../store/activity.ts';
 import type { StatementState } from '../store/health.ts';
 
 export const waitKinds = ['lock', 'connection', 'database'] as const;
 export type WaitKind = (typeof waitKinds)[number];
+
+/** A wait that lasts, in words and for a log. */
+export type LastingWait = {
+  readonly tenantId: string | null;
+  readonly kind: WaitKind;
+  readonly seconds: number;
+  readonly reason: string;
+};
 
 export type WaitWatch = {
   /** Looks once: at what lasts, and what the server says of it. Never throws. */
@@ -23,10 +30,11 @@ const tellAgainMs = 60_000;
 export function openWaitWatch(parts: {
   readonly activities: () => readonly Activity[];
   readonly ask: (pids: readonly number[]) => Promise<readonly StatementState[]>;
-  readonly log: Log;
+  /** Called after ten seconds, and each minute after that. */
+  readonly tell: (wait: LastingWait) => void;
   readonly now?: () => number;
 }): WaitWatch {
-  const { activities, ask, log, now = () => performance.now() } = parts;
+  const { activities, ask, now = () => performance.now() } = parts;
   const told = new WeakMap<Activity, number>();
   let kinds = new WeakMap<Activity, WaitKind>();
 
@@ -51,7 +59,7 @@ export function openWaitWatch(parts: {
     if (kind === undefined || one.kind === 'lock' || waitedMs < tellAfterMs) return;
     if (now() - (told.get(one) ?? Number.NEGATIVE_INFINITY) < tellAgainMs) return;
     told.set(one, now());
-    log.warn({ tenantId: one.tenantId, kind, seconds: Math.round(waitedMs / 1000), reason: reasons[kind] }, 'waiting');
+    parts.tell({ tenantId: one.tenantId, kind, seconds: Math.round(waitedMs / 1000), reason: reasons[kind] });
   }
 
   return {

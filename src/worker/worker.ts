@@ -65,7 +65,11 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   const credentials = await openCredentialWatch(database, parts.defaults, parts.credentialMark);
   const cycleParts: CycleParts = { ...parts, leaseTimes };
   const stall = openStall();
-  const waits = openWaitWatch({ activities, ask: (pids) => statementStates(database, pids), log });
+  const waits = openWaitWatch({
+    activities,
+    ask: (pids) => statementStates(database, pids),
+    tell: (wait) => log.warn(wait, 'waiting'),
+  });
   const job = {
     ...cycleParts,
     planner,

@@ -88,6 +88,8 @@ test.each(verbs)(
     const thaw = freeze(home);
     onTestFinished(thaw);
     gate.open();
+    // A person at a terminal is told, as the worker's log is.
+    if (verb === 'sync') await running.shows(/has waited \d+ s: the database does not answer/);
     await expectStopped(running, code);
     thaw();
     await expectGoesOn({ ...fleet, database, environment });

@@ -1,6 +1,5 @@
 // What the worker tells of its waits for the database: at warn after ten seconds, again each minute, and by a gauge at once.
 import { expect, test } from 'vitest';
-import { createLog } from '../../src/logger.ts';
 import type { Activity } from '../../src/store/activity.ts';
 import type { StatementState } from '../../src/store/health.ts';
 import { openWaitWatch } from '../../src/worker/waits.ts';
@@ -11,9 +10,8 @@ function openWatch(ask: (pids: readonly number[]) => StatementState[]) {
   let ms = 0;
   const lines: unknown[] = [];
   const activities: Activity[] = [];
-  const log = createLog('silent');
-  log.warn = ((line: unknown) => void lines.push(line)) as typeof log.warn;
-  const watch = openWaitWatch({ activities: () => activities, ask: async (pids) => ask(pids), log, now: () => ms });
+  const tell = (wait: unknown) => void lines.push(wait);
+  const watch = openWaitWatch({ activities: () => activities, ask: async (pids) => ask(pids), tell, now: () => ms });
   return {
     activities,
     watch,
