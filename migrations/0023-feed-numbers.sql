@@ -199,7 +199,7 @@ declare
   known int8multirange := '{}';
   known_until bigint;
   skipping text;
-  -- Of the page of unnumbered batches amid which the position stands: which they are, the one that is half read, its tenant.
+  -- The position may stand amid a page of unnumbered batches: that page, its half-read batch, and the tenant of that batch.
   page int8multirange := '{}';
   half bigint;
   half_tenant uuid;
@@ -280,7 +280,7 @@ begin
     wanted := wanted - found_rows;
   end if;
 
-  -- What was committed and has no number yet, in the order in which it will be numbered.
+  -- Committed batches that have no number yet, in the order in which they will be numbered.
   if wanted > 0 then
     select array_agg(u.batch_id order by u.last_change), array_agg(u.last_change order by u.last_change), max(u.last_change) into ids, lasts, last_of_all
       from (select u.batch_id, u.last_change from entra_sync.unnumbered_batches u

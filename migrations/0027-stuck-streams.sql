@@ -1,4 +1,4 @@
--- What keeps failing in one stream: how many cycles in a row failed at one place, and a place for a later round beside a full one.
+-- A stream that keeps failing: how many cycles in a row failed at one place, and room for a later round beside a full one.
 create table entra_sync.stream_failures (
   tenant_id uuid not null references entra_sync.tenants on delete cascade,
   stream text not null check (stream in ('users', 'groups')),
