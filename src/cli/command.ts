@@ -140,7 +140,7 @@ export async function runVerb(
       new ExpectedError('interrupted', 'interrupted; nothing half done is visible', { cure: afterInterrupt }),
     );
     endActivities();
-    // What does not listen must not keep the process; unref'd, so that it never delays a clean end.
+    // Work that ignores the signal must not keep the process. The timer is unref'd, so that it never delays a clean end.
     setTimeout(() => {
       const running = stillRunning(phase === 'closing');
       const what = running.join(', ');
@@ -193,7 +193,7 @@ export async function runVerb(
     phase = 'closing';
     for (const close of closers.reverse()) {
       await close().catch((error: unknown) => {
-        // What was cut off to end in time is no news.
+        // An error of a close that was cut off to end in time is no news.
         if (!interrupt.signal.aborted) exitCode ||= showError(terminal, describeDatabaseError(error));
       });
     }
@@ -215,7 +215,7 @@ function tellWaits(database: Database, note: (line: string) => void): () => Prom
   return async () => clearInterval(look);
 }
 
-/** What this process is still doing, for the line that says so. */
+/** The work that this process is still doing, for the line that says so. */
 function stillRunning(closes: boolean): string[] {
   const now = performance.now();
   const told = activities().map(({ kind, since, tenantId, reason }) => {

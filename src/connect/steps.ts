@@ -21,7 +21,7 @@ export const mostTries = 5;
 
 type StepPurpose = Exclude<Purpose, 'invitation'>;
 
-/** What a verified sign-in said, for the steps that follow it. */
+/** The facts of a verified sign-in, for the steps that follow it. */
 export type SignedInStep = {
   readonly invitationId: string;
   readonly browser: Buffer;
@@ -95,7 +95,7 @@ export async function look(
   return found;
 }
 
-/** What the verified sign-in said, in a step that follows it. */
+/** The facts of the verified sign-in, in a step that follows it. */
 export function verified(step: Step): SignedInStep {
   const { invitation_id: invitationId, browser, tenant_id: tenantId, admin_object_id: adminId } = step;
   if (tenantId === null || adminId === null) throw new Error('a step without a tenant');

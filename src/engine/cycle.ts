@@ -69,7 +69,7 @@ export type CycleResult = {
   readonly lists: readonly RemovalList[];
   /** What stopped a stream while another one was committed. */
   readonly failures: readonly StreamFailure[];
-  /** What stopped a full round while the changes of its stream were committed; it is gone on with. */
+  /** Failures that stopped a full round while the changes of its stream were committed. The next cycle goes on with the round. */
   readonly unfinished: readonly StreamFailure[];
   /** How old the checkpoints were that this cycle started from; undefined for the first. */
   readonly sinceMs: number | undefined;
@@ -249,7 +249,7 @@ async function runLeased(
   };
 }
 
-// What a stream would be told to have walked, should it fail before its round is chosen.
+// The round that is told of a stream which fails before its round is chosen.
 function begunBy({ streams }: Footing, stream: Stream): RoundTold {
   const { checkpoint, open } = streams[stream];
   const round = open?.kind ?? (checkpoint ? 'incremental' : 'full');

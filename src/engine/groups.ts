@@ -84,10 +84,10 @@ async function askAboutGroups(context: StreamContext, settings: Settings, round:
   await keepDeletedMembers(context, round);
 }
 
-/** What a whole document of a group holds. */
+/** The properties that a whole document of a group holds. */
 export const groupWholeness: Wholeness = { marks: groupMarks, selected: [...groupProperties.keys()] };
 
-// Of the groups in `whole` the member lists are read too, and which groups hold them.
+// For the groups in `whole`, the member lists and the groups that hold them are read too.
 async function settleAnswers(
   { database, lease, reader, log }: StreamContext,
   round: Round,
@@ -152,7 +152,7 @@ async function keepDeletedMembers({ database, lease, reader }: StreamContext, ro
     ...(await readUsers(reader, idsOf('u'), ['id'], new Map())),
     ...(await readGroups(reader, idsOf('g'))),
   ]);
-  // Of whom nothing was said, nothing ends.
+  // A membership stays where GET cannot say whether its member is deleted.
   const mayBeDeleted = (answer: SingleObject | undefined) =>
     answer === 'gone' || (answer !== undefined && 'unread' in answer);
   const deleted = members.filter((member) => mayBeDeleted(answers.get(member.memberId)));

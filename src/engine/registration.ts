@@ -1,4 +1,4 @@
-// What is known of an application's registration from the sign-ins on the consent page, for people to read.
+// An application's registration as the sign-ins on the consent page showed it, for people to read.
 import { rolesCure } from '../graph/sign-in.ts';
 import type { Registration } from '../store/registrations.ts';
 import type { Finding } from './checklist.ts';

@@ -117,7 +117,7 @@ type Stopped = { readonly kind: RoundKind; readonly pagesBefore: number; readonl
 /** The stream goes on with what it has, begins the round anew, or begins a full one for the reason named. */
 type Next = 'again' | 'anew' | 'token_expired' | 'checkpoint_refused';
 
-// What is done about a round that was stopped, each once a cycle; undefined: that is the end.
+// The next step after a round was stopped. Each step is taken once a cycle; undefined: there is none.
 async function afterFailure<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
@@ -137,8 +137,8 @@ async function afterFailure<Page extends DeltaPage>(
   const isPulled = round !== undefined && round.delta_link !== null;
   const isKeptLink = pagesBefore > 0 && pages === pagesBefore && !isPulled;
   if (isRefusedLink(error) && isKeptLink && firstTime('round restarted')) {
-    // What an earlier cycle kept is refused for a cause that the failure table does not know: from its own beginning
-    // the round may well succeed, and gone on with it never would.
+    // A link that an earlier cycle kept is refused for a cause that the failure table does not know. From its own
+    // beginning the round may well succeed; gone on with, it never would.
     context.log.info({ stream, pages }, 'kept link refused, round begins anew');
     return 'anew';
   }

@@ -126,7 +126,7 @@ async function settleAnswers(
   );
 }
 
-/** What a whole document of a user holds under these settings. */
+/** The properties that a whole document of a user holds under these settings. */
 export function userWholeness(settings: Settings): Wholeness {
   return { marks: userMarks, selected: selectedProperties(settings.fields) };
 }

@@ -1,4 +1,4 @@
-// What Graph cannot serve of one object while it serves others: told apart from a Graph that is down (rule 19).
+// An object that Graph cannot serve while it serves others is told apart from a Graph that is down (rule 19).
 import { ExpectedError } from '../errors.ts';
 import { judgeFailure } from '../rules/failures.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';

@@ -7,7 +7,7 @@ import { RequestFailed } from './request-failed.ts';
 /** Most requests in one batch. */
 export const batchSize = 20;
 
-/** What becomes of an item: of its body, of 404, and of what cannot be read, refused or failing again and again beside others. */
+/** The answers for an item: from its body, for a 404, and for an item that is unreadable, refused, or keeps failing beside others. */
 export type BatchAnswers<Answer extends NonNullable<unknown> | string> = {
   body(id: string, body: unknown): Answer | { readonly malformed: string };
   gone(id: string): Answer;

@@ -88,7 +88,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   '700213': trusted,
 };
 
-/** What the documented `error` values come to (learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow). */
+/** The cures of the documented `error` values (learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow). */
 const byError: readonly (readonly [RegExp, (credential: AppCredential) => string])[] = [
   [/\binvalid_client\b/, ({ holder }) => `check ${holder} and AZURE_CLIENT_ID`],
   [

@@ -39,7 +39,7 @@ export async function findCulprits<Fault>(
 
   if ((await attempt([])) !== undefined) return undefined;
   for (const list of lists) await search(list, null);
-  // What fails only together with others is found beside them.
+  // A unit that fails only together with others is found beside them.
   await search(left(lists.flat()), []);
   return culprits;
 }

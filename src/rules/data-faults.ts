@@ -31,7 +31,7 @@ export function isDataState(state: string): boolean {
   return /^[0-9A-Z]{5}$/.test(state) && (dataClasses.has(state.slice(0, 2)) || dataStates.has(state));
 }
 
-/** What is at fault, if an error that the database sent is the data's. Holds names of the schema, never a value (rule 18). */
+/** The fault in the data, where that is why the database refused. Holds names of the schema, never a value (rule 18). */
 export function dataFaultOf(error: unknown): DataFault | undefined {
   const { severity, code, ...named } = (error ?? {}) as Record<string, unknown>;
   if (typeof severity !== 'string' || typeof code !== 'string' || !isDataState(code)) return undefined;

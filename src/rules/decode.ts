@@ -32,7 +32,7 @@ export type DeltaPage = {
 
 export type SelectedProperties = ReadonlyMap<string, PropertyType>;
 
-/** What a user's account, state and scope rest on: where one of them cannot be taken, the user cannot. */
+/** A user's account, state and scope rest on these: where one of them cannot be taken, the user cannot. */
 const userKeys: ReadonlySet<string> = new Set(['userPrincipalName', 'mail', 'accountEnabled', 'userType']);
 
 /** Longest text taken for one property; Graph's own limits are far below (displayName 256, streetAddress 1024). */

@@ -36,7 +36,7 @@ export const doubts = {
  * Merges a page's occurrences, in the order in which they came, over what is known, and returns each object once.
  *
  * Full round: the document is the union of the round's occurrences, starting empty. Absent means no value, unless the
- * stored document has one: then GET decides (src/store/whole.ts), for nobody knows before the last page what a round lacks.
+ * stored document has one: then GET decides (src/store/whole.ts), because later pages of the round may still bring it.
  * Later round: absent means unchanged, null means cleared, which holds for the default and for the minimal form of answers
  * (learn.microsoft.com/graph/api/user-delta). Applying the same page twice gives the same result (rule 4).
  * `marks` are properties that every object of the stream has: an unknown one that lacks any was not shown whole.

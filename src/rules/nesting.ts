@@ -1,5 +1,5 @@
-// Which groups hold a group, through any number of steps, loops allowed. Computed here and not by a recursive query: its cost
-// is that of the answer, whatever a planner believes of tables that nobody has analyzed.
+// The groups that hold a group, through any number of steps, loops allowed. They are computed here, at the cost of the answer.
+// The cost of a recursive query would hang on the planner's statistics, which a table may lack.
 
 /** A group that holds another one directly. */
 export type Edge = { readonly parent: number; readonly child: number };

@@ -8,7 +8,7 @@ const longestWaitMs = 24 * 3_600_000;
 /** How a cycle ended, for the count of failures. `partial`: one stream failed beside another that was committed. */
 export type AttemptOutcome = 'committed' | 'held' | 'partial' | 'failed' | 'cancelled';
 
-// What keeps the database from its work passes without a word to us, so each tenant is tried again soon.
+// The database does not tell us when a fault of its own is over, so each tenant is tried again soon.
 const databases: ReadonlySet<string> = new Set([
   'database_unreachable',
   'database_refused',
@@ -18,7 +18,7 @@ const databases: ReadonlySet<string> = new Set([
   'schema_newer',
 ]);
 
-// None of these says anything about the tenant: our own credential and database, whoever else runs it, somebody's Ctrl-C.
+// None of these says anything about the tenant: our own credential and database, another process that runs it, a Ctrl-C.
 const notTheTenants: ReadonlySet<string> = new Set([
   'credential_refused',
   'usage',

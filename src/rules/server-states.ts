@@ -5,7 +5,7 @@ export type ServerStateCode = 'database_unreachable' | 'database_unable';
 
 export type ServerState = {
   readonly code: ServerStateCode;
-  /** What happened, for people. It ends where the value of `setting` may follow in brackets. */
+  /** The event, in words for people. It ends where the value of `setting` may follow in brackets. */
   readonly says: string;
   readonly cure: string;
   /** The server's setting that led to it, where there is one. */
@@ -126,7 +126,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
   '58030': [damaged],
   '58P01': [damaged],
   '58P02': [damaged],
-  // What the operating system says and Postgres has no code of its own for: a quota, before version 16.
+  // Words of the operating system that Postgres has no code of its own for: a quota, before version 16.
   XX000: [{ ...diskFull, words: /no space left|disk quota exceeded/i }],
   XX001: [{ ...damaged, says: 'the database has damaged data' }],
   XX002: [{ ...damaged, says: 'the database has a damaged index', cure: "see the server's log, and reindex" }],
@@ -135,7 +135,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
 /** The states that the table knows, as SQLSTATEs. */
 export const knownServerStates: readonly string[] = Object.keys(rows);
 
-/** What a failed statement tells of the server by its SQLSTATE and words; undefined where it tells of the statement. */
+/** The state of the server that a failed statement shows by its SQLSTATE and words; undefined where they show none. */
 export function judgeServerState(sqlState: string, words: string): ServerState | undefined {
   const row = rows[sqlState]?.find((one) => one.words === undefined || one.words.test(words));
   if (!row) return undefined;

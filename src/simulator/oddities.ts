@@ -4,7 +4,7 @@ import type { Simulator } from './simulator.ts';
 
 type Item = Record<string, unknown> & { id?: unknown };
 type Collection = 'users' | 'groups';
-/** Whom it concerns; none: everybody. */
+/** The objects that are shown oddly; undefined: all. */
 type Ids = readonly string[] | undefined;
 
 /**

@@ -43,7 +43,7 @@ export type SimulatorOptions = {
   form: 'default' | 'minimal' | 'mixed';
   /** Whether a restored group tells all its members again, like a new one; undocumented either way. */
   restoredMembers: boolean;
-  /** What fails for ever while the rest is answered. */
+  /** Links and objects that fail for ever while the rest is answered. */
   stuck: Stuck;
 };
 

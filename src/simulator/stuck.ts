@@ -1,4 +1,4 @@
-// What fails for ever while the rest is answered: links of a page, checkpoints, single objects.
+// Links of a page, checkpoints and single objects that fail for ever while the rest is answered.
 import { type Answer, graphError } from './answers.ts';
 import type { StreamName } from './properties.ts';
 

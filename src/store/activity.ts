@@ -1,4 +1,4 @@
-// What the connections of this process are doing: told of while it lasts, and ended when the process is told to stop.
+// The work of this process's connections: told of while it lasts, and ended when the process is told to stop.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Client } from 'pg';
 import { ExpectedError } from '../errors.ts';
@@ -9,9 +9,9 @@ export type Activity = {
   readonly kind: 'statement' | 'connection' | 'lock';
   /** By `performance.now()`. */
   readonly since: number;
-  /** For whom, where it is for one tenant ({@link forTenant}). */
+  /** The tenant that it is for, where it is for one ({@link forTenant}). */
   readonly tenantId: string | null;
-  /** What it waits for, where the one who waits knows. */
+  /** The reason of a wait, where the waiting code knows it. */
   readonly reason: string | null;
   /** The process of the server that does it, as the server or the pooler before it calls it. */
   readonly pid: number | null;
@@ -43,7 +43,7 @@ export function busyTenants(): readonly string[] {
   return [...busy].map(({ tenantId }) => tenantId);
 }
 
-/** What is under way now. */
+/** The activities that are under way now. */
 export function activities(): readonly Activity[] {
   return [...underWay];
 }
@@ -110,11 +110,11 @@ export async function watchAcquisition<Connection>(acquire: () => Promise<Connec
   }
 }
 
-// What ends by itself within that time is let end: a commit in its last statement, say.
+// Work that ends by itself within this time is let end: a commit in its last statement, say.
 const graceMs = 2_000;
 const cutAfterMs = 5_000;
 const lookEveryMs = 250;
-// What has only just begun does not wait, and may be what gives a lease back.
+// Work that has only just begun does not wait yet, and may be giving a lease back.
 const freshMs = 750;
 
 /**

@@ -7,7 +7,7 @@ export type Blocker = {
   readonly pid: number;
   readonly role: string | null;
   readonly application: string | null;
-  /** Of another role, Postgres shows the rest to members of pg_read_all_stats alone. */
+  /** Postgres shows the rest of another role's session to members of pg_read_all_stats alone. */
   readonly visible: boolean;
   readonly transactionMs: number | null;
   /** For how long the session has been idle in its transaction; null while a statement runs, or where that is not shown. */

@@ -27,9 +27,9 @@ export async function keepClosure(
 }
 
 /**
- * What the closure lacks and what it has too much beside the stored memberships, for those who are held by anything in
- * `groups` (null: all groups of the tenant), a slice of them at a time. `groups` has to hold with a group all that the
- * closure has below it.
+ * Pairs that the closure lacks or has too many of, compared with the stored memberships. They are those of the members that
+ * a group in `groups` holds (null: all groups of the tenant), a slice at a time. Where `groups` has a group, it must have
+ * all that the closure has below that group.
  */
 export async function* closureDifferences(
   transaction: Transaction,

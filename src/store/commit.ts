@@ -172,7 +172,7 @@ async function applyRound(
   };
 }
 
-// What was read of changes beside a full round that is committed now is older than its checkpoint.
+// Changes that were read beside a full round are older than its checkpoint once it is committed.
 const endRounds = `
 delete from entra_sync.rounds
  where round_id = :round

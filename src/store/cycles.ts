@@ -17,7 +17,7 @@ export type StreamReport = {
   outcome: 'committed' | 'failed' | 'cancelled' | 'rehearsed';
   round: RoundKind;
   reason: string;
-  /** Of a round that was stopped, whose `reason` is the code of what stopped it: why it was of its kind. */
+  /** Why a stopped round was of its kind; its `reason` is the code of the failure that stopped it. */
   begun_for?: string;
   requests: number;
   pages: number;

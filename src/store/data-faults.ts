@@ -1,5 +1,5 @@
-// What becomes of work that the database refuses for its data: the first time its round is dropped and read again by the next
-// cycle, the second time the objects at fault are found by halves and set aside, and the rest is taken (rules 12, 19).
+// The database may refuse work for its data. The first time its round is dropped, and the next cycle reads it again. The
+// second time the objects at fault are found by halves and set aside, and the rest is taken (rules 12, 19).
 import { findCulprits } from '../rules/culprits.ts';
 import { type DataFault, dataFaultOf, reasonOf, refusedByDatabase } from '../rules/data-faults.ts';
 import type { Problem } from '../rules/decode.ts';
@@ -109,7 +109,7 @@ delete from entra_sync.data_faults f
    and not exists (select from entra_sync.set_aside a
                     where a.tenant_id = f.tenant_id and a.stream = f.stream and a.reason like '${refusedByDatabase}%')`;
 
-/** What is left out, as problems of a page. An id makes what was staged of the object before doubtful. */
+/** The keys that are left out, as problems of a page. An id makes earlier staged rows of the object doubtful. */
 export function problemsOf(aside: Aside): Problem[] {
   return [...aside].map(([key, reason]) => (key.length === 36 ? { key, id: key, reason } : { key, reason }));
 }
@@ -117,8 +117,8 @@ export function problemsOf(aside: Aside): Problem[] {
 type StagedRound = { readonly tenant: string; readonly round: string; readonly stream: 'users' | 'groups' };
 
 /**
- * What a commit may fail for: everything that is staged, whoever a full round did not meet, and whoever is to be purged. Of
- * a group, its members are a unit of their own.
+ * The units that a commit may fail for: each staged object, each object that a full round did not meet, and each object that
+ * is to be purged. The members of a group are a unit of their own.
  */
 export async function unitsOfCommit(
   database: Database,
@@ -185,7 +185,7 @@ const dropPeople = [
   'delete from entra_sync.stage_whole_lists where round_id = :round and object_id = any(:objects::uuid[])',
 ];
 
-// Of a nested group whose holders are not all known, nothing ends.
+// A nested group keeps its memberships while not all of its holders are known.
 const dropGroups = [
   'delete from entra_sync.stage_groups where round_id = :round and entra_object_id = any(:objects::uuid[])',
   `delete from entra_sync.stage_holders h

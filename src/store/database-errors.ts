@@ -1,4 +1,4 @@
-// What a failed statement tells: whether its connection is lost, and for people one line with its cure.
+// A failed statement tells whether its connection is lost, and gives people one line with the cure.
 import { ExpectedError } from '../errors.ts';
 import { judgeServerState, type ServerState } from '../rules/server-states.ts';
 import { unwatchedLock } from './blockers.ts';
@@ -26,7 +26,7 @@ const unreachable = new Set([
   '08003',
   '08004',
   '08006',
-  // What PgBouncer says when the server behind it is gone.
+  // PgBouncer says this when the server behind it is gone.
   '08P01',
 ]);
 const refused = new Set(['28P01', '28000', '3D000']);
@@ -51,11 +51,11 @@ function wordsOf(error: unknown): string {
     .replace(/^.* - (?=[^-]*$)/s, '');
 }
 
-// What pg-boss adds to the words of the error that it copies.
+// pg-boss adds this to the words of an error that it copies.
 const bossSuffix = / \(Queue: [^()]*, Worker: [^()]*\)$/;
 
-// What pg, its pool and knex say without a code; "is not queryable" is said of the ROLLBACK that follows a loss. The last is the
-// server's, of a database that is closed for maintenance, under a code that means other things too.
+// Words of pg, its pool and knex, which have no code. "is not queryable" is said of the ROLLBACK that follows a loss. The
+// last words are the server's, for a database that is closed for maintenance: their code means other things too.
 const lostInWords =
   /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|^timeout exceeded when trying to connect$|not currently accepting connections/;
 

@@ -115,7 +115,7 @@ async function noteMissed(transaction: Transaction, scope: CommitScope): Promise
 export const removedInWeek = "x.purge_at is not null and x.removed_at > now() - interval '7 days'";
 
 // By a cycle, and not approved. Distinct: whoever is wanted now is counted once, whatever happened to the person within the week.
-// With `offset 0` it is one look-up each, whatever the planner believes of a stage that nobody has analyzed.
+// With `offset 0` it is one look-up each, even where the planner has no statistics of the stage.
 const inWeek = (guarded: Guarded) =>
   guarded.inWeek
     .map(

@@ -106,9 +106,9 @@ export async function openStep(
   step: NewStep,
   end: number | Date,
 ): Promise<{ id: string; expiresAt: Date } | undefined> {
-  const nobody = { tenantId: null, adminId: null, domain: null, administrator: false, tries: 0 };
+  const none = { tenantId: null, adminId: null, domain: null, administrator: false, tries: 0 };
   const [expiresInMs, expiresAt] = typeof end === 'number' ? [end, null] : [0, end];
-  const values = { nonce: null, verifier: null, ...nobody, ...step, expiresInMs, expiresAt };
+  const values = { nonce: null, verifier: null, ...none, ...step, expiresInMs, expiresAt };
   await written(database, 'delete from entra_sync.consent_steps where expires_at < clock_timestamp()');
   const [opened] = await written<{ id: string; expires_at: Date }>(
     database,

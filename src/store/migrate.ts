@@ -175,7 +175,7 @@ async function applyAll(
 
 async function applyFiles(database: Database, signal: AbortSignal | undefined): Promise<void> {
   const config: Knex.MigratorConfig = { ...table, migrationSource: migrationsUntil(signal) };
-  // A killed migration may leave knex's own lock behind; nobody else can hold it while we hold ours.
+  // A killed migration may leave knex's own lock behind; no other process can hold it while we hold ours.
   const [locked] = await rows<{ there: boolean }>(
     database,
     "select to_regclass('entra_sync.migrations_lock') is not null as there",

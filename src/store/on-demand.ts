@@ -65,8 +65,8 @@ export type PersonCommit = {
 };
 
 /**
- * Commits what was read of one person; a dry run is the same transaction, rolled back. A person whom the database does not
- * take is set aside at once.
+ * Commits one person as read; a dry run is the same transaction, rolled back. A person that the database refuses is set
+ * aside at once.
  */
 export async function commitPerson(database: Database, read: PersonRead): Promise<PersonCommit> {
   const commit = (one: PersonRead) => inRehearsal(database, one.dryRun, (transaction) => applyPerson(transaction, one));

@@ -6,7 +6,7 @@ import { connectWatched, watchAcquisition, watchConnection } from './activity.ts
 import { describeDatabaseError, serverStateOf, sqlState } from './database-errors.ts';
 import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './waits.ts';
 
-// The database's errors are told by whoever holds a database.
+// Modules that hold a database describe its errors, too.
 export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState } from './database-errors.ts';
 
 // knex prints its warnings on stdout, which belongs to the answer of a command; what they say is in what is thrown, too.
@@ -65,7 +65,7 @@ type PoolClient = {
   releaseConnection(connection: Connection): Promise<void>;
   _acquireOnlyConnection(): Promise<Connection>;
 };
-// What knex asks before it hands a connection out again.
+// knex asks `__knex__disposed` before it hands a connection out again.
 type Connection = Client & { __knex__disposed?: unknown };
 
 // As knex connects, but told of while it lasts.
@@ -84,8 +84,8 @@ function watchPool(client: PoolClient): void {
   };
 }
 
-// What the server sets for a role or database holds for new connections, and another host may be the primary by now: after
-// an error of that kind the connection is not used again, and none is older than a minute.
+// A setting of the role or the database holds for new connections alone, and another host may be the primary by now. So a
+// connection is not used again after an error of that kind, and none is older than a minute.
 function watch(connection: Connection, done: (error: null, connection: Connection) => void): void {
   watchConnection(connection, (error) => {
     if (serverStateOf(error)) connection.__knex__disposed = error;
@@ -159,7 +159,7 @@ const limitLocks = (ms: number) => `
 select set_config('lock_timeout', '${ms}', true)
  where current_setting('lock_timeout')::interval not between interval '1 ms' and interval '${ms} ms'`;
 
-// Of the server's own words: behind a pooler the connection knows another pid.
+// The server itself is asked: behind a pooler the connection knows another pid.
 const inForce = `
 select pg_backend_pid() as pid, (extract(epoch from current_setting('lock_timeout')::interval) * 1000)::int as lock_ms`;
 
@@ -218,8 +218,8 @@ export function written<Row>(
 }
 
 /**
- * The rest of the transaction compares whole sets by sorting or hashing alone. For statements over tables that nobody may
- * have analyzed: on a guess of a few rows each of one set would be compared with all of the other.
+ * The rest of the transaction compares whole sets by sorting or hashing alone. For statements over tables that may never
+ * have been analyzed: on a guess of a few rows, each row of one set would be compared with all of the other.
  */
 export async function compareWholeSets(transaction: Transaction): Promise<void> {
   await transaction.raw("select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)");

@@ -58,7 +58,7 @@ async function newBoss(options: ConstructorParameters<typeof PgBoss>[0] & object
 
 const common = { schema, schedule: false, registerInstance: false, monitorVacuum: false, reindex: false } as const;
 
-// Of pg's pool: what the server sets for a role or database holds for new connections, so that a cure is noticed soon.
+// pg's pool renews its connections, so that a cure is noticed soon: a role's or database's settings hold for new ones alone.
 const shortLived = { maxLifetimeSeconds: 60 };
 
 /** Makes the queue's schema and the queue, or brings them up to date. One process at a time: the caller holds a lock. */

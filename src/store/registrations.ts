@@ -1,4 +1,4 @@
-// What the consent page saw of an application: whether its id tokens tell the directory roles of the person who signs in.
+// The consent page keeps whether an application's id tokens tell the directory roles of the person who signs in.
 import { type Database, rows } from './pool.ts';
 
 export type Registration = {
@@ -16,7 +16,7 @@ export async function rememberRegistration(database: Database, clientId: string,
   );
 }
 
-/** What the last sign-in told of this application; undefined before the first one. */
+/** The registration as the last sign-in showed it; undefined before the first one. */
 export async function readRegistration(database: Database, clientId: string): Promise<Registration | undefined> {
   const [found] = await rows<Registration>(
     database,

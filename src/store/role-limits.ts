@@ -6,7 +6,7 @@ import { type Database, inTransaction, rows, sqlState } from './pool.ts';
 // A reading statement may take long without harm, so statement_timeout is the application's own to choose.
 const limits: Readonly<Record<string, string>> = { idle_in_transaction_session_timeout: '60s', lock_timeout: '10s' };
 
-/** What became of the limits, as value by name. */
+/** The limits that were set and those that were kept, as value by name. */
 export type RoleLimits = {
   readonly set: Readonly<Record<string, string>>;
   /** Set before: for the role or the database, or shorter for the server. They stay. */

@@ -10,7 +10,7 @@ export type TenantStatus = TenantRow & {
   last_outcome: string | null;
   last_kind: string | null;
   last_finished_at: Date | null;
-  /** Of the last cycle. What the database stopped stands here alone: it is no error of the tenant. */
+  /** The last cycle's code. A failure of the database stands here alone: it is no error of the tenant. */
   last_cycle_error_code: string | null;
   last_cycle_error_message: string | null;
   /** In a row, of the tenant's own; from the third on it is in quarantine. */

@@ -60,7 +60,7 @@ export async function doubtWhatIsOlder(
         and new.round_id = :round and old.round_id = r.round_id and old.entra_object_id = new.entra_object_id`,
     scope,
   );
-  // What GET answered before is older too. Without this the doubt would never be asked about, and the round never whole.
+  // An answer that GET gave before is older too. If it stayed, GET would not be asked again and the round would never be whole.
   await transaction.raw(
     `delete from entra_sync.stage_asked q
       using entra_sync.stage_${scope.stream} new, entra_sync.rounds r

@@ -16,14 +16,14 @@ cross join ${groupOf('w.object_id')} g
 cross join lateral (select m.member_object_id from entra_sync.member_groups m
   where m.tenant_id = :tenant and m.group_nos @> array[g.group_no] offset 0) m`;
 
-// Of all lists: a look-up each would cost a third of a millisecond. Needs compareWholeSets.
+// For all lists at once: a look-up each would cost a third of a millisecond. Needs compareWholeSets.
 const storedOfAll = `
 join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = w.object_id
 join (select m.group_no, m.member_object_id from entra_sync.memberships m where m.tenant_id = :tenant offset 0) m
   on m.group_no = g.group_no`;
 
-// What is stored and what is staged are set against each other by EXCEPT, which sorts or hashes: joined on a guess of a few
-// rows, every member was compared with all that is staged. What is left of them is looked up one by one.
+// EXCEPT sets stored and staged members against each other, by sorting or hashing. A join on a guess of a few rows compared
+// every member with all that is staged. The members that are left are looked up one by one.
 /**
  * Stored memberships of the groups in `lists`, a query of object_id and read_at, that the round's stage does not mention.
  * Left out are members who are in no list of Graph's because they are deleted and may come back, and those whose own

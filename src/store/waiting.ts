@@ -7,7 +7,7 @@ import { inReportedTransaction } from './receipts.ts';
 export type WaitingConsent = {
   readonly tenant_id: string;
   readonly external_ref: string;
-  /** What the tenant will be called; null: as the reference. */
+  /** The name that the tenant will get; null: the reference. */
   readonly name: string | null;
   readonly asked_at: Date;
   readonly expires_at: Date;
@@ -96,7 +96,7 @@ export async function rejectWaiting(
   return { withdrawn, waiting: left };
 }
 
-/** What is answered where this reference, or any, does not wait for a tenant. */
+/** The error for a tenant that this reference, or any, does not wait for. */
 export function nothingWaits(tenantId: string, refs: readonly string[], ref: string | undefined): ExpectedError {
   const asked = refs.map((one) => JSON.stringify(one)).join(', ');
   const what =
@@ -112,7 +112,7 @@ export function nothingWaits(tenantId: string, refs: readonly string[], ref: str
   return new ExpectedError(refs.length === 0 || ref !== undefined ? 'unknown_name' : 'usage', what, { cure });
 }
 
-/** What is answered to anybody who wants to read a tenant that waits for approval. */
+/** The error for a command that reads a tenant while it waits for approval. */
 export function consentWaiting(consents: readonly WaitingConsent[]): ExpectedError {
   const [first] = consents;
   const refs = consents.map((one) => JSON.stringify(one.external_ref)).join(', ');

@@ -38,7 +38,7 @@ export type WaitOptions = Partial<LockPatience> & {
   readonly onWait?: (wait: LockWait) => void;
 };
 
-/** What looks for blockers: a connection of its own, because all of the pool's may be waiting. */
+/** The connection that looks for blockers. It is not one of the pool's, because all of those may be waiting. */
 type Looker = { query(sql: string, values: unknown[]): Promise<{ rows: Blocker[] }> };
 type Client = { acquireRawConnection(): Promise<Looker>; destroyRawConnection(looker: Looker): Promise<void> };
 
@@ -73,7 +73,7 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
   return {
     eachMs: given.eachMs ?? defaultPatience.eachMs,
     async patiently(work, own = {}) {
-      // What the pool was opened with holds for all that it does.
+      // The options that the pool was opened with hold for all that it does.
       const patience = { ...defaultPatience, ...own, ...given };
       const waiting: Waiting = { since: undefined, told: new Set(), blockers: [], end: undefined };
       const lookout = enter((blockers) => note(waiting, blockers, patience, onWait));

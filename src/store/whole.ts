@@ -6,7 +6,7 @@ import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, type Transaction } from './pool.ts';
 import type { Round, Stream } from './rounds.ts';
 
-/** What a whole document of a stream holds. */
+/** The properties that a whole document of a stream holds. */
 export type Wholeness = {
   /** Properties that every object of the stream has. */
   readonly marks: readonly string[];

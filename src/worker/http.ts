@@ -79,7 +79,7 @@ export async function whyNotReady(database: Database): Promise<string | undefine
   return Promise.race([looked, late]).finally(() => clearTimeout(timer));
 }
 
-/** What keeps a worker from its work, as a code; `worker` is undefined before it has started. */
+/** The code of the cause that keeps a worker from its work; `worker` is undefined before it has started. */
 export async function whyNotWorking(
   database: Database,
   worker: Pick<Worker, 'isReady' | 'stalledSeconds'> | undefined,

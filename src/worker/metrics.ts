@@ -38,7 +38,7 @@ export function openMetrics(options: {
   database: Database;
   tenantLimit: number;
   credentialEnd: () => Date | undefined;
-  /** Of the worker; undefined before it has started. */
+  /** Asks the worker; undefined before it has started. */
   worker?: () => Pick<Worker, 'stalledSeconds' | 'longestWaits'> | undefined;
 }): WorkerMetrics {
   const registry = new Registry();

@@ -8,7 +8,7 @@ export type Stall = {
   begin(): () => void;
   /** A cycle has gone on: a page was read, or the like. */
   progress(): void;
-  /** Whether jobs are in the queue that nobody has taken. */
+  /** Whether the queue has jobs that no worker has taken. */
   queued(waiting: boolean): void;
   /** Since the last end or progress; 0 while there is nothing to do. */
   seconds(): number;

@@ -73,8 +73,8 @@ const measures: readonly Measure[] = [
 const states = ['pending', 'active', 'quarantined', 'disconnected'];
 
 /**
- * Registers the gauges; `set` gives them the tenants as they are now, whom they forget who are not among them. Undefined:
- * nothing is known of them, so that nothing is told.
+ * Registers the gauges; `set` gives them the tenants as they are now, and they forget all other tenants. Undefined: nothing
+ * is known of the tenants, so the gauges tell nothing.
  */
 export function openTenantGauges(
   registry: Registry,

@@ -95,7 +95,7 @@ async function runDue(parts: JobParts, due: DueNow, signal: AbortSignal): Promis
   );
 }
 
-// Of a database that takes no writes the failure cannot be kept; without a rest its tenant would be due again at once.
+// A database that takes no writes cannot keep the failure; without a rest its tenant would be due again at once.
 async function keepOrRest(parts: JobParts, due: DueNow, error: unknown, started: number): Promise<void> {
   try {
     await keepFailure(parts, due, error, started);

@@ -52,7 +52,7 @@ const readyWithinMs = 15_000;
 const seldomMs = 15_000;
 const waitsEveryMs = 1_000;
 
-// What is left for closing the pool is the rest of the eight seconds that a process gets.
+// A process gets eight seconds to stop; the rest of them is for closing the pool.
 const stopTimeoutMs = 6_500;
 
 /** Starts the worker. Throws what keeps it from starting: a queue whose schema does not fit, a database out of reach. */

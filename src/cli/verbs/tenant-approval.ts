@@ -124,7 +124,7 @@ async function tenantOf(database: Database, word: string): Promise<string> {
   );
 }
 
-/** What `status` and `tenant list` say of each tenant that waits: its id, the references that ask, since when, the command. */
+/** One line for each tenant that waits, for `status` and `tenant list`: its id, the references that ask, since when, the command. */
 export function describeWaiting(waiting: readonly WaitingConsent[]): string[] {
   return [...new Set(waiting.map((one) => one.tenant_id))].map((tenantId) => {
     const asking = waiting.filter((one) => one.tenant_id === tenantId);
