@@ -1,4 +1,4 @@
-// What a later round brings beside an open full round is newer than what GET answered in that full round.
+// Changes that a later round brings beside an open full round are newer than GET's answers in that full round.
 import { expect, test } from 'vitest';
 import { doubts } from '../../src/rules/merge.ts';
 import { doubtfulObjects, notAsked } from '../../src/store/doubts.ts';
@@ -35,7 +35,7 @@ test('rule 24: an object that GET has answered for is asked again, when a later 
   }
 });
 
-test('rules 6, 24: who was gone for GET and came back beside the full round is asked again before it removes anybody', async () => {
+test('rules 6, 24: a user that was gone for GET and came back beside the full round is asked again before the round removes any user', async () => {
   const store = await openStore();
   const lease = await leasedTenant(store);
   try {

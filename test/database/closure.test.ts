@@ -90,7 +90,7 @@ async function storedClosure({ tenantId }: Lease): Promise<string[]> {
   return found.map(({ pair }) => pair).sort();
 }
 
-/** What a walk from each live group over the stored memberships meets. */
+/** The pairs that a walk from each live group over the stored memberships meets. */
 async function walkedClosure({ tenantId }: Lease): Promise<string[]> {
   const groups = await ask<{ no: string; id: string }>(
     store,
@@ -229,7 +229,7 @@ with edge as (
 insert into entra_sync.changes (batch_id, tenant_id, actor, kind, group_id, member_group_id)
 select ${oneMore}, :tenant, 'test', 'membership.added', group_id, held_id from edge`;
 
-/** What this connection did to the closure so far: rows written, and scans of any kind. */
+/** This connection's work on the closure so far: rows written, and scans of any kind. */
 async function work(transaction: Transaction): Promise<{ added: number; deleted: number; scans: number }> {
   const [found] = await rows<{ added: number; deleted: number; scans: number }>(
     transaction,

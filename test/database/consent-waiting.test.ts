@@ -84,7 +84,7 @@ test('approve makes the tenant the customer it names, drops the others by name, 
   await ask(thiefs, tenantId);
   await ask(await invite(owner), tenantId);
   expect((await refusal(approve(tenantId)))[0]).toBe('usage');
-  expect((await refusal(approve(tenantId, 'nobody')))[0]).toBe('unknown_name');
+  expect((await refusal(approve(tenantId, 'unknown')))[0]).toBe('unknown_name');
   expect(await approve(tenantId, owner)).toMatchObject({ ref: owner, how: 'new', dropped: [thief] });
   expect(await tenantRow(tenantId)).toEqual({ status: 'active', external_ref: owner });
   expect(await rows(database, 'select 1 from entra_sync.waiting_consents where tenant_id = ?', [tenantId])).toEqual([]);
@@ -137,13 +137,13 @@ test('a tenant that was registered without a customer keeps it so while consents
   expect(await tenantRow(tenantId)).toEqual({ status: 'active', external_ref: thief });
 });
 
-test('a tenant of another customer, active or disconnected, is asked for by nobody and keeps its reference', async () => {
+test('a tenant of another customer, active or disconnected, cannot be asked for and keeps its reference', async () => {
   const tenantId = randomUUID();
   const [owner, thief] = [newRef('owner'), newRef('thief')];
   const early = await invite(thief);
   await ask(early, tenantId);
   await addTenant(database, { tenantId, name: tenantId, ref: owner }, defaults);
-  // What had waited before is no longer shown, and cannot be approved over the owner.
+  // A consent that had waited before is no longer shown, and cannot be approved over the owner.
   expect(await refsOf(tenantId)).toEqual([]);
   expect((await refusal(approve(tenantId, thief)))[0]).toBe('tenant_exists');
   expect(await kindOf(ask(early, tenantId))).toBe('other_customer');
@@ -170,7 +170,7 @@ test('one invitation waits for one tenant, the last: a hundred tenants make one 
   expect(kept).toHaveLength(1);
 });
 
-test('a consent waits for 30 days, beyond the end of its invitation; later it is gone, with who it was', async () => {
+test('a consent waits for 30 days, beyond the end of its invitation; later it is gone, with the person who gave it', async () => {
   const tenantId = randomUUID();
   const ref = newRef('late');
   const invitationId = await invite(ref);
@@ -209,7 +209,7 @@ test('reject withdraws the invitations that asked; a new attempt needs a new one
   expect(await kindOf(ask(thiefs, tenantId))).toBe('withdrawn');
   expect((await mayConnect(database, thiefs, tenantId)).refused).toBe('withdrawn');
   expect(await kindOf(ask(await invite(thief), tenantId))).toBe('waiting');
-  expect((await refusal(rejectWaiting(database, { tenantId, ref: 'nobody' })))[0]).toBe('unknown_name');
+  expect((await refusal(rejectWaiting(database, { tenantId, ref: 'unknown' })))[0]).toBe('unknown_name');
   expect(await refsOf(tenantId)).toEqual([owner, thief]);
 });
 

@@ -167,7 +167,7 @@ describe('batches without a number', () => {
       if (seen.length === 3) await number(store);
     }
     expect(seen.map((row) => row.account_id)).toEqual([...mine.accounts, ...mine.accounts]);
-    // What is after the last of them, of all tenants.
+    // The rows of all tenants after the last of them.
     expect(await readAll(store, seen[1]?.position ?? null)).toHaveLength(6);
     expect(await readAll(store, seen[3]?.position ?? null)).toHaveLength(2);
   });

@@ -71,7 +71,7 @@ test('rule 11: a settings change that waits for one tenant lets the edits of the
   const [stuck, free] = (await Promise.all([openScene(store), openScene(store)])).sort((a, b) =>
     a.tenantId < b.tenantId ? 1 : -1,
   ) as [Scene, Scene];
-  // Of the two it is the later one in id order: the change holds the other one when it gets there.
+  // `stuck` is the later one in id order: the change already holds the other tenant when it gets there.
   const { client, pid } = await forgottenEdit(stuck);
   const applied = impatiently((database) => applySettings(database, loadDefaults(), inSettings(null)), {
     forMs: 60_000,

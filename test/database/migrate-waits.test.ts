@@ -1,4 +1,4 @@
-// What `migrate` waits for, and who waits for it: its own lock, the server's limits on time, a reader that stays.
+// `migrate` waits, and others wait for it: its own lock, the server's limits on time, a reader that stays.
 import type { Client } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
@@ -70,7 +70,7 @@ test("rule 11: a migration that takes longer than the server's limits is finishe
     limits,
   });
   for (const limit of known) await ask(store, `alter database ${name} set ${limit.name} = '100ms'`);
-  // What the next migration makes is being made by another session.
+  // Another session is making a type of the same name as the next migration.
   const { client } = await holderOf(
     ...known.map((limit) => `set local ${limit.name} = 0`),
     'create table directory.feed_row ()',
@@ -93,7 +93,7 @@ test("rule 11: a migration that takes longer than the server's limits is finishe
   expect(await second).toEqual([]);
 });
 
-test('rule 11: a migration that waits for a reader who stays lets the others through, names the reader, and goes on once it is gone', async () => {
+test('rule 11: a migration that waits for a reader that stays lets the others through, names the reader, and goes on once it is gone', async () => {
   await undoMigrations(store.database, 20);
   const { client, pid } = await holderOf('select from directory.memberships');
   const end = await endOf(migrate(store.url, loadDefaults(), soon));

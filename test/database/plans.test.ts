@@ -94,7 +94,7 @@ afterAll(async () => {
   await store.close();
 });
 
-test('a full round whose lists name everybody has none to sweep, and nobody to end', async () => {
+test('a full round whose lists name every member has no group to sweep and no membership to end', async () => {
   expect(await groupsToSweep(database, tenant, round)).toEqual([]);
   expect(await membersToEnd(database, tenant, round)).toEqual([]);
 });
@@ -109,7 +109,7 @@ test('the listing is compared with what is stored', async () => {
   });
 });
 
-test('those who come back are found among those who are away', async () => {
+test('members that come back are found among the deleted ones', async () => {
   await inTransaction(database, async (transaction) => {
     await transaction.raw(keepUnsettled, { tenant, round });
     const kept = await rows(transaction, 'select from entra_sync.deleted_strangers where tenant_id = :tenant', {

@@ -1,4 +1,4 @@
-// What this process does on a real database, as its worker sees it: statements with their tenant, and those that wait for a lock.
+// Activities of this process on a real database, as its worker sees them: statements with their tenant, and waits for a lock.
 import { expect, test } from 'vitest';
 import { activities, forTenant } from '../../src/store/activity.ts';
 import { statementStates } from '../../src/store/health.ts';

@@ -97,7 +97,7 @@ test('the race: a person without a role waits for the real consent by checking a
 });
 
 test.each(['before the person signed in', 'after the person signed in'])(
-  'a consent that was given elsewhere, %s, waits for the vendor, whoever signs in',
+  'a consent that was given elsewhere, %s, waits for the vendor, regardless of the user that signs in',
   async (when) => {
     const tenant = world.nextTenant();
     if (when.startsWith('before')) world.simulator.consents.grant(tenant.tenantId);

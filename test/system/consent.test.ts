@@ -128,7 +128,7 @@ test('a consent that shows in tokens a little later is waited for', async () => 
 
 test.each([
   ['AADSTS7000229', 'invalid_client', 7000229],
-  ['a number that nobody has heard of', 'unauthorized_client', 7999999],
+  ['an unknown number', 'unauthorized_client', 7999999],
 ])('a consent that is first answered with %s is waited for', async (_, error, number) => {
   const tenant = world.nextTenant();
   let refused = 0;

@@ -1,5 +1,5 @@
-// What the database does not take (rules 12 and 19): no value that is decoded fails a statement, and where one does for a cause
-// that was never thought of, its round is dropped and read again, and then the objects at fault are set aside.
+// Data that the database refuses (rules 12 and 19). No decoded value fails a statement. Where one does all the same, its
+// round is dropped and read again, and then the objects at fault are set aside.
 import { describe, expect, test } from 'vitest';
 import { rows } from '../../src/store/pool.ts';
 import { expectGroups, groupsWorld } from '../support/groups-world.ts';
@@ -31,7 +31,7 @@ async function addHole(
 
 const userOf = ({ tenant }: World, place: number) => tenant.users()[place]?.id ?? '';
 
-// What the database refuses is no error that anybody expects.
+// A refusal by the database is no ExpectedError.
 const sqlStateOf = (work: Promise<unknown>) =>
   work.then(
     () => 'no failure',
@@ -104,7 +104,7 @@ describe('rule 12: a round whose commit the database refuses for its data', () =
     expect(await faultsOf(world)).toEqual([]);
   });
 
-  test('a user whom the database does not let go is set aside, and the others are removed', async () => {
+  test('a user that the database does not let go is set aside, and the others are removed', async () => {
     const world = await openWorld();
     await world.cycle();
     const [kept = '', ...others] = [3, 4, 5].map((place) => userOf(world, place));

@@ -13,7 +13,7 @@ test('rule 11: a cycle whose people are locked by a forgotten session ends and n
   const world = await openWorld({ groups: 2 });
   await world.cycle();
   const [person] = Object.entries(await accountsOf(world.database, world.tenant.tenantId));
-  if (!person) throw new Error('there is nobody');
+  if (!person) throw new Error('the tenant has no account');
   const [objectId, { accountId }] = person;
   world.tenant.updateUser(objectId, { jobTitle: 'Captain' });
   const forgetful = openDatabase(world.url, { applicationName: 'forgetful' });

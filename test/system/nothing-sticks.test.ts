@@ -48,7 +48,7 @@ function editTenant(tenant: Tenant, pick: (most: number) => number, turn: number
   if (turn % 5 === 0) tenant.updateUser(tenant.users()[0]?.id ?? '', { accountEnabled: turn % 2 === 0 });
 }
 
-/** What is wrong with what an application sees of a tenant, leaving out what is excused; empty: nothing. */
+/** Faults in an application's view of a tenant, without the excused ones; empty: no fault. */
 async function behind({ database }: World, tenant: Tenant, excused: Excused): Promise<string[]> {
   const { tenantId } = tenant;
   const [truth, seen] = [truthOf(tenant), factsOf(await accountsOf(database, tenantId))];

@@ -268,7 +268,7 @@ test('a worker as a process: alive, ready by database and schema and not by Grap
   expect(await ask('/livez')).toBe('200 ok\n');
   const away = samplesOf(await ask('/metrics'));
   expect(away.database_up).toBe(0);
-  // What is not known is not told: no zeros.
+  // Unknown values are left out, not told as zeros.
   for (const name of Object.keys(away)) expect(name).not.toMatch(/^(tenants|cycles_running|staleness|held_removals)/);
   expect(away.stalled_seconds).toBeGreaterThanOrEqual(0);
   await closeDatabase(fleet.url, false);

@@ -34,7 +34,7 @@ async function onNewAccount(database: Database, does: string): Promise<() => Pro
 
 const diskFull = "raise exception 'could not extend file: No space left on device' using errcode = '53100'";
 
-/** What the tenants' rows say: nothing of it may be told as theirs. */
+/** The tenants' rows: a state of the server must not be told as an error of theirs. */
 const standings = (database: Database) =>
   rows(
     database,
@@ -98,7 +98,7 @@ test('rule 21: a database that takes no writes: sync and doctor name it, and go 
   expect((await runCli(['sync'], fleet.environment)).code).toBe(0);
 });
 
-test('rule 21: a disk that is full: the worker says so without a stack, lives on, puts nobody into quarantine, and goes on when there is room', async () => {
+test('rule 21: a disk that is full: the worker says so without a stack, lives on, puts no tenant into quarantine, and goes on when there is room', async () => {
   const fleet = await openFleet({ count: 2, users: 2 });
   const { database } = fleet;
   const lift = await onNewAccount(database, diskFull);

@@ -26,7 +26,7 @@ test.each([
   ['alone', ['id']],
   ['name and principal name alone', ['id', 'displayName', 'userPrincipalName']],
   ['all but the department', ['id', 'displayName', 'userPrincipalName', 'accountEnabled', 'mail', 'jobTitle']],
-])('rules 3, 22: a known user whom a full round shows in part (%s) is asked and loses nothing', async (_what, kept) => {
+])('rules 3, 22: a known user that a full round shows in part (%s) is asked and loses nothing', async (_what, kept) => {
   const world = await openWorld(whole);
   await world.cycle();
   const ids = [idOf(world, 0), idOf(world, 7)];
@@ -140,7 +140,7 @@ test('rule 22: an answer to GET that is not whole either changes nothing, and ma
   await expectWhole(world);
 });
 
-test('rule 10: many who are shown in part at once are no suspension and no removal', async () => {
+test('rule 10: many users that are shown in part at once are no suspension and no removal', async () => {
   const world = await openWorld(whole);
   world.tenant.updateUser(idOf(world, 1), { accountEnabled: false });
   await setSettings(world.database, { scope: { userType: ['Member'] } });
@@ -156,7 +156,7 @@ test('rule 10: many who are shown in part at once are no suspension and no remov
   });
 });
 
-test('rules 12, 22: a cycle that was cut off asks nobody again whom GET has answered for', async () => {
+test('rules 12, 22: a cycle that was cut off does not ask again for users that GET has answered for', async () => {
   const world = await openWorld({ users: 260 });
   for (const { id } of world.tenant.users()) world.tenant.updateUser(id, { department: 'Fleet' });
   await world.cycle();
@@ -187,7 +187,7 @@ test('rules 12, 22: a cycle that was cut off asks nobody again whom GET has answ
   await expectWhole(world);
 });
 
-test('rule 22: a full round with nothing missing asks nobody, and so does one after other properties were selected', async () => {
+test('rule 22: a full round with nothing missing asks for no object, and neither does one after other properties were selected', async () => {
   const world = await openWorld(whole);
   await world.cycle();
   world.simulator.clearRequests();

@@ -128,7 +128,7 @@ test('rule 24: a full round that is due and cannot be finished keeps no changes 
   heal(world);
   const { streams, unfinished } = await world.cycle();
   expect(unfinished).toEqual([]);
-  // What was staged before it was edited is asked again: nothing goes back to what it was, not for one cycle.
+  // A user that was staged before its edit is asked again: no value goes back to the old one, not for one cycle.
   expect(streams.users).toMatchObject({
     round: 'full',
     reason: 'due',
@@ -193,7 +193,7 @@ test('rule 14: a person who asks for a full round is not sent to the same failin
   await world.cycle();
   world.simulator.options.stuck.links = [{ stream: 'users', round: 'full', page: 3, status: 500 }];
   await failureOf(world.cycle({ resync: true }));
-  // Of a round that begins after this edit the same page is answered.
+  // The same page is answered in a round that begins after this edit.
   world.simulator.options.stuck.links = [{ stream: 'users', round: 'full', page: 3, status: 500, edits: 1 }];
   editOne(world, 'Anew');
   expect((await world.cycle({ resync: true })).streams.users).toMatchObject({

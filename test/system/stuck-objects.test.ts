@@ -103,7 +103,7 @@ test('rule 22: a batch that fails as a whole for one of its objects is asked by 
   expect((await world.cycle()).streams.users).toMatchObject({ outcome: 'committed', restored: 4, set_aside: 1 });
 });
 
-test('rule 19: a user whom a list no longer names keeps the membership while GET cannot say whether the user is deleted', async () => {
+test('rule 19: a user that a list no longer names keeps the membership while GET cannot say whether the user is deleted', async () => {
   const { world, group, person } = await groupsWorld({ Team: [0, 1, 2] });
   await world.cycle();
   const stuck = person(0);
@@ -155,7 +155,7 @@ test('rule 19: a person on demand is read although the groups that hold the pers
   expect((await accountsOf(world.database, world.tenant.tenantId))[id]).toBeDefined();
 });
 
-test('rule 16: where Graph answers for no object at all the cycle fails, and nobody is set aside', async () => {
+test('rule 16: where Graph answers for no object at all the cycle fails, and no object is set aside', async () => {
   const world = await openGroups();
   await world.cycle();
   const [back = ''] = usersOf(world);

@@ -13,7 +13,7 @@ describe('failures in a row', () => {
 
   test.each(['committed', 'held'] as const)('%s ends them', (outcome) => {
     expect(failuresAfter(7, { outcome, code: null, lately: calm })).toBe(0);
-    // What waits for a person is told with a code.
+    // A cycle that waits for a person's decision has a code.
     expect(failuresAfter(7, { outcome, code: 'removals_held', lately: calm })).toBe(0);
   });
 

@@ -134,7 +134,7 @@ test('what pg-boss passes on, a copy of an error that is none itself, is told li
     code: 'database_unreachable',
     message: 'the database cannot be reached: connect ECONNREFUSED 127.0.0.1:5432',
   });
-  // Of several addresses the copy has the code alone.
+  // Where the host has several addresses, the copied error has a code and no words.
   expect(describeDatabaseError({ code: 'ECONNREFUSED', message: '' })).toMatchObject({
     message: 'the database cannot be reached: ECONNREFUSED',
   });

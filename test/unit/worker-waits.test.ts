@@ -1,4 +1,4 @@
-// What the worker tells of its waits for the database: at warn after ten seconds, again each minute, and by a gauge at once.
+// The worker tells of its waits for the database: at warn after ten seconds, again each minute, and by a gauge at once.
 import { expect, test } from 'vitest';
 import type { Activity } from '../../src/store/activity.ts';
 import type { StatementState } from '../../src/store/health.ts';
