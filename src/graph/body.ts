@@ -1,4 +1,5 @@
 // The body of an answer, read in chunks: up to a limit, and as UTF-8 alone.
+import { isUtf8 } from 'node:buffer';
 
 /** Most bytes of one answer of Graph, unpacked. Its largest real pages stay below 10 MiB. */
 export const mostGraphBytes = 64 * 1024 * 1024;
@@ -31,24 +32,18 @@ export class BodyNotUtf8 extends Error {
  */
 export async function readBody(body: AsyncIterable<Uint8Array> | null, most: number): Promise<string> {
   if (body === null) return '';
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  let bytes = 0;
-  let text = '';
+  const chunks: Uint8Array[] = [];
+  let size = 0;
   // Leaving the loop cancels the body, and with it the connection.
   for await (const chunk of body) {
-    bytes += chunk.byteLength;
-    if (bytes > most) throw new BodyTooLarge(most);
-    text += decode(decoder, chunk);
+    size += chunk.byteLength;
+    if (size > most) throw new BodyTooLarge(most);
+    chunks.push(chunk);
   }
-  return text + decode(decoder);
-}
-
-function decode(decoder: InstanceType<typeof TextDecoder>, chunk?: Uint8Array): string {
-  try {
-    return chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode();
-  } catch {
-    throw new BodyNotUtf8();
-  }
+  const bytes = Buffer.concat(chunks, size);
+  if (!isUtf8(bytes)) throw new BodyNotUtf8();
+  // As fetch does: a byte order mark is no part of the text.
+  return bytes.toString('utf8').replace(/^\uFEFF/, '');
 }
 
 /** {@link readBody} of an answer to fetch, as an answer whose body is at hand. */
