@@ -66,7 +66,11 @@ type PoolClient = {
   _acquireOnlyConnection(): Promise<Connection>;
 };
 // knex asks `__knex__disposed` before it hands a connection out again.
-type Connection = Client & { __knex__disposed?: unknown };
+type Connection = Client & { __knex__disposed?: unknown; getStartupConf(): Record<string, string> };
+
+// Times are read in this style, whatever the role, the database or the server prefers. As a parameter of the startup it
+// also holds behind a pooler, which keeps track of it.
+const startup = { DateStyle: 'ISO, MDY' };
 
 // As knex connects, but told of while it lasts.
 function watchPool(client: PoolClient): void {
@@ -79,6 +83,8 @@ function watchPool(client: PoolClient): void {
     };
     connection.on('error', dispose);
     connection.on('end', () => dispose(undefined));
+    const { getStartupConf } = connection;
+    connection.getStartupConf = () => ({ ...getStartupConf.call(connection), ...startup });
     await connectWatched(connection);
     return connection;
   };
