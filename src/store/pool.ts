@@ -3,6 +3,7 @@ import knex, { type Knex } from 'knex';
 import type { Client } from 'pg';
 import { ExpectedError } from '../errors.ts';
 import { connectWatched, watchAcquisition, watchConnection } from './activity.ts';
+import { connectionTo } from './address.ts';
 import { describeDatabaseError, serverStateOf, sqlState } from './database-errors.ts';
 import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './waits.ts';
 
@@ -33,7 +34,7 @@ export function openDatabase(
   const database = knex({
     client: 'pg',
     connection: {
-      connectionString: url,
+      ...connectionTo(url),
       application_name: options.applicationName ?? 'entra-sync',
       // Below the time that the pool waits, which could not say why.
       connectionTimeoutMillis: options.connectTimeoutMs ?? 12_000,
