@@ -82,7 +82,7 @@ function checkProse(list: boolean): boolean {
 }
 
 function checkSql(): boolean {
-  const found = collect(filesBelow('src', '.ts'), (text) => longSqlLines(text, columns));
+  const found = collect(filesBelow('src/store', '.ts'), (text) => longSqlLines(text, columns));
   for (const place of found) name(place, `over ${columns} columns`);
   say(`${found.length} lines of SQL over ${columns} columns`);
   return found.length === 0;

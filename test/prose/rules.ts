@@ -9,10 +9,10 @@ export function isHeadless(text: string): boolean {
   return headless.test(opening) && !/^[^.:;!]*\?/.test(opening);
 }
 
-/** Whether a text says whoever, whom, nobody, somebody or anybody instead of naming the thing. */
+/** Whether a text uses one of the `pronouns` instead of naming the thing. */
 export function usesPronoun(text: string): boolean {
   return pronouns.test(words(text));
 }
 
-// What stands in backticks is code or an example, and says nothing itself.
+// Code and examples stand in backticks and are not prose.
 const words = (text: string) => text.replace(/`[^`]*`/g, '``').trim();

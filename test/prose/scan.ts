@@ -1,4 +1,4 @@
-// Finds the prose of a file: comment blocks, test titles, paragraphs of Markdown, and the SQL in template literals.
+// Finds the prose of a file: comment blocks, test titles, paragraphs of Markdown, and the SQL in strings and templates.
 // A lexer by hand, since TypeScript 7 has no compiler API: it knows strings, templates, regular expressions and comments.
 
 /** One piece of prose, with the line on which it begins (from 1). */
@@ -7,20 +7,25 @@ export type Prose = { readonly line: number; readonly text: string };
 type Kind = 'line' | 'block' | 'string' | 'template' | 'sql';
 type Token = Prose & { readonly kind: Kind; readonly alone: boolean; readonly lastLine: number };
 
-export type Scanned = { readonly comments: Prose[]; readonly titles: Prose[]; readonly templates: Span[] };
+export type Scanned = { readonly comments: Prose[]; readonly titles: Prose[]; readonly literals: Span[] };
 type Span = { readonly first: number; readonly last: number; readonly text: string };
 
 const titleCall = /^(?:\w*Test|test|it|describe)(?:\.\w+(?:\(\))?)*$/;
 const takesNoTitle = /\.(?:each|for|skipIf|runIf|extend)$/;
 const regexMayFollow = /(?:^|[(,=:[!&|?{};+\-*%~^<>]|\b(?:return|typeof|case|in|of|await|yield|throw))\s*$/;
-const sql =
-  /\b(?:select|insert into|delete from|update entra_sync|left join|join lateral|exists \(|coalesce\(|case when)|\bwhere [\w.]+ |::(?:int|text|jsonb|uuid|bigint)\b|\b[a-z]\w?\.[a-z]\w+ (?:=|is|in|<>) |\bentra_sync\.\w+/;
+const sql = new RegExp(
+  [
+    String.raw`\b(?:select|insert into|delete from|left join|cross join|join lateral|exists \(|not exists|coalesce\(|case when|interval ')`,
+    String.raw`\bwhere [\w.]+ |\bset \w+ = |::[a-z]+\b|\bentra_sync\.\w+|\bfilter \(where|\b(?:on conflict|returning) `,
+    String.raw`\b[a-z]\.[a-z]\w+ (?:=|<|>|is|in|<>|->>|and|or|->)|\b(?:and|or|on) \(?(?:not )?[a-z]\.[a-z]\w+|:[a-z]\w+\)? (?:and|or)\b`,
+  ].join('|'),
+);
 
 /** Scans a TypeScript or JavaScript source. */
 export function scanSource(text: string): Scanned {
   const tokens: Token[] = [];
   const titles: Prose[] = [];
-  const templates: Span[] = [];
+  const literals: Span[] = [];
   const calls: string[] = [];
   let closed = '';
   let code = '';
@@ -65,7 +70,7 @@ export function scanSource(text: string): Scanned {
     }
     advance(end + 1);
     const whole = text.slice(start, at);
-    templates.push({ first, last: line, text: whole });
+    literals.push({ first, last: line, text: whole });
     if (sql.test(whole)) tokens.push(...sqlComments(whole, first));
   };
 
@@ -79,8 +84,11 @@ export function scanSource(text: string): Scanned {
       }
       if (text.startsWith('//', at)) add('line', endOf(text, '\n', at, 0), isAlone());
       else if (text.startsWith('/*', at)) add('block', endOf(text, '*/', at + 2, 2), isAlone());
-      else if (here === "'" || here === '"') title(add('string', endOfString(text, at), false));
-      else if (here === '`') {
+      else if (here === "'" || here === '"') {
+        const token = add('string', endOfString(text, at), false);
+        literals.push({ first: token.line, last: line, text: token.text });
+        title(token);
+      } else if (here === '`') {
         const before = code;
         const first = line;
         const start = at;
@@ -104,7 +112,7 @@ export function scanSource(text: string): Scanned {
   };
 
   readCode('');
-  return { comments: blocks(tokens), titles, templates };
+  return { comments: blocks(tokens), titles, literals };
 }
 
 /** The comment blocks of a file of SQL statements. */
@@ -134,12 +142,12 @@ export function scanMarkdown(text: string): Prose[] {
   return found;
 }
 
-/** The lines over `most` columns that lie in a template literal of SQL. */
+/** The lines over `most` columns that lie in a string or template of SQL. */
 export function longSqlLines(text: string, most: number): Prose[] {
   const lines = text.split('\n');
   const numbers = new Set<number>();
-  for (const { first, last, text: template } of scanSource(text).templates) {
-    if (!sql.test(template)) continue;
+  for (const { first, last, text: literal } of scanSource(text).literals) {
+    if (!sql.test(literal)) continue;
     for (let line = first; line <= last; line += 1) if ((lines[line - 1] ?? '').length > most) numbers.add(line);
   }
   return [...numbers].sort((one, other) => one - other).map((line) => ({ line, text: (lines[line - 1] ?? '').trim() }));
