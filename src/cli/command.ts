@@ -84,14 +84,6 @@ function loginName(): string {
   }
 }
 
-// A request that hangs in a library which does not let go of it would keep a finished command alive. What is still to be
-// read of its answer (by a pager, say) is waited for.
-function endSoon(): void {
-  setInterval(() => {
-    if (process.stdout.writableLength + process.stderr.writableLength === 0) process.exit();
-  }, 1_000).unref();
-}
-
 /** How a verb ends that is interrupted. */
 export type Ending = {
   /** What there is to do after Ctrl-C. */
@@ -199,7 +191,6 @@ export async function runVerb(
     }
     phase = 'ended';
     process.exitCode = exitCode;
-    endSoon();
   }
 }
 
