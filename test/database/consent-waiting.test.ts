@@ -9,7 +9,7 @@ import { approveConsent, connectTenant, mayConnect } from '../../src/store/conse
 import { createInvitation, findInvitation, withdrawInvitations } from '../../src/store/invitations.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
 import { dueTenants } from '../../src/store/schedule.ts';
-import { addTenant, findTenant } from '../../src/store/tenants.ts';
+import { addTenant, findTenant, forgetPendingTenant } from '../../src/store/tenants.ts';
 import { listWaiting, rejectWaiting } from '../../src/store/waiting.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 import { untilBlocked } from '../support/stage.ts';
@@ -335,6 +335,18 @@ test('approve, consent and disconnect of one tenant at once: each is told its en
     expect((await tenantRow(tenantId))?.external_ref).toBe(owner);
     expect(await refsOf(tenantId)).toEqual([]);
   }
+});
+
+test('a dry run takes its own registration of a tenant back, but not once a customer is connected for it', async () => {
+  const [tenantId, another] = [randomUUID(), randomUUID()];
+  for (const id of [tenantId, another]) await addTenant(database, { tenantId: id, name: id, ref: null }, defaults);
+  const consent = { invitationId: await invite(newRef('owner')), tenantId, adminId: randomUUID(), actor: 'connect' };
+  expect(await connectTenant(database, { ...consent, administrator: true }, defaults)).toMatchObject({
+    kind: 'connected',
+  });
+  expect(await forgetPendingTenant(database, tenantId, 'unclaimed')).toBe(false);
+  expect(await forgetPendingTenant(database, another, 'unclaimed')).toBe(true);
+  expect((await tenantRow(tenantId))?.status).toBe('active');
 });
 
 test('erasing a tenant erases what waits for it', async () => {
