@@ -96,22 +96,19 @@ test('rules 22, 24: a user for whom GET has answered in a full round, and who ch
   await expectTruth(tenant, database);
 });
 
-test('rule 24: a group whose members change between two pages of a full round keeps the new ones', async () => {
+test('rule 24: a member who leaves a group between two pages of a full round does not come back when that round is committed', async () => {
   const world = await openWorld({ users: 12, groups: 12, largestGroup: 5, simulator: { pageSize: 5 } });
   const { tenant, simulator, database } = world;
   await world.cycle();
   await makeFullDue(world, 'groups');
   const [team] = tenant.groups();
   const [member = ''] = team?.members.keys() ?? [];
-  const other = tenant.users().find(({ id }) => !team?.members.has(id))?.id ?? '';
   let pages = 0;
   const off = simulator.intercept(({ url }) => {
     if (!url.startsWith('/v1.0/groups/delta')) return undefined;
     pages += 1;
-    if (pages === 2) {
-      tenant.removeMember(team?.id ?? '', member);
-      tenant.addMember(team?.id ?? '', other);
-    }
+    // A member who leaves is named by the pages that were read before; one who comes would have the whole list read anyway.
+    if (pages === 2) tenant.removeMember(team?.id ?? '', member);
     return undefined;
   });
   simulator.options.stuck.links = [{ stream: 'groups', round: 'full', page: 3, status: 500 }];
