@@ -64,7 +64,12 @@ export type LockWait = { readonly blockers: readonly Blocker[]; readonly waitedM
 
 /** A wait that lasts, in one line. */
 export function describeWait({ blockers, waitedMs }: LockWait): string {
-  return `a lock in the database has not been free for ${describeTime(waitedMs)} so far; it is held by ${describeBlockers(blockers)} -> ${cureOf(blockers)}`;
+  return `a lock in the database has not been free for ${describeTime(waitedMs)} so far; it is held by ${describeHolders(blockers)}`;
+}
+
+/** The sessions that hold a lock, and the cure, in a part of a line. */
+export function describeHolders(blockers: readonly Blocker[]): string {
+  return `${describeBlockers(blockers)} -> ${cureOf(blockers)}`;
 }
 
 /** The error of a wait that came to its end after `waitedMs`. */

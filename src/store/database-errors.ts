@@ -65,6 +65,8 @@ const lostInWords =
  */
 export function describeDatabaseError(error: unknown, value?: string): unknown {
   if (error instanceof ExpectedError) return error;
+  const { endedBy } = (error ?? {}) as { endedBy?: unknown };
+  if (endedBy instanceof ExpectedError) return endedBy;
   if (isLockTimeout(error)) return unwatchedLock(error);
   const code = sqlState(error) ?? '';
   const state = serverStateOf(error);
