@@ -7,7 +7,7 @@ import { describeDatabaseError, serverStateOf, sqlState } from './database-error
 import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './waits.ts';
 
 // Modules that hold a database describe its errors, too.
-export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState } from './database-errors.ts';
+export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState, throwDefect } from './database-errors.ts';
 
 // knex prints its warnings on stdout, which belongs to the answer of a command; what they say is in what is thrown, too.
 const silent = { debug() {}, warn() {}, error() {}, deprecate() {} };
