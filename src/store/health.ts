@@ -1,4 +1,5 @@
 // What the database tells about itself and about how fresh a tenant is, for `doctor` and for metrics.
+import { type Blocker, findBlockers } from './blockers.ts';
 import { type Database, rows } from './pool.ts';
 
 export type Server = {
@@ -23,22 +24,36 @@ export async function readServer(database: Database): Promise<Server> {
   return server;
 }
 
-export type StatementState = { readonly pid: number; readonly forLock: boolean };
+/** `blockers`: the sessions that hold the lock, where it waits for one. */
+export type StatementState = {
+  readonly pid: number;
+  readonly forLock: boolean;
+  readonly blockers: readonly Blocker[];
+};
 
 const askTimeoutMs = 3_000;
 
-/** Whether statements of these processes of the server wait for a lock. Throws when the server does not answer in time. */
+/** Whether statements of these processes of the server wait for a lock, and which sessions hold it. Throws when the server does not answer in time. */
 export async function statementStates(database: Database, pids: readonly number[]): Promise<StatementState[]> {
   const late = new Promise<never>((_resolve, reject) => {
     setTimeout(() => reject(new Error('the database does not answer')), askTimeoutMs).unref();
   });
-  const asked = rows<StatementState>(
+  return Promise.race([askStates(database, pids), late]);
+}
+
+async function askStates(database: Database, pids: readonly number[]): Promise<StatementState[]> {
+  const found = await rows<{ pid: number; forLock: boolean }>(
     database,
     `select pid, wait_event_type is not distinct from 'Lock' as "forLock"
        from pg_stat_activity where pid = any(:pids::int[])`,
     { pids },
   );
-  return Promise.race([asked, late]);
+  const states: StatementState[] = [];
+  for (const one of found) {
+    const blockers = one.forLock ? await rows<Blocker>(database, findBlockers.replace('$1', ':pid'), one) : [];
+    states.push({ ...one, blockers });
+  }
+  return states;
 }
 
 export type CheckpointAge = { readonly stream: string; readonly ageMs: number };
