@@ -100,7 +100,7 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
   }
   if (/SSL|TLS|certificate/i.test(message) && !code.startsWith('42')) {
     return new ExpectedError('database_unreachable', `no TLS connection to the database: ${message}`, {
-      cure: 'check sslmode in DATABASE_URL (see README, "Environment")',
+      cure: 'check sslmode in DATABASE_URL (docs/operations.md, "Environment")',
       cause: error,
     });
   }

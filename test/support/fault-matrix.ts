@@ -6,7 +6,7 @@ import { ExpectedError, errorCodeOf } from '../../src/errors.ts';
 import type { WaitEvent } from '../../src/graph/reader.ts';
 import { rows } from '../../src/store/pool.ts';
 import { type At, places, rounds, type Strike } from './fault-strikes.ts';
-import { type Fault, faults } from './faults.ts';
+import type { Fault } from './faults.ts';
 import { expectFeedRebuilds } from './feed-replay.ts';
 import { expectGroups } from './groups-world.ts';
 import { bufferLog, expectTruth, fastPolicy, openWorld, type World } from './system.ts';
@@ -20,8 +20,6 @@ const pageSize = 2;
 export const cases: readonly At[] = rounds.flatMap((round) =>
   streams.flatMap((stream) => places.map((place) => ({ stream, round, place }))),
 );
-
-export const caseCount = faults.length * cases.length;
 
 export type Chain = { readonly results: readonly Promise<void>[]; readonly ended: Promise<void> };
 
