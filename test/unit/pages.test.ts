@@ -22,7 +22,7 @@ import { tenantCommand } from '../../src/cli/verbs/tenant.ts';
 import { verifyCommand } from '../../src/cli/verbs/verify.ts';
 import { workerCommand } from '../../src/cli/verbs/worker.ts';
 import { exitCodes } from '../../src/errors.ts';
-import { packageFile } from '../../src/package-files.ts';
+import { packageFile, packageVersion } from '../../src/package-files.ts';
 import { documentSchema } from '../../src/settings/schema.ts';
 import { anchorsOf, codeIn, type Page, proseOf, readPages, tableOf } from '../support/pages.ts';
 
@@ -105,6 +105,40 @@ describe('links', () => {
       .filter(({ from }) => from.endsWith('README.md'))
       .map(({ from, to }) => join(dirname(from), to));
     for (const { path } of pages) if (!path.endsWith('README.md')) expect(reached).toContain(path);
+  });
+});
+
+describe('places', () => {
+  test.each(pages)('that $path names in the tree are there', (one) => {
+    for (const code of codeIn(proseOf(one)))
+      if (/^(src|test|bench|deploy|config|migrations)\/[\w./-]+$/.test(code)) {
+        expect(existsSync(packageFile(code)), code).toBe(true);
+      }
+  });
+
+  test('docs/architecture.md names every folder of src, and every room of src/store and src/simulator', () => {
+    const foldersOf = (path: string) =>
+      readdirSync(packageFile(path), { withFileTypes: true }).filter((one) => one.isDirectory());
+    const told = codeIn(page('docs/architecture.md').text);
+    for (const { name } of foldersOf('src')) expect(told).toContain(`src/${name}/`);
+    for (const { name } of [...foldersOf('src/store'), ...foldersOf('src/simulator')])
+      expect(told).toContain(`${name}/`);
+  });
+
+  test('in the documentation that messages, settings and files for deployment name are there', () => {
+    const texts = ['src', 'config', 'deploy'].flatMap((folder) =>
+      readdirSync(packageFile(folder), { recursive: true, encoding: 'utf8' })
+        .filter((path) => /\.(ts|ya?ml)$/.test(path))
+        .map((path) => readFileSync(packageFile(folder, path), 'utf8')),
+    );
+    const named = texts.flatMap((text) => [
+      ...text.matchAll(/\b(README(?:\.md)?|docs\/[a-z-]+\.md)(?:, \\?"([^"\\]+)\\?")?/g),
+    ]);
+    expect(named.length).toBeGreaterThan(10);
+    for (const [, file = '', heading] of named) {
+      const { text } = page(file === 'README' ? 'README.md' : file);
+      if (heading !== undefined) expect(text.includes(`\n## ${heading}\n`), `${file}, "${heading}"`).toBe(true);
+    }
   });
 });
 
@@ -209,6 +243,15 @@ describe('docs/settings.md', () => {
     else if (key === 'credential') expect([value, found]).toEqual(['none', undefined]);
     else expect(parse(value)).toEqual(found);
   });
+});
+
+test('CHANGELOG begins with the version of the package, in groups of Keep a Changelog', () => {
+  const changelog = readFileSync(packageFile('CHANGELOG.md'), 'utf8');
+  const lock = JSON.parse(readFileSync(packageFile('package-lock.json'), 'utf8'));
+  const [version] = [...changelog.matchAll(/^## (\d+\.\d+\.\d+) /gm)].map(([, one]) => one);
+  expect([version, lock.version, lock.packages[''].version]).toEqual(Array(3).fill(packageVersion()));
+  const groups = [...changelog.matchAll(/^### (.+)$/gm)].map(([, group]) => group);
+  for (const group of groups) expect(['Added', 'Changed', 'Fixed', 'Removed', 'Upgrade']).toContain(group);
 });
 
 describe('fenced blocks', () => {
