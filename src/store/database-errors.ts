@@ -80,6 +80,13 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
   const message = /^timeout expired$|^timeout exceeded when|Timeout acquiring/.test(words)
     ? 'it does not answer in time'
     : words;
+  // Of a server that takes no connection without TLS, pg_hba.conf says: no entry, "no encryption".
+  if (code === '28000' && /no encryption/.test(message)) {
+    return new ExpectedError('database_refused', 'the database takes connections with TLS alone', {
+      cure: 'add ?sslmode=require to DATABASE_URL, or sslmode=verify-full to check the server too',
+      cause: error,
+    });
+  }
   if (refused.has(code)) {
     return new ExpectedError('database_refused', `the database refused: ${message}`, {
       cure: 'check user, password and database name in DATABASE_URL',
@@ -100,7 +107,9 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
   }
   if (/SSL|TLS|certificate/i.test(message) && !code.startsWith('42')) {
     return new ExpectedError('database_unreachable', `no TLS connection to the database: ${message}`, {
-      cure: 'check sslmode in DATABASE_URL (docs/operations.md, "Environment")',
+      cure: /does not support SSL/.test(message)
+        ? 'the server has no TLS: set ssl = on there, or sslmode=disable in DATABASE_URL'
+        : 'sslrootcert=FILE in DATABASE_URL names the CA that signed it; sslmode=require goes without the check',
       cause: error,
     });
   }

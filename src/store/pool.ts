@@ -3,6 +3,7 @@ import knex, { type Knex } from 'knex';
 import type { Client } from 'pg';
 import { ExpectedError } from '../errors.ts';
 import { connectWatched, watchAcquisition, watchConnection } from './activity.ts';
+import { connectionTo } from './address.ts';
 import { describeDatabaseError, serverStateOf, sqlState } from './database-errors.ts';
 import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './waits.ts';
 
@@ -33,7 +34,7 @@ export function openDatabase(
   const database = knex({
     client: 'pg',
     connection: {
-      connectionString: url,
+      ...connectionTo(url),
       application_name: options.applicationName ?? 'entra-sync',
       // Below the time that the pool waits, which could not say why.
       connectionTimeoutMillis: options.connectTimeoutMs ?? 12_000,
@@ -66,7 +67,11 @@ type PoolClient = {
   _acquireOnlyConnection(): Promise<Connection>;
 };
 // knex asks `__knex__disposed` before it hands a connection out again.
-type Connection = Client & { __knex__disposed?: unknown };
+type Connection = Client & { __knex__disposed?: unknown; getStartupConf(): Record<string, string> };
+
+// Times are read in this style, whatever the role, the database or the server prefers. As a parameter of the startup it
+// also holds behind a pooler, which keeps track of it.
+const startup = { DateStyle: 'ISO, MDY' };
 
 // As knex connects, but told of while it lasts.
 function watchPool(client: PoolClient): void {
@@ -79,6 +84,8 @@ function watchPool(client: PoolClient): void {
     };
     connection.on('error', dispose);
     connection.on('end', () => dispose(undefined));
+    const { getStartupConf } = connection;
+    connection.getStartupConf = () => ({ ...getStartupConf.call(connection), ...startup });
     await connectWatched(connection);
     return connection;
   };

@@ -2,6 +2,7 @@
 import type { PgBoss } from 'pg-boss';
 import bossPackage from 'pg-boss/package.json' with { type: 'json' };
 import type { PlannedJob } from '../rules/planning.ts';
+import { connectionTo } from './address.ts';
 import { type Database, rows } from './pool.ts';
 
 const schema = 'entra_sync_jobs';
@@ -64,7 +65,7 @@ const shortLived = { maxLifetimeSeconds: 60 };
 /** Makes the queue's schema and the queue, or brings them up to date. One process at a time: the caller holds a lock. */
 export async function installQueue(url: string, signal?: AbortSignal): Promise<void> {
   const boss = await newBoss({
-    connectionString: url,
+    ...connectionTo(url),
     application_name: 'entra-sync migrate',
     max: 2,
     supervise: false,
@@ -114,7 +115,7 @@ function skipNextWait(boss: PgBoss): void {
 /** Opens the queue. It needs no right but to read and write its tables. `onError` hears of what the queue could not do by itself. */
 export async function openQueue(url: string, onError: (error: unknown) => void): Promise<Queue> {
   const boss = await newBoss({
-    connectionString: url,
+    ...connectionTo(url),
     application_name: 'entra-sync worker queue',
     max: 3,
     ...shortLived,

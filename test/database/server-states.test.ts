@@ -160,3 +160,15 @@ test.each([
   );
   expect(error.message).toMatch(message);
 });
+
+test.each(['German, DMY', 'SQL, DMY', 'Postgres, MDY'])(
+  'a role that shows dates as %s is read like any other',
+  async (style) => {
+    const { database } = await openLimited(({ role }) => `alter role ${role} set datestyle = '${style}'`);
+    const shown = await rows(
+      database,
+      "select '2026-03-04T05:06:07.089Z'::timestamptz as at, '2026-03-04'::date::text as day",
+    );
+    expect(shown).toEqual([{ at: new Date('2026-03-04T05:06:07.089Z'), day: '2026-03-04' }]);
+  },
+);

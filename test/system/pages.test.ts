@@ -7,7 +7,8 @@ import { loadDefaults } from '../../src/settings.ts';
 import { addTenant } from '../../src/store/tenants.ts';
 import { runCli, temporaryDirectory } from '../support/cli.ts';
 import { type Block, readPages } from '../support/pages.ts';
-import { openWorld } from '../support/system.ts';
+import { setSettings } from '../support/settings.ts';
+import { openWorld, type World } from '../support/system.ts';
 
 // Blocks with a mark are run elsewhere, or want a real tenant: test/unit/pages.test.ts holds the marks to their files.
 const isRun = ({ language, info }: Block) =>
@@ -42,6 +43,7 @@ test.concurrent.for(pages)('$path does what it shows', async ({ path, blocks }, 
       files.set(name, join(folder, name));
       await writeFile(join(folder, name), block.text);
     } else if (block.language === 'sh') {
+      if (block.text.includes('removals list')) await holdRemovals(world);
       for (const line of block.text.trim().split('\n')) {
         const args = argumentsOf(line).map((word) => files.get(word) ?? word);
         const { code, stdout, stderr } = await runCli(args, environment);
@@ -58,6 +60,14 @@ test.concurrent.for(pages)('$path does what it shows', async ({ path, blocks }, 
     }
   }
 });
+
+/** Most users and groups of the tenant are deleted: one list is held for each. */
+async function holdRemovals({ tenant, database, cycle }: World): Promise<void> {
+  await setSettings(database, { removals: { max: 500, percent: 20, floor: 20 } });
+  for (const { id } of tenant.users().slice(4)) tenant.deleteUser(id);
+  for (const { id } of tenant.groups().slice(1)) tenant.deleteGroup(id);
+  expect((await cycle()).lists).toHaveLength(2);
+}
 
 /** The words after `entra-sync` in a line of a shell. Lines that want more of a shell than words and comments are refused. */
 function argumentsOf(line: string): string[] {
