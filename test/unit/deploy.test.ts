@@ -1,4 +1,4 @@
-// What deploy/ and docs/operations.md tell operators is held to the program: verbs, options, paths, metrics, variables, exit codes.
+// deploy/ and docs/operations.md are held to the program: verbs, options, paths, metrics, variables, exit codes.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';

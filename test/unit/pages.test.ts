@@ -81,9 +81,6 @@ describe('README', () => {
   });
 });
 
-// Written on a branch of its own.
-const comesBeside = new Set(['docs/glossary.md']);
-
 describe('links', () => {
   const links = pages.flatMap((one) =>
     [...proseOf(one).matchAll(/\]\(([^)\s]+)\)/g)]
@@ -91,16 +88,16 @@ describe('links', () => {
       .filter(({ to }) => !/^[a-z]+:/.test(to)),
   );
 
-  test.each(pages.map(({ path }) => path))('of %s lead to files and headings that are there', (path) => {
+  test.each(pages.map(({ path }) => path))('%s links to files and headings that are there', (path) => {
     for (const { to } of links.filter(({ from }) => from === path)) {
       const [file = '', anchor] = to.split('#');
       const target = file === '' ? path : normalize(join(dirname(path), file));
-      expect(comesBeside.has(target) || existsSync(packageFile(target)), to).toBe(true);
+      expect(existsSync(packageFile(target)), to).toBe(true);
       if (anchor !== undefined) expect(anchorsOf(page(target)), to).toContain(anchor);
     }
   });
 
-  test('of README or of docs/README.md lead to every page', () => {
+  test('README and docs/README.md lead to every page', () => {
     const reached = links
       .filter(({ from }) => from.endsWith('README.md'))
       .map(({ from, to }) => join(dirname(from), to));
