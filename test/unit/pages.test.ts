@@ -180,7 +180,7 @@ describe('docs/commands.md', () => {
 test.each(pages)('commands that $path names have verbs and options that there are', (one) => {
   const lines = [...codeIn(proseOf(one)), ...one.blocks.filter(({ language }) => language === 'sh').flatMap(linesOf)];
   for (const line of lines) {
-    for (const [, rest = ''] of line.matchAll(/(?:^|&& |\s|-- )entra-sync (?:-- )?([^&#]*)/g)) {
+    for (const [, rest = ''] of line.matchAll(/(?:^|&& |\s|-- )entra-sync (?:-- )?(?=[\w-])([^&#]*)/g)) {
       if (rest.startsWith('VERB') || rest.startsWith('--')) continue;
       const { name, options } = readCommand(rest);
       expect(name, line).toBeDefined();
