@@ -43,7 +43,7 @@ Examples:
 Exit codes: 0 done, 1 a defect, 2 usage or settings, 3 sign-in, consent or permission, 4 removals held,
 5 Graph unavailable, 6 another cycle is running, 7 database unreachable, unable or not migrated, 8 drift, 130 interrupted.
 Environment: DATABASE_URL, ENTRA_SYNC_HOME, AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET,
-AZURE_CLIENT_CERTIFICATE_PATH, ENTRA_SYNC_CLOUD, LOG_LEVEL and more: see README.md.`,
+AZURE_CLIENT_CERTIFICATE_PATH, ENTRA_SYNC_CLOUD, LOG_LEVEL and more: see docs/operations.md.`,
     );
 }
 

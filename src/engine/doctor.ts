@@ -95,7 +95,7 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
     if (parts.namesCredential) return judgeCredential((graph.value as DoctorGraph).credential(), parts.now());
     return {
       says: 'the environment names none: only tenants that bring their own can be reached',
-      cure: 'set AZURE_CLIENT_ID and one of the secrets (README, "Environment")',
+      cure: 'set AZURE_CLIENT_ID and one of the secrets (docs/operations.md, "Environment")',
     };
   });
   const { value: database } = schema;

@@ -7,7 +7,7 @@ import type { WaitEvent } from '../../src/graph/reader.ts';
 import { rows } from '../../src/store/pool.ts';
 import { isDeep } from './deep.ts';
 import { type At, places, rounds, type Strike } from './fault-strikes.ts';
-import { type Fault, faults } from './faults.ts';
+import type { Fault } from './faults.ts';
 import { expectFeedRebuilds } from './feed-replay.ts';
 import { expectGroups } from './groups-world.ts';
 import { bufferLog, expectTruth, fastPolicy, openWorld, type World } from './system.ts';
@@ -21,8 +21,6 @@ const pageSize = 2;
 const cases: readonly At[] = rounds.flatMap((round) =>
   streams.flatMap((stream) => places.map((place) => ({ stream, round, place }))),
 );
-
-export const caseCount = faults.length * cases.length;
 
 /** The cases of the fault `number` in this run: all in the deep one, else one of a full and one of a later round, by turns. */
 export function casesOf(number: number): readonly At[] {
