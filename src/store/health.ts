@@ -1,4 +1,6 @@
 // What the database tells about itself and about how fresh a tenant is, for `doctor` and for metrics.
+import { escapeIdentifier } from 'pg';
+import { judgedLimits, type TimeLimit } from '../rules/time-limits.ts';
 import { type Database, rows } from './pool.ts';
 
 export type Server = {
@@ -21,6 +23,22 @@ export async function readServer(database: Database): Promise<Server> {
   );
   if (!server) throw new Error('the server told nothing about itself');
   return server;
+}
+
+/** The limits on time that a session of this role in this database begins with, and the statement that lifts each. */
+export async function readTimeLimits(database: Database): Promise<TimeLimit[]> {
+  // Outside a transaction: inside one, this program sets limits of its own.
+  const found = await rows<Omit<TimeLimit, 'lift'> & { role: string; database: string }>(
+    database,
+    `select name, current_setting(name) as value, (extract(epoch from current_setting(name)::interval) * 1000)::float8 as ms,
+            source, session_user as role, current_database() as database
+       from pg_settings where name = any(:names::text[]) order by name`,
+    { names: judgedLimits },
+  );
+  return found.map(({ role, database: of, ...limit }) => ({
+    ...limit,
+    lift: `alter role ${escapeIdentifier(role)} in database ${escapeIdentifier(of)} set ${limit.name} = 0`,
+  }));
 }
 
 export type StatementState = { readonly pid: number; readonly forLock: boolean };

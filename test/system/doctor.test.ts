@@ -220,7 +220,32 @@ test('a schema that is not current, and a database that is not there yet', async
   expect(notGreen(checks)).toEqual(['failed schema: schema_not_current']);
   expect(firstExitCode(checks)).toBe(7);
   const none = await diagnose(world, { parts: { openDatabase: async () => undefined } });
-  expect([notGreen(none), unchecked(none)]).toEqual([['warning database'], ['schema', 'clock: database']]);
+  expect([notGreen(none), unchecked(none)]).toEqual([
+    ['warning database'],
+    ['schema', 'clock: database', 'limits: database'],
+  ]);
+});
+
+test.each([
+  ['40ms', 'failed limits: database: database_unable', 7],
+  ['2s', 'warning limits: database', 0],
+  ['10min', undefined, 0],
+])('a statement_timeout of %s of the database', async (value, expected, exitCode) => {
+  const world = await openWorld({ users: 1 });
+  await world.cycle();
+  const [name] = await rows<{ name: string }>(world.database, 'select current_database() as name');
+  await world.database.raw(`alter database ${name?.name} set statement_timeout = '${value}'`);
+  const limited = openDatabase(world.url);
+  const checks = await diagnose(world, {
+    parts: { openDatabase: async () => ({ database: limited, name: 'limited' }) },
+  });
+  await limited.destroy();
+  expect([notGreen(checks), firstExitCode(checks)]).toEqual([expected === undefined ? [] : [expected], exitCode]);
+  if (expected === undefined) return;
+  expect(checks.find(({ check }) => check === 'limits: database')).toMatchObject({
+    message: `statement_timeout is ${value}, set for the database: statements that take longer are ended`,
+    cure: expect.stringMatching(/^alter role ".*" in database ".*" set statement_timeout = 0$/),
+  });
 });
 
 test('a certificate tells when it ends: good, soon, over', async (context) => {
