@@ -6,7 +6,7 @@ import type { AppCredential, TokenSource } from '../graph/credential.ts';
 import { askHost, lookUpHost } from '../graph/probe.ts';
 import { judgeLimits } from '../rules/time-limits.ts';
 import type { CredentialReference, SettingsDocument } from '../settings.ts';
-import { readServer, readTimeLimits } from '../store/health.ts';
+import { readServer, readTimeLimits, tryWriting } from '../store/health.ts';
 import { requireCurrentSchema } from '../store/migrate.ts';
 import type { Database } from '../store/pool.ts';
 import { readRegistration } from '../store/registrations.ts';
@@ -87,6 +87,13 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
     const before = parts.now();
     const { now } = await readServer(opened.value as Database);
     return judgeClock(now.getTime() - (before + parts.now()) / 2, 'the database');
+  });
+  await list.make('disk: database', [opened], async () => {
+    const tried = await tryWriting(opened.value as Database);
+    return {
+      says: tried ? 'a megabyte was written, and taken back' : 'not tried: the role may make no temporary table',
+      value: true,
+    };
   });
   await list.make('limits: database', [opened], async () => {
     const { state, says, cure } = judgeLimits(await readTimeLimits(opened.value as Database));

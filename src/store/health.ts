@@ -1,7 +1,7 @@
 // What the database tells about itself and about how fresh a tenant is, for `doctor` and for metrics.
 import { escapeIdentifier } from 'pg';
 import { judgedLimits, type TimeLimit } from '../rules/time-limits.ts';
-import { type Database, rows } from './pool.ts';
+import { type Database, inTransaction, rows, sqlState } from './pool.ts';
 
 export type Server = {
   readonly version: string;
@@ -39,6 +39,27 @@ export async function readTimeLimits(database: Database): Promise<TimeLimit[]> {
     ...limit,
     lift: `alter role ${escapeIdentifier(role)} in database ${escapeIdentifier(of)} set ${limit.name} = 0`,
   }));
+}
+
+/**
+ * Writes a megabyte that no other session sees, and takes it back. Throws the error that keeps the server from it, such as that
+ * of a full disk. False: this role may not try.
+ */
+export async function tryWriting(database: Database): Promise<boolean> {
+  try {
+    await inTransaction(database, async (transaction) => {
+      // On the disk of the database, wherever temporary tables go.
+      await transaction.raw("set local temp_tablespaces = ''");
+      await transaction.raw(
+        `create temp table entra_sync_room on commit drop as
+           select repeat(md5(n::text), 60) as filler from generate_series(1, 500) n`,
+      );
+    });
+    return true;
+  } catch (error) {
+    if (sqlState(error) === '42501') return false;
+    throw error;
+  }
 }
 
 export type StatementState = { readonly pid: number; readonly forLock: boolean };

@@ -222,8 +222,23 @@ test('a schema that is not current, and a database that is not there yet', async
   const none = await diagnose(world, { parts: { openDatabase: async () => undefined } });
   expect([notGreen(none), unchecked(none)]).toEqual([
     ['warning database'],
-    ['schema', 'clock: database', 'limits: database'],
+    ['schema', 'clock: database', 'disk: database', 'limits: database'],
   ]);
+});
+
+test('a full disk of the database is red, though everything can be read', async () => {
+  const world = await openWorld({ users: 1 });
+  await world.cycle();
+  // As the server says it where a table cannot grow.
+  await world.database.raw(`
+    create function public.full_disk() returns event_trigger language plpgsql
+      as $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
+    create event trigger full_disk on ddl_command_end when tag in ('CREATE TABLE AS') execute function public.full_disk()`);
+  const checks = await diagnose(world);
+  expect([notGreen(checks), firstExitCode(checks)]).toEqual([['failed disk: database: database_unable'], 7]);
+  expect(checks.find(({ check }) => check === 'disk: database')?.message).toBe('the disk of the database is full');
+  await world.database.raw('drop event trigger full_disk');
+  expect(notGreen(await diagnose(world))).toEqual([]);
 });
 
 test.each([
