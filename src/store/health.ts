@@ -1,6 +1,8 @@
 // What the database tells about itself and about how fresh a tenant is, for `doctor` and for metrics.
+import { escapeIdentifier } from 'pg';
+import { judgedLimits, type TimeLimit } from '../rules/time-limits.ts';
 import { type Blocker, findBlockers } from './blockers.ts';
-import { type Database, rows } from './pool.ts';
+import { type Database, inTransaction, rows, sqlState } from './pool.ts';
 
 export type Server = {
   readonly version: string;
@@ -22,6 +24,43 @@ export async function readServer(database: Database): Promise<Server> {
   );
   if (!server) throw new Error('the server told nothing about itself');
   return server;
+}
+
+/** The limits on time that a session of this role in this database begins with, and the statement that lifts each. */
+export async function readTimeLimits(database: Database): Promise<TimeLimit[]> {
+  // Outside a transaction: inside one, this program sets limits of its own.
+  const found = await rows<Omit<TimeLimit, 'lift'> & { role: string; database: string }>(
+    database,
+    `select name, current_setting(name) as value, (extract(epoch from current_setting(name)::interval) * 1000)::float8 as ms,
+            source, session_user as role, current_database() as database
+       from pg_settings where name = any(:names::text[]) order by name`,
+    { names: judgedLimits },
+  );
+  return found.map(({ role, database: of, ...limit }) => ({
+    ...limit,
+    lift: `alter role ${escapeIdentifier(role)} in database ${escapeIdentifier(of)} set ${limit.name} = 0`,
+  }));
+}
+
+/**
+ * Writes a megabyte that no other session sees, and takes it back. Throws the error that keeps the server from it, such as that
+ * of a full disk. False: this role may not try.
+ */
+export async function tryWriting(database: Database): Promise<boolean> {
+  try {
+    await inTransaction(database, async (transaction) => {
+      // On the disk of the database, wherever temporary tables go.
+      await transaction.raw("set local temp_tablespaces = ''");
+      await transaction.raw(
+        `create temp table entra_sync_room on commit drop as
+           select repeat(md5(n::text), 60) as filler from generate_series(1, 500) n`,
+      );
+    });
+    return true;
+  } catch (error) {
+    if (sqlState(error) === '42501') return false;
+    throw error;
+  }
 }
 
 /** `blockers`: the sessions that hold the lock, where it waits for one. */
