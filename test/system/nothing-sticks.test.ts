@@ -99,6 +99,13 @@ test(
     const until = begun + minutes * 60_000;
     const done = { turns: 0, cycles: 0, outages: 0, kill: 0, cut: 0, stop: 0, forgotten: 0, behind: 0, worst: 0 };
     const days: Record<string, number> = {};
+    let nextWord = begun + 120_000;
+    const say = () => {
+      nextWord = performance.now() + 120_000;
+      const seconds = Math.round((performance.now() - begun) / 1_000);
+      // biome-ignore lint/suspicious/noConsole: the figures are what a long run is made for.
+      if (minutes >= 1) console.info(JSON.stringify({ seed, seconds, ...done, days }));
+    };
 
     const walk = async (lane: Lane, number: number) => {
       const { tenant, simulator, database, role } = lane;
@@ -167,6 +174,7 @@ test(
         await endSession?.();
         if (disturbance === 'forgotten') done.forgotten += 1;
         done.turns += 1;
+        if (performance.now() > nextWord) say();
       }
     };
 
@@ -179,9 +187,7 @@ test(
       const verified = await startCli(['verify', tenant.tenantId], environment).ended;
       expect(verified.code, verified.stdout + verified.stderr).toBe(0);
     }
-    const took = Math.round((performance.now() - begun) / 1_000);
-    // biome-ignore lint/suspicious/noConsole: the figures are what a long run is made for.
-    if (minutes >= 1) console.info(JSON.stringify({ seed, took, ...done, days }, null, 1));
+    say();
   },
   minutes * 60_000 + 600_000,
 );
