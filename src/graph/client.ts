@@ -22,11 +22,18 @@ export type GraphClient = {
   /**
    * Sends one request to exactly `url` (byte for byte) and returns its answer whatever the status. GET, or a `$batch`
    * of GETs when `batch` is given. Throws RequestFailed for network faults and for a sign-in that may
-   * succeed later, ExpectedError for a foreign URL and for any other sign-in.
+   * succeed later, ExpectedError for a foreign URL and for any other sign-in. `onSend` is told once an access token is at
+   * hand: a request without one is never sent.
    */
   send(
     url: string,
-    options: { signal: AbortSignal; renewToken?: boolean; headers?: Record<string, string>; batch?: object },
+    options: {
+      signal: AbortSignal;
+      renewToken?: boolean;
+      headers?: Record<string, string>;
+      batch?: object;
+      onSend?: () => void;
+    },
   ): Promise<Answer>;
 };
 
@@ -70,9 +77,9 @@ export function openGraphClient(options: {
         throw requestFailure(error, signal, requestTimeoutMs);
       });
     },
-    send: async (url, { signal, renewToken = false, headers = {}, batch }) => {
+    send: async (url, { signal, renewToken = false, headers = {}, batch, onSend }) => {
       requireOrigin(url, origin);
-      const exact = new ExactRequest(url, renewToken);
+      const exact = new ExactRequest(url, renewToken, onSend);
       const request = client
         .api(url)
         .middlewareOptions([exact])
@@ -96,11 +103,13 @@ export function openGraphClient(options: {
 class ExactRequest implements MiddlewareOptions {
   readonly url: string;
   readonly renewToken: boolean;
+  readonly onSend: (() => void) | undefined;
   failure: unknown;
 
-  constructor(url: string, renewToken: boolean) {
+  constructor(url: string, renewToken: boolean, onSend: (() => void) | undefined) {
     this.url = url;
     this.renewToken = renewToken;
+    this.onSend = onSend;
   }
 }
 
@@ -160,12 +169,13 @@ function authentication(origin: string, tokens: TokenSource): Middleware {
       // The last gate before the token is attached, whoever built the URL.
       requireOrigin(String(context.request), origin);
       const signal = context.options?.signal ?? undefined;
-      const renew = exactOf(context).renewToken;
+      const { renewToken: renew, onSend } = exactOf(context);
       const token = await tokens.token({ renew, ...(signal && { signal }) });
       context.options = {
         ...context.options,
         headers: { ...(context.options?.headers as Record<string, string>), authorization: `Bearer ${token}` },
       };
+      onSend?.();
       await next?.execute(context);
     },
   };

@@ -82,7 +82,7 @@ export type GraphReader = {
   fork(stream: string): GraphReader;
   /** Takes an access token under the policy and does no more. Throws what {@link GraphReader.getJson} throws. */
   signIn(): Promise<void>;
-  /** Requests sent so far, retries included. */
+  /** Requests sent to Graph so far, retries included; a sign-in is none, and what it kept from being sent neither. */
   requestCount(): number;
   /**
    * Asks `url` until `parse` takes the body or the policy gives up. `parse` is also given the Date of the answer, and says
@@ -133,8 +133,13 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
   const { client, signal, policy = defaultRetryPolicy, onWait, onRequest } = parts;
   let requests = 0;
 
-  const send = async (url: string, options: Omit<Parameters<GraphClient['send']>[1], 'signal'>): Promise<Answer> => {
+  const count = () => {
     requests += 1;
+  };
+  const send = async (
+    url: string,
+    options: Omit<Parameters<GraphClient['send']>[1], 'signal' | 'onSend'>,
+  ): Promise<Answer> => {
     const started = performance.now();
     const tell = (endpoint: string, outcome: number | string) =>
       onRequest?.({
@@ -144,7 +149,7 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
         seconds: (performance.now() - started) / 1000,
       });
     try {
-      const answer = await client.send(url, { signal, ...options });
+      const answer = await client.send(url, { signal, onSend: count, ...options });
       tell(endpointOf(url), answer.status);
       return answer;
     } catch (error) {
