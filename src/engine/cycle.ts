@@ -1,15 +1,17 @@
 // One cycle of one tenant: lease, streams, close. What comes out is committed as a whole or not at all, stream by stream.
+
 import { errorCodeOf, exitCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import { explainGaps } from '../rules/scope.ts';
+import { type Stream, streams } from '../rules/streams.ts';
 import type { Settings, SettingsDocument } from '../settings.ts';
 import type { ChangeSample } from '../store/commit.ts';
 import { type CycleKind, type CycleOutcome, closeCycle, openCycle, type StreamReport } from '../store/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/lease.ts';
 import { type Database, tellDatabaseError } from '../store/pool.ts';
-import { openLists, type RemovalList } from '../store/removals.ts';
-import { dropRehearsal, type Stream } from '../store/rounds.ts';
+import { openLists, type RemovalList } from '../store/removal-lists.ts';
+import { dropRehearsal } from '../store/rounds.ts';
 import { readStanding, type Standing } from '../store/standing.ts';
 import { tenantDisconnected } from '../store/tenants.ts';
 
@@ -25,7 +27,6 @@ import {
   isInterruption,
   reportOfFailure,
   type StreamFailure,
-  streams,
 } from './reports.ts';
 import { runStream } from './run-stream.ts';
 import type { Footing, Progress, RoundTold, StreamContext } from './stream.ts';

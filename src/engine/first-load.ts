@@ -2,12 +2,15 @@
 // Nothing is right because of it: it creates and updates, removes nobody and moves no checkpoint, and the first round of
 // each stream says what is true. That round begins after the listing is committed, never beside it: what a listing showed
 // would be newer than the pages of such a round, which would take it back, or sweep whoever came in between.
+
 import { ExpectedError } from '../errors.ts';
 import { openLane } from '../graph/paced.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
+import type { CommitCounts } from '../rules/counts.ts';
+import { type Stream, streams } from '../rules/streams.ts';
 import type { Settings } from '../settings.ts';
-import type { Apply, CommitCounts } from '../store/commit.ts';
+import type { Apply } from '../store/commit.ts';
 import { applyGroups } from '../store/commit-groups.ts';
 import { commitListing } from '../store/commit-listing.ts';
 import { applyUsers } from '../store/commit-users.ts';
@@ -15,18 +18,11 @@ import { type CycleOutcome, closeFirstLoad, openCycle, type StreamReport } from 
 import type { Lease } from '../store/lease.ts';
 import { type Listings, openListings } from '../store/listings.ts';
 import { type Database, describeDatabaseError } from '../store/pool.ts';
-import type { Round, Stream } from '../store/rounds.ts';
+import type { Round } from '../store/rounds.ts';
 import type { Wholeness } from '../store/whole.ts';
 import { groupWholeness } from './groups.ts';
 import { listGroups, listPeople } from './listing.ts';
-import {
-  describeFailure,
-  type FirstLoad,
-  isInterruption,
-  reportOfFailure,
-  type StreamFailure,
-  streams,
-} from './reports.ts';
+import { describeFailure, type FirstLoad, isInterruption, reportOfFailure, type StreamFailure } from './reports.ts';
 import type { Progress } from './stream.ts';
 import { userWholeness } from './users.ts';
 
@@ -183,8 +179,8 @@ function tellFailure(log: Log, stream: Stream, error: unknown): void {
   log[level]({ stream, ...describeFailure({ stream, error }), at }, 'listing given up: the first round reads it');
 }
 
-function wantedOf({ version, fingerprint, groupsFingerprint }: Settings) {
-  return { settingsVersion: version, fingerprints: { users: fingerprint, groups: groupsFingerprint } };
+function wantedOf({ version, fingerprints }: Settings) {
+  return { settingsVersion: version, fingerprints };
 }
 
 function isCode(error: unknown, code: ExpectedError['code']): boolean {

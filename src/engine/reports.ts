@@ -1,10 +1,10 @@
 // What became of a cycle's streams, in the words that its row keeps.
-import { ExpectedError, errorCodeOf } from '../errors.ts';
-import type { CycleKind, CycleOutcome, StreamReport } from '../store/cycles.ts';
-import type { Stream } from '../store/rounds.ts';
-import type { RoundTold } from './stream.ts';
 
-export const streams = ['users', 'groups'] as const satisfies readonly Stream[];
+import { ExpectedError, errorCodeOf } from '../errors.ts';
+import { noCounts } from '../rules/counts.ts';
+import type { Stream } from '../rules/streams.ts';
+import type { CycleKind, CycleOutcome, StreamReport } from '../store/cycles.ts';
+import type { RoundTold } from './stream.ts';
 
 export type StreamFailure = { readonly stream: Stream; readonly error: unknown };
 
@@ -22,26 +22,9 @@ export type FirstLoad = {
 
 /** The report of a stream that stopped for `error`: its round as it stood then, which commits nothing. */
 export function reportOfFailure(error: unknown, told: RoundTold, requests: number): StreamReport {
-  const none = {
-    distinct: 0,
-    created: 0,
-    adopted: 0,
-    updated: 0,
-    suspended: 0,
-    resumed: 0,
-  };
-  const ends = {
-    removed: 0,
-    restored: 0,
-    purged: 0,
-    memberships_added: 0,
-    memberships_removed: 0,
-    held: 0,
-    set_aside: 0,
-  };
   const outcome = isInterruption(error) ? 'cancelled' : 'failed';
   const { reason: begunFor, ...round } = told;
-  return { outcome, ...round, reason: errorCodeOf(error), begun_for: begunFor, requests, ...none, ...ends };
+  return { outcome, ...round, reason: errorCodeOf(error), begun_for: begunFor, requests, ...noCounts, set_aside: 0 };
 }
 
 export function isInterruption(error: unknown): boolean {

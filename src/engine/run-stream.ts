@@ -68,7 +68,7 @@ async function walkChosen<Page extends DeltaPage>(
   for (let footing = context.footing; ; footing = await context.newFooting()) {
     const { settings } = footing;
     const chosen = chooseRound(footing.streams[stream], {
-      ...{ fingerprint: parts.fingerprint(settings), fullBecause, anew, dryRun },
+      ...{ fingerprint: settings.fingerprints[stream], fullBecause, anew, dryRun },
       settingsVersion: settings.version,
       fullEveryMs: settings.fullEveryMs,
       origin: reader.origin,
@@ -92,7 +92,7 @@ async function walkChosen<Page extends DeltaPage>(
         if (early && 'report' in early) return ended(early);
         pages = early?.pages;
         round = await beginRound(database, lease, {
-          ...{ stream, dryRun, fingerprint: parts.fingerprint(settings), ...chosen.begin },
+          ...{ stream, dryRun, fingerprint: settings.fingerprints[stream], ...chosen.begin },
           settingsVersion: settings.version,
         });
       }

@@ -1,13 +1,15 @@
 // One stream of one cycle: what differs between streams, what a walk of one needs, and what comes out of it.
+
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import type { DeltaPage } from '../rules/decode.ts';
+import type { Stream } from '../rules/streams.ts';
 import type { Settings } from '../settings.ts';
 import type { Apply, ChangeSample, Rehearsal } from '../store/commit.ts';
 import type { StreamReport } from '../store/cycles.ts';
 import type { Lease } from '../store/lease.ts';
 import type { Database } from '../store/pool.ts';
-import type { PageOfRound, Round, Stream } from '../store/rounds.ts';
+import type { PageOfRound, Round } from '../store/rounds.ts';
 import type { Standing } from '../store/standing.ts';
 
 /** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
@@ -50,8 +52,6 @@ export type StreamContext = {
 /** What differs between the streams. */
 export type StreamParts<Page extends DeltaPage> = {
   readonly stream: Stream;
-  /** Of what shapes the stage: a checkpoint or round with another one is not continued (rule 17). */
-  fingerprint(settings: Settings): string;
   firstUrl(origin: string, settings: Settings): string;
   decode(settings: Settings): (body: unknown) => Page | { readonly malformed: string };
   join(pages: readonly Page[], last: Page): Page;

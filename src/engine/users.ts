@@ -19,7 +19,7 @@ import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
 import { applyUsers } from '../store/commit-users.ts';
 import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
-import { databaseTime } from '../store/on-demand.ts';
+import { databaseTime } from '../store/pool.ts';
 import { afterRehearsal } from '../store/rehearsal.ts';
 import { type Round, readCheckpoint } from '../store/rounds.ts';
 import {
@@ -36,7 +36,6 @@ import type { StreamContext, StreamParts } from './stream.ts';
 
 export const usersStream: StreamParts<DeltaPage> = {
   stream: 'users',
-  fingerprint: (settings) => settings.fingerprint,
   firstUrl: (origin, settings) => firstUsersUrl(origin, selectedProperties(settings.fields)),
   decode: (settings) => {
     const selected = typesOf(selectedProperties(settings.fields));

@@ -81,7 +81,7 @@ export async function walkRound<Page extends DeltaPage>(
         removals: settings.removals,
         match: settings.match,
         scopeGroups: settings.scope.groups,
-        groupsJudged: judged?.fingerprint === settings.groupsFingerprint,
+        groupsJudged: judged?.fingerprint === settings.fingerprints.groups,
         dryRun,
         analyzed,
         rehearsal,

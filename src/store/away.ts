@@ -1,8 +1,8 @@
 // Who is away: deleted and restorable in Entra ID, and nothing here says so. Kept by id alone until it is settled which
 // groups hold the one who came back: no list of Graph's names whoever is deleted, and no delta tells it on a restore (rule 8).
+import type { Stream } from '../rules/streams.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows } from './pool.ts';
-import type { Stream } from './rounds.ts';
 import { shareTenant } from './tenants.ts';
 
 const away = "('deleted_restorable', 'deleted', 'not_seen')";

@@ -3,8 +3,8 @@
 import type { Problem } from '../rules/decode.ts';
 import type { MatchKey } from '../rules/mapping.ts';
 import type { CommitScope } from './commit.ts';
-import { stageProblems } from './doubts.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
+import { stageProblems } from './stage-problems.ts';
 import { type StagedKinds, unbound } from './staged-kinds.ts';
 
 /** Adopts the accounts of staged people. People whose match is ambiguous are set aside and leave the stage. Part of `applyUsers`. */

@@ -1,8 +1,10 @@
 // The commit of a groups round: groups, memberships and the closure of nested groups, over whole sets (rules 7 to 9).
 // Order matters, so that each membership that appears or vanishes is written once: what vanishes with a group first, then
 // what Graph ended, then groups that come or change, what shows through them, and last what is new.
+
+import { noCounts, type StreamCounts } from '../rules/counts.ts';
 import { keepClosure } from './closure.ts';
-import type { CommitScope, StreamCounts } from './commit.ts';
+import type { CommitScope } from './commit.ts';
 import { adoptGroups } from './commit-adoption.ts';
 import {
   endMemberships,
@@ -47,12 +49,11 @@ export async function applyGroups(transaction: Transaction, scope: CommitScope):
     scope,
   );
   return {
+    ...noCounts,
     distinct: staged?.count ?? 0,
     created,
     adopted,
     updated,
-    suspended: 0,
-    resumed: 0,
     removed,
     restored,
     purged,

@@ -1,9 +1,9 @@
 // The commit of a round that Graph answered at once with nothing: the checkpoint moves, and no round is made for it.
+import type { Stream } from '../rules/streams.ts';
 import { idleConditions } from './commit.ts';
 import { type Lease, lockFenced } from './lease.ts';
 import { type Database, rowCount } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
-import type { Stream } from './rounds.ts';
 import { tenantDisconnected } from './tenants.ts';
 
 export type IdleRound = {

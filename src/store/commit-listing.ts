@@ -1,8 +1,9 @@
 // The commit of a listing: what a quick first load shows until the first round is done. Creates, adoptions and updates;
 // nobody is removed or suspended, nothing is set aside, no checkpoint moves: all of that the round decides (rule 6).
 import { ExpectedError } from '../errors.ts';
+import type { CommitCounts } from '../rules/counts.ts';
 import { closeBatch, nextBatch } from './batches.ts';
-import { type Apply, type CommitCounts, type CommitOptions, requireSettings } from './commit.ts';
+import { type Apply, type CommitOptions, requireSettings } from './commit.ts';
 import { type Aside, leavingOutFaults, setAsideStaged, unitsOfCommit } from './data-faults.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, rows, type Transaction } from './pool.ts';

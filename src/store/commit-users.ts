@@ -1,6 +1,8 @@
 // The commit of a users round: accounts, and the memberships that appear or vanish with them (rules 3, 4, 6 to 8, 19).
+
+import type { StreamCounts } from '../rules/counts.ts';
 import { forgetStrangers, keepStrangers, keepUnsettled } from './away.ts';
-import type { CommitScope, StreamCounts } from './commit.ts';
+import type { CommitScope } from './commit.ts';
 import { adoptAccounts } from './commit-adoption.ts';
 import {
   accountsAppeared,

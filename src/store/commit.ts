@@ -1,9 +1,10 @@
 // The commit of a round: one transaction that makes what was staged the truth and moves the checkpoint (rules 1, 2, 12).
 
 import { ExpectedError } from '../errors.ts';
+import { type CommitCounts, noCounts, type StreamCounts } from '../rules/counts.ts';
 import type { RemovalLimits } from '../rules/guard.ts';
 import type { MatchKey } from '../rules/mapping.ts';
-import type { ScopeGap } from '../rules/scope.ts';
+import type { Stream } from '../rules/streams.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { countReleased } from './connection.ts';
 import { type Aside, forgetFaults, leavingOutFaults, setAsideStaged, unitsOfCommit } from './data-faults.ts';
@@ -11,33 +12,11 @@ import { objectOfKey } from './doubts.ts';
 import { type Lease, lockFenced } from './lease.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
-import type { Round, Stream } from './rounds.ts';
+import type { Round } from './rounds.ts';
 import { settingsVersion } from './settings.ts';
-import { analyzeStage, analyzeTables, type StageSizes } from './statistics.ts';
+import { analyzeStage, analyzeTables, planForAll, type StageSizes } from './statistics.ts';
 import { doubtWhatIsOlder } from './stream-failures.ts';
 import { tenantDisconnected } from './tenants.ts';
-
-/** What a stream's commit did, in objects. */
-export type StreamCounts = {
-  distinct: number;
-  created: number;
-  adopted: number;
-  updated: number;
-  suspended: number;
-  resumed: number;
-  removed: number;
-  restored: number;
-  purged: number;
-  held: number;
-  memberships_added: number;
-  memberships_removed: number;
-  /** Groups of the scope whose members are not known: while there are any, nobody is removed for being in none of them. */
-  scope_gaps?: readonly ScopeGap[];
-  /** Where a reconnect is rehearsed: live accounts that were managed once and would still be manual. */
-  still_manual?: number;
-};
-
-export type CommitCounts = StreamCounts & { set_aside: number };
 
 export type ChangeSample = {
   kind: string;
@@ -156,7 +135,7 @@ async function applyRound(
   await transaction.raw(scope.full ? planForAll : planForFew);
   const mayBeIdle = !scope.full && round.seen === 0 && scope.scopeGroups.length === 0;
   const idle = mayBeIdle && (await isIdle(transaction, scope));
-  const counts = idle ? nothingDone : await apply(transaction, scope);
+  const counts = idle ? noCounts : await apply(transaction, scope);
   const setAside = idle ? 0 : await keepSetAside(transaction, scope);
   await transaction.raw(moveCheckpoint, scope);
   await transaction.raw(endProvisional, scope);
@@ -177,14 +156,6 @@ const endRounds = `
 delete from entra_sync.rounds
  where round_id = :round
     or :full::boolean and tenant_id = :tenant and stream = :stream and kind = 'incremental' and not dry_run`;
-
-/**
- * For statements over a whole tenant. To compile one that runs once costs more than it gives. A full round's sets fit in
- * memory then, instead of being written to files and read again; a database that gives more keeps it.
- */
-export const planForAll = `
-select set_config('jit', 'off', true),
-       case when pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB') then set_config('work_mem', '64MB', true) end`;
 
 // A later round looks up what it touches, and does not walk through what is there.
 const planForFew = `
@@ -217,22 +188,6 @@ const findWork = `select ${[
   ),
   idleConditions,
 ].join(' and ')} as idle`;
-
-/** What a round did that had nothing to do. */
-export const nothingDone: StreamCounts = {
-  distinct: 0,
-  created: 0,
-  adopted: 0,
-  updated: 0,
-  suspended: 0,
-  resumed: 0,
-  removed: 0,
-  restored: 0,
-  purged: 0,
-  held: 0,
-  memberships_added: 0,
-  memberships_removed: 0,
-};
 
 /** Applies the groups that a dry run read, under a batch of their own; the caller's transaction is rolled back. */
 export async function applyRehearsal(

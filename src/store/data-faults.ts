@@ -1,8 +1,10 @@
 // The database may refuse work for its data. The first time its round is dropped, and the next cycle reads it again. The
 // second time the objects at fault are found by halves and set aside, and the rest is taken (rules 12, 19).
+
 import { findCulprits } from '../rules/culprits.ts';
 import { type DataFault, dataFaultOf, reasonOf, refusedByDatabase } from '../rules/data-faults.ts';
 import type { Problem } from '../rules/decode.ts';
+import type { Stream } from '../rules/streams.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
 
@@ -114,7 +116,7 @@ export function problemsOf(aside: Aside): Problem[] {
   return [...aside].map(([key, reason]) => (key.length === 36 ? { key, id: key, reason } : { key, reason }));
 }
 
-type StagedRound = { readonly tenant: string; readonly round: string; readonly stream: 'users' | 'groups' };
+type StagedRound = { readonly tenant: string; readonly round: string; readonly stream: Stream };
 
 /**
  * The units that a commit may fail for: each staged object, each object that a full round did not meet, and each object that

@@ -2,35 +2,22 @@
 // That is safe because it takes the tenant's lock like every writer, moves no checkpoint and ends nobody: what it wrote is
 // at worst overwritten by a round that read earlier, and Graph's delta tells the difference again after that round.
 
+import type { CommitCounts, StreamCounts } from '../rules/counts.ts';
 import { dataFaultOf, reasonOf } from '../rules/data-faults.ts';
 import type { Problem } from '../rules/decode.ts';
 import type { Member } from '../rules/groups.ts';
 import type { MatchKey } from '../rules/mapping.ts';
 import { closeBatch, nextBatch } from './batches.ts';
-import {
-  type ChangeSample,
-  type CommitScope,
-  keepSetAside,
-  requireSettings,
-  type StreamCounts,
-  sampleOf,
-} from './commit.ts';
+import { type ChangeSample, type CommitScope, keepSetAside, requireSettings, sampleOf } from './commit.ts';
 import { insideGroups } from './commit-scope.ts';
 import { applyUsers } from './commit-users.ts';
-import { stageProblems } from './doubts.ts';
 import { type KnownPerson, personOfObject } from './people.ts';
 import { type Database, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
 import { stageWholeList } from './stage-members.ts';
+import { stageProblems } from './stage-problems.ts';
 import { type StagedUser, stageUsers } from './stage-users.ts';
 import { lockTenant, tenantDisconnected } from './tenants.ts';
-
-/** The database's time: what was asked of Graph after it was seen live after it. */
-export async function databaseTime(database: Database): Promise<Date> {
-  const [now] = await rows<{ now: Date }>(database, 'select clock_timestamp() as now');
-  if (!now) throw new Error('the database told no time');
-  return now.now;
-}
 
 export type PersonRead = {
   readonly tenantId: string;
@@ -170,7 +157,7 @@ async function closeCycle(
   transaction: Transaction,
   cycleId: string,
   read: PersonRead,
-  counts: StreamCounts & { set_aside: number },
+  counts: CommitCounts,
 ): Promise<void> {
   const report = { outcome: 'committed', round: 'on_demand', reason: 'on_demand', pages: 0, seen: 1, ...counts };
   await transaction.raw(

@@ -1,7 +1,8 @@
 // What the planner is told of stages and tables around a commit, and when that is worth its time.
-import type { CommitCounts } from './commit.ts';
+import type { CommitCounts } from '../rules/counts.ts';
+import { type Stream, tableOf } from '../rules/streams.ts';
 import { type Database, rows } from './pool.ts';
-import type { Round, Stream } from './rounds.ts';
+import type { Round } from './rounds.ts';
 
 const largeStage = 2_000;
 
@@ -54,7 +55,7 @@ const partThatCounts: Readonly<Record<string, number>> = { accounts: 0.1, groups
 export async function analyzeTables(database: Database, stream: Stream, counts: CommitCounts): Promise<void> {
   const objects = counts.created + counts.updated + counts.restored + counts.removed;
   const written = {
-    [stream === 'users' ? 'accounts' : 'groups']: objects,
+    [tableOf[stream]]: objects,
     member_groups: counts.memberships_added + counts.memberships_removed,
   };
   const large = Object.entries(written).filter(([, size]) => size > largeStage);
@@ -76,3 +77,11 @@ const analyzedColumns: Readonly<Record<string, string>> = {
   accounts: '(tenant_id, entra_object_id, state, enabled, removed_at, removed_reason, purge_at, suspended_at)',
   member_groups: '(tenant_id, member_object_id)',
 };
+
+/**
+ * For statements over a whole tenant. To compile one that runs once costs more than it gives. A full round's sets fit in
+ * memory then, instead of being written to files and read again; a database that gives more keeps it.
+ */
+export const planForAll = `
+select set_config('jit', 'off', true),
+       case when pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB') then set_config('work_mem', '64MB', true) end`;

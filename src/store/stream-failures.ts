@@ -1,7 +1,7 @@
 // How many cycles in a row a stream has failed at one place: at its checkpoint, or at the next page of its open full round.
+import type { Stream } from '../rules/streams.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, type Transaction } from './pool.ts';
-import type { Stream } from './rounds.ts';
 
 /** Cycles in a row that failed before this one; both are 0 once the stream has moved on. */
 export type StreamFailures = {

@@ -6,6 +6,7 @@ import { type CycleResult, runCycle } from '../../engine/cycle.ts';
 import type { FirstLoad } from '../../engine/reports.ts';
 import { readTenantId } from '../../environment.ts';
 import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
+import { changesOf } from '../../rules/counts.ts';
 import { explainGaps } from '../../rules/scope.ts';
 import type { StreamReport } from '../../store/cycles.ts';
 import { describeDatabaseError, tellDatabaseError } from '../../store/pool.ts';
@@ -311,12 +312,6 @@ function explainQuiet(result: CycleResult): string | undefined {
   return result.sinceMs !== undefined && all.every((one) => one.round === 'incremental')
     ? `no changes: Graph reported none since the last cycle, ${duration(result.sinceMs / 1000)} ago`
     : 'no changes: Graph showed an empty directory';
-}
-
-function changesOf(one: StreamReport): number {
-  const objects =
-    one.created + one.adopted + one.updated + one.suspended + one.resumed + one.removed + one.restored + one.purged;
-  return objects + one.memberships_added + one.memberships_removed;
 }
 
 function sayRehearsal(run: Run, result: CycleResult): void {
