@@ -6,7 +6,7 @@ import type { Log } from '../logger.ts';
 import { explainGaps } from '../rules/scope.ts';
 import { type Stream, streams } from '../rules/streams.ts';
 import type { Settings, SettingsDocument } from '../settings.ts';
-import type { ChangeSample } from '../store/commit.ts';
+import type { ChangeSample } from '../store/commit-sample.ts';
 import { type CycleKind, type CycleOutcome, closeCycle, openCycle, type StreamReport } from '../store/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/lease.ts';
 import { type Database, tellDatabaseError } from '../store/pool.ts';
@@ -157,9 +157,7 @@ async function runLeased(
     runStream({ ...groupsContext, memberships: Promise.resolve(undefined) }, groupsStream),
   ]);
   const rehearsal = memberships.then(([ended]) =>
-    dryRun && ended.status === 'fulfilled' && ended.value.round
-      ? { round: ended.value.round, apply: groupsStream.apply }
-      : undefined,
+    dryRun && ended.status === 'fulfilled' && ended.value.round ? ended.value.round : undefined,
   );
   const [[groups], [users]] = await Promise.all([
     memberships,

@@ -10,10 +10,7 @@ import type { Log } from '../logger.ts';
 import type { CommitCounts } from '../rules/counts.ts';
 import { type Stream, streams } from '../rules/streams.ts';
 import type { Settings } from '../settings.ts';
-import type { Apply } from '../store/commit.ts';
-import { applyGroups } from '../store/commit-groups.ts';
 import { commitListing } from '../store/commit-listing.ts';
-import { applyUsers } from '../store/commit-users.ts';
 import { type CycleOutcome, closeFirstLoad, openCycle, type StreamReport } from '../store/cycles.ts';
 import type { Lease } from '../store/lease.ts';
 import { type Listings, openListings } from '../store/listings.ts';
@@ -91,9 +88,9 @@ type Loaded = {
   readonly failures: readonly StreamFailure[];
 };
 
-const parts: Record<Stream, { list: typeof listPeople; apply: Apply; wholeness(settings: Settings): Wholeness }> = {
-  users: { list: listPeople, apply: applyUsers, wholeness: userWholeness },
-  groups: { list: listGroups, apply: applyGroups, wholeness: () => groupWholeness },
+const parts: Record<Stream, { list: typeof listPeople; wholeness(settings: Settings): Wholeness }> = {
+  users: { list: listPeople, wholeness: userWholeness },
+  groups: { list: listGroups, wholeness: () => groupWholeness },
 };
 
 async function loadStreams(
@@ -121,21 +118,16 @@ async function loadStreams(
       if (byGroups && failures[0]) throw failures[0].error;
       context.onProgress({ stream, phase: 'show', pages: round.pages, objects: round.seen, total: undefined });
       context.signal.throwIfAborted();
-      const counts = await commitListing(
-        context.database,
-        context.lease,
-        {
-          stream,
-          round,
-          cycleId: context.cycleId,
-          actor: context.actor,
-          removals: settings.removals,
-          match: settings.match,
-          scopeGroups: settings.scope.groups,
-          wholeness: parts[stream].wholeness(settings),
-        },
-        parts[stream].apply,
-      );
+      const counts = await commitListing(context.database, context.lease, {
+        stream,
+        round,
+        cycleId: context.cycleId,
+        actor: context.actor,
+        removals: settings.removals,
+        match: settings.match,
+        scopeGroups: settings.scope.groups,
+        wholeness: parts[stream].wholeness(settings),
+      });
       reports.set(stream, reportOf(round, counts, reader.requestCount()));
     } catch (thrown) {
       const error = describeDatabaseError(thrown);

@@ -4,8 +4,8 @@ import { noCounts } from '../rules/counts.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
-import type { ChangeSample } from '../store/commit.ts';
 import { commitIdle } from '../store/commit-idle.ts';
+import type { ChangeSample } from '../store/commit-sample.ts';
 import type { StreamReport } from '../store/cycles.ts';
 import type { Checkpoint } from '../store/rounds.ts';
 import { inSpan } from '../tracing.ts';
@@ -13,7 +13,7 @@ import type { Progress, StreamContext, StreamParts } from './stream.ts';
 
 export type Pages<Page extends DeltaPage> = AsyncGenerator<FetchedPage<Page>>;
 /** What a walk that was committed did. */
-export type Walked = { report: StreamReport; sample: ChangeSample[] };
+export type Walked = { report: StreamReport; sample: readonly ChangeSample[] };
 
 /** The pages of a round from `start` on, else from the first URL. */
 export function openPages<Page extends DeltaPage>(

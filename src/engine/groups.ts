@@ -17,7 +17,6 @@ import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/me
 import { streams } from '../rules/streams.ts';
 import type { Settings } from '../settings.ts';
 import { noteAway, restoredGroups } from '../store/away.ts';
-import { applyGroups } from '../store/commit-groups.ts';
 import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
 import { databaseTime } from '../store/pool.ts';
 import type { Round } from '../store/rounds.ts';
@@ -50,7 +49,6 @@ export const groupsStream: StreamParts<GroupsPage> = {
     }),
   beforeFullRound: noteWhoIsAway,
   ask: askAboutGroups,
-  apply: applyGroups,
 };
 
 // Whoever is deleted when the round begins is in none of its lists: restored while it goes on, the person or group is asked.

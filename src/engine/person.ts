@@ -7,7 +7,7 @@ import { asGuid, type Occurrence, oddProblems } from '../rules/decode.ts';
 import { selectedProperties, userMarks } from '../rules/mapping.ts';
 import { keepKnown, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
-import type { ChangeSample } from '../store/commit.ts';
+import type { ChangeSample } from '../store/commit-sample.ts';
 import { knownOfOdd } from '../store/doubts.ts';
 import { commitPerson } from '../store/on-demand.ts';
 import { findPeople, type KnownPerson } from '../store/people.ts';

@@ -17,7 +17,6 @@ import { mapUser, selectedProperties, userKeys, userMarks } from '../rules/mappi
 import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
-import { applyUsers } from '../store/commit-users.ts';
 import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
 import { databaseTime } from '../store/pool.ts';
 import { afterRehearsal } from '../store/rehearsal.ts';
@@ -51,7 +50,6 @@ export const usersStream: StreamParts<DeltaPage> = {
         mergeObjects(round.kind, known, page.occurrences, userMarks, stored).map((user) => withMapping(user, settings)),
     }),
   ask: askAboutUsers,
-  apply: applyUsers,
 };
 
 async function askAboutUsers(context: StreamContext, settings: Settings, round: Round): Promise<void> {

@@ -124,14 +124,14 @@ type StagedRound = { readonly tenant: string; readonly round: string; readonly s
  */
 export async function unitsOfCommit(
   database: Database,
-  scope: StagedRound & { readonly full: boolean },
+  bind: StagedRound & { readonly full: boolean },
 ): Promise<string[][]> {
   const found = await rows<{ key: string; suspect: boolean }>(
     database,
     `with unit as (
-       select s.entra_object_id::text as key from entra_sync.stage_${scope.stream} s where s.round_id = :round
+       select s.entra_object_id::text as key from entra_sync.stage_${bind.stream} s where s.round_id = :round
        union
-       select k.entra_object_id::text from entra_sync.${scope.stream === 'users' ? 'accounts' : 'groups'} k
+       select k.entra_object_id::text from entra_sync.${bind.stream === 'users' ? 'accounts' : 'groups'} k
         where k.tenant_id = :tenant and k.entra_object_id is not null and k.state = 'managed'
           and (:full::boolean and k.removed_at is null or k.purge_at <= now())
        union
@@ -149,7 +149,7 @@ export async function unitsOfCommit(
        from unit u
       where not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = u.key)
       order by u.key`,
-    scope,
+    bind,
   );
   return [false, true].map((suspect) => found.filter((one) => one.suspect === suspect).map((one) => one.key));
 }

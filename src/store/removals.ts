@@ -36,7 +36,7 @@ export type Decided = {
 
 type Chosen = { object_id: string; group_no: string | null; names: string[]; reason: string; missed: number };
 
-type DecisionScope = {
+type DecisionBindings = {
   tenant: string;
   batch: string;
   cycle: null;
@@ -78,7 +78,7 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     if (taken.length === 0) throw noneOfThese(listId);
     const unconfirmed = taken.filter((one) => one.reason === 'not_seen' && one.missed < 2);
     if (decision.decision === 'approve' && unconfirmed.length > 0) throw unconfirmedYet(unconfirmed.length);
-    const scope: DecisionScope = {
+    const bind: DecisionBindings = {
       tenant: tenantId,
       batch: await nextBatch(transaction),
       cycle: null,
@@ -90,21 +90,21 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     };
     await transaction.raw(
       `select from entra_sync.accounts where tenant_id = :tenant and entra_object_id = any(:objects::uuid[]) order by account_id for update`,
-      scope,
+      bind,
     );
     await transaction.raw(
       noteDecision(decision.decision === 'approve' ? 'removal.approved' : 'removal.rejected'),
-      scope,
+      bind,
     );
-    const done = decision.decision === 'approve' ? await approve(transaction, scope) : await reject(transaction, scope);
+    const done = decision.decision === 'approve' ? await approve(transaction, bind) : await reject(transaction, bind);
     await transaction.raw(
       'delete from entra_sync.held_removals where tenant_id = :tenant and list_id = :list and object_id = any(:objects::uuid[])',
-      scope,
+      bind,
     );
-    await transaction.raw(`delete from entra_sync.held_memberships h where ${chosenMembers}`, scope);
+    await transaction.raw(`delete from entra_sync.held_memberships h where ${chosenMembers}`, bind);
     await dropEmptyLists(transaction, tenantId);
-    await transaction.raw(forgetError, scope);
-    await closeBatch(transaction, scope);
+    await transaction.raw(forgetError, bind);
+    await closeBatch(transaction, bind);
     return { ...done, skipped: wanted?.filter((id) => !taken.some((one) => one.names.includes(id))) ?? [] };
   });
 }
@@ -124,9 +124,9 @@ const chosenMembers = `h.tenant_id = :tenant and h.list_id = :list
    and (h.group_no, h.member_object_id) in (select * from unnest(:pairGroups::bigint[], :pairMembers::uuid[]))`;
 const heldMembers = `select h.group_no, h.member_object_id from entra_sync.held_memberships h where ${chosenMembers}`;
 
-async function approve(transaction: Transaction, scope: DecisionScope): Promise<Omit<Decided, 'skipped'>> {
-  const count = (statement: string) => rowCount(transaction, statement, scope);
-  const move = (statement: string) => moveMemberships(transaction, statement, scope);
+async function approve(transaction: Transaction, bind: DecisionBindings): Promise<Omit<Decided, 'skipped'>> {
+  const count = (statement: string) => rowCount(transaction, statement, bind);
+  const move = (statement: string) => moveMemberships(transaction, statement, bind);
   await move(accountsVanish(people));
   const accounts = await count(removeAccounts);
   const suspended = await count(suspendAccounts);
@@ -143,12 +143,12 @@ async function approve(transaction: Transaction, scope: DecisionScope): Promise<
       where g.tenant_id = :tenant and g.entra_object_id in (${gone})`),
   );
   const memberships = await move(endMemberships(heldMembers));
-  if (groups + memberships > 0) await keepClosure(transaction, { ...scope, full: false });
+  if (groups + memberships > 0) await keepClosure(transaction, { ...bind, full: false });
   return { memberships, accounts, suspended, groups };
 }
 
-async function reject(transaction: Transaction, scope: DecisionScope): Promise<Omit<Decided, 'skipped'>> {
-  const count = (statement: string) => rowCount(transaction, statement, scope);
+async function reject(transaction: Transaction, bind: DecisionBindings): Promise<Omit<Decided, 'skipped'>> {
+  const count = (statement: string) => rowCount(transaction, statement, bind);
   const memberships = await count(
     `insert into entra_sync.kept_memberships (tenant_id, group_no, member_object_id)
      select :tenant, x.group_no, x.member_object_id from (${heldMembers}) x on conflict do nothing`,

@@ -49,23 +49,23 @@ on conflict (tenant_id, stream, kind) do update
  */
 export async function doubtWhatIsOlder(
   transaction: Transaction,
-  scope: { readonly tenant: string; readonly stream: Stream; readonly round: string },
+  bind: { readonly tenant: string; readonly stream: Stream; readonly round: string },
 ): Promise<void> {
   await transaction.raw(
-    `update entra_sync.stage_${scope.stream} old
+    `update entra_sync.stage_${bind.stream} old
         set removed = coalesce(new.removed, old.removed),
             doubt = case when new.removed is null then 'changed since the full round met it' end
-       from entra_sync.stage_${scope.stream} new, entra_sync.rounds r
+       from entra_sync.stage_${bind.stream} new, entra_sync.rounds r
       where r.tenant_id = :tenant and r.stream = :stream and r.kind = 'full' and not r.dry_run and r.round_id <> :round
         and new.round_id = :round and old.round_id = r.round_id and old.entra_object_id = new.entra_object_id`,
-    scope,
+    bind,
   );
   // An answer that GET gave before is older too. If it stayed, GET would not be asked again and the round would never be whole.
   await transaction.raw(
     `delete from entra_sync.stage_asked q
-      using entra_sync.stage_${scope.stream} new, entra_sync.rounds r
+      using entra_sync.stage_${bind.stream} new, entra_sync.rounds r
       where r.tenant_id = :tenant and r.stream = :stream and r.kind = 'full' and not r.dry_run and r.round_id <> :round
         and new.round_id = :round and q.round_id = r.round_id and q.object_id = new.entra_object_id`,
-    scope,
+    bind,
   );
 }

@@ -57,13 +57,13 @@ export async function doubtPartial(
 /** Leaves out of a listing's stage what was shown in part: the first round asks for it. Returns how many that were. */
 export async function dropPartial(
   transaction: Transaction,
-  scope: { readonly tenant: string; readonly round: string; readonly stream: Stream },
+  bind: { readonly tenant: string; readonly round: string; readonly stream: Stream },
   { marks, selected }: Wholeness,
 ): Promise<number> {
   return rowCount(
     transaction,
-    `delete from entra_sync.stage_${scope.stream} t using (${partial(scope.stream)}) x
+    `delete from entra_sync.stage_${bind.stream} t using (${partial(bind.stream)}) x
       where t.round_id = :roundId and t.entra_object_id = x.id`,
-    { tenantId: scope.tenant, roundId: scope.round, marks, selected },
+    { tenantId: bind.tenant, roundId: bind.round, marks, selected },
   );
 }
