@@ -2,8 +2,11 @@
 
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import { noCounts } from '../rules/counts.ts';
+import type { CycleOutcome } from '../rules/outcome.ts';
+import { explainGaps } from '../rules/scope.ts';
 import type { Stream } from '../rules/streams.ts';
-import type { CycleKind, CycleOutcome, StreamReport } from '../store/cycles.ts';
+import type { CycleKind, StreamReport } from '../store/cycles.ts';
+import type { RemovalList } from '../store/removal-lists.ts';
 import type { RoundTold } from './stream.ts';
 
 export type StreamFailure = { readonly stream: Stream; readonly error: unknown };
@@ -46,8 +49,41 @@ export function describeFailure({ stream, error }: StreamFailure): CycleError {
 }
 
 /** For the row of a cycle that committed the changes of a stream whose full round is not finished. */
-export function describeUnfinished([first]: readonly StreamFailure[]): CycleError | null {
+function describeUnfinished([first]: readonly StreamFailure[]): CycleError | null {
   if (!first) return null;
   const { code, message } = describeFailure(first);
   return { code, message: `a full round is not finished, its changes were committed beside it: ${message}` };
+}
+
+/** The error of a cycle's row: what stopped a stream, else what waits for a person, else what is not finished or not known. */
+export function describeCycle(
+  ended: {
+    readonly failures: readonly StreamFailure[];
+    readonly unfinished: readonly StreamFailure[];
+    readonly reports: Readonly<Record<Stream, StreamReport>>;
+  },
+  lists: readonly RemovalList[],
+): CycleError | null {
+  const [failure] = ended.failures;
+  if (failure) return describeFailure(failure);
+  return describeLists(lists) ?? describeUnfinished(ended.unfinished) ?? describeGaps(ended.reports.users);
+}
+
+function describeLists(lists: readonly RemovalList[]): CycleError | null {
+  const [first] = lists;
+  if (!first) return null;
+  const held = lists.reduce((sum, list) => sum + list.held, 0);
+  const which = lists.length === 1 ? `list ${first.list_id}` : `${lists.length} lists`;
+  return {
+    code: 'removals_held',
+    message: `${held} removals wait for a person (${which}: ${first.why}); entra-sync removals list`,
+  };
+}
+
+function describeGaps({ held, scope_gaps: gaps = [] }: StreamReport): CycleError | null {
+  if (gaps.length === 0) return null;
+  const { what, cure } = explainGaps(gaps);
+  return held > 0
+    ? { code: 'removals_held', message: `users: removals are held, because ${what}; ${cure}` }
+    : { code: 'scope_group_missing', message: `users: ${what}; ${cure}` };
 }

@@ -2,6 +2,7 @@
 
 import type { CommitCounts } from '../rules/counts.ts';
 import type { RoundKind } from '../rules/merge.ts';
+import type { CycleOutcome } from '../rules/outcome.ts';
 import { recordAttempt } from './attempts.ts';
 import { noteBatch } from './batches.ts';
 import { type Lease, lockBoth, lockFenced, requireFence, whyLost } from './lease.ts';
@@ -11,7 +12,6 @@ import { shareTenant } from './tenants.ts';
 import { forgetExpiredConsents } from './waiting.ts';
 
 export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync';
-export type CycleOutcome = 'committed' | 'partial' | 'held' | 'failed' | 'cancelled';
 
 /** What one stream did in a cycle, as kept in `cycles.streams`. `seen` counts objects with repeats. */
 export type StreamReport = CommitCounts & {
