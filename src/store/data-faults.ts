@@ -4,7 +4,7 @@
 import { findCulprits } from '../rules/culprits.ts';
 import { type DataFault, dataFaultOf, reasonOf, refusedByDatabase } from '../rules/data-faults.ts';
 import type { Problem } from '../rules/decode.ts';
-import type { Stream } from '../rules/streams.ts';
+import { type Stream, tableOf } from '../rules/streams.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
 
@@ -131,7 +131,7 @@ export async function unitsOfCommit(
     `with unit as (
        select s.entra_object_id::text as key from entra_sync.stage_${bind.stream} s where s.round_id = :round
        union
-       select k.entra_object_id::text from entra_sync.${bind.stream === 'users' ? 'accounts' : 'groups'} k
+       select k.entra_object_id::text from entra_sync.${tableOf[bind.stream]} k
         where k.tenant_id = :tenant and k.entra_object_id is not null and k.state = 'managed'
           and (:full::boolean and k.removed_at is null or k.purge_at <= now())
        union

@@ -37,15 +37,15 @@ export type Decided = {
 type Chosen = { object_id: string; group_no: string | null; names: string[]; reason: string; missed: number };
 
 type DecisionBindings = {
-  tenant: string;
-  batch: string;
-  cycle: null;
-  actor: string;
-  list: string;
-  objects: readonly string[];
+  readonly tenant: string;
+  readonly batch: string;
+  readonly cycle: null;
+  readonly actor: string;
+  readonly list: string;
+  readonly objects: readonly string[];
   /** Memberships: the group of each, and beside it the member. */
-  pairGroups: readonly string[];
-  pairMembers: readonly string[];
+  readonly pairGroups: readonly string[];
+  readonly pairMembers: readonly string[];
 };
 
 /**
