@@ -48,4 +48,6 @@ USER 1000:1000
 ENTRYPOINT ["node", "--max-semi-space-size=4", "--heap-growing-percent=50", "dist/src/cli/main.js"]
 # Health and metrics are asked for from outside of the container.
 EXPOSE 9464
+# By hand: node bin/healthcheck.js worker
+HEALTHCHECK --interval=30s --timeout=6s --start-period=30s --retries=3 CMD ["node", "bin/healthcheck.js"]
 CMD ["worker", "--metrics-host", "0.0.0.0"]

@@ -1,7 +1,8 @@
 // What the environment says, read once and checked: database, log level, tenant. Credentials: credentials.ts.
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ExpectedError } from './errors.ts';
+import { filesOfUrl, problemOfUrl } from './rules/database-url.ts';
 import { asGuid } from './rules/decode.ts';
 
 export type Environment = {
@@ -24,12 +25,23 @@ export function readEnvironment(variables: NodeJS.ProcessEnv, logLevelDefault = 
     });
   }
   const databaseUrl = readSecret(variables, 'DATABASE_URL');
-  if (databaseUrl !== undefined && !(/^postgres(ql)?:\/\//.test(databaseUrl) && URL.canParse(databaseUrl))) {
-    throw new ExpectedError('usage', 'DATABASE_URL is no Postgres URL', {
-      cure: 'write it like postgres://user:password@host:5432/database',
-    });
-  }
+  if (databaseUrl !== undefined) checkDatabaseUrl(databaseUrl);
   return { databaseUrl, home: resolve(variables.ENTRA_SYNC_HOME || '.entra-sync'), logLevel, variables };
+}
+
+function checkDatabaseUrl(url: string): void {
+  const wrong = problemOfUrl(url);
+  if (wrong) throw new ExpectedError('usage', `DATABASE_URL ${wrong.problem}`, { cure: wrong.cure });
+  for (const { option, path } of filesOfUrl(url)) {
+    try {
+      readSecretFile(path);
+    } catch (error) {
+      throw new ExpectedError('usage', `${option} of DATABASE_URL cannot be read: ${path}`, {
+        cure: unreadableCure,
+        cause: error,
+      });
+    }
+  }
 }
 
 /** The tenant that AZURE_TENANT_ID names, in lower case, or undefined. Throws `usage` when it is no GUID. */
@@ -72,9 +84,14 @@ export const unreadableCure = 'check the path and its permissions: it is a text 
 
 const mostBytes = 65_536;
 
-/** The text of a file that holds a secret. Throws for what cannot be read, and for what is far too large for one. */
+// Their files show the process and its environment, not what a person wrote down.
+const ofTheKernel = /^\/(proc|sys|dev)(\/|$)/;
+
+/** The text of a file that holds a secret. Throws for what cannot be read, is no file (a pipe, a device, /proc), or is far too large. */
 export function readSecretFile(path: string): string {
-  if (statSync(path).size > mostBytes) throw new Error('too large');
+  const file = statSync(path);
+  if (!file.isFile() || ofTheKernel.test(realpathSync(path))) throw new Error('not a file');
+  if (file.size > mostBytes) throw new Error('too large');
   return readFileSync(path, 'utf8').trim();
 }
 

@@ -1,6 +1,6 @@
 // Expected errors: each is one line that says what happened and what cures it. Anything else that is thrown is a defect.
 
-/** What may go wrong without a defect, and the exit code of the command line for it (README, "Exit codes"). */
+/** What may go wrong without a defect, and the exit code of the command line for it (docs/commands.md, "Exit codes"). */
 export const exitCodes = {
   usage: 2,
   settings_invalid: 2,

@@ -99,14 +99,17 @@ export async function serveConsent(
   });
   app.setNotFoundHandler((_request, reply) => refuse(reply, 'no_invitation'));
 
-  app.get('/livez', async () => 'ok\n');
-  app.get('/readyz', async (_request, reply) => {
-    const ready = await options.ready().then(
-      () => true,
-      () => false,
-    );
-    return reply.status(ready ? 200 : 503).send(ready ? 'ok\n' : 'not ready\n');
-  });
+  // At the root for probes of the container, and below the path of the page for a proxy that passes on only that.
+  for (const prefix of new Set(['', base])) {
+    app.get(`${prefix}/livez`, async () => 'ok\n');
+    app.get(`${prefix}/readyz`, async (_request, reply) => {
+      const ready = await options.ready().then(
+        () => true,
+        () => false,
+      );
+      return reply.status(ready ? 200 : 503).send(ready ? 'ok\n' : 'not ready\n');
+    });
+  }
   await app.register(
     (routes, _options, done) => {
       addRoutes(routes);

@@ -7,7 +7,7 @@ export type Cloud = {
   readonly authorityHost: string;
   /** A cloud of Microsoft's, which instance discovery knows. */
   readonly knownAuthority: boolean;
-  /** For whom a managed identity asks the token that it proves itself with (docs/graph.md, "Sign-in"). */
+  /** For whom a managed identity asks the token that it proves itself with (docs/graph.md, "Sign-in errors"). */
   readonly exchangeAudience: string;
 };
 

@@ -13,8 +13,8 @@ import { type Database, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
 import { applyRehearsal } from './rehearsal.ts';
 import type { Round } from './rounds.ts';
+import { doubtWhatIsOlder } from './stage-older.ts';
 import { analyzeStage, analyzeTables, planForAll, planForFew, type StageSizes } from './statistics.ts';
-import { doubtWhatIsOlder } from './stream-failures.ts';
 import { tenantDisconnected } from './tenants.ts';
 
 export type CommitResult = { readonly counts: CommitCounts; readonly sample: readonly ChangeSample[] };

@@ -60,11 +60,21 @@ const lostInWords =
   /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|^timeout exceeded when trying to connect$|not currently accepting connections/;
 
 /**
+ * For a note beside work whose own error has to reach the caller: the note may fail by what is expected (a lost lease, a
+ * database that is away), because the next cycle makes it again. Throws a defect, which would fail each time without a word.
+ */
+export function throwDefect(error: unknown): void {
+  if (!(describeDatabaseError(error) instanceof ExpectedError)) throw error;
+}
+
+/**
  * Says an error of the database in one line with its cure; anything else is returned as it came. `value` is that of the
  * server's setting which led to it, where it is known (pool.ts asks for it).
  */
 export function describeDatabaseError(error: unknown, value?: string): unknown {
   if (error instanceof ExpectedError) return error;
+  const { endedBy } = (error ?? {}) as { endedBy?: unknown };
+  if (endedBy instanceof ExpectedError) return endedBy;
   if (isLockTimeout(error)) return unwatchedLock(error);
   const code = sqlState(error) ?? '';
   const state = serverStateOf(error);
@@ -80,6 +90,13 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
   const message = /^timeout expired$|^timeout exceeded when|Timeout acquiring/.test(words)
     ? 'it does not answer in time'
     : words;
+  // Of a server that takes no connection without TLS, pg_hba.conf says: no entry, "no encryption".
+  if (code === '28000' && /no encryption/.test(message)) {
+    return new ExpectedError('database_refused', 'the database takes connections with TLS alone', {
+      cure: 'add ?sslmode=require to DATABASE_URL, or sslmode=verify-full to check the server too',
+      cause: error,
+    });
+  }
   if (refused.has(code)) {
     return new ExpectedError('database_refused', `the database refused: ${message}`, {
       cure: 'check user, password and database name in DATABASE_URL',
@@ -100,7 +117,9 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
   }
   if (/SSL|TLS|certificate/i.test(message) && !code.startsWith('42')) {
     return new ExpectedError('database_unreachable', `no TLS connection to the database: ${message}`, {
-      cure: 'check sslmode in DATABASE_URL (see README, "Environment")',
+      cure: /does not support SSL/.test(message)
+        ? 'the server has no TLS: set ssl = on there, or sslmode=disable in DATABASE_URL'
+        : 'sslrootcert=FILE in DATABASE_URL names the CA that signed it; sslmode=require goes without the check',
       cause: error,
     });
   }

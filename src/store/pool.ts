@@ -3,11 +3,12 @@ import knex, { type Knex } from 'knex';
 import type { Client } from 'pg';
 import { ExpectedError } from '../errors.ts';
 import { connectWatched, watchAcquisition, watchConnection } from './activity.ts';
+import { askForReadableTimes, connectionTo } from './address.ts';
 import { describeDatabaseError, serverStateOf, sqlState } from './database-errors.ts';
 import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './waits.ts';
 
 // Modules that hold a database describe its errors, too.
-export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState } from './database-errors.ts';
+export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState, throwDefect } from './database-errors.ts';
 
 // knex prints its warnings on stdout, which belongs to the answer of a command; what they say is in what is thrown, too.
 const silent = { debug() {}, warn() {}, error() {}, deprecate() {} };
@@ -33,7 +34,7 @@ export function openDatabase(
   const database = knex({
     client: 'pg',
     connection: {
-      connectionString: url,
+      ...connectionTo(url),
       application_name: options.applicationName ?? 'entra-sync',
       // Below the time that the pool waits, which could not say why.
       connectionTimeoutMillis: options.connectTimeoutMs ?? 12_000,
@@ -79,6 +80,7 @@ function watchPool(client: PoolClient): void {
     };
     connection.on('error', dispose);
     connection.on('end', () => dispose(undefined));
+    askForReadableTimes(connection);
     await connectWatched(connection);
     return connection;
   };

@@ -147,11 +147,17 @@ export async function applySettings(
     options.rehearse === true,
     async (transaction) => {
       const applied = await storeSettings(transaction, defaults, change);
+      if (options.rehearse) await giveBack(transaction, applied.version);
       await options.look?.(transaction, applied);
       return applied;
     },
     ofManyTenants,
   );
+}
+
+// A sequence keeps what a rollback undoes. The lock of the table keeps others from taking a number meanwhile.
+async function giveBack(transaction: Transaction, version: number): Promise<void> {
+  await transaction.raw("select setval(pg_get_serial_sequence('entra_sync.settings', 'version'), ?, false)", [version]);
 }
 
 async function storeSettings(
@@ -186,6 +192,7 @@ async function storeSettings(
     if (!written && isSame(old, now)) continue;
     const scope = { tenant, actor, batch: await nextBatch(transaction) };
     const moved = await moveOwnership(transaction, scope);
+    if (old.intervalMs !== now.intervalMs) await moveNextCycle(transaction, tenant, now.intervalMs - old.intervalMs);
     effects.push({ tenantId: tenant, batch: scope.batch, before: old, after: now, ...moved });
     await transaction.raw(
       `insert into entra_sync.changes (batch_id, tenant_id, actor, kind, before, after)
@@ -195,6 +202,14 @@ async function storeSettings(
     await closeBatch(transaction, scope);
   }
   return { version, effects };
+}
+
+// The next cycle was planned with the interval before; a time that has passed by now means that it is due.
+async function moveNextCycle(transaction: Transaction, tenant: string, byMs: number): Promise<void> {
+  await transaction.raw(
+    `update entra_sync.tenants set next_cycle_at = next_cycle_at + :byMs * interval '1 millisecond' where tenant_id = :tenant`,
+    { tenant, byMs },
+  );
 }
 
 /** What the settings in force come to for the database's own rules. */

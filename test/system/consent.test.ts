@@ -16,7 +16,7 @@ import {
 let world: ConsentWorld;
 
 beforeAll(async () => {
-  // As README recommends it: id tokens tell the directory roles.
+  // As docs/connect.md recommends: id tokens tell the directory roles.
   world = await openConsentWorld({ tenants: 8, simulator: { directoryRoles: true } });
 });
 afterAll(() => world.close());
@@ -272,7 +272,8 @@ test('behind a proxy that does TLS, under a path: links lead there, and the cook
     );
     const asked = new URL(sent.headers.get('location') ?? '').searchParams;
     expect(asked.get('redirect_uri')).toBe('https://connect.example.com/entra/callback');
-    for (const path of ['/livez', '/readyz']) expect((await browser.open(proxied.origin + path)).status).toBe(200);
+    for (const path of ['/livez', '/readyz', '/entra/livez', '/entra/readyz'])
+      expect((await browser.open(proxied.origin + path)).status, path).toBe(200);
   } finally {
     await proxied.close();
   }

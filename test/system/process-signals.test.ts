@@ -1,8 +1,10 @@
 // Real processes of the command line beside each other: stopped by SIGTERM, frozen by SIGSTOP past their lease, woken up
 // again; in the middle of a page and in the middle of a commit (rules 1, 11, 12).
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
+import { packageFile } from '../../src/package-files.ts';
 import { rows } from '../../src/store/pool.ts';
 import { expectOneLine, type Running, startCli } from '../support/cli.ts';
 import { openBreakablePath } from '../support/cut-connection.ts';
@@ -198,4 +200,17 @@ test('rule 12: a process that is killed is no neighbour any more: the next one g
   ]);
   await expectWhole(world);
   await path.close();
+});
+
+test('SIGTERM to `npm run` ends the program too, and leaves no orphan', async () => {
+  const npm = spawn('npm', ['run', '--silent', 'entra-sync', '--', 'simulate'], {
+    cwd: packageFile(),
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  // Standard output closes when the last process that holds it has ended.
+  const closed = once(npm.stdout, 'close');
+  await once(npm.stdout, 'data');
+  npm.kill('SIGTERM');
+  npm.stdout.resume();
+  await closed;
 });

@@ -1,5 +1,9 @@
-// What deploy/ and the README tell operators is held to the program: verbs, options, paths, metrics, variables, exit codes.
+// deploy/ and docs/operations.md are held to the program: verbs, options, paths, metrics, variables, exit codes.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { connectCommand } from '../../src/cli/verbs/connect.ts';
@@ -11,11 +15,12 @@ import { packageFile } from '../../src/package-files.ts';
 import { openDatabase } from '../../src/store/pool.ts';
 import { openMetrics } from '../../src/worker/metrics.ts';
 
-const files = readdirSync(packageFile('deploy')).map((name) => ({
-  name,
-  text: readFileSync(packageFile('deploy', name), 'utf8'),
-}));
-const readme = readFileSync(packageFile('README.md'), 'utf8');
+const files = readdirSync(packageFile('deploy'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.yaml'))
+  .map((name) => ({ name, text: readFileSync(packageFile('deploy', name), 'utf8') }));
+const textOf = (name: string) => files.find((file) => file.name === name)?.text ?? '';
+const kubernetes = files.filter(({ name }) => name.startsWith('kubernetes/'));
+const operations = readFileSync(packageFile('docs', 'operations.md'), 'utf8');
 
 /** Every value below `key`, wherever it stands. */
 function valuesOf(node: unknown, key: string): unknown[] {
@@ -56,24 +61,72 @@ test.each(files)('$name is YAML, and runs verbs with options that there are', ({
   }
 });
 
-test.each(files)('$name sets variables that the README explains', ({ text }) => {
+test.each(files)('$name sets variables that docs/operations.md explains', ({ text }) => {
   const ours = new Set(text.match(/\b(?:AZURE|ENTRA_SYNC|DATABASE|LOG)_[A-Z_]+\b/g) ?? []);
   for (const name of ours) {
-    if (name !== 'ENTRA_SYNC_IMAGE') expect(readme).toContain(`\`${name}\``);
+    if (name !== 'ENTRA_SYNC_IMAGE') expect(operations).toContain(`\`${name}\``);
   }
 });
 
 test('every deployment of workers is probed where a worker answers', () => {
-  const [text = ''] = files.filter(({ name }) => name === 'kubernetes.yaml').map((file) => file.text);
-  const paths = documentsOf(text).flatMap((one) => valuesOf(one, 'httpGet')) as { path: string }[];
+  const paths = documentsOf(textOf('kubernetes/worker.yaml')).flatMap((one) => valuesOf(one, 'httpGet')) as {
+    path: string;
+  }[];
   const served = readFileSync(packageFile('src', 'worker', 'http.ts'), 'utf8');
   expect(paths.map(({ path }) => path).sort()).toEqual(['/livez', '/readyz']);
   for (const { path } of paths) expect(served).toContain(`app.get('${path}'`);
 });
 
+type Named = { kind: string; metadata: { name?: string; generateName?: string } };
+
+test('kustomization.yaml names files that there are, and the migration is a Job of a new name each time', () => {
+  const [{ resources = [] } = {}] = documentsOf(textOf('kubernetes/kustomization.yaml')) as { resources?: string[] }[];
+  const names = kubernetes.map(({ name }) => name.replace('kubernetes/', ''));
+  expect(names).toEqual(expect.arrayContaining(resources));
+  const [job] = documentsOf(textOf('kubernetes/migrate-job.yaml')) as Named[];
+  expect(job).toMatchObject({ kind: 'Job', metadata: { generateName: 'entra-sync-migrate-' } });
+  expect(job?.metadata.name).toBeUndefined();
+});
+
+test.each(kubernetes)('$name: pods with limits and without rights or a token of the cluster', ({ text }) => {
+  for (const one of documentsOf(text)) {
+    for (const pod of valuesOf(one, 'template').filter((template) => valuesOf(template, 'containers').length > 0)) {
+      expect(valuesOf(pod, 'automountServiceAccountToken')).toEqual([false]);
+      expect(valuesOf(pod, 'runAsNonRoot')).toEqual([true]);
+      expect(valuesOf(pod, 'readOnlyRootFilesystem')).toEqual([true]);
+      expect(valuesOf(pod, 'limits')).toEqual([{ memory: expect.any(String) }]);
+      expect(valuesOf(pod, 'terminationGracePeriodSeconds')[0]).toBeGreaterThan(10);
+    }
+    if (['Job', 'CronJob'].includes((one as Named).kind))
+      expect(valuesOf(one, 'activeDeadlineSeconds')).toHaveLength(1);
+  }
+});
+
+/** Runs the health check of the image as for a process with these arguments; false: unhealthy. */
+async function isHealthy(...args: string[]): Promise<boolean> {
+  const child = spawn(process.execPath, [packageFile('bin', 'healthcheck.js'), ...args], { stdio: 'ignore' });
+  const [code] = await once(child, 'exit');
+  return code === 0;
+}
+
+test('the health check of the image asks the port of the verb, and leaves verbs without one alone', async () => {
+  const server = createServer((request, response) => response.writeHead(request.url === '/livez' ? 200 : 404).end());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  try {
+    expect(await isHealthy('main.js', 'worker', '--metrics-port', `${port}`)).toBe(true);
+    expect(await isHealthy('main.js', 'connect', `--port=${port}`)).toBe(true);
+    expect(await isHealthy('main.js', 'sync')).toBe(true);
+  } finally {
+    server.close();
+  }
+  expect(await isHealthy('main.js', 'worker', '--metrics-port', `${port}`)).toBe(false);
+});
+
 test('jobs give up on exit codes that a person has to look at', () => {
-  const [text = ''] = files.filter(({ name }) => name === 'kubernetes-cronjob.yaml').map((file) => file.text);
-  const codes = documentsOf(text).flatMap((one) => valuesOf(one, 'onExitCodes')) as { values: number[] }[];
+  const codes = documentsOf(textOf('kubernetes/cronjob.yaml')).flatMap((one) => valuesOf(one, 'onExitCodes')) as {
+    values: number[];
+  }[];
   const given = codes.flatMap(({ values }) => values);
   const known: readonly number[] = Object.values(exitCodes);
   expect(given).toEqual(expect.arrayContaining([exitCodes.removals_held, exitCodes.consent_missing]));
@@ -82,18 +135,17 @@ test('jobs give up on exit codes that a person has to look at', () => {
 });
 
 test('alerts name codes that there are', () => {
-  const [text = ''] = files.filter(({ name }) => name === 'alerts.yaml').map((file) => file.text);
-  const codes = [...text.matchAll(/code=~"([^"]+)"/g)].flatMap(([, list = '']) => list.split('|'));
+  const codes = [...textOf('alerts.yaml').matchAll(/code=~"([^"]+)"/g)].flatMap(([, list = '']) => list.split('|'));
   expect(codes.length).toBeGreaterThan(3);
   for (const code of codes) expect(Object.keys(exitCodes)).toContain(code);
 });
 
-test('alerts and README name metrics that there are, and the README all of them', async () => {
+test('alerts and docs/operations.md name metrics that there are, and the page all of them', async () => {
   const names = await metricNames();
   const ours = [...names.keys()].filter((name) => name.startsWith('entra_sync_'));
   expect(ours.length).toBeGreaterThan(20);
-  const told = [...files.map(({ text }) => text), readme].join('\n').match(/\bentra_sync_[a-z_]+\b/g) ?? [];
+  const told = [...files.map(({ text }) => text), operations].join('\n').match(/\bentra_sync_[a-z_]+\b/g) ?? [];
   const notMetrics = new Set(['entra_sync_jobs']);
   for (const name of new Set(told)) if (!notMetrics.has(name)) expect(ours).toContain(name);
-  for (const name of ours) expect(readme).toContain(`\`${name}`);
+  for (const name of ours) expect(operations).toContain(`\`${name}`);
 });

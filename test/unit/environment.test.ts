@@ -185,3 +185,14 @@ describe('clouds', () => {
     expect(refusal(() => resolveCloud({ AZURE_AUTHORITY_HOST: text }))).toContain('AZURE_AUTHORITY_HOST');
   });
 });
+
+test.each(['/proc/self/environ', '/proc/version', '/dev/null', '/dev/zero'])('%s holds no secret', (path) => {
+  expect(() => readEnvironment({ DATABASE_URL_FILE: path })).toThrow(/^DATABASE_URL_FILE cannot be read/);
+});
+
+test('a CA file of DATABASE_URL that is not there is named before a connection is tried', () => {
+  const url = 'postgres://user:secret@db/app?sslmode=verify-full&sslrootcert=/nowhere/ca.pem';
+  expect(() => readEnvironment({ DATABASE_URL: url })).toThrow(
+    /^sslrootcert of DATABASE_URL cannot be read: \/nowhere\/ca.pem$/,
+  );
+});

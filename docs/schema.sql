@@ -1,0 +1,2042 @@
+-- The schema as all migrations leave it, for reading: written by `npm run schema`, never run and never edited.
+-- `directory` is the public contract (docs/contract.md), `entra_sync` is private. The queue's own schema,
+-- entra_sync_jobs, belongs to pg-boss. Rights are given by `entra-sync grant`.
+
+create schema directory;
+
+create type directory.feed_row as (
+  "position" text,
+  change_id bigint,
+  tenant_id uuid,
+  at timestamp with time zone,
+  cycle_id bigint,
+  actor text,
+  kind text,
+  account_id uuid,
+  group_id uuid,
+  member_group_id uuid,
+  before jsonb,
+  after jsonb
+);
+
+create view directory.accounts with (security_barrier=true) as
+ SELECT tenant_id,
+    account_id,
+    entra_object_id,
+    state,
+    enabled,
+    user_principal_name,
+    mail,
+    COALESCE((profile ->> 'displayName'::text), (source ->> 'displayName'::text)) AS display_name,
+    profile,
+    ARRAY( SELECT jsonb_object_keys(a.overrides) AS jsonb_object_keys) AS edited_fields,
+    created_at,
+    updated_at
+   FROM entra_sync.accounts a
+  WHERE ((removed_at IS NULL) AND (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id)));
+
+create view directory.changes with (security_barrier=true) as
+ SELECT change_id,
+    tenant_id,
+    at,
+    cycle_id,
+    actor,
+    kind,
+    account_id,
+    group_id,
+    member_group_id,
+    before,
+    after
+   FROM entra_sync.change_rows c
+  WHERE (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id));
+
+create view directory.cycles with (security_barrier=true) as
+ SELECT cycle_id,
+    tenant_id,
+    kind,
+    started_at,
+    finished_at,
+    outcome,
+    streams,
+    settings_version,
+    error_code,
+    error_message
+   FROM entra_sync.cycles c
+  WHERE (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id));
+
+create view directory.effective_memberships with (security_barrier=true) as
+ SELECT g.tenant_id,
+    g.group_id,
+    a.account_id,
+    bool_or((c.descendant_no = c.ancestor_no)) AS is_direct
+   FROM (((entra_sync.groups g
+     JOIN entra_sync.group_closure c ON ((c.ancestor_no = g.group_no)))
+     JOIN entra_sync.memberships m ON (((m.group_no = c.descendant_no) AND (m.group_nos @> ARRAY[c.descendant_no]))))
+     JOIN entra_sync.accounts a ON (((a.tenant_id = m.tenant_id) AND (a.entra_object_id = m.member_object_id))))
+  WHERE ((g.removed_at IS NULL) AND (a.removed_at IS NULL) AND ((g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) IS NOT FALSE))
+  GROUP BY g.tenant_id, g.group_id, a.account_id;
+
+create view directory.fields with (security_barrier=true) as
+ SELECT tenant_id,
+    field,
+    owner,
+    editable_by,
+    mapped_from
+   FROM entra_sync.field_rules r
+  WHERE (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id));
+
+create view directory.groups with (security_barrier=true) as
+ SELECT tenant_id,
+    group_id,
+    entra_object_id,
+    state,
+    display_name,
+    description,
+    mail,
+    kind,
+    is_dynamic,
+    attributes,
+    created_at,
+    updated_at
+   FROM entra_sync.groups g
+  WHERE ((removed_at IS NULL) AND (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id)));
+
+create view directory.held_removals with (security_barrier=true) as
+ SELECT h.tenant_id,
+    h.list_id,
+    h.account_id,
+    g.group_id,
+    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), g.display_name) AS display_name,
+    h.reason,
+    h.held_since,
+    NULL::uuid AS member_group_id
+   FROM ((entra_sync.held_removals h
+     LEFT JOIN entra_sync.accounts a ON ((a.account_id = h.account_id)))
+     LEFT JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
+  WHERE (h.tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), h.tenant_id))
+UNION ALL
+ SELECT h.tenant_id,
+    h.list_id,
+    a.account_id,
+    g.group_id,
+    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), n.display_name) AS display_name,
+    'not_seen'::text AS reason,
+    h.held_since,
+    n.group_id AS member_group_id
+   FROM (((entra_sync.held_memberships h
+     JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
+     LEFT JOIN entra_sync.accounts a ON (((a.tenant_id = h.tenant_id) AND (a.entra_object_id = h.member_object_id))))
+     LEFT JOIN entra_sync.groups n ON (((n.tenant_id = h.tenant_id) AND (n.entra_object_id = h.member_object_id))))
+  WHERE (h.tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), h.tenant_id));
+comment on view directory.held_removals is 'What waits for a person. With group_id and one of account_id and member_group_id it is a membership: of that member in the group.';
+
+create view directory.memberships with (security_barrier=true) as
+ SELECT g.tenant_id,
+    g.group_id,
+    'account'::text AS member_kind,
+    a.account_id,
+    NULL::uuid AS member_group_id
+   FROM ((entra_sync.groups g
+     JOIN entra_sync.memberships m ON (((m.group_no = g.group_no) AND (m.group_nos @> ARRAY[g.group_no]))))
+     JOIN entra_sync.accounts a ON (((a.tenant_id = m.tenant_id) AND (a.entra_object_id = m.member_object_id))))
+  WHERE ((g.removed_at IS NULL) AND (a.removed_at IS NULL) AND ((g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) IS NOT FALSE))
+UNION ALL
+ SELECT g.tenant_id,
+    g.group_id,
+    'group'::text AS member_kind,
+    NULL::uuid AS account_id,
+    n.group_id AS member_group_id
+   FROM ((entra_sync.groups g
+     JOIN entra_sync.memberships m ON (((m.group_no = g.group_no) AND (m.group_nos @> ARRAY[g.group_no]))))
+     JOIN entra_sync.groups n ON (((n.tenant_id = m.tenant_id) AND (n.entra_object_id = m.member_object_id))))
+  WHERE ((g.removed_at IS NULL) AND (n.removed_at IS NULL) AND ((g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) IS NOT FALSE));
+
+create view directory.removed_accounts with (security_barrier=true) as
+ SELECT tenant_id,
+    account_id,
+    entra_object_id,
+    removed_reason AS reason,
+    removed_at,
+    purge_at,
+    COALESCE((profile ->> 'displayName'::text), (source ->> 'displayName'::text)) AS display_name
+   FROM entra_sync.accounts a
+  WHERE ((removed_at IS NOT NULL) AND (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id)));
+
+create view directory.removed_groups with (security_barrier=true) as
+ SELECT tenant_id,
+    group_id,
+    entra_object_id,
+    removed_reason AS reason,
+    removed_at,
+    purge_at,
+    display_name
+   FROM entra_sync.groups g
+  WHERE ((removed_at IS NOT NULL) AND (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id)));
+
+create view directory.set_aside with (security_barrier=true) as
+ SELECT tenant_id,
+    stream,
+    object_key AS entra_object_id,
+    reason,
+    first_seen_at,
+    last_seen_at
+   FROM entra_sync.set_aside s
+  WHERE (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id));
+comment on column directory.set_aside.entra_object_id is 'As Graph sent it (text): an id that is no GUID is one of the reasons to be here. ID/property: the object was taken, but for this property.';
+
+create view directory.tenants with (security_barrier=true) as
+ SELECT tenant_id,
+    name,
+    external_ref,
+    status,
+    paused,
+    provisional,
+    COALESCE(( SELECT (s.document ->> 'sourceOfTruth'::text)
+           FROM entra_sync.settings s
+          WHERE (s.tenant_id = t.tenant_id)
+          ORDER BY s.version DESC
+         LIMIT 1), ( SELECT (s.document ->> 'sourceOfTruth'::text)
+           FROM entra_sync.settings s
+          WHERE (s.tenant_id IS NULL)
+          ORDER BY s.version DESC
+         LIMIT 1), 'directory'::text) AS source_of_truth,
+    ((( SELECT count(*) AS count
+           FROM entra_sync.held_removals h
+          WHERE (h.tenant_id = t.tenant_id)) + ( SELECT count(*) AS count
+           FROM entra_sync.held_memberships h
+          WHERE (h.tenant_id = t.tenant_id))))::integer AS held_removals,
+    ( SELECT (count(*))::integer AS count
+           FROM entra_sync.set_aside a
+          WHERE (a.tenant_id = t.tenant_id)) AS set_aside,
+    last_success_at,
+    next_cycle_at,
+    last_error_code,
+    last_error_message
+   FROM entra_sync.tenants t
+  WHERE (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id));
+
+CREATE OR REPLACE FUNCTION directory.create_account(tenant_id uuid, profile jsonb, actor text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  tenant uuid;
+  account entra_sync.accounts;
+  given jsonb;
+  key text;
+  new_value jsonb;
+  type text;
+  callers text;
+begin
+  perform entra_sync.require_actor(actor);
+  perform entra_sync.require_object(profile, 'profile');
+  perform entra_sync.require_latest_snapshot();
+  callers := entra_sync.limit_wait();
+  select t.tenant_id into tenant from entra_sync.tenants t
+   where t.tenant_id = create_account.tenant_id and t.tenant_id = coalesce(entra_sync.narrowed_to(), t.tenant_id)
+   for no key update;
+  perform set_config('lock_timeout', callers, true);
+  if tenant is null then
+    raise exception using errcode = 'ES004', message = format('there is no tenant %s', coalesce(create_account.tenant_id::text, 'null')),
+      hint = 'Take tenant_id from directory.tenants. Where directory.tenant is set, or required of the role, it must name this tenant.';
+  end if;
+  for key, new_value in select e.key, e.value from jsonb_each(profile) e loop
+    select r.value_type into type from entra_sync.field_rules r where r.tenant_id = tenant and r.field = key;
+    if type is null and key <> 'userPrincipalName' then
+      perform entra_sync.refuse_unknown_field(tenant, key, array['userPrincipalName']);
+    end if;
+    perform entra_sync.require_fitting(key, new_value, coalesce(type, 'text'), key in ('mail', 'userPrincipalName'));
+  end loop;
+  given := coalesce((
+    select jsonb_object_agg(e.key, e.value) from jsonb_each(profile) e
+      join entra_sync.field_rules r on r.tenant_id = tenant and r.field = e.key
+     where e.value <> 'null'), '{}');
+  insert into entra_sync.accounts (tenant_id, state, user_principal_name, mail, overrides, edits)
+  values (tenant, 'manual', entra_sync.trimmed(profile ->> 'userPrincipalName'), entra_sync.trimmed(profile ->> 'mail'), given,
+          coalesce((select jsonb_object_agg(f, jsonb_build_object('by', actor, 'at', now())) from jsonb_object_keys(given) as f), '{}'))
+  returning * into account;
+  perform entra_sync.require_free_keys(account);
+  perform entra_sync.write_account_change(account, actor, 'account.created', null, entra_sync.account_facts(account));
+  return account.account_id;
+end $function$;
+comment on function directory.create_account(uuid,jsonb,text) is 'A new manual account; its fields, and userPrincipalName. ES002, ES004 (no such tenant), ES005, ES008.';
+
+CREATE OR REPLACE FUNCTION directory.edit_account(account_id uuid, patch jsonb, actor text, actor_role text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  account entra_sync.accounts;
+  fields text[];
+  new_values jsonb;
+  key text;
+  new_value jsonb;
+begin
+  perform entra_sync.require_actor(actor);
+  perform entra_sync.require_object(patch, 'patch');
+  fields := array(select jsonb_object_keys(patch));
+  account := entra_sync.lock_to_edit(edit_account.account_id, fields);
+  for key, new_value in select e.key, e.value from jsonb_each(patch) e loop
+    perform entra_sync.require_fitting(key, new_value, entra_sync.require_editable(account, key, actor_role),
+      account.state = 'manual' and key in ('mail', 'userPrincipalName'));
+  end loop;
+  new_values := coalesce((
+    select jsonb_object_agg(e.key, e.value) from jsonb_each(patch) e
+     where account.overrides -> e.key is distinct from e.value), '{}');
+  return entra_sync.store_edit(account,
+    account.overrides || new_values,
+    account.edits || coalesce((
+      select jsonb_object_agg(f, jsonb_build_object('by', actor, 'at', now())) from jsonb_object_keys(new_values) as f), '{}'),
+    -- One value of a person a field: the new one takes the place of one that was kept.
+    account.shelf - array(select jsonb_object_keys(new_values)),
+    fields, actor);
+end $function$;
+comment on function directory.edit_account(uuid,jsonb,text,text) is 'A person''s edit: sets fields of one account, all or nothing, and returns the new profile. null clears. ES001 to ES005, ES008.';
+
+CREATE OR REPLACE FUNCTION directory.explain_account(account_id uuid)
+ RETURNS TABLE(field text, value jsonb, origin text, owner text, editable_by text[], mapped_from text, directory_value jsonb, user_value jsonb, since timestamp with time zone, changed_by text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  account entra_sync.accounts;
+begin
+  select a.* into account from entra_sync.accounts a
+   where a.account_id = explain_account.account_id and a.tenant_id = coalesce(entra_sync.narrowed_to(), a.tenant_id);
+  if account.account_id is null then
+    perform entra_sync.refuse_unknown_account(explain_account.account_id);
+  end if;
+  return query
+    with touched as (
+      select distinct on (k.name, e.edited) k.name, e.edited, c.change_id, c.at, c.actor
+        from entra_sync.changes c
+        cross join lateral (select c.kind = 'account.edited' as edited) e
+        cross join lateral (
+          select jsonb_object_keys(coalesce(c.before -> 'profile', '{}') || coalesce(c.after -> 'profile', '{}')
+            || coalesce(c.before -> 'directory', '{}') || coalesce(c.after -> 'directory', '{}')) as name) k
+       where c.account_id = account.account_id
+       order by k.name, e.edited, c.change_id desc
+    ), known as (
+      select r.field as name from entra_sync.field_rules r where r.tenant_id = account.tenant_id
+      union
+      select jsonb_object_keys(account.profile || account.shelf)
+    )
+    select n.name, nullif(account.profile -> n.name, 'null'),
+           e.origin,
+           r.owner,
+           coalesce(case account.state when 'managed' then r.editable_by else r.manual_editable_by end, '{}'),
+           r.mapped_from, nullif(account.mapped -> n.name, 'null'),
+           coalesce(account.overrides -> n.name, account.shelf -> n.name),
+           coalesce(case e.origin when 'user' then (account.edits -> n.name ->> 'at')::timestamptz end, t.at, account.created_at),
+           coalesce(case e.origin when 'user' then account.edits -> n.name ->> 'by' end, t.actor)
+      from known n
+      cross join lateral (
+        select case when jsonb_exists(account.overrides, n.name) then 'user'
+                    when nullif(account.mapped -> n.name, 'null') is not null then 'directory' else 'none' end as origin) e
+      left join entra_sync.field_rules r on r.tenant_id = account.tenant_id and r.field = n.name
+      -- What a person wrote once does not tell since when the directory says the same.
+      left join lateral (
+        select o.at, o.actor from touched o
+         where o.name = n.name and not (o.edited and e.origin = 'directory')
+         order by o.change_id desc limit 1) t on true
+     order by n.name;
+end $function$;
+comment on function directory.explain_account(uuid) is 'Why each field of an account, live or removed, shows what it shows. A value of a person that is kept and not in force is in user_value, too. ES004.';
+
+CREATE OR REPLACE FUNCTION directory.feed_position()
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select e.epoch || ':' || e.number || ':' || e.change || coalesce('_' || entra_sync.feed_ranges((
+           select range_agg(int8range(b.batch_id, b.batch_id, '[]')) from entra_sync.batches b where b.number is null)), '')
+    from entra_sync.feed_end() e
+$function$;
+comment on function directory.feed_position() is 'Where the feed stands now. Read it and the views in one repeatable read transaction, then follow with read_changes.';
+
+CREATE OR REPLACE FUNCTION directory.read_changes(after text, max integer DEFAULT 1000)
+ RETURNS SETOF directory.feed_row
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  ranges constant text := '[0-9]{1,18}(-[0-9]{1,18})?(\.[0-9]{1,18}(-[0-9]{1,18})?)*';
+  parts text[] := string_to_array(after, '_');
+  head text[] := string_to_array(parts[1], ':');
+  feed entra_sync.feed;
+  feed_end record;
+  from_number bigint;
+  from_change bigint;
+  only_tenant constant uuid := entra_sync.narrowed_to();
+  wanted integer := coalesce(max, 1000);
+  found_rows integer;
+  -- Batches that were read before those of lower numbers, and up to which number there are any.
+  known int8multirange := '{}';
+  known_until bigint;
+  skipping text;
+  -- The position may stand amid a page of unnumbered batches: that page, its half-read batch, and the tenant of that batch.
+  page int8multirange := '{}';
+  half bigint;
+  half_tenant uuid;
+  ids bigint[];
+  lasts bigint[];
+  fresh int8multirange;
+  last_of_all bigint;
+  whole text;
+  amid text;
+begin
+  select * into strict feed from entra_sync.feed;
+  select * into strict feed_end from entra_sync.feed_end();
+  -- From null too, nothing before what was pruned: its positions would be refused at the next call.
+  from_number := feed.pruned_number;
+  from_change := feed.pruned_change;
+  if after is not null then
+    if after !~ ('^[0-9a-f]{8}:[0-9]{1,18}:[0-9]{1,18}(_' || ranges || '|_(' || ranges || ')?_' || ranges || '_[0-9]{1,18}_[0-9]{1,18})?$')
+       or head[1] <> feed.epoch
+       or (head[2]::bigint, head[3]::bigint) < (feed.pruned_number, feed.pruned_change)
+       or head[2]::bigint > feed_end.number then
+      raise exception using errcode = 'ES006',
+        message = format('the feed position %s is too old or not of this database', left(quote_literal(after), 60)),
+        hint = 'Read the views again, take directory.feed_position() and follow from there.';
+    end if;
+    from_number := head[2];
+    from_change := head[3];
+  end if;
+  if wanted < 1 then
+    raise exception using errcode = '22023', message = 'max must be at least 1';
+  end if;
+
+  if cardinality(parts) > 1 then
+    known := entra_sync.feed_batches(parts[2]);
+  end if;
+  if cardinality(parts) = 5 then
+    page := entra_sync.feed_batches(parts[3]);
+    select known + coalesce(range_agg(int8range(b.batch_id, b.batch_id, '[]')) filter (where b.last_change < parts[4]::bigint), '{}'),
+           max(b.batch_id) filter (where b.last_change = parts[4]::bigint)
+      into known, half
+      from unnest(page) r
+      cross join lateral (
+        select x.batch_id, entra_sync.batch_end(x.batch_id) as last_change
+          from entra_sync.batches x where x.batch_id >= lower(r) and x.batch_id < upper(r)
+           and (x.number > from_number or x.number is null) offset 0) b;
+  end if;
+  -- Where a batch that was read has a number by now, a position of a higher one need not name it any more.
+  if known <> '{}' or half is not null then
+    select coalesce(range_agg(int8range(b.batch_id, b.batch_id, '[]')), '{}'), max(coalesce(b.number, 9223372036854775807))
+      into known, known_until
+      from unnest(case when half is null then known else known + int8multirange(int8range(half, half, '[]')) end) r
+      cross join lateral (
+        select x.batch_id, x.number from entra_sync.batches x where x.batch_id >= lower(r) and x.batch_id < upper(r)
+           and (x.number > from_number or x.number is null) offset 0) b;
+    skipping := '_' || entra_sync.feed_ranges(known);
+  end if;
+
+  if half is not null then
+    select b.tenant_id into half_tenant from entra_sync.batches b where b.batch_id = half;
+    if half_tenant = coalesce(only_tenant, half_tenant) then
+      return query
+        select array_to_string(parts[1:4], '_') || '_' || c.change_id, c.*
+          from entra_sync.batch_rows(half, parts[5]::bigint, only_tenant, wanted) c order by c.change_id;
+      get diagnostics found_rows = row_count;
+      wanted := wanted - found_rows;
+    end if;
+  end if;
+
+  if wanted > 0 then
+    return query
+      select feed.epoch || ':' || b.number || ':' || c.change_id || case when b.number < known_until then skipping else '' end, c.*
+        from entra_sync.batches b
+        cross join lateral entra_sync.batch_rows(
+          b.batch_id, case when b.number = from_number then from_change else 0 end, only_tenant, wanted) c
+       where b.number >= from_number and b.tenant_id = coalesce(only_tenant, b.tenant_id) and not known @> b.batch_id
+       order by b.number, c.change_id
+       limit wanted;
+    get diagnostics found_rows = row_count;
+    wanted := wanted - found_rows;
+  end if;
+
+  -- Committed batches that have no number yet, in the order in which they will be numbered.
+  if wanted > 0 then
+    select array_agg(u.batch_id order by u.last_change), array_agg(u.last_change order by u.last_change), max(u.last_change) into ids, lasts, last_of_all
+      from (select u.batch_id, u.last_change from entra_sync.unnumbered_batches u
+             where u.last_change > 0 and u.tenant_id = coalesce(only_tenant, u.tenant_id) and not known @> u.batch_id
+             -- Each holds a change, so the page needs no more of them, and its positions name no more.
+             order by u.last_change limit wanted) u;
+    if ids is not null then
+      select coalesce(range_agg(int8range(b.batch_id, b.batch_id, '[]')), '{}') into known
+        from entra_sync.batches b where b.number is null and known @> b.batch_id;
+      select range_agg(int8range(u.batch_id, u.batch_id, '[]')) into fresh
+        from entra_sync.unnumbered_batches u where u.last_change <= last_of_all and not known @> u.batch_id;
+      skipping := feed_end.epoch || ':' || feed_end.number || ':' || feed_end.change || '_';
+      whole := skipping || entra_sync.feed_ranges(known + fresh);
+      amid := skipping || coalesce(entra_sync.feed_ranges(known), '') || '_' || entra_sync.feed_ranges(fresh) || '_';
+      -- The limit ends the walk through the batches at the end of the page; the walk itself is in their order.
+      return query
+        select case when x.change_id = last_of_all then whole else amid || x.last_change || '_' || x.change_id end,
+               x.change_id, x.tenant_id, x.at, x.cycle_id, x.actor, x.kind, x.account_id, x.group_id, x.member_group_id, x.before, x.after
+          from (select u.place, u.last_change, c.*
+                  from unnest(ids, lasts) with ordinality as u (batch_id, last_change, place)
+                 cross join lateral entra_sync.batch_rows(u.batch_id, 0, only_tenant, wanted) c
+                 limit wanted) x
+         order by x.place, x.change_id;
+    end if;
+  end if;
+end $function$;
+comment on function directory.read_changes(text,integer) is 'Changes after a position, oldest first; null reads from the oldest from which on nothing is missing. ES006: the position is too old or of another database.';
+
+CREATE OR REPLACE FUNCTION directory.remove_account(account_id uuid, actor text, actor_role text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  account entra_sync.accounts;
+  roles text[];
+  kept_for interval;
+begin
+  perform entra_sync.require_actor(actor);
+  perform entra_sync.require_latest_snapshot();
+  account := entra_sync.lock_account(remove_account.account_id, true);
+  select t.manual_roles, t.retention into roles, kept_for from entra_sync.tenants t where t.tenant_id = account.tenant_id;
+  if account.state = 'managed' then
+    raise exception using errcode = 'ES007', message = format('account %s is managed by the directory: it is not removed by hand', account.account_id),
+      hint = 'Delete the user in Entra ID, or take it out of the scope of the settings.';
+  end if;
+  if (actor_role = any(roles)) is not true then
+    raise exception using errcode = 'ES003', message = format('the role %s may not remove accounts', entra_sync.quoted(actor_role)),
+      hint = 'manual.editableBy in the settings says who may'
+        || case when roles = '{}' then ': nobody.' else ': ' || array_to_string(roles, ', ') || '.' end;
+  end if;
+  -- Before the account goes: its memberships are those that show now.
+  perform entra_sync.write_account_change(account, actor, 'account.removed', null, jsonb_build_object('removed', 'by_hand'));
+  update entra_sync.accounts a
+     set removed_at = now(), removed_reason = 'by_hand', purge_at = now() + kept_for, updated_at = now()
+   where a.account_id = account.account_id;
+end $function$;
+comment on function directory.remove_account(uuid,text,text) is 'Removes a manual account; it can be restored until the retention has passed. ES003, ES004, ES007.';
+
+CREATE OR REPLACE FUNCTION directory.request_cycle(tenant_id uuid, account_id uuid, actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  tenant uuid;
+  tenant_status text;
+  callers text;
+begin
+  perform entra_sync.require_actor(actor);
+  select t.tenant_id, t.status into tenant, tenant_status from entra_sync.tenants t
+   where t.tenant_id = request_cycle.tenant_id and t.tenant_id = coalesce(entra_sync.narrowed_to(), t.tenant_id);
+  if tenant is null then
+    raise exception using errcode = 'ES004', message = format('there is no tenant %s', coalesce(request_cycle.tenant_id::text, 'null')),
+      hint = 'Take tenant_id from directory.tenants. Where directory.tenant is set, or required of the role, it must name this tenant.';
+  end if;
+  if tenant_status = 'disconnected' then
+    raise exception using errcode = '55000', message = 'the tenant is disconnected: nothing is read from its directory',
+      hint = 'Reconnect it (entra-sync tenant reconnect), then ask again.';
+  end if;
+  if account_id is not null and not exists (
+    select from entra_sync.accounts a where a.tenant_id = tenant and a.account_id = request_cycle.account_id) then
+    perform entra_sync.refuse_unknown_account(request_cycle.account_id);
+  end if;
+  callers := entra_sync.limit_wait();
+  insert into entra_sync.cycle_requests (tenant_id, account_id, actor)
+  values (tenant, request_cycle.account_id, request_cycle.actor)
+  on conflict do nothing;
+  perform set_config('lock_timeout', callers, true);
+end $function$;
+comment on function directory.request_cycle(uuid,uuid,text) is 'Asks the worker for a cycle of the tenant now, or with account_id for one person. Asked again before it begins, it is one. ES004, 55000 (disconnected).';
+
+CREATE OR REPLACE FUNCTION directory.revert_account(account_id uuid, fields text[], actor text, actor_role text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  account entra_sync.accounts;
+  reverted text[];
+  leftovers text[] := '{}';
+  key text;
+begin
+  perform entra_sync.require_actor(actor);
+  if fields is null and (actor_role in ('user', 'manager')) is not true then
+    raise exception using errcode = 'ES003', message = format('the role %s may edit no field', entra_sync.quoted(actor_role)),
+      hint = 'The roles are user and manager.';
+  end if;
+  account := entra_sync.lock_to_edit(revert_account.account_id, coalesce(fields, array['mail', 'userPrincipalName']));
+  -- A field that was taken out of the settings has no rule any more; on a manual account its value can be let go of.
+  if account.state = 'manual' then
+    leftovers := array(
+      select f from jsonb_object_keys(account.overrides) as f
+       where not exists (select from entra_sync.field_rules r where r.tenant_id = account.tenant_id and r.field = f)
+         and exists (select from entra_sync.tenants t where t.tenant_id = account.tenant_id and actor_role = any(t.manual_roles)));
+  end if;
+  if fields is null then
+    reverted := array(
+      select r.field from entra_sync.field_rules r
+       where r.tenant_id = account.tenant_id
+         and actor_role = any(case account.state when 'managed' then r.editable_by else r.manual_editable_by end)) || leftovers;
+  else
+    reverted := fields;
+    foreach key in array reverted loop
+      if (key = any(leftovers)) is not true then
+        perform entra_sync.require_editable(account, key, actor_role);
+      end if;
+    end loop;
+  end if;
+  -- Only of what is in force: of a value on the shelf the edit is kept with it.
+  reverted := array(select f from unnest(reverted) as f where jsonb_exists(account.overrides, f));
+  return entra_sync.store_edit(account, account.overrides - reverted, account.edits - reverted, account.shelf, reverted, actor);
+end $function$;
+comment on function directory.revert_account(uuid,text[],text,text) is 'Gives fields back to the directory''s value, null for all that the role may edit, and returns the new profile. ES001 to ES004, ES008.';
+
+create schema entra_sync;
+
+create sequence entra_sync.batch_numbers;
+
+create table entra_sync.accounts (
+  account_id uuid not null default gen_random_uuid(),
+  tenant_id uuid not null,
+  entra_object_id uuid,
+  state text not null,
+  enabled boolean not null default true,
+  user_principal_name text,
+  mail text,
+  source jsonb not null default '{}'::jsonb,
+  mapped jsonb not null default '{}'::jsonb,
+  overrides jsonb not null default '{}'::jsonb,
+  profile jsonb generated always as ((mapped || overrides)) stored,
+  removed_at timestamp with time zone,
+  removed_reason text,
+  purge_at timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  read_live_at timestamp with time zone,
+  memberships_read_at timestamp with time zone,
+  shelf jsonb not null default '{}'::jsonb,
+  edits jsonb not null default '{}'::jsonb,
+  suspended_at timestamp with time zone,
+  removal_approved boolean not null default false,
+  suspension_rejected boolean not null default false,
+  constraint accounts_pkey PRIMARY KEY (account_id),
+  constraint accounts_check CHECK (((removed_at IS NULL) = (removed_reason IS NULL))),
+  constraint accounts_check1 CHECK (((removed_at IS NULL) = (purge_at IS NULL))),
+  constraint accounts_removed_reason_check CHECK ((removed_reason = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text, 'out_of_scope'::text, 'disabled'::text, 'not_seen'::text, 'by_hand'::text]))),
+  constraint accounts_state_check CHECK ((state = ANY (ARRAY['managed'::text, 'manual'::text])))
+);
+CREATE INDEX accounts_by_mail ON entra_sync.accounts USING btree (tenant_id, entra_sync.folded(mail));
+CREATE UNIQUE INDEX accounts_by_object ON entra_sync.accounts USING btree (tenant_id, entra_object_id);
+CREATE INDEX accounts_by_principal ON entra_sync.accounts USING btree (tenant_id, entra_sync.folded(user_principal_name));
+CREATE INDEX accounts_suspended ON entra_sync.accounts USING btree (tenant_id, suspended_at) WHERE (suspended_at IS NOT NULL);
+CREATE INDEX accounts_to_purge ON entra_sync.accounts USING btree (tenant_id, purge_at) WHERE (purge_at IS NOT NULL);
+comment on column entra_sync.accounts.source is 'The user as Graph has it, selected properties with a value only: what "absent = unchanged" of later rounds is merged with (rule 3).';
+comment on column entra_sync.accounts.mapped is 'What the field mapping makes of source.';
+comment on column entra_sync.accounts.overrides is 'Values that people gave to fields, in force over the directory''s.';
+comment on column entra_sync.accounts.read_live_at is 'When an on-demand read last saw the person live: the sweep of a round that began before ignores the account.';
+comment on column entra_sync.accounts.memberships_read_at is 'When the person''s memberOf was last read whole, by the database''s clock before it was asked: member lists that are older end none of the person''s memberships.';
+comment on column entra_sync.accounts.shelf is 'Values of people that are kept and not in force: of fields that the directory owns now, or that are not in the settings.';
+comment on column entra_sync.accounts.edits is 'Who gave the values in overrides and shelf, and when: {"field": {"by": actor, "at": time}}.';
+comment on column entra_sync.accounts.suspended_at is 'When a cycle suspended the account; null while it is enabled. Counts in the seven-day budget like a removal.';
+comment on column entra_sync.accounts.removal_approved is 'Approved by a person: not part of the seven-day budget.';
+comment on column entra_sync.accounts.suspension_rejected is 'A person decided against the suspension: not adopted again before Graph shows the person enabled.';
+
+create table entra_sync.batches (
+  batch_id bigint not null generated by default as identity,
+  tenant_id uuid not null,
+  number bigint,
+  committed_at timestamp with time zone default clock_timestamp(),
+  opened_by xid8,
+  opened_at timestamp with time zone,
+  constraint batches_pkey PRIMARY KEY (batch_id),
+  constraint batches_number_key UNIQUE (number)
+);
+CREATE INDEX batches_by_age ON entra_sync.batches USING btree (tenant_id, committed_at);
+CREATE INDEX batches_by_opener ON entra_sync.batches USING btree (opened_by, tenant_id) WHERE (opened_by IS NOT NULL);
+CREATE INDEX batches_unnumbered ON entra_sync.batches USING btree (batch_id) WHERE (number IS NULL);
+CREATE TRIGGER tell_of_batch AFTER INSERT ON entra_sync.batches FOR EACH ROW EXECUTE FUNCTION entra_sync.tell_of_batch();
+comment on column entra_sync.batches.number is 'The place in the feed, given by entra_sync.number_batches after the commit. Null until then: such a batch is read all the same.';
+comment on column entra_sync.batches.committed_at is 'When the batch''s row was written, raised by the numbering so that it never falls in the order of the feed.';
+comment on column entra_sync.batches.opened_by is 'The transaction whose later edits of the tenant belong to the batch as well. Null once it is numbered.';
+comment on column entra_sync.batches.opened_at is 'When that transaction began: after a restore on another server, transactions get the same ids again.';
+
+create table entra_sync.changes (
+  change_id bigint not null generated always as identity,
+  batch_id bigint not null,
+  tenant_id uuid not null,
+  at timestamp with time zone not null default now(),
+  cycle_id bigint,
+  actor text not null,
+  kind text not null,
+  account_id uuid,
+  group_id uuid,
+  member_group_id uuid,
+  before jsonb,
+  after jsonb,
+  change_ids bigint[],
+  group_ids uuid[],
+  constraint changes_pkey PRIMARY KEY (change_id),
+  constraint changes_of_memberships CHECK (((NOT (cardinality(change_ids) IS DISTINCT FROM cardinality(group_ids))) AND ((group_ids IS NULL) OR (group_id IS NULL)))) NOT VALID
+);
+CREATE INDEX changes_by_account ON entra_sync.changes USING btree (account_id, change_id) WHERE (account_id IS NOT NULL);
+CREATE INDEX changes_by_batch ON entra_sync.changes USING btree (batch_id, change_id);
+comment on table entra_sync.changes is 'No foreign key to batches: both are written by one transaction, and a check per row would cost a fifth of a first load.';
+comment on column entra_sync.changes.change_ids is 'Their ids, beside group_ids. change_id is the lowest, and no other row of the batch has one between lowest and highest.';
+comment on column entra_sync.changes.group_ids is 'A row with them stands for as many changes of memberships, one a group, alike in everything else: a first load writes a tenth of the rows. entra_sync.change_rows shows them one by one.';
+
+create table entra_sync.checkpoints (
+  tenant_id uuid not null,
+  stream text not null,
+  delta_link text not null,
+  fingerprint text not null,
+  settings_version integer not null,
+  round_id bigint not null,
+  committed_at timestamp with time zone not null default now(),
+  full_at timestamp with time zone not null,
+  constraint checkpoints_pkey PRIMARY KEY (tenant_id, stream),
+  constraint checkpoints_stream_check CHECK ((stream = ANY (ARRAY['users'::text, 'groups'::text]))),
+  constraint checkpoints_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on column entra_sync.checkpoints.round_id is 'The round whose commit moved it here: after a COMMIT whose answer was lost this tells whether it happened.';
+comment on column entra_sync.checkpoints.full_at is 'When the last full round was committed.';
+
+create table entra_sync.consent_steps (
+  step_id uuid not null default gen_random_uuid(),
+  invitation_id uuid not null,
+  step text not null,
+  browser bytea not null,
+  nonce text,
+  code_verifier text,
+  tenant_id uuid,
+  admin_object_id uuid,
+  domain text,
+  expires_at timestamp with time zone not null,
+  administrator boolean not null default false,
+  tries smallint not null default 0,
+  constraint consent_steps_pkey PRIMARY KEY (step_id),
+  constraint consent_steps_check CHECK (((step = 'sign_in'::text) = ((nonce IS NOT NULL) AND (code_verifier IS NOT NULL)))),
+  constraint consent_steps_check1 CHECK (((step = 'sign_in'::text) = (tenant_id IS NULL))),
+  constraint consent_steps_invitation_id_fkey FOREIGN KEY (invitation_id) REFERENCES entra_sync.invitations(invitation_id) ON DELETE CASCADE,
+  constraint consent_steps_step_check CHECK ((step = ANY (ARRAY['sign_in'::text, 'offer'::text, 'consent'::text])))
+);
+CREATE INDEX consent_steps_by_age ON entra_sync.consent_steps USING btree (expires_at);
+CREATE INDEX consent_steps_by_invitation ON entra_sync.consent_steps USING btree (invitation_id);
+comment on table entra_sync.consent_steps is 'What a browser on the consent page may do next, once: deleted by whoever does it. sign_in: waits for Entra''s answer to a sign-in; offer: signed in, may ask for consent; consent: waits for Entra''s answer to that.';
+comment on column entra_sync.consent_steps.browser is 'SHA-256 of the cookie: a link that is taken to another browser is worth nothing there.';
+comment on column entra_sync.consent_steps.tenant_id is 'From the verified sign-in, never from a redirect.';
+comment on column entra_sync.consent_steps.expires_at is 'From the sign-in on: when that sign-in ends, the same for all steps that follow it.';
+comment on column entra_sync.consent_steps.administrator is 'The verified sign-in showed a role that may consent for the tenant.';
+comment on column entra_sync.consent_steps.tries is 'How many times a token was asked for since the sign-in.';
+
+create table entra_sync.cycle_requests (
+  request_id bigint not null generated always as identity,
+  tenant_id uuid not null,
+  account_id uuid,
+  actor text not null,
+  requested_at timestamp with time zone not null default clock_timestamp(),
+  claimed_at timestamp with time zone,
+  constraint cycle_requests_pkey PRIMARY KEY (request_id),
+  constraint cycle_requests_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX cycle_requests_waiting ON entra_sync.cycle_requests USING btree (tenant_id, account_id) NULLS NOT DISTINCT WHERE (claimed_at IS NULL);
+comment on table entra_sync.cycle_requests is 'What applications asked the worker for: a cycle of a tenant (account_id null), or the reading of one person.';
+
+create table entra_sync.cycles (
+  cycle_id bigint not null generated always as identity,
+  tenant_id uuid not null,
+  kind text not null,
+  actor text not null,
+  fence bigint not null,
+  started_at timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  outcome text not null default 'running'::text,
+  streams jsonb not null default '{}'::jsonb,
+  settings_version integer not null,
+  error_code text,
+  error_message text,
+  constraint cycles_pkey PRIMARY KEY (cycle_id),
+  constraint cycles_kind_check CHECK ((kind = ANY (ARRAY['first_load'::text, 'initial'::text, 'incremental'::text, 'resync'::text, 'on_demand'::text, 'settings'::text]))),
+  constraint cycles_outcome_check CHECK ((outcome = ANY (ARRAY['running'::text, 'committed'::text, 'partial'::text, 'held'::text, 'failed'::text, 'cancelled'::text]))),
+  constraint cycles_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE INDEX cycles_by_end ON entra_sync.cycles USING btree (finished_at);
+CREATE INDEX cycles_by_tenant ON entra_sync.cycles USING btree (tenant_id, cycle_id DESC);
+
+create table entra_sync.data_faults (
+  tenant_id uuid not null,
+  stream text not null,
+  failures integer not null default 1,
+  state text not null,
+  noted_at timestamp with time zone not null default now(),
+  constraint data_faults_pkey PRIMARY KEY (tenant_id, stream),
+  constraint data_faults_stream_check CHECK ((stream = ANY (ARRAY['users'::text, 'groups'::text]))),
+  constraint data_faults_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.data_faults is 'A row while the last round of the stream was dropped because the database did not take its data, or an object is set aside for that.';
+comment on column entra_sync.data_faults.state is 'The SQLSTATE of the last failure.';
+
+create table entra_sync.deleted_strangers (
+  tenant_id uuid not null,
+  stream text not null,
+  entra_object_id uuid not null,
+  is_back boolean not null default false,
+  noted_at timestamp with time zone not null default now(),
+  constraint deleted_strangers_pkey PRIMARY KEY (tenant_id, stream, entra_object_id),
+  constraint deleted_strangers_stream_check CHECK ((stream = ANY (ARRAY['users'::text, 'groups'::text]))),
+  constraint deleted_strangers_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.deleted_strangers is 'Persons and groups that can be restored and were deleted while nothing was kept of them here (before the first round, persons also outside the scope), by id alone: nobody told of their memberships, so they are asked for when they come back.';
+comment on column entra_sync.deleted_strangers.is_back is 'Persons only: live again, and still to be asked which groups hold the person, because a groups round is open that began before, or the groups could not be read.';
+
+create table entra_sync.feed (
+  only_row boolean not null default true,
+  epoch text not null,
+  pruned_number bigint not null default 0,
+  pruned_change bigint not null default 0,
+  constraint feed_pkey PRIMARY KEY (only_row),
+  constraint feed_only_row_check CHECK (only_row)
+);
+comment on table entra_sync.feed is 'epoch: which life of this database positions belong to (migrate --restored begins a new one). pruned_number, pruned_change: the newest batch that is no longer kept, and its last change; what lies before is incomplete.';
+
+create table entra_sync.feed_order (
+  only_row boolean not null default true,
+  constraint feed_order_pkey PRIMARY KEY (only_row),
+  constraint feed_order_only_row_check CHECK (only_row)
+);
+comment on table entra_sync.feed_order is 'Locked by the transaction that numbers batches, and by no other. Never updated, so that the lock fails no transaction for its isolation level.';
+
+create table entra_sync.field_rules (
+  tenant_id uuid not null,
+  field text not null,
+  owner text not null,
+  editable_by text[] not null,
+  manual_editable_by text[] not null,
+  value_type text not null,
+  mapped_from text,
+  constraint field_rules_pkey PRIMARY KEY (tenant_id, field),
+  constraint field_rules_editable_by_check CHECK ((editable_by <@ ARRAY['user'::text, 'manager'::text])),
+  constraint field_rules_manual_editable_by_check CHECK ((manual_editable_by <@ ARRAY['user'::text, 'manager'::text])),
+  constraint field_rules_owner_check CHECK ((owner = ANY (ARRAY['directory'::text, 'user'::text]))),
+  constraint field_rules_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE,
+  constraint field_rules_value_type_check CHECK ((value_type = ANY (ARRAY['text'::text, 'text[]'::text, 'number'::text, 'boolean'::text, 'any'::text])))
+);
+comment on table entra_sync.field_rules is 'The profile fields of a tenant as its settings in force make them; written by the transaction of a settings change, read by the functions that people edit through.';
+comment on column entra_sync.field_rules.editable_by is 'Which roles may edit the field of a managed account: none where the directory owns it.';
+comment on column entra_sync.field_rules.manual_editable_by is 'Which roles may edit the field of a manual account.';
+comment on column entra_sync.field_rules.mapped_from is 'The mapping as the settings write it; null: the field is not in the directory at all.';
+
+create table entra_sync.full_turns (
+  tenant_id uuid not null,
+  given_at timestamp with time zone not null default clock_timestamp(),
+  constraint full_turns_pkey PRIMARY KEY (tenant_id),
+  constraint full_turns_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.full_turns is 'Tenants that may walk everything now because of a first start or changed settings: 20 at most, over all replicas.';
+
+create table entra_sync.grants (
+  role_oid oid not null,
+  role_name text not null,
+  tenant_bound boolean not null,
+  granted_at timestamp with time zone not null default now(),
+  actor text not null,
+  constraint grants_pkey PRIMARY KEY (role_oid)
+);
+comment on table entra_sync.grants is 'Roles that entra-sync grant gave the contract to; migrate grants anew, because new views and functions belong to it. A tenant-bound role sees only the tenant that it names in directory.tenant.';
+comment on column entra_sync.grants.role_oid is 'Stays when a role is renamed; a backup that is restored on another server has the name alone, so both bind.';
+
+create table entra_sync.group_closure (
+  ancestor_no bigint not null,
+  descendant_no bigint not null,
+  constraint group_closure_pkey PRIMARY KEY (ancestor_no, descendant_no)
+);
+CREATE INDEX group_closure_by_descendant ON entra_sync.group_closure USING btree (descendant_no, ancestor_no);
+comment on table entra_sync.group_closure is 'Which live group holds which live group, through any number of steps, and every live group itself. Kept by differences whenever an edge between groups or the life of a group changes; a recursive view was measured at 0.1 to 2 s a question, this at 1 to 3 ms.';
+
+create table entra_sync.groups (
+  group_no bigint not null generated always as identity,
+  group_id uuid not null default gen_random_uuid(),
+  tenant_id uuid not null,
+  entra_object_id uuid not null,
+  state text not null,
+  display_name text,
+  description text,
+  mail text,
+  kind text not null,
+  is_dynamic boolean not null,
+  attributes jsonb not null default '{}'::jsonb,
+  source jsonb not null,
+  removed_at timestamp with time zone,
+  removed_reason text,
+  purge_at timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  removal_approved boolean not null default false,
+  constraint groups_pkey PRIMARY KEY (group_no),
+  constraint groups_check CHECK (((removed_at IS NULL) = (removed_reason IS NULL))),
+  constraint groups_check1 CHECK (((removed_at IS NULL) = (purge_at IS NULL))),
+  constraint groups_group_id_key UNIQUE (group_id),
+  constraint groups_kind_check CHECK ((kind = ANY (ARRAY['security'::text, 'microsoft365'::text, 'distribution'::text, 'mail_enabled_security'::text]))),
+  constraint groups_removed_reason_check CHECK ((removed_reason = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text, 'not_seen'::text, 'by_hand'::text]))),
+  constraint groups_state_check CHECK ((state = ANY (ARRAY['managed'::text, 'manual'::text])))
+);
+CREATE UNIQUE INDEX groups_by_object ON entra_sync.groups USING btree (tenant_id, entra_object_id);
+CREATE INDEX groups_to_purge ON entra_sync.groups USING btree (tenant_id, purge_at) WHERE (purge_at IS NOT NULL);
+comment on column entra_sync.groups.group_no is 'Private and narrow: a membership is 25 bytes of key and type with it, 49 with two ids and the tenant.';
+
+create table entra_sync.heartbeats (
+  tenant_id uuid not null,
+  fence bigint not null,
+  expires_at timestamp with time zone not null,
+  constraint heartbeats_pkey PRIMARY KEY (tenant_id),
+  constraint heartbeats_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.heartbeats is 'Apart from leases, so that a heartbeat never waits for a commit that holds the fence. Only the database''s clock counts.';
+
+create table entra_sync.held_memberships (
+  list_id bigint not null,
+  tenant_id uuid not null,
+  group_no bigint not null,
+  member_object_id uuid not null,
+  missed integer not null default 1,
+  held_since timestamp with time zone not null default now(),
+  constraint held_memberships_pkey PRIMARY KEY (group_no, member_object_id),
+  constraint held_memberships_group_no_fkey FOREIGN KEY (group_no) REFERENCES entra_sync.groups(group_no) ON DELETE CASCADE,
+  constraint held_memberships_list_id_fkey FOREIGN KEY (list_id) REFERENCES entra_sync.removal_lists(list_id) ON DELETE CASCADE,
+  constraint held_memberships_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE INDEX held_memberships_by_list ON entra_sync.held_memberships USING btree (list_id);
+CREATE INDEX held_memberships_by_tenant ON entra_sync.held_memberships USING btree (tenant_id);
+
+create table entra_sync.held_removals (
+  list_id bigint not null,
+  tenant_id uuid not null,
+  object_id uuid not null,
+  account_id uuid,
+  group_no bigint,
+  reason text not null,
+  by_groups boolean not null default false,
+  missed integer not null default 0,
+  held_since timestamp with time zone not null default now(),
+  constraint held_removals_pkey PRIMARY KEY (tenant_id, object_id),
+  constraint held_removals_account_id_fkey FOREIGN KEY (account_id) REFERENCES entra_sync.accounts(account_id) ON DELETE CASCADE,
+  constraint held_removals_check CHECK (((account_id IS NULL) <> (group_no IS NULL))),
+  constraint held_removals_group_no_fkey FOREIGN KEY (group_no) REFERENCES entra_sync.groups(group_no) ON DELETE CASCADE,
+  constraint held_removals_list_id_fkey FOREIGN KEY (list_id) REFERENCES entra_sync.removal_lists(list_id) ON DELETE CASCADE,
+  constraint held_removals_reason_check CHECK ((reason = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text, 'out_of_scope'::text, 'disabled'::text, 'not_seen'::text, 'suspended'::text]))),
+  constraint held_removals_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE INDEX held_removals_by_account ON entra_sync.held_removals USING btree (account_id) WHERE (account_id IS NOT NULL);
+CREATE INDEX held_removals_by_group ON entra_sync.held_removals USING btree (group_no) WHERE (group_no IS NOT NULL);
+CREATE INDEX held_removals_by_list ON entra_sync.held_removals USING btree (list_id);
+comment on column entra_sync.held_removals.reason is 'What the removal would be given as its reason; suspended: no removal, the account was disabled in Entra ID.';
+comment on column entra_sync.held_removals.by_groups is 'Outside because no scope group holds the person: judged anew by every users round.';
+comment on column entra_sync.held_removals.missed is 'Full rounds that did not meet it. Absence alone can be approved only after the second.';
+
+create table entra_sync.invitations (
+  invitation_id uuid not null default gen_random_uuid(),
+  external_ref text not null,
+  name text,
+  tenant_id uuid,
+  actor text not null,
+  created_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone not null,
+  constraint invitations_pkey PRIMARY KEY (invitation_id),
+  constraint invitations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE INDEX invitations_by_tenant ON entra_sync.invitations USING btree (tenant_id);
+comment on table entra_sync.invitations is 'Who may connect a tenant, and for which customer. The link holds the id and a signature; deleting the row withdraws it.';
+comment on column entra_sync.invitations.tenant_id is 'The only tenant that it connects: said from the start, or the first that it connected.';
+
+create table entra_sync.kept_memberships (
+  tenant_id uuid not null,
+  group_no bigint not null,
+  member_object_id uuid not null,
+  constraint kept_memberships_pkey PRIMARY KEY (group_no, member_object_id),
+  constraint kept_memberships_group_no_fkey FOREIGN KEY (group_no) REFERENCES entra_sync.groups(group_no) ON DELETE CASCADE,
+  constraint kept_memberships_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.kept_memberships is 'A person decided that they stay although no list names them: forgotten when Graph names them again.';
+
+create table entra_sync.leases (
+  tenant_id uuid not null,
+  fence bigint not null default 0,
+  holder text,
+  acquired_at timestamp with time zone,
+  constraint leases_pkey PRIMARY KEY (tenant_id),
+  constraint leases_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.leases is 'One cycle per tenant at a time (rule 11): every writing transaction of a cycle share-locks the row with its fence; a takeover raises the fence.';
+
+create table entra_sync.member_groups (
+  tenant_id uuid not null,
+  member_object_id uuid not null,
+  member_type "char" not null,
+  group_nos bigint[] not null,
+  constraint member_groups_pkey PRIMARY KEY (tenant_id, member_object_id),
+  constraint member_groups_group_nos_check CHECK ((cardinality(group_nos) > 0))
+);
+CREATE INDEX member_groups_by_group ON entra_sync.member_groups USING gin (group_nos) WITH (gin_pending_list_limit='128');
+comment on table entra_sync.member_groups is 'Direct memberships as facts of Graph, by object id, whatever becomes of the member''s row (rules 8, 9). No foreign keys: members may come before their object, or never.';
+comment on column entra_sync.member_groups.member_type is 'What Graph called the member: u user, g group, d device, c contact, s service principal, x anything else. For reading only: views resolve by id.';
+comment on column entra_sync.member_groups.group_nos is 'The groups that hold the member, each once; a member without any has no row.';
+
+create table entra_sync.migrating (
+  only_row boolean
+);
+comment on table entra_sync.migrating is 'Empty. Locked by the process that migrates: a private table, which no other role can lock.';
+
+create table entra_sync.migrations (
+  id integer not null default nextval('entra_sync.migrations_id_seq'::regclass),
+  name character varying(255),
+  batch integer,
+  migration_time timestamp with time zone,
+  constraint migrations_pkey PRIMARY KEY (id)
+);
+
+create table entra_sync.migrations_lock (
+  index integer not null default nextval('entra_sync.migrations_lock_index_seq'::regclass),
+  is_locked integer,
+  constraint migrations_lock_pkey PRIMARY KEY (index)
+);
+
+create table entra_sync.outside_scope (
+  tenant_id uuid not null,
+  entra_object_id uuid not null,
+  constraint outside_scope_pkey PRIMARY KEY (tenant_id, entra_object_id),
+  constraint outside_scope_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.outside_scope is 'Persons who are outside by userType or accountEnabled, by id alone: a scope group that names them need not ask for them again.';
+
+create table entra_sync.receipts (
+  receipt uuid not null,
+  happened boolean not null,
+  written_at timestamp with time zone not null default clock_timestamp(),
+  constraint receipts_pkey PRIMARY KEY (receipt)
+);
+CREATE INDEX receipts_by_age ON entra_sync.receipts USING btree (written_at);
+comment on table entra_sync.receipts is 'The last statement of a transaction that is told of writes its receipt. Whoever lost the answer to COMMIT writes the same one with happened = false: that waits for the first to end, and whichever row is there then tells. Kept for an hour. Not the transaction''s number: after a crash of the server that may be given again.';
+
+create table entra_sync.registrations (
+  client_id text not null,
+  tells_roles boolean not null,
+  seen_at timestamp with time zone not null default clock_timestamp(),
+  constraint registrations_pkey PRIMARY KEY (client_id)
+);
+comment on table entra_sync.registrations is 'What the consent page saw of an application: whether its last id token had the claim wids. connect and doctor tell it.';
+
+create table entra_sync.removal_lists (
+  list_id bigint not null generated always as identity,
+  tenant_id uuid not null,
+  stream text not null,
+  why text not null,
+  cycle_id bigint,
+  opened_at timestamp with time zone not null default now(),
+  constraint removal_lists_pkey PRIMARY KEY (list_id),
+  constraint removal_lists_stream_check CHECK ((stream = ANY (ARRAY['users'::text, 'groups'::text]))),
+  constraint removal_lists_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE INDEX removal_lists_by_tenant ON entra_sync.removal_lists USING btree (tenant_id);
+comment on table entra_sync.removal_lists is 'What one round wanted to remove at once. A list only ever shrinks, so that whoever decides decides about what was shown; what a later round wants to remove is another list.';
+
+create table entra_sync.rounds (
+  round_id bigint not null generated always as identity,
+  tenant_id uuid not null,
+  stream text not null,
+  dry_run boolean not null,
+  kind text not null,
+  reason text not null,
+  settings_version integer not null,
+  fingerprint text not null,
+  started_at timestamp with time zone not null default now(),
+  pages integer not null default 0,
+  barren_pages integer not null default 0,
+  seen integer not null default 0,
+  resume_link text,
+  delta_link text,
+  constraint rounds_pkey PRIMARY KEY (round_id),
+  constraint rounds_kind_check CHECK ((kind = ANY (ARRAY['full'::text, 'incremental'::text, 'on_demand'::text, 'listing'::text]))),
+  constraint rounds_stream_check CHECK ((stream = ANY (ARRAY['users'::text, 'groups'::text]))),
+  constraint rounds_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX rounds_open_each ON entra_sync.rounds USING btree (tenant_id, stream, dry_run, ((kind = 'incremental'::text))) WHERE (kind <> 'on_demand'::text);
+CREATE TRIGGER drop_stage AFTER DELETE ON entra_sync.rounds FOR EACH ROW EXECUTE FUNCTION entra_sync.drop_stage();
+comment on table entra_sync.rounds is 'One open walk of a stream; it owns its stage. No row: no round is open.';
+comment on column entra_sync.rounds.reason is 'Why the round is of this kind, e.g. first, resync, token_expired, mapping_changed.';
+comment on column entra_sync.rounds.fingerprint is 'Of mapping and $select; a checkpoint or round with another one is not continued (rule 17).';
+comment on column entra_sync.rounds.barren_pages is 'Pages in a row that staged nothing new, counted across resumes (rule 14).';
+comment on column entra_sync.rounds.resume_link is 'Next link of the last staged page; null before the first page.';
+comment on column entra_sync.rounds.delta_link is 'Set by the last page: the round waits for its commit. Of a listing it says no more than that.';
+
+create table entra_sync.scheduler (
+  only_row boolean not null default true,
+  planned_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  salt text not null default (gen_random_uuid())::text,
+  constraint scheduler_pkey PRIMARY KEY (only_row),
+  constraint scheduler_only_row_check CHECK (only_row)
+);
+comment on table entra_sync.scheduler is 'Locked by the worker that plans: of any number of replicas one at a time says who is due.';
+comment on column entra_sync.scheduler.salt is 'Key of the hashes in tenants.failing_credential.';
+
+create table entra_sync.set_aside (
+  tenant_id uuid not null,
+  stream text not null,
+  object_key text not null,
+  reason text not null,
+  first_seen_at timestamp with time zone not null default now(),
+  last_seen_at timestamp with time zone not null default now(),
+  constraint set_aside_pkey PRIMARY KEY (tenant_id, stream, object_key),
+  constraint set_aside_stream_check CHECK ((stream = ANY (ARRAY['users'::text, 'groups'::text]))),
+  constraint set_aside_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.set_aside is 'Objects that could not be taken, and properties of objects that were taken without them (rule 19). object_key: the object id as Graph sent it, cut and cleaned; after a slash the property, the member, or the list.';
+
+create table entra_sync.settings (
+  version integer not null generated always as identity,
+  tenant_id uuid,
+  document jsonb not null,
+  actor text not null,
+  applied_at timestamp with time zone not null default now(),
+  constraint settings_pkey PRIMARY KEY (version),
+  constraint settings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE INDEX settings_by_tenant ON entra_sync.settings USING btree (tenant_id, version DESC);
+comment on table entra_sync.settings is 'Settings as numbered versions: tenant_id null is the installation''s. The newest of each is in force; workers read nothing else.';
+
+create table entra_sync.signing_key (
+  only_row boolean not null default true,
+  key bytea not null,
+  constraint signing_key_pkey PRIMARY KEY (only_row),
+  constraint signing_key_key_check CHECK ((octet_length(key) >= 32)),
+  constraint signing_key_only_row_check CHECK (only_row)
+);
+comment on table entra_sync.signing_key is 'Signs invitations and the state of sign-ins; made by the first program that needs it, the same for every replica. Deleted: all links that are under way are void, the next one makes a new key.';
+
+create table entra_sync.stage_asked (
+  round_id bigint not null,
+  object_id uuid not null,
+  constraint stage_asked_pkey PRIMARY KEY (round_id, object_id),
+  constraint stage_asked_round_id_fkey FOREIGN KEY (round_id) REFERENCES entra_sync.rounds(round_id) ON DELETE CASCADE
+);
+comment on table entra_sync.stage_asked is 'Objects of a round that were asked for by GET: answered, whatever the answer was.';
+
+create table entra_sync.stage_endings (
+  round_id bigint not null,
+  group_no bigint not null,
+  member_object_id uuid not null,
+  constraint stage_endings_pkey PRIMARY KEY (round_id, group_no, member_object_id),
+  constraint stage_endings_round_id_fkey FOREIGN KEY (round_id) REFERENCES entra_sync.rounds(round_id) ON DELETE CASCADE
+);
+
+create table entra_sync.stage_groups (
+  round_id bigint not null,
+  entra_object_id uuid not null,
+  removed text,
+  source jsonb not null,
+  display_name text,
+  description text,
+  mail text,
+  kind text not null,
+  is_dynamic boolean not null,
+  attributes jsonb not null,
+  doubt text,
+  constraint stage_groups_pkey PRIMARY KEY (round_id, entra_object_id),
+  constraint stage_groups_removed_check CHECK ((removed = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text])))
+);
+comment on column entra_sync.stage_groups.doubt is 'Why the group, with its members, is read by GET before the commit (rules 8, 22); null: nothing to ask.';
+
+create table entra_sync.stage_holders (
+  round_id bigint not null,
+  object_id uuid not null,
+  constraint stage_holders_pkey PRIMARY KEY (round_id, object_id),
+  constraint stage_holders_round_id_fkey FOREIGN KEY (round_id) REFERENCES entra_sync.rounds(round_id) ON DELETE CASCADE
+);
+comment on table entra_sync.stage_holders is 'Nested groups whose memberOf was read whole in this round: what is stored and not staged of the groups that hold them has ended.';
+
+create table entra_sync.stage_lists (
+  round_id bigint not null,
+  group_object_id uuid not null,
+  next_link text,
+  constraint stage_lists_pkey PRIMARY KEY (round_id, group_object_id),
+  constraint stage_lists_round_id_fkey FOREIGN KEY (round_id) REFERENCES entra_sync.rounds(round_id) ON DELETE CASCADE
+);
+comment on table entra_sync.stage_lists is 'How far a listing has read the members of its groups: it goes on here after a crash. No row: not asked yet.';
+comment on column entra_sync.stage_lists.next_link is 'Where the list goes on; null: read to its end, as far as it can be.';
+
+create table entra_sync.stage_members (
+  round_id bigint not null,
+  group_object_id uuid not null,
+  member_object_id uuid not null,
+  member_type "char" not null,
+  removed boolean not null,
+  constraint stage_members_pkey PRIMARY KEY (round_id, group_object_id, member_object_id)
+);
+comment on table entra_sync.stage_members is 'The last word of the round on each membership, of lists that were read whole and of slices that were unfolded (rules 4, 8). entra_sync.staged_members adds the slices that were not.';
+
+create table entra_sync.stage_pages (
+  round_id bigint not null,
+  page integer not null,
+  link_hash text not null,
+  constraint stage_pages_pkey PRIMARY KEY (round_id, page),
+  constraint stage_pages_round_id_fkey FOREIGN KEY (round_id) REFERENCES entra_sync.rounds(round_id) ON DELETE CASCADE,
+  constraint stage_pages_round_id_link_hash_key UNIQUE (round_id, link_hash)
+);
+comment on table entra_sync.stage_pages is 'One row a staged page. Counted before the commit, so that a lost stage is noticed; a link that comes again is a loop (rule 14).';
+
+create table entra_sync.stage_removals (
+  round_id bigint not null,
+  object_id uuid not null,
+  reason text not null,
+  by_groups boolean not null default false,
+  constraint stage_removals_pkey PRIMARY KEY (round_id, object_id),
+  constraint stage_removals_round_id_fkey FOREIGN KEY (round_id) REFERENCES entra_sync.rounds(round_id) ON DELETE CASCADE
+);
+comment on table entra_sync.stage_removals is 'What the commit of this round is about to remove or suspend, until the guard has judged it.';
+
+create table entra_sync.stage_set_aside (
+  round_id bigint not null,
+  object_key text not null,
+  reason text not null,
+  constraint stage_set_aside_pkey PRIMARY KEY (round_id, object_key),
+  constraint stage_set_aside_round_id_fkey FOREIGN KEY (round_id) REFERENCES entra_sync.rounds(round_id) ON DELETE CASCADE
+);
+
+create table entra_sync.stage_slices (
+  round_id bigint not null,
+  group_object_id uuid not null,
+  digest uuid not null,
+  slice bigint not null generated always as identity,
+  member_type "char" not null,
+  removed boolean not null,
+  members uuid[] not null,
+  constraint stage_slices_pkey PRIMARY KEY (round_id, group_object_id, digest)
+);
+comment on table entra_sync.stage_slices is 'Slices of member lists as pages told them, each once however often it came. Unfolded into stage_members at the end of the walk where memberships are stored already; a first load reads them as they are.';
+comment on column entra_sync.stage_slices.slice is 'Of two that name one member, the higher one has the last word (rule 4).';
+
+create table entra_sync.stage_users (
+  round_id bigint not null,
+  entra_object_id uuid not null,
+  removed text,
+  source jsonb not null,
+  mapped jsonb not null,
+  user_principal_name text,
+  mail text,
+  enabled boolean not null,
+  doubt text,
+  in_scope boolean not null default true,
+  outside text,
+  constraint stage_users_pkey PRIMARY KEY (round_id, entra_object_id),
+  constraint stage_users_outside_check CHECK ((outside = ANY (ARRAY['out_of_scope'::text, 'disabled'::text]))),
+  constraint stage_users_removed_check CHECK ((removed = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text])))
+);
+comment on column entra_sync.stage_users.doubt is 'Why the object is read by GET before the commit (rule 22); null: nothing to ask.';
+comment on column entra_sync.stage_users.in_scope is 'False: outside the scope of the settings; no account is kept, only the id and what Graph says of memberships.';
+comment on column entra_sync.stage_users.outside is 'Where in_scope is false: the reason that the removal is given.';
+
+create table entra_sync.stage_whole_lists (
+  round_id bigint not null,
+  object_id uuid not null,
+  read_at timestamp with time zone not null default now(),
+  constraint stage_whole_lists_pkey PRIMARY KEY (round_id, object_id),
+  constraint stage_whole_lists_round_id_fkey FOREIGN KEY (round_id) REFERENCES entra_sync.rounds(round_id) ON DELETE CASCADE
+);
+comment on table entra_sync.stage_whole_lists is 'Groups whose whole member list, and persons whose whole memberOf, was read by GET in this round: what is stored and not staged of them has ended.';
+comment on column entra_sync.stage_whole_lists.read_at is 'By the database''s clock, before Graph was asked for the list.';
+
+create table entra_sync.stream_failures (
+  tenant_id uuid not null,
+  stream text not null,
+  kind text not null,
+  mark text not null,
+  failures integer not null,
+  since timestamp with time zone not null default clock_timestamp(),
+  constraint stream_failures_pkey PRIMARY KEY (tenant_id, stream, kind),
+  constraint stream_failures_stream_check CHECK ((stream = ANY (ARRAY['users'::text, 'groups'::text]))),
+  constraint stream_failures_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.stream_failures is 'Cycles in a row in which a stream failed at one place. A count holds only while its mark is that of the place; what moves on needs not reset it.';
+comment on column entra_sync.stream_failures.kind is 'checkpoint: since the last commit of the stream; round: at the next page of the open full round.';
+comment on column entra_sync.stream_failures.mark is 'Which checkpoint, or which round and page.';
+
+create table entra_sync.tenants (
+  tenant_id uuid not null,
+  name text not null,
+  external_ref text,
+  status text not null default 'pending'::text,
+  paused boolean not null default false,
+  provisional boolean not null default false,
+  added_at timestamp with time zone not null default now(),
+  last_success_at timestamp with time zone,
+  next_cycle_at timestamp with time zone,
+  last_error_code text,
+  last_error_message text,
+  retention interval not null default '30 days'::interval,
+  manual_roles text[] not null default '{user,manager}'::text[],
+  failures integer not null default 0,
+  failing_credential text,
+  constraint tenants_pkey PRIMARY KEY (tenant_id),
+  constraint tenants_manual_roles_check CHECK ((manual_roles <@ ARRAY['user'::text, 'manager'::text])),
+  constraint tenants_not_nil CHECK ((tenant_id <> '00000000-0000-0000-0000-000000000000'::uuid)),
+  constraint tenants_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'quarantined'::text, 'disconnected'::text])))
+);
+CREATE TRIGGER drop_copy AFTER DELETE ON entra_sync.tenants FOR EACH ROW EXECUTE FUNCTION entra_sync.drop_copy();
+comment on table entra_sync.tenants is 'One row a customer''s Entra ID tenant. Every writing transaction locks this row first (design: who may write when).';
+comment on column entra_sync.tenants.external_ref is 'What the vendor calls this customer.';
+comment on column entra_sync.tenants.provisional is 'Filled by a quick listing; the first round of a stream that was listed is not done yet.';
+comment on column entra_sync.tenants.last_success_at is 'When last the checkpoint of every stream moved in one cycle (rule 21).';
+comment on column entra_sync.tenants.retention is 'From the settings in force: how long a removed account can be restored.';
+comment on column entra_sync.tenants.manual_roles is 'From the settings in force (manual.editableBy): which roles may remove manual accounts.';
+comment on column entra_sync.tenants.failures is 'Cycles that failed in a row for a cause of the tenant''s own; from the third on it is quarantined: tried less and less often.';
+comment on column entra_sync.tenants.failing_credential is 'Keyed hash of the credential that the last failed cycle used: with another one the tenant is tried at once.';
+
+create table entra_sync.waiting_consents (
+  invitation_id uuid not null,
+  tenant_id uuid not null,
+  admin_object_id uuid not null,
+  asked_at timestamp with time zone not null default clock_timestamp(),
+  expires_at timestamp with time zone not null,
+  constraint waiting_consents_pkey PRIMARY KEY (invitation_id),
+  constraint waiting_consents_invitation_id_fkey FOREIGN KEY (invitation_id) REFERENCES entra_sync.invitations(invitation_id) ON DELETE CASCADE
+);
+CREATE INDEX waiting_consents_by_age ON entra_sync.waiting_consents USING btree (expires_at);
+CREATE INDEX waiting_consents_by_tenant ON entra_sync.waiting_consents USING btree (tenant_id);
+comment on table entra_sync.waiting_consents is 'Consents that have given a good token and wait for tenant approve. Nothing is read of the tenant for such a row. One invitation has one row, for the tenant that it asked for last; the customer is that of the invitation.';
+comment on column entra_sync.waiting_consents.tenant_id is 'From the verified sign-in. The tenant need not be registered, so this is no foreign key.';
+comment on column entra_sync.waiting_consents.admin_object_id is 'Who signed in: the object id in that tenant. It goes with the row.';
+comment on column entra_sync.waiting_consents.expires_at is 'The vendor can approve until then; later the row is deleted.';
+
+create view entra_sync.change_rows as
+ SELECT COALESCE(m.change_id, c.change_id) AS change_id,
+    c.batch_id,
+    c.tenant_id,
+    c.at,
+    c.cycle_id,
+    c.actor,
+    c.kind,
+    c.account_id,
+    COALESCE(m.group_id, c.group_id) AS group_id,
+    c.member_group_id,
+    c.before,
+    c.after
+   FROM (entra_sync.changes c
+     LEFT JOIN LATERAL UNNEST(c.change_ids, c.group_ids) m(change_id, group_id) ON (true));
+comment on view entra_sync.change_rows is 'Every change as one row.';
+
+create view entra_sync.memberships as
+ SELECT u.group_no,
+    m.member_object_id,
+    m.member_type,
+    m.tenant_id,
+    m.group_nos
+   FROM (entra_sync.member_groups m
+     CROSS JOIN LATERAL unnest(m.group_nos) u(group_no));
+comment on view entra_sync.memberships is 'Every direct membership as one row. Whoever asks by group adds group_nos @> array[group_no], which an index answers.';
+
+create view entra_sync.staged_members as
+ SELECT m.round_id,
+    m.group_object_id,
+    m.member_object_id,
+    m.member_type,
+    m.removed
+   FROM entra_sync.stage_members m
+UNION ALL
+ SELECT x.round_id,
+    x.group_object_id,
+    x.member_object_id,
+    x.member_type,
+    x.removed
+   FROM ( SELECT DISTINCT ON (s.round_id, s.group_object_id, u.member_object_id) s.round_id,
+            s.group_object_id,
+            u.member_object_id,
+            s.member_type,
+            s.removed
+           FROM (entra_sync.stage_slices s
+             CROSS JOIN LATERAL unnest(s.members) u(member_object_id))
+          ORDER BY s.round_id, s.group_object_id, u.member_object_id, s.slice DESC) x
+  WHERE (NOT (EXISTS ( SELECT
+           FROM entra_sync.stage_members m
+          WHERE ((m.round_id = x.round_id) AND (m.group_object_id = x.group_object_id) AND (m.member_object_id = x.member_object_id)))));
+comment on view entra_sync.staged_members is 'What a round says of memberships, whether its slices are unfolded yet or not.';
+
+create view entra_sync.unnumbered_batches as
+ SELECT b.batch_id,
+    b.tenant_id,
+    b.committed_at,
+    COALESCE(last.change_id, (0)::bigint) AS last_change,
+    last.at AS last_change_at
+   FROM (entra_sync.batches b
+     LEFT JOIN LATERAL ( SELECT entra_sync.last_change(c.*) AS change_id,
+            c.at
+           FROM entra_sync.changes c
+          WHERE ((c.batch_id >= b.batch_id) AND (c.batch_id <= b.batch_id))
+          ORDER BY c.batch_id DESC, c.change_id DESC
+         LIMIT 1) last ON (true))
+  WHERE (b.number IS NULL);
+comment on view entra_sync.unnumbered_batches is 'Committed batches without a number. Their order is that of last_change: a change takes its id after the lock of the row that it changes, so of two batches that change the same row the one that committed first has the lower last_change.';
+
+CREATE OR REPLACE FUNCTION entra_sync.account_facts(a entra_sync.accounts)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select jsonb_build_object('entra_object_id', a.entra_object_id, 'state', a.state, 'enabled', a.enabled,
+    'user_principal_name', a.user_principal_name, 'mail', a.mail, 'profile', a.profile)
+$function$;
+comment on function entra_sync.account_facts(entra_sync.accounts) is 'What a change row can say of an account.';
+
+CREATE OR REPLACE FUNCTION entra_sync.batch_end(batch bigint)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+AS $function$
+  -- A batch whose change rows were erased still has its number.
+  select coalesce((select entra_sync.last_change(c) from entra_sync.changes c
+                    where c.batch_id between batch and batch order by c.batch_id desc, c.change_id desc limit 1), 0)
+$function$;
+comment on function entra_sync.batch_end(bigint) is 'The highest change id of a batch, 0 where it has none any more.';
+
+CREATE OR REPLACE FUNCTION entra_sync.batch_rows(batch bigint, after_change bigint, only_tenant uuid, wanted bigint)
+ RETURNS TABLE(change_id bigint, tenant_id uuid, at timestamp with time zone, cycle_id bigint, actor text, kind text, account_id uuid, group_id uuid, member_group_id uuid, before jsonb, after jsonb)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(m.change_id, c.change_id), c.tenant_id, c.at, c.cycle_id, c.actor, c.kind, c.account_id,
+         coalesce(m.group_id, c.group_id), c.member_group_id, c.before, c.after
+    from (
+      -- The row that stands for the last change that was read may stand for more. So many rows hold as many changes, beside it.
+      select x.* from entra_sync.changes x
+       where (x.batch_id, x.change_id) >= (batch_rows.batch, coalesce(
+               (select y.change_id from entra_sync.changes y
+                 where (y.batch_id, y.change_id) <= (batch_rows.batch, batch_rows.after_change) and y.batch_id >= batch_rows.batch
+                 order by y.batch_id desc, y.change_id desc limit 1), batch_rows.after_change))
+         and x.batch_id <= batch_rows.batch and x.tenant_id = coalesce(batch_rows.only_tenant, x.tenant_id)
+       order by x.batch_id, x.change_id limit batch_rows.wanted + 1) c
+    left join lateral unnest(c.change_ids, c.group_ids) as m (change_id, group_id) on true
+   where coalesce(m.change_id, c.change_id) > batch_rows.after_change
+   order by 1 limit batch_rows.wanted
+$function$;
+comment on function entra_sync.batch_rows(bigint,bigint,uuid,bigint) is 'The first changes of a batch after one of them, each as a row.';
+
+CREATE OR REPLACE FUNCTION entra_sync.differing_facts(mine jsonb, other jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select coalesce((
+      select jsonb_object_agg(f.key, f.value)
+        from (select key, m.value from jsonb_each(mine) m full join jsonb_each(other) o using (key)
+               where key <> 'profile' and m.value is distinct from o.value) f), '{}')
+    || coalesce((
+      select jsonb_build_object('profile', jsonb_object_agg(f.key, f.value))
+        from (select key, m.value from jsonb_each(mine -> 'profile') m full join jsonb_each(other -> 'profile') o using (key)
+               where nullif(m.value, 'null') is distinct from nullif(o.value, 'null')) f
+      having count(*) > 0), '{}')
+$function$;
+comment on function entra_sync.differing_facts(jsonb,jsonb) is 'What `mine` says where the two differ; a profile field that is not there is null.';
+
+CREATE OR REPLACE FUNCTION entra_sync.drop_copy()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  delete from entra_sync.accounts where tenant_id = old.tenant_id;
+  delete from entra_sync.groups where tenant_id = old.tenant_id;
+  delete from entra_sync.member_groups where tenant_id = old.tenant_id;
+  return null;
+end $function$;
+comment on function entra_sync.drop_copy() is 'A tenant takes its accounts, groups and memberships with it.';
+
+CREATE OR REPLACE FUNCTION entra_sync.drop_stage()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if old.stream = 'users' then
+    delete from entra_sync.stage_users where round_id = old.round_id;
+  else
+    delete from entra_sync.stage_groups where round_id = old.round_id;
+    delete from entra_sync.stage_slices where round_id = old.round_id;
+  end if;
+  delete from entra_sync.stage_members where round_id = old.round_id;
+  return null;
+end $function$;
+comment on function entra_sync.drop_stage() is 'A round takes its stage with it, whatever ends the round.';
+
+CREATE OR REPLACE FUNCTION entra_sync.feed_batches(ranges text)
+ RETURNS int8multirange
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select coalesce(range_agg(int8range(least(e.one, e.other), greatest(e.one, e.other), '[]')), '{}')
+    from string_to_table(nullif(ranges, ''), '.') r
+   cross join lateral (select split_part(r, '-', 1)::bigint as one, split_part(r, '-', -1)::bigint as other) e
+$function$;
+comment on function entra_sync.feed_batches(text) is 'What entra_sync.feed_ranges wrote.';
+
+CREATE OR REPLACE FUNCTION entra_sync.feed_end(OUT epoch text, OUT number bigint, OUT change bigint)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select f.epoch, last.number, last.change
+    from entra_sync.feed f
+    cross join lateral (
+      select f.pruned_number as number, f.pruned_change as change
+      union all
+      (select b.number, entra_sync.batch_end(b.batch_id)
+         from entra_sync.batches b where b.number > f.pruned_number order by b.number desc limit 1)
+      order by number desc limit 1
+    ) last
+$function$;
+comment on function entra_sync.feed_end() is 'The last change of the newest batch that has a number.';
+
+CREATE OR REPLACE FUNCTION entra_sync.feed_ranges(batches int8multirange)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select string_agg(case when upper(r) - 1 = lower(r) then lower(r)::text else lower(r) || '-' || upper(r) - 1 end, '.' order by r)
+    from unnest(batches) r
+$function$;
+comment on function entra_sync.feed_ranges(int8multirange) is 'Ids of batches as a position holds them: 12-14.17. Null for none.';
+
+CREATE OR REPLACE FUNCTION entra_sync.fits(value jsonb, value_type text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select case jsonb_typeof(value)
+    when 'null' then true
+    when 'string' then value_type in ('text', 'any') and length(value #>> '{}') <= 32768
+    -- What a program that reads the profile can hold in a double.
+    when 'number' then value_type in ('number', 'any') and abs(value::numeric) <= 1e308 and length(value::text) <= 400
+    when 'boolean' then value_type in ('boolean', 'any')
+    when 'array' then value_type in ('text[]', 'any') and jsonb_array_length(value) <= 100
+      and not exists (
+        select from jsonb_array_elements(value) as e(entry)
+         where not case jsonb_typeof(e.entry)
+           when 'string' then length(e.entry #>> '{}') <= 32768
+           when 'number' then value_type = 'any' and abs(e.entry::numeric) <= 1e308 and length(e.entry::text) <= 400
+           when 'boolean' then value_type = 'any'
+           else false end)
+    else false end
+$function$;
+comment on function entra_sync.fits(jsonb,text) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.folded_beyond_ascii(word text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+declare
+  folded text := pg_catalog.lower(pg_catalog.normalize(word, 'NFC') collate "C");
+begin
+  -- Simple case folding (C and S of CaseFolding.txt) of Unicode 17, letter for letter: ß is not ss, which may be another mailbox.
+  -- A long table costs time for each letter, so those of rarer scripts are looked at only where a letter may be in them.
+  if pg_catalog.regexp_like(folded, '[\u0080-\u017f]') then
+    folded := pg_catalog.translate(folded,
+      'µÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮĲĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽſ',
+      'μàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĳĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷÿźżžs');
+  end if;
+  if pg_catalog.regexp_like(folded, '[\u0180-\u052f]') then
+    folded := pg_catalog.translate(folded,
+      'ƁƂƄƆƇƉƊƋƎƏƐƑƓƔƖƗƘƜƝƟƠƢƤƦƧƩƬƮƯƱƲƳƵƷƸƼǄǅǇǈǊǋǍǏǑǓǕǗǙǛǞǠǢǤǦǨǪǬǮǱǲǴǶǷǸǺǼǾȀȂȄȆȈȊȌȎȐȒȔȖȘȚȜȞȠȢȤȦȨȪȬȮȰȲȺȻȽȾɁɃ'
+      || 'ɄɅɆɈɊɌɎͅͰͲͶͿΆΈΉΊΌΎΏΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫςϏϐϑϕϖϘϚϜϞϠϢϤϦϨϪϬϮϰϱϴϵϷϹϺϽϾϿЀЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕЖЗИЙК'
+      || 'ЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯѠѢѤѦѨѪѬѮѰѲѴѶѸѺѼѾҀҊҌҎҐҒҔҖҘҚҜҞҠҢҤҦҨҪҬҮҰҲҴҶҸҺҼҾӀӁӃӅӇӉӋӍӐӒӔӖӘӚӜӞӠӢӤӦӨӪӬӮӰӲӴӶӸӺӼӾԀԂԄ'
+      || 'ԆԈԊԌԎԐԒԔԖԘԚԜԞԠԢԤԦԨԪԬԮ',
+      'ɓƃƅɔƈɖɗƌǝəɛƒɠɣɩɨƙɯɲɵơƣƥʀƨʃƭʈưʊʋƴƶʒƹƽǆǆǉǉǌǌǎǐǒǔǖǘǚǜǟǡǣǥǧǩǫǭǯǳǳǵƕƿǹǻǽǿȁȃȅȇȉȋȍȏȑȓȕȗșțȝȟƞȣȥȧȩȫȭȯȱȳⱥȼƚⱦɂƀ'
+      || 'ʉʌɇɉɋɍɏιͱͳͷϳάέήίόύώαβγδεζηθικλμνξοπρστυφχψωϊϋσϗβθφπϙϛϝϟϡϣϥϧϩϫϭϯκρθεϸϲϻͻͼͽѐёђѓєѕіїјљњћќѝўџабвгдежзийк'
+      || 'лмнопрстуфхцчшщъыьэюяѡѣѥѧѩѫѭѯѱѳѵѷѹѻѽѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӂӄӆӈӊӌӎӑӓӕӗәӛӝӟӡӣӥӧөӫӭӯӱӳӵӷӹӻӽӿԁԃԅ'
+      || 'ԇԉԋԍԏԑԓԕԗԙԛԝԟԡԣԥԧԩԫԭԯ');
+  end if;
+  if pg_catalog.regexp_like(folded, '[\u0530-\u2dff\ua640-\uabff\ufb00-\U0001ffff]') then
+    folded := pg_catalog.translate(folded,
+      'ԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖႠႡႢႣႤႥႦႧႨႩႪႫႬႭႮႯႰႱႲႳႴႵႶႷႸႹႺႻႼႽႾႿჀჁჂჃჄჅჇჍᎠᎡᎢᎣᎤᎥᎦᎧᎨᎩᎪᎫᎬᎭᎮᎯᎰᎱᎲᎳᎴᎵ'
+      || 'ᎶᎷᎸᎹᎺᎻᎼᎽᎾᎿᏀᏁᏂᏃᏄᏅᏆᏇᏈᏉᏊᏋᏌᏍᏎᏏᏐᏑᏒᏓᏔᏕᏖᏗᏘᏙᏚᏛᏜᏝᏞᏟᏠᏡᏢᏣᏤᏥᏦᏧᏨᏩᏪᏫᏬᏭᏮᏯᏰᏱᏲᏳᏴᏵᲀᲁᲂᲃᲄᲅᲆᲇᲈᲉᲐᲑᲒᲓᲔᲕᲖᲗᲘᲙᲚᲛᲜᲝᲞᲟᲠᲡᲢᲣᲤᲥᲦᲧᲨᲩ'
+      || 'ᲪᲫᲬᲭᲮᲯᲰᲱᲲᲳᲴᲵᲶᲷᲸᲹᲺᲽᲾᲿḀḂḄḆḈḊḌḎḐḒḔḖḘḚḜḞḠḢḤḦḨḪḬḮḰḲḴḶḸḺḼḾṀṂṄṆṈṊṌṎṐṒṔṖṘṚṜṞṠṢṤṦṨṪṬṮṰṲṴṶṸṺṼṾẀẂẄẆẈẊẌẎẐẒẔẛẞẠẢẤ'
+      || 'ẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸỺỼỾἈἉἊἋἌἍἎἏἘἙἚἛἜἝἨἩἪἫἬἭἮἯἸἹἺἻἼἽἾἿὈὉὊὋὌὍὙὛὝὟὨὩὪὫὬὭὮὯᾈᾉᾊᾋᾌᾍᾎ'
+      || 'ᾏᾘᾙᾚᾛᾜᾝᾞᾟᾨᾩᾪᾫᾬᾭᾮᾯᾸᾹᾺᾼῈῊῌῘῙῚῨῩῪῬῸῺῼℲⅠⅡⅢⅣⅤⅥⅦⅧⅨⅩⅪⅫⅬⅭⅮⅯↃⒶⒷⒸⒹⒺⒻⒼⒽⒾⒿⓀⓁⓂⓃⓄⓅⓆⓇⓈⓉⓊⓋⓌⓍⓎⓏⰀⰁⰂⰃⰄⰅⰆⰇⰈⰉⰊⰋⰌⰍⰎⰏⰐⰑⰒⰓⰔⰕ'
+      || 'ⰖⰗⰘⰙⰚⰛⰜⰝⰞⰟⰠⰡⰢⰣⰤⰥⰦⰧⰨⰩⰪⰫⰬⰭⰮⰯⱠⱢⱣⱤⱧⱩⱫⱭⱮⱯⱰⱲⱵⱾⱿⲀⲂⲄⲆⲈⲊⲌⲎⲐⲒⲔⲖⲘⲚⲜⲞⲠⲢⲤⲦⲨⲪⲬⲮⲰⲲⲴⲶⲸⲺⲼⲾⳀⳂⳄⳆⳈⳊⳌⳎⳐⳒⳔⳖⳘⳚⳜⳞⳠⳢⳫⳭⳲꙀꙂꙄꙆꙈꙊ'
+      || 'ꙌꙎꙐꙒꙔꙖꙘꙚꙜꙞꙠꙢꙤꙦꙨꙪꙬꚀꚂꚄꚆꚈꚊꚌꚎꚐꚒꚔꚖꚘꚚꜢꜤꜦꜨꜪꜬꜮꜲꜴꜶꜸꜺꜼꜾꝀꝂꝄꝆꝈꝊꝌꝎꝐꝒꝔꝖꝘꝚꝜꝞꝠꝢꝤꝦꝨꝪꝬꝮꝹꝻꝽꝾꞀꞂꞄꞆꞋꞍꞐꞒꞖꞘꞚꞜꞞꞠꞢꞤꞦꞨꞪꞫꞬꞭꞮꞰꞱꞲꞳ'
+      || 'ꞴꞶꞸꞺꞼꞾꟀꟂꟄꟅꟆꟇꟉꟋꟌ꟎Ꟑ꟒꟔ꟖꟘꟚꟜꟵＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ𐐀𐐁𐐂𐐃𐐄𐐅𐐆𐐇𐐈𐐉𐐊𐐋𐐌𐐍𐐎𐐏𐐐𐐑𐐒𐐓𐐔𐐕𐐖𐐗𐐘𐐙𐐚𐐛𐐜𐐝𐐞𐐟𐐠𐐡𐐢𐐣𐐤𐐥𐐦𐐧𐒰𐒱𐒲𐒳𐒴𐒵𐒶𐒷𐒸𐒹'
+      || '𐒺𐒻𐒼𐒽𐒾𐒿𐓀𐓁𐓂𐓃𐓄𐓅𐓆𐓇𐓈𐓉𐓊𐓋𐓌𐓍𐓎𐓏𐓐𐓑𐓒𐓓𐕰𐕱𐕲𐕳𐕴𐕵𐕶𐕷𐕸𐕹𐕺𐕼𐕽𐕾𐕿𐖀𐖁𐖂𐖃𐖄𐖅𐖆𐖇𐖈𐖉𐖊𐖌𐖍𐖎𐖏𐖐𐖑𐖒𐖔𐖕𐲀𐲁𐲂𐲃𐲄𐲅𐲆𐲇𐲈𐲉𐲊𐲋𐲌𐲍𐲎𐲏𐲐𐲑𐲒𐲓𐲔𐲕𐲖𐲗𐲘𐲙𐲚𐲛𐲜𐲝𐲞𐲟𐲠𐲡𐲢𐲣𐲤𐲥𐲦'
+      || '𐲧𐲨𐲩𐲪𐲫𐲬𐲭𐲮𐲯𐲰𐲱𐲲𐵐𐵑𐵒𐵓𐵔𐵕𐵖𐵗𐵘𐵙𐵚𐵛𐵜𐵝𐵞𐵟𐵠𐵡𐵢𐵣𐵤𐵥𑢠𑢡𑢢𑢣𑢤𑢥𑢦𑢧𑢨𑢩𑢪𑢫𑢬𑢭𑢮𑢯𑢰𑢱𑢲𑢳𑢴𑢵𑢶𑢷𑢸𑢹𑢺𑢻𑢼𑢽𑢾𑢿𖹀𖹁𖹂𖹃𖹄𖹅𖹆𖹇𖹈𖹉𖹊𖹋𖹌𖹍𖹎𖹏𖹐𖹑𖹒𖹓𖹔𖹕𖹖𖹗𖹘𖹙𖹚𖹛𖹜𖹝𖹞𖹟𖺠𖺡'
+      || '𖺢𖺣𖺤𖺥𖺦𖺧𖺨𖺩𖺪𖺫𖺬𖺭𖺮𖺯𖺰𖺱𖺲𖺳𖺴𖺵𖺶𖺷𖺸𞤀𞤁𞤂𞤃𞤄𞤅𞤆𞤇𞤈𞤉𞤊𞤋𞤌𞤍𞤎𞤏𞤐𞤑𞤒𞤓𞤔𞤕𞤖𞤗𞤘𞤙𞤚𞤛𞤜𞤝𞤞𞤟𞤠𞤡',
+      'աբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆⴀⴁⴂⴃⴄⴅⴆⴇⴈⴉⴊⴋⴌⴍⴎⴏⴐⴑⴒⴓⴔⴕⴖⴗⴘⴙⴚⴛⴜⴝⴞⴟⴠⴡⴢⴣⴤⴥⴧⴭꭰꭱꭲꭳꭴꭵꭶꭷꭸꭹꭺꭻꭼꭽꭾꭿꮀꮁꮂꮃꮄꮅ'
+      || 'ꮆꮇꮈꮉꮊꮋꮌꮍꮎꮏꮐꮑꮒꮓꮔꮕꮖꮗꮘꮙꮚꮛꮜꮝꮞꮟꮠꮡꮢꮣꮤꮥꮦꮧꮨꮩꮪꮫꮬꮭꮮꮯꮰꮱꮲꮳꮴꮵꮶꮷꮸꮹꮺꮻꮼꮽꮾꮿᏸᏹᏺᏻᏼᏽвдосттъѣꙋᲊაბგდევზთიკლმნოპჟრსტუფქღყშჩ'
+      || 'ცძწჭხჯჰჱჲჳჴჵჶჷჸჹჺჽჾჿḁḃḅḇḉḋḍḏḑḓḕḗḙḛḝḟḡḣḥḧḩḫḭḯḱḳḵḷḹḻḽḿṁṃṅṇṉṋṍṏṑṓṕṗṙṛṝṟṡṣṥṧṩṫṭṯṱṳṵṷṹṻṽṿẁẃẅẇẉẋẍẏẑẓẕṡßạảấ'
+      || 'ầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹỻỽỿἀἁἂἃἄἅἆἇἐἑἒἓἔἕἠἡἢἣἤἥἦἧἰἱἲἳἴἵἶἷὀὁὂὃὄὅὑὓὕὗὠὡὢὣὤὥὦὧᾀᾁᾂᾃᾄᾅᾆ'
+      || 'ᾇᾐᾑᾒᾓᾔᾕᾖᾗᾠᾡᾢᾣᾤᾥᾦᾧᾰᾱὰᾳὲὴῃῐῑὶῠῡὺῥὸὼῳⅎⅰⅱⅲⅳⅴⅵⅶⅷⅸⅹⅺⅻⅼⅽⅾⅿↄⓐⓑⓒⓓⓔⓕⓖⓗⓘⓙⓚⓛⓜⓝⓞⓟⓠⓡⓢⓣⓤⓥⓦⓧⓨⓩⰰⰱⰲⰳⰴⰵⰶⰷⰸⰹⰺⰻⰼⰽⰾⰿⱀⱁⱂⱃⱄⱅ'
+      || 'ⱆⱇⱈⱉⱊⱋⱌⱍⱎⱏⱐⱑⱒⱓⱔⱕⱖⱗⱘⱙⱚⱛⱜⱝⱞⱟⱡɫᵽɽⱨⱪⱬɑɱɐɒⱳⱶȿɀⲁⲃⲅⲇⲉⲋⲍⲏⲑⲓⲕⲗⲙⲛⲝⲟⲡⲣⲥⲧⲩⲫⲭⲯⲱⲳⲵⲷⲹⲻⲽⲿⳁⳃⳅⳇⳉⳋⳍⳏⳑⳓⳕⳗⳙⳛⳝⳟⳡⳣⳬⳮⳳꙁꙃꙅꙇꙉꙋ'
+      || 'ꙍꙏꙑꙓꙕꙗꙙꙛꙝꙟꙡꙣꙥꙧꙩꙫꙭꚁꚃꚅꚇꚉꚋꚍꚏꚑꚓꚕꚗꚙꚛꜣꜥꜧꜩꜫꜭꜯꜳꜵꜷꜹꜻꜽꜿꝁꝃꝅꝇꝉꝋꝍꝏꝑꝓꝕꝗꝙꝛꝝꝟꝡꝣꝥꝧꝩꝫꝭꝯꝺꝼᵹꝿꞁꞃꞅꞇꞌɥꞑꞓꞗꞙꞛꞝꞟꞡꞣꞥꞧꞩɦɜɡɬɪʞʇʝꭓ'
+      || 'ꞵꞷꞹꞻꞽꞿꟁꟃꞔʂᶎꟈꟊɤꟍ꟏ꟑꟓꟕꟗꟙꟛƛꟶａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ𐐨𐐩𐐪𐐫𐐬𐐭𐐮𐐯𐐰𐐱𐐲𐐳𐐴𐐵𐐶𐐷𐐸𐐹𐐺𐐻𐐼𐐽𐐾𐐿𐑀𐑁𐑂𐑃𐑄𐑅𐑆𐑇𐑈𐑉𐑊𐑋𐑌𐑍𐑎𐑏𐓘𐓙𐓚𐓛𐓜𐓝𐓞𐓟𐓠𐓡'
+      || '𐓢𐓣𐓤𐓥𐓦𐓧𐓨𐓩𐓪𐓫𐓬𐓭𐓮𐓯𐓰𐓱𐓲𐓳𐓴𐓵𐓶𐓷𐓸𐓹𐓺𐓻𐖗𐖘𐖙𐖚𐖛𐖜𐖝𐖞𐖟𐖠𐖡𐖣𐖤𐖥𐖦𐖧𐖨𐖩𐖪𐖫𐖬𐖭𐖮𐖯𐖰𐖱𐖳𐖴𐖵𐖶𐖷𐖸𐖹𐖻𐖼𐳀𐳁𐳂𐳃𐳄𐳅𐳆𐳇𐳈𐳉𐳊𐳋𐳌𐳍𐳎𐳏𐳐𐳑𐳒𐳓𐳔𐳕𐳖𐳗𐳘𐳙𐳚𐳛𐳜𐳝𐳞𐳟𐳠𐳡𐳢𐳣𐳤𐳥𐳦'
+      || '𐳧𐳨𐳩𐳪𐳫𐳬𐳭𐳮𐳯𐳰𐳱𐳲𐵰𐵱𐵲𐵳𐵴𐵵𐵶𐵷𐵸𐵹𐵺𐵻𐵼𐵽𐵾𐵿𐶀𐶁𐶂𐶃𐶄𐶅𑣀𑣁𑣂𑣃𑣄𑣅𑣆𑣇𑣈𑣉𑣊𑣋𑣌𑣍𑣎𑣏𑣐𑣑𑣒𑣓𑣔𑣕𑣖𑣗𑣘𑣙𑣚𑣛𑣜𑣝𑣞𑣟𖹠𖹡𖹢𖹣𖹤𖹥𖹦𖹧𖹨𖹩𖹪𖹫𖹬𖹭𖹮𖹯𖹰𖹱𖹲𖹳𖹴𖹵𖹶𖹷𖹸𖹹𖹺𖹻𖹼𖹽𖹾𖹿𖺻𖺼'
+      || '𖺽𖺾𖺿𖻀𖻁𖻂𖻃𖻄𖻅𖻆𖻇𖻈𖻉𖻊𖻋𖻌𖻍𖻎𖻏𖻐𖻑𖻒𖻓𞤢𞤣𞤤𞤥𞤦𞤧𞤨𞤩𞤪𞤫𞤬𞤭𞤮𞤯𞤰𞤱𞤲𞤳𞤴𞤵𞤶𞤷𞤸𞤹𞤺𞤻𞤼𞤽𞤾𞤿𞥀𞥁𞥂𞥃');
+  end if;
+  return pg_catalog.normalize(folded, 'NFC');
+end $function$;
+comment on function entra_sync.folded_beyond_ascii(text) is 'A word with letters beyond ASCII as it is compared: composed and decomposed letters alike, capitals and small letters alike.';
+
+CREATE OR REPLACE FUNCTION entra_sync.folded(word text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case when pg_catalog.octet_length(word) = pg_catalog.char_length(word)
+              then pg_catalog.lower(word collate "C") else entra_sync.folded_beyond_ascii(word) end
+$function$;
+comment on function entra_sync.folded(text) is 'A mail address, user principal name or other name as it is compared: the one rule of what "ignoring case" means.';
+
+CREATE OR REPLACE FUNCTION entra_sync.group_facts(g entra_sync.groups)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select jsonb_build_object('entra_object_id', g.entra_object_id, 'state', g.state, 'display_name', g.display_name,
+    'description', g.description, 'mail', g.mail, 'kind', g.kind, 'is_dynamic', g.is_dynamic, 'attributes', g.attributes)
+$function$;
+comment on function entra_sync.group_facts(entra_sync.groups) is 'What a change row can say of a group.';
+
+CREATE OR REPLACE FUNCTION entra_sync.last_change(c entra_sync.changes)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select coalesce((select max(i) from unnest(c.change_ids) i), c.change_id) $function$;
+comment on function entra_sync.last_change(entra_sync.changes) is 'The highest change id that a row stands for.';
+
+CREATE OR REPLACE FUNCTION entra_sync.limit_wait()
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+declare
+  callers constant text := current_setting('lock_timeout');
+  longest constant interval := entra_sync.longest_wait();
+begin
+  if callers::interval not between interval '1 ms' and longest then
+    perform set_config('lock_timeout', (extract(epoch from longest) * 1000)::int::text, true);
+  end if;
+  return callers;
+end $function$;
+comment on function entra_sync.limit_wait() is 'Limits waits for locks from here on, and returns the lock_timeout of before, to be set again after the lock.';
+
+CREATE OR REPLACE FUNCTION entra_sync.lock_account(wanted uuid, exclusive boolean)
+ RETURNS entra_sync.accounts
+ LANGUAGE plpgsql
+AS $function$
+declare
+  tenant uuid;
+  account entra_sync.accounts;
+  callers text;
+begin
+  -- The tenant first, then the account: every writer's order, so that none waits for another in a circle.
+  select a.tenant_id into tenant from entra_sync.accounts a
+   where a.account_id = wanted and a.tenant_id = coalesce(entra_sync.narrowed_to(), a.tenant_id);
+  callers := entra_sync.limit_wait();
+  if exclusive then
+    perform from entra_sync.tenants t where t.tenant_id = tenant for no key update;
+  else
+    perform from entra_sync.tenants t where t.tenant_id = tenant for key share;
+  end if;
+  select a.* into account from entra_sync.accounts a
+   where a.account_id = wanted and a.tenant_id = tenant and a.removed_at is null for update;
+  perform set_config('lock_timeout', callers, true);
+  if account.account_id is null then
+    perform entra_sync.refuse_unknown_account(wanted);
+  end if;
+  return account;
+end $function$;
+comment on function entra_sync.lock_account(uuid,boolean) is 'The live account, locked after its tenant. Exclusive: in line with commits; else beside them.';
+
+CREATE OR REPLACE FUNCTION entra_sync.lock_to_edit(wanted uuid, fields text[])
+ RETURNS entra_sync.accounts
+ LANGUAGE plpgsql
+AS $function$
+declare
+  exclusive constant boolean := entra_sync.writes_keys(wanted, fields);
+  account entra_sync.accounts;
+begin
+  if exclusive then
+    perform entra_sync.require_latest_snapshot();
+  end if;
+  account := entra_sync.lock_account(wanted, exclusive);
+  if not exclusive and entra_sync.writes_keys(wanted, fields) then
+    raise exception using errcode = '40001', message = 'the account became manual meanwhile', hint = 'Try again.';
+  end if;
+  -- An older snapshot may show rules that a settings change has replaced: locking them tells.
+  if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+    perform from entra_sync.field_rules r where r.tenant_id = account.tenant_id for share;
+  end if;
+  return account;
+end $function$;
+comment on function entra_sync.lock_to_edit(uuid,text[]) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.longest_wait()
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select interval '10 s' $function$;
+comment on function entra_sync.longest_wait() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.narrowed_to()
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE PARALLEL SAFE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  nobody constant uuid := '00000000-0000-0000-0000-000000000000';
+  asked constant text := current_setting('directory.tenant', true);
+  -- Not current_user: within a function of the contract that is the owner. Not session_user alone: SET ROLE counts.
+  caller constant text := coalesce(nullif(current_setting('role'), 'none'), session_user);
+begin
+  -- Postgres 15 has no pg_input_is_valid, and a cast that fails would show an error instead of nothing.
+  if asked ~* '^(([0-9a-f]{4}-?){7}[0-9a-f]{4}|\{([0-9a-f]{4}-?){7}[0-9a-f]{4}\})$' then
+    return asked::uuid;
+  elsif asked <> '' then
+    return nobody;
+  elsif exists (
+    select from entra_sync.grants g
+      join pg_roles bound on bound.oid = g.role_oid or bound.rolname = g.role_name
+      left join pg_roles c on c.rolname = caller
+      join pg_namespace n on n.nspname = 'directory'
+     where g.tenant_bound
+       and (c.oid is null
+            -- Who has the owner's rights (superusers too) reads the tables anyway, and entra-sync itself must not be bound.
+            or pg_has_role(c.oid, bound.oid, 'usage') and not pg_has_role(c.oid, n.nspowner, 'usage'))) then
+    return nobody;
+  end if;
+  return null;
+end $function$;
+comment on function entra_sync.narrowed_to() is 'The tenant that the caller sees: null for all, the nil uuid for none. A pooled connection reads the unset setting as empty, not null.';
+
+CREATE OR REPLACE FUNCTION entra_sync.number_batches()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+declare
+  first_number bigint;
+  last_number bigint;
+  latest timestamptz;
+  numbered integer;
+begin
+  -- The look costs no lock and no transaction id.
+  if not exists (select from entra_sync.batches b where b.number is null) then
+    return 0;
+  end if;
+  perform from entra_sync.feed_order for update skip locked;
+  if not found then
+    return 0;
+  end if;
+  -- From here on each statement sees what was committed before the lock was ours.
+  select b.committed_at into latest from entra_sync.batches b where b.number is not null order by b.number desc limit 1;
+  first_number := nextval('entra_sync.batch_numbers');
+  with placed as materialized (
+    select u.batch_id, row_number() over line as place, max(greatest(u.committed_at, u.last_change_at)) over line as committed_at
+      from entra_sync.unnumbered_batches u window line as (order by u.last_change, u.batch_id)
+  ), written as (
+    update entra_sync.batches b
+       set number = first_number + p.place - 1, committed_at = greatest(latest, p.committed_at), opened_by = null, opened_at = null
+      from placed p where b.batch_id = p.batch_id
+    returning b.number
+  )
+  select count(*), max(w.number) into numbered, last_number from written w;
+  if numbered > 0 then
+    perform setval('entra_sync.batch_numbers', last_number);
+  end if;
+  return numbered;
+end $function$;
+comment on function entra_sync.number_batches() is 'Numbers all committed batches without a number and returns how many; none where another transaction is at it. Readers do not need it: it keeps positions short.';
+
+CREATE OR REPLACE FUNCTION entra_sync.own_batch(tenant uuid)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+declare
+  batch bigint;
+begin
+  select b.batch_id into batch from entra_sync.batches b
+   where b.opened_by = pg_current_xact_id() and b.tenant_id = tenant and b.opened_at = now() limit 1;
+  if batch is null then
+    insert into entra_sync.batches (tenant_id, opened_by, opened_at) values (tenant, pg_current_xact_id(), now())
+    returning batch_id into batch;
+  end if;
+  return batch;
+end $function$;
+comment on function entra_sync.own_batch(uuid) is 'The batch of this transaction''s edits of the tenant. Written once and never updated by the transaction, so that the last of many edits finds it as fast as the first.';
+
+CREATE OR REPLACE FUNCTION entra_sync.quoted(word text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select coalesce(to_json(left(word, 80))::text, 'null') $function$;
+comment on function entra_sync.quoted(text) is 'A word of the caller as an error message may show it: one line, cut. Values are never shown.';
+
+CREATE OR REPLACE FUNCTION entra_sync.refuse_unknown_account(wanted uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception using errcode = 'ES004', message = format('there is no account %s', coalesce(wanted::text, 'null')),
+    hint = 'Take account_id from directory.accounts. Where directory.tenant is set, or required of the role, it must name the account''s tenant.';
+end $function$;
+comment on function entra_sync.refuse_unknown_account(uuid) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.refuse_unknown_field(tenant uuid, field text, beside text[] DEFAULT '{}'::text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception using errcode = 'ES002', message = format('there is no field %s', entra_sync.quoted(field)),
+    hint = 'The fields are: ' || coalesce(
+      (select string_agg(known.field, ', ' order by known.field)
+         from (select r.field from entra_sync.field_rules r where r.tenant_id = tenant
+               union select unnest(beside)) as known), 'none') || '.';
+end $function$;
+comment on function entra_sync.refuse_unknown_field(uuid,text,text[]) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.require_actor(actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if coalesce(actor, '') !~ '\S' or length(actor) > 1000 then
+    raise exception using errcode = '22023', message = 'actor must name who does this, in at most 1,000 characters';
+  end if;
+end $function$;
+comment on function entra_sync.require_actor(text) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.require_editable(account entra_sync.accounts, field text, actor_role text)
+ RETURNS text
+ LANGUAGE plpgsql
+AS $function$
+declare
+  rule entra_sync.field_rules;
+  roles text[];
+begin
+  select r.* into rule from entra_sync.field_rules r
+   where r.tenant_id = account.tenant_id and r.field = require_editable.field;
+  if rule.field is null then
+    perform entra_sync.refuse_unknown_field(account.tenant_id, field);
+  end if;
+  if account.state = 'managed' and rule.owner = 'directory' then
+    raise exception using errcode = 'ES001',
+      message = format('the field %s is read-only: its owner is the directory', entra_sync.quoted(field)),
+      hint = 'Change it in Entra ID, or give the field to the user in the settings.';
+  end if;
+  roles := case account.state when 'managed' then rule.editable_by else rule.manual_editable_by end;
+  if (actor_role = any(roles)) is not true then
+    raise exception using errcode = 'ES003',
+      message = format('the role %s may not edit the field %s', entra_sync.quoted(actor_role), entra_sync.quoted(field)),
+      hint = case when roles = '{}' then 'Nobody may: name the field in manual.editable in the settings.'
+                  else 'These may: ' || array_to_string(roles, ', ') || '. The settings say who.' end;
+  end if;
+  return rule.value_type;
+end $function$;
+comment on function entra_sync.require_editable(entra_sync.accounts,text,text) is 'The type of the field''s values, once it is there and the role may edit it.';
+
+CREATE OR REPLACE FUNCTION entra_sync.require_fitting(field text, value jsonb, value_type text, is_key boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  -- A key goes into a column with an index, and an index entry has at most about 2,700 bytes.
+  if entra_sync.fits(value, value_type)
+     and (not is_key or jsonb_typeof(value) = 'null' or jsonb_typeof(value) = 'string' and length(value #>> '{}') <= 320) then
+    return;
+  end if;
+  raise exception using errcode = 'ES005', message = format('the value does not fit the field %s', entra_sync.quoted(field)),
+    hint = 'null clears it; else it takes ' || case
+      when is_key then 'a string of at most 320 characters.'
+      else case value_type
+        when 'text' then 'a string of at most 32,768 characters.'
+        when 'text[]' then 'a list of at most 100 strings.'
+        when 'number' then 'a number.'
+        when 'boolean' then 'true or false.'
+        else 'a string, number, boolean or a list of at most 100 of them.' end end;
+end $function$;
+comment on function entra_sync.require_fitting(text,jsonb,text,boolean) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.require_free_keys(account entra_sync.accounts)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  taken text;
+begin
+  select case when entra_sync.folded(a.mail) = entra_sync.folded(account.mail) then 'mail' else 'userPrincipalName' end into taken
+    from entra_sync.accounts a
+   where a.tenant_id = account.tenant_id and a.removed_at is null and a.account_id <> account.account_id
+     and (entra_sync.folded(a.mail) = entra_sync.folded(account.mail) or entra_sync.folded(a.user_principal_name) = entra_sync.folded(account.user_principal_name))
+   limit 1;
+  if taken is not null then
+    raise exception using errcode = 'ES008',
+      message = format('a live account of this tenant already has this %s', taken),
+      hint = 'Find it in directory.accounts: edit that one, or choose another value.';
+  end if;
+end $function$;
+comment on function entra_sync.require_free_keys(entra_sync.accounts) is 'No other live account of the tenant has mail or user_principal_name of this one; null is nobody''s.';
+
+CREATE OR REPLACE FUNCTION entra_sync.require_latest_snapshot()
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+    raise exception using errcode = '25001',
+      message = 'manual accounts are created, removed and given another mail or userPrincipalName in read committed transactions only',
+      hint = 'An older snapshot does not show what was committed meanwhile: begin isolation level read committed.';
+  end if;
+end $function$;
+comment on function entra_sync.require_latest_snapshot() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.require_object(value jsonb, called text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if jsonb_typeof(value) is distinct from 'object' then
+    raise exception using errcode = 'ES005', message = format('%s must be an object', called),
+      hint = 'Give the fields by name: {"jobTitle": "Clerk"}.';
+  end if;
+end $function$;
+comment on function entra_sync.require_object(jsonb,text) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.store_edit(old entra_sync.accounts, overrides jsonb, edits jsonb, shelf jsonb, fields text[], actor text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+AS $function$
+declare
+  changed entra_sync.accounts := old;
+  touched text[] := array(
+    select f from unnest(fields) as f
+     where (old.overrides -> f) is distinct from (store_edit.overrides -> f) order by f);
+  before jsonb;
+  after jsonb;
+begin
+  if touched = '{}' then
+    return old.profile;
+  end if;
+  if old.state = 'manual' then
+    -- Without an edit in force the columns say what the directory said last.
+    if 'mail' = any(touched) then
+      changed.mail := entra_sync.trimmed(case when jsonb_exists(overrides, 'mail') then overrides ->> 'mail' else old.source ->> 'mail' end);
+    end if;
+    if 'userPrincipalName' = any(touched) then
+      changed.user_principal_name := entra_sync.trimmed(case when jsonb_exists(overrides, 'userPrincipalName')
+        then overrides ->> 'userPrincipalName' else old.source ->> 'userPrincipalName' end);
+    end if;
+    if entra_sync.folded(changed.mail) is distinct from entra_sync.folded(old.mail)
+       or entra_sync.folded(changed.user_principal_name) is distinct from entra_sync.folded(old.user_principal_name) then
+      perform entra_sync.require_free_keys(changed);
+    end if;
+  end if;
+  update entra_sync.accounts a
+     set overrides = store_edit.overrides, edits = store_edit.edits, shelf = store_edit.shelf,
+         mail = changed.mail, user_principal_name = changed.user_principal_name, updated_at = now()
+   where a.account_id = old.account_id
+  returning a.* into changed;
+  -- A field that is edited to what it shows already is named too: from now on the value is the person's.
+  before := entra_sync.differing_facts(entra_sync.account_facts(old), entra_sync.account_facts(changed))
+    || jsonb_build_object('profile', (select jsonb_object_agg(f, old.profile -> f) from unnest(touched) as f));
+  after := entra_sync.differing_facts(entra_sync.account_facts(changed), entra_sync.account_facts(old))
+    || jsonb_build_object('profile', (select jsonb_object_agg(f, changed.profile -> f) from unnest(touched) as f));
+  perform entra_sync.write_account_change(changed, actor, 'account.edited', before, after);
+  return changed.profile;
+end $function$;
+comment on function entra_sync.store_edit(entra_sync.accounts,jsonb,jsonb,jsonb,text[],text) is 'Puts new overrides into force, with one change row; nothing is written where none of the fields changes. Returns the profile.';
+
+CREATE OR REPLACE FUNCTION entra_sync.tell_of_batch()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform pg_notify('directory_changes', '');
+  return null;
+end $function$;
+comment on function entra_sync.tell_of_batch() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.trimmed(word text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select nullif(btrim(word, E' \t\n\r'), '') $function$;
+comment on function entra_sync.trimmed(text) is 'A mail address or user principal name as accounts are recognised by it: blank is none.';
+
+CREATE OR REPLACE FUNCTION entra_sync.under_overrides(mine jsonb, other jsonb, overrides jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select case when count(*) = 0 then '{}'::jsonb else jsonb_build_object('directory', jsonb_object_agg(o.key, mine -> o.key)) end
+    from jsonb_object_keys(overrides) as o (key)
+   where (mine -> o.key) is distinct from (other -> o.key)
+$function$;
+comment on function entra_sync.under_overrides(jsonb,jsonb,jsonb) is 'What `mine` says of the fields whose values people gave, where the two differ: the directory''s change under a person''s value.';
+
+CREATE OR REPLACE FUNCTION entra_sync.user_owned(tenant uuid, given jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(jsonb_object_agg(v.key, v.value), '{}')
+    from jsonb_each(given) v
+    join entra_sync.field_rules r on r.tenant_id = tenant and r.field = v.key and r.owner = 'user'
+     and entra_sync.fits(v.value, r.value_type)
+$function$;
+comment on function entra_sync.user_owned(uuid,jsonb) is 'Of the values that people gave, those of fields that the user owns and whose type they have: what may be in the overrides of a managed account.';
+
+CREATE OR REPLACE FUNCTION entra_sync.without_keys(given jsonb, others jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select given - coalesce((select array_agg(k) from jsonb_object_keys(others) k), '{}')
+$function$;
+comment on function entra_sync.without_keys(jsonb,jsonb) is 'An object without the keys of another one.';
+
+CREATE OR REPLACE FUNCTION entra_sync.write_account_change(account entra_sync.accounts, actor text, kind text, before jsonb, after jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  batch constant bigint := entra_sync.own_batch(account.tenant_id);
+begin
+  if kind = 'account.removed' then
+    insert into entra_sync.changes (batch_id, tenant_id, actor, kind, group_id, account_id)
+    select batch, account.tenant_id, actor, 'membership.removed', g.group_id, account.account_id
+      from entra_sync.memberships m
+      join entra_sync.groups g on g.group_no = m.group_no and g.removed_at is null
+     where m.tenant_id = account.tenant_id and m.member_object_id = account.entra_object_id;
+  end if;
+  insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
+  values (batch, account.tenant_id, actor, kind, account.account_id, before, after);
+end $function$;
+comment on function entra_sync.write_account_change(entra_sync.accounts,text,text,jsonb,jsonb) is 'The change, in the batch of this transaction; before a removal the visible memberships that vanish with the account.';
+
+CREATE OR REPLACE FUNCTION entra_sync.writes_keys(account_id uuid, fields text[])
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select fields && array['mail', 'userPrincipalName']
+     and exists (select from entra_sync.accounts a where a.account_id = writes_keys.account_id and a.state = 'manual')
+$function$;
+comment on function entra_sync.writes_keys(uuid,text[]) is 'Whether an edit of these fields moves the columns by which accounts are recognised.';

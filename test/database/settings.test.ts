@@ -1,0 +1,36 @@
+// What applying settings does beside the rules of fields: version numbers, and when the next cycle is.
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { loadDefaults } from '../../src/settings.ts';
+import { rows } from '../../src/store/pool.ts';
+import { applySettings } from '../../src/store/settings.ts';
+import { setSettings } from '../support/settings.ts';
+import { leasedTenant, openStore, type Store } from '../support/stage.ts';
+
+let store: Store;
+beforeEach(async () => {
+  store = await openStore();
+});
+afterEach(() => store.close());
+
+test('a dry run of settings uses up no version number', async () => {
+  const first = await setSettings(store.database, { sourceOfTruth: 'user' });
+  const change = { tenantId: null, document: { sourceOfTruth: 'directory' }, actor: 'test' } as const;
+  for (let times = 0; times < 3; times += 1)
+    await applySettings(store.database, loadDefaults(), change, { rehearse: true });
+  const next = await setSettings(store.database, { sourceOfTruth: 'directory' });
+  expect(next.version).toBe(first.version + 1);
+});
+
+test('the next cycle follows the interval: sooner with a shorter one, later with a longer one', async () => {
+  const { tenantId } = await leasedTenant(store);
+  await setSettings(store.database, { interval: '7d' });
+  await store.database.raw("update entra_sync.tenants set next_cycle_at = '2026-01-08T00:00:00Z'");
+  const next = async () =>
+    (
+      await rows<{ at: Date }>(store.database, 'select next_cycle_at as at from entra_sync.tenants')
+    )[0]?.at.toISOString();
+  await setSettings(store.database, { interval: '5m' });
+  expect(await next()).toBe('2026-01-01T00:05:00.000Z');
+  await setSettings(store.database, { interval: '1h' }, tenantId);
+  expect(await next()).toBe('2026-01-01T01:00:00.000Z');
+});
