@@ -6,9 +6,10 @@ import type { Middleware } from '@microsoft/microsoft-graph-client';
 import { readCredential, readTenantCredential } from './credentials.ts';
 import type { CycleParts } from './engine/cycle.ts';
 import type { Environment } from './environment.ts';
+import type { AppCredential } from './graph/app-credential.ts';
 import { openGraphClient } from './graph/client.ts';
 import { type Cloud, resolveCloud } from './graph/clouds.ts';
-import { type AppCredential, credentialMark, openTokenSource, type TokenSource } from './graph/credential.ts';
+import { credentialMark, openTokenSource, type TokenSource } from './graph/credential.ts';
 import {
   defaultRetryPolicy,
   openGraphReader,

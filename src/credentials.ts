@@ -4,8 +4,8 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readSecret, readSecretFile, unreadableCure } from './environment.ts';
 import { ExpectedError } from './errors.ts';
+import type { AppCredential } from './graph/app-credential.ts';
 import { readClientCertificate } from './graph/client-certificate.ts';
-import type { AppCredential } from './graph/credential.ts';
 import type { CredentialReference, SecretReference } from './settings.ts';
 
 const ways =

@@ -1,4 +1,5 @@
 // The settings: files read and checked, layers merged, and what is in force for a tenant.
+
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
@@ -10,6 +11,7 @@ import type { RemovalLimits } from './rules/guard.ts';
 import { type MatchKey, selectedProperties } from './rules/mapping.ts';
 import { type Field, type ManualEditing, roles, type SourceOfTruth } from './rules/ownership.ts';
 import type { DisabledAccounts, Scope } from './rules/scope.ts';
+import type { Stream } from './rules/streams.ts';
 import { checkShape, isRecord, problemsOfRemovals, problemsOfWhole } from './settings/problems.ts';
 import {
   type CredentialReference,
@@ -47,10 +49,11 @@ export type Settings = {
   readonly allowRoles: readonly string[];
   /** Where the credential is that the tenant brings itself; null: the environment's serves. */
   readonly credential: CredentialReference | null;
-  /** Of mapping, $select, scope and disabledAccounts: when it differs from a checkpoint's, the next round is a full one (rule 17). */
-  readonly fingerprint: string;
-  /** The same for the groups stream: of the groups that the scope names. */
-  readonly groupsFingerprint: string;
+  /**
+   * Hashes of the settings that shape a stream's stage: where a checkpoint has another one, the next round is full (rule 17).
+   * Users: mapping, $select, scope and disabledAccounts. Groups: $select and the groups that the scope names.
+   */
+  readonly fingerprints: Readonly<Record<Stream, string>>;
 };
 
 /** config/default.yaml, which must be complete. Read once by app.ts. */
@@ -179,8 +182,10 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
     allowRoles: document.allowRoles ?? [],
     credential: document.credential ?? null,
     scope,
-    fingerprint: fingerprintOf([selectedProperties(fields), mapping, scope, disabledAccounts]),
-    groupsFingerprint: fingerprintOf([...groupProperties.keys(), scope.groups]),
+    fingerprints: {
+      users: fingerprintOf([selectedProperties(fields), mapping, scope, disabledAccounts]),
+      groups: fingerprintOf([...groupProperties.keys(), scope.groups]),
+    },
   };
 }
 

@@ -1,10 +1,10 @@
 // An object that Graph cannot serve while it serves others is told apart from a Graph that is down (rule 19).
+
 import { ExpectedError } from '../errors.ts';
 import { judgeFailure } from '../rules/failures.ts';
+import type { Stream } from '../rules/streams.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
 import { RequestFailed } from './request-failed.ts';
-
-export type Collection = 'users' | 'groups';
 
 /** An object, or a list of one, that is not to be had: the status of the answer, or `no answer`. */
 export type Unserved = { readonly unserved: string };
@@ -24,7 +24,7 @@ const unservedBy = new WeakMap<GraphReader, number>();
  */
 export async function askApart<Answer>(
   reader: GraphReader,
-  collection: Collection,
+  collection: Stream,
   ask: (faults: number) => Promise<Answer>,
 ): Promise<Answer | Unserved> {
   const isPatient = (unservedBy.get(reader) ?? 0) < patientUntil;
@@ -57,7 +57,7 @@ export function ownFault(error: unknown): OwnFault {
 export type OwnFault = { readonly fault: true; readonly why: string; readonly toWait: boolean };
 
 /** Asks for one object of the collection, whichever. A refusal is an answer too; throws where there is none. */
-export async function requireAnswering(reader: GraphReader, collection: Collection): Promise<void> {
+export async function requireAnswering(reader: GraphReader, collection: Stream): Promise<void> {
   try {
     await reader.getJson<true>(`${reader.origin}/v1.0/${collection}?$select=id&$top=1`, {
       carriedToken: false,

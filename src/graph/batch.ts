@@ -1,6 +1,8 @@
 // Several GETs in one request: `$batch` (learn.microsoft.com/graph/json-batching). Nothing but GET is ever put into one.
+
 import { retryAfterMs } from '../rules/failures.ts';
-import { askApart, type Collection, isUnserved } from './apart.ts';
+import type { Stream } from '../rules/streams.ts';
+import { askApart, isUnserved } from './apart.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
 import { RequestFailed } from './request-failed.ts';
 
@@ -51,7 +53,7 @@ export async function readBatch<Answer extends NonNullable<unknown> | string>(
     await readBatch(reader, new Map(half.map((id) => [id, urls.get(id) ?? ''])), answers, found);
 }
 
-function collectionOf(urls: ReadonlyMap<string, string>): Collection {
+function collectionOf(urls: ReadonlyMap<string, string>): Stream {
   return [...urls.values()][0]?.startsWith('/groups') ? 'groups' : 'users';
 }
 

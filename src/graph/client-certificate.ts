@@ -3,7 +3,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ExpectedError } from '../errors.ts';
-import type { AppCredential } from './credential.ts';
+import type { AppCredential } from './app-credential.ts';
 
 export type ClientCertificate = { readonly certificate: X509Certificate; readonly key: KeyObject };
 

@@ -1,28 +1,15 @@
 // App-only tokens of a customer's tenant, by @azure/identity, and what a refused sign-in means.
+
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { AccessToken, TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
+import type { AppCredential } from './app-credential.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
 import { type LastAnswer, limitAnswers } from './identity-http.ts';
 import { describeIdentityError, describeSignInError, SignInUnavailable } from './sign-in-errors.ts';
-
-/** How an application proves who it is; `holder` is what holds the proof, for people. */
-export type AppCredential = {
-  readonly clientId: string;
-  readonly holder: string;
-  /** The tenant brings it itself: what is wrong with it concerns nobody else. */
-  readonly ofTenant?: true;
-} & (
-  | { readonly kind: 'secret'; readonly secret: string }
-  | { readonly kind: 'certificate'; readonly path: string; readonly password?: string }
-  /** A token of another issuer (a Kubernetes cluster, say) that the application trusts: workload identity federation. */
-  | { readonly kind: 'federated'; readonly assertion: string }
-  /** A user-assigned managed identity that the application trusts; `identity` is its client id. */
-  | { readonly kind: 'managed_identity'; readonly identity: string }
-);
 
 /**
  * A hash of what `read` gives, keyed by `salt`: another one means another credential. Of a certificate the file counts,

@@ -1,6 +1,8 @@
 // The groups of a tenant: the first URL, single groups with their whole member lists, the groups of one person.
+
 import { asGuid, type Occurrence, type Problem } from '../rules/decode.ts';
 import { decodeGroup, decodeMember, groupProperties, type Member } from '../rules/groups.ts';
+import type { Stream } from '../rules/streams.ts';
 import { listPages, readList } from './lists.ts';
 import { readObjects, type SingleObject } from './objects.ts';
 import type { GraphReader } from './reader.ts';
@@ -54,7 +56,7 @@ export async function readMembers(reader: GraphReader, groupId: string): Promise
  */
 export async function readMemberOf(
   reader: GraphReader,
-  collection: 'users' | 'groups',
+  collection: Stream,
   memberId: string,
 ): Promise<readonly Member[] | Problem> {
   const entries = await readList(
@@ -84,7 +86,7 @@ export function readMemberLists(reader: GraphReader, groupIds: readonly string[]
 /** {@link readMemberOf} of several persons or groups, a few at a time. */
 export async function readMemberOfs(
   reader: GraphReader,
-  collection: 'users' | 'groups',
+  collection: Stream,
   ids: readonly string[],
 ): Promise<Map<string, readonly Member[] | Problem>> {
   return new Map(await fewAtOnce(ids, async (id) => [id, await readMemberOf(reader, collection, id)] as const));

@@ -1,7 +1,9 @@
 // Listings, page by page: what delta is compared with, and member lists that are read whole.
+
 import { ExpectedError } from '../errors.ts';
 import { isPrintable } from '../rules/decode.ts';
-import { askApart, type Collection, isUnserved } from './apart.ts';
+import type { Stream } from '../rules/streams.ts';
+import { askApart, isUnserved } from './apart.ts';
 import { requireOrigin } from './client.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
 
@@ -72,7 +74,7 @@ export async function* listPages(reader: GraphReader, first: string): AsyncGener
  */
 export async function readList(
   reader: GraphReader,
-  collection: Collection,
+  collection: Stream,
   first: string,
 ): Promise<unknown[] | { readonly refused: string }> {
   const readAll = async (faults: number) => {

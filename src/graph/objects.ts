@@ -1,5 +1,7 @@
 // Single objects, read by GET in a `$batch`: what came in a doubtful way is asked (rule 22).
+
 import type { Occurrence, Problem } from '../rules/decode.ts';
+import type { Stream } from '../rules/streams.ts';
 import { batchSize, readBatch } from './batch.ts';
 import type { GraphReader } from './reader.ts';
 
@@ -12,7 +14,7 @@ export type SingleObject = Extract<Occurrence, { patch: unknown }> | SingleProbl
 /** Reads objects one by one, 20 in a `$batch`. */
 export async function readObjects(
   reader: GraphReader,
-  collection: 'users' | 'groups',
+  collection: Stream,
   ids: readonly string[],
   properties: readonly string[],
   decode: (item: unknown) => Occurrence | Problem,

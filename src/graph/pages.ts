@@ -1,7 +1,9 @@
 // The pages of a round as an async generator, the same for every stream.
+
 import { setImmediate as turn } from 'node:timers/promises';
 import { ExpectedError, roundEndless } from '../errors.ts';
 import { type DeltaPage, openPage } from '../rules/decode.ts';
+import type { Stream } from '../rules/streams.ts';
 import { isOfOrigin, originOf, requireOrigin } from './client.ts';
 import type { GraphReader } from './reader.ts';
 
@@ -17,7 +19,7 @@ export async function* deltaPages<Page extends DeltaPage>(
   options: {
     start: string;
     startCarriesToken: boolean;
-    collection: 'users' | 'groups';
+    collection: Stream;
     decode: (body: unknown) => Page | { readonly malformed: string };
     headers?: Record<string, string>;
   },
@@ -131,13 +133,13 @@ export async function* inLots<Page extends DeltaPage>(
  * How many objects there are, for a progress bar, or undefined where that cannot be had. Served from an index that lags
  * (learn.microsoft.com/graph/aad-advanced-queries), so nothing but the bar may rest on it.
  */
-export async function countObjects(reader: GraphReader, collection: 'users' | 'groups'): Promise<number | undefined> {
+export async function countObjects(reader: GraphReader, collection: Stream): Promise<number | undefined> {
   const count = await reader.tryJson(`${reader.origin}/v1.0/${collection}/$count`, { ConsistencyLevel: 'eventual' });
   return typeof count === 'number' && count >= 0 ? count : undefined;
 }
 
 /** {@link countObjects} for whom nothing waits: `now` is undefined until it is known. */
-export function totalOf(reader: GraphReader, collection: 'users' | 'groups'): { now: number | undefined } {
+export function totalOf(reader: GraphReader, collection: Stream): { now: number | undefined } {
   const total: { now: number | undefined } = { now: undefined };
   void countObjects(reader, collection).then((count) => {
     total.now = count;
@@ -146,7 +148,7 @@ export function totalOf(reader: GraphReader, collection: 'users' | 'groups'): { 
 }
 
 // A link of another collection would end the round early, or fill it with something else.
-function requireStream(link: string, collection: 'users' | 'groups'): void {
+function requireStream(link: string, collection: Stream): void {
   const { pathname } = new URL(link);
   if (new RegExp(`/${collection}/(microsoft\\.graph\\.)?delta(\\(\\))?$`, 'i').test(pathname)) return;
   throw new ExpectedError(

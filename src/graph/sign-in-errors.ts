@@ -1,8 +1,8 @@
 // What a refused sign-in means, and who can do what about it: the words of MSAL and Entra as one line with its cure.
 import { ExpectedError } from '../errors.ts';
 import { failureTable } from '../rules/failures.ts';
+import type { AppCredential } from './app-credential.ts';
 import { explainCertificate } from './certificate.ts';
-import type { AppCredential } from './credential.ts';
 import { fetchIdentity, type LastAnswer } from './identity-http.ts';
 
 /** The sign-in failed for a cause that may pass; `reason` is a code: of the network, HTTP_503, AADSTS90033. */

@@ -4,9 +4,10 @@ import type { Configuration } from '@azure/msal-node';
 import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
 import { ExpectedError } from '../errors.ts';
 import { asGuid } from '../rules/decode.ts';
+import type { AppCredential } from './app-credential.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
-import { type AppCredential, identityToken } from './credential.ts';
+import { identityToken } from './credential.ts';
 import { fetchIdentity, type LastAnswer, limitedNetwork } from './identity-http.ts';
 import { describeSignInError } from './sign-in-errors.ts';
 

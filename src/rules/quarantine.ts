@@ -1,12 +1,10 @@
 // When a tenant is tried again: its interval, and less and less often when it keeps failing for a cause of its own.
+import type { CycleOutcome } from './outcome.ts';
 
 /** So many failures in a row put a tenant into quarantine. */
 export const quarantineAfter = 3;
 
 const longestWaitMs = 24 * 3_600_000;
-
-/** How a cycle ended, for the count of failures. `partial`: one stream failed beside another that was committed. */
-export type AttemptOutcome = 'committed' | 'held' | 'partial' | 'failed' | 'cancelled';
 
 // The database does not tell us when a fault of its own is over, so each tenant is tried again soon.
 const databases: ReadonlySet<string> = new Set([
@@ -56,7 +54,7 @@ export const soonAgain = { leastSeconds: 60, mostSeconds: 120 };
  */
 export function failuresAfter(
   failures: number,
-  attempt: { readonly outcome: AttemptOutcome; readonly code: string | null; readonly lately: Lately },
+  attempt: { readonly outcome: CycleOutcome; readonly code: string | null; readonly lately: Lately },
 ): number {
   const { outcome, code, lately } = attempt;
   if (outcome === 'cancelled') return failures;

@@ -1,4 +1,5 @@
 // Which application roles a token must, may and must not carry. entra-sync reads: a token that could write is refused.
+import { type Stream, streams } from './streams.ts';
 
 /** Application permissions of Graph that only read. Anything else in a token is refused by name (`allowRoles` adds one). */
 const readRoles: ReadonlySet<string> = new Set([
@@ -23,10 +24,10 @@ const readRoles: ReadonlySet<string> = new Set([
 const rolesFor = {
   users: ['User.Read.All', 'Directory.Read.All'],
   groups: ['GroupMember.Read.All', 'Group.Read.All', 'Directory.Read.All'],
-} as const;
+} as const satisfies Record<Stream, readonly string[]>;
 
 /** The roles of which one is missing for a stream, or undefined when it can be read. */
-export function missingRoles(roles: readonly string[], stream: 'users' | 'groups'): readonly string[] | undefined {
+export function missingRoles(roles: readonly string[], stream: Stream): readonly string[] | undefined {
   return rolesFor[stream].some((role) => roles.includes(role)) ? undefined : rolesFor[stream];
 }
 
@@ -50,5 +51,5 @@ export function judgeRoles(roles: readonly string[], allowed: readonly string[])
 
 /** The least role of each stream that these roles do not let be read: what a customer may still be asked for. */
 export function rolesToAskFor(roles: readonly string[]): string[] {
-  return (['users', 'groups'] as const).flatMap((stream) => missingRoles(roles, stream)?.slice(0, 1) ?? []);
+  return streams.flatMap((stream) => missingRoles(roles, stream)?.slice(0, 1) ?? []);
 }

@@ -2,29 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { exportJWK, jwtVerify, SignJWT } from 'jose';
 import { type Answer, signInError, unknownTenant } from './answers.ts';
-import type { Certificates } from './certificates.ts';
-import type { createConsents } from './consents.ts';
+import type { Authority } from './authority-state.ts';
 import { isFederated, refuseFederated } from './federation.ts';
-import type { SimulatorOptions } from './options.ts';
-import { type Code, redeemCode } from './sign-in.ts';
-
-export type Authority = {
-  origin: string;
-  options: SimulatorOptions;
-  certificates: Certificates;
-  /** Simulated tenants: id -> name. */
-  tenants: ReadonlyMap<string, string>;
-  /** The same: id -> domain of the names of its people. */
-  domains: ReadonlyMap<string, string>;
-  /** What was consented to, tenant by tenant. */
-  consents: ReturnType<typeof createConsents>;
-  /** Sign-ins whose codes were not redeemed yet. */
-  codes: Map<string, Code>;
-  /** Access tokens handed out and not revoked. */
-  issued: Map<string, AccessToken>;
-};
-
-export type AccessToken = { tenantId: string; roles: readonly string[]; expiresAtMs: number };
+import { redeemCode } from './sign-in.ts';
 
 /** The hosts of Graph in the national clouds are accepted as resource, besides the simulator itself. */
 const graphHosts = [

@@ -326,7 +326,7 @@ describe('what is in force', () => {
 });
 
 describe('rule 17: the fingerprint', () => {
-  const before = resolve().fingerprint;
+  const before = resolve().fingerprints.users;
   const mapped = 'fields: { x: { from: { map: department, values: { a: 1, b: 2 } } } }';
 
   test.each([
@@ -340,7 +340,7 @@ describe('rule 17: the fingerprint', () => {
     [mapped, 'fields: { x: { from: { map: department, values: { a: 1, b: 2 }, otherwise: 3 } } }'],
   ])('over %j, %s changes it', (below, yaml) => {
     const under = below ? [below] : [];
-    expect(resolve(...under, yaml).fingerprint).not.toBe(resolve(...under).fingerprint);
+    expect(resolve(...under, yaml).fingerprints.users).not.toBe(resolve(...under).fingerprints.users);
   });
 
   test.each([
@@ -353,7 +353,7 @@ describe('rule 17: the fingerprint', () => {
     'disabledAccounts: suspend',
     'scope: { userType: [Member, Member], groups: [] }',
   ])('%s does not', (yaml) => {
-    expect(resolve(yaml).fingerprint).toBe(before);
+    expect(resolve(yaml).fingerprints.users).toBe(before);
   });
 
   test.each([
@@ -364,8 +364,8 @@ describe('rule 17: the fingerprint', () => {
       'scope: { groups: [4F1C6E0A-9a55-4f7e-8e21-2f9b1c547a8e, 3f1c6e0a-9a55-4f7e-8e21-2f9b1c547a8e] }',
     ],
   ])('%s and %s are the same in other words', (one, other) => {
-    expect(resolve(one).fingerprint).toBe(resolve(other).fingerprint);
-    expect(resolve(one).fingerprint).not.toBe(before);
+    expect(resolve(one).fingerprints.users).toBe(resolve(other).fingerprints.users);
+    expect(resolve(one).fingerprints.users).not.toBe(before);
   });
 });
 

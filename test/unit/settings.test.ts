@@ -306,8 +306,8 @@ describe('layers', () => {
 });
 
 describe('rule 17: the fingerprint', () => {
-  const of = (yaml: string) => resolveSettings([defaults, load(yaml)], 2).fingerprint;
-  const before = resolveSettings([defaults], 1).fingerprint;
+  const of = (yaml: string) => resolveSettings([defaults, load(yaml)], 2).fingerprints.users;
+  const before = resolveSettings([defaults], 1).fingerprints.users;
 
   test.each([
     'fields: { faxNumber: null }',
