@@ -200,15 +200,15 @@ describe('the credential that a tenant brings itself', () => {
       '{ env: NAME } or { file: /PATH }, never the secret itself',
     ],
     ['something else in its place', { clientId, secret: { value: 'verysecret' } }, 'never the secret itself'],
-    ['a secret for a name', { clientId, secret: { env: 'very~secret' } }, 'is no name of an environment variable'],
-    ['a relative path', { clientId, secret: { file: 'verysecret' } }, 'is no absolute path'],
+    ['a secret for a name', { clientId, secret: { env: 'very~secret' } }, 'is not a name of an environment variable'],
+    ['a relative path', { clientId, secret: { file: 'verysecret' } }, 'is not an absolute path'],
     ['neither', { clientId }, 'names a secret or a certificate, one of them'],
     [
       'both',
       { clientId, secret: { env: 'A' }, certificate: { file: '/a' } },
       'names a secret or a certificate, one of them',
     ],
-    ['no application id', { clientId: 'my app', secret: { env: 'A' } }, 'is no application id'],
+    ['no application id', { clientId: 'my app', secret: { env: 'A' } }, 'is not an application id'],
     ['a wrong key', { clientId, secrets: { env: 'A' } }, 'did you mean secret?'],
     ['a wrong key below', { clientId, certificate: { path: '/a' } }, 'there are file, password'],
   ])('settings: %s is refused, and not repeated', (_, credential, says) => {
@@ -227,7 +227,7 @@ describe('the credential that a tenant brings itself', () => {
   test('settings: never of the whole installation', () => {
     const document = { credential: { clientId, secret: { env: 'A' } } };
     expect(errorOf(() => checkInstallationSettings(document, 'file.yaml', [])).list).toEqual([
-      'credential is a setting of one tenant alone: entra-sync tenant set TENANT FILE',
+      'credential is a setting for a single tenant: entra-sync tenant set TENANT FILE',
     ]);
   });
 });

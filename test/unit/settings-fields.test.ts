@@ -41,8 +41,8 @@ const tableOf = (entries: number, length: number) =>
 describe('an expression', () => {
   const lists = 'must be a list of one or more';
   const forms = 'must have one of first, join, constant, map, lower, trim';
-  const value = 'a text (4,096 characters at most), a number, true, false or a list of texts (100 at most)';
-  const aTable = `a table, 1,000 entries at most, from a value to ${value}`;
+  const value = 'a text (at most 4,096 characters), a number, true, false or a list of at most 100 texts';
+  const aTable = `a table of at most 1,000 entries, from a value to ${value}`;
 
   test.each([
     ['{ first: [] }', `fields.x.from.first ${lists}`],
@@ -54,7 +54,7 @@ describe('an expression', () => {
     ['{ first: [mail], join: [mail] }', 'fields.x.from has both first and join: nest one in the other'],
     ['{ join: [mail], wiht: "-" }', 'there is no "wiht" in fields.x.from, did you mean with?'],
     ['{ lower: mail, colour: red }', 'there is no "colour" in fields.x.from (there are lower)'],
-    ['{ join: [mail], with: 1 }', 'fields.x.from.with must be a text of 100 characters at most'],
+    ['{ join: [mail], with: 1 }', 'fields.x.from.with must be a text of at most 100 characters'],
     ['{ constant: null }', `fields.x.from.constant must be ${value}`],
     ['{ constant: { a: 1 } }', `fields.x.from.constant must be ${value}`],
     ['{ constant: [1] }', `fields.x.from.constant must be ${value}`],
@@ -119,7 +119,7 @@ describe('an expression', () => {
     expect(problemsOf({ fields: { x: { from: deep } } })).toHaveLength(1);
     const brackets = join(folder, 'brackets.yaml');
     writeFileSync(brackets, '['.repeat(5_000));
-    expect(() => loadSettingsFile(brackets)).toThrow(/is no YAML/);
+    expect(() => loadSettingsFile(brackets)).toThrow(/is not YAML/);
   });
 
   test('that is right is taken, and parsed', () => {
@@ -232,14 +232,14 @@ describe('refused with the nearest right name', () => {
   test('stored layers that no longer fit together are told on one line', () => {
     const own = load('manual: { editable: [faxNumber] }');
     expect(() => resolveSettings([defaults, load('fields: { faxNumber: null }'), own], 1)).toThrow(
-      /^the settings that are stored do not fit together: manual\.editable: there is no field "faxNumber"$/,
+      /^the stored settings do not fit together: manual\.editable: there is no field "faxNumber"$/,
     );
   });
 });
 
 describe('harmless', () => {
   test.each([
-    ['fields: { __proto__: { from: mail } }', 'fields.__proto__ is no name for a field'],
+    ['fields: { __proto__: { from: mail } }', 'fields.__proto__ is not a field name'],
     ['fields: { x: { from: mail, __proto__: 1 } }', 'there is no setting "__proto__" in fields.x'],
     ['__proto__: { interval: 1m }', 'there is no setting "__proto__"'],
     ['fields: { x: { from: { __proto__: mail } } }', 'fields.x.from must have one of first'],

@@ -120,10 +120,13 @@ describe('durations', () => {
     ['changes: { retention: 400 }', 'changes.retention: 400 has no unit: write one, as in 400d'],
     ['retention: 1.5', 'retention must be a string'],
     ['fullEvery: true', 'fullEvery must be a string'],
-    ['interval: 40 minutes', 'interval: "40 minutes" is no duration: write a whole number and s, m, h or d, like 40m'],
+    [
+      'interval: 40 minutes',
+      'interval: "40 minutes" is not a duration: write a whole number and s, m, h or d, like 40m',
+    ],
     ['retention: 0d', 'retention: 0d is not between 1d and 3650d'],
     ['fullEvery: 31d', 'fullEvery: 31d is not between 1h and 30d'],
-    ['changes: { retention: x }', 'changes.retention: "x" is no duration'],
+    ['changes: { retention: x }', 'changes.retention: "x" is not a duration'],
   ])('%s is refused', (yaml, message) => {
     expect(refusal(yaml)).toContain(`FILE: ${message}`);
   });
@@ -150,7 +153,7 @@ describe('a settings file that cannot be taken', () => {
     expect(message.split('; ')).toHaveLength(6);
     for (const part of [
       'there is no setting "intervall", did you mean interval?',
-      'retention: "soon" is no duration',
+      'retention: "soon" is not a duration',
       'fields.title: a Graph user has no property "jobTitel", did you mean jobTitle?',
       'fields.photo: photo cannot be synced by delta: it is kept outside the user',
       'there is no setting "form" in fields.phone, did you mean from?',
@@ -193,8 +196,8 @@ describe('a settings file that cannot be taken', () => {
     }
   });
 
-  test.each(['1st', '_x', 'a-b', 'a.b', 'ü', '""', `a${'b'.repeat(63)}`])('%s is no name for a field', (name) => {
-    expect(refusal(`fields: { ${name}: { from: mail } }`)).toContain('is no name for a field');
+  test.each(['1st', '_x', 'a-b', 'a.b', 'ü', '""', `a${'b'.repeat(63)}`])('%s is not a field name', (name) => {
+    expect(refusal(`fields: { ${name}: { from: mail } }`)).toContain('is not a field name');
   });
 
   test.each([
@@ -217,12 +220,12 @@ describe('a settings file that cannot be taken', () => {
     ['an open bracket', 'fields: { x: { from: mail }', 'line 1'],
     ['a tab', 'interval: 40m\nfields:\n\tx: 1', 'line 3'],
     ['a setting twice', 'interval: 40m\ninterval: 41m', 'line 2'],
-    ['an alias without its anchor', 'interval: *x', 'no YAML'],
-    ['aliases that multiply', billionLaughs(), 'no YAML'],
-    ['an alias within its own anchor', 'fields: &f { a: *f }', 'an alias stands for what it is a part of'],
-    ['an alias within its own list', 'allowRoles: &l [a, [*l]]', 'an alias stands for what it is a part of'],
+    ['an alias without its anchor', 'interval: *x', 'not YAML'],
+    ['aliases that multiply', billionLaughs(), 'not YAML'],
+    ['an alias within its own anchor', 'fields: &f { a: *f }', 'an alias refers to a value that contains it'],
+    ['an alias within its own list', 'allowRoles: &l [a, [*l]]', 'an alias refers to a value that contains it'],
   ])('YAML with %s is one line that says where', (_, yaml, message) => {
-    expect(refusal(yaml)).toMatch(/^FILE is no YAML: /);
+    expect(refusal(yaml)).toMatch(/^FILE is not YAML: /);
     expect(refusal(yaml)).toContain(message);
   });
 
@@ -301,7 +304,7 @@ describe('layers', () => {
   });
 
   test('what is stored is checked again: defaults that lack a part are refused by name', () => {
-    expect(() => resolveSettings([{ interval: '40m' }], 1)).toThrow(/settings that are stored .*retention must be/);
+    expect(() => resolveSettings([{ interval: '40m' }], 1)).toThrow(/stored settings .*retention must be/);
   });
 });
 
