@@ -176,9 +176,9 @@ describe('a body that is no page', () => {
     ['empty links', { value: [], '@odata.nextLink': '', '@odata.deltaLink': '' }, 'neither'],
     ['a link that is no text', { value: [], '@odata.nextLink': 7 }, 'neither'],
     ['both links', { value: [], '@odata.nextLink': next, '@odata.deltaLink': delta }, 'both'],
-    ['a link with a NUL', { value: [], '@odata.nextLink': `${next}\0` }, 'no printable text'],
-    ['a link with a line break', { value: [], '@odata.deltaLink': `${delta}\r\nx: y` }, 'no printable text'],
-    ['a link with half a surrogate pair', { value: [], '@odata.deltaLink': `${delta}\ud800` }, 'no printable text'],
+    ['a link with a NUL', { value: [], '@odata.nextLink': `${next}\0` }, 'not printable text'],
+    ['a link with a line break', { value: [], '@odata.deltaLink': `${delta}\r\nx: y` }, 'not printable text'],
+    ['a link with half a surrogate pair', { value: [], '@odata.deltaLink': `${delta}\ud800` }, 'not printable text'],
   ])('%s is malformed', (_, body, reason) => {
     expect(decodePage(body, allProperties)).toEqual({ malformed: expect.stringContaining(reason) });
   });
@@ -278,7 +278,7 @@ describe('values', () => {
     ['displayName', '\ud800', 'displayName holds half a surrogate pair'],
     ['displayName', 'a\0', 'displayName holds a NUL character'],
     ['displayName', 'x'.repeat(1_048_576), 'displayName is longer than 32768 characters'],
-    ['mail', 'x'.repeat(2_700), 'mail has 2700 characters, more than the 320 that are taken'],
+    ['mail', 'x'.repeat(2_700), 'mail has 2700 characters, more than 320'],
     ['businessPhones', ['ok', '\0'], 'businessPhones holds a NUL character'],
     ['businessPhones', Array(2_001).fill(''), 'businessPhones has too many items'],
     ['employeeOrgData', { '\0': 1 }, 'employeeOrgData holds a NUL character'],

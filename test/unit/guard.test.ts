@@ -75,12 +75,17 @@ describe('rule 10: which removals are held', () => {
       {},
       /401 of 1000 within seven days are more than twice 20 %/,
     ],
-    ['a full round that showed nobody', { before: 3, wanted: 1, full: true, seen: 0 }, {}, /nobody at all/],
-    ['a full round that would remove everybody', { before: 1, wanted: 1, full: true }, {}, /remove everybody/],
-    ['everybody, with those held already', { before: 10, wanted: 1, held: 9, full: true }, {}, /remove everybody/],
+    ['a full round that showed nothing', { before: 3, wanted: 1, full: true, seen: 0 }, {}, /nothing at all/],
+    ['a full round that would remove everything', { before: 1, wanted: 1, full: true }, {}, /remove everything/],
+    [
+      'everything, with the objects already held',
+      { before: 10, wanted: 1, held: 9, full: true },
+      {},
+      /remove everything/,
+    ],
     ['the last one, told by a tombstone', { before: 2, wanted: 1 }, {}, null],
-    ['0 as the maximum', { wanted: 1 }, { max: 0 }, /no removal without a person/],
-    ['0 as the percentage', { wanted: 1 }, { percent: 0 }, /no removal without a person/],
+    ['0 as the maximum', { wanted: 1 }, { max: 0 }, /no removal without approval/],
+    ['0 as the percentage', { wanted: 1 }, { percent: 0 }, /no removal without approval/],
     ['a fraction of a percent', { before: 1_000, wanted: 6 }, { percent: 0.5 }, /more than 0.5 %/],
   ])('%s', (_what, some, other, why) => {
     const found = whyHeld(counts(some), { ...limits, ...other });

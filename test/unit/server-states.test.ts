@@ -37,7 +37,7 @@ const cases: readonly [sqlState: string, words: string, gone: boolean, says: Reg
     'sorry, too many clients already',
     true,
     /no connection left \(max_connections\)/,
-    /raise max_connections.*10 more/,
+    /raise max_connections.*plus 10/,
   ],
   [
     '53300',
@@ -72,7 +72,7 @@ const cases: readonly [sqlState: string, words: string, gone: boolean, says: Reg
   ['57014', 'canceling statement due to user request', false, /administrator .* cancelled/, /try again/],
   ['57P01', 'terminating connection due to administrator command', true, /shutting down/, /start the server/],
   ['57P02', 'terminating connection because of crash of another server process', true, /crashed/, /start the server/],
-  ['57P03', 'the database system is in recovery mode', true, /starting, or recovers/, /wait/],
+  ['57P03', 'the database system is in recovery mode', true, /starting or recovering/, /wait/],
   ['57P04', 'terminating connection due to drop of database', true, /dropped/, /DATABASE_URL/],
   [
     '57P05',

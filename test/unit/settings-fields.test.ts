@@ -71,7 +71,7 @@ describe('an expression', () => {
       'fields.x.from.trim.join.0: a Graph user has no property "mial", did you mean mail?',
     ],
     ['{ map: [mail], values: {} }', /^fields\.x\.from\.map must be a property, a path, or one of first/],
-    ['"mail[0]"', 'fields.x: mail is no list, so it has no items by number'],
+    ['"mail[0]"', 'fields.x: mail is not a list, so it has no numbered items'],
     ['7', /^fields\.x\.from must be a property, a path, or one of first/],
     ['null', /^fields\.x\.from must be a property, a path, or one of first/],
   ])('%s is refused: %s', (from, problem) => {
