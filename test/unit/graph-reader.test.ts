@@ -58,15 +58,15 @@ describe('rule 16: what is tried again', () => {
   });
 
   test.each<[string, Scripted, string, RegExp]>([
-    ['5xx', { status: 503 }, 'graph_unavailable', /^Graph answered 503, again and again$/],
+    ['5xx', { status: 503 }, 'graph_unavailable', /^Graph answered 503, repeatedly$/],
     ['429', { status: 429 }, 'graph_throttled', /429/],
     ['a broken connection', { breaks: 'ECONNREFUSED' }, 'graph_unavailable', /cannot be reached \(ECONNREFUSED\)/],
-    ['HTML with 200', { body: '<html>' }, 'graph_answer_invalid', /not JSON, again and again$/],
+    ['HTML with 200', { body: '<html>' }, 'graph_answer_invalid', /not JSON, repeatedly$/],
     [
       'a malformed page',
       { body: { malformed: 'it is odd' } },
       'graph_answer_invalid',
-      /200, but it is odd, again and again$/,
+      /200, but it is odd, repeatedly$/,
     ],
   ])('%s: the first try and as many more as the policy says, then the end', async (_, answer, code, message) => {
     scriptGraph(...many(4, answer), good);
