@@ -103,11 +103,9 @@ export const scopeSchema = z
     accountEnabled: z
       .union([z.literal('any'), z.boolean()])
       .meta({ description: 'any, or only enabled (true) or disabled (false) users.' }),
-    groups: z
-      .array(z.guid('is not an object id: write the GUID that Entra shows for the group'))
-      .meta({
-        description: 'Object ids. If there are any, only members of these groups get an account, nested ones too.',
-      }),
+    groups: z.array(z.guid('is not an object id: write the GUID that Entra shows for the group')).meta({
+      description: 'Object ids. If there are any, only members of these groups get an account, nested ones too.',
+    }),
   })
   .meta({ description: 'The users that get an account.' });
 

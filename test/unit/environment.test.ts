@@ -186,9 +186,12 @@ describe('clouds', () => {
   });
 });
 
-test.each(['/proc/self/environ', '/proc/version', '/dev/null', '/dev/zero'])('%s is refused as the file of a secret', (path) => {
-  expect(() => readEnvironment({ DATABASE_URL_FILE: path })).toThrow(/^DATABASE_URL_FILE cannot be read/);
-});
+test.each(['/proc/self/environ', '/proc/version', '/dev/null', '/dev/zero'])(
+  '%s is refused as the file of a secret',
+  (path) => {
+    expect(() => readEnvironment({ DATABASE_URL_FILE: path })).toThrow(/^DATABASE_URL_FILE cannot be read/);
+  },
+);
 
 test('a missing CA file of DATABASE_URL is named before a connection is tried', () => {
   const url = 'postgres://user:secret@db/app?sslmode=verify-full&sslrootcert=/nowhere/ca.pem';

@@ -1,4 +1,4 @@
-// What people type as the values of fields: read by the field's type, or refused in words that name the field alone.
+// Typed values of fields: parsed by the field's type, or refused in a message that names only the field.
 import { describe, expect, test } from 'vitest';
 import { fieldValue, splitEdits } from '../../src/cli/field-values.ts';
 import { ExpectedError } from '../../src/errors.ts';
@@ -28,7 +28,7 @@ describe('a value', () => {
     expect(fieldValue('field', type, text)).toEqual(value);
   });
 
-  test.each(types)('of type %s: nothing clears it', (type) => {
+  test.each(types)('of type %s: an empty text clears it', (type) => {
     expect(fieldValue('field', type, '')).toBeNull();
   });
 
