@@ -39,7 +39,7 @@ export async function findCulprits<Fault>(
 
   if ((await attempt([])) !== undefined) return undefined;
   for (const list of lists) await search(list, null);
-  // A unit that fails only together with others is found beside them.
+  // Finds units that fail only together with others.
   await search(left(lists.flat()), []);
   return culprits;
 }

@@ -28,8 +28,8 @@ export function mapUser(source: Source, fields: readonly MappedField[]): { [fiel
 export type MatchKey = 'mail' | 'userPrincipalName';
 
 /**
- * Properties that every user has: an unknown user without one of them came in part. Without this check, a user outside
- * the scope of whom a page shows only the name would count as a member.
+ * Properties that every user has: an unknown user without one of them came in part. Without this check, a guest shown
+ * with a name alone would count as a Member.
  */
 export const userMarks: readonly string[] = ['userPrincipalName', 'accountEnabled'];
 

@@ -97,7 +97,7 @@ describe('rule 19: the objects at fault are found by halves', () => {
     );
   });
 
-  test('one of two objects that fail only together', async () => {
+  test('two objects that fail only together: either one', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 2, max: 60 }), fc.nat(59), fc.nat(59), async (count, one, other) => {
         const pair = new Set([`unit ${one % count}`, `unit ${other % count}`]);
@@ -110,7 +110,7 @@ describe('rule 19: the objects at fault are found by halves', () => {
     );
   });
 
-  test('one of 100,000 objects takes fewer than 40 attempts, and a suspected one fewer than 6', async () => {
+  test('a culprit among 100,000 objects takes fewer than 40 attempts, and a suspected one fewer than 6', async () => {
     const units = names(100_000);
     let attempts = 0;
     const fails = async (some: readonly string[]) => {

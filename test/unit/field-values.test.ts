@@ -24,11 +24,11 @@ describe('a value', () => {
     ['any', '9007199254740993', '9007199254740993'],
     ['any', '[9223372036854775807]', ['9223372036854775807']],
     ['any', 'she/her', 'she/her'],
-  ])('of type %s: %s', (type, text, value) => {
+  ])('with the type %s: %s', (type, text, value) => {
     expect(fieldValue('field', type, text)).toEqual(value);
   });
 
-  test.each(types)('of type %s: an empty text clears it', (type) => {
+  test.each(types)('is cleared by an empty text, with the type %s', (type) => {
     expect(fieldValue('field', type, '')).toBeNull();
   });
 
@@ -42,7 +42,7 @@ describe('a value', () => {
     ['text[]', '["1"', /no list/],
     ['text[]', '["\\ud800"]', /half a character/],
     ['any', '"a\\u0000b"', /a NUL/],
-  ])('of type %s: %s is refused without being shown', (type, text, says) => {
+  ])('with the type %s: %s is refused without being shown', (type, text, says) => {
     const refused = refusalOf(() => fieldValue('phone', type, text));
     expect(refused.message).toMatch(/^the value of phone /);
     expect(refused.message).toMatch(says);
