@@ -1,4 +1,4 @@
-// Wires environment, database and Graph by hand. Commands open what they need here and close it at the end.
+// Wires environment, database and Graph by hand; commands close what they open.
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,8 +37,8 @@ export type OpenedDatabase = {
 };
 
 /**
- * Opens the database that the environment names. Starts and migrates the embedded one as needed. Any other database
- * must have the current schema (exit 7), unless `anySchema`.
+ * Opens the environment's database. Starts and migrates an embedded one; any other must have the current schema (exit
+ * 7), unless `anySchema`.
  */
 export async function openAppDatabase(
   environment: Environment,
@@ -46,7 +46,6 @@ export async function openAppDatabase(
     anySchema?: boolean;
     maxConnections?: number;
     note?: (line: string) => void;
-    /** Called for every long wait for a lock. */
     onLockWait?: (wait: LockWait) => void;
     /** Once aborted, no embedded server is started or migrated. */
     signal?: AbortSignal;
@@ -109,17 +108,15 @@ export type GraphAccess = {
   credentialMark(own: CredentialReference | null, salt: string): string;
 };
 
-/** Called for every wait and every request, with the tenant. */
 export type GraphHooks = {
   onWait?: (event: WaitEvent & { readonly tenantId: string }) => void;
   onRequest?: (event: RequestEvent & { readonly tenantId: string }) => void;
 };
 
 /**
- * Opens access to Graph with the environment's credential or the tenant's own, which is read at the first sign-in.
- * Every wait is logged to the reader's log. `keepTokens`: a tenant's readers share its tokens until the credential or
- * the allowed roles change, or Graph refuses a request. `before` goes in front of the HTTP edge (the SDK's ChaosHandler
- * in tests).
+ * Opens access to Graph. The credential is read at the first sign-in, and every wait is logged. `keepTokens`: a
+ * tenant's readers share its tokens until the credential or the allowed roles change, or Graph refuses a request.
+ * `before` goes in front of the HTTP edge (for tests).
  */
 export function openGraphAccess(
   environment: Environment,
@@ -177,14 +174,11 @@ export type ConsentAccess = {
   readonly authorityHost: string;
 };
 
-/**
- * Opens the sign-in of customers' administrators and the first token of their tenants. Throws `usage` as {@link
- * openGraphAccess} does.
- */
+/** Opens the consent page's sign-in and tokens. Throws `usage` if the environment's credential is missing. */
 export function openConsent(environment: Environment, redirectUri: string): ConsentAccess {
   const { variables } = environment;
   const credential = () => readCredential(variables);
-  // Reports a missing credential at the start, not to the first customer.
+  // Fails at the start, not at the first customer.
   credential();
   const cloud = resolveCloud(variables);
   const { tokens } = openGraphAccess(environment);

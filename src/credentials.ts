@@ -1,5 +1,5 @@
-// Reads the credential that the environment or a tenant's own settings name. Files are read each time, so a secret can
-// be changed without a restart.
+// Reads the credential that the environment or a tenant's settings name, each time anew: secrets change without a
+// restart.
 import { accessSync, constants, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readSecret, readSecretFile, unreadableCure } from './environment.ts';
@@ -26,10 +26,7 @@ export function namesCredential(variables: NodeJS.ProcessEnv): boolean {
   return names.some((name) => variables[name]);
 }
 
-/**
- * Whether AZURE_TENANT_ID can be the tenant to sync. A platform that issues federated tokens puts the vendor's tenant
- * there.
- */
+/** Whether AZURE_TENANT_ID can be the tenant to sync. Beside a federated token it is the vendor's. */
 export function ownsTenantId(variables: NodeJS.ProcessEnv): boolean {
   if (!namesCredential(variables)) return true;
   const { kind } = readCredential(variables);
@@ -77,8 +74,7 @@ export function readCredential(variables: NodeJS.ProcessEnv): AppCredential {
 const emptyToken = 'check the mount of the token (on Kubernetes the label azure.workload.identity/use of the pod)';
 
 /**
- * Reads the credential that a tenant's own settings name. Throws `credential_missing`, which concerns this tenant
- * alone, if the variable or file is missing here.
+ * Reads the credential that a tenant's settings name. Throws `credential_missing`, which concerns this tenant alone.
  */
 export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: CredentialReference): AppCredential {
   const { clientId, secret, certificate } = reference;
@@ -101,8 +97,8 @@ export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: Cr
 }
 
 /**
- * Returns when a certificate expires; undefined for a secret, whose end is unknown, and for tokens, which are renewed.
- * Throws `credential_refused` or `credential_missing` for a certificate that cannot be used.
+ * Returns when a certificate expires; undefined for other credentials. Throws `credential_refused` or
+ * `credential_missing` for an unusable one.
  */
 export function credentialEnd(credential: AppCredential): Date | undefined {
   if (credential.kind !== 'certificate') return undefined;
@@ -131,8 +127,7 @@ function resolveReference(
   return { value, holder };
 }
 
-// Settings are data: whatever they name is sent to the sign-in service. So they must not name the program's own
-// secrets.
+// Settings are data, and the secrets that they name are sent to the sign-in service: never the program's own.
 const ownVariables = /^(DATABASE_URL|PG[A-Z]+|AZURE_\w+|OTEL_\w+|HTTPS?_PROXY|https?_proxy)$/;
 const ownFiles = [
   'DATABASE_URL_FILE',

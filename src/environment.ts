@@ -16,10 +16,7 @@ export type Environment = {
 
 const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
 
-/**
- * Reads the variables that every command needs. Empty ones count as unset; `logLevelDefault` is for LOG_LEVEL. Throws
- * `usage`.
- */
+/** Reads the variables that every command needs; empty ones count as unset. Throws `usage`. */
 export function readEnvironment(variables: NodeJS.ProcessEnv, logLevelDefault = 'silent'): Environment {
   const logLevel = variables.LOG_LEVEL || logLevelDefault;
   if (!logLevels.includes(logLevel)) {
@@ -53,9 +50,8 @@ export function readTenantId(variables: NodeJS.ProcessEnv): string | undefined {
 }
 
 /**
- * Returns the address at which browsers reach the consent page, without a trailing slash: `given`,
- * ENTRA_SYNC_PUBLIC_URL, or localhost with this port. Throws `usage` for an address that Entra ID accepts no redirect
- * to.
+ * Returns the address of the consent page without a trailing slash: `given`, ENTRA_SYNC_PUBLIC_URL or localhost. Throws
+ * `usage` for an address that Entra ID cannot redirect to.
  */
 export function readPublicUrl(variables: NodeJS.ProcessEnv, given: string | undefined, port: number): string {
   const text = given ?? (variables.ENTRA_SYNC_PUBLIC_URL || `http://localhost:${port}`);
@@ -88,13 +84,10 @@ export const unreadableCure = 'check the path and its permissions: it must be a 
 
 const mostBytes = 65_536;
 
-// Files there show the process and its environment, and were not written by a person.
+// These files expose the process and its environment.
 const ofTheKernel = /^\/(proc|sys|dev)(\/|$)/;
 
-/**
- * Reads a file that holds a secret. Throws if it is unreadable, too large or not a regular file (a pipe, a device,
- * /proc).
- */
+/** Reads a secret's file. Throws if it is unreadable, too large or not a regular file. */
 export function readSecretFile(path: string): string {
   const file = statSync(path);
   if (!file.isFile() || ofTheKernel.test(realpathSync(path))) throw new Error('not a file');
@@ -103,8 +96,8 @@ export function readSecretFile(path: string): string {
 }
 
 /**
- * Reads a secret from the variable `name` or from the file that `name`_FILE names. Throws `usage` if both are set, and
- * if the file is unreadable or empty: a file that is not written yet must not count as no secret.
+ * Reads a secret from the variable `name` or the file of `name`_FILE. Throws `usage` if both are set, or if the file is
+ * unreadable or empty: a file not yet written must not count as no secret.
  */
 export function readSecret(variables: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = variables[name] || undefined;

@@ -41,9 +41,9 @@ export const exitCodes = {
 export type ErrorCode = keyof typeof exitCodes;
 
 /**
- * An error that a person can act on, shown as one line without a stack. `message` says what happened, `cure` names the
- * command or setting that helps. `detail` (`--verbose`) has the rest, such as Graph's request id. `list` has the items
- * that the message only counts, one per line. None of them may hold a secret, a token or a personal value (rule 18).
+ * An error that a person can act on, shown as one line. `message` says what happened, `cure` names the command or
+ * setting that helps, `detail` (`--verbose`) has the rest, and `list` the items that the message only counts. None of
+ * them may hold a secret, a token or a personal value (rule 18).
  */
 export class ExpectedError extends Error {
   readonly code: ErrorCode;
@@ -84,8 +84,8 @@ export function errorCodeOf(error: unknown): string {
 
 /**
  * Describes a defect for a bug report: its kind, the safe part of its message, and its stack. Messages of the database
- * and of JSON.parse quote values, which may be personal (rule 18). So a database error is reduced to codes and schema
- * names, and quoted parts are cut from every other message.
+ * and of JSON.parse quote values, which may be personal (rule 18), so only codes and schema names are kept, and quotes
+ * are cut.
  */
 export function describeDefect(error: unknown): string {
   if (!(error instanceof Error)) return `a thrown ${typeof error}`;
@@ -104,7 +104,7 @@ function wordsOf(error: Error): string {
   return (
     error.message
       .slice(0, 2_000)
-      // The name of a missing property comes from our code, so it is safe.
+      // The name of a missing property is our own.
       .replaceAll(/(reading '\w{1,60}')|(["'`])(?:(?!\2).)*(?:\2|$)/gs, (_quoted, own?: string) => own ?? '…')
       .replaceAll(/\S+@\S+/g, '…')
       .replaceAll(/[\w+/=.~-]{40,}/g, '…')

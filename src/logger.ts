@@ -4,8 +4,8 @@ import { type Logger, pino } from 'pino';
 export type Log = Logger;
 
 /**
- * Creates the log of this process at `level` (LOG_LEVEL). The default is `silent` for commands, which print to stdout,
- * and `info` for the worker. Callers never log whole links or headers, only what `describeLink` returns.
+ * Creates the log of this process at `level` (LOG_LEVEL). Links are logged only as `describeLink` returns them, headers
+ * never.
  */
 export function createLog(level: string): Log {
   return pino(

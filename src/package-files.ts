@@ -1,8 +1,8 @@
-// Finds the files that ship with the code, migrations/ and config/, in the checkout and in the package.
+// Finds the files that ship with the code, in the checkout and in the package.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** Returns the path of a file below the package's root. In the package the code is one folder deeper (dist/src). */
+/** Returns the path of a file below the package's root. */
 export function packageFile(...parts: string[]): string {
   return join(root, ...parts);
 }

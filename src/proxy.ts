@@ -10,8 +10,8 @@ export function namesProxy(variables: NodeJS.ProcessEnv): boolean {
 }
 
 /**
- * Sends fetch through the proxy of HTTPS_PROXY, except to the hosts of NO_PROXY. Returns a remark to print if this Node
- * cannot switch while it runs: before 24.14 it needs NODE_USE_ENV_PROXY=1 at its start.
+ * Sends fetch through the proxy of HTTPS_PROXY, except to the hosts of NO_PROXY. Returns a remark if this Node cannot
+ * (before 24.14 it needs NODE_USE_ENV_PROXY=1 at its start).
  */
 export function useProxyOf({ variables }: Environment): string | undefined {
   if (!namesProxy(variables) || variables.NODE_USE_ENV_PROXY === '1') return undefined;

@@ -33,7 +33,6 @@ export type Settings = {
   readonly sourceOfTruth: SourceOfTruth;
   readonly manual: ManualEditing;
   readonly scope: Scope;
-  /** The treatment of accounts whose user is disabled in Entra ID. */
   readonly disabledAccounts: DisabledAccounts;
   /** Keys that match manual accounts with users, in this order; empty: none. */
   readonly match: readonly MatchKey[];
@@ -47,12 +46,9 @@ export type Settings = {
   readonly allowRoles: readonly string[];
   /** A reference to the tenant's own credential; null: the environment's is used. */
   readonly credential: CredentialReference | null;
-  /**
-   * The hash of mapping, $select, scope and disabledAccounts. A checkpoint with another one leads to a full round (rule
-   * 17).
-   */
+  /** The hash of mapping, $select, scope and disabledAccounts. A change leads to a full round (rule 17). */
   readonly fingerprint: string;
-  /** The same for the groups stream: the hash of its properties and the scope groups. */
+  /** The same for the groups stream. */
   readonly groupsFingerprint: string;
 };
 
@@ -73,8 +69,8 @@ export function readSettingsFile(path: string): unknown {
 }
 
 /**
- * Reads a settings file and checks it: by itself, and merged over the layers `below` if there are any. Throws
- * `settings_invalid` that lists every problem.
+ * Reads a settings file and checks it, by itself and merged over the layers `below`. Throws `settings_invalid` with
+ * every problem.
  */
 export function loadSettingsFile(path: string, below: readonly SettingsDocument[] = []): SettingsDocument {
   return checkSettings(readSettingsFile(path), path, below);
@@ -117,14 +113,13 @@ export function checkSettings(
 }
 
 /**
- * Merges `upper` over `lower`: objects by key, fields by name and then key. Other values and credentials are replaced
- * whole.
+ * Merges `upper` over `lower`: objects by key, fields by name and key. Other values and credentials are replaced whole.
  */
 export function mergeDocuments(lower: SettingsDocument, upper: SettingsDocument): SettingsDocument {
   return mergeLayers(lower, upper);
 }
 
-// Also merges unchecked documents, so that problems of the file and of the whole are reported together.
+// Also merges unchecked documents, to report problems of file and whole together.
 function mergeLayers(lower: Record<string, unknown>, upper: Record<string, unknown>): Record<string, unknown> {
   return mergeRecords(lower, upper, (one, other, key) =>
     mergeRecords(one, other, key === 'fields' ? (field, over) => ({ ...field, ...over }) : undefined),
@@ -144,9 +139,7 @@ function mergeRecords(
   return { ...lower, ...Object.fromEntries(merged) };
 }
 
-/**
- * Resolves the settings in force: merges the layers, defaults first and the tenant's own last, and checks the whole.
- */
+/** Resolves the settings in force from the layers, defaults first. */
 export function resolveSettings(layers: readonly SettingsDocument[], version: number): Settings {
   const document = checkStored(layers.reduce(mergeDocuments, {}));
   const fields = Object.entries(document.fields ?? {})
@@ -208,7 +201,7 @@ function unique<Item>(items: readonly Item[]): Item[] {
   return [...new Set(items)];
 }
 
-// Stored settings were checked before, so this error ends in a cycle row or a log: one line, no list.
+// Stored settings were checked before, so the problems go on one line, for a cycle row or a log.
 function checkStored(document: SettingsDocument): SettingsDocument {
   const where = 'the stored settings';
   try {
@@ -240,7 +233,7 @@ function parseYaml(text: string, path: string): unknown {
     requireNoCircle(value, new Set());
     return value;
   } catch (fault) {
-    // Some faults are thrown, not listed: an alias without an anchor, too many aliases, brackets without end.
+    // Some faults are thrown, not listed, like an alias without an anchor.
     throw noYaml(path, fault);
   }
 }

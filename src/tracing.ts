@@ -1,5 +1,4 @@
-// OpenTelemetry: spans that show where a cycle spends its time. The SDK is loaded only if its standard variables ask
-// for it.
+// OpenTelemetry: spans of a cycle. The SDK is loaded only if its standard variables ask for it.
 import { type Attributes, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
 import { errorCodeOf } from './errors.ts';
 import { packageVersion } from './package-files.ts';
@@ -43,7 +42,7 @@ export function wantsTraces(variables: NodeJS.ProcessEnv): boolean {
 export type Tracing = {
   /** A remark to print: variables that are ignored. */
   readonly remark: string | undefined;
-  /** Sends the remaining spans, briefly: a process that is told to stop has ten seconds in all. */
+  /** Sends the remaining spans, briefly: stopping may take ten seconds in all. */
   close(): Promise<void>;
 };
 
@@ -63,7 +62,7 @@ export async function startTracing(variables: NodeJS.ProcessEnv): Promise<Tracin
   const provider = new sdk.TracerProvider({
     resource,
     sampler: samplerOf(variables, sdk),
-    // The exporter itself reads the variables for endpoint, headers, compression, timeout and certificates.
+    // The exporter reads its own variables.
     spanProcessors: [new sdk.BatchSpanProcessor({ exporter: new OTLPTraceExporter(), scheduledDelayMillis: 2_000 })],
   });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
@@ -85,7 +84,7 @@ function remarkOn({ OTEL_TRACES_EXPORTER: exporter, ...variables }: NodeJS.Proce
 
 type Sdk = typeof import('@opentelemetry/sdk-trace');
 
-/** Returns the sampler that the standard variables name; one for all traces if they name none that is known. */
+/** Returns the sampler of the standard variables; all traces without a known one. */
 export function samplerOf(
   { OTEL_TRACES_SAMPLER: name = '', OTEL_TRACES_SAMPLER_ARG: ratio }: NodeJS.ProcessEnv,
   sdk: Sdk,

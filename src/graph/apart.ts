@@ -9,7 +9,7 @@ export type Collection = 'users' | 'groups';
 /** An object, or an object's list, that Graph does not serve: the status of the answer, or `no answer`. */
 export type Unserved = { readonly unserved: string };
 
-// Passing faults to tolerate. More would cost time, since a wait for one object delays its whole stream.
+// Passing faults to tolerate; more would delay the whole stream.
 const faultsOfOne = 3;
 // After this many failing objects, each further one is tried once.
 const patientUntil = 10;
@@ -17,10 +17,9 @@ const patientUntil = 10;
 const unservedBy = new WeakMap<GraphReader, number>();
 
 /**
- * Asks for one object, or for several that can also be asked for singly; `ask` is called with the faults it may have. A
- * request that fails three times is tried once more after Graph has answered another request of the collection. If it
- * fails again, the fault is the object's. Throws what {@link GraphReader.getJson} throws if Graph does not answer the
- * other request either, or throttles.
+ * Asks for one object, or several that can be asked for singly. After three faults, and after Graph has answered
+ * another request of the collection, it tries once more; then the fault is the object's. Throws what {@link
+ * GraphReader.getJson} throws if Graph does not answer the other request, or throttles.
  */
 export async function askApart<Answer>(
   reader: GraphReader,

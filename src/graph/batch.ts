@@ -20,9 +20,9 @@ export type BatchAnswers<Answer extends NonNullable<unknown> | string> = {
 
 /**
  * Sends the GETs of `urls` (id -> path and query without the version; at most 20) as one `$batch`, and retries failed
- * items. Items are throttled singly; the longest Retry-After counts. An item that keeps failing while Graph answers is
- * unread. If the `$batch` fails as a whole, its halves are sent. Answers go to `found` as they come, so they are kept
- * if the policy gives up later. Throws what {@link GraphReader.getJson} throws.
+ * items after the longest Retry-After. An item that keeps failing while Graph answers is unread; a `$batch` that fails
+ * as a whole is halved. Answers go to `found` as they come, so they outlive a later error. Throws what {@link
+ * GraphReader.getJson} throws.
  */
 export async function readBatch<Answer extends NonNullable<unknown> | string>(
   reader: GraphReader,
@@ -85,7 +85,7 @@ function takeBatch<Answer extends NonNullable<unknown> | string>(
     } else if (item.status === 404) found.set(id, answers.gone(id));
     else {
       const failed = itemFailure(item, answered);
-      // A refusal concerns this object alone, so it stops neither the others nor the round (rule 19).
+      // A refusal concerns this object alone (rule 19).
       const refused = refusedStatus(failed);
       if (refused !== undefined) found.set(id, answers.unread(id, String(refused), false));
       else {
@@ -104,7 +104,7 @@ function itemFailure(item: BatchItem, answered: string | null): RequestFailed {
   const status = typeof item.status === 'number' ? item.status : 500;
   const retryAfter = Object.entries(item.headers ?? {}).find(([name]) => name.toLowerCase() === 'retry-after')?.[1];
   return new RequestFailed(
-    // 424 means that the item failed because of another one, so a retry may succeed.
+    // 424: the item failed because of another one.
     { kind: 'answer', status: status === 424 ? 503 : status, codes: [], carriedToken: false },
     `Graph answered ${status} inside a batch`,
     { retryAfterMs: retryAfterMs(retryAfter === undefined ? null : String(retryAfter), answered, Date.now()) },

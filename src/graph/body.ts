@@ -26,9 +26,9 @@ export class BodyNotUtf8 extends Error {
 }
 
 /**
- * Reads an unpacked body as text. A few hundred kilobytes of gzip can unpack to gigabytes, so the bytes are counted as
- * they arrive and reading stops at `most`. Bad bytes are not replaced, since that would store text that the directory
- * does not have. Throws {@link BodyTooLarge}, {@link BodyNotUtf8}, or the error that broke the body.
+ * Reads an unpacked body as text. Counts the bytes as they arrive and stops at `most`, since a small gzip can unpack to
+ * gigabytes. Bad bytes are not replaced: that would store text that the directory lacks. Throws {@link BodyTooLarge},
+ * {@link BodyNotUtf8}, or the error that broke the body.
  */
 export async function readBody(body: AsyncIterable<Uint8Array> | null, most: number): Promise<string> {
   if (body === null) return '';

@@ -20,9 +20,9 @@ export type GraphClient = {
   /** Only gets an access token. Throws what {@link GraphClient.send} throws. */
   signIn(signal: AbortSignal): Promise<void>;
   /**
-   * Sends one GET, or the `$batch` of GETs in `batch`, to exactly `url` (byte for byte). Returns the answer whatever
-   * its status. Throws RequestFailed for network faults and a sign-in that may succeed later, ExpectedError for a
-   * foreign URL and any other failed sign-in.
+   * Sends one GET, or the `$batch` of GETs in `batch`, to exactly `url` and returns the answer, whatever its status.
+   * Throws RequestFailed for network faults and passing sign-in faults, ExpectedError for a foreign URL and a refused
+   * sign-in.
    */
   send(
     url: string,
@@ -34,9 +34,9 @@ export type GraphClient = {
 export const defaultRequestTimeoutMs = 60_000;
 
 /**
- * Opens a client for one tenant. `before` goes in front of the HTTP edge (the SDK's ChaosHandler in tests). The SDK
- * parses and rebuilds links, which changes them. Next and delta links must be used as received
- * (learn.microsoft.com/graph/delta-query-overview), so our first middleware restores the exact link.
+ * Opens a client for one tenant. The SDK rebuilds links, but they must be used as received
+ * (learn.microsoft.com/graph/delta-query-overview), so our first middleware restores the exact link. `before` goes in
+ * front of the HTTP edge (for tests).
  */
 export function openGraphClient(options: {
   origin: string;
@@ -91,8 +91,7 @@ export function openGraphClient(options: {
   };
 }
 
-// Travels with one request through the chain. The SDK wraps a middleware's error and loses its cause, so our first
-// middleware keeps the error here.
+// Travels with one request. The SDK loses the cause of a middleware's error, so the error is kept here.
 class ExactRequest implements MiddlewareOptions {
   readonly url: string;
   readonly renewToken: boolean;
@@ -174,7 +173,7 @@ function authentication(origin: string, tokens: TokenSource): Middleware {
 function httpEdge(): Middleware {
   return {
     execute: async (context) => {
-      // Following a redirect would send the token along. It is an answer like any other.
+      // A redirect would receive the token.
       context.response = await fetch(context.request, { ...context.options, redirect: 'manual' } as RequestInit);
     },
   };

@@ -1,4 +1,4 @@
-// The message for a request that finally failed: one line, its cure, and the ids that Microsoft's support asks for.
+// The message for a request that finally failed.
 import { ExpectedError } from '../errors.ts';
 import { judgeFailure } from '../rules/failures.ts';
 import { explainCertificate } from './certificate.ts';
@@ -69,7 +69,7 @@ export function finalError(error: RequestFailed, origin: string): ExpectedError 
       });
     case 'query_refused': {
       const [first, ...others] = error.refused;
-      // An answer that names many properties does not show which one is refused.
+      // An answer that names many properties does not show the refused one.
       const which = first !== undefined && others.length < 5 ? `: ${error.refused.join(', ')}` : '';
       // If no property is named, the mapping is the cause only if it is new.
       const cure =

@@ -28,8 +28,8 @@ export type MemberList = {
 };
 
 /**
- * Reads the direct members of one group, page by page. An entry without a valid id is a problem of its own. So is a
- * list that Graph refuses to show (members may be hidden), which concerns this group alone.
+ * Reads the direct members of one group. An entry without a valid id, and a list that Graph refuses (members may be
+ * hidden), is a problem of this group alone.
  */
 export async function readMembers(reader: GraphReader, groupId: string): Promise<MemberList> {
   const entries = await readList(
@@ -72,7 +72,7 @@ export async function readMemberOf(
     const { id, '@odata.type': type } = (entry ?? {}) as { id?: unknown; '@odata.type'?: unknown };
     if (type !== '#microsoft.graph.group') continue;
     const groupId = typeof id === 'string' ? asGuid(id) : undefined;
-    // One unreadable group makes the list unusable: the membership in it would count as ended.
+    // Without this group its membership would count as ended.
     if (!groupId) return problem('the id of a group that holds it is not a GUID');
     members.push({ groupId, memberId, type: collection === 'users' ? 'u' : 'g', removed: false });
   }

@@ -1,5 +1,5 @@
-// HTTP for the sign-in libraries: limits every answer and notes it, since the libraries report neither the fault of a
-// broken connection nor the status and Retry-After of an answer that they cannot use.
+// HTTP for the sign-in libraries, which report neither the fault of a connection nor the status and Retry-After of an
+// answer that they cannot use: limits every answer and notes it.
 import type { ClientSecretCredentialOptions } from '@azure/identity';
 import type { INetworkModule } from '@azure/msal-node';
 import { retryAfterMs } from '../rules/failures.ts';
@@ -23,7 +23,7 @@ export function limitAnswers(last: LastAnswer): Policy {
   return {
     name: 'limitAnswers',
     sendRequest: async (request, next) => {
-      // Streams the body whatever the status. Otherwise the client would collect the whole body first.
+      // Otherwise the client would collect the whole body first.
       request.streamResponseStatusCodes = new Set([Number.POSITIVE_INFINITY]);
       try {
         const { readableStreamBody, ...answer } = await next(request);

@@ -22,9 +22,8 @@ export function takeListPage(body: unknown, url: string, origin: string): ListPa
 }
 
 /**
- * Yields the pages of a listing from `start` on, and fetches the next one while the caller handles this one. `faults`
- * is per page, as for {@link GraphReader.getJson}. Throws what that throws, and `graph_answer_invalid` for a loop of
- * links.
+ * Yields the pages of a listing from `start` on, and prefetches the next one. `faults` is per page. Throws what {@link
+ * GraphReader.getJson} throws, and `graph_answer_invalid` for a loop of links.
  */
 export async function* listingPages(reader: GraphReader, start: string, faults?: number): AsyncGenerator<ListPage> {
   const asked = new Set<string>();
@@ -67,8 +66,8 @@ export async function* listPages(reader: GraphReader, first: string): AsyncGener
 }
 
 /**
- * Reads the complete list of one object, or returns the status of the refusal. A list also counts as refused if it
- * keeps failing while Graph answers for others of the collection, or if its links form a loop.
+ * Reads the complete list of one object, or returns the status of the refusal. A list that keeps failing while Graph
+ * answers for others, or whose links form a loop, counts as refused.
  */
 export async function readList(
   reader: GraphReader,

@@ -11,9 +11,9 @@ import { type GraphReader, refusedStatus } from './reader.ts';
 export type FirstParts = { readonly parts: readonly PartOfMemberList[]; readonly gone: readonly string[] };
 
 /**
- * Reads the first pages of at most 20 groups' member lists. A list that Graph refuses, or that keeps failing while
- * others do not, is a problem of that group alone. Throws what {@link GraphReader.getJson} throws, `graph_unavailable`
- * if Graph answers for none of them, and `foreign_link`.
+ * Reads the first pages of at most 20 groups' member lists. A list that Graph refuses, or fails on alone, is a problem
+ * of that group. Throws what {@link GraphReader.getJson} throws, `graph_unavailable` if Graph answers for none of them,
+ * and `foreign_link`.
  */
 export async function readFirstParts(reader: GraphReader, groupIds: readonly string[]): Promise<FirstParts> {
   const found = new Map<string, PartOfMemberList | 'gone'>();

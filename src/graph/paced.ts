@@ -1,15 +1,14 @@
-// Readers that share one pace: callers may start many requests, which are sent as the pace allows.
+// Readers that share one pace.
 import { answered, openPace, spend, throttled } from '../rules/pace.ts';
 import type { GraphReader } from './reader.ts';
 
-// The published costs (learn.microsoft.com/graph/throttling-limits): 2 units for a page of users, and for a page of
-// members with $select, of which a `$batch` has 20.
+// The published costs (learn.microsoft.com/graph/throttling-limits): 2 units per page with $select; a `$batch` has 20.
 const unitsOf = { page: 2, batch: 40 } as const;
 
 /**
- * Returns a wrapper for readers that share one pace. The pace allows some requests in flight, fewer after a 429 (also
- * of a `$batch` item) or slow answers, and none before the time that Graph asked for. The reader retries by itself; a
- * request that waits for its retry stays in flight. Waiting requests end with the reason of `signal`.
+ * Returns a wrapper for readers that share one pace: fewer requests in flight after a 429 (also of a `$batch` item) or
+ * slow answers, and none before the time that Graph asked for. A request that waits for its retry stays in flight.
+ * Waiting requests end with the reason of `signal`.
  */
 export function openLane(
   signal: AbortSignal,

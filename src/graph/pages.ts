@@ -8,9 +8,9 @@ import type { GraphReader } from './reader.ts';
 export type FetchedPage<Page extends DeltaPage> = { readonly url: string; readonly page: Page };
 
 /**
- * Yields the pages of a round, from `start` to the delta link. The next page is requested as soon as its link is known,
- * and arrives while this one is decoded and staged. `decode` must accept every body that {@link openPage} accepts.
- * `startCarriesToken` is false only for the first URL of a full round. Throws what {@link GraphReader.getJson} throws.
+ * Yields the pages of a round, from `start` to the delta link, and fetches the next one while this one is decoded and
+ * staged. `decode` must accept every body that {@link openPage} accepts. `startCarriesToken` is false only for the
+ * first URL of a full round. Throws what {@link GraphReader.getJson} throws.
  */
 export async function* deltaPages<Page extends DeltaPage>(
   reader: GraphReader,
@@ -33,7 +33,7 @@ export async function* deltaPages<Page extends DeltaPage>(
       headers,
       parse,
     });
-    // Checked before the link is followed or staged: a stored foreign link would fail at every resume.
+    // Checked before the link is staged: it would fail at every resume.
     const link = 'next' in fetched.link ? fetched.link.next : fetched.link.delta;
     requireOrigin(link, reader.origin);
     requireStream(link, options.collection);
@@ -58,7 +58,7 @@ export async function* deltaPages<Page extends DeltaPage>(
       yield decoded(fetched);
       return;
     }
-    // Rule 14: a page must not link to itself. Longer loops are found when their pages are staged.
+    // Rule 14: a page links to itself. Longer loops are found when their pages are staged.
     if (fetched.link.next === fetched.url) {
       yield decoded(fetched);
       throw roundEndless('a page links to itself');
@@ -66,16 +66,16 @@ export async function* deltaPages<Page extends DeltaPage>(
     ahead = fetchPage(fetched.link.next, true);
     // The failure is thrown when the page is awaited. If it never is, the failure does not matter.
     ahead.catch(() => {});
-    // Lets the request go out before this page keeps the processor busy.
+    // Sends the request before this page keeps the processor busy.
     await yieldToEventLoop();
     yield decoded(fetched);
   }
 }
 
 /**
- * Yields the pages in groups: those that arrived while the caller staged the previous group, at most `most`. That many
- * are in memory at a time and are read again after a crash. Reading continues meanwhile. A page with problems ends its
- * group, because a later page may depend on them being staged.
+ * Yields the pages in groups: those that arrived while the caller staged the previous group, at most `most`, which are
+ * in memory at a time and read again after a crash. A page with problems ends its group, because a later page may
+ * depend on them being staged.
  */
 export async function* inLots<Page extends DeltaPage>(
   pages: AsyncGenerator<FetchedPage<Page>>,

@@ -78,19 +78,15 @@ export function refusedStatus(error: unknown): number | undefined {
 
 export type GraphReader = {
   readonly origin: string;
-  /**
-   * Returns a reader for one stream of the cycle. It counts its own requests, shares the budget and is named in its
-   * waits.
-   */
+  /** Returns a reader for one stream of the cycle, with a count of its own and the shared budget. */
   fork(stream: string): GraphReader;
   /** Only gets an access token, under the policy. Throws what {@link GraphReader.getJson} throws. */
   signIn(): Promise<void>;
   /** Returns the number of requests sent so far, retries included. */
   requestCount(): number;
   /**
-   * Asks `url` until `parse` accepts the body or the policy gives up. `parse` also gets the Date of the answer, and
-   * returns `malformed` for an unexpected body, which counts as a failed try. Throws DeadToken, ExpectedError or the
-   * signal's reason.
+   * Asks `url` until `parse` accepts the body or the policy gives up. `parse` also gets the Date of the answer; its
+   * `malformed` counts as a failed try. Throws DeadToken, ExpectedError or the signal's reason.
    */
   getJson<Body>(
     url: string,
@@ -101,10 +97,7 @@ export type GraphReader = {
       parse: Parse<Body>;
       /** Returns the result for a 404, if that is not a failure. */
       absent?: () => Body;
-      /**
-       * The number of faults, other than 429, after which a request that the caller can do without ends. Default: the
-       * policy's.
-       */
+      /** Number of faults, other than 429, that end an optional request. Default: the policy's. */
       faults?: number;
       /** Called in addition to the cycle's own. */
       onWait?: OnWait;
@@ -132,8 +125,8 @@ export function openGraphReader(parts: ReaderParts): GraphReader {
   return makeReader(parts, { waitedMs: 0, untilMs: 0, apartMs: 0 }, null);
 }
 
-// `waitedMs` is the time waited so far and `untilMs` the end of the current wait: waits at the same time count once.
-// `apartMs` is the part waited for single objects that the cycle can do without; they get a tenth of the budget.
+// `waitedMs` is the time waited so far; waits at the same time, until `untilMs`, count once. `apartMs` is the part for
+// single objects that the cycle can do without, at most a tenth of the budget.
 type Budget = { waitedMs: number; untilMs: number; apartMs: number };
 
 function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): GraphReader {

@@ -21,14 +21,14 @@ export type SignedIn = {
   readonly administrator: boolean | undefined;
 };
 
-/** The change to a registration that puts directory roles into its tokens (docs/graph.md, "Consent"). */
+/** The change to a registration that puts directory roles into tokens (docs/graph.md, "Consent"). */
 export const rolesCure =
   'in the registration: Token configuration, Add groups claim, Directory roles (manifest: "groupMembershipClaims": "DirectoryRole")';
 
 export type SignInPage = {
   /** Returns the id of the application that people sign in to. */
   clientId(): string;
-  /** Returns the sign-in URL for a browser. `state` keeps the nonce and verifier until the browser is back. */
+  /** Returns the sign-in URL; `state` keeps nonce and verifier until the browser is back. */
   begin(state: (kept: { nonce: string; verifier: string }) => Promise<string>): Promise<string>;
   /** Redeems the code that came back. Throws `sign_in_failed` or `graph_unavailable`. */
   finish(code: string, kept: { nonce: string; verifier: string }): Promise<SignedIn>;
@@ -144,7 +144,7 @@ export function openSignInPage(options: {
 // The ids of Global Administrator and Privileged Role Administrator, the same in every tenant.
 const administrators = ['62e90394-69f5-4237-9190-012177145e10', 'e8611ab8-c189-46e8-94e1-60213ab1f814'];
 
-// If tokens have roles, every user has one, at least that of a plain user.
+// Every user has a role, at least that of a plain user, if tokens have roles.
 function isAdministrator(roles: unknown): boolean | undefined {
   return Array.isArray(roles) ? roles.some((role) => administrators.includes(String(role).toLowerCase())) : undefined;
 }

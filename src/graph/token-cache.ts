@@ -10,11 +10,11 @@ export type TokenCache = {
   drop(tenantId: string): void;
 };
 
-// The longest life of a token (60 to 90 minutes), after which a tenant that is no longer synced leaves nothing behind.
+// The longest life of a token, so a tenant that is no longer synced leaves nothing behind.
 const keptMs = 90 * 60_000;
 const mostKept = 5_000;
 
-/** Opens an empty cache. It drops sources unused for `keptMs`, and the least recently used beyond `mostKept`. */
+/** Opens an empty cache. Drops sources unused for `keptMs`, and the least recently used beyond `mostKept`. */
 export function openTokenCache(limits = { keptMs, mostKept }): TokenCache {
   const kept = new Map<string, { mark: string; source: TokenSource; takenAt: number }>();
   return {

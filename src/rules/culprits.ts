@@ -5,9 +5,8 @@ export const mostAttempts = 400;
 
 /**
  * Finds the units to leave out so that an attempt succeeds. `fails` tries some units and returns the fault, or
- * undefined; an error it throws ends the search. `lists` hold all units, which fail together; each list is tried as a
- * whole first, so a list of suspects saves dividing the others. Returns undefined if an attempt without any unit fails
- * as well.
+ * undefined. `lists` hold all units, which fail together; each list is tried whole first, so suspects in a list of
+ * their own save attempts. Returns undefined if an attempt without units fails as well.
  */
 export async function findCulprits<Fault>(
   lists: readonly (readonly string[])[],

@@ -1,4 +1,4 @@
-// Recognises failures that the data causes: the statement fails again with the same rows, and succeeds without them.
+// Recognises failures that the data causes: a later try with the same rows fails again.
 
 /** A failure caused by the data: the SQLSTATE, and the constraint (or index), column or table that Postgres named. */
 export type DataFault = { readonly state: string; readonly place: string | null };
@@ -7,8 +7,7 @@ export type DataFault = { readonly state: string; readonly place: string | null 
 export const refusedByDatabase = 'the database does not take it';
 
 // Classes of SQLSTATE (Postgres, appendix A). Left out, since a later try may succeed: connection (08), transaction
-// state (25), authorisation (28), rollback (40), resources (53), object state (55), intervention and timeouts (57),
-// system (58).
+// state (25), authorisation (28), rollback (40), resources (53), object state (55), timeouts (57) and system (58).
 const dataClasses: ReadonlySet<string> = new Set([
   '09', // an action of a trigger failed
   '20', // no branch of a CASE fits
@@ -32,7 +31,7 @@ export function isDataState(state: string): boolean {
   return /^[0-9A-Z]{5}$/.test(state) && (dataClasses.has(state.slice(0, 2)) || dataStates.has(state));
 }
 
-/** Returns the fault in the data that an error reports, or undefined. Holds schema names, never a value (rule 18). */
+/** Returns the data fault of an error, or undefined. Holds schema names, never a value (rule 18). */
 export function dataFaultOf(error: unknown): DataFault | undefined {
   const { severity, code, ...named } = (error ?? {}) as Record<string, unknown>;
   if (typeof severity !== 'string' || typeof code !== 'string' || !isDataState(code)) return undefined;

@@ -68,8 +68,8 @@ export function filesOfUrl(text: string): { readonly option: string; readonly pa
 export type TlsCheck = 'none' | 'authority' | 'server';
 
 /**
- * Returns what libpq checks for this URL; undefined: no TLS, which is also the default. `prefer` never falls back to a
- * connection without TLS. `sslrootcert=system` means `verify-full` with the CAs that Node trusts.
+ * Returns what libpq checks for this URL; undefined: no TLS, the default. `prefer` never falls back to no TLS.
+ * `sslrootcert=system` means `verify-full` with the CAs that Node trusts.
  */
 export function tlsOfUrl(text: string): TlsCheck | undefined {
   const options = new URL(text).searchParams;

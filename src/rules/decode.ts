@@ -10,8 +10,8 @@ export type Source = { readonly [property: string]: Json };
 export type Removal = 'deleted_restorable' | 'deleted';
 
 /**
- * One appearance of an object on a page: live with the properties that were sent (null: cleared), or removed. `odd` has
- * the unreadable properties with their reasons; they are not in `patch`.
+ * One appearance of an object on a page: live with the properties sent (null: cleared), or removed. `odd` has the
+ * reasons of unreadable properties, which are not in `patch`.
  */
 export type Occurrence =
   | { readonly id: string; readonly patch: { readonly [property: string]: Json }; readonly odd?: OddProperties }
@@ -21,8 +21,8 @@ export type Occurrence =
 export type OddProperties = { readonly [property: string]: string };
 
 /**
- * An unreadable object, or an unreadable property of an accepted one (`ID/property`). `key` is the id as sent, cut and
- * cleaned; `id` is set if it is a GUID.
+ * An unreadable object, or property of one (`ID/property`). `key` is the id as sent, cut and cleaned; `id` is set if it
+ * is a GUID.
  */
 export type Problem = { readonly key: string; readonly id?: string; readonly reason: string };
 
@@ -35,19 +35,18 @@ export type DeltaPage = {
 
 export type SelectedProperties = ReadonlyMap<string, PropertyType>;
 
-/** The properties that a user's account, state and scope depend on: if one is unreadable, so is the user. */
+/** If one of these is unreadable, so is the user: account, state and scope depend on them. */
 const userKeys: ReadonlySet<string> = new Set(['userPrincipalName', 'mail', 'accountEnabled', 'userType']);
 
-/** Maximum text of one property. Graph's own limits are far lower (displayName 256, streetAddress 1024). */
+/** Maximum text of a property, far above Graph's own limits (displayName 256, streetAddress 1024). */
 const longestText = 32_768;
 const largestObject = 262_144;
 const deepestValue = 8;
 const mostArrayItems = 2_000;
 
 /**
- * Decodes a page. Ignores unknown properties; an object that Postgres or the mapping could not accept is a problem of
- * its own. Returns `malformed` with the reason for a body that is not a delta page: that request is retried (Graph has
- * been seen to break off a 200 body into an error object).
+ * Decodes a page. Unknown properties are ignored; an unreadable object is a problem of its own. Returns `malformed` for
+ * a body that is not a delta page: Graph has been seen to break off a 200 body into an error object.
  */
 export function decodePage(body: unknown, selected: SelectedProperties): DeltaPage | { readonly malformed: string } {
   return decodePageOf(body, (item) => decodeObject(item, selected));
@@ -88,7 +87,7 @@ export function objectsOf({ occurrences, problems }: Pick<DeltaPage, 'occurrence
   return occurrences.length + problems.filter(({ key }) => !/^[0-9a-f-]{36}[/]/.test(key)).length;
 }
 
-/** Returns the link of a page and its raw objects. Only this function finds a body malformed. */
+/** Returns the link and the raw objects of a page, or `malformed`. */
 export function openPage(
   body: unknown,
 ): { readonly link: DeltaPage['link']; readonly items: readonly unknown[] } | { readonly malformed: string } {
@@ -123,10 +122,7 @@ export function asPatch(decoded: Occurrence | Problem): decoded is Extract<Occur
   return 'patch' in decoded;
 }
 
-/**
- * Decodes one object of a page, or the answer to GET /users/{id}. An unreadable property is returned in `odd`, beside
- * the rest of the object; if it is one of `keys`, the whole object is a problem.
- */
+/** Decodes one object. An unreadable property goes to `odd`; if it is one of `keys`, the whole object is a problem. */
 export function decodeObject(
   item: unknown,
   selected: SelectedProperties,
@@ -222,7 +218,7 @@ function valueFault(value: unknown, depth: number): string | undefined {
 function textFault(text: string): string | undefined {
   if (text.length > longestText) return `is longer than ${longestText} characters`;
   if (text.includes('\0')) return 'holds a NUL character';
-  // Postgres refuses half a surrogate pair in JSON: one such text would always fail the whole page.
+  // Postgres refuses half a surrogate pair in JSON, and with it the whole page.
   return text.isWellFormed() ? undefined : 'holds half a surrogate pair';
 }
 

@@ -7,7 +7,7 @@ export type Failure =
       readonly status: number;
       /** `error.code` and the nested inner codes, in lower case: Graph's spelling varies (SyncStateNotFound). */
       readonly codes: readonly string[];
-      /** Whether the request used a next or delta link, which carries a token, and not a first URL. */
+      /** Whether the request used a next or delta link, not a first URL. */
       readonly carriedToken: boolean;
     }
   /** No answer, or a part of one; `code` is Node's, TIMEOUT or BROKEN_CONNECTION. */
@@ -35,7 +35,7 @@ export type Verdict =
       readonly why: 'permission' | 'delta_unsupported' | 'query_refused' | 'unexpected' | 'certificate' | 'too_large';
     };
 
-/** The codes, documented and observed, that mean a dead delta or skip token when they come with 400. */
+/** Codes, documented and observed, of a dead delta or skip token with status 400. */
 const deadTokenCodes = [
   'syncstatenotfound',
   'syncstateinvalid',
@@ -44,7 +44,7 @@ const deadTokenCodes = [
   'directory_expiredpagetoken',
 ];
 
-/** Codes of an untrusted certificate, for which a retry cannot help (nodejs.org/api/tls.html, X509 codes). */
+/** Codes of an untrusted certificate (nodejs.org/api/tls.html, X509 codes). */
 const certificateCodes = [
   'CERT_CHAIN_TOO_LONG',
   'CERT_HAS_EXPIRED',
@@ -228,9 +228,9 @@ function fits({ kinds, statuses, codes, at }: FailureRow, failure: Failure): boo
 }
 
 /**
- * Returns the wait that Retry-After asks for, in milliseconds. It holds seconds, fractions ("2.128" in Graph's older
- * examples) or an HTTP date. A date is by the server's clock, so it is compared with the Date of the same answer, or
- * with `nowMs` if there is none. Returns undefined if Retry-After is missing or unreadable.
+ * Returns the wait in milliseconds that Retry-After asks for: seconds, fractions (in Graph's older examples) or an HTTP
+ * date. A date is compared with the Date of the same answer, which the same clock set, else with `nowMs`. Returns
+ * undefined if it is missing or unreadable.
  */
 export function retryAfterMs(header: string | null, answered: string | null, nowMs: number): number | undefined {
   const text = header?.trim() ?? '';
@@ -246,15 +246,15 @@ function httpDateMs(text: string): number | undefined {
   return Number.isNaN(date) ? undefined : date;
 }
 
-/** Returns `error.code` and the inner codes of an error body, in lower case, the most specific last. Never throws. */
+/** Returns `error.code` and the inner codes of an error body, in lower case, the most specific last. */
 export function errorCodes(body: unknown): string[] {
   const codes: string[] = [];
   let level: unknown = record(body)?.error;
-  // Graph spells it innerError in examples and innererror in tables. The depth is limited in case a body never ends.
+  // Graph uses both spellings. The depth is limited.
   for (let depth = 0; depth < 5; depth += 1) {
     const error = record(level);
     if (!error) break;
-    // Codes go into messages and tables, so accept only texts that look like one.
+    // Codes go into messages and tables, so they must look like one.
     if (typeof error.code === 'string' && /^[\w.-]{1,80}$/.test(error.code)) codes.push(error.code.toLowerCase());
     level = error.innerError ?? error.innererror;
   }
@@ -262,8 +262,8 @@ export function errorCodes(body: unknown): string[] {
 }
 
 /**
- * Returns which of `asked` (the properties of a query) an error body names. Graph's message itself is never used: such
- * free text has held names and addresses of people (rule 18).
+ * Returns which of `asked` an error body names. Graph's message itself is never used: it has held names and addresses
+ * of people (rule 18).
  */
 export function namedProperties(body: unknown, asked: readonly string[]): string[] {
   const message = record(record(body)?.error)?.message;

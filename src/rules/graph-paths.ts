@@ -42,7 +42,7 @@ export function typeOfPath(path: Path): PropertyType {
   return 'type' in walked ? walked.type : 'any';
 }
 
-/** Returns why a profile field cannot come from the path `text`, with the nearest valid name; undefined if it can. */
+/** Returns why a profile field cannot come from the path `text`; undefined if it can. */
 export function pathProblem(text: string): string | undefined {
   const root = /^[^.[]*/.exec(text)?.[0] ?? '';
   if (root === 'id') return 'the id of a user is entra_object_id of directory.accounts, not a field';

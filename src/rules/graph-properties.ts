@@ -5,9 +5,8 @@
 export type PropertyType = 'string' | 'boolean' | 'number' | 'string[]' | 'object' | 'object[]' | 'any';
 
 /**
- * Maximum lengths, in characters, of properties that are indexed for search and matching: an index entry holds at most
- * 2,704 bytes. Graph's own limits are 113 (userPrincipalName) and 256 (mail). The editing functions have the same
- * limits.
+ * Maximum lengths in characters of indexed properties: an index entry holds at most 2,704 bytes. Graph's own limits are
+ * 113 (userPrincipalName) and 256 (mail). The editing functions have the same limits.
  */
 export const longestOf: ReadonlyMap<string, number> = new Map([
   ['userPrincipalName', 320],
@@ -176,8 +175,8 @@ const properties: Record<string, UserProperty> = {
 };
 
 /**
- * Every property of microsoft.graph.user in v1.0, in Graph's spelling. The record has no prototype, so "constructor" is
- * not a key. Directory extensions (`extension_{appId}_{name}`) differ by tenant, so only {@link propertyOf} knows them.
+ * Every property of microsoft.graph.user in v1.0. The record has no prototype, so "constructor" is not a key. Directory
+ * extensions differ by tenant; {@link propertyOf} knows them.
  */
 export const userProperties: Readonly<Record<string, UserProperty>> = Object.freeze(
   Object.assign(Object.create(null) as Record<string, UserProperty>, properties),
@@ -190,9 +189,8 @@ export function propertyOf(name: string): UserProperty | undefined {
 }
 
 /**
- * Returns the name in `known` that a person most likely meant by `name`: one that differs by case alone, else the one
- * with the fewest typing errors (letter missing, added, wrong, or swapped with its neighbour), up to a third of the
- * longer name. The first of equals wins. Returns undefined if none is near.
+ * Returns the name in `known` nearest to `name`: one that differs by case alone, else the one with the fewest typing
+ * errors, up to a third of the longer name. The first of equals wins. Returns undefined if none is near.
  */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   const wanted = name.toLowerCase();
@@ -200,7 +198,7 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   for (const candidate of known) {
     const lower = candidate.toLowerCase();
     const limit = Math.floor(Math.max(wanted.length, lower.length) / 3);
-    // Saves time for very long names: there are at least as many errors as the lengths differ by.
+    // Skips long names: there are at least as many errors as the lengths differ by.
     if (Math.abs(wanted.length - lower.length) > limit) continue;
     const errors = typingErrors(wanted, lower);
     if (errors <= limit && errors < (nearest?.errors ?? Number.POSITIVE_INFINITY))

@@ -27,7 +27,7 @@ export const groupProperties: SelectedProperties = new Map([
   ['onPremisesSyncEnabled', 'boolean'],
 ]);
 
-// The name, and the properties that decide a group's kind: if one is unreadable, so is the group.
+// If one of these is unreadable, so is the group: its name, and the properties that decide its kind.
 const groupKeys: ReadonlySet<string> = new Set(['displayName', 'mailEnabled', 'securityEnabled', 'groupTypes']);
 
 /** Decodes one group of a page, or the answer to GET /groups/{id}, without its members. */
@@ -76,9 +76,9 @@ const memberTypes: ReadonlyMap<string, MemberType> = new Map([
 ]);
 
 /**
- * Decodes a page of groups/delta. A group may come on many pages, each with another slice of its members. Members of
- * unknown types are kept; an entry whose id is not a GUID is a problem of its own. Members are returned even if the
- * group's own properties are unreadable.
+ * Decodes a page of groups/delta. A group may come on many pages, each with a slice of its members. Members of unknown
+ * types are kept; one whose id is not a GUID is a problem of its own. Members are returned even if the group's own
+ * properties are unreadable.
  */
 export function decodeGroupsPage(body: unknown): GroupsPage | { readonly malformed: string } {
   const members = new Map<string, Map<string, Member>>();

@@ -1,4 +1,4 @@
-// Decides which removals are held for a person's decision: the limits of rule 10, for accounts and for groups.
+// Decides which removals are held: the limits of rule 10, for accounts and groups.
 
 export type RemovalLimits = {
   /** Maximum number of removals in one round; 0: none are allowed. */
@@ -35,10 +35,7 @@ export function whyGroupHeld(wanted: number, size: number, { max, percent }: Rem
   return `${wanted} of the ${size} members of one group would leave it`;
 }
 
-/**
- * Returns the count of objects before the round beyond which {@link whyHeld} no longer changes its answer. Counting can
- * stop there.
- */
+/** Returns the `before` beyond which {@link whyHeld} no longer changes its answer, to limit counting. */
 export function enoughBefore(
   { wanted, held, week }: Pick<RemovalCounts, 'wanted' | 'held' | 'week'>,
   { percent, floor }: RemovalLimits,
@@ -56,7 +53,7 @@ export function whyHeld(counts: RemovalCounts, { max, percent, floor }: RemovalL
   if (full && wanted + held >= before) return 'a full round would remove everything';
   if (max === 0 || percent === 0) return 'the settings allow no removal without approval';
   const weekly = week + wanted;
-  // In a small tenant a few accounts are a large percentage, so the limit is half of the accounts when the week began.
+  // In a small tenant a few accounts are a large percentage, so half of the week's accounts is the limit.
   if (weekAgo < floor) {
     if (weekly * 2 <= weekAgo) return null;
     return `${weekly} of ${weekAgo}${week > 0 ? ' within seven days' : ''} are more than half`;

@@ -1,15 +1,15 @@
 // Parses JSON from Graph and keeps the digits of numbers that do not fit a double.
 
-// A number value with more digits than every double keeps, or with an exponent. Ordinary pages have none and take the
-// fast path. A match inside a text only costs time.
+// A number value with many digits or an exponent. Pages without one take the fast path; a match inside a text only
+// costs time.
 const candidate = /[:[,]\s*-?(?:\d[\d.]{15}|\d[\d.]*[eE])/;
 const nothingElse = /^\s*-?\d/;
 
 type ReviverContext = { readonly source?: string };
 
 /**
- * Parses JSON. An integer beyond 2^53, and any other number that a double would change (0.12345678901234567, 1e400),
- * becomes a string of its digits, as OData writes it with `IEEE754Compatible=true`. Returns undefined for invalid JSON.
+ * Parses JSON. A number that a double would change (beyond 2^53, 0.12345678901234567, 1e400) becomes a string of its
+ * digits, as OData writes it with `IEEE754Compatible=true`. Returns undefined for invalid JSON.
  */
 export function parseJson(text: string): unknown {
   try {
@@ -21,7 +21,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-// TypeScript's library lacks it so far: the reviver gets the source text of each value (JSON.parse source text access).
+// TypeScript's library lacks the reviver's source text so far.
 type ParseWithSource = (
   text: string,
   reviver: (key: string, value: unknown, context: ReviverContext) => unknown,

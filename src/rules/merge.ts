@@ -6,8 +6,8 @@ import type { Json, Occurrence, OddProperties, Removal, Source } from './decode.
 export type RoundKind = 'full' | 'incremental' | 'listing';
 
 /**
- * A known object before a page: from this round's stage, else (later rounds) from its account. A released account was
- * not kept in sync with Graph, so its document is not merged.
+ * A known object before a page: from this round's stage, else (later rounds) from its account. A released account's
+ * document is out of date, so it is not merged.
  */
 export type KnownObject = {
   readonly origin: 'stage' | 'account' | 'released';
@@ -59,7 +59,7 @@ export function mergeObjects(
   return [...merged.values()];
 }
 
-// The document of a full round or listing starts empty, without the account's values from earlier rounds.
+// A full round or listing starts empty, without the account's earlier values.
 function usable(kind: RoundKind, known: KnownObject | undefined): KnownObject | undefined {
   if (kind !== 'incremental' && known?.origin !== 'stage') return undefined;
   return known?.origin === 'released' ? { ...known, source: {} } : known;
@@ -103,8 +103,8 @@ export function keepKnown(source: Source, odd: OddProperties | undefined, known:
 }
 
 /**
- * Applies `patch` to `source`. Null clears a property. So does an empty list: for a property without a value, Graph
- * sends an empty list in some answers and nothing in others, so a listing and a round would differ.
+ * Applies `patch` to `source`. Null clears a property. So does an empty list, since a listing has one where a round may
+ * have nothing.
  */
 export function overlay(source: Source, patch: { readonly [property: string]: Json }): Source {
   const kept = Object.entries(source).filter(([property]) => !Object.hasOwn(patch, property));

@@ -1,13 +1,12 @@
-// Finds the groups that hold a group at any depth, loops included. A recursive query would depend on the planner's
-// statistics, which a table may lack; here the cost follows the size of the result.
+// Finds the groups that hold a group at any depth, loops included. The cost of a recursive query would depend on the
+// planner's statistics, which a table may lack.
 
 /** A group and a group that it holds directly. */
 export type Edge = { readonly parent: number; readonly child: number };
 
 /**
- * Returns the holders of each of `groups`: the group itself and every group that leads to it over `edges`. Each edge
- * ends at one of `groups`. `outside` has the holders of other parents, each parent itself included. Groups of one loop
- * share a list.
+ * Returns the holders of each of `groups`: itself and every group that leads to it over `edges`, which all end at one
+ * of `groups`. `outside` has the holders of other parents, each itself included. Groups of one loop share a list.
  */
 export function holdersOf(
   groups: readonly number[],
@@ -32,8 +31,8 @@ export function holdersOf(
 type Visit = { readonly group: number; next: number };
 
 /**
- * Yields the loops of groups, mostly single groups, each after the loops that hold it. These are Tarjan's strongly
- * connected components, with an explicit stack: a chain of groups may be longer than the call stack.
+ * Yields the loops of groups, mostly single groups, each after its holders: Tarjan's strongly connected components,
+ * with an explicit stack, since a chain of groups may be longer than the call stack.
  */
 function* circlesOf(parents: ReadonlyMap<number, readonly number[]>): Generator<number[]> {
   const numbers = new Map<number, number>();

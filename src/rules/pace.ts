@@ -1,5 +1,5 @@
-// Finds while a listing runs how many concurrent requests and resource units Graph allows, by additive increase and
-// multiplicative decrease as in TCP. The figures and their sources are in docs/graph.md.
+// Finds how many concurrent requests and resource units Graph allows a listing, by additive increase and multiplicative
+// decrease. The figures and their sources are in docs/graph.md.
 
 export type RequestKind = 'page' | 'batch';
 

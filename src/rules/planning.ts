@@ -30,8 +30,8 @@ export type Plan = {
 };
 
 /**
- * Plans the due tenants, given in the order in which they became due. `turnsTaken` counts the tenants, due or running,
- * that have a full-round slot. A tenant without one waits for the next plan; other tenants do not wait for it.
+ * Plans the due tenants, in the order in which they became due. `turnsTaken` counts tenants with a full-round slot. A
+ * tenant without one waits for the next plan; other tenants do not wait for it.
  */
 export function planJobs(due: readonly DueTenant[], turnsTaken: number, mostJobs: number): Plan {
   const turns: string[] = [];

@@ -47,12 +47,12 @@ export function isDatabasesFault(code: string | null): boolean {
   return code !== null && databases.has(code);
 }
 
-/** After the database stopped a cycle, its tenant is tried again after a random number of seconds in this range. */
+/** The range of seconds, at random, until the next try after the database stopped a cycle. */
 export const soonAgain = { leastSeconds: 60, mostSeconds: 120 };
 
 /**
- * Returns the failures in a row after one more cycle. A success resets them, and a failure that is not the tenant's
- * leaves them unchanged. `partial` counts as a failure.
+ * Returns the failures in a row after one more cycle. A success resets them; a failure that is not the tenant's changes
+ * nothing.
  */
 export function failuresAfter(
   failures: number,
@@ -69,8 +69,7 @@ export function failuresAfter(
 }
 
 /**
- * Returns the time from start to start: the interval, doubled per failure in quarantine, up to the longer of it and a
- * day.
+ * Returns the time from start to start: in quarantine it doubles per failure, up to a day if the interval is shorter.
  */
 export function waitAfter(failures: number, intervalMs: number): number {
   if (failures < quarantineAfter) return intervalMs;

@@ -39,8 +39,8 @@ export type RoleVerdict =
   | { kind: 'missing'; oneOf: readonly string[] };
 
 /**
- * Judges the `roles` claim of a token. Entra issues tokens without roles before consent
- * (v2-oauth2-client-creds-grant-flow, "Controlling tokens without the roles claim"), so an empty list is valid.
+ * Judges the `roles` claim of a token. It is empty before consent (v2-oauth2-client-creds-grant-flow, "Controlling
+ * tokens without the roles claim").
  */
 export function judgeRoles(roles: readonly string[], allowed: readonly string[]): RoleVerdict {
   const refused = roles.filter((role) => !readRoles.has(role) && !allowed.includes(role));

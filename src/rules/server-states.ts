@@ -1,9 +1,6 @@
 // States of the database server that stop a statement, each with its cure. No tenant is to blame for them.
 
-/**
- * `database_unreachable`: the connection was lost, or none can be made. `database_unable`: the server cannot do its
- * work.
- */
+/** `database_unreachable`: no connection. `database_unable`: the server cannot do its work. */
 export type ServerStateCode = 'database_unreachable' | 'database_unable';
 
 export type ServerState = {

@@ -1,4 +1,4 @@
-// Finds the problems of an expression in the settings. A zod union would report each problem once per form.
+// Finds the problems of an expression. A zod union would report each once per form.
 import { didYouMean, pathProblem } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
 import { expressionForms } from './schema.ts';
@@ -10,10 +10,7 @@ const forms = Object.keys(expressionForms) as Form[];
 const deepest = 8;
 const mostParts = 100;
 
-/**
- * Returns every problem of the expression at `place`. With none, the schema accepts it and every path leads to a
- * property.
- */
+/** Returns every problem of the expression at `place`; with none, the schema accepts it. */
 export function expressionProblems(written: unknown, place: string): string[] {
   const budget = { parts: mostParts };
   const problems = problemsOf(written, place, 1, budget);
@@ -60,7 +57,7 @@ function problemsOf(written: unknown, place: string, depth: number, budget: { pa
 
 const aConstant = 'a text (at most 4,096 characters), a number, true, false or a list of at most 100 texts';
 
-/** The keys of a form that hold no expression, each with a description of valid values. */
+/** Keys of a form that hold no expression, with their valid values. */
 const leaves: { readonly [form in Form]?: Readonly<Record<string, string>> } = {
   join: { with: 'a text of at most 100 characters' },
   constant: { constant: aConstant },

@@ -73,7 +73,7 @@ function fieldProblems(document: unknown): string[] {
   });
 }
 
-// Invalid expressions are already described. zod would add only that no form of the union fits.
+// Invalid expressions are already described; zod would repeat them less clearly.
 function withoutExpressions(document: unknown, wrong: boolean): unknown {
   if (!wrong || !isRecord(document)) return document;
   const fields = Object.entries(recordAt(document, 'fields')).map(([name, one]) =>
@@ -174,7 +174,7 @@ function whereSecretIs(): string {
 }
 
 function describeUnion(issue: z.core.$ZodIssueInvalidUnion, place: string): string[] {
-  // If the value is a list with invalid items, report the items: a list is one of the forms.
+  // For a list with invalid items, report the items.
   const items = issue.errors.find((branch) => branch.length > 0 && branch.every((one) => one.path.length > 0));
   if (items) return items.flatMap((one) => describeIssue({ ...one, path: [...issue.path, ...one.path] }));
   const { must, words } = unions[place] ?? { must: 'something else', words: {} };

@@ -1,4 +1,4 @@
-// Defines the settings once: for checks of files, types of documents and the JSON Schema of editors.
+// Defines the settings once: for checks, types and the JSON Schema of editors.
 import { z } from 'zod';
 import type { WrittenExpression } from '../rules/expressions.ts';
 import { userProperties } from '../rules/graph-properties.ts';
@@ -25,7 +25,7 @@ const duration = (least: string, most: string, description: string) =>
     })
     .meta({ description: `${description} From ${least} to ${most}.`, pattern: '^\\s*\\d{1,9}[smhd]\\s*$' });
 
-// A constant is copied to every profile: without limits one line of a file could fill the database.
+// A constant is copied to every profile, so it must be small.
 const text = z.string().max(4_096);
 const mostValues = 1_000;
 
@@ -33,7 +33,7 @@ const constant = z.union([text, z.number(), z.boolean(), z.array(text).max(100)]
   description: 'A text of at most 4,096 characters, a number, true or false, or a list of at most 100 such texts.',
 });
 
-// The names are for completion in editors. rules/graph-paths.ts decides which paths are valid.
+// The names are for completion in editors; rules/graph-paths.ts checks paths.
 const path = z
   .union([
     z.enum(Object.keys(userProperties).filter((name) => name !== 'id' && userProperties[name]?.trackable)),

@@ -196,7 +196,7 @@ describe('the documented users pages', () => {
   });
 
   test.each(graphExamples.filter((one) => /^(error|constructed-410)/.test(one.file)))(
-    '$file is no page, whatever its status',
+    '$file is not a page, whatever its status',
     ({ file }) => {
       expect(decodePage(exampleBody(file), allProperties)).toHaveProperty('malformed');
     },

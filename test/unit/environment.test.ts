@@ -58,7 +58,7 @@ describe('the environment', () => {
   });
 
   test.each(['mysql://host/db', 'host=localhost', 'https://host', ' postgres://host/db'])(
-    '%j is no Postgres URL, and is not repeated (it may hold a password)',
+    '%j is not a Postgres URL, and is not repeated (it may hold a password)',
     (text) => {
       expect(refusal(() => readEnvironment({ DATABASE_URL: text }))).not.toContain(text.trim());
     },
@@ -119,7 +119,7 @@ describe('tenant ids', () => {
   });
 
   test.each(['contoso.onmicrosoft.com', 'common', 'organizations', tenant.slice(1), `${tenant}x`, '{}'])(
-    '%s is none',
+    '%s is not one',
     (text) => {
       expect(refusal(() => readTenantId({ AZURE_TENANT_ID: text }))).toContain('AZURE_TENANT_ID is not a tenant id');
     },

@@ -39,7 +39,7 @@ describe('the owner of a field', () => {
     ['hybrid', 'directory', 'directory', []],
     ['hybrid', 'user', 'user', ['manager']],
   ] as const)(
-    'source of truth %s, the field says %s: the %s does, editable by %j',
+    'source of truth %s, owner %s in the settings: the %s owns it, editable by %j',
     (sourceOfTruth, owner, effective, editableBy) => {
       expect(ruleOf({ sourceOfTruth, fields: [field(owner, ['manager'])] })).toMatchObject({
         owner: effective,

@@ -141,7 +141,7 @@ test('a copy of an error from pg-boss is reported like an error', () => {
 });
 
 test.each(['timeout exceeded when trying to connect', 'timeout expired'])(
-  'rule 21: a server that does not answer the queue is no defect: %s',
+  'rule 21: a server that does not answer the queue is not a defect: %s',
   (words) => {
     const copy = { message: `${words} (Queue: cycles, Worker: 0b9d6f5e-6a55-4c0a-8b52-6d1d1f0a7b11)`, queue: 'cycles' };
     expect(describeDatabaseError(copy)).toMatchObject({

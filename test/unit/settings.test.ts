@@ -107,7 +107,7 @@ describe('durations', () => {
   });
 
   test.each(['', '40', 'm', '-1m', '1.5h', '1h30m', '40 m', '40M', '1w', '1e3s', '40mm', '9999999999d'])(
-    '%j is none',
+    '%j is not one',
     (text) => {
       expect(durationMs(text)).toBeUndefined();
     },
@@ -133,7 +133,7 @@ describe('durations', () => {
   });
 
   test.each(['interval: 1m', 'interval: 7d', 'fullEvery: 1h', 'fullEvery: 30d', 'retention: 3650d'])(
-    '%s is taken',
+    '%s is accepted',
     (yaml) => {
       expect(() => load(yaml)).not.toThrow();
     },
