@@ -1,13 +1,23 @@
 import { join } from 'node:path';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { findChromium } from './test/support/chromium.ts';
+import { deeper, isDeep } from './test/support/deep.ts';
 
 // Without a Chromium there is no such project; CI names one in CHROMIUM, and then it has to be there.
 const browser = findChromium() === undefined ? [] : ['browser'];
 
 // Without the times of an earlier run the largest files go first, and these are small: the last one would run alone.
-const long = ['fault-matrix', 'crash-sweep', 'worker-replicas', 'convergence', 'worker-turns', 'accounts-cli', 'held'];
+const long = [
+  'mutations.deep',
+  'fault-matrix',
+  'crash-sweep',
+  'worker-replicas.deep',
+  'convergence',
+  'worker-turns',
+  'accounts-cli',
+  'held',
+];
 const place = ({ moduleId }: TestSpecification) => {
   const found = long.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
   return found < 0 ? long.length : found;
@@ -25,6 +35,10 @@ const every = {
   // Some tests start the program itself, hundreds of times: a third of that is translating the same sources again.
   env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules', '.cache', 'compiled') },
 };
+// What the deep run alone has.
+const deepFiles = 'test/**/*.deep.test.ts';
+const quick = { exclude: [...configDefaults.exclude, deepFiles] };
+
 const withPostgres = { ...every, globalSetup: ['test/support/postgres-setup.ts'], hookTimeout: 60_000 };
 
 export default defineConfig({
@@ -33,12 +47,36 @@ export default defineConfig({
     maxWorkers: 3,
     sequence: { sequencer: LongFirst },
     projects: [
-      { test: { ...every, name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
-      { test: { ...withPostgres, name: 'database', include: ['test/database/**/*.test.ts'], testTimeout: 60_000 } },
+      { test: { ...every, ...quick, name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
+      {
+        test: {
+          ...withPostgres,
+          ...quick,
+          name: 'database',
+          include: ['test/database/**/*.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
       ...browser.map((name) => ({
         test: { ...withPostgres, name, include: ['test/browser/**/*.test.ts'], testTimeout: 120_000 },
       })),
-      { test: { ...withPostgres, name: 'system', include: ['test/system/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        test: {
+          ...withPostgres,
+          ...quick,
+          name: 'system',
+          include: ['test/system/**/*.test.ts'],
+          testTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          ...withPostgres,
+          name: 'deep',
+          include: [deepFiles, ...(isDeep ? deeper.map((name) => `test/**/${name}.test.ts`) : [])],
+          testTimeout: 120_000,
+        },
+      },
     ],
   },
 });

@@ -1,6 +1,6 @@
 // Expected errors: each is one line with its cure. Anything else that is thrown is a defect.
 
-/** The codes of expected errors, each with the exit code of the command line (README, "Exit codes"). */
+/** The codes of expected errors, each with the exit code of the command line (docs/commands.md, "Exit codes"). */
 export const exitCodes = {
   usage: 2,
   settings_invalid: 2,

@@ -14,7 +14,7 @@ import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError, exitCodes } from '../errors.ts';
 import { createLog } from '../logger.ts';
 import { useProxyOf } from '../proxy.ts';
-import { activities, busyTenants, endActivities } from '../store/activity.ts';
+import { activities, busyTenants, endActivities, giveUp } from '../store/activity.ts';
 import { describeWait, type LockWait } from '../store/blockers.ts';
 import { statementStates } from '../store/health.ts';
 import { type Database, describeDatabaseError, tellDatabaseError } from '../store/pool.ts';
@@ -84,14 +84,6 @@ function loginName(): string {
   }
 }
 
-// A request that hangs in a library which does not let go of it would keep a finished command alive. What is still to be
-// read of its answer (by a pager, say) is waited for.
-function endSoon(): void {
-  setInterval(() => {
-    if (process.stdout.writableLength + process.stderr.writableLength === 0) process.exit();
-  }, 1_000).unref();
-}
-
 /** How a verb ends that is interrupted. */
 export type Ending = {
   /** What there is to do after Ctrl-C. */
@@ -142,6 +134,8 @@ export async function runVerb(
     endActivities();
     // Work that ignores the signal must not keep the process. The timer is unref'd, so that it never delays a clean end.
     setTimeout(() => {
+      // All has ended, and said so; a library that does not let go of the process is no news.
+      if (phase === 'ended') process.exit();
       const running = stillRunning(phase === 'closing');
       const what = running.join(', ');
       say('ended by force: not all of it ended in time', { running }, `forced to end, still running: ${what}`);
@@ -199,7 +193,6 @@ export async function runVerb(
     }
     phase = 'ended';
     process.exitCode = exitCode;
-    endSoon();
   }
 }
 
@@ -209,6 +202,7 @@ function tellWaits(database: Database, note: (line: string) => void): () => Prom
     activities,
     ask: (pids) => statementStates(database, pids),
     tell: ({ seconds, reason }) => note(`has waited ${seconds} s: ${reason}`),
+    giveUp,
   });
   const look = setInterval(() => void watch.look(), 1_000);
   look.unref();

@@ -2,4 +2,5 @@
 import { endOnSignals } from './early-signals.ts';
 
 endOnSignals();
-await import('./program.ts');
+const { runProcess } = await import('./program.ts');
+await runProcess();

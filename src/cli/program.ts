@@ -4,24 +4,6 @@ import { packageVersion } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
 
-const program = new Command('entra-sync')
-  .description('Keeps a faithful copy of Microsoft Entra ID users, groups and memberships in Postgres.')
-  .version(packageVersion())
-  .showSuggestionAfterError()
-  .addHelpText(
-    'after',
-    `
-Examples:
-  $ entra-sync demo                  see it work: a simulated tenant, an embedded database
-  $ entra-sync sync                  one cycle now, of the tenant of AZURE_TENANT_ID
-  $ entra-sync status                how every tenant is
-  $ entra-sync explain ann@x.com     why one account shows what it shows, or why it is not there
-
-Exit codes: 0 done, 1 a defect, 2 usage or settings, 3 sign-in, consent or permission, 4 removals held,
-5 Graph unavailable, 6 another cycle is running, 7 database unreachable, unable or not migrated, 8 drift, 130 interrupted.
-Environment: DATABASE_URL, ENTRA_SYNC_HOME, AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET,
-AZURE_CLIENT_CERTIFICATE_PATH, ENTRA_SYNC_CLOUD, LOG_LEVEL and more: see README.md.`,
-  );
 // In the order of the help. Only the named one is loaded, with what it needs: that is most of the time a short command takes.
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./verbs/demo.ts')).demoCommand(),
@@ -43,31 +25,69 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   grant: async () => (await import('./verbs/grant.ts')).grantCommand(),
   psql: async () => (await import('./verbs/psql.ts')).psqlCommand(),
 };
-const [, , named = ''] = process.argv;
-const wanted = Object.hasOwn(verbs, named) ? [verbs[named]] : Object.values(verbs);
-for (const load of wanted) if (load) program.addCommand(await load());
 
-throwUsage(program);
+function describeProgram(): Command {
+  return new Command('entra-sync')
+    .description('Keeps a faithful copy of Microsoft Entra ID users, groups and memberships in Postgres.')
+    .version(packageVersion())
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ entra-sync demo                  see it work: a simulated tenant, an embedded database
+  $ entra-sync sync                  one cycle now, of the tenant of AZURE_TENANT_ID
+  $ entra-sync status                how every tenant is
+  $ entra-sync explain ann@x.com     why one account shows what it shows, or why it is not there
 
-// A reader that has seen enough (head, less) is no error: what is under way still ends well, with its own exit code.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+Exit codes: 0 done, 1 a defect, 2 usage or settings, 3 sign-in, consent or permission, 4 removals held,
+5 Graph unavailable, 6 another cycle is running, 7 database unreachable, unable or not migrated, 8 drift, 130 interrupted.
+Environment: DATABASE_URL, ENTRA_SYNC_HOME, AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET,
+AZURE_CLIENT_CERTIFICATE_PATH, ENTRA_SYNC_CLOUD, LOG_LEVEL and more: see docs/operations.md.`,
+    );
+}
 
-const show = (error: unknown) =>
-  showError(openTerminal({ json: process.argv.includes('--json'), verbose: false }), error);
+const show = (error: unknown, args: readonly string[]) =>
+  showError(openTerminal({ json: args.includes('--json'), verbose: false }), error);
 
-// Node would print such an error with everything that hangs on it, and its diagnostic report the environment (rule 18).
-process.on('uncaughtException', (error) => {
-  process.exit(show(error));
-});
-if (process.report) process.report.excludeEnv = true;
+/** Runs one command line (`args`: what stands behind the program's name). Its exit code is in `process.exitCode` then. */
+export async function runProgram(args: readonly string[]): Promise<void> {
+  const program = describeProgram();
+  const [named = ''] = args;
+  const wanted = Object.hasOwn(verbs, named) ? [verbs[named]] : Object.values(verbs);
+  for (const load of wanted) if (load) program.addCommand(await load());
+  throwUsage(program);
 
-// A signal that came while the modules were loaded is heard in the next turn, before anything begins.
-await new Promise((resolve) => setImmediate(resolve));
+  // A signal that came while the modules were loaded is heard in the next turn, before anything begins.
+  await new Promise((resolve) => setImmediate(resolve));
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.exitCode = error instanceof CommanderError ? 0 : show(error);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    process.exitCode = error instanceof CommanderError ? 0 : show(error, args);
+  }
+}
+
+/** Makes this process one of a command line, runs it, and ends the process. */
+export async function runProcess(): Promise<void> {
+  const args = process.argv.slice(2);
+  // A reader that has seen enough (head, less) is no error: the work under way still ends well, with its own exit code.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  // Node would print such an error with everything that hangs on it, and its diagnostic report the environment (rule 18).
+  process.on('uncaughtException', (error) => {
+    process.exit(show(error, args));
+  });
+  if (process.report) process.report.excludeEnv = true;
+  await runProgram(args);
+  endSoon();
+}
+
+// A request that hangs in a library which does not let go of it would keep a finished command alive. What is still to be
+// read of its answer (by a pager, say) is waited for.
+function endSoon(): void {
+  setInterval(() => {
+    if (process.stdout.writableLength + process.stderr.writableLength === 0) process.exit();
+  }, 1_000).unref();
 }

@@ -1,7 +1,7 @@
-// Why a tenant is not well, in a sentence or two, with when it is tried again.
+// Why a tenant is not well, in a sentence or two, with when it is tried again; and how many are, above a long table.
 import { isDatabasesFault, quarantineAfter } from '../rules/quarantine.ts';
 import type { TenantStatus } from '../store/status.ts';
-import { when } from './format.ts';
+import { count, when } from './format.ts';
 
 /** What `status` says below its table; undefined for a tenant that is well. */
 export function describeTrouble(tenant: TenantStatus): string | undefined {
@@ -18,4 +18,29 @@ export function describeTrouble(tenant: TenantStatus): string | undefined {
     ? 'Paused: not tried again before entra-sync tenant resume'
     : `${next && next > new Date() ? `Tried again ${when(next)}` : 'Due now'}, then less and less often; entra-sync tenant retry tries it at once`;
   return `in quarantine: ${failures} cycles in a row have failed, the last one because ${message ?? 'of an unknown cause'}. ${again}.`;
+}
+
+const mostAtAGlance = 20;
+const failed: ReadonlySet<string | null> = new Set(['failed', 'partial', 'cut off']);
+
+/** The lines above a table that is too long to be seen whole, with how to list the tenants of each number; else none. */
+export function summarize(tenants: readonly TenantStatus[]): string[] {
+  if (tenants.length <= mostAtAGlance) return [];
+  const of = (is: (tenant: TenantStatus) => boolean) => tenants.filter(is).length;
+  const connected = (one: TenantStatus) => one.status !== 'disconnected';
+  const numbers: [number, string][] = [
+    [of((one) => one.status === 'active'), 'active'],
+    [of((one) => one.status === 'quarantined'), 'in quarantine'],
+    [of((one) => !connected(one)), 'disconnected'],
+    [of((one) => one.paused), 'paused'],
+    [
+      of((one) => connected(one) && (one.status === 'quarantined' || failed.has(one.last_outcome))),
+      'failing (--only failing)',
+    ],
+    [of((one) => one.held_removals > 0), 'with held removals (--only held)'],
+    [of((one) => one.set_aside > 0), 'with objects set aside (--set-aside)'],
+    [of((one) => one.running), 'in a cycle now'],
+  ];
+  const told = numbers.filter(([number]) => number > 0).map(([number, words]) => `${count(number)} ${words}`);
+  return [`${count(tenants.length)} tenants: ${told.join(', ')}.`, ''];
 }

@@ -7,8 +7,12 @@ export function throwUsage(command: Command): void {
   command.exitOverride((error) => {
     throw error.exitCode === 0 ? error : usageError(command, error);
   });
-  // It is told by whoever catches the error.
-  command.configureOutput({ outputError: () => {} });
+  command.configureOutput({
+    // The caller that catches the error tells it.
+    outputError: () => {},
+    writeOut: (text) => process.stdout.write(text),
+    writeErr: (text) => process.stderr.write(text),
+  });
   for (const one of command.commands) throwUsage(one);
 }
 

@@ -4,8 +4,9 @@ import { ExpectedError } from '../errors.ts';
 import type { Cloud } from '../graph/clouds.ts';
 import type { AppCredential, TokenSource } from '../graph/credential.ts';
 import { askHost, lookUpHost } from '../graph/probe.ts';
+import { judgeLimits } from '../rules/time-limits.ts';
 import type { CredentialReference, SettingsDocument } from '../settings.ts';
-import { readServer } from '../store/health.ts';
+import { readServer, readTimeLimits, tryWriting } from '../store/health.ts';
 import { requireCurrentSchema } from '../store/migrate.ts';
 import type { Database } from '../store/pool.ts';
 import { readRegistration } from '../store/registrations.ts';
@@ -68,7 +69,7 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
     }
     if (readOnly) {
       throw new ExpectedError('database_unable', `${says} takes no writes (transaction_read_only is on)`, {
-        cure: 'alter role ROLE set default_transaction_read_only = off, or alter database, or the server as a whole',
+        cure: 'alter role ROLE in database NAME set default_transaction_read_only = off, for those of DATABASE_URL',
       });
     }
     return {
@@ -87,6 +88,18 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
     const { now } = await readServer(opened.value as Database);
     return judgeClock(now.getTime() - (before + parts.now()) / 2, 'the database');
   });
+  await list.make('disk: database', [opened], async () => {
+    const tried = await tryWriting(opened.value as Database);
+    return {
+      says: tried ? 'a megabyte was written, and taken back' : 'not tried: the role may make no temporary table',
+      value: true,
+    };
+  });
+  await list.make('limits: database', [opened], async () => {
+    const { state, says, cure } = judgeLimits(await readTimeLimits(opened.value as Database));
+    if (state === 'fatal') throw new ExpectedError('database_unable', says, cure === undefined ? {} : { cure });
+    return { says, value: true, ...(cure !== undefined && { cure }) };
+  });
   const graph = await list.make<DoctorGraph>('cloud', [], () => {
     const value = parts.openGraph();
     return { says: `sign-in at ${value.cloud.authorityHost}, Graph at ${value.cloud.graphOrigin}`, value };
@@ -95,7 +108,7 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
     if (parts.namesCredential) return judgeCredential((graph.value as DoctorGraph).credential(), parts.now());
     return {
       says: 'the environment names none: only tenants that bring their own can be reached',
-      cure: 'set AZURE_CLIENT_ID and one of the secrets (README, "Environment")',
+      cure: 'set AZURE_CLIENT_ID and one of the secrets (docs/operations.md, "Environment")',
     };
   });
   const { value: database } = schema;

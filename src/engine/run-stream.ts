@@ -5,6 +5,7 @@ import { DeadToken } from '../graph/reader.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
 import { isCheckpointStuck, isLinkStuck } from '../rules/stuck.ts';
+import { throwDefect } from '../store/pool.ts';
 import { beginRound, dropRound, type Round } from '../store/rounds.ts';
 import { countFailure } from '../store/stream-failures.ts';
 import { inSpan } from '../tracing.ts';
@@ -47,7 +48,7 @@ async function runRounds<Page extends DeltaPage>(
     context.signal.throwIfAborted();
     if (!isGraphSide(error) || context.dryRun) throw error;
     // A count that cannot be kept is one cycle more; what failed has to reach the caller.
-    await countFailure(context.database, context.lease, parts.stream).catch(() => {});
+    await countFailure(context.database, context.lease, parts.stream).catch(throwDefect);
     const beside = await walkBeside(context, parts, error);
     if (beside) return beside;
     throw error;

@@ -7,7 +7,7 @@ export type Cloud = {
   readonly authorityHost: string;
   /** Whether Microsoft's instance discovery knows the authority. */
   readonly knownAuthority: boolean;
-  /** The audience of the token by which a managed identity signs in (docs/graph.md, "Sign-in"). */
+  /** The audience of the token by which a managed identity signs in (docs/graph.md, "Sign-in errors"). */
   readonly exchangeAudience: string;
 };
 

@@ -218,7 +218,7 @@ function requireRoles(token: string, tenantId: string, allowRoles: readonly stri
       return;
     case 'none':
       throw new ExpectedError('consent_missing', `the token for tenant ${tenantId} carries no permission`, {
-        cure: 'have an administrator of that tenant grant admin consent: entra-sync connect --print-url --ref CUSTOMER (README, "Connect a customer")',
+        cure: 'have an administrator of that tenant grant admin consent: entra-sync connect --print-url --ref CUSTOMER (docs/connect.md)',
       });
     case 'missing':
       throw new ExpectedError('permission_missing', `the token for tenant ${tenantId} lacks ${verdict.oneOf[0]}`, {

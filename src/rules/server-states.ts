@@ -18,8 +18,9 @@ type Row = Omit<ServerState, 'code'> & {
   readonly words?: RegExp;
 };
 
+// What a role has in one database goes before all that is set elsewhere on the server.
 const lift = (setting: string, value = '0') =>
-  `alter role ROLE set ${setting} = ${value}, for the role of DATABASE_URL`;
+  `alter role ROLE in database NAME set ${setting} = ${value}, for those of DATABASE_URL`;
 const shortLived = (setting: string, what: string): Row => ({
   says: `the database ends ${what} by its ${setting}`,
   setting,

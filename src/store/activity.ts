@@ -17,13 +17,18 @@ export type Activity = {
   readonly pid: number | null;
 };
 
-type Held = Activity & { readonly client: Client | null };
+type Held = Activity & {
+  readonly client: Client | null;
+  /** The error that this process has the statement cancelled for ({@link giveUp}). */
+  endedBy?: ExpectedError;
+};
 
 const tenants = new AsyncLocalStorage<string>();
 const busy = new Set<{ readonly tenantId: string }>();
 const underWay = new Set<Held>();
 const connecting = new Set<Client>();
 const connected = new Set<Client>();
+const withoutEnd = new WeakSet<Client>();
 let ending: 'no' | 'cancelling' | 'cut' = 'no';
 
 /** Runs `work`, whose statements are told of as this tenant's. */
@@ -56,7 +61,7 @@ export function beginWait(kind: Activity['kind'], reason: string | null = null):
 
 function begin(kind: Activity['kind'], client: Client | null, reason: string | null): Held {
   const pid = (client as { processID?: number } | null)?.processID ?? null;
-  const held = { kind, client, reason, pid, since: performance.now(), tenantId: currentTenant() };
+  const held: Held = { kind, client, reason, pid, since: performance.now(), tenantId: currentTenant() };
   underWay.add(held);
   return held;
 }
@@ -65,10 +70,7 @@ function begin(kind: Activity['kind'], client: Client | null, reason: string | n
 export async function connectWatched(client: Client): Promise<void> {
   refuseNew();
   connecting.add(client);
-  client.once('end', () => {
-    connecting.delete(client);
-    connected.delete(client);
-  });
+  client.once('end', () => void connecting.delete(client));
   await client.connect();
 }
 
@@ -79,24 +81,49 @@ function refuseNew(): void {
   });
 }
 
-/** Tells of every statement of a connection that is made. `onError` hears how one failed, before its caller does. */
-export function watchConnection(client: Client, onError: (error: unknown) => void): void {
+/**
+ * Tells of every statement of a connection that is made. `onError` hears how one failed, before its caller does. `endless`:
+ * its statements may wait for locks without an end.
+ */
+export function watchConnection(
+  client: Client,
+  onError: (error: unknown) => void,
+  { endless = false }: { readonly endless?: boolean } = {},
+): void {
+  if (endless) withoutEnd.add(client);
   connecting.delete(client);
   connected.add(client);
+  client.once('end', () => void connected.delete(client));
   const { query } = client;
-  type Callback = (error: unknown, result: unknown) => void;
-  const watched = (config: unknown, callback: Callback) => {
+  const watched = (...given: readonly unknown[]) => {
     const held = begin('statement', client, null);
-    return Reflect.apply(query, client, [
-      config,
-      (error: unknown, result: unknown) => {
-        underWay.delete(held);
-        if (error) onError(error);
-        callback(error, result);
-      },
-    ]);
+    const over = (error: unknown) => {
+      underWay.delete(held);
+      if (!error) return;
+      if (held.endedBy) Object.assign(error, { endedBy: held.endedBy });
+      onError(error);
+    };
+    const callback = given.at(-1);
+    if (typeof callback === 'function') {
+      const told = (error: unknown, ...more: unknown[]) => {
+        over(error);
+        callback(error, ...more);
+      };
+      return Reflect.apply(query, client, [...given.slice(0, -1), told]);
+    }
+    const answer = Reflect.apply(query, client, given) as unknown as Promise<unknown>;
+    answer.then(() => over(null), over);
+    return answer;
   };
   Object.assign(client, { query: watched });
+}
+
+/** Has the server cancel a statement, which then fails by `error` (database-errors.ts). Does nothing where it has ended. */
+export function giveUp(one: Activity, error: ExpectedError): void {
+  const held = one as Held;
+  if (!held.client || withoutEnd.has(held.client) || !underWay.has(held)) return;
+  held.endedBy = error;
+  sendCancel(held.client);
 }
 
 /** Tells of the wait for a connection of the pool. */

@@ -1,6 +1,7 @@
 // DATABASE_URL as the driver takes it. The driver's own reading of sslmode is another than libpq's, so it is not asked for it.
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
+import type { Client } from 'pg';
 import { filesOfUrl, tlsOfUrl, urlWithoutTls } from '../rules/database-url.ts';
 
 /** How a connection to the database of `url` is made, for pg and for what builds on it. */
@@ -22,4 +23,16 @@ export function connectionTo(url: string): { connectionString: string; ssl?: Con
     if (text !== undefined) ssl[name] = text;
   }
   return { connectionString, ssl };
+}
+
+type Starting = { getStartupConf(): Record<string, string> };
+
+/**
+ * Asks for times in the style that the driver reads, whatever the role, the database or the server prefers. To be called
+ * before the connection is made. As a parameter of the startup it also holds behind a pooler, which keeps track of it.
+ */
+export function askForReadableTimes(client: Client): void {
+  const starting = client as Client & Starting;
+  const { getStartupConf } = starting;
+  starting.getStartupConf = () => ({ ...getStartupConf.call(starting), DateStyle: 'ISO, MDY' });
 }

@@ -3,7 +3,7 @@ import { ExpectedError } from '../errors.ts';
 
 /** A session at the end of a chain of waits: it holds a lock and waits for no other one. */
 export type Blocker = {
-  /** 0: a prepared transaction, which belongs to no session. */
+  /** 0: a prepared transaction, which belongs to no session. Role and age are those of the oldest in this database. */
   readonly pid: number;
   readonly role: string | null;
   readonly application: string | null;
@@ -26,11 +26,13 @@ with recursive chain (pid) as (
   union
   select b from chain c cross join lateral unnest(pg_blocking_pids(c.pid)) b where c.pid <> 0
 )
-select c.pid, a.usename as role, nullif(a.application_name, '') as application, a.state is not null as visible,
-       (extract(epoch from clock_timestamp() - a.xact_start) * 1000)::float8 as "transactionMs",
+select c.pid, coalesce(a.usename, p.owner) as role, nullif(a.application_name, '') as application, a.state is not null as visible,
+       (extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared)) * 1000)::float8 as "transactionMs",
        case when a.state like 'idle%' then (extract(epoch from clock_timestamp() - a.state_change) * 1000)::float8 end as "idleMs",
        coalesce(a.usename = current_user, false) as own
   from chain c left join pg_stat_activity a on a.pid = c.pid
+  left join lateral (select owner, prepared from pg_prepared_xacts
+                      where c.pid = 0 and database = current_database() order by prepared limit 1) p on true
  where c.pid = 0 or cardinality(pg_blocking_pids(c.pid)) = 0
  order by a.xact_start nulls last, c.pid`;
 
@@ -46,8 +48,11 @@ export function isAtWork({ own, visible, idleMs }: Blocker, freshMs: number): bo
 export function describeBlockers([first, ...others]: readonly Blocker[]): string {
   if (!first) return 'a session that could not be found';
   const more = others.length > 0 ? ` and ${others.length} more` : '';
-  if (first.pid === 0) return `a prepared transaction${more}`;
   const { role, application, visible, transactionMs, idleMs } = first;
+  if (first.pid === 0) {
+    if (role === null || transactionMs === null) return `a prepared transaction${more}`;
+    return `a prepared transaction (the oldest is of role ${JSON.stringify(role)}, prepared ${describeTime(transactionMs)} ago)${more}`;
+  }
   const facts = [
     role === null ? 'a process of the server' : `role ${JSON.stringify(role)}`,
     application === null ? 'no application_name' : `application ${JSON.stringify(application)}`,
@@ -64,7 +69,12 @@ export type LockWait = { readonly blockers: readonly Blocker[]; readonly waitedM
 
 /** A wait that lasts, in one line. */
 export function describeWait({ blockers, waitedMs }: LockWait): string {
-  return `a lock in the database has not been free for ${describeTime(waitedMs)} so far; it is held by ${describeBlockers(blockers)} -> ${cureOf(blockers)}`;
+  return `a lock in the database has not been free for ${describeTime(waitedMs)} so far; it is held by ${describeHolders(blockers)}`;
+}
+
+/** The sessions that hold a lock, and the cure, in a part of a line. */
+export function describeHolders(blockers: readonly Blocker[]): string {
+  return `${describeBlockers(blockers)} -> ${cureOf(blockers)}`;
 }
 
 /** The error of a wait that came to its end after `waitedMs`. */
@@ -86,7 +96,8 @@ export function unwatchedLock(cause: unknown): ExpectedError {
 
 function cureOf([first]: readonly Blocker[]): string {
   if (!first) return 'find the session in pg_locks and pg_stat_activity and end its transaction';
-  if (first.pid === 0) return 'find it in pg_prepared_xacts, commit prepared or rollback prepared';
+  if (first.pid === 0)
+    return 'find its gid in pg_prepared_xacts, then, as its owner or a superuser, commit prepared or rollback prepared it';
   // Postgres lets a role end its own sessions; those of others a superuser or a member of pg_signal_backend.
   const who = first.own ? '' : ' as a superuser or a member of pg_signal_backend';
   const end = `end the session${who} with select pg_terminate_backend(${first.pid})`;

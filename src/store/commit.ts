@@ -186,9 +186,10 @@ export const planForAll = `
 select set_config('jit', 'off', true),
        case when pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB') then set_config('work_mem', '64MB', true) end`;
 
-// A later round looks up what it touches, and does not walk through what is there.
+// A later round looks up what it touches, and does not walk through what is there. It keeps the full round that is open
+// beside it (doubtWhatIsOlder), which a trigger ends where the previous release commits (migrations/0034).
 const planForFew = `
-select set_config('jit', 'off', true),
+select set_config('jit', 'off', true), set_config('entra_sync.keeps_full_round', 'on', true),
        case when current_setting('random_page_cost')::float8 > 1.1 then set_config('random_page_cost', '1.1', true) end`;
 
 /**

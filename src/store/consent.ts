@@ -7,7 +7,7 @@ import { writeTenantChange } from './connection.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
 import { completeRules, shareSettings } from './settings.ts';
-import { keepWaiting, nothingWaits } from './waiting.ts';
+import { keepWaiting, lockAsking, nothingWaits } from './waiting.ts';
 
 export type Consent = {
   readonly invitationId: string;
@@ -101,7 +101,7 @@ async function register(
 /**
  * Makes a tenant the customer's whose consent waits for the vendor's word: `active`, and due at once. Other references that
  * asked for it are dropped. Without `ref` only one may ask. Throws `unknown_name` where none waits, `usage` where several
- * do, `tenant_exists` for a tenant of another customer.
+ * do, `tenant_exists` for a tenant that is connected already, or of another customer.
  */
 export async function approveConsent(
   database: Database,
@@ -121,11 +121,12 @@ async function approveIn(
 ): Promise<Connected & { ref: string }> {
   const { tenantId, actor } = approval;
   const [known] = await rows<Known>(transaction, `${selectKnown} for update`, { tenantId });
-  const asking = await rows<Invited & { invitation_id: string }>(transaction, selectAsking, { tenantId });
+  const locked = await lockAsking(transaction, tenantId);
+  const asking = await rows<Invited & { invitation_id: string }>(transaction, selectAsking, { tenantId, locked });
   const refs = [...new Set(asking.map((one) => one.external_ref))].sort();
   const ref = approval.ref ?? (refs.length === 1 ? refs[0] : undefined);
   const invited = asking.findLast((one) => one.external_ref === ref);
-  if (!invited || ref === undefined) throw nothingWaits(tenantId, refs, approval.ref);
+  if (!invited || ref === undefined) throw await nothingWaits(transaction, tenantId, refs, approval.ref);
   if (known && known.external_ref !== null && known.external_ref !== ref) {
     throw new ExpectedError('tenant_exists', `tenant ${tenantId} is registered for customer ${known.external_ref}`, {
       cure: `entra-sync tenant reject ${tenantId} --ref ${JSON.stringify(ref)}, or entra-sync tenant rename ${tenantId} --ref ${JSON.stringify(ref)} if it is this customer's`,
@@ -136,11 +137,10 @@ async function approveIn(
   return done ? { ...done, ref } : approveIn(transaction, approval, defaults);
 }
 
-// The invitations are locked in one order, and before their waiting rows.
 const selectAsking = `select i.invitation_id, i.external_ref, i.name, i.tenant_id, false as expired
   from entra_sync.invitations i join entra_sync.waiting_consents w on w.invitation_id = i.invitation_id
- where w.tenant_id = :tenantId::uuid and w.expires_at > clock_timestamp()
- order by w.asked_at, i.invitation_id for update of i`;
+ where w.tenant_id = :tenantId::uuid and w.expires_at > clock_timestamp() and i.invitation_id = any(:locked::uuid[])
+ order by w.asked_at, i.invitation_id`;
 
 const endWaiting = `delete from entra_sync.waiting_consents w using entra_sync.invitations i
  where i.invitation_id = w.invitation_id and (w.tenant_id = :tenantId::uuid or w.invitation_id = :invitationId)

@@ -4,7 +4,7 @@ import { findCulprits } from '../rules/culprits.ts';
 import { type DataFault, dataFaultOf, reasonOf, refusedByDatabase } from '../rules/data-faults.ts';
 import type { Problem } from '../rules/decode.ts';
 import { type Lease, requireFence } from './lease.ts';
-import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
+import { type Database, inTransaction, rows, type Transaction, throwDefect } from './pool.ts';
 
 /** Objects, or parts of objects, that are left out, by their key in `set_aside`, with the reason. */
 export type Aside = ReadonlyMap<string, string>;
@@ -50,8 +50,8 @@ export async function leavingOutFaults<Answer>(
         }
       }
     }
-    // A failure of the note itself says less than what is thrown: the next cycle meets the same fault again, and notes it.
-    if (!round.passing) await dropAndNote(database, lease, roundId, fault).catch(() => {});
+    // The next cycle meets the same fault again, and notes it. A note that can never be kept would stop the stream for ever.
+    if (!round.passing) await dropAndNote(database, lease, roundId, fault).catch(throwDefect);
     throw error;
   }
 }

@@ -60,11 +60,21 @@ const lostInWords =
   /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|^timeout exceeded when trying to connect$|not currently accepting connections/;
 
 /**
+ * For a note beside work whose own error has to reach the caller: the note may fail by what is expected (a lost lease, a
+ * database that is away), because the next cycle makes it again. Throws a defect, which would fail each time without a word.
+ */
+export function throwDefect(error: unknown): void {
+  if (!(describeDatabaseError(error) instanceof ExpectedError)) throw error;
+}
+
+/**
  * Says an error of the database in one line with its cure; anything else is returned as it came. `value` is that of the
  * server's setting which led to it, where it is known (pool.ts asks for it).
  */
 export function describeDatabaseError(error: unknown, value?: string): unknown {
   if (error instanceof ExpectedError) return error;
+  const { endedBy } = (error ?? {}) as { endedBy?: unknown };
+  if (endedBy instanceof ExpectedError) return endedBy;
   if (isLockTimeout(error)) return unwatchedLock(error);
   const code = sqlState(error) ?? '';
   const state = serverStateOf(error);

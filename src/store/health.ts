@@ -1,5 +1,8 @@
 // What the database tells about itself and about how fresh a tenant is, for `doctor` and for metrics.
-import { type Database, rows } from './pool.ts';
+import { escapeIdentifier } from 'pg';
+import { judgedLimits, type TimeLimit } from '../rules/time-limits.ts';
+import { type Blocker, findBlockers } from './blockers.ts';
+import { type Database, inTransaction, rows, sqlState } from './pool.ts';
 
 export type Server = {
   readonly version: string;
@@ -23,22 +26,73 @@ export async function readServer(database: Database): Promise<Server> {
   return server;
 }
 
-export type StatementState = { readonly pid: number; readonly forLock: boolean };
+/** The limits on time that a session of this role in this database begins with, and the statement that lifts each. */
+export async function readTimeLimits(database: Database): Promise<TimeLimit[]> {
+  // Outside a transaction: inside one, this program sets limits of its own.
+  const found = await rows<Omit<TimeLimit, 'lift'> & { role: string; database: string }>(
+    database,
+    `select name, current_setting(name) as value, (extract(epoch from current_setting(name)::interval) * 1000)::float8 as ms,
+            source, session_user as role, current_database() as database
+       from pg_settings where name = any(:names::text[]) order by name`,
+    { names: judgedLimits },
+  );
+  return found.map(({ role, database: of, ...limit }) => ({
+    ...limit,
+    lift: `alter role ${escapeIdentifier(role)} in database ${escapeIdentifier(of)} set ${limit.name} = 0`,
+  }));
+}
+
+/**
+ * Writes a megabyte that no other session sees, and takes it back. Throws the error that keeps the server from it, such as that
+ * of a full disk. False: this role may not try.
+ */
+export async function tryWriting(database: Database): Promise<boolean> {
+  try {
+    await inTransaction(database, async (transaction) => {
+      // On the disk of the database, wherever temporary tables go.
+      await transaction.raw("set local temp_tablespaces = ''");
+      await transaction.raw(
+        `create temp table entra_sync_room on commit drop as
+           select repeat(md5(n::text), 60) as filler from generate_series(1, 500) n`,
+      );
+    });
+    return true;
+  } catch (error) {
+    if (sqlState(error) === '42501') return false;
+    throw error;
+  }
+}
+
+/** `blockers`: the sessions that hold the lock, where it waits for one. */
+export type StatementState = {
+  readonly pid: number;
+  readonly forLock: boolean;
+  readonly blockers: readonly Blocker[];
+};
 
 const askTimeoutMs = 3_000;
 
-/** Whether statements of these processes of the server wait for a lock. Throws when the server does not answer in time. */
+/** Whether statements of these processes of the server wait for a lock, and which sessions hold it. Throws when the server does not answer in time. */
 export async function statementStates(database: Database, pids: readonly number[]): Promise<StatementState[]> {
   const late = new Promise<never>((_resolve, reject) => {
     setTimeout(() => reject(new Error('the database does not answer')), askTimeoutMs).unref();
   });
-  const asked = rows<StatementState>(
+  return Promise.race([askStates(database, pids), late]);
+}
+
+async function askStates(database: Database, pids: readonly number[]): Promise<StatementState[]> {
+  const found = await rows<{ pid: number; forLock: boolean }>(
     database,
     `select pid, wait_event_type is not distinct from 'Lock' as "forLock"
        from pg_stat_activity where pid = any(:pids::int[])`,
     { pids },
   );
-  return Promise.race([asked, late]);
+  const states: StatementState[] = [];
+  for (const one of found) {
+    const blockers = one.forLock ? await rows<Blocker>(database, findBlockers.replace('$1', ':pid'), one) : [];
+    states.push({ ...one, blockers });
+  }
+  return states;
 }
 
 export type CheckpointAge = { readonly stream: string; readonly ageMs: number };

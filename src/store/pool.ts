@@ -3,12 +3,12 @@ import knex, { type Knex } from 'knex';
 import type { Client } from 'pg';
 import { ExpectedError } from '../errors.ts';
 import { connectWatched, watchAcquisition, watchConnection } from './activity.ts';
-import { connectionTo } from './address.ts';
+import { askForReadableTimes, connectionTo } from './address.ts';
 import { describeDatabaseError, serverStateOf, sqlState } from './database-errors.ts';
 import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './waits.ts';
 
 // Modules that hold a database describe its errors, too.
-export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState } from './database-errors.ts';
+export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState, throwDefect } from './database-errors.ts';
 
 // knex prints its warnings on stdout, which belongs to the answer of a command; what they say is in what is thrown, too.
 const silent = { debug() {}, warn() {}, error() {}, deprecate() {} };
@@ -67,11 +67,7 @@ type PoolClient = {
   _acquireOnlyConnection(): Promise<Connection>;
 };
 // knex asks `__knex__disposed` before it hands a connection out again.
-type Connection = Client & { __knex__disposed?: unknown; getStartupConf(): Record<string, string> };
-
-// Times are read in this style, whatever the role, the database or the server prefers. As a parameter of the startup it
-// also holds behind a pooler, which keeps track of it.
-const startup = { DateStyle: 'ISO, MDY' };
+type Connection = Client & { __knex__disposed?: unknown };
 
 // As knex connects, but told of while it lasts.
 function watchPool(client: PoolClient): void {
@@ -84,8 +80,7 @@ function watchPool(client: PoolClient): void {
     };
     connection.on('error', dispose);
     connection.on('end', () => dispose(undefined));
-    const { getStartupConf } = connection;
-    connection.getStartupConf = () => ({ ...getStartupConf.call(connection), ...startup });
+    askForReadableTimes(connection);
     await connectWatched(connection);
     return connection;
   };

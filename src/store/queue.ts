@@ -1,8 +1,10 @@
 // The queue that spreads due tenants over all replicas: the only file that knows pg-boss. One queue, one job a tenant.
+import { Client } from 'pg';
 import type { PgBoss } from 'pg-boss';
 import bossPackage from 'pg-boss/package.json' with { type: 'json' };
 import type { PlannedJob } from '../rules/planning.ts';
-import { connectionTo } from './address.ts';
+import { watchConnection } from './activity.ts';
+import { askForReadableTimes, connectionTo } from './address.ts';
 import { type Database, rows } from './pool.ts';
 
 const schema = 'entra_sync_jobs';
@@ -57,7 +59,34 @@ async function newBoss(options: ConstructorParameters<typeof PgBoss>[0] & object
   return new Boss({ ...common, ...options });
 }
 
-const common = { schema, schedule: false, registerInstance: false, monitorVacuum: false, reindex: false } as const;
+// pg-boss makes its connections itself. They are told of, and ended, as the pool's are.
+class WatchedClient extends Client {
+  constructor(settings: ConstructorParameters<typeof Client>[0]) {
+    super(settings);
+    askForReadableTimes(this);
+    watchConnection(this, () => {});
+  }
+}
+
+// The index that an upgrade builds beside running transactions waits until those have ended.
+class EndlessClient extends Client {
+  constructor(settings: ConstructorParameters<typeof Client>[0]) {
+    super(settings);
+    askForReadableTimes(this);
+    watchConnection(this, () => {}, { endless: true });
+  }
+}
+
+const common = {
+  schema,
+  schedule: false,
+  registerInstance: false,
+  monitorVacuum: false,
+  reindex: false,
+  // Any role that may connect can take an advisory lock. pg-boss needs none: one process migrates under our own lock, and the
+  // queue is maintained by the replica that wins the row of its interval, each job by a statement that looks at it again.
+  __test__noAdvisoryLocks: true,
+} as const;
 
 // pg's pool renews its connections, so that a cure is noticed soon: a role's or database's settings hold for new ones alone.
 const shortLived = { maxLifetimeSeconds: 60 };
@@ -68,6 +97,7 @@ export async function installQueue(url: string, signal?: AbortSignal): Promise<v
     ...connectionTo(url),
     application_name: 'entra-sync migrate',
     max: 2,
+    ...{ Client: EndlessClient },
     supervise: false,
     bamIntervalSeconds: 10,
   });
@@ -118,6 +148,7 @@ export async function openQueue(url: string, onError: (error: unknown) => void):
     ...connectionTo(url),
     application_name: 'entra-sync worker queue',
     max: 3,
+    ...{ Client: WatchedClient },
     ...shortLived,
     migrate: false,
     createSchema: false,

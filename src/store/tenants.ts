@@ -109,15 +109,19 @@ export async function findTenant(database: Database, word: string): Promise<Tena
   );
 }
 
-/** Takes back the registration of a tenant that was never synced and that nothing is kept of; others stay, one that was connected before too. */
-export async function forgetPendingTenant(database: Database, tenantId: string): Promise<boolean> {
+/**
+ * Takes back the registration of a tenant that was never synced and that nothing is kept of; others stay, one that was
+ * connected before too. `unclaimed`: nor is one taken back that is a customer's by now.
+ */
+export async function forgetPendingTenant(database: Database, tenantId: string, only?: 'unclaimed'): Promise<boolean> {
   const forgotten = await written(
     database,
     `delete from entra_sync.tenants t where t.tenant_id = :tenantId and t.status <> 'disconnected' and t.last_success_at is null
         and not exists (select from entra_sync.accounts a where a.tenant_id = t.tenant_id)
         and not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id)
+        and (t.external_ref is null or not :unclaimed::boolean)
      returning t.tenant_id`,
-    { tenantId },
+    { tenantId, unclaimed: only === 'unclaimed' },
   );
   return forgotten.length > 0;
 }

@@ -76,28 +76,63 @@ export async function findWaiting(database: Database, word: string): Promise<Wai
 }
 
 /**
+ * Locks the invitations that ask for a tenant, in one order, and returns their ids. An invitation may have asked for another
+ * tenant, or been spent, while its lock was waited for: read what waits in a statement after this one.
+ */
+export async function lockAsking(transaction: Transaction, tenantId: string): Promise<string[]> {
+  const locked = await rows<{ invitation_id: string }>(
+    transaction,
+    `select i.invitation_id
+       from entra_sync.invitations i join entra_sync.waiting_consents w on w.invitation_id = i.invitation_id
+      where w.tenant_id = :tenantId::uuid order by w.asked_at, i.invitation_id for update of i`,
+    { tenantId },
+  );
+  return locked.map((one) => one.invitation_id);
+}
+
+/**
  * Refuses a customer's consent to a tenant: the invitations that asked for it are withdrawn, so a new attempt needs a new
- * one. Returns how many, and the references that wait on. Throws `unknown_name` where this one does not wait.
+ * one. Returns how many, and the references that wait on. Throws `unknown_name` where this one does not wait,
+ * `tenant_exists` where its tenant is connected already.
  */
 export async function rejectWaiting(
   database: Database,
   { tenantId, ref }: { tenantId: string; ref: string },
 ): Promise<{ withdrawn: number; waiting: string[] }> {
-  const withdrawn = await inReportedTransaction(database, (transaction) =>
-    rowCount(
+  const withdrawn = await inReportedTransaction(database, async (transaction) => {
+    const locked = await lockAsking(transaction, tenantId);
+    return rowCount(
       transaction,
       `delete from entra_sync.invitations i using entra_sync.waiting_consents w
-        where w.invitation_id = i.invitation_id and w.tenant_id = :tenantId::uuid and i.external_ref = :ref`,
-      { tenantId, ref },
-    ),
-  );
+        where w.invitation_id = i.invitation_id and w.tenant_id = :tenantId::uuid and i.external_ref = :ref
+          and i.invitation_id = any(:locked::uuid[])`,
+      { tenantId, ref, locked },
+    );
+  });
   const left = (await listWaiting(database, tenantId)).map((one) => one.external_ref);
-  if (withdrawn === 0) throw nothingWaits(tenantId, left, ref);
+  if (withdrawn === 0) throw await nothingWaits(database, tenantId, left, ref);
   return { withdrawn, waiting: left };
 }
 
-/** The error for a tenant that this reference, or any, does not wait for. */
-export function nothingWaits(tenantId: string, refs: readonly string[], ref: string | undefined): ExpectedError {
+/** The error for a tenant that this reference, or any, does not wait for. A tenant that is connected already is told as that. */
+export async function nothingWaits(
+  on: Database | Transaction,
+  tenantId: string,
+  refs: readonly string[],
+  ref: string | undefined,
+): Promise<ExpectedError> {
+  const [connected] = await rows<{ owner: string }>(
+    on,
+    `select external_ref as owner from entra_sync.tenants
+      where tenant_id = :tenantId::uuid and status = 'active' and external_ref is not null`,
+    { tenantId },
+  );
+  const owner = connected?.owner;
+  if (owner !== undefined && (refs.length === 0 || ref === owner)) {
+    return new ExpectedError('tenant_exists', `tenant ${tenantId} is connected for ${JSON.stringify(owner)} already`, {
+      cure: `there is nothing to decide; entra-sync status ${tenantId} shows the tenant`,
+    });
+  }
   const asked = refs.map((one) => JSON.stringify(one)).join(', ');
   const what =
     refs.length === 0

@@ -57,7 +57,7 @@ export async function serveOperations(options: {
     await app.close();
     const code = (error as { code?: string }).code ?? 'error';
     throw new ExpectedError('usage', `${host}:${port} cannot be listened on (${code})`, {
-      cure: 'choose another with --metrics-port or --metrics-host (README, "Operations")',
+      cure: 'choose another with --metrics-port or --metrics-host (docs/operations.md)',
       cause: error,
     });
   }

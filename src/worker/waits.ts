@@ -1,5 +1,7 @@
 // The waits of a process for the database: each is told after ten seconds, and the longest of each kind is for a gauge.
+import type { ExpectedError } from '../errors.ts';
 import type { Activity } from '../store/activity.ts';
+import { type Blocker, databaseLocked, describeHolders } from '../store/blockers.ts';
 import type { StatementState } from '../store/health.ts';
 
 export const waitKinds = ['lock', 'connection', 'database'] as const;
@@ -22,6 +24,8 @@ export type WaitWatch = {
 
 const tellAfterMs = 10_000;
 const tellAgainMs = 60_000;
+// Transactions of the store set lock_timeout, and wait less. Reads, and the queue's statements, know no other end.
+const endAfterMs = 30_000;
 
 /**
  * Watches the `activities` of this process. A statement that lasts may be at work or wait: that the server says, asked by
@@ -32,11 +36,14 @@ export function openWaitWatch(parts: {
   readonly ask: (pids: readonly number[]) => Promise<readonly StatementState[]>;
   /** Called after ten seconds, and each minute after that. */
   readonly tell: (wait: LastingWait) => void;
+  /** Called for a statement that has waited for a lock for 30 seconds: it is to fail by `error`. */
+  readonly giveUp: (one: Activity, error: ExpectedError) => void;
   readonly now?: () => number;
 }): WaitWatch {
   const { activities, ask, now = () => performance.now() } = parts;
   const told = new WeakMap<Activity, number>();
   let kinds = new WeakMap<Activity, WaitKind>();
+  let holders = new WeakMap<Activity, readonly Blocker[]>();
 
   const kindOf = (one: Activity) => (one.kind === 'statement' ? kinds.get(one) : one.kind);
 
@@ -46,9 +53,13 @@ export function openWaitWatch(parts: {
     const pids = old.flatMap(({ pid }) => (pid === null ? [] : [pid]));
     const states = await ask(pids).catch(() => undefined);
     kinds = new WeakMap();
+    holders = new WeakMap();
     for (const one of old) {
+      const locked = states?.find(({ pid, forLock }) => pid === one.pid && forLock);
       if (!states) kinds.set(one, 'database');
-      else if (states.some(({ pid, forLock }) => pid === one.pid && forLock)) kinds.set(one, 'lock');
+      if (!locked) continue;
+      kinds.set(one, 'lock');
+      holders.set(one, locked.blockers);
     }
   }
 
@@ -59,13 +70,24 @@ export function openWaitWatch(parts: {
     if (kind === undefined || one.kind === 'lock' || waitedMs < tellAfterMs) return;
     if (now() - (told.get(one) ?? Number.NEGATIVE_INFINITY) < tellAgainMs) return;
     told.set(one, now());
-    parts.tell({ tenantId: one.tenantId, kind, seconds: Math.round(waitedMs / 1000), reason: reasons[kind] });
+    const held = holders.get(one);
+    const reason = kind === 'lock' && held ? `${reasons.lock}: ${describeHolders(held)}` : reasons[kind];
+    parts.tell({ tenantId: one.tenantId, kind, seconds: Math.round(waitedMs / 1000), reason });
+  }
+
+  function end(one: Activity): void {
+    const held = holders.get(one);
+    const waitedMs = now() - one.since;
+    if (held && waitedMs >= endAfterMs) parts.giveUp(one, databaseLocked(held, waitedMs, undefined));
   }
 
   return {
     look: async () => {
       await judge();
-      for (const one of activities()) tell(one);
+      for (const one of activities()) {
+        tell(one);
+        end(one);
+      }
     },
     longest: () => {
       const longest = { lock: 0, connection: 0, database: 0 };

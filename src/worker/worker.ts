@@ -5,7 +5,7 @@ import type { CycleParts } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { Log } from '../logger.ts';
 import type { CredentialReference } from '../settings.ts';
-import { activities } from '../store/activity.ts';
+import { activities, giveUp } from '../store/activity.ts';
 import { numberBatches } from '../store/batches.ts';
 import { statementStates } from '../store/health.ts';
 import { schemaState } from '../store/migrate.ts';
@@ -69,6 +69,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     activities,
     ask: (pids) => statementStates(database, pids),
     tell: (wait) => log.warn(wait, 'waiting'),
+    giveUp,
   });
   const job = {
     ...cycleParts,
@@ -139,7 +140,6 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     await queue
       .stop(Math.max(1_000, started + stopTimeoutMs - performance.now()))
       .catch((error: unknown) => complain('queue', error));
-    log.info({}, 'worker stopped');
   }
 
   return {

@@ -4,6 +4,7 @@ import { doubts } from '../../src/rules/merge.ts';
 import { doubtfulObjects, notAsked } from '../../src/store/doubts.ts';
 import {
   ask,
+  badUser,
   commit,
   leasedTenant,
   objectId,
@@ -70,6 +71,43 @@ test('rules 22, 24: properties in doubt do not hide that a later round brought m
     await commit(store, lease, await pull(store, lease, 'incremental', [[user(1, { jobTitle: 'Chief' })]]));
     const found = await doubtfulObjects(store.database, lease.tenantId, full.round_id, 'users');
     expect(found).toEqual([{ id: objectId(1), wholly: true }]);
+  } finally {
+    await lease.release();
+    await store.close();
+  }
+});
+
+test('rules 19, 24: an object that a later round sets aside beside the full round is asked again there', async () => {
+  const store = await openStore();
+  const lease = await leasedTenant(store);
+  try {
+    await sync(store, lease, 'full', [[user(1), user(2)]]);
+    const full = await pull(store, lease, 'full', [[user(1), user(2)]]);
+    await ask(
+      store,
+      `insert into entra_sync.stage_asked (round_id, object_id) values (${full.round_id}, '${objectId(1)}')`,
+    );
+    await commit(store, lease, await pull(store, lease, 'incremental', [[badUser(1)]]));
+    expect(await notAsked(store.database, full.round_id, [objectId(1)])).toEqual([objectId(1)]);
+  } finally {
+    await lease.release();
+    await store.close();
+  }
+});
+
+test('rules 6, 10, 24: users that a later round creates beside a full round are not missing from it, however many they are', async () => {
+  const store = await openStore();
+  const lease = await leasedTenant(store);
+  const limits = { removals: { max: 2, percent: 100, floor: 0 } };
+  const created = Array.from({ length: 10 }, (_, n) => user(n + 3));
+  try {
+    await sync(store, lease, 'full', [[user(1), user(2)]]);
+    const full = await pull(store, lease, 'full', [[user(1), user(2)]]);
+    await commit(store, lease, await pull(store, lease, 'incremental', [created]), limits);
+    expect((await settle(store, lease, full, created)).sort()).toEqual(created.map(({ id }) => id));
+    const { counts } = await commit(store, lease, full, limits);
+    expect(counts).toMatchObject({ held: 0, removed: 0, updated: 0, created: 0 });
+    expect(await ask(store, 'select from entra_sync.accounts where removed_at is null')).toHaveLength(12);
   } finally {
     await lease.release();
     await store.close();

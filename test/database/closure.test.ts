@@ -10,6 +10,7 @@ import { inTransaction, rows, type Transaction } from '../../src/store/pool.ts';
 import { beginRound } from '../../src/store/rounds.ts';
 import { settingsVersion } from '../../src/store/settings.ts';
 import { stageGroupsPage } from '../../src/store/stage-groups.ts';
+import { runsOf } from '../support/deep.ts';
 import { drawn } from '../support/histories.ts';
 import { ask, leasedTenant, objectId, openStore, type Store } from '../support/stage.ts';
 
@@ -130,7 +131,7 @@ const commitDrawn = fc.record({
   dryRun: fc.constantFrom(false, false, false, true),
   retentionMs: fc.constantFrom(86_400_000, 86_400_000, 0),
 });
-const histories = Number(process.env.RUNS ?? 8);
+const histories = runsOf(8, 40);
 
 test(`rule 9: after any history the closure is what a walk finds (${histories} histories)`, async () => {
   await fc.assert(

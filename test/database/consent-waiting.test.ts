@@ -2,16 +2,17 @@
 // programs at once come to.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ExpectedError } from '../../src/errors.ts';
+import { ExpectedError } from '../../src/errors.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import { disconnectTenant, purgeTenant } from '../../src/store/connection.ts';
 import { approveConsent, connectTenant, mayConnect } from '../../src/store/consent.ts';
-import { createInvitation, withdrawInvitations } from '../../src/store/invitations.ts';
+import { createInvitation, findInvitation, withdrawInvitations } from '../../src/store/invitations.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
 import { dueTenants } from '../../src/store/schedule.ts';
-import { addTenant, findTenant } from '../../src/store/tenants.ts';
+import { addTenant, findTenant, forgetPendingTenant } from '../../src/store/tenants.ts';
 import { listWaiting, rejectWaiting } from '../../src/store/waiting.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
+import { untilBlocked } from '../support/stage.ts';
 
 let fresh: FreshDatabase;
 let database: Database;
@@ -60,6 +61,28 @@ const refusal = async (work: Promise<unknown>) => {
   return [error?.code, error?.message];
 };
 
+/** Begins the works one after the other while the invitation's row is held, lets them go, and returns what each came to. */
+async function whileHeld<Works extends Record<string, () => Promise<unknown>>>(
+  invitationId: string,
+  works: Works,
+): Promise<Record<keyof Works, unknown>> {
+  const holder = openDatabase(fresh.url, { maxConnections: 1 });
+  const begun: [string, Promise<unknown>][] = [];
+  try {
+    await holder.transaction(async (transaction) => {
+      await transaction.raw('select from entra_sync.invitations where invitation_id = ? for update', [invitationId]);
+      for (const [name, work] of Object.entries(works)) {
+        begun.push([name, work().catch((error: unknown) => error)]);
+        await untilBlocked({ database }, begun.length);
+      }
+    });
+  } finally {
+    await holder.destroy();
+  }
+  const ended = await Promise.all(begun.map(async ([name, work]) => [name, await work]));
+  return Object.fromEntries(ended) as Record<keyof Works, unknown>;
+}
+
 test('without a role shown, and not named by the vendor, a tenant gets no row: each customer that asks waits', async () => {
   const tenantId = randomUUID();
   const [thief, owner] = [newRef('thief'), newRef('owner')];
@@ -96,7 +119,10 @@ test('approve makes the tenant the customer it names, drops the others by name, 
   ]);
   // The thief's invitation is good for a tenant of the thief's own, and never again for this one.
   expect(await kindOf(ask(thiefs, tenantId))).toBe('other_customer');
-  expect((await refusal(approve(tenantId, thief)))[0]).toBe('unknown_name');
+  expect(await refusal(approve(tenantId, thief))).toEqual([
+    'tenant_exists',
+    `tenant ${tenantId} is connected for "${owner}" already`,
+  ]);
 });
 
 test('approve without a reference takes the only one that asks, however many invitations it has', async () => {
@@ -242,6 +268,85 @@ test('two approvals of one tenant for two customers at once: one of them is done
     expect(won).toHaveLength(1);
     expect(await tenantRow(tenantId)).toEqual({ status: 'active', external_ref: won[0] });
   }
+});
+
+test('approve and reject of a tenant that is connected already say so, also when the tenant was connected a moment before', async () => {
+  const tenantId = randomUUID();
+  const owner = newRef('owner');
+  await ask(await invite(owner), tenantId);
+  await approve(tenantId, owner);
+  const said = ['tenant_exists', `tenant ${tenantId} is connected for "${owner}" already`];
+  expect(await refusal(approve(tenantId))).toEqual(said);
+  expect(await refusal(approve(tenantId, owner))).toEqual(said);
+  expect(await refusal(rejectWaiting(database, { tenantId, ref: owner }))).toEqual(said);
+  const twice = randomUUID();
+  const other = newRef('owner');
+  await ask(await invite(other), twice);
+  const done = await Promise.allSettled([approve(twice, other), approve(twice, other)]);
+  const refused = done.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []));
+  expect(refused).toEqual(['tenant_exists']);
+});
+
+test('a rejection that waits for an approval finds the tenant connected, and withdraws no invitation', async () => {
+  const tenantId = randomUUID();
+  const owner = newRef('owner');
+  const invitationId = await invite(owner);
+  await ask(invitationId, tenantId);
+  const { approved, rejected } = await whileHeld(invitationId, {
+    approved: () => approve(tenantId, owner),
+    rejected: () => rejectWaiting(database, { tenantId, ref: owner }),
+  });
+  expect(approved).toMatchObject({ ref: owner });
+  expect(rejected).toMatchObject({ code: 'tenant_exists' });
+  expect(await tenantRow(tenantId)).toEqual({ status: 'active', external_ref: owner });
+  expect(await findInvitation(database, invitationId)).toMatchObject({ tenant_id: tenantId });
+});
+
+test('an approval that waits for a consent finds the invitation spent on another tenant, and connects none with it', async () => {
+  const [tenantId, another] = [randomUUID(), randomUUID()];
+  const ref = newRef('owner');
+  const invitationId = await invite(ref);
+  await ask(invitationId, tenantId);
+  const spend = { invitationId, tenantId: another, adminId: randomUUID(), administrator: true, actor: 'connect' };
+  const { consented, approved } = await whileHeld(invitationId, {
+    consented: () => connectTenant(database, spend, defaults),
+    approved: () => approve(tenantId, ref),
+  });
+  expect(consented).toMatchObject({ kind: 'connected' });
+  expect(approved).toMatchObject({ code: 'unknown_name' });
+  expect(await tenantRow(tenantId)).toBeUndefined();
+  expect(await findInvitation(database, invitationId)).toMatchObject({ tenant_id: another });
+});
+
+test('approve, consent and disconnect of one tenant at once: each is told its end, and the tenant keeps its customer', async () => {
+  for (let round = 0; round < 6; round += 1) {
+    const tenantId = randomUUID();
+    const [owner, thief] = [newRef('owner'), newRef('thief')];
+    await addTenant(database, { tenantId, name: tenantId, ref: owner }, defaults);
+    const [owners, thiefs] = [await invite(owner), await invite(thief)];
+    const ends = await Promise.allSettled([
+      disconnectTenant(database, tenantId, { actor: 'test', dryRun: false }),
+      ask(owners, tenantId),
+      approve(tenantId, owner),
+      ask(thiefs, tenantId),
+      ask(owners, tenantId),
+    ]);
+    for (const end of ends) if (end.status === 'rejected') expect(end.reason).toBeInstanceOf(ExpectedError);
+    expect((await tenantRow(tenantId))?.external_ref).toBe(owner);
+    expect(await refsOf(tenantId)).toEqual([]);
+  }
+});
+
+test('a dry run takes its own registration of a tenant back, but not once a customer is connected for it', async () => {
+  const [tenantId, another] = [randomUUID(), randomUUID()];
+  for (const id of [tenantId, another]) await addTenant(database, { tenantId: id, name: id, ref: null }, defaults);
+  const consent = { invitationId: await invite(newRef('owner')), tenantId, adminId: randomUUID(), actor: 'connect' };
+  expect(await connectTenant(database, { ...consent, administrator: true }, defaults)).toMatchObject({
+    kind: 'connected',
+  });
+  expect(await forgetPendingTenant(database, tenantId, 'unclaimed')).toBe(false);
+  expect(await forgetPendingTenant(database, another, 'unclaimed')).toBe(true);
+  expect((await tenantRow(tenantId))?.status).toBe('active');
 });
 
 test('erasing a tenant erases what waits for it', async () => {

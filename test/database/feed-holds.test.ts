@@ -101,6 +101,56 @@ describe('edits of one transaction', () => {
     expect(await readAll(store, null, 300)).toHaveLength(1_000);
   });
 
+  test('80 of them reach readers of 1, 2 and 3 changes beside them once each, in the order of each account, in read-only transactions too', async () => {
+    const tenant = await tenantWith(store, { phone: {} });
+    const accounts: string[] = [];
+    for (let n = 0; n < 4; n += 1) accounts.push(await accountOf(store, tenant));
+    const lone = await accountOf(store, tenant);
+    const application = await store.application({ grant: 'open' });
+    const [writer, other] = [await application.connect(), await application.connect()];
+    const expected = 80 + 8;
+    const follow = async (max: number, begin: string) => {
+      const reader = await application.connect();
+      const seen: FeedRow[] = [];
+      while (seen.length < expected) {
+        await reader.query(begin);
+        const { rows } = await reader.query<FeedRow>('select * from directory.read_changes($1, $2)', [
+          seen.at(-1)?.position ?? null,
+          max,
+        ]);
+        await reader.query('commit');
+        seen.push(...rows);
+      }
+      return seen;
+    };
+    const readers = [
+      follow(1, 'begin'),
+      follow(2, 'begin read only'),
+      follow(3, 'begin isolation level repeatable read read only'),
+    ];
+    await writer.query('begin');
+    for (let n = 0; n < 4; n += 1) {
+      await editOften(writer, accounts, 5);
+      await edit(other, lone, { phone: `before ${n}` });
+    }
+    await writer.query('commit');
+    for (let n = 0; n < 4; n += 1) {
+      await edit(other, lone, { phone: `after ${n}` });
+      await number(store);
+    }
+    const all = await readAll(store, null);
+    const byAccount = (rows: readonly FeedRow[]) =>
+      [...accounts, lone].map((id) => rows.filter((row) => row.account_id === id).map((row) => row.change_id));
+    for (const seen of await Promise.all(readers)) {
+      expect(byAccount(seen)).toEqual(byAccount(all));
+      expect(new Set(seen.map((row) => row.change_id)).size).toBe(expected);
+      // The edits of one transaction come together, whatever was committed beside them.
+      const places = seen.flatMap((row, place) => (row.account_id === lone ? [] : [place]));
+      expect((places.at(-1) ?? 0) - (places[0] ?? 0)).toBe(79);
+      expect(Math.max(...seen.map((row) => row.position.length))).toBeLessThan(60);
+    }
+  });
+
   test('a savepoint that is rolled back takes its batch along, and the next edit opens another', async () => {
     const tenant = await tenantWith(store, { phone: {} });
     const account = await accountOf(store, tenant);

@@ -217,6 +217,9 @@ test('rule 11: a prepared transaction, and none that can be found, are said as s
     message: expect.stringContaining('for 30 s; it is held by a prepared transaction;'),
     cure: expect.stringContaining('pg_prepared_xacts'),
   });
+  expect(describeBlockers([{ ...none, pid: 0, role: 'crm', transactionMs: 180_000 }])).toBe(
+    'a prepared transaction (the oldest is of role "crm", prepared 3 min ago)',
+  );
   expect(databaseLocked([], 30_000, undefined).message).toContain('a session that could not be found');
 });
 

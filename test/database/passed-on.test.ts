@@ -6,6 +6,7 @@ import type { Json } from '../../src/rules/decode.ts';
 import type { Lease } from '../../src/store/lease.ts';
 import { inTransaction, rows } from '../../src/store/pool.ts';
 import { type StagedUser, stageUsers } from '../../src/store/stage-users.ts';
+import { runsOf } from '../support/deep.ts';
 import { drawn } from '../support/histories.ts';
 import { begin, leasedTenant, objectId, openStore, type Store } from '../support/stage.ts';
 
@@ -98,6 +99,6 @@ test('sources and mapped documents are stored as they were given', async () => {
       });
       expect(stored).toEqual(users.map(() => ({ source: true, mapped: true })));
     }),
-    { ...drawn, numRuns: Number(process.env.RUNS ?? 100) },
+    { ...drawn, numRuns: runsOf(100, 300) },
   );
 });

@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { ExpectedError, exitCodeOf } from '../../src/errors.ts';
+import { judgeLimits } from '../../src/rules/time-limits.ts';
+import { readTimeLimits } from '../../src/store/health.ts';
 import { type Database, inTransaction, openDatabase, rows, tellDatabaseError } from '../../src/store/pool.ts';
 import { freshDatabase } from '../support/postgres.ts';
 
@@ -69,7 +71,8 @@ test.each<[setting: string, value: string, work: (on: Database) => Promise<unkno
   '%s of the role is named with its value, and what lifts it is noticed at once',
   async (setting, value, work, message) => {
     const { database, admin, role } = await openLimited(
-      (names) => `alter role ${names.role} set ${setting} = '${value}'`,
+      (names) =>
+        `do $$ begin alter role ${names.role} set ${setting} = '${value}'; exception when undefined_object then end $$`,
     );
     const [{ there } = { there: true }] = await rows<{ there: boolean }>(
       admin,
@@ -86,6 +89,56 @@ test.each<[setting: string, value: string, work: (on: Database) => Promise<unkno
     expect(now?.value).not.toBe(value);
   },
 );
+
+test.each<[place: string, limit: (names: { role: string; name: string }) => string]>([
+  ['for the role', ({ role }) => `alter role ${role} set statement_timeout = '40ms'`],
+  ['for the database', ({ name }) => `alter database ${name} set statement_timeout = '40ms'`],
+  [
+    'for the role in this database',
+    ({ role, name }) =>
+      `alter role ${role} set statement_timeout = '3s'; alter role ${role} in database ${name} set statement_timeout = '40ms'`,
+  ],
+])('a statement_timeout set %s is told as such, and its cure lifts it', async (place, limit) => {
+  const { database, role, name } = await openLimited(limit);
+  const judged = judgeLimits(await readTimeLimits(database));
+  expect(judged).toMatchObject({
+    state: 'fatal',
+    says: expect.stringContaining(`statement_timeout is 40ms, set ${place}: `),
+    cure: `alter role "${role}" in database "${name}" set statement_timeout = 0`,
+  });
+  // By the role itself, which needs no right for it.
+  await database.raw(judged.cure ?? '');
+  const again = openDatabase(database.client.config.connection.connectionString);
+  onTestFinished(() => again.destroy());
+  expect(judgeLimits(await readTimeLimits(again)).state).toBe('fine');
+});
+
+test.each([
+  ['statement_timeout', '40ms', sleeping],
+  ['default_transaction_read_only', 'on', (on: Database) => on.raw('create table x ()')],
+])('the cure of a failed statement lifts %s, set for the role in this database too', async (setting, value, work) => {
+  const { database, admin, role, name } = await openLimited(
+    (names) => `alter role ${names.role} in database ${names.name} set ${setting} = '${value}'`,
+  );
+  const { cure = '' } = await told(database, work);
+  const [statement = ''] = /alter role .* set \w+ = \w+/.exec(cure) ?? [];
+  await admin.raw(statement.replace('ROLE', role).replace('NAME', name));
+  const [now] = await rows<{ value: string }>(database, 'select current_setting(?) as value', [setting]);
+  expect(now?.value).not.toBe(value);
+});
+
+test('a statement_timeout of DATABASE_URL is told as such', async () => {
+  const { database } = await openLimited(() => '');
+  const url = new URL(database.client.config.connection.connectionString);
+  url.searchParams.set('options', '-c statement_timeout=5s');
+  const limited = openDatabase(url.href);
+  onTestFinished(() => limited.destroy());
+  expect(judgeLimits(await readTimeLimits(limited))).toMatchObject({
+    state: 'short',
+    says: expect.stringMatching(/^statement_timeout is 5s, set by DATABASE_URL/),
+    cure: expect.stringContaining('out of DATABASE_URL'),
+  });
+});
 
 test('lock_timeout of the role is named', async () => {
   const { database, admin } = await openLimited(

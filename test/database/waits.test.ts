@@ -20,7 +20,7 @@ test('a statement is told of with its tenant while it lasts, and whether it wait
   const [statement] = mine().filter(({ kind }) => kind === 'statement');
   expect(statement).toMatchObject({ tenantId, reason: null });
   const pid = statement?.pid ?? 0;
-  expect(await statementStates(database, [pid])).toEqual([{ pid, forLock: true }]);
+  expect(await statementStates(database, [pid])).toMatchObject([{ pid, forLock: true, blockers: [{ own: true }] }]);
   await expect.poll(() => mine().map(({ kind }) => kind), { timeout: 20_000 }).toContain('lock');
   await holder.rollback();
   await waiting;

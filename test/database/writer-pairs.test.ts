@@ -6,6 +6,7 @@ import { loadDefaults } from '../../src/settings.ts';
 import { disconnectTenant, purgeTenant } from '../../src/store/connection.ts';
 import { type Database, openDatabase } from '../../src/store/pool.ts';
 import { applySettings } from '../../src/store/settings.ts';
+import { isDeep } from '../support/deep.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, holdCommits, openStore, type Store, until } from '../support/stage.ts';
 import {
@@ -34,9 +35,12 @@ afterAll(async () => {
   await store.close();
 });
 
-// `SWEEP=all` takes those too that lock as one of the ten does.
+// `SWEEP=all` takes those too that lock as one of the ten does; `npm test` tries each of the ten against some of the others.
 const writers = process.env.SWEEP === 'all' ? [...tenWriters, ...moreWriters] : tenWriters;
-const pairs = writers.flatMap((one) => writers.map((other) => ({ one, other })));
+const everyPair = isDeep || process.env.SWEEP === 'all';
+const pairs = writers.flatMap((one, n) =>
+  writers.filter((_, k) => everyPair || (n + k) % 3 === 0).map((other) => ({ one, other })),
+);
 
 /** Whose locks of the tenant's row do not go together. */
 function inLine(one: Writer, other: Writer): boolean {
@@ -105,9 +109,9 @@ async function expectKept({ accounts }: Scene, person: number, name: string): Pr
 
 describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the second beginning before the first commits`, () => {
   test.each(writers)(
-    '$name, then each of them',
+    '$name, then others',
     async (one) => {
-      for (const other of writers) {
+      for (const { other } of pairs.filter((pair) => pair.one === one)) {
         const what = `${one.name}, then ${other.name}`;
         const scene = await openScene(store);
         const [act, react] = [await one.prepare(scene), await other.prepare(scene)];

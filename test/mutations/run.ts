@@ -115,7 +115,11 @@ function runTests(
   const outcome = join(copy, 'outcome.json');
   rmSync(outcome, { force: true });
   const only = titles === undefined ? [] : ['-t', titles];
-  spawnSync('npx', ['vitest', 'run', ...tests, ...only, '--reporter=json', `--outputFile=${outcome}`], { cwd: copy });
+  spawnSync(
+    'npx',
+    ['vitest', 'run', '--project=!deep', ...tests, ...only, '--reporter=json', `--outputFile=${outcome}`],
+    { cwd: copy },
+  );
   const { testResults } = JSON.parse(readFileSync(outcome, 'utf8')) as Report;
   const results = testResults.flatMap((file) => file.assertionResults);
   return {

@@ -1,10 +1,11 @@
-// Runs the command line as people do: a process of its own with an environment of its own.
+// Runs the command line as people do, with an environment of its own: as a process, or within this one where that is the same.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { runInProcess, runsInProcess } from './in-process.ts';
 
 const program = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
 
@@ -58,8 +59,14 @@ export function startCli(args: readonly string[], environment: Record<string, st
   };
 }
 
-/** Runs the program to its end. */
+/** Runs the program to its end: within this process, where a process of its own would be the same to the verb. */
 export function runCli(args: readonly string[], environment: Record<string, string>): Promise<Ended> {
+  const given = { ...inherited, ...environment };
+  return runsInProcess(args, environment) ? runInProcess(args, given) : runProcess(args, environment);
+}
+
+/** Runs the program to its end as a process, for tests of what only a process has: its start, its exit code, its trust. */
+export function runProcess(args: readonly string[], environment: Record<string, string>): Promise<Ended> {
   const running = startCli(args, environment);
   running.child.stdin?.end();
   return running.ended;

@@ -84,9 +84,11 @@ test('the race: a person without a role waits for the real consent by checking a
   expectOneLine(await cli('tenant', 'approve', tenant.tenantId), 2, /2 references ask/);
   const approved = await cli('tenant', 'approve', tenant.tenantId, '--ref', 'owner-1', '--actor', 'mary');
   expect(approved.stdout).toMatch(/is connected for owner-1, and due now\.\nDropped: thief-1 asked/);
+  const again = expectOneLine(await cli('tenant', 'approve', 'owner-1'), 2, /is connected for "owner-1" already -> /);
+  expect(again).toContain(tenant.tenantId);
   expect(await rowOf(tenant)).toMatchObject({ status: 'active', external_ref: 'owner-1' });
-  const again = await signInAs(openBrowser(), await world.invite('thief-1'), principalOf(tenant, 'user'));
-  expect([again.status, /belongs to another customer/.test(again.text)]).toEqual([409, true]);
+  const refused = await signInAs(openBrowser(), await world.invite('thief-1'), principalOf(tenant, 'user'));
+  expect([refused.status, /belongs to another customer/.test(refused.text)]).toEqual([409, true]);
   const expired = `insert into entra_sync.waiting_consents (invitation_id, tenant_id, admin_object_id, expires_at)
     select invitation_id, gen_random_uuid(), gen_random_uuid(), now() from entra_sync.invitations where external_ref = 'thief-1' limit 1`;
   await world.database.raw(expired);

@@ -16,7 +16,7 @@ import {
 let world: ConsentWorld;
 
 beforeAll(async () => {
-  // As README recommends it: id tokens tell the directory roles.
+  // As docs/connect.md recommends: id tokens tell the directory roles.
   world = await openConsentWorld({ tenants: 8, simulator: { directoryRoles: true } });
 });
 afterAll(() => world.close());

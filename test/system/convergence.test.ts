@@ -9,6 +9,7 @@ import { createTenant, type Simulator, startSimulator, type Tenant } from '../..
 import { feedPosition } from '../../src/store/changes.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
+import { runsOf } from '../support/deep.ts';
 import { expectFeedRebuilds } from '../support/feed-replay.ts';
 import { drawn } from '../support/histories.ts';
 import { applyEdit, type CycleStep, history, type Step, setStage, type Weather, weather } from '../support/history.ts';
@@ -24,7 +25,7 @@ import {
   takeEverybody,
 } from '../support/system.ts';
 
-const runs = Number(process.env.RUNS ?? 20);
+const runs = runsOf(5, 60);
 const limitMs = Math.max(110_000, runs * 4_000);
 
 let main: { fresh: FreshDatabase; pool: Database; url: string };

@@ -85,6 +85,18 @@ describe('rule 12: a round whose commit the database refuses for its data', () =
     expect(await faultsOf(world)).toEqual([]);
   });
 
+  test('says why, where the refusal cannot be kept: a note that fails in each cycle would stop the stream for ever', async () => {
+    const world = await openWorld();
+    await world.cycle();
+    await addHole(world, 'accounts', "mail <> 'poison@example.com'");
+    world.tenant.updateUser(userOf(world, 3), { mail: 'poison@example.com' });
+    await world.database.raw('alter table entra_sync.data_faults rename column noted_at to noted');
+    expect(await sqlStateOf(world.cycle())).toBe('42703');
+    await world.database.raw('alter table entra_sync.data_faults rename column noted to noted_at');
+    expect(await sqlStateOf(world.cycle())).toBe('23514');
+    expect(await faultsOf(world)).toMatchObject([{ failures: 1 }]);
+  });
+
   test('fails once: the second cycle finds the objects at fault and takes the others, as each one after does', async () => {
     const world = await openWorld({ users: 40 });
     const bad = [userOf(world, 3), userOf(world, 20), userOf(world, 21)].sort();

@@ -220,7 +220,47 @@ test('a schema that is not current, and a database that is not there yet', async
   expect(notGreen(checks)).toEqual(['failed schema: schema_not_current']);
   expect(firstExitCode(checks)).toBe(7);
   const none = await diagnose(world, { parts: { openDatabase: async () => undefined } });
-  expect([notGreen(none), unchecked(none)]).toEqual([['warning database'], ['schema', 'clock: database']]);
+  expect([notGreen(none), unchecked(none)]).toEqual([
+    ['warning database'],
+    ['schema', 'clock: database', 'disk: database', 'limits: database'],
+  ]);
+});
+
+test('a full disk of the database is red, though everything can be read', async () => {
+  const world = await openWorld({ users: 1 });
+  await world.cycle();
+  // As the server says it where a table cannot grow.
+  await world.database.raw(`
+    create function public.full_disk() returns event_trigger language plpgsql
+      as $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
+    create event trigger full_disk on ddl_command_end when tag in ('CREATE TABLE AS') execute function public.full_disk()`);
+  const checks = await diagnose(world);
+  expect([notGreen(checks), firstExitCode(checks)]).toEqual([['failed disk: database: database_unable'], 7]);
+  expect(checks.find(({ check }) => check === 'disk: database')?.message).toBe('the disk of the database is full');
+  await world.database.raw('drop event trigger full_disk');
+  expect(notGreen(await diagnose(world))).toEqual([]);
+});
+
+test.each([
+  ['40ms', 'failed limits: database: database_unable', 7],
+  ['2s', 'warning limits: database', 0],
+  ['10min', undefined, 0],
+])('a statement_timeout of %s of the database', async (value, expected, exitCode) => {
+  const world = await openWorld({ users: 1 });
+  await world.cycle();
+  const [name] = await rows<{ name: string }>(world.database, 'select current_database() as name');
+  await world.database.raw(`alter database ${name?.name} set statement_timeout = '${value}'`);
+  const limited = openDatabase(world.url);
+  const checks = await diagnose(world, {
+    parts: { openDatabase: async () => ({ database: limited, name: 'limited' }) },
+  });
+  await limited.destroy();
+  expect([notGreen(checks), firstExitCode(checks)]).toEqual([expected === undefined ? [] : [expected], exitCode]);
+  if (expected === undefined) return;
+  expect(checks.find(({ check }) => check === 'limits: database')).toMatchObject({
+    message: `statement_timeout is ${value}, set for the database: statements that take longer are ended`,
+    cure: expect.stringMatching(/^alter role ".*" in database ".*" set statement_timeout = 0$/),
+  });
 });
 
 test('a certificate tells when it ends: good, soon, over', async (context) => {

@@ -8,6 +8,7 @@ import { createTenant, type Simulator, startSimulator, type Tenant } from '../..
 import { feedPosition } from '../../src/store/changes.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
+import { runsOf } from '../support/deep.ts';
 import { expectFeedRebuilds } from '../support/feed-replay.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { drawn } from '../support/histories.ts';
@@ -68,7 +69,7 @@ const first = fc.record({
 });
 type First = typeof first extends fc.Arbitrary<infer Value> ? Value : never;
 
-const runs = Number(process.env.RUNS ?? 6);
+const runs = runsOf(2, 12);
 const limitMs = Math.max(110_000, runs * 4_000);
 
 let store: { fresh: FreshDatabase; pool: Database };

@@ -53,14 +53,15 @@ const cyclesOf = ({ database }: World) =>
 
 /** What there is when the first request of the first round arrives. */
 function beforeTheRound(world: World, look: () => Promise<void>): { looked: () => boolean } {
-  let looked = false;
+  let looking: Promise<void> | undefined;
   world.simulator.intercept(async ({ url }) => {
-    if (!isDelta(url) || looked) return undefined;
-    looked = true;
-    await look();
+    if (!isDelta(url)) return undefined;
+    // No stream gets on meanwhile.
+    looking ??= look();
+    await looking;
     return undefined;
   });
-  return { looked: () => looked };
+  return { looked: () => looking !== undefined };
 }
 
 /** The truth, the feed that tells the same, and nothing left over. */

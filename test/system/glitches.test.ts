@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import type { Tenant } from '../../src/simulator/index.ts';
 import { rows } from '../../src/store/pool.ts';
 import { openLists } from '../../src/store/removals.ts';
+import { runsOf } from '../support/deep.ts';
 import { hideGroups, hideUsers, leaveOutGroups, leaveOutUsers } from '../support/glitches.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { down, makeFullDue } from '../support/groups-world.ts';
@@ -143,7 +144,7 @@ async function wronged({ database, tenant }: World, where: 'removed' | 'held'): 
   return found.map((row) => row.id).filter((id) => live.has(id));
 }
 
-const runs = Number(process.env.RUNS ?? 6);
+const runs = runsOf(2, 12);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
 import type { SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
 import { type Database, rows } from '../../src/store/pool.ts';
+import { runsOf } from '../support/deep.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { drawn } from '../support/histories.ts';
 import { approveAll, interruption, openWorld, personOf, type World } from '../support/system.ts';
@@ -185,7 +186,7 @@ async function runCycle(world: World, step: Extract<Step, { step: 'cycle' }>): P
   }
 }
 
-const runs = Number(process.env.RUNS ?? 8);
+const runs = runsOf(3, 16);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(

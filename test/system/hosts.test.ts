@@ -2,7 +2,7 @@
 import { describe, expect, type onTestFinished, test } from 'vitest';
 import { createTenant, type Intervention, startSimulator } from '../../src/simulator/index.ts';
 import { certificateFor, trustFile } from '../support/certificates.ts';
-import { expectOneLine, runCli, temporaryDirectory } from '../support/cli.ts';
+import { expectOneLine, runProcess, temporaryDirectory } from '../support/cli.ts';
 import { failureOf, isDeltaRequest, openWorld, trust, type World } from '../support/system.ts';
 
 async function worldOf(onEnd: typeof onTestFinished) {
@@ -27,7 +27,7 @@ describe.concurrent('rule 13: TLS is verified', () => {
     const certificate = await certificateFor(bad.host, bad.days);
     world.simulator.presentCertificate(certificate);
     const extra = await trustFile(directory, world.simulator.certificate, ...(bad.trusted ? [certificate.cert] : []));
-    const ended = await runCli(['sync'], { ...environment, NODE_EXTRA_CA_CERTS: extra });
+    const ended = await runProcess(['sync'], { ...environment, NODE_EXTRA_CA_CERTS: extra });
     expectOneLine(ended, 5, bad.says);
     expect(world.simulator.requests, 'what was sent in spite of it').toEqual([]);
   });
@@ -46,7 +46,7 @@ describe.concurrent('rule 13: TLS is verified', () => {
       return { destroy: true };
     });
     const extra = await trustFile(directory, world.simulator.certificate, ...(bad.trusted ? [certificate.cert] : []));
-    const ended = await runCli(['sync'], { ...environment, NODE_EXTRA_CA_CERTS: extra });
+    const ended = await runProcess(['sync'], { ...environment, NODE_EXTRA_CA_CERTS: extra });
     expectOneLine(ended, 5, bad.says);
     expect(shown).toBe(true);
     expect(asked(world, isTokenRequest) + asked(world, isDeltaRequest), 'what was sent in spite of it').toBe(0);
@@ -56,7 +56,10 @@ describe.concurrent('rule 13: TLS is verified', () => {
     const { world, environment, directory } = await worldOf(onTestFinished);
     const own = await certificateFor('localhost');
     world.simulator.presentCertificate(own);
-    const ended = await runCli(['sync'], { ...environment, NODE_EXTRA_CA_CERTS: await trustFile(directory, own.cert) });
+    const ended = await runProcess(['sync'], {
+      ...environment,
+      NODE_EXTRA_CA_CERTS: await trustFile(directory, own.cert),
+    });
     expect(ended).toMatchObject({ code: 0 });
   });
 });

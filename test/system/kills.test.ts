@@ -7,6 +7,7 @@ import type { Tenant } from '../../src/simulator/index.ts';
 import { databaseTime } from '../../src/store/on-demand.ts';
 import { rows } from '../../src/store/pool.ts';
 import { startCli } from '../support/cli.ts';
+import { isDeep } from '../support/deep.ts';
 import { expectFeedRebuilds } from '../support/feed-replay.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { unified } from '../support/groups-world.ts';
@@ -14,7 +15,7 @@ import { expectSound } from '../support/soundness.ts';
 import { expectTruth, openWorld, type World } from '../support/system.ts';
 
 // `npm run test:kills` sets it to 200.
-const kills = Number(process.env.KILLS ?? 10);
+const kills = Number(process.env.KILLS ?? (isDeep ? 20 : 4));
 
 const at = <Item>(items: readonly Item[], index: number): Item => items[index % items.length] as Item;
 

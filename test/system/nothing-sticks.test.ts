@@ -9,13 +9,14 @@ import { createTenant, type Tenant } from '../../src/simulator/index.ts';
 import { rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
 import { startCli } from '../support/cli.ts';
+import { isDeep } from '../support/deep.ts';
 import { groupsSeen, groupTruth } from '../support/groups-truth.ts';
 import { type Excused, oddDays } from '../support/odd-days.ts';
 import { setSettings } from '../support/settings.ts';
 import { expectSound } from '../support/soundness.ts';
 import { accountsOf, factsOf, openWorld, truthOf, type World } from '../support/system.ts';
 
-const minutes = Number(process.env.MINUTES ?? 0.4);
+const minutes = Number(process.env.MINUTES ?? (isDeep ? 1 : 0.1));
 const seed = Number(process.env.SEED ?? 20_261_128);
 const lanes = 3;
 

@@ -6,6 +6,7 @@ import { ExpectedError } from '../../src/errors.ts';
 import { createAccount, editAccount, revertAccount } from '../../src/store/accounts.ts';
 import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
 import { rows } from '../../src/store/pool.ts';
+import { runsOf } from '../support/deep.ts';
 import { drawn } from '../support/histories.ts';
 import { setSettings } from '../support/settings.ts';
 import { openWorld, type World } from '../support/system.ts';
@@ -291,7 +292,7 @@ test.each<[string, Step[]]>([
   },
 );
 
-const runs = Number(process.env.RUNS ?? 10);
+const runs = runsOf(4, 20);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(

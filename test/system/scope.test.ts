@@ -5,6 +5,7 @@ import { ExpectedError } from '../../src/errors.ts';
 import type { SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
 import { rows } from '../../src/store/pool.ts';
 import { runCli } from '../support/cli.ts';
+import { runsOf } from '../support/deep.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { drawn } from '../support/histories.ts';
 import { setSettings } from '../support/settings.ts';
@@ -387,7 +388,7 @@ async function runCycle(world: World, { weather, trouble, at }: Cycle): Promise<
   }
 }
 
-const runs = Number(process.env.RUNS ?? 6);
+const runs = runsOf(2, 12);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(

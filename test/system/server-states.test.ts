@@ -50,7 +50,7 @@ test('rule 21: statement_timeout: sync ends with 7, names its value and cure, th
   const line = expectOneLine(
     await runCli(['sync'], environment),
     7,
-    /its statement_timeout \(2s\) -> alter role ROLE set/,
+    /its statement_timeout \(2s\) -> alter role ROLE in database NAME set/,
   );
   expect(line).not.toContain('defect');
   expect(await standings(database)).toEqual([{ status: 'pending', failures: 0, last_error_code: null, soon: true }]);

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createTenant, startSimulator, type Tenant } from '../../src/simulator/index.ts';
+import { runsOf } from '../support/deep.ts';
 import { createReader } from './simulator-client.ts';
 
 type Document = Record<string, unknown>;
@@ -105,7 +106,7 @@ test('users: any edits, any shape of rounds, the copy equals the truth', async (
         await simulator.close();
       }
     }),
-    { numRuns: 40 },
+    { numRuns: runsOf(15, 80) },
   );
 });
 
@@ -160,6 +161,6 @@ test('memberships: any edits, any shape of rounds, the copy equals the truth', a
         await simulator.close();
       }
     }),
-    { numRuns: 40 },
+    { numRuns: runsOf(15, 80) },
   );
 });

@@ -33,6 +33,8 @@ async function expectStopped(running: Running, code: number): Promise<string> {
   const ended = await stopWorker(running);
   expect({ code: ended.code, inTime: ended.seconds < container }, ended.stderr).toEqual({ code, inTime: true });
   expect(ended.stderr).not.toMatch(/defect|^\s+at /m);
+  // It has ended by itself or by force, never both.
+  expect((ended.stderr.match(/worker stopped|ended by force/g) ?? []).length, ended.stderr).toBeLessThan(2);
   return ended.stderr;
 }
 
@@ -65,6 +67,20 @@ test.each(verbs)(
     ).toEqual([]);
     await forgotten.rollback();
     await expectGoesOn(fleet);
+  },
+);
+
+test.each(['entra_sync_jobs.job', 'entra_sync.tenants'])(
+  'rule 12: worker while a session locks the table %s against readers: the statement is cancelled, exit 0',
+  async (table) => {
+    const fleet = await openFleet({ count: 1, users: 3, registered: false });
+    const worker = startVerb(['worker'], fleet.environment);
+    await worker.shows(/"worker started"/);
+    const forgotten = await fleet.database.transaction();
+    await forgotten.raw(`lock table ${table} in access exclusive mode`);
+    await untilBlocked(fleet, 1);
+    expect(await expectStopped(worker, 0)).toContain('worker stopped');
+    await forgotten.rollback();
   },
 );
 

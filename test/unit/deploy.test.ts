@@ -1,4 +1,4 @@
-// Checks deploy/ and the README against the program: verbs, options, paths, metrics, variables, exit codes.
+// Checks deploy/ and docs/operations.md against the program: verbs, options, paths, metrics, variables, exit codes.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ const files = readdirSync(packageFile('deploy'), { recursive: true, encoding: 'u
   .map((name) => ({ name, text: readFileSync(packageFile('deploy', name), 'utf8') }));
 const textOf = (name: string) => files.find((file) => file.name === name)?.text ?? '';
 const kubernetes = files.filter(({ name }) => name.startsWith('kubernetes/'));
-const readme = readFileSync(packageFile('README.md'), 'utf8');
+const operations = readFileSync(packageFile('docs', 'operations.md'), 'utf8');
 
 /** Returns every value under `key`, at any depth. */
 function valuesOf(node: unknown, key: string): unknown[] {
@@ -61,10 +61,10 @@ test.each(files)('$name is YAML, and runs existing verbs and options', ({ text }
   }
 });
 
-test.each(files)('$name sets variables that the README explains', ({ text }) => {
+test.each(files)('$name sets variables that docs/operations.md explains', ({ text }) => {
   const ours = new Set(text.match(/\b(?:AZURE|ENTRA_SYNC|DATABASE|LOG)_[A-Z_]+\b/g) ?? []);
   for (const name of ours) {
-    if (name !== 'ENTRA_SYNC_IMAGE') expect(readme).toContain(`\`${name}\``);
+    if (name !== 'ENTRA_SYNC_IMAGE') expect(operations).toContain(`\`${name}\``);
   }
 });
 
@@ -140,12 +140,12 @@ test('alerts name existing codes', () => {
   for (const code of codes) expect(Object.keys(exitCodes)).toContain(code);
 });
 
-test('alerts and README name existing metrics, and the README names all of them', async () => {
+test('alerts and docs/operations.md name existing metrics, and the page names all of them', async () => {
   const names = await metricNames();
   const ours = [...names.keys()].filter((name) => name.startsWith('entra_sync_'));
   expect(ours.length).toBeGreaterThan(20);
-  const told = [...files.map(({ text }) => text), readme].join('\n').match(/\bentra_sync_[a-z_]+\b/g) ?? [];
+  const told = [...files.map(({ text }) => text), operations].join('\n').match(/\bentra_sync_[a-z_]+\b/g) ?? [];
   const notMetrics = new Set(['entra_sync_jobs']);
   for (const name of new Set(told)) if (!notMetrics.has(name)) expect(ours).toContain(name);
-  for (const name of ours) expect(readme).toContain(`\`${name}`);
+  for (const name of ours) expect(operations).toContain(`\`${name}`);
 });

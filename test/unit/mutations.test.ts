@@ -19,5 +19,8 @@ test.each(mutations)('$name fits the code, and names existing tests', ({ file, t
   const applied = spawnSync('git', ['apply', '--check', file], { cwd: packageFile('.'), encoding: 'utf8' });
   expect(applied.stderr).toBe('');
   expect(applied.status).toBe(0);
-  for (const test of tests) expect(existsSync(packageFile(test)), test).toBe(true);
+  for (const test of tests) {
+    expect(existsSync(packageFile(test)), test).toBe(true);
+    expect(test, 'a rule that only the deep run guards').not.toContain('.deep.');
+  }
 });

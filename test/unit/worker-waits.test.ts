@@ -10,12 +10,19 @@ function openWatch(ask: (pids: readonly number[]) => StatementState[]) {
   let ms = 0;
   const lines: unknown[] = [];
   const activities: Activity[] = [];
-  const tell = (wait: unknown) => void lines.push(wait);
-  const watch = openWaitWatch({ activities: () => activities, ask: async (pids) => ask(pids), tell, now: () => ms });
+  const ended: { pid: number | null; error: unknown }[] = [];
+  const watch = openWaitWatch({
+    activities: () => activities,
+    ask: async (pids) => ask(pids),
+    tell: (wait) => void lines.push(wait),
+    giveUp: ({ pid }, error) => void ended.push({ pid, error }),
+    now: () => ms,
+  });
   return {
     activities,
     watch,
     lines,
+    ended,
     after: async (seconds: number) => {
       ms += seconds * 1000;
       await watch.look();
@@ -43,7 +50,9 @@ test('a wait for a connection is reported after ten seconds with its tenant, and
 });
 
 test('a long statement is reported if it waits for a lock, but not while it works', async () => {
-  const { activities, lines, after, watch } = openWatch((pids) => pids.map((pid) => ({ pid, forLock: pid === 1 })));
+  const { activities, lines, after, watch } = openWatch((pids) =>
+    pids.map((pid) => ({ pid, forLock: pid === 1, blockers: [] })),
+  );
   activities.push(
     { ...none, kind: 'statement', since: 0, pid: 1, tenantId: 'T' },
     { ...none, kind: 'statement', since: 0, pid: 2 },
@@ -51,6 +60,39 @@ test('a long statement is reported if it waits for a lock, but not while it work
   await after(12);
   expect(lines).toEqual([expect.objectContaining({ tenantId: 'T', kind: 'lock', seconds: 12 })]);
   expect(watch.longest()).toEqual({ lock: 12, connection: 0, database: 0 });
+});
+
+test('rule 11: a statement that waits for a lock names the session that holds it, and is given up after 30 seconds', async () => {
+  const blocker = {
+    pid: 7,
+    role: 'crm',
+    application: null,
+    visible: true,
+    transactionMs: 9_000,
+    idleMs: 8_000,
+    own: false,
+  };
+  const { activities, lines, ended, after } = openWatch((pids) =>
+    pids.map((pid) => ({ pid, forLock: pid === 1, blockers: pid === 1 ? [blocker] : [] })),
+  );
+  activities.push(
+    { ...none, kind: 'statement', since: 0, pid: 1 },
+    { ...none, kind: 'statement', since: 0, pid: 2 },
+    { ...none, kind: 'lock', since: 0 },
+    { ...none, kind: 'connection', since: 0 },
+  );
+  await after(12);
+  expect(lines).toContainEqual(
+    expect.objectContaining({
+      kind: 'lock',
+      reason: expect.stringMatching(/holds a lock: pid 7 \(.*terminate_backend\(7\)/),
+    }),
+  );
+  expect(ended).toEqual([]);
+  await after(18);
+  expect(ended).toMatchObject([
+    { pid: 1, error: { code: 'database_locked', message: expect.stringContaining('pid 7') } },
+  ]);
 });
 
 test('if the server does not answer either, the wait is for the server', async () => {

@@ -90,7 +90,7 @@ function duration(least: string, most: string) {
 function requireDatabaseUrl({ environment }: Run): void {
   if (environment.databaseUrl !== undefined) return;
   throw new ExpectedError('database_unreachable', 'connect needs a database server: DATABASE_URL is not set', {
-    cure: 'set it, and run entra-sync migrate once (README, "Connect a customer")',
+    cure: 'set it, and run entra-sync migrate once (docs/connect.md)',
   });
 }
 

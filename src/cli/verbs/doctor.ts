@@ -20,7 +20,7 @@ import { onOneLine } from '../terminal.ts';
 export function doctorCommand(): Command {
   return verb(
     'doctor',
-    'Prove the connection, step by step: database, schema, clock, DNS, TLS, token, roles, one read from each endpoint, ' +
+    'Prove the connection, step by step: database, schema, clock, limits on time, DNS, TLS, token, roles, one read from each endpoint, ' +
       'checkpoints, held removals, credentials. Changes nothing. The exit code is that of the first red line.',
     ['doctor', 'doctor Contoso', `doctor --json | jq '.checks[] | select(.state == "failed")'`],
   )

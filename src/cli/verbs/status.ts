@@ -6,7 +6,7 @@ import { listWaiting } from '../../store/waiting.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, dueIn, plural, when } from '../format.ts';
 import { table } from '../terminal.ts';
-import { describeTrouble } from '../trouble.ts';
+import { describeTrouble, summarize } from '../trouble.ts';
 import { describeWaiting } from './tenant-approval.ts';
 
 type StatusOptions = VerbOptions & { setAside?: boolean; only?: Standing };
@@ -51,6 +51,7 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
     );
     return;
   }
+  for (const line of summarize(tenants)) terminal.say(line);
   terminal.say(
     table(
       [

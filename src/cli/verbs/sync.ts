@@ -101,8 +101,8 @@ async function syncTenants(
   if (registers) {
     const tenant = await registerOwnTenant();
     tenants.push(tenant);
-    // A dry run keeps nothing, a registration that it made itself neither.
-    if (what.dryRun) run.onEnd(async () => void (await forgetPendingTenant(database, tenant.tenant_id)));
+    // A dry run keeps nothing, a registration that it made itself neither, unless a customer consented to it meanwhile.
+    if (what.dryRun) run.onEnd(async () => void (await forgetPendingTenant(database, tenant.tenant_id, 'unclaimed')));
   }
   const { variables } = run.environment;
   const own = word === undefined && ownsTenantId(variables) ? readTenantId(variables) : undefined;

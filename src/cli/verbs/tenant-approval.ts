@@ -5,6 +5,7 @@ import { ExpectedError } from '../../errors.ts';
 import { asGuid } from '../../rules/decode.ts';
 import { approveConsent } from '../../store/consent.ts';
 import type { Database } from '../../store/pool.ts';
+import { tenantsOfCustomer } from '../../store/tenants.ts';
 import { approveCommand, findWaiting, listWaiting, rejectWaiting, type WaitingConsent } from '../../store/waiting.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural, when } from '../format.ts';
@@ -110,13 +111,15 @@ async function reject(run: Run, word: string, options: RejectOptions): Promise<u
   if (waiting.length > 0) terminal.say(`Still waiting for it: ${waiting.map(onOneLine).join(', ')}.`);
 }
 
-/** The tenant that is meant: an id, or a reference that asks for one tenant only. */
+/** The tenant that is meant: an id, a reference that asks for one tenant only, or else one that has a single tenant. */
 async function tenantOf(database: Database, word: string): Promise<string> {
   const id = asGuid(word);
   if (id !== undefined) return id;
   const tenants = [...new Set((await findWaiting(database, word)).map((one) => one.tenant_id))];
   const [only] = tenants;
   if (only !== undefined && tenants.length === 1) return only;
+  const [known, ...others] = only === undefined ? await tenantsOfCustomer(database, word) : [];
+  if (known && others.length === 0) return known.tenant_id;
   throw new ExpectedError(
     'unknown_name',
     tenants.length === 0 ? 'no consent of that name waits for approval' : `it asks for ${tenants.length} tenants`,

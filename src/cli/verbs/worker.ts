@@ -68,6 +68,10 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   const { log, defaults } = openBasics(environment);
   let metrics: WorkerMetrics | undefined;
   let worker: Worker | undefined;
+  // Runs last, when the database is closed: a worker that is ended by force never gets there, and says that alone.
+  run.onEnd(async () => {
+    if (worker) log.info({}, 'worker stopped');
+  });
   // Its waits are told by the log.
   const graph = openGraph(
     { ...run, terminal: { ...run.terminal, note: () => {} } },

@@ -5,7 +5,7 @@ import { rows } from '../../src/store/pool.ts';
 import { expectOneAtATime, openFleet, stopWorker, until, watchRuns } from '../support/fleet.ts';
 import { expectTruth } from '../support/system.ts';
 
-// A bigger run: TENANTS=1500 npx vitest run test/system/worker-replicas.test.ts
+// A bigger run: TENANTS=1500 npx vitest run test/system/worker-replicas.deep.test.ts
 const count = Number(process.env.TENANTS ?? 300);
 const patience = Math.max(180, count);
 

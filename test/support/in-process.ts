@@ -1,0 +1,72 @@
+// Runs a verb within the process of the tests, without the half second that a process takes to start. The verb has streams, an
+// environment and an exit code of its own, so that several can run side by side.
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { EventEmitter } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { Readable, Writable } from 'node:stream';
+import { runProgram } from '../../src/cli/program.ts';
+import type { Ended } from './cli.ts';
+import { trust } from './system.ts';
+
+const real = process;
+const processes = new AsyncLocalStorage<NodeJS.Process>();
+
+// Sources and libraries look `process` up in the global object each time; work that a verb has begun finds the verb's own.
+Object.defineProperty(globalThis, 'process', {
+  get: () => processes.getStore() ?? real,
+  configurable: true,
+  enumerable: false,
+});
+
+/** The program's own verbs that serve, start programs, or wait for a person: these are processes. */
+const processVerbs = ['connect', 'demo', 'psql', 'simulate', 'worker'];
+
+/** Variables that Node, the log or a library reads once for a whole process. */
+const processVariables = /^(NODE_(?!EXTRA_CA_CERTS$|COMPILE_CACHE$)|OTEL_|IDENTITY_|LOG_LEVEL$|https?_proxy$)/i;
+
+/** Whether a process of its own is the same to a verb as this one. Without a database the verb starts a server and owns it. */
+export function runsInProcess([verb = '', ...more]: readonly string[], environment: Record<string, string>): boolean {
+  // The certificates that this process trusts are more than none.
+  if (environment.NODE_EXTRA_CA_CERTS === '') return false;
+  if (Object.keys(environment).some((name) => processVariables.test(name))) return false;
+  return (
+    verb === '--help' || more.includes('--help') || (!processVerbs.includes(verb) && Boolean(environment.DATABASE_URL))
+  );
+}
+
+/** Runs the verb to its end. It hears no signal, and its stdin is empty. */
+export async function runInProcess(args: readonly string[], environment: Record<string, string>): Promise<Ended> {
+  const { NODE_EXTRA_CA_CERTS } = environment;
+  if (NODE_EXTRA_CA_CERTS) trust(readFileSync(NODE_EXTRA_CA_CERTS, 'utf8'));
+  const [stdout, stderr] = [collector(), collector()];
+  const signals = new EventEmitter();
+  const own: NodeJS.Process = Object.create(real, {
+    env: { value: { ...environment } },
+    argv: { value: [real.argv0, 'entra-sync', ...args] },
+    exitCode: { value: undefined, writable: true },
+    stdin: { value: Readable.from([]) },
+    stdout: { value: stdout.stream },
+    stderr: { value: stderr.stream },
+    on: { value: signals.on.bind(signals) },
+    off: { value: signals.off.bind(signals) },
+    exit: {
+      value: (code: number) => {
+        throw new Error(`a verb wanted to end the process of the tests with ${code}`);
+      },
+    },
+  });
+  await processes.run(own, () => runProgram(args));
+  return { code: Number(own.exitCode ?? 0), stdout: stdout.text(), stderr: stderr.text() };
+}
+
+function collector(): { stream: Writable; text(): string } {
+  const chunks: Buffer[] = [];
+  const stream = new Writable({
+    decodeStrings: true,
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(chunk);
+      done();
+    },
+  });
+  return { stream, text: () => Buffer.concat(chunks).toString('utf8') };
+}

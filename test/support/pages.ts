@@ -1,0 +1,62 @@
+// The pages that people read (README.md and docs/): their text, their headings and their fenced blocks.
+import { readdirSync, readFileSync } from 'node:fs';
+import { packageFile } from '../../src/package-files.ts';
+
+/** A fenced block. `info` is the text after its language: the mark that says who runs it, if the test of the pages does not. */
+export type Block = { readonly line: number; readonly language: string; readonly info: string; readonly text: string };
+
+export type Page = { readonly path: string; readonly text: string; readonly blocks: readonly Block[] };
+
+/** README.md and every page of docs/. */
+export function readPages(): Page[] {
+  const docs = readdirSync(packageFile('docs')).filter((name) => name.endsWith('.md'));
+  return ['README.md', ...docs.map((name) => `docs/${name}`)].map((path) => {
+    const text = readFileSync(packageFile(path), 'utf8');
+    return { path, text, blocks: blocksOf(text) };
+  });
+}
+
+function blocksOf(text: string): Block[] {
+  return [...text.matchAll(/^```(\w*) ?(.*)\n([\s\S]*?)^```$/gm)].map((match) => {
+    const [, language = '', info = '', body = ''] = match;
+    return { line: text.slice(0, match.index).split('\n').length, language, info, text: body };
+  });
+}
+
+/** The text of a page without its fenced blocks. */
+export function proseOf({ text }: Page): string {
+  return text.replaceAll(/^```[\s\S]*?^```$/gm, '');
+}
+
+/** The anchors that GitHub gives to the headings of a page. */
+export function anchorsOf(page: Page): string[] {
+  return [...proseOf(page).matchAll(/^#{1,6} (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replaceAll(' ', '-'),
+  );
+}
+
+/** The cells of the table below a heading, row by row, without its head. */
+export function tableOf(page: Page, heading: string): string[][] {
+  const [, section = ''] = page.text.split(`\n## ${heading}\n`);
+  const rows = (section.split('\n## ')[0] ?? '').split('\n').filter((line) => line.startsWith('|'));
+  const isHead = (index: number) => /^\|[-|]+\|$/.test(rows[index] ?? '') || /^\|[-|]+\|$/.test(rows[index + 1] ?? '');
+  return rows.flatMap((row, index) =>
+    isHead(index)
+      ? []
+      : [
+          row
+            .split('|')
+            .slice(1, -1)
+            .map((cell) => cell.trim()),
+        ],
+  );
+}
+
+/** The texts in backticks. */
+export function codeIn(text: string): string[] {
+  return [...text.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
+}
