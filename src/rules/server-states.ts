@@ -18,7 +18,7 @@ type Row = Omit<ServerState, 'code'> & {
   readonly words?: RegExp;
 };
 
-// What a role has in one database goes before all that is set elsewhere on the server.
+// A role's setting for one database overrides every other setting on the server.
 const lift = (setting: string, value = '0') =>
   `alter role ROLE in database NAME set ${setting} = ${value}, for those of DATABASE_URL`;
 const shortLived = (setting: string, what: string): Row => ({
