@@ -25,8 +25,8 @@ export type AppCredential = {
 );
 
 /**
- * Returns a hash of a credential, keyed by `salt`, to notice a changed one. A certificate counts by the contents of its
- * file and its password, a token that is renewed by its source.
+ * Returns a hash of a credential, keyed by `salt`, to notice a change. It covers a certificate's file and password; of
+ * a token that is renewed all the time, only where it comes from.
  */
 export function credentialMark(read: () => AppCredential, salt: string): string {
   return createHmac('sha256', salt)
