@@ -21,12 +21,18 @@ export type GraphClient = {
   signIn(signal: AbortSignal): Promise<void>;
   /**
    * Sends one GET, or the `$batch` of GETs in `batch`, to exactly `url` and returns the answer, whatever its status.
-   * Throws RequestFailed for network faults and passing sign-in faults, ExpectedError for a foreign URL and a refused
-   * sign-in.
+   * Calls `onSend` once there is an access token: without one nothing is sent. Throws RequestFailed for network faults
+   * and passing sign-in faults, ExpectedError for a foreign URL and a refused sign-in.
    */
   send(
     url: string,
-    options: { signal: AbortSignal; renewToken?: boolean; headers?: Record<string, string>; batch?: object },
+    options: {
+      signal: AbortSignal;
+      renewToken?: boolean;
+      headers?: Record<string, string>;
+      batch?: object;
+      onSend?: () => void;
+    },
   ): Promise<Answer>;
 };
 
@@ -70,9 +76,9 @@ export function openGraphClient(options: {
         throw requestFailure(error, signal, requestTimeoutMs);
       });
     },
-    send: async (url, { signal, renewToken = false, headers = {}, batch }) => {
+    send: async (url, { signal, renewToken = false, headers = {}, batch, onSend }) => {
       requireOrigin(url, origin);
-      const exact = new ExactRequest(url, renewToken);
+      const exact = new ExactRequest(url, renewToken, onSend);
       const request = client
         .api(url)
         .middlewareOptions([exact])
@@ -95,11 +101,13 @@ export function openGraphClient(options: {
 class ExactRequest implements MiddlewareOptions {
   readonly url: string;
   readonly renewToken: boolean;
+  readonly onSend: (() => void) | undefined;
   failure: unknown;
 
-  constructor(url: string, renewToken: boolean) {
+  constructor(url: string, renewToken: boolean, onSend: (() => void) | undefined) {
     this.url = url;
     this.renewToken = renewToken;
+    this.onSend = onSend;
   }
 }
 
@@ -159,12 +167,13 @@ function authentication(origin: string, tokens: TokenSource): Middleware {
       // The last check before the token is attached, wherever the URL came from.
       requireOrigin(String(context.request), origin);
       const signal = context.options?.signal ?? undefined;
-      const renew = exactOf(context).renewToken;
+      const { renewToken: renew, onSend } = exactOf(context);
       const token = await tokens.token({ renew, ...(signal && { signal }) });
       context.options = {
         ...context.options,
         headers: { ...(context.options?.headers as Record<string, string>), authorization: `Bearer ${token}` },
       };
+      onSend?.();
       await next?.execute(context);
     },
   };

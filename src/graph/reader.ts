@@ -82,7 +82,7 @@ export type GraphReader = {
   fork(stream: string): GraphReader;
   /** Only gets an access token, under the policy. Throws what {@link GraphReader.getJson} throws. */
   signIn(): Promise<void>;
-  /** Returns the number of requests sent so far, retries included. */
+  /** Returns the number of requests sent so far, with retries, without sign-ins and requests that lacked a token. */
   requestCount(): number;
   /**
    * Asks `url` until `parse` accepts the body or the policy gives up. `parse` also gets the Date of the answer; its
@@ -133,8 +133,13 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
   const { client, signal, policy = defaultRetryPolicy, onWait, onRequest } = parts;
   let requests = 0;
 
-  const send = async (url: string, options: Omit<Parameters<GraphClient['send']>[1], 'signal'>): Promise<Answer> => {
+  const count = () => {
     requests += 1;
+  };
+  const send = async (
+    url: string,
+    options: Omit<Parameters<GraphClient['send']>[1], 'signal' | 'onSend'>,
+  ): Promise<Answer> => {
     const started = performance.now();
     const tell = (endpoint: string, outcome: number | string) =>
       onRequest?.({
@@ -144,7 +149,7 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
         seconds: (performance.now() - started) / 1000,
       });
     try {
-      const answer = await client.send(url, { signal, ...options });
+      const answer = await client.send(url, { signal, onSend: count, ...options });
       tell(endpointOf(url), answer.status);
       return answer;
     } catch (error) {
