@@ -1,15 +1,15 @@
-// The credential of the application: what it signs in with.
+// The credential with which an application signs in.
 
-/** How an application proves who it is; `holder` is what holds the proof, for people. */
+/** An application's credential; `holder` names where it is kept, for messages. */
 export type AppCredential = {
   readonly clientId: string;
   readonly holder: string;
-  /** The tenant brings it itself: what is wrong with it concerns nobody else. */
+  /** The tenant's own credential: a fault of it concerns this tenant alone. */
   readonly ofTenant?: true;
 } & (
   | { readonly kind: 'secret'; readonly secret: string }
   | { readonly kind: 'certificate'; readonly path: string; readonly password?: string }
-  /** A token of another issuer (a Kubernetes cluster, say) that the application trusts: workload identity federation. */
+  /** Workload identity federation: a token of a trusted issuer, such as a Kubernetes cluster. */
   | { readonly kind: 'federated'; readonly assertion: string }
   /** A user-assigned managed identity that the application trusts; `identity` is its client id. */
   | { readonly kind: 'managed_identity'; readonly identity: string }

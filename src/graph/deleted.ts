@@ -1,4 +1,4 @@
-// Who is away: the list of what was deleted and can be restored.
+// Reads the ids of soft-deleted users and groups.
 
 import { asGuid } from '../rules/decode.ts';
 import type { Stream } from '../rules/streams.ts';
@@ -6,8 +6,8 @@ import { readList } from './lists.ts';
 import type { GraphReader } from './reader.ts';
 
 /**
- * The object ids of the persons or groups that are deleted and can be restored (directory-deleteditems-list: the roles of
- * delta are enough); undefined where Graph refuses the list, or fails at it alone.
+ * Returns the object ids of soft-deleted users or groups (directory-deleteditems-list: the roles of delta suffice);
+ * undefined if Graph refuses this list, or fails on it alone.
  */
 export async function readDeletedIds(reader: GraphReader, collection: Stream): Promise<string[] | undefined> {
   const type = collection === 'users' ? 'user' : 'group';

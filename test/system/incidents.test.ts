@@ -123,7 +123,7 @@ test.each([
   if (told === held) {
     const { code, stdout } = await cli(world, 'status');
     expect([code, stdout]).toEqual([0, expect.stringContaining('30 removals wait for a person')]);
-    expect(await lists(world)).toMatchObject([{ held: 30, why: 'a full round showed nobody at all' }]);
+    expect(await lists(world)).toMatchObject([{ held: 30, why: 'a full round showed nothing at all' }]);
   }
   cure();
   expect(await sync(world), 'healed without anybody').toEqual(quiet);
