@@ -21,11 +21,11 @@ import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
 import { openTokenCache } from './graph/token-cache.ts';
 import { createLog, type Log } from './logger.ts';
 import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings.ts';
-import type { LockWait } from './store/blockers.ts';
-import { openEmbedded } from './store/embedded.ts';
-import { migrate, requireCurrentSchema } from './store/migrate.ts';
-import { type Database, openDatabase } from './store/pool.ts';
-import type { WaitOptions } from './store/waits.ts';
+import type { LockWait } from './store/database/blockers.ts';
+import type { WaitOptions } from './store/database/lock-waits.ts';
+import { type Database, openDatabase } from './store/database/pool.ts';
+import { openEmbedded } from './store/embedded/embedded.ts';
+import { migrate, requireCurrentSchema } from './store/schema/migrate.ts';
 import { pastSpan } from './tracing.ts';
 
 export type OpenedDatabase = {

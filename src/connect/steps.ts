@@ -1,4 +1,6 @@
 // The steps of a consent: each is good once, in one browser, for one purpose, and none outlives the sign-in that it follows.
+
+import type { Database } from '../store/database/pool.ts';
 import {
   findInvitation,
   type Invitation,
@@ -7,8 +9,7 @@ import {
   type Step,
   signingKey,
   takeStep,
-} from '../store/invitations.ts';
-import type { Database } from '../store/pool.ts';
+} from '../store/tenants/invitations.ts';
 import { browserHash, type Purpose, readLink, signLink } from './links.ts';
 import { Refused } from './refusals.ts';
 

@@ -6,8 +6,8 @@ import type { SingleObject } from '../graph/objects.ts';
 import { openLane } from '../graph/paced.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Stream } from '../rules/streams.ts';
-import { notAsked } from '../store/doubts.ts';
-import type { Round } from '../store/rounds.ts';
+import { notAsked } from '../store/stage/doubts.ts';
+import type { Round } from '../store/stage/rounds.ts';
 import type { StreamContext } from './stream.ts';
 
 // Ten batches: what is read again after a crash, and what is in memory at one time.

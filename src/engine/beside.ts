@@ -1,7 +1,7 @@
 // Changes beside a full round that could not be finished: it keeps nothing waiting while the checkpoint is good.
 import type { DeltaPage } from '../rules/decode.ts';
 import { leavesCheckpoint } from '../rules/stuck.ts';
-import { beginRound, type Round } from '../store/rounds.ts';
+import { beginRound, type Round } from '../store/stage/rounds.ts';
 import type { Walked } from './first-page.ts';
 import { isGraphSide } from './lasting.ts';
 import type { Footing, StreamContext, StreamParts, StreamResult } from './stream.ts';

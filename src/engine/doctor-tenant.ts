@@ -10,12 +10,12 @@ import { selectedProperties } from '../rules/mapping.ts';
 import { missingRoles } from '../rules/roles.ts';
 import { streams } from '../rules/streams.ts';
 import { resolveSettings, type Settings } from '../settings.ts';
-import { checkpointAges } from '../store/health.ts';
-import type { Database } from '../store/pool.ts';
-import { openLists } from '../store/removal-lists.ts';
-import { settingsInForce } from '../store/settings.ts';
-import type { TenantRow } from '../store/tenants.ts';
-import { consentWaiting, listWaiting } from '../store/waiting.ts';
+import { openLists } from '../store/commit/removal-lists.ts';
+import { checkpointAges } from '../store/database/health.ts';
+import type { Database } from '../store/database/pool.ts';
+import { settingsInForce } from '../store/settings/versions.ts';
+import type { TenantRow } from '../store/tenants/tenants.ts';
+import { consentWaiting, listWaiting } from '../store/tenants/waiting-consents.ts';
 import type { Checklist, Finding, Made } from './checklist.ts';
 import { type DoctorGraph, type DoctorParts, type Installation, judgeCredential } from './doctor.ts';
 

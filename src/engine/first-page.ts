@@ -4,10 +4,10 @@ import { noCounts } from '../rules/counts.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
 import type { Settings } from '../settings.ts';
-import { commitIdle } from '../store/commit-idle.ts';
-import type { ChangeSample } from '../store/commit-sample.ts';
-import type { StreamReport } from '../store/cycles.ts';
-import type { Checkpoint } from '../store/rounds.ts';
+import { commitIdle } from '../store/commit/idle.ts';
+import type { ChangeSample } from '../store/commit/sample.ts';
+import type { StreamReport } from '../store/cycle/cycles.ts';
+import type { Checkpoint } from '../store/stage/rounds.ts';
 import { inSpan } from '../tracing.ts';
 import type { Progress, StreamContext, StreamParts } from './stream.ts';
 

@@ -16,10 +16,9 @@ import {
 import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { streams } from '../rules/streams.ts';
 import type { Settings } from '../settings.ts';
-import { noteAway, restoredGroups } from '../store/away.ts';
-import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
-import { databaseTime } from '../store/pool.ts';
-import type { Round } from '../store/rounds.ts';
+import { databaseTime } from '../store/database/pool.ts';
+import { noteAway, restoredGroups } from '../store/stage/deleted-elsewhere.ts';
+import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/stage/doubts.ts';
 import {
   liveGroups,
   type SettledGroups,
@@ -27,9 +26,10 @@ import {
   settleGroups,
   settleLists,
   stageGroupsPage,
-} from '../store/stage-groups.ts';
-import { groupsToSweep, keepUnnamed, membersToEnd } from '../store/sweep.ts';
-import { doubtPartial, type Wholeness } from '../store/whole.ts';
+} from '../store/stage/groups.ts';
+import { doubtPartial, type Wholeness } from '../store/stage/partial-objects.ts';
+import type { Round } from '../store/stage/rounds.ts';
+import { groupsToSweep, keepUnnamed, membersToEnd } from '../store/stage/sweep.ts';
 import { askInLots, partialAnswer } from './ask.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 

@@ -4,10 +4,10 @@ import { rootsOf } from '../rules/expressions.ts';
 import { mapUser, selectedProperties, userKeys } from '../rules/mapping.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings, SettingsDocument } from '../settings.ts';
-import { scopeGaps } from '../store/commit-scope.ts';
-import type { Database, Transaction } from '../store/pool.ts';
-import { type RehearsedAccount, rehearsedAccounts, settingsLastRead } from '../store/preview.ts';
-import { applySettings, type SettingsChange, type TenantEffect } from '../store/settings.ts';
+import { type RehearsedAccount, rehearsedAccounts, settingsLastRead } from '../store/accounts/preview.ts';
+import { scopeGaps } from '../store/commit/group-scope.ts';
+import type { Database, Transaction } from '../store/database/pool.ts';
+import { applySettings, type SettingsChange, type TenantEffect } from '../store/settings/versions.ts';
 
 /** What a settings change does to one tenant; counts are of live managed accounts. */
 export type TenantPreview = {

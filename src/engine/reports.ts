@@ -5,8 +5,8 @@ import { noCounts } from '../rules/counts.ts';
 import type { CycleOutcome } from '../rules/outcome.ts';
 import { explainGaps } from '../rules/scope.ts';
 import type { Stream } from '../rules/streams.ts';
-import type { CycleKind, StreamReport } from '../store/cycles.ts';
-import type { RemovalList } from '../store/removal-lists.ts';
+import type { RemovalList } from '../store/commit/removal-lists.ts';
+import type { CycleKind, StreamReport } from '../store/cycle/cycles.ts';
 import type { RoundTold } from './stream.ts';
 
 export type StreamFailure = { readonly stream: Stream; readonly error: unknown };

@@ -2,10 +2,10 @@
 import { exitCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { type Stream, streams } from '../rules/streams.ts';
-import type { ChangeSample } from '../store/commit-sample.ts';
-import type { StreamReport } from '../store/cycles.ts';
-import { tellDatabaseError } from '../store/pool.ts';
-import { dropRehearsal } from '../store/rounds.ts';
+import type { ChangeSample } from '../store/commit/sample.ts';
+import type { StreamReport } from '../store/cycle/cycles.ts';
+import { tellDatabaseError } from '../store/database/pool.ts';
+import { dropRehearsal } from '../store/stage/rounds.ts';
 import { groupsStream } from './groups.ts';
 import { reportOfFailure, type StreamFailure } from './reports.ts';
 import { runStream } from './run-stream.ts';

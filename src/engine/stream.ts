@@ -5,12 +5,12 @@ import type { Log } from '../logger.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { Stream } from '../rules/streams.ts';
 import type { Settings } from '../settings.ts';
-import type { ChangeSample } from '../store/commit-sample.ts';
-import type { StreamReport } from '../store/cycles.ts';
-import type { Lease } from '../store/lease.ts';
-import type { Database } from '../store/pool.ts';
-import type { PageOfRound, Round } from '../store/rounds.ts';
-import type { Standing } from '../store/standing.ts';
+import type { ChangeSample } from '../store/commit/sample.ts';
+import type { StreamReport } from '../store/cycle/cycles.ts';
+import type { Lease } from '../store/cycle/lease.ts';
+import type { Database } from '../store/database/pool.ts';
+import type { PageOfRound, Round } from '../store/stage/rounds.ts';
+import type { Standing } from '../store/stage/tenant-state.ts';
 
 /** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
 export type Progress = {

@@ -17,10 +17,11 @@ import { mapUser, selectedProperties, userKeys, userMarks } from '../rules/mappi
 import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
-import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
-import { databaseTime } from '../store/pool.ts';
-import { afterRehearsal } from '../store/rehearsal.ts';
-import { type Round, readCheckpoint } from '../store/rounds.ts';
+import { afterRehearsal } from '../store/commit/dry-run.ts';
+import { databaseTime } from '../store/database/pool.ts';
+import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/stage/doubts.ts';
+import { doubtPartial, type Wholeness } from '../store/stage/partial-objects.ts';
+import { type Round, readCheckpoint } from '../store/stage/rounds.ts';
 import {
   enteringUsers,
   restoredUsers,
@@ -28,8 +29,7 @@ import {
   type StagedUser,
   settleUsers,
   stageUsersPage,
-} from '../store/stage-users.ts';
-import { doubtPartial, type Wholeness } from '../store/whole.ts';
+} from '../store/stage/users.ts';
 import { askInLots, partialAnswer } from './ask.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 

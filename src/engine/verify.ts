@@ -11,14 +11,14 @@ import { mergeObjects } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import { type Stream, streams, tableOf } from '../rules/streams.ts';
 import type { Settings } from '../settings.ts';
-import { acquireLease, type Lease } from '../store/lease.ts';
-import type { Database } from '../store/pool.ts';
-import { beginRound, dropRehearsal, type PageOfRound, type Round, readCheckpoint } from '../store/rounds.ts';
-import { settingsInForce } from '../store/settings.ts';
-import { stageGroupsPage } from '../store/stage-groups.ts';
-import { unfoldSlices } from '../store/stage-members.ts';
-import { stageUsersPage } from '../store/stage-users.ts';
-import { findTenant, tenantDisconnected } from '../store/tenants.ts';
+import { acquireLease, type Lease } from '../store/cycle/lease.ts';
+import type { Database } from '../store/database/pool.ts';
+import { settingsInForce } from '../store/settings/versions.ts';
+import { stageGroupsPage } from '../store/stage/groups.ts';
+import { unfoldSlices } from '../store/stage/members.ts';
+import { beginRound, dropRehearsal, type PageOfRound, type Round, readCheckpoint } from '../store/stage/rounds.ts';
+import { stageUsersPage } from '../store/stage/users.ts';
+import { findTenant, tenantDisconnected } from '../store/tenants/tenants.ts';
 import {
   type Checked,
   countStaged,

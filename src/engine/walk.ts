@@ -2,10 +2,10 @@
 import { inLots, totalOf } from '../graph/pages.ts';
 import { type DeltaPage, objectsOf } from '../rules/decode.ts';
 import type { Settings } from '../settings.ts';
-import { commitRound } from '../store/commit.ts';
-import { type Checkpoint, type Round, readCheckpoint } from '../store/rounds.ts';
-import { unfoldSlices } from '../store/stage-members.ts';
-import { analyzeStage } from '../store/statistics.ts';
+import { commitRound } from '../store/commit/round.ts';
+import { unfoldSlices } from '../store/stage/members.ts';
+import { type Checkpoint, type Round, readCheckpoint } from '../store/stage/rounds.ts';
+import { analyzeStage } from '../store/stage/statistics.ts';
 import { inSpan } from '../tracing.ts';
 import { openPages, type Pages, type Walked } from './first-page.ts';
 import type { Progress, StreamContext, StreamParts } from './stream.ts';

@@ -1,9 +1,9 @@
 // Whoever failed with another credential than the one in use now is tried at once.
 
 import type { CredentialReference, Settings, SettingsDocument } from '../settings.ts';
-import { credentialSalt, failingTenants, makeDue, markCredential } from '../store/attempts.ts';
-import type { Database } from '../store/pool.ts';
-import { settingsOfMany } from '../store/settings.ts';
+import { credentialSalt, failingTenants, makeDue, markCredential } from '../store/cycle/attempts.ts';
+import type { Database } from '../store/database/pool.ts';
+import { settingsOfMany } from '../store/settings/versions.ts';
 
 export type CredentialWatch = {
   /** Notes with which credential the tenant has just failed, or that it did not fail. */

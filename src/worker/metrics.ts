@@ -5,8 +5,8 @@ import type { CycleResult } from '../engine/cycle.ts';
 import type { RequestEvent, WaitEvent } from '../graph/reader.ts';
 import { packageVersion } from '../package-files.ts';
 import { effects } from '../rules/counts.ts';
-import { readHealth, type TenantHealth } from '../store/health.ts';
-import type { Database } from '../store/pool.ts';
+import { readHealth, type TenantHealth } from '../store/database/health.ts';
+import type { Database } from '../store/database/pool.ts';
 import { openTenantGauges } from './tenant-gauges.ts';
 import type { Worker } from './worker.ts';
 

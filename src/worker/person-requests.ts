@@ -3,9 +3,9 @@
 import type { CycleParts } from '../engine/cycle.ts';
 import { readPerson } from '../engine/person.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
-import { forTenant } from '../store/activity.ts';
-import { describeDatabaseError } from '../store/pool.ts';
-import { claimPersonRequest, endRequests, type PersonRequest } from '../store/requests.ts';
+import { forTenant } from '../store/database/activity.ts';
+import { describeDatabaseError } from '../store/database/pool.ts';
+import { claimPersonRequest, endRequests, type PersonRequest } from '../store/queue/requests.ts';
 
 export type PersonRequests = {
   /** Looks for what is waiting, and answers it beside what is under way. */

@@ -1,8 +1,8 @@
 // The waits of a process for the database: each is told after ten seconds, and the longest of each kind is for a gauge.
 import type { ExpectedError } from '../errors.ts';
-import type { Activity } from '../store/activity.ts';
-import { type Blocker, databaseLocked, describeHolders } from '../store/blockers.ts';
-import type { StatementState } from '../store/health.ts';
+import type { Activity } from '../store/database/activity.ts';
+import { type Blocker, databaseLocked, describeHolders } from '../store/database/blockers.ts';
+import type { StatementState } from '../store/database/health.ts';
 
 export const waitKinds = ['lock', 'connection', 'database'] as const;
 export type WaitKind = (typeof waitKinds)[number];

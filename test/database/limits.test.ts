@@ -8,13 +8,13 @@ import { longestOf, type PropertyType, userProperties } from '../../src/rules/gr
 import { decodeGroupsPage, groupMarks } from '../../src/rules/groups.ts';
 import { type MappedField, mapUser, userKeys, userMarks } from '../../src/rules/mapping.ts';
 import { type MergedObject, mergeObjects, type RoundKind } from '../../src/rules/merge.ts';
-import { type CommitResult, commitRound } from '../../src/store/commit.ts';
-import type { Lease } from '../../src/store/lease.ts';
-import { commitPerson } from '../../src/store/on-demand.ts';
-import { beginRound } from '../../src/store/rounds.ts';
-import { settingsVersion } from '../../src/store/settings.ts';
-import { stageGroupsPage } from '../../src/store/stage-groups.ts';
-import { type StagedUser, stageUsersPage } from '../../src/store/stage-users.ts';
+import { commitPerson } from '../../src/store/accounts/on-demand.ts';
+import { type CommitResult, commitRound } from '../../src/store/commit/round.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
+import { settingsVersion } from '../../src/store/settings/versions.ts';
+import { stageGroupsPage } from '../../src/store/stage/groups.ts';
+import { beginRound } from '../../src/store/stage/rounds.ts';
+import { type StagedUser, stageUsersPage } from '../../src/store/stage/users.ts';
 import {
   ask,
   begin,

@@ -1,9 +1,9 @@
 // What `status --only` looks for, on a real Postgres.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings.ts';
-import { type Database, openDatabase } from '../../src/store/pool.ts';
-import { readStatus, type Standing } from '../../src/store/status.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { type Database, openDatabase } from '../../src/store/database/pool.ts';
+import { readStatus, type Standing } from '../../src/store/tenants/status.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 import { setSettings } from '../support/settings.ts';
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import type { Progress } from '../../src/engine/stream.ts';
 import type { Simulator, SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
-import { type Database, openDatabase } from '../../src/store/pool.ts';
+import { type Database, openDatabase } from '../../src/store/database/pool.ts';
 import { interruption, isDeltaRequest } from './system.ts';
 
 export type Edit = { act: (typeof acts)[number]; who: number; property: string; value: string };

@@ -21,11 +21,11 @@ import {
   type Tenant,
   type TenantOptions,
 } from '../../src/simulator/index.ts';
-import type { LeaseTimes } from '../../src/store/lease.ts';
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import { openLists } from '../../src/store/removal-lists.ts';
-import { decideRemovals } from '../../src/store/removals.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { decideRemovals } from '../../src/store/commit/held-removals.ts';
+import { openLists } from '../../src/store/commit/removal-lists.ts';
+import type { LeaseTimes } from '../../src/store/cycle/lease.ts';
+import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { type Borrowed, borrowDatabase } from './borrowed.ts';
 import { setSettings } from './settings.ts';
 

@@ -1,7 +1,7 @@
 // `explain`, `edit` and `grant` as people run them: what they say, what they write, and one line for whatever is refused.
 import { escapeIdentifier } from 'pg';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { expectOneLine, runCli, startCli } from '../support/cli.ts';
 import { setSettings } from '../support/settings.ts';
 import { openWorld, type World } from '../support/system.ts';

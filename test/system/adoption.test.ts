@@ -1,8 +1,8 @@
 // Accounts that were there before: recognised one to one, or not at all (rules 20, 25); released and adopted again.
 import { expect, test } from 'vitest';
 import type { Tenant } from '../../src/simulator/index.ts';
-import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { disconnectTenant, reconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { runCli } from '../support/cli.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { setSettings } from '../support/settings.ts';

@@ -1,6 +1,6 @@
 // An object that changes beside an open full round is asked again, through whole cycles against the simulated tenant.
 import { expect, test } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { expectFeedRebuilds } from '../support/feed-replay.ts';
 import { groupsSeen, groupTruth } from '../support/groups-truth.ts';
 import { expectGroups, makeFullDue, ofUsers } from '../support/groups-world.ts';

@@ -2,7 +2,7 @@
 import { ChaosHandler, ChaosHandlerOptions, ChaosStrategy } from '@microsoft/microsoft-graph-client';
 import { afterEach, expect, test, vi } from 'vitest';
 import { ExpectedError, exitCodes } from '../../src/errors.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { expectFeedRebuilds } from '../support/feed-replay.ts';
 import { expectGroups } from '../support/groups-world.ts';
 import { expectTruth, failureOf, fastPolicy, openWorld } from '../support/system.ts';

@@ -1,6 +1,6 @@
 // Consent that is revoked: nothing is removed, edits go on, status and metrics say so at once.
 import { expect, onTestFinished, test } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { openMetrics } from '../../src/worker/metrics.ts';
 import { runCli } from '../support/cli.ts';
 import { setSettings } from '../support/settings.ts';

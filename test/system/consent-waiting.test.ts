@@ -3,9 +3,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeRegistration } from '../../src/engine/registration.ts';
 import type { Tenant } from '../../src/simulator/index.ts';
-import { rows } from '../../src/store/pool.ts';
-import { readRegistration } from '../../src/store/registrations.ts';
-import { listWaiting } from '../../src/store/waiting.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { readRegistration } from '../../src/store/tenants/registrations.ts';
+import { listWaiting } from '../../src/store/tenants/waiting-consents.ts';
 import { expectOneLine, runCli, startCli } from '../support/cli.ts';
 import {
   type Browser,

@@ -1,8 +1,8 @@
 // Consent on good days: a real connect process, the simulated Entra ID, a browser that keeps cookies; from the invitation to
 // the first cycle.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { disconnectTenant } from '../../src/store/connection.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { disconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { runCli } from '../support/cli.ts';
 import {
   type ConsentWorld,

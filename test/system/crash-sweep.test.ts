@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
 import type { Tenant } from '../../src/simulator/index.ts';
-import { describeDatabaseError, openDatabase, rows } from '../../src/store/pool.ts';
+import { describeDatabaseError, openDatabase, rows } from '../../src/store/database/pool.ts';
 import {
   type BreakablePath,
   type Breakage,

@@ -11,8 +11,8 @@ import { readEnvironment } from '../../src/environment.ts';
 import type { ExpectedError } from '../../src/errors.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import { createTenant, type Simulator, startSimulator } from '../../src/simulator/index.ts';
-import { rows } from '../../src/store/pool.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { expectOneLine, runCli, temporaryDirectory } from '../support/cli.ts';
 import { expectTruth, isDeltaRequest, openWorld, trust } from '../support/system.ts';
 

@@ -1,7 +1,7 @@
 // Data that the database refuses (rules 12 and 19). No decoded value fails a statement. Where one does all the same, its
 // round is dropped and read again, and then the objects at fault are set aside.
 import { describe, expect, test } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { expectGroups, groupsWorld } from '../support/groups-world.ts';
 import { expectTruth, isDeltaRequest, openWorld, personOf, type World } from '../support/system.ts';
 

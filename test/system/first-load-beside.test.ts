@@ -1,7 +1,7 @@
 // What others do while a quick first load runs: a disconnect, a read on demand, a directory that changes under its pages.
 import { describe, expect, test } from 'vitest';
-import { disconnectTenant, purgeTenant, reconnectTenant } from '../../src/store/connection.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { disconnectTenant, purgeTenant, reconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { expectFeedRebuilds } from '../support/feed-replay.ts';
 import { expectGroups, forbidden } from '../support/groups-world.ts';
 import { expectTruth, failureOf, openWorld, personOf, type World } from '../support/system.ts';

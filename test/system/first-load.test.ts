@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import type { CycleResult } from '../../src/engine/cycle.ts';
 import type { InterceptedRequest } from '../../src/simulator/index.ts';
-import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { disconnectTenant, reconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { runCli } from '../support/cli.ts';
 import { expectFeedRebuilds } from '../support/feed-replay.ts';
 import { expectGroups, groupsWorld } from '../support/groups-world.ts';

@@ -3,8 +3,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Tenant } from '../../src/simulator/index.ts';
-import { rows } from '../../src/store/pool.ts';
-import { openLists } from '../../src/store/removal-lists.ts';
+import { openLists } from '../../src/store/commit/removal-lists.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { runsOf } from '../support/deep.ts';
 import { hideGroups, hideUsers, leaveOutGroups, leaveOutUsers } from '../support/glitches.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';

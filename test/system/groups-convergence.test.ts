@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
 import type { SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
-import { type Database, rows } from '../../src/store/pool.ts';
+import { type Database, rows } from '../../src/store/database/pool.ts';
 import { runsOf } from '../support/deep.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';
 import { drawn } from '../support/histories.ts';

@@ -1,7 +1,7 @@
 // Rules 7, 8, 19, 22 where a round of groups does not say everything: parts that cannot be read, people who are away
 // while it runs, lists that Graph refuses.
 import { expect, test } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { groupsSeen, groupTruth } from '../support/groups-truth.ts';
 import {
   alterPages,

@@ -1,9 +1,9 @@
 // Held removals (rule 10): a round that would remove too many removes nobody, says so, and a person decides.
 import { expect, test } from 'vitest';
-import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
-import { rows } from '../../src/store/pool.ts';
-import { openLists } from '../../src/store/removal-lists.ts';
-import { decideRemovals } from '../../src/store/removals.ts';
+import { decideRemovals } from '../../src/store/commit/held-removals.ts';
+import { openLists } from '../../src/store/commit/removal-lists.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { disconnectTenant, reconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { runCli } from '../support/cli.ts';
 import { hideUsers } from '../support/glitches.ts';
 import { membershipPairs, replayMemberships } from '../support/groups-truth.ts';

@@ -2,9 +2,9 @@
 import type { Middleware } from '@microsoft/microsoft-graph-client';
 import { expect, onTestFinished, test } from 'vitest';
 import { createTenant, startSimulator } from '../../src/simulator/index.ts';
-import { disconnectTenant } from '../../src/store/connection.ts';
-import { acquireLease } from '../../src/store/lease.ts';
-import { openDatabase, rows } from '../../src/store/pool.ts';
+import { acquireLease } from '../../src/store/cycle/lease.ts';
+import { openDatabase, rows } from '../../src/store/database/pool.ts';
+import { disconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { alterPages, expectGroups, groupsWorld, isLive, ofGroups, ofUsers } from '../support/groups-world.ts';
 import { setSettings } from '../support/settings.ts';
 import { until } from '../support/stage.ts';

@@ -2,10 +2,10 @@
 // (status and exit code), and how it heals.
 import { expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
-import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
-import { rows } from '../../src/store/pool.ts';
-import { openLists } from '../../src/store/removal-lists.ts';
-import { decideRemovals } from '../../src/store/removals.ts';
+import { decideRemovals } from '../../src/store/commit/held-removals.ts';
+import { openLists } from '../../src/store/commit/removal-lists.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { disconnectTenant, reconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { runCli } from '../support/cli.ts';
 import { hideUsers, leaveOutUsers } from '../support/glitches.ts';
 import { membershipPairs } from '../support/groups-truth.ts';

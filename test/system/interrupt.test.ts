@@ -1,6 +1,6 @@
 // Ctrl-C, verb by verb: what it leaves, and what the line that ends the command promises.
 import { expect, test } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { expectOneLine, runCli, startCli } from '../support/cli.ts';
 import { openWorld, type World } from '../support/system.ts';
 

@@ -1,7 +1,7 @@
 // A whole cycle beside a session that forgot its transaction: how it ends, what others do meanwhile, and how it goes on.
 import { expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
-import { openDatabase, rows } from '../../src/store/pool.ts';
+import { openDatabase, rows } from '../../src/store/database/pool.ts';
 import { accountsOf, expectTruth, failureOf, openWorld } from '../support/system.ts';
 
 // Between two attempts of the users, the groups get their turn.

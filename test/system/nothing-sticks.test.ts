@@ -4,7 +4,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client } from 'pg';
 import { expect, test } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { type Running, startCli } from '../support/cli.ts';
 import { isDeep } from '../support/deep.ts';
 import { oddDays } from '../support/odd-days.ts';

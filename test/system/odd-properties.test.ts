@@ -1,7 +1,7 @@
 // Rule 19 for one odd property: the rest of its object is taken, its own known value stays, and it heals.
 import { expect, test } from 'vitest';
 import { showOdd } from '../../src/simulator/index.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { runCli } from '../support/cli.ts';
 import { groupsSeen, groupTruth } from '../support/groups-truth.ts';
 import { accountsOf, expectTruth, openWorld, personOf, type World } from '../support/system.ts';

@@ -2,8 +2,8 @@
 import { createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { loadDefaults } from '../../src/settings.ts';
-import { openDatabase, rows } from '../../src/store/pool.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { openDatabase, rows } from '../../src/store/database/pool.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { serveOperations, whyNotReady, whyNotWorking } from '../../src/worker/http.ts';
 import { openMetrics, type WorkerMetrics } from '../../src/worker/metrics.ts';
 import { stalledAfterSeconds } from '../../src/worker/stall.ts';

@@ -3,9 +3,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
-import { createAccount, editAccount, revertAccount } from '../../src/store/accounts.ts';
-import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
-import { rows } from '../../src/store/pool.ts';
+import { createAccount, editAccount, revertAccount } from '../../src/store/accounts/accounts.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { disconnectTenant, reconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { runsOf } from '../support/deep.ts';
 import { drawn } from '../support/histories.ts';
 import { setSettings } from '../support/settings.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { runCli, temporaryDirectory } from '../support/cli.ts';
 import { type Block, readPages } from '../support/pages.ts';
 import { setSettings } from '../support/settings.ts';

@@ -3,10 +3,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type EmbeddedPostgres, openEmbedded } from '../../src/store/embedded.ts';
-import { isAlive } from '../../src/store/embedded-binaries.ts';
-import { migrate } from '../../src/store/migrate.ts';
-import { describeDatabaseError, openDatabase, rows } from '../../src/store/pool.ts';
+import { describeDatabaseError, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { isAlive } from '../../src/store/embedded/binaries.ts';
+import { type EmbeddedPostgres, openEmbedded } from '../../src/store/embedded/embedded.ts';
+import { migrate } from '../../src/store/schema/migrate.ts';
 import { temporaryDirectory } from '../support/cli.ts';
 import { type BreakablePath, openBreakablePath } from '../support/cut-connection.ts';
 import { groupsSeen, groupTruth } from '../support/groups-truth.ts';

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
 import { packageFile } from '../../src/package-files.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { expectOneLine, type Running, startCli } from '../support/cli.ts';
 import { openBreakablePath } from '../support/cut-connection.ts';
 import { groupsSeen, groupTruth } from '../support/groups-truth.ts';

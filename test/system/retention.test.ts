@@ -2,11 +2,11 @@
 // was ever known of a person or a group is left in any column of any table.
 import { expect, test } from 'vitest';
 import type { Progress } from '../../src/engine/stream.ts';
-import { createAccount, editAccount } from '../../src/store/accounts.ts';
-import { disconnectTenant, purgeTenant } from '../../src/store/connection.ts';
-import { type Database, rows } from '../../src/store/pool.ts';
-import { openLists } from '../../src/store/removal-lists.ts';
-import { decideRemovals } from '../../src/store/removals.ts';
+import { createAccount, editAccount } from '../../src/store/accounts/accounts.ts';
+import { decideRemovals } from '../../src/store/commit/held-removals.ts';
+import { openLists } from '../../src/store/commit/removal-lists.ts';
+import { type Database, rows } from '../../src/store/database/pool.ts';
+import { disconnectTenant, purgeTenant } from '../../src/store/tenants/disconnect.ts';
 import { expectGroups, groupsWorld, ofUsers } from '../support/groups-world.ts';
 import { setSettings } from '../support/settings.ts';
 import { accountsOf, interruption, openWorld, type World } from '../support/system.ts';

@@ -1,6 +1,6 @@
 // Rule 19 in whole cycles: an object that cannot be taken is set aside, stops nobody else, removes nobody, and heals.
 import { expect, test } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { expectTruth, isDeltaRequest, openWorld } from '../support/system.ts';
 
 test.each([

@@ -1,7 +1,7 @@
 // Rules 1, 2, 11, 12, 18 and 21 in whole cycles: one transaction, one cycle at a time, crashes, what is kept and said.
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
-import { openDatabase, rows } from '../../src/store/pool.ts';
+import { openDatabase, rows } from '../../src/store/database/pool.ts';
 import {
   accountsOf,
   bufferLog,

@@ -1,7 +1,7 @@
 // Rules 13 to 16 in whole cycles: where the token goes, links that lead in a circle, dead links, bad answers.
 import { expect, test } from 'vitest';
 import { createTenant, startSimulator, throttled } from '../../src/simulator/index.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import {
   accountsOf,
   committedState,

@@ -1,7 +1,7 @@
 // Rules 3 to 7, 17, 20 and 22 as they show in whole cycles: what a round says of people, and what becomes of their accounts.
 import { expect, test } from 'vitest';
 import { showOdd } from '../../src/simulator/index.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { hideUsers, leaveOutUsers } from '../support/glitches.ts';
 import { setSettings } from '../support/settings.ts';
 import {

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { changeSettings } from '../../src/engine/preview.ts';
 import { loadDefaults } from '../../src/settings.ts';
-import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { disconnectTenant, reconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { runCli } from '../support/cli.ts';
 import {
   alterPages,

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
 import type { SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { runCli } from '../support/cli.ts';
 import { runsOf } from '../support/deep.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';

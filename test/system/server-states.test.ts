@@ -1,7 +1,7 @@
 // The database server at its limits, whole commands and workers: one line with the cure, no tenant pays for it, and all of it
 // heals by itself.
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
+import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { expectOneLine, runCli } from '../support/cli.ts';
 import { openFleet, stopWorker, untilCycles } from '../support/fleet.ts';
 import { expectTruth } from '../support/system.ts';

@@ -2,7 +2,7 @@
 // its reason, asked again (rule 22), taken as soon as it is good. And how it is listed.
 import { expect, test } from 'vitest';
 import { exactNumber } from '../../src/simulator/index.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { runCli } from '../support/cli.ts';
 import { groupsSeen, groupTruth } from '../support/groups-truth.ts';
 import { setSettings } from '../support/settings.ts';

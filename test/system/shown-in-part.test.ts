@@ -1,7 +1,7 @@
 // Rules 3 and 22 in rounds of every kind: what is shown in part is asked by GET, and what cannot be asked keeps what is known.
 import { expect, test } from 'vitest';
 import { showInPart } from '../../src/simulator/index.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { groupsSeen, groupTruth } from '../support/groups-truth.ts';
 import { setSettings } from '../support/settings.ts';
 import { accountsOf, expectTruth, failureOf, openWorld, truthOf, type World } from '../support/system.ts';

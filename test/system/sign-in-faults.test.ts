@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import type { RequestEvent, WaitEvent } from '../../src/graph/reader.ts';
 import type { Intervention } from '../../src/simulator/index.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { expectTruth, failureOf, fastPolicy, openWorld, type World } from '../support/system.ts';
 
 const aadsts = (number: number, status = 400): Intervention => ({

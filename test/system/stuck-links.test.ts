@@ -1,6 +1,6 @@
 // Links and checkpoints that fail for ever while Graph answers elsewhere: no stream stands still for one (rules 14, 15, 24).
 import { expect, test } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { groupsSeen, groupTruth } from '../support/groups-truth.ts';
 import { setSettings } from '../support/settings.ts';
 import { accountsOf, expectTruth, failureOf, openWorld, type World } from '../support/system.ts';

@@ -1,6 +1,6 @@
 // One object that Graph cannot serve: it is set aside, nothing of it is lost, and the others are committed (rules 19, 22).
 import { expect, test } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { groupsSeen, groupTruth } from '../support/groups-truth.ts';
 import { groupsWorld } from '../support/groups-world.ts';
 import { accountsOf, expectTruth, failureOf, openWorld, personOf, type World } from '../support/system.ts';

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings.ts';
-import { disconnectTenant } from '../../src/store/connection.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { disconnectTenant } from '../../src/store/tenants/disconnect.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { expectOneLine, runCli } from '../support/cli.ts';
 import { openWorld, type World } from '../support/system.ts';
 

@@ -6,7 +6,7 @@ import { openGraphAccess } from '../../src/app.ts';
 import { runVerify, type VerifyResult } from '../../src/engine/verify.ts';
 import { readEnvironment } from '../../src/environment.ts';
 import { loadDefaults } from '../../src/settings.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { runCli } from '../support/cli.ts';
 import { setSettings } from '../support/settings.ts';
 import { storing, takingOut } from '../support/stored-memberships.ts';

@@ -1,6 +1,6 @@
 // A tenant that keeps failing is tried less and less often, never given up; what is not its fault does not count.
 import { expect, test, vi } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { runCli } from '../support/cli.ts';
 import { type Fleet, openFleet, stopWorker, until, untilCycles } from '../support/fleet.ts';
 

@@ -1,7 +1,7 @@
 // Scale-out: three worker processes and hundreds of tenants on one database. Each tenant once per interval, none twice at
 // once, and what a killed worker held is taken over. Judged from what the simulator was asked, and from the cycles kept.
 import { expect, test } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { expectOneAtATime, openFleet, stopWorker, until, watchRuns } from '../support/fleet.ts';
 import { expectTruth } from '../support/system.ts';
 

@@ -1,6 +1,6 @@
 // What people and applications tell the worker: pause, resume, retry, and "sync now" from SQL.
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { expectOneLine, runCli } from '../support/cli.ts';
 import { closeGate, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../support/fleet.ts';
 import { accountsOf, expectTruth } from '../support/system.ts';

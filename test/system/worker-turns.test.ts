@@ -1,6 +1,6 @@
 // Who goes first, and who waits: full rounds are spread, long cycles keep nobody waiting, an old checkpoint is rescued.
 import { expect, test, vi } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { closeGate, type Fleet, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../support/fleet.ts';
 import { setSettings } from '../support/settings.ts';
 

@@ -1,7 +1,7 @@
 // The worker as a process of its own: it finds who is due, syncs them, and ends when it is told to.
 import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { expectOneLine, runCli, temporaryDirectory } from '../support/cli.ts';
 import { closeGate, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../support/fleet.ts';
 import { freshDatabase } from '../support/postgres.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { findCulprits } from '../../src/rules/culprits.ts';
 import { dataFaultOf, isDataState, reasonOf } from '../../src/rules/data-faults.ts';
-import { jsonLots } from '../../src/store/json-lots.ts';
+import { jsonLots } from '../../src/store/stage/json-chunks.ts';
 
 describe('rule 12: SQLSTATEs that the data causes', () => {
   test.each([

@@ -2,8 +2,8 @@
 import { openBasics } from '../../app.ts';
 import { type PersonResult, readPerson } from '../../engine/person.ts';
 import { ExpectedError } from '../../errors.ts';
-import type { KnownPerson } from '../../store/people.ts';
-import { findTenant, listTenants, type Tenant } from '../../store/tenants.ts';
+import type { KnownPerson } from '../../store/accounts/find-accounts.ts';
+import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { openGraph, type Run } from '../command.ts';
 import { plural, when } from '../format.ts';
 import { sampleTable, shownChanges } from '../samples.ts';
