@@ -1,6 +1,6 @@
 // Links of a page, checkpoints and single objects that fail for ever while the rest is answered.
-import { type Answer, graphError } from './answers.ts';
-import type { StreamName } from './properties.ts';
+import { type Answer, graphError } from '../answers.ts';
+import type { StreamName } from '../tenant/properties.ts';
 
 type Refusal = {
   status: number;

@@ -1,6 +1,7 @@
 // The pages of the simulated Entra ID: plain, with links to press, so that a person or a headless browser can go through.
+
+import type { Answer } from '../answers.ts';
 import type { Account } from './accounts.ts';
-import type { Answer } from './answers.ts';
 
 const cookieName = 'simulated-account';
 

@@ -1,10 +1,10 @@
 // Plain reads: listings, single objects, members, counts and the organization. They show the truth as it is now.
-import { type Answer, badRequest, denied, graphError, notFound, unsupportedQuery } from './answers.ts';
+import { type Answer, badRequest, denied, graphError, notFound, unsupportedQuery } from '../answers.ts';
+import { type StreamName, schemas } from '../tenant/properties.ts';
+import { type Entity, liveOf, type Truth } from '../tenant/truth.ts';
 import { compileFilter } from './filter.ts';
-import { type StreamName, schemas } from './properties.ts';
 import { type Query, refuseSelect, selectOf } from './query.ts';
 import { readToken, type Token, writeToken } from './tokens.ts';
-import { type Entity, liveOf, type Truth } from './truth.ts';
 
 export type DirectoryRequest = {
   truth: Truth;

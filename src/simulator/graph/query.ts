@@ -1,6 +1,6 @@
 // Reads the query of a Graph request without touching tokens: their raw text is what counts.
-import { type Answer, badRequest, graphError } from './answers.ts';
-import { isKnownProperty, type StreamName, schemas } from './properties.ts';
+import { type Answer, badRequest, graphError } from '../answers.ts';
+import { isKnownProperty, type StreamName, schemas } from '../tenant/properties.ts';
 
 export type Query = {
   /** The text between `?` and the end, as sent. */

@@ -1,6 +1,6 @@
 // Workload identity federation: an issuer outside Entra, whose tokens the application trusts in place of a secret.
 import { decodeJwt, errors, generateKeyPair, jwtVerify, SignJWT } from 'jose';
-import { type Answer, signInError } from './answers.ts';
+import { type Answer, signInError } from '../answers.ts';
 
 /** What a federated credential of an application registration holds: the one token that is trusted, told by three texts. */
 export type FederatedCredential = { issuer: string; subject: string; audience: string };

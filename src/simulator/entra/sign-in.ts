@@ -1,8 +1,8 @@
 // Signing people in: the page of /authorize where an account is picked, and the code that is redeemed for an id token.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
+import { type Answer, signInError } from '../answers.ts';
 import { type Account, accountsOf } from './accounts.ts';
-import { type Answer, signInError } from './answers.ts';
 import type { Authority, Code } from './authority-state.ts';
 import { cookieOf, errorPage, pickPage, redirect } from './entra-pages.ts';
 

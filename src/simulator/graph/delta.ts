@@ -1,13 +1,13 @@
 // users/delta and groups/delta: first rounds, later rounds, their pages, links and refusals.
-import { type Answer, badRequest, deadToken, graphError } from './answers.ts';
-import type { SimulatorOptions } from './options.ts';
-import { type StreamName, schemas } from './properties.ts';
+import { type Answer, badRequest, deadToken, graphError } from '../answers.ts';
+import type { SimulatorOptions } from '../options.ts';
+import { type StreamName, schemas } from '../tenant/properties.ts';
+import type { Truth } from '../tenant/truth.ts';
 import { type Query, refuseSelect, selectOf } from './query.ts';
 import { renderItem } from './render.ts';
 import { beginRound, findRound, type Round } from './rounds.ts';
 import { refuseStuckLink } from './stuck.ts';
 import { expiryOf, readToken, type Token, writeToken } from './tokens.ts';
-import type { Truth } from './truth.ts';
 
 export type DeltaRequest = {
   truth: Truth;

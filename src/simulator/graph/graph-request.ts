@@ -1,8 +1,8 @@
 // A request to Graph as its endpoints see it, and what they answer it from.
-import type { Answer } from './answers.ts';
-import type { AccessToken } from './authority-state.ts';
-import type { SimulatorOptions } from './options.ts';
-import type { Truth } from './truth.ts';
+import type { Answer } from '../answers.ts';
+import type { AccessToken } from '../entra/authority-state.ts';
+import type { SimulatorOptions } from '../options.ts';
+import type { Truth } from '../tenant/truth.ts';
 
 export type GraphRequest = {
   method: string;

@@ -1,10 +1,10 @@
 // A delta round: which objects it tells of, in which order, cut into pages. The plan is fixed when the round begins;
 // the objects themselves are shown as they are when their page is served.
 import { randomBytes } from 'node:crypto';
-import type { SimulatorOptions } from './options.ts';
-import { createRandom, type Random, shuffled } from './random.ts';
+import type { SimulatorOptions } from '../options.ts';
+import { createRandom, type Random, shuffled } from '../tenant/random.ts';
+import { changedSince, type Entity, type Truth } from '../tenant/truth.ts';
 import { type Item, isWhole, type View } from './render.ts';
-import { changedSince, type Entity, type Truth } from './truth.ts';
 
 export type Round = {
   readonly id: string;

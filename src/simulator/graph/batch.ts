@@ -1,5 +1,5 @@
 // POST /v1.0/$batch: up to 20 GETs in one request, each answered by itself and in an order of the service's own.
-import { type Answer, graphError } from './answers.ts';
+import { type Answer, graphError } from '../answers.ts';
 import type { GraphContext, GraphRequest } from './graph-request.ts';
 import { refuseStuckObject } from './stuck.ts';
 

@@ -1,7 +1,7 @@
 // Delta and skip tokens: opaque, sealed per tenant, and written so that a client that rebuilds the link breaks them.
 import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
-import type { StreamName } from './properties.ts';
-import type { Truth } from './truth.ts';
+import type { StreamName } from '../tenant/properties.ts';
+import type { Truth } from '../tenant/truth.ts';
 
 export type Token =
   | {

@@ -1,8 +1,9 @@
 // What the sign-in side knows and keeps: its tenants, the consents, codes that wait and tokens that were handed out.
+
+import type { SimulatorOptions } from '../options.ts';
 import type { Account } from './accounts.ts';
 import type { Certificates } from './certificates.ts';
 import type { createConsents } from './consents.ts';
-import type { SimulatorOptions } from './options.ts';
 
 /** A sign-in that waits for its code to be redeemed. */
 export type Code = {

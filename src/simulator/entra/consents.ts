@@ -1,5 +1,5 @@
 // What each tenant's administrators have consented to, and how long the service takes to know it.
-import type { SimulatorOptions } from './options.ts';
+import type { SimulatorOptions } from '../options.ts';
 
 export type Consents = {
   /** An administrator consents to what the application asks for, or to `roles`. */

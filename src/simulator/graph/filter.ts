@@ -1,6 +1,6 @@
 // A small part of OData's $filter, enough to cut a listing into partitions; anything else is refused, never ignored.
-import { isKnownProperty, type StreamName } from './properties.ts';
-import type { Entity } from './truth.ts';
+import { isKnownProperty, type StreamName } from '../tenant/properties.ts';
+import type { Entity } from '../tenant/truth.ts';
 
 type Test = (entity: Entity) => boolean;
 

@@ -1,5 +1,5 @@
 // The v2 admin consent endpoint: who may consent is asked, everybody else is told so, and the answer is a redirect.
-import type { Answer } from './answers.ts';
+import type { Answer } from '../answers.ts';
 import type { Authority } from './authority-state.ts';
 import { consentPage, errorPage, needAdminPage, pickPage, principalIn, redirect } from './entra-pages.ts';
 import { accounts, refuseApplication } from './sign-in.ts';

@@ -1,6 +1,6 @@
 // What one object looks like in a delta answer, derived from the truth and the moment that the client's token stands for.
-import type { StreamName } from './properties.ts';
-import type { Entity, Properties, State, Truth } from './truth.ts';
+import type { StreamName } from '../tenant/properties.ts';
+import type { Entity, Properties, State, Truth } from '../tenant/truth.ts';
 
 export type View = {
   stream: StreamName;

@@ -1,6 +1,8 @@
 // Graph's endpoints: checks the bearer token and its roles, then hands the request to the part that answers it.
-import { type Answer, denied, graphError, methodNotAllowed, unauthenticated } from './answers.ts';
-import type { AccessToken } from './authority-state.ts';
+import { type Answer, denied, graphError, methodNotAllowed, unauthenticated } from '../answers.ts';
+import type { AccessToken } from '../entra/authority-state.ts';
+import type { StreamName } from '../tenant/properties.ts';
+import type { Truth } from '../tenant/truth.ts';
 import { answerBatch } from './batch.ts';
 import { answerDelta } from './delta.ts';
 import {
@@ -12,10 +14,8 @@ import {
   answerOrganization,
 } from './directory.ts';
 import type { GraphContext, GraphRequest } from './graph-request.ts';
-import type { StreamName } from './properties.ts';
 import { readQuery } from './query.ts';
 import { refuseStuckObject } from './stuck.ts';
-import type { Truth } from './truth.ts';
 
 const readers: Readonly<Record<StreamName, RegExp>> = {
   users: /^(User\.Read(\.All|Write\.All|Basic\.All)|Directory\.Read(Write)?\.All)$/,

@@ -1,7 +1,7 @@
 // The sign-in side: discovery, keys and the token endpoint for client credentials, as Entra answers them.
 import { randomUUID } from 'node:crypto';
 import { exportJWK, jwtVerify, SignJWT } from 'jose';
-import { type Answer, signInError, unknownTenant } from './answers.ts';
+import { type Answer, signInError, unknownTenant } from '../answers.ts';
 import type { Authority } from './authority-state.ts';
 import { isFederated, refuseFederated } from './federation.ts';
 import { redeemCode } from './sign-in.ts';
