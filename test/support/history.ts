@@ -183,7 +183,7 @@ export function setStage(
     through,
     reached: () => reached,
     onProgress: ({ phase }) => {
-      // What stops a listing stops no cycle: test/system/first-load-convergence.test.ts tells of that.
+      // What stops a listing stops no cycle: test/system/first-load/convergence.test.ts tells of that.
       if (phase === 'list' || phase === 'show') return;
       reports += 1;
       if (!planned || reports !== planned.at || (planned.how !== 'defect' && planned.how !== 'kill')) return;
