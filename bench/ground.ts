@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { packageFile } from '../src/package-files.ts';
-import { loadDefaults } from '../src/settings.ts';
+import { loadDefaults } from '../src/settings/settings.ts';
 import { openDatabase } from '../src/store/database/pool.ts';
 import { openEmbedded } from '../src/store/embedded/embedded.ts';
 import { migrate } from '../src/store/schema/migrate.ts';

@@ -20,7 +20,7 @@ import {
 import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
 import { openTokenCache } from './graph/token-cache.ts';
 import { createLog, type Log } from './logger.ts';
-import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings.ts';
+import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings/settings.ts';
 import type { LockWait } from './store/database/blockers.ts';
 import type { WaitOptions } from './store/database/lock-waits.ts';
 import { type Database, openDatabase } from './store/database/pool.ts';

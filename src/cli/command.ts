@@ -19,7 +19,7 @@ import { describeWait, type LockWait } from '../store/database/blockers.ts';
 import { statementStates } from '../store/database/health.ts';
 import { type Database, describeDatabaseError, tellDatabaseError } from '../store/database/pool.ts';
 import { startTracing } from '../tracing.ts';
-import { openWaitWatch } from '../worker/waits.ts';
+import { openWaitWatch } from '../worker/report-waits.ts';
 import { listenToSignals } from './early-signals.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
 

@@ -4,7 +4,7 @@ import type { TokenSource } from '../graph/credential.ts';
 import { rolesCure, type SignInPage } from '../graph/sign-in.ts';
 import type { Log } from '../logger.ts';
 import { selectedProperties } from '../rules/mapping.ts';
-import type { Settings, SettingsDocument } from '../settings.ts';
+import type { Settings, SettingsDocument } from '../settings/settings.ts';
 import type { Database } from '../store/database/pool.ts';
 import { settingsInForce } from '../store/settings/versions.ts';
 import { connectTenant, mayConnect } from '../store/tenants/consent.ts';

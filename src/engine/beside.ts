@@ -2,8 +2,8 @@
 import type { DeltaPage } from '../rules/decode.ts';
 import { leavesCheckpoint } from '../rules/stuck.ts';
 import { beginRound, type Round } from '../store/stage/rounds.ts';
+import { isGraphSide } from './compare-links.ts';
 import type { Walked } from './first-page.ts';
-import { isGraphSide } from './lasting.ts';
 import type { Footing, StreamContext, StreamParts, StreamResult } from './stream.ts';
 import { walkRound } from './walk.ts';
 

@@ -5,7 +5,7 @@ import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import { type CycleOutcome, outcomeOf } from '../rules/outcome.ts';
 import { type Stream, streams } from '../rules/streams.ts';
-import type { Settings, SettingsDocument } from '../settings.ts';
+import type { Settings, SettingsDocument } from '../settings/settings.ts';
 import { openLists, type RemovalList } from '../store/commit/removal-lists.ts';
 import type { ChangeSample } from '../store/commit/sample.ts';
 import { type CycleKind, closeCycle, openCycle, type StreamReport } from '../store/cycle/cycles.ts';

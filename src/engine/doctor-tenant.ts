@@ -9,7 +9,7 @@ import { firstUsersUrl, readUsers } from '../graph/users.ts';
 import { selectedProperties } from '../rules/mapping.ts';
 import { missingRoles } from '../rules/roles.ts';
 import { streams } from '../rules/streams.ts';
-import { resolveSettings, type Settings } from '../settings.ts';
+import { resolveSettings, type Settings } from '../settings/settings.ts';
 import { openLists } from '../store/commit/removal-lists.ts';
 import { checkpointAges } from '../store/database/health.ts';
 import type { Database } from '../store/database/pool.ts';

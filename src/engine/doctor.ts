@@ -6,7 +6,7 @@ import type { Cloud } from '../graph/clouds.ts';
 import type { TokenSource } from '../graph/credential.ts';
 import { askHost, lookUpHost } from '../graph/probe.ts';
 import { judgeLimits } from '../rules/time-limits.ts';
-import type { CredentialReference, SettingsDocument } from '../settings.ts';
+import type { CredentialReference, SettingsDocument } from '../settings/settings.ts';
 import { readServer, readTimeLimits, tryWriting } from '../store/database/health.ts';
 import type { Database } from '../store/database/pool.ts';
 import { requireCurrentSchema } from '../store/schema/migrate.ts';

@@ -10,7 +10,7 @@ import type { Log } from '../logger.ts';
 import type { CommitCounts } from '../rules/counts.ts';
 import { type CycleOutcome, outcomeOf } from '../rules/outcome.ts';
 import { type Stream, streams } from '../rules/streams.ts';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import { commitListing } from '../store/commit/listing.ts';
 import { closeFirstLoad, openCycle, type StreamReport } from '../store/cycle/cycles.ts';
 import type { Lease } from '../store/cycle/lease.ts';

@@ -3,7 +3,7 @@ import { deltaPages, type FetchedPage } from '../graph/pages.ts';
 import { noCounts } from '../rules/counts.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import { commitIdle } from '../store/commit/idle.ts';
 import type { ChangeSample } from '../store/commit/sample.ts';
 import type { StreamReport } from '../store/cycle/cycles.ts';

@@ -15,7 +15,7 @@ import {
 } from '../rules/groups.ts';
 import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { streams } from '../rules/streams.ts';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import { databaseTime } from '../store/database/pool.ts';
 import { noteAway, restoredGroups } from '../store/stage/deleted-elsewhere.ts';
 import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/stage/doubts.ts';

@@ -10,7 +10,7 @@ import { asPatch, decodeObject, type Occurrence, oddProblems, type Problem } fro
 import { decodeGroup } from '../rules/groups.ts';
 import { selectedProperties } from '../rules/mapping.ts';
 import type { Stream } from '../rules/streams.ts';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import { pendingLists, stagePartsOfLists } from '../store/stage/listings.ts';
 import { endOfListing, type Round } from '../store/stage/rounds.ts';
 import { groupsStream } from './groups.ts';

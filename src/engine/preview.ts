@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { rootsOf } from '../rules/expressions.ts';
 import { mapUser, selectedProperties, userKeys } from '../rules/mapping.ts';
 import { outsideOf } from '../rules/scope.ts';
-import type { Settings, SettingsDocument } from '../settings.ts';
+import type { Settings, SettingsDocument } from '../settings/settings.ts';
 import { type RehearsedAccount, rehearsedAccounts, settingsLastRead } from '../store/accounts/preview.ts';
 import { scopeGaps } from '../store/commit/group-scope.ts';
 import type { Database, Transaction } from '../store/database/pool.ts';

@@ -11,8 +11,8 @@ import { beginRound, dropRound, type Round } from '../store/stage/rounds.ts';
 import { inSpan } from '../tracing.ts';
 import { walkBeside } from './beside.ts';
 import { chooseRound } from './choose-round.ts';
+import { compareLinks, isEndless, isGraphSide, isLinksOwn } from './compare-links.ts';
 import { type Pages, type Walked, walkIdle } from './first-page.ts';
-import { compareLinks, isEndless, isGraphSide, isLinksOwn } from './lasting.ts';
 import type { Footing, StreamContext, StreamParts, StreamResult } from './stream.ts';
 import { hasScopeGroups, walkRound } from './walk.ts';
 

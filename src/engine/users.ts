@@ -16,7 +16,7 @@ import { propertyOf } from '../rules/graph-properties.ts';
 import { mapUser, selectedProperties, userKeys, userMarks } from '../rules/mapping.ts';
 import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import { afterRehearsal } from '../store/commit/dry-run.ts';
 import { databaseTime } from '../store/database/pool.ts';
 import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/stage/doubts.ts';

@@ -10,7 +10,7 @@ import { selectedProperties, userMarks } from '../rules/mapping.ts';
 import { mergeObjects } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import { type Stream, streams, tableOf } from '../rules/streams.ts';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import { acquireLease, type Lease } from '../store/cycle/lease.ts';
 import type { Database } from '../store/database/pool.ts';
 import { settingsInForce } from '../store/settings/versions.ts';

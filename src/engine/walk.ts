@@ -1,7 +1,7 @@
 // One round from its next page to its commit: pages into the stage, questions about the doubtful, the commit.
 import { inLots, totalOf } from '../graph/pages.ts';
 import { type DeltaPage, objectsOf } from '../rules/decode.ts';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import { commitRound } from '../store/commit/round.ts';
 import { unfoldSlices } from '../store/stage/members.ts';
 import { type Checkpoint, type Round, readCheckpoint } from '../store/stage/rounds.ts';

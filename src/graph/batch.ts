@@ -2,9 +2,9 @@
 
 import { retryAfterMs } from '../rules/failures.ts';
 import type { Stream } from '../rules/streams.ts';
-import { askApart, isUnserved } from './apart.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
 import { RequestFailed } from './request-failed.ts';
+import { askApart, isUnserved } from './single-faults.ts';
 
 /** Maximum number of requests in one `$batch`. */
 export const batchSize = 20;

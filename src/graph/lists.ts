@@ -3,9 +3,9 @@
 import { ExpectedError } from '../errors.ts';
 import { isPrintable } from '../rules/decode.ts';
 import type { Stream } from '../rules/streams.ts';
-import { askApart, isUnserved } from './apart.ts';
 import { requireOrigin } from './client.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
+import { askApart, isUnserved } from './single-faults.ts';
 
 /** One page of a listing, each entry as Graph sent it. `next` is the next link; undefined: this is the last page. */
 export type ListPage = { readonly url: string; readonly value: readonly unknown[]; readonly next: string | undefined };

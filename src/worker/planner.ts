@@ -1,6 +1,6 @@
 // The tick: who is due goes into the queue, and at most twenty tenants at a time get a turn to walk everything.
 import { type DueTenant, type PlannedJob, planJobs } from '../rules/planning.ts';
-import type { Settings, SettingsDocument } from '../settings.ts';
+import type { Settings, SettingsDocument } from '../settings/settings.ts';
 import type { Database } from '../store/database/pool.ts';
 import { type DueRow, dueTenants, planOnce } from '../store/queue/schedule.ts';
 import { settingsOfMany } from '../store/settings/versions.ts';

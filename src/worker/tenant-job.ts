@@ -10,7 +10,7 @@ import { describeDatabaseError, sqlState, tellDatabaseError } from '../store/dat
 import { claimTenantRequests, endRequests } from '../store/queue/requests.ts';
 import { endTurn } from '../store/queue/schedule.ts';
 import { settingsInForce } from '../store/settings/versions.ts';
-import type { CredentialWatch } from './credentials.ts';
+import type { CredentialWatch } from './credential-watch.ts';
 import type { DueNow, Planner } from './planner.ts';
 import type { Stall } from './stall.ts';
 

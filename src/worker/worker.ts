@@ -4,19 +4,19 @@ import cron from 'node-cron';
 import type { CycleParts } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { Log } from '../logger.ts';
-import type { CredentialReference } from '../settings.ts';
+import type { CredentialReference } from '../settings/settings.ts';
 import { activities, giveUp } from '../store/database/activity.ts';
 import { statementStates } from '../store/database/health.ts';
 import { describeDatabaseError, sqlState } from '../store/database/pool.ts';
 import { numberBatches } from '../store/feed/batches.ts';
 import { hasWaitingJobs, type Queue } from '../store/queue/queue.ts';
 import { schemaState } from '../store/schema/migrate.ts';
-import { openCredentialWatch } from './credentials.ts';
-import { openPersonRequests } from './person-requests.ts';
+import { openCredentialWatch } from './credential-watch.ts';
 import { openPlanner } from './planner.ts';
+import { openWaitWatch, type WaitKind } from './report-waits.ts';
 import { openStall } from './stall.ts';
 import { type CycleReport, runTenantJob } from './tenant-job.ts';
-import { openWaitWatch, type WaitKind } from './waits.ts';
+import { openPersonRequests } from './user-requests.ts';
 
 export type WorkerParts = Omit<CycleParts, 'leaseTimes'> & {
   readonly openQueue: (onError: (error: unknown) => void) => Promise<Queue>;

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { expect, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { type Database, rows } from '../../src/store/database/pool.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { borrowDatabase } from '../support/borrowed.ts';

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { dueTenants } from '../../src/store/queue/schedule.ts';
 import { approveConsent, connectTenant, mayConnect } from '../../src/store/tenants/consent.ts';

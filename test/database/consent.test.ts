@@ -1,7 +1,7 @@
 // Registering by consent, on a real Postgres: what two at once come to, and what a link is worth to whom.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { connectTenant } from '../../src/store/tenants/consent.ts';
 import {

@@ -1,7 +1,7 @@
 // Rule 25 and the search by name: what "ignoring case" means is the program's own, whatever the locale of the database.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { findPeople } from '../../src/store/accounts/find-accounts.ts';
 import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { migrate } from '../../src/store/schema/migrate.ts';

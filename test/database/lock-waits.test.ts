@@ -2,7 +2,7 @@
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { changeAccount } from '../../src/store/accounts/edit.ts';
 import { setPaused } from '../../src/store/cycle/attempts.ts';
 import { closeFirstLoad, openCycle } from '../../src/store/cycle/cycles.ts';

@@ -1,7 +1,7 @@
 // The answer to COMMIT is lost: whoever reports something reads first what became of it (rules 1 and 12).
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { makeDue, setPaused } from '../../src/store/cycle/attempts.ts';
 import { closeCycle, openCycle } from '../../src/store/cycle/cycles.ts';
 import { type Database, openDatabase } from '../../src/store/database/pool.ts';

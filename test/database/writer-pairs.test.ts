@@ -2,7 +2,7 @@
 // all its statements and stands before its commit when the second begins.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { type Database, openDatabase } from '../../src/store/database/pool.ts';
 import { applySettings } from '../../src/store/settings/versions.ts';
 import { disconnectTenant, purgeTenant } from '../../src/store/tenants/disconnect.ts';

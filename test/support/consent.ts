@@ -4,7 +4,7 @@
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { openSteps } from '../../src/connect/steps.ts';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import {
   createTenant,
   type Simulator,

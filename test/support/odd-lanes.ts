@@ -2,7 +2,7 @@
 // what happens in their directories from turn to turn, and how far a lane is behind its truth.
 import { randomBytes } from 'node:crypto';
 import { expect, inject, onTestFinished } from 'vitest';
-import { loadDefaults, type SettingsDocument } from '../../src/settings.ts';
+import { loadDefaults, type SettingsDocument } from '../../src/settings/settings.ts';
 import { createTenant, exactNumber, type Simulator, startSimulator, type Tenant } from '../../src/simulator/index.ts';
 import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { migrate } from '../../src/store/schema/migrate.ts';

@@ -6,7 +6,7 @@ import { decodeObject, decodePage, type Json, type Problem } from '../../src/rul
 import type { PropertyType } from '../../src/rules/graph-properties.ts';
 import { type MappedField, mapUser, userKeys, userMarks } from '../../src/rules/mapping.ts';
 import { type MergedObject, mergeObjects, overlay, type RoundKind } from '../../src/rules/merge.ts';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit/round.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/cycle/lease.ts';
 import { type Database, rows } from '../../src/store/database/pool.ts';

@@ -7,12 +7,12 @@ import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
 import { type GraphHooks, openGraphAccess } from '../../src/app.ts';
 import { type CycleOptions, type CycleResult, runCycle } from '../../src/engine/cycle.ts';
-import { type PersonOptions, type PersonResult, readPerson } from '../../src/engine/person.ts';
+import { type PersonOptions, type PersonResult, readPerson } from '../../src/engine/on-demand.ts';
 import { readEnvironment } from '../../src/environment.ts';
 import { ExpectedError } from '../../src/errors.ts';
 import type { OnWait, RetryPolicy } from '../../src/graph/reader.ts';
 import type { Log } from '../../src/logger.ts';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import {
   createTenant,
   type Simulator,

@@ -2,7 +2,7 @@
 // them: to run one against another, or over a connection that breaks.
 import { randomUUID } from 'node:crypto';
 import { groupColumns } from '../../src/rules/groups.ts';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { createAccount, removeAccount } from '../../src/store/accounts/accounts.ts';
 import { changeAccount } from '../../src/store/accounts/edit.ts';
 import { commitPerson } from '../../src/store/accounts/on-demand.ts';

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { runCli, temporaryDirectory } from '../support/cli.ts';
 import { type Block, readPages } from '../support/pages.ts';

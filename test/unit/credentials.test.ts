@@ -12,7 +12,7 @@ import { namesCredential, ownsTenantId, readCredential, readTenantCredential } f
 import { ExpectedError } from '../../src/errors.ts';
 import { readClientCertificate } from '../../src/graph/client-certificate.ts';
 import { credentialMark } from '../../src/graph/credential.ts';
-import { checkInstallationSettings, checkSettings, mergeDocuments } from '../../src/settings.ts';
+import { checkInstallationSettings, checkSettings, mergeDocuments } from '../../src/settings/settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'entra-sync-credentials-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { Activity } from '../../src/store/database/activity.ts';
 import type { StatementState } from '../../src/store/database/health.ts';
-import { openWaitWatch } from '../../src/worker/waits.ts';
+import { openWaitWatch } from '../../src/worker/report-waits.ts';
 
 const none = { tenantId: null, reason: null, pid: null };
 

@@ -11,7 +11,7 @@ import {
   mergeDocuments,
   readSettingsFile,
   type SettingsDocument,
-} from '../../settings.ts';
+} from '../../settings/settings.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { type SettingsChange, storedSettings } from '../../store/settings/versions.ts';
 import { groupsByName } from '../../store/tenants/status.ts';

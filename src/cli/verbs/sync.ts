@@ -15,7 +15,7 @@ import { plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { stopsAll, worstExitCode } from '../several.ts';
 import { showError } from '../terminal.ts';
-import { syncPerson } from './sync-person.ts';
+import { syncPerson } from './sync-user.ts';
 
 type SyncOptions = VerbOptions & { dryRun?: boolean; user?: string };
 

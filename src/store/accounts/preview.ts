@@ -1,6 +1,6 @@
 // The live accounts of a tenant as a settings change that is only rehearsed finds and leaves them.
 import type { Json, Source } from '../../rules/decode.ts';
-import type { Settings, SettingsDocument } from '../../settings.ts';
+import type { Settings, SettingsDocument } from '../../settings/settings.ts';
 import { insideGroups } from '../commit/group-scope.ts';
 import { rows, type Transaction } from '../database/pool.ts';
 import { settingsInForce } from '../settings/versions.ts';

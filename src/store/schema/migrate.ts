@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import type { Knex } from 'knex';
 import { ExpectedError } from '../../errors.ts';
 import { packageFile } from '../../package-files.ts';
-import { loadDefaults, type SettingsDocument } from '../../settings.ts';
+import { loadDefaults, type SettingsDocument } from '../../settings/settings.ts';
 import type { LockPatience, WaitOptions } from '../database/lock-waits.ts';
 import {
   type Database,

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ExpectedError } from '../../errors.ts';
 import { fieldRules } from '../../rules/ownership.ts';
-import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument } from '../../settings.ts';
+import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument } from '../../settings/settings.ts';
 import { ofManyTenants } from '../database/lock-waits.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { closeBatch, nextBatch } from '../feed/batches.ts';

@@ -1,6 +1,6 @@
 // Where a tenant stands when its cycle begins: one statement for all that the cycle decides by.
 import type { Stream } from '../../rules/streams.ts';
-import type { Settings, SettingsDocument } from '../../settings.ts';
+import type { Settings, SettingsDocument } from '../../settings/settings.ts';
 import { type StreamFailures, streamFailures } from '../cycle/stream-failures.ts';
 import { type Database, rows } from '../database/pool.ts';
 import { resolveStored, type StoredVersion } from '../settings/versions.ts';

@@ -1,7 +1,7 @@
 // A customer's consent makes its tenant one that is synced: registered, or connected again, for this customer and no other.
 // Without a role shown, and of a tenant that the vendor did not name, it waits for the vendor's word.
 import { ExpectedError } from '../../errors.ts';
-import type { SettingsDocument } from '../../settings.ts';
+import type { SettingsDocument } from '../../settings/settings.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { nextBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';

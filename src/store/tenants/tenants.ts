@@ -1,6 +1,6 @@
 // Tenants: who is registered, and what the last cycle left behind.
 import { ExpectedError } from '../../errors.ts';
-import type { SettingsDocument } from '../../settings.ts';
+import type { SettingsDocument } from '../../settings/settings.ts';
 import { type Database, rowCount, rows, type Transaction, written } from '../database/pool.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { completeRules, shareSettings } from '../settings/versions.ts';

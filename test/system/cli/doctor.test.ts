@@ -9,7 +9,7 @@ import { type Check, firstExitCode, openChecklist } from '../../../src/engine/ch
 import { checkInstallation, type DoctorParts } from '../../../src/engine/doctor.ts';
 import { checkTenant } from '../../../src/engine/doctor-tenant.ts';
 import { readEnvironment } from '../../../src/environment.ts';
-import { loadDefaults } from '../../../src/settings.ts';
+import { loadDefaults } from '../../../src/settings/settings.ts';
 import type { Intervention } from '../../../src/simulator/intercept.ts';
 import { openDatabase, rows } from '../../../src/store/database/pool.ts';
 import { listTenants } from '../../../src/store/tenants/tenants.ts';

@@ -3,7 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, type onTestFinished, test } from 'vitest';
-import { loadDefaults } from '../../../src/settings.ts';
+import { loadDefaults } from '../../../src/settings/settings.ts';
 import { createTenant, type Intercept, type Intervention, type Tenant } from '../../../src/simulator/index.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { addTenant } from '../../../src/store/tenants/tenants.ts';

@@ -1,7 +1,7 @@
 // `verify` (and `sync`) of several tenants: what one of them cannot have takes nothing from the others.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { loadDefaults } from '../../../src/settings.ts';
+import { loadDefaults } from '../../../src/settings/settings.ts';
 import { disconnectTenant } from '../../../src/store/tenants/disconnect.ts';
 import { addTenant } from '../../../src/store/tenants/tenants.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';

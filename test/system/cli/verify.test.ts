@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { openGraphAccess } from '../../../src/app.ts';
 import { runVerify, type VerifyResult } from '../../../src/engine/verify.ts';
 import { readEnvironment } from '../../../src/environment.ts';
-import { loadDefaults } from '../../../src/settings.ts';
+import { loadDefaults } from '../../../src/settings/settings.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { runCli } from '../../support/cli.ts';
 import { setSettings } from '../../support/settings.ts';

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { loadDefaults } from '../../../src/settings.ts';
+import { loadDefaults } from '../../../src/settings/settings.ts';
 import { createTenant, type Simulator, startSimulator, type Tenant } from '../../../src/simulator/index.ts';
 import { type Database, openDatabase, rows } from '../../../src/store/database/pool.ts';
 import { feedPosition } from '../../../src/store/feed/changes.ts';

@@ -9,7 +9,7 @@ import { stringify } from 'yaml';
 import { openGraphAccess } from '../../../src/app.ts';
 import { readEnvironment } from '../../../src/environment.ts';
 import type { ExpectedError } from '../../../src/errors.ts';
-import { loadDefaults } from '../../../src/settings.ts';
+import { loadDefaults } from '../../../src/settings/settings.ts';
 import { createTenant, type Simulator, startSimulator } from '../../../src/simulator/index.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { addTenant } from '../../../src/store/tenants/tenants.ts';

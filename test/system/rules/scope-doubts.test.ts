@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { changeSettings } from '../../../src/engine/preview.ts';
-import { loadDefaults } from '../../../src/settings.ts';
+import { loadDefaults } from '../../../src/settings/settings.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { disconnectTenant, reconnectTenant } from '../../../src/store/tenants/disconnect.ts';
 import { runCli } from '../../support/cli.ts';

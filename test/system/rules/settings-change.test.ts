@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { changeSettings, type TenantPreview } from '../../../src/engine/preview.ts';
-import { loadDefaults, type SettingsDocument } from '../../../src/settings.ts';
+import { loadDefaults, type SettingsDocument } from '../../../src/settings/settings.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { addTenant } from '../../../src/store/tenants/tenants.ts';
 import { runCli, temporaryDirectory } from '../../support/cli.ts';

@@ -5,7 +5,7 @@ import { firstGroups, firstUsers, laterRound, makeRound, planningMix, userPages 
 import { firstGroupsUrl } from '../../../src/graph/groups.ts';
 import { firstUsersUrl } from '../../../src/graph/users.ts';
 import { selectedProperties } from '../../../src/rules/mapping.ts';
-import { loadDefaults, resolveSettings } from '../../../src/settings.ts';
+import { loadDefaults, resolveSettings } from '../../../src/settings/settings.ts';
 import { createTenant, startSimulator } from '../../../src/simulator/index.ts';
 import { type Body, createReader } from './client.ts';
 

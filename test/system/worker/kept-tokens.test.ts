@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { openGraphAccess } from '../../../src/app.ts';
 import { readEnvironment } from '../../../src/environment.ts';
-import { loadDefaults, resolveSettings } from '../../../src/settings.ts';
+import { loadDefaults, resolveSettings } from '../../../src/settings/settings.ts';
 import { bufferLog, failureOf, fastPolicy, openWorld, trust } from '../../support/system.ts';
 
 async function openKept() {

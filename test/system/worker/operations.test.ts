@@ -1,7 +1,7 @@
 // Health, readiness and metrics over real HTTP, from real cycles, a real database and workers as processes.
 import { createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { loadDefaults } from '../../../src/settings.ts';
+import { loadDefaults } from '../../../src/settings/settings.ts';
 import { openDatabase, rows } from '../../../src/store/database/pool.ts';
 import { addTenant } from '../../../src/store/tenants/tenants.ts';
 import { serveOperations, whyNotReady, whyNotWorking } from '../../../src/worker/http.ts';

@@ -1,7 +1,7 @@
 // People whom applications want read now (directory.request_cycle): beside the queue, so that none waits for a long cycle.
 
 import type { CycleParts } from '../engine/cycle.ts';
-import { readPerson } from '../engine/person.ts';
+import { readPerson } from '../engine/on-demand.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import { forTenant } from '../store/database/activity.ts';
 import { describeDatabaseError } from '../store/database/pool.ts';

@@ -1,6 +1,6 @@
 // Whoever failed with another credential than the one in use now is tried at once.
 
-import type { CredentialReference, Settings, SettingsDocument } from '../settings.ts';
+import type { CredentialReference, Settings, SettingsDocument } from '../settings/settings.ts';
 import { credentialSalt, failingTenants, makeDue, markCredential } from '../store/cycle/attempts.ts';
 import type { Database } from '../store/database/pool.ts';
 import { settingsOfMany } from '../store/settings/versions.ts';

@@ -1,6 +1,6 @@
 // `sync --user`: one person now, and why it came out as it did.
 import { openBasics } from '../../app.ts';
-import { type PersonResult, readPerson } from '../../engine/person.ts';
+import { type PersonResult, readPerson } from '../../engine/on-demand.ts';
 import { ExpectedError } from '../../errors.ts';
 import type { KnownPerson } from '../../store/accounts/find-accounts.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';

@@ -2,7 +2,7 @@
 import { ExpectedError } from '../errors.ts';
 import { DeadToken } from '../graph/reader.ts';
 import type { DeltaPage } from '../rules/decode.ts';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import { openPages } from './first-page.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 

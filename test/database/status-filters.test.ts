@@ -1,6 +1,6 @@
 // What `status --only` looks for, on a real Postgres.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { type Database, openDatabase } from '../../src/store/database/pool.ts';
 import { readStatus, type Standing } from '../../src/store/tenants/status.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';

@@ -3,16 +3,16 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
-import { ExpectedError } from './errors.ts';
-import { packageFile } from './package-files.ts';
-import { parseExpression } from './rules/expressions.ts';
-import { groupProperties } from './rules/groups.ts';
-import type { RemovalLimits } from './rules/guard.ts';
-import { type MatchKey, selectedProperties } from './rules/mapping.ts';
-import { type Field, type ManualEditing, roles, type SourceOfTruth } from './rules/ownership.ts';
-import type { DisabledAccounts, Scope } from './rules/scope.ts';
-import type { Stream } from './rules/streams.ts';
-import { checkShape, isRecord, problemsOfRemovals, problemsOfWhole } from './settings/problems.ts';
+import { ExpectedError } from '../errors.ts';
+import { packageFile } from '../package-files.ts';
+import { parseExpression } from '../rules/expressions.ts';
+import { groupProperties } from '../rules/groups.ts';
+import type { RemovalLimits } from '../rules/guard.ts';
+import { type MatchKey, selectedProperties } from '../rules/mapping.ts';
+import { type Field, type ManualEditing, roles, type SourceOfTruth } from '../rules/ownership.ts';
+import type { DisabledAccounts, Scope } from '../rules/scope.ts';
+import type { Stream } from '../rules/streams.ts';
+import { checkShape, isRecord, problemsOfRemovals, problemsOfWhole } from './problems.ts';
 import {
   type CredentialReference,
   documentSchema,
@@ -21,7 +21,7 @@ import {
   partialSchema,
   type SecretReference,
   type SettingsDocument,
-} from './settings/schema.ts';
+} from './schema.ts';
 
 export type { CredentialReference, SecretReference, SettingsDocument };
 
