@@ -14,19 +14,19 @@ export type Authority = {
   certificates: Certificates;
   /** Simulated tenants: id -> name. */
   tenants: ReadonlyMap<string, string>;
-  /** The same: id -> domain of the names of its people. */
+  /** Simulated tenants: id -> domain of their users' names. */
   domains: ReadonlyMap<string, string>;
-  /** What was consented to, tenant by tenant. */
+  /** The consents of each tenant. */
   consents: ReturnType<typeof createConsents>;
-  /** Sign-ins whose codes were not redeemed yet. */
+  /** Codes of sign-ins that are not redeemed yet. */
   codes: Map<string, Code>;
-  /** Access tokens handed out and not revoked. */
+  /** Access tokens that were issued and not revoked. */
   issued: Map<string, AccessToken>;
 };
 
 export type AccessToken = { tenantId: string; roles: readonly string[]; expiresAtMs: number };
 
-/** The hosts of Graph in the national clouds are accepted as resource, besides the simulator itself. */
+/** Hosts of Graph in the national clouds, accepted as resource like the simulator itself. */
 const graphHosts = [
   'graph.microsoft.com',
   'graph.microsoft.us',
@@ -34,7 +34,7 @@ const graphHosts = [
   'microsoftgraph.chinacloudapi.cn',
 ];
 
-/** What stands for the tenant of whoever signs in, wherever that is. */
+/** The path segment for the tenant of the user who signs in. */
 const anyTenant = 'organizations';
 
 const isThere = (authority: Authority, id: string) => id === anyTenant || authority.tenants.has(id);
@@ -42,9 +42,7 @@ const isThere = (authority: Authority, id: string) => id === anyTenant || author
 /** Answers `/{tenant}/v2.0/.well-known/openid-configuration`. */
 export function answerDiscovery(authority: Authority, tenant: string): Answer {
   const id = tenant.toLowerCase();
-  if (!isThere(authority, id)) {
-    return unknownTenant(tenant, 'invalid_tenant');
-  }
+  if (!isThere(authority, id)) return unknownTenant(tenant, 'invalid_tenant');
   const base = `${authority.origin}/${id}`;
   return {
     status: 200,
@@ -57,7 +55,7 @@ export function answerDiscovery(authority: Authority, tenant: string): Answer {
       id_token_signing_alg_values_supported: ['RS256'],
       response_types_supported: ['code', 'id_token', 'code id_token', 'id_token token'],
       scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
-      // A template where the tenant is not known beforehand.
+      // A template, since the tenant is not known yet.
       issuer: id === anyTenant ? `${authority.origin}/{tenantid}/v2.0` : `${base}/v2.0`,
       request_uri_parameter_supported: false,
       authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
@@ -73,9 +71,7 @@ export function answerDiscovery(authority: Authority, tenant: string): Answer {
 
 /** Answers `/{tenant}/discovery/v2.0/keys`: the public key that tokens are signed with. */
 export async function answerKeys(authority: Authority, tenant: string): Promise<Answer> {
-  if (!isThere(authority, tenant.toLowerCase())) {
-    return unknownTenant(tenant, 'invalid_tenant');
-  }
+  if (!isThere(authority, tenant.toLowerCase())) return unknownTenant(tenant, 'invalid_tenant');
   const { publicKey, thumbprint } = authority.certificates.tls;
   return {
     status: 200,
@@ -136,15 +132,9 @@ async function refuseCredentials(
   const { options } = authority;
   const isSame = (other: string) => clientId.toLowerCase() === other.toLowerCase();
   const own = options.ownApplications.find((one) => one.tenantId === tenant && isSame(one.clientId));
-  if (!own && !isSame(options.clientId)) {
-    return unknownApplication(authority, tenant, clientId);
-  }
-  if (assertion !== undefined && isFederated(assertion, clientId)) {
-    return refuseFederated(assertion, options.federated);
-  }
-  if (assertion !== undefined) {
-    return refuseAssertion(authority, tenant, assertion);
-  }
+  if (!own && !isSame(options.clientId)) return unknownApplication(authority, tenant, clientId);
+  if (assertion !== undefined && isFederated(assertion, clientId)) return refuseFederated(assertion, options.federated);
+  if (assertion !== undefined) return refuseAssertion(authority, tenant, assertion);
   if (secret === undefined) {
     return signInError(
       401,
@@ -180,8 +170,8 @@ function resourceOf(authority: Authority, scope: string): string | undefined {
 }
 
 /**
- * Answers `POST /{tenant}/oauth2/v2.0/token` for client credentials, and for the code of a sign-in. A token is handed out even when no role was
- * granted; then it has no `roles` claim (entra-docs, v2-oauth2-client-creds-grant-flow).
+ * Answers `POST /{tenant}/oauth2/v2.0/token`: client credentials, and the code of a sign-in. Without a granted role the
+ * token has no `roles` claim (entra-docs, v2-oauth2-client-creds-grant-flow).
  */
 export async function answerToken(
   authority: Authority,
@@ -190,9 +180,7 @@ export async function answerToken(
   authorization: string | undefined,
 ): Promise<Answer> {
   const id = tenant.toLowerCase();
-  if (!isThere(authority, id)) {
-    return unknownTenant(tenant, 'invalid_request');
-  }
+  if (!isThere(authority, id)) return unknownTenant(tenant, 'invalid_request');
   const form = new URLSearchParams(body);
   if (!form.has('grant_type')) {
     return signInError(
@@ -213,14 +201,10 @@ export async function answerToken(
       `The app requested an unsupported grant type '${form.get('grant_type')}'.`,
     );
   }
-  if (!authority.tenants.has(id)) {
-    return unknownTenant(tenant, 'invalid_request');
-  }
+  if (!authority.tenants.has(id)) return unknownTenant(tenant, 'invalid_request');
   const credentials = credentialsOf(form, authorization);
   const refused = await refuseCredentials(authority, id, credentials);
-  if (refused) {
-    return refused;
-  }
+  if (refused) return refused;
   const scope = form.get('scope') ?? '';
   const resource = resourceOf(authority, scope);
   if (resource === undefined) {
@@ -232,9 +216,7 @@ export async function answerToken(
     );
   }
   const granted = authority.consents.forToken(id);
-  if (granted === null) {
-    return unknownApplication(authority, id, authority.options.clientId);
-  }
+  if (granted === null) return unknownApplication(authority, id, authority.options.clientId);
   return { status: 200, body: await issue(authority, id, credentials.clientId, resource, granted) };
 }
 

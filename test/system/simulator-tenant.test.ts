@@ -138,7 +138,7 @@ test('edits by script say what they did', () => {
   expect(tenant.users()).toHaveLength(23);
   expect(tenant.run('delete 2')).toBe('deleted 2 users');
   expect(tenant.run('restore 1')).toBe('restored 1 user');
-  expect(tenant.run('purge 5')).toBe('purged for good 1 user');
+  expect(tenant.run('purge 5')).toBe('permanently deleted 1 user');
   expect(tenant.run('clear jobTitle 2')).toBe('cleared jobTitle of 2 users');
   expect(tenant.run('rename-group')).toBe('renamed 1 group');
   expect(tenant.run('join 2')).toBe('added to groups: 2 members');
