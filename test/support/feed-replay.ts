@@ -1,4 +1,4 @@
-// The feed replayed from a position: it has to tell the same story as the views.
+// Replays the feed from a position; it has to agree with the views.
 import { expect } from 'vitest';
 import { readChanges } from '../../src/store/changes.ts';
 import type { Database } from '../../src/store/pool.ts';
@@ -11,7 +11,7 @@ export async function expectFeedRebuilds(database: Database, tenantId: string, p
     if (change.tenant_id !== tenantId || change.account_id === null) continue;
     const one = rebuilt.get(change.account_id);
     const after = (change.after ?? {}) as Record<string, unknown>;
-    // The values of purged people are blanked wherever they stood.
+    // The values of purged accounts are blanked in every change row.
     if (change.after === null && change.kind !== 'account.purged') continue;
     if (change.kind === 'account.created' || change.kind === 'account.restored') {
       rebuilt.set(change.account_id, { id: String(after.entra_object_id), live: true, facts: toFacts(after, {}) });

@@ -1,15 +1,15 @@
-// Odd inputs of Graph, taken from public reports: each strikes one tenant for as long as a test wants, and says which users
-// and groups may be shown otherwise than the tenant has them meanwhile.
+// Odd inputs of Graph from public reports. Each strikes one tenant until the test ends it, and names the users and groups
+// whose copy may differ from the tenant meanwhile.
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { Intervention, Simulator, Tenant } from '../../src/simulator/index.ts';
 
-/** Users and groups that an odd input concerns: they may stay as they were known before. */
+/** Users and groups that an odd input concerns; their copy may stay as it was. */
 export type Excused = { readonly users: readonly string[]; readonly groups: readonly string[] };
 
 export type OddDay = {
   readonly name: string;
-  /** Begins; the function that it gives ends it and mends what it broke. */
+  /** Starts it; `end` ends it and repairs the tenant. */
   strike(at: { simulator: Simulator; tenant: Tenant; pick: (most: number) => number }): Excused & { end: () => void };
 };
 
@@ -29,7 +29,7 @@ const once = (fits: (url: string) => boolean, answer: Intervention): OddDay['str
   };
 };
 
-/** Answers the first link of this kind that is asked for ever; every other link is good. */
+/** Answers the first requested link of this kind for ever; other links work. */
 const lasting = (kind: RegExp, answer: Intervention): OddDay['strike'] => {
   return ({ simulator, tenant }) => {
     let dead: string | undefined;
@@ -43,8 +43,8 @@ const lasting = (kind: RegExp, answer: Intervention): OddDay['strike'] => {
 };
 
 /**
- * Alters the objects of delta pages that fit, and nothing that is read by GET. In later rounds a property that is not there is
- * unchanged, so that what such a round shows in part is no part to Graph.
+ * Alters matching objects of delta pages, and leaves GET as it is. In later rounds a missing property means unchanged, so a
+ * part of an object is not in doubt there.
  */
 const altered =
   (
@@ -58,7 +58,7 @@ const altered =
     const user = users[pick(users.length)]?.id ?? '';
     const group = groups[pick(groups.length)]?.id ?? '';
     const { ids, excused } = chosen({ user, group });
-    // The day's users are edited, so that later rounds tell of them too.
+    // Touch the user, so that later rounds show it too.
     if (user !== '' && ids.includes(user)) tenant.touchUser(user);
     const ofFullRounds = new Set<string>();
     const end = simulator.transform(({ url, tenantId }, body) => {
@@ -73,7 +73,7 @@ const altered =
     return { ...nothing, ...excused, end };
   };
 
-/** Lets a GET of one object fail for ever, alone and inside a batch; the object came back, so that it is asked for. */
+/** A GET of one user fails for ever, alone and in a `$batch`. The user is deleted and restored, so that it is asked for. */
 const unreadable =
   (path: (id: string) => string, answer: Intervention): OddDay['strike'] =>
   ({ simulator, tenant, pick }) => {
@@ -89,7 +89,7 @@ const unreadable =
 
 const failed = (status: number, code = 'generalException'): Intervention => ({ status, body: { error: { code } } });
 
-/** The inputs of which public reports tell, by what they would have stopped. */
+/** All odd inputs, named by their cause. */
 export const oddDays: readonly OddDay[] = [
   { name: 'nothing odd', strike: () => ({ ...nothing, end: () => {} }) },
   {
@@ -122,7 +122,7 @@ export const oddDays: readonly OddDay[] = [
     },
   },
   {
-    name: 'a user and a group of which delta shows the id alone',
+    name: 'a user and a group that delta shows with their ids alone',
     strike: altered(
       ({ id, '@removed': removed, 'members@delta': members }) => ({
         id,
@@ -135,7 +135,7 @@ export const oddDays: readonly OddDay[] = [
   },
   {
     name: 'a mobile phone that is a number',
-    // The rest of the user has to be right; of the user alone the odd property may stay as it was.
+    // The user's other properties must be right; only the odd one may stay as it was.
     strike: altered(
       (item) => (item['@removed'] === undefined ? { ...item, mobilePhone: 4420 } : item),
       ({ user }) => ({ ids: [user], excused: { users: [user] } }),
@@ -143,7 +143,7 @@ export const oddDays: readonly OddDay[] = [
     ),
   },
   {
-    name: 'a user name that is no text',
+    name: 'a user name that is not text',
     strike: altered(
       (item) => (item['@removed'] === undefined ? { ...item, userPrincipalName: { odd: true } } : item),
       ({ user }) => ({ ids: [user], excused: { users: [user] } }),
@@ -151,13 +151,13 @@ export const oddDays: readonly OddDay[] = [
     ),
   },
   {
-    name: 'an answer that unfolds to 70 MiB',
+    name: 'an answer that decompresses to 70 MiB',
     strike: once(isDelta, {
       body: gzipSync(`{"value":[],"x":"${'a'.repeat(70 * 1024 * 1024)}"}`),
       headers: { 'Content-Encoding': 'gzip' },
     }),
   },
-  { name: 'bytes that are no UTF-8', strike: once(isDelta, { body: Buffer.from([0x7b, 0x22, 0xfc, 0x22, 0x7d]) }) },
+  { name: 'bytes that are not UTF-8', strike: once(isDelta, { body: Buffer.from([0x7b, 0x22, 0xfc, 0x22, 0x7d]) }) },
   {
     name: 'a Retry-After by a clock that is an hour ahead',
     strike: once(isDelta, {
@@ -169,7 +169,7 @@ export const oddDays: readonly OddDay[] = [
     }),
   },
   {
-    name: 'a ring of groups that is closed and opened',
+    name: 'a ring of groups that closes and opens',
     strike: ({ tenant }) => {
       const ring = tenant
         .groups()
