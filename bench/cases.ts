@@ -21,7 +21,6 @@ export type Bench = {
   readonly size: Size;
   readonly isLarge: boolean;
   readonly times: number;
-  /** Reports progress while the bench runs. */
   readonly note: (line: string) => void;
 };
 
@@ -55,7 +54,7 @@ const seconds = (runs: readonly Run[] = []) => median(runs.map((one) => one.seco
 const peak = (runs: readonly Run[] = []) => median(runs.map((one) => one.peakBytes));
 const wal = (runs: readonly Run[] = []) => median(runs.map((one) => one.walBytes));
 
-/** Returns the median of the ratios of runs that took turns. */
+/** The median over the turns. */
 const ratio = (runs: readonly Run[] = [], to: readonly Run[] = []) =>
   median(runs.map((one, turn) => one.seconds / (to[turn]?.seconds ?? Number.NaN)));
 

@@ -102,7 +102,6 @@ export async function buildContenders(): Promise<void> {
   if (code !== 0) throw new Error('the contenders cannot be compiled -> npx tsc');
 }
 
-/** Runs a contender in its own process. */
 export async function run(contender: Contender, graph: Graph, job: Job): Promise<Took> {
   const child = start(contender, graph, job, false);
   return tookOf(contender, child);

@@ -5,7 +5,6 @@ export type Listings = { answer(url: string, body: string): Buffer };
 
 const listed = 999;
 
-/** Makes the pages of all listings of a tenant. */
 export function makeListings(origin: string, tenantId: string, directory: Directory): Listings {
   const users = directory.userIds.map((_, number) => Buffer.from(JSON.stringify(userOf(directory, number))));
   const typed = users.map((user) =>

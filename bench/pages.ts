@@ -28,7 +28,6 @@ export function makeRound(
   });
 }
 
-/** Cuts users into pages. */
 export function userPages(objects: readonly string[]): string[][] {
   return cut(objects, pageSize);
 }

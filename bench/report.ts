@@ -2,7 +2,6 @@
 import Table from 'cli-table3';
 
 export type Mark = {
-  /** The requirement. */
   readonly mark: string;
   readonly wanted: string;
   readonly found: string;
@@ -22,7 +21,6 @@ function markRows(marks: readonly Mark[]): string[][] {
   return marks.map(({ mark, wanted, found, reached }) => [mark, wanted, found, reached ? 'reached' : 'NOT REACHED']);
 }
 
-/** Returns the report for a terminal. */
 export function asText(sections: readonly Section[]): string {
   const parts = sections.flatMap(({ title, head, rows }) => [title, table(head, rows), '']);
   const marks = sections.flatMap((section) => section.marks);
@@ -68,8 +66,7 @@ function markdownTable(head: readonly string[], rows: readonly (readonly string[
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
-/** Returns the median. */
-/** The middle of several readings. */
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((one, other) => one - other);
   const middle = sorted.length >> 1;

@@ -5,11 +5,9 @@ import type { Asked, Order } from '../server.ts';
 export type Job = {
   readonly databaseUrl: string;
   readonly tenantIds: readonly string[];
-  /** Options of one contender. */
   readonly wishes: Readonly<Record<string, string | number | boolean>>;
 };
 
-/** The measurements of a contender. */
 export type Found = {
   readonly seconds: number;
   readonly [more: string]: number | readonly number[] | Readonly<Record<string, number>>;
@@ -18,7 +16,6 @@ export type Found = {
 /** The measurements of one run: also the CPU time of the process since {@link begin}, and its peak of resident memory. */
 export type Took = Found & { readonly cpuSeconds: number; readonly peakBytes: number };
 
-/** Returns the job of this process. */
 export function readJob(): Job {
   return JSON.parse(process.argv[2] ?? '') as Job;
 }
@@ -45,7 +42,6 @@ export function since(started: number): number {
   return (performance.now() - started) / 1000;
 }
 
-/** Returns the address of the bench's Graph from the environment. */
 export function origin(): string {
   return process.env.GRAPH_BASE_URL ?? '';
 }
@@ -71,7 +67,6 @@ export async function signIn(tenantId: string): Promise<string> {
   return token;
 }
 
-/** A page of delta as it comes over the wire. */
 export type Page = {
   value: Record<string, unknown>[];
   '@odata.nextLink'?: string;

@@ -14,7 +14,6 @@ export type Account = {
   roles: readonly string[];
 };
 
-/** The tenant of all personal accounts. */
 export const personalTenant = '9188040d-6c67-4c5b-b112-36a304b66dad';
 
 const kinds = [

@@ -9,7 +9,6 @@ export function graphError(status: number, code: string, message: string, header
   return headers ? { status, headers, body } : { status, body };
 }
 
-/** Whether `graphError` made this body. */
 export function isGraphError(body: unknown): body is { error: { innerError: Record<string, unknown> } } {
   return typeof body === 'object' && body !== null && 'error' in body && typeof body.error === 'object';
 }
@@ -24,7 +23,6 @@ export const badRequest = (message: string) => graphError(400, 'Request_BadReque
 /** A query that Graph understands but does not support. */
 export const unsupportedQuery = (message: string) => graphError(400, 'Request_UnsupportedQuery', message);
 
-/** The answer to every method that is not a read. */
 export const methodNotAllowed = () =>
   graphError(405, 'Request_BadRequest', 'Specified HTTP method is not allowed for the request target.');
 

@@ -16,7 +16,6 @@ export type Authority = {
   tenants: ReadonlyMap<string, string>;
   /** Simulated tenants: id -> domain of their users' names. */
   domains: ReadonlyMap<string, string>;
-  /** The consents of each tenant. */
   consents: ReturnType<typeof createConsents>;
   /** Codes of sign-ins that are not redeemed yet. */
   codes: Map<string, Code>;

@@ -55,7 +55,6 @@ async function makeCertificates(host: string): Promise<Certificates> {
   return { tls: await makePair(host, host), client: await makePair('entra-sync simulated application', host) };
 }
 
-/** Returns the certificates of a host. */
 export function certificatesFor(host: string): Promise<Certificates> {
   const existing = made.get(host) ?? makeCertificates(host);
   made.set(host, existing);

@@ -42,7 +42,7 @@ function topOf(query: Query): number | undefined {
 
 type Paged<T> = { items: T[]; next: string | undefined };
 
-/** Cuts a page from a list. Its skip token is bound to the path and query. */
+/** Cuts a page from a list. Its skip token works for this path and query only. */
 function page<T>(
   request: DirectoryRequest,
   path: string,

@@ -15,7 +15,6 @@ export function principalIn(cookies: string | undefined): string | undefined {
   return value === undefined ? undefined : decodeURIComponent(value);
 }
 
-/** Redirects the browser to the application. */
 export function redirect(uri: string, values: Readonly<Record<string, string>>): Answer {
   const query = new URLSearchParams(values).toString();
   return { status: 302, headers: { Location: `${uri}${uri.includes('?') ? '&' : '?'}${query}` } };
@@ -47,7 +46,6 @@ function choice(url: string, values: Readonly<Record<string, string>>, label: st
   return `<a class="choice" data-choice="${escaped(name)}" href="${escaped(`${path}?${parameters}`)}">${escaped(label)}<small>${escaped(says)}</small></a>`;
 }
 
-/** The account picker. */
 export function pickPage(title: string, url: string, accounts: readonly Account[]): Answer {
   const choices = accounts.map((account) =>
     choice(url, { account: account.principal }, account.principal, account.says),

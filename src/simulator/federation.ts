@@ -8,7 +8,6 @@ export type FederatedCredential = { issuer: string; subject: string; audience: s
 /** A token to make; by default a trusted one, valid for an hour. With `stranger` another issuer's key signs it. */
 export type FederatedToken = Partial<FederatedCredential> & { lifetimeSeconds?: number; stranger?: boolean };
 
-/** A made-up Kubernetes cluster. */
 export const defaultFederation: FederatedCredential = {
   issuer: 'https://cluster.example/',
   subject: 'system:serviceaccount:entra-sync:worker',

@@ -44,7 +44,6 @@ const readers: Readonly<Record<StreamName, RegExp>> = {
   groups: /^(GroupMember\.Read(Write)?\.All|Group\.Read(Write)?\.All|Directory\.Read(Write)?\.All)$/,
 };
 
-/** Whether a token with these roles may read the objects of a stream. */
 export function mayRead(roles: readonly string[], stream: StreamName): boolean {
   return roles.some((role) => readers[stream].test(role));
 }
@@ -79,7 +78,6 @@ function segmentsOf(url: string): string[] | undefined {
   }
 }
 
-/** Answers a request to Graph. */
 export async function answerGraph(context: GraphContext, request: GraphRequest): Promise<Answer> {
   const token = authorize(context, request);
   if ('status' in token) return token;

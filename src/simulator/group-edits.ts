@@ -18,12 +18,10 @@ export function createGroup(truth: Truth, given: Properties = {}): Entity {
   return insert(truth, truth.groups, id, { groupTypes: [], ...properties });
 }
 
-/** Changes properties of a live group; null clears one. */
 export function updateGroup(truth: Truth, id: string, patch: Properties): void {
   patchEntity(truth, 'groups', entityIn(truth.groups, id, ['live']), patch);
 }
 
-/** Deletes a group: soft-deletes a Microsoft 365 group, permanently deletes any other. */
 export function deleteGroup(truth: Truth, id: string): void {
   const group = entityIn(truth.groups, id, ['live']);
   if (isUnified(group)) {
@@ -44,7 +42,6 @@ export function purgeGroup(truth: Truth, id: string): void {
   changeState(truth, truth.groups, group, 'hard');
 }
 
-/** Restores a soft-deleted group with its members. */
 export function restoreGroup(truth: Truth, id: string): void {
   changeState(truth, truth.groups, entityIn(truth.groups, id, ['soft']), 'live');
 }

@@ -36,7 +36,6 @@ const topics = [
 ];
 const suffixes = ['', ' Team', ' (all)', ' Leads', ' – extern', ' Readers', ' Owners', ' EMEA', ' APAC', ' Americas'];
 
-/** Returns the properties of a new group. */
 export function makeGroup(truth: Truth, kind: GroupKind, name?: string): Record<string, unknown> {
   const { random, domain } = truth;
   const displayName = name ?? `${random.pick(topics)}${random.pick(suffixes)}`;

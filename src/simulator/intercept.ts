@@ -17,7 +17,6 @@ export type InterceptedRequest = {
 export type Intervention = {
   /** Default: 200 if `body` is given, else the status of the correct answer. */
   status?: number;
-  /** Added to the headers of the answer. */
   headers?: Record<string, string>;
   /** Bytes and strings are sent unchanged, objects as JSON. Without `body` and `status` the correct answer is sent. */
   body?: string | Uint8Array | object;
@@ -25,7 +24,6 @@ export type Intervention = {
   cutAfterBytes?: number;
   /** Sends only this many bytes of the body. The rest never comes, and the socket stays open. */
   stallAfterBytes?: number;
-  /** Delays the answer. */
   delayMs?: number;
   /** Closes the socket without an answer. */
   destroy?: boolean;
@@ -47,7 +45,6 @@ export function throttled(retryAfter: number | string | null): Intervention {
 
 type Played = { method: string; url: string; headers: IncomingHttpHeaders; tenantId?: string };
 
-/** Holds the handlers of one simulator. */
 export function createStage() {
   const interceptors: Intercept[] = [];
   const transforms: Transform[] = [];

@@ -24,7 +24,6 @@ export type SimulatorOptions = {
   directoryRoles: boolean;
   /** Redirect addresses of the registration; null: any https address or localhost. */
   redirectUris: string[] | null;
-  /** Objects per delta page. */
   pageSize: number;
   /** At most so many members per occurrence of a group, and per page. */
   memberSlice: number;
@@ -43,7 +42,6 @@ export type SimulatorOptions = {
   form: 'default' | 'minimal' | 'mixed';
   /** Whether a restored group shows all its members again, like a new one; undocumented either way. */
   restoredMembers: boolean;
-  /** Links and objects that fail for ever while other requests are answered. */
   stuck: Stuck;
 };
 
@@ -59,7 +57,6 @@ export type SimulatorSettings = Partial<SimulatorOptions> & {
   directory?: string;
 };
 
-/** The defaults of all options. */
 export function defaultOptions(credentials: { clientId: string; clientSecret: string }): SimulatorOptions {
   return {
     ...credentials,

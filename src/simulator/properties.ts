@@ -73,7 +73,6 @@ const group: Schema = {
   ]),
 };
 
-/** The schema of each stream's objects. */
 export const schemas: Readonly<Record<StreamName, Schema>> = { users: user, groups: group };
 
 /** Whether Graph has this property on objects of the stream, or it is a directory extension (extension_<app>_<name>). */

@@ -21,7 +21,6 @@ function decode(text: string): string {
   }
 }
 
-/** Parses the query of a URL. */
 export function readQuery(url: string): Query {
   const mark = url.indexOf('?');
   const raw = mark < 0 ? '' : url.slice(mark + 1);

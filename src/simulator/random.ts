@@ -53,7 +53,6 @@ export function createRandom(seed: number | string): Random {
   return random;
 }
 
-/** Returns a copy of the list in random order. */
 export function shuffled<T>(random: Random, list: readonly T[]): T[] {
   const keyed = list.map((value) => ({ value, key: random.next() }));
   keyed.sort((left, right) => left.key - right.key);

@@ -10,7 +10,6 @@ export type View = {
   link: string | undefined;
   /** The time of the delta token; undefined in a full round. */
   since: number | undefined;
-  /** The time when the round began. */
   start: number;
 };
 
@@ -21,7 +20,6 @@ export type Item = {
   frozen: { state: State; properties: Properties } | undefined;
   /** The properties that earlier occurrences in this round showed. */
   shownBefore: Properties | undefined;
-  /** The members that this occurrence of a group shows. */
   members: readonly string[];
   minimal: boolean;
 };

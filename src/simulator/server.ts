@@ -6,18 +6,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Answer } from './answers.ts';
 import type { GraphRequest } from './graph.ts';
 
-/** The fate of one request. */
 export type Exchange =
   | { kind: 'answer'; answer: Answer; delayMs?: number; part?: { bytes: number; end: 'cut' | 'stall' } }
   | { kind: 'destroy' | 'reset' | 'hang' };
 
 export type Listening = {
   origin: string;
-  /** Ends every connection; new ones are accepted. */
   cutConnections: () => void;
-  /** Stops listening: connections are refused. Returns the function that listens again on the same port. */
   goDown: () => Promise<() => Promise<void>>;
-  /** Sets the certificate for new connections. */
   present: (tls: { key: string; cert: string }) => void;
   close: () => Promise<void>;
 };

@@ -16,7 +16,6 @@ export type Code = {
   expiresAtMs: number;
 };
 
-/** Returns the accounts to pick from. */
 export function accounts(authority: Authority): Account[] {
   return accountsOf(authority.domains);
 }

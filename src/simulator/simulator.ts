@@ -37,9 +37,7 @@ export type Simulator = {
   /** Every request since the start or `clearRequests`, with refused ones and the parts of each `$batch`. */
   readonly requests: RecordedRequest[];
   clearRequests(): void;
-  /** The consents of the tenants' administrators. */
   readonly consents: Consents;
-  /** The accounts that can sign in. */
   readonly accounts: readonly Account[];
   /** Returns the environment of entra-sync for this simulator, with the secret; by default for the first tenant. */
   environment(tenantId?: string): Record<string, string>;
@@ -50,7 +48,6 @@ export type Simulator = {
    * application's home tenant, which is not one of the simulated ones.
    */
   federatedEnvironment(token?: FederatedToken): Promise<Record<string, string>>;
-  /** Returns a token of the federated credential's issuer. */
   federatedToken(token?: FederatedToken): Promise<string>;
   /** Runs before the answer is made; the first intervention wins. Returns the function that ends it. */
   intercept(handler: Intercept): () => void;

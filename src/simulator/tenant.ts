@@ -25,7 +25,6 @@ export type Tenant = {
   findUser(idOrPrincipal: string): User | undefined;
   /** The soft-deleted users. */
   deletedUsers(): User[];
-  /** The live groups. */
   groups(): Group[];
   /** By object id, deleted groups too. */
   findGroup(id: string): Group | undefined;

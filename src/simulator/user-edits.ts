@@ -37,7 +37,6 @@ export function patchEntity(truth: Truth, stream: StreamName, entity: Entity, pa
   entity.changedAt = changedAt;
 }
 
-/** Changes the state of an object and keeps its properties. */
 export function changeState(truth: Truth, stream: Stream, entity: Entity, state: Entity['state']): void {
   entity.earlier = { state: entity.state, properties: entity.properties };
   entity.stateAt = record(truth, stream, entity);
@@ -110,7 +109,6 @@ export function createUser(truth: Truth, given: Properties = {}): Entity {
   return insert(truth, truth.users, id, properties);
 }
 
-/** Changes properties of a live user; null clears one. */
 export function updateUser(truth: Truth, id: string, patch: Properties): void {
   const user = entityIn(truth.users, id, ['live']);
   const before = user.properties;
@@ -122,7 +120,6 @@ export function updateUser(truth: Truth, id: string, patch: Properties): void {
   }
 }
 
-/** Soft-deletes a user, who keeps the memberships. */
 export function deleteUser(truth: Truth, id: string): void {
   changeState(truth, truth.users, entityIn(truth.users, id, ['live']), 'soft');
 }

@@ -9,7 +9,6 @@ export function findChromium(): string | undefined {
   return process.env.CHROMIUM || existsSync(path) ? path : undefined;
 }
 
-/** Starts it with a temporary profile. */
 export function startChromium(): Promise<Browser> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error('no Chromium: install it, or name one in CHROMIUM');

@@ -25,9 +25,7 @@ export type ConsentWorld = {
   readonly simulator: Simulator;
   readonly database: Database;
   readonly environment: Record<string, string>;
-  /** The connect process. */
   readonly running: Running;
-  /** Its public address. */
   readonly url: string;
   /** Its own address, which may be behind the proxy of the public one. */
   readonly origin: string;
@@ -35,7 +33,6 @@ export type ConsentWorld = {
   nextTenant(): Tenant;
   /** Makes a link like `connect --print-url`, by default valid for an hour. */
   invite(ref: string, options?: { name?: string; tenantId?: string; expiresInMs?: number }): Promise<string>;
-  /** Returns all registered tenants. */
   registered(): Promise<{ tenant_id: string; name: string; status: string; external_ref: string | null }[]>;
   /** Registers a tenant like `tenant add`. */
   add(tenant: Tenant, ref: string | null): Promise<void>;
@@ -110,7 +107,6 @@ export async function openConsentWorld(
   };
 }
 
-/** Returns a free port. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
@@ -128,7 +124,6 @@ export type Browser = {
   press(page: Shown, label: string, headers?: Record<string, string>): Promise<Shown>;
   /** Presses the button and returns the address of the redirect without following it. */
   leave(page: Shown, label: string): Promise<string>;
-  /** Follows a link of the simulated Entra ID. */
   choose(page: Shown, choice: string): Promise<Shown>;
   /** Opens the link and returns the address of the redirect without following it. */
   chooseAndStop(page: Shown, choice: string): Promise<string>;

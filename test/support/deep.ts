@@ -1,7 +1,6 @@
 // The depth of a test run: `npm test` guards every rule once with few random cases; `npm run test:deep` (DEEP=1) runs the
 // files below with many, and the files that only it runs (*.deep.test.ts).
 
-/** Whether this is the deep run. */
 export const isDeep = process.env.DEEP === '1';
 
 /** Returns the number of random histories: RUNS if set, else `many` in the deep run and `few` otherwise. */

@@ -17,7 +17,6 @@ const streams = ['users', 'groups'] as const;
 const objects = 5;
 const pageSize = 2;
 
-/** The cases of one fault. */
 const cases: readonly At[] = rounds.flatMap((round) =>
   streams.flatMap((stream) => places.map((place) => ({ stream, round, place }))),
 );
@@ -133,7 +132,6 @@ async function runCase(world: World, fault: Fault, at: At, { number, isLast }: T
 
 type Struck = Awaited<ReturnType<typeof strike>>;
 
-/** Runs one cycle under the fault and returns the observations. */
 async function strike(world: World, fault: Fault, at: At) {
   const { simulator } = world;
   const index = places.indexOf(at.place);

@@ -20,11 +20,9 @@ export type Strike = {
   at: At;
   /** 1 for the first request that it strikes. */
   hit: number;
-  /** The URL of the request. */
   url: string;
   /** Runs before the first wait whose reason matches; the fault ends there. */
   untilWait: (reason: RegExp, over: () => unknown) => void;
-  /** Runs after the cycle. */
   untilEnd: (over: () => unknown) => void;
 };
 

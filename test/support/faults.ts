@@ -26,13 +26,10 @@ export type Outcome =
 
 export type Fault = {
   name: string;
-  /** Replaces the answer for the page. */
   strike?: (strike: Strike) => Intervention | Promise<Intervention | undefined> | undefined;
-  /** Replaces the link of the page. */
   link?: (strike: Strike) => string;
   /** The number of requests that it strikes; default: all of the cycle. */
   times?: number;
-  /** Whether both streams suffer. */
   both?: true;
   /** The host name of Graph; default: localhost. */
   host?: string;

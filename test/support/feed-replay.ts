@@ -4,7 +4,6 @@ import { readChanges } from '../../src/store/changes.ts';
 import type { Database } from '../../src/store/pool.ts';
 import { accountsOf, type Facts, factsOf } from './system.ts';
 
-/** Rebuilds the accounts of a tenant from its change rows and compares them with the view. */
 export async function expectFeedRebuilds(database: Database, tenantId: string, position: string | null): Promise<void> {
   const rebuilt = new Map<string, { id: string; live: boolean; facts: Facts }>();
   for (const change of await readChanges(database, position, 1_000_000)) {

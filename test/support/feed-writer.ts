@@ -62,7 +62,6 @@ export async function closeBatch(client: Client, tenantId: string, batch: string
   await client.query('insert into entra_sync.batches (batch_id, tenant_id) values ($1, $2)', [batch, tenantId]);
 }
 
-/** Runs a whole transaction that adds one to each account, in its own batch. */
 export async function writeBatch(client: Client, tenantId: string, accounts: readonly string[]): Promise<void> {
   await client.query('begin');
   const batch = await takeBatch(client);
@@ -76,7 +75,6 @@ export async function number(store: Store): Promise<void> {
   await numberBatches(store.database);
 }
 
-/** Reads up to `max` changes after a position, as an application would. */
 export function readFeed(store: Store, after: string | null, max = 1000): Promise<FeedRow[]> {
   return ask<FeedRow>(store, 'select * from directory.read_changes(:after, :max)', { after, max });
 }

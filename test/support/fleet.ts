@@ -106,7 +106,6 @@ export async function until(what: string, met: () => Promise<boolean> | boolean,
   }
 }
 
-/** Waits until `count` cycles of the tenant (or of all) have ended. */
 export async function untilCycles(fleet: Fleet, count: number, tenant?: Tenant): Promise<FleetCycle[]> {
   let found: FleetCycle[] = [];
   await until(`${count} cycles${tenant ? ` of ${tenant.name}` : ''}`, async () => {

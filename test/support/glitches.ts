@@ -1,25 +1,26 @@
 // Glitches of a directory: Graph does not show some users and groups for a while, although they were not deleted.
+// Each function returns the one that ends the glitch.
 import { notFound } from './groups-world.ts';
 import type { World } from './system.ts';
 
 type Item = { id: string };
 
-/** Pages of users/delta omit these users. Returns the function that ends it. */
+/** Pages of users/delta omit these users. */
 export function leaveOutUsers({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
   return leaveOut(simulator, 'users', new Set(ids));
 }
 
-/** Pages of users/delta omit these users, and GET does not find them. Returns the function that ends it. */
+/** Pages of users/delta omit these users, and GET does not find them. */
 export function hideUsers({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
   return hide(simulator, 'users', new Set(ids));
 }
 
-/** Pages of groups/delta omit these groups. Returns the function that ends it. */
+/** Pages of groups/delta omit these groups. */
 export function leaveOutGroups({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
   return leaveOut(simulator, 'groups', new Set(ids));
 }
 
-/** Pages of groups/delta omit these groups, and GET does not find them. Returns the function that ends it. */
+/** Pages of groups/delta omit these groups, and GET does not find them. */
 export function hideGroups({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
   return hide(simulator, 'groups', new Set(ids));
 }

@@ -53,7 +53,6 @@ export async function groupsWorld(
   return { world, tenant, person, group };
 }
 
-/** Applies a scope. */
 export async function setScope(
   { database }: World,
   scope: { accountEnabled?: boolean; groups?: string[] },
@@ -61,7 +60,6 @@ export async function setScope(
   await setSettings(database, { scope: { userType: 'any', ...scope } });
 }
 
-/** Whether a user has a live account. */
 export async function isLive({ database, tenant }: World, id: string): Promise<boolean> {
   return (await accountsOf(database, tenant.tenantId))[id] !== undefined;
 }

@@ -132,7 +132,6 @@ export type Staged = {
   onProgress: (progress: Progress) => void;
   /** The pool of the cycle: a separate one if it is to be killed. */
   through: Database;
-  /** Whether the fault has happened. */
   reached: () => boolean;
   end: () => Promise<void>;
 };

@@ -7,7 +7,6 @@ import { type Database, rows } from '../../src/store/pool.ts';
 /** The secrets by kind, as values or as a pattern. */
 export type Secrets = ReadonlyMap<string, ReadonlySet<string> | RegExp>;
 
-/** Returns the kinds of secrets that a text contains. */
 export function kindsIn(text: string, secrets: Secrets): string[] {
   return [...secrets].flatMap(([kind, those]) => {
     const found = those instanceof RegExp ? those.test(text) : [...those].some((value) => text.includes(value));
@@ -15,7 +14,6 @@ export function kindsIn(text: string, secrets: Secrets): string[] {
   });
 }
 
-/** Expects that a text contains none of the secrets. */
 export function expectNone(place: string, text: string, secrets: Secrets): void {
   expect(kindsIn(text, secrets), `${place} contains secrets`).toEqual([]);
 }

@@ -89,7 +89,6 @@ const unreadable =
 
 const failed = (status: number, code = 'generalException'): Intervention => ({ status, body: { error: { code } } });
 
-/** All odd inputs, named by their cause. */
 export const oddDays: readonly OddDay[] = [
   { name: 'nothing odd', strike: () => ({ ...nothing, end: () => {} }) },
   {

@@ -7,7 +7,6 @@ export type Block = { readonly line: number; readonly language: string; readonly
 
 export type Page = { readonly path: string; readonly text: string; readonly blocks: readonly Block[] };
 
-/** Reads README.md and every page of docs/. */
 export function readPages(): Page[] {
   const docs = readdirSync(packageFile('docs')).filter((name) => name.endsWith('.md'));
   return ['README.md', ...docs.map((name) => `docs/${name}`)].map((path) => {
@@ -23,7 +22,6 @@ function blocksOf(text: string): Block[] {
   });
 }
 
-/** Returns the text of a page without its fenced blocks. */
 export function proseOf({ text }: Page): string {
   return text.replaceAll(/^```[\s\S]*?^```$/gm, '');
 }
@@ -56,7 +54,6 @@ export function tableOf(page: Page, heading: string): string[][] {
   );
 }
 
-/** Returns the texts in backticks. */
 export function codeIn(text: string): string[] {
   return [...text.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
 }

@@ -23,7 +23,6 @@ export async function tenantWith(store: Store, fields: Record<string, FieldRule>
   return tenantId;
 }
 
-/** Writes the rule of a field, as a settings change would. */
 export async function setRule(store: Store, tenantId: string, field: string, rule: FieldRule): Promise<void> {
   const owner = rule.owner ?? 'user';
   await ask(
@@ -129,7 +128,6 @@ export type EditStore = Store & {
   application(options?: { grant?: 'open' | 'tenant-bound'; with?: string }): Promise<Application>;
 };
 
-/** Opens a store whose tests make roles. */
 export async function openEditStore(): Promise<EditStore> {
   const store = await openStore();
   const clients: Client[] = [];

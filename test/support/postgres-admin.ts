@@ -31,7 +31,6 @@ async function connect(url: string): Promise<Client> {
   return client;
 }
 
-/** Ends the connection, if there is one. */
 export async function disconnect(): Promise<void> {
   const ending = open;
   open = undefined;

@@ -5,7 +5,6 @@ import { run } from './postgres-admin.ts';
 
 export type FreshDatabase = {
   url: string;
-  /** Drops the database and cuts open connections. */
   drop(): Promise<void>;
 };
 

@@ -171,7 +171,6 @@ function put(facts: Facts, key: string, value: unknown): void {
   else facts[key] = value;
 }
 
-/** Drops profile fields without a value. */
 function plain(facts: Facts): Facts {
   if (facts.profile === undefined) return facts;
   return {

@@ -190,7 +190,6 @@ export async function settle(store: Store, lease: Lease, round: Round, now: read
   return ids;
 }
 
-/** Commits a round as a cycle would. */
 export function commit(
   store: Store,
   lease: Lease,

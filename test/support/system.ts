@@ -40,7 +40,6 @@ export function trust(certificate: string): void {
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), certificate]);
 }
 
-/** Returns a log that is kept in memory. */
 export function bufferLog(level = 'trace'): { log: Log; text(): string } {
   const lines: string[] = [];
   const stream = new Writable({
@@ -64,7 +63,6 @@ export type CycleWishes = Partial<Pick<CycleOptions, 'resync' | 'dryRun' | 'sign
   before?: Middleware;
 };
 
-/** Runs one cycle of a tenant, as the command line does. */
 export async function cycleOf(
   simulator: Simulator,
   tenantId: string,
@@ -103,7 +101,6 @@ export async function cycleOf(
   return result;
 }
 
-/** Reads one user on demand, as the command line does. */
 export async function personOf(
   { simulator, tenant, database }: Pick<World, 'simulator' | 'tenant' | 'database'>,
   word: string,
@@ -140,7 +137,6 @@ export type World = {
   readonly simulator: Simulator;
   readonly database: Database;
   readonly url: string;
-  /** Runs one cycle of the tenant. */
   cycle(wishes?: CycleWishes): Promise<CycleResult>;
   /** Returns the paths of all requests to users/delta since `clearRequests`. */
   deltaRequests(): string[];
@@ -195,7 +191,6 @@ function ownDatabase(url: string): Borrowed {
   return { url, database, giveBack: () => database.destroy() };
 }
 
-/** Whether a path requests users/delta. */
 export function isDeltaRequest(path: string): boolean {
   return path.startsWith('/v1.0/users/delta');
 }

@@ -1,5 +1,5 @@
-// A reader that follows the documented rules of delta ends with the truth, after any edits between and during rounds of any
-// shape. Only so the simulated tenant can judge a sync.
+// A reader that follows the documented rules of delta ends with the truth, after any edits between and during rounds of
+// any shape. Only so the simulated tenant can judge a sync.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createTenant, startSimulator, type Tenant } from '../../src/simulator/index.ts';
@@ -29,7 +29,7 @@ const scripts = [
   'random 4',
 ];
 
-/** Applies Graph's rules for users: absent keeps, null clears, the last occurrence wins. `keeps`: a tombstone keeps the copy. */
+/** Applies Graph's rules: absent keeps, null clears, the last occurrence wins. `keeps`: a tombstone keeps the copy. */
 function absorb(copy: Copy, removed: Set<string>, entry: Document, keeps: boolean): void {
   const id = String(entry.id);
   if ('@removed' in entry) {
