@@ -316,7 +316,7 @@ async function tenants(bench: Bench): Promise<Section> {
   }
 }
 
-/** Returns how long workers take for a cycle of every tenant, all due at once; the second time, when they have tokens. */
+/** Returns the seconds for a cycle of every tenant, all due at once, when the workers already have tokens. */
 async function byWorkers(graph: Graph, jobs: readonly Job[]): Promise<number> {
   const workers = await startWorkers(graph, jobs);
   const database = openDatabase(jobs[0]?.databaseUrl ?? '');

@@ -19,7 +19,7 @@ import type { Job, Took } from './contenders/common.ts';
 import type { ServerReady, ServerSettings } from './server.ts';
 
 export type Postgres = {
-  /** Runs `work` on a new, migrated database with these tenants. Returns its answer and the bytes of WAL that it wrote. */
+  /** Runs `work` on a new, migrated database with these tenants. Also returns the bytes of WAL. */
   withDatabase<Answer>(
     tenantIds: readonly string[],
     work: (url: string) => Promise<Answer>,
@@ -93,7 +93,7 @@ export type Contender = 'cycle' | 'worker' | 'visible' | 'floor' | 'page-iterato
 // The flags that the Dockerfile starts the worker with.
 const asInTheImage = ['--max-semi-space-size=4', '--heap-growing-percent=50'];
 
-/** Compiles the contenders, as the image does: translating sources at run time costs memory and a second of CPU. */
+/** Compiles the contenders, as the image does: translating sources costs memory and a second of CPU. */
 export async function buildContenders(): Promise<void> {
   const child = spawn('tsc', ['--project', packageFile('bench', 'tsconfig.json')], {
     stdio: ['ignore', 'inherit', 'inherit'],

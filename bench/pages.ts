@@ -80,9 +80,10 @@ function cut<Item>(items: readonly Item[], size: number): Item[][] {
   return pieces;
 }
 
-/** The changes between two rounds as parts of all users. Microsoft's planning mix: 1 % created, 1 % deleted, 5 % changed. */
+/** The changes between two rounds, as parts of all users. */
 export type Mix = { readonly created: number; readonly deleted: number; readonly changed: number };
 
+/** Microsoft's planning mix. */
 export const planningMix: Mix = { created: 0.01, deleted: 0.01, changed: 0.05 };
 
 /** Returns the objects of a later round. Created users are added to the directory and join its first group. */

@@ -13,7 +13,7 @@ export type Found = {
   readonly [more: string]: number | readonly number[] | Readonly<Record<string, number>>;
 };
 
-/** The measurements of one run: also the CPU time of the process since {@link begin}, and its peak of resident memory. */
+/** Adds the CPU time of the process since {@link begin}, and its peak of resident memory. */
 export type Took = Found & { readonly cpuSeconds: number; readonly peakBytes: number };
 
 export function readJob(): Job {

@@ -81,7 +81,7 @@ async function later(): Promise<Found> {
   return { seconds: initialSeconds, ...series, asked, writtenByNothing: (await written()) - before };
 }
 
-/** Returns the rows written to tables behind the views, by Postgres' own count. */
+/** Returns the number of rows written to the tables behind the views, as Postgres counts them. */
 async function written(): Promise<number> {
   // Postgres may report a connection's counts only at its end.
   await database.destroy();

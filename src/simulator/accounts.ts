@@ -1,5 +1,5 @@
-// The people who can sign in at the simulated Entra ID: in each tenant two administrators who may consent, one who may
-// not, and a plain user; and one personal account.
+// The people who can sign in: per tenant two administrators who may consent, one who may not, and a plain user; and one
+// personal account.
 import { createHash } from 'node:crypto';
 
 export type Account = {
@@ -8,9 +8,9 @@ export type Account = {
   tenantId: string;
   objectId: string;
   says: string;
-  /** Whether it may consent to application permissions of Graph for its whole tenant. */
+  /** Whether it may consent for its whole tenant. */
   mayConsent: boolean;
-  /** Template ids of the person's directory roles; they are the same in every tenant. */
+  /** Template ids of directory roles, the same in every tenant. */
   roles: readonly string[];
 };
 

@@ -13,7 +13,7 @@ export function isGraphError(body: unknown): body is { error: { innerError: Reco
   return typeof body === 'object' && body !== null && 'error' in body && typeof body.error === 'object';
 }
 
-/** A delta or skip token that is too old or damaged: a 400, as observed in production in place of a 410. */
+/** A delta or skip token that is too old or damaged: a 400 in place of a 410, as observed. */
 export const deadToken = () =>
   graphError(400, 'Request_UnsupportedQuery', 'DeltaLink older than 30 days is not supported.');
 
@@ -63,7 +63,7 @@ export function signInError(status: number, error: string, code: number, message
   };
 }
 
-/** The answer to an unknown tenant, the same from discovery and from the token endpoint. */
+/** The answer of discovery and of the token endpoint to an unknown tenant. */
 export function unknownTenant(tenant: string, error: 'invalid_tenant' | 'invalid_request'): Answer {
   return signInError(
     400,

@@ -12,7 +12,7 @@ export type Consents = {
 
 type State = { roles: readonly string[] | null; before: readonly string[] | null; late: number };
 
-/** A tenant without an entry has consented to the current `options.roles`, or with `consented: false` to nothing. */
+/** A tenant without an entry has consented to the current `options.roles`, or not at all with `consented: false`. */
 export function createConsents(options: SimulatorOptions, consented: boolean) {
   const states = new Map<string, State>();
   const first = () => (consented ? options.roles : null);

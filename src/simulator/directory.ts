@@ -17,7 +17,7 @@ export type DirectoryRequest = {
   eventual: boolean;
 };
 
-/** Returns an object as listings and single reads show it: every selected property, null if it has no value. */
+/** Returns an object as plain reads show it: every selected property, null without a value. */
 function show(entity: Entity, stream: StreamName, select: readonly string[] | undefined): Record<string, unknown> {
   const { standard, links, collections } = schemas[stream];
   const body: Record<string, unknown> = { id: entity.id };
@@ -107,7 +107,7 @@ export function answerList(request: DirectoryRequest): Answer {
   return { status: 200, body: { ...body, value: cut.items.map((entity) => show(entity, stream, select)) } };
 }
 
-/** Answers `/directory/deletedItems/microsoft.graph.user` and `.group`: the objects that can be restored. */
+/** Answers `/directory/deletedItems/microsoft.graph.user` and `.group`. */
 export function answerDeleted(request: DirectoryRequest): Answer {
   const { truth, stream, query } = request;
   const select = selectOf(query);
@@ -174,7 +174,7 @@ function groupsOf(truth: Truth, member: Entity): Member[] {
   });
 }
 
-/** Returns a member of a type that the token may not read with its type and id alone (Graph: "Limited information"). */
+/** A member whose type the token may not read has only its type and id (Graph: "Limited information"). */
 function showMember(
   member: Member,
   select: readonly string[] | undefined,

@@ -2,10 +2,10 @@
 import { decodeJwt, errors, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { type Answer, signInError } from './answers.ts';
 
-/** A federated credential of an application registration: issuer, subject and audience of the tokens that it trusts. */
+/** A federated credential of an application registration: the tokens that it trusts. */
 export type FederatedCredential = { issuer: string; subject: string; audience: string };
 
-/** A token to make; by default a trusted one, valid for an hour. With `stranger` another issuer's key signs it. */
+/** The token to make; by default a trusted one, valid for an hour. */
 export type FederatedToken = Partial<FederatedCredential> & { lifetimeSeconds?: number; stranger?: boolean };
 
 export const defaultFederation: FederatedCredential = {
@@ -39,7 +39,7 @@ export async function issueFederated(trusted: FederatedCredential, wanted: Feder
     .sign(privateKey);
 }
 
-/** Whether an assertion has an issuer of its own: an application that signs in by certificate is its own issuer. */
+/** Whether another issuer made the assertion: an application with a certificate is its own issuer. */
 export function isFederated(assertion: string, clientId: string): boolean {
   try {
     return decodeJwt(assertion).iss !== clientId;

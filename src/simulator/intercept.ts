@@ -18,11 +18,11 @@ export type Intervention = {
   /** Default: 200 if `body` is given, else the status of the correct answer. */
   status?: number;
   headers?: Record<string, string>;
-  /** Bytes and strings are sent unchanged, objects as JSON. Without `body` and `status` the correct answer is sent. */
+  /** Bytes and strings are sent unchanged, objects as JSON. Default: the correct body, if `status` is missing too. */
   body?: string | Uint8Array | object;
-  /** Sends only this many bytes of the body, with the Content-Length of all of it, then cuts the socket. */
+  /** Sends only this many bytes of the body, with the Content-Length of all, then cuts the socket. */
   cutAfterBytes?: number;
-  /** Sends only this many bytes of the body. The rest never comes, and the socket stays open. */
+  /** Sends only this many bytes of the body and keeps the socket open. */
   stallAfterBytes?: number;
   delayMs?: number;
   /** Closes the socket without an answer. */

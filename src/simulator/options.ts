@@ -9,7 +9,7 @@ export type SimulatorOptions = {
   clientSecret: string;
   /** Tokens of other issuers that the application trusts. */
   federated: FederatedCredential[];
-  /** Applications that a tenant registered itself; they are valid for that tenant only. */
+  /** Applications that are registered in one tenant only. */
   ownApplications: { tenantId: string; clientId: string; clientSecret: string }[];
   /**
    * Application permissions that the registration requests. A consent grants them; a tenant without an explicit consent
@@ -18,9 +18,9 @@ export type SimulatorOptions = {
   roles: string[];
   /** The number of tokens after a consent that still have the roles from before it. */
   lateConsent: number;
-  /** Overlaid on the claims of id tokens, which stay validly signed; undefined removes a claim. */
+  /** Override claims of id tokens, before they are signed; undefined removes a claim. */
   idTokenClaims: Record<string, unknown>;
-  /** Whether id tokens name the directory roles of the user who signs in (`wids`), as the registration may ask. */
+  /** Whether id tokens name the user's directory roles (`wids`), an option of the registration. */
   directoryRoles: boolean;
   /** Redirect addresses of the registration; null: any https address or localhost. */
   redirectUris: string[] | null;
@@ -38,7 +38,7 @@ export type SimulatorOptions = {
   emptyPages: number;
   /** Whether a round shows its objects in seeded random order. */
   shuffle: boolean;
-  /** The properties of a changed object in later rounds: all that have or lost a value, or only the changed ones. */
+  /** The properties of a changed object in later rounds: all that have or lost a value, or only changed ones. */
   form: 'default' | 'minimal' | 'mixed';
   /** Whether a restored group shows all its members again, like a new one; undocumented either way. */
   restoredMembers: boolean;

@@ -18,7 +18,7 @@ const noDecomposition: Readonly<Record<string, string>> = {
 };
 const folded = new Map<string, string>();
 
-/** Returns a name as it appears in a mail address: ASCII letters and digits in lower case only. */
+/** Returns a name as mail addresses have it: ASCII letters and digits in lower case. */
 export function fold(name: string): string {
   let result = folded.get(name);
   if (result === undefined) {

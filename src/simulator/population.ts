@@ -30,7 +30,7 @@ const kinds: readonly GroupKind[] = [
   'security',
 ];
 
-/** Returns `count` different elements of a list; fast when `count` is much smaller than the list. */
+/** Returns `count` different elements; fast when `count` is much smaller than the list. */
 function sample(random: Random, list: readonly string[], count: number): Set<string> {
   const picked = new Set<string>();
   if (count >= list.length) return new Set(list);

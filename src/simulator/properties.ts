@@ -75,7 +75,7 @@ const group: Schema = {
 
 export const schemas: Readonly<Record<StreamName, Schema>> = { users: user, groups: group };
 
-/** Whether Graph has this property on objects of the stream, or it is a directory extension (extension_<app>_<name>). */
+/** Whether Graph has this property on the stream's objects; directory extensions (extension_<app>_<name>) count. */
 export function isKnownProperty(stream: StreamName, name: string): boolean {
   return schemas[stream].known.has(name) || /^extension_[0-9a-f]{32}_\w+$/.test(name);
 }

@@ -16,7 +16,7 @@ export type View = {
 /** One occurrence of an object in a round. */
 export type Item = {
   entity: Entity;
-  /** An earlier state, shown before the latest one; undefined: the state at the time of the answer. */
+  /** An earlier state, shown before the latest one; undefined: the current state. */
   frozen: { state: State; properties: Properties } | undefined;
   /** The properties that earlier occurrences in this round showed. */
   shownBefore: Properties | undefined;

@@ -23,13 +23,13 @@ type Shelf = {
 };
 
 const shelves = new WeakMap<Truth, Shelf>();
-/** At most so many planned occurrences are kept per tenant; beyond that the skip tokens of the oldest rounds are dead. */
+/** The planned occurrences kept per tenant; beyond that the oldest rounds' skip tokens die. */
 const shelfLimit = 3_000_000;
 
 function shelfOf(truth: Truth): Shelf {
   const existing = shelves.get(truth);
   if (existing) return existing;
-  // Tells tokens of an earlier process from those of this one.
+  // Tokens of an earlier process must not match rounds of this one.
   const shelf = { boot: randomBytes(4).toString('hex'), count: 0, size: 0, rounds: new Map(), byToken: new Map() };
   shelves.set(truth, shelf);
   return shelf;
@@ -109,7 +109,7 @@ function planItems(truth: Truth, view: View, options: SimulatorOptions, random: 
   return options.repeats > 0 ? carryShown(items) : items;
 }
 
-/** Every occurrence after an earlier state shows null for properties that it showed and the object has lost. */
+/** Later occurrences show null for lost properties that an earlier state showed. */
 function carryShown(items: readonly Item[]): Item[] {
   const shown = new Map<Entity, Item['shownBefore']>();
   return items.map((item) => {

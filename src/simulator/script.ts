@@ -144,7 +144,7 @@ function act(truth: Truth, word: string, count: number, property: string): strin
   return `${what} ${ids.length} ${named}${ids.length === 1 ? '' : 's'}`;
 }
 
-/** Runs one line of edits and returns one line about the result; throws on an unknown word or an invalid count. */
+/** Runs one line of edits and reports in one line; throws on an unknown word or an invalid count. */
 export function runScript(truth: Truth, line: string): string {
   const [word = '', ...rest] = line.trim().split(/\s+/);
   const property = word === 'clear' ? (rest.shift() ?? 'mobilePhone') : '';

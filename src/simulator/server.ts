@@ -97,7 +97,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
 
   const server = createServer(tls, (incoming, response) => {
     handle(incoming, response).catch((cause: unknown) => {
-      // Either the client closed the connection, or a test's handler threw; the test should see the latter.
+      // The client closed the connection, or a test's handler threw, which the test should see.
       if (response.headersSent || response.destroyed) {
         response.destroy();
       } else {

@@ -20,7 +20,7 @@ export function accounts(authority: Authority): Account[] {
   return accountsOf(authority.domains);
 }
 
-/** Returns an error page, never a redirect, if the application or its redirect address is unknown. */
+/** Returns an error page, not a redirect, if the application or its redirect address is unknown. */
 export function refuseApplication(authority: Authority, query: URLSearchParams): Answer | undefined {
   const { options } = authority;
   if (query.get('client_id')?.toLowerCase() !== options.clientId.toLowerCase()) {

@@ -16,7 +16,7 @@ import { type Exchange, listen } from './server.ts';
 import { answerAuthorize } from './sign-in.ts';
 import { type Tenant, truthOf } from './tenant.ts';
 
-/** One request as it came: the path with its query (tokens included), the request's headers, the answer's status. */
+/** One request: its path with query and tokens, its headers, and the status of the answer. */
 export type RecordedRequest = {
   method: string;
   path: string;
@@ -34,12 +34,12 @@ export type Simulator = {
   readonly certificate: string;
   /** May change at run time. */
   readonly options: SimulatorOptions;
-  /** Every request since the start or `clearRequests`, with refused ones and the parts of each `$batch`. */
+  /** Every request since the start or `clearRequests`, parts of each `$batch` included. */
   readonly requests: RecordedRequest[];
   clearRequests(): void;
   readonly consents: Consents;
   readonly accounts: readonly Account[];
-  /** Returns the environment of entra-sync for this simulator, with the secret; by default for the first tenant. */
+  /** Returns entra-sync's environment for this simulator, with the secret; default: the first tenant. */
   environment(tenantId?: string): Record<string, string>;
   /** The same with a certificate in place of the secret. */
   certificateEnvironment(tenantId?: string): Record<string, string>;

@@ -25,7 +25,7 @@ export type Stuck = { links: StuckLink[]; objects: StuckObject[] };
 const refusalOf = ({ status, code = 'UnknownError' }: Refusal): Answer =>
   graphError(status, code, 'The request cannot be served.');
 
-/** Returns the refusal of a stuck link, else undefined. `edits` counts the tenant's edits since its round began. */
+/** Returns the refusal of a stuck link. `edits` counts the tenant's edits since its round began. */
 export function refuseStuckLink(
   { links }: Stuck,
   asked: { stream: StreamName; round: 'full' | 'later'; page: number; edits: number },
@@ -37,7 +37,7 @@ export function refuseStuckLink(
   return stuck && refusalOf(stuck);
 }
 
-/** Returns the refusal of a request for a stuck object or its resource, else undefined. */
+/** Returns the refusal of a request for a stuck object. */
 export function refuseStuckObject({ objects }: Stuck, id: string, at: StuckObject['at']): Answer | undefined {
   const stuck = objects.find((one) => one.id === id && one.at === at);
   return stuck && refusalOf(stuck);

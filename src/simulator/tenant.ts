@@ -28,13 +28,13 @@ export type Tenant = {
   groups(): Group[];
   /** By object id, deleted groups too. */
   findGroup(id: string): Group | undefined;
-  /** Adds a user and returns its id. Missing properties are made up from the seed; null leaves one out. */
+  /** Adds a user and returns its id. The seed makes up missing properties; null leaves one out. */
   createUser(properties?: Properties): string;
   /** Changes a live user; null clears a property. A patch that changes nothing is not an edit. */
   updateUser(id: string, patch: Properties): void;
   /** Soft-deletes a user, who keeps the memberships. */
   deleteUser(id: string): void;
-  /** Permanently deletes a live or soft-deleted user; groups/delta does not report the end of its memberships. */
+  /** Permanently deletes a user; groups/delta does not report the end of its memberships. */
   purgeUser(id: string): void;
   restoreUser(id: string): void;
   /** The next round reports the user again with nothing changed. */
@@ -51,7 +51,7 @@ export type Tenant = {
   removeMember(groupId: string, memberId: string): void;
   /** Kills every delta and skip token so far; they are answered with this status. */
   expireTokens(how: '410' | '400'): void;
-  /** Runs an edit by script, such as `hire 3`, and returns one line about it. Throws on an unknown word and lists all. */
+  /** Runs an edit by script, such as `hire 3`, and reports in one line. */
   run(line: string): string;
 };
 
@@ -66,7 +66,7 @@ export type TenantOptions = {
   groups?: number;
   /** Members of the largest group; default: half of the users. */
   largestGroup?: number;
-  /** Users that are soft-deleted from the start; default: none. A tenth as many more are permanently deleted. */
+  /** Users soft-deleted from the start; default: none. A tenth as many more are permanently deleted. */
   deletedUsers?: number;
 };
 

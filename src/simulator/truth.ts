@@ -15,7 +15,7 @@ export type Entity = {
   readonly index: number;
   readonly createdAt: number;
   state: State;
-  /** Never contains null; every change replaces the whole object, so a reference is a snapshot. */
+  /** Never contains null. Every change replaces the object, so a reference is a snapshot. */
   properties: Properties;
   /** The time of each property's last change; a missing name: unchanged since creation. */
   changedAt: ReadonlyMap<string, number>;
@@ -51,9 +51,9 @@ export type Truth = {
   readonly memberOf: Map<string, Set<string>>;
   /** User principal name in lower case -> id, except of permanently deleted users. */
   readonly principals: Map<string, string>;
-  /** Mail nickname -> the next number to try, so that generated names stay unique for ever. */
+  /** Mail nickname -> the next number to try, so that names are never reused. */
   readonly nicknames: Map<string, number>;
-  /** The refusal of the tokens of each past epoch; the current epoch is the length of this list. */
+  /** How tokens of each past epoch are refused; the current epoch is this list's length. */
   readonly expiries: ('410' | '400')[];
 };
 
@@ -105,7 +105,7 @@ export function insert(truth: Truth, stream: Stream, id: string, properties: Pro
   return entity;
 }
 
-/** Starts an edit of an object: advances the time, logs the change and returns the time. */
+/** Starts an edit: advances the time, logs the change and returns the time. */
 export function record(truth: Truth, stream: Stream, entity: Entity): number {
   truth.now += 1;
   stream.log.push({ at: truth.now, entity });

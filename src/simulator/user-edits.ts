@@ -55,7 +55,7 @@ export function entityIn(stream: Stream, id: string, states: readonly Entity['st
   return entity;
 }
 
-/** Returns the properties of a new object: the given ones over the generated ones; null means none. */
+/** Returns the given properties over the generated ones; null removes one. */
 export function newProperties(stream: StreamName, generated: Properties, given: Properties): Properties {
   const properties: Record<string, unknown> = { ...generated };
   for (const [name, value] of Object.entries(given)) {

@@ -6,7 +6,7 @@ import { type FreshDatabase, freshDatabase } from './postgres.ts';
 export type Borrowed = {
   readonly url: string;
   readonly database: Database;
-  /** Ends the loan. Removes what the test wrote, so that the next test cannot notice it. */
+  /** Ends the loan: empties the database, or drops it. */
   giveBack(): Promise<void>;
 };
 
@@ -43,7 +43,7 @@ async function make(): Promise<Lent> {
   return { fresh, database, loans: 0 };
 }
 
-/** A database as the migrations leave it: its schema, and the SQL that restores its rows. */
+/** A new database: a digest of its schema, and the SQL that restores its rows. */
 type Blank = { readonly schema: string; readonly wipe: string };
 
 let blank: Blank | undefined;
@@ -109,7 +109,7 @@ select md5(concat_ws('|',
        (select count(*)::int from pg_stat_activity where datid = d.oid and backend_type = 'client backend') as backends
   from pg_database d where d.datname = current_database()`;
 
-/** Empties the database; returns false if it differs from a new one in any other way, so that it is dropped. */
+/** Empties the database; returns false if it differs from a new one in another way. */
 async function isAsNew(database: Database): Promise<boolean> {
   if (blank === undefined) return false;
   const { pool } = database.client;

@@ -24,7 +24,7 @@ export type Running = {
 const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env;
 const inherited = { PATH, HOME, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) };
 
-/** Starts the program, in `cwd` if given. It inherits only PATH, HOME and that cache from this process. */
+/** Starts the program, in `cwd` if given. It inherits only PATH, HOME and that cache. */
 export function startCli(args: readonly string[], environment: Record<string, string>, cwd?: string): Running {
   const child = spawn(process.execPath, [program, ...args], {
     env: { ...inherited, ...environment },
@@ -65,7 +65,7 @@ export function runCli(args: readonly string[], environment: Record<string, stri
   return runsInProcess(args, environment) ? runInProcess(args, given) : runProcess(args, environment);
 }
 
-/** Runs the program to its end as a process, for tests of its start, its exit code or its trusted certificates. */
+/** Runs the program to its end as a process, for tests of its start, exit code or trusted certificates. */
 export function runProcess(args: readonly string[], environment: Record<string, string>): Promise<Ended> {
   const running = startCli(args, environment);
   running.child.stdin?.end();

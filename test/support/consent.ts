@@ -122,10 +122,10 @@ export type Browser = {
   ask(url: string, init?: RequestInit): Promise<Shown>;
   /** Presses the button of a form of ours; `headers` replace those of a browser. */
   press(page: Shown, label: string, headers?: Record<string, string>): Promise<Shown>;
-  /** Presses the button and returns the address of the redirect without following it. */
+  /** Presses the button; returns the redirect's address without following it. */
   leave(page: Shown, label: string): Promise<string>;
   choose(page: Shown, choice: string): Promise<Shown>;
-  /** Opens the link and returns the address of the redirect without following it. */
+  /** Opens the link; returns the redirect's address without following it. */
   chooseAndStop(page: Shown, choice: string): Promise<string>;
   readonly cookies: Map<string, string>;
 };

@@ -3,14 +3,14 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** One statement of a client: its text, and its number among statements of the same text since the last `watch`. */
+/** A client's statement, and its number among equal ones since the last `watch`. */
 export type PassingStatement = { readonly sql: string; readonly occurrence: number };
 
-/** `before` the server gets it; `unanswered`: done, but the client has no answer; `after` the client has the answer. */
+/** `before` the server gets it; `unanswered`: done, but not answered; `after` the answer. */
 export type Moment = (typeof moments)[number];
 export const moments = ['before', 'unanswered', 'after'] as const;
 
-/** `connection`: only this one breaks, as when the server ends it; `network`: all break, until it is repaired. */
+/** `connection`: this one breaks, as when the server ends it; `network`: all break, until it is repaired. */
 export type Breakage = 'connection' | 'network';
 
 /** Called three times per statement; the statement waits for the promise. */
@@ -22,11 +22,11 @@ export type Watch = (
 export type BreakablePath = {
   /** The URL of the database through this path. */
   readonly url: string;
-  /** Sets the function that decides what breaks. A broken network works again after refusing `refusals` connections. */
+  /** Sets what breaks. A broken network works again after `refusals` refused connections. */
   watch(watch: Watch, refusals?: number): void;
-  /** The next COMMIT breaks every connection: `before` the server gets it, or `after` the server has answered it. */
+  /** The next COMMIT breaks every connection, `before` or `after` the server did it. */
   breakAtCommit(when: 'before' | 'after'): void;
-  /** Leads new connections to another address of the same database, as after a restart of its server. */
+  /** Leads new connections to another address of the database, as after a restart of its server. */
   leadTo(url: string): void;
   /** Breaks every connection now, even during a statement. */
   cut(): void;
@@ -35,7 +35,7 @@ export type BreakablePath = {
   close(): Promise<void>;
 };
 
-/** Opens a path to the database of `url`. The connection must be without TLS, as in the tests' own server. */
+/** Opens a path to the database of `url`, which must not use TLS. */
 export async function openBreakablePath(url: string): Promise<BreakablePath> {
   let target = new URL(url);
   const sockets = new Set<Socket>();
@@ -132,7 +132,7 @@ export async function openBreakablePath(url: string): Promise<BreakablePath> {
   };
 }
 
-/** Passes the parts that `split` makes of a socket's bytes to `take`, one after another, until the socket is closed. */
+/** Passes the parts that `split` makes of a socket's bytes to `take` in order, until the socket is closed. */
 function inOrder<Part>(socket: Socket, split: (bytes: Buffer) => Part[], take: (part: Part) => Promise<void>): void {
   let queue = Promise.resolve();
   socket.on('data', (bytes) => {

@@ -3,7 +3,7 @@
 
 export const isDeep = process.env.DEEP === '1';
 
-/** Returns the number of random histories: RUNS if set, else `many` in the deep run and `few` otherwise. */
+/** Returns the number of random histories: RUNS if set, else `many` in the deep run, `few` otherwise. */
 export function runsOf(few: number, many: number): number {
   return Number(process.env.RUNS ?? (isDeep ? many : few));
 }

@@ -21,7 +21,7 @@ const cases: readonly At[] = rounds.flatMap((round) =>
   streams.flatMap((stream) => places.map((place) => ({ stream, round, place }))),
 );
 
-/** Returns the cases of fault `number` in this run: all in the deep run, else one full and one later round, in rotation. */
+/** Returns the cases of fault `number`: all in the deep run, else one full and one later round, in rotation. */
 export function casesOf(number: number): readonly At[] {
   const half = cases.length / 2;
   const few = [number % half, half + ((number + 4) % half)];
@@ -30,7 +30,7 @@ export function casesOf(number: number): readonly At[] {
 
 export type Chain = { readonly results: readonly Promise<void>[]; readonly ended: Promise<void> };
 
-/** Starts the chosen cases of one fault in a world of their own. A failure rejects the result of its case. */
+/** Starts the chosen cases of one fault in their own world. A failure rejects the result of its case. */
 export function startChain(fault: Fault, chosen: readonly At[]): Chain {
   const closers: (() => unknown)[] = [];
   const world = open(fault, ((close: () => unknown) => void closers.push(close)) as unknown as typeof onTestFinished);
@@ -61,7 +61,7 @@ async function open(fault: Fault, onEnd: typeof onTestFinished): Promise<World> 
   return world;
 }
 
-/** Changes every user, every group and one membership: three pages per stream, and a known number of changes. */
+/** Changes every user, every group and one membership; returns the expected number of changes by kind. */
 function edit({ tenant }: World, number: number): Record<string, number> {
   for (const { id } of tenant.users()) tenant.updateUser(id, { jobTitle: `Title ${number}` });
   for (const { id } of tenant.groups()) tenant.updateGroup(id, { description: `Words ${number}` });

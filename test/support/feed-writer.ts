@@ -18,7 +18,7 @@ export type FeedRow = {
 /** The profile of an account in these tests: its display name counts its writes. */
 export type Counted = { profile: { displayName: string } };
 
-/** Makes a tenant with `count` live accounts whose display name is a number, at first 0. The feed is empty. */
+/** Makes a tenant with `count` live accounts, each with the display name 0. The feed is empty. */
 export async function countedAccounts(store: Store, count: number): Promise<{ tenantId: string; accounts: string[] }> {
   const tenantId = randomUUID();
   await ask(store, 'insert into entra_sync.tenants (tenant_id, name) values (:tenantId, :tenantId)', { tenantId });

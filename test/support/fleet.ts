@@ -16,7 +16,7 @@ export type Fleet = {
   readonly database: Database;
   readonly url: string;
   readonly environment: Record<string, string>;
-  /** Starts a worker process; it is killed when the test ends, if it still runs then. */
+  /** Starts a worker process; the end of the test kills it. */
   worker(args?: readonly string[], variables?: Record<string, string>): Running;
   /** Returns the cycles of one tenant or all, in order of their start, without on-demand reads. */
   cycles(tenant?: Tenant): Promise<FleetCycle[]>;
@@ -34,7 +34,7 @@ export type FleetCycle = {
   started_at: Date;
 };
 
-/** Opens `count` registered tenants of `users` users each; everything is removed when the test ends. */
+/** Opens `count` registered tenants of `users` users each, until the test ends. */
 export async function openFleet(options: { count: number; users: number; registered?: boolean }): Promise<Fleet> {
   const tenants = Array.from({ length: options.count }, (_, n) =>
     createTenant({ seed: n + 1, users: options.users, name: `Tenant ${n + 1}`, tenantId: idOf(n) }),
@@ -144,7 +144,7 @@ export async function untilPlanned({ database }: Pick<Fleet, 'database'>, times 
   }
 }
 
-/** Records each tenant's runs as the simulator sees them: by access token, the numbers of the first and last request. */
+/** Records each tenant's runs by access token, with the numbers of the first and last request. */
 export function watchRuns(simulator: Simulator): Map<string, Map<string, { first: number; last: number }>> {
   const seen = new Map<string, Map<string, { first: number; last: number }>>();
   simulator.intercept(({ tenantId, headers, number }) => {

@@ -20,7 +20,7 @@ function kindOf(properties: Record<string, unknown>): string {
   return properties.securityEnabled === true ? 'mail_enabled_security' : 'distribution';
 }
 
-/** Computes the truth: direct memberships between live ends, and for each group all users in it and its nested groups. */
+/** Computes direct memberships between live ends, and for each group all users in it and its nested groups. */
 export function groupTruth(tenant: Tenant): Graph {
   const users = new Set(tenant.users().map((user) => user.id));
   const groups = new Map(tenant.groups().map((group) => [group.id, group]));

@@ -12,7 +12,7 @@ export const down = { status: 503, body: {} };
 export const notFound = { status: 404, body: { error: { code: 'Request_ResourceNotFound', message: 'not there' } } };
 export const forbidden = { status: 403, body: { error: { code: 'Authorization_RequestDenied', message: 'no' } } };
 
-/** Properties of a group that is soft-deleted and can be restored. */
+/** A Microsoft 365 group: it is soft-deleted and can be restored. */
 export const unified = { groupTypes: ['Unified'], mailEnabled: true, securityEnabled: false };
 
 /** Alters the objects of every page of groups/delta. Returns the function that ends it. */

@@ -100,7 +100,7 @@ export const history: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 2, maxLength: 10 },
 );
 
-/** Makes an edit. Does nothing if the tenant refuses it (a taken user principal name) or has no user for it. */
+/** Makes an edit, unless the tenant refuses it (a taken user principal name) or has no user for it. */
 export function applyEdit(tenant: Tenant, { act, who, property, value }: Edit): void {
   const live = tenant.users();
   const deleted = tenant.deletedUsers();

@@ -55,7 +55,7 @@ export type AccountSeed = {
   objectId?: string | null;
 };
 
-/** Makes a live account, created a year ago, without the product's functions and without a change row. */
+/** Inserts a live account, created a year ago, without a change row. */
 export async function accountOf(store: Store, tenantId: string, seed: AccountSeed = {}): Promise<string> {
   const json = (value: object | undefined) => JSON.stringify(value ?? {});
   const [made] = await ask<{ id: string }>(
@@ -124,7 +124,7 @@ export type Application = {
 };
 
 export type EditStore = Store & {
-  /** Makes a role; it lasts until the store closes, as roles belong to the server. `grant`: as `entra-sync grant` would. */
+  /** Makes a role, dropped with the store, as roles belong to the server. `grant`: as `entra-sync grant` would. */
   application(options?: { grant?: 'open' | 'tenant-bound'; with?: string }): Promise<Application>;
 };
 

@@ -22,7 +22,7 @@ declare module 'vitest' {
 
 type Shared = { url: string; template: { name: string } | { problem: string }; clone: Clone; stop(): Promise<void> };
 
-// Vitest loads this file once per project, in one process; the projects share the server through the global object.
+// Vitest loads this file once per project, in one process; the global object shares the server.
 const holder = globalThis as { entraSyncTestPostgres?: { users: number; ready: Promise<Shared> } | undefined };
 const homePrefix = 'entra-sync-test-';
 const inMemory = '/dev/shm';
@@ -77,7 +77,7 @@ async function start(): Promise<Shared> {
   };
 }
 
-/** Makes the template. A broken migration must fail only the tests that need it, with its reason. */
+/** Makes the template. A broken migration fails only the tests that need it. */
 async function makeTemplate(url: string): Promise<Shared['template']> {
   const name = `entra_sync_template_${randomBytes(6).toString('hex')}`;
   await run(url, `create database ${name}`);

@@ -62,7 +62,7 @@ async function readTables(database: Database, tenantId: string): Promise<Tables>
   return found;
 }
 
-/** Returns "ancestor descendant" for each live group: itself, and every live group below it through live groups. */
+/** Returns "ancestor descendant" for each live group: itself, and every live group below it. */
 function walk({ groups, memberships }: Tables, live: ReadonlySet<string | null>): string[] {
   const ids = groups.flatMap(({ id, removed }) => (removed || id === null ? [] : id));
   return ids
@@ -90,7 +90,7 @@ async function seenMemberships(database: Database, tenantId: string): Promise<st
 
 async function expectFeedIsTables(database: Database, tenantId: string): Promise<void> {
   const changes = (await readChanges(database, null, 1_000_000)).filter((change) => change.tenant_id === tenantId);
-  // The values of purged accounts and groups are blanked in every change row, so only their creation and end are compared.
+  // The values of purged accounts and groups are blanked, so only their creation and end are compared.
   const purged = new Set(
     changes.filter(({ kind }) => kind.endsWith('.purged')).map((change) => change.account_id ?? change.group_id),
   );

@@ -113,7 +113,7 @@ export async function begin(store: Store, lease: Lease, kind: RoundKind, options
   });
 }
 
-/** Returns a page to stage, as the puller would make it from the answer to `url`. */
+/** Returns a page to stage, as from the answer to `url`. */
 export function page(kind: RoundKind, url: string, objects: readonly GraphObject[], link: UsersPageToStage['link']) {
   const body = {
     value: objects,
@@ -169,7 +169,7 @@ export async function pull(
   return round;
 }
 
-/** Asks for the objects in doubt (rule 22). `now` holds GET's answers; an object that is not in it is not found. */
+/** Asks for the objects in doubt (rule 22). `now` holds GET's answers; other objects are not found. */
 export async function settle(store: Store, lease: Lease, round: Round, now: readonly GraphObject[]): Promise<string[]> {
   const doubtful = await doubtfulObjects(store.database, lease.tenantId, round.round_id, 'users');
   const ids = doubtful.map((one) => one.id);
@@ -250,7 +250,7 @@ export function ask<Row = Record<string, Json>>(
   return rows<Row>(store.database, sql, values);
 }
 
-/** Returns a digest of all lasting rows of a tenant (or of all tenants), to show that nothing changed. */
+/** Returns a digest of a tenant's (or all tenants') lasting rows, to show that nothing changed. */
 export async function fingerprintOf(store: Store, tenantId: string | null = null): Promise<string> {
   const parts: unknown[] = [];
   for (const table of ['accounts', 'changes', 'checkpoints', 'set_aside', 'batches']) {

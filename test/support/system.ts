@@ -123,7 +123,7 @@ export async function personOf(
   );
 }
 
-/** Widens the settings: guests are in scope, and limits do not hold removals; other tests cover both. */
+/** Puts guests in scope and lifts the limits on removals; other tests cover both. */
 export async function takeEverybody(database: Database, firstLoad: 'quick' | 'delta' = 'delta'): Promise<void> {
   await setSettings(database, {
     firstLoad,
@@ -142,17 +142,17 @@ export type World = {
   deltaRequests(): string[];
 };
 
-/** Opens a simulated tenant, registered in its own database; both are removed when the test ends. */
+/** Opens a simulated tenant, registered in its own database, until the test ends. */
 export async function openWorld(
   options: Partial<TenantOptions> & {
     simulator?: Partial<SimulatorSettings>;
     registered?: boolean;
     firstLoad?: 'quick' | 'delta';
-    /** A migrated database of another server than the tests' own; the caller drops it. */
+    /** A migrated database of another server; the caller drops it. */
     url?: string;
     /** More tenants of the simulator, not registered. */
     others?: readonly Tenant[];
-    /** The `onTestFinished` of the test's context, which concurrent tests must pass. */
+    /** The context's `onTestFinished`, which concurrent tests must pass. */
     onEnd?: typeof onTestFinished;
   } = {},
 ): Promise<World> {
@@ -305,7 +305,7 @@ export async function expectTruth(tenant: Tenant, database: Database, known?: It
   expect(Object.keys(await removedOf(database, tenant.tenantId)).sort()).toEqual(gone.sort());
 }
 
-/** Returns the state of a tenant that a failed cycle must not change, as one text: checkpoint, accounts, feed. */
+/** Returns the state that a failed cycle must not change, as one text: checkpoint, accounts, feed. */
 export async function committedState(database: Database, tenantId: string): Promise<string> {
   const [state] = await rows<{ state: string }>(
     database,

@@ -138,7 +138,7 @@ const openRound = async ({ store, tenantId }: Scene, stream: string): Promise<Ro
   return round;
 };
 
-/** Returns the preparation of a users round with these objects; uses a round that already waits for its commit. */
+/** Prepares a users round with these objects, or uses one that already waits for its commit. */
 function usersRound(objects: Parameters<typeof pull>[3][number], before?: (scene: Scene) => Promise<unknown>) {
   return async (scene: Scene): Promise<Act> => {
     const { store, lease } = scene;
