@@ -1,7 +1,8 @@
 // `npm run bench`: one command, one report. It judges ratios within one run, never a time alone: machines are noisy.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Case, cases } from './cases.ts';
+import type { Case } from './case.ts';
+import { cases } from './cases.ts';
 import { large, small } from './directory.ts';
 import { buildContenders, openPostgres } from './ground.ts';
 import { asMarkdown, asText, type Section } from './report.ts';

@@ -1,4 +1,5 @@
-// The settings: files read and checked, layers merged, and what is in force for a tenant.
+// Reads and checks settings files, merges layers, and resolves the settings in force for a tenant.
+
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
@@ -10,6 +11,7 @@ import type { RemovalLimits } from './rules/guard.ts';
 import { type MatchKey, selectedProperties } from './rules/mapping.ts';
 import { type Field, type ManualEditing, roles, type SourceOfTruth } from './rules/ownership.ts';
 import type { DisabledAccounts, Scope } from './rules/scope.ts';
+import type { Stream } from './rules/streams.ts';
 import { checkShape, isRecord, problemsOfRemovals, problemsOfWhole } from './settings/problems.ts';
 import {
   type CredentialReference,
@@ -25,40 +27,40 @@ export type { CredentialReference, SecretReference, SettingsDocument };
 
 /** The settings in force for a tenant. Durations in milliseconds. */
 export type Settings = {
-  /** The number of the newest stored version that these settings rest on. */
+  /** The newest stored version that these settings come from. */
   readonly version: number;
   readonly intervalMs: number;
-  /** By name. */
+  /** Sorted by name. */
   readonly fields: readonly Field[];
   readonly sourceOfTruth: SourceOfTruth;
   readonly manual: ManualEditing;
   readonly scope: Scope;
-  /** What becomes of the account of a user who is disabled in Entra ID. */
   readonly disabledAccounts: DisabledAccounts;
-  /** How manual accounts are recognised, in this order; empty: never. */
+  /** Keys that match manual accounts with users, in this order; empty: none. */
   readonly match: readonly MatchKey[];
   readonly removals: RemovalLimits;
-  /** Whether people are shown early by a listing before the first round. */
+  /** `quick`: a listing fills the accounts before the first full round. */
   readonly firstLoad: 'quick' | 'delta';
   readonly retentionMs: number;
   readonly changesRetentionMs: number;
   readonly cyclesRetentionMs: number;
   readonly fullEveryMs: number;
   readonly allowRoles: readonly string[];
-  /** Where the credential is that the tenant brings itself; null: the environment's serves. */
+  /** A reference to the tenant's own credential; null: the environment's is used. */
   readonly credential: CredentialReference | null;
-  /** Of mapping, $select, scope and disabledAccounts: when it differs from a checkpoint's, the next round is a full one (rule 17). */
-  readonly fingerprint: string;
-  /** The same for the groups stream: of the groups that the scope names. */
-  readonly groupsFingerprint: string;
+  /**
+   * Hashes of the settings that shape a stream's stage; a change leads to a full round (rule 17). Users: mapping, $select,
+   * scope and disabledAccounts. Groups: $select and the scope groups.
+   */
+  readonly fingerprints: Readonly<Record<Stream, string>>;
 };
 
-/** config/default.yaml, which must be complete. Read once by app.ts. */
+/** Reads config/default.yaml, which must be complete. */
 export function loadDefaults(path: string = packageFile('config', 'default.yaml')): SettingsDocument {
   return checkSettings(readSettingsFile(path), path, [], documentSchema);
 }
 
-/** What a YAML file holds, unchecked; throws `settings_invalid` when it cannot be read or is no YAML. */
+/** Parses a YAML file without checking it. Throws `settings_invalid` if it is unreadable or not YAML. */
 export function readSettingsFile(path: string): unknown {
   let text: string;
   try {
@@ -70,8 +72,8 @@ export function readSettingsFile(path: string): unknown {
 }
 
 /**
- * A settings file of somebody's own, checked by itself and, where the layers `below` it are given, as what it makes of
- * them; throws `settings_invalid` that lists every problem.
+ * Reads a settings file and checks it, by itself and merged over the layers `below`. Throws `settings_invalid` with
+ * every problem.
  */
 export function loadSettingsFile(path: string, below: readonly SettingsDocument[] = []): SettingsDocument {
   return checkSettings(readSettingsFile(path), path, below);
@@ -86,7 +88,7 @@ export function checkInstallationSettings(
   return checkSettings(document, path, below, installationSchema);
 }
 
-/** {@link loadSettingsFile} for a file that was read before. */
+/** {@link loadSettingsFile} for a document that was already read. */
 export function checkSettings(
   document: unknown,
   path: string,
@@ -108,17 +110,19 @@ export function checkSettings(
     `${path} has ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
     {
       list: problems,
-      cure: 'mend the file; config/default.yaml shows every setting',
+      cure: 'correct the file; config/default.yaml shows every setting',
     },
   );
 }
 
-/** What `upper` says laid over `lower`: objects by key, fields by name and then by key, anything else and credentials as a whole. */
+/**
+ * Merges `upper` over `lower`: objects by key, fields by name and key. Other values and credentials are replaced whole.
+ */
 export function mergeDocuments(lower: SettingsDocument, upper: SettingsDocument): SettingsDocument {
   return mergeLayers(lower, upper);
 }
 
-// Also merges what has not been checked yet, so that a file's problems and those of the whole are told at once.
+// Also merges unchecked documents, to report problems of file and whole together.
 function mergeLayers(lower: Record<string, unknown>, upper: Record<string, unknown>): Record<string, unknown> {
   return mergeRecords(lower, upper, (one, other, key) =>
     mergeRecords(one, other, key === 'fields' ? (field, over) => ({ ...field, ...over }) : undefined),
@@ -138,7 +142,7 @@ function mergeRecords(
   return { ...lower, ...Object.fromEntries(merged) };
 }
 
-/** The settings in force: the layers (defaults first, a tenant's own last) merged and checked as a whole. */
+/** Resolves the settings in force from the layers, defaults first. */
 export function resolveSettings(layers: readonly SettingsDocument[], version: number): Settings {
   const document = checkStored(layers.reduce(mergeDocuments, {}));
   const fields = Object.entries(document.fields ?? {})
@@ -179,8 +183,10 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
     allowRoles: document.allowRoles ?? [],
     credential: document.credential ?? null,
     scope,
-    fingerprint: fingerprintOf([selectedProperties(fields), mapping, scope, disabledAccounts]),
-    groupsFingerprint: fingerprintOf([...groupProperties.keys(), scope.groups]),
+    fingerprints: {
+      users: fingerprintOf([selectedProperties(fields), mapping, scope, disabledAccounts]),
+      groups: fingerprintOf([...groupProperties.keys(), scope.groups]),
+    },
   };
 }
 
@@ -200,15 +206,15 @@ function unique<Item>(items: readonly Item[]): Item[] {
   return [...new Set(items)];
 }
 
-// Nobody looks at a list here: what is stored was checked before, so this ends in a cycle's error or a log.
+// Stored settings were checked before, so the problems go on one line, for a cycle row or a log.
 function checkStored(document: SettingsDocument): SettingsDocument {
-  const where = 'the settings that are stored';
+  const where = 'the stored settings';
   try {
     return checkSettings(document, where, [], documentSchema);
   } catch (error) {
     if (!(error instanceof ExpectedError)) throw error;
     throw new ExpectedError('settings_invalid', `${where} do not fit together: ${error.list.join('; ')}`, {
-      cure: 'mend it with entra-sync settings apply FILE',
+      cure: 'correct them with entra-sync settings apply FILE',
     });
   }
 }
@@ -232,20 +238,23 @@ function parseYaml(text: string, path: string): unknown {
     requireNoCircle(value, new Set());
     return value;
   } catch (fault) {
-    // Beside what the document lists: aliases without an anchor, aliases that would fill the memory, brackets without end.
+    // Some faults are thrown, not listed, like an alias without an anchor.
     throw noYaml(path, fault);
   }
 }
 
-// An alias may stand within its own anchor; whoever walks through that never comes to an end.
+// An alias may be inside its own anchor. Following it would never end.
 function requireNoCircle(value: unknown, above: ReadonlySet<unknown>): void {
   if (typeof value !== 'object' || value === null) return;
-  if (above.has(value)) throw new Error('an alias stands for what it is a part of');
+  if (above.has(value)) throw new Error('an alias refers to a value that contains it');
   const within = new Set(above).add(value);
   for (const part of Object.values(value)) requireNoCircle(part, within);
 }
 
 function noYaml(path: string, error: unknown): ExpectedError {
   const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
-  return new ExpectedError('settings_invalid', `${path} is no YAML: ${line}`, { cure: 'mend that line', cause: error });
+  return new ExpectedError('settings_invalid', `${path} is not YAML: ${line}`, {
+    cure: 'correct that line',
+    cause: error,
+  });
 }

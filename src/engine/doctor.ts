@@ -1,8 +1,9 @@
 // Proves the connection, step by step, each with its cure: this machine, the database, the hosts; tenants: doctor-tenant.ts.
 import { credentialEnd } from '../credentials.ts';
 import { ExpectedError } from '../errors.ts';
+import type { AppCredential } from '../graph/app-credential.ts';
 import type { Cloud } from '../graph/clouds.ts';
-import type { AppCredential, TokenSource } from '../graph/credential.ts';
+import type { TokenSource } from '../graph/credential.ts';
 import { askHost, lookUpHost } from '../graph/probe.ts';
 import { judgeLimits } from '../rules/time-limits.ts';
 import type { CredentialReference, SettingsDocument } from '../settings.ts';

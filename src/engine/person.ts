@@ -7,10 +7,11 @@ import { asGuid, type Occurrence, oddProblems } from '../rules/decode.ts';
 import { selectedProperties, userMarks } from '../rules/mapping.ts';
 import { keepKnown, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
-import type { ChangeSample } from '../store/commit.ts';
+import type { ChangeSample } from '../store/commit-sample.ts';
 import { knownOfOdd } from '../store/doubts.ts';
-import { commitPerson, databaseTime } from '../store/on-demand.ts';
+import { commitPerson } from '../store/on-demand.ts';
 import { findPeople, type KnownPerson } from '../store/people.ts';
+import { databaseTime } from '../store/pool.ts';
 import { readCheckpoint } from '../store/rounds.ts';
 import { settingsInForce } from '../store/settings.ts';
 import { findTenant, tenantDisconnected } from '../store/tenants.ts';
@@ -100,7 +101,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
     settingsVersion: settings.version,
     match: settings.match,
     scopeGroups: settings.scope.groups,
-    groupsJudged: groupsKnown?.fingerprint === settings.groupsFingerprint,
+    groupsJudged: groupsKnown?.fingerprint === settings.fingerprints.groups,
     actor,
     askedAt,
     requests: reader.requestCount(),

@@ -64,7 +64,7 @@ async function previewTenant(
   const { groups } = after.scope;
   const last = await settingsLastRead(transaction, tenantId, defaults);
   const read = last?.settings ?? before;
-  const fingerprint = last?.fingerprint ?? before.fingerprint;
+  const fingerprint = last?.fingerprint ?? before.fingerprints.users;
   const missing = (
     groups.length > 0 ? await scopeGaps(transaction, { tenant: tenantId, scopeGroups: groups }) : []
   ).map((gap) => gap.id);
@@ -90,8 +90,8 @@ async function previewTenant(
   const scopeChanged = !isDeepStrictEqual(read.scope, after.scope) || read.disabledAccounts !== after.disabledAccounts;
   return {
     tenantId,
-    fullRound: fingerprint !== after.fingerprint,
-    pendingVersion: fingerprint === before.fingerprint ? null : before.version,
+    fullRound: fingerprint !== after.fingerprints.users,
+    pendingVersion: fingerprint === before.fingerprints.users ? null : before.version,
     shelved,
     unshelved,
     profiles,

@@ -17,9 +17,8 @@ import { mapUser, selectedProperties, userKeys, userMarks } from '../rules/mappi
 import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings.ts';
-import { applyUsers } from '../store/commit-users.ts';
 import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
-import { databaseTime } from '../store/on-demand.ts';
+import { databaseTime } from '../store/pool.ts';
 import { afterRehearsal } from '../store/rehearsal.ts';
 import { type Round, readCheckpoint } from '../store/rounds.ts';
 import {
@@ -36,7 +35,6 @@ import type { StreamContext, StreamParts } from './stream.ts';
 
 export const usersStream: StreamParts<DeltaPage> = {
   stream: 'users',
-  fingerprint: (settings) => settings.fingerprint,
   firstUrl: (origin, settings) => firstUsersUrl(origin, selectedProperties(settings.fields)),
   decode: (settings) => {
     const selected = typesOf(selectedProperties(settings.fields));
@@ -52,7 +50,6 @@ export const usersStream: StreamParts<DeltaPage> = {
         mergeObjects(round.kind, known, page.occurrences, userMarks, stored).map((user) => withMapping(user, settings)),
     }),
   ask: askAboutUsers,
-  apply: applyUsers,
 };
 
 async function askAboutUsers(context: StreamContext, settings: Settings, round: Round): Promise<void> {

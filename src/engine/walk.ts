@@ -67,27 +67,22 @@ export async function walkRound<Page extends DeltaPage>(
   context.signal.throwIfAborted();
   tell('commit', round);
   const rehearsal = hasScopeGroups(settings) ? await context.memberships : undefined;
-  const judged = rehearsal?.round ?? (await readCheckpoint(database, lease.tenantId, 'groups'));
+  const judged = rehearsal ?? (await readCheckpoint(database, lease.tenantId, 'groups'));
   const commit = () =>
-    commitRound(
-      database,
-      lease,
-      {
-        stream,
-        round,
-        cycleId: context.cycleId,
-        actor: context.actor,
-        retentionMs: settings.retentionMs,
-        removals: settings.removals,
-        match: settings.match,
-        scopeGroups: settings.scope.groups,
-        groupsJudged: judged?.fingerprint === settings.groupsFingerprint,
-        dryRun,
-        analyzed,
-        rehearsal,
-      },
-      parts.apply,
-    );
+    commitRound(database, lease, {
+      stream,
+      round,
+      cycleId: context.cycleId,
+      actor: context.actor,
+      retentionMs: settings.retentionMs,
+      removals: settings.removals,
+      match: settings.match,
+      scopeGroups: settings.scope.groups,
+      groupsJudged: judged?.fingerprint === settings.fingerprints.groups,
+      dryRun,
+      analyzed,
+      rehearsal,
+    });
   const { counts, sample } = await inSpan('commit', { 'entra_sync.stream': stream }, commit);
   return {
     report: {

@@ -1,30 +1,29 @@
-// An object that Graph cannot serve while it serves others is told apart from a Graph that is down (rule 19).
+// Distinguishes an object that Graph cannot serve from a Graph that is down (rule 19).
+
 import { ExpectedError } from '../errors.ts';
 import { judgeFailure } from '../rules/failures.ts';
+import type { Stream } from '../rules/streams.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
 import { RequestFailed } from './request-failed.ts';
 
-export type Collection = 'users' | 'groups';
-
-/** An object, or a list of one, that is not to be had: the status of the answer, or `no answer`. */
+/** An object, or an object's list, that Graph does not serve: the status of the answer, or `no answer`. */
 export type Unserved = { readonly unserved: string };
 
-// As many faults as Graph may have in passing; a wait for one object is paid by all of its stream.
+// Passing faults to tolerate; more would delay the whole stream.
 const faultsOfOne = 3;
-// With so many objects that fail, each further one is asked once.
+// After this many failing objects, each further one is tried once.
 const patientUntil = 10;
 
 const unservedBy = new WeakMap<GraphReader, number>();
 
 /**
- * Asks for one object, or for several that can be asked for one by one. What fails three times is asked once more after
- * Graph has answered another request of the collection: then it is the object's own fault, and told so. Throws what
- * {@link GraphReader.getJson} throws where Graph does not answer that one either, and where Graph throttles. `ask` is
- * called with how many faults it may have.
+ * Asks for one object, or several that can be asked for singly. After three faults, and after Graph has answered
+ * another request of the collection, it tries once more; then the fault is the object's. Throws what {@link
+ * GraphReader.getJson} throws if Graph does not answer the other request, or throttles.
  */
 export async function askApart<Answer>(
   reader: GraphReader,
-  collection: Collection,
+  collection: Stream,
   ask: (faults: number) => Promise<Answer>,
 ): Promise<Answer | Unserved> {
   const isPatient = (unservedBy.get(reader) ?? 0) < patientUntil;
@@ -37,12 +36,12 @@ export async function askApart<Answer>(
   return { unserved: last.why };
 }
 
-/** Whether an answer of {@link askApart} is none. */
+/** Whether {@link askApart} returned no answer. */
 export function isUnserved(answer: unknown): answer is Unserved {
   return typeof answer === 'object' && answer !== null && 'unserved' in answer;
 }
 
-/** Why a request failed that may be the object's own fault; throws every other error as it is. */
+/** Returns the fault of a failed request that may be the object's own; throws any other error unchanged. */
 export function ownFault(error: unknown): OwnFault {
   const failed = error instanceof ExpectedError ? error.cause : undefined;
   if (!(failed instanceof RequestFailed) || failed.failure.kind === 'sign_in') throw error;
@@ -53,11 +52,11 @@ export function ownFault(error: unknown): OwnFault {
   return { fault: true, why, toWait: failed.retryAfterMs !== undefined };
 }
 
-/** `toWait`: Graph named a time before which it is not to be asked again. */
+/** `toWait`: Graph asked to wait before the next request. */
 export type OwnFault = { readonly fault: true; readonly why: string; readonly toWait: boolean };
 
-/** Asks for one object of the collection, whichever. A refusal is an answer too; throws where there is none. */
-export async function requireAnswering(reader: GraphReader, collection: Collection): Promise<void> {
+/** Asks for any one object of the collection. A refusal counts as an answer; throws if there is no answer. */
+export async function requireAnswering(reader: GraphReader, collection: Stream): Promise<void> {
   try {
     await reader.getJson<true>(`${reader.origin}/v1.0/${collection}?$select=id&$top=1`, {
       carriedToken: false,

@@ -1,6 +1,6 @@
 // The v2 admin consent endpoint: a consent page for administrators, a refusal for other users, and a redirect back.
 import type { Answer } from './answers.ts';
-import type { Authority } from './authority.ts';
+import type { Authority } from './authority-state.ts';
 import { consentPage, errorPage, needAdminPage, pickPage, principalIn, redirect } from './entra-pages.ts';
 import { accounts, refuseApplication } from './sign-in.ts';
 

@@ -2,28 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { exportJWK, jwtVerify, SignJWT } from 'jose';
 import { type Answer, signInError, unknownTenant } from './answers.ts';
-import type { Certificates } from './certificates.ts';
-import type { createConsents } from './consents.ts';
+import type { Authority } from './authority-state.ts';
 import { isFederated, refuseFederated } from './federation.ts';
-import type { SimulatorOptions } from './options.ts';
-import { type Code, redeemCode } from './sign-in.ts';
-
-export type Authority = {
-  origin: string;
-  options: SimulatorOptions;
-  certificates: Certificates;
-  /** Simulated tenants: id -> name. */
-  tenants: ReadonlyMap<string, string>;
-  /** Simulated tenants: id -> domain of their users' names. */
-  domains: ReadonlyMap<string, string>;
-  consents: ReturnType<typeof createConsents>;
-  /** Codes of sign-ins that are not redeemed yet. */
-  codes: Map<string, Code>;
-  /** Access tokens that were issued and not revoked. */
-  issued: Map<string, AccessToken>;
-};
-
-export type AccessToken = { tenantId: string; roles: readonly string[]; expiresAtMs: number };
+import { redeemCode } from './sign-in.ts';
 
 /** Hosts of Graph in the national clouds, accepted as resource like the simulator itself. */
 const graphHosts = [

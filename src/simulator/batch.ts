@@ -1,6 +1,6 @@
 // POST /v1.0/$batch: up to 20 GETs in one request, each with its own answer, in an order that the service chooses.
 import { type Answer, graphError } from './answers.ts';
-import type { GraphContext, GraphRequest } from './graph.ts';
+import type { GraphContext, GraphRequest } from './graph-request.ts';
 import { refuseStuckObject } from './stuck.ts';
 
 type Part = { id: string; method: string; url: string; headers: Record<string, string> };

@@ -1,6 +1,6 @@
 // Graph's endpoints: checks the bearer token and its roles, then routes the request.
 import { type Answer, denied, graphError, methodNotAllowed, unauthenticated } from './answers.ts';
-import type { AccessToken } from './authority.ts';
+import type { AccessToken } from './authority-state.ts';
 import { answerBatch } from './batch.ts';
 import { answerDelta } from './delta.ts';
 import {
@@ -11,33 +11,11 @@ import {
   answerObject,
   answerOrganization,
 } from './directory.ts';
-import type { SimulatorOptions } from './options.ts';
+import type { GraphContext, GraphRequest } from './graph-request.ts';
 import type { StreamName } from './properties.ts';
 import { readQuery } from './query.ts';
 import { refuseStuckObject } from './stuck.ts';
 import type { Truth } from './truth.ts';
-
-export type GraphRequest = {
-  method: string;
-  /** Path and query, as sent. */
-  url: string;
-  /** Header names in lower case. */
-  headers: Readonly<Record<string, string | string[] | undefined>>;
-  body: string;
-  /** The client's port of the connection. */
-  remotePort?: number;
-  /** Whether it is part of a `$batch`, where only GET is answered. */
-  isInner?: true;
-};
-
-export type GraphContext = {
-  origin: string;
-  options: SimulatorOptions;
-  issued: ReadonlyMap<string, AccessToken>;
-  truths: ReadonlyMap<string, Truth>;
-  /** Answers one part of a `$batch`; the simulator records it, and tests can intercept it. */
-  answerInner: (request: GraphRequest) => Promise<Answer>;
-};
 
 const readers: Readonly<Record<StreamName, RegExp>> = {
   users: /^(User\.Read(\.All|Write\.All|Basic\.All)|Directory\.Read(Write)?\.All)$/,

@@ -3,19 +3,10 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { type Account, accountsOf } from './accounts.ts';
 import { type Answer, signInError } from './answers.ts';
-import type { Authority } from './authority.ts';
+import type { Authority, Code } from './authority-state.ts';
 import { cookieOf, errorPage, pickPage, redirect } from './entra-pages.ts';
 
-/** A sign-in whose code is not redeemed yet. */
-export type Code = {
-  account: Account;
-  nonce: string | null;
-  challenge: string | null;
-  redirectUri: string;
-  scope: string;
-  expiresAtMs: number;
-};
-
+/** The accounts that can be picked. */
 export function accounts(authority: Authority): Account[] {
   return accountsOf(authority.domains);
 }

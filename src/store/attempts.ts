@@ -1,6 +1,6 @@
 // What a cycle's end means for its tenant: when it is tried again, and whether it is in quarantine.
+import type { CycleOutcome } from '../rules/outcome.ts';
 import {
-  type AttemptOutcome,
   failuresAfter,
   graphFailures,
   isDatabasesFault,
@@ -14,7 +14,7 @@ import { inReportedTransaction } from './receipts.ts';
 import { ofManyTenants } from './waits.ts';
 
 export type Attempt = {
-  readonly outcome: AttemptOutcome;
+  readonly outcome: CycleOutcome;
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly intervalMs: number;
   /** How long ago it started: the interval is from start to start. */

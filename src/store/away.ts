@@ -1,8 +1,8 @@
 // Who is away: deleted and restorable in Entra ID, and nothing here says so. Kept by id alone until it is settled which
 // groups hold the one who came back: no list of Graph's names whoever is deleted, and no delta tells it on a restore (rule 8).
+import { type Stream, tableOf } from '../rules/streams.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows } from './pool.ts';
-import type { Stream } from './rounds.ts';
 import { shareTenant } from './tenants.ts';
 
 const away = "('deleted_restorable', 'deleted', 'not_seen')";
@@ -21,7 +21,7 @@ export async function noteAway(
     await transaction.raw(
       `insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
        select :tenant, :stream, x.id from unnest(:ids::uuid[]) as x (id)
-        where not exists (select from entra_sync.${stream === 'users' ? 'accounts' : 'groups'} a
+        where not exists (select from entra_sync.${tableOf[stream]} a
                            where a.tenant_id = :tenant and a.entra_object_id = x.id and a.removed_reason in ${away})
        on conflict (tenant_id, stream, entra_object_id) do update set is_back = false, noted_at = now()`,
       bind,

@@ -1,5 +1,6 @@
 // The change rows of one transaction form a batch. Its number, the place in the feed, is given after the commit.
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
+import { afterCommit } from './receipts.ts';
 
 /** The id under which a transaction writes its changes; {@link closeBatch} makes them part of the feed. */
 export async function nextBatch(transaction: Transaction): Promise<string> {
@@ -11,25 +12,19 @@ export async function nextBatch(transaction: Transaction): Promise<string> {
 }
 
 /** Makes the batch's changes part of the feed; without changes there is no batch. */
-export async function closeBatch(transaction: Transaction, scope: { batch: string; tenant: string }): Promise<void> {
+export async function closeBatch(transaction: Transaction, bind: { batch: string; tenant: string }): Promise<void> {
   const written = await rowCount(
     transaction,
     `insert into entra_sync.batches (batch_id, tenant_id)
      select :batch, :tenant where exists (select from entra_sync.changes where batch_id = :batch)`,
-    { batch: scope.batch, tenant: scope.tenant },
+    { batch: bind.batch, tenant: bind.tenant },
   );
   if (written > 0) noteBatch(transaction);
 }
 
-const withBatches = new WeakSet<Transaction>();
-
-/** Notes that the transaction writes to the feed: once it is committed, {@link hasBatch} says that there is something to number. */
+/** Notes that the transaction writes to the feed: once it is committed, its batch is numbered. */
 export function noteBatch(transaction: Transaction): void {
-  withBatches.add(transaction);
-}
-
-export function hasBatch(transaction: Transaction): boolean {
-  return withBatches.has(transaction);
+  afterCommit(transaction, tryToNumber);
 }
 
 /** Numbers the batches that are committed, unless another transaction is at it; returns how many. */
@@ -39,6 +34,6 @@ export async function numberBatches(database: Database): Promise<number> {
 }
 
 /** {@link numberBatches} after a commit. A failure is no failure of that: readers do without numbers, and the worker gives them later. */
-export async function tryToNumber(database: Database): Promise<void> {
+async function tryToNumber(database: Database): Promise<void> {
   await numberBatches(database).catch(() => {});
 }

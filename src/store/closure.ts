@@ -16,11 +16,11 @@ const slice = 2_000;
  */
 export async function keepClosure(
   transaction: Transaction,
-  scope: { readonly tenant: string; readonly batch: string; readonly full: boolean },
+  bind: { readonly tenant: string; readonly batch: string; readonly full: boolean },
 ): Promise<void> {
-  const groups = scope.full ? null : await groupsBelow(transaction, await changedGroups(transaction, scope));
+  const groups = bind.full ? null : await groupsBelow(transaction, await changedGroups(transaction, bind));
   if (groups?.length === 0) return;
-  for await (const { missing, extra } of closureDifferences(transaction, scope.tenant, groups)) {
+  for await (const { missing, extra } of closureDifferences(transaction, bind.tenant, groups)) {
     if (extra.groups.length > 0) await transaction.raw(deletePairs, extra);
     if (missing.groups.length > 0) await transaction.raw(insertPairs, missing);
   }
@@ -78,8 +78,8 @@ async function storedHolders(transaction: Transaction, groups: readonly number[]
   return new Map(found.map(({ no, holders }) => [Number(no), holders === '' ? [] : holders.split(',').map(Number)]));
 }
 
-async function changedGroups(transaction: Transaction, scope: { readonly batch: string }): Promise<string[]> {
-  return (await rows<Numbered>(transaction, groupsOfChanges, scope)).map(({ no }) => no);
+async function changedGroups(transaction: Transaction, bind: { readonly batch: string }): Promise<string[]> {
+  return (await rows<Numbered>(transaction, groupsOfChanges, bind)).map(({ no }) => no);
 }
 
 async function groupsBelow(transaction: Transaction, groups: readonly string[]): Promise<string[]> {

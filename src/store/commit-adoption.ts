@@ -2,51 +2,51 @@
 // object id first; a manual account that was never bound by a match key, one to one, or not at all.
 import type { Problem } from '../rules/decode.ts';
 import type { MatchKey } from '../rules/mapping.ts';
-import type { CommitScope } from './commit.ts';
-import { stageProblems } from './doubts.ts';
+import type { CommitBindings } from './commit-bindings.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
+import { stageProblems } from './stage-problems.ts';
 import { type StagedKinds, unbound } from './staged-kinds.ts';
 
 /** Adopts the accounts of staged people. People whose match is ambiguous are set aside and leave the stage. Part of `applyUsers`. */
 export async function adoptAccounts(
   transaction: Transaction,
-  scope: CommitScope,
+  bind: CommitBindings,
   staged: Pick<StagedKinds, 'unknown' | 'unbound' | 'released'>,
 ): Promise<{ adopted: number; restored: number; setAside: number }> {
   const found = staged.released
-    ? await rows<Pair & { rival: string | null }>(transaction, released(scope.match), scope)
+    ? await rows<Pair & { rival: string | null }>(transaction, released(bind.match), bind)
     : [];
   const pairs: Pair[] = found.filter((one) => one.rival === null);
   const problems: Problem[] = found.flatMap(({ rival, entra_object_id: key }) =>
     rival === null ? [] : { key, reason: `its account was removed by hand, and a manual account has its ${rival}` },
   );
-  for (const key of staged.unknown && staged.unbound ? scope.match : []) {
+  for (const key of staged.unknown && staged.unbound ? bind.match : []) {
     const candidates = await rows<Candidate>(transaction, candidatesBy(matchColumns[key]), {
-      ...scope,
+      ...bind,
       taken: pairs.map((pair) => pair.account_id),
       settled: [...pairs.map((pair) => pair.entra_object_id), ...problems.map((problem) => problem.key)],
     });
     pairs.push(...candidates.filter((one) => one.accounts === 1 && one.people === 1));
     problems.push(...ambiguities(key, candidates));
   }
-  const left = await setAside(transaction, scope, problems);
+  const left = await setAside(transaction, bind, problems);
   if (pairs.length === 0) return { adopted: 0, restored: 0, setAside: left };
-  const bind = {
-    ...scope,
+  const paired = {
+    ...bind,
     accountIds: pairs.map((pair) => pair.account_id),
     objectIds: pairs.map((pair) => pair.entra_object_id),
   };
   await transaction.raw(
     'select from entra_sync.accounts where account_id = any(:accountIds::uuid[]) order by account_id for update',
-    bind,
+    paired,
   );
-  const written = await rows<{ kind: string; count: number }>(transaction, adopt, bind);
+  const written = await rows<{ kind: string; count: number }>(transaction, adopt, paired);
   const count = (kind: string) => written.find((row) => row.kind === kind)?.count ?? 0;
   return { adopted: count('account.adopted'), restored: count('account.restored'), setAside: left };
 }
 
 /** Adopts groups that were released, by object id. Part of `applyGroups`, before groups are updated. */
-export async function adoptGroups(transaction: Transaction, scope: CommitScope): Promise<number> {
+export async function adoptGroups(transaction: Transaction, bind: CommitBindings): Promise<number> {
   return rowCount(
     transaction,
     `with written as (
@@ -58,7 +58,7 @@ export async function adoptGroups(transaction: Transaction, scope: CommitScope):
      )
      insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, before, after)
      select :batch, :tenant, :cycle, :actor, 'group.adopted', group_id, '{"state": "manual"}', '{"state": "managed"}' from written`,
-    scope,
+    bind,
   );
 }
 
@@ -141,13 +141,13 @@ function ambiguities(key: MatchKey, candidates: readonly Candidate[]): Problem[]
     }));
 }
 
-async function setAside(transaction: Transaction, scope: CommitScope, problems: readonly Problem[]): Promise<number> {
+async function setAside(transaction: Transaction, bind: CommitBindings, problems: readonly Problem[]): Promise<number> {
   if (problems.length === 0) return 0;
-  await stageProblems(transaction, scope.round, problems);
+  await stageProblems(transaction, bind.round, problems);
   return rowCount(
     transaction,
     'delete from entra_sync.stage_users where round_id = :round and entra_object_id = any(:ids::uuid[])',
-    { ...scope, ids: problems.map((problem) => problem.key) },
+    { ...bind, ids: problems.map((problem) => problem.key) },
   );
 }
 

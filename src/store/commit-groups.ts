@@ -1,9 +1,11 @@
 // The commit of a groups round: groups, memberships and the closure of nested groups, over whole sets (rules 7 to 9).
 // Order matters, so that each membership that appears or vanishes is written once: what vanishes with a group first, then
 // what Graph ended, then groups that come or change, what shows through them, and last what is new.
+
+import { noCounts, type StreamCounts } from '../rules/counts.ts';
 import { keepClosure } from './closure.ts';
-import type { CommitScope, StreamCounts } from './commit.ts';
 import { adoptGroups } from './commit-adoption.ts';
+import type { CommitBindings } from './commit-bindings.ts';
 import {
   endMemberships,
   forgetGroups,
@@ -20,39 +22,38 @@ import { guardMemberships } from './guard-memberships.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 
 /** Makes the staged groups and memberships the truth. Part of the transaction of `commitRound`. */
-export async function applyGroups(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
-  const adopted = await adoptGroups(transaction, scope);
-  const guard = await guardRemovals(transaction, scope, guardedGroups);
-  await transaction.raw(lockTouched, scope);
-  const count = (statement: string) => rowCount(transaction, statement, scope);
-  const move = (statement: string) => moveMemberships(transaction, statement, scope);
+export async function applyGroups(transaction: Transaction, bind: CommitBindings): Promise<StreamCounts> {
+  const adopted = await adoptGroups(transaction, bind);
+  const guard = await guardRemovals(transaction, bind, guardedGroups);
+  await transaction.raw(lockTouched, bind);
+  const count = (statement: string) => rowCount(transaction, statement, bind);
+  const move = (statement: string) => moveMemberships(transaction, statement, bind);
   let ended = guard.left > 0 ? await move(groupsVanish(gone)) : 0;
   const removed = guard.left > 0 ? await count(removeGroups) : 0;
-  await transaction.raw(hardenTombstones, scope);
+  await transaction.raw(hardenTombstones, bind);
   ended += await move(endMemberships(membershipsOf(deletedForGood)));
   ended += await move(endMemberships(listsOfDeleted));
-  const heldMembers = await guardMemberships(transaction, scope);
+  const heldMembers = await guardMemberships(transaction, bind);
   ended += await move(endMemberships(ended_));
-  await transaction.raw(keepStrangers, scope);
-  await transaction.raw(forgetStrangers, scope);
+  await transaction.raw(keepStrangers, bind);
+  await transaction.raw(forgetStrangers, bind);
   const updated = await count(updateGroups);
   const restored = await count(restoreGroups);
   const created = await count(createGroups);
-  const appeared = (await move(groupsAppeared)) + (await keepMemberships(transaction, scope));
-  await keepClosure(transaction, scope);
-  const purged = await purgeGroups(transaction, scope);
+  const appeared = (await move(groupsAppeared)) + (await keepMemberships(transaction, bind));
+  await keepClosure(transaction, bind);
+  const purged = await purgeGroups(transaction, bind);
   const [staged] = await rows<{ count: number }>(
     transaction,
     'select count(*)::int as count from entra_sync.stage_groups where round_id = :round',
-    scope,
+    bind,
   );
   return {
+    ...noCounts,
     distinct: staged?.count ?? 0,
     created,
     adopted,
     updated,
-    suspended: 0,
-    resumed: 0,
     removed,
     restored,
     purged,
@@ -227,29 +228,29 @@ insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, grou
 select :batch, :tenant, :cycle, :actor, 'group.created', group_id, facts from written`;
 
 /** Erases groups past the retention and still absent after this round: the row goes, its values are blanked elsewhere. */
-async function purgeGroups(transaction: Transaction, scope: CommitScope): Promise<number> {
+async function purgeGroups(transaction: Transaction, bind: CommitBindings): Promise<number> {
   const purged = await rows<{ group_no: string; group_id: string; entra_object_id: string; removed_reason: string }>(
     transaction,
     `delete from entra_sync.groups where group_no in (select g.group_no from ${purgeable})
      returning group_no, group_id, entra_object_id, removed_reason`,
-    scope,
+    bind,
   );
   if (purged.length === 0) return 0;
-  await keepPurged(transaction, scope, purged);
+  await keepPurged(transaction, bind, purged);
   const ids = purged.map((row) => row.group_id);
-  await transaction.raw(forgetGroups, { ...scope, numbers: purged.map((row) => row.group_no) });
+  await transaction.raw(forgetGroups, { ...bind, numbers: purged.map((row) => row.group_no) });
   await transaction.raw(
     'update entra_sync.changes set before = null, after = null where tenant_id = :tenant and group_id = any(:ids::uuid[])',
-    { ...scope, ids },
+    { ...bind, ids },
   );
   await transaction.raw(
     "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'groups' and left(object_key, 36) = any(:objects::text[])",
-    { ...scope, objects: purged.map((row) => row.entra_object_id) },
+    { ...bind, objects: purged.map((row) => row.entra_object_id) },
   );
   return rowCount(
     transaction,
     `insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id)
      select :batch, :tenant, :cycle, :actor, 'group.purged', id from unnest(:ids::uuid[]) as id`,
-    { ...scope, ids },
+    { ...bind, ids },
   );
 }

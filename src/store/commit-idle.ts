@@ -1,9 +1,9 @@
 // The commit of a round that Graph answered at once with nothing: the checkpoint moves, and no round is made for it.
-import { idleConditions } from './commit.ts';
+import type { Stream } from '../rules/streams.ts';
+import type { CommitBindings } from './commit-bindings.ts';
 import { type Lease, lockFenced } from './lease.ts';
-import { type Database, rowCount } from './pool.ts';
+import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
-import type { Stream } from './rounds.ts';
 import { tenantDisconnected } from './tenants.ts';
 
 export type IdleRound = {
@@ -30,6 +30,33 @@ export async function commitIdle(database: Database, lease: Lease, round: IdleRo
     return moved > 0;
   });
 }
+
+/**
+ * Whether a later round has nothing to do but move the checkpoint, as most have. Everything that a commit does comes from
+ * what is staged, from what was set aside or is held or kept by a decision, or from a time of purge that has come.
+ */
+export async function isIdle(transaction: Transaction, bind: CommitBindings): Promise<boolean> {
+  const [state] = await rows<{ idle: boolean }>(transaction, findWork, bind);
+  return state?.idle === true;
+}
+
+const none = (from: string) => `not exists (select from entra_sync.${from})`;
+
+/** That a commit has nothing to do beside what its round brought. */
+const idleConditions = [
+  none('set_aside where tenant_id = :tenant and stream = :stream'),
+  ...['held_removals', 'held_memberships', 'kept_memberships'].map((table) =>
+    none(`${table} where tenant_id = :tenant`),
+  ),
+  ...['accounts', 'groups'].map((table) => none(`${table} where tenant_id = :tenant and purge_at <= now()`)),
+].join(' and ');
+
+const findWork = `select ${[
+  ...['users', 'groups', 'members', 'slices', 'whole_lists', 'holders', 'set_aside'].map((stage) =>
+    none(`stage_${stage} where round_id = :round`),
+  ),
+  idleConditions,
+].join(' and ')} as idle`;
 
 const newest = (settings: string) =>
   `coalesce((select version from entra_sync.settings where ${settings} order by version desc limit 1), 0)`;

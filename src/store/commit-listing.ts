@@ -1,34 +1,36 @@
 // The commit of a listing: what a quick first load shows until the first round is done. Creates, adoptions and updates;
 // nobody is removed or suspended, nothing is set aside, no checkpoint moves: all of that the round decides (rule 6).
 import { ExpectedError } from '../errors.ts';
+import type { CommitCounts } from '../rules/counts.ts';
 import { closeBatch, nextBatch } from './batches.ts';
-import { type Apply, type CommitCounts, type CommitOptions, requireSettings } from './commit.ts';
+import { apply } from './commit-apply.ts';
+import { type CommitBindings, requireSettings } from './commit-bindings.ts';
 import { type Aside, leavingOutFaults, setAsideStaged, unitsOfCommit } from './data-faults.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
+import type { Round } from './rounds.ts';
 import { analyzeStage, analyzeTables } from './statistics.ts';
 import { lockTenant, tenantDisconnected } from './tenants.ts';
 import { dropPartial, type Wholeness } from './whole.ts';
+
+export type ListingOptions = Pick<CommitBindings, 'stream' | 'actor' | 'removals' | 'match' | 'scopeGroups'> & {
+  readonly round: Round;
+  readonly cycleId: string;
+  readonly wholeness: Wholeness;
+};
 
 /**
  * Makes a listing visible and the tenant provisional, in one transaction. `left` groups or persons that could not be taken
  * are counted as set aside and left to the first round, as what was shown in part is. Throws `round_changed` when the settings are others by now.
  */
-export async function commitListing(
-  database: Database,
-  lease: Lease,
-  options: Pick<CommitOptions, 'stream' | 'round' | 'cycleId' | 'actor' | 'removals' | 'match' | 'scopeGroups'> & {
-    readonly wholeness: Wholeness;
-  },
-  apply: Apply,
-): Promise<CommitCounts> {
+export async function commitListing(database: Database, lease: Lease, options: ListingOptions): Promise<CommitCounts> {
   await analyzeStage(database, options.round);
   const { round, stream } = options;
   const counts = await leavingOutFaults(database, lease, round.round_id, {
     units: () => unitsOfCommit(database, { tenant: lease.tenantId, round: round.round_id, stream, full: false }),
     attempt: (aside, rehearse) =>
-      inRehearsal(database, rehearse, (transaction) => applyListing(transaction, lease, options, apply, aside)),
+      inRehearsal(database, rehearse, (transaction) => applyListing(transaction, lease, options, aside)),
   });
   await analyzeTables(database, options.stream, counts);
   return counts;
@@ -37,8 +39,7 @@ export async function commitListing(
 async function applyListing(
   transaction: Transaction,
   lease: Lease,
-  options: Parameters<typeof commitListing>[2],
-  apply: Apply,
+  options: ListingOptions,
   aside: Aside,
 ): Promise<CommitCounts> {
   const { round } = options;
@@ -49,7 +50,7 @@ async function applyListing(
     throw new ExpectedError('round_changed', 'the stage of this listing is gone', { cure: 'run the command again' });
   }
   await requireSettings(transaction, lease.tenantId, round);
-  const scope = {
+  const bind: CommitBindings = {
     tenant: lease.tenantId,
     stream: options.stream,
     round: round.round_id,
@@ -64,25 +65,25 @@ async function applyListing(
     scopeGroups: options.scopeGroups,
     groupsJudged: false,
     onDemand: true,
-    listing: true as const,
+    listing: true,
   };
-  await setAsideStaged(transaction, scope, aside);
-  await transaction.raw(dropOlder, scope);
-  await dropPartial(transaction, scope, options.wholeness);
-  const counts = await apply(transaction, scope);
+  await setAsideStaged(transaction, bind, aside);
+  await transaction.raw(dropOlder, bind);
+  await dropPartial(transaction, bind, options.wholeness);
+  const counts = await apply[options.stream](transaction, bind);
   const [left] = await rows<{ count: number }>(
     transaction,
     'select count(*)::int as count from entra_sync.stage_set_aside where round_id = :round',
-    scope,
+    bind,
   );
   // The token was good: people are there.
   await transaction.raw(
     `update entra_sync.tenants set provisional = true, status = case when status = 'pending' then 'active' else status end
       where tenant_id = :tenant`,
-    scope,
+    bind,
   );
-  await closeBatch(transaction, scope);
-  await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
+  await closeBatch(transaction, bind);
+  await transaction.raw('delete from entra_sync.rounds where round_id = :round', bind);
   return { ...counts, set_aside: left?.count ?? 0 };
 }
 

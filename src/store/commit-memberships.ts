@@ -1,6 +1,6 @@
 // Memberships as they appear and vanish inside a commit. A membership is visible while both its ends are live; every
 // change of that is one change row, whichever end or fact caused it.
-import type { CommitScope } from './commit.ts';
+import type { CommitBindings } from './commit-bindings.ts';
 import { rows, type Transaction } from './pool.ts';
 
 // The look-ups are laterals with `offset 0`: each is one index probe a row, whatever the planner believes of tables that
@@ -59,9 +59,9 @@ select coalesce(sum(changes), 0)::int as count from written`;
 export async function moveMemberships(
   transaction: Transaction,
   statement: string,
-  scope: Readonly<Record<string, unknown>>,
+  bind: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  const [moved] = await rows<{ count: number }>(transaction, statement, scope);
+  const [moved] = await rows<{ count: number }>(transaction, statement, bind);
   return moved?.count ?? 0;
 }
 
@@ -187,9 +187,9 @@ with fresh as materialized (
  * Keeps the memberships that this round staged and that are not stored yet, saying so of those that are visible; returns
  * how many are. Of types of members the unknown one, x, sorts last: whoever says more is believed.
  */
-export async function keepMemberships(transaction: Transaction, scope: CommitScope): Promise<number> {
+export async function keepMemberships(transaction: Transaction, bind: CommitBindings): Promise<number> {
   return (
-    (await moveMemberships(transaction, keep(sliced), scope)) + (await moveMemberships(transaction, keep(named), scope))
+    (await moveMemberships(transaction, keep(sliced), bind)) + (await moveMemberships(transaction, keep(named), bind))
   );
 }
 
@@ -207,14 +207,14 @@ select m.group_no, d.entra_object_id as member_object_id
  */
 export async function keepPurged(
   transaction: Transaction,
-  scope: CommitScope,
+  bind: CommitBindings,
   purged: readonly { entra_object_id: string | null; removed_reason: string }[],
 ): Promise<void> {
   await transaction.raw(
     `insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
      select :tenant, :stream, id from unnest(:ids::uuid[]) as id on conflict do nothing`,
     {
-      ...scope,
+      ...bind,
       ids: purged
         .filter(({ removed_reason }) => removed_reason === 'deleted_restorable' || removed_reason === 'not_seen')
         .flatMap((one) => one.entra_object_id ?? []),

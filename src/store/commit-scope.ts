@@ -1,6 +1,6 @@
 // Who is inside and who is outside by the groups that the scope names, in the commit of a users round (rule 23).
 import type { ScopeGap } from '../rules/scope.ts';
-import type { CommitScope } from './commit.ts';
+import type { CommitBindings } from './commit-bindings.ts';
 import { membershipsOfMember } from './commit-memberships.ts';
 import { rows, type Transaction } from './pool.ts';
 
@@ -12,44 +12,50 @@ export const insideGroups = (id: string) => `exists (
        select g.group_no from entra_sync.groups g
         where g.tenant_id = :tenant and g.entra_object_id = any(:scopeGroups::uuid[]))) offset 0) c)`;
 
+/** What {@link judgeScope} found. */
+export type ScopeJudged = {
+  /** Accounts that would be removed for being outside, if there were no gaps. */
+  readonly held: number;
+  /** Groups that the scope names or holds and whose members are not known. */
+  readonly gaps: readonly ScopeGap[];
+  /** Whether being in none of the scope groups removes an account in this commit. */
+  readonly groupsJudged: boolean;
+};
+
 /**
- * Judges the scope by groups on the stored memberships (rule 23). Nobody is created who is in none of the groups. `gaps`
- * are groups that the scope names or holds and whose members are not known; while there are any, nobody is removed for
- * being outside, and `held` says how many would be.
+ * Judges the scope by groups on the stored memberships (rule 23). No account is created for a user in none of the groups.
+ * While there are gaps, no account is removed for being outside.
  */
-export async function judgeScope(
-  transaction: Transaction,
-  scope: CommitScope,
-): Promise<{ held: number; gaps: ScopeGap[] }> {
-  if (scope.scopeGroups.length === 0) return { held: 0, gaps: [] };
-  const outside = `update entra_sync.stage_users s set in_scope = false
-    where s.round_id = :round and s.removed is null and s.in_scope and not ${insideGroups('s.entra_object_id')}
-      and (:groupsJudged::boolean or not exists (select from entra_sync.accounts a
-             where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.removed_at is null))`;
-  const gaps = await scopeGaps(transaction, scope);
+export async function judgeScope(transaction: Transaction, bind: CommitBindings): Promise<ScopeJudged> {
+  const { groupsJudged } = bind;
+  if (bind.scopeGroups.length === 0) return { held: 0, gaps: [], groupsJudged };
+  const gaps = await scopeGaps(transaction, bind);
   if (gaps.length === 0) {
-    await transaction.raw(outside, scope);
-    return { held: 0, gaps };
+    await transaction.raw(setOutside, bind);
+    return { held: 0, gaps, groupsJudged };
   }
-  const gone = { ...scope, groupsJudged: true };
-  const [held] = await rows<{ count: number }>(
+  const [gone] = await rows<{ count: number }>(
     transaction,
     `select count(*)::int as count from entra_sync.accounts a
       where a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and ${outsideGroups}`,
-    gone,
+    { ...bind, groupsJudged: true },
   );
-  const count = scope.groupsJudged ? (held?.count ?? 0) : 0;
-  scope.groupsJudged = false;
-  await transaction.raw(outside, scope);
-  return { held: count, gaps };
+  await transaction.raw(setOutside, { ...bind, groupsJudged: false });
+  return { held: groupsJudged ? (gone?.count ?? 0) : 0, gaps, groupsJudged: false };
 }
+
+const setOutside = `
+update entra_sync.stage_users s set in_scope = false
+ where s.round_id = :round and s.removed is null and s.in_scope and not ${insideGroups('s.entra_object_id')}
+   and (:groupsJudged::boolean or not exists (select from entra_sync.accounts a
+          where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.removed_at is null))`;
 
 /** The groups that these scope groups are or hold and whose members are not known: while there are any, nobody is removed by groups. */
 export function scopeGaps(
   transaction: Transaction,
-  scope: Pick<CommitScope, 'tenant' | 'scopeGroups'>,
+  bind: Pick<CommitBindings, 'tenant' | 'scopeGroups'>,
 ): Promise<ScopeGap[]> {
-  return rows<ScopeGap>(transaction, findGaps, scope);
+  return rows<ScopeGap>(transaction, findGaps, bind);
 }
 
 // A group that was set aside before it was ever stored holds people whom nobody can name: none of them is removed for it.

@@ -1,7 +1,9 @@
 // The commit of a users round: accounts, and the memberships that appear or vanish with them (rules 3, 4, 6 to 8, 19).
+
+import type { StreamCounts } from '../rules/counts.ts';
 import { forgetStrangers, keepStrangers, keepUnsettled } from './away.ts';
-import type { CommitScope, StreamCounts } from './commit.ts';
 import { adoptAccounts } from './commit-adoption.ts';
+import type { CommitBindings } from './commit-bindings.ts';
 import {
   accountsAppeared,
   accountsVanish,
@@ -17,40 +19,41 @@ import { purgeAccounts, toPurge } from './purge-accounts.ts';
 import { stagedKinds } from './staged-kinds.ts';
 
 /** Makes the staged users the truth. Part of the transaction of `commitRound`. */
-export async function applyUsers(transaction: Transaction, scope: CommitScope): Promise<StreamCounts> {
-  const run = (statement: string) => rowCount(transaction, statement, scope);
-  const move = (statement: string) => moveMemberships(transaction, statement, scope);
-  const staged = await stagedKinds(transaction, scope);
+export async function applyUsers(transaction: Transaction, given: CommitBindings): Promise<StreamCounts> {
+  const staged = await stagedKinds(transaction, given);
   // Of those whose groups were asked for, first: the scope is judged on them.
-  let ended = staged.lists ? await move(endMemberships(leftGroups)) : 0;
-  let appeared = staged.members ? await keepMemberships(transaction, scope) : 0;
-  const { held, gaps } = await judgeScope(transaction, scope);
-  const adoption = await adoptAccounts(transaction, scope, staged);
-  const guard = await guardRemovals(transaction, scope, guardedAccounts);
-  if (staged.held || guard.held > 0) await transaction.raw(keepEnabled, scope);
-  if (scope.listing) await transaction.raw(suspendNobody, scope);
-  await transaction.raw(lockTouched, scope);
+  let ended = staged.lists ? await moveMemberships(transaction, endMemberships(leftGroups), given) : 0;
+  let appeared = staged.members ? await keepMemberships(transaction, given) : 0;
+  const { held, gaps, groupsJudged } = await judgeScope(transaction, given);
+  const bind: CommitBindings = { ...given, groupsJudged };
+  const run = (statement: string) => rowCount(transaction, statement, bind);
+  const move = (statement: string) => moveMemberships(transaction, statement, bind);
+  const adoption = await adoptAccounts(transaction, bind, staged);
+  const guard = await guardRemovals(transaction, bind, guardedAccounts);
+  if (staged.held || guard.held > 0) await transaction.raw(keepEnabled, bind);
+  if (bind.listing) await transaction.raw(suspendNobody, bind);
+  await transaction.raw(lockTouched, bind);
   const adopted = adoption.adopted + adoption.restored;
   const updates =
-    staged.known || adopted > 0 ? await rows<{ kind: string; count: number }>(transaction, updateChanged, scope) : [];
+    staged.known || adopted > 0 ? await rows<{ kind: string; count: number }>(transaction, updateChanged, bind) : [];
   const count = (kind: string) => updates.find((row) => row.kind === kind)?.count ?? 0;
   if (guard.left > 0) ended += await move(accountsVanish(goneObjects));
   const removed = guard.left > 0 ? await run(remove) : 0;
-  if (staged.deleted) await transaction.raw(hardenTombstones, scope);
-  if (staged.outside || scope.scopeGroups.length > 0) {
-    await transaction.raw(relabelOutside, scope);
-    await transaction.raw(keepOutside, scope);
+  if (staged.deleted) await transaction.raw(hardenTombstones, bind);
+  if (staged.outside || bind.scopeGroups.length > 0) {
+    await transaction.raw(relabelOutside, bind);
+    await transaction.raw(keepOutside, bind);
   }
-  if (staged.remembered) await transaction.raw(forgetOutside, scope);
-  if (staged.back || staged.strangers) await transaction.raw(keepUnsettled, scope);
-  if (staged.restorable) await transaction.raw(keepStrangers, scope);
-  if (staged.strangers) await transaction.raw(forgetStrangers, scope);
+  if (staged.remembered) await transaction.raw(forgetOutside, bind);
+  if (staged.back || staged.strangers) await transaction.raw(keepUnsettled, bind);
+  if (staged.restorable) await transaction.raw(keepStrangers, bind);
+  if (staged.strangers) await transaction.raw(forgetStrangers, bind);
   if (staged.deleted) ended += await move(endMemberships(membershipsOf(deletedForGood)));
   const restored = adoption.restored + (staged.hidden ? await run(restore) : 0);
   const created = staged.unknown ? await run(create) : 0;
-  if (staged.lists) await transaction.raw(noteListsRead, scope);
+  if (staged.lists) await transaction.raw(noteListsRead, bind);
   if (created + restored + adopted > 0) appeared += await move(accountsAppeared);
-  const purged = await purgeAccounts(transaction, scope);
+  const purged = await purgeAccounts(transaction, bind);
   return {
     distinct: staged.distinct - adoption.setAside,
     created,

@@ -1,6 +1,8 @@
 // The row of a cycle: opened when it starts, closed with what became of it.
+
+import type { CommitCounts } from '../rules/counts.ts';
 import type { RoundKind } from '../rules/merge.ts';
-import type { ScopeGap } from '../rules/scope.ts';
+import type { CycleOutcome } from '../rules/outcome.ts';
 import { recordAttempt } from './attempts.ts';
 import { noteBatch } from './batches.ts';
 import { type Lease, lockBoth, lockFenced, requireFence, whyLost } from './lease.ts';
@@ -10,10 +12,9 @@ import { shareTenant } from './tenants.ts';
 import { forgetExpiredConsents } from './waiting.ts';
 
 export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync';
-export type CycleOutcome = 'committed' | 'partial' | 'held' | 'failed' | 'cancelled';
 
-/** What one stream did in a cycle, as kept in `cycles.streams`. Counts are of objects, `seen` with repeats. */
-export type StreamReport = {
+/** What one stream did in a cycle, as kept in `cycles.streams`. `seen` counts objects with repeats. */
+export type StreamReport = CommitCounts & {
   outcome: 'committed' | 'failed' | 'cancelled' | 'rehearsed';
   round: RoundKind;
   reason: string;
@@ -22,21 +23,6 @@ export type StreamReport = {
   requests: number;
   pages: number;
   seen: number;
-  distinct: number;
-  created: number;
-  adopted: number;
-  updated: number;
-  suspended: number;
-  resumed: number;
-  removed: number;
-  restored: number;
-  purged: number;
-  memberships_added: number;
-  memberships_removed: number;
-  held: number;
-  set_aside: number;
-  scope_gaps?: readonly ScopeGap[];
-  still_manual?: number;
 };
 
 export type CycleEnd = {

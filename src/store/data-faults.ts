@@ -1,8 +1,10 @@
 // The database may refuse work for its data. The first time its round is dropped, and the next cycle reads it again. The
 // second time the objects at fault are found by halves and set aside, and the rest is taken (rules 12, 19).
+
 import { findCulprits } from '../rules/culprits.ts';
 import { type DataFault, dataFaultOf, reasonOf, refusedByDatabase } from '../rules/data-faults.ts';
 import type { Problem } from '../rules/decode.ts';
+import { type Stream, tableOf } from '../rules/streams.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows, type Transaction, throwDefect } from './pool.ts';
 
@@ -114,7 +116,7 @@ export function problemsOf(aside: Aside): Problem[] {
   return [...aside].map(([key, reason]) => (key.length === 36 ? { key, id: key, reason } : { key, reason }));
 }
 
-type StagedRound = { readonly tenant: string; readonly round: string; readonly stream: 'users' | 'groups' };
+type StagedRound = { readonly tenant: string; readonly round: string; readonly stream: Stream };
 
 /**
  * The units that a commit may fail for: each staged object, each object that a full round did not meet, and each object that
@@ -122,14 +124,14 @@ type StagedRound = { readonly tenant: string; readonly round: string; readonly s
  */
 export async function unitsOfCommit(
   database: Database,
-  scope: StagedRound & { readonly full: boolean },
+  bind: StagedRound & { readonly full: boolean },
 ): Promise<string[][]> {
   const found = await rows<{ key: string; suspect: boolean }>(
     database,
     `with unit as (
-       select s.entra_object_id::text as key from entra_sync.stage_${scope.stream} s where s.round_id = :round
+       select s.entra_object_id::text as key from entra_sync.stage_${bind.stream} s where s.round_id = :round
        union
-       select k.entra_object_id::text from entra_sync.${scope.stream === 'users' ? 'accounts' : 'groups'} k
+       select k.entra_object_id::text from entra_sync.${tableOf[bind.stream]} k
         where k.tenant_id = :tenant and k.entra_object_id is not null and k.state = 'managed'
           and (:full::boolean and k.removed_at is null or k.purge_at <= now())
        union
@@ -147,7 +149,7 @@ export async function unitsOfCommit(
        from unit u
       where not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = u.key)
       order by u.key`,
-    scope,
+    bind,
   );
   return [false, true].map((suspect) => found.filter((one) => one.suspect === suspect).map((one) => one.key));
 }

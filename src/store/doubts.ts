@@ -1,9 +1,12 @@
 // What is known and doubted of a round's objects: merged over, set aside, asked for by GET (rules 3, 19, 22).
+
 import type { Occurrence, Problem, Source } from '../rules/decode.ts';
 import { groupProperties } from '../rules/groups.ts';
 import { doubts, type KnownObject, type MergedObject } from '../rules/merge.ts';
-import { type Database, rowCount, rows, type Transaction } from './pool.ts';
-import type { Round, Stream } from './rounds.ts';
+import { type Stream, tableOf } from '../rules/streams.ts';
+import { type Database, rows, type Transaction } from './pool.ts';
+import type { Round } from './rounds.ts';
+import { stageProblems } from './stage-problems.ts';
 
 /** What the stage, else (in later rounds) the account or group, says of these objects: what a page is merged with. Of a manual one only that it is there: it was not kept up with Graph. */
 export async function knownObjects(
@@ -20,15 +23,13 @@ export async function knownObjects(
        from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = any(:ids::uuid[])
      union all
      select a.entra_object_id, case a.state when 'managed' then 'account' else 'released' end, a.source, a.removed_reason, null
-       from entra_sync.${keptIn[stream]} a
+       from entra_sync.${tableOf[stream]} a
       where :incremental::boolean and a.tenant_id = :tenantId and a.entra_object_id = any(:ids::uuid[])
         and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,
     { roundId: round.round_id, tenantId, ids, incremental: round.kind === 'incremental' },
   );
   return new Map(found.map(({ id, ...known }) => [id, known]));
 }
-
-const keptIn = { users: 'accounts', groups: 'groups' } as const satisfies Record<Stream, string>;
 
 /** The object that the key of something set aside names, as SQL; null where it names none. To be looked up by. */
 export const objectOfKey = (key: string) =>
@@ -65,7 +66,7 @@ export async function lastKnown(
     on,
     `select u.id, coalesce(k.source, '{}') || coalesce(s.source, '{}') as source
        from unnest(:ids::uuid[]) as u (id)
-       left join entra_sync.${keptIn[stream]} k on k.tenant_id = :tenantId and k.entra_object_id = u.id and k.state = 'managed'
+       left join entra_sync.${tableOf[stream]} k on k.tenant_id = :tenantId and k.entra_object_id = u.id and k.state = 'managed'
        left join entra_sync.stage_${stream} s on s.round_id = :roundId and s.entra_object_id = u.id`,
     { tenantId, roundId, ids },
   );
@@ -202,7 +203,7 @@ export async function unmetObjects(
        select exists (select from entra_sync.stage_set_aside p
                        where p.round_id = :roundId and p.object_key !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$') as met
      )
-     select a.entra_object_id::text as id, n.met as nameless from entra_sync.${keptIn[stream]} a cross join nameless n
+     select a.entra_object_id::text as id, n.met as nameless from entra_sync.${tableOf[stream]} a cross join nameless n
       where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
         and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)
         and not exists (select from entra_sync.stage_set_aside p where p.round_id = :roundId and p.object_key = a.entra_object_id::text)
@@ -210,22 +211,6 @@ export async function unmetObjects(
     { tenantId, roundId, most },
   );
   return found.length > most && !found[0]?.nameless ? [] : found.map((row) => row.id);
-}
-
-/** Notes what cannot be taken and returns how many notes were new or different. */
-export async function stageProblems(
-  transaction: Transaction,
-  roundId: string,
-  problems: readonly Problem[],
-): Promise<number> {
-  if (problems.length === 0) return 0;
-  return rowCount(
-    transaction,
-    `insert into entra_sync.stage_set_aside as s (round_id, object_key, reason)
-     select distinct on (r.key) :roundId, r.key, r.reason from jsonb_to_recordset(:problems::jsonb) as r (key text, reason text)
-     on conflict (round_id, object_key) do update set reason = excluded.reason where s.reason <> excluded.reason`,
-    { roundId, problems: JSON.stringify(problems) },
-  );
 }
 
 export type Unsettled = {

@@ -1,6 +1,6 @@
 // The guard before memberships that the sweep of a full round would end (rule 10): per group, and all together.
 import { whyGroupHeld, whyHeld } from '../rules/guard.ts';
-import type { CommitScope } from './commit.ts';
+import type { CommitBindings } from './commit-bindings.ts';
 import { dropEmptyLists, openList } from './guard.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 import { unnamedMembers, wholeLists } from './sweep.ts';
@@ -10,22 +10,22 @@ import { unnamedMembers, wholeLists } from './sweep.ts';
  * and takes out of it what a person decided to keep, and what is beyond the limits: that waits in a list. Returns how many
  * wait newly.
  */
-export async function guardMemberships(transaction: Transaction, scope: CommitScope): Promise<number> {
+export async function guardMemberships(transaction: Transaction, bind: CommitBindings): Promise<number> {
   await transaction.raw(
     `insert into entra_sync.stage_endings (round_id, group_no, member_object_id)
      select :round::bigint, u.group_no, u.member_object_id from (${unnamedMembers(wholeLists)}) u`,
-    scope,
+    bind,
   );
-  await letGo(transaction, scope);
-  await noteMissed(transaction, scope);
-  const groups = await rows<{ group_no: string; size: number; wanted: number }>(transaction, perGroup, scope);
+  await letGo(transaction, bind);
+  await noteMissed(transaction, bind);
+  const groups = await rows<{ group_no: string; size: number; wanted: number }>(transaction, perGroup, bind);
   if (groups.length === 0) return 0;
   let held = 0;
   for (const { group_no: groupNo, size, wanted } of groups) {
-    const why = whyGroupHeld(wanted, size, scope.removals);
-    if (why !== null) held += await hold(transaction, scope, why, groupNo);
+    const why = whyGroupHeld(wanted, size, bind.removals);
+    if (why !== null) held += await hold(transaction, bind, why, groupNo);
   }
-  const [all] = await rows<{ before: number; wanted: number }>(transaction, allTogether, scope);
+  const [all] = await rows<{ before: number; wanted: number }>(transaction, allTogether, bind);
   const counts = {
     before: all?.before ?? 0,
     wanted: all?.wanted ?? 0,
@@ -35,12 +35,12 @@ export async function guardMemberships(transaction: Transaction, scope: CommitSc
     full: false,
     seen: 1,
   };
-  const why = whyHeld(counts, scope.removals);
-  return why === null ? held : held + (await hold(transaction, scope, `of memberships, ${why}`, null));
+  const why = whyHeld(counts, bind.removals);
+  return why === null ? held : held + (await hold(transaction, bind, `of memberships, ${why}`, null));
 }
 
 // Named again, by a list or a slice; or hidden or gone by another way.
-async function letGo(transaction: Transaction, scope: CommitScope): Promise<void> {
+async function letGo(transaction: Transaction, bind: CommitBindings): Promise<void> {
   const gone = await rowCount(
     transaction,
     `delete from entra_sync.held_memberships h
@@ -54,9 +54,9 @@ async function letGo(transaction: Transaction, scope: CommitScope): Promise<void
              or exists (select from entra_sync.staged_members s join entra_sync.groups g
                           on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id and g.group_no = h.group_no
                          where s.round_id = :round and s.member_object_id = h.member_object_id and not s.removed))`,
-    scope,
+    bind,
   );
-  if (gone > 0) await dropEmptyLists(transaction, scope.tenant);
+  if (gone > 0) await dropEmptyLists(transaction, bind.tenant);
   await transaction.raw(
     `delete from entra_sync.kept_memberships k
       where k.tenant_id = :tenant
@@ -64,25 +64,25 @@ async function letGo(transaction: Transaction, scope: CommitScope): Promise<void
              or exists (select from entra_sync.staged_members s join entra_sync.groups g
                           on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id and g.group_no = k.group_no
                          where s.round_id = :round and s.member_object_id = k.member_object_id))`,
-    scope,
+    bind,
   );
   await transaction.raw(
     `delete from entra_sync.stage_endings e using entra_sync.kept_memberships k
       where e.round_id = :round and k.group_no = e.group_no and k.member_object_id = e.member_object_id`,
-    scope,
+    bind,
   );
 }
 
-async function noteMissed(transaction: Transaction, scope: CommitScope): Promise<void> {
+async function noteMissed(transaction: Transaction, bind: CommitBindings): Promise<void> {
   await transaction.raw(
     `update entra_sync.held_memberships h set missed = h.missed + case when :full::boolean then 1 else 0 end from entra_sync.stage_endings e
       where e.round_id = :round and h.group_no = e.group_no and h.member_object_id = e.member_object_id`,
-    scope,
+    bind,
   );
   await transaction.raw(
     `delete from entra_sync.stage_endings e using entra_sync.held_memberships h
       where e.round_id = :round and h.group_no = e.group_no and h.member_object_id = e.member_object_id`,
-    scope,
+    bind,
   );
 }
 
@@ -99,11 +99,11 @@ select (select count(*)::int from entra_sync.stage_endings where round_id = :rou
 /** Moves endings, of one group or of all, to a list of their own. */
 async function hold(
   transaction: Transaction,
-  scope: CommitScope,
+  bind: CommitBindings,
   why: string,
   groupNo: string | null,
 ): Promise<number> {
-  const list = await openList(transaction, scope, why);
+  const list = await openList(transaction, bind, why);
   return rowCount(
     transaction,
     `with moved as (
@@ -120,6 +120,6 @@ async function hold(
        from held h join entra_sync.groups g on g.group_no = h.group_no
        left join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = h.member_object_id
        left join entra_sync.groups n on n.tenant_id = :tenant and n.entra_object_id = h.member_object_id`,
-    { ...scope, list, groupNo },
+    { ...bind, list, groupNo },
   );
 }

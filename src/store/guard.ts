@@ -1,6 +1,6 @@
 // The guard between what a round wants to remove and its removal (rule 10): judged, then applied as a whole or held.
 import { enoughBefore, type RemovalCounts, whyHeld } from '../rules/guard.ts';
-import type { CommitScope } from './commit.ts';
+import type { CommitBindings } from './commit-bindings.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 
 /** What differs between accounts and groups. */
@@ -32,30 +32,34 @@ export type Verdict = {
  * Fills the round's stage_removals, and takes out of it what is beyond the limits: that waits in a list of its own. What
  * was held before and is there again leaves its list. An on-demand read wants to remove nobody.
  */
-export async function guardRemovals(transaction: Transaction, scope: CommitScope, guarded: Guarded): Promise<Verdict> {
-  if (scope.onDemand) return { held: 0, cameBack: await letGo(transaction, scope, guarded), left: 0 };
+export async function guardRemovals(
+  transaction: Transaction,
+  bind: CommitBindings,
+  guarded: Guarded,
+): Promise<Verdict> {
+  if (bind.onDemand) return { held: 0, cameBack: await letGo(transaction, bind, guarded), left: 0 };
   const staged = await rowCount(
     transaction,
     `insert into entra_sync.stage_removals (round_id, object_id, reason, by_groups) ${guarded.wanted}`,
-    scope,
+    bind,
   );
-  const cameBack = await letGo(transaction, scope, guarded);
+  const cameBack = await letGo(transaction, bind, guarded);
   if (staged === 0) return { held: 0, cameBack, left: 0 };
-  await noteMissed(transaction, scope);
-  const counts = await countRemovals(transaction, scope, guarded);
-  const why = whyHeld(counts, scope.removals);
+  await noteMissed(transaction, bind);
+  const counts = await countRemovals(transaction, bind, guarded);
+  const why = whyHeld(counts, bind.removals);
   if (why === null) return { held: 0, cameBack, left: counts.wanted };
-  return { held: await hold(transaction, scope, guarded, why), cameBack, left: 0 };
+  return { held: await hold(transaction, bind, guarded, why), cameBack, left: 0 };
 }
 
-async function countRemovals(transaction: Transaction, scope: CommitScope, guarded: Guarded): Promise<RemovalCounts> {
-  const [found] = await rows<Omit<RemovalCounts, 'before' | 'full'>>(transaction, countsOf(guarded), scope);
+async function countRemovals(transaction: Transaction, bind: CommitBindings, guarded: Guarded): Promise<RemovalCounts> {
+  const [found] = await rows<Omit<RemovalCounts, 'before' | 'full'>>(transaction, countsOf(guarded), bind);
   const some = found ?? { wanted: 0, held: 0, week: 0, weekRemoved: 0, seen: 0 };
   const [live] = await rows<{ before: number }>(transaction, countBefore(guarded), {
-    ...scope,
-    enough: enoughBefore(some, scope.removals),
+    ...bind,
+    enough: enoughBefore(some, bind.removals),
   });
-  return { ...some, before: live?.before ?? 0, full: scope.full };
+  return { ...some, before: live?.before ?? 0, full: bind.full };
 }
 
 /** Of a held row `h`: the round met it with a body that nobody can read, so it is there (rules 19, 22). */
@@ -65,13 +69,13 @@ const ofStream = (guarded: Guarded) =>
   guarded.table === 'accounts' ? 'h.account_id is not null' : 'h.group_no is not null';
 
 // Lists only shrink; one that is empty is done.
-async function letGo(transaction: Transaction, scope: CommitScope, guarded: Guarded): Promise<number> {
+async function letGo(transaction: Transaction, bind: CommitBindings, guarded: Guarded): Promise<number> {
   const gone = await rowCount(
     transaction,
     `delete from entra_sync.held_removals h where h.tenant_id = :tenant and ${ofStream(guarded)} and (${guarded.cameBack})`,
-    scope,
+    bind,
   );
-  if (gone > 0) await dropEmptyLists(transaction, scope.tenant);
+  if (gone > 0) await dropEmptyLists(transaction, bind.tenant);
   return gone;
 }
 
@@ -87,27 +91,27 @@ export async function dropEmptyLists(transaction: Transaction, tenant: string): 
 
 // What is held already is not wanted a second time; a full round that missed it again is noted, and a tombstone is surer
 // than absence. Whose suspension is held and who is to be removed now is another decision, so it is judged anew.
-async function noteMissed(transaction: Transaction, scope: CommitScope): Promise<void> {
+async function noteMissed(transaction: Transaction, bind: CommitBindings): Promise<void> {
   const changed = await rowCount(
     transaction,
     `delete from entra_sync.held_removals h using entra_sync.stage_removals r
       where r.round_id = :round and h.tenant_id = :tenant and h.object_id = r.object_id
         and h.reason = 'suspended' and r.reason <> 'suspended'`,
-    scope,
+    bind,
   );
-  if (changed > 0) await dropEmptyLists(transaction, scope.tenant);
+  if (changed > 0) await dropEmptyLists(transaction, bind.tenant);
   await transaction.raw(
     `update entra_sync.held_removals h
         set missed = h.missed + case when r.reason = 'not_seen' then 1 else 0 end,
             reason = case when r.reason = 'deleted' or r.reason = 'deleted_restorable' and h.reason <> 'deleted' then r.reason else h.reason end
        from entra_sync.stage_removals r
       where r.round_id = :round and h.tenant_id = :tenant and h.object_id = r.object_id`,
-    scope,
+    bind,
   );
   await transaction.raw(
     `delete from entra_sync.stage_removals r using entra_sync.held_removals h
       where r.round_id = :round and h.tenant_id = :tenant and h.object_id = r.object_id`,
-    scope,
+    bind,
   );
 }
 
@@ -152,8 +156,8 @@ select count(*)::int as before from (
   select from entra_sync.${guarded.table} x
    where x.tenant_id = :tenant and x.state = 'managed' and x.removed_at is null limit :enough::bigint) live`;
 
-async function hold(transaction: Transaction, scope: CommitScope, guarded: Guarded, why: string): Promise<number> {
-  const list = await openList(transaction, scope, why);
+async function hold(transaction: Transaction, bind: CommitBindings, guarded: Guarded, why: string): Promise<number> {
+  const list = await openList(transaction, bind, why);
   return rowCount(
     transaction,
     `with moved as (
@@ -167,17 +171,17 @@ async function hold(transaction: Transaction, scope: CommitScope, guarded: Guard
      insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, ${guarded.publicKey}, after)
      select :batch, :tenant, :cycle, :actor, 'removal.held', x.${guarded.publicKey}, jsonb_build_object('reason', h.reason, 'list_id', :list::bigint)
        from held h join entra_sync.${guarded.table} x on x.tenant_id = :tenant and x.entra_object_id = h.object_id`,
-    { ...scope, list },
+    { ...bind, list },
   );
 }
 
 /** Opens a list of what this round wants to remove, and gives its number. */
-export async function openList(transaction: Transaction, scope: CommitScope, why: string): Promise<string> {
+export async function openList(transaction: Transaction, bind: CommitBindings, why: string): Promise<string> {
   const [list] = await rows<{ list_id: string }>(
     transaction,
     `insert into entra_sync.removal_lists (tenant_id, stream, why, cycle_id)
      values (:tenant, :stream, :why, :cycle) returning list_id`,
-    { ...scope, why },
+    { ...bind, why },
   );
   return list?.list_id ?? '0';
 }

@@ -1,12 +1,14 @@
 // The stage of a quick first load: a listing a stream, as a round of its own kind, and how far its member lists were read.
+
 import type { PartOfMemberList } from '../rules/groups.ts';
+import { type Stream, streams } from '../rules/streams.ts';
 import { leavingOutFaults, membersKey } from './data-faults.ts';
-import { stageProblems } from './doubts.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
-import { type Round, roundColumns, type Stream } from './rounds.ts';
+import { type Round, roundColumns } from './rounds.ts';
 import { stageMembers } from './stage-members.ts';
+import { stageProblems } from './stage-problems.ts';
 import { shareTenant } from './tenants.ts';
 
 /** The listings that are to be read, or to be gone on with. */
@@ -32,9 +34,9 @@ export async function openListings(
     );
     const listings = open.filter((round) => round.kind === 'listing');
     const due = listings.length > 0 || (open.length === 0 && (await isNew(transaction, lease.tenantId)));
-    const streams = listings.length > 0 ? listings.map((round) => round.stream) : (['users', 'groups'] as const);
+    const wantedStreams = listings.length > 0 ? listings.map((round) => round.stream) : streams;
     const found: [Stream, Round][] = [];
-    for (const stream of due ? streams : []) {
+    for (const stream of due ? wantedStreams : []) {
       const there = listings.find((round) => round.stream === stream);
       const fits =
         there?.settings_version === wanted.settingsVersion && there.fingerprint === wanted.fingerprints[stream];

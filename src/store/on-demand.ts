@@ -2,35 +2,23 @@
 // That is safe because it takes the tenant's lock like every writer, moves no checkpoint and ends nobody: what it wrote is
 // at worst overwritten by a round that read earlier, and Graph's delta tells the difference again after that round.
 
+import type { CommitCounts, StreamCounts } from '../rules/counts.ts';
 import { dataFaultOf, reasonOf } from '../rules/data-faults.ts';
 import type { Problem } from '../rules/decode.ts';
 import type { Member } from '../rules/groups.ts';
 import type { MatchKey } from '../rules/mapping.ts';
 import { closeBatch, nextBatch } from './batches.ts';
-import {
-  type ChangeSample,
-  type CommitScope,
-  keepSetAside,
-  requireSettings,
-  type StreamCounts,
-  sampleOf,
-} from './commit.ts';
+import { type CommitBindings, keepSetAside, requireSettings } from './commit-bindings.ts';
+import { type ChangeSample, sampleOf } from './commit-sample.ts';
 import { insideGroups } from './commit-scope.ts';
 import { applyUsers } from './commit-users.ts';
-import { stageProblems } from './doubts.ts';
 import { type KnownPerson, personOfObject } from './people.ts';
 import { type Database, rows, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
 import { stageWholeList } from './stage-members.ts';
+import { stageProblems } from './stage-problems.ts';
 import { type StagedUser, stageUsers } from './stage-users.ts';
 import { lockTenant, tenantDisconnected } from './tenants.ts';
-
-/** The database's time: what was asked of Graph after it was seen live after it. */
-export async function databaseTime(database: Database): Promise<Date> {
-  const [now] = await rows<{ now: Date }>(database, 'select clock_timestamp() as now');
-  if (!now) throw new Error('the database told no time');
-  return now.now;
-}
 
 export type PersonRead = {
   readonly tenantId: string;
@@ -86,31 +74,31 @@ async function applyPerson(transaction: Transaction, read: PersonRead): Promise<
   if ((await lockTenant(transaction, tenantId)) === 'disconnected') throw tenantDisconnected();
   await requireSettings(transaction, tenantId, { settings_version: read.settingsVersion });
   const before = await personOfObject(transaction, tenantId, entraObjectId);
-  const scope = await openScope(transaction, read);
-  await stagePerson(transaction, scope.round, read);
-  const counts = await applyUsers(transaction, scope);
-  const setAside = await keepSetAside(transaction, scope);
+  const bind = await openBindings(transaction, read);
+  await stagePerson(transaction, bind.round, read);
+  const counts = await applyUsers(transaction, bind);
+  const setAside = await keepSetAside(transaction, bind);
   await transaction.raw(
     'update entra_sync.accounts set read_live_at = :askedAt where tenant_id = :tenantId and entra_object_id = :entraObjectId and removed_at is null',
     { tenantId, entraObjectId, askedAt: read.askedAt },
   );
-  const changes = await sampleOf(transaction, scope);
+  const changes = await sampleOf(transaction, bind);
   const [staged] = await rows<{ in_scope: boolean }>(
     transaction,
     `select s.in_scope and (cardinality(:scopeGroups::uuid[]) = 0 or ${insideGroups('s.entra_object_id')}) as in_scope
        from entra_sync.stage_users s where s.round_id = :round`,
-    scope,
+    bind,
   );
   const [aside] = await rows<{ reason: string }>(
     transaction,
     'select reason from entra_sync.stage_set_aside where round_id = :round and object_key = :entraObjectId',
-    { ...scope, entraObjectId },
+    { ...bind, entraObjectId },
   );
-  await closeBatch(transaction, scope);
-  await transaction.raw('delete from entra_sync.rounds where round_id = :round', scope);
-  if (scope.cycle !== null) await closeCycle(transaction, scope.cycle, read, { ...counts, set_aside: setAside });
+  await closeBatch(transaction, bind);
+  await transaction.raw('delete from entra_sync.rounds where round_id = :round', bind);
+  if (bind.cycle !== null) await closeCycle(transaction, bind.cycle, read, { ...counts, set_aside: setAside });
   return {
-    cycleId: scope.cycle,
+    cycleId: bind.cycle,
     counts,
     changes,
     before,
@@ -120,7 +108,7 @@ async function applyPerson(transaction: Transaction, read: PersonRead): Promise<
   };
 }
 
-async function openScope(transaction: Transaction, read: PersonRead): Promise<CommitScope> {
+async function openBindings(transaction: Transaction, read: PersonRead): Promise<CommitBindings> {
   const { tenantId, settingsVersion, actor, askedAt } = read;
   const [round] = await rows<{ round_id: string }>(
     transaction,
@@ -170,7 +158,7 @@ async function closeCycle(
   transaction: Transaction,
   cycleId: string,
   read: PersonRead,
-  counts: StreamCounts & { set_aside: number },
+  counts: CommitCounts,
 ): Promise<void> {
   const report = { outcome: 'committed', round: 'on_demand', reason: 'on_demand', pages: 0, seen: 1, ...counts };
   await transaction.raw(

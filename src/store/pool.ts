@@ -257,3 +257,10 @@ async function askSetting(database: Database, setting: string): Promise<string |
     await client.releaseConnection(connection);
   }
 }
+
+/** The database's time: what was asked of Graph after it was seen live after it. */
+export async function databaseTime(database: Database): Promise<Date> {
+  const [now] = await rows<{ now: Date }>(database, 'select clock_timestamp() as now');
+  if (!now) throw new Error('the database told no time');
+  return now.now;
+}

@@ -22,7 +22,7 @@ const page = 2_000;
 /** Managed live accounts, page by page. `batch` is the one under which the rehearsed change wrote what it moved. */
 export async function* rehearsedAccounts(
   transaction: Transaction,
-  scope: { tenant: string; batch: string; scopeGroups: readonly string[] },
+  bind: { tenant: string; batch: string; scopeGroups: readonly string[] },
 ): AsyncGenerator<RehearsedAccount[]> {
   let after: string | null = null;
   for (;;) {
@@ -34,7 +34,7 @@ export async function* rehearsedAccounts(
          left join entra_sync.changes c on c.account_id = a.account_id and c.batch_id = :batch
         where a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and (:after::uuid is null or a.account_id > :after)
         order by a.account_id limit ${page}`,
-      { ...scope, after },
+      { ...bind, after },
     );
     if (found.length === 0) return;
     yield found;

@@ -1,5 +1,5 @@
 // The end of accounts whose retention is over (rule 7).
-import type { CommitScope } from './commit.ts';
+import type { CommitBindings } from './commit-bindings.ts';
 import { keepPurged } from './commit-memberships.ts';
 import { rowCount, rows, type Transaction } from './pool.ts';
 import { forgetActors, type Names } from './purge-actors.ts';
@@ -11,32 +11,32 @@ export const toPurge = `entra_sync.accounts a
    and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
 
 /** Erases who is past the retention and still absent after this round: the row goes, its values are blanked elsewhere. */
-export async function purgeAccounts(transaction: Transaction, scope: CommitScope): Promise<number> {
+export async function purgeAccounts(transaction: Transaction, bind: CommitBindings): Promise<number> {
   const gone = await rows<Names & { account_id: string; entra_object_id: string | null; removed_reason: string }>(
     transaction,
     `delete from ${toPurge} returning a.account_id, a.entra_object_id, a.removed_reason, a.user_principal_name, a.mail,
        a.profile ->> 'displayName' as profile_name, a.source ->> 'displayName' as directory_name`,
-    scope,
+    bind,
   );
   if (gone.length === 0) return 0;
-  await keepPurged(transaction, scope, gone);
-  await forgetActors(transaction, scope, gone);
+  await keepPurged(transaction, bind, gone);
+  await forgetActors(transaction, bind, gone);
   const ids = gone.map((row) => row.account_id);
   await transaction.raw(
     // Whoever edits their own account is the actor of it, by name.
     `update entra_sync.changes
         set before = null, after = null, actor = case when kind = 'account.edited' then 'purged' else actor end
       where tenant_id = :tenant and account_id = any(:ids::uuid[])`,
-    { ...scope, ids },
+    { ...bind, ids },
   );
   await transaction.raw(
     "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'users' and left(object_key, 36) = any(:objects::text[])",
-    { ...scope, objects: gone.flatMap((row) => row.entra_object_id ?? []) },
+    { ...bind, objects: gone.flatMap((row) => row.entra_object_id ?? []) },
   );
   return rowCount(
     transaction,
     `insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id)
      select :batch, :tenant, :cycle, :actor, 'account.purged', id from unnest(:ids::uuid[]) as id`,
-    { ...scope, ids },
+    { ...bind, ids },
   );
 }

@@ -1,5 +1,5 @@
 // Whoever is purged may have edited others: as the actor of those edits the person stands there by name or address (rule 7).
-import type { CommitScope } from './commit.ts';
+import type { CommitBindings } from './commit-bindings.ts';
 import type { Transaction } from './pool.ts';
 
 /** By which a person may be called as an actor. */
@@ -13,13 +13,13 @@ export type Names = {
 /** Puts `purged` in place of these people wherever they are an actor, whatever the case of the letters. */
 export async function forgetActors(
   transaction: Transaction,
-  scope: CommitScope,
+  bind: CommitBindings,
   people: readonly Names[],
 ): Promise<void> {
   const names = people.flatMap(({ user_principal_name, mail, profile_name, directory_name }) =>
     [user_principal_name, mail, profile_name, directory_name].flatMap((name) => name ?? []),
   );
-  for (const statement of [inChanges, inEdits]) await transaction.raw(statement, { tenant: scope.tenant, names });
+  for (const statement of [inChanges, inEdits]) await transaction.raw(statement, { tenant: bind.tenant, names });
 }
 
 const inChanges = `

@@ -3,7 +3,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ExpectedError } from '../errors.ts';
-import { hasBatch, tryToNumber } from './batches.ts';
 import { type Database, inTransaction, isConnectionLost, serverStateOf, type Transaction, written } from './pool.ts';
 import type { LockPatience } from './waits.ts';
 
@@ -20,7 +19,7 @@ export type ReportedOptions = {
 /**
  * {@link inTransaction} for what somebody is told of. Throws `database_unreachable` for a connection that broke once the
  * transaction had begun, and says whether it changed nothing or nobody can know; where it was committed all the same, the
- * answer is given as if nothing had happened. What it added to the feed is numbered then.
+ * answer is given as if nothing had happened. Work noted by {@link afterCommit} is done then.
  */
 export async function inReportedTransaction<Answer>(
   database: Database,
@@ -29,7 +28,7 @@ export async function inReportedTransaction<Answer>(
 ): Promise<Answer> {
   const receipt = randomUUID();
   let begun = false;
-  let done: { answer: Answer; toNumber: boolean } | undefined;
+  let done: { answer: Answer; next: AfterCommit | undefined } | undefined;
   try {
     await inTransaction(
       database,
@@ -38,7 +37,7 @@ export async function inReportedTransaction<Answer>(
         done = undefined;
         const answer = await work(transaction);
         await transaction.raw(writeReceipt, { receipt });
-        done = { answer, toNumber: hasBatch(transaction) };
+        done = { answer, next: afterCommits.get(transaction) };
       },
       { patience: locks },
     );
@@ -48,8 +47,17 @@ export async function inReportedTransaction<Answer>(
     if (!done || !(await wasCommitted(database, receipt, patienceMs))) throw nothingChanged(error);
   }
   if (!done) throw new Error('the transaction gave no answer');
-  if (done.toNumber) await tryToNumber(database);
+  await done.next?.(database);
   return done.answer;
+}
+
+type AfterCommit = (database: Database) => Promise<void>;
+
+const afterCommits = new WeakMap<Transaction, AfterCommit>();
+
+/** Notes the work that follows the commit of a transaction of {@link inReportedTransaction}. It must not fail. */
+export function afterCommit(transaction: Transaction, work: AfterCommit): void {
+  afterCommits.set(transaction, work);
 }
 
 class Rehearsed extends Error {}

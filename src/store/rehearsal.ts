@@ -1,30 +1,45 @@
-// What a dry run of the users rests on: the groups that the same dry run read, made the truth for a moment and rolled back.
+// A dry run of the users rests on the groups that the same dry run read: they become the truth for a moment and are rolled back.
 import { nextBatch } from './batches.ts';
-import { applyRehearsal, type CommitOptions, type Rehearsal } from './commit.ts';
+import { apply } from './commit-apply.ts';
+import { type CommitBindings, keepSetAside } from './commit-bindings.ts';
 import type { Lease } from './lease.ts';
 import type { Database, Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
+import type { Round } from './rounds.ts';
 import { lockTenant } from './tenants.ts';
 
-/** What `read` finds once the groups of `rehearsal` are applied. Nothing is kept, whatever `read` does. */
+/** Applies a round of groups that a dry run staged, under a batch of its own; the caller's transaction is rolled back. */
+export async function applyRehearsal(
+  transaction: Transaction,
+  round: Round,
+  bind: Omit<CommitBindings, 'stream' | 'round' | 'full' | 'batch'>,
+): Promise<void> {
+  const groups: CommitBindings = {
+    ...bind,
+    stream: 'groups',
+    round: round.round_id,
+    full: round.kind === 'full',
+    batch: await nextBatch(transaction),
+  };
+  await apply.groups(transaction, groups);
+  await keepSetAside(transaction, groups);
+}
+
+/** Returns what `read` finds once the groups of `round` are applied. Nothing is kept, whatever `read` does. */
 export async function afterRehearsal<Found>(
   database: Database,
   lease: Lease,
-  rehearsal: Rehearsal,
-  options: Pick<CommitOptions, 'actor' | 'retentionMs'>,
+  round: Round,
+  options: Pick<CommitBindings, 'actor' | 'retentionMs'>,
   read: (transaction: Transaction) => Promise<Found>,
 ): Promise<Found> {
   return inRehearsal(database, true, async (transaction) => {
     await lockTenant(transaction, lease.tenantId);
-    await applyRehearsal(transaction, rehearsal, {
+    await applyRehearsal(transaction, round, {
       ...options,
       tenant: lease.tenantId,
-      stream: 'groups',
-      round: rehearsal.round.round_id,
-      full: rehearsal.round.kind === 'full',
-      batch: await nextBatch(transaction),
       cycle: null,
-      // Nothing is said of removals here, and whoever the rehearsed groups hold is judged as they are.
+      // No removal is reported here: members of the rehearsed groups are judged as they are.
       removals: { max: Number.MAX_SAFE_INTEGER, percent: 100, floor: 0 },
       match: [],
       scopeGroups: [],

@@ -1,4 +1,5 @@
-// Held removals: which wait, and what a person decides about them (rule 10). At once, and without Graph.
+// A person's decision about held removals (rule 10). It takes effect at once, and without Graph.
+
 import { ExpectedError } from '../errors.ts';
 import { closeBatch, nextBatch } from './batches.ts';
 import { keepClosure } from './closure.ts';
@@ -13,89 +14,7 @@ import {
 import { dropEmptyLists } from './guard.ts';
 import { type Database, rowCount, rows, type Transaction } from './pool.ts';
 import { inReportedTransaction } from './receipts.ts';
-import type { Stream } from './rounds.ts';
 import { lockTenant } from './tenants.ts';
-
-export type RemovalList = {
-  list_id: string;
-  tenant_id: string;
-  tenant_name: string;
-  stream: Stream;
-  why: string;
-  opened_at: Date;
-  what: 'account' | 'group' | 'membership';
-  held: number;
-  /** Of those, missed by one full round only: they can be approved after a second one. */
-  unconfirmed: number;
-};
-
-/** The open lists of one tenant or all, oldest first. */
-export async function openLists(on: Database | Transaction, tenantId: string | null): Promise<RemovalList[]> {
-  return rows<RemovalList>(
-    on,
-    `select l.list_id, l.tenant_id, t.name as tenant_name, l.stream, l.why, l.opened_at, count(*)::int as held,
-            (count(*) filter (where h.reason = 'not_seen' and h.missed < 2))::int as unconfirmed,
-            case when bool_or(h.is_membership) then 'membership' when l.stream = 'users' then 'account' else 'group' end as what
-       from entra_sync.removal_lists l
-       join entra_sync.tenants t on t.tenant_id = l.tenant_id
-       join (select list_id, reason, missed, false as is_membership from entra_sync.held_removals
-             union all select list_id, 'not_seen', missed, true from entra_sync.held_memberships) h on h.list_id = l.list_id
-      where :tenantId::uuid is null or l.tenant_id = :tenantId
-      group by l.list_id, t.name order by l.list_id`,
-    { tenantId },
-  );
-}
-
-export type HeldRemoval = {
-  list_id: string;
-  account_id: string | null;
-  group_id: string | null;
-  /** Of a nested group that would leave the group. */
-  member_group_id: string | null;
-  display_name: string | null;
-  user_principal_name: string | null;
-  /** Of a membership, the group that the member would leave. */
-  group_name: string | null;
-  reason: string;
-  held_since: Date;
-  missed: number;
-};
-
-/** Who is held in a list, by name: the first `limit`. */
-export async function heldIn(database: Database, listId: string, limit: number): Promise<HeldRemoval[]> {
-  return rows<HeldRemoval>(
-    database,
-    `select h.list_id, h.account_id, g.group_id, null::uuid as member_group_id,
-            coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', g.display_name) as display_name,
-            a.user_principal_name, null as group_name, h.reason, h.held_since, h.missed
-       from entra_sync.held_removals h
-       left join entra_sync.accounts a on a.account_id = h.account_id
-       left join entra_sync.groups g on g.group_no = h.group_no
-      where h.list_id = :listId
-     union all
-     select h.list_id, a.account_id, g.group_id, n.group_id, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', n.display_name),
-            a.user_principal_name, g.display_name, 'not_seen', h.held_since, h.missed
-       from entra_sync.held_memberships h
-       join entra_sync.groups g on g.group_no = h.group_no
-       left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
-       left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
-      where h.list_id = :listId
-      order by 7 nulls first, 5, 2, 3 limit :limit`,
-    { listId, limit },
-  );
-}
-
-/**
- * An expression over a tenant and a stream, themselves expressions: whether absence is held that another full round can
- * confirm or lift, at once after the first, then daily.
- */
-export const isFullWanted = (tenantId: string, stream: string) => `exists (
-  select from (select tenant_id, list_id, reason, held_since from entra_sync.held_removals
-               union all select tenant_id, list_id, 'not_seen', held_since from entra_sync.held_memberships) h
-    join entra_sync.removal_lists l on l.list_id = h.list_id and l.stream = ${stream}
-    join entra_sync.checkpoints c on c.tenant_id = h.tenant_id and c.stream = ${stream}
-   where h.tenant_id = ${tenantId} and h.reason = 'not_seen'
-     and (c.full_at <= h.held_since or c.full_at < clock_timestamp() - interval '1 day'))`;
 
 export type Decision = {
   readonly tenantId: string;
@@ -117,16 +36,16 @@ export type Decided = {
 
 type Chosen = { object_id: string; group_no: string | null; names: string[]; reason: string; missed: number };
 
-type DecisionScope = {
-  tenant: string;
-  batch: string;
-  cycle: null;
-  actor: string;
-  list: string;
-  objects: readonly string[];
+type DecisionBindings = {
+  readonly tenant: string;
+  readonly batch: string;
+  readonly cycle: null;
+  readonly actor: string;
+  readonly list: string;
+  readonly objects: readonly string[];
   /** Memberships: the group of each, and beside it the member. */
-  pairGroups: readonly string[];
-  pairMembers: readonly string[];
+  readonly pairGroups: readonly string[];
+  readonly pairMembers: readonly string[];
 };
 
 /**
@@ -159,7 +78,7 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     if (taken.length === 0) throw noneOfThese(listId);
     const unconfirmed = taken.filter((one) => one.reason === 'not_seen' && one.missed < 2);
     if (decision.decision === 'approve' && unconfirmed.length > 0) throw unconfirmedYet(unconfirmed.length);
-    const scope: DecisionScope = {
+    const bind: DecisionBindings = {
       tenant: tenantId,
       batch: await nextBatch(transaction),
       cycle: null,
@@ -171,21 +90,21 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     };
     await transaction.raw(
       `select from entra_sync.accounts where tenant_id = :tenant and entra_object_id = any(:objects::uuid[]) order by account_id for update`,
-      scope,
+      bind,
     );
     await transaction.raw(
       noteDecision(decision.decision === 'approve' ? 'removal.approved' : 'removal.rejected'),
-      scope,
+      bind,
     );
-    const done = decision.decision === 'approve' ? await approve(transaction, scope) : await reject(transaction, scope);
+    const done = decision.decision === 'approve' ? await approve(transaction, bind) : await reject(transaction, bind);
     await transaction.raw(
       'delete from entra_sync.held_removals where tenant_id = :tenant and list_id = :list and object_id = any(:objects::uuid[])',
-      scope,
+      bind,
     );
-    await transaction.raw(`delete from entra_sync.held_memberships h where ${chosenMembers}`, scope);
+    await transaction.raw(`delete from entra_sync.held_memberships h where ${chosenMembers}`, bind);
     await dropEmptyLists(transaction, tenantId);
-    await transaction.raw(forgetError, scope);
-    await closeBatch(transaction, scope);
+    await transaction.raw(forgetError, bind);
+    await closeBatch(transaction, bind);
     return { ...done, skipped: wanted?.filter((id) => !taken.some((one) => one.names.includes(id))) ?? [] };
   });
 }
@@ -205,9 +124,9 @@ const chosenMembers = `h.tenant_id = :tenant and h.list_id = :list
    and (h.group_no, h.member_object_id) in (select * from unnest(:pairGroups::bigint[], :pairMembers::uuid[]))`;
 const heldMembers = `select h.group_no, h.member_object_id from entra_sync.held_memberships h where ${chosenMembers}`;
 
-async function approve(transaction: Transaction, scope: DecisionScope): Promise<Omit<Decided, 'skipped'>> {
-  const count = (statement: string) => rowCount(transaction, statement, scope);
-  const move = (statement: string) => moveMemberships(transaction, statement, scope);
+async function approve(transaction: Transaction, bind: DecisionBindings): Promise<Omit<Decided, 'skipped'>> {
+  const count = (statement: string) => rowCount(transaction, statement, bind);
+  const move = (statement: string) => moveMemberships(transaction, statement, bind);
   await move(accountsVanish(people));
   const accounts = await count(removeAccounts);
   const suspended = await count(suspendAccounts);
@@ -224,12 +143,12 @@ async function approve(transaction: Transaction, scope: DecisionScope): Promise<
       where g.tenant_id = :tenant and g.entra_object_id in (${gone})`),
   );
   const memberships = await move(endMemberships(heldMembers));
-  if (groups + memberships > 0) await keepClosure(transaction, { ...scope, full: false });
+  if (groups + memberships > 0) await keepClosure(transaction, { ...bind, full: false });
   return { memberships, accounts, suspended, groups };
 }
 
-async function reject(transaction: Transaction, scope: DecisionScope): Promise<Omit<Decided, 'skipped'>> {
-  const count = (statement: string) => rowCount(transaction, statement, scope);
+async function reject(transaction: Transaction, bind: DecisionBindings): Promise<Omit<Decided, 'skipped'>> {
+  const count = (statement: string) => rowCount(transaction, statement, bind);
   const memberships = await count(
     `insert into entra_sync.kept_memberships (tenant_id, group_no, member_object_id)
      select :tenant, x.group_no, x.member_object_id from (${heldMembers}) x on conflict do nothing`,

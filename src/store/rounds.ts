@@ -1,15 +1,15 @@
 // Rounds and their stage: where the rows of a walk wait for its commit. Round row, resume link and stage share one fate.
+
 import { createHash } from 'node:crypto';
 import { ExpectedError, roundEndless } from '../errors.ts';
 import type { Problem } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
-import { stageProblems } from './doubts.ts';
+import type { Stream } from '../rules/streams.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rows, sqlState, type Transaction } from './pool.ts';
 import { inRehearsal } from './receipts.ts';
+import { stageProblems } from './stage-problems.ts';
 import { shareTenant } from './tenants.ts';
-
-export type Stream = 'users' | 'groups';
 
 export type Round = {
   readonly round_id: string;

@@ -1,4 +1,5 @@
 // The stage of the groups stream: groups, slices of member lists, and the lists that were read whole.
+
 import type { Occurrence, Problem, Source } from '../rules/decode.ts';
 import type { GroupColumns, Member } from '../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../rules/merge.ts';
@@ -11,7 +12,6 @@ import {
   liftSetAside,
   liftWhollySetAside,
   settleUnreadable,
-  stageProblems,
   type Unsettled,
 } from './doubts.ts';
 import { jsonLots } from './json-lots.ts';
@@ -20,6 +20,7 @@ import { type Database, inTransaction, rowCount, rows, type Transaction } from '
 import { inRehearsal } from './receipts.ts';
 import { advanceRound, type PageOfRound, type Round, type StageState } from './rounds.ts';
 import { stageHolders, stageMembers, stageSlices, stageWholeList } from './stage-members.ts';
+import { stageProblems } from './stage-problems.ts';
 
 /** A merged group with its columns, ready for the stage. */
 export type StagedGroup = MergedObject & GroupColumns;

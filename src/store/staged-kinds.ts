@@ -1,5 +1,5 @@
 // What a users round has staged, by kind: its commit leaves out every statement that would find nothing.
-import type { CommitScope } from './commit.ts';
+import type { CommitBindings } from './commit-bindings.ts';
 import { rows, type Transaction } from './pool.ts';
 
 export type StagedKinds = {
@@ -35,8 +35,8 @@ export const unbound = (alias: string) =>
   `${alias}.tenant_id = :tenant and ${alias}.state = 'manual' and ${alias}.removed_at is null and ${alias}.entra_object_id is null`;
 
 /** Tells the kinds as they are before the commit writes: what it does itself takes from them, and adds nothing but who is outside by groups. */
-export async function stagedKinds(transaction: Transaction, scope: CommitScope): Promise<StagedKinds> {
-  const [kinds] = await rows<StagedKinds>(transaction, findKinds, scope);
+export async function stagedKinds(transaction: Transaction, bind: CommitBindings): Promise<StagedKinds> {
+  const [kinds] = await rows<StagedKinds>(transaction, findKinds, bind);
   if (!kinds) throw new Error('the kinds of what is staged were not returned');
   return kinds;
 }

@@ -1,8 +1,8 @@
 // Where a tenant stands when its cycle begins: one statement for all that the cycle decides by.
+import type { Stream } from '../rules/streams.ts';
 import type { Settings, SettingsDocument } from '../settings.ts';
 import { type Database, rows } from './pool.ts';
-import { isFullWanted } from './removals.ts';
-import { type Checkpoint, checkpointColumns, type Round, roundColumns, type Stream } from './rounds.ts';
+import { type Checkpoint, checkpointColumns, type Round, roundColumns } from './rounds.ts';
 import { resolveStored, type StoredVersion } from './settings.ts';
 import { type StreamFailures, streamFailures } from './stream-failures.ts';
 import { tenantGone } from './tenants.ts';
@@ -65,6 +65,18 @@ export async function readStanding(database: Database, tenantId: string): Promis
     settings: (defaults) => resolveStored(first.settings, defaults),
   };
 }
+
+/**
+ * An expression over a tenant and a stream, themselves expressions: whether absence is held that another full round can
+ * confirm or lift, at once after the first, then daily.
+ */
+const isFullWanted = (tenantId: string, stream: string) => `exists (
+  select from (select tenant_id, list_id, reason, held_since from entra_sync.held_removals
+               union all select tenant_id, list_id, 'not_seen', held_since from entra_sync.held_memberships) h
+    join entra_sync.removal_lists l on l.list_id = h.list_id and l.stream = ${stream}
+    join entra_sync.checkpoints c on c.tenant_id = h.tenant_id and c.stream = ${stream}
+   where h.tenant_id = ${tenantId} and h.reason = 'not_seen'
+     and (c.full_at <= h.held_since or c.full_at < clock_timestamp() - interval '1 day'))`;
 
 const standing = `
 select t.status, t.name, s.stream, v.settings, c.checkpoint, r.open, ${isFullWanted('t.tenant_id', 's.stream')} as wants_full,

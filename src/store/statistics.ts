@@ -1,7 +1,8 @@
 // What the planner is told of stages and tables around a commit, and when that is worth its time.
-import type { CommitCounts } from './commit.ts';
+import type { CommitCounts } from '../rules/counts.ts';
+import { type Stream, tableOf } from '../rules/streams.ts';
 import { type Database, rows } from './pool.ts';
-import type { Round, Stream } from './rounds.ts';
+import type { Round } from './rounds.ts';
 
 const largeStage = 2_000;
 
@@ -54,7 +55,7 @@ const partThatCounts: Readonly<Record<string, number>> = { accounts: 0.1, groups
 export async function analyzeTables(database: Database, stream: Stream, counts: CommitCounts): Promise<void> {
   const objects = counts.created + counts.updated + counts.restored + counts.removed;
   const written = {
-    [stream === 'users' ? 'accounts' : 'groups']: objects,
+    [tableOf[stream]]: objects,
     member_groups: counts.memberships_added + counts.memberships_removed,
   };
   const large = Object.entries(written).filter(([, size]) => size > largeStage);
@@ -76,3 +77,19 @@ const analyzedColumns: Readonly<Record<string, string>> = {
   accounts: '(tenant_id, entra_object_id, state, enabled, removed_at, removed_reason, purge_at, suspended_at)',
   member_groups: '(tenant_id, member_object_id)',
 };
+
+/**
+ * For statements over a whole tenant. To compile one that runs once costs more than it gives. A full round's sets fit in
+ * memory then, instead of being written to files and read again; a database that gives more keeps it.
+ */
+export const planForAll = `
+select set_config('jit', 'off', true),
+       case when pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB') then set_config('work_mem', '64MB', true) end`;
+
+/**
+ * For the statements of a later round, which look up the rows that they touch. It keeps the full round that is open beside
+ * it (doubtWhatIsOlder), which a trigger ends where the previous release commits (migrations/0034).
+ */
+export const planForFew = `
+select set_config('jit', 'off', true), set_config('entra_sync.keeps_full_round', 'on', true),
+       case when current_setting('random_page_cost')::float8 > 1.1 then set_config('random_page_cost', '1.1', true) end`;

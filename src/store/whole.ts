@@ -1,10 +1,12 @@
 // Whether the documents of a full round or a listing are whole, judged over the whole stage: a document is the union of all
 // occurrences, so that nothing can be said of it before the last page (rules 3, 22).
+
 import { doubts } from '../rules/merge.ts';
-import { planForAll } from './commit.ts';
+import { type Stream, tableOf } from '../rules/streams.ts';
 import { type Lease, requireFence } from './lease.ts';
 import { type Database, inTransaction, rowCount, type Transaction } from './pool.ts';
-import type { Round, Stream } from './rounds.ts';
+import type { Round } from './rounds.ts';
+import { planForAll } from './statistics.ts';
 
 /** The properties that a whole document of a stream holds. */
 export type Wholeness = {
@@ -14,15 +16,13 @@ export type Wholeness = {
   readonly selected: readonly string[];
 };
 
-const keptIn = { users: 'accounts', groups: 'groups' } as const satisfies Record<Stream, string>;
-
 // Unknown (or removed until now) and without a mark, or known and without a property that the stored document has. Most
 // documents are equal to the stored ones, and that is found out first. A manual account was not kept up with Graph.
 const partial = (stream: Stream) => `
 select s.entra_object_id as id,
        case when jsonb_exists_all(s.source, :marks::text[]) then '${doubts.lacking}' else '${doubts.partial}' end as why
   from entra_sync.stage_${stream} s
-  left join entra_sync.${keptIn[stream]} k on k.tenant_id = :tenantId and k.entra_object_id = s.entra_object_id and k.state = 'managed'
+  left join entra_sync.${tableOf[stream]} k on k.tenant_id = :tenantId and k.entra_object_id = s.entra_object_id and k.state = 'managed'
  where s.round_id = :roundId and s.removed is null and s.doubt is null
    and (k.source is null or k.removed_at is not null or k.source <> s.source)
    and ((k.source is null or k.removed_at is not null) and not jsonb_exists_all(s.source, :marks::text[])
@@ -57,13 +57,13 @@ export async function doubtPartial(
 /** Leaves out of a listing's stage what was shown in part: the first round asks for it. Returns how many that were. */
 export async function dropPartial(
   transaction: Transaction,
-  scope: { readonly tenant: string; readonly round: string; readonly stream: Stream },
+  bind: { readonly tenant: string; readonly round: string; readonly stream: Stream },
   { marks, selected }: Wholeness,
 ): Promise<number> {
   return rowCount(
     transaction,
-    `delete from entra_sync.stage_${scope.stream} t using (${partial(scope.stream)}) x
+    `delete from entra_sync.stage_${bind.stream} t using (${partial(bind.stream)}) x
       where t.round_id = :roundId and t.entra_object_id = x.id`,
-    { tenantId: scope.tenant, roundId: scope.round, marks, selected },
+    { tenantId: bind.tenant, roundId: bind.round, marks, selected },
   );
 }

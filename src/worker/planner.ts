@@ -1,7 +1,4 @@
 // The tick: who is due goes into the queue, and at most twenty tenants at a time get a turn to walk everything.
-
-import { groupsStream } from '../engine/groups.ts';
-import { usersStream } from '../engine/users.ts';
 import { type DueTenant, type PlannedJob, planJobs } from '../rules/planning.ts';
 import type { Settings, SettingsDocument } from '../settings.ts';
 import type { Database } from '../store/pool.ts';
@@ -55,8 +52,6 @@ export function openPlanner(database: Database, defaults: SettingsDocument): Pla
 // Rule 17. Settings that do not fit together lead to no round at all: the cycle says so.
 function isFullAhead(row: DueRow, settings: Settings | undefined): boolean {
   if (!settings) return false;
-  return (
-    row.users_fingerprint !== usersStream.fingerprint(settings) ||
-    row.groups_fingerprint !== groupsStream.fingerprint(settings)
-  );
+  const { users, groups } = settings.fingerprints;
+  return row.users_fingerprint !== users || row.groups_fingerprint !== groups;
 }

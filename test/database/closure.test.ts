@@ -4,7 +4,6 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type GroupColumns, groupColumns } from '../../src/rules/groups.ts';
 import { keepClosure } from '../../src/store/closure.ts';
 import { commitRound } from '../../src/store/commit.ts';
-import { applyGroups } from '../../src/store/commit-groups.ts';
 import type { Lease } from '../../src/store/lease.ts';
 import { inTransaction, rows, type Transaction } from '../../src/store/pool.ts';
 import { beginRound } from '../../src/store/rounds.ts';
@@ -69,12 +68,7 @@ async function sync(lease: Lease, { kind = 'incremental', groups, edges = [], na
   });
   const limits = { removals: { max: 1_000_000, percent: 100, floor: 1_000_000 }, retentionMs: 86_400_000 };
   const scope = { match: [], scopeGroups: [], groupsJudged: false, cycleId: null, actor: 'test' };
-  return commitRound(
-    database,
-    lease,
-    { stream: 'groups', round: staged, dryRun: false, ...limits, ...scope, ...rest },
-    applyGroups,
-  );
+  return commitRound(database, lease, { stream: 'groups', round: staged, dryRun: false, ...limits, ...scope, ...rest });
 }
 
 const liveOnes = (...numbers: number[]) => new Map(numbers.map((n): [number, State] => [n, 'live']));

@@ -162,7 +162,7 @@ test.each<[string, (names: { role: string; name: string }) => string, RegExp]>([
   const { database } = await openLimited(limit);
   const error = await told(database, (on) => on.raw('select 1'));
   expect(error.message).toMatch(message);
-  expect(error.cure).toContain('3 for each of its --concurrency and 10 more');
+  expect(error.cure).toContain('3 for each of its --concurrency plus 10');
 });
 
 test('idle_session_timeout cuts an idle connection, and the next statement has another', async () => {

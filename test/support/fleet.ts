@@ -6,7 +6,8 @@ import { loadDefaults } from '../../src/settings.ts';
 import { createTenant, type Simulator, startSimulator, type Tenant } from '../../src/simulator/index.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
-import { type Ended, type Running, startCli } from './cli.ts';
+import { type Running, startCli } from './cli.ts';
+import type { Ended } from './in-process.ts';
 import { freshDatabase } from './postgres.ts';
 import { takeEverybody } from './system.ts';
 

@@ -8,7 +8,6 @@ import { type MappedField, mapUser, userKeys, userMarks } from '../../src/rules/
 import { type MergedObject, mergeObjects, overlay, type RoundKind } from '../../src/rules/merge.ts';
 import { loadDefaults } from '../../src/settings.ts';
 import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit.ts';
-import { applyUsers } from '../../src/store/commit-users.ts';
 import { doubtfulObjects } from '../../src/store/doubts.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/lease.ts';
 import { type Database, rows } from '../../src/store/pool.ts';
@@ -196,24 +195,19 @@ export function commit(
   round: Round,
   options: Partial<CommitOptions> = {},
 ): Promise<CommitResult> {
-  return commitRound(
-    store.database,
-    lease,
-    {
-      stream: 'users',
-      round,
-      cycleId: null,
-      actor: 'test',
-      retentionMs: 30 * 86_400_000,
-      removals: { max: 1_000_000, percent: 100, floor: 0 },
-      match: [],
-      scopeGroups: [],
-      groupsJudged: false,
-      dryRun: false,
-      ...options,
-    },
-    applyUsers,
-  );
+  return commitRound(store.database, lease, {
+    stream: 'users',
+    round,
+    cycleId: null,
+    actor: 'test',
+    retentionMs: 30 * 86_400_000,
+    removals: { max: 1_000_000, percent: 100, floor: 0 },
+    match: [],
+    scopeGroups: [],
+    groupsJudged: false,
+    dryRun: false,
+    ...options,
+  });
 }
 
 /** Runs a whole round: begins it, stages its pages, settles doubts by `now`, and commits. */

@@ -23,7 +23,8 @@ import {
 } from '../../src/simulator/index.ts';
 import type { LeaseTimes } from '../../src/store/lease.ts';
 import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import { decideRemovals, openLists } from '../../src/store/removals.ts';
+import { openLists } from '../../src/store/removal-lists.ts';
+import { decideRemovals } from '../../src/store/removals.ts';
 import { addTenant } from '../../src/store/tenants.ts';
 import { type Borrowed, borrowDatabase } from './borrowed.ts';
 import { setSettings } from './settings.ts';

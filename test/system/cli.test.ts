@@ -195,7 +195,7 @@ describe.concurrent('exit code 5: Graph', () => {
       { AZURE_AUTHORITY_HOST: 'https://localhost:1' },
       /localhost:1 cannot be reached.*AZURE_AUTHORITY_HOST/,
     ],
-    ['every connection is cut', { destroy: true }, {}, /cannot be reached.*goes on where it stopped/],
+    ['every connection is cut', { destroy: true }, {}, /cannot be reached.*resumes where it stopped/],
     ['the page is HTML', { body: '<html>Welcome to the hotel</html>' }, {}, /not JSON.*proxy/],
     ['the page is cut off', { cutAfterBytes: 40 }, {}, /cannot be reached/],
     ['its certificate is not trusted', undefined, { NODE_EXTRA_CA_CERTS: '' }, /certificate.*NODE_EXTRA_CA_CERTS/],

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Tenant } from '../../src/simulator/index.ts';
 import { rows } from '../../src/store/pool.ts';
-import { openLists } from '../../src/store/removals.ts';
+import { openLists } from '../../src/store/removal-lists.ts';
 import { runsOf } from '../support/deep.ts';
 import { hideGroups, hideUsers, leaveOutGroups, leaveOutUsers } from '../support/glitches.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../support/groups-truth.ts';

@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
 import { rows } from '../../src/store/pool.ts';
-import { decideRemovals, openLists } from '../../src/store/removals.ts';
+import { openLists } from '../../src/store/removal-lists.ts';
+import { decideRemovals } from '../../src/store/removals.ts';
 import { runCli } from '../support/cli.ts';
 import { hideUsers } from '../support/glitches.ts';
 import { membershipPairs, replayMemberships } from '../support/groups-truth.ts';

@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
 import { disconnectTenant, reconnectTenant } from '../../src/store/connection.ts';
 import { rows } from '../../src/store/pool.ts';
-import { decideRemovals, openLists } from '../../src/store/removals.ts';
+import { openLists } from '../../src/store/removal-lists.ts';
+import { decideRemovals } from '../../src/store/removals.ts';
 import { runCli } from '../support/cli.ts';
 import { hideUsers, leaveOutUsers } from '../support/glitches.ts';
 import { membershipPairs } from '../support/groups-truth.ts';
@@ -122,7 +123,7 @@ test.each([
   if (told === held) {
     const { code, stdout } = await cli(world, 'status');
     expect([code, stdout]).toEqual([0, expect.stringContaining('30 removals wait for a person')]);
-    expect(await lists(world)).toMatchObject([{ held: 30, why: 'a full round showed nobody at all' }]);
+    expect(await lists(world)).toMatchObject([{ held: 30, why: 'a full round showed nothing at all' }]);
   }
   cure();
   expect(await sync(world), 'healed without anybody').toEqual(quiet);

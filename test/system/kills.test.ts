@@ -4,8 +4,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Tenant } from '../../src/simulator/index.ts';
-import { databaseTime } from '../../src/store/on-demand.ts';
-import { rows } from '../../src/store/pool.ts';
+import { databaseTime, rows } from '../../src/store/pool.ts';
 import { startCli } from '../support/cli.ts';
 import { isDeep } from '../support/deep.ts';
 import { expectFeedRebuilds } from '../support/feed-replay.ts';

@@ -2,7 +2,7 @@
 // glitch of that round held is healed by the next one without anybody (rules 2, 6, 8, 10, 22, 24).
 import { expect, test } from 'vitest';
 import { rows } from '../../src/store/pool.ts';
-import { openLists } from '../../src/store/removals.ts';
+import { openLists } from '../../src/store/removal-lists.ts';
 import { hideGroups, hideUsers } from '../support/glitches.ts';
 import { expectGroups, groupsWorld, ofGroups, ofUsers } from '../support/groups-world.ts';
 import { setSettings } from '../support/settings.ts';

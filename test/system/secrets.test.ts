@@ -7,8 +7,9 @@ import { loadDefaults } from '../../src/settings.ts';
 import { createTenant, type Intercept, type Intervention, type Tenant } from '../../src/simulator/index.ts';
 import { rows } from '../../src/store/pool.ts';
 import { addTenant } from '../../src/store/tenants.ts';
-import { type Ended, startCli, temporaryDirectory } from '../support/cli.ts';
+import { startCli, temporaryDirectory } from '../support/cli.ts';
 import { until } from '../support/fleet.ts';
+import type { Ended } from '../support/in-process.ts';
 import { columnsHolding, expectNone, filesBelow, type Secrets } from '../support/leaks.ts';
 import { expectTruth, isDeltaRequest, openWorld, type World } from '../support/system.ts';
 

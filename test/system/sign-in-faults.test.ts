@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import type { RequestEvent, WaitEvent } from '../../src/graph/reader.ts';
 import type { Intervention } from '../../src/simulator/index.ts';
+import { rows } from '../../src/store/pool.ts';
 import { expectTruth, failureOf, fastPolicy, openWorld, type World } from '../support/system.ts';
 
 const aadsts = (number: number, status = 400): Intervention => ({
@@ -64,6 +65,22 @@ test.each(passing)(
     await expectTruth(world.tenant, world.database, []);
   },
 );
+
+test('rule 21: a report tells of the requests that were sent to Graph, and of none that a failed sign-in kept from being sent', async () => {
+  const world = await openWorld({ users: 5, groups: 2, simulator: { pageSize: 2 } });
+  const sent = () => world.simulator.requests.filter(({ path }) => path.startsWith('/v1.0/')).length;
+  atSignIn(world, aadsts(90033), 2);
+  const { streams } = await world.cycle();
+  expect(streams.users.requests + streams.groups.requests).toBe(sent());
+  world.simulator.clearRequests();
+  atSignIn(world, aadsts(7000222, 401));
+  await failureOf(world.cycle());
+  const told = await rows<{ requests: number }>(
+    world.database,
+    "select (s.value->>'requests')::int as requests from entra_sync.cycles, jsonb_each(streams) s order by cycle_id desc limit 2",
+  );
+  expect({ told, sent: sent() }).toEqual({ told: [{ requests: 0 }, { requests: 0 }], sent: 0 });
+});
 
 test('rule 16: a sign-in that nobody answers ends at the time-out of a request', async () => {
   const world = await openWorld({ users: 2 });

@@ -1,4 +1,4 @@
-// Pages that have come meanwhile are handed on together, in order, and never past one with problems.
+// Pages that arrive meanwhile are returned together, in order, up to one with problems.
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { type FetchedPage, inLots } from '../../src/graph/pages.ts';
@@ -19,7 +19,7 @@ async function* reading(pages: readonly (Fetched | Error)[], read: string[] = []
   }
 }
 
-/** The lots that somebody gets who is so slow that everything has come meanwhile. */
+/** Returns the groups of pages for a caller that is so slow that all pages have arrived. */
 async function lotsOf(pages: readonly (Fetched | Error)[]): Promise<string[][]> {
   const lots: string[][] = [];
   try {
@@ -33,25 +33,25 @@ async function lotsOf(pages: readonly (Fetched | Error)[]): Promise<string[][]> 
   return lots;
 }
 
-test('all pages, in order, eight at a time at most', async () => {
+test('all pages come in order, at most eight at a time', async () => {
   const pages = Array.from({ length: 20 }, (_, n) => page(n));
   const lots = await lotsOf(pages);
   expect(lots.flat()).toEqual(pages.map(({ url }) => url));
   expect(Math.max(...lots.map((lot) => lot.length))).toBe(8);
 });
 
-test('a page with problems is the last of its lot', async () => {
+test('a page with problems ends its group', async () => {
   const lots = await lotsOf([page(0), page(1), page(2, true), page(3), page(4, true), page(5)]);
   for (const bad of ['page 2', 'page 4']) expect(lots.find((lot) => lot.includes(bad))?.at(-1)).toBe(bad);
   expect(lots.flat()).toHaveLength(6);
 });
 
-test('what came before a failure is handed on before it is thrown', async () => {
+test('pages before a failure are returned before it is thrown', async () => {
   const lots = await lotsOf([page(0), page(1), page(2), new Error('cut')]);
   expect(lots.flat()).toEqual(['page 0', 'page 1', 'page 2', 'Error: cut']);
 });
 
-test('reading stops when nobody takes any more, and does not run ahead without end', async () => {
+test('reading stops when the caller stops, and runs ahead only to a limit', async () => {
   const read: string[] = [];
   const lots = inLots(
     reading(

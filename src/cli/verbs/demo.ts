@@ -14,11 +14,11 @@ import { type Database, openDatabase } from '../../store/pool.ts';
 import { type AccountRow, readAccount } from '../../store/status.ts';
 import { addTenant } from '../../store/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { cycleTable } from '../cycle-report.ts';
 import { count } from '../format.ts';
 import { table } from '../terminal.ts';
 import { changeTable } from './changes.ts';
 import { tellOwnership } from './demo-ownership.ts';
-import { cycleTable } from './sync.ts';
 
 type DemoOptions = VerbOptions & { users: number };
 
