@@ -9,7 +9,7 @@ import type { Environment } from './environment.ts';
 import type { AppCredential } from './graph/app-credential.ts';
 import { openGraphClient } from './graph/client.ts';
 import { type Cloud, resolveCloud } from './graph/clouds.ts';
-import { credentialMark, openTokenSource, type TokenSource } from './graph/credential.ts';
+import { credentialFingerprint, openTokenSource, type TokenSource } from './graph/credential.ts';
 import {
   defaultRetryPolicy,
   openGraphReader,
@@ -20,12 +20,12 @@ import {
 import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
 import { openTokenCache } from './graph/token-cache.ts';
 import { createLog, type Log } from './logger.ts';
-import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings.ts';
-import type { LockWait } from './store/blockers.ts';
-import { openEmbedded } from './store/embedded.ts';
-import { migrate, requireCurrentSchema } from './store/migrate.ts';
-import { type Database, openDatabase } from './store/pool.ts';
-import type { WaitOptions } from './store/waits.ts';
+import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings/settings.ts';
+import type { LockWait } from './store/database/blockers.ts';
+import type { WaitOptions } from './store/database/lock-waits.ts';
+import { type Database, openDatabase } from './store/database/pool.ts';
+import { openEmbedded } from './store/embedded/embedded.ts';
+import { migrate, requireCurrentSchema } from './store/schema/migrate.ts';
 import { pastSpan } from './tracing.ts';
 
 export type OpenedDatabase = {
@@ -106,7 +106,7 @@ export type GraphAccess = {
   tokens(tenantId: string, allowRoles: readonly string[], own?: CredentialReference | null): TokenSource;
   openReader: CycleParts['openReader'];
   /** Hashes the current credential, keyed by `salt`: the tenant's own, or the environment's. */
-  credentialMark(own: CredentialReference | null, salt: string): string;
+  credentialFingerprint(own: CredentialReference | null, salt: string): string;
 };
 
 export type GraphHooks = {
@@ -134,14 +134,14 @@ export function openGraphAccess(
     openTokenSource({ tenantId, credential: () => credential(own), cloud, allowRoles });
   const tokensOf = (tenantId: string, { allowRoles, credential: own }: Settings) => {
     if (!kept) return tokens(tenantId, allowRoles, own);
-    const mark = JSON.stringify([credentialMark(() => credential(own), salt), allowRoles]);
+    const mark = JSON.stringify([credentialFingerprint(() => credential(own), salt), allowRoles]);
     return kept.take(tenantId, mark, () => tokens(tenantId, allowRoles, own));
   };
   return {
     cloud,
     credential,
     tokens,
-    credentialMark: (own, salt) => credentialMark(() => credential(own), salt),
+    credentialFingerprint: (own, salt) => credentialFingerprint(() => credential(own), salt),
     openReader: ({ tenantId, settings, signal, log }) =>
       openGraphReader({
         client: openGraphClient({

@@ -6,7 +6,7 @@ import { readSecret, readSecretFile, unreadableCure } from './environment.ts';
 import { ExpectedError } from './errors.ts';
 import type { AppCredential } from './graph/app-credential.ts';
 import { readClientCertificate } from './graph/client-certificate.ts';
-import type { CredentialReference, SecretReference } from './settings.ts';
+import type { CredentialReference, SecretReference } from './settings/settings.ts';
 
 const ways =
   'AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE, ENTRA_SYNC_MANAGED_IDENTITY_CLIENT_ID)';

@@ -1,6 +1,6 @@
 // What verbs that take several tenants share: which exit code counts, and how a failure of one of them is told.
 import { ExpectedError, exitCodeOf, exitCodes } from '../errors.ts';
-import { describeDatabaseError } from '../store/pool.ts';
+import { describeDatabaseError } from '../store/database/pool.ts';
 import { plural } from './format.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -23,7 +23,7 @@ export function sayNotTried(terminal: Terminal, tenants: number): void {
 }
 
 /** A failure as --json tells it. */
-export function describeFailure(error: unknown) {
+export function failureJson(error: unknown) {
   const expected = describeDatabaseError(error);
   return expected instanceof ExpectedError
     ? { code: expected.code, message: expected.message, cure: expected.cure ?? null, exitCode: exitCodeOf(expected) }

@@ -9,24 +9,24 @@ import { firstUsersUrl, readUsers } from '../graph/users.ts';
 import { selectedProperties } from '../rules/mapping.ts';
 import { missingRoles } from '../rules/roles.ts';
 import { streams } from '../rules/streams.ts';
-import { resolveSettings, type Settings } from '../settings.ts';
-import { checkpointAges } from '../store/health.ts';
-import type { Database } from '../store/pool.ts';
-import { openLists } from '../store/removal-lists.ts';
-import { settingsInForce } from '../store/settings.ts';
-import type { TenantRow } from '../store/tenants.ts';
-import { consentWaiting, listWaiting } from '../store/waiting.ts';
+import { resolveSettings, type Settings } from '../settings/settings.ts';
+import { openLists } from '../store/commit/removal-lists.ts';
+import { checkpointAges } from '../store/database/health.ts';
+import type { Database } from '../store/database/pool.ts';
+import { settingsInForce } from '../store/settings/versions.ts';
+import type { TenantRow } from '../store/tenants/tenants.ts';
+import { consentWaiting, listWaiting } from '../store/tenants/waiting-consents.ts';
 import type { Checklist, Finding, Made } from './checklist.ts';
 import { type DoctorGraph, type DoctorParts, type Installation, judgeCredential } from './doctor.ts';
 
 /** `row` is missing for a tenant that is not registered, or while the database cannot be asked. */
-export type Patient = { readonly id: string; readonly name: string; readonly row: TenantRow | undefined };
+export type CheckedTenant = { readonly id: string; readonly name: string; readonly row: TenantRow | undefined };
 
 /** Checks one tenant. */
 export async function checkTenant(
   parts: DoctorParts,
   installation: Installation,
-  { id, name, row }: Patient,
+  { id, name, row }: CheckedTenant,
   list: Checklist,
 ): Promise<void> {
   const { schema, graph, authority, service } = installation;

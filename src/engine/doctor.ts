@@ -6,12 +6,12 @@ import type { Cloud } from '../graph/clouds.ts';
 import type { TokenSource } from '../graph/credential.ts';
 import { askHost, lookUpHost } from '../graph/probe.ts';
 import { judgeLimits } from '../rules/time-limits.ts';
-import type { CredentialReference, SettingsDocument } from '../settings.ts';
-import { readServer, readTimeLimits, tryWriting } from '../store/health.ts';
-import { requireCurrentSchema } from '../store/migrate.ts';
-import type { Database } from '../store/pool.ts';
-import { readRegistration } from '../store/registrations.ts';
-import { listWaiting } from '../store/waiting.ts';
+import type { CredentialReference, SettingsDocument } from '../settings/settings.ts';
+import { readServer, readTimeLimits, tryWriting } from '../store/database/health.ts';
+import type { Database } from '../store/database/pool.ts';
+import { requireCurrentSchema } from '../store/schema/migrate.ts';
+import { readRegistration } from '../store/tenants/registrations.ts';
+import { listWaiting } from '../store/tenants/waiting-consents.ts';
 import type { Checklist, Finding, Made } from './checklist.ts';
 import type { CycleParts } from './cycle.ts';
 import { describeRegistration } from './registration.ts';
@@ -161,7 +161,7 @@ async function checkHost(
 
 const clockCure = 'have the clock of this machine set by NTP';
 // Entra ID takes assertions of certificates and federated tokens only within five minutes of its own time.
-const mostSkewMs = 5 * 60_000;
+const maxSkewMs = 5 * 60_000;
 const warnSkewMs = 60_000;
 
 function judgeClock(skewMs: number, other: string): Finding<true> {
@@ -170,7 +170,7 @@ function judgeClock(skewMs: number, other: string): Finding<true> {
     seconds < 2
       ? `agrees with ${other}`
       : `this machine is ${seconds} s ${skewMs > 0 ? 'behind' : 'ahead of'} ${other}`;
-  if (Math.abs(skewMs) > mostSkewMs) throw new ExpectedError('clock_skewed', says, { cure: clockCure });
+  if (Math.abs(skewMs) > maxSkewMs) throw new ExpectedError('clock_skewed', says, { cure: clockCure });
   return { says, value: true, ...(Math.abs(skewMs) > warnSkewMs && { cure: clockCure }) };
 }
 

@@ -10,9 +10,9 @@ import { asPatch, decodeObject, type Occurrence, oddProblems, type Problem } fro
 import { decodeGroup } from '../rules/groups.ts';
 import { selectedProperties } from '../rules/mapping.ts';
 import type { Stream } from '../rules/streams.ts';
-import type { Settings } from '../settings.ts';
-import { pendingLists, stagePartsOfLists } from '../store/listings.ts';
-import { endOfListing, type Round } from '../store/rounds.ts';
+import type { Settings } from '../settings/settings.ts';
+import { pendingLists, stagePartsOfLists } from '../store/stage/listings.ts';
+import { endOfListing, type Round } from '../store/stage/rounds.ts';
 import { groupsStream } from './groups.ts';
 import type { StreamContext } from './stream.ts';
 import { typesOf, usersStream } from './users.ts';
@@ -24,7 +24,7 @@ export type ListingWork = Pick<StreamContext, 'database' | 'lease' | 'signal' | 
 };
 
 /** Stages the people of a tenant and returns the listing as it then stands. Throws what reading and staging throw. */
-export async function listPeople(work: ListingWork, round: Round): Promise<Round> {
+export async function listUsersQuickly(work: ListingWork, round: Round): Promise<Round> {
   const properties = selectedProperties(work.settings.fields);
   const selected = typesOf(properties);
   const decode = (item: unknown) => decodeObject(item, selected);

@@ -37,7 +37,7 @@ export const doubts = {
  * Merges a page's occurrences in order over the known objects and returns each object once.
  *
  * Full round: the document starts empty and is the union of the round's occurrences. Absent means no value, unless the
- * stored document has one: then GET decides before the commit (src/store/whole.ts), since later pages may still bring
+ * stored document has one: then GET decides before the commit (src/store/stage/partial-objects.ts), since later pages may still bring
  * it. Later round: absent means unchanged, null means cleared, in the default and the minimal form of answers
  * (learn.microsoft.com/graph/api/user-delta). Applying a page twice gives the same result (rule 4). An unknown object
  * that lacks one of `requiredProperties` came in part. `stored` has the last known documents of objects with unreadable

@@ -1,7 +1,7 @@
 // The settings of a simulator, their defaults, and which of them may change at run time.
-import { defaultFederation, type FederatedCredential } from './federation.ts';
-import type { Stuck } from './stuck.ts';
-import type { Tenant } from './tenant.ts';
+import { defaultFederation, type FederatedCredential } from './entra/federation.ts';
+import type { Stuck } from './graph/stuck.ts';
+import type { Tenant } from './tenant/tenant.ts';
 
 /** The options that `simulator.options` may change at run time. */
 export type SimulatorOptions = {

@@ -5,8 +5,8 @@ import type { CycleResult } from '../engine/cycle.ts';
 import type { RequestEvent, WaitEvent } from '../graph/reader.ts';
 import { packageVersion } from '../package-files.ts';
 import { effects } from '../rules/counts.ts';
-import { readHealth, type TenantHealth } from '../store/health.ts';
-import type { Database } from '../store/pool.ts';
+import { readHealth, type TenantHealth } from '../store/database/health.ts';
+import type { Database } from '../store/database/pool.ts';
 import { openTenantGauges } from './tenant-gauges.ts';
 import type { Worker } from './worker.ts';
 
@@ -41,7 +41,7 @@ export function openMetrics(options: {
   tenantLimit: number;
   credentialEnd: () => Date | undefined;
   /** Asks the worker; undefined before it has started. */
-  worker?: () => Pick<Worker, 'stalledSeconds' | 'longestWaits'> | undefined;
+  worker?: () => Pick<Worker, 'stalledSeconds' | 'maxWaits'> | undefined;
 }): WorkerMetrics {
   const registry = new Registry();
   const registers = [registry];
@@ -140,7 +140,7 @@ export function openMetrics(options: {
     const worker = options.worker?.();
     if (worker) {
       stalled.set(worker.stalledSeconds());
-      for (const [kind, seconds] of Object.entries(worker.longestWaits())) waiting.set({ kind }, seconds);
+      for (const [kind, seconds] of Object.entries(worker.maxWaits())) waiting.set({ kind }, seconds);
     }
     const health = await withinTime(readHealth(options.database)).catch((): TenantHealth[] | undefined => undefined);
     databaseUp.set(health ? 1 : 0);

@@ -2,7 +2,7 @@
 
 import { Gauge, type Registry } from 'prom-client';
 import { type Stream, streams } from '../rules/streams.ts';
-import type { TenantHealth } from '../store/health.ts';
+import type { TenantHealth } from '../store/database/health.ts';
 
 type Measure = {
   readonly name: string;

@@ -5,9 +5,9 @@ import * as flow from '../../src/connect/flow.ts';
 import { openSteps } from '../../src/connect/steps.ts';
 import { ExpectedError } from '../../src/errors.ts';
 import { createLog } from '../../src/logger.ts';
-import { loadDefaults } from '../../src/settings.ts';
-import { createInvitation } from '../../src/store/invitations.ts';
-import { type Database, openDatabase } from '../../src/store/pool.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { type Database, openDatabase } from '../../src/store/database/pool.ts';
+import { createInvitation } from '../../src/store/tenants/invitations.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 
 let fresh: FreshDatabase;

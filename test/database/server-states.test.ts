@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { ExpectedError, exitCodeOf } from '../../src/errors.ts';
 import { judgeLimits } from '../../src/rules/time-limits.ts';
-import { readTimeLimits } from '../../src/store/health.ts';
-import { type Database, inTransaction, openDatabase, rows, tellDatabaseError } from '../../src/store/pool.ts';
+import { readTimeLimits } from '../../src/store/database/health.ts';
+import { type Database, inTransaction, openDatabase, rows, tellDatabaseError } from '../../src/store/database/pool.ts';
 import { freshDatabase } from '../support/postgres.ts';
 
 type Limited = {

@@ -3,12 +3,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CycleOutcome } from '../../src/rules/outcome.ts';
-import { makeDue, recordFailedStart, setPaused } from '../../src/store/attempts.ts';
-import { closeCycle, openCycle } from '../../src/store/cycles.ts';
-import { grantRole } from '../../src/store/grants.ts';
-import { acquireLease } from '../../src/store/lease.ts';
-import { claimPersonRequest, claimTenantRequests, endRequests } from '../../src/store/requests.ts';
-import { dueTenants, planOnce } from '../../src/store/schedule.ts';
+import { makeDue, recordFailedStart, setPaused } from '../../src/store/cycle/attempts.ts';
+import { closeCycle, openCycle } from '../../src/store/cycle/cycles.ts';
+import { acquireLease } from '../../src/store/cycle/lease.ts';
+import { claimPersonRequest, claimTenantRequests, endRequests } from '../../src/store/queue/requests.ts';
+import { dueTenants, planOnce } from '../../src/store/queue/schedule.ts';
+import { grantRole } from '../../src/store/schema/grants.ts';
 import { ask, openStore, type Store } from '../support/stage.ts';
 
 let store: Store;

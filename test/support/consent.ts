@@ -4,7 +4,7 @@
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { openSteps } from '../../src/connect/steps.ts';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import {
   createTenant,
   type Simulator,
@@ -12,9 +12,9 @@ import {
   startSimulator,
   type Tenant,
 } from '../../src/simulator/index.ts';
-import { createInvitation } from '../../src/store/invitations.ts';
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { createInvitation } from '../../src/store/tenants/invitations.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { type Running, startCli } from './cli.ts';
 import { freshDatabase } from './postgres.ts';
 import { trust } from './system.ts';

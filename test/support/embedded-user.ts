@@ -1,6 +1,6 @@
 // A program that uses an embedded server like a command: `node embedded-user.ts HOME`. It prints a JSON line when the
 // server is open and one on Ctrl-C (SIGINT), and ends when its stdin ends.
-import { openEmbedded } from '../../src/store/embedded.ts';
+import { openEmbedded } from '../../src/store/embedded/embedded.ts';
 
 const home = process.argv[2];
 if (home === undefined) throw new Error('usage: embedded-user.ts HOME');

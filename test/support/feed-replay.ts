@@ -1,7 +1,7 @@
 // Replays the feed from a position; it has to agree with the views.
 import { expect } from 'vitest';
-import { readChanges } from '../../src/store/changes.ts';
-import type { Database } from '../../src/store/pool.ts';
+import type { Database } from '../../src/store/database/pool.ts';
+import { readChanges } from '../../src/store/feed/changes.ts';
 import { accountsOf, type Facts, factsOf } from './system.ts';
 
 export async function expectFeedRebuilds(database: Database, tenantId: string, position: string | null): Promise<void> {

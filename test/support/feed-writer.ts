@@ -2,7 +2,7 @@
 // does, one statement at a time, so that tests can interleave transactions.
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
-import { numberBatches } from '../../src/store/batches.ts';
+import { numberBatches } from '../../src/store/feed/batches.ts';
 import { ask, type Store } from './stage.ts';
 
 export type FeedRow = {
@@ -58,7 +58,7 @@ export async function takeBatch(client: Client): Promise<string> {
 }
 
 /** Writes the batch's row, as a commit does last. The feed has no number for it before {@link number}. */
-export async function closeBatch(client: Client, tenantId: string, batch: string): Promise<void> {
+export async function closeFeedBatch(client: Client, tenantId: string, batch: string): Promise<void> {
   await client.query('insert into entra_sync.batches (batch_id, tenant_id) values ($1, $2)', [batch, tenantId]);
 }
 
@@ -66,7 +66,7 @@ export async function writeBatch(client: Client, tenantId: string, accounts: rea
   await client.query('begin');
   const batch = await takeBatch(client);
   for (const account of accounts) await addOne(client, tenantId, account, batch);
-  await closeBatch(client, tenantId, batch);
+  await closeFeedBatch(client, tenantId, batch);
   await client.query('commit');
 }
 

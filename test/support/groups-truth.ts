@@ -1,6 +1,6 @@
 // Groups and memberships as they must be, computed from the tenant by brute force, and as applications see them.
 import type { Tenant } from '../../src/simulator/index.ts';
-import { type Database, rows } from '../../src/store/pool.ts';
+import { type Database, rows } from '../../src/store/database/pool.ts';
 
 export type Graph = {
   /** Group object id -> its visible fields. */

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { type Database, rows } from '../../src/store/pool.ts';
+import { type Database, rows } from '../../src/store/database/pool.ts';
 
 /** The secrets by kind, as values or as a pattern. */
 export type Secrets = ReadonlyMap<string, ReadonlySet<string> | RegExp>;

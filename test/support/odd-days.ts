@@ -2,7 +2,7 @@
 // and groups may be shown otherwise than the tenant has them meanwhile.
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import {
   altered,
   failed,

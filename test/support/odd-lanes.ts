@@ -1,12 +1,12 @@
-// The lanes of test/system/nothing-sticks.test.ts: tenants with settings and a role of their own in databases of other locales,
+// The lanes of test/system/faults/nothing-sticks.test.ts: tenants with settings and a role of their own in databases of other locales,
 // what happens in their directories from turn to turn, and how far a lane is behind its truth.
 import { randomBytes } from 'node:crypto';
 import { expect, inject, onTestFinished } from 'vitest';
-import { loadDefaults, type SettingsDocument } from '../../src/settings.ts';
+import { loadDefaults, type SettingsDocument } from '../../src/settings/settings.ts';
 import { createTenant, exactNumber, type Simulator, startSimulator, type Tenant } from '../../src/simulator/index.ts';
-import { migrate } from '../../src/store/migrate.ts';
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { migrate } from '../../src/store/schema/migrate.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { runCli } from './cli.ts';
 import { groupsSeen, groupTruth } from './groups-truth.ts';
 import { oddErrors } from './odd-outages.ts';

@@ -1,7 +1,7 @@
 // Whole outages of what a cycle rests on, taken from public reports: states of the database server, put on the role of one
 // lane for a while, and sign-ins that are refused. While one lasts a tenant may fall behind; when it is lifted the count begins.
 import type { Intervention } from '../../src/simulator/index.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { unfolds } from './odd-days.ts';
 import type { Struck } from './odd-strikes.ts';
 

@@ -1,6 +1,6 @@
 // How an odd input strikes: once, for ever, or by altering the objects of one tenant. The inputs themselves are in odd-days.ts.
 import type { Intervention, Simulator, Tenant } from '../../src/simulator/index.ts';
-import type { Database } from '../../src/store/pool.ts';
+import type { Database } from '../../src/store/database/pool.ts';
 
 /** What an odd input concerns, and may stay as it was known before: users, groups, single properties by user id. */
 export type Excused = {

@@ -4,17 +4,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { decodeObject, decodePage, type Json, type Problem } from '../../src/rules/decode.ts';
 import type { PropertyType } from '../../src/rules/graph-properties.ts';
-import { type MappedField, mapUser, userKeys, userMarks } from '../../src/rules/mapping.ts';
+import { type MappedField, mapUser, requiredUserProperties, userKeys } from '../../src/rules/mapping.ts';
 import { type MergedObject, mergeObjects, overlay, type RoundKind } from '../../src/rules/merge.ts';
-import { loadDefaults } from '../../src/settings.ts';
-import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit.ts';
-import { doubtfulObjects } from '../../src/store/doubts.ts';
-import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/lease.ts';
-import { type Database, rows } from '../../src/store/pool.ts';
-import { beginRound, type Round } from '../../src/store/rounds.ts';
-import { settingsVersion } from '../../src/store/settings.ts';
-import { type StagedUser, settleUsers, stageUsersPage, type UsersPageToStage } from '../../src/store/stage-users.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit/round.ts';
+import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/cycle/lease.ts';
+import { type Database, rows } from '../../src/store/database/pool.ts';
+import { settingsVersion } from '../../src/store/settings/versions.ts';
+import { doubtfulObjects } from '../../src/store/stage/doubts.ts';
+import { beginRound, type Round } from '../../src/store/stage/rounds.ts';
+import { type StagedUser, settleUsers, stageUsersPage, type UsersPageToStage } from '../../src/store/stage/users.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { borrowDatabase } from './borrowed.ts';
 
 export type Store = {
@@ -126,7 +126,8 @@ export function page(kind: RoundKind, url: string, objects: readonly GraphObject
     problems: decoded.problems,
     seen: objects.length,
     occurrences: decoded.occurrences,
-    merge: (known, stored) => mergeObjects(kind, known, decoded.occurrences, userMarks, stored).map(withMapping),
+    merge: (known, stored) =>
+      mergeObjects(kind, known, decoded.occurrences, requiredUserProperties, stored).map(withMapping),
   } satisfies UsersPageToStage;
 }
 

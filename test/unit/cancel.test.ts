@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Client } from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { sendCancel } from '../../src/store/cancel.ts';
+import { sendCancel } from '../../src/store/database/cancel.ts';
 import { certificateFor } from '../support/certificates.ts';
 
 // Length 16, the code of the request, process 7, its secret.

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
 import { openGraphAccess } from '../../src/app.ts';
 import { readEnvironment } from '../../src/environment.ts';
-import { loadDefaults, resolveSettings } from '../../src/settings.ts';
+import { loadDefaults, resolveSettings } from '../../src/settings/settings.ts';
 import { closeGraph } from './nock-graph.ts';
 
 afterEach(closeGraph);

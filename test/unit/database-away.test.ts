@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
-import { describeDatabaseError, isConnectionLost, openDatabase } from '../../src/store/pool.ts';
+import { describeDatabaseError, isConnectionLost, openDatabase } from '../../src/store/database/pool.ts';
 
 test('a server that accepts the connection and sends nothing', async () => {
   const sockets = new Set<{ destroy(): void }>();

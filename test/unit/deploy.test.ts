@@ -12,7 +12,7 @@ import { syncCommand } from '../../src/cli/verbs/sync.ts';
 import { workerCommand } from '../../src/cli/verbs/worker.ts';
 import { exitCodes } from '../../src/errors.ts';
 import { packageFile } from '../../src/package-files.ts';
-import { openDatabase } from '../../src/store/pool.ts';
+import { openDatabase } from '../../src/store/database/pool.ts';
 import { openMetrics } from '../../src/worker/metrics.ts';
 
 const files = readdirSync(packageFile('deploy'), { recursive: true, encoding: 'utf8' })

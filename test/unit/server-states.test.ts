@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { ExpectedError, exitCodeOf } from '../../src/errors.ts';
 import { failuresAfter, isDatabasesFault } from '../../src/rules/quarantine.ts';
 import { judgeServerState, knownServerStates } from '../../src/rules/server-states.ts';
-import { describeDatabaseError, isConnectionLost } from '../../src/store/pool.ts';
+import { describeDatabaseError, isConnectionLost } from '../../src/store/database/pool.ts';
 
 const cases: readonly [sqlState: string, words: string, gone: boolean, says: RegExp, cure: RegExp][] = [
   [

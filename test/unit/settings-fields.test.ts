@@ -14,7 +14,7 @@ import {
   loadSettingsFile,
   resolveSettings,
   type SettingsDocument,
-} from '../../src/settings.ts';
+} from '../../src/settings/settings.ts';
 import { writtenExpressions } from '../support/expressions.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'entra-sync-settings-'));

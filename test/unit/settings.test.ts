@@ -15,7 +15,7 @@ import {
   mergeDocuments,
   resolveSettings,
   type SettingsDocument,
-} from '../../src/settings.ts';
+} from '../../src/settings/settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'entra-sync-settings-'));
 afterAll(() => rmSync(folder, { recursive: true }));

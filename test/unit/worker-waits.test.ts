@@ -1,8 +1,8 @@
 // The worker reports its waits for the database: at warn after ten seconds, again each minute, and by a gauge at once.
 import { expect, test } from 'vitest';
-import type { Activity } from '../../src/store/activity.ts';
-import type { StatementState } from '../../src/store/health.ts';
-import { openWaitWatch } from '../../src/worker/waits.ts';
+import type { Activity } from '../../src/store/database/activity.ts';
+import type { StatementState } from '../../src/store/database/health.ts';
+import { openWaitWatch } from '../../src/worker/report-waits.ts';
 
 const none = { tenantId: null, reason: null, pid: null };
 

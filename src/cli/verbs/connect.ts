@@ -9,10 +9,10 @@ import { ExpectedError } from '../../errors.ts';
 import { createLog } from '../../logger.ts';
 import { useProxyOf } from '../../proxy.ts';
 import { durationMs } from '../../settings/schema.ts';
-import { createInvitation, withdrawInvitations } from '../../store/invitations.ts';
-import { requireCurrentSchema } from '../../store/migrate.ts';
-import { readRegistration } from '../../store/registrations.ts';
-import { addTenant, findTenant, tenantsOfCustomer } from '../../store/tenants.ts';
+import { requireCurrentSchema } from '../../store/schema/migrate.ts';
+import { createInvitation, withdrawInvitations } from '../../store/tenants/invitations.ts';
+import { readRegistration } from '../../store/tenants/registrations.ts';
+import { addTenant, findTenant, tenantsOfCustomer } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
 

@@ -1,8 +1,0 @@
-// The part of a commit that differs between streams, by stream.
-import type { Stream } from '../rules/streams.ts';
-import type { Apply } from './commit-bindings.ts';
-import { applyGroups } from './commit-groups.ts';
-import { applyUsers } from './commit-users.ts';
-
-/** Makes the staged rows of a stream the truth. */
-export const apply: Readonly<Record<Stream, Apply>> = { users: applyUsers, groups: applyGroups };
