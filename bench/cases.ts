@@ -1,4 +1,4 @@
-// What is measured, case by case. Contenders that are compared take turns, so that a busy minute hits all of them alike.
+// The cases of the bench. Contenders that are compared take turns, so that a busy minute hits all of them alike.
 
 import { makeDue } from '../src/store/cycle/attempts.ts';
 import { openDatabase } from '../src/store/database/pool.ts';
@@ -37,7 +37,7 @@ const seconds = (runs: readonly Run[] = []) => median(runs.map((one) => one.seco
 const peak = (runs: readonly Run[] = []) => median(runs.map((one) => one.peakBytes));
 const wal = (runs: readonly Run[] = []) => median(runs.map((one) => one.walBytes));
 
-/** Of runs that took turns: the median of the ratios of the turns. */
+/** The median over the turns. */
 const ratio = (runs: readonly Run[] = [], to: readonly Run[] = []) =>
   median(runs.map((one, turn) => one.seconds / (to[turn]?.seconds ?? Number.NaN)));
 
@@ -85,7 +85,7 @@ async function initial(bench: Bench): Promise<Section> {
   ]);
   const { users, groups } = bench.size;
   return {
-    title: `Initial: ${group(users)} people, ${group(groups)} groups, ${group(graph.memberships)} memberships, no latency`,
+    title: `Initial: ${group(users)} users, ${group(groups)} groups, ${group(graph.memberships)} memberships, no latency`,
     head: ['', 'time', 'to the floor', 'CPU of the process', 'peak memory', 'WAL'],
     rows,
     marks,
@@ -114,7 +114,7 @@ async function later(bench: Bench): Promise<Section> {
   const rows = [
     ['initial', inSeconds(took.seconds), ''],
     ['nothing changed', inMilliseconds(median(nothing)), `${requests + other} Graph requests, ${written} rows written`],
-    ['one person changed', inMilliseconds(median(one)), ''],
+    ['one user changed', inMilliseconds(median(one)), ''],
     ['1 % created, 1 % deleted, 5 % changed', inSeconds(median(mix)), `${percent(mixPart)} of the initial`],
   ];
   const marks: Mark[] = [
@@ -137,7 +137,7 @@ async function later(bench: Bench): Promise<Section> {
       reached: median(nothing) < 0.1,
     },
     {
-      mark: `the 7 % mix at ${group(bench.size.users)} people, of the initial`,
+      mark: `the 7 % mix at ${group(bench.size.users)} users, of the initial`,
       wanted: 'below 15 %',
       found: percent(mixPart),
       reached: mixPart < 0.15,
@@ -160,7 +160,7 @@ async function latency(bench: Bench): Promise<Section> {
   ];
   const above = median(mix) / (waits('mix') + signIn('mix')) - 1;
   return {
-    title: `Later cycles at ${production} ms a request`,
+    title: `Later cycles at ${production} ms per request`,
     head: ['', 'time', 'waits of the longest stream', 'of the sign-in', 'above'],
     rows: [row('nothing changed', 'nothing', nothing), row('1 % created, 1 % deleted, 5 % changed', 'mix', mix)],
     marks: [
@@ -192,10 +192,10 @@ async function growth(bench: Bench): Promise<Section> {
   const linear = last.took.seconds / first.took.seconds / (last.users / first.users);
   const peaks = runs.map(({ took }) => took.peakBytes);
   const spread = Math.max(...peaks) / Math.min(...peaks) - 1;
-  const span = `${group(first.users)} to ${group(last.users)} people`;
+  const span = `${group(first.users)} to ${group(last.users)} users`;
   return {
-    title: 'Growth of the initial cycle, ten memberships a person',
-    head: ['people', 'time', 'a person', 'peak memory', 'WAL'],
+    title: 'Growth of the initial cycle, ten memberships per user',
+    head: ['users', 'time', 'per user', 'peak memory', 'WAL'],
     rows: runs.map(({ users, took }) => [
       group(users),
       inSeconds(took.seconds),
@@ -207,7 +207,7 @@ async function growth(bench: Bench): Promise<Section> {
       { mark: `growth, ${span}`, wanted: 'at most 1.15 x linear', found: times(linear), reached: linear <= 1.15 },
       { mark: `memory, ${span}`, wanted: 'within 20 %', found: percent(spread), reached: spread <= 0.2 },
       {
-        mark: `peak memory at ${group(last.users)} people`,
+        mark: `peak memory at ${group(last.users)} users`,
         wanted: 'below 200 MB',
         found: inMegabytes(Math.max(...peaks)),
         reached: Math.max(...peaks) < megabytes200,
@@ -266,10 +266,10 @@ async function tenants(bench: Bench): Promise<Section> {
       return { first: first as Took, one: one as Took, two, alone, pair };
     });
     const { first, one, two, alone, pair } = found;
-    const rate = (took: number) => `${(count / took).toFixed(1)} a second`;
+    const rate = (took: number) => `${(count / took).toFixed(1)} per second`;
     const row = (name: string, took: number, memory = '') => [name, inSeconds(took), rate(took), memory];
     return {
-      title: `${group(count)} tenants of 200 people, four at once in each process, counted from when all processes are ready`,
+      title: `${group(count)} tenants of 200 users, four at once in each process, counted from when all processes are ready`,
       head: ['', 'time', 'cycles', 'peak memory'],
       rows: [
         row('initial, one process', first.seconds, inMegabytes(first.peakBytes)),
@@ -281,7 +281,7 @@ async function tenants(bench: Bench): Promise<Section> {
       marks: [
         {
           mark: 'many tenants: cycles of one worker',
-          wanted: 'at least 20 a second',
+          wanted: 'at least 20 per second',
           found: rate(alone),
           reached: count / alone >= 20,
         },
@@ -299,7 +299,7 @@ async function tenants(bench: Bench): Promise<Section> {
   }
 }
 
-/** How long workers take until every tenant has had a cycle, all of them due at once: the second time, when they have tokens. */
+/** Returns the seconds for a cycle of every tenant, all due at once, when the workers already have tokens. */
 async function byWorkers(graph: Graph, jobs: readonly Job[]): Promise<number> {
   const workers = await startWorkers(graph, jobs);
   const database = openDatabase(jobs[0]?.databaseUrl ?? '');

@@ -1,5 +1,5 @@
-// The simulated data of the bench: people, groups and memberships from a seed, and the JSON in which Graph would show them.
-// Everything is a function of seed and number, so that a server can make any page and nobody has to keep the objects.
+// The simulated data of the bench: users, groups and memberships from a seed, and their JSON as Graph shows it.
+// Each object is a function of seed and number, so that the server can make any page without keeping the objects.
 import { createHash } from 'node:crypto';
 
 export type Size = { readonly users: number; readonly groups: number; readonly memberships: number };
@@ -7,7 +7,7 @@ export type Size = { readonly users: number; readonly groups: number; readonly m
 export const small: Size = { users: 20_000, groups: 1_000, memberships: 200_000 };
 export const large: Size = { users: 100_000, groups: 10_000, memberships: 1_000_000 };
 
-/** One group in its proportion, ten memberships a person: the sizes of the growth case. */
+/** Returns the sizes of the growth case: one group per 20 users, ten memberships per user. */
 export function sizeOf(users: number): Size {
   return { users, groups: Math.round(users / 20), memberships: users * 10 };
 }
@@ -15,24 +15,24 @@ export function sizeOf(users: number): Size {
 export type Directory = {
   readonly seed: number;
   readonly size: Size;
-  /** Object ids by number; those of people grow when somebody is hired. */
+  /** Object ids by number; the users' grow when a round creates users. */
   readonly userIds: string[];
   readonly groupIds: readonly string[];
-  /** Numbers of the people in each group. */
+  /** The numbers of each group's users. */
   readonly members: readonly Uint32Array[];
-  /** The group, by number, that each group holds beside its people. */
+  /** Group -> the group that it contains besides its users, by number. */
   readonly nested: ReadonlyMap<number, number>;
 };
 
-/** A version 4 GUID that belongs to a kind of object and its number. */
+/** Returns a version 4 GUID for a kind of object and its number. */
 export function guidOf(seed: number, kind: string, number: number): string {
   const hex = createHash('md5').update(`${seed} ${kind} ${number}`).digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`;
 }
 
 /**
- * Makes a directory. The first group holds a tenth of all memberships (everybody, where that is less), the others share
- * the rest unevenly; one in twenty holds another group.
+ * Makes a directory. The first group has a tenth of all memberships, at most all users; the others share the rest
+ * unevenly. One in twenty contains another group.
  */
 export function makeDirectory(seed: number, size: Size): Directory {
   const { users, groups, memberships } = size;
@@ -49,7 +49,7 @@ export function makeDirectory(seed: number, size: Size): Directory {
     return given;
   });
   const members = [largest, ...sizes].map((count, group) => {
-    // A stride that shares no factor with the number of people meets nobody twice.
+    // A stride that shares no factor with the number of users visits each user at most once.
     const stride = coprime(1 + ((group * 7_919) % Math.max(1, users - 1)), users);
     return Uint32Array.from({ length: count }, (_, position) => (group * 104_729 + position * stride) % users);
   });
@@ -97,7 +97,7 @@ const cities = [
 
 const pick = <Item>(list: readonly Item[], number: number): Item => list[number % list.length] as Item;
 
-/** The selected properties of a person that have a value. `edition` rises with every change: another title, another phone. */
+/** Returns a user's selected properties that have a value. Another `edition` has another title and phone number. */
 export function userOf(directory: Directory, number: number, edition = 0): Record<string, unknown> {
   const [city, state, postalCode, country, street] = pick(cities, number >> 2);
   const first = pick(given, number);
@@ -127,12 +127,12 @@ export function userOf(directory: Directory, number: number, edition = 0): Recor
   };
 }
 
-/** The selected properties of a group that have a value. */
+/** Returns a group's selected properties that have a value. */
 export function groupOf(directory: Directory, number: number): Record<string, unknown> {
   const unified = number % 3 === 1;
   return {
     displayName: number === 0 ? 'All of Contoso' : `${pick(departments, number)} ${pick(given, number >> 3)} ${number}`,
-    description: `Whoever works for ${pick(departments, number)}`,
+    description: `Everyone in ${pick(departments, number)}`,
     ...(unified && { mail: `g${number}@contoso.example`, visibility: 'Private' }),
     mailEnabled: unified,
     mailNickname: `g${number}`,
@@ -144,7 +144,7 @@ export function groupOf(directory: Directory, number: number): Record<string, un
 
 export type Member = { readonly '@odata.type': string; readonly id: string | undefined };
 
-/** The members of a group as members@delta names them. */
+/** Returns the members of a group in the form of members@delta. */
 export function membersOf({ members, userIds, groupIds, nested }: Directory, group: number): Member[] {
   const people = Array.from(members[group] ?? [], (number) => ({
     '@odata.type': '#microsoft.graph.user',

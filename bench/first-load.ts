@@ -1,4 +1,4 @@
-// How soon a new tenant's people and memberships are visible at production latency: the quick first load against delta alone,
+// How soon a new tenant's accounts and memberships are visible at production latency: the quick first load against delta alone,
 // and against a peer that only reads.
 import type { Case } from './case.ts';
 import type { Took } from './contenders/common.ts';
@@ -38,8 +38,8 @@ export const firstLoad: Case = async (bench) => {
     inSeconds(median(runs.map(({ seconds }) => seconds))),
   ];
   return {
-    title: `First load at ${production} ms a request: when it can be read`,
-    head: ['', 'people', 'and memberships', 'the cycle'],
+    title: `First load at ${production} ms per request: when it can be read`,
+    head: ['', 'accounts', 'and memberships', 'the cycle'],
     rows: [
       row('quick first load, then delta', took.quick),
       row('delta alone', took.delta),
@@ -47,7 +47,7 @@ export const firstLoad: Case = async (bench) => {
     ],
     marks: [
       {
-        mark: 'quick first load: people and memberships visible',
+        mark: 'quick first load: accounts and memberships visible',
         wanted: 'at least 8 x sooner than by delta alone',
         found: times(sooner),
         reached: sooner >= 8,

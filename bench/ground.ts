@@ -1,4 +1,4 @@
-// What a measurement stands on: a Postgres of its own, the bench's Graph, and contenders as processes of their own.
+// The ground of a measurement: a Postgres of its own, the bench's Graph, and contenders as separate processes.
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -19,7 +19,7 @@ import type { Job, Took } from './contenders/common.ts';
 import type { ServerReady, ServerSettings } from './server.ts';
 
 export type Postgres = {
-  /** Makes an empty, migrated database with these tenants and runs `work` on it; returns also what WAL was written. */
+  /** Runs `work` on a new, migrated database with these tenants. Also returns the bytes of WAL. */
   withDatabase<Answer>(
     tenantIds: readonly string[],
     work: (url: string) => Promise<Answer>,
@@ -27,7 +27,7 @@ export type Postgres = {
   close(): Promise<void>;
 };
 
-/** The server of DATABASE_URL, or an embedded one with its usual settings, in the temporary directory. */
+/** Opens the server of DATABASE_URL, or an embedded one with its usual settings in the temporary directory. */
 export async function openPostgres(): Promise<Postgres> {
   const given = process.env.DATABASE_URL;
   const home = given ? undefined : await mkdtemp(join(tmpdir(), 'entra-sync-bench-'));
@@ -69,7 +69,7 @@ async function walPosition(client: Client): Promise<number> {
   return rows[0]?.bytes ?? 0;
 }
 
-// The guard stands aside: one percent of 100,000 people is more than its default lets go at once.
+// Limits out of the way: one percent of 100,000 users is more than the default lets a cycle remove.
 async function register(url: string, tenantIds: readonly string[]): Promise<void> {
   const database = openDatabase(url);
   const defaults = loadDefaults();
@@ -90,10 +90,10 @@ export async function openGraph(settings: ServerSettings): Promise<Graph> {
 
 export type Contender = 'cycle' | 'worker' | 'visible' | 'floor' | 'page-iterator' | 'backstage';
 
-// What the Dockerfile starts the worker with.
+// The flags that the Dockerfile starts the worker with.
 const asInTheImage = ['--max-semi-space-size=4', '--heap-growing-percent=50'];
 
-/** Compiles the contenders, as the image is: sources that Node translates on the way cost memory and a second of the processor. */
+/** Compiles the contenders, as the image does: translating sources costs memory and a second of CPU. */
 export async function buildContenders(): Promise<void> {
   const child = spawn('tsc', ['--project', packageFile('bench', 'tsconfig.json')], {
     stdio: ['ignore', 'inherit', 'inherit'],
@@ -102,13 +102,12 @@ export async function buildContenders(): Promise<void> {
   if (code !== 0) throw new Error('the contenders cannot be compiled -> npx tsc');
 }
 
-/** Runs a contender in a process of its own. */
 export async function run(contender: Contender, graph: Graph, job: Job): Promise<Took> {
   const child = start(contender, graph, job, false);
   return tookOf(contender, child);
 }
 
-/** Runs processes side by side, the time counted from the moment at which all of them have loaded their sources. */
+/** Runs processes at the same time. Time counts from the moment when all have loaded their sources. */
 export async function runTogether(contender: Contender, graph: Graph, jobs: readonly Job[]): Promise<Took[]> {
   const children = jobs.map((job) => start(contender, graph, job, true));
   const took = children.map((child) => tookOf(contender, child));
@@ -117,7 +116,7 @@ export async function runTogether(contender: Contender, graph: Graph, jobs: read
   return Promise.all(took);
 }
 
-/** Starts workers and returns, once all are ready, what counts the cycles that they run from then on. */
+/** Starts workers. Returns, once all are ready, a counter of the cycles that they run from then on. */
 export async function startWorkers(
   graph: Graph,
   jobs: readonly Job[],
@@ -166,7 +165,7 @@ async function tookOf(contender: Contender, child: ChildProcess): Promise<Took> 
   return JSON.parse(said) as Took;
 }
 
-/** Installs the peer's package where it is missing; false when that cannot be done (no network). */
+/** Installs the peer's package if it is missing; returns false if that fails (no network). */
 export async function preparePeer(): Promise<boolean> {
   const directory = fileURLToPath(new URL('peer/', import.meta.url));
   if (existsSync(join(directory, 'node_modules', '@backstage'))) return true;

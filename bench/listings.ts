@@ -1,11 +1,10 @@
-// What the bench's Graph answers to whoever lists instead of following delta: people, groups, members, batches of them.
+// The bench's Graph for clients that list instead of following delta: users, groups, members, and a `$batch` of them.
 import { type Directory, groupOf, membersOf, userOf } from './directory.ts';
 
 export type Listings = { answer(url: string, body: string): Buffer };
 
 const listed = 999;
 
-/** Makes the pages of all listings of a tenant. */
 export function makeListings(origin: string, tenantId: string, directory: Directory): Listings {
   const users = directory.userIds.map((_, number) => Buffer.from(JSON.stringify(userOf(directory, number))));
   const typed = users.map((user) =>
@@ -15,7 +14,7 @@ export function makeListings(origin: string, tenantId: string, directory: Direct
   const numberOf = new Map(directory.groupIds.map((id, number) => [id, number]));
   const fixed = new Map<string, Buffer>();
 
-  /** The page of a list that begins at `from`; made once. */
+  /** Returns the page of a list that begins at `from`; made once. */
   const page = (key: string, path: string, from: number, objects: () => readonly Buffer[]): Buffer => {
     const known = fixed.get(`${key} ${from}`);
     if (known) return known;
@@ -35,7 +34,7 @@ export function makeListings(origin: string, tenantId: string, directory: Direct
     return made;
   };
 
-  /** Members with their id alone where `$select=id` asks for that, else as Graph shows them: whole. */
+  /** Returns members with ids alone for `$select=id`, else with all properties, as Graph does. */
   const membersPage = (path: string, group: number, from: number): Buffer => {
     const idsOnly = /[?&](\$|%24)select=id(&|$)/.test(path);
     return page(`members ${group} ${idsOnly}`, path, from, () => {

@@ -1,4 +1,4 @@
-// `npm run bench`: one command, one report. Ratios within one run: machines are noisy, so no time is ever judged alone.
+// `npm run bench`: one command, one report. It judges ratios within one run, never a time alone: machines are noisy.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Case } from './case.ts';
@@ -11,16 +11,14 @@ const results = new URL('RESULTS.md', import.meta.url);
 
 const program = new Command('bench')
   .description(
-    'Measures entra-sync against the floor, against what one would write by hand, and against a peer, on the same simulated\ndata and in the same run. Needs nothing but npm; DATABASE_URL names a server other than the embedded one.',
+    'Measures entra-sync against the floor, against a hand-written sync, and against a peer, on the same simulated\ndata and in the same run. Needs nothing but npm; DATABASE_URL names a server to use instead of the embedded one.',
   )
   .argument('[cases...]', `which to measure (default: all): ${Object.keys(cases).join(', ')}`)
-  .option('--large', '100,000 people, 10,000 groups, 1,000,000 memberships instead of 20,000, 1,000, 200,000')
+  .option('--large', '100,000 users, 10,000 groups, 1,000,000 memberships instead of 20,000, 1,000, 200,000')
   .addOption(
-    new Option('--times <n>', 'how often each contender runs, one after the other in turn; medians count')
-      .default(3)
-      .argParser(wholeNumber),
+    new Option('--times <n>', 'runs of each contender, in turns; medians count').default(3).argParser(wholeNumber),
   )
-  .option('--write', 'puts the report into bench/RESULTS.md, in place of the one of this size')
+  .option('--write', 'writes the report to bench/RESULTS.md, in place of the last one of this size')
   .option('--json', 'prints the report as JSON')
   .addHelpText(
     'after',
@@ -39,7 +37,7 @@ const program = new Command('bench')
 await program.parseAsync();
 
 function wholeNumber(text: string): number {
-  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('a whole number above 0 is needed.');
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('it must be a whole number above 0.');
   return Number(text);
 }
 
@@ -53,7 +51,7 @@ async function measure(chosen: [string, Case][], isLarge: boolean, times: number
       try {
         sections.push(await run({ postgres, size: isLarge ? large : small, isLarge, times, note }));
       } catch (error) {
-        // What the other cases found is not lost with it.
+        // Keep the results of the other cases.
         note(`failed: ${String(error)}`);
         process.exitCode = 1;
       }
@@ -69,7 +67,7 @@ function commandOf(names: string[], { large, times }: { large?: true; times: num
   return `npm run bench -- ${options.join(' ')}`;
 }
 
-// Each size has its own part of the file, so that one run does not wipe out what the other one took an hour to find.
+// Each size has its own part of the file: a run of one size must not overwrite an hour's work of the other.
 function write(sections: Section[], isLarge: boolean, command: string): void {
   const name = isLarge ? 'large' : 'small';
   const before = readFileSync(results, 'utf8');

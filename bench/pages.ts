@@ -1,16 +1,16 @@
-// The answers of the bench's Graph, made before anybody asks: the pages of delta rounds, and those of listings.
+// The answers of the bench's Graph, made before the first request: the pages of delta rounds.
 import { type Directory, groupOf, guidOf, type Member, membersOf, userOf } from './directory.ts';
 
 export type Stream = 'users' | 'groups';
 
-/** As Graph hands them out: people on a page of delta, members that one page of groups tells of (src/simulator/options.ts). */
+/** Graph's limits: users per delta page, members per page of groups (src/simulator/options.ts). */
 export const pageSize = 200;
 export const memberSlice = 500;
 
-/** One round of a stream: its pages as they go over the wire. */
+/** The pages of one round of a stream, as sent. */
 export type RoundPages = readonly Buffer[];
 
-/** Cuts the objects of a round into pages whose links lead from one to the next. `round` is the one that the pages tell. */
+/** Cuts the objects of a round into pages that link to each other. `round` is the round's number. */
 export function makeRound(
   origin: string,
   stream: Stream,
@@ -28,22 +28,21 @@ export function makeRound(
   });
 }
 
-/** People, so many a page. */
 export function userPages(objects: readonly string[]): string[][] {
   return cut(objects, pageSize);
 }
 
-/** All people of a directory as delta shows them first. */
+/** Returns all users of a directory as a full round shows them. */
 export function firstUsers(directory: Directory): string[] {
   return directory.userIds.map((_, number) => JSON.stringify(userOf(directory, number)));
 }
 
-/** Groups that come again together where a round emits every group several times. */
+/** A round that repeats every group repeats this many groups together. */
 const repeatedTogether = 50;
 
 /**
- * All groups with their members, each in slices, so that no page tells of more members than Graph would. `times` emits
- * every slice so often, some groups after the others.
+ * Returns all groups with their members in slices, at most Graph's number of members per page. `times` repeats every
+ * slice.
  */
 export function firstGroups(directory: Directory, times = 1): string[][] {
   const pages: string[][] = [];
@@ -81,17 +80,18 @@ function cut<Item>(items: readonly Item[], size: number): Item[][] {
   return pieces;
 }
 
-/** What changes between two rounds, in parts of the people: Microsoft's planning mix is 1 % created, 1 % deleted, 5 % changed. */
+/** The changes between two rounds, as parts of all users. */
 export type Mix = { readonly created: number; readonly deleted: number; readonly changed: number };
 
+/** Microsoft's planning mix. */
 export const planningMix: Mix = { created: 0.01, deleted: 0.01, changed: 0.05 };
 
-/** The objects of a later round; whoever was hired is added to the directory and joins its first group. */
+/** Returns the objects of a later round. Created users are added to the directory and join its first group. */
 export function laterRound(directory: Directory, round: number, mix: Mix): { users: string[]; groups: string[][] } {
   const { userIds, size, seed, groupIds } = directory;
   const count = (part: number) => Math.round(size.users * part);
   const users: string[] = [];
-  // Rounds change other people each time, so that a deleted one is never told of again.
+  // Rounds change different users each time, so that no deleted user appears again.
   const step = count(mix.deleted) + count(mix.changed);
   const from = ((round - 1) * step) % Math.max(1, size.users - step);
   for (let number = from; number < from + count(mix.deleted); number += 1)

@@ -1,8 +1,7 @@
-// The report: what was measured as aligned tables, and the marks with what was reached of them.
+// The report: measurements as aligned tables, and the marks with their results.
 import Table from 'cli-table3';
 
 export type Mark = {
-  /** What is asked of the software. */
   readonly mark: string;
   readonly wanted: string;
   readonly found: string;
@@ -22,14 +21,13 @@ function markRows(marks: readonly Mark[]): string[][] {
   return marks.map(({ mark, wanted, found, reached }) => [mark, wanted, found, reached ? 'reached' : 'NOT REACHED']);
 }
 
-/** For a terminal. */
 export function asText(sections: readonly Section[]): string {
   const parts = sections.flatMap(({ title, head, rows }) => [title, table(head, rows), '']);
   const marks = sections.flatMap((section) => section.marks);
   return `${[...parts, 'Marks', table(markHead, markRows(marks))].join('\n')}\n`;
 }
 
-/** For bench/RESULTS.md. */
+/** Returns the report for bench/RESULTS.md. */
 export function asMarkdown(sections: readonly Section[], command: string): string {
   const parts = sections.map(({ title, head, rows }) => `### ${title}\n\n${markdownTable(head, rows)}\n`);
   const marks = sections.flatMap((section) => section.marks);
@@ -69,7 +67,6 @@ function markdownTable(head: readonly string[], rows: readonly (readonly string[
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** The middle of several readings. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((one, other) => one - other);
   const middle = sorted.length >> 1;

@@ -1,5 +1,5 @@
-// The bench's Graph, a process of its own: TLS, keep-alive, sign-in as the simulator answers it, and pages that were made
-// before anybody asked, so that whoever is measured never waits for it. Steered over HTTPS by whoever measures (`/bench`).
+// The bench's Graph, in a process of its own: TLS, keep-alive, sign-in as the simulator answers it, and prepared pages, so
+// that a contender never waits for it. The bench gives orders over HTTPS (`/bench`).
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -13,11 +13,11 @@ import { type Directory, guidOf, makeDirectory, type Size } from './directory.ts
 import { type Listings, makeListings } from './listings.ts';
 import { firstGroups, firstUsers, laterRound, type Mix, makeRound, type RoundPages, userPages } from './pages.ts';
 
-/** What the server is started with, as JSON in its first argument. */
+/** The settings of the server, as JSON in its first argument. */
 export type ServerSettings = {
   readonly size: Size;
   readonly tenants: number;
-  /** How often a first round emits every group. */
+  /** How often a full round emits every group. */
   readonly repeats: number;
 };
 
@@ -28,14 +28,14 @@ export type ServerReady = {
   readonly memberships: number;
 };
 
-/** One order to the server; the answer is what was asked for since the last one. */
+/** One order to the server. It answers with the number of requests since the last order. */
 export type Order = {
   readonly latencyMs?: number;
-  /** Begins the next round of every tenant, with so much changed. */
+  /** Starts the next round of every tenant, with these changes. */
   readonly advance?: Mix;
-  /** One person changes. */
+  /** Starts the next round of every tenant, with one changed user. */
   readonly one?: true;
-  /** Makes the pages of listings, which only some contenders ask for. */
+  /** Makes the pages of listings now; only some contenders use them. */
   readonly listings?: true;
 };
 

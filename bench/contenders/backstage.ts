@@ -1,5 +1,5 @@
-// The peer from npm that only reads: Backstage's reader of Microsoft Graph, with its defaults. It writes nothing.
-// It lives in a package of its own (bench/peer), because it brings 200 packages with it.
+// The peer from npm, Backstage's reader of Microsoft Graph with its defaults. It only reads and writes nothing. It has a
+// package of its own (bench/peer), since it brings 200 packages.
 import { createRequire } from 'node:module';
 import { packageFile } from '../../src/package-files.ts';
 import { begin, finish, order, origin, readJob, signIn, since } from './common.ts';

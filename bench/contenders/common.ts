@@ -1,29 +1,26 @@
-// What the measured programs share: each is a process of its own that does one job and says what it took.
+// Shared by the measured programs. Each is a process that does one job and reports its measurements.
 import { once } from 'node:events';
 import type { Asked, Order } from '../server.ts';
 
 export type Job = {
   readonly databaseUrl: string;
   readonly tenantIds: readonly string[];
-  /** Particular to a contender. */
   readonly wishes: Readonly<Record<string, string | number | boolean>>;
 };
 
-/** What a contender found out. */
 export type Found = {
   readonly seconds: number;
   readonly [more: string]: number | readonly number[] | Readonly<Record<string, number>>;
 };
 
-/** What one run took. `cpuSeconds` is of the process, from {@link begin} on; `peakBytes` is what the operating system counted as most at one time. */
+/** Adds the CPU time of the process since {@link begin}, and its peak of resident memory. */
 export type Took = Found & { readonly cpuSeconds: number; readonly peakBytes: number };
 
-/** The job of this process. */
 export function readJob(): Job {
   return JSON.parse(process.argv[2] ?? '') as Job;
 }
 
-/** Tells the parent and ends the process, whatever is still open. */
+/** Reports to the parent and ends the process, even with open connections. */
 export async function finish(took: Found): Promise<never> {
   const { user, system } = process.cpuUsage(atBegin);
   const cpuSeconds = (user + system) / 1e6;
@@ -34,29 +31,28 @@ export async function finish(took: Found): Promise<never> {
 
 let atBegin: NodeJS.CpuUsage | undefined;
 
-/** The moment from which on time and CPU count: everything is loaded, nothing is done. */
+/** Starts to count time and CPU: everything is loaded, nothing is done yet. */
 export function begin(): number {
   atBegin = process.cpuUsage();
   return performance.now();
 }
 
-/** Seconds since `started`, a reading of performance.now(). */
+/** Returns the seconds since `started`, a reading of performance.now(). */
 export function since(started: number): number {
   return (performance.now() - started) / 1000;
 }
 
-/** Where the bench's Graph is, from the environment. */
 export function origin(): string {
   return process.env.GRAPH_BASE_URL ?? '';
 }
 
-/** Gives the bench's Graph an order and returns what it was asked for since the last one. */
+/** Sends an order to the bench's Graph; returns the number of requests since the last order. */
 export async function order(what: Order): Promise<Asked> {
   const answer = await fetch(`${origin()}/bench`, { method: 'POST', body: JSON.stringify(what) });
   return (await answer.json()) as Asked;
 }
 
-/** An access token of a tenant, asked for by hand. */
+/** Returns an access token of a tenant, without a library. */
 export async function signIn(tenantId: string): Promise<string> {
   const answer = await fetch(`${origin()}/${tenantId}/oauth2/v2.0/token`, {
     method: 'POST',
@@ -71,7 +67,6 @@ export async function signIn(tenantId: string): Promise<string> {
   return token;
 }
 
-/** A page of delta as it comes over the wire. */
 export type Page = {
   value: Record<string, unknown>[];
   '@odata.nextLink'?: string;
@@ -82,13 +77,13 @@ const people =
   'id,userPrincipalName,mail,displayName,accountEnabled,userType,businessPhones,city,companyName,country,department,faxNumber,givenName,jobTitle,mobilePhone,officeLocation,postalCode,state,streetAddress,surname';
 const groups = 'id,displayName,description,mail,mailEnabled,mailNickname,securityEnabled,groupTypes,visibility,members';
 
-/** Where a first round of each stream begins: the same properties that entra-sync selects by default. */
+/** Returns the first URL of each stream, with the properties that entra-sync selects by default. */
 export const firstUrl = {
   users: () => `${origin()}/v1.0/users/delta?$select=${people}`,
   groups: () => `${origin()}/v1.0/groups/delta?$select=${groups}`,
 };
 
-/** The tables that the floor and the hand-written loop fill: what the copy is made of, with the keys that it needs. */
+/** The tables that the floor and the hand-written loop fill, with the keys of a usable copy. */
 export const plainTables = `
 create table plain_accounts (
   account_id uuid primary key default gen_random_uuid(), tenant_id uuid not null, entra_object_id uuid not null,

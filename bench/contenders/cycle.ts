@@ -1,4 +1,4 @@
-// entra-sync itself, wired as the command line and the worker wire it: whole cycles into a real Postgres, everything on.
+// entra-sync itself, wired as in the command line and the worker: whole cycles into a real Postgres, with all features.
 import { once } from 'node:events';
 import { pino } from 'pino';
 import { openGraphAccess } from '../../src/app.ts';
@@ -11,7 +11,7 @@ import { begin, type Found, finish, order, readJob, since } from './common.ts';
 
 const { databaseUrl, tenantIds, wishes } = readJob();
 const database = openDatabase(databaseUrl);
-// As in the worker: the first cycle of a tenant signs in, the next ones go on with its token.
+// As in the worker: the first cycle of a tenant signs in, later ones reuse its token.
 const graph = openGraphAccess(readEnvironment(process.env), { keepTokens: true });
 const parts = {
   database,
@@ -55,7 +55,7 @@ async function initial(): Promise<Found> {
   return { seconds, asked, written: await written() };
 }
 
-/** Later rounds in a process that is warm, as the worker's is: nothing changed, one person, and the planning mix. */
+/** Runs later rounds in a warm process, like a worker's: no change, one changed user, and the planning mix. */
 async function later(): Promise<Found> {
   const latencyMs = Number(wishes.latencyMs ?? 0);
   const series: Record<'nothing' | 'one' | 'mix', number[]> = { nothing: [], one: [], mix: [] };
@@ -81,9 +81,9 @@ async function later(): Promise<Found> {
   return { seconds: initialSeconds, ...series, asked, writtenByNothing: (await written()) - before };
 }
 
-/** Rows written to what people see, by Postgres' own count. */
+/** Returns the number of rows written to the tables behind the views, as Postgres counts them. */
 async function written(): Promise<number> {
-  // A connection tells its counts at its end at the latest.
+  // Postgres may report a connection's counts only at its end.
   await database.destroy();
   database.initialize();
   const [sum] = await rows<{ written: string }>(
@@ -94,7 +94,7 @@ async function written(): Promise<number> {
   return Number(sum?.written ?? 0);
 }
 
-/** Cycles of many tenants, so many at once, until all have had one. Starts when the parent says so. */
+/** Runs a cycle of every tenant, `atOnce` at the same time. Starts when the parent sends a message. */
 async function tenants(): Promise<Found> {
   const waiting = [...tenantIds];
   process.send?.('ready');

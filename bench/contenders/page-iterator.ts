@@ -1,4 +1,4 @@
-// What a user would write with the documented parts: the Graph client's PageIterator over both delta queries, and knex that
+// A hand-written sync from the documented parts: the Graph client's PageIterator over both delta queries, and knex, which
 // inserts on conflict in batches of 100. No stage, no checkpoint, no changes.
 import { Client, type PageCollection, PageIterator } from '@microsoft/microsoft-graph-client';
 import knex, { type Knex } from 'knex';
@@ -70,7 +70,7 @@ async function groups(): Promise<void> {
   await members.flush();
 }
 
-// The iterator does not wait for what its callback begins, so the callback collects, and every page is worked off in turn.
+// The iterator does not wait for its callback, so the callback only collects; each page is then processed in order.
 async function iterate(first: string, take: (item: Record<string, unknown>) => void | Promise<void>): Promise<void> {
   const page = (await client.api(first).get()) as PageCollection;
   const waiting: Record<string, unknown>[] = [];

@@ -1,4 +1,4 @@
-// How soon people and memberships can be read by an application: the first cycle of a tenant, watched from beside it.
+// How soon an application can read accounts and memberships: watches the first cycle of a tenant.
 import { setTimeout as wait } from 'node:timers/promises';
 import { pino } from 'pino';
 import { openGraphAccess } from '../../src/app.ts';

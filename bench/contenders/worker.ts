@@ -1,5 +1,5 @@
-// The worker as `entra-sync worker` runs it, queue and planner included. Tells the parent that it is ready, and of each cycle;
-// ends with the parent's channel.
+// The worker as `entra-sync worker` runs it, with queue and planner. Reports to the parent that it is ready, and every
+// cycle; ends when the parent closes the channel.
 import { pino } from 'pino';
 import { openGraphAccess } from '../../src/app.ts';
 import { readEnvironment } from '../../src/environment.ts';

@@ -1,38 +1,36 @@
-// Answers as Graph and Entra word them: the bodies of errors, one function per error.
+// Answers in the words of Graph and Entra: one function per error.
 import { randomUUID } from 'node:crypto';
 
 export type Answer = { status: number; headers?: Readonly<Record<string, string>>; body?: unknown };
 
-/** An error body of Graph; the ids in it are filled in when the answer is sent. */
+/** An error body of Graph; its ids are filled in when the answer is sent. */
 export function graphError(status: number, code: string, message: string, headers?: Record<string, string>): Answer {
   const body = { error: { code, message, innerError: {} } };
   return headers ? { status, headers, body } : { status, body };
 }
 
-/** True for a body made by `graphError`. */
 export function isGraphError(body: unknown): body is { error: { innerError: Record<string, unknown> } } {
   return typeof body === 'object' && body !== null && 'error' in body && typeof body.error === 'object';
 }
 
-/** A delta or skip token that is too old or damaged: the 400 that people have seen in place of a 410. */
+/** A delta or skip token that is too old or damaged: a 400 in place of a 410, as observed. */
 export const deadToken = () =>
   graphError(400, 'Request_UnsupportedQuery', 'DeltaLink older than 30 days is not supported.');
 
-/** A request that Graph cannot make sense of. */
+/** A request that Graph does not understand. */
 export const badRequest = (message: string) => graphError(400, 'Request_BadRequest', message);
 
-/** A query that Graph understands and does not serve. */
+/** A query that Graph understands but does not support. */
 export const unsupportedQuery = (message: string) => graphError(400, 'Request_UnsupportedQuery', message);
 
-/** Any method but those that only read. */
 export const methodNotAllowed = () =>
   graphError(405, 'Request_BadRequest', 'Specified HTTP method is not allowed for the request target.');
 
-/** The token lacks a role for this. */
+/** The token lacks the role for this request. */
 export const denied = () =>
   graphError(403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.');
 
-/** No live object of this id or name. */
+/** There is no live object with this id or name. */
 export const notFound = (id: string) =>
   graphError(
     404,
@@ -40,11 +38,11 @@ export const notFound = (id: string) =>
     `Resource '${id}' does not exist or one of its queried reference-property objects are not present.`,
   );
 
-/** No bearer token, or not one that is good now. */
+/** The bearer token is missing, expired or unknown. */
 export const unauthenticated = (message: string) =>
   graphError(401, 'InvalidAuthenticationToken', message, { 'WWW-Authenticate': 'Bearer realm=""' });
 
-/** An error of the token endpoint or of discovery, worded as Entra words it. */
+/** An error of the token endpoint or of discovery, in Entra's words. */
 export function signInError(status: number, error: string, code: number, message: string): Answer {
   const [trace, correlation] = [randomUUID(), randomUUID()];
   const timestamp = new Date()
@@ -65,7 +63,7 @@ export function signInError(status: number, error: string, code: number, message
   };
 }
 
-/** The answer to a tenant that is not there: worded alike by discovery and by the token endpoint. */
+/** The answer of discovery and of the token endpoint to an unknown tenant. */
 export function unknownTenant(tenant: string, error: 'invalid_tenant' | 'invalid_request'): Answer {
   return signInError(
     400,

@@ -1,4 +1,4 @@
-// The simulated tenant: a truth to edit, and a Microsoft Graph with a token endpoint over TLS that shows it.
+// The simulated tenant: a truth to edit, and a Microsoft Graph with a token endpoint that shows it over TLS.
 export type { Account } from './entra/accounts.ts';
 export { type Intercept, type InterceptedRequest, type Intervention, type Transform, throttled } from './intercept.ts';
 export { exactNumber, showInPart, showOdd } from './oddities.ts';

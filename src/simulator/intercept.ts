@@ -1,4 +1,4 @@
-// Bad days on demand: tests step in front of the correct answer, or alter it.
+// Faults on demand: tests replace or alter the correct answer.
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Answer } from './answers.ts';
 import type { Exchange } from './server.ts';
@@ -10,35 +10,33 @@ export type InterceptedRequest = {
   headers: IncomingHttpHeaders;
   /** The tenant of the bearer token, or of the path of a sign-in request. */
   tenantId?: string;
-  /** 1 for the first request since the start; parts of a batch count. */
+  /** 1 for the first request since the start; parts of a `$batch` count. */
   number: number;
 };
 
 export type Intervention = {
-  /** Default: 200 with a body of one's own, else the status of the correct answer. */
+  /** Default: 200 if `body` is given, else the status of the correct answer. */
   status?: number;
-  /** Added to the headers of the answer. */
   headers?: Record<string, string>;
-  /** Bytes and a string are sent as they are, an object as JSON. Without it (and without a status) the correct answer is sent. */
+  /** Bytes and strings are sent unchanged, objects as JSON. Default: the correct body, if `status` is missing too. */
   body?: string | Uint8Array | object;
-  /** Only so many bytes of the body are sent, though Content-Length promises all of it; then the socket is cut. */
+  /** Sends only this many bytes of the body, with the Content-Length of all, then cuts the socket. */
   cutAfterBytes?: number;
-  /** Only so many bytes of the body are sent; the rest never comes, and the socket stays open. */
+  /** Sends only this many bytes of the body and keeps the socket open. */
   stallAfterBytes?: number;
-  /** The answer comes only after so many milliseconds, if anybody is still there. */
   delayMs?: number;
-  /** The socket is closed without an answer. */
+  /** Closes the socket without an answer. */
   destroy?: boolean;
-  /** The socket is reset (RST) without an answer. */
+  /** Resets the socket (RST) without an answer. */
   reset?: boolean;
-  /** No answer at all until the simulator is closed. */
+  /** Sends no answer until the simulator closes. */
   hang?: boolean;
 };
 
 export type Intercept = (request: InterceptedRequest) => Intervention | undefined | Promise<Intervention | undefined>;
 export type Transform = (request: InterceptedRequest, body: object) => object;
 
-/** A 429 as Graph words it; give the value of Retry-After (seconds, also a fraction, or an HTTP date), null for none. */
+/** Returns a 429 in Graph's words. `retryAfter`: seconds (also a fraction) or an HTTP date; null for no header. */
 export function throttled(retryAfter: number | string | null): Intervention {
   const innerError = { code: '429', message: 'Please retry after', status: '429' };
   const body = { error: { code: 'TooManyRequests', innerError, message: 'Please retry again later.' } };
@@ -47,7 +45,6 @@ export function throttled(retryAfter: number | string | null): Intervention {
 
 type Played = { method: string; url: string; headers: IncomingHttpHeaders; tenantId?: string };
 
-/** Holds the handlers of one simulator. */
 export function createStage() {
   const interceptors: Intercept[] = [];
   const transforms: Transform[] = [];
@@ -81,9 +78,7 @@ export function createStage() {
     const request: InterceptedRequest = { method, url, headers, number: count, ...(tenantId ? { tenantId } : {}) };
     for (const intercept of [...interceptors]) {
       const intervention = await intercept(request);
-      if (intervention) {
-        return intervene(intervention, async () => transformed(request, await correct()));
-      }
+      if (intervention) return intervene(intervention, async () => transformed(request, await correct()));
     }
     return { kind: 'answer', answer: transformed(request, await correct()) };
   }
@@ -93,9 +88,7 @@ export function createStage() {
 
 async function intervene(intervention: Intervention, correct: () => Promise<Answer>): Promise<Exchange> {
   const { status, headers = {}, body, destroy, reset, hang } = intervention;
-  if (destroy || reset || hang) {
-    return { kind: destroy ? 'destroy' : reset ? 'reset' : 'hang' };
-  }
+  if (destroy || reset || hang) return { kind: destroy ? 'destroy' : reset ? 'reset' : 'hang' };
   const own = status !== undefined || body !== undefined;
   const base = own ? { status: status ?? 200, body, headers: { 'Content-Type': 'application/json' } } : await correct();
   const answer = { ...base, headers: { ...base.headers, ...headers } };

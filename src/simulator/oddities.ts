@@ -1,15 +1,15 @@
-// Objects shown otherwise than they are, as Graph has been seen to do: in part, with properties of another type, with numbers
-// that no double holds. The truth of the tenant stays as it is.
+// Objects that answers show differently from the truth, as Graph has done: in part, with properties of another type,
+// or with numbers beyond a double.
 import type { Simulator } from './simulator.ts';
 
 type Item = Record<string, unknown> & { id?: unknown };
 type Collection = 'users' | 'groups';
-/** The objects that are shown oddly; undefined: all. */
+/** The objects to change; undefined: all. */
 type Ids = readonly string[] | undefined;
 
 /**
- * Pages of delta and of listings show these objects with no more than the properties in `kept`; removed ones, and what GET
- * shows of each, stay as they are. Gives the function that ends it.
+ * Delta pages and listings show these objects only with the properties in `kept`. Tombstones and single GETs do not
+ * change. Returns the function that ends it.
  */
 export function showInPart(
   simulator: Pick<Simulator, 'transform'>,
@@ -22,7 +22,7 @@ export function showInPart(
   return simulator.transform(({ url }, body) => onPages(url, collection, ids, body, part));
 }
 
-/** Pages and GET show these objects with `odd` laid over what they are; undefined leaves a property out. Gives the function that ends it. */
+/** Pages and GET show these objects with `odd` on top; undefined removes a property. Returns the function that ends it. */
 export function showOdd(
   simulator: Pick<Simulator, 'transform'>,
   collection: Collection,
@@ -36,7 +36,7 @@ export function showOdd(
   });
 }
 
-/** A number in JSON by its digits, whatever a double makes of them: 9223372036854775807. */
+/** Returns a number that JSON writes with exactly these digits, such as 9223372036854775807. */
 export function exactNumber(digits: string): unknown {
   // Not in TypeScript's library yet.
   return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(digits);

@@ -1,49 +1,47 @@
-// The settings of a simulator, their defaults, and which of them may change while it runs.
+// The settings of a simulator, their defaults, and which of them may change at run time.
 import { defaultFederation, type FederatedCredential } from './entra/federation.ts';
 import type { Stuck } from './graph/stuck.ts';
 import type { Tenant } from './tenant/tenant.ts';
 
-/** What may be changed at run time through `simulator.options`. */
+/** The options that `simulator.options` may change at run time. */
 export type SimulatorOptions = {
   clientId: string;
   clientSecret: string;
   /** Tokens of other issuers that the application trusts. */
   federated: FederatedCredential[];
-  /** Applications that a tenant brings itself, good for that tenant alone. */
+  /** Applications that are registered in one tenant only. */
   ownApplications: { tenantId: string; clientId: string; clientSecret: string }[];
   /**
-   * Application permissions that the registration asks for: in new tokens of tenants whose consent nobody has touched, and
-   * what others consent to; tokens handed out before keep theirs.
+   * Application permissions that the registration requests. A consent grants them; a tenant without an explicit consent
+   * follows them. Issued tokens keep their roles.
    */
   roles: string[];
-  /** How many tokens after a consent are still made as if it had not been given. */
+  /** The number of tokens after a consent that still have the roles from before it. */
   lateConsent: number;
-  /** Laid over the claims of id tokens, which are signed all the same; undefined leaves one out. */
+  /** Override claims of id tokens, before they are signed; undefined removes a claim. */
   idTokenClaims: Record<string, unknown>;
-  /** Whether the registration has id tokens tell the directory roles of who signs in (`wids`); its default is not to. */
+  /** Whether id tokens name the user's directory roles (`wids`), an option of the registration. */
   directoryRoles: boolean;
-  /** Redirect addresses of the registration; null: any on localhost or by https. */
+  /** Redirect addresses of the registration; null: any https address or localhost. */
   redirectUris: string[] | null;
-  /** Objects on a delta page. */
   pageSize: number;
-  /** Members that one occurrence of a group, and one page, may tell of. */
+  /** At most so many members per occurrence of a group, and per page. */
   memberSlice: number;
-  /** Most objects on a page of a listing, whatever `$top` asks for. */
+  /** At most so many objects per page of a listing, regardless of `$top`. */
   listPageSize: number;
   /** Milliseconds before every answer. */
   latencyMs: number;
   tokenLifetimeSeconds: number;
-  /** 0..1: chance that an object is emitted twice in a round, an earlier state first, the latest state last. */
+  /** 0..1: chance that a round shows an object twice, first in an earlier state, last in the latest. */
   repeats: number;
   /** 0..1: chance of an empty page with a nextLink before a page (at most three in a row). */
   emptyPages: number;
-  /** Objects of a round in seeded random order. */
+  /** Whether a round shows its objects in seeded random order. */
   shuffle: boolean;
-  /** Changed objects in later rounds: all selected properties that have or lost a value, or the changed ones only. */
+  /** The properties of a changed object in later rounds: all that have or lost a value, or only changed ones. */
   form: 'default' | 'minimal' | 'mixed';
-  /** Whether a restored group tells all its members again, like a new one; undocumented either way. */
+  /** Whether a restored group shows all its members again, like a new one; undocumented either way. */
   restoredMembers: boolean;
-  /** Links and objects that fail for ever while the rest is answered. */
   stuck: Stuck;
 };
 
@@ -55,11 +53,10 @@ export type SimulatorSettings = Partial<SimulatorOptions> & {
   host?: string;
   /** Default: 0, any free port. */
   port?: number;
-  /** Where the certificate files go; default: a fresh temporary directory, removed on close. */
+  /** The directory of the certificate files; default: a temporary one, removed on close. */
   directory?: string;
 };
 
-/** The defaults of everything that may be changed at run time. */
 export function defaultOptions(credentials: { clientId: string; clientSecret: string }): SimulatorOptions {
   return {
     ...credentials,

@@ -1,4 +1,4 @@
-// The TLS server: reads requests, sends answers, plays broken connections, and survives whatever is thrown at it.
+// The TLS server: reads requests, sends answers, breaks connections on demand, and survives any input.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -6,18 +6,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Answer } from './answers.ts';
 import type { GraphRequest } from './graph/graph-request.ts';
 
-/** What is to happen to one request. */
 export type Exchange =
   | { kind: 'answer'; answer: Answer; delayMs?: number; part?: { bytes: number; end: 'cut' | 'stall' } }
   | { kind: 'destroy' | 'reset' | 'hang' };
 
 export type Listening = {
   origin: string;
-  /** Ends every connection; new ones are taken. */
   cutConnections: () => void;
-  /** Nobody listens any more: connections are refused. Gives the function that listens again on the same port. */
   goDown: () => Promise<() => Promise<void>>;
-  /** The certificate for connections that are made from now on. */
   present: (tls: { key: string; cert: string }) => void;
   close: () => Promise<void>;
 };
@@ -38,9 +34,7 @@ async function readBody(incoming: IncomingMessage): Promise<string | undefined> 
   for await (const chunk of incoming) {
     const bytes = Buffer.from(chunk);
     size += bytes.length;
-    if (size > largestBody) {
-      return undefined;
-    }
+    if (size > largestBody) return undefined;
     chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -56,7 +50,7 @@ function send(response: ServerResponse, exchange: Exchange & { kind: 'answer' })
     response.end(bytes);
     return;
   }
-  // Destroyed only after the bytes have left, so that the client really sees the beginning.
+  // Destroy only after the bytes have left, so that the client sees them.
   response.write(bytes.subarray(0, part.bytes), () => {
     if (part.end === 'cut') {
       response.destroy();
@@ -64,7 +58,7 @@ function send(response: ServerResponse, exchange: Exchange & { kind: 'answer' })
   });
 }
 
-/** Listens on TLS; rejects when the address cannot be used. */
+/** Listens on TLS; rejects if the address cannot be used. */
 export async function listen(options: ListenOptions): Promise<Listening> {
   const { host, port, tls } = options;
   const sockets = new Set<Socket>();
@@ -103,7 +97,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
 
   const server = createServer(tls, (incoming, response) => {
     handle(incoming, response).catch((cause: unknown) => {
-      // A client that went away, or a test's handler that threw; the latter should be seen by the test.
+      // The client closed the connection, or a test's handler threw, which the test should see.
       if (response.headersSent || response.destroyed) {
         response.destroy();
       } else {
@@ -111,7 +105,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       }
     });
   });
-  // Longer than clients keep idle connections: a reset at reuse must come from a test, never by chance.
+  // Longer than clients keep idle connections: only a test may reset a reused connection.
   server.keepAliveTimeout = 120_000;
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);

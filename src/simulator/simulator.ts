@@ -1,4 +1,4 @@
-// Starts the simulated Microsoft: one TLS server that is Entra's token endpoint and Graph, for one or more tenants.
+// Starts the simulated Microsoft cloud: one TLS server with Entra's token endpoint and Graph, for one or more tenants.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,55 +18,52 @@ import { defaultOptions, type SimulatorOptions, type SimulatorSettings } from '.
 import { type Exchange, listen } from './server.ts';
 import { type Tenant, truthOf } from './tenant/tenant.ts';
 
-/** One request as it came: the path with its query (tokens included), the request's headers, the answer's status. */
+/** One request: its path with query and tokens, its headers, and the status of the answer. */
 export type RecordedRequest = {
   method: string;
   path: string;
-  /** 0 while it is not answered, and for good when the connection was cut without an answer. */
+  /** 0 until it is answered; stays 0 if the connection was cut without an answer. */
   status: number;
   headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Of the connection that it came by; inside a batch there is none. */
+  /** The client's port of the connection; absent in a `$batch`. */
   remotePort?: number;
 };
 
 export type Simulator = {
   /** `https://localhost:PORT`: both the authority host and Graph's base address. */
   readonly origin: string;
-  /** The certificate to trust, as PEM (for clients that cannot be given NODE_EXTRA_CA_CERTS). */
+  /** The certificate to trust, as PEM (for clients that do not read NODE_EXTRA_CA_CERTS). */
   readonly certificate: string;
-  /** Mutable at run time. */
+  /** May change at run time. */
   readonly options: SimulatorOptions;
-  /** Every request since the start or `clearRequests`, refused ones and those inside a batch too. */
+  /** Every request since the start or `clearRequests`, parts of each `$batch` included. */
   readonly requests: RecordedRequest[];
   clearRequests(): void;
-  /** What the tenants' administrators have consented to. */
   readonly consents: Consents;
-  /** Who can sign in. */
   readonly accounts: readonly Account[];
-  /** The environment with which entra-sync talks to this simulator, by secret; the first tenant by default. */
+  /** Returns entra-sync's environment for this simulator, with the secret; default: the first tenant. */
   environment(tenantId?: string): Record<string, string>;
   /** The same with a certificate in place of the secret. */
   certificateEnvironment(tenantId?: string): Record<string, string>;
   /**
-   * The same with a federated token, written to its file (mode 0600), as a Kubernetes cluster gives it to a pod: with the
-   * tenant where the application is at home, which is none of those that are simulated.
+   * The same with a federated token in a file (mode 0600), as a Kubernetes cluster gives it to a pod. The tenant is the
+   * application's home tenant, which is not one of the simulated ones.
    */
   federatedEnvironment(token?: FederatedToken): Promise<Record<string, string>>;
-  /** A token as the issuer of the federated credential gives it. */
   federatedToken(token?: FederatedToken): Promise<string>;
-  /** Steps in before the answer is made; gives the function that stops it. The first handler that answers wins. */
+  /** Runs before the answer is made; the first intervention wins. Returns the function that ends it. */
   intercept(handler: Intercept): () => void;
-  /** Alters correct JSON answers (status 200); gives the function that stops it. */
+  /** Alters correct JSON answers (status 200). Returns the function that ends it. */
   transform(handler: Transform): () => void;
-  /** Ends every connection at once; new ones are taken. */
+  /** Ends every connection at once; new ones are accepted. */
   cutConnections(): void;
-  /** Nobody listens any more: connections are refused. Gives the function that listens again on the same port. */
+  /** Stops listening: connections are refused. Returns the function that listens again on the same port. */
   goDown(): Promise<() => Promise<void>>;
-  /** Shows another certificate to connections that are made from now on; without one its own again. */
+  /** Shows another certificate to new connections; without an argument its own again. */
   presentCertificate(other?: { key: string; cert: string }): void;
-  /** Every access token handed out so far is unknown from now on (401). */
+  /** Revokes every issued access token: requests with one get a 401. */
   revokeTokens(): void;
-  /** Stops at once; ends hanging connections and removes temporary files. */
+  /** Stops at once, ends hanging connections and removes temporary files. */
   close(): Promise<void>;
 };
 
@@ -98,9 +95,7 @@ function finish(answer: Answer, headers: GraphRequest['headers']): Answer {
 async function answerAuthority(authority: Authority, request: GraphRequest): Promise<Answer | undefined> {
   const [path = ''] = request.url.split('?', 1);
   const [, tenant = '', rest = ''] = /^\/([^/]+)\/(.*)$/.exec(path) ?? [];
-  if (rest === 'oauth2/v2.0/authorize' && request.method === 'GET') {
-    return answerAuthorize(authority, request.url);
-  }
+  if (rest === 'oauth2/v2.0/authorize' && request.method === 'GET') return answerAuthorize(authority, request.url);
   if (rest === 'v2.0/adminconsent' && request.method === 'GET') {
     const { cookie } = request.headers;
     return answerAdminConsent(
@@ -126,15 +121,13 @@ async function answerAuthority(authority: Authority, request: GraphRequest): Pro
 }
 
 /**
- * Starts a simulator. It listens on TLS with a certificate of its own making and prints nothing. Rejects when the port
- * is taken or two tenants share an id.
+ * Starts a simulator. It listens on TLS with a certificate of its own and prints nothing. Rejects if the port is taken or
+ * two tenants share an id.
  */
 export async function startSimulator(settings: SimulatorSettings): Promise<Simulator> {
   const { tenants, host = 'localhost', port = 0, directory, consented = true, ...given } = settings;
   const truths = new Map(tenants.map((tenant) => [tenant.tenantId, truthOf(tenant)]));
-  if (truths.size !== tenants.length) {
-    throw new Error('Two of the tenants have the same tenantId.');
-  }
+  if (truths.size !== tenants.length) throw new Error('Two of the tenants have the same tenantId.');
   const credentials = { clientId: randomUUID(), clientSecret: `sim~${randomBytes(24).toString('base64url')}` };
   const options: SimulatorOptions = { ...defaultOptions(credentials), ...definedOf(given) };
   const certificates = await certificatesFor(host);
@@ -209,9 +202,7 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
 
   function environment(tenantId = tenants[0]?.tenantId): Record<string, string> {
     const id = tenantId ?? '';
-    if (!truths.has(id.toLowerCase())) {
-      throw new Error(`No simulated tenant '${id}'.`);
-    }
+    if (!truths.has(id.toLowerCase())) throw new Error(`No simulated tenant '${id}'.`);
     return {
       AZURE_TENANT_ID: id,
       AZURE_CLIENT_ID: options.clientId,
@@ -261,7 +252,7 @@ const homeTenantId = randomUUID();
 
 const namesOf = (tenants: readonly Tenant[]) => new Map(tenants.map((tenant) => [tenant.tenantId, tenant.name]));
 
-// An option given as undefined means its default, not undefined.
+// An option given as undefined keeps its default.
 function definedOf(given: Partial<SimulatorOptions>): Partial<SimulatorOptions> {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }

@@ -1,4 +1,4 @@
-// The consent page in a real browser: clicked through on a desktop and on a phone, in light and dark, with what it looks like.
+// The consent page in a real browser: clicks through on a desktop and a phone, in light and dark, and checks each page.
 // SCREENSHOTS=docs/images keeps the pictures there.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -41,23 +41,23 @@ const views = [
 
 type View = (typeof views)[number];
 
-/** A fresh browser window; `complaints` is what the browser says against the pages of ours, such as what their policy forbids. */
+/** Opens a browser window; `complaints` are the browser's errors about our pages, such as violations of their policy. */
 async function openWindow({ width, height, colorScheme }: View): Promise<{ page: Page; complaints: string[] }> {
-  // Of the simulator's certificate nobody but us knows.
+  // Only this test knows the simulator's certificate.
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, ignoreHTTPSErrors: true });
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {
-    // Browsers ask every site for an icon by themselves.
+    // Browsers request an icon by themselves.
     if (message.type() === 'error' && !message.location().url.endsWith('/favicon.ico')) complaints.push(message.text());
   });
   page.on('pageerror', (error) => complaints.push(error.message));
   return { page, complaints };
 }
 
-/** Takes the picture, and judges the page: nothing sticks out, one heading, and what axe finds. */
+/** Takes a picture and checks the page: no horizontal overflow, one heading, and axe's rules. */
 async function look(page: Page, view: View, name: string): Promise<void> {
-  // What is kept is shown to readers: one colour is enough for them.
+  // The kept pictures are for readers: one colour scheme is enough.
   if (view.colorScheme === 'light' || !process.env.SCREENSHOTS)
     await page.screenshot({ path: join(pictures, `consent-${name}-${view.name}.png`), fullPage: true });
   const sticksOut = await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
@@ -86,7 +86,7 @@ describe.each(views)('$name, $width pixels wide', (view) => {
     await page.getByText('Accept').click();
     await page.getByRole('heading', { name: /is connected$/ }).waitFor();
     await look(page, view, 'connected');
-    // Back and forth changes nothing: the step was taken.
+    // A reload changes nothing, since the step is done.
     await page.reload();
     expect(await page.locator('h1').innerText()).toBe('This step was already done');
     const registered = await world.registered();
@@ -94,7 +94,7 @@ describe.each(views)('$name, $width pixels wide', (view) => {
     expect(complaints.filter((text) => !/409/.test(text))).toEqual([]);
   });
 
-  test('without roles in the id token: a check again, then the page that says who confirms the tenant, and nothing to press', async () => {
+  test('without roles in the id token: after a second check a page without a button says who confirms the tenant', async () => {
     const tenant = world.nextTenant();
     const { page } = await openWindow(view);
     world.simulator.options.directoryRoles = false;
@@ -119,12 +119,12 @@ describe.each(views)('$name, $width pixels wide', (view) => {
     await look(page, view, 'waiting');
     expect(await page.getByRole('button').count()).toBe(0);
     expect((await world.registered()).filter((one) => one.tenant_id === tenant.tenantId)).toEqual([]);
-    // Back is a step that was taken.
+    // Going back leads to a step that is done.
     await page.goBack();
     await page.getByRole('heading', { name: 'This step was already done' }).waitFor();
   });
 
-  test('a refusal, and a new start from it by keyboard', async () => {
+  test('after a refusal the keyboard starts again', async () => {
     const tenant = world.nextTenant();
     const { page } = await openWindow(view);
     await page.goto(await world.invite(`refused-${view.name}`, { name: tenant.name }));

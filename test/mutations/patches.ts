@@ -1,4 +1,4 @@
-// The patches of this folder: each breaks one rule of docs/rules.md, and says above its diff which tests have to notice.
+// The patches of this folder. Each breaks one rule of docs/rules.md and names, above its diff, the tests that must notice.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -8,17 +8,17 @@ export type Mutation = {
   readonly file: string;
   /** The rules that it breaks. */
   readonly rules: readonly number[];
-  /** What goes wrong with it, in words. */
+  /** The damage, in words. */
   readonly breaks: string;
-  /** Test files that are run against it. */
+  /** Test files that run against it. */
   readonly tests: readonly string[];
-  /** Only tests whose titles match; undefined: all of the files. */
+  /** A pattern of the titles that run; undefined: all tests of the files. */
   readonly titles: string | undefined;
 };
 
 const folder = import.meta.dirname;
 
-/** Every patch of this folder, by name. Throws when one lacks a line of its head. */
+/** Reads every patch of this folder, by name. Throws if one lacks a line of its head. */
 export function readMutations(): Mutation[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith('.patch'))

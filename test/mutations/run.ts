@@ -1,5 +1,5 @@
-// Breaks each rule in a copy of the tree and shows that some test fails: `npm run test:mutations [-- NAME …]`.
-// A patch counts as caught only when the code still compiles and a test that passes without it fails with it.
+// Breaks each rule in a copy of the tree and shows that a test fails: `npm run test:mutations [-- NAME …]`.
+// A patch is caught only if the code still compiles and a test that passes without it fails with it.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { type Mutation, readMutations } from './patches.ts';
 
 type Outcome = {
   readonly verdict: 'caught' | 'SURVIVED' | 'BROKEN';
-  /** Which test noticed, or what is wrong with the patch. */
+  /** The test that failed, or the defect of the patch. */
   readonly by: string;
   readonly failed: number;
   readonly seconds: number;
@@ -41,7 +41,7 @@ process.exitCode = flags.help ? say(help) : main(chosen(readMutations(), positio
 
 function chosen(all: readonly Mutation[], words: readonly string[]): readonly Mutation[] {
   const unknown = words.filter((word) => !all.some((one) => isNamed(one, word)));
-  if (unknown.length > 0) throw new Error(`no patch and no rule of a patch is called ${unknown.join(', ')}`);
+  if (unknown.length > 0) throw new Error(`no patch or rule is called ${unknown.join(', ')}`);
   return words.length === 0 ? all : all.filter((one) => words.some((word) => isNamed(one, word)));
 }
 
@@ -67,7 +67,7 @@ function main(mutations: readonly Mutation[]): number {
   }
 }
 
-// As git sees the tree, with what is not committed yet; the dependencies by a link.
+// Copies the files that git sees, uncommitted ones too, and links the dependencies.
 function copyTree(copy: string): void {
   const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root });
   for (const file of listed.toString('utf8').split('\0').filter(Boolean)) {
@@ -77,13 +77,13 @@ function copyTree(copy: string): void {
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
 }
 
-// A test that fails without a patch would catch every one.
+// A test that fails without a patch would seem to catch every patch.
 function passesWithout(copy: string, mutations: readonly Mutation[]): boolean {
   note('the tests without any patch …');
   const tests = [...new Set(mutations.flatMap((one) => one.tests))];
   const { failed, ran } = runTests(copy, tests, undefined);
   if (failed.length === 0 && ran > 0) return true;
-  note(`${failed.length} of ${ran} tests fail without any patch, so nothing can be judged: ${failed.join('; ')}`);
+  note(`${failed.length} of ${ran} tests fail without any patch, so no patch can be judged: ${failed.join('; ')}`);
   return false;
 }
 
@@ -92,7 +92,7 @@ function judge(copy: string, mutation: Mutation): Outcome {
   const seconds = () => Math.round((performance.now() - started) / 1000);
   const broken = (by: string): Outcome => ({ verdict: 'BROKEN', by, failed: 0, seconds: seconds() });
   const apply = (...more: string[]) => spawnSync('git', ['apply', ...more, mutation.file], { cwd: copy });
-  if (apply().status !== 0) return broken('it does not apply: the code has moved, make it anew');
+  if (apply().status !== 0) return broken('it does not apply: the code has moved, make the patch again');
   try {
     const types = spawnSync('npx', ['tsc'], { cwd: copy, encoding: 'utf8' });
     if (types.status !== 0) return broken(`it does not compile: ${types.stdout.split('\n')[0]}`);

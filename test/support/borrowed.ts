@@ -1,24 +1,24 @@
-// Databases that one test after another borrows. A connection costs Postgres 20 ms to make, and each statement is several
-// times slower the first time it runs on one, so what was used and is empty again, with its connections, is worth keeping.
+// Databases that tests borrow one after another. A new connection takes 20 ms, and the first run of a statement on it is
+// several times slower, so a used database that is empty again is worth keeping with its connections.
 import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { type FreshDatabase, freshDatabase } from './postgres.ts';
 
 export type Borrowed = {
   readonly url: string;
   readonly database: Database;
-  /** Ends the loan: what was written is gone, in a way that the next one cannot notice. */
+  /** Ends the loan: empties the database, or drops it. */
   giveBack(): Promise<void>;
 };
 
 type Lent = { readonly fresh: FreshDatabase; readonly database: Database; loans: number };
 
-// Of rows that were deleted something stays in every table.
+// Deleted rows leave something behind in every table.
 const maxLoans = 40;
 const maxRows = 5_000;
 
 const waiting: Lent[] = [];
 
-/** A migrated database with a pool on it, as good as new. */
+/** Returns a migrated database with a pool, as good as new. */
 export async function borrowDatabase(): Promise<Borrowed> {
   const lent = waiting.pop() ?? (await make());
   lent.loans += 1;
@@ -43,7 +43,7 @@ async function make(): Promise<Lent> {
   return { fresh, database, loans: 0 };
 }
 
-/** What the migrations leave behind: how the schema is, and what brings the rows back to that. */
+/** A new database: a digest of its schema, and the SQL that restores its rows. */
 type Blank = { readonly schema: string; readonly wipe: string };
 
 let blank: Blank | undefined;
@@ -73,11 +73,11 @@ async function readBlank(database: Database): Promise<Blank> {
     if (held) refill.push(held.sql);
   }
   const [state] = await rows<State>(database, readState);
-  if (!state) throw new Error('a new database did not say how it is');
+  if (!state) throw new Error('a new database returned no state');
   return {
     schema: state.schema,
     wipe: [
-      // Guards of the tables, and keys between them, have nothing to say here.
+      // Bypass the triggers and foreign keys of the tables.
       "begin; set local session_replication_role = 'replica'; set local lock_timeout = '1s'",
       ...[...empty, ...full].map((name) => `delete from ${name}`),
       ...refill,
@@ -91,8 +91,8 @@ const firstOwn = 16_384;
 
 type State = { schema: string; busy: boolean; backends: number };
 
-// Everything of the schema that a test may change, whether somebody else is connected or holds a lock of the session, and
-// statistics, after which statements are planned differently.
+// The parts of the schema that a test may change; whether another session is connected or holds a session lock; and
+// statistics, since they change the plans of statements.
 const readState = `
 select md5(concat_ws('|',
          (select string_agg(concat_ws(' ', oid, relacl, relrowsecurity, reloptions), ',' order by oid) from pg_class where oid >= ${firstOwn} and relkind <> 't'),
@@ -109,7 +109,7 @@ select md5(concat_ws('|',
        (select count(*)::int from pg_stat_activity where datid = d.oid and backend_type = 'client backend') as backends
   from pg_database d where d.datname = current_database()`;
 
-/** Empties what may be lent again; whatever is unusual about it says no, and its end is that of a database of one test. */
+/** Empties the database; returns false if it differs from a new one in another way. */
 async function isAsNew(database: Database): Promise<boolean> {
   if (blank === undefined) return false;
   const { pool } = database.client;

@@ -1,4 +1,4 @@
-// TLS certificates that are wrong in one way each.
+// TLS certificates, each wrong in one way.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
@@ -7,7 +7,7 @@ const day = 24 * 60 * 60 * 1000;
 
 export type ServerCertificate = { key: string; cert: string };
 
-/** A self-signed certificate for `host`, valid from yesterday on for `days` days. */
+/** Makes a self-signed certificate for `host`, valid from yesterday for `days` days. */
 export async function certificateFor(host: string, days = 10): Promise<ServerCertificate> {
   const pems = await generate([{ name: 'commonName', value: host }], {
     algorithm: 'sha256',
@@ -23,7 +23,7 @@ export async function certificateFor(host: string, days = 10): Promise<ServerCer
   return { key: pems.private, cert: pems.cert };
 }
 
-/** A file for NODE_EXTRA_CA_CERTS that trusts all of these. */
+/** Writes a file for NODE_EXTRA_CA_CERTS that trusts all of these certificates. */
 export async function trustFile(directory: string, ...certificates: string[]): Promise<string> {
   const file = join(directory, 'trusted.pem');
   await writeFile(file, certificates.join('\n'));

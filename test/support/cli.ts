@@ -1,4 +1,4 @@
-// Runs the command line as people do, with an environment of its own: as a process, or within this one where that is the same.
+// Runs the command line with an environment of its own: as a process, or within this one where that makes no difference.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -11,18 +11,18 @@ const program = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
 
 export type Running = {
   readonly child: ChildProcess;
-  /** Resolves once stdout and stderr together match; rejects when the program ends before. */
+  /** Resolves once stdout and stderr together match; rejects if the program ends before. */
   shows(pattern: RegExp): Promise<string>;
   type(line: string): void;
   interrupt(): void;
   readonly ended: Promise<Ended>;
 };
 
-// What Node keeps of translated sources (vitest.config.ts): a third of a start.
+// Node's cache of translated sources (vitest.config.ts) saves a third of a start.
 const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env;
 const inherited = { PATH, HOME, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) };
 
-/** Starts the program, in `cwd` when it is given. Of this process's environment it has the path, the home and that cache. */
+/** Starts the program, in `cwd` if given. It inherits only PATH, HOME and that cache. */
 export function startCli(args: readonly string[], environment: Record<string, string>, cwd?: string): Running {
   const child = spawn(process.execPath, [program, ...args], {
     env: { ...inherited, ...environment },
@@ -57,20 +57,20 @@ export function startCli(args: readonly string[], environment: Record<string, st
   };
 }
 
-/** Runs the program to its end: within this process, where a process of its own would be the same to the verb. */
+/** Runs the program to its end, within this process if that makes no difference to the verb. */
 export function runCli(args: readonly string[], environment: Record<string, string>): Promise<Ended> {
   const given = { ...inherited, ...environment };
   return runsInProcess(args, environment) ? runInProcess(args, given) : runProcess(args, environment);
 }
 
-/** Runs the program to its end as a process, for tests of what only a process has: its start, its exit code, its trust. */
+/** Runs the program to its end as a process, for tests of its start, exit code or trusted certificates. */
 export function runProcess(args: readonly string[], environment: Record<string, string>): Promise<Ended> {
   const running = startCli(args, environment);
   running.child.stdin?.end();
   return running.ended;
 }
 
-/** Expects what an expected error looks like: this exit code, one line with its cure, no stack, and returns the line. */
+/** Expects an expected error: this exit code, and one line with its cure and no stack. Returns the line. */
 export function expectOneLine(ended: Ended, code: number, says: RegExp): string {
   const lines = ended.stderr.split('\n').filter((line) => line.startsWith('entra-sync: '));
   expect({ code: ended.code, lines: lines.length, stack: /^\s+at /m.test(ended.stderr) }, ended.stderr).toEqual({
@@ -84,7 +84,7 @@ export function expectOneLine(ended: Ended, code: number, says: RegExp): string 
   return line;
 }
 
-/** An empty directory for ENTRA_SYNC_HOME or files, removed when `onEnd` says so. */
+/** Makes an empty directory for ENTRA_SYNC_HOME or files; `onEnd` registers its removal. */
 export async function temporaryDirectory(onEnd: (remove: () => Promise<void>) => void): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'entra-sync-cli-'));
   onEnd(() => rm(directory, { recursive: true, force: true }));

@@ -1,5 +1,5 @@
-// A consent page to test: a simulated Entra ID of many tenants, a database, a real connect process, and browsers that keep
-// cookies and follow redirects by hand.
+// A world for tests of the consent page: a simulated Entra ID with many tenants, a database, a real connect process, and
+// browsers that keep cookies and follow redirects.
 
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
@@ -25,24 +25,21 @@ export type ConsentWorld = {
   readonly simulator: Simulator;
   readonly database: Database;
   readonly environment: Record<string, string>;
-  /** The connect process. */
   readonly running: Running;
-  /** Its public address. */
   readonly url: string;
-  /** Where it listens, behind the proxy of the public address if there is one. */
+  /** Its own address, which may be behind the proxy of the public one. */
   readonly origin: string;
-  /** A tenant that no test has used, and has not consented. */
+  /** Returns an unused tenant without consent. */
   nextTenant(): Tenant;
-  /** A link as `connect --print-url` makes it, good for an hour. */
+  /** Makes a link like `connect --print-url`, by default valid for an hour. */
   invite(ref: string, options?: { name?: string; tenantId?: string; expiresInMs?: number }): Promise<string>;
-  /** All tenants that are registered. */
   registered(): Promise<{ tenant_id: string; name: string; status: string; external_ref: string | null }[]>;
-  /** Registers one as `tenant add` does. */
+  /** Registers a tenant like `tenant add`. */
   add(tenant: Tenant, ref: string | null): Promise<void>;
   close(): Promise<void>;
 };
 
-/** Starts everything; tenants have not consented. */
+/** Starts everything; no tenant has consented. */
 export async function openConsentWorld(
   options: {
     tenants?: number | readonly string[];
@@ -108,7 +105,6 @@ export async function openConsentWorld(
   };
 }
 
-/** A port that nobody listens on. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
@@ -118,22 +114,21 @@ export async function freePort(): Promise<number> {
 }
 
 export type Browser = {
-  /** Goes to an address and on through every redirect, as browsers do. */
+  /** Opens an address and follows every redirect. */
   open(url: string): Promise<Shown>;
-  /** One request, whatever it answers. */
+  /** Sends one request and follows no redirect. */
   ask(url: string, init?: RequestInit): Promise<Shown>;
-  /** Presses the button of a form of ours; `headers` in place of those that browsers send. */
+  /** Presses the button of a form of ours; `headers` replace those of a browser. */
   press(page: Shown, label: string, headers?: Record<string, string>): Promise<Shown>;
-  /** Presses it, and stops where it is sent to. */
+  /** Presses the button; returns the redirect's address without following it. */
   leave(page: Shown, label: string): Promise<string>;
-  /** Follows a link of the simulated Entra ID. */
   choose(page: Shown, choice: string): Promise<Shown>;
-  /** The same, and stops where it is sent to. */
+  /** Opens the link; returns the redirect's address without following it. */
   chooseAndStop(page: Shown, choice: string): Promise<string>;
   readonly cookies: Map<string, string>;
 };
 
-/** A browser without script, with a cookie jar per host. */
+/** Opens a browser without script, with cookies per host. */
 export function openBrowser(): Browser {
   const cookies = new Map<string, string>();
 
@@ -190,7 +185,7 @@ export function openBrowser(): Browser {
   };
 }
 
-/** The form that holds a button with this label. */
+/** Returns the form with a button of this label. */
 function formOf(page: Shown, label: string): { action: string; fields: Record<string, string> } {
   for (const [form = ''] of page.text.matchAll(/<form[\s\S]*?<\/form>/g)) {
     if (!form.includes(`>${label}</button>`)) continue;
@@ -204,18 +199,18 @@ function formOf(page: Shown, label: string): { action: string; fields: Record<st
   throw new Error(`no button ${label} on ${page.status} ${page.text}`);
 }
 
-/** The account of a kind (admin, roles, apps, user) in a tenant. */
+/** Returns the name of a tenant's account of a kind (admin, roles, apps, user). */
 export function principalOf(tenant: Tenant, kind = 'admin'): string {
   return `${kind}@${tenant.name.toLowerCase().replaceAll(/[^a-z0-9]/g, '')}.example`;
 }
 
-/** From an invitation to the page of ours that offers consent. */
+/** Goes from an invitation to our page that offers consent. */
 export async function signInAs(browser: Browser, invitation: string, principal: string): Promise<Shown> {
   const welcome = await browser.open(invitation);
   return browser.choose(await browser.press(welcome, 'Sign in with Microsoft'), principal);
 }
 
-/** From an invitation to the consent page of the simulated Entra ID. */
+/** Goes from an invitation to the consent page of the simulated Entra ID. */
 export async function toConsent(browser: Browser, invitation: string, principal: string): Promise<Shown> {
   return browser.press(await signInAs(browser, invitation, principal), 'Continue to consent');
 }

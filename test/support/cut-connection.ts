@@ -1,41 +1,41 @@
-// A way to Postgres that reads what passes, statement by statement, and breaks where a test says: before a statement reaches
-// the server, once it was done and its answer is lost, or after the answer.
+// A proxy to Postgres that reads the traffic by statement and breaks where a test says: before a statement reaches the
+// server, after it was done but before its answer, or after the answer.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** One statement that a client sends: its text, and the how many-th it is of this text since the path was last watched. */
+/** A client's statement, and its number among equal ones since the last `watch`. */
 export type PassingStatement = { readonly sql: string; readonly occurrence: number };
 
-/** `before` the server gets it, when it is done and the answer is `unanswered`, and `after` the client has the answer. */
+/** `before` the server gets it; `unanswered`: done, but not answered; `after` the answer. */
 export type Moment = (typeof moments)[number];
 export const moments = ['before', 'unanswered', 'after'] as const;
 
-/** What breaks: this `connection`, as when the server ends it, or the `network`, until it is mended. */
+/** `connection`: this one breaks, as when the server ends it; `network`: all break, until it is repaired. */
 export type Breakage = 'connection' | 'network';
 
-/** Asked three times of every statement; whatever it waits for, the statement waits for. */
+/** Called three times per statement; the statement waits for the promise. */
 export type Watch = (
   statement: PassingStatement,
   moment: Moment,
 ) => Breakage | undefined | Promise<Breakage | undefined>;
 
 export type BreakablePath = {
-  /** The database, by way of this path. */
+  /** The URL of the database through this path. */
   readonly url: string;
-  /** Who decides from now on what breaks. A network that is down comes up again by itself after refusing so many connections. */
+  /** Sets what breaks. A broken network works again after `refusals` refused connections. */
   watch(watch: Watch, refusals?: number): void;
-  /** The next COMMIT breaks every connection: `before` the server gets it, or `after` the server has answered it. */
+  /** The next COMMIT breaks every connection, `before` or `after` the server did it. */
   breakAtCommit(when: 'before' | 'after'): void;
-  /** From now on the path leads to another address of the same database, as when its server was started anew. */
+  /** Leads new connections to another address of the database, as after a restart of its server. */
   leadTo(url: string): void;
-  /** Every connection breaks now, whatever is under way on it. */
+  /** Breaks every connection now, even during a statement. */
   cut(): void;
-  /** Nothing breaks any more, and a network that is down is up again. */
+  /** Ends every fault; a broken network works again. */
   mend(): void;
   close(): Promise<void>;
 };
 
-/** Opens a path to the database of `url`. The connection must be without TLS, as in the tests' own server. */
+/** Opens a path to the database of `url`, which must not use TLS. */
 export async function openBreakablePath(url: string): Promise<BreakablePath> {
   let target = new URL(url);
   const sockets = new Set<Socket>();
@@ -64,7 +64,7 @@ export async function openBreakablePath(url: string): Promise<BreakablePath> {
       socket.on('close', () => sockets.delete(socket));
     }
     client.on('close', () => upstream.destroy());
-    // What the server said last, such as why it ends the connection, still reaches the client.
+    // The server's last message, such as why it ends the connection, still reaches the client.
     upstream.on('close', () => client.end());
 
     let current: PassingStatement | undefined;
@@ -132,7 +132,7 @@ export async function openBreakablePath(url: string): Promise<BreakablePath> {
   };
 }
 
-/** Hands what `split` makes of a socket's bytes to `take`, one after another, and none once the socket is gone. */
+/** Passes the parts that `split` makes of a socket's bytes to `take` in order, until the socket is closed. */
 function inOrder<Part>(socket: Socket, split: (bytes: Buffer) => Part[], take: (part: Part) => Promise<void>): void {
   let queue = Promise.resolve();
   socket.on('data', (bytes) => {
@@ -142,7 +142,7 @@ function inOrder<Part>(socket: Socket, split: (bytes: Buffer) => Part[], take: (
 
 type Request = { bytes: Buffer; sql: string | undefined };
 
-// A statement is one Query message, or whatever leads to a Sync with one Parse in it. The first message has no type.
+// A statement is one Query message, or all messages up to a Sync with one Parse among them. The first message has no type.
 function splitRequests(): (bytes: Buffer) => Request[] {
   let left = Buffer.alloc(0);
   let started = false;
@@ -175,8 +175,8 @@ function textAt(message: Buffer, start: number): string {
   return message.toString('utf8', start, message.indexOf(0, start));
 }
 
-// An answer is whole with ReadyForQuery; all of it is kept until then, so that an answer that is lost is lost as a whole.
-// What comes while nothing is asked (the login, a farewell) passes at once.
+// An answer ends with ReadyForQuery. All of it is kept until then, so that it is lost as a whole. Messages outside a
+// statement (login, the last error) pass at once.
 function splitAnswers(): (bytes: Buffer) => { bytes: Buffer; whole: boolean }[] {
   let left = Buffer.alloc(0);
   let collected: Buffer[] = [];
@@ -190,7 +190,7 @@ function splitAnswers(): (bytes: Buffer) => { bytes: Buffer; whole: boolean }[] 
       left = left.subarray(length);
       collected.push(message);
       const type = String.fromCharCode(message[0] ?? 0);
-      // A login's steps (R) and errors that end the connection are not followed by one.
+      // Login steps (R) and errors that end the connection have no ReadyForQuery.
       if (type !== 'Z' && type !== 'R' && type !== 'E') continue;
       answers.push({ bytes: Buffer.concat(collected), whole: type === 'Z' });
       collected = [];

@@ -1,10 +1,9 @@
-// How much a run of the tests does: `npm test` guards every rule once and draws few cases; `npm run test:deep` (DEEP=1) runs the
-// files below again with many, beside the files that only it runs (*.deep.test.ts).
+// The depth of a test run: `npm test` guards every rule once with few random cases; `npm run test:deep` (DEEP=1) runs the
+// files below with many, and the files that only it runs (*.deep.test.ts).
 
-/** Whether this is the deep run. */
 export const isDeep = process.env.DEEP === '1';
 
-/** How many histories are drawn: RUNS where it is set, else `few`, in the deep run `many`. */
+/** Returns the number of random histories: RUNS if set, else `many` in the deep run, `few` otherwise. */
 export function runsOf(few: number, many: number): number {
   return Number(process.env.RUNS ?? (isDeep ? many : few));
 }

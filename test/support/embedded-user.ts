@@ -1,5 +1,5 @@
-// A program that uses an embedded server as a command would: `node embedded-user.ts HOME`. It prints one JSON line when it
-// has opened it, one when Ctrl-C (SIGINT) reached it, and closes and ends when its stdin ends.
+// A program that uses an embedded server like a command: `node embedded-user.ts HOME`. It prints a JSON line when the
+// server is open and one on Ctrl-C (SIGINT), and ends when its stdin ends.
 import { openEmbedded } from '../../src/store/embedded/embedded.ts';
 
 const home = process.argv[2];

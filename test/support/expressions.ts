@@ -1,4 +1,4 @@
-// Random expressions as a settings file may write them, all of them right.
+// Random valid expressions of a settings file.
 import fc from 'fast-check';
 import type { Constant, WrittenExpression } from '../../src/rules/expressions.ts';
 

@@ -1,5 +1,5 @@
-// Runs the fault matrix: one tenant goes through the cases of a fault one after another, several tenants side by side. A case
-// edits the tenant, runs the cycle that the fault strikes, then one without, and compares what an application sees.
+// Runs the fault matrix: one tenant per fault goes through its cases, several tenants at the same time. A case edits the
+// tenant, runs a cycle with the fault and, if it fails, one without, and compares what applications see.
 import { createHash } from 'node:crypto';
 import { expect, type onTestFinished } from 'vitest';
 import { ExpectedError, errorCodeOf } from '../../src/errors.ts';
@@ -13,16 +13,15 @@ import { expectGroups } from './groups-world.ts';
 import { bufferLog, expectTruth, fastPolicy, openWorld, type World } from './system.ts';
 
 const streams = ['users', 'groups'] as const;
-/** Objects of a stream and of a page: three pages a round. */
+/** Objects per stream and per page: three pages per round. */
 const objects = 5;
 const pageSize = 2;
 
-/** The cases of one fault. */
 const cases: readonly At[] = rounds.flatMap((round) =>
   streams.flatMap((stream) => places.map((place) => ({ stream, round, place }))),
 );
 
-/** The cases of the fault `number` in this run: all in the deep one, else one of a full and one of a later round, by turns. */
+/** Returns the cases of fault `number`: all in the deep run, else one full and one later round, in rotation. */
 export function casesOf(number: number): readonly At[] {
   const half = cases.length / 2;
   const few = [number % half, half + ((number + 4) % half)];
@@ -31,7 +30,7 @@ export function casesOf(number: number): readonly At[] {
 
 export type Chain = { readonly results: readonly Promise<void>[]; readonly ended: Promise<void> };
 
-/** Starts the cases `chosen` of one fault on a world of their own. What goes wrong rejects the result of its case. */
+/** Starts the chosen cases of one fault in their own world. A failure rejects the result of its case. */
 export function startChain(fault: Fault, chosen: readonly At[]): Chain {
   const closers: (() => unknown)[] = [];
   const world = open(fault, ((close: () => unknown) => void closers.push(close)) as unknown as typeof onTestFinished);
@@ -41,7 +40,7 @@ export function startChain(fault: Fault, chosen: readonly At[]): Chain {
     const isLast = number === chosen.length - 1;
     const result = before.then(async () => runCase(await world, fault, at, { number, isLast }));
     results.push(result);
-    // A case that failed leaves a world that the next one has to cope with.
+    // The next case starts from the state that a failed one leaves.
     before = result.catch(() => {});
   }
   const ended = before.then(async () => {
@@ -62,7 +61,7 @@ async function open(fault: Fault, onEnd: typeof onTestFinished): Promise<World> 
   return world;
 }
 
-/** Every user and every group changes, and one membership: three pages for each stream, and a known number of changes. */
+/** Changes every user, every group and one membership; returns the expected number of changes by kind. */
 function edit({ tenant }: World, number: number): Record<string, number> {
   for (const { id } of tenant.users()) tenant.updateUser(id, { jobTitle: `Title ${number}` });
   for (const { id } of tenant.groups()) tenant.updateGroup(id, { description: `Words ${number}` });
@@ -95,7 +94,7 @@ async function runCase(world: World, fault: Fault, at: At, { number, isLast }: T
     expect(struck.error).toBeInstanceOf(ExpectedError);
     const after = await stateOf(world, at.stream);
     expect(after.digest, 'nothing of the stream has changed').toBe(before.digest);
-    // Where both streams suffer, the other one may have been done before.
+    // If both streams suffer, the other one may have committed before.
     expect(fault.both ? ['failed', 'partial'] : ['partial']).toContain(struck.cycle?.outcome);
     if (!fault.both) expect(struck.cycle?.error_code).toBe(outcome.fails);
   } else {
@@ -105,7 +104,7 @@ async function runCase(world: World, fault: Fault, at: At, { number, isLast }: T
     const own = struck.waits.filter(({ stream }) => stream === at.stream);
     if (outcome.heals === 'asked_again') {
       expect(own.length, 'waits').toBeGreaterThanOrEqual(outcome.waits);
-      // A machine that is busy may be slow to answer, too, or slow to listen again.
+      // A busy machine may also answer or listen late.
       if (!fault.policy) expect(own.length, 'waits').toBe(outcome.waits);
       for (const { waitMs } of own) expect(waitMs).toBeGreaterThanOrEqual(outcome.atLeastMs ?? 0);
       expect(struck.report).toMatchObject({ round: at.round === 'full' ? 'full' : 'incremental', pages: 3 });
@@ -127,13 +126,12 @@ async function runCase(world: World, fault: Fault, at: At, { number, isLast }: T
     'select kind, count(*)::int as changes from entra_sync.changes where change_id > :since group by 1',
     { since: before.since },
   );
-  expect(Object.fromEntries(changes.map((row) => [row.kind, row.changes])), 'the feed is not double').toEqual(expected);
+  expect(Object.fromEntries(changes.map((row) => [row.kind, row.changes])), 'one row per change').toEqual(expected);
   if (isLast) await expectFeedRebuilds(world.database, world.tenant.tenantId, null);
 }
 
 type Struck = Awaited<ReturnType<typeof strike>>;
 
-/** One cycle under the fault, and what was seen of it. */
 async function strike(world: World, fault: Fault, at: At) {
   const { simulator } = world;
   const index = places.indexOf(at.place);
@@ -153,7 +151,7 @@ async function strike(world: World, fault: Fault, at: At) {
     untilEnd: (over) => overs.push({ reason: undefined, over }),
   });
   const pageOf = (url: string) => {
-    // The first page again is a retry, unless others were asked for meanwhile.
+    // The first page again is a retry, unless other pages were requested since.
     if (!url.includes('$skiptoken=') && !(asked.length === 1 && asked[0] === url)) asked = [];
     if (!asked.includes(url)) {
       asked.push(url);
@@ -167,7 +165,7 @@ async function strike(world: World, fault: Fault, at: At) {
       if (url.includes('$skiptoken=endless-')) return endless(world, at, url);
       const page = pageOf(url);
       if (page === 0) full = url.includes('$select=');
-      // Graph is asked to throttle a walk of everything first, and nothing else.
+      // Only full rounds ask Graph to throttle them first.
       if ((headers['x-ms-throttle-priority'] === 'low') !== full) throw new Error(`priority of ${url}`);
       if (page !== index || hits >= (fault.times ?? Number.POSITIVE_INFINITY)) return undefined;
       hits += 1;
@@ -210,10 +208,10 @@ async function strike(world: World, fault: Fault, at: At) {
 
 type Body = Record<string, string | undefined>;
 
-/** Empty pages that lead to another one each. So that no test has to walk 2,000 of them, most count as walked already. */
+/** Answers with empty pages that link to each other. Most of the 2,000 allowed ones are counted up front. */
 async function endless(world: World, at: At, url: string) {
   const number = Number(url.slice(url.indexOf('endless-') + 8));
-  // By then whatever was new is staged, although pages are read ahead.
+  // By then everything new is staged, although pages are read ahead.
   if (number === 25) {
     await world.database.raw('update entra_sync.rounds set barren_pages = 1998 where stream = :stream', {
       stream: at.stream,
@@ -223,7 +221,7 @@ async function endless(world: World, at: At, url: string) {
   return number > 50 ? { status: 500, body: '' } : { body: { value: [], '@odata.nextLink': next } };
 }
 
-/** What a failed cycle must not change, as a digest, and the last change row. */
+/** Returns a digest of the rows that a failed cycle must not change, and the last change row. */
 async function stateOf({ database }: World, stream: At['stream']): Promise<{ digest: string; since: string }> {
   const tables = stream === 'users' ? ['accounts'] : ['groups', 'memberships', 'group_closure'];
   const [row] = await rows<{ state: string; since: string }>(
@@ -255,5 +253,5 @@ function expectNothingLeaks({ tenant, simulator }: World, { log, error, secrets,
   const told = `${log}${JSON.stringify(waits)}${error instanceof ExpectedError ? [error.stack, error.cure, error.detail].join('\n') : ''}`;
   const people = tenant.users().flatMap(({ properties }) => [properties.displayName, properties.mail]);
   for (const value of [...secrets, simulator.options.clientSecret, ...people])
-    if (told.includes(String(value))) throw new Error(`a log or an error holds ${value}`);
+    if (told.includes(String(value))) throw new Error(`a log or an error contains ${value}`);
 }

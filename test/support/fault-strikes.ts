@@ -1,4 +1,4 @@
-// What can happen to a request for a page: answers, connections, names and certificates gone wrong.
+// The faults of a request for a page: wrong answers, connections, names and certificates.
 import dns from 'node:dns';
 import { vi } from 'vitest';
 import type { Intervention } from '../../src/simulator/index.ts';
@@ -8,7 +8,7 @@ import type { World } from './system.ts';
 export const rounds = ['full', 'later'] as const;
 export const places = ['first', 'middle', 'last'] as const;
 
-/** Where a fault strikes. The first page of a full round is asked for without a token, every other one with one. */
+/** The place where a fault strikes. Only the first page of a full round is requested without a token. */
 export type At = {
   stream: 'users' | 'groups';
   round: (typeof rounds)[number];
@@ -20,15 +20,13 @@ export type Strike = {
   at: At;
   /** 1 for the first request that it strikes. */
   hit: number;
-  /** Of the request. */
   url: string;
-  /** Runs before the first wait whose reason matches: the moment at which the fault is over. */
+  /** Runs before the first wait whose reason matches; the fault ends there. */
   untilWait: (reason: RegExp, over: () => unknown) => void;
-  /** Runs when the cycle is over. */
   untilEnd: (over: () => unknown) => void;
 };
 
-/** An error body of Graph, with a person in its words: what must show nowhere. */
+/** An error body of Graph that contains a user's name and address, which no log may show. */
 export function refusal(status: number, code: string, headers?: Record<string, string>) {
   return ({ world }: Strike): Intervention => {
     const [user] = world.tenant.users();
@@ -44,7 +42,7 @@ export const location = (strike: Strike): Intervention =>
     Location: `${strike.world.simulator.origin}/v1.0/${strike.at.stream}/delta?$deltatoken=`,
   })(strike);
 
-/** A request that nobody answers in time; healthy ones need far less. */
+/** For requests that time out; healthy ones need far less. */
 export const impatient = { requestTimeoutMs: 1_000, retries: 4 };
 export const patient = { retries: 8, firstWaitMs: 4 };
 
@@ -55,11 +53,11 @@ export async function goDown({ world, untilWait, untilEnd }: Strike, forHowLong:
   return { destroy: true };
 }
 
-/** Names that only this process knows, one for each fault that takes its own away. */
+/** Names that only this process resolves, one for each fault that loses its name. */
 export const ownHosts = ['one.entra-sync.test', 'two.entra-sync.test'] as const;
 const lost = new Set<string>();
 
-/** Has this process know the names, until the function that is returned is called. */
+/** Makes this process resolve the names. Returns the function that ends it. */
 export function knowOwnHosts(): () => void {
   const { lookup } = dns;
   const spy = vi.spyOn(dns, 'lookup').mockImplementation(((host: string, ...rest: unknown[]) => {
@@ -75,14 +73,14 @@ export function loseName({ world, untilWait, untilEnd }: Strike, forHowLong: 'a 
   const found = () => lost.delete(hostname);
   lost.add(hostname);
   world.simulator.cutConnections();
-  // One that was being made when the others were cut.
+  // A connection that was opening when the others were cut.
   untilEnd(world.simulator.intercept(() => (lost.has(hostname) ? { destroy: true } : undefined)));
   if (forHowLong === 'a wait') untilWait(/ENOTFOUND/, found);
   else untilEnd(found);
   return { destroy: true };
 }
 
-/** From now on Graph shows a certificate that nobody signed whom this process trusts. */
+/** Makes Graph present a certificate that this process does not trust. */
 export async function changeCertificate({ world, untilEnd }: Strike) {
   stranger ??= certificateFor('localhost');
   world.simulator.presentCertificate(await stranger);

@@ -1,4 +1,4 @@
-// The bad days of Graph, one by one: what happens to the request for a page, and what has to come out of it.
+// Graph's faults: each strikes the request for a page and has an expected outcome.
 import type { ErrorCode } from '../../src/errors.ts';
 import type { RetryPolicy } from '../../src/graph/reader.ts';
 import { type Intervention, throttled } from '../../src/simulator/index.ts';
@@ -17,24 +17,21 @@ import {
 } from './fault-strikes.ts';
 
 export type Outcome =
-  /** The same cycle commits the round: the request is sent again after so many waits (`atLeastMs` each). */
+  /** The same cycle commits the round: the request is sent again after this many waits (`atLeastMs` each). */
   | { heals: 'asked_again'; waits: number; atLeastMs?: number }
-  /** The same cycle commits it: the round is begun anew, or a full one in its place. */
+  /** The same cycle commits: the round restarts, or a full round replaces it. */
   | { heals: 'round_anew' | 'full_round' }
-  /** The stream's cycle ends with this error and nothing of the stream changes; the next cycle heals. */
+  /** The stream's cycle fails with this error and changes nothing of the stream; the next cycle heals. */
   | { fails: ErrorCode };
 
 export type Fault = {
   name: string;
-  /** Steps in place of the answer for the page. */
   strike?: (strike: Strike) => Intervention | Promise<Intervention | undefined> | undefined;
-  /** Replaces the link of the page. */
   link?: (strike: Strike) => string;
-  /** How many requests it strikes; default: all of the cycle. */
+  /** The number of requests that it strikes; default: all of the cycle. */
   times?: number;
-  /** Both streams suffer, not the one alone. */
   both?: true;
-  /** The host by which Graph is known; default: localhost. */
+  /** The host name of Graph; default: localhost. */
   host?: string;
   policy?: Partial<RetryPolicy>;
   outcome: (at: At) => Outcome;
@@ -47,7 +44,7 @@ const askedAgain =
 const fails =
   (code: ErrorCode): Fault['outcome'] =>
   () => ({ fails: code });
-/** A dead link: nothing to begin anew at the first URL, a full round at the checkpoint, the same round elsewhere. */
+/** A dead link: the first URL cannot restart, a checkpoint starts a full round, any other link restarts its round. */
 const dead =
   (withoutLink: ErrorCode): Fault['outcome'] =>
   (at) =>
@@ -68,7 +65,7 @@ const noDelta: Intervention = {
   },
 };
 
-/** Those that take their time come first. */
+/** All faults, the slow ones first. */
 export const faults: readonly Fault[] = [
   {
     name: 'no answer, again and again',

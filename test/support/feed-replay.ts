@@ -1,17 +1,16 @@
-// The feed replayed from a position: it has to tell the same story as the views.
+// Replays the feed from a position; it has to agree with the views.
 import { expect } from 'vitest';
 import type { Database } from '../../src/store/database/pool.ts';
 import { readChanges } from '../../src/store/feed/changes.ts';
 import { accountsOf, type Facts, factsOf } from './system.ts';
 
-/** Rebuilds the accounts of a tenant from its change rows and compares them with the view. */
 export async function expectFeedRebuilds(database: Database, tenantId: string, position: string | null): Promise<void> {
   const rebuilt = new Map<string, { id: string; live: boolean; facts: Facts }>();
   for (const change of await readChanges(database, position, 1_000_000)) {
     if (change.tenant_id !== tenantId || change.account_id === null) continue;
     const one = rebuilt.get(change.account_id);
     const after = (change.after ?? {}) as Record<string, unknown>;
-    // The values of purged people are blanked wherever they stood.
+    // The values of purged accounts are blanked in every change row.
     if (change.after === null && change.kind !== 'account.purged') continue;
     if (change.kind === 'account.created' || change.kind === 'account.restored') {
       rebuilt.set(change.account_id, { id: String(after.entra_object_id), live: true, facts: toFacts(after, {}) });

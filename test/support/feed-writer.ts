@@ -1,5 +1,5 @@
-// Writing transactions for tests of the feed: rows of entra_sync.accounts and entra_sync.changes written as a commit does,
-// one statement at a time, so that a test can lay transactions over one another as it likes.
+// Writing transactions for tests of the feed. They write rows of entra_sync.accounts and entra_sync.changes as a commit
+// does, one statement at a time, so that tests can interleave transactions.
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { numberBatches } from '../../src/store/feed/batches.ts';
@@ -15,10 +15,10 @@ export type FeedRow = {
   after: Counted | null;
 };
 
-/** What an account of these tests says of itself: how often it was written. */
+/** The profile of an account in these tests: its display name counts its writes. */
 export type Counted = { profile: { displayName: string } };
 
-/** A tenant with `count` live accounts whose display name is a number, 0 at first. Nothing is in the feed yet. */
+/** Makes a tenant with `count` live accounts, each with the display name 0. The feed is empty. */
 export async function countedAccounts(store: Store, count: number): Promise<{ tenantId: string; accounts: string[] }> {
   const tenantId = randomUUID();
   await ask(store, 'insert into entra_sync.tenants (tenant_id, name) values (:tenantId, :tenantId)', { tenantId });
@@ -31,7 +31,7 @@ export async function countedAccounts(store: Store, count: number): Promise<{ te
   return { tenantId, accounts: made.map((row) => row.account_id) };
 }
 
-/** Adds one to an account and writes the change row into `batch`, in the transaction that `client` has open. */
+/** Adds one to an account and writes the change row into `batch`, in the open transaction of `client`. */
 export async function addOne(client: Client, tenantId: string, account: string, batch: string): Promise<void> {
   const {
     rows: [old],
@@ -51,18 +51,17 @@ export async function addOne(client: Client, tenantId: string, account: string, 
   );
 }
 
-/** The number of a batch that is yet to be written. */
+/** Returns the number of a new batch; its row does not exist yet. */
 export async function takeBatch(client: Client): Promise<string> {
   const found = await client.query("select nextval(pg_get_serial_sequence('entra_sync.batches', 'batch_id')) as batch");
   return found.rows[0].batch;
 }
 
-/** The batch's row: a commit writes it last. It has no number before {@link number}. */
+/** Writes the batch's row, as a commit does last. The feed has no number for it before {@link number}. */
 export async function closeFeedBatch(client: Client, tenantId: string, batch: string): Promise<void> {
   await client.query('insert into entra_sync.batches (batch_id, tenant_id) values ($1, $2)', [batch, tenantId]);
 }
 
-/** A whole transaction that adds one to each account, in a batch of its own. */
 export async function writeBatch(client: Client, tenantId: string, accounts: readonly string[]): Promise<void> {
   await client.query('begin');
   const batch = await takeBatch(client);
@@ -71,17 +70,16 @@ export async function writeBatch(client: Client, tenantId: string, accounts: rea
   await client.query('commit');
 }
 
-/** Gives numbers to the batches that are committed, as the worker does. */
+/** Numbers the committed batches, as the worker does. */
 export async function number(store: Store): Promise<void> {
   await numberBatches(store.database);
 }
 
-/** Up to `max` changes after a position, as an application would read them. */
 export function readFeed(store: Store, after: string | null, max = 1000): Promise<FeedRow[]> {
   return ask<FeedRow>(store, 'select * from directory.read_changes(:after, :max)', { after, max });
 }
 
-/** Everything after a position, in pages of `max`. */
+/** Reads all changes after a position, in pages of `max`. */
 export async function readAll(store: Store, after: string | null, max = 1000): Promise<FeedRow[]> {
   const all: FeedRow[] = [];
   for (;;) {

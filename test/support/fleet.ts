@@ -1,4 +1,4 @@
-// Many tenants on one simulator, and workers as processes of their own that share a database.
+// Many tenants on one simulator, and worker processes that share a database.
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished } from 'vitest';
@@ -17,11 +17,11 @@ export type Fleet = {
   readonly database: Database;
   readonly url: string;
   readonly environment: Record<string, string>;
-  /** A worker as a process; it is killed when the test ends, if it still runs then. */
+  /** Starts a worker process; the end of the test kills it. */
   worker(args?: readonly string[], variables?: Record<string, string>): Running;
-  /** Whole cycles in the order of their start, of one tenant or all. */
+  /** Returns the cycles of one tenant or all, in order of their start, without on-demand reads. */
   cycles(tenant?: Tenant): Promise<FleetCycle[]>;
-  /** Makes tenants due, as if their time had come. */
+  /** Makes tenants due, by default all. */
   makeDue(tenants?: readonly Tenant[]): Promise<void>;
 };
 
@@ -35,7 +35,7 @@ export type FleetCycle = {
   started_at: Date;
 };
 
-/** `count` registered tenants of `users` persons each; all of it goes when the test ends. */
+/** Opens `count` registered tenants of `users` users each, until the test ends. */
 export async function openFleet(options: { count: number; users: number; registered?: boolean }): Promise<Fleet> {
   const tenants = Array.from({ length: options.count }, (_, n) =>
     createTenant({ seed: n + 1, users: options.users, name: `Tenant ${n + 1}`, tenantId: idOf(n) }),
@@ -87,7 +87,7 @@ function idOf(n: number): string {
   return `00000000-0000-4000-8000-${(n + 1).toString(16).padStart(12, '0')}`;
 }
 
-/** Tells a worker to stop as a container engine does, and how long it took. */
+/** Stops a worker as a container engine does, and measures the seconds. */
 export async function stopWorker(
   running: Running,
   signal: NodeJS.Signals = 'SIGTERM',
@@ -98,16 +98,15 @@ export async function stopWorker(
   return { ...ended, seconds: (performance.now() - started) / 1000 };
 }
 
-/** Waits until `met` says so; two minutes unless told, because processes start slowly on a machine that has much to do. */
+/** Waits until `met` returns true; a minute by default, since processes start slowly on a busy machine. */
 export async function until(what: string, met: () => Promise<boolean> | boolean, seconds = 60): Promise<void> {
   const giveUp = performance.now() + seconds * 1_000;
   while (!(await met())) {
-    if (performance.now() > giveUp) throw new Error(`waited in vain: ${what}`);
+    if (performance.now() > giveUp) throw new Error(`gave up waiting: ${what}`);
     await delay(25);
   }
 }
 
-/** Waits until `count` cycles of the tenant (or of all) have ended. */
 export async function untilCycles(fleet: Fleet, count: number, tenant?: Tenant): Promise<FleetCycle[]> {
   let found: FleetCycle[] = [];
   await until(`${count} cycles${tenant ? ` of ${tenant.name}` : ''}`, async () => {
@@ -120,11 +119,11 @@ export async function untilCycles(fleet: Fleet, count: number, tenant?: Tenant):
 export type Gate = {
   /** Tenants whose requests wait. */
   readonly waiting: ReadonlySet<string>;
-  /** Lets everything through, now and from now on. */
+  /** Lets every request through, now and later. */
   open(): void;
 };
 
-/** Requests that `holds` says wait until the gate opens. */
+/** Makes requests wait for which `holds` returns true, until the gate opens. */
 export function closeGate(simulator: Simulator, holds: (request: { url: string; tenantId?: string }) => boolean): Gate {
   const waiting = new Set<string>();
   const opened = Promise.withResolvers<undefined>();
@@ -136,7 +135,7 @@ export function closeGate(simulator: Simulator, holds: (request: { url: string; 
   return { waiting, open: () => opened.resolve(undefined) };
 }
 
-/** Waits until some worker has planned `times` more: what was not begun by then had been passed over. */
+/** Waits until workers have planned `times` more; a tenant without a cycle by then was passed over. */
 export async function untilPlanned({ database }: Pick<Fleet, 'database'>, times = 2): Promise<void> {
   for (let time = 0; time < times; time += 1) {
     const planned = async () =>
@@ -146,7 +145,7 @@ export async function untilPlanned({ database }: Pick<Fleet, 'database'>, times 
   }
 }
 
-/** What the simulator saw of each tenant: its runs, told apart by their access token, as first and last request. */
+/** Records each tenant's runs by access token, with the numbers of the first and last request. */
 export function watchRuns(simulator: Simulator): Map<string, Map<string, { first: number; last: number }>> {
   const seen = new Map<string, Map<string, { first: number; last: number }>>();
   simulator.intercept(({ tenantId, headers, number }) => {
@@ -161,7 +160,7 @@ export function watchRuns(simulator: Simulator): Map<string, Map<string, { first
   return seen;
 }
 
-/** Expects that no two runs of a tenant overlapped, as the simulator saw them. */
+/** Expects that no two runs of a tenant overlapped. */
 export function expectOneAtATime(seen: ReturnType<typeof watchRuns>): void {
   for (const [tenantId, runs] of seen) {
     const ordered = [...runs.values()].sort((one, other) => one.first - other.first);

@@ -1,25 +1,26 @@
-// Glitches of a directory: people and groups that Graph does not show for a while, although nobody deleted them.
+// Glitches of a directory: Graph does not show some users and groups for a while, although they were not deleted.
+// Each function returns the one that ends the glitch.
 import { notFound } from './groups-world.ts';
 import type { World } from './system.ts';
 
 type Item = { id: string };
 
-/** Pages of users/delta come without these people. Gives the function that ends it. */
+/** Pages of users/delta omit these users. */
 export function leaveOutUsers({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
   return leaveOut(simulator, 'users', new Set(ids));
 }
 
-/** The same, and GET does not find them either. */
+/** Pages of users/delta omit these users, and GET does not find them. */
 export function hideUsers({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
   return hide(simulator, 'users', new Set(ids));
 }
 
-/** Pages of groups/delta come without these groups. Gives the function that ends it. */
+/** Pages of groups/delta omit these groups. */
 export function leaveOutGroups({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
   return leaveOut(simulator, 'groups', new Set(ids));
 }
 
-/** Pages of groups/delta come without these groups, and GET does not find them. Gives the function that ends it. */
+/** Pages of groups/delta omit these groups, and GET does not find them. */
 export function hideGroups({ simulator }: Pick<World, 'simulator'>, ids: Iterable<string>): () => void {
   return hide(simulator, 'groups', new Set(ids));
 }
@@ -28,7 +29,7 @@ function leaveOut(simulator: World['simulator'], collection: string, hidden: Rea
   return simulator.transform(({ url }, body) => {
     const { value } = body as { value?: Item[] };
     if (!url.startsWith(`/v1.0/${collection}/delta`) || !value) return body;
-    // Tombstones too: nothing at all is said of them.
+    // Omits their tombstones too.
     return { ...body, value: value.filter((one) => !hidden.has(one.id)) };
   });
 }

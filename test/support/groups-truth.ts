@@ -1,16 +1,16 @@
-// Groups and memberships as they have to be, straight from the tenant by brute force, and as an application sees them.
+// Groups and memberships as they must be, computed from the tenant by brute force, and as applications see them.
 import type { Tenant } from '../../src/simulator/index.ts';
 import { type Database, rows } from '../../src/store/database/pool.ts';
 
 export type Graph = {
-  /** group object id -> what anybody can see of it */
+  /** Group object id -> its visible fields. */
   groups: Record<
     string,
     { displayName: unknown; description: unknown; mail: unknown; kind: string; isDynamic: boolean }
   >;
-  /** "group member" by object ids, both live */
+  /** "group member" by object ids, both live. */
   direct: string[];
-  /** "group user direct|nested" by object ids */
+  /** "group user direct|nested" by object ids. */
   effective: string[];
 };
 
@@ -20,7 +20,7 @@ function kindOf(properties: Record<string, unknown>): string {
   return properties.securityEnabled === true ? 'mail_enabled_security' : 'distribution';
 }
 
-/** The truth: direct edges between live ends, and for each group everybody whom a walk through its nested groups meets. */
+/** Computes direct memberships between live ends, and for each group all users in it and its nested groups. */
 export function groupTruth(tenant: Tenant): Graph {
   const users = new Set(tenant.users().map((user) => user.id));
   const groups = new Map(tenant.groups().map((group) => [group.id, group]));
@@ -58,7 +58,7 @@ export function groupTruth(tenant: Tenant): Graph {
   };
 }
 
-/** The same as the views of the contract show it. */
+/** Returns the same from the views of the contract. */
 export async function groupsSeen(database: Database, tenantId: string): Promise<Graph> {
   const groups = await rows<Record<string, unknown>>(
     database,
@@ -98,7 +98,7 @@ export async function groupsSeen(database: Database, tenantId: string): Promise<
   };
 }
 
-/** The feed replayed from empty: the memberships that it says are there, as "group_id member". */
+/** Replays the feed from empty; returns the memberships that it leaves, as "group_id member". */
 export async function replayMemberships(database: Database, tenantId: string): Promise<string[]> {
   const changes = await rows<{ kind: string; group_id: string; member: string }>(
     database,
@@ -116,7 +116,7 @@ export async function replayMemberships(database: Database, tenantId: string): P
   return [...there].sort();
 }
 
-/** The direct memberships of the view as "group_id member". */
+/** Returns the direct memberships of the view as "group_id member". */
 export async function membershipPairs(database: Database, tenantId: string): Promise<string[]> {
   const found = await rows<{ pair: string }>(
     database,

@@ -1,4 +1,4 @@
-// Worlds with groups of named people, pages of groups/delta altered on the way, and what has to be true in the end.
+// Worlds with named groups, altered pages of groups/delta, and the expectations at the end.
 import { expect } from 'vitest';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from './groups-truth.ts';
 import { setSettings } from './settings.ts';
@@ -12,17 +12,17 @@ export const down = { status: 503, body: {} };
 export const notFound = { status: 404, body: { error: { code: 'Request_ResourceNotFound', message: 'not there' } } };
 export const forbidden = { status: 403, body: { error: { code: 'Authorization_RequestDenied', message: 'no' } } };
 
-/** Groups of this kind can be restored after they were deleted. */
+/** A Microsoft 365 group: it is soft-deleted and can be restored. */
 export const unified = { groupTypes: ['Unified'], mailEnabled: true, securityEnabled: false };
 
-/** Alters the objects of every page of groups/delta, until the function that is returned is called. */
+/** Alters the objects of every page of groups/delta. Returns the function that ends it. */
 export function alterPages(world: World, alter: (item: Item) => Item): () => void {
   return world.simulator.transform(({ url }, body) =>
     ofGroups(url) ? { ...body, value: (body as { value: Item[] }).value.map(alter) } : body,
   );
 }
 
-/** First rounds may tell of members that left before, or may not; here the first page of one does not. */
+/** Full rounds may or may not show former members; this one's first page does not. */
 export function forgetLeavers(world: World): void {
   world.simulator.transform(({ url }, body) => {
     if (!ofGroups(url) || !url.includes('$select')) return body;
@@ -34,7 +34,7 @@ export function forgetLeavers(world: World): void {
   });
 }
 
-/** A world whose groups have these members: people by number, groups by name. */
+/** Opens a world whose groups have these members: users by number, groups by name. */
 export async function groupsWorld(
   members: Record<string, (number | string)[]>,
   options: Parameters<typeof openWorld>[0] = {},
@@ -53,7 +53,6 @@ export async function groupsWorld(
   return { world, tenant, person, group };
 }
 
-/** Puts a scope in force. */
 export async function setScope(
   { database }: World,
   scope: { accountEnabled?: boolean; groups?: string[] },
@@ -61,18 +60,17 @@ export async function setScope(
   await setSettings(database, { scope: { userType: 'any', ...scope } });
 }
 
-/** Whether somebody has a live account. */
 export async function isLive({ database, tenant }: World, id: string): Promise<boolean> {
   return (await accountsOf(database, tenant.tenantId))[id] !== undefined;
 }
 
-/** What applications see is the tenant's truth, and the feed replayed from empty gives the same. */
+/** Expects that the views show the tenant's truth, and that the feed replayed from empty does too. */
 export async function expectGroups({ tenant, database }: World): Promise<void> {
   expect(await groupsSeen(database, tenant.tenantId)).toEqual(groupTruth(tenant));
   expect(await replayMemberships(database, tenant.tenantId)).toEqual(await membershipPairs(database, tenant.tenantId));
 }
 
-/** Makes the next round of a stream a full one by its age, without touching the other stream. */
+/** Makes the next round of this stream a full one by its age. */
 export async function makeFullDue({ database }: World, stream: 'users' | 'groups'): Promise<void> {
   await database.raw("update entra_sync.checkpoints set full_at = now() - interval '30 days' where stream = :stream", {
     stream,

@@ -1,4 +1,4 @@
-// Random histories of a tenant for the convergence test: what administrators do, what the weather is, what goes wrong.
+// Random histories of a tenant for the convergence tests: an administrator's edits, the shape of rounds, and faults.
 import fc from 'fast-check';
 import type { Progress } from '../../src/engine/stream.ts';
 import type { Simulator, SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
@@ -8,11 +8,11 @@ import { interruption, isDeltaRequest } from './system.ts';
 export type Edit = { act: (typeof acts)[number]; who: number; property: string; value: string };
 export type Expiry = '410' | '400';
 export type Weather = Pick<SimulatorOptions, 'pageSize' | 'repeats' | 'emptyPages' | 'shuffle' | 'form'>;
-/** What happens when the n-th request to users/delta of a cycle arrives. */
+/** Events at the n-th request to users/delta of a cycle. */
 export type Moment = { request: number; edits: readonly Edit[]; expire: Expiry | undefined };
 /**
- * What ends a cycle: `abort` Ctrl-C when request n arrives · `sockets` every connection from request n on is cut ·
- * `unavailable` every answer from request n on is a 503 · `defect` the code throws at its n-th report of progress ·
+ * The end of a cycle: `abort` Ctrl-C at request n · `sockets` cuts every connection from request n on ·
+ * `unavailable` answers 503 from request n on · `defect` the code throws at its n-th report of progress ·
  * `kill` the same with the database gone at once, so that nothing can be closed, as when the process dies.
  */
 export type Fault = { how: 'abort' | 'sockets' | 'unavailable' | 'defect' | 'kill'; at: number };
@@ -22,17 +22,17 @@ export type CycleStep = {
   resync: boolean;
   dryRun: boolean;
   moments: readonly Moment[];
-  /** Of each page of users/delta this one object holds a value that nobody can take. */
+  /** On each page of users/delta this object has an invalid value. */
   spoilt: number | undefined;
   fault: Fault | undefined;
 };
 export type Step =
   | { step: 'edits'; edits: readonly Edit[] }
   | { step: 'expire'; how: Expiry }
-  /** The retention of everybody who is removed at this time runs out. */
+  /** Ends the retention of all removed accounts. */
   | { step: 'age' }
   | { step: 'revoke' }
-  /** `sync --user` of somebody, who may be deleted. */
+  /** `sync --user` of a user, who may be deleted. */
   | { step: 'person'; who: number }
   | CycleStep;
 
@@ -100,7 +100,7 @@ export const history: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 2, maxLength: 10 },
 );
 
-/** Makes an edit, or nothing where the tenant refuses it (a taken user principal name) or nobody is there for it. */
+/** Makes an edit, unless the tenant refuses it (a taken user principal name) or has no user for it. */
 export function applyEdit(tenant: Tenant, { act, who, property, value }: Edit): void {
   const live = tenant.users();
   const deleted = tenant.deletedUsers();
@@ -118,7 +118,7 @@ export function applyEdit(tenant: Tenant, { act, who, property, value }: Edit): 
     else if (act === 'clear') tenant.updateUser(person.id, { [property]: null });
     else if (act === 'update') tenant.updateUser(person.id, { [property]: valueFor(property, value, who) });
   } catch {
-    // Refused, as an administrator would be refused.
+    // Refused, as an administrator's edit would be.
   }
 }
 
@@ -130,14 +130,13 @@ function valueFor(property: string, value: string, who: number): unknown {
 export type Staged = {
   signal: AbortSignal;
   onProgress: (progress: Progress) => void;
-  /** The pool that the cycle works through: its own where it is to be killed. */
+  /** The pool of the cycle: a separate one if it is to be killed. */
   through: Database;
-  /** Whether the fault has happened. */
   reached: () => boolean;
   end: () => Promise<void>;
 };
 
-/** Sets the stage for one cycle of a history: weather, moments, fault. `end` takes all of it back. */
+/** Sets the stage for one cycle of a history: weather, moments, fault. `end` undoes all of it. */
 export function setStage(
   simulator: Simulator,
   tenant: Tenant,
@@ -183,7 +182,7 @@ export function setStage(
     through,
     reached: () => reached,
     onProgress: ({ phase }) => {
-      // What stops a listing stops no cycle: test/system/first-load/convergence.test.ts tells of that.
+      // A failed listing does not end a cycle; test/system/first-load/convergence.test.ts covers it.
       if (phase === 'list' || phase === 'show') return;
       reports += 1;
       if (!planned || reports !== planned.at || (planned.how !== 'defect' && planned.how !== 'kill')) return;

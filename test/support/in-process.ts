@@ -1,5 +1,5 @@
-// Runs a verb within the process of the tests, without the half second that a process takes to start. The verb has streams, an
-// environment and an exit code of its own, so that several can run side by side.
+// Runs a verb within the tests' process, which saves the half second of a process start. The verb has its own streams,
+// environment and exit code, so that several can run at the same time.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -13,22 +13,22 @@ export type Ended = { code: number | null; stdout: string; stderr: string };
 const real = process;
 const processes = new AsyncLocalStorage<NodeJS.Process>();
 
-// Sources and libraries look `process` up in the global object each time; work that a verb has begun finds the verb's own.
+// Sources and libraries read the global `process` each time; code that a verb started gets the verb's own.
 Object.defineProperty(globalThis, 'process', {
   get: () => processes.getStore() ?? real,
   configurable: true,
   enumerable: false,
 });
 
-/** The program's own verbs that serve, start programs, or wait for a person: these are processes. */
+/** Verbs that serve, start programs or wait for a person. They need a process. */
 const processVerbs = ['connect', 'demo', 'psql', 'simulate', 'worker'];
 
-/** Variables that Node, the log or a library reads once for a whole process. */
+/** Variables that Node, the log or a library reads once per process. */
 const processVariables = /^(NODE_(?!EXTRA_CA_CERTS$|COMPILE_CACHE$)|OTEL_|IDENTITY_|LOG_LEVEL$|https?_proxy$)/i;
 
-/** Whether a process of its own is the same to a verb as this one. Without a database the verb starts a server and owns it. */
+/** Whether the verb can run in this process. Without a database the verb would start a server and own it. */
 export function runsInProcess([verb = '', ...more]: readonly string[], environment: Record<string, string>): boolean {
-  // The certificates that this process trusts are more than none.
+  // This process trusts certificates that the verb must not trust.
   if (environment.NODE_EXTRA_CA_CERTS === '') return false;
   if (Object.keys(environment).some((name) => processVariables.test(name))) return false;
   return (
@@ -36,7 +36,7 @@ export function runsInProcess([verb = '', ...more]: readonly string[], environme
   );
 }
 
-/** Runs the verb to its end. It hears no signal, and its stdin is empty. */
+/** Runs the verb to its end. It gets no signals, and its stdin is empty. */
 export async function runInProcess(args: readonly string[], environment: Record<string, string>): Promise<Ended> {
   const { NODE_EXTRA_CA_CERTS } = environment;
   if (NODE_EXTRA_CA_CERTS) trust(readFileSync(NODE_EXTRA_CA_CERTS, 'utf8'));
@@ -53,7 +53,7 @@ export async function runInProcess(args: readonly string[], environment: Record<
     off: { value: signals.off.bind(signals) },
     exit: {
       value: (code: number) => {
-        throw new Error(`a verb wanted to end the process of the tests with ${code}`);
+        throw new Error(`a verb tried to end the tests' process with ${code}`);
       },
     },
   });

@@ -1,13 +1,12 @@
-// Looks for what must be nowhere: in texts, in every column of a database, in files.
+// Looks for secrets where none may be: in texts, in every column of a database, in files.
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { type Database, rows } from '../../src/store/database/pool.ts';
 
-/** What must not be found, by kind. A pattern stands for whatever it matches. */
+/** The secrets by kind, as values or as a pattern. */
 export type Secrets = ReadonlyMap<string, ReadonlySet<string> | RegExp>;
 
-/** The kinds of secrets that a text holds. */
 export function kindsIn(text: string, secrets: Secrets): string[] {
   return [...secrets].flatMap(([kind, those]) => {
     const found = those instanceof RegExp ? those.test(text) : [...those].some((value) => text.includes(value));
@@ -15,12 +14,11 @@ export function kindsIn(text: string, secrets: Secrets): string[] {
   });
 }
 
-/** Expects a text to hold none of the secrets. */
 export function expectNone(place: string, text: string, secrets: Secrets): void {
-  expect(kindsIn(text, secrets), `${place} holds what it must not`).toEqual([]);
+  expect(kindsIn(text, secrets), `${place} contains secrets`).toEqual([]);
 }
 
-/** Every column of every table that holds secrets, as `schema.table.column: kind`, whatever its type. */
+/** Returns every column that contains secrets, of any type, as `schema.table.column: kind`. */
 export async function columnsHolding(database: Database, secrets: Secrets): Promise<string[]> {
   const columns = await rows<{ table: string; column: string }>(
     database,
@@ -41,7 +39,7 @@ export async function columnsHolding(database: Database, secrets: Secrets): Prom
   return holding;
 }
 
-/** The text of every file below a directory, by its path. */
+/** Returns the text of every file below a directory, by its path. */
 export async function filesBelow(directory: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {

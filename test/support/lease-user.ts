@@ -1,5 +1,5 @@
-// A process that takes a tenant's lease as a cycle would: `node lease-user.ts URL TENANT`. It says so in one line, keeps
-// the lease alive, and ends when its stdin ends, without letting go.
+// A process that takes a tenant's lease like a cycle: `node lease-user.ts URL TENANT`. It prints the fence, keeps the lease
+// alive, and ends when its stdin ends, without releasing it.
 import { acquireLease } from '../../src/store/cycle/lease.ts';
 import { openDatabase } from '../../src/store/database/pool.ts';
 

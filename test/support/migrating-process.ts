@@ -1,5 +1,5 @@
-// A process that migrates: `node migrating-process.ts URL`. It waits for its stdin to end, so that several can begin at
-// once, and prints the names of the migrations it applied, or the code of what stopped it.
+// A process that migrates: `node migrating-process.ts URL`. It waits for the end of its stdin, so that several can start at
+// the same time, and prints the names of the migrations that it applied, or the error code.
 import { ExpectedError } from '../../src/errors.ts';
 import { migrate } from '../../src/store/schema/migrate.ts';
 

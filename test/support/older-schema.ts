@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { packageFile } from '../../src/package-files.ts';
 import type { Database } from '../../src/store/database/pool.ts';
 
-/** Takes the migrations after the first `kept` back, with all that they made. */
+/** Reverts to the first `kept` migrations by building the schema again. */
 export async function undoMigrations(on: Database, kept: number): Promise<void> {
   const files = (await readdir(packageFile('migrations'))).filter((file) => file.endsWith('.sql')).sort();
   await on.raw(

@@ -1,13 +1,12 @@
-// The pages that people read (README.md and docs/): their text, their headings and their fenced blocks.
+// The pages of the documentation (README.md and docs/): their text, headings and fenced blocks.
 import { readdirSync, readFileSync } from 'node:fs';
 import { packageFile } from '../../src/package-files.ts';
 
-/** A fenced block. `info` is the text after its language: the mark that says who runs it, if the test of the pages does not. */
+/** A fenced block. `info` is the mark after its language: what runs the block, if the test of the pages does not. */
 export type Block = { readonly line: number; readonly language: string; readonly info: string; readonly text: string };
 
 export type Page = { readonly path: string; readonly text: string; readonly blocks: readonly Block[] };
 
-/** README.md and every page of docs/. */
 export function readPages(): Page[] {
   const docs = readdirSync(packageFile('docs')).filter((name) => name.endsWith('.md'));
   return ['README.md', ...docs.map((name) => `docs/${name}`)].map((path) => {
@@ -23,12 +22,11 @@ function blocksOf(text: string): Block[] {
   });
 }
 
-/** The text of a page without its fenced blocks. */
 export function proseOf({ text }: Page): string {
   return text.replaceAll(/^```[\s\S]*?^```$/gm, '');
 }
 
-/** The anchors that GitHub gives to the headings of a page. */
+/** Returns GitHub's anchors of a page's headings. */
 export function anchorsOf(page: Page): string[] {
   return [...proseOf(page).matchAll(/^#{1,6} (.+)$/gm)].map(([, title = '']) =>
     title
@@ -39,7 +37,7 @@ export function anchorsOf(page: Page): string[] {
   );
 }
 
-/** The cells of the table below a heading, row by row, without its head. */
+/** Returns the cells of the table below a heading, by row, without its head. */
 export function tableOf(page: Page, heading: string): string[][] {
   const [, section = ''] = page.text.split(`\n## ${heading}\n`);
   const rows = (section.split('\n## ')[0] ?? '').split('\n').filter((line) => line.startsWith('|'));
@@ -56,7 +54,6 @@ export function tableOf(page: Page, heading: string): string[][] {
   );
 }
 
-/** The texts in backticks. */
 export function codeIn(text: string): string[] {
   return [...text.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
 }

@@ -1,5 +1,5 @@
-// Tenants whose fields people may edit, accounts in them, and applications: roles without rights of their own that come
-// over a connection of their own.
+// Tenants with fields that people may edit, their accounts, and applications: roles without rights of their own that use
+// connections of their own.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Client, escapeIdentifier } from 'pg';
 import { grantRole } from '../../src/store/schema/grants.ts';
@@ -15,7 +15,7 @@ export type FieldRule = {
 
 const everybody = ['user', 'manager'];
 
-/** A tenant with these fields; by default a field is text, the user's, and everybody's to edit. */
+/** Makes a tenant with these fields; by default a field is text, user-owned, and editable by every role. */
 export async function tenantWith(store: Store, fields: Record<string, FieldRule>): Promise<string> {
   const tenantId = randomUUID();
   await ask(store, 'insert into entra_sync.tenants (tenant_id, name) values (:tenantId, :tenantId)', { tenantId });
@@ -23,7 +23,6 @@ export async function tenantWith(store: Store, fields: Record<string, FieldRule>
   return tenantId;
 }
 
-/** Writes the rule of a field, as a settings change would. */
 export async function setRule(store: Store, tenantId: string, field: string, rule: FieldRule): Promise<void> {
   const owner = rule.owner ?? 'user';
   await ask(
@@ -56,7 +55,7 @@ export type AccountSeed = {
   objectId?: string | null;
 };
 
-/** A live account, written past the functions, with a birthday a year ago. Nothing of it is in the feed. */
+/** Inserts a live account, created a year ago, without a change row. */
 export async function accountOf(store: Store, tenantId: string, seed: AccountSeed = {}): Promise<string> {
   const json = (value: object | undefined) => JSON.stringify(value ?? {});
   const [made] = await ask<{ id: string }>(
@@ -93,7 +92,7 @@ export type StoredAccount = {
   moved: boolean;
 };
 
-/** An account as it is stored; `moved`: updated_at is not the birthday any more. */
+/** Returns an account as it is stored; `moved`: whether it was updated after its creation. */
 export async function storedAccount(store: Store, accountId: string): Promise<StoredAccount> {
   const [row] = await ask<StoredAccount>(
     store,
@@ -107,7 +106,7 @@ export async function storedAccount(store: Store, accountId: string): Promise<St
 
 export type StoredChange = { kind: string; actor: string; before: unknown; after: unknown; told: boolean };
 
-/** The change rows of an account, oldest first; `told`: its batch is part of the feed. */
+/** Returns the change rows of an account, oldest first; `told`: whether the batch is in the feed. */
 export function changesOf(store: Store, accountId: string): Promise<StoredChange[]> {
   return ask<StoredChange>(
     store,
@@ -118,18 +117,17 @@ export function changesOf(store: Store, accountId: string): Promise<StoredChange
   );
 }
 
-/** A login role with a password and no rights; more roles may be made of it. */
+/** A login role with a password and no rights; more roles can be granted to it. */
 export type Application = {
   readonly role: string;
   connect(): Promise<Client>;
 };
 
 export type EditStore = Store & {
-  /** Roles are the whole server's: they go when the store is closed. `grant`: as `entra-sync grant` would. */
+  /** Makes a role, dropped with the store, as roles belong to the server. `grant`: as `entra-sync grant` would. */
   application(options?: { grant?: 'open' | 'tenant-bound'; with?: string }): Promise<Application>;
 };
 
-/** A store whose tests make roles. */
 export async function openEditStore(): Promise<EditStore> {
   const store = await openStore();
   const clients: Client[] = [];
@@ -137,7 +135,7 @@ export async function openEditStore(): Promise<EditStore> {
   return {
     ...store,
     async application(options = {}) {
-      // Capital letters, a blank, quotes and what knex takes for a binding: names are not always identifiers.
+      // Role names may need quoting: capitals, a blank, quotes, and knex's bindings.
       const role = `App ?:x "${randomBytes(6).toString('hex')}`;
       const password = randomBytes(12).toString('hex');
       await store.database.raw(
@@ -174,7 +172,7 @@ export async function openEditStore(): Promise<EditStore> {
 
 export type Refusal = { code: string; message: string; hint: string | undefined };
 
-/** Runs one statement; a refusal is an answer like any other. */
+/** Runs one statement; returns a refusal instead of throwing it. */
 export async function answerOf(
   client: Client,
   sql: string,

@@ -1,5 +1,5 @@
 // Vitest's global setup of the database and system tests: one Postgres for the whole run (DATABASE_URL, or an embedded
-// one, in memory where there is room), and on it a migrated template that postgres.ts clones.
+// one, in memory if there is room), with a migrated template that postgres.ts clones.
 import { randomBytes } from 'node:crypto';
 import { access, constants, readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,16 +13,16 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** A database of the server under test; its user may create databases. */
     postgresUrl: string;
-    /** The migrated template, or why there is none. */
+    /** The migrated template, or the reason why there is none. */
     postgresTemplate: { name: string } | { problem: string };
-    /** How a database is cloned fastest there. */
+    /** The fastest way to clone a database there. */
     postgresClone: Clone;
   }
 }
 
 type Shared = { url: string; template: { name: string } | { problem: string }; clone: Clone; stop(): Promise<void> };
 
-// Vitest loads this file once per project, in one process: the projects find each other through the global object.
+// Vitest loads this file once per project, in one process; the global object shares the server.
 const holder = globalThis as { entraSyncTestPostgres?: { users: number; ready: Promise<Shared> } | undefined };
 const homePrefix = 'entra-sync-test-';
 const inMemory = '/dev/shm';
@@ -66,10 +66,10 @@ async function start(): Promise<Shared> {
   return {
     url: server.url,
     template: await makeTemplate(server.url),
-    // Without fsync there is nothing to wait for at the checkpoints that it takes.
+    // Without fsync its checkpoints cost nothing.
     clone: 'file_copy',
     async stop() {
-      // Whoever is connected keeps it running.
+      // An open connection keeps the server running.
       await disconnect();
       await server.close();
       await rm(home, { recursive: true, force: true });
@@ -77,7 +77,7 @@ async function start(): Promise<Shared> {
   };
 }
 
-/** A broken migration fails the tests that need it, with its reason, and not the others. */
+/** Makes the template. A broken migration fails only the tests that need it. */
 async function makeTemplate(url: string): Promise<Shared['template']> {
   const name = `entra_sync_template_${randomBytes(6).toString('hex')}`;
   await run(url, `create database ${name}`);
@@ -93,7 +93,7 @@ async function makeTemplate(url: string): Promise<Shared['template']> {
   }
 }
 
-/** A thousand databases are made and dropped, of 350 files each: a file system on disk takes ten times as long for that. */
+/** Returns /dev/shm if it has room: making and dropping a thousand databases takes ten times as long on disk. */
 async function roomInMemory(): Promise<string | undefined> {
   try {
     await access(inMemory, constants.W_OK);
@@ -104,7 +104,7 @@ async function roomInMemory(): Promise<string | undefined> {
   }
 }
 
-/** Servers of runs that were killed. */
+/** Stops the servers of runs that were killed. */
 async function stopLeftovers(): Promise<void> {
   for (const directory of [tmpdir(), inMemory]) {
     for (const name of await readdir(directory).catch(() => [])) {
@@ -119,7 +119,7 @@ async function stopLeftovers(): Promise<void> {
         if (mayRun) await (await openEmbedded({ home })).close();
         await rm(home, { recursive: true, force: true });
       } catch {
-        // Somebody else's, or broken beyond opening: not worth failing this run.
+        // It belongs to another user, or cannot be opened; that must not fail this run.
       }
     }
   }

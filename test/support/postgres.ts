@@ -5,13 +5,12 @@ import { run } from './postgres-admin.ts';
 
 export type FreshDatabase = {
   url: string;
-  /** Removes the database, cutting connections that are still open. */
   drop(): Promise<void>;
 };
 
 /**
- * A new database with a random name: migrated (the default), or empty with `migrated: false`.
- * Works in the projects `database` and `system` only, whose global setup provides the server.
+ * Makes a database with a random name: migrated (the default), or empty with `migrated: false`.
+ * Works only in projects whose global setup provides the server.
  */
 export async function freshDatabase(options: { migrated?: boolean } = {}): Promise<FreshDatabase> {
   const server = inject('postgresUrl');

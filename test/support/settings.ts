@@ -1,4 +1,4 @@
-// Settings for tests: stored as the command line stores them.
+// Settings for tests, stored as the command line stores them.
 import { loadDefaults, type SettingsDocument } from '../../src/settings/settings.ts';
 import type { Database } from '../../src/store/database/pool.ts';
 import { type AppliedSettings, applySettings } from '../../src/store/settings/versions.ts';

@@ -1,5 +1,5 @@
-// What has to be true of a tenant's tables at any time, whoever wrote and whatever was cut off: each is computed here anew,
-// without the product's SQL.
+// The invariants of a tenant's tables, which hold after any writer and any crash. They are computed without the product's
+// SQL.
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import { type Database, rows } from '../../src/store/database/pool.ts';
@@ -10,9 +10,9 @@ type Change = { kind: string; before: Facts | null; after: Facts | null };
 type Told = { live: boolean; facts: Facts };
 
 /**
- * Expects the feed, replayed from empty, to be the tables: every change begins where the one before ended and is told once.
- * Memberships show while both ends are live, managed accounts have overrides of user-owned fields alone, and the closure of
- * nested groups is what a walk through them finds.
+ * Expects the feed, replayed from empty, to equal the tables: every change starts where the one before ended and appears
+ * once. Memberships show while both ends are live, managed accounts have overrides of user-owned fields only, and the
+ * closure equals what a walk through nested groups finds.
  */
 export async function expectSound(database: Database, tenantId: string): Promise<void> {
   await expectFeedIsTables(database, tenantId);
@@ -62,7 +62,7 @@ async function readTables(database: Database, tenantId: string): Promise<Tables>
   return found;
 }
 
-/** For each live group itself, and every live group that it holds through live groups, as "ancestor descendant". */
+/** Returns "ancestor descendant" for each live group: itself, and every live group below it. */
 function walk({ groups, memberships }: Tables, live: ReadonlySet<string | null>): string[] {
   const ids = groups.flatMap(({ id, removed }) => (removed || id === null ? [] : id));
   return ids
@@ -90,7 +90,7 @@ async function seenMemberships(database: Database, tenantId: string): Promise<st
 
 async function expectFeedIsTables(database: Database, tenantId: string): Promise<void> {
   const changes = (await readChanges(database, null, 1_000_000)).filter((change) => change.tenant_id === tenantId);
-  // The values of purged people and groups are blanked wherever they stood, so of them only life and death are told.
+  // The values of purged accounts and groups are blanked, so only their creation and end are compared.
   const purged = new Set(
     changes.filter(({ kind }) => kind.endsWith('.purged')).map((change) => change.account_id ?? change.group_id),
   );
@@ -133,11 +133,11 @@ function tell(told: Map<string, Told>, id: string, { kind, before, after }: Chan
   const wrong = (why: string) => new Error(`${kind} of ${id}: ${why}`);
   const what = kind.split('.')[1];
   if (what === 'created') {
-    if (one) throw wrong('it was there');
+    if (one) throw wrong('it already existed');
     told.set(id, { live: true, facts: after ?? {} });
     return;
   }
-  if (!one) throw wrong('nobody created it');
+  if (!one) throw wrong('it was never created');
   if (what === 'purged') {
     if (one.live) throw wrong('it was live');
     told.delete(id);
@@ -148,12 +148,12 @@ function tell(told: Map<string, Told>, id: string, { kind, before, after }: Chan
   else if (what === 'removed') one.live = false;
   else if (!blank) {
     const stale = keysOf(before).filter(([key, value]) => !isDeepStrictEqual(at(one.facts, key), value));
-    if (stale.length > 0) throw wrong(`it begins elsewhere than the change before ended: ${stale.map(([key]) => key)}`);
+    if (stale.length > 0) throw wrong(`it does not start where the change before ended: ${stale.map(([key]) => key)}`);
     for (const [key, value] of keysOf(after)) put(one.facts, key, value);
   }
 }
 
-/** Facts by path: `mail`, `profile mail`. What the directory says under a person's value is no fact that shows. */
+/** Returns facts by path: `mail`, `profile mail`. The directory's value under a person's edit is not visible. */
 function keysOf(facts: Facts | null): [string, unknown][] {
   return Object.entries(facts ?? {}).flatMap(([key, value]): [string, unknown][] => {
     if (key === 'directory') return [];
@@ -171,7 +171,6 @@ function put(facts: Facts, key: string, value: unknown): void {
   else facts[key] = value;
 }
 
-/** A profile field without a value is none. */
 function plain(facts: Facts): Facts {
   if (facts.profile === undefined) return facts;
   return {

@@ -1,4 +1,4 @@
-// Rounds for database tests, without Graph: pages as Graph would send them, through the real decode, merge, stage and commit.
+// Rounds for database tests, without Graph: pages as Graph would send them, through the real decode, merge, stage, commit.
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
@@ -20,12 +20,12 @@ import { borrowDatabase } from './borrowed.ts';
 export type Store = {
   readonly url: string;
   readonly database: Database;
-  /** A connection of its own, closed with the store: for explicit interleaving. */
+  /** Opens a separate connection, closed with the store, for explicit interleaving. */
   connect(): Promise<Client>;
   close(): Promise<void>;
 };
 
-/** A migrated database of the test's own with a pool on it. */
+/** Opens a migrated database of the test's own, with a pool. */
 export async function openStore(): Promise<Store> {
   const { url, database, giveBack } = await borrowDatabase();
   const clients: Client[] = [];
@@ -34,7 +34,7 @@ export async function openStore(): Promise<Store> {
     database,
     async connect() {
       const client = new Client({ connectionString: url });
-      // Connections that a test leaves in the middle of something are cut when the database is dropped.
+      // Connections that a test leaves open are cut when the database is dropped.
       client.on('error', () => {});
       await client.connect();
       clients.push(client);
@@ -47,21 +47,21 @@ export async function openStore(): Promise<Store> {
   };
 }
 
-/** A registered tenant and its lease, as a cycle has them. */
+/** Registers a tenant and takes its lease, as a cycle does. */
 export async function leasedTenant(store: Store, times?: LeaseTimes): Promise<Lease> {
   const tenantId = randomUUID();
   await addTenant(store.database, { tenantId, name: tenantId, ref: null }, loadDefaults());
   return acquireLease(store.database, tenantId, times);
 }
 
-/** The same object id for the same number, wherever it is asked. */
+/** Returns the object id of a number; always the same. */
 export function objectId(n: number): string {
   return `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 }
 
 export type GraphObject = { readonly id: string; readonly [property: string]: unknown };
 
-/** A whole user as a first round shows it; `more` is laid over it. */
+/** Returns a whole user as a full round shows it; `more` overrides properties. */
 export function user(n: number, more: Record<string, unknown> = {}): GraphObject {
   const name = `user${n}@example.com`;
   return {
@@ -75,12 +75,12 @@ export function user(n: number, more: Record<string, unknown> = {}): GraphObject
   };
 }
 
-/** A user whom Graph reports removed: `changed` can still be restored, `deleted` is gone for good. */
+/** Returns a tombstone: `changed` for a soft-deleted user, `deleted` for a permanently deleted one. */
 export function tombstone(n: number, reason: 'changed' | 'deleted' = 'changed'): GraphObject {
   return { id: objectId(n), '@removed': { reason } };
 }
 
-/** A user whose body cannot be taken (rule 19). */
+/** Returns a user with an invalid body (rule 19). */
 export function badUser(n: number): GraphObject {
   return user(n, { mail: 'half a pair \ud800' });
 }
@@ -112,7 +112,7 @@ export async function begin(store: Store, lease: Lease, kind: RoundKind, options
   });
 }
 
-/** A page ready to be staged, as the puller would make it from the body of an answer to `url`. */
+/** Returns a page to stage, as from the answer to `url`. */
 export function page(kind: RoundKind, url: string, objects: readonly GraphObject[], link: UsersPageToStage['link']) {
   const body = {
     value: objects,
@@ -131,17 +131,17 @@ export function page(kind: RoundKind, url: string, objects: readonly GraphObject
   } satisfies UsersPageToStage;
 }
 
-/** The link that leads to page `n` (from 1) of a round. */
+/** Returns the link to page `n` (from 1) of a round. */
 export function linkTo(round: Round, n: number): string {
   return `https://graph.example/users/delta?round=${round.round_id}&page=${n}`;
 }
 
-/** The delta link that ends a round begun and walked by this file. */
+/** Returns the delta link at the end of a round. */
 export function deltaLinkOf(round: Round): string {
   return `https://graph.example/users/delta?after=${round.round_id}`;
 }
 
-/** Stages the round's next page. `last`: it ends the round with a delta link. */
+/** Stages the round's next page; the `last` one ends with a delta link. */
 export function stageNext(
   store: Store,
   lease: Lease,
@@ -169,7 +169,7 @@ export async function pull(
   return round;
 }
 
-/** Answers the questions of rule 22: `now` is what GET would say, by object; an object it does not hold is gone. */
+/** Asks for the objects in doubt (rule 22). `now` holds GET's answers; other objects are not found. */
 export async function settle(store: Store, lease: Lease, round: Round, now: readonly GraphObject[]): Promise<string[]> {
   const doubtful = await doubtfulObjects(store.database, lease.tenantId, round.round_id, 'users');
   const ids = doubtful.map((one) => one.id);
@@ -190,7 +190,6 @@ export async function settle(store: Store, lease: Lease, round: Round, now: read
   return ids;
 }
 
-/** Commits a round as a cycle would. */
 export function commit(
   store: Store,
   lease: Lease,
@@ -212,7 +211,7 @@ export function commit(
   });
 }
 
-/** A whole round: begun, pulled, doubts settled by `now`, committed. */
+/** Runs a whole round: begins it, stages its pages, settles doubts by `now`, and commits. */
 export async function sync(
   store: Store,
   lease: Lease,
@@ -226,7 +225,7 @@ export async function sync(
   return commit(store, lease, round, commitOptions);
 }
 
-/** A merged user as the stage takes it. */
+/** Returns a merged user in the form of the stage. */
 export function withMapping(merged: MergedObject): StagedUser {
   return {
     ...merged,
@@ -237,7 +236,7 @@ export function withMapping(merged: MergedObject): StagedUser {
   };
 }
 
-/** Runs SQL whose bindings are written `:name`, and returns its rows. */
+/** Runs SQL with bindings written `:name`, and returns its rows. */
 export function ask<Row = Record<string, Json>>(
   store: Pick<Store, 'database'>,
   sql: string,
@@ -246,7 +245,7 @@ export function ask<Row = Record<string, Json>>(
   return rows<Row>(store.database, sql, values);
 }
 
-/** A digest of everything that a tenant (or everybody) has for good: what must not have moved when nothing happened. */
+/** Returns a digest of a tenant's (or all tenants') lasting rows, to show that nothing changed. */
 export async function fingerprintOf(store: Store, tenantId: string | null = null): Promise<string> {
   const parts: unknown[] = [];
   for (const table of ['accounts', 'changes', 'checkpoints', 'set_aside', 'batches']) {
@@ -262,16 +261,16 @@ export async function fingerprintOf(store: Store, tenantId: string | null = null
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
-/** Asks again and again until `met` answers true. Gives up, naming `what`, after 20 seconds. */
+/** Polls until `met` returns true. Gives up after 20 seconds and names `what`. */
 export async function until(what: string, met: () => Promise<boolean> | boolean): Promise<void> {
   const giveUp = performance.now() + 20_000;
   while (!(await met())) {
-    if (performance.now() > giveUp) throw new Error(`waited in vain: ${what}`);
+    if (performance.now() > giveUp) throw new Error(`gave up waiting: ${what}`);
     await delay(5);
   }
 }
 
-/** Waits until some connection of the store's database waits for a lock. */
+/** Waits until `backends` connections of the store's database wait for a lock. */
 export function untilBlocked(store: Pick<Store, 'database'>, backends = 1): Promise<void> {
   return until('a connection waits for a lock', async () => {
     const waiting = await ask(
@@ -283,8 +282,8 @@ export function untilBlocked(store: Pick<Store, 'database'>, backends = 1): Prom
 }
 
 /**
- * Holds every commit that has a batch, after all its statements and before another session can see it, until the
- * function that is returned is called. It adds a trigger, so the database is not lent again.
+ * Holds every commit that has a batch, after all its statements and before another session can see it. Returns the
+ * function that releases them. It adds a trigger, so the database is not lent again.
  */
 export async function holdCommits(store: Store): Promise<() => Promise<void>> {
   const holder = await store.connect();

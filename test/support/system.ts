@@ -1,5 +1,5 @@
-// Whole cycles for tests: a simulated tenant over TLS, a real sign-in, a real Postgres, wired as src/app.ts wires them; and
-// the truth to compare with, computed without any of the product's rules.
+// Whole cycles for tests: a simulated tenant over TLS, a real sign-in, a real Postgres, wired as in src/app.ts. And the
+// truth to compare with, computed without any rule of the product.
 import { Writable } from 'node:stream';
 import tls from 'node:tls';
 import type { Middleware } from '@microsoft/microsoft-graph-client';
@@ -29,19 +29,18 @@ import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { type Borrowed, borrowDatabase } from './borrowed.ts';
 import { setSettings } from './settings.ts';
 
-/** Waits are a millisecond, so that a bad day costs no time. */
+/** Waits take a millisecond, so that faults cost no time. */
 export const fastPolicy: RetryPolicy = { retries: 2, firstWaitMs: 1, budgetMs: 5_000, requestTimeoutMs: 20_000 };
 
 const trusted = new Set<string>();
 
-/** Makes this process trust a simulator's certificate, as NODE_EXTRA_CA_CERTS would have at its start. */
+/** Makes this process trust a simulator's certificate, as NODE_EXTRA_CA_CERTS does at its start. */
 export function trust(certificate: string): void {
   if (trusted.has(certificate)) return;
   trusted.add(certificate);
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), certificate]);
 }
 
-/** A log that is kept in memory. */
 export function bufferLog(level = 'trace'): { log: Log; text(): string } {
   const lines: string[] = [];
   const stream = new Writable({
@@ -54,18 +53,17 @@ export function bufferLog(level = 'trace'): { log: Log; text(): string } {
 }
 
 export type CycleWishes = Partial<Pick<CycleOptions, 'resync' | 'dryRun' | 'signal' | 'onProgress' | 'actor'>> & {
-  /** Another pool than the world's own, such as one that is about to be cut off. */
+  /** Another pool than the world's, such as one that the test cuts off. */
   through?: Database;
   policy?: RetryPolicy;
   log?: Log;
   leaseTimes?: LeaseTimes;
   onWait?: OnWait;
   onRequest?: GraphHooks['onRequest'];
-  /** Stands in front of the HTTP edge of the Graph client. */
+  /** Runs before the HTTP edge of the Graph client. */
   before?: Middleware;
 };
 
-/** Runs one cycle of a tenant the way the command line does. */
 export async function cycleOf(
   simulator: Simulator,
   tenantId: string,
@@ -98,13 +96,12 @@ export async function cycleOf(
       ...(wishes.onProgress && { onProgress: wishes.onProgress }),
     },
   );
-  // A stream that failed beside one that was committed is a failure to these tests, which judge one stream each.
+  // These tests judge one stream each, so a stream that failed beside a committed one is a failure.
   const [failure] = result.failures;
   if (failure) throw failure.error;
   return result;
 }
 
-/** Reads one person on demand the way the command line does. */
 export async function personOf(
   { simulator, tenant, database }: Pick<World, 'simulator' | 'tenant' | 'database'>,
   word: string,
@@ -127,9 +124,8 @@ export async function personOf(
   );
 }
 
-/** Guests too: the truth of these tests is everybody. A first cycle by delta alone, unless `firstLoad` says otherwise. */
+/** Puts guests in scope and lifts the limits on removals; other tests cover both. */
 export async function takeEverybody(database: Database, firstLoad: 'quick' | 'delta' = 'delta'): Promise<void> {
-  // Nor does the guard stand in the way, of which other tests tell.
   await setSettings(database, {
     firstLoad,
     scope: { userType: 'any' },
@@ -142,23 +138,22 @@ export type World = {
   readonly simulator: Simulator;
   readonly database: Database;
   readonly url: string;
-  /** One cycle of the tenant. */
   cycle(wishes?: CycleWishes): Promise<CycleResult>;
-  /** Requests to users/delta so far (since `clearRequests`), as paths. */
+  /** Returns the paths of all requests to users/delta since `clearRequests`. */
   deltaRequests(): string[];
 };
 
-/** A simulated tenant, registered in a database of its own; both go when the test ends. */
+/** Opens a simulated tenant, registered in its own database, until the test ends. */
 export async function openWorld(
   options: Partial<TenantOptions> & {
     simulator?: Partial<SimulatorSettings>;
     registered?: boolean;
     firstLoad?: 'quick' | 'delta';
-    /** A migrated database of another server than the tests' own; it is the caller's to drop. */
+    /** A migrated database of another server; the caller drops it. */
     url?: string;
     /** More tenants of the simulator, not registered. */
     others?: readonly Tenant[];
-    /** The one of the test's context, which concurrent tests have to give. */
+    /** The context's `onTestFinished`, which concurrent tests must pass. */
     onEnd?: typeof onTestFinished;
   } = {},
 ): Promise<World> {
@@ -197,12 +192,11 @@ function ownDatabase(url: string): Borrowed {
   return { url, database, giveBack: () => database.destroy() };
 }
 
-/** Whether a path is one of users/delta, whatever it carries. */
 export function isDeltaRequest(path: string): boolean {
   return path.startsWith('/v1.0/users/delta');
 }
 
-/** Runs `work` and returns the expected error that it has to throw. */
+/** Runs `work` and returns the expected error that it must throw. */
 export async function failureOf(work: Promise<unknown>): Promise<ExpectedError> {
   const error = await work.then(
     () => undefined,
@@ -212,15 +206,15 @@ export async function failureOf(work: Promise<unknown>): Promise<ExpectedError> 
   return error;
 }
 
-/** What interrupts a cycle the way Ctrl-C does. */
+/** The reason that Ctrl-C aborts a cycle with. */
 export function interruption(): ExpectedError {
   return new ExpectedError('interrupted', 'interrupted');
 }
 
-/** What of a person anybody can see. `profile` holds the fields that have a value. */
+/** The visible facts of an account. `profile` holds the fields that have a value. */
 export type Facts = { enabled: boolean; userPrincipalName: unknown; mail: unknown; profile: Record<string, unknown> };
 
-// Written out here on purpose: config/default.yaml is part of what is judged.
+// Repeated here on purpose, since these tests judge config/default.yaml too.
 const profileProperties = [
   'displayName',
   'givenName',
@@ -240,7 +234,7 @@ const profileProperties = [
   'country',
 ];
 
-/** The live accounts as they have to be, by object id, straight from the tenant. */
+/** Computes the live accounts from the tenant, by object id. */
 export function truthOf(tenant: Tenant): Record<string, Facts> {
   return Object.fromEntries(
     tenant.users().map(({ id, properties }) => [
@@ -262,7 +256,7 @@ export function truthOf(tenant: Tenant): Record<string, Facts> {
 
 export type SeenAccount = Facts & { accountId: string };
 
-/** The live accounts as an application sees them, by object id. */
+/** Returns the live accounts as applications see them, by object id. */
 export async function accountsOf(database: Database, tenantId: string): Promise<Record<string, SeenAccount>> {
   const found = await rows<{
     id: string;
@@ -285,7 +279,7 @@ export async function accountsOf(database: Database, tenantId: string): Promise<
   );
 }
 
-/** The removed accounts, as object id to reason. */
+/** Returns the reasons of the removed accounts by object id. */
 export async function removedOf(database: Database, tenantId: string): Promise<Record<string, string>> {
   const found = await rows<{ id: string; reason: string }>(
     database,
@@ -295,14 +289,14 @@ export async function removedOf(database: Database, tenantId: string): Promise<R
   return Object.fromEntries(found.map(({ id, reason }) => [id, reason]));
 }
 
-/** `accounts` without what is ours and not the directory's. */
+/** Returns `accounts` without our own ids. */
 export function factsOf(accounts: Record<string, SeenAccount>): Record<string, Facts> {
   return Object.fromEntries(Object.entries(accounts).map(([id, { accountId: _, ...facts }]) => [id, facts]));
 }
 
 /**
- * Expects the live accounts to be the tenant's live users, and the removed ones to be exactly those of `known` (object
- * ids that had an account at any time) that the tenant no longer shows.
+ * Expects the live accounts to be the tenant's live users. With `known`, the object ids that ever had an account, expects
+ * the removed accounts to be exactly those of `known` that are not live in the tenant.
  */
 export async function expectTruth(tenant: Tenant, database: Database, known?: Iterable<string>): Promise<void> {
   const truth = truthOf(tenant);
@@ -312,7 +306,7 @@ export async function expectTruth(tenant: Tenant, database: Database, known?: It
   expect(Object.keys(await removedOf(database, tenant.tenantId)).sort()).toEqual(gone.sort());
 }
 
-/** What must stay as it is when a cycle fails: checkpoint, accounts and feed of a tenant, as one text. */
+/** Returns the state that a failed cycle must not change, as one text: checkpoint, accounts, feed. */
 export async function committedState(database: Database, tenantId: string): Promise<string> {
   const [state] = await rows<{ state: string }>(
     database,
@@ -328,8 +322,8 @@ export async function committedState(database: Database, tenantId: string): Prom
 }
 
 /**
- * Approves what is held, as a person would who knows that all of it is true: even without limits a full round that would
- * remove everybody waits. Runs the cycles that absence wants first.
+ * Approves all held removals, as a person would who knows that they are right: even without limits a full round that would
+ * remove every account is held. Runs the cycles that confirm an absence first.
  */
 export async function approveAll(database: Database, tenantId: string, cycle: () => Promise<unknown>): Promise<void> {
   for (let round = 0; round < 4; round += 1) {

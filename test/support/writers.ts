@@ -1,5 +1,5 @@
-// Everybody who may write to a tenant (design, "Who may write when"), each as one act on a scene that has work for all of
-// them: to run one against another, or over a connection that breaks.
+// All writers of a tenant (design, "Who may write when"), each as one act on a scene with work for all of them: to run one
+// against another, or over a connection that breaks.
 import { randomUUID } from 'node:crypto';
 import { groupColumns } from '../../src/rules/groups.ts';
 import { loadDefaults } from '../../src/settings/settings.ts';
@@ -23,7 +23,7 @@ export type Scene = {
   readonly store: Store;
   readonly tenantId: string;
   readonly lease: Lease;
-  /** account_id by the number of the person. */
+  /** account_id by the number of the user. */
   readonly accounts: Readonly<Record<number, string>>;
   readonly manual: string;
   readonly listId: string;
@@ -33,13 +33,13 @@ export type Act = (database: Database) => Promise<unknown>;
 
 export type Writer = {
   readonly name: string;
-  /** How it locks the tenant's row: `share` beside everybody but the exclusive, `line` one after another, `exclusive`. */
+  /** Its lock of the tenant's row: `share` excludes only `exclusive`; `line` also excludes itself. */
   readonly lock: 'share' | 'line' | 'exclusive';
-  /** Persons whose account it locks. */
+  /** Users whose accounts it locks. */
   readonly touches: readonly number[];
-  /** Of a round that two commits cannot share. */
+  /** The stream of its round; two commits cannot share one. */
   readonly stream?: 'users' | 'groups';
-  /** What it needs is made ready now; the act comes later. */
+  /** Prepares the act; the test runs it later. */
   prepare(scene: Scene): Promise<Act>;
 };
 
@@ -47,8 +47,8 @@ const named = (owner: 'directory' | 'user') => ({ fields: { displayName: { owner
 const anybody = { max: 1_000_000, percent: 100, floor: 0 };
 
 /**
- * A tenant in which the user owns displayName: persons 1, 5 to 8 live, 2 and 3 removed, 4 held for a person's decision, one manual
- * account; group 101 holds 1 to 4 and group 102, which holds 5.
+ * Makes a tenant in which the user owns displayName: accounts 1, 5 to 8 live, 2 and 3 removed, 4 held, one manual. Group
+ * 101 contains 1 to 4 and group 102, which contains 5.
  */
 export async function openScene(store: Store): Promise<Scene> {
   const tenantId = randomUUID();
@@ -138,7 +138,7 @@ const openRound = async ({ store, tenantId }: Scene, stream: string): Promise<Ro
   return round;
 };
 
-/** A users round with these objects; where one waits for its commit already, that one. */
+/** Prepares a users round with these objects, or uses one that already waits for its commit. */
 function usersRound(objects: Parameters<typeof pull>[3][number], before?: (scene: Scene) => Promise<unknown>) {
   return async (scene: Scene): Promise<Act> => {
     const { store, lease } = scene;
@@ -270,7 +270,7 @@ export const writers: readonly Writer[] = [
   },
 ];
 
-/** Those that lock as one of the ten does. */
+/** More writers that lock like one of those above. */
 export const moreWriters: readonly Writer[] = [
   { name: 'reject', lock: 'line', touches: [4], prepare: decide('reject') },
   { name: 'edit of another', lock: 'share', touches: [7], prepare: editOf(7, 'Somebody') },

@@ -1,19 +1,19 @@
-// The people who can sign in at the simulated Entra ID: of each tenant an administrator, another one, and somebody without a role.
+// The people who can sign in: per tenant two administrators who may consent, one who may not, and a plain user; and one
+// personal account.
 import { createHash } from 'node:crypto';
 
 export type Account = {
-  /** What it is picked by: `admin@…`, as the page shows it. */
+  /** The sign-in name, as the account picker shows it: `admin@…`. */
   principal: string;
   tenantId: string;
   objectId: string;
   says: string;
-  /** Whether it may consent to application permissions of Graph for its whole tenant. */
+  /** Whether it may consent for its whole tenant. */
   mayConsent: boolean;
-  /** Of the directory roles of the person, the ids that they have in every tenant. */
+  /** Template ids of directory roles, the same in every tenant. */
   roles: readonly string[];
 };
 
-/** The tenant of all personal accounts. */
 export const personalTenant = '9188040d-6c67-4c5b-b112-36a304b66dad';
 
 const kinds = [
@@ -33,7 +33,7 @@ const kinds = [
   { name: 'user', says: 'no role', mayConsent: false, role: null },
 ] as const;
 
-/** What everybody has. */
+/** The role that every user has. */
 const plainUser = 'b79fbf4d-3ef9-4689-8143-76b194e85509';
 
 function idOf(text: string): string {
@@ -41,7 +41,7 @@ function idOf(text: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** Everybody who can sign in; `tenants` is id -> domain. The last one is a personal account. */
+/** The accounts that can sign in; `tenants` maps ids to domains. The last one is a personal account. */
 export function accountsOf(tenants: ReadonlyMap<string, string>): Account[] {
   const people = [...tenants].flatMap(([tenantId, domain]) =>
     kinds.map(({ name, says, mayConsent, role }) => {

@@ -1,11 +1,11 @@
-// The v2 admin consent endpoint: who may consent is asked, everybody else is told so, and the answer is a redirect.
+// The v2 admin consent endpoint: a consent page for administrators, a refusal for other users, and a redirect back.
 import type { Answer } from '../answers.ts';
 import type { Authority } from './authority-state.ts';
 import { consentPage, errorPage, needAdminPage, pickPage, principalIn, redirect } from './entra-pages.ts';
 import { accounts, refuseApplication } from './sign-in.ts';
 
 /**
- * Answers `GET /{tenant}/v2.0/adminconsent`. An error comes back with `admin_consent=True` beside it, as Entra's does
+ * Answers `GET /{tenant}/v2.0/adminconsent`. Like Entra, it sends `admin_consent=True` with errors too
  * (entra-docs, v2-admin-consent).
  */
 export function answerAdminConsent(

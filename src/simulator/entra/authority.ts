@@ -6,7 +6,7 @@ import type { Authority } from './authority-state.ts';
 import { isFederated, refuseFederated } from './federation.ts';
 import { redeemCode } from './sign-in.ts';
 
-/** The hosts of Graph in the national clouds are accepted as resource, besides the simulator itself. */
+/** Hosts of Graph in the national clouds, accepted as resource like the simulator itself. */
 const graphHosts = [
   'graph.microsoft.com',
   'graph.microsoft.us',
@@ -14,7 +14,7 @@ const graphHosts = [
   'microsoftgraph.chinacloudapi.cn',
 ];
 
-/** What stands for the tenant of whoever signs in, wherever that is. */
+/** The path segment for the tenant of the user who signs in. */
 const anyTenant = 'organizations';
 
 const isThere = (authority: Authority, id: string) => id === anyTenant || authority.tenants.has(id);
@@ -22,9 +22,7 @@ const isThere = (authority: Authority, id: string) => id === anyTenant || author
 /** Answers `/{tenant}/v2.0/.well-known/openid-configuration`. */
 export function answerDiscovery(authority: Authority, tenant: string): Answer {
   const id = tenant.toLowerCase();
-  if (!isThere(authority, id)) {
-    return unknownTenant(tenant, 'invalid_tenant');
-  }
+  if (!isThere(authority, id)) return unknownTenant(tenant, 'invalid_tenant');
   const base = `${authority.origin}/${id}`;
   return {
     status: 200,
@@ -37,7 +35,7 @@ export function answerDiscovery(authority: Authority, tenant: string): Answer {
       id_token_signing_alg_values_supported: ['RS256'],
       response_types_supported: ['code', 'id_token', 'code id_token', 'id_token token'],
       scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
-      // A template where the tenant is not known beforehand.
+      // A template, since the tenant is not known yet.
       issuer: id === anyTenant ? `${authority.origin}/{tenantid}/v2.0` : `${base}/v2.0`,
       request_uri_parameter_supported: false,
       authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
@@ -53,9 +51,7 @@ export function answerDiscovery(authority: Authority, tenant: string): Answer {
 
 /** Answers `/{tenant}/discovery/v2.0/keys`: the public key that tokens are signed with. */
 export async function answerKeys(authority: Authority, tenant: string): Promise<Answer> {
-  if (!isThere(authority, tenant.toLowerCase())) {
-    return unknownTenant(tenant, 'invalid_tenant');
-  }
+  if (!isThere(authority, tenant.toLowerCase())) return unknownTenant(tenant, 'invalid_tenant');
   const { publicKey, thumbprint } = authority.certificates.tls;
   return {
     status: 200,
@@ -116,15 +112,9 @@ async function refuseCredentials(
   const { options } = authority;
   const isSame = (other: string) => clientId.toLowerCase() === other.toLowerCase();
   const own = options.ownApplications.find((one) => one.tenantId === tenant && isSame(one.clientId));
-  if (!own && !isSame(options.clientId)) {
-    return unknownApplication(authority, tenant, clientId);
-  }
-  if (assertion !== undefined && isFederated(assertion, clientId)) {
-    return refuseFederated(assertion, options.federated);
-  }
-  if (assertion !== undefined) {
-    return refuseAssertion(authority, tenant, assertion);
-  }
+  if (!own && !isSame(options.clientId)) return unknownApplication(authority, tenant, clientId);
+  if (assertion !== undefined && isFederated(assertion, clientId)) return refuseFederated(assertion, options.federated);
+  if (assertion !== undefined) return refuseAssertion(authority, tenant, assertion);
   if (secret === undefined) {
     return signInError(
       401,
@@ -160,8 +150,8 @@ function resourceOf(authority: Authority, scope: string): string | undefined {
 }
 
 /**
- * Answers `POST /{tenant}/oauth2/v2.0/token` for client credentials, and for the code of a sign-in. A token is handed out even when no role was
- * granted; then it has no `roles` claim (entra-docs, v2-oauth2-client-creds-grant-flow).
+ * Answers `POST /{tenant}/oauth2/v2.0/token`: client credentials, and the code of a sign-in. Without a granted role the
+ * token has no `roles` claim (entra-docs, v2-oauth2-client-creds-grant-flow).
  */
 export async function answerToken(
   authority: Authority,
@@ -170,9 +160,7 @@ export async function answerToken(
   authorization: string | undefined,
 ): Promise<Answer> {
   const id = tenant.toLowerCase();
-  if (!isThere(authority, id)) {
-    return unknownTenant(tenant, 'invalid_request');
-  }
+  if (!isThere(authority, id)) return unknownTenant(tenant, 'invalid_request');
   const form = new URLSearchParams(body);
   if (!form.has('grant_type')) {
     return signInError(
@@ -193,14 +181,10 @@ export async function answerToken(
       `The app requested an unsupported grant type '${form.get('grant_type')}'.`,
     );
   }
-  if (!authority.tenants.has(id)) {
-    return unknownTenant(tenant, 'invalid_request');
-  }
+  if (!authority.tenants.has(id)) return unknownTenant(tenant, 'invalid_request');
   const credentials = credentialsOf(form, authorization);
   const refused = await refuseCredentials(authority, id, credentials);
-  if (refused) {
-    return refused;
-  }
+  if (refused) return refused;
   const scope = form.get('scope') ?? '';
   const resource = resourceOf(authority, scope);
   if (resource === undefined) {
@@ -212,9 +196,7 @@ export async function answerToken(
     );
   }
   const granted = authority.consents.forToken(id);
-  if (granted === null) {
-    return unknownApplication(authority, id, authority.options.clientId);
-  }
+  if (granted === null) return unknownApplication(authority, id, authority.options.clientId);
   return { status: 200, body: await issue(authority, id, credentials.clientId, resource, granted) };
 }
 

@@ -1,5 +1,5 @@
-// The certificates of a simulator: one for TLS, one with which the application signs in. Made once per process and host,
-// because making RSA keys takes longer than everything else that starts.
+// The certificates of a simulator: one for TLS, one for the application's sign-in. They are made once per process and host,
+// because RSA keys take longer than the rest of the start.
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ async function makePair(commonName: string, host: string): Promise<KeyPair> {
   const pems = await generate([{ name: 'commonName', value: commonName }], {
     algorithm: 'sha256',
     keySize: 2048,
-    // Begins yesterday: a client whose clock is behind must not refuse it.
+    // Starts yesterday, so that a client whose clock is slow accepts it.
     notBeforeDate: new Date(Date.now() - day),
     notAfterDate: new Date(Date.now() + 90 * day),
     extensions: [
@@ -55,14 +55,13 @@ async function makeCertificates(host: string): Promise<Certificates> {
   return { tls: await makePair(host, host), client: await makePair('entra-sync simulated application', host) };
 }
 
-/** The certificates for a host. */
 export function certificatesFor(host: string): Promise<Certificates> {
   const existing = made.get(host) ?? makeCertificates(host);
   made.set(host, existing);
   return existing;
 }
 
-/** Writes what clients need: the certificate to trust, and the application's key with its certificate (mode 0600). */
+/** Writes the files of a client: the certificate to trust, and the application's key with its certificate (mode 0600). */
 export async function writeFiles(certificates: Certificates, directory: string | undefined): Promise<CertificateFiles> {
   const folder = directory ?? (await mkdtemp(join(tmpdir(), 'simulated-tenant-')));
   await mkdir(folder, { recursive: true });
@@ -71,7 +70,7 @@ export async function writeFiles(certificates: Certificates, directory: string |
   await writeFile(client, `${certificates.client.key.trim()}\n${certificates.client.certificate.trim()}\n`, {
     mode: 0o600,
   });
-  // The mode above counts for new files only.
+  // `mode` applies to new files only.
   await chmod(client, 0o600);
   const remove = async () => {
     if (directory === undefined) {

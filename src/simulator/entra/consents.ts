@@ -1,18 +1,18 @@
-// What each tenant's administrators have consented to, and how long the service takes to know it.
+// The consents of each tenant's administrators, and how long the service takes to apply them.
 import type { SimulatorOptions } from '../options.ts';
 
 export type Consents = {
-  /** An administrator consents to what the application asks for, or to `roles`. */
+  /** An administrator consents to `roles`, by default to those that the application requests. */
   grant(tenantId: string, roles?: readonly string[]): void;
-  /** `deleted`: the application is removed from the tenant. `permissions`: it stays, and nothing is granted any more. */
+  /** `deleted`: the application is removed from the tenant. `permissions`: it stays without any permission. */
   revoke(tenantId: string, how?: 'deleted' | 'permissions'): void;
-  /** What is granted: null where the application is unknown. */
+  /** The granted roles; null where the application is unknown. */
   granted(tenantId: string): readonly string[] | null;
 };
 
 type State = { roles: readonly string[] | null; before: readonly string[] | null; late: number };
 
-/** Tenants of which nothing was said have consented to whatever `options.roles` holds at the time, or to nothing. */
+/** A tenant without an entry has consented to the current `options.roles`, or not at all with `consented: false`. */
 export function createConsents(options: SimulatorOptions, consented: boolean) {
   const states = new Map<string, State>();
   const first = () => (consented ? options.roles : null);
@@ -31,7 +31,7 @@ export function createConsents(options: SimulatorOptions, consented: boolean) {
   };
   return {
     ...consents,
-    /** What a token that is asked for now is told: for a few of them, as it was before the consent. */
+    /** The roles for a new token. The first `lateConsent` tokens have those from before the consent. */
     forToken(tenantId: string): readonly string[] | null {
       const state = states.get(tenantId);
       if (!state || state.late === 0) return now(tenantId);

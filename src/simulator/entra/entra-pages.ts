@@ -1,22 +1,21 @@
-// The pages of the simulated Entra ID: plain, with links to press, so that a person or a headless browser can go through.
+// The pages of the simulated Entra ID: plain HTML with links, for a person or a headless browser.
 
 import type { Answer } from '../answers.ts';
 import type { Account } from './accounts.ts';
 
 const cookieName = 'simulated-account';
 
-/** The cookie that remembers who is signed in at the simulated Entra ID. */
+/** The cookie that keeps an account signed in at the simulated Entra ID. */
 export function cookieOf(account: Account): string {
   return `${cookieName}=${encodeURIComponent(account.principal)}; Path=/; HttpOnly; Secure; SameSite=None`;
 }
 
-/** Who is signed in, by that cookie. */
+/** Returns the name of the account that the cookie keeps signed in. */
 export function principalIn(cookies: string | undefined): string | undefined {
   const value = new RegExp(`(?:^|; )${cookieName}=([^;]*)`).exec(cookies ?? '')?.[1];
   return value === undefined ? undefined : decodeURIComponent(value);
 }
 
-/** Sends the browser back to the application. */
 export function redirect(uri: string, values: Readonly<Record<string, string>>): Answer {
   const query = new URLSearchParams(values).toString();
   return { status: 302, headers: { Location: `${uri}${uri.includes('?') ? '&' : '?'}${query}` } };
@@ -48,7 +47,6 @@ function choice(url: string, values: Readonly<Record<string, string>>, label: st
   return `<a class="choice" data-choice="${escaped(name)}" href="${escaped(`${path}?${parameters}`)}">${escaped(label)}<small>${escaped(says)}</small></a>`;
 }
 
-/** The page to pick an account on. */
 export function pickPage(title: string, url: string, accounts: readonly Account[]): Answer {
   const choices = accounts.map((account) =>
     choice(url, { account: account.principal }, account.principal, account.says),
@@ -56,7 +54,7 @@ export function pickPage(title: string, url: string, accounts: readonly Account[
   return pageOf(title, `${choices.join('\n')}\n${choice(url, { cancel: 'cancel' }, 'Cancel')}`);
 }
 
-/** What an administrator consents to. */
+/** The consent page for an administrator. */
 export function consentPage(url: string, account: Account, roles: readonly string[]): Answer {
   const list = roles.map((role) => `<li>${escaped(role)}</li>`).join('');
   return pageOf(
@@ -65,7 +63,7 @@ export function consentPage(url: string, account: Account, roles: readonly strin
   );
 }
 
-/** What somebody sees who may not consent. */
+/** The page for a user who may not consent. */
 export function needAdminPage(url: string, account: Account): Answer {
   return pageOf(
     'Need admin approval',
@@ -73,7 +71,7 @@ export function needAdminPage(url: string, account: Account): Answer {
   );
 }
 
-/** What is shown where nobody can be sent back. */
+/** The error page for a request that has no valid redirect address. */
 export function errorPage(code: string, says: string): Answer {
   return pageOf("Sorry, but we're having trouble signing you in.", `<p>${escaped(`${code}: ${says}`)}</p>`, 400);
 }

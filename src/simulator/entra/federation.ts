@@ -1,14 +1,13 @@
-// Workload identity federation: an issuer outside Entra, whose tokens the application trusts in place of a secret.
+// Workload identity federation: the application trusts tokens of an issuer outside Entra in place of a secret.
 import { decodeJwt, errors, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { type Answer, signInError } from '../answers.ts';
 
-/** What a federated credential of an application registration holds: the one token that is trusted, told by three texts. */
+/** A federated credential of an application registration: the tokens that it trusts. */
 export type FederatedCredential = { issuer: string; subject: string; audience: string };
 
-/** Whose token is made; by default one that is trusted, for an hour. */
+/** The token to make; by default a trusted one, valid for an hour. */
 export type FederatedToken = Partial<FederatedCredential> & { lifetimeSeconds?: number; stranger?: boolean };
 
-/** A Kubernetes cluster, as it could be. */
 export const defaultFederation: FederatedCredential = {
   issuer: 'https://cluster.example/',
   subject: 'system:serviceaccount:entra-sync:worker',
@@ -19,13 +18,13 @@ type Keys = Awaited<ReturnType<typeof generateKeyPair>>;
 
 let own: Promise<Keys> | undefined;
 
-// Made once, and only when somebody asks: RSA keys take their time.
+// Made once, on first use: RSA keys are slow to make.
 function ownKeys(): Promise<Keys> {
   own ??= generateKeyPair('RS256');
   return own;
 }
 
-/** A token of the issuer, or with `stranger` one of somebody who only says to be it. */
+/** Issues a token. With `stranger` it names the trusted issuer, but another key signs it. */
 export async function issueFederated(trusted: FederatedCredential, wanted: FederatedToken = {}): Promise<string> {
   const { issuer, subject, audience, lifetimeSeconds = 3600, stranger } = { ...trusted, ...wanted };
   const { privateKey } = stranger ? await generateKeyPair('RS256') : await ownKeys();
@@ -40,7 +39,7 @@ export async function issueFederated(trusted: FederatedCredential, wanted: Feder
     .sign(privateKey);
 }
 
-/** Whether an assertion comes from elsewhere: an application that proves itself by certificate is its own issuer. */
+/** Whether another issuer made the assertion: an application with a certificate is its own issuer. */
 export function isFederated(assertion: string, clientId: string): boolean {
   try {
     return decodeJwt(assertion).iss !== clientId;
@@ -49,7 +48,7 @@ export function isFederated(assertion: string, clientId: string): boolean {
   }
 }
 
-/** Why a federated assertion is refused, in Entra's words; undefined when it is trusted. */
+/** Refuses a federated assertion in Entra's words; returns undefined if it is trusted. */
 export async function refuseFederated(
   assertion: string,
   trusted: readonly FederatedCredential[],

@@ -1,4 +1,4 @@
-// Signing people in: the page of /authorize where an account is picked, and the code that is redeemed for an id token.
+// The sign-in of people: the account picker of /authorize, and the code that the application redeems for an id token.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { type Answer, signInError } from '../answers.ts';
@@ -11,7 +11,7 @@ export function accounts(authority: Authority): Account[] {
   return accountsOf(authority.domains);
 }
 
-/** The page that says why the application or its redirect address is refused: nobody is sent anywhere then. */
+/** Returns an error page, not a redirect, if the application or its redirect address is unknown. */
 export function refuseApplication(authority: Authority, query: URLSearchParams): Answer | undefined {
   const { options } = authority;
   if (query.get('client_id')?.toLowerCase() !== options.clientId.toLowerCase()) {
@@ -31,7 +31,7 @@ export function refuseApplication(authority: Authority, query: URLSearchParams):
       );
 }
 
-/** Answers `GET /{tenant}/oauth2/v2.0/authorize`: the page to pick an account on, then the way back with a code. */
+/** Answers `GET /{tenant}/oauth2/v2.0/authorize`: the account picker, then a redirect with a code. */
 export function answerAuthorize(authority: Authority, url: string): Answer {
   const query = new URL(url, authority.origin).searchParams;
   const refused = refuseApplication(authority, query);
@@ -64,11 +64,11 @@ export function answerAuthorize(authority: Authority, url: string): Answer {
   return { ...answer, headers: { ...answer.headers, 'Set-Cookie': cookieOf(picked) } };
 }
 
-/** Answers the token endpoint for a code; the application's own proof has been checked before. */
+/** Answers the token endpoint for a code; the caller has checked the application's credential. */
 export async function redeemCode(authority: Authority, form: URLSearchParams): Promise<Answer> {
   const given = form.get('code') ?? '';
   const code = authority.codes.get(given);
-  // Taken at the first try, right or wrong.
+  // A code works once, even if the rest of the request is wrong.
   authority.codes.delete(given);
   const invalid = (number: number, says: string) => signInError(400, 'invalid_grant', number, says);
   if (!code || code.expiresAtMs <= Date.now()) {

@@ -1,4 +1,4 @@
-// POST /v1.0/$batch: up to 20 GETs in one request, each answered by itself and in an order of the service's own.
+// POST /v1.0/$batch: up to 20 GETs in one request, each with its own answer, in an order that the service chooses.
 import { type Answer, graphError } from '../answers.ts';
 import type { GraphContext, GraphRequest } from './graph-request.ts';
 import { refuseStuckObject } from './stuck.ts';
@@ -20,9 +20,7 @@ function readPart(value: unknown): Part | string {
   ) {
     return 'Invalid batch payload format.';
   }
-  if (/^[a-z]+:/i.test(value.url)) {
-    return `Invalid request url '${value.url}': it must be relative.`;
-  }
+  if (/^[a-z]+:/i.test(value.url)) return `Invalid request url '${value.url}': it must be relative.`;
   const headers: Record<string, string> = {};
   for (const [name, content] of Object.entries(isRecord(value.headers) ? value.headers : {})) {
     headers[name.toLowerCase()] = String(content);
@@ -41,35 +39,25 @@ function readParts(body: string): Part[] | string {
   if (!isRecord(payload) || !Array.isArray(payload.requests) || payload.requests.length === 0) {
     return 'Invalid batch payload format.';
   }
-  if (payload.requests.length > 20) {
-    return 'Number of batch request steps exceeds the maximum value of 20.';
-  }
+  if (payload.requests.length > 20) return 'Number of batch request steps exceeds the maximum value of 20.';
   const parts: Part[] = [];
   for (const value of payload.requests) {
     const part = readPart(value);
-    if (typeof part === 'string') {
-      return part;
-    }
-    if (parts.some((other) => other.id === part.id)) {
-      return 'Request Id has to be unique in a batch.';
-    }
+    if (typeof part === 'string') return part;
+    if (parts.some((other) => other.id === part.id)) return 'Request Id has to be unique in a batch.';
     parts.push(part);
   }
   return parts;
 }
 
-/** Answers a batch. The outer status is 200 whenever the batch can be read; bad parts have their own status. */
+/** Answers a `$batch`. The outer status is 200 if its body is valid; failed parts have their own status. */
 export async function answerBatch(context: GraphContext, request: GraphRequest): Promise<Answer> {
   const parts = readParts(request.body);
-  if (typeof parts === 'string') {
-    return malformed(parts);
-  }
+  if (typeof parts === 'string') return malformed(parts);
   const { stuck } = context.options;
   for (const { url } of parts) {
     const failing = refuseStuckObject(stuck, url.split(/[/?]/)[2] ?? '', 'batch');
-    if (failing) {
-      return failing;
-    }
+    if (failing) return failing;
   }
   const responses: Record<string, unknown>[] = [];
   for (const part of parts) {
@@ -83,6 +71,6 @@ export async function answerBatch(context: GraphContext, request: GraphRequest):
     const headers = { 'Content-Type': 'application/json', 'OData-Version': '4.0', ...answer.headers };
     responses.push({ id: part.id, status: answer.status, headers, body: answer.body ?? null });
   }
-  // "In any order": the reverse is the order that a careless client notices first.
+  // Graph may answer in any order. The reverse shows a careless client at once.
   return { status: 200, body: { responses: responses.reverse() } };
 }

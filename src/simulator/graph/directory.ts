@@ -1,4 +1,4 @@
-// Plain reads: listings, single objects, members, counts and the organization. They show the truth as it is now.
+// Plain reads: listings, single objects, members, counts and the organization. They show the current truth.
 import { type Answer, badRequest, denied, graphError, notFound, unsupportedQuery } from '../answers.ts';
 import { type StreamName, schemas } from '../tenant/properties.ts';
 import { type Entity, liveOf, type Truth } from '../tenant/truth.ts';
@@ -11,13 +11,13 @@ export type DirectoryRequest = {
   origin: string;
   stream: StreamName;
   query: Query;
-  /** Most objects on a page. */
+  /** At most so many objects on a page. */
   listPageSize: number;
-  /** `ConsistencyLevel: eventual` was sent. */
+  /** Whether the request has `ConsistencyLevel: eventual`. */
   eventual: boolean;
 };
 
-/** An object as listings and single reads show it: every selected property is there, null when it has no value. */
+/** Returns an object as plain reads show it: every selected property, null without a value. */
 function show(entity: Entity, stream: StreamName, select: readonly string[] | undefined): Record<string, unknown> {
   const { standard, links, collections } = schemas[stream];
   const body: Record<string, unknown> = { id: entity.id };
@@ -33,7 +33,7 @@ function contextOf(request: DirectoryRequest, resource: string, select: readonly
   return `${request.origin}/v1.0/$metadata#${resource}${select ? `(${['id', ...select].join(',')})` : ''}`;
 }
 
-/** The size of a page: `$top`, 1 to 999; 100 by default. */
+/** The size of a page: `$top` from 1 to 999, by default 100; undefined if invalid. */
 function topOf(query: Query): number | undefined {
   const text = query.options.get('$top');
   const top = text === undefined ? 100 : Number(text);
@@ -42,7 +42,7 @@ function topOf(query: Query): number | undefined {
 
 type Paged<T> = { items: T[]; next: string | undefined };
 
-/** Cuts a page out of a list; the skip token is bound to the path and query it was made for. */
+/** Cuts a page from a list. Its skip token works for this path and query only. */
 function page<T>(
   request: DirectoryRequest,
   path: string,
@@ -72,9 +72,7 @@ function page<T>(
   const most = Math.min(top, request.listPageSize);
   const items = rest.slice(0, most);
   const last = items.at(-1);
-  if (last === undefined || rest.length <= most) {
-    return { items, next: undefined };
-  }
+  if (last === undefined || rest.length <= most) return { items, next: undefined };
   const token: Token = { kind: 'list', epoch: 0, path, query: own, after: indexOf(last) };
   const skip = `$skiptoken=${writeToken(truth, token)}`;
   return { items, next: `${request.origin}/v1.0/${path}?${own ? `${own}&` : ''}${skip}` };
@@ -87,24 +85,18 @@ function refuseOptions(request: DirectoryRequest, known: readonly string[]): Ans
     : undefined;
 }
 
-/** Answers `/users` and `/groups`: live objects in the order of their creation. */
+/** Answers `/users` and `/groups`: live objects in order of creation. */
 export function answerList(request: DirectoryRequest): Answer {
   const { truth, stream, query, eventual } = request;
   const select = selectOf(query);
   const refused =
     (select && refuseSelect(stream, select, false)) ?? refuseOptions(request, ['$select', '$top', '$filter', '$count']);
-  if (refused) {
-    return refused;
-  }
+  if (refused) return refused;
   const filter = compileFilter(stream, query.options.get('$filter'));
-  if (typeof filter === 'string') {
-    return badRequest(filter);
-  }
+  if (typeof filter === 'string') return badRequest(filter);
   const list = liveOf(truth[stream]).filter(filter);
   const cut = page(request, stream, list, (entity) => entity.index);
-  if ('status' in cut) {
-    return cut;
-  }
+  if ('status' in cut) return cut;
   const body: Record<string, unknown> = { '@odata.context': contextOf(request, stream, select) };
   if (query.options.get('$count') === 'true' && eventual && query.skipToken === undefined) {
     body['@odata.count'] = list.length;
@@ -115,20 +107,16 @@ export function answerList(request: DirectoryRequest): Answer {
   return { status: 200, body: { ...body, value: cut.items.map((entity) => show(entity, stream, select)) } };
 }
 
-/** Answers `/directory/deletedItems/microsoft.graph.user` and `.group`: what can be restored. */
+/** Answers `/directory/deletedItems/microsoft.graph.user` and `.group`. */
 export function answerDeleted(request: DirectoryRequest): Answer {
   const { truth, stream, query } = request;
   const select = selectOf(query);
   const refused = (select && refuseSelect(stream, select, false)) ?? refuseOptions(request, ['$select', '$top']);
-  if (refused) {
-    return refused;
-  }
+  if (refused) return refused;
   const list = truth[stream].order.filter((entity) => entity.state === 'soft');
   const path = `directory/deletedItems/${stream === 'users' ? 'microsoft.graph.user' : 'microsoft.graph.group'}`;
   const cut = page(request, path, list, (entity) => entity.index);
-  if ('status' in cut) {
-    return cut;
-  }
+  if ('status' in cut) return cut;
   const body: Record<string, unknown> = { '@odata.context': contextOf(request, 'directoryObjects', select) };
   if (cut.next !== undefined) {
     body['@odata.nextLink'] = cut.next;
@@ -136,21 +124,17 @@ export function answerDeleted(request: DirectoryRequest): Answer {
   return { status: 200, body: { ...body, value: cut.items.map((entity) => show(entity, stream, select)) } };
 }
 
-/** Answers `/users/$count` and `/groups/$count`: a plain number, only with `ConsistencyLevel: eventual`. */
+/** Answers `/users/$count` and `/groups/$count`: a plain number, and only with `ConsistencyLevel: eventual`. */
 export function answerCount(request: DirectoryRequest): Answer {
   const { truth, stream, query, eventual } = request;
-  if (!eventual) {
-    return badRequest('$count is not currently supported.');
-  }
+  if (!eventual) return badRequest('$count is not currently supported.');
   const filter = compileFilter(stream, query.options.get('$filter'));
-  if (typeof filter === 'string') {
-    return badRequest(filter);
-  }
+  if (typeof filter === 'string') return badRequest(filter);
   const count = liveOf(truth[stream]).filter(filter).length;
   return { status: 200, headers: { 'Content-Type': 'text/plain' }, body: String(count) };
 }
 
-/** A live object by id, or a user by user principal name; deleted ones are not found. */
+/** Returns a live object by id, or a live user by user principal name. */
 function findLive(request: DirectoryRequest, key: string): Entity | undefined {
   const { truth, stream } = request;
   const wanted = key.toLowerCase();
@@ -164,13 +148,9 @@ export function answerObject(request: DirectoryRequest, key: string): Answer {
   const { stream, query } = request;
   const select = selectOf(query);
   const refused = (select && refuseSelect(stream, select, false)) ?? refuseOptions(request, ['$select']);
-  if (refused) {
-    return refused;
-  }
+  if (refused) return refused;
   const entity = findLive(request, key);
-  if (entity === undefined) {
-    return notFound(key);
-  }
+  if (entity === undefined) return notFound(key);
   const context = { '@odata.context': `${contextOf(request, stream, select)}/$entity` };
   return { status: 200, body: { ...context, ...show(entity, stream, select) } };
 }
@@ -194,7 +174,7 @@ function groupsOf(truth: Truth, member: Entity): Member[] {
   });
 }
 
-/** A member whose type the token may not read shows its type and id alone (Graph: "Limited information"). */
+/** A member whose type the token may not read has only its type and id (Graph: "Limited information"). */
 function showMember(
   member: Member,
   select: readonly string[] | undefined,
@@ -202,9 +182,7 @@ function showMember(
 ) {
   const head = { '@odata.type': member.type, id: member.id };
   const isUser = member.type === '#microsoft.graph.user';
-  if (member.entity === undefined || !(isUser ? readable.user : readable.group)) {
-    return { ...head, displayName: null };
-  }
+  if (member.entity === undefined || !(isUser ? readable.user : readable.group)) return { ...head, displayName: null };
   const stream = isUser ? 'users' : 'groups';
   return {
     ...head,
@@ -217,8 +195,8 @@ function showMember(
 }
 
 /**
- * Answers `/groups/{id}/members`, `/users/{id}/memberOf` and `/groups/{id}/memberOf`: direct ones, live ones only;
- * `cast` is an OData type after the path, such as `microsoft.graph.group`.
+ * Answers `/groups/{id}/members`, `/users/{id}/memberOf` and `/groups/{id}/memberOf`: direct and live objects only.
+ * `cast` is an OData type at the end of the path, such as `microsoft.graph.group`.
  */
 export function answerMembers(
   request: DirectoryRequest,
@@ -230,23 +208,17 @@ export function answerMembers(
   const { truth, stream, query } = request;
   const entity = findLive(request, key);
   const refused = refuseOptions(request, ['$select', '$top', '$count']);
-  if (entity === undefined || refused) {
-    return refused ?? notFound(key);
-  }
+  if (entity === undefined || refused) return refused ?? notFound(key);
   if (cast !== undefined && !/^microsoft\.graph\.\w+$/.test(cast)) {
     return graphError(400, 'BadRequest', `Resource not found for the segment '${cast}'.`);
   }
-  if (stream === 'users' && !readable.group) {
-    return denied();
-  }
+  if (stream === 'users' && !readable.group) return denied();
   const all = relation === 'members' ? membersOf(truth, entity) : groupsOf(truth, entity);
   const members = cast === undefined ? all : all.filter((member) => member.type === `#${cast}`);
   const path = `${stream}/${key}/${relation}${cast ? `/${cast}` : ''}`;
   const ordered = [...members].sort((left, right) => left.index - right.index);
   const cut = page(request, path, ordered, (member) => member.index);
-  if ('status' in cut) {
-    return cut;
-  }
+  if ('status' in cut) return cut;
   const select = selectOf(query);
   const body: Record<string, unknown> = { '@odata.context': contextOf(request, 'directoryObjects', select) };
   if (cut.next !== undefined) {
@@ -266,9 +238,7 @@ export function answerOrganization(origin: string, truth: Truth, id: string | un
     verifiedDomains: [{ name: truth.domain, isDefault: true, isInitial: true, type: 'Managed', capabilities: 'Email' }],
   };
   const context = `${origin}/v1.0/$metadata#organization`;
-  if (id === undefined || id === '') {
-    return { status: 200, body: { '@odata.context': context, value: [organization] } };
-  }
+  if (id === undefined || id === '') return { status: 200, body: { '@odata.context': context, value: [organization] } };
   return id.toLowerCase() === truth.tenantId
     ? { status: 200, body: { '@odata.context': `${context}/$entity`, ...organization } }
     : notFound(id);

@@ -1,4 +1,4 @@
-// A small part of OData's $filter, enough to cut a listing into partitions; anything else is refused, never ignored.
+// The part of OData's $filter that cuts a listing into partitions. Anything else is refused, never ignored.
 import { isKnownProperty, type StreamName } from '../tenant/properties.ts';
 import type { Entity } from '../tenant/truth.ts';
 
@@ -11,18 +11,14 @@ function tokenize(text: string): string[] | undefined {
   tokenPattern.lastIndex = 0;
   while (tokenPattern.lastIndex < text.trimEnd().length) {
     const match = tokenPattern.exec(text);
-    if (match === null) {
-      return undefined;
-    }
+    if (match === null) return undefined;
     tokens.push(match[0].trim());
   }
   return tokens;
 }
 
 function literal(token: string): string | boolean | null | undefined {
-  if (token.startsWith("'")) {
-    return token.slice(1, -1).replaceAll("''", "'");
-  }
+  if (token.startsWith("'")) return token.slice(1, -1).replaceAll("''", "'");
   const words: Readonly<Record<string, boolean | null>> = { true: true, false: false, null: null };
   return Object.hasOwn(words, token) ? words[token] : /^\d{4}-/.test(token) ? token : undefined;
 }
@@ -30,48 +26,34 @@ function literal(token: string): string | boolean | null | undefined {
 const fold = (value: unknown) => (typeof value === 'string' ? value.toLowerCase() : (value ?? null));
 
 function compare(operator: string, left: unknown, right: unknown): boolean {
-  if (operator === 'eq' || operator === 'ne') {
-    return (left === right) === (operator === 'eq');
-  }
-  if (typeof left !== 'string' || typeof right !== 'string') {
-    return false;
-  }
+  if (operator === 'eq' || operator === 'ne') return (left === right) === (operator === 'eq');
+  if (typeof left !== 'string' || typeof right !== 'string') return false;
   const order = left < right ? -1 : left > right ? 1 : 0;
   return { lt: order < 0, le: order <= 0, gt: order > 0, ge: order >= 0 }[operator] ?? false;
 }
 
 /**
- * Turns a `$filter` into a test. Understood: `and`, `or`, `not`, parentheses, eq ne lt le gt ge, startsWith, in. Text is
- * compared without regard to case. Gives the refusal's message for anything else.
+ * Compiles a `$filter` with `and`, `or`, `not`, parentheses, eq ne lt le gt ge, startsWith and in. Comparisons of text
+ * ignore case. Returns the message of the refusal for anything else.
  */
 export function compileFilter(stream: StreamName, text: string | undefined): Test | string {
-  if (text === undefined || text.trim() === '') {
-    return () => true;
-  }
+  if (text === undefined || text.trim() === '') return () => true;
   const tokens = tokenize(text);
-  if (tokens === undefined) {
-    return `Invalid filter clause: ${text}`;
-  }
+  if (tokens === undefined) return `Invalid filter clause: ${text}`;
   let position = 0;
   const take = () => tokens[position++] ?? '';
   const peek = () => tokens[position] ?? '';
   const expect = (wanted: string) => {
-    if (take().toLowerCase() !== wanted) {
-      throw new SyntaxError(`'${wanted}' expected`);
-    }
+    if (take().toLowerCase() !== wanted) throw new SyntaxError(`'${wanted}' expected`);
   };
   const property = () => {
     const name = take();
-    if (!isKnownProperty(stream, name)) {
-      throw new SyntaxError(`no property '${name}'`);
-    }
+    if (!isKnownProperty(stream, name)) throw new SyntaxError(`no property '${name}'`);
     return (entity: Entity) => fold(name === 'id' ? entity.id : entity.properties[name]);
   };
   const constant = () => {
     const value = literal(take());
-    if (value === undefined) {
-      throw new SyntaxError('a value expected');
-    }
+    if (value === undefined) throw new SyntaxError('a value expected');
     return fold(value);
   };
 
@@ -109,9 +91,7 @@ export function compileFilter(stream: StreamName, text: string | undefined): Tes
       expect(')');
       return (entity) => values.includes(read(entity));
     }
-    if (!['eq', 'ne', 'lt', 'le', 'gt', 'ge'].includes(operator)) {
-      throw new SyntaxError(`no operator '${operator}'`);
-    }
+    if (!['eq', 'ne', 'lt', 'le', 'gt', 'ge'].includes(operator)) throw new SyntaxError(`no operator '${operator}'`);
     const value = constant();
     return (entity) => compare(operator, read(entity), value);
   }

@@ -1,4 +1,4 @@
-// Graph's endpoints: checks the bearer token and its roles, then hands the request to the part that answers it.
+// Graph's endpoints: checks the bearer token and its roles, then routes the request.
 import { type Answer, denied, graphError, methodNotAllowed, unauthenticated } from '../answers.ts';
 import type { AccessToken } from '../entra/authority-state.ts';
 import type { StreamName } from '../tenant/properties.ts';
@@ -22,25 +22,18 @@ const readers: Readonly<Record<StreamName, RegExp>> = {
   groups: /^(GroupMember\.Read(Write)?\.All|Group\.Read(Write)?\.All|Directory\.Read(Write)?\.All)$/,
 };
 
-/** True when a token with these roles may read the objects of a stream. */
 export function mayRead(roles: readonly string[], stream: StreamName): boolean {
   return roles.some((role) => readers[stream].test(role));
 }
 
-/** The token behind a request, or the 401 that Graph gives. */
+/** Returns the token of a request, or Graph's 401. */
 export function authorize(context: GraphContext, request: GraphRequest): AccessToken | Answer {
   const header = request.headers.authorization;
   const bearer = typeof header === 'string' ? /^bearer\s+(\S+)$/i.exec(header)?.[1] : undefined;
-  if (bearer === undefined) {
-    return unauthenticated('Access token is empty.');
-  }
+  if (bearer === undefined) return unauthenticated('Access token is empty.');
   const token = context.issued.get(bearer);
-  if (token === undefined) {
-    return unauthenticated('Access token validation failure. Invalid audience.');
-  }
-  if (token.expiresAtMs <= Date.now()) {
-    return unauthenticated('Lifetime validation failed, the token is expired.');
-  }
+  if (token === undefined) return unauthenticated('Access token validation failure. Invalid audience.');
+  if (token.expiresAtMs <= Date.now()) return unauthenticated('Lifetime validation failed, the token is expired.');
   return token;
 }
 
@@ -52,7 +45,7 @@ const headerOf = (request: GraphRequest, name: string) => {
 function segmentsOf(url: string): string[] | undefined {
   const [path = ''] = url.split('?', 1);
   try {
-    // users('key') is users/key, for keys that the other form cannot take.
+    // users('key') means users/key, for keys that are invalid in a path.
     return path
       .split('/')
       .slice(1)
@@ -63,27 +56,18 @@ function segmentsOf(url: string): string[] | undefined {
   }
 }
 
-/** Answers any request to Graph. */
 export async function answerGraph(context: GraphContext, request: GraphRequest): Promise<Answer> {
   const token = authorize(context, request);
-  if ('status' in token) {
-    return token;
-  }
+  if ('status' in token) return token;
   const truth = context.truths.get(token.tenantId);
   const segments = segmentsOf(request.url);
-  if (truth === undefined || segments === undefined) {
-    return graphError(400, 'BadRequest', 'The request is malformed.');
-  }
+  if (truth === undefined || segments === undefined) return graphError(400, 'BadRequest', 'The request is malformed.');
   const [version, resource = '', ...rest] = segments;
-  if (version !== 'v1.0') {
-    return graphError(400, 'BadRequest', `Invalid version: ${version}`);
-  }
+  if (version !== 'v1.0') return graphError(400, 'BadRequest', `Invalid version: ${version}`);
   if (resource === '$batch') {
     return request.method === 'POST' && !request.isInner ? answerBatch(context, request) : methodNotAllowed();
   }
-  if (request.method !== 'GET') {
-    return methodNotAllowed();
-  }
+  if (request.method !== 'GET') return methodNotAllowed();
   if (resource === 'organization') {
     return token.roles.length > 0 ? answerOrganization(context.origin, truth, rest[0]) : denied();
   }
@@ -93,9 +77,7 @@ export async function answerGraph(context: GraphContext, request: GraphRequest):
   if (resource !== 'users' && resource !== 'groups') {
     return graphError(400, 'BadRequest', `Resource not found for the segment '${resource}'.`);
   }
-  if (!mayRead(token.roles, resource)) {
-    return denied();
-  }
+  if (!mayRead(token.roles, resource)) return denied();
   return answerStream(context, request, truth, token.roles, resource, rest);
 }
 
@@ -107,10 +89,8 @@ function answerDeletedItems(
   type: string,
 ): Answer {
   const stream = { 'microsoft.graph.user': 'users', 'microsoft.graph.group': 'groups' }[type] as StreamName | undefined;
-  if (stream === undefined) {
-    return graphError(400, 'BadRequest', `Resource not found for the segment '${type}'.`);
-  }
-  // Deleted groups are no basic properties: reading memberships is not enough for them (directory-deleteditems-list).
+  if (stream === undefined) return graphError(400, 'BadRequest', `Resource not found for the segment '${type}'.`);
+  // Deleted groups are not basic properties: a role for memberships is not enough (directory-deleteditems-list).
   if (
     !mayRead(
       roles.filter((role) => !role.startsWith('GroupMember.')),
@@ -138,31 +118,21 @@ function answerStream(
   const eventual = headerOf(request, 'consistencylevel').toLowerCase() === 'eventual';
   const asked = { origin, truth, stream, query, eventual, listPageSize: options.listPageSize };
   const [first, second, third] = rest;
-  if (first === undefined || first === '') {
-    return answerList(asked);
-  }
+  if (first === undefined || first === '') return answerList(asked);
   if (first === 'delta' || /^(microsoft\.graph\.)?delta(\(\))?$/.test(first)) {
     const minimal = /return=minimal/i.test(headerOf(request, 'prefer'));
     return answerDelta({ truth, options, origin, stream, query, minimal });
   }
-  if (first === '$count') {
-    return answerCount(asked);
-  }
+  if (first === '$count') return answerCount(asked);
   const at = second ?? 'object';
   const failing =
     at === 'object' || at === 'members' || at === 'memberOf' ? refuseStuckObject(options.stuck, first, at) : undefined;
-  if (failing) {
-    return failing;
-  }
-  if (second === undefined) {
-    return answerObject(asked, first);
-  }
+  if (failing) return failing;
+  if (second === undefined) return answerObject(asked, first);
   const isMembers = stream === 'groups' && second === 'members';
   if (isMembers || second === 'memberOf') {
     const readable = { user: mayRead(roles, 'users'), group: mayRead(roles, 'groups') };
-    if (!isMembers && !readable.group) {
-      return denied();
-    }
+    if (!isMembers && !readable.group) return denied();
     return answerMembers(asked, first, isMembers ? 'members' : 'memberOf', third, readable);
   }
   return graphError(400, 'BadRequest', `Resource not found for the segment '${second}'.`);

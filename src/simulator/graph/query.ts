@@ -1,13 +1,13 @@
-// Reads the query of a Graph request without touching tokens: their raw text is what counts.
+// Reads the query of a Graph request. Tokens keep their raw text.
 import { type Answer, badRequest, graphError } from '../answers.ts';
 import { isKnownProperty, type StreamName, schemas } from '../tenant/properties.ts';
 
 export type Query = {
   /** The text between `?` and the end, as sent. */
   raw: string;
-  /** Option names in lower case, with or without `$` as sent -> decoded value. */
+  /** Option names in lower case, with `$` if sent with it -> decoded values. */
   options: ReadonlyMap<string, string>;
-  /** Tokens exactly as sent. */
+  /** Tokens as sent, not decoded. */
   skipToken: string | undefined;
   deltaToken: string | undefined;
 };
@@ -16,12 +16,11 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));
   } catch {
-    // A stray percent sign is no reason to fall over: the text stands as it came.
+    // Keep text with a stray percent sign.
     return text;
   }
 }
 
-/** Takes the query of a URL apart. */
 export function readQuery(url: string): Query {
   const mark = url.indexOf('?');
   const raw = mark < 0 ? '' : url.slice(mark + 1);
@@ -43,17 +42,15 @@ export function readQuery(url: string): Query {
   return { raw, options, skipToken, deltaToken };
 }
 
-/** The names in `$select`, or undefined when there is none; `id` is not among them. */
+/** Returns the names in `$select` without `id`; undefined if there is none. */
 export function selectOf(query: Query): string[] | undefined {
   const text = query.options.get('$select');
-  if (text === undefined || text.trim() === '') {
-    return undefined;
-  }
+  if (text === undefined || text.trim() === '') return undefined;
   const names = text.split(',').map((name) => name.trim());
   return [...new Set(names)].filter((name) => name !== 'id' && name !== '');
 }
 
-/** The refusal of a `$select` that Graph would not take, or undefined when all is well. */
+/** Returns Graph's refusal of an invalid `$select`, else undefined. */
 export function refuseSelect(stream: StreamName, select: readonly string[], isDelta: boolean): Answer | undefined {
   const { type, untracked } = schemas[stream];
   const unknown = select.find((name) => !isKnownProperty(stream, name));
@@ -64,12 +61,8 @@ export function refuseSelect(stream: StreamName, select: readonly string[], isDe
       : badRequest(message);
   }
   const outside = select.filter((name) => untracked.has(name));
-  if (outside.length === 0) {
-    return undefined;
-  }
-  if (!isDelta) {
-    return graphError(501, 'NotImplemented', 'This operation target is not yet supported.');
-  }
+  if (outside.length === 0) return undefined;
+  if (!isDelta) return graphError(501, 'NotImplemented', 'This operation target is not yet supported.');
   return graphError(
     400,
     'BadRequest',

@@ -1,5 +1,5 @@
-// A delta round: which objects it tells of, in which order, cut into pages. The plan is fixed when the round begins;
-// the objects themselves are shown as they are when their page is served.
+// A delta round: its objects, their order and their pages. The plan is fixed when the round begins; each object is shown
+// as it is when its page is served.
 import { randomBytes } from 'node:crypto';
 import type { SimulatorOptions } from '../options.ts';
 import { createRandom, type Random, shuffled } from '../tenant/random.ts';
@@ -9,7 +9,7 @@ import { type Item, isWhole, type View } from './render.ts';
 export type Round = {
   readonly id: string;
   readonly view: View;
-  /** The $select as it was asked for, for the next token and the context. */
+  /** The $select of the request, for the next token and the context. */
   readonly select: readonly string[] | undefined;
   readonly pages: readonly (readonly Item[])[];
 };
@@ -23,32 +23,28 @@ type Shelf = {
 };
 
 const shelves = new WeakMap<Truth, Shelf>();
-/** Planned occurrences kept per tenant before the oldest rounds are forgotten; then their skip tokens are dead. */
+/** The planned occurrences kept per tenant; beyond that the oldest rounds' skip tokens die. */
 const shelfLimit = 3_000_000;
 
 function shelfOf(truth: Truth): Shelf {
   const existing = shelves.get(truth);
-  if (existing) {
-    return existing;
-  }
-  // Tokens of an earlier process must not be taken for rounds of this one.
+  if (existing) return existing;
+  // Tokens of an earlier process must not match rounds of this one.
   const shelf = { boot: randomBytes(4).toString('hex'), count: 0, size: 0, rounds: new Map(), byToken: new Map() };
   shelves.set(truth, shelf);
   return shelf;
 }
 
-/** The round a skip token belongs to, unless it was forgotten. */
+/** Returns the round of a skip token, unless it was dropped. */
 export function findRound(truth: Truth, id: string): Round | undefined {
   return shelfOf(truth).rounds.get(id);
 }
 
-/** The objects that a round has to tell of: all of them at first, afterwards those whose tracked data changed. */
+/** Returns the objects of a round: all of them in a full round, else those whose tracked data changed. */
 function newsOf(truth: Truth, view: View): Entity[] {
   const stream = truth[view.stream];
   const { since } = view;
-  if (since === undefined) {
-    return stream.order;
-  }
+  if (since === undefined) return stream.order;
   const tracked = view.link === 'manager' ? [...view.select, 'manager'] : view.select;
   return changedSince(stream, since).filter(
     (entity) =>
@@ -58,11 +54,9 @@ function newsOf(truth: Truth, view: View): Entity[] {
   );
 }
 
-/** The members a group has to tell of: in a first round no softly deleted users, as in a listing of the members. */
+/** Returns the members that a group shows. A full round omits soft-deleted users, as a member list does. */
 function memberNews(truth: Truth, view: View, group: Entity, options: SimulatorOptions): string[] {
-  if (view.link !== 'members' || group.state !== 'live') {
-    return [];
-  }
+  if (view.link !== 'members' || group.state !== 'live') return [];
   const whole = isWhole(group, view);
   const told: string[] = [];
   for (const [id, link] of group.links) {
@@ -109,13 +103,13 @@ function planItems(truth: Truth, view: View, options: SimulatorOptions, random: 
       }
     }
   }
-  // Sorting is stable, so an earlier state stays before the latest one.
+  // Sorting is stable: an earlier state stays before the latest one.
   keyed.sort((left, right) => left.key - right.key);
   const items = keyed.map((entry) => entry.item);
   return options.repeats > 0 ? carryShown(items) : items;
 }
 
-/** Every occurrence after an earlier state must null what that state showed and the object no longer has. */
+/** Later occurrences show null for lost properties that an earlier state showed. */
 function carryShown(items: readonly Item[]): Item[] {
   const shown = new Map<Entity, Item['shownBefore']>();
   return items.map((item) => {
@@ -152,8 +146,8 @@ function cutPages(items: readonly Item[], options: SimulatorOptions, random: Ran
 }
 
 /**
- * Begins a round, or gives the one that the same delta token has begun already when nothing was edited in between (the
- * same link asked twice gives the same page).
+ * Begins a round. A delta token that is used again before another edit gets its first round again, so the same link
+ * returns the same page.
  */
 export function beginRound(
   truth: Truth,
@@ -176,9 +170,7 @@ export function beginRound(
     restoredMembers,
   ]);
   const begun = token === undefined ? undefined : shelf.rounds.get(shelf.byToken.get(known) ?? '');
-  if (begun) {
-    return begun;
-  }
+  if (begun) return begun;
   shelf.count += 1;
   const random = createRandom(`round ${truth.seed} ${shelf.count}`);
   const view: View = { ...asked, start: truth.now };
@@ -190,14 +182,12 @@ export function beginRound(
   }
   shelf.size += sizeOf(round);
   for (const [id, oldest] of shelf.rounds) {
-    if (shelf.size <= shelfLimit || id === round.id) {
-      break;
-    }
+    if (shelf.size <= shelfLimit || id === round.id) break;
     shelf.rounds.delete(id);
     shelf.size -= sizeOf(oldest);
   }
   return round;
 }
 
-// A round costs something even when it is empty.
+// An empty round takes memory too.
 const sizeOf = (round: Round) => round.pages.reduce((sum, page) => sum + page.length + 1, 50);

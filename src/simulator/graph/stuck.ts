@@ -1,4 +1,4 @@
-// Links of a page, checkpoints and single objects that fail for ever while the rest is answered.
+// Page links, checkpoints and single objects that fail for ever while other requests are answered.
 import { type Answer, graphError } from '../answers.ts';
 import type { StreamName } from '../tenant/properties.ts';
 
@@ -8,16 +8,16 @@ type Refusal = {
   code?: string;
 };
 
-/** Links to a page of a round. Page 1 of a later round is where its delta link, the checkpoint, leads. */
+/** A link to a page of a round. The delta link (the checkpoint) leads to page 1 of a later round. */
 export type StuckLink = Refusal & {
   stream: StreamName;
   round: 'full' | 'later';
   page: number;
-  /** Only links to rounds that began so many edits of the tenant ago, or more. */
+  /** Only links of rounds that began at least so many edits of the tenant ago. */
   edits?: number;
 };
 
-/** An object that cannot be served by itself; `at` says which of its resources fails, or every batch that asks for it. */
+/** An object whose requests fail: `at` names the resource, or every `$batch` that contains the object. */
 export type StuckObject = Refusal & { id: string; at: 'object' | 'members' | 'memberOf' | 'batch' };
 
 export type Stuck = { links: StuckLink[]; objects: StuckObject[] };
@@ -25,7 +25,7 @@ export type Stuck = { links: StuckLink[]; objects: StuckObject[] };
 const refusalOf = ({ status, code = 'UnknownError' }: Refusal): Answer =>
   graphError(status, code, 'The request cannot be served.');
 
-/** The answer to a link that is stuck, if it is. `edits`: of the tenant since its round began. */
+/** Returns the refusal of a stuck link. `edits` counts the tenant's edits since its round began. */
 export function refuseStuckLink(
   { links }: Stuck,
   asked: { stream: StreamName; round: 'full' | 'later'; page: number; edits: number },
@@ -37,7 +37,7 @@ export function refuseStuckLink(
   return stuck && refusalOf(stuck);
 }
 
-/** The answer to a request for an object, or a resource of its, that is stuck, if it is. */
+/** Returns the refusal of a request for a stuck object. */
 export function refuseStuckObject({ objects }: Stuck, id: string, at: StuckObject['at']): Answer | undefined {
   const stuck = objects.find((one) => one.id === id && one.at === at);
   return stuck && refusalOf(stuck);

@@ -1,4 +1,4 @@
-// Delta and skip tokens: opaque, sealed per tenant, and written so that a client that rebuilds the link breaks them.
+// Delta and skip tokens: opaque, sealed per tenant, and in a form that breaks when a client rebuilds the link.
 import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
 import type { StreamName } from '../tenant/properties.ts';
 import type { Truth } from '../tenant/truth.ts';
@@ -17,7 +17,7 @@ export type Token =
 
 const keyOf = (truth: Truth) => createHash('sha256').update(`token key ${truth.tenantId} ${truth.seed}`).digest();
 
-// Sealing is deterministic: the same page has to carry the same link whenever it is asked for.
+// Sealing is deterministic: the same page has the same link on every request.
 function seal(truth: Truth, text: string): string {
   const key = keyOf(truth);
   const nonce = createHmac('sha256', key).update(text).digest().subarray(0, 12);
@@ -28,36 +28,34 @@ function seal(truth: Truth, text: string): string {
 
 function unseal(truth: Truth, sealed: string): string | undefined {
   const bytes = Buffer.from(sealed, 'base64url');
-  if (bytes.length < 29 || bytes.toString('base64url') !== sealed) {
-    return undefined;
-  }
+  if (bytes.length < 29 || bytes.toString('base64url') !== sealed) return undefined;
   const decipher = createDecipheriv('aes-256-gcm', keyOf(truth), bytes.subarray(0, 12));
   decipher.setAuthTag(bytes.subarray(12, 28));
   try {
     return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8');
   } catch {
-    // Damaged, or sealed by another tenant: to the service both are just a token it does not know.
+    // Damaged, or sealed by another tenant: an unknown token either way.
     return undefined;
   }
 }
 
 /**
- * Writes a token as it stands in a link. It holds `+`, `/`, `=` and `%2B` on purpose: who decodes and encodes the query
- * again changes at least one of them (seen in production: "+" became a space and Graph said the link was too old).
+ * Writes a token as it stands in a link. It contains `+`, `/`, `=` and `%2B` on purpose: decoding and encoding the query
+ * changes at least one of them (observed in production: "+" became a space and Graph called the link too old).
  */
 export function writeToken(truth: Truth, token: Token): string {
   const sealed = seal(truth, JSON.stringify(token));
   return `${sealed.slice(0, 12)}+${sealed.slice(12, 20)}/${sealed.slice(20, 28)}%2B${sealed.slice(28)}=`;
 }
 
-/** Reads a token exactly as it stood in the query; undefined for one that this tenant never wrote. */
+/** Reads a token exactly as it stood in the query; undefined if this tenant did not write it. */
 export function readToken(truth: Truth, raw: string): Token | undefined {
   const parts = /^([\w-]{12})\+([\w-]{8})\/([\w-]{8})%2B([\w-]+)=$/.exec(raw);
   const text = parts && unseal(truth, parts.slice(1).join(''));
   return text ? (JSON.parse(text) as Token) : undefined;
 }
 
-/** How a token that was once good is refused now, if it is. */
+/** Returns how a token that has expired is refused, else undefined. */
 export function expiryOf(truth: Truth, token: Token): '410' | '400' | undefined {
   return token.epoch < truth.expiries.length ? truth.expiries.at(-1) : undefined;
 }

@@ -1,31 +1,27 @@
-// Edits of groups and memberships: each takes effect at once and is logged for delta.
+// Edits of groups and memberships. Each takes effect at once and is logged for delta.
 import { makeGroup } from './group-names.ts';
 import { type Entity, insert, type Properties, record, type Truth } from './truth.ts';
 import { changeState, entityIn, forgetMember, newProperties, patchEntity } from './user-edits.ts';
 
-/** True for a Microsoft 365 group, the only kind that is deleted softly. */
+/** Whether this is a Microsoft 365 group, the only kind that is soft-deleted. */
 export function isUnified(group: Entity): boolean {
   const types = group.properties.groupTypes;
   return Array.isArray(types) && types.includes('Unified');
 }
 
-/** Adds a group without members; what is not given is made up (an assigned security group). */
+/** Adds a group without members, by default an assigned security group. Makes up the properties that are not given. */
 export function createGroup(truth: Truth, given: Properties = {}): Entity {
   const id = typeof given.id === 'string' ? given.id : truth.random.guid();
-  if (truth.users.records.has(id) || truth.groups.records.has(id)) {
-    throw new Error(`The id ${id} is taken.`);
-  }
+  if (truth.users.records.has(id) || truth.groups.records.has(id)) throw new Error(`The id ${id} is taken.`);
   const name = typeof given.displayName === 'string' ? given.displayName : undefined;
   const properties = newProperties('groups', makeGroup(truth, 'security', name), given);
   return insert(truth, truth.groups, id, { groupTypes: [], ...properties });
 }
 
-/** Changes properties of a live group; null clears one. */
 export function updateGroup(truth: Truth, id: string, patch: Properties): void {
   patchEntity(truth, 'groups', entityIn(truth.groups, id, ['live']), patch);
 }
 
-/** Deletes a group: softly when it is a Microsoft 365 group, for good when it is of another kind. */
 export function deleteGroup(truth: Truth, id: string): void {
   const group = entityIn(truth.groups, id, ['live']);
   if (isUnified(group)) {
@@ -35,7 +31,7 @@ export function deleteGroup(truth: Truth, id: string): void {
   }
 }
 
-/** Deletes a group for good, with its memberships in both directions. */
+/** Permanently deletes a group and its memberships in both directions. */
 export function purgeGroup(truth: Truth, id: string): void {
   const group = entityIn(truth.groups, id, ['live', 'soft']);
   for (const memberId of group.links.keys()) {
@@ -46,7 +42,6 @@ export function purgeGroup(truth: Truth, id: string): void {
   changeState(truth, truth.groups, group, 'hard');
 }
 
-/** Brings a softly deleted group back, with its members. */
 export function restoreGroup(truth: Truth, id: string): void {
   changeState(truth, truth.groups, entityIn(truth.groups, id, ['soft']), 'live');
 }
@@ -54,21 +49,15 @@ export function restoreGroup(truth: Truth, id: string): void {
 function typeOf(truth: Truth, memberId: string): string {
   const [user, group] = [truth.users.records.get(memberId), truth.groups.records.get(memberId)];
   const entity = user ?? group;
-  if (entity === undefined) {
-    return '#microsoft.graph.device';
-  }
-  if (entity.state !== 'live') {
-    throw new Error(`${memberId} is deleted and cannot become a member.`);
-  }
+  if (entity === undefined) return '#microsoft.graph.device';
+  if (entity.state !== 'live') throw new Error(`${memberId} is deleted and cannot become a member.`);
   return user ? '#microsoft.graph.user' : '#microsoft.graph.group';
 }
 
-/** Adds a direct member; does nothing when it is one. An id that is no user or group counts as a device. */
+/** Adds a direct member, if it is not one already. An id that belongs to no user or group counts as a device. */
 export function addMember(truth: Truth, groupId: string, memberId: string, type?: string): void {
   const group = entityIn(truth.groups, groupId, ['live']);
-  if (group.links.get(memberId)?.present) {
-    return;
-  }
+  if (group.links.get(memberId)?.present) return;
   const link = { type: type ?? typeOf(truth, memberId), present: true, changedAt: 0 };
   if (!truth.making) {
     link.changedAt = record(truth, truth.groups, group);
@@ -83,13 +72,11 @@ export function addMember(truth: Truth, groupId: string, memberId: string, type?
   }
 }
 
-/** Ends a direct membership; does nothing when there is none. */
+/** Ends a direct membership, if there is one. */
 export function removeMember(truth: Truth, groupId: string, memberId: string): void {
   const group = entityIn(truth.groups, groupId, ['live']);
   const link = group.links.get(memberId);
-  if (!link?.present) {
-    return;
-  }
+  if (!link?.present) return;
   const changedAt = truth.making ? 0 : record(truth, truth.groups, group);
   group.links.set(memberId, { type: link.type, present: false, changedAt });
   group.linksAt = changedAt;

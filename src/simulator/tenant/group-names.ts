@@ -1,4 +1,4 @@
-// Makes believable groups of the four kinds that Graph shows.
+// Makes believable groups of Graph's four kinds.
 import { fold, moment, uniqueNickname } from './people.ts';
 import type { Truth } from './truth.ts';
 
@@ -36,7 +36,6 @@ const topics = [
 ];
 const suffixes = ['', ' Team', ' (all)', ' Leads', ' – extern', ' Readers', ' Owners', ' EMEA', ' APAC', ' Americas'];
 
-/** The properties of a group that has not been in the tenant before. */
 export function makeGroup(truth: Truth, kind: GroupKind, name?: string): Record<string, unknown> {
   const { random, domain } = truth;
   const displayName = name ?? `${random.pick(topics)}${random.pick(suffixes)}`;
@@ -63,7 +62,7 @@ export function makeGroup(truth: Truth, kind: GroupKind, name?: string): Record<
   return group;
 }
 
-/** Makes the membership of a group dynamic: computed by a rule, not kept by hand. */
+/** Makes a group's membership dynamic: a rule decides it, not an administrator. */
 export function makeDynamic(group: Record<string, unknown>, rule: string): Record<string, unknown> {
   const types = Array.isArray(group.groupTypes) ? group.groupTypes : [];
   return {

@@ -111,7 +111,6 @@ export const cultures: Readonly<Record<string, Culture>> = {
   },
 };
 
-/** Departments with the job titles found in them. */
 export const departments: Readonly<Record<string, readonly string[]>> = {
   Sales: list(
     'Account Executive, Sales Manager, Außendienstmitarbeiter, Inside Sales Representative, Key Account Manager',

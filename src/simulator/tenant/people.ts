@@ -1,4 +1,4 @@
-// Makes believable people: names of many languages with the address, phone and job that go with them.
+// Makes believable people: names in many languages, with the address, phone and job that go with them.
 import { cultures, departments } from './names.ts';
 import { type Place, places } from './places.ts';
 import type { Random } from './random.ts';
@@ -18,7 +18,7 @@ const noDecomposition: Readonly<Record<string, string>> = {
 };
 const folded = new Map<string, string>();
 
-/** A name as it appears in a mail address: ASCII letters and digits in lower case, other characters gone. */
+/** Returns a name as mail addresses have it: ASCII letters and digits in lower case. */
 export function fold(name: string): string {
   let result = folded.get(name);
   if (result === undefined) {
@@ -37,7 +37,7 @@ function digits(random: Random, pattern: string): string {
   return pattern.replace(/#/g, () => String(random.below(10)));
 }
 
-/** A nickname that nobody in the tenant ever had. */
+/** Returns a nickname that no user or group of the tenant ever had. */
 export function uniqueNickname(truth: Truth, wanted: string): string {
   const base = wanted === '' ? 'user' : wanted;
   let number = truth.nicknames.get(base) ?? 1;
@@ -51,7 +51,7 @@ export function uniqueNickname(truth: Truth, wanted: string): string {
   return nickname;
 }
 
-/** A moment as Graph writes it, so many minutes after the tenant's birth; no real clock is involved. */
+/** Returns a time in Graph's format, in minutes after the tenant's creation. Reads no clock. */
 export function moment(minutes: number): string {
   return new Date(Date.UTC(2019, 0, 7, 8, 0) + minutes * 60_000).toISOString().replace('.000Z', 'Z');
 }
@@ -76,15 +76,13 @@ function extensionAttributes(random: Random, place: Place): Properties {
   return attributes;
 }
 
-/** The properties of a person who has not been in the tenant before; about one in thirty is a guest. */
+/** Returns the properties of a new person; about one in thirty is a guest. */
 export function makePerson(truth: Truth): Record<string, unknown> {
   const { random, domain } = truth;
   const place = random.pick(places);
-  // One in eight works in a country whose names he does not share.
+  // One in eight has a name from another country.
   const culture = cultures[random.chance(0.125) ? random.pick(Object.keys(cultures)) : place.culture];
-  if (culture === undefined) {
-    throw new Error(`No names for ${place.city}.`);
-  }
+  if (culture === undefined) throw new Error(`No names for ${place.city}.`);
   const given = spread(random.pick(culture.given));
   const surname = spread(random.pick(culture.surnames));
   const isGuest = random.chance(1 / 30);

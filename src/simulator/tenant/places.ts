@@ -1,4 +1,4 @@
-// Places where people work, with the address and phone habits of the country.
+// Workplaces, with the address and phone formats of their country.
 
 export type Place = {
   culture: string;
@@ -16,7 +16,7 @@ export type Place = {
 
 const list = (text: string) => text.split(',').map((name) => name.trim());
 
-/** A place for each culture, more for some. */
+/** At least one place for each culture. */
 export const places: readonly Place[] = [
   {
     culture: 'german',

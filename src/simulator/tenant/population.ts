@@ -5,7 +5,7 @@ import type { Random } from './random.ts';
 import { liveOf, type Truth } from './truth.ts';
 import { createUser, deleteUser, purgeUser } from './user-edits.ts';
 
-/** Makes the users; of the deleted ones, one in ten more is gone for good already. */
+/** Makes the users. `deletedUsers` are soft-deleted; a tenth as many more are permanently deleted. */
 export function populateUsers(truth: Truth, options: { users: number; deletedUsers: number }): void {
   const purged = Math.ceil(options.deletedUsers / 10);
   const made: string[] = [];
@@ -30,12 +30,10 @@ const kinds: readonly GroupKind[] = [
   'security',
 ];
 
-/** So many different elements of a list, cheap for few of many. */
+/** Returns `count` different elements; fast when `count` is much smaller than the list. */
 function sample(random: Random, list: readonly string[], count: number): Set<string> {
   const picked = new Set<string>();
-  if (count >= list.length) {
-    return new Set(list);
-  }
+  if (count >= list.length) return new Set(list);
   while (picked.size < count) {
     picked.add(random.pick(list));
   }
@@ -43,8 +41,8 @@ function sample(random: Random, list: readonly string[], count: number): Set<str
 }
 
 /**
- * Makes the groups: the first is dynamic and the largest; of the others most hold a handful of people, some are empty,
- * some hold groups (the second and third each other, a cycle), some hold devices.
+ * Makes the groups. The first is dynamic and the largest. Most others have a handful of users; some are empty, some
+ * contain groups (the second and third each other, a cycle), some contain devices.
  */
 export function populateGroups(truth: Truth, options: { groups: number; largestGroup: number }): void {
   const { random } = truth;
@@ -54,22 +52,18 @@ export function populateGroups(truth: Truth, options: { groups: number; largestG
     const kind = kinds[number % kinds.length] ?? 'security';
     const name = number === 0 ? `All of ${truth.name}` : undefined;
     const properties = makeGroup(truth, kind, name);
-    // A single group stays one that can be joined by hand.
+    // A tenant's only group stays assigned, so that edits can add members.
     const isDynamic = (number === 0 && options.groups > 1) || number % 11 === 8;
     const rule = number === 0 ? 'user.userType -eq "Member"' : '(user.department -eq "Sales")';
     ids.push(createGroup(truth, isDynamic ? makeDynamic(properties, rule) : properties).id);
   }
   const [largest] = ids;
-  if (largest === undefined) {
-    return;
-  }
+  if (largest === undefined) return;
   for (const person of people.slice(0, options.largestGroup)) {
     addMember(truth, largest, person);
   }
   for (const [number, id] of ids.entries()) {
-    if (number === 0 || number % 9 === 5) {
-      continue;
-    }
+    if (number === 0 || number % 9 === 5) continue;
     const size = Math.min(people.length, 1 + Math.floor(2 ** (random.next() * 6.5)));
     for (const person of sample(random, people, size)) {
       addMember(truth, id, person);

@@ -1,4 +1,4 @@
-// Which properties Graph knows on users and groups, which ones delta cannot track, and what comes without $select.
+// The properties that Graph knows on users and groups, those that delta cannot track, and the defaults without $select.
 
 export type StreamName = 'users' | 'groups';
 
@@ -6,13 +6,13 @@ type Schema = {
   /** The name in messages: microsoft.graph.user. */
   type: string;
   known: ReadonlySet<string>;
-  /** Kept outside the directory: delta refuses them in $select (Graph: "Use delta query", limitations of users and groups). */
+  /** Kept outside the directory: delta refuses them in $select (Graph: "Use delta query", limitations). */
   untracked: ReadonlySet<string>;
-  /** What comes without $select. */
+  /** The properties that come without $select. */
   standard: readonly string[];
-  /** Collections are never null: they are empty. */
+  /** Collections; they are empty, never null. */
   collections: ReadonlySet<string>;
-  /** Links to other objects that can be selected in delta. */
+  /** Links to other objects that $select in delta accepts. */
   links: ReadonlySet<string>;
 };
 
@@ -73,10 +73,9 @@ const group: Schema = {
   ]),
 };
 
-/** What Graph knows about the objects of a stream. */
 export const schemas: Readonly<Record<StreamName, Schema>> = { users: user, groups: group };
 
-/** True for a name that Graph has on this kind of object; directory extensions (extension_<app>_<name>) count. */
+/** Whether Graph has this property on the stream's objects; directory extensions (extension_<app>_<name>) count. */
 export function isKnownProperty(stream: StreamName, name: string): boolean {
   return schemas[stream].known.has(name) || /^extension_[0-9a-f]{32}_\w+$/.test(name);
 }

@@ -1,4 +1,4 @@
-// Seeded random numbers: the same seed always gives the same tenant, whatever machine or Node version runs it.
+// Seeded random numbers: the same seed gives the same tenant on every machine and Node version.
 
 export type Random = {
   /** A number in [0, 1). */
@@ -21,7 +21,7 @@ function hashText(text: string): number {
   return hash >>> 0;
 }
 
-/** A generator of random numbers that depends on nothing but its seed (a number, or any text). */
+/** Returns a generator of random numbers that depends on its seed alone. */
 export function createRandom(seed: number | string): Random {
   let state = hashText(String(seed));
 
@@ -41,9 +41,7 @@ export function createRandom(seed: number | string): Random {
     chance: (probability) => next32() / 4294967296 < probability,
     pick(list) {
       const picked = list[random.below(list.length)];
-      if (picked === undefined) {
-        throw new Error('Cannot pick from an empty list.');
-      }
+      if (picked === undefined) throw new Error('Cannot pick from an empty list.');
       return picked;
     },
     guid() {
@@ -55,7 +53,6 @@ export function createRandom(seed: number | string): Random {
   return random;
 }
 
-/** A new list with the same elements in random order. */
 export function shuffled<T>(random: Random, list: readonly T[]): T[] {
   const keyed = list.map((value) => ({ value, key: random.next() }));
   keyed.sort((left, right) => left.key - right.key);

@@ -1,4 +1,4 @@
-// Edits by script: one line such as `hire 3` makes a handful of believable changes, chosen by the tenant's own random.
+// Edits by script: one line such as `hire 3` makes a few believable changes, chosen by the tenant's seeded random numbers.
 import { addMember, removeMember, updateGroup } from './group-edits.ts';
 import { departments } from './names.ts';
 import { isKnownProperty } from './properties.ts';
@@ -26,7 +26,7 @@ function setEnabled(truth: Truth, count: number, enabled: boolean): string[] {
 function join(truth: Truth, count: number): string[] {
   const [people, groups] = [liveOf(truth.users), liveOf(truth.groups).filter(assigned)];
   const done: string[] = [];
-  // Bounded: a tenant may be so full that nobody can join anything.
+  // Bounded, since in a full tenant every user may be in every group.
   for (
     let attempt = 0;
     attempt < count * 20 && done.length < count && people.length * groups.length > 0;
@@ -104,14 +104,14 @@ const edits: Readonly<Record<string, { says: string; act: Edit }>> = {
     act: (truth, count) => each(some(truth, softUsers(truth), count), (id) => restoreUser(truth, id)),
   },
   purge: {
-    says: 'purged for good',
+    says: 'permanently deleted',
     act: (truth, count) => each(some(truth, softUsers(truth), count), (id) => purgeUser(truth, id)),
   },
   disable: { says: 'disabled', act: (truth, count) => setEnabled(truth, count, false) },
   enable: { says: 'enabled', act: (truth, count) => setEnabled(truth, count, true) },
   'rename-group': { says: 'renamed', act: renameGroups },
   join: { says: 'added to groups:', act: (truth, count) => join(truth, count) },
-  leave: { says: 'taken out of groups:', act: (truth, count) => leave(truth, count) },
+  leave: { says: 'removed from groups:', act: (truth, count) => leave(truth, count) },
 };
 
 const randomWords = [
@@ -144,7 +144,7 @@ function act(truth: Truth, word: string, count: number, property: string): strin
   return `${what} ${ids.length} ${named}${ids.length === 1 ? '' : 's'}`;
 }
 
-/** Runs one line of edits and says in one line what it did; throws on an unknown word or a count that is no number. */
+/** Runs one line of edits and reports in one line; throws on an unknown word or an invalid count. */
 export function runScript(truth: Truth, line: string): string {
   const [word = '', ...rest] = line.trim().split(/\s+/);
   const property = word === 'clear' ? (rest.shift() ?? 'mobilePhone') : '';
@@ -152,9 +152,7 @@ export function runScript(truth: Truth, line: string): string {
   if (!Number.isInteger(count) || count < 0 || rest.length > 1) {
     throw new Error(`'${line}' needs a whole number, as in '${word} ${property ? `${property} ` : ''}3'.`);
   }
-  if (word !== 'random') {
-    return act(truth, word, count, property);
-  }
+  if (word !== 'random') return act(truth, word, count, property);
   const tally = new Map<string, number>();
   for (let number = 0; number < count; number += 1) {
     const chosen = truth.random.pick(randomWords);

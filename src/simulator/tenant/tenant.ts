@@ -1,4 +1,4 @@
-// A simulated tenant: its truth to look at and to edit, as an administrator would.
+// A simulated tenant: its truth, to read and to edit as an administrator would.
 import * as groupEdits from './group-edits.ts';
 import { fold } from './people.ts';
 import { populateGroups, populateUsers } from './population.ts';
@@ -12,47 +12,46 @@ export type Group = {
   id: string;
   deleted?: 'soft' | 'hard';
   properties: Record<string, unknown>;
-  /** Direct members as Graph holds them: member id -> `#microsoft.graph.user` … Softly deleted users keep theirs. */
+  /** Direct members as Graph holds them: member id -> `#microsoft.graph.user` … Soft-deleted users keep theirs. */
   members: Map<string, string>;
 };
 
 export type Tenant = {
   readonly tenantId: string;
   readonly name: string;
-  /** The live users. Properties that have no value are absent, never null. */
+  /** The live users. Properties without a value are absent, never null. */
   users(): User[];
-  /** By object id (deleted ones too) or, live ones only, by user principal name in any case. */
+  /** By object id (deleted users too), or by user principal name in any case (live users only). */
   findUser(idOrPrincipal: string): User | undefined;
-  /** The users that can still be restored. */
+  /** The soft-deleted users. */
   deletedUsers(): User[];
-  /** The live groups. */
   groups(): Group[];
-  /** By object id, deleted ones too. */
+  /** By object id, deleted groups too. */
   findGroup(id: string): Group | undefined;
-  /** Adds a user; what is not given is made up by the seeded generator, null leaves a property out. Gives the id. */
+  /** Adds a user and returns its id. The seed makes up missing properties; null leaves one out. */
   createUser(properties?: Properties): string;
-  /** Changes a live user; null clears a property. A patch that changes nothing is no edit. */
+  /** Changes a live user; null clears a property. A patch that changes nothing is not an edit. */
   updateUser(id: string, patch: Properties): void;
-  /** Soft: restorable, keeps its memberships. */
+  /** Soft-deletes a user, who keeps the memberships. */
   deleteUser(id: string): void;
-  /** Gone for good, from the live state too; its memberships end without a word in groups/delta. */
+  /** Permanently deletes a user; groups/delta does not report the end of its memberships. */
   purgeUser(id: string): void;
   restoreUser(id: string): void;
-  /** Has the user reported again in the next round with nothing changed. */
+  /** The next round reports the user again with nothing changed. */
   touchUser(id: string): void;
-  /** Adds an assigned security group without members unless the properties say otherwise. Gives the id. */
+  /** Adds a group without members, by default an assigned security group; returns its id. */
   createGroup(properties?: Properties): string;
   updateGroup(id: string, patch: Properties): void;
-  /** Soft for Microsoft 365 groups, for good otherwise. */
+  /** Soft-deletes a Microsoft 365 group; permanently deletes any other. */
   deleteGroup(id: string): void;
   purgeGroup(id: string): void;
   restoreGroup(id: string): void;
-  /** The type is found out for users and groups; other ids are devices unless a type is given. */
+  /** The type of users and groups is known; another id is a device unless a type is given. */
   addMember(groupId: string, memberId: string, type?: string): void;
   removeMember(groupId: string, memberId: string): void;
-  /** Every delta and skip token handed out so far is dead and answered with this status. */
+  /** Kills every delta and skip token so far; they are answered with this status. */
   expireTokens(how: '410' | '400'): void;
-  /** An edit by script, such as `hire 3`; says in one line what it did. An unknown word is an error that lists them. */
+  /** Runs an edit by script, such as `hire 3`, and reports in one line. */
   run(line: string): string;
 };
 
@@ -67,7 +66,7 @@ export type TenantOptions = {
   groups?: number;
   /** Members of the largest group; default: half of the users. */
   largestGroup?: number;
-  /** Users that were deleted softly before anybody looked; default: none. One in ten more is gone for good. */
+  /** Users soft-deleted from the start; default: none. A tenth as many more are permanently deleted. */
   deletedUsers?: number;
 };
 
@@ -81,12 +80,10 @@ const companies = [
   'Łucja Sp. z o.o.',
 ];
 
-/** The state behind a tenant, for the simulator's own files. */
+/** Returns the state behind a tenant, for the simulator's own files. */
 export function truthOf(tenant: Tenant): Truth {
   const truth = truths.get(tenant);
-  if (truth === undefined) {
-    throw new Error('Not a tenant made by createTenant.');
-  }
+  if (truth === undefined) throw new Error('Not a tenant made by createTenant.');
   return truth;
 }
 
@@ -130,9 +127,7 @@ export function createTenant(options: TenantOptions): Tenant {
     findUser(idOrPrincipal) {
       const wanted = idOrPrincipal.toLowerCase();
       const entity = truth.users.records.get(wanted);
-      if (entity !== undefined) {
-        return userOf(entity);
-      }
+      if (entity !== undefined) return userOf(entity);
       const holder = truth.users.records.get(truth.principals.get(wanted) ?? '');
       return holder?.state === 'live' ? userOf(holder) : undefined;
     },

@@ -1,28 +1,28 @@
-// The truth of a simulated tenant: plain state, and per object when what changed. Delta answers are derived from it.
+// The truth of a simulated tenant: its current state, and when each part changed. Delta answers are derived from it.
 
 import { createRandom, type Random } from './random.ts';
 
 export type State = 'live' | 'soft' | 'hard';
 export type Properties = Readonly<Record<string, unknown>>;
 
-/** A membership, present or ended; ended ones stay because delta still has to tell of them. */
+/** A membership, present or ended; ended ones stay because delta still reports them. */
 export type Link = { type: string; present: boolean; changedAt: number };
 
-/** Times are numbers of the tenant's edit sequence; 0 = part of the tenant as it was made. */
+/** Times are numbers of the tenant's edit sequence; 0: made with the tenant. */
 export type Entity = {
   readonly id: string;
-  /** The place in the order of creation. */
+  /** The position in the order of creation. */
   readonly index: number;
   readonly createdAt: number;
   state: State;
-  /** Never holds null; replaced whole on every change, so that a reference to it is a snapshot. */
+  /** Never contains null. Every change replaces the object, so a reference is a snapshot. */
   properties: Properties;
-  /** When a property last changed; a missing name = not since creation. */
+  /** The time of each property's last change; a missing name: unchanged since creation. */
   changedAt: ReadonlyMap<string, number>;
   stateAt: number;
   restoredAt: number;
   touchedAt: number;
-  /** What the object was like before its last change. */
+  /** The object's state before its last change. */
   earlier: { state: State; properties: Properties } | undefined;
   /** Groups only (users share one empty map): member id -> link. */
   readonly links: Map<string, Link>;
@@ -43,17 +43,17 @@ export type Truth = {
   readonly seed: number;
   readonly random: Random;
   now: number;
-  /** While the tenant is being made, new objects are no news. */
+  /** Whether the tenant is still being made; new objects are not changes then. */
   making: boolean;
   readonly users: Stream;
   readonly groups: Stream;
-  /** member id -> the groups that hold it now. */
+  /** Member id -> its groups, now. */
   readonly memberOf: Map<string, Set<string>>;
-  /** user principal name in lower case -> id, of users that are not gone for good. */
+  /** User principal name in lower case -> id, except of permanently deleted users. */
   readonly principals: Map<string, string>;
-  /** Mail nicknames given out -> the number to try next, so that generated names stay unique for ever. */
+  /** Mail nickname -> the next number to try, so that names are never reused. */
   readonly nicknames: Map<string, number>;
-  /** How tokens of each past epoch are refused; the current epoch is the length of this list. */
+  /** How tokens of each past epoch are refused; the current epoch is this list's length. */
   readonly expiries: ('410' | '400')[];
 };
 
@@ -62,7 +62,7 @@ const noChanges: ReadonlyMap<string, number> = new Map();
 
 const emptyStream = (): Stream => ({ records: new Map(), order: [], log: [] });
 
-/** A tenant without users and groups. */
+/** Returns a tenant without users and groups. */
 export function createTruth(options: { tenantId: string; name: string; domain: string; seed: number }): Truth {
   return {
     ...options,
@@ -78,7 +78,7 @@ export function createTruth(options: { tenantId: string; name: string; domain: s
   };
 }
 
-/** Adds a new live object; once the tenant is made this is an edit and logged. */
+/** Adds a live object. Once the tenant is made, this is an edit and logged. */
 export function insert(truth: Truth, stream: Stream, id: string, properties: Properties): Entity {
   if (!truth.making) {
     truth.now += 1;
@@ -105,14 +105,14 @@ export function insert(truth: Truth, stream: Stream, id: string, properties: Pro
   return entity;
 }
 
-/** Starts an edit of an object: time moves on and the change is logged. */
+/** Starts an edit: advances the time, logs the change and returns the time. */
 export function record(truth: Truth, stream: Stream, entity: Entity): number {
   truth.now += 1;
   stream.log.push({ at: truth.now, entity });
   return truth.now;
 }
 
-/** The objects that changed after a time, each once, in the order of their last change. */
+/** Returns the objects that changed after a time, each once, in order of their last change. */
 export function changedSince(stream: Stream, time: number): Entity[] {
   let [low, high] = [0, stream.log.length];
   while (low < high) {
@@ -133,7 +133,7 @@ export function changedSince(stream: Stream, time: number): Entity[] {
   return [...found].reverse();
 }
 
-/** The live objects of a stream, in the order of their creation. */
+/** Returns the live objects of a stream in order of creation. */
 export function liveOf(stream: Stream): Entity[] {
   return stream.order.filter((entity) => entity.state === 'live');
 }

@@ -1,4 +1,4 @@
-// Edits of users as an administrator makes them: each takes effect at once and is logged for delta.
+// Edits of users as an administrator makes them. Each takes effect at once and is logged for delta.
 import { makePerson } from './people.ts';
 import { isKnownProperty, type StreamName, schemas } from './properties.ts';
 import { type Entity, insert, type Properties, record, type Stream, type Truth } from './truth.ts';
@@ -11,7 +11,7 @@ function refuseNames(stream: StreamName, patch: Properties): void {
   }
 }
 
-/** Applies a patch where null clears (a collection becomes empty) to an object that is live. */
+/** Applies a patch to a live object; null clears a property (a collection becomes empty). */
 export function patchEntity(truth: Truth, stream: StreamName, entity: Entity, patch: Properties): void {
   refuseNames(stream, patch);
   const properties: Record<string, unknown> = { ...entity.properties };
@@ -19,9 +19,7 @@ export function patchEntity(truth: Truth, stream: StreamName, entity: Entity, pa
   const changed: string[] = [];
   for (const [name, wanted] of Object.entries(patch)) {
     const value = wanted ?? (schemas[stream].collections.has(name) ? [] : undefined);
-    if (JSON.stringify(properties[name]) === JSON.stringify(value)) {
-      continue;
-    }
+    if (JSON.stringify(properties[name]) === JSON.stringify(value)) continue;
     changed.push(name);
     if (value === undefined) {
       delete properties[name];
@@ -29,9 +27,7 @@ export function patchEntity(truth: Truth, stream: StreamName, entity: Entity, pa
       properties[name] = structuredClone(value);
     }
   }
-  if (changed.length === 0) {
-    return;
-  }
+  if (changed.length === 0) return;
   entity.earlier = { state: entity.state, properties: entity.properties };
   const now = record(truth, truth[stream], entity);
   for (const name of changed) {
@@ -41,7 +37,6 @@ export function patchEntity(truth: Truth, stream: StreamName, entity: Entity, pa
   entity.changedAt = changedAt;
 }
 
-/** Moves an object to another state of life; its properties stay. */
 export function changeState(truth: Truth, stream: Stream, entity: Entity, state: Entity['state']): void {
   entity.earlier = { state: entity.state, properties: entity.properties };
   entity.stateAt = record(truth, stream, entity);
@@ -51,7 +46,7 @@ export function changeState(truth: Truth, stream: Stream, entity: Entity, state:
   }
 }
 
-/** The object with this id; throws when there is none in one of the given states. */
+/** Returns the object with this id; throws unless it is in one of these states. */
 export function entityIn(stream: Stream, id: string, states: readonly Entity['state'][]): Entity {
   const entity = stream.records.get(id);
   if (entity === undefined || !states.includes(entity.state)) {
@@ -60,13 +55,11 @@ export function entityIn(stream: Stream, id: string, states: readonly Entity['st
   return entity;
 }
 
-/** Properties for a new object: the given ones over the generated ones, null meaning none. */
+/** Returns the given properties over the generated ones; null removes one. */
 export function newProperties(stream: StreamName, generated: Properties, given: Properties): Properties {
   const properties: Record<string, unknown> = { ...generated };
   for (const [name, value] of Object.entries(given)) {
-    if (!isKnownProperty(stream, name)) {
-      throw new Error(`'${name}' is not a property of ${schemas[stream].type}.`);
-    }
+    if (!isKnownProperty(stream, name)) throw new Error(`'${name}' is not a property of ${schemas[stream].type}.`);
     if (value === null || value === undefined) {
       delete properties[name];
     } else {
@@ -84,9 +77,7 @@ function principalOf(properties: Properties): string | undefined {
 
 function claimPrincipal(truth: Truth, id: string, properties: Properties): void {
   const principal = principalOf(properties);
-  if (principal === undefined) {
-    throw new Error('A user needs a userPrincipalName.');
-  }
+  if (principal === undefined) throw new Error('A user needs a userPrincipalName.');
   const holder = truth.principals.get(principal);
   if (holder !== undefined && holder !== id && truth.users.records.get(holder)?.state === 'live') {
     throw new Error(`Another user (${holder}) has this userPrincipalName already.`);
@@ -103,14 +94,12 @@ function releasePrincipal(truth: Truth, id: string, properties: Properties): voi
   }
 }
 
-/** Adds a user; what is not given is made up. */
+/** Adds a user; makes up the properties that are not given. */
 export function createUser(truth: Truth, given: Properties = {}): Entity {
   const id = typeof given.id === 'string' ? given.id : truth.random.guid();
-  if (truth.users.records.has(id) || truth.groups.records.has(id)) {
-    throw new Error(`The id ${id} is taken.`);
-  }
+  if (truth.users.records.has(id) || truth.groups.records.has(id)) throw new Error(`The id ${id} is taken.`);
   const generated = makePerson(truth);
-  // A person made by hand under another address must not keep the generated one.
+  // A user with a given address must not keep the generated one.
   const mail = given.mail === undefined ? given.userPrincipalName : given.mail;
   if (typeof mail === 'string') {
     Object.assign(generated, { mail, proxyAddresses: [`SMTP:${mail}`] });
@@ -120,7 +109,6 @@ export function createUser(truth: Truth, given: Properties = {}): Entity {
   return insert(truth, truth.users, id, properties);
 }
 
-/** Changes properties of a live user; null clears one. */
 export function updateUser(truth: Truth, id: string, patch: Properties): void {
   const user = entityIn(truth.users, id, ['live']);
   const before = user.properties;
@@ -132,12 +120,11 @@ export function updateUser(truth: Truth, id: string, patch: Properties): void {
   }
 }
 
-/** Deletes a user softly: it can be restored and keeps its memberships. */
 export function deleteUser(truth: Truth, id: string): void {
   changeState(truth, truth.users, entityIn(truth.users, id, ['live']), 'soft');
 }
 
-/** Deletes a user for good. Its memberships end without a word in groups/delta, as people have seen it happen. */
+/** Permanently deletes a user. groups/delta does not report the end of its memberships, as observed. */
 export function purgeUser(truth: Truth, id: string): void {
   const user = entityIn(truth.users, id, ['live', 'soft']);
   releasePrincipal(truth, id, user.properties);
@@ -145,20 +132,20 @@ export function purgeUser(truth: Truth, id: string): void {
   changeState(truth, truth.users, user, 'hard');
 }
 
-/** Brings a softly deleted user back, with all it had. */
+/** Restores a soft-deleted user with all properties and memberships. */
 export function restoreUser(truth: Truth, id: string): void {
   const user = entityIn(truth.users, id, ['soft']);
   claimPrincipal(truth, id, user.properties);
   changeState(truth, truth.users, user, 'live');
 }
 
-/** Has the user reported again in the next round with nothing changed (Graph: "replays"). */
+/** The next round reports the user again with nothing changed (Graph: "replays"). */
 export function touchUser(truth: Truth, id: string): void {
   const user = entityIn(truth.users, id, ['live']);
   user.touchedAt = record(truth, truth.users, user);
 }
 
-/** Ends every membership of an object that is gone for good, silently. */
+/** Ends every membership of a permanently deleted object without a change entry. */
 export function forgetMember(truth: Truth, id: string): void {
   for (const groupId of truth.memberOf.get(id) ?? []) {
     truth.groups.records.get(groupId)?.links.delete(id);

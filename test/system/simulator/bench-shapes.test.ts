@@ -1,4 +1,4 @@
-// The bench's own Graph answers in the shapes of the simulator: the same links, properties and types, page by page.
+// The bench's own Graph answers in the simulator's shapes: the same links, properties and types, page by page.
 import { expect, onTestFinished, test } from 'vitest';
 import { makeDirectory } from '../../../bench/directory.ts';
 import { firstGroups, firstUsers, laterRound, makeRound, planningMix, userPages } from '../../../bench/pages.ts';
@@ -13,7 +13,7 @@ const size = { users: 500, groups: 40, memberships: 2_000 };
 
 type Shape = Record<string, string>;
 
-/** Each key with the types that its values have. */
+/** Returns each key with the types of its values. */
 function shapeOf(objects: readonly Record<string, unknown>[]): Shape {
   const types = new Map<string, Set<string>>();
   for (const object of objects) {
@@ -30,7 +30,7 @@ const entries = (pages: readonly Body[]) => pages.flatMap((page) => page.value);
 const members = (pages: readonly Body[]) =>
   entries(pages).flatMap((entry) => (entry['members@delta'] ?? []) as Record<string, unknown>[]);
 
-test('first rounds of people and groups, their links, and tombstones', async () => {
+test('full rounds of users and groups, their links, and tombstones', async () => {
   const tenant = createTenant({ seed: 3, users: 500, groups: 40 });
   const simulator = await startSimulator({ tenants: [tenant] });
   onTestFinished(() => simulator.close());
@@ -48,7 +48,7 @@ test('first rounds of people and groups, their links, and tombstones', async () 
   };
   for (const stream of ['users', 'groups'] as const) {
     expect(shapeOf(made[stream]), stream).toEqual(shapeOf(told[stream]));
-    // Properties that nobody of the other has are no matter; a type that differs is.
+    // The bench may lack properties, but must not differ in a type.
     const [ours, theirs] = [shapeOf(entries(made[stream])), shapeOf(entries(told[stream]))];
     for (const [key, type] of Object.entries(ours)) expect({ [key]: theirs[key] }).toEqual({ [key]: type });
     const link = (page: Body | undefined) => String(page?.['@odata.nextLink'] ?? page?.['@odata.deltaLink']);
@@ -56,7 +56,7 @@ test('first rounds of people and groups, their links, and tombstones', async () 
     expect(form(link(made[stream].at(-1)))).toBe(form(link(told[stream].at(-1))));
   }
   expect(leadsOn(made.users)).toBe(leadsOn(told.users));
-  // Former members are told by the simulator alone.
+  // Only the simulator shows former members.
   const present = members(told.groups).filter((member) => !('@removed' in member));
   expect(shapeOf(members(made.groups))).toEqual(shapeOf(present));
   expect(Math.max(...made.groups.map((page) => members([page]).length))).toBeLessThanOrEqual(500);
@@ -69,5 +69,5 @@ test('first rounds of people and groups, their links, and tombstones', async () 
   });
 });
 
-// How the first page leads on.
+// The first page's next link, without its token.
 const leadsOn = (pages: readonly Body[]) => String(pages[0]?.['@odata.nextLink']).replace(/token=.*$/, 'token=');

@@ -1,4 +1,4 @@
-// A plain client for the simulator's own tests: node:https with the simulator's certificate, nothing of the product.
+// A plain client for the simulator's tests: node:https with the simulator's certificate, without code of the product.
 import type { IncomingHttpHeaders } from 'node:http';
 import { Agent, request } from 'node:https';
 import type { Simulator } from '../../../src/simulator/index.ts';
@@ -21,13 +21,13 @@ function agentOf(simulator: Simulator): Agent {
   return agent;
 }
 
-/** Sends one request to a simulator, exactly as given: nothing is normalised, nothing is retried. */
+/** Sends one request to a simulator, exactly as given, without normalisation or retries. */
 export function send(simulator: Simulator, url: string, ask: Omit<Ask, 'token'> = {}): Promise<Reply> {
   const { port } = new URL(simulator.origin);
   const path = url.startsWith(simulator.origin) ? url.slice(simulator.origin.length) : url;
   return new Promise((resolve, reject) => {
     const agent = agentOf(simulator);
-    // Node leaves the length of a DELETE's body out, which would make the body the next request.
+    // Node omits the length of a DELETE's body; the server would read the body as the next request.
     const length = ask.body === undefined ? {} : { 'content-length': String(Buffer.byteLength(ask.body)) };
     const headers = { ...length, ...ask.headers };
     const options = { host: 'localhost', port, path, method: ask.method ?? 'GET', headers, agent };
@@ -45,7 +45,7 @@ export function send(simulator: Simulator, url: string, ask: Omit<Ask, 'token'> 
   });
 }
 
-/** Asks the token endpoint; the fields given replace the right ones. */
+/** Requests a token; `fields` replace the valid ones. */
 export function askToken(simulator: Simulator, fields: Record<string, string> = {}, tenantId?: string): Promise<Reply> {
   const environment = simulator.environment(tenantId);
   const form = new URLSearchParams({
@@ -60,7 +60,7 @@ export function askToken(simulator: Simulator, fields: Record<string, string> = 
   return send(simulator, path, { method: 'POST', headers, body: form.toString() });
 }
 
-/** A reader of Graph that signs in once per tenant. */
+/** Returns a reader of Graph that signs in once per tenant. */
 export function createReader(simulator: Simulator, tenantId?: string) {
   let token: string | undefined;
 
@@ -86,7 +86,7 @@ export function createReader(simulator: Simulator, tenantId?: string) {
       pages.push(page);
       next = page['@odata.nextLink'];
       if (pages.length > 10_000) {
-        throw new Error('A round without end.');
+        throw new Error('The round does not end.');
       }
     }
     const deltaLink = String(pages.at(-1)?.['@odata.deltaLink']);
@@ -96,7 +96,7 @@ export function createReader(simulator: Simulator, tenantId?: string) {
   return { ask, get, round, forgetToken: () => (token = undefined) };
 }
 
-/** The `error` object of a reply. */
+/** Returns the `error` object of a reply. */
 export function errorOf(reply: Reply): { code: string; message: string; innerError: Record<string, unknown> } {
   return JSON.parse(reply.text).error;
 }

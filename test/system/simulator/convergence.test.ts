@@ -1,5 +1,5 @@
-// Whatever is edited between and during rounds, and however the rounds are shaped: a reader that follows the documented
-// rules of delta ends with the truth. This is what makes the simulated tenant fit to judge a sync.
+// A reader that follows the documented rules of delta ends with the truth, after any edits between and during rounds of
+// any shape. Only so the simulated tenant can judge a sync.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createTenant, startSimulator, type Tenant } from '../../../src/simulator/index.ts';
@@ -29,7 +29,7 @@ const scripts = [
   'random 4',
 ];
 
-/** Graph's rules for users: absent keeps, null clears, the last occurrence wins; `keeps` = a tombstone leaves the document. */
+/** Applies Graph's rules: absent keeps, null clears, the last occurrence wins. `keeps`: a tombstone keeps the copy. */
 function absorb(copy: Copy, removed: Set<string>, entry: Document, keeps: boolean): void {
   const id = String(entry.id);
   if ('@removed' in entry) {
@@ -69,7 +69,7 @@ const steps = fc.array(
   { minLength: 1, maxLength: 4 },
 );
 
-test('users: any edits, any shape of rounds, the copy equals the truth', async () => {
+test('users: after any edits and any shape of rounds the copy equals the truth', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 0, max: 1000 }), steps, fc.boolean(), async (seed, rounds, keeps) => {
       const tenant = createTenant({ seed, users: 12, deletedUsers: 2 });
@@ -120,7 +120,7 @@ const groupSteps = fc.array(
   { minLength: 1, maxLength: 4 },
 );
 
-test('memberships: any edits, any shape of rounds, the copy equals the truth', async () => {
+test('memberships: after any edits and any shape of rounds the copy equals the truth', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 0, max: 1000 }), groupSteps, async (seed, rounds) => {
       const tenant = createTenant({ seed, users: 15, groups: 6 });

@@ -1,4 +1,4 @@
-// Bad days on demand, and what the simulator itself must survive.
+// Faults on demand, and invalid input that the simulator must survive.
 import { connect as connectPlain } from 'node:net';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => simulator.close());
 
-test('an interceptor sees the request with its tenant and number, and answers in its place until it is stopped', async () => {
+test('an interceptor gets the request with its tenant and number, and answers it until it is removed', async () => {
   const seen: unknown[] = [];
   const stop = simulator.intercept(({ headers, ...request }) => {
     seen.push({ ...request, hasToken: 'authorization' in headers });
@@ -33,7 +33,7 @@ test('an interceptor sees the request with its tenant and number, and answers in
   expect((await reader.ask('/v1.0/users?$top=1')).status).toBe(200);
 });
 
-test('an interceptor that gives nothing lets the request pass; sign-in requests name the tenant, too', async () => {
+test('an interceptor that returns nothing lets the request pass; sign-in requests name the tenant too', async () => {
   const tenants: unknown[] = [];
   simulator.intercept(async ({ url, tenantId }) => {
     tenants.push([url, tenantId]);
@@ -48,13 +48,13 @@ test('an interceptor that gives nothing lets the request pass; sign-in requests 
   ]);
 });
 
-test('a ready-made 429 has the body of Graph and the Retry-After asked for', async () => {
+test('a ready-made 429 has the body of Graph and the given Retry-After', async () => {
   simulator.intercept(() => throttled('2.128'));
   const reply = await reader.ask('/v1.0/users');
   expect([reply.status, reply.headers['retry-after'], errorOf(reply).code]).toEqual([429, '2.128', 'TooManyRequests']);
 });
 
-test('a body can be cut: the correct one or one of the own, and the client sees the socket break', async () => {
+test('a body can be cut, the correct one or a given one, and the client sees the socket break', async () => {
   const stop = simulator.intercept(() => ({ cutAfterBytes: 20 }));
   await expect(reader.ask('/v1.0/users')).rejects.toThrow('aborted');
   expect(simulator.requests).toMatchObject([{ status: 200 }]);
@@ -93,7 +93,7 @@ test('transform alters correct answers only', async () => {
   expect(await reader.get('/v1.0/users')).not.toHaveProperty(['@odata.nextLink']);
 });
 
-test('parts of a batch can be stepped into one by one', async () => {
+test('an interceptor can answer single parts of a $batch', async () => {
   simulator.intercept(({ url }) => (url === '/v1.0/users/a' ? throttled(3) : undefined));
   const requests = ['a', 'b'].map((id) => ({ id, method: 'GET', url: `/users/${id}` }));
   const reply = await reader.ask('/v1.0/$batch', { method: 'POST', body: JSON.stringify({ requests }) });
@@ -102,7 +102,7 @@ test('parts of a batch can be stepped into one by one', async () => {
   expect([part('a').status, part('a').headers['Retry-After'], part('b').status]).toEqual([429, '3', 404]);
 });
 
-test('a handler that throws is shown to the client, and the simulator lives on', async () => {
+test('the client sees the error of a handler that throws, and the simulator lives on', async () => {
   const stop = simulator.intercept(() => {
     throw new Error('mistake in a test');
   });
@@ -112,14 +112,14 @@ test('a handler that throws is shown to the client, and the simulator lives on',
   expect((await reader.ask('/v1.0/users')).status).toBe(200);
 });
 
-test('latency comes before every answer', async () => {
+test('latency delays every answer', async () => {
   simulator.options.latencyMs = 120;
   const before = performance.now();
   await reader.ask('/v1.0/organization');
   expect(performance.now() - before).toBeGreaterThanOrEqual(115);
 });
 
-/** Sends bytes and gives all that comes back until the connection ends. */
+/** Sends bytes and returns all of the answer until the connection ends. */
 function raw(bytes: string, plain = false): Promise<string> {
   const port = Number(new URL(simulator.origin).port);
   return new Promise((resolve) => {
@@ -186,7 +186,7 @@ test('it never prints', async () => {
   expect(printed).toEqual([]);
 });
 
-test('two simulators live side by side; a taken port or a doubled tenant is refused', async () => {
+test('two simulators run at the same time; a taken port or a doubled tenant is refused', async () => {
   const other = await startSimulator({ tenants: [tenant] });
   expect(other.origin).not.toBe(simulator.origin);
   await other.close();
@@ -196,7 +196,7 @@ test('two simulators live side by side; a taken port or a doubled tenant is refu
   expect(() => simulator.environment('unknown')).toThrow("No simulated tenant 'unknown'.");
 });
 
-test('a tenant outlives its simulator: links go on after a restart on the same port', async () => {
+test('a tenant outlives its simulator: links work after a restart on the same port', async () => {
   const page = await reader.round('/v1.0/users/delta?$select=displayName');
   const port = Number(new URL(simulator.origin).port);
   await simulator.close();
@@ -207,7 +207,7 @@ test('a tenant outlives its simulator: links go on after a restart on the same p
   expect(value).toEqual([{ displayName: 'After the restart', id: user?.id }]);
 });
 
-test('a tenant made anew refuses links that stand for edits it never had', async () => {
+test('a tenant that is made again refuses links from edits that it never had', async () => {
   const [before, after] = [0, 0].map(() => createTenant({ seed: 52, users: 2 }));
   if (before === undefined || after === undefined) {
     throw new Error('unreachable');

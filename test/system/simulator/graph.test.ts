@@ -1,4 +1,4 @@
-// Plain reads of the simulated Graph: listings, single objects, members, counts, batches, and what is refused.
+// Plain reads of the simulated Graph: listings, single objects, members, counts, `$batch`, and refusals.
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createTenant, type Simulator, startSimulator } from '../../../src/simulator/index.ts';
 import { createReader, errorOf } from './client.ts';
@@ -23,7 +23,7 @@ afterAll(() => simulator.close());
 
 const eventual = { ConsistencyLevel: 'eventual' };
 
-test('a listing pages by $top, shows live users alone, and null for what has no value', async () => {
+test('a listing pages by $top, shows live users only, and null for properties without a value', async () => {
   const { pages, value } = await reader.round('/v1.0/users?$top=100&$select=id,displayName,jobTitle,otherMails');
   expect(pages.map((page) => page.value.length)).toEqual([100, 100, 30]);
   const expected = tenant.users().map(({ id, properties }) => {
@@ -34,7 +34,7 @@ test('a listing pages by $top, shows live users alone, and null for what has no 
   expect(pages.at(-1)).not.toHaveProperty(['@odata.deltaLink']);
 });
 
-test('the token of a listing serves that listing alone', async () => {
+test('the token of a listing works for that listing only', async () => {
   const link = String((await reader.get('/v1.0/users?$top=5&$select=id'))['@odata.nextLink']);
   expect((await reader.ask(link)).status).toBe(200);
   for (const other of [link.replace('$top=5', '$top=6'), link.replace('/users?', '/groups?')]) {
@@ -43,7 +43,7 @@ test('the token of a listing serves that listing alone', async () => {
   }
 });
 
-test('a user created while a listing is under way is on a later page', async () => {
+test('a user created during a listing is on a later page', async () => {
   const page = await reader.get('/v1.0/users?$top=200&$select=id');
   const id = tenant.createUser();
   const rest = await reader.round(String(page['@odata.nextLink']));
@@ -70,7 +70,7 @@ test('properties outside the directory are 501 in a listing', async () => {
   expect([reply.status, errorOf(reply).code]).toEqual([501, 'NotImplemented']);
 });
 
-test('$filter cuts a listing into partitions that together are the whole', async () => {
+test('$filter cuts a listing into partitions that add up to the whole', async () => {
   const middle = '2022-01-01T00:00:00Z';
   const [older, newer] = await Promise.all(
     ['lt', 'ge'].map((operator) =>
@@ -104,7 +104,7 @@ test('counts need ConsistencyLevel: eventual', async () => {
   ]);
 });
 
-test('a user is found by id or principal name, a group by id; deleted ones are not', async () => {
+test('GET finds a user by id or principal name and a group by id, but no deleted ones', async () => {
   const [user] = tenant.users();
   const byId = await reader.get(`/v1.0/users/${user?.id}?$select=displayName`);
   const name = encodeURIComponent(String(user?.properties.userPrincipalName).toUpperCase());
@@ -117,7 +117,7 @@ test('a user is found by id or principal name, a group by id; deleted ones are n
   expect([reply.status, errorOf(reply).code]).toEqual([404, 'Request_ResourceNotFound']);
 });
 
-test('members are direct and live, page, and can be cast; memberOf is their reverse', async () => {
+test('members are direct and live, come in pages, and can be cast; memberOf is their reverse', async () => {
   const group = tenant.groups().find(({ members }) => members.size === 150);
   const { pages, value } = await reader.round(`/v1.0/groups/${group?.id}/members?$select=id&$top=60`);
   expect(pages.map((page) => page.value.length)).toEqual([60, 60, 30]);
@@ -132,7 +132,7 @@ test('members are direct and live, page, and can be cast; memberOf is their reve
   expect(new Set(groups.value.map((entry) => entry.id))).toEqual(new Set(expected.map(({ id }) => id)));
 });
 
-test('a member of a type the token may not read shows type and id', async () => {
+test('a member of a type that the token may not read shows type and id only', async () => {
   const before = simulator.options.roles;
   simulator.options.roles = ['GroupMember.Read.All'];
   const limited = createReader(simulator);
@@ -147,7 +147,7 @@ test('the organization is the tenant', async () => {
   expect(value).toMatchObject([{ id: tenant.tenantId, displayName: 'Łucja & Sons' }]);
 });
 
-test('a batch answers each part by itself, in an order of its own', async () => {
+test('a $batch answers each part separately, in another order', async () => {
   const requests = [
     { id: 'count', method: 'GET', url: '/users/$count', headers: eventual },
     { id: 'lost', method: 'GET', url: 'users/nobody' },
@@ -165,20 +165,20 @@ test('a batch answers each part by itself, in an order of its own', async () => 
 });
 
 test.each([
-  ['no JSON', 'GET /users'],
-  ['no list', '{"requests":{}}'],
+  ['a body that is not JSON', 'GET /users'],
+  ['requests that are not a list', '{"requests":{}}'],
   ['an empty list', '{"requests":[]}'],
   ['null', 'null'],
   ['a null part', '{"requests":[null]}'],
   ['an absolute URL', '{"requests":[{"id":"1","method":"GET","url":"https://elsewhere.example/users"}]}'],
-  ['an id twice', '{"requests":[{"id":"1","method":"GET","url":"/users"},{"id":"1","method":"GET","url":"/users"}]}'],
+  ['a repeated id', '{"requests":[{"id":"1","method":"GET","url":"/users"},{"id":"1","method":"GET","url":"/users"}]}'],
   [
     '21 parts',
     JSON.stringify({
       requests: Array.from({ length: 21 }, (_, id) => ({ id: `${id}`, method: 'GET', url: '/users' })),
     }),
   ],
-])('a batch with %s is a 400', async (_name, body) => {
+])('a $batch with %s is a 400', async (_name, body) => {
   const reply = await reader.ask('/v1.0/$batch', { method: 'POST', body });
   expect([reply.status, errorOf(reply).code]).toEqual([400, 'BadRequest']);
 });
@@ -199,7 +199,7 @@ test.each(['PUT', 'PATCH', 'DELETE', 'POST', 'HEAD'])(
   },
 );
 
-test('headers: ids, the echo of the own id, a date, the content type of Graph; errors carry the ids', async () => {
+test('headers: ids, the echo of the client id, a date, the content type of Graph; errors contain the ids', async () => {
   const reply = await reader.ask('/v1.0/users?$top=5000', { headers: { 'client-request-id': 'mine' } });
   expect(reply.headers).toMatchObject({ 'client-request-id': 'mine', 'odata-version': '4.0' });
   expect(reply.headers['content-type']).toMatch(/^application\/json;odata\.metadata=minimal;/);

@@ -66,7 +66,7 @@ test('a large group comes in slices on several pages, each with the same propert
   expect(new Set(told(value, id).map((member) => member.id))).toEqual(new Set(people));
 });
 
-test('a later round tells differences of membership: plain for added, deleted for removed', async () => {
+test('a later round shows changes of membership: plain for added, deleted for removed', async () => {
   const { tenant, people, round } = await start();
   const [a = '', b = '', c = ''] = people;
   const id = tenant.createGroup({ displayName: 'Team' });
@@ -90,7 +90,7 @@ test('a later round tells differences of membership: plain for added, deleted fo
   expect((await round(next.deltaLink)).value).toEqual([{ displayName: 'Renamed', id }]);
 });
 
-test('a first round tells of former members as removed', async () => {
+test('a full round shows former members as removed', async () => {
   const { tenant, people, round } = await start();
   const [a = ''] = people;
   const id = tenant.createGroup();
@@ -99,7 +99,7 @@ test('a first round tells of former members as removed', async () => {
   expect(told((await round(first)).value, id)).toEqual([{ ...user, id: a, '@removed': { reason: 'deleted' } }]);
 });
 
-test('members are tracked when selected, or without $select, only', async () => {
+test('members are tracked only if selected, or without $select', async () => {
   const { tenant, people, round } = await start();
   const id = tenant.createGroup();
   tenant.addMember(id, people[0] ?? '');
@@ -112,7 +112,7 @@ test('members are tracked when selected, or without $select, only', async () => 
   expect(told((await round(standard.deltaLink)).value, id)).toEqual([{ ...user, id: people[1] }]);
 });
 
-test('softly deleted users keep their memberships in silence', async () => {
+test('soft-deleted users keep their memberships, although members@delta does not show them', async () => {
   const { tenant, people, round } = await start();
   const [a = '', b = ''] = people;
   const id = tenant.createGroup();
@@ -128,7 +128,7 @@ test('softly deleted users keep their memberships in silence', async () => {
   expect(tenant.findGroup(id)?.members.has(a)).toBe(true);
 });
 
-test('purged users leave their groups, and members@delta never says so', async () => {
+test('permanently deleted users leave their groups, and members@delta does not show it', async () => {
   const { tenant, people, round } = await start();
   const [a = '', b = ''] = people;
   const id = tenant.createGroup();
@@ -143,7 +143,7 @@ test('purged users leave their groups, and members@delta never says so', async (
   expect(tenant.findGroup(id)?.members.size).toBe(0);
 });
 
-test('a Microsoft 365 group is deleted softly, another one for good; a restored one comes back whole', async () => {
+test('a Microsoft 365 group is soft-deleted, another one permanently; a restored one comes back whole', async () => {
   const { tenant, people, round, simulator } = await start();
   const unified = tenant.createGroup({ displayName: 'M365', groupTypes: ['Unified'] });
   const security = tenant.createGroup({ displayName: 'Security' });
@@ -167,7 +167,7 @@ test('a Microsoft 365 group is deleted softly, another one for good; a restored 
   expect(tenant.findGroup(unified)).toMatchObject({ deleted: 'hard' });
 });
 
-test('repeated groups show removed members as added first, and slices may be scattered over the round', async () => {
+test('repeated groups first show removed members as added, and slices may be scattered over the round', async () => {
   const { tenant, people, round, simulator } = await start({}, { memberSlice: 4, repeats: 1, shuffle: true });
   const id = tenant.createGroup();
   const { deltaLink } = await round(first);

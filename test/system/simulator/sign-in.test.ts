@@ -1,4 +1,4 @@
-// Signing in at the simulator: discovery, the token endpoint, @azure/identity with secret and certificate.
+// Sign-in at the simulator: discovery, the token endpoint, @azure/identity with secret and certificate.
 import { execFile } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -56,7 +56,7 @@ test.each([
   ['groups', 'GroupMember.Read.All', 403, 200],
   ['both', 'Directory.Read.All', 200, 200],
   ['neither', 'Mail.Read', 403, 403],
-])('roles for %s (%s) open users with %i and groups with %i', async (_name, role, users, groups) => {
+])('roles for %s (%s): users answer %i, groups %i', async (_name, role, users, groups) => {
   const before = simulator.options.roles;
   simulator.options.roles = [role];
   try {
@@ -68,7 +68,7 @@ test.each([
   }
 });
 
-test('refusals are worded as Entra words them', async () => {
+test('refusals have the words of Entra', async () => {
   expect(signInError(await askToken(simulator, { client_secret: 'wrong' }))).toEqual([
     401,
     'invalid_client',
@@ -109,7 +109,7 @@ test('refusals are worded as Entra words them', async () => {
   ]);
 });
 
-test('credentials may come by basic authentication; a missing secret is refused', async () => {
+test('basic authentication works; a missing secret is refused', async () => {
   const { clientId, clientSecret } = simulator.options;
   const path = `/${tenant.tenantId}/oauth2/v2.0/token`;
   const body = `grant_type=client_credentials&scope=${encodeURIComponent(`${simulator.origin}/.default`)}`;
@@ -120,7 +120,7 @@ test('credentials may come by basic authentication; a missing secret is refused'
   expect(signInError(bad)).toEqual([401, 'invalid_client', 7000218, 'AADSTS7000218']);
 });
 
-test('an assertion must be signed by the certificate, for this endpoint, by this client, and not be expired', async () => {
+test('an assertion must be signed by the certificate, for this endpoint, by this client, and not expired', async () => {
   const file = readFileSync(simulator.certificateEnvironment().AZURE_CLIENT_CERTIFICATE_PATH ?? '', 'utf8');
   const right = createPrivateKey(file);
   const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
@@ -150,7 +150,7 @@ test('an assertion must be signed by the certificate, for this endpoint, by this
   }
 });
 
-// In a child process, because the certificate to trust can be named at start only.
+// A child process, because NODE_EXTRA_CA_CERTS is read only at start.
 const program = `
   import { ClientCertificateCredential, ClientSecretCredential } from '@azure/identity';
   const e = process.env;
@@ -196,7 +196,7 @@ test('Graph refuses missing, unknown, revoked and expired tokens', async () => {
   expect([reply.status, errorOf(reply).message]).toEqual([401, 'Lifetime validation failed, the token is expired.']);
 });
 
-test('the files: a private key only its owner reads, in a directory of its own that goes away on close', async () => {
+test('the private key is readable by its owner only, in a temporary directory that close removes', async () => {
   const other = await startSimulator({ tenants: [tenant] });
   const file = other.certificateEnvironment().AZURE_CLIENT_CERTIFICATE_PATH ?? '';
   expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -206,7 +206,7 @@ test('the files: a private key only its owner reads, in a directory of its own t
   expect(existsSync(file)).toBe(false);
 });
 
-test('a directory of the caller stays, and a key file found there is closed to others', async () => {
+test('a given directory stays, and an existing key file there becomes private', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'simulator-test-'));
   writeFileSync(join(directory, 'application.pem'), 'old', { mode: 0o644 });
   const other = await startSimulator({ tenants: [tenant], directory });

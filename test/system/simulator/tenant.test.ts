@@ -24,7 +24,7 @@ const script = [
   'random 20',
 ];
 
-test('the same seed and the same edits give the same tenant, another seed another one', () => {
+test('the same seed and edits give the same tenant, another seed another one', () => {
   const [one, two] = [1, 1].map(() => createTenant({ seed: 61, users: 60, groups: 12, deletedUsers: 3 }));
   if (one === undefined || two === undefined) {
     throw new Error('unreachable');
@@ -83,11 +83,11 @@ test('the groups are of all kinds: dynamic, empty, large, nested with a cycle, w
   expect(third?.members.get(second?.id ?? '')).toBe('#microsoft.graph.group');
 });
 
-test('a hundred thousand users can be made', { timeout: 60_000 }, () => {
+test('a tenant can have a hundred thousand users', { timeout: 60_000 }, () => {
   expect(createTenant({ seed: 65, users: 100_000 }).users()).toHaveLength(100_000);
 });
 
-test('created users take what is given; null leaves a property out; the truth holds no null', () => {
+test('given properties override made-up ones; null leaves one out; the truth contains no null', () => {
   const tenant = createTenant({ seed: 66, users: 0 });
   const id = tenant.createUser({ userPrincipalName: 'Ann@a.example', displayName: 'Ann', jobTitle: null });
   expect(tenant.findUser('ann@A.example')).toMatchObject({
@@ -101,7 +101,7 @@ test('created users take what is given; null leaves a property out; the truth ho
   expect(properties).toMatchObject({ businessPhones: [], faxNumber: '1' });
 });
 
-test('users are deleted, restored and purged; what is impossible is refused', () => {
+test('users are soft-deleted, restored and permanently deleted; impossible edits are refused', () => {
   const tenant = createTenant({ seed: 67, users: 1 });
   const id = tenant.users()[0]?.id ?? '';
   const name = String(tenant.findUser(id)?.properties.userPrincipalName);
@@ -122,7 +122,7 @@ test('users are deleted, restored and purged; what is impossible is refused', ()
   expect(() => tenant.createUser({ jobtitel: 'x' })).toThrow('jobtitel');
 });
 
-test('a name that is taken is refused without a trace', () => {
+test('a taken name is refused and changes nothing', () => {
   const tenant = createTenant({ seed: 68, users: 2 });
   const [a, b] = tenant.users();
   const name = String(b?.properties.userPrincipalName);
@@ -132,13 +132,13 @@ test('a name that is taken is refused without a trace', () => {
   expect(tenant.findUser(name)?.id).toBe(b?.id);
 });
 
-test('edits by script say what they did', () => {
+test('edits by script report their result', () => {
   const tenant = createTenant({ seed: 69, users: 20, groups: 4 });
   expect(tenant.run('hire 3')).toBe('hired 3 users');
   expect(tenant.users()).toHaveLength(23);
   expect(tenant.run('delete 2')).toBe('deleted 2 users');
   expect(tenant.run('restore 1')).toBe('restored 1 user');
-  expect(tenant.run('purge 5')).toBe('purged for good 1 user');
+  expect(tenant.run('purge 5')).toBe('permanently deleted 1 user');
   expect(tenant.run('clear jobTitle 2')).toBe('cleared jobTitle of 2 users');
   expect(tenant.run('rename-group')).toBe('renamed 1 group');
   expect(tenant.run('join 2')).toBe('added to groups: 2 members');
@@ -152,7 +152,7 @@ test.each([
   ['hire many', 'whole number'],
   ['hire -1', 'whole number'],
   ['clear nonsense 1', 'nonsense'],
-])('the script line %j is refused with the cure', (line, cure) => {
+])('the script line %j is refused, and the error names the cure', (line, cure) => {
   const tenant = createTenant({ seed: 70, users: 2 });
   expect(() => tenant.run(line)).toThrow(cure);
 });

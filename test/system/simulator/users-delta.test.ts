@@ -1,4 +1,4 @@
-// users/delta of the simulated tenant, over real sockets: what a round holds, and how its links behave.
+// users/delta of the simulated tenant, over real sockets: the content of rounds, and their links.
 import { afterEach, expect, test } from 'vitest';
 import {
   createTenant,
@@ -25,7 +25,7 @@ afterEach(async () => {
 
 const ids = (value: readonly Record<string, unknown>[]) => value.map((entry) => entry.id);
 
-test('a first round holds every live user once, in pages, and ends with a delta link alone', async () => {
+test('a full round has every live user once, in pages, and ends with a delta link only', async () => {
   const { tenant, round } = await start();
   const { pages, value } = await round(first);
   expect(pages.map((page) => page.value.length)).toEqual([7, 7, 7, 7, 2]);
@@ -34,7 +34,7 @@ test('a first round holds every live user once, in pages, and ends with a delta 
   expect(pages.map((page) => '@odata.deltaLink' in page)).toEqual([false, false, false, false, true]);
 });
 
-test('the select list stands in the context of the first page only', async () => {
+test('only the context of the first page names the selected properties', async () => {
   const { simulator, round } = await start();
   const { pages } = await round(first);
   const contexts = pages.map((page) => page['@odata.context']);
@@ -49,7 +49,7 @@ test('properties that never had a value are absent, businessPhones is always an 
   expect(value).toEqual([{ displayName: 'Bare', businessPhones: [], id: bare }]);
 });
 
-test('without $select the default properties come', async () => {
+test('without $select a round has the default properties', async () => {
   const { tenant, round } = await start({ users: 0 });
   tenant.createUser({ faxNumber: '+1', officeLocation: 'Here', mobilePhone: null });
   const [user] = (await round('/v1.0/users/delta')).value;
@@ -58,7 +58,7 @@ test('without $select the default properties come', async () => {
   expect(user).not.toHaveProperty('mobilePhone');
 });
 
-test('a first round has tombstones of users deleted before: changed for soft, deleted for hard', async () => {
+test('a full round has tombstones of earlier users: changed for soft-deleted, deleted for permanently deleted ones', async () => {
   const { tenant, round } = await start({ users: 3, deletedUsers: 2 });
   const { value } = await round(first);
   const removed = value.filter((entry) => '@removed' in entry);
@@ -68,7 +68,7 @@ test('a first round has tombstones of users deleted before: changed for soft, de
   expect(removed.every((entry) => Object.keys(entry).sort().join() === '@removed,id')).toBe(true);
 });
 
-test('a later round tells changes alone: full bodies by default, null for what was cleared', async () => {
+test('a later round has changes only: full bodies by default, null for cleared properties', async () => {
   const { tenant, round } = await start({ users: 0 });
   const properties = { displayName: 'Åse', jobTitle: 'Clerk', mobilePhone: '+47 1', businessPhones: ['+47 2'] };
   const id = tenant.createUser(properties);
@@ -81,7 +81,7 @@ test('a later round tells changes alone: full bodies by default, null for what w
   expect((await round(next.deltaLink)).value).toEqual([]);
 });
 
-test('the minimal form, by option or by Prefer, holds changed properties alone', async () => {
+test('the minimal form, by option or by Prefer, has changed properties only', async () => {
   const { tenant, round, simulator } = await start({ users: 0 });
   const id = tenant.createUser({ displayName: 'Åse', jobTitle: 'Clerk', mobilePhone: '+47 1' });
   const { deltaLink } = await round(first);
@@ -92,7 +92,7 @@ test('the minimal form, by option or by Prefer, holds changed properties alone',
   expect((await round(deltaLink)).value).toEqual(expected);
 });
 
-test('a change of a property that is not selected is no news', async () => {
+test('a change of a property that is not selected does not appear', async () => {
   const { tenant, round } = await start({ users: 2 });
   const { deltaLink } = await round(first);
   const [user] = tenant.users();
@@ -100,7 +100,7 @@ test('a change of a property that is not selected is no news', async () => {
   expect((await round(deltaLink)).value).toEqual([]);
 });
 
-test('deleted, purged, restored and replayed users are told as Graph tells them', async () => {
+test('deleted, restored and replayed users appear as Graph shows them', async () => {
   const { tenant, round } = await start({ users: 4, deletedUsers: 1 });
   const [a, b, c] = tenant.users().map((user) => user.id);
   const back = tenant.deletedUsers()[0]?.id ?? '';
@@ -119,7 +119,7 @@ test('deleted, purged, restored and replayed users are told as Graph tells them'
   expect((await round(next.deltaLink)).value).toEqual([{ id: a, '@removed': { reason: 'deleted' } }]);
 });
 
-test('a restored user shows null for what was cleared before it was deleted', async () => {
+test('a restored user shows null for properties cleared before the deletion', async () => {
   const { tenant, round } = await start({ users: 0 });
   const id = tenant.createUser({ displayName: 'Ó', jobTitle: 'Clerk', mobilePhone: '1', businessPhones: ['2'] });
   const { deltaLink } = await round(first);
@@ -131,7 +131,7 @@ test('a restored user shows null for what was cleared before it was deleted', as
   expect((await round(gone.deltaLink)).value).toEqual(expected);
 });
 
-test('the same link gives the same page byte for byte, and the latest state once an object changed', async () => {
+test('the same link returns the same page byte for byte, and the latest state once an object changed', async () => {
   const { tenant, ask, get } = await start();
   const page = await get(first);
   const link = String(page['@odata.nextLink']);
@@ -142,7 +142,7 @@ test('the same link gives the same page byte for byte, and the latest state once
   expect(JSON.parse((await ask(link)).text).value[0].displayName).toBe('Renamed meanwhile');
 });
 
-test('what changes while a round is under way comes in the next round at the latest', async () => {
+test('a change during a round appears in the next round at the latest', async () => {
   const { tenant, get, round } = await start();
   const page = await get(first);
   const shown = String(page.value[0]?.id);
@@ -154,7 +154,7 @@ test('what changes while a round is under way comes in the next round at the lat
   expect(ids([...rest.value, ...next.value])).toContain(hired);
 });
 
-test('a delta link asked again after more edits tells these edits, too', async () => {
+test('a delta link used again after more edits shows these edits too', async () => {
   const { tenant, round } = await start({ users: 3 });
   const { deltaLink } = await round(first);
   const [a, b] = tenant.users().map((user) => user.id);
@@ -166,7 +166,7 @@ test('a delta link asked again after more edits tells these edits, too', async (
   expect(ids((await round(deltaLink)).value)).toEqual([a, b]);
 });
 
-test('$deltatoken=latest gives a delta link without data; the $select stays with it', async () => {
+test('$deltatoken=latest returns a delta link without data, and keeps the $select', async () => {
   const { tenant, get, round } = await start({ users: 2 });
   const page = await get(`${first}&$deltatoken=latest`);
   expect(page.value).toEqual([]);
@@ -215,7 +215,7 @@ test('both tokens in one URL are refused', async () => {
   expect(errorOf(reply).message).toBe("Invalid request: Both skiptoken and deltatoken can't be in the same request.");
 });
 
-test('expired tokens answer 410 with a Location, or the observed 400; new ones work', async () => {
+test('an expired token gets a 410 with a Location, or the observed 400; a new one works', async () => {
   const { tenant, simulator, ask, get, round } = await start();
   const { deltaLink } = await round(first);
   const nextLink = String((await get(first))['@odata.nextLink']);
@@ -234,7 +234,7 @@ test('expired tokens answer 410 with a Location, or the observed 400; new ones w
   expect([reply.status, errorOf(reply).code]).toEqual([400, 'Request_UnsupportedQuery']);
 });
 
-test('tokens of another tenant or of another stream are refused', async () => {
+test('a token of another tenant or stream is refused', async () => {
   const [one, two] = [createTenant({ seed: 1, users: 2 }), createTenant({ seed: 2, users: 2 })];
   const simulator = await startSimulator({ tenants: [one, two] });
   started.push(simulator);
@@ -271,7 +271,7 @@ test('$top, $filter and $expand are ignored; the SDK spelling of the path works'
   expect(value).toHaveLength(30);
 });
 
-test('repeats, empty pages and shuffling change the shape of a round but not its sum', async () => {
+test('repeats, empty pages and shuffling change the shape of a round but not its result', async () => {
   const { tenant, simulator, round } = await start();
   const plain = (await round(first)).value;
   Object.assign(simulator.options, { repeats: 0.5, emptyPages: 0.5, shuffle: true });
@@ -299,7 +299,7 @@ test('a repeated object shows an earlier state first and the latest state last',
   expect(of(restored)).toMatchObject([{ '@removed': { reason: 'changed' } }, { displayName: 'Back' }]);
 });
 
-test('what an earlier state has shown is corrected even when the rest of the round is asked for in minimal form', async () => {
+test('a property that only an earlier state showed is corrected even if the rest of the round is in minimal form', async () => {
   const { tenant, simulator, get, round } = await start({ users: 0 });
   const id = tenant.createUser({ displayName: 'Old name' });
   tenant.updateUser(id, { displayName: 'New name' });
@@ -322,7 +322,7 @@ test('shuffled and repeated rounds are the same for the same seed and the same r
   expect(await sizes(one)).toEqual(await sizes(two));
 });
 
-test('manager links come in the first round and when they change, not otherwise', async () => {
+test('manager links appear in a full round and when they change, not otherwise', async () => {
   const { tenant, round } = await start({ users: 2 });
   const [a, b] = tenant.users().map((user) => user.id);
   tenant.updateUser(a ?? '', { manager: b });
