@@ -1,4 +1,5 @@
-// People whom applications want read now (directory.request_cycle): beside the queue, so that none waits for a long cycle.
+// On-demand reads of users, requested by applications (directory.request_cycle). They bypass the queue, so that none
+// waits for a long cycle.
 
 import type { CycleParts } from '../engine/cycle.ts';
 import { readPerson } from '../engine/person.ts';
@@ -8,16 +9,16 @@ import { describeDatabaseError } from '../store/pool.ts';
 import { claimPersonRequest, endRequests, type PersonRequest } from '../store/requests.ts';
 
 export type PersonRequests = {
-  /** Looks for what is waiting, and answers it beside what is under way. */
+  /** Starts to answer the waiting requests, at the same time as those under way. */
   look(): void;
-  /** Resolves when nothing is under way; never rejects. */
+  /** Resolves when no request is under way; never rejects. */
   idle(): Promise<void>;
 };
 
-// Of different tenants: one whose Graph hangs keeps one of them.
+// The reads are of different tenants, so a tenant whose Graph hangs blocks one of them only.
 const mostAtOnce = 4;
 
-/** `onError` hears what kept requests from being looked for; what one runs into is in the log. */
+/** `onError` receives errors of looking for requests; the error of a single request is logged. */
 export function openPersonRequests(
   parts: CycleParts,
   signal: AbortSignal,
@@ -52,11 +53,11 @@ async function answer(parts: CycleParts, request: PersonRequest, signal: AbortSi
   try {
     await readPerson(parts, { tenantId, word, actor, dryRun: false, signal });
   } catch (thrown) {
-    // Another worker takes it when the claim has run out.
+    // Another worker takes the request when its claim has expired.
     if (signal.aborted) return;
     const error = describeDatabaseError(thrown);
     const reason = error instanceof ExpectedError ? error.message : undefined;
-    parts.log.warn({ tenantId, accountId: word, code: errorCodeOf(error), reason }, 'person not read');
+    parts.log.warn({ tenantId, accountId: word, code: errorCodeOf(error), reason }, 'user not read');
   }
   await endRequests(parts.database, [request.request_id]);
 }
