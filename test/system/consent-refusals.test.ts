@@ -126,9 +126,9 @@ describe('the invitation', () => {
     await expectRefused(
       await browser.open(`${world.url}/callback?code=x&state=${invitation}`),
       400,
-      /not one that we asked/,
+      /belongs to no sign-in/,
     );
-    await expectRefused(await browser.open(`${world.url}/consent?step=${invitation}`), 400, /not one that we asked/);
+    await expectRefused(await browser.open(`${world.url}/consent?step=${invitation}`), 400, /belongs to no sign-in/);
   });
 });
 
@@ -142,7 +142,7 @@ describe('the sign-in', () => {
     );
     const forged = changed(picked, { state: '11111111-1111-4111-8111-111111111111.9999999999.'.padEnd(92, 'x') });
     for (const url of [forged, changed(picked, { state: undefined }), `${picked}&state=x`]) {
-      await expectRefused(await browser.open(url), 400, /not one that we asked/);
+      await expectRefused(await browser.open(url), 400, /belongs to no sign-in/);
     }
   });
 
@@ -256,14 +256,14 @@ describe('the sign-in', () => {
     const welcome = await browser.open(await world.invite('ref'));
     for (const headers of [{ 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }]) {
       const shown = await browser.press(welcome, 'Sign in with Microsoft', headers);
-      await expectRefused(shown, 403, /does not stand on a page of ours/);
+      await expectRefused(shown, 403, /is not on a page of this site/);
     }
     const old = await browser.ask(`${world.url}/sign-in`, {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'https://evil.example' },
       body: 'invitation=x',
     });
-    await expectRefused(old, 403, /does not stand on a page of ours/);
+    await expectRefused(old, 403, /is not on a page of this site/);
   });
 });
 
@@ -282,7 +282,7 @@ describe('the consent', () => {
     const { browser, asked, tenantId } = await atConsent('ref');
     world.simulator.consents.grant(tenantId);
     const back = changed(await browser.chooseAndStop(asked, 'accept'), { error: 'consent_required' });
-    await expectRefused(await browser.open(back), 403, /did not take the consent[\s\S]*consent_required/);
+    await expectRefused(await browser.open(back), 403, /did not accept the consent[\s\S]*consent_required/);
   });
 
   test('by somebody who may not', async () => {
@@ -426,7 +426,7 @@ describe('who it is', () => {
     const offer = await signInAs(browser, await world.invite('owner'), principalOf(tenant));
     world.simulator.consents.grant(tenant.tenantId);
     const around = { ...offer, text: offer.text.replace('/consent"', '/check"') };
-    await expectRefused(await browser.press(around, 'Continue to consent'), 400, /not one that we asked for/);
+    await expectRefused(await browser.press(around, 'Continue to consent'), 400, /belongs to no sign-in/);
     expect((await forge(browser, offer)).text).toContain('is connected');
   });
 });

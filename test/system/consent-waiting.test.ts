@@ -172,7 +172,7 @@ describe('one sign-in', () => {
       expect(shown.status).toBe(409);
     }
     expect(await stepsOf(tenant)).toEqual([]);
-    expect(shown.text).toContain('This sign-in has been checked as often as one sign-in can be.');
+    expect(shown.text).toContain('This sign-in has used up its checks.');
     expect(shown.text).not.toMatch(/Check again<|Consent again</);
     expect(shown.text).toMatch(/<a class="button" href="[^"]*\/invitation\/[^"]*">Start again/);
   });
