@@ -1,4 +1,4 @@
-// Where the command line begins: signals first, so that a process that is only just starting ends as it promises.
+// The entry of the command line. Listens to signals first, so that a process that is still loading ends as documented.
 import { endOnSignals } from './early-signals.ts';
 
 endOnSignals();

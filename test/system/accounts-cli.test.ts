@@ -125,7 +125,7 @@ describe('explain', () => {
     await setSettings(world.database, { sourceOfTruth: 'directory' });
     const { stdout } = await cli('explain', accountId);
     expect(lineOf(stdout, 'pronouns')).toEqual(
-      expect.arrayContaining(['nobody, as sourceOfTruth says', 'not in Entra ID']),
+      expect.arrayContaining(['nobody, because of sourceOfTruth', 'not in Entra ID']),
     );
     expect(lineOf(stdout, 'jobTitle')).toContain('nobody here, only in Entra ID');
     await setSettings(world.database, settings);
@@ -162,7 +162,7 @@ describe('explain', () => {
       { other },
     );
     const both = await cli('explain', ann.mail);
-    expectOneLine(both, 2, /2 accounts are called ann\.example@contoso\.example -> name one by its account id/);
+    expectOneLine(both, 2, /2 accounts match ann\.example@contoso\.example -> name one by its account id/);
     for (const id of [accountId, twin?.id]) expect(both.stdout).toContain(id);
     const asJson = await cli('explain', ann.mail, '--json');
     expect(JSON.parse(asJson.stdout).error.list.toSorted()).toEqual([accountId, twin?.id].toSorted());
@@ -180,7 +180,7 @@ describe('explain', () => {
     const { code, stdout } = await cli('explain', ann.userPrincipalName);
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^state +removed \d+ s ago by worker: deleted in Entra ID, where it can be restored.*; purged in 30 d/m,
+      /^state +removed \d+ s ago by worker: soft-deleted in Entra ID, where it can be restored.*; purged in 30 d/m,
     );
     expect(lineOf(stdout, 'jobTitle')[1]).toBe('Clerk');
     expect(await json('explain', objectId)).toMatchObject({ verdict: 'removed' });
@@ -227,7 +227,7 @@ describe('explain', () => {
       { tenantId: world.tenant.tenantId, objectId },
     );
     expect((await cli('explain', accountId)).stdout).toMatch(
-      /^set aside +set aside .*jobTitle is no text\. What is shown is the last/m,
+      /^set aside +set aside .*jobTitle is no text\. The values shown are the last valid ones/m,
     );
   });
 
@@ -307,7 +307,7 @@ describe('edit', () => {
       [['faxNumber=1'], /role "user" may not edit.*ES003.* -> .*manager/],
       [['badge={"a": 1}'], /does not fit the field "badge".*ES005/],
       [['--revert', 'jobTitle'], /"jobTitle" is read-only.*ES001/],
-      [['rank=high'], /the value of rank is no number/],
+      [['rank=high'], /the value of rank is not a number/],
       [['pronouns=1', '--revert', 'pronouns'], /pronouns is given twice/],
       [['pronouns=1', '--actor', ' '], /the actor must have/],
     ];

@@ -69,10 +69,10 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
     [['tenant', 'shwo'], /unknown command 'shwo', did you mean show\? -> entra-sync tenant --help/],
     [['sync', '--dry-rum'], /unknown option '--dry-rum', did you mean --dry-run\? -> entra-sync sync --help/],
     [['edit'], /missing required argument 'account' -> entra-sync edit --help/],
-    [['status', 'one', 'two'], /too many arguments: 1 at most, 2 were given -> entra-sync status --help/],
+    [['status', 'one', 'two'], /too many arguments: at most 1, but 2 were given -> entra-sync status --help/],
     [
       ['settings', 'show', 'a', 'b', 'c'],
-      /too many arguments: 1 at most, 3 were given -> entra-sync settings show --help/,
+      /too many arguments: at most 1, but 3 were given -> entra-sync settings show --help/,
     ],
     [['tenant', 'add', 'x'], /required option '--name <name>' not specified -> entra-sync tenant add --help/],
     [['explain', 'ann', '--tenant'], /option '--tenant <tenant>' argument missing -> entra-sync explain --help/],
@@ -81,7 +81,7 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
       /is not valid: a whole number from 1 to 999999 is needed -> entra-sync verify --help/,
     ],
     [['edit', 'ann', '--as', 'boss'], /is not valid: Allowed choices are user, manager\. -> entra-sync edit --help/],
-    [['psql', '-c', 'select 1'], /unknown option '-c' -> what is for psql goes behind --, as in entra-sync psql -- -c/],
+    [['psql', '-c', 'select 1'], /unknown option '-c' -> put options of psql after --, as in entra-sync psql -- -c/],
     [['tenant'], /tenant does nothing without a verb -> name one of those above: entra-sync tenant --help/],
     [['settings'], /settings does nothing without a verb -> name one of those above: entra-sync settings --help/],
     [[], /entra-sync does nothing without a verb -> name one of those above: entra-sync --help/],
@@ -285,7 +285,7 @@ test.concurrent('exit code 130: Ctrl-C in the middle, and the next run goes on w
   expectOneLine(
     await running.ended,
     130,
-    /interrupted; nothing half done is visible -> run the command again: it goes on where it stopped/,
+    /interrupted; nothing half done is visible -> run the command again: it resumes where it stopped/,
   );
   release();
   world.simulator.clearRequests();

@@ -29,7 +29,7 @@ async function interrupted(world: World, args: string[], environment: Record<str
 test.each([
   { args: ['verify'], asks: /\/users\?/, says: /nothing was changed; run the command again/ },
   { args: ['sync', '--user', 'somebody@contoso.example'], asks: /\/users\//, says: /it reads the person anew$/ },
-  { args: ['sync', '--dry-run'], asks: /\/users\/delta/, says: /it begins anew$/ },
+  { args: ['sync', '--dry-run'], asks: /\/users\/delta/, says: /it starts over$/ },
 ])('in $args it says what there is to do, and promises no going on', async ({ args, asks, says }) => {
   const { world, environment } = await syncedWorld();
   const line = expectOneLine(await interrupted(world, args, environment, asks), 130, says);
@@ -42,7 +42,7 @@ test('in a reconnect it names sync, which goes on', async () => {
   const managed = () => rows(world.database, "select from directory.accounts where state = 'managed'");
   expect((await runCli(['tenant', 'disconnect', 'Contoso'], environment)).code).toBe(0);
   const ended = await interrupted(world, ['tenant', 'reconnect', 'Contoso'], environment, /\/users\/delta/);
-  expectOneLine(ended, 130, /-> entra-sync sync TENANT goes on where it stopped$/);
+  expectOneLine(ended, 130, /-> entra-sync sync TENANT resumes where it stopped$/);
   expect(await managed()).toHaveLength(0);
   expect((await runCli(['sync', 'Contoso'], environment)).code).toBe(0);
   expect(await managed()).toHaveLength(4);
