@@ -240,7 +240,7 @@ describe('explain', () => {
     expectOneLine(
       await cli('explain', 'nobody@contoso.example'),
       2,
-      /nobody called nobody@contoso\.example is known in Contoso \(last success \d+ s ago\) -> entra-sync sync "Contoso" --user UPN_OR_ID/,
+      /no user or account called nobody@contoso\.example is known in Contoso \(last success \d+ s ago\) -> entra-sync sync "Contoso" --user UPN_OR_ID/,
     );
   });
 });
@@ -282,7 +282,7 @@ describe('edit', () => {
       changed: [],
     });
     expect((await cli('edit', accountId, 'linkedIn=x')).stdout).toBe(
-      'Ann Example, Contoso:\nNothing changed: it was so already.\n',
+      'Ann Example, Contoso:\nNothing changed: the account had these values already.\n',
     );
   });
 
@@ -388,7 +388,7 @@ describe('grant', () => {
       /select on \d+ views: accounts, changes, .*tenants\n.*execute on \d+ functions: .*edit_account/,
     );
     expect(open.stdout).toContain('It sees all tenants');
-    expect(open.stdout).toContain('Nobody has to do this again');
+    expect(open.stdout).toContain('Once is enough');
     expect(open.stdout).toContain('idle_in_transaction_session_timeout = 60s, lock_timeout = 10s');
     const views = await sql<{ name: string }>(
       "select relname as name from pg_class where relnamespace = 'directory'::regnamespace and relkind = 'v' order by 1",

@@ -208,7 +208,7 @@ test('a tenant that waits as pending becomes active by its first good token', as
     ],
     world.environment,
   );
-  expect(printed.stderr).toMatch(/for Adatum, good until/);
+  expect(printed.stderr).toMatch(/for Adatum, valid until/);
   const invitation = printed.stdout.trim();
   expect(invitation).toMatch(/^http:\/\/localhost:\d+\/invitation\/[\w.-]+$/);
   const own = async () => (await world.registered()).find((one) => one.tenant_id === tenant.tenantId);

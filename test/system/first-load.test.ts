@@ -130,7 +130,7 @@ test('the command line tells of both cycles, and status says that people are sho
     'initial full',
   ]);
   expect(status).toMatch(/first_load, committed|initial, running/);
-  expect(status).toContain('provisional: people are shown from a quick listing; the first full round is at 0 pages');
+  expect(status).toContain('provisional: accounts come from a quick listing; the first full round has read 0 pages');
   expect(stdout, 'what the process clock says').not.toContain('sinceMs');
   const after = await runCli(['status', '--json'], environment);
   expect(JSON.parse(after.stdout).tenants).toMatchObject([{ provisional: false, last_kind: 'initial' }]);

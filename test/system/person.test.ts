@@ -133,7 +133,7 @@ test('outside the scope nobody is taken and nobody is removed; a fresh membershi
   tenant.removeMember(group, inside);
   const left = await personOf(world, inside);
   expect(left).toMatchObject({ verdict: 'out_of_scope' });
-  expect(left.after?.removed_at, 'a single read removes nobody').toBeNull();
+  expect(left.after?.removed_at, 'a single read removes no account').toBeNull();
   await world.cycle();
   expect(Object.keys(await accountsOf(database, tenant.tenantId))).toEqual([outside]);
   await setSettings(database, { scope: { groups: [], userType: ['Guest'] } });
@@ -266,12 +266,12 @@ test('the command says in words what came out and why', async () => {
   const sync = (...words: string[]) => runCli(['sync', ...words], environment);
   const updated = await sync('--user', name);
   expect(updated).toMatchObject({ code: 0 });
-  expect(updated.stdout).toContain('updated\nEntra ID shows something else than the last cycle had stored.');
+  expect(updated.stdout).toContain('updated\nEntra ID has other values than the last cycle stored.');
   expect(updated.stdout).toMatch(/account\.updated +.*jobTitle: .* -> "Chief"/);
   tenant.purgeUser(id);
   const gone = await sync(tenant.tenantId, '--user', id);
-  expect(gone.stdout).toContain('not to be seen in Entra ID');
-  expect(gone.stdout).toContain('a single read removes nobody');
+  expect(gone.stdout).toContain('not found in Entra ID');
+  expect(gone.stdout).toContain('a single read removes no account');
   const json = await sync('--user', id, '--json');
   expect(JSON.parse(json.stdout)).toMatchObject({ verdict: 'not_there', changes: [], tenant: { id: tenant.tenantId } });
   const unknown = await sync('--user', 'nobody@nowhere.example');
@@ -307,5 +307,5 @@ test('the answer has the same keys whatever came out, and the name that there is
   expect(answers[fresh]).toMatchObject({ name: 'New Hire', before: null, after: { display_name: 'New Hire' } });
   expect(answers.gone).toMatchObject({ groups: null, cycleId: null });
   const said = await runCli(['sync', '--user', outside], environment);
-  expect(said.stdout).toContain(`${tenant.name}, Gus Guest: not taken, outside the scope\n`);
+  expect(said.stdout).toContain(`${tenant.name}, Gus Guest: outside the scope\n`);
 });

@@ -99,7 +99,7 @@ test('a paused tenant is left alone, by the worker and by sync without a tenant,
   const retried = await runCli(['tenant', 'retry', other.name], environment);
   expect(retried.stdout).toContain('due now');
   await untilCycles(fleet, before + 1, other);
-  expectOneLine(await runCli(['tenant', 'retry'], environment), 2, /name one tenant, or say --all/);
-  expectOneLine(await runCli(['tenant', 'pause', one.name, '--all'], environment), 2, /name one tenant, or say --all/);
+  expectOneLine(await runCli(['tenant', 'retry'], environment), 2, /name one tenant, or give --all/);
+  expectOneLine(await runCli(['tenant', 'pause', one.name, '--all'], environment), 2, /name one tenant, or give --all/);
   expect((await stopWorker(worker)).code).toBe(0);
 });
