@@ -1,4 +1,4 @@
-// Ctrl-C, verb by verb: what it leaves, and what the line that ends the command promises.
+// Ctrl-C, verb by verb: the state that it leaves, and the promise of the last line.
 import { expect, test } from 'vitest';
 import { rows } from '../../src/store/pool.ts';
 import { expectOneLine, runCli, startCli } from '../support/cli.ts';
@@ -10,7 +10,7 @@ async function syncedWorld() {
   return { world, environment: { ...world.simulator.environment(), DATABASE_URL: world.url } };
 }
 
-/** Starts the command, interrupts it while Graph does not answer a request that `asks` matches, and returns what it said. */
+/** Starts the command, interrupts it while a request that `asks` matches waits for Graph, and returns its output. */
 async function interrupted(world: World, args: string[], environment: Record<string, string>, asks: RegExp) {
   const arrived = Promise.withResolvers<void>();
   const release = world.simulator.intercept(({ url }) => {
@@ -37,7 +37,7 @@ test.each([
   expect(line).not.toContain('goes on');
 });
 
-test('in a reconnect it names sync, which goes on', async () => {
+test('during a reconnect it names sync, which resumes', async () => {
   const { world, environment } = await syncedWorld();
   const managed = () => rows(world.database, "select from directory.accounts where state = 'managed'");
   expect((await runCli(['tenant', 'disconnect', 'Contoso'], environment)).code).toBe(0);
