@@ -1,6 +1,6 @@
 // Shared by verbs that accept several tenants: the exit code that counts, and the failure of one tenant.
 import { ExpectedError, exitCodeOf, exitCodes } from '../errors.ts';
-import { describeDatabaseError } from '../store/pool.ts';
+import { describeDatabaseError } from '../store/database/pool.ts';
 import { plural } from './format.ts';
 import type { Terminal } from './terminal.ts';
 

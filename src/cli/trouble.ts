@@ -1,6 +1,6 @@
 // The trouble of a tenant in a sentence or two, with its next try; and a summary above a long table.
 import { isDatabasesFault, quarantineAfter } from '../rules/quarantine.ts';
-import type { TenantStatus } from '../store/status.ts';
+import type { TenantStatus } from '../store/tenants/status.ts';
 import { count, when } from './format.ts';
 
 /** Returns the line of `status` below its table; undefined for a healthy tenant. */

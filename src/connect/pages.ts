@@ -1,5 +1,5 @@
 // The pages of the consent, step by step. Plain HTML without scripts or external resources.
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import { type Html, html, nothing, page } from './html.ts';
 import { type Refusal, refusals } from './refusals.ts';
 

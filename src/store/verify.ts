@@ -1,10 +1,10 @@
 // Drift: what a fresh listing, staged as a round of its own, says differently from the tables. Reads only.
 import type { ScopeGap } from '../rules/scope.ts';
-import { closureDifferences } from './closure.ts';
-import { isPropertyOfGroup } from './doubts.ts';
-import { type Lease, requireFence } from './lease.ts';
-import { compareWholeSets, type Database, inTransaction, rows } from './pool.ts';
-import { lockTenant } from './tenants.ts';
+import { closureDifferences } from './commit/closure.ts';
+import { type Lease, requireFence } from './cycle/lease.ts';
+import { compareWholeSets, type Database, inTransaction, rows } from './database/pool.ts';
+import { isPropertyOfGroup } from './stage/doubts.ts';
+import { lockTenant } from './tenants/tenants.ts';
 
 /** One difference. `stored` is what the tables say, `fresh` what the listing says; null: nothing. */
 export type Drift = {

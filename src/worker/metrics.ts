@@ -1,11 +1,13 @@
 // Metrics for Prometheus. The work of this process is counted here; the state of tenants is read from the database at
 // each scrape.
+
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CycleResult } from '../engine/cycle.ts';
 import type { RequestEvent, WaitEvent } from '../graph/reader.ts';
 import { packageVersion } from '../package-files.ts';
-import { readHealth, type TenantHealth } from '../store/health.ts';
-import type { Database } from '../store/pool.ts';
+import { effects } from '../rules/counts.ts';
+import { readHealth, type TenantHealth } from '../store/database/health.ts';
+import type { Database } from '../store/database/pool.ts';
 import { openTenantGauges } from './tenant-gauges.ts';
 import type { Worker } from './worker.ts';
 
@@ -156,7 +158,7 @@ export function openMetrics(options: {
       for (const [stream, report] of Object.entries(streams ?? {})) {
         seen.inc({ stream }, report.seen);
         distinct.inc({ stream }, report.distinct);
-        for (const change of counted) if (report[change] > 0) changes.inc({ stream, change }, report[change]);
+        for (const change of effects) if (report[change] > 0) changes.inc({ stream, change }, report[change]);
       }
     },
     onRequest: ({ method, endpoint, outcome, seconds }) => {
@@ -177,20 +179,6 @@ export function openMetrics(options: {
     },
   };
 }
-
-const counted = [
-  'created',
-  'adopted',
-  'updated',
-  'suspended',
-  'resumed',
-  'removed',
-  'restored',
-  'purged',
-  'memberships_added',
-  'memberships_removed',
-  'held',
-] as const;
 
 const scrapeTimeoutMs = 5_000;
 

@@ -1,11 +1,13 @@
 // The state of tenants as gauges: one series per tenant, or one for all if there are too many.
+
 import { Gauge, type Registry } from 'prom-client';
-import type { TenantHealth } from '../store/health.ts';
+import { type Stream, streams } from '../rules/streams.ts';
+import type { TenantHealth } from '../store/database/health.ts';
 
 type Measure = {
   readonly name: string;
   readonly help: string;
-  readonly stream?: 'users' | 'groups';
+  readonly stream?: Stream;
   /** Combines the values of all tenants: the worst age, the sum of a count, the oldest time. */
   readonly together: (values: readonly number[]) => number;
   /** Undefined or null: this tenant has no series. */
@@ -52,7 +54,7 @@ const measures: readonly Measure[] = [
     together: sum,
     of: (one) => (connected(one) ? one.set_aside : undefined),
   },
-  ...(['users', 'groups'] as const).flatMap((stream): Measure[] => [
+  ...streams.flatMap((stream): Measure[] => [
     {
       name: 'checkpoint_age_seconds',
       help: 'Age of the delta token of a stream; Graph accepts it for seven days.',

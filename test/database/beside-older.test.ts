@@ -1,7 +1,7 @@
 // Two rounds of a stream are open, and a replica of the previous release, which knows of one, commits either of them.
 import { expect, test } from 'vitest';
-import type { Lease } from '../../src/store/lease.ts';
-import type { Round } from '../../src/store/rounds.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
+import type { Round } from '../../src/store/stage/rounds.ts';
 import { ask, commit, leasedTenant, openStore, pull, type Store, sync, user } from '../support/stage.ts';
 
 /** The end of a commit as the release before 0026 and 0027 made it: the checkpoint moves, the round is deleted. */

@@ -1,8 +1,8 @@
 // The commit of a users round: all of it in one transaction, or none of it (rules 1, 2, 17), and nobody else's rows.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Lease } from '../../src/store/lease.ts';
-import { readCheckpoint, readRound } from '../../src/store/rounds.ts';
-import { settingsVersion } from '../../src/store/settings.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
+import { settingsVersion } from '../../src/store/settings/versions.ts';
+import { readCheckpoint, readRound } from '../../src/store/stage/rounds.ts';
 import { setSettings } from '../support/settings.ts';
 import {
   ask,

@@ -1,6 +1,6 @@
 // A client that freezes in a transaction: after which time the server ends it, and that its locks go with it (rule 11).
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inTransaction, isConnectionLost, openDatabase, rows } from '../../src/store/pool.ts';
+import { inTransaction, isConnectionLost, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { ask, openStore, type Store, until } from '../support/stage.ts';
 
 let store: Store;

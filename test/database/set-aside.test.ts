@@ -1,6 +1,6 @@
 // Objects that cannot be taken are set aside (rule 19), what is doubtful is asked (rule 22), and neither removes anybody.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Lease } from '../../src/store/lease.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
 import {
   ask,
   badUser,

@@ -1,8 +1,8 @@
 // What applying settings does beside the rules of fields: version numbers, and when the next cycle is.
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
-import { rows } from '../../src/store/pool.ts';
-import { applySettings } from '../../src/store/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { applySettings } from '../../src/store/settings/versions.ts';
 import { setSettings } from '../support/settings.ts';
 import { leasedTenant, openStore, type Store } from '../support/stage.ts';
 

@@ -1,0 +1,162 @@
+// What the database tells about itself and about how fresh a tenant is, for `doctor` and for metrics.
+import { escapeIdentifier } from 'pg';
+import { judgedLimits, type TimeLimit } from '../../rules/time-limits.ts';
+import { type Blocker, findBlockers } from './blockers.ts';
+import { type Database, inTransaction, rows, sqlState } from './pool.ts';
+
+export type Server = {
+  readonly version: string;
+  readonly major: number;
+  readonly now: Date;
+  /** A standby: it takes no writes before it is promoted. */
+  readonly standby: boolean;
+  /** Transactions of this role in this database may write nothing, on a standby too. */
+  readonly readOnly: boolean;
+};
+
+/** Which server answers, and what time it is there. */
+export async function readServer(database: Database): Promise<Server> {
+  const [server] = await rows<Server>(
+    database,
+    `select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major,
+            clock_timestamp() as now, pg_is_in_recovery() as standby,
+            current_setting('transaction_read_only')::boolean as "readOnly"`,
+  );
+  if (!server) throw new Error('the server told nothing about itself');
+  return server;
+}
+
+/** The limits on time that a session of this role in this database begins with, and the statement that lifts each. */
+export async function readTimeLimits(database: Database): Promise<TimeLimit[]> {
+  // Outside a transaction: inside one, this program sets limits of its own.
+  const found = await rows<Omit<TimeLimit, 'lift'> & { role: string; database: string }>(
+    database,
+    `select name, current_setting(name) as value, (extract(epoch from current_setting(name)::interval) * 1000)::float8 as ms,
+            source, session_user as role, current_database() as database
+       from pg_settings where name = any(:names::text[]) order by name`,
+    { names: judgedLimits },
+  );
+  return found.map(({ role, database: of, ...limit }) => ({
+    ...limit,
+    lift: `alter role ${escapeIdentifier(role)} in database ${escapeIdentifier(of)} set ${limit.name} = 0`,
+  }));
+}
+
+/**
+ * Writes a megabyte that no other session sees, and takes it back. Throws the error that keeps the server from it, such as that
+ * of a full disk. False: this role may not try.
+ */
+export async function tryWriting(database: Database): Promise<boolean> {
+  try {
+    await inTransaction(database, async (transaction) => {
+      // On the disk of the database, wherever temporary tables go.
+      await transaction.raw("set local temp_tablespaces = ''");
+      await transaction.raw(
+        `create temp table entra_sync_room on commit drop as
+           select repeat(md5(n::text), 60) as filler from generate_series(1, 500) n`,
+      );
+    });
+    return true;
+  } catch (error) {
+    if (sqlState(error) === '42501') return false;
+    throw error;
+  }
+}
+
+/** `blockers`: the sessions that hold the lock, where it waits for one. */
+export type StatementState = {
+  readonly pid: number;
+  readonly forLock: boolean;
+  readonly blockers: readonly Blocker[];
+};
+
+const askTimeoutMs = 3_000;
+
+/** Whether statements of these processes of the server wait for a lock, and which sessions hold it. Throws when the server does not answer in time. */
+export async function statementStates(database: Database, pids: readonly number[]): Promise<StatementState[]> {
+  const late = new Promise<never>((_resolve, reject) => {
+    setTimeout(() => reject(new Error('the database does not answer')), askTimeoutMs).unref();
+  });
+  return Promise.race([askStates(database, pids), late]);
+}
+
+async function askStates(database: Database, pids: readonly number[]): Promise<StatementState[]> {
+  const found = await rows<{ pid: number; forLock: boolean }>(
+    database,
+    `select pid, wait_event_type is not distinct from 'Lock' as "forLock"
+       from pg_stat_activity where pid = any(:pids::int[])`,
+    { pids },
+  );
+  const states: StatementState[] = [];
+  for (const one of found) {
+    const blockers = one.forLock ? await rows<Blocker>(database, findBlockers.replace('$1', ':pid'), one) : [];
+    states.push({ ...one, blockers });
+  }
+  return states;
+}
+
+export type CheckpointAge = { readonly stream: string; readonly ageMs: number };
+
+/** How old the checkpoints of a tenant are, by the database's clock. */
+export async function checkpointAges(database: Database, tenantId: string): Promise<CheckpointAge[]> {
+  return rows<CheckpointAge>(
+    database,
+    `select stream, (extract(epoch from clock_timestamp() - committed_at) * 1000)::float8 as "ageMs"
+       from entra_sync.checkpoints where tenant_id = :tenantId order by stream desc`,
+    { tenantId },
+  );
+}
+
+export type TenantHealth = {
+  readonly tenant_id: string;
+  readonly status: string;
+  readonly paused: boolean;
+  /** A cycle of it is running somewhere. */
+  readonly running: boolean;
+  readonly last_success_at: Date | null;
+  /** Why the last cycle was no success; null when it was one. */
+  readonly error_code: string | null;
+  /** Since the last success, or since it was added. */
+  readonly stale_s: number;
+  /** Past its time; 0 when it is not due. */
+  readonly late_s: number;
+  readonly held: number;
+  readonly set_aside: number;
+  /** Null before the first round is committed. */
+  readonly users_age_s: number | null;
+  readonly groups_age_s: number | null;
+  readonly users_full_age_s: number | null;
+  readonly groups_full_age_s: number | null;
+};
+
+/** How every tenant is, as metrics tell it: one statement, by the database's clock. */
+export async function readHealth(database: Database): Promise<TenantHealth[]> {
+  return rows<TenantHealth>(
+    database,
+    `with now as (select clock_timestamp() as at),
+     held as (
+       select tenant_id, count(*)::int as held
+         from (select tenant_id from entra_sync.held_removals union all select tenant_id from entra_sync.held_memberships) h
+        group by 1),
+     aside as (select tenant_id, count(*)::int as set_aside from entra_sync.set_aside group by 1),
+     points as (
+       select tenant_id,
+              max(extract(epoch from at - committed_at)) filter (where stream = 'users') as users_age_s,
+              max(extract(epoch from at - committed_at)) filter (where stream = 'groups') as groups_age_s,
+              max(extract(epoch from at - full_at)) filter (where stream = 'users') as users_full_age_s,
+              max(extract(epoch from at - full_at)) filter (where stream = 'groups') as groups_full_age_s
+         from entra_sync.checkpoints, now group by 1)
+     select t.tenant_id, t.status, t.paused, coalesce(b.expires_at > at, false) as running, t.last_success_at,
+            t.last_error_code as error_code,
+            greatest(0, extract(epoch from at - coalesce(t.last_success_at, t.added_at)))::float8 as stale_s,
+            greatest(0, extract(epoch from at - t.next_cycle_at), 0)::float8 as late_s,
+            coalesce(held, 0) as held, coalesce(set_aside, 0) as set_aside,
+            users_age_s::float8, groups_age_s::float8, users_full_age_s::float8, groups_full_age_s::float8
+       from entra_sync.tenants t cross join now
+       left join held using (tenant_id)
+       left join aside using (tenant_id)
+       left join points using (tenant_id)
+       left join entra_sync.heartbeats b using (tenant_id)
+      order by t.tenant_id`,
+  );
+}

@@ -1,0 +1,137 @@
+// Who may use the public contract: roles are granted schema directory, recorded, and granted anew by every migration.
+import { escapeIdentifier } from 'pg';
+import { ExpectedError } from '../../errors.ts';
+import { type Database, inTransaction, rows, type Transaction } from '../database/pool.ts';
+import { inReportedTransaction } from '../feed/receipts.ts';
+
+export type Grant = {
+  role: string;
+  /** The role sees only the tenant that it names in directory.tenant, and nobody without it. */
+  tenantBound: boolean;
+  /** Said on purpose: what a role that was bound needs to see all tenants from now on. */
+  allTenants?: boolean;
+  actor: string;
+};
+
+/**
+ * Gives a role the views and functions of schema directory and records it; given again, `tenantBound` is as said last.
+ * Throws `unknown_name` for a role that is not there, `usage` for one that reaches the private tables anyway.
+ */
+export async function grantRole(database: Database, grant: Grant): Promise<void> {
+  await inReportedTransaction(database, async (transaction) => {
+    await lockGrants(transaction);
+    await followRoles(transaction);
+    await requireGrantable(transaction, grant.role);
+    if (!grant.tenantBound && !grant.allTenants) await requireUnbound(transaction, grant.role);
+    await giveContract(transaction, grant.role);
+    await transaction.raw(
+      `insert into entra_sync.grants (role_oid, role_name, tenant_bound, actor)
+       select oid, rolname, :tenantBound, :actor from pg_roles where rolname = :role
+       on conflict (role_oid) do update set role_name = excluded.role_name, tenant_bound = excluded.tenant_bound,
+          granted_at = excluded.granted_at, actor = excluded.actor`,
+      grant,
+    );
+  });
+}
+
+/** Gives the contract as it is now to all recorded roles that this server has; returns their names of today. */
+export async function regrant(database: Database): Promise<string[]> {
+  return inTransaction(database, async (transaction) => {
+    await lockGrants(transaction);
+    await followRoles(transaction);
+    const recorded = await rows<{ role: string }>(
+      transaction,
+      'select g.role_name as role from entra_sync.grants g join pg_roles r on r.oid = g.role_oid and r.rolname = g.role_name order by 1',
+    );
+    for (const { role } of recorded) await giveContract(transaction, role);
+    return recorded.map(({ role }) => role);
+  });
+}
+
+// A role that was renamed keeps its oid, and the rights that it was given; after a restore on another server the oid is
+// nobody's or somebody else's, who has none of those rights, and the name finds the role. Those that are gone stay as they are.
+async function followRoles(transaction: Transaction): Promise<void> {
+  await transaction.raw(
+    `update entra_sync.grants g set role_name = r.rolname
+       from pg_roles r
+      where r.oid = g.role_oid and r.rolname <> g.role_name
+        and exists (select from pg_namespace n cross join lateral aclexplode(n.nspacl) acl
+                     where n.nspname = 'directory' and acl.grantee = r.oid)`,
+  );
+  await transaction.raw(
+    `update entra_sync.grants g set role_oid = r.oid
+       from pg_roles r
+      where r.rolname = g.role_name and r.oid <> g.role_oid
+        and not exists (select from entra_sync.grants o where o.role_oid = r.oid)`,
+  );
+}
+
+// A script that is run again without the flag must not open every customer's people to the role.
+async function requireUnbound(transaction: Transaction, role: string): Promise<void> {
+  const bound = await rows(
+    transaction,
+    'select from entra_sync.grants g join pg_roles r on r.oid = g.role_oid where r.rolname = :role and g.tenant_bound',
+    { role },
+  );
+  if (bound.length === 0) return;
+  throw new ExpectedError('usage', `role ${role} is bound to the tenant that it names`, {
+    cure: 'grant it with --tenant-bound again, or with --all-tenants to lift that',
+  });
+}
+
+// Two that grant on the same object at once fail with "tuple concurrently updated".
+async function lockGrants(transaction: Transaction): Promise<void> {
+  await transaction.raw('lock table entra_sync.grants in share row exclusive mode');
+}
+
+async function giveContract(transaction: Transaction, role: string): Promise<void> {
+  // knex would take a question mark in the name for a binding.
+  const name = escapeIdentifier(role).replaceAll('?', '\\?');
+  await transaction.raw(`grant usage on schema directory to ${name}`);
+  await transaction.raw(`grant select on all tables in schema directory to ${name}`);
+  await transaction.raw(`grant execute on all functions in schema directory to ${name}`);
+  // The views call it with the rights of who reads them.
+  await transaction.raw(`grant execute on function entra_sync.narrowed_to() to ${name}`);
+}
+
+async function requireGrantable(transaction: Transaction, role: string): Promise<void> {
+  const [found] = await rows<{ superuser: boolean; owner: boolean; reaches: boolean }>(
+    transaction,
+    `select r.rolsuper as superuser, pg_has_role(r.oid, n.nspowner, 'member') as owner,
+            has_schema_privilege(r.oid, 'entra_sync', 'usage')
+            and has_table_privilege(r.oid, 'entra_sync.accounts', 'select, insert, update, delete') as reaches
+       from pg_roles r join pg_namespace n on n.nspname = 'directory' where r.rolname = :role`,
+    { role },
+  );
+  if (!found) {
+    throw new ExpectedError('unknown_name', `the server has no role ${role}`, {
+      cure: `create role ${escapeIdentifier(role)} login password '…' in the database, then grant again`,
+    });
+  }
+  const why = whyNotGuarded(found);
+  if (why === undefined) return;
+  throw new ExpectedError('usage', `role ${role} ${why}: nothing that is granted would limit it`, {
+    cure: 'give the application a role of its own',
+  });
+}
+
+function whyNotGuarded(role: { superuser: boolean; owner: boolean; reaches: boolean }): string | undefined {
+  if (role.superuser) return 'is a superuser';
+  if (role.owner) return 'owns the schema, or may become the role that does';
+  return role.reaches ? 'can reach the private tables already' : undefined;
+}
+
+/** What of the contract a role may use, by name. */
+export async function grantedTo(database: Database, role: string): Promise<{ views: string[]; functions: string[] }> {
+  const [granted] = await rows<{ views: string[]; functions: string[] }>(
+    database,
+    `select array(select c.relname::text from pg_class c
+                   where c.relnamespace = 'directory'::regnamespace and c.relkind = 'v'
+                     and has_table_privilege(:role::name, c.oid, 'select') order by 1) as views,
+            array(select distinct p.proname::text from pg_proc p
+                   where p.pronamespace = 'directory'::regnamespace
+                     and has_function_privilege(:role::name, p.oid, 'execute') order by 1) as functions`,
+    { role },
+  );
+  return granted ?? { views: [], functions: [] };
+}

@@ -1,0 +1,253 @@
+// Settings as numbered versions in the database, from which alone cycles read.
+import { isDeepStrictEqual } from 'node:util';
+import { ExpectedError } from '../../errors.ts';
+import { fieldRules } from '../../rules/ownership.ts';
+import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument } from '../../settings/settings.ts';
+import { ofManyTenants } from '../database/lock-waits.ts';
+import { type Database, rows, type Transaction } from '../database/pool.ts';
+import { closeBatch, nextBatch } from '../feed/batches.ts';
+import { inRehearsal } from '../feed/receipts.ts';
+import { type Moved, moveOwnership, type TenantRules, tenantsWithoutRules, writeRules } from './field-rules.ts';
+
+/** Stores `defaults` as the installation's first version, if it has none. */
+export async function seedSettings(on: Database | Transaction, defaults: SettingsDocument): Promise<void> {
+  await on.raw(
+    `insert into entra_sync.settings (tenant_id, document, actor)
+     select null, :document::jsonb, 'migrate'
+      where not exists (select from entra_sync.settings where tenant_id is null)`,
+    { document: JSON.stringify(defaults) },
+  );
+}
+
+export type StoredVersion = {
+  version: number;
+  document: SettingsDocument;
+  tenant_id: string | null;
+  applied_at: Date;
+  actor: string;
+};
+
+/** The newest stored versions that hold for a tenant (null: for the installation alone), the installation's first; those up to `asOf`, if it is given. */
+export async function storedSettings(
+  on: Database | Transaction,
+  tenantId: string | null,
+  asOf: number | null = null,
+): Promise<StoredVersion[]> {
+  return rows<StoredVersion>(
+    on,
+    `select distinct on (tenant_id) version, document, tenant_id, applied_at, actor from entra_sync.settings
+      where (tenant_id is null or tenant_id = :tenant::uuid) and (:asOf::integer is null or version <= :asOf::integer)
+      order by tenant_id nulls first, version desc`,
+    { tenant: tenantId, asOf },
+  );
+}
+
+/** The number of the newest version that holds for a tenant. */
+export async function settingsVersion(on: Database | Transaction, tenantId: string | null): Promise<number> {
+  return Math.max(0, ...(await storedSettings(on, tenantId)).map((one) => one.version));
+}
+
+/**
+ * The settings in force for a tenant, now or when `asOf` was the newest version: its own version over the installation's
+ * over the defaults of this release, which only fill in settings that older stored versions do not know.
+ */
+export async function settingsInForce(
+  on: Database | Transaction,
+  tenantId: string | null,
+  defaults: SettingsDocument,
+  asOf: number | null = null,
+): Promise<Settings> {
+  return resolveStored(await storedSettings(on, tenantId, asOf), defaults);
+}
+
+/** Stored versions, the installation's first, laid over the defaults. Throws `settings_invalid` where they do not fit together. */
+export function resolveStored(
+  stored: readonly Pick<StoredVersion, 'version' | 'document'>[],
+  defaults: SettingsDocument,
+): Settings {
+  const version = Math.max(0, ...stored.map((one) => one.version));
+  return resolveSettings([withoutFields(defaults, stored.length > 0), ...stored.map((one) => one.document)], version);
+}
+
+/**
+ * {@link settingsInForce} of many tenants, by one statement. `cache` is the caller's, and keeps what was resolved before;
+ * a tenant whose settings do not fit together is left out.
+ */
+export async function settingsOfMany(
+  on: Database | Transaction,
+  tenantIds: readonly string[],
+  defaults: SettingsDocument,
+  cache: Map<string, Settings | undefined>,
+): Promise<Map<string, Settings>> {
+  const stored = await rows<StoredVersion>(
+    on,
+    `select distinct on (tenant_id) version, document, tenant_id from entra_sync.settings
+      where tenant_id is null or tenant_id = any(:tenantIds::uuid[]) order by tenant_id, version desc`,
+    { tenantIds },
+  );
+  const installation = stored.find((one) => one.tenant_id === null);
+  const own = new Map(stored.map((one) => [one.tenant_id, one]));
+  const found = new Map<string, Settings>();
+  for (const tenantId of tenantIds) {
+    const layers = [installation, own.get(tenantId)].filter((one) => one !== undefined);
+    const key = layers.map((one) => one.version).join(' ');
+    if (!cache.has(key)) cache.set(key, resolveOrNothing(layers, defaults));
+    const settings = cache.get(key);
+    if (settings) found.set(tenantId, settings);
+  }
+  return found;
+}
+
+function resolveOrNothing(stored: readonly StoredVersion[], defaults: SettingsDocument): Settings | undefined {
+  try {
+    return resolveStored(stored, defaults);
+  } catch (error) {
+    if (error instanceof ExpectedError) return undefined;
+    throw error;
+  }
+}
+
+// A stored field list is complete: a field that a newer release adds by default must not appear without anybody's doing.
+function withoutFields(defaults: SettingsDocument, stored: boolean): SettingsDocument {
+  return stored ? { ...defaults, fields: {} } : defaults;
+}
+
+export type SettingsChange = {
+  /** Null: the installation's own. */
+  readonly tenantId: string | null;
+  /** Laid over what is stored; null takes a tenant's own settings back altogether. */
+  readonly document: SettingsDocument | null;
+  readonly actor: string;
+};
+
+export type TenantEffect = Moved & {
+  readonly tenantId: string;
+  /** Under which its changes were written. */
+  readonly batch: string;
+  readonly before: Settings;
+  readonly after: Settings;
+};
+
+export type AppliedSettings = { readonly version: number; readonly effects: readonly TenantEffect[] };
+
+/**
+ * Stores the next version and makes it act: the rules of the fields at once, with what they move to the shelf and back;
+ * mapping and scope with the full round that they cause. Waits for commits; edits wait for it, but not while it waits itself:
+ * what it has locked by then it lets go, and begins anew. `look` sees the database
+ * as it then is; a rehearsal ends there and changes nothing.
+ */
+export async function applySettings(
+  database: Database,
+  defaults: SettingsDocument,
+  change: SettingsChange,
+  options: { rehearse?: boolean; look?: (transaction: Transaction, applied: AppliedSettings) => Promise<void> } = {},
+): Promise<AppliedSettings> {
+  return inRehearsal(
+    database,
+    options.rehearse === true,
+    async (transaction) => {
+      const applied = await storeSettings(transaction, defaults, change);
+      if (options.rehearse) await giveBack(transaction, applied.version);
+      await options.look?.(transaction, applied);
+      return applied;
+    },
+    ofManyTenants,
+  );
+}
+
+// A sequence keeps what a rollback undoes. The lock of the table keeps others from taking a number meanwhile.
+async function giveBack(transaction: Transaction, version: number): Promise<void> {
+  await transaction.raw("select setval(pg_get_serial_sequence('entra_sync.settings', 'version'), ?, false)", [version]);
+}
+
+async function storeSettings(
+  transaction: Transaction,
+  defaults: SettingsDocument,
+  change: SettingsChange,
+): Promise<AppliedSettings> {
+  const { tenantId, actor } = change;
+  await transaction.raw('lock table entra_sync.settings in share row exclusive mode');
+  const tenants = await rows<{ tenant_id: string }>(
+    transaction,
+    'select tenant_id from entra_sync.tenants where :tenantId::uuid is null or tenant_id = :tenantId order by tenant_id for update',
+    { tenantId },
+  );
+  const ids = tenants.map((one) => one.tenant_id);
+  const before = await settingsOf(transaction, ids, defaults);
+  const own = (await storedSettings(transaction, tenantId)).find((one) => one.tenant_id === tenantId);
+  const next = change.document === null ? {} : mergeDocuments(own?.document ?? {}, change.document);
+  const [stored] = await rows<{ version: number }>(
+    transaction,
+    'insert into entra_sync.settings (tenant_id, document, actor) values (:tenantId, :document::jsonb, :actor) returning version',
+    { tenantId, document: JSON.stringify(next), actor },
+  );
+  const version = stored?.version ?? 0;
+  const after = await settingsOf(transaction, ids, defaults);
+  const effects: TenantEffect[] = [];
+  for (const tenant of ids) {
+    const [old, now] = [before.get(tenant), after.get(tenant)];
+    if (!old || !now) continue;
+    // Also where nothing differs: rules that fell behind are mended by applying the settings again.
+    const written = await writeRules(transaction, [tenant], rulesOf(now));
+    if (!written && isSame(old, now)) continue;
+    const scope = { tenant, actor, batch: await nextBatch(transaction) };
+    const moved = await moveOwnership(transaction, scope);
+    if (old.intervalMs !== now.intervalMs) await moveNextCycle(transaction, tenant, now.intervalMs - old.intervalMs);
+    effects.push({ tenantId: tenant, batch: scope.batch, before: old, after: now, ...moved });
+    await transaction.raw(
+      `insert into entra_sync.changes (batch_id, tenant_id, actor, kind, before, after)
+       values (:batch, :tenant, :actor, 'tenant.settings_changed', :before::jsonb, :after::jsonb)`,
+      { ...scope, before: JSON.stringify({ version: old.version }), after: JSON.stringify({ version }) },
+    );
+    await closeBatch(transaction, scope);
+  }
+  return { version, effects };
+}
+
+// The next cycle was planned with the interval before; a time that has passed by now means that it is due.
+async function moveNextCycle(transaction: Transaction, tenant: string, byMs: number): Promise<void> {
+  await transaction.raw(
+    `update entra_sync.tenants set next_cycle_at = next_cycle_at + :byMs * interval '1 millisecond' where tenant_id = :tenant`,
+    { tenant, byMs },
+  );
+}
+
+/** What the settings in force come to for the database's own rules. */
+export function rulesOf(settings: Settings): TenantRules {
+  return { rules: fieldRules(settings), retentionMs: settings.retentionMs, manualRoles: settings.manual.editableBy };
+}
+
+/** Keeps settings as they are until the transaction ends: whoever makes rules of them takes it before anything else. */
+export async function shareSettings(transaction: Transaction): Promise<void> {
+  await transaction.raw('lock table entra_sync.settings in share mode');
+}
+
+/** Writes the rules of tenants that have none yet: new ones, and those of a database from before there were rules. Under {@link shareSettings}. */
+export async function completeRules(transaction: Transaction, defaults: SettingsDocument): Promise<void> {
+  const settings = await settingsOf(transaction, await tenantsWithoutRules(transaction), defaults);
+  for (const [tenant, one] of settings) await writeRules(transaction, [tenant], rulesOf(one));
+}
+
+async function settingsOf(
+  transaction: Transaction,
+  tenantIds: readonly string[],
+  defaults: SettingsDocument,
+): Promise<Map<string, Settings>> {
+  const settings = new Map<string, Settings>();
+  for (const id of tenantIds) {
+    try {
+      settings.set(id, await settingsInForce(transaction, id, defaults));
+    } catch (error) {
+      if (!(error instanceof ExpectedError)) throw error;
+      throw new ExpectedError(error.code, `tenant ${id}: ${error.message}`, {
+        cure: 'mend its own settings with entra-sync tenant set TENANT FILE, or take them back with --reset',
+        cause: error,
+      });
+    }
+  }
+  return settings;
+}
+
+function isSame({ version: _, ...one }: Settings, { version: __, ...other }: Settings): boolean {
+  return isDeepStrictEqual(one, other);
+}
