@@ -99,7 +99,7 @@ export type Ending = {
 const endTimeoutMs = 8_000;
 
 /** The cure after Ctrl-C in a verb whose rounds can be resumed. */
-export const goesOn = 'run the command again: it resumes where it stopped';
+export const resumeHint = 'run the command again: it resumes where it stopped';
 
 /**
  * Runs the body of a verb, closes everything that it opened, and turns errors into one line and an exit code. The body may

@@ -142,7 +142,7 @@ test.each<[string, (world: World) => Promise<unknown> | unknown, Changes, string
   ['a Graph that is six minutes behind', at('/v1.0/', -360_000), {}, ['failed clock: Graph: clock_skewed'], 3],
   ['a Graph that is two minutes behind', at('/v1.0/', -120_000), {}, ['warning clock: Graph'], 0],
   [
-    'a host that nobody knows',
+    'an unknown host',
     () => {},
     { variables: { AZURE_AUTHORITY_HOST: 'https://nobody.invalid' } },
     ['failed DNS: sign-in: graph_unavailable'],
@@ -245,7 +245,7 @@ test.each([
   ['40ms', 'failed limits: database: database_unable', 7],
   ['2s', 'warning limits: database', 0],
   ['10min', undefined, 0],
-])('a statement_timeout of %s of the database', async (value, expected, exitCode) => {
+])('a statement_timeout of %s in the database', async (value, expected, exitCode) => {
   const world = await openWorld({ users: 1 });
   await world.cycle();
   const [name] = await rows<{ name: string }>(world.database, 'select current_database() as name');

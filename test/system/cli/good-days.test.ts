@@ -79,7 +79,7 @@ test.concurrent('rule 21: a verb that acts answers with one JSON document, and "
   const quiet = await runCli(['sync', 'customer-17'], environment);
   expect(quiet.stdout).toMatch(/no changes: Graph reported none since the last cycle, \d+ s ago/);
   const again = await runCli(['resync'], environment);
-  expect(again.stdout).toMatch(/no changes: Graph showed 12 objects, none differs/);
+  expect(again.stdout).toMatch(/no changes: Graph returned 12 objects, none differs/);
 });
 
 test.concurrent('a verb that reads answers with one JSON document', async ({ onTestFinished }) => {

@@ -28,9 +28,9 @@ async function interrupted(world: World, args: string[], environment: Record<str
 
 test.each([
   { args: ['verify'], asks: /\/users\?/, says: /nothing was changed; run the command again/ },
-  { args: ['sync', '--user', 'somebody@contoso.example'], asks: /\/users\//, says: /it reads the person anew$/ },
+  { args: ['sync', '--user', 'somebody@contoso.example'], asks: /\/users\//, says: /it reads the user again$/ },
   { args: ['sync', '--dry-run'], asks: /\/users\/delta/, says: /it starts over$/ },
-])('in $args it says what there is to do, and promises no going on', async ({ args, asks, says }) => {
+])('during $args it names the cure, and promises no resumption', async ({ args, asks, says }) => {
   const { world, environment } = await syncedWorld();
   const line = expectOneLine(await interrupted(world, args, environment, asks), 130, says);
   expect(line).toContain('interrupted; nothing half done is visible -> ');

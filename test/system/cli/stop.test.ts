@@ -176,7 +176,7 @@ test.each([
   { args: ['worker'], code: 0 },
   { args: ['sync'], code: 130 },
   { args: ['simulate', '--users', '1'], code: 130 },
-])('$args right at its start: exit $code, or gone before the program had begun', async ({ args, code }) => {
+])('$args at its very start: exit $code, or killed before the program began', async ({ args, code }) => {
   const fleet = await openFleet({ count: 1, users: 1 });
   const ends = await Promise.all(
     [0, 60, 150, 300].map(async (ms) => {

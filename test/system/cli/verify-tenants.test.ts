@@ -88,7 +88,7 @@ test('without a name, sync and resync skip a disconnected tenant and succeed; by
     expect([all.code, all.stdout, all.stderr]).toEqual([
       0,
       '',
-      expect.stringMatching(/^1 disconnected tenant left alone -> entra-sync tenant reconnect TENANT$/m),
+      expect.stringMatching(/^1 disconnected tenant skipped -> entra-sync tenant reconnect TENANT$/m),
     ]);
     const named = await runCli([verb, 'Contoso'], environment);
     expectOneLine(named, 2, /Contoso is disconnected -> entra-sync tenant reconnect "Contoso" connects it again/);

@@ -129,7 +129,7 @@ test('waits for a consent that shows in tokens a little later', async () => {
 test.each([
   ['AADSTS7000229', 'invalid_client', 7000229],
   ['an unknown number', 'unauthorized_client', 7999999],
-])('a consent that is first answered with %s is waited for', async (_, error, number) => {
+])('waits for a consent that is first answered with %s', async (_, error, number) => {
   const tenant = world.nextTenant();
   let refused = 0;
   const off = world.simulator.intercept(({ url, tenantId }) => {

@@ -112,7 +112,7 @@ test('a first round that finds what the listing showed is not told as "no change
   const first = await runCli(['sync'], environment);
   expect(first.stdout).toMatch(/first_load +users +listing, first +\d+ +4 +4 /);
   expect(first.stdout).not.toContain('no changes');
-  expect((await runCli(['resync'], environment)).stdout).toContain('no changes: Graph showed 6 objects');
+  expect((await runCli(['resync'], environment)).stdout).toContain('no changes: Graph returned 6 objects');
 });
 
 test('the command line tells of both cycles, and status says that people are shown from a listing', async () => {

@@ -11,7 +11,7 @@ const count = Number(process.env.TENANTS ?? 300);
 const patience = Math.max(180, count);
 
 test(
-  `rule 11: three workers, ${count} tenants: each once per interval, one worker killed, its tenants taken over, none run twice at once`,
+  `rule 11: three workers, ${count} tenants: each once per interval, one worker killed, its tenants taken over, none run twice at the same time`,
   async () => {
     const began = performance.now();
     const figures: Record<string, number> = {};

@@ -39,7 +39,7 @@ test('directory.request_cycle: a user or a whole tenant is read long before it i
   await expectTruth(tenant, database);
   expect((await fleet.cycles()).map((cycle) => cycle.actor)).toEqual(['worker', 'bob']);
   await until(
-    'nothing is left to do',
+    'no request is left',
     async () => (await rows(database, 'select from entra_sync.cycle_requests')).length === 0,
   );
   await untilPlanned(fleet);
@@ -83,7 +83,7 @@ test('the worker and sync without a name skip a paused tenant, sync by its name 
   await untilPlanned(fleet, 3);
   expect(await fleet.cycles(one)).toEqual([]);
   const all = await runCli(['sync'], environment);
-  expect([all.code, all.stderr]).toEqual([0, expect.stringContaining('1 paused tenant left alone')]);
+  expect([all.code, all.stderr]).toEqual([0, expect.stringContaining('1 paused tenant skipped')]);
   expect(await fleet.cycles(one)).toEqual([]);
   const named = await runCli(['sync', one.name], environment);
   expect([named.code, named.stderr]).toEqual([0, expect.stringContaining('Tenant 1 is paused')]);
@@ -91,7 +91,7 @@ test('the worker and sync without a name skip a paused tenant, sync by its name 
   expect((await runCli(['status', one.name], environment)).stdout).toContain('active, paused');
   expect((await runCli(['tenant', 'pause', '--all'], environment)).code).toBe(0);
   const none = await runCli(['sync'], environment);
-  expect([none.code, none.stderr]).toEqual([0, expect.stringContaining('2 paused tenants left alone')]);
+  expect([none.code, none.stderr]).toEqual([0, expect.stringContaining('2 paused tenants skipped')]);
   // Requests during the pause are still answered.
   expect((await runCli(['tenant', 'resume', '--all'], environment)).stdout).toContain('resumed');
   await untilCycles(fleet, 2, one);
