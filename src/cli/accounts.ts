@@ -1,4 +1,4 @@
-// Finds the account that a word on the command line means, or shows several to choose from.
+// Finds the account that a word means, or shows several to choose from.
 import { ExpectedError } from '../errors.ts';
 import { type FoundAccount, findAccounts } from '../store/accounts/explain.ts';
 import type { Database } from '../store/database/pool.ts';
@@ -7,7 +7,7 @@ import { table } from './terminal.ts';
 
 export type Picked = {
   readonly account: FoundAccount;
-  /** Removed accounts that the word means too: an earlier account had the same name. */
+  /** Removed accounts that had the same name. */
   readonly others: readonly FoundAccount[];
 };
 

@@ -1,4 +1,4 @@
-// Shared by all verbs: options, the lifetime of the database, signals, and exit codes.
+// Shared by all verbs: options, database, signals, exit codes.
 import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
 import {
@@ -39,15 +39,15 @@ export type Run = {
     announced?: boolean;
     onLockWait?: (wait: LockWait) => void;
   }): Promise<OpenedDatabase>;
-  /** Leaves Ctrl-C to a child program in the terminal from now on. */
+  /** Leaves Ctrl-C to a child program from now on. */
   leaveInterrupts(): void;
-  /** Adds a function to run when the verb has ended. The last added runs first. */
+  /** Adds a function to run at the end. The last added runs first. */
   onEnd(close: () => Promise<void>): void;
 };
 
 export type VerbOptions = { json?: boolean; verbose?: boolean; actor?: string };
 
-/** Returns a verb with the common options, and `examples` at the end of its help. */
+/** Returns a verb with the common options, and `examples` in its help. */
 export function verb(
   name: string,
   description: string,
@@ -69,7 +69,7 @@ export function verb(
   return command;
 }
 
-/** Returns a command that only groups verbs, like `tenant`, with `examples` at the end of its help. */
+/** Returns a command that groups verbs, like `tenant`, with `examples` in its help. */
 export function verbGroup(name: string, description: string, examples: readonly string[]): Command {
   return new Command(name).description(description).addHelpText('after', examplesText(examples));
 }
@@ -95,15 +95,15 @@ export type Ending = {
   readonly service?: boolean;
 };
 
-// A container that is stopped has ten seconds before it is killed.
+// A stopped container is killed after ten seconds.
 const endTimeoutMs = 8_000;
 
 /** The cure after Ctrl-C in a verb whose rounds can be resumed. */
 export const resumeHint = 'run the command again: it resumes where it stopped';
 
 /**
- * Runs the body of a verb, closes everything that it opened, and turns errors into one line and an exit code. The body may
- * return an exit code (default 0).
+ * Runs the body of a verb, closes everything that it opened, and turns errors into one line and an exit code. The body
+ * returns an exit code (default 0).
  */
 export async function runVerb(
   options: VerbOptions,
@@ -135,8 +135,7 @@ export async function runVerb(
       new ExpectedError('interrupted', 'interrupted; nothing half done is visible', { cure: afterInterrupt }),
     );
     endActivities();
-    // Work that ignores the signal must not keep the process. The timer is unref'd, so that it never delays a clean
-    // end.
+    // Work that ignores the signal must not keep the process; unref'd, so that the timer never delays a clean end.
     setTimeout(() => {
       // The verb has ended and reported; only a library keeps the process alive.
       if (phase === 'ended') process.exit();
@@ -191,7 +190,7 @@ export async function runVerb(
     phase = 'closing';
     for (const close of closers.reverse()) {
       await close().catch((error: unknown) => {
-        // After an interrupt, closing is cut short, so its errors mean nothing.
+        // After an interrupt, errors of closing mean nothing.
         if (!interrupt.signal.aborted) exitCode ||= showError(terminal, describeDatabaseError(error));
       });
     }
@@ -200,7 +199,7 @@ export async function runVerb(
   }
 }
 
-/** Reports long waits for the database on the terminal, with the reason. Returns a function that ends this. */
+/** Notes long waits for the database. Returns a function that ends this. */
 function tellWaits(database: Database, note: (line: string) => void): () => Promise<void> {
   const watch = openWaitWatch({
     activities,
@@ -213,7 +212,6 @@ function tellWaits(database: Database, note: (line: string) => void): () => Prom
   return async () => clearInterval(look);
 }
 
-/** Returns the work that is still running, for the line about a forced end. */
 function stillRunning(closes: boolean): string[] {
   const now = performance.now();
   const waits = activities().map(({ kind, since, tenantId, reason }) => {
@@ -229,8 +227,7 @@ export function openGraph(
   { environment, terminal }: Run,
   hooks: GraphHooks & { keepTokens?: boolean } = {},
 ): GraphAccess {
-  // Report a wrong credential before anything is opened. Only an existing database can name tenants with their own
-  // credential.
+  // Fail on a wrong credential before anything is opened. Only an existing database can hold other credentials.
   if (namesCredential(environment.variables) || isFirstRun(environment)) readCredential(environment.variables);
   const remark = useProxyOf(environment);
   if (remark) terminal.note(remark);

@@ -1,4 +1,4 @@
-// The report of the cycles of a command: a table with a line per stream, and notes for the operator about each tenant.
+// The report of a command's cycles: a table with a line per stream, and notes about each tenant.
 import type { CycleResult } from '../engine/cycle.ts';
 import type { FirstLoad } from '../engine/reports.ts';
 import { changesOf } from '../rules/counts.ts';
@@ -12,7 +12,7 @@ import { sampleTable, shownChanges } from './samples.ts';
 import { failureJson, sayNotTried } from './several.ts';
 import { showError, table } from './terminal.ts';
 
-/** Reports the cycles of a command: one answer with `--json`, else a table with notes for each tenant. */
+/** Prints the report of cycles; with `--json` as one answer. */
 export function reportCycles(
   run: Run,
   done: { tenant: Tenant; result: CycleResult }[],
@@ -89,7 +89,7 @@ function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }:
 
 type CycleSummary = Pick<CycleResult, 'kind' | 'outcome' | 'seconds'> & Pick<FirstLoad, 'streams'>;
 
-/** Returns the cycles as one table with a line per stream. A first load comes before the rounds that followed it. */
+/** Returns the cycles as a table with a line per stream; a first load comes before its rounds. */
 export function cycleTable(
   done: readonly { tenant: Tenant; result: CycleSummary & { firstLoad?: CycleSummary | undefined } }[],
 ): string {
@@ -97,7 +97,7 @@ export function cycleTable(
     (result.firstLoad ? [result.firstLoad, result] : [result]).map((cycle) => ({ tenant, cycle })),
   );
   const reports = cycles.flatMap(({ cycle }) => Object.values(cycle.streams));
-  // Rare, so these columns appear only when they have values.
+  // Rare: columns only if they have values.
   const rare = (['adopted', 'held'] as const).filter((name) => reports.some((one) => one[name] > 0));
   return table(
     [

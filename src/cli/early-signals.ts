@@ -1,4 +1,4 @@
-// Signals before a verb listens to them: no work has begun, so the process ends at once with the verb's exit code.
+// Signals before a verb listens: the process ends at once with the verb's exit code.
 
 const listened = ['SIGINT', 'SIGTERM'] as const;
 // A signal is the normal end of a worker.

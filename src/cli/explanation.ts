@@ -1,4 +1,4 @@
-// An account in words for support: its identity, the reason for each value, and how fresh it is.
+// An account in words for support: identity, the reason for each value, freshness.
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
@@ -49,7 +49,7 @@ const removals: Readonly<Record<string, string>> = {
   by_hand: 'removed by hand',
 };
 
-/** Returns in a sentence why there is no account, or why it is not kept up to date. */
+/** Returns why there is no account, or no current one, in a sentence. */
 export function absenceText({ why, reason, since, last_seen_at }: Absence): string {
   switch (why) {
     case 'set_aside':
@@ -63,7 +63,7 @@ export function absenceText({ why, reason, since, last_seen_at }: Absence): stri
   }
 }
 
-/** Returns a table of the fields: value, origin, the roles that may edit it, and the value that it hides. */
+/** Returns a table of the fields: value, origin, editors, hidden value. */
 export function fieldTable(account: FoundAccount, fields: readonly ExplainedField[]): string {
   return table(
     [
@@ -92,7 +92,7 @@ function originText(account: FoundAccount, { field, value, origin, changed_by, s
 
 function editorsText(account: FoundAccount, { owner, editable_by, mapped_from }: ExplainedField): string {
   if (editable_by.length > 0) return editable_by.join(', ');
-  // The directory owns this field without having it: with sourceOfTruth user or hybrid, users could edit it.
+  // The directory owns this field without having it. Another sourceOfTruth would let users edit it.
   if (account.state === 'managed' && mapped_from === null) return 'nobody, because of sourceOfTruth';
   return account.state === 'managed' && owner === 'directory' ? 'nobody here, only in Entra ID' : 'nobody';
 }

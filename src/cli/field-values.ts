@@ -4,7 +4,7 @@ import type { ValueType } from '../rules/expressions.ts';
 import { parseJson } from '../rules/json.ts';
 
 /**
- * Splits `field=value` words. Throws `usage` for a word without `=`, and for a field named twice, also in `reverts`.
+ * Splits `field=value` words. Throws `usage` for a word without `=`, and for a field given twice, also in `reverts`.
  */
 export function splitEdits(words: readonly string[], reverts: readonly string[]): Map<string, string> {
   const edits = new Map<string, string>();
@@ -22,9 +22,7 @@ export function splitEdits(words: readonly string[], reverts: readonly string[])
   return edits;
 }
 
-/**
- * Returns `text` as a value of this type; null for empty text, which clears the field. Throws `usage` for invalid text.
- */
+/** Returns `text` as a value of this type; null for empty text, which clears. Throws `usage` for invalid text. */
 export function fieldValue(field: string, type: ValueType, text: string): unknown {
   const value = text === '' ? null : read(field, type, text);
   // Postgres rejects the whole statement for a NUL or a lone surrogate.

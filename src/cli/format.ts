@@ -10,7 +10,7 @@ export function plural(value: number, word: string, of = ''): string {
   return `${count(value)}${of} ${word}${value === 1 && of === '' ? '' : 's'}`;
 }
 
-/** Returns a time as "3 min ago" or "in 40 min" relative to `now`; "never" for null. */
+/** "3 min ago" or "in 40 min", relative to `now`; "never" for null. */
 export function when(time: Date | null, now: Date = new Date()): string {
   if (!time) return 'never';
   const seconds = Math.round((time.getTime() - now.getTime()) / 1000);
@@ -18,13 +18,13 @@ export function when(time: Date | null, now: Date = new Date()): string {
   return seconds > 0 ? `in ${span}` : `${span} ago`;
 }
 
-/** Returns when a tenant's next cycle is due. Without a time it is due now. */
+/** The time of a tenant's next cycle; without one it is due now. */
 export function dueIn(tenant: { status: string; paused: boolean; next_cycle_at: Date | null }): string {
   if (tenant.next_cycle_at) return when(tenant.next_cycle_at);
   return tenant.status === 'disconnected' || tenant.paused ? 'none' : 'now';
 }
 
-/** Returns seconds in the largest unit that fits: 45 s, 12 min, 3 h, 5 d. */
+/** Seconds in the largest unit that fits: 45 s, 12 min, 3 h, 5 d. */
 export function duration(seconds: number): string {
   if (Math.round(seconds) < 60) return `${Math.round(seconds)} s`;
   if (Math.round(seconds / 60) < 60) return `${Math.round(seconds / 60)} min`;
@@ -32,13 +32,13 @@ export function duration(seconds: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-/** Returns a change row on one line, field by field: `jobTitle: "Clerk" -> "Head of Sales"`. */
+/** A change row on one line: `jobTitle: "Clerk" -> "Head of Sales"`. */
 export function describeChange(kind: string, before: unknown, after: unknown): string {
   // Values may contain line breaks and escape codes.
   return describe(kind, before, after).replaceAll(/\p{Cc}+/gu, ' ');
 }
 
-/** Returns the change of a membership on one line: `joins All Staff`. */
+/** A change of a membership on one line: `joins All Staff`. */
 export function describeMembership(kind: string, group: string | null): string {
   return `${kind === 'membership.added' ? 'joins' : 'leaves'} ${(group ?? 'a group without a name').replaceAll(/\p{Cc}+/gu, ' ')}`;
 }
@@ -75,21 +75,19 @@ function differences(old: ReadonlyMap<string, unknown>, now: ReadonlyMap<string,
   });
 }
 
-/** Returns the directory's changes to values under an edit. */
 function underEdits(before: unknown, after: unknown): string[] {
   const [old, now] = [part(before, 'directory'), part(after, 'directory')];
   const names = [...new Set([...Object.keys(old), ...Object.keys(now)])];
   return names.map((name) => `${name}, under an edit: ${showValue(old[name])} -> ${showValue(now[name])}`);
 }
 
-// The columns that changed, then the fields of the profile.
 function flat(facts: unknown): Map<string, unknown> {
   if (typeof facts !== 'object' || facts === null) return new Map();
   const columns = Object.entries(facts).filter(([name]) => !shownElsewhere.has(name));
   return new Map([...columns, ...Object.entries(part(facts, 'profile'))]);
 }
 
-// The kind of the change names the account's new state, and a profile may have a field called state.
+// The kind of the change names the new state, and a profile may have a field called state.
 const shownElsewhere: ReadonlySet<string> = new Set(['profile', 'directory', 'profile_stays', 'state']);
 
 function part(facts: unknown, name: string): Record<string, unknown> {

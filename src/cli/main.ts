@@ -1,4 +1,4 @@
-// The entry of the command line. Listens to signals first, so that a process that is still loading ends as documented.
+// The entry of the command line. Signals come first, for processes that are still loading.
 import { endOnSignals } from './early-signals.ts';
 
 endOnSignals();

@@ -4,7 +4,7 @@ import { packageVersion } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
 
-// In the order of the help. Only the named verb is loaded: loading takes most of the time of a short command.
+// In the order of the help. Only the named verb is loaded, since loading dominates a short command.
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./verbs/demo.ts')).demoCommand(),
   simulate: async () => (await import('./verbs/simulate.ts')).simulateCommand(),
@@ -58,7 +58,7 @@ export async function runProgram(args: readonly string[]): Promise<void> {
   for (const load of wanted) if (load) program.addCommand(await load());
   throwUsage(program);
 
-  // A signal that came while modules were loaded is delivered in this turn of the event loop, before any work begins.
+  // Let a signal that came during loading arrive before any work begins.
   await new Promise((resolve) => setImmediate(resolve));
 
   try {
@@ -71,7 +71,7 @@ export async function runProgram(args: readonly string[]): Promise<void> {
 /** Runs the command line of this process, and ends the process. */
 export async function runProcess(): Promise<void> {
   const args = process.argv.slice(2);
-  // A reader that stops early (head, less) is not an error: the command still ends well, with its own exit code.
+  // A reader that stops early (head, less) is not an error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
@@ -84,8 +84,7 @@ export async function runProcess(): Promise<void> {
   endSoon();
 }
 
-// A library with a hanging request would keep a finished command alive. Output that a pager has yet to read still gets
-// its time.
+// A hanging request of a library must not keep a finished command alive. Waits for pagers to read the output.
 function endSoon(): void {
   setInterval(() => {
     if (process.stdout.writableLength + process.stderr.writableLength === 0) process.exit();

@@ -8,7 +8,7 @@ export type ProgressView = { update(progress: Progress): void; done(): void };
 
 const quietMs = 5_000;
 
-/** Shows the progress of a cycle: pages, objects and objects per second, then the commit. */
+/** Opens the progress of a cycle: pages, objects and objects per second, then the commit. */
 export function openProgress(terminal: Terminal): ProgressView {
   return terminal.lively ? movingBar(terminal) : plainLines(terminal);
 }

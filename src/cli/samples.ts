@@ -6,7 +6,7 @@ import { table } from './terminal.ts';
 /** The number of changes in the text; --json has them all. */
 export const shownChanges = 20;
 
-/** Returns the first changes as a table; `title` heads the column of their kinds. */
+/** Returns the first changes as a table; `title` heads the kinds. */
 export function sampleTable(sample: readonly ChangeSample[], title: string): string {
   return table(
     [{ title }, { title: 'who or what' }, { title: 'what' }],

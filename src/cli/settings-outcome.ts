@@ -1,4 +1,4 @@
-// The outcome of `settings apply` and `tenant set` in words, also for a dry run.
+// The outcome of `settings apply` and `tenant set` in words.
 import type { TenantPreview } from '../engine/preview.ts';
 import { count, plural } from './format.ts';
 import { table } from './terminal.ts';

@@ -1,4 +1,4 @@
-// Shared by verbs that accept several tenants: the exit code that counts, and the failure of one tenant.
+// Shared by verbs for several tenants: the exit code, and failures of single tenants.
 import { ExpectedError, exitCodeOf, exitCodes } from '../errors.ts';
 import { describeDatabaseError } from '../store/database/pool.ts';
 import { plural } from './format.ts';
@@ -12,12 +12,12 @@ export function worstExitCode(codes: readonly number[]): number {
   return worstFirst.find((code) => codes.includes(code)) ?? 0;
 }
 
-/** Returns whether one of these failures would stop the next tenants as well: they share the database. */
+/** Returns whether one of these failures, of the shared database, would stop the next tenants too. */
 export function stopsAll(errors: readonly unknown[]): boolean {
   return errors.some((error) => exitCodeOf(describeDatabaseError(error)) === exitCodes.database_unable);
 }
 
-/** Notes how many tenants were not tried after such a failure, if any. */
+/** Notes how many tenants were not tried, if any. */
 export function sayNotTried(terminal: Terminal, tenants: number): void {
   if (tenants > 0) terminal.note(`${plural(tenants, 'tenant')} not tried: the database would stop them too`);
 }

@@ -1,4 +1,4 @@
-// The output of a command: the answer on stdout, all else on stderr; tables, errors, JSON.
+// The output of a command: the answer on stdout, all else on stderr.
 import Table from 'cli-table3';
 import { describeDefect, ExpectedError, exitCodeOf } from '../errors.ts';
 
@@ -37,10 +37,7 @@ export function openTerminal(options: { json: boolean; verbose: boolean }): Term
   return terminal;
 }
 
-/**
- * Shows an error and returns its exit code. An expected error is one line that begins with `where`; a defect has a
- * stack.
- */
+/** Shows an expected error as one line after `where`, or a defect with its stack; returns the exit code. */
 export function showError(terminal: Terminal, error: unknown, where = ''): number {
   const exitCode = exitCodeOf(error);
   if (error instanceof ExpectedError) {
@@ -56,14 +53,14 @@ export function showError(terminal: Terminal, error: unknown, where = ''): numbe
   return exitCode;
 }
 
-/** Returns the text without line breaks and escape codes: names come from a directory that customers write. */
+/** Returns the text without line breaks and escape codes, which names of a directory may contain. */
 export function onOneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ');
 }
 
 export type Column = { readonly title: string; readonly right?: boolean };
 
-/** Returns rows as an aligned table without frames, which is easy to read, paste and grep. */
+/** Returns rows as an aligned table without frames, easy to paste and grep. */
 export function table(columns: readonly Column[], lines: ReadonlyArray<ReadonlyArray<string | number>>): string {
   const none = {
     top: '',

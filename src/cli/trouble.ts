@@ -1,4 +1,4 @@
-// The trouble of a tenant in a sentence or two, with its next try; and a summary above a long table.
+// The trouble of a tenant in words, and a summary above a long table.
 import { isDatabasesFault, quarantineAfter } from '../rules/quarantine.ts';
 import type { TenantStatus } from '../store/tenants/status.ts';
 import { count, when } from './format.ts';
@@ -23,7 +23,7 @@ export function describeTrouble(tenant: TenantStatus): string | undefined {
 const mostAtAGlance = 20;
 const failed: ReadonlySet<string | null> = new Set(['failed', 'partial', 'cut off']);
 
-/** Returns the lines above a table that is too long to see whole, with the option that lists each group; else none. */
+/** Returns the summary above a long table, with the options that list each group; none for a short one. */
 export function summarize(tenants: readonly TenantStatus[]): string[] {
   if (tenants.length <= mostAtAGlance) return [];
   const of = (is: (tenant: TenantStatus) => boolean) => tenants.filter(is).length;

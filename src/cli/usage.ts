@@ -1,10 +1,8 @@
-// Errors of the command line itself, in one line like every expected error, with its help as the cure.
+// Errors of the command line as expected errors, with the help as the cure.
 import type { Command, CommanderError } from 'commander';
 import { ExpectedError } from '../errors.ts';
 
-/**
- * Makes commander throw instead of ending the process: `usage` for an error, its own error after --help or --version.
- */
+/** Makes commander throw instead of ending the process: `usage`, or its own error after --help or --version. */
 export function throwUsage(command: Command): void {
   command.exitOverride((error) => {
     throw error.exitCode === 0 ? error : usageError(command, error);

@@ -1,5 +1,4 @@
-// The first app-only token of a tenant that has just consented. A consent takes a while to take effect everywhere at
-// Microsoft.
+// The first app-only token after a consent, which takes a while to take effect everywhere.
 import pRetry from 'p-retry';
 import { ExpectedError } from '../errors.ts';
 import { rolesOf, type TokenSource } from '../graph/credential.ts';
@@ -21,8 +20,8 @@ const notYet: ReadonlySet<string> = new Set(['consent_missing', 'permission_miss
 const isUnknown = (error: ExpectedError) => error instanceof SignInRefused && error.mayPass;
 
 /**
- * Returns the missing roles of a token, or why there is none. Each try requests a new token, because one from before the
- * consent lacks its roles. Throws defects, and the reason of an abort.
+ * Returns the missing roles of a token, or why there is none. Each try needs a new token: an older one lacks the roles.
+ * Throws defects, and the reason of an abort.
  */
 export async function firstToken(
   source: () => TokenSource,

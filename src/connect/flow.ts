@@ -33,7 +33,7 @@ export type Outcome = { readonly status: number; readonly page: string } | { rea
 /** Returns a parameter of a redirect or form, if it was given exactly once. */
 export type Parameter = (name: string) => string | undefined;
 
-/** The tenant that all personal accounts of Microsoft belong to. */
+/** The tenant of all personal Microsoft accounts. */
 const personalAccounts = '9188040d-6c67-4c5b-b112-36a304b66dad';
 
 /** One request: what the page works with, and its steps. */
@@ -170,7 +170,7 @@ async function connect(request: Request, step: Step, invitation: Invitation): Pr
     const restart = steps.urlOf(site, invitation);
     return { status: first.status, page: notYetPage(site, { next, restart, tenantId, ...first }) };
   }
-  // The log and Entra's own audit log name the administrator. The feed stores no ids of people beyond their accounts.
+  // The logs name the administrator. The feed stores no ids of people beyond their accounts.
   const consent = { invitationId, tenantId, adminId, administrator, actor: 'connect' };
   const done = await connectTenant(database, consent, defaults);
   if (done.kind === 'refused') throw new Refused(refusalOf[done.reason]);
@@ -206,7 +206,7 @@ function refuseErrors(given: Parameter, step: Step['step']): void {
   throw new Refused(isDeclined ? 'declined' : step === 'consent' ? 'consent_refused' : 'sign_in_refused', { code });
 }
 
-/** Runs a step of the flow. A refusal in it offers a new start with the same invitation. */
+/** Runs a step. A refusal in it offers a new start with the same invitation. */
 async function startingAgain(
   { site, steps }: Request,
   invitation: Invitation,

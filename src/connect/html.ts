@@ -1,4 +1,4 @@
-// HTML templates: every value is escaped, and the only style sheet is part of the page.
+// HTML templates that escape every value, and the style sheet of the page.
 import { createHash } from 'node:crypto';
 
 /** Text that is HTML already. */
@@ -68,10 +68,7 @@ footer { color: var(--soft); font-size: .875rem; padding: 1rem .25rem; }
   .actions form, .actions .button, button { width: 100%; } }
 `;
 
-/**
- * Returns a policy that allows this style sheet alone. Forms may lead to this site and, by redirect, to the sign-in
- * host.
- */
+/** Returns a policy that allows this style sheet, and forms that lead here or redirect to the sign-in host. */
 export function contentSecurityPolicy(authorityHost: string): string {
   const hash = createHash('sha256').update(style).digest('base64');
   return [

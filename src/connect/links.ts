@@ -1,4 +1,4 @@
-// The links of the consent page: an id, an end and a signature, so that only links that we issued are looked up.
+// The links of the consent page: id, end and signature, so that only issued links are looked up.
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** The purpose of a signature: one for an invitation is invalid as the state of a sign-in. */
@@ -31,7 +31,7 @@ export function newBrowser(): string {
   return randomBytes(32).toString('base64url');
 }
 
-/** Returns the hash of a browser's cookie, which is all that is stored; undefined for an invalid one. */
+/** Returns the hash of a cookie, which is all that is stored; undefined for an invalid one. */
 export function browserHash(cookie: string | undefined): Buffer | undefined {
   return cookie && /^[\w-]{43}$/.test(cookie) ? createHash('sha256').update(cookie).digest() : undefined;
 }

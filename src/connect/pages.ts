@@ -97,7 +97,7 @@ ${revoking(product)}
   );
 }
 
-/** Returns the page after the sign-in: the tenant, and the button that leads to consent. */
+/** Returns the page after the sign-in, which leads to consent. */
 export function offerPage(
   site: Site,
   offer: { step: string; tenantId: string; domain: string | null; customer: string; confirmed: boolean },
@@ -132,7 +132,7 @@ function lacking(product: string, missing: readonly string[]): Html {
 Users are still read. ${product} has to ask for the permission before you can consent to it.</div>`;
 }
 
-/** Returns the last page: the tenant consented, and its token is valid. */
+/** Returns the last page, for a valid token. */
 export function connectedPage(site: Site, tenant: Consented): string {
   const { product } = site;
   return page(
@@ -149,7 +149,7 @@ ${revoking(product)}`,
   );
 }
 
-/** Returns the last page for a valid token whose tenant the vendor still has to confirm as this customer's. */
+/** Returns the last page for a tenant that the vendor still has to confirm. */
 export function waitingPage(site: Site, tenant: Consented & { until: Date }): string {
   const { product } = site;
   return page(
@@ -175,10 +175,7 @@ ${revoking(product)}`,
   );
 }
 
-/**
- * Returns the page for a consent without a valid token yet, with a button to check again; without `next`, to sign in
- * again.
- */
+/** Returns the page for a consent without a valid token yet. Offers a check; without `next` a new sign-in. */
 export function notYetPage(
   site: Site,
   wait: {
@@ -213,7 +210,7 @@ ${next ? nothing : ended}
   );
 }
 
-/** Returns the page of a refusal: what happened, in one sentence, and its cure. */
+/** Returns the page of a refusal with its cure. */
 export function refusalPage(site: Site, refusal: Refusal, detail: { again?: string; code?: string } = {}): string {
   const { title, what, cure } = refusals[refusal];
   const code = detail.code ? html`<p class="lead">Microsoft says: <code>${detail.code}</code></p>` : nothing;

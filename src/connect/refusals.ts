@@ -1,4 +1,4 @@
-// The refusals of the consent page: each has a status, a sentence on what happened, and a cure.
+// The refusals of the consent page, with status, explanation and cure.
 
 const newLink = 'Ask the person who sent you the link for a new one.';
 const startAgain = 'Start again from the link that you received.';
@@ -141,7 +141,7 @@ export const refusals = {
 
 export type Refusal = keyof typeof refusals;
 
-/** Thrown by the steps of the flow; becomes a page. `code` is Microsoft's: an AADSTS number or an OAuth error. */
+/** A refusal that becomes a page. `code` is Microsoft's: an AADSTS number or an OAuth error. */
 export class Refused extends Error {
   readonly refusal: Refusal;
   readonly microsoftCode: string | undefined;

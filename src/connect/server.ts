@@ -1,4 +1,4 @@
-// The consent page over HTTP: routes, the cookie that ties a sign-in to a browser, and security headers.
+// The consent page over HTTP: routes, security headers, and the cookie that ties a sign-in to a browser.
 import cookies from '@fastify/cookie';
 import forms from '@fastify/formbody';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -98,7 +98,7 @@ export async function serveConsent(
   });
   app.setNotFoundHandler((_request, reply) => refuse(reply, 'no_invitation'));
 
-  // At the root for probes of the container, and below the page's path for a proxy that forwards only that path.
+  // At the root for probes, and below the page's path for a proxy that forwards only that.
   for (const prefix of new Set(['', base])) {
     app.get(`${prefix}/livez`, async () => 'ok\n');
     app.get(`${prefix}/readyz`, async (_request, reply) => {

@@ -48,8 +48,8 @@ export type Steps = {
   /** Begins a consent; returns the `state` for Microsoft. */
   startConsent(offer: Step): Promise<string>;
   /**
-   * Returns two links for the next step after a try without a token: to check again or to consent again. Only one can be
-   * redeemed, once. Undefined when the sign-in has expired or its tries are used up.
+   * Returns two links to one next step after a try without a token: to check or to consent again. Undefined when the
+   * sign-in has expired or its tries are used up.
    */
   startAgain(failed: Step): Promise<{ check: string; consent: string } | undefined>;
   /** Redeems a step that is signed for this purpose; undefined if the link is not. */
@@ -67,7 +67,7 @@ export async function openSteps(database: Database): Promise<Steps> {
     const found = readLink(key, purpose, link, Date.now());
     if (!found) return undefined;
     if (found.expired) throw new Refused('state_expired');
-    // Only a consent that came back from Microsoft is signed as a check, never an offer that leads there.
+    // Only a consent that came back from Microsoft is signed as a check.
     return { id: found.id, step: purpose === 'check' ? 'offer' : purpose, browser: required(cookie) } as const;
   }
 

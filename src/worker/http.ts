@@ -15,13 +15,13 @@ export type OperationsServer = {
 };
 
 /**
- * Serves `/livez` (the process runs), `/readyz` (it can do its work) and `/metrics`. Throws `usage` if it cannot listen on
- * the address. An error in a handler is answered in one word, never with a stack.
+ * Serves `/livez`, `/readyz` and `/metrics`. Answers defects in one word, never with a stack. Throws `usage` if it cannot
+ * listen.
  */
 export async function serveOperations(options: {
   host: string;
   port: number;
-  /** Returns the reason why the process cannot work, in a few words; undefined if it can. */
+  /** Returns why the process cannot work, in a few words; undefined if it can. */
   notReady: () => Promise<string | undefined>;
   metrics: { text(): Promise<string>; readonly contentType: string };
   log: Log;
@@ -65,16 +65,13 @@ export async function serveOperations(options: {
 
 const readyTimeoutMs = 3_000;
 
-/**
- * Returns the code of a database fault that keeps the process from its work. Graph is not asked: no restart fixes
- * Graph.
- */
+/** Returns the code of a database fault that stops the work. Graph is not asked: no restart fixes Graph. */
 export async function whyNotReady(database: Database): Promise<string | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<string>((resolve) => {
     timer = setTimeout(() => resolve('database_unreachable'), readyTimeoutMs);
   });
-  // A newer schema is not a reason: the previous release keeps working during a migration (CONTRIBUTING.md).
+  // A newer schema is not a fault: the previous release keeps working (CONTRIBUTING.md).
   const state = schemaState(database).then(
     ({ pending }) => (pending.length > 0 ? 'schema_not_current' : undefined),
     (error: unknown) => errorCodeOf(describeDatabaseError(error)),
@@ -82,7 +79,7 @@ export async function whyNotReady(database: Database): Promise<string | undefine
   return Promise.race([state, late]).finally(() => clearTimeout(timer));
 }
 
-/** Returns the code of the cause that keeps the worker from its work. `worker` is undefined before its start. */
+/** Returns the code of the cause that stops the worker's work. `worker` is undefined before its start. */
 export async function whyNotWorking(
   database: Database,
   worker: Pick<Worker, 'isReady' | 'stalledSeconds'> | undefined,

@@ -1,5 +1,4 @@
-// Metrics for Prometheus. The work of this process is counted here; the state of tenants is read from the database at
-// each scrape.
+// Metrics for Prometheus: counters of this process, and the state of tenants from the database at each scrape.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CycleResult } from '../engine/cycle.ts';
@@ -23,7 +22,7 @@ export type WorkerMetrics = {
   onCycle(event: CycleEvent): void;
   onRequest(event: RequestEvent): void;
   onWait(event: WaitEvent): void;
-  /** Returns all metrics in the text format of Prometheus. Never throws: without the database it returns the others. */
+  /** Returns the metrics in the text format of Prometheus, without those of tenants if the database fails. */
   text(): Promise<string>;
   readonly contentType: string;
 };
@@ -34,8 +33,8 @@ const cycleBuckets = [0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800, 3600, 10_800];
 const requestBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 /**
- * Opens the metrics of one process. With more than `tenantLimit` tenants, one series with the label `all` replaces those
- * of single tenants (the worst age, the sum of a count). `credentialEnd` is called at each scrape.
+ * Opens the metrics of one process. With more than `tenantLimit` tenants, one series labelled `all` replaces theirs.
+ * Calls `credentialEnd` at each scrape.
  */
 export function openMetrics(options: {
   database: Database;
@@ -182,7 +181,7 @@ export function openMetrics(options: {
 
 const scrapeTimeoutMs = 5_000;
 
-// A hanging database must not cost the metrics that do not need it. Prometheus waits ten seconds by default.
+// A hanging database must not cost the other metrics. Prometheus waits ten seconds by default.
 function withinTime<Answer>(work: Promise<Answer>): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('timeout')), scrapeTimeoutMs);

@@ -1,4 +1,4 @@
-// The tick: due tenants go into the queue, and at most twenty tenants at a time have a full-round slot.
+// The tick: queues due tenants, and gives at most twenty at a time a full-round slot.
 import { type DueTenant, type PlannedJob, planJobs } from '../rules/planning.ts';
 import type { Settings, SettingsDocument } from '../settings/settings.ts';
 import type { Database } from '../store/database/pool.ts';
@@ -8,7 +8,6 @@ import { settingsOfMany } from '../store/settings/versions.ts';
 // More than all replicas start within a tick. A later tick plans the rest, in the same order.
 const mostJobs = 500;
 
-/** A due tenant, and the time since when it is due. */
 export type DueNow = DueTenant & { readonly dueAt: string | null };
 
 export type Planner = {
@@ -49,7 +48,7 @@ export function openPlanner(database: Database, defaults: SettingsDocument): Pla
   };
 }
 
-// Rule 17. Settings that contradict each other start no round: the cycle reports the error.
+// Rule 17. Settings that contradict each other start no round: the cycle reports them.
 function isFullAhead(row: DueRow, settings: Settings | undefined): boolean {
   if (!settings) return false;
   const { users, groups } = settings.fingerprints;

@@ -1,4 +1,4 @@
-// Waits of a process for the database: each is reported after ten seconds, and the longest of each kind feeds a gauge.
+// Reports each wait for the database after ten seconds, and the longest of each kind for a gauge.
 import type { ExpectedError } from '../errors.ts';
 import type { Activity } from '../store/database/activity.ts';
 import { type Blocker, databaseLocked, describeHolders } from '../store/database/blockers.ts';
@@ -16,7 +16,7 @@ export type LastingWait = {
 };
 
 export type WaitWatch = {
-  /** Checks the long activities once, with the server's view of them. Never throws. */
+  /** Checks long activities once. Never throws. */
   look(): Promise<void>;
   /** Returns the longest current wait of each kind in seconds; 0 for none. */
   longest(): Record<WaitKind, number>;
@@ -66,7 +66,7 @@ export function openWaitWatch(parts: {
   function tell(one: Activity): void {
     const waitedMs = now() - one.since;
     const kind = kindOf(one);
-    // Retried lock waits report their blocker themselves (store/waits.ts).
+    // Retried lock waits report their blocker themselves (store/database/lock-waits.ts).
     if (kind === undefined || one.kind === 'lock' || waitedMs < tellAfterMs) return;
     if (now() - (told.get(one) ?? Number.NEGATIVE_INFINITY) < tellAgainMs) return;
     told.set(one, now());

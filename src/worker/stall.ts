@@ -1,10 +1,10 @@
-// Measures for how long a worker with work to do has made no progress, so that a stalled worker reports it itself.
+// Measures how long a worker with work to do has made no progress.
 
-/** A worker that stalls longer is not ready. A cycle may wait for Graph without progress, but for a shorter time. */
+/** A worker that stalls longer is not ready. Waits of a cycle for Graph are shorter. */
 export const stalledAfterSeconds = 900;
 
 export type Stall = {
-  /** Notes that a cycle begins. Returns a function to call at its end, whatever the outcome. */
+  /** Notes the begin of a cycle. Returns a function to call at its end. */
   begin(): () => void;
   /** Notes progress of a cycle, such as a page that was read. */
   progress(): void;

@@ -19,7 +19,7 @@ const most = (values: readonly number[]) => values.reduce((one, other) => Math.m
 const least = (values: readonly number[]) => values.reduce((one, other) => Math.min(one, other));
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
-// Paused, pending and disconnected tenants are not meant to be fresh.
+// Other tenants are not meant to be fresh.
 const runs = ({ status, paused }: TenantHealth) => !paused && (status === 'active' || status === 'quarantined');
 const connected = ({ status }: TenantHealth) => status !== 'disconnected';
 
@@ -75,8 +75,8 @@ const measures: readonly Measure[] = [
 const states = ['pending', 'active', 'quarantined', 'disconnected'];
 
 /**
- * Registers the gauges. `set` replaces the series of all tenants by those of the given ones; undefined, when the database
- * did not answer, removes them.
+ * Registers the gauges. `set` replaces the series of all tenants. Undefined, for a database that did not answer, removes
+ * them.
  */
 export function openTenantGauges(
   registry: Registry,

@@ -1,4 +1,4 @@
-// One job of the queue: the cycle of one tenant, if it is still due when the job starts.
+// A job of the queue: the cycle of one tenant, if it is still due.
 
 import { type CycleParts, type CycleResult, runCycle } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
@@ -39,7 +39,7 @@ export type JobParts = CycleParts & {
 // Another worker runs the tenant, or this run was interrupted: the tenant stays due.
 const stillDueCodes = new Set(['cycle_running', 'lease_lost', 'interrupted']);
 
-/** Runs the tenant's cycle if it is due, and has a slot if it needs a full round. Logs errors, and never throws. */
+/** Runs the tenant's cycle if it is due and, for a full round, has a slot. Logs errors, and never throws. */
 export async function runTenantJob(parts: JobParts, tenantId: string, signal: AbortSignal): Promise<void> {
   const log = parts.log.child({ tenantId });
   try {
@@ -47,8 +47,7 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
     if ((parts.resting.get(tenantId) ?? 0) > performance.now()) return;
     parts.resting.delete(tenantId);
     const due = await parts.planner.dueNow(tenantId);
-    // Settings that changed after planning may demand a full round, for which it has no slot. The next tick plans it
-    // again.
+    // Settings that changed after planning may demand a full round without a slot. The next tick plans it.
     if (!due || (due.fullAhead && !due.hasTurn)) {
       log.debug({ due: due !== undefined }, 'no longer due, or without a full-round slot');
       return;
@@ -96,7 +95,7 @@ async function runDue(parts: JobParts, due: DueNow, signal: AbortSignal): Promis
   );
 }
 
-// A database that accepts no writes cannot store the failure. Without a rest the tenant would be due again at once.
+// If the database cannot store the failure, the tenant would be due again at once.
 async function keepOrRest(parts: JobParts, due: DueNow, error: unknown, started: number): Promise<void> {
   try {
     await keepFailure(parts, due, error, started);
@@ -108,7 +107,7 @@ async function keepOrRest(parts: JobParts, due: DueNow, error: unknown, started:
   }
 }
 
-// A cycle records its own failure. If it never started, or could not record it, the tenant would be due again at once.
+// A cycle that never started, or could not record its failure, would leave the tenant due at once.
 async function keepFailure(parts: JobParts, due: DueNow, error: unknown, started: number): Promise<void> {
   const { database, defaults } = parts;
   const { tenantId, dueAt } = due;

@@ -1,5 +1,4 @@
-// On-demand reads of users, requested by applications (directory.request_cycle). They bypass the queue, so that none
-// waits for a long cycle.
+// On-demand reads that applications request (directory.request_cycle). They bypass the queue and its long cycles.
 
 import type { CycleParts } from '../engine/cycle.ts';
 import { readPerson } from '../engine/on-demand.ts';
@@ -9,13 +8,13 @@ import { describeDatabaseError } from '../store/database/pool.ts';
 import { claimPersonRequest, endRequests, type PersonRequest } from '../store/queue/requests.ts';
 
 export type PersonRequests = {
-  /** Starts to answer the waiting requests, at the same time as those under way. */
+  /** Starts to answer waiting requests. */
   look(): void;
   /** Resolves when no request is under way; never rejects. */
   idle(): Promise<void>;
 };
 
-// The reads are of different tenants, so a tenant whose Graph hangs blocks one of them only.
+// Of different tenants, so a tenant whose Graph hangs blocks only one.
 const mostAtOnce = 4;
 
 /** `onError` receives errors of looking for requests; the error of a single request is logged. */

@@ -1,4 +1,4 @@
-// The worker: ticks plan jobs, and slots sync tenants, until the signal. Any number of replicas share one database.
+// The worker: ticks plan jobs, and slots sync tenants. Any number of replicas share one database.
 
 import cron from 'node-cron';
 import type { CycleParts } from '../engine/cycle.ts';
@@ -35,9 +35,9 @@ export type WorkerOptions = {
 };
 
 export type Worker = {
-  /** Returns whether its ticks succeed; false while it stops. A tick during which another replica plans succeeds. */
+  /** Returns whether its ticks succeed, also while another replica plans; false while it stops. */
   isReady(): boolean;
-  /** Returns for how long it has ended no cycle and made no progress with work to do, in seconds; 0 without work. */
+  /** Returns for how many seconds it has made no progress; 0 without work. */
   stalledSeconds(): number;
   /** Returns the longest current wait of each kind for the database, in seconds. */
   longestWaits(): Record<WaitKind, number>;
@@ -99,7 +99,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     } catch (error) {
       complain('tick', error);
     }
-    // In a try of its own: a failure of planning does not stop the numbers of the feed, and vice versa.
+    // Separate: a failure of planning does not stop the feed, and vice versa.
     await numberBatches(database).catch((error: unknown) => complain('feed', error));
     persons.look();
   }
@@ -117,7 +117,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     },
     { name: 'plan', noOverlap: true, suppressMissedWarning: true, logger: quiet },
   );
-  // Not in the ticks: a tick itself may be the one that waits.
+  // Not in the ticks, which may wait themselves.
   const watching = setInterval(lookAtWaits, waitsEveryMs).unref();
   let looking = false;
   function lookAtWaits(): void {
@@ -133,7 +133,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     const started = performance.now();
     log.info({}, 'worker stopping');
     clearInterval(watching);
-    // First: a slot whose cycle was interrupted would run through the whole queue while the rest stops.
+    // First, or slots would run through the whole queue while the rest stops.
     queue.takeNoMore();
     await ticks.destroy();
     await Promise.all([ticking, persons.idle()]);
@@ -166,7 +166,7 @@ function unlessAborted<Answer>(signal: AbortSignal, work: Promise<Answer>): Prom
 
 const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
 
-// The statements of the previous release keep working after a migration (CONTRIBUTING.md), so its workers go on.
+// A migration keeps the previous release working (CONTRIBUTING.md), so a worker outlives it.
 function openSchemaWatch({ database, log }: WorkerParts): () => Promise<void> {
   let lastReported = '';
   return async () => {
@@ -180,7 +180,7 @@ function openSchemaWatch({ database, log }: WorkerParts): () => Promise<void> {
   };
 }
 
-// Logs the same error at most every ten seconds; each slot would repeat it twice a second.
+// Each slot would repeat an error twice a second, so log it every ten seconds.
 function openComplaints(log: Log): (where: string, error: unknown) => void {
   const reported = new Map<string, number>();
   return (where, error) => {
@@ -197,7 +197,7 @@ function openComplaints(log: Log): (where: string, error: unknown) => void {
   };
 }
 
-// pg-boss passes on copies of errors that are not instances of Error, with the queue as an extra field.
+// pg-boss passes on copies of errors: no instances of Error, with the queue as a field.
 function defectOf(error: unknown) {
   const { name, stack, queue } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;
   const frames = typeof stack === 'string' ? stack.split('\n').filter((line) => /^\s+at /.test(line)) : [];

@@ -1,4 +1,4 @@
-// `demo`: the whole program on a simulated tenant and the embedded database, as a short story.
+// `demo`: a short story on a simulated tenant and the embedded database.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, relative } from 'node:path';
@@ -139,7 +139,7 @@ function editTenant(tenant: Tenant, promoted: string, unlisted: string, leaver: 
 
 type NamedGroup = { id: string; name: string };
 
-/** Returns a group and the group that contains it. Nests one if the generator did not. */
+/** Returns a group and the group that contains it; nests one if needed. */
 function nestedGroups(tenant: Tenant): [nested: NamedGroup, outer: NamedGroup] {
   const groups = tenant.groups();
   const named = (group: (typeof groups)[number]) => ({ id: group.id, name: String(group.properties.displayName) });
@@ -161,8 +161,7 @@ async function sync(shell: Shell): Promise<CycleResult[]> {
   return cycles;
 }
 
-// A process of its own: only NODE_EXTRA_CA_CERTS trusts the simulated tenant's certificate, and Node reads it at its
-// start.
+// A process of its own, since Node reads NODE_EXTRA_CA_CERTS, for the simulator's certificate, only at its start.
 async function command({ run, simulator, home }: Shell, words: readonly string[]): Promise<unknown> {
   run.terminal.say(`   $ entra-sync ${words.join(' ')}`);
   const program = process.argv[1];
@@ -185,7 +184,7 @@ async function command({ run, simulator, home }: Shell, words: readonly string[]
   return JSON.parse(text);
 }
 
-/** Returns the changes of the stories, without the many rows of the first cycle (`first`). */
+/** Returns the changes without the many rows of the first cycle. */
 async function interestingChanges(database: Database, first: ReadonlySet<string | null>) {
   const all = [];
   for (let position: string | null = null; ; ) {

@@ -1,4 +1,4 @@
-// `doctor`: checks each step from this machine to the last endpoint, and names the cure of each failure.
+// `doctor`: checks each step from here to the last endpoint, and names cures.
 import { styleText } from 'node:util';
 import type { Command } from 'commander';
 import { isFirstRun, openBasics, openGraphAccess } from '../../app.ts';
@@ -60,7 +60,6 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
   const found = await checkInstallation(parts, installation);
   const checks = [...installation.checks];
   const patients = await patientsOf(run, word, found.schema.value);
-  // Check a few tenants at the same time, and show them in order.
   for (let start = 0; start < patients.length; start += atOnce) {
     const some = patients.slice(start, start + atOnce).map((patient) => ({
       patient,
@@ -86,7 +85,7 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
   return exitCode;
 }
 
-/** Returns the tenants to check. Without the database: the one named by its id, or that of AZURE_TENANT_ID. */
+/** Returns the tenants to check; without the database, the one named by its id or by AZURE_TENANT_ID. */
 async function patientsOf(run: Run, word: string | undefined, database: Database | undefined): Promise<Patient[]> {
   const { variables } = run.environment;
   const unknown = (id: string): Patient => ({ id, name: id, row: undefined });
@@ -108,7 +107,7 @@ async function patientsOf(run: Run, word: string | undefined, database: Database
   return [];
 }
 
-/** Returns the tenant that `word` names; none for an id that is not registered. */
+/** Returns the tenant of `word`; none for an unregistered id. */
 async function findRows(database: Database, word: string, isId: boolean): Promise<TenantRow[]> {
   try {
     return [await findTenant(database, word)];
@@ -137,7 +136,7 @@ const words = {
 
 function lineOf({ check, state, message, cure }: Check): string {
   const [symbol, word, colour] = words[state];
-  // Colours only if stdout is a terminal that allows them (NO_COLOR), so the words say the same.
+  // NO_COLOR or a pipe drops the colours, so the words say the same.
   const head = styleText(colour, `${symbol} ${word.padEnd(11)}`, { stream: process.stdout });
   return `  ${head}  ${check.padEnd(20)} ${onOneLine(message)}${cure === null ? '' : ` -> ${onOneLine(cure)}`}`;
 }

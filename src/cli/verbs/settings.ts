@@ -115,7 +115,7 @@ async function apply(run: Run, word: string | null, file: string | undefined, dr
   const tenant = word === null ? null : await findTenant(database, word);
   const tenantId = tenant?.tenant_id ?? null;
   const stored = await storedSettings(database, tenantId);
-  // Check the merged settings before storing them: a version that no cycle can read must never be in force.
+  // Check the merged settings before storing: a version that no cycle can read must never be in force.
   const layers = [{ ...defaults, ...(stored.length > 0 && { fields: {} }) }, ...stored.map((one) => one.document)];
   const named = tenantId === null ? written : await withGroupIds(database, tenantId, written);
   const check = tenantId === null ? checkInstallationSettings : checkSettings;

@@ -91,11 +91,10 @@ async function simulate(run: Run, options: SimulateOptions): Promise<undefined> 
   });
   await new Promise<void>((resolve) => run.signal.addEventListener('abort', () => resolve(), { once: true }));
   typed.close();
-  // Ctrl-C is the normal end of this command.
   terminal.note('stopped');
 }
 
-/** Grants or revokes consent, and returns the result in words; undefined for any other line. */
+/** Grants or revokes consent, and returns the result; undefined for any other line. */
 function consent({ consents }: Simulator, { tenantId, name }: Tenant, line: string): string | undefined {
   if (line !== 'consent' && line !== 'revoke') return undefined;
   if (line === 'consent') consents.grant(tenantId);
@@ -104,7 +103,7 @@ function consent({ consents }: Simulator, { tenantId, name }: Tenant, line: stri
   return granted ? `${name} has consented to ${granted.join(', ')}` : `${name} has revoked its consent`;
 }
 
-/** Makes one edit, and returns its result or the error in the line. */
+/** Makes one edit, and returns its result or error. */
 function edit(tenant: Tenant, line: string): string {
   try {
     return tenant.run(line);

@@ -9,7 +9,7 @@ import { plural, when } from '../format.ts';
 import { sampleTable, shownChanges } from '../samples.ts';
 import { noTenant } from '../several.ts';
 
-/** Reads one user of the tenant (by default of the only one), and shows the changes and their reason. */
+/** Reads one user of the tenant (default: the only one), and shows the changes and their reason. */
 export async function syncPerson(
   run: Run,
   word: string | undefined,
@@ -43,7 +43,6 @@ function onlyTenant(tenants: readonly Tenant[]): Tenant {
   });
 }
 
-/** Returns the same keys for every outcome. */
 function asJson({ verdict, name, entraObjectId, reason, before, after, groups, ...rest }: PersonResult) {
   const [was, is] = [before ?? null, after ?? null];
   return { verdict, name, entraObjectId, reason, before: was, after: is, groups: groups ?? null, ...rest };
@@ -63,7 +62,7 @@ function headline({ verdict, dryRun }: PersonResult): string {
   return dryRun ? `${headlines[verdict]} (dry run)` : headlines[verdict];
 }
 
-/** Returns the reason for the outcome, and what happens next, in a sentence or two. */
+/** Returns the reason for the outcome, and what happens next. */
 function explain(result: PersonResult): string {
   const { verdict, before, after, reason, groups } = result;
   const lists =

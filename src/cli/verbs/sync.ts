@@ -159,7 +159,7 @@ async function syncTenants(
     await graph.openReader({ tenantId, settings, signal: run.signal, log }).signIn();
     run.signal.throwIfAborted();
     await addTenant(database, { tenantId, name: tenantId, ref: null }, defaults).catch((error: unknown) => {
-      // Another command registered the tenant at the same time, which is fine.
+      // Another command has just registered it.
       if (!(error instanceof ExpectedError && error.code === 'tenant_exists')) throw error;
     });
     if (!what.dryRun) terminal.note(`tenant ${tenantId} registered`);

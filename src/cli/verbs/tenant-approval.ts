@@ -117,7 +117,7 @@ async function reject(run: Run, word: string, options: RejectOptions): Promise<u
   if (waiting.length > 0) terminal.say(`Still waiting for it: ${waiting.map(onOneLine).join(', ')}.`);
 }
 
-/** Returns the tenant of an id, of a reference that asks for only one, or of a reference that has only one. */
+/** Returns the tenant of an id, or the only one that a reference asks for, or has. */
 async function tenantOf(database: Database, word: string): Promise<string> {
   const id = asGuid(word);
   if (id !== undefined) return id;
@@ -133,10 +133,7 @@ async function tenantOf(database: Database, word: string): Promise<string> {
   );
 }
 
-/**
- * Returns one line per waiting tenant, for `status` and `tenant list`: id, references with their times, and the
- * command.
- */
+/** Returns one line per waiting tenant: its id, the references that ask, and the command that approves. */
 export function describeWaiting(waiting: readonly WaitingConsent[]): string[] {
   return [...new Set(waiting.map((one) => one.tenant_id))].map((tenantId) => {
     const asking = waiting.filter((one) => one.tenant_id === tenantId);

@@ -84,12 +84,12 @@ async function verify(run: Run, word: string | undefined, sample: number | undef
       'Edited in Entra ID since the last cycle? Run entra-sync sync, then verify again. entra-sync resync fixes the differences that remain.',
     );
   }
-  // A command that compared no tenant has not succeeded, whatever the reasons.
+  // Comparing no tenant is not a success.
   const counted = done.length === 0 ? [...failed, ...skipped] : failed;
   return worstExitCode([...counted.map(({ error }) => exitCodeOf(error)), ...(drifted ? [exitCodes.drift_found] : [])]);
 }
 
-/** Returns whether the tenant has nothing to compare, which is not a failure of a command for all tenants. */
+/** Returns whether there is only nothing to compare, which is not a failure among all tenants. */
 function hasNothing(error: unknown): boolean {
   return error instanceof ExpectedError && (error.code === 'never_synced' || error.code === 'tenant_disconnected');
 }

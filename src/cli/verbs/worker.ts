@@ -64,11 +64,11 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   const { log, defaults } = openBasics(environment);
   let metrics: WorkerMetrics | undefined;
   let worker: Worker | undefined;
-  // Runs last, after the database is closed. A worker that is ended by force never gets here, and logs only that.
+  // Runs last. A worker that is ended by force never gets here.
   run.onEnd(async () => {
     if (worker) log.info({}, 'worker stopped');
   });
-  // The log reports waits for Graph, so the terminal does not.
+  // The log reports waits for Graph.
   const graph = openGraph(
     { ...run, terminal: { ...run.terminal, note: () => {} } },
     {
@@ -78,7 +78,7 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
     },
   );
   // Connections: two streams and a heartbeat per tenant; planning, four on-demand reads and health.
-  // Not announced: every line on stderr has to be JSON, and the log names the database.
+  // Every line on stderr has to be JSON, so the log names the database.
   const { database, url, name } = await run.database({
     maxConnections: concurrency * 3 + 7,
     announced: false,

@@ -40,7 +40,11 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
       { DATABASE_URL: '', ENTRA_SYNC_HOME: join(tmpdir(), 'entra-sync-that-is-not-there') },
       /AZURE_CLIENT_ID and AZURE_CLIENT_SECRET .*not set/,
     ],
-    ['an invalid DATABASE_URL', { ...graph, DATABASE_URL: 'mysql://localhost/x' }, /DATABASE_URL is not a Postgres URL/],
+    [
+      'an invalid DATABASE_URL',
+      { ...graph, DATABASE_URL: 'mysql://localhost/x' },
+      /DATABASE_URL is not a Postgres URL/,
+    ],
     [
       'a secret in two places',
       { ...graph, AZURE_CLIENT_SECRET_FILE: '/nowhere' },
@@ -155,7 +159,7 @@ describe.concurrent('exit code 3: sign-in, consent, permission', () => {
     try {
       const environment = { ...world.simulator.environment(), DATABASE_URL: world.url, ...given.env };
       expectOneLine(await runCli(['sync'], environment), 3, says);
-      expect(await tenants(world), 'a tenant that never let us in leaves nothing behind').toEqual([]);
+      expect(await tenants(world), 'a tenant that refused the sign-in leaves nothing behind').toEqual([]);
       expect(world.deltaRequests()).toEqual([]);
     } finally {
       for (const end of enders) await end();

@@ -69,8 +69,8 @@ test.concurrent('rule 21: a verb that acts answers with one JSON document, and "
   const world = await openWorld({ registered: false, onEnd: onTestFinished });
   const { json, environment } = jsonOf(world);
   const { tenantId } = world.tenant;
-  const rehearsal = await json('sync', '--dry-run');
-  expect(rehearsal).toMatchObject({ cycles: [{ outcome: 'rehearsed', streams: { users: { created: 12 } } }] });
+  const dryRun = await json('sync', '--dry-run');
+  expect(dryRun).toMatchObject({ cycles: [{ outcome: 'rehearsed', streams: { users: { created: 12 } } }] });
   expect(await json('tenant', 'list')).toEqual({ tenants: [], waiting: [] });
   const added = await json('tenant', 'add', tenantId.toUpperCase(), '--name', 'Contoso', '--ref', 'customer-17');
   expect(added).toMatchObject({ tenant_id: tenantId, status: 'pending' });
@@ -141,7 +141,7 @@ test.concurrent('simulate prints all that sync needs, accepts edits, ends on Ctr
     expect(code, stderr).toBe(0);
     return JSON.parse(stdout).cycles[0].streams.users;
   };
-  // One of the thirty users is a guest, outside the scope by default.
+  // A guest among the thirty users is outside the scope by default.
   expect(await sync()).toMatchObject({ distinct: 30, created: 29 });
   for (const [line, answer] of [
     ['hire 3', /hired 3 users/],

@@ -167,13 +167,13 @@ test('a dry run shows the same and keeps nothing', async () => {
     world.database,
     'select account_id, profile, read_live_at from entra_sync.accounts order by 1',
   );
-  const rehearsed = await personOf(world, id, { dryRun: true });
-  expect(rehearsed).toMatchObject({ verdict: 'updated', cycleId: null });
+  const preview = await personOf(world, id, { dryRun: true });
+  expect(preview).toMatchObject({ verdict: 'updated', cycleId: null });
   expect(
     await rows(world.database, 'select account_id, profile, read_live_at from entra_sync.accounts order by 1'),
   ).toEqual(before);
   expect((await personOf(world, id)).changes).toEqual(
-    rehearsed.changes.map((change) => ({ ...change, before: expect.anything() })),
+    preview.changes.map((change) => ({ ...change, before: expect.anything() })),
   );
 });
 

@@ -114,7 +114,7 @@ test('rules 1 and 12: SIGTERM during a commit lets the commit end', async () => 
   await path.close();
 });
 
-test('rule 11: of two processes on one tenant, one is refused with exit 6', async () => {
+test('rule 11: a second process on one tenant is refused with exit 6', async () => {
   const { world, path, start } = await openProcesses();
   const first = start('sync');
   await onUsersPage(world, 2, async () => {

@@ -233,7 +233,7 @@ test('a worker process: alive, ready by database and schema but not by Graph, wi
   await untilCycles(fleet, 2);
   const shown = await worker.shows(/"address":"http:[^"]+"/);
   const address = /"address":"(http:[^"]+)"/.exec(shown)?.[1] ?? '';
-  expect(new URL(address).hostname, 'nobody else is served unless asked for').toBe('127.0.0.1');
+  expect(new URL(address).hostname, 'only this machine is served by default').toBe('127.0.0.1');
   const ask = async (path: string) => {
     const answer = await fetch(`${address}${path}`);
     return `${answer.status} ${await answer.text()}`;

@@ -73,7 +73,7 @@ test('a wrong credential of the installation is not a tenant’s fault, and a ne
     await untilCycles(fleet, cycles, tenant);
     if (cycles < 4) await fleet.makeDue([tenant]);
   }
-  await until('what failed is kept with the mark of its credential', async () => {
+  await until('the failure is stored with the fingerprint of its credential', async () => {
     const marked = await rows(fleet.database, 'select from entra_sync.tenants where failing_credential is not null');
     return marked.length === 2;
   });

@@ -25,7 +25,7 @@ test('directory.request_cycle: a user or a whole tenant is read long before it i
     account: account?.accountId,
   });
   const titleOf = async (id: string) => (await accountsOf(database, tenant.tenantId))[id]?.profile.jobTitle;
-  await until('the person is read', async () => (await titleOf(user.id)) === 'Asked for');
+  await until('the user is read', async () => (await titleOf(user.id)) === 'Asked for');
   expect(await titleOf(other.id)).not.toBe('Nobody asked');
   expect(await rows(database, "select actor, outcome from entra_sync.cycles where kind = 'on_demand'")).toEqual([
     { actor: 'ann', outcome: 'committed' },
@@ -64,7 +64,7 @@ test('a user is read at once, though Graph hangs for a user of another tenant; a
   await until('one request hangs', () => gate.waiting.size > 0);
   await ask(other.tenantId);
   const left = () => rows<{ tenant_id: string }>(database, 'select tenant_id from entra_sync.cycle_requests');
-  await until('the other person is read', async () => (await left()).length === 1);
+  await until('the other user is read', async () => (await left()).length === 1);
   expect(await left()).toEqual([{ tenant_id: hanging.tenantId }]);
   const ended = await stopWorker(worker);
   expect(ended.code).toBe(0);

@@ -27,7 +27,7 @@ test('full rounds of a first start, and of changed settings, run for 20 tenants 
     if (done > 0) await fleet.makeDue();
     await until('twenty tenants are read', () => gate.waiting.size === 20);
     await untilPlanned(fleet, 3);
-    expect(gate.waiting.size, 'no other one begins while they last').toBe(20);
+    expect(gate.waiting.size, 'no other full round starts meanwhile').toBe(20);
     expect(await rows(database, "select from entra_sync.cycles where outcome = 'running'")).toHaveLength(20);
     gate.open();
     await untilCycles(fleet, done + count);
@@ -52,7 +52,7 @@ test('full rounds of a first start, and of changed settings, run for 20 tenants 
   await setSettings(database, { fields: { employeeNumber: { from: 'employeeId' } } });
   await expectTwentyAtATime(2 * count);
   expect(await roundsOf(fleet)).toContainEqual({ round: 'full', reason: 'settings_changed', count });
-  await until('no turn is kept', async () => (await rows(database, 'select from entra_sync.full_turns')).length === 0);
+  await until('no slot is taken', async () => (await rows(database, 'select from entra_sync.full_turns')).length === 0);
   for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
 });
 
@@ -71,7 +71,7 @@ test('tenants with long cycles take all slots but one, and the small tenants are
   const gate = closeGate(simulator, (request) => isDelta(request) && isHuge(request.tenantId));
   // The tenants with long cycles have waited longer.
   await fleet.makeDue(huge);
-  await until('two of the long ones are read', () => gate.waiting.size === 2);
+  await until('two tenants with long cycles are read', () => gate.waiting.size === 2);
   await fleet.makeDue(fleet.tenants.slice(4));
   await untilCycles(fleet, 12);
   expect((await fleet.cycles()).filter((cycle) => cycle.outcome === 'running')).toHaveLength(2);

@@ -36,7 +36,7 @@ test('a worker syncs at once, then about once per interval, logs JSON lines at i
   expect(planned?.minutes).toBeLessThan(44.1);
   tenant.createUser();
   await untilPlanned(fleet);
-  expect(await fleet.cycles(), 'nothing is run before its time').toHaveLength(1);
+  expect(await fleet.cycles(), 'no cycle runs before it is due').toHaveLength(1);
   await fleet.makeDue();
   await untilCycles(fleet, 2);
   await expectTruth(tenant, fleet.database);
