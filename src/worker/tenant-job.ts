@@ -2,13 +2,13 @@
 
 import { type CycleParts, type CycleResult, runCycle } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
-import { isDatabasesFault, soonAgain } from '../rules/quarantine.ts';
+import { isDatabasesFault, retrySoon } from '../rules/quarantine.ts';
 import { recordFailedStart } from '../store/cycle/attempts.ts';
 import type { CycleKind } from '../store/cycle/cycles.ts';
 import { forTenant } from '../store/database/activity.ts';
 import { describeDatabaseError, sqlState, tellDatabaseError } from '../store/database/pool.ts';
 import { claimTenantRequests, endRequests } from '../store/queue/requests.ts';
-import { endTurn } from '../store/queue/schedule.ts';
+import { releaseFullRoundSlot } from '../store/queue/schedule.ts';
 import { settingsInForce } from '../store/settings/versions.ts';
 import type { CredentialWatch } from './credential-watch.ts';
 import type { DueNow, Planner } from './planner.ts';
@@ -48,13 +48,13 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
     parts.resting.delete(tenantId);
     const due = await parts.planner.dueNow(tenantId);
     // Settings that changed after planning may demand a full round without a slot. The next tick plans it.
-    if (!due || (due.fullAhead && !due.hasTurn)) {
+    if (!due || (due.needsFullRound && !due.hasFullRoundSlot)) {
       log.debug({ due: due !== undefined }, 'no longer due, or without a full-round slot');
       return;
     }
     const end = parts.stall.begin();
     await forTenant(tenantId, () => runDue(parts, due, signal)).finally(end);
-    if (due.hasTurn) await endTurn(parts.database, tenantId);
+    if (due.hasFullRoundSlot) await releaseFullRoundSlot(parts.database, tenantId);
   } catch (error) {
     if (!signal.aborted) tell(parts, tenantId, error);
   }
@@ -100,8 +100,8 @@ async function keepOrRest(parts: JobParts, due: DueNow, error: unknown, started:
   try {
     await keepFailure(parts, due, error, started);
   } catch (thrown) {
-    const { leastSeconds, mostSeconds } = soonAgain;
-    const seconds = leastSeconds + Math.random() * (mostSeconds - leastSeconds);
+    const { minSeconds, maxSeconds } = retrySoon;
+    const seconds = minSeconds + Math.random() * (maxSeconds - minSeconds);
     parts.resting.set(due.tenantId, performance.now() + seconds * 1_000);
     throw thrown;
   }

@@ -1,13 +1,13 @@
 // On-demand reads that applications request (directory.request_cycle). They bypass the queue and its long cycles.
 
 import type { CycleParts } from '../engine/cycle.ts';
-import { readPerson } from '../engine/on-demand.ts';
+import { readUserOnDemand } from '../engine/on-demand.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import { forTenant } from '../store/database/activity.ts';
 import { describeDatabaseError } from '../store/database/pool.ts';
-import { claimPersonRequest, endRequests, type PersonRequest } from '../store/queue/requests.ts';
+import { claimPersonRequest, endRequests, type UserRequest } from '../store/queue/requests.ts';
 
-export type PersonRequests = {
+export type UserRequests = {
   /** Starts to answer waiting requests. */
   look(): void;
   /** Resolves when no request is under way; never rejects. */
@@ -15,20 +15,20 @@ export type PersonRequests = {
 };
 
 // Of different tenants, so a tenant whose Graph hangs blocks only one.
-const mostAtOnce = 4;
+const maxAtOnce = 4;
 
 /** `onError` receives errors of looking for requests; the error of a single request is logged. */
 export function openPersonRequests(
   parts: CycleParts,
   signal: AbortSignal,
   onError: (error: unknown) => void,
-): PersonRequests {
+): UserRequests {
   const underWay = new Set<Promise<void>>();
   let last: string | null = null;
 
   async function answerWaiting(): Promise<void> {
     while (!signal.aborted) {
-      const request: PersonRequest | undefined = await claimPersonRequest(parts.database, last);
+      const request: UserRequest | undefined = await claimPersonRequest(parts.database, last);
       if (!request) return;
       last = request.tenant_id;
       await forTenant(request.tenant_id, () => answer(parts, request, signal));
@@ -37,7 +37,7 @@ export function openPersonRequests(
 
   return {
     look: () => {
-      if (underWay.size >= mostAtOnce) return;
+      if (underWay.size >= maxAtOnce) return;
       const work = answerWaiting()
         .catch(onError)
         .finally(() => underWay.delete(work));
@@ -47,10 +47,10 @@ export function openPersonRequests(
   };
 }
 
-async function answer(parts: CycleParts, request: PersonRequest, signal: AbortSignal): Promise<void> {
+async function answer(parts: CycleParts, request: UserRequest, signal: AbortSignal): Promise<void> {
   const { tenant_id: tenantId, account_id: word, actor } = request;
   try {
-    await readPerson(parts, { tenantId, word, actor, dryRun: false, signal });
+    await readUserOnDemand(parts, { tenantId, word, actor, dryRun: false, signal });
   } catch (thrown) {
     // Another worker takes the request when its claim has expired.
     if (signal.aborted) return;

@@ -21,7 +21,7 @@ import { openPersonRequests } from './user-requests.ts';
 export type WorkerParts = Omit<CycleParts, 'leaseTimes'> & {
   readonly openQueue: (onError: (error: unknown) => void) => Promise<Queue>;
   /** Returns a hash, keyed by `salt`, of the tenant's own credential, or of the environment's if it has none. */
-  readonly credentialMark: (own: CredentialReference | null, salt: string) => string;
+  readonly credentialFingerprint: (own: CredentialReference | null, salt: string) => string;
 };
 
 export type WorkerOptions = {
@@ -40,7 +40,7 @@ export type Worker = {
   /** Returns for how many seconds it has made no progress; 0 without work. */
   stalledSeconds(): number;
   /** Returns the longest current wait of each kind for the database, in seconds. */
-  longestWaits(): Record<WaitKind, number>;
+  maxWaits(): Record<WaitKind, number>;
   /** Resolves when the worker has closed its queue and timers; never rejects. */
   readonly ended: Promise<void>;
 };
@@ -62,7 +62,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   const complain = openComplaints(log);
   const queue = await parts.openQueue((error) => complain('queue', error));
   const planner = openPlanner(database, parts.defaults);
-  const credentials = await openCredentialWatch(database, parts.defaults, parts.credentialMark);
+  const credentials = await openCredentialWatch(database, parts.defaults, parts.credentialFingerprint);
   const cycleParts: CycleParts = { ...parts, leaseTimes };
   const stall = openStall();
   const waits = openWaitWatch({
@@ -145,7 +145,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   return {
     isReady: () => !signal.aborted && performance.now() - tickedAt < readyWithinMs,
     stalledSeconds: stall.seconds,
-    longestWaits: waits.longest,
+    maxWaits: waits.longest,
     ended: new Promise<void>((resolve) => {
       const end = () => void stop().finally(resolve);
       if (signal.aborted) end();

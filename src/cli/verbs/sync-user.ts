@@ -1,8 +1,8 @@
 // `sync --user`: an on-demand read of one user, and the reason for its outcome.
 import { openBasics } from '../../app.ts';
-import { type PersonResult, readPerson } from '../../engine/on-demand.ts';
+import { type OnDemandResult, readUserOnDemand } from '../../engine/on-demand.ts';
 import { ExpectedError } from '../../errors.ts';
-import type { KnownPerson } from '../../store/accounts/find-accounts.ts';
+import type { KnownAccount } from '../../store/accounts/find-accounts.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { openGraph, type Run } from '../command.ts';
 import { plural, when } from '../format.ts';
@@ -10,7 +10,7 @@ import { sampleTable, shownChanges } from '../samples.ts';
 import { noTenant } from '../several.ts';
 
 /** Reads one user of the tenant (default: the only one), and shows the changes and their reason. */
-export async function syncPerson(
+export async function syncOneUser(
   run: Run,
   word: string | undefined,
   what: { word: string; dryRun: boolean },
@@ -20,7 +20,7 @@ export async function syncPerson(
   const graph = openGraph(run);
   const { database } = await run.database();
   const tenant = word === undefined ? onlyTenant(await listTenants(database)) : await findTenant(database, word);
-  const result = await readPerson(
+  const result = await readUserOnDemand(
     { database, defaults, log, openReader: graph.openReader },
     { tenantId: tenant.tenant_id, ...what, actor: run.actor, signal: run.signal },
   );
@@ -43,12 +43,12 @@ function onlyTenant(tenants: readonly Tenant[]): Tenant {
   });
 }
 
-function asJson({ verdict, name, entraObjectId, reason, before, after, groups, ...rest }: PersonResult) {
+function asJson({ verdict, name, entraObjectId, reason, before, after, groups, ...rest }: OnDemandResult) {
   const [was, is] = [before ?? null, after ?? null];
   return { verdict, name, entraObjectId, reason, before: was, after: is, groups: groups ?? null, ...rest };
 }
 
-const headlines: Readonly<Record<PersonResult['verdict'], string>> = {
+const headlines: Readonly<Record<OnDemandResult['verdict'], string>> = {
   created: 'new here',
   restored: 'restored',
   updated: 'updated',
@@ -58,12 +58,12 @@ const headlines: Readonly<Record<PersonResult['verdict'], string>> = {
   not_there: 'not found in Entra ID',
 };
 
-function headline({ verdict, dryRun }: PersonResult): string {
+function headline({ verdict, dryRun }: OnDemandResult): string {
   return dryRun ? `${headlines[verdict]} (dry run)` : headlines[verdict];
 }
 
 /** Returns the reason for the outcome, and what happens next. */
-function explain(result: PersonResult): string {
+function explain(result: OnDemandResult): string {
   const { verdict, before, after, reason, groups } = result;
   const lists =
     groups === undefined
@@ -87,11 +87,11 @@ function explain(result: PersonResult): string {
   }
 }
 
-function isLive(account: KnownPerson | undefined): boolean {
+function isLive(account: KnownAccount | undefined): boolean {
   return account !== undefined && account.removed_at === null;
 }
 
-function accountLine(account: KnownPerson | undefined): string {
+function accountLine(account: KnownAccount | undefined): string {
   if (!account) return 'There is no account here';
   if (isLive(account)) return 'The account stays as it was';
   const purge = account.purge_at ? `, and is purged ${when(account.purge_at)}` : '';

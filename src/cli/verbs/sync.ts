@@ -15,7 +15,7 @@ import { plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { stopsAll, worstExitCode } from '../several.ts';
 import { showError } from '../terminal.ts';
-import { syncPerson } from './sync-user.ts';
+import { syncOneUser } from './sync-user.ts';
 
 type SyncOptions = VerbOptions & { dryRun?: boolean; user?: string };
 
@@ -52,7 +52,7 @@ export function syncCommand(): Command {
 function syncUser(tenant: string | undefined, word: string, options: SyncOptions): Promise<void> {
   return runVerb(
     options,
-    (run) => syncPerson(run, tenant, { word, dryRun: options.dryRun === true }),
+    (run) => syncOneUser(run, tenant, { word, dryRun: options.dryRun === true }),
     'run the command again: it reads the user again',
   );
 }

@@ -1,7 +1,7 @@
 // One person's edits and reverts of an account as one transaction, and what they changed.
 import type { ValueType } from '../../rules/expressions.ts';
 import { type Database, rows } from '../database/pool.ts';
-import { noteBatch } from '../feed/batches.ts';
+import { noteFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { lockTenant } from '../tenants/tenants.ts';
 import { type ActingPerson, editAccount, type Profile, revertAccount } from './accounts.ts';
@@ -16,7 +16,7 @@ export async function valueTypes(database: Database, tenantId: string): Promise<
   return new Map(found.map((row) => [row.field, row.value_type]));
 }
 
-export type Wishes = { readonly edits: Profile; readonly reverts: readonly string[] };
+export type RequestedEdits = { readonly edits: Profile; readonly reverts: readonly string[] };
 export type EditedField = { field: string; before: unknown; after: unknown };
 
 /**
@@ -26,7 +26,7 @@ export type EditedField = { field: string; before: unknown; after: unknown };
 export async function changeAccount(
   database: Database,
   account: { tenant_id: string; account_id: string },
-  wishes: Wishes,
+  wishes: RequestedEdits,
   by: ActingPerson,
 ): Promise<EditedField[]> {
   const edits = Object.keys(wishes.edits).length > 0;
@@ -36,7 +36,7 @@ export async function changeAccount(
     if (edits && reverts) await lockTenant(transaction, account.tenant_id);
     if (edits) await editAccount(transaction, account.account_id, wishes.edits, by);
     if (reverts) await revertAccount(transaction, account.account_id, wishes.reverts, by);
-    noteBatch(transaction);
+    noteFeedBatch(transaction);
     return rows<EditedField>(
       transaction,
       // Change rows bear the time at which their transaction began.

@@ -1,7 +1,7 @@
 // Persons by the words that people use for them: object id, account id, user principal name, mail.
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 
-export type KnownPerson = {
+export type KnownAccount = {
   account_id: string;
   entra_object_id: string | null;
   state: string;
@@ -16,8 +16,12 @@ const personColumns = `a.account_id, a.entra_object_id, a.state, a.user_principa
   coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name, a.removed_at, a.removed_reason, a.purge_at`;
 
 /** Accounts of a tenant, removed ones included, that `word` names; live ones first, ids before names. */
-export async function findPeople(on: Database | Transaction, tenantId: string, word: string): Promise<KnownPerson[]> {
-  return rows<KnownPerson>(
+export async function findAccountsByWord(
+  on: Database | Transaction,
+  tenantId: string,
+  word: string,
+): Promise<KnownAccount[]> {
+  return rows<KnownAccount>(
     on,
     `select ${personColumns} from entra_sync.accounts a
       where a.tenant_id = :tenantId
@@ -29,12 +33,12 @@ export async function findPeople(on: Database | Transaction, tenantId: string, w
 }
 
 /** The account of a directory object, removed or not. */
-export async function personOfObject(
+export async function accountOfObject(
   on: Database | Transaction,
   tenantId: string,
   entraObjectId: string,
-): Promise<KnownPerson | undefined> {
-  const [person] = await rows<KnownPerson>(
+): Promise<KnownAccount | undefined> {
+  const [person] = await rows<KnownAccount>(
     on,
     `select ${personColumns} from entra_sync.accounts a
       where a.tenant_id = :tenantId and a.entra_object_id = :entraObjectId`,

@@ -4,7 +4,7 @@ import type { CommitCounts } from '../../rules/counts.ts';
 import type { RoundKind } from '../../rules/merge.ts';
 import type { CycleOutcome } from '../../rules/outcome.ts';
 import { type Database, inTransaction, rows, type Transaction, written } from '../database/pool.ts';
-import { noteBatch } from '../feed/batches.ts';
+import { noteFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { shareTenant } from '../tenants/tenants.ts';
 import { forgetExpiredConsents } from '../tenants/waiting-consents.ts';
@@ -68,7 +68,7 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
     // Its row counts among those that ended lately.
     await recordAttempt(transaction, tenantId, failures, end);
     // Edits of applications, where no worker runs.
-    if (found?.unnumbered) noteBatch(transaction);
+    if (found?.unnumbered) noteFeedBatch(transaction);
     return found;
   });
   if (old?.changes) await pruneChanges(database, tenantId, changesMs);

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Client } from 'pg';
 
-type Victim = {
+type CancelledBackend = {
   readonly host: string;
   readonly port: number;
   readonly processID: number | null;
@@ -18,7 +18,7 @@ const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 
 /** Asks the server to cancel the statement of `client`. Never throws: a server that is away cancels nothing. */
 export function sendCancel(client: Client): void {
-  const { host, port, processID, secretKey, ssl } = client as unknown as Victim;
+  const { host, port, processID, secretKey, ssl } = client as unknown as CancelledBackend;
   if (processID === null || secretKey === null) return;
   const request = Buffer.alloc(16);
   for (const [place, number] of [16, 80_877_102, processID, secretKey].entries())

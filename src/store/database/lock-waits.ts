@@ -39,8 +39,11 @@ export type WaitOptions = Partial<LockPatience> & {
 };
 
 /** The connection that looks for blockers. It is not one of the pool's, because all of those may be waiting. */
-type Looker = { query(sql: string, values: unknown[]): Promise<{ rows: Blocker[] }> };
-type Client = { acquireRawConnection(): Promise<Looker>; destroyRawConnection(looker: Looker): Promise<void> };
+type BlockerConnection = { query(sql: string, values: unknown[]): Promise<{ rows: Blocker[] }> };
+type Client = {
+  acquireRawConnection(): Promise<BlockerConnection>;
+  destroyRawConnection(looker: BlockerConnection): Promise<void>;
+};
 
 type Waiting = {
   since: number | undefined;
@@ -69,7 +72,7 @@ export type Waits = {
 
 /** The waits of one pool. */
 export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Waits {
-  const enter = openLookout(client);
+  const enter = openLockWatch(client);
   return {
     eachMs: given.eachMs ?? defaultPatience.eachMs,
     async patiently(work, own = {}) {
@@ -137,7 +140,7 @@ export function isLockTimeout(error: unknown): boolean {
   return (error as { code?: unknown } | null)?.code === '55P03';
 }
 
-type Lookout = {
+type LockWatch = {
   /** Looks at the backend every so often, until `rest`. */
   watch(pid: number, everyMs: number): void;
   rest(): void;
@@ -145,8 +148,8 @@ type Lookout = {
 };
 
 /** One connection for all that wait at a time, opened at the first look: most transactions end before that. */
-function openLookout(client: Client): (found: (blockers: readonly Blocker[]) => void) => Lookout {
-  let connection: Promise<Looker> | undefined;
+function openLockWatch(client: Client): (found: (blockers: readonly Blocker[]) => void) => LockWatch {
+  let connection: Promise<BlockerConnection> | undefined;
   let last: Promise<unknown> = Promise.resolve();
   let inside = 0;
 

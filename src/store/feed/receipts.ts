@@ -67,10 +67,10 @@ export function afterCommit(transaction: Transaction, work: AfterCommit): void {
   afterCommits.set(transaction, work);
 }
 
-class Rehearsed extends Error {}
+class DryRunDone extends Error {}
 
 /** {@link inReportedTransaction}, rolled back at its end when `rehearse` is true: what it returns is what it would have done. */
-export async function inRehearsal<Answer>(
+export async function inDryRun<Answer>(
   database: Database,
   rehearse: boolean,
   work: (transaction: Transaction) => Promise<Answer>,
@@ -83,12 +83,12 @@ export async function inRehearsal<Answer>(
       database,
       async (transaction) => {
         done = { answer: await work(transaction) };
-        throw new Rehearsed();
+        throw new DryRunDone();
       },
       { patience: locks },
     );
   } catch (error) {
-    if (!(error instanceof Rehearsed)) throw error;
+    if (!(error instanceof DryRunDone)) throw error;
   }
   if (!done) throw new Error('the transaction gave no answer');
   return done.answer;

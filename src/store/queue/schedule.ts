@@ -7,7 +7,7 @@ export type DueRow = {
   due_at: string | null;
   rescue: boolean;
   requested: boolean;
-  has_turn: boolean;
+  has_full_round_slot: boolean;
   slow: boolean;
   /** Of the checkpoints; null where a stream has none yet. */
   users_fingerprint: string | null;
@@ -15,7 +15,7 @@ export type DueRow = {
 };
 
 // Tokens live 7 days (graph-facts); two are left to find out why nothing was read.
-const rescueAge = '5 days';
+const checkpointExpiringAge = '5 days';
 
 const isDue = `t.status <> 'disconnected' and not t.paused
     and (t.next_cycle_at is null or t.next_cycle_at <= clock_timestamp() or r.requested)`;
@@ -28,8 +28,8 @@ const wasRequested = `left join lateral (
 export async function dueTenants(on: Database | Transaction, tenantId: string | null = null): Promise<DueRow[]> {
   return rows<DueRow>(
     on,
-    `select t.tenant_id, extract(epoch from t.next_cycle_at)::text as due_at, coalesce(r.requested, false) as requested, f.tenant_id is not null as has_turn,
-            coalesce(least(u.committed_at, g.committed_at) < clock_timestamp() - interval '${rescueAge}', false) as rescue,
+    `select t.tenant_id, extract(epoch from t.next_cycle_at)::text as due_at, coalesce(r.requested, false) as requested, f.tenant_id is not null as has_full_round_slot,
+            coalesce(least(u.committed_at, g.committed_at) < clock_timestamp() - interval '${checkpointExpiringAge}', false) as rescue,
             u.fingerprint as users_fingerprint, g.fingerprint as groups_fingerprint,
             u.fingerprint is null or coalesce(c.slow, false) as slow
        from entra_sync.tenants t
@@ -55,7 +55,7 @@ export async function dueTenants(on: Database | Transaction, tenantId: string | 
  */
 export async function planOnce(
   database: Database,
-  plan: (on: Transaction, due: readonly DueRow[], turnsTaken: number) => Promise<readonly string[]>,
+  plan: (on: Transaction, due: readonly DueRow[], slotsTaken: number) => Promise<readonly string[]>,
 ): Promise<boolean> {
   return inTransaction(database, async (transaction) => {
     const mine = await rowCount(
@@ -87,6 +87,6 @@ export async function planOnce(
 }
 
 /** Gives the tenant's turn back. */
-export async function endTurn(database: Database, tenantId: string): Promise<void> {
+export async function releaseFullRoundSlot(database: Database, tenantId: string): Promise<void> {
   await written(database, 'delete from entra_sync.full_turns where tenant_id = :tenantId', { tenantId });
 }

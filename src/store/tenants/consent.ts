@@ -3,7 +3,7 @@
 import { ExpectedError } from '../../errors.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
-import { nextBatch } from '../feed/batches.ts';
+import { nextFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { completeRules, shareSettings } from '../settings/versions.ts';
 import { writeTenantChange } from './disconnect.ts';
@@ -88,10 +88,10 @@ async function register(
   });
   const ended = await rows<{ external_ref: string }>(transaction, endWaiting, { tenantId, invitationId });
   const dropped = [...new Set(ended.map((one) => one.external_ref))].filter((one) => one !== ref).sort();
-  const how = known ? howKnown(known.status) : 'new';
+  const how = known ? knownAs(known.status) : 'new';
   // A consent that is given again, for more permissions say, changes nothing that an application could see.
   if (how !== 'renewed') {
-    const scope = { tenant: tenantId, actor, batch: await nextBatch(transaction) };
+    const scope = { tenant: tenantId, actor, batch: await nextFeedBatch(transaction) };
     const kind = how === 'again' ? 'tenant.reconnected' : 'tenant.connected';
     await writeTenantChange(transaction, scope, kind, ...difference(known, ref));
   }
@@ -162,7 +162,7 @@ const update = `update entra_sync.tenants
        last_error_code = null, last_error_message = null
  where tenant_id = :tenantId`;
 
-function howKnown(status: string): 'pending' | 'again' | 'renewed' {
+function knownAs(status: string): 'pending' | 'again' | 'renewed' {
   return status === 'disconnected' ? 'again' : status === 'pending' ? 'pending' : 'renewed';
 }
 

@@ -24,11 +24,11 @@ export type TenantStatus = TenantRow & {
  * tenant is in quarantine. `held`: removals wait for a person. `stale`: connected, not paused, and without a success (or,
  * where there never was one, without a start) for more than two intervals.
  */
-export const standings = ['failing', 'held', 'stale'] as const;
+export const statusFilters = ['failing', 'held', 'stale'] as const;
 
-export type Standing = (typeof standings)[number];
+export type StatusFilter = (typeof statusFilters)[number];
 
-const isOf: Readonly<Record<Standing, string>> = {
+const isOf: Readonly<Record<StatusFilter, string>> = {
   failing: `(t.status = 'quarantined' or c.outcome in ('failed', 'partial') or (c.outcome = 'running' and not coalesce(h.alive, false)))
             and t.status <> 'disconnected'`,
   held: 't.held_removals > 0',
@@ -44,7 +44,7 @@ const isOf: Readonly<Record<Standing, string>> = {
 export async function readStatus(
   database: Database,
   tenantId: string | null,
-  only: Standing | null = null,
+  only: StatusFilter | null = null,
 ): Promise<TenantStatus[]> {
   return rows<TenantStatus>(
     database,

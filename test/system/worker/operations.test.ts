@@ -186,7 +186,7 @@ test('metrics of a stalled worker and its waits', async () => {
     database,
     tenantLimit: 1,
     credentialEnd: () => undefined,
-    worker: () => ({ stalledSeconds: () => 7, longestWaits: () => ({ lock: 3, connection: 0, database: 12 }) }),
+    worker: () => ({ stalledSeconds: () => 7, maxWaits: () => ({ lock: 3, connection: 0, database: 12 }) }),
   });
   expect(samplesOf(await metrics.text())).toMatchObject({
     stalled_seconds: 7,
