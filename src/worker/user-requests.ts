@@ -14,7 +14,7 @@ export type UserRequests = {
   idle(): Promise<void>;
 };
 
-// Of different tenants, so a tenant whose Graph hangs blocks only one.
+// Each is for another tenant, so a tenant whose Graph hangs blocks only one.
 const maxAtOnce = 4;
 
 /** `onError` receives errors of looking for requests; the error of a single request is logged. */
