@@ -1,4 +1,4 @@
-// The one account that a word on the command line means, or the choice between several.
+// Finds the account that a word means, or shows several to choose from.
 import { ExpectedError } from '../errors.ts';
 import { type FoundAccount, findAccounts } from '../store/accounts/explain.ts';
 import type { Database } from '../store/database/pool.ts';
@@ -7,11 +7,11 @@ import { table } from './terminal.ts';
 
 export type Picked = {
   readonly account: FoundAccount;
-  /** Removed ones that the word means too: somebody had the name before. */
+  /** Removed accounts that had the same name. */
   readonly others: readonly FoundAccount[];
 };
 
-/** The live account that `word` means, else the removed one. Throws `unknown_name` for several, shown to choose from. */
+/** Returns the live account that `word` means, else the removed one. Shows several, and throws `unknown_name`. */
 export async function pickAccount(
   terminal: Terminal,
   database: Database,
@@ -25,13 +25,13 @@ export async function pickAccount(
   if (account === undefined) return undefined;
   if (candidates.length === 1) return { account, others: found.filter((one) => one !== account) };
   terminal.say(accountTable(found));
-  throw new ExpectedError('unknown_name', `${candidates.length} accounts are called ${word}`, {
+  throw new ExpectedError('unknown_name', `${candidates.length} accounts match ${word}`, {
     cure: 'name one by its account id',
     list: terminal.json ? candidates.map((one) => one.account_id) : [],
   });
 }
 
-/** Accounts as a table to choose from. */
+/** Returns accounts as a table to choose from. */
 export function accountTable(accounts: readonly FoundAccount[]): string {
   return table(
     [

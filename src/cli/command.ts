@@ -1,4 +1,4 @@
-// What all verbs share: options, the life of database and signals, errors to exit codes.
+// Shared by all verbs: options, database, signals, exit codes.
 import { userInfo } from 'node:os';
 import { Command, Option } from 'commander';
 import {
@@ -30,8 +30,8 @@ export type Run = {
   readonly signal: AbortSignal;
   readonly actor: string;
   /**
-   * Opens the database that the environment names, with a line on stderr that says which (`announced`); it is closed when
-   * the verb ends. A wait for a lock that lasts is told to `onLockWait`, without one by a line on stderr.
+   * Opens the database that the environment names, and closes it when the verb ends. A line on stderr names it unless
+   * `announced` is false. A long wait for a lock goes to `onLockWait`; without it, to a line on stderr.
    */
   database(options?: {
     anySchema?: boolean;
@@ -39,15 +39,15 @@ export type Run = {
     announced?: boolean;
     onLockWait?: (wait: LockWait) => void;
   }): Promise<OpenedDatabase>;
-  /** From now on Ctrl-C is the business of a program that this one runs in the terminal. */
+  /** Leaves Ctrl-C to a child program from now on. */
   leaveInterrupts(): void;
-  /** Runs when the verb has ended, last opened first. */
+  /** Adds a function to run at the end. The last added runs first. */
   onEnd(close: () => Promise<void>): void;
 };
 
 export type VerbOptions = { json?: boolean; verbose?: boolean; actor?: string };
 
-/** A verb with the options that all have, and `examples` at the end of its help. */
+/** Returns a verb with the common options, and `examples` in its help. */
 export function verb(
   name: string,
   description: string,
@@ -57,16 +57,19 @@ export function verb(
   const command = new Command(name)
     .description(description)
     .option('--json', 'print the answer as one JSON object')
-    .option('--verbose', "say more, Graph's request ids among it")
+    .option('--verbose', "print more, such as Graph's request ids")
     .addHelpText('after', examplesText(examples));
   if (options.acts)
     command.addOption(
-      new Option('--actor <name>', 'who does this, for the change rows').default(loginName(), 'the login name'),
+      new Option('--actor <name>', 'the person who does this, for the change rows').default(
+        loginName(),
+        'the login name',
+      ),
     );
   return command;
 }
 
-/** A word that only holds verbs, like `tenant`, with `examples` at the end of its help. */
+/** Returns a command that groups verbs, like `tenant`, with `examples` in its help. */
 export function verbGroup(name: string, description: string, examples: readonly string[]): Command {
   return new Command(name).description(description).addHelpText('after', examplesText(examples));
 }
@@ -84,30 +87,30 @@ function loginName(): string {
   }
 }
 
-/** How a verb ends that is interrupted. */
+/** The way a verb ends after a signal. */
 export type Ending = {
-  /** What there is to do after Ctrl-C. */
+  /** The cure that the line after Ctrl-C names. */
   readonly afterInterrupt?: string;
-  /** Its stderr is a log of JSON lines, and to be stopped is how it ends: exit code 0. */
+  /** A service logs JSON lines on stderr, and a signal is its normal end: exit code 0. */
   readonly service?: boolean;
 };
 
-// A container that is stopped has ten seconds before it is killed.
+// A stopped container is killed after ten seconds.
 const endTimeoutMs = 8_000;
 
-/** What to do after Ctrl-C in a verb that walks rounds. */
-export const resumeHint = 'run the command again: it goes on where it stopped';
+/** The cure after Ctrl-C in a verb whose rounds can be resumed. */
+export const resumeHint = 'run the command again: it resumes where it stopped';
 
 /**
- * Runs the body of a verb: opens nothing before it is asked for, closes everything, turns errors into one line and an exit
- * code. The body may return an exit code of its own (default 0).
+ * Runs the body of a verb, closes everything that it opened, and turns errors into one line and an exit code. The body
+ * returns an exit code (default 0).
  */
 export async function runVerb(
   options: VerbOptions,
   body: (run: Run) => Promise<number | undefined>,
   ending: string | Ending = {},
 ): Promise<void> {
-  const { afterInterrupt = 'run the command again: it begins anew', service = false }: Ending =
+  const { afterInterrupt = 'run the command again: it starts over', service = false }: Ending =
     typeof ending === 'string' ? { afterInterrupt: ending } : ending;
   const stoppedCode = service ? 0 : exitCodes.interrupted;
   const terminal = openTerminal({ json: options.json === true, verbose: options.verbose === true });
@@ -132,9 +135,9 @@ export async function runVerb(
       new ExpectedError('interrupted', 'interrupted; nothing half done is visible', { cure: afterInterrupt }),
     );
     endActivities();
-    // Work that ignores the signal must not keep the process. The timer is unref'd, so that it never delays a clean end.
+    // Work that ignores the signal must not keep the process; unref'd, so that the timer never delays a clean end.
     setTimeout(() => {
-      // All has ended, and said so; a library that does not let go of the process is no news.
+      // The verb has ended and reported; only a library keeps the process alive.
       if (phase === 'ended') process.exit();
       const running = stillRunning(phase === 'closing');
       const what = running.join(', ');
@@ -163,7 +166,7 @@ export async function runVerb(
         });
         closers.push(opened.close);
         lastOpened = opened.database;
-        // A caller that hears of locks itself tells of its other waits as well.
+        // A caller with its own onLockWait reports its other waits as well.
         if (!databaseOptions.onLockWait) closers.push(tellWaits(opened.database, terminal.note));
         if (announced) terminal.note(`database: ${opened.name}`);
         return opened;
@@ -187,7 +190,7 @@ export async function runVerb(
     phase = 'closing';
     for (const close of closers.reverse()) {
       await close().catch((error: unknown) => {
-        // An error of a close that was cut off to end in time is no news.
+        // After an interrupt, errors of closing mean nothing.
         if (!interrupt.signal.aborted) exitCode ||= showError(terminal, describeDatabaseError(error));
       });
     }
@@ -196,7 +199,7 @@ export async function runVerb(
   }
 }
 
-/** Says on the terminal that a statement or a connection takes long, and why; the function that is returned ends it. */
+/** Notes long waits for the database. Returns a function that ends this. */
 function tellWaits(database: Database, note: (line: string) => void): () => Promise<void> {
   const watch = openWaitWatch({
     activities,
@@ -209,23 +212,22 @@ function tellWaits(database: Database, note: (line: string) => void): () => Prom
   return async () => clearInterval(look);
 }
 
-/** The work that this process is still doing, for the line that says so. */
 function stillRunning(closes: boolean): string[] {
   const now = performance.now();
-  const told = activities().map(({ kind, since, tenantId, reason }) => {
+  const waits = activities().map(({ kind, since, tenantId, reason }) => {
     const seconds = Math.round((now - since) / 1000);
     return `${reason ?? `a ${kind}`} for ${seconds} s${tenantId === null ? '' : ` (tenant ${tenantId})`}`;
   });
   const busy = busyTenants().map((tenantId) => `tenant ${tenantId}`);
-  return [closes ? 'closing what was opened' : 'the command itself', ...busy, ...told];
+  return [closes ? 'closing what was opened' : 'the command itself', ...busy, ...waits];
 }
 
-/** The way to Graph for a verb: every wait is said, `hooks` hear of it too. `keepTokens`: see {@link openGraphAccess}. */
+/** Opens Graph for a verb. Notes every wait, also to `hooks`. For `keepTokens` see {@link openGraphAccess}. */
 export function openGraph(
   { environment, terminal }: Run,
   hooks: GraphHooks & { keepTokens?: boolean } = {},
 ): GraphAccess {
-  // Said before anything is opened; only a database that is there can know tenants with a credential of their own.
+  // Fail on a wrong credential before anything is opened. Only an existing database can hold other credentials.
   if (namesCredential(environment.variables) || isFirstRun(environment)) readCredential(environment.variables);
   const remark = useProxyOf(environment);
   if (remark) terminal.note(remark);

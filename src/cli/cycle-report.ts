@@ -1,4 +1,4 @@
-// The report of cycles that a command ran: a table, a line a stream, and what an operator has to know or do about each tenant.
+// The report of a command's cycles: a table with a line per stream, and notes about each tenant.
 import type { CycleResult } from '../engine/cycle.ts';
 import type { FirstLoad } from '../engine/reports.ts';
 import { changesOf } from '../rules/counts.ts';
@@ -12,7 +12,7 @@ import { sampleTable, shownChanges } from './samples.ts';
 import { failureJson, sayNotTried } from './several.ts';
 import { showError, table } from './terminal.ts';
 
-/** Reports cycles that were run one after another: `--json` as one answer, else a table with notes for each tenant. */
+/** Prints the report of cycles; with `--json` as one answer. */
 export function reportCycles(
   run: Run,
   done: { tenant: Tenant; result: CycleResult }[],
@@ -61,7 +61,7 @@ export function reportCycles(
     for (const { stream, error } of result.unfinished) {
       const { message } = failureJson(error);
       terminal.note(
-        `${tenant.name}: the full round of ${stream} is not finished (${message}); changes were committed beside it, and the next cycle goes on with it`,
+        `${tenant.name}: the full round of ${stream} is not finished (${message}); changes were committed beside it, and the next cycle resumes it`,
       );
     }
     for (const { stream, error } of result.failures) {
@@ -71,7 +71,7 @@ export function reportCycles(
   }
 }
 
-/** Whether removals of the tenant wait for a person, or would. */
+/** Returns whether removals of the tenant are held, or would be. */
 export function hasHeld({ lists, streams }: CycleResult): boolean {
   return lists.length + streams.users.held + streams.groups.held > 0;
 }
@@ -82,14 +82,14 @@ function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }:
       `${tenant.name}: ${plural(list.held, 'removal')} of ${list.stream} held in list ${list.list_id}, since ${list.why} -> entra-sync removals list ${JSON.stringify(tenant.name)}`,
     );
   }
-  const rehearsed = streams.users.held + streams.groups.held;
-  if (outcome === 'rehearsed' && rehearsed > 0)
-    terminal.note(`${tenant.name}: ${plural(rehearsed, 'removal')} would be held for a person's decision`);
+  const heldInDryRun = streams.users.held + streams.groups.held;
+  if (outcome === 'rehearsed' && heldInDryRun > 0)
+    terminal.note(`${tenant.name}: ${plural(heldInDryRun, 'removal')} would be held for a person's decision`);
 }
 
 type CycleSummary = Pick<CycleResult, 'kind' | 'outcome' | 'seconds'> & Pick<FirstLoad, 'streams'>;
 
-/** The cycles as one table, a line a stream; a quick first load before the rounds that followed it. */
+/** Returns the cycles as a table with a line per stream; a first load comes before its rounds. */
 export function cycleTable(
   done: readonly { tenant: Tenant; result: CycleSummary & { firstLoad?: CycleSummary | undefined } }[],
 ): string {
@@ -97,7 +97,7 @@ export function cycleTable(
     (result.firstLoad ? [result.firstLoad, result] : [result]).map((cycle) => ({ tenant, cycle })),
   );
   const reports = cycles.flatMap(({ cycle }) => Object.values(cycle.streams));
-  // Rare, and worth a column only where they occur.
+  // Rare: columns only if they have values.
   const rare = (['adopted', 'held'] as const).filter((name) => reports.some((one) => one[name] > 0));
   return table(
     [
@@ -146,22 +146,22 @@ function explainQuiet(result: CycleResult): string | undefined {
   const all = Object.values(result.streams);
   const sum = (count: (one: StreamReport) => number) => all.reduce((total, one) => total + count(one), 0);
   if (result.failures.length > 0 || hasHeld(result) || sum(changesOf) > 0) return undefined;
-  // What there was to show, the quick listing before this round has shown.
+  // The first load before this round had the changes.
   if (result.firstLoad && Object.values(result.firstLoad.streams).some((one) => changesOf(one) > 0)) return undefined;
   if (sum((one) => one.seen) > 0) {
-    return `no changes: Graph showed ${plural(
+    return `no changes: Graph returned ${plural(
       sum((one) => one.distinct),
       'object',
     )}, none differs from what is stored`;
   }
   return result.sinceMs !== undefined && all.every((one) => one.round === 'incremental')
     ? `no changes: Graph reported none since the last cycle, ${duration(result.sinceMs / 1000)} ago`
-    : 'no changes: Graph showed an empty directory';
+    : 'no changes: Graph returned an empty directory';
 }
 
 function sayDryRun(run: Run, result: CycleResult): void {
   const { terminal } = run;
-  terminal.say('Dry run: nothing was kept, the checkpoint stays.');
+  terminal.say('Dry run: nothing was stored, and no checkpoint moved.');
   if (result.sample.length === 0) return;
   const total = Object.values(result.streams).reduce((sum, one) => sum + changesOf(one), 0);
   terminal.say(sampleTable(result.sample, 'would be'));

@@ -1,15 +1,15 @@
-// Signals before a verb listens to them: nothing has begun, so the process ends at once, with the exit code of its verb.
+// Signals before a verb listens: the process ends at once with the verb's exit code.
 
 const listened = ['SIGINT', 'SIGTERM'] as const;
-// To be stopped is how a worker ends.
+// A signal is the normal end of a worker.
 const end = () => process.exit(process.argv[2] === 'worker' ? 0 : 130);
 
-/** From now on, and until a verb listens, SIGINT and SIGTERM end the process. */
+/** Makes SIGINT and SIGTERM end the process until a verb listens. */
 export function endOnSignals(): void {
   for (const signal of listened) process.on(signal, end);
 }
 
-/** From now on `listener` hears SIGINT and SIGTERM. */
+/** Passes SIGINT and SIGTERM to `listener` from now on. */
 export function listenToSignals(listener: (signal: NodeJS.Signals) => void): void {
   for (const signal of listened) process.off(signal, end).on(signal, listener);
 }

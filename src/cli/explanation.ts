@@ -1,4 +1,4 @@
-// An account in words that anyone in support understands: who it is, why each field is so, how fresh it is.
+// An account in words for support: identity, the reason for each value, freshness.
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
@@ -7,7 +7,7 @@ import { table } from './terminal.ts';
 
 type Lines = [string, string][];
 
-/** Who it is and what became of it, as names and values. */
+/** Returns the account's identity and state as names and values. */
 export function accountLines(account: FoundAccount, setAside: Absence | undefined): Lines {
   const lines: Lines = [
     ['name', account.display_name ?? ''],
@@ -18,7 +18,7 @@ export function accountLines(account: FoundAccount, setAside: Absence | undefine
     ['state', stateText(account)],
   ];
   if (account.held_list !== null) lines.push(['held', heldText(account)]);
-  if (setAside) lines.push(['set aside', `${absenceText(setAside)}. What is shown is the last that could be taken`]);
+  if (setAside) lines.push(['set aside', `${absenceText(setAside)}. The values shown are the last valid ones`]);
   return lines;
 }
 
@@ -41,15 +41,15 @@ function stateText(account: FoundAccount): string {
 }
 
 const removals: Readonly<Record<string, string>> = {
-  deleted_restorable: 'deleted in Entra ID, where it can be restored for a while',
-  deleted: 'deleted in Entra ID for good',
+  deleted_restorable: 'soft-deleted in Entra ID, where it can be restored for 30 days',
+  deleted: 'permanently deleted in Entra ID',
   out_of_scope: 'outside the scope of the settings',
   disabled: 'disabled in Entra ID, and disabledAccounts in the settings says remove',
   not_seen: 'a full listing of Entra ID did not show it',
   by_hand: 'removed by hand',
 };
 
-/** Why there is no account, or none that is kept up to date, in a sentence. */
+/** Returns why there is no account, or no current one, in a sentence. */
 export function absenceText({ why, reason, since, last_seen_at }: Absence): string {
   switch (why) {
     case 'set_aside':
@@ -57,13 +57,13 @@ export function absenceText({ why, reason, since, last_seen_at }: Absence): stri
     case 'out_of_scope':
       return 'outside the scope of the settings by userType or accountEnabled: only the id is kept';
     case 'deleted':
-      return 'deleted in Entra ID while nothing was kept here; it comes when it is restored there';
+      return 'soft-deleted in Entra ID, with no account here; an account is created when it is restored there';
     case 'purged':
-      return `purged ${when(since)}: the account was removed and its time ran out; who comes back gets a new one`;
+      return `purged ${when(since)}: the account was removed and its retention ended; a user who comes back gets a new account`;
   }
 }
 
-/** Field by field: what it shows, where that is from, who may change it, and the value that it hides. */
+/** Returns a table of the fields: value, origin, editors, hidden value. */
 export function fieldTable(account: FoundAccount, fields: readonly ExplainedField[]): string {
   return table(
     [
@@ -92,8 +92,8 @@ function originText(account: FoundAccount, { field, value, origin, changed_by, s
 
 function editorsText(account: FoundAccount, { owner, editable_by, mapped_from }: ExplainedField): string {
   if (editable_by.length > 0) return editable_by.join(', ');
-  // Of the directory, and not in it: with sourceOfTruth user or hybrid it would be the person's.
-  if (account.state === 'managed' && mapped_from === null) return 'nobody, as sourceOfTruth says';
+  // The directory owns this field without having it. Another sourceOfTruth would let users edit it.
+  if (account.state === 'managed' && mapped_from === null) return 'nobody, because of sourceOfTruth';
   return account.state === 'managed' && owner === 'directory' ? 'nobody here, only in Entra ID' : 'nobody';
 }
 
@@ -116,7 +116,7 @@ function valueText(value: unknown): string {
     : JSON.stringify(value);
 }
 
-/** How far what is stored can be trusted to be today's, as names and values. */
+/** Returns how fresh the tenant's data is, as names and values. */
 export function freshnessLines(tenant: TenantRow): Lines {
   const lines: Lines = [
     ['tenant', `${tenant.name}, ${tenant.status}${tenant.paused ? ', paused' : ''}`],

@@ -5,12 +5,12 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** "1 page", "2,000 objects"; `of` goes between number and word. */
+/** "1 page", "2,000 objects". `of` stands between number and word. */
 export function plural(value: number, word: string, of = ''): string {
   return `${count(value)}${of} ${word}${value === 1 && of === '' ? '' : 's'}`;
 }
 
-/** A time as "3 min ago" or "in 40 min", measured from `now`; "never" for null. */
+/** "3 min ago" or "in 40 min", relative to `now`; "never" for null. */
 export function when(time: Date | null, now: Date = new Date()): string {
   if (!time) return 'never';
   const seconds = Math.round((time.getTime() - now.getTime()) / 1000);
@@ -18,13 +18,13 @@ export function when(time: Date | null, now: Date = new Date()): string {
   return seconds > 0 ? `in ${span}` : `${span} ago`;
 }
 
-/** When a tenant's next cycle is due; one without a time runs as soon as a worker or `sync` is there. */
+/** The time of a tenant's next cycle; without one it is due now. */
 export function dueIn(tenant: { status: string; paused: boolean; next_cycle_at: Date | null }): string {
   if (tenant.next_cycle_at) return when(tenant.next_cycle_at);
   return tenant.status === 'disconnected' || tenant.paused ? 'none' : 'now';
 }
 
-/** Seconds as the largest unit that fits: 45 s, 12 min, 3 h, 5 d. */
+/** Seconds in the largest unit that fits: 45 s, 12 min, 3 h, 5 d. */
 export function duration(seconds: number): string {
   if (Math.round(seconds) < 60) return `${Math.round(seconds)} s`;
   if (Math.round(seconds / 60) < 60) return `${Math.round(seconds / 60)} min`;
@@ -32,13 +32,13 @@ export function duration(seconds: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-/** What a change row says on one line, field by field: `jobTitle: "Clerk" -> "Head of Sales"`. */
+/** A change row on one line: `jobTitle: "Clerk" -> "Head of Sales"`. */
 export function describeChange(kind: string, before: unknown, after: unknown): string {
-  // Addresses have line breaks, and a customer's directory may hold what a terminal would obey.
+  // Values may contain line breaks and escape codes.
   return describe(kind, before, after).replaceAll(/\p{Cc}+/gu, ' ');
 }
 
-/** What became of a membership, on one line: `joins All Staff`. */
+/** A change of a membership on one line: `joins All Staff`. */
 export function describeMembership(kind: string, group: string | null): string {
   return `${kind === 'membership.added' ? 'joins' : 'leaves'} ${(group ?? 'a group without a name').replaceAll(/\p{Cc}+/gu, ' ')}`;
 }
@@ -51,7 +51,7 @@ function describe(kind: string, before: unknown, after: unknown): string {
     return texts(now.get('user_principal_name'), now.get('displayName'));
   if (kind === 'account.removed' || kind === 'group.removed')
     return now.size === 0 ? '' : `reason: ${String(now.get('removed'))}`;
-  // Without the list's number: a dry run takes one that nobody will see again, and removals list tells it.
+  // Without the list's number: in a dry run it is rolled back, and `removals list` shows it.
   if (kind.startsWith('removal.')) return now.size === 0 ? '' : `reason: ${String(now.get('reason'))}`;
   const parts = [...stateChange(kind), ...differences(old, now), ...underEdits(before, after)];
   if (kind === 'tenant.settings_changed') return `settings ${parts.join('; ')}`;
@@ -70,27 +70,25 @@ function stateChange(kind: string): string[] {
 function differences(old: ReadonlyMap<string, unknown>, now: ReadonlyMap<string, unknown>): string[] {
   return [...new Set([...old.keys(), ...now.keys()])].map((name) => {
     const [one, other] = [showValue(old.get(name)), showValue(now.get(name))];
-    // Who edits a field to what it shows already makes the value a person's own.
+    // An edit to the value already shown makes it the person's own.
     return one === other ? `${name}: ${one}, as before` : `${name}: ${one} -> ${other}`;
   });
 }
 
-/** What the directory changed beneath values that people gave. */
 function underEdits(before: unknown, after: unknown): string[] {
   const [old, now] = [part(before, 'directory'), part(after, 'directory')];
   const names = [...new Set([...Object.keys(old), ...Object.keys(now)])];
   return names.map((name) => `${name}, under an edit: ${showValue(old[name])} -> ${showValue(now[name])}`);
 }
 
-// The columns that changed, then the fields of the profile.
 function flat(facts: unknown): Map<string, unknown> {
   if (typeof facts !== 'object' || facts === null) return new Map();
-  const columns = Object.entries(facts).filter(([name]) => !toldApart.has(name));
+  const columns = Object.entries(facts).filter(([name]) => !shownElsewhere.has(name));
   return new Map([...columns, ...Object.entries(part(facts, 'profile'))]);
 }
 
-// A profile may have a field called state, too; what the account's own becomes is in the kind of the change.
-const toldApart: ReadonlySet<string> = new Set(['profile', 'directory', 'profile_stays', 'state']);
+// The kind of the change names the new state, and a profile may have a field called state.
+const shownElsewhere: ReadonlySet<string> = new Set(['profile', 'directory', 'profile_stays', 'state']);
 
 function part(facts: unknown, name: string): Record<string, unknown> {
   return ((facts as Record<string, unknown> | null | undefined)?.[name] ?? {}) as Record<string, unknown>;

@@ -1,4 +1,4 @@
-// Where the command line begins: signals first, so that a process that is only just starting ends as it promises.
+// The entry of the command line. Signals come first, for processes that are still loading.
 import { endOnSignals } from './early-signals.ts';
 
 endOnSignals();

@@ -4,7 +4,7 @@ import { packageVersion } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
 
-// In the order of the help. Only the named one is loaded, with what it needs: that is most of the time a short command takes.
+// In the order of the help. Only the named verb is loaded, since loading dominates a short command.
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./verbs/demo.ts')).demoCommand(),
   simulate: async () => (await import('./verbs/simulate.ts')).simulateCommand(),
@@ -37,8 +37,8 @@ function describeProgram(): Command {
 Examples:
   $ entra-sync demo                  see it work: a simulated tenant, an embedded database
   $ entra-sync sync                  one cycle now, of the tenant of AZURE_TENANT_ID
-  $ entra-sync status                how every tenant is
-  $ entra-sync explain ann@x.com     why one account shows what it shows, or why it is not there
+  $ entra-sync status                the state of every tenant
+  $ entra-sync explain ann@x.com     why an account has its values, or why it is missing
 
 Exit codes: 0 done, 1 a defect, 2 usage or settings, 3 sign-in, consent or permission, 4 removals held,
 5 Graph unavailable, 6 another cycle is running, 7 database unreachable, unable or not migrated, 8 drift, 130 interrupted.
@@ -50,7 +50,7 @@ AZURE_CLIENT_CERTIFICATE_PATH, ENTRA_SYNC_CLOUD, LOG_LEVEL and more: see docs/op
 const show = (error: unknown, args: readonly string[]) =>
   showError(openTerminal({ json: args.includes('--json'), verbose: false }), error);
 
-/** Runs one command line (`args`: what stands behind the program's name). Its exit code is in `process.exitCode` then. */
+/** Runs one command line (`args` without the program's name), and sets `process.exitCode`. */
 export async function runProgram(args: readonly string[]): Promise<void> {
   const program = describeProgram();
   const [named = ''] = args;
@@ -58,7 +58,7 @@ export async function runProgram(args: readonly string[]): Promise<void> {
   for (const load of wanted) if (load) program.addCommand(await load());
   throwUsage(program);
 
-  // A signal that came while the modules were loaded is heard in the next turn, before anything begins.
+  // Let a signal that came during loading arrive before any work begins.
   await new Promise((resolve) => setImmediate(resolve));
 
   try {
@@ -68,14 +68,14 @@ export async function runProgram(args: readonly string[]): Promise<void> {
   }
 }
 
-/** Makes this process one of a command line, runs it, and ends the process. */
+/** Runs the command line of this process, and ends the process. */
 export async function runProcess(): Promise<void> {
   const args = process.argv.slice(2);
-  // A reader that has seen enough (head, less) is no error: the work under way still ends well, with its own exit code.
+  // A reader that stops early (head, less) is not an error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
-  // Node would print such an error with everything that hangs on it, and its diagnostic report the environment (rule 18).
+  // Node would print the error with all its properties, and the environment in its diagnostic report (rule 18).
   process.on('uncaughtException', (error) => {
     process.exit(show(error, args));
   });
@@ -84,8 +84,7 @@ export async function runProcess(): Promise<void> {
   endSoon();
 }
 
-// A request that hangs in a library which does not let go of it would keep a finished command alive. What is still to be
-// read of its answer (by a pager, say) is waited for.
+// A hanging request of a library must not keep a finished command alive. Waits for pagers to read the output.
 function endSoon(): void {
   setInterval(() => {
     if (process.stdout.writableLength + process.stderr.writableLength === 0) process.exit();

@@ -1,4 +1,4 @@
-// Progress of long work on stderr: a moving bar on a terminal, a line now and then elsewhere.
+// Progress of long work on stderr: a moving bar on a terminal, else a line every few seconds.
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import type { Progress } from '../engine/stream.ts';
 import { count, plural } from './format.ts';
@@ -8,7 +8,7 @@ export type ProgressView = { update(progress: Progress): void; done(): void };
 
 const quietMs = 5_000;
 
-/** Shows how a cycle gets on: pages, objects and objects a second of the pull, then the commit. */
+/** Opens the progress of a cycle: pages, objects and objects per second, then the commit. */
 export function openProgress(terminal: Terminal): ProgressView {
   return terminal.lively ? movingBar(terminal) : plainLines(terminal);
 }
@@ -46,7 +46,7 @@ function movingBar(terminal: Terminal): ProgressView {
   return {
     update: ({ stream, phase, pages, objects, total }) => {
       const { bar, first } = barOf(stream, objects);
-      // Without a total the bar fills while the commit is near: half for reading, the rest for writing.
+      // Without a total, reading fills half of the bar, and writing the rest.
       bar.setTotal(Math.max(total ?? objects * 2, objects, 1));
       bar.update(phase === 'commit' ? bar.getTotal() : objects, {
         phase: phases[phase],
@@ -67,16 +67,16 @@ const phases = { list: 'listing', show: 'showing', pull: 'reading', ask: 'asking
 
 function plainLines(terminal: Terminal): ProgressView {
   const started = performance.now();
-  const said = new Map<string, { at: number; phase: string }>();
+  const printed = new Map<string, { at: number; phase: string }>();
   return {
     update: ({ stream, phase, pages, objects, total }) => {
       const now = performance.now();
-      const last = said.get(stream) ?? { at: started, phase: 'pull' };
-      // A commit is told when it begins, everything else now and then.
+      const last = printed.get(stream) ?? { at: started, phase: 'pull' };
+      // The start of a commit is always printed, other phases every few seconds.
       const isCommit = phase === 'show' || phase === 'commit';
       if ((phase === last.phase || !isCommit) && now - last.at < quietMs) return;
-      said.set(stream, { at: now, phase });
-      // Tombstones and repeats are objects too, so the count of people is only a guess until all is read.
+      printed.set(stream, { at: now, phase });
+      // Tombstones and repetitions count as objects too, so the total is a guess until the end.
       const of =
         total === undefined || !(phase === 'pull' || phase === 'ask') ? '' : ` of ${count(Math.max(total, objects))}`;
       const speed = now - started < 1_000 ? '' : `, ${count(rate(objects, started))}/s`;

@@ -1,12 +1,12 @@
-// Changes as a dry run or a read on demand shows them.
+// The changes of a dry run or an on-demand read.
 import type { ChangeSample } from '../store/commit/sample.ts';
 import { describeChange, describeMembership } from './format.ts';
 import { table } from './terminal.ts';
 
-/** How many changes a person is shown; --json holds them all. */
+/** The number of changes in the text; --json has them all. */
 export const shownChanges = 20;
 
-/** The first changes as a table; `title` heads the column of their kinds. */
+/** Returns the first changes as a table; `title` heads the kinds. */
 export function sampleTable(sample: readonly ChangeSample[], title: string): string {
   return table(
     [{ title }, { title: 'who or what' }, { title: 'what' }],

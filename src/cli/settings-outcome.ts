@@ -1,27 +1,28 @@
-// What a settings change comes to, in words: for `settings apply` and `tenant set`, done or rehearsed.
+// The outcome of `settings apply` and `tenant set` in words.
 import type { TenantPreview } from '../engine/preview.ts';
 import { count, plural } from './format.ts';
 import { table } from './terminal.ts';
 
 const shownFields = 12;
 
-/** The outcome for one tenant, line by line; nothing for a tenant that it leaves as it is. */
+/** Returns the outcome for one tenant, line by line. */
 export function describeOutcome(one: TenantPreview, name: string): string[] {
   const lines = [
     one.shelved > 0 &&
       `${plural(one.shelved, 'edit')} shelved: kept, and not in force while the directory owns the field`,
     one.unshelved > 0 && `${plural(one.unshelved, 'edit')} back in force`,
-    one.leaving.out_of_scope > 0 && `${people(one.leaving.out_of_scope)} the scope`,
+    one.leaving.out_of_scope > 0 && `${users(one.leaving.out_of_scope)} the scope`,
     one.leaving.disabled > 0 && `${plural(one.leaving.disabled, 'disabled account')} removed`,
     one.suspended > 0 && `${plural(one.suspended, 'account')} suspended`,
     one.resumed > 0 && `${plural(one.resumed, 'account')} no longer suspended`,
     one.pendingVersion !== null &&
-      `version ${one.pendingVersion} still waits for its full round: this counts what comes of both`,
+      `version ${one.pendingVersion} still waits for its full round: the numbers include both versions`,
     one.missingGroups.length > 0 &&
-      `scope group ${one.missingGroups.join(', ')} is not among the synced groups: as long as one is missing or cannot be read, nobody is removed by groups`,
-    one.mayEnter && 'who enters the scope is known after the full round: of people outside only ids are kept',
+      `scope group ${one.missingGroups.join(', ')} is not among the synced groups: while one is missing or cannot be read, no account is removed for being outside the groups`,
+    one.mayEnter && 'users who enter the scope are known after the full round: of users outside only ids are stored',
     ...Object.entries(one.unread).map(
-      ([property, fields]) => `${property} was never read: ${fields.join(', ')} known after the full round`,
+      ([property, fields]) =>
+        `${property} has never been read: the values of ${fields.join(', ')} are known after the full round`,
     ),
   ].filter((line) => line !== false);
   const fields = Object.entries(one.fields);
@@ -35,13 +36,13 @@ export function describeOutcome(one: TenantPreview, name: string): string[] {
   return [`${name}: ${changes}`, ...more, ...lines];
 }
 
-function people(number: number): string {
-  return number === 1 ? '1 person leaves' : `${count(number)} people leave`;
+function users(number: number): string {
+  return number === 1 ? '1 user leaves' : `${count(number)} users leave`;
 }
 
-/** When it acts. */
+/** Returns a sentence on when the change takes effect. */
 export function whenItActs(tenants: readonly TenantPreview[]): string {
   const full = tenants.filter((one) => one.fullRound).length;
-  if (full === 0) return 'It acts at once.';
-  return `Owners and editors act at once; mapping and scope with the next cycle, which is a full one${tenants.length > 1 ? ` for ${plural(full, 'tenant')}` : ''}.`;
+  if (full === 0) return 'It takes effect at once.';
+  return `Owners and editors take effect at once; mapping and scope with the next cycle, which is a full one${tenants.length > 1 ? ` for ${plural(full, 'tenant')}` : ''}.`;
 }

@@ -1,4 +1,4 @@
-// What a command says: the answer on stdout, everything else on stderr; tables, errors, JSON.
+// The output of a command: the answer on stdout, all else on stderr.
 import Table from 'cli-table3';
 import { describeDefect, ExpectedError, exitCodeOf } from '../errors.ts';
 
@@ -7,17 +7,17 @@ export type Terminal = {
   readonly verbose: boolean;
   /** Whether stderr is a terminal, where a progress bar may move. */
   readonly lively: boolean;
-  /** A line of the answer; nothing with --json. */
+  /** Prints a line of the answer; with --json nothing. */
   say(line?: string): void;
-  /** The whole answer with --json, as one object; nothing otherwise. */
+  /** Prints the whole answer as one object with --json; otherwise nothing. */
   answer(value: unknown): void;
-  /** A remark on stderr. */
+  /** Prints a remark on stderr. */
   note(line: string): void;
-  /** Runs before every remark, so that a moving progress bar gets out of the way. */
+  /** Runs before every remark, to stop a moving progress bar. */
   beforeNote: (() => void) | undefined;
 };
 
-/** Makes the terminal of one command. */
+/** Opens the terminal of one command. */
 export function openTerminal(options: { json: boolean; verbose: boolean }): Terminal {
   const terminal: Terminal = {
     ...options,
@@ -37,7 +37,7 @@ export function openTerminal(options: { json: boolean; verbose: boolean }): Term
   return terminal;
 }
 
-/** Shows an error and returns its exit code: one line (`where` first) for what was expected, the stack for a defect. */
+/** Shows an expected error as one line after `where`, or a defect with its stack; returns the exit code. */
 export function showError(terminal: Terminal, error: unknown, where = ''): number {
   const exitCode = exitCodeOf(error);
   if (error instanceof ExpectedError) {
@@ -53,15 +53,14 @@ export function showError(terminal: Terminal, error: unknown, where = ''): numbe
   return exitCode;
 }
 
-// Names come from a directory that others write: no line breaks and no escape codes of theirs reach the terminal.
-/** A text without what a terminal would obey. */
+/** Returns the text without line breaks and escape codes, which names of a directory may contain. */
 export function onOneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ');
 }
 
 export type Column = { readonly title: string; readonly right?: boolean };
 
-/** Rows as an aligned table without frames, which reads well, pastes well and greps well. */
+/** Returns rows as an aligned table without frames, easy to paste and grep. */
 export function table(columns: readonly Column[], lines: ReadonlyArray<ReadonlyArray<string | number>>): string {
   const none = {
     top: '',

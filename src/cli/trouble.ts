@@ -1,15 +1,15 @@
-// Why a tenant is not well, in a sentence or two, with when it is tried again; and how many are, above a long table.
+// The trouble of a tenant in words, and a summary above a long table.
 import { isDatabasesFault, quarantineAfter } from '../rules/quarantine.ts';
 import type { TenantStatus } from '../store/tenants/status.ts';
 import { count, when } from './format.ts';
 
-/** What `status` says below its table; undefined for a tenant that is well. */
+/** Returns the line of `status` below its table; undefined for a healthy tenant. */
 export function describeTrouble(tenant: TenantStatus): string | undefined {
   const { failures, last_error_message: message, next_cycle_at: next, paused } = tenant;
   if (failures < quarantineAfter) {
     if (!isDatabasesFault(tenant.last_cycle_error_code)) return message ?? undefined;
     const stopped = `the database stopped the last cycle: ${tenant.last_cycle_error_message}`;
-    // An interrupt of an earlier cycle is of no interest any more.
+    // An interrupt of an earlier cycle no longer matters.
     return message === null || tenant.last_error_code === 'interrupted'
       ? stopped
       : `${stopped}; before that: ${message}`;
@@ -23,7 +23,7 @@ export function describeTrouble(tenant: TenantStatus): string | undefined {
 const maxAtAGlance = 20;
 const failed: ReadonlySet<string | null> = new Set(['failed', 'partial', 'cut off']);
 
-/** The lines above a table that is too long to be seen whole, with how to list the tenants of each number; else none. */
+/** Returns the summary above a long table, with the options that list each group; none for a short one. */
 export function summarize(tenants: readonly TenantStatus[]): string[] {
   if (tenants.length <= maxAtAGlance) return [];
   const of = (is: (tenant: TenantStatus) => boolean) => tenants.filter(is).length;
@@ -41,6 +41,6 @@ export function summarize(tenants: readonly TenantStatus[]): string[] {
     [of((one) => one.set_aside > 0), 'with objects set aside (--set-aside)'],
     [of((one) => one.running), 'in a cycle now'],
   ];
-  const told = numbers.filter(([number]) => number > 0).map(([number, words]) => `${count(number)} ${words}`);
-  return [`${count(tenants.length)} tenants: ${told.join(', ')}.`, ''];
+  const shown = numbers.filter(([number]) => number > 0).map(([number, words]) => `${count(number)} ${words}`);
+  return [`${count(tenants.length)} tenants: ${shown.join(', ')}.`, ''];
 }

@@ -1,14 +1,14 @@
-// What is wrong with a command line itself, as one line like every expected error, with the help that cures it.
+// Errors of the command line as expected errors, with the help as the cure.
 import type { Command, CommanderError } from 'commander';
 import { ExpectedError } from '../errors.ts';
 
-/** Lets commander throw instead of ending the process: `usage` for what is wrong, its own error where help was asked for. */
+/** Makes commander throw instead of ending the process: `usage`, or its own error after --help or --version. */
 export function throwUsage(command: Command): void {
   command.exitOverride((error) => {
     throw error.exitCode === 0 ? error : usageError(command, error);
   });
   command.configureOutput({
-    // The caller that catches the error tells it.
+    // The caller shows the error.
     outputError: () => {},
     writeOut: (text) => process.stdout.write(text),
     writeErr: (text) => process.stderr.write(text),
@@ -24,10 +24,10 @@ function usageError(command: Command, error: CommanderError): ExpectedError {
       cure: `name one of those above: ${help}`,
     });
   }
-  // psql's own options look like ours.
+  // Options of psql look like options of this program.
   const psql = command.name() === 'psql' && error.code === 'commander.unknownOption';
   return new ExpectedError('usage', wording(error.message), {
-    cure: psql ? `what is for psql goes behind --, as in entra-sync psql -- -c "select 1"; ${help}` : help,
+    cure: psql ? `put options of psql after --, as in entra-sync psql -- -c "select 1"; ${help}` : help,
   });
 }
 
@@ -39,7 +39,10 @@ function wording(message: string): string {
   return message
     .replace(/^error: /, '')
     .replace(/\s*\(Did you mean (.*)\?\)$/s, ', did you mean $1?')
-    .replace(/(too many arguments).*\. Expected (\d+) arguments? but got (\d+)\.$/s, '$1: $2 at most, $3 were given')
+    .replace(
+      /(too many arguments).*\. Expected (\d+) arguments? but got (\d+)\.$/s,
+      '$1: at most $2, but $3 were given',
+    )
     .replace(/ is invalid\. /, ' is not valid: ')
     .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
 }

@@ -1,25 +1,28 @@
-// The first app-only token of a tenant that has just consented: Microsoft needs a while to make a consent known everywhere.
+// The first app-only token after a consent, which takes a while to take effect everywhere.
 import pRetry from 'p-retry';
 import { ExpectedError } from '../errors.ts';
 import { rolesOf, type TokenSource } from '../graph/credential.ts';
 import { SignInRefused } from '../graph/sign-in-errors.ts';
 import { rolesToAskFor } from '../rules/roles.ts';
 
-/** How long to wait for a consent to take effect: tries again after `firstWaitMs`, then twice that, and so on. */
+/** How long to wait for a consent to take effect. The first retry comes after `firstWaitMs`; each wait doubles. */
 export type Patience = { readonly retries: number; readonly firstWaitMs: number };
 
 export type FirstToken =
-  /** A good token: the roles that would let more be read. */
+  /** A valid token, and the roles that it lacks for reading more. */
   | { missing: string[] }
-  /** None, and what the administrator can do. `again`: consenting again may help. */
+  /** No valid token, and a cure for the administrator. `again`: consenting again may help. */
   | { failure: ExpectedError; status: number; what: string; cure: string; again: boolean };
 
 const notYet: ReadonlySet<string> = new Set(['consent_missing', 'permission_missing']);
 
-// The application appears in a tenant with the consent, and until that is known everywhere a sign-in may be refused.
+// The consent creates the application in the tenant. Until that is known everywhere, a sign-in may be refused.
 const isUnknown = (error: ExpectedError) => error instanceof SignInRefused && error.mayPass;
 
-/** Takes a token, and looks at what it may do. Each try asks anew: a token from before the consent lacks its roles. */
+/**
+ * Returns the missing roles of a token, or why there is none. Each try needs a new token: an older one lacks the roles.
+ * Throws defects, and the reason of an abort.
+ */
 export async function firstToken(
   source: () => TokenSource,
   patience: Patience,
@@ -41,7 +44,7 @@ export async function firstToken(
 }
 
 const wait =
-  'Microsoft can take some minutes to make a consent known. Wait a little, then check again; if it stays like this, consent again as a Privileged Role Administrator or Global Administrator.';
+  'A consent can take some minutes to take effect at Microsoft. Wait a little, then check again; if nothing changes, consent again as a Privileged Role Administrator or Global Administrator.';
 
 function explain(error: ExpectedError): Omit<Extract<FirstToken, { failure: unknown }>, 'failure'> {
   const what = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`;
@@ -51,14 +54,14 @@ function explain(error: ExpectedError): Omit<Extract<FirstToken, { failure: unkn
       return {
         status: 409,
         what,
-        cure: `${wait} The application may also not ask for it yet: then tell whoever sent you the link.`,
+        cure: `${wait} Or the application does not ask for it yet: then tell the person who sent you the link.`,
         again: true,
       };
     case 'role_refused':
       return {
         status: 403,
         what,
-        cure: 'Tell whoever sent you the link: the application has to ask for less. After that, consent again.',
+        cure: 'Tell the person who sent you the link that the application has to ask for less. After that, consent again.',
         again: true,
       };
     case 'graph_unavailable':
@@ -72,7 +75,7 @@ function explain(error: ExpectedError): Omit<Extract<FirstToken, { failure: unkn
       return {
         status: 502,
         what,
-        cure: 'Tell whoever sent you the link what stands here; then check again.',
+        cure: 'Send this message to the person who sent you the link; then check again.',
         again: false,
       };
   }

@@ -1,4 +1,4 @@
-// The steps of a consent, one function each: invitation, sign-in, consent, first token, registration. No HTTP in here.
+// The steps of a consent, one function each: invitation, sign-in, consent, first token, registration. No HTTP here.
 import { ExpectedError } from '../errors.ts';
 import type { TokenSource } from '../graph/credential.ts';
 import { rolesCure, type SignInPage } from '../graph/sign-in.ts';
@@ -21,19 +21,19 @@ export type ConsentParts = {
   readonly log: Log;
   readonly site: Site;
   readonly signIn: SignInPage;
-  /** Tokens of a tenant as its cycles will use them. */
+  /** Returns the tokens of a tenant, as its cycles will use them. */
   readonly tokens: (tenantId: string, settings: Settings) => TokenSource;
   readonly patience: Patience;
   readonly signal: AbortSignal;
 };
 
-/** What a request is answered with: a page, or the address to go on to. */
+/** The answer to a request: a page, or an address to redirect to. */
 export type Outcome = { readonly status: number; readonly page: string } | { readonly goTo: string };
 
-/** A parameter of a redirect or form, when it was given once. */
+/** Returns a parameter of a redirect or form, if it was given exactly once. */
 export type Parameter = (name: string) => string | undefined;
 
-/** The tenant that all personal accounts of Microsoft belong to. */
+/** The tenant of all personal Microsoft accounts. */
 const personalAccounts = '9188040d-6c67-4c5b-b112-36a304b66dad';
 
 /** One request: what the page works with, and its steps. */
@@ -43,7 +43,7 @@ async function openRequest(parts: ConsentParts): Promise<Request> {
   return { ...parts, steps: await openSteps(parts.database) };
 }
 
-/** The first page, for whoever holds an invitation. */
+/** Answers an invitation with the first page. */
 export async function welcome(parts: ConsentParts, link: string): Promise<Outcome> {
   const { steps } = await openRequest(parts);
   const invitation = await steps.invitationOf(link);
@@ -65,7 +65,7 @@ export async function beginSignIn(parts: ConsentParts, link: string | undefined,
   return { goTo };
 }
 
-/** What Microsoft sends a browser back with, from a sign-in or from a consent: which of both, `state` says. */
+/** Handles a redirect from Microsoft, after a sign-in or after a consent, as `state` says. */
 export async function answered(parts: ConsentParts, given: Parameter, browser: string | undefined): Promise<Outcome> {
   const state = given('state') ?? '';
   const request = await openRequest(parts);
@@ -74,7 +74,7 @@ export async function answered(parts: ConsentParts, given: Parameter, browser: s
   if (!step) throw new Refused('state_invalid');
   const invitation = await steps.invitationAgain(step.invitation_id);
   return startingAgain(request, invitation, async () => {
-    // An error first: beside one, `admin_consent=True` comes all the same.
+    // Check for an error first: Microsoft sends `admin_consent=True` even with one.
     refuseErrors(given, step.step);
     return step.step === 'sign_in'
       ? signedIn(request, step, invitation, given('code') ?? '')
@@ -94,16 +94,16 @@ async function signedIn(request: Request, step: Step, invitation: Invitation, co
   if (refused) throw new Refused(refusalOf[refused]);
   log.info({ tenantId, adminId, administrator, invitation: invitation.invitation_id }, 'signed in');
   if (!tellsRoles) log.warn({ cure: rolesCure }, 'id tokens of this registration tell no directory roles');
-  // Everybody with an account of a tenant can sign in to it, guests too, and everybody can write the redirect that says that
-  // consent was given. So a tenant that the vendor did not name needs a person who is shown to be its administrator; where
-  // roles are not told, the consent waits for the vendor (connectTenant).
+  // Every user of a tenant can sign in to it, guests too, and can forge the redirect that claims consent. So a tenant
+  // that the vendor did not name needs a proven administrator. If tokens do not contain roles, the consent waits for
+  // the vendor (connectTenant).
   if (!named && administrator === false) throw new Refused('not_administrator');
   const offered = { invitationId: invitation.invitation_id, browser: step.browser, tenantId, adminId, domain };
   const link = await steps.startOffer({ ...offered, administrator: administrator === true, tries: 0 });
   return { goTo: `${site.url}/consent?step=${link}` };
 }
 
-/** The page from which to go on to consent. */
+/** Answers with the page that offers consent. */
 export async function offer(
   parts: ConsentParts,
   link: string | undefined,
@@ -135,7 +135,7 @@ export async function beginConsent(
   return { goTo: signIn.consentUrl(verified(step).tenantId, state) };
 }
 
-/** Asks once more for a token, for a consent that had not taken effect. */
+/** Requests a token again, for a consent that had not taken effect. */
 export async function check(
   parts: ConsentParts,
   link: string | undefined,
@@ -150,13 +150,13 @@ export async function check(
 
 async function consented(request: Request, step: Step, invitation: Invitation, given: Parameter): Promise<Outcome> {
   if (given('admin_consent')?.toLowerCase() !== 'true') throw new Refused('consent_unconfirmed');
-  // Anybody can write a redirect: what it says of the tenant is compared, and never used.
+  // A redirect can be forged: compare its tenant, and never use it.
   const named = given('tenant');
   if (named !== undefined && named.toLowerCase() !== step.tenant_id) throw new Refused('tenant_forged');
   return connect(request, step, invitation);
 }
 
-// The proof of a consent is a token, not a redirect. Whose consent it was, no token tells.
+// The proof of a consent is a token, not a redirect. No token shows who gave it.
 async function connect(request: Request, step: Step, invitation: Invitation): Promise<Outcome> {
   const { database, defaults, log, site, steps } = request;
   const { tenantId, adminId, domain, administrator } = verified(step);
@@ -170,7 +170,7 @@ async function connect(request: Request, step: Step, invitation: Invitation): Pr
     const restart = steps.urlOf(site, invitation);
     return { status: first.status, page: notYetPage(site, { next, restart, tenantId, ...first }) };
   }
-  // Who it was is in the log and in Entra's own: the feed keeps no ids of people beyond their accounts.
+  // The logs name the administrator. The feed stores no ids of people beyond their accounts.
   const consent = { invitationId, tenantId, adminId, administrator, actor: 'connect' };
   const done = await connectTenant(database, consent, defaults);
   if (done.kind === 'refused') throw new Refused(refusalOf[done.reason]);
@@ -194,7 +194,7 @@ const refusalOf = {
 } as const satisfies Record<string, Refusal>;
 
 const declined = /^(access_denied|permission_denied|consent_declined)$/;
-// The user declined; the user is no administrator and may only ask for approval (reference-error-codes).
+// The user declined, or is not an administrator and may only request approval (reference-error-codes).
 const declinedCodes: ReadonlySet<string> = new Set(['65004', '90094', '90093', '95105']);
 
 function refuseErrors(given: Parameter, step: Step['step']): void {
@@ -206,7 +206,7 @@ function refuseErrors(given: Parameter, step: Step['step']): void {
   throw new Refused(isDeclined ? 'declined' : step === 'consent' ? 'consent_refused' : 'sign_in_refused', { code });
 }
 
-/** Runs a step of the flow; whoever is refused in it can start again with the same invitation. */
+/** Runs a step. A refusal in it offers a new start with the same invitation. */
 async function startingAgain(
   { site, steps }: Request,
   invitation: Invitation,
@@ -222,7 +222,7 @@ async function startingAgain(
   }
 }
 
-/** What an error means to the person at the page; undefined for what is none of the expected ones. */
+/** Returns the refusal to show for an error; undefined for an unexpected one. */
 export function asRefused(error: unknown): Refused | undefined {
   if (error instanceof Refused) return error;
   if (!(error instanceof ExpectedError)) return undefined;

@@ -1,4 +1,4 @@
-// HTML by template: everything put in is escaped, and the one style sheet stands in the page itself.
+// HTML templates that escape every value, and the style sheet of the page.
 import { createHash } from 'node:crypto';
 
 /** Text that is HTML already. */
@@ -12,7 +12,7 @@ const escapes: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** HTML from a template; values are escaped unless they are HTML themselves, lists are joined. */
+/** Returns HTML from a template. Escapes values unless they are HTML, and joins lists. */
 export function html(
   parts: TemplateStringsArray,
   ...values: readonly (string | number | Html | readonly Html[])[]
@@ -68,7 +68,7 @@ footer { color: var(--soft); font-size: .875rem; padding: 1rem .25rem; }
   .actions form, .actions .button, button { width: 100%; } }
 `;
 
-/** Allows this style sheet and nothing else; forms may lead to us and, by redirect, to where people sign in. */
+/** Returns a policy that allows this style sheet, and forms that lead here or redirect to the sign-in host. */
 export function contentSecurityPolicy(authorityHost: string): string {
   const hash = createHash('sha256').update(style).digest('base64');
   return [
@@ -80,7 +80,7 @@ export function contentSecurityPolicy(authorityHost: string): string {
   ].join('; ');
 }
 
-/** A whole page. */
+/** Returns a whole page. */
 export function page(title: string, product: string, content: Html): string {
   return html`<!doctype html>
 <html lang="en">

@@ -1,12 +1,12 @@
-// What the consent page says, step by step. Plain HTML: no script, nothing loaded from elsewhere.
+// The pages of the consent, step by step. Plain HTML without scripts or external resources.
 import type { Settings } from '../settings/settings.ts';
 import { type Html, html, nothing, page } from './html.ts';
 import { type Refusal, refusals } from './refusals.ts';
 
 export type Site = {
-  /** The product that the customer knows: who asks for consent. */
+  /** The product's name as customers know it: it asks for consent. */
   readonly product: string;
-  /** The public address, without a slash at its end. */
+  /** The public address, without a trailing slash. */
   readonly url: string;
 };
 
@@ -16,7 +16,7 @@ export type Reading = {
   readonly interval: string;
 };
 
-/** What the settings of this installation read and keep, as the page says it. */
+/** Returns the properties and times that the settings imply, in the words of the page. */
 export function readingOf(settings: Settings, properties: readonly string[]): Reading {
   return {
     properties: properties.filter((name) => name !== 'id').map(inWords),
@@ -54,14 +54,14 @@ function button(action: string, label: string, hidden: Readonly<Record<string, s
 }
 
 const roles = html`<p>You need the role <strong>Privileged Role Administrator</strong> or <strong>Global Administrator</strong>
-of your tenant: what is asked for are <em>application permissions</em> of Microsoft Graph, which the other administrator roles that come with Entra ID cannot grant.</p>`;
+of your tenant: it asks for <em>application permissions</em> of Microsoft Graph, which no other built-in administrator role can grant.</p>`;
 
 const revoking = (product: string) => html`<p>At any time, in the
 <strong>Microsoft Entra admin center</strong>: <em>Enterprise applications</em>, choose the application of ${product},
-<em>Properties</em>, <em>Delete</em> (or <em>Permissions</em>, to look at what is granted). From then on nothing more is read.
-The accounts that ${product} has stay there as they are and can be edited; nobody is removed by it.</p>`;
+<em>Properties</em>, <em>Delete</em> (or <em>Permissions</em>, to see what is granted). From then on nothing more is read.
+The accounts in ${product} stay as they are and can be edited; none is removed.</p>`;
 
-/** The first page: what is going to happen, before anybody signs in. */
+/** Returns the first page, which explains the steps before the sign-in. */
 export function welcomePage(
   site: Site,
   asked: { customer: string; expiresAt: Date; invitation: string; reading: Reading },
@@ -82,22 +82,22 @@ ${roles}
 <dt><code>User.Read.All</code></dt>
 <dd>The profiles of your users: ${reading.properties.join(', ')}.</dd>
 <dt><code>GroupMember.Read.All</code></dt>
-<dd>Your groups, with name, description and address, and who is a member of which.</dd>
+<dd>Your groups, with name, description and address, and their members.</dd>
 </dl>
 <p>No mailbox, no file, no calendar, no password, no sign-in log.</p>
 <h2>What is kept</h2>
-<p>A copy of just that, refreshed about every ${reading.interval}. Somebody who is removed from your directory is hidden at
-once, can be restored for ${reading.retentionDays} days, and is erased after that.</p>
+<p>A copy of just that, refreshed about every ${reading.interval}. A user who is removed from your directory is hidden at the
+next refresh, can be restored for ${reading.retentionDays} days, and is erased after that.</p>
 <h2>What is written</h2>
-<p><strong>Nothing.</strong> ${product} only ever reads. If it were granted a permission that could write, it would refuse to work with it.</p>
+<p><strong>Nothing.</strong> ${product} only reads. If it is granted a permission to write, it refuses to work.</p>
 <h2>How to revoke it</h2>
 ${revoking(product)}
 <div class="actions">${button(`${url}/sign-in`, 'Sign in with Microsoft', { invitation: asked.invitation })}</div>
-<p class="lead">The link is good until ${until(asked.expiresAt)}.</p>`,
+<p class="lead">The link is valid until ${until(asked.expiresAt)}.</p>`,
   );
 }
 
-/** Signed in: which tenant that is, and the way to consent. */
+/** Returns the page after the sign-in, which leads to consent. */
 export function offerPage(
   site: Site,
   offer: { step: string; tenantId: string; domain: string | null; customer: string; confirmed: boolean },
@@ -117,8 +117,8 @@ when that is done.</p>`;
 <dd>${offer.customer} at ${product}</dd>
 </dl>
 ${roles}
-<p>Microsoft shows you next what is asked for: <code>User.Read.All</code> and <code>GroupMember.Read.All</code>, to read and
-not to write. Accept, and you come back here.</p>
+<p>Microsoft shows you next the permissions that it asks for: <code>User.Read.All</code> and <code>GroupMember.Read.All</code>, to
+read and not to write. Accept, and you come back here.</p>
 ${offer.confirmed ? nothing : confirms}
 <div class="actions">${button(`${url}/consent`, 'Continue to consent', { step: offer.step })}</div>`,
   );
@@ -129,10 +129,10 @@ type Consented = { tenantId: string; customer: string; domain: string | null; mi
 function lacking(product: string, missing: readonly string[]): Html {
   if (missing.length === 0) return nothing;
   return html`<div class="note"><strong>Groups are not read.</strong> ${missing.join(', ')} was not granted.
-Users are read all the same; ${product} has to ask for the permission before you can consent to it.</div>`;
+Users are still read. ${product} has to ask for the permission before you can consent to it.</div>`;
 }
 
-/** Consented, and a token of the tenant is good. */
+/** Returns the last page, for a valid token. */
 export function connectedPage(site: Site, tenant: Consented): string {
   const { product } = site;
   return page(
@@ -149,7 +149,7 @@ ${revoking(product)}`,
   );
 }
 
-/** Consented, a token is good, and the vendor has to say that the tenant is this customer's. */
+/** Returns the last page for a tenant that the vendor still has to confirm. */
 export function waitingPage(site: Site, tenant: Consented & { until: Date }): string {
   const { product } = site;
   return page(
@@ -175,7 +175,7 @@ ${revoking(product)}`,
   );
 }
 
-/** Consented, but no good token came in time: what it says, and the way to ask again; without `next` a new sign-in is needed. */
+/** Returns the page for a consent without a valid token yet. Offers a check; without `next` a new sign-in. */
 export function notYetPage(
   site: Site,
   wait: {
@@ -194,8 +194,8 @@ export function notYetPage(
         wait.again ? button(`${url}/consent`, 'Consent again', { step: next.consent }, true) : nothing
       }`
     : html`<a class="button" href="${wait.restart}">Start again</a>`;
-  const ended = html`<p>This sign-in has been checked as often as one sign-in can be. Start again to sign in once more; a consent
-that you gave stays.</p>`;
+  const ended = html`<p>This sign-in has used up its checks. Start again to sign in once more; the consent that you gave
+stays.</p>`;
   return page(
     'Not connected yet',
     product,
@@ -210,7 +210,7 @@ ${next ? nothing : ended}
   );
 }
 
-/** What went wrong, in one sentence, and what to do. */
+/** Returns the page of a refusal with its cure. */
 export function refusalPage(site: Site, refusal: Refusal, detail: { again?: string; code?: string } = {}): string {
   const { title, what, cure } = refusals[refusal];
   const code = detail.code ? html`<p class="lead">Microsoft says: <code>${detail.code}</code></p>` : nothing;

@@ -1,57 +1,57 @@
-// Why somebody on the consent page is sent away: each with its status, one sentence what happened, and what to do.
+// The refusals of the consent page, with status, explanation and cure.
 
-const newLink = 'Ask whoever sent you the link for a new one.';
-const startAgain = 'Start again from the link that you were sent.';
+const newLink = 'Ask the person who sent you the link for a new one.';
+const startAgain = 'Start again from the link that you received.';
 
-/** Each leaves everything as it was. */
+/** The refusals by name. None changes anything. */
 export const refusals = {
   no_invitation: {
     status: 404,
     title: 'You need an invitation',
-    what: 'This page opens by a personal link only, and the address holds none that is valid.',
-    cure: 'Check that the link was copied whole, or ask whoever sent it for a new one.',
+    what: 'This page opens only by a personal link, and the address contains no valid one.',
+    cure: 'Check that you copied the whole link, or ask the person who sent it for a new one.',
   },
   invitation_expired: {
     status: 410,
     title: 'This invitation has expired',
-    what: 'Invitations are good for a limited time, and the time of this one is over.',
+    what: 'Invitations are valid for a limited time, and the time of this one is over.',
     cure: newLink,
   },
   invitation_withdrawn: {
     status: 410,
     title: 'This invitation was withdrawn',
-    what: 'The invitation is no longer in force.',
+    what: 'The invitation is no longer valid.',
     cure: newLink,
   },
   cross_site: {
     status: 403,
     title: 'This request came from another page',
-    what: 'The button that was pressed does not stand on a page of ours.',
+    what: 'The button that you pressed is not on a page of this site.',
     cure: startAgain,
   },
   cookie_missing: {
     status: 400,
     title: 'Your browser sent no cookie',
     what: 'The cookie that ties the sign-in to this browser did not come back.',
-    cure: 'Allow cookies for this site, use one and the same browser window, and start again from the link that you were sent.',
+    cure: 'Allow cookies for this site, stay in one browser window, and start again from the link that you received.',
   },
   state_invalid: {
     status: 400,
-    title: 'This answer is not one that we asked for',
-    what: 'The address that led here does not hold the mark of a sign-in that was begun here.',
+    title: 'This answer belongs to no sign-in of this site',
+    what: 'The address that led here does not belong to a sign-in that started here.',
     cure: startAgain,
   },
   state_expired: {
     status: 410,
     title: 'This took too long',
-    what: 'A sign-in is good for a limited time (a quarter of an hour to sign in, half an hour after that), and that time is over.',
+    what: 'A sign-in is valid for a limited time (15 minutes to sign in, 30 minutes after that), and that time is over.',
     cure: startAgain,
   },
   state_used: {
     status: 409,
     title: 'This step was already done',
-    what: 'Each step works once, in the browser that it was begun in: it was used already, or belongs to another browser.',
-    cure: 'If you saw that your tenant is connected, or that your consent waits to be confirmed, all is well. If not, start again from the link that you were sent.',
+    what: 'Each step works once, in the browser that started it. This one was used already, or belongs to another browser.',
+    cure: 'If you saw that your tenant is connected, or that your consent waits for confirmation, all is well. If not, start again from the link that you received.',
   },
   declined: {
     status: 403,
@@ -61,9 +61,9 @@ export const refusals = {
   },
   consent_refused: {
     status: 403,
-    title: 'Microsoft did not take the consent',
+    title: 'Microsoft did not accept the consent',
     what: 'Microsoft answered the consent with an error.',
-    cure: 'Start again as a Privileged Role Administrator or Global Administrator; if it happens again, tell whoever sent you the link what stands below.',
+    cure: 'Start again as a Privileged Role Administrator or Global Administrator; if it happens again, send the code below to the person who sent you the link.',
   },
   consent_unconfirmed: {
     status: 400,
@@ -75,13 +75,13 @@ export const refusals = {
     status: 403,
     title: 'Microsoft did not let you in',
     what: 'The sign-in ended with an error.',
-    cure: 'Start again with a work account of your organization; if it happens again, tell whoever sent you the link what stands below.',
+    cure: 'Start again with a work account of your organization; if it happens again, send the code below to the person who sent you the link.',
   },
   sign_in_invalid: {
     status: 502,
     title: 'The sign-in could not be confirmed',
-    what: 'What Microsoft said about your sign-in could not be verified.',
-    cure: 'Start again; if it happens again, tell whoever sent you the link what stands below.',
+    what: 'The answer of Microsoft about your sign-in could not be verified.',
+    cure: 'Start again; if it happens again, tell the person who sent you the link, with the code below if there is one.',
   },
   personal_account: {
     status: 403,
@@ -93,7 +93,7 @@ export const refusals = {
     status: 403,
     title: 'You are not an administrator of this tenant',
     what: 'The account that you signed in with is neither a Privileged Role Administrator nor a Global Administrator.',
-    cure: 'Start again, signed in as one (an eligible role has to be activated first). With another role that may consent, ask whoever sent you the link for one that names your tenant.',
+    cure: 'Start again, signed in as one of these (activate an eligible role first). If another role lets you consent, ask the person who sent you the link for one that names your tenant.',
   },
   tenant_forged: {
     status: 400,
@@ -104,20 +104,20 @@ export const refusals = {
   other_tenant: {
     status: 403,
     title: 'This invitation is for another tenant',
-    what: 'You signed in to a tenant that this invitation is not for.',
-    cure: `Start again with an account of the tenant that it is for. For one more tenant: ${newLink}`,
+    what: 'This invitation is not for the tenant that you signed in to.',
+    cure: `Start again with an account of the right tenant. To connect this one too: ${newLink}`,
   },
   other_customer: {
     status: 409,
     title: 'This tenant belongs to another customer',
-    what: 'The tenant that you signed in to is connected for somebody else already.',
-    cure: 'Sign in to the right tenant, or ask whoever sent you the link to look into it.',
+    what: 'The tenant that you signed in to is already connected for another customer.',
+    cure: 'Sign in to the right tenant, or ask the person who sent you the link to check this.',
   },
   unassigned: {
     status: 409,
     title: 'This tenant is connected already',
     what: 'The tenant that you signed in to is connected, but not yet assigned to a customer.',
-    cure: 'Ask whoever sent you the link to assign it (entra-sync tenant rename TENANT --ref CUSTOMER).',
+    cure: 'Ask the person who sent you the link to assign it (entra-sync tenant rename TENANT --ref CUSTOMER).',
   },
   microsoft_unavailable: {
     status: 503,
@@ -134,18 +134,18 @@ export const refusals = {
   defect: {
     status: 500,
     title: 'Something went wrong here',
-    what: 'This page met an error of its own, which has been logged.',
-    cure: 'Start again; if it happens again, tell whoever sent you the link when it happened.',
+    what: 'This page had an internal error, which has been logged.',
+    cure: 'Start again; if it happens again, tell the person who sent you the link when it happened.',
   },
 } as const satisfies Readonly<Record<string, { status: number; title: string; what: string; cure: string }>>;
 
 export type Refusal = keyof typeof refusals;
 
-/** Thrown by the steps of the flow; becomes a page. `code`: what Microsoft called it, an AADSTS number or an OAuth error. */
+/** A refusal that becomes a page. `code` is Microsoft's: an AADSTS number or an OAuth error. */
 export class Refused extends Error {
   readonly refusal: Refusal;
   readonly microsoftCode: string | undefined;
-  /** Where the person can start again. */
+  /** The address at which the person can start again. */
   readonly again: string | undefined;
 
   constructor(

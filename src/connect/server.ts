@@ -1,4 +1,4 @@
-// The consent page over HTTP: routes, the cookie that ties a sign-in to a browser, and the headers that keep others out.
+// The consent page over HTTP: routes, security headers, and the cookie that ties a sign-in to a browser.
 import cookies from '@fastify/cookie';
 import forms from '@fastify/formbody';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -21,13 +21,13 @@ import { refusalPage } from './pages.ts';
 import { type Refusal, Refused, refusals } from './refusals.ts';
 
 export type ConsentServer = {
-  /** Where it listens. */
+  /** The address that it listens on. */
   readonly address: string;
-  /** Ends what is under way and lets go of the port. */
+  /** Ends requests under way and frees the port. */
   close(): Promise<void>;
 };
 
-/** Serves the consent page. `ready` is asked by /readyz and rejects when the service cannot do its work. */
+/** Serves the consent page. /readyz calls `ready`, which rejects when the service cannot do its work. */
 export async function serveConsent(
   parts: ConsentParts,
   options: { host: string; port: number; authorityHost: string; ready: () => Promise<void> },
@@ -35,7 +35,7 @@ export async function serveConsent(
   const { site, log } = parts;
   const secure = site.url.startsWith('https:');
   const base = new URL(site.url).pathname.replace(/\/$/, '');
-  // A name that begins with __Host- is taken by browsers only from this very host, over TLS, for all of its paths.
+  // Browsers accept a __Host- cookie only from this host, over TLS, and for all of its paths.
   const cookie = secure ? '__Host-entra-sync' : 'entra-sync';
   const headers = {
     'content-security-policy': contentSecurityPolicy(options.authorityHost),
@@ -50,25 +50,24 @@ export async function serveConsent(
   const app = fastify({
     logger: false,
     bodyLimit: 16 * 1024,
-    // Whoever sends a form letter by letter does not hold a connection for ever. Node minds the first limit only where the
-    // one for headers is no longer.
+    // A slow client must not hold a connection forever. Node needs headersTimeout <= requestTimeout.
     requestTimeout: 10_000,
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 },
-    // An address that cannot be read, or is too long: no hook runs for it.
+    // No hook runs for an address that is malformed or too long.
     frameworkErrors: (_error, _request, reply) => void refuse(reply.headers(headers), 'no_invitation'),
     routerOptions: { maxParamLength: 500 },
-    // A HEAD of a way back would take its step.
+    // A HEAD request would use up the step of the callback.
     exposeHeadRoutes: false,
-    // A connection that a browser keeps open must not hold up the end.
+    // A keep-alive connection must not delay close.
     forceCloseConnections: true,
   });
   await app.register(cookies);
-  // Forms alone.
+  // Accept forms only.
   app.removeAllContentTypeParsers();
   await app.register(forms);
 
   app.addHook('onRequest', async (_request, reply) => void reply.headers(headers));
-  // The pattern of the route, never the address: that holds codes and states.
+  // Log the pattern of the route, never the address: it contains codes and states.
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions } = request;
     log.info(
@@ -92,14 +91,14 @@ export async function serveConsent(
       log.warn({ refusal, code, reason: cause instanceof Refused ? undefined : reason }, 'refused');
       return refuse(reply, refusal, { ...(code !== undefined && { code }), ...(again !== undefined && { again }) });
     }
-    // What fastify itself refuses: a body that is too large, or of a type that no form has.
+    // Fastify itself refuses a body that is too large, or not a form.
     if (error.statusCode !== undefined && error.statusCode < 500) return refuse(reply, 'no_invitation');
     log.error({ name: error.name, stack: placesOf(error) }, 'a defect');
     return refuse(reply, 'defect');
   });
   app.setNotFoundHandler((_request, reply) => refuse(reply, 'no_invitation'));
 
-  // At the root for probes of the container, and below the path of the page for a proxy that passes on only that.
+  // At the root for probes, and below the page's path for a proxy that forwards only that.
   for (const prefix of new Set(['', base])) {
     app.get(`${prefix}/livez`, async () => 'ok\n');
     app.get(`${prefix}/readyz`, async (_request, reply) => {
@@ -128,7 +127,7 @@ export async function serveConsent(
       const known = browserOf(request);
       const browser = known !== undefined && /^[\w-]{43}$/.test(known) ? known : newBrowser();
       const outcome = await beginSignIn(parts, field(request.body)('invitation'), browser);
-      // Lax: it comes back when Microsoft sends the browser here, and with no form of another page.
+      // Lax: browsers send it on Microsoft's redirect, but not with a form of another site.
       reply.setCookie(cookie, browser, { path: '/', httpOnly: true, sameSite: 'lax', secure, maxAge: 3600 });
       return send(reply, outcome);
     });
@@ -152,27 +151,26 @@ export async function serveConsent(
   return { address, close: () => app.close() };
 }
 
-/** The path that Microsoft sends browsers back to: to be registered with the application as a redirect address. */
+/** The path of the redirect address, which the application has to register. */
 export const callbackPath = '/callback';
 
 function field(given: unknown): Parameter {
   const values = typeof given === 'object' && given !== null ? (given as Record<string, unknown>) : {};
-  // One that is given twice is a list here, and nothing that Microsoft or a form of ours would send.
+  // A parameter that is given twice is a list here. Neither Microsoft nor our forms send one.
   return (name) => {
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     return typeof value === 'string' && value.length <= 8_192 ? value : undefined;
   };
 }
 
-// Browsers say where a form stood. `Origin` is "null" for pages that tell no referrer, as ours do, so the newer header comes
-// first.
+// Pages without a referrer, as ours, send `Origin: null`, so Sec-Fetch-Site comes first.
 function requireOwnPage({ headers }: FastifyRequest, url: string): void {
   const site = headers['sec-fetch-site'];
   const own = site === undefined ? headers.origin === new URL(url).origin : site === 'same-origin';
   if (!own) throw new Refused('cross_site');
 }
 
-// Where a defect happened, without its message, which may quote what a person sent.
+// Returns the stack without the error's message, which may quote input.
 function placesOf(error: Error): string[] {
   return (error.stack ?? '')
     .split('\n')

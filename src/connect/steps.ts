@@ -1,4 +1,4 @@
-// The steps of a consent: each is good once, in one browser, for one purpose, and none outlives the sign-in that it follows.
+// The steps of a consent. Each is valid once, in one browser, for one purpose, and no longer than its sign-in.
 
 import type { Database } from '../store/database/pool.ts';
 import {
@@ -13,11 +13,11 @@ import {
 import { browserHash, type Purpose, readLink, signLink } from './links.ts';
 import { Refused } from './refusals.ts';
 
-/** For how long Microsoft may take to send a browser back from the sign-in. */
+/** The time that Microsoft has to send a browser back from the sign-in. */
 const signInMs = 15 * 60_000;
-/** For how long a finished sign-in is good. No step makes that longer. */
+/** The time for which a finished sign-in is valid. No step extends it. */
 const signedInMs = 30 * 60_000;
-/** How many times a token is asked for after one sign-in. */
+/** The number of requests for a token after one sign-in. */
 export const maxTries = 5;
 
 type StepPurpose = Exclude<Purpose, 'invitation'>;
@@ -33,28 +33,28 @@ export type SignedInStep = {
   readonly tries: number;
 };
 
-/** The steps of one request. The key that signs their links was read once. Every method throws `Refused` for a bad link. */
+/** The steps of one request. Every method throws `Refused` for an invalid link. */
 export type Steps = {
-  /** The address that an invitation is handed out as. */
+  /** Returns the address of an invitation. */
   urlOf(site: { readonly url: string }, invitation: Invitation): string;
-  /** The invitation that a link is signed for, if it is in force. */
+  /** Returns the invitation of a signed link, if it is valid. */
   invitationOf(link: string): Promise<Invitation>;
-  /** The invitation that a step follows, if it is in force. */
+  /** Returns the invitation of a step, if it is still valid. */
   invitationAgain(id: string): Promise<Invitation>;
-  /** Begins a sign-in; returns the state that goes along to Microsoft. */
+  /** Begins a sign-in; returns the `state` for Microsoft. */
   startSignIn(step: { invitationId: string; browser: string; nonce: string; verifier: string }): Promise<string>;
-  /** The first step after a sign-in: from here on its time runs. Returns the link to the page that offers consent. */
+  /** Begins the time of a sign-in; returns the link to the page that offers consent. */
   startOffer(signedIn: SignedInStep): Promise<string>;
-  /** Goes on to consent; returns the state that goes along to Microsoft. */
+  /** Begins a consent; returns the `state` for Microsoft. */
   startConsent(offer: Step): Promise<string>;
   /**
-   * The one step that is left after a try that gave no token. It can be redeemed to check again or to consent again, once.
-   * Undefined when the sign-in has ended or its tries are used up.
+   * Returns two links to one next step after a try without a token: to check or to consent again. Undefined when the
+   * sign-in has expired or its tries are used up.
    */
   startAgain(failed: Step): Promise<{ check: string; consent: string } | undefined>;
-  /** Redeems a step that is signed for this purpose; undefined when the link is signed for none or another one. */
+  /** Redeems a step that is signed for this purpose; undefined if the link is not. */
   redeem(purpose: StepPurpose, link: string, cookie: string | undefined): Promise<Step | undefined>;
-  /** Shows a step, as often as the browser likes, before it is redeemed. */
+  /** Returns a step without redeeming it, any number of times. */
   peek(purpose: StepPurpose, link: string, cookie: string | undefined): Promise<Step>;
 };
 
@@ -67,7 +67,7 @@ export async function openSteps(database: Database): Promise<Steps> {
     const found = readLink(key, purpose, link, Date.now());
     if (!found) return undefined;
     if (found.expired) throw new Refused('state_expired');
-    // A check is signed only for a consent that came back from Microsoft, and never for an offer that leads there.
+    // Only a consent that came back from Microsoft is signed as a check.
     return { id: found.id, step: purpose === 'check' ? 'offer' : purpose, browser: required(cookie) } as const;
   }
 
@@ -117,7 +117,7 @@ export async function openSteps(database: Database): Promise<Steps> {
   };
 }
 
-/** The facts of the verified sign-in, in a step that follows it. */
+/** Returns the facts of the verified sign-in from a step that follows it. */
 export function verified(step: Step): SignedInStep {
   const { invitation_id: invitationId, browser, tenant_id: tenantId, admin_object_id: adminId } = step;
   if (tenantId === null || adminId === null) throw new Error('a step without a tenant');

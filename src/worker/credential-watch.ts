@@ -1,4 +1,4 @@
-// Whoever failed with another credential than the one in use now is tried at once.
+// A tenant that failed with an older credential is due as soon as the credential changes.
 
 import type { CredentialReference, Settings, SettingsDocument } from '../settings/settings.ts';
 import { credentialSalt, failingTenants, makeDue, recordFailingCredential } from '../store/cycle/attempts.ts';
@@ -6,13 +6,13 @@ import type { Database } from '../store/database/pool.ts';
 import { settingsOfMany } from '../store/settings/versions.ts';
 
 export type CredentialWatch = {
-  /** Notes with which credential the tenant has just failed, or that it did not fail. */
+  /** Records the credential that the tenant has just failed with, or that it did not fail. */
   note(tenantId: string, failed: boolean): Promise<void>;
-  /** Makes tenants due whose credential is another one since they failed; gives their number. */
+  /** Makes the tenants due whose credential has changed since they failed; returns their number. */
   retryChanged(): Promise<number>;
 };
 
-/** `markOf` gives a hash of a credential as it is now, keyed by a salt: no more than that is kept of it. */
+/** `markOf` returns a salted hash of the current credential. Nothing else of the credential is stored. */
 export async function openCredentialWatch(
   database: Database,
   defaults: SettingsDocument,

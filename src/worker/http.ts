@@ -1,4 +1,4 @@
-// Health, readiness and metrics over HTTP, for whoever keeps the process running.
+// Health, readiness and metrics over HTTP, for the supervisor of the process.
 import fastify from 'fastify';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { Log } from '../logger.ts';
@@ -8,20 +8,20 @@ import { stalledAfterSeconds } from './stall.ts';
 import type { Worker } from './worker.ts';
 
 export type OperationsServer = {
-  /** Where it listens. */
+  /** The address that it listens on. */
   readonly address: string;
-  /** Lets go of the port at once. */
+  /** Frees the port at once. */
   close(): Promise<void>;
 };
 
 /**
- * Serves `/livez` (the process turns), `/readyz` (it can do its work) and `/metrics`. Throws `usage` when the address cannot
- * be had. Whatever goes wrong in an answer is told in one word, never with a stack.
+ * Serves `/livez`, `/readyz` and `/metrics`. Answers defects in one word, never with a stack. Throws `usage` if it cannot
+ * listen.
  */
 export async function serveOperations(options: {
   host: string;
   port: number;
-  /** What is in the way, in a few words; undefined when it can do its work. */
+  /** Returns why the process cannot work, in a few words; undefined if it can. */
   notReady: () => Promise<string | undefined>;
   metrics: { text(): Promise<string>; readonly contentType: string };
   log: Log;
@@ -30,12 +30,12 @@ export async function serveOperations(options: {
   const app = fastify({
     logger: false,
     forceCloseConnections: true,
-    // A request that never ends must not hold its connection for ever; the limit for headers may not be the longer one.
+    // A request that never ends must not hold its connection forever. Node needs headersTimeout <= requestTimeout.
     requestTimeout: 10_000,
     http: { headersTimeout: 10_000 },
   });
   app.setErrorHandler((error: Error, _request, reply) => {
-    log.error({ name: error.name }, 'a defect in an answer over HTTP');
+    log.error({ name: error.name }, 'a defect while answering over HTTP');
     return reply.status(500).type('text/plain').send('a defect\n');
   });
   app.setNotFoundHandler((_request, reply) =>
@@ -65,21 +65,21 @@ export async function serveOperations(options: {
 
 const readyTimeoutMs = 3_000;
 
-/** What keeps a process on this database from its work, as a code: not Graph, whose faults no restart would mend. */
+/** Returns the code of a database fault that stops the work. Graph is not asked: no restart fixes Graph. */
 export async function whyNotReady(database: Database): Promise<string | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<string>((resolve) => {
     timer = setTimeout(() => resolve('database_unreachable'), readyTimeoutMs);
   });
-  // A schema that is newer is none: the release before works on under a migration (CONTRIBUTING.md).
-  const looked = schemaState(database).then(
+  // A newer schema is not a fault: the previous release keeps working (CONTRIBUTING.md).
+  const state = schemaState(database).then(
     ({ pending }) => (pending.length > 0 ? 'schema_not_current' : undefined),
     (error: unknown) => errorCodeOf(describeDatabaseError(error)),
   );
-  return Promise.race([looked, late]).finally(() => clearTimeout(timer));
+  return Promise.race([state, late]).finally(() => clearTimeout(timer));
 }
 
-/** The code of the cause that keeps a worker from its work; `worker` is undefined before it has started. */
+/** Returns the code of the cause that stops the worker's work. `worker` is undefined before its start. */
 export async function whyNotWorking(
   database: Database,
   worker: Pick<Worker, 'isReady' | 'stalledSeconds'> | undefined,

@@ -1,4 +1,4 @@
-// Metrics for Prometheus. What this process did is counted here; how tenants are is read from the database at each scrape.
+// Metrics for Prometheus: counters of this process, and the state of tenants from the database at each scrape.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CycleResult } from '../engine/cycle.ts';
@@ -10,7 +10,7 @@ import type { Database } from '../store/database/pool.ts';
 import { openTenantGauges } from './tenant-gauges.ts';
 import type { Worker } from './worker.ts';
 
-/** One cycle that has ended; `kind` and `streams` are null where an error ended it. */
+/** A cycle that has ended. `kind` and `streams` are null if an error ended it. */
 export type CycleEvent = {
   readonly kind: string | null;
   readonly outcome: string;
@@ -22,25 +22,25 @@ export type WorkerMetrics = {
   onCycle(event: CycleEvent): void;
   onRequest(event: RequestEvent): void;
   onWait(event: WaitEvent): void;
-  /** Everything in the text format of Prometheus. Never throws: without the database the rest is told. */
+  /** Returns the metrics in the text format of Prometheus, without those of tenants if the database fails. */
   text(): Promise<string>;
   readonly contentType: string;
 };
 
 const prefix = 'entra_sync_';
-// Seconds: a page of a busy tenant, a quiet cycle, a first walk of half a million people.
+// Seconds: from a quiet cycle to the first full round of half a million users.
 const cycleBuckets = [0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800, 3600, 10_800];
 const requestBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 /**
- * Opens the metrics of one process. `tenantLimit`: with more tenants than that no series is labelled by tenant, they are
- * told together as `all` (the worst age, the sum of a count). `credentialEnd` is asked at each scrape.
+ * Opens the metrics of one process. With more than `tenantLimit` tenants, one series labelled `all` replaces theirs.
+ * Calls `credentialEnd` at each scrape.
  */
 export function openMetrics(options: {
   database: Database;
   tenantLimit: number;
   credentialEnd: () => Date | undefined;
-  /** Asks the worker; undefined before it has started. */
+  /** Returns the worker; undefined before its start. */
   worker?: () => Pick<Worker, 'stalledSeconds' | 'maxWaits'> | undefined;
 }): WorkerMetrics {
   const registry = new Registry();
@@ -61,13 +61,13 @@ export function openMetrics(options: {
   });
   const seen = new Counter({
     name: `${prefix}objects_seen_total`,
-    help: 'Objects that Graph showed, repetitions included.',
+    help: 'Objects that Graph returned, repetitions included.',
     labelNames: ['stream'],
     registers,
   });
   const distinct = new Counter({
     name: `${prefix}objects_distinct_total`,
-    help: 'Objects that Graph showed, each once a round.',
+    help: 'Objects that Graph returned, each counted once per round.',
     labelNames: ['stream'],
     registers,
   });
@@ -92,7 +92,7 @@ export function openMetrics(options: {
   });
   const waits = new Counter({
     name: `${prefix}graph_waits_total`,
-    help: 'Waits before a request was tried again, because Graph throttled it or for another fault.',
+    help: 'Waits before a request was retried, after throttling by Graph or another fault.',
     labelNames: ['why'],
     registers,
   });
@@ -104,18 +104,18 @@ export function openMetrics(options: {
   });
   const databaseUp = new Gauge({
     name: `${prefix}database_up`,
-    help: '1 when the database answered this scrape; without it no tenant is told of.',
+    help: '1 if the database answered this scrape; if it did not, the series of tenants are absent.',
     registers,
   });
   const expiry = new Gauge({
     name: `${prefix}credential_expiry_timestamp_seconds`,
-    help: 'When the certificate of the environment ends. Client secrets and tokens do not tell.',
+    help: 'When the certificate of the environment expires. Absent for client secrets and tokens: they do not show their expiry.',
     registers,
   });
   expiry.remove();
   const stalled = new Gauge({
     name: `${prefix}stalled_seconds`,
-    help: 'For how long this worker has ended no cycle and got nowhere although a tenant was due; 0 while none is.',
+    help: 'How long this worker has ended no cycle and made no progress although a tenant was due; 0 while none is.',
     registers,
   });
   const waiting = new Gauge({
@@ -147,7 +147,7 @@ export function openMetrics(options: {
     tenants.set(health);
   }
 
-  // Two scrapes at once share one look at the database.
+  // Scrapes at the same time share one read of the database.
   let refreshing: Promise<void> | undefined;
   return {
     contentType: registry.contentType,
@@ -181,7 +181,7 @@ export function openMetrics(options: {
 
 const scrapeTimeoutMs = 5_000;
 
-// A database that hangs must not cost the metrics that do not need it; Prometheus waits ten seconds by default.
+// A hanging database must not cost the other metrics. Prometheus waits ten seconds by default.
 function withinTime<Answer>(work: Promise<Answer>): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('timeout')), scrapeTimeoutMs);

@@ -1,4 +1,4 @@
-// The waits of a process for the database: each is told after ten seconds, and the longest of each kind is for a gauge.
+// Reports each wait for the database after ten seconds, and the longest of each kind for a gauge.
 import type { ExpectedError } from '../errors.ts';
 import type { Activity } from '../store/database/activity.ts';
 import { type Blocker, databaseLocked, describeHolders } from '../store/database/blockers.ts';
@@ -7,7 +7,7 @@ import type { StatementState } from '../store/database/health.ts';
 export const waitKinds = ['lock', 'connection', 'database'] as const;
 export type WaitKind = (typeof waitKinds)[number];
 
-/** A wait that lasts, in words and for a log. */
+/** A long wait, for a line of the log or the terminal. */
 export type LastingWait = {
   readonly tenantId: string | null;
   readonly kind: WaitKind;
@@ -16,27 +16,27 @@ export type LastingWait = {
 };
 
 export type WaitWatch = {
-  /** Looks once: at what lasts, and what the server says of it. Never throws. */
+  /** Checks long activities once. Never throws. */
   look(): Promise<void>;
-  /** The longest wait of each kind now, in seconds; 0 where there is none. */
+  /** Returns the longest current wait of each kind in seconds; 0 for none. */
   longest(): Record<WaitKind, number>;
 };
 
 const tellAfterMs = 10_000;
 const tellAgainMs = 60_000;
-// Transactions of the store set lock_timeout, and wait less. Reads, and the queue's statements, know no other end.
+// Transactions of the store set lock_timeout, and wait less. Reads and the queue's statements have no other limit.
 const endAfterMs = 30_000;
 
 /**
- * Watches the `activities` of this process. A statement that lasts may be at work or wait: that the server says, asked by
- * `ask` for its processes; where it does not answer, the wait is one for the database.
+ * Watches the `activities` of this process. Only the server knows whether a long statement works or waits for a lock:
+ * `ask` returns the state of its sessions. If it rejects, the statement waits for the database.
  */
 export function openWaitWatch(parts: {
   readonly activities: () => readonly Activity[];
   readonly ask: (pids: readonly number[]) => Promise<readonly StatementState[]>;
-  /** Called after ten seconds, and each minute after that. */
+  /** Called after ten seconds, then once a minute. */
   readonly tell: (wait: LastingWait) => void;
-  /** Called for a statement that has waited for a lock for 30 seconds: it is to fail by `error`. */
+  /** Called for a statement that has waited for a lock for 30 seconds; it has to fail with `error`. */
   readonly giveUp: (one: Activity, error: ExpectedError) => void;
   readonly now?: () => number;
 }): WaitWatch {
@@ -47,7 +47,7 @@ export function openWaitWatch(parts: {
 
   const kindOf = (one: Activity) => (one.kind === 'statement' ? kinds.get(one) : one.kind);
 
-  async function judge(): Promise<void> {
+  async function readWaitKinds(): Promise<void> {
     const old = activities().filter(({ kind, since }) => kind === 'statement' && now() - since >= tellAfterMs);
     if (old.length === 0) return;
     const pids = old.flatMap(({ pid }) => (pid === null ? [] : [pid]));
@@ -66,7 +66,7 @@ export function openWaitWatch(parts: {
   function tell(one: Activity): void {
     const waitedMs = now() - one.since;
     const kind = kindOf(one);
-    // A wait for a lock that is tried again and again names its blocker itself (store/waits.ts).
+    // Retried lock waits report their blocker themselves (store/database/lock-waits.ts).
     if (kind === undefined || one.kind === 'lock' || waitedMs < tellAfterMs) return;
     if (now() - (told.get(one) ?? Number.NEGATIVE_INFINITY) < tellAgainMs) return;
     told.set(one, now());
@@ -83,7 +83,7 @@ export function openWaitWatch(parts: {
 
   return {
     look: async () => {
-      await judge();
+      await readWaitKinds();
       for (const one of activities()) {
         tell(one);
         end(one);
@@ -102,6 +102,6 @@ export function openWaitWatch(parts: {
 
 const reasons: Readonly<Record<WaitKind, string>> = {
   lock: 'another session of the database holds a lock',
-  connection: 'no connection to the database is to be had: all of the pool are in use, or none can be made',
+  connection: 'no connection to the database is available: all of the pool are in use, or none can be opened',
   database: 'the database does not answer',
 };

@@ -1,20 +1,20 @@
-// For how long a worker has got nowhere although there was something to do: a worker that stands still says so itself.
+// Measures how long a worker with work to do has made no progress.
 
-/** Beyond that a worker is not ready: longer than a cycle may wait for Graph, during which it shows no progress. */
+/** A worker that stalls longer is not ready. Waits of a cycle for Graph are shorter. */
 export const stalledAfterSeconds = 900;
 
 export type Stall = {
-  /** A cycle begins; the function that is returned tells of its end, however it ended. */
+  /** Notes the begin of a cycle. Returns a function to call at its end. */
   begin(): () => void;
-  /** A cycle has gone on: a page was read, or the like. */
+  /** Notes progress of a cycle, such as a page that was read. */
   progress(): void;
-  /** Whether the queue has jobs that no worker has taken. */
+  /** Notes whether the queue has jobs that no worker has taken. */
   queued(waiting: boolean): void;
-  /** Since the last end or progress; 0 while there is nothing to do. */
+  /** Returns the seconds since the last end or progress; 0 while there is no work. */
   seconds(): number;
 };
 
-/** `now` gives milliseconds of a clock that only goes forward. */
+/** `now` returns milliseconds of a monotonic clock. */
 export function openStall(now: () => number = () => performance.now()): Stall {
   let running = 0;
   let waiting = false;

@@ -1,4 +1,4 @@
-// How tenants are, as gauges: one series each, or all together where there are too many of them.
+// The state of tenants as gauges: one series per tenant, or one for all if there are too many.
 
 import { Gauge, type Registry } from 'prom-client';
 import { type Stream, streams } from '../rules/streams.ts';
@@ -8,31 +8,31 @@ type Measure = {
   readonly name: string;
   readonly help: string;
   readonly stream?: Stream;
-  /** What many tenants come to together: the worst age, the sum of a count, the oldest time. */
+  /** Combines the values of all tenants: the worst age, the sum of a count, the oldest time. */
   readonly together: (values: readonly number[]) => number;
-  /** Undefined: nothing is told of this tenant. */
+  /** Undefined or null: this tenant has no series. */
   readonly of: (tenant: TenantHealth) => number | null | undefined;
 };
 
-// Not Math.max(...values): a call takes about a hundred thousand arguments.
+// Not Math.max(...values): a call accepts about a hundred thousand arguments.
 const most = (values: readonly number[]) => values.reduce((one, other) => Math.max(one, other));
 const least = (values: readonly number[]) => values.reduce((one, other) => Math.min(one, other));
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
-// Paused, pending and disconnected tenants are not meant to be fresh.
+// Other tenants are not meant to be fresh.
 const runs = ({ status, paused }: TenantHealth) => !paused && (status === 'active' || status === 'quarantined');
 const connected = ({ status }: TenantHealth) => status !== 'disconnected';
 
 const measures: readonly Measure[] = [
   {
     name: 'last_success_timestamp_seconds',
-    help: 'When last the checkpoint of every stream moved.',
+    help: 'When the checkpoint of every stream last moved in one cycle.',
     together: least,
     of: (one) => (runs(one) && one.last_success_at ? one.last_success_at.getTime() / 1000 : undefined),
   },
   {
     name: 'staleness_seconds',
-    help: 'How long ago the last success is (or the registration, before the first one).',
+    help: 'Time since the last success (before the first one: since the registration).',
     together: most,
     of: (one) => (runs(one) ? one.stale_s : undefined),
   },
@@ -50,21 +50,21 @@ const measures: readonly Measure[] = [
   },
   {
     name: 'set_aside_objects',
-    help: 'Objects that could not be taken.',
+    help: 'Objects that are set aside.',
     together: sum,
     of: (one) => (connected(one) ? one.set_aside : undefined),
   },
   ...streams.flatMap((stream): Measure[] => [
     {
       name: 'checkpoint_age_seconds',
-      help: 'How old the delta token of a stream is; Graph takes them for seven days.',
+      help: 'Age of the delta token of a stream; Graph accepts it for seven days.',
       stream,
       together: most,
       of: (one) => (connected(one) ? one[`${stream}_age_s`] : undefined),
     },
     {
       name: 'full_round_age_seconds',
-      help: 'How long ago a stream walked the whole directory.',
+      help: 'Time since the last full round of a stream.',
       stream,
       together: most,
       of: (one) => (connected(one) ? one[`${stream}_full_age_s`] : undefined),
@@ -75,8 +75,8 @@ const measures: readonly Measure[] = [
 const states = ['pending', 'active', 'quarantined', 'disconnected'];
 
 /**
- * Registers the gauges; `set` gives them the tenants as they are now, and they forget all other tenants. Undefined: nothing
- * is known of the tenants, so the gauges tell nothing.
+ * Registers the gauges. `set` replaces the series of all tenants. Undefined, for a database that did not answer, removes
+ * them.
  */
 export function openTenantGauges(
   registry: Registry,
@@ -97,14 +97,14 @@ export function openTenantGauges(
   });
   const failing = new Gauge({
     name: `${prefix}tenant_failing`,
-    help: '1 for each tenant whose last cycle was no success, by its code (status shows the same).',
+    help: '1 for each tenant whose last cycle did not succeed, by its error code (as in entra-sync status).',
     labelNames: ['tenant', 'code'],
     registers,
   });
   const paused = new Gauge({ name: `${prefix}tenants_paused`, help: 'Tenants that are paused.', registers });
   const running = new Gauge({
     name: `${prefix}cycles_running`,
-    help: 'Cycles that run now, in all processes on this database.',
+    help: 'Cycles that are running now, in all processes on this database.',
     registers,
   });
   paused.remove();
@@ -120,11 +120,11 @@ export function openTenantGauges(
           const value = of(one);
           return value === null || value === undefined ? [] : [{ tenant: one.tenant_id, value }];
         });
-        const told =
+        const series =
           tenants.length <= limit || values.length === 0
             ? values
             : [{ tenant: 'all', value: together(values.map(({ value }) => value)) }];
-        for (const { tenant, value } of told) gauges.get(name)?.set({ tenant, ...(stream && { stream }) }, value);
+        for (const { tenant, value } of series) gauges.get(name)?.set({ tenant, ...(stream && { stream }) }, value);
       }
       for (const { tenant_id: id, error_code: code } of tenants.filter(connected))
         if (code !== null) failing.inc({ tenant: tenants.length <= limit ? id : 'all', code });

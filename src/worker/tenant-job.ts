@@ -1,4 +1,4 @@
-// One job of the queue: the cycle of one tenant, if it is still due when its turn comes. Never throws.
+// A job of the queue: the cycle of one tenant, if it is still due.
 
 import { type CycleParts, type CycleResult, runCycle } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
@@ -14,15 +14,15 @@ import type { CredentialWatch } from './credential-watch.ts';
 import type { DueNow, Planner } from './planner.ts';
 import type { Stall } from './stall.ts';
 
-/** How one cycle that the worker ran ended, for metrics. */
+/** The end of a cycle that the worker ran, for metrics. */
 export type CycleReport = {
   readonly tenantId: string;
-  /** Null where it ended before, or by, an error. */
+  /** Null if an error ended the cycle. */
   readonly kind: CycleKind | null;
   readonly outcome: CycleResult['outcome'] | 'failed' | 'cancelled';
   readonly seconds: number;
   readonly streams: CycleResult['streams'] | null;
-  /** Of what stopped it, or one of its streams. */
+  /** The error code of the cycle, or of the first stream that failed. */
   readonly code: string | null;
 };
 
@@ -32,14 +32,14 @@ export type JobParts = CycleParts & {
   readonly actor: string;
   readonly onCycle: (report: CycleReport) => void;
   readonly stall: Stall;
-  /** Tenants that are left alone until a moment of `performance.now()`. */
+  /** Tenants that are not synced before a time of `performance.now()`. */
   readonly resting: Map<string, number>;
 };
 
-// Somebody else runs it, or it was broken off: it is due as before.
+// Another worker runs the tenant, or this run was interrupted: the tenant stays due.
 const stillDueCodes = new Set(['cycle_running', 'lease_lost', 'interrupted']);
 
-/** Runs the tenant's cycle if it is due, and may walk everything where it has to. */
+/** Runs the tenant's cycle if it is due and, for a full round, has a slot. Logs errors, and never throws. */
 export async function runTenantJob(parts: JobParts, tenantId: string, signal: AbortSignal): Promise<void> {
   const log = parts.log.child({ tenantId });
   try {
@@ -47,9 +47,9 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
     if ((parts.resting.get(tenantId) ?? 0) > performance.now()) return;
     parts.resting.delete(tenantId);
     const due = await parts.planner.dueNow(tenantId);
-    // Settings that changed since it was planned may have cost it the right to run now: the next tick plans it anew.
+    // Settings that changed after planning may demand a full round without a slot. The next tick plans it.
     if (!due || (due.needsFullRound && !due.hasFullRoundSlot)) {
-      log.debug({ due: due !== undefined }, 'not its turn any more');
+      log.debug({ due: due !== undefined }, 'no longer due, or without a full-round slot');
       return;
     }
     const end = parts.stall.begin();
@@ -95,7 +95,7 @@ async function runDue(parts: JobParts, due: DueNow, signal: AbortSignal): Promis
   );
 }
 
-// A database that takes no writes cannot keep the failure; without a rest its tenant would be due again at once.
+// If the database cannot store the failure, the tenant would be due again at once.
 async function keepOrRest(parts: JobParts, due: DueNow, error: unknown, started: number): Promise<void> {
   try {
     await keepFailure(parts, due, error, started);
@@ -107,13 +107,13 @@ async function keepOrRest(parts: JobParts, due: DueNow, error: unknown, started:
   }
 }
 
-// A cycle closes its own row; where none was opened, or it could not be closed, the tenant would be due again at once.
+// A cycle that never started, or could not record its failure, would leave the tenant due at once.
 async function keepFailure(parts: JobParts, due: DueNow, error: unknown, started: number): Promise<void> {
   const { database, defaults } = parts;
   const { tenantId, dueAt } = due;
   if (!isDatabasesFault(errorCodeOf(error))) await parts.credentials.note(tenantId, true);
   const settings = await settingsInForce(database, tenantId, defaults).catch(() => undefined);
-  const message = error instanceof ExpectedError ? lineOf(error) : 'a defect: see the log of that time';
+  const message = error instanceof ExpectedError ? lineOf(error) : 'a defect: see the log of the worker at that time';
   await recordFailedStart(database, tenantId, dueAt, {
     outcome: 'failed',
     error: { code: errorCodeOf(error), message },
@@ -127,7 +127,7 @@ function lineOf({ message, cure }: ExpectedError): string {
   return cure ? `${message}; ${cure}` : message;
 }
 
-// Of a defect the frames alone: its message may quote what it stumbled over (rule 18).
+// Log only the stack frames of a defect: its message may quote tenant data (rule 18).
 function tell({ log }: JobParts, tenantId: string, error: unknown): void {
   const expected = describeDatabaseError(error);
   if (expected instanceof ExpectedError) {
@@ -135,11 +135,11 @@ function tell({ log }: JobParts, tenantId: string, error: unknown): void {
     const level = stillDueCodes.has(code) ? 'info' : 'warn';
     log[level](
       { tenantId, code, reason: message, cure },
-      stillDueCodes.has(code) ? 'cycle not run to its end' : 'cycle failed',
+      stillDueCodes.has(code) ? 'cycle not completed' : 'cycle failed',
     );
     return;
   }
   const stack = error instanceof Error ? error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) : [];
   const name = error instanceof Error ? error.name : typeof error;
-  log.error({ tenantId, code: 'defect', name, sqlState: sqlState(error), stack }, 'cycle failed by a defect');
+  log.error({ tenantId, code: 'defect', name, sqlState: sqlState(error), stack }, 'cycle failed because of a defect');
 }

@@ -1,4 +1,4 @@
-// People whom applications want read now (directory.request_cycle): beside the queue, so that none waits for a long cycle.
+// On-demand reads that applications request (directory.request_cycle). They bypass the queue and its long cycles.
 
 import type { CycleParts } from '../engine/cycle.ts';
 import { readUserOnDemand } from '../engine/on-demand.ts';
@@ -8,16 +8,16 @@ import { describeDatabaseError } from '../store/database/pool.ts';
 import { claimPersonRequest, endRequests, type UserRequest } from '../store/queue/requests.ts';
 
 export type UserRequests = {
-  /** Looks for what is waiting, and answers it beside what is under way. */
+  /** Starts to answer waiting requests. */
   look(): void;
-  /** Resolves when nothing is under way; never rejects. */
+  /** Resolves when no request is under way; never rejects. */
   idle(): Promise<void>;
 };
 
-// Of different tenants: one whose Graph hangs keeps one of them.
+// Each is for another tenant, so a tenant whose Graph hangs blocks only one.
 const maxAtOnce = 4;
 
-/** `onError` hears what kept requests from being looked for; what one runs into is in the log. */
+/** `onError` receives errors of looking for requests; the error of a single request is logged. */
 export function openPersonRequests(
   parts: CycleParts,
   signal: AbortSignal,
@@ -52,11 +52,11 @@ async function answer(parts: CycleParts, request: UserRequest, signal: AbortSign
   try {
     await readUserOnDemand(parts, { tenantId, word, actor, dryRun: false, signal });
   } catch (thrown) {
-    // Another worker takes it when the claim has run out.
+    // Another worker takes the request when its claim has expired.
     if (signal.aborted) return;
     const error = describeDatabaseError(thrown);
     const reason = error instanceof ExpectedError ? error.message : undefined;
-    parts.log.warn({ tenantId, accountId: word, code: errorCodeOf(error), reason }, 'person not read');
+    parts.log.warn({ tenantId, accountId: word, code: errorCodeOf(error), reason }, 'user not read');
   }
   await endRequests(parts.database, [request.request_id]);
 }

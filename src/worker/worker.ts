@@ -1,4 +1,4 @@
-// The worker: ticks that plan, slots that sync, until it is told to stop. Any number of replicas share one database.
+// The worker: ticks plan jobs, and slots sync tenants. Any number of replicas share one database.
 
 import cron from 'node-cron';
 import type { CycleParts } from '../engine/cycle.ts';
@@ -20,42 +20,42 @@ import { openPersonRequests } from './user-requests.ts';
 
 export type WorkerParts = Omit<CycleParts, 'leaseTimes'> & {
   readonly openQueue: (onError: (error: unknown) => void) => Promise<Queue>;
-  /** A hash, keyed by `salt`, of a tenant's own credential, or of that of the environment, as it is now. */
+  /** Returns a hash, keyed by `salt`, of the tenant's own credential, or of the environment's if it has none. */
   readonly credentialFingerprint: (own: CredentialReference | null, salt: string) => string;
 };
 
 export type WorkerOptions = {
-  /** How many tenants are synced side by side. */
+  /** The number of tenants that are synced at the same time. */
   readonly concurrency: number;
   readonly actor: string;
-  /** Ends the worker: what is under way stops after its page, and `ended` resolves. */
+  /** Stops the worker: cycles under way stop after their page, then `ended` resolves. */
   readonly signal: AbortSignal;
-  /** Hears how each cycle ended. */
+  /** Called at the end of each cycle. */
   readonly onCycle?: (report: CycleReport) => void;
 };
 
 export type Worker = {
-  /** Whether it plans, or lets another replica plan: false once its ticks fail, and while it stops. */
+  /** Returns whether its ticks succeed, also while another replica plans; false while it stops. */
   isReady(): boolean;
-  /** For how long it has ended nothing and got nowhere although there was something to do; 0 while there is nothing. */
+  /** Returns for how many seconds it has made no progress; 0 without work. */
   stalledSeconds(): number;
-  /** The longest wait for the database of each kind now, in seconds. */
+  /** Returns the longest current wait of each kind for the database, in seconds. */
   maxWaits(): Record<WaitKind, number>;
-  /** Resolves when everything that the worker opened is closed; never rejects. */
+  /** Resolves when the worker has closed its queue and timers; never rejects. */
   readonly ended: Promise<void>;
 };
 
-// So much sooner than a command's: a replica that died is missed by every tenant that it held.
+// Shorter than the lease of a command: all tenants of a dead replica wait until its leases expire.
 const leaseTimes = { lastsMs: 20_000, beatMs: 4_000 };
 
 const readyWithinMs = 15_000;
 const slowPollMs = 15_000;
 const waitsEveryMs = 1_000;
 
-// A process gets eight seconds to stop; the rest of them is for closing the pool.
+// A process has eight seconds to stop; the rest is for closing the pool.
 const stopTimeoutMs = 6_500;
 
-/** Starts the worker. Throws what keeps it from starting: a queue whose schema does not fit, a database out of reach. */
+/** Starts the worker. Throws if the database cannot be reached, or the schema of the queue does not fit. */
 export async function runWorker(parts: WorkerParts, options: WorkerOptions): Promise<Worker> {
   const { database, log } = parts;
   const { concurrency, signal } = options;
@@ -90,7 +90,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
       if (performance.now() - seldomAt > slowPollMs) {
         seldomAt = performance.now();
         const tenants = await credentials.retryChanged();
-        if (tenants > 0) log.info({ tenants }, 'the credential changed: tenants that failed are tried at once');
+        if (tenants > 0) log.info({ tenants }, 'the credential changed: tenants that failed are due now');
         await lookAtSchema();
         stall.queued(await hasWaitingJobs(database));
       }
@@ -99,7 +99,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     } catch (error) {
       complain('tick', error);
     }
-    // By itself: planning that fails leaves the feed in order, and the other way round.
+    // Separate: a failure of planning does not stop the feed, and vice versa.
     await numberBatches(database).catch((error: unknown) => complain('feed', error));
     persons.look();
   }
@@ -117,7 +117,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     },
     { name: 'plan', noOverlap: true, suppressMissedWarning: true, logger: quiet },
   );
-  // Beside the ticks, which may be what waits.
+  // Not in the ticks, which may wait themselves.
   const watching = setInterval(lookAtWaits, waitsEveryMs).unref();
   let looking = false;
   function lookAtWaits(): void {
@@ -133,7 +133,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     const started = performance.now();
     log.info({}, 'worker stopping');
     clearInterval(watching);
-    // At once: a slot whose cycle was broken off would go through the whole queue before everything else has stopped.
+    // First, or slots would run through the whole queue while the rest stops.
     queue.takeNoMore();
     await ticks.destroy();
     await Promise.all([ticking, persons.idle()]);
@@ -154,7 +154,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   };
 }
 
-// A start on a database that does not answer is left to itself.
+// On an abort, a start that still waits for the database is abandoned.
 function unlessAborted<Answer>(signal: AbortSignal, work: Promise<Answer>): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason);
@@ -166,26 +166,29 @@ function unlessAborted<Answer>(signal: AbortSignal, work: Promise<Answer>): Prom
 
 const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
 
-// Migrations leave the statements of the release before them working (CONTRIBUTING.md), so a worker outlives one.
+// A migration keeps the previous release working (CONTRIBUTING.md), so a worker outlives it.
 function openSchemaWatch({ database, log }: WorkerParts): () => Promise<void> {
-  let said = '';
+  let lastReported = '';
   return async () => {
     const { unknown } = await schemaState(database);
-    if (unknown.length > 0 && said !== unknown.join())
-      log.warn({ unknown }, 'the schema is newer than this release: this worker goes on, and is to be replaced');
-    said = unknown.join();
+    if (unknown.length > 0 && lastReported !== unknown.join())
+      log.warn(
+        { unknown },
+        'the schema is newer than this release: this worker keeps working; replace it by the newer release',
+      );
+    lastReported = unknown.join();
   };
 }
 
-// The same trouble is said every ten seconds, not by every slot twice a second.
+// Each slot would repeat an error twice a second, so log it every ten seconds.
 function openComplaints(log: Log): (where: string, error: unknown) => void {
-  const said = new Map<string, number>();
+  const reported = new Map<string, number>();
   return (where, error) => {
     const expected = describeDatabaseError(error);
     const code = errorCodeOf(expected);
     const key = `${where} ${code}`;
-    if (performance.now() - (said.get(key) ?? Number.NEGATIVE_INFINITY) < 10_000) return;
-    said.set(key, performance.now());
+    if (performance.now() - (reported.get(key) ?? Number.NEGATIVE_INFINITY) < 10_000) return;
+    reported.set(key, performance.now());
     if (expected instanceof ExpectedError)
       log.warn({ where, code, reason: expected.message, cure: expected.cure }, 'the worker could not do its work');
     else {
@@ -194,7 +197,7 @@ function openComplaints(log: Log): (where: string, error: unknown) => void {
   };
 }
 
-// pg-boss passes on copies of errors: no instances of Error, but with its own words on where they happened.
+// pg-boss passes on copies of errors: no instances of Error, with the queue as a field.
 function defectOf(error: unknown) {
   const { name, stack, queue } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>;
   const frames = typeof stack === 'string' ? stack.split('\n').filter((line) => /^\s+at /.test(line)) : [];

@@ -33,13 +33,13 @@ describe('a value', () => {
   });
 
   test.each<[ValueType, string, RegExp]>([
-    ['number', 'high', /no number/],
-    ['number', '"7"', /no number/],
-    ['number', '1e400', /no number/],
-    ['number', '9007199254740993', /no number/],
-    ['number', ' ', /no number/],
+    ['number', 'high', /not a number/],
+    ['number', '"7"', /not a number/],
+    ['number', '1e400', /not a number/],
+    ['number', '9007199254740993', /not a number/],
+    ['number', ' ', /not a number/],
     ['boolean', 'yes', /neither true nor false/],
-    ['text[]', '["1"', /no list/],
+    ['text[]', '["1"', /not a list/],
     ['text[]', '["\\ud800"]', /half a character/],
     ['any', '"a\\u0000b"', /a NUL/],
   ])('with the type %s: %s is refused without being shown', (type, text, says) => {
@@ -59,8 +59,8 @@ describe('edits', () => {
   });
 
   test.each<[string[], string[], RegExp]>([
-    [['phone'], [], /phone is no edit/],
-    [['=x'], [], /=x is no edit/],
+    [['phone'], [], /phone is not an edit/],
+    [['=x'], [], /=x is not an edit/],
     [['a=1', 'a=2'], [], /a is given twice/],
     [['a=1'], ['a'], /a is given twice/],
     [[], ['a', 'a'], /a is given twice/],

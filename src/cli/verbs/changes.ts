@@ -1,4 +1,4 @@
-// `changes`: the feed, as read_changes gives it to applications.
+// `changes`: the feed, as read_changes returns it to applications.
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes } from '../../errors.ts';
@@ -17,9 +17,9 @@ export function changesCommand(): Command {
     'changes --position',
     'changes --after 5f0c2a9e:12:2345 --follow',
   ])
-    .option('--after <position>', 'only what came after this position (each row tells its own with --json)')
-    .option('--limit <n>', 'how many rows', wholeNumber, 20)
-    .option('--follow', 'go on and print changes as they come, until Ctrl-C')
+    .option('--after <position>', 'only changes after this position (--json shows the position of each row)')
+    .option('--limit <n>', 'the number of rows', wholeNumber, 20)
+    .option('--follow', 'keep printing changes as they come, until Ctrl-C')
     .option('--position', 'print where the feed stands now, and nothing else')
     .action((options: ChangesOptions) => runVerb(options, (run) => changes(run, options)));
 }
@@ -60,7 +60,7 @@ async function follow(run: Run, database: Database, first: ChangeRow[], from: st
   let position = from;
   for (;;) {
     for (const change of batch) {
-      // One object a line, so that a reader can take each as it comes.
+      // One object per line, so that a reader can parse each as it comes.
       if (run.terminal.json) process.stdout.write(`${JSON.stringify(change)}\n`);
       else run.terminal.say(line(change).join('  '));
       position = change.position;
@@ -68,14 +68,14 @@ async function follow(run: Run, database: Database, first: ChangeRow[], from: st
     if (batch.length === 0) await pause(pollMs, undefined, { signal: run.signal }).catch(() => {});
     if (process.stdout.errored) return 0;
     if (run.signal.aborted) {
-      run.terminal.note(`stopped -> go on with entra-sync changes --after ${position} --follow`);
+      run.terminal.note(`stopped -> resume with entra-sync changes --after ${position} --follow`);
       return exitCodes.interrupted;
     }
     batch = await readChanges(database, position, 1000);
   }
 }
 
-/** Changes as a table. */
+/** Returns changes as a table. */
 export function changeTable(found: readonly ChangeRow[]): string {
   return table([{ title: 'at' }, { title: 'kind' }, { title: 'who or what' }, { title: 'what' }], found.map(line));
 }

@@ -1,4 +1,4 @@
-// `connect`: the page on which a customer's administrator consents, and the invitations that lead to it.
+// `connect`: the page where a customer's administrator consents, and the invitations to it.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openBasics, openConsent } from '../../app.ts';
 import { callbackPath, serveConsent } from '../../connect/server.ts';
@@ -33,8 +33,8 @@ type ConnectOptions = VerbOptions & {
 export function connectCommand(): Command {
   return verb(
     'connect',
-    "Serve the page on which customers' administrators consent, until it is stopped; or invite one to it with --print-url. " +
-      'The application has to have PUBLIC-URL/callback as a redirect address (web). TLS is the business of a reverse proxy.',
+    "Serve the page where customers' administrators consent, until Ctrl-C; or print an invitation to it with --print-url. " +
+      'The application needs PUBLIC-URL/callback as a redirect address (web). Put a reverse proxy with TLS in front.',
     [
       'connect --public-url https://connect.example.com --product "Example Signatures"',
       'connect --print-url --ref customer-17 --name Contoso',
@@ -49,19 +49,19 @@ export function connectCommand(): Command {
       '--public-url <url>',
       'where browsers reach the page (ENTRA_SYNC_PUBLIC_URL); default: http://localhost and the port',
     )
-    .option('--product <name>', 'who asks for consent, as customers know it', 'entra-sync')
+    .option('--product <name>', 'the product that asks for consent, as customers know it', 'entra-sync')
     .addOption(
-      new Option('--wait <duration>', 'how long a consent that was just given may take to show in a token')
+      new Option('--wait <duration>', 'how long to wait until a new consent shows in a token')
         .argParser(duration('0s', '5m'))
         .default(30_000, '30s'),
     )
     .option('--print-url', 'print an invitation instead: a signed link that expires')
     .option('--withdraw', 'withdraw all invitations of --ref instead')
-    .option('--ref <ref>', 'what your own system calls the customer who is invited')
-    .option('--name <name>', 'how people call the customer; the tenant gets this name')
-    .option('--tenant <id>', 'the only tenant that may be connected: registered at once, as pending')
+    .option('--ref <ref>', 'the id of the invited customer in your own system')
+    .option('--name <name>', 'the name of the customer; the tenant gets this name')
+    .option('--tenant <id>', 'the only tenant that may be connected; it is registered at once, as pending')
     .addOption(
-      new Option('--expires <duration>', 'how long the invitation is good')
+      new Option('--expires <duration>', 'how long the invitation is valid')
         .argParser(duration('1m', '90d'))
         .default(7 * 86_400_000, '7d'),
     )
@@ -97,8 +97,8 @@ function requireDatabaseUrl({ environment }: Run): void {
 function requireRef(options: ConnectOptions): string {
   const ref = options.ref?.trim() ?? '';
   if (ref !== '' && ref.length <= 200 && !/\p{Cc}/u.test(ref)) return ref;
-  throw new ExpectedError('usage', 'an invitation is for one customer, and none was named', {
-    cure: 'give --ref CUSTOMER, what your own system calls it',
+  throw new ExpectedError('usage', 'no customer was named, and an invitation is for one customer', {
+    cure: "give --ref CUSTOMER, the customer's id in your own system",
   });
 }
 
@@ -122,18 +122,18 @@ async function invite(run: Run, options: ConnectOptions): Promise<undefined> {
   terminal.answer({ url: link, ref, name, tenant_id: wanted, expires_at: invitation.expires_at });
   terminal.say(link);
   terminal.note(
-    `for ${name ?? ref}, good until ${invitation.expires_at.toISOString()}; whoever has it can connect a tenant for this customer, ` +
+    `for ${name ?? ref}, valid until ${invitation.expires_at.toISOString()}; this link is all one needs to connect a tenant for this customer, ` +
       'so send it to the administrator alone',
   );
   if (wanted === null && known.length > 0) {
-    terminal.note(`${ref} has ${plural(known.length, 'tenant')} already: ${known.map((one) => one.name).join(', ')}`);
+    terminal.note(`${ref} already has ${plural(known.length, 'tenant')}: ${known.map((one) => one.name).join(', ')}`);
   }
 
   async function registerPending(): Promise<void> {
     const tenantId = String(wanted);
     const { defaults } = openBasics(environment);
     const there = await findTenant(database, tenantId).catch((error: unknown) => {
-      // An invitation that names the tenant is the vendor's word, which a consent that waits has to give way to.
+      // The vendor names the tenant here, and that overrides a waiting consent.
       if (error instanceof ExpectedError && ['unknown_name', 'consent_waiting'].includes(error.code)) return undefined;
       throw error;
     });
@@ -142,7 +142,7 @@ async function invite(run: Run, options: ConnectOptions): Promise<undefined> {
     throw new ExpectedError(
       'tenant_exists',
       `tenant ${tenantId} is registered ${there.external_ref === null ? 'without a customer' : `for customer ${there.external_ref}`}`,
-      { cure: `entra-sync tenant rename ${tenantId} --ref ${JSON.stringify(ref)} makes it this customer's` },
+      { cure: `entra-sync tenant rename ${tenantId} --ref ${JSON.stringify(ref)} assigns it to this customer` },
     );
   }
 }
@@ -161,17 +161,17 @@ async function withdraw(run: Run, options: ConnectOptions): Promise<undefined> {
   run.terminal.say(`${plural(withdrawn, 'invitation')} of ${ref} withdrawn`);
 }
 
-// Four waits, each twice the one before: 1 + 2 + 4 + 8 parts of the whole.
+// Four waits, each twice the previous: 1 + 2 + 4 + 8 parts of the whole.
 const waits = { retries: 4, parts: 15 };
 
 async function serve(run: Run, options: ConnectOptions): Promise<undefined> {
   const { terminal, environment } = run;
   const { defaults } = openBasics(environment);
-  // A service says what it does, unless it was told not to.
+  // A service logs its work unless LOG_LEVEL says otherwise.
   const log = createLog(environment.variables.LOG_LEVEL ? environment.logLevel : 'info');
   const url = readPublicUrl(environment.variables, options.publicUrl, options.port);
   if (options.port === 0 && options.publicUrl === undefined && !environment.variables.ENTRA_SYNC_PUBLIC_URL) {
-    throw new ExpectedError('usage', 'nobody could be sent back to a port that is not known', {
+    throw new ExpectedError('usage', 'Microsoft cannot send browsers back to a port that is not known in advance', {
       cure: 'give a --port, or --public-url',
     });
   }
@@ -208,7 +208,7 @@ async function serve(run: Run, options: ConnectOptions): Promise<undefined> {
   terminal.answer({ listening: server.address, public_url: url, redirect_uri: redirectUri });
   terminal.say(`The consent page is served at ${server.address}, for browsers at ${url}`);
   terminal.note(
-    `The application has to have the redirect address ${redirectUri} (platform: Web). entra-sync connect --print-url --ref CUSTOMER invites a customer. Ctrl-C ends it.`,
+    `The application needs the redirect address ${redirectUri} (platform: Web). entra-sync connect --print-url --ref CUSTOMER invites a customer. Ctrl-C ends it.`,
   );
   const { says, cure } = describeRegistration(await readRegistration(database, consent.signIn.clientId()));
   terminal.note(`${says}${cure === undefined ? '' : ` -> ${cure}`}`);

@@ -1,4 +1,4 @@
-// The demo's second half: who owns a field, and what becomes of accounts when a customer leaves and comes back.
+// The demo's second half: ownership of fields, and a customer that leaves and comes back.
 import type { CycleResult } from '../../engine/cycle.ts';
 import { changeSettings } from '../../engine/preview.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
@@ -17,7 +17,7 @@ export type OwnershipStory = {
   command(words: readonly string[]): Promise<unknown>;
 };
 
-/** Tells the story with real edits, cycles, a disconnect and a reconnect; returns the cycles that ran. */
+/** Runs the story with real edits, cycles, a disconnect and a reconnect; returns the cycles. */
 export async function tellOwnership(story: OwnershipStory): Promise<CycleResult[]> {
   const { say, database, defaults, tenant, person } = story;
   const by = { actor: person.name, role: 'user' };

@@ -1,4 +1,4 @@
-// `demo`: the whole thing on a simulated tenant and the embedded database, told as a short story.
+// `demo`: a short story on a simulated tenant and the embedded database.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, relative } from 'node:path';
@@ -28,7 +28,7 @@ export function demoCommand(): Command {
     'See it work in under a minute: a simulated tenant, real cycles, an embedded Postgres. Needs no account and no server.',
     ['demo', 'demo --users 20000'],
   )
-    .option('--users <n>', 'how many users the simulated tenant has', users, 2_000)
+    .option('--users <n>', 'the number of users of the simulated tenant', users, 2_000)
     .action((options: DemoOptions) => runVerb(options, (run) => demo(run, options)));
 }
 
@@ -41,13 +41,9 @@ function users(text: string): number {
 async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   const { terminal, environment } = run;
   if (environment.databaseUrl !== undefined) {
-    throw new ExpectedError(
-      'usage',
-      'the demo works on its own embedded database and leaves the one of DATABASE_URL alone',
-      {
-        cure: 'run it as: env -u DATABASE_URL npm run demo',
-      },
-    );
+    throw new ExpectedError('usage', 'the demo uses its own embedded database, never the one of DATABASE_URL', {
+      cure: 'run it as: env -u DATABASE_URL npm run demo',
+    });
   }
   const home = join(environment.home, 'demo');
   terminal.say('entra-sync demo: a simulated Entra ID tenant, real cycles over TLS, an embedded Postgres.\n');
@@ -87,15 +83,15 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
     people.find((one) => one.properties.mobilePhone && one !== people[2]),
     people[5],
   ];
-  if (!promoted || !unlisted || !leaver) throw new Error('the simulated tenant has too few people');
+  if (!promoted || !unlisted || !leaver) throw new Error('the simulated tenant has too few users');
   const before = await readAccount(database, tenant.tenantId, promoted.id);
 
-  terminal.say('\n2. Meanwhile in Entra ID, somebody edits people:');
+  terminal.say('\n2. Meanwhile in Entra ID, an administrator edits users:');
   for (const line of editTenant(tenant, promoted.id, unlisted.id, leaver.id)) terminal.say(`   - ${line}`);
   terminal.say('   The second cycle asks only for what changed:');
   cycles.push(...(await sync(shell)));
   terminal.say(
-    `\n3. The person who left is restored in Entra ID within 30 days. The third cycle gives the same account back:`,
+    `\n3. The deleted user is restored in Entra ID within 30 days. The third cycle restores the same account:`,
   );
   tenant.restoreUser(leaver.id);
   cycles.push(...(await sync(shell)));
@@ -105,7 +101,7 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   terminal.say(`\nWhat happened so far\n${indent(cycleTable(cycles.map((result) => ({ tenant: named, result }))))}`);
   terminal.say(`\nWhat changed after the first cycle (directory.changes)\n${indent(changeTable(changes))}`);
   if (before && after) terminal.say(`\nOne account (directory.accounts)\n${indent(accountTable(before, after))}`);
-  if (!after) throw new Error('the account of the demo is not there');
+  if (!after) throw new Error('the account of the demo is missing');
   cycles.push(
     ...(await tellOwnership({
       say: terminal.say,
@@ -143,7 +139,7 @@ function editTenant(tenant: Tenant, promoted: string, unlisted: string, leaver: 
 
 type NamedGroup = { id: string; name: string };
 
-/** A group that is a member of another one, and that other one; made where the generator made none. */
+/** Returns a group and the group that contains it; nests one if needed. */
 function nestedGroups(tenant: Tenant): [nested: NamedGroup, outer: NamedGroup] {
   const groups = tenant.groups();
   const named = (group: (typeof groups)[number]) => ({ id: group.id, name: String(group.properties.displayName) });
@@ -161,12 +157,11 @@ type Shell = { run: Run; simulator: Simulator; home: string };
 
 async function sync(shell: Shell): Promise<CycleResult[]> {
   const { cycles } = (await command(shell, ['sync'])) as { cycles: CycleResult[] };
-  if (cycles.length === 0) throw new Error('the cycle of the demo gave no result');
+  if (cycles.length === 0) throw new Error('the cycle of the demo returned no result');
   return cycles;
 }
 
-// A real command in a process of its own: the certificate of the simulated tenant is trusted only by NODE_EXTRA_CA_CERTS,
-// which Node reads when it starts, and nothing of the worker knows that this is a demo.
+// A process of its own, since Node reads NODE_EXTRA_CA_CERTS, for the simulator's certificate, only at its start.
 async function command({ run, simulator, home }: Shell, words: readonly string[]): Promise<unknown> {
   run.terminal.say(`   $ entra-sync ${words.join(' ')}`);
   const program = process.argv[1];
@@ -179,7 +174,7 @@ async function command({ run, simulator, home }: Shell, words: readonly string[]
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;
   });
-  // A Ctrl-C in a terminal reaches the child by itself, a signal to this process alone does not.
+  // A Ctrl-C in the terminal reaches the child too; a signal to this process alone does not.
   const stop = () => child.kill('SIGINT');
   run.signal.addEventListener('abort', stop, { once: true });
   const [code] = await once(child, 'close');
@@ -189,7 +184,7 @@ async function command({ run, simulator, home }: Shell, words: readonly string[]
   return JSON.parse(text);
 }
 
-/** Of each kind a few: what the stories above did, not two thousand rows of the first cycle. */
+/** Returns the changes without the many rows of the first cycle. */
 async function interestingChanges(database: Database, first: ReadonlySet<string | null>) {
   const all = [];
   for (let position: string | null = null; ; ) {
@@ -227,7 +222,7 @@ function furtherCommands(home: string): string {
     `${command} psql -- -c "select display_name, profile->>'jobTitle' as title from directory.accounts limit 5"`,
     `${command} psql -- -c "select g.display_name, count(*) from directory.effective_memberships join directory.groups g using (group_id) group by 1 order by 2 desc limit 5"`,
     `${program} simulate      # a tenant to play with: edit it, sync it`,
-    `${program} --help        # README.md, "Connect a real tenant", says how to use it for real`,
+    `${program} --help        # for a real tenant, see README.md, "Connect a real tenant"`,
   ].join('\n');
 }
 

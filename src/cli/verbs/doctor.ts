@@ -1,4 +1,4 @@
-// `doctor`: proves the connection from this machine to the last endpoint; what is red, and what cures it.
+// `doctor`: checks each step from here to the last endpoint, and names cures.
 import { styleText } from 'node:util';
 import type { Command } from 'commander';
 import { isFirstRun, openBasics, openGraphAccess } from '../../app.ts';
@@ -24,13 +24,16 @@ export function doctorCommand(): Command {
       'checkpoints, held removals, credentials. Changes nothing. The exit code is that of the first red line.',
     ['doctor', 'doctor Contoso', `doctor --json | jq '.checks[] | select(.state == "failed")'`],
   )
-    .argument('[tenant]', 'id, name or reference of one tenant (an id that is not registered, too); without it all')
+    .argument(
+      '[tenant]',
+      'id, name or reference of one tenant, or an id that is not registered; without it all tenants',
+    )
     .action((word: string | undefined, options: VerbOptions) =>
       runVerb(options, (run) => doctor(run, word), 'nothing was changed; run the command again'),
     );
 }
 
-// Impatient: what has to be waited for is worth a red line here.
+// Few retries: a long wait is worth a red line here.
 const policy = { ...defaultRetryPolicy, retries: 1, budgetMs: 10_000, requestTimeoutMs: 20_000 };
 
 const atOnce = 8;
@@ -57,7 +60,6 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
   const found = await checkInstallation(parts, installation);
   const checks = [...installation.checks];
   const patients = await patientsOf(run, word, found.schema.value);
-  // A few side by side, told in their order.
   for (let start = 0; start < patients.length; start += atOnce) {
     const some = patients.slice(start, start + atOnce).map((patient) => ({
       patient,
@@ -83,7 +85,7 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
   return exitCode;
 }
 
-/** Whom to look at. While the database cannot be asked: the tenant that was named by its id, or that of AZURE_TENANT_ID. */
+/** Returns the tenants to check; without the database, the one named by its id or by AZURE_TENANT_ID. */
 async function patientsOf(
   run: Run,
   word: string | undefined,
@@ -97,19 +99,19 @@ async function patientsOf(
     if (rows.length > 0) return rows.map((row) => ({ id: row.tenant_id, name: row.name, row }));
   } else if (word !== undefined && id === undefined) {
     throw new ExpectedError('unknown_name', `tenant ${word} cannot be looked up without the database`, {
-      cure: 'name it by its id, or see to the database first',
+      cure: 'name it by its id, or fix the database first',
     });
   }
   if (id !== undefined) return [unknown(id)];
   const own = ownTenantId(variables);
   if (own !== undefined) return [unknown(own)];
   run.terminal.note(
-    'No tenant was looked at: none is registered here -> entra-sync tenant add TENANT --name NAME, or doctor TENANT_ID',
+    'No tenant was checked: none is registered here -> entra-sync tenant add TENANT --name NAME, or doctor TENANT_ID',
   );
   return [];
 }
 
-/** The tenant that `word` names; none for an id that nobody has registered. */
+/** Returns the tenant of `word`; none for an unregistered id. */
 async function findRows(database: Database, word: string, isId: boolean): Promise<TenantRow[]> {
   try {
     return [await findTenant(database, word)];
@@ -124,7 +126,7 @@ function ownTenantId(variables: NodeJS.ProcessEnv): string | undefined {
   try {
     return ownsTenantId(variables) ? readTenantId(variables) : undefined;
   } catch {
-    // Said already by the check of the credential.
+    // The check of the credential has reported this.
     return undefined;
   }
 }
@@ -138,7 +140,7 @@ const words = {
 
 function lineOf({ check, state, message, cure }: Check): string {
   const [symbol, word, colour] = words[state];
-  // Colours only where stdout is a terminal that wants them (NO_COLOR); the words are there always.
+  // NO_COLOR or a pipe drops the colours, so the words say the same.
   const head = styleText(colour, `${symbol} ${word.padEnd(11)}`, { stream: process.stdout });
   return `  ${head}  ${check.padEnd(20)} ${onOneLine(message)}${cure === null ? '' : ` -> ${onOneLine(cure)}`}`;
 }

@@ -1,4 +1,4 @@
-// `edit`: a person's edit of one account, as an application would make it.
+// `edit`: a person's edit of one account, as applications make it.
 import { type Command, Option } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { type Role, roles } from '../../rules/ownership.ts';
@@ -17,7 +17,7 @@ type EditOptions = VerbOptions & { as: Role; revert?: string[]; tenant?: string 
 export function editCommand(): Command {
   return verb(
     'edit',
-    'Give fields of one account a value, or give them back to the directory: all of it or nothing. The settings say which fields people own, and who may edit them.',
+    'Set fields of one account, or revert them to the directory: all of them or none. The settings define which fields people own, and which roles may edit them.',
     [
       'edit ann@contoso.com mobilePhone="+1 555 0100" pronouns=she/her',
       'edit ann@contoso.com faxNumber=          (clears it)',
@@ -28,8 +28,8 @@ export function editCommand(): Command {
   )
     .argument('<account>', 'account id, object id, user principal name or mail')
     .argument('[edits...]', 'field=value; field= clears; a list is separated by commas, or a JSON array')
-    .option('--revert <field...>', "fields that show the directory's value again")
-    .addOption(new Option('--as <role>', 'in which role').choices(roles).default('user' satisfies Role))
+    .option('--revert <field...>', "fields to revert to the directory's value")
+    .addOption(new Option('--as <role>', 'the role that edits').choices(roles).default('user' satisfies Role))
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in')
     .action((word: string, edits: string[], options: EditOptions) =>
       runVerb(
@@ -42,7 +42,7 @@ export function editCommand(): Command {
 
 async function edit(run: Run, word: string, words: readonly string[], options: EditOptions): Promise<undefined> {
   const { terminal, actor } = run;
-  // An option that takes many words takes the edits behind it, too; no field has an equals sign in its name.
+  // --revert also swallows the edits after it. No field name contains an equals sign.
   const behind = options.revert ?? [];
   const reverts = behind.filter((one) => !one.includes('='));
   const typed = splitEdits([...words, ...behind.filter((one) => one.includes('='))], reverts);
@@ -55,7 +55,7 @@ async function edit(run: Run, word: string, words: readonly string[], options: E
   const { database } = await run.database();
   const account = await liveAccount(run, database, word, options.tenant);
   const types = await valueTypes(database, account.tenant_id);
-  // Of a field that is not there the database tells which ones are.
+  // For an unknown field, the database lists the fields that exist.
   const edits = Object.fromEntries(
     [...typed].map(([field, text]) => [field, fieldValue(field, types.get(field) ?? 'text', text)]),
   );
@@ -66,7 +66,7 @@ async function edit(run: Run, word: string, words: readonly string[], options: E
   });
   const name = account.display_name ?? account.user_principal_name ?? account.account_id;
   terminal.say(table([], [[`${name}, ${account.tenant_name}:`]]));
-  if (changed.length === 0) terminal.say('Nothing changed: it was so already.');
+  if (changed.length === 0) terminal.say('Nothing changed: the account had these values already.');
   else {
     terminal.say(
       table(
@@ -93,6 +93,6 @@ async function liveAccount(
   const { account } = picked;
   if (account.removed_at === null) return account;
   throw new ExpectedError('usage', `the account was removed ${when(account.removed_at)} and is not edited`, {
-    cure: `entra-sync explain ${account.account_id} says why it was`,
+    cure: `entra-sync explain ${account.account_id} says why`,
   });
 }

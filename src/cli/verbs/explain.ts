@@ -1,4 +1,4 @@
-// `explain`: one account field by field, and how fresh it is; or why somebody is not there.
+// `explain`: one account field by field, and how fresh it is; or why there is none.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { explainAccount } from '../../store/accounts/accounts.ts';
@@ -16,7 +16,7 @@ type ExplainOptions = VerbOptions & { tenant?: string };
 export function explainCommand(): Command {
   return verb(
     'explain',
-    'Say why an account shows what it shows, field by field, and how fresh that is; or why somebody is not there. Reads the database alone.',
+    'Show why an account has its values, field by field, and how fresh they are; or why there is no account. Reads only the database.',
     [
       'explain ann@contoso.com',
       'explain 0c1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1 --json',
@@ -24,7 +24,7 @@ export function explainCommand(): Command {
     ],
   )
     .argument('<account>', 'account id, object id, user principal name or mail')
-    .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it, all')
+    .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .action((word: string, options: ExplainOptions) =>
       runVerb(options, (run) => explain(run, word, options), 'nothing was changed; run the command again'),
     );
@@ -56,10 +56,10 @@ async function explainPicked(run: Run, database: Database, { account, others }: 
   terminal.say(table([{ title: 'account' }, { title: account.account_id }], accountLines(account, setAside)));
   terminal.say(`\n${fieldTable(account, fields)}`);
   terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
-  if (others.length > 0) terminal.say(`\nOf the same name\n${accountTable(others)}`);
+  if (others.length > 0) terminal.say(`\nRemoved accounts of the same name\n${accountTable(others)}`);
 }
 
-// An account stays as it was while its person comes in a way that cannot be taken.
+// An account keeps its values while its user is set aside.
 async function setAsideOf(
   database: Database,
   account: { tenant_id: string; entra_object_id: string | null },
@@ -89,12 +89,12 @@ function neverSeen(word: string, tenants: readonly TenantRow[]): ExpectedError {
   const one = tenants.length === 1 && only ? only : undefined;
   const where = one ? `${one.name} (last success ${when(one.last_success_at)})` : `any of ${tenants.length} tenants`;
   if (!only) {
-    return new ExpectedError('unknown_name', 'no tenant is registered, so nobody is there', {
+    return new ExpectedError('unknown_name', 'no tenant is registered, so there are no accounts', {
       cure: 'entra-sync sync registers the tenant of AZURE_TENANT_ID',
     });
   }
-  return new ExpectedError('unknown_name', `nobody called ${word} is known in ${where}`, {
-    cure: `entra-sync sync ${one ? JSON.stringify(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why; who is set aside or outside the scope is known by object id alone`,
+  return new ExpectedError('unknown_name', `no user or account called ${word} is known in ${where}`, {
+    cure: `entra-sync sync ${one ? JSON.stringify(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why; users who are set aside or outside the scope are known by object id alone`,
   });
 }
 

@@ -1,4 +1,4 @@
-// `migrate`: the schema up to date, or what is missing.
+// `migrate`: brings the schema up to date, or shows the missing migrations.
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { describeWait } from '../../store/database/blockers.ts';
@@ -14,10 +14,10 @@ export function migrateCommand(): Command {
     'Bring the schema of the database up to date. Safe to run at any time, by any number of processes at once.',
     ['migrate', 'migrate --check', 'migrate --restored'],
   )
-    .option('--check', 'change nothing: say what is missing, exit 7 when anything is')
+    .option('--check', 'change nothing: list the missing migrations, and exit 7 if there are any')
     .option(
       '--restored',
-      'after a restore from a backup: begin a new epoch of the feed, so that old positions are refused (ES006)',
+      'after a restore from a backup: start a new epoch of the feed, so that old positions are refused (ES006)',
     )
     .action((options: MigrateOptions) => runVerb(options, (run) => body(run, options)));
 }
@@ -47,6 +47,6 @@ async function body(run: Run, options: MigrateOptions): Promise<undefined> {
   if (applied.length === 0) terminal.say('The schema was up to date already.');
   if (options.restored)
     terminal.say(
-      `A new epoch of the feed has begun; positions handed out before are refused. It stands at ${await feedPosition(database)}`,
+      `A new epoch of the feed has started; earlier positions are refused. The feed stands at ${await feedPosition(database)}`,
     );
 }

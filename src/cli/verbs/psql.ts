@@ -1,4 +1,4 @@
-// `psql`: a look into the database with psql, the embedded one kept up meanwhile.
+// `psql`: opens psql on the database. The embedded one keeps running meanwhile.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Command } from 'commander';
@@ -6,7 +6,7 @@ import { ExpectedError } from '../../errors.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 
 export function psqlCommand(): Command {
-  return verb('psql', 'Open psql (which has to be installed) on the database in use; what follows -- goes to psql.', [
+  return verb('psql', 'Open psql, which has to be installed, on the database in use. Arguments after -- go to psql.', [
     'psql',
     `psql -- -c "select display_name, profile->>'jobTitle' from directory.accounts limit 5"`,
   ])
@@ -22,7 +22,7 @@ async function psql(run: Run, args: string[]): Promise<number> {
     stdio: 'inherit',
     env: {
       ...process.env,
-      // Not as an argument: those are shown to every user of the machine.
+      // Not as arguments: every user of the machine can see those.
       PGHOST: decodeURIComponent(hostname),
       PGPORT: port || '5432',
       PGUSER: decodeURIComponent(username),
@@ -31,7 +31,7 @@ async function psql(run: Run, args: string[]): Promise<number> {
       ...(searchParams.has('sslmode') && { PGSSLMODE: searchParams.get('sslmode') ?? '' }),
     },
   });
-  // A Ctrl-C in the terminal reaches psql by itself; a SIGTERM to this process alone does not.
+  // A Ctrl-C in the terminal reaches psql too; a SIGTERM to this process alone does not.
   run.signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
   const [code] = await once(child, 'exit').catch((error: unknown) => {
     throw new ExpectedError('usage', 'psql cannot be started', {

@@ -1,4 +1,4 @@
-// `removals list`, `removals approve`, `removals reject`: what waits for a person, and the decision.
+// `removals list`, `removals approve`, `removals reject`: held removals, and a person's decision.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { decideRemovals } from '../../store/commit/held-removals.ts';
@@ -13,11 +13,11 @@ type DecisionOptions = VerbOptions & { list?: string; all?: boolean };
 export function removalsCommand(): Command {
   const removals = verbGroup(
     'removals',
-    'Removals beyond the limits of the settings wait here for a person. None of them has been applied.',
+    "Removals beyond the limits of the settings are held for a person's decision. None of them has been applied.",
     ['removals list', 'removals approve Contoso --list 3 --all', 'removals reject Contoso --list 3 --all'],
   );
   removals.addCommand(
-    verb('list', 'Show what is held: which, why, and since when.', [
+    verb('list', 'Show the held removals, with the reason and since when.', [
       'removals list',
       'removals list Contoso',
       'removals list Contoso --json | jq ".lists[].removals[].account_id"',
@@ -30,9 +30,9 @@ export function removalsCommand(): Command {
 }
 
 const purposes = {
-  approve: 'Remove (or suspend) now what a list holds, all of it or by id. At once, and without Graph.',
+  approve: 'Apply the removals (or suspensions) of a list, all of them or by id. At once, and without Graph.',
   reject:
-    'Keep what a list holds, all of it or by id, as manual accounts and groups; managed again when Graph shows them live.',
+    'Keep the accounts and groups of a list, all of them or by id, as manual ones; managed again when Graph returns them live.',
 } as const;
 
 function decisionCommand(decision: 'approve' | 'reject'): Command {
@@ -48,7 +48,7 @@ function decisionCommand(decision: 'approve' | 'reject'): Command {
     .argument('<tenant>', 'id, name or reference')
     .argument('[ids...]', 'account ids, group ids or object ids')
     .requiredOption('--list <n>', 'the number of the list, as removals list shows it')
-    .option('--all', 'everything that the list holds')
+    .option('--all', 'all removals of the list')
     .action((word: string, ids: string[], options: DecisionOptions) =>
       runVerb(options, (run) => decide(run, word, ids, { ...options, decision })),
     );
@@ -71,7 +71,7 @@ async function list(run: Run, word: string | undefined): Promise<undefined> {
   }
   for (const one of shown) sayList(run, one);
   terminal.say(
-    'None of this has been applied. Nothing done, it stays held for ever, and every cycle says so; whoever is there again leaves the list.',
+    'None of this has been applied. Without a decision it stays held, and every cycle reports it; an account that is there again leaves the list.',
   );
 }
 
@@ -100,10 +100,10 @@ function sayList({ terminal }: Run, one: RemovalList & { removals: HeldRemoval[]
     terminal.say(`… and ${count(one.held - one.removals.length)} more (--json shows them)`);
   if (one.unconfirmed > 0)
     terminal.say(
-      `${count(one.unconfirmed)} of them were only not seen, by one full round: the next cycle is full again, and what it misses too can be approved.`,
+      `${count(one.unconfirmed)} of them were not seen by one full round only: the next cycle is full again, and those that it does not see either can be approved.`,
     );
   terminal.say(
-    `-> entra-sync removals approve ${JSON.stringify(one.tenant_name)} --list ${one.list_id} --all, or removals reject likewise\n`,
+    `-> entra-sync removals approve ${JSON.stringify(one.tenant_name)} --list ${one.list_id} --all, or removals reject in the same way\n`,
   );
 }
 
@@ -117,14 +117,14 @@ async function decide(
   if (all === ids.length > 0) {
     throw new ExpectedError(
       'usage',
-      all ? '--all and ids exclude each other' : 'say which: --all, or ids of the list',
+      all ? '--all and ids exclude each other' : 'neither --all nor ids of the list were given',
       {
         cure: 'entra-sync removals list TENANT shows them',
       },
     );
   }
   if (!/^\d{1,18}$/.test(listId)) {
-    throw new ExpectedError('usage', '--list takes the number of a list', {
+    throw new ExpectedError('usage', '--list needs the number of a list', {
       cure: 'entra-sync removals list shows them',
     });
   }
@@ -145,8 +145,7 @@ async function decide(
     done.memberships > 0 && plural(done.memberships, 'membership'),
   ].filter((part) => part !== false);
   run.terminal.say(
-    `${tenant.name}, list ${listId}: ${parts.join(', ') || 'nobody'} ${decision === 'approve' ? 'removed' : done.memberships > 0 ? 'kept' : 'kept, as manual'}.`,
+    `${tenant.name}, list ${listId}: ${parts.join(', ') || 'nothing'} ${decision === 'approve' ? 'removed' : done.memberships > 0 ? 'kept' : 'kept, as manual'}.`,
   );
-  if (done.skipped.length > 0)
-    run.terminal.say(`Skipped, for they are not in the list (any more): ${done.skipped.join(', ')}`);
+  if (done.skipped.length > 0) run.terminal.say(`Skipped, not (or no longer) in the list: ${done.skipped.join(', ')}`);
 }

@@ -1,4 +1,4 @@
-// `settings show`, `settings apply` and `tenant set`: what is in force, and the next version of it.
+// `settings show`, `settings apply` and `tenant set`: the settings in force, and their next version.
 import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
@@ -20,7 +20,7 @@ import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command
 import { plural } from '../format.ts';
 import { describeOutcome, whenItActs } from '../settings-outcome.ts';
 
-const whatIsInForce = 'entra-sync settings show says which version is in force';
+const whatIsInForce = 'entra-sync settings show names the version in force';
 
 type ChangeOptions = VerbOptions & { dryRun?: boolean; reset?: boolean };
 
@@ -43,7 +43,7 @@ export function settingsCommand(): Command {
   settings.addCommand(
     verb(
       'apply',
-      'Check a settings file and store it as the next version. It holds only what shall differ from what is in force.',
+      'Check a settings file and store it as the next version. The file needs only the keys that change.',
       ['settings apply my.yaml --dry-run', 'settings apply my.yaml'],
       { acts: true },
     )
@@ -56,18 +56,18 @@ export function settingsCommand(): Command {
   return settings;
 }
 
-/** `tenant set`: the settings of one tenant, over the installation's. */
+/** Returns `tenant set`: the settings of one tenant, which override the installation's. */
 export function tenantSetCommand(): Command {
   return verb(
     'set',
-    "Store the next version of one tenant's own settings, which lie over the installation's. The file holds only what shall differ.",
+    "Store the next version of one tenant's own settings, which override the installation's. The file needs only the keys that change.",
     ['tenant set Contoso contoso.yaml --dry-run', 'tenant set Contoso contoso.yaml', 'tenant set Contoso --reset'],
     { acts: true },
   )
     .argument('<tenant>', 'id, name or reference')
     .argument('[file]', 'a YAML file; scope.groups may name synced groups by their display name')
     .option('--dry-run', 'say what would change, from what is stored; change nothing')
-    .option('--reset', "take the tenant's own settings back: the installation's hold again")
+    .option('--reset', "drop the tenant's own settings, so that the installation's apply again")
     .action((word: string, file: string | undefined, options: ChangeOptions) =>
       runVerb(
         options,
@@ -115,7 +115,7 @@ async function apply(run: Run, word: string | null, file: string | undefined, dr
   const tenant = word === null ? null : await findTenant(database, word);
   const tenantId = tenant?.tenant_id ?? null;
   const stored = await storedSettings(database, tenantId);
-  // Checked as a whole before it is stored: a version that no cycle could read must never be in force.
+  // Check the merged settings before storing: a version that no cycle can read must never be in force.
   const layers = [{ ...defaults, ...(stored.length > 0 && { fields: {} }) }, ...stored.map((one) => one.document)];
   const named = tenantId === null ? written : await withGroupIds(database, tenantId, written);
   const check = tenantId === null ? checkInstallationSettings : checkSettings;
@@ -154,7 +154,7 @@ function sayOutcome(
   terminal.say(dryRun ? `Dry run: nothing was changed.${acts}` : `Settings version ${version} is in force.${acts}`);
 }
 
-// People know groups by name; what is stored is the object id, so that a rename changes nothing.
+// People know groups by name. The object id is stored, so that a rename changes nothing.
 async function withGroupIds(database: Database, tenantId: string, written: unknown): Promise<unknown> {
   const scope = (written as { scope?: unknown } | null)?.scope;
   const groups = (scope as { groups?: unknown } | null | undefined)?.groups;
@@ -174,7 +174,7 @@ async function withGroupIds(database: Database, tenantId: string, written: unkno
         ];
   });
   if (problems.length > 0) {
-    throw new ExpectedError('settings_invalid', `${plural(problems.length, 'group')} cannot be told by name`, {
+    throw new ExpectedError('settings_invalid', `${plural(problems.length, 'group')} cannot be found by name`, {
       list: problems,
       cure: 'write the object id that Entra shows for the group',
     });
@@ -183,7 +183,7 @@ async function withGroupIds(database: Database, tenantId: string, written: unkno
   return { ...(written as object), scope: { ...(scope as object), groups: groups.map(idOf) } };
 }
 
-// jsonb forgets the order in which keys were written; the one of config/default.yaml is the one people know.
+// jsonb does not keep the order of keys. People know the order of config/default.yaml.
 function inOrderOf(defaults: SettingsDocument, document: SettingsDocument): SettingsDocument {
   const places = Object.keys(defaults.fields ?? {});
   const place = (name: string) => (places.includes(name) ? places.indexOf(name) : places.length);

@@ -1,4 +1,4 @@
-// `simulate`: serves a simulated tenant until it is stopped, and edits it by lines typed or scripted.
+// `simulate`: serves a simulated tenant until Ctrl-C, and edits it by typed or scripted lines.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError } from 'commander';
@@ -26,19 +26,19 @@ export function simulateCommand(): Command {
     [
       'simulate',
       'simulate --users 20000 --latency 200',
-      'simulate --no-consent          # its administrator has yet to consent: try entra-sync connect on it',
-      'simulate --script edits.txt    # a line an edit: hire 3, title 5, delete 2, restore 1 …',
+      'simulate --no-consent          # no administrator has consented yet: try entra-sync connect on it',
+      'simulate --script edits.txt    # one edit per line: hire 3, title 5, delete 2, restore 1 …',
     ],
   )
-    .option('--users <n>', 'how many users', whole(0, 500_000), 2_000)
-    .option('--groups <n>', 'how many groups', whole(0, 50_000), 100)
-    .option('--seed <n>', 'the same seed makes the same people', whole(0, 2 ** 31), 1)
-    .option('--name <name>', 'what the tenant is called', 'Contoso')
+    .option('--users <n>', 'number of users', whole(0, 500_000), 2_000)
+    .option('--groups <n>', 'number of groups', whole(0, 50_000), 100)
+    .option('--seed <n>', 'the same seed makes the same users', whole(0, 2 ** 31), 1)
+    .option('--name <name>', 'name of the tenant', 'Contoso')
     .option('--port <n>', 'port to listen on, 0 for any free one', whole(0, 65_535), 0)
     .option('--latency <ms>', 'wait before every answer', whole(0, 60_000), 0)
     .option('--page-size <n>', 'objects on a page', whole(1, 999), 200)
-    .option('--no-consent', 'the tenant has not consented yet; the lines consent and revoke change that')
-    .option('--script <file>', 'edits to make at the start, a line each; the same lines can be typed while it runs')
+    .option('--no-consent', 'start without consent; the lines consent and revoke change that')
+    .option('--script <file>', 'edits to make at the start, one per line; the same lines can be typed while it runs')
     .action((options: SimulateOptions) => runVerb(options, (run) => simulate(run, options)));
 }
 
@@ -83,7 +83,7 @@ async function simulate(run: Run, options: SimulateOptions): Promise<undefined> 
   );
   terminal.note(
     `At the sign-in of entra-sync connect: ${simulator.accounts.map((one) => `${one.principal} (${one.says})`).join(', ')}. ` +
-      'The lines consent and revoke give consent and take it away.',
+      'The lines consent and revoke grant and revoke consent.',
   );
   const typed = createInterface({ input: process.stdin });
   typed.on('line', (line) => {
@@ -91,11 +91,10 @@ async function simulate(run: Run, options: SimulateOptions): Promise<undefined> 
   });
   await new Promise<void>((resolve) => run.signal.addEventListener('abort', () => resolve(), { once: true }));
   typed.close();
-  // Ctrl-C is how this command is meant to end.
   terminal.note('stopped');
 }
 
-/** Gives or takes back consent; undefined for any other line. */
+/** Grants or revokes consent, and returns the result; undefined for any other line. */
 function consent({ consents }: Simulator, { tenantId, name }: Tenant, line: string): string | undefined {
   if (line !== 'consent' && line !== 'revoke') return undefined;
   if (line === 'consent') consents.grant(tenantId);
@@ -104,7 +103,7 @@ function consent({ consents }: Simulator, { tenantId, name }: Tenant, line: stri
   return granted ? `${name} has consented to ${granted.join(', ')}` : `${name} has revoked its consent`;
 }
 
-/** Makes one edit and says what it did, or what is wrong with the line. */
+/** Makes one edit, and returns its result or error. */
 function edit(tenant: Tenant, line: string): string {
   try {
     return tenant.run(line);

@@ -1,4 +1,4 @@
-// `status`: how every tenant is, at a glance.
+// `status`: the state of every tenant at a glance.
 import { type Command, Option } from 'commander';
 import { readSetAside, readStatus, type StatusFilter, statusFilters } from '../../store/tenants/status.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
@@ -12,7 +12,7 @@ import { describeWaiting } from './tenant-approval.ts';
 type StatusOptions = VerbOptions & { setAside?: boolean; only?: StatusFilter };
 
 export function statusCommand(): Command {
-  return verb('status', 'Show how every tenant is: accounts, last success, what went wrong.', [
+  return verb('status', 'Show the state of every tenant: accounts, last success, errors.', [
     'status',
     'status --only failing',
     'status Contoso --set-aside',
@@ -22,10 +22,10 @@ export function statusCommand(): Command {
     .addOption(
       new Option(
         '--only <which>',
-        'failing: the last cycle failed or was cut off; held: removals wait for a person; stale: no success for two intervals',
+        'failing: the last cycle failed or was cut off; held: removals wait for a decision; stale: no success for two intervals',
       ).choices(statusFilters),
     )
-    .option('--set-aside', 'list the objects that could not be taken, and why')
+    .option('--set-aside', 'list the objects that are set aside, and why')
     .action((word: string | undefined, options: StatusOptions) =>
       runVerb(options, (run) => status(run, word, options)),
     );
@@ -82,7 +82,7 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
     if (!one.provisional) continue;
     const pages = plural(one.first_round_pages, 'page');
     terminal.say(
-      `${one.name}: provisional: people are shown from a quick listing; the first full round is at ${pages}`,
+      `${one.name}: provisional: accounts come from a quick listing; the first full round has read ${pages}`,
     );
   }
   for (const one of tenants) {

@@ -1,4 +1,4 @@
-// `sync --user`: one person now, and why it came out as it did.
+// `sync --user`: an on-demand read of one user, and the reason for its outcome.
 import { openBasics } from '../../app.ts';
 import { type OnDemandResult, readUserOnDemand } from '../../engine/on-demand.ts';
 import { ExpectedError } from '../../errors.ts';
@@ -9,7 +9,7 @@ import { plural, when } from '../format.ts';
 import { sampleTable, shownChanges } from '../samples.ts';
 import { noTenant } from '../several.ts';
 
-/** Reads one person of the tenant (of the only one, when none is named) and says what changed and why. */
+/** Reads one user of the tenant (default: the only one), and shows the changes and their reason. */
 export async function syncOneUser(
   run: Run,
   word: string | undefined,
@@ -39,11 +39,10 @@ function onlyTenant(tenants: readonly Tenant[]): Tenant {
   if (only && tenants.length === 1) return only;
   if (!only) throw noTenant();
   throw new ExpectedError('usage', 'several tenants are registered', {
-    cure: 'name the one of this person: entra-sync sync TENANT --user UPN_OR_ID',
+    cure: "name the user's: entra-sync sync TENANT --user UPN_OR_ID",
   });
 }
 
-/** The same keys whatever came out. */
 function asJson({ verdict, name, entraObjectId, reason, before, after, groups, ...rest }: OnDemandResult) {
   const [was, is] = [before ?? null, after ?? null];
   return { verdict, name, entraObjectId, reason, before: was, after: is, groups: groups ?? null, ...rest };
@@ -54,47 +53,47 @@ const headlines: Readonly<Record<OnDemandResult['verdict'], string>> = {
   restored: 'restored',
   updated: 'updated',
   unchanged: 'no changes',
-  out_of_scope: 'not taken, outside the scope',
+  out_of_scope: 'outside the scope',
   set_aside: 'set aside',
-  not_there: 'not to be seen in Entra ID',
+  not_there: 'not found in Entra ID',
 };
 
 function headline({ verdict, dryRun }: OnDemandResult): string {
   return dryRun ? `${headlines[verdict]} (dry run)` : headlines[verdict];
 }
 
-/** Why it came out so, and what happens next, in a sentence or two. */
+/** Returns the reason for the outcome, and what happens next. */
 function explain(result: OnDemandResult): string {
   const { verdict, before, after, reason, groups } = result;
   const lists =
     groups === undefined
-      ? 'The groups stream has not been synced yet, so groups were not asked for.'
+      ? 'The groups stream has not been synced yet, so groups were not read.'
       : `Member of ${plural(groups, 'group')}.`;
   switch (verdict) {
     case 'created':
-      return `Entra ID shows the person, and there was no account. ${lists}`;
+      return `The user is in Entra ID, and had no account. ${lists}`;
     case 'restored':
-      return `The account was removed ${when(before?.removed_at ?? null)} (${before?.removed_reason}), and Entra ID shows the person again. ${lists}`;
+      return `The account was removed ${when(before?.removed_at ?? null)} (${before?.removed_reason}), and the user is in Entra ID again. ${lists}`;
     case 'updated':
-      return `Entra ID shows something else than the last cycle had stored. ${lists}`;
+      return `Entra ID has other values than the last cycle stored. ${lists}`;
     case 'unchanged':
-      return `What is stored is what Entra ID shows. ${lists}`;
+      return `The account has the values of Entra ID. ${lists}`;
     case 'out_of_scope':
-      return `Entra ID shows the person, but ${reason} (settings: scope). ${isLive(after) ? 'The account stays until the next cycle, which judges everybody' : accountLine(after)}.`;
+      return `The user is in Entra ID, but ${reason} (settings: scope). ${isLive(after) ? 'The account stays until the next cycle, which decides on its removal' : accountLine(after)}.`;
     case 'set_aside':
-      return `Entra ID shows the person in a way that cannot be taken: ${reason}. ${accountLine(after)}.`;
+      return `The user is in Entra ID, but is set aside: ${reason}. ${accountLine(after)}.`;
     case 'not_there':
-      return `Entra ID answers 404: deleted, or never there. ${isLive(after) ? 'The account stays until a cycle is told of the deletion: a single read removes nobody' : accountLine(after)}.`;
+      return `Entra ID answers 404: the user was deleted, or never existed. ${isLive(after) ? 'The account stays until a cycle reads the deletion: a single read removes no account' : accountLine(after)}.`;
   }
 }
 
-function isLive(person: KnownAccount | undefined): boolean {
-  return person !== undefined && person.removed_at === null;
+function isLive(account: KnownAccount | undefined): boolean {
+  return account !== undefined && account.removed_at === null;
 }
 
-function accountLine(person: KnownAccount | undefined): string {
-  if (!person) return 'There is no account here';
-  if (isLive(person)) return 'The account stays as it was';
-  const purge = person.purge_at ? `, and is purged ${when(person.purge_at)}` : '';
-  return `The account was removed here ${when(person.removed_at)} (${person.removed_reason})${purge}`;
+function accountLine(account: KnownAccount | undefined): string {
+  if (!account) return 'There is no account here';
+  if (isLive(account)) return 'The account stays as it was';
+  const purge = account.purge_at ? `, and is purged ${when(account.purge_at)}` : '';
+  return `The account was removed here ${when(account.removed_at)} (${account.removed_reason})${purge}`;
 }

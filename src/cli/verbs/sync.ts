@@ -22,8 +22,8 @@ type SyncOptions = VerbOptions & { dryRun?: boolean; user?: string };
 export function syncCommand(): Command {
   return verb(
     'sync',
-    'Run one cycle now: read what changed in Entra ID and commit it. Without a tenant: all, one after another. ' +
-      'When none is registered, the tenant of AZURE_TENANT_ID is.',
+    'Run one cycle now: read the changes of Entra ID and commit them. Without a name it syncs all tenants, one after another. ' +
+      'If none is registered, it registers the tenant of AZURE_TENANT_ID.',
     [
       'sync',
       'sync Contoso --dry-run',
@@ -33,10 +33,10 @@ export function syncCommand(): Command {
     { acts: true },
   )
     .argument('[tenant]', 'id, name or reference of one tenant')
-    .option('--dry-run', 'show what the cycle would change, keep nothing')
+    .option('--dry-run', 'show what the cycle would change, store nothing')
     .option(
       '--user <upn or id>',
-      'only this person, with the groups that hold the person: read now, beside the cycles; checkpoints stay, nobody is removed',
+      "read only this user and the user's groups, beside the cycles; no checkpoint moves, no account is removed",
     )
     .action((tenant: string | undefined, options: SyncOptions) =>
       options.user === undefined
@@ -53,15 +53,15 @@ function syncUser(tenant: string | undefined, word: string, options: SyncOptions
   return runVerb(
     options,
     (run) => syncOneUser(run, tenant, { word, dryRun: options.dryRun === true }),
-    'run the command again: it reads the person anew',
+    'run the command again: it reads the user again',
   );
 }
 
 export function resyncCommand(): Command {
   return verb(
     'resync',
-    'Run one full cycle now: walk the whole directory, whatever the checkpoint says. Accounts keep their identity; ' +
-      'what is no longer there is removed when the walk is complete.',
+    'Run one full cycle now: read the whole directory, whatever the checkpoints. Accounts keep their ids. ' +
+      'Accounts that are no longer in Entra ID are removed when the full rounds are complete.',
     ['resync', 'resync Contoso'],
     { acts: true },
   )
@@ -81,24 +81,26 @@ async function syncTenants(
   const graph = openGraph(run);
   const { database } = await run.database();
   const known = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
-  // Who left is no failure of those who stay: one disconnected customer must not fail every run of a cron job.
-  const gone = known.filter((tenant) => word === undefined && tenant.status === 'disconnected');
-  const connected = known.filter((tenant) => !gone.includes(tenant));
+  // A disconnected customer must not fail every run of a cron job.
+  const disconnected = known.filter((tenant) => word === undefined && tenant.status === 'disconnected');
+  const connected = known.filter((tenant) => !disconnected.includes(tenant));
   const paused = connected.filter((tenant) => tenant.paused);
   const tenants = connected.filter((tenant) => word !== undefined || !tenant.paused);
   const registers = known.length === 0;
-  if (gone.length > 0)
-    terminal.note(`${plural(gone.length, 'disconnected tenant')} left alone -> entra-sync tenant reconnect TENANT`);
+  if (disconnected.length > 0)
+    terminal.note(
+      `${plural(disconnected.length, 'disconnected tenant')} skipped -> entra-sync tenant reconnect TENANT`,
+    );
   if (paused.length > 0)
     terminal.note(
       word === undefined
-        ? `${plural(paused.length, 'paused tenant')} left alone -> entra-sync tenant resume TENANT`
-        : `${known[0]?.name} is paused: the worker leaves it alone; this cycle runs because it was named`,
+        ? `${plural(paused.length, 'paused tenant')} skipped -> entra-sync tenant resume TENANT`
+        : `${known[0]?.name} is paused: the worker skips it; this cycle runs because you named it`,
     );
   if (registers) {
     const tenant = await registerOwnTenant();
     tenants.push(tenant);
-    // A dry run keeps nothing, a registration that it made itself neither, unless a customer consented to it meanwhile.
+    // A dry run stores nothing, so it deletes its own registration, unless a customer consented meanwhile.
     if (what.dryRun) run.onEnd(async () => void (await forgetPendingTenant(database, tenant.tenant_id, 'unclaimed')));
   }
   const { variables } = run.environment;
@@ -143,21 +145,21 @@ async function syncTenants(
     const { variables } = run.environment;
     const tenantId = readTenantId(variables);
     if (!tenantId || !ownsTenantId(variables)) {
-      // With a federated token AZURE_TENANT_ID is set by the platform, to the tenant where the application is at home.
+      // With a federated token, the platform sets AZURE_TENANT_ID to the home tenant of the application.
       throw new ExpectedError('usage', 'no tenant is registered', {
         cure: ownsTenantId(variables)
           ? 'set AZURE_TENANT_ID, or run entra-sync tenant add TENANT --name NAME'
-          : 'run entra-sync tenant add TENANT --name NAME; with a federated token or managed identity AZURE_TENANT_ID is not taken for it',
+          : 'run entra-sync tenant add TENANT --name NAME; with a federated token or managed identity AZURE_TENANT_ID does not name it',
       });
     }
     const waiting = await listWaiting(database, tenantId);
     if (waiting.length > 0) throw consentWaiting(waiting);
-    // A token first: a tenant that never let us in leaves nothing behind.
+    // A token first, so that a tenant that refuses the sign-in is not registered.
     const settings = await settingsInForce(database, null, defaults);
     await graph.openReader({ tenantId, settings, signal: run.signal, log }).signIn();
     run.signal.throwIfAborted();
     await addTenant(database, { tenantId, name: tenantId, ref: null }, defaults).catch((error: unknown) => {
-      // Another command registered it at the same moment, which is what was wanted.
+      // Another command has just registered it.
       if (!(error instanceof ExpectedError && error.code === 'tenant_exists')) throw error;
     });
     if (!what.dryRun) terminal.note(`tenant ${tenantId} registered`);

@@ -1,4 +1,4 @@
-// `tenant approve`, `tenant reject`: the vendor's word on consents that did not show an administrator.
+// `tenant approve`, `tenant reject`: the vendor's decision on consents that did not prove an administrator.
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { ExpectedError } from '../../errors.ts';
@@ -24,8 +24,8 @@ export function approvalCommands(): Command[] {
   return [
     verb(
       'approve',
-      'Say that a tenant belongs to the customer whose consent waits: it becomes active and is due at once. Other references ' +
-        'that ask for the same tenant are dropped. Ask the customer first, by a way that you know: the page could not tell whether ' +
+      'Confirm that a tenant belongs to the customer whose consent waits: it becomes active and is due at once. Other references ' +
+        'that ask for the same tenant are dropped. Ask the customer first, on a channel that you trust: the page could not prove that ' +
         'an administrator signed in. Needs neither Graph nor consent.',
       [
         'tenant approve --list',
@@ -34,8 +34,8 @@ export function approvalCommands(): Command[] {
       ],
       { acts: true },
     )
-      .argument('[tenant]', 'the tenant id, or the reference if it asks for one tenant')
-      .option('--ref <ref>', 'the customer whose tenant it is; needed where several ask')
+      .argument('[tenant]', 'the tenant id, or the reference if it asks for only one tenant')
+      .option('--ref <ref>', 'the customer that the tenant belongs to; needed if several ask')
       .option('--list', 'list the consents that wait, change nothing')
       .action((word: string | undefined, options: ApproveOptions) =>
         runVerb(options, (run) => approve(run, word, options)),
@@ -43,7 +43,7 @@ export function approvalCommands(): Command[] {
     verb(
       'reject',
       'Refuse a consent that waits. The invitation that asked is withdrawn, so a new attempt needs a new one. Other references ' +
-        'that ask for the same tenant wait on.',
+        'that ask for the same tenant keep waiting.',
       ['tenant reject 2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21 --ref customer-18'],
     )
       .argument('<tenant>', 'the tenant id')
@@ -69,7 +69,7 @@ async function approve(run: Run, word: string | undefined, options: ApproveOptio
   terminal.say(`${onOneLine(name)} (${tenantId}) is connected for ${onOneLine(ref)}, and due now.`);
   if (dropped.length > 0)
     terminal.say(
-      `Dropped: ${dropped.map(onOneLine).join(', ')} asked for the same tenant, and ${dropped.length === 1 ? 'is' : 'are'} refused from now on.`,
+      `Dropped: ${dropped.map(onOneLine).join(', ')} asked for the same tenant, and ${dropped.length === 1 ? 'is' : 'are'} now refused.`,
     );
 }
 
@@ -112,12 +112,12 @@ async function reject(run: Run, word: string, options: RejectOptions): Promise<u
   const { withdrawn, waiting } = await rejectWaiting(database, { tenantId, ref: options.ref });
   terminal.answer({ tenant: { id: tenantId }, ref: options.ref, withdrawn, waiting });
   terminal.say(
-    `${onOneLine(options.ref)} does not get tenant ${tenantId}: ${plural(withdrawn, 'invitation')} withdrawn, a new attempt needs a new one.`,
+    `${onOneLine(options.ref)} does not get tenant ${tenantId}: ${plural(withdrawn, 'invitation')} withdrawn; a new attempt needs a new one.`,
   );
   if (waiting.length > 0) terminal.say(`Still waiting for it: ${waiting.map(onOneLine).join(', ')}.`);
 }
 
-/** The tenant that is meant: an id, a reference that asks for one tenant only, or else one that has a single tenant. */
+/** Returns the tenant of an id, or the only one that a reference asks for, or has. */
 async function tenantOf(database: Database, word: string): Promise<string> {
   const id = asGuid(word);
   if (id !== undefined) return id;
@@ -133,11 +133,11 @@ async function tenantOf(database: Database, word: string): Promise<string> {
   );
 }
 
-/** One line for each tenant that waits, for `status` and `tenant list`: its id, the references that ask, since when, the command. */
+/** Returns one line per waiting tenant: its id, the references that ask, and the command that approves. */
 export function describeWaiting(waiting: readonly WaitingConsent[]): string[] {
   return [...new Set(waiting.map((one) => one.tenant_id))].map((tenantId) => {
     const asking = waiting.filter((one) => one.tenant_id === tenantId);
     const refs = asking.map((one) => `${onOneLine(one.external_ref)} (since ${when(one.asked_at)})`).join(', ');
-    return `${tenantId}: waits for your approval, nothing is read of it; asked for by ${refs} -> ${onOneLine(approveCommand(asking))}`;
+    return `${tenantId}: waits for your approval, and is not read before; asked for by ${refs} -> ${onOneLine(approveCommand(asking))}`;
   });
 }

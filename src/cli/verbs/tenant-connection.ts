@@ -1,4 +1,4 @@
-// `tenant disconnect`, `tenant reconnect`, `tenant purge`: the ends of a tenant's being kept by the directory.
+// `tenant disconnect`, `tenant reconnect`, `tenant purge`: a customer leaves, comes back, or is erased.
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
@@ -17,31 +17,31 @@ export function connectionCommands(): Command[] {
   return [
     verb(
       'disconnect',
-      'Stop keeping a tenant by its directory. Its accounts and groups stay, as manual ones with the values shown today, and can be edited. Needs neither Graph nor consent.',
+      'Stop syncing a tenant. Its accounts and groups stay, as manual ones with their current values, and can be edited. Needs neither Graph nor consent.',
       ['tenant disconnect Contoso --dry-run', 'tenant disconnect Contoso'],
       { acts: true },
     )
       .argument('<tenant>', 'id, name or reference')
-      .option('--dry-run', 'say what would happen, change nothing')
+      .option('--dry-run', 'show what would happen, change nothing')
       .action((word: string, options: ConnectionOptions) => runVerb(options, (run) => disconnect(run, word, options))),
     verb(
       'reconnect',
-      'Keep a disconnected tenant by its directory again: a full cycle adopts the same accounts and groups by their object ids. Edits made in between stay where the user owns the field, and are shelved elsewhere.',
+      'Sync a disconnected tenant again: a full cycle adopts the same accounts and groups by their object ids. Edits made meanwhile stay if the user owns the field, and are shelved otherwise.',
       ['tenant reconnect Contoso --dry-run', 'tenant reconnect Contoso'],
       { acts: true },
     )
       .argument('<tenant>', 'id, name or reference')
-      .option('--dry-run', 'read the directory and say what would happen, change nothing')
+      .option('--dry-run', 'read the directory and show what would happen, change nothing')
       .action((word: string, options: ConnectionOptions) =>
         runVerb(
           options,
           (run) => reconnect(run, word, options),
-          options.dryRun ? undefined : 'entra-sync sync TENANT goes on where it stopped',
+          options.dryRun ? undefined : 'entra-sync sync TENANT resumes where it stopped',
         ),
       ),
     verb(
       'purge',
-      'Erase a disconnected tenant: accounts, groups, memberships, settings, cycles and every change row. Cannot be taken back.',
+      'Erase a disconnected tenant: accounts, groups, memberships, settings, cycles and every change row. This cannot be undone.',
       ['tenant purge Contoso', 'tenant purge Contoso --confirm Contoso'],
     )
       .argument('<tenant>', 'id, name or reference')
@@ -58,7 +58,7 @@ async function disconnect(run: Run, word: string, options: ConnectionOptions): P
   run.terminal.answer({ tenant: named(tenant), dryRun, ...done });
   const would = dryRun ? 'would become' : 'became';
   run.terminal.say(
-    `${tenant.name}: ${plural(done.accounts, 'account')} and ${plural(done.groups, 'group')} ${would} manual, with the values shown today; who may edit them is said by manual in the settings.`,
+    `${tenant.name}: ${plural(done.accounts, 'account')} and ${plural(done.groups, 'group')} ${would} manual, with their current values; the setting manual names the roles that may edit them.`,
   );
   if (done.removed > 0)
     run.terminal.say(`${plural(done.removed, 'removed account')} ${dryRun ? 'would stay' : 'stayed'} removed.`);
@@ -107,7 +107,7 @@ async function reconnect(run: Run, word: string, options: ConnectionOptions): Pr
   terminal.say(summary(tenant, result, dryRun));
   if (manual > 0)
     terminal.say(
-      `${plural(manual, 'account')} ${dryRun ? 'would stay' : manual === 1 ? 'stays' : 'stay'} manual: the directory does not show ${manual === 1 ? 'that person' : 'these people'} any more${dryRun ? '.' : ':'}`,
+      `${plural(manual, 'account')} ${dryRun ? 'would stay' : manual === 1 ? 'stays' : 'stay'} manual: the directory no longer has ${manual === 1 ? 'its user' : 'their users'}${dryRun ? '.' : ':'}`,
     );
   if (manual > 0 && !dryRun) {
     terminal.say(
@@ -154,10 +154,10 @@ async function purge(run: Run, word: string, options: ConnectionOptions): Promis
 
 async function askForName(run: Run, tenant: Tenant): Promise<string | undefined> {
   if (!process.stdin.isTTY) return undefined;
-  run.terminal.note(`This erases everything that is kept of ${tenant.name} (${tenant.tenant_id}), for good.`);
+  run.terminal.note(`This permanently erases everything stored of ${tenant.name} (${tenant.tenant_id}).`);
   const asking = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return await asking.question('Type its name to go on: ', { signal: run.signal });
+    return await asking.question('Type its name to confirm: ', { signal: run.signal });
   } finally {
     asking.close();
   }

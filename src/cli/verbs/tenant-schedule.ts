@@ -1,4 +1,4 @@
-// `tenant pause`, `tenant resume`, `tenant retry`: when the worker syncs a tenant.
+// `tenant pause`, `tenant resume`, `tenant retry`: whether and when the worker syncs a tenant.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { makeDue, setPaused } from '../../store/cycle/attempts.ts';
@@ -13,7 +13,7 @@ export function scheduleCommands(): Command[] {
   return [
     oneOrAll(
       'pause',
-      'Keep the worker, and sync without a tenant, from syncing a tenant. What runs ends well; sync TENANT still runs it by hand.',
+      'Keep the worker, and sync without a tenant, from syncing a tenant. A running cycle ends normally; sync TENANT still works.',
       pause,
     ),
     oneOrAll('resume', 'Let the worker sync a paused tenant again; one that is overdue is synced at once.', resume),
@@ -32,7 +32,7 @@ function oneOrAll(
     .action((word: string | undefined, options: ScheduleOptions) =>
       runVerb(options, async (run) => {
         if ((word === undefined) === (options.all !== true)) {
-          throw new ExpectedError('usage', 'name one tenant, or say --all', {
+          throw new ExpectedError('usage', 'name one tenant, or give --all', {
             cure: `entra-sync tenant ${name} TENANT, or entra-sync tenant ${name} --all`,
           });
         }
@@ -59,7 +59,7 @@ async function resume({ terminal }: Run, database: Database, tenants: readonly T
   terminal.say(
     changed === 0
       ? `${nameOf(tenants)}: not paused before, nothing changed.`
-      : `${nameOf(tenants)}: resumed; the worker syncs what is due.`,
+      : `${nameOf(tenants)}: resumed; the worker syncs it when it is due.`,
   );
 }
 
@@ -73,7 +73,7 @@ async function retry({ terminal }: Run, database: Database, tenants: readonly Te
   terminal.say(`${nameOf(tenants)}: due now; the worker syncs ${changed === 1 ? 'it' : 'them'} within seconds.`);
   const paused = tenants.filter((one) => one.paused && one.status !== 'disconnected');
   if (paused.length > 0)
-    terminal.note(`${plural(paused.length, 'tenant')} paused, and so not synced -> entra-sync tenant resume`);
+    terminal.note(`${plural(paused.length, 'tenant')} paused, so not synced -> entra-sync tenant resume`);
 }
 
 function nameOf(tenants: readonly TenantRow[]): string {

@@ -1,4 +1,4 @@
-// `tenant add`, `tenant list`, `tenant show`: which tenants are registered, and how they are.
+// `tenant add`, `rename`, `remove`, `list` and `show`: the registered tenants and their state.
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { requireTenantId } from '../../environment.ts';
@@ -18,17 +18,13 @@ import { scheduleCommands } from './tenant-schedule.ts';
 type AddOptions = VerbOptions & { name: string; ref?: string };
 
 export function tenantCommand(): Command {
-  const tenant = verbGroup(
-    'tenant',
-    'Tenants: register them, look at them, hold them back, let them go and take them back.',
-    [
-      'tenant list',
-      'tenant show Contoso',
-      'tenant approve --list',
-      'tenant pause Contoso',
-      'tenant disconnect Contoso --dry-run',
-    ],
-  );
+  const tenant = verbGroup('tenant', 'Register, show, configure, pause, disconnect and reconnect tenants.', [
+    'tenant list',
+    'tenant show Contoso',
+    'tenant approve --list',
+    'tenant pause Contoso',
+    'tenant disconnect Contoso --dry-run',
+  ]);
   tenant.addCommand(
     verb('add', 'Register a tenant. Nothing is read before its first cycle.', [
       'tenant add 2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21 --name Contoso --ref customer-17',
@@ -48,7 +44,7 @@ export function tenantCommand(): Command {
       .action((word: string, options: Partial<AddOptions>) => runVerb(options, (run) => rename(run, word, options))),
   );
   tenant.addCommand(
-    verb('remove', 'Take back the registration of a tenant that was never synced.', ['tenant remove Contoso'])
+    verb('remove', 'Delete the registration of a tenant that was never synced.', ['tenant remove Contoso'])
       .argument('<tenant>', 'id, name or reference')
       .action((word: string, options: VerbOptions) => runVerb(options, (run) => remove(run, word))),
   );
@@ -104,7 +100,7 @@ async function remove(run: Run, word: string): Promise<undefined> {
   const { database } = await run.database();
   const tenant = await findTenant(database, word);
   if (!(await forgetPendingTenant(database, tenant.tenant_id))) {
-    throw new ExpectedError('usage', `${tenant.name} has been synced and is not simply removed`, {
+    throw new ExpectedError('usage', `${tenant.name} has been synced, so it cannot be removed`, {
       cure: 'entra-sync tenant disconnect TENANT, then entra-sync tenant purge TENANT',
     });
   }

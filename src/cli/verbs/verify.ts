@@ -1,4 +1,4 @@
-// `verify`: does the copy agree with a fresh listing of the tenant?
+// `verify`: compares the copy with a fresh listing of the tenant.
 import { type Command, InvalidArgumentError } from 'commander';
 import { openBasics } from '../../app.ts';
 import { runVerify, type VerifyResult } from '../../engine/verify.ts';
@@ -19,16 +19,16 @@ export function verifyCommand(): Command {
   return verb(
     'verify',
     'Compare the copy with a fresh listing of the tenant (not delta), field by field. Changes nothing; exit code 8 when anything differs. ' +
-      'Run a cycle first: what was edited since shows as drift.',
+      'Run a cycle first: edits since the last one show as drift.',
     ['verify Contoso', 'verify Contoso --sample 200', 'verify --json | jq ".tenants[].drift"'],
   )
-    .argument('[tenant]', 'id, name or reference of one tenant; without it all')
-    .option('--sample <n>', 'compare only n accounts and n groups drawn by chance', sampleSize)
+    .argument('[tenant]', 'id, name or reference of one tenant; without it all tenants')
+    .option('--sample <n>', 'compare only n accounts and n groups, picked at random', sampleSize)
     .action((word: string | undefined, options: VerifyOptions) =>
       runVerb(
         options,
         (run) => verify(run, word, options.sample),
-        'nothing was changed; run the command again: it reads everything anew',
+        'nothing was changed; run the command again: it starts over',
       ),
     );
 }
@@ -81,15 +81,15 @@ async function verify(run: Run, word: string | undefined, sample: number | undef
   const drifted = done.some(({ result }) => result.drift.length > 0);
   if (drifted) {
     terminal.say(
-      'Edited in Entra ID since the last cycle? Run entra-sync sync, then verify again. What is still there is mended by entra-sync resync.',
+      'Edited in Entra ID since the last cycle? Run entra-sync sync, then verify again. entra-sync resync fixes the differences that remain.',
     );
   }
-  // Nothing compared is no success, although each tenant has its reason.
+  // Comparing no tenant is not a success.
   const counted = done.length === 0 ? [...failed, ...skipped] : failed;
   return worstExitCode([...counted.map(({ error }) => exitCodeOf(error)), ...(drifted ? [exitCodes.drift_found] : [])]);
 }
 
-/** Whether it says only that there is nothing to compare: asked of all tenants, that is no failure. */
+/** Returns whether there is only nothing to compare, which is not a failure among all tenants. */
 function hasNothing(error: unknown): boolean {
   return error instanceof ExpectedError && (error.code === 'never_synced' || error.code === 'tenant_disconnected');
 }
@@ -115,7 +115,7 @@ function sayDrift({ terminal }: Run, tenant: Tenant, result: VerifyResult): void
   terminal.say(`${tenant.name}: ${what} in ${compared} (${plural(requests, 'request')}, ${seconds.toFixed(1)} s)`);
   if (hidden > 0) {
     terminal.say(
-      `${tenant.name}: ${plural(hidden, 'membership')} of these ${hidden === 1 ? 'is' : 'are'} not shown here: an end is outside the scope, removed or not synced`,
+      `${tenant.name}: ${plural(hidden, 'membership')} of these ${hidden === 1 ? 'is' : 'are'} not shown here: the member or the group is outside the scope, removed or not synced`,
     );
   }
   if (scopeGaps.length > 0) {

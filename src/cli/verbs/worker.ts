@@ -1,4 +1,4 @@
-// `worker`: cycles of all tenants, each about once per interval, until it is stopped.
+// `worker`: syncs all tenants, each about once per interval, until it is stopped.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openBasics } from '../../app.ts';
 import { credentialEnd, namesCredential } from '../../credentials.ts';
@@ -27,11 +27,11 @@ export function workerCommand(): Command {
   return verb(
     'worker',
     'Sync all tenants, each about once per interval (settings: interval), until stopped. Any number of workers share one ' +
-      'database: each tenant is synced by one of them at a time, and those of a worker that died are taken over. Needs ' +
+      'database: each tenant is synced by one of them at a time, and other workers take over the tenants of a dead one. Needs ' +
       'DATABASE_URL and a current schema (entra-sync migrate). Logs JSON lines on stderr at LOG_LEVEL (info).',
     ['worker', 'worker --concurrency 8', 'worker --metrics-host 0.0.0.0 --metrics-port 9464'],
   )
-    .option('--concurrency <n>', `tenants synced side by side, 1 to ${maxConcurrency}`, String(defaultConcurrency))
+    .option('--concurrency <n>', `tenants synced at the same time, 1 to ${maxConcurrency}`, String(defaultConcurrency))
     .addOption(
       new Option('--metrics-port <n>', 'port of /livez, /readyz and /metrics, 0 for any free one')
         .env('PORT')
@@ -41,13 +41,13 @@ export function workerCommand(): Command {
     .option('--metrics-host <address>', 'address to listen on; 0.0.0.0 in a container', '127.0.0.1')
     .option(
       '--metrics-tenants <n>',
-      'with more tenants than that metrics tell of all together, not of each',
+      'with more tenants than that, metrics are per installation, not per tenant',
       whole(0, 1_000_000),
       200,
     )
     .action((options: WorkerVerbOptions) =>
       runVerb(options, (run) => work(run, options), {
-        afterInterrupt: 'nothing to do: the next worker goes on where this one stopped',
+        afterInterrupt: 'nothing to do: the next worker resumes where this one stopped',
         service: true,
       }),
     );
@@ -57,22 +57,18 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   const concurrency = readConcurrency(options.concurrency);
   const environment = readEnvironment(run.environment.variables, 'info');
   if (environment.databaseUrl === undefined) {
-    throw new ExpectedError(
-      'database_unreachable',
-      'the worker needs a Postgres that outlives it: DATABASE_URL is not set',
-      {
-        cure: 'set DATABASE_URL to it and run entra-sync migrate once; entra-sync sync works on the embedded one',
-      },
-    );
+    throw new ExpectedError('database_unreachable', 'the worker needs a Postgres server: DATABASE_URL is not set', {
+      cure: 'set DATABASE_URL and run entra-sync migrate once; entra-sync sync works on the embedded database',
+    });
   }
   const { log, defaults } = openBasics(environment);
   let metrics: WorkerMetrics | undefined;
   let worker: Worker | undefined;
-  // Runs last, when the database is closed: a worker that is ended by force never gets there, and says that alone.
+  // Runs last. A worker that is ended by force never gets here.
   run.onEnd(async () => {
     if (worker) log.info({}, 'worker stopped');
   });
-  // Its waits are told by the log.
+  // The log reports waits for Graph.
   const graph = openGraph(
     { ...run, terminal: { ...run.terminal, note: () => {} } },
     {
@@ -81,8 +77,8 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
       onWait: (event) => metrics?.onWait(event),
     },
   );
-  // Two streams a tenant, with their heartbeats; planning, requests (four at a time) and health beside them.
-  // Every line on stderr is JSON, for collectors of logs: the database is told by the log.
+  // Connections: two streams and a heartbeat per tenant; planning, four on-demand reads and health.
+  // Every line on stderr has to be JSON, so the log names the database.
   const { database, url, name } = await run.database({
     maxConnections: concurrency * 3 + 7,
     announced: false,
@@ -119,7 +115,6 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
     { concurrency, actor: 'worker', signal: run.signal, onCycle },
   );
   await worker.ended;
-  // To be stopped is how a worker ends.
   return 0;
 }
 

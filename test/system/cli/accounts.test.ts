@@ -1,4 +1,4 @@
-// `explain`, `edit` and `grant` as people run them: what they say, what they write, and one line for whatever is refused.
+// `explain`, `edit` and `grant` as people run them: their answers, their writes, and one line for each refusal.
 import { escapeIdentifier } from 'pg';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
@@ -11,7 +11,7 @@ const settings = {
   fields: {
     mobilePhone: { from: 'mobilePhone', owner: 'user' as const },
     businessPhones: { from: 'businessPhones', owner: 'user' as const },
-    // One of each type of value.
+    // A field of each type.
     rank: { from: { map: 'jobTitle', values: { Clerk: 1 } }, owner: 'user' as const },
     remote: { from: { map: 'jobTitle', values: { Clerk: true } }, owner: 'user' as const },
     badge: { from: { map: 'jobTitle', values: { Clerk: 1, Boss: 'one' } }, owner: 'user' as const },
@@ -35,14 +35,14 @@ const cli = (...words: string[]) => runCli(words, { DATABASE_URL: world.url });
 const sql = <Row>(statement: string, values: Record<string, unknown> = {}) =>
   rows<Row>(world.database, statement, values);
 
-/** What the program answers with --json and exit code 0. */
+/** Returns the answer with --json, and expects exit code 0. */
 async function json(...words: string[]): Promise<Record<string, unknown>> {
   const { code, stdout, stderr } = await cli(...words, '--json');
   expect(code, stderr).toBe(0);
   return JSON.parse(stdout);
 }
 
-/** The words of a table's line that begins with `name`, cell by cell. */
+/** Returns the cells of the table's line that begins with `name`. */
 function lineOf(stdout: string, name: string): string[] {
   const line = stdout.split('\n').find((one) => one.startsWith(`${name} `));
   return line?.split(/ {2,}/) ?? [];
@@ -70,7 +70,7 @@ beforeEach(async () => {
 });
 
 describe('explain', () => {
-  test('tells field by field where a value is from, who may edit it, and what it hides', async () => {
+  test('shows for each field the origin of its value, who may edit it, and the value that it hides', async () => {
     await cli(
       'edit',
       'ann@contoso.example',
@@ -107,7 +107,7 @@ describe('explain', () => {
     );
   });
 
-  test('an edit on the shelf is shown beside the value in force', async () => {
+  test('shows a shelved edit and the value in force', async () => {
     await cli('edit', accountId, 'mobilePhone=+1 777', '--actor', 'ann');
     await setSettings(world.database, { fields: { mobilePhone: { owner: 'directory' } } });
     const { stdout } = await cli('explain', accountId);
@@ -121,11 +121,11 @@ describe('explain', () => {
     ]);
   });
 
-  test('a field that is not in Entra ID is not said to be edited there', async () => {
+  test('does not send editors to Entra ID for a field that is not there', async () => {
     await setSettings(world.database, { sourceOfTruth: 'directory' });
     const { stdout } = await cli('explain', accountId);
     expect(lineOf(stdout, 'pronouns')).toEqual(
-      expect.arrayContaining(['nobody, as sourceOfTruth says', 'not in Entra ID']),
+      expect.arrayContaining(['nobody, because of sourceOfTruth', 'not in Entra ID']),
     );
     expect(lineOf(stdout, 'jobTitle')).toContain('nobody here, only in Entra ID');
     await setSettings(world.database, settings);
@@ -146,7 +146,7 @@ describe('explain', () => {
     });
   });
 
-  test('nothing that the directory holds moves the terminal', async () => {
+  test('no value of the directory controls the terminal', async () => {
     world.tenant.updateUser(objectId, { displayName: 'Ann\u001b[2J\r\nExample', jobTitle: '\u009b31mBoss\u202e' });
     await world.cycle();
     const { stdout } = await cli('explain', accountId);
@@ -154,7 +154,7 @@ describe('explain', () => {
     expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
   });
 
-  test('several live accounts are shown to choose from; removed ones of the name only beside a live one', async () => {
+  test('shows several live accounts to choose from; removed accounts of the name only next to a live one', async () => {
     const other = '2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21';
     await cli('tenant', 'add', other, '--name', 'Fabrikam');
     const [twin] = await sql<{ id: string }>(
@@ -162,7 +162,7 @@ describe('explain', () => {
       { other },
     );
     const both = await cli('explain', ann.mail);
-    expectOneLine(both, 2, /2 accounts are called ann\.example@contoso\.example -> name one by its account id/);
+    expectOneLine(both, 2, /2 accounts match ann\.example@contoso\.example -> name one by its account id/);
     for (const id of [accountId, twin?.id]) expect(both.stdout).toContain(id);
     const asJson = await cli('explain', ann.mail, '--json');
     expect(JSON.parse(asJson.stdout).error.list.toSorted()).toEqual([accountId, twin?.id].toSorted());
@@ -174,20 +174,20 @@ describe('explain', () => {
     expect(await json('explain', ann.mail)).toMatchObject({ account: { account_id: accountId }, others: [twin?.id] });
   });
 
-  test('somebody who was removed: when, by whom, why, and until when it can be taken back', async () => {
+  test('a removed account: when, by which actor, why, and until when it can be restored', async () => {
     world.tenant.deleteUser(objectId);
     await world.cycle({ actor: 'worker' });
     const { code, stdout } = await cli('explain', ann.userPrincipalName);
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^state +removed \d+ s ago by worker: deleted in Entra ID, where it can be restored.*; purged in 30 d/m,
+      /^state +removed \d+ s ago by worker: soft-deleted in Entra ID, where it can be restored.*; purged in 30 d/m,
     );
     expect(lineOf(stdout, 'jobTitle')[1]).toBe('Clerk');
     expect(await json('explain', objectId)).toMatchObject({ verdict: 'removed' });
     expectOneLine(await cli('edit', accountId, 'mobilePhone=1'), 2, /the account was removed .* -> entra-sync explain/);
   });
 
-  test('somebody outside the scope: removed so, or never taken and known by id alone', async () => {
+  test('a user outside the scope: with a removed account, or known by id alone', async () => {
     const stranger = world.tenant.users()[1]?.id ?? '';
     const group = world.tenant.createGroup({ displayName: 'Team' });
     for (const id of [objectId, stranger]) world.tenant.addMember(group, id);
@@ -196,7 +196,7 @@ describe('explain', () => {
     await world.cycle();
     await world.cycle();
     expect((await cli('explain', stranger)).stdout).toMatch(/^state +removed .*: outside the scope of the settings/m);
-    // As the end of its retention leaves it.
+    // The state after its retention.
     await sql('delete from entra_sync.accounts where entra_object_id = :stranger', { stranger });
     const { code, stdout } = await cli('explain', stranger);
     expect(code).toBe(0);
@@ -207,7 +207,7 @@ describe('explain', () => {
     expect(await json('explain', stranger)).toMatchObject({ verdict: 'absent', absences: [{ why: 'out_of_scope' }] });
   });
 
-  test('somebody who is set aside: the reason, an ambiguous match among them', async () => {
+  test('a user who is set aside: the reason, such as an ambiguous match', async () => {
     await sql(
       "select directory.create_account(:tenantId, jsonb_build_object('mail', 'shared@contoso.example'), 'bob')",
       { tenantId: world.tenant.tenantId },
@@ -221,17 +221,17 @@ describe('explain', () => {
     );
   });
 
-  test('an account whose person is set aside says that it shows the last that could be taken', async () => {
+  test('an account whose user is set aside shows the last valid values, and says so', async () => {
     await sql(
       "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'users', :objectId, 'jobTitle is no text')",
       { tenantId: world.tenant.tenantId, objectId },
     );
     expect((await cli('explain', accountId)).stdout).toMatch(
-      /^set aside +set aside .*jobTitle is no text\. What is shown is the last/m,
+      /^set aside +set aside .*jobTitle is no text\. The values shown are the last valid ones/m,
     );
   });
 
-  test('somebody who was purged, and somebody nobody ever saw', async () => {
+  test('a purged account, and a user who was never seen', async () => {
     world.tenant.purgeUser(objectId);
     await world.cycle();
     await sql('update entra_sync.accounts set purge_at = now() where account_id = :accountId', { accountId });
@@ -240,7 +240,7 @@ describe('explain', () => {
     expectOneLine(
       await cli('explain', 'nobody@contoso.example'),
       2,
-      /nobody called nobody@contoso\.example is known in Contoso \(last success \d+ s ago\) -> entra-sync sync "Contoso" --user UPN_OR_ID/,
+      /no user or account called nobody@contoso\.example is known in Contoso \(last success \d+ s ago\) -> entra-sync sync "Contoso" --user UPN_OR_ID/,
     );
   });
 });
@@ -282,7 +282,7 @@ describe('edit', () => {
       changed: [],
     });
     expect((await cli('edit', accountId, 'linkedIn=x')).stdout).toBe(
-      'Ann Example, Contoso:\nNothing changed: it was so already.\n',
+      'Ann Example, Contoso:\nNothing changed: the account had these values already.\n',
     );
   });
 
@@ -299,7 +299,7 @@ describe('edit', () => {
     });
   });
 
-  test('whatever is refused is one line with its cure, exit code 2, and nothing is done of the rest', async () => {
+  test('a refusal is one line with its cure, exit code 2, and the rest is not applied', async () => {
     const before = await profile();
     const refused: [string[], RegExp][] = [
       [['jobTitle=Boss'], /"jobTitle" is read-only.*ES001.* -> .*Entra ID/],
@@ -307,7 +307,7 @@ describe('edit', () => {
       [['faxNumber=1'], /role "user" may not edit.*ES003.* -> .*manager/],
       [['badge={"a": 1}'], /does not fit the field "badge".*ES005/],
       [['--revert', 'jobTitle'], /"jobTitle" is read-only.*ES001/],
-      [['rank=high'], /the value of rank is no number/],
+      [['rank=high'], /the value of rank is not a number/],
       [['pronouns=1', '--revert', 'pronouns'], /pronouns is given twice/],
       [['pronouns=1', '--actor', ' '], /the actor must have/],
     ];
@@ -318,13 +318,13 @@ describe('edit', () => {
     expect(await sql("select from directory.changes where kind = 'account.edited'")).toEqual([]);
   });
 
-  test('a refused revert takes the edits back that were done before it', async () => {
+  test('a refused revert rolls back the edits before it', async () => {
     expectOneLine(await cli('edit', accountId, 'linkedIn=x', '--revert', 'department'), 2, /ES001/);
     expect(await profile()).not.toHaveProperty('linkedIn');
     expect(await sql("select from directory.changes where kind = 'account.edited'")).toEqual([]);
   });
 
-  test('the role is said by --as, and only the two that there are', async () => {
+  test('--as names one of the two roles', async () => {
     expect((await cli('edit', accountId, 'faxNumber=1', '--as', 'manager')).code).toBe(0);
     expect(await profile()).toMatchObject({ faxNumber: '1' });
     expect(await cli('edit', accountId, 'faxNumber=2', '--as', 'king')).toMatchObject({
@@ -333,7 +333,7 @@ describe('edit', () => {
     });
   });
 
-  test('of a manual account the key of a live one is refused', async () => {
+  test('refuses to give a manual account the key of a live one', async () => {
     const { tenantId } = world.tenant;
     const [made] = await sql<{ id: string }>(
       'select directory.create_account(:tenantId, \'{"mail": "m@x.example"}\', \'bob\') as id',
@@ -348,7 +348,7 @@ describe('edit', () => {
     expect((await json('explain', 'n@x.example')).account).toMatchObject({ account_id: made?.id });
   });
 
-  test('an account that is not there', async () => {
+  test('an account that does not exist', async () => {
     expectOneLine(
       await cli('edit', 'nobody', 'mobilePhone=1'),
       2,
@@ -357,7 +357,7 @@ describe('edit', () => {
   });
 });
 
-test('the feed tells edits, and what the directory changes beneath them', async () => {
+test('the feed has edits, and the changes of the directory under them', async () => {
   await cli('edit', accountId, 'mobilePhone=+1 777', '--actor', 'ann');
   world.tenant.updateUser(objectId, { mobilePhone: '+1 999' });
   await world.cycle();
@@ -375,7 +375,7 @@ test('the feed tells edits, and what the directory changes beneath them', async 
 });
 
 describe('grant', () => {
-  test('says what was granted, bound to a tenant or not', async ({ onTestFinished }) => {
+  test('lists what was granted, bound to a tenant or not', async ({ onTestFinished }) => {
     const role = `App "${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`;
     await world.database.raw(`create role ${escapeIdentifier(role)} login`);
     onTestFinished(async () => {
@@ -388,7 +388,7 @@ describe('grant', () => {
       /select on \d+ views: accounts, changes, .*tenants\n.*execute on \d+ functions: .*edit_account/,
     );
     expect(open.stdout).toContain('It sees all tenants');
-    expect(open.stdout).toContain('Nobody has to do this again');
+    expect(open.stdout).toContain('Once is enough');
     expect(open.stdout).toContain('idle_in_transaction_session_timeout = 60s, lock_timeout = 10s');
     const views = await sql<{ name: string }>(
       "select relname as name from pg_class where relnamespace = 'directory'::regnamespace and relkind = 'v' order by 1",
@@ -402,14 +402,14 @@ describe('grant', () => {
     expect(await json('grant', role, '--tenant-bound', '--no-timeouts')).not.toHaveProperty('timeouts');
   });
 
-  test('refuses a role that is not there, and one that owns everything', async () => {
+  test('refuses a role that does not exist, and one that owns everything', async () => {
     expectOneLine(await cli('grant', 'nobody-of-this-name'), 2, /no role nobody-of-this-name -> create role/);
     const [owner] = await sql<{ name: string }>('select current_user as name');
     expectOneLine(await cli('grant', owner?.name ?? ''), 2, /a superuser|owns the schema/);
   });
 });
 
-test('Ctrl-C in an edit that waits says where to look, whether once or twice', async () => {
+test('Ctrl-C during an edit that waits says where to look, whether pressed once or twice', async () => {
   const editing = await world.database.transaction();
   try {
     await editing.raw('select from entra_sync.accounts where account_id = :accountId for update', { accountId });

@@ -1,5 +1,5 @@
-// The command line on bad days: wrong input, refused sign-ins, no Graph, no database. One line, the right exit code, nothing
-// half done.
+// The command line with faults: wrong input, refused sign-ins, no Graph, no database. Each gives one line and its exit
+// code, and nothing is half done.
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,7 +41,7 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
       /AZURE_CLIENT_ID and AZURE_CLIENT_SECRET .*not set/,
     ],
     [
-      'a DATABASE_URL that is none',
+      'an invalid DATABASE_URL',
       { ...graph, DATABASE_URL: 'mysql://localhost/x' },
       /DATABASE_URL is not a Postgres URL/,
     ],
@@ -54,7 +54,7 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
     expectOneLine(await runCli(['sync'], { ...anywhere, ...environment }), 2, says);
   });
 
-  test('a tenant that is no GUID, and a name that nobody has', async (context) => {
+  test('a tenant that is not a GUID, and an unknown name', async (context) => {
     const { environment } = await worldOf(context);
     expectOneLine(
       await runCli(['sync'], { ...environment, AZURE_TENANT_ID: 'contoso.com' }),
@@ -69,10 +69,10 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
     [['tenant', 'shwo'], /unknown command 'shwo', did you mean show\? -> entra-sync tenant --help/],
     [['sync', '--dry-rum'], /unknown option '--dry-rum', did you mean --dry-run\? -> entra-sync sync --help/],
     [['edit'], /missing required argument 'account' -> entra-sync edit --help/],
-    [['status', 'one', 'two'], /too many arguments: 1 at most, 2 were given -> entra-sync status --help/],
+    [['status', 'one', 'two'], /too many arguments: at most 1, but 2 were given -> entra-sync status --help/],
     [
       ['settings', 'show', 'a', 'b', 'c'],
-      /too many arguments: 1 at most, 3 were given -> entra-sync settings show --help/,
+      /too many arguments: at most 1, but 3 were given -> entra-sync settings show --help/,
     ],
     [['tenant', 'add', 'x'], /required option '--name <name>' not specified -> entra-sync tenant add --help/],
     [['explain', 'ann', '--tenant'], /option '--tenant <tenant>' argument missing -> entra-sync explain --help/],
@@ -81,7 +81,7 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
       /is not valid: a whole number from 1 to 999999 is needed -> entra-sync verify --help/,
     ],
     [['edit', 'ann', '--as', 'boss'], /is not valid: Allowed choices are user, manager\. -> entra-sync edit --help/],
-    [['psql', '-c', 'select 1'], /unknown option '-c' -> what is for psql goes behind --, as in entra-sync psql -- -c/],
+    [['psql', '-c', 'select 1'], /unknown option '-c' -> put options of psql after --, as in entra-sync psql -- -c/],
     [['tenant'], /tenant does nothing without a verb -> name one of those above: entra-sync tenant --help/],
     [['settings'], /settings does nothing without a verb -> name one of those above: entra-sync settings --help/],
     [[], /entra-sync does nothing without a verb -> name one of those above: entra-sync --help/],
@@ -104,12 +104,12 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
     expect([code, JSON.parse(stdout)]).toEqual([2, { error: { code: 'usage', message, cure, exitCode: 2 } }]);
   });
 
-  test('a verb of verbs shows its verbs once', async () => {
+  test('the help of a group of verbs lists each verb once', async () => {
     const { stderr } = await runCli(['tenant'], anywhere);
     expect(stderr.match(/Usage: entra-sync tenant/g)).toHaveLength(1);
   });
 
-  test('a settings file names every problem at once, and nothing of it is stored', async (context) => {
+  test('every problem of a settings file is named at once, and nothing of it is stored', async (context) => {
     const { world, environment } = await worldOf(context);
     const file = join(await temporaryDirectory(context.onTestFinished), 'mine.yaml');
     await writeFile(file, 'intervall: 5m\nfields:\n  title: { from: jobTitel }\n  bio: { from: aboutMe }\n');
@@ -123,7 +123,7 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
     expect(refused.stderr.split('\n').filter((line) => line.startsWith('  '))).toEqual(problems);
     const asJson = await runCli(['settings', 'apply', file, '--json'], environment);
     expect(JSON.parse(asJson.stdout)).toMatchObject({ error: { code: 'settings_invalid', list: problems } });
-    // The seed, and what the world of the test stored.
+    // The seed, and the settings of the test's world.
     expect(await rows(world.database, 'select version from entra_sync.settings')).toHaveLength(2);
   });
 });
@@ -159,14 +159,14 @@ describe.concurrent('exit code 3: sign-in, consent, permission', () => {
     try {
       const environment = { ...world.simulator.environment(), DATABASE_URL: world.url, ...given.env };
       expectOneLine(await runCli(['sync'], environment), 3, says);
-      expect(await tenants(world), 'a tenant that never let us in leaves nothing behind').toEqual([]);
+      expect(await tenants(world), 'a tenant that refused the sign-in leaves nothing behind').toEqual([]);
       expect(world.deltaRequests()).toEqual([]);
     } finally {
       for (const end of enders) await end();
     }
   });
 
-  test('a refusal of Graph itself, whose request id is shown by --verbose only', async (context) => {
+  test('a refusal by Graph itself; only --verbose shows its request id', async (context) => {
     const { world, environment } = await worldOf(context);
     world.simulator.intercept(({ url }) =>
       isDeltaRequest(url) ? { status: 403, headers: { 'request-id': 'the-request-id' }, body: {} } : undefined,
@@ -234,7 +234,7 @@ test.concurrent('exit code 6: another cycle of the tenant is running', async (co
 });
 
 describe.concurrent('exit code 7: the database', () => {
-  test('nobody listens there', async () => {
+  test('no server listens there', async () => {
     expectOneLine(await runCli(['status'], anywhere), 7, /cannot be reached.*DATABASE_URL/);
   });
 
@@ -246,7 +246,7 @@ describe.concurrent('exit code 7: the database', () => {
     expectOneLine(await runCli(['status'], { DATABASE_URL: other.href }), 7, /does not exist.*DATABASE_URL/);
   });
 
-  test('it was never migrated; `migrate` mends that, and `migrate --check` knows both', async (context) => {
+  test('it was never migrated; `migrate` fixes that, and `migrate --check` reports both states', async (context) => {
     const { url, drop } = await freshDatabase({ migrated: false });
     context.onTestFinished(drop);
     const environment = { DATABASE_URL: url };
@@ -267,7 +267,7 @@ describe.concurrent('exit code 7: the database', () => {
   });
 });
 
-test.concurrent('exit code 130: Ctrl-C in the middle, and the next run goes on with the page that was missing', async (context) => {
+test.concurrent('exit code 130: Ctrl-C during a round, and the next run resumes at the missing page', async (context) => {
   const { world, environment } = await worldOf(context, { simulator: { pageSize: 3 } });
   const arrived = Promise.withResolvers<void>();
   const release = world.simulator.intercept(({ url }) => {
@@ -277,7 +277,7 @@ test.concurrent('exit code 130: Ctrl-C in the middle, and the next run goes on w
   });
   const running = startCli(['sync'], environment);
   await arrived.promise;
-  // The page before is staged while this one is asked for.
+  // The previous page is staged while this one is requested.
   await context.expect
     .poll(() => rows(world.database, 'select pages from entra_sync.rounds'), { timeout: 20_000 })
     .toEqual([{ pages: 3 }]);
@@ -285,7 +285,7 @@ test.concurrent('exit code 130: Ctrl-C in the middle, and the next run goes on w
   expectOneLine(
     await running.ended,
     130,
-    /interrupted; nothing half done is visible -> run the command again: it goes on where it stopped/,
+    /interrupted; nothing half done is visible -> run the command again: it resumes where it stopped/,
   );
   release();
   world.simulator.clearRequests();

@@ -1,4 +1,4 @@
-// `doctor`: every line that can be red is made so, each over real sockets and a real database, with its cure and exit code.
+// `doctor`: each check is made to fail, over real sockets and a real database, with its cure and exit code.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
@@ -20,7 +20,7 @@ import { bufferLog, fastPolicy, isDeltaRequest, openWorld, trust, type World } f
 
 type Changes = { variables?: Record<string, string>; parts?: Partial<DoctorParts> };
 
-/** All checks of a world, as the verb makes them. */
+/** Runs all checks of a world, as the verb does. */
 async function diagnose({ simulator, database, tenant }: World, changes: Changes = {}): Promise<Check[]> {
   trust(simulator.certificate);
   const environment = readEnvironment({ ...simulator.environment(), ...changes.variables });
@@ -46,7 +46,7 @@ async function diagnose({ simulator, database, tenant }: World, changes: Changes
   return [...first.checks, ...second.checks];
 }
 
-/** What is not green, as `state check: code`; each red and yellow line has a cure. */
+/** Returns the checks that are not green as `state check: code`, and expects a cure for each red and yellow one. */
 function notGreen(checks: readonly Check[]): string[] {
   for (const one of checks.filter(({ state }) => state === 'failed' || state === 'warning'))
     expect(one.cure, one.check).toBeTruthy();
@@ -62,7 +62,7 @@ const reads = ['users/delta', 'groups/delta', 'members', 'memberOf', 'deletedIte
   (endpoint) => `read: ${endpoint}`,
 );
 
-test('green: a tenant that is synced, and each endpoint was read once', async () => {
+test('a synced tenant is green, and each endpoint is read once', async () => {
   const world = await openWorld({ users: 5, groups: 2 });
   await world.cycle();
   world.simulator.clearRequests();
@@ -142,7 +142,7 @@ test.each<[string, (world: World) => Promise<unknown> | unknown, Changes, string
   ['a Graph that is six minutes behind', at('/v1.0/', -360_000), {}, ['failed clock: Graph: clock_skewed'], 3],
   ['a Graph that is two minutes behind', at('/v1.0/', -120_000), {}, ['warning clock: Graph'], 0],
   [
-    'a host that nobody knows',
+    'an unknown host',
     () => {},
     { variables: { AZURE_AUTHORITY_HOST: 'https://nobody.invalid' } },
     ['failed DNS: sign-in: graph_unavailable'],
@@ -168,7 +168,7 @@ test.each<[string, (world: World) => Promise<unknown> | unknown, Changes, string
   expect(firstExitCode(checks)).toBe(exitCode);
 });
 
-test('what depends on a red line is not checked, and says on which; the rest is', async () => {
+test('a check that depends on a red one is skipped and names it; the others run', async () => {
   const world = await openWorld({ users: 1, groups: 1 });
   world.simulator.options.roles = ['User.Read.All', 'Mail.Send'];
   const checks = await diagnose(world);
@@ -178,7 +178,7 @@ test('what depends on a red line is not checked, and says on which; the rest is'
   expect(unchecked(await diagnose(world))).toEqual(['read: members']);
 });
 
-test('held removals, a clock that differs from the database, a tenant that is paused or has left', async () => {
+test('held removals, a clock that differs from the database, a paused or disconnected tenant', async () => {
   const world = await openWorld({ users: 6 });
   await world.cycle();
   await setSettings(world.database, { removals: { max: 0 } });
@@ -192,7 +192,7 @@ test('held removals, a clock that differs from the database, a tenant that is pa
     'entra-sync removals list one',
     4,
   ]);
-  // This machine's own clock is what is wrong then, so all three say so.
+  // This machine's own clock is wrong, so all three checks fail.
   const late = await diagnose(world, { parts: { now: () => Date.now() - 400_000 } });
   expect(notGreen(late).slice(0, 3)).toEqual([
     'failed clock: database: clock_skewed',
@@ -208,7 +208,7 @@ test('held removals, a clock that differs from the database, a tenant that is pa
   expect([left.at(-1)?.check, left.at(-1)?.message]).toEqual(['tenant', 'disconnected: nothing is read of it']);
 });
 
-test('a schema that is not current, and a database that is not there yet', async (context) => {
+test('a schema that is not current, and a database that does not exist yet', async (context) => {
   const world = await openWorld({ users: 1 });
   const fresh = await freshDatabase({ migrated: false });
   const empty = openDatabase(fresh.url);
@@ -229,7 +229,7 @@ test('a schema that is not current, and a database that is not there yet', async
 test('a full disk of the database is red, though everything can be read', async () => {
   const world = await openWorld({ users: 1 });
   await world.cycle();
-  // As the server says it where a table cannot grow.
+  // The server's error when a table cannot grow.
   await world.database.raw(`
     create function public.full_disk() returns event_trigger language plpgsql
       as $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
@@ -245,7 +245,7 @@ test.each([
   ['40ms', 'failed limits: database: database_unable', 7],
   ['2s', 'warning limits: database', 0],
   ['10min', undefined, 0],
-])('a statement_timeout of %s of the database', async (value, expected, exitCode) => {
+])('a statement_timeout of %s in the database', async (value, expected, exitCode) => {
   const world = await openWorld({ users: 1 });
   await world.cycle();
   const [name] = await rows<{ name: string }>(world.database, 'select current_database() as name');
@@ -263,7 +263,7 @@ test.each([
   });
 });
 
-test('a certificate tells when it ends: good, soon, over', async (context) => {
+test('the expiry of a certificate: valid, soon, expired', async (context) => {
   const world = await openWorld({ users: 1 });
   const folder = await temporaryDirectory(context.onTestFinished);
   const certificate = async (days: number) => {
@@ -295,7 +295,7 @@ test('the command: lines with words and cures, the exit code of the first red li
   ]);
   expect(green.code, green.stderr).toBe(0);
   const answer = JSON.parse(green.stdout) as { checks: Check[]; exitCode: number };
-  // Not registered yet, so that the tenant of AZURE_TENANT_ID is looked at.
+  // Not registered yet, so doctor checks the tenant of AZURE_TENANT_ID.
   expect([answer.exitCode, answer.checks.at(-1)]).toMatchObject([
     0,
     { tenant: { id: world.tenant.tenantId }, check: 'read: $batch', state: 'ok' },

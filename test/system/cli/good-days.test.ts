@@ -1,4 +1,4 @@
-// The command line on good days: every verb's help and JSON, the certificate, simulate and demo.
+// The command line without faults: every verb's help and JSON, the certificate, simulate and demo.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -42,7 +42,7 @@ describe.concurrent('help', () => {
     expect(stdout).toContain('--json');
   });
 
-  test('the list of verbs is whole, and every exit code is told', async () => {
+  test('the help lists all verbs and all exit codes', async () => {
     const { code, stdout } = await runCli(['--help'], {});
     expect(code).toBe(0);
     const listed = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
@@ -63,14 +63,14 @@ function jsonOf(world: World) {
   return { json, environment };
 }
 
-test.concurrent('rule 21: what acts answers with one JSON document, and "0 changes" says why', async ({
+test.concurrent('rule 21: a verb that acts answers with one JSON document, and "0 changes" says why', async ({
   onTestFinished,
 }) => {
   const world = await openWorld({ registered: false, onEnd: onTestFinished });
   const { json, environment } = jsonOf(world);
   const { tenantId } = world.tenant;
-  const rehearsal = await json('sync', '--dry-run');
-  expect(rehearsal).toMatchObject({ cycles: [{ outcome: 'rehearsed', streams: { users: { created: 12 } } }] });
+  const dryRun = await json('sync', '--dry-run');
+  expect(dryRun).toMatchObject({ cycles: [{ outcome: 'rehearsed', streams: { users: { created: 12 } } }] });
   expect(await json('tenant', 'list')).toEqual({ tenants: [], waiting: [] });
   const added = await json('tenant', 'add', tenantId.toUpperCase(), '--name', 'Contoso', '--ref', 'customer-17');
   expect(added).toMatchObject({ tenant_id: tenantId, status: 'pending' });
@@ -79,10 +79,10 @@ test.concurrent('rule 21: what acts answers with one JSON document, and "0 chang
   const quiet = await runCli(['sync', 'customer-17'], environment);
   expect(quiet.stdout).toMatch(/no changes: Graph reported none since the last cycle, \d+ s ago/);
   const again = await runCli(['resync'], environment);
-  expect(again.stdout).toMatch(/no changes: Graph showed 12 objects, none differs/);
+  expect(again.stdout).toMatch(/no changes: Graph returned 12 objects, none differs/);
 });
 
-test.concurrent('what reads answers with one JSON document', async ({ onTestFinished }) => {
+test.concurrent('a verb that reads answers with one JSON document', async ({ onTestFinished }) => {
   const world = await openWorld({ name: 'Contoso', onEnd: onTestFinished });
   const { json } = jsonOf(world);
   await world.cycle();
@@ -123,7 +123,7 @@ test.concurrent('a certificate signs in as well as a secret', async ({ onTestFin
 const processesNaming = async (text: string) =>
   (await promisify(execFile)('ps', ['-eo', 'args'])).stdout.split('\n').filter((line) => line.includes(text));
 
-test.concurrent('simulate prints all that sync needs, takes edits, ends by Ctrl-C; the embedded database ends with its verb', async ({
+test.concurrent('simulate prints all that sync needs, accepts edits, ends on Ctrl-C; the embedded database ends with its verb', async ({
   onTestFinished,
 }) => {
   const home = await temporaryDirectory(onTestFinished);
@@ -141,7 +141,7 @@ test.concurrent('simulate prints all that sync needs, takes edits, ends by Ctrl-
     expect(code, stderr).toBe(0);
     return JSON.parse(stdout).cycles[0].streams.users;
   };
-  // One of the thirty is a guest, who is outside the scope by default.
+  // A guest among the thirty users is outside the scope by default.
   expect(await sync()).toMatchObject({ distinct: 30, created: 29 });
   for (const [line, answer] of [
     ['hire 3', /hired 3 users/],

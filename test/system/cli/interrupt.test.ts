@@ -1,4 +1,4 @@
-// Ctrl-C, verb by verb: what it leaves, and what the line that ends the command promises.
+// Ctrl-C, verb by verb: the state that it leaves, and the promise of the last line.
 import { expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli, startCli } from '../../support/cli.ts';
@@ -10,7 +10,7 @@ async function syncedWorld() {
   return { world, environment: { ...world.simulator.environment(), DATABASE_URL: world.url } };
 }
 
-/** Starts the command, interrupts it while Graph does not answer a request that `asks` matches, and returns what it said. */
+/** Starts the command, interrupts it while a request that `asks` matches waits for Graph, and returns its output. */
 async function interrupted(world: World, args: string[], environment: Record<string, string>, asks: RegExp) {
   const arrived = Promise.withResolvers<void>();
   const release = world.simulator.intercept(({ url }) => {
@@ -28,21 +28,21 @@ async function interrupted(world: World, args: string[], environment: Record<str
 
 test.each([
   { args: ['verify'], asks: /\/users\?/, says: /nothing was changed; run the command again/ },
-  { args: ['sync', '--user', 'somebody@contoso.example'], asks: /\/users\//, says: /it reads the person anew$/ },
-  { args: ['sync', '--dry-run'], asks: /\/users\/delta/, says: /it begins anew$/ },
-])('in $args it says what there is to do, and promises no going on', async ({ args, asks, says }) => {
+  { args: ['sync', '--user', 'somebody@contoso.example'], asks: /\/users\//, says: /it reads the user again$/ },
+  { args: ['sync', '--dry-run'], asks: /\/users\/delta/, says: /it starts over$/ },
+])('during $args it names the cure, and promises no resumption', async ({ args, asks, says }) => {
   const { world, environment } = await syncedWorld();
   const line = expectOneLine(await interrupted(world, args, environment, asks), 130, says);
   expect(line).toContain('interrupted; nothing half done is visible -> ');
   expect(line).not.toContain('goes on');
 });
 
-test('in a reconnect it names sync, which goes on', async () => {
+test('during a reconnect it names sync, which resumes', async () => {
   const { world, environment } = await syncedWorld();
   const managed = () => rows(world.database, "select from directory.accounts where state = 'managed'");
   expect((await runCli(['tenant', 'disconnect', 'Contoso'], environment)).code).toBe(0);
   const ended = await interrupted(world, ['tenant', 'reconnect', 'Contoso'], environment, /\/users\/delta/);
-  expectOneLine(ended, 130, /-> entra-sync sync TENANT goes on where it stopped$/);
+  expectOneLine(ended, 130, /-> entra-sync sync TENANT resumes where it stopped$/);
   expect(await managed()).toHaveLength(0);
   expect((await runCli(['sync', 'Contoso'], environment)).code).toBe(0);
   expect(await managed()).toHaveLength(4);

@@ -1,4 +1,4 @@
-// `sync --user`: one person now, beside the cycles; checkpoints stay, nobody is removed.
+// `sync --user`: an on-demand read of one user, beside the cycles. No checkpoint moves, and no account is removed.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Tenant } from '../../../src/simulator/index.ts';
@@ -33,7 +33,7 @@ const changeCount = async ({ database }: World) =>
 
 const accountOf = async ({ database, tenant }: World, id: string) => (await accountsOf(database, tenant.tenantId))[id];
 
-test('shows what changed of one person and of the groups that hold the person, and the next cycle says none of it again', async () => {
+test('shows the changes of one user and the user’s groups, and the next cycle does not repeat them', async () => {
   const world = await openWorld({ users: 6 });
   const { tenant } = world;
   const { id, name } = firstOf(tenant);
@@ -57,7 +57,7 @@ test('shows what changed of one person and of the groups that hold the person, a
   expect(await personOf(world, id)).toMatchObject({ verdict: 'unchanged', changes: [] });
 });
 
-test('its cycle is shown as on_demand, and is no success of the tenant', async () => {
+test('its cycle has the kind on_demand, and is not a success of the tenant', async () => {
   const world = await openWorld({ users: 3 });
   const { id } = firstOf(world.tenant);
   await personOf(world, id, { actor: 'support' });
@@ -72,7 +72,7 @@ test('its cycle is shown as on_demand, and is no success of the tenant', async (
   expect(await accountsOf(world.database, world.tenant.tenantId)).toMatchObject(truthOf(world.tenant));
 });
 
-test('somebody new is there at once, memberships included', async () => {
+test('a new user has an account at once, with memberships', async () => {
   const world = await openWorld({ users: 3 });
   const { tenant } = world;
   const group = tenant.createGroup({ displayName: 'Team' });
@@ -88,7 +88,7 @@ test('somebody new is there at once, memberships included', async () => {
   );
 });
 
-test('a deleted person is said to be gone and stays until delta tells; restored, the account is back with its groups', async () => {
+test('a deleted user is reported as not found, and the account stays until delta reports it; restored, it is back with its groups', async () => {
   const world = await openWorld({ users: 4 });
   const { tenant, database } = world;
   const { id, name } = firstOf(tenant);
@@ -113,7 +113,7 @@ test('a deleted person is said to be gone and stays until delta tells; restored,
   expect(await groupsSeen(database, tenant.tenantId)).toEqual(groupTruth(tenant));
 });
 
-test('outside the scope nobody is taken and nobody is removed; a fresh membership of a scope group lets somebody in', async () => {
+test('creates and removes no account outside the scope; a new membership of a scope group puts the user in scope', async () => {
   const world = await openWorld({ users: 6 });
   const { tenant, database } = world;
   const [inside, outside] = tenant.users().map((user) => user.id) as [string, string];
@@ -133,14 +133,14 @@ test('outside the scope nobody is taken and nobody is removed; a fresh membershi
   tenant.removeMember(group, inside);
   const left = await personOf(world, inside);
   expect(left).toMatchObject({ verdict: 'out_of_scope' });
-  expect(left.after?.removed_at, 'a single read removes nobody').toBeNull();
+  expect(left.after?.removed_at, 'a single read removes no account').toBeNull();
   await world.cycle();
   expect(Object.keys(await accountsOf(database, tenant.tenantId))).toEqual([outside]);
   await setSettings(database, { scope: { groups: [], userType: ['Guest'] } });
   expect(await personOf(world, outside)).toMatchObject({ verdict: 'out_of_scope', reason: 'userType is Member' });
 });
 
-test('is found by every name: object id in any case, odd principal names, former name, mail, account id', async () => {
+test('finds a user by every name: object id in any case, unusual principal names, former name, mail, account id', async () => {
   const world = await openWorld({ users: 4 });
   const { tenant } = world;
   const { id } = firstOf(tenant);
@@ -167,17 +167,17 @@ test('a dry run shows the same and keeps nothing', async () => {
     world.database,
     'select account_id, profile, read_live_at from entra_sync.accounts order by 1',
   );
-  const rehearsed = await personOf(world, id, { dryRun: true });
-  expect(rehearsed).toMatchObject({ verdict: 'updated', cycleId: null });
+  const preview = await personOf(world, id, { dryRun: true });
+  expect(preview).toMatchObject({ verdict: 'updated', cycleId: null });
   expect(
     await rows(world.database, 'select account_id, profile, read_live_at from entra_sync.accounts order by 1'),
   ).toEqual(before);
   expect((await personOf(world, id)).changes).toEqual(
-    rehearsed.changes.map((change) => ({ ...change, before: expect.anything() })),
+    preview.changes.map((change) => ({ ...change, before: expect.anything() })),
   );
 });
 
-test('who cannot be taken is set aside with the reason, and a word that can name nobody is refused', async () => {
+test('sets an invalid user aside with the reason, and refuses a word that cannot name a user', async () => {
   const world = await openWorld({ users: 3 });
   const { id } = firstOf(world.tenant);
   await world.cycle();
@@ -196,7 +196,7 @@ test('who cannot be taken is set aside with the reason, and a word that can name
     expect(await failureOf(personOf(world, word)), word).toMatchObject({ code: 'usage' });
 });
 
-test('works beside an open full round, whose sweep then spares who was read live after it began', async () => {
+test('works beside an open full round, whose sweep keeps users that were read live after its start', async () => {
   const world = await openWorld({ users: 8 });
   const { tenant, simulator, database } = world;
   simulator.options.pageSize = 2;
@@ -214,7 +214,7 @@ test('works beside an open full round, whose sweep then spares who was read live
   expect(round?.pages).toBeGreaterThan(0);
   const id = tenant.createUser({ displayName: 'Came Meanwhile' });
   expect(await personOf(world, id)).toMatchObject({ verdict: 'created' });
-  // The walk that goes on does not show the person, as if its pages had been made before.
+  // The resumed round does not show the user, as if its pages were older.
   const hide = simulator.transform((request, body) => {
     const { value } = body as { value?: { id?: string }[] };
     return request.url.startsWith('/v1.0/users/delta') && value
@@ -227,7 +227,7 @@ test('works beside an open full round, whose sweep then spares who was read live
   expect(await accountOf(world, id)).toBeDefined();
 });
 
-test('purges nobody, however long the retention of others is over', async () => {
+test('purges no account, however long ago its retention ended', async () => {
   const world = await openWorld({ users: 4 });
   const { tenant, database } = world;
   const [{ id }, other] = [firstOf(tenant), tenant.users()[1]?.id ?? ''];
@@ -256,7 +256,7 @@ test('runs while a cycle of the tenant is running', async () => {
   expect(await accountOf(world, id)).toMatchObject({ profile: { jobTitle: 'In The Middle' } });
 });
 
-test('the command says in words what came out and why', async () => {
+test('the command explains the outcome in words', async () => {
   const world = await openWorld({ users: 4 });
   const { tenant } = world;
   const environment = { ...world.simulator.environment(tenant.tenantId), DATABASE_URL: world.url };
@@ -266,12 +266,12 @@ test('the command says in words what came out and why', async () => {
   const sync = (...words: string[]) => runCli(['sync', ...words], environment);
   const updated = await sync('--user', name);
   expect(updated).toMatchObject({ code: 0 });
-  expect(updated.stdout).toContain('updated\nEntra ID shows something else than the last cycle had stored.');
+  expect(updated.stdout).toContain('updated\nEntra ID has other values than the last cycle stored.');
   expect(updated.stdout).toMatch(/account\.updated +.*jobTitle: .* -> "Chief"/);
   tenant.purgeUser(id);
   const gone = await sync(tenant.tenantId, '--user', id);
-  expect(gone.stdout).toContain('not to be seen in Entra ID');
-  expect(gone.stdout).toContain('a single read removes nobody');
+  expect(gone.stdout).toContain('not found in Entra ID');
+  expect(gone.stdout).toContain('a single read removes no account');
   const json = await sync('--user', id, '--json');
   expect(JSON.parse(json.stdout)).toMatchObject({ verdict: 'not_there', changes: [], tenant: { id: tenant.tenantId } });
   const unknown = await sync('--user', 'nobody@nowhere.example');
@@ -279,7 +279,7 @@ test('the command says in words what came out and why', async () => {
   expect(unknown.stderr).toContain('neither Entra ID nor this database knows that person');
 });
 
-test('the answer has the same keys whatever came out, and the name that there is', async () => {
+test('the answer has the same keys for every outcome, and the name that is known', async () => {
   const world = await openWorld({ users: 4, deletedUsers: 0 });
   const { tenant } = world;
   const environment = { ...world.simulator.environment(tenant.tenantId), DATABASE_URL: world.url };
@@ -307,5 +307,5 @@ test('the answer has the same keys whatever came out, and the name that there is
   expect(answers[fresh]).toMatchObject({ name: 'New Hire', before: null, after: { display_name: 'New Hire' } });
   expect(answers.gone).toMatchObject({ groups: null, cycleId: null });
   const said = await runCli(['sync', '--user', outside], environment);
-  expect(said.stdout).toContain(`${tenant.name}, Gus Guest: not taken, outside the scope\n`);
+  expect(said.stdout).toContain(`${tenant.name}, Gus Guest: outside the scope\n`);
 });

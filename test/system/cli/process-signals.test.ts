@@ -1,5 +1,5 @@
-// Real processes of the command line beside each other: stopped by SIGTERM, frozen by SIGSTOP past their lease, woken up
-// again; in the middle of a page and in the middle of a commit (rules 1, 11, 12).
+// Real processes of the command line at the same time: stopped by SIGTERM, frozen by SIGSTOP past their lease, and
+// woken; during a page and during a commit (rules 1, 11, 12).
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
@@ -15,14 +15,14 @@ import { expectTruth, failureOf, isDeltaRequest, openWorld, type World } from '.
 async function openProcesses(idleTimeout = '60s') {
   const world = await openWorld({ users: 12, groups: 3, simulator: { pageSize: 2 } });
   const [name] = await rows<{ name: string }>(world.database, 'select current_database() as name');
-  // Of new connections, so of the processes that are started later.
+  // For new connections only, so for the processes that start later.
   await world.database.raw(`alter database ${name?.name} set idle_in_transaction_session_timeout = '${idleTimeout}'`);
   const path = await openBreakablePath(world.url);
   const environment = { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: path.url };
   return { world, path, start: (...args: string[]) => startCli(args, environment) };
 }
 
-/** Resolves when the n-th request to users/delta arrives; it is answered once `then` is done. */
+/** Resolves when the n-th request to users/delta has arrived and `then` is done; then the request is answered. */
 function onUsersPage(world: World, nth: number, then: () => unknown): Promise<void> {
   let page = 0;
   return new Promise((resolve) => {
@@ -37,7 +37,7 @@ function onUsersPage(world: World, nth: number, then: () => unknown): Promise<vo
   });
 }
 
-/** Resolves when the server has moved the checkpoint of users, in a transaction that is still open. */
+/** Runs `then` when the server has moved the checkpoint of users in a transaction that is still open. */
 function inCommit(path: Awaited<ReturnType<typeof openBreakablePath>>, then: () => unknown): Promise<void> {
   return new Promise((resolve) => {
     path.watch(async ({ sql }, moment) => {
@@ -63,7 +63,7 @@ const hearts = ({ database }: World) => rows(database, 'select from entra_sync.h
 const expire = ({ database }: World) =>
   database.raw("update entra_sync.heartbeats set expires_at = clock_timestamp() - interval '1 ms'");
 
-/** One cycle, tried until no transaction of the sleeping process holds the fence any more. */
+/** Runs a cycle, again and again while a transaction of the sleeping process holds the fence. */
 async function takeOver(world: World): Promise<void> {
   const error = await world.cycle().then(
     () => undefined,
@@ -78,11 +78,11 @@ async function wake(running: Running) {
   return running.ended;
 }
 
-test('rule 12: SIGTERM ends a sync after the page in flight: lease free, cycle cancelled, exit 130, and the next one goes on', async () => {
+test('rule 12: SIGTERM ends a sync after the page in flight: lease free, cycle cancelled, exit 130, and the next sync resumes', async () => {
   const { world, path, start } = await openProcesses();
   const running = start('sync');
   await onUsersPage(world, 4, () => running.child.kill('SIGTERM'));
-  expectOneLine(await running.ended, 130, /interrupted; nothing half done is visible -> .*goes on where it stopped$/);
+  expectOneLine(await running.ended, 130, /interrupted; nothing half done is visible -> .*resumes where it stopped$/);
   expect(await cycles(world)).toEqual([{ outcome: 'cancelled', error_code: 'interrupted' }]);
   expect(await hearts(world)).toEqual([]);
   const [round] = await rows<{ pages: number; resume_link: string }>(
@@ -98,7 +98,7 @@ test('rule 12: SIGTERM ends a sync after the page in flight: lease free, cycle c
   await path.close();
 });
 
-test('rules 1 and 12: SIGTERM in the middle of a commit lets it end', async () => {
+test('rules 1 and 12: SIGTERM during a commit lets the commit end', async () => {
   const { world, path, start } = await openProcesses();
   const running = start('sync');
   await inCommit(path, () => running.child.kill('SIGTERM'));
@@ -114,7 +114,7 @@ test('rules 1 and 12: SIGTERM in the middle of a commit lets it end', async () =
   await path.close();
 });
 
-test('rule 11: of two processes on one tenant one is told, exit 6', async () => {
+test('rule 11: a second process on one tenant is refused with exit 6', async () => {
   const { world, path, start } = await openProcesses();
   const first = start('sync');
   await onUsersPage(world, 2, async () => {
@@ -126,7 +126,7 @@ test('rule 11: of two processes on one tenant one is told, exit 6', async () => 
   await path.close();
 });
 
-test('rule 11: a process that sleeps past its lease wakes up to find itself replaced, exit 6', async () => {
+test('rule 11: a process that sleeps past its lease finds that it was replaced, exit 6', async () => {
   const { world, path, start } = await openProcesses('2s');
   const sleeper = start('sync');
   await onUsersPage(world, 3, () => sleeper.child.kill('SIGSTOP'));
@@ -135,7 +135,7 @@ test('rule 11: a process that sleeps past its lease wakes up to find itself repl
   world.tenant.updateUser(world.tenant.users()[0]?.id ?? '', { jobTitle: 'Captain' });
   await world.cycle();
   const ended = await wake(sleeper);
-  // Its other stream may have been frozen in a transaction, which the server has ended.
+  // Its other stream may have been frozen in a transaction that the server has ended.
   if (ended.code !== 7) expectOneLine(ended, 6, /another process has taken over tenant .*; this one stops/);
   expect(await cycles(world)).toEqual([
     { outcome: 'failed', error_code: 'cut_off' },
@@ -146,7 +146,7 @@ test('rule 11: a process that sleeps past its lease wakes up to find itself repl
   await path.close();
 });
 
-test('rules 1 and 11: a process that is frozen in the middle of its commit keeps others out until the server ends its transaction', async () => {
+test('rules 1 and 11: a process that is frozen during its commit keeps others out until the server ends its transaction', async () => {
   const { world, path, start } = await openProcesses('6s');
   const sleeper = start('sync');
   await inCommit(path, () => sleeper.child.kill('SIGSTOP'));
@@ -172,7 +172,7 @@ test.each([
   { when: 'after', code: 0 },
   { when: 'before', code: 7 },
 ] as const)(
-  'rule 12: a command whose connection breaks $when its COMMIT was done says what became of it, exit $code',
+  'rule 12: a command whose connection breaks $when its COMMIT was done reports the outcome, exit $code',
   async ({ when, code }) => {
     const { world, path, start } = await openProcesses();
     path.breakAtCommit(when);
@@ -188,7 +188,7 @@ test.each([
   },
 );
 
-test('rule 12: a process that is killed is no neighbour any more: the next one goes on at once', async () => {
+test('rule 12: a killed process blocks nothing: the next one resumes at once', async () => {
   const { world, path, start } = await openProcesses();
   const killed = start('sync');
   await inCommit(path, () => killed.child.kill('SIGKILL'));

@@ -1,5 +1,5 @@
-// Rule 18, the whole of it: a faulty day of the real program, every word that it says scanned, every column that it keeps, and
-// every file that it leaves, for the client secret, access tokens, delta tokens, names and addresses.
+// All of rule 18: runs the real program through many faults, then scans its whole output, every column and every file
+// for the client secret, access tokens, delta tokens, names and addresses.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, type onTestFinished, test } from 'vitest';
@@ -13,7 +13,7 @@ import type { Ended } from '../../support/in-process.ts';
 import { columnsHolding, expectNone, filesBelow, type Secrets } from '../../support/leaks.ts';
 import { expectTruth, isDeltaRequest, openWorld, type World } from '../../support/system.ts';
 
-// Nobody is called so, and no word of the program is: everything personal in this tenant holds one of them.
+// Every personal value of this tenant contains one of these. Neither occurs in the program's own words.
 const person = 'Quirkfeather';
 const personal = /quirkfeather|555\W*0147/i;
 
@@ -35,7 +35,7 @@ function makePeople(tenant: Tenant): void {
   }
 }
 
-/** The columns that hold what the product is for, and no others: people, and the links to go on from. */
+/** The only columns that may hold personal values or link tokens. */
 const mayHold = new RegExp(
   [
     'entra_sync\\.(accounts|groups|stage_users|stage_groups)\\.(source|mapped|profile|mail|user_principal_name|display_name|description|attributes|patch|match_\\w+): something personal',
@@ -46,14 +46,14 @@ const mayHold = new RegExp(
     .join('|'),
 );
 
-/** Alters the pages of users/delta of the world's own tenant, until the function that is returned is called. */
+/** Alters the pages of users/delta of the world's own tenant. Returns a function that ends this. */
 function alterPages(world: World, alter: (page: Record<string, unknown>) => object): () => void {
   return world.simulator.transform(({ url }, body) =>
     isDeltaRequest(url) ? alter(body as Record<string, unknown>) : body,
   );
 }
 
-/** What the tenant's tokens are, as they are handed out. */
+/** Collects the tenant's tokens as they are issued. */
 function watchTokens(world: World): Secrets {
   const [access, links] = [new Set<string>(), new Set<string>()];
   world.simulator.transform((_request, body) => {
@@ -71,7 +71,7 @@ function watchTokens(world: World): Secrets {
 }
 
 const words = `Ann0 ${person} <ann0@${person.toLowerCase()}.example> +1 555 0147`;
-// More than any budget: the program gives up at once, as it otherwise would after its retries.
+// Longer than any budget, so that the program gives up at once instead of after its retries.
 const soon = { 'Retry-After': '86400', 'request-id': words };
 const graphError = (status: number, code: string): Intervention => ({
   status,
@@ -98,7 +98,7 @@ const atSignIn =
   ({ url }) =>
     url.includes('/oauth2/') ? intervention : undefined;
 
-/** Each with the exit code that it has to come to. */
+/** Faults with their exit codes. */
 const badDays: readonly [string, number, Intercept][] = [
   ['403', 3, atDelta(graphError(403, 'Authorization_RequestDenied'))],
   ['400', 5, atDelta(graphError(400, 'BadRequest'))],
@@ -117,7 +117,7 @@ const badDays: readonly [string, number, Intercept][] = [
   ['a sign-in that answers HTML', 5, atSignIn({ status: 503, headers: soon, body: `<html>${words}</html>` })],
 ];
 
-/** A registered tenant of a simulator that serves one for each bad day, too: one run of the program meets them all. */
+/** Opens a registered tenant, and one more per fault, so that one run of the program meets all faults. */
 async function openDay(onEnd: typeof onTestFinished) {
   const struck = badDays.map(([name], index) => createTenant({ seed: 100 + index, name, users: 2 }));
   const world = await openWorld({ users: 6, simulator: { pageSize: 2 }, others: struck, onEnd });
@@ -132,7 +132,7 @@ async function openDay(onEnd: typeof onTestFinished) {
   return { world, strike };
 }
 
-test('rules 13 and 18: a whole faulty day leaves nothing of it in any output, table or file', async ({
+test('rules 13 and 18: many faults leave no secret and nothing personal in any output, table or file', async ({
   onTestFinished,
 }) => {
   const { world, strike } = await openDay(onTestFinished);
@@ -183,7 +183,7 @@ test('rules 13 and 18: a whole faulty day leaves nothing of it in any output, ta
   said.push({ what: 'the worker', ended: await worker.ended });
   clear();
 
-  // Links: foreign ones with a token in them, and dead ones.
+  // Links to another host with a token, and dead links.
   edit('links');
   const straight = alterPages(world, ({ '@odata.deltaLink': _, ...rest }) => ({
     ...rest,
@@ -202,7 +202,7 @@ test('rules 13 and 18: a whole faulty day leaves nothing of it in any output, ta
   await run('bad objects', 0, 'resync', tenantId);
   good();
 
-  // Killed in the middle of a stage, after a diagnostic report was asked for; then stopped by Ctrl-C.
+  // Killed while staging, after a diagnostic report was requested; then stopped by Ctrl-C.
   for (const signal of ['SIGKILL', 'SIGINT'] as const) {
     edit(signal);
     let meet: () => void = () => {};
@@ -230,7 +230,7 @@ test('rules 13 and 18: a whole faulty day leaves nothing of it in any output, ta
   }
   const inTheMiddle = await columnsHolding(database, secrets);
 
-  // Defects whose words quote rows: a trigger's, and a constraint's.
+  // Defects whose messages quote rows: of a trigger, and of a constraint.
   edit('defect');
   await database.raw(
     `create function public.odd() returns trigger language plpgsql as $$ begin raise exception 'no % here', new.mapped; end $$;
@@ -238,7 +238,7 @@ test('rules 13 and 18: a whole faulty day leaves nothing of it in any output, ta
   );
   await run('a defect', 1, 'sync', tenantId);
   await database.raw('drop trigger odd on entra_sync.accounts');
-  // Told once more: a second failure of the stream's data would be looked into.
+  // As if it were the first failure: after a second one the program looks for the culprits.
   await database.raw('delete from entra_sync.data_faults');
   await database.raw("alter table entra_sync.accounts add constraint odd check (mapped::text !~ 'defect')");
   await run('a constraint', 1, 'sync', tenantId, '--json');
@@ -262,12 +262,12 @@ test('rules 13 and 18: a whole faulty day leaves nothing of it in any output, ta
   ).toEqual([]);
   expect(
     [...left.keys()].filter((path) => path.startsWith(reports)),
-    'the report that was asked for',
+    'the report that was requested',
   ).toHaveLength(1);
   for (const [path, text] of left) expectNone(path, text, secrets);
   expect(
     inTheMiddle.filter((one) => one.startsWith('entra_sync.stage_')),
-    'the stage of the killed one',
+    'the stage of the killed process',
   ).not.toEqual([]);
   for (const one of new Set([...inTheMiddle, ...(await columnsHolding(database, secrets))]))
     expect(one).toMatch(mayHold);

@@ -1,5 +1,5 @@
-// SIGTERM while a process waits: for a lock, for a database that does not answer, for Graph, for its own start. It ends within
-// the ten seconds of a container, as promised; the lease is free for the next one, and nothing is lost (rules 11 and 12).
+// SIGTERM while a process waits: for a lock, for a database that does not answer, for Graph, for its own start. It ends
+// within the ten seconds of a container, its lease is free for the next process, and nothing is lost (rules 11 and 12).
 import { readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { freshDatabase } from '../../support/postgres.ts';
 import { untilBlocked } from '../../support/stage.ts';
 import { expectTruth } from '../../support/system.ts';
 
-// Processes are slow to start where much else runs; what they are given to end is asserted below.
+// Processes start slowly on a busy machine. The time to end is asserted below.
 vi.setConfig({ testTimeout: 300_000 });
 
 const container = 10;
@@ -22,7 +22,7 @@ const verbs = [
   { verb: 'sync', code: 130 },
 ] as const;
 
-/** Starts a verb as a process that is killed when the test ends, if it still runs then. */
+/** Starts a verb as a process, and kills it at the end of the test if it still runs. */
 function startVerb(args: readonly string[], environment: Record<string, string>): Running {
   const running = startCli(args, environment);
   onTestFinished(() => void running.child.kill('SIGKILL'));
@@ -33,14 +33,14 @@ async function expectStopped(running: Running, code: number): Promise<string> {
   const ended = await stopWorker(running);
   expect({ code: ended.code, inTime: ended.seconds < container }, ended.stderr).toEqual({ code, inTime: true });
   expect(ended.stderr).not.toMatch(/defect|^\s+at /m);
-  // It has ended by itself or by force, never both.
+  // It ends by itself or by force, never both.
   expect((ended.stderr.match(/worker stopped|ended by force/g) ?? []).length, ended.stderr).toBeLessThan(2);
   return ended.stderr;
 }
 
 const hearts = (database: Database) => rows(database, 'select from entra_sync.heartbeats');
 
-/** The next process takes the tenants at once, and reaches the truth. */
+/** Expects that the next process takes the tenants at once, and stores the state of Entra ID. */
 async function expectGoesOn({ database, tenants, environment }: Fleet): Promise<void> {
   expect((await runCli(['sync'], environment)).code).toBe(0);
   for (const tenant of tenants) await expectTruth(tenant, database);
@@ -85,7 +85,7 @@ test.each(['entra_sync_jobs.job', 'entra_sync.tenants'])(
 );
 
 test.each(verbs)(
-  'rule 12: $verb on a database that is frozen: exit $code, and what thaws is gone on with',
+  'rule 12: $verb on a frozen database: exit $code, and the next process resumes after the thaw',
   async ({ verb, code }) => {
     const fleet = await openFleet({ count: 1, users: 3, registered: false });
     const home = await temporaryDirectory(onTestFinished);
@@ -104,7 +104,7 @@ test.each(verbs)(
     const thaw = freeze(home);
     onTestFinished(thaw);
     gate.open();
-    // A person at a terminal is told, as the worker's log is.
+    // The terminal shows the wait, as the worker's log does.
     if (verb === 'sync') await running.shows(/has waited \d+ s: the database does not answer/);
     await expectStopped(running, code);
     thaw();
@@ -112,7 +112,7 @@ test.each(verbs)(
   },
 );
 
-/** Stops all processes of the server; the function that is returned lets them go on. */
+/** Freezes all processes of the server. Returns a function that thaws them. */
 function freeze(home: string): () => void {
   const postmaster = Number(readFileSync(join(home, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0]);
   const parentOf = (pid: string) => {
@@ -176,7 +176,7 @@ test.each([
   { args: ['worker'], code: 0 },
   { args: ['sync'], code: 130 },
   { args: ['simulate', '--users', '1'], code: 130 },
-])('$args right at its start: exit $code, or gone before the program had begun', async ({ args, code }) => {
+])('$args at its very start: exit $code, or killed before the program began', async ({ args, code }) => {
   const fleet = await openFleet({ count: 1, users: 1 });
   const ends = await Promise.all(
     [0, 60, 150, 300].map(async (ms) => {
@@ -186,13 +186,13 @@ test.each([
       return { ended, stderr };
     }),
   );
-  // A simulator that serves already ends as it is meant to.
+  // A simulator that already serves ends normally.
   for (const { ended, stderr } of ends)
     expect([code, args[0] === 'simulate' ? 0 : code, null], stderr).toContain(ended);
   for (const { ended, stderr } of ends) if (ended === null) expect(stderr).toBe('');
 });
 
-test('migrate in the middle of a migration: it is cancelled and rolled back whole, and the next run applies it', async () => {
+test('migrate during a migration: it is cancelled and rolled back, and the next run applies it', async () => {
   const fresh = await freshDatabase({ migrated: false });
   const database = openDatabase(fresh.url);
   onTestFinished(async () => {
@@ -218,7 +218,7 @@ test('migrate in the middle of a migration: it is cancelled and rolled back whol
   expect((await applied()).length).toBeGreaterThan(before.length);
 });
 
-test('migrate while another one holds its lock: exit 130 in one line', async () => {
+test('migrate while another process holds its lock: exit 130 in one line', async () => {
   const fresh = await freshDatabase();
   const database = openDatabase(fresh.url);
   onTestFinished(async () => {

@@ -1,4 +1,4 @@
-// OpenTelemetry: the spans of a cycle as a tree, and a real process that sends them to a collector when it is told to.
+// OpenTelemetry: the spans of a cycle as a tree, and a real process that sends them to a collector if configured.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { context as contexts, trace } from '@opentelemetry/api';
@@ -9,7 +9,7 @@ import { wantsTraces } from '../../../src/tracing.ts';
 import { runCli } from '../../support/cli.ts';
 import { failureOf, openWorld } from '../../support/system.ts';
 
-/** The spans as lines `parent > name`, each once. */
+/** Returns the spans as lines `parent > name`, each once. */
 function tree(spans: readonly ReadableSpan[]): string[] {
   const names = new Map(spans.map((span) => [span.spanContext().spanId, span.name]));
   const lines = spans.map((span) => `${names.get(span.parentSpanContext?.spanId ?? '') ?? ''} > ${span.name}`);
@@ -60,7 +60,7 @@ test('a cycle is a tree of spans: streams, pulls with their requests, commits; i
   expect(failed.map(({ name, status }) => [name, status.message])).toContainEqual(['pull', 'permission_missing']);
 });
 
-test('the standard variables ask for traces, or against them', () => {
+test('the standard variables turn traces on or off', () => {
   const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4318' };
   expect([
     wantsTraces({}),
@@ -72,7 +72,7 @@ test('the standard variables ask for traces, or against them', () => {
   ]).toEqual([false, true, true, true, false, false]);
 });
 
-test('a process sends its spans to the collector before it ends, and needs none to work', async (context) => {
+test('a process sends its spans to the collector before it ends, and works without a collector', async (context) => {
   const world = await openWorld({ users: 3, onEnd: context.onTestFinished });
   const received: { path: string; name: unknown; body: string }[] = [];
   const collector = createServer(async (request, response) => {
@@ -98,7 +98,7 @@ test('a process sends its spans to the collector before it ends, and needs none 
   for (const said of ['entra-sync', 'cycle', 'commit', 'GET users/delta', 'deployment.environment.name'])
     expect(all).toContain(said);
   expect(all).not.toMatch(/deltatoken|skiptoken|eyJ/i);
-  // Nobody listens: the cycle is done all the same, and nothing is said of it.
+  // No collector listens: the cycle still succeeds.
   const alone = await runCli(['sync'], { ...environment, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' });
   expect(alone.code, alone.stderr).toBe(0);
 });

@@ -1,4 +1,4 @@
-// `verify` (and `sync`) of several tenants: what one of them cannot have takes nothing from the others.
+// `verify` and `sync` of several tenants: a failure of one does not affect the others.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { loadDefaults } from '../../../src/settings/settings.ts';
@@ -20,7 +20,7 @@ async function addAdatum({ database }: World): Promise<string> {
   return tenantId;
 }
 
-/** As if it had been synced. */
+/** Makes the tenant look synced. */
 async function copyCheckpoints({ database, tenant }: World, to: string): Promise<void> {
   await database.raw(
     `insert into entra_sync.checkpoints
@@ -29,7 +29,7 @@ async function copyCheckpoints({ database, tenant }: World, to: string): Promise
   );
 }
 
-test('a tenant that fails leaves the results of the others, and its exit code', async () => {
+test('a tenant that fails keeps the results of the others, and decides the exit code', async () => {
   const { world, environment } = await syncedWorld();
   await copyCheckpoints(world, await addAdatum(world));
   await world.database.raw("update entra_sync.accounts set mail = 'x'");
@@ -47,7 +47,7 @@ test('a tenant that fails leaves the results of the others, and its exit code', 
   ]);
 });
 
-test('a tenant that was never synced is refused by name, and skipped among others', async () => {
+test('a tenant that was never synced is refused by name, and skipped among all tenants', async () => {
   const { world, environment } = await syncedWorld();
   await addAdatum(world);
   expectOneLine(await runCli(['verify', 'Adatum'], environment), 2, /never synced -> run entra-sync sync "Adatum"/);
@@ -61,7 +61,7 @@ test('a tenant that was never synced is refused by name, and skipped among other
   });
 });
 
-test('a disconnected tenant is not compared; where nothing is compared, that is no success', async () => {
+test('a disconnected tenant is not compared; comparing no tenant is not a success', async () => {
   const { world, environment } = await syncedWorld();
   const options = { actor: 'test', dryRun: false };
   await disconnectTenant(world.database, world.tenant.tenantId, options);
@@ -74,13 +74,13 @@ test('a disconnected tenant is not compared; where nothing is compared, that is 
   );
 });
 
-test('where no tenant is registered there is nothing to verify', async () => {
+test('without a registered tenant there is nothing to verify', async () => {
   const world = await openWorld({ registered: false });
   const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
   expectOneLine(await runCli(['verify'], environment), 2, /no tenant is registered -> run entra-sync sync/);
 });
 
-test('without a tenant, sync and resync leave a disconnected one alone and succeed; by its name it is refused', async () => {
+test('without a name, sync and resync skip a disconnected tenant and succeed; by its name it is refused', async () => {
   const { world, environment } = await syncedWorld();
   await disconnectTenant(world.database, world.tenant.tenantId, { actor: 'ann', dryRun: false });
   for (const verb of ['sync', 'resync']) {
@@ -88,7 +88,7 @@ test('without a tenant, sync and resync leave a disconnected one alone and succe
     expect([all.code, all.stdout, all.stderr]).toEqual([
       0,
       '',
-      expect.stringMatching(/^1 disconnected tenant left alone -> entra-sync tenant reconnect TENANT$/m),
+      expect.stringMatching(/^1 disconnected tenant skipped -> entra-sync tenant reconnect TENANT$/m),
     ]);
     const named = await runCli([verb, 'Contoso'], environment);
     expectOneLine(named, 2, /Contoso is disconnected -> entra-sync tenant reconnect "Contoso" connects it again/);

@@ -1,4 +1,4 @@
-// `verify`: each kind of drift that is put into a copy by hand is found, nothing else is, and nothing is changed.
+// `verify` finds each kind of drift that is put into a copy by hand, and nothing else, and changes nothing.
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
@@ -12,7 +12,7 @@ import { setSettings } from '../../support/settings.ts';
 import { storing, takingOut } from '../../support/stored-memberships.ts';
 import { failureOf, fastPolicy, openWorld, trust, type World } from '../../support/system.ts';
 
-/** What `verify` finds; `sample` as with --sample. */
+/** Returns the result of `verify`; `sample` as with --sample. */
 async function verify({ tenant, simulator, database }: World, sample?: number): Promise<VerifyResult> {
   trust(simulator.certificate);
   const graph = openGraphAccess(readEnvironment(simulator.environment(tenant.tenantId)), { policy: fastPolicy });
@@ -22,7 +22,7 @@ async function verify({ tenant, simulator, database }: World, sample?: number): 
   );
 }
 
-/** Every row that a tenant has, where it lies and which transaction wrote it; leases come and go. */
+/** Returns every row with its place and its writing transaction, except leases, which come and go. */
 async function everything({ database }: World): Promise<Record<string, unknown>> {
   const found: Record<string, unknown> = {};
   const tables = await rows<{ name: string }>(
@@ -94,7 +94,7 @@ const differentGroup = (set: string, field: string, stored: unknown) => ({
   finds: ({ inner }: Ids): Found => ({ kind: 'group', what: 'different', entra_object_id: inner, field, stored }),
 });
 
-/** `nesting`: the stored nesting of groups no longer fits what else is stored, which is a drift of its own. */
+/** `nesting`: the stored closure no longer fits the memberships, which is a drift of its own. */
 const drifts: { drift: string; sql: string; nesting?: boolean; finds: (ids: Ids) => Found }[] = [
   {
     drift: 'missing user: no row',
@@ -190,7 +190,7 @@ test.each(drifts)('$drift is found, nothing else is, and nothing is changed', as
   expect(await everything(world)).toEqual(before);
 });
 
-test('what Entra ID says now is told beside what is stored', async () => {
+test('a difference shows the fresh value and the stored one', async () => {
   const { world, tenant, person } = await syncedWorld();
   tenant.updateUser(person(0), { jobTitle: 'Admiral' });
   expect((await verify(world)).drift).toEqual([
@@ -200,7 +200,7 @@ test('what Entra ID says now is told beside what is stored', async () => {
   expect((await verify(world)).drift).toEqual([]);
 });
 
-test('a sample compares so many accounts and groups, and only those', async () => {
+test('a sample compares that many accounts and groups, and no others', async () => {
   const { world } = await syncedWorld();
   expect(await verify(world, 1)).toMatchObject({ checked: { users: 1, groups: 1 }, drift: [] });
   await world.database.raw("update entra_sync.accounts set mail = 'x' || entra_object_id");
@@ -210,7 +210,7 @@ test('a sample compares so many accounts and groups, and only those', async () =
   expect((await verify(world, 1_000)).drift).toHaveLength(10);
 });
 
-test('a sample finds who is no longer there, and memberships of the groups that it drew', async () => {
+test('a sample finds deleted users, and ended memberships of its groups', async () => {
   const { world, tenant, person, inner } = await syncedWorld();
   tenant.deleteUser(person(7));
   tenant.removeMember(inner, person(0));
@@ -220,7 +220,7 @@ test('a sample finds who is no longer there, and memberships of the groups that 
   ]);
 });
 
-test('who is outside the scope is no drift, who should be inside is', async () => {
+test('a user outside the scope is not drift, one missing inside it is', async () => {
   const { world, tenant, person, inner, outer } = await syncedWorld();
   tenant.updateUser(person(1), { userType: 'Guest' });
   tenant.updateUser(person(0), { userType: 'Member' });
@@ -237,7 +237,7 @@ test('who is outside the scope is no drift, who should be inside is', async () =
   ]);
 });
 
-test('a listing that breaks off is an error, never drift, and leaves nothing behind', async () => {
+test('an incomplete listing is an error, never drift, and leaves nothing behind', async () => {
   const { world } = await syncedWorld();
   const before = await everything(world);
   const up = world.simulator.intercept(({ url }) =>
@@ -269,7 +269,7 @@ test('exit code 8 when there is drift, 0 when there is none, and the drift as JS
   expect((await runCli(['verify', '--sample', '0'], environment)).code).toBe(2);
 });
 
-test('drift is told with names, and with what to do about it', async () => {
+test('drift is shown with names and a cure', async () => {
   const { world, tenant, person, inner } = await syncedWorld();
   tenant.updateUser(person(0), { displayName: 'New Name' });
   const fresh = tenant.createUser({ displayName: 'Fresh Face' });
@@ -295,7 +295,7 @@ test('drift is told with names, and with what to do about it', async () => {
   expect(said.stdout).toMatch(/Edited in Entra ID since the last cycle\? Run entra-sync sync, then verify again/);
 });
 
-test('memberships that are not shown are counted, and that is said', async () => {
+test('memberships that are not shown are counted and reported', async () => {
   const { world, tenant, person, inner } = await syncedWorld();
   // The device of the outer group.
   expect((await verify(world)).checked).toMatchObject({ memberships: 7, memberships_not_shown: 1 });
@@ -313,7 +313,7 @@ test('memberships that are not shown are counted, and that is said', async () =>
   expect(said.stdout).toContain(`${checked.memberships_not_shown} memberships of these are not shown here`);
 });
 
-test('a full round of the groups mends their nesting', async () => {
+test('a full round of the groups repairs their nesting', async () => {
   const { world } = await syncedWorld();
   await world.database.raw('delete from entra_sync.group_closure where ancestor_no <> descendant_no');
   await world.cycle();
@@ -322,7 +322,7 @@ test('a full round of the groups mends their nesting', async () => {
   expect((await verify(world)).drift).toEqual([]);
 });
 
-test.each([403, 404])('a group whose members cannot be read (%i) is left out, and that is said', async (status) => {
+test.each([403, 404])('a group whose members cannot be read (%i) is left out and reported', async (status) => {
   const { world, tenant, outer } = await syncedWorld();
   await setSettings(world.database, { scope: { userType: 'any', groups: [outer] } });
   await world.cycle();
@@ -344,7 +344,7 @@ test.each([403, 404])('a group whose members cannot be read (%i) is left out, an
   expect(said.code).toBe(8);
 });
 
-test('people who are held because a scope group is not there are no drift, and that is said', async () => {
+test('accounts that are held because of a missing scope group are not drift, and are reported', async () => {
   const { world, tenant, person } = await syncedWorld();
   const properties = { groupTypes: ['Unified'], mailEnabled: true, securityEnabled: false };
   const held = tenant.createGroup({ displayName: 'Scope', ...properties });

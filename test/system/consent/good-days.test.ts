@@ -1,5 +1,5 @@
-// Consent on good days: a real connect process, the simulated Entra ID, a browser that keeps cookies; from the invitation to
-// the first cycle.
+// Consent without faults: a real connect process, the simulated Entra ID, a browser with cookies; from the invitation
+// to the first cycle.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { disconnectTenant } from '../../../src/store/tenants/disconnect.ts';
@@ -16,7 +16,7 @@ import {
 let world: ConsentWorld;
 
 beforeAll(async () => {
-  // As docs/connect.md recommends: id tokens tell the directory roles.
+  // As docs/connect.md recommends: id tokens contain the directory roles.
   world = await openConsentWorld({ tenants: 8, simulator: { directoryRoles: true } });
 });
 afterAll(() => world.close());
@@ -46,7 +46,7 @@ test('an administrator signs in, consents, and the tenant is registered for the 
   expect([offer.status, new URL(offer.url).pathname]).toEqual([200, '/consent']);
   expect(offer.text).toContain(tenant.tenantId);
   expect(await world.registered()).toEqual([]);
-  // A page that is looked at again is the same page.
+  // Reloading a page returns the same page.
   expect((await browser.open(offer.url)).status).toBe(200);
   const asked = await browser.press(offer, 'Continue to consent');
   expect(new URL(asked.url).pathname).toBe(`/${tenant.tenantId}/v2.0/adminconsent`);
@@ -114,7 +114,7 @@ test('the headers of every page keep frames, scripts, referrers and caches out, 
   expect(authorize.get('nonce')).toBeTruthy();
 });
 
-test('a consent that shows in tokens a little later is waited for', async () => {
+test('waits for a consent that shows in tokens a little later', async () => {
   const tenant = world.nextTenant();
   world.simulator.options.lateConsent = 2;
   try {
@@ -129,7 +129,7 @@ test('a consent that shows in tokens a little later is waited for', async () => 
 test.each([
   ['AADSTS7000229', 'invalid_client', 7000229],
   ['an unknown number', 'unauthorized_client', 7999999],
-])('a consent that is first answered with %s is waited for', async (_, error, number) => {
+])('waits for a consent that is first answered with %s', async (_, error, number) => {
   const tenant = world.nextTenant();
   let refused = 0;
   const off = world.simulator.intercept(({ url, tenantId }) => {
@@ -147,7 +147,7 @@ test.each([
   }
 });
 
-test('one that shows too late: nothing is registered, and checking again connects', async () => {
+test('a consent that shows too late: nothing is registered, and a later check connects', async () => {
   const tenant = world.nextTenant();
   const browser = openBrowser();
   const before = await world.registered();
@@ -163,7 +163,7 @@ test('one that shows too late: nothing is registered, and checking again connect
   expect(await world.registered()).toHaveLength(before.length + 1);
 });
 
-test('what is missing and what is too much is said, and nothing is registered', async () => {
+test('missing and excess permissions are named, and nothing is registered', async () => {
   const tenant = world.nextTenant();
   const before = await world.registered();
   const { roles } = world.simulator.options;
@@ -191,7 +191,7 @@ test('what is missing and what is too much is said, and nothing is registered', 
   expect(await world.registered()).toHaveLength(before.length + 1);
 });
 
-test('a tenant that waits as pending becomes active by its first good token', async () => {
+test('a pending tenant becomes active by its first valid token', async () => {
   const tenant = world.nextTenant();
   const printed = await runCli(
     [
@@ -208,7 +208,7 @@ test('a tenant that waits as pending becomes active by its first good token', as
     ],
     world.environment,
   );
-  expect(printed.stderr).toMatch(/for Adatum, good until/);
+  expect(printed.stderr).toMatch(/for Adatum, valid until/);
   const invitation = printed.stdout.trim();
   expect(invitation).toMatch(/^http:\/\/localhost:\d+\/invitation\/[\w.-]+$/);
   const own = async () => (await world.registered()).find((one) => one.tenant_id === tenant.tenantId);
@@ -249,7 +249,7 @@ test('a customer who left comes back by a new invitation; the old one is void', 
   expect(own).toMatchObject({ name: 'Nordwind', status: 'active' });
 });
 
-test('behind a proxy that does TLS, under a path: links lead there, and the cookie is for this host and TLS alone', async () => {
+test('behind a TLS proxy, under a path: links lead there, and the cookie is for this host and TLS only', async () => {
   const proxied = await openConsentWorld({ publicUrl: 'https://connect.example.com/entra/' });
   try {
     const browser = openBrowser();

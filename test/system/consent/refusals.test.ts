@@ -1,4 +1,4 @@
-// Consent on bad days: each ends on a clear page with its status, and registers nothing.
+// Consent with faults: each ends on a clear page with its status, and registers nothing.
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -15,7 +15,7 @@ import {
 } from '../../support/consent.ts';
 
 let world: ConsentWorld;
-/** Of somebody who began a form before the first test. */
+/** The answer to a form that a slow client began to send before the first test. */
 let slowAnswer: Promise<string>;
 
 beforeAll(async () => {
@@ -42,7 +42,7 @@ const remember = async () => {
 };
 beforeEach(remember);
 
-/** Expects a page of ours with this status that says this, and that nobody was registered since `remember`. */
+/** Expects our page with this status and text, and that no tenant was registered since `remember`. */
 async function expectRefused(shown: Shown, status: number, says: RegExp): Promise<void> {
   expect([shown.status, shown.headers.get('content-type')], shown.text).toEqual([status, 'text/html; charset=utf-8']);
   expect(shown.text).toContain('Nothing was connected');
@@ -50,7 +50,7 @@ async function expectRefused(shown: Shown, status: number, says: RegExp): Promis
   expect(await world.registered()).toEqual(before);
 }
 
-/** Runs with id tokens that tell the directory roles, so that an administrator needs no approval. */
+/** Runs with id tokens that contain the directory roles, so that an administrator needs no approval. */
 async function withRoles(work: () => Promise<void>): Promise<void> {
   world.simulator.options.directoryRoles = true;
   await work().finally(() => {
@@ -58,7 +58,7 @@ async function withRoles(work: () => Promise<void>): Promise<void> {
   });
 }
 
-/** The same address with other parameters; undefined takes one out. */
+/** Returns the address with other parameters; undefined removes one. */
 function changed(url: string, values: Record<string, string | undefined>): string {
   const made = new URL(url);
   for (const [name, value] of Object.entries(values)) {
@@ -76,7 +76,7 @@ async function atConsent(ref: string, kind = 'admin'): Promise<{ browser: Browse
 }
 
 describe('the invitation', () => {
-  test('none, and ones that nobody signed', async () => {
+  test('none, and unsigned ones', async () => {
     const browser = openBrowser();
     const good = await world.invite('ref');
     await expectRefused(await browser.open(`${world.url}/`), 404, /personal link/);
@@ -97,7 +97,7 @@ describe('the invitation', () => {
     }
   });
 
-  test('expired before it was opened, and while somebody was signing in', async () => {
+  test('expired before it was opened, and during the sign-in', async () => {
     const tenant = world.nextTenant();
     const browser = openBrowser();
     await expectRefused(await browser.open(await world.invite('ref', { expiresInMs: -5_000 })), 410, /has expired/);
@@ -120,20 +120,20 @@ describe('the invitation', () => {
     await expectRefused(await browser.choose(asked, 'accept'), 409, /already done/);
   });
 
-  test('the signature of one step is worth nothing in another', async () => {
+  test('the signature of one step is invalid for another', async () => {
     const browser = openBrowser();
     const invitation = (await world.invite('ref')).split('/').at(-1) ?? '';
     await expectRefused(
       await browser.open(`${world.url}/callback?code=x&state=${invitation}`),
       400,
-      /not one that we asked/,
+      /belongs to no sign-in/,
     );
-    await expectRefused(await browser.open(`${world.url}/consent?step=${invitation}`), 400, /not one that we asked/);
+    await expectRefused(await browser.open(`${world.url}/consent?step=${invitation}`), 400, /belongs to no sign-in/);
   });
 });
 
 describe('the sign-in', () => {
-  test('a state that nobody signed, none, or twice the same parameter', async () => {
+  test('an unsigned state, none, or the same parameter twice', async () => {
     const browser = openBrowser();
     const welcome = await browser.open(await world.invite('ref'));
     const picked = await browser.chooseAndStop(
@@ -142,11 +142,11 @@ describe('the sign-in', () => {
     );
     const forged = changed(picked, { state: '11111111-1111-4111-8111-111111111111.9999999999.'.padEnd(92, 'x') });
     for (const url of [forged, changed(picked, { state: undefined }), `${picked}&state=x`]) {
-      await expectRefused(await browser.open(url), 400, /not one that we asked/);
+      await expectRefused(await browser.open(url), 400, /belongs to no sign-in/);
     }
   });
 
-  test('a state that was used, also by two at once', async () => {
+  test('a used state, also by two requests at the same time', async () => {
     const browser = openBrowser();
     const welcome = await browser.open(await world.invite('ref'));
     const picked = await browser.chooseAndStop(
@@ -158,7 +158,7 @@ describe('the sign-in', () => {
     await expectRefused(await browser.open(picked), 409, /already done/);
   });
 
-  test('a state whose time is over', async () => {
+  test('an expired state', async () => {
     const browser = openBrowser();
     const welcome = await browser.open(await world.invite('ref'));
     const picked = await browser.chooseAndStop(
@@ -181,11 +181,11 @@ describe('the sign-in', () => {
     await stranger.leave(await stranger.open(await world.invite('ref')), 'Sign in with Microsoft');
     await expectRefused(await stranger.open(picked), 409, /another browser/);
     expect((await browser.ask(picked, { method: 'HEAD' })).status).toBe(404);
-    // It was not burnt for the one that it belongs to.
+    // The step is still unused for its own browser.
     expect((await browser.open(picked)).status).toBe(200);
   });
 
-  test('an error, and a cancelled one', async () => {
+  test('an error, and a cancelled sign-in', async () => {
     const browser = openBrowser();
     const welcome = await browser.open(await world.invite('ref'));
     const cancelled = await browser.choose(await browser.press(welcome, 'Sign in with Microsoft'), 'cancel');
@@ -208,7 +208,7 @@ describe('the sign-in', () => {
     }
   });
 
-  test('a code of somebody else: PKCE', async () => {
+  test('the code of another sign-in: PKCE', async () => {
     const [browser, thief] = [openBrowser(), openBrowser()];
     const pickedBy = async (one: Browser) => {
       const welcome = await one.open(await world.invite('ref'));
@@ -236,7 +236,7 @@ describe('the sign-in', () => {
     }
   });
 
-  test('an id token that nobody at Microsoft signed', async () => {
+  test('an id token that Microsoft did not sign', async () => {
     const stop = world.simulator.transform((_request, body) => {
       const { id_token: token } = body as { id_token?: string };
       return token === undefined ? body : { ...body, id_token: `${token.slice(0, -20)}${'A'.repeat(20)}` };
@@ -256,19 +256,19 @@ describe('the sign-in', () => {
     const welcome = await browser.open(await world.invite('ref'));
     for (const headers of [{ 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }]) {
       const shown = await browser.press(welcome, 'Sign in with Microsoft', headers);
-      await expectRefused(shown, 403, /does not stand on a page of ours/);
+      await expectRefused(shown, 403, /is not on a page of this site/);
     }
     const old = await browser.ask(`${world.url}/sign-in`, {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'https://evil.example' },
       body: 'invitation=x',
     });
-    await expectRefused(old, 403, /does not stand on a page of ours/);
+    await expectRefused(old, 403, /is not on a page of this site/);
   });
 });
 
 describe('the consent', () => {
-  test('declined, with admin_consent=True beside the error', async () => {
+  test('declined, with admin_consent=True next to the error', async () => {
     const { browser, asked } = await atConsent('ref');
     const back = await browser.chooseAndStop(asked, 'cancel');
     expect(Object.fromEntries(new URL(back).searchParams)).toMatchObject({
@@ -278,14 +278,14 @@ describe('the consent', () => {
     await expectRefused(await browser.open(back), 403, /Consent was not given[\s\S]*AADSTS65004/);
   });
 
-  test('an error beside admin_consent=True counts even where the tenant has consented before', async () => {
+  test('an error next to admin_consent=True counts even if the tenant consented earlier', async () => {
     const { browser, asked, tenantId } = await atConsent('ref');
     world.simulator.consents.grant(tenantId);
     const back = changed(await browser.chooseAndStop(asked, 'accept'), { error: 'consent_required' });
-    await expectRefused(await browser.open(back), 403, /did not take the consent[\s\S]*consent_required/);
+    await expectRefused(await browser.open(back), 403, /did not accept the consent[\s\S]*consent_required/);
   });
 
-  test('by somebody who may not', async () => {
+  test('by a user who may not consent', async () => {
     const { browser, asked } = await atConsent('ref', 'apps');
     expect(asked.text).toContain('Need admin approval');
     await expectRefused(await browser.choose(asked, 'cancel'), 403, /may not consent for the whole organization/);
@@ -298,7 +298,7 @@ describe('the consent', () => {
     await expectRefused(await browser.open(changed(back, older)), 403, /Consent was not given/);
   });
 
-  test('a forged tenant in the redirect: neither is registered', async () => {
+  test('a forged tenant in the redirect: neither tenant is registered', async () => {
     const other = world.nextTenant();
     world.simulator.consents.grant(other.tenantId);
     const { browser, asked } = await atConsent('ref');
@@ -306,7 +306,7 @@ describe('the consent', () => {
     await expectRefused(await browser.open(changed(back, { tenant: other.tenantId })), 400, /names another tenant/);
   });
 
-  test('a redirect that says yes without a consent: the token tells', async () => {
+  test('a redirect that claims consent without one: the token disproves it', async () => {
     const { browser, asked } = await atConsent('ref');
     const state = new URL(asked.url).searchParams.get('state') ?? '';
     const shown = await browser.open(`${world.url}/callback?admin_consent=True&state=${state}`);
@@ -314,7 +314,7 @@ describe('the consent', () => {
     expect(shown.text).toContain('The consent does not work yet');
   });
 
-  test('a redirect that does not say yes', async () => {
+  test('a redirect that does not claim consent', async () => {
     const { browser, asked } = await atConsent('ref');
     const back = await browser.chooseAndStop(asked, 'accept');
     await expectRefused(
@@ -324,7 +324,7 @@ describe('the consent', () => {
     );
   });
 
-  test('a state that was used, and the way back twice', async () => {
+  test('a used state, and the callback twice', async () => {
     const { browser, asked } = await atConsent('ref');
     const back = await browser.chooseAndStop(asked, 'cancel');
     await browser.open(back);
@@ -341,8 +341,8 @@ describe('the consent', () => {
   });
 });
 
-describe('whose tenant it is', () => {
-  test('bound to another customer: refused before anybody consents', async () => {
+describe('the customer of the tenant', () => {
+  test('another customer has the tenant: refused before the consent', async () => {
     const tenant = world.nextTenant();
     await world.add(tenant, 'somebody-else');
     await remember();
@@ -351,7 +351,7 @@ describe('whose tenant it is', () => {
     expect(world.simulator.consents.granted(tenant.tenantId)).toBeNull();
   });
 
-  test('bound to another customer while somebody was consenting', async () => {
+  test('another customer gets the tenant during the consent', async () => {
     const { browser, asked, tenantId } = await atConsent('ref');
     const rename = `insert into entra_sync.tenants (tenant_id, name, external_ref) values (?, 'Quick', 'quick')`;
     await world.database.raw(rename, [tenantId]);
@@ -359,7 +359,7 @@ describe('whose tenant it is', () => {
     await expectRefused(await browser.choose(asked, 'accept'), 409, /belongs to another customer/);
   });
 
-  test('synced, and of no customer that the vendor named', async () => {
+  test('a synced tenant that the vendor assigned to no customer', async () => {
     const tenant = world.nextTenant();
     await world.add(tenant, null);
     await world.database.raw('update entra_sync.tenants set last_success_at = now() where tenant_id = ?', [
@@ -396,14 +396,14 @@ describe('whose tenant it is', () => {
     }));
 });
 
-describe('who it is', () => {
-  /** Writes the redirect that says that consent was given, without going to consent. */
+describe('the person who consents', () => {
+  /** Forges the redirect that claims consent. */
   const forge = async (browser: Browser, offer: Shown) => {
     const asked = new URL(await browser.leave(offer, 'Continue to consent'));
     return browser.open(`${world.url}/callback?admin_consent=True&state=${asked.searchParams.get('state')}`);
   };
 
-  test('where tokens tell roles, an administrator has to sign in, whatever was consented when', () =>
+  test('if tokens contain roles, an administrator has to sign in, even if the tenant has consented', () =>
     withRoles(async () => {
       const [fresh, old] = [world.nextTenant(), world.nextTenant()];
       world.simulator.consents.grant(old.tenantId);
@@ -418,7 +418,7 @@ describe('who it is', () => {
       }
     }));
 
-  test('a check again is for a consent that came back, not for a way around it', async () => {
+  test('a check works only after a consent that came back, never instead of it', async () => {
     const tenant = world.nextTenant();
     await world.add(tenant, 'owner');
     await remember();
@@ -426,12 +426,12 @@ describe('who it is', () => {
     const offer = await signInAs(browser, await world.invite('owner'), principalOf(tenant));
     world.simulator.consents.grant(tenant.tenantId);
     const around = { ...offer, text: offer.text.replace('/consent"', '/check"') };
-    await expectRefused(await browser.press(around, 'Continue to consent'), 400, /not one that we asked for/);
+    await expectRefused(await browser.press(around, 'Continue to consent'), 400, /belongs to no sign-in/);
     expect((await forge(browser, offer)).text).toContain('is connected');
   });
 });
 
-test('a name that is taken is not given twice', async () => {
+test('a taken name is not used twice', async () => {
   const tenants = [world.nextTenant(), world.nextTenant()];
   await withRoles(async () => {
     for (const [index, tenant] of tenants.entries()) {
@@ -444,7 +444,7 @@ test('a name that is taken is not given twice', async () => {
   expect(names).toEqual(['Same', 'Same (same-1)']);
 });
 
-test('a form that is sent letter by letter does not hold its connection', async () => {
+test('a form that is sent letter by letter does not keep its connection', async () => {
   expect(await slowAnswer).toMatch(/^HTTP\/1\.1 408 /);
 });
 
@@ -463,7 +463,7 @@ test('the log holds ids and codes: no names, addresses, codes, states, cookies',
   expect(log).not.toMatch(/"level":"error"/);
 });
 
-test('what the command line refuses', async () => {
+test('refusals of the command line', async () => {
   const { environment } = world;
   const { DATABASE_URL: _, ...withoutDatabase } = environment;
   const tenant = world.nextTenant();

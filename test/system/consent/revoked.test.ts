@@ -1,4 +1,4 @@
-// Consent that is revoked: nothing is removed, edits go on, status and metrics say so at once.
+// Revoked consent: nothing is removed, edits still work, status and metrics report it at once.
 import { expect, onTestFinished, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { openMetrics } from '../../../src/worker/metrics.ts';
@@ -10,7 +10,7 @@ test.each([
   ['the application is deleted from the tenant', 'deleted', 'sign_in_failed', /AADSTS700016/],
   ['its permissions are taken away', 'permissions', 'consent_missing', /carries no permission/],
 ] as const)(
-  '%s: nobody is removed, people edit, status --only failing names the tenant',
+  '%s: no account is removed, edits work, status --only failing names the tenant',
   async (_what, how, code, says) => {
     const { tenant, simulator, database, url, cycle } = await openWorld({ name: 'Contoso', onEnd: onTestFinished });
     await setSettings(database, { sourceOfTruth: 'user' });
@@ -44,7 +44,7 @@ test.each([
     const failing = await runCli(['status', '--only', 'failing'], environment);
     expect(failing.stdout).toMatch(says);
     expect(failing.stdout).toMatch(/^Contoso /m);
-    // Consented again: the next cycle goes on from the checkpoint.
+    // After a new consent the next cycle starts at the checkpoint.
     simulator.consents.grant(tenant.tenantId);
     expect((await cycle()).kind).toBe('incremental');
     expect(await metrics.text()).not.toContain(gauge);

@@ -1,4 +1,4 @@
-// Signing people in with each kind of credential that the application may have, against the simulated Entra ID.
+// Sign-ins of people with each kind of application credential, against the simulated Entra ID.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openConsent } from '../../../src/app.ts';
 import { readEnvironment } from '../../../src/environment.ts';
@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => simulator.close());
 
-/** Signs somebody in, up to the code that is to be redeemed. */
+/** Signs a person in, up to the code, which the caller redeems. */
 async function signIn(environment: Record<string, string>) {
   const { signIn: page } = openConsent(readEnvironment(environment), redirectUri);
   let kept = { nonce: '', verifier: '' };
@@ -43,7 +43,7 @@ test.each([
   });
 });
 
-test('a wrong secret is a refused sign-in, with what cures it', async () => {
+test('a wrong secret is a refused sign-in, with its cure', async () => {
   const { page, kept, code } = await signIn({ ...simulator.environment(), AZURE_CLIENT_SECRET: 'wrong' });
   const { code: what, message, cure } = await failureOf(page.finish(code, kept));
   expect([what, cure]).toEqual([
@@ -53,7 +53,7 @@ test('a wrong secret is a refused sign-in, with what cures it', async () => {
   expect(message).toMatch(/AADSTS7000215/);
 });
 
-test('another redirect address than the registered ones is refused at Microsoft', async () => {
+test('Microsoft refuses a redirect address that is not registered', async () => {
   simulator.options.redirectUris = ['https://connect.example.com/callback'];
   try {
     const { signIn: page } = openConsent(readEnvironment(simulator.environment()), redirectUri);

@@ -1,5 +1,5 @@
-// A consent cannot be stolen: id tokens that tell no roles, a person without a role who begins before anybody consented, and
-// the real administrator. Each test is an attack, or what the vendor sees and does.
+// A consent cannot be stolen: id tokens without roles, a person without a role who starts before the consent, and the
+// real administrator. Each test is an attack, or a view or decision of the vendor.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeRegistration } from '../../../src/engine/registration.ts';
 import type { Tenant } from '../../../src/simulator/index.ts';
@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-/** Writes the redirect that says that consent was given, without going to consent. */
+/** Forges the redirect that claims consent. */
 async function forge(browser: Browser, offer: Shown): Promise<Shown> {
   const asked = new URL(await browser.leave(offer, 'Continue to consent'));
   return browser.open(`${world.url}/callback?admin_consent=True&state=${asked.searchParams.get('state')}`);
@@ -43,7 +43,7 @@ const stepsOf = (tenant: Tenant) =>
     [tenant.tenantId],
   );
 
-/** Signs a person without a role in, who then says that consent was given. */
+/** Signs in a person without a role, who then claims consent. */
 async function lie(tenant: Tenant, ref: string): Promise<{ browser: Browser; shown: Shown }> {
   const browser = openBrowser();
   const offer = await signInAs(browser, await world.invite(ref), principalOf(tenant, 'user'));
@@ -55,7 +55,7 @@ async function consentAs(tenant: Tenant, ref: string): Promise<Shown> {
   return browser.choose(await toConsent(browser, await world.invite(ref), principalOf(tenant)), 'accept');
 }
 
-test('the race: a person without a role waits for the real consent by checking again, and the tenant goes to no one before the vendor says so', async () => {
+test('the race: a person without a role checks again until the real consent, and the tenant is not connected before the vendor approves', async () => {
   const tenant = world.nextTenant();
   const { browser, shown } = await lie(tenant, 'thief-1');
   expect([shown.status, /The consent does not work yet/.test(shown.text)]).toEqual([409, true]);
@@ -67,7 +67,7 @@ test('the race: a person without a role waits for the real consent by checking a
   }
   expect(await rowOf(tenant)).toBeUndefined();
   expect((await askedBy(tenant)).sort()).toEqual(['owner-1', 'thief-1']);
-  // Nothing is read of it.
+  // The tenant is not read.
   for (const args of [
     ['sync', tenant.tenantId],
     ['sync', 'owner-1'],
@@ -94,7 +94,7 @@ test('the race: a person without a role waits for the real consent by checking a
   await world.database.raw(expired);
   const synced = await cli('sync', tenant.tenantId);
   expect(synced.code, synced.stderr).toBe(0);
-  // A cycle of any tenant forgets the consents whose time is over.
+  // A cycle of any tenant deletes expired consents.
   expect(await rows(world.database, 'select 1 from entra_sync.waiting_consents where expires_at < now()')).toEqual([]);
 });
 
@@ -130,7 +130,7 @@ test('a tenant that the vendor named is connected at once, even while others ask
   ]);
 });
 
-test('a refused consent is told, and asks again only with a new invitation', async () => {
+test('a rejected consent is reported, and a new attempt needs a new invitation', async () => {
   const tenant = world.nextTenant();
   world.simulator.consents.grant(tenant.tenantId);
   const browser = openBrowser();
@@ -144,7 +144,7 @@ test('a refused consent is told, and asks again only with a new invitation', asy
   expectOneLine(await cli('tenant', 'reject', tenant.tenantId, '--ref', 'x'), 2, /no consent to tenant/);
 });
 
-test('what a reference holds is text on the page and one line in the terminal', async () => {
+test('a reference is plain text on the page and one line in the terminal', async () => {
   const tenant = world.nextTenant();
   world.simulator.consents.grant(tenant.tenantId);
   const { shown } = await lie(tenant, `<img src=x onerror="alert(1)">\n2nd\u001b[31m`);
@@ -159,7 +159,7 @@ test('what a reference holds is text on the page and one line in the terminal', 
 });
 
 describe('one sign-in', () => {
-  test('gives five tries and half an hour, which no check makes longer', async () => {
+  test('allows five tries within half an hour, and no check extends that', async () => {
     const tenant = world.nextTenant();
     let { browser, shown } = await lie(tenant, 'loop');
     const [first] = await stepsOf(tenant);
@@ -172,12 +172,12 @@ describe('one sign-in', () => {
       expect(shown.status).toBe(409);
     }
     expect(await stepsOf(tenant)).toEqual([]);
-    expect(shown.text).toContain('This sign-in has been checked as often as one sign-in can be.');
+    expect(shown.text).toContain('This sign-in has used up its checks.');
     expect(shown.text).not.toMatch(/Check again<|Consent again</);
     expect(shown.text).toMatch(/<a class="button" href="[^"]*\/invitation\/[^"]*">Start again/);
   });
 
-  test('ends while its page is open', async () => {
+  test('expires while its page is open', async () => {
     const tenant = world.nextTenant();
     const { browser, shown } = await lie(tenant, 'ended');
     await world.database.raw('update entra_sync.consent_steps set expires_at = now() where tenant_id = ?', [
@@ -188,7 +188,7 @@ describe('one sign-in', () => {
     expect([late.status, await askedBy(tenant)]).toEqual([409, []]);
   });
 
-  test('has one next step: both buttons are it, in two tabs one of them is done, and the back button does nothing twice', async () => {
+  test('has one next step for both buttons: of two tabs one succeeds, and the back button repeats nothing', async () => {
     const tenant = world.nextTenant();
     const { browser, shown } = await lie(tenant, 'tabs');
     const both = await Promise.all([browser.press(shown, 'Check again'), browser.press(shown, 'Consent again')]);
@@ -197,7 +197,7 @@ describe('one sign-in', () => {
     expect((await stepsOf(tenant)).length).toBeLessThanOrEqual(1);
   });
 
-  test('belongs to one browser: its check is worth nothing in another one', async () => {
+  test('belongs to one browser: its check is invalid in another one', async () => {
     const tenant = world.nextTenant();
     const { browser, shown } = await lie(tenant, 'forwarded');
     const stranger = openBrowser();
@@ -209,7 +209,7 @@ describe('one sign-in', () => {
     expect((await browser.press(shown, 'Check again')).status).toBe(202);
   });
 
-  test('of which the invitation is withdrawn can check nothing more', async () => {
+  test('cannot check again after the invitation was withdrawn', async () => {
     const tenant = world.nextTenant();
     const { browser, shown } = await lie(tenant, 'withdrawn');
     world.simulator.consents.grant(tenant.tenantId);
@@ -218,7 +218,7 @@ describe('one sign-in', () => {
     expect(await askedBy(tenant)).toEqual([]);
   });
 
-  test('of which the invitation has expired can check nothing more', async () => {
+  test('cannot check again after the invitation expired', async () => {
     const tenant = world.nextTenant();
     const { browser, shown } = await lie(tenant, 'expired');
     world.simulator.consents.grant(tenant.tenantId);
@@ -227,7 +227,7 @@ describe('one sign-in', () => {
     expect([late.status, await askedBy(tenant)]).toEqual([410, []]);
   });
 
-  test('is one of a person: an offer is not signed as a check', async () => {
+  test('does not accept an offer as a check', async () => {
     const tenant = world.nextTenant();
     const browser = openBrowser();
     const offer = await signInAs(browser, await world.invite('around'), principalOf(tenant, 'user'));
@@ -238,7 +238,7 @@ describe('one sign-in', () => {
   });
 });
 
-test('connect and doctor say whether the registration tells roles: not known, no, yes; and how to change it', async () => {
+test('connect and doctor report whether id tokens of the registration contain roles (unknown, no, yes), and the cure', async () => {
   const { clientId } = world.simulator.options;
   const told = async () => describeRegistration(await readRegistration(world.database, clientId));
   const signIn = async () => signInAs(openBrowser(), await world.invite('tells'), principalOf(world.nextTenant()));
@@ -265,7 +265,7 @@ test('connect and doctor say whether the registration tells roles: not known, no
   await running.ended;
 });
 
-test('doctor names a tenant that waits, with the cure, beside what can be proved of it', async () => {
+test('doctor names a waiting tenant with the cure, and checks what it can of it', async () => {
   const tenant = world.nextTenant();
   world.simulator.consents.grant(tenant.tenantId);
   await lie(tenant, 'doctored');

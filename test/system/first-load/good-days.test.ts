@@ -112,7 +112,7 @@ test('a first round that finds what the listing showed is not told as "no change
   const first = await runCli(['sync'], environment);
   expect(first.stdout).toMatch(/first_load +users +listing, first +\d+ +4 +4 /);
   expect(first.stdout).not.toContain('no changes');
-  expect((await runCli(['resync'], environment)).stdout).toContain('no changes: Graph showed 6 objects');
+  expect((await runCli(['resync'], environment)).stdout).toContain('no changes: Graph returned 6 objects');
 });
 
 test('the command line tells of both cycles, and status says that people are shown from a listing', async () => {
@@ -130,7 +130,7 @@ test('the command line tells of both cycles, and status says that people are sho
     'initial full',
   ]);
   expect(status).toMatch(/first_load, committed|initial, running/);
-  expect(status).toContain('provisional: people are shown from a quick listing; the first full round is at 0 pages');
+  expect(status).toContain('provisional: accounts come from a quick listing; the first full round has read 0 pages');
   expect(stdout, 'what the process clock says').not.toContain('sinceMs');
   const after = await runCli(['status', '--json'], environment);
   expect(JSON.parse(after.stdout).tenants).toMatchObject([{ provisional: false, last_kind: 'initial' }]);

@@ -584,7 +584,9 @@ test('a dry run says what would be held, and disconnecting leaves nothing to dec
     runCli(words, { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url });
   const [held] = await rows<{ id: string }>(world.database, 'select account_id as id from directory.held_removals');
   const explained = await cli('explain', held?.id ?? '');
-  expect(explained.stdout).toMatch(/held +the removal waits for a person, held .* in list \d+: deleted in Entra ID/);
+  expect(explained.stdout).toMatch(
+    /held +the removal waits for a person, held .* in list \d+: soft-deleted in Entra ID/,
+  );
   expect(await cli('verify'), 'what waits for a person is no drift').toMatchObject({ code: 0 });
   const listed = await cli('removals', 'list');
   expect(listed).toMatchObject({ code: 0 });

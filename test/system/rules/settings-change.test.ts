@@ -203,7 +203,7 @@ test("a tenant's own settings lie over the installation's, are previewed and tak
   const scoped = await write('scope: { groups: [licensed people] }\n');
   const rehearsed = await cli('tenant', 'set', tenant.tenantId, scoped, '--dry-run');
   expect(rehearsed).toMatchObject({ code: 0 });
-  expect(rehearsed.stdout).toContain('4 people leave the scope');
+  expect(rehearsed.stdout).toContain('4 users leave the scope');
   expect(rehearsed.stdout).toContain('Dry run: nothing was changed.');
   expect(await cli('tenant', 'set', tenant.tenantId, scoped)).toMatchObject({ code: 0 });
   const [own] = await rows<{ document: unknown }>(

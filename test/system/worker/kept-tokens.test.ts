@@ -1,4 +1,4 @@
-// The worker's way to Graph: a token serves many cycles, and nothing about credentials and roles is noticed later for it.
+// The worker keeps a token for many cycles, and still notices changes of credentials and roles at once.
 import { expect, test } from 'vitest';
 import { openGraphAccess } from '../../../src/app.ts';
 import { readEnvironment } from '../../../src/environment.ts';
@@ -10,7 +10,7 @@ async function openKept() {
   const { simulator, tenant } = world;
   trust(simulator.certificate);
   const variables = { ...simulator.environment(tenant.tenantId) };
-  // A variable that changes stands for a file that does: both are read when a credential is.
+  // A changed variable stands for a changed file: both are read with the credential.
   const graph = openGraphAccess({ ...readEnvironment(variables), variables }, { policy: fastPolicy, keepTokens: true });
   const settings = resolveSettings([loadDefaults()], 1);
   const read = async (more: Partial<typeof settings> = {}) => {
@@ -26,7 +26,7 @@ async function openKept() {
   return { ...world, variables, read, signIns };
 }
 
-test('a later cycle goes on with the token of the one before', async () => {
+test('a later cycle uses the token of the earlier one', async () => {
   const { read, signIns } = await openKept();
   await read();
   await read();
@@ -40,7 +40,7 @@ test('another credential signs in at once, and a wrong one fails at once', async
   expect((await failureOf(read())).code).toBe('credential_refused');
 });
 
-test('roles are judged anew where others are allowed', async () => {
+test('a change of the allowed roles needs a new token', async () => {
   const { read, signIns } = await openKept();
   await read();
   await read({ allowRoles: ['User.Invite.All'] });
@@ -55,7 +55,7 @@ test('rule 16: a token that Graph refuses is replaced in the same cycle', async 
   expect(signIns()).toBe(2);
 });
 
-test('after a refusal the next cycle signs in: what was granted meanwhile is in a new token alone', async () => {
+test('after a refusal the next cycle signs in, since only a new token has new permissions', async () => {
   const { read, signIns, simulator } = await openKept();
   await read();
   const off = simulator.intercept(({ url }) => (url.includes('/delta') ? { status: 403, body: {} } : undefined));

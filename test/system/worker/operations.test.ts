@@ -15,7 +15,7 @@ import { bufferLog, failureOf, openWorld, type World } from '../../support/syste
 
 type Samples = Record<string, number>;
 
-/** The samples of a text of Prometheus, by name and labels as they stand there; `id` is written for the tenant's id. */
+/** Returns the samples of a Prometheus text by name and labels, with ID in place of the tenant's id. */
 function samplesOf(text: string, id = ''): Samples {
   return Object.fromEntries(
     text
@@ -32,7 +32,7 @@ function metricsOf(database: World['database'], tenantLimit = 100): WorkerMetric
   return openMetrics({ database, tenantLimit, credentialEnd: () => new Date('2027-01-02T03:04:05Z') });
 }
 
-test('metrics tell what cycles did and how each tenant is', async () => {
+test('metrics of cycles and of each tenant', async () => {
   const world = await openWorld({ users: 6, groups: 2 });
   const { tenantId } = world.tenant;
   const metrics = metricsOf(world.database);
@@ -91,14 +91,14 @@ test('metrics tell what cycles did and how each tenant is', async () => {
   about('last_success_timestamp_seconds{tenant="ID"}', Math.floor(Date.now() / 1000) - 7_300);
   expect(Object.keys(samples)).toContainEqual(expect.stringMatching(/^build_info\{version="\d.*",node="\d+/));
 
-  // Consent that is revoked is told at once.
+  // Revoked consent is reported at once.
   world.simulator.options.roles = [];
   await failureOf(world.cycle());
   expect(samplesOf(await metrics.text(), tenantId)).toMatchObject({
     'tenant_failing{tenant="ID",code="consent_missing"}': 1,
   });
 
-  // Whoever is not meant to be fresh is not told to be stale; who has left is not told of at all.
+  // A paused tenant is not reported as stale, and a disconnected one not at all.
   await world.database.raw('update entra_sync.tenants set paused = true');
   const paused = samplesOf(await metrics.text(), tenantId);
   expect([
@@ -111,7 +111,7 @@ test('metrics tell what cycles did and how each tenant is', async () => {
   expect(Object.keys(left).filter((name) => name.includes('ID'))).toEqual([]);
 });
 
-test('above the limit tenants are told together: the worst age, the sum of counts', async () => {
+test('above the limit one series covers all tenants: the worst age, the sum of counts', async () => {
   const world = await openWorld({ users: 1 });
   const other = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
   await addTenant(world.database, { tenantId: other, name: 'other', ref: null }, loadDefaults());
@@ -145,7 +145,7 @@ async function serve(database: World['database'], onEnd: (end: () => Promise<voi
   };
 }
 
-test('ready only with a database whose schema is current; alive and metered without', async (context) => {
+test('ready only with a database whose schema is current; alive and with metrics even without', async (context) => {
   const [current, empty] = [await freshDatabase(), await freshDatabase({ migrated: false })];
   const nowhere = openDatabase('postgres://nobody@127.0.0.1:1/nowhere');
   const databases = [openDatabase(current.url), openDatabase(empty.url), nowhere];
@@ -169,7 +169,7 @@ test('ready only with a database whose schema is current; alive and metered with
   ]);
 });
 
-test('a worker that plans and gets nowhere is not ready; one with nothing to do is', async () => {
+test('a worker that plans but makes no progress is not ready; one without work is', async () => {
   const { database } = await openWorld({ users: 1 });
   const ready = (plans: boolean, stalledSeconds: number) =>
     whyNotWorking(database, { isReady: () => plans, stalledSeconds: () => stalledSeconds });
@@ -180,7 +180,7 @@ test('a worker that plans and gets nowhere is not ready; one with nothing to do 
   expect(await ready(true, stalledAfterSeconds + 1)).toBe('stalled');
 });
 
-test('metrics tell of a worker that stands still and of what it waits for', async () => {
+test('metrics of a stalled worker and its waits', async () => {
   const { database } = await openWorld({ users: 1 });
   const metrics = openMetrics({
     database,
@@ -196,7 +196,7 @@ test('metrics tell of a worker that stands still and of what it waits for', asyn
   });
 });
 
-test('other paths are told what there is; a port that is taken is a usage error', async (context) => {
+test('other paths answer with the list of paths; a taken port is a usage error', async (context) => {
   const fresh = await freshDatabase();
   const database = openDatabase(fresh.url);
   context.onTestFinished(async () => {
@@ -222,9 +222,9 @@ test('other paths are told what there is; a port that is taken is a usage error'
   expect(error).toMatchObject({ code: 'usage', message: expect.stringContaining(`127.0.0.1:${port}`) });
 });
 
-test('a worker as a process: alive, ready by database and schema and not by Graph, metered, and gone on SIGTERM', async () => {
+test('a worker process: alive, ready by database and schema but not by Graph, with metrics, and ended by SIGTERM', async () => {
   const fleet = await openFleet({ count: 2, users: 3 });
-  // A collector of traces that never answers holds nothing up.
+  // A collector of traces that never answers delays nothing.
   const collector = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => collector.once('listening', resolve));
   onTestFinished(() => void collector.close());
@@ -233,7 +233,7 @@ test('a worker as a process: alive, ready by database and schema and not by Grap
   await untilCycles(fleet, 2);
   const shown = await worker.shows(/"address":"http:[^"]+"/);
   const address = /"address":"(http:[^"]+)"/.exec(shown)?.[1] ?? '';
-  expect(new URL(address).hostname, 'nobody else is served unless asked for').toBe('127.0.0.1');
+  expect(new URL(address).hostname, 'only this machine is served by default').toBe('127.0.0.1');
   const ask = async (path: string) => {
     const answer = await fetch(`${address}${path}`);
     return `${answer.status} ${await answer.text()}`;
@@ -259,7 +259,7 @@ test('a worker as a process: alive, ready by database and schema and not by Grap
   );
   await ready('503 not ready: schema_not_current\n');
   await fleet.database.raw('insert into entra_sync.migrations (name, batch) values (?, 1)', [last?.name ?? '']);
-  // A newer release has migrated: the one before works on meanwhile.
+  // A newer release has migrated: the previous one keeps working.
   await fleet.database.raw("insert into entra_sync.migrations (name, batch) values ('9999-newer.sql', 2)");
   await ready('200 ok\n');
 
@@ -268,7 +268,7 @@ test('a worker as a process: alive, ready by database and schema and not by Grap
   expect(await ask('/livez')).toBe('200 ok\n');
   const away = samplesOf(await ask('/metrics'));
   expect(away.database_up).toBe(0);
-  // Unknown values are left out, not told as zeros.
+  // Unknown values are absent, not zero.
   for (const name of Object.keys(away)) expect(name).not.toMatch(/^(tenants|cycles_running|staleness|held_removals)/);
   expect(away.stalled_seconds).toBeGreaterThanOrEqual(0);
   await closeDatabase(fleet.url, false);
@@ -280,7 +280,7 @@ test('a worker as a process: alive, ready by database and schema and not by Grap
   await expect(fetch(`${address}/livez`)).rejects.toThrow();
 });
 
-/** Ends every connection to a database and takes no new one, or takes them again. */
+/** Ends all connections to the database and refuses new ones, or accepts them again. */
 async function closeDatabase(url: string, closed: boolean): Promise<void> {
   const server = new URL(url);
   const name = server.pathname.slice(1);
@@ -294,7 +294,7 @@ async function closeDatabase(url: string, closed: boolean): Promise<void> {
   }
 }
 
-test('a port that is taken: the worker says so and does not start', async () => {
+test('a taken port: the worker names it and does not start', async () => {
   const fleet = await openFleet({ count: 1, users: 1, registered: false });
   const taken = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => taken.once('listening', resolve));

@@ -1,10 +1,11 @@
-// A tenant that keeps failing is tried less and less often, never given up; what is not its fault does not count.
+// A tenant that keeps failing is tried less and less often, but never given up. Faults that are not its own do not
+// count.
 import { expect, test, vi } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { runCli } from '../../support/cli.ts';
 import { type Fleet, openFleet, stopWorker, until, untilCycles } from '../../support/fleet.ts';
 
-// Processes are slow to start where much else runs; what is waited for gives up much sooner.
+// Processes start slowly on a busy machine. Waits within the test are much shorter.
 vi.setConfig({ testTimeout: 300_000 });
 
 const stateOf = async (fleet: Fleet, tenantId: string) => {
@@ -47,7 +48,7 @@ test('after three failures in a row it is in quarantine, with the reason in word
   expect(stdout).toMatch(
     /Tenant 1: in quarantine: 4 cycles in a row have failed, the last one because users: .*\. Tried again in \d+ (min|h), then less and less often; entra-sync tenant retry/,
   );
-  // Asked for by a person it is tried at once, and counted anew.
+  // A person's request makes it due at once, and the count starts over.
   expect((await runCli(['tenant', 'retry', bad.name], environment)).code).toBe(0);
   await untilCycles(fleet, 6, bad);
   expect(await stateOf(fleet, bad.tenantId)).toMatchObject({ status: 'active', failures: 1 });
@@ -63,7 +64,7 @@ test('after three failures in a row it is in quarantine, with the reason in word
   expect((await stopWorker(worker)).code).toBe(0);
 });
 
-test('our own credential is no tenant’s fault, and with another one they are tried at once', async () => {
+test('a wrong credential of the installation is not a tenant’s fault, and a new one makes the tenants due at once', async () => {
   const fleet = await openFleet({ count: 2, users: 1 });
   const [tenant] = fleet.tenants;
   if (!tenant) throw new Error('no tenant');
@@ -72,7 +73,7 @@ test('our own credential is no tenant’s fault, and with another one they are t
     await untilCycles(fleet, cycles, tenant);
     if (cycles < 4) await fleet.makeDue([tenant]);
   }
-  await until('what failed is kept with the mark of its credential', async () => {
+  await until('the failure is stored with the fingerprint of its credential', async () => {
     const marked = await rows(fleet.database, 'select from entra_sync.tenants where failing_credential is not null');
     return marked.length === 2;
   });
@@ -82,7 +83,7 @@ test('our own credential is no tenant’s fault, and with another one they are t
     failures: 0,
     code: 'credential_refused',
   });
-  // As after a quarantine of a day: nobody would be due for long.
+  // As in a long quarantine: without the change no tenant is due.
   await fleet.database.raw("update entra_sync.tenants set next_cycle_at = now() + interval '20 hours'");
   const kept = JSON.stringify(await rows(fleet.database, 'select * from entra_sync.tenants'));
   expect(kept).not.toContain('expired long ago');
@@ -92,7 +93,7 @@ test('our own credential is no tenant’s fault, and with another one they are t
   const { stderr, code } = await stopWorker(again);
   expect(code).toBe(0);
   expect(stderr).toContain('the credential changed');
-  // The same credential again is no reason to try anybody.
+  // An unchanged credential makes no tenant due.
   const third = fleet.worker();
   await third.shows(/worker started/);
   await fleet.makeDue([tenant]);

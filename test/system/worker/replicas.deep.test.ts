@@ -1,5 +1,6 @@
-// Scale-out: three worker processes and hundreds of tenants on one database. Each tenant once per interval, none twice at
-// once, and what a killed worker held is taken over. Judged from what the simulator was asked, and from the cycles kept.
+// Scale-out: three worker processes and hundreds of tenants on one database. Each tenant runs once per interval, never
+// twice at the same time, and others take over the tenants of a killed worker. Judged by the simulator's requests and
+// the stored cycles.
 import { expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneAtATime, openFleet, stopWorker, until, watchRuns } from '../../support/fleet.ts';
@@ -10,7 +11,7 @@ const count = Number(process.env.TENANTS ?? 300);
 const patience = Math.max(180, count);
 
 test(
-  `rule 11: three workers, ${count} tenants: each once per interval, one worker killed, its tenants taken over, none run twice at once`,
+  `rule 11: three workers, ${count} tenants: each once per interval, one worker killed, its tenants taken over, none run twice at the same time`,
   async () => {
     const began = performance.now();
     const figures: Record<string, number> = {};
@@ -20,7 +21,7 @@ test(
     const fleet = await openFleet({ count, users: 5 });
     const { database, simulator } = fleet;
     note('prepared');
-    // As far away as Graph is, so that two runs of a tenant would be seen beside each other.
+    // A latency like Graph's, so that two runs of a tenant at the same time would be seen.
     simulator.options.latencyMs = 15;
     const seen = watchRuns(simulator);
     const committed = async (times: number) => {
@@ -58,11 +59,11 @@ test(
     expectOneAtATime(seen);
     const first = await fleet.cycles();
     expect(first.filter((cycle) => cycle.outcome === 'committed')).toHaveLength(count);
-    // What the dead one left is closed by who took over, and nothing else went wrong.
+    // The cycles of the dead worker were closed by others, and nothing else went wrong.
     const left = first.filter((cycle) => cycle.outcome !== 'committed');
     expect(left.every((cycle) => cycle.error_code === 'cut_off')).toBe(true);
 
-    // The second interval: their time has come, for all of them at the same moment.
+    // The second interval: all tenants are due at the same time.
     await database.raw("update entra_sync.tenants set next_cycle_at = next_cycle_at - interval '45 minutes'");
     await until('every tenant is synced twice', async () => (await committed(2)) === count, patience);
     note('second interval');
@@ -73,10 +74,9 @@ test(
     expectOneAtATime(seen);
     const runs = [...seen.values()].map((byToken) => byToken.size);
     expect(runs).toHaveLength(count);
-    expect(
-      runs.filter((number) => number > 2).length,
-      'only what the dead one had begun was begun again',
-    ).toBeLessThanOrEqual(left.length);
+    expect(runs.filter((number) => number > 2).length, 'only the dead worker’s tenants ran again').toBeLessThanOrEqual(
+      left.length,
+    );
     const [tenant] = fleet.tenants;
     if (tenant) await expectTruth(tenant, database);
     for (const ended of await Promise.all(survivors.map((worker) => stopWorker(worker))))

@@ -1,10 +1,11 @@
-// Who goes first, and who waits: full rounds are spread, long cycles keep nobody waiting, an old checkpoint is rescued.
+// The order of tenants: full rounds are spread, long cycles delay no other tenant, and an expiring checkpoint comes
+// first.
 import { expect, test, vi } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { closeGate, type Fleet, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../../support/fleet.ts';
 import { setSettings } from '../../support/settings.ts';
 
-// Processes are slow to start where much else runs; what is waited for gives up much sooner.
+// Processes start slowly on a busy machine. Waits within the test are much shorter.
 vi.setConfig({ testTimeout: 300_000 });
 
 const isDelta = ({ url }: { url: string }) => url.startsWith('/v1.0/users/delta');
@@ -16,7 +17,7 @@ const roundsOf = async (fleet: Fleet) =>
        from directory.cycles group by 1, 2 order by 1, 2`,
   );
 
-test('full rounds of a first start, and of changed settings, run for 20 tenants at a time over all replicas; a deploy causes none', async () => {
+test('full rounds of a first start, and of changed settings, run for 20 tenants at a time in all replicas; a deploy causes none', async () => {
   const count = 26;
   const fleet = await openFleet({ count, users: 1 });
   const { simulator, database } = fleet;
@@ -26,19 +27,19 @@ test('full rounds of a first start, and of changed settings, run for 20 tenants 
     if (done > 0) await fleet.makeDue();
     await until('twenty tenants are read', () => gate.waiting.size === 20);
     await untilPlanned(fleet, 3);
-    expect(gate.waiting.size, 'no other one begins while they last').toBe(20);
+    expect(gate.waiting.size, 'no other full round starts meanwhile').toBe(20);
     expect(await rows(database, "select from entra_sync.cycles where outcome = 'running'")).toHaveLength(20);
     gate.open();
     await untilCycles(fleet, done + count);
     expect(await fleet.cycles()).toHaveLength(done + count);
   }
 
-  // Slots for 32, so that it is not they that hold anybody back.
+  // 32 worker slots, so that they are not the limit.
   let workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
   await expectTwentyAtATime(0);
   expect(await roundsOf(fleet)).toEqual([{ round: 'full', reason: 'first', count }]);
 
-  // A rolling deploy: every worker is replaced, and nobody is read anew.
+  // A rolling deploy replaces every worker, and no tenant has a full round.
   for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
   workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
   await fleet.makeDue();
@@ -51,11 +52,11 @@ test('full rounds of a first start, and of changed settings, run for 20 tenants 
   await setSettings(database, { fields: { employeeNumber: { from: 'employeeId' } } });
   await expectTwentyAtATime(2 * count);
   expect(await roundsOf(fleet)).toContainEqual({ round: 'full', reason: 'settings_changed', count });
-  await until('no turn is kept', async () => (await rows(database, 'select from entra_sync.full_turns')).length === 0);
+  await until('no slot is taken', async () => (await rows(database, 'select from entra_sync.full_turns')).length === 0);
   for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
 });
 
-test('tenants whose cycles take long hold all slots but one: the small ones are synced meanwhile', async () => {
+test('tenants with long cycles take all slots but one, and the small tenants are synced meanwhile', async () => {
   const fleet = await openFleet({ count: 8, users: 1 });
   const { simulator, database } = fleet;
   const worker = fleet.worker(['--concurrency', '3']);
@@ -68,9 +69,9 @@ test('tenants whose cycles take long hold all slots but one: the small ones are 
     [ids],
   );
   const gate = closeGate(simulator, (request) => isDelta(request) && isHuge(request.tenantId));
-  // The long ones have waited longer.
+  // The tenants with long cycles have waited longer.
   await fleet.makeDue(huge);
-  await until('two of the long ones are read', () => gate.waiting.size === 2);
+  await until('two tenants with long cycles are read', () => gate.waiting.size === 2);
   await fleet.makeDue(fleet.tenants.slice(4));
   await untilCycles(fleet, 12);
   expect((await fleet.cycles()).filter((cycle) => cycle.outcome === 'running')).toHaveLength(2);
@@ -80,7 +81,7 @@ test('tenants whose cycles take long hold all slots but one: the small ones are 
   expect((await stopWorker(worker)).code).toBe(0);
 });
 
-test('a checkpoint older than five days goes first, then what somebody asked for, then who has waited longest', async () => {
+test('a tenant with a checkpoint older than five days goes first, then a requested one, then the one that has waited longest', async () => {
   const fleet = await openFleet({ count: 4, users: 1 });
   const { database } = fleet;
   const [first, second, asked, old] = fleet.tenants;

@@ -1,4 +1,4 @@
-// The worker as a process of its own: it finds who is due, syncs them, and ends when it is told to.
+// The worker as a process: it finds due tenants, syncs them, and ends on a signal.
 import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
@@ -8,12 +8,12 @@ import { freshDatabase } from '../../support/postgres.ts';
 
 import { expectTruth } from '../../support/system.ts';
 
-// Processes are slow to start where much else runs; what is waited for gives up much sooner.
+// Processes start slowly on a busy machine. Waits within the test are much shorter.
 vi.setConfig({ testTimeout: 300_000 });
 
 type Line = Record<string, unknown> & { msg: string };
 
-/** The log of a worker: each line that it writes to stderr is JSON, the first and the last too. */
+/** Returns the log of a worker: each line of stderr is JSON, also the first and the last. */
 function logOf(stderr: string): Line[] {
   return stderr
     .split('\n')
@@ -36,14 +36,14 @@ test('a worker syncs at once, then about once per interval, logs JSON lines at i
   expect(planned?.minutes).toBeLessThan(44.1);
   tenant.createUser();
   await untilPlanned(fleet);
-  expect(await fleet.cycles(), 'nothing is run before its time').toHaveLength(1);
+  expect(await fleet.cycles(), 'no cycle runs before it is due').toHaveLength(1);
   await fleet.makeDue();
   await untilCycles(fleet, 2);
   await expectTruth(tenant, fleet.database);
   const ended = await stopWorker(worker);
   expect(ended.code, ended.stderr).toBe(0);
   expect(ended.seconds).toBeLessThan(10);
-  // Where much else runs even a small cycle may take ten seconds.
+  // On a busy machine even a small cycle may take ten seconds.
   const said = logOf(ended.stderr).map((line) => line.msg);
   expect(said.filter((message) => message !== 'cycle in progress')).toEqual([
     'health and metrics are served',
@@ -58,7 +58,7 @@ test('a worker syncs at once, then about once per interval, logs JSON lines at i
   expect(await fleet.cycles()).toHaveLength(2);
 });
 
-test('it does not start without DATABASE_URL, on a schema that is not current, or with no sensible concurrency', async () => {
+test('it does not start without DATABASE_URL, on a schema that is not current, or with an invalid concurrency', async () => {
   const fleet = await openFleet({ count: 1, users: 1 });
   const { DATABASE_URL: _, ...without } = fleet.environment;
   const home = await temporaryDirectory(onTestFinished);
@@ -77,7 +77,7 @@ test('it does not start without DATABASE_URL, on a schema that is not current, o
   expectOneLine(await runCli(['worker'], fleet.environment), 7, /newer than this program: it has entra_sync_jobs/);
 });
 
-test('SIGTERM in the middle of a cycle: it ends after the page in flight, and the next worker goes on at once', async () => {
+test('SIGTERM during a cycle: it ends after the page in flight, and the next worker resumes at once', async () => {
   const fleet = await openFleet({ count: 1, users: 30 });
   const { simulator, database } = fleet;
   const [tenant] = fleet.tenants;
@@ -86,7 +86,7 @@ test('SIGTERM in the middle of a cycle: it ends after the page in flight, and th
   const gate = closeGate(simulator, ({ url }) => /users\/delta\?.*skiptoken/i.test(url));
   const worker = fleet.worker();
   await until('the second page is asked for', () => gate.waiting.size > 0);
-  // A walk that takes long says every ten seconds how it gets on.
+  // A long round logs its progress every ten seconds.
   await worker.shows(/"seconds":\d+,.*"users":\{"phase":"pull","pages":1,"objects":10.*"msg":"cycle in progress"/);
   const ended = await stopWorker(worker);
   expect(ended.code, ended.stderr).toBe(0);
@@ -104,7 +104,7 @@ test('SIGTERM in the middle of a cycle: it ends after the page in flight, and th
   expect((await stopWorker(next, 'SIGINT')).code).toBe(0);
 });
 
-test('its connections are cut: it says so, and goes on', async () => {
+test('its connections are cut: it logs that, and keeps working', async () => {
   const fleet = await openFleet({ count: 1, users: 2 });
   const worker = fleet.worker();
   await untilCycles(fleet, 1);
@@ -118,7 +118,7 @@ test('its connections are cut: it says so, and goes on', async () => {
   expect(logOf(ended.stderr).filter((line) => line.level === 'error')).toEqual([]);
 });
 
-test('the schema becomes newer under it: it goes on and says so; a new one of the old release does not start', async () => {
+test('the schema becomes newer: it logs that and keeps working; a new worker of the old release does not start', async () => {
   const fleet = await openFleet({ count: 1, users: 2 });
   await fleet.database.raw(
     "insert into entra_sync.migrations (name, batch, migration_time) values ('9999-future.sql', 9, now())",
@@ -137,7 +137,7 @@ test('the schema becomes newer under it: it goes on and says so; a new one of th
   expect((await stopWorker(worker)).code).toBe(0);
 });
 
-test('it needs no right to create anything', async () => {
+test('it needs no right to create objects', async () => {
   const fleet = await openFleet({ count: 2, users: 3 });
   const { database } = fleet;
   const role = `worker_${randomBytes(6).toString('hex')}`;
