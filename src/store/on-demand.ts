@@ -1,6 +1,6 @@
-// One person, read on demand: staged and committed in one transaction beside whatever cycle is running, without a lease.
-// That is safe because it takes the tenant's lock like every writer, moves no checkpoint and ends nobody: what it wrote is
-// at worst overwritten by a round that read earlier, and Graph's delta tells the difference again after that round.
+// Stages and commits one user, read on demand, in one transaction and without a lease, while a cycle may run. This is safe:
+// it takes the tenant's lock like every writer, moves no checkpoint and removes no account. At worst a round that read
+// earlier overwrites it, and the delta query after that round returns the difference again.
 
 import { dataFaultOf, reasonOf } from '../rules/data-faults.ts';
 import type { Problem } from '../rules/decode.ts';
@@ -25,28 +25,28 @@ import { stageWholeList } from './stage-members.ts';
 import { type StagedUser, stageUsers } from './stage-users.ts';
 import { lockTenant, tenantDisconnected } from './tenants.ts';
 
-/** The database's time: what was asked of Graph after it was seen live after it. */
+/** Returns the database's time. Graph's answers to later requests are newer. */
 export async function databaseTime(database: Database): Promise<Date> {
   const [now] = await rows<{ now: Date }>(database, 'select clock_timestamp() as now');
-  if (!now) throw new Error('the database told no time');
+  if (!now) throw new Error('the database returned no time');
   return now.now;
 }
 
 export type PersonRead = {
   readonly tenantId: string;
   readonly entraObjectId: string;
-  /** The person as shown by GET, or why that cannot be taken. */
+  /** The user as read by GET, or the reason to set it aside. */
   readonly seen: StagedUser | Problem;
-  /** The groups that the person is a direct member of; undefined when they were not read. */
+  /** The groups of which the user is a direct member; undefined if not read. */
   readonly memberOf: readonly Member[] | undefined;
-  /** What else could not be read of the person: the next cycle asks again. */
+  /** Other unreadable parts, such as groups. The next cycle asks for them again. */
   readonly problems: readonly Problem[];
   readonly settingsVersion: number;
   readonly match: readonly MatchKey[];
   readonly scopeGroups: readonly string[];
   readonly groupsJudged: boolean;
   readonly actor: string;
-  /** By the database's clock, before Graph was asked. */
+  /** The database's time before the requests to Graph. */
   readonly askedAt: Date;
   readonly requests: number;
   readonly dryRun: boolean;
@@ -58,15 +58,15 @@ export type PersonCommit = {
   readonly changes: ChangeSample[];
   readonly before: KnownPerson | undefined;
   readonly after: KnownPerson | undefined;
-  /** By properties and by groups; undefined when nothing could be taken. */
+  /** Whether the user is in scope, by properties and groups; undefined if set aside. */
   readonly inScope: boolean | undefined;
-  /** Why the person was set aside by the commit although it could be read. */
+  /** Why the user was set aside; null if staged. */
   readonly aside: string | null;
 };
 
 /**
- * Commits one person as read; a dry run is the same transaction, rolled back. A person that the database refuses is set
- * aside at once.
+ * Commits one user as read, or sets it aside at once if the database refuses it. A dry run is the same transaction, rolled
+ * back.
  */
 export async function commitPerson(database: Database, read: PersonRead): Promise<PersonCommit> {
   const commit = (one: PersonRead) => inRehearsal(database, one.dryRun, (transaction) => applyPerson(transaction, one));
@@ -91,7 +91,8 @@ async function applyPerson(transaction: Transaction, read: PersonRead): Promise<
   const counts = await applyUsers(transaction, scope);
   const setAside = await keepSetAside(transaction, scope);
   await transaction.raw(
-    'update entra_sync.accounts set read_live_at = :askedAt where tenant_id = :tenantId and entra_object_id = :entraObjectId and removed_at is null',
+    `update entra_sync.accounts set read_live_at = :askedAt
+      where tenant_id = :tenantId and entra_object_id = :entraObjectId and removed_at is null`,
     { tenantId, entraObjectId, askedAt: read.askedAt },
   );
   const changes = await sampleOf(transaction, scope);
@@ -128,7 +129,7 @@ async function openScope(transaction: Transaction, read: PersonRead): Promise<Co
      values (:tenantId, 'users', :dryRun, 'on_demand', 'on_demand', :settingsVersion, '', :askedAt) returning round_id`,
     { tenantId, settingsVersion, askedAt, dryRun: read.dryRun },
   );
-  // Written finished: nobody else ever sees it run. Its fence is nobody's, for it holds no lease.
+  // Committed as finished, so other sessions never see it running. No lease has fence 0.
   const [cycle] = read.dryRun
     ? []
     : await rows<{ cycle_id: string }>(
@@ -145,7 +146,7 @@ async function openScope(transaction: Transaction, read: PersonRead): Promise<Co
     batch: await nextBatch(transaction),
     cycle: cycle?.cycle_id ?? null,
     actor,
-    // Nobody is removed, so nobody's removal gets a time of purge.
+    // An on-demand read removes no account, so no purge time is computed.
     retentionMs: 0,
     removals: { max: 0, percent: 0, floor: 0 },
     match: read.match,
