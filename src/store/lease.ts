@@ -126,7 +126,7 @@ with heart as (
   select coalesce(jsonb_object_agg(r.stream, jsonb_build_object(
            'outcome', 'failed', 'round', r.kind, 'reason', 'cut_off', 'begun_for', r.reason,
            'pages', r.pages, 'seen', r.seen)
-           -- Of duplicate keys the last one wins, so the full round comes last.
+           -- The last of duplicate keys wins, so the full round comes last.
            order by r.kind desc), '{}') as reports
     from entra_sync.rounds r
    where r.tenant_id = (select tenant_id from taken) and not r.dry_run and r.kind <> 'on_demand'

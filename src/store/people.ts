@@ -16,7 +16,10 @@ const personColumns = `a.account_id, a.entra_object_id, a.state, a.user_principa
   coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name,
   a.removed_at, a.removed_reason, a.purge_at`;
 
-/** Returns a tenant's accounts, also removed ones, that `word` names. Live ones come first, then matches of the user principal name. */
+/**
+ * Returns a tenant's accounts, also removed ones, that `word` names. Live accounts come first, and among them matches of
+ * the user principal name.
+ */
 export async function findPeople(on: Database | Transaction, tenantId: string, word: string): Promise<KnownPerson[]> {
   return rows<KnownPerson>(
     on,

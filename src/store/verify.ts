@@ -1,4 +1,4 @@
-// Drift: the differences between the tables and a fresh listing, which is staged as a round of its own. Changes no account.
+// Drift: the differences between the tables and a fresh listing, staged as a round of its own. Changes no account.
 import type { ScopeGap } from '../rules/scope.ts';
 import { closureDifferences } from './closure.ts';
 import { isPropertyOfGroup } from './doubts.ts';
@@ -90,7 +90,8 @@ const unreadLists = (round: string) => `
 // Scope groups, and unreadable member groups, that are not listed. An unreadable group that is stored here is no gap.
 const listingGaps = `
 select id::text,
-       case when id::text in (select u.id from (${unreadLists(':groups')}) u) then 'set_aside' else 'not_there' end as why
+       case when id::text in (select u.id from (${unreadLists(':groups')}) u) then 'set_aside'
+            else 'not_there' end as why
   from (select unnest(:scopeGroups::uuid[]) as id
         union
         select s.member_object_id from entra_sync.staged_members s
@@ -138,7 +139,8 @@ with stored as (${stored}), fresh as (${fresh}), pair as (
      and not (f.facts is null and ${isHeld('s.id')})
 )
 select '${kind}' as kind,
-       case when p.stored is null then 'missing' when p.fresh is null then 'extra' else 'different' end as what, p.id as entra_object_id, null as member_object_id, d.key as field, d.stored, d.fresh
+       case when p.stored is null then 'missing' when p.fresh is null then 'extra' else 'different' end as what,
+       p.id as entra_object_id, null as member_object_id, d.key as field, d.stored, d.fresh
   from pair p left join lateral (
     select key, s.value as stored, f.value as fresh
       from jsonb_each(p.stored) s full join jsonb_each(p.fresh) f using (key)
