@@ -56,26 +56,23 @@ const words = () =>
   );
 const word = (n: number, removed: boolean) => ({ id: objectId(n), removed });
 
-test.each(['in one lot', 'lot by lot'])(
-  'the last entry counts, and a slice may be repeated (%s)',
-  async (how) => {
-    const pages = [joins(1, 2), leaves(1), joins(1, 2), leaves(2, 3), joins(3)];
-    if (how === 'in one lot') await stage(...pages);
-    else for (const page of pages) await stage(page);
-    const last = [word(1, false), word(2, true), word(3, false)];
-    expect(await words()).toEqual(last);
-    // The tenant has stored groups, so the slices are unfolded.
-    await ask(
-      store,
-      `insert into entra_sync.groups (tenant_id, entra_object_id, state, kind, is_dynamic, source)
+test.each(['in one lot', 'lot by lot'])('the last entry counts, and a slice may be repeated (%s)', async (how) => {
+  const pages = [joins(1, 2), leaves(1), joins(1, 2), leaves(2, 3), joins(3)];
+  if (how === 'in one lot') await stage(...pages);
+  else for (const page of pages) await stage(page);
+  const last = [word(1, false), word(2, true), word(3, false)];
+  expect(await words()).toEqual(last);
+  // The tenant has stored groups, so the slices are unfolded.
+  await ask(
+    store,
+    `insert into entra_sync.groups (tenant_id, entra_object_id, state, kind, is_dynamic, source)
      values (:tenant, :id, 'managed', 'security', false, '{}')`,
-      { tenant: lease.tenantId, id: objectId(100) },
-    );
-    await unfoldSlices(store.database, lease, round.round_id);
-    expect(await ask(store, 'select from entra_sync.stage_slices')).toEqual([]);
-    expect(await words()).toEqual(last);
-  },
-);
+    { tenant: lease.tenantId, id: objectId(100) },
+  );
+  await unfoldSlices(store.database, lease, round.round_id);
+  expect(await ask(store, 'select from entra_sync.stage_slices')).toEqual([]);
+  expect(await words()).toEqual(last);
+});
 
 test('pages repeated ten times are staged once, and bring nothing new', async () => {
   const staged = () => ask(store, 'select ctid::text, xmin::text, s.* from entra_sync.stage_slices s order by digest');
