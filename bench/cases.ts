@@ -1,31 +1,13 @@
 // What is measured, case by case. Contenders that are compared take turns, so that a busy minute hits all of them alike.
-import { makeDue } from '../src/store/attempts.ts';
-import { openDatabase } from '../src/store/pool.ts';
+
+import { makeDue } from '../src/store/cycle/attempts.ts';
+import { openDatabase } from '../src/store/database/pool.ts';
+import type { Bench, Case } from './case.ts';
 import { type Job, since, type Took } from './contenders/common.ts';
 import { type Size, sizeOf } from './directory.ts';
 import { firstLoad } from './first-load.ts';
-import {
-  type Contender,
-  type Graph,
-  openGraph,
-  type Postgres,
-  preparePeer,
-  run,
-  runTogether,
-  startWorkers,
-} from './ground.ts';
+import { type Contender, type Graph, openGraph, preparePeer, run, runTogether, startWorkers } from './ground.ts';
 import { inMegabytes, inMilliseconds, inSeconds, type Mark, median, percent, type Section, times } from './report.ts';
-
-export type Bench = {
-  readonly postgres: Postgres;
-  readonly size: Size;
-  readonly isLarge: boolean;
-  readonly times: number;
-  /** For whoever waits. */
-  readonly note: (line: string) => void;
-};
-
-export type Case = (bench: Bench) => Promise<Section>;
 
 type Run = Took & { walBytes: number };
 

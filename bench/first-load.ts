@@ -1,6 +1,6 @@
 // How soon a new tenant's people and memberships are visible at production latency: the quick first load against delta alone,
 // and against a peer that only reads.
-import type { Case } from './cases.ts';
+import type { Case } from './case.ts';
 import type { Took } from './contenders/common.ts';
 import { type Contender, openGraph, preparePeer, run } from './ground.ts';
 import { inSeconds, median, times } from './report.ts';

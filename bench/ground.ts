@@ -9,12 +9,12 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { packageFile } from '../src/package-files.ts';
-import { loadDefaults } from '../src/settings.ts';
-import { openEmbedded } from '../src/store/embedded.ts';
-import { migrate } from '../src/store/migrate.ts';
-import { openDatabase } from '../src/store/pool.ts';
-import { applySettings } from '../src/store/settings.ts';
-import { addTenant } from '../src/store/tenants.ts';
+import { loadDefaults } from '../src/settings/settings.ts';
+import { openDatabase } from '../src/store/database/pool.ts';
+import { openEmbedded } from '../src/store/embedded/embedded.ts';
+import { migrate } from '../src/store/schema/migrate.ts';
+import { applySettings } from '../src/store/settings/versions.ts';
+import { addTenant } from '../src/store/tenants/tenants.ts';
 import type { Job, Took } from './contenders/common.ts';
 import type { ServerReady, ServerSettings } from './server.ts';
 

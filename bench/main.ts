@@ -1,7 +1,8 @@
 // `npm run bench`: one command, one report. Ratios within one run: machines are noisy, so no time is ever judged alone.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Case, cases } from './cases.ts';
+import type { Case } from './case.ts';
+import { cases } from './cases.ts';
 import { large, small } from './directory.ts';
 import { buildContenders, openPostgres } from './ground.ts';
 import { asMarkdown, asText, type Section } from './report.ts';

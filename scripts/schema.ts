@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { packageFile } from '../src/package-files.ts';
-import { openEmbedded } from '../src/store/embedded.ts';
-import { migrate } from '../src/store/migrate.ts';
+import { openEmbedded } from '../src/store/embedded/embedded.ts';
+import { migrate } from '../src/store/schema/migrate.ts';
 
 const head = `-- The schema as all migrations leave it, for reading: written by \`npm run schema\`, never run and never edited.
 -- \`directory\` is the public contract (docs/contract.md), \`entra_sync\` is private. The queue's own schema,

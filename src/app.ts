@@ -1,4 +1,4 @@
-// Wires everything by hand: environment, database, Graph. Commands ask it for what they need and close it at the end.
+// Wires environment, database and Graph by hand; commands close what they open.
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,9 +6,10 @@ import type { Middleware } from '@microsoft/microsoft-graph-client';
 import { readCredential, readTenantCredential } from './credentials.ts';
 import type { CycleParts } from './engine/cycle.ts';
 import type { Environment } from './environment.ts';
+import type { AppCredential } from './graph/app-credential.ts';
 import { openGraphClient } from './graph/client.ts';
 import { type Cloud, resolveCloud } from './graph/clouds.ts';
-import { type AppCredential, credentialMark, openTokenSource, type TokenSource } from './graph/credential.ts';
+import { credentialMark, openTokenSource, type TokenSource } from './graph/credential.ts';
 import {
   defaultRetryPolicy,
   openGraphReader,
@@ -19,26 +20,26 @@ import {
 import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
 import { openTokenCache } from './graph/token-cache.ts';
 import { createLog, type Log } from './logger.ts';
-import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings.ts';
-import type { LockWait } from './store/blockers.ts';
-import { openEmbedded } from './store/embedded.ts';
-import { migrate, requireCurrentSchema } from './store/migrate.ts';
-import { type Database, openDatabase } from './store/pool.ts';
-import type { WaitOptions } from './store/waits.ts';
+import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings/settings.ts';
+import type { LockWait } from './store/database/blockers.ts';
+import type { WaitOptions } from './store/database/lock-waits.ts';
+import { type Database, openDatabase } from './store/database/pool.ts';
+import { openEmbedded } from './store/embedded/embedded.ts';
+import { migrate, requireCurrentSchema } from './store/schema/migrate.ts';
 import { pastSpan } from './tracing.ts';
 
 export type OpenedDatabase = {
   readonly database: Database;
   readonly url: string;
-  /** For people: which database this is, without its password. */
+  /** Names the database in messages, without its password. */
   readonly name: string;
   readonly embedded: boolean;
   close(): Promise<void>;
 };
 
 /**
- * Opens the database that the environment names. The embedded one is started and migrated as needed; of a database of
- * one's own the schema is required to be current (exit 7), unless `anySchema`.
+ * Opens the environment's database. Starts and migrates an embedded one; any other must have the current schema (exit
+ * 7), unless `anySchema`.
  */
 export async function openAppDatabase(
   environment: Environment,
@@ -46,9 +47,8 @@ export async function openAppDatabase(
     anySchema?: boolean;
     maxConnections?: number;
     note?: (line: string) => void;
-    /** Hears of waits for a lock that last. */
     onLockWait?: (wait: LockWait) => void;
-    /** Once it is aborted no embedded server is started, and no migration of it begins. */
+    /** Once aborted, no embedded server is started or migrated. */
     signal?: AbortSignal;
   } = {},
 ): Promise<OpenedDatabase> {
@@ -87,39 +87,37 @@ export async function openAppDatabase(
   };
 }
 
-/** Whether there is no database yet: the embedded one would be made now. */
+/** Whether the embedded database is used and does not exist yet. */
 export function isFirstRun({ databaseUrl, home }: Environment): boolean {
   return databaseUrl === undefined && !existsSync(join(home, 'postgres'));
 }
 
 function databaseName(url: string): string {
-  if (!URL.canParse(url)) return 'the one of DATABASE_URL';
+  if (!URL.canParse(url)) return 'the database of DATABASE_URL';
   const { hostname, port, pathname } = new URL(url);
   return `${hostname}${port && `:${port}`}${pathname}`;
 }
 
 export type GraphAccess = {
   readonly cloud: Cloud;
-  /** The credential that signs in to a tenant, read now. Throws where it is not complete, or not here. */
+  /** Reads the credential that signs in to a tenant. Throws if it is incomplete or missing. */
   credential(own?: CredentialReference | null): AppCredential;
-  /** Tokens of one tenant, by its own credential where it brings one. */
+  /** Tokens for one tenant, by its own credential if it has one. */
   tokens(tenantId: string, allowRoles: readonly string[], own?: CredentialReference | null): TokenSource;
   openReader: CycleParts['openReader'];
-  /** A hash, keyed by `salt`, of the credential as it is now: a tenant's own, or that of the environment. */
+  /** Hashes the current credential, keyed by `salt`: the tenant's own, or the environment's. */
   credentialMark(own: CredentialReference | null, salt: string): string;
 };
 
-/** Told of every wait and every request, for metrics and for people; each with its tenant. */
 export type GraphHooks = {
   onWait?: (event: WaitEvent & { readonly tenantId: string }) => void;
   onRequest?: (event: RequestEvent & { readonly tenantId: string }) => void;
 };
 
 /**
- * The way to Graph, with the credential of the environment or the tenant's own. Neither is read before
- * the first sign-in. Every wait is
- * logged, to the log that the reader is opened with. `keepTokens`: readers of one tenant share its tokens, as long as the
- * credential and the allowed roles stay as they are and Graph refuses nothing. `before` stands in front of the HTTP edge: the SDK's ChaosHandler in tests.
+ * Opens access to Graph. The credential is read at the first sign-in, and every wait is logged. `keepTokens`: a
+ * tenant's readers share its tokens until the credential or the allowed roles change, or Graph refuses a request.
+ * `before` goes in front of the HTTP edge (for tests).
  */
 export function openGraphAccess(
   environment: Environment,
@@ -160,7 +158,7 @@ export function openGraphAccess(
         },
         onRequest: (event) => {
           const { endpoint, method, outcome, seconds } = event;
-          // What is granted next is in a new token alone; in a batch a refusal is not seen here.
+          // Only a new token carries a permission granted later. A refusal inside a `$batch` does not show here.
           if (outcome === 401 || outcome === 403 || method === 'POST') kept?.drop(tenantId);
           const failed = typeof outcome === 'string' || outcome >= 400;
           const told = { [typeof outcome === 'string' ? 'error.type' : 'http.response.status_code']: outcome };
@@ -177,11 +175,11 @@ export type ConsentAccess = {
   readonly authorityHost: string;
 };
 
-/** What signs customers' administrators in and takes the first token of their tenants. Throws `usage` like {@link openGraphAccess}. */
+/** Opens the consent page's sign-in and tokens. Throws `usage` if the environment's credential is missing. */
 export function openConsent(environment: Environment, redirectUri: string): ConsentAccess {
   const { variables } = environment;
   const credential = () => readCredential(variables);
-  // What is missing is said at the start, not to the first customer.
+  // Fails at the start, not at the first customer.
   credential();
   const cloud = resolveCloud(variables);
   const { tokens } = openGraphAccess(environment);
@@ -194,7 +192,9 @@ export function openConsent(environment: Environment, redirectUri: string): Cons
 
 export type AppBasics = { readonly log: Log; readonly defaults: SettingsDocument };
 
-/** What needs neither database nor Graph. Throws `settings_invalid` when config/default.yaml is damaged. */
+/**
+ * Opens the parts that need neither database nor Graph. Throws `settings_invalid` if config/default.yaml is damaged.
+ */
 export function openBasics(environment: Environment): AppBasics {
   return { log: createLog(environment.logLevel), defaults: loadDefaults() };
 }

@@ -1,17 +1,17 @@
-// Which credential the environment, or a tenant's own settings, name. Files are read whenever one is asked for, so that what
-// lies in them can be changed without a restart.
+// Reads the credential that the environment or a tenant's settings name, each time anew: secrets change without a
+// restart.
 import { accessSync, constants, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readSecret, readSecretFile, unreadableCure } from './environment.ts';
 import { ExpectedError } from './errors.ts';
+import type { AppCredential } from './graph/app-credential.ts';
 import { readClientCertificate } from './graph/client-certificate.ts';
-import type { AppCredential } from './graph/credential.ts';
-import type { CredentialReference, SecretReference } from './settings.ts';
+import type { CredentialReference, SecretReference } from './settings/settings.ts';
 
 const ways =
   'AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE, ENTRA_SYNC_MANAGED_IDENTITY_CLIENT_ID)';
 
-/** The names of @azure/identity, in the order in which it tries them, and one of our own. */
+/** The variables of @azure/identity in the order in which it tries them, and one of our own. */
 const names = [
   'AZURE_CLIENT_ID',
   'AZURE_CLIENT_SECRET',
@@ -21,12 +21,12 @@ const names = [
   'ENTRA_SYNC_MANAGED_IDENTITY_CLIENT_ID',
 ] as const;
 
-/** Whether the environment names a credential at all, complete or not. Tenants may bring their own. */
+/** Whether the environment names a credential, complete or not. */
 export function namesCredential(variables: NodeJS.ProcessEnv): boolean {
   return names.some((name) => variables[name]);
 }
 
-/** Whether AZURE_TENANT_ID can be the tenant to sync: a platform that gives a federated token names the vendor's own there. */
+/** Whether AZURE_TENANT_ID can be the tenant to sync. Beside a federated token it is the vendor's. */
 export function ownsTenantId(variables: NodeJS.ProcessEnv): boolean {
   if (!namesCredential(variables)) return true;
   const { kind } = readCredential(variables);
@@ -34,8 +34,8 @@ export function ownsTenantId(variables: NodeJS.ProcessEnv): boolean {
 }
 
 /**
- * The application's credential as it is now: a secret, else a certificate, else a federated token, else a managed identity.
- * Throws `usage` that names what is missing or cannot be read.
+ * Reads the application's credential: a secret, else a certificate, else a federated token, else a managed identity.
+ * Throws `usage` that names each missing or unreadable part.
  */
 export function readCredential(variables: NodeJS.ProcessEnv): AppCredential {
   const clientId = variables.AZURE_CLIENT_ID;
@@ -74,8 +74,7 @@ export function readCredential(variables: NodeJS.ProcessEnv): AppCredential {
 const emptyToken = 'check the mount of the token (on Kubernetes the label azure.workload.identity/use of the pod)';
 
 /**
- * A tenant's own credential, which its settings only name. Throws `credential_missing` where the variable or file is not
- * here: that concerns this tenant alone.
+ * Reads the credential that a tenant's settings name. Throws `credential_missing`, which concerns this tenant alone.
  */
 export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: CredentialReference): AppCredential {
   const { clientId, secret, certificate } = reference;
@@ -98,8 +97,8 @@ export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: Cr
 }
 
 /**
- * When a certificate ends; undefined for what does not tell (a secret) or is made anew all the time (tokens). Throws
- * `credential_refused` or `credential_missing` for one that cannot be used.
+ * Returns when a certificate expires; undefined for other credentials. Throws `credential_refused` or
+ * `credential_missing` for an unusable one.
  */
 export function credentialEnd(credential: AppCredential): Date | undefined {
   if (credential.kind !== 'certificate') return undefined;
@@ -114,22 +113,21 @@ function resolveReference(
   const named = `that credential.${setting} of this tenant names`;
   if (reference && 'env' in reference) {
     const holder = `the variable ${reference.env} ${named}`;
-    if (ownVariables.test(reference.env)) throw missing(`${holder} is entra-sync's own, and nobody else's secret`);
+    if (ownVariables.test(reference.env)) throw missing(`${holder} is entra-sync's own and never a tenant's secret`);
     const value = variables[reference.env];
     if (!value) throw missing(`${holder} is not set`);
     return { value, holder };
   }
   const path = reference?.file ?? '';
   const holder = `the file ${path} ${named}`;
-  if (isOwnFile(variables, path)) throw missing(`${holder} is entra-sync's own, and nobody else's secret`);
+  if (isOwnFile(variables, path)) throw missing(`${holder} is entra-sync's own and never a tenant's secret`);
   requireFile(path, (cause) => missing(`${holder} cannot be read`, cause));
   const value = readText(path, (cause) => missing(`${holder} cannot be read`, cause));
   if (!value) throw missing(`${holder} is empty`);
   return { value, holder };
 }
 
-// Settings are data of the database: what they name is sent to the sign-in service, so what the program itself is trusted
-// with is none of it.
+// Settings are data, and the secrets that they name are sent to the sign-in service: never the program's own.
 const ownVariables = /^(DATABASE_URL|PG[A-Z]+|AZURE_\w+|OTEL_\w+|HTTPS?_PROXY|https?_proxy)$/;
 const ownFiles = [
   'DATABASE_URL_FILE',
@@ -143,14 +141,14 @@ function isOwnFile(variables: NodeJS.ProcessEnv, path: string): boolean {
   return own.includes(resolve(path)) || /^\/(proc|dev)\//.test(resolve(path));
 }
 
-// A pipe or a device could be read for ever.
+// Reading a pipe or a device might never end.
 function requireFile(path: string, failure: (cause: unknown) => ExpectedError): void {
   try {
     if (statSync(path).isFile()) return;
   } catch (error) {
     throw failure(error);
   }
-  throw failure(new Error('no file'));
+  throw failure(new Error('not a file'));
 }
 
 function missing(what: string, cause?: unknown): ExpectedError {

@@ -1,4 +1,4 @@
-// What the environment says, read once and checked: database, log level, tenant. Credentials: credentials.ts.
+// Reads and checks the environment once: database, log level, tenant. Credentials: credentials.ts.
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ExpectedError } from './errors.ts';
@@ -6,17 +6,17 @@ import { filesOfUrl, problemOfUrl } from './rules/database-url.ts';
 import { asGuid } from './rules/decode.ts';
 
 export type Environment = {
-  /** Undefined: the embedded Postgres under `home` serves. */
+  /** Undefined: the embedded Postgres under `home` is used. */
   readonly databaseUrl: string | undefined;
   readonly home: string;
   readonly logLevel: string;
-  /** The variables themselves, for what reads them by their own names (clouds). */
+  /** The variables themselves, for readers of other names (clouds). */
   readonly variables: NodeJS.ProcessEnv;
 };
 
 const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'];
 
-/** Reads what every command needs; `logLevelDefault` is the default of LOG_LEVEL. Empty variables count as unset. Throws `usage`. */
+/** Reads the variables that every command needs; empty ones count as unset. Throws `usage`. */
 export function readEnvironment(variables: NodeJS.ProcessEnv, logLevelDefault = 'silent'): Environment {
   const logLevel = variables.LOG_LEVEL || logLevelDefault;
   if (!logLevels.includes(logLevel)) {
@@ -44,20 +44,20 @@ function checkDatabaseUrl(url: string): void {
   }
 }
 
-/** The tenant that AZURE_TENANT_ID names, in lower case, or undefined. Throws `usage` when it is no GUID. */
+/** Returns the tenant of AZURE_TENANT_ID in lower case, or undefined. Throws `usage` if it is not a GUID. */
 export function readTenantId(variables: NodeJS.ProcessEnv): string | undefined {
   return variables.AZURE_TENANT_ID ? requireTenantId(variables.AZURE_TENANT_ID, 'AZURE_TENANT_ID') : undefined;
 }
 
 /**
- * Where browsers reach the consent page, without a slash at its end: `given`, or ENTRA_SYNC_PUBLIC_URL, or localhost with
- * this port. Throws `usage` for an address that Entra ID takes no redirect to.
+ * Returns the address of the consent page without a trailing slash: `given`, ENTRA_SYNC_PUBLIC_URL or localhost. Throws
+ * `usage` for an address that Entra ID cannot redirect to.
  */
 export function readPublicUrl(variables: NodeJS.ProcessEnv, given: string | undefined, port: number): string {
   const text = given ?? (variables.ENTRA_SYNC_PUBLIC_URL || `http://localhost:${port}`);
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const plain = url && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
-  // Entra ID sends people to https only, and to this machine.
+  // Entra ID redirects browsers only to https, and to this machine.
   if (url && plain && (url.protocol === 'https:' || (url.protocol === 'http:' && url.hostname === 'localhost'))) {
     return url.href.replace(/\/+$/, '');
   }
@@ -70,7 +70,7 @@ export function readPublicUrl(variables: NodeJS.ProcessEnv, given: string | unde
   );
 }
 
-/** `text` as a tenant id. Domain names are refused: they can move from one tenant to another. */
+/** Returns `text` as a tenant id. Throws `usage` for a domain name: it can move to another tenant. */
 export function requireTenantId(text: string, what: string): string {
   const id = asGuid(text.trim());
   if (id) return id;
@@ -79,15 +79,15 @@ export function requireTenantId(text: string, what: string): string {
   });
 }
 
-/** What to do about a secret's file that cannot be read. */
-export const unreadableCure = 'check the path and its permissions: it is a text file of 64 KiB at most';
+/** The cure for an unreadable file with a secret. */
+export const unreadableCure = 'check the path and its permissions: it must be a text file of at most 64 KiB';
 
 const mostBytes = 65_536;
 
-// Their files show the process and its environment, not what a person wrote down.
+// These files expose the process and its environment.
 const ofTheKernel = /^\/(proc|sys|dev)(\/|$)/;
 
-/** The text of a file that holds a secret. Throws for what cannot be read, is no file (a pipe, a device, /proc), or is far too large. */
+/** Reads a secret's file. Throws if it is unreadable, too large or not a regular file. */
 export function readSecretFile(path: string): string {
   const file = statSync(path);
   if (!file.isFile() || ofTheKernel.test(realpathSync(path))) throw new Error('not a file');
@@ -96,8 +96,8 @@ export function readSecretFile(path: string): string {
 }
 
 /**
- * A secret, from the variable `name` or from the file that `name`_FILE names. Throws `usage` for both, and for a file that is
- * unreadable or empty: one that was not written yet must not look like a choice to go without.
+ * Reads a secret from the variable `name` or the file of `name`_FILE. Throws `usage` if both are set, or if the file is
+ * unreadable or empty: a file not yet written must not count as no secret.
  */
 export function readSecret(variables: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = variables[name] || undefined;

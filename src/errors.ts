@@ -1,6 +1,6 @@
-// Expected errors: each is one line that says what happened and what cures it. Anything else that is thrown is a defect.
+// Expected errors: each is one line with its cure. Anything else that is thrown is a defect.
 
-/** What may go wrong without a defect, and the exit code of the command line for it (docs/commands.md, "Exit codes"). */
+/** The codes of expected errors, each with the exit code of the command line (docs/commands.md, "Exit codes"). */
 export const exitCodes = {
   usage: 2,
   settings_invalid: 2,
@@ -41,9 +41,9 @@ export const exitCodes = {
 export type ErrorCode = keyof typeof exitCodes;
 
 /**
- * An error that a user can act on: shown as one line, never with a stack.
- * `message` says what happened, `cure` which command or setting mends it, `detail` (shown by `--verbose`) the rest,
- * Graph's request id among it, `list` the single things that the message only counts: shown below it, one a line. None of them may hold a secret, a token or a personal value (rule 18).
+ * An error that a person can act on, shown as one line. `message` says what happened, `cure` names the command or
+ * setting that helps, `detail` (`--verbose`) has the rest, and `list` the items that the message only counts. None of
+ * them may hold a secret, a token or a personal value (rule 18).
  */
 export class ExpectedError extends Error {
   readonly code: ErrorCode;
@@ -65,27 +65,27 @@ export class ExpectedError extends Error {
   }
 }
 
-/** A round whose links lead nowhere (rule 14). */
+/** Returns the error for a round whose links never end (rule 14). */
 export function roundEndless(why: string): ExpectedError {
-  return new ExpectedError('round_endless', `Graph leads this round in a circle: ${why}`, {
-    cure: 'nothing was changed; run the command again, the round begins anew, and entra-sync resync if that fails too',
+  return new ExpectedError('round_endless', `the links of this round form a loop: ${why}`, {
+    cure: 'nothing was changed; run the command again, which restarts the round, or entra-sync resync if that fails too',
   });
 }
 
-/** The exit code that an error thrown by any part means: 1 for a defect. */
+/** Returns the exit code for any thrown error: 1 for a defect. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof ExpectedError ? exitCodes[error.code] : 1;
 }
 
-/** The code under which an error is kept in `cycles.error_code`: `defect` for what nobody expected. */
+/** Returns the error's code for `cycles.error_code`: `defect` for an unexpected error. */
 export function errorCodeOf(error: unknown): string {
   return error instanceof ExpectedError ? error.code : 'defect';
 }
 
 /**
- * A defect for people and their reports: its kind, what may be told of its words, and where it happened. The words of the
- * database quote rows, those of JSON.parse quote texts: such words may be somebody's name (rule 18), so of the first only
- * codes and names of the schema are told, and whatever is quoted is left out of the rest.
+ * Describes a defect for a bug report: its kind, the safe part of its message, and its stack. Messages of the database
+ * and of JSON.parse quote values, which may be personal (rule 18), so only codes and schema names are kept, and quotes
+ * are cut.
  */
 export function describeDefect(error: unknown): string {
   if (!(error instanceof Error)) return `a thrown ${typeof error}`;
@@ -104,7 +104,7 @@ function wordsOf(error: Error): string {
   return (
     error.message
       .slice(0, 2_000)
-      // The name of a property that was missing is the program's own.
+      // The name of a missing property is our own.
       .replaceAll(/(reading '\w{1,60}')|(["'`])(?:(?!\2).)*(?:\2|$)/gs, (_quoted, own?: string) => own ?? '…')
       .replaceAll(/\S+@\S+/g, '…')
       .replaceAll(/[\w+/=.~-]{40,}/g, '…')

@@ -1,11 +1,11 @@
-// The log: JSON lines on stderr, ids and counts only (rule 18: no names, no addresses, no tokens).
+// The log: JSON lines on stderr with ids and counts only (rule 18: no names, addresses or tokens).
 import { type Logger, pino } from 'pino';
 
 export type Log = Logger;
 
 /**
- * Makes the log of this process. `level` is LOG_LEVEL (default `silent` for commands, whose answer is on stdout;
- * the worker logs at `info`). Links and headers never reach it whole: callers pass what `describeLink` returns.
+ * Creates the log of this process at `level` (LOG_LEVEL). Links are logged only as `describeLink` returns them, headers
+ * never.
  */
 export function createLog(level: string): Log {
   return pino(

@@ -1,13 +1,13 @@
-// Where the files that ship beside the code are: migrations/ and config/, in the checkout as in the package.
+// Finds the files that ship with the code, in the checkout and in the package.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** The path of a file below the package's root. In the package the code lies one folder deeper (dist/src). */
+/** Returns the path of a file below the package's root. */
 export function packageFile(...parts: string[]): string {
   return join(root, ...parts);
 }
 
-/** The version of this program. */
+/** Returns the version of this program. */
 export function packageVersion(): string {
   return (JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string }).version;
 }

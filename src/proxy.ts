@@ -1,4 +1,4 @@
-// Proxies: fetch does not ask the environment by itself, unlike the library that signs in.
+// Proxies: fetch ignores the environment's proxy by default, unlike the library that signs in.
 import http from 'node:http';
 import type { Environment } from './environment.ts';
 
@@ -10,14 +10,14 @@ export function namesProxy(variables: NodeJS.ProcessEnv): boolean {
 }
 
 /**
- * Has fetch go through the proxy that HTTPS_PROXY names, past it for the hosts of NO_PROXY. Returns a remark for people
- * where this Node cannot be told so while it runs (before 24.14 it wants NODE_USE_ENV_PROXY=1 at its start).
+ * Sends fetch through the proxy of HTTPS_PROXY, except to the hosts of NO_PROXY. Returns a remark if this Node cannot
+ * (before 24.14 it needs NODE_USE_ENV_PROXY=1 at its start).
  */
 export function useProxyOf({ variables }: Environment): string | undefined {
   if (!namesProxy(variables) || variables.NODE_USE_ENV_PROXY === '1') return undefined;
   const { setGlobalProxyFromEnv } = http as { setGlobalProxyFromEnv?: (environment: NodeJS.ProcessEnv) => unknown };
   if (!setGlobalProxyFromEnv)
-    return `a proxy is set, and Node ${process.versions.node} asks it only with NODE_USE_ENV_PROXY=1 in the environment`;
+    return `a proxy is set, and Node ${process.versions.node} uses it only with NODE_USE_ENV_PROXY=1 in the environment`;
   setGlobalProxyFromEnv(variables);
   return undefined;
 }

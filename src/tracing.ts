@@ -1,4 +1,4 @@
-// OpenTelemetry: what a cycle spends its time on, as spans. Nothing of the SDK is loaded unless its standard variables ask.
+// OpenTelemetry: spans of a cycle. The SDK is loaded only if its standard variables ask for it.
 import { type Attributes, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
 import { errorCodeOf } from './errors.ts';
 import { packageVersion } from './package-files.ts';
@@ -15,7 +15,7 @@ export function inSpan<Answer>(
     try {
       return await work(span);
     } catch (error) {
-      // The code alone: a message may name what it is about.
+      // The code alone: a message may hold a name.
       span.setStatus({ code: SpanStatusCode.ERROR, message: errorCodeOf(error) });
       throw error;
     } finally {
@@ -24,7 +24,7 @@ export function inSpan<Answer>(
   });
 }
 
-/** A span of something that has just ended, below the one that is under way here. */
+/** Adds a span that has just ended, below the current one. */
 export function pastSpan(name: string, seconds: number, attributes: Attributes, failed: boolean): void {
   const end = Date.now();
   const span = tracer().startSpan(name, { attributes, startTime: end - seconds * 1000 });
@@ -40,13 +40,13 @@ export function wantsTraces(variables: NodeJS.ProcessEnv): boolean {
 }
 
 export type Tracing = {
-  /** What people should know of it, if anything. */
+  /** A remark to print: variables that are ignored. */
   readonly remark: string | undefined;
-  /** Sends what is left, for a moment: whoever is told to stop has ten seconds for everything. */
+  /** Sends the remaining spans, briefly: stopping may take ten seconds in all. */
   close(): Promise<void>;
 };
 
-/** Sends spans by OTLP over HTTP from now on, if the standard variables ask for it. */
+/** Starts to send spans by OTLP over HTTP if the standard variables ask for it. */
 export async function startTracing(variables: NodeJS.ProcessEnv): Promise<Tracing | undefined> {
   if (!wantsTraces(variables)) return undefined;
   const [{ context }, { AsyncLocalStorageContextManager }, { OTLPTraceExporter }, resources, sdk] = await Promise.all([
@@ -62,7 +62,7 @@ export async function startTracing(variables: NodeJS.ProcessEnv): Promise<Tracin
   const provider = new sdk.TracerProvider({
     resource,
     sampler: samplerOf(variables, sdk),
-    // The exporter itself reads where to send to, headers, compression, time and certificates.
+    // The exporter reads its own variables.
     spanProcessors: [new sdk.BatchSpanProcessor({ exporter: new OTLPTraceExporter(), scheduledDelayMillis: 2_000 })],
   });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
@@ -76,15 +76,15 @@ export async function startTracing(variables: NodeJS.ProcessEnv): Promise<Tracin
 
 function remarkOn({ OTEL_TRACES_EXPORTER: exporter, ...variables }: NodeJS.ProcessEnv): string | undefined {
   const protocol = variables.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL || variables.OTEL_EXPORTER_OTLP_PROTOCOL;
-  if (exporter && exporter !== 'otlp') return `OTEL_TRACES_EXPORTER ${exporter} is not known; traces go out by otlp`;
+  if (exporter && exporter !== 'otlp') return `OTEL_TRACES_EXPORTER ${exporter} is unknown; traces are sent by otlp`;
   if (protocol && protocol !== 'http/protobuf')
-    return `OTEL_EXPORTER_OTLP_PROTOCOL ${protocol} is not spoken; traces go out by http/protobuf`;
+    return `OTEL_EXPORTER_OTLP_PROTOCOL ${protocol} is not supported; traces are sent by http/protobuf`;
   return undefined;
 }
 
 type Sdk = typeof import('@opentelemetry/sdk-trace');
 
-/** Which traces are taken, by the standard variables; all of them where those say nothing that is known. */
+/** Returns the sampler of the standard variables; all traces without a known one. */
 export function samplerOf(
   { OTEL_TRACES_SAMPLER: name = '', OTEL_TRACES_SAMPLER_ARG: ratio }: NodeJS.ProcessEnv,
   sdk: Sdk,

@@ -4,8 +4,8 @@ import { pino } from 'pino';
 import { openGraphAccess } from '../../src/app.ts';
 import { runCycle } from '../../src/engine/cycle.ts';
 import { readEnvironment } from '../../src/environment.ts';
-import { loadDefaults } from '../../src/settings.ts';
-import { openDatabase, rows } from '../../src/store/pool.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { openDatabase, rows } from '../../src/store/database/pool.ts';
 import { planningMix } from '../pages.ts';
 import { begin, type Found, finish, order, readJob, since } from './common.ts';
 

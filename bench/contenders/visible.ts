@@ -4,9 +4,9 @@ import { pino } from 'pino';
 import { openGraphAccess } from '../../src/app.ts';
 import { runCycle } from '../../src/engine/cycle.ts';
 import { readEnvironment } from '../../src/environment.ts';
-import { loadDefaults } from '../../src/settings.ts';
-import { openDatabase, rows } from '../../src/store/pool.ts';
-import { applySettings } from '../../src/store/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { openDatabase, rows } from '../../src/store/database/pool.ts';
+import { applySettings } from '../../src/store/settings/versions.ts';
 import { begin, finish, order, readJob, since } from './common.ts';
 
 const { databaseUrl, tenantIds, wishes } = readJob();

@@ -3,9 +3,9 @@
 import { pino } from 'pino';
 import { openGraphAccess } from '../../src/app.ts';
 import { readEnvironment } from '../../src/environment.ts';
-import { loadDefaults } from '../../src/settings.ts';
-import { openDatabase } from '../../src/store/pool.ts';
-import { openQueue } from '../../src/store/queue.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { openDatabase } from '../../src/store/database/pool.ts';
+import { openQueue } from '../../src/store/queue/queue.ts';
 import { runWorker } from '../../src/worker/worker.ts';
 import { readJob } from './common.ts';
 

@@ -1,7 +1,7 @@
 // The one account that a word on the command line means, or the choice between several.
 import { ExpectedError } from '../errors.ts';
-import { type FoundAccount, findAccounts } from '../store/explain.ts';
-import type { Database } from '../store/pool.ts';
+import { type FoundAccount, findAccounts } from '../store/accounts/explain.ts';
+import type { Database } from '../store/database/pool.ts';
 import type { Terminal } from './terminal.ts';
 import { table } from './terminal.ts';
 

@@ -14,12 +14,12 @@ import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError, exitCodes } from '../errors.ts';
 import { createLog } from '../logger.ts';
 import { useProxyOf } from '../proxy.ts';
-import { activities, busyTenants, endActivities, giveUp } from '../store/activity.ts';
-import { describeWait, type LockWait } from '../store/blockers.ts';
-import { statementStates } from '../store/health.ts';
-import { type Database, describeDatabaseError, tellDatabaseError } from '../store/pool.ts';
+import { activities, busyTenants, endActivities, giveUp } from '../store/database/activity.ts';
+import { describeWait, type LockWait } from '../store/database/blockers.ts';
+import { statementStates } from '../store/database/health.ts';
+import { type Database, describeDatabaseError, tellDatabaseError } from '../store/database/pool.ts';
 import { startTracing } from '../tracing.ts';
-import { openWaitWatch } from '../worker/waits.ts';
+import { openWaitWatch } from '../worker/report-waits.ts';
 import { listenToSignals } from './early-signals.ts';
 import { openTerminal, showError, type Terminal } from './terminal.ts';
 

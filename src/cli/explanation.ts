@@ -1,7 +1,7 @@
 // An account in words that anyone in support understands: who it is, why each field is so, how fresh it is.
-import type { ExplainedField } from '../store/accounts.ts';
-import type { Absence, FoundAccount } from '../store/explain.ts';
-import type { TenantRow } from '../store/tenants.ts';
+import type { ExplainedField } from '../store/accounts/accounts.ts';
+import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
+import type { TenantRow } from '../store/tenants/tenants.ts';
 import { when } from './format.ts';
 import { table } from './terminal.ts';
 

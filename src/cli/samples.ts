@@ -1,5 +1,5 @@
 // Changes as a dry run or a read on demand shows them.
-import type { ChangeSample } from '../store/commit.ts';
+import type { ChangeSample } from '../store/commit/sample.ts';
 import { describeChange, describeMembership } from './format.ts';
 import { table } from './terminal.ts';
 

@@ -1,6 +1,6 @@
 // What verbs that take several tenants share: which exit code counts, and how a failure of one of them is told.
 import { ExpectedError, exitCodeOf, exitCodes } from '../errors.ts';
-import { describeDatabaseError } from '../store/pool.ts';
+import { describeDatabaseError } from '../store/database/pool.ts';
 import { plural } from './format.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,6 +1,6 @@
 // Why a tenant is not well, in a sentence or two, with when it is tried again; and how many are, above a long table.
 import { isDatabasesFault, quarantineAfter } from '../rules/quarantine.ts';
-import type { TenantStatus } from '../store/status.ts';
+import type { TenantStatus } from '../store/tenants/status.ts';
 import { count, when } from './format.ts';
 
 /** What `status` says below its table; undefined for a tenant that is well. */

@@ -4,27 +4,16 @@ import type { TokenSource } from '../graph/credential.ts';
 import { rolesCure, type SignInPage } from '../graph/sign-in.ts';
 import type { Log } from '../logger.ts';
 import { selectedProperties } from '../rules/mapping.ts';
-import type { Settings, SettingsDocument } from '../settings.ts';
-import { connectTenant, mayConnect } from '../store/consent.ts';
-import { type Invitation, type Step, signingKey } from '../store/invitations.ts';
-import type { Database } from '../store/pool.ts';
-import { rememberRegistration } from '../store/registrations.ts';
-import { settingsInForce } from '../store/settings.ts';
+import type { Settings, SettingsDocument } from '../settings/settings.ts';
+import type { Database } from '../store/database/pool.ts';
+import { settingsInForce } from '../store/settings/versions.ts';
+import { connectTenant, mayConnect } from '../store/tenants/consent.ts';
+import type { Invitation, Step } from '../store/tenants/invitations.ts';
+import { rememberRegistration } from '../store/tenants/registrations.ts';
 import { firstToken, type Patience } from './first-token.ts';
-import { signLink } from './links.ts';
 import { connectedPage, notYetPage, offerPage, readingOf, type Site, waitingPage, welcomePage } from './pages.ts';
 import { type Refusal, Refused } from './refusals.ts';
-import {
-  invitationAgain,
-  invitationOf,
-  look,
-  startAgain,
-  startConsent,
-  startOffer,
-  startSignIn,
-  take,
-  verified,
-} from './steps.ts';
+import { openSteps, type Steps, verified } from './steps.ts';
 
 export type ConsentParts = {
   readonly database: Database;
@@ -47,19 +36,17 @@ export type Parameter = (name: string) => string | undefined;
 /** The tenant that all personal accounts of Microsoft belong to. */
 const personalAccounts = '9188040d-6c67-4c5b-b112-36a304b66dad';
 
-/** The address that an invitation is handed out as. */
-export async function invitationUrl(
-  database: Database,
-  site: { url: string },
-  invitation: Invitation,
-): Promise<string> {
-  const key = await signingKey(database);
-  return `${site.url}/invitation/${signLink(key, 'invitation', invitation.invitation_id, invitation.expires_at)}`;
+/** One request: what the page works with, and its steps. */
+type Request = ConsentParts & { readonly steps: Steps };
+
+async function openRequest(parts: ConsentParts): Promise<Request> {
+  return { ...parts, steps: await openSteps(parts.database) };
 }
 
 /** The first page, for whoever holds an invitation. */
 export async function welcome(parts: ConsentParts, link: string): Promise<Outcome> {
-  const invitation = await invitationOf(parts.database, link);
+  const { steps } = await openRequest(parts);
+  const invitation = await steps.invitationOf(link);
   const settings = await settingsInForce(parts.database, invitation.tenant_id, parts.defaults);
   const page = welcomePage(parts.site, {
     customer: customerOf(invitation),
@@ -72,32 +59,33 @@ export async function welcome(parts: ConsentParts, link: string): Promise<Outcom
 
 /** Sends a browser to Microsoft to sign in. */
 export async function beginSignIn(parts: ConsentParts, link: string | undefined, browser: string): Promise<Outcome> {
-  const { database, signIn } = parts;
-  const { invitation_id: invitationId } = await invitationOf(database, link ?? '');
-  const goTo = await signIn.begin((kept) => startSignIn(database, { invitationId, browser, ...kept }));
+  const { signIn, steps } = await openRequest(parts);
+  const { invitation_id: invitationId } = await steps.invitationOf(link ?? '');
+  const goTo = await signIn.begin((kept) => steps.startSignIn({ invitationId, browser, ...kept }));
   return { goTo };
 }
 
 /** What Microsoft sends a browser back with, from a sign-in or from a consent: which of both, `state` says. */
 export async function answered(parts: ConsentParts, given: Parameter, browser: string | undefined): Promise<Outcome> {
   const state = given('state') ?? '';
-  const { database } = parts;
-  const step = (await take(database, 'sign_in', state, browser)) ?? (await take(database, 'consent', state, browser));
+  const request = await openRequest(parts);
+  const { steps } = request;
+  const step = (await steps.redeem('sign_in', state, browser)) ?? (await steps.redeem('consent', state, browser));
   if (!step) throw new Refused('state_invalid');
-  const invitation = await invitationAgain(database, step.invitation_id);
-  return startingAgain(parts, invitation, async () => {
+  const invitation = await steps.invitationAgain(step.invitation_id);
+  return startingAgain(request, invitation, async () => {
     // An error first: beside one, `admin_consent=True` comes all the same.
     refuseErrors(given, step.step);
     return step.step === 'sign_in'
-      ? signedIn(parts, step, invitation, given('code') ?? '')
-      : consented(parts, step, invitation, given);
+      ? signedIn(request, step, invitation, given('code') ?? '')
+      : consented(request, step, invitation, given);
   });
 }
 
-async function signedIn(parts: ConsentParts, step: Step, invitation: Invitation, code: string): Promise<Outcome> {
+async function signedIn(request: Request, step: Step, invitation: Invitation, code: string): Promise<Outcome> {
   const { nonce, code_verifier: verifier } = step;
   if (code === '' || nonce === null || verifier === null) throw new Refused('sign_in_invalid');
-  const { database, log, signIn } = parts;
+  const { database, log, signIn, site, steps } = request;
   const { tenantId, objectId: adminId, domain, administrator } = await signIn.finish(code, { nonce, verifier });
   if (tenantId === personalAccounts) throw new Refused('personal_account');
   const tellsRoles = administrator !== undefined;
@@ -111,8 +99,8 @@ async function signedIn(parts: ConsentParts, step: Step, invitation: Invitation,
   // roles are not told, the consent waits for the vendor (connectTenant).
   if (!named && administrator === false) throw new Refused('not_administrator');
   const offered = { invitationId: invitation.invitation_id, browser: step.browser, tenantId, adminId, domain };
-  const link = await startOffer(database, { ...offered, administrator: administrator === true, tries: 0 });
-  return { goTo: `${parts.site.url}/consent?step=${link}` };
+  const link = await steps.startOffer({ ...offered, administrator: administrator === true, tries: 0 });
+  return { goTo: `${site.url}/consent?step=${link}` };
 }
 
 /** The page from which to go on to consent. */
@@ -121,10 +109,10 @@ export async function offer(
   link: string | undefined,
   browser: string | undefined,
 ): Promise<Outcome> {
-  const { database, site } = parts;
-  const found = await look(database, 'offer', link ?? '', browser);
+  const { database, site, steps } = await openRequest(parts);
+  const found = await steps.peek('offer', link ?? '', browser);
   const { tenantId, domain, administrator } = verified(found);
-  const invitation = await invitationAgain(database, found.invitation_id);
+  const invitation = await steps.invitationAgain(found.invitation_id);
   const { refused, named } = await mayConnect(database, invitation.invitation_id, tenantId);
   if (refused) throw new Refused(refusalOf[refused]);
   const customer = customerOf(invitation);
@@ -139,11 +127,12 @@ export async function beginConsent(
   link: string | undefined,
   browser: string | undefined,
 ): Promise<Outcome> {
-  const step = await take(parts.database, 'offer', link ?? '', browser);
+  const { signIn, steps } = await openRequest(parts);
+  const step = await steps.redeem('offer', link ?? '', browser);
   if (!step) throw new Refused('state_invalid');
-  await invitationAgain(parts.database, step.invitation_id);
-  const state = await startConsent(parts.database, step);
-  return { goTo: parts.signIn.consentUrl(verified(step).tenantId, state) };
+  await steps.invitationAgain(step.invitation_id);
+  const state = await steps.startConsent(step);
+  return { goTo: signIn.consentUrl(verified(step).tenantId, state) };
 }
 
 /** Asks once more for a token, for a consent that had not taken effect. */
@@ -152,32 +141,33 @@ export async function check(
   link: string | undefined,
   browser: string | undefined,
 ): Promise<Outcome> {
-  const step = await take(parts.database, 'check', link ?? '', browser);
+  const request = await openRequest(parts);
+  const step = await request.steps.redeem('check', link ?? '', browser);
   if (!step) throw new Refused('state_invalid');
-  const invitation = await invitationAgain(parts.database, step.invitation_id);
-  return startingAgain(parts, invitation, () => connect(parts, step, invitation));
+  const invitation = await request.steps.invitationAgain(step.invitation_id);
+  return startingAgain(request, invitation, () => connect(request, step, invitation));
 }
 
-async function consented(parts: ConsentParts, step: Step, invitation: Invitation, given: Parameter): Promise<Outcome> {
+async function consented(request: Request, step: Step, invitation: Invitation, given: Parameter): Promise<Outcome> {
   if (given('admin_consent')?.toLowerCase() !== 'true') throw new Refused('consent_unconfirmed');
   // Anybody can write a redirect: what it says of the tenant is compared, and never used.
   const named = given('tenant');
   if (named !== undefined && named.toLowerCase() !== step.tenant_id) throw new Refused('tenant_forged');
-  return connect(parts, step, invitation);
+  return connect(request, step, invitation);
 }
 
 // The proof of a consent is a token, not a redirect. Whose consent it was, no token tells.
-async function connect(parts: ConsentParts, step: Step, invitation: Invitation): Promise<Outcome> {
-  const { database, defaults, log, site } = parts;
+async function connect(request: Request, step: Step, invitation: Invitation): Promise<Outcome> {
+  const { database, defaults, log, site, steps } = request;
   const { tenantId, adminId, domain, administrator } = verified(step);
   const { invitation_id: invitationId } = invitation;
   const settings = await settingsInForce(database, tenantId, defaults);
-  const first = await firstToken(() => parts.tokens(tenantId, settings), parts.patience, parts.signal);
+  const first = await firstToken(() => request.tokens(tenantId, settings), request.patience, request.signal);
   if ('failure' in first) {
     const { code, message } = first.failure;
     log.warn({ tenantId, code, reason: message }, 'no good token after consent');
-    const next = await startAgain(database, step);
-    const restart = await invitationUrl(database, site, invitation);
+    const next = await steps.startAgain(step);
+    const restart = steps.urlOf(site, invitation);
     return { status: first.status, page: notYetPage(site, { next, restart, tenantId, ...first }) };
   }
   // Who it was is in the log and in Entra's own: the feed keeps no ids of people beyond their accounts.
@@ -218,7 +208,7 @@ function refuseErrors(given: Parameter, step: Step['step']): void {
 
 /** Runs a step of the flow; whoever is refused in it can start again with the same invitation. */
 async function startingAgain(
-  parts: ConsentParts,
+  { site, steps }: Request,
   invitation: Invitation,
   work: () => Promise<Outcome>,
 ): Promise<Outcome> {
@@ -227,7 +217,7 @@ async function startingAgain(
   } catch (error) {
     const refused = asRefused(error);
     if (!refused) throw error;
-    const again = await invitationUrl(parts.database, parts.site, invitation);
+    const again = steps.urlOf(site, invitation);
     throw new Refused(refused.refusal, { code: refused.microsoftCode, again, cause: error });
   }
 }

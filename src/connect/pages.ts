@@ -1,5 +1,5 @@
 // What the consent page says, step by step. Plain HTML: no script, nothing loaded from elsewhere.
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import { type Html, html, nothing, page } from './html.ts';
 import { type Refusal, refusals } from './refusals.ts';
 

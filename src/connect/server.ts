@@ -2,7 +2,7 @@
 import cookies from '@fastify/cookie';
 import forms from '@fastify/formbody';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { describeDatabaseError } from '../store/pool.ts';
+import { describeDatabaseError } from '../store/database/pool.ts';
 import {
   answered,
   asRefused,

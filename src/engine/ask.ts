@@ -1,11 +1,13 @@
 // Asks Graph for single objects, however many: lot by lot under one pace, each lot staged before the next is asked for, so
 // that memory stays bounded and a cycle that was cut off goes on where it stopped (rules 12, 22).
+
 import { batchSize } from '../graph/batch.ts';
 import type { SingleObject } from '../graph/objects.ts';
 import { openLane } from '../graph/paced.ts';
 import type { GraphReader } from '../graph/reader.ts';
-import { notAsked } from '../store/doubts.ts';
-import type { Round, Stream } from '../store/rounds.ts';
+import type { Stream } from '../rules/streams.ts';
+import { notAsked } from '../store/stage/doubts.ts';
+import type { Round } from '../store/stage/rounds.ts';
 import type { StreamContext } from './stream.ts';
 
 // Ten batches: what is read again after a crash, and what is in memory at one time.

@@ -1,9 +1,9 @@
 // Changes beside a full round that could not be finished: it keeps nothing waiting while the checkpoint is good.
 import type { DeltaPage } from '../rules/decode.ts';
 import { leavesCheckpoint } from '../rules/stuck.ts';
-import { beginRound, type Round } from '../store/rounds.ts';
+import { beginRound, type Round } from '../store/stage/rounds.ts';
+import { isGraphSide } from './compare-links.ts';
 import type { Walked } from './first-page.ts';
-import { isGraphSide } from './lasting.ts';
 import type { Footing, StreamContext, StreamParts, StreamResult } from './stream.ts';
 import { walkRound } from './walk.ts';
 
@@ -41,7 +41,7 @@ export async function walkBeside<Page extends DeltaPage>(
 
 function mayGoBeside<Page extends DeltaPage>({ settings, streams }: Footing, parts: StreamParts<Page>): boolean {
   const { open, checkpoint } = streams[parts.stream];
-  const fingerprint = parts.fingerprint(settings);
+  const fingerprint = settings.fingerprints[parts.stream];
   // With another mapping or scope only a full round may be applied (rule 17).
   return open?.kind === 'full' && leavesCheckpoint(open.reason) && checkpoint?.fingerprint === fingerprint;
 }
@@ -54,7 +54,7 @@ async function walkLater<Page extends DeltaPage>(
 ): Promise<Walked> {
   const { database, lease } = context;
   const { checkpoint, beside } = streams[parts.stream];
-  const fingerprint = parts.fingerprint(settings);
+  const fingerprint = settings.fingerprints[parts.stream];
   const fits = beside?.settings_version === settings.version && beside.fingerprint === fingerprint;
   const walk = async (kept: typeof beside) => {
     const round =

@@ -1,6 +1,6 @@
 // One check after the other: green, red with its cure, or not checked because of another one.
 import { type ErrorCode, ExpectedError, errorCodeOf, exitCodeOf } from '../errors.ts';
-import { describeDatabaseError } from '../store/pool.ts';
+import { describeDatabaseError } from '../store/database/pool.ts';
 
 export type Check = {
   /** Null: of the installation. */

@@ -2,8 +2,8 @@
 import { isOfOrigin } from '../graph/client.ts';
 import type { RoundKind } from '../rules/merge.ts';
 import { roundLastsMs } from '../rules/stuck.ts';
-import type { Round } from '../store/rounds.ts';
-import type { StreamStanding } from '../store/standing.ts';
+import type { Round } from '../store/stage/rounds.ts';
+import type { StreamStanding } from '../store/stage/tenant-state.ts';
 
 export type NewRound = { readonly kind: RoundKind; readonly reason: string };
 

@@ -1,35 +1,24 @@
 // One cycle of one tenant: lease, streams, close. What comes out is committed as a whole or not at all, stream by stream.
-import { errorCodeOf, exitCodeOf } from '../errors.ts';
+
+import { errorCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
-import { explainGaps } from '../rules/scope.ts';
-import type { Settings, SettingsDocument } from '../settings.ts';
-import type { ChangeSample } from '../store/commit.ts';
-import { type CycleKind, type CycleOutcome, closeCycle, openCycle, type StreamReport } from '../store/cycles.ts';
-import { acquireLease, type Lease, type LeaseTimes } from '../store/lease.ts';
-import { type Database, tellDatabaseError } from '../store/pool.ts';
-import { openLists, type RemovalList } from '../store/removals.ts';
-import { dropRehearsal, type Stream } from '../store/rounds.ts';
-import { readStanding, type Standing } from '../store/standing.ts';
-import { tenantDisconnected } from '../store/tenants.ts';
-
+import { type CycleOutcome, outcomeOf } from '../rules/outcome.ts';
+import { type Stream, streams } from '../rules/streams.ts';
+import type { Settings, SettingsDocument } from '../settings/settings.ts';
+import { openLists, type RemovalList } from '../store/commit/removal-lists.ts';
+import type { ChangeSample } from '../store/commit/sample.ts';
+import { type CycleKind, closeCycle, openCycle, type StreamReport } from '../store/cycle/cycles.ts';
+import { acquireLease, type Lease, type LeaseTimes } from '../store/cycle/lease.ts';
+import type { Database } from '../store/database/pool.ts';
+import { readStanding, type Standing } from '../store/stage/tenant-state.ts';
+import { tenantDisconnected } from '../store/tenants/tenants.ts';
 import { inSpan } from '../tracing.ts';
 import { runFirstLoad } from './first-load.ts';
-import { groupsStream } from './groups.ts';
 import { logProgress } from './progress-log.ts';
-import {
-  type CycleError,
-  describeFailure,
-  describeUnfinished,
-  type FirstLoad,
-  isInterruption,
-  reportOfFailure,
-  type StreamFailure,
-  streams,
-} from './reports.ts';
-import { runStream } from './run-stream.ts';
-import type { Footing, Progress, RoundTold, StreamContext } from './stream.ts';
-import { usersStream } from './users.ts';
+import { describeCycle, type FirstLoad, isInterruption, type StreamFailure } from './reports.ts';
+import { type CycleContext, runStreams, type StreamsRun } from './run-streams.ts';
+import type { Footing, Progress } from './stream.ts';
 
 export type CycleOptions = {
   readonly tenantId: string;
@@ -108,6 +97,23 @@ async function runLeased(
   lease: Lease,
   standing: Standing,
 ): Promise<CycleResult> {
+  const cycle = await begin(parts, options, lease, standing);
+  const ended = await runStreams(cycle.context, cycle.reader, options.signal);
+  const judged = await judge(cycle.context, ended);
+  return close(cycle, ended, judged);
+}
+
+/** A cycle whose row is open. */
+type Cycle = {
+  readonly kind: CycleKind;
+  readonly context: CycleContext;
+  readonly reader: GraphReader;
+  readonly firstLoad: FirstLoad | undefined;
+  /** By `performance.now()`. */
+  readonly startedAt: number;
+};
+
+async function begin(parts: CycleParts, options: CycleOptions, lease: Lease, standing: Standing): Promise<Cycle> {
   const { database, defaults } = parts;
   const { tenantId, resync, dryRun, actor } = options;
   const footingOf = ({ streams, settings }: Standing): Footing => ({ streams, settings: settings(defaults) });
@@ -128,151 +134,68 @@ async function runLeased(
     : undefined;
   const footing = firstLoad ? await newFooting() : before;
   const { settings } = footing;
-  const started = performance.now();
-  const seconds = () => Math.round(performance.now() - started) / 1000;
+  const startedAt = performance.now();
   const kind: CycleKind = resync ? 'resync' : footing.streams.users.checkpoint ? 'incremental' : 'initial';
   const cycleId = dryRun ? null : await openCycle(database, lease, { kind, actor, settingsVersion: settings.version });
   const log = parts.log.child({ tenantId, cycleId });
   log.info({ kind, dryRun, settingsVersion: settings.version }, 'cycle started');
-  const reader = parts.openReader({ tenantId, settings, signal, log: parts.log.child({ cycleId }) });
-  const context: Omit<StreamContext, 'reader' | 'memberships' | 'trail'> = {
-    database,
-    lease,
-    log,
-    signal,
-    actor,
-    cycleId,
-    dryRun,
-    resync,
-    footing,
-    newFooting,
-    onProgress,
+  return {
+    ...{ kind, firstLoad, startedAt },
+    reader: parts.openReader({ tenantId, settings, signal, log: parts.log.child({ cycleId }) }),
+    context: {
+      ...{ database, lease, log, signal, actor, cycleId, dryRun, resync, footing, newFooting, onProgress },
+    },
   };
-  // Side by side: each stream's round is committed on its own, so a tenant that may read only users gets its users.
-  const readers = { users: reader.fork('users'), groups: reader.fork('groups') };
-  const trails = { users: { now: begunBy(footing, 'users') }, groups: { now: begunBy(footing, 'groups') } };
-  const groupsContext = { ...context, reader: readers.groups, trail: trails.groups };
-  const memberships = Promise.allSettled([
-    runStream({ ...groupsContext, memberships: Promise.resolve(undefined) }, groupsStream),
-  ]);
-  const rehearsal = memberships.then(([ended]) =>
-    dryRun && ended.status === 'fulfilled' && ended.value.round
-      ? { round: ended.value.round, apply: groupsStream.apply }
-      : undefined,
-  );
-  const [[groups], [users]] = await Promise.all([
-    memberships,
-    Promise.allSettled([
-      runStream({ ...context, reader: readers.users, trail: trails.users, memberships: rehearsal }, usersStream),
-    ]),
-  ]);
-  // What stopped a dry run is what has to reach the caller; a stage that stays is dropped by the next cycle.
-  if (dryRun) await dropRehearsal(database, lease).catch(() => {});
-  const ended = { users, groups };
-  const failures: StreamFailure[] = [];
-  for (const stream of streams) {
-    const one = ended[stream];
-    if (one.status === 'fulfilled') continue;
-    const error = await tellDatabaseError(database, one.reason);
-    // A statement that was cancelled because this process ends is no state of the database.
-    failures.push({ stream, error: options.signal.aborted && exitCodeOf(error) === 7 ? options.signal.reason : error });
-  }
-  const reportOf = (stream: Stream): StreamReport => {
-    const one = ended[stream];
-    const failed = failures.find((failure) => failure.stream === stream);
-    return one.status === 'fulfilled'
-      ? one.value.report
-      : reportOfFailure(failed?.error, trails[stream].now, readers[stream].requestCount());
-  };
-  const reports = { users: reportOf('users'), groups: reportOf('groups') };
-  const [failure] = failures;
-  const unfinished = streams.flatMap((stream): StreamFailure[] => {
-    const one = ended[stream];
-    const isOpen = one.status === 'fulfilled' && one.value.unfinished !== undefined;
-    return isOpen ? [{ stream, error: one.value.unfinished }] : [];
-  });
-  const cancelled = failures.some(({ error }) => isInterruption(error));
+}
+
+type Judged = { readonly outcome: CycleOutcome; readonly lists: readonly RemovalList[] };
+
+async function judge({ database, lease, dryRun }: CycleContext, ended: StreamsRun): Promise<Judged> {
+  const { reports, failures, idle } = ended;
   // Without a round on either side nothing was held: that is what their commits made sure of.
-  const idle = [users, groups].every((one) => one.status === 'fulfilled' && !one.value.round);
-  const lists = dryRun || idle ? [] : await openLists(database, tenantId).catch(() => []);
-  const held = reports.users.held + reports.groups.held + lists.length > 0;
-  const outcome = !failure
-    ? held
-      ? 'held'
-      : 'committed'
-    : cancelled
-      ? 'cancelled'
-      : failures.length < streams.length
-        ? 'partial'
-        : 'failed';
+  const lists = dryRun || idle ? [] : await openLists(database, lease.tenantId).catch(() => []);
+  const outcome = outcomeOf({
+    ran: streams.length,
+    failed: failures.length,
+    cancelled: failures.some(({ error }) => isInterruption(error)),
+    held: reports.users.held + reports.groups.held + lists.length > 0,
+  });
+  return { outcome, lists };
+}
+
+async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged): Promise<CycleResult> {
+  const { kind, context, firstLoad, startedAt } = cycle;
+  const { database, lease, cycleId, dryRun, footing, log } = context;
+  const { reports, failures, unfinished, sinceMs, sample } = ended;
+  const [failure] = failures;
+  const sinceStartMs = () => performance.now() - startedAt;
+  const seconds = () => Math.round(sinceStartMs()) / 1000;
   log.info({ seconds: seconds(), outcome, ...reports, code: failure && errorCodeOf(failure.error) }, 'cycle finished');
-  const close = async () => {
+  const closeRow = async () => {
     if (cycleId === null) return;
+    const { intervalMs, changesRetentionMs: changesMs, cyclesRetentionMs: cyclesMs } = footing.settings;
     await closeCycle(database, lease, cycleId, {
       outcome,
       streams: reports,
-      error: failure
-        ? describeFailure(failure)
-        : (describeLists(lists) ?? describeUnfinished(unfinished) ?? describeGaps(reports.users)),
-      intervalMs: settings.intervalMs,
-      sinceStartMs: performance.now() - started,
+      error: describeCycle(ended, lists),
+      intervalMs,
+      sinceStartMs: sinceStartMs(),
       jitter: jitter(),
-      retention: { changesMs: settings.changesRetentionMs, cyclesMs: settings.cyclesRetentionMs },
+      retention: { changesMs, cyclesMs },
     });
   };
   if (failure && outcome !== 'partial') {
     // The cause is what has to reach the caller; a row that could not be closed is closed by the next takeover.
-    await close().catch(() => {});
+    await closeRow().catch(() => {});
     throw failure.error;
   }
-  await close();
-  const ages = streams.flatMap((stream) => {
-    const one = ended[stream];
-    return one.status === 'fulfilled' && one.value.checkpointAgeMs !== undefined ? [one.value.checkpointAgeMs] : [];
-  });
+  await closeRow();
   return {
-    tenantId,
-    cycleId,
-    kind,
+    ...{ tenantId: lease.tenantId, cycleId, kind },
     outcome: dryRun ? 'rehearsed' : outcome,
     seconds: seconds(),
-    streams: reports,
-    failures,
-    unfinished,
-    lists,
-    sinceMs: ages.length > 0 ? Math.max(...ages) : undefined,
-    firstLoad,
-    sample: streams.flatMap((stream) => {
-      const one = ended[stream];
-      return one.status === 'fulfilled' ? one.value.sample : [];
-    }),
+    ...{ streams: reports, failures, unfinished, lists, sinceMs, firstLoad, sample },
   };
-}
-
-// The round that is told of a stream which fails before its round is chosen.
-function begunBy({ streams }: Footing, stream: Stream): RoundTold {
-  const { checkpoint, open } = streams[stream];
-  const round = open?.kind ?? (checkpoint ? 'incremental' : 'full');
-  return { round, reason: open?.reason ?? (checkpoint ? 'changes' : 'first'), pages: 0, seen: 0 };
-}
-
-function describeLists(lists: readonly RemovalList[]): CycleError | null {
-  const [first] = lists;
-  if (!first) return null;
-  const held = lists.reduce((sum, list) => sum + list.held, 0);
-  const which = lists.length === 1 ? `list ${first.list_id}` : `${lists.length} lists`;
-  return {
-    code: 'removals_held',
-    message: `${held} removals wait for a person (${which}: ${first.why}); entra-sync removals list`,
-  };
-}
-
-function describeGaps({ held, scope_gaps: gaps = [] }: StreamReport): CycleError | null {
-  if (gaps.length === 0) return null;
-  const { what, cure } = explainGaps(gaps);
-  return held > 0
-    ? { code: 'removals_held', message: `users: removals are held, because ${what}; ${cure}` }
-    : { code: 'scope_group_missing', message: `users: ${what}; ${cure}` };
 }
 
 // Ten percent either way, so that tenants that were added together drift apart.

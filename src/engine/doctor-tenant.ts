@@ -1,4 +1,5 @@
 // Proves that one tenant can be read and is read: token, roles, one read from each endpoint, checkpoints, what is held.
+
 import { ExpectedError } from '../errors.ts';
 import { rolesOf } from '../graph/credential.ts';
 import { readDeletedIds } from '../graph/deleted.ts';
@@ -7,13 +8,14 @@ import type { GraphReader } from '../graph/reader.ts';
 import { firstUsersUrl, readUsers } from '../graph/users.ts';
 import { selectedProperties } from '../rules/mapping.ts';
 import { missingRoles } from '../rules/roles.ts';
-import { resolveSettings, type Settings } from '../settings.ts';
-import { checkpointAges } from '../store/health.ts';
-import type { Database } from '../store/pool.ts';
-import { openLists } from '../store/removals.ts';
-import { settingsInForce } from '../store/settings.ts';
-import type { TenantRow } from '../store/tenants.ts';
-import { consentWaiting, listWaiting } from '../store/waiting.ts';
+import { streams } from '../rules/streams.ts';
+import { resolveSettings, type Settings } from '../settings/settings.ts';
+import { openLists } from '../store/commit/removal-lists.ts';
+import { checkpointAges } from '../store/database/health.ts';
+import type { Database } from '../store/database/pool.ts';
+import { settingsInForce } from '../store/settings/versions.ts';
+import type { TenantRow } from '../store/tenants/tenants.ts';
+import { consentWaiting, listWaiting } from '../store/tenants/waiting-consents.ts';
 import type { Checklist, Finding, Made } from './checklist.ts';
 import { type DoctorGraph, type DoctorParts, type Installation, judgeCredential } from './doctor.ts';
 
@@ -50,7 +52,7 @@ export async function checkTenant(
       : installation.credential;
   await checkGraph(parts, { id, settings, graph, needs: [credential, authority], service }, list);
   if (!row || !database) return;
-  for (const stream of ['users', 'groups'] as const)
+  for (const stream of streams)
     await list.make(`checkpoint: ${stream}`, [schema], () => judgeCheckpoint(database, id, name, stream));
   await list.make('held removals', [schema], async () => {
     const lists = await openLists(database, id);

@@ -1,16 +1,17 @@
 // Proves the connection, step by step, each with its cure: this machine, the database, the hosts; tenants: doctor-tenant.ts.
 import { credentialEnd } from '../credentials.ts';
 import { ExpectedError } from '../errors.ts';
+import type { AppCredential } from '../graph/app-credential.ts';
 import type { Cloud } from '../graph/clouds.ts';
-import type { AppCredential, TokenSource } from '../graph/credential.ts';
+import type { TokenSource } from '../graph/credential.ts';
 import { askHost, lookUpHost } from '../graph/probe.ts';
 import { judgeLimits } from '../rules/time-limits.ts';
-import type { CredentialReference, SettingsDocument } from '../settings.ts';
-import { readServer, readTimeLimits, tryWriting } from '../store/health.ts';
-import { requireCurrentSchema } from '../store/migrate.ts';
-import type { Database } from '../store/pool.ts';
-import { readRegistration } from '../store/registrations.ts';
-import { listWaiting } from '../store/waiting.ts';
+import type { CredentialReference, SettingsDocument } from '../settings/settings.ts';
+import { readServer, readTimeLimits, tryWriting } from '../store/database/health.ts';
+import type { Database } from '../store/database/pool.ts';
+import { requireCurrentSchema } from '../store/schema/migrate.ts';
+import { readRegistration } from '../store/tenants/registrations.ts';
+import { listWaiting } from '../store/tenants/waiting-consents.ts';
 import type { Checklist, Finding, Made } from './checklist.ts';
 import type { CycleParts } from './cycle.ts';
 import { describeRegistration } from './registration.ts';

@@ -2,31 +2,25 @@
 // Nothing is right because of it: it creates and updates, removes nobody and moves no checkpoint, and the first round of
 // each stream says what is true. That round begins after the listing is committed, never beside it: what a listing showed
 // would be newer than the pages of such a round, which would take it back, or sweep whoever came in between.
+
 import { ExpectedError } from '../errors.ts';
 import { openLane } from '../graph/paced.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
-import type { Settings } from '../settings.ts';
-import type { Apply, CommitCounts } from '../store/commit.ts';
-import { applyGroups } from '../store/commit-groups.ts';
-import { commitListing } from '../store/commit-listing.ts';
-import { applyUsers } from '../store/commit-users.ts';
-import { type CycleOutcome, closeFirstLoad, openCycle, type StreamReport } from '../store/cycles.ts';
-import type { Lease } from '../store/lease.ts';
-import { type Listings, openListings } from '../store/listings.ts';
-import { type Database, describeDatabaseError } from '../store/pool.ts';
-import type { Round, Stream } from '../store/rounds.ts';
-import type { Wholeness } from '../store/whole.ts';
+import type { CommitCounts } from '../rules/counts.ts';
+import { type CycleOutcome, outcomeOf } from '../rules/outcome.ts';
+import { type Stream, streams } from '../rules/streams.ts';
+import type { Settings } from '../settings/settings.ts';
+import { commitListing } from '../store/commit/listing.ts';
+import { closeFirstLoad, openCycle, type StreamReport } from '../store/cycle/cycles.ts';
+import type { Lease } from '../store/cycle/lease.ts';
+import { type Database, describeDatabaseError } from '../store/database/pool.ts';
+import { type Listings, openListings } from '../store/stage/listings.ts';
+import type { Wholeness } from '../store/stage/partial-objects.ts';
+import type { Round } from '../store/stage/rounds.ts';
 import { groupWholeness } from './groups.ts';
 import { listGroups, listPeople } from './listing.ts';
-import {
-  describeFailure,
-  type FirstLoad,
-  isInterruption,
-  reportOfFailure,
-  type StreamFailure,
-  streams,
-} from './reports.ts';
+import { describeFailure, type FirstLoad, isInterruption, reportOfFailure, type StreamFailure } from './reports.ts';
 import type { Progress } from './stream.ts';
 import { userWholeness } from './users.ts';
 
@@ -48,45 +42,65 @@ export type FirstLoadContext = {
  * cycle as well: an interruption, or the lease.
  */
 export async function runFirstLoad(context: FirstLoadContext): Promise<FirstLoad | undefined> {
-  const { database, lease, actor, signal } = context;
-  const started = performance.now();
-  let settings = await context.settings();
-  let listings = await openListings(database, lease, wantedOf(settings));
+  const load = await begin(context);
+  if (!load) return undefined;
+  const loaded = await runListings(load);
+  const outcome = outcomeOf({
+    ran: Object.keys(loaded.reports).length,
+    failed: loaded.failures.length,
+    cancelled: context.signal.aborted,
+    held: false,
+  });
+  return close(load, loaded, outcome);
+}
+
+/** A first load whose row is open. */
+type Load = FirstLoadContext & {
+  readonly cycleId: string;
+  readonly reader: GraphReader;
+  readonly before: Settings;
+  readonly listings: Listings;
+  /** By `performance.now()`. */
+  readonly startedAt: number;
+};
+
+async function begin(context: FirstLoadContext): Promise<Load | undefined> {
+  const { database, lease, actor } = context;
+  const startedAt = performance.now();
+  const before = await context.settings();
+  const listings = await openListings(database, lease, wantedOf(before));
   if (streams.every((stream) => listings[stream] === undefined)) return undefined;
-  const cycleId = await openCycle(database, lease, { kind: 'first_load', actor, settingsVersion: settings.version });
+  const cycleId = await openCycle(database, lease, { kind: 'first_load', actor, settingsVersion: before.version });
   const log = context.log.child({ cycleId });
   log.info({ streams: Object.keys(listings) }, 'first load started');
-  const reader = context.openReader(log);
-  const work = { ...context, log, reader, cycleId };
-  let loaded = await loadStreams(work, settings, listings);
-  if (loaded.failures.some(({ error }) => isCode(error, 'round_changed')) && !signal.aborted) {
-    // The settings are others by now (rule 17): once more with those, what was not shown yet.
-    settings = await context.settings();
-    listings = await openListings(database, lease, wantedOf(settings));
-    const again = await loadStreams(work, settings, listings);
-    loaded = { reports: { ...loaded.reports, ...again.reports }, failures: again.failures };
-  }
-  const { reports, failures } = loaded;
-  const outcome: CycleOutcome = signal.aborted
-    ? 'cancelled'
-    : failures.length === 0
-      ? 'committed'
-      : failures.length < Object.keys(reports).length
-        ? 'partial'
-        : 'failed';
-  const seconds = Math.round(performance.now() - started) / 1000;
+  return { ...context, log, reader: context.openReader(log), cycleId, before, listings, startedAt };
+}
+
+async function runListings(load: Load): Promise<Loaded> {
+  const loaded = await loadStreams(load, load.before, load.listings);
+  if (load.signal.aborted || !loaded.failures.some(({ error }) => isCode(error, 'round_changed'))) return loaded;
+  // The settings are others by now (rule 17): once more with those, for the streams that are not shown yet.
+  const settings = await load.settings();
+  const listings = await openListings(load.database, load.lease, wantedOf(settings));
+  const again = await loadStreams(load, settings, listings);
+  return { reports: { ...loaded.reports, ...again.reports }, failures: again.failures };
+}
+
+async function close(load: Load, { reports, failures }: Loaded, outcome: CycleOutcome): Promise<FirstLoad> {
+  const { database, lease, cycleId, log, signal, startedAt } = load;
+  const seconds = Math.round(performance.now() - startedAt) / 1000;
   log.info({ seconds, outcome, ...reports }, 'first load finished');
   const [failure] = failures;
-  const close = closeFirstLoad(database, lease, cycleId, {
+  const closed = closeFirstLoad(database, lease, cycleId, {
     outcome,
     streams: reports,
     error: failure ? describeFailure(failure) : null,
   });
   if (signal.aborted) {
-    await close.catch(() => {});
+    await closed.catch(() => {});
     throw signal.reason;
   }
-  await close;
+  await closed;
   return { cycleId, kind: 'first_load', outcome, seconds, streams: reports, failures };
 }
 
@@ -95,16 +109,12 @@ type Loaded = {
   readonly failures: readonly StreamFailure[];
 };
 
-const parts: Record<Stream, { list: typeof listPeople; apply: Apply; wholeness(settings: Settings): Wholeness }> = {
-  users: { list: listPeople, apply: applyUsers, wholeness: userWholeness },
-  groups: { list: listGroups, apply: applyGroups, wholeness: () => groupWholeness },
+const parts: Record<Stream, { list: typeof listPeople; wholeness(settings: Settings): Wholeness }> = {
+  users: { list: listPeople, wholeness: userWholeness },
+  groups: { list: listGroups, wholeness: () => groupWholeness },
 };
 
-async function loadStreams(
-  context: FirstLoadContext & { readonly reader: GraphReader; readonly cycleId: string },
-  settings: Settings,
-  listings: Listings,
-): Promise<Loaded> {
+async function loadStreams(context: Load, settings: Settings, listings: Listings): Promise<Loaded> {
   const given = new AbortController();
   const signal = AbortSignal.any([context.signal, given.signal]);
   const lane = openLane(signal);
@@ -125,21 +135,16 @@ async function loadStreams(
       if (byGroups && failures[0]) throw failures[0].error;
       context.onProgress({ stream, phase: 'show', pages: round.pages, objects: round.seen, total: undefined });
       context.signal.throwIfAborted();
-      const counts = await commitListing(
-        context.database,
-        context.lease,
-        {
-          stream,
-          round,
-          cycleId: context.cycleId,
-          actor: context.actor,
-          removals: settings.removals,
-          match: settings.match,
-          scopeGroups: settings.scope.groups,
-          wholeness: parts[stream].wholeness(settings),
-        },
-        parts[stream].apply,
-      );
+      const counts = await commitListing(context.database, context.lease, {
+        stream,
+        round,
+        cycleId: context.cycleId,
+        actor: context.actor,
+        removals: settings.removals,
+        match: settings.match,
+        scopeGroups: settings.scope.groups,
+        wholeness: parts[stream].wholeness(settings),
+      });
       reports.set(stream, reportOf(round, counts, reader.requestCount()));
     } catch (thrown) {
       const error = describeDatabaseError(thrown);
@@ -183,8 +188,8 @@ function tellFailure(log: Log, stream: Stream, error: unknown): void {
   log[level]({ stream, ...describeFailure({ stream, error }), at }, 'listing given up: the first round reads it');
 }
 
-function wantedOf({ version, fingerprint, groupsFingerprint }: Settings) {
-  return { settingsVersion: version, fingerprints: { users: fingerprint, groups: groupsFingerprint } };
+function wantedOf({ version, fingerprints }: Settings) {
+  return { settingsVersion: version, fingerprints };
 }
 
 function isCode(error: unknown, code: ExpectedError['code']): boolean {

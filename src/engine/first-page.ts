@@ -1,18 +1,19 @@
 // The first page of a later round, asked for before the round is made: most are empty, and then there is no round to make.
 import { deltaPages, type FetchedPage } from '../graph/pages.ts';
+import { noCounts } from '../rules/counts.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
-import type { Settings } from '../settings.ts';
-import { type ChangeSample, nothingDone } from '../store/commit.ts';
-import { commitIdle } from '../store/commit-idle.ts';
-import type { StreamReport } from '../store/cycles.ts';
-import type { Checkpoint } from '../store/rounds.ts';
+import type { Settings } from '../settings/settings.ts';
+import { commitIdle } from '../store/commit/idle.ts';
+import type { ChangeSample } from '../store/commit/sample.ts';
+import type { StreamReport } from '../store/cycle/cycles.ts';
+import type { Checkpoint } from '../store/stage/rounds.ts';
 import { inSpan } from '../tracing.ts';
 import type { Progress, StreamContext, StreamParts } from './stream.ts';
 
 export type Pages<Page extends DeltaPage> = AsyncGenerator<FetchedPage<Page>>;
 /** What a walk that was committed did. */
-export type Walked = { report: StreamReport; sample: ChangeSample[] };
+export type Walked = { report: StreamReport; sample: readonly ChangeSample[] };
 
 /** The pages of a round from `start` on, else from the first URL. */
 export function openPages<Page extends DeltaPage>(
@@ -54,10 +55,15 @@ export async function walkIdle<Page extends DeltaPage>(
   const { link, occurrences, problems } = first.page;
   if ('delta' in link && occurrences.length + problems.length === 0) {
     tell('commit', 1);
-    const idle = { stream, asked: checkpoint.delta_link, delta: link.delta, fingerprint: parts.fingerprint(settings) };
+    const idle = {
+      stream,
+      asked: checkpoint.delta_link,
+      delta: link.delta,
+      fingerprint: settings.fingerprints[stream],
+    };
     const commit = () => commitIdle(context.database, context.lease, { ...idle, settingsVersion: settings.version });
     if (await inSpan('commit', attributes, commit)) {
-      const report = { ...nothingDone, set_aside: 0, outcome: 'committed', round: 'incremental' } as const;
+      const report = { ...noCounts, set_aside: 0, outcome: 'committed', round: 'incremental' } as const;
       return { report: { ...report, reason: 'changes', requests: 0, pages: 1, seen: 0 }, sample: [] };
     }
   }

@@ -1,4 +1,5 @@
 // What is particular to the groups stream: groups with the slices of their members.
+
 import { readDeletedIds } from '../graph/deleted.ts';
 import { firstGroupsUrl, readGroups, readMemberLists, readMemberOfs } from '../graph/groups.ts';
 import type { SingleObject } from '../graph/objects.ts';
@@ -13,12 +14,11 @@ import {
   joinGroupsPages,
 } from '../rules/groups.ts';
 import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
-import type { Settings } from '../settings.ts';
-import { noteAway, restoredGroups } from '../store/away.ts';
-import { applyGroups } from '../store/commit-groups.ts';
-import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
-import { databaseTime } from '../store/on-demand.ts';
-import type { Round } from '../store/rounds.ts';
+import { streams } from '../rules/streams.ts';
+import type { Settings } from '../settings/settings.ts';
+import { databaseTime } from '../store/database/pool.ts';
+import { noteAway, restoredGroups } from '../store/stage/deleted-elsewhere.ts';
+import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/stage/doubts.ts';
 import {
   liveGroups,
   type SettledGroups,
@@ -26,15 +26,15 @@ import {
   settleGroups,
   settleLists,
   stageGroupsPage,
-} from '../store/stage-groups.ts';
-import { groupsToSweep, keepUnnamed, membersToEnd } from '../store/sweep.ts';
-import { doubtPartial, type Wholeness } from '../store/whole.ts';
+} from '../store/stage/groups.ts';
+import { doubtPartial, type Wholeness } from '../store/stage/partial-objects.ts';
+import type { Round } from '../store/stage/rounds.ts';
+import { groupsToSweep, keepUnnamed, membersToEnd } from '../store/stage/sweep.ts';
 import { askInLots, partialAnswer } from './ask.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
 export const groupsStream: StreamParts<GroupsPage> = {
   stream: 'groups',
-  fingerprint: (settings) => settings.groupsFingerprint,
   firstUrl: (origin) => firstGroupsUrl(origin),
   decode: () => decodeGroupsPage,
   join: joinGroupsPages,
@@ -49,13 +49,12 @@ export const groupsStream: StreamParts<GroupsPage> = {
     }),
   beforeFullRound: noteWhoIsAway,
   ask: askAboutGroups,
-  apply: applyGroups,
 };
 
 // Whoever is deleted when the round begins is in none of its lists: restored while it goes on, the person or group is asked.
 async function noteWhoIsAway({ database, lease, reader, log, dryRun }: StreamContext): Promise<void> {
   if (dryRun) return;
-  for (const stream of ['users', 'groups'] as const) {
+  for (const stream of streams) {
     const ids = await readDeletedIds(reader, stream);
     if (ids) await noteAway(database, lease, stream, ids);
     log.debug({ stream, away: ids?.length ?? null }, 'deleted objects listed');

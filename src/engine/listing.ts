@@ -1,5 +1,6 @@
 // Reads a listing into its stage: people and groups page by page, the members of all groups many lists at a time. What was
 // staged is not asked again: after a crash the pages and the member lists go on where they stopped.
+
 import { groupsListUrl } from '../graph/groups.ts';
 import { listingPages } from '../graph/lists.ts';
 import { readFirstParts, readMoreParts } from '../graph/member-lists.ts';
@@ -8,9 +9,10 @@ import { usersListUrl } from '../graph/users.ts';
 import { asPatch, decodeObject, type Occurrence, oddProblems, type Problem } from '../rules/decode.ts';
 import { decodeGroup } from '../rules/groups.ts';
 import { selectedProperties } from '../rules/mapping.ts';
-import type { Settings } from '../settings.ts';
-import { pendingLists, stagePartsOfLists } from '../store/listings.ts';
-import { endOfListing, type Round, type Stream } from '../store/rounds.ts';
+import type { Stream } from '../rules/streams.ts';
+import type { Settings } from '../settings/settings.ts';
+import { pendingLists, stagePartsOfLists } from '../store/stage/listings.ts';
+import { endOfListing, type Round } from '../store/stage/rounds.ts';
 import { groupsStream } from './groups.ts';
 import type { StreamContext } from './stream.ts';
 import { typesOf, usersStream } from './users.ts';

@@ -3,11 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { rootsOf } from '../rules/expressions.ts';
 import { mapUser, selectedProperties, userKeys } from '../rules/mapping.ts';
 import { outsideOf } from '../rules/scope.ts';
-import type { Settings, SettingsDocument } from '../settings.ts';
-import { scopeGaps } from '../store/commit-scope.ts';
-import type { Database, Transaction } from '../store/pool.ts';
-import { type RehearsedAccount, rehearsedAccounts, settingsLastRead } from '../store/preview.ts';
-import { applySettings, type SettingsChange, type TenantEffect } from '../store/settings.ts';
+import type { Settings, SettingsDocument } from '../settings/settings.ts';
+import { type RehearsedAccount, rehearsedAccounts, settingsLastRead } from '../store/accounts/preview.ts';
+import { scopeGaps } from '../store/commit/group-scope.ts';
+import type { Database, Transaction } from '../store/database/pool.ts';
+import { applySettings, type SettingsChange, type TenantEffect } from '../store/settings/versions.ts';
 
 /** What a settings change does to one tenant; counts are of live managed accounts. */
 export type TenantPreview = {
@@ -64,7 +64,7 @@ async function previewTenant(
   const { groups } = after.scope;
   const last = await settingsLastRead(transaction, tenantId, defaults);
   const read = last?.settings ?? before;
-  const fingerprint = last?.fingerprint ?? before.fingerprint;
+  const fingerprint = last?.fingerprint ?? before.fingerprints.users;
   const missing = (
     groups.length > 0 ? await scopeGaps(transaction, { tenant: tenantId, scopeGroups: groups }) : []
   ).map((gap) => gap.id);
@@ -90,8 +90,8 @@ async function previewTenant(
   const scopeChanged = !isDeepStrictEqual(read.scope, after.scope) || read.disabledAccounts !== after.disabledAccounts;
   return {
     tenantId,
-    fullRound: fingerprint !== after.fingerprint,
-    pendingVersion: fingerprint === before.fingerprint ? null : before.version,
+    fullRound: fingerprint !== after.fingerprints.users,
+    pendingVersion: fingerprint === before.fingerprints.users ? null : before.version,
     shelved,
     unshelved,
     profiles,

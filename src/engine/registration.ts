@@ -1,6 +1,6 @@
 // An application's registration as the sign-ins on the consent page showed it, for people to read.
 import { rolesCure } from '../graph/sign-in.ts';
-import type { Registration } from '../store/registrations.ts';
+import type { Registration } from '../store/tenants/registrations.ts';
 import type { Finding } from './checklist.ts';
 
 /** Whether id tokens tell directory roles, as far as sign-ins have shown; with the cure where they do not. */

@@ -1,10 +1,13 @@
 // What became of a cycle's streams, in the words that its row keeps.
-import { ExpectedError, errorCodeOf } from '../errors.ts';
-import type { CycleKind, CycleOutcome, StreamReport } from '../store/cycles.ts';
-import type { Stream } from '../store/rounds.ts';
-import type { RoundTold } from './stream.ts';
 
-export const streams = ['users', 'groups'] as const satisfies readonly Stream[];
+import { ExpectedError, errorCodeOf } from '../errors.ts';
+import { noCounts } from '../rules/counts.ts';
+import type { CycleOutcome } from '../rules/outcome.ts';
+import { explainGaps } from '../rules/scope.ts';
+import type { Stream } from '../rules/streams.ts';
+import type { RemovalList } from '../store/commit/removal-lists.ts';
+import type { CycleKind, StreamReport } from '../store/cycle/cycles.ts';
+import type { RoundTold } from './stream.ts';
 
 export type StreamFailure = { readonly stream: Stream; readonly error: unknown };
 
@@ -22,26 +25,9 @@ export type FirstLoad = {
 
 /** The report of a stream that stopped for `error`: its round as it stood then, which commits nothing. */
 export function reportOfFailure(error: unknown, told: RoundTold, requests: number): StreamReport {
-  const none = {
-    distinct: 0,
-    created: 0,
-    adopted: 0,
-    updated: 0,
-    suspended: 0,
-    resumed: 0,
-  };
-  const ends = {
-    removed: 0,
-    restored: 0,
-    purged: 0,
-    memberships_added: 0,
-    memberships_removed: 0,
-    held: 0,
-    set_aside: 0,
-  };
   const outcome = isInterruption(error) ? 'cancelled' : 'failed';
   const { reason: begunFor, ...round } = told;
-  return { outcome, ...round, reason: errorCodeOf(error), begun_for: begunFor, requests, ...none, ...ends };
+  return { outcome, ...round, reason: errorCodeOf(error), begun_for: begunFor, requests, ...noCounts, set_aside: 0 };
 }
 
 export function isInterruption(error: unknown): boolean {
@@ -63,8 +49,41 @@ export function describeFailure({ stream, error }: StreamFailure): CycleError {
 }
 
 /** For the row of a cycle that committed the changes of a stream whose full round is not finished. */
-export function describeUnfinished([first]: readonly StreamFailure[]): CycleError | null {
+function describeUnfinished([first]: readonly StreamFailure[]): CycleError | null {
   if (!first) return null;
   const { code, message } = describeFailure(first);
   return { code, message: `a full round is not finished, its changes were committed beside it: ${message}` };
+}
+
+/** The error of a cycle's row: what stopped a stream, else what waits for a person, else what is not finished or not known. */
+export function describeCycle(
+  ended: {
+    readonly failures: readonly StreamFailure[];
+    readonly unfinished: readonly StreamFailure[];
+    readonly reports: Readonly<Record<Stream, StreamReport>>;
+  },
+  lists: readonly RemovalList[],
+): CycleError | null {
+  const [failure] = ended.failures;
+  if (failure) return describeFailure(failure);
+  return describeLists(lists) ?? describeUnfinished(ended.unfinished) ?? describeGaps(ended.reports.users);
+}
+
+function describeLists(lists: readonly RemovalList[]): CycleError | null {
+  const [first] = lists;
+  if (!first) return null;
+  const held = lists.reduce((sum, list) => sum + list.held, 0);
+  const which = lists.length === 1 ? `list ${first.list_id}` : `${lists.length} lists`;
+  return {
+    code: 'removals_held',
+    message: `${held} removals wait for a person (${which}: ${first.why}); entra-sync removals list`,
+  };
+}
+
+function describeGaps({ held, scope_gaps: gaps = [] }: StreamReport): CycleError | null {
+  if (gaps.length === 0) return null;
+  const { what, cure } = explainGaps(gaps);
+  return held > 0
+    ? { code: 'removals_held', message: `users: removals are held, because ${what}; ${cure}` }
+    : { code: 'scope_group_missing', message: `users: ${what}; ${cure}` };
 }

@@ -4,15 +4,15 @@ import { isOfOrigin } from '../graph/client.ts';
 import { DeadToken } from '../graph/reader.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
-import { isCheckpointStuck, isLinkStuck } from '../rules/stuck.ts';
-import { throwDefect } from '../store/pool.ts';
-import { beginRound, dropRound, type Round } from '../store/rounds.ts';
-import { countFailure } from '../store/stream-failures.ts';
+import { type NextTry, nextTry, type Once, type Stopped } from '../rules/restart.ts';
+import { countFailure } from '../store/cycle/stream-failures.ts';
+import { throwDefect } from '../store/database/pool.ts';
+import { beginRound, dropRound, type Round } from '../store/stage/rounds.ts';
 import { inSpan } from '../tracing.ts';
 import { walkBeside } from './beside.ts';
 import { chooseRound } from './choose-round.ts';
+import { compareLinks, isEndless, isGraphSide, isLinksOwn } from './compare-links.ts';
 import { type Pages, type Walked, walkIdle } from './first-page.ts';
-import { compareLinks, isEndless, isGraphSide, isLinksOwn } from './lasting.ts';
 import type { Footing, StreamContext, StreamParts, StreamResult } from './stream.ts';
 import { hasScopeGroups, walkRound } from './walk.ts';
 
@@ -62,14 +62,13 @@ async function walkChosen<Page extends DeltaPage>(
   const { database, lease, reader, dryRun, trail } = context;
   const { stream } = parts;
   const { checkpoint } = context.footing.streams[stream];
-  const once = new Set<string>();
-  const firstTime = (what: string) => !once.has(what) && once.add(what) !== undefined;
+  const tried = new Set<Once>();
   let fullBecause: string | undefined = context.resync ? 'resync' : undefined;
   let anew = false;
   for (let footing = context.footing; ; footing = await context.newFooting()) {
     const { settings } = footing;
     const chosen = chooseRound(footing.streams[stream], {
-      ...{ fingerprint: parts.fingerprint(settings), fullBecause, anew, dryRun },
+      ...{ fingerprint: settings.fingerprints[stream], fullBecause, anew, dryRun },
       settingsVersion: settings.version,
       fullEveryMs: settings.fullEveryMs,
       origin: reader.origin,
@@ -93,78 +92,90 @@ async function walkChosen<Page extends DeltaPage>(
         if (early && 'report' in early) return ended(early);
         pages = early?.pages;
         round = await beginRound(database, lease, {
-          ...{ stream, dryRun, fingerprint: parts.fingerprint(settings), ...chosen.begin },
+          ...{ stream, dryRun, fingerprint: settings.fingerprints[stream], ...chosen.begin },
           settingsVersion: settings.version,
         });
       }
       if (!round) throw new Error('no round to walk');
       return ended(await walkRound(context, parts, settings, checkpoint, round, pages, advance));
     } catch (error) {
-      const next = await afterFailure(context, parts, footing, { kind, pagesBefore, round }, error, firstTime);
-      if (next === undefined) {
-        // Gone on with, a round whose links lead in a circle would end at the same page for ever.
+      const next = await afterFailure(context, parts, footing, { kind, pagesBefore, round, error }, tried);
+      if (next === 'give_up') {
+        // Continued, a round whose links form a loop would end at the same page for ever.
         if (isEndless(error) && round) await dropRound(database, lease, round.round_id);
         throw error instanceof DeadToken ? deadAgain(error) : error;
       }
-      if (next === 'anew') anew = true;
-      else if (next !== 'again') fullBecause = next;
+      if (next === 'same_round') continue;
+      if (next.next === 'restart') anew = true;
+      else fullBecause = next.reason;
     }
   }
 }
 
-/** A round that was stopped, as it stood. */
-type Stopped = { readonly kind: RoundKind; readonly pagesBefore: number; readonly round: Round | undefined };
+/** A round as it stood when `error` stopped it. */
+type Walk = {
+  readonly kind: RoundKind;
+  readonly pagesBefore: number;
+  readonly round: Round | undefined;
+  readonly error: unknown;
+};
 
-/** The stream goes on with what it has, begins the round anew, or begins a full one for the reason named. */
-type Next = 'again' | 'anew' | 'token_expired' | 'checkpoint_refused';
-
-// The next step after a round was stopped. Each step is taken once a cycle; undefined: there is none.
+// `same_round`: Graph as a whole had failed and answers again, so the round is continued.
 async function afterFailure<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
   footing: Footing,
-  { kind, pagesBefore, round }: Stopped,
-  error: unknown,
-  firstTime: (what: string) => boolean,
-): Promise<Next | undefined> {
-  const { stream } = parts;
-  const pages = round?.pages ?? 0;
-  if (error instanceof DeadToken) {
-    context.log.info({ stream, round: kind, pages, requestId: error.requestId }, 'dead token');
-    if (pages > 0 && firstTime('round restarted')) return 'anew';
-    return kind === 'incremental' && firstTime('full round') ? 'token_expired' : undefined;
-  }
-  if (error instanceof ExpectedError && error.code === 'round_changed' && firstTime('settings changed')) return 'anew';
-  const isPulled = round !== undefined && round.delta_link !== null;
-  const isKeptLink = pagesBefore > 0 && pages === pagesBefore && !isPulled;
-  if (isRefusedLink(error) && isKeptLink && firstTime('round restarted')) {
-    // A link that an earlier cycle kept is refused for a cause that the failure table does not know. From its own
-    // beginning the round may well succeed; gone on with, it never would.
-    context.log.info({ stream, pages }, 'kept link refused, round begins anew');
-    return 'anew';
-  }
-  if (context.dryRun || isPulled || !isLinksOwn(error)) return undefined;
-  const { failures } = context.footing.streams[stream];
-  const start = kind === 'incremental' ? footing.streams[stream].checkpoint?.delta_link : undefined;
+  walk: Walk,
+  tried: Set<Once>,
+): Promise<NextTry | 'give_up' | 'same_round'> {
+  const { kind, round, error } = walk;
+  const log = context.log.child({ stream: parts.stream, round: kind, pages: round?.pages ?? 0 });
+  if (error instanceof DeadToken) log.info({ requestId: error.requestId }, 'dead token');
+  const start = kind === 'incremental' ? footing.streams[parts.stream].checkpoint?.delta_link : undefined;
   const asked = round?.resume_link ?? start;
-  // The checkpoint of another Graph: what is configured may be wrong, and then a full round would be too.
-  if (asked !== undefined && !isOfOrigin(asked, context.reader.origin)) return undefined;
-  const failed = isEndless(error) ? undefined : asked;
-  // A person who asks for a full round again is not sent to the same link a third time.
-  const isStuck = isLinkStuck(kind, failures) || (context.resync && failures.round > 0);
-  if (isKeptLink && isStuck && firstTime('round restarted')) {
-    const found = await compareLinks(context, parts, footing.settings, { failed, other: start });
-    if (found !== 'none answers') context.log.info({ stream, round: kind, pages, found }, 'kept link keeps failing');
-    if (found === 'both answer') return 'again';
-    if (found === 'other answers') return 'anew';
+  const stopped = stoppedBy(context, parts, walk, asked);
+  for (;;) {
+    const next = nextTry(stopped, tried);
+    if (next === 'give_up') return next;
+    tried.add(next.once);
+    if (next.ifAnswers === undefined) {
+      if (stopped.failure === 'link_refused') log.info('kept link refused, round begins anew');
+      return next;
+    }
+    const links = {
+      failed: isEndless(error) ? undefined : asked,
+      other: next.ifAnswers === 'start' ? start : undefined,
+    };
+    const found = await compareLinks(context, parts, footing.settings, links);
+    const what = next.next === 'restart' ? 'kept link keeps failing' : 'checkpoint keeps failing';
+    if (found !== 'none answers') log.info({ found }, what);
+    if (found === 'both answer') return 'same_round';
+    if (found === 'other answers') return next;
   }
-  if (kind === 'incremental' && isCheckpointStuck(failures) && firstTime('full round')) {
-    const found = await compareLinks(context, parts, footing.settings, { failed, other: undefined });
-    if (found !== 'none answers') context.log.info({ stream, pages, found }, 'checkpoint keeps failing');
-    if (found === 'both answer') return 'again';
-    if (found === 'other answers') return 'checkpoint_refused';
-  }
-  return undefined;
+}
+
+function stoppedBy<Page extends DeltaPage>(
+  { dryRun, resync, footing, reader }: StreamContext,
+  { stream }: StreamParts<Page>,
+  { kind, pagesBefore, round, error }: Walk,
+  asked: string | undefined,
+): Stopped {
+  const pages = round?.pages ?? 0;
+  const pulled = round !== undefined && round.delta_link !== null;
+  return {
+    failure: failureOf(error),
+    keptLink: pagesBefore > 0 && pages === pagesBefore && !pulled,
+    ofThisGraph: asked === undefined || isOfOrigin(asked, reader.origin),
+    before: footing.streams[stream].failures,
+    ...{ kind, pages, pulled, dryRun, resync },
+  };
+}
+
+function failureOf(error: unknown): Stopped['failure'] {
+  if (error instanceof DeadToken) return 'dead_token';
+  if (error instanceof ExpectedError && error.code === 'round_changed') return 'settings_changed';
+  if (isRefusedLink(error)) return 'link_refused';
+  return isLinksOwn(error) ? 'link_failed' : 'other';
 }
 
 function mayBeIdle<Page extends DeltaPage>(

@@ -1,14 +1,16 @@
 // One stream of one cycle: what differs between streams, what a walk of one needs, and what comes out of it.
+
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import type { DeltaPage } from '../rules/decode.ts';
-import type { Settings } from '../settings.ts';
-import type { Apply, ChangeSample, Rehearsal } from '../store/commit.ts';
-import type { StreamReport } from '../store/cycles.ts';
-import type { Lease } from '../store/lease.ts';
-import type { Database } from '../store/pool.ts';
-import type { PageOfRound, Round, Stream } from '../store/rounds.ts';
-import type { Standing } from '../store/standing.ts';
+import type { Stream } from '../rules/streams.ts';
+import type { Settings } from '../settings/settings.ts';
+import type { ChangeSample } from '../store/commit/sample.ts';
+import type { StreamReport } from '../store/cycle/cycles.ts';
+import type { Lease } from '../store/cycle/lease.ts';
+import type { Database } from '../store/database/pool.ts';
+import type { PageOfRound, Round } from '../store/stage/rounds.ts';
+import type { Standing } from '../store/stage/tenant-state.ts';
 
 /** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
 export type Progress = {
@@ -43,15 +45,13 @@ export type StreamContext = {
   readonly onProgress: (progress: Progress) => void;
   /** Kept up while the stream goes on. */
   readonly trail: { now: RoundTold };
-  /** Settled when this cycle's groups are committed, or have failed; in a dry run with what was rehearsed of them. */
-  readonly memberships: Promise<Rehearsal | undefined>;
+  /** Settled when this cycle's groups are committed, or have failed; in a dry run with the round of groups that it staged. */
+  readonly memberships: Promise<Round | undefined>;
 };
 
 /** What differs between the streams. */
 export type StreamParts<Page extends DeltaPage> = {
   readonly stream: Stream;
-  /** Of what shapes the stage: a checkpoint or round with another one is not continued (rule 17). */
-  fingerprint(settings: Settings): string;
   firstUrl(origin: string, settings: Settings): string;
   decode(settings: Settings): (body: unknown) => Page | { readonly malformed: string };
   join(pages: readonly Page[], last: Page): Page;
@@ -69,12 +69,11 @@ export type StreamParts<Page extends DeltaPage> = {
   beforeFullRound?(context: StreamContext): Promise<void>;
   /** Rule 22: reads singly what came in a doubtful way, before anything rests on it. */
   ask(context: StreamContext, settings: Settings, round: Round): Promise<void>;
-  readonly apply: Apply;
 };
 
 export type StreamResult = {
   report: StreamReport;
-  sample: ChangeSample[];
+  sample: readonly ChangeSample[];
   checkpointAgeMs: number | undefined;
   /** As it was committed, or rehearsed; none where the checkpoint moved without one. */
   round: Round | undefined;

@@ -16,12 +16,12 @@ import { propertyOf } from '../rules/graph-properties.ts';
 import { mapUser, selectedProperties, userKeys, userMarks } from '../rules/mapping.ts';
 import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
-import type { Settings } from '../settings.ts';
-import { applyUsers } from '../store/commit-users.ts';
-import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/doubts.ts';
-import { databaseTime } from '../store/on-demand.ts';
-import { afterRehearsal } from '../store/rehearsal.ts';
-import { type Round, readCheckpoint } from '../store/rounds.ts';
+import type { Settings } from '../settings/settings.ts';
+import { afterRehearsal } from '../store/commit/dry-run.ts';
+import { databaseTime } from '../store/database/pool.ts';
+import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/stage/doubts.ts';
+import { doubtPartial, type Wholeness } from '../store/stage/partial-objects.ts';
+import { type Round, readCheckpoint } from '../store/stage/rounds.ts';
 import {
   enteringUsers,
   restoredUsers,
@@ -29,14 +29,12 @@ import {
   type StagedUser,
   settleUsers,
   stageUsersPage,
-} from '../store/stage-users.ts';
-import { doubtPartial, type Wholeness } from '../store/whole.ts';
+} from '../store/stage/users.ts';
 import { askInLots, partialAnswer } from './ask.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
 export const usersStream: StreamParts<DeltaPage> = {
   stream: 'users',
-  fingerprint: (settings) => settings.fingerprint,
   firstUrl: (origin, settings) => firstUsersUrl(origin, selectedProperties(settings.fields)),
   decode: (settings) => {
     const selected = typesOf(selectedProperties(settings.fields));
@@ -52,7 +50,6 @@ export const usersStream: StreamParts<DeltaPage> = {
         mergeObjects(round.kind, known, page.occurrences, userMarks, stored).map((user) => withMapping(user, settings)),
     }),
   ask: askAboutUsers,
-  apply: applyUsers,
 };
 
 async function askAboutUsers(context: StreamContext, settings: Settings, round: Round): Promise<void> {

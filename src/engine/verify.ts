@@ -1,4 +1,5 @@
 // `verify`: a fresh listing of the tenant (not delta) compared with the tables. Changes nothing.
+
 import { ExpectedError } from '../errors.ts';
 import { listGroups, readGroups, readMemberLists } from '../graph/groups.ts';
 import type { GraphReader } from '../graph/reader.ts';
@@ -8,22 +9,16 @@ import { groupMarks } from '../rules/groups.ts';
 import { selectedProperties, userMarks } from '../rules/mapping.ts';
 import { mergeObjects } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
-import type { Settings } from '../settings.ts';
-import { acquireLease, type Lease } from '../store/lease.ts';
-import type { Database } from '../store/pool.ts';
-import {
-  beginRound,
-  dropRehearsal,
-  type PageOfRound,
-  type Round,
-  readCheckpoint,
-  type Stream,
-} from '../store/rounds.ts';
-import { settingsInForce } from '../store/settings.ts';
-import { stageGroupsPage } from '../store/stage-groups.ts';
-import { unfoldSlices } from '../store/stage-members.ts';
-import { stageUsersPage } from '../store/stage-users.ts';
-import { findTenant, tenantDisconnected } from '../store/tenants.ts';
+import { type Stream, streams, tableOf } from '../rules/streams.ts';
+import type { Settings } from '../settings/settings.ts';
+import { acquireLease, type Lease } from '../store/cycle/lease.ts';
+import type { Database } from '../store/database/pool.ts';
+import { settingsInForce } from '../store/settings/versions.ts';
+import { stageGroupsPage } from '../store/stage/groups.ts';
+import { unfoldSlices } from '../store/stage/members.ts';
+import { beginRound, dropRehearsal, type PageOfRound, type Round, readCheckpoint } from '../store/stage/rounds.ts';
+import { stageUsersPage } from '../store/stage/users.ts';
+import { findTenant, tenantDisconnected } from '../store/tenants/tenants.ts';
 import {
   type Checked,
   countStaged,
@@ -111,7 +106,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
 async function requireSynced(database: Database, tenantId: string): Promise<void> {
   const { status, name } = await findTenant(database, tenantId);
   if (status === 'disconnected') throw tenantDisconnected(name);
-  for (const stream of ['users', 'groups'] as const) {
+  for (const stream of streams) {
     if (await readCheckpoint(database, tenantId, stream)) continue;
     throw new ExpectedError('never_synced', `the ${stream} of the tenant were never synced`, {
       cure: `run entra-sync sync ${JSON.stringify(name)}`,
@@ -130,12 +125,12 @@ async function stageListing(work: Work, stream: Stream): Promise<Listing> {
     kind: 'full',
     reason: 'verify',
     settingsVersion: settings.version,
-    fingerprint: stream === 'users' ? settings.fingerprint : settings.groupsFingerprint,
+    fingerprint: settings.fingerprints[stream],
   });
   const ids =
     options.sample === undefined
       ? null
-      : await drawSample(parts.database, lease.tenantId, stream === 'users' ? 'accounts' : 'groups', options.sample);
+      : await drawSample(parts.database, lease.tenantId, tableOf[stream], options.sample);
   const pages = stream === 'users' ? userListing(work, ids) : groupListing(work, ids);
   for await (const page of pages) {
     options.signal.throwIfAborted();

@@ -1,11 +1,11 @@
 // One round from its next page to its commit: pages into the stage, questions about the doubtful, the commit.
 import { inLots, totalOf } from '../graph/pages.ts';
 import { type DeltaPage, objectsOf } from '../rules/decode.ts';
-import type { Settings } from '../settings.ts';
-import { commitRound } from '../store/commit.ts';
-import { type Checkpoint, type Round, readCheckpoint } from '../store/rounds.ts';
-import { unfoldSlices } from '../store/stage-members.ts';
-import { analyzeStage } from '../store/statistics.ts';
+import type { Settings } from '../settings/settings.ts';
+import { commitRound } from '../store/commit/round.ts';
+import { unfoldSlices } from '../store/stage/members.ts';
+import { type Checkpoint, type Round, readCheckpoint } from '../store/stage/rounds.ts';
+import { analyzeStage } from '../store/stage/statistics.ts';
 import { inSpan } from '../tracing.ts';
 import { openPages, type Pages, type Walked } from './first-page.ts';
 import type { Progress, StreamContext, StreamParts } from './stream.ts';
@@ -67,27 +67,22 @@ export async function walkRound<Page extends DeltaPage>(
   context.signal.throwIfAborted();
   tell('commit', round);
   const rehearsal = hasScopeGroups(settings) ? await context.memberships : undefined;
-  const judged = rehearsal?.round ?? (await readCheckpoint(database, lease.tenantId, 'groups'));
+  const judged = rehearsal ?? (await readCheckpoint(database, lease.tenantId, 'groups'));
   const commit = () =>
-    commitRound(
-      database,
-      lease,
-      {
-        stream,
-        round,
-        cycleId: context.cycleId,
-        actor: context.actor,
-        retentionMs: settings.retentionMs,
-        removals: settings.removals,
-        match: settings.match,
-        scopeGroups: settings.scope.groups,
-        groupsJudged: judged?.fingerprint === settings.groupsFingerprint,
-        dryRun,
-        analyzed,
-        rehearsal,
-      },
-      parts.apply,
-    );
+    commitRound(database, lease, {
+      stream,
+      round,
+      cycleId: context.cycleId,
+      actor: context.actor,
+      retentionMs: settings.retentionMs,
+      removals: settings.removals,
+      match: settings.match,
+      scopeGroups: settings.scope.groups,
+      groupsJudged: judged?.fingerprint === settings.fingerprints.groups,
+      dryRun,
+      analyzed,
+      rehearsal,
+    });
   const { counts, sample } = await inSpan('commit', { 'entra_sync.stream': stream }, commit);
   return {
     report: {

@@ -1,26 +1,30 @@
-// Several GETs in one request: `$batch` (learn.microsoft.com/graph/json-batching). Nothing but GET is ever put into one.
+// Sends several GETs as one `$batch` (learn.microsoft.com/graph/json-batching), and nothing but GETs.
+
 import { retryAfterMs } from '../rules/failures.ts';
-import { askApart, type Collection, isUnserved } from './apart.ts';
+import type { Stream } from '../rules/streams.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
 import { RequestFailed } from './request-failed.ts';
+import { askApart, isUnserved } from './single-faults.ts';
 
-/** Most requests in one batch. */
+/** Maximum number of requests in one `$batch`. */
 export const batchSize = 20;
 
-/** The answers for an item: from its body, for a 404, and for an item that is unreadable, refused, or keeps failing beside others. */
+/**
+ * The answers for an item: from its body, for a 404, and for one that is unreadable, refused, or fails while others do
+ * not.
+ */
 export type BatchAnswers<Answer extends NonNullable<unknown> | string> = {
   body(id: string, body: unknown): Answer | { readonly malformed: string };
   gone(id: string): Answer;
-  /** `why`: the status, or `no answer`. `failing`: it was not refused, and may be answered another time. */
+  /** `why`: the status, or `no answer`. `failing`: not refused, so a later try may succeed. */
   unread(id: string, why: string, failing: boolean): Answer;
 };
 
 /**
- * Sends the GETs of `urls` (id -> path and query, without the version; twenty at most) as one batch, and again for the
- * items that failed for a while: items are throttled singly, and the longest of their Retry-After is obeyed. An item that
- * keeps failing while Graph answers is unread, and where the batch fails as a whole its halves are asked. Answers are
- * put into `found` as they come, so that those are not lost which came before the policy gave up. Throws what
- * {@link GraphReader.getJson} throws.
+ * Sends the GETs of `urls` (id -> path and query without the version; at most 20) as one `$batch`, and retries failed
+ * items after the longest Retry-After. An item that keeps failing while Graph answers is unread; a `$batch` that fails
+ * as a whole is halved. Answers go to `found` as they come, so they outlive a later error. Throws what {@link
+ * GraphReader.getJson} throws.
  */
 export async function readBatch<Answer extends NonNullable<unknown> | string>(
   reader: GraphReader,
@@ -45,13 +49,13 @@ export async function readBatch<Answer extends NonNullable<unknown> | string>(
     for (const id of left) found.set(id, answers.unread(id, failures.get(id) ?? answer.unserved, true));
     return;
   }
-  // It never came to its items: one of them may be why.
+  // The `$batch` failed as a whole; one of its items may be the cause.
   const middle = Math.ceil(left.length / 2);
   for (const half of [left.slice(0, middle), left.slice(middle)])
     await readBatch(reader, new Map(half.map((id) => [id, urls.get(id) ?? ''])), answers, found);
 }
 
-function collectionOf(urls: ReadonlyMap<string, string>): Collection {
+function collectionOf(urls: ReadonlyMap<string, string>): Stream {
   return [...urls.values()][0]?.startsWith('/groups') ? 'groups' : 'users';
 }
 
@@ -83,7 +87,7 @@ function takeBatch<Answer extends NonNullable<unknown> | string>(
     } else if (item.status === 404) found.set(id, answers.gone(id));
     else {
       const failed = itemFailure(item, answered);
-      // What asking again cannot change concerns this object alone: it stops neither the others nor the round (rule 19).
+      // A refusal concerns this object alone (rule 19).
       const refused = refusedStatus(failed);
       if (refused !== undefined) found.set(id, answers.unread(id, String(refused), false));
       else {
@@ -102,7 +106,7 @@ function itemFailure(item: BatchItem, answered: string | null): RequestFailed {
   const status = typeof item.status === 'number' ? item.status : 500;
   const retryAfter = Object.entries(item.headers ?? {}).find(([name]) => name.toLowerCase() === 'retry-after')?.[1];
   return new RequestFailed(
-    // 424 is what a batch answers for an item that fell with another one; the item itself is worth asking again.
+    // 424: the item failed because of another one.
     { kind: 'answer', status: status === 424 ? 503 : status, codes: [], carriedToken: false },
     `Graph answered ${status} inside a batch`,
     { retryAfterMs: retryAfterMs(retryAfter === undefined ? null : String(retryAfter), answered, Date.now()) },

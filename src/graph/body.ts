@@ -1,13 +1,13 @@
-// The body of an answer, read in chunks: up to a limit, and as UTF-8 alone.
+// Reads the body of an answer in chunks, up to a limit, and only as UTF-8.
 import { isUtf8 } from 'node:buffer';
 
-/** Most bytes of one answer of Graph, unpacked. Its largest real pages stay below 10 MiB. */
+/** Maximum unpacked bytes of one answer of Graph. Its largest real pages stay below 10 MiB. */
 export const mostGraphBytes = 64 * 1024 * 1024;
 
-/** Most bytes of one answer of the identity platform, unpacked: metadata, keys or tokens, all of a few kilobytes. */
+/** Maximum unpacked bytes of one answer of the identity platform: metadata, keys and tokens have a few kilobytes. */
 export const mostIdentityBytes = 1024 * 1024;
 
-/** The answer is larger than its reader takes. The rest of it was not read. */
+/** The answer is larger than the limit. The rest of it was not read. */
 export class BodyTooLarge extends Error {
   readonly code = 'BODY_TOO_LARGE';
 
@@ -17,18 +17,18 @@ export class BodyTooLarge extends Error {
   }
 }
 
-/** The answer holds bytes that are no UTF-8. */
+/** The answer has bytes that are not UTF-8. */
 export class BodyNotUtf8 extends Error {
   constructor() {
-    super('bytes that are no UTF-8');
+    super('bytes that are not UTF-8');
     this.name = 'BodyNotUtf8';
   }
 }
 
 /**
- * Reads an unpacked body as text. A few hundred kilobytes of gzip can unfold to gigabytes, so the bytes are counted as they
- * come and reading ends at `most`. A decoder that replaces bad bytes would store what the directory does not hold. Throws
- * {@link BodyTooLarge}, {@link BodyNotUtf8}, or what breaks the body.
+ * Reads an unpacked body as text. Counts the bytes as they arrive and stops at `most`, since a small gzip can unpack to
+ * gigabytes. Bad bytes are not replaced: that would store text that the directory lacks. Throws {@link BodyTooLarge},
+ * {@link BodyNotUtf8}, or the error that broke the body.
  */
 export async function readBody(body: AsyncIterable<Uint8Array> | null, most: number): Promise<string> {
   if (body === null) return '';
@@ -42,14 +42,14 @@ export async function readBody(body: AsyncIterable<Uint8Array> | null, most: num
   }
   const bytes = Buffer.concat(chunks, size);
   if (!isUtf8(bytes)) throw new BodyNotUtf8();
-  // As fetch does: a byte order mark is no part of the text.
+  // As fetch does: drop a byte order mark.
   return bytes.toString('utf8').replace(/^\uFEFF/, '');
 }
 
-/** {@link readBody} of an answer to fetch, as an answer whose body is at hand. */
+/** Reads an answer to fetch with {@link readBody} and returns an answer with that body. */
 export async function withinLimit(answer: Response, most: number): Promise<Response> {
   const text = await readBody(answer.body, most);
   const { status, statusText, headers } = answer;
-  // A status that has no body takes none, not even an empty one.
+  // A status without a body accepts none, not even an empty one.
   return new Response(text === '' ? null : text, { status, statusText, headers });
 }

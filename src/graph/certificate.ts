@@ -1,15 +1,18 @@
-// What is said of a TLS certificate that is not taken, at sign-in and at Graph.
+// Explains why a TLS certificate was rejected, at sign-in and at Graph.
 
 const faults: Readonly<Record<string, { says: string; cure: string }>> = {
-  CERT_HAS_EXPIRED: { says: 'has expired', cure: 'have it renewed; if it is not old, set the clock of this machine' },
+  CERT_HAS_EXPIRED: {
+    says: 'has expired',
+    cure: 'have it renewed; if it is still valid, set the clock of this machine',
+  },
   CERT_NOT_YET_VALID: { says: 'is not valid yet', cure: 'set the clock of this machine' },
   ERR_TLS_CERT_ALTNAME_INVALID: {
-    says: 'is made out to another host',
-    cure: 'check GRAPH_BASE_URL, AZURE_AUTHORITY_HOST and what stands between here and there',
+    says: 'is for another host',
+    cure: 'check GRAPH_BASE_URL, AZURE_AUTHORITY_HOST and any proxy in between',
   },
 };
 
-/** One line about the certificate of `host`, and its cure. `code` is Node's. */
+/** Returns one line about the certificate of `host`, and its cure. `code` is Node's. */
 export function explainCertificate(host: string, code: string): { message: string; cure: string } {
   const { says, cure } = faults[code] ?? {
     says: 'is not trusted',

@@ -1,4 +1,4 @@
-// The Graph client: Microsoft's SDK with a middleware chain of our own (exact link, authentication, telemetry, HTTP).
+// The Graph client: Microsoft's SDK with our own middleware chain (exact link, authentication, telemetry, HTTP).
 import {
   Client,
   type Context,
@@ -17,26 +17,32 @@ export type Answer = { readonly status: number; readonly text: string; readonly 
 
 export type GraphClient = {
   readonly origin: string;
-  /** Takes an access token and does no more. Throws what {@link GraphClient.send} throws. */
+  /** Only gets an access token. Throws what {@link GraphClient.send} throws. */
   signIn(signal: AbortSignal): Promise<void>;
   /**
-   * Sends one request to exactly `url` (byte for byte) and returns its answer whatever the status. GET, or a `$batch`
-   * of GETs when `batch` is given. Throws RequestFailed for network faults and for a sign-in that may
-   * succeed later, ExpectedError for a foreign URL and for any other sign-in.
+   * Sends one GET, or the `$batch` of GETs in `batch`, to exactly `url` and returns the answer, whatever its status.
+   * Calls `onSend` once there is an access token: without one nothing is sent. Throws RequestFailed for network faults
+   * and passing sign-in faults, ExpectedError for a foreign URL and a refused sign-in.
    */
   send(
     url: string,
-    options: { signal: AbortSignal; renewToken?: boolean; headers?: Record<string, string>; batch?: object },
+    options: {
+      signal: AbortSignal;
+      renewToken?: boolean;
+      headers?: Record<string, string>;
+      batch?: object;
+      onSend?: () => void;
+    },
   ): Promise<Answer>;
 };
 
-/** How long one request may take, sign-in and body included. */
+/** The time limit of one request, with sign-in and body. */
 export const defaultRequestTimeoutMs = 60_000;
 
 /**
- * Opens a client for one tenant. `before` is put in front of the HTTP edge: the SDK's ChaosHandler in tests.
- * The SDK takes links apart and builds them anew, which changes them; next and delta links must be used as received
- * (learn.microsoft.com/graph/delta-query-overview), so the first of our middlewares puts the exact link back.
+ * Opens a client for one tenant. The SDK rebuilds links, but they must be used as received
+ * (learn.microsoft.com/graph/delta-query-overview), so our first middleware restores the exact link. `before` goes in
+ * front of the HTTP edge (for tests).
  */
 export function openGraphClient(options: {
   origin: string;
@@ -70,9 +76,9 @@ export function openGraphClient(options: {
         throw requestFailure(error, signal, requestTimeoutMs);
       });
     },
-    send: async (url, { signal, renewToken = false, headers = {}, batch }) => {
+    send: async (url, { signal, renewToken = false, headers = {}, batch, onSend }) => {
       requireOrigin(url, origin);
-      const exact = new ExactRequest(url, renewToken);
+      const exact = new ExactRequest(url, renewToken, onSend);
       const request = client
         .api(url)
         .middlewareOptions([exact])
@@ -91,16 +97,17 @@ export function openGraphClient(options: {
   };
 }
 
-// Travels with one request through the chain. The SDK wraps what a middleware throws and loses its cause, so the first
-// middleware keeps the error here instead.
+// Travels with one request. The SDK loses the cause of a middleware's error, so the error is kept here.
 class ExactRequest implements MiddlewareOptions {
   readonly url: string;
   readonly renewToken: boolean;
+  readonly onSend: (() => void) | undefined;
   failure: unknown;
 
-  constructor(url: string, renewToken: boolean) {
+  constructor(url: string, renewToken: boolean, onSend: (() => void) | undefined) {
     this.url = url;
     this.renewToken = renewToken;
+    this.onSend = onSend;
   }
 }
 
@@ -129,23 +136,23 @@ function exactRequest(): Middleware {
   };
 }
 
-/** Throws `foreign_link` unless `url` is of the Graph origin: the token goes nowhere else (rule 13). */
+/** Throws `foreign_link` unless `url` is on the Graph origin: the token is sent nowhere else (rule 13). */
 export function requireOrigin(url: string, origin: string): void {
   if (isOfOrigin(url, origin)) return;
   throw new ExpectedError(
     'foreign_link',
     `Graph answered with a link to ${originOf(url)} instead of ${origin}; it was not followed`,
-    { cure: 'check GRAPH_BASE_URL, ENTRA_SYNC_CLOUD and what stands between here and Graph' },
+    { cure: 'check GRAPH_BASE_URL, ENTRA_SYNC_CLOUD and any proxy between here and Graph' },
   );
 }
 
-/** Whether a link leads to the Graph origin, and carries no name or password of its own. */
+/** Whether a link is on the Graph origin and has no user name or password. */
 export function isOfOrigin(url: string, origin: string): boolean {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   return parsed?.protocol === 'https:' && parsed.origin === origin && parsed.username === '' && parsed.password === '';
 }
 
-/** The origin of a link, for people. */
+/** Returns the origin of a link, for messages. */
 export function originOf(url: string): string {
   return URL.canParse(url) ? new URL(url).origin : 'no valid address';
 }
@@ -157,15 +164,16 @@ function authentication(origin: string, tokens: TokenSource): Middleware {
       next = middleware;
     },
     execute: async (context) => {
-      // The last gate before the token is attached, whoever built the URL.
+      // The last check before the token is attached, wherever the URL came from.
       requireOrigin(String(context.request), origin);
       const signal = context.options?.signal ?? undefined;
-      const renew = exactOf(context).renewToken;
+      const { renewToken: renew, onSend } = exactOf(context);
       const token = await tokens.token({ renew, ...(signal && { signal }) });
       context.options = {
         ...context.options,
         headers: { ...(context.options?.headers as Record<string, string>), authorization: `Bearer ${token}` },
       };
+      onSend?.();
       await next?.execute(context);
     },
   };
@@ -174,16 +182,17 @@ function authentication(origin: string, tokens: TokenSource): Middleware {
 function httpEdge(): Middleware {
   return {
     execute: async (context) => {
-      // A redirect would carry the token along: it is an answer like any other, and no page.
+      // A redirect would receive the token.
       context.response = await fetch(context.request, { ...context.options, redirect: 'manual' } as RequestInit);
     },
   };
 }
 
-// Real fetch hides the code in `cause` (TypeError: fetch failed); cut bodies are "terminated": test/system/fault-matrix.
+// fetch hides the code in `cause` (TypeError: fetch failed) and reports a cut body as "terminated"
+// (test/system/fault-matrix).
 function requestFailure(error: unknown, signal: AbortSignal, requestTimeoutMs: number): unknown {
   if (signal.aborted) return signal.reason;
-  // A failed try like any other; what to say of it in the end is its cause.
+  // Retried like any failed request. The final message comes from the cause.
   if (error instanceof SignInUnavailable)
     return new RequestFailed({ kind: 'sign_in', code: error.reason }, error.message, {
       cause: error,

@@ -1,13 +1,13 @@
-// Which hosts speak for Microsoft Graph and for sign-in, by cloud (learn.microsoft.com/graph/deployments).
+// The hosts of Microsoft Graph and of sign-in, by cloud (learn.microsoft.com/graph/deployments).
 import { ExpectedError } from '../errors.ts';
 
 export type Cloud = {
   /** Origins without a trailing slash. */
   readonly graphOrigin: string;
   readonly authorityHost: string;
-  /** A cloud of Microsoft's, which instance discovery knows. */
+  /** Whether Microsoft's instance discovery knows the authority. */
   readonly knownAuthority: boolean;
-  /** For whom a managed identity asks the token that it proves itself with (docs/graph.md, "Sign-in errors"). */
+  /** The audience of the token by which a managed identity signs in (docs/graph.md, "Sign-in errors"). */
   readonly exchangeAudience: string;
 };
 
@@ -35,14 +35,14 @@ const clouds: Readonly<Record<string, Omit<Cloud, 'knownAuthority'>>> = {
 };
 
 /**
- * The hosts that the environment asks for: ENTRA_SYNC_CLOUD (default `global`), each overridden by GRAPH_BASE_URL (an
- * origin, no version in it) and AZURE_AUTHORITY_HOST. Throws `usage` for a cloud that does not exist or a URL that is not https.
+ * Returns the hosts of ENTRA_SYNC_CLOUD (default `global`), overridden by GRAPH_BASE_URL (an origin without a version)
+ * and AZURE_AUTHORITY_HOST. Throws `usage` for an unknown cloud or a URL that is not an https origin.
  */
 export function resolveCloud(env: NodeJS.ProcessEnv): Cloud {
   const name = env.ENTRA_SYNC_CLOUD || 'global';
   const cloud = Object.hasOwn(clouds, name) ? clouds[name] : undefined;
   if (!cloud) {
-    throw new ExpectedError('usage', `ENTRA_SYNC_CLOUD is ${JSON.stringify(name)}, which is no cloud`, {
+    throw new ExpectedError('usage', `ENTRA_SYNC_CLOUD is ${JSON.stringify(name)}, which is not a cloud`, {
       cure: `use one of ${Object.keys(clouds).join(', ')}`,
     });
   }

@@ -1,32 +1,19 @@
-// App-only tokens of a customer's tenant, by @azure/identity, and what a refused sign-in means.
+// Gets app-only tokens for a customer's tenant, by @azure/identity.
+
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { AccessToken, TokenCredential } from '@azure/identity';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
+import type { AppCredential } from './app-credential.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
 import { type LastAnswer, limitAnswers } from './identity-http.ts';
 import { describeIdentityError, describeSignInError, SignInUnavailable } from './sign-in-errors.ts';
 
-/** How an application proves who it is; `holder` is what holds the proof, for people. */
-export type AppCredential = {
-  readonly clientId: string;
-  readonly holder: string;
-  /** The tenant brings it itself: what is wrong with it concerns nobody else. */
-  readonly ofTenant?: true;
-} & (
-  | { readonly kind: 'secret'; readonly secret: string }
-  | { readonly kind: 'certificate'; readonly path: string; readonly password?: string }
-  /** A token of another issuer (a Kubernetes cluster, say) that the application trusts: workload identity federation. */
-  | { readonly kind: 'federated'; readonly assertion: string }
-  /** A user-assigned managed identity that the application trusts; `identity` is its client id. */
-  | { readonly kind: 'managed_identity'; readonly identity: string }
-);
-
 /**
- * A hash of what `read` gives, keyed by `salt`: another one means another credential. Of a certificate the file counts,
- * which may be exchanged in its place, and its password; of what is issued anew all the time, where it comes from.
+ * Returns a hash of a credential, keyed by `salt`, to notice a change. It covers a certificate's file and password; of
+ * a token that is renewed all the time, only where it comes from.
  */
 export function credentialMark(read: () => AppCredential, salt: string): string {
   return createHmac('sha256', salt)
@@ -48,14 +35,15 @@ function proofOf(read: () => AppCredential): unknown {
 }
 
 export type TokenSource = {
-  /** The current access token; `renew` drops the one at hand first, because Graph has just refused it. */
+  /** Returns the current access token. `renew` first drops the kept one, because Graph has just refused it. */
   token(options?: { renew?: boolean; signal?: AbortSignal }): Promise<string>;
 };
 
 /**
- * A source of tokens for one customer's tenant. `credential` is asked before every sign-in, so that what it reads may
- * change; it may throw. Every token's `roles` are judged before it is used: one that could write is refused by name.
- * Throws `credential_refused`, `sign_in_failed`, `consent_missing`, `role_refused`, `permission_missing` or `graph_unavailable`.
+ * Opens a source of tokens for one customer's tenant. `credential` is called before every sign-in, so the credential
+ * may change; it may throw. A token's `roles` are judged before it is used: one that could write is refused. Throws
+ * `credential_refused`, `sign_in_failed`, `consent_missing`, `role_refused`, `permission_missing` or
+ * `graph_unavailable`.
  */
 export function openTokenSource(options: {
   tenantId: string;
@@ -69,7 +57,7 @@ export function openTokenSource(options: {
     token: async ({ renew = false, signal } = {}) => {
       if (renew) held = asking = undefined;
       if (held && Date.now() < held.expiresOnTimestamp - renewBeforeMs) return held.token;
-      // The streams of a cycle ask side by side; the sign-in that is under way serves them both.
+      // The streams of a cycle share one sign-in.
       if (!asking) {
         const work = askToken(options);
         asking = work;
@@ -81,7 +69,7 @@ export function openTokenSource(options: {
         work.then(done, () => done());
       }
       const access = await withinTime(asking, signal).catch((error: unknown) => {
-        // What hangs is not waited for by the next try.
+        // The next try must not wait for a sign-in that hangs.
         asking = undefined;
         throw error === signInTimeout ? noAnswer(options.cloud.authorityHost) : error;
       });
@@ -90,7 +78,7 @@ export function openTokenSource(options: {
   };
 }
 
-// As @azure/identity does by itself: what is on its way must not arrive with a token that has ended meanwhile.
+// As @azure/identity does itself: a token must not expire while a request is on its way.
 const renewBeforeMs = 5 * 60_000;
 
 async function askToken(options: {
@@ -103,12 +91,12 @@ async function askToken(options: {
   const credential = options.credential();
   const last: LastAnswer = {};
   try {
-    // A new one for every token has an empty cache: the only documented way to make sure of one that was not used before.
+    // A new credential has an empty cache, which is the only documented way to force a new token.
     const made = await makeCredential(tenantId, credential, cloud, last);
     const access = await made.getToken(`${cloud.graphOrigin}/.default`);
     if (!access) throw new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} was issued`);
     requirePlain(access.token, tenantId);
-    // Before anybody can hold it: whoever asks next must not get what was refused to the first.
+    // Checked before the token is kept: the next caller must not get a refused one.
     requireRoles(access.token, tenantId, allowRoles);
     return access;
   } catch (error) {
@@ -122,11 +110,11 @@ async function makeCredential(
   cloud: Cloud,
   last: LastAnswer,
 ): Promise<TokenCredential> {
-  // A third of a second to load: not for commands that never talk to Graph.
+  // Takes a third of a second to load, so commands that do not use Graph skip it.
   const azure = await import('@azure/identity');
   const settings = {
     authorityHost: cloud.authorityHost,
-    // An authority that Microsoft's instance discovery does not know would be refused by it.
+    // Microsoft's instance discovery would refuse an authority that it does not know.
     disableInstanceDiscovery: !cloud.knownAuthority,
     ...sentOnce,
     additionalPolicies: [{ position: 'perCall' as const, policy: limitAnswers(last) }],
@@ -149,14 +137,14 @@ async function makeCredential(
     case 'federated':
       return new azure.ClientAssertionCredential(tenantId, clientId, async () => credential.assertion, settings);
     case 'managed_identity': {
-      // The identity lives in the vendor's tenant, the token is the customer's: so it is the application that signs in.
+      // The identity is in the vendor's tenant and the token for the customer's, so the application has to sign in.
       const assertion = await identityToken(credential, cloud);
       return new azure.ClientAssertionCredential(tenantId, clientId, async () => assertion, settings);
     }
   }
 }
 
-/** What a managed identity proves the application with, in place of a secret. */
+/** Gets the token of a managed identity that replaces the application's secret. */
 export async function identityToken(
   credential: Extract<AppCredential, { kind: 'managed_identity' }>,
   cloud: Cloud,
@@ -174,9 +162,9 @@ export async function identityToken(
 }
 
 const sentOnce = {
-  // Tried again by the policy of the reader alone, which tells every wait.
+  // Only the reader's policy retries, which reports every wait.
   retryOptions: { maxRetries: 0 },
-  // A redirect would carry the secret along.
+  // Following a redirect would send the secret along.
   redirectOptions: { maxRetries: 0 },
 };
 
@@ -189,7 +177,7 @@ function noAnswer(authorityHost: string): SignInUnavailable {
   });
 }
 
-// @azure/identity does not let go of a request that hangs, neither for its own signal nor for a time of its own.
+// @azure/identity does not abort a request that hangs: it has no time limit and ignores its signal.
 async function withinTime<Answer>(work: Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
   const time = AbortSignal.timeout(signInTimeoutMs);
   const end = signal ? AbortSignal.any([signal, time]) : time;
@@ -200,7 +188,7 @@ async function withinTime<Answer>(work: Promise<Answer>, signal: AbortSignal | u
   return Promise.race([work, ended]);
 }
 
-// Anything else would be quoted whole by the error of the HTTP client that refuses it as a header (rule 18).
+// The HTTP client would refuse any other token as a header, with an error that quotes it (rule 18).
 function requirePlain(token: string, tenantId: string): void {
   if (/^[A-Za-z0-9._~+/=-]+$/.test(token)) return;
   throw new ExpectedError('sign_in_failed', `the token issued for tenant ${tenantId} is no bearer token`, {
@@ -230,7 +218,7 @@ function requireRoles(token: string, tenantId: string, allowRoles: readonly stri
   }
 }
 
-/** The application roles of a token: read, not verified, for it came straight from the authority over TLS, and Graph is who it is for. */
+/** Returns the application roles of a token, unverified: it came from the authority over TLS, and Graph verifies it. */
 export function rolesOf(token: string): string[] {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));

@@ -1,4 +1,4 @@
-// Names for what is asked of Graph: few and fixed, so that they can label metrics.
+// Names of Graph's endpoints: few and fixed, so that they can label metrics.
 
 const endpoints: readonly (readonly [string, RegExp])[] = [
   ['users/delta', /\/users\/(microsoft\.graph\.)?delta(\(\))?$/i],
@@ -11,7 +11,7 @@ const endpoints: readonly (readonly [string, RegExp])[] = [
   ['groups', /\/groups(\/|\(|$)/i],
 ];
 
-/** The endpoint that a URL of Graph belongs to: one of a dozen names, `other` for the rest. */
+/** Returns the name of the endpoint of a Graph URL, `other` for the rest. */
 export function endpointOf(url: string): string {
   const path = URL.canParse(url) ? new URL(url).pathname : '';
   return endpoints.find(([, pattern]) => pattern.test(path))?.[0] ?? 'other';

@@ -1,16 +1,16 @@
-// What is said to a person when a request failed for good: one line, its cure, and what Microsoft's support would ask for.
+// The message for a request that finally failed.
 import { ExpectedError } from '../errors.ts';
 import { judgeFailure } from '../rules/failures.ts';
 import { explainCertificate } from './certificate.ts';
 import type { RequestFailed } from './request-failed.ts';
 
-/** The expected error that a failed request ends with. It holds statuses, codes and ids, none of Graph's own words (rule 18). */
+/** Returns the expected error for a failed request, with statuses, codes and ids, and no text of Graph's (rule 18). */
 export function finalError(error: RequestFailed, origin: string): ExpectedError {
   const detail = [error.message, error.requestId && `request-id ${error.requestId}`].filter(Boolean).join('; ');
   const more = { detail, cause: error };
   const { failure } = error;
   const verdict = judgeFailure(failure);
-  // What it was is known best where it was met.
+  // The error of the sign-in is the most precise.
   if (failure.kind === 'sign_in' && error.cause instanceof ExpectedError) return error.cause;
   if ('code' in failure) {
     if (verdict.act === 'stop') {
@@ -18,19 +18,19 @@ export function finalError(error: RequestFailed, origin: string): ExpectedError 
       return new ExpectedError('graph_unavailable', message, { cure, ...more });
     }
     return new ExpectedError('graph_unavailable', `${origin} cannot be reached (${error.message})`, {
-      cure: 'check the network, HTTPS_PROXY and GRAPH_BASE_URL, then run the command again: it goes on where it stopped',
+      cure: 'check the network, HTTPS_PROXY and GRAPH_BASE_URL, then run the command again: it resumes where it stopped',
       ...more,
     });
   }
   if (failure.kind === 'malformed') {
-    return new ExpectedError('graph_answer_invalid', `${error.message}, again and again`, {
-      cure: 'check what stands between here and Graph (a proxy, a portal), then run the command again',
+    return new ExpectedError('graph_answer_invalid', `${error.message}, repeatedly`, {
+      cure: 'check for a proxy or portal between here and Graph, then run the command again',
       ...more,
     });
   }
   if (failure.kind === 'too_large') {
-    return new ExpectedError('graph_answer_invalid', `${error.message}, which is no page of a directory`, {
-      cure: 'check GRAPH_BASE_URL and what stands between here and Graph (a proxy), then run the command again',
+    return new ExpectedError('graph_answer_invalid', `${error.message}, which is too large for a page of a directory`, {
+      cure: 'check GRAPH_BASE_URL and any proxy between here and Graph, then run the command again',
       ...more,
     });
   }
@@ -46,12 +46,12 @@ export function finalError(error: RequestFailed, origin: string): ExpectedError 
           'graph_throttled',
           'Graph throttles this application (429) for longer than one cycle may wait',
           {
-            cure: 'run the command again later: it goes on where it stopped',
+            cure: 'run the command again later: it resumes where it stopped',
             ...more,
           },
         )
-      : new ExpectedError('graph_unavailable', `${error.message}, again and again`, {
-          cure: 'run the command again later: it goes on where it stopped',
+      : new ExpectedError('graph_unavailable', `${error.message}, repeatedly`, {
+          cure: 'run the command again later: it resumes where it stopped',
           ...more,
         });
   }
@@ -69,12 +69,12 @@ export function finalError(error: RequestFailed, origin: string): ExpectedError 
       });
     case 'query_refused': {
       const [first, ...others] = error.refused;
-      // An answer that names everything names nothing.
+      // An answer that names many properties does not show the refused one.
       const which = first !== undefined && others.length < 5 ? `: ${error.refused.join(', ')}` : '';
-      // Where none is named, the mapping is to blame only if it is new.
+      // If no property is named, the mapping is the cause only if it is new.
       const cure =
         which === ''
-          ? 'if the field mapping was changed before this, take what was added out again (entra-sync settings show); else run the command again later'
+          ? 'if the field mapping was changed before this, undo the additions (entra-sync settings show); else run the command again later'
           : 'take the property out of the field mapping (entra-sync settings show)';
       return new ExpectedError('property_refused', `Graph refused the query (${error.message})${which}`, {
         cure,
@@ -84,7 +84,7 @@ export function finalError(error: RequestFailed, origin: string): ExpectedError 
     default:
       return new ExpectedError('graph_answer_invalid', error.message, {
         cure: carriedToken(failure)
-          ? 'run the command again: a link that is refused in two cycles in a row leads to a round from the beginning by itself; entra-sync resync begins one now'
+          ? 'run the command again: if the link is refused in two cycles in a row, a new round starts by itself; entra-sync resync starts one now'
           : 'run again with --verbose and look at the detail; nothing was changed',
         ...more,
       });

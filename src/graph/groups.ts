@@ -1,18 +1,23 @@
-// The groups of a tenant: the first URL, single groups with their whole member lists, the groups of one person.
+// Reads the groups of a tenant: first URL, single groups, member lists, and the groups of one user or group.
+
 import { asGuid, type Occurrence, type Problem } from '../rules/decode.ts';
 import { decodeGroup, decodeMember, groupProperties, type Member } from '../rules/groups.ts';
+import type { Stream } from '../rules/streams.ts';
 import { listPages, readList } from './lists.ts';
 import { readObjects, type SingleObject } from './objects.ts';
 import type { GraphReader } from './reader.ts';
 
 const selection = ['id', ...groupProperties.keys()];
 
-/** Where a full round starts. Without `members` in $select memberships are not tracked (graph/delta-query-groups). */
+/**
+ * Returns the first URL of a full round. Without `members` in $select memberships are not tracked
+ * (graph/delta-query-groups).
+ */
 export function firstGroupsUrl(origin: string): string {
   return `${origin}/v1.0/groups/delta?$select=${selection.join(',')},members`;
 }
 
-/** Reads groups one by one, 20 in a `$batch`. */
+/** Reads single groups, 20 per `$batch`. */
 export async function readGroups(reader: GraphReader, ids: readonly string[]): Promise<Map<string, SingleObject>> {
   return readObjects(reader, 'groups', ids, selection, decodeGroup);
 }
@@ -20,13 +25,13 @@ export async function readGroups(reader: GraphReader, ids: readonly string[]): P
 export type MemberList = {
   readonly groupId: string;
   readonly members: readonly Member[];
-  /** What of the list cannot be taken or read; empty: the list is whole. */
+  /** The unreadable parts of the list; empty: the list is complete. */
   readonly problems: readonly Problem[];
 };
 
 /**
- * The direct member list of one group, page by page. Entries without a usable id are problems of their own, and so is a
- * list that Graph refuses to show (members may be hidden): that concerns this group alone.
+ * Reads the direct members of one group. An entry without a valid id, and a list that Graph refuses (members may be
+ * hidden), is a problem of this group alone.
  */
 export async function readMembers(reader: GraphReader, groupId: string): Promise<MemberList> {
   const entries = await readList(
@@ -49,12 +54,12 @@ export async function readMembers(reader: GraphReader, groupId: string): Promise
 }
 
 /**
- * The groups that a person or a group is a direct member of, all of them or a problem; directory roles and administrative
- * units are left out.
+ * Returns all groups that a user or group is a direct member of, or a problem. Leaves out directory roles and
+ * administrative units.
  */
 export async function readMemberOf(
   reader: GraphReader,
-  collection: 'users' | 'groups',
+  collection: Stream,
   memberId: string,
 ): Promise<readonly Member[] | Problem> {
   const entries = await readList(
@@ -69,22 +74,22 @@ export async function readMemberOf(
     const { id, '@odata.type': type } = (entry ?? {}) as { id?: unknown; '@odata.type'?: unknown };
     if (type !== '#microsoft.graph.group') continue;
     const groupId = typeof id === 'string' ? asGuid(id) : undefined;
-    // One group that cannot be told makes the list no list: what it does not name would be taken for ended.
+    // Without this group its membership would count as ended.
     if (!groupId) return problem('the id of a group that holds it is not a GUID');
     members.push({ groupId, memberId, type: collection === 'users' ? 'u' : 'g', removed: false });
   }
   return members;
 }
 
-/** Several member lists, a few at a time. */
+/** Reads several member lists, a few at a time. */
 export function readMemberLists(reader: GraphReader, groupIds: readonly string[]): Promise<MemberList[]> {
   return fewAtOnce(groupIds, (id) => readMembers(reader, id));
 }
 
-/** {@link readMemberOf} of several persons or groups, a few at a time. */
+/** {@link readMemberOf} for several users or groups, a few at a time. */
 export async function readMemberOfs(
   reader: GraphReader,
-  collection: 'users' | 'groups',
+  collection: Stream,
   ids: readonly string[],
 ): Promise<Map<string, readonly Member[] | Problem>> {
   return new Map(await fewAtOnce(ids, async (id) => [id, await readMemberOf(reader, collection, id)] as const));
@@ -102,12 +107,12 @@ async function fewAtOnce<Item, Answer>(
 
 const listsAtOnce = 8;
 
-/** Where a listing of all groups starts. */
+/** Returns the first URL of a listing of all groups. */
 export function groupsListUrl(origin: string): string {
   return `${origin}/v1.0/groups?$select=${selection.join(',')}&$top=999`;
 }
 
-/** All groups by listing, not delta, 999 a page; without their members. */
+/** Lists all groups without delta and without members, 999 per page. */
 export async function* listGroups(reader: GraphReader): AsyncGenerator<(Occurrence | Problem)[]> {
   for await (const page of listPages(reader, groupsListUrl(reader.origin))) yield page.map(decodeGroup);
 }

@@ -1,26 +1,29 @@
-// How the libraries that sign in reach the identity platform: every answer up to a limit, and noted, for they tell neither
-// what broke a connection nor the status and Retry-After of an answer that they could not use.
+// HTTP for the sign-in libraries, which report neither the fault of a connection nor the status and Retry-After of an
+// answer that they cannot use: limits every answer and notes it.
 import type { ClientSecretCredentialOptions } from '@azure/identity';
 import type { INetworkModule } from '@azure/msal-node';
 import { retryAfterMs } from '../rules/failures.ts';
 import { mostIdentityBytes, readBody, withinLimit } from './body.ts';
 
-/** The last answer of the authority, or what kept it away. */
+/** The last answer of the authority, or the code of the fault that prevented it. */
 export type LastAnswer = { status?: number; retryAfterMs?: number | undefined; code?: string };
 
-/** Asks the identity platform; the body is at hand, and within {@link mostIdentityBytes}. Throws what fetch and readBody throw. */
+/**
+ * Asks the identity platform and reads the body, within {@link mostIdentityBytes}. Throws what fetch and readBody
+ * throw.
+ */
 export async function fetchIdentity(url: string, options: RequestInit): Promise<Response> {
   return withinLimit(await fetch(url, options), mostIdentityBytes);
 }
 
 type Policy = NonNullable<ClientSecretCredentialOptions['additionalPolicies']>[number]['policy'];
 
-/** For @azure/identity: limits and notes what comes. */
+/** Returns a policy for @azure/identity that limits and notes answers. */
 export function limitAnswers(last: LastAnswer): Policy {
   return {
     name: 'limitAnswers',
     sendRequest: async (request, next) => {
-      // As a stream, whatever the status: the client would otherwise collect the whole body before anybody can look.
+      // Otherwise the client would collect the whole body first.
       request.streamResponseStatusCodes = new Set([Number.POSITIVE_INFINITY]);
       try {
         const { readableStreamBody, ...answer } = await next(request);
@@ -40,7 +43,7 @@ export function limitAnswers(last: LastAnswer): Policy {
   };
 }
 
-/** For @azure/msal-node, in place of its own client: the same. */
+/** Returns a client for @azure/msal-node that does the same. */
 export function limitedNetwork(last: LastAnswer): INetworkModule {
   const send = async <Body>(url: string, options: RequestInit) => {
     try {

@@ -1,30 +1,31 @@
-// Listings, page by page: what delta is compared with, and member lists that are read whole.
+// Reads listings page by page, for comparison with delta and for complete member lists.
+
 import { ExpectedError } from '../errors.ts';
 import { isPrintable } from '../rules/decode.ts';
-import { askApart, type Collection, isUnserved } from './apart.ts';
+import type { Stream } from '../rules/streams.ts';
 import { requireOrigin } from './client.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
+import { askApart, isUnserved } from './single-faults.ts';
 
-/** One page of a listing, each entry as Graph sent it. `next` is where it goes on; undefined: this was the last one. */
+/** One page of a listing, each entry as Graph sent it. `next` is the next link; undefined: this is the last page. */
 export type ListPage = { readonly url: string; readonly value: readonly unknown[]; readonly next: string | undefined };
 
-// Far beyond any directory at 999 a page; a listing that goes on is an endless loop (rule 14).
+// Far beyond any directory at 999 per page. A longer listing is an endless loop (rule 14).
 const mostListPages = 50_000;
 
-/** What a body says as a page of a listing, or why it is none. */
+/** Decodes a body as a page of a listing, or returns why it is malformed. */
 export function takeListPage(body: unknown, url: string, origin: string): ListPage | { readonly malformed: string } {
   const { value, '@odata.nextLink': next } = (body ?? {}) as { value?: unknown; '@odata.nextLink'?: unknown };
   if (!Array.isArray(value)) return { malformed: 'the body has no value array' };
   if (typeof next !== 'string') return { url, value, next: undefined };
-  if (!isPrintable(next)) return { malformed: 'the link is no printable text' };
+  if (!isPrintable(next)) return { malformed: 'the link is not printable text' };
   requireOrigin(next, origin);
   return { url, value, next };
 }
 
 /**
- * The pages of a listing from `start` on; the next one is fetched while the caller takes this one. `faults` is how many
- * each page may have, as for {@link GraphReader.getJson}. Throws what
- * {@link GraphReader.getJson} throws, and `graph_answer_invalid` for a listing that leads in a circle.
+ * Yields the pages of a listing from `start` on, and prefetches the next one. `faults` is per page. Throws what {@link
+ * GraphReader.getJson} throws, and `graph_answer_invalid` for a loop of links.
  */
 export async function* listingPages(reader: GraphReader, start: string, faults?: number): AsyncGenerator<ListPage> {
   const asked = new Set<string>();
@@ -33,7 +34,7 @@ export async function* listingPages(reader: GraphReader, start: string, faults?:
     if (asked.has(url) || asked.size >= mostListPages) throw endless();
     asked.add(url);
     return reader.getJson<ListPage>(url, {
-      // A dead page link of a listing is no dead delta token: the whole listing is simply not to be had.
+      // A dead page link of a listing is not a dead delta token: the listing just fails.
       carriedToken: false,
       ...(faults !== undefined && { faults }),
       parse: (body) => takeListPage(body, url, reader.origin),
@@ -47,7 +48,7 @@ export async function* listingPages(reader: GraphReader, start: string, faults?:
       return;
     }
     ahead = fetchPage(page.next);
-    // Its failure is thrown when its turn comes; if that never comes, nobody needs to know.
+    // The failure is thrown when the page is awaited. If it never is, the failure does not matter.
     ahead.catch(() => {});
     yield page;
   }
@@ -56,23 +57,23 @@ export async function* listingPages(reader: GraphReader, start: string, faults?:
 class EndlessListing extends ExpectedError {}
 
 function endless(): ExpectedError {
-  return new EndlessListing('graph_answer_invalid', 'Graph leads a listing in a circle', {
-    cure: 'check what stands between here and Graph, then run the command again',
+  return new EndlessListing('graph_answer_invalid', 'the links of a listing form a loop', {
+    cure: 'check for a proxy between here and Graph, then run the command again',
   });
 }
 
-/** The entries of a listing, page by page. Throws what {@link listingPages} throws. */
+/** Yields the entries of a listing, page by page. Throws what {@link listingPages} throws. */
 export async function* listPages(reader: GraphReader, first: string): AsyncGenerator<readonly unknown[]> {
   for await (const page of listingPages(reader, first)) yield page.value;
 }
 
 /**
- * A whole listing of what belongs to one object, or the status of the answer that refused it; a part of a list is none. One
- * that keeps failing while Graph answers for others of its collection is refused as well, and one that leads in a circle.
+ * Reads the complete list of one object, or returns the status of the refusal. A list that keeps failing while Graph
+ * answers for others, or whose links form a loop, counts as refused.
  */
 export async function readList(
   reader: GraphReader,
-  collection: Collection,
+  collection: Stream,
   first: string,
 ): Promise<unknown[] | { readonly refused: string }> {
   const readAll = async (faults: number) => {
@@ -84,7 +85,7 @@ export async function readList(
     const entries = await askApart(reader, collection, readAll);
     return isUnserved(entries) ? { refused: entries.unserved } : entries;
   } catch (error) {
-    if (error instanceof EndlessListing) return { refused: 'it leads in a circle' };
+    if (error instanceof EndlessListing) return { refused: 'its links form a loop' };
     const refused = refusedStatus(error);
     if (refused === undefined) throw error;
     return { refused: String(refused) };

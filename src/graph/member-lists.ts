@@ -1,19 +1,19 @@
-// The member lists of many groups at once: the first pages by `$batch`, the longer lists page by page.
+// Reads the member lists of many groups: the first pages by `$batch`, the rest of longer lists page by page.
 import { ExpectedError } from '../errors.ts';
 import type { Problem } from '../rules/decode.ts';
 import { decodeMember, type Member, type PartOfMemberList } from '../rules/groups.ts';
-import { ownFault, requireAnswering } from './apart.ts';
 import { readBatch } from './batch.ts';
 import { type ListPage, listingPages, takeListPage } from './lists.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
+import { ownFault, requireAnswering } from './single-faults.ts';
 
-/** What a batch of first pages brought. A group that is `gone` was deleted since it was listed. */
+/** The first pages of a `$batch`. `gone`: groups that were deleted after they were listed. */
 export type FirstParts = { readonly parts: readonly PartOfMemberList[]; readonly gone: readonly string[] };
 
 /**
- * The first pages of some groups' member lists, twenty at most. A list that Graph refuses to show, and one that keeps
- * failing beside others that do not, is a problem of that group alone. Throws what {@link GraphReader.getJson} throws,
- * `graph_unavailable` where none of them is answered, and `foreign_link`.
+ * Reads the first pages of at most 20 groups' member lists. A list that Graph refuses, or fails on alone, is a problem
+ * of that group. Throws what {@link GraphReader.getJson} throws, `graph_unavailable` if Graph answers for none of them,
+ * and `foreign_link`.
  */
 export async function readFirstParts(reader: GraphReader, groupIds: readonly string[]): Promise<FirstParts> {
   const found = new Map<string, PartOfMemberList | 'gone'>();
@@ -56,7 +56,9 @@ export async function readFirstParts(reader: GraphReader, groupIds: readonly str
   };
 }
 
-/** The rest of a list that did not fit on its first page. A rest that Graph refuses to show ends it, and one that fails while Graph answers. */
+/**
+ * Yields the rest of a list after its first page. A problem ends it if Graph refuses the rest, or fails on it alone.
+ */
 export async function* readMoreParts(
   reader: GraphReader,
   groupId: string,

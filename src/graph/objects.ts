@@ -1,18 +1,20 @@
-// Single objects, read by GET in a `$batch`: what came in a doubtful way is asked (rule 22).
+// Reads single objects by GET in a `$batch`, to settle doubts (rule 22).
+
 import type { Occurrence, Problem } from '../rules/decode.ts';
+import type { Stream } from '../rules/streams.ts';
 import { batchSize, readBatch } from './batch.ts';
 import type { GraphReader } from './reader.ts';
 
-/** `unread`: nothing was said of the object, so that it may be there or not. */
+/** `unread`: Graph said nothing about the object, so it may exist or not. */
 export type SingleProblem = Problem & { readonly unread?: true };
 
-/** What GET of one object said: the object, something that cannot be taken or read, or `gone` (404: deleted, or not ours to see). */
+/** The result of GET for one object: the object, a problem, or `gone` (404: deleted, or not visible to us). */
 export type SingleObject = Extract<Occurrence, { patch: unknown }> | SingleProblem | 'gone';
 
-/** Reads objects one by one, 20 in a `$batch`. */
+/** Reads single objects, 20 per `$batch`. */
 export async function readObjects(
   reader: GraphReader,
-  collection: 'users' | 'groups',
+  collection: Stream,
   ids: readonly string[],
   properties: readonly string[],
   decode: (item: unknown) => Occurrence | Problem,

@@ -1,15 +1,14 @@
-// Readers that keep to one pace: requests wait for their turn, so that many may be asked for at the same time.
+// Readers that share one pace.
 import { answered, openPace, spend, throttled } from '../rules/pace.ts';
 import type { GraphReader } from './reader.ts';
 
-// By the published costs (learn.microsoft.com/graph/throttling-limits): 2 units for a page of users, as many for a page of
-// members with $select; 20 of those in a batch.
+// The published costs (learn.microsoft.com/graph/throttling-limits): 2 units per page with $select; a `$batch` has 20.
 const unitsOf = { page: 2, batch: 40 } as const;
 
 /**
- * Opens a lane: the readers that it gives share one pace. So many requests are in flight, fewer after a 429 (of an item in a
- * batch, too) or when answers become slow, and none starts before the time that Graph asked for. Retries are the reader's;
- * a request that waits for one keeps its place. Requests that wait for their turn end with the reason of `signal`.
+ * Returns a wrapper for readers that share one pace: fewer requests in flight after a 429 (also of a `$batch` item) or
+ * slow answers, and none before the time that Graph asked for. A request that waits for its retry stays in flight.
+ * Waiting requests end with the reason of `signal`.
  */
 export function openLane(
   signal: AbortSignal,
@@ -33,13 +32,13 @@ export function openLane(
   const enter = async (units: number) => {
     for (;;) {
       signal.throwIfAborted();
-      const turn = spend(pace, units, inFlight, now());
-      if ('pace' in turn) {
-        pace = turn.pace;
+      const spent = spend(pace, units, inFlight, now());
+      if ('pace' in spent) {
+        pace = spent.pace;
         inFlight += 1;
         return;
       }
-      await pause(turn.waitMs);
+      await pause(spent.waitMs);
     }
   };
 
@@ -47,10 +46,10 @@ export function openLane(
     (reader: GraphReader): GraphReader['getJson'] =>
     async (url, options) => {
       const kind = options.batch ? 'batch' : 'page';
-      // One after another, so that nobody who came first is overtaken.
-      const turn = line.then(() => enter(unitsOf[kind]));
-      line = turn.catch(() => {});
-      await turn;
+      // One after another, so that no request overtakes an earlier one.
+      const admitted = line.then(() => enter(unitsOf[kind]));
+      line = admitted.catch(() => {});
+      await admitted;
       const started = now();
       let waited = false;
       try {

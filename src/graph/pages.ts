@@ -1,23 +1,25 @@
-// The pages of a round as an async generator, the same for every stream.
-import { setImmediate as turn } from 'node:timers/promises';
+// Yields the pages of a round, for every stream.
+
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { ExpectedError, roundEndless } from '../errors.ts';
 import { type DeltaPage, openPage } from '../rules/decode.ts';
+import type { Stream } from '../rules/streams.ts';
 import { isOfOrigin, originOf, requireOrigin } from './client.ts';
 import type { GraphReader } from './reader.ts';
 
 export type FetchedPage<Page extends DeltaPage> = { readonly url: string; readonly page: Page };
 
 /**
- * The pages of a round, from `start` to the delta link. The next page is asked for as soon as this one's link is known, and
- * comes while the objects of this one are decoded and the caller stages them. `decode` refuses no body that {@link openPage} takes.
- * `startCarriesToken` is false only for the first URL of a full round. Throws what {@link GraphReader.getJson} throws.
+ * Yields the pages of a round, from `start` to the delta link, and fetches the next one while this one is decoded and
+ * staged. `decode` must accept every body that {@link openPage} accepts. `startCarriesToken` is false only for the
+ * first URL of a full round. Throws what {@link GraphReader.getJson} throws.
  */
 export async function* deltaPages<Page extends DeltaPage>(
   reader: GraphReader,
   options: {
     start: string;
     startCarriesToken: boolean;
-    collection: 'users' | 'groups';
+    collection: Stream;
     decode: (body: unknown) => Page | { readonly malformed: string };
     headers?: Record<string, string>;
   },
@@ -33,7 +35,7 @@ export async function* deltaPages<Page extends DeltaPage>(
       headers,
       parse,
     });
-    // Before anybody follows or stages it: a foreign link that was once kept would be met again at every resume.
+    // Checked before the link is staged: it would fail at every resume.
     const link = 'next' in fetched.link ? fetched.link.next : fetched.link.delta;
     requireOrigin(link, reader.origin);
     requireStream(link, options.collection);
@@ -48,7 +50,7 @@ export async function* deltaPages<Page extends DeltaPage>(
     throw new ExpectedError(
       'foreign_link',
       `the stored link of this tenant belongs to ${originOf(options.start)}, but ${reader.origin} is configured now`,
-      { cure: 'set GRAPH_BASE_URL or ENTRA_SYNC_CLOUD back, or run entra-sync resync to begin anew with this one' },
+      { cure: 'set GRAPH_BASE_URL or ENTRA_SYNC_CLOUD back, or run entra-sync resync to start over with this one' },
     );
   }
   let ahead = fetchPage(options.start, options.startCarriesToken);
@@ -58,25 +60,24 @@ export async function* deltaPages<Page extends DeltaPage>(
       yield decoded(fetched);
       return;
     }
-    // Rule 14: no request is the one before. Longer circles are met when their pages are staged.
+    // Rule 14: a page links to itself. Longer loops are found when their pages are staged.
     if (fetched.link.next === fetched.url) {
       yield decoded(fetched);
       throw roundEndless('a page links to itself');
     }
     ahead = fetchPage(fetched.link.next, true);
-    // Its failure is thrown when its turn comes; if that never comes, nobody needs to know.
+    // The failure is thrown when the page is awaited. If it never is, the failure does not matter.
     ahead.catch(() => {});
-    // The request goes out before the processor is busy with this page.
-    await turn();
+    // Sends the request before this page keeps the processor busy.
+    await yieldToEventLoop();
     yield decoded(fetched);
   }
 }
 
 /**
- * The same pages, each time those that have come while the caller staged what came before: one where Graph is the slower
- * one, several where it is not. Reading goes on meanwhile. A page with problems is the last of its lot, for what a later
- * one says of the same object has to find them staged. `most` are handed on together at most: they are in memory at one
- * time, and so many are read again after a crash.
+ * Yields the pages in groups: those that arrived while the caller staged the previous group, at most `most`, which are
+ * in memory at a time and read again after a crash. A page with problems ends its group, because a later page may
+ * depend on them being staged.
  */
 export async function* inLots<Page extends DeltaPage>(
   pages: AsyncGenerator<FetchedPage<Page>>,
@@ -128,16 +129,16 @@ export async function* inLots<Page extends DeltaPage>(
 }
 
 /**
- * How many objects there are, for a progress bar, or undefined where that cannot be had. Served from an index that lags
- * (learn.microsoft.com/graph/aad-advanced-queries), so nothing but the bar may rest on it.
+ * Counts the objects, for a progress bar only: the count comes from an index that lags
+ * (learn.microsoft.com/graph/aad-advanced-queries). Returns undefined if it fails.
  */
-export async function countObjects(reader: GraphReader, collection: 'users' | 'groups'): Promise<number | undefined> {
+export async function countObjects(reader: GraphReader, collection: Stream): Promise<number | undefined> {
   const count = await reader.tryJson(`${reader.origin}/v1.0/${collection}/$count`, { ConsistencyLevel: 'eventual' });
   return typeof count === 'number' && count >= 0 ? count : undefined;
 }
 
-/** {@link countObjects} for whom nothing waits: `now` is undefined until it is known. */
-export function totalOf(reader: GraphReader, collection: 'users' | 'groups'): { now: number | undefined } {
+/** {@link countObjects} without waiting: `now` is undefined until the count arrives. */
+export function totalOf(reader: GraphReader, collection: Stream): { now: number | undefined } {
   const total: { now: number | undefined } = { now: undefined };
   void countObjects(reader, collection).then((count) => {
     total.now = count;
@@ -145,15 +146,15 @@ export function totalOf(reader: GraphReader, collection: 'users' | 'groups'): { 
   return total;
 }
 
-// A link of another collection would end the round early, or fill it with something else.
-function requireStream(link: string, collection: 'users' | 'groups'): void {
+// A link to another collection would end the round early, or fill it with other objects.
+function requireStream(link: string, collection: Stream): void {
   const { pathname } = new URL(link);
   if (new RegExp(`/${collection}/(microsoft\\.graph\\.)?delta(\\(\\))?$`, 'i').test(pathname)) return;
   throw new ExpectedError(
     'graph_answer_invalid',
-    `Graph answered a round of ${collection} with a link that is none of theirs`,
+    `Graph answered a round of ${collection} with a link to something else`,
     {
-      cure: 'check what stands between here and Graph, then run the command again',
+      cure: 'check for a proxy between here and Graph, then run the command again',
     },
   );
 }

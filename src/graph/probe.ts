@@ -1,24 +1,24 @@
-// Asks hosts the plainest things, for `doctor`: does the name exist, is the connection trusted, what time is it there.
+// Probes hosts for `doctor`: whether the name resolves, whether the connection is trusted, and the host's time.
 import { lookup } from 'node:dns/promises';
 import { ExpectedError } from '../errors.ts';
 import { explainCertificate } from './certificate.ts';
 
-/** The addresses of the host of an origin. Throws `graph_unavailable` when there are none. */
+/** Returns the addresses of an origin's host. Throws `graph_unavailable` if there are none. */
 export async function lookUpHost(origin: string): Promise<string[]> {
   const { hostname } = new URL(origin);
   try {
     return (await lookup(hostname, { all: true })).map(({ address }) => address);
   } catch (error) {
-    throw new ExpectedError('graph_unavailable', `the name ${hostname} is not known (${codeOf(error)})`, {
-      cure: 'check the name server of this machine, or set HTTPS_PROXY where a proxy looks names up',
+    throw new ExpectedError('graph_unavailable', `the name ${hostname} cannot be resolved (${codeOf(error)})`, {
+      cure: 'check the name server of this machine, or set HTTPS_PROXY if a proxy resolves names',
     });
   }
 }
 
-/** What a host's answer tells, whatever its status: when it was sent by the host's own clock, if it says so. */
+/** A host's answer, whatever its status; `date` is its Date header in epoch milliseconds. */
 export type HostAnswer = { readonly status: number; readonly date: number | undefined };
 
-/** Asks `url` once, without any token. Throws `graph_unavailable` when no answer came over a trusted connection. */
+/** Asks `url` once, without a token. Throws `graph_unavailable` without an answer over a trusted connection. */
 export async function askHost(url: string, signal: AbortSignal): Promise<HostAnswer> {
   const { origin } = new URL(url);
   try {
@@ -37,7 +37,7 @@ export async function askHost(url: string, signal: AbortSignal): Promise<HostAns
       throw new ExpectedError('graph_unavailable', message, { cure });
     }
     throw new ExpectedError('graph_unavailable', `${origin} cannot be reached (${code})`, {
-      cure: 'check the network, firewalls and HTTPS_PROXY: HTTPS to this host must be let out',
+      cure: 'check the network, firewalls and HTTPS_PROXY: outgoing HTTPS to this host must be allowed',
     });
   }
 }

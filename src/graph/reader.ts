@@ -1,4 +1,4 @@
-// Reads JSON from Graph under one retry policy: p-retry around one request, every wait told, within a budget a cycle.
+// Reads JSON from Graph under one retry policy: each wait is reported, and all waits of a cycle share a budget.
 import { setTimeout as wait } from 'node:timers/promises';
 import pRetry, { AbortError } from 'p-retry';
 import { ExpectedError } from '../errors.ts';
@@ -12,11 +12,11 @@ import { RequestFailed } from './request-failed.ts';
 export type RetryPolicy = {
   /** Tries after the first one. */
   readonly retries: number;
-  /** Wait before the first of them; doubles each time, with jitter. */
+  /** The wait before the first retry; doubles each time, with jitter. */
   readonly firstWaitMs: number;
-  /** How long all waits of one cycle together may take. */
+  /** Maximum sum of all waits of one cycle. */
   readonly budgetMs: number;
-  /** How long one request may take, sign-in and body included. */
+  /** The time limit of one request, with sign-in and body. */
   readonly requestTimeoutMs: number;
 };
 
@@ -28,35 +28,35 @@ export const defaultRetryPolicy: RetryPolicy = {
 };
 
 export type WaitEvent = {
-  /** What happened, for people: statuses, codes and counts. */
+  /** The reason in words: statuses, codes and counts. */
   readonly reason: string;
-  /** After a 429, of an item in a batch too. */
+  /** After a 429, also of a `$batch` item. */
   readonly throttled: boolean;
   readonly waitMs: number;
-  /** The try that failed, 1 for the first. */
+  /** The failed try, 1 for the first. */
   readonly attempt: number;
   readonly retries: number;
-  /** The stream that waits, where it is one's. */
+  /** The stream that waits; null if it is not a stream's request. */
   readonly stream: string | null;
   readonly requestId: string | null;
 };
 
-/** Told before every wait: why, for how long, and which try failed. */
+/** Called before every wait. */
 export type OnWait = (event: WaitEvent) => void;
 
 export type RequestEvent = {
-  /** One of a dozen names, see endpoints.ts; `sign_in` when no token was to be had for the request. */
+  /** A name of endpoints.ts; `sign_in` if the request failed for lack of a token. */
   readonly endpoint: string;
   readonly method: 'GET' | 'POST';
-  /** The status of the answer, or the code of what kept it away (ECONNRESET, TIMEOUT). */
+  /** The status of the answer, or the code of the fault (ECONNRESET, TIMEOUT). */
   readonly outcome: number | string;
   readonly seconds: number;
 };
 
-/** Told after every request that was sent, retries included; not of one that was called off. */
+/** Called after every request, retries included, but not after an aborted one. */
 export type OnRequest = (event: RequestEvent) => void;
 
-/** The link that was asked is dead: the round, or a full one, has to begin anew (rule 15). */
+/** The link is dead: the round restarts, or a full round starts (rule 15). */
 export class DeadToken extends Error {
   readonly requestId: string | null;
 
@@ -67,7 +67,7 @@ export class DeadToken extends Error {
   }
 }
 
-/** The status of an answer that asking again would not change, so that it concerns only what was asked for. */
+/** Returns the status of an answer that a retry would not change; undefined for any other failure. */
 export function refusedStatus(error: unknown): number | undefined {
   if (error instanceof DeadToken) return 410;
   const failed = error instanceof ExpectedError ? error.cause : error;
@@ -78,15 +78,15 @@ export function refusedStatus(error: unknown): number | undefined {
 
 export type GraphReader = {
   readonly origin: string;
-  /** A reader that counts its own requests and shares the budget: one for each stream of a cycle, named in its waits. */
+  /** Returns a reader for one stream of the cycle, with a count of its own and the shared budget. */
   fork(stream: string): GraphReader;
-  /** Takes an access token under the policy and does no more. Throws what {@link GraphReader.getJson} throws. */
+  /** Only gets an access token, under the policy. Throws what {@link GraphReader.getJson} throws. */
   signIn(): Promise<void>;
-  /** Requests sent so far, retries included. */
+  /** Returns the number of requests sent so far, with retries, without sign-ins and requests that lacked a token. */
   requestCount(): number;
   /**
-   * Asks `url` until `parse` takes the body or the policy gives up. `parse` is also given the Date of the answer, and says
-   * `malformed` for a body that is not what was asked for, which counts as a failed try. Throws DeadToken, ExpectedError, or the signal's reason.
+   * Asks `url` until `parse` accepts the body or the policy gives up. `parse` also gets the Date of the answer; its
+   * `malformed` counts as a failed try. Throws DeadToken, ExpectedError or the signal's reason.
    */
   getJson<Body>(
     url: string,
@@ -95,15 +95,15 @@ export type GraphReader = {
       headers?: Record<string, string>;
       batch?: () => object;
       parse: Parse<Body>;
-      /** What 404 comes to, where it is an answer and no failure. */
+      /** Returns the result for a 404, if that is not a failure. */
       absent?: () => Body;
-      /** So many faults of Graph end it, 429 aside: of what the caller can go on without. Left out: as many as the policy says. */
+      /** Number of faults, other than 429, that end an optional request. Default: the policy's. */
       faults?: number;
-      /** Told beside the cycle's own. */
+      /** Called in addition to the cycle's own. */
       onWait?: OnWait;
     },
   ): Promise<Body>;
-  /** Asks once, for what nothing depends on: the parsed body, or undefined when anything at all went wrong. */
+  /** Asks once, for an optional result: returns the parsed body, or undefined on any failure. */
   tryJson(url: string, headers: Record<string, string>): Promise<unknown>;
 };
 
@@ -125,16 +125,21 @@ export function openGraphReader(parts: ReaderParts): GraphReader {
   return makeReader(parts, { waitedMs: 0, untilMs: 0, apartMs: 0 }, null);
 }
 
-// What was waited so far, and until when somebody waits: requests that wait at the same time cost the cycle no more than one.
-// `apartMs`: of that, for single objects that the cycle can go on without; those get a tenth of the budget.
+// `waitedMs` is the time waited so far; waits at the same time, until `untilMs`, count once. `apartMs` is the part for
+// single objects that the cycle can do without, at most a tenth of the budget.
 type Budget = { waitedMs: number; untilMs: number; apartMs: number };
 
 function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): GraphReader {
   const { client, signal, policy = defaultRetryPolicy, onWait, onRequest } = parts;
   let requests = 0;
 
-  const send = async (url: string, options: Omit<Parameters<GraphClient['send']>[1], 'signal'>): Promise<Answer> => {
+  const count = () => {
     requests += 1;
+  };
+  const send = async (
+    url: string,
+    options: Omit<Parameters<GraphClient['send']>[1], 'signal' | 'onSend'>,
+  ): Promise<Answer> => {
     const started = performance.now();
     const tell = (endpoint: string, outcome: number | string) =>
       onRequest?.({
@@ -144,7 +149,7 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
         seconds: (performance.now() - started) / 1000,
       });
     try {
-      const answer = await client.send(url, { signal, ...options });
+      const answer = await client.send(url, { signal, onSend: count, ...options });
       tell(endpointOf(url), answer.status);
       return answer;
     } catch (error) {
@@ -154,7 +159,7 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
     }
   };
 
-  // One request under the policy. `renew` is true for a try that has to bring a new access token.
+  // One request under the policy. `renew` is true for a try that needs a new access token.
   const underPolicy = async <Result>(
     attempt: (renew: boolean) => Promise<Result>,
     { onWait: alsoOnWait, faults }: { onWait?: OnWait | undefined; faults?: number | undefined } = {},
@@ -259,10 +264,10 @@ function parseAnswer<Body>(answer: Answer, url: string, carriedToken: boolean, p
   const body = parseJson(answer.text);
   if (answer.status !== 200) {
     const codes = errorCodes(body);
-    const said = codes[0] ? ` ${codes.join('/')}` : '';
+    const codeSuffix = codes[0] ? ` ${codes.join('/')}` : '';
     throw new RequestFailed(
       { kind: 'answer', status: answer.status, codes, carriedToken },
-      `Graph answered ${answer.status}${said}`,
+      `Graph answered ${answer.status}${codeSuffix}`,
       { ...more, refused: namedProperties(body, selectOf(url)) },
     );
   }
@@ -276,13 +281,13 @@ function parseAnswer<Body>(answer: Answer, url: string, carriedToken: boolean, p
   return parsed as Body;
 }
 
-// It goes into logs, so only what looks like one is taken.
+// It goes into logs, so accept only a text that looks like one.
 function requestIdOf({ headers }: Answer): string | null {
   const id = headers.get('request-id');
   return id !== null && /^[\w-]{1,80}$/.test(id) ? id : null;
 }
 
-// The properties that a URL of our own asks for; the names in it are never encoded.
+// The properties that our URL selects. Their names are never encoded.
 function selectOf(url: string): string[] {
   return /[?&]\$select=([^&]*)/.exec(url)?.[1]?.split(',') ?? [];
 }

@@ -1,13 +1,16 @@
-// The error of one request that did not bring a usable answer.
+// The error of one request without a usable answer.
 import type { Failure } from '../rules/failures.ts';
 
-/** `failure` is what the failure table judges. The body is told apart into codes and properties, and never kept (rule 18). */
+/**
+ * A failed request. `failure` is for the failure table. The body is reduced to codes and properties, never kept (rule
+ * 18).
+ */
 export class RequestFailed extends Error {
   readonly failure: Failure;
-  /** For how long Graph or the authority asked to wait; undefined where they did not. */
+  /** The wait that Graph or the authority asked for; undefined: none. */
   readonly retryAfterMs: number | undefined;
   readonly requestId: string | null;
-  /** Properties of the query that the answer named as the ones it refuses. */
+  /** Properties of the query that the answer names as refused. */
   readonly refused: readonly string[];
 
   constructor(

@@ -1,14 +1,14 @@
-// What a refused sign-in means, and who can do what about it: the words of MSAL and Entra as one line with its cure.
+// Turns the errors of MSAL and Entra ID for a failed sign-in into one line with its cure.
 import { ExpectedError } from '../errors.ts';
 import { failureTable } from '../rules/failures.ts';
+import type { AppCredential } from './app-credential.ts';
 import { explainCertificate } from './certificate.ts';
-import type { AppCredential } from './credential.ts';
 import { fetchIdentity, type LastAnswer } from './identity-http.ts';
 
-/** The sign-in failed for a cause that may pass; `reason` is a code: of the network, HTTP_503, AADSTS90033. */
+/** The sign-in failed for a cause that may pass. `reason` is a code: of the network, HTTP_503, AADSTS90033. */
 export class SignInUnavailable extends ExpectedError {
   readonly reason: string;
-  /** For how long the authority asked to wait; undefined where it did not. */
+  /** The wait that the authority asked for; undefined: none. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -22,9 +22,9 @@ export class SignInUnavailable extends ExpectedError {
   }
 }
 
-/** The authority refused to sign in. */
+/** The authority refused the sign-in. */
 export class SignInRefused extends ExpectedError {
-  /** Whether a consent that was given a moment ago may end the refusal once it is known everywhere. */
+  /** Whether a recent consent may end the refusal once it has been replicated. */
   readonly mayPass: boolean;
 
   constructor(
@@ -39,9 +39,9 @@ export class SignInRefused extends ExpectedError {
 
 type Refusal = {
   readonly cure: (credential: AppCredential) => string;
-  /** The credential is at fault, which its holder alone can mend: no tenant is to blame, unless it brings its own. */
+  /** The credential is at fault. No tenant is to blame, unless it is the tenant's own. */
   readonly credential?: true;
-  /** The application is not in the tenant, or not yet everywhere there. */
+  /** The application is not in the tenant, or not yet replicated. */
   readonly unknownApplication?: true;
 };
 
@@ -57,8 +57,8 @@ const blocked: Refusal = {
     "a Conditional Access policy of the customer for workload identities blocks it: the customer's administrator has to allow the public addresses that entra-sync calls from, or to exclude the application",
 };
 
-// For the wording of the cure, and for whose fault it is. The page of these numbers asks programs not to rest on them, so a
-// number that is not here is told by the `error` beside it, and is waited for where waiting is due.
+// Decides the cure and the side at fault. The page of these numbers asks programs not to depend on them, so an unknown
+// number is handled by the `error` beside it.
 const refusals: Readonly<Record<string, Refusal>> = {
   '7000215': { cure: ({ holder }) => `set ${holder} to the value of the secret (not its id)`, credential: true },
   '7000222': {
@@ -88,7 +88,10 @@ const refusals: Readonly<Record<string, Refusal>> = {
   '700213': trusted,
 };
 
-/** The cures of the documented `error` values (learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow). */
+/**
+ * The cures of the documented `error` values
+ * (learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow).
+ */
 const byError: readonly (readonly [RegExp, (credential: AppCredential) => string])[] = [
   [/\binvalid_client\b/, ({ holder }) => `check ${holder} and AZURE_CLIENT_ID`],
   [
@@ -118,7 +121,7 @@ function trust(credential: AppCredential): string {
   return `add a federated credential to the application with ${told}, or check ${credential.holder}`;
 }
 
-// Names of a cluster and of a service account there, no secret; what does not look like that is not repeated.
+// These claims name a cluster and a service account, which are not secret. Other texts are not repeated.
 function claimsOf(assertion: string): Record<'iss' | 'sub' | 'aud', string> | undefined {
   try {
     const claims: unknown = JSON.parse(Buffer.from(assertion.split('.')[1] ?? '', 'base64url').toString('utf8'));
@@ -140,15 +143,15 @@ const certificateCodes = new RegExp(
 // Throttled, or a passing fault of Entra ID (docs/graph.md, "Sign-in errors").
 const passing = new Set(['90055', '90006', '90024', '90033', '90090']);
 
-// RFC 6749, and the table of `error` values of the authorization code flow: both say that a later try may succeed.
+// RFC 6749 and the table of `error` values of the authorization code flow say that a later try may succeed.
 const isPassing = (number: string, said: string) =>
   passing.has(number) || (!refusals[number] && /\b(temporarily_unavailable|server_error)\b/.test(said));
 
 const undiscovered = /endpoints_resolution_error|openid_config_error/;
 
-// The words of an error are free text and may quote an answer whole, so nothing but codes and ids is taken from them, and
-// the error itself is not kept as the cause (rule 18).
-/** Says what stopped a sign-in; what is an expected error already, or an abort, is returned as it came. */
+// A message is free text and may quote a whole answer, so only codes and ids are kept from it, and the error itself is
+// not kept as the cause (rule 18).
+/** Returns the expected error for a failed sign-in. An expected error or an abort is returned unchanged. */
 export async function describeSignInError(
   error: unknown,
   tenantId: string,
@@ -222,7 +225,7 @@ function passingReason(error: Error, text: string, lastStatus?: number): string 
     : undefined;
 }
 
-// What Microsoft's support asks for, and the codes of the libraries.
+// The ids that Microsoft's support asks for, and the codes of the libraries.
 function idsIn(text: string): string {
   const ids = text.match(/\b(?:trace|correlation) id: [0-9a-f-]{36}\b/gi) ?? [];
   const codes =
@@ -231,8 +234,8 @@ function idsIn(text: string): string {
 }
 
 /**
- * MSAL says of a tenant that does not exist, of a certificate and of a cut cable only that endpoints cannot be resolved.
- * The public document that it could not read, asked for plainly, tells which it is.
+ * Asks for the public document that MSAL could not read, to find the reason: for an unknown tenant, a rejected
+ * certificate and a broken connection alike, MSAL only reports that endpoints cannot be resolved.
  */
 async function whyUndiscovered(authorityHost: string, tenantId: string): Promise<string> {
   try {

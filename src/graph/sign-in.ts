@@ -1,45 +1,46 @@
-// Signing people in, by @azure/msal-node: authorization code with PKCE, and the address where an administrator consents.
+// Signs administrators in with @azure/msal-node (authorization code with PKCE) and builds the consent URL.
 import { createHash } from 'node:crypto';
 import type { Configuration } from '@azure/msal-node';
 import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
 import { ExpectedError } from '../errors.ts';
 import { asGuid } from '../rules/decode.ts';
+import type { AppCredential } from './app-credential.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
-import { type AppCredential, identityToken } from './credential.ts';
+import { identityToken } from './credential.ts';
 import { fetchIdentity, type LastAnswer, limitedNetwork } from './identity-http.ts';
 import { describeSignInError } from './sign-in-errors.ts';
 
-/** Who signed in, as the verified id token says. */
+/** The person that signed in, from the verified id token. */
 export type SignedIn = {
   readonly tenantId: string;
-  /** Of the person, in that tenant. */
+  /** The person's object id in that tenant. */
   readonly objectId: string;
-  /** The part of the person's name behind the @, to show which organization this is; null where there is none. */
+  /** The part of the user name after the @, to show the organization; null if there is none. */
   readonly domain: string | null;
-  /** Whether the person may consent for the tenant; undefined where the registration does not let tokens tell. */
+  /** Whether the person may consent for the tenant; undefined if the registration's tokens do not say. */
   readonly administrator: boolean | undefined;
 };
 
-/** How a registration is made to tell the directory roles of the people who sign in (docs/graph.md, "Consent"). */
+/** The change to a registration that puts directory roles into tokens (docs/graph.md, "Consent"). */
 export const rolesCure =
   'in the registration: Token configuration, Add groups claim, Directory roles (manifest: "groupMembershipClaims": "DirectoryRole")';
 
 export type SignInPage = {
-  /** The application that people sign in to. */
+  /** Returns the id of the application that people sign in to. */
   clientId(): string;
-  /** Where a browser is sent to sign in, and what has to be kept until it is back. */
+  /** Returns the sign-in URL; `state` keeps nonce and verifier until the browser is back. */
   begin(state: (kept: { nonce: string; verifier: string }) => Promise<string>): Promise<string>;
   /** Redeems the code that came back. Throws `sign_in_failed` or `graph_unavailable`. */
   finish(code: string, kept: { nonce: string; verifier: string }): Promise<SignedIn>;
-  /** Where an administrator of this tenant consents to the application permissions. */
+  /** Returns the URL where an administrator of this tenant consents to the application permissions. */
   consentUrl(tenantId: string, state: string): string;
 };
 
-/** Everybody with an account of some organization; personal accounts are not let in. */
-const everybody = 'organizations';
+/** The authority for accounts of any organization, but not for personal ones. */
+const organizationsAuthority = 'organizations';
 
-/** Ways to sign people in to this application, who come back to `redirectUri`. */
+/** Opens the sign-in to this application, which returns browsers to `redirectUri`. */
 export function openSignInPage(options: {
   credential: () => AppCredential;
   cloud: Cloud;
@@ -49,14 +50,14 @@ export function openSignInPage(options: {
   const scopes = ['openid', 'profile'];
   let keys: { of: string; get: ReturnType<typeof createRemoteJWKSet> } | undefined;
 
-  // A new one each time: it would keep everybody who signs in, with their names, in its cache.
+  // A new one each time, because its cache would keep the names of the people who sign in.
   async function application(credential: AppCredential, last: LastAnswer) {
     const { ConfidentialClientApplication } = await import('@azure/msal-node');
     return new ConfidentialClientApplication({
       auth: {
         clientId: credential.clientId,
-        authority: `${cloud.authorityHost}/${everybody}`,
-        // An authority that Microsoft's instance discovery does not know would be refused by it.
+        authority: `${cloud.authorityHost}/${organizationsAuthority}`,
+        // Microsoft's instance discovery would refuse an authority that it does not know.
         ...(!cloud.knownAuthority && { knownAuthorities: [new URL(cloud.authorityHost).host] }),
         ...(await proofOf(credential, cloud)),
       },
@@ -76,14 +77,14 @@ export function openSignInPage(options: {
     });
     const tenantId = asGuid(String(payload.tid));
     const objectId = asGuid(String(payload.oid));
-    // The issuer of an application of many tenants is a template, and only the token's own tenant fills it in.
+    // The issuer of a multi-tenant application is a template for the token's tenant.
     if (!tenantId || !objectId || payload.nonce !== nonce || payload.iss !== issuer.replace('{tenantid}', tenantId))
       throw new errors.JWTInvalid('issuer, tenant or nonce do not match');
     const [, domain = null] = /@([\w.-]{1,253})$/.exec(String(payload.preferred_username ?? '')) ?? [];
     return { tenantId, objectId, domain, administrator: isAdministrator(payload.wids) };
   }
 
-  /** Runs what talks to Microsoft, for a time; what stops it is an expected error. */
+  /** Runs `work` with a time limit and turns its failure into an expected error. */
   async function described<Answer>(
     work: (credential: AppCredential, last: LastAnswer) => Promise<Answer>,
   ): Promise<Answer> {
@@ -94,11 +95,11 @@ export function openSignInPage(options: {
     } catch (error) {
       if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
         throw new ExpectedError('sign_in_failed', `the id token that ${cloud.authorityHost} issued is not valid`, {
-          cure: 'check AZURE_AUTHORITY_HOST and what stands between here and it',
+          cure: 'check AZURE_AUTHORITY_HOST and any proxy between here and it',
           detail: error.code,
         });
       }
-      throw await describeSignInError(error, everybody, credential, cloud.authorityHost, last);
+      throw await describeSignInError(error, organizationsAuthority, credential, cloud.authorityHost, last);
     }
   }
 
@@ -117,7 +118,7 @@ export function openSignInPage(options: {
         codeChallenge: challenge,
         codeChallengeMethod: 'S256',
         responseMode: 'query',
-        // Whoever is signed in already may not be the administrator.
+        // The browser may be signed in as another person than the administrator.
         prompt: 'select_account',
       } as const;
       return described((credential, last) => application(credential, last).then((app) => app.getAuthCodeUrl(request)));
@@ -128,7 +129,7 @@ export function openSignInPage(options: {
         const { idToken } = await app.acquireTokenByCode({ code, scopes, redirectUri, codeVerifier: verifier, nonce });
         return verify(idToken, credential.clientId, nonce);
       }),
-    // The v2 form: the verified tenant is named in the path and the scope says which resource (docs/graph.md, "Consent").
+    // The v2 form: the path names the verified tenant, and the scope the resource (docs/graph.md, "Consent").
     consentUrl: (tenantId, state) => {
       const query = new URLSearchParams({
         client_id: options.credential().clientId,
@@ -141,10 +142,10 @@ export function openSignInPage(options: {
   };
 }
 
-// Global Administrator and Privileged Role Administrator, by the ids that they have in every tenant.
+// The ids of Global Administrator and Privileged Role Administrator, the same in every tenant.
 const administrators = ['62e90394-69f5-4237-9190-012177145e10', 'e8611ab8-c189-46e8-94e1-60213ab1f814'];
 
-// Everybody has a role where roles are told at all: the one of a plain user.
+// Every user has a role, at least that of a plain user, if tokens have roles.
 function isAdministrator(roles: unknown): boolean | undefined {
   return Array.isArray(roles) ? roles.some((role) => administrators.includes(String(role).toLowerCase())) : undefined;
 }
@@ -152,10 +153,13 @@ function isAdministrator(roles: unknown): boolean | undefined {
 type Discovered = { readonly issuer: string; readonly jwks_uri: string };
 
 async function discover(authorityHost: string): Promise<Discovered> {
-  const answer = await fetchIdentity(`${authorityHost}/${everybody}/v2.0/.well-known/openid-configuration`, {
-    redirect: 'error',
-    signal: AbortSignal.timeout(30_000),
-  });
+  const answer = await fetchIdentity(
+    `${authorityHost}/${organizationsAuthority}/v2.0/.well-known/openid-configuration`,
+    {
+      redirect: 'error',
+      signal: AbortSignal.timeout(30_000),
+    },
+  );
   const { issuer, jwks_uri: keys } = (await answer.json()) as Partial<Discovered>;
   if (typeof issuer !== 'string' || typeof keys !== 'string') throw new Error('openid_config_error');
   return { issuer, jwks_uri: keys };
@@ -163,7 +167,7 @@ async function discover(authorityHost: string): Promise<Discovered> {
 
 const signInTimeoutMs = 30_000;
 
-// MSAL waits for ever, and somebody waits for the page.
+// MSAL has no time limit, and a person waits for the page.
 function timeOut(): Promise<never> {
   const signal = AbortSignal.timeout(signInTimeoutMs);
   return new Promise((_resolve, reject) =>

@@ -1,18 +1,20 @@
-// Tokens that outlive a cycle, for a process that runs many: while one is good, its tenant's next cycle does not sign in.
+// Keeps tokens between cycles, so that a tenant's next cycle need not sign in while its token is valid.
 import type { TokenSource } from './credential.ts';
 
 export type TokenCache = {
-  /** The tenant's source as it was left under this `mark` of all that its tokens depend on, else a new one. */
+  /**
+   * Returns the tenant's kept source if `mark`, a hash of all that its tokens depend on, is the same; else opens one.
+   */
   take(tenantId: string, mark: string, open: () => TokenSource): TokenSource;
-  /** The tenant's next cycle signs in anew. */
+  /** Drops the tenant's source, so its next cycle signs in. */
   drop(tenantId: string): void;
 };
 
-// Of a tenant that is not synced any more nothing stays: tokens live 60 to 90 minutes (graph-facts), most tenants less.
+// The longest life of a token, so a tenant that is no longer synced leaves nothing behind.
 const keptMs = 90 * 60_000;
 const mostKept = 5_000;
 
-/** Opens an empty cache. Sources that were not taken for `keptMs` are let go of, and beyond `mostKept` the oldest. */
+/** Opens an empty cache. Drops sources unused for `keptMs`, and the least recently used beyond `mostKept`. */
 export function openTokenCache(limits = { keptMs, mostKept }): TokenCache {
   const kept = new Map<string, { mark: string; source: TokenSource; takenAt: number }>();
   return {
@@ -20,7 +22,7 @@ export function openTokenCache(limits = { keptMs, mostKept }): TokenCache {
       const before = kept.get(tenantId);
       const source = before?.mark === mark ? before.source : open();
       const takenAt = performance.now();
-      // Taken last, it is the last in order.
+      // Moves the tenant to the end of the order.
       kept.delete(tenantId);
       kept.set(tenantId, { mark, source, takenAt });
       for (const [id, one] of kept) {

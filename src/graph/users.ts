@@ -1,15 +1,15 @@
-// The users of a tenant: the first URL, and single users.
+// Reads the users of a tenant: first URL, listing, and single users.
 import { asGuid, decodeObject, type Occurrence, type Problem, type SelectedProperties } from '../rules/decode.ts';
 import { listPages } from './lists.ts';
 import { readObjects, type SingleObject } from './objects.ts';
 import type { GraphReader } from './reader.ts';
 
-/** Where a full round starts. `$select` is explicit: without it the pages of Graph disagree on what is tracked. */
+/** Returns the first URL of a full round. `$select` is explicit, since Graph's documents disagree on the default. */
 export function firstUsersUrl(origin: string, properties: readonly string[]): string {
   return `${origin}/v1.0/users/delta?$select=${properties.join(',')}`;
 }
 
-/** Reads users one by one, 20 in a `$batch`. */
+/** Reads single users, 20 per `$batch`. */
 export async function readUsers(
   reader: GraphReader,
   ids: readonly string[],
@@ -19,12 +19,12 @@ export async function readUsers(
   return readObjects(reader, 'users', ids, properties, (item) => decodeObject(item, selected));
 }
 
-/** Where a listing of all users starts; 999 is the most that Graph gives on a page. */
+/** Returns the first URL of a listing of all users. Graph allows at most 999 per page. */
 export function usersListUrl(origin: string, properties: readonly string[]): string {
   return `${origin}/v1.0/users?$select=${properties.join(',')}&$top=999`;
 }
 
-/** All users by listing, not delta, 999 a page. */
+/** Lists all users without delta, 999 per page. */
 export async function* listUsers(
   reader: GraphReader,
   properties: readonly string[],
@@ -35,8 +35,8 @@ export async function* listUsers(
 }
 
 /**
- * Reads one user by object id or user principal name: whole, a problem, or `gone` (404). A name that begins with `$` needs
- * quotes, and the `#` of a guest's must be encoded (learn.microsoft.com/graph/api/user-get).
+ * Reads one user by object id or user principal name; `gone`: 404. A name that starts with `$` needs quotes, and the
+ * `#` in a guest's name must be encoded (learn.microsoft.com/graph/api/user-get).
  */
 export async function readUser(
   reader: GraphReader,
@@ -52,7 +52,7 @@ export async function readUser(
     parse: (body) => {
       const decoded = decodeObject(body, selected);
       if ('removed' in decoded) return { malformed: 'it is a removed object' };
-      if (!decoded.id) return { malformed: 'it is no user' };
+      if (!decoded.id) return { malformed: 'it is not a user' };
       return asGuid(word) && decoded.id !== word.toLowerCase() ? { malformed: 'it is another user' } : decoded;
     },
   });

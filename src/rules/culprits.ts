@@ -1,13 +1,12 @@
-// Finds which of many things make an attempt fail, by halves.
+// Finds by halves which of many units make an attempt fail.
 
-/** Attempts are dear: once this many were made, a part that fails is not divided any more. */
+/** Attempts are expensive. After this many, a failing part is no longer divided. */
 export const mostAttempts = 400;
 
 /**
- * Finds what has to be left out for an attempt to succeed. `fails` makes an attempt with some units alone and answers why
- * it failed, or undefined; it may throw, and that ends the search. `lists` hold all units; one list is tried at once, so that
- * a list of suspects keeps the others from being divided. All of them together are known to fail. Undefined: an attempt
- * without any unit fails too, so that the units are not to blame.
+ * Finds the units to leave out so that an attempt succeeds. `fails` tries some units and returns the fault, or
+ * undefined. `lists` hold all units, which fail together; each list is tried whole first, so suspects in a list of
+ * their own save attempts. Returns undefined if an attempt without units fails as well.
  */
 export async function findCulprits<Fault>(
   lists: readonly (readonly string[])[],
@@ -22,10 +21,10 @@ export async function findCulprits<Fault>(
   };
   const left = (units: readonly string[]) => units.filter((unit) => !culprits.has(unit));
 
-  // With `beside`, which does not fail: nothing at first.
-  const search = async (units: readonly string[], beside: readonly string[] | null): Promise<void> => {
+  // Tries `units` together with `passing` units, which do not fail; null: alone.
+  const search = async (units: readonly string[], passing: readonly string[] | null): Promise<void> => {
     if (units.length === 0) return;
-    const fault = await attempt(beside === null ? units : [...beside, ...units]);
+    const fault = await attempt(passing === null ? units : [...passing, ...units]);
     if (fault === undefined) return;
     if (units.length === 1 || attempts >= most) {
       for (const unit of units) culprits.set(unit, fault);
@@ -33,13 +32,13 @@ export async function findCulprits<Fault>(
     }
     const middle = Math.ceil(units.length / 2);
     const first = units.slice(0, middle);
-    await search(first, beside);
-    await search(units.slice(middle), beside === null ? null : [...beside, ...left(first)]);
+    await search(first, passing);
+    await search(units.slice(middle), passing === null ? null : [...passing, ...left(first)]);
   };
 
   if ((await attempt([])) !== undefined) return undefined;
   for (const list of lists) await search(list, null);
-  // A unit that fails only together with others is found beside them.
+  // Finds units that fail only together with others.
   await search(left(lists.flat()), []);
   return culprits;
 }

@@ -1,13 +1,13 @@
-// Which failures of a statement are the data's: done again with the same rows they fail again, and without them they do not.
+// Recognises failures that the data causes: a later try with the same rows fails again.
 
-/** A statement that failed for its data: the SQLSTATE, and the index, constraint, column or table that Postgres named. */
+/** A failure caused by the data: the SQLSTATE, and the constraint (or index), column or table that Postgres named. */
 export type DataFault = { readonly state: string; readonly place: string | null };
 
-/** How every reason begins that is made of a {@link DataFault}. */
+/** The opening of every reason made from a {@link DataFault}. */
 export const refusedByDatabase = 'the database does not take it';
 
-// Classes of SQLSTATE (Postgres, appendix A). Not here: connection (08), transaction state (25), authorisation (28), rollback
-// (40), resources (53), object state (55), intervention and timeouts (57), system (58). Doing it again later heals those.
+// Classes of SQLSTATE (Postgres, appendix A). Left out, since a later try may succeed: connection (08), transaction
+// state (25), authorisation (28), rollback (40), resources (53), object state (55), timeouts (57) and system (58).
 const dataClasses: ReadonlySet<string> = new Set([
   '09', // an action of a trigger failed
   '20', // no branch of a CASE fits
@@ -23,15 +23,15 @@ const dataClasses: ReadonlySet<string> = new Set([
   'P0', // raised by a function or a trigger
 ]);
 
-// XX000 is what a value of more than 1 GB meets; XX001 and XX002 tell of broken files, which is the server's state.
+// A value of more than 1 GB fails with XX000. XX001 and XX002 report broken files, a state of the server.
 const dataStates: ReadonlySet<string> = new Set(['42804', '42846', 'XX000']);
 
-/** Whether a SQLSTATE says that the rows are at fault, and neither the server nor the moment. */
+/** Whether a SQLSTATE means that the rows are at fault, not the server or the moment. */
 export function isDataState(state: string): boolean {
   return /^[0-9A-Z]{5}$/.test(state) && (dataClasses.has(state.slice(0, 2)) || dataStates.has(state));
 }
 
-/** The fault in the data, where that is why the database refused. Holds names of the schema, never a value (rule 18). */
+/** Returns the data fault of an error, or undefined. Holds schema names, never a value (rule 18). */
 export function dataFaultOf(error: unknown): DataFault | undefined {
   const { severity, code, ...named } = (error ?? {}) as Record<string, unknown>;
   if (typeof severity !== 'string' || typeof code !== 'string' || !isDataState(code)) return undefined;
@@ -39,7 +39,7 @@ export function dataFaultOf(error: unknown): DataFault | undefined {
   return { state: code, place: place ?? null };
 }
 
-/** The reason under which an object is set aside. */
+/** Returns the reason for which an object is set aside. */
 export function reasonOf({ state, place }: DataFault): string {
   return `${refusedByDatabase}: SQLSTATE ${state}${place === null ? '' : ` at ${place}`}`;
 }

@@ -1,14 +1,14 @@
-// What DATABASE_URL may say, with the meanings that libpq gives it (https://www.postgresql.org/docs/current/libpq-connect.html),
-// and how the driver is told of it. What cannot be had with that meaning is refused.
+// Reads DATABASE_URL as libpq does (https://www.postgresql.org/docs/current/libpq-connect.html) and refuses options
+// that the driver cannot honour with the same meaning.
 
-/** Why a URL is refused, and what to write instead. Never holds a part of the URL that may be secret. */
+/** The reason why a URL is refused, and its cure. Never holds a part of the URL that may be secret. */
 export type UrlProblem = { readonly problem: string; readonly cure: string };
 
 const tlsModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'];
 const writable = ['any', 'read-write', 'primary'];
 const form = 'write it like postgres://user:password@host:5432/database';
 
-/** What is wrong with the value of DATABASE_URL, or undefined. */
+/** Returns the problem of a DATABASE_URL, or undefined. */
 export function problemOfUrl(text: string): UrlProblem | undefined {
   const [, authority] = /^postgres(?:ql)?:\/\/([^/?#]*)/.exec(text) ?? [];
   if (authority === undefined) return { problem: 'is not a Postgres URL', cure: form };
@@ -55,7 +55,7 @@ function problemOfTls(mode: string | null, rootCert: string | null): UrlProblem 
   return undefined;
 }
 
-/** The files that the URL names, by option: they have to be readable before a connection is made. */
+/** Returns the files that the URL names, by option, to check them before a connection is made. */
 export function filesOfUrl(text: string): { readonly option: string; readonly path: string }[] {
   const options = new URL(text).searchParams;
   return ['sslrootcert', 'sslcert', 'sslkey'].flatMap((option) => {
@@ -64,12 +64,12 @@ export function filesOfUrl(text: string): { readonly option: string; readonly pa
   });
 }
 
-/** `authority`: the certificate is signed by a CA that is trusted. `server`: and it names the host. */
+/** `authority`: a trusted CA signed the certificate. `server`: it also names the host. */
 export type TlsCheck = 'none' | 'authority' | 'server';
 
 /**
- * What libpq checks for this URL; undefined: no TLS, also where nothing is said. `prefer` never falls back to a connection
- * without TLS. `sslrootcert=system` means `verify-full` with the CAs that Node trusts.
+ * Returns what libpq checks for this URL; undefined: no TLS, the default. `prefer` never falls back to no TLS.
+ * `sslrootcert=system` means `verify-full` with the CAs that Node trusts.
  */
 export function tlsOfUrl(text: string): TlsCheck | undefined {
   const options = new URL(text).searchParams;
@@ -89,7 +89,7 @@ export function tlsOfUrl(text: string): TlsCheck | undefined {
   }
 }
 
-/** The URL without what it says of TLS. */
+/** Returns the URL without its TLS options. */
 export function urlWithoutTls(text: string): string {
   const url = new URL(text);
   for (const option of ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'ssl']) url.searchParams.delete(option);

@@ -1,56 +1,58 @@
-// Turns the JSON of one users/delta page into occurrences, without ever throwing on odd JSON (rules 5, 16, 19).
+// Decodes the JSON of a delta page into occurrences and never throws, whatever the JSON (rules 5, 16, 19).
 import { longestOf, type PropertyType } from './graph-properties.ts';
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
-/** The properties of an object that have a value: Graph's null and "never set" are both absent here. */
+/** The properties of an object that have a value. Graph's null and "never set" are both absent. */
 export type Source = { readonly [property: string]: Json };
 
-/** What became of a removed object: `changed` of Graph means that it can still be restored, anything else in doubt does too. */
+/** The kind of a removal. Graph's `changed`, and any reason but `deleted`, count as restorable. */
 export type Removal = 'deleted_restorable' | 'deleted';
 
 /**
- * One appearance of an object on a page: live with the properties that were sent (null = cleared), or removed. `odd` are
- * properties that were sent and cannot be taken, each with its reason: they are in no patch.
+ * One appearance of an object on a page: live with the properties sent (null: cleared), or removed. `odd` has the
+ * reasons of unreadable properties, which are not in `patch`.
  */
 export type Occurrence =
   | { readonly id: string; readonly patch: { readonly [property: string]: Json }; readonly odd?: OddProperties }
   | { readonly id: string; readonly removed: Removal };
 
-/** Why properties cannot be taken, by their names. */
+/** The reasons why properties are unreadable, by their names. */
 export type OddProperties = { readonly [property: string]: string };
 
-/** An object that cannot be taken, or a property of one that is taken without it (`ID/property`). `key` is its id as sent, cut and cleaned; `id` is there when it is a GUID. */
+/**
+ * An unreadable object, or property of one (`ID/property`). `key` is the id as sent, cut and cleaned; `id` is set if it
+ * is a GUID.
+ */
 export type Problem = { readonly key: string; readonly id?: string; readonly reason: string };
 
 export type DeltaPage = {
   readonly occurrences: readonly Occurrence[];
   readonly problems: readonly Problem[];
-  /** Exactly one of the two links ends a page; only a delta link ends a round (rule 5). */
+  /** Every page has exactly one link. Only a delta link ends a round (rule 5). */
   readonly link: { readonly next: string } | { readonly delta: string };
 };
 
 export type SelectedProperties = ReadonlyMap<string, PropertyType>;
 
-/** A user's account, state and scope rest on these: where one of them cannot be taken, the user cannot. */
+/** If one of these is unreadable, so is the user: account, state and scope depend on them. */
 const userKeys: ReadonlySet<string> = new Set(['userPrincipalName', 'mail', 'accountEnabled', 'userType']);
 
-/** Longest text taken for one property; Graph's own limits are far below (displayName 256, streetAddress 1024). */
+/** Maximum text of a property, far above Graph's own limits (displayName 256, streetAddress 1024). */
 const longestText = 32_768;
 const largestObject = 262_144;
 const deepestValue = 8;
 const mostArrayItems = 2_000;
 
 /**
- * Decodes a page. Unknown properties are ignored; an object that Postgres or the mapping could not take is a problem of
- * its own and spoils nothing else. A body that is no delta page at all answers `malformed` with the reason: the page
- * failed and is asked again (Graph has been seen to break off a 200 body into an error object).
+ * Decodes a page. Unknown properties are ignored; an unreadable object is a problem of its own. Returns `malformed` for
+ * a body that is not a delta page: Graph has been seen to break off a 200 body into an error object.
  */
 export function decodePage(body: unknown, selected: SelectedProperties): DeltaPage | { readonly malformed: string } {
   return decodePageOf(body, (item) => decodeObject(item, selected));
 }
 
-/** {@link decodePage} with a decoder of one's own for the objects. */
+/** {@link decodePage} with another decoder for the objects. */
 export function decodePageOf(
   body: unknown,
   decodeItem: (item: unknown) => Occurrence | Problem,
@@ -67,7 +69,7 @@ export function decodePageOf(
   return { occurrences, problems: [...problems, ...oddProblems(occurrences)], link: opened.link };
 }
 
-/** The properties that could not be taken, as problems of their own: the last word on each. */
+/** Returns the unreadable properties as problems, by the last occurrence of each object. */
 export function oddProblems(occurrences: readonly Occurrence[]): Problem[] {
   const problems = new Map<string, Problem>();
   for (const occurrence of occurrences) {
@@ -80,12 +82,12 @@ export function oddProblems(occurrences: readonly Occurrence[]): Problem[] {
   return [...problems.values()];
 }
 
-/** How many objects a page shows; a part of an object that cannot be taken is none. */
+/** Counts the objects of a page. An unreadable property does not count. */
 export function objectsOf({ occurrences, problems }: Pick<DeltaPage, 'occurrences' | 'problems'>): number {
   return occurrences.length + problems.filter(({ key }) => !/^[0-9a-f-]{36}[/]/.test(key)).length;
 }
 
-/** The link of a page, and its objects as they came. Only here can a page turn out to be none at all. */
+/** Returns the link and the raw objects of a page, or `malformed`. */
 export function openPage(
   body: unknown,
 ): { readonly link: DeltaPage['link']; readonly items: readonly unknown[] } | { readonly malformed: string } {
@@ -102,11 +104,11 @@ export function openPage(
         : undefined;
   if (!link) return { malformed: 'the body has neither a next link nor a delta link' };
   if (next != null && delta != null) return { malformed: 'the body has both a next link and a delta link' };
-  if (!isPrintable('next' in link ? link.next : link.delta)) return { malformed: 'the link is no printable text' };
+  if (!isPrintable('next' in link ? link.next : link.delta)) return { malformed: 'the link is not printable text' };
   return { link, items: body.value };
 }
 
-/** Pages in the order in which they came, as one. */
+/** Joins pages in the given order. */
 export function joinPages(pages: readonly DeltaPage[], last: DeltaPage): DeltaPage {
   return {
     occurrences: pages.flatMap((page) => page.occurrences),
@@ -115,15 +117,12 @@ export function joinPages(pages: readonly DeltaPage[], last: DeltaPage): DeltaPa
   };
 }
 
-/** Whether something decoded is a live object. */
+/** Whether a decoded item is a live object. */
 export function asPatch(decoded: Occurrence | Problem): decoded is Extract<Occurrence, { patch: unknown }> {
   return 'patch' in decoded;
 }
 
-/**
- * Decodes one object, of a page or of an answer to GET /users/{id}. A property that cannot be taken is told in `odd`, and the
- * rest of the object is taken; one of `keys` is a problem of the whole object.
- */
+/** Decodes one object. An unreadable property goes to `odd`; if it is one of `keys`, the whole object is a problem. */
 export function decodeObject(
   item: unknown,
   selected: SelectedProperties,
@@ -147,7 +146,7 @@ export function decodeObject(
     if (fault) odd[property] = `${property} ${fault}`;
     else patch[property] = value as Json;
   }
-  // A page of the largest objects has to stay below what one jsonb value may hold (256 MB).
+  // A page of the largest objects must fit into one jsonb value (256 MB).
   if (isBulky(patch)) leaveOutLargest(patch, odd, keys);
   return Object.keys(odd).length === 0 ? { id, patch } : { id, patch, odd };
 }
@@ -170,7 +169,7 @@ function isBulky(patch: { readonly [property: string]: Json }): boolean {
   );
 }
 
-/** The id in lower case if it is a GUID, else undefined. */
+/** Returns the id in lower case if it is a GUID, else undefined. */
 export function asGuid(text: string): string | undefined {
   return text.length === 36 && /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text)
     ? text.toLowerCase()
@@ -184,7 +183,7 @@ function typeFault(value: unknown, type: PropertyType): string | undefined {
 function keyFault(property: string, value: unknown): string | undefined {
   const longest = longestOf.get(property);
   if (longest === undefined || typeof value !== 'string' || value.length <= longest) return undefined;
-  return `has ${value.length} characters, more than the ${longest} that are taken`;
+  return `has ${value.length} characters, more than ${longest}`;
 }
 
 const fits: Record<PropertyType, (value: unknown) => boolean> = {
@@ -197,7 +196,7 @@ const fits: Record<PropertyType, (value: unknown) => boolean> = {
   any: () => true,
 };
 
-// A number that no double holds comes as the text of its digits (src/rules/json.ts).
+// A number that does not fit a double arrives as the text of its digits (src/rules/json.ts).
 function isDigits(value: unknown): boolean {
   return typeof value === 'string' && /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(value);
 }
@@ -219,7 +218,7 @@ function valueFault(value: unknown, depth: number): string | undefined {
 function textFault(text: string): string | undefined {
   if (text.length > longestText) return `is longer than ${longestText} characters`;
   if (text.includes('\0')) return 'holds a NUL character';
-  // Postgres refuses half a surrogate pair in JSON, and one such text would fail the whole page for ever.
+  // Postgres refuses half a surrogate pair in JSON, and with it the whole page.
   return text.isWellFormed() ? undefined : 'holds half a surrogate pair';
 }
 
@@ -231,12 +230,12 @@ function firstFault<Item>(items: readonly Item[], fault: (item: Item) => string 
   return undefined;
 }
 
-/** Whether a link can be kept until the next cycle: Postgres takes neither a NUL nor half a surrogate pair. */
+/** Whether a link can be stored: Postgres accepts neither a NUL nor half a surrogate pair. */
 export function isPrintable(link: string): boolean {
   return link.isWellFormed() && !/\p{Cc}/u.test(link);
 }
 
-/** An id as sent, cut and cleaned so that it can be stored and shown whatever it holds. */
+/** Cuts and cleans an id as sent, so that it can always be stored and shown. */
 export function cleanKey(text: string, longest = 64): string {
   return (
     text

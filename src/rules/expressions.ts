@@ -1,8 +1,8 @@
-// What a profile field is made of: expressions over a source document, as the settings write them and as they are worked out.
+// The expressions of profile fields: parsed from the settings and evaluated over a source document.
 import type { Json, Source } from './decode.ts';
 import { type Path, parsePath, typeOfPath } from './graph-paths.ts';
 
-/** A value that the settings may give word for word. */
+/** A literal value in the settings. */
 export type Constant = string | number | boolean | string[];
 
 /** An expression as the settings write it. */
@@ -15,7 +15,7 @@ export type WrittenExpression =
   | { lower: WrittenExpression }
   | { trim: WrittenExpression };
 
-/** The same, parsed: two ways to write one thing give the same expression, the keys of tables sorted. */
+/** A parsed expression, in one canonical form; the keys of tables are sorted. */
 export type Expression =
   | { readonly path: Path }
   | { readonly first: readonly Expression[] }
@@ -25,10 +25,10 @@ export type Expression =
   | { readonly lower: Expression }
   | { readonly trim: Expression };
 
-/** What the values of an expression are; `any` where it cannot be told. */
+/** The type of an expression's values; `any` if unknown. */
 export type ValueType = 'text' | 'text[]' | 'number' | 'boolean' | 'any';
 
-/** Parses what the settings' check has let through; throws on anything else. */
+/** Parses a checked expression; throws on an unchecked, invalid one. */
 export function parseExpression(written: WrittenExpression): Expression {
   if (typeof written === 'string') {
     const path = parsePath(written);
@@ -47,13 +47,13 @@ export function parseExpression(written: WrittenExpression): Expression {
   };
 }
 
-/** The properties that must be selected for an expression, with doubles. */
+/** Returns the properties to select for an expression, with duplicates. */
 export function rootsOf(expression: Expression): string[] {
   if ('path' in expression) return [expression.path[0]];
   return partsOf(expression).flatMap(rootsOf);
 }
 
-/** The value of an expression for a source document; undefined for none. Never throws, whatever the document holds. */
+/** Evaluates an expression over a source document; undefined: no value. Never throws. */
 export function evaluate(expression: Expression, source: Source): Json | undefined {
   if ('path' in expression) return valueAt(source, expression.path);
   if ('constant' in expression) return expression.constant;
@@ -71,7 +71,7 @@ export function evaluate(expression: Expression, source: Source): Json | undefin
   return onTexts(evaluate(expression.trim, source), (text) => text.trim());
 }
 
-/** The type of an expression's values, as far as the catalogue of properties and the expression itself tell. */
+/** Returns the type of an expression's values, from the catalogue of properties and the expression itself. */
 export function valueTypeOf(expression: Expression): ValueType {
   if ('path' in expression) return typeOfProperty[typeOfPath(expression.path)];
   if ('constant' in expression) return typeOfConstant(expression.constant);
@@ -113,7 +113,7 @@ function partsOf(expression: Exclude<Expression, { path: Path }>): readonly Expr
   return 'trim' in expression ? [expression.trim] : [];
 }
 
-// Own properties alone: "constructor" is the name of none.
+// Own properties only: "constructor" is not one.
 function valueAt(source: Source, path: Path): Json | undefined {
   let value: Json | undefined = source as { [property: string]: Json };
   for (const step of path) {
@@ -132,7 +132,7 @@ function firstValue(parts: readonly Expression[], source: Source): Json | undefi
   return undefined;
 }
 
-/** What can be written of a value: a list item by item, an object not at all, and nothing that is empty. */
+/** Returns the texts of a value: one per item of a list, none for an object or an empty text. */
 function textsOf(value: Json | undefined): string[] {
   if (Array.isArray(value)) return value.flatMap((item) => (Array.isArray(item) ? [] : textsOf(item)));
   if (typeof value === 'number' || typeof value === 'boolean') return [String(value)];

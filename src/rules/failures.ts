@@ -1,4 +1,4 @@
-// What to do about a request to Graph that did not bring a page: one table, each row with its sources (docs/graph.md).
+// Decides how to handle a failed request to Graph: one table, each row with its sources (docs/graph.md).
 
 /** A failed request as the HTTP edge saw it. */
 export type Failure =
@@ -7,32 +7,35 @@ export type Failure =
       readonly status: number;
       /** `error.code` and the nested inner codes, in lower case: Graph's spelling varies (SyncStateNotFound). */
       readonly codes: readonly string[];
-      /** Whether the request went to a next or delta link, which carries a token, and not to a first URL. */
+      /** Whether the request used a next or delta link, not a first URL. */
       readonly carriedToken: boolean;
     }
   /** No answer, or a part of one; `code` is Node's, TIMEOUT or BROKEN_CONNECTION. */
   | { readonly kind: 'network'; readonly code: string }
-  /** No access token could be had, for a cause that may pass; `code` as above, HTTP_503 or AADSTS90033. */
+  /** The sign-in failed for a cause that may pass; `code` as above, HTTP_503 or AADSTS90033. */
   | { readonly kind: 'sign_in'; readonly code: string }
-  /** A body that is not what was asked for, or whose bytes are no text. */
+  /** A body of another shape than expected, or with bytes that are not text. */
   | { readonly kind: 'malformed' }
   /** A body larger than any that Graph is known to send. */
   | { readonly kind: 'too_large' };
 
 export type Verdict =
-  /** Ask again, later. `throttled` only for the wording. */
+  /** Retry later. `throttled` only for the wording. */
   | { readonly act: 'retry'; readonly throttled: boolean }
-  /** Take a new access token and ask again, once. */
+  /** Get a new access token and retry once. */
   | { readonly act: 'new_access_token' }
-  /** The link is dead: begin the round anew, or a full one (rule 15). `after` a second try when Graph may only be late. */
+  /**
+   * The link is dead: restart the round, or start a full one (rule 15). With `afterOneRetry`, only if a retry fails
+   * too.
+   */
   | { readonly act: 'dead_token'; readonly afterOneRetry: boolean }
-  /** Nothing that asking again could change. */
+  /** A retry cannot help. */
   | {
       readonly act: 'stop';
       readonly why: 'permission' | 'delta_unsupported' | 'query_refused' | 'unexpected' | 'certificate' | 'too_large';
     };
 
-/** Documented and observed ends of a delta or skip token, when they come with 400. */
+/** Codes, documented and observed, of a dead delta or skip token with status 400. */
 const deadTokenCodes = [
   'syncstatenotfound',
   'syncstateinvalid',
@@ -41,7 +44,7 @@ const deadTokenCodes = [
   'directory_expiredpagetoken',
 ];
 
-/** Certificates that are not trusted today are not trusted in a second either (nodejs.org/api/tls.html, X509 codes). */
+/** Codes of an untrusted certificate (nodejs.org/api/tls.html, X509 codes). */
 const certificateCodes = [
   'CERT_CHAIN_TOO_LONG',
   'CERT_HAS_EXPIRED',
@@ -63,21 +66,21 @@ const certificateCodes = [
 ];
 
 export type FailureRow = {
-  /** For the reader of the table, and the name of its test. */
+  /** A description, which is also the title of its test. */
   readonly what: string;
   readonly kinds: readonly Failure['kind'][];
-  /** Statuses of an answer; left out: any. */
+  /** Statuses of an answer; undefined: any. */
   readonly statuses?: readonly number[];
-  /** Codes of which one has to be there (answer), or that the code has to be (network, sign-in); left out: any. */
+  /** Codes, one of which must match; undefined: any. */
   readonly codes?: readonly string[];
-  /** Only where the request carried a token, or only where it did not. */
+  /** `link`: the request carried a token. `first_url`: it did not. */
   readonly at?: 'link' | 'first_url';
   readonly verdict: Verdict;
-  /** Keys of the list of sources in docs/graph.md; `inferred` where it is our own conclusion (I there). */
+  /** Keys of the list of sources in docs/graph.md; `inferred` for our own conclusion (I there). */
   readonly sources: readonly string[];
 };
 
-/** The table: the first row that fits decides. Its last row fits everything. */
+/** The table. The first row that fits decides; the last row fits any answer. */
 export const failureTable: readonly FailureRow[] = [
   {
     what: 'a certificate that is not trusted',
@@ -151,7 +154,7 @@ export const failureTable: readonly FailureRow[] = [
     sources: ['overview', 'errors', 'docs#2350', 'sdk-dotnet#2254', 'public code'],
   },
   {
-    // The code of a dead token, but none was sent.
+    // The code of a dead token, but no token was sent.
     what: 'a tenant without delta',
     kinds: ['answer'],
     statuses: [400],
@@ -199,7 +202,7 @@ export const failureTable: readonly FailureRow[] = [
   },
 ];
 
-/** The one place that decides what a failed request means. */
+/** Returns how to handle a failed request. */
 export function judgeFailure(failure: Failure): Verdict {
   const row = failureTable.find((one) => fits(one, failure));
   if (!row) throw new Error(`no row of the failure table fits a failure of kind ${failure.kind}`);
@@ -225,33 +228,33 @@ function fits({ kinds, statuses, codes, at }: FailureRow, failure: Failure): boo
 }
 
 /**
- * How long Retry-After asks to wait, in milliseconds: seconds, fractions ("2.128" in Graph's older examples) or an HTTP
- * date. A date is told by the clock of the server, so it is compared with the Date of the same answer, which both come
- * from; `nowMs` stands in where the answer has none. Undefined when there is no Retry-After or it cannot be read.
+ * Returns the wait in milliseconds that Retry-After asks for: seconds, fractions (in Graph's older examples) or an HTTP
+ * date. A date is compared with the Date of the same answer, which the same clock set, else with `nowMs`. Returns
+ * undefined if it is missing or unreadable.
  */
 export function retryAfterMs(header: string | null, answered: string | null, nowMs: number): number | undefined {
   const text = header?.trim() ?? '';
-  // As much as a number holds is more than any budget allows, which is what so long a wait has to come to.
+  // A capped wait still exceeds every budget, as it should.
   if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Math.ceil(Number(text) * 1000), Number.MAX_SAFE_INTEGER);
   const date = httpDateMs(text);
   return date === undefined ? undefined : Math.max(0, date - (httpDateMs(answered?.trim() ?? '') ?? nowMs));
 }
 
-// Date.parse finds a year in almost anything, so the form of an HTTP date is asked for first.
+// Date.parse finds a year in almost any text, so check for the form of an HTTP date first.
 function httpDateMs(text: string): number | undefined {
   const date = /^[a-z]{3,9}, .* \d\d:\d\d:\d\d GMT$/i.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? undefined : date;
 }
 
-/** `error.code` and every inner code of an error body, lower case, the most specific last; odd bodies give none. */
+/** Returns `error.code` and the inner codes of an error body, in lower case, the most specific last. */
 export function errorCodes(body: unknown): string[] {
   const codes: string[] = [];
   let level: unknown = record(body)?.error;
-  // Graph spells it innerError in examples and innererror in tables; nesting is bounded by common sense.
+  // Graph uses both spellings. The depth is limited.
   for (let depth = 0; depth < 5; depth += 1) {
     const error = record(level);
     if (!error) break;
-    // Codes go into messages and tables, so only what looks like one is taken.
+    // Codes go into messages and tables, so they must look like one.
     if (typeof error.code === 'string' && /^[\w.-]{1,80}$/.test(error.code)) codes.push(error.code.toLowerCase());
     level = error.innerError ?? error.innererror;
   }
@@ -259,13 +262,13 @@ export function errorCodes(body: unknown): string[] {
 }
 
 /**
- * Which of `asked` (the properties of a query) an error body names. Graph's words themselves go nowhere: they are free
- * text, and have held the names and addresses of people (rule 18).
+ * Returns which of `asked` an error body names. Graph's message itself is never used: it has held names and addresses
+ * of people (rule 18).
  */
 export function namedProperties(body: unknown, asked: readonly string[]): string[] {
   const message = record(record(body)?.error)?.message;
   const words = new Set(typeof message === 'string' ? message.slice(0, 2_000).match(/\w+/g) : []);
-  // `id` is a word of many messages, and never refused.
+  // `id` is in many messages and is never refused.
   return asked.filter((name) => name !== 'id' && words.has(name));
 }
 

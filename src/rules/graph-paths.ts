@@ -1,7 +1,7 @@
-// Paths into a Graph user, like businessPhones[0] or employeeOrgData.division: how they are written, and what is there.
+// Parses paths into a Graph user, like businessPhones[0] or employeeOrgData.division, and checks that they exist.
 import { nearestName, type PropertyType, propertyOf, userProperties } from './graph-properties.ts';
 
-/** A property of the user, then names within objects and places (from 0) within lists. */
+/** A property of the user, then names within objects and positions (from 0) within lists. */
 export type Path = readonly [string, ...(string | number)[]];
 
 /** The parts of the objects that a user holds. */
@@ -23,7 +23,7 @@ const partsOfObjects: { readonly [property: string]: { readonly [part: string]: 
   serviceProvisioningErrors: { createdDateTime: 'string', isResolved: 'boolean', serviceInstance: 'string' },
 };
 
-/** The path that a text writes, or undefined when it writes none. Says nothing of what Graph has. */
+/** Parses a path; undefined if the syntax is invalid. Does not check that Graph has it. */
 export function parsePath(text: string): Path | undefined {
   if (!/^[A-Za-z_]\w*(\.[A-Za-z_]\w*|\[(0|[1-9]\d{0,3})\])*$/.test(text)) return undefined;
   const [root = '', ...steps] = text.match(/\w+/g) ?? [];
@@ -31,18 +31,18 @@ export function parsePath(text: string): Path | undefined {
   return [root, ...steps.map((step) => (isPlace(step) ? Number(step) : step))];
 }
 
-/** A path as the settings write it. */
+/** Returns a path as the settings write it. */
 export function pathText([root, ...steps]: Path): string {
   return root + steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
 }
 
-/** The type of what a path leads to; `any` where the catalogue does not tell. */
+/** Returns the type of the value at a path; `any` if the catalogue does not have it. */
 export function typeOfPath(path: Path): PropertyType {
   const walked = walk(path);
   return 'type' in walked ? walked.type : 'any';
 }
 
-/** Why a profile field cannot come from what `text` names, with the nearest right name; undefined when it can. */
+/** Returns why a profile field cannot come from the path `text`; undefined if it can. */
 export function pathProblem(text: string): string | undefined {
   const root = /^[^.[]*/.exec(text)?.[0] ?? '';
   if (root === 'id') return 'the id of a user is entra_object_id of directory.accounts, not a field';
@@ -52,18 +52,19 @@ export function pathProblem(text: string): string | undefined {
   }
   if (!property.trackable) return `${root} cannot be synced by delta: ${property.why}`;
   const path = parsePath(text);
-  if (!path) return `${JSON.stringify(text)} is no path: write it like businessPhones[0] or employeeOrgData.division`;
+  if (!path)
+    return `${JSON.stringify(text)} is not a path: write it like businessPhones[0] or employeeOrgData.division`;
   const walked = walk(path);
   return 'problem' in walked ? walked.problem : undefined;
 }
 
-/** `, did you mean NAME?`, or nothing when there is no name near. */
+/** Returns `, did you mean NAME?`, or an empty text without a name. */
 export function didYouMean(near: string | undefined): string {
   return near === undefined ? '' : `, did you mean ${near}?`;
 }
 
 function propertyNames(): string[] {
-  // Among equally near names the first wins: one that can be mapped before one that would be refused next.
+  // The first of equally near names wins, so names that can be mapped come first.
   const names = Object.keys(userProperties);
   return [
     ...names.filter((name) => userProperties[name]?.trackable),
@@ -87,13 +88,13 @@ function itemOf(type: PropertyType, path: Path): PropertyType | { readonly probl
   if (type === 'any') return 'any';
   if (type === 'string[]') return 'string';
   if (type === 'object[]') return 'object';
-  return { problem: `${pathText(path)} is no list, so it has no items by number` };
+  return { problem: `${pathText(path)} is not a list, so it has no numbered items` };
 }
 
 function partOf(type: PropertyType, path: Path, part: string): PropertyType | { readonly problem: string } {
   const written = pathText(path);
   if (type === 'object[]' || type === 'string[]') {
-    return { problem: `${written} is a list: name the place in it, like ${written}[0]` };
+    return { problem: `${written} is a list: name the position in it, like ${written}[0]` };
   }
   if (type !== 'object') return { problem: `${written} has no parts, so there is no ${JSON.stringify(part)} in it` };
   const parts = partsOfObjects[path[0]] ?? {};

@@ -1,27 +1,27 @@
-// The properties of a Graph v1.0 user that a field mapping may name, and which of them users/delta can keep up to date.
-// Source: learn.microsoft.com/graph/api/resources/user (Properties, Relationships) and docs/graph.md, "First URL and $select".
+// The properties of a Graph v1.0 user that a field mapping may name, and whether users/delta can track each. Source:
+// learn.microsoft.com/graph/api/resources/user (Properties, Relationships) and docs/graph.md, "First URL and $select".
 
-/** The JSON form in which Graph sends a property. Dates and times are strings (ISO 8601, UTC), enumerations too. */
+/** The JSON type in which Graph sends a property. Dates and times (ISO 8601, UTC) and enumerations are strings. */
 export type PropertyType = 'string' | 'boolean' | 'number' | 'string[]' | 'object' | 'object[]' | 'any';
 
 /**
- * The longest texts, in characters, of the properties that people are found and matched by: an index holds no more than 2,704
- * bytes. Graph's own limits are 113 (userPrincipalName) and 256 (mail); the functions that people edit through take the same.
+ * Maximum lengths in characters of indexed properties: an index entry holds at most 2,704 bytes. Graph's own limits are
+ * 113 (userPrincipalName) and 256 (mail). The editing functions have the same limits.
  */
 export const longestOf: ReadonlyMap<string, number> = new Map([
   ['userPrincipalName', 320],
   ['mail', 320],
 ]);
 
-/** What is known of one property; `why` completes the sentence "… cannot be mapped: …". */
+/** One property of a user; `why` completes the sentence "… cannot be synced by delta: …". */
 export type UserProperty =
   | { readonly type: PropertyType; readonly trackable: true }
   | { readonly type: PropertyType; readonly trackable: false; readonly why: string };
 
 const elsewhere = 'Graph keeps it outside Entra ID, so a delta query refuses it';
-const link = 'it is a link to other objects, and no value of the user';
+const link = 'it is a link to other objects, not a value of the user';
 const ownPermission = (permission: string): string =>
-  `reading it takes the permission ${permission}, and nothing is documented of it in a delta query`;
+  `reading it needs the permission ${permission}, and its use in a delta query is not documented`;
 
 const tracked = (type: PropertyType): UserProperty => ({ type, trackable: true });
 const untracked = (type: PropertyType, why: string): UserProperty => ({ type, trackable: false, why });
@@ -34,7 +34,7 @@ const properties: Record<string, UserProperty> = {
   assignedPlans: tracked('object[]'),
   authorizationInfo: untracked(
     'object',
-    'it holds sign-in certificates, and nothing is documented of it in a delta query',
+    'it holds sign-in certificates, and its use in a delta query is not documented',
   ),
   birthday: untracked('string', elsewhere),
   businessPhones: tracked('string[]'),
@@ -46,7 +46,7 @@ const properties: Record<string, UserProperty> = {
   createdDateTime: tracked('string'),
   creationType: tracked('string'),
   customSecurityAttributes: untracked('object', ownPermission('CustomSecAttributeAssignment.Read.All')),
-  deletedDateTime: untracked('string', 'a removed user comes with its id alone, so it is never seen'),
+  deletedDateTime: untracked('string', 'a removed user comes with its id alone, so this is never sent'),
   department: tracked('string'),
   deviceEnrollmentLimit: untracked('number', elsewhere),
   displayName: tracked('string'),
@@ -59,10 +59,10 @@ const properties: Record<string, UserProperty> = {
   externalUserStateChangeDateTime: tracked('string'),
   faxNumber: tracked('string'),
   givenName: tracked('string'),
-  hireDate: untracked('string', `${elsewhere}; employeeHireDate is the one that Entra ID keeps`),
+  hireDate: untracked('string', `${elsewhere}; Entra ID keeps employeeHireDate`),
   id: tracked('string'),
   identities: tracked('object[]'),
-  identityParentId: untracked('string', 'only agent users have it, and nothing is documented of it in a delta query'),
+  identityParentId: untracked('string', 'only agent users have it, and its use in a delta query is not documented'),
   imAddresses: tracked('string[]'),
   interests: untracked('string[]', elsewhere),
   isManagementRestricted: tracked('boolean'),
@@ -70,7 +70,7 @@ const properties: Record<string, UserProperty> = {
   jobTitle: tracked('string'),
   lastPasswordChangeDateTime: tracked('string'),
   legalAgeGroupClassification: tracked('string'),
-  licenseAssignmentStates: untracked('object[]', 'a delta query accepts it, but changes of it are not delivered'),
+  licenseAssignmentStates: untracked('object[]', 'a delta query accepts it, but does not report its changes'),
   mail: tracked('string'),
   mailboxSettings: untracked('object', elsewhere),
   mailNickname: tracked('string'),
@@ -89,7 +89,7 @@ const properties: Record<string, UserProperty> = {
   onPremisesUserPrincipalName: tracked('string'),
   otherMails: tracked('string[]'),
   passwordPolicies: tracked('string'),
-  passwordProfile: untracked('object', 'it belongs to the sign-in secrets, which are not copied'),
+  passwordProfile: untracked('object', 'it holds sign-in secrets, which are not copied'),
   pastProjects: untracked('string[]', elsewhere),
   postalCode: tracked('string'),
   preferredDataLocation: tracked('string'),
@@ -117,7 +117,7 @@ const properties: Record<string, UserProperty> = {
   userPrincipalName: tracked('string'),
   userType: tracked('string'),
 
-  // Navigation properties: named here so that the refusal can say why, instead of "no such property".
+  // Navigation properties: listed so that the refusal has a reason other than "no such property".
   activities: untracked('object[]', link),
   adhocCalls: untracked('object[]', link),
   agreementAcceptances: untracked('object[]', link),
@@ -149,7 +149,7 @@ const properties: Record<string, UserProperty> = {
   mailFolders: untracked('object[]', link),
   managedAppRegistrations: untracked('object[]', link),
   managedDevices: untracked('object[]', link),
-  manager: untracked('object', `${link}: a delta query reports its id apart, as manager@delta`),
+  manager: untracked('object', `${link}: a delta query reports its id separately, as manager@delta`),
   memberOf: untracked('object[]', `${link}: memberships come with the groups`),
   messages: untracked('object[]', link),
   oauth2PermissionGrants: untracked('object[]', link),
@@ -160,8 +160,8 @@ const properties: Record<string, UserProperty> = {
   ownedObjects: untracked('object[]', link),
   people: untracked('object[]', link),
   permissionGrants: untracked('object[]', link),
-  photo: untracked('object', 'it is kept outside the user, and a change of it shows in no delta query'),
-  photos: untracked('object[]', 'they are kept outside the user, and a change of them shows in no delta query'),
+  photo: untracked('object', 'it is kept outside the user, and no delta query reports its changes'),
+  photos: untracked('object[]', 'they are kept outside the user, and no delta query reports their changes'),
   planner: untracked('object', link),
   presence: untracked('object', link),
   registeredDevices: untracked('object[]', link),
@@ -175,24 +175,22 @@ const properties: Record<string, UserProperty> = {
 };
 
 /**
- * Every property of microsoft.graph.user in v1.0, by its exact Graph spelling. A name that is not a key is no property
- * ("constructor" included: the record has no prototype). Directory extensions (`extension_{appId}_{name}`) are made by
- * each tenant and therefore not listed: {@link propertyOf} knows them.
+ * Every property of microsoft.graph.user in v1.0. The record has no prototype, so "constructor" is not a key. Directory
+ * extensions differ by tenant; {@link propertyOf} knows them.
  */
 export const userProperties: Readonly<Record<string, UserProperty>> = Object.freeze(
   Object.assign(Object.create(null) as Record<string, UserProperty>, properties),
 );
 
-/** What is known of a property of the user, directory extensions included; undefined when there is none of this name. */
+/** Returns a property of the user, directory extensions included; undefined if there is none of this name. */
 export function propertyOf(name: string): UserProperty | undefined {
-  // Which of the types a directory extension has is known to its application alone.
+  // Only its application knows the type of a directory extension.
   return userProperties[name] ?? (/^extension_[0-9a-f]{32}_\w{1,150}$/i.test(name) ? tracked('any') : undefined);
 }
 
 /**
- * The name in `known` that a person most likely meant by `name`: one that differs by upper and lower case alone, else
- * the one with the fewest typing errors (letter missing, added, wrong, or swapped with its neighbour), as long as they
- * are no more than a third of the longer name. The first one wins among equals. Undefined when nothing is near.
+ * Returns the name in `known` nearest to `name`: one that differs by case alone, else the one with the fewest typing
+ * errors, up to a third of the longer name. The first of equals wins. Returns undefined if none is near.
  */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   const wanted = name.toLowerCase();
@@ -200,7 +198,7 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   for (const candidate of known) {
     const lower = candidate.toLowerCase();
     const limit = Math.floor(Math.max(wanted.length, lower.length) / 3);
-    // Also what keeps a very long name cheap: the difference in length is the least number of errors.
+    // Skips long names: there are at least as many errors as the lengths differ by.
     if (Math.abs(wanted.length - lower.length) > limit) continue;
     const errors = typingErrors(wanted, lower);
     if (errors <= limit && errors < (nearest?.errors ?? Number.POSITIVE_INFINITY))

@@ -1,4 +1,4 @@
-// Groups: what is selected, what their kind is, and the slices of members that a page tells of (rules 4, 8, 9).
+// Decodes groups and the slices of members on a page, and maps a group to its columns (rules 4, 8, 9).
 import {
   asGuid,
   cleanKey,
@@ -13,7 +13,7 @@ import {
   type Source,
 } from './decode.ts';
 
-/** Properties of a group that are read. `members` is selected beside them: without it memberships are not tracked. */
+/** Selected properties of a group. The first URL adds `members`: without it memberships are not tracked. */
 export const groupProperties: SelectedProperties = new Map([
   ['displayName', 'string'],
   ['description', 'string'],
@@ -27,21 +27,23 @@ export const groupProperties: SelectedProperties = new Map([
   ['onPremisesSyncEnabled', 'boolean'],
 ]);
 
-// The name, and what the kind of a group rests on: where one of them cannot be taken, the group cannot.
+// If one of these is unreadable, so is the group: its name, and the properties that decide its kind.
 const groupKeys: ReadonlySet<string> = new Set(['displayName', 'mailEnabled', 'securityEnabled', 'groupTypes']);
 
-/** Decodes one group, of a page or of an answer to GET /groups/{id}, without its members. */
+/** Decodes one group of a page, or the answer to GET /groups/{id}, without its members. */
 export function decodeGroup(item: unknown): Occurrence | Problem {
   return decodeObject(item, groupProperties, groupKeys);
 }
 
-/** Every group has them, so an unknown group that comes without one of them was not shown whole. Its kind rests on two. */
+/** Properties that every group has: an unknown group without one of them came in part. */
 export const groupMarks: readonly string[] = ['displayName', 'mailEnabled', 'securityEnabled'];
 
-/** What Graph called a member: user, group, device, contact, service principal, or anything else. */
+/** The type of a member in Graph: user, group, device, contact, service principal, or other. */
 export type MemberType = 'u' | 'g' | 'd' | 'c' | 's' | 'x';
 
-/** One entry of members@delta. "Removed" is from the group: the member itself lives on (concepts/delta-query-groups). */
+/**
+ * One entry of members@delta. `removed` means from the group; the member itself lives on (concepts/delta-query-groups).
+ */
 export type Member = {
   readonly groupId: string;
   readonly memberId: string;
@@ -49,7 +51,7 @@ export type Member = {
   readonly removed: boolean;
 };
 
-/** A part of a group's member list. `next` is where it goes on; null: that was all, or all that can be read. */
+/** A part of a group's member list. `next` is the link to the next part; null: this is the last readable one. */
 export type PartOfMemberList = {
   readonly groupId: string;
   readonly members: readonly Member[];
@@ -58,13 +60,13 @@ export type PartOfMemberList = {
 };
 
 export type GroupsPage = DeltaPage & {
-  /** The last word of the page on each membership that it names. */
+  /** The last entry on the page for each membership. */
   readonly members: readonly Member[];
-  /** The same of the pages that were joined with it and came before. */
+  /** The same for each earlier page that was joined with it. */
   readonly earlier?: readonly (readonly Member[])[];
 };
 
-// A map, because the type comes from outside and an object would also answer to "constructor".
+// A map, because an object would also have a value for "constructor".
 const memberTypes: ReadonlyMap<string, MemberType> = new Map([
   ['#microsoft.graph.user', 'u'],
   ['#microsoft.graph.group', 'g'],
@@ -74,9 +76,9 @@ const memberTypes: ReadonlyMap<string, MemberType> = new Map([
 ]);
 
 /**
- * Decodes a page of groups/delta. A group may come on many pages, each with another slice of its members: a slice is
- * never the list. Members of unknown types are kept; entries whose id is no GUID are problems of their own. Members of a
- * group whose properties cannot be taken are told all the same: they are facts apart from those.
+ * Decodes a page of groups/delta. A group may come on many pages, each with a slice of its members. Members of unknown
+ * types are kept; one whose id is not a GUID is a problem of its own. Members are returned even if the group's own
+ * properties are unreadable.
  */
 export function decodeGroupsPage(body: unknown): GroupsPage | { readonly malformed: string } {
   const members = new Map<string, Map<string, Member>>();
@@ -98,7 +100,7 @@ export function decodeGroupsPage(body: unknown): GroupsPage | { readonly malform
   return { ...page, problems: [...page.problems, ...problems], members: wordsOf(members) };
 }
 
-/** Pages in the order in which they came, as one. */
+/** Joins pages in the given order. */
 export function joinGroupsPages(pages: readonly GroupsPage[], last: GroupsPage): GroupsPage {
   const earlier = pages.slice(0, -1).map((page) => page.members);
   return { ...joinPages(pages, last), members: last.members, earlier };
@@ -145,7 +147,7 @@ export type GroupColumns = {
 
 const attributeProperties = ['visibility', 'mailNickname', 'classification', 'onPremisesSyncEnabled'] as const;
 
-/** The columns of a group from its source document (learn.microsoft.com/graph/api/resources/groups-overview). */
+/** Returns a group's columns from its source document (learn.microsoft.com/graph/api/resources/groups-overview). */
 export function groupColumns(source: Source): GroupColumns {
   const types = Array.isArray(source.groupTypes) ? source.groupTypes : [];
   const mailEnabled = source.mailEnabled === true;

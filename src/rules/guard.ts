@@ -1,44 +1,41 @@
-// When removals wait for a person: the limits of rule 10, for accounts and for groups.
+// Decides which removals are held: the limits of rule 10, for accounts and groups.
 
 export type RemovalLimits = {
-  /** Most removals in one round; 0: none are allowed. */
+  /** Maximum number of removals in one round; 0: none are allowed. */
   readonly max: number;
-  /** The same in percent of what there was before the round; 0: none are allowed. */
+  /** The same as a percentage of the objects before the round; 0: none are allowed. */
   readonly percent: number;
-  /** From how many on the two count; below it, more than half within seven days is too many. */
+  /** The number of objects from which the two limits count. Below it, more than half within seven days is too many. */
   readonly floor: number;
 };
 
 export type RemovalCounts = {
-  /** Live and managed before the round. */
+  /** Objects that were live and managed before the round. */
   readonly before: number;
-  /** What this round wants to remove or suspend and is not held already. */
+  /** Objects that this round would remove or suspend, without those already held. */
   readonly wanted: number;
-  /** Already held for a person's decision. */
+  /** Objects already held for a person's decision. */
   readonly held: number;
-  /** Others that cycles removed or suspended within seven days, still so, and not approved. */
+  /** Other objects that cycles removed or suspended within seven days without approval, and that still are. */
   readonly week: number;
-  /** Of those, the removed: they were there when the week began. */
+  /** The removed ones of `week`: they were live when the week began. */
   readonly weekRemoved: number;
   readonly full: boolean;
   /** Live objects that the round showed. */
   readonly seen: number;
 };
 
-// Of smaller groups a few members are many percent.
+// In a smaller group a few members are a large percentage.
 const largeGroup = 20;
 
-/** Why the memberships of one group that a sweep would end are held, in words; null: they are within the limits. */
+/** Returns why the memberships of one group that a sweep would end are held; null: they are within the limits. */
 export function whyGroupHeld(wanted: number, size: number, { max, percent }: RemovalLimits): string | null {
   if (size <= largeGroup || wanted === 0) return null;
   if (wanted <= max && wanted * 100 <= size * percent) return null;
   return `${wanted} of the ${size} members of one group would leave it`;
 }
 
-/**
- * From how many live and managed before the round on {@link whyHeld} says the same, however many more there are: so many
- * need to be counted.
- */
+/** Returns the `before` beyond which {@link whyHeld} no longer changes its answer, to limit counting. */
 export function enoughBefore(
   { wanted, held, week }: Pick<RemovalCounts, 'wanted' | 'held' | 'week'>,
   { percent, floor }: RemovalLimits,
@@ -47,16 +44,16 @@ export function enoughBefore(
   return Math.max(floor, wanted + held + 1, ofPercent);
 }
 
-/** Why these removals are held, in words; null: they are within the limits. */
+/** Returns why these removals are held; null: they are within the limits. */
 export function whyHeld(counts: RemovalCounts, { max, percent, floor }: RemovalLimits): string | null {
   const { before, wanted, held, week, weekRemoved, full, seen } = counts;
   const weekAgo = before + weekRemoved;
   if (wanted === 0) return null;
-  if (full && seen === 0) return 'a full round showed nobody at all';
-  if (full && wanted + held >= before) return 'a full round would remove everybody';
-  if (max === 0 || percent === 0) return 'the settings allow no removal without a person';
+  if (full && seen === 0) return 'a full round showed nothing at all';
+  if (full && wanted + held >= before) return 'a full round would remove everything';
+  if (max === 0 || percent === 0) return 'the settings allow no removal without approval';
   const weekly = week + wanted;
-  // Of few people a handful is many percent, so only half counts: of those who were there when the week began.
+  // In a small tenant a few accounts are a large percentage, so half of the week's accounts is the limit.
   if (weekAgo < floor) {
     if (weekly * 2 <= weekAgo) return null;
     return `${weekly} of ${weekAgo}${week > 0 ? ' within seven days' : ''} are more than half`;

@@ -1,15 +1,15 @@
-// JSON as Graph sends it, with the digits of numbers that no double holds.
+// Parses JSON from Graph and keeps the digits of numbers that do not fit a double.
 
-// A number where a value stands, with more digits than every double keeps, or with an exponent. Ordinary pages hold none,
-// so that they are parsed as fast as ever; a text that looks like one costs only time.
+// A number value with many digits or an exponent. Pages without one take the fast path; a match inside a text only
+// costs time.
 const candidate = /[:[,]\s*-?(?:\d[\d.]{15}|\d[\d.]*[eE])/;
 const nothingElse = /^\s*-?\d/;
 
 type ReviverContext = { readonly source?: string };
 
 /**
- * Parses JSON. An integer beyond 2^53, and any other number that a double would change (0.12345678901234567, 1e400), becomes
- * the text of its digits: a JSON string, as OData writes it with `IEEE754Compatible=true`. Undefined for what is no JSON.
+ * Parses JSON. A number that a double would change (beyond 2^53, 0.12345678901234567, 1e400) becomes a string of its
+ * digits, as OData writes it with `IEEE754Compatible=true`. Returns undefined for invalid JSON.
  */
 export function parseJson(text: string): unknown {
   try {
@@ -21,7 +21,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-// Not in TypeScript's library yet: the reviver is told the text of each value (ECMAScript, JSON.parse source text access).
+// TypeScript's library lacks the reviver's source text so far.
 type ParseWithSource = (
   text: string,
   reviver: (key: string, value: unknown, context: ReviverContext) => unknown,
@@ -33,12 +33,12 @@ function keepDigits(_key: string, value: unknown, { source }: ReviverContext): u
 
 function isSame(source: string, value: number): boolean {
   if (!Number.isFinite(value)) return false;
-  // By its size alone, so that a counter keeps its type from one value to the next.
+  // Integers by size alone, so that a counter keeps its type from one value to the next.
   if (/^-?\d+$/.test(source)) return Number.isSafeInteger(value);
   return decimal(source) === decimal(String(value));
 }
 
-// One way of writing for each value: its digits without zeros at either end, and the power of ten that they are times of.
+// A canonical form: the digits without zeros at either end, and an exponent.
 function decimal(text: string): string {
   const [, sign = '', whole = '', fraction = '', power = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];

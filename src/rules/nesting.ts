@@ -1,13 +1,12 @@
-// The groups that hold a group, through any number of steps, loops allowed. They are computed here, at the cost of the answer.
-// The cost of a recursive query would hang on the planner's statistics, which a table may lack.
+// Finds the groups that hold a group at any depth, loops included. The cost of a recursive query would depend on the
+// planner's statistics, which a table may lack.
 
-/** A group that holds another one directly. */
+/** A group and a group that it holds directly. */
 export type Edge = { readonly parent: number; readonly child: number };
 
 /**
- * The holders of each of `groups`: the group itself and every group that leads to it over `edges`. Each edge ends at one of
- * `groups`; of a parent that is not among them `outside` names the holders, itself included. Groups that hold each other
- * share one list.
+ * Returns the holders of each of `groups`: itself and every group that leads to it over `edges`, which all end at one
+ * of `groups`. `outside` has the holders of other parents, each itself included. Groups of one loop share a list.
  */
 export function holdersOf(
   groups: readonly number[],
@@ -32,8 +31,8 @@ export function holdersOf(
 type Visit = { readonly group: number; next: number };
 
 /**
- * The groups in circles that hold each other, most of them alone, those that hold before those that are held (Tarjan's
- * strongly connected components, with a stack of its own: a chain of groups may be longer than the program's).
+ * Yields the loops of groups, mostly single groups, each after its holders: Tarjan's strongly connected components,
+ * with an explicit stack, since a chain of groups may be longer than the call stack.
  */
 function* circlesOf(parents: ReadonlyMap<number, readonly number[]>): Generator<number[]> {
   const numbers = new Map<number, number>();

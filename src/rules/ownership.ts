@@ -1,4 +1,4 @@
-// Who owns a profile field and who may edit it, as the settings make it.
+// Derives the owner and the editors of each profile field from the settings.
 import { type Expression, type ValueType, valueTypeOf } from './expressions.ts';
 import { pathText } from './graph-paths.ts';
 import type { MappedField } from './mapping.ts';
@@ -11,34 +11,34 @@ export type Role = (typeof roles)[number];
 export type Owner = (typeof owners)[number];
 export type SourceOfTruth = (typeof sourcesOfTruth)[number];
 
-/** A profile field as the settings define it: `owner` counts where the source of truth is hybrid. */
+/** A profile field in the settings. `owner` counts only if the source of truth is hybrid. */
 export type Field = MappedField & { readonly owner: Owner; readonly editableBy: readonly Role[] };
 
-/** What of a manual account can be edited, and by whom. */
+/** The fields of manual accounts that can be edited, and the roles that may. */
 export type ManualEditing = { readonly editable: 'all' | readonly string[]; readonly editableBy: readonly Role[] };
 
-/** The part of the settings that the ownership of fields rests on. */
+/** The settings that decide the ownership of fields. */
 export type OwnershipSettings = {
   readonly fields: readonly Field[];
   readonly sourceOfTruth: SourceOfTruth;
   readonly manual: ManualEditing;
 };
 
-/** The rule of one field of a tenant. */
+/** The rule for one field of a tenant. */
 export type FieldRule = {
   readonly field: string;
-  /** The one in effect, whatever the source of truth is. */
+  /** The owner in effect under the source of truth. */
   readonly owner: Owner;
-  /** Who may edit it on a managed account: nobody where the directory owns it. */
+  /** Roles that may edit it on a managed account; none if the directory owns it. */
   readonly editableBy: readonly Role[];
-  /** Who may edit it on a manual account. */
+  /** Roles that may edit it on a manual account. */
   readonly manualEditableBy: readonly Role[];
   readonly valueType: ValueType;
-  /** The mapping in words; null: the field is not in the directory at all. */
+  /** The mapping in words; null: the field is not in the directory. */
   readonly mappedFrom: string | null;
 };
 
-/** The rules that the settings come to, in the order of the fields. */
+/** Returns the rule of each field, in the order of the fields. */
 export function fieldRules({ fields, sourceOfTruth, manual }: OwnershipSettings): FieldRule[] {
   return fields.map(({ field, from, owner, editableBy }) => {
     const effective = sourceOfTruth === 'hybrid' ? owner : sourceOfTruth;
@@ -54,7 +54,7 @@ export function fieldRules({ fields, sourceOfTruth, manual }: OwnershipSettings)
   });
 }
 
-/** A mapping in words: `businessPhones[0], else mobilePhone`. */
+/** Describes a mapping in words: `businessPhones[0], else mobilePhone`. */
 export function describeMapping(expression: Expression): string {
   if ('path' in expression) return pathText(expression.path);
   if ('constant' in expression) return JSON.stringify(expression.constant);
@@ -72,7 +72,7 @@ export function describeMapping(expression: Expression): string {
   return `${asPart(map)} mapped (${shown.join(', ')})`;
 }
 
-// One part alone reads as one; what is made of several is set in brackets.
+// A compound part goes into brackets.
 function asPart(expression: Expression): string {
   const text = describeMapping(expression);
   return 'path' in expression || 'constant' in expression ? text : `(${text})`;

@@ -1,20 +1,20 @@
-// How fast a listing asks: as many requests at once and as many resource units as Graph bears, found out on the way.
-// Additive increase, multiplicative decrease, as TCP does it; the figures and their sources are in docs/graph.md.
+// Finds how many concurrent requests and resource units Graph allows a listing, by additive increase and multiplicative
+// decrease. The figures and their sources are in docs/graph.md.
 
 export type RequestKind = 'page' | 'batch';
 
 export type Pace = {
-  /** Most requests in flight. */
+  /** Maximum number of requests in flight. */
   readonly atOnce: number;
-  /** Good answers since `atOnce` last changed. */
+  /** Number of good answers since `atOnce` last changed. */
   readonly answers: number;
-  /** When `atOnce` last shrank: answers to requests from before tell nothing new. */
+  /** The time of the last decrease of `atOnce`. Answers to earlier requests do not shrink it again. */
   readonly shrankAtMs: number;
-  /** No request starts before: Graph asked to wait. */
+  /** No request starts before this time, because Graph asked to wait. */
   readonly notBeforeMs: number;
-  /** The fastest answer of each kind so far. */
+  /** The fastest answer so far for each kind of request. */
   readonly fastestMs: { readonly [kind in RequestKind]?: number };
-  /** Resource units that may be spent at once, as of `unitsAtMs`. */
+  /** Resource units available at `unitsAtMs`. */
   readonly units: number;
   readonly unitsAtMs: number;
 };
@@ -22,15 +22,15 @@ export type Pace = {
 const firstAtOnce = 6;
 const mostAtOnce = 16;
 
-// Of the 3,500 to 8,000 units in ten seconds that an application has in a tenant, others may want some.
+// An application has 3,500 to 8,000 units per ten seconds in a tenant. Leave some for its other work.
 const mostUnits = 3_000;
 const unitsPerSecond = 500;
 
-// Before it refuses, Graph slows down from about 100 ms to about a second.
+// Graph slows down from about 100 ms to about a second before it throttles.
 const slowFactor = 3;
 const slowMs = 300;
 
-/** The pace of a listing that begins now. All times are by one clock of the caller's. */
+/** Returns the pace of a listing that starts now. All times come from one clock of the caller. */
 export function openPace(nowMs: number): Pace {
   return {
     atOnce: firstAtOnce,
@@ -43,7 +43,7 @@ export function openPace(nowMs: number): Pace {
   };
 }
 
-/** The pace with `units` spent, or how long a request that costs them has to wait; Infinity: until one is answered. */
+/** Spends `units`, or returns how long the request has to wait; Infinity: until another request is answered. */
 export function spend(
   pace: Pace,
   units: number,
@@ -53,13 +53,13 @@ export function spend(
   if (inFlight >= pace.atOnce) return { waitMs: Number.POSITIVE_INFINITY };
   if (nowMs < pace.notBeforeMs) return { waitMs: pace.notBeforeMs - nowMs };
   const there = Math.min(mostUnits, pace.units + (Math.max(0, nowMs - pace.unitsAtMs) / 1000) * unitsPerSecond);
-  // Whatever costs more than there can ever be is sent when all is there.
+  // A request that costs more than the maximum is sent once the maximum is available.
   const lacking = Math.min(units, mostUnits) - there;
   if (lacking > 0) return { waitMs: Math.ceil((lacking / unitsPerSecond) * 1000) };
   return { pace: { ...pace, units: Math.max(0, there - units), unitsAtMs: nowMs } };
 }
 
-/** After a good answer: one more at once when as many came in time, fewer when answers have become slow. */
+/** Updates the pace after a good answer: more requests at once after enough good answers, fewer after a slow one. */
 export function answered(pace: Pace, kind: RequestKind, startedMs: number, nowMs: number): Pace {
   const ms = nowMs - startedMs;
   const fastest = Math.min(ms, pace.fastestMs[kind] ?? ms);
@@ -71,13 +71,13 @@ export function answered(pace: Pace, kind: RequestKind, startedMs: number, nowMs
     : { ...known, answers: 0, atOnce: Math.min(mostAtOnce, pace.atOnce + 1) };
 }
 
-/** After a 429, of a request or of an item in a batch: half as many, and none before the time that Graph asked for. */
+/** Updates the pace after a 429 for a request or a `$batch` item: half as many, after the wait that Graph asked for. */
 export function throttled(pace: Pace, waitMs: number, startedMs: number, nowMs: number): Pace {
   const shrunk = shrink(pace, 0.5, startedMs, nowMs);
   return { ...shrunk, notBeforeMs: Math.max(pace.notBeforeMs, nowMs + waitMs) };
 }
 
-// Requests that were under way together tell of one and the same moment, so they count once.
+// Requests in flight together report the same moment, so they count once.
 function shrink(pace: Pace, factor: number, startedMs: number, nowMs: number): Pace {
   if (startedMs < pace.shrankAtMs) return pace;
   return { ...pace, answers: 0, atOnce: Math.max(1, Math.floor(pace.atOnce * factor)), shrankAtMs: nowMs };

@@ -1,37 +1,37 @@
-// Which due tenants are put into the queue, in which order, and who gets a turn for a full round.
+// Chooses the due tenants for the queue, their order, and the tenants that get a full-round slot.
 
-/** At most so many tenants at a time walk everything because of a first start or changed settings, over all replicas. */
+/** Maximum number of full-round slots (first start or changed settings), over all replicas. */
 export const mostFullTurns = 20;
 
 export type DueTenant = {
   readonly tenantId: string;
-  /** Its checkpoint is so old that Graph may forget it soon. */
+  /** The checkpoint is so old that Graph may forget it soon. */
   readonly rescue: boolean;
-  /** Somebody asked for this cycle. */
+  /** A person asked for this cycle. */
   readonly requested: boolean;
-  /** A first start or changed settings make the next round of a stream a full one. */
+  /** The next round of a stream is a full one, because of a first start or changed settings. */
   readonly fullAhead: boolean;
   readonly hasTurn: boolean;
-  /** Its cycles take long, or may: there is no knowing before the first. */
+  /** Its cycles take long, or it has had none yet. */
   readonly long: boolean;
 };
 
 export type PlannedJob = {
   readonly tenantId: string;
-  /** Higher is earlier. */
+  /** Higher comes first. */
   readonly priority: number;
   readonly long: boolean;
 };
 
 export type Plan = {
   readonly jobs: readonly PlannedJob[];
-  /** Tenants that get a turn now. */
+  /** Tenants that now get a full-round slot. */
   readonly turns: readonly string[];
 };
 
 /**
- * Plans the due tenants, which come in the order in which they became due. `turnsTaken` counts those that have a turn,
- * due or running. Whoever needs a turn and gets none waits for the next planning; nobody waits for them.
+ * Plans the due tenants, in the order in which they became due. `turnsTaken` counts tenants with a full-round slot. A
+ * tenant without one waits for the next plan; other tenants do not wait for it.
  */
 export function planJobs(due: readonly DueTenant[], turnsTaken: number, mostJobs: number): Plan {
   const turns: string[] = [];
@@ -48,7 +48,7 @@ export function planJobs(due: readonly DueTenant[], turnsTaken: number, mostJobs
   return { jobs, turns };
 }
 
-// A token that is lost costs a walk of everything, so it comes before a person who waits, and that before the clock.
+// An expiring token comes first, since losing it costs a full round. Requests come next, then the schedule.
 function priorityOf({ rescue, requested }: DueTenant): number {
   return (rescue ? 2 : 0) + (requested ? 1 : 0);
 }

@@ -1,14 +1,12 @@
-// When a tenant is tried again: its interval, and less and less often when it keeps failing for a cause of its own.
+// Decides when a tenant is tried again: at its interval, and less often if it keeps failing for a cause of its own.
+import type { CycleOutcome } from './outcome.ts';
 
-/** So many failures in a row put a tenant into quarantine. */
+/** Number of failures in a row that put a tenant into quarantine. */
 export const quarantineAfter = 3;
 
 const longestWaitMs = 24 * 3_600_000;
 
-/** How a cycle ended, for the count of failures. `partial`: one stream failed beside another that was committed. */
-export type AttemptOutcome = 'committed' | 'held' | 'partial' | 'failed' | 'cancelled';
-
-// The database does not tell us when a fault of its own is over, so each tenant is tried again soon.
+// The database does not report when its own fault is over, so each tenant is tried again soon.
 const databases: ReadonlySet<string> = new Set([
   'database_unreachable',
   'database_refused',
@@ -18,7 +16,7 @@ const databases: ReadonlySet<string> = new Set([
   'schema_newer',
 ]);
 
-// None of these says anything about the tenant: our own credential and database, another process that runs it, a Ctrl-C.
+// Failures that are not the tenant's: our own credential and database, another process that runs it, a Ctrl-C.
 const notTheTenants: ReadonlySet<string> = new Set([
   'credential_refused',
   'usage',
@@ -31,47 +29,49 @@ const notTheTenants: ReadonlySet<string> = new Set([
   'interrupted',
 ]);
 
-/** Failures of Graph's side: when many tenants have one at the same time, none of them is to blame. */
+/** Failures on Graph's side: if many tenants have one at the same time, no tenant is to blame. */
 export const graphFailures: readonly string[] = ['graph_unavailable', 'graph_throttled', 'graph_answer_invalid'];
 
-/** Of the tenants whose cycles ended lately: how many there are, and how many failed on Graph's side. */
+/** The number of tenants whose cycles ended recently, and how many of them failed on Graph's side. */
 export type Lately = { readonly tried: number; readonly failing: number };
 
-/** Whether Graph fails many tenants at once: three at least, and half of those that were tried. */
+/** Whether Graph fails many tenants at once: at least three, and half of those that were tried. */
 export function isOutage({ tried, failing }: Lately): boolean {
   return failing >= 3 && failing * 2 >= tried;
 }
 
-/** Whether a cycle that ended with this code was stopped by the database. The tenant's own last error stays as it was. */
+/** Whether the database stopped a cycle that ended with this code. The tenant's own last error is then kept. */
 export function isDatabasesFault(code: string | null): boolean {
   return code !== null && databases.has(code);
 }
 
-/** After the database stopped a cycle, its tenant is tried again so many seconds later: a random number between the two. */
+/** The range of seconds, at random, until the next try after the database stopped a cycle. */
 export const soonAgain = { leastSeconds: 60, mostSeconds: 120 };
 
 /**
- * Failures in a row after one more cycle: one success ends them, and what is not the tenant's fault changes nothing. A
- * stream that failed beside one that was committed is a failure like others.
+ * Returns the failures in a row after one more cycle. A success resets them; a failure that is not the tenant's changes
+ * nothing.
  */
 export function failuresAfter(
   failures: number,
-  attempt: { readonly outcome: AttemptOutcome; readonly code: string | null; readonly lately: Lately },
+  attempt: { readonly outcome: CycleOutcome; readonly code: string | null; readonly lately: Lately },
 ): number {
   const { outcome, code, lately } = attempt;
   if (outcome === 'cancelled') return failures;
   if (outcome !== 'failed' && outcome !== 'partial') return 0;
-  // A tenant that lets us read its people alone gets them at its interval.
+  // A tenant that permits reading users only is synced at its interval.
   if (outcome === 'partial' && code === 'permission_missing') return 0;
   if (code !== null && notTheTenants.has(code)) return failures;
   if (code !== null && graphFailures.includes(code) && isOutage(lately)) return failures;
   return failures + 1;
 }
 
-/** From start to start: the interval, in quarantine doubled by each failure up to a day (or the interval, if that is longer). */
+/**
+ * Returns the time from start to start: in quarantine it doubles per failure, up to a day if the interval is shorter.
+ */
 export function waitAfter(failures: number, intervalMs: number): number {
   if (failures < quarantineAfter) return intervalMs;
-  // 2 ** 30 of the shortest interval is far beyond a day.
+  // The shortest interval times 2 ** 30 is far beyond a day.
   const doubled = intervalMs * 2 ** Math.min(30, failures - quarantineAfter + 1);
   return Math.max(intervalMs, Math.min(longestWaitMs, doubled));
 }

@@ -1,6 +1,7 @@
-// Which application roles a token must, may and must not carry. entra-sync reads: a token that could write is refused.
+// Checks the application roles of a token. entra-sync only reads, so it refuses a token that could write.
+import { type Stream, streams } from './streams.ts';
 
-/** Application permissions of Graph that only read. Anything else in a token is refused by name (`allowRoles` adds one). */
+/** Application permissions of Graph that only read. Any other in a token is refused, except those in `allowRoles`. */
 const readRoles: ReadonlySet<string> = new Set([
   'User.Read.All',
   'User.ReadBasic.All',
@@ -19,14 +20,16 @@ const readRoles: ReadonlySet<string> = new Set([
   'User-Mail.Read.All',
 ]);
 
-/** Any of these lets a stream read (learn.microsoft.com/graph/api/user-delta and group-delta, "Permissions"). */
+/**
+ * Roles, each of which suffices for a stream (learn.microsoft.com/graph/api/user-delta and group-delta, "Permissions").
+ */
 const rolesFor = {
   users: ['User.Read.All', 'Directory.Read.All'],
   groups: ['GroupMember.Read.All', 'Group.Read.All', 'Directory.Read.All'],
-} as const;
+} as const satisfies Record<Stream, readonly string[]>;
 
-/** The roles of which one is missing for a stream, or undefined when it can be read. */
-export function missingRoles(roles: readonly string[], stream: 'users' | 'groups'): readonly string[] | undefined {
+/** Returns the roles one of which a stream needs, or undefined if it can be read. */
+export function missingRoles(roles: readonly string[], stream: Stream): readonly string[] | undefined {
   return rolesFor[stream].some((role) => roles.includes(role)) ? undefined : rolesFor[stream];
 }
 
@@ -37,8 +40,8 @@ export type RoleVerdict =
   | { kind: 'missing'; oneOf: readonly string[] };
 
 /**
- * Judges the `roles` claim of a token. Entra issues tokens without any role when nobody has consented yet
- * (v2-oauth2-client-creds-grant-flow, "Controlling tokens without the roles claim"), so an empty list is an answer too.
+ * Judges the `roles` claim of a token. It is empty before consent (v2-oauth2-client-creds-grant-flow, "Controlling
+ * tokens without the roles claim").
  */
 export function judgeRoles(roles: readonly string[], allowed: readonly string[]): RoleVerdict {
   const refused = roles.filter((role) => !readRoles.has(role) && !allowed.includes(role));
@@ -48,7 +51,7 @@ export function judgeRoles(roles: readonly string[], allowed: readonly string[])
   return oneOf ? { kind: 'missing', oneOf } : { kind: 'ok' };
 }
 
-/** The least role of each stream that these roles do not let be read: what a customer may still be asked for. */
+/** Returns the least role for each stream that cannot be read with these roles, to ask the customer for. */
 export function rolesToAskFor(roles: readonly string[]): string[] {
-  return (['users', 'groups'] as const).flatMap((stream) => missingRoles(roles, stream)?.slice(0, 1) ?? []);
+  return streams.flatMap((stream) => missingRoles(roles, stream)?.slice(0, 1) ?? []);
 }

@@ -1,22 +1,22 @@
-// Who is in scope by what is said of the person. Scope by groups is a rule about sets and lives in the commit.
+// Decides scope by a user's properties. Scope by groups is a rule about sets, in the commit.
 import type { Source } from './decode.ts';
 
 export type Scope = {
-  /** In lower case; a user without userType counts as Member (older accounts have none). */
+  /** In lower case. A user without userType counts as Member (older users have none). */
   readonly userTypes: 'any' | readonly string[];
   readonly accountEnabled: 'any' | boolean;
-  /** Object ids of the groups whose members, nested ones too, are in scope; empty: everybody. */
+  /** Object ids of the groups whose members, nested ones too, are in scope; empty: all users. */
   readonly groups: readonly string[];
 };
 
-/** A group that the scope names, or that a scope group holds, and whose members are not known here. */
+/** A scope group, or a group below one, whose members are not known here. */
 export type ScopeGap = {
   readonly id: string;
-  /** `not_there`: deleted, or never seen; `set_aside`: there, but it cannot be read. */
+  /** `not_there`: deleted or never seen. `set_aside`: it exists but cannot be read. */
   readonly why: 'not_there' | 'set_aside';
 };
 
-/** The gaps in words, with what cures them. */
+/** Describes the gaps in words, with their cures. */
 export function explainGaps(gaps: readonly ScopeGap[]): { readonly what: string; readonly cure: string } {
   const shown = gaps
     .slice(0, 3)
@@ -29,12 +29,12 @@ export function explainGaps(gaps: readonly ScopeGap[]): { readonly what: string;
   return { what: [...shown, ...more].join(', '), cure: cures.join('; ') };
 }
 
-/** What becomes of accounts that are disabled in Entra ID: shown as suspended, removed, or as if they were not. */
+/** The treatment of accounts whose user is disabled in Entra ID: suspend, remove, or treat as enabled. */
 export type DisabledAccounts = 'suspend' | 'remove' | 'ignore';
 
 export type Outside = { readonly reason: 'out_of_scope' | 'disabled'; readonly why: string };
 
-/** What puts a person outside, by properties alone: the reason that a removal is given, and the property with its value. */
+/** Returns why a user's properties put it out of scope: the reason of the removal, and the property with its value. */
 export function outsideOf(source: Source, scope: Scope, disabled: DisabledAccounts): Outside | null {
   const type = typeof source.userType === 'string' ? source.userType : 'Member';
   if (scope.userTypes !== 'any' && !scope.userTypes.includes(type.toLowerCase()))

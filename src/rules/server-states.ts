@@ -1,24 +1,24 @@
-// States of the database server that stop a statement: what each one is, its cure, and that no tenant is to blame for it.
+// States of the database server that stop a statement, each with its cure. No tenant is to blame for them.
 
-/** `database_unreachable`: the connection is gone, or none is to be had. `database_unable`: the server cannot do its work. */
+/** `database_unreachable`: no connection. `database_unable`: the server cannot do its work. */
 export type ServerStateCode = 'database_unreachable' | 'database_unable';
 
 export type ServerState = {
   readonly code: ServerStateCode;
-  /** The event, in words for people. It ends where the value of `setting` may follow in brackets. */
+  /** The event in words. The value of `setting` may follow in brackets. */
   readonly says: string;
   readonly cure: string;
-  /** The server's setting that led to it, where there is one. */
+  /** The server setting that led to it, if there is one. */
   readonly setting?: string;
 };
 
 type Row = Omit<ServerState, 'code'> & {
   readonly gone?: true;
-  /** Only errors whose words match. The words are the server's, in English: where they are others, the next row holds. */
+  /** Matches the server's English message. A message in another language falls through to the next row. */
   readonly words?: RegExp;
 };
 
-// What a role has in one database goes before all that is set elsewhere on the server.
+// A role's setting for one database overrides every other setting on the server.
 const lift = (setting: string, value = '0') =>
   `alter role ROLE in database NAME set ${setting} = ${value}, for those of DATABASE_URL`;
 const shortLived = (setting: string, what: string): Row => ({
@@ -28,7 +28,7 @@ const shortLived = (setting: string, what: string): Row => ({
 });
 const diskFull: Row = {
   says: 'the disk of the database is full',
-  cure: 'free disk space there, or raise the quota; entra-sync goes on by itself',
+  cure: 'free disk space there, or raise the quota; entra-sync continues by itself',
 };
 const readOnly: Row = {
   says: 'the database takes no writes: it is a standby, or default_transaction_read_only is on',
@@ -36,13 +36,13 @@ const readOnly: Row = {
 };
 const damaged: Row = {
   says: 'the database cannot read or write its files',
-  cure: "see the server's log and its disk; entra-sync goes on by itself once the server is well",
+  cure: "see the server's log and its disk; entra-sync continues by itself once the server works",
 };
-const connections = 'entra-sync worker needs 3 for each of its --concurrency and 10 more';
+const connections = 'entra-sync worker needs 3 for each of its --concurrency plus 10';
 const stopping: Row = {
   gone: true,
   says: 'the database is shutting down, or an administrator ended the connection',
-  cure: 'start the server, or try again: entra-sync goes on by itself',
+  cure: 'start the server, or try again: entra-sync continues by itself',
 };
 
 const rows: Readonly<Record<string, readonly Row[]>> = {
@@ -108,17 +108,17 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     {
       words: /user request/i,
       says: 'an administrator of the database cancelled the statement',
-      cure: 'try again; entra-sync goes on by itself',
+      cure: 'try again; entra-sync continues by itself',
     },
     shortLived('statement_timeout', 'long statements'),
   ],
   '57P01': [stopping],
-  '57P02': [{ ...stopping, says: 'the database server has crashed and starts again' }],
+  '57P02': [{ ...stopping, says: 'the database server has crashed and is restarting' }],
   '57P03': [
     {
       gone: true,
-      says: 'the database is starting, or recovers from a crash',
-      cure: "wait, entra-sync goes on by itself; see the server's log if it lasts",
+      says: 'the database is starting or recovering from a crash',
+      cure: "wait, entra-sync continues by itself; see the server's log if it lasts",
     },
   ],
   '57P04': [{ gone: true, says: 'the database was dropped', cure: 'name another one in DATABASE_URL' }],
@@ -127,16 +127,16 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
   '58030': [damaged],
   '58P01': [damaged],
   '58P02': [damaged],
-  // Words of the operating system that Postgres has no code of its own for: a quota, before version 16.
+  // Errors of the operating system without a code of Postgres: a disk quota, before version 16.
   XX000: [{ ...diskFull, words: /no space left|disk quota exceeded/i }],
   XX001: [{ ...damaged, says: 'the database has damaged data' }],
   XX002: [{ ...damaged, says: 'the database has a damaged index', cure: "see the server's log, and reindex" }],
 };
 
-/** The states that the table knows, as SQLSTATEs. */
+/** The SQLSTATEs in the table. */
 export const knownServerStates: readonly string[] = Object.keys(rows);
 
-/** The state of the server that a failed statement shows by its SQLSTATE and words; undefined where they show none. */
+/** Returns the server state that a failed statement's SQLSTATE and message show, or undefined. */
 export function judgeServerState(sqlState: string, words: string): ServerState | undefined {
   const row = rows[sqlState]?.find((one) => one.words === undefined || one.words.test(words));
   if (!row) return undefined;

@@ -1,32 +1,32 @@
-// Limits on time that a server sets for the sessions of this program: which of them ends cycles, where it is set, its cure.
+// Judges the server's time limits for our sessions: whether they end cycles, where each is set, and its cure.
 
 export type TimeLimit = {
   readonly name: string;
-  /** As the server shows it: `40ms`. */
+  /** The server's notation: `40ms`. */
   readonly value: string;
-  /** 0: there is none. */
+  /** 0: no limit. */
   readonly ms: number;
   /** `source` of pg_settings. */
   readonly source: string;
-  /** The statement that lifts it for the role of this session in this database. */
+  /** The statement that lifts it for the session's role in this database. */
   readonly lift: string;
 };
 
 export type LimitsJudgement = {
-  /** `fatal`: hardly a cycle ends well. `short`: those of large tenants may not. */
+  /** `fatal`: hardly any cycle succeeds. `short`: cycles of large tenants may fail. */
   readonly state: 'fine' | 'short' | 'fatal';
   readonly says: string;
   readonly cure: string | undefined;
 };
 
-/** Values that {@link judgeLimits} asks for, in milliseconds. A statement of a cycle grows with its tenant. */
+/** Sufficient values, in milliseconds. The time of a cycle's statement grows with its tenant. */
 const enoughMs: Readonly<Record<string, number>> = {
   statement_timeout: 600_000,
   transaction_timeout: 600_000,
   idle_in_transaction_session_timeout: 10_000,
 };
 
-/** The settings that are judged. */
+/** The names of the judged settings. */
 export const judgedLimits: readonly string[] = Object.keys(enoughMs);
 
 const fatalMs = 1_000;
@@ -37,7 +37,7 @@ const ended: Readonly<Record<string, string>> = {
   idle_in_transaction_session_timeout: 'transactions that pause longer are ended',
 };
 
-/** Judges the limits that hold for new sessions. A cycle obeys them; migrations lift them. */
+/** Judges the limits of new sessions. They apply to cycles; migrations lift them. */
 export function judgeLimits(limits: readonly TimeLimit[]): LimitsJudgement {
   const short = limits.filter(({ name, ms }) => ms > 0 && ms < (enoughMs[name] ?? 0));
   if (short.length === 0)
@@ -57,13 +57,13 @@ const places: Readonly<Record<string, string>> = {
   'database user': 'for the role in this database',
   global: 'for all roles',
   client: 'by DATABASE_URL, PGOPTIONS or a pooler in between',
-  // A session that this program has just begun sets none of them.
+  // Not by us: a new session sets none of them.
   session: 'by a pooler in between',
 };
 
 const placeOf = (source: string) => places[source] ?? 'for the server';
 
-// What a role has in one database goes before all that is set elsewhere on the server.
+// A role's setting for one database overrides every other setting on the server.
 function cureOf({ name, source, lift }: TimeLimit): string {
   if (source === 'client') return `take ${name} out of DATABASE_URL, PGOPTIONS or the configuration of the pooler`;
   if (source === 'session') return `take ${name} out of the configuration of the pooler`;

@@ -1,4 +1,4 @@
-// What is wrong with an expression of the settings: a zod union would say that of every form at once.
+// Finds the problems of an expression. A zod union would report each once per form.
 import { didYouMean, pathProblem } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
 import { expressionForms } from './schema.ts';
@@ -10,7 +10,7 @@ const forms = Object.keys(expressionForms) as Form[];
 const deepest = 8;
 const mostParts = 100;
 
-/** Every problem of the expression at `place`. None: the schema takes it, and every path in it leads to a property. */
+/** Returns every problem of the expression at `place`; with none, the schema accepts it. */
 export function expressionProblems(written: unknown, place: string): string[] {
   const budget = { parts: mostParts };
   const problems = problemsOf(written, place, 1, budget);
@@ -23,7 +23,7 @@ function problemsOf(written: unknown, place: string, depth: number, budget: { pa
   if (depth > deepest) return [`${place} is nested more than ${deepest} deep`];
   if (typeof written === 'string') {
     const problem = pathProblem(written);
-    // "fields.title: …" names the field alone: everybody writes `from` there.
+    // "fields.title: …" is enough: a field's expression is always in `from`.
     return problem ? [`${place.replace(/\.from$/, '')}: ${problem}`] : [];
   }
   if (typeof written !== 'object' || written === null || Array.isArray(written)) {
@@ -46,7 +46,7 @@ function problemsOf(written: unknown, place: string, depth: number, budget: { pa
     if (!Array.isArray(list) || list.length === 0) problems.push(`${place}.${form} must be a list of one or more`);
     else problems.push(...list.flatMap((part, index) => inside(part, `${form}.${index}`)));
   } else if (form !== 'constant') problems.push(...inside(values[form], form));
-  // zod passes over this one key in silence.
+  // zod ignores this one key.
   if (form === 'map' && isRecord(values.values) && Object.hasOwn(values.values, '__proto__'))
     problems.push(`${place}.values cannot have the key "__proto__"`);
   for (const [key, must] of Object.entries(leaves[form] ?? {})) {
@@ -55,13 +55,13 @@ function problemsOf(written: unknown, place: string, depth: number, budget: { pa
   return problems;
 }
 
-const aConstant = 'a text (4,096 characters at most), a number, true, false or a list of texts (100 at most)';
+const aConstant = 'a text (at most 4,096 characters), a number, true, false or a list of at most 100 texts';
 
-/** The keys of a form that hold no expression, with what they must be. */
+/** Keys of a form that hold no expression, with their valid values. */
 const leaves: { readonly [form in Form]?: Readonly<Record<string, string>> } = {
-  join: { with: 'a text of 100 characters at most' },
+  join: { with: 'a text of at most 100 characters' },
   constant: { constant: aConstant },
-  map: { values: `a table, 1,000 entries at most, from a value to ${aConstant}`, otherwise: aConstant },
+  map: { values: `a table of at most 1,000 entries, from a value to ${aConstant}`, otherwise: aConstant },
 };
 
 function unknownForm(keys: readonly string[]): string {

@@ -1,8 +1,8 @@
-// The settings as JSON Schema, for editors: `npm run settings-schema` writes config/settings.schema.json anew.
+// The settings as JSON Schema, for editors. `npm run settings-schema` writes it to config/settings.schema.json.
 import { z } from 'zod';
 import { partialSchema } from './schema.ts';
 
-/** The JSON Schema of a settings file. Draft 7 is what the YAML plug-ins of editors know. */
+/** Returns the JSON Schema of a settings file, in draft 7, which YAML plug-ins of editors understand. */
 export function settingsJsonSchema(): object {
   return z.toJSONSchema(partialSchema, { target: 'draft-7', io: 'input' });
 }

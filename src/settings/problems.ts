@@ -1,4 +1,4 @@
-// What is wrong with a settings document: all of it at once, with the nearest right names.
+// Finds every problem of a settings document at once and suggests the nearest valid names.
 import type { z } from 'zod';
 import { didYouMean } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
@@ -14,7 +14,7 @@ import {
   scopeSchema,
 } from './schema.ts';
 
-/** Every problem of a document by itself, or the document as the schema gives it. */
+/** Checks a document by itself: returns every problem, or the parsed document. */
 export function checkShape(
   document: unknown,
   schema: typeof documentSchema | typeof partialSchema | typeof installationSchema,
@@ -27,7 +27,7 @@ export function checkShape(
   return parsed.success && problems.length === 0 ? { document: parsed.data } : { problems };
 }
 
-/** Fields that `document` takes out although nothing of the layers `below` it knows them. */
+/** Returns a problem for each field that `document` takes out although no layer `below` has it. */
 export function problemsOfRemovals(document: unknown, below: unknown): string[] {
   const known = Object.keys(recordAt(below, 'fields'));
   return Object.entries(recordAt(document, 'fields')).flatMap(([name, one]) =>
@@ -37,7 +37,7 @@ export function problemsOfRemovals(document: unknown, below: unknown): string[] 
   );
 }
 
-/** What is wrong with merged layers as a whole, each by itself in order; takes any document, in order or not. */
+/** Returns the problems of merged layers as a whole. Accepts any document, also an invalid one. */
 export function problemsOfWhole(document: unknown): string[] {
   const fields = Object.entries(recordAt(document, 'fields')).filter(([, one]) => one !== null);
   const names = fields.map(([name]) => name);
@@ -55,7 +55,7 @@ export function problemsOfWhole(document: unknown): string[] {
   return [...missing, ...unknown];
 }
 
-/** Something that can be indexed by name, or not. */
+/** Whether a value is an object and not a list. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -67,13 +67,13 @@ function recordAt(document: unknown, key: string): Record<string, unknown> {
 
 function fieldProblems(document: unknown): string[] {
   return Object.entries(recordAt(document, 'fields')).flatMap(([name, one]) => {
-    // zod passes over this one key in silence.
+    // zod ignores this one key.
     if (name === '__proto__') return [noFieldName(`fields.${name}`)];
     return isRecord(one) && Object.hasOwn(one, 'from') ? expressionProblems(one.from, `fields.${name}.from`) : [];
   });
 }
 
-// Expressions that are wrong were described already; of a union zod tells only that nothing of it fits, however deep.
+// Invalid expressions are already described; zod would repeat them less clearly.
 function withoutExpressions(document: unknown, wrong: boolean): unknown {
   if (!wrong || !isRecord(document)) return document;
   const fields = Object.entries(recordAt(document, 'fields')).map(([name, one]) =>
@@ -82,7 +82,7 @@ function withoutExpressions(document: unknown, wrong: boolean): unknown {
   return { ...document, fields: Object.fromEntries(fields) };
 }
 
-// Postgres takes neither in jsonb, and a constant with one of them would fail every page.
+// Postgres accepts neither in jsonb, so a constant with one of them would fail every page.
 function textProblems(value: unknown, place: string): string[] {
   if (typeof value === 'string') {
     if (value.includes('\0')) return [`${place || 'the file'} holds a NUL character`];
@@ -106,7 +106,7 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
     const known = knownKeys(issue.path.map(String));
     return issue.keys.map((key) => {
       if (!place && key === 'credential')
-        return 'credential is a setting of one tenant alone: entra-sync tenant set TENANT FILE';
+        return 'credential is a setting for a single tenant: entra-sync tenant set TENANT FILE';
       const near = didYouMean(nearestName(key, known));
       const where = place ? ` in ${place}` : '';
       return `there is no setting ${JSON.stringify(key)}${where}${near || ` (there are ${known.join(', ')})`}`;
@@ -125,10 +125,10 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
 }
 
 function noFieldName(place: string): string {
-  return `${place} is no name for a field: letters, digits and _ only, 63 at most`;
+  return `${place} is not a field name: use letters, digits and _, at most 63`;
 }
 
-// Which unit the number that somebody wrote without one most likely has.
+// The unit that a number without one most likely has.
 const units: Readonly<Record<string, string>> = {
   interval: 'm',
   fullEvery: 'd',
@@ -139,7 +139,7 @@ const units: Readonly<Record<string, string>> = {
 
 type Union = {
   readonly must: string;
-  /** What people write for it, and what they have to write. */
+  /** Words that a person may write, each with the valid one. */
   readonly words: Readonly<Record<string, string>>;
 };
 
@@ -174,7 +174,7 @@ function whereSecretIs(): string {
 }
 
 function describeUnion(issue: z.core.$ZodIssueInvalidUnion, place: string): string[] {
-  // Of a list whose items are wrong, the items are told: the list itself is one of the forms.
+  // For a list with invalid items, report the items.
   const items = issue.errors.find((branch) => branch.length > 0 && branch.every((one) => one.path.length > 0));
   if (items) return items.flatMap((one) => describeIssue({ ...one, path: [...issue.path, ...one.path] }));
   const { must, words } = unions[place] ?? { must: 'something else', words: {} };

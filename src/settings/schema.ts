@@ -1,4 +1,4 @@
-// The one definition of the settings: checks files, types documents, and gives editors their JSON Schema.
+// Defines the settings once: for checks, types and the JSON Schema of editors.
 import { z } from 'zod';
 import type { WrittenExpression } from '../rules/expressions.ts';
 import { userProperties } from '../rules/graph-properties.ts';
@@ -6,7 +6,7 @@ import { owners, roles, sourcesOfTruth } from '../rules/ownership.ts';
 
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Milliseconds of `40m`, `7d` …, or undefined. */
+/** Returns the milliseconds of `40m`, `7d` …, or undefined for any other text. */
 export function durationMs(text: string): number | undefined {
   const match = /^(\d{1,9})([smhd])$/.exec(text.trim());
   const unit = units[match?.[2] ?? ''];
@@ -19,21 +19,21 @@ const duration = (least: string, most: string, description: string) =>
     .superRefine((text, context) => {
       const ms = durationMs(text);
       if (ms === undefined)
-        context.addIssue(`${JSON.stringify(text)} is no duration: write a whole number and s, m, h or d, like 40m`);
+        context.addIssue(`${JSON.stringify(text)} is not a duration: write a whole number and s, m, h or d, like 40m`);
       else if (ms < Number(durationMs(least)) || ms > Number(durationMs(most)))
         context.addIssue(`${text} is not between ${least} and ${most}`);
     })
     .meta({ description: `${description} From ${least} to ${most}.`, pattern: '^\\s*\\d{1,9}[smhd]\\s*$' });
 
-// Whatever a constant holds is in every profile: without limits one line of a file could fill the database.
+// A constant is copied to every profile, so it must be small.
 const text = z.string().max(4_096);
 const mostValues = 1_000;
 
 const constant = z.union([text, z.number(), z.boolean(), z.array(text).max(100)]).meta({
-  description: 'A text of 4,096 characters at most, a number, true or false, or a list of 100 such texts at most.',
+  description: 'A text of at most 4,096 characters, a number, true or false, or a list of at most 100 such texts.',
 });
 
-// The names are for the completion of editors; which text is a path that leads somewhere, rules/graph-paths.ts tells.
+// The names are for completion in editors; rules/graph-paths.ts checks paths.
 const path = z
   .union([
     z.enum(Object.keys(userProperties).filter((name) => name !== 'id' && userProperties[name]?.trackable)),
@@ -54,14 +54,14 @@ const expression: z.ZodType<WrittenExpression> = z
 
 const expressions = z.array(expression).min(1);
 
-/** The forms of an expression beside a path, each by the key that tells it. */
+/** The forms of an expression other than a path, by the key that marks each. */
 export const expressionForms = {
   first: z
     .strictObject({ first: expressions })
     .meta({ description: 'The first of these that has a value; "" and an empty list count as none.' }),
   join: z
     .strictObject({ join: expressions, with: z.string().max(100).meta({ default: ' ' }).optional() })
-    .meta({ description: 'These as one text, with a text between them (a space); what has no value is skipped.' }),
+    .meta({ description: 'These as one text, with a text between them (a space). Parts without a value are skipped.' }),
   constant: z.strictObject({ constant }).meta({ description: 'Always this value.' }),
   map: z
     .strictObject({
@@ -70,14 +70,14 @@ export const expressionForms = {
         .record(text, constant)
         .refine((values) => Object.keys(values).length <= mostValues)
         .meta({
-          description: 'What becomes of each value, letter by letter: 1,000 of them at most.',
+          description: 'The result for each value, compared exactly. At most 1,000 entries.',
           maxProperties: mostValues,
         }),
-      otherwise: constant.optional().meta({ description: 'What becomes of any other value; without it: no value.' }),
+      otherwise: constant.optional().meta({ description: 'The result for any other value; without it: no value.' }),
     })
-    .meta({ description: 'A table from values to values. Without a value to look up there is none.' }),
-  lower: z.strictObject({ lower: expression }).meta({ description: 'In lower case.' }),
-  trim: z.strictObject({ trim: expression }).meta({ description: 'Without spaces at both ends.' }),
+    .meta({ description: 'A table from values to values. No value to look up gives no value.' }),
+  lower: z.strictObject({ lower: expression }).meta({ description: 'This in lower case.' }),
+  trim: z.strictObject({ trim: expression }).meta({ description: 'This without spaces at both ends.' }),
 };
 
 const editableBy = z.array(z.enum(roles));
@@ -86,10 +86,12 @@ export const fieldSchema = z.strictObject({
   from: expression.optional(),
   owner: z
     .enum(owners)
-    .meta({ description: 'Who owns the field where sourceOfTruth is hybrid. Default: directory.' })
+    .meta({ description: 'The owner of the field if sourceOfTruth is hybrid. Default: directory.' })
     .optional(),
   editableBy: editableBy
-    .meta({ description: 'Who may edit the field of a managed account while the user owns it. Default: both.' })
+    .meta({
+      description: 'The roles that may edit the field of a managed account while the user owns it. Default: both.',
+    })
     .optional(),
 });
 
@@ -101,56 +103,57 @@ export const scopeSchema = z
     accountEnabled: z
       .union([z.literal('any'), z.boolean()])
       .meta({ description: 'any, or only enabled (true) or disabled (false) users.' }),
-    groups: z
-      .array(z.guid('is no object id: write the GUID that Entra shows for the group'))
-      .meta({ description: 'Object ids; when any are given, only members of these groups, nested ones too.' }),
+    groups: z.array(z.guid('is not an object id: write the GUID that Entra shows for the group')).meta({
+      description: 'Object ids. If there are any, only members of these groups get an account, nested ones too.',
+    }),
   })
-  .meta({ description: 'Who gets an account.' });
+  .meta({ description: 'The users that get an account.' });
 
 export const manualSchema = z
   .strictObject({
     editable: z
       .union([z.literal('all'), z.array(z.string())])
       .meta({ description: 'all, or the list of fields that can be edited.' }),
-    editableBy: editableBy.meta({ description: 'Who may edit them.' }),
+    editableBy: editableBy.meta({ description: 'The roles that may edit them.' }),
   })
-  .meta({ description: 'What can be edited of manual accounts: made by hand, or left by a tenant that disconnected.' });
+  .meta({ description: 'Editing of manual accounts: made by hand, or released from a tenant.' });
 
 const retentionOf = (what: string) =>
   z
     .strictObject({ retention: duration('1d', '3650d', `How long ${what} are kept.`) })
-    .meta({ description: `What is kept of ${what}.` });
+    .meta({ description: `Retention of ${what}.` });
 
 export const removalsSchema = z
   .strictObject({
-    max: z.int().min(0).max(1_000_000_000).meta({ description: 'Most removals in one round; 0: none.' }),
+    max: z.int().min(0).max(1_000_000_000).meta({ description: 'Maximum number of removals in one round; 0: none.' }),
     percent: z
       .number()
       .min(0)
       .max(100)
-      .meta({ description: 'The same in percent of the accounts (or groups) there were; 0: none.' }),
+      .meta({ description: 'The same as a percentage of the accounts (or groups) before the round; 0: none.' }),
     floor: z.int().min(0).max(1_000_000_000).meta({
-      description: 'From how many accounts on the two count; below it, more than half within seven days is too many.',
+      description:
+        'The number of accounts from which the two limits count. Below it, more than half within seven days is too many.',
     }),
   })
-  .meta({ description: 'Beyond which removals are held until a person approves or rejects them.' });
+  .meta({ description: 'Limits beyond which removals are held until a person approves or rejects them.' });
 
-// Absolute, because commands and workers run in different folders.
+// An absolute path, because commands and workers run in different folders.
 const filePath = z
   .string()
   .max(4_096)
-  .regex(/^(\/|[A-Za-z]:[\\/])/, 'is no absolute path');
+  .regex(/^(\/|[A-Za-z]:[\\/])/, 'is not an absolute path');
 
 const secretReference = z
   .union([
     z.strictObject({
-      env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, 'is no name of an environment variable'),
+      env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, 'is not a name of an environment variable'),
     }),
     z.strictObject({ file: filePath }),
   ])
   .meta({ description: 'Where the secret is: { env: NAME } or { file: PATH }, never the secret itself.' });
 
-/** Where a secret is, never the secret itself. */
+/** The place of a secret, never the secret itself. */
 export type SecretReference = z.infer<typeof secretReference>;
 
 export const certificateSchema = z
@@ -159,7 +162,7 @@ export const certificateSchema = z
 
 export const credentialSchema = z
   .strictObject({
-    clientId: z.guid('is no application id: write the GUID that Entra shows as "Application (client) ID"'),
+    clientId: z.guid('is not an application id: write the GUID that Entra shows as "Application (client) ID"'),
     secret: secretReference.optional(),
     certificate: certificateSchema.optional(),
   })
@@ -167,14 +170,14 @@ export const credentialSchema = z
     message: 'names a secret or a certificate, one of them',
   });
 
-/** The application that a tenant brings itself. */
+/** A reference to a tenant's own application. */
 export type CredentialReference = z.infer<typeof credentialSchema>;
 
 /** A complete document: config/default.yaml, or layers merged. */
 export const documentSchema = z.strictObject({
   interval: duration('1m', '7d', 'How often a tenant is synced.'),
   sourceOfTruth: z.enum(sourcesOfTruth).meta({
-    description: 'Who owns the profile: the directory all fields, the user all fields, or field by field (hybrid).',
+    description: 'The owner of the profile: the directory, the user, or one or the other per field (hybrid).',
   }),
   fields: z
     .record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,62}$/), fieldSchema.nullable())
@@ -182,33 +185,32 @@ export const documentSchema = z.strictObject({
   manual: manualSchema,
   scope: scopeSchema,
   disabledAccounts: z.enum(['suspend', 'remove', 'ignore']).meta({
-    description: 'What becomes of the account of a user who is disabled in Entra ID.',
+    description: 'The treatment of accounts whose user is disabled in Entra ID.',
   }),
   match: z.array(z.enum(['mail', 'userPrincipalName'])).meta({
-    description: 'How manual accounts are recognised as users of the directory, in order, ignoring case; [] for never.',
+    description: 'Keys that match manual accounts with users, in order, ignoring case; [] for none.',
   }),
   removals: removalsSchema,
   firstLoad: z.enum(['quick', 'delta']).meta({
     description:
-      'How a tenant is read for the first time: by a quick listing, which shows people early, and then by delta; or by delta alone.',
+      'How a tenant is first read: by a quick listing, which fills accounts early, and then by delta; or by delta alone.',
   }),
   retention: duration('1d', '3650d', 'How long a removed account can be restored before it is purged.'),
   changes: retentionOf('change rows'),
   cycles: retentionOf('cycle rows'),
-  fullEvery: duration('1h', '30d', 'Every stream walks the whole directory at least this often.'),
+  fullEvery: duration('1h', '30d', 'Every stream does a full round at least this often.'),
   allowRoles: z
-    .array(z.string().regex(/^[A-Za-z0-9._-]{1,120}$/, 'is no name of an application permission'))
-    .meta({ description: 'Application permissions that a token may carry beside the known read permissions.' }),
+    .array(z.string().regex(/^[A-Za-z0-9._-]{1,120}$/, 'is not a name of an application permission'))
+    .meta({ description: 'Application permissions that a token may carry besides the known read permissions.' }),
   credential: credentialSchema
     .nullable()
     .meta({
-      description:
-        'The application that a tenant brings itself. Of one tenant alone; null: the one of the environment.',
+      description: 'The application of a single tenant itself; null: the application of the environment.',
     })
     .optional(),
 });
 
-// zod drops the description of what is made partial.
+// `partial` of zod drops the description.
 function partial<Shape extends z.core.$ZodLooseShape>(schema: z.ZodObject<Shape, z.core.$strict>) {
   return schema.partial().meta({ description: schema.description });
 }
@@ -225,11 +227,11 @@ export const partialSchema = documentSchema
   .partial()
   .meta({
     title: 'Settings of entra-sync',
-    description: 'What shall differ from the settings in force. config/default.yaml tells every default.',
+    description: 'Differences from the settings in force. config/default.yaml has every default.',
   });
 
-/** A settings file of the whole installation: what only a tenant can have is missing. */
+/** A settings file of the whole installation, without the settings that only a tenant can have. */
 export const installationSchema = partialSchema.omit({ credential: true });
 
-/** A settings file as written: any part may be missing, it then keeps the value of the layer below. */
+/** A settings file as written. A missing part keeps the value of the layer below. */
 export type SettingsDocument = z.infer<typeof partialSchema>;

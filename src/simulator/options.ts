@@ -1,7 +1,7 @@
 // The settings of a simulator, their defaults, and which of them may change while it runs.
-import { defaultFederation, type FederatedCredential } from './federation.ts';
-import type { Stuck } from './stuck.ts';
-import type { Tenant } from './tenant.ts';
+import { defaultFederation, type FederatedCredential } from './entra/federation.ts';
+import type { Stuck } from './graph/stuck.ts';
+import type { Tenant } from './tenant/tenant.ts';
 
 /** What may be changed at run time through `simulator.options`. */
 export type SimulatorOptions = {

@@ -4,7 +4,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Answer } from './answers.ts';
-import type { GraphRequest } from './graph.ts';
+import type { GraphRequest } from './graph/graph-request.ts';
 
 /** What is to happen to one request. */
 export type Exchange =

@@ -2,19 +2,21 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Account, accountsOf } from './accounts.ts';
-import { answerAdminConsent } from './admin-consent.ts';
 import { type Answer, graphError, isGraphError } from './answers.ts';
-import { type AccessToken, type Authority, answerDiscovery, answerKeys, answerToken } from './authority.ts';
-import { certificatesFor, writeFiles } from './certificates.ts';
-import { type Consents, createConsents } from './consents.ts';
-import { defaultFederation, type FederatedToken, issueFederated } from './federation.ts';
-import { answerGraph, authorize, type GraphContext, type GraphRequest } from './graph.ts';
+import { type Account, accountsOf } from './entra/accounts.ts';
+import { answerAdminConsent } from './entra/admin-consent.ts';
+import { answerDiscovery, answerKeys, answerToken } from './entra/authority.ts';
+import type { AccessToken, Authority } from './entra/authority-state.ts';
+import { certificatesFor, writeFiles } from './entra/certificates.ts';
+import { type Consents, createConsents } from './entra/consents.ts';
+import { defaultFederation, type FederatedToken, issueFederated } from './entra/federation.ts';
+import { answerAuthorize } from './entra/sign-in.ts';
+import { answerGraph, authorize } from './graph/graph.ts';
+import type { GraphContext, GraphRequest } from './graph/graph-request.ts';
 import { createStage, type Intercept, type Transform } from './intercept.ts';
 import { defaultOptions, type SimulatorOptions, type SimulatorSettings } from './options.ts';
 import { type Exchange, listen } from './server.ts';
-import { answerAuthorize } from './sign-in.ts';
-import { type Tenant, truthOf } from './tenant.ts';
+import { type Tenant, truthOf } from './tenant/tenant.ts';
 
 /** One request as it came: the path with its query (tokens included), the request's headers, the answer's status. */
 export type RecordedRequest = {

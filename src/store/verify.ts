@@ -1,10 +1,10 @@
 // Drift: the differences between the tables and a fresh listing, staged as a round of its own. Changes no account.
 import type { ScopeGap } from '../rules/scope.ts';
-import { closureDifferences } from './closure.ts';
-import { isPropertyOfGroup } from './doubts.ts';
-import { type Lease, requireFence } from './lease.ts';
-import { compareWholeSets, type Database, inTransaction, rows } from './pool.ts';
-import { lockTenant } from './tenants.ts';
+import { closureDifferences } from './commit/closure.ts';
+import { type Lease, requireFence } from './cycle/lease.ts';
+import { compareWholeSets, type Database, inTransaction, rows } from './database/pool.ts';
+import { isPropertyOfGroup } from './stage/doubts.ts';
+import { lockTenant } from './tenants/tenants.ts';
 
 /** One difference. `stored`: the value in the tables; `fresh`: in the listing; null: none. */
 export type Drift = {

@@ -2,8 +2,8 @@
 import fastify from 'fastify';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { Log } from '../logger.ts';
-import { schemaState } from '../store/migrate.ts';
-import { type Database, describeDatabaseError } from '../store/pool.ts';
+import { type Database, describeDatabaseError } from '../store/database/pool.ts';
+import { schemaState } from '../store/schema/migrate.ts';
 import { stalledAfterSeconds } from './stall.ts';
 import type { Worker } from './worker.ts';
 

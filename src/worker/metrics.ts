@@ -1,10 +1,12 @@
 // Metrics for Prometheus. What this process did is counted here; how tenants are is read from the database at each scrape.
+
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CycleResult } from '../engine/cycle.ts';
 import type { RequestEvent, WaitEvent } from '../graph/reader.ts';
 import { packageVersion } from '../package-files.ts';
-import { readHealth, type TenantHealth } from '../store/health.ts';
-import type { Database } from '../store/pool.ts';
+import { effects } from '../rules/counts.ts';
+import { readHealth, type TenantHealth } from '../store/database/health.ts';
+import type { Database } from '../store/database/pool.ts';
 import { openTenantGauges } from './tenant-gauges.ts';
 import type { Worker } from './worker.ts';
 
@@ -155,7 +157,7 @@ export function openMetrics(options: {
       for (const [stream, report] of Object.entries(streams ?? {})) {
         seen.inc({ stream }, report.seen);
         distinct.inc({ stream }, report.distinct);
-        for (const change of counted) if (report[change] > 0) changes.inc({ stream, change }, report[change]);
+        for (const change of effects) if (report[change] > 0) changes.inc({ stream, change }, report[change]);
       }
     },
     onRequest: ({ method, endpoint, outcome, seconds }) => {
@@ -176,20 +178,6 @@ export function openMetrics(options: {
     },
   };
 }
-
-const counted = [
-  'created',
-  'adopted',
-  'updated',
-  'suspended',
-  'resumed',
-  'removed',
-  'restored',
-  'purged',
-  'memberships_added',
-  'memberships_removed',
-  'held',
-] as const;
 
 const scrapeTimeoutMs = 5_000;
 

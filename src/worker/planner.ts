@@ -1,12 +1,9 @@
 // The tick: who is due goes into the queue, and at most twenty tenants at a time get a turn to walk everything.
-
-import { groupsStream } from '../engine/groups.ts';
-import { usersStream } from '../engine/users.ts';
 import { type DueTenant, type PlannedJob, planJobs } from '../rules/planning.ts';
-import type { Settings, SettingsDocument } from '../settings.ts';
-import type { Database } from '../store/pool.ts';
-import { type DueRow, dueTenants, planOnce } from '../store/schedule.ts';
-import { settingsOfMany } from '../store/settings.ts';
+import type { Settings, SettingsDocument } from '../settings/settings.ts';
+import type { Database } from '../store/database/pool.ts';
+import { type DueRow, dueTenants, planOnce } from '../store/queue/schedule.ts';
+import { settingsOfMany } from '../store/settings/versions.ts';
 
 // More than all replicas begin within a tick; those behind them are planned by a later one, in the same order.
 const mostJobs = 500;
@@ -55,8 +52,6 @@ export function openPlanner(database: Database, defaults: SettingsDocument): Pla
 // Rule 17. Settings that do not fit together lead to no round at all: the cycle says so.
 function isFullAhead(row: DueRow, settings: Settings | undefined): boolean {
   if (!settings) return false;
-  return (
-    row.users_fingerprint !== usersStream.fingerprint(settings) ||
-    row.groups_fingerprint !== groupsStream.fingerprint(settings)
-  );
+  const { users, groups } = settings.fingerprints;
+  return row.users_fingerprint !== users || row.groups_fingerprint !== groups;
 }

@@ -1,11 +1,13 @@
 // How tenants are, as gauges: one series each, or all together where there are too many of them.
+
 import { Gauge, type Registry } from 'prom-client';
-import type { TenantHealth } from '../store/health.ts';
+import { type Stream, streams } from '../rules/streams.ts';
+import type { TenantHealth } from '../store/database/health.ts';
 
 type Measure = {
   readonly name: string;
   readonly help: string;
-  readonly stream?: 'users' | 'groups';
+  readonly stream?: Stream;
   /** What many tenants come to together: the worst age, the sum of a count, the oldest time. */
   readonly together: (values: readonly number[]) => number;
   /** Undefined: nothing is told of this tenant. */
@@ -52,7 +54,7 @@ const measures: readonly Measure[] = [
     together: sum,
     of: (one) => (connected(one) ? one.set_aside : undefined),
   },
-  ...(['users', 'groups'] as const).flatMap((stream): Measure[] => [
+  ...streams.flatMap((stream): Measure[] => [
     {
       name: 'checkpoint_age_seconds',
       help: 'How old the delta token of a stream is; Graph takes them for seven days.',

@@ -3,14 +3,14 @@
 import { type CycleParts, type CycleResult, runCycle } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import { isDatabasesFault, soonAgain } from '../rules/quarantine.ts';
-import { forTenant } from '../store/activity.ts';
-import { recordFailedStart } from '../store/attempts.ts';
-import type { CycleKind } from '../store/cycles.ts';
-import { describeDatabaseError, sqlState, tellDatabaseError } from '../store/pool.ts';
-import { claimTenantRequests, endRequests } from '../store/requests.ts';
-import { endTurn } from '../store/schedule.ts';
-import { settingsInForce } from '../store/settings.ts';
-import type { CredentialWatch } from './credentials.ts';
+import { recordFailedStart } from '../store/cycle/attempts.ts';
+import type { CycleKind } from '../store/cycle/cycles.ts';
+import { forTenant } from '../store/database/activity.ts';
+import { describeDatabaseError, sqlState, tellDatabaseError } from '../store/database/pool.ts';
+import { claimTenantRequests, endRequests } from '../store/queue/requests.ts';
+import { endTurn } from '../store/queue/schedule.ts';
+import { settingsInForce } from '../store/settings/versions.ts';
+import type { CredentialWatch } from './credential-watch.ts';
 import type { DueNow, Planner } from './planner.ts';
 import type { Stall } from './stall.ts';
 

@@ -1,7 +1,7 @@
 // Changes of a later round beside an open full round are newer than GET's answers in that full round.
 import { expect, test } from 'vitest';
 import { doubts } from '../../src/rules/merge.ts';
-import { doubtfulObjects, notAsked } from '../../src/store/doubts.ts';
+import { doubtfulObjects, notAsked } from '../../src/store/stage/doubts.ts';
 import {
   ask,
   badUser,

@@ -1,7 +1,7 @@
 // A stream has two open rounds, and a replica of the previous release, which expects one, commits either of them.
 import { expect, test } from 'vitest';
-import type { Lease } from '../../src/store/lease.ts';
-import type { Round } from '../../src/store/rounds.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
+import type { Round } from '../../src/store/stage/rounds.ts';
 import { ask, commit, leasedTenant, openStore, pull, type Store, sync, user } from '../support/stage.ts';
 
 /** Ends a commit like the release before 0026 and 0027: moves the checkpoint and deletes the round. */

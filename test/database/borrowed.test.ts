@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { expect, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
-import { type Database, rows } from '../../src/store/pool.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { type Database, rows } from '../../src/store/database/pool.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { borrowDatabase } from '../support/borrowed.ts';
 import { setSettings } from '../support/settings.ts';
 

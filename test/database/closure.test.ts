@@ -2,14 +2,13 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type GroupColumns, groupColumns } from '../../src/rules/groups.ts';
-import { keepClosure } from '../../src/store/closure.ts';
-import { commitRound } from '../../src/store/commit.ts';
-import { applyGroups } from '../../src/store/commit-groups.ts';
-import type { Lease } from '../../src/store/lease.ts';
-import { inTransaction, rows, type Transaction } from '../../src/store/pool.ts';
-import { beginRound } from '../../src/store/rounds.ts';
-import { settingsVersion } from '../../src/store/settings.ts';
-import { stageGroupsPage } from '../../src/store/stage-groups.ts';
+import { keepClosure } from '../../src/store/commit/closure.ts';
+import { commitRound } from '../../src/store/commit/round.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
+import { inTransaction, rows, type Transaction } from '../../src/store/database/pool.ts';
+import { settingsVersion } from '../../src/store/settings/versions.ts';
+import { stageGroupsPage } from '../../src/store/stage/groups.ts';
+import { beginRound } from '../../src/store/stage/rounds.ts';
 import { runsOf } from '../support/deep.ts';
 import { drawn } from '../support/histories.ts';
 import { ask, leasedTenant, objectId, openStore, type Store } from '../support/stage.ts';
@@ -69,12 +68,7 @@ async function sync(lease: Lease, { kind = 'incremental', groups, edges = [], na
   });
   const limits = { removals: { max: 1_000_000, percent: 100, floor: 1_000_000 }, retentionMs: 86_400_000 };
   const scope = { match: [], scopeGroups: [], groupsJudged: false, cycleId: null, actor: 'test' };
-  return commitRound(
-    database,
-    lease,
-    { stream: 'groups', round: staged, dryRun: false, ...limits, ...scope, ...rest },
-    applyGroups,
-  );
+  return commitRound(database, lease, { stream: 'groups', round: staged, dryRun: false, ...limits, ...scope, ...rest });
 }
 
 const liveOnes = (...numbers: number[]) => new Map(numbers.map((n): [number, State] => [n, 'live']));

@@ -1,11 +1,11 @@
 // A checkpoint moves without a round only if a commit would have nothing else to do (rules 1, 10, 11, 17, 19).
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { commitIdle } from '../../src/store/commit-idle.ts';
-import { disconnectTenant } from '../../src/store/connection.ts';
-import { acquireLease, type Lease } from '../../src/store/lease.ts';
-import { openDatabase } from '../../src/store/pool.ts';
-import { readCheckpoint } from '../../src/store/rounds.ts';
-import { settingsVersion } from '../../src/store/settings.ts';
+import { commitIdle } from '../../src/store/commit/idle.ts';
+import { acquireLease, type Lease } from '../../src/store/cycle/lease.ts';
+import { openDatabase } from '../../src/store/database/pool.ts';
+import { settingsVersion } from '../../src/store/settings/versions.ts';
+import { readCheckpoint } from '../../src/store/stage/rounds.ts';
+import { disconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { openBreakablePath } from '../support/cut-connection.ts';
 import { setSettings } from '../support/settings.ts';
 import { ask, begin, leasedTenant, openStore, type Store, sync, untilBlocked, user } from '../support/stage.ts';

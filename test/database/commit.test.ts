@@ -1,8 +1,8 @@
 // A users round is committed whole or not at all (rules 1, 2, 17), and changes no rows of another tenant.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Lease } from '../../src/store/lease.ts';
-import { readCheckpoint, readRound } from '../../src/store/rounds.ts';
-import { settingsVersion } from '../../src/store/settings.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
+import { settingsVersion } from '../../src/store/settings/versions.ts';
+import { readCheckpoint, readRound } from '../../src/store/stage/rounds.ts';
 import { setSettings } from '../support/settings.ts';
 import {
   ask,

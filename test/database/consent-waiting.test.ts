@@ -2,14 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
-import { loadDefaults } from '../../src/settings.ts';
-import { disconnectTenant, purgeTenant } from '../../src/store/connection.ts';
-import { approveConsent, connectTenant, mayConnect } from '../../src/store/consent.ts';
-import { createInvitation, findInvitation, withdrawInvitations } from '../../src/store/invitations.ts';
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import { dueTenants } from '../../src/store/schedule.ts';
-import { addTenant, findTenant, forgetPendingTenant } from '../../src/store/tenants.ts';
-import { listWaiting, rejectWaiting } from '../../src/store/waiting.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { dueTenants } from '../../src/store/queue/schedule.ts';
+import { approveConsent, connectTenant, mayConnect } from '../../src/store/tenants/consent.ts';
+import { disconnectTenant, purgeTenant } from '../../src/store/tenants/disconnect.ts';
+import { createInvitation, findInvitation, withdrawInvitations } from '../../src/store/tenants/invitations.ts';
+import { addTenant, findTenant, forgetPendingTenant } from '../../src/store/tenants/tenants.ts';
+import { listWaiting, rejectWaiting } from '../../src/store/tenants/waiting-consents.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 import { untilBlocked } from '../support/stage.ts';
 

@@ -1,10 +1,16 @@
 // Registration by consent: two customers at the same time, and the validity of links and steps.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
-import { connectTenant } from '../../src/store/consent.ts';
-import { createInvitation, openStep, signingKey, takeStep, withdrawInvitations } from '../../src/store/invitations.ts';
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { connectTenant } from '../../src/store/tenants/consent.ts';
+import {
+  createInvitation,
+  openStep,
+  signingKey,
+  takeStep,
+  withdrawInvitations,
+} from '../../src/store/tenants/invitations.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 
 let fresh: FreshDatabase;

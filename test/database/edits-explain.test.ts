@@ -8,9 +8,9 @@ import {
   explainAccount,
   removeAccount,
   revertAccount,
-} from '../../src/store/accounts.ts';
-import { numberBatches } from '../../src/store/batches.ts';
-import { feedPosition } from '../../src/store/changes.ts';
+} from '../../src/store/accounts/accounts.ts';
+import { numberBatches } from '../../src/store/feed/batches.ts';
+import { feedPosition } from '../../src/store/feed/changes.ts';
 import { accountOf, type EditStore, openEditStore, setRule, tenantWith } from '../support/people-edit.ts';
 import { ask, leasedTenant, objectId, sync, user } from '../support/stage.ts';
 

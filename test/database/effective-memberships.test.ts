@@ -2,8 +2,8 @@
 // brute-force walk. Neither query of an application reads the whole table.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { keepClosure } from '../../src/store/closure.ts';
-import { inTransaction } from '../../src/store/pool.ts';
+import { keepClosure } from '../../src/store/commit/closure.ts';
+import { inTransaction } from '../../src/store/database/pool.ts';
 import { ask, objectId, openStore, type Store } from '../support/stage.ts';
 import { storing, takingOut } from '../support/stored-memberships.ts';
 

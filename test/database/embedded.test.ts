@@ -8,8 +8,8 @@ import { pathToFileURL } from 'node:url';
 import { Client } from 'pg';
 import { lock } from 'proper-lockfile';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openEmbedded } from '../../src/store/embedded.ts';
-import { chooseOwner, findBinaries, findRunner, runningServer } from '../../src/store/embedded-binaries.ts';
+import { chooseOwner, findBinaries, findRunner, runningServer } from '../../src/store/embedded/binaries.ts';
+import { openEmbedded } from '../../src/store/embedded/embedded.ts';
 
 const userScript = join(import.meta.dirname, '../support/embedded-user.ts');
 let directory = '';

@@ -1,10 +1,10 @@
 // One application session blocks no other: the feed's order needs no lock that an open transaction keeps.
 import type { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { numberBatches } from '../../src/store/batches.ts';
-import { positionBefore, readChanges } from '../../src/store/changes.ts';
-import { changeAccount } from '../../src/store/edit.ts';
-import { openDatabase } from '../../src/store/pool.ts';
+import { changeAccount } from '../../src/store/accounts/edit.ts';
+import { openDatabase } from '../../src/store/database/pool.ts';
+import { numberBatches } from '../../src/store/feed/batches.ts';
+import { positionBefore, readChanges } from '../../src/store/feed/changes.ts';
 import {
   countedAccounts,
   type FeedRow,

@@ -2,8 +2,8 @@
 // repeated, even if a reader stops within a row.
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { closeCycle } from '../../src/store/cycles.ts';
-import { acquireLease } from '../../src/store/lease.ts';
+import { closeCycle } from '../../src/store/cycle/cycles.ts';
+import { acquireLease } from '../../src/store/cycle/lease.ts';
 import {
   countedAccounts,
   type FeedRow,

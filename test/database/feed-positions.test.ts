@@ -1,10 +1,10 @@
 // Positions of the feed: valid ones, those refused with ES006, the effect of pruning, and narrowing to one tenant.
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { positionBefore, readChanges } from '../../src/store/changes.ts';
-import { closeCycle } from '../../src/store/cycles.ts';
-import { acquireLease } from '../../src/store/lease.ts';
-import { beginFeedEpoch } from '../../src/store/migrate.ts';
+import { closeCycle } from '../../src/store/cycle/cycles.ts';
+import { acquireLease } from '../../src/store/cycle/lease.ts';
+import { positionBefore, readChanges } from '../../src/store/feed/changes.ts';
+import { beginFeedEpoch } from '../../src/store/schema/migrate.ts';
 import { countedAccounts, feedPosition, number, readAll, readFeed, writeBatch } from '../support/feed-writer.ts';
 import { ask, openStore, type Store, until, untilBlocked } from '../support/stage.ts';
 

@@ -1,6 +1,6 @@
 // The server ends the transaction of a frozen client after a time, and releases its locks (rule 11).
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inTransaction, isConnectionLost, openDatabase, rows } from '../../src/store/pool.ts';
+import { inTransaction, isConnectionLost, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { ask, openStore, type Store, until } from '../support/stage.ts';
 
 let store: Store;

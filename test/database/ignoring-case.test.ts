@@ -1,11 +1,11 @@
 // Rule 25 and the search by name: the program itself defines "ignoring case", whatever the locale of the database.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
-import { migrate } from '../../src/store/migrate.ts';
-import { findPeople } from '../../src/store/people.ts';
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import { addTenant, findTenant } from '../../src/store/tenants.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { findPeople } from '../../src/store/accounts/find-accounts.ts';
+import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { migrate } from '../../src/store/schema/migrate.ts';
+import { addTenant, findTenant } from '../../src/store/tenants/tenants.ts';
 import { run } from '../support/postgres-admin.ts';
 import { leasedTenant, type Store, sync, user } from '../support/stage.ts';
 

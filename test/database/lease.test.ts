@@ -6,12 +6,12 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { closeCycle, openCycle } from '../../src/store/cycles.ts';
-import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/lease.ts';
-import { openDatabase } from '../../src/store/pool.ts';
+import { closeCycle, openCycle } from '../../src/store/cycle/cycles.ts';
+import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/cycle/lease.ts';
+import { openDatabase } from '../../src/store/database/pool.ts';
 
-import { dropRound, type Round, readRound } from '../../src/store/rounds.ts';
-import { settleUsers } from '../../src/store/stage-users.ts';
+import { dropRound, type Round, readRound } from '../../src/store/stage/rounds.ts';
+import { settleUsers } from '../../src/store/stage/users.ts';
 
 import {
   ask,

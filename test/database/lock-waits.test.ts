@@ -2,24 +2,24 @@
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
-import { loadDefaults } from '../../src/settings.ts';
-import { setPaused } from '../../src/store/attempts.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { changeAccount } from '../../src/store/accounts/edit.ts';
+import { setPaused } from '../../src/store/cycle/attempts.ts';
+import { closeFirstLoad, openCycle } from '../../src/store/cycle/cycles.ts';
+import { acquireLease } from '../../src/store/cycle/lease.ts';
 import {
   databaseLocked,
   describeBlockers,
   describeWait,
   findBlockers,
   type LockWait,
-} from '../../src/store/blockers.ts';
-import { disconnectTenant } from '../../src/store/connection.ts';
-import { closeFirstLoad, openCycle } from '../../src/store/cycles.ts';
-import { changeAccount } from '../../src/store/edit.ts';
-import { grantRole } from '../../src/store/grants.ts';
-import { acquireLease } from '../../src/store/lease.ts';
-import { type Database, inTransaction, openDatabase, rows } from '../../src/store/pool.ts';
-import { applySettings } from '../../src/store/settings.ts';
-import { addTenant } from '../../src/store/tenants.ts';
-import type { WaitOptions } from '../../src/store/waits.ts';
+} from '../../src/store/database/blockers.ts';
+import type { WaitOptions } from '../../src/store/database/lock-waits.ts';
+import { type Database, inTransaction, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { grantRole } from '../../src/store/schema/grants.ts';
+import { applySettings } from '../../src/store/settings/versions.ts';
+import { disconnectTenant } from '../../src/store/tenants/disconnect.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { type EditStore, openEditStore } from '../support/people-edit.ts';
 import { ask, begin, untilBlocked } from '../support/stage.ts';
 import { editedName, moreWriters, openScene, type Scene, type Writer, writers } from '../support/writers.ts';

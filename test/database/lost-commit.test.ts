@@ -1,15 +1,15 @@
 // The answer to COMMIT is lost: a writer finds out the outcome before it reports one (rules 1 and 12).
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
-import { makeDue, setPaused } from '../../src/store/attempts.ts';
-import { disconnectTenant, purgeTenant, reconnectTenant } from '../../src/store/connection.ts';
-import { closeCycle, openCycle } from '../../src/store/cycles.ts';
-import { grantRole } from '../../src/store/grants.ts';
-import { createInvitation, withdrawInvitations } from '../../src/store/invitations.ts';
-import { type Database, openDatabase } from '../../src/store/pool.ts';
-import { inReportedTransaction } from '../../src/store/receipts.ts';
-import { addTenant, renameTenant } from '../../src/store/tenants.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { makeDue, setPaused } from '../../src/store/cycle/attempts.ts';
+import { closeCycle, openCycle } from '../../src/store/cycle/cycles.ts';
+import { type Database, openDatabase } from '../../src/store/database/pool.ts';
+import { inReportedTransaction } from '../../src/store/feed/receipts.ts';
+import { grantRole } from '../../src/store/schema/grants.ts';
+import { disconnectTenant, purgeTenant, reconnectTenant } from '../../src/store/tenants/disconnect.ts';
+import { createInvitation, withdrawInvitations } from '../../src/store/tenants/invitations.ts';
+import { addTenant, renameTenant } from '../../src/store/tenants/tenants.ts';
 import { type BreakablePath, openBreakablePath } from '../support/cut-connection.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, fingerprintOf, holdCommits, openStore, type Store, until } from '../support/stage.ts';

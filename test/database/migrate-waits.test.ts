@@ -2,8 +2,8 @@
 import type { Client } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
-import { loadDefaults } from '../../src/settings.ts';
-import { migrate } from '../../src/store/migrate.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { migrate } from '../../src/store/schema/migrate.ts';
 import { undoMigrations } from '../support/older-schema.ts';
 import { type EditStore, openEditStore } from '../support/people-edit.ts';
 import { ask, until } from '../support/stage.ts';

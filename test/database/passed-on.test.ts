@@ -3,9 +3,9 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Json } from '../../src/rules/decode.ts';
-import type { Lease } from '../../src/store/lease.ts';
-import { inTransaction, rows } from '../../src/store/pool.ts';
-import { type StagedUser, stageUsers } from '../../src/store/stage-users.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
+import { inTransaction, rows } from '../../src/store/database/pool.ts';
+import { type StagedUser, stageUsers } from '../../src/store/stage/users.ts';
 import { runsOf } from '../support/deep.ts';
 import { drawn } from '../support/histories.ts';
 import { begin, leasedTenant, objectId, openStore, type Store } from '../support/stage.ts';

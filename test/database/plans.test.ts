@@ -2,10 +2,10 @@
 // another. Most had a plan that took a hundred times as long at this size.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { keepUnsettled } from '../../src/store/away.ts';
-import { insideGroups } from '../../src/store/commit-scope.ts';
-import { type Database, inTransaction, openDatabase, rows } from '../../src/store/pool.ts';
-import { groupsToSweep, membersToEnd } from '../../src/store/sweep.ts';
+import { insideGroups } from '../../src/store/commit/group-scope.ts';
+import { type Database, inTransaction, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { keepUnsettled } from '../../src/store/stage/deleted-elsewhere.ts';
+import { groupsToSweep, membersToEnd } from '../../src/store/stage/sweep.ts';
 import { countStaged, driftOfMemberships } from '../../src/store/verify.ts';
 import { ask, openStore, type Store } from '../support/stage.ts';
 

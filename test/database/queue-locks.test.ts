@@ -1,10 +1,10 @@
 // Locks that the queue waits for: a role that may only connect can hold none of them, and every wait ends and names the holder.
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { activities, giveUp } from '../../src/store/activity.ts';
-import { databaseLocked } from '../../src/store/blockers.ts';
-import { describeDatabaseError } from '../../src/store/pool.ts';
-import { installQueue, openQueue } from '../../src/store/queue.ts';
+import { activities, giveUp } from '../../src/store/database/activity.ts';
+import { databaseLocked } from '../../src/store/database/blockers.ts';
+import { describeDatabaseError } from '../../src/store/database/pool.ts';
+import { installQueue, openQueue } from '../../src/store/queue/queue.ts';
 import { type EditStore, openEditStore } from '../support/people-edit.ts';
 import { ask, until, untilBlocked } from '../support/stage.ts';
 

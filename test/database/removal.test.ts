@@ -1,6 +1,6 @@
 // Accounts that are removed and kept: sweep (rule 6), soft removal, restore and purge (rule 7).
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Lease } from '../../src/store/lease.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
 import {
   ask,
   badUser,

@@ -1,6 +1,6 @@
 // Objects repeated in one round or several, and properties absent or null in a later round (rules 3 and 4).
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Lease } from '../../src/store/lease.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
 import {
   ask,
   begin,

@@ -1,9 +1,9 @@
 // Crashes at any instant lose nothing and repeat nothing (rule 12); every loop is bounded (rule 14).
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Lease } from '../../src/store/lease.ts';
-import { isConnectionLost, openDatabase } from '../../src/store/pool.ts';
-import { mostBarrenPages, type Round, readCheckpoint, readRound } from '../../src/store/rounds.ts';
-import { stageUsersPage } from '../../src/store/stage-users.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
+import { isConnectionLost, openDatabase } from '../../src/store/database/pool.ts';
+import { mostBarrenPages, type Round, readCheckpoint, readRound } from '../../src/store/stage/rounds.ts';
+import { stageUsersPage } from '../../src/store/stage/users.ts';
 import { type BreakablePath, openBreakablePath } from '../support/cut-connection.ts';
 import {
   ask,

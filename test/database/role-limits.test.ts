@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { type Client, escapeIdentifier } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openDatabase } from '../../src/store/pool.ts';
-import { limitRole } from '../../src/store/role-limits.ts';
+import { openDatabase } from '../../src/store/database/pool.ts';
+import { limitRole } from '../../src/store/schema/role-limits.ts';
 import { type EditStore, openEditStore } from '../support/people-edit.ts';
 import { ask } from '../support/stage.ts';
 

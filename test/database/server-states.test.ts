@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { ExpectedError, exitCodeOf } from '../../src/errors.ts';
 import { judgeLimits } from '../../src/rules/time-limits.ts';
-import { readTimeLimits } from '../../src/store/health.ts';
-import { type Database, inTransaction, openDatabase, rows, tellDatabaseError } from '../../src/store/pool.ts';
+import { readTimeLimits } from '../../src/store/database/health.ts';
+import { type Database, inTransaction, openDatabase, rows, tellDatabaseError } from '../../src/store/database/pool.ts';
 import { freshDatabase } from '../support/postgres.ts';
 
 type Limited = {
@@ -162,7 +162,7 @@ test.each<[string, (names: { role: string; name: string }) => string, RegExp]>([
   const { database } = await openLimited(limit);
   const error = await told(database, (on) => on.raw('select 1'));
   expect(error.message).toMatch(message);
-  expect(error.cure).toContain('3 for each of its --concurrency and 10 more');
+  expect(error.cure).toContain('3 for each of its --concurrency plus 10');
 });
 
 test('idle_session_timeout cuts an idle connection, and the next statement uses another', async () => {

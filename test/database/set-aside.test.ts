@@ -1,6 +1,6 @@
 // Unreadable objects are set aside (rule 19), objects in doubt are asked for (rule 22), and neither removes an account.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Lease } from '../../src/store/lease.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
 import {
   ask,
   badUser,

@@ -1,8 +1,8 @@
 // Applying settings: version numbers and the time of the next cycle.
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
-import { rows } from '../../src/store/pool.ts';
-import { applySettings } from '../../src/store/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { rows } from '../../src/store/database/pool.ts';
+import { applySettings } from '../../src/store/settings/versions.ts';
 import { setSettings } from '../support/settings.ts';
 import { leasedTenant, openStore, type Store } from '../support/stage.ts';
 

@@ -2,11 +2,11 @@
 // repeated one writes nothing (rules 4 and 8).
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Member } from '../../src/rules/groups.ts';
-import type { Lease } from '../../src/store/lease.ts';
-import { beginRound, type Round } from '../../src/store/rounds.ts';
-import { settingsVersion } from '../../src/store/settings.ts';
-import { stageGroupsPage } from '../../src/store/stage-groups.ts';
-import { unfoldSlices } from '../../src/store/stage-members.ts';
+import type { Lease } from '../../src/store/cycle/lease.ts';
+import { settingsVersion } from '../../src/store/settings/versions.ts';
+import { stageGroupsPage } from '../../src/store/stage/groups.ts';
+import { unfoldSlices } from '../../src/store/stage/members.ts';
+import { beginRound, type Round } from '../../src/store/stage/rounds.ts';
 import { ask, leasedTenant, objectId, openStore, type Store } from '../support/stage.ts';
 
 let store: Store;

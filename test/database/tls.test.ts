@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
-import { openEmbedded } from '../../src/store/embedded.ts';
-import { describeDatabaseError, openDatabase, rows } from '../../src/store/pool.ts';
+import { describeDatabaseError, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { openEmbedded } from '../../src/store/embedded/embedded.ts';
 import { certificateFor } from '../support/certificates.ts';
 
 let home = '';

@@ -1,8 +1,8 @@
 // The activities of this process as its worker sees them: statements with their tenant, and waits for locks.
 import { expect, test } from 'vitest';
-import { activities, forTenant } from '../../src/store/activity.ts';
-import { statementStates } from '../../src/store/health.ts';
-import { inTransaction } from '../../src/store/pool.ts';
+import { activities, forTenant } from '../../src/store/database/activity.ts';
+import { statementStates } from '../../src/store/database/health.ts';
+import { inTransaction } from '../../src/store/database/pool.ts';
 import { openStore, untilBlocked } from '../support/stage.ts';
 
 const tenantId = '605d1257-ffff-40b6-8e6f-528a53f5dc55';

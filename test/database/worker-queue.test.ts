@@ -1,7 +1,7 @@
 // The queue of tenants: each is in it once, busy slots lose no time, and a worker that stops leaves the rest to others.
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { installQueue, openQueue } from '../../src/store/queue.ts';
+import { installQueue, openQueue } from '../../src/store/queue/queue.ts';
 import { ask, openStore, type Store, until } from '../support/stage.ts';
 
 let store: Store;

@@ -2,13 +2,13 @@
 // requests of applications.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { AttemptOutcome } from '../../src/rules/quarantine.ts';
-import { makeDue, recordFailedStart, setPaused } from '../../src/store/attempts.ts';
-import { closeCycle, openCycle } from '../../src/store/cycles.ts';
-import { grantRole } from '../../src/store/grants.ts';
-import { acquireLease } from '../../src/store/lease.ts';
-import { claimPersonRequest, claimTenantRequests, endRequests } from '../../src/store/requests.ts';
-import { dueTenants, planOnce } from '../../src/store/schedule.ts';
+import type { CycleOutcome } from '../../src/rules/outcome.ts';
+import { makeDue, recordFailedStart, setPaused } from '../../src/store/cycle/attempts.ts';
+import { closeCycle, openCycle } from '../../src/store/cycle/cycles.ts';
+import { acquireLease } from '../../src/store/cycle/lease.ts';
+import { claimPersonRequest, claimTenantRequests, endRequests } from '../../src/store/queue/requests.ts';
+import { dueTenants, planOnce } from '../../src/store/queue/schedule.ts';
+import { grantRole } from '../../src/store/schema/grants.ts';
 import { ask, openStore, type Store } from '../support/stage.ts';
 
 let store: Store;
@@ -30,7 +30,7 @@ async function tenant(columns: Record<string, unknown> = {}): Promise<string> {
 }
 
 /** Runs a cycle of the tenant with this end. */
-async function cycle(tenantId: string, outcome: AttemptOutcome, code: string | null = null): Promise<void> {
+async function cycle(tenantId: string, outcome: CycleOutcome, code: string | null = null): Promise<void> {
   const lease = await acquireLease(store.database, tenantId);
   const id = await openCycle(store.database, lease, { kind: 'incremental', actor: 'test', settingsVersion: 1 });
   await closeCycle(store.database, lease, id, {

@@ -2,10 +2,10 @@
 // when the first has run all its statements and has not committed.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
-import { loadDefaults } from '../../src/settings.ts';
-import { disconnectTenant, purgeTenant } from '../../src/store/connection.ts';
-import { type Database, openDatabase } from '../../src/store/pool.ts';
-import { applySettings } from '../../src/store/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { type Database, openDatabase } from '../../src/store/database/pool.ts';
+import { applySettings } from '../../src/store/settings/versions.ts';
+import { disconnectTenant, purgeTenant } from '../../src/store/tenants/disconnect.ts';
 import { isDeep } from '../support/deep.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, holdCommits, openStore, type Store, until } from '../support/stage.ts';

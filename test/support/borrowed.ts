@@ -1,6 +1,6 @@
 // Databases that one test after another borrows. A connection costs Postgres 20 ms to make, and each statement is several
 // times slower the first time it runs on one, so what was used and is empty again, with its connections, is worth keeping.
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
+import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { type FreshDatabase, freshDatabase } from './postgres.ts';
 
 export type Borrowed = {

@@ -5,11 +5,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { runInProcess, runsInProcess } from './in-process.ts';
+import { type Ended, runInProcess, runsInProcess } from './in-process.ts';
 
 const program = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
-
-export type Ended = { code: number | null; stdout: string; stderr: string };
 
 export type Running = {
   readonly child: ChildProcess;

@@ -3,8 +3,8 @@
 
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
-import { invitationUrl } from '../../src/connect/flow.ts';
-import { loadDefaults } from '../../src/settings.ts';
+import { openSteps } from '../../src/connect/steps.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import {
   createTenant,
   type Simulator,
@@ -12,9 +12,9 @@ import {
   startSimulator,
   type Tenant,
 } from '../../src/simulator/index.ts';
-import { createInvitation } from '../../src/store/invitations.ts';
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { createInvitation } from '../../src/store/tenants/invitations.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { type Running, startCli } from './cli.ts';
 import { freshDatabase } from './postgres.ts';
 import { trust } from './system.ts';
@@ -90,12 +90,10 @@ export async function openConsentWorld(
       if (!tenant) throw new Error('no tenant is left: raise `tenants`');
       return tenant;
     },
-    invite: async (ref, { name = null, tenantId = null, expiresInMs = 3_600_000 } = {}) =>
-      invitationUrl(
-        database,
-        { url },
-        await createInvitation(database, { ref, name, tenantId, expiresInMs, actor: 'test' }),
-      ),
+    invite: async (ref, { name = null, tenantId = null, expiresInMs = 3_600_000 } = {}) => {
+      const wanted = { ref, name, tenantId, expiresInMs, actor: 'test' };
+      return (await openSteps(database)).urlOf({ url }, await createInvitation(database, wanted));
+    },
     registered: () =>
       rows(database, 'select tenant_id, name, status, external_ref from directory.tenants order by name, tenant_id'),
     add: (tenant, ref) => addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref }, loadDefaults()),

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { expect, type onTestFinished } from 'vitest';
 import { ExpectedError, errorCodeOf } from '../../src/errors.ts';
 import type { WaitEvent } from '../../src/graph/reader.ts';
-import { rows } from '../../src/store/pool.ts';
+import { rows } from '../../src/store/database/pool.ts';
 import { isDeep } from './deep.ts';
 import { type At, places, rounds, type Strike } from './fault-strikes.ts';
 import type { Fault } from './faults.ts';

@@ -1,7 +1,7 @@
 // The feed replayed from a position: it has to tell the same story as the views.
 import { expect } from 'vitest';
-import { readChanges } from '../../src/store/changes.ts';
-import type { Database } from '../../src/store/pool.ts';
+import type { Database } from '../../src/store/database/pool.ts';
+import { readChanges } from '../../src/store/feed/changes.ts';
 import { accountsOf, type Facts, factsOf } from './system.ts';
 
 /** Rebuilds the accounts of a tenant from its change rows and compares them with the view. */

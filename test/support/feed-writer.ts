@@ -2,7 +2,7 @@
 // one statement at a time, so that a test can lay transactions over one another as it likes.
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
-import { numberBatches } from '../../src/store/batches.ts';
+import { numberBatches } from '../../src/store/feed/batches.ts';
 import { ask, type Store } from './stage.ts';
 
 export type FeedRow = {

@@ -2,11 +2,12 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished } from 'vitest';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { createTenant, type Simulator, startSimulator, type Tenant } from '../../src/simulator/index.ts';
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import { addTenant } from '../../src/store/tenants.ts';
-import { type Ended, type Running, startCli } from './cli.ts';
+import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
+import { type Running, startCli } from './cli.ts';
+import type { Ended } from './in-process.ts';
 import { freshDatabase } from './postgres.ts';
 import { takeEverybody } from './system.ts';
 

@@ -1,6 +1,6 @@
 // Groups and memberships as they have to be, straight from the tenant by brute force, and as an application sees them.
 import type { Tenant } from '../../src/simulator/index.ts';
-import { type Database, rows } from '../../src/store/pool.ts';
+import { type Database, rows } from '../../src/store/database/pool.ts';
 
 export type Graph = {
   /** group object id -> what anybody can see of it */

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import type { Progress } from '../../src/engine/stream.ts';
 import type { Simulator, SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
-import { type Database, openDatabase } from '../../src/store/pool.ts';
+import { type Database, openDatabase } from '../../src/store/database/pool.ts';
 import { interruption, isDeltaRequest } from './system.ts';
 
 export type Edit = { act: (typeof acts)[number]; who: number; property: string; value: string };
@@ -183,7 +183,7 @@ export function setStage(
     through,
     reached: () => reached,
     onProgress: ({ phase }) => {
-      // What stops a listing stops no cycle: test/system/first-load-convergence.test.ts tells of that.
+      // What stops a listing stops no cycle: test/system/first-load/convergence.test.ts tells of that.
       if (phase === 'list' || phase === 'show') return;
       reports += 1;
       if (!planned || reports !== planned.at || (planned.how !== 'defect' && planned.how !== 'kill')) return;

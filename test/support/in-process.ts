@@ -5,8 +5,10 @@ import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { runProgram } from '../../src/cli/program.ts';
-import type { Ended } from './cli.ts';
 import { trust } from './system.ts';
+
+/** A program, or a verb, that has ended. */
+export type Ended = { code: number | null; stdout: string; stderr: string };
 
 const real = process;
 const processes = new AsyncLocalStorage<NodeJS.Process>();

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { type Database, rows } from '../../src/store/pool.ts';
+import { type Database, rows } from '../../src/store/database/pool.ts';
 
 /** What must not be found, by kind. A pattern stands for whatever it matches. */
 export type Secrets = ReadonlyMap<string, ReadonlySet<string> | RegExp>;

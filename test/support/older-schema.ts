@@ -1,7 +1,7 @@
 // A database as an older release left it.
 import { readdir, readFile } from 'node:fs/promises';
 import { packageFile } from '../../src/package-files.ts';
-import type { Database } from '../../src/store/pool.ts';
+import type { Database } from '../../src/store/database/pool.ts';
 
 /** Takes the migrations after the first `kept` back, with all that they made. */
 export async function undoMigrations(on: Database, kept: number): Promise<void> {

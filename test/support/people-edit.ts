@@ -2,7 +2,7 @@
 // over a connection of their own.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Client, escapeIdentifier } from 'pg';
-import { grantRole } from '../../src/store/grants.ts';
+import { grantRole } from '../../src/store/schema/grants.ts';
 import { ask, openStore, type Store } from './stage.ts';
 
 export type FieldRule = {

@@ -5,8 +5,8 @@ import { access, constants, readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { openEmbedded } from '../../src/store/embedded.ts';
-import { isAlive } from '../../src/store/embedded-binaries.ts';
+import { isAlive } from '../../src/store/embedded/binaries.ts';
+import { openEmbedded } from '../../src/store/embedded/embedded.ts';
 import { type Clone, disconnect, run } from './postgres-admin.ts';
 
 declare module 'vitest' {
@@ -82,7 +82,7 @@ async function makeTemplate(url: string): Promise<Shared['template']> {
   const name = `entra_sync_template_${randomBytes(6).toString('hex')}`;
   await run(url, `create database ${name}`);
   try {
-    const { migrate } = await import('../../src/store/migrate.ts');
+    const { migrate } = await import('../../src/store/schema/migrate.ts');
     const own = new URL(url);
     own.pathname = `/${name}`;
     await migrate(own.href);

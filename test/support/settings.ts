@@ -1,7 +1,7 @@
 // Settings for tests: stored as the command line stores them.
-import { loadDefaults, type SettingsDocument } from '../../src/settings.ts';
-import type { Database } from '../../src/store/pool.ts';
-import { type AppliedSettings, applySettings } from '../../src/store/settings.ts';
+import { loadDefaults, type SettingsDocument } from '../../src/settings/settings.ts';
+import type { Database } from '../../src/store/database/pool.ts';
+import { type AppliedSettings, applySettings } from '../../src/store/settings/versions.ts';
 
 /** Stores the next version of the installation's settings, or of one tenant's. */
 export function setSettings(

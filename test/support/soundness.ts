@@ -2,8 +2,8 @@
 // without the product's SQL.
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
-import { readChanges } from '../../src/store/changes.ts';
-import { type Database, rows } from '../../src/store/pool.ts';
+import { type Database, rows } from '../../src/store/database/pool.ts';
+import { readChanges } from '../../src/store/feed/changes.ts';
 
 type Facts = Record<string, unknown>;
 type Change = { kind: string; before: Facts | null; after: Facts | null };

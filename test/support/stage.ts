@@ -6,16 +6,15 @@ import { decodeObject, decodePage, type Json, type Problem } from '../../src/rul
 import type { PropertyType } from '../../src/rules/graph-properties.ts';
 import { type MappedField, mapUser, userKeys, userMarks } from '../../src/rules/mapping.ts';
 import { type MergedObject, mergeObjects, overlay, type RoundKind } from '../../src/rules/merge.ts';
-import { loadDefaults } from '../../src/settings.ts';
-import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit.ts';
-import { applyUsers } from '../../src/store/commit-users.ts';
-import { doubtfulObjects } from '../../src/store/doubts.ts';
-import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/lease.ts';
-import { type Database, rows } from '../../src/store/pool.ts';
-import { beginRound, type Round } from '../../src/store/rounds.ts';
-import { settingsVersion } from '../../src/store/settings.ts';
-import { type StagedUser, settleUsers, stageUsersPage, type UsersPageToStage } from '../../src/store/stage-users.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit/round.ts';
+import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/cycle/lease.ts';
+import { type Database, rows } from '../../src/store/database/pool.ts';
+import { settingsVersion } from '../../src/store/settings/versions.ts';
+import { doubtfulObjects } from '../../src/store/stage/doubts.ts';
+import { beginRound, type Round } from '../../src/store/stage/rounds.ts';
+import { type StagedUser, settleUsers, stageUsersPage, type UsersPageToStage } from '../../src/store/stage/users.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { borrowDatabase } from './borrowed.ts';
 
 export type Store = {
@@ -197,24 +196,19 @@ export function commit(
   round: Round,
   options: Partial<CommitOptions> = {},
 ): Promise<CommitResult> {
-  return commitRound(
-    store.database,
-    lease,
-    {
-      stream: 'users',
-      round,
-      cycleId: null,
-      actor: 'test',
-      retentionMs: 30 * 86_400_000,
-      removals: { max: 1_000_000, percent: 100, floor: 0 },
-      match: [],
-      scopeGroups: [],
-      groupsJudged: false,
-      dryRun: false,
-      ...options,
-    },
-    applyUsers,
-  );
+  return commitRound(store.database, lease, {
+    stream: 'users',
+    round,
+    cycleId: null,
+    actor: 'test',
+    retentionMs: 30 * 86_400_000,
+    removals: { max: 1_000_000, percent: 100, floor: 0 },
+    match: [],
+    scopeGroups: [],
+    groupsJudged: false,
+    dryRun: false,
+    ...options,
+  });
 }
 
 /** A whole round: begun, pulled, doubts settled by `now`, committed. */

@@ -7,12 +7,12 @@ import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
 import { type GraphHooks, openGraphAccess } from '../../src/app.ts';
 import { type CycleOptions, type CycleResult, runCycle } from '../../src/engine/cycle.ts';
-import { type PersonOptions, type PersonResult, readPerson } from '../../src/engine/person.ts';
+import { type PersonOptions, type PersonResult, readPerson } from '../../src/engine/on-demand.ts';
 import { readEnvironment } from '../../src/environment.ts';
 import { ExpectedError } from '../../src/errors.ts';
 import type { OnWait, RetryPolicy } from '../../src/graph/reader.ts';
 import type { Log } from '../../src/logger.ts';
-import { loadDefaults } from '../../src/settings.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import {
   createTenant,
   type Simulator,
@@ -21,10 +21,11 @@ import {
   type Tenant,
   type TenantOptions,
 } from '../../src/simulator/index.ts';
-import type { LeaseTimes } from '../../src/store/lease.ts';
-import { type Database, openDatabase, rows } from '../../src/store/pool.ts';
-import { decideRemovals, openLists } from '../../src/store/removals.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { decideRemovals } from '../../src/store/commit/held-removals.ts';
+import { openLists } from '../../src/store/commit/removal-lists.ts';
+import type { LeaseTimes } from '../../src/store/cycle/lease.ts';
+import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { type Borrowed, borrowDatabase } from './borrowed.ts';
 import { setSettings } from './settings.ts';
 

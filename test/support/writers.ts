@@ -2,21 +2,21 @@
 // them: to run one against another, or over a connection that breaks.
 import { randomUUID } from 'node:crypto';
 import { groupColumns } from '../../src/rules/groups.ts';
-import { loadDefaults } from '../../src/settings.ts';
-import { createAccount, removeAccount } from '../../src/store/accounts.ts';
-import { commitRound } from '../../src/store/commit.ts';
-import { applyGroups } from '../../src/store/commit-groups.ts';
-import { disconnectTenant } from '../../src/store/connection.ts';
-import { changeAccount } from '../../src/store/edit.ts';
-import { acquireLease, type Lease } from '../../src/store/lease.ts';
-import { commitPerson } from '../../src/store/on-demand.ts';
-import type { Database } from '../../src/store/pool.ts';
-import { inReportedTransaction } from '../../src/store/receipts.ts';
-import { decideRemovals, openLists } from '../../src/store/removals.ts';
-import { beginRound, type Round } from '../../src/store/rounds.ts';
-import { applySettings, settingsVersion } from '../../src/store/settings.ts';
-import { stageGroupsPage } from '../../src/store/stage-groups.ts';
-import { addTenant } from '../../src/store/tenants.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { createAccount, removeAccount } from '../../src/store/accounts/accounts.ts';
+import { changeAccount } from '../../src/store/accounts/edit.ts';
+import { commitPerson } from '../../src/store/accounts/on-demand.ts';
+import { decideRemovals } from '../../src/store/commit/held-removals.ts';
+import { openLists } from '../../src/store/commit/removal-lists.ts';
+import { commitRound } from '../../src/store/commit/round.ts';
+import { acquireLease, type Lease } from '../../src/store/cycle/lease.ts';
+import type { Database } from '../../src/store/database/pool.ts';
+import { inReportedTransaction } from '../../src/store/feed/receipts.ts';
+import { applySettings, settingsVersion } from '../../src/store/settings/versions.ts';
+import { stageGroupsPage } from '../../src/store/stage/groups.ts';
+import { beginRound, type Round } from '../../src/store/stage/rounds.ts';
+import { disconnectTenant } from '../../src/store/tenants/disconnect.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { ask, commit, objectId, pull, type Store, settle, sync, tombstone, user, withMapping } from './stage.ts';
 
 export type Scene = {
@@ -126,7 +126,7 @@ async function pullGroups(
 function commitGroups(database: Database, lease: Lease, round: Round) {
   const options = { cycleId: null, actor: 'test', retentionMs: 30 * 86_400_000, removals: anybody, dryRun: false };
   const scope = { match: [], scopeGroups: [], groupsJudged: false };
-  return commitRound(database, lease, { stream: 'groups', round, ...options, ...scope }, applyGroups);
+  return commitRound(database, lease, { stream: 'groups', round, ...options, ...scope });
 }
 
 const openRound = async ({ store, tenantId }: Scene, stream: string): Promise<Round | undefined> => {

@@ -1,11 +1,11 @@
-// The body of an answer: as UTF-8 alone, up to a limit, whatever its chunks.
+// Reading the body of an answer: only UTF-8, up to a limit, in any chunks.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BodyNotUtf8, BodyTooLarge, readBody } from '../../src/graph/body.ts';
 
 const most = 1024 * 1024;
 
-/** A body in chunks of so many bytes, which tells how many of them were taken. */
+/** Makes a body in chunks of a given size that counts how many were read. */
 function chunked(bytes: Uint8Array, size: number): AsyncIterable<Uint8Array> & { taken: number } {
   return {
     taken: 0,
@@ -19,7 +19,7 @@ function chunked(bytes: Uint8Array, size: number): AsyncIterable<Uint8Array> & {
 }
 
 describe('rule 16: the body of an answer', () => {
-  test('is the same text however it is cut into chunks', async () => {
+  test('is the same text for any chunk size', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.string({ unit: 'grapheme', maxLength: 60 }),
@@ -31,7 +31,7 @@ describe('rule 16: the body of an answer', () => {
     );
   });
 
-  test('that is not there is empty', async () => {
+  test('is empty if there is none', async () => {
     expect(await readBody(null, most)).toBe('');
   });
 
@@ -40,11 +40,11 @@ describe('rule 16: the body of an answer', () => {
     ['half a character at the end', [0x4d, 0xc3]],
     ['half a surrogate pair', [0xed, 0xa0, 0x80]],
     ['a character in more bytes than it needs', [0xc0, 0xaf]],
-  ])('with %s is refused, not mended', async (_, bytes) => {
+  ])('with %s is rejected, not repaired', async (_, bytes) => {
     await expect(readBody(chunked(Uint8Array.from(bytes), 2), most)).rejects.toThrow(BodyNotUtf8);
   });
 
-  test('is read up to the limit and not a chunk further', async () => {
+  test('is read up to the limit and no chunk further', async () => {
     const whole = chunked(Buffer.alloc(most, 'a'), 64 * 1024);
     expect((await readBody(whole, most)).length).toBe(most);
     const larger = chunked(Buffer.alloc(8 * most, 'a'), 64 * 1024);

@@ -1,16 +1,16 @@
-// The protocol's request to cancel a statement, byte for byte, as a server gets it: in the clear and over TLS.
+// The request to cancel a statement, byte for byte as the server gets it, unencrypted and over TLS.
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Client } from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { sendCancel } from '../../src/store/cancel.ts';
+import { sendCancel } from '../../src/store/database/cancel.ts';
 import { certificateFor } from '../support/certificates.ts';
 
-// 16 bytes in all, the code of the request, process 7, its secret.
+// Length 16, the code of the request, process 7, its secret.
 const request = Buffer.from('0000001004d2162e0000000700000309', 'hex');
 
-/** Listens for one connection; gives all that `read` makes of it, once it has ended. */
+/** Listens for one connection; resolves to the result of `read` once it has ended. */
 async function listen(read: (socket: Socket) => Promise<Socket>) {
   const received = Promise.withResolvers<Buffer>();
   const server = createServer(async (socket) => {
@@ -24,13 +24,13 @@ async function listen(read: (socket: Socket) => Promise<Socket>) {
   return { victim, received: received.promise };
 }
 
-test('in the clear', async () => {
+test('a request without TLS', async () => {
   const { victim, received } = await listen(async (socket) => socket);
   sendCancel({ ...victim, ssl: false } as unknown as Client);
   expect(await received).toEqual(request);
 });
 
-test('over TLS, where the connection uses it', async () => {
+test('a request over TLS, if the connection uses it', async () => {
   const certificate = await certificateFor('localhost');
   const { victim, received } = await listen(async (socket) => {
     const [asked] = await once(socket, 'data');
@@ -42,7 +42,7 @@ test('over TLS, where the connection uses it', async () => {
   expect(await received).toEqual(request);
 });
 
-test('a server that is gone is no error', async () => {
+test('an unreachable server is not an error', async () => {
   const { victim } = await listen(async (socket) => socket);
   sendCancel({ ...victim, port: 1, ssl: false } as unknown as Client);
   sendCancel({ ...victim, processID: null, ssl: false } as unknown as Client);

@@ -1,10 +1,10 @@
-// Each cloud's own hosts: a token is asked where the cloud signs in, for the Graph of that cloud, and shown to nobody else.
+// Each cloud's hosts: a token is requested at the cloud's sign-in host, and sent only to the cloud's Graph.
 import nock from 'nock';
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
 import { openGraphAccess } from '../../src/app.ts';
 import { readEnvironment } from '../../src/environment.ts';
-import { loadDefaults, resolveSettings } from '../../src/settings.ts';
+import { loadDefaults, resolveSettings } from '../../src/settings/settings.ts';
 import { closeGraph } from './nock-graph.ts';
 
 afterEach(closeGraph);
@@ -15,7 +15,7 @@ test.each([
   ['global', 'login.microsoftonline.com', 'graph.microsoft.com'],
   ['usgov', 'login.microsoftonline.us', 'graph.microsoft.us'],
   ['usgov-dod', 'login.microsoftonline.us', 'dod-graph.microsoft.us'],
-  // MSAL's table of authorities knows login.chinacloudapi.cn as another name of this one, and asks here.
+  // MSAL's table of authorities has login.chinacloudapi.cn as an alias of this host, and asks this host.
   ['china', 'login.partner.microsoftonline.cn', 'microsoftgraph.chinacloudapi.cn'],
 ])('%s: signs in at %s, reads from %s', async (cloud, login, graph) => {
   nock.disableNetConnect();

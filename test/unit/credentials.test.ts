@@ -1,4 +1,5 @@
-// Which credential is used: that of the environment, in the order of @azure/identity, or the one a tenant's settings name.
+// The choice of credential: the environment's, in the order of @azure/identity, or the one that a tenant's settings
+// name.
 
 import { createPrivateKey } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { namesCredential, ownsTenantId, readCredential, readTenantCredential } f
 import { ExpectedError } from '../../src/errors.ts';
 import { readClientCertificate } from '../../src/graph/client-certificate.ts';
 import { credentialMark } from '../../src/graph/credential.ts';
-import { checkInstallationSettings, checkSettings, mergeDocuments } from '../../src/settings.ts';
+import { checkInstallationSettings, checkSettings, mergeDocuments } from '../../src/settings/settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'entra-sync-credentials-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -36,14 +37,14 @@ function errorOf(run: () => unknown): ExpectedError {
 const app = { AZURE_CLIENT_ID: 'app' };
 
 describe('the credential of the environment', () => {
-  test('names everything that is missing at once', () => {
+  test('the error names every missing part at once', () => {
     const { code, message } = errorOf(() => readCredential({}));
     expect(code).toBe('usage');
     expect(message).toContain('AZURE_CLIENT_ID and AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH');
     expect(errorOf(() => readCredential({ AZURE_CLIENT_SECRET: 's' })).message).not.toContain('AZURE_CLIENT_SECRET');
   });
 
-  test('the first of secret, certificate, federated token and managed identity that is there', () => {
+  test('is the first of secret, certificate, federated token and managed identity that is set', () => {
     const variables: Record<string, string> = {
       ...app,
       AZURE_CLIENT_SECRET: 'the secret',
@@ -88,7 +89,7 @@ describe('the credential of the environment', () => {
   });
 
   test.each(['AZURE_CLIENT_CERTIFICATE_PATH', 'AZURE_FEDERATED_TOKEN_FILE', 'AZURE_CLIENT_SECRET_FILE'])(
-    '%s that cannot be read is said before anybody signs in',
+    'an unreadable %s is reported before the sign-in',
     (name) => {
       const error = errorOf(() => readCredential({ ...app, [name]: '/nonexistent/file' }));
       expect(error).toMatchObject({ code: 'usage', message: `${name} cannot be read: /nonexistent/file` });
@@ -96,12 +97,12 @@ describe('the credential of the environment', () => {
     },
   );
 
-  test('an empty federated token is none', () => {
+  test('an empty federated token is rejected', () => {
     const variables = { ...app, AZURE_FEDERATED_TOKEN_FILE: file('\n') };
     expect(errorOf(() => readCredential(variables)).message).toContain('AZURE_FEDERATED_TOKEN_FILE is empty');
   });
 
-  test('is named by any of its variables, and by no empty one', () => {
+  test('any of its variables names it, but not an empty one', () => {
     expect([namesCredential({}), namesCredential({ AZURE_CLIENT_SECRET: '' }), namesCredential(app)]).toEqual([
       false,
       false,
@@ -110,10 +111,10 @@ describe('the credential of the environment', () => {
   });
 });
 
-describe('the credential that a tenant brings itself', () => {
+describe("a tenant's own credential", () => {
   const clientId = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
 
-  test('a secret from a variable or a file, a certificate with its password', () => {
+  test('is a secret from a variable or a file, or a certificate with its password', () => {
     const variables = { THEIRS: 'their secret', THEIR_PASSWORD: 'p' };
     expect(readTenantCredential(variables, { clientId, secret: { env: 'THEIRS' } })).toMatchObject({
       kind: 'secret',
@@ -161,7 +162,7 @@ describe('the credential that a tenant brings itself', () => {
   });
 
   test.each(['DATABASE_URL', 'AZURE_CLIENT_SECRET', 'PGPASSWORD', 'HTTPS_PROXY'])(
-    'is not %s, which would be sent away as a secret',
+    'is not %s, which would be sent out as a secret',
     (name) => {
       const error = errorOf(() => readTenantCredential({ [name]: 'verysecret' }, { clientId, secret: { env: name } }));
       expect([error.code, error.message]).toEqual(['credential_missing', expect.stringContaining("entra-sync's own")]);
@@ -169,7 +170,7 @@ describe('the credential that a tenant brings itself', () => {
     },
   );
 
-  test('is not in a file of our own, nor in one that never ends', () => {
+  test('is in neither a file of our own nor one without an end', () => {
     const own = file('verysecret');
     for (const path of [own, '/proc/self/environ', '/proc/version', '/dev/zero', folder]) {
       const variables = { DATABASE_URL_FILE: own };
@@ -180,7 +181,7 @@ describe('the credential that a tenant brings itself', () => {
     expect(errorOf(() => readTenantCredential({}, { clientId, certificate })).code).toBe('credential_missing');
   });
 
-  test('a certificate whose password was mended is another credential', () => {
+  test('a certificate with a corrected password is another credential', () => {
     const pem = file('key and certificate');
     const mark = (password: string) =>
       credentialMark(
@@ -200,39 +201,39 @@ describe('the credential that a tenant brings itself', () => {
       '{ env: NAME } or { file: /PATH }, never the secret itself',
     ],
     ['something else in its place', { clientId, secret: { value: 'verysecret' } }, 'never the secret itself'],
-    ['a secret for a name', { clientId, secret: { env: 'very~secret' } }, 'is no name of an environment variable'],
-    ['a relative path', { clientId, secret: { file: 'verysecret' } }, 'is no absolute path'],
+    ['a secret for a name', { clientId, secret: { env: 'very~secret' } }, 'is not a name of an environment variable'],
+    ['a relative path', { clientId, secret: { file: 'verysecret' } }, 'is not an absolute path'],
     ['neither', { clientId }, 'names a secret or a certificate, one of them'],
     [
       'both',
       { clientId, secret: { env: 'A' }, certificate: { file: '/a' } },
       'names a secret or a certificate, one of them',
     ],
-    ['no application id', { clientId: 'my app', secret: { env: 'A' } }, 'is no application id'],
+    ['no application id', { clientId: 'my app', secret: { env: 'A' } }, 'is not an application id'],
     ['a wrong key', { clientId, secrets: { env: 'A' } }, 'did you mean secret?'],
     ['a wrong key below', { clientId, certificate: { path: '/a' } }, 'there are file, password'],
-  ])('settings: %s is refused, and not repeated', (_, credential, says) => {
+  ])('settings: %s is refused without being repeated', (_, credential, says) => {
     const problems = problemsOf(credential);
     expect(problems.join('\n')).toContain(says);
     expect(inspect(problems)).not.toMatch(/very.?secret/);
   });
 
-  test('settings: replaced as a whole, and taken out by null', () => {
+  test('settings: it is replaced as a whole, and taken out by null', () => {
     const secret = { credential: { clientId, secret: { env: 'A' } } };
     const certificate = { credential: { clientId, certificate: { file: '/a' } } };
     expect(mergeDocuments(secret, certificate)).toEqual(certificate);
     expect(mergeDocuments(secret, checkSettings({ credential: null }, 'file.yaml'))).toEqual({ credential: null });
   });
 
-  test('settings: never of the whole installation', () => {
+  test('settings: the whole installation cannot have one', () => {
     const document = { credential: { clientId, secret: { env: 'A' } } };
     expect(errorOf(() => checkInstallationSettings(document, 'file.yaml', [])).list).toEqual([
-      'credential is a setting of one tenant alone: entra-sync tenant set TENANT FILE',
+      'credential is a setting for a single tenant: entra-sync tenant set TENANT FILE',
     ]);
   });
 });
 
-test('a certificate that cannot be used says why, whose fault it is, and no password', async () => {
+test('the error for an unusable certificate has the reason and the responsible side, and no password', async () => {
   const make = () => generate([{ name: 'commonName', value: 'app' }], { keySize: 2048 });
   const [one, other] = await Promise.all([make(), make()]);
   const locked = createPrivateKey(one.private).export({

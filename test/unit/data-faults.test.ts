@@ -1,11 +1,11 @@
-// Which failures are the data's, what may be told of them, and how the objects at fault are found.
+// Failures that the data causes: which they are, how they are described, and how the objects at fault are found.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { findCulprits } from '../../src/rules/culprits.ts';
 import { dataFaultOf, isDataState, reasonOf } from '../../src/rules/data-faults.ts';
-import { jsonLots } from '../../src/store/json-lots.ts';
+import { jsonLots } from '../../src/store/stage/json-chunks.ts';
 
-describe('rule 12: which SQLSTATEs are the data’s', () => {
+describe('rule 12: SQLSTATEs that the data causes', () => {
   test.each([
     ['54000', 'an index row is too large'],
     ['54001', 'a statement is too deep'],
@@ -51,14 +51,14 @@ describe('rule 12: which SQLSTATEs are the data’s', () => {
   });
 });
 
-describe('rule 18: what is told of a failure', () => {
+describe('rule 18: the description of a failure', () => {
   const sent = { severity: 'ERROR', code: '23514', table: 'accounts', detail: 'Failing row contains (Adele).' };
   test.each([
     [{ ...sent, constraint: 'accounts_by_mail' }, 'SQLSTATE 23514 at accounts_by_mail'],
     [{ ...sent, column: 'mail' }, 'SQLSTATE 23514 at mail'],
     [sent, 'SQLSTATE 23514 at accounts'],
     [{ ...sent, table: 'Adele Vance <adele@contoso.com>' }, 'SQLSTATE 23514'],
-  ])('code and name of the schema, and no value (%#)', (error, told) => {
+  ])('has the code and a schema name, and no value (%#)', (error, told) => {
     const fault = dataFaultOf(error);
     expect(fault && reasonOf(fault)).toBe(`the database does not take it: ${told}`);
   });
@@ -70,7 +70,7 @@ describe('rule 18: what is told of a failure', () => {
     [new Error('23514')],
     [{ code: '23514' }],
     [{ severity: 'ERROR', code: '40001' }],
-  ])('what the database did not send, or not of data, is none (%#)', (error) => {
+  ])('another error is not a data fault (%#)', (error) => {
     expect(dataFaultOf(error)).toBeUndefined();
   });
 });
@@ -78,7 +78,7 @@ describe('rule 18: what is told of a failure', () => {
 describe('rule 19: the objects at fault are found by halves', () => {
   const names = (count: number) => Array.from({ length: count }, (_, place) => `unit ${place}`);
 
-  test('each one of those that fail alone, and no other', async () => {
+  test('every object that fails alone, and no other', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 60 }),
@@ -97,7 +97,7 @@ describe('rule 19: the objects at fault are found by halves', () => {
     );
   });
 
-  test('of two that fail only together, one', async () => {
+  test('two objects that fail only together: either one', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 2, max: 60 }), fc.nat(59), fc.nat(59), async (count, one, other) => {
         const pair = new Set([`unit ${one % count}`, `unit ${other % count}`]);
@@ -110,7 +110,7 @@ describe('rule 19: the objects at fault are found by halves', () => {
     );
   });
 
-  test('one of 100,000 takes fewer than 40 attempts, and what was suspected before takes fewer than 6', async () => {
+  test('a culprit among 100,000 objects takes fewer than 40 attempts, and a suspected one fewer than 6', async () => {
     const units = names(100_000);
     let attempts = 0;
     const fails = async (some: readonly string[]) => {
@@ -124,11 +124,11 @@ describe('rule 19: the objects at fault are found by halves', () => {
     expect(attempts).toBeLessThan(6);
   });
 
-  test('where nothing is left out and it fails nevertheless, none is to blame', async () => {
+  test('no object is to blame if an attempt without objects fails', async () => {
     expect(await findCulprits([names(5)], async () => 'fault')).toBeUndefined();
   });
 
-  test('beyond the most attempts, a part that fails is left out whole', async () => {
+  test('beyond the maximum of attempts, a failing part is left out whole', async () => {
     const bad = new Set(names(500).filter((_, place) => place % 2 === 0));
     let attempts = 0;
     const fails = async (some: readonly string[]) => {
@@ -141,7 +141,7 @@ describe('rule 19: the objects at fault are found by halves', () => {
   });
 });
 
-test('rows are sent in lots of a limited length, in their order', () => {
+test('rows are sent in chunks of a limited length, in their order', () => {
   const items = ['a', 'bb', 'x'.repeat(50), 'c', 'd'];
   const lots = [...jsonLots(items, 20)];
   expect(lots.flatMap((lot) => JSON.parse(lot))).toEqual(items);

@@ -1,11 +1,12 @@
-// A database that is silent: a firewall that drops packets, a server that hangs. Said in one line, and nobody's defect.
+// A silent database, behind a firewall that drops packets or on a server that hangs, is a one-line error and not a
+// defect.
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
-import { describeDatabaseError, isConnectionLost, openDatabase } from '../../src/store/pool.ts';
+import { describeDatabaseError, isConnectionLost, openDatabase } from '../../src/store/database/pool.ts';
 
-test('a server that takes the connection and says nothing', async () => {
+test('a server that accepts the connection and sends nothing', async () => {
   const sockets = new Set<{ destroy(): void }>();
   const silent = createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1');
   await once(silent, 'listening');

@@ -1,4 +1,4 @@
-// DATABASE_URL: libpq's meanings, or one line that says what to write instead; no part of a password in it.
+// DATABASE_URL is read as libpq reads it, or refused in one line with a cure and without the password.
 import { expect, test } from 'vitest';
 import { filesOfUrl, problemOfUrl, tlsOfUrl, urlWithoutTls } from '../../src/rules/database-url.ts';
 
@@ -16,7 +16,7 @@ test.each([
   url('?sslmode=verify-full'),
   url('?sslrootcert=system'),
   url('?target_session_attrs=read-write'),
-])('%s is taken', (text) => {
+])('%s is accepted', (text) => {
   expect(problemOfUrl(text)).toBeUndefined();
 });
 
@@ -29,7 +29,7 @@ test.each([
   [url('?sslmode=on'), 'asks for sslmode="on"'],
   [url('?sslmode=verify-ca'), 'asks for sslmode=verify-ca without sslrootcert'],
   [url('?sslmode=require&sslrootcert=system'), 'asks for sslrootcert=system with sslmode=require'],
-])('%s is refused in a line without its password', (text, problem) => {
+])('%s is refused in one line without its password', (text, problem) => {
   const told = problemOfUrl(text);
   expect(told?.problem).toBe(problem);
   expect(JSON.stringify(told)).not.toContain('secret');
@@ -52,7 +52,7 @@ test.each([
   expect(urlWithoutTls(url(query))).toBe(url(''));
 });
 
-test('the files of a URL are known before it is used', () => {
+test('the files of a URL are listed before it is used', () => {
   expect(filesOfUrl(url('?sslrootcert=ca.pem&sslkey=key.pem'))).toEqual([
     { option: 'sslrootcert', path: 'ca.pem' },
     { option: 'sslkey', path: 'key.pem' },

@@ -1,4 +1,4 @@
-// Every documented and observed users page, decoded as the index of the examples says it is to be understood.
+// Decodes every documented and observed users page as the index of the examples describes it.
 import { describe, expect, test } from 'vitest';
 import { type DeltaPage, decodePage } from '../../src/rules/decode.ts';
 import { allProperties, exampleBody, graphExamples } from './graph-examples.ts';
@@ -95,7 +95,7 @@ const users: Expected[] = [
       },
     },
   },
-  // The documentation shortened the next four: a real answer always carries an id, and one without cannot be taken.
+  // The documentation shortened the next four. A real answer always has an id; one without is unreadable.
   {
     file: 'users-07-select-three-default-response.json',
     says: 'an object without id is a problem',
@@ -181,7 +181,7 @@ describe('the documented users pages', () => {
     ]);
   });
 
-  test('rule 3: null is kept as null, and absent as absent', () => {
+  test('rule 3: null stays null, and absent stays absent', () => {
     const id = 'aaaaaaaa-0000-4000-8000-0000000000aa';
     const minimal = exampleBody('users-09-return-minimal-cleared-property-null.json') as { value: object[] };
     const page = decodePage({ ...minimal, value: minimal.value.map((user) => ({ id, ...user })) }, allProperties);
@@ -189,14 +189,14 @@ describe('the documented users pages', () => {
     expect(page).not.toHaveProperty(['occurrences', 0, 'patch', 'mobilePhone']);
   });
 
-  test('none of them was forgotten', () => {
+  test('every example is tested', () => {
     const files = graphExamples.map((one) => one.file).filter((file) => file.startsWith('users-'));
     expect(files.length).toBeGreaterThanOrEqual(12);
     expect(files.filter((file) => !users.some((one) => one.file === file))).toEqual([]);
   });
 
   test.each(graphExamples.filter((one) => /^(error|constructed-410)/.test(one.file)))(
-    '$file is no page, whatever its status',
+    '$file is not a page, whatever its status',
     ({ file }) => {
       expect(decodePage(exampleBody(file), allProperties)).toHaveProperty('malformed');
     },

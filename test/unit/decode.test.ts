@@ -1,4 +1,4 @@
-// Decoding of pages that nobody documented: odd JSON, odd links, odd values. Nothing of it may stop a round (rule 19).
+// Decoding of undocumented pages: odd JSON, links and values. None of them may stop a round (rule 19).
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { asGuid, type DeltaPage, decodeObject, decodePage, objectsOf } from '../../src/rules/decode.ts';
@@ -15,7 +15,7 @@ function page(value: unknown, more: object = { '@odata.deltaLink': delta }): Del
   return decoded;
 }
 
-/** Where a value holds what Postgres refuses in jsonb or text, as a list of places. */
+/** Lists the places in a value that Postgres refuses in jsonb or text. */
 function refusedByPostgres(value: unknown, place = 'value'): string[] {
   if (typeof value === 'string') return value.includes('\0') || !value.isWellFormed() ? [place] : [];
   if (typeof value === 'number') return Number.isFinite(value) ? [] : [place];
@@ -82,12 +82,12 @@ describe('rule 19: any page is decoded', () => {
     );
   });
 
-  test('what comes out can be written to Postgres, the link and the keys of the problems too', () => {
+  test('Postgres accepts the result, with the link and the keys of the problems', () => {
     fc.assert(
       fc.property(fc.oneof(goodPage, oddPage), (body) => {
         const decoded = decodePage(body, allProperties);
         expect(refusedByPostgres(decoded)).toEqual([]);
-        // Minus zero is the one number that JSON does not give back.
+        // Minus zero is the one number that JSON does not preserve.
         const zeroless = (text: string) => JSON.parse(text, (_, value) => (Object.is(value, -0) ? 0 : value));
         expect(JSON.stringify(zeroless(JSON.stringify(decoded)))).toBe(JSON.stringify(decoded));
       }),
@@ -95,7 +95,7 @@ describe('rule 19: any page is decoded', () => {
     );
   });
 
-  test('a property that was not selected changes nothing, whatever its value', () => {
+  test('a property that was not selected is ignored, whatever its value', () => {
     fc.assert(
       fc.property(fc.string(), oddValue, (name, value) => {
         fc.pre(!allProperties.has(name) && name !== 'id' && name !== '@removed' && name !== '__proto__');
@@ -119,7 +119,7 @@ describe('rule 19: any page is decoded', () => {
   });
 });
 
-describe('rule 19: one odd property does not spoil the rest of its object', () => {
+describe('rule 19: an unreadable property does not spoil the rest of its object', () => {
   test('it is a problem of its own, under the id and its name', () => {
     const { occurrences, problems } = page([{ id, mobilePhone: 4420, accountEnabled: false, city: '\0' }]);
     const odd = { mobilePhone: 'mobilePhone is not of the type string', city: 'city holds a NUL character' };
@@ -131,7 +131,7 @@ describe('rule 19: one odd property does not spoil the rest of its object', () =
     expect(objectsOf({ occurrences, problems })).toBe(1);
   });
 
-  test('the last word of a page counts', () => {
+  test('the last occurrence on a page counts', () => {
     const [odd, well] = [
       { id, mobilePhone: 4420 },
       { id, mobilePhone: null },
@@ -140,21 +140,27 @@ describe('rule 19: one odd property does not spoil the rest of its object', () =
     expect(page([well, odd]).problems).toHaveLength(1);
   });
 
-  test.each(['userPrincipalName', 'mail', 'accountEnabled', 'userType'])('%s is one: the user is set aside', (key) => {
-    const { occurrences, problems } = page([{ id, [key]: 7, city: 'Oslo' }]);
-    expect({ occurrences, ids: problems.map((problem) => problem.id) }).toEqual({ occurrences: [], ids: [id] });
-  });
+  test.each(['userPrincipalName', 'mail', 'accountEnabled', 'userType'])(
+    'an unreadable %s sets the user aside',
+    (key) => {
+      const { occurrences, problems } = page([{ id, [key]: 7, city: 'Oslo' }]);
+      expect({ occurrences, ids: problems.map((problem) => problem.id) }).toEqual({ occurrences: [], ids: [id] });
+    },
+  );
 
-  test.each(['displayName', 'mailEnabled', 'securityEnabled', 'groupTypes'])('%s of a group is one', (key) => {
-    expect(decodeGroup({ id, [key]: 7 })).toMatchObject({ key: id, id });
-    expect(decodeGroup({ id, description: 7, [key]: null })).toEqual({
-      id,
-      patch: { [key]: null },
-      odd: { description: 'description is not of the type string' },
-    });
-  });
+  test.each(['displayName', 'mailEnabled', 'securityEnabled', 'groupTypes'])(
+    'an unreadable %s sets the group aside',
+    (key) => {
+      expect(decodeGroup({ id, [key]: 7 })).toMatchObject({ key: id, id });
+      expect(decodeGroup({ id, description: 7, [key]: null })).toEqual({
+        id,
+        patch: { [key]: null },
+        odd: { description: 'description is not of the type string' },
+      });
+    },
+  );
 
-  test('of an object that is too large the largest properties are left out', () => {
+  test('an object that is too large loses its largest properties', () => {
     const phones = Array(20).fill('x'.repeat(20_000));
     expect(decodeObject({ id, businessPhones: phones, city: 'Oslo' }, allProperties)).toEqual({
       id,
@@ -164,26 +170,26 @@ describe('rule 19: one odd property does not spoil the rest of its object', () =
   });
 });
 
-describe('a body that is no page', () => {
+describe('a body that is not a page', () => {
   test.each([
     ['null', null, 'not a JSON object'],
     ['a list', [], 'not a JSON object'],
     ['a text', 'value', 'not a JSON object'],
     ['an error object in a 200', { error: { code: 'x' }, value: [], '@odata.nextLink': next }, 'error object'],
     ['no value', { '@odata.nextLink': next }, 'no value array'],
-    ['a value that is no list', { value: {}, '@odata.nextLink': next }, 'no value array'],
+    ['a value that is not a list', { value: {}, '@odata.nextLink': next }, 'no value array'],
     ['neither link', { value: [] }, 'neither'],
     ['empty links', { value: [], '@odata.nextLink': '', '@odata.deltaLink': '' }, 'neither'],
-    ['a link that is no text', { value: [], '@odata.nextLink': 7 }, 'neither'],
+    ['a link that is not a text', { value: [], '@odata.nextLink': 7 }, 'neither'],
     ['both links', { value: [], '@odata.nextLink': next, '@odata.deltaLink': delta }, 'both'],
-    ['a link with a NUL', { value: [], '@odata.nextLink': `${next}\0` }, 'no printable text'],
-    ['a link with a line break', { value: [], '@odata.deltaLink': `${delta}\r\nx: y` }, 'no printable text'],
-    ['a link with half a surrogate pair', { value: [], '@odata.deltaLink': `${delta}\ud800` }, 'no printable text'],
+    ['a link with a NUL', { value: [], '@odata.nextLink': `${next}\0` }, 'not printable text'],
+    ['a link with a line break', { value: [], '@odata.deltaLink': `${delta}\r\nx: y` }, 'not printable text'],
+    ['a link with half a surrogate pair', { value: [], '@odata.deltaLink': `${delta}\ud800` }, 'not printable text'],
   ])('%s is malformed', (_, body, reason) => {
     expect(decodePage(body, allProperties)).toEqual({ malformed: expect.stringContaining(reason) });
   });
 
-  test('one that inherits its parts is none', () => {
+  test('inherited properties do not count', () => {
     const body = JSON.parse(`{"__proto__":{"value":[],"@odata.nextLink":"${next}"}}`);
     expect(decodePage(body, allProperties)).toHaveProperty('malformed');
   });
@@ -191,7 +197,7 @@ describe('a body that is no page', () => {
   test.each([
     ['a null beside the next link', { '@odata.nextLink': next, '@odata.deltaLink': null }, { next }],
     ['a null beside the delta link', { '@odata.nextLink': null, '@odata.deltaLink': delta }, { delta }],
-  ])('%s is none', (_, links, link) => {
+  ])('%s does not count', (_, links, link) => {
     expect(page([], links).link).toEqual(link);
   });
 });
@@ -211,23 +217,23 @@ describe('ids', () => {
     id.replaceAll('-', ''),
     ` ${id}`,
     `${id}\n`,
-  ])('%j is no GUID', (text) => {
+  ])('%j is not a GUID', (text) => {
     expect(asGuid(text)).toBeUndefined();
     expect(decodeObject({ id: text }, allProperties)).toMatchObject({ reason: 'its id is not a GUID' });
   });
 
-  test.each([undefined, null, 5, ['x'], {}])('%j is no id at all', (value) => {
+  test.each([undefined, null, 5, ['x'], {}])('%j is not an id', (value) => {
     expect(decodeObject({ id: value }, allProperties)).toEqual({ key: '(no id)', reason: 'it has no id' });
   });
 
-  test('a bad id is shortened and cleaned for the list of what was set aside', () => {
+  test('a bad id is shortened and cleaned for the list of set-aside objects', () => {
     const shown = (text: string) => decodeObject({ id: text }, allProperties);
     expect(shown('a\0b\u001b[31m')).toMatchObject({ key: 'a?b?[31m' });
     expect(shown('x'.repeat(1_000_000))).toMatchObject({ key: 'x'.repeat(64) });
     expect(shown('')).toMatchObject({ key: '(empty id)' });
   });
 
-  test('the cut leaves no half of a surrogate pair, which Postgres would refuse with the whole page', () => {
+  test('the cut leaves no half of a surrogate pair, for which Postgres would refuse the page', () => {
     const problem = decodeObject({ id: `${'x'.repeat(63)}😀` }, allProperties);
     expect(refusedByPostgres(problem)).toEqual([]);
   });
@@ -237,14 +243,14 @@ describe('removed objects', () => {
   test.each([
     [{ reason: 'deleted' }, 'deleted'],
     [{ reason: 'changed' }, 'deleted_restorable'],
-    // In doubt a removal is one that can be undone.
+    // Any other reason counts as restorable.
     [{ reason: 'something new' }, 'deleted_restorable'],
     [{}, 'deleted_restorable'],
   ])('%j is %s', (removed, expected) => {
     expect(page([{ id, '@removed': removed }]).occurrences).toEqual([{ id, removed: expected }]);
   });
 
-  test('rule 19: only an object removes: null is none, anything else cannot be taken', () => {
+  test('rule 19: @removed must be an object: null is ignored, any other value is unreadable', () => {
     expect(page([{ id, '@removed': null, displayName: 'Ada' }]).occurrences).toEqual([
       { id, patch: { displayName: 'Ada' } },
     ]);
@@ -254,7 +260,7 @@ describe('removed objects', () => {
     }
   });
 
-  test('an odd property beside @removed does not matter', () => {
+  test('an unreadable property beside @removed does not matter', () => {
     expect(page([{ id, '@removed': { reason: 'deleted' }, displayName: 7 }]).problems).toEqual([]);
   });
 });
@@ -278,13 +284,13 @@ describe('values', () => {
     ['displayName', '\ud800', 'displayName holds half a surrogate pair'],
     ['displayName', 'a\0', 'displayName holds a NUL character'],
     ['displayName', 'x'.repeat(1_048_576), 'displayName is longer than 32768 characters'],
-    ['mail', 'x'.repeat(2_700), 'mail has 2700 characters, more than the 320 that are taken'],
+    ['mail', 'x'.repeat(2_700), 'mail has 2700 characters, more than 320'],
     ['businessPhones', ['ok', '\0'], 'businessPhones holds a NUL character'],
     ['businessPhones', Array(2_001).fill(''), 'businessPhones has too many items'],
     ['employeeOrgData', { '\0': 1 }, 'employeeOrgData holds a NUL character'],
     ['employeeOrgData', { a: Number.POSITIVE_INFINITY }, 'employeeOrgData has a number out of range'],
     ['employeeOrgData', deep(20), 'employeeOrgData is nested too deep'],
-  ])('%s of odd value %# is refused: %3$s', (property, value, expected) => {
+  ])('%s with odd value %# is unreadable: %3$s', (property, value, expected) => {
     expect(reason({ [property]: value })).toBe(expected);
   });
 
@@ -298,15 +304,15 @@ describe('values', () => {
     ['accountEnabled', false],
     ['accountEnabled', null],
     ['businessPhones', null],
-  ])('%s of value %# is taken as it is', (property, value) => {
+  ])('%s with value %# is accepted unchanged', (property, value) => {
     expect(decodeObject({ id, [property]: value }, allProperties)).toEqual({ id, patch: { [property]: value } });
   });
 
-  test('a number that JSON allows and no float holds is refused', () => {
+  test('a number that JSON allows but no double holds is unreadable', () => {
     expect(reason(JSON.parse('{"employeeOrgData":{"a":1e999}}'))).toBe('employeeOrgData has a number out of range');
   });
 
-  test('__proto__ and constructor are names like any other, at the top and below', () => {
+  test('__proto__ and constructor are ordinary names, at every level', () => {
     const text = `{"id":"${id}","__proto__":{"displayName":"forged"},"constructor":{"name":"x"},"toString":1}`;
     expect(decodeObject(JSON.parse(text), allProperties)).toEqual({ id, patch: {} });
     const nested = decodeObject(

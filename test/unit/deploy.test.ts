@@ -1,4 +1,4 @@
-// deploy/ and docs/operations.md are held to the program: verbs, options, paths, metrics, variables, exit codes.
+// Checks deploy/ and docs/operations.md against the program: verbs, options, paths, metrics, variables, exit codes.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { syncCommand } from '../../src/cli/verbs/sync.ts';
 import { workerCommand } from '../../src/cli/verbs/worker.ts';
 import { exitCodes } from '../../src/errors.ts';
 import { packageFile } from '../../src/package-files.ts';
-import { openDatabase } from '../../src/store/pool.ts';
+import { openDatabase } from '../../src/store/database/pool.ts';
 import { openMetrics } from '../../src/worker/metrics.ts';
 
 const files = readdirSync(packageFile('deploy'), { recursive: true, encoding: 'utf8' })
@@ -22,7 +22,7 @@ const textOf = (name: string) => files.find((file) => file.name === name)?.text 
 const kubernetes = files.filter(({ name }) => name.startsWith('kubernetes/'));
 const operations = readFileSync(packageFile('docs', 'operations.md'), 'utf8');
 
-/** Every value below `key`, wherever it stands. */
+/** Returns every value under `key`, at any depth. */
 function valuesOf(node: unknown, key: string): unknown[] {
   if (Array.isArray(node)) return node.flatMap((one) => valuesOf(one, key));
   if (typeof node !== 'object' || node === null) return [];
@@ -40,7 +40,7 @@ const commands = new Map(
   [connectCommand(), migrateCommand(), syncCommand(), workerCommand()].map((one) => [one.name(), one]),
 );
 
-/** The names and kinds of the metrics that a worker tells. */
+/** Returns the names and kinds of a worker's metrics. */
 async function metricNames(): Promise<Map<string, string>> {
   const database = openDatabase('postgres://nobody@127.0.0.1:1/nowhere');
   const text = await openMetrics({ database, tenantLimit: 1, credentialEnd: () => undefined }).text();
@@ -48,7 +48,7 @@ async function metricNames(): Promise<Map<string, string>> {
   return new Map([...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = '', kind = '']) => [name, kind]));
 }
 
-test.each(files)('$name is YAML, and runs verbs with options that there are', ({ text }) => {
+test.each(files)('$name is YAML, and runs existing verbs and options', ({ text }) => {
   const lines = documentsOf(text).flatMap((one) => [
     ...valuesOf(one, 'args'),
     ...valuesOf(one, 'command'),
@@ -68,7 +68,7 @@ test.each(files)('$name sets variables that docs/operations.md explains', ({ tex
   }
 });
 
-test('every deployment of workers is probed where a worker answers', () => {
+test('the probes of every worker deployment use paths that a worker serves', () => {
   const paths = documentsOf(textOf('kubernetes/worker.yaml')).flatMap((one) => valuesOf(one, 'httpGet')) as {
     path: string;
   }[];
@@ -79,7 +79,7 @@ test('every deployment of workers is probed where a worker answers', () => {
 
 type Named = { kind: string; metadata: { name?: string; generateName?: string } };
 
-test('kustomization.yaml names files that there are, and the migration is a Job of a new name each time', () => {
+test('kustomization.yaml names existing files, and the migration Job has a new name each time', () => {
   const [{ resources = [] } = {}] = documentsOf(textOf('kubernetes/kustomization.yaml')) as { resources?: string[] }[];
   const names = kubernetes.map(({ name }) => name.replace('kubernetes/', ''));
   expect(names).toEqual(expect.arrayContaining(resources));
@@ -88,7 +88,7 @@ test('kustomization.yaml names files that there are, and the migration is a Job 
   expect(job?.metadata.name).toBeUndefined();
 });
 
-test.each(kubernetes)('$name: pods with limits and without rights or a token of the cluster', ({ text }) => {
+test.each(kubernetes)('$name: pods have limits, and neither privileges nor a cluster token', ({ text }) => {
   for (const one of documentsOf(text)) {
     for (const pod of valuesOf(one, 'template').filter((template) => valuesOf(template, 'containers').length > 0)) {
       expect(valuesOf(pod, 'automountServiceAccountToken')).toEqual([false]);
@@ -102,14 +102,14 @@ test.each(kubernetes)('$name: pods with limits and without rights or a token of 
   }
 });
 
-/** Runs the health check of the image as for a process with these arguments; false: unhealthy. */
+/** Runs the image's health check for a process with these arguments; false: unhealthy. */
 async function isHealthy(...args: string[]): Promise<boolean> {
   const child = spawn(process.execPath, [packageFile('bin', 'healthcheck.js'), ...args], { stdio: 'ignore' });
   const [code] = await once(child, 'exit');
   return code === 0;
 }
 
-test('the health check of the image asks the port of the verb, and leaves verbs without one alone', async () => {
+test('the health check of the image asks the port of the verb, and passes for verbs without one', async () => {
   const server = createServer((request, response) => response.writeHead(request.url === '/livez' ? 200 : 404).end());
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
@@ -123,7 +123,7 @@ test('the health check of the image asks the port of the verb, and leaves verbs 
   expect(await isHealthy('main.js', 'worker', '--metrics-port', `${port}`)).toBe(false);
 });
 
-test('jobs give up on exit codes that a person has to look at', () => {
+test('jobs give up on exit codes that need a person', () => {
   const codes = documentsOf(textOf('kubernetes/cronjob.yaml')).flatMap((one) => valuesOf(one, 'onExitCodes')) as {
     values: number[];
   }[];
@@ -134,13 +134,13 @@ test('jobs give up on exit codes that a person has to look at', () => {
   expect(given, 'what passes by itself is tried again').not.toContain(exitCodes.graph_unavailable);
 });
 
-test('alerts name codes that there are', () => {
+test('alerts name existing codes', () => {
   const codes = [...textOf('alerts.yaml').matchAll(/code=~"([^"]+)"/g)].flatMap(([, list = '']) => list.split('|'));
   expect(codes.length).toBeGreaterThan(3);
   for (const code of codes) expect(Object.keys(exitCodes)).toContain(code);
 });
 
-test('alerts and docs/operations.md name metrics that there are, and the page all of them', async () => {
+test('alerts and docs/operations.md name existing metrics, and the page names all of them', async () => {
   const names = await metricNames();
   const ours = [...names.keys()].filter((name) => name.startsWith('entra_sync_'));
   expect(ours.length).toBeGreaterThan(20);

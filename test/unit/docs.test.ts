@@ -1,4 +1,4 @@
-// docs/rules.md is held to the tree: every place and test that it names is there, and the test names the rule.
+// Checks docs/rules.md against the tree: every place and test that it names exists, and the test names the rule.
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { packageFile } from '../../src/package-files.ts';
@@ -15,7 +15,7 @@ test('the page lists rules', () => {
   expect(rules.length).toBeGreaterThan(15);
 });
 
-test.each(rules)('rule $rule names places that are there', ({ where }) => {
+test.each(rules)('rule $rule names existing places', ({ where }) => {
   for (const file of where) expect(existsSync(packageFile(file)), file).toBe(true);
 });
 

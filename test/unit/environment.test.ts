@@ -1,4 +1,4 @@
-// What the environment may say, and how it is refused: secrets from files, tenant ids, clouds and origins.
+// Reading the environment and refusing invalid values: secrets from files, tenant ids, clouds and origins.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
@@ -21,7 +21,7 @@ function hash(text: string): number {
   return [...text].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) | 0, 7);
 }
 
-/** The refusal of what `run` reads, as one text: usage, with a cure. */
+/** Returns the message of the `usage` error, which has a cure, that `run` throws. */
 function refusal(run: () => unknown): string {
   try {
     run();
@@ -58,13 +58,13 @@ describe('the environment', () => {
   });
 
   test.each(['mysql://host/db', 'host=localhost', 'https://host', ' postgres://host/db'])(
-    '%j is no Postgres URL, and is not repeated (it may hold a password)',
+    '%j is not a Postgres URL, and is not repeated (it may hold a password)',
     (text) => {
       expect(refusal(() => readEnvironment({ DATABASE_URL: text }))).not.toContain(text.trim());
     },
   );
 
-  test.each(['postgres://host/db', 'postgresql://host/db', url])('%s is one', (text) => {
+  test.each(['postgres://host/db', 'postgresql://host/db', url])('%s is a Postgres URL', (text) => {
     expect(readEnvironment({ DATABASE_URL: text }).databaseUrl).toBe(text);
   });
 });
@@ -78,7 +78,7 @@ describe('secrets from files', () => {
     expect(credential).toMatchObject({ kind: 'secret', clientId: 'app', secret: 's3cr~t' });
   });
 
-  test('both ways at once are refused', () => {
+  test('setting both variables is refused', () => {
     const both = { ...id, AZURE_CLIENT_SECRET: 'verysecret', AZURE_CLIENT_SECRET_FILE: file('othersecret') };
     const message = refusal(() => readCredential(both));
     expect(message).toContain('both AZURE_CLIENT_SECRET and AZURE_CLIENT_SECRET_FILE are set');
@@ -90,21 +90,21 @@ describe('secrets from files', () => {
     expect(readCredential(variables)).toMatchObject({ secret: 's' });
   });
 
-  test('a file that is not there is named', () => {
+  test('a missing file is named', () => {
     const missing = join(folder, 'nothing');
     expect(refusal(() => readEnvironment({ DATABASE_URL_FILE: missing }))).toContain(
       `DATABASE_URL_FILE cannot be read: ${missing}`,
     );
   });
 
-  test('an empty file is no choice to go without: another database would be used, and filled', () => {
+  test('an empty file is refused: otherwise another database would be filled', () => {
     expect(refusal(() => readEnvironment({ DATABASE_URL_FILE: file('\n') }))).toContain('DATABASE_URL_FILE is empty');
     expect(refusal(() => readCredential({ ...id, AZURE_CLIENT_SECRET_FILE: file('') }))).toContain(
       'AZURE_CLIENT_SECRET_FILE is empty',
     );
   });
 
-  test('what is far too large for a secret is not read', () => {
+  test('a file that is too large for a secret is not read', () => {
     const large = { ...id, AZURE_CLIENT_SECRET_FILE: file('x'.repeat(70_000)) };
     expect(refusal(() => readCredential(large))).toContain('AZURE_CLIENT_SECRET_FILE cannot be read');
   });
@@ -119,13 +119,13 @@ describe('tenant ids', () => {
   });
 
   test.each(['contoso.onmicrosoft.com', 'common', 'organizations', tenant.slice(1), `${tenant}x`, '{}'])(
-    '%s is none',
+    '%s is not one',
     (text) => {
       expect(refusal(() => readTenantId({ AZURE_TENANT_ID: text }))).toContain('AZURE_TENANT_ID is not a tenant id');
     },
   );
 
-  test('a very long one is not repeated whole', () => {
+  test('a very long id is not repeated whole', () => {
     expect(refusal(() => requireTenantId('x'.repeat(10_000), 'TENANT')).length).toBeLessThan(300);
   });
 });
@@ -149,13 +149,13 @@ describe('clouds', () => {
     expect(resolveCloud({})).toEqual(resolveCloud({ ENTRA_SYNC_CLOUD: 'global' }));
   });
 
-  test.each(['Global', 'germany', 'constructor', '__proto__', 'toString'])('%s is no cloud', (name) => {
+  test.each(['Global', 'germany', 'constructor', '__proto__', 'toString'])('%s is not a cloud', (name) => {
     expect(refusal(() => resolveCloud({ ENTRA_SYNC_CLOUD: name }))).toContain(
       'use one of global, usgov, usgov-dod, china',
     );
   });
 
-  test("an origin of one's own goes before the cloud, and a foreign authority is known to be one", () => {
+  test('a configured origin overrides the cloud, and a foreign authority is recognised', () => {
     const cloud = resolveCloud({
       GRAPH_BASE_URL: 'https://localhost:8443/',
       AZURE_AUTHORITY_HOST: 'https://localhost:9443',
@@ -180,17 +180,20 @@ describe('clouds', () => {
     'https://:password@graph.microsoft.com',
     'ftp://graph.microsoft.com',
     'https://',
-  ])('%s is no https origin', (text) => {
+  ])('%s is not an https origin', (text) => {
     expect(refusal(() => resolveCloud({ GRAPH_BASE_URL: text }))).toContain('GRAPH_BASE_URL is not an https origin');
     expect(refusal(() => resolveCloud({ AZURE_AUTHORITY_HOST: text }))).toContain('AZURE_AUTHORITY_HOST');
   });
 });
 
-test.each(['/proc/self/environ', '/proc/version', '/dev/null', '/dev/zero'])('%s holds no secret', (path) => {
-  expect(() => readEnvironment({ DATABASE_URL_FILE: path })).toThrow(/^DATABASE_URL_FILE cannot be read/);
-});
+test.each(['/proc/self/environ', '/proc/version', '/dev/null', '/dev/zero'])(
+  '%s is refused as the file of a secret',
+  (path) => {
+    expect(() => readEnvironment({ DATABASE_URL_FILE: path })).toThrow(/^DATABASE_URL_FILE cannot be read/);
+  },
+);
 
-test('a CA file of DATABASE_URL that is not there is named before a connection is tried', () => {
+test('a missing CA file of DATABASE_URL is named before a connection is tried', () => {
   const url = 'postgres://user:secret@db/app?sslmode=verify-full&sslrootcert=/nowhere/ca.pem';
   expect(() => readEnvironment({ DATABASE_URL: url })).toThrow(
     /^sslrootcert of DATABASE_URL cannot be read: \/nowhere\/ca.pem$/,

@@ -5,7 +5,7 @@ import { describeDefect, type ErrorCode, ExpectedError, errorCodeOf, exitCodeOf,
 const codes = Object.keys(exitCodes) as ErrorCode[];
 
 describe('exit codes', () => {
-  test.each(codes)('%s has one of the documented ones, and none that means done or a defect', (code) => {
+  test.each(codes)('%s has a documented one, other than those for success and a defect', (code) => {
     expect([2, 3, 4, 5, 6, 7, 8, 130]).toContain(exitCodes[code]);
     expect(exitCodeOf(new ExpectedError(code, 'x'))).toBe(exitCodes[code]);
     expect(errorCodeOf(new ExpectedError(code, 'x'))).toBe(code);
@@ -41,7 +41,7 @@ describe('exit codes', () => {
   );
 });
 
-test('an expected error keeps what happened apart from the cure, the detail and the cause', () => {
+test('an expected error separates message, cure, detail and cause', () => {
   const cause = new Error('below');
   const error = new ExpectedError('usage', 'what happened', { cure: 'do this', detail: 'request-id 1', cause });
   expect(error).toMatchObject({ message: 'what happened', cure: 'do this', detail: 'request-id 1', cause });
@@ -49,10 +49,10 @@ test('an expected error keeps what happened apart from the cure, the detail and 
   expect(new ExpectedError('usage', '2 things', { list: ['one', 'other'] }).list).toEqual(['one', 'other']);
 });
 
-describe('rule 18: a defect is told without the values that it stumbled over', () => {
+describe('rule 18: the description of a defect holds no values', () => {
   test.each<[string, unknown, string]>([
     [
-      'what JSON.parse quotes',
+      'a text that JSON.parse quotes',
       caught(() => JSON.parse('Ann Smith <ann@contoso.example>')),
       'SyntaxError: Unexpected token …, …... is not valid JSON',
     ],
@@ -60,12 +60,12 @@ describe('rule 18: a defect is told without the values that it stumbled over', (
     ['an address', new Error('nobody is ann@contoso.example here'), 'Error: nobody is … here'],
     ['a token', new Error(`no ${'eyJhbGciOi.'.repeat(9)}`), 'Error: no …'],
     [
-      'which property was missing',
+      'the name of a missing property',
       caught(() => (undefined as unknown as { a: string }).a),
       "TypeError: Cannot read properties of undefined (reading 'a')",
     ],
     [
-      'the words of the database',
+      'the message of the database',
       Object.assign(new Error('Ann Smith is no member'), {
         name: 'error',
         severity: 'ERROR',
@@ -76,7 +76,7 @@ describe('rule 18: a defect is told without the values that it stumbled over', (
       }),
       'error: SQLSTATE 23514 table accounts, constraint odd',
     ],
-    ['what is no error', 'Ann Smith', 'a thrown string'],
+    ['a thrown value that is not an error', 'Ann Smith', 'a thrown string'],
   ])('%s', (_what, error, said) => {
     const [first = '', ...frames] = describeDefect(error).split('\n');
     expect(first).toBe(said);

@@ -1,4 +1,4 @@
-// What expressions come to for a source document, what they read, and the type of their values.
+// Expressions over a source document: their values, the properties they read, and the types of their values.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Json, Source } from '../../src/rules/decode.ts';
@@ -52,7 +52,7 @@ describe('a path', () => {
     ['assignedLicenses[0].skuId', 'sku-1'],
     ['assignedLicenses[0].disabledPlans[0]', 'a'],
     ['assignedLicenses[1].skuId', undefined],
-    // Not what the catalogue says, but Graph may send anything.
+    // The catalogue says otherwise, but Graph may send anything.
     ['givenName[0]', undefined],
     ['givenName.length', undefined],
     ['businessPhones.length', undefined],
@@ -116,7 +116,7 @@ describe('an expression', () => {
     expect(value(written)).toEqual(expected);
   });
 
-  test('is the same in whatever order its keys are written, and with its defaults spelled out', () => {
+  test('is the same for any order of its keys, and with its defaults written out', () => {
     const one = { map: 'department', values: { b: 1, a: 2 }, otherwise: 3 };
     const other = { otherwise: 3, values: { a: 2, b: 1 }, map: 'department' };
     expect(JSON.stringify(parseExpression(one))).toBe(JSON.stringify(parseExpression(other)));
@@ -124,12 +124,12 @@ describe('an expression', () => {
     expect(JSON.stringify(joined)).toBe(JSON.stringify(parseExpression({ with: ' ', join: ['mail'] })));
   });
 
-  test('that nobody has checked is a defect', () => {
+  test('is a defect if it is invalid and was not checked', () => {
     expect(() => parseExpression('not a path')).toThrow('unchecked path "not a path"');
   });
 });
 
-describe('whatever the source document holds', () => {
+describe('for any source document', () => {
   const sources = fc.dictionary(
     fc.constantFrom(
       'jobTitle',
@@ -146,7 +146,7 @@ describe('whatever the source document holds', () => {
     fc.oneof(fc.jsonValue(), fc.constantFrom('Sales', 'HR', ['+1', ''], [{ skuId: 'x' }, { skuId: 'y' }])),
   ) as fc.Arbitrary<Source>;
 
-  test('the mapping throws nothing and gives JSON without nulls', () => {
+  test('the mapping never throws and returns JSON without nulls', () => {
     fc.assert(
       fc.property(writtenExpressions, sources, (written, source) => {
         const mapped = mapUser(source, [{ field: 'x', from: parseExpression(written) }]);
@@ -168,7 +168,7 @@ describe('whatever the source document holds', () => {
     );
   });
 
-  test('the value is of the type that was foretold, when Graph keeps to its catalogue', () => {
+  test('the value has the derived type, if Graph keeps to its catalogue', () => {
     const right = fc.record(
       {
         jobTitle: fc.string(),

@@ -1,4 +1,4 @@
-// The failure table, row by row (rules 15 and 16), against the recorded error bodies too; Retry-After; codes of odd bodies.
+// The failure table, row by row and for the recorded error bodies (rules 15 and 16); Retry-After; codes of odd bodies.
 
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
@@ -35,7 +35,11 @@ describe('rules 15 and 16: the failure table', () => {
     ['throttling', answer(429, false), { act: 'retry', throttled: true }],
     ['throttling of a link', answer(429, true, 'TooManyRequests'), { act: 'retry', throttled: true }],
     ['an access token that is refused', answer(401, false), { act: 'new_access_token' }],
-    ['one that is refused on a link', answer(401, true, 'InvalidAuthenticationToken'), { act: 'new_access_token' }],
+    [
+      'an access token that is refused on a link',
+      answer(401, true, 'InvalidAuthenticationToken'),
+      { act: 'new_access_token' },
+    ],
     ['a missing permission', answer(403, false), stop('permission')],
     ['a missing permission on a link', answer(403, true, 'Authorization_RequestDenied'), stop('permission')],
     ['410', answer(410, true), dead],
@@ -43,7 +47,7 @@ describe('rules 15 and 16: the failure table', () => {
     ['404 on a link', answer(404, true), { act: 'dead_token', afterOneRetry: true }],
     ['404 at the first URL', answer(404, false), stop('unexpected')],
     ['a tenant without delta', answer(400, false, 'Request_UnsupportedQuery'), stop('delta_unsupported')],
-    ['a dead token code where none was sent', answer(400, false, 'syncStateNotFound'), stop('unexpected')],
+    ['a dead token code if no token was sent', answer(400, false, 'syncStateNotFound'), stop('unexpected')],
     ['a refused property', answer(400, false, 'BadRequest'), stop('query_refused')],
     ['400 without a code at the first URL', answer(400, false), stop('query_refused')],
     ['400 with an unknown code on a link', answer(400, true, 'UnknownError'), stop('unexpected')],
@@ -57,7 +61,7 @@ describe('rules 15 and 16: the failure table', () => {
     expect(judgeFailure(failure)).toEqual(verdict);
   });
 
-  test.each([408, 423, 500, 502, 503, 504, 509])('%i is worth another try, with a token and without', (status) => {
+  test.each([408, 423, 500, 502, 503, 504, 509])('%i is retried, with and without a token', (status) => {
     expect(judgeFailure(answer(status, true, 'resyncRequired'))).toEqual(retry);
     expect(judgeFailure(answer(status, false))).toEqual(retry);
   });
@@ -71,7 +75,7 @@ describe('rules 15 and 16: the failure table', () => {
     'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
     'ERR_TLS_CERT_ALTNAME_INVALID',
     'CERT_NOT_YET_VALID',
-  ])('%s is not tried again', (code) => {
+  ])('%s is not retried', (code) => {
     expect(judgeFailure({ kind: 'network', code })).toEqual(stop('certificate'));
   });
 
@@ -86,7 +90,7 @@ describe('rules 15 and 16: the failure table', () => {
         );
       });
       const reached = samples.filter((failure) => judgeFailure(failure) === row.verdict);
-      // A code may have a row of its own before this one.
+      // An earlier row may fit a code.
       expect(reached.length).toBeGreaterThanOrEqual(samples.length - 1);
       const documented = readFileSync(packageFile('docs', 'graph.md'), 'utf8');
       for (const source of row.sources)
@@ -94,7 +98,7 @@ describe('rules 15 and 16: the failure table', () => {
     },
   );
 
-  test('rule 18: of an error body only names that were asked for are taken', () => {
+  test('rule 18: from an error body only names that were asked for are kept', () => {
     const body = { error: { message: 'Ann Smith: skills, mail and aboutMe' } };
     expect(namedProperties(body, ['id', 'mail', 'skills', 'city'])).toEqual(['mail', 'skills']);
     expect(namedProperties({ error: { message: 7 } }, ['mail'])).toEqual([]);
@@ -109,7 +113,7 @@ describe('rules 15 and 16: the failure table', () => {
     'Directory_ExpiredPageToken',
   ];
 
-  test('rule 15: a 400 with a dead token code, in any letter case, is one only when a token was carried', () => {
+  test('rule 15: a 400 with a dead token code, in any case, means a dead token only if a token was sent', () => {
     fc.assert(
       fc.property(fc.mixedCase(fc.constantFrom(...deadCodes)), fc.boolean(), (code, inner) => {
         const body = inner ? { error: { code: 'BadRequest', innerError: { code } } } : { error: { code } };
@@ -120,12 +124,12 @@ describe('rules 15 and 16: the failure table', () => {
     );
   });
 
-  test('every status has a verdict, and no success but a page', () => {
+  test('every status has a verdict, and none is a success', () => {
     fc.assert(
       fc.property(fc.integer({ min: 100, max: 599 }), fc.boolean(), fc.array(fc.string()), (status, token, codes) => {
         const { act } = judgeFailure(answer(status, token, ...codes));
         expect(['retry', 'new_access_token', 'dead_token', 'stop']).toContain(act);
-        // A first URL that is called dead is bounded by the engine, and only 410 may say so.
+        // Only a 410 may mean a dead first URL; the engine limits how often.
         if (act === 'dead_token' && !token) expect(status).toBe(410);
       }),
     );
@@ -154,7 +158,7 @@ describe('the recorded errors', () => {
     expect(judgeFailure({ kind: 'answer', status: example(file).status, codes, carriedToken })).toEqual(verdict);
   });
 
-  test('none of them was forgotten', () => {
+  test('every recorded error is tested', () => {
     const files = graphExamples.map((one) => one.file).filter((file) => file.startsWith('error-'));
     expect(files.length).toBeGreaterThanOrEqual(11);
     expect(files.filter((file) => !table.some(([one]) => one === file))).toEqual([]);
@@ -198,13 +202,13 @@ describe('rule 16: Retry-After', () => {
     '1,5',
     '10 s',
     'in 2099',
-  ])('%j cannot be read', (header) => {
+  ])('%j is unreadable', (header) => {
     expect(retryAfterMs(header, null, now)).toBeUndefined();
   });
 
   test.each([
     ['Thu, 01 Jan 2026 12:00:02 GMT', 'Thu, 01 Jan 2026 12:00:00 GMT', 2_000],
-    // Our clock is an hour behind or ahead of Graph's: both dates are Graph's.
+    // Both dates are Graph's, with our clock an hour behind or ahead.
     ['Thu, 01 Jan 2026 13:00:02 GMT', 'Thu, 01 Jan 2026 13:00:00 GMT', 2_000],
     ['Thu, 01 Jan 2026 11:00:02 GMT', 'Thu, 01 Jan 2026 11:00:00 GMT', 2_000],
     ['Thu, 01 Jan 2026 11:00:02 GMT', 'Thu, 01 Jan 2026 11:00:05 GMT', 0],
@@ -214,11 +218,11 @@ describe('rule 16: Retry-After', () => {
     expect(retryAfterMs(header, answered, now)).toBe(expected);
   });
 
-  test('more seconds than a number holds are more than any budget, not none', () => {
+  test('more seconds than a number holds exceed any budget', () => {
     expect(retryAfterMs('9'.repeat(400), null, now)).toBeGreaterThan(1e12);
   });
 
-  test('is never negative, never NaN, never shorter than asked', () => {
+  test('is never negative, NaN or shorter than asked', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -247,7 +251,7 @@ describe('rule 16: Retry-After', () => {
 });
 
 describe('error codes', () => {
-  test('come from every level, the most specific last, whichever way innerError is spelt', () => {
+  test('come from every level, the most specific last, for both spellings of innerError', () => {
     const body = { error: { code: 'A', innerError: { code: 'B', innererror: { code: 'C' } } } };
     expect(errorCodes(body)).toEqual(['a', 'b', 'c']);
   });
@@ -262,11 +266,11 @@ describe('error codes', () => {
     ['an empty code', { error: { code: '' } }],
     ['a code that is a number', { error: { code: 429 } }],
     ['a code that is a list', { error: { code: ['syncStateNotFound'] } }],
-  ])('%s gives none', (_, body) => {
+  ])('%s has none', (_, body) => {
     expect(errorCodes(body)).toEqual([]);
   });
 
-  test('never throws, and a body nested without end ends', () => {
+  test('never throw, even for an endlessly nested body', () => {
     fc.assert(fc.property(fc.jsonValue(), (body) => void errorCodes({ error: body })));
     const endless: { code: string; innerError?: unknown } = { code: 'x' };
     endless.innerError = endless;

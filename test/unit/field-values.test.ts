@@ -1,4 +1,4 @@
-// What people type as the values of fields: read by the field's type, or refused in words that name the field alone.
+// Typed values of fields: parsed by the field's type, or refused in a message that names only the field.
 import { describe, expect, test } from 'vitest';
 import { fieldValue, splitEdits } from '../../src/cli/field-values.ts';
 import { ExpectedError } from '../../src/errors.ts';
@@ -24,11 +24,11 @@ describe('a value', () => {
     ['any', '9007199254740993', '9007199254740993'],
     ['any', '[9223372036854775807]', ['9223372036854775807']],
     ['any', 'she/her', 'she/her'],
-  ])('of type %s: %s', (type, text, value) => {
+  ])('with the type %s: %s', (type, text, value) => {
     expect(fieldValue('field', type, text)).toEqual(value);
   });
 
-  test.each(types)('of type %s: nothing clears it', (type) => {
+  test.each(types)('is cleared by an empty text, with the type %s', (type) => {
     expect(fieldValue('field', type, '')).toBeNull();
   });
 
@@ -42,7 +42,7 @@ describe('a value', () => {
     ['text[]', '["1"', /no list/],
     ['text[]', '["\\ud800"]', /half a character/],
     ['any', '"a\\u0000b"', /a NUL/],
-  ])('of type %s: %s is refused without being shown', (type, text, says) => {
+  ])('with the type %s: %s is refused without being shown', (type, text, says) => {
     const refused = refusalOf(() => fieldValue('phone', type, text));
     expect(refused.message).toMatch(/^the value of phone /);
     expect(refused.message).toMatch(says);

@@ -1,4 +1,4 @@
-// Numbers, times and changes as people read them.
+// Formatting of numbers, times and changes.
 import { describe, expect, test } from 'vitest';
 import { count, describeChange, duration, when } from '../../src/cli/format.ts';
 
@@ -26,7 +26,7 @@ test.each([
   expect(duration(seconds)).toBe(text);
 });
 
-test('a time is said from now', () => {
+test('a time is relative to now', () => {
   const now = new Date('2026-01-01T12:00:00Z');
   const after = (seconds: number) => new Date(now.getTime() + seconds * 1000);
   expect(when(null, now)).toBe('never');
@@ -36,7 +36,7 @@ test('a time is said from now', () => {
 });
 
 describe('a change', () => {
-  test('says field by field what it was and is', () => {
+  test('shows the old and new value of each field', () => {
     const before = { enabled: true, profile: { jobTitle: 'Clerk', phones: ['+1'] } };
     const after = { enabled: false, profile: { jobTitle: 'Boss', city: 'Bern' } };
     expect(describeChange('account.updated', before, after)).toBe(
@@ -44,17 +44,17 @@ describe('a change', () => {
     );
   });
 
-  test.each(['account.created', 'account.restored'])('%s names who it is', (kind) => {
+  test.each(['account.created', 'account.restored'])('%s names the account', (kind) => {
     const after = { user_principal_name: 'adele@contoso.com', profile: { displayName: 'Adele', city: 'Bern' } };
     expect(describeChange(kind, { removed: 'deleted' }, after)).toBe('adele@contoso.com, Adele');
     expect(describeChange(kind, null, { user_principal_name: null })).toBe('');
   });
 
-  test('account.removed says why', () => {
+  test('account.removed shows the reason', () => {
     expect(describeChange('account.removed', {}, { removed: 'not_seen' })).toBe('reason: not_seen');
   });
 
-  test('of the directory beneath a person’s value says so', () => {
+  test('to the directory’s value below an edit is marked', () => {
     const before = { profile: { city: 'Bern' }, directory: { mobilePhone: '1' } };
     const after = { profile: { city: 'Basel' }, directory: { mobilePhone: '2' }, profile_stays: true };
     expect(describeChange('account.updated', before, after)).toBe(
@@ -63,7 +63,7 @@ describe('a change', () => {
     expect(describeChange('account.updated', {}, { directory: { fax: '3' } })).toBe('fax, under an edit: none -> "3"');
   });
 
-  test('account.edited says what the value was, also where it is the same', () => {
+  test('account.edited shows the old value, also if it is the same', () => {
     const before = { mail: 'a@x', profile: { mail: 'a@x', jobTitle: 'Clerk' } };
     const after = { mail: 'b@x', profile: { mail: 'b@x', jobTitle: 'Clerk' } };
     expect(describeChange('account.edited', before, after)).toBe('mail: "a@x" -> "b@x"; jobTitle: "Clerk", as before');
@@ -72,7 +72,7 @@ describe('a change', () => {
   test.each([
     ['account.adopted', 'managed by the directory from now on; entra_object_id: none -> "id"; state: "ZH" -> "BE"'],
     ['account.released', 'manual from now on, with these values; entra_object_id: none -> "id"; state: "ZH" -> "BE"'],
-  ])('%s says who keeps the account, and mixes its state with no field of this name', (kind, says) => {
+  ])('%s shows the state of the account, apart from a field called state', (kind, says) => {
     const before = { state: 'manual', entra_object_id: null, profile: { state: 'ZH' } };
     const after = { state: 'managed', entra_object_id: 'id', profile: { state: 'BE' } };
     expect(describeChange(kind, before, after)).toBe(says);
@@ -88,11 +88,11 @@ describe('a change', () => {
     expect(describeChange(kind, before, after)).toBe(says);
   });
 
-  test.each([null, undefined, 7, 'text', {}, { profile: null }])('%j holds nothing', (facts) => {
+  test.each([null, undefined, 7, 'text', {}, { profile: null }])('%j is shown as nothing', (facts) => {
     expect(describeChange('account.updated', facts, null)).toBe('');
   });
 
-  test('stays one line, and moves nothing on a terminal, whatever the directory holds', () => {
+  test('stays one line without terminal control codes, whatever the directory holds', () => {
     const text = 'Main Street 1\r\nFloor 2\u001b[2J\u009b31m';
     const shown = [
       describeChange('account.updated', null, { profile: { streetAddress: text, phones: [text] } }),

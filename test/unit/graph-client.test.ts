@@ -36,9 +36,9 @@ describe('rule 13: links are used byte for byte', () => {
   });
 });
 
-// A URL parser stands between us and the socket. RFC 3986 lets none of these stand in a link as they are, so Graph has no
-// reason to send them; where it did, this is how they would be asked.
-describe('rule 13: of a link that is no URI as it stands, the same bytes are asked, escaped', () => {
+// A URL parser is between us and the socket. RFC 3986 allows none of these in a link, so Graph should not send them.
+// This is what would be asked if it did.
+describe('rule 13: a link that is not a valid URI is asked with the same bytes, escaped', () => {
   test.each([
     ['a quote, in the query', "/v1.0/users/delta?$skiptoken=a'b", '/v1.0/users/delta?$skiptoken=a%27b'],
     ['a double quote', '/v1.0/users/delta?$skiptoken=a"b', '/v1.0/users/delta?$skiptoken=a%22b'],
@@ -54,7 +54,7 @@ describe('rule 13: of a link that is no URI as it stands, the same bytes are ask
     expect(graph.requests.map((request) => request.url)).toEqual([`${origin}${asked}`]);
   });
 
-  test('every other character that a link may hold goes as it is', async () => {
+  test('every other character that a link may hold is unchanged', async () => {
     const allowed = 'ABCXYZabcxyz0189-._~!$&()*+,;=:@/?%41%7e%C3%9c[]|^`{}\\';
     const graph = scriptGraph({});
     await open().client.send(`${origin}/v1.0/users/delta?$skiptoken=${allowed}`, { signal });
@@ -63,7 +63,7 @@ describe('rule 13: of a link that is no URI as it stands, the same bytes are ask
 });
 
 describe('rule 13: the bearer token goes only to the configured Graph origin', () => {
-  test('there it goes, and a renewed one after a refusal', async () => {
+  test('it is sent there, and a renewed one after a refusal', async () => {
     const graph = scriptGraph({}, {});
     const { client, tokens } = open();
     await client.send(`${origin}/v1.0/users`, { signal });
@@ -90,7 +90,7 @@ describe('rule 13: the bearer token goes only to the configured Graph origin', (
     '/v1.0/users/delta?$skiptoken=x',
     'https://',
     '',
-  ])('not to %j, where nothing is sent at all', async (url) => {
+  ])('nothing is sent to %j', async (url) => {
     const graph = scriptGraph({});
     const { client } = open();
     const error = await expectedError(client.send(url, { signal }));
@@ -99,7 +99,7 @@ describe('rule 13: the bearer token goes only to the configured Graph origin', (
     expect(allAnswered()).toBe(false);
   });
 
-  test('not to where a redirect points: it is an answer like any other', async () => {
+  test('it is not sent to the target of a redirect, which is an answer like any other', async () => {
     const graph = scriptGraph({ status: 302, headers: { location: 'https://evil.example/v1.0/users/delta' } });
     const answer = await open().client.send(`${origin}/v1.0/users/delta`, { signal });
     expect(answer.status).toBe(302);
@@ -108,8 +108,8 @@ describe('rule 13: the bearer token goes only to the configured Graph origin', (
   });
 });
 
-describe('one-way: what is sent', () => {
-  test('is GET, or a POST of the batch that is given', async () => {
+describe('one-way: a request', () => {
+  test('is GET, or a POST of the given `$batch`', async () => {
     const graph = scriptGraph({}, { method: 'POST' });
     const { client } = open();
     await client.send(`${origin}/v1.0/users`, { signal, headers: { ConsistencyLevel: 'eventual' } });
@@ -146,7 +146,7 @@ describe('faults', () => {
     },
   );
 
-  test('a sign-in that fails is thrown as it is, and nothing is sent', async () => {
+  test('the error of a failed sign-in is thrown unchanged, and nothing is sent', async () => {
     const graph = scriptGraph({});
     const refused = new Error('no token');
     const client = openGraphClient({ origin, tokens: { token: () => Promise.reject(refused) } });
@@ -156,9 +156,9 @@ describe('faults', () => {
 
   test.each([
     ['a reason of its own', new Error('stopped by a person')],
-    // Its wording is that of a broken connection, which would be tried again.
+    // Its message is that of a broken connection, which would be retried.
     ['no reason', undefined],
-  ])('rule 12: a signal with %s ends the request under way, and its reason is what is thrown', async (_, given) => {
+  ])('rule 12: a signal with %s ends the current request, which throws the signal’s reason', async (_, given) => {
     scriptGraph({ delayMs: 60_000 });
     const controller = new AbortController();
     const sent = open().client.send(`${origin}/v1.0/users`, { signal: controller.signal });
@@ -168,7 +168,7 @@ describe('faults', () => {
     await expect(sent).rejects.toBe(reason);
   });
 
-  test('an answer after a fault is not the fault of the one before', async () => {
+  test('an answer after a fault is returned, without the fault before it', async () => {
     scriptGraph({ breaks: 'ECONNRESET' }, { body: { a: 1 } });
     const { client } = open();
     await expect(client.send(`${origin}/v1.0/users`, { signal })).rejects.toBeInstanceOf(RequestFailed);

@@ -1,4 +1,4 @@
-// Tokens: one that could write is refused by name before it is used, and a refused sign-in says what cures it.
+// Tokens: one that could write is refused before it is used, and a refused sign-in has a cure.
 import { inspect } from 'node:util';
 import nock from 'nock';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -13,7 +13,7 @@ const authority = 'https://login.example';
 const tenantId = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
 const secret = 'secret-of-the-application';
 
-/** A sign-in that answers each token request with the next of `answers`; `asked` holds the forms that were sent. */
+/** Answers each token request with the next of `answers`; `asked` holds the forms that were sent. */
 function scriptSignIn(...answers: { status?: number; body: object }[]): { asked: URLSearchParams[]; strays: string[] } {
   const asked: URLSearchParams[] = [];
   const strays: string[] = [];
@@ -70,14 +70,14 @@ function open(allowRoles: string[] = [], secretNow: () => string = () => secret)
 }
 
 describe('the token source', () => {
-  test('what was refused to the first who asked is refused to the next, too', async () => {
+  test('refuses a token to the second caller too', async () => {
     scriptSignIn(issued({ roles: ['Mail.Send'] }), issued({ roles: ['Mail.Send'] }));
     const source = open();
     expect((await expectedError(source.token())).code).toBe('role_refused');
     expect((await expectedError(source.token())).code).toBe('role_refused');
   });
 
-  test('asks the customer’s tenant, for the Graph of the cloud, and nobody else', async () => {
+  test('asks only the customer’s tenant, for the Graph of the cloud', async () => {
     const { asked, strays } = scriptSignIn(issued({ roles: ['User.Read.All'] }));
     const token = await open().token();
     expect(token).toContain('secret-signature');
@@ -87,7 +87,7 @@ describe('the token source', () => {
     expect(strays).toEqual([]);
   });
 
-  test('keeps a token, and takes another when that one was refused', async () => {
+  test('keeps a token, and gets another if that one is refused', async () => {
     const { asked } = scriptSignIn(
       issued({ roles: ['User.Read.All'], number: 1 }),
       issued({ roles: ['User.Read.All'], number: 2 }),
@@ -100,27 +100,27 @@ describe('the token source', () => {
     expect(asked).toHaveLength(2);
   });
 
-  test('reads the secret anew for every token, and only then', async () => {
+  test('reads the secret for every new token, and only then', async () => {
     const roles = { roles: ['User.Read.All'] };
     const { asked } = scriptSignIn(issued(roles), issued(roles, 60), issued(roles));
     let reads = 0;
     const tokens = open([], () => `secret ${++reads}`);
     await tokens.token();
     await tokens.token();
-    // Refused by Graph; then one that has less than five minutes left, so that the next caller needs another.
+    // Graph refuses the first. The second has less than five minutes left, so the next caller needs another.
     await tokens.token({ renew: true });
     await tokens.token();
     expect(asked.map((form) => form.get('client_secret'))).toEqual(['secret 1', 'secret 2', 'secret 3']);
   });
 
-  test('two who ask at once share one sign-in', async () => {
+  test('two callers at the same time share one sign-in', async () => {
     const { asked } = scriptSignIn(issued({ roles: ['User.Read.All'] }));
     const tokens = open();
     expect(await tokens.token()).toBe((await Promise.all([tokens.token(), tokens.token()]))[1]);
     expect(asked).toHaveLength(1);
   });
 
-  test('a credential that cannot be read is said as it is, and asked for again', async () => {
+  test('the error of an unreadable credential is thrown unchanged, and the next call reads it again', async () => {
     scriptSignIn(issued({ roles: ['User.Read.All'] }));
     let there = false;
     const tokens = open([], () => {
@@ -153,12 +153,12 @@ describe('one-way: the roles of a token are judged before it is used', () => {
     expect(error).toMatchObject({ code, message: expect.stringContaining(names), cure: expect.any(String) });
   });
 
-  test('a role allowed by its name is none of these', async () => {
+  test('a role allowed by name is accepted', async () => {
     scriptSignIn(issued({ roles: ['User.Read.All', 'Mail.Send'] }));
     await expect(open(['Mail.Send']).token()).resolves.toContain('secret-signature');
   });
 
-  test('what cannot be read carries none', async () => {
+  test('an unreadable token carries none', async () => {
     scriptSignIn({ body: { token_type: 'Bearer', expires_in: 3599, access_token: 'secret-opaque' } });
     expect((await expectedError(open().token())).code).toBe('consent_missing');
   });
@@ -176,7 +176,7 @@ describe('a refused sign-in', () => {
     [900382, 'ENTRA_SYNC_CLOUD', 'sign_in_failed'],
     [53003, 'Conditional Access policy of the customer for workload identities', 'sign_in_failed'],
     [12345, 'check AZURE_CLIENT_SECRET', 'sign_in_failed'],
-  ])('AADSTS%i says what cures it and whose fault it is, and repeats no secret', async (number, cure, code) => {
+  ])('AADSTS%i has a cure and the code of the side at fault, and repeats no secret', async (number, cure, code) => {
     scriptSignIn({
       status: 401,
       body: {
@@ -198,26 +198,23 @@ describe('a refused sign-in', () => {
     ['interaction_required', 'policy of the customer'],
     ['invalid_resource', 'ENTRA_SYNC_CLOUD'],
     ['a_new_error', 'https://login.microsoftonline.com/error?code=12345'],
-  ])(
-    'with a number that is not known is told by its error %s, and where to look the number up',
-    async (error, cure) => {
-      scriptSignIn({ status: 400, body: { error, error_description: 'AADSTS12345: New.', error_codes: [12345] } });
-      const refused = await expectedError(open().token());
-      expect(refused).toMatchObject({ code: 'sign_in_failed', mayPass: true });
-      expect(refused.cure).toContain(cure);
-      expect(refused.cure).toContain('https://login.microsoftonline.com/error?code=12345');
-    },
-  );
+  ])('with an unknown number is described by its error %s and a link for the number', async (error, cure) => {
+    scriptSignIn({ status: 400, body: { error, error_description: 'AADSTS12345: New.', error_codes: [12345] } });
+    const refused = await expectedError(open().token());
+    expect(refused).toMatchObject({ code: 'sign_in_failed', mayPass: true });
+    expect(refused.cure).toContain(cure);
+    expect(refused.cure).toContain('https://login.microsoftonline.com/error?code=12345');
+  });
 
   test.each(['temporarily_unavailable', 'server_error'])(
-    'with a number that is not known and the error %s may pass, like a fault of the service',
+    'with an unknown number and the error %s may pass, like a fault of the service',
     async (error) => {
       scriptSignIn({ status: 400, body: { error, error_description: 'AADSTS12345: New.', error_codes: [12345] } });
       expect(await expectedError(open().token())).toMatchObject({ code: 'graph_unavailable' });
     },
   );
 
-  test('the documented answer to a wrong scope is one', async () => {
+  test('includes the documented answer to a wrong scope', async () => {
     scriptSignIn({ status: 400, body: exampleBody('token-error-invalid-scope.json') as object });
     expect(await expectedError(open().token())).toMatchObject({
       code: 'sign_in_failed',

@@ -1,4 +1,4 @@
-// Readers that share one pace: how many requests are in flight, in which order, and what a refusal does to those that wait.
+// Readers that share one pace: requests in flight, their order, and the effect of throttling on waiting requests.
 import { expect, test } from 'vitest';
 import { openLane } from '../../src/graph/paced.ts';
 import type { GraphReader, OnWait } from '../../src/graph/reader.ts';
@@ -6,7 +6,7 @@ import { openReader } from './nock-graph.ts';
 
 type Asked = { url: string; answer: () => void; fail: (error: Error) => void; wait: OnWait };
 
-/** A reader whose requests wait until the test answers them. */
+/** Makes a reader whose requests wait until the test answers them. */
 function heldReader(): { reader: GraphReader; asked: Asked[] } {
   const asked: Asked[] = [];
   const getJson: GraphReader['getJson'] = (url, { onWait = () => {} }) =>
@@ -21,7 +21,7 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 const urls = (asked: Asked[]) => asked.map(({ url }) => url);
 const throttling = { stream: null, reason: '429', throttled: true, waitMs: 0, attempt: 1, retries: 5, requestId: null };
 
-test('six at first, the others in the order in which they came, whichever reader asks', async () => {
+test('six requests start at once, the others in order, for all readers together', async () => {
   const { reader, asked } = heldReader();
   const lane = openLane(new AbortController().signal, () => 0);
   const [one, other] = [lane(reader), lane(reader)];
@@ -38,7 +38,7 @@ test('six at first, the others in the order in which they came, whichever reader
   expect(await Promise.all(answers)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8']);
 });
 
-test('after a refusal only half as many are asked for, and none before the time that was asked', async () => {
+test('after throttling only half as many are sent, and none before the requested time', async () => {
   let now = 0;
   const { reader, asked } = heldReader();
   const paced = openLane(new AbortController().signal, () => now)(reader);
@@ -50,13 +50,13 @@ test('after a refusal only half as many are asked for, and none before the time 
   await settle();
   expect(asked.length).toBe(6);
   now = 26;
-  // By now the timer of the lane's own, which is a real one, wakes it.
+  // Its own timer, which is a real one, wakes the pacer.
   await expect.poll(() => asked.length).toBe(8);
   for (const one of asked) one.answer();
   await Promise.all(answers);
 });
 
-test('a failure gives its place back', async () => {
+test('a failed request gives its place back', async () => {
   const { reader, asked } = heldReader();
   const paced = openLane(new AbortController().signal, () => 0)(reader);
   const answers = Array.from({ length: 7 }, (_, index) => paced.getJson(`${index}`, page));
@@ -69,7 +69,7 @@ test('a failure gives its place back', async () => {
   await Promise.all(answers.slice(1));
 });
 
-test('what waits for its turn ends with the reason of the signal, and is never asked', async () => {
+test('a waiting request ends with the reason of the signal, and is never sent', async () => {
   const { reader, asked } = heldReader();
   const stop = new AbortController();
   const paced = openLane(stop.signal, () => 0)(reader);

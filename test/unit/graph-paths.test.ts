@@ -1,4 +1,4 @@
-// Paths into a Graph user: how they are written, what they lead to, and what is said of those that lead nowhere.
+// Paths into a Graph user: their syntax, the types of their values, and the messages for paths that do not exist.
 import { describe, expect, test } from 'vitest';
 import { parsePath, pathProblem, pathText, typeOfPath } from '../../src/rules/graph-paths.ts';
 import { userProperties } from '../../src/rules/graph-properties.ts';
@@ -13,7 +13,7 @@ describe('a path', () => {
     ['onPremisesExtensionAttributes.extensionAttribute3', ['onPremisesExtensionAttributes', 'extensionAttribute3']],
     ['x_1.y_2', ['x_1', 'y_2']],
     [extension, [extension]],
-  ])('%s is parsed, and written the same again', (text, path) => {
+  ])('%s is parsed, and written back unchanged', (text, path) => {
     const parsed = parsePath(text);
     expect(parsed).toEqual(path);
     expect(parsed && pathText(parsed)).toBe(text);
@@ -36,7 +36,7 @@ describe('a path', () => {
     '[0]',
     'a.0',
     '0',
-  ])('%j is none', (text) => {
+  ])('%j is not one', (text) => {
     expect(parsePath(text)).toBeUndefined();
   });
 
@@ -51,11 +51,11 @@ describe('a path', () => {
     'identities[0].issuerAssignedId',
     extension,
     `${extension}[0]`,
-  ])('%s is taken', (text) => {
+  ])('%s is accepted', (text) => {
     expect(pathProblem(text)).toBeUndefined();
   });
 
-  test('every property that can be tracked is taken, and no other', () => {
+  test('every property that can be tracked is accepted, and no other', () => {
     for (const [name, { trackable }] of Object.entries(userProperties)) {
       expect({ name, taken: pathProblem(name) === undefined }).toEqual({ name, taken: trackable && name !== 'id' });
     }
@@ -73,16 +73,16 @@ describe('a path', () => {
     ['extension_shoeSize', 'a Graph user has no property "extension_shoeSize"'],
     [
       'businessPhones[x]',
-      '"businessPhones[x]" is no path: write it like businessPhones[0] or employeeOrgData.division',
+      '"businessPhones[x]" is not a path: write it like businessPhones[0] or employeeOrgData.division',
     ],
-    ['mail.', /^"mail\." is no path/],
-    ['mail[0]', 'mail is no list, so it has no items by number'],
-    ['businessPhones[0][0]', 'businessPhones[0] is no list, so it has no items by number'],
-    ['employeeOrgData[0]', 'employeeOrgData is no list, so it has no items by number'],
+    ['mail.', /^"mail\." is not a path/],
+    ['mail[0]', 'mail is not a list, so it has no numbered items'],
+    ['businessPhones[0][0]', 'businessPhones[0] is not a list, so it has no numbered items'],
+    ['employeeOrgData[0]', 'employeeOrgData is not a list, so it has no numbered items'],
     ['mail.address', 'mail has no parts, so there is no "address" in it'],
     ['businessPhones[0].x', 'businessPhones[0] has no parts, so there is no "x" in it'],
-    ['identities.issuer', 'identities is a list: name the place in it, like identities[0]'],
-    ['businessPhones.first', 'businessPhones is a list: name the place in it, like businessPhones[0]'],
+    ['identities.issuer', 'identities is a list: name the position in it, like identities[0]'],
+    ['businessPhones.first', 'businessPhones is a list: name the position in it, like businessPhones[0]'],
     ['employeeOrgData.divison', 'employeeOrgData has no "divison", did you mean division?'],
     ['employeeOrgData.colour', 'employeeOrgData has no "colour" (there are costCenter, division)'],
     ['employeeOrgData.constructor', 'employeeOrgData has no "constructor" (there are costCenter, division)'],
@@ -95,7 +95,7 @@ describe('a path', () => {
     expect(pathProblem(text)).toEqual(typeof problem === 'string' ? problem : expect.stringMatching(problem));
   });
 
-  test('of every object that can be tracked, the parts are known', () => {
+  test('the parts of every object that can be tracked are known', () => {
     for (const [name, { type, trackable }] of Object.entries(userProperties)) {
       if (!trackable || !type.startsWith('object')) continue;
       expect(pathProblem(type === 'object' ? `${name}.zzz` : `${name}[0].zzz`)).toMatch(/\(there are \w+/);

@@ -1,4 +1,4 @@
-// The catalogue of user properties against documented answers of Graph, and the "did you mean" that goes with it.
+// The catalogue of user properties, compared with documented answers of Graph, and its "did you mean".
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -19,7 +19,7 @@ function exampleUsers(): Record<string, unknown>[] {
 }
 
 describe('the catalogue', () => {
-  test('knows every property of the documented users, by the type it has on the wire', () => {
+  test('has every property of the documented users, with its type in JSON', () => {
     const values = exampleUsers().flatMap((user) => Object.entries(user));
     const checkable = values.filter(
       ([name, value]) => !name.includes('@') && value !== null && !(Array.isArray(value) && value.length === 0),
@@ -30,7 +30,7 @@ describe('the catalogue', () => {
     }
   });
 
-  test('lets a signature be made: names, mail, phones, fax, title, department, company, office, address', () => {
+  test('has the fields of a signature: names, mail, phones, fax, title, department, company, office, address', () => {
     const signature =
       'displayName givenName surname mail userPrincipalName businessPhones mobilePhone faxNumber jobTitle department companyName officeLocation streetAddress city state postalCode country accountEnabled userType id';
     expect(signature.split(' ').filter((name) => !trackable.includes(name))).toEqual([]);
@@ -41,23 +41,23 @@ describe('the catalogue', () => {
     'signInActivity cloudLicensing mailboxSettings deviceEnrollmentLimit print aboutMe birthday hireDate interests mySite pastProjects preferredName responsibilities schools skills licenseAssignmentStates photo manager extensions customSecurityAttributes employeeLeaveDateTime'.split(
       ' ',
     ),
-  )('refuses %s and says why', (name) => {
+  )('refuses %s with a reason', (name) => {
     const property = userProperties[name];
     expect(property).toMatchObject({ trackable: false, why: expect.stringMatching(/^[a-zA-Z].{10,}[^.\s]$/) });
   });
 
-  test('sends dates as strings and numbers as numbers', () => {
+  test('has dates as strings and numbers as numbers', () => {
     const dates = names.filter((name) => /Date(Time)?$|^birthday$/.test(name));
     expect(dates).toContain('employeeHireDate');
     expect(dates.filter((name) => userProperties[name]?.type !== 'string')).toEqual([]);
     expect(userProperties.deviceEnrollmentLimit?.type).toBe('number');
   });
 
-  test.each(['constructor', 'toString', '__proto__', 'hasOwnProperty'])('does not take %s for a property', (name) => {
+  test.each(['constructor', 'toString', '__proto__', 'hasOwnProperty'])('does not have %s as a property', (name) => {
     expect(userProperties[name]).toBeUndefined();
   });
 
-  test('cannot be changed by whoever reads it', () => {
+  test('cannot be changed by its readers', () => {
     expect(Object.isFrozen(userProperties)).toBe(true);
   });
 });
@@ -73,31 +73,31 @@ describe('the nearest name', () => {
     ['dispName', 'displayName'],
     ['onPremiseSamAccountName', 'onPremisesSamAccountName'],
     ['employeID', 'employeeId'],
-  ])('of %s is %s', (typed, meant) => {
+  ])('for %s is %s', (typed, meant) => {
     expect(nearestName(typed, names)).toBe(meant);
   });
 
-  test.each(['', 'x', 'favouriteColour', 'constructor', 'ma', '🙂'])('of "%s" is none', (typed) => {
+  test.each(['', 'x', 'favouriteColour', 'constructor', 'ma', '🙂'])('for "%s" does not exist', (typed) => {
     expect(nearestName(typed, names)).toBeUndefined();
   });
 
-  test('prefers the right letters in another case to any typing error, whatever comes first', () => {
+  test('prefers the right letters in another case to any typing error, in any order', () => {
     expect(nearestName('MAILS', ['mail', 'mails'])).toBe('mails');
   });
 
-  test('prefers fewer errors to an earlier place, and the earlier place among equals', () => {
+  test('prefers fewer errors to an earlier position, and the earlier position among equals', () => {
     expect(nearestName('countryy', ['countryab', 'country'])).toBe('country');
     expect(nearestName('abcdef', ['abcdeX', 'abcdeY'])).toBe('abcdeX');
   });
 
-  test('counts at most a third of the longer name as errors', () => {
+  test('allows errors in at most a third of the longer name', () => {
     expect(nearestName('abcxxx', ['abcdef'])).toBeUndefined();
     expect(nearestName('abcdxx', ['abcdef'])).toBe('abcdef');
   });
 
   const word = fc.string({ unit: fc.constantFrom(...'abcdefgh'), minLength: 3, maxLength: 30 });
 
-  test('finds every property in any mixture of upper and lower case', () => {
+  test('is found for every property in any mixture of case', () => {
     fc.assert(
       fc.property(fc.constantFrom(...names), fc.infiniteStream(fc.boolean()), (name, upper) => {
         const typed = [...name].map((letter) => (upper.next().value ? letter.toUpperCase() : letter.toLowerCase()));
@@ -106,7 +106,7 @@ describe('the nearest name', () => {
     );
   });
 
-  test('forgives one typing error of any kind, wherever it is', () => {
+  test('allows one typing error of any kind, anywhere', () => {
     fc.assert(
       fc.property(word, fc.nat(), fc.constantFrom('drop', 'add', 'replace', 'swap'), (name, seed, kind) => {
         const place = seed % (name.length - 1);

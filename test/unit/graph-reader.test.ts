@@ -1,4 +1,4 @@
-// The retry policy around one request: what is tried again, for how long, and what a person is told in the end (rules 15, 16).
+// The retry policy of one request: its retries and waits, and the final message (rules 15, 16).
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { example, exampleBody } from './graph-examples.ts';
 import {
@@ -24,7 +24,7 @@ const good: Scripted = { body: { ok: true } };
 const many = (count: number, answer: Scripted): Scripted[] => Array(count).fill(answer);
 const recorded = (file: string): Scripted => ({ status: example(file).status, body: exampleBody(file) as object });
 
-describe('rule 16: what is tried again', () => {
+describe('rule 16: retries', () => {
   test.each<[string, Scripted]>([
     ['408', { status: 408 }],
     ['429 without Retry-After', { status: 429 }],
@@ -37,7 +37,7 @@ describe('rule 16: what is tried again', () => {
     ['HTML with 200', { body: '<html>Sign in to the guest network</html>' }],
     ['a body cut off', { body: '{"value":[{"id":' }],
     ['a body that is not what was asked for', { body: { malformed: 'it is odd' } }],
-  ])('%s: twice is no matter, and each wait is told', async (_, answer) => {
+  ])('%s: two failures are harmless, and each wait is reported', async (_, answer) => {
     const graph = scriptGraph(answer, answer, good);
     const { reader, waits } = openReader();
     await expect(reader.getJson(link, onLink)).resolves.toEqual({ ok: true });
@@ -58,17 +58,17 @@ describe('rule 16: what is tried again', () => {
   });
 
   test.each<[string, Scripted, string, RegExp]>([
-    ['5xx', { status: 503 }, 'graph_unavailable', /^Graph answered 503, again and again$/],
+    ['5xx', { status: 503 }, 'graph_unavailable', /^Graph answered 503, repeatedly$/],
     ['429', { status: 429 }, 'graph_throttled', /429/],
     ['a broken connection', { breaks: 'ECONNREFUSED' }, 'graph_unavailable', /cannot be reached \(ECONNREFUSED\)/],
-    ['HTML with 200', { body: '<html>' }, 'graph_answer_invalid', /not JSON, again and again$/],
+    ['HTML with 200', { body: '<html>' }, 'graph_answer_invalid', /not JSON, repeatedly$/],
     [
       'a malformed page',
       { body: { malformed: 'it is odd' } },
       'graph_answer_invalid',
-      /200, but it is odd, again and again$/,
+      /200, but it is odd, repeatedly$/,
     ],
-  ])('%s: the first try and as many more as the policy says, then the end', async (_, answer, code, message) => {
+  ])('%s: the first try and as many retries as the policy allows, then an error', async (_, answer, code, message) => {
     scriptGraph(...many(4, answer), good);
     const { reader, waits } = openReader({ policy: { retries: 3 } });
     const error = await expectedError(reader.getJson(link, onLink));
@@ -99,7 +99,7 @@ describe('rule 16: Retry-After is obeyed', () => {
     ]);
   });
 
-  test('a date is measured by the Date of the same answer, though our clock is an hour behind', async () => {
+  test('a date is compared with the Date of the same answer, while our clock is an hour behind', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 0, 1, 11) });
     const headers = { date: 'Thu, 01 Jan 2026 12:00:00 GMT', 'retry-after': 'Thu, 01 Jan 2026 12:00:02 GMT' };
     scriptGraph({ status: 429, headers });
@@ -129,7 +129,7 @@ describe('rule 16: Retry-After is obeyed', () => {
     expect(waits.map((wait) => wait.waitMs)).toEqual([ms]);
   });
 
-  test('garbage is no shorter than the policy’s own wait', async () => {
+  test('an invalid value does not shorten the policy’s own wait', async () => {
     scriptGraph(
       { status: 429, headers: { 'retry-after': '-5' } },
       { status: 429, headers: { 'retry-after': 'x' } },
@@ -140,7 +140,7 @@ describe('rule 16: Retry-After is obeyed', () => {
     expect(waits.map((wait) => wait.waitMs >= 3)).toEqual([true, true]);
   });
 
-  test('the request id goes with the wait and into the detail', async () => {
+  test('the request id is in the wait and in the detail', async () => {
     scriptGraph(...many(2, { ...recorded('error-429-too-many-requests.json'), headers: { 'request-id': 'abc-1' } }));
     const { reader, waits } = openReader({ policy: { retries: 1 } });
     const error = await expectedError(reader.getJson(link, onLink));
@@ -150,7 +150,7 @@ describe('rule 16: Retry-After is obeyed', () => {
 });
 
 describe('rule 16: the budget', () => {
-  test('a wait that does not fit ends at once', async () => {
+  test('a wait beyond it is an error at once', async () => {
     scriptGraph({ status: 429, headers: { 'retry-after': '3600' } });
     const { reader, waits } = openReader();
     const error = await expectedError(reader.getJson(link, onLink));
@@ -169,7 +169,7 @@ describe('rule 16: the budget', () => {
     expect(waits.map((wait) => wait.waitMs)).toEqual([40, 40]);
   });
 
-  test('waits at the same time count once: a listing asks many at a time, and all of them are refused together', async () => {
+  test('waits at the same time count once: the many requests of a listing are refused together', async () => {
     scriptGraph(...many(6, { status: 429, headers: { 'retry-after': '0.08' } }), ...many(6, good));
     const { reader, waits } = openReader({ policy: { budgetMs: 400 } });
     await Promise.all(Array.from({ length: 6 }, () => reader.getJson(link, onLink)));
@@ -178,7 +178,7 @@ describe('rule 16: the budget', () => {
 });
 
 describe('rule 16: 401', () => {
-  test('once: the same link again with a new token, without a wait', async () => {
+  test('once: the same link is asked again with a new token, without a wait', async () => {
     const graph = scriptGraph({ status: 401 }, good);
     const { reader, waits } = openReader();
     await reader.getJson(link, onLink);
@@ -197,7 +197,7 @@ describe('rule 16: 401', () => {
     expect({ requests: reader.requestCount(), issued: tokens.issued }).toEqual({ requests: 2, issued: 2 });
   });
 
-  test('once for each page: a token that ages in a long round is renewed again', async () => {
+  test('once per page: a token that ages during a long round is renewed again', async () => {
     scriptGraph({ status: 401 }, good, { status: 401 }, good);
     const { reader, tokens } = openReader();
     await reader.getJson(link, onLink);
@@ -205,7 +205,7 @@ describe('rule 16: 401', () => {
     expect(tokens.issued).toBe(3);
   });
 
-  test('a renewal is not asked for again by a retry that has another cause', async () => {
+  test('a retry for another cause does not renew the token again', async () => {
     scriptGraph({ status: 401 }, { status: 503 }, good);
     const { reader, tokens } = openReader();
     await reader.getJson(link, onLink);
@@ -227,7 +227,7 @@ describe('rule 12: a signal', () => {
     expect(reader.requestCount()).toBe(1);
   });
 
-  test('ends a request under way, with its own reason, and no other is sent', async () => {
+  test('ends the current request with its own reason, and no other is sent', async () => {
     scriptGraph({ delayMs: 60_000 }, good);
     const controller = new AbortController();
     const reason = new Error('lease lost');
@@ -238,7 +238,7 @@ describe('rule 12: a signal', () => {
     expect(reader.requestCount()).toBe(1);
   });
 
-  test('that was given before sends nothing', async () => {
+  test('that is already aborted lets no request be sent', async () => {
     const graph = scriptGraph(good);
     const { reader } = openReader({ signal: AbortSignal.abort(new Error('too late')) });
     await expect(reader.getJson(link, onLink)).rejects.toThrow('too late');
@@ -246,13 +246,13 @@ describe('rule 12: a signal', () => {
   });
 });
 
-describe('what nothing depends on', () => {
+describe('an optional request', () => {
   test.each<[string, Scripted]>([
     ['an error', { status: 503 }],
     ['a refusal', { status: 403 }],
     ['HTML', { body: '<html>' }],
     ['a broken connection', { breaks: 'ECONNRESET' }],
-  ])('is asked once and is undefined after %s', async (_, answer) => {
+  ])('is sent once and returns undefined after %s', async (_, answer) => {
     scriptGraph(answer, good);
     const { reader, waits } = openReader();
     await expect(reader.tryJson(firstUrl, {})).resolves.toBeUndefined();

@@ -1,4 +1,4 @@
-// How a request ends when asking again cannot help: dead links, refusals, and that no token shows in any of it (rules 15, 18).
+// Failures that a retry cannot help: dead links and refusals, without a token in any error (rules 15, 18).
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { DeadToken } from '../../src/graph/reader.ts';
@@ -20,7 +20,7 @@ describe('rule 15: dead links', () => {
     'error-410-syncStateNotFound-outlook.json',
     'constructed-410-sync-reset-with-location.json',
     'error-400-expired-deltatoken-30-days.json',
-  ])('%s is one at once, and Location is not followed', async (file) => {
+  ])('%s means one at once, and Location is not followed', async (file) => {
     const location = `${origin}/v1.0/users/delta?$deltatoken=`;
     const graph = scriptGraph({ ...recorded(file), headers: { location, 'request-id': 'abc-3' } }, good);
     const { reader, waits } = openReader();
@@ -32,7 +32,7 @@ describe('rule 15: dead links', () => {
     expect(inspect(thrown)).not.toContain('secret-');
   });
 
-  test('404 is one after a second try', async () => {
+  test('404 means one after a second try', async () => {
     const gone = recorded('error-404-nextLink-unknown-error.json');
     scriptGraph(gone, gone, good);
     const { reader, waits } = openReader();
@@ -40,19 +40,19 @@ describe('rule 15: dead links', () => {
     expect({ requests: reader.requestCount(), waits: waits.length }).toEqual({ requests: 2, waits: 1 });
   });
 
-  test('404 that was only late is none', async () => {
+  test('404 does not if the second try succeeds', async () => {
     scriptGraph(recorded('error-404-nextLink-unknown-error.json'), good);
     await expect(openReader().reader.getJson(link, onLink)).resolves.toEqual({ ok: true });
   });
 
-  test('a 404 is one even when it comes as the policy’s last try', async () => {
+  test('404 means one even on the policy’s last try', async () => {
     scriptGraph({ status: 503 }, { status: 404 }, { status: 404 });
     const { reader } = openReader({ policy: { retries: 2 } });
     await expect(reader.getJson(link, onLink)).rejects.toBeInstanceOf(DeadToken);
   });
 });
 
-describe('what asking again cannot change', () => {
+describe('a failure that a retry cannot change', () => {
   test.each<[string, Scripted, boolean, string, RegExp]>([
     ['403', recorded('error-403-authorization-request-denied.json'), false, 'permission_missing', /403/],
     ['403 on a link', recorded('error-403-authorization-request-denied.json'), true, 'permission_missing', /403/],
@@ -106,7 +106,7 @@ describe('what asking again cannot change', () => {
   });
 
   test.each([400, 403, 404, 410, 429, 501, 503])(
-    'rule 18: of Graph’s own words at %i only codes, ids and our own property names are told',
+    'rule 18: from Graph’s own message at %i only codes, ids and our own property names are kept',
     async (status) => {
       const message = 'Ann Smith <ann@contoso.example> cannot be read: skills, \'id\' of "Ann Smith"';
       const body = { error: { code: 'BadRequest', message, innerError: { code: 'Ann Smith' } } };
@@ -120,13 +120,13 @@ describe('what asking again cannot change', () => {
     },
   );
 
-  test('rule 18: a request id that is none is not told', async () => {
+  test('rule 18: an invalid request id is not kept', async () => {
     scriptGraph({ status: 403, headers: { 'request-id': 'ann@contoso.example' } });
     const { detail } = await expectedError(openReader().reader.getJson(link, onLink));
     expect(detail).toBe('Graph answered 403');
   });
 
-  test('a defect in what reads the answer is not hidden, and not tried again', async () => {
+  test('a defect in the parser of the answer is neither hidden nor retried', async () => {
     scriptGraph(good, good);
     const { reader } = openReader();
     const defect = new TypeError('cannot read');
@@ -152,7 +152,7 @@ describe('rule 18: no token shows', () => {
     ['a broken connection', many(6, { breaks: 'ECONNRESET' })],
     ['an untrusted certificate', [{ breaks: 'CERT_HAS_EXPIRED' }]],
     ['410', [{ status: 410 }]],
-  ])('in what %s leads to, causes included', async (_, answers) => {
+  ])('in the error after %s, causes included', async (_, answers) => {
     scriptGraph(...answers);
     const { reader, waits } = openReader();
     const thrown = await reader.getJson(link, onLink).catch((error: unknown) => error);

@@ -1,4 +1,4 @@
-// The pages of a users round, single users in a $batch, and the count for the progress bar.
+// The pages of a users round, single users in a `$batch`, and the count for the progress bar.
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { SingleObject } from '../../src/graph/objects.ts';
 import { countObjects, deltaPages, type FetchedPage } from '../../src/graph/pages.ts';
@@ -73,7 +73,7 @@ describe('the pages of a round', () => {
     ['a next link without an origin', page('/v1.0/users/delta?$skiptoken=x', { id: one })],
     ['a delta link', last('https://graph.microsoft.com.evil.example/v1.0/users/delta?$deltatoken=x', { id: one })],
     ['a delta link by http', last('http://graph.microsoft.com/v1.0/users/delta?$deltatoken=x', { id: one })],
-  ])('rule 13: %s of another origin stops the round before its page is handed out', async (_, odd) => {
+  ])('rule 13: %s of another origin stops the round before its page is returned', async (_, odd) => {
     const graph = scriptGraph(page(link('a'), { id: two }), odd, last());
     const pages = pagesOf(openReader());
     expect((await pages.next()).value).toMatchObject({ url: firstUrl });
@@ -83,7 +83,7 @@ describe('the pages of a round', () => {
     expect((await pages.next()).done).toBe(true);
   });
 
-  test('the next page is under way while one is staged, and no more than that one', async () => {
+  test('only the next page is fetched while one is staged', async () => {
     const graph = scriptGraph(page(link('a')), page(link('b')), last());
     const pages = pagesOf(openReader());
     await pages.next();
@@ -94,7 +94,7 @@ describe('the pages of a round', () => {
     expect(graph.requests).toHaveLength(3);
   });
 
-  test('the failure of a page comes after the page before it, and leaves nothing unhandled when nobody asks', async () => {
+  test('the failure of a page is thrown after the page before it, and causes no unhandled rejection if that is the last one read', async () => {
     scriptGraph(page(link('a'), { id: one }), { status: 410 });
     const pages = pagesOf(openReader());
     expect((await pages.next()).value).toMatchObject({ page: { occurrences: [{ id: one }] } });
@@ -107,7 +107,7 @@ describe('the pages of a round', () => {
     await vi.waitFor(() => expect(allAnswered()).toBe(true));
   });
 
-  test('rule 15: a token is carried by every link, and by no first URL', async () => {
+  test('rule 15: every link carries a token, and no first URL does', async () => {
     const unsupported: Scripted = { status: 400, body: { error: { code: 'Request_UnsupportedQuery' } } };
     scriptGraph(unsupported);
     expect((await expectedError(collect(pagesOf(openReader())))).code).toBe('delta_unsupported');
@@ -117,7 +117,7 @@ describe('the pages of a round', () => {
     await expect(collect(pagesOf(openReader()))).rejects.toBeInstanceOf(DeadToken);
   });
 
-  test('rule 16: a malformed page is asked again, and its neighbours are not', async () => {
+  test('rule 16: a malformed page is asked again, and others are not', async () => {
     const both = { ...(page(link('b')).body as object), '@odata.deltaLink': deltaLink };
     const graph = scriptGraph(page(link('a')), { body: both }, { body: { error: { code: 'x' } } }, last());
     await collect(pagesOf(openReader()));
@@ -132,12 +132,12 @@ const batch = (...responses: unknown[]): Scripted => ({ method: 'POST', body: { 
 const read = (opened: Opened, ...wanted: string[]): Promise<Map<string, SingleObject>> =>
   readUsers(opened.reader, wanted, ['id', 'mail'], allProperties);
 
-/** The ids that each request asked for. */
+/** Returns the ids that each request asked for. */
 const asked = (requests: readonly { body: unknown }[]) =>
   requests.map(({ body }) => (body as { requests: { id: string }[] }).requests.map((request) => request.id));
 
-describe('single users, 20 in a $batch', () => {
-  test('one-way: only GETs, relative, to where batches go', async () => {
+describe('single users, 20 per $batch', () => {
+  test('one-way: only GETs with relative URLs, to the $batch endpoint', async () => {
     const graph = scriptGraph(batch(found(two), found(one)));
     await read(openReader(), one, two);
     expect(graph.requests).toMatchObject([{ method: 'POST', url: `${origin}/v1.0/$batch` }]);
@@ -146,7 +146,7 @@ describe('single users, 20 in a $batch', () => {
     });
   });
 
-  test('45 take three requests, and each gets its answer in whatever order', async () => {
+  test('45 take three requests, and each gets its answer in any order', async () => {
     const answers = [ids.slice(0, 20), ids.slice(20, 40), ids.slice(40)];
     const graph = scriptGraph(
       ...answers.map((part) => batch(...part.toReversed().map((id) => found(id, { city: id })))),
@@ -157,7 +157,7 @@ describe('single users, 20 in a $batch', () => {
     for (const [id, user] of users) expect(user).toEqual({ id, patch: { mail: 'a@b', city: id } });
   });
 
-  test('nobody is no request', async () => {
+  test('an empty list sends no request', async () => {
     const graph = scriptGraph();
     expect((await read(openReader())).size).toBe(0);
     expect(graph.requests).toEqual([]);
@@ -173,16 +173,13 @@ describe('single users, 20 in a $batch', () => {
     );
   });
 
-  test.each([429, 424, 500, 503])(
-    'rule 16: an item that answers %i is asked again alone, the others are not',
-    async (status) => {
-      const graph = scriptGraph(batch(found(one), { id: two, status }, found(three)), batch(found(two)));
-      const { reader, ...opened } = openReader();
-      expect([...(await read({ reader, ...opened }, one, two, three)).keys()].sort()).toEqual([one, two, three]);
-      expect(asked(graph.requests)).toEqual([[one, two, three], [two]]);
-      expect(opened.waits).toEqual([expect.objectContaining({ reason: `Graph answered ${status} inside a batch` })]);
-    },
-  );
+  test.each([429, 424, 500, 503])('rule 16: an item with %i is asked again, alone', async (status) => {
+    const graph = scriptGraph(batch(found(one), { id: two, status }, found(three)), batch(found(two)));
+    const { reader, ...opened } = openReader();
+    expect([...(await read({ reader, ...opened }, one, two, three)).keys()].sort()).toEqual([one, two, three]);
+    expect(asked(graph.requests)).toEqual([[one, two, three], [two]]);
+    expect(opened.waits).toEqual([expect.objectContaining({ reason: `Graph answered ${status} inside a batch` })]);
+  });
 
   test.each([
     ['the only one', [{ id: one, status: 429, headers: { 'Retry-After': '0.05' } }]],
@@ -211,14 +208,14 @@ describe('single users, 20 in a $batch', () => {
     expect(opened.waits.map((wait) => wait.waitMs)).toEqual([50]);
   });
 
-  test('rule 16: an item that stays throttled ends as Graph does, throttled', async () => {
+  test('rule 16: an item that stays throttled ends as throttled', async () => {
     scriptGraph(...Array(6).fill(batch({ id: one, status: 429 })));
     expect((await expectedError(read(openReader(), one))).code).toBe('graph_throttled');
     scriptGraph(batch({ id: one, status: 429, headers: { 'Retry-After': '3600' } }));
     expect((await expectedError(read(openReader(), one))).code).toBe('graph_throttled');
   });
 
-  test('rule 16: a batch that lacks an answer is asked for what it lacks', async () => {
+  test('rule 16: only the missing answers of a $batch are asked for again', async () => {
     const graph = scriptGraph(batch(found(one)), batch(found(two)));
     expect((await read(openReader(), one, two)).size).toBe(2);
     expect(asked(graph.requests)).toEqual([[one, two], [two]]);
@@ -227,12 +224,12 @@ describe('single users, 20 in a $batch', () => {
   test.each<[string, Scripted]>([
     ['no object', { method: 'POST', body: 'null' }],
     ['no responses', { method: 'POST', body: {} }],
-    ['responses that are no list', { method: 'POST', body: { responses: {} } }],
-    ['items that are none', batch(null, 7, 'x', [], { id: 5 })],
-    ['a status that is none', batch({ id: one, status: 'x' })],
+    ['responses that are not a list', { method: 'POST', body: { responses: {} } }],
+    ['invalid items', batch(null, 7, 'x', [], { id: 5 })],
+    ['an invalid status', batch({ id: one, status: 'x' })],
     ['no status', batch({ id: one })],
     ['HTML', { method: 'POST', body: '<html>' }],
-  ])('rule 16: a batch answer with %s is asked again', async (_, odd) => {
+  ])('rule 16: a $batch answer with %s is asked again', async (_, odd) => {
     scriptGraph(odd, batch(found(one)));
     expect((await read(openReader(), one)).size).toBe(1);
     expect(allAnswered()).toBe(true);
@@ -250,7 +247,7 @@ describe('single users, 20 in a $batch', () => {
   });
 
   test.each([400, 403, 405, 410, 302])(
-    'rules 19 and 22: an item that is refused with %j is set aside, and stops neither the others nor the round',
+    'rules 19 and 22: an item refused with %j is set aside, and stops neither the others nor the round',
     async (status) => {
       scriptGraph(batch(found(one), { id: two, status, body: { error: { code: 'X', message: 'Name of a person' } } }));
       const users = await read(openReader(), one, two);
@@ -277,7 +274,7 @@ describe('single users, 20 in a $batch', () => {
     expect(users.get(two)).toMatchObject({ id: two });
   });
 
-  test('an answer that nobody asked for is passed over, and so is a second one', async () => {
+  test('an answer for an id that was not asked for is ignored, and so is a second one', async () => {
     scriptGraph(batch(found(three), found(one), { id: one, status: 404 }, found(two)), batch(found(two)));
     const users = await read(openReader(), one, two);
     expect([...users.keys()].sort()).toEqual([one, two]);
@@ -299,7 +296,7 @@ describe('the count for the progress bar', () => {
     ['HTML', { body: '<html>' }],
     ['an error', { status: 400, body: '5' }],
     ['a broken connection', { breaks: 'ECONNRESET' }],
-  ])('%s is none', async (_, answer) => {
+  ])('%s is not a count', async (_, answer) => {
     scriptGraph(answer);
     expect(await countObjects(openReader().reader, 'users')).toBeUndefined();
   });

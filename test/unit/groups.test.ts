@@ -1,4 +1,5 @@
-// Groups pages decoded as the index of the examples says, what a group's columns are, and who is in scope by what is said of him.
+// Groups pages decoded as the index of the examples describes them, a group's columns, and scope by a user's
+// properties.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Source } from '../../src/rules/decode.ts';
@@ -20,7 +21,7 @@ function decode(body: unknown): GroupsPage {
   return page;
 }
 
-/** Each membership of a page as "group member type", with a minus before it when it ended. */
+/** Returns each membership of a page as "group member type", with a minus in front if it ended. */
 const told = ({ members }: GroupsPage): string[] =>
   members.map(({ groupId, memberId, type, removed }) => `${removed ? '-' : ''}${groupId} ${memberId} ${type}`).sort();
 
@@ -150,7 +151,7 @@ const groups: Expected[] = [
   },
 ];
 
-// The documentation shortened the ids away; a real answer always carries one.
+// The documentation left out the ids; a real answer always has them.
 const withoutId: Record<string, { live: Record<string, unknown>; members: string[] }> = {
   'groups-08-default-properties-no-select-with-members.json': {
     live: {
@@ -180,7 +181,7 @@ describe('the documented groups pages', () => {
     expect(page.problems.map((problem) => problem.key)).toEqual(problems);
   });
 
-  test.each(Object.entries(withoutId))('%s, with and without the id that was shortened away', (file, expected) => {
+  test.each(Object.entries(withoutId))('%s, with and without the omitted id', (file, expected) => {
     const body = exampleBody(file) as { value: object[] };
     expect(decode(body)).toMatchObject({ occurrences: [], members: [], problems: [{ reason: 'it has no id' }] });
     const id = 'aaaaaaaa-0000-4000-8000-0000000000aa';
@@ -189,13 +190,13 @@ describe('the documented groups pages', () => {
     expect(told(page)).toEqual(expected.members.map((member) => `${id} ${member} u`));
   });
 
-  test('none of them was forgotten', () => {
+  test('every example is tested', () => {
     const files = graphExamples.map((one) => one.file).filter((file) => file.startsWith('groups-'));
     expect(files).toHaveLength(10);
     expect(files.filter((file) => !groups.some((one) => one.file === file) && !(file in withoutId))).toEqual([]);
   });
 
-  test('a listing of members, of which some types cannot be read, has the ids and types of all', () => {
+  test('a listing of members has ids and types, also for types that cannot be read', () => {
     const { value } = exampleBody('groupMembers-01-limited-information-for-unreadable-type.json') as {
       value: unknown[];
     };
@@ -214,7 +215,7 @@ const c = 'cccccccc-0000-4000-8000-00000000000c';
 const pageOf = (...value: unknown[]) => decode({ value, '@odata.nextLink': 'https://graph.example/next' });
 
 describe('rule 8: slices of members', () => {
-  test('slices of one group on one page are put together, and leave the group itself as it is', () => {
+  test('slices of one group on one page are joined, and leave the group itself unchanged', () => {
     const page = pageOf(
       { id: a, displayName: 'Large', 'members@delta': [{ '@odata.type': '#microsoft.graph.user', id: b }] },
       { id: a, displayName: 'Large', 'members@delta': [{ '@odata.type': '#microsoft.graph.group', id: c }] },
@@ -224,7 +225,7 @@ describe('rule 8: slices of members', () => {
     expect(merged).toEqual([{ id: a.toLowerCase(), source: { displayName: 'Large' }, removed: null, doubt: null }]);
   });
 
-  test('rule 4: the last word on a membership wins, within a slice and between slices', () => {
+  test('rule 4: the last entry for a membership wins, within a slice and between slices', () => {
     const live = { '@odata.type': '#microsoft.graph.user', id: b };
     const removed = { ...live, id: b.toUpperCase(), '@removed': { reason: 'deleted' } };
     expect(told(pageOf({ id: a, 'members@delta': [live, removed] }))).toEqual([`-${a.toLowerCase()} ${b} u`]);
@@ -233,12 +234,12 @@ describe('rule 8: slices of members', () => {
     ]);
   });
 
-  test('"deleted" inside members@delta removes from the group and says nothing of the member', () => {
+  test('"deleted" inside members@delta ends the membership and does not remove the member', () => {
     const page = pageOf({ id: a, 'members@delta': [{ id: b, '@removed': { reason: 'deleted' } }] });
     expect(page.occurrences).toEqual([{ id: a.toLowerCase(), patch: {} }]);
   });
 
-  test('a tombstone tells of no members; a group whose properties cannot be taken does', () => {
+  test('a tombstone has no members; a group with unreadable properties does', () => {
     const members = [{ '@odata.type': '#microsoft.graph.user', id: b }];
     const gone = { id: a, '@removed': { reason: 'deleted' }, 'members@delta': members };
     const bad = { id: c, displayName: 'a\0b', 'members@delta': members };
@@ -280,7 +281,7 @@ describe('rule 9: members of any type', () => {
     },
   );
 
-  test('rule 19: members@delta that is no list is a problem of its group, which is kept', () => {
+  test('rule 19: members@delta that is not a list is a problem of its group, which is kept', () => {
     for (const members of ['text', 7, { id: b }, true]) {
       const page = pageOf({ id: a, displayName: 'Odd', 'members@delta': members });
       expect(page.problems).toMatchObject([{ id: a.toLowerCase() }]);
@@ -289,7 +290,7 @@ describe('rule 9: members of any type', () => {
   });
 });
 
-test('rule 19: decoding never throws, and each object is either taken or set aside', () => {
+test('rule 19: decoding never throws, and each object is either accepted or set aside', () => {
   const entry = fc.oneof(
     fc.jsonValue(),
     fc.record({ id: fc.oneof(fc.uuid(), fc.string(), fc.jsonValue()), '@odata.type': fc.jsonValue() }),
@@ -367,25 +368,25 @@ test('attributes hold what has no column and has a value; texts without a value 
   expect([...groupProperties.keys()]).toEqual(expect.arrayContaining(Object.keys(whole)));
 });
 
-describe('scope by what is said of the person', () => {
+describe('scope by the properties of a user', () => {
   const any = { userTypes: 'any', accountEnabled: 'any', groups: [] } as const;
   const members = { ...any, userTypes: ['member'] };
   const enabled = { ...any, accountEnabled: true };
   test.each([
     ['anybody', any, { userType: 'Guest', accountEnabled: false }, true],
     ['a member', members, { userType: 'Member' }, true],
-    ['a member in other letters', members, { userType: 'MEMBER' }, true],
+    ['a member in another case', members, { userType: 'MEMBER' }, true],
     ['a guest', members, { userType: 'Guest' }, false],
-    ['an older account without userType counts as Member', members, {}, true],
-    ['an older account, when guests are asked for', { ...any, userTypes: ['guest'] }, {}, false],
+    ['an older user without userType counts as Member', members, {}, true],
+    ['an older user, if the scope is guests', { ...any, userTypes: ['guest'] }, {}, false],
     ['either type', { ...any, userTypes: ['guest', 'member'] }, { userType: 'Guest' }, true],
-    ['an enabled person', enabled, { accountEnabled: true }, true],
-    ['a disabled person', enabled, { accountEnabled: false }, false],
-    ['one of whom nothing is said counts as enabled', enabled, {}, true],
-    ['the disabled only', { ...any, accountEnabled: false }, { accountEnabled: false }, true],
-    ['the disabled only, and this one is not', { ...any, accountEnabled: false }, {}, false],
+    ['an enabled user', enabled, { accountEnabled: true }, true],
+    ['a disabled user', enabled, { accountEnabled: false }, false],
+    ['a user without accountEnabled counts as enabled', enabled, {}, true],
+    ['disabled users only', { ...any, accountEnabled: false }, { accountEnabled: false }, true],
+    ['disabled users only, for an enabled user', { ...any, accountEnabled: false }, {}, false],
     ['an enabled guest under both rules', { ...members, accountEnabled: true }, { userType: 'Guest' }, false],
-    ['groups are no matter of the person', { ...any, groups: [b] }, {}, true],
+    ['scope groups do not matter here', { ...any, groups: [b] }, {}, true],
   ] as const)('%s', (_who, scope, source, inside) => {
     expect(outsideOf(source, scope, 'suspend') === null).toBe(inside);
   });

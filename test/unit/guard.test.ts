@@ -1,4 +1,4 @@
-// Rule 10's limits: a table of cases, and what holds for any numbers.
+// The limits of rule 10: a table of cases, and properties that hold for any numbers.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { enoughBefore, type RemovalCounts, type RemovalLimits, whyHeld } from '../../src/rules/guard.ts';
@@ -18,7 +18,7 @@ const counts = (one: Partial<RemovalCounts>): RemovalCounts => ({
 describe('rule 10: which removals are held', () => {
   test.each<[what: string, counts: Partial<RemovalCounts>, limits: Partial<RemovalLimits>, why: RegExp | null]>([
     ['nothing wanted', {}, {}, null],
-    ['nothing wanted, though nobody was seen', { full: true, seen: 0 }, {}, null],
+    ['nothing wanted, although nothing was seen', { full: true, seen: 0 }, {}, null],
     ['at the percentage', { wanted: 200 }, {}, null],
     ['beyond the percentage', { wanted: 201 }, {}, /201 of 1000 in one round are more than 20 %/],
     ['at the maximum', { before: 100_000, wanted: 500 }, {}, null],
@@ -39,7 +39,7 @@ describe('rule 10: which removals are held', () => {
       {},
       /6 of 10 within seven days are more than half/,
     ],
-    ['one of two, and nobody before', { before: 2, wanted: 1 }, {}, null],
+    ['one of two, and none before', { before: 2, wanted: 1 }, {}, null],
     [
       'the second of two within the week',
       { before: 1, wanted: 1, week: 1, weekRemoved: 1 },
@@ -52,7 +52,7 @@ describe('rule 10: which removals are held', () => {
     ['the week, at twice the maximum', { before: 100_000, wanted: 400, week: 600 }, {}, null],
     ['the week, beyond twice the maximum', { before: 100_000, wanted: 401, week: 600 }, {}, /1001 within seven days/],
     [
-      'the week, at twice the percentage of what there was',
+      'the week, at twice the percentage of the accounts before',
       { before: 700, wanted: 100, week: 300, weekRemoved: 300 },
       {},
       null,
@@ -75,12 +75,17 @@ describe('rule 10: which removals are held', () => {
       {},
       /401 of 1000 within seven days are more than twice 20 %/,
     ],
-    ['a full round that showed nobody', { before: 3, wanted: 1, full: true, seen: 0 }, {}, /nobody at all/],
-    ['a full round that would remove everybody', { before: 1, wanted: 1, full: true }, {}, /remove everybody/],
-    ['everybody, with those held already', { before: 10, wanted: 1, held: 9, full: true }, {}, /remove everybody/],
-    ['the last one, told by a tombstone', { before: 2, wanted: 1 }, {}, null],
-    ['0 as the maximum', { wanted: 1 }, { max: 0 }, /no removal without a person/],
-    ['0 as the percentage', { wanted: 1 }, { percent: 0 }, /no removal without a person/],
+    ['a full round that showed nothing', { before: 3, wanted: 1, full: true, seen: 0 }, {}, /nothing at all/],
+    ['a full round that would remove everything', { before: 1, wanted: 1, full: true }, {}, /remove everything/],
+    [
+      'everything, with the objects already held',
+      { before: 10, wanted: 1, held: 9, full: true },
+      {},
+      /remove everything/,
+    ],
+    ['the last one, removed by a tombstone', { before: 2, wanted: 1 }, {}, null],
+    ['0 as the maximum', { wanted: 1 }, { max: 0 }, /no removal without approval/],
+    ['0 as the percentage', { wanted: 1 }, { percent: 0 }, /no removal without approval/],
     ['a fraction of a percent', { before: 1_000, wanted: 6 }, { percent: 0.5 }, /more than 0.5 %/],
   ])('%s', (_what, some, other, why) => {
     const found = whyHeld(counts(some), { ...limits, ...other });
@@ -99,7 +104,7 @@ describe('rule 10: which removals are held', () => {
   });
   const anyLimits = fc.record({ max: fc.nat(1_000), percent: fc.nat(100), floor: fc.nat(100) });
 
-  test('whoever is held stays held when more are wanted, or the limits are narrower', () => {
+  test('held removals stay held if more are wanted or the limits are narrower', () => {
     fc.assert(
       fc.property(anyCounts, anyLimits, fc.nat(50), (some, limit, more) => {
         fc.pre(whyHeld(some, limit) !== null);
@@ -110,7 +115,7 @@ describe('rule 10: which removals are held', () => {
     );
   });
 
-  test('whoever counts as many as are enough comes to the same words', () => {
+  test('counting only as many as needed gives the same reason', () => {
     fc.assert(
       fc.property(anyCounts, anyLimits, fc.nat(2_000), (some, limit, more) => {
         const enough = enoughBefore(some, limit);
@@ -119,7 +124,7 @@ describe('rule 10: which removals are held', () => {
     );
   });
 
-  test('below the floor nobody drains a tenant in portions: within a week never more than half goes', () => {
+  test('below the floor a tenant cannot be drained in portions: at most half is removed within a week', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 19 }),
@@ -137,7 +142,7 @@ describe('rule 10: which removals are held', () => {
     );
   });
 
-  test('at or above the floor no round gets more than both limits by', () => {
+  test('at or above the floor no round exceeds either limit', () => {
     fc.assert(
       fc.property(anyCounts, anyLimits, (some, limit) => {
         fc.pre(some.before + some.weekRemoved >= limit.floor && whyHeld(some, limit) === null);

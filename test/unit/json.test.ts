@@ -1,4 +1,4 @@
-// The digits of numbers that no double holds.
+// The digits of numbers that do not fit a double.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseJson } from '../../src/rules/json.ts';
@@ -26,16 +26,16 @@ describe('rule 19: the digits of a number are kept', () => {
     expect(parseJson(`[ [1, ${literal}] ,\n ${literal}]`)).toEqual([[1, value], value]);
   });
 
-  test('what only looks like such a number changes nothing', () => {
+  test('a text that looks like such a number is unchanged', () => {
     const text = '{"a":"x:1234567890123456789","b":["1e400, 1e400"],":9007199254740993":1}';
     expect(parseJson(text)).toEqual(JSON.parse(text));
   });
 
-  test.each(['', '{', '{"a":9007199254740993', '[1e400', 'nul'])('%j is no JSON', (text) => {
+  test.each(['', '{', '{"a":9007199254740993', '[1e400', 'nul'])('%j is not JSON', (text) => {
     expect(parseJson(text)).toBeUndefined();
   });
 
-  test('any JSON that JavaScript writes is read as ever', () => {
+  test('any JSON that JavaScript writes is parsed as by JSON.parse', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         const safe = JSON.parse(JSON.stringify(value), (_, one) =>
@@ -47,7 +47,7 @@ describe('rule 19: the digits of a number are kept', () => {
     );
   });
 
-  test('an integer of any length is read to its last digit', () => {
+  test('an integer of any length keeps every digit', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }), (value) => {
         const read = (parseJson(`{"a":${value}}`) as { a: string | number }).a;

@@ -10,7 +10,7 @@ const field = (name: string, from: WrittenExpression) => ({ field: name, from: p
 describe('the mapping', () => {
   const fields = [field('title', 'jobTitle'), field('phones', 'businessPhones'), field('alsoTitle', 'jobTitle')];
 
-  test('gives each field the value of its property, whatever the field is called', () => {
+  test('gives each field the value of its property, whatever its name', () => {
     const source = { jobTitle: 'Clerk', businessPhones: ['+1', '+2'], displayName: 'Adele' };
     expect(mapUser(source, fields)).toEqual({ title: 'Clerk', phones: ['+1', '+2'], alsoTitle: 'Clerk' });
   });
@@ -22,12 +22,12 @@ describe('the mapping', () => {
     expect(mapUser({ accountEnabled: false }, [field('on', 'accountEnabled')])).toEqual({ on: false });
   });
 
-  test('takes nothing from the prototype, and knows no special field name', () => {
+  test('ignores the prototype, and treats no field name specially', () => {
     expect(mapUser({}, [field('x', 'constructor')])).toEqual({});
     expect(Object.entries(mapUser({ mail: 'a@b' }, [field('constructor', 'mail')]))).toEqual([['constructor', 'a@b']]);
   });
 
-  test('depends on the properties that it names, and on nothing else', () => {
+  test('depends only on the properties that it names', () => {
     const source = fc.dictionary(fc.constantFrom('jobTitle', 'businessPhones', 'mail', 'city'), fc.string());
     fc.assert(
       fc.property(source, source, (one, other) => {
@@ -43,7 +43,7 @@ describe('the mapping', () => {
 });
 
 describe('$select', () => {
-  test('always holds what ids, match keys and scope rest on', () => {
+  test('always has the properties for ids, match keys and scope', () => {
     expect(selectedProperties([])).toEqual([
       'id',
       'userPrincipalName',
@@ -54,7 +54,7 @@ describe('$select', () => {
     ]);
   });
 
-  test('names each property once, in an order that does not depend on that of the fields', () => {
+  test('names each property once, in an order that does not depend on the fields', () => {
     const fields = [field('b', 'surname'), field('a', 'city'), field('c', 'city'), field('d', 'mail')];
     const selected = [...alwaysSelected, 'city', 'surname'];
     expect(selectedProperties(fields)).toEqual(selected);
@@ -63,7 +63,7 @@ describe('$select', () => {
 });
 
 describe('the keys of a user', () => {
-  test('are those of the source document, whatever the mapping', () => {
+  test('come from the source document, whatever the mapping', () => {
     const source = { userPrincipalName: 'Adele@contoso.com', mail: 'a@b', accountEnabled: true };
     expect(userKeys(source)).toEqual({ userPrincipalName: 'Adele@contoso.com', mail: 'a@b', enabled: true });
   });
@@ -76,7 +76,7 @@ describe('the keys of a user', () => {
     expect(userKeys(source).enabled).toBe(enabled);
   });
 
-  test('are null where there is no text', () => {
+  test('are null if there is no text', () => {
     const odd: Json[] = [null, 7, ['a@b'], { a: 1 }];
     for (const value of odd) {
       expect(userKeys({ mail: value, userPrincipalName: value })).toMatchObject({

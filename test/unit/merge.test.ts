@@ -1,4 +1,4 @@
-// Merging what pages say of users with what is known: rule 3 (absent is not null), rule 4 (the last occurrence wins), rule 22 (doubts).
+// Merging pages with known users: rule 3 (absent is not null), rule 4 (the last occurrence wins), rule 22 (doubts).
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Json, Occurrence, Removal, Source } from '../../src/rules/decode.ts';
@@ -36,12 +36,12 @@ function mergeInto(
 }
 
 describe('rule 3: absent is not null', () => {
-  test('full round: absent means no value, whatever the account held', () => {
+  test('full round: absent means no value, whatever the account has', () => {
     const user = mergeInto('full', known('account', whole), live({ displayName: 'Adele V.' }));
     expect(user.source).toEqual({ displayName: 'Adele V.' });
   });
 
-  test('full round: the document is the union of what the round brought', () => {
+  test('full round: the document is the union of its occurrences', () => {
     const before = known('stage', { userPrincipalName: 'adele@contoso.com' });
     const user = mergeInto('full', before, live({ displayName: 'Adele' }), live({ jobTitle: 'Clerk' }));
     expect(user.source).toEqual(whole);
@@ -54,7 +54,7 @@ describe('rule 3: absent is not null', () => {
     });
   });
 
-  test('rule 19: an odd property keeps its known value in every kind of round, unless the round brought another', () => {
+  test('rule 19: an unreadable property keeps its known value in every kind of round, unless the round brought another', () => {
     const odd = { jobTitle: 'jobTitle is not of the type string' };
     const stored = new Map([[id, whole]]);
     const shown: Occurrence = { id, patch: { displayName: 'Adele V.' }, odd };
@@ -73,17 +73,17 @@ describe('rule 3: absent is not null', () => {
     expect(user.source).toEqual({ ...whole, displayName: 'Adele V.' });
   });
 
-  test('later round, default form: everything comes again, what was cleared as null', () => {
+  test('later round, default form: every property comes again, a cleared one as null', () => {
     const user = mergeInto('incremental', known('account', whole), live({ ...whole, jobTitle: null }));
     expect(user.source).toEqual({ userPrincipalName: 'adele@contoso.com', displayName: 'Adele' });
   });
 
-  test('later round: what the stage holds goes before what the account holds', () => {
+  test('later round: the stage takes precedence over the account', () => {
     const user = mergeInto('incremental', known('stage', { ...whole, jobTitle: 'Boss' }), live({ displayName: 'A.' }));
     expect(user.source).toEqual({ ...whole, displayName: 'A.', jobTitle: 'Boss' });
   });
 
-  test('an empty list is no value: a listing writes one where a round may write nothing', () => {
+  test('an empty list is no value: a listing has one where a round may have nothing', () => {
     expect(overlay({ businessPhones: ['+1'] }, { businessPhones: [] })).toEqual({});
   });
 
@@ -91,7 +91,7 @@ describe('rule 3: absent is not null', () => {
     expect(overlay({ accountEnabled: true }, { accountEnabled: value })).toEqual({ accountEnabled: value });
   });
 
-  test('neither side of an overlay is changed, and no name is special', () => {
+  test('an overlay changes neither side, and no name is special', () => {
     const [below, above] = [
       Object.freeze({ a: 1 }),
       Object.freeze(JSON.parse('{"__proto__":1,"constructor":2,"a":null}')),
@@ -104,36 +104,36 @@ describe('rule 4: the last occurrence wins', () => {
   test.each<[string, Occurrence[], Removal | null]>([
     ['live, removed', [live(whole), removed()], 'deleted_restorable'],
     ['removed, live', [removed(), live(whole)], null],
-    ['removed, live, removed for good', [removed(), live(whole), removed('deleted')], 'deleted'],
-    ['restorable, then for good', [removed(), removed('deleted')], 'deleted'],
-    ['for good, then restorable', [removed('deleted'), removed()], 'deleted_restorable'],
+    ['removed, live, permanently deleted', [removed(), live(whole), removed('deleted')], 'deleted'],
+    ['restorable, then permanent', [removed(), removed('deleted')], 'deleted'],
+    ['permanent, then restorable', [removed('deleted'), removed()], 'deleted_restorable'],
   ])('%s', (_, occurrences, expected) => {
     expect(mergeInto('incremental', new Map(), ...occurrences).removed).toBe(expected);
     expect(mergeInto('full', new Map(), ...occurrences).removed).toBe(expected);
   });
 
-  test('a removed object keeps what was known of it, so that a restore has something to show', () => {
+  test('a removed object keeps its known document for a restore', () => {
     expect(mergeInto('incremental', known('account', whole), removed()).source).toEqual(whole);
   });
 
-  test('what a released account holds is no base for what comes', () => {
+  test('the document of a released account is not merged', () => {
     expect(mergeInto('incremental', known('released', whole), live({ displayName: 'A.' })).source).toEqual({
       displayName: 'A.',
     });
   });
 
-  test('each object comes out once, in the order of its first occurrence', () => {
+  test('each object is returned once, in the order of its first occurrence', () => {
     const other = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
     const page: Occurrence[] = [live(whole), { id: other, patch: whole }, live({ displayName: 'A.' })];
     expect(mergeObjects('full', new Map(), page, ['userPrincipalName']).map((user) => user.id)).toEqual([id, other]);
   });
 });
 
-describe('rule 22: what is doubtful is asked', () => {
+describe('rule 22: an object in doubt is asked for', () => {
   test.each<[string, RoundKind, Map<string, KnownObject>, Occurrence[], string | null]>([
     ['live in a full round', 'full', new Map(), [live({})], null],
     ['unknown and whole', 'incremental', new Map(), [live(whole)], null],
-    ['unknown and partial', 'incremental', new Map(), [live({ displayName: 'Adele' })], doubts.partial],
+    ['unknown and in part', 'incremental', new Map(), [live({ displayName: 'Adele' })], doubts.partial],
     [
       'unknown, its user principal name null',
       'incremental',
@@ -141,7 +141,7 @@ describe('rule 22: what is doubtful is asked', () => {
       [live({ userPrincipalName: null })],
       doubts.partial,
     ],
-    ['known and partial', 'incremental', known('account', whole), [live({ displayName: 'A.' })], null],
+    ['known and in part', 'incremental', known('account', whole), [live({ displayName: 'A.' })], null],
     [
       'removed in an earlier round, live now',
       'incremental',
@@ -197,7 +197,7 @@ describe('rule 22: what is doubtful is asked', () => {
   });
 });
 
-// The rules once more, said of a whole round at once instead of occurrence by occurrence.
+// The same rules, stated for a whole round at once instead of per occurrence.
 function roundResult(
   kind: RoundKind,
   account: KnownObject | undefined,
@@ -218,7 +218,7 @@ function roundResult(
   return { id: last?.id ?? '', source, removed: last && 'removed' in last ? last.removed : null, doubt };
 }
 
-/** A round as the stage sees it: page after page over what is staged, else (later rounds) over the accounts. */
+/** Merges a round as the stage does: page by page over the staged objects, else (later rounds) over the accounts. */
 function runPages(
   kind: RoundKind,
   accounts: ReadonlyMap<string, KnownObject>,
@@ -254,7 +254,7 @@ describe('rules 3, 4 and 22 for any round', () => {
   const accounts = fc.dictionary(fc.constantFrom(...ids), account).map((one) => new Map(Object.entries(one)));
   const kind = fc.constantFrom<RoundKind>('full', 'incremental');
 
-  test('the outcome of a round is what the rules say of it as a whole, wherever the pages are cut', () => {
+  test('the outcome of a round follows the rules for the whole, wherever the pages are cut', () => {
     fc.assert(
       fc.property(kind, accounts, occurrences, fc.array(fc.nat(12)), (ofKind, before, all, cuts) => {
         const places = [0, ...cuts.sort((one, other) => one - other), all.length];
@@ -274,7 +274,7 @@ describe('rules 3, 4 and 22 for any round', () => {
   test('a page applied twice in a row changes nothing', () => {
     fc.assert(
       fc.property(kind, accounts, occurrences, occurrences, (ofKind, before, earlier, page) => {
-        // Read live and removed on one page is a doubt at once, so repeating it can add none.
+        // An object both live and removed on one page is already in doubt.
         const once = runPages(ofKind, before, [earlier, page]);
         const twice = runPages(ofKind, before, [earlier, page, page]);
         expect(Object.fromEntries(twice)).toEqual(Object.fromEntries(once));

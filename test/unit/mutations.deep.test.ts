@@ -1,4 +1,4 @@
-// Six of the mutation patches, others each day: each is still caught by the tests that it names, as `npm test` runs them.
+// Six mutation patches, others each day: the tests that each names still catch it, run as in `npm test`.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -10,7 +10,7 @@ const today = Math.floor(Date.now() / 86_400_000);
 const drawn = Array.from({ length: perDay }, (_, n) => mutations[(today * perDay + n) % mutations.length]);
 const runner = join(import.meta.dirname, '..', 'mutations', 'run.ts');
 
-/** The runner's own output; its tests are those of `npm test`, so nothing of this run's environment reaches it. */
+/** Returns the runner's output. It runs tests as `npm test` does, so it gets nothing of this run's environment. */
 function judge(name: string): Promise<{ stdout: string; stderr: string }> {
   const { PATH = '', HOME = '' } = process.env;
   return new Promise((resolve) => {

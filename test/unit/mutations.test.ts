@@ -1,5 +1,5 @@
-// The mutation patches (test/mutations) cover every rule and still fit the code; whether tests catch them is shown by
-// `npm run test:mutations`.
+// The mutation patches (test/mutations) cover every rule and still fit the code. `npm run test:mutations` shows whether
+// the tests catch them.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -15,7 +15,7 @@ test.each(rules)('rule %i is broken by a patch', (rule) => {
   expect(mutations.filter((one) => one.rules.includes(rule)).map((one) => one.name)).not.toEqual([]);
 });
 
-test.each(mutations)('$name fits the code, and names tests that are there', ({ file, tests }) => {
+test.each(mutations)('$name fits the code, and names existing tests', ({ file, tests }) => {
   const applied = spawnSync('git', ['apply', '--check', file], { cwd: packageFile('.'), encoding: 'utf8' });
   expect(applied.stderr).toBe('');
   expect(applied.status).toBe(0);

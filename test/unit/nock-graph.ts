@@ -1,4 +1,4 @@
-// A scripted Graph behind the global fetch: answers in order, and a record of every request, foreign hosts included.
+// A scripted Graph behind the global fetch. It answers in order and records every request, also to foreign hosts.
 import nock from 'nock';
 import { expect } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
@@ -14,7 +14,7 @@ export type Scripted = {
   headers?: Record<string, string>;
   /** An object is sent as JSON, a text as it is. */
   body?: string | object | null;
-  /** The connection breaks with this code instead of an answer. */
+  /** Breaks the connection with this code instead of an answer. */
   breaks?: string;
   /** Milliseconds until the answer. */
   delayMs?: number;
@@ -25,11 +25,11 @@ export type SeenRequest = { method: string; url: string; headers: Record<string,
 export type ScriptedGraph = {
   /** The requests that reached Graph, in order. */
   readonly requests: SeenRequest[];
-  /** The URLs of requests that went somewhere else, or that no answer was left for. */
+  /** The URLs of requests to other hosts, or after the last answer. */
   readonly strays: string[];
 };
 
-/** Lets Graph answer once with each of `answers`, in order. Undone by {@link closeGraph}. */
+/** Lets Graph answer once with each of `answers`, in order. {@link closeGraph} undoes it. */
 export function scriptGraph(...answers: Scripted[]): ScriptedGraph {
   const requests: SeenRequest[] = [];
   const strays: string[] = [];
@@ -57,7 +57,7 @@ export function scriptGraph(...answers: Scripted[]): ScriptedGraph {
   return { requests, strays };
 }
 
-/** Forgets the script, for afterEach. */
+/** Drops the script; for afterEach. */
 export function closeGraph(): void {
   nock.emitter.removeAllListeners('no match');
   nock.cleanAll();
@@ -65,12 +65,12 @@ export function closeGraph(): void {
   nock.enableNetConnect();
 }
 
-/** True when every scripted answer was asked for. */
+/** Whether every scripted answer was used. */
 export function allAnswered(): boolean {
   return nock.isDone();
 }
 
-/** A source of tokens that tells them apart: each renewal gives the next number. */
+/** A source of numbered tokens: each renewal returns the next one. */
 export function countingTokens(): TokenSource & { issued: number } {
   const source = {
     issued: 1,
@@ -82,7 +82,7 @@ export function countingTokens(): TokenSource & { issued: number } {
   return source;
 }
 
-/** Waits that a test can afford; what is asked by Retry-After is told to `onWait`. */
+/** Waits short enough for a test; `onWait` gets the wait that Retry-After asks for. */
 export const quickPolicy: RetryPolicy = {
   retries: 5,
   firstWaitMs: 1,
@@ -118,7 +118,7 @@ export function openReader(
   return { reader, client, waits, tokens };
 }
 
-/** The expected error that `work` ends with; it must hold no token, in no part that is shown. */
+/** Returns the expected error of `work`, and checks that no part of it that is shown holds a token. */
 export async function expectedError(work: Promise<unknown>): Promise<ExpectedError> {
   const error = await work.then(
     () => new Error('nothing was thrown'),

@@ -1,4 +1,4 @@
-// Who owns a field and who may edit it, for every source of truth; and mappings in words.
+// The owner and the editors of a field, for every source of truth; mappings in words.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseExpression, type WrittenExpression } from '../../src/rules/expressions.ts';
@@ -30,7 +30,7 @@ function ruleOf(settings: Partial<OwnershipSettings>) {
   return rule;
 }
 
-describe('who owns a field', () => {
+describe('the owner of a field', () => {
   test.each([
     ['directory', 'directory', 'directory', []],
     ['directory', 'user', 'directory', []],
@@ -39,7 +39,7 @@ describe('who owns a field', () => {
     ['hybrid', 'directory', 'directory', []],
     ['hybrid', 'user', 'user', ['manager']],
   ] as const)(
-    'source of truth %s, the field says %s: the %s does, editable by %j',
+    'source of truth %s, owner %s in the settings: the %s owns it, editable by %j',
     (sourceOfTruth, owner, effective, editableBy) => {
       expect(ruleOf({ sourceOfTruth, fields: [field(owner, ['manager'])] })).toMatchObject({
         owner: effective,
@@ -48,7 +48,7 @@ describe('who owns a field', () => {
     },
   );
 
-  test('where the directory is the source of truth, not even what it does not hold can be edited', () => {
+  test('if the directory is the source of truth, even fields that it lacks cannot be edited', () => {
     expect(ruleOf({ sourceOfTruth: 'directory', fields: [field('user', roles, { from: null })] })).toEqual({
       field: 'x',
       owner: 'directory',
@@ -59,7 +59,7 @@ describe('who owns a field', () => {
     });
   });
 
-  test('nobody edits what the directory owns, whatever else is set', () => {
+  test('a field that the directory owns cannot be edited, whatever else is set', () => {
     const anyRoles = fc.subarray([...roles]);
     const settings = fc.record({
       fields: fc.array(fc.tuple(fc.constantFrom(...owners), anyRoles).map(([owner, by]) => field(owner, by))),
@@ -84,7 +84,7 @@ describe('a manual account', () => {
     [{ editable: ['y'], editableBy: ['user'] }, []],
     [{ editable: [], editableBy: ['user'] }, []],
     [{ editable: 'all', editableBy: [] }, []],
-  ])('with %j: the field is editable by %j, whoever owns it', (editing, by) => {
+  ])('with %j: the field is editable by %j, under any owner', (editing, by) => {
     for (const sourceOfTruth of sourcesOfTruth) {
       for (const owner of owners) {
         const rule = ruleOf({ sourceOfTruth, fields: [field(owner, ['user'])], manual: editing });
@@ -94,7 +94,7 @@ describe('a manual account', () => {
   });
 });
 
-test('a rule says what its values are and where they come from', () => {
+test('a rule has the type and the origin of its values', () => {
   const from = parseExpression({ first: ['otherMails', 'businessPhones'] });
   expect(ruleOf({ fields: [field('user', roles, { from })] })).toMatchObject({
     valueType: 'text[]',

@@ -1,21 +1,21 @@
-// The pace of a listing: grows while answers are good, gives way when they are not, and never stops or runs away.
+// The pace of a listing: it grows with good answers, shrinks with bad ones, and stays within its limits.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { answered, openPace, type Pace, spend, throttled } from '../../src/rules/pace.ts';
 
-/** `count` good answers of the same speed, one after another. */
+/** Applies `count` good answers of the same speed, one after another. */
 function manyAnswers(pace: Pace, count: number, ms = 100, from = 0): Pace {
   let now = pace;
   for (let index = 0; index < count; index += 1) now = answered(now, 'page', from + index, from + index + ms);
   return now;
 }
 
-test('begins with a few, and asks for one more at once whenever as many have been answered', () => {
+test('starts with a few, and adds one request after as many good answers', () => {
   const first = openPace(0);
   expect([0, 6, 13, 21].map((answers) => manyAnswers(first, answers).atOnce)).toEqual([6, 7, 8, 9]);
 });
 
-test('never has more in flight than 16, however good it goes', () => {
+test('never has more than 16 in flight', () => {
   expect(manyAnswers(openPace(0), 10_000).atOnce).toBe(16);
 });
 
@@ -27,12 +27,12 @@ describe('throttled', () => {
     expect(spend(pace, 1, 0, 2_100)).toHaveProperty('pace');
   });
 
-  test('several refusals of requests that were under way together count once; the longest wait holds', () => {
+  test('several refusals of requests in flight together count once, with the longest wait', () => {
     const pace = [50, 3_000, 20].reduce((now, waitMs) => throttled(now, waitMs, 10, 100), openPace(0));
     expect(pace).toMatchObject({ atOnce: 3, notBeforeMs: 3_100 });
   });
 
-  test('one that began after the last refusal counts anew', () => {
+  test('a request that started after the last refusal counts again', () => {
     const pace = throttled(throttled(openPace(0), 0, 10, 100), 0, 101, 200);
     expect(pace.atOnce).toBe(1);
   });
@@ -52,14 +52,14 @@ describe('slow answers', () => {
     expect(answered(pace, kind, 1_000, 1_000 + ms).atOnce).toBeGreaterThanOrEqual(6);
   });
 
-  test('a few milliseconds instead of one are no sign of anything', () => {
+  test('a few milliseconds instead of one do not matter', () => {
     const pace = manyAnswers(openPace(0), 5, 1);
     expect(answered(pace, 'page', 1_000, 1_300).atOnce).toBe(7);
   });
 });
 
 describe('resource units', () => {
-  test('a burst, then no more a second than are left to the application in a small tenant', () => {
+  test('a burst, then no more per second than an application has in a small tenant', () => {
     let pace = openPace(0);
     let now = 0;
     let spent = 0;
@@ -75,12 +75,12 @@ describe('resource units', () => {
     expect(now).toBeLessThanOrEqual(34_100);
   });
 
-  test('what costs more than there can ever be is sent when all is there', () => {
+  test('a request that costs more than the maximum is sent once the maximum is available', () => {
     expect(spend(openPace(0), 1_000_000, 0, 0)).toHaveProperty('pace');
   });
 });
 
-test('whatever happens: between 1 and 16 at once, a wait always ends, and no request overtakes a wait', () => {
+test('for any history: between 1 and 16 at once, a wait always ends, and no request overtakes a wait', () => {
   const event = fc.record({
     what: fc.constantFrom('good', 'slow', 'throttled', 'ask'),
     ms: fc.integer({ min: 0, max: 5_000 }),

@@ -1,4 +1,4 @@
-// README.md and docs/ are held to the code: codes, settings, variables and verbs both ways, and every link and mark.
+// Checks README.md and docs/ against the code: codes, settings, variables and verbs both ways, and every link and anchor.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import type { Command } from 'commander';
@@ -53,7 +53,7 @@ const commands = [
   workerCommand(),
 ];
 
-/** Every verb by its words: `sync`, `tenant add`. */
+/** Returns every verb by its words: `sync`, `tenant add`. */
 const verbs = new Map<string, Command>(
   commands.flatMap((command) =>
     command.commands.length === 0
@@ -62,7 +62,7 @@ const verbs = new Map<string, Command>(
   ),
 );
 
-/** The verb and the options of a command line; undefined where it names no verb. */
+/** Returns the verb and the options of a command line; undefined if it names no verb. */
 function readCommand(line: string) {
   const words = line.split(/\s+/).filter((word) => /^[\w-]/.test(word));
   const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((one) => verbs.has(one));
@@ -72,7 +72,7 @@ function readCommand(line: string) {
 describe('README', () => {
   const readme = page('README.md');
 
-  test('is a front page: 150 lines, 30 lines of output and one picture at most', () => {
+  test('is a front page: at most 150 lines, 30 lines of output and one picture', () => {
     expect(readme.text.split('\n').length - 1).toBeLessThanOrEqual(150);
     const outputs = readme.blocks.filter(({ language }) => language === 'text');
     expect(outputs.map(({ text }) => text.split('\n').length - 1).every((lines) => lines <= 30)).toBe(true);
@@ -97,7 +97,7 @@ describe('links', () => {
     }
   });
 
-  test('README and docs/README.md lead to every page', () => {
+  test('README and docs/README.md link to every page', () => {
     const reached = links
       .filter(({ from }) => from.endsWith('README.md'))
       .map(({ from, to }) => join(dirname(from), to));
@@ -122,7 +122,7 @@ describe('places', () => {
       expect(told).toContain(`${name}/`);
   });
 
-  test('in the documentation that messages, settings and files for deployment name are there', () => {
+  test('in the documentation that messages, settings and deployment files name exist', () => {
     const texts = ['src', 'config', 'deploy'].flatMap((folder) =>
       readdirSync(packageFile(folder), { recursive: true, encoding: 'utf8' })
         .filter((path) => /\.(ts|ya?ml)$/.test(path))
@@ -190,7 +190,7 @@ test.each(pages)('commands that $path names have verbs and options that there ar
   }
 });
 
-/** The lines of a shell block without their comments. */
+/** Returns the lines of a shell block without comments. */
 function linesOf({ text }: { text: string }): string[] {
   return text.split('\n').map((line) => line.replace(/(^|\s)#.*$/, ''));
 }
@@ -214,7 +214,7 @@ describe('docs/operations.md', () => {
       ...[...sources.matchAll(/readSecret\([\w.]+, '([A-Z_]+)'/g)].map(([, name = '']) => `${name}_FILE`),
     ];
     expect(read.length).toBeGreaterThan(20);
-    // Node's own switch, which the program sets; the standard ones of OpenTelemetry stand under "Log and traces".
+    // Node's own switch, which the program sets. The variables of OpenTelemetry are under "Log and traces".
     const elsewhere = /^(OTEL_|NODE_USE_ENV_PROXY$)/;
     for (const name of new Set(read)) if (!elsewhere.test(name)) expect(told, 'docs/operations.md').toContain(name);
   });
@@ -256,7 +256,7 @@ describe('fenced blocks', () => {
     blocks.filter(({ language }) => language === 'sh' || language === 'sql').map((block) => ({ path, ...block })),
   );
 
-  test('there are some', () => {
+  test('exist', () => {
     expect(runnable.length).toBeGreaterThan(10);
   });
 

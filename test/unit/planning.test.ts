@@ -1,4 +1,4 @@
-// Who of the due tenants goes into the queue, in which order, and who gets a turn to walk everything.
+// The due tenants that go into the queue, their order, and the tenants that get a full-round slot.
 import { expect, test } from 'vitest';
 import { type DueTenant, mostFullTurns, planJobs } from '../../src/rules/planning.ts';
 
@@ -15,7 +15,7 @@ const many = (count: number, rest: Partial<DueTenant> = {}) =>
   Array.from({ length: count }, (_, n) => tenant(`t${n}`, rest));
 const idsOf = (jobs: readonly { tenantId: string }[]) => jobs.map((job) => job.tenantId);
 
-test('who waits longest comes first; before them who is asked for, before all a token that is about to be lost', () => {
+test('the longest wait comes first; requested tenants come before that, and expiring tokens before all', () => {
   const due = [
     tenant('waits'),
     tenant('asked', { requested: true }),
@@ -36,13 +36,13 @@ test.each([
   [19, 1],
   [20, 0],
   [25, 0],
-])('%i turns are taken: %i of the tenants that have to walk everything get one', (taken, expected) => {
+])('with %i full-round slots taken, %i of the tenants that need one get one', (taken, expected) => {
   const plan = planJobs(many(30, { fullAhead: true }), taken, 100);
   expect(plan.turns).toHaveLength(expected);
   expect(idsOf(plan.jobs)).toEqual(plan.turns);
 });
 
-test('who has a turn keeps it and takes no second one; who needs none waits for nobody', () => {
+test('a tenant with a slot takes no second one, and a tenant that needs none does not wait', () => {
   const due = [
     tenant('has one', { fullAhead: true, hasTurn: true }),
     tenant('needs one', { fullAhead: true }),
@@ -57,12 +57,12 @@ test('who has a turn keeps it and takes no second one; who needs none waits for 
   });
 });
 
-test('more than can begin is not planned, and gets no turn either', () => {
+test('a tenant beyond the maximum of jobs is not planned and gets no slot', () => {
   expect(planJobs(many(5, { fullAhead: true }), 0, 3)).toMatchObject({ turns: ['t0', 't1', 't2'] });
   expect(planJobs(many(5, { fullAhead: true }), 0, 3).jobs).toHaveLength(3);
 });
 
-test('what takes long is said to the queue', () => {
+test('a tenant with long cycles is marked in the queue', () => {
   expect(planJobs([tenant('huge', { long: true }), tenant('small')], 0, 9).jobs.map((job) => job.long)).toEqual([
     true,
     false,

@@ -1,4 +1,4 @@
-// The scanner behind `npm run prose`: comments, titles and paragraphs are found where they are, and nowhere else.
+// The scanner behind `npm run prose`: it finds comments, titles and paragraphs, and nothing else.
 import { describe, expect, test } from 'vitest';
 import { isHeadless, usesPronoun } from '../prose/rules.ts';
 import { longSqlLines, scanMarkdown, scanSource, scanSql } from '../prose/scan.ts';
@@ -6,7 +6,7 @@ import { longSqlLines, scanMarkdown, scanSource, scanSql } from '../prose/scan.t
 const lines = (...parts: string[]) => parts.join('\n');
 
 describe('comments', () => {
-  test('lines that follow each other are one block, a trailing comment is its own', () => {
+  test('consecutive lines are one block, a trailing comment is its own', () => {
     const text = lines('// one', '// two', 'const a = 1; // three', '', '// four');
     expect(scanSource(text).comments).toEqual([
       { line: 1, text: 'one two' },
@@ -32,7 +32,7 @@ describe('comments', () => {
     expect(scanSource(text).comments).toEqual([]);
   });
 
-  test('a comment of SQL in a template counts, also behind a nested template', () => {
+  test('a comment of SQL in a template counts, also after a nested template', () => {
     const text = lines(
       'const q = `',
       `\${a ? \`x.y = 1\` : \`}\`}`,
@@ -48,7 +48,7 @@ describe('comments', () => {
     ]);
   });
 
-  test('directives of tools count for nothing', () => {
+  test('directives of tools do not count', () => {
     expect(scanSource('// biome-ignore lint: why').comments).toEqual([]);
   });
 
@@ -60,7 +60,7 @@ describe('comments', () => {
   });
 });
 
-test('titles are found, of tables and of conditions too', () => {
+test('titles are found, also of tables and of conditions', () => {
   const text = lines(
     "describe('one', () => {",
     "  test('two', () => call('no'));",

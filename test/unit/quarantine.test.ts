@@ -1,4 +1,4 @@
-// When a tenant is tried again: the table of what counts as its failure, and how far apart the tries then are.
+// When a tenant is tried again: the table of its failures, and the time between tries.
 import { describe, expect, test } from 'vitest';
 import { type ErrorCode, exitCodes } from '../../src/errors.ts';
 import { failuresAfter, isDatabasesFault, isOutage, quarantineAfter, waitAfter } from '../../src/rules/quarantine.ts';
@@ -13,11 +13,11 @@ describe('failures in a row', () => {
 
   test.each(['committed', 'held'] as const)('%s ends them', (outcome) => {
     expect(failuresAfter(7, { outcome, code: null, lately: calm })).toBe(0);
-    // A cycle that waits for a person's decision has a code.
+    // A cycle with held removals has a code.
     expect(failuresAfter(7, { outcome, code: 'removals_held', lately: calm })).toBe(0);
   });
 
-  test('one stream that fails beside another counts like others, but for a permission that was not given', () => {
+  test('a failure of one stream alone counts, except for a missing permission', () => {
     const partial = (code: string, lately = calm) => failuresAfter(2, { outcome: 'partial', code, lately });
     expect(partial('graph_answer_invalid')).toBe(3);
     expect(partial('graph_unavailable', outage)).toBe(2);
@@ -25,7 +25,7 @@ describe('failures in a row', () => {
     expect(partial('permission_missing')).toBe(0);
   });
 
-  test('what was broken off changes nothing', () => {
+  test('a cancelled cycle changes nothing', () => {
     expect(failuresAfter(2, { outcome: 'cancelled', code: 'interrupted', lately: calm })).toBe(2);
   });
 
@@ -50,26 +50,26 @@ describe('failures in a row', () => {
   });
 
   test.each(Object.keys(exitCodes) as ErrorCode[])(
-    '%s: the database’s fault and tried again soon as exit code 7 says',
+    '%s: the database’s fault, and tried again soon, if the exit code is 7',
     (code) => {
       expect(isDatabasesFault(code)).toBe(exitCodes[code] === 7);
     },
   );
 
-  test('so does a defect that only this tenant runs into', () => {
+  test('a defect counts against the tenant too', () => {
     expect(counted('defect')).toBe(3);
     expect(counted(null)).toBe(3);
   });
 
   test.each(['graph_unavailable', 'graph_throttled', 'graph_answer_invalid'])(
-    '%s is nobody’s when many tenants have it',
+    '%s counts against no tenant if many tenants have it',
     (code) => {
       expect(counted(code, outage)).toBe(2);
       expect(counted(code, calm)).toBe(3);
     },
   );
 
-  test('an outage excuses no tenant whose consent is gone', () => {
+  test('an outage does not excuse a tenant without consent', () => {
     expect(counted('consent_missing', outage)).toBe(3);
   });
 });
@@ -83,7 +83,7 @@ test.each([
   [7, 3, false],
   [1_000, 499, false],
   [1_000, 500, true],
-])('of %i tenants tried lately %i fail: an outage is %s', (tried, failing, expected) => {
+])('%i tenants tried, %i failing: an outage is %s', (tried, failing, expected) => {
   expect(isOutage({ tried, failing })).toBe(expected);
 });
 
@@ -97,10 +97,10 @@ test.each([
   [7, 1_280 * minutes],
   [8, day],
   [1_000_000, day],
-])('after %i failures in a row, 40 minutes become %i ms', (failures, expected) => {
+])('after %i failures in a row, an interval of 40 minutes becomes %i ms', (failures, expected) => {
   expect(waitAfter(failures, 40 * minutes)).toBe(expected);
 });
 
-test('an interval longer than a day stays what it is', () => {
+test('an interval longer than a day is unchanged', () => {
   expect(waitAfter(quarantineAfter + 5, 3 * day)).toBe(3 * day);
 });

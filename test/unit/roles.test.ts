@@ -1,4 +1,4 @@
-// One-way: which application roles a token may carry. A token that could write is refused by name.
+// One-way: the application roles that a token may carry. A token that could write is refused by name.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { judgeRoles } from '../../src/rules/roles.ts';
@@ -8,7 +8,7 @@ describe('one-way: the roles of a token', () => {
     [['User.Read.All']],
     [['Directory.Read.All']],
     [['User.Read.All', 'GroupMember.Read.All', 'Group.Read.All', 'Member.Read.Hidden', 'Organization.Read.All']],
-  ])('%j is enough', (roles) => {
+  ])('%j suffices', (roles) => {
     expect(judgeRoles(roles, [])).toEqual({ kind: 'ok' });
   });
 
@@ -24,29 +24,29 @@ describe('one-way: the roles of a token', () => {
     'User.Read.All ',
     'constructor',
     '',
-  ])('%j is refused by its name, beside the right ones too', (role) => {
+  ])('%j is refused by name, also together with the right ones', (role) => {
     expect(judgeRoles(['User.Read.All', role], [])).toEqual({ kind: 'refused', roles: [role] });
     expect(judgeRoles([role], [])).toEqual({ kind: 'refused', roles: [role] });
   });
 
-  test('names every role that is refused, and only those', () => {
+  test('the refusal names every refused role, and only those', () => {
     const roles = ['Mail.Send', 'User.Read.All', 'User.ReadWrite.All'];
     expect(judgeRoles(roles, [])).toEqual({ kind: 'refused', roles: ['Mail.Send', 'User.ReadWrite.All'] });
     expect(judgeRoles(roles, ['Mail.Send'])).toEqual({ kind: 'refused', roles: ['User.ReadWrite.All'] });
     expect(judgeRoles(roles, ['Mail.Send', 'User.ReadWrite.All'])).toEqual({ kind: 'ok' });
   });
 
-  test('none at all means that nobody has consented, whatever is allowed', () => {
+  test('no role means no consent, whatever is allowed', () => {
     expect(judgeRoles([], [])).toEqual({ kind: 'none' });
     expect(judgeRoles([], ['Mail.Send'])).toEqual({ kind: 'none' });
   });
 
-  test('reading groups alone is not enough for users, and the answer says what is', () => {
+  test('reading groups does not suffice for users, and the answer names the missing roles', () => {
     const verdict = judgeRoles(['GroupMember.Read.All'], []);
     expect(verdict).toEqual({ kind: 'missing', oneOf: ['User.Read.All', 'Directory.Read.All'] });
   });
 
-  test('any role with Write in its name is refused until it is allowed by that very name', () => {
+  test('any role with Write in its name is refused unless it is allowed by that exact name', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[A-Z][a-z]{2,8}\.(Read)?Write(\.All)?$/), (role) => {
         expect(judgeRoles(['User.Read.All', role], [role.toLowerCase()])).toEqual({ kind: 'refused', roles: [role] });

@@ -1,9 +1,9 @@
-// The table of the states of the database server: what each SQLSTATE means, its cure, and that no tenant is to blame.
+// The table of server states: each SQLSTATE with its message and cure, and no tenant to blame.
 import { expect, test } from 'vitest';
 import { ExpectedError, exitCodeOf } from '../../src/errors.ts';
 import { failuresAfter, isDatabasesFault } from '../../src/rules/quarantine.ts';
 import { judgeServerState, knownServerStates } from '../../src/rules/server-states.ts';
-import { describeDatabaseError, isConnectionLost } from '../../src/store/pool.ts';
+import { describeDatabaseError, isConnectionLost } from '../../src/store/database/pool.ts';
 
 const cases: readonly [sqlState: string, words: string, gone: boolean, says: RegExp, cure: RegExp][] = [
   [
@@ -37,7 +37,7 @@ const cases: readonly [sqlState: string, words: string, gone: boolean, says: Reg
     'sorry, too many clients already',
     true,
     /no connection left \(max_connections\)/,
-    /raise max_connections.*10 more/,
+    /raise max_connections.*plus 10/,
   ],
   [
     '53300',
@@ -72,7 +72,7 @@ const cases: readonly [sqlState: string, words: string, gone: boolean, says: Reg
   ['57014', 'canceling statement due to user request', false, /administrator .* cancelled/, /try again/],
   ['57P01', 'terminating connection due to administrator command', true, /shutting down/, /start the server/],
   ['57P02', 'terminating connection because of crash of another server process', true, /crashed/, /start the server/],
-  ['57P03', 'the database system is in recovery mode', true, /starting, or recovers/, /wait/],
+  ['57P03', 'the database system is in recovery mode', true, /starting or recovering/, /wait/],
   ['57P04', 'terminating connection due to drop of database', true, /dropped/, /DATABASE_URL/],
   [
     '57P05',
@@ -91,7 +91,7 @@ const cases: readonly [sqlState: string, words: string, gone: boolean, says: Reg
 ];
 
 test.each(cases)(
-  'rule 21: %s "%s" is told in a line with its cure, exit code 7, and no tenant pays for it',
+  'rule 21: %s "%s" is reported in one line with its cure and exit code 7, and counts against no tenant',
   (code, words, gone, says, cure) => {
     const told = describeDatabaseError(Object.assign(new Error(`update x set y = $1 - ${words}`), { code }));
     expect(told).toBeInstanceOf(ExpectedError);
@@ -106,7 +106,7 @@ test.each(cases)(
   },
 );
 
-test('each row of the table is tried above', () => {
+test('each row of the table has a case above', () => {
   expect(new Set(cases.map(([code]) => code))).toEqual(new Set(knownServerStates));
 });
 
@@ -116,11 +116,11 @@ test.each([
   ['23505', 'duplicate key value'],
   ['54000', 'index row size 2712 exceeds btree maximum'],
   ['', 'No space left on device'],
-])('%s "%s" tells of the statement, not of the server', (code, words) => {
+])('%s "%s" is about the statement, not the server', (code, words) => {
   expect(judgeServerState(code, words)).toBeUndefined();
 });
 
-test('the value of the setting is told where it is known', () => {
+test('the value of the setting is shown if it is known', () => {
   expect(
     describeDatabaseError({ code: '57014', message: 'canceling statement due to statement timeout' }, '40ms'),
   ).toMatchObject({
@@ -128,20 +128,20 @@ test('the value of the setting is told where it is known', () => {
   });
 });
 
-test('what pg-boss passes on, a copy of an error that is none itself, is told like others', () => {
+test('a copy of an error from pg-boss is reported like an error', () => {
   const copy = { code: 'ECONNREFUSED', message: 'connect ECONNREFUSED 127.0.0.1:5432', queue: 'cycles' };
   expect(describeDatabaseError(copy)).toMatchObject({
     code: 'database_unreachable',
     message: 'the database cannot be reached: connect ECONNREFUSED 127.0.0.1:5432',
   });
-  // Where the host has several addresses, the copied error has a code and no words.
+  // If the host has several addresses, the copied error has a code and no message.
   expect(describeDatabaseError({ code: 'ECONNREFUSED', message: '' })).toMatchObject({
     message: 'the database cannot be reached: ECONNREFUSED',
   });
 });
 
 test.each(['timeout exceeded when trying to connect', 'timeout expired'])(
-  'rule 21: a server that does not answer the queue is no defect: %s',
+  'rule 21: a server that does not answer the queue is not a defect: %s',
   (words) => {
     const copy = { message: `${words} (Queue: cycles, Worker: 0b9d6f5e-6a55-4c0a-8b52-6d1d1f0a7b11)`, queue: 'cycles' };
     expect(describeDatabaseError(copy)).toMatchObject({

@@ -1,4 +1,4 @@
-// The settings of fields and of who may edit them: what is refused and how, how layers merge, what the fingerprint holds.
+// The settings of fields and their editors: refusals, the merge of layers, and the fingerprint.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import {
   loadSettingsFile,
   resolveSettings,
   type SettingsDocument,
-} from '../../src/settings.ts';
+} from '../../src/settings/settings.ts';
 import { writtenExpressions } from '../support/expressions.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'entra-sync-settings-'));
@@ -23,7 +23,7 @@ const defaults = loadDefaults();
 const load = (yaml: string) => checkSettings(parse(yaml), 'FILE');
 const resolve = (...layers: string[]) => resolveSettings([defaults, ...layers.map(load)], 1);
 
-/** The problems of a document that cannot be taken; none when it can. */
+/** Returns the problems of a document; none if it is valid. */
 function problemsOf(document: unknown, below?: readonly SettingsDocument[]): readonly string[] {
   try {
     checkSettings(document, 'FILE', below);
@@ -41,8 +41,8 @@ const tableOf = (entries: number, length: number) =>
 describe('an expression', () => {
   const lists = 'must be a list of one or more';
   const forms = 'must have one of first, join, constant, map, lower, trim';
-  const value = 'a text (4,096 characters at most), a number, true, false or a list of texts (100 at most)';
-  const aTable = `a table, 1,000 entries at most, from a value to ${value}`;
+  const value = 'a text (at most 4,096 characters), a number, true, false or a list of at most 100 texts';
+  const aTable = `a table of at most 1,000 entries, from a value to ${value}`;
 
   test.each([
     ['{ first: [] }', `fields.x.from.first ${lists}`],
@@ -54,7 +54,7 @@ describe('an expression', () => {
     ['{ first: [mail], join: [mail] }', 'fields.x.from has both first and join: nest one in the other'],
     ['{ join: [mail], wiht: "-" }', 'there is no "wiht" in fields.x.from, did you mean with?'],
     ['{ lower: mail, colour: red }', 'there is no "colour" in fields.x.from (there are lower)'],
-    ['{ join: [mail], with: 1 }', 'fields.x.from.with must be a text of 100 characters at most'],
+    ['{ join: [mail], with: 1 }', 'fields.x.from.with must be a text of at most 100 characters'],
     ['{ constant: null }', `fields.x.from.constant must be ${value}`],
     ['{ constant: { a: 1 } }', `fields.x.from.constant must be ${value}`],
     ['{ constant: [1] }', `fields.x.from.constant must be ${value}`],
@@ -71,7 +71,7 @@ describe('an expression', () => {
       'fields.x.from.trim.join.0: a Graph user has no property "mial", did you mean mail?',
     ],
     ['{ map: [mail], values: {} }', /^fields\.x\.from\.map must be a property, a path, or one of first/],
-    ['"mail[0]"', 'fields.x: mail is no list, so it has no items by number'],
+    ['"mail[0]"', 'fields.x: mail is not a list, so it has no numbered items'],
     ['7', /^fields\.x\.from must be a property, a path, or one of first/],
     ['null', /^fields\.x\.from must be a property, a path, or one of first/],
   ])('%s is refused: %s', (from, problem) => {
@@ -113,16 +113,16 @@ describe('an expression', () => {
     ]);
   });
 
-  test('of endless depth is refused like any other', () => {
+  test('with endless nesting is refused like any other', () => {
     let deep: unknown = 'mail';
     for (let level = 0; level < 1_000; level += 1) deep = { lower: deep };
     expect(problemsOf({ fields: { x: { from: deep } } })).toHaveLength(1);
     const brackets = join(folder, 'brackets.yaml');
     writeFileSync(brackets, '['.repeat(5_000));
-    expect(() => loadSettingsFile(brackets)).toThrow(/is no YAML/);
+    expect(() => loadSettingsFile(brackets)).toThrow(/is not YAML/);
   });
 
-  test('that is right is taken, and parsed', () => {
+  test('that is valid is accepted and parsed', () => {
     fc.assert(
       fc.property(writtenExpressions, (from) => {
         const document = { fields: { x: { from } } };
@@ -133,7 +133,7 @@ describe('an expression', () => {
     );
   });
 
-  test('is taken or refused as the schema takes or refuses it, but for paths and sizes', () => {
+  test('is accepted or refused as by the schema, except for paths and sizes', () => {
     const junk = fc.letrec<{ any: unknown }>((tie) => ({
       any: fc.oneof(
         { maxDepth: 2 },
@@ -154,7 +154,7 @@ describe('an expression', () => {
   });
 });
 
-describe('refused with the nearest right name', () => {
+describe('refused with the nearest valid name', () => {
   test.each([
     ['sourceOfTruth: directroy', 'sourceOfTruth must be directory, user or hybrid, did you mean directory?'],
     ['sourceOfTruth: 1', 'sourceOfTruth must be directory, user or hybrid'],
@@ -202,7 +202,7 @@ describe('refused with the nearest right name', () => {
     ['fields: { colour: null }', 'fields.colour: there is no such field to take out'],
     ['fields: { constructor: null }', 'fields.constructor: there is no such field to take out'],
     ['{ fields: { mail: null }, manual: { editable: [mail] } }', /^manual\.editable: there is no field "mail"/],
-  ])('with what is in force below it, %s: %s', (yaml, problem) => {
+  ])('over the layers below it, %s: %s', (yaml, problem) => {
     expect(problemsOf(parse(yaml))).toEqual([]);
     expect(problemsOf(parse(yaml), [defaults])).toEqual([
       typeof problem === 'string' ? problem : expect.stringMatching(problem),
@@ -214,7 +214,7 @@ describe('refused with the nearest right name', () => {
     expect(problemsOf(out, [defaults, out])).toEqual([]);
   });
 
-  test('what is wrong by itself and what is wrong as a whole are told at once', () => {
+  test('problems of the file and of the whole are reported at once', () => {
     const yaml = 'interval: soon\nfields: { x: { owner: directory }, y: { from: mial } }\nmanual: { editable: [mial] }';
     expect(problemsOf(parse(yaml), [defaults])).toHaveLength(4);
   });
@@ -225,21 +225,21 @@ describe('refused with the nearest right name', () => {
     ['fields: { mail: { owner: user } }'],
     ['fields: { constructor: { owner: user }, toString: { from: mail } }\nmanual: { editable: [constructor] }'],
     ['match: []'],
-  ])('%s is taken', (yaml) => {
+  ])('%s is accepted', (yaml) => {
     expect(problemsOf(parse(yaml), [defaults])).toEqual([]);
   });
 
-  test('stored layers that no longer fit together are told on one line', () => {
+  test('stored layers that no longer fit together are one line', () => {
     const own = load('manual: { editable: [faxNumber] }');
     expect(() => resolveSettings([defaults, load('fields: { faxNumber: null }'), own], 1)).toThrow(
-      /^the settings that are stored do not fit together: manual\.editable: there is no field "faxNumber"$/,
+      /^the stored settings do not fit together: manual\.editable: there is no field "faxNumber"$/,
     );
   });
 });
 
-describe('harmless', () => {
+describe('refused as harmful', () => {
   test.each([
-    ['fields: { __proto__: { from: mail } }', 'fields.__proto__ is no name for a field'],
+    ['fields: { __proto__: { from: mail } }', 'fields.__proto__ is not a field name'],
     ['fields: { x: { from: mail, __proto__: 1 } }', 'there is no setting "__proto__" in fields.x'],
     ['__proto__: { interval: 1m }', 'there is no setting "__proto__"'],
     ['fields: { x: { from: { __proto__: mail } } }', 'fields.x.from must have one of first'],
@@ -257,8 +257,8 @@ describe('harmless', () => {
   });
 });
 
-describe('what is in force', () => {
-  test('without any word about it', () => {
+describe('the settings in force', () => {
+  test('by default', () => {
     expect(resolve()).toMatchObject({
       sourceOfTruth: 'directory',
       manual: { editable: 'all', editableBy: ['user', 'manager'] },
@@ -267,7 +267,7 @@ describe('what is in force', () => {
     });
   });
 
-  test('as it was set, roles and names in an order of their own, match keys in the order given', () => {
+  test('as set, with roles and names sorted, and match keys in the given order', () => {
     expect(
       resolve(`
         sourceOfTruth: hybrid
@@ -295,11 +295,11 @@ describe('what is in force', () => {
     ['{ editableBy: [manager] }', { from: { path: ['mail'] }, owner: 'user', editableBy: ['manager'] }],
     ['{ from: { first: [city] } }', { from: { first: [{ path: ['city'] }] }, owner: 'user', editableBy: ['user'] }],
     ['{}', { from: { path: ['mail'] }, owner: 'user', editableBy: ['user'] }],
-  ])('a layer above says %s of a field: the rest of the field stays', (upper, merged) => {
+  ])('a layer above sets %s of a field: the rest of the field stays', (upper, merged) => {
     expect(fieldX(base, `fields: { x: ${upper} }`)).toEqual({ field: 'x', ...merged });
   });
 
-  test('null takes a field out with all that was said of it', () => {
+  test('null takes a field out with all its settings', () => {
     expect(fieldX(base, 'fields: { x: null }')).toBeUndefined();
     expect(fieldX(base, 'fields: { x: null }', 'fields: { x: { owner: user } }')).toEqual({
       field: 'x',
@@ -317,7 +317,7 @@ describe('what is in force', () => {
     });
   });
 
-  test('of manual, each setting is its own', () => {
+  test('each setting of manual is merged by itself', () => {
     expect(resolve('manual: { editable: [mail] }', 'manual: { editableBy: [manager] }').manual).toEqual({
       editable: ['mail'],
       editableBy: ['manager'],
@@ -326,7 +326,7 @@ describe('what is in force', () => {
 });
 
 describe('rule 17: the fingerprint', () => {
-  const before = resolve().fingerprint;
+  const before = resolve().fingerprints.users;
   const mapped = 'fields: { x: { from: { map: department, values: { a: 1, b: 2 } } } }';
 
   test.each([
@@ -340,7 +340,7 @@ describe('rule 17: the fingerprint', () => {
     [mapped, 'fields: { x: { from: { map: department, values: { a: 1, b: 2 }, otherwise: 3 } } }'],
   ])('over %j, %s changes it', (below, yaml) => {
     const under = below ? [below] : [];
-    expect(resolve(...under, yaml).fingerprint).not.toBe(resolve(...under).fingerprint);
+    expect(resolve(...under, yaml).fingerprints.users).not.toBe(resolve(...under).fingerprints.users);
   });
 
   test.each([
@@ -353,7 +353,7 @@ describe('rule 17: the fingerprint', () => {
     'disabledAccounts: suspend',
     'scope: { userType: [Member, Member], groups: [] }',
   ])('%s does not', (yaml) => {
-    expect(resolve(yaml).fingerprint).toBe(before);
+    expect(resolve(yaml).fingerprints.users).toBe(before);
   });
 
   test.each([
@@ -363,13 +363,13 @@ describe('rule 17: the fingerprint', () => {
       'scope: { groups: [3f1c6e0a-9a55-4f7e-8e21-2f9b1c547a8e, 4f1c6e0a-9a55-4f7e-8e21-2f9b1c547a8e] }',
       'scope: { groups: [4F1C6E0A-9a55-4f7e-8e21-2f9b1c547a8e, 3f1c6e0a-9a55-4f7e-8e21-2f9b1c547a8e] }',
     ],
-  ])('%s and %s are the same in other words', (one, other) => {
-    expect(resolve(one).fingerprint).toBe(resolve(other).fingerprint);
-    expect(resolve(one).fingerprint).not.toBe(before);
+  ])('%s and %s have the same one', (one, other) => {
+    expect(resolve(one).fingerprints.users).toBe(resolve(other).fingerprints.users);
+    expect(resolve(one).fingerprints.users).not.toBe(before);
   });
 });
 
-test('a file is checked with the layers below it when they are given', () => {
+test('a file is checked with the layers below it if they are given', () => {
   const path = join(folder, 'mine.yaml');
   writeFileSync(path, 'fields: { x: { owner: directory } }');
   expect(() => loadSettingsFile(path)).not.toThrow();

@@ -1,4 +1,4 @@
-// The JSON Schema that editors complete a settings file with.
+// The JSON Schema with which editors complete a settings file.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ const file = packageFile('config', 'settings.schema.json');
 type Schema = { description?: string; properties?: Record<string, Schema> };
 
 describe('config/settings.schema.json', () => {
-  test('is what `npm run settings-schema` writes', () => {
+  test('is the output of `npm run settings-schema`', () => {
     expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(JSON.parse(JSON.stringify(settingsJsonSchema())));
   });
 
@@ -21,7 +21,7 @@ describe('config/settings.schema.json', () => {
     expect(join(dirname(defaults), relative)).toBe(file);
   });
 
-  test('tells what every setting is for', () => {
+  test('describes every setting', () => {
     const { properties = {} } = settingsJsonSchema() as Schema;
     expect(Object.keys(properties)).toEqual(Object.keys(documentSchema.shape));
     for (const [name, setting] of Object.entries(properties)) {

@@ -1,4 +1,5 @@
-// The settings: defaults, layers, all problems at once with the nearest right name, and the fingerprint that makes a round full.
+// The settings: defaults, layers, all problems at once with the nearest valid name, and the fingerprint for full
+// rounds.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +15,7 @@ import {
   mergeDocuments,
   resolveSettings,
   type SettingsDocument,
-} from '../../src/settings.ts';
+} from '../../src/settings/settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'entra-sync-settings-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -26,7 +27,7 @@ function load(yaml: string): SettingsDocument {
   return loadSettingsFile(path);
 }
 
-/** What a person is told about a settings file that cannot be taken, the list of problems on one line. */
+/** Returns the error for an invalid settings file, with the list of problems on one line. */
 function refusal(yaml: string): string {
   try {
     load(yaml);
@@ -56,7 +57,7 @@ describe('config/default.yaml', () => {
     });
   });
 
-  test('maps what a signature needs, each field named as the Graph property that it comes from', () => {
+  test('maps the fields of a signature, each named as its Graph property', () => {
     const { fields } = resolveSettings([defaults], 1);
     const needed =
       'displayName givenName surname mail businessPhones mobilePhone faxNumber jobTitle department companyName officeLocation streetAddress postalCode city state country';
@@ -72,7 +73,7 @@ describe('config/default.yaml', () => {
     );
   });
 
-  test('has fields of which the directory knows nothing, for the user to fill in', () => {
+  test('has fields that are not in the directory, for the user to fill in', () => {
     const { fields } = resolveSettings([defaults], 1);
     expect(fields.filter((one) => !one.from)).toEqual(
       ['linkedIn', 'pronouns', 'website'].map((field) => ({
@@ -84,7 +85,7 @@ describe('config/default.yaml', () => {
     );
   });
 
-  test.each(Object.keys(defaults))('cannot do without %s', (setting) => {
+  test.each(Object.keys(defaults))('must have %s', (setting) => {
     const { [setting as keyof SettingsDocument]: _, ...rest } = defaults;
     writeFileSync(path, stringify(rest));
     expect(() => loadDefaults(path)).toThrow(
@@ -106,7 +107,7 @@ describe('durations', () => {
   });
 
   test.each(['', '40', 'm', '-1m', '1.5h', '1h30m', '40 m', '40M', '1w', '1e3s', '40mm', '9999999999d'])(
-    '%j is none',
+    '%j is not one',
     (text) => {
       expect(durationMs(text)).toBeUndefined();
     },
@@ -120,23 +121,26 @@ describe('durations', () => {
     ['changes: { retention: 400 }', 'changes.retention: 400 has no unit: write one, as in 400d'],
     ['retention: 1.5', 'retention must be a string'],
     ['fullEvery: true', 'fullEvery must be a string'],
-    ['interval: 40 minutes', 'interval: "40 minutes" is no duration: write a whole number and s, m, h or d, like 40m'],
+    [
+      'interval: 40 minutes',
+      'interval: "40 minutes" is not a duration: write a whole number and s, m, h or d, like 40m',
+    ],
     ['retention: 0d', 'retention: 0d is not between 1d and 3650d'],
     ['fullEvery: 31d', 'fullEvery: 31d is not between 1h and 30d'],
-    ['changes: { retention: x }', 'changes.retention: "x" is no duration'],
+    ['changes: { retention: x }', 'changes.retention: "x" is not a duration'],
   ])('%s is refused', (yaml, message) => {
     expect(refusal(yaml)).toContain(`FILE: ${message}`);
   });
 
   test.each(['interval: 1m', 'interval: 7d', 'fullEvery: 1h', 'fullEvery: 30d', 'retention: 3650d'])(
-    '%s is taken',
+    '%s is accepted',
     (yaml) => {
       expect(() => load(yaml)).not.toThrow();
     },
   );
 });
 
-describe('a settings file that cannot be taken', () => {
+describe('an invalid settings file', () => {
   test('shows all its problems at once', () => {
     const message = refusal(`
       intervall: 40m
@@ -150,7 +154,7 @@ describe('a settings file that cannot be taken', () => {
     expect(message.split('; ')).toHaveLength(6);
     for (const part of [
       'there is no setting "intervall", did you mean interval?',
-      'retention: "soon" is no duration',
+      'retention: "soon" is not a duration',
       'fields.title: a Graph user has no property "jobTitel", did you mean jobTitle?',
       'fields.photo: photo cannot be synced by delta: it is kept outside the user',
       'there is no setting "form" in fields.phone, did you mean from?',
@@ -166,7 +170,7 @@ describe('a settings file that cannot be taken', () => {
     ['cycles: { retension: 1d }', '"retension" in cycles, did you mean retention?'],
     ['colour: red', 'there is no setting "colour" (there are interval, sourceOfTruth, fields,'],
     ['constructor: 1', 'there is no setting "constructor"'],
-  ])('%s: names what was most likely meant, or what there is', (yaml, message) => {
+  ])('%s: the error has the most likely name, or all names', (yaml, message) => {
     expect(refusal(yaml)).toContain(message);
   });
 
@@ -181,7 +185,7 @@ describe('a settings file that cannot be taken', () => {
     expect(refusal(`fields: { x: { from: ${from} } }`)).toContain(message);
   });
 
-  test('each property that delta cannot track is refused for its own reason', () => {
+  test('each property that delta cannot track is refused with its own reason', () => {
     const untrackable = Object.entries(userProperties).flatMap(([name, one]) =>
       one.trackable ? [] : [[name, one.why] as const],
     );
@@ -193,8 +197,8 @@ describe('a settings file that cannot be taken', () => {
     }
   });
 
-  test.each(['1st', '_x', 'a-b', 'a.b', 'ü', '""', `a${'b'.repeat(63)}`])('%s is no name for a field', (name) => {
-    expect(refusal(`fields: { ${name}: { from: mail } }`)).toContain('is no name for a field');
+  test.each(['1st', '_x', 'a-b', 'a.b', 'ü', '""', `a${'b'.repeat(63)}`])('%s is not a field name', (name) => {
+    expect(refusal(`fields: { ${name}: { from: mail } }`)).toContain('is not a field name');
   });
 
   test.each([
@@ -217,21 +221,21 @@ describe('a settings file that cannot be taken', () => {
     ['an open bracket', 'fields: { x: { from: mail }', 'line 1'],
     ['a tab', 'interval: 40m\nfields:\n\tx: 1', 'line 3'],
     ['a setting twice', 'interval: 40m\ninterval: 41m', 'line 2'],
-    ['an alias without its anchor', 'interval: *x', 'no YAML'],
-    ['aliases that multiply', billionLaughs(), 'no YAML'],
-    ['an alias within its own anchor', 'fields: &f { a: *f }', 'an alias stands for what it is a part of'],
-    ['an alias within its own list', 'allowRoles: &l [a, [*l]]', 'an alias stands for what it is a part of'],
-  ])('YAML with %s is one line that says where', (_, yaml, message) => {
-    expect(refusal(yaml)).toMatch(/^FILE is no YAML: /);
+    ['an alias without its anchor', 'interval: *x', 'not YAML'],
+    ['aliases that multiply', billionLaughs(), 'not YAML'],
+    ['an alias within its own anchor', 'fields: &f { a: *f }', 'an alias refers to a value that contains it'],
+    ['an alias within its own list', 'allowRoles: &l [a, [*l]]', 'an alias refers to a value that contains it'],
+  ])('YAML with %s is one line with the place', (_, yaml, message) => {
+    expect(refusal(yaml)).toMatch(/^FILE is not YAML: /);
     expect(refusal(yaml)).toContain(message);
   });
 
-  test('one that is not there is named', () => {
+  test('a missing file is named', () => {
     const missing = join(folder, 'nothing.yaml');
     expect(() => loadSettingsFile(missing)).toThrow(`${missing} cannot be read`);
   });
 
-  test('whatever is in it, the refusal is one expected line', () => {
+  test('any content leads to one expected line', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -283,7 +287,7 @@ describe('layers', () => {
     expect(names(without, load('fields: { faxNumber: { from: faxNumber } }'))).toEqual(names());
   });
 
-  test('each setting of a mapping is its own; a list is one', () => {
+  test('a mapping is merged by setting; a list is replaced', () => {
     const first = load('changes: { retention: 10d }\nallowRoles: [A]');
     const second = load('cycles: { retention: 5d }\nallowRoles: [B]');
     expect(resolveSettings([defaults, first, second], 3)).toMatchObject({
@@ -293,21 +297,21 @@ describe('layers', () => {
     });
   });
 
-  test('merging changes neither side', () => {
+  test('a merge changes neither side', () => {
     const upper = load('fields: { faxNumber: null }\ninterval: 1h');
     const before = JSON.stringify([defaults, upper]);
     mergeDocuments(defaults, upper);
     expect(JSON.stringify([defaults, upper])).toBe(before);
   });
 
-  test('what is stored is checked again: defaults that lack a part are refused by name', () => {
-    expect(() => resolveSettings([{ interval: '40m' }], 1)).toThrow(/settings that are stored .*retention must be/);
+  test('stored settings are checked again: a missing default is refused by name', () => {
+    expect(() => resolveSettings([{ interval: '40m' }], 1)).toThrow(/stored settings .*retention must be/);
   });
 });
 
 describe('rule 17: the fingerprint', () => {
-  const of = (yaml: string) => resolveSettings([defaults, load(yaml)], 2).fingerprint;
-  const before = resolveSettings([defaults], 1).fingerprint;
+  const of = (yaml: string) => resolveSettings([defaults, load(yaml)], 2).fingerprints.users;
+  const before = resolveSettings([defaults], 1).fingerprints.users;
 
   test.each([
     'fields: { faxNumber: null }',

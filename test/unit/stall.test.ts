@@ -1,4 +1,4 @@
-// For how long a worker stands still: only while there is something to do, and anew with each sign of life.
+// The time for which a worker stands still: it counts only while there is work, and restarts with each sign of life.
 import { expect, test } from 'vitest';
 import { openStall } from '../../src/worker/stall.ts';
 
@@ -21,7 +21,7 @@ test('a worker with nothing to do does not stand still', () => {
   expect(after(100_000)).toBe(0);
 });
 
-test('a cycle that goes on with nothing counts, and its progress or end begins anew', () => {
+test('a cycle without progress counts, and its progress or end restarts the count', () => {
   const { stall, after } = openClock();
   const end = stall.begin();
   expect(after(600)).toBe(600);
@@ -31,7 +31,7 @@ test('a cycle that goes on with nothing counts, and its progress or end begins a
   expect(after(1_000)).toBe(0);
 });
 
-test('one cycle that ends is a sign of life for those beside it', () => {
+test('the end of one cycle is a sign of life for the others', () => {
   const { stall, after } = openClock();
   const [hanging, other] = [stall.begin(), stall.begin()];
   after(500);

@@ -14,7 +14,7 @@ test.each([
   ['statement_timeout', 600_000],
   ['transaction_timeout', 600_000],
   ['idle_in_transaction_session_timeout', 10_000],
-])('%s of %i ms is no limit to a cycle', (name, ms) => {
+])('%s of %i ms does not limit a cycle', (name, ms) => {
   expect(judgeLimits([limit(name, ms, 'user')])).toMatchObject({ state: 'fine', cure: undefined });
 });
 
@@ -42,13 +42,13 @@ test.each([
   ['environment variable', 'for the server', 'lift statement_timeout'],
   ['client', 'by DATABASE_URL, PGOPTIONS or a pooler', 'take statement_timeout out of DATABASE_URL'],
   ['session', 'by a pooler', 'take statement_timeout out of the configuration of the pooler'],
-])('a limit of source "%s" is told as set %s', (source, place, cure) => {
+])('a limit of source "%s" is reported as set %s', (source, place, cure) => {
   const judged = judgeLimits([limit('statement_timeout', 40, source)]);
   expect(judged.says).toContain(`set ${place}`);
   expect(judged.cure).toContain(cure);
 });
 
-test('several limits are one line, which is as bad as the worst of them', () => {
+test('several limits are one line with the worst state', () => {
   const judged = judgeLimits([limit('statement_timeout', 40, 'user'), limit('transaction_timeout', 5_000, 'database')]);
   expect(judged).toEqual({
     state: 'fatal',

@@ -1,10 +1,10 @@
-// Which tokens outlive a cycle, and for how long they are kept.
+// Tokens kept between cycles, and for how long.
 import { expect, test } from 'vitest';
 import { openTokenCache } from '../../src/graph/token-cache.ts';
 
 const source = () => ({ token: async () => 'a token' });
 
-test('a tenant’s source is the one before under the same mark, and a new one under another', () => {
+test('a tenant keeps its source under the same mark, and gets a new one under another', () => {
   const cache = openTokenCache();
   const first = cache.take('a', 'mark', source);
   expect(cache.take('a', 'mark', source)).toBe(first);
@@ -14,7 +14,7 @@ test('a tenant’s source is the one before under the same mark, and a new one u
   expect(cache.take('a', 'mark', source), 'what was replaced is gone').not.toBe(first);
 });
 
-test('what was dropped is gone, and nobody else', () => {
+test('only the dropped source is forgotten', () => {
   const cache = openTokenCache();
   const [a, b] = [cache.take('a', 'mark', source), cache.take('b', 'mark', source)];
   cache.drop('a');
@@ -22,7 +22,7 @@ test('what was dropped is gone, and nobody else', () => {
   expect(cache.take('b', 'mark', source)).toBe(b);
 });
 
-test('beyond the most that are kept, whoever was not taken for longest goes', () => {
+test('beyond the maximum, the least recently used source is dropped', () => {
   const cache = openTokenCache({ keptMs: 60_000, mostKept: 2 });
   const [a, b] = [cache.take('a', 'mark', source), cache.take('b', 'mark', source)];
   cache.take('a', 'mark', source);
@@ -31,7 +31,7 @@ test('beyond the most that are kept, whoever was not taken for longest goes', ()
   expect(cache.take('b', 'mark', source)).not.toBe(b);
 });
 
-test('whoever is not taken any more is let go of when another one is', () => {
+test('an unused source is dropped when another one is used', () => {
   const cache = openTokenCache({ keptMs: -1, mostKept: 10 });
   const a = cache.take('a', 'mark', source);
   cache.take('b', 'mark', source);

@@ -1,4 +1,4 @@
-// Which traces are taken, by the standard variables of OpenTelemetry.
+// The sampler, by the standard variables of OpenTelemetry.
 import * as sdk from '@opentelemetry/sdk-trace';
 import { expect, test } from 'vitest';
 import { samplerOf } from '../../src/tracing.ts';

@@ -1,7 +1,7 @@
-// What `status` says above a table that is too long to be seen whole.
+// The summary of `status` above a long table.
 import { expect, test } from 'vitest';
 import { summarize } from '../../src/cli/trouble.ts';
-import type { TenantStatus } from '../../src/store/status.ts';
+import type { TenantStatus } from '../../src/store/tenants/status.ts';
 
 const well = {
   status: 'active',
@@ -18,7 +18,7 @@ test('a table of a few tenants has no summary', () => {
   expect(summarize(tenants(20))).toEqual([]);
 });
 
-test('a table of 1,060 tenants begins with how many are in which state, and how to list them', () => {
+test('a table of 1,060 tenants starts with the count per state and the command that lists them', () => {
   const all = [
     ...tenants(1_000),
     ...tenants(20, { status: 'quarantined', last_outcome: 'failed' }),

@@ -1,8 +1,8 @@
-// The worker tells of its waits for the database: at warn after ten seconds, again each minute, and by a gauge at once.
+// The worker reports its waits for the database: at warn after ten seconds, again each minute, and by a gauge at once.
 import { expect, test } from 'vitest';
-import type { Activity } from '../../src/store/activity.ts';
-import type { StatementState } from '../../src/store/health.ts';
-import { openWaitWatch } from '../../src/worker/waits.ts';
+import type { Activity } from '../../src/store/database/activity.ts';
+import type { StatementState } from '../../src/store/database/health.ts';
+import { openWaitWatch } from '../../src/worker/report-waits.ts';
 
 const none = { tenantId: null, reason: null, pid: null };
 
@@ -34,7 +34,7 @@ const away = () => {
   throw new Error('no answer');
 };
 
-test('a wait for a connection is told after ten seconds with its tenant, and again a minute later', async () => {
+test('a wait for a connection is reported after ten seconds with its tenant, and again a minute later', async () => {
   const { activities, lines, after, watch } = openWatch(away);
   activities.push({ ...none, kind: 'connection', since: 0, tenantId: 'T' });
   await after(9);
@@ -49,7 +49,7 @@ test('a wait for a connection is told after ten seconds with its tenant, and aga
   expect(watch.longest()).toEqual({ lock: 0, connection: 0, database: 0 });
 });
 
-test('of statements that last, those are told that wait for a lock, and none that is at work', async () => {
+test('a long statement is reported if it waits for a lock, but not while it works', async () => {
   const { activities, lines, after, watch } = openWatch((pids) =>
     pids.map((pid) => ({ pid, forLock: pid === 1, blockers: [] })),
   );
@@ -95,7 +95,7 @@ test('rule 11: a statement that waits for a lock names the session that holds it
   ]);
 });
 
-test('where the server does not answer either, it is what is waited for', async () => {
+test('if the server does not answer either, the wait is for the server', async () => {
   const { activities, lines, after, watch } = openWatch(away);
   activities.push({ ...none, kind: 'statement', since: 0, pid: 1 });
   await after(12);
@@ -103,7 +103,7 @@ test('where the server does not answer either, it is what is waited for', async 
   expect(watch.longest()).toEqual({ lock: 0, connection: 0, database: 12 });
 });
 
-test('a wait that tells of its blocker itself is only counted', async () => {
+test('a wait that reports its blocker itself is only counted', async () => {
   const { activities, lines, after, watch } = openWatch(away);
   activities.push({ ...none, kind: 'lock', since: 0, reason: 'a wait for a lock' });
   await after(12);

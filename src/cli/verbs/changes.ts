@@ -2,8 +2,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { exitCodes } from '../../errors.ts';
-import { type ChangeRow, feedPosition, positionBefore, readChanges } from '../../store/changes.ts';
-import type { Database } from '../../store/pool.ts';
+import type { Database } from '../../store/database/pool.ts';
+import { type ChangeRow, feedPosition, positionBefore, readChanges } from '../../store/feed/changes.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { describeChange, describeMembership } from '../format.ts';
 import { table } from '../terminal.ts';

@@ -1,18 +1,18 @@
 // `connect`: the page on which a customer's administrator consents, and the invitations that lead to it.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openBasics, openConsent } from '../../app.ts';
-import { invitationUrl } from '../../connect/flow.ts';
 import { callbackPath, serveConsent } from '../../connect/server.ts';
+import { openSteps } from '../../connect/steps.ts';
 import { describeRegistration } from '../../engine/registration.ts';
 import { readPublicUrl, requireTenantId } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
 import { createLog } from '../../logger.ts';
 import { useProxyOf } from '../../proxy.ts';
 import { durationMs } from '../../settings/schema.ts';
-import { createInvitation, withdrawInvitations } from '../../store/invitations.ts';
-import { requireCurrentSchema } from '../../store/migrate.ts';
-import { readRegistration } from '../../store/registrations.ts';
-import { addTenant, findTenant, tenantsOfCustomer } from '../../store/tenants.ts';
+import { requireCurrentSchema } from '../../store/schema/migrate.ts';
+import { createInvitation, withdrawInvitations } from '../../store/tenants/invitations.ts';
+import { readRegistration } from '../../store/tenants/registrations.ts';
+import { addTenant, findTenant, tenantsOfCustomer } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
 
@@ -118,7 +118,7 @@ async function invite(run: Run, options: ConnectOptions): Promise<undefined> {
     expiresInMs: options.expires,
     actor,
   });
-  const link = await invitationUrl(database, { url }, invitation);
+  const link = (await openSteps(database)).urlOf({ url }, invitation);
   terminal.answer({ url: link, ref, name, tenant_id: wanted, expires_at: invitation.expires_at });
   terminal.say(link);
   terminal.note(

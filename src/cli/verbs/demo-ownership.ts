@@ -1,10 +1,10 @@
 // The demo's second half: who owns a field, and what becomes of accounts when a customer leaves and comes back.
 import type { CycleResult } from '../../engine/cycle.ts';
 import { changeSettings } from '../../engine/preview.ts';
-import type { SettingsDocument } from '../../settings.ts';
+import type { SettingsDocument } from '../../settings/settings.ts';
 import type { Tenant } from '../../simulator/index.ts';
-import { editAccount, explainAccount, revertAccount } from '../../store/accounts.ts';
-import type { Database } from '../../store/pool.ts';
+import { editAccount, explainAccount, revertAccount } from '../../store/accounts/accounts.ts';
+import type { Database } from '../../store/database/pool.ts';
 import { table } from '../terminal.ts';
 
 export type OwnershipStory = {

@@ -7,18 +7,18 @@ import { openBasics } from '../../app.ts';
 import type { CycleResult } from '../../engine/cycle.ts';
 import { ExpectedError } from '../../errors.ts';
 import type { Simulator, Tenant } from '../../simulator/index.ts';
-import { readChanges } from '../../store/changes.ts';
-import { openEmbedded } from '../../store/embedded.ts';
-import { migrate } from '../../store/migrate.ts';
-import { type Database, openDatabase } from '../../store/pool.ts';
-import { type AccountRow, readAccount } from '../../store/status.ts';
-import { addTenant } from '../../store/tenants.ts';
+import { type Database, openDatabase } from '../../store/database/pool.ts';
+import { openEmbedded } from '../../store/embedded/embedded.ts';
+import { readChanges } from '../../store/feed/changes.ts';
+import { migrate } from '../../store/schema/migrate.ts';
+import { type AccountRow, readAccount } from '../../store/tenants/status.ts';
+import { addTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { cycleTable } from '../cycle-report.ts';
 import { count } from '../format.ts';
 import { table } from '../terminal.ts';
 import { changeTable } from './changes.ts';
 import { tellOwnership } from './demo-ownership.ts';
-import { cycleTable } from './sync.ts';
 
 type DemoOptions = VerbOptions & { users: number };
 

@@ -2,10 +2,10 @@
 import { type Command, Option } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { type Role, roles } from '../../rules/ownership.ts';
-import { changeAccount, valueTypes } from '../../store/edit.ts';
-import type { FoundAccount } from '../../store/explain.ts';
-import type { Database } from '../../store/pool.ts';
-import { findTenant } from '../../store/tenants.ts';
+import { changeAccount, valueTypes } from '../../store/accounts/edit.ts';
+import type { FoundAccount } from '../../store/accounts/explain.ts';
+import type { Database } from '../../store/database/pool.ts';
+import { findTenant } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { fieldValue, splitEdits } from '../field-values.ts';

@@ -1,10 +1,10 @@
 // `explain`: one account field by field, and how fresh it is; or why somebody is not there.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
-import { explainAccount } from '../../store/accounts.ts';
-import { type Absence, findAbsences } from '../../store/explain.ts';
-import type { Database } from '../../store/pool.ts';
-import { findTenant, listTenants, type TenantRow } from '../../store/tenants.ts';
+import { explainAccount } from '../../store/accounts/accounts.ts';
+import { type Absence, findAbsences } from '../../store/accounts/explain.ts';
+import type { Database } from '../../store/database/pool.ts';
+import { findTenant, listTenants, type TenantRow } from '../../store/tenants/tenants.ts';
 import { accountTable, type Picked, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { absenceText, accountLines, fieldTable, freshnessLines } from '../explanation.ts';

@@ -1,8 +1,8 @@
 // `grant`: an application's role is given the contract, and nothing else.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
-import { grantedTo, grantRole } from '../../store/grants.ts';
-import { limitRole, type RoleLimits } from '../../store/role-limits.ts';
+import { grantedTo, grantRole } from '../../store/schema/grants.ts';
+import { limitRole, type RoleLimits } from '../../store/schema/role-limits.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
 

@@ -1,9 +1,9 @@
 // `migrate`: the schema up to date, or what is missing.
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
-import { describeWait } from '../../store/blockers.ts';
-import { feedPosition } from '../../store/changes.ts';
-import { beginFeedEpoch, migrate, requireCurrentSchema, schemaState } from '../../store/migrate.ts';
+import { describeWait } from '../../store/database/blockers.ts';
+import { feedPosition } from '../../store/feed/changes.ts';
+import { beginFeedEpoch, migrate, requireCurrentSchema, schemaState } from '../../store/schema/migrate.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 
 type MigrateOptions = VerbOptions & { check?: boolean; restored?: boolean };

@@ -1,8 +1,9 @@
 // `removals list`, `removals approve`, `removals reject`: what waits for a person, and the decision.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
-import { decideRemovals, type HeldRemoval, heldIn, openLists, type RemovalList } from '../../store/removals.ts';
-import { findTenant } from '../../store/tenants.ts';
+import { decideRemovals } from '../../store/commit/held-removals.ts';
+import { type HeldRemoval, heldIn, openLists, type RemovalList } from '../../store/commit/removal-lists.ts';
+import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, plural, when } from '../format.ts';
 import { table } from '../terminal.ts';

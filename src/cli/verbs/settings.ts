@@ -11,11 +11,11 @@ import {
   mergeDocuments,
   readSettingsFile,
   type SettingsDocument,
-} from '../../settings.ts';
-import type { Database } from '../../store/pool.ts';
-import { type SettingsChange, storedSettings } from '../../store/settings.ts';
-import { groupsByName } from '../../store/status.ts';
-import { findTenant, listTenants, type Tenant } from '../../store/tenants.ts';
+} from '../../settings/settings.ts';
+import type { Database } from '../../store/database/pool.ts';
+import { type SettingsChange, storedSettings } from '../../store/settings/versions.ts';
+import { groupsByName } from '../../store/tenants/status.ts';
+import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { plural } from '../format.ts';
 import { describeOutcome, whenItActs } from '../settings-outcome.ts';

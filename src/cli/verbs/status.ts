@@ -1,8 +1,8 @@
 // `status`: how every tenant is, at a glance.
 import { type Command, Option } from 'commander';
-import { readSetAside, readStatus, type Standing, standings } from '../../store/status.ts';
-import { findTenant } from '../../store/tenants.ts';
-import { listWaiting } from '../../store/waiting.ts';
+import { readSetAside, readStatus, type Standing, standings } from '../../store/tenants/status.ts';
+import { findTenant } from '../../store/tenants/tenants.ts';
+import { listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, dueIn, plural, when } from '../format.ts';
 import { table } from '../terminal.ts';

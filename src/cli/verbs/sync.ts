@@ -3,22 +3,19 @@ import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { ownsTenantId } from '../../credentials.ts';
 import { type CycleResult, runCycle } from '../../engine/cycle.ts';
-import type { FirstLoad } from '../../engine/reports.ts';
 import { readTenantId } from '../../environment.ts';
 import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
-import { explainGaps } from '../../rules/scope.ts';
-import type { StreamReport } from '../../store/cycles.ts';
-import { describeDatabaseError, tellDatabaseError } from '../../store/pool.ts';
-import { settingsInForce } from '../../store/settings.ts';
-import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants.ts';
-import { consentWaiting, listWaiting } from '../../store/waiting.ts';
+import { describeDatabaseError, tellDatabaseError } from '../../store/database/pool.ts';
+import { settingsInForce } from '../../store/settings/versions.ts';
+import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
+import { consentWaiting, listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { goesOn, openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, duration, plural } from '../format.ts';
+import { hasHeld, reportCycles } from '../cycle-report.ts';
+import { plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
-import { sampleTable, shownChanges } from '../samples.ts';
-import { describeFailure, sayNotTried, stopsAll, worstExitCode } from '../several.ts';
-import { showError, table } from '../terminal.ts';
-import { syncPerson } from './sync-person.ts';
+import { stopsAll, worstExitCode } from '../several.ts';
+import { showError } from '../terminal.ts';
+import { syncPerson } from './sync-user.ts';
 
 type SyncOptions = VerbOptions & { dryRun?: boolean; user?: string };
 
@@ -135,7 +132,7 @@ async function syncTenants(
     }
     if (notTried.length > 0) break;
   }
-  report(run, done, failed, notTried);
+  reportCycles(run, done, failed, notTried);
   const codes = [...failed, ...done.flatMap(({ result }) => result.failures)].map(({ error }) =>
     exitCodeOf(describeDatabaseError(error)),
   );
@@ -166,165 +163,4 @@ async function syncTenants(
     if (!what.dryRun) terminal.note(`tenant ${tenantId} registered`);
     return findTenant(database, tenantId);
   }
-}
-
-function report(
-  run: Run,
-  done: { tenant: Tenant; result: CycleResult }[],
-  failed: { tenant: Tenant; error: unknown }[],
-  notTried: readonly Tenant[],
-): void {
-  const { terminal } = run;
-  terminal.answer({
-    cycles: done.flatMap(({ tenant, result: { firstLoad, sinceMs, ...cycle } }) =>
-      [...(firstLoad ? [firstLoad] : []), cycle].map((one) => ({
-        tenant: { id: tenant.tenant_id, name: tenant.name },
-        ...one,
-        failures: one.failures.map(({ stream, error }) => ({ stream, ...describeFailure(error) })),
-        ...('unfinished' in one && {
-          unfinished: one.unfinished.map(({ stream, error }) => ({ stream, ...describeFailure(error) })),
-        }),
-      })),
-    ),
-    failures: failed.map(({ tenant, error }) => ({
-      tenant: { id: tenant.tenant_id, name: tenant.name },
-      ...describeFailure(error),
-    })),
-    ...(notTried.length > 0 && { not_tried: notTried.map(({ tenant_id: id, name }) => ({ id, name })) }),
-  });
-  sayNotTried(terminal, notTried.length);
-  if (done.length > 0) terminal.say(cycleTable(done));
-  for (const { tenant, result } of done) {
-    const why = explainQuiet(result);
-    if (why) terminal.say(`${tenant.name}: ${why}`);
-    const aside = Object.values(result.streams).reduce((sum, one) => sum + one.set_aside, 0);
-    if (aside > 0)
-      terminal.say(`${tenant.name}: ${plural(aside, 'object')} set aside, see entra-sync status --set-aside`);
-    const { held, scope_gaps: gaps = [] } = result.streams.users;
-    if (gaps.length > 0) {
-      const { what, cure } = explainGaps(gaps);
-      const because = held > 0 ? `${plural(held, 'removal')} held, because ` : '';
-      terminal.note(`${tenant.name}: ${because}${what} -> ${cure}`);
-    }
-    sayHeld(run, tenant, result);
-    for (const { stream, error } of result.firstLoad?.failures ?? []) {
-      const { message } = describeFailure(error);
-      terminal.note(
-        `${tenant.name}: ${stream} could not be listed quickly and were read by the first round (${message})`,
-      );
-    }
-    for (const { stream, error } of result.unfinished) {
-      const { message } = describeFailure(error);
-      terminal.note(
-        `${tenant.name}: the full round of ${stream} is not finished (${message}); changes were committed beside it, and the next cycle goes on with it`,
-      );
-    }
-    for (const { stream, error } of result.failures) {
-      showError({ ...terminal, answer: () => {} }, describeDatabaseError(error), `${tenant.name}, ${stream}: `);
-    }
-    if (result.outcome === 'rehearsed') sayRehearsal(run, result);
-  }
-}
-
-function hasHeld({ lists, streams }: CycleResult): boolean {
-  return lists.length + streams.users.held + streams.groups.held > 0;
-}
-
-function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }: CycleResult): void {
-  for (const list of lists) {
-    terminal.note(
-      `${tenant.name}: ${plural(list.held, 'removal')} of ${list.stream} held in list ${list.list_id}, since ${list.why} -> entra-sync removals list ${JSON.stringify(tenant.name)}`,
-    );
-  }
-  const rehearsed = streams.users.held + streams.groups.held;
-  if (outcome === 'rehearsed' && rehearsed > 0)
-    terminal.note(`${tenant.name}: ${plural(rehearsed, 'removal')} would be held for a person's decision`);
-}
-
-type ToldCycle = Pick<CycleResult, 'kind' | 'outcome' | 'seconds'> & Pick<FirstLoad, 'streams'>;
-
-/** The cycles as one table, a line a stream; a quick first load before the rounds that followed it. */
-export function cycleTable(
-  done: readonly { tenant: Tenant; result: ToldCycle & { firstLoad?: ToldCycle | undefined } }[],
-): string {
-  const cycles = done.flatMap(({ tenant, result }) =>
-    (result.firstLoad ? [result.firstLoad, result] : [result]).map((cycle) => ({ tenant, cycle })),
-  );
-  const reports = cycles.flatMap(({ cycle }) => Object.values(cycle.streams));
-  // Rare, and worth a column only where they occur.
-  const rare = (['adopted', 'held'] as const).filter((name) => reports.some((one) => one[name] > 0));
-  return table(
-    [
-      { title: 'tenant' },
-      { title: 'cycle' },
-      { title: 'stream' },
-      { title: 'round' },
-      { title: 'requests', right: true },
-      { title: 'seen', right: true },
-      { title: 'created', right: true },
-      { title: 'updated', right: true },
-      { title: 'suspended', right: true },
-      { title: 'removed', right: true },
-      { title: 'restored', right: true },
-      ...rare.map((title) => ({ title, right: true })),
-      { title: 'members', right: true },
-      { title: 'seconds', right: true },
-    ],
-    cycles.flatMap(({ tenant, cycle }) =>
-      Object.entries(cycle.streams).map(([stream, one]) => [
-        tenant.name,
-        cycle.outcome === 'rehearsed' ? `${cycle.kind} (dry run)` : cycle.kind,
-        stream,
-        one.outcome === 'failed'
-          ? `failed, ${one.reason.replaceAll('_', ' ')}`
-          : `${one.round}, ${one.reason.replaceAll('_', ' ')}`,
-        count(one.requests),
-        count(one.seen),
-        count(one.created),
-        count(one.updated),
-        one.suspended + one.resumed === 0 ? '0' : `+${count(one.suspended)} -${count(one.resumed)}`,
-        count(one.removed),
-        count(one.restored),
-        ...rare.map((name) => count(one[name])),
-        one.memberships_added + one.memberships_removed === 0
-          ? '0'
-          : `+${count(one.memberships_added)} -${count(one.memberships_removed)}`,
-        cycle.seconds.toFixed(1),
-      ]),
-    ),
-  );
-}
-
-/** Rule 21: "0 changes" says why. */
-function explainQuiet(result: CycleResult): string | undefined {
-  const all = Object.values(result.streams);
-  const sum = (count: (one: StreamReport) => number) => all.reduce((total, one) => total + count(one), 0);
-  if (result.failures.length > 0 || hasHeld(result) || sum(changesOf) > 0) return undefined;
-  // What there was to show, the quick listing before this round has shown.
-  if (result.firstLoad && Object.values(result.firstLoad.streams).some((one) => changesOf(one) > 0)) return undefined;
-  if (sum((one) => one.seen) > 0) {
-    return `no changes: Graph showed ${plural(
-      sum((one) => one.distinct),
-      'object',
-    )}, none differs from what is stored`;
-  }
-  return result.sinceMs !== undefined && all.every((one) => one.round === 'incremental')
-    ? `no changes: Graph reported none since the last cycle, ${duration(result.sinceMs / 1000)} ago`
-    : 'no changes: Graph showed an empty directory';
-}
-
-function changesOf(one: StreamReport): number {
-  const objects =
-    one.created + one.adopted + one.updated + one.suspended + one.resumed + one.removed + one.restored + one.purged;
-  return objects + one.memberships_added + one.memberships_removed;
-}
-
-function sayRehearsal(run: Run, result: CycleResult): void {
-  const { terminal } = run;
-  terminal.say('Dry run: nothing was kept, the checkpoint stays.');
-  if (result.sample.length === 0) return;
-  const total = Object.values(result.streams).reduce((sum, one) => sum + changesOf(one), 0);
-  terminal.say(sampleTable(result.sample, 'would be'));
-  if (total > shownChanges)
-    terminal.say(`… and ${count(total - shownChanges)} more (--json shows up to 1,000 of each stream)`);
 }

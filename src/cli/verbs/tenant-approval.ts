@@ -3,10 +3,16 @@ import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { ExpectedError } from '../../errors.ts';
 import { asGuid } from '../../rules/decode.ts';
-import { approveConsent } from '../../store/consent.ts';
-import type { Database } from '../../store/pool.ts';
-import { tenantsOfCustomer } from '../../store/tenants.ts';
-import { approveCommand, findWaiting, listWaiting, rejectWaiting, type WaitingConsent } from '../../store/waiting.ts';
+import type { Database } from '../../store/database/pool.ts';
+import { approveConsent } from '../../store/tenants/consent.ts';
+import { tenantsOfCustomer } from '../../store/tenants/tenants.ts';
+import {
+  approveCommand,
+  findWaiting,
+  listWaiting,
+  rejectWaiting,
+  type WaitingConsent,
+} from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural, when } from '../format.ts';
 import { onOneLine, table } from '../terminal.ts';

@@ -1,9 +1,9 @@
 // `tenant pause`, `tenant resume`, `tenant retry`: when the worker syncs a tenant.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
-import { makeDue, setPaused } from '../../store/attempts.ts';
-import type { Database } from '../../store/pool.ts';
-import { findTenant, listTenants, type TenantRow, tenantDisconnected } from '../../store/tenants.ts';
+import { makeDue, setPaused } from '../../store/cycle/attempts.ts';
+import type { Database } from '../../store/database/pool.ts';
+import { findTenant, listTenants, type TenantRow, tenantDisconnected } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
 

@@ -1,0 +1,66 @@
+// Failures that may last: which are Graph's, and whether another link of the same stream is answered meanwhile.
+import { ExpectedError } from '../errors.ts';
+import { DeadToken } from '../graph/reader.ts';
+import type { DeltaPage } from '../rules/decode.ts';
+import type { Settings } from '../settings/settings.ts';
+import { openPages } from './first-page.ts';
+import type { StreamContext, StreamParts } from './stream.ts';
+
+const graphSide: ReadonlySet<string> = new Set([
+  'graph_unavailable',
+  'graph_throttled',
+  'graph_answer_invalid',
+  'foreign_link',
+  'round_endless',
+  'property_refused',
+]);
+
+/** Whether an error is one of what Graph answered, or did not, and may be one of a single link or object. */
+export function isGraphSide(error: unknown): boolean {
+  return error instanceof DeadToken || (error instanceof ExpectedError && graphSide.has(error.code));
+}
+
+/** Whether such an error may be the link's own. Throttling never is: it falls on the application. */
+export function isLinksOwn(error: unknown): boolean {
+  return isGraphSide(error) && !(error instanceof ExpectedError && error.code === 'graph_throttled');
+}
+
+/** Whether a round leads in a circle. */
+export function isEndless(error: unknown): boolean {
+  return error instanceof ExpectedError && error.code === 'round_endless';
+}
+
+/**
+ * Asks Graph at another link than the one that failed, and where that is answered at the failed one again: what fails there
+ * may be Graph as a whole, which has come back meanwhile. `other` undefined: the first URL. `failed` undefined: it is
+ * answered, and of no use. Throws what is not Graph's.
+ */
+export async function compareLinks<Page extends DeltaPage>(
+  context: StreamContext,
+  parts: StreamParts<Page>,
+  settings: Settings,
+  links: { readonly failed: string | undefined; readonly other: string | undefined },
+): Promise<'none answers' | 'other answers' | 'both answer'> {
+  if (links.failed !== undefined && links.failed === links.other) return 'none answers';
+  if (!(await answersAt(context, parts, settings, links.other))) return 'none answers';
+  const again = links.failed !== undefined && (await answersAt(context, parts, settings, links.failed));
+  return again ? 'both answer' : 'other answers';
+}
+
+async function answersAt<Page extends DeltaPage>(
+  context: StreamContext,
+  parts: StreamParts<Page>,
+  settings: Settings,
+  start: string | undefined,
+): Promise<boolean> {
+  try {
+    const pages = openPages(context, parts, settings, 'incremental', start);
+    await pages.next();
+    await pages.return(undefined);
+    return true;
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!isGraphSide(error)) throw error;
+    return false;
+  }
+}

@@ -1,0 +1,180 @@
+// One person now, beside the cycles: read by GET with the groups that hold the person, committed at once. No checkpoint
+// moves, nobody is removed: who is gone is told by the delta of the next cycle.
+import { ExpectedError } from '../errors.ts';
+import { readMemberOf } from '../graph/groups.ts';
+import { readUser } from '../graph/users.ts';
+import { asGuid, type Occurrence, oddProblems } from '../rules/decode.ts';
+import { selectedProperties, userMarks } from '../rules/mapping.ts';
+import { keepKnown, overlay } from '../rules/merge.ts';
+import { outsideOf } from '../rules/scope.ts';
+import { findPeople, type KnownPerson } from '../store/accounts/find-accounts.ts';
+import { commitPerson } from '../store/accounts/on-demand.ts';
+import type { ChangeSample } from '../store/commit/sample.ts';
+import { databaseTime } from '../store/database/pool.ts';
+import { settingsInForce } from '../store/settings/versions.ts';
+import { knownOfOdd } from '../store/stage/doubts.ts';
+import { readCheckpoint } from '../store/stage/rounds.ts';
+import { findTenant, tenantDisconnected } from '../store/tenants/tenants.ts';
+import { partialAnswer } from './ask.ts';
+import type { CycleParts } from './cycle.ts';
+import { typesOf, withMapping } from './users.ts';
+
+export type PersonOptions = {
+  readonly tenantId: string;
+  /** Object id or user principal name; of a person known here also mail or account id. */
+  readonly word: string;
+  readonly actor: string;
+  readonly dryRun: boolean;
+  readonly signal: AbortSignal;
+};
+
+export type PersonVerdict =
+  | 'created'
+  | 'restored'
+  | 'updated'
+  | 'unchanged'
+  | 'out_of_scope'
+  | 'set_aside'
+  /** Entra ID does not show the person; nothing was written. */
+  | 'not_there';
+
+export type PersonResult = {
+  readonly verdict: PersonVerdict;
+  /** The display name that is stored, else Entra ID's, else the user principal name or the word that was given. */
+  readonly name: string;
+  readonly entraObjectId: string | null;
+  /** What puts the person outside the scope, or why the person cannot be taken. */
+  readonly reason: string | null;
+  readonly before: KnownPerson | undefined;
+  readonly after: KnownPerson | undefined;
+  /** How many groups hold the person directly; undefined when that was not read, because no groups are synced yet or Graph refuses. */
+  readonly groups: number | undefined;
+  readonly changes: readonly ChangeSample[];
+  readonly cycleId: string | null;
+  readonly requests: number;
+  readonly dryRun: boolean;
+};
+
+/**
+ * Reads one person and commits what is seen. Throws `usage` for a word that can name nobody, `unknown_name` for somebody
+ * whom neither Entra ID nor this database knows, and what reading from Graph throws.
+ */
+export async function readPerson(parts: CycleParts, options: PersonOptions): Promise<PersonResult> {
+  const { database } = parts;
+  const { tenantId, actor, dryRun, signal } = options;
+  const word = requireWord(options.word);
+  const { status, name } = await findTenant(database, tenantId);
+  if (status === 'disconnected') throw tenantDisconnected(name);
+  const settings = await settingsInForce(database, tenantId, parts.defaults);
+  const properties = selectedProperties(settings.fields);
+  const reader = parts.openReader({ tenantId, settings, signal, log: parts.log });
+  const askedAt = await databaseTime(database);
+  const known = (await findPeople(database, tenantId, word))[0];
+  const said = await ask();
+  const answer = said === 'gone' ? said : partialAnswer(said.id ?? '', said, userMarks);
+  if (answer === 'gone') {
+    if (!known) throw unknownPerson();
+    const { entra_object_id: entraObjectId } = known;
+    return { ...nothing(), verdict: 'not_there', name: nameOf(known), entraObjectId, before: known, after: known };
+  }
+  const id = answer.id ?? '';
+  const groupsKnown = await readCheckpoint(database, tenantId, 'groups');
+  const seen =
+    'reason' in answer
+      ? answer
+      : withMapping({ id, source: await sourceOf(answer), removed: null, doubt: null }, settings);
+  const list = groupsKnown && !('reason' in seen) ? await readMemberOf(reader, 'users', id) : undefined;
+  const memberOf = list && 'reason' in list ? undefined : list;
+  const {
+    before,
+    after,
+    changes,
+    cycleId,
+    inScope,
+    aside: undecided,
+  } = await commitPerson(database, {
+    tenantId,
+    entraObjectId: id,
+    seen,
+    memberOf,
+    problems: [...(list && 'reason' in list ? [list] : []), ...('patch' in answer ? oddProblems([answer]) : [])],
+    settingsVersion: settings.version,
+    match: settings.match,
+    scopeGroups: settings.scope.groups,
+    groupsJudged: groupsKnown?.fingerprint === settings.fingerprints.groups,
+    actor,
+    askedAt,
+    requests: reader.requestCount(),
+    dryRun,
+  });
+  const byProperties = 'reason' in seen ? null : outsideOf(seen.source, settings.scope, settings.disabledAccounts);
+  const aside = 'reason' in seen ? seen.reason : undecided;
+  const outside = 'reason' in seen ? null : (byProperties?.why ?? 'in none of the scope groups');
+  const result: PersonResult = {
+    before,
+    after,
+    changes,
+    cycleId,
+    verdict: aside !== null ? 'set_aside' : inScope ? verdictOf(changes) : 'out_of_scope',
+    name: nameOf(after ?? before, 'reason' in seen ? {} : seen.source),
+    entraObjectId: id,
+    reason: aside ?? (inScope ? null : outside),
+    groups: memberOf?.length,
+    requests: reader.requestCount(),
+    dryRun,
+  };
+  parts.log.info(
+    { tenantId, entraObjectId: id, cycleId: result.cycleId, verdict: result.verdict, requests: result.requests },
+    'person read on demand',
+  );
+  return result;
+
+  async function sourceOf(shown: Extract<Occurrence, { patch: unknown }>) {
+    const stored = await knownOfOdd(database, tenantId, '0', 'users', [shown]);
+    return keepKnown(overlay({}, shown.patch), shown.odd, stored.get(shown.id));
+  }
+
+  // Whoever was renamed, or is known by mail or account id, is asked for by object id.
+  async function ask() {
+    const types = typesOf(properties);
+    const isAccountId = known?.account_id === word.toLowerCase();
+    const byWord = isAccountId ? 'gone' : await readUser(reader, word, properties, types);
+    const other = known?.entra_object_id;
+    if (byWord !== 'gone' || !other || other === word.toLowerCase()) return byWord;
+    return readUser(reader, other, properties, types);
+  }
+
+  function nameOf(person: KnownPerson | undefined, source: Record<string, unknown> = {}): string {
+    const names = [person?.display_name, source.displayName, person?.user_principal_name, source.userPrincipalName];
+    return names.find((name): name is string => typeof name === 'string' && name !== '') ?? word;
+  }
+
+  function nothing() {
+    return { reason: null, groups: undefined, changes: [], cycleId: null, requests: reader.requestCount(), dryRun };
+  }
+}
+
+function verdictOf(changes: readonly ChangeSample[]): PersonVerdict {
+  const kinds = new Set(changes.map((change) => change.kind));
+  if (kinds.has('account.created')) return 'created';
+  if (kinds.has('account.restored')) return 'restored';
+  return kinds.size > 0 ? 'updated' : 'unchanged';
+}
+
+// Graph's own limit for a user principal name is 113 characters (learn.microsoft.com/graph/api/resources/user).
+const longestName = 320;
+
+function requireWord(text: string): string {
+  const word = text.trim();
+  const isName = word.length <= longestName && /^[^\s/\\?\p{Cc}]+@[^\s/\\?\p{Cc}]+$/u.test(word);
+  if (asGuid(word) || isName) return word;
+  throw new ExpectedError('usage', 'that is neither an object id nor a user principal name', {
+    cure: 'entra-sync sync --user adele@contoso.com, or the object id that Entra shows',
+  });
+}
+
+function unknownPerson(): ExpectedError {
+  return new ExpectedError('unknown_name', 'neither Entra ID nor this database knows that person', {
+    cure: 'check the spelling: the user principal name or object id as Entra shows it',
+  });
+}

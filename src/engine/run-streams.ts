@@ -1,0 +1,96 @@
+// The streams of a cycle, side by side: each is committed on its own, so that a tenant that may read only users gets its users.
+import { exitCodeOf } from '../errors.ts';
+import type { GraphReader } from '../graph/reader.ts';
+import { type Stream, streams } from '../rules/streams.ts';
+import type { ChangeSample } from '../store/commit/sample.ts';
+import type { StreamReport } from '../store/cycle/cycles.ts';
+import { tellDatabaseError } from '../store/database/pool.ts';
+import { dropRehearsal } from '../store/stage/rounds.ts';
+import { groupsStream } from './groups.ts';
+import { reportOfFailure, type StreamFailure } from './reports.ts';
+import { runStream } from './run-stream.ts';
+import type { Footing, RoundTold, StreamContext, StreamResult } from './stream.ts';
+import { usersStream } from './users.ts';
+
+/** What both streams of a cycle share. */
+export type CycleContext = Omit<StreamContext, 'reader' | 'memberships' | 'trail'>;
+
+export type StreamsRun = {
+  readonly reports: Readonly<Record<Stream, StreamReport>>;
+  /** What stopped a stream. */
+  readonly failures: readonly StreamFailure[];
+  /** Failures that stopped a full round while the changes of its stream were committed. */
+  readonly unfinished: readonly StreamFailure[];
+  /** Both checkpoints moved without a round. */
+  readonly idle: boolean;
+  /** The age of the oldest checkpoint that the cycle started from; undefined for the first cycle. */
+  readonly sinceMs: number | undefined;
+  /** The changes of a dry run, the first thousand of each stream. */
+  readonly sample: readonly ChangeSample[];
+};
+
+/** Runs both streams to their end. A stream that fails is a part of the answer. `stopping`: this process ends. */
+export async function runStreams(
+  context: CycleContext,
+  reader: GraphReader,
+  stopping: AbortSignal,
+): Promise<StreamsRun> {
+  const { database, lease, dryRun, footing } = context;
+  const readers = { users: reader.fork('users'), groups: reader.fork('groups') };
+  const trails = { users: { now: begunBy(footing, 'users') }, groups: { now: begunBy(footing, 'groups') } };
+  const contextOf = (stream: Stream) => ({ ...context, reader: readers[stream], trail: trails[stream] });
+  const groupsEnded = settled(
+    runStream({ ...contextOf('groups'), memberships: Promise.resolve(undefined) }, groupsStream),
+  );
+  const memberships = groupsEnded.then((ended) => (dryRun && 'result' in ended ? ended.result.round : undefined));
+  const [groups, users] = await Promise.all([
+    groupsEnded,
+    settled(runStream({ ...contextOf('users'), memberships }, usersStream)),
+  ]);
+  // What stopped a dry run has to reach the caller; a stage that stays is dropped by the next cycle.
+  if (dryRun) await dropRehearsal(database, lease).catch(() => {});
+  const ended = { users, groups };
+  const errors = new Map<Stream, unknown>();
+  for (const stream of streams) {
+    const one = ended[stream];
+    if (!('thrown' in one)) continue;
+    const error = await tellDatabaseError(database, one.thrown);
+    // A statement that was cancelled because this process ends is no state of the database.
+    errors.set(stream, stopping.aborted && exitCodeOf(error) === 7 ? stopping.reason : error);
+  }
+  const reportOf = (stream: Stream): StreamReport => {
+    const one = ended[stream];
+    return 'result' in one
+      ? one.result.report
+      : reportOfFailure(errors.get(stream), trails[stream].now, readers[stream].requestCount());
+  };
+  const results = streams.flatMap((stream) => {
+    const one = ended[stream];
+    return 'result' in one ? [{ stream, ...one.result }] : [];
+  });
+  const ages = results.flatMap(({ checkpointAgeMs }) => checkpointAgeMs ?? []);
+  return {
+    reports: { users: reportOf('users'), groups: reportOf('groups') },
+    failures: [...errors].map(([stream, error]) => ({ stream, error })),
+    unfinished: results.flatMap(({ stream, unfinished: error }) => (error === undefined ? [] : [{ stream, error }])),
+    idle: results.length === streams.length && results.every(({ round }) => round === undefined),
+    sinceMs: ages.length > 0 ? Math.max(...ages) : undefined,
+    sample: results.flatMap(({ sample }) => sample),
+  };
+}
+
+type Ended = { readonly result: StreamResult } | { readonly thrown: unknown };
+
+function settled(running: Promise<StreamResult>): Promise<Ended> {
+  return running.then(
+    (result) => ({ result }),
+    (thrown: unknown) => ({ thrown }),
+  );
+}
+
+// For the report of a stream that fails before its round is chosen.
+function begunBy({ streams }: Footing, stream: Stream): RoundTold {
+  const { checkpoint, open } = streams[stream];
+  const round = open?.kind ?? (checkpoint ? 'incremental' : 'full');
+  return { round, reason: open?.reason ?? (checkpoint ? 'changes' : 'first'), pages: 0, seen: 0 };
+}

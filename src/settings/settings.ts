@@ -1,0 +1,260 @@
+// Reads and checks settings files, merges layers, and resolves the settings in force for a tenant.
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
+import { ExpectedError } from '../errors.ts';
+import { packageFile } from '../package-files.ts';
+import { parseExpression } from '../rules/expressions.ts';
+import { groupProperties } from '../rules/groups.ts';
+import type { RemovalLimits } from '../rules/guard.ts';
+import { type MatchKey, selectedProperties } from '../rules/mapping.ts';
+import { type Field, type ManualEditing, roles, type SourceOfTruth } from '../rules/ownership.ts';
+import type { DisabledAccounts, Scope } from '../rules/scope.ts';
+import type { Stream } from '../rules/streams.ts';
+import { checkShape, isRecord, problemsOfRemovals, problemsOfWhole } from './problems.ts';
+import {
+  type CredentialReference,
+  documentSchema,
+  durationMs,
+  installationSchema,
+  partialSchema,
+  type SecretReference,
+  type SettingsDocument,
+} from './schema.ts';
+
+export type { CredentialReference, SecretReference, SettingsDocument };
+
+/** The settings in force for a tenant. Durations in milliseconds. */
+export type Settings = {
+  /** The newest stored version that these settings come from. */
+  readonly version: number;
+  readonly intervalMs: number;
+  /** Sorted by name. */
+  readonly fields: readonly Field[];
+  readonly sourceOfTruth: SourceOfTruth;
+  readonly manual: ManualEditing;
+  readonly scope: Scope;
+  readonly disabledAccounts: DisabledAccounts;
+  /** Keys that match manual accounts with users, in this order; empty: none. */
+  readonly match: readonly MatchKey[];
+  readonly removals: RemovalLimits;
+  /** `quick`: a listing fills the accounts before the first full round. */
+  readonly firstLoad: 'quick' | 'delta';
+  readonly retentionMs: number;
+  readonly changesRetentionMs: number;
+  readonly cyclesRetentionMs: number;
+  readonly fullEveryMs: number;
+  readonly allowRoles: readonly string[];
+  /** A reference to the tenant's own credential; null: the environment's is used. */
+  readonly credential: CredentialReference | null;
+  /**
+   * Hashes of the settings that shape a stream's stage; a change leads to a full round (rule 17). Users: mapping, $select,
+   * scope and disabledAccounts. Groups: $select and the scope groups.
+   */
+  readonly fingerprints: Readonly<Record<Stream, string>>;
+};
+
+/** Reads config/default.yaml, which must be complete. */
+export function loadDefaults(path: string = packageFile('config', 'default.yaml')): SettingsDocument {
+  return checkSettings(readSettingsFile(path), path, [], documentSchema);
+}
+
+/** Parses a YAML file without checking it. Throws `settings_invalid` if it is unreadable or not YAML. */
+export function readSettingsFile(path: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ExpectedError('settings_invalid', `${path} cannot be read`, { cure: 'check the path', cause: error });
+  }
+  return parseYaml(text, path);
+}
+
+/**
+ * Reads a settings file and checks it, by itself and merged over the layers `below`. Throws `settings_invalid` with
+ * every problem.
+ */
+export function loadSettingsFile(path: string, below: readonly SettingsDocument[] = []): SettingsDocument {
+  return checkSettings(readSettingsFile(path), path, below);
+}
+
+/** {@link checkSettings} for the settings of the whole installation. */
+export function checkInstallationSettings(
+  document: unknown,
+  path: string,
+  below: readonly SettingsDocument[],
+): SettingsDocument {
+  return checkSettings(document, path, below, installationSchema);
+}
+
+/** {@link loadSettingsFile} for a document that was already read. */
+export function checkSettings(
+  document: unknown,
+  path: string,
+  below: readonly SettingsDocument[] = [],
+  schema: typeof documentSchema | typeof partialSchema | typeof installationSchema = partialSchema,
+): SettingsDocument {
+  const checked = checkShape(document, schema);
+  const isWhole = below.length > 0 || schema === documentSchema;
+  const under = below.reduce(mergeLayers, {});
+  const merged = isRecord(document) ? mergeLayers(under, document) : {};
+  const problems = [
+    ...('problems' in checked ? checked.problems : []),
+    ...(isWhole ? problemsOfWhole(merged) : []),
+    ...(below.length > 0 ? problemsOfRemovals(document, under) : []),
+  ];
+  if ('document' in checked && problems.length === 0) return checked.document;
+  throw new ExpectedError(
+    'settings_invalid',
+    `${path} has ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
+    {
+      list: problems,
+      cure: 'correct the file; config/default.yaml shows every setting',
+    },
+  );
+}
+
+/**
+ * Merges `upper` over `lower`: objects by key, fields by name and key. Other values and credentials are replaced whole.
+ */
+export function mergeDocuments(lower: SettingsDocument, upper: SettingsDocument): SettingsDocument {
+  return mergeLayers(lower, upper);
+}
+
+// Also merges unchecked documents, to report problems of file and whole together.
+function mergeLayers(lower: Record<string, unknown>, upper: Record<string, unknown>): Record<string, unknown> {
+  return mergeRecords(lower, upper, (one, other, key) =>
+    mergeRecords(one, other, key === 'fields' ? (field, over) => ({ ...field, ...over }) : undefined),
+  );
+}
+
+function mergeRecords(
+  lower: Record<string, unknown>,
+  upper: Record<string, unknown>,
+  merge?: (lower: Record<string, unknown>, upper: Record<string, unknown>, key: string) => unknown,
+): Record<string, unknown> {
+  const merged = Object.entries(upper).map(([key, value]) => {
+    const below = Object.hasOwn(lower, key) ? lower[key] : undefined;
+    const isWhole = key === 'credential' || !merge || !isRecord(below) || !isRecord(value);
+    return [key, isWhole ? value : merge(below, value, key)];
+  });
+  return { ...lower, ...Object.fromEntries(merged) };
+}
+
+/** Resolves the settings in force from the layers, defaults first. */
+export function resolveSettings(layers: readonly SettingsDocument[], version: number): Settings {
+  const document = checkStored(layers.reduce(mergeDocuments, {}));
+  const fields = Object.entries(document.fields ?? {})
+    .flatMap(([name, one]): Field[] =>
+      one
+        ? [
+            {
+              field: name,
+              from: one.from === undefined ? null : parseExpression(one.from),
+              owner: one.owner ?? 'directory',
+              editableBy: roles.filter((role) => (one.editableBy ?? roles).includes(role)),
+            },
+          ]
+        : [],
+    )
+    .sort((one, other) => (one.field < other.field ? -1 : 1));
+  const scope = scopeOf(document.scope);
+  const { editable = 'all', editableBy = roles } = document.manual ?? {};
+  const disabledAccounts = document.disabledAccounts ?? 'suspend';
+  const mapping = fields.flatMap(({ field, from }) => (from ? [[field, from]] : []));
+  return {
+    version,
+    fields,
+    sourceOfTruth: document.sourceOfTruth ?? 'directory',
+    manual: {
+      editable: editable === 'all' ? 'all' : unique(editable).sort(),
+      editableBy: roles.filter((role) => editableBy.includes(role)),
+    },
+    disabledAccounts,
+    match: unique(document.match ?? []),
+    removals: removalsOf(document.removals),
+    firstLoad: document.firstLoad ?? 'quick',
+    intervalMs: known(document.interval),
+    retentionMs: known(document.retention),
+    changesRetentionMs: known(document.changes?.retention),
+    cyclesRetentionMs: known(document.cycles?.retention),
+    fullEveryMs: known(document.fullEvery),
+    allowRoles: document.allowRoles ?? [],
+    credential: document.credential ?? null,
+    scope,
+    fingerprints: {
+      users: fingerprintOf([selectedProperties(fields), mapping, scope, disabledAccounts]),
+      groups: fingerprintOf([...groupProperties.keys(), scope.groups]),
+    },
+  };
+}
+
+function scopeOf({ userType = 'any', accountEnabled = 'any', groups = [] }: SettingsDocument['scope'] = {}): Scope {
+  return {
+    userTypes: userType === 'any' ? 'any' : unique(userType.map((type) => type.toLowerCase())).sort(),
+    accountEnabled,
+    groups: unique(groups.map((group) => group.toLowerCase())).sort(),
+  };
+}
+
+function removalsOf({ max = 500, percent = 20, floor = 20 }: SettingsDocument['removals'] = {}): RemovalLimits {
+  return { max, percent, floor };
+}
+
+function unique<Item>(items: readonly Item[]): Item[] {
+  return [...new Set(items)];
+}
+
+// Stored settings were checked before, so the problems go on one line, for a cycle row or a log.
+function checkStored(document: SettingsDocument): SettingsDocument {
+  const where = 'the stored settings';
+  try {
+    return checkSettings(document, where, [], documentSchema);
+  } catch (error) {
+    if (!(error instanceof ExpectedError)) throw error;
+    throw new ExpectedError('settings_invalid', `${where} do not fit together: ${error.list.join('; ')}`, {
+      cure: 'correct them with entra-sync settings apply FILE',
+    });
+  }
+}
+
+function fingerprintOf(parts: unknown): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+}
+
+function known(text: string | undefined): number {
+  const ms = durationMs(text ?? '');
+  if (ms === undefined) throw new Error(`unchecked duration ${text}`);
+  return ms;
+}
+
+function parseYaml(text: string, path: string): unknown {
+  try {
+    const document = parseDocument(text, { prettyErrors: true });
+    const [error] = document.errors;
+    if (error) throw error;
+    const value: unknown = document.toJS({ maxAliasCount: 20 }) ?? {};
+    requireNoCircle(value, new Set());
+    return value;
+  } catch (fault) {
+    // Some faults are thrown, not listed, like an alias without an anchor.
+    throw noYaml(path, fault);
+  }
+}
+
+// An alias may be inside its own anchor. Following it would never end.
+function requireNoCircle(value: unknown, above: ReadonlySet<unknown>): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (above.has(value)) throw new Error('an alias refers to a value that contains it');
+  const within = new Set(above).add(value);
+  for (const part of Object.values(value)) requireNoCircle(part, within);
+}
+
+function noYaml(path: string, error: unknown): ExpectedError {
+  const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
+  return new ExpectedError('settings_invalid', `${path} is not YAML: ${line}`, {
+    cure: 'correct that line',
+    cause: error,
+  });
+}

@@ -1,0 +1,34 @@
+// What the sign-in side knows and keeps: its tenants, the consents, codes that wait and tokens that were handed out.
+
+import type { SimulatorOptions } from '../options.ts';
+import type { Account } from './accounts.ts';
+import type { Certificates } from './certificates.ts';
+import type { createConsents } from './consents.ts';
+
+/** A sign-in that waits for its code to be redeemed. */
+export type Code = {
+  account: Account;
+  nonce: string | null;
+  challenge: string | null;
+  redirectUri: string;
+  scope: string;
+  expiresAtMs: number;
+};
+
+export type Authority = {
+  origin: string;
+  options: SimulatorOptions;
+  certificates: Certificates;
+  /** Simulated tenants: id -> name. */
+  tenants: ReadonlyMap<string, string>;
+  /** The same: id -> domain of the names of its people. */
+  domains: ReadonlyMap<string, string>;
+  /** What was consented to, tenant by tenant. */
+  consents: ReturnType<typeof createConsents>;
+  /** Sign-ins whose codes were not redeemed yet. */
+  codes: Map<string, Code>;
+  /** Access tokens handed out and not revoked. */
+  issued: Map<string, AccessToken>;
+};
+
+export type AccessToken = { tenantId: string; roles: readonly string[]; expiresAtMs: number };

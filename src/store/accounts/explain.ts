@@ -1,0 +1,96 @@
+// Finds accounts of all tenants by id, name or mail, and the reasons why a user has no account.
+import { asGuid } from '../../rules/decode.ts';
+import { type Database, rows } from '../database/pool.ts';
+
+export type FoundAccount = {
+  account_id: string;
+  tenant_id: string;
+  tenant_name: string;
+  entra_object_id: string | null;
+  state: 'managed' | 'manual';
+  enabled: boolean;
+  user_principal_name: string | null;
+  mail: string | null;
+  display_name: string | null;
+  /** Shelved edits: kept, but not in force. */
+  shelf: Record<string, unknown>;
+  /** The actor and time of each edit, in force or shelved. */
+  edits: Record<string, { by: string; at: string }>;
+  created_at: Date;
+  updated_at: Date;
+  removed_at: Date | null;
+  removed_reason: string | null;
+  removed_by: string | null;
+  purge_at: Date | null;
+  /** The list of a held removal, followed by its reason and start. */
+  held_list: string | null;
+  held_reason: string | null;
+  held_since: Date | null;
+};
+
+/** Returns accounts, also removed ones, whose id, object id, user principal name or mail is `word`; live ones first. */
+export async function findAccounts(database: Database, tenantId: string | null, word: string): Promise<FoundAccount[]> {
+  // A union, so that each key uses its index: with OR, Postgres would read every account.
+  const byKey = (condition: string) =>
+    `select a.account_id from entra_sync.tenants t
+       join entra_sync.accounts a on a.tenant_id = t.tenant_id and ${condition}
+      where :tenantId::uuid is null or t.tenant_id = :tenantId`;
+  return rows<FoundAccount>(
+    database,
+    `with found as (
+       ${byKey('a.account_id = :id::uuid')}
+       union ${byKey('a.entra_object_id = :id::uuid')}
+       union ${byKey('entra_sync.folded(a.user_principal_name) = entra_sync.folded(:word)')}
+       union ${byKey('entra_sync.folded(a.mail) = entra_sync.folded(:word)')}
+     )
+     select a.account_id, a.tenant_id, t.name as tenant_name, a.entra_object_id, a.state, a.enabled,
+            a.user_principal_name, a.mail,
+            coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name, a.shelf, a.edits,
+            a.created_at, a.updated_at, a.removed_at, a.removed_reason, r.actor as removed_by, a.purge_at,
+            h.list_id as held_list, h.reason as held_reason, h.held_since
+       from found join entra_sync.accounts a using (account_id) join entra_sync.tenants t using (tenant_id)
+       left join entra_sync.held_removals h on h.account_id = a.account_id
+       left join lateral (
+         select c.actor from entra_sync.changes c
+          where a.removed_at is not null and c.account_id = a.account_id and c.kind = 'account.removed'
+          order by c.change_id desc limit 1) r on true
+      order by a.removed_at is not null, lower(t.name), a.removed_at desc, a.account_id`,
+    { tenantId, word, id: asGuid(word) ?? null },
+  );
+}
+
+/** Why a user has no account, or none that is up to date. */
+export type Absence = {
+  tenant_id: string;
+  tenant_name: string;
+  why: 'set_aside' | 'out_of_scope' | 'deleted' | 'purged';
+  /** Why the user was set aside; null for other kinds. */
+  reason: string | null;
+  since: Date | null;
+  last_seen_at: Date | null;
+};
+
+/** Returns why no account has this object id, or was this account id before its purge. */
+export async function findAbsences(database: Database, tenantId: string | null, word: string): Promise<Absence[]> {
+  return rows<Absence>(
+    database,
+    `select t.tenant_id, t.name as tenant_name, x.why, x.reason, x.since, x.last_seen_at
+       from (
+         select tenant_id, 'set_aside' as why, reason, first_seen_at as since, last_seen_at
+           from entra_sync.set_aside
+          where stream = 'users' and (object_key = :word or left(object_key, 36) = lower(:word))
+         union all
+         select tenant_id, 'out_of_scope', null, null, null from entra_sync.outside_scope
+          where entra_object_id = :id::uuid
+         union all
+         select tenant_id, 'deleted', null, null, null from entra_sync.deleted_strangers
+          where stream = 'users' and entra_object_id = :id::uuid
+         union all
+         select tenant_id, 'purged', null, at, null from entra_sync.changes
+          where account_id = :id::uuid and kind = 'account.purged'
+       ) x join entra_sync.tenants t using (tenant_id)
+      where :tenantId::uuid is null or t.tenant_id = :tenantId
+      order by lower(t.name), x.why desc`,
+    { tenantId, word, id: asGuid(word) ?? null },
+  );
+}

@@ -1,0 +1,51 @@
+// Finds a tenant's accounts by object id, account id, user principal name or mail.
+import { type Database, rows, type Transaction } from '../database/pool.ts';
+
+export type KnownPerson = {
+  account_id: string;
+  entra_object_id: string | null;
+  state: string;
+  user_principal_name: string | null;
+  display_name: string | null;
+  removed_at: Date | null;
+  removed_reason: string | null;
+  purge_at: Date | null;
+};
+
+const personColumns = `a.account_id, a.entra_object_id, a.state, a.user_principal_name,
+  coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name,
+  a.removed_at, a.removed_reason, a.purge_at`;
+
+/**
+ * Returns a tenant's accounts, also removed ones, that `word` names. Live accounts come first, and among them matches of
+ * the user principal name.
+ */
+export async function findPeople(on: Database | Transaction, tenantId: string, word: string): Promise<KnownPerson[]> {
+  return rows<KnownPerson>(
+    on,
+    `select ${personColumns} from entra_sync.accounts a
+      where a.tenant_id = :tenantId
+        and (a.entra_object_id::text = lower(:word) or a.account_id::text = lower(:word)
+             or entra_sync.folded(a.user_principal_name) = entra_sync.folded(:word)
+             or entra_sync.folded(a.mail) = entra_sync.folded(:word))
+      order by a.removed_at is not null,
+               entra_sync.folded(a.user_principal_name) is distinct from entra_sync.folded(:word),
+               a.removed_at desc, a.account_id`,
+    { tenantId, word },
+  );
+}
+
+/** Returns the account of an object in Entra ID, removed or not. */
+export async function personOfObject(
+  on: Database | Transaction,
+  tenantId: string,
+  entraObjectId: string,
+): Promise<KnownPerson | undefined> {
+  const [person] = await rows<KnownPerson>(
+    on,
+    `select ${personColumns} from entra_sync.accounts a
+      where a.tenant_id = :tenantId and a.entra_object_id = :entraObjectId`,
+    { tenantId, entraObjectId },
+  );
+  return person;
+}

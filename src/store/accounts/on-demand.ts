@@ -1,0 +1,169 @@
+// Stages and commits one user, read on demand, in one transaction and without a lease, while a cycle may run. This is safe:
+// it takes the tenant's lock like every writer, moves no checkpoint and removes no account. At worst a round that read
+// earlier overwrites it, and the delta query after that round returns the difference again.
+
+import type { CommitCounts, StreamCounts } from '../../rules/counts.ts';
+import { dataFaultOf, reasonOf } from '../../rules/data-faults.ts';
+import type { Problem } from '../../rules/decode.ts';
+import type { Member } from '../../rules/groups.ts';
+import type { MatchKey } from '../../rules/mapping.ts';
+import { type CommitBindings, keepSetAside, requireSettings } from '../commit/bindings.ts';
+import { insideGroups } from '../commit/group-scope.ts';
+import { type ChangeSample, sampleOf } from '../commit/sample.ts';
+import { applyUsers } from '../commit/users.ts';
+import { type Database, rows, type Transaction } from '../database/pool.ts';
+import { closeBatch, nextBatch } from '../feed/batches.ts';
+import { inRehearsal } from '../feed/receipts.ts';
+import { stageWholeList } from '../stage/members.ts';
+import { stageProblems } from '../stage/problems.ts';
+import { type StagedUser, stageUsers } from '../stage/users.ts';
+import { lockTenant, tenantDisconnected } from '../tenants/tenants.ts';
+import { type KnownPerson, personOfObject } from './find-accounts.ts';
+
+export type PersonRead = {
+  readonly tenantId: string;
+  readonly entraObjectId: string;
+  /** The user as read by GET, or the reason to set it aside. */
+  readonly seen: StagedUser | Problem;
+  /** The groups of which the user is a direct member; undefined if not read. */
+  readonly memberOf: readonly Member[] | undefined;
+  /** Other unreadable parts, such as groups. The next cycle asks for them again. */
+  readonly problems: readonly Problem[];
+  readonly settingsVersion: number;
+  readonly match: readonly MatchKey[];
+  readonly scopeGroups: readonly string[];
+  readonly groupsJudged: boolean;
+  readonly actor: string;
+  /** The database's time before the requests to Graph. */
+  readonly askedAt: Date;
+  readonly requests: number;
+  readonly dryRun: boolean;
+};
+
+export type PersonCommit = {
+  readonly cycleId: string | null;
+  readonly counts: StreamCounts;
+  readonly changes: ChangeSample[];
+  readonly before: KnownPerson | undefined;
+  readonly after: KnownPerson | undefined;
+  /** Whether the user is in scope, by properties and groups; undefined if set aside. */
+  readonly inScope: boolean | undefined;
+  /** Why the user was set aside; null if staged. */
+  readonly aside: string | null;
+};
+
+/**
+ * Commits one user as read, or sets it aside at once if the database refuses it. A dry run is the same transaction, rolled
+ * back.
+ */
+export async function commitPerson(database: Database, read: PersonRead): Promise<PersonCommit> {
+  const commit = (one: PersonRead) => inRehearsal(database, one.dryRun, (transaction) => applyPerson(transaction, one));
+  try {
+    return await commit(read);
+  } catch (error) {
+    const fault = dataFaultOf(error);
+    if (!fault || 'reason' in read.seen) throw error;
+    const { entraObjectId } = read;
+    const seen = { key: entraObjectId, id: entraObjectId, reason: reasonOf(fault) };
+    return commit({ ...read, seen, memberOf: undefined, problems: [] });
+  }
+}
+
+async function applyPerson(transaction: Transaction, read: PersonRead): Promise<PersonCommit> {
+  const { tenantId, entraObjectId } = read;
+  if ((await lockTenant(transaction, tenantId)) === 'disconnected') throw tenantDisconnected();
+  await requireSettings(transaction, tenantId, { settings_version: read.settingsVersion });
+  const before = await personOfObject(transaction, tenantId, entraObjectId);
+  const bind = await openBindings(transaction, read);
+  await stagePerson(transaction, bind.round, read);
+  const counts = await applyUsers(transaction, bind);
+  const setAside = await keepSetAside(transaction, bind);
+  await transaction.raw(
+    `update entra_sync.accounts set read_live_at = :askedAt
+      where tenant_id = :tenantId and entra_object_id = :entraObjectId and removed_at is null`,
+    { tenantId, entraObjectId, askedAt: read.askedAt },
+  );
+  const changes = await sampleOf(transaction, bind);
+  const [staged] = await rows<{ in_scope: boolean }>(
+    transaction,
+    `select s.in_scope and (cardinality(:scopeGroups::uuid[]) = 0 or ${insideGroups('s.entra_object_id')}) as in_scope
+       from entra_sync.stage_users s where s.round_id = :round`,
+    bind,
+  );
+  const [aside] = await rows<{ reason: string }>(
+    transaction,
+    'select reason from entra_sync.stage_set_aside where round_id = :round and object_key = :entraObjectId',
+    { ...bind, entraObjectId },
+  );
+  await closeBatch(transaction, bind);
+  await transaction.raw('delete from entra_sync.rounds where round_id = :round', bind);
+  if (bind.cycle !== null) await closeCycle(transaction, bind.cycle, read, { ...counts, set_aside: setAside });
+  return {
+    cycleId: bind.cycle,
+    counts,
+    changes,
+    before,
+    after: await personOfObject(transaction, tenantId, entraObjectId),
+    inScope: staged?.in_scope,
+    aside: staged ? null : (aside?.reason ?? null),
+  };
+}
+
+async function openBindings(transaction: Transaction, read: PersonRead): Promise<CommitBindings> {
+  const { tenantId, settingsVersion, actor, askedAt } = read;
+  const [round] = await rows<{ round_id: string }>(
+    transaction,
+    `insert into entra_sync.rounds (tenant_id, stream, dry_run, kind, reason, settings_version, fingerprint, started_at)
+     values (:tenantId, 'users', :dryRun, 'on_demand', 'on_demand', :settingsVersion, '', :askedAt) returning round_id`,
+    { tenantId, settingsVersion, askedAt, dryRun: read.dryRun },
+  );
+  // Committed as finished, so other sessions never see it running. No lease has fence 0.
+  const [cycle] = read.dryRun
+    ? []
+    : await rows<{ cycle_id: string }>(
+        transaction,
+        `insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version, started_at, outcome)
+         values (:tenantId, 'on_demand', :actor, 0, :settingsVersion, :askedAt, 'committed') returning cycle_id`,
+        { tenantId, actor, settingsVersion, askedAt },
+      );
+  return {
+    tenant: tenantId,
+    stream: 'users',
+    round: round?.round_id ?? '0',
+    full: false,
+    batch: await nextBatch(transaction),
+    cycle: cycle?.cycle_id ?? null,
+    actor,
+    // An on-demand read removes no account, so no purge time is computed.
+    retentionMs: 0,
+    removals: { max: 0, percent: 0, floor: 0 },
+    match: read.match,
+    scopeGroups: read.scopeGroups,
+    groupsJudged: read.groupsJudged,
+    onDemand: true,
+  };
+}
+
+async function stagePerson(transaction: Transaction, roundId: string, read: PersonRead): Promise<void> {
+  const { seen, memberOf, entraObjectId, askedAt } = read;
+  if ('reason' in seen) {
+    await stageProblems(transaction, roundId, [seen]);
+    return;
+  }
+  await stageUsers(transaction, roundId, [seen]);
+  await stageProblems(transaction, roundId, read.problems);
+  if (memberOf) await stageWholeList(transaction, roundId, entraObjectId, 'person', memberOf, askedAt);
+}
+
+async function closeCycle(
+  transaction: Transaction,
+  cycleId: string,
+  read: PersonRead,
+  counts: CommitCounts,
+): Promise<void> {
+  const report = { outcome: 'committed', round: 'on_demand', reason: 'on_demand', pages: 0, seen: 1, ...counts };
+  await transaction.raw(
+    'update entra_sync.cycles set finished_at = clock_timestamp(), streams = :streams::jsonb where cycle_id = :cycleId',
+    { cycleId, streams: JSON.stringify({ users: { ...report, requests: read.requests } }) },
+  );
+}

@@ -1,0 +1,64 @@
+// The live accounts of a tenant before and after a dry run of a settings change.
+import type { Json, Source } from '../../rules/decode.ts';
+import type { Settings, SettingsDocument } from '../../settings/settings.ts';
+import { insideGroups } from '../commit/group-scope.ts';
+import { rows, type Transaction } from '../database/pool.ts';
+import { settingsInForce } from '../settings/versions.ts';
+
+export type RehearsedAccount = {
+  readonly account_id: string;
+  readonly source: Source;
+  /** The edits in force under the new rules. */
+  readonly overrides: { readonly [field: string]: Json };
+  /** The profile before the dry run. */
+  readonly profile: { readonly [field: string]: Json };
+  readonly enabled: boolean;
+  /** Member of a scope group of the new settings, by stored memberships; true if there are no scope groups. */
+  readonly inside: boolean;
+};
+
+const page = 2_000;
+
+/** Yields managed live accounts, page by page. `batch`: the batch in which the dry run wrote its change rows. */
+export async function* rehearsedAccounts(
+  transaction: Transaction,
+  bind: { tenant: string; batch: string; scopeGroups: readonly string[] },
+): AsyncGenerator<RehearsedAccount[]> {
+  let after: string | null = null;
+  for (;;) {
+    const found: RehearsedAccount[] = await rows<RehearsedAccount>(
+      transaction,
+      `select a.account_id, a.source, a.overrides,
+              a.profile || coalesce(c.before -> 'profile', '{}') as profile, a.enabled,
+              cardinality(:scopeGroups::uuid[]) = 0 or ${insideGroups('a.entra_object_id')} as inside
+         from entra_sync.accounts a
+         left join entra_sync.changes c on c.account_id = a.account_id and c.batch_id = :batch
+        where a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null
+          and (:after::uuid is null or a.account_id > :after)
+        order by a.account_id limit ${page}`,
+      { ...bind, after },
+    );
+    if (found.length === 0) return;
+    yield found;
+    after = found.at(-1)?.account_id ?? null;
+  }
+}
+
+/**
+ * Returns the settings of the last committed users round, with its fingerprint; null before the first commit. They differ
+ * from those in force while a change waits for its full round.
+ */
+export async function settingsLastRead(
+  transaction: Transaction,
+  tenant: string,
+  defaults: SettingsDocument,
+): Promise<{ settings: Settings; fingerprint: string } | null> {
+  const [read] = await rows<{ settings_version: number; fingerprint: string }>(
+    transaction,
+    "select settings_version, fingerprint from entra_sync.checkpoints where tenant_id = :tenant and stream = 'users'",
+    { tenant },
+  );
+  if (!read) return null;
+  const settings = await settingsInForce(transaction, tenant, defaults, read.settings_version);
+  return { settings, fingerprint: read.fingerprint };
+}

@@ -1,0 +1,71 @@
+// The ground of a commit: the values that its statements bind, and the steps that every kind of commit takes.
+import { ExpectedError } from '../../errors.ts';
+import type { StreamCounts } from '../../rules/counts.ts';
+import type { RemovalLimits } from '../../rules/guard.ts';
+import type { MatchKey } from '../../rules/mapping.ts';
+import type { Stream } from '../../rules/streams.ts';
+import { rowCount, type Transaction } from '../database/pool.ts';
+import { settingsVersion } from '../settings/versions.ts';
+import { objectOfKey } from '../stage/doubts.ts';
+import type { Round } from '../stage/rounds.ts';
+
+/** The values that every statement of a commit may bind. */
+export type CommitBindings = {
+  readonly tenant: string;
+  readonly stream: Stream;
+  readonly round: string;
+  readonly full: boolean;
+  readonly batch: string;
+  readonly cycle: string | null;
+  readonly actor: string;
+  readonly retentionMs: number;
+  /** Beyond these limits removals wait for a person (rule 10). */
+  readonly removals: RemovalLimits;
+  /** How manual accounts are recognised, in order. */
+  readonly match: readonly MatchKey[];
+  /** Object ids of the groups that the scope names; empty: every user is in scope. */
+  readonly scopeGroups: readonly string[];
+  /** The groups stream has committed a full round for these scope groups: only then does absence from them remove (rule 23). */
+  readonly groupsJudged: boolean;
+  /** A read of one person, or a listing: it removes, sweeps and purges no account. */
+  readonly onDemand: boolean;
+  /** A quick first load, which suspends no account either: the guard judges that in the first round. */
+  readonly listing?: true;
+};
+
+/** Makes a stream's staged rows the truth; the part of the transaction that differs between streams. */
+export type Apply = (transaction: Transaction, bind: CommitBindings) => Promise<StreamCounts>;
+
+/** A round belongs to one settings version (rule 17); the tenant's row is locked, so no other can come into force now. */
+export async function requireSettings(
+  transaction: Transaction,
+  tenantId: string,
+  round: Pick<Round, 'settings_version'>,
+): Promise<void> {
+  if ((await settingsVersion(transaction, tenantId)) === round.settings_version) return;
+  throw new ExpectedError('round_changed', 'the settings changed while this round was read', {
+    cure: 'run the command again: the round begins anew',
+  });
+}
+
+/** Keeps what could not be taken, lets go of what could be taken now, and returns how many this round set aside. */
+export async function keepSetAside(transaction: Transaction, bind: CommitBindings): Promise<number> {
+  const kept = await rowCount(
+    transaction,
+    `insert into entra_sync.set_aside (tenant_id, stream, object_key, reason)
+     select :tenant, :stream, p.object_key, p.reason from entra_sync.stage_set_aside p where p.round_id = :round
+     on conflict (tenant_id, stream, object_key) do update set reason = excluded.reason, last_seen_at = now()`,
+    bind,
+  );
+  // A full round has met everything there is, so what it did not set aside is no longer.
+  await transaction.raw(
+    `delete from entra_sync.set_aside a
+      where a.tenant_id = :tenant and a.stream = :stream
+        and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.object_key offset 0)
+        and (:full::boolean
+             or exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = ${objectOfKey('a.object_key')} offset 0)
+             or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = ${objectOfKey('a.object_key')} offset 0))`,
+    bind,
+  );
+  return kept;
+}

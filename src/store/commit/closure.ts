@@ -1,0 +1,139 @@
+// The closure of nested groups: which live group holds which, through any number of steps, and each live group itself. Kept
+// by differences, by the transaction that changes an edge between groups or the life of a group (rule 9).
+import { type Edge, holdersOf } from '../../rules/nesting.ts';
+import { rows, type Transaction } from '../database/pool.ts';
+
+/** Pairs of the closure by the group that is held: the numbers of `groups`, and beside each its holders as `{1,2}`. */
+export type Pairs = { readonly groups: number[]; readonly holders: string[] };
+
+// So many groups are compared at once. Of a ring of 1,000 this is a million pairs.
+const slice = 2_000;
+
+/**
+ * Brings the closure up to date with what this batch changed. Reads and writes what is below a group that came or went, or
+ * below an edge that did; with `full`, which mends what went wrong, all of the tenant. The tenant's row is locked. Runs
+ * after the change rows of memberships and groups are written, and before groups are erased.
+ */
+export async function keepClosure(
+  transaction: Transaction,
+  bind: { readonly tenant: string; readonly batch: string; readonly full: boolean },
+): Promise<void> {
+  const groups = bind.full ? null : await groupsBelow(transaction, await changedGroups(transaction, bind));
+  if (groups?.length === 0) return;
+  for await (const { missing, extra } of closureDifferences(transaction, bind.tenant, groups)) {
+    if (extra.groups.length > 0) await transaction.raw(deletePairs, extra);
+    if (missing.groups.length > 0) await transaction.raw(insertPairs, missing);
+  }
+}
+
+/**
+ * Pairs that the closure lacks or has too many of, compared with the stored memberships. They are those of the members that
+ * a group in `groups` holds (null: all groups of the tenant), a slice at a time. Where `groups` has a group, it must have
+ * all that the closure has below that group.
+ */
+export async function* closureDifferences(
+  transaction: Transaction,
+  tenant: string,
+  groups: readonly string[] | null,
+): AsyncGenerator<{ missing: Pairs; extra: Pairs }> {
+  const judged = groups ?? (await rows<Numbered>(transaction, groupsOfTenant, { tenant })).map(({ no }) => no);
+  const live = await rows<Numbered>(transaction, liveGroups, { tenant, groups: judged });
+  const edges = (await rows<{ parent: string; child: string }>(transaction, edgesInto, { tenant, groups: judged })).map(
+    ({ parent, child }): Edge => ({ parent: Number(parent), child: Number(child) }),
+  );
+  const known = new Set(live.map(({ no }) => Number(no)));
+  const above = new Set(edges.flatMap(({ parent }) => (known.has(parent) ? [] : parent)));
+  const outside = above.size === 0 ? new Map() : await storedHolders(transaction, [...above]);
+  const wanted = holdersOf([...known], edges, outside);
+  for (let from = 0; from < judged.length; from += slice) {
+    const stored = await storedHolders(transaction, judged.slice(from, from + slice).map(Number));
+    const missing: Pairs = { groups: [], holders: [] };
+    const extra: Pairs = { groups: [], holders: [] };
+    for (const [group, is] of stored) {
+      const should = wanted.get(group) ?? [];
+      note(missing, group, without(should, is));
+      note(extra, group, without(is, should));
+    }
+    if (missing.groups.length + extra.groups.length > 0) yield { missing, extra };
+  }
+}
+
+type Numbered = { readonly no: string };
+
+function note(pairs: Pairs, group: number, holders: readonly number[]): void {
+  if (holders.length === 0) return;
+  pairs.groups.push(group);
+  pairs.holders.push(`{${holders.join()}}`);
+}
+
+function without(these: readonly number[], those: readonly number[]): readonly number[] {
+  if (these.length === 0 || those.length === 0) return these;
+  const set = new Set(those);
+  return these.filter((one) => !set.has(one));
+}
+
+/** The stored holders of each of these groups, also of those that have none. */
+async function storedHolders(transaction: Transaction, groups: readonly number[]): Promise<Map<number, number[]>> {
+  const found = await rows<{ no: string; holders: string }>(transaction, readHolders, { groups });
+  return new Map(found.map(({ no, holders }) => [Number(no), holders === '' ? [] : holders.split(',').map(Number)]));
+}
+
+async function changedGroups(transaction: Transaction, bind: { readonly batch: string }): Promise<string[]> {
+  return (await rows<Numbered>(transaction, groupsOfChanges, bind)).map(({ no }) => no);
+}
+
+async function groupsBelow(transaction: Transaction, groups: readonly string[]): Promise<string[]> {
+  if (groups.length === 0) return [];
+  return (await rows<Numbered>(transaction, belowGroups, { groups })).map(({ no }) => no);
+}
+
+// All look-ups are laterals with `offset 0`: one index probe a row, whatever the planner believes (src/store/commit/memberships.ts).
+const groupsOfChanges = `
+select distinct g.group_no as no
+  from (select c.group_id as id from entra_sync.changes c
+         where c.batch_id = :batch and c.kind in ('group.created', 'group.restored', 'group.removed')
+        union all
+        select c.member_group_id from entra_sync.changes c
+         where c.batch_id = :batch and c.kind in ('membership.added', 'membership.removed') and c.member_group_id is not null) x
+ cross join lateral (select g.group_no from entra_sync.groups g where g.group_id = x.id offset 0) g`;
+
+// A pair is affected where a way from its holder to its group goes over an edge that came or went. Below the last such edge
+// of the way nothing changed, so the group is found below the edge's child in the closure as it is stored.
+const belowGroups = `
+select t.no from unnest(:groups::bigint[]) as t (no)
+union
+select c.descendant_no from unnest(:groups::bigint[]) as t (no) cross join lateral (
+  select c.descendant_no from entra_sync.group_closure c where c.ancestor_no = t.no offset 0) c`;
+
+const groupsOfTenant = 'select g.group_no as no from entra_sync.groups g where g.tenant_id = :tenant';
+
+const live = (no: string) => `lateral (select g.group_no, g.entra_object_id from entra_sync.groups g
+  where g.group_no = ${no} and g.tenant_id = :tenant and g.removed_at is null offset 0)`;
+
+const liveGroups = `select g.group_no as no from unnest(:groups::bigint[]) as t (no) cross join ${live('t.no')} g`;
+
+const edgesInto = `
+select p.group_no as parent, c.group_no as child
+  from unnest(:groups::bigint[]) as t (no)
+ cross join ${live('t.no')} c
+ cross join lateral (select m.group_no from entra_sync.memberships m
+   where m.tenant_id = :tenant and m.member_object_id = c.entra_object_id offset 0) m
+ cross join ${live('m.group_no')} p`;
+
+const readHolders = `
+select t.no, array_to_string(array(
+         select c.ancestor_no from entra_sync.group_closure c where c.descendant_no = t.no), ',') as holders
+  from unnest(:groups::bigint[]) as t (no)`;
+
+// By place in the table: a join would compare each pair with the closure of all tenants where the planner believes in few.
+const deletePairs = `
+delete from entra_sync.group_closure where ctid = any(array(
+  select c.place from unnest(:groups::bigint[], :holders::text[]) as t (no, holders)
+   cross join lateral unnest(t.holders::bigint[]) as h (no)
+   cross join lateral (select c.ctid as place from entra_sync.group_closure c
+     where c.descendant_no = t.no and c.ancestor_no = h.no offset 0) c))`;
+
+const insertPairs = `
+insert into entra_sync.group_closure (ancestor_no, descendant_no)
+select h.no, t.no from unnest(:groups::bigint[], :holders::text[]) as t (no, holders)
+ cross join lateral unnest(t.holders::bigint[]) as h (no)`;

@@ -1,0 +1,243 @@
+// A person's decision about held removals (rule 10). It takes effect at once, and without Graph.
+
+import { ExpectedError } from '../../errors.ts';
+import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
+import { closeBatch, nextBatch } from '../feed/batches.ts';
+import { inReportedTransaction } from '../feed/receipts.ts';
+import { lockTenant } from '../tenants/tenants.ts';
+import { keepClosure } from './closure.ts';
+import { dropEmptyLists } from './guard.ts';
+import {
+  accountsVanish,
+  endMemberships,
+  groupsVanish,
+  membershipsOf,
+  membershipsOfGroup,
+  moveMemberships,
+} from './memberships.ts';
+
+export type Decision = {
+  readonly tenantId: string;
+  readonly listId: string;
+  /** Account ids, group ids or object ids; null: all that the list holds. */
+  readonly ids: readonly string[] | null;
+  readonly decision: 'approve' | 'reject';
+  readonly actor: string;
+};
+
+export type Decided = {
+  readonly memberships: number;
+  readonly accounts: number;
+  readonly suspended: number;
+  readonly groups: number;
+  /** Asked for by id, and no longer in the list: there again, or decided before. */
+  readonly skipped: readonly string[];
+};
+
+type Chosen = { object_id: string; group_no: string | null; names: string[]; reason: string; missed: number };
+
+type DecisionBindings = {
+  readonly tenant: string;
+  readonly batch: string;
+  readonly cycle: null;
+  readonly actor: string;
+  readonly list: string;
+  readonly objects: readonly string[];
+  /** Memberships: the group of each, and beside it the member. */
+  readonly pairGroups: readonly string[];
+  readonly pairMembers: readonly string[];
+};
+
+/**
+ * Approves or rejects what a list holds. Approved, it is removed (or suspended) now; rejected, it becomes manual, and
+ * managed again when Graph shows it live. Throws `unknown_name` for a list that is not open, `usage` while absence was
+ * seen by one full round only.
+ */
+export async function decideRemovals(database: Database, decision: Decision): Promise<Decided> {
+  const { tenantId, listId, ids, actor } = decision;
+  return inReportedTransaction(database, async (transaction) => {
+    await lockTenant(transaction, tenantId);
+    const chosen = await rows<Chosen>(
+      transaction,
+      `select h.object_id, array_remove(array[h.object_id::text, h.account_id::text, g.group_id::text], null) as names, h.reason, h.missed,
+              null::bigint as group_no
+         from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
+        where h.tenant_id = :tenantId and h.list_id = :listId
+       union all
+       select h.member_object_id, array_remove(array[h.member_object_id::text, a.account_id::text, n.group_id::text, g.group_id::text], null), 'not_seen', h.missed,
+              h.group_no
+         from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
+         left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
+         left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
+        where h.tenant_id = :tenantId and h.list_id = :listId order by object_id`,
+      { tenantId, listId },
+    );
+    if (chosen.length === 0) throw noSuchList(listId);
+    const wanted = ids?.map((id) => id.toLowerCase()) ?? null;
+    const taken = wanted === null ? chosen : chosen.filter((one) => one.names.some((name) => wanted.includes(name)));
+    if (taken.length === 0) throw noneOfThese(listId);
+    const unconfirmed = taken.filter((one) => one.reason === 'not_seen' && one.missed < 2);
+    if (decision.decision === 'approve' && unconfirmed.length > 0) throw unconfirmedYet(unconfirmed.length);
+    const bind: DecisionBindings = {
+      tenant: tenantId,
+      batch: await nextBatch(transaction),
+      cycle: null,
+      actor,
+      list: listId,
+      objects: taken.filter((one) => one.group_no === null).map((one) => one.object_id),
+      pairGroups: taken.flatMap((one) => one.group_no ?? []),
+      pairMembers: taken.filter((one) => one.group_no !== null).map((one) => one.object_id),
+    };
+    await transaction.raw(
+      `select from entra_sync.accounts where tenant_id = :tenant and entra_object_id = any(:objects::uuid[]) order by account_id for update`,
+      bind,
+    );
+    await transaction.raw(
+      noteDecision(decision.decision === 'approve' ? 'removal.approved' : 'removal.rejected'),
+      bind,
+    );
+    const done = decision.decision === 'approve' ? await approve(transaction, bind) : await reject(transaction, bind);
+    await transaction.raw(
+      'delete from entra_sync.held_removals where tenant_id = :tenant and list_id = :list and object_id = any(:objects::uuid[])',
+      bind,
+    );
+    await transaction.raw(`delete from entra_sync.held_memberships h where ${chosenMembers}`, bind);
+    await dropEmptyLists(transaction, tenantId);
+    await transaction.raw(forgetError, bind);
+    await closeBatch(transaction, bind);
+    return { ...done, skipped: wanted?.filter((id) => !taken.some((one) => one.names.includes(id))) ?? [] };
+  });
+}
+
+// With the last list decided, what the last cycle said of it is no longer so.
+const forgetError = `
+update entra_sync.tenants t set last_error_code = null, last_error_message = null
+ where t.tenant_id = :tenant and t.last_error_code = 'removals_held'
+   and not exists (select from entra_sync.removal_lists l where l.tenant_id = t.tenant_id)`;
+
+const heldOf = (condition: string) =>
+  `select h.object_id as entra_object_id from entra_sync.held_removals h
+    where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[]) and ${condition}`;
+const people = heldOf("h.account_id is not null and h.reason <> 'suspended'");
+const gone = heldOf("h.reason = 'deleted'");
+const chosenMembers = `h.tenant_id = :tenant and h.list_id = :list
+   and (h.group_no, h.member_object_id) in (select * from unnest(:pairGroups::bigint[], :pairMembers::uuid[]))`;
+const heldMembers = `select h.group_no, h.member_object_id from entra_sync.held_memberships h where ${chosenMembers}`;
+
+async function approve(transaction: Transaction, bind: DecisionBindings): Promise<Omit<Decided, 'skipped'>> {
+  const count = (statement: string) => rowCount(transaction, statement, bind);
+  const move = (statement: string) => moveMemberships(transaction, statement, bind);
+  await move(accountsVanish(people));
+  const accounts = await count(removeAccounts);
+  const suspended = await count(suspendAccounts);
+  await move(
+    groupsVanish(`select g.group_no, g.entra_object_id from entra_sync.groups g
+      where g.tenant_id = :tenant and g.entra_object_id in (${heldOf('h.group_no is not null')})`),
+  );
+  const groups = await count(removeGroups);
+  // Graph may never say that the memberships of what is deleted for good have ended (rule 8).
+  await move(endMemberships(membershipsOf(gone)));
+  await move(
+    endMemberships(`select g.group_no, m.member_object_id from entra_sync.groups g
+      cross join ${membershipsOfGroup('g.group_no')} m
+      where g.tenant_id = :tenant and g.entra_object_id in (${gone})`),
+  );
+  const memberships = await move(endMemberships(heldMembers));
+  if (groups + memberships > 0) await keepClosure(transaction, { ...bind, full: false });
+  return { memberships, accounts, suspended, groups };
+}
+
+async function reject(transaction: Transaction, bind: DecisionBindings): Promise<Omit<Decided, 'skipped'>> {
+  const count = (statement: string) => rowCount(transaction, statement, bind);
+  const memberships = await count(
+    `insert into entra_sync.kept_memberships (tenant_id, group_no, member_object_id)
+     select :tenant, x.group_no, x.member_object_id from (${heldMembers}) x on conflict do nothing`,
+  );
+  await count(noteRejectedSuspensions);
+  return {
+    memberships,
+    accounts: await count(release('account')),
+    suspended: 0,
+    groups: await count(release('group')),
+  };
+}
+
+const noteDecision = (kind: string) => `
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, group_id, member_group_id, after)
+select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', h.account_id, g.group_id, null, jsonb_build_object('reason', h.reason, 'list_id', h.list_id)
+  from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
+ where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
+union all
+select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', a.account_id, g.group_id, n.group_id, jsonb_build_object('reason', 'not_seen', 'list_id', h.list_id)
+  from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
+  left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
+  left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
+ where ${chosenMembers}`;
+
+const ofList = (alias: string) => `h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
+   and ${alias}.tenant_id = :tenant and ${alias}.entra_object_id = h.object_id and ${alias}.state = 'managed' and ${alias}.removed_at is null`;
+
+const removed = (
+  alias: string,
+) => `removed_at = now(), removed_reason = h.reason, removal_approved = true, updated_at = now(),
+       purge_at = now() + (select t.retention from entra_sync.tenants t where t.tenant_id = ${alias}.tenant_id)`;
+
+const noteRejectedSuspensions = `
+update entra_sync.accounts a set suspension_rejected = true from entra_sync.held_removals h
+ where ${ofList('a')} and h.reason = 'suspended'`;
+
+const removeAccounts = `
+with written as (
+  update entra_sync.accounts a set ${removed('a')}
+    from entra_sync.held_removals h where ${ofList('a')} and h.reason <> 'suspended'
+  returning a.account_id, a.removed_reason
+)
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, after)
+select :batch, :tenant, :actor, 'account.removed', account_id, jsonb_build_object('removed', removed_reason) from written`;
+
+const suspendAccounts = `
+with written as (
+  update entra_sync.accounts a set enabled = false, suspended_at = now(), removal_approved = true, updated_at = now()
+    from entra_sync.held_removals h where ${ofList('a')} and h.reason = 'suspended'
+  returning a.account_id
+)
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
+select :batch, :tenant, :actor, 'account.suspended', account_id, '{"enabled": true}', '{"enabled": false}' from written`;
+
+const removeGroups = `
+with written as (
+  update entra_sync.groups g set ${removed('g')} from entra_sync.held_removals h where ${ofList('g')}
+  returning g.group_id, g.removed_reason
+)
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, group_id, after)
+select :batch, :tenant, :actor, 'group.removed', group_id, jsonb_build_object('removed', removed_reason) from written`;
+
+const release = (what: 'account' | 'group') => `
+with written as (
+  update entra_sync.${what}s x set state = 'manual', updated_at = now() from entra_sync.held_removals h where ${ofList('x')}
+  returning x.${what}_id
+)
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, ${what}_id, before, after)
+select :batch, :tenant, :actor, '${what}.released', ${what}_id, '{"state": "managed"}', '{"state": "manual"}' from written`;
+
+function noSuchList(listId: string): ExpectedError {
+  return new ExpectedError('unknown_name', `there is no open list ${listId} of held removals of this tenant`, {
+    cure: 'entra-sync removals list shows what is held now; a list that was decided, or whose people came back, is gone',
+  });
+}
+
+function noneOfThese(listId: string): ExpectedError {
+  return new ExpectedError('unknown_name', `none of these is in list ${listId} (any more)`, {
+    cure: 'entra-sync removals list shows what is held now',
+  });
+}
+
+function unconfirmedYet(count: number): ExpectedError {
+  return new ExpectedError(
+    'usage',
+    `${count} of them were only not seen, and by one full round alone; nothing was removed`,
+    {
+      cure: 'entra-sync resync TENANT: what a second full round misses too can be approved, what it shows leaves the list',
+    },
+  );
+}

@@ -1,0 +1,73 @@
+// The commit of a round that Graph answered at once with nothing: the checkpoint moves, and no round is made for it.
+import type { Stream } from '../../rules/streams.ts';
+import { type Lease, lockFenced } from '../cycle/lease.ts';
+import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
+import { inReportedTransaction } from '../feed/receipts.ts';
+import { tenantDisconnected } from '../tenants/tenants.ts';
+import type { CommitBindings } from './bindings.ts';
+
+export type IdleRound = {
+  readonly stream: Stream;
+  /** The checkpoint's link, which was asked. */
+  readonly asked: string;
+  /** The delta link of its first page, which was empty. */
+  readonly delta: string;
+  readonly settingsVersion: number;
+  readonly fingerprint: string;
+};
+
+/**
+ * Moves the checkpoint, unless a round would ask about somebody or a commit do anything besides: then false, and nothing was changed. False
+ * also where a round is open, the checkpoint is another one or the settings have changed (rule 17). Throws what a commit
+ * throws for a lease that was lost or a tenant that was disconnected.
+ */
+export async function commitIdle(database: Database, lease: Lease, round: IdleRound): Promise<boolean> {
+  return inReportedTransaction(database, async (transaction) => {
+    const { status } = await lockFenced(transaction, lease);
+    if (status === 'disconnected') throw tenantDisconnected();
+    // A statement of its own: what was committed before the locks were had is seen.
+    const moved = await rowCount(transaction, moveCheckpoint, { tenant: lease.tenantId, ...round });
+    return moved > 0;
+  });
+}
+
+/**
+ * Whether a later round has nothing to do but move the checkpoint, as most have. Everything that a commit does comes from
+ * what is staged, from what was set aside or is held or kept by a decision, or from a time of purge that has come.
+ */
+export async function isIdle(transaction: Transaction, bind: CommitBindings): Promise<boolean> {
+  const [state] = await rows<{ idle: boolean }>(transaction, findWork, bind);
+  return state?.idle === true;
+}
+
+const none = (from: string) => `not exists (select from entra_sync.${from})`;
+
+/** That a commit has nothing to do beside what its round brought. */
+const idleConditions = [
+  none('set_aside where tenant_id = :tenant and stream = :stream'),
+  ...['held_removals', 'held_memberships', 'kept_memberships'].map((table) =>
+    none(`${table} where tenant_id = :tenant`),
+  ),
+  ...['accounts', 'groups'].map((table) => none(`${table} where tenant_id = :tenant and purge_at <= now()`)),
+].join(' and ');
+
+const findWork = `select ${[
+  ...['users', 'groups', 'members', 'slices', 'whole_lists', 'holders', 'set_aside'].map((stage) =>
+    none(`stage_${stage} where round_id = :round`),
+  ),
+  idleConditions,
+].join(' and ')} as idle`;
+
+const newest = (settings: string) =>
+  `coalesce((select version from entra_sync.settings where ${settings} order by version desc limit 1), 0)`;
+
+const moveCheckpoint = `
+update entra_sync.checkpoints c
+   set delta_link = :delta, settings_version = :settingsVersion, committed_at = now()
+ where c.tenant_id = :tenant and c.stream = :stream and c.delta_link = :asked and c.fingerprint = :fingerprint
+   and greatest(${newest('tenant_id is null')}, ${newest('tenant_id = :tenant')}) = :settingsVersion
+   and not exists (select from entra_sync.rounds where tenant_id = :tenant and stream = :stream and not dry_run)
+   and not exists (select from entra_sync.tenants where tenant_id = :tenant and provisional)
+   and not exists (select from entra_sync.deleted_strangers where tenant_id = :tenant and stream = :stream and is_back
+                    and exists (select from entra_sync.checkpoints where tenant_id = :tenant and stream = 'groups'))
+   and ${idleConditions}`;

@@ -1,0 +1,66 @@
+// What a users round has staged, by kind: its commit leaves out every statement that would find nothing.
+
+import { rows, type Transaction } from '../database/pool.ts';
+import type { CommitBindings } from './bindings.ts';
+
+export type StagedKinds = {
+  readonly distinct: number;
+  /** Live, in scope and without an account. */
+  readonly unknown: boolean;
+  /** Live and with an account. */
+  readonly known: boolean;
+  /** Live, and the account is no cycle's: it was made or kept by people. */
+  readonly released: boolean;
+  /** Live, and the account is removed. */
+  readonly hidden: boolean;
+  /** Live, and by the account deleted until now. */
+  readonly back: boolean;
+  /** Live and out of scope by what is said of the person. */
+  readonly outside: boolean;
+  /** Removed, and can be restored. */
+  readonly restorable: boolean;
+  /** Removed for good. */
+  readonly deleted: boolean;
+  /** Whole lists of the groups of a person, and memberships. */
+  readonly lists: boolean;
+  readonly members: boolean;
+  /** Of the tenant, whatever is staged: accounts that can be matched, held removals, ids kept of strangers and of outsiders. */
+  readonly unbound: boolean;
+  readonly held: boolean;
+  readonly strangers: boolean;
+  readonly remembered: boolean;
+};
+
+/** The condition on an account that a match key can bind: live, made by hand, and never bound to an object. */
+export const unbound = (alias: string) =>
+  `${alias}.tenant_id = :tenant and ${alias}.state = 'manual' and ${alias}.removed_at is null and ${alias}.entra_object_id is null`;
+
+/** Tells the kinds as they are before the commit writes: what it does itself takes from them, and adds nothing but who is outside by groups. */
+export async function stagedKinds(transaction: Transaction, bind: CommitBindings): Promise<StagedKinds> {
+  const [kinds] = await rows<StagedKinds>(transaction, findKinds, bind);
+  if (!kinds) throw new Error('the kinds of what is staged were not returned');
+  return kinds;
+}
+
+const any = (condition: string) => `coalesce(bool_or(${condition}), false)`;
+const found = (from: string) => `exists (select from entra_sync.${from})`;
+
+const findKinds = `
+select count(*)::int as distinct,
+       ${any('s.removed is null and s.in_scope and a.account_id is null')} as unknown,
+       ${any('s.removed is null and a.account_id is not null')} as known,
+       ${any("s.removed is null and a.state = 'manual'")} as released,
+       ${any('s.removed is null and a.removed_at is not null')} as hidden,
+       ${any("s.removed is null and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')")} as back,
+       ${any('s.removed is null and not s.in_scope')} as outside,
+       ${any("s.removed = 'deleted_restorable'")} as restorable,
+       ${any("s.removed = 'deleted'")} as deleted,
+       ${found('stage_whole_lists where round_id = :round')} as lists,
+       ${found('stage_members where round_id = :round')} or ${found('stage_slices where round_id = :round')} as members,
+       ${found(`accounts o where ${unbound('o')}`)} as unbound,
+       ${found('held_removals where tenant_id = :tenant')} as held,
+       ${found("deleted_strangers where tenant_id = :tenant and stream = 'users'")} as strangers,
+       ${found('outside_scope where tenant_id = :tenant')} as remembered
+  from entra_sync.stage_users s
+  left join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
+ where s.round_id = :round`;

@@ -1,0 +1,94 @@
+// The commit of a listing: what a quick first load shows until the first round is done. Creates, adoptions and updates;
+// nobody is removed or suspended, nothing is set aside, no checkpoint moves: all of that the round decides (rule 6).
+import { ExpectedError } from '../../errors.ts';
+import type { CommitCounts } from '../../rules/counts.ts';
+import { type Lease, requireFence } from '../cycle/lease.ts';
+import { type Database, rows, type Transaction } from '../database/pool.ts';
+import { closeBatch, nextBatch } from '../feed/batches.ts';
+import { inRehearsal } from '../feed/receipts.ts';
+import { type Aside, leavingOutFaults, setAsideStaged, unitsOfCommit } from '../stage/data-faults.ts';
+import { dropPartial, type Wholeness } from '../stage/partial-objects.ts';
+import type { Round } from '../stage/rounds.ts';
+import { analyzeStage, analyzeTables } from '../stage/statistics.ts';
+import { lockTenant, tenantDisconnected } from '../tenants/tenants.ts';
+import { apply } from './apply.ts';
+import { type CommitBindings, requireSettings } from './bindings.ts';
+
+export type ListingOptions = Pick<CommitBindings, 'stream' | 'actor' | 'removals' | 'match' | 'scopeGroups'> & {
+  readonly round: Round;
+  readonly cycleId: string;
+  readonly wholeness: Wholeness;
+};
+
+/**
+ * Makes a listing visible and the tenant provisional, in one transaction. `left` groups or persons that could not be taken
+ * are counted as set aside and left to the first round, as what was shown in part is. Throws `round_changed` when the settings are others by now.
+ */
+export async function commitListing(database: Database, lease: Lease, options: ListingOptions): Promise<CommitCounts> {
+  await analyzeStage(database, options.round);
+  const { round, stream } = options;
+  const counts = await leavingOutFaults(database, lease, round.round_id, {
+    units: () => unitsOfCommit(database, { tenant: lease.tenantId, round: round.round_id, stream, full: false }),
+    attempt: (aside, rehearse) =>
+      inRehearsal(database, rehearse, (transaction) => applyListing(transaction, lease, options, aside)),
+  });
+  await analyzeTables(database, options.stream, counts);
+  return counts;
+}
+
+async function applyListing(
+  transaction: Transaction,
+  lease: Lease,
+  options: ListingOptions,
+  aside: Aside,
+): Promise<CommitCounts> {
+  const { round } = options;
+  if ((await lockTenant(transaction, lease.tenantId)) === 'disconnected') throw tenantDisconnected();
+  await requireFence(transaction, lease);
+  const there = await rows(transaction, 'select from entra_sync.rounds where round_id = :round_id', round);
+  if (there.length === 0) {
+    throw new ExpectedError('round_changed', 'the stage of this listing is gone', { cure: 'run the command again' });
+  }
+  await requireSettings(transaction, lease.tenantId, round);
+  const bind: CommitBindings = {
+    tenant: lease.tenantId,
+    stream: options.stream,
+    round: round.round_id,
+    full: false,
+    batch: await nextBatch(transaction),
+    cycle: options.cycleId,
+    actor: options.actor,
+    // Nobody is removed, so nobody's removal gets a time of purge.
+    retentionMs: 0,
+    removals: options.removals,
+    match: options.match,
+    scopeGroups: options.scopeGroups,
+    groupsJudged: false,
+    onDemand: true,
+    listing: true,
+  };
+  await setAsideStaged(transaction, bind, aside);
+  await transaction.raw(dropOlder, bind);
+  await dropPartial(transaction, bind, options.wholeness);
+  const counts = await apply[options.stream](transaction, bind);
+  const [left] = await rows<{ count: number }>(
+    transaction,
+    'select count(*)::int as count from entra_sync.stage_set_aside where round_id = :round',
+    bind,
+  );
+  // The token was good: people are there.
+  await transaction.raw(
+    `update entra_sync.tenants set provisional = true, status = case when status = 'pending' then 'active' else status end
+      where tenant_id = :tenant`,
+    bind,
+  );
+  await closeBatch(transaction, bind);
+  await transaction.raw('delete from entra_sync.rounds where round_id = :round', bind);
+  return { ...counts, set_aside: left?.count ?? 0 };
+}
+
+// Whoever was read on demand since the listing began is not taken back to what it may have read before; the round tells.
+const dropOlder = `
+delete from entra_sync.stage_users s using entra_sync.rounds r, entra_sync.accounts a
+ where s.round_id = :round and r.round_id = s.round_id and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
+   and a.read_live_at >= r.started_at`;

@@ -1,0 +1,143 @@
+// The commit of a round: one transaction that makes what was staged the truth and moves the checkpoint (rules 1, 2, 12).
+import { ExpectedError } from '../../errors.ts';
+import { type CommitCounts, noCounts } from '../../rules/counts.ts';
+import { type Lease, lockFenced } from '../cycle/lease.ts';
+import { type Database, rows, type Transaction } from '../database/pool.ts';
+import { closeBatch, nextBatch } from '../feed/batches.ts';
+import { inRehearsal } from '../feed/receipts.ts';
+import { type Aside, forgetFaults, leavingOutFaults, setAsideStaged, unitsOfCommit } from '../stage/data-faults.ts';
+import { doubtWhatIsOlder } from '../stage/older.ts';
+import type { Round } from '../stage/rounds.ts';
+import { analyzeStage, analyzeTables, planForAll, planForFew, type StageSizes } from '../stage/statistics.ts';
+import { countReleased } from '../tenants/disconnect.ts';
+import { tenantDisconnected } from '../tenants/tenants.ts';
+import { apply } from './apply.ts';
+import { type CommitBindings, keepSetAside, requireSettings } from './bindings.ts';
+import { applyRehearsal } from './dry-run.ts';
+import { isIdle } from './idle.ts';
+import { type ChangeSample, sampleOf } from './sample.ts';
+
+export type CommitResult = { readonly counts: CommitCounts; readonly sample: readonly ChangeSample[] };
+
+export type CommitOptions = Pick<
+  CommitBindings,
+  'stream' | 'actor' | 'retentionMs' | 'removals' | 'match' | 'scopeGroups' | 'groupsJudged'
+> & {
+  readonly round: Round;
+  readonly cycleId: string | null;
+  readonly dryRun: boolean;
+  /** What {@link analyzeStage} returned before the doubtful objects were asked for. */
+  readonly analyzed?: StageSizes;
+  /** In a dry run, the round of groups that the scope is judged on: staged by the same dry run. */
+  readonly rehearsal?: Round | undefined;
+};
+
+/**
+ * Makes the staged round the truth and moves the checkpoint, in one transaction. A dry run is the same transaction,
+ * rolled back. When the answer to COMMIT is lost, it is known whether it happened before anything is said.
+ */
+export async function commitRound(database: Database, lease: Lease, options: CommitOptions): Promise<CommitResult> {
+  const { round, stream } = options;
+  await analyzeStage(database, round, options.analyzed);
+  const result = await leavingOutFaults(database, lease, round.round_id, {
+    units: () =>
+      unitsOfCommit(database, { tenant: lease.tenantId, round: round.round_id, stream, full: round.kind === 'full' }),
+    attempt: (aside, rehearse) =>
+      inRehearsal(database, options.dryRun || rehearse, (transaction) =>
+        applyRound(transaction, lease, options, aside),
+      ),
+  });
+  if (!options.dryRun) await analyzeTables(database, options.stream, result.counts);
+  return result;
+}
+
+async function applyRound(
+  transaction: Transaction,
+  lease: Lease,
+  options: CommitOptions,
+  aside: Aside,
+): Promise<CommitResult> {
+  const { round, stream } = options;
+  const { status } = await lockFenced(transaction, lease);
+  // A reconnect is rehearsed while the tenant is still disconnected.
+  if (status === 'disconnected' && !options.dryRun) throw tenantDisconnected();
+  await requireWholeRound(transaction, round);
+  await requireSettings(transaction, lease.tenantId, round);
+  const bind: CommitBindings = {
+    tenant: lease.tenantId,
+    stream,
+    round: round.round_id,
+    full: round.kind === 'full',
+    batch: await nextBatch(transaction),
+    cycle: options.cycleId,
+    actor: options.actor,
+    retentionMs: options.retentionMs,
+    removals: options.removals,
+    match: options.match,
+    scopeGroups: options.scopeGroups,
+    groupsJudged: options.groupsJudged,
+    onDemand: false,
+  };
+  await setAsideStaged(transaction, bind, aside);
+  if (options.dryRun && options.rehearsal) await applyRehearsal(transaction, options.rehearsal, bind);
+  await transaction.raw(bind.full ? planForAll : planForFew);
+  const mayBeIdle = !bind.full && round.seen === 0 && bind.scopeGroups.length === 0;
+  const idle = mayBeIdle && (await isIdle(transaction, bind));
+  const counts = idle ? noCounts : await apply[stream](transaction, bind);
+  const setAside = idle ? 0 : await keepSetAside(transaction, bind);
+  await transaction.raw(moveCheckpoint, bind);
+  await transaction.raw(endProvisional, bind);
+  const sample = options.dryRun ? await sampleOf(transaction, bind) : [];
+  const stillManual =
+    status === 'disconnected' && stream === 'users' ? await countReleased(transaction, lease.tenantId) : undefined;
+  await closeBatch(transaction, bind);
+  if (!bind.full && !idle) await doubtWhatIsOlder(transaction, bind);
+  await transaction.raw(endRounds, bind);
+  return {
+    counts: { ...counts, set_aside: setAside, ...(stillManual !== undefined && { still_manual: stillManual }) },
+    sample,
+  };
+}
+
+// Changes that were read beside a full round are older than its checkpoint once it is committed.
+const endRounds = `
+delete from entra_sync.rounds
+ where round_id = :round
+    or :full::boolean and tenant_id = :tenant and stream = :stream and kind = 'incremental' and not dry_run`;
+
+async function requireWholeRound(transaction: Transaction, round: Round): Promise<void> {
+  const [state] = await rows<{ pages: number; staged: number; done: boolean; doubtful: number }>(
+    transaction,
+    `select r.pages, r.delta_link is not null as done,
+            (select count(*)::int from entra_sync.stage_pages p where p.round_id = r.round_id) as staged,
+            (select count(*)::int from entra_sync.stage_users s where s.round_id = r.round_id and s.doubt is not null)
+            + (select count(*)::int from entra_sync.stage_groups s where s.round_id = r.round_id and s.doubt is not null) as doubtful
+       from entra_sync.rounds r where r.round_id = :roundId for update`,
+    { roundId: round.round_id },
+  );
+  if (!state?.done || state.pages !== state.staged || state.pages !== round.pages || state.doubtful > 0) {
+    throw new ExpectedError('round_changed', 'the stage of this round is not whole', {
+      cure: 'run the command again: the round begins anew',
+    });
+  }
+}
+
+const moveCheckpoint = `
+insert into entra_sync.checkpoints (tenant_id, stream, delta_link, fingerprint, settings_version, round_id, committed_at, full_at)
+select r.tenant_id, r.stream, r.delta_link, r.fingerprint, r.settings_version, r.round_id, now(), now()
+  from entra_sync.rounds r where r.round_id = :round
+on conflict (tenant_id, stream) do update
+   set delta_link = excluded.delta_link, fingerprint = excluded.fingerprint, settings_version = excluded.settings_version,
+       round_id = excluded.round_id, committed_at = excluded.committed_at,
+       full_at = case when :full::boolean then excluded.full_at else entra_sync.checkpoints.full_at end`;
+
+// The rounds of the streams that were listed are done. A tenant that shows no groups had none listed, nor people likewise.
+const endProvisional = `
+with forgotten as (${forgetFaults})
+update entra_sync.tenants t set provisional = false
+ where t.tenant_id = :tenant and t.provisional
+   and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'users')
+        or not exists (select from entra_sync.accounts a
+                        where a.tenant_id = t.tenant_id and a.state = 'managed' and a.removed_at is null))
+   and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'groups')
+        or not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id))`;

@@ -1,0 +1,29 @@
+// A sample of the changes of one batch: for the report of a dry run and of a person who was read on demand.
+import { rows, type Transaction } from '../database/pool.ts';
+
+export type ChangeSample = {
+  kind: string;
+  account_id: string | null;
+  group_id: string | null;
+  display_name: string | null;
+  /** Of a membership, the group that holds the member. */
+  group_name: string | null;
+  before: unknown;
+  after: unknown;
+};
+
+/** The first changes of a batch. What ends comes first: it is what a dry run is made for. */
+export async function sampleOf(transaction: Transaction, bind: { readonly batch: string }): Promise<ChangeSample[]> {
+  return rows<ChangeSample>(transaction, sampleChanges, bind);
+}
+
+const sampleChanges = `
+select c.kind, c.account_id, c.group_id,
+       coalesce(a.profile ->> 'displayName', a.user_principal_name, g.display_name, h.display_name) as display_name,
+       case when c.kind like 'membership.%' then h.display_name end as group_name, c.before, c.after
+  from entra_sync.change_rows c
+  left join entra_sync.accounts a on a.account_id = c.account_id
+  left join entra_sync.groups g on g.group_id = c.member_group_id
+  left join entra_sync.groups h on h.group_id = c.group_id
+ where c.batch_id = :batch
+ order by c.kind not like '%.removed', c.kind like 'membership.%', c.change_id limit 1000`;

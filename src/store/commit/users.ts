@@ -1,0 +1,273 @@
+// The commit of a users round: accounts, and the memberships that appear or vanish with them (rules 3, 4, 6 to 8, 19).
+
+import type { StreamCounts } from '../../rules/counts.ts';
+import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import { forgetStrangers, keepStrangers, keepUnsettled } from '../stage/deleted-elsewhere.ts';
+import { adoptAccounts } from './adoption.ts';
+import type { CommitBindings } from './bindings.ts';
+import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './group-scope.ts';
+import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
+import { stagedKinds } from './kinds.ts';
+import {
+  accountsAppeared,
+  accountsVanish,
+  endMemberships,
+  keepMemberships,
+  membershipsOf,
+  moveMemberships,
+} from './memberships.ts';
+import { purgeAccounts, toPurge } from './purge-accounts.ts';
+
+/** Makes the staged users the truth. Part of the transaction of `commitRound`. */
+export async function applyUsers(transaction: Transaction, given: CommitBindings): Promise<StreamCounts> {
+  const staged = await stagedKinds(transaction, given);
+  // Of those whose groups were asked for, first: the scope is judged on them.
+  let ended = staged.lists ? await moveMemberships(transaction, endMemberships(leftGroups), given) : 0;
+  let appeared = staged.members ? await keepMemberships(transaction, given) : 0;
+  const { held, gaps, groupsJudged } = await judgeScope(transaction, given);
+  const bind: CommitBindings = { ...given, groupsJudged };
+  const run = (statement: string) => rowCount(transaction, statement, bind);
+  const move = (statement: string) => moveMemberships(transaction, statement, bind);
+  const adoption = await adoptAccounts(transaction, bind, staged);
+  const guard = await guardRemovals(transaction, bind, guardedAccounts);
+  if (staged.held || guard.held > 0) await transaction.raw(keepEnabled, bind);
+  if (bind.listing) await transaction.raw(suspendNobody, bind);
+  await transaction.raw(lockTouched, bind);
+  const adopted = adoption.adopted + adoption.restored;
+  const updates =
+    staged.known || adopted > 0 ? await rows<{ kind: string; count: number }>(transaction, updateChanged, bind) : [];
+  const count = (kind: string) => updates.find((row) => row.kind === kind)?.count ?? 0;
+  if (guard.left > 0) ended += await move(accountsVanish(goneObjects));
+  const removed = guard.left > 0 ? await run(remove) : 0;
+  if (staged.deleted) await transaction.raw(hardenTombstones, bind);
+  if (staged.outside || bind.scopeGroups.length > 0) {
+    await transaction.raw(relabelOutside, bind);
+    await transaction.raw(keepOutside, bind);
+  }
+  if (staged.remembered) await transaction.raw(forgetOutside, bind);
+  if (staged.back || staged.strangers) await transaction.raw(keepUnsettled, bind);
+  if (staged.restorable) await transaction.raw(keepStrangers, bind);
+  if (staged.strangers) await transaction.raw(forgetStrangers, bind);
+  if (staged.deleted) ended += await move(endMemberships(membershipsOf(deletedForGood)));
+  const restored = adoption.restored + (staged.hidden ? await run(restore) : 0);
+  const created = staged.unknown ? await run(create) : 0;
+  if (staged.lists) await transaction.raw(noteListsRead, bind);
+  if (created + restored + adopted > 0) appeared += await move(accountsAppeared);
+  const purged = await purgeAccounts(transaction, bind);
+  return {
+    distinct: staged.distinct - adoption.setAside,
+    created,
+    adopted: adoption.adopted,
+    updated: count('account.updated'),
+    suspended: count('account.suspended'),
+    resumed: count('account.resumed'),
+    removed,
+    restored,
+    purged,
+    held: held + guard.held,
+    memberships_added: appeared,
+    memberships_removed: ended,
+    ...(gaps.length > 0 && { scope_gaps: gaps }),
+  };
+}
+
+// What of an account the directory owns, and whether a staged document says anything else.
+const differs = `(a.source, a.mapped, a.user_principal_name, a.mail, a.enabled)
+  is distinct from (s.source, s.mapped, s.user_principal_name, s.mail, s.enabled)`;
+
+const stagedAccounts = `entra_sync.stage_users s
+  join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'managed'`;
+
+// Live accounts that a full round did not meet. What was set aside was met: a body that cannot be read removes nobody.
+const notSeen = `entra_sync.accounts a
+ where :full::boolean and a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
+   and not exists (select from entra_sync.rounds r where r.round_id = :round and a.read_live_at >= r.started_at)
+   and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id)
+   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
+
+/** What the round wants to remove or suspend, before the guard has judged it. */
+const guardedAccounts: Guarded = {
+  table: 'accounts',
+  key: 'account_id',
+  publicKey: 'account_id',
+  wanted: `
+    select :round::bigint, x.entra_object_id, min(x.reason), bool_or(x.by_groups) from (
+      select a.entra_object_id, s.removed as reason, false as by_groups from ${stagedAccounts}
+       where s.round_id = :round and s.removed is not null and a.removed_at is null
+      union all
+      select a.entra_object_id, 'not_seen', false from ${notSeen}
+      union all
+      ${leftScope}
+      union all
+      select a.entra_object_id, 'suspended', false from ${stagedAccounts}
+       where s.round_id = :round and s.removed is null and s.in_scope and a.removed_at is null and a.enabled and not s.enabled
+    ) x group by x.entra_object_id`,
+  seen: 'select count(*)::int from entra_sync.stage_users where round_id = :round and removed is null',
+  inWeek: [removedInWeek, `x.suspended_at > now() - interval '7 days' and x.removed_at is null and not x.enabled`],
+  cameBack: `not exists (select from entra_sync.accounts a where a.account_id = h.account_id and a.state = 'managed' and a.removed_at is null)
+    or exists (select from entra_sync.stage_users s
+                where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null and s.in_scope
+                  and (h.reason <> 'suspended' or s.enabled))
+    or h.reason = 'not_seen' and ${metUnreadable}
+    or h.by_groups and :groupsJudged::boolean and not :onDemand::boolean
+       and not exists (select from entra_sync.stage_removals r where r.round_id = :round and r.object_id = h.object_id)`,
+};
+
+// Whose suspension is held stays enabled; all else of the person is taken.
+const keepEnabled = `
+update entra_sync.stage_users s set enabled = true
+  from entra_sync.held_removals h
+ where s.round_id = :round and not s.enabled and h.tenant_id = :tenant and h.object_id = s.entra_object_id and h.reason = 'suspended'`;
+
+// Of whoever has an account, also since a moment ago: it was adopted.
+const suspendNobody = `
+update entra_sync.stage_users s set enabled = true
+  from entra_sync.accounts a
+ where s.round_id = :round and not s.enabled and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.enabled`;
+
+/** Who is removed by this round: what the guard has left. */
+const goneAccounts = `
+select a.account_id, a.entra_object_id, r.reason
+  from entra_sync.stage_removals r
+  join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = r.object_id
+ where r.round_id = :round and r.reason <> 'suspended'`;
+
+// In id order, so that two writers cannot wait for each other; before and after are computed by later statements.
+const lockTouched = `
+select from entra_sync.accounts where account_id in (
+  select a.account_id from ${stagedAccounts}
+   where s.round_id = :round and case when s.removed is null and s.in_scope then a.removed_at is not null or ${differs} else a.removed_at is null end
+  union all
+  select a.account_id from (${goneAccounts}) a
+  union all
+  select a.account_id from ${toPurge}
+) order by account_id for update`;
+
+// What changed under a person's value is told too: the profile stays, and the row says so.
+const under = (mine: string, other: string) =>
+  `case when overrides = '{}' then '{}' else entra_sync.under_overrides(${mine}, ${other}, overrides) end`;
+
+const compared = ['mapped', 'profile', 'user_principal_name', 'mail', 'enabled'];
+const columnsOf = (alias: string, prefix: string) =>
+  compared.map((name) => `${alias}.${name} as ${prefix}${name}`).join(', ');
+const oldColumns = compared.map((name) => `p.old_${name}`).join(', ');
+
+// What one side says where the two differ, as entra_sync.differing_facts does, of the columns that an update can change: a
+// round changes many accounts, and to take their facts apart again is most of its time.
+const differing = (mine: string, other: string) =>
+  [
+    ...['user_principal_name', 'mail'].map(
+      (name) =>
+        `case when ${mine}${name} is distinct from ${other}${name} then jsonb_build_object('${name}', ${mine}${name}) else '{}' end`,
+    ),
+    `case when ${mine}fields is null then '{}' else jsonb_build_object('profile', ${mine}fields) end`,
+  ].join(' || ');
+
+const updateChanged = `
+with pair as materialized (
+  select a.account_id, a.overrides, ${columnsOf('a', 'old_')}, s.*
+    from ${stagedAccounts}
+   where s.round_id = :round and s.removed is null and s.in_scope and a.removed_at is null and ${differs}
+), written as (
+  update entra_sync.accounts a
+     set source = p.source, mapped = p.mapped, user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled,
+         suspended_at = case when p.enabled then null when a.enabled then now() else a.suspended_at end,
+         removal_approved = a.removal_approved and not p.enabled,
+         updated_at = case when (a.mapped, a.user_principal_name, a.mail, a.enabled)
+                       is distinct from (p.mapped, p.user_principal_name, p.mail, p.enabled) then now() else a.updated_at end
+    from pair p where a.account_id = p.account_id
+  returning a.account_id, a.overrides, ${oldColumns}, ${columnsOf('a', 'new_')}
+), fact as materialized (
+  select w.account_id, w.old_enabled, w.new_enabled,
+         ${differing('old_', 'new_')} || ${under('old_mapped', 'new_mapped')} as before,
+         ${differing('new_', 'old_')} || ${under('new_mapped', 'old_mapped')} as after
+    from written w cross join lateral (
+      select jsonb_object_agg(key, old_profile -> key) as old_fields, jsonb_object_agg(key, new_profile -> key) as new_fields
+        from jsonb_object_keys(old_profile || new_profile) as k (key)
+       where nullif(old_profile -> key, 'null') is distinct from nullif(new_profile -> key, 'null')) f
+), change as (
+  insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
+  select :batch, :tenant, :cycle, :actor, k.kind, f.account_id, k.before, k.after
+    from fact f cross join lateral (values
+      (case when f.new_enabled then 'account.resumed' else 'account.suspended' end,
+       jsonb_build_object('enabled', f.old_enabled), jsonb_build_object('enabled', f.new_enabled), f.old_enabled <> f.new_enabled),
+      ('account.updated', f.before, f.after, f.after <> '{}')
+    ) as k (kind, before, after, applies)
+   where k.applies
+  returning kind
+)
+select kind, count(*)::int as count from change group by kind`;
+
+const restore = `
+with pair as materialized (
+  select a.account_id, a.removed_reason, s.*
+    from ${stagedAccounts}
+   where s.round_id = :round and s.removed is null and s.in_scope and a.removed_at is not null
+), written as (
+  update entra_sync.accounts a
+     set source = p.source, mapped = p.mapped, user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled,
+         removed_at = null, removed_reason = null, purge_at = null, removal_approved = false,
+         suspended_at = case when p.enabled then null else now() end, updated_at = now()
+    from pair p where a.account_id = p.account_id
+  returning a.account_id, p.removed_reason as old_reason, entra_sync.account_facts(a) as new_facts
+)
+insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
+select :batch, :tenant, :cycle, :actor, 'account.restored', account_id, jsonb_build_object('removed', old_reason), new_facts
+  from written`;
+
+const create = `
+with written as (
+  insert into entra_sync.accounts (tenant_id, entra_object_id, state, enabled, user_principal_name, mail, source, mapped)
+  select :tenant, s.entra_object_id, 'managed', s.enabled, s.user_principal_name, s.mail, s.source, s.mapped
+    from entra_sync.stage_users s
+   where s.round_id = :round and s.removed is null and s.in_scope
+     and not exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id)
+  returning account_id, entra_object_id, state, enabled, user_principal_name, mail, profile
+)
+insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, after)
+select :batch, :tenant, :cycle, :actor, 'account.created', account_id,
+       jsonb_build_object('entra_object_id', entra_object_id, 'state', state, 'enabled', enabled,
+         'user_principal_name', user_principal_name, 'mail', mail, 'profile', profile)
+  from written`;
+
+const goneObjects = `select x.entra_object_id from (${goneAccounts}) x`;
+
+// Whoever is held is not gone, nor whoever was released: that account is people's, with its groups (rule 20).
+const deletedForGood = `select s.entra_object_id from entra_sync.stage_users s where s.round_id = :round and s.removed = 'deleted'
+   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id offset 0)
+   and not exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
+                      and a.state = 'manual' and a.removed_at is null offset 0)`;
+
+// Of persons whose memberOf was read whole (rule 8): the groups that it did not name.
+const leftGroups = `
+select m.group_no, m.member_object_id
+  from entra_sync.stage_whole_lists w
+  join entra_sync.memberships m on m.tenant_id = :tenant and m.member_object_id = w.object_id
+  join entra_sync.groups g on g.group_no = m.group_no
+ where w.round_id = :round
+   and not exists (select from entra_sync.staged_members s
+                    where s.round_id = :round and s.group_object_id = g.entra_object_id and s.member_object_id = w.object_id)`;
+
+// So that a member list that is older ends none of these memberships (src/store/stage/sweep.ts).
+const noteListsRead = `
+update entra_sync.accounts a set memberships_read_at = w.read_at
+  from entra_sync.stage_whole_lists w
+ where w.round_id = :round and a.tenant_id = :tenant and a.entra_object_id = w.object_id`;
+
+const remove = `
+with written as (
+  update entra_sync.accounts a
+     set removed_at = now(), removal_approved = false, removed_reason = g.reason, purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
+    from (${goneAccounts}) g where a.account_id = g.account_id
+  returning a.account_id, a.removed_reason
+)
+insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, after)
+select :batch, :tenant, :cycle, :actor, 'account.removed', account_id, jsonb_build_object('removed', removed_reason)
+  from written`;
+
+// Restorable until now, deleted for good now: nothing visible changes but the reason.
+const hardenTombstones = `
+update entra_sync.accounts a set removed_reason = 'deleted'
+  from entra_sync.stage_users s
+ where s.round_id = :round and s.removed = 'deleted' and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
+   and a.removed_reason in ('deleted_restorable', 'not_seen')`;

@@ -1,0 +1,190 @@
+// Decides after a cycle when its tenant is tried again and whether it is in quarantine.
+import type { CycleOutcome } from '../../rules/outcome.ts';
+import {
+  failuresAfter,
+  graphFailures,
+  isDatabasesFault,
+  type Lately,
+  quarantineAfter,
+  soonAgain,
+  waitAfter,
+} from '../../rules/quarantine.ts';
+import { ofManyTenants } from '../database/lock-waits.ts';
+import { type Database, inTransaction, rowCount, rows, type Transaction, written } from '../database/pool.ts';
+import { inReportedTransaction } from '../feed/receipts.ts';
+
+export type Attempt = {
+  readonly outcome: CycleOutcome;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly intervalMs: number;
+  /** Time since the start: the interval is from start to start. */
+  readonly sinceStartMs: number;
+  /** A factor around 1, so that tenants added together drift apart. */
+  readonly jitter: number;
+};
+
+// Failures within this span probably have the same reason. Every tenant is tried at least once in it.
+const lately = '1 hour';
+
+/**
+ * Updates the tenant's row, which the caller has locked, after an attempt. A failure of the database does not become the
+ * tenant's error: the last error stays, and the tenant is tried again within a minute or two.
+ */
+export async function recordAttempt(
+  transaction: Transaction,
+  tenantId: string,
+  failuresBefore: number,
+  attempt: Attempt,
+): Promise<void> {
+  const { outcome, error } = attempt;
+  const failures = failuresAfter(failuresBefore, {
+    outcome,
+    code: error?.code ?? null,
+    lately: error && graphFailures.includes(error.code) ? await whatEndedLately(transaction) : { tried: 0, failing: 0 },
+  });
+  const waitMs = waitAfter(failures, attempt.intervalMs) * attempt.jitter - attempt.sinceStartMs;
+  await transaction.raw(
+    `update entra_sync.tenants
+        set last_success_at = case when :succeeded::boolean then clock_timestamp() else last_success_at end,
+            failures = :failures::integer,
+            status = case when status = 'disconnected' then status
+                          when :succeeded::boolean then 'active'
+                          when :quarantined::boolean then 'quarantined'
+                          when status = 'quarantined' and :failures::integer = 0 then 'active'
+                          else status end,
+            next_cycle_at = clock_timestamp() + interval '1 millisecond' * case
+              when :databases::boolean
+                then least(:intervalMs::float8, 1000 * (:soonest::float8 + :soonSpan::float8 * random()))
+              else :waitMs::float8 end,
+            last_error_code = case when :databases::boolean then last_error_code else :code end,
+            last_error_message = case when :databases::boolean then last_error_message else :message end
+      where tenant_id = :tenantId`,
+    {
+      tenantId,
+      failures,
+      succeeded: outcome === 'committed' || outcome === 'held',
+      quarantined: failures >= quarantineAfter,
+      // A cancelled cycle is resumed at once, by any replica.
+      waitMs: outcome === 'cancelled' ? 0 : Math.max(0, waitMs),
+      code: error?.code ?? null,
+      message: error?.message ?? null,
+      databases: isDatabasesFault(error?.code ?? null),
+      intervalMs: attempt.intervalMs,
+      soonest: soonAgain.leastSeconds,
+      soonSpan: soonAgain.mostSeconds - soonAgain.leastSeconds,
+    },
+  );
+}
+
+async function whatEndedLately(transaction: Transaction): Promise<Lately> {
+  const [counted] = await rows<Lately>(
+    transaction,
+    `select count(*)::int as tried,
+            count(*) filter (where outcome in ('failed', 'partial') and error_code = any(:codes))::int as failing
+       from (select distinct on (tenant_id) outcome, error_code from entra_sync.cycles
+              where kind <> 'on_demand' and finished_at > clock_timestamp() - interval '${lately}'
+                and error_code is distinct from 'cut_off'
+              order by tenant_id, cycle_id desc) as latest`,
+    { codes: graphFailures },
+  );
+  return counted ?? { tried: 0, failing: 0 };
+}
+
+/**
+ * Records a failure when a cycle could not be opened or closed. Only for a tenant whose due time is still `dueAt` (null:
+ * never synced): one whose cycle was closed, or that was made due again, meanwhile stays as it is.
+ */
+export async function recordFailedStart(
+  database: Database,
+  tenantId: string,
+  dueAt: string | null,
+  attempt: Attempt,
+): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    const [stillDue] = await rows<{ failures: number }>(
+      transaction,
+      `select failures from entra_sync.tenants
+        where tenant_id = :tenantId and extract(epoch from next_cycle_at) is not distinct from :dueAt::numeric
+          for no key update`,
+      { tenantId, dueAt },
+    );
+    if (stillDue) await recordAttempt(transaction, tenantId, stillDue.failures, attempt);
+  });
+}
+
+/** Makes tenants (null: all) due now and ends their quarantine, except disconnected ones. Returns how many. */
+export async function makeDue(database: Database, tenantIds: readonly string[] | null): Promise<number> {
+  return changeTenants(
+    database,
+    tenantIds,
+    `update entra_sync.tenants
+        set next_cycle_at = clock_timestamp(), failures = 0, failing_credential = null,
+            status = case when status <> 'quarantined' then status
+                          when last_success_at is null then 'pending' else 'active' end
+      where status <> 'disconnected' and (:all::boolean or tenant_id = any(:tenantIds::uuid[]))`,
+  );
+}
+
+/** Pauses or unpauses tenants (null: all) for the worker. Returns how many changed. */
+export async function setPaused(
+  database: Database,
+  tenantIds: readonly string[] | null,
+  paused: boolean,
+): Promise<number> {
+  return changeTenants(
+    database,
+    tenantIds,
+    `update entra_sync.tenants set paused = :paused
+      where paused <> :paused and (:all::boolean or tenant_id = any(:tenantIds::uuid[]))`,
+    { paused },
+  );
+}
+
+/** Runs one reported update of tenants (null: all), and locks them in id order as all such transactions do. */
+async function changeTenants(
+  database: Database,
+  tenantIds: readonly string[] | null,
+  update: string,
+  values: Record<string, unknown> = {},
+): Promise<number> {
+  const bind = { ...values, all: tenantIds === null, tenantIds: tenantIds ?? [] };
+  return inReportedTransaction(
+    database,
+    async (transaction) => {
+      await transaction.raw(
+        `select from entra_sync.tenants where :all::boolean or tenant_id = any(:tenantIds::uuid[])
+          order by tenant_id for no key update`,
+        bind,
+      );
+      return rowCount(transaction, update, bind);
+    },
+    { locks: ofManyTenants },
+  );
+}
+
+/** Returns the key of the hashes that show whether a credential changed. */
+export async function credentialSalt(database: Database): Promise<string> {
+  const [scheduler] = await rows<{ salt: string }>(database, 'select salt from entra_sync.scheduler');
+  return scheduler?.salt ?? '';
+}
+
+export type FailingTenant = { tenant_id: string; failing_credential: string | null };
+
+/** Returns tenants whose last cycle failed, with the fingerprint of the credential that it used. */
+export async function failingTenants(database: Database): Promise<FailingTenant[]> {
+  return rows<FailingTenant>(
+    database,
+    `select tenant_id, failing_credential from entra_sync.tenants
+      where failing_credential is not null and status <> 'disconnected'`,
+  );
+}
+
+/** Stores the fingerprint of the credential with which the tenant's last cycle failed; null: it did not fail. */
+export async function markCredential(database: Database, tenantId: string, mark: string | null): Promise<void> {
+  await written(
+    database,
+    `update entra_sync.tenants set failing_credential = :mark
+      where tenant_id = :tenantId and failing_credential is distinct from :mark`,
+    { tenantId, mark },
+  );
+}

@@ -1,0 +1,143 @@
+// A cycle's row: opened at its start, closed with its outcome.
+import type { CommitCounts } from '../../rules/counts.ts';
+import type { RoundKind } from '../../rules/merge.ts';
+import type { CycleOutcome } from '../../rules/outcome.ts';
+import { type Database, inTransaction, rows, type Transaction, written } from '../database/pool.ts';
+import { noteBatch } from '../feed/batches.ts';
+import { inReportedTransaction } from '../feed/receipts.ts';
+import { shareTenant } from '../tenants/tenants.ts';
+import { forgetExpiredConsents } from '../tenants/waiting-consents.ts';
+import { recordAttempt } from './attempts.ts';
+import { type Lease, lockBoth, lockFenced, requireFence, whyLost } from './lease.ts';
+
+export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync';
+
+/** The report of one stream of a cycle, as stored in `cycles.streams`. `seen` counts objects with repeats. */
+export type StreamReport = CommitCounts & {
+  outcome: 'committed' | 'failed' | 'cancelled' | 'rehearsed';
+  round: RoundKind;
+  reason: string;
+  /** The reason for the kind of a stopped round, whose `reason` is the code of the failure that stopped it. */
+  begun_for?: string;
+  requests: number;
+  pages: number;
+  seen: number;
+};
+
+export type CycleEnd = {
+  outcome: CycleOutcome;
+  streams: { readonly [stream: string]: StreamReport };
+  error: { code: string; message: string } | null;
+  /** Time from start to start. */
+  intervalMs: number;
+  /** Time since the cycle started. */
+  sinceStartMs: number;
+  /** A factor of the interval. */
+  jitter: number;
+  retention: { changesMs: number; cyclesMs: number };
+};
+
+/** Opens the cycle's row and returns its id. Throws like {@link requireFence}. */
+export async function openCycle(
+  database: Database,
+  lease: Lease,
+  cycle: { kind: CycleKind; actor: string; settingsVersion: number },
+): Promise<string> {
+  const { tenantId, fence } = lease;
+  const [opened] = await written<{ cycle_id: string }>(database, openRow, { tenantId, fence, ...cycle });
+  if (!opened) throw await whyLost(database, lease);
+  return opened.cycle_id;
+}
+
+const openRow = `
+insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version)
+select :tenantId, :kind, :actor, :fence, :settingsVersion from (${lockBoth('key share')}) as locked
+returning cycle_id`;
+
+/** Closes the cycle, records its outcome in the tenant's row, and deletes cycles and changes beyond their retention. */
+export async function closeCycle(database: Database, lease: Lease, cycleId: string, end: CycleEnd): Promise<void> {
+  const { tenantId } = lease;
+  const { changesMs, cyclesMs } = end.retention;
+  const old = await inReportedTransaction(database, async (transaction) => {
+    const { failures } = await lockFenced(transaction, lease);
+    const [found] = await rows<{ changes: boolean; unnumbered: boolean }>(transaction, closeAndDrop, {
+      tenantId,
+      cyclesMs,
+      changesMs,
+      ...closed(cycleId, end),
+    });
+    // After the close, because this cycle counts among the recent ones.
+    await recordAttempt(transaction, tenantId, failures, end);
+    // Without a worker, number the batches of applications' edits here.
+    if (found?.unnumbered) noteBatch(transaction);
+    return found;
+  });
+  if (old?.changes) await pruneChanges(database, tenantId, changesMs);
+}
+
+const isOld = "committed_at < clock_timestamp() - :changesMs * interval '1 millisecond'";
+
+const closeRow = `
+update entra_sync.cycles set finished_at = clock_timestamp(), outcome = :outcome, streams = :streams::jsonb,
+       error_code = :code, error_message = :message where cycle_id = :cycleId`;
+
+const closeAndDrop = `
+with closed as (${closeRow}), old as (
+  delete from entra_sync.cycles
+   where tenant_id = :tenantId and finished_at < clock_timestamp() - :cyclesMs * interval '1 millisecond'
+), expired as (
+  ${forgetExpiredConsents}
+)
+select exists (select from entra_sync.batches where tenant_id = :tenantId and ${isOld}) as changes,
+       exists (select from entra_sync.batches where number is null) as unnumbered`;
+
+/** Closes the row of a first load. Leaves the tenant's row to the next cycle, since no checkpoint moved (rule 21). */
+export async function closeFirstLoad(
+  database: Database,
+  lease: Lease,
+  cycleId: string,
+  end: Pick<CycleEnd, 'outcome' | 'streams' | 'error'>,
+): Promise<void> {
+  await inReportedTransaction(database, async (transaction) => {
+    await shareTenant(transaction, lease.tenantId);
+    await requireFence(transaction, lease);
+    await transaction.raw(closeRow, closed(cycleId, end));
+  });
+}
+
+function closed(cycleId: string, end: Pick<CycleEnd, 'outcome' | 'streams' | 'error'>) {
+  return {
+    cycleId,
+    outcome: end.outcome,
+    streams: JSON.stringify(end.streams),
+    code: end.error?.code ?? null,
+    message: end.error?.message ?? null,
+  };
+}
+
+// Not in the closing transaction. Applications that have not read these changes get ES006 and read the views again.
+async function pruneChanges(database: Database, tenantId: string, changesMs: number): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    await waitInLine(transaction, tenantId);
+    await transaction.raw(prune, { tenantId, changesMs });
+  });
+}
+
+const prune = `
+with old as (
+  delete from entra_sync.batches where tenant_id = :tenantId and number is not null and ${isOld}
+  returning batch_id, number
+), gone as (
+  delete from entra_sync.changes c where batch_id in (select batch_id from old)
+  returning batch_id, entra_sync.last_change(c) as change_id
+), newest as (
+  select o.number, max(g.change_id) as change from old o join gone g using (batch_id)
+   group by o.number order by o.number desc limit 1
+)
+update entra_sync.feed f set pruned_number = n.number, pruned_change = n.change
+  from newest n where f.pruned_number < n.number`;
+
+// Like lockTenant, but without an error for an erased tenant, of which nothing is left to prune.
+async function waitInLine(transaction: Transaction, tenantId: string): Promise<void> {
+  await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for no key update', { tenantId });
+}

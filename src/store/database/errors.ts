@@ -1,0 +1,127 @@
+// Classifies failed statements: whether the connection is lost, and which line and cure an operator gets.
+import { ExpectedError } from '../../errors.ts';
+import { judgeServerState, type ServerState } from '../../rules/server-states.ts';
+import { unwatchedLock } from './blockers.ts';
+import { isLockTimeout } from './lock-waits.ts';
+
+/** Returns the SQLSTATE or network error code of a failed statement, if it has one. */
+export function sqlState(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+// In addition to the table of rules/server-states.ts.
+const unreachable = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EPIPE',
+  'ENOENT',
+  '08000',
+  '08001',
+  '08003',
+  '08004',
+  '08006',
+  // PgBouncer: the server behind it is gone.
+  '08P01',
+]);
+const refused = new Set(['28P01', '28000', '3D000']);
+
+/** Returns the state of the server that made a statement fail, if it is a known one. */
+export function serverStateOf(error: unknown): ServerState | undefined {
+  return judgeServerState(sqlState(error) ?? '', wordsOf(error));
+}
+
+/** Returns whether the connection broke, rather than the statement failed. */
+export function isConnectionLost(error: unknown): boolean {
+  const state = serverStateOf(error);
+  if (state) return state.code === 'database_unreachable';
+  return unreachable.has(sqlState(error) ?? '') || lostInWords.test(wordsOf(error));
+}
+
+// knex puts the statement before the server's message. pg-boss passes on copies that are not instances of Error.
+function wordsOf(error: unknown): string {
+  const message = (error as { message?: unknown } | null)?.message;
+  return (typeof message === 'string' ? message : String(error))
+    .replace(bossSuffix, '')
+    .replace(/^.* - (?=[^-]*$)/s, '');
+}
+
+// pg-boss appends this to the message of a copied error.
+const bossSuffix = / \(Queue: [^()]*, Worker: [^()]*\)$/;
+
+// Messages of pg, its pool and knex, which have no code. "is not queryable" comes from the ROLLBACK after a loss. The last
+// message is the server's, for a database closed for maintenance; its code is ambiguous.
+const lostInWords =
+  /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|^timeout exceeded when trying to connect$|not currently accepting connections/;
+
+/**
+ * Handles the error of a note written after work that failed itself. Ignores expected errors, such as a lost lease or an
+ * unreachable database: the next cycle writes the note again. Throws anything else, which would recur unnoticed.
+ */
+export function throwDefect(error: unknown): void {
+  if (!(describeDatabaseError(error) instanceof ExpectedError)) throw error;
+}
+
+/**
+ * Returns a database error as an `ExpectedError` with a cure, and any other error unchanged. `value`: the value of the
+ * server setting that caused it, if known (pool.ts reads it).
+ */
+export function describeDatabaseError(error: unknown, value?: string): unknown {
+  if (error instanceof ExpectedError) return error;
+  const { endedBy } = (error ?? {}) as { endedBy?: unknown };
+  if (endedBy instanceof ExpectedError) return endedBy;
+  if (isLockTimeout(error)) return unwatchedLock(error);
+  const code = sqlState(error) ?? '';
+  const state = serverStateOf(error);
+  if (state) {
+    return new ExpectedError(state.code, `${state.says}${value === undefined ? '' : ` (${value})`}`, {
+      cure: state.cure,
+      detail: `SQLSTATE ${code}`,
+      cause: error,
+    });
+  }
+  const nested = error instanceof AggregateError ? error.errors[0] : error;
+  const words = wordsOf(nested) || code;
+  const message = /^timeout expired$|^timeout exceeded when|Timeout acquiring/.test(words)
+    ? 'it does not answer in time'
+    : words;
+  // pg_hba.conf of a server that requires TLS has no entry for "no encryption".
+  if (code === '28000' && /no encryption/.test(message)) {
+    return new ExpectedError('database_refused', 'the database accepts connections with TLS only', {
+      cure: 'add ?sslmode=require to DATABASE_URL, or sslmode=verify-full to check the server too',
+      cause: error,
+    });
+  }
+  if (refused.has(code)) {
+    return new ExpectedError('database_refused', `the database refused: ${message}`, {
+      cure: 'check user, password and database name in DATABASE_URL',
+      cause: error,
+    });
+  }
+  if (code === '42501') {
+    return new ExpectedError('database_refused', `the database refused: ${message}`, {
+      cure: 'use the role that owns the schemas, or grant it create on the database',
+      cause: error,
+    });
+  }
+  if (isConnectionLost(error) || isConnectionLost(nested) || error instanceof AggregateError) {
+    return new ExpectedError('database_unreachable', `the database cannot be reached: ${message}`, {
+      cure: 'check DATABASE_URL and that the server is running',
+      cause: error,
+    });
+  }
+  if (/SSL|TLS|certificate/i.test(message) && !code.startsWith('42')) {
+    return new ExpectedError('database_unreachable', `no TLS connection to the database: ${message}`, {
+      cure: /does not support SSL/.test(message)
+        ? 'the server has no TLS: set ssl = on there, or sslmode=disable in DATABASE_URL'
+        : 'sslrootcert=FILE in DATABASE_URL names the CA that signed the certificate; sslmode=require skips the check',
+      cause: error,
+    });
+  }
+  return error;
+}

@@ -1,0 +1,165 @@
+// The server's state and each tenant's freshness, for `doctor` and metrics.
+import { escapeIdentifier } from 'pg';
+import { judgedLimits, type TimeLimit } from '../../rules/time-limits.ts';
+import { type Blocker, findBlockers } from './blockers.ts';
+import { type Database, inTransaction, rows, sqlState } from './pool.ts';
+
+export type Server = {
+  readonly version: string;
+  readonly major: number;
+  readonly now: Date;
+  /** A standby accepts no writes until it is promoted. */
+  readonly standby: boolean;
+  /** Transactions of this role in this database are read-only; also true on a standby. */
+  readonly readOnly: boolean;
+};
+
+/** Returns the server's version, time and whether it accepts writes. */
+export async function readServer(database: Database): Promise<Server> {
+  const [server] = await rows<Server>(
+    database,
+    `select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major,
+            clock_timestamp() as now, pg_is_in_recovery() as standby,
+            current_setting('transaction_read_only')::boolean as "readOnly"`,
+  );
+  if (!server) throw new Error('the server returned no version');
+  return server;
+}
+
+/** Returns the time limits that new sessions of this role in this database get, each with the statement that lifts it. */
+export async function readTimeLimits(database: Database): Promise<TimeLimit[]> {
+  // Not in a transaction: there this program sets its own limits.
+  const found = await rows<Omit<TimeLimit, 'lift'> & { role: string; database: string }>(
+    database,
+    `select name, current_setting(name) as value,
+            (extract(epoch from current_setting(name)::interval) * 1000)::float8 as ms,
+            source, session_user as role, current_database() as database
+       from pg_settings where name = any(:names::text[]) order by name`,
+    { names: judgedLimits },
+  );
+  return found.map(({ role, database: of, ...limit }) => ({
+    ...limit,
+    lift: `alter role ${escapeIdentifier(role)} in database ${escapeIdentifier(of)} set ${limit.name} = 0`,
+  }));
+}
+
+/**
+ * Writes and drops a megabyte that no other session sees. Throws the server's error, such as a full disk. Returns false
+ * when this role may not create temporary tables.
+ */
+export async function tryWriting(database: Database): Promise<boolean> {
+  try {
+    await inTransaction(database, async (transaction) => {
+      // Test the disk of the database, not one that is set for temporary tables.
+      await transaction.raw("set local temp_tablespaces = ''");
+      await transaction.raw(
+        `create temp table entra_sync_room on commit drop as
+           select repeat(md5(n::text), 60) as filler from generate_series(1, 500) n`,
+      );
+    });
+    return true;
+  } catch (error) {
+    if (sqlState(error) === '42501') return false;
+    throw error;
+  }
+}
+
+/** The state of a backend. `blockers`: the sessions that hold the lock that it waits for. */
+export type StatementState = {
+  readonly pid: number;
+  readonly forLock: boolean;
+  readonly blockers: readonly Blocker[];
+};
+
+const askTimeoutMs = 3_000;
+
+/** Returns which of these backends wait for a lock, with their blockers. Throws when the server does not answer in 3 s. */
+export async function statementStates(database: Database, pids: readonly number[]): Promise<StatementState[]> {
+  const late = new Promise<never>((_resolve, reject) => {
+    setTimeout(() => reject(new Error('the database does not answer')), askTimeoutMs).unref();
+  });
+  return Promise.race([askStates(database, pids), late]);
+}
+
+async function askStates(database: Database, pids: readonly number[]): Promise<StatementState[]> {
+  const found = await rows<{ pid: number; forLock: boolean }>(
+    database,
+    `select pid, wait_event_type is not distinct from 'Lock' as "forLock"
+       from pg_stat_activity where pid = any(:pids::int[])`,
+    { pids },
+  );
+  const states: StatementState[] = [];
+  for (const one of found) {
+    const blockers = one.forLock ? await rows<Blocker>(database, findBlockers.replace('$1', ':pid'), one) : [];
+    states.push({ ...one, blockers });
+  }
+  return states;
+}
+
+export type CheckpointAge = { readonly stream: string; readonly ageMs: number };
+
+/** Returns the age of a tenant's checkpoints, by the database's clock. */
+export async function checkpointAges(database: Database, tenantId: string): Promise<CheckpointAge[]> {
+  return rows<CheckpointAge>(
+    database,
+    `select stream, (extract(epoch from clock_timestamp() - committed_at) * 1000)::float8 as "ageMs"
+       from entra_sync.checkpoints where tenant_id = :tenantId order by stream desc`,
+    { tenantId },
+  );
+}
+
+export type TenantHealth = {
+  readonly tenant_id: string;
+  readonly status: string;
+  readonly paused: boolean;
+  /** A cycle of the tenant is running on some replica. */
+  readonly running: boolean;
+  readonly last_success_at: Date | null;
+  /** The code of the last cycle's failure; null after a success. */
+  readonly error_code: string | null;
+  /** Seconds since the last success, or since the tenant was added. */
+  readonly stale_s: number;
+  /** Seconds past the due time; 0 when not due. */
+  readonly late_s: number;
+  readonly held: number;
+  readonly set_aside: number;
+  /** Null before the first round is committed. */
+  readonly users_age_s: number | null;
+  readonly groups_age_s: number | null;
+  readonly users_full_age_s: number | null;
+  readonly groups_full_age_s: number | null;
+};
+
+/** Returns every tenant's health as metrics report it, by the database's clock. */
+export async function readHealth(database: Database): Promise<TenantHealth[]> {
+  return rows<TenantHealth>(
+    database,
+    `with now as (select clock_timestamp() as at),
+     held as (
+       select tenant_id, count(*)::int as held
+         from (select tenant_id from entra_sync.held_removals
+               union all
+               select tenant_id from entra_sync.held_memberships) h
+        group by 1),
+     aside as (select tenant_id, count(*)::int as set_aside from entra_sync.set_aside group by 1),
+     points as (
+       select tenant_id,
+              max(extract(epoch from at - committed_at)) filter (where stream = 'users') as users_age_s,
+              max(extract(epoch from at - committed_at)) filter (where stream = 'groups') as groups_age_s,
+              max(extract(epoch from at - full_at)) filter (where stream = 'users') as users_full_age_s,
+              max(extract(epoch from at - full_at)) filter (where stream = 'groups') as groups_full_age_s
+         from entra_sync.checkpoints, now group by 1)
+     select t.tenant_id, t.status, t.paused, coalesce(b.expires_at > at, false) as running, t.last_success_at,
+            t.last_error_code as error_code,
+            greatest(0, extract(epoch from at - coalesce(t.last_success_at, t.added_at)))::float8 as stale_s,
+            greatest(0, extract(epoch from at - t.next_cycle_at), 0)::float8 as late_s,
+            coalesce(held, 0) as held, coalesce(set_aside, 0) as set_aside,
+            users_age_s::float8, groups_age_s::float8, users_full_age_s::float8, groups_full_age_s::float8
+       from entra_sync.tenants t cross join now
+       left join held using (tenant_id)
+       left join aside using (tenant_id)
+       left join points using (tenant_id)
+       left join entra_sync.heartbeats b using (tenant_id)
+      order by t.tenant_id`,
+  );
+}

@@ -1,0 +1,266 @@
+// The connection pool and transactions. Only this file creates a knex; callers treat Database as opaque.
+import knex, { type Knex } from 'knex';
+import type { Client } from 'pg';
+import { ExpectedError } from '../../errors.ts';
+import { connectWatched, watchAcquisition, watchConnection } from './activity.ts';
+import { askForReadableTimes, connectionTo } from './address.ts';
+import { describeDatabaseError, serverStateOf, sqlState } from './errors.ts';
+import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './lock-waits.ts';
+
+// Modules that use a database also need its errors.
+export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState, throwDefect } from './errors.ts';
+
+// knex prints warnings to stdout, where a command prints its answer. The thrown errors contain them too.
+const silent = { debug() {}, warn() {}, error() {}, deprecate() {} };
+
+export type Database = Knex;
+export type Transaction = Knex.Transaction;
+
+/**
+ * Opens a pool on `url`; it connects at the first statement. `maxConnections` defaults to 8, `connectTimeoutMs` to 12 s.
+ * `waits`: how long transactions wait for locks. `unlimited`: lifts the server's time limits, for migrations only.
+ */
+export function openDatabase(
+  url: string,
+  options: {
+    maxConnections?: number;
+    applicationName?: string;
+    connectTimeoutMs?: number;
+    waits?: WaitOptions;
+    unlimited?: boolean;
+  } = {},
+): Database {
+  const database = knex({
+    client: 'pg',
+    connection: {
+      ...connectionTo(url),
+      application_name: options.applicationName ?? 'entra-sync',
+      // Below the pool's timeout, whose error has no reason.
+      connectionTimeoutMillis: options.connectTimeoutMs ?? 12_000,
+      // Without keepalive, waiting for a server that vanished would last hours.
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    },
+    // min 0: an idle command must not keep an embedded server running.
+    pool: { min: 0, max: options.maxConnections ?? 8, afterCreate: watch, maxConnectionLifetimeMillis: 60_000 },
+    acquireConnectionTimeout: 15_000,
+    compileSqlOnError: false,
+    log: silent,
+  });
+  const waits = openWaits(database.client, options.waits ?? {});
+  waitsOfClients.set(database.client, waits);
+  beginAtOnce(database.client, waits, options.unlimited ? liftLimits : limitIdleness);
+  watchPool(database.client);
+  return database;
+}
+
+const waitsOfClients = new WeakMap<object, Waits>();
+
+type Answers = { readonly response: readonly { readonly rows: readonly InForce[] }[] };
+type KnexClient = { query(connection: unknown, sql: string): Promise<Answers> };
+type PoolClient = {
+  readonly driver: { Client: new (settings: unknown) => Connection };
+  readonly connectionSettings: unknown;
+  acquireConnection(): Promise<Connection>;
+  releaseConnection(connection: Connection): Promise<void>;
+  _acquireOnlyConnection(): Promise<Connection>;
+};
+// knex does not reuse a connection with `__knex__disposed`.
+type Connection = Client & { __knex__disposed?: unknown };
+
+// Connects like knex, and lists the attempt as an activity.
+function watchPool(client: PoolClient): void {
+  const { acquireConnection } = client;
+  client.acquireConnection = () => watchAcquisition(() => acquireConnection.call(client));
+  client._acquireOnlyConnection = async () => {
+    const connection = new client.driver.Client(client.connectionSettings);
+    const dispose = (error: unknown) => {
+      connection.__knex__disposed = error ?? 'the connection ended';
+    };
+    connection.on('error', dispose);
+    connection.on('end', () => dispose(undefined));
+    askForReadableTimes(connection);
+    await connectWatched(connection);
+    return connection;
+  };
+}
+
+// Settings of a role or database apply to new connections only, and another host may be the primary by now. So drop a
+// connection after such an error, and after a minute at the latest.
+function watch(connection: Connection, done: (error: null, connection: Connection) => void): void {
+  watchConnection(connection, (error) => {
+    if (serverStateOf(error)) connection.__knex__disposed = error;
+  });
+  done(null, connection);
+}
+
+type KnexTransaction = { client: KnexClient; trxClient: KnexClient; begin(connection: unknown): Promise<unknown> };
+type TransactionParts = readonly [container: unknown, config?: Begun, outer?: unknown];
+type Begun = { readonly mayBeLost?: true };
+type InForce = { readonly pid: number; readonly lock_ms: number };
+
+// BEGIN and the transaction's settings go to the server as one message, which saves round trips. Nothing is set on the
+// session: behind a pooler another client uses it next.
+function beginAtOnce(
+  client: { transaction(...parts: TransactionParts): KnexTransaction },
+  waits: Waits,
+  limits: string,
+): void {
+  const { transaction } = client;
+  client.transaction = function (this: typeof client, ...parts) {
+    const made = transaction.apply(this, [...parts]);
+    made.begin = async (connection) => {
+      const attempt = currentAttempt();
+      const settings = [limits, limitLocks(attempt?.lockMs ?? waits.eachMs)];
+      if (parts[1]?.mayBeLost) settings.push('set local synchronous_commit = off');
+      try {
+        const { response } = await made.trxClient.query(connection, ['BEGIN', ...settings, inForce].join('; '));
+        const told = response.at(-1)?.rows[0];
+        if (told) attempt?.begun(told.pid, told.lock_ms);
+      } catch (error) {
+        // The transaction may be open, and the connection returns to the pool.
+        await made.client.query(connection, 'ROLLBACK').catch(() => {});
+        throw error;
+      }
+    };
+    return made;
+  };
+}
+
+/** Values bound into a statement: `?` in order, or `:name` by name. */
+export type Bindings = readonly unknown[] | Readonly<Record<string, unknown>>;
+
+/** Runs one statement and returns its rows. knex reads the jsonb operator `?` as a binding: use jsonb_exists. */
+export async function rows<Row>(on: Database | Transaction, sql: string, values: Bindings = []): Promise<Row[]> {
+  const result = await on.raw(sql, values as Knex.RawBinding[]);
+  return result.rows as Row[];
+}
+
+/** Runs one statement and returns the number of rows that it wrote. */
+export async function rowCount(on: Database | Transaction, sql: string, values: Bindings = []): Promise<number> {
+  const result = await on.raw(sql, values as Knex.RawBinding[]);
+  return result.rowCount as number;
+}
+
+// deadlock_detected and serialization_failure: nothing was changed, so the work can be repeated.
+const retryable = new Set(['40P01', '40001']);
+
+// A shorter setting of the database stays.
+const limitIdleness = `
+select set_config('idle_in_transaction_session_timeout', '60s', true)
+ where current_setting('idle_in_transaction_session_timeout')::interval
+       not between interval '1 ms' and interval '60 s'`;
+
+// Selects from pg_settings, because transaction_timeout exists only from Postgres 17 on.
+const liftLimits = `
+select set_config(name, '0', true) from pg_settings
+ where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
+
+// A shorter setting of the role stays.
+const limitLocks = (ms: number) => `
+select set_config('lock_timeout', '${ms}', true)
+ where current_setting('lock_timeout')::interval not between interval '1 ms' and interval '${ms} ms'`;
+
+// Behind a pooler the driver knows another pid.
+const inForce = `
+select pg_backend_pid() as pid, (extract(epoch from current_setting('lock_timeout')::interval) * 1000)::int as lock_ms`;
+
+/**
+ * Runs `work` in one transaction and returns its answer. Repeats it after a deadlock, at most three times in all, and after
+ * a lock timeout, with nothing locked in between, until `patience` ends. Then it throws `database_locked`, which names the
+ * blocker.
+ * The server ends a transaction that is idle for a minute (or the database's shorter idle_in_transaction_session_timeout),
+ * so a frozen client does not hold locks for ever.
+ * `mayBeLost`: an asynchronous commit. A crash of the server may undo the last such transactions, each as a whole.
+ */
+export async function inTransaction<Answer>(
+  database: Database,
+  work: (transaction: Transaction) => Promise<Answer>,
+  { patience, ...begun }: Begun & { readonly patience?: Partial<LockPatience> | undefined } = {},
+): Promise<Answer> {
+  const config: Knex.TransactionConfig & Begun = begun;
+  return patiently(database, () => againAfterDeadlock(() => tellingCause(database, work, config)), patience);
+}
+
+// After the server ended a connection, ROLLBACK fails too and hides the cause.
+async function tellingCause<Answer>(
+  database: Database,
+  work: (transaction: Transaction) => Promise<Answer>,
+  config: Knex.TransactionConfig & Begun,
+): Promise<Answer> {
+  let cause: unknown;
+  const remember = (error: unknown) => {
+    cause = error;
+    throw error;
+  };
+  return database
+    .transaction(async (transaction) => work(transaction).catch(remember), config)
+    .catch((error: unknown) => Promise.reject(serverStateOf(cause) ? cause : error));
+}
+
+/** Repeats `work`, which begins transactions itself, after lock timeouts. See {@link inTransaction}. */
+export function patiently<Answer>(
+  database: Database,
+  work: () => Promise<Answer>,
+  patience?: Partial<LockPatience>,
+): Promise<Answer> {
+  const waits = waitsOfClients.get(database.client);
+  // Inside a transaction a lock timeout aborts all of it, so only the outermost call repeats.
+  return waits ? waits.patiently(work, patience) : work();
+}
+
+/** {@link rows} of one writing statement in its own transaction, so that its wait for a lock ends. */
+export function written<Row>(
+  database: Database,
+  sql: string,
+  values: Bindings = [],
+  patience?: Partial<LockPatience>,
+): Promise<Row[]> {
+  return inTransaction(database, (transaction) => rows<Row>(transaction, sql, values), { patience });
+}
+
+/**
+ * Disables nested loops and JIT for the rest of the transaction. On tables that were never analyzed, the planner expects
+ * few rows and would compare each row of one set with all of the other.
+ */
+export async function compareWholeSets(transaction: Transaction): Promise<void> {
+  await transaction.raw("select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)");
+}
+
+/** Runs one transaction, or one statement of its own, and repeats it after a deadlock, at most three times in all. */
+export async function againAfterDeadlock<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt >= 3 || !retryable.has(sqlState(error) ?? '')) throw error;
+    }
+  }
+}
+
+/** {@link describeDatabaseError} with the value of the server setting that caused the error, if it can be read. */
+export async function tellDatabaseError(database: Database, error: unknown): Promise<unknown> {
+  const setting = error instanceof ExpectedError ? undefined : serverStateOf(error)?.setting;
+  if (setting === undefined) return describeDatabaseError(error);
+  return describeDatabaseError(error, await askSetting(database, setting).catch(() => undefined));
+}
+
+// On a new connection, which has the current value. It is not reused, because the operator is about to change the setting.
+async function askSetting(database: Database, setting: string): Promise<string | undefined> {
+  const client: PoolClient = database.client;
+  const connection = await client.acquireConnection();
+  try {
+    const asked = await database.raw('select current_setting(?, true) as value', [setting]).connection(connection);
+    return (asked.rows as { value: string | null }[])[0]?.value ?? undefined;
+  } finally {
+    connection.__knex__disposed = setting;
+    await client.releaseConnection(connection);
+  }
+}
+
+/** Returns the database's time. Graph's answers to later requests are newer. */
+export async function databaseTime(database: Database): Promise<Date> {
+  const [now] = await rows<{ now: Date }>(database, 'select clock_timestamp() as now');
+  if (!now) throw new Error('the database returned no time');
+  return now.now;
+}

@@ -1,0 +1,39 @@
+// The change rows of one transaction and tenant form a batch. After the commit it gets a number, its place in the feed.
+import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
+import { afterCommit } from './receipts.ts';
+
+/** Returns the id under which a transaction writes its changes; {@link closeBatch} adds them to the feed. */
+export async function nextBatch(transaction: Transaction): Promise<string> {
+  const [next] = await rows<{ batch: string }>(
+    transaction,
+    "select nextval(pg_get_serial_sequence('entra_sync.batches', 'batch_id')) as batch",
+  );
+  return next?.batch ?? '0';
+}
+
+/** Adds the batch to the feed, unless it has no changes. */
+export async function closeBatch(transaction: Transaction, bind: { batch: string; tenant: string }): Promise<void> {
+  const written = await rowCount(
+    transaction,
+    `insert into entra_sync.batches (batch_id, tenant_id)
+     select :batch, :tenant where exists (select from entra_sync.changes where batch_id = :batch)`,
+    { batch: bind.batch, tenant: bind.tenant },
+  );
+  if (written > 0) noteBatch(transaction);
+}
+
+/** Notes that the transaction writes to the feed, so that its batch is numbered after the commit. */
+export function noteBatch(transaction: Transaction): void {
+  afterCommit(transaction, tryToNumber);
+}
+
+/** Numbers the committed batches, unless another transaction is doing so. Returns how many. */
+export async function numberBatches(database: Database): Promise<number> {
+  const [numbered] = await rows<{ count: number }>(database, 'select entra_sync.number_batches() as count');
+  return numbered?.count ?? 0;
+}
+
+/** {@link numberBatches} after a commit. Ignores errors: readers work without numbers, and the worker numbers later. */
+async function tryToNumber(database: Database): Promise<void> {
+  await numberBatches(database).catch(() => {});
+}

@@ -1,0 +1,83 @@
+// Reading the change feed, for the command line.
+import { ExpectedError } from '../../errors.ts';
+import { type Database, rows, sqlState } from '../database/pool.ts';
+
+export type ChangeRow = {
+  position: string;
+  change_id: string;
+  tenant_id: string;
+  at: Date;
+  cycle_id: string | null;
+  actor: string;
+  kind: string;
+  account_id: string | null;
+  group_id: string | null;
+  member_group_id: string | null;
+  before: unknown;
+  after: unknown;
+  /** The present names of account and group; null if they no longer exist. */
+  display_name: string | null;
+  group_name: string | null;
+};
+
+/** Returns the feed's present position. */
+export async function feedPosition(database: Database): Promise<string> {
+  const [row] = await rows<{ position: string }>(database, 'select directory.feed_position() as position');
+  return row?.position ?? '';
+}
+
+/**
+ * Returns up to `limit` changes after a position (null: from the oldest kept), in the feed's order. Throws `usage` for an
+ * invalid position.
+ */
+export async function readChanges(database: Database, after: string | null, limit: number): Promise<ChangeRow[]> {
+  return rows<ChangeRow>(
+    database,
+    `select c.position, c.change_id, c.tenant_id, c.at, c.cycle_id, c.actor, c.kind, c.account_id, c.group_id,
+            c.member_group_id, c.before, c.after,
+            coalesce(a.profile ->> 'displayName', a.user_principal_name, n.display_name) as display_name,
+            g.display_name as group_name
+       from directory.read_changes(:after, :limit) with ordinality c
+       left join entra_sync.accounts a on a.account_id = c.account_id
+       left join entra_sync.groups g on g.group_id = c.group_id
+       left join entra_sync.groups n on n.group_id = c.member_group_id order by c.ordinality`,
+    { after, limit },
+  ).catch((error: unknown) => {
+    if (sqlState(error) !== 'ES006') throw error;
+    throw new ExpectedError('usage', 'this feed position is too old or not of this database', {
+      cure: 'read the views again and follow from the position that entra-sync changes --position prints',
+      cause: error,
+    });
+  });
+}
+
+/** Returns the position before the last `count` changes of one tenant or all. */
+export async function positionBefore(
+  database: Database,
+  count: number,
+  tenantId: string | null,
+): Promise<string | null> {
+  const [row] = await rows<{ position: string }>(
+    database,
+    `with newest as (  -- unnumbered batches are newer than all numbered ones
+       (select null::bigint as number, u.last_change, c.change_id
+          from entra_sync.unnumbered_batches u join entra_sync.change_rows c using (batch_id)
+         where :tenantId::uuid is null or u.tenant_id = :tenantId
+         order by u.last_change desc, c.change_id desc limit :count)
+       union all
+       (select b.number, null, c.change_id
+          from entra_sync.feed f cross join entra_sync.batches b join entra_sync.change_rows c using (batch_id)
+         where b.number > f.pruned_number and (:tenantId::uuid is null or c.tenant_id = :tenantId)
+         order by b.number desc, c.change_id desc limit :count)
+       order by number desc nulls first, last_change desc, change_id desc limit :count
+     ), first as (
+       select * from newest order by number, last_change, change_id limit 1
+     )
+     select case when f.number is not null then concat_ws(':', e.epoch, f.number, f.change_id - 1)
+                 else concat_ws('_', now.parts[1], '', now.parts[2], f.last_change, f.change_id - 1) end as position
+       from first f cross join entra_sync.feed e
+      cross join lateral (select string_to_array(directory.feed_position(), '_') as parts) now`,
+    { count, tenantId },
+  );
+  return row?.position ?? null;
+}

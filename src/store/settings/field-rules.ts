@@ -1,0 +1,111 @@
+// The field rules that a tenant's settings define, and the edits that move between overrides and shelf when they change.
+import type { FieldRule } from '../../rules/ownership.ts';
+import { rowCount, rows, type Transaction } from '../database/pool.ts';
+
+export type TenantRules = {
+  readonly rules: readonly FieldRule[];
+  readonly retentionMs: number;
+  /** The roles that may remove manual accounts. */
+  readonly manualRoles: readonly string[];
+};
+
+/** Writes the rules of these tenants where they differ. Returns whether any did. */
+export async function writeRules(
+  transaction: Transaction,
+  tenantIds: readonly string[],
+  { rules, retentionMs, manualRoles }: TenantRules,
+): Promise<boolean> {
+  const bind = { tenantIds, rules: JSON.stringify(rules), retentionMs, manualRoles };
+  const rule = `jsonb_to_recordset(:rules::jsonb) as r (field text, owner text, "editableBy" text[],
+    "manualEditableBy" text[], "valueType" text, "mappedFrom" text)`;
+  const deleted = await rowCount(
+    transaction,
+    `delete from entra_sync.field_rules f
+      where f.tenant_id = any(:tenantIds::uuid[]) and f.field not in (select r.field from ${rule})`,
+    bind,
+  );
+  const written = await rowCount(
+    transaction,
+    `insert into entra_sync.field_rules as f
+       (tenant_id, field, owner, editable_by, manual_editable_by, value_type, mapped_from)
+     select t.id, r.* from unnest(:tenantIds::uuid[]) as t (id) cross join ${rule}
+     on conflict (tenant_id, field) do update
+        set owner = excluded.owner, editable_by = excluded.editable_by,
+            manual_editable_by = excluded.manual_editable_by, value_type = excluded.value_type,
+            mapped_from = excluded.mapped_from
+      where (f.owner, f.editable_by, f.manual_editable_by, f.value_type, f.mapped_from)
+            is distinct from (excluded.owner, excluded.editable_by, excluded.manual_editable_by,
+                              excluded.value_type, excluded.mapped_from)`,
+    bind,
+  );
+  const tenants = await rowCount(
+    transaction,
+    `update entra_sync.tenants set retention = :retentionMs * interval '1 millisecond', manual_roles = :manualRoles
+      where tenant_id = any(:tenantIds::uuid[])
+        and (retention, manual_roles) is distinct from (:retentionMs * interval '1 millisecond', :manualRoles::text[])`,
+    bind,
+  );
+  return deleted + written + tenants > 0;
+}
+
+export type OwnershipChange = {
+  /** Edits that are no longer in force. */
+  readonly shelved: number;
+  /** Edits that are in force again. */
+  readonly unshelved: number;
+};
+
+/**
+ * Applies a tenant's rules to the overrides and shelf of its managed accounts: an edit is shelved when the directory gets
+ * the field, and restored when users own it again. Writes account.updated where a profile changes.
+ */
+export async function moveOwnership(
+  transaction: Transaction,
+  scope: { tenant: string; batch: string; actor: string },
+): Promise<OwnershipChange> {
+  await transaction.raw(
+    `select from entra_sync.accounts
+      where tenant_id = :tenant and state = 'managed' and (overrides <> '{}' or shelf <> '{}')
+      order by account_id for update`,
+    scope,
+  );
+  const [moved] = await rows<OwnershipChange>(transaction, move, scope);
+  return moved ?? { shelved: 0, unshelved: 0 };
+}
+
+const move = `
+with pair as materialized (
+  select a.account_id, a.overrides, a.shelf || a.overrides as given,
+         entra_sync.user_owned(a.tenant_id, a.shelf || a.overrides) as kept, entra_sync.account_facts(a) as old_facts
+    from entra_sync.accounts a
+   where a.tenant_id = :tenant and a.state = 'managed' and (a.overrides <> '{}' or a.shelf <> '{}')
+), moving as materialized (
+  select * from pair where kept <> overrides
+), written as (
+  update entra_sync.accounts a
+     set overrides = m.kept, shelf = entra_sync.without_keys(m.given, m.kept), updated_at = now()
+    from moving m where a.account_id = m.account_id
+  returning a.account_id, a.removed_at, m.old_facts, entra_sync.account_facts(a) as new_facts
+), fact as materialized (
+  select account_id, entra_sync.differing_facts(old_facts, new_facts) as before,
+         entra_sync.differing_facts(new_facts, old_facts) as after
+    from written where removed_at is null
+), change as (
+  insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
+  select :batch, :tenant, :actor, 'account.updated', account_id, before, after from fact where after <> '{}'
+)
+select coalesce(sum((select count(*) from jsonb_object_keys(entra_sync.without_keys(overrides, kept)))), 0)::int
+         as shelved,
+       coalesce(sum((select count(*) from jsonb_object_keys(entra_sync.without_keys(kept, overrides)))), 0)::int
+         as unshelved
+  from moving`;
+
+/** Returns the tenants without rules, such as those of releases before rules existed. */
+export async function tenantsWithoutRules(transaction: Transaction): Promise<string[]> {
+  const found = await rows<{ tenant_id: string }>(
+    transaction,
+    `select t.tenant_id from entra_sync.tenants t
+      where not exists (select from entra_sync.field_rules r where r.tenant_id = t.tenant_id) order by 1`,
+  );
+  return found.map((row) => row.tenant_id);
+}

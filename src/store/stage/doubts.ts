@@ -1,0 +1,269 @@
+// What is known and doubted of a round's objects: merged over, set aside, asked for by GET (rules 3, 19, 22).
+
+import type { Occurrence, Problem, Source } from '../../rules/decode.ts';
+import { groupProperties } from '../../rules/groups.ts';
+import { doubts, type KnownObject, type MergedObject } from '../../rules/merge.ts';
+import { type Stream, tableOf } from '../../rules/streams.ts';
+import { type Database, rows, type Transaction } from '../database/pool.ts';
+import { stageProblems } from './problems.ts';
+import type { Round } from './rounds.ts';
+
+/** What the stage, else (in later rounds) the account or group, says of these objects: what a page is merged with. Of a manual one only that it is there: it was not kept up with Graph. */
+export async function knownObjects(
+  transaction: Transaction,
+  tenantId: string,
+  round: Round,
+  ids: readonly string[],
+  stream: Stream,
+): Promise<Map<string, KnownObject>> {
+  if (ids.length === 0) return new Map();
+  const found = await rows<KnownObject & { id: string }>(
+    transaction,
+    `select s.entra_object_id as id, 'stage' as origin, s.source, s.removed, s.doubt
+       from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = any(:ids::uuid[])
+     union all
+     select a.entra_object_id, case a.state when 'managed' then 'account' else 'released' end, a.source, a.removed_reason, null
+       from entra_sync.${tableOf[stream]} a
+      where :incremental::boolean and a.tenant_id = :tenantId and a.entra_object_id = any(:ids::uuid[])
+        and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,
+    { roundId: round.round_id, tenantId, ids, incremental: round.kind === 'incremental' },
+  );
+  return new Map(found.map(({ id, ...known }) => [id, known]));
+}
+
+/** The object that the key of something set aside names, as SQL; null where it names none. To be looked up by. */
+export const objectOfKey = (key: string) =>
+  `case when ${key} ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' then left(${key}, 36)::uuid end`;
+
+/** Which of these objects GET has not answered for in this round. */
+export async function notAsked(database: Database, roundId: string, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const found = await rows<{ id: string }>(
+    database,
+    `select u.id::text as id from unnest(:ids::uuid[]) with ordinality as u (id, place)
+      where not exists (select from entra_sync.stage_asked q where q.round_id = :roundId and q.object_id = u.id)
+      order by u.place`,
+    { roundId, ids },
+  );
+  return found.map((row) => row.id);
+}
+
+/** The objects of these occurrences, each once. */
+export function idsOf(occurrences: readonly Occurrence[]): string[] {
+  return [...new Set(occurrences.map((occurrence) => occurrence.id))];
+}
+
+/** The last known documents of objects: what this round has staged over what is stored. */
+export async function lastKnown(
+  on: Database | Transaction,
+  tenantId: string,
+  roundId: string,
+  stream: Stream,
+  ids: readonly string[],
+): Promise<Map<string, Source>> {
+  if (ids.length === 0) return new Map();
+  const found = await rows<{ id: string; source: Source }>(
+    on,
+    `select u.id, coalesce(k.source, '{}') || coalesce(s.source, '{}') as source
+       from unnest(:ids::uuid[]) as u (id)
+       left join entra_sync.${tableOf[stream]} k on k.tenant_id = :tenantId and k.entra_object_id = u.id and k.state = 'managed'
+       left join entra_sync.stage_${stream} s on s.round_id = :roundId and s.entra_object_id = u.id`,
+    { tenantId, roundId, ids },
+  );
+  return new Map(found.map(({ id, source }) => [id, source]));
+}
+
+/** {@link lastKnown} of those that came with odd properties: mostly none. */
+export function knownOfOdd(
+  on: Database | Transaction,
+  tenantId: string,
+  roundId: string,
+  stream: Stream,
+  occurrences: readonly Occurrence[],
+): Promise<Map<string, Source>> {
+  const odd = occurrences.filter((occurrence) => 'odd' in occurrence && occurrence.odd !== undefined);
+  return lastKnown(on, tenantId, roundId, stream, idsOf(odd));
+}
+
+/**
+ * A good body of an object ends its being set aside in this round, and a good property that of the property, as the last
+ * occurrence wins (rule 4). Returns the objects that had been set aside as a whole.
+ */
+export async function liftSetAside(
+  transaction: Transaction,
+  roundId: string,
+  occurrences: readonly Occurrence[],
+): Promise<Set<string>> {
+  const aside = await rows<{ key: string }>(
+    transaction,
+    'select object_key as key from entra_sync.stage_set_aside where round_id = :roundId and left(object_key, 36) = any(:ids::text[])',
+    { roundId, ids: idsOf(occurrences) },
+  );
+  const told = new Set(
+    aside.length === 0
+      ? []
+      : occurrences.flatMap((one) =>
+          ['patch' in one ? Object.keys(one.patch) : []].flat().map((name) => `${one.id}/${name}`),
+        ),
+  );
+  const lifted = aside.map(({ key }) => key).filter((key) => key.length === 36 || told.has(key));
+  if (lifted.length === 0) return new Set();
+  await transaction.raw(
+    'delete from entra_sync.stage_set_aside where round_id = :roundId and object_key = any(:lifted::text[])',
+    { roundId, lifted },
+  );
+  return new Set(lifted.filter((key) => key.length === 36));
+}
+
+/** Ends every set-aside of these objects in this round, of parts of theirs too: they were read whole, or are gone. */
+export async function liftWhollySetAside(
+  transaction: Transaction,
+  roundId: string,
+  ids: readonly string[],
+): Promise<void> {
+  await transaction.raw(
+    'delete from entra_sync.stage_set_aside where round_id = :roundId and left(object_key, 36) = any(:ids::text[])',
+    { roundId, ids },
+  );
+}
+
+/**
+ * Marks those whose set-aside was lifted: they were live, whatever comes now; and what else that body said of a person
+ * comes again only in full rounds, which show all. Of a group no round tells it twice: each slice comes once.
+ */
+export function doubtLifted<Merged extends MergedObject>(
+  round: Round,
+  stream: Stream,
+  objects: readonly Merged[],
+  lifted: ReadonlySet<string>,
+): readonly Merged[] {
+  return objects.map((object) =>
+    lifted.has(object.id) && (object.removed || round.kind === 'incremental' || stream === 'groups')
+      ? { ...object, doubt: object.doubt ?? doubts.setAside }
+      : object,
+  );
+}
+
+/** Whether what was set aside is a property of a group: its member list was told all the same. */
+export const isPropertyOfGroup = (key: string) =>
+  `substr(${key}, 38) in (${[...groupProperties.keys()].map((name) => `'${name}'`).join(', ')})`;
+
+/**
+ * The objects to be asked about by GET before the commit (rule 22): doubtful ones, removed ones that also came with a
+ * body that could not be taken, groups of which any part could not be taken (a slice may be lost with it), and those set
+ * aside in earlier rounds unless they are gone. A live page of theirs is not enough: what changed while they were set
+ * aside may not come again.
+ */
+export async function doubtfulObjects(
+  database: Database,
+  tenantId: string,
+  roundId: string,
+  stream: Stream,
+): Promise<Doubtful[]> {
+  return rows<Doubtful>(
+    database,
+    `select x.id, bool_or(x.wholly) as wholly from (
+     select s.entra_object_id::text as id, s.doubt is distinct from :lacking as wholly
+       from entra_sync.stage_${stream} s where s.round_id = :roundId and s.doubt is not null
+     union all
+     select s.entra_object_id::text, not ${isPropertyOfGroup('p.object_key')}
+       from entra_sync.stage_set_aside p
+      cross join lateral (select s.entra_object_id, s.removed from entra_sync.stage_${stream} s
+        where s.round_id = :roundId and s.entra_object_id = ${objectOfKey('p.object_key')} offset 0) s
+      where p.round_id = :roundId
+        and (s.removed is not null or :stream = 'groups' and not ${isPropertyOfGroup('p.object_key')})
+     union all
+     select left(a.object_key, 36), not ${isPropertyOfGroup('a.object_key')} from entra_sync.set_aside a
+      where a.tenant_id = :tenantId and a.stream = :stream and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$'
+        and not exists (select from entra_sync.stage_${stream} s
+                         where s.round_id = :roundId and s.entra_object_id = ${objectOfKey('a.object_key')} and s.removed is not null offset 0)
+     ) x group by x.id`,
+    { tenantId, roundId, stream, lacking: doubts.lacking },
+  );
+}
+
+/** An object to be asked for. `wholly`: a group with its members, too; else its properties alone are in doubt. */
+export type Doubtful = { readonly id: string; readonly wholly: boolean };
+
+/**
+ * Live objects that this full round did not meet: absence is doubtful, so they are asked for by GET before the sweep (rules
+ * 6, 22). Where the round met something whose id nobody can read, each of them may be that (rule 19), so all are asked;
+ * else nobody where there are more than `most`, for beyond that the guard holds them (rule 10).
+ */
+export async function unmetObjects(
+  database: Database,
+  tenantId: string,
+  roundId: string,
+  stream: Stream,
+  most: number,
+): Promise<string[]> {
+  const found = await rows<{ id: string; nameless: boolean }>(
+    database,
+    `with nameless as materialized (
+       select exists (select from entra_sync.stage_set_aside p
+                       where p.round_id = :roundId and p.object_key !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$') as met
+     )
+     select a.entra_object_id::text as id, n.met as nameless from entra_sync.${tableOf[stream]} a cross join nameless n
+      where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
+        and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)
+        and not exists (select from entra_sync.stage_set_aside p where p.round_id = :roundId and p.object_key = a.entra_object_id::text)
+      limit case when (select met from nameless) then null else :most::bigint + 1 end`,
+    { tenantId, roundId, most },
+  );
+  return found.length > most && !found[0]?.nameless ? [] : found.map((row) => row.id);
+}
+
+export type Unsettled = {
+  /** All that were asked for, whatever the answer was. */
+  readonly asked: readonly string[];
+  /** Answered by GET with something that cannot be taken. */
+  readonly problems: readonly Problem[];
+  /** Not there for GET. */
+  readonly gone: readonly string[];
+};
+
+/**
+ * Notes what GET could not show of the doubtful. Who is gone and was last reported removed is removed; who is gone but
+ * was last reported live is set aside, never removed: entries of delta may run ahead of what GET can see. So is,
+ * whatever was reported, what is there with a body that cannot be taken (rule 22).
+ */
+export async function settleUnreadable(
+  transaction: Transaction,
+  roundId: string,
+  stream: Stream,
+  unsettled: Unsettled,
+): Promise<void> {
+  const removed = await rows<{ id: string }>(
+    transaction,
+    `select entra_object_id as id from entra_sync.stage_${stream}
+      where round_id = :roundId and removed is not null and entra_object_id = any(:gone::uuid[])`,
+    { roundId, gone: unsettled.gone },
+  );
+  await liftWhollySetAside(
+    transaction,
+    roundId,
+    removed.map((one) => one.id),
+  );
+  const dropped = await rows<{ id: string }>(
+    transaction,
+    `delete from entra_sync.stage_${stream}
+      where round_id = :roundId
+        and (entra_object_id = any(:unreadable::uuid[]) or removed is null and entra_object_id = any(:gone::uuid[]))
+     returning entra_object_id as id`,
+    { roundId, gone: unsettled.gone, unreadable: unsettled.problems.flatMap((problem) => problem.id ?? []) },
+  );
+  const problems = dropped
+    .filter((row) => !unsettled.problems.some((problem) => problem.id === row.id))
+    .map((row) => ({ key: row.id, reason: `it ${doubts.bothWays}, or was not whole, and cannot be read by itself` }));
+  await stageProblems(transaction, roundId, [...unsettled.problems, ...problems]);
+  await transaction.raw(
+    `update entra_sync.stage_${stream} set doubt = null
+      where round_id = :roundId and entra_object_id = any(:asked::uuid[]) and doubt is not null`,
+    { roundId, asked: unsettled.asked },
+  );
+  await transaction.raw(
+    `insert into entra_sync.stage_asked (round_id, object_id) select :roundId, unnest(:asked::uuid[])
+     on conflict do nothing`,
+    { roundId, asked: unsettled.asked },
+  );
+}

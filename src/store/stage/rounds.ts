@@ -1,0 +1,224 @@
+// Rounds and their stage: where the rows of a walk wait for its commit. Round row, resume link and stage share one fate.
+
+import { createHash } from 'node:crypto';
+import { ExpectedError, roundEndless } from '../../errors.ts';
+import type { Problem } from '../../rules/decode.ts';
+import type { RoundKind } from '../../rules/merge.ts';
+import type { Stream } from '../../rules/streams.ts';
+import { type Lease, requireFence } from '../cycle/lease.ts';
+import { type Database, inTransaction, rows, sqlState, type Transaction } from '../database/pool.ts';
+import { inRehearsal } from '../feed/receipts.ts';
+import { shareTenant } from '../tenants/tenants.ts';
+import { stageProblems } from './problems.ts';
+
+export type Round = {
+  readonly round_id: string;
+  readonly kind: RoundKind;
+  readonly reason: string;
+  readonly settings_version: number;
+  readonly fingerprint: string;
+  readonly pages: number;
+  readonly seen: number;
+  readonly resume_link: string | null;
+  readonly delta_link: string | null;
+};
+
+export type Checkpoint = {
+  delta_link: string;
+  fingerprint: string;
+  age_ms: number;
+  full_age_ms: number;
+};
+
+/** What ends a listing in place of a delta link. */
+export const endOfListing = { delta: 'end of the listing' } as const;
+
+/** Most pages in a row that may stage nothing new before the round counts as endless (rule 14). */
+export const mostBarrenPages = 2_000;
+
+/** The columns of a {@link Checkpoint}. */
+export const checkpointColumns = `delta_link, fingerprint,
+  (extract(epoch from clock_timestamp() - committed_at) * 1000)::float8 as age_ms,
+  (extract(epoch from clock_timestamp() - full_at) * 1000)::float8 as full_age_ms`;
+
+/** The stream's committed checkpoint, with its ages by the database's clock. */
+export async function readCheckpoint(
+  on: Database | Transaction,
+  tenantId: string,
+  stream: Stream,
+): Promise<Checkpoint | undefined> {
+  const [checkpoint] = await rows<Checkpoint>(
+    on,
+    `select ${checkpointColumns} from entra_sync.checkpoints where tenant_id = :tenantId and stream = :stream`,
+    { tenantId, stream },
+  );
+  return checkpoint;
+}
+
+/** The columns of a {@link Round}. */
+export const roundColumns =
+  'round_id, kind, reason, settings_version, fingerprint, pages, seen, resume_link, delta_link';
+
+/** The stream's open round, if one is there to be continued. */
+export async function readRound(
+  on: Database | Transaction,
+  tenantId: string,
+  stream: Stream,
+  dryRun: boolean,
+): Promise<Round | undefined> {
+  const [round] = await rows<Round>(
+    on,
+    `select ${roundColumns} from entra_sync.rounds where tenant_id = :tenantId and stream = :stream and dry_run = :dryRun`,
+    { tenantId, stream, dryRun },
+  );
+  return round;
+}
+
+/**
+ * Drops the stream's open rounds with their stages and begins a new one. A later round leaves a full one as it is: that is
+ * gone on with afterwards.
+ */
+export async function beginRound(
+  database: Database,
+  lease: Lease,
+  round: {
+    stream: Stream;
+    dryRun: boolean;
+    kind: RoundKind;
+    reason: string;
+    settingsVersion: number;
+    fingerprint: string;
+  },
+): Promise<Round> {
+  return inTransaction(database, async (transaction) => {
+    await shareTenant(transaction, lease.tenantId);
+    await requireFence(transaction, lease);
+    await transaction.raw(
+      `delete from entra_sync.rounds
+        where tenant_id = :tenantId and stream = :stream and dry_run = :dryRun and (:kind = 'full' or kind <> 'full')`,
+      { tenantId: lease.tenantId, stream: round.stream, dryRun: round.dryRun, kind: round.kind },
+    );
+    const [begun] = await rows<Round>(
+      transaction,
+      `insert into entra_sync.rounds (tenant_id, stream, dry_run, kind, reason, settings_version, fingerprint)
+       values (:tenantId, :stream, :dryRun, :kind, :reason, :settingsVersion, :fingerprint) returning ${roundColumns}`,
+      { tenantId: lease.tenantId, ...round },
+    );
+    if (!begun) throw new Error('the new round was not returned');
+    return begun;
+  });
+}
+
+/** Drops a round and its stage: a walk that nobody can go on with. */
+export async function dropRound(database: Database, lease: Lease, roundId: string): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    await requireFence(transaction, lease);
+    await transaction.raw('delete from entra_sync.rounds where round_id = :roundId', { roundId });
+  });
+}
+
+/** Drops what a dry run has staged: it is never gone on with. Of one that was cut off, the next lease does it. */
+export async function dropRehearsal(database: Database, lease: Lease): Promise<void> {
+  await inTransaction(database, async (transaction) => {
+    await requireFence(transaction, lease);
+    await transaction.raw('delete from entra_sync.rounds where tenant_id = :tenantId and dry_run', {
+      tenantId: lease.tenantId,
+    });
+  });
+}
+
+/** A page, or several that came one after the other. */
+export type PageOfRound = {
+  readonly urls: readonly string[];
+  readonly seen: number;
+  readonly problems: readonly Problem[];
+  readonly link: { readonly next: string } | { readonly delta: string };
+};
+
+/**
+ * Stages a page, or several, with the resume link in one transaction and returns the round as it now stands. `stage` writes the
+ * rows and returns how many were new or different. Throws `round_endless` for a link that was already asked in this round, or when too many pages in a row brought nothing new;
+ * `lease_lost` when the round is no longer where `round` says. `rehearse`: nothing is kept.
+ */
+export async function advanceRound(
+  database: Database,
+  lease: Lease,
+  round: Round,
+  page: PageOfRound,
+  stage: (transaction: Transaction, state: StageState) => Promise<number>,
+  rehearse = false,
+): Promise<Round> {
+  const advance = async (transaction: Transaction) => {
+    const state = await lockRound(transaction, lease, round);
+    const staged = await stage(transaction, state);
+    const asideNow = await stageProblems(transaction, round.round_id, page.problems);
+    const { barren_pages: barrenPages, ...moved } = await recordPages(transaction, round, page, staged + asideNow > 0);
+    if (barrenPages > mostBarrenPages) throw roundEndless(`${mostBarrenPages} pages in a row brought nothing new`);
+    return moved;
+  };
+  if (rehearse) return inRehearsal(database, true, advance);
+  // Pages that a crash of the server undoes are read again: the resume link is undone with them.
+  return inTransaction(database, advance, { mayBeLost: true });
+}
+
+/** What is known of a round's stage when its row is locked. */
+export type StageState = {
+  /** Something of this round is set aside, so that a good body may end that. */
+  readonly anyAside: boolean;
+};
+
+async function lockRound(transaction: Transaction, lease: Lease, round: Round): Promise<StageState> {
+  const [state] = await rows<{ fenced: boolean; is_there: boolean; any_aside: boolean }>(
+    transaction,
+    `with fence as materialized (
+       select from entra_sync.leases where tenant_id = :tenantId and fence = :fence for share
+     ), round as materialized (
+       select from entra_sync.rounds where round_id = :roundId and pages = :pages and delta_link is null for update
+     )
+     select exists (select from fence) as fenced, exists (select from round) as is_there,
+            exists (select from entra_sync.stage_set_aside where round_id = :roundId) as any_aside`,
+    { tenantId: lease.tenantId, fence: lease.fence, roundId: round.round_id, pages: round.pages },
+  );
+  if (!state?.fenced) await requireFence(transaction, lease);
+  if (state?.is_there) return { anyAside: state.any_aside };
+  throw new ExpectedError('lease_lost', 'the round was moved on or dropped by another process', {
+    cure: 'run the command again',
+  });
+}
+
+async function recordPages(
+  transaction: Transaction,
+  round: Round,
+  { urls, seen, link }: PageOfRound,
+  fresh: boolean,
+): Promise<Round & { barren_pages: number }> {
+  try {
+    const [advanced] = await rows<Round & { barren_pages: number }>(
+      transaction,
+      `with page as (
+         insert into entra_sync.stage_pages (round_id, page, link_hash)
+         select :roundId, :pages::int + u.n, u.hash from unnest(:hashes::text[]) with ordinality as u (hash, n)
+       )
+       update entra_sync.rounds
+          set pages = pages + :count, seen = seen + :seen, resume_link = :next, delta_link = :delta,
+              barren_pages = case when :fresh::boolean then 0 else barren_pages + :count end
+        where round_id = :roundId
+       returning ${roundColumns}, barren_pages`,
+      {
+        roundId: round.round_id,
+        pages: round.pages,
+        hashes: urls.map((url) => createHash('sha256').update(url).digest('base64url')),
+        count: urls.length,
+        seen,
+        next: 'next' in link ? link.next : null,
+        delta: 'delta' in link ? link.delta : null,
+        fresh,
+      },
+    );
+    if (!advanced) throw new Error('the locked round was not updated');
+    return advanced;
+  } catch (error) {
+    if (sqlState(error) !== '23505') throw error;
+    throw roundEndless('a page links back to one that was already read');
+  }
+}

@@ -1,0 +1,175 @@
+// Reads the state of tenants: counts, checkpoints, cycles, objects set aside.
+import { type Database, rows } from '../database/pool.ts';
+import type { TenantRow } from './tenants.ts';
+
+export type TenantStatus = TenantRow & {
+  accounts: number;
+  suspended: number;
+  removed: number;
+  running: boolean;
+  last_outcome: string | null;
+  last_kind: string | null;
+  last_finished_at: Date | null;
+  /** The last cycle's error code, also one of the database, which does not become the tenant's error. */
+  last_cycle_error_code: string | null;
+  last_cycle_error_message: string | null;
+  /** Consecutive failures of the tenant itself; three put it in quarantine. */
+  failures: number;
+  /** Pages that open full rounds have read so far, for provisional tenants. */
+  first_round_pages: number;
+};
+
+/**
+ * Filters for `status --only`. `failing`: the last cycle failed in some stream or was cut off, or the tenant is in
+ * quarantine. `held`: removals wait for a person. `stale`: connected, not paused, and without a success for more than two
+ * intervals since the last one or since the tenant was added.
+ */
+export const standings = ['failing', 'held', 'stale'] as const;
+
+export type Standing = (typeof standings)[number];
+
+const isOf: Readonly<Record<Standing, string>> = {
+  failing: `t.status <> 'disconnected' and (t.status = 'quarantined' or c.outcome in ('failed', 'partial')
+            or (c.outcome = 'running' and not coalesce(h.alive, false)))`,
+  held: 't.held_removals > 0',
+  // Stored settings write intervals as Postgres reads them: 40m, 2h.
+  stale: `t.status <> 'disconnected' and not t.paused and
+          coalesce(t.last_success_at, (select added_at from entra_sync.tenants n where n.tenant_id = t.tenant_id))
+          < clock_timestamp() - 2 * (
+            select (s.document ->> 'interval')::interval from entra_sync.settings s
+             where (s.tenant_id is null or s.tenant_id = t.tenant_id) and jsonb_exists(s.document, 'interval')
+             order by s.tenant_id nulls last, s.version desc limit 1)`,
+};
+
+/** Returns all tenants, one, or those of a filter, each with its number of accounts and last cycle. */
+export async function readStatus(
+  database: Database,
+  tenantId: string | null,
+  only: Standing | null = null,
+): Promise<TenantStatus[]> {
+  return rows<TenantStatus>(
+    database,
+    `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running' and h.alive, false) as running,
+            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off'
+                 else c.outcome end as last_outcome,
+            c.kind as last_kind, c.finished_at as last_finished_at, c.error_code as last_cycle_error_code,
+            c.error_message as last_cycle_error_message, p.failures,
+            (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
+              where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages
+       from directory.tenants t
+       join entra_sync.tenants p on p.tenant_id = t.tenant_id
+       left join lateral (
+         select count(*) filter (where removed_at is null)::int as accounts,
+                count(*) filter (where removed_at is null and not enabled)::int as suspended,
+                count(*) filter (where removed_at is not null)::int as removed
+           from entra_sync.accounts where tenant_id = t.tenant_id) a on true
+       left join lateral (
+         select outcome, kind, finished_at, error_code, error_message from directory.cycles
+          where tenant_id = t.tenant_id and kind <> 'on_demand' order by cycle_id desc limit 1) c on true
+       left join lateral (
+         select expires_at > clock_timestamp() as alive from entra_sync.heartbeats
+          where tenant_id = t.tenant_id) h on true
+      where (:tenantId::uuid is null or t.tenant_id = :tenantId) and ${only === null ? 'true' : isOf[only]}
+      order by lower(t.name), t.tenant_id`,
+    { tenantId },
+  );
+}
+
+export type StreamState = { stream: string; committed_at: Date; full_at: Date; open_pages: number | null };
+
+/** Returns a tenant's checkpoints, with the pages of an open round: running, or waiting to be resumed. */
+export async function readStreams(database: Database, tenantId: string): Promise<StreamState[]> {
+  return rows<StreamState>(
+    database,
+    `select stream, c.committed_at, c.full_at, r.pages as open_pages
+       from entra_sync.checkpoints c
+       full join (select stream, max(pages) as pages, tenant_id from entra_sync.rounds
+                   where tenant_id = :tenantId and not dry_run group by tenant_id, stream) r using (tenant_id, stream)
+      where tenant_id = :tenantId order by stream`,
+    { tenantId },
+  );
+}
+
+export type CycleRow = {
+  cycle_id: string;
+  kind: string;
+  started_at: Date;
+  finished_at: Date | null;
+  outcome: string;
+  streams: Record<string, Record<string, unknown>>;
+  error_message: string | null;
+};
+
+/** Returns a tenant's newest cycles, without on-demand reads. */
+export async function readCycles(database: Database, tenantId: string, limit: number): Promise<CycleRow[]> {
+  return rows<CycleRow>(
+    database,
+    `select cycle_id, kind, started_at, finished_at, outcome, streams, error_message
+       from directory.cycles where tenant_id = :tenantId and kind <> 'on_demand' order by cycle_id desc limit :limit`,
+    { tenantId, limit },
+  );
+}
+
+export type SetAsideRow = {
+  tenant_id: string;
+  stream: string;
+  entra_object_id: string;
+  reason: string;
+  first_seen_at: Date;
+  last_seen_at: Date;
+};
+
+/** Returns objects that are set aside (rule 19), of one tenant or all. */
+export async function readSetAside(database: Database, tenantId: string | null): Promise<SetAsideRow[]> {
+  return rows<SetAsideRow>(
+    database,
+    `select * from directory.set_aside where :tenantId::uuid is null or tenant_id = :tenantId
+      order by tenant_id, stream, last_seen_at desc, entra_object_id`,
+    { tenantId },
+  );
+}
+
+export type AccountRow = {
+  account_id: string;
+  entra_object_id: string | null;
+  state: string;
+  enabled: boolean;
+  user_principal_name: string | null;
+  display_name: string | null;
+  profile: Record<string, unknown>;
+};
+
+/** Returns the live account of an object, as in directory.accounts. */
+export async function readAccount(
+  database: Database,
+  tenantId: string,
+  entraObjectId: string,
+): Promise<AccountRow | undefined> {
+  const [account] = await rows<AccountRow>(
+    database,
+    `select account_id, entra_object_id, state, enabled, user_principal_name, display_name, profile
+       from directory.accounts where tenant_id = :tenantId and entra_object_id = :entraObjectId`,
+    { tenantId, entraObjectId },
+  );
+  return account;
+}
+
+/** A group, and the name by which it was found. */
+export type NamedGroup = { entra_object_id: string; name: string };
+
+/** Returns the live groups of a tenant with one of these display names, ignoring case. */
+export async function groupsByName(
+  database: Database,
+  tenantId: string,
+  names: readonly string[],
+): Promise<NamedGroup[]> {
+  return rows<NamedGroup>(
+    database,
+    `select g.entra_object_id, n.name
+       from unnest(:names::text[]) as n (name)
+       join directory.groups g
+         on g.tenant_id = :tenantId and entra_sync.folded(g.display_name) = entra_sync.folded(n.name)
+      order by 1`,
+    { tenantId, names },
+  );
+}

@@ -1,0 +1,83 @@
+// The filters of `status --only`.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { type Database, openDatabase } from '../../src/store/database/pool.ts';
+import { readStatus, type Standing } from '../../src/store/tenants/status.ts';
+import { addTenant } from '../../src/store/tenants/tenants.ts';
+import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
+import { setSettings } from '../support/settings.ts';
+
+let fresh: FreshDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  fresh = await freshDatabase();
+  database = openDatabase(fresh.url);
+});
+afterAll(async () => {
+  await database.destroy();
+  await fresh.drop();
+});
+
+let number = 0;
+
+/** A tenant with these columns and this last cycle. */
+async function tenant(name: string, columns: Record<string, unknown> = {}, outcome?: string): Promise<string> {
+  number += 1;
+  const tenantId = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
+  await addTenant(database, { tenantId, name, ref: null }, loadDefaults());
+  if (Object.keys(columns).length > 0) {
+    await database.withSchema('entra_sync').table('tenants').where({ tenant_id: tenantId }).update(columns);
+  }
+  if (outcome !== undefined) {
+    await database.raw(
+      "insert into entra_sync.cycles (tenant_id, kind, actor, fence, outcome, settings_version) values (?, 'initial', 'test', 1, ?, 1)",
+      [tenantId, outcome],
+    );
+  }
+  return tenantId;
+}
+
+const ago = (minutes: number) => database.raw(`now() - interval '${minutes} minutes'`);
+const namesOf = async (only: Standing) => (await readStatus(database, null, only)).map(({ name }) => name);
+
+test('failing: the last cycle failed in some stream or was cut off, or the tenant is in quarantine', async () => {
+  await tenant('a good one', {}, 'committed');
+  await tenant('b failed', {}, 'failed');
+  await tenant('c partial', {}, 'partial');
+  await tenant('d in quarantine', { status: 'quarantined' }, 'committed');
+  await tenant('e held', {}, 'held');
+  await tenant('f left', { status: 'disconnected' }, 'failed');
+  await tenant('g cut off', {}, 'running');
+  const running = await tenant('h running', {}, 'running');
+  await database.raw("insert into entra_sync.heartbeats values (?, 1, now() + interval '1 hour')", [running]);
+  expect(await namesOf('failing')).toEqual(['b failed', 'c partial', 'd in quarantine', 'g cut off']);
+});
+
+test('stale: no success for two intervals, by its own settings if it has any', async () => {
+  await tenant('m fresh', { last_success_at: ago(75) });
+  await tenant('n stale', { last_success_at: ago(85) });
+  await tenant('o never', { added_at: ago(85) });
+  await tenant('p paused', { last_success_at: ago(85), paused: true });
+  await tenant('q left', { last_success_at: ago(85), status: 'disconnected' });
+  const slow = await tenant('r slow', { last_success_at: ago(85) });
+  await setSettings(database, { interval: '2h' }, slow);
+  const quick = await tenant('s quick', { last_success_at: ago(75) });
+  await setSettings(database, { interval: '10m' }, quick);
+  expect(await namesOf('stale')).toEqual(['n stale', 'o never', 's quick']);
+});
+
+test('held: removals wait for a person', async () => {
+  const held = await tenant('x held');
+  expect(await namesOf('held')).toEqual([]);
+  await database.raw(
+    `with list as (
+       insert into entra_sync.removal_lists (tenant_id, stream, why) values (:held, 'users', 'test') returning list_id
+     )
+     insert into entra_sync.held_removals (list_id, tenant_id, object_id, account_id, reason)
+     select list_id, :held, gen_random_uuid(), directory.create_account(:held, '{"displayName": "X"}', 'test'), 'deleted'
+       from list`,
+    { held },
+  );
+  expect(await namesOf('held')).toEqual(['x held']);
+});

@@ -1,0 +1,430 @@
+// `explain`, `edit` and `grant` as people run them: what they say, what they write, and one line for whatever is refused.
+import { escapeIdentifier } from 'pg';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { rows } from '../../../src/store/database/pool.ts';
+import { expectOneLine, runCli, startCli } from '../../support/cli.ts';
+import { setSettings } from '../../support/settings.ts';
+import { openWorld, type World } from '../../support/system.ts';
+
+const settings = {
+  sourceOfTruth: 'hybrid' as const,
+  fields: {
+    mobilePhone: { from: 'mobilePhone', owner: 'user' as const },
+    businessPhones: { from: 'businessPhones', owner: 'user' as const },
+    // One of each type of value.
+    rank: { from: { map: 'jobTitle', values: { Clerk: 1 } }, owner: 'user' as const },
+    remote: { from: { map: 'jobTitle', values: { Clerk: true } }, owner: 'user' as const },
+    badge: { from: { map: 'jobTitle', values: { Clerk: 1, Boss: 'one' } }, owner: 'user' as const },
+    faxNumber: { from: 'faxNumber', owner: 'user' as const, editableBy: ['manager' as const] },
+  },
+};
+
+const ann = {
+  userPrincipalName: 'ann@contoso.example',
+  mail: 'ann.example@contoso.example',
+  displayName: 'Ann Example',
+  jobTitle: 'Clerk',
+  mobilePhone: '+1 555',
+};
+
+let world: World;
+let objectId: string;
+let accountId: string;
+
+const cli = (...words: string[]) => runCli(words, { DATABASE_URL: world.url });
+const sql = <Row>(statement: string, values: Record<string, unknown> = {}) =>
+  rows<Row>(world.database, statement, values);
+
+/** What the program answers with --json and exit code 0. */
+async function json(...words: string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await cli(...words, '--json');
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout);
+}
+
+/** The words of a table's line that begins with `name`, cell by cell. */
+function lineOf(stdout: string, name: string): string[] {
+  const line = stdout.split('\n').find((one) => one.startsWith(`${name} `));
+  return line?.split(/ {2,}/) ?? [];
+}
+
+const profile = async () =>
+  (
+    await sql<{ profile: Record<string, unknown> }>(
+      'select profile from entra_sync.accounts where account_id = :accountId',
+      { accountId },
+    )
+  )[0]?.profile ?? {};
+
+beforeEach(async () => {
+  world = await openWorld({ users: 3, name: 'Contoso' });
+  await setSettings(world.database, settings);
+  objectId = world.tenant.users()[0]?.id ?? '';
+  world.tenant.updateUser(objectId, ann);
+  await world.cycle();
+  const [found] = await sql<{ id: string }>(
+    'select account_id as id from directory.accounts where entra_object_id = :objectId',
+    { objectId },
+  );
+  accountId = found?.id ?? '';
+});
+
+describe('explain', () => {
+  test('tells field by field where a value is from, who may edit it, and what it hides', async () => {
+    await cli(
+      'edit',
+      'ann@contoso.example',
+      'mobilePhone=+1 777',
+      'businessPhones=',
+      'pronouns=she/her',
+      '--actor',
+      'ann',
+    );
+    const { code, stdout } = await cli('explain', 'ANN@contoso.example');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^name +Ann Example$/m);
+    expect(stdout).toMatch(/^state +managed: kept by the directory$/m);
+    expect(lineOf(stdout, 'mobilePhone')).toEqual([
+      'mobilePhone',
+      '+1 777',
+      expect.stringMatching(/^edited by ann, \d+ s ago$/),
+      'user, manager',
+      'mobilePhone',
+      'directory: +1 555',
+    ]);
+    expect(lineOf(stdout, 'businessPhones')[1]).toMatch(/^cleared by ann/);
+    expect(lineOf(stdout, 'jobTitle')).toEqual([
+      'jobTitle',
+      'Clerk',
+      'directory',
+      'nobody here, only in Entra ID',
+      'jobTitle',
+    ]);
+    expect(lineOf(stdout, 'pronouns').at(-1)).toBe('not in Entra ID');
+    expect(lineOf(stdout, 'faxNumber')).toContain('manager');
+    expect(stdout).toMatch(
+      /How fresh this is\ntenant +Contoso, active\nlast success +\d+ s ago\nnext cycle +due in \d+ min/,
+    );
+  });
+
+  test('an edit on the shelf is shown beside the value in force', async () => {
+    await cli('edit', accountId, 'mobilePhone=+1 777', '--actor', 'ann');
+    await setSettings(world.database, { fields: { mobilePhone: { owner: 'directory' } } });
+    const { stdout } = await cli('explain', accountId);
+    expect(lineOf(stdout, 'mobilePhone')).toEqual([
+      'mobilePhone',
+      '+1 555',
+      'directory, an edit is shelved',
+      'nobody here, only in Entra ID',
+      'mobilePhone',
+      expect.stringMatching(/^shelved: \+1 777, by ann, \d+ s ago$/),
+    ]);
+  });
+
+  test('a field that is not in Entra ID is not said to be edited there', async () => {
+    await setSettings(world.database, { sourceOfTruth: 'directory' });
+    const { stdout } = await cli('explain', accountId);
+    expect(lineOf(stdout, 'pronouns')).toEqual(
+      expect.arrayContaining(['nobody, as sourceOfTruth says', 'not in Entra ID']),
+    );
+    expect(lineOf(stdout, 'jobTitle')).toContain('nobody here, only in Entra ID');
+    await setSettings(world.database, settings);
+  });
+
+  test.each([
+    ['account id', () => accountId.toUpperCase()],
+    ['object id', () => objectId],
+    ['user principal name', () => 'Ann@Contoso.Example'],
+    ['mail', () => 'ANN.EXAMPLE@contoso.example'],
+  ])('finds by %s, and answers with one JSON object', async (_what, word) => {
+    expect(await json('explain', word(), '--tenant', 'Contoso')).toMatchObject({
+      verdict: 'live',
+      account: { account_id: accountId, entra_object_id: objectId },
+      fields: expect.arrayContaining([expect.objectContaining({ field: 'jobTitle', origin: 'directory' })]),
+      tenant: { name: 'Contoso', status: 'active' },
+      set_aside: null,
+    });
+  });
+
+  test('nothing that the directory holds moves the terminal', async () => {
+    world.tenant.updateUser(objectId, { displayName: 'Ann\u001b[2J\r\nExample', jobTitle: '\u009b31mBoss\u202e' });
+    await world.cycle();
+    const { stdout } = await cli('explain', accountId);
+    expect(stdout).toMatch(/^name +Ann \[2J Example$/m);
+    expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
+  });
+
+  test('several live accounts are shown to choose from; removed ones of the name only beside a live one', async () => {
+    const other = '2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21';
+    await cli('tenant', 'add', other, '--name', 'Fabrikam');
+    const [twin] = await sql<{ id: string }>(
+      'select directory.create_account(:other, \'{"mail": "ann.example@contoso.example"}\', \'bob\') as id',
+      { other },
+    );
+    const both = await cli('explain', ann.mail);
+    expectOneLine(both, 2, /2 accounts are called ann\.example@contoso\.example -> name one by its account id/);
+    for (const id of [accountId, twin?.id]) expect(both.stdout).toContain(id);
+    const asJson = await cli('explain', ann.mail, '--json');
+    expect(JSON.parse(asJson.stdout).error.list.toSorted()).toEqual([accountId, twin?.id].toSorted());
+    expectOneLine(await cli('edit', ann.mail, 'mobilePhone=1'), 2, /2 accounts/);
+    expect(await json('explain', ann.mail, '--tenant', 'Fabrikam')).toMatchObject({
+      account: { account_id: twin?.id, state: 'manual' },
+    });
+    await sql("select directory.remove_account(:id, 'bob', 'manager')", { id: twin?.id });
+    expect(await json('explain', ann.mail)).toMatchObject({ account: { account_id: accountId }, others: [twin?.id] });
+  });
+
+  test('somebody who was removed: when, by whom, why, and until when it can be taken back', async () => {
+    world.tenant.deleteUser(objectId);
+    await world.cycle({ actor: 'worker' });
+    const { code, stdout } = await cli('explain', ann.userPrincipalName);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^state +removed \d+ s ago by worker: deleted in Entra ID, where it can be restored.*; purged in 30 d/m,
+    );
+    expect(lineOf(stdout, 'jobTitle')[1]).toBe('Clerk');
+    expect(await json('explain', objectId)).toMatchObject({ verdict: 'removed' });
+    expectOneLine(await cli('edit', accountId, 'mobilePhone=1'), 2, /the account was removed .* -> entra-sync explain/);
+  });
+
+  test('somebody outside the scope: removed so, or never taken and known by id alone', async () => {
+    const stranger = world.tenant.users()[1]?.id ?? '';
+    const group = world.tenant.createGroup({ displayName: 'Team' });
+    for (const id of [objectId, stranger]) world.tenant.addMember(group, id);
+    world.tenant.updateUser(stranger, { userType: 'Guest' });
+    await setSettings(world.database, { scope: { userType: ['Member'], groups: [group] } });
+    await world.cycle();
+    await world.cycle();
+    expect((await cli('explain', stranger)).stdout).toMatch(/^state +removed .*: outside the scope of the settings/m);
+    // As the end of its retention leaves it.
+    await sql('delete from entra_sync.accounts where entra_object_id = :stranger', { stranger });
+    const { code, stdout } = await cli('explain', stranger);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^There is no account .*\nContoso +outside the scope of the settings by userType or accountEnabled/m,
+    );
+    expect(stdout).toMatch(/^last success +\d+ s ago$/m);
+    expect(await json('explain', stranger)).toMatchObject({ verdict: 'absent', absences: [{ why: 'out_of_scope' }] });
+  });
+
+  test('somebody who is set aside: the reason, an ambiguous match among them', async () => {
+    await sql(
+      "select directory.create_account(:tenantId, jsonb_build_object('mail', 'shared@contoso.example'), 'bob')",
+      { tenantId: world.tenant.tenantId },
+    );
+    const twins = [1, 2].map(() => world.tenant.createUser({ mail: 'shared@contoso.example' }));
+    await world.cycle();
+    const { code, stdout } = await cli('explain', twins[0] ?? '');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^Contoso +set aside \d+ s ago, last seen \d+ s ago: ambiguous match: 2 people have the mail/m,
+    );
+  });
+
+  test('an account whose person is set aside says that it shows the last that could be taken', async () => {
+    await sql(
+      "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'users', :objectId, 'jobTitle is no text')",
+      { tenantId: world.tenant.tenantId, objectId },
+    );
+    expect((await cli('explain', accountId)).stdout).toMatch(
+      /^set aside +set aside .*jobTitle is no text\. What is shown is the last/m,
+    );
+  });
+
+  test('somebody who was purged, and somebody nobody ever saw', async () => {
+    world.tenant.purgeUser(objectId);
+    await world.cycle();
+    await sql('update entra_sync.accounts set purge_at = now() where account_id = :accountId', { accountId });
+    await world.cycle();
+    expect((await cli('explain', accountId)).stdout).toMatch(/^Contoso +purged \d+ s ago/m);
+    expectOneLine(
+      await cli('explain', 'nobody@contoso.example'),
+      2,
+      /nobody called nobody@contoso\.example is known in Contoso \(last success \d+ s ago\) -> entra-sync sync "Contoso" --user UPN_OR_ID/,
+    );
+  });
+});
+
+describe('edit', () => {
+  test('sets, clears and reverts in one transaction, and prints what changed', async () => {
+    await cli('edit', accountId, 'pronouns=they');
+    const { code, stdout } = await cli(
+      'edit',
+      ann.mail,
+      'mobilePhone=a=b',
+      'linkedIn=x',
+      '--revert',
+      'pronouns',
+      'website=',
+      '--actor',
+      'bob',
+    );
+    expect(code).toBe(0);
+    expect(
+      stdout
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => line.split(/ {2,}/)),
+    ).toEqual([
+      ['Ann Example, Contoso:'],
+      ['field', 'before', 'after'],
+      ['linkedIn', 'none', '->', '"x"'],
+      ['mobilePhone', '"+1 555"', '->', '"a=b"'],
+      ['pronouns', '"they"', '->', 'none'],
+      ['website', 'none', '->', 'none'],
+    ]);
+    expect(await profile()).toMatchObject({ mobilePhone: 'a=b', linkedIn: 'x', website: null });
+    expect(await profile()).not.toHaveProperty('pronouns');
+    const edits = await sql("select actor, kind from directory.changes where actor in ('bob') order by change_id");
+    expect(edits).toEqual(Array(2).fill({ actor: 'bob', kind: 'account.edited' }));
+    expect(await json('edit', accountId, 'linkedIn=x')).toMatchObject({
+      account: { account_id: accountId },
+      changed: [],
+    });
+    expect((await cli('edit', accountId, 'linkedIn=x')).stdout).toBe(
+      'Ann Example, Contoso:\nNothing changed: it was so already.\n',
+    );
+  });
+
+  test('each value is read as the type of its field', async () => {
+    const words = ['businessPhones=+1 1, +1 2', 'rank=-2.5', 'remote=false', 'badge=7', 'mobilePhone=7', 'website='];
+    expect(await cli('edit', accountId, ...words)).toMatchObject({ code: 0 });
+    expect(await profile()).toMatchObject({
+      businessPhones: ['+1 1', '+1 2'],
+      rank: -2.5,
+      remote: false,
+      badge: 7,
+      mobilePhone: '7',
+      website: null,
+    });
+  });
+
+  test('whatever is refused is one line with its cure, exit code 2, and nothing is done of the rest', async () => {
+    const before = await profile();
+    const refused: [string[], RegExp][] = [
+      [['jobTitle=Boss'], /"jobTitle" is read-only.*ES001.* -> .*Entra ID/],
+      [['mobile=1'], /no field "mobile".*ES002.* -> .*mobilePhone/],
+      [['faxNumber=1'], /role "user" may not edit.*ES003.* -> .*manager/],
+      [['badge={"a": 1}'], /does not fit the field "badge".*ES005/],
+      [['--revert', 'jobTitle'], /"jobTitle" is read-only.*ES001/],
+      [['rank=high'], /the value of rank is no number/],
+      [['pronouns=1', '--revert', 'pronouns'], /pronouns is given twice/],
+      [['pronouns=1', '--actor', ' '], /the actor must have/],
+    ];
+    for (const [words, says] of refused)
+      expectOneLine(await cli('edit', accountId, 'linkedIn=beside', ...words), 2, says);
+    expectOneLine(await cli('edit', accountId), 2, /nothing to change/);
+    expect(await profile()).toEqual(before);
+    expect(await sql("select from directory.changes where kind = 'account.edited'")).toEqual([]);
+  });
+
+  test('a refused revert takes the edits back that were done before it', async () => {
+    expectOneLine(await cli('edit', accountId, 'linkedIn=x', '--revert', 'department'), 2, /ES001/);
+    expect(await profile()).not.toHaveProperty('linkedIn');
+    expect(await sql("select from directory.changes where kind = 'account.edited'")).toEqual([]);
+  });
+
+  test('the role is said by --as, and only the two that there are', async () => {
+    expect((await cli('edit', accountId, 'faxNumber=1', '--as', 'manager')).code).toBe(0);
+    expect(await profile()).toMatchObject({ faxNumber: '1' });
+    expect(await cli('edit', accountId, 'faxNumber=2', '--as', 'king')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Allowed choices are user, manager'),
+    });
+  });
+
+  test('of a manual account the key of a live one is refused', async () => {
+    const { tenantId } = world.tenant;
+    const [made] = await sql<{ id: string }>(
+      'select directory.create_account(:tenantId, \'{"mail": "m@x.example"}\', \'bob\') as id',
+      { tenantId },
+    );
+    expectOneLine(
+      await cli('edit', made?.id ?? '', 'mail=Ann.Example@contoso.example'),
+      2,
+      /already has this mail.*ES008/,
+    );
+    expect((await cli('edit', 'm@x.example', 'mail=n@x.example', '--revert', 'jobTitle')).code).toBe(0);
+    expect((await json('explain', 'n@x.example')).account).toMatchObject({ account_id: made?.id });
+  });
+
+  test('an account that is not there', async () => {
+    expectOneLine(
+      await cli('edit', 'nobody', 'mobilePhone=1'),
+      2,
+      /no account nobody -> entra-sync explain "nobody" says why/,
+    );
+  });
+});
+
+test('the feed tells edits, and what the directory changes beneath them', async () => {
+  await cli('edit', accountId, 'mobilePhone=+1 777', '--actor', 'ann');
+  world.tenant.updateUser(objectId, { mobilePhone: '+1 999' });
+  await world.cycle();
+  await cli('tenant', 'disconnect', 'Contoso');
+  const { stdout } = await cli('changes');
+  expect(stdout).toMatch(/account\.edited +Ann Example +mobilePhone: "\+1 555" -> "\+1 777"\n/);
+  expect(stdout).toMatch(/account\.updated +Ann Example +mobilePhone, under an edit: "\+1 555" -> "\+1 999"\n/);
+  expect(stdout).toMatch(/account\.released +Ann Example +manual from now on, with these values\n/);
+  expect(stdout).toMatch(
+    new RegExp(`tenant\\.disconnected +${world.tenant.tenantId} +status: "active" -> "disconnected"\\n`),
+  );
+  expect((await cli('explain', accountId)).stdout).toMatch(
+    /^state +manual: kept by people\n[\s\S]*^next cycle +none: the tenant is disconnected/m,
+  );
+});
+
+describe('grant', () => {
+  test('says what was granted, bound to a tenant or not', async ({ onTestFinished }) => {
+    const role = `App "${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`;
+    await world.database.raw(`create role ${escapeIdentifier(role)} login`);
+    onTestFinished(async () => {
+      await world.database.raw(`drop owned by ${escapeIdentifier(role)}`);
+      await world.database.raw(`drop role ${escapeIdentifier(role)}`);
+    });
+    const open = await cli('grant', role);
+    expect(open.code, open.stderr).toBe(0);
+    expect(open.stdout).toMatch(
+      /select on \d+ views: accounts, changes, .*tenants\n.*execute on \d+ functions: .*edit_account/,
+    );
+    expect(open.stdout).toContain('It sees all tenants');
+    expect(open.stdout).toContain('Nobody has to do this again');
+    expect(open.stdout).toContain('idle_in_transaction_session_timeout = 60s, lock_timeout = 10s');
+    const views = await sql<{ name: string }>(
+      "select relname as name from pg_class where relnamespace = 'directory'::regnamespace and relkind = 'v' order by 1",
+    );
+    const bound = await json('grant', role, '--tenant-bound', '--actor', 'ops');
+    expect(bound).toMatchObject({ role, tenantBound: true, views: views.map((one) => one.name) });
+    expect(bound).toMatchObject({ timeouts: { set: {}, kept: { lock_timeout: '10s' }, missing: [] } });
+    expect(await sql('select role_name, tenant_bound, actor from entra_sync.grants')).toEqual([
+      { role_name: role, tenant_bound: true, actor: 'ops' },
+    ]);
+    expect(await json('grant', role, '--tenant-bound', '--no-timeouts')).not.toHaveProperty('timeouts');
+  });
+
+  test('refuses a role that is not there, and one that owns everything', async () => {
+    expectOneLine(await cli('grant', 'nobody-of-this-name'), 2, /no role nobody-of-this-name -> create role/);
+    const [owner] = await sql<{ name: string }>('select current_user as name');
+    expectOneLine(await cli('grant', owner?.name ?? ''), 2, /a superuser|owns the schema/);
+  });
+});
+
+test('Ctrl-C in an edit that waits says where to look, whether once or twice', async () => {
+  const editing = await world.database.transaction();
+  try {
+    await editing.raw('select from entra_sync.accounts where account_id = :accountId for update', { accountId });
+    const running = startCli(['edit', accountId, 'mobilePhone=1'], { DATABASE_URL: world.url });
+    await expect
+      .poll(() => sql("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"), {
+        timeout: 20_000,
+      })
+      .toHaveLength(1);
+    running.interrupt();
+    await running.shows(/again: at once/);
+    running.interrupt();
+    const line = expectOneLine(await running.ended, 130, /ended at once; nothing half done is visible/);
+    expect(line).toMatch(/-> entra-sync explain ACCOUNT shows whether the edit is stored$/);
+  } finally {
+    await editing.rollback();
+  }
+});

@@ -1,0 +1,167 @@
+// The command line on good days: every verb's help and JSON, the certificate, simulate and demo.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { runCli, startCli, temporaryDirectory } from '../../support/cli.ts';
+import { expectTruth, openWorld, type World } from '../../support/system.ts';
+
+const verbs = [
+  'demo',
+  'simulate',
+  'migrate',
+  'tenant add',
+  'tenant list',
+  'tenant show',
+  'tenant pause',
+  'tenant resume',
+  'tenant retry',
+  'connect',
+  'sync',
+  'resync',
+  'worker',
+  'status',
+  'doctor',
+  'explain',
+  'edit',
+  'changes',
+  'settings show',
+  'settings apply',
+  'removals list',
+  'removals approve',
+  'removals reject',
+  'verify',
+  'grant',
+  'psql',
+];
+
+describe.concurrent('help', () => {
+  test.each(verbs)('%s --help has examples of itself', async (name) => {
+    const { code, stdout } = await runCli([...name.split(' '), '--help'], {});
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`Examples:\\n  \\$ entra-sync ${name}\\b`));
+    expect(stdout).toContain('--json');
+  });
+
+  test('the list of verbs is whole, and every exit code is told', async () => {
+    const { code, stdout } = await runCli(['--help'], {});
+    expect(code).toBe(0);
+    const listed = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
+    expect(listed.filter((name) => name !== 'help')).toEqual([...new Set(verbs.map((name) => name.split(' ')[0]))]);
+    for (const exitCode of ['0', '1', '2', '3', '4', '5', '6', '7', '130'])
+      expect(stdout).toMatch(new RegExp(`\\b${exitCode} [A-Za-z]`));
+  });
+});
+
+/** Runs verbs of one world with --json and expects exactly one document on stdout. */
+function jsonOf(world: World) {
+  const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
+  const json = async (...args: string[]): Promise<Record<string, unknown>> => {
+    const { code, stdout, stderr } = await runCli([...args, '--json'], environment);
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout);
+  };
+  return { json, environment };
+}
+
+test.concurrent('rule 21: what acts answers with one JSON document, and "0 changes" says why', async ({
+  onTestFinished,
+}) => {
+  const world = await openWorld({ registered: false, onEnd: onTestFinished });
+  const { json, environment } = jsonOf(world);
+  const { tenantId } = world.tenant;
+  const rehearsal = await json('sync', '--dry-run');
+  expect(rehearsal).toMatchObject({ cycles: [{ outcome: 'rehearsed', streams: { users: { created: 12 } } }] });
+  expect(await json('tenant', 'list')).toEqual({ tenants: [], waiting: [] });
+  const added = await json('tenant', 'add', tenantId.toUpperCase(), '--name', 'Contoso', '--ref', 'customer-17');
+  expect(added).toMatchObject({ tenant_id: tenantId, status: 'pending' });
+  const synced = await json('sync', 'contoso');
+  expect(synced).toMatchObject({ cycles: [{ outcome: 'committed', streams: { users: { created: 12 } } }] });
+  const quiet = await runCli(['sync', 'customer-17'], environment);
+  expect(quiet.stdout).toMatch(/no changes: Graph reported none since the last cycle, \d+ s ago/);
+  const again = await runCli(['resync'], environment);
+  expect(again.stdout).toMatch(/no changes: Graph showed 12 objects, none differs/);
+});
+
+test.concurrent('what reads answers with one JSON document', async ({ onTestFinished }) => {
+  const world = await openWorld({ name: 'Contoso', onEnd: onTestFinished });
+  const { json } = jsonOf(world);
+  await world.cycle();
+  const changes = await json('changes', '--limit', '5');
+  expect(changes).toMatchObject({ changes: { length: 5 } });
+  expect(await json('changes', '--position')).toEqual({ position: changes.position });
+  expect(await json('status')).toMatchObject({ tenants: [{ name: 'Contoso', status: 'active', accounts: 12 }] });
+  expect(await json('tenant', 'show', 'contoso')).toMatchObject({
+    streams: [{ stream: 'groups' }, { stream: 'users' }],
+  });
+  expect(await json('settings', 'show')).toMatchObject({ version: 2, settings: { interval: '40m' } });
+  expect(await json('migrate')).toEqual({ applied: [] });
+  expect(await json('migrate', '--check')).toMatchObject({ pending: [], unknown: [] });
+});
+
+test.concurrent('with --json an error is one document on stdout, too', async ({ onTestFinished }) => {
+  const world = await openWorld({ registered: false, onEnd: onTestFinished });
+  const { code, stdout } = await runCli(['sync', 'Nobody', '--json'], {
+    ...world.simulator.environment(),
+    DATABASE_URL: world.url,
+  });
+  expect([code, JSON.parse(stdout)]).toEqual([
+    2,
+    { error: expect.objectContaining({ code: 'unknown_name', exitCode: 2 }) },
+  ]);
+});
+
+test.concurrent('a certificate signs in as well as a secret', async ({ onTestFinished }) => {
+  const world = await openWorld({ registered: false, onEnd: onTestFinished });
+  const { code, stderr } = await runCli(['sync'], {
+    ...world.simulator.certificateEnvironment(),
+    DATABASE_URL: world.url,
+  });
+  expect(code, stderr).toBe(0);
+  await expectTruth(world.tenant, world.database, []);
+});
+
+const processesNaming = async (text: string) =>
+  (await promisify(execFile)('ps', ['-eo', 'args'])).stdout.split('\n').filter((line) => line.includes(text));
+
+test.concurrent('simulate prints all that sync needs, takes edits, ends by Ctrl-C; the embedded database ends with its verb', async ({
+  onTestFinished,
+}) => {
+  const home = await temporaryDirectory(onTestFinished);
+  const simulated = startCli(['simulate', '--users', '30', '--groups', '2'], {});
+  onTestFinished(async () => {
+    simulated.child.kill('SIGKILL');
+    await simulated.ended;
+  });
+  const shown = await simulated.shows(/is served at/);
+  const environment = Object.fromEntries(
+    [...shown.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]),
+  );
+  const sync = async () => {
+    const { code, stdout, stderr } = await runCli(['sync', '--json'], { ...environment, ENTRA_SYNC_HOME: home });
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout).cycles[0].streams.users;
+  };
+  // One of the thirty is a guest, who is outside the scope by default.
+  expect(await sync()).toMatchObject({ distinct: 30, created: 29 });
+  for (const [line, answer] of [
+    ['hire 3', /hired 3 users/],
+    ['delete 2', /deleted 2 users/],
+    ['dance', /Unknown edit 'dance'/],
+  ] as const) {
+    simulated.type(line);
+    await simulated.shows(answer);
+  }
+  expect(await sync()).toMatchObject({ round: 'incremental', created: expect.any(Number), seen: 5 });
+  simulated.interrupt();
+  expect(await simulated.ended).toMatchObject({ code: 0, stderr: expect.stringMatching(/stopped\n$/) });
+  expect(await processesNaming(home)).toEqual([]);
+});
+
+test.concurrent('demo tells its story, exits with 0 and leaves no process behind', async ({ onTestFinished }) => {
+  const home = await temporaryDirectory(onTestFinished);
+  const { code, stdout, stderr } = await runCli(['demo', '--users', '50'], { ENTRA_SYNC_HOME: home });
+  expect(code, stderr).toBe(0);
+  expect(stdout).toMatch(/account\.removed[\s\S]*account\.created[\s\S]*account\.restored[\s\S]*membership\.added/);
+  expect(stdout).toContain('Chief Happiness Officer');
+  expect(await processesNaming(home)).toEqual([]);
+});

@@ -1,0 +1,158 @@
+// The truth of a simulated tenant: made from a seed, edited by hand or by script.
+import { expect, test } from 'vitest';
+import { createTenant, type Tenant } from '../../../src/simulator/index.ts';
+
+const snapshot = (tenant: Tenant) => ({
+  id: tenant.tenantId,
+  name: tenant.name,
+  users: tenant.users(),
+  deleted: tenant.deletedUsers(),
+  groups: tenant.groups().map((group) => ({ ...group, members: [...group.members] })),
+});
+const script = [
+  'hire 3',
+  'title 5',
+  'clear mobilePhone 2',
+  'delete 2',
+  'restore 1',
+  'purge 1',
+  'disable 2',
+  'enable 1',
+  'rename-group 1',
+  'join 5',
+  'leave 5',
+  'random 20',
+];
+
+test('the same seed and the same edits give the same tenant, another seed another one', () => {
+  const [one, two] = [1, 1].map(() => createTenant({ seed: 61, users: 60, groups: 12, deletedUsers: 3 }));
+  if (one === undefined || two === undefined) {
+    throw new Error('unreachable');
+  }
+  expect(script.map((line) => one.run(line))).toEqual(script.map((line) => two.run(line)));
+  expect(snapshot(one)).toEqual(snapshot(two));
+  const other = createTenant({ seed: 62, users: 60, groups: 12, deletedUsers: 3 });
+  expect(other.users()[0]).not.toEqual(createTenant({ seed: 61, users: 60 }).users()[0]);
+});
+
+test('the people are diverse: scripts, apostrophes, guests, disabled ones, attributes; addresses are unique ASCII', () => {
+  const users = createTenant({ seed: 63, users: 2000 }).users();
+  const all = (name: string) => users.map((user) => user.properties[name]).filter((value) => typeof value === 'string');
+  const principals = all('userPrincipalName');
+  expect(new Set(principals.map((name) => name.toLowerCase())).size).toBe(2000);
+  expect(principals.every((name) => /^[\x21-\x7e]+$/.test(name))).toBe(true);
+  const names = all('displayName').join('\n');
+  for (const kind of [
+    /'/,
+    /ß/,
+    /Ł/,
+    /\p{Script=Han}/u,
+    /\p{Script=Greek}/u,
+    /\p{Script=Cyrillic}/u,
+    /\p{Script=Arabic}/u,
+    /𠮷/u,
+  ]) {
+    expect(names).toMatch(kind);
+  }
+  const share = (test: (properties: Record<string, unknown>) => boolean) =>
+    users.filter((user) => test(user.properties)).length / users.length;
+  expect(share(({ userType }) => userType === 'Guest')).toBeGreaterThan(0.01);
+  expect(share(({ userType }) => userType === 'Guest')).toBeLessThan(0.1);
+  expect(share(({ accountEnabled }) => accountEnabled === false)).toBeGreaterThan(0.01);
+  expect(share(({ onPremisesExtensionAttributes }) => onPremisesExtensionAttributes !== undefined)).toBeGreaterThan(
+    0.1,
+  );
+  expect(share(({ faxNumber }) => faxNumber !== undefined)).toBeGreaterThan(0.1);
+  expect(share(({ businessPhones }) => Array.isArray(businessPhones))).toBe(1);
+});
+
+test('the groups are of all kinds: dynamic, empty, large, nested with a cycle, with devices', () => {
+  const tenant = createTenant({ seed: 64, users: 300, groups: 40, largestGroup: 250 });
+  const groups = tenant.groups();
+  const kind = ({ properties: p }: (typeof groups)[number]) =>
+    `${p.mailEnabled ? 'mail' : ''} ${p.securityEnabled ? 'security' : ''} ${String(p.groupTypes).includes('Unified') ? 'unified' : ''}`;
+  expect(new Set(groups.map(kind))).toEqual(new Set([' security ', 'mail  unified', 'mail  ', 'mail security ']));
+  expect(
+    groups.filter(({ properties }) => String(properties.groupTypes).includes('DynamicMembership')).length,
+  ).toBeGreaterThan(1);
+  expect(groups.filter(({ members }) => members.size === 0).length).toBeGreaterThan(0);
+  expect(Math.max(...groups.map(({ members }) => members.size))).toBe(250);
+  expect(groups.some(({ members }) => [...members.values()].includes('#microsoft.graph.device'))).toBe(true);
+  const [, second, third] = groups;
+  expect(second?.members.get(third?.id ?? '')).toBe('#microsoft.graph.group');
+  expect(third?.members.get(second?.id ?? '')).toBe('#microsoft.graph.group');
+});
+
+test('a hundred thousand users can be made', { timeout: 60_000 }, () => {
+  expect(createTenant({ seed: 65, users: 100_000 }).users()).toHaveLength(100_000);
+});
+
+test('created users take what is given; null leaves a property out; the truth holds no null', () => {
+  const tenant = createTenant({ seed: 66, users: 0 });
+  const id = tenant.createUser({ userPrincipalName: 'Ann@a.example', displayName: 'Ann', jobTitle: null });
+  expect(tenant.findUser('ann@A.example')).toMatchObject({
+    id,
+    properties: { displayName: 'Ann', mail: 'Ann@a.example' },
+  });
+  expect(tenant.findUser(id)?.properties).not.toHaveProperty('jobTitle');
+  tenant.updateUser(id, { mobilePhone: null, businessPhones: null, faxNumber: '1' });
+  const properties = tenant.findUser(id)?.properties ?? {};
+  expect(Object.values(properties)).not.toContain(null);
+  expect(properties).toMatchObject({ businessPhones: [], faxNumber: '1' });
+});
+
+test('users are deleted, restored and purged; what is impossible is refused', () => {
+  const tenant = createTenant({ seed: 67, users: 1 });
+  const id = tenant.users()[0]?.id ?? '';
+  const name = String(tenant.findUser(id)?.properties.userPrincipalName);
+  tenant.deleteUser(id);
+  expect([tenant.users(), tenant.deletedUsers().map((user) => user.id)]).toEqual([[], [id]]);
+  expect(tenant.findUser(id)).toMatchObject({ deleted: 'soft' });
+  expect(tenant.findUser(name)).toBeUndefined();
+  expect(() => tenant.updateUser(id, { jobTitle: 'x' })).toThrow('soft');
+  const heir = tenant.createUser({ userPrincipalName: name });
+  expect(() => tenant.restoreUser(id)).toThrow('userPrincipalName');
+  tenant.purgeUser(heir);
+  tenant.restoreUser(id);
+  expect(tenant.findUser(name)).toMatchObject({ id });
+  tenant.purgeUser(id);
+  expect(tenant.findUser(id)).toEqual({ id, deleted: 'hard', properties: {} });
+  expect(() => tenant.restoreUser(id)).toThrow('hard');
+  expect(() => tenant.createUser({ id })).toThrow('taken');
+  expect(() => tenant.createUser({ jobtitel: 'x' })).toThrow('jobtitel');
+});
+
+test('a name that is taken is refused without a trace', () => {
+  const tenant = createTenant({ seed: 68, users: 2 });
+  const [a, b] = tenant.users();
+  const name = String(b?.properties.userPrincipalName);
+  expect(() => tenant.updateUser(a?.id ?? '', { userPrincipalName: name })).toThrow('userPrincipalName');
+  expect(() => tenant.updateUser(a?.id ?? '', { nonsense: 1 })).toThrow('nonsense');
+  expect(tenant.users()).toEqual([a, b]);
+  expect(tenant.findUser(name)?.id).toBe(b?.id);
+});
+
+test('edits by script say what they did', () => {
+  const tenant = createTenant({ seed: 69, users: 20, groups: 4 });
+  expect(tenant.run('hire 3')).toBe('hired 3 users');
+  expect(tenant.users()).toHaveLength(23);
+  expect(tenant.run('delete 2')).toBe('deleted 2 users');
+  expect(tenant.run('restore 1')).toBe('restored 1 user');
+  expect(tenant.run('purge 5')).toBe('purged for good 1 user');
+  expect(tenant.run('clear jobTitle 2')).toBe('cleared jobTitle of 2 users');
+  expect(tenant.run('rename-group')).toBe('renamed 1 group');
+  expect(tenant.run('join 2')).toBe('added to groups: 2 members');
+  expect(tenant.run('random 3')).toMatch(/^random edits: /);
+});
+
+test.each([
+  ['dance 3', 'hire, title, clear, delete, restore, purge, disable, enable, rename-group, join, leave, random'],
+  ['', 'hire, title'],
+  ['toString 1', 'hire, title'],
+  ['hire many', 'whole number'],
+  ['hire -1', 'whole number'],
+  ['clear nonsense 1', 'nonsense'],
+])('the script line %j is refused with the cure', (line, cure) => {
+  const tenant = createTenant({ seed: 70, users: 2 });
+  expect(() => tenant.run(line)).toThrow(cure);
+});

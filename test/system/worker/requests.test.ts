@@ -1,0 +1,105 @@
+// What people and applications tell the worker: pause, resume, retry, and "sync now" from SQL.
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { rows } from '../../../src/store/database/pool.ts';
+import { expectOneLine, runCli } from '../../support/cli.ts';
+import { closeGate, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../../support/fleet.ts';
+import { accountsOf, expectTruth } from '../../support/system.ts';
+
+// Processes are slow to start where much else runs; what is waited for gives up much sooner.
+vi.setConfig({ testTimeout: 300_000 });
+
+test('directory.request_cycle: one person, or a whole tenant, is read long before its time, in the name of who asked', async () => {
+  const fleet = await openFleet({ count: 1, users: 4 });
+  const { database } = fleet;
+  const [tenant] = fleet.tenants;
+  if (!tenant) throw new Error('no tenant');
+  const worker = fleet.worker();
+  await untilCycles(fleet, 1);
+  const [user, other] = tenant.users();
+  if (!user || !other) throw new Error('no users');
+  tenant.updateUser(user.id, { jobTitle: 'Asked for' });
+  tenant.updateUser(other.id, { jobTitle: 'Nobody asked' });
+  const account = (await accountsOf(database, tenant.tenantId))[user.id];
+  await database.raw("select directory.request_cycle(:tenant, :account, 'ann')", {
+    tenant: tenant.tenantId,
+    account: account?.accountId,
+  });
+  const titleOf = async (id: string) => (await accountsOf(database, tenant.tenantId))[id]?.profile.jobTitle;
+  await until('the person is read', async () => (await titleOf(user.id)) === 'Asked for');
+  expect(await titleOf(other.id)).not.toBe('Nobody asked');
+  expect(await rows(database, "select actor, outcome from entra_sync.cycles where kind = 'on_demand'")).toEqual([
+    { actor: 'ann', outcome: 'committed' },
+  ]);
+  // As an application's edit, which has no number until the worker gives it one.
+  await database.raw('insert into entra_sync.batches (tenant_id) values (?)', [tenant.tenantId]);
+  const unnumbered = () => rows(database, 'select from entra_sync.batches where number is null');
+  await until('the batch has a number', async () => (await unnumbered()).length === 0);
+  await database.raw("select directory.request_cycle(?, null, 'bob')", [tenant.tenantId]);
+  await untilCycles(fleet, 2);
+  await expectTruth(tenant, database);
+  expect((await fleet.cycles()).map((cycle) => cycle.actor)).toEqual(['worker', 'bob']);
+  await until(
+    'nothing is left to do',
+    async () => (await rows(database, 'select from entra_sync.cycle_requests')).length === 0,
+  );
+  await untilPlanned(fleet);
+  expect(await fleet.cycles()).toHaveLength(2);
+  expect((await stopWorker(worker)).code).toBe(0);
+});
+
+test('a person is read at once, though Graph hangs for somebody of another tenant; a stop waits for neither', async () => {
+  const fleet = await openFleet({ count: 2, users: 2 });
+  const { database } = fleet;
+  const [hanging, other] = fleet.tenants;
+  if (!hanging || !other) throw new Error('two tenants');
+  const worker = fleet.worker();
+  await untilCycles(fleet, 2);
+  const gate = closeGate(fleet.simulator, ({ tenantId }) => tenantId === hanging.tenantId);
+  onTestFinished(gate.open);
+  const ask = async (tenantId: string) => {
+    const account = Object.values(await accountsOf(database, tenantId))[0]?.accountId;
+    await database.raw("select directory.request_cycle(:tenantId, :account, 'ann')", { tenantId, account });
+  };
+  await ask(hanging.tenantId);
+  await until('one request hangs', () => gate.waiting.size > 0);
+  await ask(other.tenantId);
+  const left = () => rows<{ tenant_id: string }>(database, 'select tenant_id from entra_sync.cycle_requests');
+  await until('the other person is read', async () => (await left()).length === 1);
+  expect(await left()).toEqual([{ tenant_id: hanging.tenantId }]);
+  const ended = await stopWorker(worker);
+  expect(ended.code).toBe(0);
+  expect(ended.seconds).toBeLessThan(9);
+});
+
+test('a paused tenant is left alone, by the worker and by sync without a tenant, but not by its name; resumed it is synced', async () => {
+  const fleet = await openFleet({ count: 2, users: 1 });
+  const { database, environment } = fleet;
+  const [one, other] = fleet.tenants;
+  if (!one || !other) throw new Error('two tenants');
+  expect((await runCli(['tenant', 'pause', one.name], environment)).stdout).toContain('Tenant 1: paused');
+  const worker = fleet.worker();
+  await untilCycles(fleet, 1, other);
+  await database.raw("select directory.request_cycle(?, null, 'ann')", [one.tenantId]);
+  await untilPlanned(fleet, 3);
+  expect(await fleet.cycles(one)).toEqual([]);
+  const all = await runCli(['sync'], environment);
+  expect([all.code, all.stderr]).toEqual([0, expect.stringContaining('1 paused tenant left alone')]);
+  expect(await fleet.cycles(one)).toEqual([]);
+  const named = await runCli(['sync', one.name], environment);
+  expect([named.code, named.stderr]).toEqual([0, expect.stringContaining('Tenant 1 is paused')]);
+  expect(await fleet.cycles(one)).toHaveLength(1);
+  expect((await runCli(['status', one.name], environment)).stdout).toContain('active, paused');
+  expect((await runCli(['tenant', 'pause', '--all'], environment)).code).toBe(0);
+  const none = await runCli(['sync'], environment);
+  expect([none.code, none.stderr]).toEqual([0, expect.stringContaining('2 paused tenants left alone')]);
+  // What was asked for meanwhile is still wanted.
+  expect((await runCli(['tenant', 'resume', '--all'], environment)).stdout).toContain('resumed');
+  await untilCycles(fleet, 2, one);
+  const before = (await fleet.cycles(other)).length;
+  const retried = await runCli(['tenant', 'retry', other.name], environment);
+  expect(retried.stdout).toContain('due now');
+  await untilCycles(fleet, before + 1, other);
+  expectOneLine(await runCli(['tenant', 'retry'], environment), 2, /name one tenant, or say --all/);
+  expectOneLine(await runCli(['tenant', 'pause', one.name, '--all'], environment), 2, /name one tenant, or say --all/);
+  expect((await stopWorker(worker)).code).toBe(0);
+});

@@ -1,0 +1,111 @@
+// Who goes first, and who waits: full rounds are spread, long cycles keep nobody waiting, an old checkpoint is rescued.
+import { expect, test, vi } from 'vitest';
+import { rows } from '../../../src/store/database/pool.ts';
+import { closeGate, type Fleet, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../../support/fleet.ts';
+import { setSettings } from '../../support/settings.ts';
+
+// Processes are slow to start where much else runs; what is waited for gives up much sooner.
+vi.setConfig({ testTimeout: 300_000 });
+
+const isDelta = ({ url }: { url: string }) => url.startsWith('/v1.0/users/delta');
+
+const roundsOf = async (fleet: Fleet) =>
+  rows<{ round: string; reason: string; count: number }>(
+    fleet.database,
+    `select streams #>> '{users,round}' as round, streams #>> '{users,reason}' as reason, count(*)::int as count
+       from directory.cycles group by 1, 2 order by 1, 2`,
+  );
+
+test('full rounds of a first start, and of changed settings, run for 20 tenants at a time over all replicas; a deploy causes none', async () => {
+  const count = 26;
+  const fleet = await openFleet({ count, users: 1 });
+  const { simulator, database } = fleet;
+
+  async function expectTwentyAtATime(done: number) {
+    const gate = closeGate(simulator, isDelta);
+    if (done > 0) await fleet.makeDue();
+    await until('twenty tenants are read', () => gate.waiting.size === 20);
+    await untilPlanned(fleet, 3);
+    expect(gate.waiting.size, 'no other one begins while they last').toBe(20);
+    expect(await rows(database, "select from entra_sync.cycles where outcome = 'running'")).toHaveLength(20);
+    gate.open();
+    await untilCycles(fleet, done + count);
+    expect(await fleet.cycles()).toHaveLength(done + count);
+  }
+
+  // Slots for 32, so that it is not they that hold anybody back.
+  let workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
+  await expectTwentyAtATime(0);
+  expect(await roundsOf(fleet)).toEqual([{ round: 'full', reason: 'first', count }]);
+
+  // A rolling deploy: every worker is replaced, and nobody is read anew.
+  for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
+  workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
+  await fleet.makeDue();
+  await untilCycles(fleet, 2 * count);
+  expect(await roundsOf(fleet)).toEqual([
+    { round: 'full', reason: 'first', count },
+    { round: 'incremental', reason: 'changes', count },
+  ]);
+
+  await setSettings(database, { fields: { employeeNumber: { from: 'employeeId' } } });
+  await expectTwentyAtATime(2 * count);
+  expect(await roundsOf(fleet)).toContainEqual({ round: 'full', reason: 'settings_changed', count });
+  await until('no turn is kept', async () => (await rows(database, 'select from entra_sync.full_turns')).length === 0);
+  for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
+});
+
+test('tenants whose cycles take long hold all slots but one: the small ones are synced meanwhile', async () => {
+  const fleet = await openFleet({ count: 8, users: 1 });
+  const { simulator, database } = fleet;
+  const worker = fleet.worker(['--concurrency', '3']);
+  await untilCycles(fleet, 8);
+  const huge = fleet.tenants.slice(0, 4);
+  const ids = huge.map((tenant) => tenant.tenantId);
+  const isHuge = (tenantId: string | undefined) => tenantId !== undefined && ids.includes(tenantId);
+  await database.raw(
+    "update entra_sync.cycles set started_at = started_at - interval '5 minutes' where tenant_id = any(?::uuid[])",
+    [ids],
+  );
+  const gate = closeGate(simulator, (request) => isDelta(request) && isHuge(request.tenantId));
+  // The long ones have waited longer.
+  await fleet.makeDue(huge);
+  await until('two of the long ones are read', () => gate.waiting.size === 2);
+  await fleet.makeDue(fleet.tenants.slice(4));
+  await untilCycles(fleet, 12);
+  expect((await fleet.cycles()).filter((cycle) => cycle.outcome === 'running')).toHaveLength(2);
+  expect(gate.waiting.size).toBe(2);
+  gate.open();
+  await untilCycles(fleet, 16);
+  expect((await stopWorker(worker)).code).toBe(0);
+});
+
+test('a checkpoint older than five days goes first, then what somebody asked for, then who has waited longest', async () => {
+  const fleet = await openFleet({ count: 4, users: 1 });
+  const { database } = fleet;
+  const [first, second, asked, old] = fleet.tenants;
+  if (!first || !second || !asked || !old) throw new Error('four tenants');
+  await stopWorker(await untilAllSynced(fleet));
+  await database.raw(
+    `update entra_sync.tenants set next_cycle_at = clock_timestamp() - case tenant_id
+       when :first::uuid then interval '40 minutes' when :second::uuid then interval '30 minutes' else interval '1 minute' end`,
+    { first: first.tenantId, second: second.tenantId },
+  );
+  await database.raw(
+    "update entra_sync.checkpoints set committed_at = now() - interval '5 days 1 minute' where tenant_id = ? and stream = 'groups'",
+    [old.tenantId],
+  );
+  await database.raw("select directory.request_cycle(?, null, 'ann')", [asked.tenantId]);
+  const worker = fleet.worker(['--concurrency', '1']);
+  await untilCycles(fleet, 8);
+  expect((await fleet.cycles()).slice(4).map((cycle) => cycle.tenant_id)).toEqual(
+    [old, asked, first, second].map((tenant) => tenant.tenantId),
+  );
+  expect((await stopWorker(worker)).code).toBe(0);
+});
+
+async function untilAllSynced(fleet: Fleet) {
+  const worker = fleet.worker();
+  await untilCycles(fleet, fleet.tenants.length);
+  return worker;
+}
