@@ -9,14 +9,14 @@ const browser = findChromium() === undefined ? [] : ['browser'];
 
 // Without the times of an earlier run the largest files go first, and these are small: the last one would run alone.
 const long = [
-  'mutations.deep',
-  'fault-matrix',
-  'crash-sweep',
-  'worker-replicas.deep',
-  'convergence',
-  'worker-turns',
-  'accounts-cli',
-  'held',
+  'unit/mutations.deep',
+  'faults/fault-matrix',
+  'faults/crash-sweep',
+  'worker/replicas.deep',
+  'rules/convergence',
+  'worker/turns',
+  'cli/accounts',
+  'rules/held',
 ];
 const place = ({ moduleId }: TestSpecification) => {
   const found = long.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
@@ -73,7 +73,7 @@ export default defineConfig({
         test: {
           ...withPostgres,
           name: 'deep',
-          include: [deepFiles, ...(isDeep ? deeper.map((name) => `test/**/${name}.test.ts`) : [])],
+          include: [deepFiles, ...(isDeep ? deeper.map((name) => `test/${name}.test.ts`) : [])],
           testTimeout: 120_000,
         },
       },

@@ -707,6 +707,7 @@ create table entra_sync.checkpoints (
   constraint checkpoints_stream_check CHECK ((stream = ANY (ARRAY['users'::text, 'groups'::text]))),
   constraint checkpoints_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
 );
+CREATE TRIGGER end_older_rounds AFTER INSERT OR UPDATE OF round_id ON entra_sync.checkpoints FOR EACH ROW EXECUTE FUNCTION entra_sync.end_older_rounds();
 comment on column entra_sync.checkpoints.round_id is 'The round whose commit moved it here: after a COMMIT whose answer was lost this tells whether it happened.';
 comment on column entra_sync.checkpoints.full_at is 'When the last full round was committed.';
 
@@ -1475,6 +1476,24 @@ begin
   return null;
 end $function$;
 comment on function entra_sync.drop_stage() is 'A round takes its stage with it, whatever ends the round.';
+
+CREATE OR REPLACE FUNCTION entra_sync.end_older_rounds()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  ended text;
+begin
+  select case r.kind when 'full' then 'incremental' when 'incremental' then 'full' end into ended
+    from entra_sync.rounds r where r.round_id = new.round_id and not r.dry_run;
+  if ended = 'incremental' or ended = 'full' and coalesce(current_setting('entra_sync.keeps_full_round', true), '') <> 'on' then
+    delete from entra_sync.rounds r
+     where r.tenant_id = new.tenant_id and r.stream = new.stream and r.kind = ended and not r.dry_run;
+  end if;
+  return null;
+end $function$;
+comment on function entra_sync.end_older_rounds() is 'A full round that is committed ends the later round beside it. A later round that is committed ends the full round beside it, unless the commit says (entra_sync.keeps_full_round) that it marks there what it brought: else the full round would take those changes back.';
 
 CREATE OR REPLACE FUNCTION entra_sync.feed_batches(ranges text)
  RETURNS int8multirange

@@ -9,7 +9,7 @@ import type { Environment } from './environment.ts';
 import type { AppCredential } from './graph/app-credential.ts';
 import { openGraphClient } from './graph/client.ts';
 import { type Cloud, resolveCloud } from './graph/clouds.ts';
-import { credentialMark, openTokenSource, type TokenSource } from './graph/credential.ts';
+import { credentialFingerprint, openTokenSource, type TokenSource } from './graph/credential.ts';
 import {
   defaultRetryPolicy,
   openGraphReader,
@@ -106,7 +106,7 @@ export type GraphAccess = {
   tokens(tenantId: string, allowRoles: readonly string[], own?: CredentialReference | null): TokenSource;
   openReader: CycleParts['openReader'];
   /** Hashes the current credential, keyed by `salt`: the tenant's own, or the environment's. */
-  credentialMark(own: CredentialReference | null, salt: string): string;
+  credentialFingerprint(own: CredentialReference | null, salt: string): string;
 };
 
 export type GraphHooks = {
@@ -134,14 +134,14 @@ export function openGraphAccess(
     openTokenSource({ tenantId, credential: () => credential(own), cloud, allowRoles });
   const tokensOf = (tenantId: string, { allowRoles, credential: own }: Settings) => {
     if (!kept) return tokens(tenantId, allowRoles, own);
-    const mark = JSON.stringify([credentialMark(() => credential(own), salt), allowRoles]);
+    const mark = JSON.stringify([credentialFingerprint(() => credential(own), salt), allowRoles]);
     return kept.take(tenantId, mark, () => tokens(tenantId, allowRoles, own));
   };
   return {
     cloud,
     credential,
     tokens,
-    credentialMark: (own, salt) => credentialMark(() => credential(own), salt),
+    credentialFingerprint: (own, salt) => credentialFingerprint(() => credential(own), salt),
     openReader: ({ tenantId, settings, signal, log }) =>
       openGraphReader({
         client: openGraphClient({

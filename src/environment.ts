@@ -82,7 +82,7 @@ export function requireTenantId(text: string, what: string): string {
 /** The cure for an unreadable file with a secret. */
 export const unreadableCure = 'check the path and its permissions: it must be a text file of at most 64 KiB';
 
-const mostBytes = 65_536;
+const maxBytes = 65_536;
 
 // These files expose the process and its environment.
 const ofTheKernel = /^\/(proc|sys|dev)(\/|$)/;
@@ -91,7 +91,7 @@ const ofTheKernel = /^\/(proc|sys|dev)(\/|$)/;
 export function readSecretFile(path: string): string {
   const file = statSync(path);
   if (!file.isFile() || ofTheKernel.test(realpathSync(path))) throw new Error('not a file');
-  if (file.size > mostBytes) throw new Error('too large');
+  if (file.size > maxBytes) throw new Error('too large');
   return readFileSync(path, 'utf8').trim();
 }
 

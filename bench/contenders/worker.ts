@@ -22,7 +22,7 @@ const worker = await runWorker(
     defaults: loadDefaults(),
     log: pino({ level: 'silent' }),
     openReader: graph.openReader,
-    credentialMark: graph.credentialMark,
+    credentialFingerprint: graph.credentialFingerprint,
     openQueue: (onError) => openQueue(databaseUrl, onError),
   },
   {

@@ -9,7 +9,7 @@ import type { Tenant } from '../store/tenants/tenants.ts';
 import type { Run } from './command.ts';
 import { count, duration, plural } from './format.ts';
 import { sampleTable, shownChanges } from './samples.ts';
-import { describeFailure, sayNotTried } from './several.ts';
+import { failureJson, sayNotTried } from './several.ts';
 import { showError, table } from './terminal.ts';
 
 /** Reports cycles that were run one after another: `--json` as one answer, else a table with notes for each tenant. */
@@ -25,15 +25,15 @@ export function reportCycles(
       [...(firstLoad ? [firstLoad] : []), cycle].map((one) => ({
         tenant: { id: tenant.tenant_id, name: tenant.name },
         ...one,
-        failures: one.failures.map(({ stream, error }) => ({ stream, ...describeFailure(error) })),
+        failures: one.failures.map(({ stream, error }) => ({ stream, ...failureJson(error) })),
         ...('unfinished' in one && {
-          unfinished: one.unfinished.map(({ stream, error }) => ({ stream, ...describeFailure(error) })),
+          unfinished: one.unfinished.map(({ stream, error }) => ({ stream, ...failureJson(error) })),
         }),
       })),
     ),
     failures: failed.map(({ tenant, error }) => ({
       tenant: { id: tenant.tenant_id, name: tenant.name },
-      ...describeFailure(error),
+      ...failureJson(error),
     })),
     ...(notTried.length > 0 && { not_tried: notTried.map(({ tenant_id: id, name }) => ({ id, name })) }),
   });
@@ -53,13 +53,13 @@ export function reportCycles(
     }
     sayHeld(run, tenant, result);
     for (const { stream, error } of result.firstLoad?.failures ?? []) {
-      const { message } = describeFailure(error);
+      const { message } = failureJson(error);
       terminal.note(
         `${tenant.name}: ${stream} could not be listed quickly and were read by the first round (${message})`,
       );
     }
     for (const { stream, error } of result.unfinished) {
-      const { message } = describeFailure(error);
+      const { message } = failureJson(error);
       terminal.note(
         `${tenant.name}: the full round of ${stream} is not finished (${message}); changes were committed beside it, and the next cycle goes on with it`,
       );
@@ -67,7 +67,7 @@ export function reportCycles(
     for (const { stream, error } of result.failures) {
       showError({ ...terminal, answer: () => {} }, describeDatabaseError(error), `${tenant.name}, ${stream}: `);
     }
-    if (result.outcome === 'rehearsed') sayRehearsal(run, result);
+    if (result.outcome === 'rehearsed') sayDryRun(run, result);
   }
 }
 
@@ -87,11 +87,11 @@ function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }:
     terminal.note(`${tenant.name}: ${plural(rehearsed, 'removal')} would be held for a person's decision`);
 }
 
-type ToldCycle = Pick<CycleResult, 'kind' | 'outcome' | 'seconds'> & Pick<FirstLoad, 'streams'>;
+type CycleSummary = Pick<CycleResult, 'kind' | 'outcome' | 'seconds'> & Pick<FirstLoad, 'streams'>;
 
 /** The cycles as one table, a line a stream; a quick first load before the rounds that followed it. */
 export function cycleTable(
-  done: readonly { tenant: Tenant; result: ToldCycle & { firstLoad?: ToldCycle | undefined } }[],
+  done: readonly { tenant: Tenant; result: CycleSummary & { firstLoad?: CycleSummary | undefined } }[],
 ): string {
   const cycles = done.flatMap(({ tenant, result }) =>
     (result.firstLoad ? [result.firstLoad, result] : [result]).map((cycle) => ({ tenant, cycle })),
@@ -159,7 +159,7 @@ function explainQuiet(result: CycleResult): string | undefined {
     : 'no changes: Graph showed an empty directory';
 }
 
-function sayRehearsal(run: Run, result: CycleResult): void {
+function sayDryRun(run: Run, result: CycleResult): void {
   const { terminal } = run;
   terminal.say('Dry run: nothing was kept, the checkpoint stays.');
   if (result.sample.length === 0) return;

@@ -23,7 +23,7 @@ export function sayNotTried(terminal: Terminal, tenants: number): void {
 }
 
 /** A failure as --json tells it. */
-export function describeFailure(error: unknown) {
+export function failureJson(error: unknown) {
   const expected = describeDatabaseError(error);
   return expected instanceof ExpectedError
     ? { code: expected.code, message: expected.message, cure: expected.cure ?? null, exitCode: exitCodeOf(expected) }

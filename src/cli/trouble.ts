@@ -20,12 +20,12 @@ export function describeTrouble(tenant: TenantStatus): string | undefined {
   return `in quarantine: ${failures} cycles in a row have failed, the last one because ${message ?? 'of an unknown cause'}. ${again}.`;
 }
 
-const mostAtAGlance = 20;
+const maxAtAGlance = 20;
 const failed: ReadonlySet<string | null> = new Set(['failed', 'partial', 'cut off']);
 
 /** The lines above a table that is too long to be seen whole, with how to list the tenants of each number; else none. */
 export function summarize(tenants: readonly TenantStatus[]): string[] {
-  if (tenants.length <= mostAtAGlance) return [];
+  if (tenants.length <= maxAtAGlance) return [];
   const of = (is: (tenant: TenantStatus) => boolean) => tenants.filter(is).length;
   const connected = (one: TenantStatus) => one.status !== 'disconnected';
   const numbers: [number, string][] = [

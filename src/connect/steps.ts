@@ -18,7 +18,7 @@ const signInMs = 15 * 60_000;
 /** For how long a finished sign-in is good. No step makes that longer. */
 const signedInMs = 30 * 60_000;
 /** How many times a token is asked for after one sign-in. */
-export const mostTries = 5;
+export const maxTries = 5;
 
 type StepPurpose = Exclude<Purpose, 'invitation'>;
 
@@ -96,7 +96,7 @@ export async function openSteps(database: Database): Promise<Steps> {
     startAgain: async (failed) => {
       const known = verified(failed);
       const tries = known.tries + 1;
-      if (tries >= mostTries || failed.expires_at.getTime() <= Date.now()) return undefined;
+      if (tries >= maxTries || failed.expires_at.getTime() <= Date.now()) return undefined;
       const opened = await open(database, { ...known, tries, step: 'offer' }, failed.expires_at);
       return { check: sign('check', opened), consent: sign('offer', opened) };
     },

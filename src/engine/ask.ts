@@ -3,7 +3,7 @@
 
 import { batchSize } from '../graph/batch.ts';
 import type { SingleObject } from '../graph/objects.ts';
-import { openLane } from '../graph/paced.ts';
+import { openPacer } from '../graph/paced.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Stream } from '../rules/streams.ts';
 import { notAsked } from '../store/stage/doubts.ts';
@@ -11,7 +11,7 @@ import type { Round } from '../store/stage/rounds.ts';
 import type { StreamContext } from './stream.ts';
 
 // Ten batches: what is read again after a crash, and what is in memory at one time.
-const objectsInLot = 10 * batchSize;
+const chunkSize = 10 * batchSize;
 
 export type Asking = {
   readonly stream: Stream;
@@ -27,17 +27,16 @@ export type Asking = {
  * Reads the objects that GET has not answered for in this round. What was answered is staged before a failure is thrown:
  * it is not asked for again. Throws what reading and staging throw.
  */
-export async function askInLots(context: StreamContext, asking: Asking): Promise<void> {
+export async function askInChunks(context: StreamContext, asking: Asking): Promise<void> {
   const { stream, round } = asking;
   const ids = await notAsked(context.database, round.round_id, asking.ids);
   if (ids.length === 0) return;
-  if (ids.length > objectsInLot)
-    context.log.info({ stream, doubtful: ids.length }, 'many objects are asked for singly');
-  const reader = openLane(context.signal)(context.reader);
+  if (ids.length > chunkSize) context.log.info({ stream, doubtful: ids.length }, 'many objects are asked for singly');
+  const reader = openPacer(context.signal)(context.reader);
   const tell = (objects: number) =>
     context.onProgress({ stream, phase: 'ask', pages: round.pages, objects, total: ids.length });
   tell(0);
-  for (const lot of inParts(ids, objectsInLot)) {
+  for (const lot of inParts(ids, chunkSize)) {
     context.signal.throwIfAborted();
     const read = await Promise.allSettled(inParts(lot, batchSize).map((part) => asking.read(reader, part)));
     const answers = new Map(read.flatMap((one) => (one.status === 'fulfilled' ? [...one.value] : [])));

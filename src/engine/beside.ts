@@ -2,56 +2,59 @@
 import type { DeltaPage } from '../rules/decode.ts';
 import { leavesCheckpoint } from '../rules/stuck.ts';
 import { beginRound, type Round } from '../store/stage/rounds.ts';
-import { isGraphSide } from './compare-links.ts';
-import type { Walked } from './first-page.ts';
-import type { Footing, StreamContext, StreamParts, StreamResult } from './stream.ts';
-import { walkRound } from './walk.ts';
+import { isFromGraph } from './compare-links.ts';
+import type { RoundOutcome } from './first-page.ts';
+import type { CycleInputs, StreamContext, StreamParts, StreamResult } from './stream.ts';
+import { runRound } from './walk.ts';
 
 /**
  * Walks and commits the later round of a stream whose full round failed for `failure`, and returns what it did. The full
  * round stays open. Undefined where no later round may be walked, or where Graph refuses that one too. Throws what stops
  * the cycle for another cause.
  */
-export async function walkBeside<Page extends DeltaPage>(
+export async function runRoundBeside<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
   failure: unknown,
 ): Promise<StreamResult | undefined> {
   const { dryRun, resync, trail } = context;
   // A person who asks for a full round is told that it failed; the next cycle sees to the changes.
-  if (dryRun || resync || !isGraphSide(failure)) return undefined;
-  const footing = await context.newFooting();
-  if (!mayGoBeside(footing, parts)) return undefined;
+  if (dryRun || resync || !isFromGraph(failure)) return undefined;
+  const inputs = await context.rereadInputs();
+  if (!allowsRoundBeside(inputs, parts)) return undefined;
   const full = trail.now;
   try {
     let committed: Round | undefined;
-    const walked = await walkLater(context, parts, footing, (round) => {
+    const walked = await runLaterRound(context, parts, inputs, (round) => {
       committed = round;
     });
-    const { checkpoint } = footing.streams[parts.stream];
+    const { checkpoint } = inputs.streams[parts.stream];
     context.log.warn({ stream: parts.stream }, 'full round not finished, changes committed beside it');
     return { ...walked, round: committed, checkpointAgeMs: checkpoint?.age_ms, unfinished: failure };
   } catch (error) {
     context.signal.throwIfAborted();
-    if (!isGraphSide(error)) throw error;
+    if (!isFromGraph(error)) throw error;
     trail.now = full;
     return undefined;
   }
 }
 
-function mayGoBeside<Page extends DeltaPage>({ settings, streams }: Footing, parts: StreamParts<Page>): boolean {
+function allowsRoundBeside<Page extends DeltaPage>(
+  { settings, streams }: CycleInputs,
+  parts: StreamParts<Page>,
+): boolean {
   const { open, checkpoint } = streams[parts.stream];
   const fingerprint = settings.fingerprints[parts.stream];
   // With another mapping or scope only a full round may be applied (rule 17).
   return open?.kind === 'full' && leavesCheckpoint(open.reason) && checkpoint?.fingerprint === fingerprint;
 }
 
-async function walkLater<Page extends DeltaPage>(
+async function runLaterRound<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
-  { settings, streams }: Footing,
+  { settings, streams }: CycleInputs,
   advance: (round: Round) => void,
-): Promise<Walked> {
+): Promise<RoundOutcome> {
   const { database, lease } = context;
   const { checkpoint, beside } = streams[parts.stream];
   const fingerprint = settings.fingerprints[parts.stream];
@@ -64,13 +67,13 @@ async function walkLater<Page extends DeltaPage>(
         settingsVersion: settings.version,
       }));
     advance(round);
-    return walkRound(context, parts, settings, checkpoint, round, undefined, advance);
+    return runRound(context, parts, settings, checkpoint, round, undefined, advance);
   };
   if (!fits) return walk(undefined);
   // A kept link that fails is not tried for ever: the changes are read again from the checkpoint.
   return walk(beside).catch((error: unknown) => {
     context.signal.throwIfAborted();
-    if (!isGraphSide(error)) throw error;
+    if (!isFromGraph(error)) throw error;
     return walk(undefined);
   });
 }

@@ -16,13 +16,13 @@ const graphSide: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether an error is one of what Graph answered, or did not, and may be one of a single link or object. */
-export function isGraphSide(error: unknown): boolean {
+export function isFromGraph(error: unknown): boolean {
   return error instanceof DeadToken || (error instanceof ExpectedError && graphSide.has(error.code));
 }
 
 /** Whether such an error may be the link's own. Throttling never is: it falls on the application. */
-export function isLinksOwn(error: unknown): boolean {
-  return isGraphSide(error) && !(error instanceof ExpectedError && error.code === 'graph_throttled');
+export function isFromLink(error: unknown): boolean {
+  return isFromGraph(error) && !(error instanceof ExpectedError && error.code === 'graph_throttled');
 }
 
 /** Whether a round leads in a circle. */
@@ -60,7 +60,7 @@ async function answersAt<Page extends DeltaPage>(
     return true;
   } catch (error) {
     context.signal.throwIfAborted();
-    if (!isGraphSide(error)) throw error;
+    if (!isFromGraph(error)) throw error;
     return false;
   }
 }

@@ -11,14 +11,14 @@ import type { ChangeSample } from '../store/commit/sample.ts';
 import { type CycleKind, closeCycle, openCycle, type StreamReport } from '../store/cycle/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/cycle/lease.ts';
 import type { Database } from '../store/database/pool.ts';
-import { readStanding, type Standing } from '../store/stage/tenant-state.ts';
+import { readTenantState, type TenantState } from '../store/stage/tenant-state.ts';
 import { tenantDisconnected } from '../store/tenants/tenants.ts';
 import { inSpan } from '../tracing.ts';
 import { runFirstLoad } from './first-load.ts';
 import { logProgress } from './progress-log.ts';
 import { describeCycle, type FirstLoad, isInterruption, type StreamFailure } from './reports.ts';
 import { type CycleContext, runStreams, type StreamsRun } from './run-streams.ts';
-import type { Footing, Progress } from './stream.ts';
+import type { CycleInputs, Progress } from './stream.ts';
 
 export type CycleOptions = {
   readonly tenantId: string;
@@ -77,7 +77,7 @@ export async function runCycle(parts: CycleParts, options: CycleOptions): Promis
   const log = parts.log.child({ tenantId: options.tenantId });
   const progress = logProgress(log, options.onProgress, parts.progressEveryMs);
   try {
-    const standing = await readStanding(parts.database, options.tenantId);
+    const standing = await readTenantState(parts.database, options.tenantId);
     if (standing.status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected(standing.name);
     const span = { 'entra_sync.tenant': options.tenantId, 'entra_sync.dry_run': options.dryRun };
     return await inSpan('cycle', span, async (own) => {
@@ -95,7 +95,7 @@ async function runLeased(
   parts: CycleParts,
   options: CycleOptions,
   lease: Lease,
-  standing: Standing,
+  standing: TenantState,
 ): Promise<CycleResult> {
   const cycle = await begin(parts, options, lease, standing);
   const ended = await runStreams(cycle.context, cycle.reader, options.signal);
@@ -113,29 +113,29 @@ type Cycle = {
   readonly startedAt: number;
 };
 
-async function begin(parts: CycleParts, options: CycleOptions, lease: Lease, standing: Standing): Promise<Cycle> {
+async function begin(parts: CycleParts, options: CycleOptions, lease: Lease, standing: TenantState): Promise<Cycle> {
   const { database, defaults } = parts;
   const { tenantId, resync, dryRun, actor } = options;
-  const footingOf = ({ streams, settings }: Standing): Footing => ({ streams, settings: settings(defaults) });
-  const newFooting = async () => footingOf(await readStanding(database, tenantId));
+  const inputsOf = ({ streams, settings }: TenantState): CycleInputs => ({ streams, settings: settings(defaults) });
+  const rereadInputs = async () => inputsOf(await readTenantState(database, tenantId));
   const signal = AbortSignal.any([options.signal, lease.lost]);
   const onProgress = options.onProgress ?? (() => {});
-  const before = footingOf(standing);
+  const before = inputsOf(standing);
   const quick = before.settings.firstLoad === 'quick' && !resync && !dryRun;
   const firstLoad = quick
     ? await inSpan('first load', { 'entra_sync.tenant': tenantId }, () =>
         runFirstLoad({
           ...{ database, lease, signal, actor, onProgress },
           log: parts.log.child({ tenantId }),
-          settings: async () => (await newFooting()).settings,
+          settings: async () => (await rereadInputs()).settings,
           openReader: (log) => parts.openReader({ tenantId, settings: before.settings, signal, log }),
         }),
       )
     : undefined;
-  const footing = firstLoad ? await newFooting() : before;
-  const { settings } = footing;
+  const inputs = firstLoad ? await rereadInputs() : before;
+  const { settings } = inputs;
   const startedAt = performance.now();
-  const kind: CycleKind = resync ? 'resync' : footing.streams.users.checkpoint ? 'incremental' : 'initial';
+  const kind: CycleKind = resync ? 'resync' : inputs.streams.users.checkpoint ? 'incremental' : 'initial';
   const cycleId = dryRun ? null : await openCycle(database, lease, { kind, actor, settingsVersion: settings.version });
   const log = parts.log.child({ tenantId, cycleId });
   log.info({ kind, dryRun, settingsVersion: settings.version }, 'cycle started');
@@ -143,7 +143,7 @@ async function begin(parts: CycleParts, options: CycleOptions, lease: Lease, sta
     ...{ kind, firstLoad, startedAt },
     reader: parts.openReader({ tenantId, settings, signal, log: parts.log.child({ cycleId }) }),
     context: {
-      ...{ database, lease, log, signal, actor, cycleId, dryRun, resync, footing, newFooting, onProgress },
+      ...{ database, lease, log, signal, actor, cycleId, dryRun, resync, inputs, rereadInputs, onProgress },
     },
   };
 }
@@ -165,7 +165,7 @@ async function judge({ database, lease, dryRun }: CycleContext, ended: StreamsRu
 
 async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged): Promise<CycleResult> {
   const { kind, context, firstLoad, startedAt } = cycle;
-  const { database, lease, cycleId, dryRun, footing, log } = context;
+  const { database, lease, cycleId, dryRun, inputs, log } = context;
   const { reports, failures, unfinished, sinceMs, sample } = ended;
   const [failure] = failures;
   const sinceStartMs = () => performance.now() - startedAt;
@@ -173,7 +173,7 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
   log.info({ seconds: seconds(), outcome, ...reports, code: failure && errorCodeOf(failure.error) }, 'cycle finished');
   const closeRow = async () => {
     if (cycleId === null) return;
-    const { intervalMs, changesRetentionMs: changesMs, cyclesRetentionMs: cyclesMs } = footing.settings;
+    const { intervalMs, changesRetentionMs: changesMs, cyclesRetentionMs: cyclesMs } = inputs.settings;
     await closeCycle(database, lease, cycleId, {
       outcome,
       streams: reports,

@@ -20,13 +20,13 @@ import type { Checklist, Finding, Made } from './checklist.ts';
 import { type DoctorGraph, type DoctorParts, type Installation, judgeCredential } from './doctor.ts';
 
 /** `row` is missing for a tenant that is not registered, or while the database cannot be asked. */
-export type Patient = { readonly id: string; readonly name: string; readonly row: TenantRow | undefined };
+export type CheckedTenant = { readonly id: string; readonly name: string; readonly row: TenantRow | undefined };
 
 /** Checks one tenant. */
 export async function checkTenant(
   parts: DoctorParts,
   installation: Installation,
-  { id, name, row }: Patient,
+  { id, name, row }: CheckedTenant,
   list: Checklist,
 ): Promise<void> {
   const { schema, graph, authority, service } = installation;

@@ -161,7 +161,7 @@ async function checkHost(
 
 const clockCure = 'have the clock of this machine set by NTP';
 // Entra ID takes assertions of certificates and federated tokens only within five minutes of its own time.
-const mostSkewMs = 5 * 60_000;
+const maxSkewMs = 5 * 60_000;
 const warnSkewMs = 60_000;
 
 function judgeClock(skewMs: number, other: string): Finding<true> {
@@ -170,7 +170,7 @@ function judgeClock(skewMs: number, other: string): Finding<true> {
     seconds < 2
       ? `agrees with ${other}`
       : `this machine is ${seconds} s ${skewMs > 0 ? 'behind' : 'ahead of'} ${other}`;
-  if (Math.abs(skewMs) > mostSkewMs) throw new ExpectedError('clock_skewed', says, { cure: clockCure });
+  if (Math.abs(skewMs) > maxSkewMs) throw new ExpectedError('clock_skewed', says, { cure: clockCure });
   return { says, value: true, ...(Math.abs(skewMs) > warnSkewMs && { cure: clockCure }) };
 }
 

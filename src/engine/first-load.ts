@@ -4,7 +4,7 @@
 // would be newer than the pages of such a round, which would take it back, or sweep whoever came in between.
 
 import { ExpectedError } from '../errors.ts';
-import { openLane } from '../graph/paced.ts';
+import { openPacer } from '../graph/paced.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import type { CommitCounts } from '../rules/counts.ts';
@@ -16,13 +16,13 @@ import { closeFirstLoad, openCycle, type StreamReport } from '../store/cycle/cyc
 import type { Lease } from '../store/cycle/lease.ts';
 import { type Database, describeDatabaseError } from '../store/database/pool.ts';
 import { type Listings, openListings } from '../store/stage/listings.ts';
-import type { Wholeness } from '../store/stage/partial-objects.ts';
+import type { RequiredProperties } from '../store/stage/partial-objects.ts';
 import type { Round } from '../store/stage/rounds.ts';
-import { groupWholeness } from './groups.ts';
-import { listGroups, listPeople } from './listing.ts';
-import { describeFailure, type FirstLoad, isInterruption, reportOfFailure, type StreamFailure } from './reports.ts';
+import { requiredOfGroups } from './groups.ts';
+import { listGroups, listUsersQuickly } from './listing.ts';
+import { cycleErrorOf, type FirstLoad, isInterruption, reportOfFailure, type StreamFailure } from './reports.ts';
 import type { Progress } from './stream.ts';
-import { userWholeness } from './users.ts';
+import { requiredOfUsers } from './users.ts';
 
 export type FirstLoadContext = {
   readonly database: Database;
@@ -76,7 +76,7 @@ async function begin(context: FirstLoadContext): Promise<Load | undefined> {
   return { ...context, log, reader: context.openReader(log), cycleId, before, listings, startedAt };
 }
 
-async function runListings(load: Load): Promise<Loaded> {
+async function runListings(load: Load): Promise<ListedStream> {
   const loaded = await loadStreams(load, load.before, load.listings);
   if (load.signal.aborted || !loaded.failures.some(({ error }) => isCode(error, 'round_changed'))) return loaded;
   // The settings are others by now (rule 17): once more with those, for the streams that are not shown yet.
@@ -86,7 +86,7 @@ async function runListings(load: Load): Promise<Loaded> {
   return { reports: { ...loaded.reports, ...again.reports }, failures: again.failures };
 }
 
-async function close(load: Load, { reports, failures }: Loaded, outcome: CycleOutcome): Promise<FirstLoad> {
+async function close(load: Load, { reports, failures }: ListedStream, outcome: CycleOutcome): Promise<FirstLoad> {
   const { database, lease, cycleId, log, signal, startedAt } = load;
   const seconds = Math.round(performance.now() - startedAt) / 1000;
   log.info({ seconds, outcome, ...reports }, 'first load finished');
@@ -94,7 +94,7 @@ async function close(load: Load, { reports, failures }: Loaded, outcome: CycleOu
   const closed = closeFirstLoad(database, lease, cycleId, {
     outcome,
     streams: reports,
-    error: failure ? describeFailure(failure) : null,
+    error: failure ? cycleErrorOf(failure) : null,
   });
   if (signal.aborted) {
     await closed.catch(() => {});
@@ -104,20 +104,20 @@ async function close(load: Load, { reports, failures }: Loaded, outcome: CycleOu
   return { cycleId, kind: 'first_load', outcome, seconds, streams: reports, failures };
 }
 
-type Loaded = {
+type ListedStream = {
   readonly reports: { readonly [stream in Stream]?: StreamReport };
   readonly failures: readonly StreamFailure[];
 };
 
-const parts: Record<Stream, { list: typeof listPeople; wholeness(settings: Settings): Wholeness }> = {
-  users: { list: listPeople, wholeness: userWholeness },
-  groups: { list: listGroups, wholeness: () => groupWholeness },
+const parts: Record<Stream, { list: typeof listUsersQuickly; wholeness(settings: Settings): RequiredProperties }> = {
+  users: { list: listUsersQuickly, wholeness: requiredOfUsers },
+  groups: { list: listGroups, wholeness: () => requiredOfGroups },
 };
 
-async function loadStreams(context: Load, settings: Settings, listings: Listings): Promise<Loaded> {
+async function loadStreams(context: Load, settings: Settings, listings: Listings): Promise<ListedStream> {
   const given = new AbortController();
   const signal = AbortSignal.any([context.signal, given.signal]);
-  const lane = openLane(signal);
+  const lane = openPacer(signal);
   const readers = { users: context.reader.fork('users'), groups: context.reader.fork('groups') };
   const reports = new Map<Stream, StreamReport>();
   const failures: StreamFailure[] = [];
@@ -185,7 +185,7 @@ function tellFailure(log: Log, stream: Stream, error: unknown): void {
   const at =
     error instanceof ExpectedError || !(error instanceof Error) ? [] : (error.stack ?? '').split('\n').slice(1, 6);
   const level = isInterruption(error) ? 'info' : 'warn';
-  log[level]({ stream, ...describeFailure({ stream, error }), at }, 'listing given up: the first round reads it');
+  log[level]({ stream, ...cycleErrorOf({ stream, error }), at }, 'listing given up: the first round reads it');
 }
 
 function wantedOf({ version, fingerprints }: Settings) {

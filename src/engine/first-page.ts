@@ -13,7 +13,7 @@ import type { Progress, StreamContext, StreamParts } from './stream.ts';
 
 export type Pages<Page extends DeltaPage> = AsyncGenerator<FetchedPage<Page>>;
 /** What a walk that was committed did. */
-export type Walked = { report: StreamReport; sample: readonly ChangeSample[] };
+export type RoundOutcome = { report: StreamReport; sample: readonly ChangeSample[] };
 
 /** The pages of a round from `start` on, else from the first URL. */
 export function openPages<Page extends DeltaPage>(
@@ -37,12 +37,12 @@ export function openPages<Page extends DeltaPage>(
  * Asks for the first page of a later round before the round is made. Where it ends the round and is empty, the checkpoint
  * moves and that was all; else, or where a commit would have more to do, the pages from this one on are for the round.
  */
-export async function walkIdle<Page extends DeltaPage>(
+export async function tryEmptyRound<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
   settings: Settings,
   checkpoint: Checkpoint,
-): Promise<Walked | { pages: Pages<Page> }> {
+): Promise<RoundOutcome | { pages: Pages<Page> }> {
   const { stream } = parts;
   const attributes = { 'entra_sync.stream': stream };
   const tell = (phase: Progress['phase'], pages: number) =>

@@ -9,15 +9,15 @@ import {
   decodeGroupsPage,
   type GroupsPage,
   groupColumns,
-  groupMarks,
   groupProperties,
   joinGroupsPages,
+  requiredGroupProperties,
 } from '../rules/groups.ts';
 import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { streams } from '../rules/streams.ts';
 import type { Settings } from '../settings/settings.ts';
 import { databaseTime } from '../store/database/pool.ts';
-import { noteAway, restoredGroups } from '../store/stage/deleted-elsewhere.ts';
+import { recordDeletedElsewhere, restoredGroups } from '../store/stage/deleted-elsewhere.ts';
 import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/stage/doubts.ts';
 import {
   liveGroups,
@@ -27,10 +27,10 @@ import {
   settleLists,
   stageGroupsPage,
 } from '../store/stage/groups.ts';
-import { doubtPartial, type Wholeness } from '../store/stage/partial-objects.ts';
+import { doubtPartial, type RequiredProperties } from '../store/stage/partial-objects.ts';
 import type { Round } from '../store/stage/rounds.ts';
 import { groupsToSweep, keepUnnamed, membersToEnd } from '../store/stage/sweep.ts';
-import { askInLots, partialAnswer } from './ask.ts';
+import { askInChunks, partialAnswer } from './ask.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
 export const groupsStream: StreamParts<GroupsPage> = {
@@ -45,25 +45,26 @@ export const groupsStream: StreamParts<GroupsPage> = {
       ...base,
       members: [...(page.earlier ?? []), page.members],
       occurrences: page.occurrences,
-      merge: (known, stored) => mergeObjects(round.kind, known, page.occurrences, groupMarks, stored).map(withColumns),
+      merge: (known, stored) =>
+        mergeObjects(round.kind, known, page.occurrences, requiredGroupProperties, stored).map(withColumns),
     }),
-  beforeFullRound: noteWhoIsAway,
+  beforeFullRound: recordDeletedItems,
   ask: askAboutGroups,
 };
 
 // Whoever is deleted when the round begins is in none of its lists: restored while it goes on, the person or group is asked.
-async function noteWhoIsAway({ database, lease, reader, log, dryRun }: StreamContext): Promise<void> {
+async function recordDeletedItems({ database, lease, reader, log, dryRun }: StreamContext): Promise<void> {
   if (dryRun) return;
   for (const stream of streams) {
     const ids = await readDeletedIds(reader, stream);
-    if (ids) await noteAway(database, lease, stream, ids);
+    if (ids) await recordDeletedElsewhere(database, lease, stream, ids);
     log.debug({ stream, away: ids?.length ?? null }, 'deleted objects listed');
   }
 }
 
 async function askAboutGroups(context: StreamContext, settings: Settings, round: Round): Promise<void> {
   const { database, lease } = context;
-  if (round.kind === 'full') await doubtPartial(database, lease, round, 'groups', groupWholeness);
+  if (round.kind === 'full') await doubtPartial(database, lease, round, 'groups', requiredOfGroups);
   const doubtful = await doubtfulObjects(database, lease.tenantId, round.round_id, 'groups');
   const whole = new Set([
     ...doubtful.filter((one) => one.wholly).map((one) => one.id),
@@ -72,7 +73,7 @@ async function askAboutGroups(context: StreamContext, settings: Settings, round:
       : []),
     ...(await restoredGroups(database, lease.tenantId, round.round_id)),
   ]);
-  await askInLots(context, {
+  await askInChunks(context, {
     stream: 'groups',
     round,
     ids: [...new Set([...whole, ...doubtful.map((one) => one.id)])],
@@ -84,7 +85,10 @@ async function askAboutGroups(context: StreamContext, settings: Settings, round:
 }
 
 /** The properties that a whole document of a group holds. */
-export const groupWholeness: Wholeness = { marks: groupMarks, selected: [...groupProperties.keys()] };
+export const requiredOfGroups: RequiredProperties = {
+  marks: requiredGroupProperties,
+  selected: [...groupProperties.keys()],
+};
 
 // For the groups in `whole`, the member lists and the groups that hold them are read too.
 async function settleAnswers(
@@ -100,7 +104,7 @@ async function settleAnswers(
   const problems: Problem[] = oddProblems(patches);
   const gone: string[] = [];
   for (const [id, said] of answers) {
-    const answer = partialAnswer(id, said, groupMarks);
+    const answer = partialAnswer(id, said, requiredGroupProperties);
     if (answer === 'gone') gone.push(id);
     else if ('reason' in answer) problems.push(answer);
     else {

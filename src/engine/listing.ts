@@ -24,7 +24,7 @@ export type ListingWork = Pick<StreamContext, 'database' | 'lease' | 'signal' | 
 };
 
 /** Stages the people of a tenant and returns the listing as it then stands. Throws what reading and staging throw. */
-export async function listPeople(work: ListingWork, round: Round): Promise<Round> {
+export async function listUsersQuickly(work: ListingWork, round: Round): Promise<Round> {
   const properties = selectedProperties(work.settings.fields);
   const selected = typesOf(properties);
   const decode = (item: unknown) => decodeObject(item, selected);

@@ -4,10 +4,10 @@ import { ExpectedError } from '../errors.ts';
 import { readMemberOf } from '../graph/groups.ts';
 import { readUser } from '../graph/users.ts';
 import { asGuid, type Occurrence, oddProblems } from '../rules/decode.ts';
-import { selectedProperties, userMarks } from '../rules/mapping.ts';
+import { requiredUserProperties, selectedProperties } from '../rules/mapping.ts';
 import { keepKnown, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
-import { findPeople, type KnownPerson } from '../store/accounts/find-accounts.ts';
+import { findAccountsByWord, type KnownAccount } from '../store/accounts/find-accounts.ts';
 import { commitPerson } from '../store/accounts/on-demand.ts';
 import type { ChangeSample } from '../store/commit/sample.ts';
 import { databaseTime } from '../store/database/pool.ts';
@@ -28,7 +28,7 @@ export type PersonOptions = {
   readonly signal: AbortSignal;
 };
 
-export type PersonVerdict =
+export type UserVerdict =
   | 'created'
   | 'restored'
   | 'updated'
@@ -38,15 +38,15 @@ export type PersonVerdict =
   /** Entra ID does not show the person; nothing was written. */
   | 'not_there';
 
-export type PersonResult = {
-  readonly verdict: PersonVerdict;
+export type OnDemandResult = {
+  readonly verdict: UserVerdict;
   /** The display name that is stored, else Entra ID's, else the user principal name or the word that was given. */
   readonly name: string;
   readonly entraObjectId: string | null;
   /** What puts the person outside the scope, or why the person cannot be taken. */
   readonly reason: string | null;
-  readonly before: KnownPerson | undefined;
-  readonly after: KnownPerson | undefined;
+  readonly before: KnownAccount | undefined;
+  readonly after: KnownAccount | undefined;
   /** How many groups hold the person directly; undefined when that was not read, because no groups are synced yet or Graph refuses. */
   readonly groups: number | undefined;
   readonly changes: readonly ChangeSample[];
@@ -59,7 +59,7 @@ export type PersonResult = {
  * Reads one person and commits what is seen. Throws `usage` for a word that can name nobody, `unknown_name` for somebody
  * whom neither Entra ID nor this database knows, and what reading from Graph throws.
  */
-export async function readPerson(parts: CycleParts, options: PersonOptions): Promise<PersonResult> {
+export async function readUserOnDemand(parts: CycleParts, options: PersonOptions): Promise<OnDemandResult> {
   const { database } = parts;
   const { tenantId, actor, dryRun, signal } = options;
   const word = requireWord(options.word);
@@ -69,9 +69,9 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
   const properties = selectedProperties(settings.fields);
   const reader = parts.openReader({ tenantId, settings, signal, log: parts.log });
   const askedAt = await databaseTime(database);
-  const known = (await findPeople(database, tenantId, word))[0];
+  const known = (await findAccountsByWord(database, tenantId, word))[0];
   const said = await ask();
-  const answer = said === 'gone' ? said : partialAnswer(said.id ?? '', said, userMarks);
+  const answer = said === 'gone' ? said : partialAnswer(said.id ?? '', said, requiredUserProperties);
   if (answer === 'gone') {
     if (!known) throw unknownPerson();
     const { entra_object_id: entraObjectId } = known;
@@ -110,7 +110,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
   const byProperties = 'reason' in seen ? null : outsideOf(seen.source, settings.scope, settings.disabledAccounts);
   const aside = 'reason' in seen ? seen.reason : undecided;
   const outside = 'reason' in seen ? null : (byProperties?.why ?? 'in none of the scope groups');
-  const result: PersonResult = {
+  const result: OnDemandResult = {
     before,
     after,
     changes,
@@ -144,7 +144,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
     return readUser(reader, other, properties, types);
   }
 
-  function nameOf(person: KnownPerson | undefined, source: Record<string, unknown> = {}): string {
+  function nameOf(person: KnownAccount | undefined, source: Record<string, unknown> = {}): string {
     const names = [person?.display_name, source.displayName, person?.user_principal_name, source.userPrincipalName];
     return names.find((name): name is string => typeof name === 'string' && name !== '') ?? word;
   }
@@ -154,7 +154,7 @@ export async function readPerson(parts: CycleParts, options: PersonOptions): Pro
   }
 }
 
-function verdictOf(changes: readonly ChangeSample[]): PersonVerdict {
+function verdictOf(changes: readonly ChangeSample[]): UserVerdict {
   const kinds = new Set(changes.map((change) => change.kind));
   if (kinds.has('account.created')) return 'created';
   if (kinds.has('account.restored')) return 'restored';
@@ -162,11 +162,11 @@ function verdictOf(changes: readonly ChangeSample[]): PersonVerdict {
 }
 
 // Graph's own limit for a user principal name is 113 characters (learn.microsoft.com/graph/api/resources/user).
-const longestName = 320;
+const maxName = 320;
 
 function requireWord(text: string): string {
   const word = text.trim();
-  const isName = word.length <= longestName && /^[^\s/\\?\p{Cc}]+@[^\s/\\?\p{Cc}]+$/u.test(word);
+  const isName = word.length <= maxName && /^[^\s/\\?\p{Cc}]+@[^\s/\\?\p{Cc}]+$/u.test(word);
   if (asGuid(word) || isName) return word;
   throw new ExpectedError('usage', 'that is neither an object id nor a user principal name', {
     cure: 'entra-sync sync --user adele@contoso.com, or the object id that Entra shows',

@@ -4,7 +4,7 @@ import { rootsOf } from '../rules/expressions.ts';
 import { mapUser, selectedProperties, userKeys } from '../rules/mapping.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings, SettingsDocument } from '../settings/settings.ts';
-import { type RehearsedAccount, rehearsedAccounts, settingsLastRead } from '../store/accounts/preview.ts';
+import { type PreviewedAccount, previewedAccounts, settingsLastRead } from '../store/accounts/preview.ts';
 import { scopeGaps } from '../store/commit/group-scope.ts';
 import type { Database, Transaction } from '../store/database/pool.ts';
 import { applySettings, type SettingsChange, type TenantEffect } from '../store/settings/versions.ts';
@@ -72,7 +72,7 @@ async function previewTenant(
   const unknown = new Set(Object.values(unread).flat());
   const count = { profiles: 0, suspended: 0, resumed: 0, out_of_scope: 0, disabled: 0 };
   const fields: Record<string, number> = {};
-  for await (const page of rehearsedAccounts(transaction, { tenant: tenantId, batch, scopeGroups: groups })) {
+  for await (const page of previewedAccounts(transaction, { tenant: tenantId, batch, scopeGroups: groups })) {
     for (const account of page) {
       const outside = leaves(account, after, missing.length > 0);
       if (outside) {
@@ -105,14 +105,14 @@ async function previewTenant(
   };
 }
 
-function leaves(account: RehearsedAccount, after: Settings, held: boolean): 'out_of_scope' | 'disabled' | undefined {
+function leaves(account: PreviewedAccount, after: Settings, held: boolean): 'out_of_scope' | 'disabled' | undefined {
   const outside = outsideOf(account.source, after.scope, after.disabledAccounts);
   if (outside) return outside.reason;
   return account.inside || held ? undefined : 'out_of_scope';
 }
 
 /** The fields whose value in force is another one under the new settings; a field without a value counts as null. */
-function changedFields({ source, overrides, profile }: RehearsedAccount, after: Settings): string[] {
+function changedFields({ source, overrides, profile }: PreviewedAccount, after: Settings): string[] {
   const next: Record<string, unknown> = { ...mapUser(source, after.fields), ...overrides };
   return [...new Set([...Object.keys(profile), ...Object.keys(next)])].filter(
     (field) => !isDeepStrictEqual(valueIn(profile, field), valueIn(next, field)),

@@ -7,7 +7,7 @@ import { explainGaps } from '../rules/scope.ts';
 import type { Stream } from '../rules/streams.ts';
 import type { RemovalList } from '../store/commit/removal-lists.ts';
 import type { CycleKind, StreamReport } from '../store/cycle/cycles.ts';
-import type { RoundTold } from './stream.ts';
+import type { RoundReport } from './stream.ts';
 
 export type StreamFailure = { readonly stream: Stream; readonly error: unknown };
 
@@ -24,7 +24,7 @@ export type FirstLoad = {
 };
 
 /** The report of a stream that stopped for `error`: its round as it stood then, which commits nothing. */
-export function reportOfFailure(error: unknown, told: RoundTold, requests: number): StreamReport {
+export function reportOfFailure(error: unknown, told: RoundReport, requests: number): StreamReport {
   const outcome = isInterruption(error) ? 'cancelled' : 'failed';
   const { reason: begunFor, ...round } = told;
   return { outcome, ...round, reason: errorCodeOf(error), begun_for: begunFor, requests, ...noCounts, set_aside: 0 };
@@ -37,7 +37,7 @@ export function isInterruption(error: unknown): boolean {
 export type CycleError = { code: string; message: string };
 
 /** For the cycle's row and status: an expected error is free of personal values, a defect's message may not be. */
-export function describeFailure({ stream, error }: StreamFailure): CycleError {
+export function cycleErrorOf({ stream, error }: StreamFailure): CycleError {
   if (error instanceof ExpectedError)
     return { code: error.code, message: `${stream}: ${error.message}${error.cure ? `; ${error.cure}` : ''}` };
   const name = error instanceof Error ? error.name : typeof error;
@@ -51,7 +51,7 @@ export function describeFailure({ stream, error }: StreamFailure): CycleError {
 /** For the row of a cycle that committed the changes of a stream whose full round is not finished. */
 function describeUnfinished([first]: readonly StreamFailure[]): CycleError | null {
   if (!first) return null;
-  const { code, message } = describeFailure(first);
+  const { code, message } = cycleErrorOf(first);
   return { code, message: `a full round is not finished, its changes were committed beside it: ${message}` };
 }
 
@@ -65,7 +65,7 @@ export function describeCycle(
   lists: readonly RemovalList[],
 ): CycleError | null {
   const [failure] = ended.failures;
-  if (failure) return describeFailure(failure);
+  if (failure) return cycleErrorOf(failure);
   return describeLists(lists) ?? describeUnfinished(ended.unfinished) ?? describeGaps(ended.reports.users);
 }
 

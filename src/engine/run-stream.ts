@@ -9,12 +9,12 @@ import { countFailure } from '../store/cycle/stream-failures.ts';
 import { throwDefect } from '../store/database/pool.ts';
 import { beginRound, dropRound, type Round } from '../store/stage/rounds.ts';
 import { inSpan } from '../tracing.ts';
-import { walkBeside } from './beside.ts';
+import { runRoundBeside } from './beside.ts';
 import { chooseRound } from './choose-round.ts';
-import { compareLinks, isEndless, isGraphSide, isLinksOwn } from './compare-links.ts';
-import { type Pages, type Walked, walkIdle } from './first-page.ts';
-import type { Footing, StreamContext, StreamParts, StreamResult } from './stream.ts';
-import { hasScopeGroups, walkRound } from './walk.ts';
+import { compareLinks, isEndless, isFromGraph, isFromLink } from './compare-links.ts';
+import { type Pages, type RoundOutcome, tryEmptyRound } from './first-page.ts';
+import type { CycleInputs, StreamContext, StreamParts, StreamResult } from './stream.ts';
+import { hasScopeGroups, runRound } from './walk.ts';
 
 /**
  * Runs the stream's round to its commit. A dead link begins the same round anew, a dead checkpoint a full round, each
@@ -43,32 +43,32 @@ async function runRounds<Page extends DeltaPage>(
   parts: StreamParts<Page>,
 ): Promise<StreamResult> {
   try {
-    return await walkChosen(context, parts);
+    return await runChosenRound(context, parts);
   } catch (error) {
     context.signal.throwIfAborted();
-    if (!isGraphSide(error) || context.dryRun) throw error;
+    if (!isFromGraph(error) || context.dryRun) throw error;
     // A count that cannot be kept is one cycle more; what failed has to reach the caller.
     await countFailure(context.database, context.lease, parts.stream).catch(throwDefect);
-    const beside = await walkBeside(context, parts, error);
+    const beside = await runRoundBeside(context, parts, error);
     if (beside) return beside;
     throw error;
   }
 }
 
-async function walkChosen<Page extends DeltaPage>(
+async function runChosenRound<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
 ): Promise<StreamResult> {
   const { database, lease, reader, dryRun, trail } = context;
   const { stream } = parts;
-  const { checkpoint } = context.footing.streams[stream];
+  const { checkpoint } = context.inputs.streams[stream];
   const tried = new Set<Once>();
-  let fullBecause: string | undefined = context.resync ? 'resync' : undefined;
+  let fullReason: string | undefined = context.resync ? 'resync' : undefined;
   let anew = false;
-  for (let footing = context.footing; ; footing = await context.newFooting()) {
-    const { settings } = footing;
-    const chosen = chooseRound(footing.streams[stream], {
-      ...{ fingerprint: settings.fingerprints[stream], fullBecause, anew, dryRun },
+  for (let inputs = context.inputs; ; inputs = await context.rereadInputs()) {
+    const { settings } = inputs;
+    const chosen = chooseRound(inputs.streams[stream], {
+      ...{ fingerprint: settings.fingerprints[stream], fullReason, anew, dryRun },
       settingsVersion: settings.version,
       fullEveryMs: settings.fullEveryMs,
       origin: reader.origin,
@@ -81,13 +81,13 @@ async function walkChosen<Page extends DeltaPage>(
       trail.now = { round: kind, reason, pages: advanced.pages, seen: advanced.seen };
     };
     trail.now = { round: kind, reason, pages: pagesBefore, seen: round?.seen ?? 0 };
-    const ended = (walked: Walked): StreamResult => ({ ...walked, round, checkpointAgeMs: checkpoint?.age_ms });
+    const ended = (walked: RoundOutcome): StreamResult => ({ ...walked, round, checkpointAgeMs: checkpoint?.age_ms });
     try {
       let pages: Pages<Page> | undefined;
       if ('begin' in chosen) {
         const early =
-          kind === 'incremental' && checkpoint && mayBeIdle(context, footing, parts)
-            ? await walkIdle(context, parts, settings, checkpoint)
+          kind === 'incremental' && checkpoint && mayBeIdle(context, inputs, parts)
+            ? await tryEmptyRound(context, parts, settings, checkpoint)
             : undefined;
         if (early && 'report' in early) return ended(early);
         pages = early?.pages;
@@ -97,9 +97,9 @@ async function walkChosen<Page extends DeltaPage>(
         });
       }
       if (!round) throw new Error('no round to walk');
-      return ended(await walkRound(context, parts, settings, checkpoint, round, pages, advance));
+      return ended(await runRound(context, parts, settings, checkpoint, round, pages, advance));
     } catch (error) {
-      const next = await afterFailure(context, parts, footing, { kind, pagesBefore, round, error }, tried);
+      const next = await afterFailure(context, parts, inputs, { kind, pagesBefore, round, error }, tried);
       if (next === 'give_up') {
         // Continued, a round whose links form a loop would end at the same page for ever.
         if (isEndless(error) && round) await dropRound(database, lease, round.round_id);
@@ -107,7 +107,7 @@ async function walkChosen<Page extends DeltaPage>(
       }
       if (next === 'same_round') continue;
       if (next.next === 'restart') anew = true;
-      else fullBecause = next.reason;
+      else fullReason = next.reason;
     }
   }
 }
@@ -124,14 +124,14 @@ type Walk = {
 async function afterFailure<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
-  footing: Footing,
+  inputs: CycleInputs,
   walk: Walk,
   tried: Set<Once>,
 ): Promise<NextTry | 'give_up' | 'same_round'> {
   const { kind, round, error } = walk;
   const log = context.log.child({ stream: parts.stream, round: kind, pages: round?.pages ?? 0 });
   if (error instanceof DeadToken) log.info({ requestId: error.requestId }, 'dead token');
-  const start = kind === 'incremental' ? footing.streams[parts.stream].checkpoint?.delta_link : undefined;
+  const start = kind === 'incremental' ? inputs.streams[parts.stream].checkpoint?.delta_link : undefined;
   const asked = round?.resume_link ?? start;
   const stopped = stoppedBy(context, parts, walk, asked);
   for (;;) {
@@ -146,7 +146,7 @@ async function afterFailure<Page extends DeltaPage>(
       failed: isEndless(error) ? undefined : asked,
       other: next.ifAnswers === 'start' ? start : undefined,
     };
-    const found = await compareLinks(context, parts, footing.settings, links);
+    const found = await compareLinks(context, parts, inputs.settings, links);
     const what = next.next === 'restart' ? 'kept link keeps failing' : 'checkpoint keeps failing';
     if (found !== 'none answers') log.info({ found }, what);
     if (found === 'both answer') return 'same_round';
@@ -155,7 +155,7 @@ async function afterFailure<Page extends DeltaPage>(
 }
 
 function stoppedBy<Page extends DeltaPage>(
-  { dryRun, resync, footing, reader }: StreamContext,
+  { dryRun, resync, inputs, reader }: StreamContext,
   { stream }: StreamParts<Page>,
   { kind, pagesBefore, round, error }: Walk,
   asked: string | undefined,
@@ -166,7 +166,7 @@ function stoppedBy<Page extends DeltaPage>(
     failure: failureOf(error),
     keptLink: pagesBefore > 0 && pages === pagesBefore && !pulled,
     ofThisGraph: asked === undefined || isOfOrigin(asked, reader.origin),
-    before: footing.streams[stream].failures,
+    before: inputs.streams[stream].failures,
     ...{ kind, pages, pulled, dryRun, resync },
   };
 }
@@ -175,12 +175,12 @@ function failureOf(error: unknown): Stopped['failure'] {
   if (error instanceof DeadToken) return 'dead_token';
   if (error instanceof ExpectedError && error.code === 'round_changed') return 'settings_changed';
   if (isRefusedLink(error)) return 'link_refused';
-  return isLinksOwn(error) ? 'link_failed' : 'other';
+  return isFromLink(error) ? 'link_failed' : 'other';
 }
 
 function mayBeIdle<Page extends DeltaPage>(
   { dryRun }: StreamContext,
-  { settings, streams }: Footing,
+  { settings, streams }: CycleInputs,
   { stream }: StreamParts<Page>,
 ): boolean {
   return !dryRun && !streams[stream].open && !hasScopeGroups(settings);

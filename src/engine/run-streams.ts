@@ -5,11 +5,11 @@ import { type Stream, streams } from '../rules/streams.ts';
 import type { ChangeSample } from '../store/commit/sample.ts';
 import type { StreamReport } from '../store/cycle/cycles.ts';
 import { tellDatabaseError } from '../store/database/pool.ts';
-import { dropRehearsal } from '../store/stage/rounds.ts';
+import { dropDryRun } from '../store/stage/rounds.ts';
 import { groupsStream } from './groups.ts';
 import { reportOfFailure, type StreamFailure } from './reports.ts';
 import { runStream } from './run-stream.ts';
-import type { Footing, RoundTold, StreamContext, StreamResult } from './stream.ts';
+import type { CycleInputs, RoundReport, StreamContext, StreamResult } from './stream.ts';
 import { usersStream } from './users.ts';
 
 /** What both streams of a cycle share. */
@@ -35,9 +35,9 @@ export async function runStreams(
   reader: GraphReader,
   stopping: AbortSignal,
 ): Promise<StreamsRun> {
-  const { database, lease, dryRun, footing } = context;
+  const { database, lease, dryRun, inputs } = context;
   const readers = { users: reader.fork('users'), groups: reader.fork('groups') };
-  const trails = { users: { now: begunBy(footing, 'users') }, groups: { now: begunBy(footing, 'groups') } };
+  const trails = { users: { now: roundReportOf(inputs, 'users') }, groups: { now: roundReportOf(inputs, 'groups') } };
   const contextOf = (stream: Stream) => ({ ...context, reader: readers[stream], trail: trails[stream] });
   const groupsEnded = settled(
     runStream({ ...contextOf('groups'), memberships: Promise.resolve(undefined) }, groupsStream),
@@ -48,7 +48,7 @@ export async function runStreams(
     settled(runStream({ ...contextOf('users'), memberships }, usersStream)),
   ]);
   // What stopped a dry run has to reach the caller; a stage that stays is dropped by the next cycle.
-  if (dryRun) await dropRehearsal(database, lease).catch(() => {});
+  if (dryRun) await dropDryRun(database, lease).catch(() => {});
   const ended = { users, groups };
   const errors = new Map<Stream, unknown>();
   for (const stream of streams) {
@@ -89,7 +89,7 @@ function settled(running: Promise<StreamResult>): Promise<Ended> {
 }
 
 // For the report of a stream that fails before its round is chosen.
-function begunBy({ streams }: Footing, stream: Stream): RoundTold {
+function roundReportOf({ streams }: CycleInputs, stream: Stream): RoundReport {
   const { checkpoint, open } = streams[stream];
   const round = open?.kind ?? (checkpoint ? 'incremental' : 'full');
   return { round, reason: open?.reason ?? (checkpoint ? 'changes' : 'first'), pages: 0, seen: 0 };

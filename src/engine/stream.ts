@@ -10,7 +10,7 @@ import type { StreamReport } from '../store/cycle/cycles.ts';
 import type { Lease } from '../store/cycle/lease.ts';
 import type { Database } from '../store/database/pool.ts';
 import type { PageOfRound, Round } from '../store/stage/rounds.ts';
-import type { Standing } from '../store/stage/tenant-state.ts';
+import type { TenantState } from '../store/stage/tenant-state.ts';
 
 /** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
 export type Progress = {
@@ -23,10 +23,10 @@ export type Progress = {
 };
 
 /** The round that a stream walks, as it stands: what is told of it should it fail. */
-export type RoundTold = Pick<StreamReport, 'round' | 'reason' | 'pages' | 'seen'>;
+export type RoundReport = Pick<StreamReport, 'round' | 'reason' | 'pages' | 'seen'>;
 
 /** What a cycle goes by: the settings in force, and where its streams stand. */
-export type Footing = { readonly settings: Settings; readonly streams: Standing['streams'] };
+export type CycleInputs = { readonly settings: Settings; readonly streams: TenantState['streams'] };
 
 export type StreamContext = {
   readonly database: Database;
@@ -39,12 +39,12 @@ export type StreamContext = {
   readonly dryRun: boolean;
   /** A full round is asked for, whatever the checkpoint says. */
   readonly resync: boolean;
-  readonly footing: Footing;
+  readonly inputs: CycleInputs;
   /** The same, read anew. */
-  readonly newFooting: () => Promise<Footing>;
+  readonly rereadInputs: () => Promise<CycleInputs>;
   readonly onProgress: (progress: Progress) => void;
   /** Kept up while the stream goes on. */
-  readonly trail: { now: RoundTold };
+  readonly trail: { now: RoundReport };
   /** Settled when this cycle's groups are committed, or have failed; in a dry run with the round of groups that it staged. */
   readonly memberships: Promise<Round | undefined>;
 };

@@ -13,14 +13,14 @@ import {
   type SelectedProperties,
 } from '../rules/decode.ts';
 import { propertyOf } from '../rules/graph-properties.ts';
-import { mapUser, selectedProperties, userKeys, userMarks } from '../rules/mapping.ts';
+import { mapUser, requiredUserProperties, selectedProperties, userKeys } from '../rules/mapping.ts';
 import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings/settings.ts';
-import { afterRehearsal } from '../store/commit/dry-run.ts';
+import { onDryRunGroups } from '../store/commit/dry-run.ts';
 import { databaseTime } from '../store/database/pool.ts';
 import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/stage/doubts.ts';
-import { doubtPartial, type Wholeness } from '../store/stage/partial-objects.ts';
+import { doubtPartial, type RequiredProperties } from '../store/stage/partial-objects.ts';
 import { type Round, readCheckpoint } from '../store/stage/rounds.ts';
 import {
   enteringUsers,
@@ -30,7 +30,7 @@ import {
   settleUsers,
   stageUsersPage,
 } from '../store/stage/users.ts';
-import { askInLots, partialAnswer } from './ask.ts';
+import { askInChunks, partialAnswer } from './ask.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
 export const usersStream: StreamParts<DeltaPage> = {
@@ -47,7 +47,9 @@ export const usersStream: StreamParts<DeltaPage> = {
       ...base,
       occurrences: page.occurrences,
       merge: (known, stored) =>
-        mergeObjects(round.kind, known, page.occurrences, userMarks, stored).map((user) => withMapping(user, settings)),
+        mergeObjects(round.kind, known, page.occurrences, requiredUserProperties, stored).map((user) =>
+          withMapping(user, settings),
+        ),
     }),
   ask: askAboutUsers,
 };
@@ -60,9 +62,9 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
   const whoEnters = (on: Parameters<typeof enteringUsers>[0]) =>
     enteringUsers(on, lease.tenantId, round.round_id, settings.scope.groups);
   const entering = await (rehearsal
-    ? afterRehearsal(database, lease, rehearsal, { actor: context.actor, retentionMs: settings.retentionMs }, whoEnters)
+    ? onDryRunGroups(database, lease, rehearsal, { actor: context.actor, retentionMs: settings.retentionMs }, whoEnters)
     : whoEnters(database));
-  if (round.kind === 'full') await doubtPartial(database, lease, round, 'users', userWholeness(settings));
+  if (round.kind === 'full') await doubtPartial(database, lease, round, 'users', requiredOfUsers(settings));
   const unmet =
     round.kind === 'full'
       ? await unmetObjects(database, lease.tenantId, round.round_id, 'users', settings.removals.max)
@@ -82,7 +84,7 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
     readUsers(reader, some, properties, typesOf(properties));
   const settle = (answers: ReadonlyMap<string, SingleObject>, reader: GraphReader) =>
     settleAnswers({ ...context, reader }, settings, round, answers, groupsAreKnown ? restored : new Set());
-  await askInLots(context, { stream: 'users', round, ids, read, settle });
+  await askInChunks(context, { stream: 'users', round, ids, read, settle });
 }
 
 async function settleAnswers(
@@ -99,7 +101,7 @@ async function settleAnswers(
   const problems: Problem[] = oddProblems(shown);
   const gone: string[] = [];
   for (const [id, said] of answers) {
-    const answer = partialAnswer(id, said, userMarks);
+    const answer = partialAnswer(id, said, requiredUserProperties);
     if (answer === 'gone') gone.push(id);
     else if ('reason' in answer) problems.push(answer);
     else {
@@ -124,8 +126,8 @@ async function settleAnswers(
 }
 
 /** The properties that a whole document of a user holds under these settings. */
-export function userWholeness(settings: Settings): Wholeness {
-  return { marks: userMarks, selected: selectedProperties(settings.fields) };
+export function requiredOfUsers(settings: Settings): RequiredProperties {
+  return { marks: requiredUserProperties, selected: selectedProperties(settings.fields) };
 }
 
 /** A merged user with what mapping and scope make of it. */

@@ -5,8 +5,8 @@ import { listGroups, readGroups, readMemberLists } from '../graph/groups.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { listUsers, readUsers } from '../graph/users.ts';
 import { asPatch, type Occurrence, oddProblems, type Problem } from '../rules/decode.ts';
-import { groupMarks } from '../rules/groups.ts';
-import { selectedProperties, userMarks } from '../rules/mapping.ts';
+import { requiredGroupProperties } from '../rules/groups.ts';
+import { requiredUserProperties, selectedProperties } from '../rules/mapping.ts';
 import { mergeObjects } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
 import { type Stream, streams, tableOf } from '../rules/streams.ts';
@@ -16,7 +16,7 @@ import type { Database } from '../store/database/pool.ts';
 import { settingsInForce } from '../store/settings/versions.ts';
 import { stageGroupsPage } from '../store/stage/groups.ts';
 import { unfoldSlices } from '../store/stage/members.ts';
-import { beginRound, dropRehearsal, type PageOfRound, type Round, readCheckpoint } from '../store/stage/rounds.ts';
+import { beginRound, dropDryRun, type PageOfRound, type Round, readCheckpoint } from '../store/stage/rounds.ts';
 import { stageUsersPage } from '../store/stage/users.ts';
 import { findTenant, tenantDisconnected } from '../store/tenants/tenants.ts';
 import {
@@ -98,7 +98,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
       seconds: Math.round(performance.now() - started) / 1000,
     };
   } finally {
-    await dropRehearsal(database, lease).catch(() => {});
+    await dropDryRun(database, lease).catch(() => {});
     await lease.release();
   }
 }
@@ -174,7 +174,9 @@ async function stageListed(work: Work, stream: Stream, round: Round, listed: Lis
       ...base,
       occurrences,
       merge: (known, stored) =>
-        mergeObjects('full', known, occurrences, userMarks, stored).map((user) => withMapping(user, settings)),
+        mergeObjects('full', known, occurrences, requiredUserProperties, stored).map((user) =>
+          withMapping(user, settings),
+        ),
     });
   }
   const lists = await readMemberLists(
@@ -186,6 +188,7 @@ async function stageListed(work: Work, stream: Stream, round: Round, listed: Lis
     problems: [...problems, ...lists.flatMap((list) => list.problems)],
     occurrences,
     members: lists.map((list) => list.members),
-    merge: (known, stored) => mergeObjects('full', known, occurrences, groupMarks, stored).map(withColumns),
+    merge: (known, stored) =>
+      mergeObjects('full', known, occurrences, requiredGroupProperties, stored).map(withColumns),
   });
 }

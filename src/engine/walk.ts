@@ -1,5 +1,5 @@
 // One round from its next page to its commit: pages into the stage, questions about the doubtful, the commit.
-import { inLots, totalOf } from '../graph/pages.ts';
+import { gatherPages, totalOf } from '../graph/pages.ts';
 import { type DeltaPage, objectsOf } from '../rules/decode.ts';
 import type { Settings } from '../settings/settings.ts';
 import { commitRound } from '../store/commit/round.ts';
@@ -7,7 +7,7 @@ import { unfoldSlices } from '../store/stage/members.ts';
 import { type Checkpoint, type Round, readCheckpoint } from '../store/stage/rounds.ts';
 import { analyzeStage } from '../store/stage/statistics.ts';
 import { inSpan } from '../tracing.ts';
-import { openPages, type Pages, type Walked } from './first-page.ts';
+import { openPages, type Pages, type RoundOutcome } from './first-page.ts';
 import type { Progress, StreamContext, StreamParts } from './stream.ts';
 
 /** Whether groups decide who is in scope. */
@@ -19,7 +19,7 @@ export function hasScopeGroups({ scope }: Settings): boolean {
  * Walks `begun` from where it stands and commits it. `begunPages` are pages that are under way already. `advance` is told
  * of the round after each page. Throws what reading, staging and the commit throw.
  */
-export async function walkRound<Page extends DeltaPage>(
+export async function runRound<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
   settings: Settings,
@@ -27,7 +27,7 @@ export async function walkRound<Page extends DeltaPage>(
   begun: Round,
   begunPages: Pages<Page> | undefined,
   advance: (round: Round) => void,
-): Promise<Walked> {
+): Promise<RoundOutcome> {
   const { database, lease, reader, dryRun } = context;
   const { stream } = parts;
   const total = begun.kind === 'full' ? totalOf(reader, stream) : undefined;
@@ -40,7 +40,7 @@ export async function walkRound<Page extends DeltaPage>(
     const start = round.resume_link ?? (round.kind === 'incremental' ? checkpoint?.delta_link : undefined);
     const pages = begunPages ?? openPages(context, parts, settings, round.kind, start);
     await inSpan('pull', { 'entra_sync.stream': stream }, async () => {
-      for await (const lot of inLots(pages, parts.pagesTogether)) {
+      for await (const lot of gatherPages(pages, parts.pagesTogether)) {
         context.signal.throwIfAborted();
         const last = lot.at(-1);
         if (!last) continue;

@@ -4,7 +4,7 @@ import { retryAfterMs } from '../rules/failures.ts';
 import type { Stream } from '../rules/streams.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
 import { RequestFailed } from './request-failed.ts';
-import { askApart, isUnserved } from './single-faults.ts';
+import { askWithProof, isUnanswered } from './single-faults.ts';
 
 /** Maximum number of requests in one `$batch`. */
 export const batchSize = 20;
@@ -34,7 +34,7 @@ export async function readBatch<Answer extends NonNullable<unknown> | string>(
 ): Promise<void> {
   const missing = () => [...urls.keys()].filter((id) => !found.has(id));
   const failures = new Map<string, string>();
-  const answer = await askApart(reader, collectionOf(urls), (faults) => {
+  const answer = await askWithProof(reader, collectionOf(urls), (faults) => {
     failures.clear();
     return reader.getJson<true>(`${reader.origin}/v1.0/$batch`, {
       carriedToken: false,
@@ -43,7 +43,7 @@ export async function readBatch<Answer extends NonNullable<unknown> | string>(
       parse: (body, answered) => takeBatch(body, answered, missing(), answers, found, failures),
     });
   });
-  if (!isUnserved(answer)) return;
+  if (!isUnanswered(answer)) return;
   const left = missing();
   if (failures.size > 0 || left.length === 1) {
     for (const id of left) found.set(id, answers.unread(id, failures.get(id) ?? answer.unserved, true));

@@ -2,10 +2,10 @@
 import { isUtf8 } from 'node:buffer';
 
 /** Maximum unpacked bytes of one answer of Graph. Its largest real pages stay below 10 MiB. */
-export const mostGraphBytes = 64 * 1024 * 1024;
+export const maxGraphBytes = 64 * 1024 * 1024;
 
 /** Maximum unpacked bytes of one answer of the identity platform: metadata, keys and tokens have a few kilobytes. */
-export const mostIdentityBytes = 1024 * 1024;
+export const maxIdentityBytes = 1024 * 1024;
 
 /** The answer is larger than the limit. The rest of it was not read. */
 export class BodyTooLarge extends Error {

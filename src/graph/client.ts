@@ -8,7 +8,7 @@ import {
   TelemetryHandler,
 } from '@microsoft/microsoft-graph-client';
 import { ExpectedError } from '../errors.ts';
-import { BodyNotUtf8, BodyTooLarge, mostGraphBytes, readBody } from './body.ts';
+import { BodyNotUtf8, BodyTooLarge, maxGraphBytes, readBody } from './body.ts';
 import type { TokenSource } from './credential.ts';
 import { RequestFailed } from './request-failed.ts';
 import { SignInUnavailable } from './sign-in-errors.ts';
@@ -88,7 +88,7 @@ export function openGraphClient(options: {
       try {
         const response: Response = await (batch === undefined ? request.get() : request.post(batch));
         if (exact.failure !== undefined) throw exact.failure;
-        const text = await readBody(response.body, mostGraphBytes);
+        const text = await readBody(response.body, maxGraphBytes);
         return { status: response.status, text, headers: response.headers };
       } catch (error) {
         throw requestFailure(exact.failure ?? error, signal, requestTimeoutMs);

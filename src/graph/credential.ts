@@ -15,7 +15,7 @@ import { describeIdentityError, describeSignInError, SignInUnavailable } from '.
  * Returns a hash of a credential, keyed by `salt`, to notice a change. It covers a certificate's file and password; of
  * a token that is renewed all the time, only where it comes from.
  */
-export function credentialMark(read: () => AppCredential, salt: string): string {
+export function credentialFingerprint(read: () => AppCredential, salt: string): string {
   return createHmac('sha256', salt)
     .update(JSON.stringify(proofOf(read)))
     .digest('base64url');

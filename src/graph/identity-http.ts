@@ -3,17 +3,17 @@
 import type { ClientSecretCredentialOptions } from '@azure/identity';
 import type { INetworkModule } from '@azure/msal-node';
 import { retryAfterMs } from '../rules/failures.ts';
-import { mostIdentityBytes, readBody, withinLimit } from './body.ts';
+import { maxIdentityBytes, readBody, withinLimit } from './body.ts';
 
 /** The last answer of the authority, or the code of the fault that prevented it. */
 export type LastAnswer = { status?: number; retryAfterMs?: number | undefined; code?: string };
 
 /**
- * Asks the identity platform and reads the body, within {@link mostIdentityBytes}. Throws what fetch and readBody
+ * Asks the identity platform and reads the body, within {@link maxIdentityBytes}. Throws what fetch and readBody
  * throw.
  */
 export async function fetchIdentity(url: string, options: RequestInit): Promise<Response> {
-  return withinLimit(await fetch(url, options), mostIdentityBytes);
+  return withinLimit(await fetch(url, options), maxIdentityBytes);
 }
 
 type Policy = NonNullable<ClientSecretCredentialOptions['additionalPolicies']>[number]['policy'];
@@ -34,7 +34,7 @@ export function limitAnswers(last: LastAnswer): Policy {
           Date.now(),
         );
         const body = (readableStreamBody ?? null) as AsyncIterable<Uint8Array> | null;
-        return { ...answer, bodyAsText: await readBody(body, mostIdentityBytes) };
+        return { ...answer, bodyAsText: await readBody(body, maxIdentityBytes) };
       } catch (error) {
         note(last, error);
         throw error;

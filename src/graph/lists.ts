@@ -5,13 +5,13 @@ import { isPrintable } from '../rules/decode.ts';
 import type { Stream } from '../rules/streams.ts';
 import { requireOrigin } from './client.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
-import { askApart, isUnserved } from './single-faults.ts';
+import { askWithProof, isUnanswered } from './single-faults.ts';
 
 /** One page of a listing, each entry as Graph sent it. `next` is the next link; undefined: this is the last page. */
 export type ListPage = { readonly url: string; readonly value: readonly unknown[]; readonly next: string | undefined };
 
 // Far beyond any directory at 999 per page. A longer listing is an endless loop (rule 14).
-const mostListPages = 50_000;
+const maxListPages = 50_000;
 
 /** Decodes a body as a page of a listing, or returns why it is malformed. */
 export function takeListPage(body: unknown, url: string, origin: string): ListPage | { readonly malformed: string } {
@@ -31,7 +31,7 @@ export async function* listingPages(reader: GraphReader, start: string, faults?:
   const asked = new Set<string>();
   const fetchPage = async (url: string): Promise<ListPage> => {
     requireOrigin(url, reader.origin);
-    if (asked.has(url) || asked.size >= mostListPages) throw endless();
+    if (asked.has(url) || asked.size >= maxListPages) throw endless();
     asked.add(url);
     return reader.getJson<ListPage>(url, {
       // A dead page link of a listing is not a dead delta token: the listing just fails.
@@ -82,8 +82,8 @@ export async function readList(
     return entries;
   };
   try {
-    const entries = await askApart(reader, collection, readAll);
-    return isUnserved(entries) ? { refused: entries.unserved } : entries;
+    const entries = await askWithProof(reader, collection, readAll);
+    return isUnanswered(entries) ? { refused: entries.unserved } : entries;
   } catch (error) {
     if (error instanceof EndlessListing) return { refused: 'its links form a loop' };
     const refused = refusedStatus(error);

@@ -5,7 +5,7 @@ import { decodeMember, type Member, type PartOfMemberList } from '../rules/group
 import { readBatch } from './batch.ts';
 import { type ListPage, listingPages, takeListPage } from './lists.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
-import { ownFault, requireAnswering } from './single-faults.ts';
+import { objectFault, requireAnswering } from './single-faults.ts';
 
 /** The first pages of a `$batch`. `gone`: groups that were deleted after they were listed. */
 export type FirstParts = { readonly parts: readonly PartOfMemberList[]; readonly gone: readonly string[] };
@@ -68,7 +68,7 @@ export async function* readMoreParts(
     for await (const page of listingPages(reader, start)) yield partOf(groupId, page);
   } catch (error) {
     const refused = refusedStatus(error);
-    const why = refused === undefined ? ownFault(error).why : String(refused);
+    const why = refused === undefined ? objectFault(error).why : String(refused);
     if (refused === undefined) await requireAnswering(reader, 'groups');
     yield unreadable(groupId, why);
   }

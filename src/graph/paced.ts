@@ -10,7 +10,7 @@ const unitsOf = { page: 2, batch: 40 } as const;
  * slow answers, and none before the time that Graph asked for. A request that waits for its retry stays in flight.
  * Waiting requests end with the reason of `signal`.
  */
-export function openLane(
+export function openPacer(
   signal: AbortSignal,
   now: () => number = () => performance.now(),
 ): (reader: GraphReader) => GraphReader {

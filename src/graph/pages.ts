@@ -79,7 +79,7 @@ export async function* deltaPages<Page extends DeltaPage>(
  * in memory at a time and read again after a crash. A page with problems ends its group, because a later page may
  * depend on them being staged.
  */
-export async function* inLots<Page extends DeltaPage>(
+export async function* gatherPages<Page extends DeltaPage>(
   pages: AsyncGenerator<FetchedPage<Page>>,
   most: number,
 ): AsyncGenerator<FetchedPage<Page>[]> {

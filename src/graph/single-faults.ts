@@ -7,7 +7,7 @@ import { type GraphReader, refusedStatus } from './reader.ts';
 import { RequestFailed } from './request-failed.ts';
 
 /** An object, or an object's list, that Graph does not serve: the status of the answer, or `no answer`. */
-export type Unserved = { readonly unserved: string };
+export type Unanswered = { readonly unserved: string };
 
 // Passing faults to tolerate; more would delay the whole stream.
 const faultsOfOne = 3;
@@ -21,28 +21,28 @@ const unservedBy = new WeakMap<GraphReader, number>();
  * another request of the collection, it tries once more; then the fault is the object's. Throws what {@link
  * GraphReader.getJson} throws if Graph does not answer the other request, or throttles.
  */
-export async function askApart<Answer>(
+export async function askWithProof<Answer>(
   reader: GraphReader,
   collection: Stream,
   ask: (faults: number) => Promise<Answer>,
-): Promise<Answer | Unserved> {
+): Promise<Answer | Unanswered> {
   const isPatient = (unservedBy.get(reader) ?? 0) < patientUntil;
-  const tried = await ask(isPatient ? faultsOfOne : 1).catch((error: unknown) => ownFault(error));
+  const tried = await ask(isPatient ? faultsOfOne : 1).catch((error: unknown) => objectFault(error));
   if (!isFault(tried)) return tried;
   await requireAnswering(reader, collection);
-  const last = isPatient && !tried.toWait ? await ask(1).catch((error: unknown) => ownFault(error)) : tried;
+  const last = isPatient && !tried.toWait ? await ask(1).catch((error: unknown) => objectFault(error)) : tried;
   if (!isFault(last)) return last;
   unservedBy.set(reader, (unservedBy.get(reader) ?? 0) + 1);
   return { unserved: last.why };
 }
 
-/** Whether {@link askApart} returned no answer. */
-export function isUnserved(answer: unknown): answer is Unserved {
+/** Whether {@link askWithProof} returned no answer. */
+export function isUnanswered(answer: unknown): answer is Unanswered {
   return typeof answer === 'object' && answer !== null && 'unserved' in answer;
 }
 
 /** Returns the fault of a failed request that may be the object's own; throws any other error unchanged. */
-export function ownFault(error: unknown): OwnFault {
+export function objectFault(error: unknown): OwnFault {
   const failed = error instanceof ExpectedError ? error.cause : undefined;
   if (!(failed instanceof RequestFailed) || failed.failure.kind === 'sign_in') throw error;
   const verdict = judgeFailure(failed.failure);

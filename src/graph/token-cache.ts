@@ -12,10 +12,10 @@ export type TokenCache = {
 
 // The longest life of a token, so a tenant that is no longer synced leaves nothing behind.
 const keptMs = 90 * 60_000;
-const mostKept = 5_000;
+const maxKept = 5_000;
 
-/** Opens an empty cache. Drops sources unused for `keptMs`, and the least recently used beyond `mostKept`. */
-export function openTokenCache(limits = { keptMs, mostKept }): TokenCache {
+/** Opens an empty cache. Drops sources unused for `keptMs`, and the least recently used beyond `maxKept`. */
+export function openTokenCache(limits = { keptMs, maxKept }): TokenCache {
   const kept = new Map<string, { mark: string; source: TokenSource; takenAt: number }>();
   return {
     take: (tenantId, mark, open) => {
@@ -26,7 +26,7 @@ export function openTokenCache(limits = { keptMs, mostKept }): TokenCache {
       kept.delete(tenantId);
       kept.set(tenantId, { mark, source, takenAt });
       for (const [id, one] of kept) {
-        if (kept.size <= limits.mostKept && takenAt - one.takenAt <= limits.keptMs) break;
+        if (kept.size <= limits.maxKept && takenAt - one.takenAt <= limits.keptMs) break;
         kept.delete(id);
       }
       return source;

@@ -1,7 +1,7 @@
 // Finds by halves which of many units make an attempt fail.
 
 /** Attempts are expensive. After this many, a failing part is no longer divided. */
-export const mostAttempts = 400;
+export const maxAttempts = 400;
 
 /**
  * Finds the units to leave out so that an attempt succeeds. `fails` tries some units and returns the fault, or
@@ -11,7 +11,7 @@ export const mostAttempts = 400;
 export async function findCulprits<Fault>(
   lists: readonly (readonly string[])[],
   fails: (units: readonly string[]) => Promise<Fault | undefined>,
-  most = mostAttempts,
+  most = maxAttempts,
 ): Promise<Map<string, Fault> | undefined> {
   const culprits = new Map<string, Fault>();
   let attempts = 0;

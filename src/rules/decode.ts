@@ -39,10 +39,10 @@ export type SelectedProperties = ReadonlyMap<string, PropertyType>;
 const userKeys: ReadonlySet<string> = new Set(['userPrincipalName', 'mail', 'accountEnabled', 'userType']);
 
 /** Maximum text of a property, far above Graph's own limits (displayName 256, streetAddress 1024). */
-const longestText = 32_768;
+const maxText = 32_768;
 const largestObject = 262_144;
 const deepestValue = 8;
-const mostArrayItems = 2_000;
+const maxArrayItems = 2_000;
 
 /**
  * Decodes a page. Unknown properties are ignored; an unreadable object is a problem of its own. Returns `malformed` for
@@ -206,7 +206,7 @@ function valueFault(value: unknown, depth: number): string | undefined {
   if (typeof value === 'string') return textFault(value);
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'has a number out of range';
   if (Array.isArray(value)) {
-    if (value.length > mostArrayItems) return 'has too many items';
+    if (value.length > maxArrayItems) return 'has too many items';
     return firstFault(value, (item) => valueFault(item, depth + 1));
   }
   if (isRecord(value)) {
@@ -216,7 +216,7 @@ function valueFault(value: unknown, depth: number): string | undefined {
 }
 
 function textFault(text: string): string | undefined {
-  if (text.length > longestText) return `is longer than ${longestText} characters`;
+  if (text.length > maxText) return `is longer than ${maxText} characters`;
   if (text.includes('\0')) return 'holds a NUL character';
   // Postgres refuses half a surrogate pair in JSON, and with it the whole page.
   return text.isWellFormed() ? undefined : 'holds half a surrogate pair';

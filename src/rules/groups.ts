@@ -36,7 +36,7 @@ export function decodeGroup(item: unknown): Occurrence | Problem {
 }
 
 /** Properties that every group has: an unknown group without one of them came in part. */
-export const groupMarks: readonly string[] = ['displayName', 'mailEnabled', 'securityEnabled'];
+export const requiredGroupProperties: readonly string[] = ['displayName', 'mailEnabled', 'securityEnabled'];
 
 /** The type of a member in Graph: user, group, device, contact, service principal, or other. */
 export type MemberType = 'u' | 'g' | 'd' | 'c' | 's' | 'x';

@@ -31,7 +31,7 @@ export type MatchKey = 'mail' | 'userPrincipalName';
  * Properties that every user has: an unknown user without one of them came in part. Without this check, a guest shown
  * with a name alone would count as a Member.
  */
-export const userMarks: readonly string[] = ['userPrincipalName', 'accountEnabled'];
+export const requiredUserProperties: readonly string[] = ['userPrincipalName', 'accountEnabled'];
 
 export type UserKeys = { userPrincipalName: string | null; mail: string | null; enabled: boolean };
 

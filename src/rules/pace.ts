@@ -20,10 +20,10 @@ export type Pace = {
 };
 
 const firstAtOnce = 6;
-const mostAtOnce = 16;
+const maxAtOnce = 16;
 
 // An application has 3,500 to 8,000 units per ten seconds in a tenant. Leave some for its other work.
-const mostUnits = 3_000;
+const maxUnits = 3_000;
 const unitsPerSecond = 500;
 
 // Graph slows down from about 100 ms to about a second before it throttles.
@@ -38,7 +38,7 @@ export function openPace(nowMs: number): Pace {
     shrankAtMs: nowMs,
     notBeforeMs: nowMs,
     fastestMs: {},
-    units: mostUnits,
+    units: maxUnits,
     unitsAtMs: nowMs,
   };
 }
@@ -52,9 +52,9 @@ export function spend(
 ): { readonly pace: Pace } | { readonly waitMs: number } {
   if (inFlight >= pace.atOnce) return { waitMs: Number.POSITIVE_INFINITY };
   if (nowMs < pace.notBeforeMs) return { waitMs: pace.notBeforeMs - nowMs };
-  const there = Math.min(mostUnits, pace.units + (Math.max(0, nowMs - pace.unitsAtMs) / 1000) * unitsPerSecond);
+  const there = Math.min(maxUnits, pace.units + (Math.max(0, nowMs - pace.unitsAtMs) / 1000) * unitsPerSecond);
   // A request that costs more than the maximum is sent once the maximum is available.
-  const lacking = Math.min(units, mostUnits) - there;
+  const lacking = Math.min(units, maxUnits) - there;
   if (lacking > 0) return { waitMs: Math.ceil((lacking / unitsPerSecond) * 1000) };
   return { pace: { ...pace, units: Math.max(0, there - units), unitsAtMs: nowMs } };
 }
@@ -68,7 +68,7 @@ export function answered(pace: Pace, kind: RequestKind, startedMs: number, nowMs
   const answers = pace.answers + 1;
   return answers < pace.atOnce
     ? { ...known, answers }
-    : { ...known, answers: 0, atOnce: Math.min(mostAtOnce, pace.atOnce + 1) };
+    : { ...known, answers: 0, atOnce: Math.min(maxAtOnce, pace.atOnce + 1) };
 }
 
 /** Updates the pace after a 429 for a request or a `$batch` item: half as many, after the wait that Graph asked for. */

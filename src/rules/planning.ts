@@ -1,7 +1,7 @@
 // Chooses the due tenants for the queue, their order, and the tenants that get a full-round slot.
 
 /** Maximum number of full-round slots (first start or changed settings), over all replicas. */
-export const mostFullTurns = 20;
+export const maxFullRoundSlots = 20;
 
 export type DueTenant = {
   readonly tenantId: string;
@@ -10,8 +10,8 @@ export type DueTenant = {
   /** A person asked for this cycle. */
   readonly requested: boolean;
   /** The next round of a stream is a full one, because of a first start or changed settings. */
-  readonly fullAhead: boolean;
-  readonly hasTurn: boolean;
+  readonly needsFullRound: boolean;
+  readonly hasFullRoundSlot: boolean;
   /** Its cycles take long, or it has had none yet. */
   readonly long: boolean;
 };
@@ -30,17 +30,17 @@ export type Plan = {
 };
 
 /**
- * Plans the due tenants, in the order in which they became due. `turnsTaken` counts tenants with a full-round slot. A
+ * Plans the due tenants, in the order in which they became due. `slotsTaken` counts tenants with a full-round slot. A
  * tenant without one waits for the next plan; other tenants do not wait for it.
  */
-export function planJobs(due: readonly DueTenant[], turnsTaken: number, mostJobs: number): Plan {
+export function planJobs(due: readonly DueTenant[], slotsTaken: number, maxJobs: number): Plan {
   const turns: string[] = [];
   const jobs: PlannedJob[] = [];
   const ordered = [...due].sort((one, other) => priorityOf(other) - priorityOf(one));
   for (const tenant of ordered) {
-    if (jobs.length >= mostJobs) break;
-    if (tenant.fullAhead && !tenant.hasTurn) {
-      if (turnsTaken + turns.length >= mostFullTurns) continue;
+    if (jobs.length >= maxJobs) break;
+    if (tenant.needsFullRound && !tenant.hasFullRoundSlot) {
+      if (slotsTaken + turns.length >= maxFullRoundSlots) continue;
       turns.push(tenant.tenantId);
     }
     jobs.push({ tenantId: tenant.tenantId, priority: priorityOf(tenant), long: tenant.long });

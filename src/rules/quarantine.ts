@@ -4,7 +4,7 @@ import type { CycleOutcome } from './outcome.ts';
 /** Number of failures in a row that put a tenant into quarantine. */
 export const quarantineAfter = 3;
 
-const longestWaitMs = 24 * 3_600_000;
+const maxWaitMs = 24 * 3_600_000;
 
 // The database does not report when its own fault is over, so each tenant is tried again soon.
 const databases: ReadonlySet<string> = new Set([
@@ -33,10 +33,10 @@ const notTheTenants: ReadonlySet<string> = new Set([
 export const graphFailures: readonly string[] = ['graph_unavailable', 'graph_throttled', 'graph_answer_invalid'];
 
 /** The number of tenants whose cycles ended recently, and how many of them failed on Graph's side. */
-export type Lately = { readonly tried: number; readonly failing: number };
+export type RecentFailures = { readonly tried: number; readonly failing: number };
 
 /** Whether Graph fails many tenants at once: at least three, and half of those that were tried. */
-export function isOutage({ tried, failing }: Lately): boolean {
+export function isOutage({ tried, failing }: RecentFailures): boolean {
   return failing >= 3 && failing * 2 >= tried;
 }
 
@@ -46,7 +46,7 @@ export function isDatabasesFault(code: string | null): boolean {
 }
 
 /** The range of seconds, at random, until the next try after the database stopped a cycle. */
-export const soonAgain = { leastSeconds: 60, mostSeconds: 120 };
+export const retrySoon = { minSeconds: 60, maxSeconds: 120 };
 
 /**
  * Returns the failures in a row after one more cycle. A success resets them; a failure that is not the tenant's changes
@@ -54,7 +54,7 @@ export const soonAgain = { leastSeconds: 60, mostSeconds: 120 };
  */
 export function failuresAfter(
   failures: number,
-  attempt: { readonly outcome: CycleOutcome; readonly code: string | null; readonly lately: Lately },
+  attempt: { readonly outcome: CycleOutcome; readonly code: string | null; readonly lately: RecentFailures },
 ): number {
   const { outcome, code, lately } = attempt;
   if (outcome === 'cancelled') return failures;
@@ -73,5 +73,5 @@ export function waitAfter(failures: number, intervalMs: number): number {
   if (failures < quarantineAfter) return intervalMs;
   // The shortest interval times 2 ** 30 is far beyond a day.
   const doubled = intervalMs * 2 ** Math.min(30, failures - quarantineAfter + 1);
-  return Math.max(intervalMs, Math.min(longestWaitMs, doubled));
+  return Math.max(intervalMs, Math.min(maxWaitMs, doubled));
 }

@@ -8,13 +8,13 @@ const isRecord = (value: unknown): value is object => typeof value === 'object' 
 type Form = keyof typeof expressionForms;
 const forms = Object.keys(expressionForms) as Form[];
 const deepest = 8;
-const mostParts = 100;
+const maxParts = 100;
 
 /** Returns every problem of the expression at `place`; with none, the schema accepts it. */
 export function expressionProblems(written: unknown, place: string): string[] {
-  const budget = { parts: mostParts };
+  const budget = { parts: maxParts };
   const problems = problemsOf(written, place, 1, budget);
-  return budget.parts < 0 ? [`${place} has more than ${mostParts} parts`] : problems;
+  return budget.parts < 0 ? [`${place} has more than ${maxParts} parts`] : problems;
 }
 
 function problemsOf(written: unknown, place: string, depth: number, budget: { parts: number }): string[] {

@@ -27,7 +27,7 @@ const duration = (least: string, most: string, description: string) =>
 
 // A constant is copied to every profile, so it must be small.
 const text = z.string().max(4_096);
-const mostValues = 1_000;
+const maxValues = 1_000;
 
 const constant = z.union([text, z.number(), z.boolean(), z.array(text).max(100)]).meta({
   description: 'A text of at most 4,096 characters, a number, true or false, or a list of at most 100 such texts.',
@@ -68,10 +68,10 @@ export const expressionForms = {
       map: expression,
       values: z
         .record(text, constant)
-        .refine((values) => Object.keys(values).length <= mostValues)
+        .refine((values) => Object.keys(values).length <= maxValues)
         .meta({
           description: 'The result for each value, compared exactly. At most 1,000 entries.',
-          maxProperties: mostValues,
+          maxProperties: maxValues,
         }),
       otherwise: constant.optional().meta({ description: 'The result for any other value; without it: no value.' }),
     })

@@ -1,7 +1,7 @@
 // Whoever failed with another credential than the one in use now is tried at once.
 
 import type { CredentialReference, Settings, SettingsDocument } from '../settings/settings.ts';
-import { credentialSalt, failingTenants, makeDue, markCredential } from '../store/cycle/attempts.ts';
+import { credentialSalt, failingTenants, makeDue, recordFailingCredential } from '../store/cycle/attempts.ts';
 import type { Database } from '../store/database/pool.ts';
 import { settingsOfMany } from '../store/settings/versions.ts';
 
@@ -28,7 +28,7 @@ export async function openCredentialWatch(
   return {
     note: async (tenantId, failed) => {
       const marks = failed ? await marksNow([tenantId]) : undefined;
-      await markCredential(database, tenantId, marks?.get(tenantId) ?? null);
+      await recordFailingCredential(database, tenantId, marks?.get(tenantId) ?? null);
     },
     retryChanged: async () => {
       const failing = await failingTenants(database);

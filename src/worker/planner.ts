@@ -6,7 +6,7 @@ import { type DueRow, dueTenants, planOnce } from '../store/queue/schedule.ts';
 import { settingsOfMany } from '../store/settings/versions.ts';
 
 // More than all replicas begin within a tick; those behind them are planned by a later one, in the same order.
-const mostJobs = 500;
+const maxJobs = 500;
 
 /** A due tenant, and since when it is. */
 export type DueNow = DueTenant & { readonly dueAt: string | null };
@@ -29,17 +29,17 @@ export function openPlanner(database: Database, defaults: SettingsDocument): Pla
       dueAt: row.due_at,
       rescue: row.rescue,
       requested: row.requested,
-      hasTurn: row.has_turn,
+      hasFullRoundSlot: row.has_full_round_slot,
       long: row.slow,
-      fullAhead: isFullAhead(row, settings.get(row.tenant_id)),
+      needsFullRound: needsFullRound(row, settings.get(row.tenant_id)),
     }));
   }
 
   return {
     plan: async () => {
       let jobs: readonly PlannedJob[] = [];
-      await planOnce(database, async (transaction, due, turnsTaken) => {
-        const planned = planJobs(await judged(transaction, due), turnsTaken, mostJobs);
+      await planOnce(database, async (transaction, due, slotsTaken) => {
+        const planned = planJobs(await judged(transaction, due), slotsTaken, maxJobs);
         jobs = planned.jobs;
         return planned.turns;
       });
@@ -50,7 +50,7 @@ export function openPlanner(database: Database, defaults: SettingsDocument): Pla
 }
 
 // Rule 17. Settings that do not fit together lead to no round at all: the cycle says so.
-function isFullAhead(row: DueRow, settings: Settings | undefined): boolean {
+function needsFullRound(row: DueRow, settings: Settings | undefined): boolean {
   if (!settings) return false;
   const { users, groups } = settings.fingerprints;
   return row.users_fingerprint !== users || row.groups_fingerprint !== groups;

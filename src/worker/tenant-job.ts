@@ -2,13 +2,13 @@
 
 import { type CycleParts, type CycleResult, runCycle } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
-import { isDatabasesFault, soonAgain } from '../rules/quarantine.ts';
+import { isDatabasesFault, retrySoon } from '../rules/quarantine.ts';
 import { recordFailedStart } from '../store/cycle/attempts.ts';
 import type { CycleKind } from '../store/cycle/cycles.ts';
 import { forTenant } from '../store/database/activity.ts';
 import { describeDatabaseError, sqlState, tellDatabaseError } from '../store/database/pool.ts';
 import { claimTenantRequests, endRequests } from '../store/queue/requests.ts';
-import { endTurn } from '../store/queue/schedule.ts';
+import { releaseFullRoundSlot } from '../store/queue/schedule.ts';
 import { settingsInForce } from '../store/settings/versions.ts';
 import type { CredentialWatch } from './credential-watch.ts';
 import type { DueNow, Planner } from './planner.ts';
@@ -37,7 +37,7 @@ export type JobParts = CycleParts & {
 };
 
 // Somebody else runs it, or it was broken off: it is due as before.
-const goesOn = new Set(['cycle_running', 'lease_lost', 'interrupted']);
+const stillDueCodes = new Set(['cycle_running', 'lease_lost', 'interrupted']);
 
 /** Runs the tenant's cycle if it is due, and may walk everything where it has to. */
 export async function runTenantJob(parts: JobParts, tenantId: string, signal: AbortSignal): Promise<void> {
@@ -48,13 +48,13 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
     parts.resting.delete(tenantId);
     const due = await parts.planner.dueNow(tenantId);
     // Settings that changed since it was planned may have cost it the right to run now: the next tick plans it anew.
-    if (!due || (due.fullAhead && !due.hasTurn)) {
+    if (!due || (due.needsFullRound && !due.hasFullRoundSlot)) {
       log.debug({ due: due !== undefined }, 'not its turn any more');
       return;
     }
     const end = parts.stall.begin();
     await forTenant(tenantId, () => runDue(parts, due, signal)).finally(end);
-    if (due.hasTurn) await endTurn(parts.database, tenantId);
+    if (due.hasFullRoundSlot) await releaseFullRoundSlot(parts.database, tenantId);
   } catch (error) {
     if (!signal.aborted) tell(parts, tenantId, error);
   }
@@ -86,7 +86,7 @@ async function runDue(parts: JobParts, due: DueNow, signal: AbortSignal): Promis
     const outcome = code === 'interrupted' ? 'cancelled' : 'failed';
     if (code !== 'cycle_running') parts.onCycle({ tenantId, kind: null, outcome, seconds, streams: null, code });
     tell(parts, tenantId, error);
-    if (goesOn.has(code)) return;
+    if (stillDueCodes.has(code)) return;
     await keepOrRest(parts, due, error, started);
   }
   await endRequests(
@@ -100,8 +100,8 @@ async function keepOrRest(parts: JobParts, due: DueNow, error: unknown, started:
   try {
     await keepFailure(parts, due, error, started);
   } catch (thrown) {
-    const { leastSeconds, mostSeconds } = soonAgain;
-    const seconds = leastSeconds + Math.random() * (mostSeconds - leastSeconds);
+    const { minSeconds, maxSeconds } = retrySoon;
+    const seconds = minSeconds + Math.random() * (maxSeconds - minSeconds);
     parts.resting.set(due.tenantId, performance.now() + seconds * 1_000);
     throw thrown;
   }
@@ -132,10 +132,10 @@ function tell({ log }: JobParts, tenantId: string, error: unknown): void {
   const expected = describeDatabaseError(error);
   if (expected instanceof ExpectedError) {
     const { code, message, cure } = expected;
-    const level = goesOn.has(code) ? 'info' : 'warn';
+    const level = stillDueCodes.has(code) ? 'info' : 'warn';
     log[level](
       { tenantId, code, reason: message, cure },
-      goesOn.has(code) ? 'cycle not run to its end' : 'cycle failed',
+      stillDueCodes.has(code) ? 'cycle not run to its end' : 'cycle failed',
     );
     return;
   }

@@ -21,7 +21,7 @@ import { openPersonRequests } from './user-requests.ts';
 export type WorkerParts = Omit<CycleParts, 'leaseTimes'> & {
   readonly openQueue: (onError: (error: unknown) => void) => Promise<Queue>;
   /** A hash, keyed by `salt`, of a tenant's own credential, or of that of the environment, as it is now. */
-  readonly credentialMark: (own: CredentialReference | null, salt: string) => string;
+  readonly credentialFingerprint: (own: CredentialReference | null, salt: string) => string;
 };
 
 export type WorkerOptions = {
@@ -40,7 +40,7 @@ export type Worker = {
   /** For how long it has ended nothing and got nowhere although there was something to do; 0 while there is nothing. */
   stalledSeconds(): number;
   /** The longest wait for the database of each kind now, in seconds. */
-  longestWaits(): Record<WaitKind, number>;
+  maxWaits(): Record<WaitKind, number>;
   /** Resolves when everything that the worker opened is closed; never rejects. */
   readonly ended: Promise<void>;
 };
@@ -49,7 +49,7 @@ export type Worker = {
 const leaseTimes = { lastsMs: 20_000, beatMs: 4_000 };
 
 const readyWithinMs = 15_000;
-const seldomMs = 15_000;
+const slowPollMs = 15_000;
 const waitsEveryMs = 1_000;
 
 // A process gets eight seconds to stop; the rest of them is for closing the pool.
@@ -62,7 +62,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   const complain = openComplaints(log);
   const queue = await parts.openQueue((error) => complain('queue', error));
   const planner = openPlanner(database, parts.defaults);
-  const credentials = await openCredentialWatch(database, parts.defaults, parts.credentialMark);
+  const credentials = await openCredentialWatch(database, parts.defaults, parts.credentialFingerprint);
   const cycleParts: CycleParts = { ...parts, leaseTimes };
   const stall = openStall();
   const waits = openWaitWatch({
@@ -87,7 +87,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
 
   async function tick(): Promise<void> {
     try {
-      if (performance.now() - seldomAt > seldomMs) {
+      if (performance.now() - seldomAt > slowPollMs) {
         seldomAt = performance.now();
         const tenants = await credentials.retryChanged();
         if (tenants > 0) log.info({ tenants }, 'the credential changed: tenants that failed are tried at once');
@@ -145,7 +145,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   return {
     isReady: () => !signal.aborted && performance.now() - tickedAt < readyWithinMs,
     stalledSeconds: stall.seconds,
-    longestWaits: waits.longest,
+    maxWaits: waits.longest,
     ended: new Promise<void>((resolve) => {
       const end = () => void stop().finally(resolve);
       if (signal.aborted) end();

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   addOne,
   type Counted,
-  closeBatch,
+  closeFeedBatch,
   countedAccounts,
   type FeedRow,
   feedPosition,
@@ -33,7 +33,7 @@ async function almostCommitted(client: Client, tenantId: string, account = ''): 
   await client.query('begin');
   const batch = await takeBatch(client);
   await addOne(client, tenantId, account, batch);
-  await closeBatch(client, tenantId, batch);
+  await closeFeedBatch(client, tenantId, batch);
 }
 
 /** Follows the feed from its position at the time of the call. */
@@ -133,7 +133,7 @@ describe('transactions that overlap', () => {
       await first.query('commit');
       if (apart) await number(store);
       await waiting;
-      await closeBatch(second, tenantId, batch);
+      await closeFeedBatch(second, tenantId, batch);
       await second.query('commit');
       expect((await readAll(store, start)).map((row) => row.account_id)).toEqual([0, 1, 0].map((n) => accounts[n]));
       await number(store);
@@ -189,7 +189,7 @@ test('ten simultaneous writers, slow, quick or rolled back, numbered at random: 
         await addOne(client, tenantId, account, batch);
         for (let pause = random() * 8; pause > 1; pause -= 1) await client.query('select 1');
       }
-      if (touched.length > 0) await closeBatch(client, tenantId, batch);
+      if (touched.length > 0) await closeFeedBatch(client, tenantId, batch);
       if (random() < 0.3) await client.query('set constraints all immediate');
       const keeps = random() < 0.75;
       await client.query(keeps ? 'commit' : 'rollback');

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
-import { findPeople } from '../../src/store/accounts/find-accounts.ts';
+import { findAccountsByWord } from '../../src/store/accounts/find-accounts.ts';
 import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { migrate } from '../../src/store/schema/migrate.ts';
 import { addTenant, findTenant } from '../../src/store/tenants/tenants.ts';
@@ -92,7 +92,7 @@ describe.each(locales)('rule 25: a database %s', (_, locale) => {
       { tenantId },
     );
     expect(accounts).toEqual([{ account_id: made?.id, mail: ofGraph, state: 'managed' }]);
-    for (const word of [byHand, ofGraph]) expect(await findPeople(database, tenantId, word)).toHaveLength(1);
+    for (const word of [byHand, ofGraph]) expect(await findAccountsByWord(database, tenantId, word)).toHaveLength(1);
     await lease.release();
   });
 
@@ -119,7 +119,7 @@ describe.each(locales)('rule 25: a database %s', (_, locale) => {
     const lease = await leasedTenant(store);
     const mail = '\u{1D160}'.repeat(160);
     await sync(store, lease, 'full', [[user(1, { mail })]]);
-    expect(await findPeople(database, lease.tenantId, mail)).toHaveLength(1);
+    expect(await findAccountsByWord(database, lease.tenantId, mail)).toHaveLength(1);
     await lease.release();
   });
 

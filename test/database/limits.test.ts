@@ -5,8 +5,8 @@ import { withColumns } from '../../src/engine/groups.ts';
 import { decodePage, type Json } from '../../src/rules/decode.ts';
 import type { Expression } from '../../src/rules/expressions.ts';
 import { longestOf, type PropertyType, userProperties } from '../../src/rules/graph-properties.ts';
-import { decodeGroupsPage, groupMarks } from '../../src/rules/groups.ts';
-import { type MappedField, mapUser, userKeys, userMarks } from '../../src/rules/mapping.ts';
+import { decodeGroupsPage, requiredGroupProperties } from '../../src/rules/groups.ts';
+import { type MappedField, mapUser, requiredUserProperties, userKeys } from '../../src/rules/mapping.ts';
 import { type MergedObject, mergeObjects, type RoundKind } from '../../src/rules/merge.ts';
 import { commitPerson } from '../../src/store/accounts/on-demand.ts';
 import { type CommitResult, commitRound } from '../../src/store/commit/round.ts';
@@ -153,7 +153,7 @@ async function readAll(
     problems: [],
     seen: values.length,
     occurrences: decoded.occurrences,
-    merge: (known) => mergeObjects(kind, known, decoded.occurrences, userMarks).map(staged),
+    merge: (known) => mergeObjects(kind, known, decoded.occurrences, requiredUserProperties).map(staged),
   });
   return commit(store, lease, round, { match: [...match] });
 }
@@ -178,7 +178,7 @@ describe('rule 19: the largest values that the decoder accepts', () => {
     for (const object of all.filter((_, place) => place % 40 === 0)) {
       const decoded = decodePage({ value: [object], '@odata.deltaLink': 'https://graph.example/x' }, selected);
       if ('malformed' in decoded) throw new Error(decoded.malformed);
-      const [merged] = mergeObjects('full', new Map(), decoded.occurrences, userMarks);
+      const [merged] = mergeObjects('full', new Map(), decoded.occurrences, requiredUserProperties);
       if (!merged) throw new Error('no user was decoded');
       const committed = await commitPerson(store.database, {
         tenantId: lease.tenantId,
@@ -233,7 +233,7 @@ describe('rule 19: the largest values that the decoder accepts', () => {
       const round = await stageGroupsPage(store.database, lease, begun, {
         ...{ urls: [linkTo(begun, 1)], link: decoded.link, problems: [], seen: value.length },
         occurrences: decoded.occurrences,
-        merge: (known) => mergeObjects(kind, known, decoded.occurrences, groupMarks).map(withColumns),
+        merge: (known) => mergeObjects(kind, known, decoded.occurrences, requiredGroupProperties).map(withColumns),
         members: [decoded.members],
       });
       return commitRound(store.database, lease, {

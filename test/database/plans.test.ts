@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { insideGroups } from '../../src/store/commit/group-scope.ts';
 import { type Database, inTransaction, openDatabase, rows } from '../../src/store/database/pool.ts';
-import { keepUnsettled } from '../../src/store/stage/deleted-elsewhere.ts';
+import { keepReturnedUsers } from '../../src/store/stage/deleted-elsewhere.ts';
 import { groupsToSweep, membersToEnd } from '../../src/store/stage/sweep.ts';
 import { countStaged, driftOfMemberships } from '../../src/store/verify.ts';
 import { ask, openStore, type Store } from '../support/stage.ts';
@@ -111,7 +111,7 @@ test('the listing is compared with what is stored', async () => {
 
 test('restored members are found among the deleted ones', async () => {
   await inTransaction(database, async (transaction) => {
-    await transaction.raw(keepUnsettled, { tenant, round });
+    await transaction.raw(keepReturnedUsers, { tenant, round });
     const kept = await rows(transaction, 'select from entra_sync.deleted_strangers where tenant_id = :tenant', {
       tenant,
     });

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Lease } from '../../src/store/cycle/lease.ts';
 import { isConnectionLost, openDatabase } from '../../src/store/database/pool.ts';
-import { mostBarrenPages, type Round, readCheckpoint, readRound } from '../../src/store/stage/rounds.ts';
+import { maxBarrenPages, type Round, readCheckpoint, readRound } from '../../src/store/stage/rounds.ts';
 import { stageUsersPage } from '../../src/store/stage/users.ts';
 import { type BreakablePath, openBreakablePath } from '../support/cut-connection.ts';
 import {
@@ -203,10 +203,10 @@ describe('rule 14: every loop is bounded', () => {
     await stageNext(store, lease, await found(), []);
     await stageNext(store, lease, await found(), [user(1)]);
     expect(await barren()).toEqual([{ n: 2 }]);
-    await ask(store, `update entra_sync.rounds set barren_pages = ${mostBarrenPages - 1}`);
+    await ask(store, `update entra_sync.rounds set barren_pages = ${maxBarrenPages - 1}`);
     await stageNext(store, lease, await found(), []);
     await expect(stageNext(store, lease, await found(), [])).rejects.toMatchObject({ code: 'round_endless' });
-    expect(await barren()).toEqual([{ n: mostBarrenPages }]);
+    expect(await barren()).toEqual([{ n: maxBarrenPages }]);
     // A new object is progress, so the count restarts.
     await stageNext(store, lease, await found(), [user(1, { displayName: 'Other' })]);
     expect(await barren()).toEqual([{ n: 0 }]);

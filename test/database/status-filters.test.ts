@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { type Database, openDatabase } from '../../src/store/database/pool.ts';
-import { readStatus, type Standing } from '../../src/store/tenants/status.ts';
+import { readStatus, type StatusFilter } from '../../src/store/tenants/status.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 import { setSettings } from '../support/settings.ts';
@@ -39,7 +39,7 @@ async function tenant(name: string, columns: Record<string, unknown> = {}, outco
 }
 
 const ago = (minutes: number) => database.raw(`now() - interval '${minutes} minutes'`);
-const namesOf = async (only: Standing) => (await readStatus(database, null, only)).map(({ name }) => name);
+const namesOf = async (only: StatusFilter) => (await readStatus(database, null, only)).map(({ name }) => name);
 
 test('failing: the last cycle failed in some stream or was cut off, or the tenant is in quarantine', async () => {
   await tenant('a good one', {}, 'committed');

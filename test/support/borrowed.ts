@@ -13,8 +13,8 @@ export type Borrowed = {
 type Lent = { readonly fresh: FreshDatabase; readonly database: Database; loans: number };
 
 // Of rows that were deleted something stays in every table.
-const mostLoans = 40;
-const mostRows = 5_000;
+const maxLoans = 40;
+const maxRows = 5_000;
 
 const waiting: Lent[] = [];
 
@@ -26,7 +26,7 @@ export async function borrowDatabase(): Promise<Borrowed> {
     url: lent.fresh.url,
     database: lent.database,
     async giveBack() {
-      if (lent.loans < mostLoans && (await isAsNew(lent.database))) {
+      if (lent.loans < maxLoans && (await isAsNew(lent.database))) {
         waiting.push(lent);
         return;
       }
@@ -119,7 +119,7 @@ async function isAsNew(database: Database): Promise<boolean> {
     if (!state || state.busy || state.schema !== blank.schema || state.backends !== pool.numFree()) return false;
     const answers: { command: string; rowCount: number | null }[] = await database.raw(blank.wipe);
     const wiped = answers.reduce((sum, { command, rowCount }) => sum + (command === 'DELETE' ? (rowCount ?? 0) : 0), 0);
-    return wiped < mostRows;
+    return wiped < maxRows;
   } catch {
     return false;
   }

@@ -58,7 +58,7 @@ export async function takeBatch(client: Client): Promise<string> {
 }
 
 /** The batch's row: a commit writes it last. It has no number before {@link number}. */
-export async function closeBatch(client: Client, tenantId: string, batch: string): Promise<void> {
+export async function closeFeedBatch(client: Client, tenantId: string, batch: string): Promise<void> {
   await client.query('insert into entra_sync.batches (batch_id, tenant_id) values ($1, $2)', [batch, tenantId]);
 }
 
@@ -67,7 +67,7 @@ export async function writeBatch(client: Client, tenantId: string, accounts: rea
   await client.query('begin');
   const batch = await takeBatch(client);
   for (const account of accounts) await addOne(client, tenantId, account, batch);
-  await closeBatch(client, tenantId, batch);
+  await closeFeedBatch(client, tenantId, batch);
   await client.query('commit');
 }
 

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { decodeObject, decodePage, type Json, type Problem } from '../../src/rules/decode.ts';
 import type { PropertyType } from '../../src/rules/graph-properties.ts';
-import { type MappedField, mapUser, userKeys, userMarks } from '../../src/rules/mapping.ts';
+import { type MappedField, mapUser, requiredUserProperties, userKeys } from '../../src/rules/mapping.ts';
 import { type MergedObject, mergeObjects, overlay, type RoundKind } from '../../src/rules/merge.ts';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { type CommitOptions, type CommitResult, commitRound } from '../../src/store/commit/round.ts';
@@ -126,7 +126,8 @@ export function page(kind: RoundKind, url: string, objects: readonly GraphObject
     problems: decoded.problems,
     seen: objects.length,
     occurrences: decoded.occurrences,
-    merge: (known, stored) => mergeObjects(kind, known, decoded.occurrences, userMarks, stored).map(withMapping),
+    merge: (known, stored) =>
+      mergeObjects(kind, known, decoded.occurrences, requiredUserProperties, stored).map(withMapping),
   } satisfies UsersPageToStage;
 }
 

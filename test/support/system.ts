@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
 import { type GraphHooks, openGraphAccess } from '../../src/app.ts';
 import { type CycleOptions, type CycleResult, runCycle } from '../../src/engine/cycle.ts';
-import { type PersonOptions, type PersonResult, readPerson } from '../../src/engine/on-demand.ts';
+import { type OnDemandResult, type PersonOptions, readUserOnDemand } from '../../src/engine/on-demand.ts';
 import { readEnvironment } from '../../src/environment.ts';
 import { ExpectedError } from '../../src/errors.ts';
 import type { OnWait, RetryPolicy } from '../../src/graph/reader.ts';
@@ -109,12 +109,12 @@ export async function personOf(
   { simulator, tenant, database }: Pick<World, 'simulator' | 'tenant' | 'database'>,
   word: string,
   wishes: Partial<PersonOptions> = {},
-): Promise<PersonResult> {
+): Promise<OnDemandResult> {
   trust(simulator.certificate);
   const { openReader } = openGraphAccess(readEnvironment(simulator.environment(tenant.tenantId)), {
     policy: fastPolicy,
   });
-  return readPerson(
+  return readUserOnDemand(
     { database, defaults: loadDefaults(), log: pino({ level: 'silent' }), openReader },
     {
       tenantId: tenant.tenantId,

@@ -11,7 +11,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { namesCredential, ownsTenantId, readCredential, readTenantCredential } from '../../src/credentials.ts';
 import { ExpectedError } from '../../src/errors.ts';
 import { readClientCertificate } from '../../src/graph/client-certificate.ts';
-import { credentialMark } from '../../src/graph/credential.ts';
+import { credentialFingerprint } from '../../src/graph/credential.ts';
 import { checkInstallationSettings, checkSettings, mergeDocuments } from '../../src/settings/settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'entra-sync-credentials-'));
@@ -184,7 +184,7 @@ describe("a tenant's own credential", () => {
   test('a certificate with a corrected password is another credential', () => {
     const pem = file('key and certificate');
     const mark = (password: string) =>
-      credentialMark(
+      credentialFingerprint(
         () => ({ kind: 'certificate', clientId, holder: 'h', path: pem, ...(password && { password }) }),
         'salt',
       );

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { findCulprits } from '../../src/rules/culprits.ts';
 import { dataFaultOf, isDataState, reasonOf } from '../../src/rules/data-faults.ts';
-import { jsonLots } from '../../src/store/stage/json-chunks.ts';
+import { jsonChunks } from '../../src/store/stage/json-chunks.ts';
 
 describe('rule 12: SQLSTATEs that the data causes', () => {
   test.each([
@@ -143,8 +143,8 @@ describe('rule 19: the objects at fault are found by halves', () => {
 
 test('rows are sent in chunks of a limited length, in their order', () => {
   const items = ['a', 'bb', 'x'.repeat(50), 'c', 'd'];
-  const lots = [...jsonLots(items, 20)];
+  const lots = [...jsonChunks(items, 20)];
   expect(lots.flatMap((lot) => JSON.parse(lot))).toEqual(items);
   expect(lots).toHaveLength(3);
-  expect([...jsonLots([])]).toEqual([]);
+  expect([...jsonChunks([])]).toEqual([]);
 });

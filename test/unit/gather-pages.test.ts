@@ -1,7 +1,7 @@
 // Pages that arrive meanwhile are returned together, in order, up to one with problems.
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { type FetchedPage, inLots } from '../../src/graph/pages.ts';
+import { type FetchedPage, gatherPages } from '../../src/graph/pages.ts';
 import type { DeltaPage } from '../../src/rules/decode.ts';
 
 type Fetched = FetchedPage<DeltaPage>;
@@ -23,7 +23,7 @@ async function* reading(pages: readonly (Fetched | Error)[], read: string[] = []
 async function lotsOf(pages: readonly (Fetched | Error)[]): Promise<string[][]> {
   const lots: string[][] = [];
   try {
-    for await (const lot of inLots(reading(pages), 8)) {
+    for await (const lot of gatherPages(reading(pages), 8)) {
       lots.push(lot.map(({ url }) => url));
       for (let turns = 0; turns < 50; turns += 1) await turn();
     }
@@ -53,7 +53,7 @@ test('pages before a failure are returned before it is thrown', async () => {
 
 test('reading stops when the caller stops, and runs ahead only to a limit', async () => {
   const read: string[] = [];
-  const lots = inLots(
+  const lots = gatherPages(
     reading(
       Array.from({ length: 100 }, (_, n) => page(n)),
       read,

@@ -1,6 +1,6 @@
 // Readers that share one pace: requests in flight, their order, and the effect of throttling on waiting requests.
 import { expect, test } from 'vitest';
-import { openLane } from '../../src/graph/paced.ts';
+import { openPacer } from '../../src/graph/paced.ts';
 import type { GraphReader, OnWait } from '../../src/graph/reader.ts';
 import { openReader } from './nock-graph.ts';
 
@@ -23,7 +23,7 @@ const throttling = { stream: null, reason: '429', throttled: true, waitMs: 0, at
 
 test('six requests start at once, the others in order, for all readers together', async () => {
   const { reader, asked } = heldReader();
-  const lane = openLane(new AbortController().signal, () => 0);
+  const lane = openPacer(new AbortController().signal, () => 0);
   const [one, other] = [lane(reader), lane(reader)];
   const answers = Array.from({ length: 9 }, (_, index) => (index % 2 ? one : other).getJson(`${index}`, page));
   await settle();
@@ -41,7 +41,7 @@ test('six requests start at once, the others in order, for all readers together'
 test('after throttling only half as many are sent, and none before the requested time', async () => {
   let now = 0;
   const { reader, asked } = heldReader();
-  const paced = openLane(new AbortController().signal, () => now)(reader);
+  const paced = openPacer(new AbortController().signal, () => now)(reader);
   const answers = Array.from({ length: 8 }, (_, index) => paced.getJson(`${index}`, page));
   await settle();
   now = 5;
@@ -58,7 +58,7 @@ test('after throttling only half as many are sent, and none before the requested
 
 test('a failed request gives its place back', async () => {
   const { reader, asked } = heldReader();
-  const paced = openLane(new AbortController().signal, () => 0)(reader);
+  const paced = openPacer(new AbortController().signal, () => 0)(reader);
   const answers = Array.from({ length: 7 }, (_, index) => paced.getJson(`${index}`, page));
   await settle();
   asked[0]?.fail(new Error('down'));
@@ -72,7 +72,7 @@ test('a failed request gives its place back', async () => {
 test('a waiting request ends with the reason of the signal, and is never sent', async () => {
   const { reader, asked } = heldReader();
   const stop = new AbortController();
-  const paced = openLane(stop.signal, () => 0)(reader);
+  const paced = openPacer(stop.signal, () => 0)(reader);
   const answers = Array.from({ length: 9 }, (_, index) => paced.getJson(`${index}`, page));
   await settle();
   stop.abort(new Error('stopped'));

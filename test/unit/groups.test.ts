@@ -8,8 +8,8 @@ import {
   decodeMember,
   type GroupsPage,
   groupColumns,
-  groupMarks,
   groupProperties,
+  requiredGroupProperties,
 } from '../../src/rules/groups.ts';
 import { mergeObjects } from '../../src/rules/merge.ts';
 import { outsideOf } from '../../src/rules/scope.ts';
@@ -221,7 +221,7 @@ describe('rule 8: slices of members', () => {
       { id: a, displayName: 'Large', 'members@delta': [{ '@odata.type': '#microsoft.graph.group', id: c }] },
     );
     expect(told(page)).toEqual([`${a.toLowerCase()} ${b} u`, `${a.toLowerCase()} ${c} g`]);
-    const merged = mergeObjects('full', new Map(), page.occurrences, groupMarks);
+    const merged = mergeObjects('full', new Map(), page.occurrences, requiredGroupProperties);
     expect(merged).toEqual([{ id: a.toLowerCase(), source: { displayName: 'Large' }, removed: null, doubt: null }]);
   });
 

@@ -1,13 +1,13 @@
 // The due tenants that go into the queue, their order, and the tenants that get a full-round slot.
 import { expect, test } from 'vitest';
-import { type DueTenant, mostFullTurns, planJobs } from '../../src/rules/planning.ts';
+import { type DueTenant, maxFullRoundSlots, planJobs } from '../../src/rules/planning.ts';
 
 const tenant = (tenantId: string, rest: Partial<DueTenant> = {}): DueTenant => ({
   tenantId,
   rescue: false,
   requested: false,
-  fullAhead: false,
-  hasTurn: false,
+  needsFullRound: false,
+  hasFullRoundSlot: false,
   long: false,
   ...rest,
 });
@@ -37,18 +37,18 @@ test.each([
   [20, 0],
   [25, 0],
 ])('with %i full-round slots taken, %i of the tenants that need one get one', (taken, expected) => {
-  const plan = planJobs(many(30, { fullAhead: true }), taken, 100);
+  const plan = planJobs(many(30, { needsFullRound: true }), taken, 100);
   expect(plan.turns).toHaveLength(expected);
   expect(idsOf(plan.jobs)).toEqual(plan.turns);
 });
 
 test('a tenant with a slot takes no second one, and a tenant that needs none does not wait', () => {
   const due = [
-    tenant('has one', { fullAhead: true, hasTurn: true }),
-    tenant('needs one', { fullAhead: true }),
+    tenant('has one', { needsFullRound: true, hasFullRoundSlot: true }),
+    tenant('needs one', { needsFullRound: true }),
     tenant('changes only'),
   ];
-  expect(planJobs(due, mostFullTurns, 100)).toEqual({
+  expect(planJobs(due, maxFullRoundSlots, 100)).toEqual({
     turns: [],
     jobs: [
       { tenantId: 'has one', priority: 0, long: false },
@@ -58,8 +58,8 @@ test('a tenant with a slot takes no second one, and a tenant that needs none doe
 });
 
 test('a tenant beyond the maximum of jobs is not planned and gets no slot', () => {
-  expect(planJobs(many(5, { fullAhead: true }), 0, 3)).toMatchObject({ turns: ['t0', 't1', 't2'] });
-  expect(planJobs(many(5, { fullAhead: true }), 0, 3).jobs).toHaveLength(3);
+  expect(planJobs(many(5, { needsFullRound: true }), 0, 3)).toMatchObject({ turns: ['t0', 't1', 't2'] });
+  expect(planJobs(many(5, { needsFullRound: true }), 0, 3).jobs).toHaveLength(3);
 });
 
 test('a tenant with long cycles is marked in the queue', () => {

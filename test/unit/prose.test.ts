@@ -1,7 +1,7 @@
 // The scanner behind `npm run prose`: it finds comments, titles and paragraphs, and nothing else.
 import { describe, expect, test } from 'vitest';
-import { isHeadless, usesPronoun } from '../prose/rules.ts';
-import { longSqlLines, scanMarkdown, scanSource, scanSql } from '../prose/scan.ts';
+import { isHeadless, usesPronoun } from '../../scripts/prose/rules.ts';
+import { longSqlLines, scanMarkdown, scanSource, scanSql } from '../../scripts/prose/scan.ts';
 
 const lines = (...parts: string[]) => parts.join('\n');
 

@@ -10,7 +10,7 @@ const stopped = (failure: Stopped['failure'], more: Partial<Stopped> = {}): Stop
 });
 const never: readonly Once[] = [];
 const restart: NextTry = { once: 'restart', next: 'restart', reason: undefined, ifAnswers: undefined };
-const fullBecause = (reason: 'token_expired' | 'checkpoint_refused'): NextTry => ({
+const fullReason = (reason: 'token_expired' | 'checkpoint_refused'): NextTry => ({
   ...{ once: 'full_round', next: 'full_round', reason },
   ifAnswers: reason === 'checkpoint_refused' ? 'first_url' : undefined,
 });
@@ -20,8 +20,8 @@ const failsAgain = { before: { checkpoint: 1, round: 0 } };
 describe('rules 14, 15 and 17: the next try', () => {
   test.each<[string, Stopped, readonly Once[], NextTry | 'give_up']>([
     ['a link dies after pages', stopped('dead_token'), never, restart],
-    ['the checkpoint is dead', stopped('dead_token', { pages: 0 }), never, fullBecause('token_expired')],
-    ['a link dies again in the restarted round', stopped('dead_token'), ['restart'], fullBecause('token_expired')],
+    ['the checkpoint is dead', stopped('dead_token', { pages: 0 }), never, fullReason('token_expired')],
+    ['a link dies again in the restarted round', stopped('dead_token'), ['restart'], fullReason('token_expired')],
     ['a link of a full round dies again', stopped('dead_token', { kind: 'full' }), ['restart'], 'give_up'],
     ['every link is dead', stopped('dead_token'), ['restart', 'full_round'], 'give_up'],
     ['the settings change', stopped('settings_changed'), never, { ...restart, once: 'new_settings' }],
@@ -31,7 +31,7 @@ describe('rules 14, 15 and 17: the next try', () => {
     ['a fresh link is refused', stopped('link_refused'), never, 'give_up'],
     ['a kept link fails once', stopped('link_failed', { keptLink: true }), never, 'give_up'],
     ['a kept link fails in the second cycle', keptLinkFails, never, { ...restart, ifAnswers: 'start' }],
-    ['no other link answers', keptLinkFails, ['restart'], fullBecause('checkpoint_refused')],
+    ['no other link answers', keptLinkFails, ['restart'], fullReason('checkpoint_refused')],
     ['no link answers at all', keptLinkFails, ['restart', 'full_round'], 'give_up'],
     ['a kept link of a full round fails in the second cycle', { ...keptLinkFails, kind: 'full' }, never, 'give_up'],
     [
@@ -51,7 +51,7 @@ describe('rules 14, 15 and 17: the next try', () => {
       'the checkpoint fails in the second cycle',
       stopped('link_failed', { pages: 0, ...failsAgain }),
       never,
-      fullBecause('checkpoint_refused'),
+      fullReason('checkpoint_refused'),
     ],
     ['the same in a dry run', stopped('link_failed', { ...failsAgain, dryRun: true }), never, 'give_up'],
     ['the same at another Graph', stopped('link_failed', { ...failsAgain, ofThisGraph: false }), never, 'give_up'],

@@ -23,7 +23,7 @@ test('only the dropped source is forgotten', () => {
 });
 
 test('beyond the maximum, the least recently used source is dropped', () => {
-  const cache = openTokenCache({ keptMs: 60_000, mostKept: 2 });
+  const cache = openTokenCache({ keptMs: 60_000, maxKept: 2 });
   const [a, b] = [cache.take('a', 'mark', source), cache.take('b', 'mark', source)];
   cache.take('a', 'mark', source);
   cache.take('c', 'mark', source);
@@ -32,7 +32,7 @@ test('beyond the maximum, the least recently used source is dropped', () => {
 });
 
 test('an unused source is dropped when another one is used', () => {
-  const cache = openTokenCache({ keptMs: -1, mostKept: 10 });
+  const cache = openTokenCache({ keptMs: -1, maxKept: 10 });
   const a = cache.take('a', 'mark', source);
   cache.take('b', 'mark', source);
   expect(cache.take('a', 'mark', source)).not.toBe(a);

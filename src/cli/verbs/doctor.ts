@@ -5,7 +5,7 @@ import { isFirstRun, openBasics, openGraphAccess } from '../../app.ts';
 import { namesCredential, ownsTenantId } from '../../credentials.ts';
 import { type Check, firstExitCode, openChecklist } from '../../engine/checklist.ts';
 import { checkInstallation, type DoctorParts } from '../../engine/doctor.ts';
-import { checkTenant, type Patient } from '../../engine/doctor-tenant.ts';
+import { type CheckedTenant, checkTenant } from '../../engine/doctor-tenant.ts';
 import { readTenantId } from '../../environment.ts';
 import { describeDefect, ExpectedError } from '../../errors.ts';
 import { defaultRetryPolicy } from '../../graph/reader.ts';
@@ -84,9 +84,13 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
 }
 
 /** Whom to look at. While the database cannot be asked: the tenant that was named by its id, or that of AZURE_TENANT_ID. */
-async function patientsOf(run: Run, word: string | undefined, database: Database | undefined): Promise<Patient[]> {
+async function patientsOf(
+  run: Run,
+  word: string | undefined,
+  database: Database | undefined,
+): Promise<CheckedTenant[]> {
   const { variables } = run.environment;
-  const unknown = (id: string): Patient => ({ id, name: id, row: undefined });
+  const unknown = (id: string): CheckedTenant => ({ id, name: id, row: undefined });
   const id = word === undefined ? undefined : asGuid(word);
   if (database) {
     const rows = word === undefined ? await listTenants(database) : await findRows(database, word, id !== undefined);

@@ -1,6 +1,6 @@
 // `status`: how every tenant is, at a glance.
 import { type Command, Option } from 'commander';
-import { readSetAside, readStatus, type Standing, standings } from '../../store/tenants/status.ts';
+import { readSetAside, readStatus, type StatusFilter, statusFilters } from '../../store/tenants/status.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
@@ -9,7 +9,7 @@ import { table } from '../terminal.ts';
 import { describeTrouble, summarize } from '../trouble.ts';
 import { describeWaiting } from './tenant-approval.ts';
 
-type StatusOptions = VerbOptions & { setAside?: boolean; only?: Standing };
+type StatusOptions = VerbOptions & { setAside?: boolean; only?: StatusFilter };
 
 export function statusCommand(): Command {
   return verb('status', 'Show how every tenant is: accounts, last success, what went wrong.', [
@@ -23,7 +23,7 @@ export function statusCommand(): Command {
       new Option(
         '--only <which>',
         'failing: the last cycle failed or was cut off; held: removals wait for a person; stale: no success for two intervals',
-      ).choices(standings),
+      ).choices(statusFilters),
     )
     .option('--set-aside', 'list the objects that could not be taken, and why')
     .action((word: string | undefined, options: StatusOptions) =>

@@ -1,8 +1,8 @@
 // `sync --user`: one person now, and why it came out as it did.
 import { openBasics } from '../../app.ts';
-import { type PersonResult, readPerson } from '../../engine/on-demand.ts';
+import { type OnDemandResult, readUserOnDemand } from '../../engine/on-demand.ts';
 import { ExpectedError } from '../../errors.ts';
-import type { KnownPerson } from '../../store/accounts/find-accounts.ts';
+import type { KnownAccount } from '../../store/accounts/find-accounts.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { openGraph, type Run } from '../command.ts';
 import { plural, when } from '../format.ts';
@@ -10,7 +10,7 @@ import { sampleTable, shownChanges } from '../samples.ts';
 import { noTenant } from '../several.ts';
 
 /** Reads one person of the tenant (of the only one, when none is named) and says what changed and why. */
-export async function syncPerson(
+export async function syncOneUser(
   run: Run,
   word: string | undefined,
   what: { word: string; dryRun: boolean },
@@ -19,8 +19,8 @@ export async function syncPerson(
   const { log, defaults } = openBasics(run.environment);
   const graph = openGraph(run);
   const { database } = await run.database();
-  const tenant = word === undefined ? theOnly(await listTenants(database)) : await findTenant(database, word);
-  const result = await readPerson(
+  const tenant = word === undefined ? onlyTenant(await listTenants(database)) : await findTenant(database, word);
+  const result = await readUserOnDemand(
     { database, defaults, log, openReader: graph.openReader },
     { tenantId: tenant.tenant_id, ...what, actor: run.actor, signal: run.signal },
   );
@@ -34,7 +34,7 @@ export async function syncPerson(
   return 0;
 }
 
-function theOnly(tenants: readonly Tenant[]): Tenant {
+function onlyTenant(tenants: readonly Tenant[]): Tenant {
   const [only] = tenants;
   if (only && tenants.length === 1) return only;
   if (!only) throw noTenant();
@@ -44,12 +44,12 @@ function theOnly(tenants: readonly Tenant[]): Tenant {
 }
 
 /** The same keys whatever came out. */
-function asJson({ verdict, name, entraObjectId, reason, before, after, groups, ...rest }: PersonResult) {
+function asJson({ verdict, name, entraObjectId, reason, before, after, groups, ...rest }: OnDemandResult) {
   const [was, is] = [before ?? null, after ?? null];
   return { verdict, name, entraObjectId, reason, before: was, after: is, groups: groups ?? null, ...rest };
 }
 
-const headlines: Readonly<Record<PersonResult['verdict'], string>> = {
+const headlines: Readonly<Record<OnDemandResult['verdict'], string>> = {
   created: 'new here',
   restored: 'restored',
   updated: 'updated',
@@ -59,12 +59,12 @@ const headlines: Readonly<Record<PersonResult['verdict'], string>> = {
   not_there: 'not to be seen in Entra ID',
 };
 
-function headline({ verdict, dryRun }: PersonResult): string {
+function headline({ verdict, dryRun }: OnDemandResult): string {
   return dryRun ? `${headlines[verdict]} (dry run)` : headlines[verdict];
 }
 
 /** Why it came out so, and what happens next, in a sentence or two. */
-function explain(result: PersonResult): string {
+function explain(result: OnDemandResult): string {
   const { verdict, before, after, reason, groups } = result;
   const lists =
     groups === undefined
@@ -80,19 +80,19 @@ function explain(result: PersonResult): string {
     case 'unchanged':
       return `What is stored is what Entra ID shows. ${lists}`;
     case 'out_of_scope':
-      return `Entra ID shows the person, but ${reason} (settings: scope). ${isLive(after) ? 'The account stays until the next cycle, which judges everybody' : hereIs(after)}.`;
+      return `Entra ID shows the person, but ${reason} (settings: scope). ${isLive(after) ? 'The account stays until the next cycle, which judges everybody' : accountLine(after)}.`;
     case 'set_aside':
-      return `Entra ID shows the person in a way that cannot be taken: ${reason}. ${hereIs(after)}.`;
+      return `Entra ID shows the person in a way that cannot be taken: ${reason}. ${accountLine(after)}.`;
     case 'not_there':
-      return `Entra ID answers 404: deleted, or never there. ${isLive(after) ? 'The account stays until a cycle is told of the deletion: a single read removes nobody' : hereIs(after)}.`;
+      return `Entra ID answers 404: deleted, or never there. ${isLive(after) ? 'The account stays until a cycle is told of the deletion: a single read removes nobody' : accountLine(after)}.`;
   }
 }
 
-function isLive(person: KnownPerson | undefined): boolean {
+function isLive(person: KnownAccount | undefined): boolean {
   return person !== undefined && person.removed_at === null;
 }
 
-function hereIs(person: KnownPerson | undefined): string {
+function accountLine(person: KnownAccount | undefined): string {
   if (!person) return 'There is no account here';
   if (isLive(person)) return 'The account stays as it was';
   const purge = person.purge_at ? `, and is purged ${when(person.purge_at)}` : '';

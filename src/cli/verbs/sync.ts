@@ -9,13 +9,13 @@ import { describeDatabaseError, tellDatabaseError } from '../../store/database/p
 import { settingsInForce } from '../../store/settings/versions.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { consentWaiting, listWaiting } from '../../store/tenants/waiting-consents.ts';
-import { goesOn, openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { openGraph, type Run, resumeHint, runVerb, type VerbOptions, verb } from '../command.ts';
 import { hasHeld, reportCycles } from '../cycle-report.ts';
 import { plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { stopsAll, worstExitCode } from '../several.ts';
 import { showError } from '../terminal.ts';
-import { syncPerson } from './sync-user.ts';
+import { syncOneUser } from './sync-user.ts';
 
 type SyncOptions = VerbOptions & { dryRun?: boolean; user?: string };
 
@@ -43,7 +43,7 @@ export function syncCommand(): Command {
         ? runVerb(
             options,
             (run) => syncTenants(run, tenant, { resync: false, dryRun: options.dryRun === true }),
-            options.dryRun ? undefined : goesOn,
+            options.dryRun ? undefined : resumeHint,
           )
         : syncUser(tenant, options.user, options),
     );
@@ -52,7 +52,7 @@ export function syncCommand(): Command {
 function syncUser(tenant: string | undefined, word: string, options: SyncOptions): Promise<void> {
   return runVerb(
     options,
-    (run) => syncPerson(run, tenant, { word, dryRun: options.dryRun === true }),
+    (run) => syncOneUser(run, tenant, { word, dryRun: options.dryRun === true }),
     'run the command again: it reads the person anew',
   );
 }
@@ -67,7 +67,7 @@ export function resyncCommand(): Command {
   )
     .argument('[tenant]', 'id, name or reference of one tenant')
     .action((tenant: string | undefined, options: SyncOptions) =>
-      runVerb(options, (run) => syncTenants(run, tenant, { resync: true, dryRun: false }), goesOn),
+      runVerb(options, (run) => syncTenants(run, tenant, { resync: true, dryRun: false }), resumeHint),
     );
 }
 

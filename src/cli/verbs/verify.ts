@@ -10,7 +10,7 @@ import type { NamedDrift } from '../../store/verify.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
-import { describeFailure, noTenant, sayNotTried, stopsAll, worstExitCode } from '../several.ts';
+import { failureJson, noTenant, sayNotTried, stopsAll, worstExitCode } from '../several.ts';
 import { showError, table } from '../terminal.ts';
 
 type VerifyOptions = VerbOptions & { sample?: number };
@@ -74,8 +74,8 @@ async function verify(run: Run, word: string | undefined, sample: number | undef
   sayNotTried(terminal, notTried.length);
   terminal.answer({
     tenants: done.map(({ tenant, result }) => ({ tenant: named(tenant), ...result })),
-    failures: failed.map(({ tenant, error }) => ({ tenant: named(tenant), ...describeFailure(error) })),
-    skipped: skipped.map(({ tenant, error }) => ({ tenant: named(tenant), ...describeFailure(error) })),
+    failures: failed.map(({ tenant, error }) => ({ tenant: named(tenant), ...failureJson(error) })),
+    skipped: skipped.map(({ tenant, error }) => ({ tenant: named(tenant), ...failureJson(error) })),
     ...(notTried.length > 0 && { not_tried: notTried.map(named) }),
   });
   const drifted = done.some(({ result }) => result.drift.length > 0);

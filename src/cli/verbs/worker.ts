@@ -21,7 +21,7 @@ type WorkerVerbOptions = VerbOptions & {
 
 const defaultPort = 9464;
 const defaultConcurrency = 4;
-const mostConcurrency = 64;
+const maxConcurrency = 64;
 
 export function workerCommand(): Command {
   return verb(
@@ -31,7 +31,7 @@ export function workerCommand(): Command {
       'DATABASE_URL and a current schema (entra-sync migrate). Logs JSON lines on stderr at LOG_LEVEL (info).',
     ['worker', 'worker --concurrency 8', 'worker --metrics-host 0.0.0.0 --metrics-port 9464'],
   )
-    .option('--concurrency <n>', `tenants synced side by side, 1 to ${mostConcurrency}`, String(defaultConcurrency))
+    .option('--concurrency <n>', `tenants synced side by side, 1 to ${maxConcurrency}`, String(defaultConcurrency))
     .addOption(
       new Option('--metrics-port <n>', 'port of /livez, /readyz and /metrics, 0 for any free one')
         .env('PORT')
@@ -113,7 +113,7 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
       defaults,
       log,
       openReader: graph.openReader,
-      credentialMark: graph.credentialMark,
+      credentialFingerprint: graph.credentialFingerprint,
       openQueue: (onError) => openQueue(url, onError),
     },
     { concurrency, actor: 'worker', signal: run.signal, onCycle },
@@ -132,8 +132,8 @@ function whole(least: number, most: number) {
 
 function readConcurrency(text: string): number {
   const concurrency = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  if (concurrency >= 1 && concurrency <= mostConcurrency) return concurrency;
+  if (concurrency >= 1 && concurrency <= maxConcurrency) return concurrency;
   throw new ExpectedError('usage', `--concurrency is ${JSON.stringify(text.slice(0, 20))}`, {
-    cure: `give a whole number from 1 to ${mostConcurrency}`,
+    cure: `give a whole number from 1 to ${maxConcurrency}`,
   });
 }

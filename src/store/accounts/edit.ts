@@ -1,7 +1,7 @@
 // A person's edits and reverts of an account, in one transaction.
 import type { ValueType } from '../../rules/expressions.ts';
 import { type Database, rows } from '../database/pool.ts';
-import { noteBatch } from '../feed/batches.ts';
+import { noteFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { lockTenant } from '../tenants/tenants.ts';
 import { type ActingPerson, editAccount, type Profile, revertAccount } from './accounts.ts';
@@ -36,7 +36,7 @@ export async function changeAccount(
     if (edits && reverts) await lockTenant(transaction, account.tenant_id);
     if (edits) await editAccount(transaction, account.account_id, requested.edits, by);
     if (reverts) await revertAccount(transaction, account.account_id, requested.reverts, by);
-    noteBatch(transaction);
+    noteFeedBatch(transaction);
     return rows<EditedField>(
       transaction,
       // The time of a change row is the begin of its transaction.

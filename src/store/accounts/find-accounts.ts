@@ -1,7 +1,7 @@
 // Finds a tenant's accounts by object id, account id, user principal name or mail.
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 
-export type KnownPerson = {
+export type KnownAccount = {
   account_id: string;
   entra_object_id: string | null;
   state: string;
@@ -20,8 +20,12 @@ const personColumns = `a.account_id, a.entra_object_id, a.state, a.user_principa
  * Returns a tenant's accounts, also removed ones, that `word` names. Live accounts come first, and among them matches of
  * the user principal name.
  */
-export async function findPeople(on: Database | Transaction, tenantId: string, word: string): Promise<KnownPerson[]> {
-  return rows<KnownPerson>(
+export async function findAccountsByWord(
+  on: Database | Transaction,
+  tenantId: string,
+  word: string,
+): Promise<KnownAccount[]> {
+  return rows<KnownAccount>(
     on,
     `select ${personColumns} from entra_sync.accounts a
       where a.tenant_id = :tenantId
@@ -36,12 +40,12 @@ export async function findPeople(on: Database | Transaction, tenantId: string, w
 }
 
 /** Returns the account of an object in Entra ID, removed or not. */
-export async function personOfObject(
+export async function accountOfObject(
   on: Database | Transaction,
   tenantId: string,
   entraObjectId: string,
-): Promise<KnownPerson | undefined> {
-  const [person] = await rows<KnownPerson>(
+): Promise<KnownAccount | undefined> {
+  const [person] = await rows<KnownAccount>(
     on,
     `select ${personColumns} from entra_sync.accounts a
       where a.tenant_id = :tenantId and a.entra_object_id = :entraObjectId`,

@@ -12,15 +12,15 @@ import { insideGroups } from '../commit/group-scope.ts';
 import { type ChangeSample, sampleOf } from '../commit/sample.ts';
 import { applyUsers } from '../commit/users.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
-import { closeBatch, nextBatch } from '../feed/batches.ts';
-import { inRehearsal } from '../feed/receipts.ts';
+import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
+import { inDryRun } from '../feed/receipts.ts';
 import { stageWholeList } from '../stage/members.ts';
 import { stageProblems } from '../stage/problems.ts';
 import { type StagedUser, stageUsers } from '../stage/users.ts';
 import { lockTenant, tenantDisconnected } from '../tenants/tenants.ts';
-import { type KnownPerson, personOfObject } from './find-accounts.ts';
+import { accountOfObject, type KnownAccount } from './find-accounts.ts';
 
-export type PersonRead = {
+export type OnDemandRead = {
   readonly tenantId: string;
   readonly entraObjectId: string;
   /** The user as read by GET, or the reason to set it aside. */
@@ -40,12 +40,12 @@ export type PersonRead = {
   readonly dryRun: boolean;
 };
 
-export type PersonCommit = {
+export type OnDemandCommit = {
   readonly cycleId: string | null;
   readonly counts: StreamCounts;
   readonly changes: ChangeSample[];
-  readonly before: KnownPerson | undefined;
-  readonly after: KnownPerson | undefined;
+  readonly before: KnownAccount | undefined;
+  readonly after: KnownAccount | undefined;
   /** Whether the user is in scope, by properties and groups; undefined if set aside. */
   readonly inScope: boolean | undefined;
   /** Why the user was set aside; null if staged. */
@@ -56,8 +56,9 @@ export type PersonCommit = {
  * Commits one user as read, or sets it aside at once if the database refuses it. A dry run is the same transaction, rolled
  * back.
  */
-export async function commitPerson(database: Database, read: PersonRead): Promise<PersonCommit> {
-  const commit = (one: PersonRead) => inRehearsal(database, one.dryRun, (transaction) => applyPerson(transaction, one));
+export async function commitPerson(database: Database, read: OnDemandRead): Promise<OnDemandCommit> {
+  const commit = (one: OnDemandRead) =>
+    inDryRun(database, one.dryRun, (transaction) => applyOnDemandUser(transaction, one));
   try {
     return await commit(read);
   } catch (error) {
@@ -69,11 +70,11 @@ export async function commitPerson(database: Database, read: PersonRead): Promis
   }
 }
 
-async function applyPerson(transaction: Transaction, read: PersonRead): Promise<PersonCommit> {
+async function applyOnDemandUser(transaction: Transaction, read: OnDemandRead): Promise<OnDemandCommit> {
   const { tenantId, entraObjectId } = read;
   if ((await lockTenant(transaction, tenantId)) === 'disconnected') throw tenantDisconnected();
   await requireSettings(transaction, tenantId, { settings_version: read.settingsVersion });
-  const before = await personOfObject(transaction, tenantId, entraObjectId);
+  const before = await accountOfObject(transaction, tenantId, entraObjectId);
   const bind = await openBindings(transaction, read);
   await stagePerson(transaction, bind.round, read);
   const counts = await applyUsers(transaction, bind);
@@ -95,7 +96,7 @@ async function applyPerson(transaction: Transaction, read: PersonRead): Promise<
     'select reason from entra_sync.stage_set_aside where round_id = :round and object_key = :entraObjectId',
     { ...bind, entraObjectId },
   );
-  await closeBatch(transaction, bind);
+  await closeFeedBatch(transaction, bind);
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', bind);
   if (bind.cycle !== null) await closeCycle(transaction, bind.cycle, read, { ...counts, set_aside: setAside });
   return {
@@ -103,13 +104,13 @@ async function applyPerson(transaction: Transaction, read: PersonRead): Promise<
     counts,
     changes,
     before,
-    after: await personOfObject(transaction, tenantId, entraObjectId),
+    after: await accountOfObject(transaction, tenantId, entraObjectId),
     inScope: staged?.in_scope,
     aside: staged ? null : (aside?.reason ?? null),
   };
 }
 
-async function openBindings(transaction: Transaction, read: PersonRead): Promise<CommitBindings> {
+async function openBindings(transaction: Transaction, read: OnDemandRead): Promise<CommitBindings> {
   const { tenantId, settingsVersion, actor, askedAt } = read;
   const [round] = await rows<{ round_id: string }>(
     transaction,
@@ -131,7 +132,7 @@ async function openBindings(transaction: Transaction, read: PersonRead): Promise
     stream: 'users',
     round: round?.round_id ?? '0',
     full: false,
-    batch: await nextBatch(transaction),
+    batch: await nextFeedBatch(transaction),
     cycle: cycle?.cycle_id ?? null,
     actor,
     // An on-demand read removes no account, so no purge time is computed.
@@ -144,7 +145,7 @@ async function openBindings(transaction: Transaction, read: PersonRead): Promise
   };
 }
 
-async function stagePerson(transaction: Transaction, roundId: string, read: PersonRead): Promise<void> {
+async function stagePerson(transaction: Transaction, roundId: string, read: OnDemandRead): Promise<void> {
   const { seen, memberOf, entraObjectId, askedAt } = read;
   if ('reason' in seen) {
     await stageProblems(transaction, roundId, [seen]);
@@ -158,7 +159,7 @@ async function stagePerson(transaction: Transaction, roundId: string, read: Pers
 async function closeCycle(
   transaction: Transaction,
   cycleId: string,
-  read: PersonRead,
+  read: OnDemandRead,
   counts: CommitCounts,
 ): Promise<void> {
   const report = { outcome: 'committed', round: 'on_demand', reason: 'on_demand', pages: 0, seen: 1, ...counts };

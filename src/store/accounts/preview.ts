@@ -5,7 +5,7 @@ import { insideGroups } from '../commit/group-scope.ts';
 import { rows, type Transaction } from '../database/pool.ts';
 import { settingsInForce } from '../settings/versions.ts';
 
-export type RehearsedAccount = {
+export type PreviewedAccount = {
   readonly account_id: string;
   readonly source: Source;
   /** The edits in force under the new rules. */
@@ -20,13 +20,13 @@ export type RehearsedAccount = {
 const page = 2_000;
 
 /** Yields managed live accounts, page by page. `batch`: the batch in which the dry run wrote its change rows. */
-export async function* rehearsedAccounts(
+export async function* previewedAccounts(
   transaction: Transaction,
   bind: { tenant: string; batch: string; scopeGroups: readonly string[] },
-): AsyncGenerator<RehearsedAccount[]> {
+): AsyncGenerator<PreviewedAccount[]> {
   let after: string | null = null;
   for (;;) {
-    const found: RehearsedAccount[] = await rows<RehearsedAccount>(
+    const found: PreviewedAccount[] = await rows<PreviewedAccount>(
       transaction,
       `select a.account_id, a.source, a.overrides,
               a.profile || coalesce(c.before -> 'profile', '{}') as profile, a.enabled,

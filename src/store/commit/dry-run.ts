@@ -2,15 +2,15 @@
 
 import type { Lease } from '../cycle/lease.ts';
 import type { Database, Transaction } from '../database/pool.ts';
-import { nextBatch } from '../feed/batches.ts';
-import { inRehearsal } from '../feed/receipts.ts';
+import { nextFeedBatch } from '../feed/batches.ts';
+import { inDryRun } from '../feed/receipts.ts';
 import type { Round } from '../stage/rounds.ts';
 import { lockTenant } from '../tenants/tenants.ts';
 import { apply } from './apply.ts';
 import { type CommitBindings, keepSetAside } from './bindings.ts';
 
 /** Applies a round of groups that a dry run staged, under a batch of its own; the caller's transaction is rolled back. */
-export async function applyRehearsal(
+export async function applyDryRunGroups(
   transaction: Transaction,
   round: Round,
   bind: Omit<CommitBindings, 'stream' | 'round' | 'full' | 'batch'>,
@@ -20,23 +20,23 @@ export async function applyRehearsal(
     stream: 'groups',
     round: round.round_id,
     full: round.kind === 'full',
-    batch: await nextBatch(transaction),
+    batch: await nextFeedBatch(transaction),
   };
   await apply.groups(transaction, groups);
   await keepSetAside(transaction, groups);
 }
 
 /** Returns what `read` finds once the groups of `round` are applied. Nothing is kept, whatever `read` does. */
-export async function afterRehearsal<Found>(
+export async function onDryRunGroups<Found>(
   database: Database,
   lease: Lease,
   round: Round,
   options: Pick<CommitBindings, 'actor' | 'retentionMs'>,
   read: (transaction: Transaction) => Promise<Found>,
 ): Promise<Found> {
-  return inRehearsal(database, true, async (transaction) => {
+  return inDryRun(database, true, async (transaction) => {
     await lockTenant(transaction, lease.tenantId);
-    await applyRehearsal(transaction, round, {
+    await applyDryRunGroups(transaction, round, {
       ...options,
       tenant: lease.tenantId,
       cycle: null,

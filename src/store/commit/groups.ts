@@ -35,8 +35,8 @@ export async function applyGroups(transaction: Transaction, bind: CommitBindings
   ended += await move(endMemberships(listsOfDeleted));
   const heldMembers = await guardMemberships(transaction, bind);
   ended += await move(endMemberships(ended_));
-  await transaction.raw(keepStrangers, bind);
-  await transaction.raw(forgetStrangers, bind);
+  await transaction.raw(keepDeletedElsewhere, bind);
+  await transaction.raw(forgetDeletedElsewhere, bind);
   const updated = await count(updateGroups);
   const restored = await count(restoreGroups);
   const created = await count(createGroups);
@@ -168,7 +168,7 @@ union
 select e.group_no, e.member_object_id from entra_sync.stage_endings e where e.round_id = :round`;
 
 // Of groups that were deleted before anything was kept of them, the id is: a restored group need not tell its members again.
-const keepStrangers = `
+const keepDeletedElsewhere = `
 insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
 select :tenant, 'groups', s.entra_object_id from entra_sync.stage_groups s
  where s.round_id = :round and s.removed = 'deleted_restorable'
@@ -176,7 +176,7 @@ select :tenant, 'groups', s.entra_object_id from entra_sync.stage_groups s
 on conflict (tenant_id, stream, entra_object_id) do update set noted_at = now()`;
 
 // Live ones were asked whole (src/store/stage/deleted-elsewhere.ts), so nothing more has to be known of them.
-const forgetStrangers = `
+const forgetDeletedElsewhere = `
 delete from entra_sync.deleted_strangers d using entra_sync.stage_groups s
  where d.tenant_id = :tenant and d.stream = 'groups' and s.round_id = :round and s.entra_object_id = d.entra_object_id
    and s.removed is distinct from 'deleted_restorable'`;

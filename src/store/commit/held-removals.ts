@@ -2,7 +2,7 @@
 
 import { ExpectedError } from '../../errors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
-import { closeBatch, nextBatch } from '../feed/batches.ts';
+import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { lockTenant } from '../tenants/tenants.ts';
 import { keepClosure } from './closure.ts';
@@ -80,7 +80,7 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     if (decision.decision === 'approve' && unconfirmed.length > 0) throw unconfirmedYet(unconfirmed.length);
     const bind: DecisionBindings = {
       tenant: tenantId,
-      batch: await nextBatch(transaction),
+      batch: await nextFeedBatch(transaction),
       cycle: null,
       actor,
       list: listId,
@@ -104,7 +104,7 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     await transaction.raw(`delete from entra_sync.held_memberships h where ${chosenMembers}`, bind);
     await dropEmptyLists(transaction, tenantId);
     await transaction.raw(forgetError, bind);
-    await closeBatch(transaction, bind);
+    await closeFeedBatch(transaction, bind);
     return { ...done, skipped: wanted?.filter((id) => !taken.some((one) => one.names.includes(id))) ?? [] };
   });
 }

@@ -4,10 +4,10 @@ import { ExpectedError } from '../../errors.ts';
 import type { CommitCounts } from '../../rules/counts.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
-import { closeBatch, nextBatch } from '../feed/batches.ts';
-import { inRehearsal } from '../feed/receipts.ts';
-import { type Aside, leavingOutFaults, setAsideStaged, unitsOfCommit } from '../stage/data-faults.ts';
-import { dropPartial, type Wholeness } from '../stage/partial-objects.ts';
+import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
+import { inDryRun } from '../feed/receipts.ts';
+import { type SetAsideReasons, setAsideStaged, unitsOfCommit, withoutCulprits } from '../stage/data-faults.ts';
+import { dropPartial, type RequiredProperties } from '../stage/partial-objects.ts';
 import type { Round } from '../stage/rounds.ts';
 import { analyzeStage, analyzeTables } from '../stage/statistics.ts';
 import { lockTenant, tenantDisconnected } from '../tenants/tenants.ts';
@@ -17,7 +17,7 @@ import { type CommitBindings, requireSettings } from './bindings.ts';
 export type ListingOptions = Pick<CommitBindings, 'stream' | 'actor' | 'removals' | 'match' | 'scopeGroups'> & {
   readonly round: Round;
   readonly cycleId: string;
-  readonly wholeness: Wholeness;
+  readonly wholeness: RequiredProperties;
 };
 
 /**
@@ -27,10 +27,10 @@ export type ListingOptions = Pick<CommitBindings, 'stream' | 'actor' | 'removals
 export async function commitListing(database: Database, lease: Lease, options: ListingOptions): Promise<CommitCounts> {
   await analyzeStage(database, options.round);
   const { round, stream } = options;
-  const counts = await leavingOutFaults(database, lease, round.round_id, {
+  const counts = await withoutCulprits(database, lease, round.round_id, {
     units: () => unitsOfCommit(database, { tenant: lease.tenantId, round: round.round_id, stream, full: false }),
     attempt: (aside, rehearse) =>
-      inRehearsal(database, rehearse, (transaction) => applyListing(transaction, lease, options, aside)),
+      inDryRun(database, rehearse, (transaction) => applyListing(transaction, lease, options, aside)),
   });
   await analyzeTables(database, options.stream, counts);
   return counts;
@@ -40,7 +40,7 @@ async function applyListing(
   transaction: Transaction,
   lease: Lease,
   options: ListingOptions,
-  aside: Aside,
+  aside: SetAsideReasons,
 ): Promise<CommitCounts> {
   const { round } = options;
   if ((await lockTenant(transaction, lease.tenantId)) === 'disconnected') throw tenantDisconnected();
@@ -55,7 +55,7 @@ async function applyListing(
     stream: options.stream,
     round: round.round_id,
     full: false,
-    batch: await nextBatch(transaction),
+    batch: await nextFeedBatch(transaction),
     cycle: options.cycleId,
     actor: options.actor,
     // Nobody is removed, so nobody's removal gets a time of purge.
@@ -82,7 +82,7 @@ async function applyListing(
       where tenant_id = :tenant`,
     bind,
   );
-  await closeBatch(transaction, bind);
+  await closeFeedBatch(transaction, bind);
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', bind);
   return { ...counts, set_aside: left?.count ?? 0 };
 }

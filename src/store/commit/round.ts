@@ -3,9 +3,15 @@ import { ExpectedError } from '../../errors.ts';
 import { type CommitCounts, noCounts } from '../../rules/counts.ts';
 import { type Lease, lockFenced } from '../cycle/lease.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
-import { closeBatch, nextBatch } from '../feed/batches.ts';
-import { inRehearsal } from '../feed/receipts.ts';
-import { type Aside, forgetFaults, leavingOutFaults, setAsideStaged, unitsOfCommit } from '../stage/data-faults.ts';
+import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
+import { inDryRun } from '../feed/receipts.ts';
+import {
+  forgetFaults,
+  type SetAsideReasons,
+  setAsideStaged,
+  unitsOfCommit,
+  withoutCulprits,
+} from '../stage/data-faults.ts';
 import { doubtWhatIsOlder } from '../stage/older.ts';
 import type { Round } from '../stage/rounds.ts';
 import { analyzeStage, analyzeTables, planForAll, planForFew, type StageSizes } from '../stage/statistics.ts';
@@ -13,7 +19,7 @@ import { countReleased } from '../tenants/disconnect.ts';
 import { tenantDisconnected } from '../tenants/tenants.ts';
 import { apply } from './apply.ts';
 import { type CommitBindings, keepSetAside, requireSettings } from './bindings.ts';
-import { applyRehearsal } from './dry-run.ts';
+import { applyDryRunGroups } from './dry-run.ts';
 import { isIdle } from './idle.ts';
 import { type ChangeSample, sampleOf } from './sample.ts';
 
@@ -39,13 +45,11 @@ export type CommitOptions = Pick<
 export async function commitRound(database: Database, lease: Lease, options: CommitOptions): Promise<CommitResult> {
   const { round, stream } = options;
   await analyzeStage(database, round, options.analyzed);
-  const result = await leavingOutFaults(database, lease, round.round_id, {
+  const result = await withoutCulprits(database, lease, round.round_id, {
     units: () =>
       unitsOfCommit(database, { tenant: lease.tenantId, round: round.round_id, stream, full: round.kind === 'full' }),
     attempt: (aside, rehearse) =>
-      inRehearsal(database, options.dryRun || rehearse, (transaction) =>
-        applyRound(transaction, lease, options, aside),
-      ),
+      inDryRun(database, options.dryRun || rehearse, (transaction) => applyRound(transaction, lease, options, aside)),
   });
   if (!options.dryRun) await analyzeTables(database, options.stream, result.counts);
   return result;
@@ -55,7 +59,7 @@ async function applyRound(
   transaction: Transaction,
   lease: Lease,
   options: CommitOptions,
-  aside: Aside,
+  aside: SetAsideReasons,
 ): Promise<CommitResult> {
   const { round, stream } = options;
   const { status } = await lockFenced(transaction, lease);
@@ -68,7 +72,7 @@ async function applyRound(
     stream,
     round: round.round_id,
     full: round.kind === 'full',
-    batch: await nextBatch(transaction),
+    batch: await nextFeedBatch(transaction),
     cycle: options.cycleId,
     actor: options.actor,
     retentionMs: options.retentionMs,
@@ -79,7 +83,7 @@ async function applyRound(
     onDemand: false,
   };
   await setAsideStaged(transaction, bind, aside);
-  if (options.dryRun && options.rehearsal) await applyRehearsal(transaction, options.rehearsal, bind);
+  if (options.dryRun && options.rehearsal) await applyDryRunGroups(transaction, options.rehearsal, bind);
   await transaction.raw(bind.full ? planForAll : planForFew);
   const mayBeIdle = !bind.full && round.seen === 0 && bind.scopeGroups.length === 0;
   const idle = mayBeIdle && (await isIdle(transaction, bind));
@@ -90,7 +94,7 @@ async function applyRound(
   const sample = options.dryRun ? await sampleOf(transaction, bind) : [];
   const stillManual =
     status === 'disconnected' && stream === 'users' ? await countReleased(transaction, lease.tenantId) : undefined;
-  await closeBatch(transaction, bind);
+  await closeFeedBatch(transaction, bind);
   if (!bind.full && !idle) await doubtWhatIsOlder(transaction, bind);
   await transaction.raw(endRounds, bind);
   return {

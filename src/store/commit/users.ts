@@ -2,7 +2,7 @@
 
 import type { StreamCounts } from '../../rules/counts.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
-import { forgetStrangers, keepStrangers, keepUnsettled } from '../stage/deleted-elsewhere.ts';
+import { forgetDeletedElsewhere, keepDeletedElsewhere, keepReturnedUsers } from '../stage/deleted-elsewhere.ts';
 import { adoptAccounts } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
 import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './group-scope.ts';
@@ -45,9 +45,9 @@ export async function applyUsers(transaction: Transaction, given: CommitBindings
     await transaction.raw(keepOutside, bind);
   }
   if (staged.remembered) await transaction.raw(forgetOutside, bind);
-  if (staged.back || staged.strangers) await transaction.raw(keepUnsettled, bind);
-  if (staged.restorable) await transaction.raw(keepStrangers, bind);
-  if (staged.strangers) await transaction.raw(forgetStrangers, bind);
+  if (staged.back || staged.strangers) await transaction.raw(keepReturnedUsers, bind);
+  if (staged.restorable) await transaction.raw(keepDeletedElsewhere, bind);
+  if (staged.strangers) await transaction.raw(forgetDeletedElsewhere, bind);
   if (staged.deleted) ended += await move(endMemberships(membershipsOf(deletedForGood)));
   const restored = adoption.restored + (staged.hidden ? await run(restore) : 0);
   const created = staged.unknown ? await run(create) : 0;

@@ -4,9 +4,9 @@ import {
   failuresAfter,
   graphFailures,
   isDatabasesFault,
-  type Lately,
   quarantineAfter,
-  soonAgain,
+  type RecentFailures,
+  retrySoon,
   waitAfter,
 } from '../../rules/quarantine.ts';
 import { ofManyTenants } from '../database/lock-waits.ts';
@@ -70,14 +70,14 @@ export async function recordAttempt(
       message: error?.message ?? null,
       databases: isDatabasesFault(error?.code ?? null),
       intervalMs: attempt.intervalMs,
-      soonest: soonAgain.leastSeconds,
-      soonSpan: soonAgain.mostSeconds - soonAgain.leastSeconds,
+      soonest: retrySoon.minSeconds,
+      soonSpan: retrySoon.maxSeconds - retrySoon.minSeconds,
     },
   );
 }
 
-async function whatEndedLately(transaction: Transaction): Promise<Lately> {
-  const [counted] = await rows<Lately>(
+async function whatEndedLately(transaction: Transaction): Promise<RecentFailures> {
+  const [counted] = await rows<RecentFailures>(
     transaction,
     `select count(*)::int as tried,
             count(*) filter (where outcome in ('failed', 'partial') and error_code = any(:codes))::int as failing
@@ -180,7 +180,11 @@ export async function failingTenants(database: Database): Promise<FailingTenant[
 }
 
 /** Stores the fingerprint of the credential with which the tenant's last cycle failed; null: it did not fail. */
-export async function markCredential(database: Database, tenantId: string, mark: string | null): Promise<void> {
+export async function recordFailingCredential(
+  database: Database,
+  tenantId: string,
+  mark: string | null,
+): Promise<void> {
   await written(
     database,
     `update entra_sync.tenants set failing_credential = :mark

@@ -3,7 +3,7 @@ import type { CommitCounts } from '../../rules/counts.ts';
 import type { RoundKind } from '../../rules/merge.ts';
 import type { CycleOutcome } from '../../rules/outcome.ts';
 import { type Database, inTransaction, rows, type Transaction, written } from '../database/pool.ts';
-import { noteBatch } from '../feed/batches.ts';
+import { noteFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { shareTenant } from '../tenants/tenants.ts';
 import { forgetExpiredConsents } from '../tenants/waiting-consents.ts';
@@ -69,7 +69,7 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
     // After the close, because this cycle counts among the recent ones.
     await recordAttempt(transaction, tenantId, failures, end);
     // Without a worker, number the batches of applications' edits here.
-    if (found?.unnumbered) noteBatch(transaction);
+    if (found?.unnumbered) noteFeedBatch(transaction);
     return found;
   });
   if (old?.changes) await pruneChanges(database, tenantId, changesMs);

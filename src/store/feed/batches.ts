@@ -2,8 +2,8 @@
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { afterCommit } from './receipts.ts';
 
-/** Returns the id under which a transaction writes its changes; {@link closeBatch} adds them to the feed. */
-export async function nextBatch(transaction: Transaction): Promise<string> {
+/** Returns the id under which a transaction writes its changes; {@link closeFeedBatch} adds them to the feed. */
+export async function nextFeedBatch(transaction: Transaction): Promise<string> {
   const [next] = await rows<{ batch: string }>(
     transaction,
     "select nextval(pg_get_serial_sequence('entra_sync.batches', 'batch_id')) as batch",
@@ -12,18 +12,18 @@ export async function nextBatch(transaction: Transaction): Promise<string> {
 }
 
 /** Adds the batch to the feed, unless it has no changes. */
-export async function closeBatch(transaction: Transaction, bind: { batch: string; tenant: string }): Promise<void> {
+export async function closeFeedBatch(transaction: Transaction, bind: { batch: string; tenant: string }): Promise<void> {
   const written = await rowCount(
     transaction,
     `insert into entra_sync.batches (batch_id, tenant_id)
      select :batch, :tenant where exists (select from entra_sync.changes where batch_id = :batch)`,
     { batch: bind.batch, tenant: bind.tenant },
   );
-  if (written > 0) noteBatch(transaction);
+  if (written > 0) noteFeedBatch(transaction);
 }
 
 /** Notes that the transaction writes to the feed, so that its batch is numbered after the commit. */
-export function noteBatch(transaction: Transaction): void {
+export function noteFeedBatch(transaction: Transaction): void {
   afterCommit(transaction, tryToNumber);
 }
 

@@ -69,7 +69,7 @@ export function afterCommit(transaction: Transaction, work: AfterCommit): void {
 class DryRunDone extends Error {}
 
 /** {@link inReportedTransaction}; a dry run (`rehearse`) is rolled back at its end and returns the same answer. */
-export async function inRehearsal<Answer>(
+export async function inDryRun<Answer>(
   database: Database,
   rehearse: boolean,
   work: (transaction: Transaction) => Promise<Answer>,

@@ -1,7 +1,7 @@
 // Requests that applications make with directory.request_cycle: a cycle of a tenant, or the read of one user.
 import { type Database, rows, written } from '../database/pool.ts';
 
-export type PersonRequest = { request_id: string; tenant_id: string; account_id: string; actor: string };
+export type UserRequest = { request_id: string; tenant_id: string; account_id: string; actor: string };
 
 // An older claim belongs to a dead worker: reading a user takes seconds.
 const claimLasts = '2 minutes';
@@ -14,8 +14,8 @@ const claimLasts = '2 minutes';
 export async function claimPersonRequest(
   database: Database,
   after: string | null = null,
-): Promise<PersonRequest | undefined> {
-  const [claimed] = await rows<PersonRequest>(
+): Promise<UserRequest | undefined> {
+  const [claimed] = await rows<UserRequest>(
     database,
     `update entra_sync.cycle_requests set claimed_at = clock_timestamp()
       where request_id = (

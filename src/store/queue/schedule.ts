@@ -7,15 +7,15 @@ export type DueRow = {
   due_at: string | null;
   rescue: boolean;
   requested: boolean;
-  has_turn: boolean;
+  has_full_round_slot: boolean;
   slow: boolean;
-  /** The fingerprint of the users checkpoint, like the groups one: null if the stream has none yet. */
+  /** The fingerprint of the stream's checkpoint; null if it has none yet. */
   users_fingerprint: string | null;
   groups_fingerprint: string | null;
 };
 
 // Delta tokens expire after 7 days (docs/graph.md). Two days remain to find the cause.
-const rescueAge = '5 days';
+const checkpointExpiringAge = '5 days';
 
 const isDue = `t.status <> 'disconnected' and not t.paused
     and (t.next_cycle_at is null or t.next_cycle_at <= clock_timestamp() or r.requested)`;
@@ -29,9 +29,9 @@ export async function dueTenants(on: Database | Transaction, tenantId: string | 
   return rows<DueRow>(
     on,
     `select t.tenant_id, extract(epoch from t.next_cycle_at)::text as due_at,
-            coalesce(r.requested, false) as requested, f.tenant_id is not null as has_turn,
-            coalesce(least(u.committed_at, g.committed_at) < clock_timestamp() - interval '${rescueAge}', false)
-              as rescue,
+            coalesce(r.requested, false) as requested, f.tenant_id is not null as has_full_round_slot,
+            coalesce(least(u.committed_at, g.committed_at)
+                     < clock_timestamp() - interval '${checkpointExpiringAge}', false) as rescue,
             u.fingerprint as users_fingerprint, g.fingerprint as groups_fingerprint,
             u.fingerprint is null or coalesce(c.slow, false) as slow
        from entra_sync.tenants t
@@ -58,7 +58,7 @@ export async function dueTenants(on: Database | Transaction, tenantId: string | 
  */
 export async function planOnce(
   database: Database,
-  plan: (on: Transaction, due: readonly DueRow[], turnsTaken: number) => Promise<readonly string[]>,
+  plan: (on: Transaction, due: readonly DueRow[], slotsTaken: number) => Promise<readonly string[]>,
 ): Promise<boolean> {
   return inTransaction(database, async (transaction) => {
     const claimed = await rowCount(
@@ -92,6 +92,6 @@ export async function planOnce(
 }
 
 /** Releases the tenant's full-round slot. */
-export async function endTurn(database: Database, tenantId: string): Promise<void> {
+export async function releaseFullRoundSlot(database: Database, tenantId: string): Promise<void> {
   await written(database, 'delete from entra_sync.full_turns where tenant_id = :tenantId', { tenantId });
 }

@@ -5,8 +5,8 @@ import { fieldRules } from '../../rules/ownership.ts';
 import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument } from '../../settings/settings.ts';
 import { ofManyTenants } from '../database/lock-waits.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
-import { closeBatch, nextBatch } from '../feed/batches.ts';
-import { inRehearsal } from '../feed/receipts.ts';
+import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
+import { inDryRun } from '../feed/receipts.ts';
 import {
   moveOwnership,
   type OwnershipChange,
@@ -150,7 +150,7 @@ export async function applySettings(
   change: SettingsChange,
   options: { rehearse?: boolean; look?: (transaction: Transaction, applied: AppliedSettings) => Promise<void> } = {},
 ): Promise<AppliedSettings> {
-  return inRehearsal(
+  return inDryRun(
     database,
     options.rehearse === true,
     async (transaction) => {
@@ -200,7 +200,7 @@ async function storeSettings(
     // Even without a difference: applying settings again repairs outdated rules.
     const written = await writeRules(transaction, [tenant], rulesOf(now));
     if (!written && isSame(old, now)) continue;
-    const scope = { tenant, actor, batch: await nextBatch(transaction) };
+    const scope = { tenant, actor, batch: await nextFeedBatch(transaction) };
     const moved = await moveOwnership(transaction, scope);
     if (old.intervalMs !== now.intervalMs) await moveNextCycle(transaction, tenant, now.intervalMs - old.intervalMs);
     effects.push({ tenantId: tenant, batch: scope.batch, before: old, after: now, ...moved });
@@ -209,7 +209,7 @@ async function storeSettings(
        values (:batch, :tenant, :actor, 'tenant.settings_changed', :before::jsonb, :after::jsonb)`,
       { ...scope, before: JSON.stringify({ version: old.version }), after: JSON.stringify({ version }) },
     );
-    await closeBatch(transaction, scope);
+    await closeFeedBatch(transaction, scope);
   }
   return { version, effects };
 }

@@ -9,31 +9,31 @@ import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows, type Transaction, throwDefect } from '../database/pool.ts';
 
 /** Objects, or parts of objects, that are left out, by their key in `set_aside`, with the reason. */
-export type Aside = ReadonlyMap<string, string>;
+export type SetAsideReasons = ReadonlyMap<string, string>;
 
 /** Part of a key: the member list of a group, and the groups that hold a group. */
 export const membersKey = (groupId: string) => `${groupId}/members`;
 export const holdersKey = (groupId: string) => `${groupId}/memberOf`;
 
-export type Divisible<Answer> = {
+export type DivisibleWork<Answer> = {
   /** The keys of all that may be at fault, in lists: what was set aside before comes in one of its own. */
   units(): Promise<readonly (readonly string[])[]> | readonly (readonly string[])[];
   /** Does the work without `aside`, in one transaction. `rehearse`: that is rolled back. */
-  attempt(aside: Aside, rehearse: boolean): Promise<Answer>;
+  attempt(aside: SetAsideReasons, rehearse: boolean): Promise<Answer>;
 };
 
-const nothing: Aside = new Map();
+const nothing: SetAsideReasons = new Map();
 
 /**
  * Does the work of a round in one transaction. Where that fails by its data for the first time, the round is dropped and the
  * failure is thrown. The second time, and at once in a dry run or a listing, it is done without the units at fault. Throws
  * what the work throws.
  */
-export async function leavingOutFaults<Answer>(
+export async function withoutCulprits<Answer>(
   database: Database,
   lease: Lease,
   roundId: string,
-  work: Divisible<Answer>,
+  work: DivisibleWork<Answer>,
 ): Promise<Answer> {
   try {
     return await work.attempt(nothing, false);
@@ -58,7 +58,7 @@ export async function leavingOutFaults<Answer>(
   }
 }
 
-async function culpritsOf<Answer>(work: Divisible<Answer>): Promise<Aside | undefined> {
+async function culpritsOf<Answer>(work: DivisibleWork<Answer>): Promise<SetAsideReasons | undefined> {
   const lists = await work.units();
   const all = lists.flat();
   const fails = async (units: readonly string[]): Promise<DataFault | undefined> => {
@@ -112,7 +112,7 @@ delete from entra_sync.data_faults f
                     where a.tenant_id = f.tenant_id and a.stream = f.stream and a.reason like '${refusedByDatabase}%')`;
 
 /** The keys that are left out, as problems of a page. An id makes earlier staged rows of the object doubtful. */
-export function problemsOf(aside: Aside): Problem[] {
+export function problemsOf(aside: SetAsideReasons): Problem[] {
   return [...aside].map(([key, reason]) => (key.length === 36 ? { key, id: key, reason } : { key, reason }));
 }
 
@@ -161,7 +161,7 @@ export async function unitsOfCommit(
 export async function setAsideStaged(
   transaction: Transaction,
   { round, stream }: Omit<StagedRound, 'tenant'>,
-  aside: Aside,
+  aside: SetAsideReasons,
 ): Promise<void> {
   if (aside.size === 0) return;
   const keys = [...aside.keys()];
@@ -178,10 +178,10 @@ export async function setAsideStaged(
      on conflict (round_id, object_key) do update set reason = excluded.reason`,
     bind,
   );
-  for (const statement of stream === 'users' ? dropPeople : dropGroups) await transaction.raw(statement, bind);
+  for (const statement of stream === 'users' ? dropStagedUsers : dropGroups) await transaction.raw(statement, bind);
 }
 
-const dropPeople = [
+const dropStagedUsers = [
   'delete from entra_sync.stage_users where round_id = :round and entra_object_id = any(:objects::uuid[])',
   'delete from entra_sync.stage_members where round_id = :round and member_object_id = any(:objects::uuid[])',
   'delete from entra_sync.stage_whole_lists where round_id = :round and object_id = any(:objects::uuid[])',

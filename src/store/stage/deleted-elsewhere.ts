@@ -8,7 +8,7 @@ import { shareTenant } from '../tenants/tenants.ts';
 const away = "('deleted_restorable', 'deleted', 'not_seen')";
 
 /** Notes who can be restored now, and lets go of those who no longer can. */
-export async function noteAway(
+export async function recordDeletedElsewhere(
   database: Database,
   lease: Lease,
   stream: Stream,
@@ -60,7 +60,7 @@ const stagedUser = (id: string) => `lateral (select s.entra_object_id, s.removed
   where s.round_id = :round and s.entra_object_id = ${id} offset 0)`;
 
 /** Persons who are back, by this round, and of whom it is not settled which groups hold them. Runs before they are restored. */
-export const keepUnsettled = `
+export const keepReturnedUsers = `
 insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id, is_back)
 select :tenant, 'users', s.entra_object_id, true
   from (select d.entra_object_id from entra_sync.deleted_strangers d where d.tenant_id = :tenant and d.stream = 'users'
@@ -72,7 +72,7 @@ select :tenant, 'users', s.entra_object_id, true
 on conflict (tenant_id, stream, entra_object_id) do update set is_back = true`;
 
 /** Of the deleted whose account does not say so, the id is kept. */
-export const keepStrangers = `
+export const keepDeletedElsewhere = `
 insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
 select :tenant, 'users', s.entra_object_id from entra_sync.stage_users s
  where s.round_id = :round and s.removed = 'deleted_restorable'
@@ -81,7 +81,7 @@ select :tenant, 'users', s.entra_object_id from entra_sync.stage_users s
 on conflict (tenant_id, stream, entra_object_id) do update set is_back = false, noted_at = now()`;
 
 /** Lets go of who is gone for good, whose account says it, or of whom all is settled. Runs after the two above. */
-export const forgetStrangers = `
+export const forgetDeletedElsewhere = `
 delete from entra_sync.deleted_strangers
  where ctid = any(array(
 select d.ctid from entra_sync.deleted_strangers d cross join ${stagedUser('d.entra_object_id')} s

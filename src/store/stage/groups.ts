@@ -5,8 +5,8 @@ import type { GroupColumns, Member } from '../../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../../rules/merge.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
-import { inRehearsal } from '../feed/receipts.ts';
-import { type Aside, holdersKey, leavingOutFaults, membersKey, problemsOf } from './data-faults.ts';
+import { inDryRun } from '../feed/receipts.ts';
+import { holdersKey, membersKey, problemsOf, type SetAsideReasons, withoutCulprits } from './data-faults.ts';
 import {
   doubtLifted,
   idsOf,
@@ -17,7 +17,7 @@ import {
   settleUnreadable,
   type Unsettled,
 } from './doubts.ts';
-import { jsonLots } from './json-chunks.ts';
+import { jsonChunks } from './json-chunks.ts';
 import { stageHolders, stageMembers, stageSlices, stageWholeList } from './members.ts';
 import { stageProblems } from './problems.ts';
 import { advanceRound, type PageOfRound, type Round, type StageState } from './rounds.ts';
@@ -43,14 +43,14 @@ export async function stageGroupsPage(
   page: GroupsPageToStage,
 ): Promise<Round> {
   const holders = new Set(page.members.flatMap((members) => members.map((member) => member.groupId)));
-  return leavingOutFaults(database, lease, round.round_id, {
+  return withoutCulprits(database, lease, round.round_id, {
     units: () => [[...idsOf(page.occurrences), ...[...holders].map(membersKey)]],
     attempt: (aside, rehearse) => {
       const occurrences = page.occurrences.filter((occurrence) => !aside.has(occurrence.id));
       const ids = idsOf(occurrences);
       const stage = async (transaction: Transaction, { anyAside }: StageState) => {
         const known = new Map([
-          ...(await deletedStrangers(transaction, lease.tenantId, round, ids)),
+          ...(await deletedElsewhere(transaction, lease.tenantId, round, ids)),
           ...(await knownObjects(transaction, lease.tenantId, round, ids, 'groups')),
         ]);
         const stored = await knownOfOdd(transaction, lease.tenantId, round.round_id, 'groups', occurrences);
@@ -67,7 +67,7 @@ export async function stageGroupsPage(
 }
 
 // Groups that were deleted before anything was kept of them count as removed: live again, they are asked for whole.
-async function deletedStrangers(
+async function deletedElsewhere(
   transaction: Transaction,
   tenantId: string,
   round: Round,
@@ -87,7 +87,7 @@ async function deletedStrangers(
 
 async function stageGroups(transaction: Transaction, roundId: string, groups: readonly StagedGroup[]): Promise<number> {
   let staged = 0;
-  for (const lot of jsonLots(groups)) staged += await rowCount(transaction, insertGroups, { roundId, groups: lot });
+  for (const lot of jsonChunks(groups)) staged += await rowCount(transaction, insertGroups, { roundId, groups: lot });
   return staged;
 }
 
@@ -138,7 +138,7 @@ export async function settleGroups(
   settled: SettledGroups,
 ): Promise<void> {
   const { live, lists, holders } = settled;
-  await leavingOutFaults(database, lease, roundId, {
+  await withoutCulprits(database, lease, roundId, {
     units: () => [
       [
         ...live.map((group) => group.id),
@@ -166,13 +166,13 @@ export async function settleGroups(
         const problems = [...settled.problems, ...problemsOf(aside)];
         await settleUnreadable(transaction, roundId, 'groups', { ...settled, problems });
       };
-      await (rehearse ? inRehearsal(database, true, work) : inTransaction(database, work));
+      await (rehearse ? inDryRun(database, true, work) : inTransaction(database, work));
     },
   });
 }
 
 // A list with a problem is not whole, and ends nothing.
-function withoutLists(lists: readonly ListOfMembers[], aside: Aside): ListOfMembers[] {
+function withoutLists(lists: readonly ListOfMembers[], aside: SetAsideReasons): ListOfMembers[] {
   return lists.map((list) => {
     const key = membersKey(list.groupId);
     const reason = aside.get(key);
@@ -188,14 +188,14 @@ export async function settleLists(
   lists: readonly ListOfMembers[],
   readAt: Date,
 ): Promise<void> {
-  await leavingOutFaults(database, lease, roundId, {
+  await withoutCulprits(database, lease, roundId, {
     units: () => [lists.map((list) => membersKey(list.groupId))],
     attempt: async (aside, rehearse) => {
       const work = async (transaction: Transaction) => {
         await requireFence(transaction, lease);
         await stageLists(transaction, roundId, withoutLists(lists, aside), readAt);
       };
-      await (rehearse ? inRehearsal(database, true, work) : inTransaction(database, work));
+      await (rehearse ? inDryRun(database, true, work) : inTransaction(database, work));
     },
   });
 }

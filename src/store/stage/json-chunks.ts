@@ -1,10 +1,10 @@
 // Rows for jsonb_to_recordset, in lots that one jsonb value can hold (256 MB) and one text of the program too.
 
 // At most three bytes each.
-const mostCharacters = 32 * 1_048_576;
+const maxCharacters = 32 * 1_048_576;
 
 /** The items as texts of JSON arrays, each below `most` characters unless it holds a single item. */
-export function* jsonLots(items: readonly unknown[], most = mostCharacters): Generator<string> {
+export function* jsonChunks(items: readonly unknown[], most = maxCharacters): Generator<string> {
   let lot: string[] = [];
   let size = 0;
   for (const item of items) {

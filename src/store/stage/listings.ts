@@ -4,9 +4,9 @@ import type { PartOfMemberList } from '../../rules/groups.ts';
 import { type Stream, streams } from '../../rules/streams.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows, type Transaction } from '../database/pool.ts';
-import { inRehearsal } from '../feed/receipts.ts';
+import { inDryRun } from '../feed/receipts.ts';
 import { shareTenant } from '../tenants/tenants.ts';
-import { leavingOutFaults, membersKey } from './data-faults.ts';
+import { membersKey, withoutCulprits } from './data-faults.ts';
 import { stageMembers } from './members.ts';
 import { stageProblems } from './problems.ts';
 import { type Round, roundColumns } from './rounds.ts';
@@ -111,7 +111,7 @@ export async function stagePartsOfLists(
   parts: readonly PartOfMemberList[],
   gone: readonly string[],
 ): Promise<number> {
-  return leavingOutFaults(database, lease, roundId, {
+  return withoutCulprits(database, lease, roundId, {
     units: () => [parts.map((part) => membersKey(part.groupId))],
     attempt: (aside, rehearse) => {
       const taken = parts.map((part): PartOfMemberList => {
@@ -120,7 +120,7 @@ export async function stagePartsOfLists(
         return reason === undefined ? part : { ...part, members: [], problems: [{ key, reason }], next: null };
       });
       const work = (transaction: Transaction) => stageParts(transaction, lease, roundId, taken, gone);
-      return rehearse ? inRehearsal(database, true, work) : inTransaction(database, work);
+      return rehearse ? inDryRun(database, true, work) : inTransaction(database, work);
     },
   });
 }

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import type { Member } from '../../rules/groups.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
-import { inRehearsal } from '../feed/receipts.ts';
-import { leavingOutFaults, membersKey, setAsideStaged } from './data-faults.ts';
+import { inDryRun } from '../feed/receipts.ts';
+import { membersKey, setAsideStaged, withoutCulprits } from './data-faults.ts';
 
 type Slice = { group: string; type: string; removed: boolean; members: string };
 
@@ -78,7 +78,7 @@ function slicesOf(page: readonly Member[]): Slice[] {
  * stored there is nothing to look up for, and they stay as they are: that spares a first load writing each member twice.
  */
 export async function unfoldSlices(database: Database, lease: Lease, roundId: string): Promise<void> {
-  await leavingOutFaults(database, lease, roundId, {
+  await withoutCulprits(database, lease, roundId, {
     units: async () => [await slicedGroups(database, roundId)],
     attempt: async (aside, rehearse) => {
       const work = async (transaction: Transaction) => {
@@ -86,7 +86,7 @@ export async function unfoldSlices(database: Database, lease: Lease, roundId: st
         await setAsideStaged(transaction, { round: roundId, stream: 'groups' }, aside);
         await unfold(transaction, lease, roundId);
       };
-      await (rehearse ? inRehearsal(database, true, work) : inTransaction(database, work));
+      await (rehearse ? inDryRun(database, true, work) : inTransaction(database, work));
     },
   });
 }

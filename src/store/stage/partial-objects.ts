@@ -9,7 +9,7 @@ import type { Round } from './rounds.ts';
 import { planForAll } from './statistics.ts';
 
 /** The properties that a whole document of a stream holds. */
-export type Wholeness = {
+export type RequiredProperties = {
   /** Properties that every object of the stream has. */
   readonly marks: readonly string[];
   /** Properties that `$select` names. */
@@ -38,7 +38,7 @@ export async function doubtPartial(
   lease: Lease,
   round: Round,
   stream: Stream,
-  { marks, selected }: Wholeness,
+  { marks, selected }: RequiredProperties,
 ): Promise<number> {
   return inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
@@ -58,7 +58,7 @@ export async function doubtPartial(
 export async function dropPartial(
   transaction: Transaction,
   bind: { readonly tenant: string; readonly round: string; readonly stream: Stream },
-  { marks, selected }: Wholeness,
+  { marks, selected }: RequiredProperties,
 ): Promise<number> {
   return rowCount(
     transaction,

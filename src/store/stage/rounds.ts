@@ -7,7 +7,7 @@ import type { RoundKind } from '../../rules/merge.ts';
 import type { Stream } from '../../rules/streams.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows, sqlState, type Transaction } from '../database/pool.ts';
-import { inRehearsal } from '../feed/receipts.ts';
+import { inDryRun } from '../feed/receipts.ts';
 import { shareTenant } from '../tenants/tenants.ts';
 import { stageProblems } from './problems.ts';
 
@@ -34,7 +34,7 @@ export type Checkpoint = {
 export const endOfListing = { delta: 'end of the listing' } as const;
 
 /** Most pages in a row that may stage nothing new before the round counts as endless (rule 14). */
-export const mostBarrenPages = 2_000;
+export const maxBarrenPages = 2_000;
 
 /** The columns of a {@link Checkpoint}. */
 export const checkpointColumns = `delta_link, fingerprint,
@@ -118,7 +118,7 @@ export async function dropRound(database: Database, lease: Lease, roundId: strin
 }
 
 /** Drops what a dry run has staged: it is never gone on with. Of one that was cut off, the next lease does it. */
-export async function dropRehearsal(database: Database, lease: Lease): Promise<void> {
+export async function dropDryRun(database: Database, lease: Lease): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
     await transaction.raw('delete from entra_sync.rounds where tenant_id = :tenantId and dry_run', {
@@ -153,10 +153,10 @@ export async function advanceRound(
     const staged = await stage(transaction, state);
     const asideNow = await stageProblems(transaction, round.round_id, page.problems);
     const { barren_pages: barrenPages, ...moved } = await recordPages(transaction, round, page, staged + asideNow > 0);
-    if (barrenPages > mostBarrenPages) throw roundEndless(`${mostBarrenPages} pages in a row brought nothing new`);
+    if (barrenPages > maxBarrenPages) throw roundEndless(`${maxBarrenPages} pages in a row brought nothing new`);
     return moved;
   };
-  if (rehearse) return inRehearsal(database, true, advance);
+  if (rehearse) return inDryRun(database, true, advance);
   // Pages that a crash of the server undoes are read again: the resume link is undone with them.
   return inTransaction(database, advance, { mayBeLost: true });
 }

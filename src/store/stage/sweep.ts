@@ -8,7 +8,7 @@ const groupOf = (id: string) =>
   `lateral (select g.group_no from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = ${id} offset 0)`;
 
 // Asked for both at once, one index would be walked from end to end for each member.
-const isStranger = (stream: string) => `exists (select from entra_sync.deleted_strangers d
+const isDeletedElsewhere = (stream: string) => `exists (select from entra_sync.deleted_strangers d
   where d.tenant_id = :tenant and d.stream = '${stream}' and d.entra_object_id = x.member_object_id offset 0)`;
 
 const storedByList = `
@@ -44,7 +44,7 @@ select x.group_object_id, g.group_no, x.member_object_id, m.member_type
                       and (a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen') or a.memberships_read_at > w.read_at) offset 0)
    and not exists (select from entra_sync.groups r
                     where r.tenant_id = :tenant and r.entra_object_id = x.member_object_id and r.removed_at is not null offset 0)
-   and not ${isStranger('users')} and not ${isStranger('groups')}`;
+   and not ${isDeletedElsewhere('users')} and not ${isDeletedElsewhere('groups')}`;
 
 /** The lists that this round read whole. Binds `round`. */
 export const wholeLists = 'select object_id, read_at from entra_sync.stage_whole_lists where round_id = :round';

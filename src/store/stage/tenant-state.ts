@@ -11,7 +11,7 @@ import { type Checkpoint, checkpointColumns, type Round, roundColumns } from './
 export type OpenRound = Round & { readonly age_ms: number };
 
 /** What one stream has. */
-export type StreamStanding = {
+export type StreamInputs = {
   readonly checkpoint: Checkpoint | undefined;
   /** The round that is open, a dry run's aside: the full one where there are two. */
   readonly open: OpenRound | undefined;
@@ -22,10 +22,10 @@ export type StreamStanding = {
   readonly wantsFull: boolean;
 };
 
-export type Standing = {
+export type TenantState = {
   readonly status: string;
   readonly name: string;
-  readonly streams: Readonly<Record<Stream, StreamStanding>>;
+  readonly streams: Readonly<Record<Stream, StreamInputs>>;
   /** The settings in force; throws where they do not fit together. */
   settings(defaults: SettingsDocument): Settings;
 };
@@ -42,11 +42,11 @@ type Row = {
 };
 
 /** Reads it. Throws `unknown_name` for a tenant that is not there. */
-export async function readStanding(database: Database, tenantId: string): Promise<Standing> {
+export async function readTenantState(database: Database, tenantId: string): Promise<TenantState> {
   const found = await rows<Row>(database, standing, { tenantId });
   const [first] = found;
   if (!first) throw tenantGone(tenantId);
-  const of = (stream: Stream): StreamStanding => {
+  const of = (stream: Stream): StreamInputs => {
     const row = found.find((one) => one.stream === stream);
     const full = row?.open.find(({ kind }) => kind === 'full');
     const other = row?.open.find(({ kind }) => kind !== 'full');

@@ -4,8 +4,8 @@ import type { Member } from '../../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../../rules/merge.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
-import { inRehearsal } from '../feed/receipts.ts';
-import { leavingOutFaults, problemsOf } from './data-faults.ts';
+import { inDryRun } from '../feed/receipts.ts';
+import { problemsOf, withoutCulprits } from './data-faults.ts';
 import {
   doubtLifted,
   idsOf,
@@ -16,7 +16,7 @@ import {
   settleUnreadable,
   type Unsettled,
 } from './doubts.ts';
-import { jsonLots } from './json-chunks.ts';
+import { jsonChunks } from './json-chunks.ts';
 import { stageWholeList } from './members.ts';
 import { advanceRound, type PageOfRound, type Round, type StageState } from './rounds.ts';
 
@@ -48,7 +48,7 @@ export async function stageUsersPage(
   round: Round,
   page: UsersPageToStage,
 ): Promise<Round> {
-  return leavingOutFaults(database, lease, round.round_id, {
+  return withoutCulprits(database, lease, round.round_id, {
     units: () => [idsOf(page.occurrences)],
     attempt: (aside, rehearse) => {
       const occurrences = page.occurrences.filter((occurrence) => !aside.has(occurrence.id));
@@ -74,7 +74,7 @@ export async function stageUsers(
   if (users.length === 0) return 0;
   const { own, rest } = passedOn(users);
   let staged = 0;
-  for (const lot of jsonLots(users.map((user, place) => ({ ...user, mapped: rest[place] })))) {
+  for (const lot of jsonChunks(users.map((user, place) => ({ ...user, mapped: rest[place] })))) {
     staged += await rowCount(transaction, insertUsers, { roundId, own: [...own], users: lot });
   }
   return staged;
@@ -181,14 +181,14 @@ export async function settleUsers(
   roundId: string,
   settled: SettledUsers,
 ): Promise<void> {
-  await leavingOutFaults(database, lease, roundId, {
+  await withoutCulprits(database, lease, roundId, {
     units: () => [settled.live.map(({ user }) => user.id)],
     attempt: async (aside, rehearse) => {
       const live = settled.live.filter(({ user }) => !aside.has(user.id));
       const problems = [...settled.problems, ...problemsOf(aside)];
       const work = (transaction: Transaction) =>
         settleLive(transaction, lease, roundId, { ...settled, live, problems });
-      await (rehearse ? inRehearsal(database, true, work) : inTransaction(database, work));
+      await (rehearse ? inDryRun(database, true, work) : inTransaction(database, work));
     },
   });
 }

@@ -3,7 +3,7 @@
 import { ExpectedError } from '../../errors.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
-import { nextBatch } from '../feed/batches.ts';
+import { nextFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { completeRules, shareSettings } from '../settings/versions.ts';
 import { writeTenantChange } from './disconnect.ts';
@@ -90,7 +90,7 @@ async function register(
   const how = known ? knownAs(known.status) : 'new';
   // A repeated consent, for example for more permissions, changes nothing that applications see.
   if (how !== 'renewed') {
-    const scope = { tenant: tenantId, actor, batch: await nextBatch(transaction) };
+    const scope = { tenant: tenantId, actor, batch: await nextFeedBatch(transaction) };
     const kind = how === 'again' ? 'tenant.reconnected' : 'tenant.connected';
     await writeTenantChange(transaction, scope, kind, ...difference(known, ref));
   }

@@ -1,8 +1,8 @@
 // Disconnects, reconnects and purges tenants, without Graph.
 import { ExpectedError } from '../../errors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
-import { closeBatch, nextBatch } from '../feed/batches.ts';
-import { inRehearsal, inReportedTransaction } from '../feed/receipts.ts';
+import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
+import { inDryRun, inReportedTransaction } from '../feed/receipts.ts';
 import { tenantGone } from './tenants.ts';
 
 export type Disconnection = {
@@ -24,14 +24,14 @@ export async function disconnectTenant(
   tenantId: string,
   options: { actor: string; dryRun: boolean },
 ): Promise<Disconnection> {
-  return inRehearsal(database, options.dryRun, async (transaction) => {
+  return inDryRun(database, options.dryRun, async (transaction) => {
     const status = await lockForUpdate(transaction, tenantId);
     if (status === 'disconnected') {
       throw new ExpectedError('tenant_disconnected', 'the tenant is already disconnected', {
         cure: 'entra-sync tenant reconnect TENANT connects it again, entra-sync tenant purge TENANT erases it',
       });
     }
-    const scope = { tenant: tenantId, actor: options.actor, batch: await nextBatch(transaction) };
+    const scope = { tenant: tenantId, actor: options.actor, batch: await nextFeedBatch(transaction) };
     const running = await endCycles(transaction, scope);
     const accounts = await rowCount(transaction, release('account'), scope);
     const groups = await rowCount(transaction, release('group'), scope);
@@ -68,7 +68,7 @@ export async function reconnectTenant(database: Database, tenantId: string, acto
         cure: 'entra-sync sync TENANT runs a cycle of it',
       });
     }
-    const scope = { tenant: tenantId, actor, batch: await nextBatch(transaction) };
+    const scope = { tenant: tenantId, actor, batch: await nextFeedBatch(transaction) };
     await transaction.raw(
       `update entra_sync.tenants set status = 'pending', failures = 0, failing_credential = null,
               last_error_code = null, last_error_message = null where tenant_id = :tenant`,
@@ -192,5 +192,5 @@ export async function writeTenantChange(
      values (:batch, :tenant, :actor, :kind, :before::jsonb, :after::jsonb)`,
     { ...scope, kind, before: before && JSON.stringify(before), after: JSON.stringify(after) },
   );
-  await closeBatch(transaction, scope);
+  await closeFeedBatch(transaction, scope);
 }

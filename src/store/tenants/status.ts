@@ -24,11 +24,11 @@ export type TenantStatus = TenantRow & {
  * quarantine. `held`: removals wait for a person. `stale`: connected, not paused, and without a success for more than two
  * intervals since the last one or since the tenant was added.
  */
-export const standings = ['failing', 'held', 'stale'] as const;
+export const statusFilters = ['failing', 'held', 'stale'] as const;
 
-export type Standing = (typeof standings)[number];
+export type StatusFilter = (typeof statusFilters)[number];
 
-const isOf: Readonly<Record<Standing, string>> = {
+const isOf: Readonly<Record<StatusFilter, string>> = {
   failing: `t.status <> 'disconnected' and (t.status = 'quarantined' or c.outcome in ('failed', 'partial')
             or (c.outcome = 'running' and not coalesce(h.alive, false)))`,
   held: 't.held_removals > 0',
@@ -45,7 +45,7 @@ const isOf: Readonly<Record<Standing, string>> = {
 export async function readStatus(
   database: Database,
   tenantId: string | null,
-  only: Standing | null = null,
+  only: StatusFilter | null = null,
 ): Promise<TenantStatus[]> {
   return rows<TenantStatus>(
     database,

@@ -43,7 +43,7 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
     [
       'a DATABASE_URL that is none',
       { ...graph, DATABASE_URL: 'mysql://localhost/x' },
-      /DATABASE_URL is no Postgres URL/,
+      /DATABASE_URL is not a Postgres URL/,
     ],
     [
       'a secret in two places',

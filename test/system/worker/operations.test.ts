@@ -186,7 +186,7 @@ test('metrics tell of a worker that stands still and of what it waits for', asyn
     database,
     tenantLimit: 1,
     credentialEnd: () => undefined,
-    worker: () => ({ stalledSeconds: () => 7, longestWaits: () => ({ lock: 3, connection: 0, database: 12 }) }),
+    worker: () => ({ stalledSeconds: () => 7, maxWaits: () => ({ lock: 3, connection: 0, database: 12 }) }),
   });
   expect(samplesOf(await metrics.text())).toMatchObject({
     stalled_seconds: 7,
