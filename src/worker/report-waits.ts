@@ -66,7 +66,7 @@ export function openWaitWatch(parts: {
   function tell(one: Activity): void {
     const waitedMs = now() - one.since;
     const kind = kindOf(one);
-    // A wait for a lock that is tried again and again names its blocker itself (store/waits.ts).
+    // A wait for a lock that is tried again and again names its blocker itself (store/database/lock-waits.ts).
     if (kind === undefined || one.kind === 'lock' || waitedMs < tellAfterMs) return;
     if (now() - (told.get(one) ?? Number.NEGATIVE_INFINITY) < tellAgainMs) return;
     told.set(one, now());

@@ -1,4 +1,4 @@
-// Locks that the queue waits for: a role that may only connect can hold none of them, and every wait ends and names the holder.
+// Locks that the queue waits for: a role that may only connect can hold none, and every wait ends and names the holder.
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { activities, giveUp } from '../../src/store/database/activity.ts';

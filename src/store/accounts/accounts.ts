@@ -36,7 +36,7 @@ export async function editAccount(
   return row?.profile ?? {};
 }
 
-/** Reverts fields to the directory's values (null: all that the role may edit). Returns and throws like {@link editAccount}. */
+/** Reverts fields (null: all that the role may edit) to the directory's values. Otherwise like {@link editAccount}. */
 export async function revertAccount(
   database: Database,
   accountId: string,

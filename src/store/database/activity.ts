@@ -118,7 +118,7 @@ export function watchConnection(
   Object.assign(client, { query: watched });
 }
 
-/** Has the server cancel a statement, which then fails with `error` (database-errors.ts). Ignores one that has ended. */
+/** Has the server cancel a statement, which then fails with `error` (errors.ts). Ignores one that has ended. */
 export function giveUp(one: Activity, error: ExpectedError): void {
   const held = one as TrackedActivity;
   if (!held.client || withoutEnd.has(held.client) || !underWay.has(held)) return;

@@ -4,7 +4,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { Client } from 'pg';
 import { filesOfUrl, tlsOfUrl, urlWithoutTls } from '../../rules/database-url.ts';
 
-/** Returns the connection options of `url`, for pg and for libraries on top of it. Throws when a named file is unreadable. */
+/** Returns the connection options of `url`, for pg and libraries on it. Throws if a file that `url` names is unreadable. */
 export function connectionTo(url: string): { connectionString: string; ssl?: ConnectionOptions } {
   const check = tlsOfUrl(url);
   const connectionString = urlWithoutTls(url);

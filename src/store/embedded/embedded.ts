@@ -1,5 +1,5 @@
 // The embedded Postgres, used when DATABASE_URL is unset. It starts on demand; all commands with the same home share it,
-// and the last one stops it. embedded-server.ts creates and runs it.
+// and the last one stops it. server.ts creates and runs it.
 import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, DatabaseError, escapeIdentifier } from 'pg';

@@ -233,7 +233,7 @@ export async function shareSettings(transaction: Transaction): Promise<void> {
   await transaction.raw('lock table entra_sync.settings in share mode');
 }
 
-/** Writes the rules of tenants without any: new ones, and those of releases without rules. Call {@link shareSettings} first. */
+/** Writes the rules of tenants that have none: new ones, and those of old releases. Call {@link shareSettings} first. */
 export async function completeRules(transaction: Transaction, defaults: SettingsDocument): Promise<void> {
   const settings = await settingsOf(transaction, await tenantsWithoutRules(transaction), defaults);
   for (const [tenant, one] of settings) await writeRules(transaction, [tenant], rulesOf(one));
