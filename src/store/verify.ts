@@ -39,9 +39,9 @@ export async function drawSample(
 }
 
 /**
- * Marks staged users outside the scope groups, by the member lists of the same listing: a drift of memberships must not
- * hide a drift of accounts. Uses the stored list for an unreadable one. While a scope group is missing, users with an
- * account stay in scope, as in a cycle. Returns the missing groups.
+ * Marks staged users outside the scope groups, by the listing's own member lists (stored ones for unreadable ones): a drift
+ * of memberships must not hide a drift of accounts. While a scope group is missing, users with an account stay in scope, as
+ * in a cycle. Returns the missing groups.
  */
 export async function judgeListing(
   database: Database,

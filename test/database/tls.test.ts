@@ -85,7 +85,7 @@ test('a server that requires TLS, and one without TLS', async () => {
     await writeFile(hba, before.replace(/^host\b/gm, 'hostssl'));
     await admin.raw('select pg_reload_conf()');
   });
-  await expect.poll(() => connection('')).toMatch(/TLS alone -> add \?sslmode=require/);
+  await expect.poll(() => connection('')).toMatch(/TLS only -> add \?sslmode=require/);
   expect(await connection('?sslmode=require')).toBe('TLS');
   const url = new URL(server.url);
   url.searchParams.set('sslmode', 'require');

@@ -1,6 +1,6 @@
-// Stages and commits one user, read on demand, in one transaction and without a lease, while a cycle may run. This is safe:
-// it takes the tenant's lock like every writer, moves no checkpoint and removes no account. At worst a round that read
-// earlier overwrites it, and the delta query after that round returns the difference again.
+// Stages and commits one user, read on demand, in one transaction without a lease, while a cycle may run. This is safe: it
+// takes the tenant's lock, moves no checkpoint and removes no account. If a round that read earlier overwrites it, the next
+// later round returns the difference again.
 
 import type { CommitCounts, StreamCounts } from '../../rules/counts.ts';
 import { dataFaultOf, reasonOf } from '../../rules/data-faults.ts';

@@ -27,8 +27,8 @@ export type Attempt = {
 const lately = '1 hour';
 
 /**
- * Updates the tenant's row, which the caller has locked, after an attempt. A failure of the database does not become the
- * tenant's error: the last error stays, and the tenant is tried again within a minute or two.
+ * Updates the tenant's row, which the caller has locked. A failure of the database does not become the tenant's error: the
+ * last error stays, and the tenant is tried again within a minute or two.
  */
 export async function recordAttempt(
   transaction: Transaction,
@@ -91,8 +91,8 @@ async function whatEndedLately(transaction: Transaction): Promise<RecentFailures
 }
 
 /**
- * Records a failure when a cycle could not be opened or closed. Only for a tenant whose due time is still `dueAt` (null:
- * never synced): one whose cycle was closed, or that was made due again, meanwhile stays as it is.
+ * Records a failure when a cycle could not be opened or closed, if the tenant's due time is still `dueAt` (null: never
+ * synced).
  */
 export async function recordFailedStart(
   database: Database,

@@ -22,10 +22,9 @@ const atOnce = { forMs: 0, forWorkMs: 0 };
 const defaultTimes: LeaseTimes = { lastsMs: 45_000, beatMs: 10_000 };
 
 /**
- * Takes the tenant's lease and keeps it alive. Throws `cycle_running` (exit 6) while another holder's heartbeat is alive or
- * its transaction locks the fence, `unknown_name` for an erased tenant. Takes over at once from a dead process of this
- * machine: if that guess is wrong, the fence still protects. Closes the row of an interrupted cycle and deletes what dry
- * runs left staged.
+ * Takes the tenant's lease and keeps it alive. Throws `cycle_running` (exit 6) while another holder is alive or its
+ * transaction locks the fence, `unknown_name` for an erased tenant. Takes over at once from a dead process of this machine:
+ * if that guess is wrong, the fence still protects. Closes an interrupted cycle and deletes what dry runs left staged.
  */
 export async function acquireLease(
   database: Database,
@@ -108,8 +107,8 @@ async function firstLease(transaction: Transaction, tenantId: string): Promise<L
   return (await lockLease(transaction, tenantId)) ?? { holder: null };
 }
 
-// Takes the lease unless its holder's heartbeat is alive, and cleans up after an interrupted holder: closes its cycle with a
-// report of the open rounds (of two in one stream the full one), and deletes what dry runs staged.
+// Takes the lease unless its holder's heartbeat is alive. Closes an interrupted cycle with a report of its open rounds (of
+// two in one stream the full one).
 const takeLease = `
 with heart as (
   select extract(epoch from expires_at - clock_timestamp())::float8 as remaining_s
@@ -180,8 +179,8 @@ export async function lockFenced(transaction: Transaction, lease: Lease): Promis
 }
 
 /**
- * Locks the tenant's row, then the fence `:fence`. Returns no row if the fence is not held. If it had to wait, the rest of
- * its statement still sees the database as of before the wait: read data that must be current in the next statement.
+ * Locks the tenant's row, then the fence `:fence`; no row if the fence is not held. After a wait, the rest of its statement
+ * still sees the database as of before it: read data that must be current in the next one.
  */
 export const lockBoth = (tenant: 'no key update' | 'key share') => `
 select t.status, t.failures

@@ -38,7 +38,7 @@ export function forTenant<Answer>(tenantId: string, work: () => Promise<Answer>)
   return tenants.run(tenantId, work).finally(() => busy.delete(one));
 }
 
-/** Returns the tenant of the current {@link forTenant}, or null. */
+/** The tenant of the current {@link forTenant}, or null. */
 export function currentTenant(): string | null {
   return tenants.getStore() ?? null;
 }
@@ -145,9 +145,8 @@ const lookEveryMs = 250;
 const freshMs = 750;
 
 /**
- * Ends this process's work on databases because it has to stop. After two seconds it cancels statements and drops
- * connections that are still being made. After five seconds it cuts all connections and makes no new ones; the server
- * rolls back what was open.
+ * Ends this process's work on databases. After two seconds cancels statements and drops unfinished connections. After five
+ * seconds cuts all connections and makes no new ones; the server rolls back open transactions.
  */
 export function endActivities(): void {
   if (ending !== 'no') return;

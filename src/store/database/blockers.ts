@@ -17,8 +17,8 @@ export type Blocker = {
 };
 
 /**
- * Finds the blockers of the backend `$1`. A session that itself waits is replaced by those it waits for. Never reads the
- * text of statements: it may contain personal data (rule 18).
+ * Finds the blockers of backend `$1`; a session that waits is replaced by those it waits for. Never reads the text of
+ * statements, which may contain personal data (rule 18).
  */
 export const findBlockers = `
 with recursive chain (pid) as (
@@ -39,8 +39,7 @@ select c.pid, coalesce(a.usename, p.owner) as role, nullif(a.application_name, '
  order by a.xact_start nulls last, c.pid`;
 
 /**
- * Returns whether the blocker is a working writer of this program. A session is briefly idle between two statements, so
- * idleness below `freshMs` does not count.
+ * Returns whether the blocker is a working writer of this program: idle for less than `freshMs`, as between statements.
  */
 export function isAtWork({ own, visible, idleMs }: Blocker, freshMs: number): boolean {
   return own && visible && (idleMs === null || idleMs < freshMs);

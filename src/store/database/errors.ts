@@ -51,7 +51,6 @@ function wordsOf(error: unknown): string {
     .replace(/^.* - (?=[^-]*$)/s, '');
 }
 
-// pg-boss appends this to the message of a copied error.
 const bossSuffix = / \(Queue: [^()]*, Worker: [^()]*\)$/;
 
 // Messages of pg, its pool and knex, which have no code. "is not queryable" comes from the ROLLBACK after a loss. The last
@@ -60,16 +59,16 @@ const lostInWords =
   /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|^timeout exceeded when trying to connect$|not currently accepting connections/;
 
 /**
- * Handles the error of a note written after work that failed itself. Ignores expected errors, such as a lost lease or an
- * unreachable database: the next cycle writes the note again. Throws anything else, which would recur unnoticed.
+ * Handles the error of a note about failed work. Ignores expected errors, such as a lost lease: the next cycle writes the
+ * note again. Throws anything else, which would recur unnoticed.
  */
 export function throwDefect(error: unknown): void {
   if (!(describeDatabaseError(error) instanceof ExpectedError)) throw error;
 }
 
 /**
- * Returns a database error as an `ExpectedError` with a cure, and any other error unchanged. `value`: the value of the
- * server setting that caused it, if known (pool.ts reads it).
+ * Returns a database error as an `ExpectedError` with a cure, and any other error unchanged. `value`: that of the server
+ * setting that caused it, if known.
  */
 export function describeDatabaseError(error: unknown, value?: string): unknown {
   if (error instanceof ExpectedError) return error;

@@ -27,8 +27,8 @@ const defaultPatience: LockPatience = {
 };
 
 /**
- * For transactions that lock all tenants. While they wait for one tenant they block the others, so each attempt is short
- * and the pause long. They wait for a long commit no longer than for a forgotten session.
+ * For transactions that lock all tenants. Waiting for one, they block the others: so attempts are short, pauses long, and
+ * they wait for a long commit no longer than for a forgotten session.
  */
 export const ofManyTenants: Partial<LockPatience> = { eachMs: 2_000, forWorkMs: 30_000, pauseMs: 500 };
 

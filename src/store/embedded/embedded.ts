@@ -11,7 +11,6 @@ import { makeHome, prepareServer, type Server, startServer, stopServer } from '.
 export type EmbeddedPostgres = {
   /** The connection URL, with the password. */
   url: string;
-  /** Whether this call started the server. */
   started: boolean;
   /** Whether this call created the data directory. */
   created: boolean;
@@ -38,9 +37,9 @@ const anchorName = 'entra-sync anchor';
 const answerTimeoutMs = 60_000;
 
 /**
- * Opens the embedded server under `home`, and creates and starts it if needed. One open connection, the anchor, marks this
- * process as a user. The server runs in its own session, so Ctrl-C does not reach it: call `close`. After a kill -9 the
- * server goes on, until the next command that uses it ends. Throws `database_unreachable` with the cure.
+ * Opens the embedded server under `home`, and creates and starts it if needed. An open connection, the anchor, marks this
+ * process as a user. Ctrl-C does not reach the server: call `close`. After a kill -9 the server runs until the next command
+ * that uses it ends. Throws `database_unreachable`.
  */
 export async function openEmbedded(options: Options): Promise<EmbeddedPostgres> {
   const home = resolve(options.home);
@@ -105,8 +104,8 @@ async function isUsedByOthers(anchor: Client): Promise<boolean> {
 }
 
 /**
- * Connects to the server that runs on these files; undefined if none runs. Waits for a server that is starting or
- * stopping, since the process that started or stopped it may have been killed.
+ * Connects to the server that runs on these files; undefined if none. Waits for one that is starting or stopping, since the
+ * process that did so may have been killed.
  */
 async function connectRunning(server: Server): Promise<{ client: Client; port: number } | undefined> {
   const until = performance.now() + answerTimeoutMs;
@@ -176,8 +175,8 @@ async function underLock<Answer>(home: string, timeoutMs: number, work: () => Pr
       stale: 10_000,
       update: 2_000,
       retries: { retries: Math.ceil(timeoutMs / retryMs), factor: 1, minTimeout: retryMs, maxTimeout: retryMs },
-      // A machine that slept may lose the lock. Continuing is safe: Postgres allows one server per data directory, and a
-      // new data directory appears by rename.
+      // A machine that slept may lose the lock. That is safe: Postgres allows one server per data directory, and a new one
+      // appears by rename.
       onCompromised: () => undefined,
     });
   } catch (cause) {

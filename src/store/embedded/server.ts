@@ -142,7 +142,7 @@ export async function stopServer(server: Server): Promise<void> {
   });
 }
 
-/** Creates the data under a temporary name, so that a killed process leaves nothing that looks like a database. */
+/** Creates the data under a temporary name: a killed process must leave nothing like a database. */
 async function createServerFiles(files: Files, binaries: Binaries, owner: Owner | undefined): Promise<Server> {
   const access: Access = { user: 'entra_sync', password: randomBytes(32).toString('base64url') };
   const work = await mkdtemp(join(files.home, newPrefix)).catch((cause: unknown) => {

@@ -136,8 +136,8 @@ export type Queue = {
   stop(timeoutMs: number): Promise<void>;
 };
 
-// Lets a slot that had a job ask for the next one at once; otherwise it would take at most two per second. pg-boss does not
-// report the slot of a job, so this notifies all busy slots, which is harmless.
+// Lets a slot ask for the next job at once, instead of twice a second. pg-boss does not report the slot of a job, so this
+// notifies all busy slots, which is harmless.
 function skipNextWait(boss: PgBoss): void {
   for (const { id, count } of boss.getWipData()) if (count > 0) boss.notifyWorker(id);
 }

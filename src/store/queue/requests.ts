@@ -7,9 +7,8 @@ export type UserRequest = { request_id: string; tenant_id: string; account_id: s
 const claimLasts = '2 minutes';
 
 /**
- * Claims a waiting request to read one user, if there is one; no other worker gets it while the claim lasts. Tenants take
- * turns, starting after `after`, with one claimed request per tenant: many requests of one tenant, or a Graph that hangs
- * for it, do not delay the others.
+ * Claims a waiting request to read one user, if there is one. Tenants take turns, starting after `after`, with one claimed
+ * request per tenant: many requests of one tenant, or a Graph that hangs for it, do not delay the others.
  */
 export async function claimPersonRequest(
   database: Database,

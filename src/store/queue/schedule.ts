@@ -52,9 +52,9 @@ export async function dueTenants(on: Database | Transaction, tenantId: string | 
 }
 
 /**
- * Runs `plan` unless another replica is planning, or planned within the last second. Returns whether it ran. `plan` gets the
- * due tenants and the number of taken full-round slots, and returns the tenants that get a slot; the same transaction
- * stores them. A tenant keeps its slot while it is due or running.
+ * Runs `plan` unless a replica is planning, or planned within the last second. Returns whether it ran. `plan` gets the due
+ * tenants and the number of taken full-round slots, and returns the tenants that get one, which they keep while they are due
+ * or running.
  */
 export async function planOnce(
   database: Database,

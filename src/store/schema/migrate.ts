@@ -111,11 +111,10 @@ function refuseNewer(state: SchemaState): void {
 }
 
 /**
- * Applies missing migrations and returns their names. Several processes may call it at the same time: the first does the
- * work, the others wait. Without this lock, concurrent first migrations leave several rows in the lock table of knex 3.3,
- * which then refuses every later run (measured). Lifts the server's time limits. A migration that waits for a session lets
- * the readers behind it pass between attempts, and finally throws `database_locked`, which names the session.
- * After `signal` is aborted no further migration begins; a running one is applied as a whole or not at all.
+ * Applies missing migrations, without the server's time limits, and returns their names. Of several processes the first
+ * does the work and the others wait: concurrent first migrations leave several rows in the lock table of knex 3.3, which
+ * then refuses every later run (measured). A migration that waits for a session lets readers pass between attempts, and
+ * finally throws `database_locked`. After `signal` is aborted no further migration begins.
  */
 export async function migrate(
   url: string,

@@ -56,8 +56,8 @@ export type OwnershipChange = {
 };
 
 /**
- * Applies a tenant's rules to the overrides and shelf of its managed accounts: an edit is shelved when the directory gets
- * the field, and restored when users own it again. Writes account.updated where a profile changes.
+ * Shelves edits of fields that the directory owns now, and restores those that users own again, in a tenant's managed
+ * accounts. Writes account.updated where a profile changes.
  */
 export async function moveOwnership(
   transaction: Transaction,

@@ -57,8 +57,8 @@ export async function settingsVersion(on: Database | Transaction, tenantId: stri
 }
 
 /**
- * Returns the settings in force for a tenant, now or when `asOf` was the newest version. The tenant's version overrides the
- * installation's, which overrides this release's defaults: those only add settings that older versions do not have.
+ * Returns the settings in force for a tenant, now or when `asOf` was the newest version: the tenant's over the
+ * installation's over this release's defaults, which only add settings that older versions lack.
  */
 export async function settingsInForce(
   on: Database | Transaction,
@@ -140,9 +140,9 @@ export type TenantEffect = OwnershipChange & {
 export type AppliedSettings = { readonly version: number; readonly effects: readonly TenantEffect[] };
 
 /**
- * Stores the next version and applies it: field rules at once, with the edits that they shelve or restore; mapping and
- * scope with the full round that they cause. Waits for commits, and releases its locks between two attempts, so that edits
- * do not wait with it. `look` sees the changed database; a dry run (`rehearse`) is rolled back after it.
+ * Stores the next version and applies field rules at once, mapping and scope with the full round that they cause. Waits for
+ * commits, and releases its locks between attempts, so that edits do not wait with it. `look` sees the changed database; a
+ * dry run (`rehearse`) is rolled back after it.
  */
 export async function applySettings(
   database: Database,
@@ -228,7 +228,7 @@ export function rulesOf(settings: Settings): TenantRules {
   return { rules: fieldRules(settings), retentionMs: settings.retentionMs, manualRoles: settings.manual.editableBy };
 }
 
-/** Locks settings against change until the transaction ends. A transaction that derives rules from them calls it first. */
+/** Locks settings until the transaction ends. A transaction that derives rules from them calls it first. */
 export async function shareSettings(transaction: Transaction): Promise<void> {
   await transaction.raw('lock table entra_sync.settings in share mode');
 }

@@ -39,10 +39,9 @@ type Invited = { external_ref: string; name: string | null; tenant_id: string | 
 type Known = { name: string; status: string; external_ref: string | null; synced: boolean };
 
 /**
- * Connects a tenant that has just returned a valid token: registers it for the invitation's customer, `active` and due now,
- * or updates the row of the same customer. The next full round adopts the accounts of a disconnected tenant.
- * The vendor must have named the tenant for this customer, or the sign-in must have shown its administrator. Otherwise the
- * consent waits, and the tenant's row stays as it is.
+ * Connects a tenant with a valid token: registers it for the invitation's customer, or updates its row, `active` and due
+ * now. The next full round adopts the accounts of a disconnected tenant. The consent waits, and the tenant's row stays as
+ * it is, unless the vendor named the tenant for this customer or the sign-in showed its administrator.
  */
 export async function connectTenant(
   database: Database,
@@ -98,9 +97,9 @@ async function register(
 }
 
 /**
- * Approves a waiting consent: binds the tenant to the customer, `active` and due now, and deletes the consents of other
- * references to it. `ref` may be undefined if only one reference asks. Throws `unknown_name` if no consent waits, `usage`
- * if several do, `tenant_exists` for a tenant that is connected already or belongs to another customer.
+ * Approves a waiting consent: binds the tenant to the customer, `active` and due now, and deletes other consents to it.
+ * Without `ref`, the only one. Throws `unknown_name` if none waits, `usage` if several do, `tenant_exists` for a tenant
+ * that is connected already or belongs to another customer.
  */
 export async function approveConsent(
   database: Database,

@@ -15,9 +15,8 @@ export type Disconnection = {
 };
 
 /**
- * Releases a tenant in one transaction: accounts and groups become manual and keep their values, rounds and checkpoints are
- * deleted, and a running cycle can commit nothing more. A dry run is the same transaction, rolled back.
- * Throws `tenant_disconnected` if the tenant is disconnected already.
+ * Releases a tenant: accounts and groups become manual and keep their values, rounds and checkpoints are deleted, and a
+ * running cycle can commit nothing more. A dry run is rolled back. Throws `tenant_disconnected` if it is already.
  */
 export async function disconnectTenant(
   database: Database,
@@ -112,7 +111,7 @@ export type Purged = { readonly accounts: number; readonly groups: number; reado
  */
 export async function purgeTenant(database: Database, tenantId: string): Promise<Purged> {
   return inReportedTransaction(database, async (transaction) => {
-    // The delete cascades to the tenant's settings. A settings change locks settings before tenants, so do the same here.
+    // The delete cascades to settings, which a settings change locks before tenants: use the same order.
     await transaction.raw('lock table entra_sync.settings in row exclusive mode');
     const status = await lockForUpdate(transaction, tenantId);
     if (status !== 'disconnected') {

@@ -88,7 +88,7 @@ export async function tenantsOfCustomer(database: Database, ref: string): Promis
 
 /**
  * Returns the tenant whose id, name or reference is `word`. Throws `unknown_name` for none or several, `consent_waiting` if
- * the tenant's consent still waits for approval.
+ * its consent waits.
  */
 export async function findTenant(database: Database, word: string): Promise<TenantRow> {
   const found = await rows<TenantRow>(
@@ -151,8 +151,8 @@ export function tenantGone(tenantId: string): ExpectedError {
 }
 
 /**
- * Locks the tenant's row with a key share, which {@link lockTenant} does not wait for. Transactions that write rows of the
- * tenant, but none that applications see, call it first.
+ * Locks the tenant's row with a key share. Transactions that write rows of the tenant, but none that applications see, call
+ * it first.
  */
 export async function shareTenant(transaction: Transaction, tenantId: string): Promise<void> {
   await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for key share', { tenantId });

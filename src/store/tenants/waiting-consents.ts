@@ -76,8 +76,8 @@ export async function findWaiting(database: Database, word: string): Promise<Wai
 }
 
 /**
- * Locks the invitations that ask for a tenant, in a fixed order, and returns their ids. While waiting for a lock, an
- * invitation may have been used or have asked for another tenant: read its consent in a later statement.
+ * Locks the invitations that ask for a tenant, in a fixed order, and returns their ids. An invitation may change while its
+ * lock is waited for: read its consent in a later statement.
  */
 export async function lockAsking(transaction: Transaction, tenantId: string): Promise<string[]> {
   const locked = await rows<{ invitation_id: string }>(
@@ -91,9 +91,9 @@ export async function lockAsking(transaction: Transaction, tenantId: string): Pr
 }
 
 /**
- * Rejects a customer's consent to a tenant and withdraws the invitations that asked for it, so that a new attempt needs a
- * new one. Returns how many, and the references that still wait. Throws `unknown_name` if this reference does not wait,
- * `tenant_exists` if the tenant is connected already.
+ * Rejects a customer's consent to a tenant and withdraws the invitations that asked for it. Returns how many, and the
+ * references that still wait. Throws `unknown_name` if this reference does not wait, `tenant_exists` if the tenant is
+ * connected already.
  */
 export async function rejectWaiting(
   database: Database,
