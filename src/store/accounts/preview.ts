@@ -10,7 +10,6 @@ export type PreviewedAccount = {
   readonly source: Source;
   /** The edits in force under the new rules. */
   readonly overrides: { readonly [field: string]: Json };
-  /** The profile before the dry run. */
   readonly profile: { readonly [field: string]: Json };
   readonly enabled: boolean;
   /** Member of a scope group of the new settings, by stored memberships; true if there are no scope groups. */

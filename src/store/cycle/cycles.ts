@@ -1,4 +1,4 @@
-// A cycle's row: opened at its start, closed with its outcome.
+// Opens and closes the row of a cycle.
 import type { CommitCounts } from '../../rules/counts.ts';
 import type { RoundKind } from '../../rules/merge.ts';
 import type { CycleOutcome } from '../../rules/outcome.ts';
@@ -30,9 +30,7 @@ export type CycleEnd = {
   error: { code: string; message: string } | null;
   /** Time from start to start. */
   intervalMs: number;
-  /** Time since the cycle started. */
   sinceStartMs: number;
-  /** A factor of the interval. */
   jitter: number;
   retention: { changesMs: number; cyclesMs: number };
 };

@@ -95,7 +95,6 @@ async function lockLease(transaction: Transaction, tenantId: string): Promise<Le
   return lease;
 }
 
-/** Creates and locks the lease of a tenant that never had one. */
 async function firstLease(transaction: Transaction, tenantId: string): Promise<LeaseHolder> {
   await transaction
     .raw('insert into entra_sync.leases (tenant_id) values (:tenantId) on conflict do nothing', { tenantId })
@@ -164,7 +163,6 @@ export async function requireFence(transaction: Transaction, lease: Lease): Prom
   if (held.length === 0) throw await whyLost(transaction, lease);
 }
 
-/** A tenant's row as locked by the first statement of a writing transaction. */
 export type LockedTenant = { readonly status: string; readonly failures: number };
 
 /**

@@ -12,7 +12,7 @@ export type Blocker = {
   readonly transactionMs: number | null;
   /** Time idle in transaction; null while a statement runs, or when not visible. */
   readonly idleMs: number | null;
-  /** The session belongs to the current role. */
+  /** A session of the current role. */
   readonly own: boolean;
 };
 
@@ -65,7 +65,6 @@ export function describeBlockers([first, ...others]: readonly Blocker[]): string
   return `pid ${first.pid} (${facts.join(', ')})${more}`;
 }
 
-/** A long lock wait, with at least one blocker. */
 export type LockWait = { readonly blockers: readonly Blocker[]; readonly waitedMs: number };
 
 /** Describes a long lock wait in one line. */

@@ -4,7 +4,7 @@ import { judgeServerState, type ServerState } from '../../rules/server-states.ts
 import { unwatchedLock } from './blockers.ts';
 import { isLockTimeout } from './lock-waits.ts';
 
-/** Returns the SQLSTATE or network error code of a failed statement, if it has one. */
+/** Returns the SQLSTATE or network error code, if any. */
 export function sqlState(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : undefined;

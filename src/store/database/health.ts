@@ -8,7 +8,6 @@ export type Server = {
   readonly version: string;
   readonly major: number;
   readonly now: Date;
-  /** A standby accepts no writes until it is promoted. */
   readonly standby: boolean;
   /** Transactions of this role in this database are read-only; also true on a standby. */
   readonly readOnly: boolean;
@@ -98,7 +97,7 @@ async function askStates(database: Database, pids: readonly number[]): Promise<S
 
 export type CheckpointAge = { readonly stream: string; readonly ageMs: number };
 
-/** Returns the age of a tenant's checkpoints, by the database's clock. */
+/** Returns the ages of a tenant's checkpoints. */
 export async function checkpointAges(database: Database, tenantId: string): Promise<CheckpointAge[]> {
   return rows<CheckpointAge>(
     database,
@@ -112,14 +111,13 @@ export type TenantHealth = {
   readonly tenant_id: string;
   readonly status: string;
   readonly paused: boolean;
-  /** A cycle of the tenant is running on some replica. */
   readonly running: boolean;
   readonly last_success_at: Date | null;
   /** The code of the last cycle's failure; null after a success. */
   readonly error_code: string | null;
   /** Seconds since the last success, or since the tenant was added. */
   readonly stale_s: number;
-  /** Seconds past the due time; 0 when not due. */
+  /** 0 when not due. */
   readonly late_s: number;
   readonly held: number;
   readonly set_aside: number;

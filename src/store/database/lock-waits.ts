@@ -14,7 +14,6 @@ export type LockPatience = {
   readonly forWorkMs: number;
   /** Pause between two attempts, so that sessions behind this one get their locks. */
   readonly pauseMs: number;
-  /** Time until `onWait` is called. */
   readonly tellAfterMs: number;
 };
 

@@ -21,7 +21,6 @@ export type EmbeddedPostgres = {
 type Options = {
   /** The directory of `postgres/`, `postgres.json` and `postgres.log`; created if missing. */
   home: string;
-  /** The name of the database; created if missing. */
   database?: string;
   /** Drops the database first: the demo starts empty each time. */
   fresh?: boolean;
@@ -80,7 +79,6 @@ export async function openEmbedded(options: Options): Promise<EmbeddedPostgres> 
   };
 }
 
-/** Ends the anchor and stops the server if no other process is connected. */
 async function leave(server: Server, anchor: Client): Promise<void> {
   // A crash of the server or an administrator may have ended the anchor: then ask over a new one.
   const asking = (await isUsable(anchor)) ? anchor : (await connectRunning(server))?.client;

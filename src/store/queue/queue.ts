@@ -16,7 +16,7 @@ const heartbeatSeconds = 15;
 const queueOptions = {
   // rules/quarantine.ts decides when a failed tenant runs again, not the queue.
   retryLimit: 0,
-  // pg-boss's maximum, above the longest cycle. Heartbeats detect a dead worker.
+  // pg-boss's maximum. Heartbeats detect a dead worker.
   expireInSeconds: 24 * 3_600,
   heartbeatSeconds,
   deleteAfterSeconds: 600,

@@ -9,7 +9,6 @@ export type DueRow = {
   requested: boolean;
   has_full_round_slot: boolean;
   slow: boolean;
-  /** The fingerprint of the stream's checkpoint; null if it has none yet. */
   users_fingerprint: string | null;
   groups_fingerprint: string | null;
 };

@@ -8,7 +8,7 @@ export type Grant = {
   role: string;
   /** The role sees only the tenant in its setting directory.tenant, and nothing without that. */
   tenantBound: boolean;
-  /** Explicit permission for a bound role to see all tenants from now on. */
+  /** Lifts an earlier `tenantBound`. */
   allTenants?: boolean;
   actor: string;
 };

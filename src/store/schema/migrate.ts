@@ -24,7 +24,6 @@ import { regrant } from './grants.ts';
 const lockTable = 'entra_sync.migrating';
 const olderLock = '7305186414532914530';
 
-// The wait for another process that migrates.
 const untilMigrated: Partial<LockPatience> = { forMs: 600_000 };
 
 // A waiting lock request blocks every later reader, so each attempt is short, with pauses between.
@@ -149,7 +148,7 @@ export async function migrate(
   }
 }
 
-/** Applies everything that is missing. The caller holds the lock. */
+/** The caller holds the lock. */
 async function applyAll(
   database: Database,
   url: string,
@@ -185,7 +184,6 @@ async function applyFiles(database: Database, signal: AbortSignal | undefined): 
 // Errors when another process creates the lock table at the same time. It then exists.
 const madeMeanwhile = new Set(['23505', '42P06', '42P07', 'XX000']);
 
-/** Creates the schema and the lock table if missing. */
 async function makeLock(database: Database): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     const [found] = await rows<{ there: boolean }>(database, `select to_regclass('${lockTable}') is not null as there`);

@@ -6,7 +6,6 @@ import { type Database, inTransaction, rows, sqlState } from '../database/pool.t
 // A long read does no harm, so statement_timeout is left to the application.
 const limits: Readonly<Record<string, string>> = { idle_in_transaction_session_timeout: '60s', lock_timeout: '10s' };
 
-/** The outcome of {@link limitRole}: limits by name. */
 export type RoleLimits = {
   readonly set: Readonly<Record<string, string>>;
   /** Existing limits that stay: of the role or database, or shorter ones of the server. */

@@ -10,7 +10,6 @@ export type Disconnection = {
   readonly groups: number;
   /** Removed accounts that can still be restored. They stay removed. */
   readonly removed: number;
-  /** A cycle was running. It can commit nothing more. */
   readonly running: boolean;
 };
 

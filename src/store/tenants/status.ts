@@ -154,7 +154,6 @@ export async function readAccount(
   return account;
 }
 
-/** A group, and the name by which it was found. */
 export type NamedGroup = { entra_object_id: string; name: string };
 
 /** Returns the live groups of a tenant with one of these display names, ignoring case. */
