@@ -1,4 +1,4 @@
-// Drift: what a fresh listing, staged as a round of its own, says differently from the tables. Reads only.
+// Drift: the differences between the tables and a fresh listing, staged as a round of its own. Changes no account.
 import type { ScopeGap } from '../rules/scope.ts';
 import { closureDifferences } from './commit/closure.ts';
 import { type Lease, requireFence } from './cycle/lease.ts';
@@ -6,22 +6,22 @@ import { compareWholeSets, type Database, inTransaction, rows } from './database
 import { isPropertyOfGroup } from './stage/doubts.ts';
 import { lockTenant } from './tenants/tenants.ts';
 
-/** One difference. `stored` is what the tables say, `fresh` what the listing says; null: nothing. */
+/** One difference. `stored`: the value in the tables; `fresh`: in the listing; null: none. */
 export type Drift = {
   readonly kind: 'user' | 'group' | 'membership' | 'nesting';
   readonly what: 'missing' | 'extra' | 'different';
   readonly entra_object_id: string;
-  /** The other end of a membership, or of the nesting of groups (`nesting`: through any number of steps). */
+  /** The member of a membership, or the group below in a nesting, at any depth. */
   readonly member_object_id: string | null;
   readonly field: string | null;
   readonly stored: unknown;
   readonly fresh: unknown;
 };
 
-/** What people call the object, and the other end: the stored name, else the fresh one; null for one that nothing names. */
+/** A difference with the names of its objects: the stored name, else the fresh one, else null. */
 export type NamedDrift = Drift & { readonly name: string | null; readonly member_name: string | null };
 
-/** Live managed accounts and groups, or some of them drawn by chance: what a sample is compared on. */
+/** Returns the object ids of up to `size` random live managed accounts or groups. */
 export async function drawSample(
   database: Database,
   tenantId: string,
@@ -39,9 +39,9 @@ export async function drawSample(
 }
 
 /**
- * Marks whom the staged listing shows outside the groups of the scope, by the member lists of the same listing: a drift of
- * memberships must not hide one of people. Of a list that could not be read the stored one serves. While a scope group is
- * not there, whoever has an account keeps it, as in a cycle; these groups are returned.
+ * Marks staged users outside the scope groups, by the listing's own member lists (stored ones for unreadable ones): a drift
+ * of memberships must not hide a drift of accounts. While a scope group is missing, users with an account stay in scope, as
+ * in a cycle. Returns the missing groups.
  */
 export async function judgeListing(
   database: Database,
@@ -62,7 +62,8 @@ export async function judgeListing(
          union all
          select g.entra_object_id, m.member_object_id
            from (${unreadLists(':groups')}) u
-           join entra_sync.groups g on g.tenant_id = :tenantId and g.entra_object_id::text = u.id and g.removed_at is null
+           join entra_sync.groups g
+             on g.tenant_id = :tenantId and g.entra_object_id::text = u.id and g.removed_at is null
            join entra_sync.member_groups m on m.tenant_id = :tenantId and m.group_nos @> array[g.group_no]
        ), reach as (
          select id from unnest(:scopeGroups::uuid[]) as id
@@ -83,23 +84,27 @@ export async function judgeListing(
 
 // Groups, or member lists of groups, that the listing could not read.
 const unreadLists = (round: string) => `
-  select left(p.object_key, 36) as id from entra_sync.stage_set_aside p where p.round_id = ${round} and not ${isPropertyOfGroup('p.object_key')}`;
+  select left(p.object_key, 36) as id from entra_sync.stage_set_aside p
+   where p.round_id = ${round} and not ${isPropertyOfGroup('p.object_key')}`;
 
-// Named by the scope and not listed; or not readable, and unknown here too.
+// Scope groups, and unreadable member groups, that are not listed. An unreadable group that is stored here is no gap.
 const listingGaps = `
-select id::text, case when id::text in (select u.id from (${unreadLists(':groups')}) u) then 'set_aside' else 'not_there' end as why
+select id::text,
+       case when id::text in (select u.id from (${unreadLists(':groups')}) u) then 'set_aside'
+            else 'not_there' end as why
   from (select unnest(:scopeGroups::uuid[]) as id
         union
         select s.member_object_id from entra_sync.staged_members s
          where s.round_id = :groups and s.member_object_id::text in (select u.id from (${unreadLists(':groups')}) u)) x
  where not exists (select from entra_sync.stage_groups s where s.round_id = :groups and s.entra_object_id = x.id)
    and not (id::text in (select u.id from (${unreadLists(':groups')}) u)
-            and exists (select from entra_sync.groups g where g.tenant_id = :tenantId and g.entra_object_id = x.id and g.removed_at is null))
+            and exists (select from entra_sync.groups g
+                         where g.tenant_id = :tenantId and g.entra_object_id = x.id and g.removed_at is null))
  order by 1`;
 
 export type Unread = { readonly stream: string; readonly object_key: string; readonly reason: string };
 
-/** What the listing could not read. */
+/** Returns the objects that the listing could not read. */
 export async function readUnread(database: Database, roundIds: { users: string; groups: string }): Promise<Unread[]> {
   return rows<Unread>(
     database,
@@ -109,7 +114,7 @@ export async function readUnread(database: Database, roundIds: { users: string; 
   );
 }
 
-// Each side is all that is stored or listed, and much of it was written a moment ago.
+// Both sides are large sets without statistics: the listing was staged a moment ago.
 function inWholeSets<Row>(database: Database, sql: string, bind: Readonly<Record<string, unknown>>): Promise<Row[]> {
   return inTransaction(database, async (transaction) => {
     await compareWholeSets(transaction);
@@ -117,27 +122,30 @@ function inWholeSets<Row>(database: Database, sql: string, bind: Readonly<Record
   });
 }
 
-type Scope = { tenantId: string; roundId: string; ids: readonly string[] | null };
+type VerifyBindings = { tenantId: string; roundId: string; ids: readonly string[] | null };
 
-// What waits for a person differs by intent, and removals list shows it.
+// Held removals differ on purpose; `removals list` shows them.
 const isHeld = (id: string) =>
   `exists (select from entra_sync.held_removals h where h.tenant_id = :tenantId and h.object_id = ${id})`;
 
-// Each side as facts, so that one comparison serves accounts and groups: who is on one side only, or differs in a field.
+// Compares accounts or groups as jsonb facts: objects on one side only, and fields that differ.
 const compare = (kind: 'user' | 'group', stored: string, fresh: string) => `
 with stored as (${stored}), fresh as (${fresh}), pair as (
   select coalesce(f.id, s.id) as id, s.facts as stored, f.facts as fresh
     from stored s full join fresh f using (id)
    where s.facts is distinct from f.facts
-     and not exists (select from entra_sync.stage_set_aside p where p.round_id = :roundId and p.object_key = coalesce(f.id, s.id)::text)
+     and not exists (select from entra_sync.stage_set_aside p
+                      where p.round_id = :roundId and p.object_key = coalesce(f.id, s.id)::text)
      and not (f.facts is null and ${isHeld('s.id')})
 )
-select '${kind}' as kind, case when p.stored is null then 'missing' when p.fresh is null then 'extra' else 'different' end as what,
+select '${kind}' as kind,
+       case when p.stored is null then 'missing' when p.fresh is null then 'extra' else 'different' end as what,
        p.id as entra_object_id, null as member_object_id, d.key as field, d.stored, d.fresh
   from pair p left join lateral (
     select key, s.value as stored, f.value as fresh
       from jsonb_each(p.stored) s full join jsonb_each(p.fresh) f using (key)
-     where p.stored is not null and p.fresh is not null and nullif(s.value, 'null') is distinct from nullif(f.value, 'null')
+     where p.stored is not null and p.fresh is not null
+       and nullif(s.value, 'null') is distinct from nullif(f.value, 'null')
   ) d on true
  where (p.stored is null or p.fresh is null or d.key is not null)
    and not (d.key = '(enabled)' and ${isHeld('p.id')})
@@ -146,43 +154,48 @@ select '${kind}' as kind, case when p.stored is null then 'missing' when p.fresh
 const userFacts = (alias: string) => `${alias}.mapped || jsonb_build_object('(enabled)', ${alias}.enabled,
   '(user_principal_name)', ${alias}.user_principal_name, '(mail)', ${alias}.mail)`;
 
-/** Accounts against the staged listing. */
-export async function driftOfUsers(database: Database, scope: Scope): Promise<Drift[]> {
+/** Compares accounts with the staged listing. */
+export async function driftOfUsers(database: Database, bind: VerifyBindings): Promise<Drift[]> {
   const stored = `select a.entra_object_id as id, ${userFacts('a')} as facts from entra_sync.accounts a
     where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null
       and (:ids::uuid[] is null or a.entra_object_id = any(:ids::uuid[]))`;
   const fresh = `select s.entra_object_id as id, ${userFacts('s')} as facts from entra_sync.stage_users s
     where s.round_id = :roundId and s.removed is null and s.in_scope
-      and not exists (select from entra_sync.accounts m where m.tenant_id = :tenantId and m.entra_object_id = s.entra_object_id
-                       and m.state = 'manual' and m.removed_at is null)`;
-  return inWholeSets<Drift>(database, compare('user', stored, fresh), scope);
+      and not exists (select from entra_sync.accounts m
+                       where m.tenant_id = :tenantId and m.entra_object_id = s.entra_object_id
+                         and m.state = 'manual' and m.removed_at is null)`;
+  return inWholeSets<Drift>(database, compare('user', stored, fresh), bind);
 }
 
 const groupFacts = (alias: string) => `jsonb_build_object('display_name', ${alias}.display_name,
   'description', ${alias}.description, 'mail', ${alias}.mail, 'kind', ${alias}.kind, 'is_dynamic', ${alias}.is_dynamic,
   'attributes', ${alias}.attributes)`;
 
-/** Groups against the staged listing. */
-export async function driftOfGroups(database: Database, scope: Scope): Promise<Drift[]> {
+/** Compares groups with the staged listing. */
+export async function driftOfGroups(database: Database, bind: VerifyBindings): Promise<Drift[]> {
   const stored = `select g.entra_object_id as id, ${groupFacts('g')} as facts from entra_sync.groups g
     where g.tenant_id = :tenantId and g.state = 'managed' and g.removed_at is null
       and (:ids::uuid[] is null or g.entra_object_id = any(:ids::uuid[]))`;
   const fresh = `select s.entra_object_id as id, ${groupFacts('s')} as facts from entra_sync.stage_groups s
     where s.round_id = :roundId and s.removed is null`;
-  return inWholeSets<Drift>(database, compare('group', stored, fresh), scope);
+  return inWholeSets<Drift>(database, compare('group', stored, fresh), bind);
 }
 
 const liveObjects = `
-  select entra_object_id from entra_sync.accounts where tenant_id = :tenantId and removed_at is null and entra_object_id is not null
-  union select entra_object_id from entra_sync.groups where tenant_id = :tenantId and removed_at is null and entra_object_id is not null`;
+  select entra_object_id from entra_sync.accounts
+   where tenant_id = :tenantId and removed_at is null and entra_object_id is not null
+  union
+  select entra_object_id from entra_sync.groups
+   where tenant_id = :tenantId and removed_at is null and entra_object_id is not null`;
 
-/** Visible memberships of the staged groups against their staged member lists: both ends live here. */
-export async function driftOfMemberships(database: Database, scope: Scope): Promise<Drift[]> {
+/** Compares the memberships of staged groups with their staged member lists, where both group and member are live. */
+export async function driftOfMemberships(database: Database, bind: VerifyBindings): Promise<Drift[]> {
   return inWholeSets<Drift>(
     database,
     `with listed as (
        select g.group_no, g.entra_object_id from entra_sync.stage_groups s
-         join entra_sync.groups g on g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and g.removed_at is null
+         join entra_sync.groups g
+           on g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and g.removed_at is null
         where s.round_id = :roundId and s.removed is null
           and not exists (select from (${unreadLists(':roundId')}) u where u.id = s.entra_object_id::text)
      ), live as materialized (${liveObjects}), unfolded as materialized (
@@ -191,6 +204,7 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
        select l.entra_object_id as g, m.member_object_id as m
          from unfolded m join listed l using (group_no) join live on live.entra_object_id = m.member_object_id
      ), decided as (
+       -- Held memberships, and those that a person decided to keep, differ on purpose.
        select group_no, member_object_id from entra_sync.held_memberships where tenant_id = :tenantId
        union select group_no, member_object_id from entra_sync.kept_memberships where tenant_id = :tenantId
      ), fresh as (
@@ -200,21 +214,25 @@ export async function driftOfMemberships(database: Database, scope: Scope): Prom
         where s.round_id = :roundId and not s.removed
      )
      select 'membership' as kind, case when s.g is null then 'missing' else 'extra' end as what,
-            coalesce(f.g, s.g) as entra_object_id, coalesce(f.m, s.m) as member_object_id, null as field, null as stored, null as fresh
+            coalesce(f.g, s.g) as entra_object_id, coalesce(f.m, s.m) as member_object_id,
+            null as field, null as stored, null as fresh
        from stored s full join fresh f on f.g = s.g and f.m = s.m
       where (s.g is null or f.g is null)
-        and not (f.g is null and (${isHeld('s.m')} or exists (
-          select from entra_sync.accounts a where a.tenant_id = :tenantId and a.entra_object_id = s.m and a.state = 'manual') or exists (
-          select from decided d join listed l using (group_no) where l.entra_object_id = s.g and d.member_object_id = s.m)))
+        and not (f.g is null and (
+          ${isHeld('s.m')}
+          or exists (select from entra_sync.accounts a
+                      where a.tenant_id = :tenantId and a.entra_object_id = s.m and a.state = 'manual')
+          or exists (select from decided d join listed l using (group_no)
+                      where l.entra_object_id = s.g and d.member_object_id = s.m)))
       order by 3, 4`,
-    scope,
+    bind,
   );
 }
 
-/** The stored nesting of groups against what the stored memberships make of it: nobody else keeps the two together. */
+/** Compares the stored closure with the stored memberships. No constraint keeps the two consistent. */
 export async function driftOfNesting(database: Database, tenant: string): Promise<Drift[]> {
   return inTransaction(database, async (transaction) => {
-    // Several statements read it, so no decision may change it meanwhile.
+    // Several statements read the closure, so no other transaction may change it meanwhile.
     await lockTenant(transaction, tenant);
     const drift: Drift[] = [];
     for await (const { missing, extra } of closureDifferences(transaction, tenant, null)) {
@@ -234,7 +252,7 @@ select 'nesting' as kind, :what as what, a.entra_object_id, d.entra_object_id as
  cross join lateral (select entra_object_id from entra_sync.groups where group_no = t.no offset 0) d
  order by 3, 4`;
 
-/** Differences with the names of their objects; has to be asked while the listing is staged. */
+/** Adds the names of the objects to differences. Call it while the listing is staged. */
 export async function withNames(
   database: Database,
   tenantId: string,
@@ -245,10 +263,12 @@ export async function withNames(
   const found = await inWholeSets<{ id: string; name: string }>(
     database,
     `select distinct on (x.id) x.id, x.name from (
-       select 1 as place, entra_object_id as id, coalesce(profile ->> 'displayName', source ->> 'displayName', user_principal_name) as name
+       select 1 as place, entra_object_id as id,
+              coalesce(profile ->> 'displayName', source ->> 'displayName', user_principal_name) as name
          from entra_sync.accounts where tenant_id = :tenantId
        union all select 1, entra_object_id, display_name from entra_sync.groups where tenant_id = :tenantId
-       union all select 2, entra_object_id, coalesce(mapped ->> 'displayName', source ->> 'displayName', user_principal_name)
+       union all select 2, entra_object_id,
+                        coalesce(mapped ->> 'displayName', source ->> 'displayName', user_principal_name)
          from entra_sync.stage_users where round_id = :users
        union all select 2, entra_object_id, display_name from entra_sync.stage_groups where round_id = :groups) x
       where x.id = any(:ids::uuid[]) and x.name is not null order by x.id, x.place`,
@@ -266,11 +286,11 @@ export type Checked = {
   readonly users: number;
   readonly groups: number;
   readonly memberships: number;
-  /** Of these, whose group or member has no live row here: out of scope, removed, or not synced. */
+  /** Those memberships whose group or member has no live row: out of scope, removed, or not synced. */
   readonly memberships_not_shown: number;
 };
 
-/** How many accounts, groups and memberships the comparison covered. */
+/** Returns how many accounts, groups and memberships the comparison covered. */
 export async function countStaged(
   database: Database,
   tenantId: string,
@@ -282,7 +302,8 @@ export async function countStaged(
      select (select count(*)::int from entra_sync.stage_users where round_id = :users and in_scope) as users,
             (select count(*)::int from entra_sync.stage_groups where round_id = :groups) as groups, m.*
        from (select count(*)::int as memberships,
-                    count(*) filter (where g.entra_object_id is null or l.entra_object_id is null)::int as memberships_not_shown
+                    count(*) filter (where g.entra_object_id is null or l.entra_object_id is null)::int
+                      as memberships_not_shown
                from entra_sync.staged_members s
                left join live g on g.entra_object_id = s.group_object_id
                left join live l on l.entra_object_id = s.member_object_id

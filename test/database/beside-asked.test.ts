@@ -1,4 +1,4 @@
-// Changes that a later round brings beside an open full round are newer than GET's answers in that full round.
+// Changes of a later round beside an open full round are newer than GET's answers in that full round.
 import { expect, test } from 'vitest';
 import { doubts } from '../../src/rules/merge.ts';
 import { doubtfulObjects, notAsked } from '../../src/store/stage/doubts.ts';
@@ -16,7 +16,7 @@ import {
   user,
 } from '../support/stage.ts';
 
-test('rule 24: an object that GET has answered for is asked again, when a later round brings it beside the full round', async () => {
+test('rule 24: an object that GET answered is asked again when a later round beside the full round brings it', async () => {
   const store = await openStore();
   const lease = await leasedTenant(store);
   try {
@@ -36,7 +36,7 @@ test('rule 24: an object that GET has answered for is asked again, when a later 
   }
 });
 
-test('rules 6, 24: a user that was gone for GET and came back beside the full round is asked again before the round removes any user', async () => {
+test('rules 6, 24: a user that GET did not find and a later round brought back is asked again before the full round removes users', async () => {
   const store = await openStore();
   const lease = await leasedTenant(store);
   try {
@@ -61,7 +61,7 @@ test('rules 6, 24: a user that was gone for GET and came back beside the full ro
   }
 });
 
-test('rules 22, 24: properties in doubt do not hide that a later round brought more of the object beside the full round', async () => {
+test('rules 22, 24: properties in doubt do not hide that a later round beside the full round brought more of the object', async () => {
   const store = await openStore();
   const lease = await leasedTenant(store);
   try {
@@ -95,7 +95,7 @@ test('rules 19, 24: an object that a later round sets aside beside the full roun
   }
 });
 
-test('rules 6, 10, 24: users that a later round creates beside a full round are not missing from it, however many they are', async () => {
+test('rules 6, 10, 24: users that a later round creates beside a full round, in any number, are not missing from it', async () => {
   const store = await openStore();
   const lease = await leasedTenant(store);
   const limits = { removals: { max: 2, percent: 100, floor: 0 } };

@@ -1,10 +1,10 @@
-// Two rounds of a stream are open, and a replica of the previous release, which knows of one, commits either of them.
+// A stream has two open rounds, and a replica of the previous release, which expects one, commits either of them.
 import { expect, test } from 'vitest';
 import type { Lease } from '../../src/store/cycle/lease.ts';
 import type { Round } from '../../src/store/stage/rounds.ts';
 import { ask, commit, leasedTenant, openStore, pull, type Store, sync, user } from '../support/stage.ts';
 
-/** The end of a commit as the release before 0026 and 0027 made it: the checkpoint moves, the round is deleted. */
+/** Ends a commit like the release before 0026 and 0027: moves the checkpoint and deletes the round. */
 async function commitAsBefore(store: Store, round: Round): Promise<void> {
   await store.database.transaction(async (transaction) => {
     const values = { round: round.round_id, full: round.kind === 'full' };
@@ -25,14 +25,14 @@ async function commitAsBefore(store: Store, round: Round): Promise<void> {
 const openRounds = async (store: Store) =>
   (await ask<{ kind: string }>(store, 'select kind from entra_sync.rounds order by kind')).map(({ kind }) => kind);
 
-/** A tenant with a full round that was read to its end, and a later round beside it. */
+/** A tenant with a completely read full round, and a later round beside it. */
 async function openBoth(store: Store, lease: Lease): Promise<{ full: Round; later: Round }> {
   await sync(store, lease, 'full', [[user(1), user(2)]]);
   const full = await pull(store, lease, 'full', [[user(1), user(2)]]);
   return { full, later: await pull(store, lease, 'incremental', [[user(1, { jobTitle: 'Chief' })]]) };
 }
 
-test('rule 24: a full round that the previous release commits ends the later round beside it, which is older', async () => {
+test('rule 24: a full round committed by the previous release ends the older later round beside it', async () => {
   const store = await openStore();
   const lease = await leasedTenant(store);
   try {
@@ -45,7 +45,7 @@ test('rule 24: a full round that the previous release commits ends the later rou
   }
 });
 
-test('rule 24: a full round beside which the previous release commits changes is begun anew, for it is older than they are', async () => {
+test('rule 24: a full round restarts when the previous release commits newer changes beside it', async () => {
   const store = await openStore();
   const lease = await leasedTenant(store);
   try {
@@ -58,7 +58,7 @@ test('rule 24: a full round beside which the previous release commits changes is
   }
 });
 
-test('rule 24: rounds of another stream, of another tenant and of a dry run are left as they are', async () => {
+test('rule 24: rounds of another stream, another tenant or a dry run stay', async () => {
   const store = await openStore();
   const lease = await leasedTenant(store);
   const other = await leasedTenant(store);
@@ -87,7 +87,7 @@ test('rule 24: changes that this release commits leave the full round beside the
     const { later } = await openBoth(store, lease);
     await commit(store, lease, later);
     expect(await openRounds(store)).toEqual(['full']);
-    // A round without any change, too.
+    // Also a round without changes.
     await commit(store, lease, await pull(store, lease, 'incremental', [[]]));
     expect(await openRounds(store)).toEqual(['full']);
   } finally {

@@ -1,4 +1,4 @@
-// A database that is lent again is as it was at first: no test can notice the one before it.
+// A database that is lent again equals a new one: tests cannot see each other.
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { setSettings } from '../support/settings.ts';
 const add = (database: Database) =>
   addTenant(database, { tenantId: randomUUID(), name: 'Contoso', ref: null }, loadDefaults());
 
-/** All rows of all tables, and where the sequences stand. */
+/** All rows of all tables, and the state of the sequences. */
 async function contents(database: Database): Promise<unknown> {
   const tables = await rows<{ name: string }>(
     database,
@@ -26,7 +26,7 @@ async function contents(database: Database): Promise<unknown> {
   return all;
 }
 
-test('what was written is gone, the database and its connections are the same', async () => {
+test('rows are deleted, and the database and its connections are reused', async () => {
   const first = await borrowDatabase();
   const before = await contents(first.database);
   await add(first.database);
@@ -34,7 +34,7 @@ test('what was written is gone, the database and its connections are the same', 
   expect(await contents(first.database)).not.toEqual(before);
   await first.giveBack();
   const second = await borrowDatabase();
-  // Who is none may not switch off the guards of the tables; such a database is dropped.
+  // Only a superuser may disable the triggers of the tables. Without one, the database is dropped.
   const [user] = await rows<{ isSuper: string }>(
     second.database,
     'select current_setting(\'is_superuser\') as "isSuper"',
@@ -58,7 +58,7 @@ test.each([
   ['somebody was granted something', 'grant select on entra_sync.accounts to pg_monitor'],
   ['the planner has statistics', 'analyze entra_sync.settings'],
   ['a lock of the session is held', 'select pg_advisory_lock(1)'],
-])('is not lent again where %s', async (_, change) => {
+])('a database is not lent again where %s', async (_, change) => {
   const { url, database, giveBack } = await borrowDatabase();
   await database.raw(change);
   await giveBack();
@@ -67,7 +67,7 @@ test.each([
   await next.giveBack();
 });
 
-test('is not lent again while somebody else is connected', async () => {
+test('a database is not lent again while another session is connected', async () => {
   const { url, giveBack } = await borrowDatabase();
   const guest = new Client({ connectionString: url });
   guest.on('error', () => {});

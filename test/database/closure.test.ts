@@ -1,4 +1,4 @@
-// The closure of nested groups after any history of commits, and what it costs: like what changed, on any guess of a planner.
+// The closure of nested groups after any history of commits. Its cost follows the change, whatever the planner estimates.
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type GroupColumns, groupColumns } from '../../src/rules/groups.ts';
@@ -32,7 +32,7 @@ type Round = {
   retentionMs?: number;
 };
 
-/** Pulls and commits a round of groups as a cycle would. */
+/** Reads and commits a groups round like a cycle. */
 async function sync(lease: Lease, { kind = 'incremental', groups, edges = [], name = 'Group', ...rest }: Round) {
   const { database } = store;
   const begun = {
@@ -73,7 +73,7 @@ async function sync(lease: Lease, { kind = 'incremental', groups, edges = [], na
 
 const liveOnes = (...numbers: number[]) => new Map(numbers.map((n): [number, State] => [n, 'live']));
 
-/** The stored closure of a tenant, as "holder held" by group_no, in order. */
+/** The stored closure of a tenant, as sorted pairs "ancestor descendant" of group_no. */
 async function storedClosure({ tenantId }: Lease): Promise<string[]> {
   const found = await ask<{ pair: string }>(
     store,
@@ -85,7 +85,7 @@ async function storedClosure({ tenantId }: Lease): Promise<string[]> {
   return found.map(({ pair }) => pair).sort();
 }
 
-/** The pairs that a walk from each live group over the stored memberships meets. */
+/** The pairs found by walking the stored memberships from each live group. */
 async function walkedClosure({ tenantId }: Lease): Promise<string[]> {
   const groups = await ask<{ no: string; id: string }>(
     store,
@@ -127,7 +127,7 @@ const commitDrawn = fc.record({
 });
 const histories = runsOf(8, 40);
 
-test(`rule 9: after any history the closure is what a walk finds (${histories} histories)`, async () => {
+test(`rule 9: after any history the closure equals what a walk finds (${histories} histories)`, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(commitDrawn, { minLength: 6, maxLength: 14 }), async (commits) => {
       const leases = [await leasedTenant(store), await leasedTenant(store)];
@@ -159,7 +159,7 @@ test(`rule 9: after any history the closure is what a walk finds (${histories} h
   );
 });
 
-/** Stores groups of a new tenant by SQL, each in the one before where `chained`, with the change rows of one commit. */
+/** Stores groups of a new tenant by SQL with the change rows of one commit. `chained`: each is in the one before. */
 async function storeGroups(lease: Lease, count: number, chained: boolean): Promise<string> {
   const bind = { tenant: lease.tenantId, count, chained };
   const [batch] = await ask<{ batch_id: string }>(
@@ -184,7 +184,7 @@ async function storeGroups(lease: Lease, count: number, chained: boolean): Promi
   return batch?.batch_id ?? '0';
 }
 
-/** Runs `work` as a server would that gives it little memory and little time. */
+/** Runs `work` with little memory and time. */
 function pressed<Answer>(limit: string, work: (transaction: Transaction) => Promise<Answer>): Promise<Answer> {
   return inTransaction(store.database, async (transaction) => {
     await transaction.raw(`set local work_mem = '64kB'; set local statement_timeout = '${limit}'`);
@@ -212,7 +212,7 @@ with one as (
 insert into entra_sync.changes (batch_id, tenant_id, actor, kind, group_id)
 select ${oneMore}, :tenant, 'test', 'group.created', group_id from one`;
 
-// The change row serves the removal of the edge too: it says which group is held.
+// The same change row serves to remove the edge: it names the member group.
 const close = `
 with edge as (
   select p.group_no, p.group_id, c.group_id as held_id, c.entra_object_id from entra_sync.groups p, entra_sync.groups c
@@ -224,7 +224,7 @@ with edge as (
 insert into entra_sync.changes (batch_id, tenant_id, actor, kind, group_id, member_group_id)
 select ${oneMore}, :tenant, 'test', 'membership.added', group_id, held_id from edge`;
 
-/** This connection's work on the closure so far: rows written, and scans of any kind. */
+/** This connection's work on the closure so far: written rows and scans. */
 async function work(transaction: Transaction): Promise<{ added: number; deleted: number; scans: number }> {
   const [found] = await rows<{ added: number; deleted: number; scans: number }>(
     transaction,
@@ -235,12 +235,12 @@ async function work(transaction: Transaction): Promise<{ added: number; deleted:
 }
 
 test.each([true, false])(
-  'rule 9: 20,000 groups that hold no other are taken in seconds (full: %s), and one more costs what one costs',
+  'rule 9: 20,000 groups without nested groups commit in seconds (full: %s), and one more costs as much as one',
   async (full) => {
     const lease = await leasedTenant(store);
     const tenant = lease.tenantId;
     const batch = await storeGroups(lease, 20_000, false);
-    // A guess that fits into no memory is as bad as one that is far too low.
+    // Estimates that are far too high are as bad as ones that are far too low.
     if (full) await store.database.raw('analyze entra_sync.groups; analyze entra_sync.member_groups');
     await pressed('20s', (transaction) => keepClosure(transaction, { tenant, batch, full }));
     expect(await closureSize(lease)).toBe(20_000);
@@ -284,13 +284,13 @@ test('rule 9: a chain of 300 groups is closed to a ring and opened again in seco
   expect(await closureSize(lease)).toBe((300 * 301) / 2);
 });
 
-test('rule 9: a rename does not touch the closure, nor does a membership of a person', async () => {
+test('rule 9: neither a rename nor a user’s membership touches the closure', async () => {
   const lease = await leasedTenant(store);
   await sync(lease, { kind: 'full', groups: liveOnes(1, 2), edges: [{ holder: 1, held: 2 }] });
   const other = await store.connect();
   await other.query('begin');
   await other.query('lock table entra_sync.group_closure in access exclusive mode');
-  // A commit that wanted the table would wait here for ever.
+  // A commit that used the table would wait here for ever.
   await sync(lease, { groups: liveOnes(1), name: 'Renamed', edges: [{ holder: 2, held: 77 }] });
   await other.query('rollback');
   expect(await ask(store, "select from entra_sync.groups where display_name = 'Renamed'")).toHaveLength(1);

@@ -1,4 +1,4 @@
-// The checkpoint that moves without a round: only where a commit would have had nothing else to do (rules 1, 10, 11, 17, 19).
+// A checkpoint moves without a round only if a commit would have nothing else to do (rules 1, 10, 11, 17, 19).
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { commitIdle } from '../../src/store/commit/idle.ts';
 import { acquireLease, type Lease } from '../../src/store/cycle/lease.ts';
@@ -38,7 +38,7 @@ const asked = async () => {
   return { stream: 'users', asked: link, delta, fingerprint, settingsVersion: settings } as const;
 };
 
-test('moves the link and its time, and leaves the day of the last full round', async () => {
+test('the link and its time move, and the time of the last full round stays', async () => {
   const before = await ask(store, 'select full_at, round_id from entra_sync.checkpoints');
   expect(await commitIdle(store.database, lease, await asked())).toBe(true);
   expect((await checkpoint()).delta_link).toBe(delta);
@@ -47,7 +47,7 @@ test('moves the link and its time, and leaves the day of the last full round', a
   expect(await commitIdle(store.database, lease, await asked()), 'Graph may give the same link again').toBe(true);
 });
 
-describe('does nothing where a commit has more to do', () => {
+describe('the checkpoint stays if a commit has more to do:', () => {
   const held = `with list as (
     insert into entra_sync.removal_lists (tenant_id, stream, why) values (:tenantId, :stream, 'test') returning list_id)
     insert into entra_sync.held_removals (tenant_id, list_id, object_id, account_id, reason)
@@ -95,10 +95,10 @@ describe('does nothing where a commit has more to do', () => {
     expect(await ask(store, 'select * from entra_sync.checkpoints')).toEqual(before);
   });
 
-  test.each(Object.entries(works))('but not where that is another tenant’s: %s', async (_what, work) => {
+  test.each(Object.entries(works))('but moves if that is another tenant’s: %s', async (_what, work) => {
     const other = await leasedTenant(store);
     await sync(store, other, 'full', [[user(1)]]);
-    // As alike as they can be.
+    // The most similar tenant possible.
     await ask(store, 'update entra_sync.checkpoints set delta_link = :asked', {
       asked: (await checkpoint()).delta_link,
     });
@@ -117,7 +117,7 @@ describe('does nothing where a commit has more to do', () => {
     expect(await commitIdle(store.database, lease, round)).toBe(false);
   });
 
-  test('the round of another stream, or of another tenant, is its own', async () => {
+  test('a round of another stream or tenant is ignored', async () => {
     const other = await leasedTenant(store);
     await begin(store, other, 'full');
     await begin(store, lease, 'incremental');
@@ -142,7 +142,7 @@ describe('does nothing where a commit has more to do', () => {
     expect(await commitIdle(store.database, lease, await asked())).toBe(true);
   });
 
-  test('a purge whose time has not come is none', async () => {
+  test('a purge that is not due is ignored', async () => {
     await ask(
       store,
       "update entra_sync.accounts set removed_at = now(), removed_reason = 'deleted', purge_at = now() + interval '1 day'",
@@ -150,7 +150,7 @@ describe('does nothing where a commit has more to do', () => {
     expect(await commitIdle(store.database, lease, await asked())).toBe(true);
   });
 
-  test('the checkpoint of another stream stays, however alike', async () => {
+  test('an equal checkpoint of another stream stays', async () => {
     const round = await asked();
     await ask(
       store,
@@ -160,13 +160,13 @@ describe('does nothing where a commit has more to do', () => {
     expect(await readCheckpoint(store.database, lease.tenantId, 'groups')).toMatchObject({ delta_link: round.asked });
   });
 
-  test('a dry run’s round is none', async () => {
+  test('a round of a dry run is ignored', async () => {
     const round = await asked();
     await begin(store, lease, 'incremental', { dryRun: true });
     expect(await commitIdle(store.database, lease, round)).toBe(true);
   });
 
-  test('what another stream has set aside is its own', async () => {
+  test('objects set aside in another stream are ignored', async () => {
     await ask(
       store,
       "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'groups', 'x', 'test')",
@@ -176,14 +176,14 @@ describe('does nothing where a commit has more to do', () => {
   });
 });
 
-test('rule 17: settings that changed since the page was read', async () => {
+test('rule 17: the checkpoint stays if settings changed since the page was read', async () => {
   const round = await asked();
   await setSettings(store.database, { interval: '10m' });
   expect(await commitIdle(store.database, lease, round)).toBe(false);
   expect((await checkpoint()).delta_link).toBe(round.asked);
 });
 
-test('rule 17: the tenant’s own settings that changed since, and not another tenant’s', async () => {
+test('rule 17: the checkpoint stays if the tenant’s own settings changed, not if another tenant’s did', async () => {
   const round = await asked();
   const change = (tenantId: string) =>
     ask(
@@ -199,14 +199,14 @@ test('rule 17: the tenant’s own settings that changed since, and not another t
   expect(await commitIdle(store.database, lease, { ...round, asked: delta })).toBe(false);
 });
 
-test('rule 17: the installation’s settings that changed since, where the tenant has its own too', async () => {
+test('rule 17: the checkpoint stays if the installation’s settings changed, although the tenant has its own', async () => {
   await setSettings(store.database, { interval: '20m' }, lease.tenantId);
   const round = await asked();
   await setSettings(store.database, { interval: '10m' });
   expect(await commitIdle(store.database, lease, round)).toBe(false);
 });
 
-test('rule 17: it waits for settings that are just being changed, and sees them', async () => {
+test('rule 17: it waits for a settings change under way, and sees it', async () => {
   const round = await asked();
   const changing = await store.connect();
   await changing.query('begin');
@@ -218,7 +218,7 @@ test('rule 17: it waits for settings that are just being changed, and sees them'
   expect(await moved).toBe(false);
 });
 
-test('rule 11: who lost the lease moves nothing', async () => {
+test('rule 11: a process that lost the lease moves nothing', async () => {
   const round = await asked();
   await ask(store, 'update entra_sync.heartbeats set expires_at = clock_timestamp()');
   const other = await acquireLease(store.database, lease.tenantId);
@@ -240,13 +240,13 @@ test('rule 11: the lease is lost while it waits for the tenant’s row', async (
   expect((await checkpoint()).delta_link).toBe(round.asked);
 });
 
-test('a tenant that was disconnected meanwhile is told so', async () => {
+test('a tenant that was disconnected meanwhile is reported as disconnected', async () => {
   const round = await asked();
   await disconnectTenant(store.database, lease.tenantId, { actor: 'Ann', dryRun: false });
   await expect(commitIdle(store.database, lease, round)).rejects.toMatchObject({ code: 'tenant_disconnected' });
 });
 
-test('a tenant that is disconnected is told so, whatever became of its fence', async () => {
+test('a disconnected tenant is reported as disconnected, whatever its fence', async () => {
   const round = await asked();
   await ask(store, "update entra_sync.tenants set status = 'disconnected' where tenant_id = :tenantId", {
     tenantId: lease.tenantId,
@@ -255,7 +255,7 @@ test('a tenant that is disconnected is told so, whatever became of its fence', a
   expect((await checkpoint()).delta_link).toBe(round.asked);
 });
 
-test('rules 1 and 12: when the answer to COMMIT is lost, it is known whether the checkpoint moved', async () => {
+test('rules 1 and 12: after a lost answer to COMMIT, the outcome is known', async () => {
   const path = await openBreakablePath(store.url);
   const fragile = openDatabase(path.url);
   try {

@@ -1,4 +1,4 @@
-// The commit of a users round: all of it in one transaction, or none of it (rules 1, 2, 17), and nobody else's rows.
+// A users round is committed whole or not at all (rules 1, 2, 17), and changes no rows of another tenant.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Lease } from '../../src/store/cycle/lease.ts';
 import { settingsVersion } from '../../src/store/settings/versions.ts';
@@ -49,7 +49,7 @@ const kinds = async () =>
   ).map((row) => row.kind);
 
 describe('rule 1: the checkpoint moves in the transaction that holds every change before it', () => {
-  // Each a place where the transaction may still fail: early, at its last row, and at COMMIT itself.
+  // Places where the transaction may fail: early, at its last row, and at COMMIT.
   const latePlaces = {
     'at the first change row': 'create trigger late before insert on entra_sync.changes for each row',
     'at the checkpoint': 'create trigger late after insert or update on entra_sync.checkpoints for each row',
@@ -71,7 +71,7 @@ describe('rule 1: the checkpoint moves in the transaction that holds every chang
     const before = await fingerprintOf(store);
     await expect(commit(store, lease, round)).rejects.toThrow('too late');
     expect(await fingerprintOf(store)).toBe(before);
-    // The round waits, whole: the next attempt needs no page again.
+    // The round stays complete: the next attempt reads no page again.
     expect(await readRound(store.database, lease.tenantId, 'users', false)).toEqual(round);
     await ask(store, 'drop function entra_sync.fail_late() cascade');
     expect((await commit(store, lease, round)).counts).toMatchObject({ created: 1, updated: 1, removed: 1 });
@@ -81,7 +81,7 @@ describe('rule 1: the checkpoint moves in the transaction that holds every chang
     expect(await readRound(store.database, lease.tenantId, 'users', false)).toBeUndefined();
   });
 
-  test('an incremental round moves the link and leaves the day of the last full round', async () => {
+  test('a later round moves the link and keeps the time of the last full round', async () => {
     const fullAt = () => ask(store, 'select full_at from entra_sync.checkpoints');
     await sync(store, lease, 'full', [[user(1)]]);
     const before = await fullAt();
@@ -122,7 +122,7 @@ test('rule 2: readers see the state before a round or after it, never half', asy
   expect(await kinds()).toEqual(['account.created', 'account.created', 'account.removed', 'account.updated']);
 });
 
-test('a disabled account is suspended, an enabled one resumed, beside what else changed', async () => {
+test('a disabled account is suspended and an enabled one resumed, in addition to other changes', async () => {
   await sync(store, lease, 'full', [[user(1), user(2)]]);
   const suspended = await sync(store, lease, 'incremental', [
     [user(1, { accountEnabled: false, displayName: 'Renamed' }), user(2, { accountEnabled: false })],
@@ -146,7 +146,7 @@ test('a disabled account is suspended, an enabled one resumed, beside what else 
   ]);
 });
 
-test('a dry run counts what the real one does, shows its changes, and keeps nothing', async () => {
+test('a dry run returns the counts and changes of a real run, and keeps nothing', async () => {
   await sync(store, lease, 'full', [[user(1), user(2), user(3)]]);
   const pages = [[user(1, { displayName: 'Renamed', accountEnabled: false }), tombstone(2), user(4)]];
   const rehearsed = await pull(store, lease, 'incremental', pages, { dryRun: true });
@@ -154,7 +154,7 @@ test('a dry run counts what the real one does, shows its changes, and keeps noth
   const before = await fingerprintOf(store);
   const dry = await commit(store, lease, rehearsed, { dryRun: true });
   expect(await fingerprintOf(store)).toBe(before);
-  // The round of a real run that waits for its commit is another one, and stays.
+  // A real run's round that waits for its commit stays.
   expect(await readRound(store.database, lease.tenantId, 'users', false)).toEqual(round);
   const real = await commit(store, lease, round);
   expect(dry.counts).toEqual(real.counts);
@@ -166,7 +166,7 @@ test('a dry run counts what the real one does, shows its changes, and keeps noth
   });
 });
 
-describe('a round that is not what it was is refused, and nothing moves', () => {
+describe('a changed round is refused, and nothing moves', () => {
   const damages = {
     'a staged page is gone': 'delete from entra_sync.stage_pages where page = 1',
     'a page more than was told': 'update entra_sync.rounds set pages = pages + 1',
@@ -184,7 +184,7 @@ describe('a round that is not what it was is refused, and nothing moves', () => 
     expect(await fingerprintOf(store)).toBe(before);
   });
 
-  test('rule 17: a round of other settings than those in force', async () => {
+  test('rule 17: a round with settings that are no longer in force', async () => {
     const round = await pull(store, lease, 'full', [[user(1)]]);
     await setSettings(store.database, { interval: '10m' });
     await expect(commit(store, lease, round)).rejects.toMatchObject({ code: 'round_changed' });
@@ -194,7 +194,7 @@ describe('a round that is not what it was is refused, and nothing moves', () => 
     expect(await names()).toHaveLength(1);
   });
 
-  test('rule 17: a commit waits for settings that are just being changed, and then refuses', async () => {
+  test('rule 17: a commit waits for a settings change under way, and then refuses', async () => {
     const round = await pull(store, lease, 'full', [[user(1)]]);
     const changing = await store.connect();
     await changing.query('begin');
@@ -207,7 +207,7 @@ describe('a round that is not what it was is refused, and nothing moves', () => 
     expect(await names()).toEqual([]);
   });
 
-  test('rule 17: settings that change while a commit is under way wait for it', async () => {
+  test('rule 17: a settings change waits for a commit under way', async () => {
     const round = await pull(store, lease, 'full', [[user(1)]]);
     const letGo = await holdCommits(store);
     const committing = commit(store, lease, round);
@@ -222,7 +222,7 @@ describe('a round that is not what it was is refused, and nothing moves', () => 
   });
 });
 
-test('tenants are apart: a round touches nobody else, though the object ids are the same', async () => {
+test('a round touches no other tenant, even with equal object ids', async () => {
   const other = await leasedTenant(store);
   await sync(store, other, 'full', [[user(1), user(2), user(3), user(4)]], { retentionMs: 0 });
   await sync(store, other, 'incremental', [[tombstone(3)]], { retentionMs: 0 });
@@ -256,7 +256,7 @@ test.each(['40P01', '40001'])(
     const { counts } = await commit(store, lease, round);
     expect(counts).toMatchObject({ created: 2, distinct: 2 });
     expect(await kinds()).toEqual(['account.created', 'account.created']);
-    // Not for ever: the third refusal in a row is handed on.
+    // The third such error in a row is thrown.
     const again = await pull(store, lease, 'full', [[user(1)]]);
     await ask(store, 'alter sequence entra_sync.tries restart');
     await ask(

@@ -1,4 +1,4 @@
-// The key that signs the links of the consent page is read once a request, whatever the request answers.
+// The key that signs the links of the consent page is read once per request, whatever the answer.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import * as flow from '../../src/connect/flow.ts';
@@ -38,7 +38,7 @@ const parts: Omit<flow.ConsentParts, 'database'> = {
     finish: async () => ({ tenantId, objectId: tenantId, domain: 'contoso.example', administrator: true }),
     consentUrl: (_, state) => `https://entra.example/?state=${state}`,
   },
-  // No token is to be had: the answer then holds the most links.
+  // Without a token the answer contains the most links.
   tokens: () => ({
     token: async () => {
       throw new ExpectedError('consent_missing', 'no consent yet', { cure: 'wait' });
@@ -61,7 +61,7 @@ test('each request of a consent, from its invitation to the check, reads the key
   const on = { ...parts, database };
   const wanted = { ref: 'contoso', name: null, tenantId: null, expiresInMs: 600_000, actor: 'test' };
   const invitation = await createInvitation(database, wanted);
-  // The first reader makes the key.
+  // The first read creates the key.
   const link = (await openSteps(database)).urlOf(site, invitation).split('/').at(-1) ?? '';
   const browser = randomBytes(32).toString('base64url');
   const back = (state: string, more: Record<string, string> = {}) =>

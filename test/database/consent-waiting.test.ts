@@ -1,5 +1,4 @@
-// Consents that wait for the vendor, on a real Postgres: what is kept of them, what approve and reject make of them, what two
-// programs at once come to.
+// Consents that wait for the vendor: how they are stored, approved and rejected, also by two programs at the same time.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
@@ -28,14 +27,14 @@ afterAll(async () => {
 
 const defaults = loadDefaults();
 let number = 0;
-/** A reference that no test has used. */
+/** A reference that no other test uses. */
 const newRef = (name: string) => {
   number += 1;
   return `${name}-${number}`;
 };
 const invite = async (ref: string, tenantId: string | null = null) =>
   (await createInvitation(database, { ref, name: null, tenantId, expiresInMs: 60_000, actor: 'test' })).invitation_id;
-/** A consent with a good token, by a person whose roles are not told. */
+/** A consent with a valid token, by a person whose roles are not known. */
 const ask = (invitationId: string, tenantId: string, adminId = randomUUID()) =>
   connectTenant(database, { invitationId, tenantId, adminId, administrator: false, actor: 'connect' }, defaults);
 const kindOf = async (asked: ReturnType<typeof ask>) => {
@@ -83,7 +82,7 @@ async function whileHeld<Works extends Record<string, () => Promise<unknown>>>(
   return Object.fromEntries(ended) as Record<keyof Works, unknown>;
 }
 
-test('without a role shown, and not named by the vendor, a tenant gets no row: each customer that asks waits', async () => {
+test('without a role and without the vendor’s name for it, a tenant gets no row, and each customer that asks waits', async () => {
   const tenantId = randomUUID();
   const [thief, owner] = [newRef('thief'), newRef('owner')];
   expect(await kindOf(ask(await invite(thief), tenantId))).toBe('waiting');
@@ -91,7 +90,7 @@ test('without a role shown, and not named by the vendor, a tenant gets no row: e
   expect(await tenantRow(tenantId)).toBeUndefined();
   expect(await refsOf(tenantId)).toEqual([thief, owner]);
   expect(await rows(database, 'select 1 from directory.changes where tenant_id = ?', [tenantId])).toEqual([]);
-  // Neither the worker nor an application can have it read.
+  // Neither the worker nor an application can read it.
   expect(await dueTenants(database, tenantId)).toEqual([]);
   const read = database.raw('select directory.request_cycle(?, null, ?)', [tenantId, 'test']);
   expect((await refusal(Promise.resolve(read)))[0]).toBe('ES004');
@@ -100,7 +99,7 @@ test('without a role shown, and not named by the vendor, a tenant gets no row: e
   expect((await refusal(findTenant(database, owner)))[0]).toBe('consent_waiting');
 });
 
-test('approve makes the tenant the customer it names, drops the others by name, and tells the feed who did it', async () => {
+test('approve binds the tenant to the named customer, returns the dropped ones, and writes the actor to the feed', async () => {
   const tenantId = randomUUID();
   const [thief, owner] = [newRef('thief'), newRef('owner')];
   const thiefs = await invite(thief);
@@ -117,7 +116,7 @@ test('approve makes the tenant the customer it names, drops the others by name, 
   expect(changes).toEqual([
     { kind: 'tenant.connected', actor: 'mary', after: { status: 'active', external_ref: owner } },
   ]);
-  // The thief's invitation is good for a tenant of the thief's own, and never again for this one.
+  // The thief's invitation still works for the thief's own tenant, but not for this one.
   expect(await kindOf(ask(thiefs, tenantId))).toBe('other_customer');
   expect(await refusal(approve(tenantId, thief))).toEqual([
     'tenant_exists',
@@ -125,7 +124,7 @@ test('approve makes the tenant the customer it names, drops the others by name, 
   ]);
 });
 
-test('approve without a reference takes the only one that asks, however many invitations it has', async () => {
+test('approve without a reference uses the only one that asks, whatever the number of its invitations', async () => {
   const tenantId = randomUUID();
   const owner = newRef('owner');
   for (const invitationId of [await invite(owner), await invite(owner)]) await ask(invitationId, tenantId);
@@ -133,7 +132,7 @@ test('approve without a reference takes the only one that asks, however many inv
   expect(await approve(tenantId)).toMatchObject({ ref: owner, dropped: [] });
 });
 
-test('a tenant that the vendor named is connected at once: by the invitation, or registered for the customer', async () => {
+test('a tenant that the vendor named in the invitation or registered for the customer is connected at once', async () => {
   const [invited, registered] = [randomUUID(), randomUUID()];
   const owner = newRef('owner');
   await addTenant(database, { tenantId: invited, name: invited, ref: owner }, defaults);
@@ -143,7 +142,7 @@ test('a tenant that the vendor named is connected at once: by the invitation, or
   expect(await kindOf(ask(await invite(other), registered))).toBe('connected');
 });
 
-test('a shown administrator is connected at once, and ends what waited for the tenant', async () => {
+test('the tenant of a known administrator is connected at once, and its waiting consents end', async () => {
   const tenantId = randomUUID();
   const thief = newRef('thief');
   await ask(await invite(thief), tenantId);
@@ -153,7 +152,7 @@ test('a shown administrator is connected at once, and ends what waited for the t
   expect(await refsOf(tenantId)).toEqual([]);
 });
 
-test('a tenant that was registered without a customer keeps it so while consents wait', async () => {
+test('a tenant registered without a customer stays so while consents wait', async () => {
   const tenantId = randomUUID();
   await addTenant(database, { tenantId, name: tenantId, ref: null }, defaults);
   const thief = newRef('thief');
@@ -163,13 +162,13 @@ test('a tenant that was registered without a customer keeps it so while consents
   expect(await tenantRow(tenantId)).toEqual({ status: 'active', external_ref: thief });
 });
 
-test('a tenant of another customer, active or disconnected, cannot be asked for and keeps its reference', async () => {
+test('a consent to another customer’s tenant, active or disconnected, is refused, and the reference stays', async () => {
   const tenantId = randomUUID();
   const [owner, thief] = [newRef('owner'), newRef('thief')];
   const early = await invite(thief);
   await ask(early, tenantId);
   await addTenant(database, { tenantId, name: tenantId, ref: owner }, defaults);
-  // A consent that had waited before is no longer shown, and cannot be approved over the owner.
+  // An earlier waiting consent is no longer listed, and cannot be approved against the owner.
   expect(await refsOf(tenantId)).toEqual([]);
   expect((await refusal(approve(tenantId, thief)))[0]).toBe('tenant_exists');
   expect(await kindOf(ask(early, tenantId))).toBe('other_customer');
@@ -179,7 +178,7 @@ test('a tenant of another customer, active or disconnected, cannot be asked for 
   expect(await tenantRow(tenantId)).toEqual({ status: 'disconnected', external_ref: owner });
 });
 
-test('one invitation waits for one tenant, the last: a hundred tenants make one row', async () => {
+test('an invitation waits only for its last tenant: a hundred tenants make one row', async () => {
   const ref = newRef('flood');
   const invitationId = await invite(ref);
   const tenants = Array.from({ length: 100 }, () => randomUUID());
@@ -196,7 +195,7 @@ test('one invitation waits for one tenant, the last: a hundred tenants make one 
   expect(kept).toHaveLength(1);
 });
 
-test('a consent waits for 30 days, beyond the end of its invitation; later it is gone, with the person who gave it', async () => {
+test('a consent waits for 30 days, beyond the end of its invitation, and is then deleted with the person’s id', async () => {
   const tenantId = randomUUID();
   const ref = newRef('late');
   const invitationId = await invite(ref);
@@ -216,7 +215,7 @@ test('a consent waits for 30 days, beyond the end of its invitation; later it is
   expect(await rows(database, 'select 1 from entra_sync.waiting_consents where tenant_id = ?', [tenantId])).toEqual([]);
 });
 
-test('a withdrawn invitation takes its waiting consent along', async () => {
+test('withdrawing an invitation deletes its waiting consent', async () => {
   const tenantId = randomUUID();
   const ref = newRef('withdrawn');
   await ask(await invite(ref), tenantId);
@@ -225,7 +224,7 @@ test('a withdrawn invitation takes its waiting consent along', async () => {
   expect((await refusal(approve(tenantId, ref)))[0]).toBe('unknown_name');
 });
 
-test('reject withdraws the invitations that asked; a new attempt needs a new one, the others wait on', async () => {
+test('reject withdraws the invitations that asked, so that a new attempt needs a new one; the others still wait', async () => {
   const tenantId = randomUUID();
   const [thief, owner] = [newRef('thief'), newRef('owner')];
   const thiefs = await invite(thief);
@@ -239,7 +238,7 @@ test('reject withdraws the invitations that asked; a new attempt needs a new one
   expect(await refsOf(tenantId)).toEqual([owner, thief]);
 });
 
-test('approvals, consents and rejections of one tenant at once: it is the approved customer or no one else', async () => {
+test('after simultaneous approvals, consents and rejections the tenant belongs to the approved customer or to none', async () => {
   for (let round = 0; round < 8; round += 1) {
     const tenantId = randomUUID();
     const [thief, owner] = [newRef('thief'), newRef('owner')];
@@ -258,7 +257,7 @@ test('approvals, consents and rejections of one tenant at once: it is the approv
   }
 });
 
-test('two approvals of one tenant for two customers at once: one of them is done, the other is refused', async () => {
+test('two simultaneous approvals of one tenant for two customers: one succeeds, the other is refused', async () => {
   for (let round = 0; round < 5; round += 1) {
     const tenantId = randomUUID();
     const refs = [newRef('a'), newRef('b')];
@@ -270,7 +269,7 @@ test('two approvals of one tenant for two customers at once: one of them is done
   }
 });
 
-test('approve and reject of a tenant that is connected already say so, also when the tenant was connected a moment before', async () => {
+test('approve and reject report a tenant that is connected already, even since a moment ago', async () => {
   const tenantId = randomUUID();
   const owner = newRef('owner');
   await ask(await invite(owner), tenantId);
@@ -287,7 +286,7 @@ test('approve and reject of a tenant that is connected already say so, also when
   expect(refused).toEqual(['tenant_exists']);
 });
 
-test('a rejection that waits for an approval finds the tenant connected, and withdraws no invitation', async () => {
+test('a rejection that waits for an approval then finds the tenant connected, and withdraws no invitation', async () => {
   const tenantId = randomUUID();
   const owner = newRef('owner');
   const invitationId = await invite(owner);
@@ -302,7 +301,7 @@ test('a rejection that waits for an approval finds the tenant connected, and wit
   expect(await findInvitation(database, invitationId)).toMatchObject({ tenant_id: tenantId });
 });
 
-test('an approval that waits for a consent finds the invitation spent on another tenant, and connects none with it', async () => {
+test('an approval that waits for a consent then finds the invitation used for another tenant, and connects none', async () => {
   const [tenantId, another] = [randomUUID(), randomUUID()];
   const ref = newRef('owner');
   const invitationId = await invite(ref);
@@ -318,7 +317,7 @@ test('an approval that waits for a consent finds the invitation spent on another
   expect(await findInvitation(database, invitationId)).toMatchObject({ tenant_id: another });
 });
 
-test('approve, consent and disconnect of one tenant at once: each is told its end, and the tenant keeps its customer', async () => {
+test('simultaneous approve, consent and disconnect each get an outcome, and the tenant keeps its customer', async () => {
   for (let round = 0; round < 6; round += 1) {
     const tenantId = randomUUID();
     const [owner, thief] = [newRef('owner'), newRef('thief')];
@@ -337,7 +336,7 @@ test('approve, consent and disconnect of one tenant at once: each is told its en
   }
 });
 
-test('a dry run takes its own registration of a tenant back, but not once a customer is connected for it', async () => {
+test('a dry run deletes its own registration of a tenant, unless a customer has connected it meanwhile', async () => {
   const [tenantId, another] = [randomUUID(), randomUUID()];
   for (const id of [tenantId, another]) await addTenant(database, { tenantId: id, name: id, ref: null }, defaults);
   const consent = { invitationId: await invite(newRef('owner')), tenantId, adminId: randomUUID(), actor: 'connect' };
@@ -349,7 +348,7 @@ test('a dry run takes its own registration of a tenant back, but not once a cust
   expect((await tenantRow(tenantId))?.status).toBe('active');
 });
 
-test('erasing a tenant erases what waits for it', async () => {
+test('erasing a tenant deletes the consents that wait for it', async () => {
   const tenantId = randomUUID();
   await addTenant(database, { tenantId, name: tenantId, ref: null }, defaults);
   await ask(await invite(newRef('asks')), tenantId);

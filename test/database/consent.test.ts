@@ -1,4 +1,4 @@
-// Registering by consent, on a real Postgres: what two at once come to, and what a link is worth to whom.
+// Registration by consent: two customers at the same time, and the validity of links and steps.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
@@ -43,7 +43,7 @@ const connect = (invitationId: string, tenantId: string) =>
 const outcome = (one: Awaited<ReturnType<typeof connect>>) =>
   one.kind === 'connected' ? one.how : one.kind === 'waiting' ? 'waiting' : one.reason;
 
-test('two customers who connect one tenant at once: it is one of theirs, and the other is refused', async () => {
+test('two customers connect one tenant at the same time: one gets it, the other is refused', async () => {
   for (let round = 0; round < 5; round += 1) {
     const tenantId = newTenant();
     const invitations = await Promise.all(['a', 'b'].map((ref) => invite(`${ref}-${round}`)));
@@ -58,13 +58,13 @@ test('two customers who connect one tenant at once: it is one of theirs, and the
   }
 });
 
-test('one invitation for two tenants at once connects one of them', async () => {
+test('one invitation used for two tenants at the same time connects one of them', async () => {
   const invitation = await invite('one');
   const done = await Promise.all([newTenant(), newTenant()].map((tenantId) => connect(invitation, tenantId)));
   expect(done.map(outcome).sort()).toEqual(['new', 'other_tenant']);
 });
 
-test('a tenant without a customer is bound while it has never been synced', async () => {
+test('a tenant without a customer can be bound until its first sync', async () => {
   const [fallow, synced] = [newTenant(), newTenant()];
   await database.raw(
     "insert into entra_sync.tenants (tenant_id, name, last_success_at) values (?, 'fallow', null), (?, 'synced', now())",
@@ -74,7 +74,7 @@ test('a tenant without a customer is bound while it has never been synced', asyn
   expect(outcome(await connect(await invite('y'), synced))).toBe('unassigned');
 });
 
-test('consent given again brings a tenant out of quarantine and makes it due; the feed is told nothing', async () => {
+test('a repeated consent ends the quarantine and makes the tenant due, without a change in the feed', async () => {
   const tenantId = newTenant();
   const invitation = await invite('again');
   await connect(invitation, tenantId);
@@ -92,7 +92,7 @@ test('consent given again brings a tenant out of quarantine and makes it due; th
   expect(await rows(database, 'select 1 from directory.changes where tenant_id = ?', [tenantId])).toHaveLength(1);
 });
 
-test('a step is taken once, by its browser, for what it is, in its time; a withdrawn invitation takes its steps along', async () => {
+test('a step is used once, by its browser, for its purpose, before its end; withdrawing the invitation deletes it', async () => {
   const invitationId = await invite('steps');
   const [browser, other] = [randomBytes(32), randomBytes(32)];
   const tryToOpen = (expiresInMs: number) =>
@@ -115,7 +115,7 @@ test('a step is taken once, by its browser, for what it is, in its time; a withd
   expect(await tryToOpen(60_000), 'withdrawn while somebody was on the way').toBeUndefined();
 });
 
-test('all who ask for the signing key at once get the same', async () => {
+test('simultaneous requests for the signing key return the same key', async () => {
   await database.raw('delete from entra_sync.signing_key');
   const keys = await Promise.all([1, 2, 3, 4].map(() => signingKey(database)));
   expect(new Set(keys.map((key) => key.toString('hex'))).size).toBe(1);

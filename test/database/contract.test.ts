@@ -1,5 +1,5 @@
-// The public contract (docs/contract.md) as the database has it: every view, column, type and function of schema directory,
-// and what a role without any rights of its own can reach.
+// The public contract (docs/contract.md) in the database: every view, column, type and function of schema directory, and
+// the access of a role without rights of its own.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ask, leasedTenant, openStore, type Store, sync, tombstone, user } from '../support/stage.ts';
 
@@ -58,7 +58,7 @@ const views: Record<string, Record<string, string>> = {
   set_aside: {
     tenant_id: 'uuid',
     stream: 'text',
-    // Text: an id that is no GUID is one of the reasons to be here.
+    // Text: an object may be set aside because its id is not a GUID.
     entra_object_id: 'text',
     reason: 'text',
     first_seen_at: timestamptz,
@@ -155,13 +155,13 @@ const columnsOf = (relation: string) =>
   );
 
 describe('the shape', () => {
-  test.each(Object.entries(views))('view %s: its columns, in order, with their types', async (view, columns) => {
+  test.each(Object.entries(views))('view %s has these columns, in order, with their types', async (view, columns) => {
     expect(await columnsOf(`directory.${view}`)).toEqual(
       Object.entries(columns).map(([name, type]) => ({ name, type })),
     );
   });
 
-  test('there are these views and nothing else: whatever is added belongs into this test and docs/contract.md', async () => {
+  test('there are these views and no others: add new ones to this test and docs/contract.md', async () => {
     const found = await ask<{ name: string; kind: string }>(
       store,
       `select relname as name, relkind as kind from pg_class
@@ -174,7 +174,7 @@ describe('the shape', () => {
     );
   });
 
-  test('there are these functions and nothing else', async () => {
+  test('there are these functions and no others', async () => {
     const found = await ask<{ name: string; takes: string; gives: string }>(
       store,
       `select proname as name, pg_get_function_arguments(oid) as takes, pg_get_function_result(oid) as gives
@@ -183,7 +183,7 @@ describe('the shape', () => {
     expect(Object.fromEntries(found.map(({ name, takes, gives }) => [name, { takes, gives }]))).toEqual(functions);
   });
 
-  test('a row of the feed is a position, then the columns of changes', async () => {
+  test('a row of the feed has a position, then the columns of changes', async () => {
     expect(await columnsOf('directory.feed_row')).toEqual([
       { name: 'position', type: 'text' },
       ...Object.entries(views.changes ?? {}).map(([name, type]) => ({ name, type })),
@@ -218,8 +218,8 @@ describe('the words', () => {
   });
 });
 
-describe('what a foreign role can reach', () => {
-  test('every security definer function has its search_path pinned, and nobody may call any function unasked', async () => {
+describe('the access of a foreign role', () => {
+  test('every security definer function pins its search_path, and PUBLIC may call no function', async () => {
     const found = await ask<{ name: string; definer: boolean; config: string[] | null; open: boolean }>(
       store,
       `select p.oid::regprocedure::text as name, p.prosecdef as definer, p.proconfig as config,
@@ -233,7 +233,7 @@ describe('what a foreign role can reach', () => {
     }
   });
 
-  test('no table, view or schema is open to everybody', async () => {
+  test('PUBLIC has no right on a table, view or schema', async () => {
     const open = await ask(
       store,
       `select c.oid::regclass::text as name from pg_class c
@@ -246,7 +246,7 @@ describe('what a foreign role can reach', () => {
     expect(open).toEqual([]);
   });
 
-  test('SELECT on the views and EXECUTE on the functions and narrowed_to is all it takes to read, and no more than reading', async () => {
+  test('SELECT on the views and EXECUTE on the functions and narrowed_to suffice to read, and allow only reading', async () => {
     const lease = await leasedTenant(store);
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     await sync(store, lease, 'incremental', [[tombstone(2)]]);
@@ -290,7 +290,7 @@ describe('what a foreign role can reach', () => {
     await client.query('rollback');
   });
 
-  test('a function of the caller is not taken for one of ours', async () => {
+  test('a function of the caller does not replace one of ours', async () => {
     const client = await store.connect();
     await client.query('begin');
     await client.query(
@@ -305,7 +305,7 @@ describe('what a foreign role can reach', () => {
   });
 });
 
-test('accounts: the display name is the profile’s, edited fields are named, live ones only, suspended included', async () => {
+test('accounts shows live accounts, also suspended ones, with the profile’s display name and the edited fields', async () => {
   const own = await openStore();
   const lease = await leasedTenant(own);
   await sync(own, lease, 'full', [
@@ -333,7 +333,7 @@ test('accounts: the display name is the profile’s, edited fields are named, li
   await own.close();
 });
 
-test('tenants: the source of truth is the tenant’s own, else the installation’s, else the directory', async () => {
+test('tenants shows the tenant’s own source of truth, else the installation’s, else the directory', async () => {
   const own = await openStore();
   const lease = await leasedTenant(own);
   const truth = async () => (await ask<{ source_of_truth: string }>(own, 'select * from directory.tenants'))[0];

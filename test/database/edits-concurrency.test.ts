@@ -1,4 +1,4 @@
-// Edits beside each other, beside commits and beside settings changes: who waits for whom, and that nothing is lost.
+// Simultaneous edits, commits and settings changes: which waits for which, and no edit is lost.
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -30,7 +30,7 @@ const edit = (client: Client, account: string, patch: object) =>
 const create = (client: Client, tenant: string, profile: object) =>
   answerOf(client, `select directory.create_account($1, $2, 'Ann') as id`, [tenant, JSON.stringify(profile)]);
 
-/** A connection that holds the tenant's row, as a commit (no key update) or a settings change (update) does. */
+/** A connection that locks the tenant's row like a commit (no key update) or a settings change (update). */
 async function holdTenant(tenant: string, lock: 'no key update' | 'update'): Promise<Client> {
   const holder = await store.connect();
   await holder.query('begin');
@@ -38,7 +38,7 @@ async function holdTenant(tenant: string, lock: 'no key update' | 'update'): Pro
   return holder;
 }
 
-test('20 edits of different fields at once: none is lost, and each change row begins where the one before ended', async () => {
+test('20 simultaneous edits of different fields: none is lost, and each change row starts where the one before ended', async () => {
   const names = Array.from({ length: 20 }, (_, n) => `field${n}`);
   const account = await accountOf(store, await tenantWith(store, Object.fromEntries(names.map((name) => [name, {}]))));
   const clients = await Promise.all(names.map(() => application.connect()));
@@ -50,7 +50,7 @@ test('20 edits of different fields at once: none is lost, and each change row be
   expect(await changesOf(store, account)).toHaveLength(20);
 });
 
-test('20 edits of one field at once: the last one holds, and the feed has all of them in a chain', async () => {
+test('20 simultaneous edits of one field: the last one holds, and the feed has all of them in a chain', async () => {
   const account = await accountOf(store, await tenantWith(store, { phone: {} }));
   const clients = await Promise.all(Array.from({ length: 20 }, () => application.connect()));
   const answers = await Promise.all(clients.map((client, n) => edit(client, account, { phone: `${n}` })));
@@ -66,7 +66,7 @@ test('20 edits of one field at once: the last one holds, and the feed has all of
   expect((await storedAccount(store, account)).overrides).toEqual({ phone: chain.at(-1)?.after });
 });
 
-describe('beside other writers', () => {
+describe('other writers', () => {
   test('an edit and a revert do not wait for a commit of the tenant', async () => {
     const tenant = await tenantWith(store, { phone: {}, mail: {} });
     const account = await accountOf(store, tenant);
@@ -82,7 +82,7 @@ describe('beside other writers', () => {
     await holder.query('rollback');
   });
 
-  test('an edit waits for a settings change, and then keeps its rules', async () => {
+  test('an edit waits for a settings change, and then follows its rules', async () => {
     const tenant = await tenantWith(store, { phone: {} });
     const account = await accountOf(store, tenant);
     const holder = await holdTenant(tenant, 'update');
@@ -132,13 +132,13 @@ describe('beside other writers', () => {
     expect(await waiting).toMatchObject({ rows: [{}] });
   });
 
-  test('the tenant is locked before the account: a commit and an edit never wait for each other in a circle', async () => {
+  test('the tenant is locked before the account: a commit and an edit never deadlock', async () => {
     const tenant = await tenantWith(store, { phone: {} });
     const account = await accountOf(store, tenant);
     const holder = await holdTenant(tenant, 'update');
     const waiting = edit(await application.connect(), account, { phone: '1' });
     await untilBlocked(store);
-    // Whoever waits for the tenant holds no account.
+    // A session that waits for the tenant has no account locked.
     await holder.query('select from entra_sync.accounts where account_id = $1 for update nowait', [account]);
     await holder.query('commit');
     expect(await waiting).toMatchObject({ rows: [{}] });
@@ -146,7 +146,7 @@ describe('beside other writers', () => {
 });
 
 describe('one key', () => {
-  test('taken by two at once goes to one of them', async () => {
+  test('two accounts take it at the same time: one gets it', async () => {
     const tenant = await tenantWith(store, { mail: {} });
     const accounts = await Promise.all([1, 2, 3].map(() => accountOf(store, tenant, { state: 'manual' })));
     const answers = await Promise.all([
@@ -159,7 +159,7 @@ describe('one key', () => {
     ]);
   });
 
-  test('is not given away by somebody who looks at an older state', async () => {
+  test('a transaction that may see an older state cannot edit it', async () => {
     const tenant = await tenantWith(store, { mail: {}, phone: {} });
     const account = await accountOf(store, tenant, { state: 'manual' });
     const client = await application.connect();
@@ -179,7 +179,7 @@ describe('one key', () => {
     }
   });
 
-  test('of an account that becomes manual while the edit waits: the edit is to be tried again', async () => {
+  test('the edit fails and can be repeated if the account becomes manual while it waits', async () => {
     const tenant = await tenantWith(store, { mail: {} });
     const account = await accountOf(store, tenant);
     const holder = await holdTenant(tenant, 'update');
@@ -191,7 +191,7 @@ describe('one key', () => {
   });
 });
 
-test('an older snapshot does not bring an override of a field that the directory owns by now', async () => {
+test('an older snapshot does not write an edit of a field that the directory owns by now', async () => {
   const tenant = await tenantWith(store, { phone: {}, fax: {} });
   const account = await accountOf(store, tenant);
   const client = await application.connect();

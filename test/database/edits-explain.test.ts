@@ -1,4 +1,4 @@
-// explain_account: why each field shows what it shows; and the functions as the program calls them.
+// explain_account, which reports the origin of each field; and the functions as the program calls them.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -30,7 +30,7 @@ async function explained(account: string): Promise<Record<string, ExplainedField
   return Object.fromEntries(found.map((row) => [row.field, row]));
 }
 
-/** When the change row of a kind was written, and when the account was made. */
+/** The times of the change row of a kind and of the account's creation. */
 async function times(account: string): Promise<Record<string, Date>> {
   const found = await ask<{ kind: string; at: Date }>(
     store,
@@ -41,7 +41,7 @@ async function times(account: string): Promise<Record<string, Date>> {
   return Object.fromEntries(found.map((row) => [row.kind, row.at]));
 }
 
-test('of a synced account: the directory’s values, a person’s, a cleared one, a kept one, and none', async () => {
+test('a synced account has values of the directory, a person’s, a cleared one, a shelved one, and none', async () => {
   const lease = await leasedTenant(store);
   const tenant = lease.tenantId;
   await sync(store, lease, 'full', [[user(1)]]);
@@ -144,7 +144,7 @@ test('the roles are those of the account’s state', async () => {
   }
 });
 
-test('a shelved value of a field that the directory fills: its value shows, and since when', async () => {
+test('a shelved edit is shown with its time, under the value of the directory', async () => {
   const tenant = await tenantWith(store, { phone: { owner: 'directory' } });
   const account = await accountOf(store, tenant, { mapped: { phone: '1' }, shelf: { phone: '2' } });
   await ask(
@@ -164,7 +164,7 @@ test('a shelved value of a field that the directory fills: its value shows, and 
   });
 });
 
-test('what a person did to a field says nothing of the directory’s value; its change under a person’s value counts', async () => {
+test('an edit does not move the time of the directory’s value; a change under the edit does', async () => {
   const tenant = await tenantWith(store, { phone: {} });
   const account = await accountOf(store, tenant, { mapped: { phone: '1' } });
   await editAccount(store.database, account, { phone: '2' }, ann);
@@ -189,7 +189,7 @@ test('a field of the profile or the shelf that is no longer in the settings has 
 });
 
 describe('as the program calls them', () => {
-  test('an account from its making to its removal, and the explanation of what is removed', async () => {
+  test('an account is created, edited, removed and then still explained', async () => {
     const tenant = await tenantWith(store, { phone: {} });
     const account = await createAccount(store.database, tenant, { phone: '1' }, 'Ann');
     expect(await editAccount(store.database, account, { phone: '2' }, ann)).toEqual({ phone: '2' });
@@ -202,7 +202,7 @@ describe('as the program calls them', () => {
     });
   });
 
-  test('a refusal is one line with its cure, and holds no value', async () => {
+  test('a refusal is one line with its cure, and contains no value', async () => {
     const tenant = await tenantWith(store, { 'a - b': { owner: 'directory' } });
     const account = await accountOf(store, tenant);
     await expect(editAccount(store.database, account, { 'a - b': 'secret' }, ann)).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-// Every combination of state, owner, role and value against an expectation that this file computes by itself.
+// Every combination of state, owner, role and value, compared with an expectation computed here.
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -18,7 +18,7 @@ const types = ['text', 'text[]', 'number', 'boolean', 'any'] as const;
 
 type Type = (typeof types)[number];
 
-/** A value to edit to, and the types of field that take it. */
+/** A value, and the types of field that accept it. */
 const values: Record<string, { value: unknown; fits: readonly Type[] }> = {
   null: { value: null, fits: types },
   'an empty string': { value: '', fits: ['text', 'any'] },
@@ -73,11 +73,11 @@ const cases: Case[] = states.flatMap((state) =>
   owners.flatMap((owner) => editors.flatMap((editable) => roles.map((role) => ({ state, owner, editable, role })))),
 );
 
-describe('who may edit what', () => {
+describe('the right to edit', () => {
   test.each(cases)('$state, owned by $owner, editable by $editable, as $role', async (one) => {
     const { state, owner, editable, role } = one;
     const other = editable.length === 0 ? ['user', 'manager'] : [];
-    // The list of the other state says the opposite: which one is asked shows.
+    // The list of the other state says the opposite, which shows which one is used.
     const tenant = await tenantWith(store, {
       jobTitle: {
         owner,
@@ -112,7 +112,7 @@ describe('who may edit what', () => {
   });
 });
 
-describe('which value fits which field', () => {
+describe('the values that fit a field', () => {
   test.each(types.flatMap((type) => Object.keys(values).map((name) => ({ type, name }))))(
     '$name to a field of $type',
     async ({ type, name }) => {
@@ -133,7 +133,7 @@ describe('which value fits which field', () => {
   );
 
   test.each(['1e309', '-1e309', '1e131000', `0.${'0'.repeat(500)}1`, `[1e309]`])(
-    'a number that no double holds: %s',
+    'a number outside the range of a double: %s',
     async (number) => {
       const tenant = await tenantWith(store, { field: { valueType: 'number' }, any: { valueType: 'any' } });
       const account = await accountOf(store, tenant);

@@ -1,4 +1,4 @@
-// How long the functions of the contract wait for a lock that another session holds, and what is in force after that.
+// The functions of the contract wait a limited time for locks, and then restore the caller's lock_timeout.
 import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { accountOf, answerOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
@@ -68,7 +68,7 @@ test.each(Object.entries(calls))(
   },
 );
 
-test('rule 11: it is ten seconds', async () => {
+test('rule 11: the bound is ten seconds', async () => {
   const fresh = await openEditStore();
   expect(await ask(fresh, 'select entra_sync.longest_wait()::text as time')).toEqual([{ time: '00:00:10' }]);
   await fresh.close();

@@ -1,4 +1,4 @@
-// The functions that people edit through: what they write, what they say, and that a refusal changes nothing.
+// The functions that edit accounts: their rows, their messages, and refusals without a change.
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -52,7 +52,7 @@ const fields = { jobTitle: {}, phone: {}, mail: {}, department: { owner: 'direct
 const mapped = { jobTitle: 'Clerk', department: 'Sales', mail: 'ann@example.com' };
 
 describe('edit_account', () => {
-  test('puts a person’s values over the directory’s, says who and when, and writes one change row', async () => {
+  test('puts a person’s values over the directory’s, stores actor and time, and writes one change row', async () => {
     const tenant = await tenantWith(store, fields);
     const account = await accountOf(store, tenant, { mapped });
     expect(await edit(account, { jobTitle: 'Boss', phone: '1' })).toEqual({
@@ -96,7 +96,7 @@ describe('edit_account', () => {
     ]);
   });
 
-  test('a value that is in force already writes nothing; the rest of the patch counts', async () => {
+  test('a value that is in force already writes nothing; the rest of the patch is applied', async () => {
     const tenant = await tenantWith(store, fields);
     const account = await accountOf(store, tenant, { mapped });
     await edit(account, { jobTitle: 'Boss' });
@@ -119,7 +119,7 @@ describe('edit_account', () => {
     });
   });
 
-  test('the directory’s own value, given by a person, belongs to the person from then on, and the feed says so', async () => {
+  test('the directory’s own value, given by a person, is the person’s from then on, also in the feed', async () => {
     const account = await accountOf(store, await tenantWith(store, fields), { mapped });
     await edit(account, { jobTitle: 'Clerk' });
     expect(await storedAccount(store, account)).toMatchObject({ overrides: { jobTitle: 'Clerk' }, moved: true });
@@ -128,7 +128,7 @@ describe('edit_account', () => {
     ]);
   });
 
-  test('a value takes the place of one that was kept on the shelf', async () => {
+  test('a value replaces a shelved edit', async () => {
     const tenant = await tenantWith(store, fields);
     const kept = { by: 'Bob', at: '2020-01-01T00:00:00Z' };
     const account = await accountOf(store, tenant, {
@@ -223,7 +223,7 @@ describe('edit_account', () => {
     expect('message' in answer && answer.message.length).toBeLessThan(200);
   });
 
-  test('an SQL null is no patch', async () => {
+  test('an SQL null is not a patch', async () => {
     const account = await accountOf(store, await tenantWith(store, fields));
     expect(await answerOf(client, `select directory.edit_account($1, null, 'Ann', 'user')`, [account])).toMatchObject({
       code: 'ES005',
@@ -238,7 +238,7 @@ describe('edit_account', () => {
   });
 
   test.each(['{"jobTitle": "a\\u0000b"}', '{"jobTitle": "\\ud800"}', '{"jobTitle": "a\0b"}'])(
-    'what Postgres cannot hold is refused before anything happens: %j',
+    'text that Postgres cannot store is refused before any change: %j',
     async (patch) => {
       const account = await accountOf(store, await tenantWith(store, fields));
       expect(await edit(account, patch)).toMatchObject({ code: expect.stringMatching(/^22/) });
@@ -263,7 +263,7 @@ describe('edit_account', () => {
 describe('the keys of a manual account', () => {
   const withKeys = { ...fields, userPrincipalName: {} };
 
-  test('mail and user principal name follow the edits, null and "" are nobody’s, a revert brings the directory’s back', async () => {
+  test('follow the edits of mail and user principal name; null and "" are no keys; a revert restores the directory’s', async () => {
     const tenant = await tenantWith(store, withKeys);
     const source = { mail: 'old@example.com', userPrincipalName: 'old@example.com' };
     const account = await accountOf(store, tenant, {
@@ -299,7 +299,7 @@ describe('the keys of a manual account', () => {
     });
   });
 
-  test('of a managed account they stay the directory’s', async () => {
+  test('stay the directory’s on a managed account', async () => {
     const account = await accountOf(store, await tenantWith(store, withKeys), { mapped, mail: 'ann@example.com' });
     await edit(account, { mail: 'other@example.com', userPrincipalName: 'other@example.com' });
     expect(await storedAccount(store, account)).toMatchObject({ mail: 'ann@example.com', user_principal_name: null });
@@ -331,7 +331,7 @@ describe('the keys of a manual account', () => {
     },
   );
 
-  test('a key of somebody who is removed is free; a revert to a key that is taken meanwhile is refused', async () => {
+  test('a removed account’s key is free; a revert to a key that is taken meanwhile is refused', async () => {
     const tenant = await tenantWith(store, withKeys);
     const gone = await createdId(tenant, { mail: 'a@example.com' });
     await remove(gone);
@@ -350,7 +350,7 @@ describe('the keys of a manual account', () => {
   test('a key has at most 320 characters and is a string', async () => {
     const tenant = await tenantWith(store, { mail: { valueType: 'any' } });
     const account = await accountOf(store, tenant, { state: 'manual' });
-    // Letters that do not compress and take four bytes: the longest entry of the index.
+    // Incompressible letters of four bytes make the longest entry of the index.
     const long = Array.from({ length: 320 }, (_, n) => String.fromCodePoint(0x1f300 + ((n * 7919) % 700))).join('');
     expect(await edit(account, { mail: long })).toMatchObject({ rows: [{}] });
     for (const mail of [`${long}x`, ['a'], 1]) {
@@ -362,7 +362,7 @@ describe('the keys of a manual account', () => {
 });
 
 describe('revert_account', () => {
-  test('gives the named fields back, with one change row, and forgets who edited them', async () => {
+  test('reverts the named fields, with one change row, and deletes their actors', async () => {
     const account = await accountOf(store, await tenantWith(store, fields), { mapped });
     await edit(account, { jobTitle: 'Boss', phone: '1' });
     expect(await revert(account, ['jobTitle', 'mail', 'jobTitle'])).toEqual({
@@ -380,7 +380,7 @@ describe('revert_account', () => {
     });
   });
 
-  test('without names it gives back what the role may edit, and nothing else', async () => {
+  test('without names it reverts the fields that the role may edit, and no others', async () => {
     const tenant = await tenantWith(store, { ...fields, phone: { editableBy: ['manager'] } });
     const account = await accountOf(store, tenant, { mapped });
     await edit(account, { jobTitle: 'Boss', phone: '1' }, 'manager');
@@ -410,7 +410,7 @@ describe('revert_account', () => {
     expect(await fingerprintOf(store, tenant)).toBe(before);
   });
 
-  test('lets go of a field that was taken out of the settings, on a manual account and by who may remove those', async () => {
+  test('deletes a field that is no longer in the settings, on a manual account, for a role that may remove those', async () => {
     const tenant = await tenantWith(store, fields);
     await ask(store, "update entra_sync.tenants set manual_roles = '{manager}' where tenant_id = :tenant", { tenant });
     const overrides = { jobTitle: 'Boss', website: 'http://old' };
@@ -426,7 +426,7 @@ describe('revert_account', () => {
     expect(await revert(other, ['website'], 'manager')).toMatchObject({ code: 'ES002' });
   });
 
-  test('leaves what is kept on the shelf, and who gave it', async () => {
+  test('leaves shelved edits and their actors', async () => {
     const kept = { by: 'Bob', at: '2020-01-01T00:00:00Z' };
     const account = await accountOf(store, await tenantWith(store, fields), {
       state: 'manual',
@@ -443,7 +443,7 @@ describe('revert_account', () => {
 });
 
 describe('create_account', () => {
-  test('makes a manual account whose values are its people’s, with one change row', async () => {
+  test('creates a manual account whose values are edits, with one change row', async () => {
     const tenant = await tenantWith(store, fields);
     const profile = { jobTitle: 'Boss', department: 'Sales', mail: 'Ann@example.com', phone: null };
     const account = await createdId(tenant, { ...profile, userPrincipalName: 'ann@example.com' });
@@ -485,7 +485,7 @@ describe('create_account', () => {
     ]);
   });
 
-  test('userPrincipalName is a field, too, where the tenant has one', async () => {
+  test('accepts userPrincipalName if the tenant has it as a field', async () => {
     const account = await createdId(await tenantWith(store, { userPrincipalName: {} }), {
       userPrincipalName: 'ann@example.com',
     });
@@ -495,7 +495,7 @@ describe('create_account', () => {
     });
   });
 
-  test('refuses what does not fit, and makes nobody', async () => {
+  test('refuses invalid values, and creates no account', async () => {
     const tenant = await tenantWith(store, fields);
     const before = await fingerprintOf(store, tenant);
     expect(await create(tenant, { jobTitle: 'x', nope: 1 })).toMatchObject({
@@ -513,7 +513,7 @@ describe('create_account', () => {
 });
 
 describe('remove_account', () => {
-  test('hides a manual account until the retention has passed; its memberships vanish from the feed', async () => {
+  test('hides a manual account until the retention has passed, and ends its memberships in the feed', async () => {
     const tenant = await tenantWith(store, fields);
     await ask(store, "update entra_sync.tenants set retention = '3 days' where tenant_id = :tenant", { tenant });
     const object = randomUUID();
@@ -553,7 +553,7 @@ describe('remove_account', () => {
     ]);
   });
 
-  test('refuses managed accounts and roles that may not', async () => {
+  test('refuses managed accounts and roles without the right', async () => {
     const tenant = await tenantWith(store, fields);
     await ask(store, "update entra_sync.tenants set manual_roles = '{manager}' where tenant_id = :tenant", { tenant });
     const managed = await accountOf(store, tenant);
@@ -596,7 +596,7 @@ test('several edits of one transaction are in the feed in their order, and a rol
   ).toEqual([{ phone: '1' }, { phone: '2' }]);
 });
 
-test('a field that the directory takes over is read-only from that commit on', async () => {
+test('a field that the directory gets is read-only from that commit on', async () => {
   const tenant = await tenantWith(store, fields);
   const account = await accountOf(store, tenant);
   await edit(account, { phone: '1' });

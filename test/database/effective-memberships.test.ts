@@ -1,5 +1,5 @@
-// Effective membership at the size that issue 3 names: 1,000 nested groups in chains, diamonds and circles, and 200,000
-// memberships, compared with a walk by brute force; and that neither question of an application reads the whole table.
+// Effective memberships of 1,000 nested groups in chains, diamonds and loops, with 200,000 memberships, compared with a
+// brute-force walk. Neither query of an application reads the whole table.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { keepClosure } from '../../src/store/commit/closure.ts';
@@ -14,7 +14,7 @@ const tenant = randomUUID();
 
 const groupObject = (n: number) => objectId(1_000_000 + n);
 
-/** The children of each group by number: chains of ten, a diamond over each, and a circle in every fifth block of ten. */
+/** The children of each group by number: chains of ten, a diamond over each, and a loop in every fifth block of ten. */
 const children = new Map<number, number[]>();
 for (let n = 0; n < groupCount; n += 1) {
   const place = n % 10;
@@ -26,7 +26,7 @@ for (let n = 0; n < groupCount; n += 1) {
   children.set(n, held);
 }
 
-/** Who is a direct member: spread by two strides, so that groups differ in size and people in number of groups. */
+/** Direct memberships, spread by two strides: groups differ in size, users in number of groups. */
 const direct = new Map<number, Set<number>>();
 for (let k = 0; k < membershipCount; k += 1) {
   const group = (k * 7 + Math.floor(k / groupCount)) % groupCount;
@@ -84,18 +84,18 @@ beforeAll(async () => {
 
 afterAll(() => store.close());
 
-/** As a full round does: compares the whole tenant, and writes the differences. */
+/** Compares the whole tenant like a full round, and writes the differences. */
 const renew = () =>
   inTransaction(store.database, (transaction) => keepClosure(transaction, { tenant, batch: '0', full: true }));
 
-/** The live groups that a live group holds, itself among them. */
+/** The live groups inside a live group, with itself. */
 function heldBy(group: number): Set<number> {
   const met = new Set(removedGroups.has(group) ? [] : [group]);
   for (const one of met) for (const child of children.get(one) ?? []) if (!removedGroups.has(child)) met.add(child);
   return met;
 }
 
-/** "person direct|nested" of everybody whom a walk from the group meets. */
+/** "user direct|nested" of all users that a walk from the group finds. */
 function peopleOf(group: number): string[] {
   const people = new Set([...heldBy(group)].flatMap((one) => [...(direct.get(one) ?? [])]));
   return [...people]
@@ -115,7 +115,7 @@ const seenOfAccount = `select g.entra_object_id || case when m.is_direct then ' 
 const facts = async (sql: string, object: string) =>
   (await ask<{ fact: string }>(store, sql, { object })).map((row) => row.fact).sort();
 
-test('there are 200,000 memberships, and circles, diamonds and chains among the groups', () => {
+test('there are 200,000 memberships, and loops, diamonds and chains among the groups', () => {
   expect([...direct.values()].reduce((sum, people) => sum + people.size, 0)).toBe(membershipCount);
   expect(heldBy(0).size).toBeGreaterThan(10);
   expect(heldBy(9)).toContain(0);
@@ -125,7 +125,7 @@ test('there are 200,000 memberships, and circles, diamonds and chains among the 
 
 const sampleGroups = [0, 3, 5, 9, 10, 13, 14, 15, 49, 50, 350, 355, 500, 503, 504, 700, 777, 999];
 
-test.each(sampleGroups)('the accounts of group %i are those that a walk meets', async (group) => {
+test.each(sampleGroups)('the accounts of group %i are those that a walk finds', async (group) => {
   const expected = peopleOf(group);
   expect(expected.length > 0).toBe(!removedGroups.has(group));
   expect(await facts(seenOfGroup, groupObject(group))).toEqual(expected);
@@ -178,7 +178,7 @@ test.each([
   );
 });
 
-test('the closure brought up to date by differences is the closure made anew', async () => {
+test('the closure updated by differences equals a new closure', async () => {
   const closure = () => ask(store, 'select ancestor_no, descendant_no from entra_sync.group_closure order by 1, 2');
   const before = await closure();
   const parent = '(select group_no from entra_sync.groups where entra_object_id = :parent)';

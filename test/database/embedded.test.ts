@@ -1,4 +1,4 @@
-// The embedded Postgres: made, shared by processes, stopped by the last one, and recovered from what kill -9 leaves.
+// The embedded Postgres: created, shared by processes, stopped by the last one, and recovered after kill -9.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 describe('one process', () => {
-  test('makes a server that only its owner can use: random password, loopback, a port of its own', async () => {
+  test('creates a server that only its owner can use: random password, loopback, its own port', async () => {
     const { url, started, created, close } = await openEmbedded({ home });
     expect({ started, created }).toEqual({ started: true, created: true });
     expect((await stat(home)).mode & 0o777).toBe(0o700);
@@ -62,7 +62,7 @@ describe('one process', () => {
     await close();
   });
 
-  test('finds its data again, and makes only the database that is missing', async () => {
+  test('finds its data again, and creates only a missing database', async () => {
     const first = await openEmbedded({ home });
     await ask(first.url, 'create table kept as select 7 as n');
     await first.close();
@@ -76,7 +76,7 @@ describe('one process', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('closes once, however often it is asked', async () => {
+  test('closes once, also when close is called again', async () => {
     const first = await openEmbedded({ home });
     const second = await openEmbedded({ home });
     await Promise.all([first.close(), first.close()]);
@@ -86,7 +86,7 @@ describe('one process', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('leaves the server to any other client, and stops it the next time', async () => {
+  test('leaves the server running for another client, and stops it the next time', async () => {
     const { url, close } = await openEmbedded({ home });
     const client = new Client({ connectionString: url });
     await client.connect();
@@ -99,7 +99,7 @@ describe('one process', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('takes no notice of variables meant for others, and hands no secret on', async () => {
+  test('ignores environment variables for other servers, and passes no secret on', async () => {
     const env = {
       PGSSLMODE: 'require',
       PGPORT: '1',
@@ -129,7 +129,7 @@ describe('several processes', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('may begin at the same instant on an empty home', async () => {
+  test('may start at the same instant on an empty home', async () => {
     const users = await Promise.all([startUser(), startUser(), startUser()]);
     expect(users.filter(({ opened }) => opened.created)).toHaveLength(1);
     expect(users.filter(({ opened }) => opened.started)).toHaveLength(1);
@@ -138,7 +138,7 @@ describe('several processes', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('one killed with -9 leaves a server that the next one adopts and stops', async () => {
+  test('killed with -9, one leaves a server that the next one uses and stops', async () => {
     const killed = await startUser();
     const before = await runningServer(join(home, 'postgres'));
     await killed.end('SIGKILL');
@@ -149,11 +149,11 @@ describe('several processes', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('Ctrl-C in the terminal reaches the command and not the server', async () => {
+  test('Ctrl-C in the terminal ends the command and not the server', async () => {
     const user = await startUser();
     user.interrupt();
     expect(await user.nextLine()).toEqual({ interrupted: true });
-    // A server that got the signal too would be stopping: this one would have to start another.
+    // If the signal had reached the server, this call would start another.
     const other = await openEmbedded({ home });
     expect(other.started).toBe(false);
     await other.close();
@@ -161,7 +161,7 @@ describe('several processes', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('one that holds the lock for long is named, not waited for without end', async () => {
+  test('a process that holds the lock for long is named, and the wait for it ends', async () => {
     await mkdir(home);
     const release = await lock(home, { lockfilePath: join(home, 'postgres.lock') });
     await expect(openEmbedded({ home, lockTimeoutMs: 100 })).rejects.toMatchObject({
@@ -172,8 +172,8 @@ describe('several processes', () => {
   });
 });
 
-describe('what a crash leaves', () => {
-  test('a killed server is started again with its data; the user it was killed under closes quietly', async () => {
+describe('after a crash', () => {
+  test('a killed server starts again with its data; the process that used it closes quietly', async () => {
     const first = await openEmbedded({ home });
     await ask(first.url, 'create table kept as select 7 as n');
     process.kill((await runningServer(join(home, 'postgres')))?.pid ?? 0, 'SIGKILL');
@@ -185,17 +185,17 @@ describe('what a crash leaves', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('a process id that went to another program does not stand in the way', async () => {
+  test('a process id that belongs to another program by now does no harm', async () => {
     await (await openEmbedded({ home })).close();
     const data = join(home, 'postgres');
-    // This process: alive, and no Postgres.
+    // This process is alive, and not a Postgres.
     await writeFile(join(data, 'postmaster.pid'), `${process.pid}\n${data}\n1\n54321\n\n127.0.0.1\n\nready\n`);
     const next = await openEmbedded({ home });
     expect(next.started).toBe(true);
     await next.close();
   });
 
-  test('a data directory left half-made is thrown away', async () => {
+  test('an incomplete data directory is deleted', async () => {
     await mkdir(join(home, '.postgres-new-killed', 'data', 'base'), { recursive: true });
     await writeFile(join(home, '.postgres-new-killed', 'data', 'PG_VERSION'), '18\n');
     const { created, close } = await openEmbedded({ home });
@@ -205,7 +205,7 @@ describe('what a crash leaves', () => {
   });
 });
 
-describe('what cannot be had is one line with its cure', () => {
+describe('each failure is one line with its cure', () => {
   test('the optional dependency is not installed', async () => {
     await expect(findBinaries(pathToFileURL(join(directory, 'nothing-here.js')).href)).rejects.toMatchObject({
       code: 'database_unreachable',
@@ -284,7 +284,7 @@ async function ask(url: string, statement: string): Promise<unknown[]> {
 type Opened = { url: string; started: boolean; created: boolean };
 
 async function startUser(env: Record<string, string> = {}) {
-  // A process group of its own stands for the terminal's foreground job.
+  // Its own process group stands for the terminal's foreground job.
   const child = spawn(process.execPath, [userScript, home], {
     detached: true,
     env: { ...process.env, ...env },

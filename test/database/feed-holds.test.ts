@@ -1,4 +1,4 @@
-// One application session stops no other: the feed's order hangs on no lock that an open transaction could keep.
+// One application session blocks no other: the feed's order needs no lock that an open transaction keeps.
 import type { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { changeAccount } from '../../src/store/accounts/edit.ts';
@@ -29,7 +29,7 @@ afterEach(() => store.close());
 const edit = (on: Client, account: string | undefined, patch: object) =>
   on.query(`select directory.edit_account($1, $2, 'Ann', 'user')`, [account, JSON.stringify(patch)]);
 
-/** As many edits of one field of each account, in one statement. */
+/** Edits one field of each account that many times, in one statement. */
 const editOften = (on: Client, accounts: readonly string[], times: number) =>
   on.query(
     `select count(directory.edit_account(a, jsonb_build_object('phone', n::text), 'Ann', 'user'))
@@ -44,14 +44,14 @@ const batches = () =>
        left join entra_sync.changes c using (batch_id) group by b.batch_id, b.tenant_id order by b.batch_id`,
   );
 
-test('a granted role that keeps an edit open and sends "set constraints all immediate" holds up no other account', async () => {
+test('a granted role that keeps an edit open and sends "set constraints all immediate" blocks no other account', async () => {
   const scene = await openScene(store);
   await number(store);
   const phones = await tenantWith(store, { phone: {} });
   const elsewhere = await accountOf(store, phones);
   const application = await store.application({ grant: 'open' });
   const [held, free] = [await application.connect(), await application.connect()];
-  // No wait is right here, so a wait is an error.
+  // No statement may wait here, so a wait is an error.
   const url = new URL(store.url);
   url.searchParams.set('options', '-c lock_timeout=5s');
   const hasty = openDatabase(url.href);
@@ -81,7 +81,7 @@ test('a granted role that keeps an edit open and sends "set constraints all imme
 });
 
 describe('edits of one transaction', () => {
-  test('1,000 of them are one batch a tenant, which each of them finds at once', async () => {
+  test('1,000 of them are one batch per tenant, which each finds quickly', async () => {
     const tenants = [await tenantWith(store, { phone: {} }), await tenantWith(store, { phone: {} })];
     const accounts: string[] = [];
     for (const tenant of tenants) for (let n = 0; n < 5; n += 1) accounts.push(await accountOf(store, tenant));
@@ -94,14 +94,14 @@ describe('edits of one transaction', () => {
     const { rows: written } = await client.query(
       `select n_tup_ins::int as inserted, n_tup_upd::int as updated from pg_stat_xact_all_tables where relid = 'entra_sync.batches'::regclass`,
     );
-    // A row that each edit updated would leave as many dead ones, through which each look-up has to go.
+    // A row updated by each edit would leave a dead version each time, which every look-up has to skip.
     expect(written).toEqual([{ inserted: 2, updated: 0 }]);
     await client.query('commit');
     expect(await batches()).toEqual(tenants.map((tenant_id) => ({ tenant_id, changes: 500 })));
     expect(await readAll(store, null, 300)).toHaveLength(1_000);
   });
 
-  test('80 of them reach readers of 1, 2 and 3 changes beside them once each, in the order of each account, in read-only transactions too', async () => {
+  test('80 of them reach concurrent readers of 1, 2 and 3 changes once each, in order per account, also read-only ones', async () => {
     const tenant = await tenantWith(store, { phone: {} });
     const accounts: string[] = [];
     for (let n = 0; n < 4; n += 1) accounts.push(await accountOf(store, tenant));
@@ -144,14 +144,14 @@ describe('edits of one transaction', () => {
     for (const seen of await Promise.all(readers)) {
       expect(byAccount(seen)).toEqual(byAccount(all));
       expect(new Set(seen.map((row) => row.change_id)).size).toBe(expected);
-      // The edits of one transaction come together, whatever was committed beside them.
+      // The edits of one transaction are contiguous, whatever else was committed.
       const places = seen.flatMap((row, place) => (row.account_id === lone ? [] : [place]));
       expect((places.at(-1) ?? 0) - (places[0] ?? 0)).toBe(79);
       expect(Math.max(...seen.map((row) => row.position.length))).toBeLessThan(60);
     }
   });
 
-  test('a savepoint that is rolled back takes its batch along, and the next edit opens another', async () => {
+  test('rolling back a savepoint deletes its batch, and the next edit opens another', async () => {
     const tenant = await tenantWith(store, { phone: {} });
     const account = await accountOf(store, tenant);
     const client = await store.connect();
@@ -165,7 +165,7 @@ describe('edits of one transaction', () => {
     expect(await readFeed(store, null)).toMatchObject([{ account_id: account }]);
   });
 
-  test('a transaction that has the id of an older one, as after a restore, does not join its batch', async () => {
+  test('a transaction with the id of an older one, as after a restore, does not join its batch', async () => {
     const tenant = await tenantWith(store, { phone: {} });
     const account = await accountOf(store, tenant);
     const client = await store.connect();
@@ -189,7 +189,7 @@ describe('edits of one transaction', () => {
 });
 
 describe('batches without a number', () => {
-  test('are read and followed while another session numbers, and stay without', async () => {
+  test('are read and followed while another session numbers them, and get no number from reading', async () => {
     const { tenantId, accounts } = await countedAccounts(store, 2);
     const [holder, writer] = [await store.connect(), await store.connect()];
     await holder.query('begin');
@@ -217,12 +217,12 @@ describe('batches without a number', () => {
       if (seen.length === 3) await number(store);
     }
     expect(seen.map((row) => row.account_id)).toEqual([...mine.accounts, ...mine.accounts]);
-    // The rows of all tenants after the last of them.
+    // The rows of all tenants after the last batch.
     expect(await readAll(store, seen[1]?.position ?? null)).toHaveLength(6);
     expect(await readAll(store, seen[3]?.position ?? null)).toHaveLength(2);
   });
 
-  test('count among the last changes that the command line shows', async () => {
+  test('are among the last changes that the command line shows', async () => {
     const { tenantId, accounts } = await countedAccounts(store, 2);
     const writer = await store.connect();
     await writeBatch(writer, tenantId, accounts);
@@ -236,7 +236,7 @@ describe('batches without a number', () => {
     }
   });
 
-  test('make a short position, however many there are', async () => {
+  test('make a short position, whatever their number', async () => {
     const { tenantId, accounts } = await countedAccounts(store, 1);
     const writer = await store.connect();
     for (let n = 0; n < 100; n += 1) await writeBatch(writer, tenantId, accounts);
@@ -247,10 +247,10 @@ describe('batches without a number', () => {
   });
 });
 
-describe('what entra-sync itself commits', () => {
+describe('a batch that entra-sync itself commits', () => {
   const unnumbered = () => ask(store, 'select from entra_sync.batches where number is null');
 
-  test('has its number a moment later, with what an application committed before', async () => {
+  test('gets its number right after the commit, like earlier batches of applications', async () => {
     const tenant = await tenantWith(store, { phone: {} });
     const account = await accountOf(store, tenant);
     const client = await store.connect();
@@ -275,7 +275,7 @@ describe('what entra-sync itself commits', () => {
     await lease.release();
   });
 
-  test('is committed although numbering fails, and is read without a number', async () => {
+  test('stays committed if numbering fails, and is read without a number', async () => {
     const lease = await leasedTenant(store);
     await ask(
       store,

@@ -1,5 +1,5 @@
-// Membership changes are stored several to a row, and read one by one: whatever the size of a page, nothing is missed or
-// comes twice, also where a reader stops within a row.
+// Membership changes are stored several per row and read one by one. With any size of a page, none is missed or
+// repeated, even if a reader stops within a row.
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { closeCycle } from '../../src/store/cycle/cycles.ts';
@@ -23,7 +23,7 @@ beforeEach(async () => {
 
 afterEach(() => store.close());
 
-/** A batch of the tenant: a change of one account, then so many memberships of each account in one row. */
+/** A batch of the tenant: a change of one account, then many memberships of each account in one row. */
 async function joins(tenantId: string, accounts: readonly string[], each: number): Promise<void> {
   const groups = Array.from({ length: each }, () => randomUUID());
   const [made] = await ask<{ batch_id: string }>(
@@ -82,13 +82,13 @@ test.each(['before they have numbers', 'numbered'])(
         expect(withoutPosition(await readAll(store, position, 4))).toEqual(told.slice(index + 1));
     };
     await followed();
-    // A position amid a batch goes on there, also where the batch was numbered meanwhile.
+    // A position inside a batch continues there, even if the batch was numbered meanwhile.
     await number(store);
     await followed();
   },
 );
 
-test('the position at the end, and what is pruned, count every change of a row', async () => {
+test('the position at the end and the pruned position count every change of a row', async () => {
   const { tenantId, accounts } = await countedAccounts(store, 2);
   await joins(tenantId, accounts, 5);
   await number(store);

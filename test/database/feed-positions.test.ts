@@ -1,4 +1,4 @@
-// Positions of the feed: which are good, which are refused with ES006, what pruning does to them; who may read it.
+// Positions of the feed: valid ones, those refused with ES006, the effect of pruning, and narrowing to one tenant.
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { closeCycle } from '../../src/store/cycle/cycles.ts';
@@ -26,7 +26,7 @@ async function write(tenantId: string, accounts: readonly string[]): Promise<voi
   await number(store);
 }
 
-/** Closes a cycle of the tenant, which lets go of all changes older than `retentionMs`. */
+/** Closes a cycle of the tenant, which deletes all changes older than `retentionMs`. */
 async function prune(tenantId: string, retentionMs: number): Promise<void> {
   const lease = await acquireLease(store.database, tenantId);
   await closeCycle(store.database, lease, '0', {
@@ -84,7 +84,7 @@ describe('ES006', () => {
     expect(await readFeed(store, `${epoch}:0:0`)).toHaveLength(1);
   });
 
-  test('of an empty database the position is good, and nothing follows', async () => {
+  test('does not refuse the position of an empty database, which nothing follows', async () => {
     const position = await feedPosition(store);
     expect(await readFeed(store, position)).toEqual([]);
     const { tenantId, accounts } = await countedAccounts(store, 2);
@@ -92,7 +92,7 @@ describe('ES006', () => {
     expect(await readFeed(store, position)).toHaveLength(2);
   });
 
-  test('after a new epoch has begun every position handed out before is refused', async () => {
+  test('refuses every earlier position after a new epoch began', async () => {
     const { tenantId, accounts } = await countedAccounts(store, 1);
     const start = await feedPosition(store);
     await write(tenantId, accounts);
@@ -113,7 +113,7 @@ describe('ES006', () => {
     expect(await ask(store, 'select * from directory.read_changes(null)')).toEqual([]);
   });
 
-  test('the command line says it in one line', async () => {
+  test('is one line on the command line', async () => {
     await expect(readChanges(store.database, 'ffffffff:9:9', 10)).rejects.toMatchObject({
       name: 'ExpectedError',
       code: 'usage',
@@ -130,7 +130,7 @@ describe('pruning', () => {
     await age();
     await prune(tenantId, 9 * day);
     expect(await ask(store, 'select from entra_sync.changes')).toEqual([]);
-    // In the middle of the last batch that went: two of its changes would be missed.
+    // Inside the last pruned batch: two of its changes would be missed.
     await expect(readFeed(store, first?.position ?? '')).rejects.toEqual(tooOld);
     expect(await readFeed(store, end)).toEqual([]);
     expect(await feedPosition(store)).toBe(end);
@@ -139,7 +139,7 @@ describe('pruning', () => {
     expect(await readAll(store, null, 2)).toHaveLength(3);
   });
 
-  test('what is young enough stays', async () => {
+  test('changes within the retention stay', async () => {
     const { tenantId, accounts } = await countedAccounts(store, 2);
     await write(tenantId, accounts);
     await age();
@@ -150,7 +150,7 @@ describe('pruning', () => {
     expect(await readAll(store, null, 1)).toHaveLength(2);
   });
 
-  test('leaves alone what has no number yet', async () => {
+  test('leaves unnumbered batches', async () => {
     const { tenantId, accounts } = await countedAccounts(store, 2);
     await ask(
       store,
@@ -162,7 +162,7 @@ describe('pruning', () => {
     expect(await readAll(store, null, 1)).toHaveLength(2);
   });
 
-  test('comes after the numbers, which the close of a cycle gives where no worker runs', async () => {
+  test('follows the numbering, which closing a cycle does if no worker runs', async () => {
     const { tenantId, accounts } = await countedAccounts(store, 2);
     await writeBatch(await store.connect(), tenantId, accounts);
     await prune(tenantId, 9 * day);
@@ -172,7 +172,7 @@ describe('pruning', () => {
     expect(await readAll(store, null, 1)).toEqual([]);
   });
 
-  test('of one tenant keeps the rows of others, and every position handed out is good', async () => {
+  test('one tenant’s changes keeps the rows of others, and every returned position is valid', async () => {
     const kept = await countedAccounts(store, 3);
     const pruned = await countedAccounts(store, 1);
     await write(kept.tenantId, kept.accounts);
@@ -180,7 +180,7 @@ describe('pruning', () => {
     await age();
     await prune(pruned.tenantId, 9 * day);
     expect(await ask(store, 'select from directory.changes')).toHaveLength(3);
-    // The newest batch is gone and an older one is there: neither the position nor a reading from null may lead before it.
+    // The newest batch is pruned and an older one is not: neither the position nor reading from null may lead before it.
     expect(await readAll(store, await feedPosition(store), 1)).toEqual([]);
     expect(await readAll(store, null, 1)).toEqual([]);
     const last = await positionBefore(store.database, 2, null);
@@ -191,7 +191,7 @@ describe('pruning', () => {
     expect(await readChanges(store.database, await positionBefore(store.database, 9, null), 10)).toHaveLength(3);
   });
 
-  test('of several tenants at once ends at the newest', async () => {
+  test('several tenants at the same time ends at the newest position', async () => {
     const tenants = [await countedAccounts(store, 2), await countedAccounts(store, 2), await countedAccounts(store, 2)];
     for (const { tenantId, accounts } of tenants) await write(tenantId, accounts);
     const end = await feedPosition(store);
@@ -208,7 +208,7 @@ describe('pruning', () => {
   });
 });
 
-test('NOTIFY directory_changes comes with the commit, and not without one', async () => {
+test('NOTIFY directory_changes comes with a commit, and not without one', async () => {
   const { tenantId, accounts } = await countedAccounts(store, 2);
   const listener = await store.connect();
   const heard: string[] = [];
@@ -265,7 +265,7 @@ describe('directory.tenant', () => {
       expect(found.map((rows) => rows.length)).toEqual([1, n, 1, 1, 1, n, n]);
       expect((await seen(tenantId.toUpperCase())).map((rows) => rows.length)).toEqual([1, n, 1, 1, 1, n, n]);
     }
-    // After a transaction that had it set, a pooled connection reads '' instead of null.
+    // After a transaction that set it, a pooled connection reads '' instead of null.
     for (const setting of [undefined, '']) {
       expect((await seen(setting)).map((rows) => rows.length)).toEqual([2, 3, 2, 2, 2, 3, 3]);
     }

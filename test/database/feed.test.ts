@@ -1,5 +1,5 @@
-// The order of the feed: whatever transactions overlap and whenever batches are numbered, a follower misses nothing, gets
-// nothing twice, and gets the changes of each account in the order in which they were committed.
+// The order of the feed: however transactions overlap and whenever batches are numbered, a follower gets every change
+// once, and the changes of each account in commit order.
 import { setImmediate } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -28,7 +28,7 @@ afterEach(async () => {
   await store.close();
 });
 
-/** Begins a transaction that adds one to an account and has written its batch: only COMMIT is missing. */
+/** Begins a transaction that adds one to an account and writes its batch, without COMMIT. */
 async function almostCommitted(client: Client, tenantId: string, account = ''): Promise<void> {
   await client.query('begin');
   const batch = await takeBatch(client);
@@ -36,7 +36,7 @@ async function almostCommitted(client: Client, tenantId: string, account = ''): 
   await closeFeedBatch(client, tenantId, batch);
 }
 
-/** Follows the feed from where it stood when it was made. */
+/** Follows the feed from its position at the time of the call. */
 function follower(after: string | null) {
   const seen: FeedRow[] = [];
   return {
@@ -51,7 +51,7 @@ function follower(after: string | null) {
 
 const ids = (rows: readonly FeedRow[]) => rows.map((row) => row.change_id);
 
-/** What an account says, by its changes: each must begin where the one before ended. */
+/** The state of an account by its changes: each must start where the one before ended. */
 function expectUnbrokenChains(seen: readonly FeedRow[], start: ReadonlyMap<string, string>): Map<string, string> {
   const now = new Map(start);
   for (const row of seen) {
@@ -118,12 +118,12 @@ describe('transactions that overlap', () => {
     expect(await readFeed(store, await feedPosition(store))).toEqual([]);
   });
 
-  test('of two that change one account the first to commit comes first, numbered together or apart', async () => {
+  test('the first of two to commit on one account comes first, numbered together or apart', async () => {
     const { tenantId, accounts } = await countedAccounts(store, 3);
     const [first, second] = [await store.connect(), await store.connect()];
     for (const apart of [false, true]) {
       const start = await feedPosition(store);
-      // The second takes ids before the first, and both change account 0.
+      // The second gets ids before the first, and both change account 0.
       await second.query('begin');
       const batch = await takeBatch(second);
       await addOne(second, tenantId, accounts[1] ?? '', batch);
@@ -156,7 +156,7 @@ describe('transactions that overlap', () => {
   });
 });
 
-test('position and views of one repeatable read transaction fit, whatever commits meanwhile', async () => {
+test('position and views of one repeatable read transaction match, whatever commits meanwhile', async () => {
   const { tenantId, accounts } = await countedAccounts(store, 2);
   const [writer, open, reader] = [await store.connect(), await store.connect(), await store.connect()];
   await writeBatch(writer, tenantId, accounts);
@@ -172,7 +172,7 @@ test('position and views of one repeatable read transaction fit, whatever commit
   expect(expectUnbrokenChains(seen, start)).toEqual(await accountsNow(store));
 });
 
-test('ten writers at once, slow, quick and rolled back, numbered at random moments: every follower gets all of it once', async () => {
+test('ten simultaneous writers, slow, quick or rolled back, numbered at random: every follower gets each change once', async () => {
   const { tenantId, accounts } = await countedAccounts(store, 6);
   const random = seeded(20_261_123);
   const zero = await accountsNow(store);
@@ -183,7 +183,7 @@ test('ten writers at once, slow, quick and rolled back, numbered at random momen
     for (let transaction = 0; transaction < 20; transaction += 1) {
       await client.query('begin');
       const batch = await takeBatch(client);
-      // In id order, as the design has it, so that no two wait for each other.
+      // In id order, so that no two wait for each other.
       const touched = accounts.filter(() => random() < 0.3).toSorted();
       for (const account of touched) {
         await addOne(client, tenantId, account, batch);
@@ -244,7 +244,7 @@ test('ten writers at once, slow, quick and rolled back, numbered at random momen
   ]);
 
   const end = await accountsNow(store);
-  // The writers' own word: what they committed is there, and nothing else.
+  // By the writers' own records: their commits are there, and nothing else.
   expect(await ask(store, 'select batch_id from entra_sync.batches')).toHaveLength(committed.size);
   expect(committed.size).toBeGreaterThan(100);
   const written = ids(await ask<FeedRow>(store, 'select change_id from entra_sync.changes')).toSorted();
@@ -252,7 +252,7 @@ test('ten writers at once, slow, quick and rolled back, numbered at random momen
     expect(ids(seen).toSorted()).toEqual(written);
     expect(expectUnbrokenChains(seen, zero)).toEqual(end);
   }
-  // Going on from any position that was handed out gives what came after it, whatever was numbered since.
+  // Continuing from any returned position gives all later changes, whatever was numbered since.
   for (const seen of [byOne, byThree]) {
     for (let at = seen.length - 1; at >= 0; at -= 7) {
       const rest = await readAll(store, seen[at]?.position ?? null, 100);
@@ -266,7 +266,7 @@ test('ten writers at once, slow, quick and rolled back, numbered at random momen
   await number(store);
   const numbered = await readAll(store, null);
   expect(expectUnbrokenChains(numbered, zero)).toEqual(end);
-  // Transactions did overlap: an order by change_id would have been another one.
+  // Transactions did overlap: the order by change_id would differ.
   expect(ids(numbered)).not.toEqual(ids(numbered).toSorted((one, other) => Number(one) - Number(other)));
   expect(Math.max(...[...followed, ...byOne, ...byThree].map((row) => row.position.length))).toBeLessThan(400);
   expect(
@@ -278,7 +278,7 @@ test('ten writers at once, slow, quick and rolled back, numbered at random momen
   ).toEqual([]);
 });
 
-test('the changes of commits tell each account from its creation to its last state', async () => {
+test('the changes of commits lead each account from its creation to its last state', async () => {
   const lease = await leasedTenant(store);
   const reader = follower(null);
   const full = [user(1), user(2), user(3, { jobTitle: null })];
@@ -322,7 +322,7 @@ test('the changes of commits tell each account from its creation to its last sta
   await lease.release();
 });
 
-/** The values of `of` under the keys of `like`; what is not there is null. */
+/** The values of `of` under the keys of `like`; null for a missing one. */
 function pick(of: Record<string, unknown> | undefined, like: object): Record<string, unknown> {
   return Object.fromEntries(Object.keys(like).map((key) => [key, of?.[key] ?? null]));
 }

@@ -1,5 +1,5 @@
-// `grant`: what a granted role can do and cannot, over a connection of its own; and that a tenant-bound one sees the
-// tenant it names and nobody else.
+// `grant`: the access of a granted role over its own connection; a tenant-bound role sees the tenant that it names
+// and no other.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { type Client, escapeIdentifier } from 'pg';
@@ -25,7 +25,7 @@ beforeAll(async () => {
 
 afterAll(() => store.close());
 
-/** A tenant that has something in every view. */
+/** A tenant with rows in every view. */
 async function filledTenant(): Promise<{ tenant: string; account: string }> {
   const tenant = await tenantWith(store, { jobTitle: {}, mail: {} });
   const objects = { tenant, person: randomUUID(), outer: randomUUID(), inner: randomUUID(), gone: randomUUID() };
@@ -109,7 +109,7 @@ const calls: readonly (readonly [sql: string, of: 'account' | 'tenant'])[] = [
   [`select directory.create_account($1, '{}', 'Eve')`, 'tenant'],
 ];
 
-/** SQLSTATE and message of each function of the contract, asked for somebody. */
+/** SQLSTATE and message of each function of the contract, called for an account. */
 async function refusals(client: Client, of: { tenant: string; account: string }): Promise<unknown[]> {
   const found: unknown[] = [];
   for (const [sql, kind] of calls) {
@@ -169,16 +169,16 @@ describe('a granted role', () => {
       ];
       for (const sql of statements) {
         const answer = await answerOf(client, sql);
-        // Of a view that cannot be written at all Postgres says that first.
+        // For a view that is not updatable, Postgres reports that first.
         const expected = name.startsWith('directory.') ? /^(42501|55000|42809)$/ : /^42501$/;
         expect([sql, answer]).toMatchObject([sql, { code: expect.stringMatching(expected) }]);
       }
     }
   });
 
-  test('holds up no writer by an advisory lock of its own', async () => {
+  test('blocks no writer with an advisory lock', async () => {
     const client = await (await store.application({ grant: 'open' })).connect();
-    // The lock that the order of the feed once hung on.
+    // The lock that the feed's order once used.
     await client.query('select pg_advisory_lock(7305186414532914531)');
     const writer = await store.connect();
     await writer.query("set lock_timeout = '2s'");
@@ -191,7 +191,7 @@ describe('a granted role', () => {
     expect(await answerOf(client, 'select from entra_sync.feed_order for update')).toMatchObject({ code: '42501' });
   });
 
-  test('calls no private function but the one that the views need', async () => {
+  test('can call no private function except the one that the views need', async () => {
     const { role } = await store.application({ grant: 'tenant-bound' });
     const allowed = await ask<{ name: string }>(
       store,
@@ -239,7 +239,7 @@ describe('a tenant-bound role', () => {
     }
   });
 
-  test('with the setting it sees that tenant in every view, in any way of writing the id, and nobody of another', async () => {
+  test('with the setting it sees that tenant in every view, however the id is written, and nothing of another', async () => {
     for (const value of [mine.tenant, mine.tenant.toUpperCase(), `{${mine.tenant}}`, mine.tenant.replaceAll('-', '')]) {
       await client.query('begin');
       await client.query("select set_config('directory.tenant', $1, true)", [value]);
@@ -260,14 +260,14 @@ describe('a tenant-bound role', () => {
     await client.query(`set local directory.tenant = '${mine.tenant}'`);
     expect((await client.query('select from directory.accounts')).rowCount).toBe(1);
     await client.query('commit');
-    // Postgres keeps the setting, empty: that is not "all".
+    // Postgres keeps an empty setting, which does not mean all tenants.
     expect((await client.query("select current_setting('directory.tenant', true) as s")).rows).toEqual([{ s: '' }]);
     expect((await client.query('select from directory.accounts')).rowCount).toBe(0);
     await client.query(`set local directory.tenant = '${mine.tenant}'`);
     expect((await client.query('select from directory.accounts')).rowCount).toBe(0);
   });
 
-  test('who inherits from it is bound too, and who becomes it by SET ROLE', async () => {
+  test('roles that inherit from it, or become it with SET ROLE, are bound too', async () => {
     const name = (role: string) => escapeIdentifier(role).replaceAll('?', '\\?');
     const heir = await store.application();
     const guest = await store.application({ with: 'noinherit' });
@@ -278,14 +278,14 @@ describe('a tenant-bound role', () => {
     expect(await answerOf(becoming, 'select from directory.accounts')).toMatchObject({ code: '42501' });
     await becoming.query(`set role ${escapeIdentifier(bound)}`);
     expect(await tenantsSeen(becoming)).toEqual(await nothing());
-    // Through a role between the two, and although it may see everything by another one.
+    // Through an intermediate role, and although another role lets it see everything.
     const open = await store.application({ grant: 'open' });
     const grandchild = await store.application();
     await store.database.raw(`grant ${name(heir.role)}, ${name(open.role)} to ${name(grandchild.role)}`);
     expect(await tenantsSeen(await grandchild.connect())).toEqual(await nothing());
   });
 
-  test('a superuser who becomes it is bound, and as himself is not', async () => {
+  test('a superuser is bound after SET ROLE to it, and not otherwise', async () => {
     const root = await store.connect();
     expect(await tenantsSeen(root)).toEqual(await everywhere([mine.tenant, theirs.tenant]));
     await root.query(`set role ${escapeIdentifier(bound)}`);
@@ -294,7 +294,7 @@ describe('a tenant-bound role', () => {
     expect((await root.query('select from directory.accounts')).rowCount).toBe(2);
   });
 
-  test('a bound role that was dropped stands in nobody’s way', async () => {
+  test('a dropped bound role binds no other role', async () => {
     await ask(
       store,
       "insert into entra_sync.grants (role_oid, role_name, tenant_bound, actor) values (4294967295, 'dropped long ago', true, 'test')",
@@ -304,7 +304,7 @@ describe('a tenant-bound role', () => {
     expect((await client.query('select from directory.accounts')).rowCount).toBe(0);
   });
 
-  test('stays bound under another name, and so does whoever gets the old one; migrating records the new name', async () => {
+  test('stays bound under a new name, as does a role that gets the old one; migrating records the new name', async () => {
     const { role, connect } = await store.application({ grant: 'tenant-bound' });
     const own = await connect();
     const name = (word: string) => escapeIdentifier(word).replaceAll('?', '\\?');
@@ -327,7 +327,7 @@ describe('a tenant-bound role', () => {
     }
   });
 
-  test('a recorded role that came back from a backup with another oid is bound, and found by its name', async () => {
+  test('a recorded role restored with another oid is bound, and found by its name', async () => {
     const { role, connect } = await store.application({ grant: 'tenant-bound' });
     const own = await connect();
     await ask(store, 'update entra_sync.grants set role_oid = 4294967294 where role_name = :role', { role });
@@ -343,7 +343,7 @@ describe('a tenant-bound role', () => {
     expect(await tenantsSeen(own)).toEqual(await nothing());
   });
 
-  test('granted again it stays bound, unless that is lifted on purpose', async () => {
+  test('granted again it stays bound, unless that is explicitly lifted', async () => {
     const application = await store.application({ grant: 'tenant-bound' });
     const own = await application.connect();
     const counts: unknown[] = [];
@@ -357,7 +357,7 @@ describe('a tenant-bound role', () => {
   });
 });
 
-test('the setting narrows a role that is not bound as well', async () => {
+test('the setting narrows an unbound role too', async () => {
   const client = await (await store.application({ grant: 'open' })).connect();
   await client.query('begin');
   await client.query(`set local directory.tenant = '${theirs.tenant}'`);
@@ -368,7 +368,7 @@ test('the setting narrows a role that is not bound as well', async () => {
   await client.query('rollback');
 });
 
-test('no tenant can have the nil uuid, which stands for nobody', async () => {
+test('no tenant can have the nil uuid, which stands for no tenant', async () => {
   await expect(
     ask(
       store,
@@ -378,7 +378,7 @@ test('no tenant can have the nil uuid, which stands for nobody', async () => {
 });
 
 describe('refused', () => {
-  test('a role that is not there', async () => {
+  test('a role that does not exist', async () => {
     await expect(
       grantRole(store.database, { role: 'no "such" role', tenantBound: false, actor: 'test' }),
     ).rejects.toMatchObject({
@@ -412,7 +412,7 @@ describe('refused', () => {
 });
 
 describe('migrating', () => {
-  test('grants anew to the recorded roles that there are', async () => {
+  test('grants again to the recorded roles that exist', async () => {
     const { role, connect } = await store.application({ grant: 'tenant-bound' });
     const name = escapeIdentifier(role).replaceAll('?', '\\?');
     await store.database.raw(`revoke all on all tables in schema directory from ${name}`);
@@ -427,7 +427,7 @@ describe('migrating', () => {
     expect(kept).toEqual({ tenant_bound: true, actor: 'test' });
   });
 
-  test('keeps the views of a role that was given them by hand before there was a grant', async () => {
+  test('keeps manual grants from before `grant` existed', async () => {
     const fresh = await freshDatabase({ migrated: false });
     const database = openDatabase(fresh.url, { maxConnections: 1 });
     const role = `reader_${randomBytes(6).toString('hex')}`;

@@ -1,4 +1,4 @@
-// A client that freezes in a transaction: after which time the server ends it, and that its locks go with it (rule 11).
+// The server ends the transaction of a frozen client after a time, and releases its locks (rule 11).
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inTransaction, isConnectionLost, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { ask, openStore, type Store, until } from '../support/stage.ts';
@@ -35,7 +35,7 @@ test.each([
   expect(told).toEqual([{ time: holds }]);
 });
 
-test('rule 11: a transaction that idles too long is ended, its locks are free, and its client knows', async () => {
+test('rule 11: a transaction idle for too long is ended, its locks are released, and its client gets an error', async () => {
   await ask(store, "insert into entra_sync.tenants (tenant_id, name) values (gen_random_uuid(), 'frozen')");
   const frozen = await underTimeout('200ms', ({ database }) =>
     inTransaction(database, async (transaction) => {

@@ -1,4 +1,4 @@
-// Rule 25 and the search by name: what "ignoring case" means is the program's own, whatever the locale of the database.
+// Rule 25 and the search by name: the program itself defines "ignoring case", whatever the locale of the database.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
@@ -9,7 +9,7 @@ import { addTenant, findTenant } from '../../src/store/tenants/tenants.ts';
 import { run } from '../support/postgres-admin.ts';
 import { leasedTenant, type Store, sync, user } from '../support/stage.ts';
 
-/** Letters that change with their case, by what this Node knows of them. */
+/** Letters with an upper and a lower case, by this Node's Unicode. */
 const cased = Array.from({ length: 0x1_1000_0 }, (_, point) => point)
   .filter((point) => point < 0xd800 || point > 0xdfff)
   .map((point) => String.fromCodePoint(point))
@@ -57,7 +57,7 @@ describe.each(locales)('rule 25: a database %s', (_, locale) => {
     const found = await folded(cased);
     const wrong = cased.filter((letter, place) => {
       const to = found[place] ?? '';
-      // Letters that are written composed otherwise are compared in that form.
+      // Letters whose composed form differs are compared in that form.
       return [...to].length !== 1 || !new RegExp(`^${to}$`, 'iu').test(letter.normalize('NFC'));
     });
     // Dotted capital I and a few ligatures fold to themselves: they have no single small letter.
@@ -74,7 +74,7 @@ describe.each(locales)('rule 25: a database %s', (_, locale) => {
     ['ΟΔΥΣΣΕΥΣ@contoso.example', 'οδυσσευς@contoso.example'],
     ['ЖЕНЯ@contoso.example', 'женя@contoso.example'],
     ['ﬁnn@ÅNGSTRÖM.example', 'ﬁnn@ångström.example'],
-  ])('%s made by hand is %s of the directory: one account, found by either', async (byHand, ofGraph) => {
+  ])('manual %s and %s of the directory are one account, found by either', async (byHand, ofGraph) => {
     const lease = await leasedTenant(store);
     const { tenantId } = lease;
     const create = (mail: string) =>
@@ -115,7 +115,7 @@ describe.each(locales)('rule 25: a database %s', (_, locale) => {
     await lease.release();
   });
 
-  test('an address of letters that are three letters composed fits the index', async () => {
+  test('an address of letters that decompose into three fits the index', async () => {
     const lease = await leasedTenant(store);
     const mail = '\u{1D160}'.repeat(160);
     await sync(store, lease, 'full', [[user(1, { mail })]]);
@@ -123,7 +123,7 @@ describe.each(locales)('rule 25: a database %s', (_, locale) => {
     await lease.release();
   });
 
-  test('a tenant is found by its name, and no other takes it', async () => {
+  test('a tenant is found by its name, and no other can have it', async () => {
     const [one, other] = ['00000000-0000-4000-8000-0000000000a1', '00000000-0000-4000-8000-0000000000a2'];
     await addTenant(database, { tenantId: one ?? '', name: 'IRIS Übersee', ref: null }, loadDefaults());
     expect((await findTenant(database, 'iris ÜBERSEE')).tenant_id).toBe(one);

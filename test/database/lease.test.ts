@@ -1,4 +1,4 @@
-// One cycle per tenant at a time (rule 11): the lease, its fence, and what a worker that lost it can still do: nothing.
+// One cycle per tenant at a time (rule 11): the lease, its fence, and a worker that lost it and can do nothing more.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -42,7 +42,7 @@ afterEach(async () => {
   await store.close();
 });
 
-// Ends by itself within 300 ms, because its heart does not beat in time.
+// Expires after 300 ms, because it gets no heartbeat in time.
 const heartless: LeaseTimes = { lastsMs: 300, beatMs: 3_600_000 };
 
 async function tenantHeld(times?: LeaseTimes): Promise<Lease> {
@@ -57,7 +57,7 @@ async function acquire(tenantId: string, times?: LeaseTimes): Promise<Lease> {
   return lease;
 }
 
-/** Stops the heart as far as the database can tell, without waiting. */
+/** Makes the last heartbeat expire, without waiting. */
 const expire = (tenantId: string) =>
   ask(
     store,
@@ -87,17 +87,17 @@ const cycleEnd = {
 } as const;
 
 describe('rule 11: one holder at a time', () => {
-  test('a second one is told who holds it and when that ends', async () => {
+  test('a second process gets the holder and the end of its lease', async () => {
     const { tenantId } = await tenantHeld();
     await expect(acquire(tenantId)).rejects.toMatchObject({
       code: 'cycle_running',
       message: expect.stringMatching(new RegExp(`process ${process.pid}; .* in 4[0-9] s`)),
     });
-    // Of this tenant alone.
+    // Only for this tenant.
     await tenantHeld();
   });
 
-  test('of many at the same instant one wins, when nobody held it and when it just ended', async () => {
+  test('exactly one of many simultaneous processes wins, if the lease was free and if it just expired', async () => {
     const first = await tenantHeld();
     await first.release();
     const many = openDatabase(store.url, { maxConnections: 12 });
@@ -118,7 +118,7 @@ describe('rule 11: one holder at a time', () => {
     await many.destroy();
   });
 
-  test('the heart keeps it, by the database clock', async () => {
+  test('heartbeats keep it, by the database clock', async () => {
     const { tenantId } = await tenantHeld({ lastsMs: 60_000, beatMs: 10 });
     const expiresAt = async () =>
       (await ask<{ at: string }>(store, 'select expires_at::text as at from entra_sync.heartbeats'))[0]?.at;
@@ -133,13 +133,13 @@ describe('rule 11: one holder at a time', () => {
     expect(await taken(tenantId)).toBe(false);
   });
 
-  test('it ends when the heart stops', async () => {
+  test('it expires without heartbeats', async () => {
     const { tenantId, fence } = await tenantHeld(heartless);
     await until('the lease ends', () => taken(tenantId));
     expect(Number(leases[1]?.fence)).toBe(Number(fence) + 1);
   });
 
-  test('a release frees it at once, and a late one of an old holder frees nothing', async () => {
+  test('a release frees it at once, and a late release of an old holder frees nothing', async () => {
     const first = await tenantHeld();
     await first.release();
     const second = await acquire(first.tenantId);
@@ -149,7 +149,7 @@ describe('rule 11: one holder at a time', () => {
   });
 });
 
-describe('rule 11: who lost it can stage and commit nothing', () => {
+describe('rule 11: a process that lost the lease can stage and commit nothing', () => {
   const writes: Record<string, (lease: Lease, round: Round, open: Round) => Promise<unknown>> = {
     'begin a round': (lease) => begin(store, lease, 'full'),
     'stage a page': (lease, _round, open) => stageNext(store, lease, open, [user(7)]),
@@ -190,7 +190,7 @@ describe('rule 11: who lost it can stage and commit nothing', () => {
     expect(await state()).toEqual(before);
   });
 
-  test('it learns of it by its own heart', async () => {
+  test('its next heartbeat reports the loss', async () => {
     const lost = await tenantHeld({ lastsMs: 60_000, beatMs: 10 });
     expect(lost.lost.aborted).toBe(false);
     await expire(lost.tenantId);
@@ -199,7 +199,7 @@ describe('rule 11: who lost it can stage and commit nothing', () => {
     expect(lost.lost.reason).toMatchObject({ code: 'lease_lost' });
   });
 
-  test('the new holder goes on from the last staged page (rule 12)', async () => {
+  test('the new holder resumes at the last staged page (rule 12)', async () => {
     const lost = await tenantHeld();
     await stageNext(store, lost, await begin(store, lost, 'full'), [user(1), user(2)]);
     await expire(lost.tenantId);
@@ -212,7 +212,7 @@ describe('rule 11: who lost it can stage and commit nothing', () => {
 });
 
 describe('rule 11: takeover and commit meet at the fence', () => {
-  test('no takeover while a commit is alive, though its heart has stopped', async () => {
+  test('no takeover while a commit is open, even without heartbeats', async () => {
     const lease = await tenantHeld();
     const round = await pull(store, lease, 'full', [[user(1)]]);
     await ask(store, 'create table entra_sync.gate ()');
@@ -240,7 +240,7 @@ describe('rule 11: takeover and commit meet at the fence', () => {
     await acquire(lease.tenantId);
   });
 
-  test('a commit that waits for a takeover under way commits nothing', async () => {
+  test('a commit that waits for a takeover commits nothing', async () => {
     const lease = await tenantHeld();
     const round = await pull(store, lease, 'full', [[user(1)]]);
     const other = await store.connect();
@@ -254,7 +254,7 @@ describe('rule 11: takeover and commit meet at the fence', () => {
     expect(await ask(store, 'select from directory.accounts')).toEqual([]);
   });
 
-  test('a takeover closes the cycle that was cut off, and no other', async () => {
+  test('a takeover closes the interrupted cycle, and no other', async () => {
     const lease = await tenantHeld();
     const bystander = await tenantHeld();
     const open = { kind: 'incremental', actor: 'test', settingsVersion: 1 } as const;
@@ -277,7 +277,7 @@ describe('rule 11: takeover and commit meet at the fence', () => {
   });
 });
 
-test('rule 21: a cycle that was cut off is told its open rounds as they stand', async () => {
+test('rule 21: the report of an interrupted cycle contains its open rounds', async () => {
   const lease = await tenantHeld();
   await openCycle(store.database, lease, { kind: 'initial', actor: 'test', settingsVersion: 1 });
   await stageNext(store, lease, await begin(store, lease, 'full'), [user(1), user(2)]);
@@ -289,7 +289,7 @@ test('rule 21: a cycle that was cut off is told its open rounds as they stand', 
   });
 });
 
-test('a tenant that was erased meanwhile is said to be gone', async () => {
+test('a tenant that was erased meanwhile is reported as no longer registered', async () => {
   await expect(acquire(randomUUID())).rejects.toMatchObject({ code: 'unknown_name' });
 });
 
@@ -308,19 +308,19 @@ describe('rule 11: a neighbour process', () => {
     return neighbour;
   }
 
-  test('that lives keeps its lease; one that was killed is taken over at once', async () => {
+  test('that lives keeps its lease; a killed one loses it at once', async () => {
     const lease = await tenantHeld();
     await lease.release();
     const process = await holdElsewhere(lease.tenantId);
     await expect(acquire(lease.tenantId)).rejects.toEqual(running);
     process.kill('SIGKILL');
     await once(process, 'exit');
-    // Its heartbeat would last another 45 seconds.
+    // Its lease would last another 45 seconds.
     const next = await acquire(lease.tenantId);
     expect(Number(next.fence)).toBe(Number(lease.fence) + 2);
   });
 
-  test('of another machine is not judged by its process id', async () => {
+  test('on another machine is not checked by its process id', async () => {
     const lease = await tenantHeld();
     await ask(store, "update entra_sync.leases set holder = 'elsewhere 999999999 x'");
     await expect(acquire(lease.tenantId)).rejects.toEqual(running);

@@ -1,5 +1,5 @@
-// No value that the decoder takes may fail a statement (rule 19): values at the limits of each type, through stage and commit;
-// and the indexes that hold texts, each looked at.
+// No value that the decoder accepts may fail a statement (rule 19): values at the limits of each type are staged and
+// committed, and each index over texts is checked.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { withColumns } from '../../src/engine/groups.ts';
 import { decodePage, type Json } from '../../src/rules/decode.ts';
@@ -40,7 +40,7 @@ afterEach(async () => {
   await store.close();
 });
 
-// Incompressible: an index entry is compressed before it is measured.
+// Incompressible, because Postgres compresses an index entry before checking its size.
 function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -49,7 +49,7 @@ function random(seed: number): () => number {
   };
 }
 
-/** `length` characters (as JavaScript counts them) of code points between two, the same each time. */
+/** A reproducible text of `length` UTF-16 units, from a range of code points. */
 function textOf(length: number, [from, to]: readonly [number, number], seed = 1): string {
   const next = random(seed);
   let text = '';
@@ -60,7 +60,7 @@ function textOf(length: number, [from, to]: readonly [number, number], seed = 1)
   return text;
 }
 
-// One, three and four bytes each, and letters that get longer in lower case.
+// Letters of one, three and four bytes, and letters that get longer in lower case.
 const alphabets = [
   [0x61, 0x7b],
   [0xac00, 0xd7a3],
@@ -97,7 +97,7 @@ const selected: ReadonlyMap<string, PropertyType> = new Map([
   ['extension_00000000000000000000000000000001_any', 'any'] as const,
 ]);
 
-// Each property as it is, and all texts joined and in lower case.
+// Each property unchanged, and all texts joined and in lower case.
 const fields: readonly MappedField[] = [...selected.keys()]
   .map((name): MappedField => ({ field: name, from: { path: [name] } }))
   .concat({
@@ -110,7 +110,7 @@ function valuesOf(property: string, type: PropertyType): readonly Json[] {
   return longest === undefined ? extremes[type] : [...texts(longest), ''];
 }
 
-// A user of each extreme value; users of one type differ in which property has it, so that each property has its turn.
+// One user per extreme value. Users of one type put it into different properties, so that each property gets it.
 function users(): { id: string; [property: string]: Json }[] {
   const drawn: [string, Json][] = [];
   const turns = new Map<PropertyType, number>();
@@ -118,7 +118,7 @@ function users(): { id: string; [property: string]: Json }[] {
     const values = valuesOf(property, type);
     const turn = turns.get(type) ?? 0;
     turns.set(type, turn + 1);
-    // The first of a type, and the keys, have all of them; the others one, and the short ones: the test is to be quick.
+    // For speed, only the first user of a type and the keys have all of them; the others have one, and the short ones.
     const [last] = values.slice(-1 - (turn % 4));
     for (const value of turn === 0 || longestOf.has(property) ? values : [last ?? null]) drawn.push([property, value]);
   }
@@ -158,11 +158,11 @@ async function readAll(
   return commit(store, lease, round, { match: [...match] });
 }
 
-describe('rule 19: values at the limits that the decoder takes', () => {
-  test('of users: created, changed, removed, restored, adopted and read on demand', async () => {
+describe('rule 19: the largest values that the decoder accepts', () => {
+  test('users: created, changed, removed, restored, adopted and read on demand', async () => {
     const all = users();
     expect((await readAll('full', all)).counts).toMatchObject({ created: all.length, set_aside: 0 });
-    // Each account has the values of another one, so that each column is updated, and told before and after.
+    // Each account gets the values of another one, so that each column changes and the change row has both values.
     const moved = all.map((user, place) => ({ ...all[(place + 1) % all.length], id: user.id }));
     const { counts } = await readAll('incremental', moved);
     expect(counts.set_aside).toBe(0);
@@ -199,7 +199,7 @@ describe('rule 19: values at the limits that the decoder takes', () => {
     }
   });
 
-  test.each([...longestOf])('one character more of %s than %i is refused with its number', (property, longest) => {
+  test.each([...longestOf])('one character more of %s than %i is refused, with that number', (property, longest) => {
     const body = (text: string) => ({
       value: [{ id: objectId(1), [property]: text }],
       '@odata.deltaLink': 'https://graph.example/x',
@@ -212,7 +212,7 @@ describe('rule 19: values at the limits that the decoder takes', () => {
     }
   });
 
-  test('of groups: created and changed', async () => {
+  test('groups: created and changed', async () => {
     const values = ['displayName', 'description', 'mailNickname', 'classification', 'visibility'].flatMap((property) =>
       extremes.string.map((value) => ({ [property]: value })),
     );
@@ -247,7 +247,7 @@ describe('rule 19: values at the limits that the decoder takes', () => {
     expect((await readGroups('incremental', moved)).counts).toMatchObject({ updated: groups.length, set_aside: 0 });
   });
 
-  test('of links: as long as a header may ever be', async () => {
+  test('links: as long as the longest header', async () => {
     const round = await begin(store, lease, 'full');
     const link = `https://graph.example/users/delta?token=${textOf(1_000_000, alphabets[2])}`;
     const decoded = decodePage({ value: [], '@odata.deltaLink': link }, selected);
@@ -258,7 +258,7 @@ describe('rule 19: values at the limits that the decoder takes', () => {
   });
 });
 
-// Why no text of these indexes is too long. An index of texts that is not here has to be looked at, and tried above.
+// The reason why no text of each index is too long. Check a new index over texts, and test it above.
 const textsOfIndexes: Record<string, string> = {
   accounts_by_mail: 'longestOf, and require_fitting of what people edit',
   accounts_by_principal: 'longestOf, and require_fitting of what people edit',
@@ -274,7 +274,7 @@ const textsOfIndexes: Record<string, string> = {
   stream_failures_pkey: 'a stream, and a kind',
 };
 
-test('rule 19: each index that holds texts or documents is one that was looked at', async () => {
+test('rule 19: each index over texts or documents has been checked', async () => {
   const found = await ask<{ index: string }>(
     store,
     `select c.relname as index from pg_index i

@@ -1,4 +1,4 @@
-// A forgotten session holds a lock: each writer ends within its bound, names the session, and goes on once it has ended.
+// A forgotten session holds a lock: each writer ends in time, names the session, and works once the session has ended.
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 afterAll(() => store.close());
 
-/** Runs `work` on a pool of its own that soon loses its patience; `waits` is what its waits were told as. */
+/** Runs `work` on its own pool with short patience. `waits`: the descriptions of its waits. */
 async function impatiently<Answer>(
   work: (database: Database) => Promise<Answer>,
   options: WaitOptions = {},
@@ -50,7 +50,7 @@ async function impatiently<Answer>(
   }
 }
 
-/** An application's session that edits person 1 and stays in its transaction. */
+/** An application's session that edits account 1 and stays in its transaction. */
 async function forgottenEdit(scene: Scene): Promise<{ client: Client; pid: number; role: string }> {
   const application = await store.application({ grant: 'open' });
   const client = await application.connect();
@@ -67,11 +67,11 @@ const waitsForTheEdit = ({ lock, touches }: Writer) => lock === 'exclusive' || t
 
 const inSettings = (tenantId: string | null) => ({ tenantId, document: { interval: '50m' }, actor: 'Ann' }) as const;
 
-test('rule 11: a settings change that waits for one tenant lets the edits of the others through, and goes on by itself', async () => {
+test('rule 11: a settings change that waits for one tenant lets edits of the others pass, and then completes', async () => {
   const [stuck, free] = (await Promise.all([openScene(store), openScene(store)])).sort((a, b) =>
     a.tenantId < b.tenantId ? 1 : -1,
   ) as [Scene, Scene];
-  // `stuck` is the later one in id order: the change already holds the other tenant when it gets there.
+  // `stuck` is the later one in id order: the change has already locked the other tenant.
   const { client, pid } = await forgottenEdit(stuck);
   const applied = impatiently((database) => applySettings(database, loadDefaults(), inSettings(null)), {
     forMs: 60_000,
@@ -92,7 +92,7 @@ test('rule 11: a settings change that waits for one tenant lets the edits of the
   await Promise.all([stuck.lease.release(), free.lease.release()]);
 });
 
-test('rule 11: a settings change waits two seconds for a tenant before it lets go of the others', async () => {
+test('rule 11: a settings change waits two seconds for a tenant before it releases the others', async () => {
   const scene = await sharedScene();
   let told: unknown;
   await applySettings(store.database, loadDefaults(), inSettings(scene.tenantId), {
@@ -118,7 +118,7 @@ test.each([
     act: 'a new tenant',
   },
   { held: 'the granted roles', by: 'lock table entra_sync.grants in share mode', act: 'grant' },
-])('rule 11: a session that forgot $held: $act ends, and says which', async ({ by, act }) => {
+])('rule 11: while a forgotten session holds $held, $act ends and names the session', async ({ by, act }) => {
   const acts = await actsOn(await sharedScene());
   const holder = await store.connect();
   await holder.query("set application_name = 'psql'");
@@ -134,7 +134,7 @@ test.each([
 
 let shared: Promise<Scene> | undefined;
 
-// No act changes anything, because each ends by its wait.
+// No act changes anything, because its wait ends it.
 function sharedScene(): Promise<Scene> {
   shared ??= openScene(store);
   return shared;
@@ -158,7 +158,7 @@ async function actsOn(scene: Scene): Promise<Record<string, (database: Database)
   };
 }
 
-test('rule 11: behind its own writer that is at work, a transaction waits on', async () => {
+test('rule 11: behind a working writer of this program, a transaction waits longer', async () => {
   const scene = await sharedScene();
   const holder = await store.connect();
   await holder.query('begin');
@@ -173,10 +173,10 @@ test('rule 11: behind its own writer that is at work, a transaction waits on', a
   await setPaused(store.database, [scene.tenantId], false);
 });
 
-test('rule 11: the session at the end of the chain is named, not the one that waits for it', async () => {
+test('rule 11: the error names the session at the end of the chain, not one that waits', async () => {
   const scene = await sharedScene();
   const waiter = await store.connect();
-  // Its transaction is the older one.
+  // The transaction that waits is the older one.
   await waiter.query("set application_name = 'waiter'; begin; select now()");
   const { client, pid } = await forgottenEdit(scene);
   const waits = waiter
@@ -191,7 +191,7 @@ test('rule 11: the session at the end of the chain is named, not the one that wa
   await waiter.end();
 });
 
-test('rule 11: a role that is no member of pg_read_all_stats says what it is shown', async () => {
+test('rule 11: a role outside pg_read_all_stats reports the facts that it can see', async () => {
   const scene = await sharedScene();
   const { client, pid, role } = await forgottenEdit(scene);
   const other = await (await store.application({ grant: 'open' })).connect();
@@ -211,7 +211,7 @@ test('rule 11: a role that is no member of pg_read_all_stats says what it is sho
   await waits;
 });
 
-test('rule 11: a prepared transaction, and none that can be found, are said as such', () => {
+test('rule 11: a prepared transaction and an unknown session are reported as such', () => {
   const none = { role: null, application: null, visible: false, transactionMs: null, idleMs: null, own: false };
   expect(databaseLocked([{ pid: 0, ...none }], 30_000, undefined)).toMatchObject({
     message: expect.stringContaining('for 30 s; it is held by a prepared transaction;'),
@@ -240,7 +240,7 @@ test.each([
   },
 );
 
-test('rule 11: while the lease is locked, another cycle is told that one is running, at once', async () => {
+test('rule 11: while the lease is locked, another cycle fails at once with `cycle_running`', async () => {
   const scene = await openScene(store);
   const holder = await store.connect();
   await holder.query('begin');

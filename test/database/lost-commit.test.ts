@@ -1,4 +1,4 @@
-// The answer to COMMIT is lost: whoever reports something reads first what became of it (rules 1 and 12).
+// The answer to COMMIT is lost: a writer finds out the outcome before it reports one (rules 1 and 12).
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
@@ -17,7 +17,7 @@ import { type Act, moreWriters, openScene, type Scene, writers } from '../suppor
 
 let store: Store;
 let path: BreakablePath;
-/** By way of the path that breaks. */
+/** The store over the breakable connection. */
 let fragile: Database;
 
 beforeAll(async () => {
@@ -116,7 +116,7 @@ const others: readonly Reporter[] = [
 ];
 const reporters: readonly Reporter[] = [...writers, ...moreWriters, ...others];
 
-/** What an answer says, without the ids that differ from scene to scene. */
+/** An answer without the ids that differ between scenes. */
 const said = (answer: unknown) =>
   (JSON.stringify(answer) ?? '')
     .replace(/[0-9a-f-]{36}|\d{4}-\d\d-\d\dT[\d:.]+Z/g, '*')
@@ -125,7 +125,7 @@ const said = (answer: unknown) =>
 const lost = { code: 'database_unreachable', cure: 'run the command again' };
 const nothing = expect.stringContaining('nothing was changed');
 
-describe(`rule 12: what ${reporters.length} writers report of a commit whose answer is lost`, () => {
+describe(`rule 12: the reports of ${reporters.length} writers after the answer to COMMIT is lost`, () => {
   test.each(reporters)('$name: the commit happened, never came, or was never sent', async ({ prepare }) => {
     const told = said(await (await prepare(await openScene(store)))(store.database));
     const scene = await openScene(store);
@@ -159,7 +159,7 @@ const tenantsOf = async (name: string) =>
   (await ask(store, 'select from entra_sync.tenants where name = :name', { name })).length;
 
 describe('rule 12: the answer to COMMIT is lost', () => {
-  test('while the server is still at it: its end is waited for', async () => {
+  test('while the server is still committing: the end is waited for', async () => {
     const letGo = await holdCommits(store);
     let settled = false;
     const work = insertTenant('late')(fragile).finally(() => {
@@ -183,7 +183,7 @@ describe('rule 12: the answer to COMMIT is lost', () => {
     expect(await tenantsOf('late')).toBe(1);
   });
 
-  test('and so is the answer to the question: it is asked again, and says the same', async () => {
+  test('and so is the answer to the query for the receipt: it is repeated, with the same result', async () => {
     for (const [name, when] of [
       ['twice', 'unanswered'],
       ['never', 'before'],
@@ -202,7 +202,7 @@ describe('rule 12: the answer to COMMIT is lost', () => {
     }
   });
 
-  test('and the database stays away: it says that it cannot know, and what to do', async () => {
+  test('and the database stays unreachable: the error says that the outcome is unknown, and the cure', async () => {
     path.watch(({ sql }, moment) => (sql === 'COMMIT;' && moment === 'unanswered' ? 'network' : undefined));
     await expect(insertTenant('unknown')(fragile, 50)).rejects.toMatchObject({
       code: 'database_unreachable',
@@ -211,7 +211,7 @@ describe('rule 12: the answer to COMMIT is lost', () => {
     });
   });
 
-  test('receipts are kept for an hour, and nobody waits for who lets them go', async () => {
+  test('receipts are kept for an hour, and no transaction waits for their cleanup', async () => {
     await ask(
       store,
       `insert into entra_sync.receipts (receipt, happened, written_at)

@@ -1,4 +1,4 @@
-// `migrate` waits, and others wait for it: its own lock, the server's limits on time, a reader that stays.
+// The waits of `migrate`, and for it: its own lock, the server's time limits, a reader that stays.
 import type { Client } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
@@ -27,7 +27,7 @@ async function holderOf(...statements: readonly string[]): Promise<{ client: Cli
   return { client, pid: rows[0].pid };
 }
 
-/** How many sessions of migrations wait for a lock. */
+/** The number of migrating sessions that wait for a lock. */
 async function waiting(): Promise<number> {
   const found = await ask(
     store,
@@ -36,7 +36,7 @@ async function waiting(): Promise<number> {
   return found.length;
 }
 
-test('rule 11: a role that may connect cannot keep the database from being migrated', async () => {
+test('rule 11: a role that may connect cannot block migrations', async () => {
   const client = await (await store.application({ grant: 'open' })).connect();
   // The lock of earlier releases.
   await client.query('select pg_advisory_lock(7305186414532914530)');
@@ -50,7 +50,7 @@ test('rule 11: a role that may connect cannot keep the database from being migra
 test.each([
   { by: 'another process', statement: 'lock table entra_sync.migrating in share row exclusive mode' },
   { by: 'a release before this one', statement: 'select pg_advisory_xact_lock(7305186414532914530)' },
-])('rule 11: while $by migrates, it is waited for, and named in the end', async ({ statement }) => {
+])('rule 11: while $by migrates, another one waits, and finally names it', async ({ statement }) => {
   const { client, pid } = await holderOf(statement);
   const end = await endOf(migrate(store.url, loadDefaults(), soon));
   expect(end).toMatchObject({ code: 'database_locked', message: expect.stringContaining(`held by pid ${pid} (role `) });
@@ -61,15 +61,15 @@ test.each([
   expect(await later).toEqual([]);
 });
 
-test("rule 11: a migration that takes longer than the server's limits is finished, and no second one runs beside it", async () => {
+test("rule 11: a migration that takes longer than the server's limits is finished, and no second one runs at the same time", async () => {
   await undoMigrations(store.database, 3);
   const [{ name } = { name: '' }] = await ask<{ name: string }>(store, 'select current_database() as name');
   const limits = ['idle_in_transaction_session_timeout', 'statement_timeout', 'transaction_timeout'];
-  // The last one is not there before Postgres 17.
+  // The last one does not exist before Postgres 17.
   const known = await ask<{ name: string }>(store, 'select name from pg_settings where name = any(:limits::text[])', {
     limits,
   });
-  // Another session is making a type of the same name as the next migration. It began before the limits, which it is free of.
+  // Another session creates a type of the same name as the next migration. It began before the limits and has none.
   const { client } = await holderOf('create table directory.feed_row ()');
   for (const limit of known) await ask(store, `alter database ${name} set ${limit.name} = '100ms'`);
   const patient = { eachMs: 60_000 };
@@ -90,7 +90,7 @@ test("rule 11: a migration that takes longer than the server's limits is finishe
   expect(await second).toEqual([]);
 });
 
-test('rule 11: a migration that waits for a reader that stays lets the others through, names the reader, and goes on once it is gone', async () => {
+test('rule 11: a migration that waits for a reader lets others pass, names the reader, and completes once it has ended', async () => {
   await undoMigrations(store.database, 20);
   const { client, pid } = await holderOf('select from directory.memberships');
   const end = await endOf(migrate(store.url, loadDefaults(), soon));

@@ -1,4 +1,4 @@
-// Migrating: many at once, killed in the middle, too old, too new; and that a landed migration is never edited.
+// Migrating: several processes at the same time, killed halfway, too old, too new. A landed migration is never edited.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ let fresh: FreshDatabase;
 let database: Database;
 let children: ChildProcess[] = [];
 let files: string[] = [];
-// What `migrate` calls the queue's own schema.
+// The name of the queue's schema in the output of `migrate`.
 const queue = expect.stringMatching(/^entra_sync_jobs \(pg-boss schema \d+\)$/);
 
 beforeEach(async () => {
@@ -35,7 +35,7 @@ afterEach(async () => {
   await fresh.drop();
 });
 
-/** A process that stands ready to migrate; `go` lets it, and gives its answer. */
+/** A process ready to migrate. `go` starts it and returns its answer. */
 async function processReady(): Promise<{ child: ChildProcess; go(): Promise<unknown> }> {
   const script = join(import.meta.dirname, '../support/migrating-process.ts');
   const child = spawn(process.execPath, [script, fresh.url], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -51,7 +51,7 @@ async function processReady(): Promise<{ child: ChildProcess; go(): Promise<unkn
   };
 }
 
-/** What a healthy migrated database looks like; anything else is a scar. */
+/** The state of a healthy migrated database. */
 async function expectHealthy(): Promise<void> {
   expect(await schemaState(database)).toEqual({ applied: files, pending: [], unknown: [] });
   await requireCurrentSchema(database);
@@ -65,7 +65,7 @@ async function expectHealthy(): Promise<void> {
   expect(await rows(database, 'select only_row from entra_sync.feed')).toEqual([{ only_row: true }]);
 }
 
-test('two processes and eight calls migrate one empty database at once: one does the work, all succeed', async () => {
+test('two processes and eight calls migrate an empty database at the same time: one does the work, all succeed', async () => {
   const processes = await Promise.all([processReady(), processReady()]);
   const answers = await Promise.all([
     ...processes.map((one) => one.go()),
@@ -76,7 +76,7 @@ test('two processes and eight calls migrate one empty database at once: one does
   await expectHealthy();
 });
 
-test('migrating again is nothing, and keeps settings that were changed since', async () => {
+test('migrating again does nothing, and keeps settings that were changed since', async () => {
   expect(await migrate(fresh.url)).toEqual([...files, queue]);
   await database.raw(`update entra_sync.settings set document = '{"interval": "7m"}'`);
   expect(await migrate(fresh.url)).toEqual([]);
@@ -85,8 +85,8 @@ test('migrating again is nothing, and keeps settings that were changed since', a
 });
 
 describe('a migration that is killed', () => {
-  test.each([1, 3])('in the middle of migration %i leaves nothing stale: the next one goes on', async (n) => {
-    // Stops the n-th migration in the middle: what it is about to create is being created by somebody else.
+  test.each([1, 3])('in the middle of migration %i leaves nothing stale: the next run continues', async (n) => {
+    // Stops the n-th migration in the middle: another session is creating the same object.
     const blocked = ['directory.tenants', 'entra_sync.tenants', 'entra_sync.feed', 'entra_sync.rounds'][n];
     if (blocked === undefined) throw new Error('no such migration');
     const other = new Client({ connectionString: fresh.url });
@@ -114,14 +114,14 @@ describe('a migration that is killed', () => {
     await expectHealthy();
   });
 
-  test('a lock of knex that a killed process left set does not stand in the way', async () => {
+  test('a lock of knex left by a killed process does no harm', async () => {
     await migrate(fresh.url);
     await database.raw('update entra_sync.migrations_lock set is_locked = 1');
     expect(await migrate(fresh.url)).toEqual([]);
     await expectHealthy();
   });
 
-  test('a lock table that was left without its row, or with several, is mended', async () => {
+  test('a lock table without its row, or with several, is repaired', async () => {
     for (const scar of [
       'delete from entra_sync.migrations_lock',
       'insert into entra_sync.migrations_lock (is_locked) values (0), (1)',
@@ -154,7 +154,7 @@ describe('a schema that does not fit the program', () => {
     });
   });
 
-  test('one that is newer is refused, and migrated by nobody', async () => {
+  test('one that is newer is refused, and not migrated', async () => {
     await migrate(fresh.url);
     await database.raw(
       `insert into entra_sync.migrations (name, batch, migration_time) values ('9999-future.sql', 9, now())`,
@@ -165,7 +165,7 @@ describe('a schema that does not fit the program', () => {
     expect(await schemaState(database)).toEqual({ applied: files, pending: [], unknown: ['9999-future.sql'] });
   });
 
-  test('a database that is not there, or not to be reached, is said in one line', async () => {
+  test('a missing or unreachable database is reported in one line', async () => {
     const absent = new URL(fresh.url);
     absent.pathname = '/no_such_database';
     await expect(migrate(absent.href)).rejects.toMatchObject({ code: 'database_refused' });
@@ -176,7 +176,7 @@ describe('a schema that does not fit the program', () => {
 });
 
 describe('a database with data in it', () => {
-  // Of the release before: the last one whose replicas may still run while this one is rolled out.
+  // The release before: its replicas may still run while this one is rolled out.
   const released = 12;
   const tenant = '5a4ccf1c-0000-4000-8000-000000000001';
   const lived = `
@@ -197,7 +197,7 @@ select list_id, '${tenant}', a.entra_object_id, a.account_id, 'deleted' from ent
  where a.user_principal_name in ('p1', 'p2');
 insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values ('${tenant}', 'users', 'x', 'no id');`;
 
-  // The statements that the release before writes: a batch of plain change rows, and a round whose stage goes with it.
+  // Writes of the release before: a batch of plain change rows, and a round whose stage is deleted with it.
   const writeBatch = `
 with batch as (insert into entra_sync.batches (tenant_id) values ('${tenant}') returning batch_id)
 insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, group_id)
@@ -222,7 +222,7 @@ select round_id, gen_random_uuid(), '{}', 'security', false, '{}' from round`;
     return [...(await Promise.all(answers)), await rows(database, 'select * from directory.read_changes(null, 1000)')];
   };
 
-  test('shows the same after the migrations, and the release before goes on writing to it', async () => {
+  test('has the same content after the migrations, and the release before can still write to it', async () => {
     await undoMigrations(database, released);
     await database.raw(lived);
     for (const statement of [writeBatch, writeBatch, stage]) await database.raw(statement);

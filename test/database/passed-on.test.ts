@@ -1,5 +1,5 @@
-// What is staged of people is what was given, whatever properties and fields are called: a field that only passes on its
-// property is not sent a second time, and nobody may notice.
+// Staged users equal the given ones, whatever the names of properties and fields. A field that only copies its property is
+// not sent a second time, without a visible difference.
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Json } from '../../src/rules/decode.ts';
@@ -26,7 +26,7 @@ afterEach(async () => {
 const odd = ['', '__proto__', 'constructor', 'toString', 'a.b', '0', 'NULL', '{}', '"', ',', '\\', 'mail', 'Mail'];
 const name = fc.oneof(fc.constantFrom(...odd), fc.string({ maxLength: 3 }));
 const value = fc.jsonValue({ maxDepth: 2 }) as fc.Arbitrary<Json>;
-// Passed on, left out, made of another property, or of nothing that is there.
+// Copied, left out, mapped from another property, or from a missing one.
 const made = fc.oneof(
   fc.constant('passed on' as const),
   fc.constant('left out' as const),
@@ -84,7 +84,7 @@ test('sources and mapped documents are stored as they were given', async () => {
           outside: null,
         }),
       );
-      // Postgres compares: V8 13 reads the key "\"" as "\\" if the engine has met an object with the latter before.
+      // Postgres compares, because V8 13 reads the key "\"" as "\\" if it has seen an object with the latter before.
       const stored = await inTransaction(store.database, async (transaction) => {
         await transaction.raw('delete from entra_sync.stage_users');
         await stageUsers(transaction, round.round_id, users);

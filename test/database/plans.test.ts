@@ -1,5 +1,5 @@
-// Statements over whole sets on a database whose planner knows nothing of them and has little memory: none compares each of
-// one set with all of another. Most had a plan that took a hundred times as long at this size.
+// Statements over whole sets, without statistics and with little memory: none compares each row of one set with all of
+// another. Most had a plan that took a hundred times as long at this size.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { insideGroups } from '../../src/store/commit/group-scope.ts';
@@ -18,7 +18,7 @@ let store: Store;
 let database: Database;
 let round: string;
 
-/** Every person is a member of two groups, every group of one; all are staged, and half of the people are away. */
+/** Every user is a member of two groups, every group of one; all are staged, and half of the users are soft-deleted. */
 beforeAll(async () => {
   store = await openStore();
   const bind = { tenant, people, groups };
@@ -109,7 +109,7 @@ test('the listing is compared with what is stored', async () => {
   });
 });
 
-test('members that come back are found among the deleted ones', async () => {
+test('restored members are found among the deleted ones', async () => {
   await inTransaction(database, async (transaction) => {
     await transaction.raw(keepReturnedUsers, { tenant, round });
     const kept = await rows(transaction, 'select from entra_sync.deleted_strangers where tenant_id = :tenant', {
@@ -119,7 +119,7 @@ test('members that come back are found among the deleted ones', async () => {
   });
 });
 
-test('a scope group that holds all groups is looked up once a person', async () => {
+test('a scope group that contains all groups is looked up once per user', async () => {
   const [found] = await rows<{ count: number }>(
     database,
     `select count(*)::int as count from entra_sync.stage_users s where s.round_id = :round and ${insideGroups('s.entra_object_id')}`,

@@ -1,4 +1,4 @@
-// Locks that the queue waits for: no role that only may connect can hold one of them, and every wait has an end and a name.
+// Locks that the queue waits for: a role that may only connect can hold none, and every wait ends and names the holder.
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { activities, giveUp } from '../../src/store/database/activity.ts';
@@ -14,12 +14,12 @@ beforeEach(async () => {
 });
 afterEach(() => store.close());
 
-// As pg-boss makes its keys (plans.js, advisoryLockKey): of the database, the schema, and what is to be done.
+// The keys of pg-boss (plans.js, advisoryLockKey): made of the database, the schema, and the task.
 const keys = ['', 'create-queue', 'bamClaim', 'queue-stats', 'queue-stats-insert'].concat(
   ['failJobsByTimeout', 'failJobsByHeartbeat', 'deletion', 'cleanupDependencies'].map((what) => `job_common${what}`),
 );
 
-test('rule 11: a role that may only connect, and holds every advisory lock of pg-boss, keeps neither a dead job nor a migration', async () => {
+test('rule 11: a role that may only connect, and holds every advisory lock of pg-boss, blocks neither cleanup of a dead job nor a migration', async () => {
   const stranger = await (await store.application()).connect();
   await stranger.query(
     `select pg_advisory_lock(('x' || encode(sha224((current_database() || '.pgboss.entra_sync_jobs' || k)::bytea), 'hex'))::bit(64)::bigint)
@@ -45,7 +45,7 @@ test('rule 11: a role that may only connect, and holds every advisory lock of pg
   expect(await ask(store, 'select name from entra_sync_jobs.queue')).toEqual([{ name: 'cycles' }]);
 });
 
-test("rule 11: a statement of the queue that waits for a lock is told of, and can be given up with the holder's name", async () => {
+test("rule 11: a queue's statement that waits for a lock is listed, and can be cancelled with an error that names the holder", async () => {
   const holder = await store.connect();
   await holder.query('begin');
   await holder.query('lock table entra_sync_jobs.job in access exclusive mode');

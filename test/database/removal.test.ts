@@ -1,4 +1,4 @@
-// Who goes and who stays: the sweep (rule 6), soft removal, restore and purge (rule 7).
+// Accounts that are removed and kept: sweep (rule 6), soft removal, restore and purge (rule 7).
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Lease } from '../../src/store/cycle/lease.ts';
 import {
@@ -32,7 +32,7 @@ afterEach(async () => {
 
 type Account = { n: number; id: string; reason: string | null; hidden: boolean };
 
-/** All accounts by their number, with their fate. */
+/** All accounts by number, with their state. */
 const accounts = () =>
   ask<Account>(
     store,
@@ -47,14 +47,14 @@ const changesOf = (account: string) =>
     account,
   });
 
-/** Lets the retention of everybody who is removed run out. */
+/** Ends the retention of all removed accounts. */
 const passRetention = () =>
   ask(store, "update entra_sync.accounts set purge_at = now() - interval '1 second' where removed_at is not null");
 
 const firstId = async () => (await accounts())[0]?.id ?? '';
 
 describe('rule 6: absence removes only after a full round has reached its delta link', () => {
-  test('who was not seen is gone after a full round', async () => {
+  test('a user that a full round did not see is removed after it', async () => {
     await sync(store, lease, 'full', [[user(1), user(2), user(3)]]);
     const { counts } = await sync(store, lease, 'full', [[user(1)], [user(3)]]);
     expect(counts).toMatchObject({ removed: 1, updated: 0, created: 0 });
@@ -69,7 +69,7 @@ describe('rule 6: absence removes only after a full round has reached its delta 
     ]);
   });
 
-  test('an incremental round says nothing of those it does not name', async () => {
+  test('a later round changes no user that it does not contain', async () => {
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     const { counts } = await sync(store, lease, 'incremental', [[user(1, { displayName: 'Renamed' })]]);
     expect(counts).toMatchObject({ removed: 0, updated: 1 });
@@ -83,7 +83,7 @@ describe('rule 6: absence removes only after a full round has reached its delta 
     expect(await accounts()).toMatchObject([{ hidden: false }, { hidden: false }]);
   });
 
-  test('tombstones of a first round concern known objects only', async () => {
+  test('tombstones of a first round affect only known objects', async () => {
     const first = await sync(store, lease, 'full', [[tombstone(1), user(2), user(4)], [tombstone(3, 'deleted')]]);
     expect(first.counts).toMatchObject({ distinct: 4, created: 2, removed: 0 });
     expect(await accounts()).toMatchObject([
@@ -98,7 +98,7 @@ describe('rule 6: absence removes only after a full round has reached its delta 
     ]);
   });
 
-  test('a live account that no directory object belongs to is not swept', async () => {
+  test('a live account without a user in Entra ID is not swept', async () => {
     await ask(
       store,
       `insert into entra_sync.accounts (tenant_id, entra_object_id, state) values (:tenantId, null, 'manual'), (:tenantId, :id, 'manual')`,
@@ -119,7 +119,7 @@ describe('rule 7: removal is soft', () => {
     const removed = await sync(store, lease, 'incremental', [[tombstone(1)]]);
     expect(removed.counts).toMatchObject({ removed: 1 });
     expect(await accounts()).toMatchObject([{ n: 1, hidden: true, reason: 'deleted_restorable' }, { n: 2 }]);
-    // Only a few properties: the rest is asked for by GET, because Graph may restore with a partial body.
+    // Only a few properties, because Graph may restore with a partial body. GET returns the rest.
     const restored = await sync(
       store,
       lease,
@@ -155,7 +155,7 @@ describe('rule 7: removal is soft', () => {
     expect(await accounts()).toMatchObject([{ n: 1, id, hidden: false }, { n: 2 }]);
   });
 
-  test('a tombstone that comes again, or harder, does not begin the retention anew', async () => {
+  test('a repeated tombstone, or one for permanent deletion, does not restart the retention', async () => {
     const fate = () => ask(store, 'select removed_at, purge_at from entra_sync.accounts');
     await sync(store, lease, 'full', [[user(1)]]);
     await sync(store, lease, 'incremental', [[tombstone(1)]]);
@@ -170,7 +170,7 @@ describe('rule 7: removal is soft', () => {
     ]);
   });
 
-  test('the retention is the one that was in force at the removal', async () => {
+  test('the retention in force at the removal counts', async () => {
     await sync(store, lease, 'full', [[user(1)]]);
     await sync(store, lease, 'incremental', [[tombstone(1)]], { retentionMs: 7 * 86_400_000 });
     expect(
@@ -180,14 +180,14 @@ describe('rule 7: removal is soft', () => {
 });
 
 describe('rule 7: the purge', () => {
-  test('takes the row and the values in its changes, inside a commit only, and leaves account.purged', async () => {
+  test('deletes the row and the values in its changes, only in a commit, and writes account.purged', async () => {
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     const id = await firstId();
     await sync(store, lease, 'incremental', [[user(1, { displayName: 'Secret name' })]]);
     await sync(store, lease, 'incremental', [[tombstone(1)]]);
     expect((await sync(store, lease, 'incremental', [[]])).counts).toMatchObject({ purged: 0 });
     await passRetention();
-    // Nothing but a commit purges: neither time, nor a round that is only pulled.
+    // Only a commit purges: neither time nor a round without a commit does.
     const round = await pull(store, lease, 'incremental', [[user(2)]]);
     expect(await accounts()).toHaveLength(2);
     expect((await commit(store, lease, round)).counts).toMatchObject({ purged: 1, removed: 0 });
@@ -208,7 +208,7 @@ describe('rule 7: the purge', () => {
     ).not.toEqual([]);
   });
 
-  test('a dry run purges nobody', async () => {
+  test('a dry run purges no account', async () => {
     await sync(store, lease, 'full', [[user(1)]]);
     await sync(store, lease, 'incremental', [[tombstone(1)]]);
     await passRetention();
@@ -216,7 +216,7 @@ describe('rule 7: the purge', () => {
     expect(await accounts()).toHaveLength(1);
   });
 
-  test('spares who is back in the very round', async () => {
+  test('spares a user that the same round restores', async () => {
     await sync(store, lease, 'full', [[user(1)]]);
     const id = await firstId();
     await sync(store, lease, 'incremental', [[tombstone(1)]]);
@@ -226,7 +226,7 @@ describe('rule 7: the purge', () => {
     expect(await accounts()).toMatchObject([{ n: 1, id, hidden: false }]);
   });
 
-  test('spares who is there again with a body that cannot be read (rule 19)', async () => {
+  test('spares a user that is back with an unreadable body (rule 19)', async () => {
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     const id = await firstId();
     await sync(store, lease, 'incremental', [[tombstone(1)]]);
@@ -239,7 +239,7 @@ describe('rule 7: the purge', () => {
     expect(await accounts()).toMatchObject([{ n: 1, id, hidden: false }, { n: 2 }]);
   });
 
-  test('who comes back after it is a new account', async () => {
+  test('a user that comes back after it gets a new account', async () => {
     await sync(store, lease, 'full', [[user(1)]]);
     const id = await firstId();
     await sync(store, lease, 'incremental', [[tombstone(1)]]);
@@ -251,7 +251,7 @@ describe('rule 7: the purge', () => {
     expect(await firstId()).not.toBe(id);
   });
 
-  test('a round that comes with a tombstone for who was purged changes nothing', async () => {
+  test('a tombstone for a purged user changes nothing', async () => {
     await sync(store, lease, 'full', [[user(1)]]);
     await sync(store, lease, 'incremental', [[tombstone(1)]]);
     await passRetention();

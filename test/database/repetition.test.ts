@@ -1,4 +1,4 @@
-// What comes again, in one round or over many, and what is absent or null in a later round (rules 3 and 4).
+// Objects repeated in one round or several, and properties absent or null in a later round (rules 3 and 4).
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Lease } from '../../src/store/cycle/lease.ts';
 import {
@@ -27,7 +27,7 @@ afterEach(async () => {
   await store.close();
 });
 
-describe('rules 3 and 4: what comes again changes nothing', () => {
+describe('rules 3 and 4: repeated objects change nothing', () => {
   const all = [
     [user(1), user(2, { jobTitle: null })],
     [user(3, { accountEnabled: false }), user(1)],
@@ -55,11 +55,11 @@ describe('rules 3 and 4: what comes again changes nothing', () => {
       memberships_removed: 0,
       set_aside: 0,
     });
-    // No change, no batch: a follower of the feed is not woken for nothing.
+    // No batch without changes: applications are not notified.
     expect(await ask(store, 'select from entra_sync.batches')).toHaveLength(1);
   });
 
-  test('staging the same objects again leaves the same stage', async () => {
+  test('staging the same objects again does not change the stage', async () => {
     const stage = () => ask(store, 'select xmin::text, s.* from entra_sync.stage_users s order by entra_object_id');
     let round = await begin(store, lease, 'full');
     round = await stageNext(store, lease, round, [user(1), user(2), tombstone(3)]);
@@ -82,7 +82,7 @@ describe('rules 3 and 4: what comes again changes nothing', () => {
       { profile: { displayName: 'User 2', mail: 'user2@example.com' } },
       { profile: { displayName: 'User 3', mail: 'user3@example.com', jobTitle: 'Clerk' } },
     ]);
-    // The union of the round's own occurrences; what the account held before has no say.
+    // The union of the round's occurrences, without the account's earlier values.
     await sync(store, lease, 'full', [
       [only(1, { userPrincipalName: 'user1@example.com', displayName: 'One' }), user(2), user(3)],
       [only(1, { jobTitle: 'Boss' })],

@@ -27,7 +27,7 @@ import {
 let store: Store;
 let lease: Lease;
 let path: BreakablePath;
-/** The same store by way of the path that breaks. */
+/** The same store over the breakable connection. */
 let fragile: Store;
 
 beforeEach(async () => {
@@ -44,7 +44,7 @@ afterEach(async () => {
   await store.close();
 });
 
-/** The open round as the next process finds it. */
+/** The open round for the next process. */
 async function found(): Promise<Round> {
   const round = await readRound(store.database, lease.tenantId, 'users', false);
   if (!round) throw new Error('no round is open');
@@ -56,7 +56,7 @@ const stageOf = () =>
 
 const pages = [[user(1), user(2)], [user(3), tombstone(1)], [user(2, { displayName: 'Later' })]];
 
-describe('rule 12: the next run goes on from the last staged page', () => {
+describe('rule 12: the next run resumes at the last staged page', () => {
   test.each(['before', 'after'] as const)('the connection breaks %s the COMMIT of each page in turn', async (when) => {
     await sync(store, lease, 'full', [[user(1), user(2), user(9)]]);
     await begin(store, lease, 'full');
@@ -78,7 +78,7 @@ describe('rule 12: the next run goes on from the last staged page', () => {
     expect(counts).toMatchObject({ distinct: 3, created: 1, updated: 1, removed: 2 });
   });
 
-  test('a round that was broken off has the same stage as one that was not', async () => {
+  test('an interrupted and resumed round has the same stage as an uninterrupted one', async () => {
     await pull(store, lease, 'full', pages);
     const whole = await stageOf();
     const broken = await begin(store, lease, 'full');
@@ -91,7 +91,7 @@ describe('rule 12: the next run goes on from the last staged page', () => {
     expect(await stageOf()).toEqual(whole);
   });
 
-  test('a page staged twice from the same place is refused and changes nothing', async () => {
+  test('a page staged twice from the same link is refused and changes nothing', async () => {
     const round = await begin(store, lease, 'full');
     await stageNext(store, lease, round, [user(1)]);
     const [stage, now] = [await stageOf(), await found()];
@@ -102,7 +102,7 @@ describe('rule 12: the next run goes on from the last staged page', () => {
     expect(await found()).toEqual(now);
   });
 
-  test('a page of a round that was dropped meanwhile is refused', async () => {
+  test('a page of a round that was deleted meanwhile is refused', async () => {
     const round = await pull(store, lease, 'full', [[user(1)]]);
     await begin(store, lease, 'full');
     await expect(stageNext(store, lease, { ...round, delta_link: null }, [user(2)])).rejects.toMatchObject({
@@ -117,7 +117,7 @@ describe('rule 12: the next run goes on from the last staged page', () => {
     expect(await found()).toEqual(round);
   });
 
-  test('the commit happened and its answer is lost: it is reported as what it is', async () => {
+  test('a commit whose answer is lost is reported as committed', async () => {
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     const round = await pull(store, lease, 'incremental', [[user(1, { displayName: 'Renamed' }), user(3)]]);
     path.breakAtCommit('after');
@@ -130,7 +130,7 @@ describe('rule 12: the next run goes on from the last staged page', () => {
     expect(await readRound(store.database, lease.tenantId, 'users', false)).toBeUndefined();
   });
 
-  test('the commit never reached the server: nothing moved, and the round waits for the next attempt', async () => {
+  test('a COMMIT that never reached the server changes nothing, and the round waits for the next attempt', async () => {
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     const round = await pull(store, lease, 'incremental', [[tombstone(1)]]);
     const before = await fingerprintOf(store);
@@ -143,18 +143,18 @@ describe('rule 12: the next run goes on from the last staged page', () => {
     expect((await commit(fragile, lease, await found())).counts).toMatchObject({ removed: 1 });
   });
 
-  test('a connection that breaks prints nothing: stdout belongs to the answer', async () => {
+  test('a broken connection prints nothing, since stdout is for the answer', async () => {
     const printed = vi.spyOn(console, 'log').mockImplementation(() => {});
     const round = await begin(store, lease, 'full');
     path.breakAtCommit('before');
     await expect(stageNext(fragile, lease, round, [user(1)])).rejects.toSatisfy(isConnectionLost);
-    // The pool throws the broken connection away when it is asked for the next one.
+    // The pool drops the broken connection at the next request for one.
     await stageNext(fragile, lease, round, [user(1)]);
     expect(printed.mock.calls).toEqual([]);
     printed.mockRestore();
   });
 
-  test('a dry run whose connection breaks is no success', async () => {
+  test('a dry run whose connection breaks is not a success', async () => {
     const round = await pull(store, lease, 'full', [[user(1)]], { dryRun: true });
     const before = await fingerprintOf(store);
     await ask(
@@ -172,7 +172,7 @@ describe('rule 12: the next run goes on from the last staged page', () => {
 });
 
 describe('rule 14: every loop is bounded', () => {
-  test('a link that was already asked in this round is refused, also after a resume', async () => {
+  test('a link that was already requested in this round is refused, also after a resume', async () => {
     let round = await begin(store, lease, 'full');
     round = await stageNext(store, lease, round, [user(1)]);
     const stage = await stageOf();
@@ -187,7 +187,7 @@ describe('rule 14: every loop is bounded', () => {
     expect(await found()).toEqual(round);
   });
 
-  test('a round that is begun anew may ask the same links again', async () => {
+  test('a restarted round may request the same links again', async () => {
     const url = 'https://graph.example/users/delta?first';
     for (const _attempt of [1, 2]) {
       const round = await begin(store, lease, 'full');
@@ -196,7 +196,7 @@ describe('rule 14: every loop is bounded', () => {
     expect(await found()).toMatchObject({ pages: 1 });
   });
 
-  test('pages in a row that bring nothing new are counted across resumes, up to the limit', async () => {
+  test('consecutive pages without anything new are counted across resumes, up to the limit', async () => {
     const barren = () => ask(store, 'select barren_pages as n from entra_sync.rounds');
     await begin(store, lease, 'full');
     await stageNext(store, lease, await found(), [user(1)]);
@@ -207,7 +207,7 @@ describe('rule 14: every loop is bounded', () => {
     await stageNext(store, lease, await found(), []);
     await expect(stageNext(store, lease, await found(), [])).rejects.toMatchObject({ code: 'round_endless' });
     expect(await barren()).toEqual([{ n: maxBarrenPages }]);
-    // Something new is progress: the count begins anew.
+    // A new object is progress, so the count restarts.
     await stageNext(store, lease, await found(), [user(1, { displayName: 'Other' })]);
     expect(await barren()).toEqual([{ n: 0 }]);
   });

@@ -1,4 +1,4 @@
-// The limits on time that `grant` gives an application's role: what is set, what is left, and what it cannot set.
+// The time limits that `grant` gives an application's role: set, kept, or left to an administrator.
 import { randomBytes } from 'node:crypto';
 import { type Client, escapeIdentifier } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -21,7 +21,7 @@ afterEach(() => store.close());
 
 const both = { idle_in_transaction_session_timeout: '60s', lock_timeout: '10s' };
 
-test('rule 11: a role without limits is given them, for this database, and its forgotten transaction ends', async () => {
+test('rule 11: a role without limits gets them for this database, and its forgotten transaction ends', async () => {
   const application = await store.application({ grant: 'open' });
   expect(await limitRole(store.database, application.role)).toEqual({ set: both, kept: {}, missing: [] });
   const client = await application.connect();
@@ -46,14 +46,14 @@ test.each([
     { lock_timeout: '0' },
   ],
   ['the database', () => `alter database ${name} set lock_timeout = '7s'`, { lock_timeout: '7s' }],
-] as const)('what an operator set for %s stays', async (_, statement, kept) => {
+] as const)('a limit that an operator set for %s stays', async (_, statement, kept) => {
   const { role } = await store.application({ grant: 'open' });
   await admin.query(statement(escapeIdentifier(role)));
   const { lock_timeout: _lock, ...set } = both;
   expect(await limitRole(store.database, role)).toEqual({ set, kept, missing: [] });
 });
 
-test('a role that may not change the other one names the statements that do', async () => {
+test('a role that may not alter the other one returns the statements to run', async () => {
   const { role } = await store.application({ grant: 'open' });
   const owner = `owner_${randomBytes(6).toString('hex')}`;
   await ask(store, `create role ${owner} login password 'x'`);
@@ -70,7 +70,7 @@ test('a role that may not change the other one names the statements that do', as
   await ask(store, `drop role ${owner}`);
 });
 
-test('for a role that cannot log in, the statements are for those that can', async () => {
+test('for a role that cannot log in, the statements name its login roles', async () => {
   const { role } = await store.application({ grant: 'open' });
   await admin.query(`alter role ${escapeIdentifier(role)} nologin`);
   const { set, missing } = await limitRole(store.database, role);

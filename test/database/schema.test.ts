@@ -1,4 +1,4 @@
-// docs/schema.sql is what the migrations make.
+// docs/schema.sql equals the migrated schema.
 import { readFile } from 'node:fs/promises';
 import { Client } from 'pg';
 import { expect, test } from 'vitest';
@@ -12,7 +12,7 @@ test('docs/schema.sql shows the schema as the migrations leave it; `npm run sche
   try {
     await client.connect();
     const { rows } = await client.query<{ version: string }>("select current_setting('server_version_num') as version");
-    // Postgres 15 writes the table's name before each column of a view: there the head of a view is compared.
+    // Postgres 15 writes the table's name before each column of a view, so only the head of a view is compared.
     const parts = (text: string) =>
       text
         .split('\n\n')

@@ -1,4 +1,4 @@
-// States of a real server as the program tells them: exit code 7 with the setting and its value, and healed without a restart.
+// States of a real server: exit code 7 with the setting and its value, and recovery without a restart.
 import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { ExpectedError, exitCodeOf } from '../../src/errors.ts';
@@ -8,14 +8,14 @@ import { type Database, inTransaction, openDatabase, rows, tellDatabaseError } f
 import { freshDatabase } from '../support/postgres.ts';
 
 type Limited = {
-  /** With the role that is limited. */
+  /** The URL with the limited role. */
   readonly database: Database;
   readonly admin: Database;
   readonly role: string;
   readonly name: string;
 };
 
-/** A database and a role of its own without special rights, which is limited by `limit` before it connects. */
+/** A database, and its own unprivileged role, which is limited by `limit` before it connects. */
 async function openLimited(limit: (names: { role: string; name: string }) => string): Promise<Limited> {
   const fresh = await freshDatabase({ migrated: false });
   const url = new URL(fresh.url);
@@ -68,7 +68,7 @@ test.each<[setting: string, value: string, work: (on: Database) => Promise<unkno
     /needs more temporary files than its temp_file_limit \(64kB\)$/,
   ],
 ])(
-  '%s of the role is named with its value, and what lifts it is noticed at once',
+  '%s of the role is named with its value, and lifting it takes effect at once',
   async (setting, value, work, message) => {
     const { database, admin, role } = await openLimited(
       (names) =>
@@ -79,7 +79,7 @@ test.each<[setting: string, value: string, work: (on: Database) => Promise<unkno
       'select exists (select from pg_settings where name = ?) as there',
       [setting],
     );
-    // Postgres 15 and 16 have no transaction_timeout.
+    // transaction_timeout exists only from Postgres 17 on.
     if (!there) return;
     const error = await told(database, work);
     expect(error.message).toMatch(message);
@@ -98,7 +98,7 @@ test.each<[place: string, limit: (names: { role: string; name: string }) => stri
     ({ role, name }) =>
       `alter role ${role} set statement_timeout = '3s'; alter role ${role} in database ${name} set statement_timeout = '40ms'`,
   ],
-])('a statement_timeout set %s is told as such, and its cure lifts it', async (place, limit) => {
+])('a statement_timeout set %s is reported as such, and its cure lifts it', async (place, limit) => {
   const { database, role, name } = await openLimited(limit);
   const judged = judgeLimits(await readTimeLimits(database));
   expect(judged).toMatchObject({
@@ -106,7 +106,7 @@ test.each<[place: string, limit: (names: { role: string; name: string }) => stri
     says: expect.stringContaining(`statement_timeout is 40ms, set ${place}: `),
     cure: `alter role "${role}" in database "${name}" set statement_timeout = 0`,
   });
-  // By the role itself, which needs no right for it.
+  // The role may do this itself.
   await database.raw(judged.cure ?? '');
   const again = openDatabase(database.client.config.connection.connectionString);
   onTestFinished(() => again.destroy());
@@ -127,7 +127,7 @@ test.each([
   expect(now?.value).not.toBe(value);
 });
 
-test('a statement_timeout of DATABASE_URL is told as such', async () => {
+test('a statement_timeout of DATABASE_URL is reported as such', async () => {
   const { database } = await openLimited(() => '');
   const url = new URL(database.client.config.connection.connectionString);
   url.searchParams.set('options', '-c statement_timeout=5s');
@@ -165,7 +165,7 @@ test.each<[string, (names: { role: string; name: string }) => string, RegExp]>([
   expect(error.cure).toContain('3 for each of its --concurrency plus 10');
 });
 
-test('idle_session_timeout cuts an idle connection, and the next statement has another', async () => {
+test('idle_session_timeout cuts an idle connection, and the next statement uses another', async () => {
   const { database, admin, role } = await openLimited(
     ({ role }) => `alter role ${role} set idle_session_timeout = '40ms'`,
   );

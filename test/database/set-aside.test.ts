@@ -1,4 +1,4 @@
-// Objects that cannot be taken are set aside (rule 19), what is doubtful is asked (rule 22), and neither removes anybody.
+// Unreadable objects are set aside (rule 19), objects in doubt are asked for (rule 22), and neither removes an account.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Lease } from '../../src/store/cycle/lease.ts';
 import {
@@ -44,7 +44,7 @@ const live = async () =>
   ).map((row) => row.n);
 
 describe('rule 19: one bad object does not stop a round', () => {
-  test('it is kept with its reason, counted, and shown', async () => {
+  test('it is stored with its reason, counted, and shown', async () => {
     const { counts } = await sync(store, lease, 'full', [[user(1), badUser(2), { id: 'no-guid\u0000' }], [user(3)]]);
     expect(counts).toMatchObject({ created: 2, set_aside: 2 });
     expect(await live()).toEqual([1, 3]);
@@ -55,7 +55,7 @@ describe('rule 19: one bad object does not stop a round', () => {
     expect(await ask(store, 'select set_aside from directory.tenants')).toEqual([{ set_aside: 2 }]);
   });
 
-  test('a full round does not sweep who came with a bad body, and keeps what is known of him', async () => {
+  test('a full round does not sweep a user with an unreadable body, and keeps the known values', async () => {
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     const { counts } = await sync(store, lease, 'full', [[user(1), badUser(2)]]);
     expect(counts).toMatchObject({ removed: 0, updated: 0, set_aside: 1 });
@@ -66,10 +66,10 @@ describe('rule 19: one bad object does not stop a round', () => {
     ]);
   });
 
-  test('it is let go when it is good again, removed, or no longer there', async () => {
+  test('it is no longer set aside when it is readable, removed, or not found', async () => {
     await sync(store, lease, 'full', [[user(1), badUser(2), badUser(3), badUser(4)]]);
     expect((await aside()).map((row) => row.id)).toEqual([2, 3, 4].map(objectId));
-    // Asked again in every round: 2 is good now, 3 still bad, 4 is reported gone.
+    // Asked for in every round: 2 is readable now, 3 is not, 4 is not found.
     const { counts } = await sync(store, lease, 'incremental', [[tombstone(4)]], { now: [user(2), badUser(3)] });
     expect(counts).toMatchObject({ created: 1, set_aside: 1 });
     expect((await aside()).map((row) => row.id)).toEqual([objectId(3)]);
@@ -78,7 +78,7 @@ describe('rule 19: one bad object does not stop a round', () => {
     expect(await live()).toEqual([1, 2]);
   });
 
-  test('a good body later in the round ends it, a bad one later begins it', async () => {
+  test('a later readable body in the round ends it, and a later unreadable one starts it', async () => {
     const { counts } = await sync(store, lease, 'full', [
       [badUser(1), user(2)],
       [user(1), badUser(2)],
@@ -100,8 +100,8 @@ describe('rule 19: one bad object does not stop a round', () => {
   });
 });
 
-describe('rule 22: what is doubtful is asked before the commit', () => {
-  test('who is asked: both ways in one round, unknown with a partial body, restored, set aside before', async () => {
+describe('rule 22: objects in doubt are asked for before the commit', () => {
+  test('doubts: live and removed in one round, unknown and in part, restored, set aside before', async () => {
     await sync(store, lease, 'full', [[user(1), user(2), user(3), badUser(6)]]);
     await sync(store, lease, 'incremental', [[tombstone(3)]], { now: [badUser(6)] });
     const round = await pull(store, lease, 'incremental', [
@@ -115,7 +115,7 @@ describe('rule 22: what is doubtful is asked before the commit', () => {
     expect(await live()).toEqual([2, 3, 4, 5]);
   });
 
-  test('live by the page and gone by GET: set aside, never removed', async () => {
+  test('live on the page and not found by GET: set aside, never removed', async () => {
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     const { counts } = await sync(store, lease, 'full', [[tombstone(1), user(2)], [user(1)]], { now: [] });
     expect(counts).toMatchObject({ removed: 0, set_aside: 1 });
@@ -123,7 +123,7 @@ describe('rule 22: what is doubtful is asked before the commit', () => {
     expect((await aside()).map((row) => row.id)).toEqual([objectId(1)]);
   });
 
-  test('set aside before, still bad by the page and gone by GET: set aside, never removed', async () => {
+  test('set aside before, unreadable on the page and not found by GET: set aside, never removed', async () => {
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     await sync(store, lease, 'incremental', [[badUser(1)]]);
     const { counts } = await sync(store, lease, 'full', [[badUser(1), user(2)]], { now: [] });
@@ -131,7 +131,7 @@ describe('rule 22: what is doubtful is asked before the commit', () => {
     expect(await live()).toEqual([1, 2]);
   });
 
-  test('removed by the page and gone by GET: removed', async () => {
+  test('removed on the page and not found by GET: removed', async () => {
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     const { counts } = await sync(store, lease, 'full', [[user(1), user(2)], [tombstone(1)]], { now: [] });
     expect(counts).toMatchObject({ removed: 1, set_aside: 0 });
@@ -139,7 +139,7 @@ describe('rule 22: what is doubtful is asked before the commit', () => {
   });
 
   test.each(['full', 'incremental'] as const)(
-    'removed by the page of a %s round and there by GET, but unreadable: set aside, never removed',
+    'removed on a page of a %s round and found by GET, but unreadable: set aside, never removed',
     async (kind) => {
       await sync(store, lease, 'full', [[user(1), user(2)]]);
       const { counts } = await sync(store, lease, kind, [[user(1), user(2)], [tombstone(1)]], { now: [badUser(1)] });

@@ -1,4 +1,4 @@
-// What applying settings does beside the rules of fields: version numbers, and when the next cycle is.
+// Applying settings: version numbers and the time of the next cycle.
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { rows } from '../../src/store/database/pool.ts';
@@ -21,7 +21,7 @@ test('a dry run of settings uses up no version number', async () => {
   expect(next.version).toBe(first.version + 1);
 });
 
-test('the next cycle follows the interval: sooner with a shorter one, later with a longer one', async () => {
+test('the next cycle is sooner after a shorter interval, later after a longer one', async () => {
   const { tenantId } = await leasedTenant(store);
   await setSettings(store.database, { interval: '7d' });
   await store.database.raw("update entra_sync.tenants set next_cycle_at = '2026-01-08T00:00:00Z'");

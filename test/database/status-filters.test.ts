@@ -1,4 +1,4 @@
-// What `status --only` looks for, on a real Postgres.
+// The filters of `status --only`.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { type Database, openDatabase } from '../../src/store/database/pool.ts';
@@ -21,7 +21,7 @@ afterAll(async () => {
 
 let number = 0;
 
-/** A tenant with these columns, whose last cycle ended so. */
+/** A tenant with these columns and this last cycle. */
 async function tenant(name: string, columns: Record<string, unknown> = {}, outcome?: string): Promise<string> {
   number += 1;
   const tenantId = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
@@ -41,7 +41,7 @@ async function tenant(name: string, columns: Record<string, unknown> = {}, outco
 const ago = (minutes: number) => database.raw(`now() - interval '${minutes} minutes'`);
 const namesOf = async (only: StatusFilter) => (await readStatus(database, null, only)).map(({ name }) => name);
 
-test('failing: the last cycle failed, in one stream at least, or was cut off; or the tenant is in quarantine', async () => {
+test('failing: the last cycle failed in some stream or was cut off, or the tenant is in quarantine', async () => {
   await tenant('a good one', {}, 'committed');
   await tenant('b failed', {}, 'failed');
   await tenant('c partial', {}, 'partial');
@@ -54,7 +54,7 @@ test('failing: the last cycle failed, in one stream at least, or was cut off; or
   expect(await namesOf('failing')).toEqual(['b failed', 'c partial', 'd in quarantine', 'g cut off']);
 });
 
-test('stale: no success for two intervals, of its own settings where it has any', async () => {
+test('stale: no success for two intervals, by its own settings if it has any', async () => {
   await tenant('m fresh', { last_success_at: ago(75) });
   await tenant('n stale', { last_success_at: ago(85) });
   await tenant('o never', { added_at: ago(85) });

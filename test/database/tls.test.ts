@@ -1,4 +1,4 @@
-// TLS to the database: each sslmode means what libpq says, and where there is no connection one line says what to write.
+// TLS to the database: each sslmode works like in libpq, and a failed connection is one line with the setting to write.
 import { chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,7 +44,7 @@ async function changeServer(change: (admin: ReturnType<typeof openDatabase>) => 
   await change(admin).finally(() => admin.destroy());
 }
 
-/** `TLS`, `no TLS`, or the line that says why there is no connection. */
+/** `TLS`, `no TLS`, or the error line. */
 async function connection(query: string, host = 'localhost'): Promise<string> {
   const url = new URL(server.url);
   url.hostname = host;
@@ -68,24 +68,24 @@ test('each sslmode checks what libpq checks', async () => {
   expect(await connection('?sslmode=disable')).toBe('no TLS');
   expect(await connection('?sslmode=prefer')).toBe('TLS');
   expect(await connection(`?sslmode=verify-full${withCa}`)).toBe('TLS');
-  // The certificate names localhost.
+  // The certificate is for localhost.
   expect(await connection(`?sslmode=verify-ca${withCa}`, '127.0.0.1')).toBe('TLS');
   expect(await connection(`?sslmode=require${withCa}`, '127.0.0.1')).toBe('TLS');
 });
 
-test('a server that cannot be trusted is refused, and the line says what to write', async () => {
+test('an untrusted server is refused, and the line says what to write', async () => {
   expect(await connection('?sslmode=verify-full')).toMatch(/^no TLS connection .* -> sslrootcert=FILE in DATABASE_URL/);
   expect(await connection(`?sslmode=verify-full&sslrootcert=${authority}`, '127.0.0.1')).toMatch(/^no TLS connection/);
 });
 
-test('a server that takes TLS alone, and one that has none', async () => {
+test('a server that requires TLS, and one without TLS', async () => {
   const hba = join(home, 'home', 'postgres', 'pg_hba.conf');
   const before = await readFile(hba, 'utf8');
   await changeServer(async (admin) => {
     await writeFile(hba, before.replace(/^host\b/gm, 'hostssl'));
     await admin.raw('select pg_reload_conf()');
   });
-  await expect.poll(() => connection('')).toMatch(/TLS alone -> add \?sslmode=require/);
+  await expect.poll(() => connection('')).toMatch(/TLS only -> add \?sslmode=require/);
   expect(await connection('?sslmode=require')).toBe('TLS');
   const url = new URL(server.url);
   url.searchParams.set('sslmode', 'require');

@@ -1,4 +1,4 @@
-// Activities of this process on a real database, as its worker sees them: statements with their tenant, and waits for a lock.
+// The activities of this process as its worker sees them: statements with their tenant, and waits for locks.
 import { expect, test } from 'vitest';
 import { activities, forTenant } from '../../src/store/database/activity.ts';
 import { statementStates } from '../../src/store/database/health.ts';
@@ -7,7 +7,7 @@ import { openStore, untilBlocked } from '../support/stage.ts';
 
 const tenantId = '605d1257-ffff-40b6-8e6f-528a53f5dc55';
 
-test('a statement is told of with its tenant while it lasts, and whether it waits for a lock; a wait in tries as well', async () => {
+test('a running statement is listed with its tenant and whether it waits for a lock, as is a wait between tries', async () => {
   const store = await openStore();
   const { database } = store;
   const mine = () => activities().filter((one) => one.tenantId === tenantId);

@@ -1,4 +1,4 @@
-// The queue of tenants: each is in it once, slots that work lose no time, and who stops leaves the rest to others.
+// The queue of tenants: each is in it once, busy slots lose no time, and a worker that stops leaves the rest to others.
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { installQueue, openQueue } from '../../src/store/queue/queue.ts';
@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => store.close());
 
-test('the queue holds a tenant once, whoever puts it in; installing it again changes nothing', async () => {
+test('the queue contains a tenant once, whichever replica adds it; installing the queue again changes nothing', async () => {
   const [one, other] = [randomUUID(), randomUUID()];
   const queues = [await openQueue(store.url, () => {}), await openQueue(store.url, () => {})];
   const begun: string[] = [];
@@ -30,7 +30,7 @@ test('the queue holds a tenant once, whoever puts it in; installing it again cha
   await Promise.all(queues.map((queue) => queue.stop(1_000)));
 });
 
-test('a slot takes one job after the other without waiting in between; a long one leaves a slot to the others', async () => {
+test('a slot takes jobs without waiting in between; long ones leave a slot to the others', async () => {
   const queue = await openQueue(store.url, () => {});
   const job = (long: boolean) => ({ tenantId: randomUUID(), priority: long ? 1 : 0, long });
   const longs = [job(true), job(true)];
@@ -43,7 +43,7 @@ test('a slot takes one job after the other without waiting in between; a long on
     if (isLong.has(tenantId)) await gate.promise;
   });
   await queue.enqueue([...longs, ...shorts]);
-  // One slot that waited for its next turn to ask, twice a second, would need a minute.
+  // A slot that asked only twice a second would need a minute.
   await until('all short ones are done beside a long one', () => begun.length === shorts.length + 1);
   expect(begun.filter((tenantId) => isLong.has(tenantId))).toHaveLength(1);
   gate.resolve();
@@ -52,7 +52,7 @@ test('a slot takes one job after the other without waiting in between; a long on
   await queue.stop(1_000);
 });
 
-test('who takes no more ends what it works on, and leaves what is queued to others', async () => {
+test('a worker that takes no more jobs ends its running ones, and leaves queued ones to others', async () => {
   const [stopping, other] = [await openQueue(store.url, () => {}), await openQueue(store.url, () => {})];
   const gate = Promise.withResolvers<void>();
   const begun: string[] = [];

@@ -1,5 +1,5 @@
-// What the worker rests on in the database: how an ended cycle moves its tenant, who is due, whose turn it is, and what
-// applications may ask for.
+// The worker's part of the database: the effect of an ended cycle on its tenant, due tenants, full-round slots, and
+// requests of applications.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CycleOutcome } from '../../src/rules/outcome.ts';
@@ -29,7 +29,7 @@ async function tenant(columns: Record<string, unknown> = {}): Promise<string> {
   return tenantId;
 }
 
-/** A cycle of the tenant that ends so. */
+/** Runs a cycle of the tenant with this end. */
 async function cycle(tenantId: string, outcome: CycleOutcome, code: string | null = null): Promise<void> {
   const lease = await acquireLease(store.database, tenantId);
   const id = await openCycle(store.database, lease, { kind: 'incremental', actor: 'test', settingsVersion: 1 });
@@ -63,13 +63,13 @@ describe('an ended cycle', () => {
     expect(await stateOf(id)).toEqual({ status: 'active', failures: 0, hours: 0.75, code: null, success: true });
   });
 
-  test('that was broken off is due again at once, and counts for nothing', async () => {
+  test('that was cancelled is due again at once, and is not counted as a failure', async () => {
     const id = await tenant({ failures: 2 });
     await cycle(id, 'cancelled', 'interrupted');
     expect(await stateOf(id)).toMatchObject({ status: 'pending', failures: 2, hours: 0 });
   });
 
-  test('that failed for the third time puts the tenant into quarantine, and half a success takes it out', async () => {
+  test('that failed for the third time puts the tenant into quarantine, and a partial success ends it', async () => {
     const id = await tenant();
     for (let time = 0; time < 3; time += 1) await cycle(id, 'failed', 'consent_missing');
     expect(await stateOf(id)).toMatchObject({ status: 'quarantined', failures: 3, hours: 1.75, success: false });
@@ -79,15 +79,15 @@ describe('an ended cycle', () => {
     expect(await stateOf(id)).toMatchObject({ status: 'active', failures: 0, hours: 0.75, success: false });
   });
 
-  test('failed because Graph fails many tenants at once: none of them is to blame', async () => {
+  test('that failed while Graph failed many tenants is not counted for any of them', async () => {
     const ids = [];
     for (let n = 0; n < 4; n += 1) ids.push(await tenant());
     for (const id of ids) await cycle(id, 'failed', 'graph_unavailable');
-    // The first two could not know yet.
+    // At the first two the pattern was not visible yet.
     expect(await Promise.all(ids.map(async (id) => (await stateOf(id))?.failures))).toEqual([1, 1, 0, 0]);
     for (const id of ids) await cycle(id, 'failed', 'graph_throttled');
     expect(await Promise.all(ids.map(async (id) => (await stateOf(id))?.failures))).toEqual([1, 1, 0, 0]);
-    // Long ago is not now, and one among many that are well is its own fault.
+    // An old failure does not count, and a single failure among many healthy tenants is the tenant's own.
     await ask(store, "update entra_sync.cycles set finished_at = finished_at - interval '2 hours'");
     for (const id of ids.slice(1)) await cycle(id, 'committed');
     await cycle(ids[0] ?? '', 'failed', 'graph_unavailable');
@@ -101,7 +101,7 @@ describe('an ended cycle', () => {
   });
 });
 
-describe('a cycle that could not even be opened', () => {
+describe('a cycle that could not be opened', () => {
   const attempt = {
     outcome: 'failed',
     error: { code: 'settings_invalid', message: 'the reason' },
@@ -111,7 +111,7 @@ describe('a cycle that could not even be opened', () => {
   } as const;
   const dueAt = async (id: string) => (await dueTenants(store.database, id))[0]?.due_at ?? null;
 
-  test('is a failure too, of a new tenant as of an old one', async () => {
+  test('is a failure too, of a new tenant and of an old one', async () => {
     for (const next of [null, new Date(Date.now() - 5_000)]) {
       const id = await tenant({ next_cycle_at: next });
       await recordFailedStart(store.database, id, await dueAt(id), attempt);
@@ -119,7 +119,7 @@ describe('a cycle that could not even be opened', () => {
     }
   });
 
-  test('unless it was closed, or made due anew, meanwhile', async () => {
+  test('is none if a cycle was closed, or the tenant made due again, meanwhile', async () => {
     const id = await tenant({ next_cycle_at: new Date(Date.now() - 5_000) });
     const was = await dueAt(id);
     await makeDue(store.database, [id]);
@@ -128,7 +128,7 @@ describe('a cycle that could not even be opened', () => {
   });
 });
 
-test('retry makes due now and ends a quarantine; whoever never succeeded is pending, and disconnected ones stay', async () => {
+test('retry makes tenants due now and ends quarantine; those without a success are pending, and disconnected ones stay', async () => {
   const later = new Date(Date.now() + 20 * hour);
   const old = await tenant({ status: 'quarantined', failures: 9, next_cycle_at: later, last_success_at: new Date() });
   const never = await tenant({ status: 'quarantined', failures: 9, next_cycle_at: later });
@@ -141,11 +141,11 @@ test('retry makes due now and ends a quarantine; whoever never succeeded is pend
   expect(await stateOf(gone)).toMatchObject({ status: 'disconnected', failures: 9 });
 });
 
-describe('who is due', () => {
+describe('due tenants', () => {
   const past = new Date(Date.now() - 60_000);
   const due = async () => (await dueTenants(store.database)).map((row) => row.tenant_id);
 
-  test('new ones and those whose time has come, the longest waiting first; not paused, disconnected or running ones', async () => {
+  test('are new or past their time, the longest waiting first; not paused, disconnected or running', async () => {
     const waits = await tenant({ next_cycle_at: past });
     const waitsLonger = await tenant({ next_cycle_at: new Date(past.getTime() - 1_000) });
     await tenant({ next_cycle_at: new Date(Date.now() + 60_000) });
@@ -161,7 +161,7 @@ describe('who is due', () => {
     expect(new Set(await due())).toEqual(new Set([waitsLonger, waits, fresh, running, paused]));
   });
 
-  test('what somebody asked for, before its time', async () => {
+  test('are also those that were requested before their time', async () => {
     const id = await tenant({ next_cycle_at: new Date(Date.now() + 60_000) });
     expect(await due()).toEqual([]);
     await ask(store, "select directory.request_cycle(:id, null, 'ann')", { id });
@@ -173,13 +173,13 @@ describe('planning', () => {
   const again = () => ask(store, "update entra_sync.scheduler set planned_at = '-infinity'");
   beforeEach(again);
 
-  test('of many at the same instant one plans, and within the second nobody else does', async () => {
+  test('is done by one of many simultaneous replicas, and by no other within the second', async () => {
     const plans = await Promise.all(Array.from({ length: 6 }, () => planOnce(store.database, async () => [])));
     expect(plans.filter(Boolean)).toHaveLength(1);
     expect(await planOnce(store.database, async () => [])).toBe(false);
   });
 
-  test('a turn lasts while its tenant is due or running, and not longer', async () => {
+  test('keeps a full-round slot while its tenant is due or running, and no longer', async () => {
     const [one, other] = [await tenant(), await tenant()];
     const turns = async () => {
       await again();
@@ -216,7 +216,7 @@ describe('request_cycle', () => {
     return made?.account_id ?? '';
   }
 
-  test('asked again before it begins it is one; asked while it runs it is another one', async () => {
+  test('called again before the cycle starts is one request; called while it runs is another', async () => {
     const id = await tenant();
     const person = await account(id);
     for (const actor of ['ann', 'bob']) {
@@ -235,7 +235,7 @@ describe('request_cycle', () => {
     expect((await waiting()).map((one) => one.actor)).toContain('meanwhile');
   });
 
-  test('one person is claimed by one worker, and by another one only when that is gone', async () => {
+  test('for one user is claimed by one worker, and by another only if the first is dead', async () => {
     const id = await tenant();
     await request(id, await account(id));
     const claims = await Promise.all(Array.from({ length: 4 }, () => claimPersonRequest(store.database)));
@@ -245,7 +245,7 @@ describe('request_cycle', () => {
     expect(await claimPersonRequest(store.database)).toMatchObject({ tenant_id: id, actor: 'ann' });
   });
 
-  test('tenants take turns, and of each one request is answered at a time', async () => {
+  test('is answered in turns between tenants, one request per tenant at a time', async () => {
     const flood = await tenant();
     for (let n = 0; n < 3; n += 1) await request(flood, await account(flood));
     const [second, third] = [await tenant(), await tenant()];
@@ -258,7 +258,7 @@ describe('request_cycle', () => {
     }
     expect(claimed.sort()).toEqual([flood, second, third].sort());
     expect(await claimPersonRequest(store.database, last), 'one of each is under way').toBeUndefined();
-    // Answered, or given up: the turn goes on from whoever had it.
+    // Answered or given up, the next turn starts after the last tenant.
     await ask(store, 'delete from entra_sync.cycle_requests where claimed_at is not null');
     await request(second, await account(second));
     const ahead = await claimPersonRequest(store.database, flood);
@@ -266,13 +266,13 @@ describe('request_cycle', () => {
     expect(await claimPersonRequest(store.database, second)).toMatchObject({ tenant_id: flood });
   });
 
-  test('of a paused tenant nobody is read', async () => {
+  test('reads no user of a paused tenant', async () => {
     const id = await tenant({ paused: true });
     await request(id, await account(id));
     expect(await claimPersonRequest(store.database)).toBeUndefined();
   });
 
-  test('an unknown or foreign tenant or account is ES004, a disconnected tenant 55000, no actor 22023; nothing is kept', async () => {
+  test('fails with ES004 for an unknown or foreign tenant or account, 55000 for a disconnected tenant, 22023 without an actor', async () => {
     const [mine, theirs] = [await tenant(), await tenant()];
     const gone = await tenant({ status: 'disconnected' });
     const foreign = await account(theirs);
@@ -294,7 +294,7 @@ describe('request_cycle', () => {
     expect(await waiting()).toEqual([]);
   });
 
-  test('a granted role may ask, and sees none of what is behind it', async () => {
+  test('may be called by a granted role, which sees none of its tables', async () => {
     const role = `asks_${randomUUID().slice(0, 8)}`;
     const id = await tenant();
     await ask(store, `create role ${role}`);

@@ -1,5 +1,5 @@
-// Section "Who may write when" of the rules: each pair of writers on two connections, in both orders. The first has done
-// all its statements and stands before its commit when the second begins.
+// Section "Who may write when" of docs/rules.md: each pair of writers on two connections, in both orders. The second begins
+// when the first has run all its statements and has not committed.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
 import { loadDefaults } from '../../src/settings/settings.ts';
@@ -24,7 +24,7 @@ let second: Database;
 
 beforeAll(async () => {
   store = await openStore();
-  // However slow the machine is, no wait ends before the test ends it.
+  // Even on a slow machine no wait ends before the test ends it.
   const waits = { eachMs: 60_000 };
   first = openDatabase(store.url, { applicationName: 'first', waits });
   second = openDatabase(store.url, { applicationName: 'second', waits });
@@ -35,25 +35,25 @@ afterAll(async () => {
   await store.close();
 });
 
-// `SWEEP=all` takes those too that lock as one of the ten does; `npm test` tries each of the ten against some of the others.
+// `SWEEP=all` adds writers that lock like one of the ten; `npm test` tries each of the ten against some of the others.
 const writers = process.env.SWEEP === 'all' ? [...tenWriters, ...moreWriters] : tenWriters;
 const everyPair = isDeep || process.env.SWEEP === 'all';
 const pairs = writers.flatMap((one, n) =>
   writers.filter((_, k) => everyPair || (n + k) % 3 === 0).map((other) => ({ one, other })),
 );
 
-/** Whose locks of the tenant's row do not go together. */
+/** The conflicting locks of the tenant's row. */
 function inLine(one: Writer, other: Writer): boolean {
   const modes = new Set([one.lock, other.lock]);
   return modes.has('exclusive') || (modes.has('line') && modes.size === 1);
 }
 
-/** The rule: who has to wait for whose end. */
+/** The rule: which writer has to wait for which. */
 function mustWait(one: Writer, other: Writer): boolean {
   return inLine(one, other) || one.touches.some((person) => other.touches.includes(person));
 }
 
-/** What the second is told when the first is done: it is no longer as it was prepared for. */
+/** The second writer's error when the first has changed its conditions. */
 function endOf(one: Writer, other: Writer): string {
   const reads = other.stream !== undefined || other.name === 'on-demand';
   if (one.name === 'disconnect') {
@@ -73,7 +73,7 @@ type Session = { pid: number; query: string; blockers: number[] };
 
 /** The connection of this name that waits for a lock, if one does. */
 async function waiting(name: string): Promise<Session | undefined> {
-  // Postgres copies the statement before it looks whether the session waits, so what the first look says may be of before.
+  // Postgres copies the statement before it reads whether the session waits, so the first row may be outdated.
   if ((await look(name)) === undefined) return undefined;
   return look(name);
 }
@@ -97,7 +97,7 @@ async function end(work: Promise<unknown>): Promise<string> {
   }
 }
 
-/** Of what people gave, nothing is lost: it is in force or on the shelf. */
+/** No edit is lost: each is in force or shelved. */
 async function expectKept({ accounts }: Scene, person: number, name: string): Promise<void> {
   const kept = await ask(
     store,
@@ -107,7 +107,7 @@ async function expectKept({ accounts }: Scene, person: number, name: string): Pr
   expect(kept).toEqual([{ name }]);
 }
 
-describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the second beginning before the first commits`, () => {
+describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the second begins before the first commits`, () => {
   test.each(writers)(
     '$name, then others',
     async (one) => {
@@ -131,10 +131,10 @@ describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the secon
           behind = await waiting('second');
           return ended || behind !== undefined;
         });
-        // At its own commit it stands in the feed's line alone.
+        // At its own commit it waits only in the feed's line.
         const waits = behind !== undefined && behind.query !== 'COMMIT;';
         if (waits) expect(behind?.blockers, `${what}: ${behind?.query}`).toContain(ahead?.pid);
-        // In line, it waits with its first statement, before it has looked at anything.
+        // It waits with its first statement, before it reads anything.
         if (waits && inLine(one, other))
           expect(behind?.query, what).toMatch(/entra_sync\.(tenants|settings)|directory\./);
         await letGo();
@@ -155,7 +155,7 @@ describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the secon
     300_000,
   );
 
-  test("a tenant is erased beside a change of the installation's settings", async () => {
+  test("a tenant is erased during a change of the installation's settings", async () => {
     const { tenantId } = await openScene(store);
     await disconnectTenant(store.database, tenantId, { actor: 'Ann', dryRun: false });
     const holder = await store.connect();
@@ -170,7 +170,7 @@ describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the secon
     expect([await erased, await changed]).toEqual(['done', 'done']);
   });
 
-  test('none of them was a deadlock that somebody had to get out of', async () => {
+  test('no pair ended in a deadlock', async () => {
     await Promise.all([first.destroy(), second.destroy()]);
     expect(await ask(store, 'select deadlocks from pg_stat_database where datname = current_database()')).toEqual([
       { deadlocks: '0' },

@@ -1,11 +1,11 @@
-// What people do with accounts, through the same functions of schema directory that applications call.
+// A person's changes to accounts, through the functions of schema directory that applications call too.
 import { ExpectedError } from '../../errors.ts';
 import { type Bindings, type Database, rows, sqlState } from '../database/pool.ts';
 
 export type Profile = Readonly<Record<string, unknown>>;
 export type ActingPerson = { actor: string; role: string };
 
-/** One field of an account: what it shows and why. */
+/** One field of an account: its value and where that comes from. */
 export type ExplainedField = {
   field: string;
   value: unknown;
@@ -15,13 +15,13 @@ export type ExplainedField = {
   editable_by: string[];
   mapped_from: string | null;
   directory_value: unknown;
-  /** A person's value, also one that is kept and not in force. */
+  /** A person's edit, in force or shelved. */
   user_value: unknown;
   since: Date;
   changed_by: string | null;
 };
 
-/** Sets fields of an account (null clears) and returns its profile. Throws `usage` for whatever the database refuses. */
+/** Sets fields of an account (null clears) and returns its profile. Throws `usage` for edits that the database refuses. */
 export async function editAccount(
   database: Database,
   accountId: string,
@@ -36,7 +36,7 @@ export async function editAccount(
   return row?.profile ?? {};
 }
 
-/** Gives fields (null: all that the role may edit) back to the directory and returns the profile. Throws like {@link editAccount}. */
+/** Reverts fields (null: all that the role may edit) to the directory's values. Otherwise like {@link editAccount}. */
 export async function revertAccount(
   database: Database,
   accountId: string,
@@ -51,7 +51,7 @@ export async function revertAccount(
   return row?.profile ?? {};
 }
 
-/** Makes a manual account and returns its id. Throws like {@link editAccount}. */
+/** Creates a manual account and returns its id. Throws like {@link editAccount}. */
 export async function createAccount(
   database: Database,
   tenantId: string,
@@ -71,7 +71,7 @@ export async function removeAccount(database: Database, accountId: string, by: A
   await call(database, 'select directory.remove_account(:accountId, :actor, :role)', { accountId, ...by });
 }
 
-/** The fields of an account, live or removed, by name. Throws like {@link editAccount}. */
+/** Returns the fields of a live or removed account, by name. Throws like {@link editAccount}. */
 export async function explainAccount(database: Database, accountId: string): Promise<ExplainedField[]> {
   return call<ExplainedField>(database, 'select * from directory.explain_account(:accountId)', { accountId });
 }
@@ -82,11 +82,11 @@ async function call<Row>(database: Database, sql: string, values: Bindings): Pro
   });
 }
 
-/** What a function of the contract refuses, as the one line and the cure that it came with; anything else as it came. */
+/** Turns a refusal of a contract function into its line and cure. Returns any other error unchanged. */
 function describeRefusal(error: unknown): unknown {
   const state = sqlState(error);
   if (!(error instanceof Error) || !/^ES\d{3}$/.test(state ?? '')) return error;
-  // knex puts the statement before the server's words; the statements above hold no dash.
+  // knex puts the statement before the server's message. The statements above contain no dash.
   const message = error.message.slice(error.message.indexOf(' - ') + 3);
   const hint = 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
   return new ExpectedError('usage', `${message} (${state})`, {

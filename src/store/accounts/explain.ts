@@ -1,4 +1,4 @@
-// Accounts by the words that people use for them, over all tenants; and what is known of somebody who has none.
+// Finds accounts of all tenants by id, name or mail, and the reasons why a user has no account.
 import { asGuid } from '../../rules/decode.ts';
 import { type Database, rows } from '../database/pool.ts';
 
@@ -12,9 +12,9 @@ export type FoundAccount = {
   user_principal_name: string | null;
   mail: string | null;
   display_name: string | null;
-  /** Values that people gave and that are kept without being in force. */
+  /** Shelved edits: kept, but not in force. */
   shelf: Record<string, unknown>;
-  /** Who gave the values in force and on the shelf, and when. */
+  /** The actor and time of each edit, in force or shelved. */
   edits: Record<string, { by: string; at: string }>;
   created_at: Date;
   updated_at: Date;
@@ -22,15 +22,15 @@ export type FoundAccount = {
   removed_reason: string | null;
   removed_by: string | null;
   purge_at: Date | null;
-  /** A removal that waits for a person: its list, and what it would be given as its reason. */
+  /** The list of a held removal, followed by its reason and start. */
   held_list: string | null;
   held_reason: string | null;
   held_since: Date | null;
 };
 
-/** Accounts, removed ones included, whose account id, object id, user principal name or mail is `word`; live ones first. */
+/** Returns accounts, also removed ones, whose id, object id, user principal name or mail is `word`; live ones first. */
 export async function findAccounts(database: Database, tenantId: string | null, word: string): Promise<FoundAccount[]> {
-  // Key by key, so that each has its index: a condition that joins them by OR would read every account.
+  // A union, so that each key uses its index: with OR, Postgres would read every account.
   const byKey = (condition: string) =>
     `select a.account_id from entra_sync.tenants t
        join entra_sync.accounts a on a.tenant_id = t.tenant_id and ${condition}
@@ -43,8 +43,9 @@ export async function findAccounts(database: Database, tenantId: string | null, 
        union ${byKey('entra_sync.folded(a.user_principal_name) = entra_sync.folded(:word)')}
        union ${byKey('entra_sync.folded(a.mail) = entra_sync.folded(:word)')}
      )
-     select a.account_id, a.tenant_id, t.name as tenant_name, a.entra_object_id, a.state, a.enabled, a.user_principal_name,
-            a.mail, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name, a.shelf, a.edits,
+     select a.account_id, a.tenant_id, t.name as tenant_name, a.entra_object_id, a.state, a.enabled,
+            a.user_principal_name, a.mail,
+            coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name, a.shelf, a.edits,
             a.created_at, a.updated_at, a.removed_at, a.removed_reason, r.actor as removed_by, a.purge_at,
             h.list_id as held_list, h.reason as held_reason, h.held_since
        from found join entra_sync.accounts a using (account_id) join entra_sync.tenants t using (tenant_id)
@@ -58,27 +59,29 @@ export async function findAccounts(database: Database, tenantId: string | null, 
   );
 }
 
-/** Why there is no account, or none that is kept up to date. */
+/** Why a user has no account, or none that is up to date. */
 export type Absence = {
   tenant_id: string;
   tenant_name: string;
   why: 'set_aside' | 'out_of_scope' | 'deleted' | 'purged';
-  /** Of what was set aside. */
+  /** Why the user was set aside; null for other kinds. */
   reason: string | null;
   since: Date | null;
   last_seen_at: Date | null;
 };
 
-/** What is known of an object id (of a purged account: its account id) beside the accounts. */
+/** Returns why no account has this object id, or was this account id before its purge. */
 export async function findAbsences(database: Database, tenantId: string | null, word: string): Promise<Absence[]> {
   return rows<Absence>(
     database,
     `select t.tenant_id, t.name as tenant_name, x.why, x.reason, x.since, x.last_seen_at
        from (
          select tenant_id, 'set_aside' as why, reason, first_seen_at as since, last_seen_at
-           from entra_sync.set_aside where stream = 'users' and (object_key = :word or left(object_key, 36) = lower(:word))
+           from entra_sync.set_aside
+          where stream = 'users' and (object_key = :word or left(object_key, 36) = lower(:word))
          union all
-         select tenant_id, 'out_of_scope', null, null, null from entra_sync.outside_scope where entra_object_id = :id::uuid
+         select tenant_id, 'out_of_scope', null, null, null from entra_sync.outside_scope
+          where entra_object_id = :id::uuid
          union all
          select tenant_id, 'deleted', null, null, null from entra_sync.deleted_strangers
           where stream = 'users' and entra_object_id = :id::uuid

@@ -1,4 +1,4 @@
-// Persons by the words that people use for them: object id, account id, user principal name, mail.
+// Finds a tenant's accounts by object id, account id, user principal name or mail.
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 
 export type KnownAccount = {
@@ -13,9 +13,13 @@ export type KnownAccount = {
 };
 
 const personColumns = `a.account_id, a.entra_object_id, a.state, a.user_principal_name,
-  coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name, a.removed_at, a.removed_reason, a.purge_at`;
+  coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name,
+  a.removed_at, a.removed_reason, a.purge_at`;
 
-/** Accounts of a tenant, removed ones included, that `word` names; live ones first, ids before names. */
+/**
+ * Returns a tenant's accounts, also removed ones, that `word` names. Live accounts come first, and among them matches of
+ * the user principal name.
+ */
 export async function findAccountsByWord(
   on: Database | Transaction,
   tenantId: string,
@@ -26,13 +30,16 @@ export async function findAccountsByWord(
     `select ${personColumns} from entra_sync.accounts a
       where a.tenant_id = :tenantId
         and (a.entra_object_id::text = lower(:word) or a.account_id::text = lower(:word)
-             or entra_sync.folded(a.user_principal_name) = entra_sync.folded(:word) or entra_sync.folded(a.mail) = entra_sync.folded(:word))
-      order by a.removed_at is not null, entra_sync.folded(a.user_principal_name) is distinct from entra_sync.folded(:word), a.removed_at desc, a.account_id`,
+             or entra_sync.folded(a.user_principal_name) = entra_sync.folded(:word)
+             or entra_sync.folded(a.mail) = entra_sync.folded(:word))
+      order by a.removed_at is not null,
+               entra_sync.folded(a.user_principal_name) is distinct from entra_sync.folded(:word),
+               a.removed_at desc, a.account_id`,
     { tenantId, word },
   );
 }
 
-/** The account of a directory object, removed or not. */
+/** Returns the account of an object in Entra ID, removed or not. */
 export async function accountOfObject(
   on: Database | Transaction,
   tenantId: string,

@@ -1,6 +1,6 @@
-// One person, read on demand: staged and committed in one transaction beside whatever cycle is running, without a lease.
-// That is safe because it takes the tenant's lock like every writer, moves no checkpoint and ends nobody: what it wrote is
-// at worst overwritten by a round that read earlier, and Graph's delta tells the difference again after that round.
+// Stages and commits one user, read on demand, in one transaction without a lease, while a cycle may run. This is safe: it
+// takes the tenant's lock, moves no checkpoint and removes no account. If a round that read earlier overwrites it, the next
+// later round returns the difference again.
 
 import type { CommitCounts, StreamCounts } from '../../rules/counts.ts';
 import { dataFaultOf, reasonOf } from '../../rules/data-faults.ts';
@@ -23,18 +23,18 @@ import { accountOfObject, type KnownAccount } from './find-accounts.ts';
 export type OnDemandRead = {
   readonly tenantId: string;
   readonly entraObjectId: string;
-  /** The person as shown by GET, or why that cannot be taken. */
+  /** The user as read by GET, or the reason to set it aside. */
   readonly seen: StagedUser | Problem;
-  /** The groups that the person is a direct member of; undefined when they were not read. */
+  /** The groups of which the user is a direct member; undefined if not read. */
   readonly memberOf: readonly Member[] | undefined;
-  /** What else could not be read of the person: the next cycle asks again. */
+  /** Other unreadable parts, such as groups. The next cycle asks for them again. */
   readonly problems: readonly Problem[];
   readonly settingsVersion: number;
   readonly match: readonly MatchKey[];
   readonly scopeGroups: readonly string[];
   readonly groupsJudged: boolean;
   readonly actor: string;
-  /** By the database's clock, before Graph was asked. */
+  /** The database's time before the requests to Graph. */
   readonly askedAt: Date;
   readonly requests: number;
   readonly dryRun: boolean;
@@ -46,15 +46,15 @@ export type OnDemandCommit = {
   readonly changes: ChangeSample[];
   readonly before: KnownAccount | undefined;
   readonly after: KnownAccount | undefined;
-  /** By properties and by groups; undefined when nothing could be taken. */
+  /** Whether the user is in scope, by properties and groups; undefined if set aside. */
   readonly inScope: boolean | undefined;
-  /** Why the person was set aside by the commit although it could be read. */
+  /** Why the user was set aside; null if staged. */
   readonly aside: string | null;
 };
 
 /**
- * Commits one person as read; a dry run is the same transaction, rolled back. A person that the database refuses is set
- * aside at once.
+ * Commits one user as read, or sets it aside at once if the database refuses it. A dry run is the same transaction, rolled
+ * back.
  */
 export async function commitPerson(database: Database, read: OnDemandRead): Promise<OnDemandCommit> {
   const commit = (one: OnDemandRead) =>
@@ -80,7 +80,8 @@ async function applyOnDemandUser(transaction: Transaction, read: OnDemandRead): 
   const counts = await applyUsers(transaction, bind);
   const setAside = await keepSetAside(transaction, bind);
   await transaction.raw(
-    'update entra_sync.accounts set read_live_at = :askedAt where tenant_id = :tenantId and entra_object_id = :entraObjectId and removed_at is null',
+    `update entra_sync.accounts set read_live_at = :askedAt
+      where tenant_id = :tenantId and entra_object_id = :entraObjectId and removed_at is null`,
     { tenantId, entraObjectId, askedAt: read.askedAt },
   );
   const changes = await sampleOf(transaction, bind);
@@ -117,7 +118,7 @@ async function openBindings(transaction: Transaction, read: OnDemandRead): Promi
      values (:tenantId, 'users', :dryRun, 'on_demand', 'on_demand', :settingsVersion, '', :askedAt) returning round_id`,
     { tenantId, settingsVersion, askedAt, dryRun: read.dryRun },
   );
-  // Written finished: nobody else ever sees it run. Its fence is nobody's, for it holds no lease.
+  // Committed as finished, so other sessions never see it running. No lease has fence 0.
   const [cycle] = read.dryRun
     ? []
     : await rows<{ cycle_id: string }>(
@@ -134,7 +135,7 @@ async function openBindings(transaction: Transaction, read: OnDemandRead): Promi
     batch: await nextFeedBatch(transaction),
     cycle: cycle?.cycle_id ?? null,
     actor,
-    // Nobody is removed, so nobody's removal gets a time of purge.
+    // An on-demand read removes no account, so no purge time is computed.
     retentionMs: 0,
     removals: { max: 0, percent: 0, floor: 0 },
     match: read.match,

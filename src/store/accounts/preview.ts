@@ -1,4 +1,4 @@
-// The live accounts of a tenant as a settings change that is only rehearsed finds and leaves them.
+// The live accounts of a tenant before and after a dry run of a settings change.
 import type { Json, Source } from '../../rules/decode.ts';
 import type { Settings, SettingsDocument } from '../../settings/settings.ts';
 import { insideGroups } from '../commit/group-scope.ts';
@@ -8,18 +8,17 @@ import { settingsInForce } from '../settings/versions.ts';
 export type PreviewedAccount = {
   readonly account_id: string;
   readonly source: Source;
-  /** Of people, in force under the new rules. */
+  /** The edits in force under the new rules. */
   readonly overrides: { readonly [field: string]: Json };
-  /** As it was before the rehearsal. */
   readonly profile: { readonly [field: string]: Json };
   readonly enabled: boolean;
-  /** Held by one of the scope groups of the new settings, as memberships are stored; true where there are none. */
+  /** Member of a scope group of the new settings, by stored memberships; true if there are no scope groups. */
   readonly inside: boolean;
 };
 
 const page = 2_000;
 
-/** Managed live accounts, page by page. `batch` is the one under which the rehearsed change wrote what it moved. */
+/** Yields managed live accounts, page by page. `batch`: the batch in which the dry run wrote its change rows. */
 export async function* previewedAccounts(
   transaction: Transaction,
   bind: { tenant: string; batch: string; scopeGroups: readonly string[] },
@@ -28,11 +27,13 @@ export async function* previewedAccounts(
   for (;;) {
     const found: PreviewedAccount[] = await rows<PreviewedAccount>(
       transaction,
-      `select a.account_id, a.source, a.overrides, a.profile || coalesce(c.before -> 'profile', '{}') as profile, a.enabled,
+      `select a.account_id, a.source, a.overrides,
+              a.profile || coalesce(c.before -> 'profile', '{}') as profile, a.enabled,
               cardinality(:scopeGroups::uuid[]) = 0 or ${insideGroups('a.entra_object_id')} as inside
          from entra_sync.accounts a
          left join entra_sync.changes c on c.account_id = a.account_id and c.batch_id = :batch
-        where a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and (:after::uuid is null or a.account_id > :after)
+        where a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null
+          and (:after::uuid is null or a.account_id > :after)
         order by a.account_id limit ${page}`,
       { ...bind, after },
     );
@@ -43,8 +44,8 @@ export async function* previewedAccounts(
 }
 
 /**
- * The settings that the tenant's people were last read under, with the fingerprint of that round; null before the first
- * commit. They differ from those in force while a change waits for its full round.
+ * Returns the settings of the last committed users round, with its fingerprint; null before the first commit. They differ
+ * from those in force while a change waits for its full round.
  */
 export async function settingsLastRead(
   transaction: Transaction,

@@ -1,4 +1,4 @@
-// What a cycle's end means for its tenant: when it is tried again, and whether it is in quarantine.
+// Decides after a cycle when its tenant is tried again and whether it is in quarantine.
 import type { CycleOutcome } from '../../rules/outcome.ts';
 import {
   failuresAfter,
@@ -17,18 +17,18 @@ export type Attempt = {
   readonly outcome: CycleOutcome;
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly intervalMs: number;
-  /** How long ago it started: the interval is from start to start. */
+  /** Time since the start: the interval is from start to start. */
   readonly sinceStartMs: number;
-  /** A factor around 1, so that tenants that were added together drift apart. */
+  /** A factor around 1, so that tenants added together drift apart. */
   readonly jitter: number;
 };
 
-// So recent that what failed then fails for the same reason: every tenant is tried within it, whatever its turn.
+// Failures within this span probably have the same reason. Every tenant is tried at least once in it.
 const lately = '1 hour';
 
 /**
- * Writes what an attempt means into the tenant's row, which the caller has locked, with so many failures before. What
- * the database did is no error of the tenant: the last one stays, and the tenant is tried again within a minute or two.
+ * Updates the tenant's row, which the caller has locked. A failure of the database does not become the tenant's error: the
+ * last error stays, and the tenant is tried again within a minute or two.
  */
 export async function recordAttempt(
   transaction: Transaction,
@@ -53,7 +53,8 @@ export async function recordAttempt(
                           when status = 'quarantined' and :failures::integer = 0 then 'active'
                           else status end,
             next_cycle_at = clock_timestamp() + interval '1 millisecond' * case
-              when :databases::boolean then least(:intervalMs::float8, 1000 * (:soonest::float8 + :soonSpan::float8 * random()))
+              when :databases::boolean
+                then least(:intervalMs::float8, 1000 * (:soonest::float8 + :soonSpan::float8 * random()))
               else :waitMs::float8 end,
             last_error_code = case when :databases::boolean then last_error_code else :code end,
             last_error_message = case when :databases::boolean then last_error_message else :message end
@@ -63,7 +64,7 @@ export async function recordAttempt(
       failures,
       succeeded: outcome === 'committed' || outcome === 'held',
       quarantined: failures >= quarantineAfter,
-      // What was broken off is gone on with at once, by whoever is there.
+      // A cancelled cycle is resumed at once, by any replica.
       waitMs: outcome === 'cancelled' ? 0 : Math.max(0, waitMs),
       code: error?.code ?? null,
       message: error?.message ?? null,
@@ -78,7 +79,8 @@ export async function recordAttempt(
 async function whatEndedLately(transaction: Transaction): Promise<RecentFailures> {
   const [counted] = await rows<RecentFailures>(
     transaction,
-    `select count(*)::int as tried, count(*) filter (where outcome in ('failed', 'partial') and error_code = any(:codes))::int as failing
+    `select count(*)::int as tried,
+            count(*) filter (where outcome in ('failed', 'partial') and error_code = any(:codes))::int as failing
        from (select distinct on (tenant_id) outcome, error_code from entra_sync.cycles
               where kind <> 'on_demand' and finished_at > clock_timestamp() - interval '${lately}'
                 and error_code is distinct from 'cut_off'
@@ -89,8 +91,8 @@ async function whatEndedLately(transaction: Transaction): Promise<RecentFailures
 }
 
 /**
- * Records a failure of a tenant for which no cycle could be opened, or not closed: one that is still due as it was, at
- * `dueAt` (null: never synced). What was closed, or made due anew, meanwhile stays as it is.
+ * Records a failure when a cycle could not be opened or closed, if the tenant's due time is still `dueAt` (null: never
+ * synced).
  */
 export async function recordFailedStart(
   database: Database,
@@ -110,7 +112,7 @@ export async function recordFailedStart(
   });
 }
 
-/** Makes tenants (null: all) due now, out of quarantine too. Returns how many; disconnected ones stay as they are. */
+/** Makes tenants (null: all) due now and ends their quarantine, except disconnected ones. Returns how many. */
 export async function makeDue(database: Database, tenantIds: readonly string[] | null): Promise<number> {
   return changeTenants(
     database,
@@ -123,7 +125,7 @@ export async function makeDue(database: Database, tenantIds: readonly string[] |
   );
 }
 
-/** Holds tenants (null: all) back from the worker, or lets go of them. Returns how many it concerned. */
+/** Pauses or unpauses tenants (null: all) for the worker. Returns how many changed. */
 export async function setPaused(
   database: Database,
   tenantIds: readonly string[] | null,
@@ -138,7 +140,7 @@ export async function setPaused(
   );
 }
 
-/** One update of tenants (null: all), told of. Locked in id order, like by everybody who takes several. */
+/** Runs one reported update of tenants (null: all), and locks them in id order as all such transactions do. */
 async function changeTenants(
   database: Database,
   tenantIds: readonly string[] | null,
@@ -150,7 +152,8 @@ async function changeTenants(
     database,
     async (transaction) => {
       await transaction.raw(
-        'select from entra_sync.tenants where :all::boolean or tenant_id = any(:tenantIds::uuid[]) order by tenant_id for no key update',
+        `select from entra_sync.tenants where :all::boolean or tenant_id = any(:tenantIds::uuid[])
+          order by tenant_id for no key update`,
         bind,
       );
       return rowCount(transaction, update, bind);
@@ -159,7 +162,7 @@ async function changeTenants(
   );
 }
 
-/** The key of the hashes by which a changed credential is recognised. */
+/** Returns the key of the hashes that show whether a credential changed. */
 export async function credentialSalt(database: Database): Promise<string> {
   const [scheduler] = await rows<{ salt: string }>(database, 'select salt from entra_sync.scheduler');
   return scheduler?.salt ?? '';
@@ -167,7 +170,7 @@ export async function credentialSalt(database: Database): Promise<string> {
 
 export type FailingTenant = { tenant_id: string; failing_credential: string | null };
 
-/** Tenants whose last cycle failed, with the mark of the credential that it used. */
+/** Returns tenants whose last cycle failed, with the fingerprint of the credential that it used. */
 export async function failingTenants(database: Database): Promise<FailingTenant[]> {
   return rows<FailingTenant>(
     database,
@@ -176,7 +179,7 @@ export async function failingTenants(database: Database): Promise<FailingTenant[
   );
 }
 
-/** Notes with which credential the tenant's last cycle failed; null: it did not fail. */
+/** Stores the fingerprint of the credential with which the tenant's last cycle failed; null: it did not fail. */
 export async function recordFailingCredential(
   database: Database,
   tenantId: string,

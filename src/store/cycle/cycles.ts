@@ -1,5 +1,4 @@
-// The row of a cycle: opened when it starts, closed with what became of it.
-
+// Opens and closes the row of a cycle.
 import type { CommitCounts } from '../../rules/counts.ts';
 import type { RoundKind } from '../../rules/merge.ts';
 import type { CycleOutcome } from '../../rules/outcome.ts';
@@ -13,12 +12,12 @@ import { type Lease, lockBoth, lockFenced, requireFence, whyLost } from './lease
 
 export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync';
 
-/** What one stream did in a cycle, as kept in `cycles.streams`. `seen` counts objects with repeats. */
+/** The report of one stream of a cycle, as stored in `cycles.streams`. `seen` counts objects with repeats. */
 export type StreamReport = CommitCounts & {
   outcome: 'committed' | 'failed' | 'cancelled' | 'rehearsed';
   round: RoundKind;
   reason: string;
-  /** Why a stopped round was of its kind; its `reason` is the code of the failure that stopped it. */
+  /** The reason for the kind of a stopped round, whose `reason` is the code of the failure that stopped it. */
   begun_for?: string;
   requests: number;
   pages: number;
@@ -29,14 +28,14 @@ export type CycleEnd = {
   outcome: CycleOutcome;
   streams: { readonly [stream: string]: StreamReport };
   error: { code: string; message: string } | null;
-  /** From start to start, how long ago it started, and the factor by which the next start is moved. */
+  /** Time from start to start. */
   intervalMs: number;
   sinceStartMs: number;
   jitter: number;
   retention: { changesMs: number; cyclesMs: number };
 };
 
-/** Opens the cycle's row and returns its id. */
+/** Opens the cycle's row and returns its id. Throws like {@link requireFence}. */
 export async function openCycle(
   database: Database,
   lease: Lease,
@@ -53,7 +52,7 @@ insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version)
 select :tenantId, :kind, :actor, :fence, :settingsVersion from (${lockBoth('key share')}) as locked
 returning cycle_id`;
 
-/** Closes the cycle, tells the tenant's row how it went, and lets go of cycles and changes that are past their time. */
+/** Closes the cycle, records its outcome in the tenant's row, and deletes cycles and changes beyond their retention. */
 export async function closeCycle(database: Database, lease: Lease, cycleId: string, end: CycleEnd): Promise<void> {
   const { tenantId } = lease;
   const { changesMs, cyclesMs } = end.retention;
@@ -65,9 +64,9 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
       changesMs,
       ...closed(cycleId, end),
     });
-    // Its row counts among those that ended lately.
+    // After the close, because this cycle counts among the recent ones.
     await recordAttempt(transaction, tenantId, failures, end);
-    // Edits of applications, where no worker runs.
+    // Without a worker, number the batches of applications' edits here.
     if (found?.unnumbered) noteFeedBatch(transaction);
     return found;
   });
@@ -90,7 +89,7 @@ with closed as (${closeRow}), old as (
 select exists (select from entra_sync.batches where tenant_id = :tenantId and ${isOld}) as changes,
        exists (select from entra_sync.batches where number is null) as unnumbered`;
 
-/** Closes the row of a quick first load. The tenant's row waits for the cycle that follows: no checkpoint moved (rule 21). */
+/** Closes the row of a first load. Leaves the tenant's row to the next cycle, since no checkpoint moved (rule 21). */
 export async function closeFirstLoad(
   database: Database,
   lease: Lease,
@@ -114,7 +113,7 @@ function closed(cycleId: string, end: Pick<CycleEnd, 'outcome' | 'streams' | 'er
   };
 }
 
-// Kept apart from the close: whoever followed the feed that far behind is told by ES006 to read the views again.
+// Not in the closing transaction. Applications that have not read these changes get ES006 and read the views again.
 async function pruneChanges(database: Database, tenantId: string, changesMs: number): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await waitInLine(transaction, tenantId);
@@ -136,7 +135,7 @@ with old as (
 update entra_sync.feed f set pruned_number = n.number, pruned_change = n.change
   from newest n where f.pruned_number < n.number`;
 
-// As lockTenant does, but a tenant that was erased meanwhile is no error here: the fence tells of that.
+// Like lockTenant, but without an error for an erased tenant, of which nothing is left to prune.
 async function waitInLine(transaction: Transaction, tenantId: string): Promise<void> {
   await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for no key update', { tenantId });
 }

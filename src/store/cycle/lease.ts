@@ -1,4 +1,4 @@
-// One cycle per tenant at a time, across all replicas: a lease with a fence (rule 11). Only the database's clock counts.
+// One cycle per tenant at a time across all replicas: a lease with a fence (rule 11), by the database's clock.
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { ExpectedError } from '../../errors.ts';
@@ -8,23 +8,23 @@ import { tenantDisconnected, tenantGone } from '../tenants/tenants.ts';
 export type Lease = {
   readonly tenantId: string;
   readonly fence: string;
-  /** Aborted, with a `lease_lost` error as its reason, once a heartbeat finds that somebody else has taken over. */
+  /** Aborted with a `lease_lost` error once a heartbeat finds that another process has taken over. */
   readonly lost: AbortSignal;
-  /** Lets go at once. Never throws: a lease that cannot be given back ends by itself. */
+  /** Releases the lease. Never throws: a lease that is not released expires. */
   release(): Promise<void>;
 };
 
 export type LeaseTimes = { readonly lastsMs: number; readonly beatMs: number };
 
-// The next beat comes anyway, and a lease that is not given back ends by itself.
+// Without retries: the next beat follows anyway, and an unreleased lease expires.
 const atOnce = { forMs: 0, forWorkMs: 0 };
 
 const defaultTimes: LeaseTimes = { lastsMs: 45_000, beatMs: 10_000 };
 
 /**
- * Takes the tenant's lease and keeps it alive. Throws `cycle_running` (exit 6) while another one's heart beats or its
- * commit holds the fence, `unknown_name` for a tenant that was erased. A holder on this machine whose process is gone is taken over at once: the fence makes that
- * safe even where the guess is wrong. Rows of a cycle that was cut off are closed, and what dry runs left staged is dropped.
+ * Takes the tenant's lease and keeps it alive. Throws `cycle_running` (exit 6) while another holder is alive or its
+ * transaction locks the fence, `unknown_name` for an erased tenant. Takes over at once from a dead process of this machine:
+ * if that guess is wrong, the fence still protects. Closes an interrupted cycle and deletes what dry runs left staged.
  */
 export async function acquireLease(
   database: Database,
@@ -39,7 +39,7 @@ export async function acquireLease(
       (alive) => {
         if (!alive) lost.abort(leaseLost(tenantId));
       },
-      // One missed beat is no loss: the lease outlasts several, and every transaction checks the fence anyway.
+      // A failed beat is harmless: the lease outlasts several, and every transaction checks the fence.
       () => {},
     );
   }, times.beatMs);
@@ -65,8 +65,8 @@ export async function acquireLease(
 
 async function takeFence(transaction: Transaction, tenantId: string, holder: string, lastsMs: number): Promise<string> {
   const lease = (await lockLease(transaction, tenantId)) ?? (await firstLease(transaction, tenantId));
-  // A statement of its own, so that it sees what was committed before the lock was had: read together with the lock,
-  // the heartbeat could be the old one of a lease that somebody took an instant ago.
+  // A separate statement, which sees everything committed before the lock was granted. The locking statement could read the
+  // old heartbeat of a lease that was taken an instant ago.
   const [taken] = await rows<{ fence: string | null; remaining_s: number }>(transaction, takeLease, {
     tenantId,
     holder,
@@ -76,40 +76,38 @@ async function takeFence(transaction: Transaction, tenantId: string, holder: str
   if (taken?.fence) return taken.fence;
   throw cycleRunning(
     tenantId,
-    `held by ${lease.holder?.split(' ').slice(0, 2).join(', process ') ?? 'another process'}; if that is gone, the lease ends in ${Math.ceil(taken?.remaining_s ?? 0)} s`,
+    `held by ${lease.holder?.split(' ').slice(0, 2).join(', process ') ?? 'another process'}; if that process has ended, the lease expires in ${Math.ceil(taken?.remaining_s ?? 0)} s`,
   );
 }
 
-type Held = { holder: string | null };
+type LeaseHolder = { holder: string | null };
 
-async function lockLease(transaction: Transaction, tenantId: string): Promise<Held | undefined> {
-  const [lease] = await rows<Held>(
+async function lockLease(transaction: Transaction, tenantId: string): Promise<LeaseHolder | undefined> {
+  const [lease] = await rows<LeaseHolder>(
     transaction,
     'select holder from entra_sync.leases where tenant_id = :tenantId for update nowait',
     { tenantId },
   ).catch((error: unknown) => {
-    // Locked: a transaction of the holder is alive this very moment.
+    // Locked by an open transaction of the holder.
     if (sqlState(error) === '55P03') throw cycleRunning(tenantId, 'it is writing right now');
     throw error;
   });
   return lease;
 }
 
-/** The lease of a tenant that never had one, locked. */
-async function firstLease(transaction: Transaction, tenantId: string): Promise<Held> {
+async function firstLease(transaction: Transaction, tenantId: string): Promise<LeaseHolder> {
   await transaction
     .raw('insert into entra_sync.leases (tenant_id) values (:tenantId) on conflict do nothing', { tenantId })
     .catch((error: unknown) => {
-      // Erased since it was looked up.
+      // foreign_key_violation: the tenant was erased meanwhile.
       if (sqlState(error) === '23503') throw tenantGone(tenantId);
       throw error;
     });
   return (await lockLease(transaction, tenantId)) ?? { holder: null };
 }
 
-// Takes the lease unless its holder's heart beats, and clears up behind a holder that was cut off: its cycle, which is told
-// the rounds that are open as they stand (of two in one stream the full one), and what dry runs staged, which is never
-// gone on with.
+// Takes the lease unless its holder's heartbeat is alive. Closes an interrupted cycle with a report of its open rounds (of
+// two in one stream the full one).
 const takeLease = `
 with heart as (
   select extract(epoch from expires_at - clock_timestamp())::float8 as remaining_s
@@ -124,13 +122,15 @@ with heart as (
   on conflict (tenant_id) do update set fence = excluded.fence, expires_at = excluded.expires_at
 ), left_open as (
   select coalesce(jsonb_object_agg(r.stream, jsonb_build_object(
-           'outcome', 'failed', 'round', r.kind, 'reason', 'cut_off', 'begun_for', r.reason, 'pages', r.pages, 'seen', r.seen)
+           'outcome', 'failed', 'round', r.kind, 'reason', 'cut_off', 'begun_for', r.reason,
+           'pages', r.pages, 'seen', r.seen)
+           -- The last of duplicate keys wins, so the full round comes last.
            order by r.kind desc), '{}') as reports
     from entra_sync.rounds r
    where r.tenant_id = (select tenant_id from taken) and not r.dry_run and r.kind <> 'on_demand'
 ), cut_off as (
   update entra_sync.cycles set outcome = 'failed', finished_at = now(), error_code = 'cut_off',
-         error_message = 'the process that ran this cycle ended without a word; the next cycle goes on from its last staged page',
+         error_message = 'the process of this cycle ended unexpectedly; the next cycle resumes at its last staged page',
          streams = streams || left_open.reports
     from left_open
    where tenant_id = (select tenant_id from taken) and outcome = 'running'
@@ -154,8 +154,8 @@ const holdFence = (tenantId: string) =>
   `select from entra_sync.leases where tenant_id = ${tenantId} and fence = :fence for share`;
 
 /**
- * Part of every writing transaction of a cycle: share-locks the fence, so that a takeover waits or this one fails. Throws
- * `lease_lost`, or what a tenant answers that was disconnected or erased meanwhile.
+ * Share-locks the fence in every writing transaction of a cycle, so that a takeover waits or this one fails. Throws
+ * `lease_lost`, or the error of a tenant that was disconnected or erased meanwhile.
  */
 export async function requireFence(transaction: Transaction, lease: Lease): Promise<void> {
   const { tenantId, fence } = lease;
@@ -163,12 +163,11 @@ export async function requireFence(transaction: Transaction, lease: Lease): Prom
   if (held.length === 0) throw await whyLost(transaction, lease);
 }
 
-/** A tenant's row as the first statement of a writing transaction finds it. */
 export type LockedTenant = { readonly status: string; readonly failures: number };
 
 /**
- * The first statement of a cycle's writing transactions: locks the tenant's row against everybody but edits, then the
- * fence like {@link requireFence}, and throws what that throws.
+ * Locks the tenant's row against all but edits, then the fence like {@link requireFence}, and throws the same errors. The
+ * first statement of a cycle's writing transactions.
  */
 export async function lockFenced(transaction: Transaction, lease: Lease): Promise<LockedTenant> {
   const { tenantId, fence } = lease;
@@ -178,15 +177,15 @@ export async function lockFenced(transaction: Transaction, lease: Lease): Promis
 }
 
 /**
- * Locks the tenant's row, and once that is had the fence `:fence`: no row where that is not held. Whatever it waited for,
- * the rest of its statement sees the database as it was before; what must not be old is read by the next one.
+ * Locks the tenant's row, then the fence `:fence`; no row if the fence is not held. After a wait, the rest of its statement
+ * still sees the database as of before it: read data that must be current in the next one.
  */
 export const lockBoth = (tenant: 'no key update' | 'key share') => `
 select t.status, t.failures
   from (select tenant_id, status, failures from entra_sync.tenants where tenant_id = :tenantId for ${tenant}) t
   join lateral (${holdFence('t.tenant_id')}) f on true`;
 
-/** What a fence that is not held any more comes to. */
+/** Returns the error for a fence that is no longer held. */
 export async function whyLost(on: Database | Transaction, lease: Lease): Promise<ExpectedError> {
   const [tenant] = await rows<{ status: string }>(
     on,
@@ -194,13 +193,13 @@ export async function whyLost(on: Database | Transaction, lease: Lease): Promise
     { tenantId: lease.tenantId },
   );
   if (!tenant) return tenantGone(lease.tenantId);
-  // A disconnect raises the fence as well, and nobody goes on with that cycle.
+  // A disconnect raises the fence too, but no other process continues the cycle.
   return tenant.status === 'disconnected' ? tenantDisconnected() : leaseLost(lease.tenantId);
 }
 
 function leaseLost(tenantId: string): ExpectedError {
   return new ExpectedError('lease_lost', `another process has taken over tenant ${tenantId}; this one stops`, {
-    cure: 'nothing to do: the other one goes on from the last staged page',
+    cure: 'nothing to do: the other process resumes at the last staged page',
   });
 }
 

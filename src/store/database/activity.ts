@@ -1,72 +1,72 @@
-// The work of this process's connections: told of while it lasts, and ended when the process is told to stop.
+// The work of this process's connections: listed while it lasts, and ended when the process has to stop.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Client } from 'pg';
 import { ExpectedError } from '../../errors.ts';
 import { sendCancel } from './cancel.ts';
 
-/** `statement`: the server works at it, or waits. `connection`: of the pool, or to the server. `lock`: between two tries for one. */
+/** `statement`: runs or waits on the server. `connection`: waits for the pool or the server. `lock`: between two tries. */
 export type Activity = {
   readonly kind: 'statement' | 'connection' | 'lock';
   /** By `performance.now()`. */
   readonly since: number;
-  /** The tenant that it is for, where it is for one ({@link forTenant}). */
+  /** The tenant that the work is for ({@link forTenant}), if any. */
   readonly tenantId: string | null;
-  /** The reason of a wait, where the waiting code knows it. */
+  /** Why it waits, if the waiting code knows. */
   readonly reason: string | null;
-  /** The process of the server that does it, as the server or the pooler before it calls it. */
+  /** The server's process id. A pooler may report its own. */
   readonly pid: number | null;
 };
 
-type Held = Activity & {
+type TrackedActivity = Activity & {
   readonly client: Client | null;
-  /** The error that this process has the statement cancelled for ({@link giveUp}). */
+  /** Why this process had the statement cancelled ({@link giveUp}). */
   endedBy?: ExpectedError;
 };
 
 const tenants = new AsyncLocalStorage<string>();
 const busy = new Set<{ readonly tenantId: string }>();
-const underWay = new Set<Held>();
+const underWay = new Set<TrackedActivity>();
 const connecting = new Set<Client>();
 const connected = new Set<Client>();
 const withoutEnd = new WeakSet<Client>();
 let ending: 'no' | 'cancelling' | 'cut' = 'no';
 
-/** Runs `work`, whose statements are told of as this tenant's. */
+/** Runs `work` and lists its statements under the tenant. */
 export function forTenant<Answer>(tenantId: string, work: () => Promise<Answer>): Promise<Answer> {
   const one = { tenantId };
   busy.add(one);
   return tenants.run(tenantId, work).finally(() => busy.delete(one));
 }
 
-/** The tenant that this is done for, or null. */
+/** The tenant of the current {@link forTenant}, or null. */
 export function currentTenant(): string | null {
   return tenants.getStore() ?? null;
 }
 
-/** The tenants that {@link forTenant} works for now. */
+/** Returns the tenants that {@link forTenant} works for now. */
 export function busyTenants(): readonly string[] {
   return [...busy].map(({ tenantId }) => tenantId);
 }
 
-/** The activities that are under way now. */
+/** Returns the activities that are under way now. */
 export function activities(): readonly Activity[] {
   return [...underWay];
 }
 
-/** Tells of a wait that is no single statement: of tries for a lock, say. The function that is returned ends it. */
+/** Lists a wait that is not one statement, such as repeated tries for a lock. Returns the function that ends it. */
 export function beginWait(kind: Activity['kind'], reason: string | null = null): () => void {
   const held = begin(kind, null, reason);
   return () => void underWay.delete(held);
 }
 
-function begin(kind: Activity['kind'], client: Client | null, reason: string | null): Held {
+function begin(kind: Activity['kind'], client: Client | null, reason: string | null): TrackedActivity {
   const pid = (client as { processID?: number } | null)?.processID ?? null;
-  const held: Held = { kind, client, reason, pid, since: performance.now(), tenantId: currentTenant() };
+  const held: TrackedActivity = { kind, client, reason, pid, since: performance.now(), tenantId: currentTenant() };
   underWay.add(held);
   return held;
 }
 
-/** Connects, told of to {@link endActivities}. Throws `interrupted` once connections are cut. */
+/** Connects; {@link endActivities} can cut the attempt. Throws `interrupted` once connections are cut. */
 export async function connectWatched(client: Client): Promise<void> {
   refuseNew();
   connecting.add(client);
@@ -76,14 +76,14 @@ export async function connectWatched(client: Client): Promise<void> {
 
 function refuseNew(): void {
   if (ending !== 'cut') return;
-  throw new ExpectedError('interrupted', 'no connection to the database is made any more: this process ends', {
+  throw new ExpectedError('interrupted', 'this process is ending and makes no more connections to the database', {
     cure: 'run the command again',
   });
 }
 
 /**
- * Tells of every statement of a connection that is made. `onError` hears how one failed, before its caller does. `endless`:
- * its statements may wait for locks without an end.
+ * Lists every statement of an open connection. `onError` gets an error before the caller does. `endless`: statements may
+ * wait for locks for ever.
  */
 export function watchConnection(
   client: Client,
@@ -118,15 +118,15 @@ export function watchConnection(
   Object.assign(client, { query: watched });
 }
 
-/** Has the server cancel a statement, which then fails by `error` (database-errors.ts). Does nothing where it has ended. */
+/** Has the server cancel a statement, which then fails with `error` (errors.ts). Ignores one that has ended. */
 export function giveUp(one: Activity, error: ExpectedError): void {
-  const held = one as Held;
+  const held = one as TrackedActivity;
   if (!held.client || withoutEnd.has(held.client) || !underWay.has(held)) return;
   held.endedBy = error;
   sendCancel(held.client);
 }
 
-/** Tells of the wait for a connection of the pool. */
+/** Lists the wait for a connection of the pool. */
 export async function watchAcquisition<Connection>(acquire: () => Promise<Connection>): Promise<Connection> {
   refuseNew();
   const end = beginWait('connection');
@@ -137,17 +137,16 @@ export async function watchAcquisition<Connection>(acquire: () => Promise<Connec
   }
 }
 
-// Work that ends by itself within this time is let end: a commit in its last statement, say.
+// Time for work to end by itself, such as a commit in its last statement.
 const graceMs = 2_000;
 const cutAfterMs = 5_000;
 const lookEveryMs = 250;
-// Work that has only just begun does not wait yet, and may be giving a lease back.
+// A new statement does not wait yet, and may be releasing a lease.
 const freshMs = 750;
 
 /**
- * Ends what this process does on databases, because it was told to stop: what takes longer than two seconds is cancelled
- * by the server, connections that are still being made are given up; what even then does not end within five seconds
- * loses its connection, and no new one is made. The server rolls back what was open.
+ * Ends this process's work on databases. After two seconds cancels statements and drops unfinished connections. After five
+ * seconds cuts all connections and makes no new ones; the server rolls back open transactions.
  */
 export function endActivities(): void {
   if (ending !== 'no') return;

@@ -1,10 +1,10 @@
-// DATABASE_URL as the driver takes it. The driver's own reading of sslmode is another than libpq's, so it is not asked for it.
+// DATABASE_URL in the driver's terms. The driver reads sslmode differently from libpq, so this file reads it.
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import type { Client } from 'pg';
 import { filesOfUrl, tlsOfUrl, urlWithoutTls } from '../../rules/database-url.ts';
 
-/** How a connection to the database of `url` is made, for pg and for what builds on it. */
+/** Returns the connection options of `url`, for pg and libraries on it. Throws if a file that `url` names is unreadable. */
 export function connectionTo(url: string): { connectionString: string; ssl?: ConnectionOptions } {
   const check = tlsOfUrl(url);
   const connectionString = urlWithoutTls(url);
@@ -28,8 +28,8 @@ export function connectionTo(url: string): { connectionString: string; ssl?: Con
 type Starting = { getStartupConf(): Record<string, string> };
 
 /**
- * Asks for times in the style that the driver reads, whatever the role, the database or the server prefers. To be called
- * before the connection is made. As a parameter of the startup it also holds behind a pooler, which keeps track of it.
+ * Sets the DateStyle that the driver reads, over that of server, database or role. Call it before connecting: poolers keep
+ * track of this startup parameter.
  */
 export function askForReadableTimes(client: Client): void {
   const starting = client as Client & Starting;

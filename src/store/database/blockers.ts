@@ -1,24 +1,24 @@
-// The sessions that hold a lock which another session waits for: how they are found, and what a person is told of them.
+// Finds the sessions that hold a lock which another session waits for, and describes them to an operator.
 import { ExpectedError } from '../../errors.ts';
 
-/** A session at the end of a chain of waits: it holds a lock and waits for no other one. */
+/** A session at the end of a chain of lock waits: it holds a lock and waits for none. */
 export type Blocker = {
-  /** 0: a prepared transaction, which belongs to no session. Role and age are those of the oldest in this database. */
+  /** 0: a prepared transaction, which has no session. Role and age are then those of the oldest in this database. */
   readonly pid: number;
   readonly role: string | null;
   readonly application: string | null;
-  /** Postgres shows the rest of another role's session to members of pg_read_all_stats alone. */
+  /** False: another role's session, whose details only members of pg_read_all_stats see. */
   readonly visible: boolean;
   readonly transactionMs: number | null;
-  /** For how long the session has been idle in its transaction; null while a statement runs, or where that is not shown. */
+  /** Time idle in transaction; null while a statement runs, or when not visible. */
   readonly idleMs: number | null;
-  /** It is a session of the role that asks. */
+  /** A session of the current role. */
   readonly own: boolean;
 };
 
 /**
- * The blockers of the backend `$1`. A session that waits itself is passed over for the ones that it waits for. The text of
- * their statements is never asked for: it may hold the data of a person (rule 18).
+ * Finds the blockers of backend `$1`; a session that waits is replaced by those it waits for. Never reads the text of
+ * statements, which may contain personal data (rule 18).
  */
 export const findBlockers = `
 with recursive chain (pid) as (
@@ -26,9 +26,11 @@ with recursive chain (pid) as (
   union
   select b from chain c cross join lateral unnest(pg_blocking_pids(c.pid)) b where c.pid <> 0
 )
-select c.pid, coalesce(a.usename, p.owner) as role, nullif(a.application_name, '') as application, a.state is not null as visible,
+select c.pid, coalesce(a.usename, p.owner) as role, nullif(a.application_name, '') as application,
+       a.state is not null as visible,
        (extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared)) * 1000)::float8 as "transactionMs",
-       case when a.state like 'idle%' then (extract(epoch from clock_timestamp() - a.state_change) * 1000)::float8 end as "idleMs",
+       case when a.state like 'idle%'
+            then (extract(epoch from clock_timestamp() - a.state_change) * 1000)::float8 end as "idleMs",
        coalesce(a.usename = current_user, false) as own
   from chain c left join pg_stat_activity a on a.pid = c.pid
   left join lateral (select owner, prepared from pg_prepared_xacts
@@ -37,14 +39,13 @@ select c.pid, coalesce(a.usename, p.owner) as role, nullif(a.application_name, '
  order by a.xact_start nulls last, c.pid`;
 
 /**
- * Whether the blocker is one of this program's own writers that has not stopped: between two statements a session is idle
- * for an instant, so `freshMs` of idleness are no sign.
+ * Returns whether the blocker is a working writer of this program: idle for less than `freshMs`, as between statements.
  */
 export function isAtWork({ own, visible, idleMs }: Blocker, freshMs: number): boolean {
   return own && visible && (idleMs === null || idleMs < freshMs);
 }
 
-/** The blockers in words: pid, role, application, since when, and whether the first is idle in its transaction. */
+/** Describes the first blocker and counts the others. */
 export function describeBlockers([first, ...others]: readonly Blocker[]): string {
   if (!first) return 'a session that could not be found';
   const more = others.length > 0 ? ` and ${others.length} more` : '';
@@ -64,20 +65,19 @@ export function describeBlockers([first, ...others]: readonly Blocker[]): string
   return `pid ${first.pid} (${facts.join(', ')})${more}`;
 }
 
-/** A wait that lasts, with at least one blocker. */
 export type LockWait = { readonly blockers: readonly Blocker[]; readonly waitedMs: number };
 
-/** A wait that lasts, in one line. */
+/** Describes a long lock wait in one line. */
 export function describeWait({ blockers, waitedMs }: LockWait): string {
   return `a lock in the database has not been free for ${describeTime(waitedMs)} so far; it is held by ${describeHolders(blockers)}`;
 }
 
-/** The sessions that hold a lock, and the cure, in a part of a line. */
+/** Describes the sessions that hold a lock, and the cure, as part of a line. */
 export function describeHolders(blockers: readonly Blocker[]): string {
   return `${describeBlockers(blockers)} -> ${cureOf(blockers)}`;
 }
 
-/** The error of a wait that came to its end after `waitedMs`. */
+/** Returns the error of a wait that was given up after `waitedMs`. */
 export function databaseLocked(blockers: readonly Blocker[], waitedMs: number, cause: unknown): ExpectedError {
   return new ExpectedError(
     'database_locked',
@@ -86,7 +86,7 @@ export function databaseLocked(blockers: readonly Blocker[], waitedMs: number, c
   );
 }
 
-/** The error of a wait that nothing watched: the statement's own lock_timeout ended it. */
+/** Returns the error of an unwatched wait, which lock_timeout ended. */
 export function unwatchedLock(cause: unknown): ExpectedError {
   return new ExpectedError('database_locked', 'a lock in the database was not free within lock_timeout', {
     cure: 'find the session that holds it in pg_locks and pg_stat_activity, let it end, then run the command again',
@@ -98,7 +98,7 @@ function cureOf([first]: readonly Blocker[]): string {
   if (!first) return 'find the session in pg_locks and pg_stat_activity and end its transaction';
   if (first.pid === 0)
     return 'find its gid in pg_prepared_xacts, then, as its owner or a superuser, commit prepared or rollback prepared it';
-  // Postgres lets a role end its own sessions; those of others a superuser or a member of pg_signal_backend.
+  // A role may end its own sessions; ending others takes a superuser or pg_signal_backend.
   const who = first.own ? '' : ' as a superuser or a member of pg_signal_backend';
   const end = `end the session${who} with select pg_terminate_backend(${first.pid})`;
   const works = first.visible && first.idleMs === null;

@@ -1,5 +1,4 @@
-// A request to the server to cancel what one connection is doing, as the protocol has it: by a connection of its own, which
-// needs no login and gets no answer. A pooler passes it on.
+// The protocol's CancelRequest: sent over a new connection, without login or answer. Poolers forward it.
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Client } from 'pg';
@@ -9,14 +8,14 @@ type CancelledBackend = {
   readonly port: number;
   readonly processID: number | null;
   readonly secretKey: number | null;
-  /** The options of TLS where the connection uses it; true for those of Node. */
+  /** The TLS options; true: Node's defaults. */
   readonly ssl: boolean | Record<string, unknown>;
 };
 
 const giveUpMs = 3_000;
 const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 
-/** Asks the server to cancel the statement of `client`. Never throws: a server that is away cancels nothing. */
+/** Asks the server to cancel the statement of `client`. Never throws, even when the server is unreachable. */
 export function sendCancel(client: Client): void {
   const { host, port, processID, secretKey, ssl } = client as unknown as CancelledBackend;
   if (processID === null || secretKey === null) return;

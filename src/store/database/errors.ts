@@ -1,16 +1,16 @@
-// A failed statement tells whether its connection is lost, and gives people one line with the cure.
+// Classifies failed statements: whether the connection is lost, and which line and cure an operator gets.
 import { ExpectedError } from '../../errors.ts';
 import { judgeServerState, type ServerState } from '../../rules/server-states.ts';
 import { unwatchedLock } from './blockers.ts';
 import { isLockTimeout } from './lock-waits.ts';
 
-/** The SQLSTATE or network error code of a failed statement, if it has one. */
+/** Returns the SQLSTATE or network error code, if any. */
 export function sqlState(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : undefined;
 }
 
-// Beside the states of the server that the table of rules/server-states.ts tells of.
+// In addition to the table of rules/server-states.ts.
 const unreachable = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -26,24 +26,24 @@ const unreachable = new Set([
   '08003',
   '08004',
   '08006',
-  // PgBouncer says this when the server behind it is gone.
+  // PgBouncer: the server behind it is gone.
   '08P01',
 ]);
 const refused = new Set(['28P01', '28000', '3D000']);
 
-/** The state of the server that a failed statement tells of, if it tells of one. */
+/** Returns the state of the server that made a statement fail, if it is a known one. */
 export function serverStateOf(error: unknown): ServerState | undefined {
   return judgeServerState(sqlState(error) ?? '', wordsOf(error));
 }
 
-/** Whether a statement failed because the connection, not the statement, broke. */
+/** Returns whether the connection broke, rather than the statement failed. */
 export function isConnectionLost(error: unknown): boolean {
   const state = serverStateOf(error);
   if (state) return state.code === 'database_unreachable';
   return unreachable.has(sqlState(error) ?? '') || lostInWords.test(wordsOf(error));
 }
 
-// knex puts the statement before the server's words, and pg-boss passes on copies of errors, which are no Error.
+// knex puts the statement before the server's message. pg-boss passes on copies that are not instances of Error.
 function wordsOf(error: unknown): string {
   const message = (error as { message?: unknown } | null)?.message;
   return (typeof message === 'string' ? message : String(error))
@@ -51,25 +51,24 @@ function wordsOf(error: unknown): string {
     .replace(/^.* - (?=[^-]*$)/s, '');
 }
 
-// pg-boss adds this to the words of an error that it copies.
 const bossSuffix = / \(Queue: [^()]*, Worker: [^()]*\)$/;
 
-// Words of pg, its pool and knex, which have no code. "is not queryable" is said of the ROLLBACK that follows a loss. The
-// last words are the server's, for a database that is closed for maintenance: their code means other things too.
+// Messages of pg, its pool and knex, which have no code. "is not queryable" comes from the ROLLBACK after a loss. The last
+// message is the server's, for a database closed for maintenance; its code is ambiguous.
 const lostInWords =
   /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|^timeout exceeded when trying to connect$|not currently accepting connections/;
 
 /**
- * For a note beside work whose own error has to reach the caller: the note may fail by what is expected (a lost lease, a
- * database that is away), because the next cycle makes it again. Throws a defect, which would fail each time without a word.
+ * Handles the error of a note about failed work. Ignores expected errors, such as a lost lease: the next cycle writes the
+ * note again. Throws anything else, which would recur unnoticed.
  */
 export function throwDefect(error: unknown): void {
   if (!(describeDatabaseError(error) instanceof ExpectedError)) throw error;
 }
 
 /**
- * Says an error of the database in one line with its cure; anything else is returned as it came. `value` is that of the
- * server's setting which led to it, where it is known (pool.ts asks for it).
+ * Returns a database error as an `ExpectedError` with a cure, and any other error unchanged. `value`: that of the server
+ * setting that caused it, if known.
  */
 export function describeDatabaseError(error: unknown, value?: string): unknown {
   if (error instanceof ExpectedError) return error;
@@ -90,9 +89,9 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
   const message = /^timeout expired$|^timeout exceeded when|Timeout acquiring/.test(words)
     ? 'it does not answer in time'
     : words;
-  // Of a server that takes no connection without TLS, pg_hba.conf says: no entry, "no encryption".
+  // pg_hba.conf of a server that requires TLS has no entry for "no encryption".
   if (code === '28000' && /no encryption/.test(message)) {
-    return new ExpectedError('database_refused', 'the database takes connections with TLS alone', {
+    return new ExpectedError('database_refused', 'the database accepts connections with TLS only', {
       cure: 'add ?sslmode=require to DATABASE_URL, or sslmode=verify-full to check the server too',
       cause: error,
     });
@@ -119,7 +118,7 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
     return new ExpectedError('database_unreachable', `no TLS connection to the database: ${message}`, {
       cure: /does not support SSL/.test(message)
         ? 'the server has no TLS: set ssl = on there, or sslmode=disable in DATABASE_URL'
-        : 'sslrootcert=FILE in DATABASE_URL names the CA that signed it; sslmode=require goes without the check',
+        : 'sslrootcert=FILE in DATABASE_URL names the CA that signed the certificate; sslmode=require skips the check',
       cause: error,
     });
   }

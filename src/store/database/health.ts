@@ -1,4 +1,4 @@
-// What the database tells about itself and about how fresh a tenant is, for `doctor` and for metrics.
+// The server's state and each tenant's freshness, for `doctor` and metrics.
 import { escapeIdentifier } from 'pg';
 import { judgedLimits, type TimeLimit } from '../../rules/time-limits.ts';
 import { type Blocker, findBlockers } from './blockers.ts';
@@ -8,13 +8,12 @@ export type Server = {
   readonly version: string;
   readonly major: number;
   readonly now: Date;
-  /** A standby: it takes no writes before it is promoted. */
   readonly standby: boolean;
-  /** Transactions of this role in this database may write nothing, on a standby too. */
+  /** Transactions of this role in this database are read-only; also true on a standby. */
   readonly readOnly: boolean;
 };
 
-/** Which server answers, and what time it is there. */
+/** Returns the server's version, time and whether it accepts writes. */
 export async function readServer(database: Database): Promise<Server> {
   const [server] = await rows<Server>(
     database,
@@ -22,16 +21,17 @@ export async function readServer(database: Database): Promise<Server> {
             clock_timestamp() as now, pg_is_in_recovery() as standby,
             current_setting('transaction_read_only')::boolean as "readOnly"`,
   );
-  if (!server) throw new Error('the server told nothing about itself');
+  if (!server) throw new Error('the server returned no version');
   return server;
 }
 
-/** The limits on time that a session of this role in this database begins with, and the statement that lifts each. */
+/** Returns the time limits that new sessions of this role in this database get, each with the statement that lifts it. */
 export async function readTimeLimits(database: Database): Promise<TimeLimit[]> {
-  // Outside a transaction: inside one, this program sets limits of its own.
+  // Not in a transaction: there this program sets its own limits.
   const found = await rows<Omit<TimeLimit, 'lift'> & { role: string; database: string }>(
     database,
-    `select name, current_setting(name) as value, (extract(epoch from current_setting(name)::interval) * 1000)::float8 as ms,
+    `select name, current_setting(name) as value,
+            (extract(epoch from current_setting(name)::interval) * 1000)::float8 as ms,
             source, session_user as role, current_database() as database
        from pg_settings where name = any(:names::text[]) order by name`,
     { names: judgedLimits },
@@ -43,13 +43,13 @@ export async function readTimeLimits(database: Database): Promise<TimeLimit[]> {
 }
 
 /**
- * Writes a megabyte that no other session sees, and takes it back. Throws the error that keeps the server from it, such as that
- * of a full disk. False: this role may not try.
+ * Writes and drops a megabyte that no other session sees. Throws the server's error, such as a full disk. Returns false
+ * when this role may not create temporary tables.
  */
 export async function tryWriting(database: Database): Promise<boolean> {
   try {
     await inTransaction(database, async (transaction) => {
-      // On the disk of the database, wherever temporary tables go.
+      // Test the disk of the database, not one that is set for temporary tables.
       await transaction.raw("set local temp_tablespaces = ''");
       await transaction.raw(
         `create temp table entra_sync_room on commit drop as
@@ -63,7 +63,7 @@ export async function tryWriting(database: Database): Promise<boolean> {
   }
 }
 
-/** `blockers`: the sessions that hold the lock, where it waits for one. */
+/** The state of a backend. `blockers`: the sessions that hold the lock that it waits for. */
 export type StatementState = {
   readonly pid: number;
   readonly forLock: boolean;
@@ -72,7 +72,7 @@ export type StatementState = {
 
 const askTimeoutMs = 3_000;
 
-/** Whether statements of these processes of the server wait for a lock, and which sessions hold it. Throws when the server does not answer in time. */
+/** Returns which of these backends wait for a lock, with their blockers. Throws when the server does not answer in 3 s. */
 export async function statementStates(database: Database, pids: readonly number[]): Promise<StatementState[]> {
   const late = new Promise<never>((_resolve, reject) => {
     setTimeout(() => reject(new Error('the database does not answer')), askTimeoutMs).unref();
@@ -97,7 +97,7 @@ async function askStates(database: Database, pids: readonly number[]): Promise<S
 
 export type CheckpointAge = { readonly stream: string; readonly ageMs: number };
 
-/** How old the checkpoints of a tenant are, by the database's clock. */
+/** Returns the ages of a tenant's checkpoints. */
 export async function checkpointAges(database: Database, tenantId: string): Promise<CheckpointAge[]> {
   return rows<CheckpointAge>(
     database,
@@ -111,14 +111,13 @@ export type TenantHealth = {
   readonly tenant_id: string;
   readonly status: string;
   readonly paused: boolean;
-  /** A cycle of it is running somewhere. */
   readonly running: boolean;
   readonly last_success_at: Date | null;
-  /** Why the last cycle was no success; null when it was one. */
+  /** The code of the last cycle's failure; null after a success. */
   readonly error_code: string | null;
-  /** Since the last success, or since it was added. */
+  /** Seconds since the last success, or since the tenant was added. */
   readonly stale_s: number;
-  /** Past its time; 0 when it is not due. */
+  /** 0 when not due. */
   readonly late_s: number;
   readonly held: number;
   readonly set_aside: number;
@@ -129,14 +128,16 @@ export type TenantHealth = {
   readonly groups_full_age_s: number | null;
 };
 
-/** How every tenant is, as metrics tell it: one statement, by the database's clock. */
+/** Returns every tenant's health as metrics report it, by the database's clock. */
 export async function readHealth(database: Database): Promise<TenantHealth[]> {
   return rows<TenantHealth>(
     database,
     `with now as (select clock_timestamp() as at),
      held as (
        select tenant_id, count(*)::int as held
-         from (select tenant_id from entra_sync.held_removals union all select tenant_id from entra_sync.held_memberships) h
+         from (select tenant_id from entra_sync.held_removals
+               union all
+               select tenant_id from entra_sync.held_memberships) h
         group by 1),
      aside as (select tenant_id, count(*)::int as set_aside from entra_sync.set_aside group by 1),
      points as (

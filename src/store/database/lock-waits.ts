@@ -1,5 +1,4 @@
-// How long a transaction waits for a lock: in attempts that let go of everything between them, to an end that names the
-// session in its way.
+// How long a transaction waits for a lock: in attempts, with nothing locked in between. The final error names the blocker.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { beginWait } from './activity.ts';
@@ -7,15 +6,14 @@ import { type Blocker, databaseLocked, findBlockers, isAtWork, type LockWait } f
 
 /** Times in milliseconds. */
 export type LockPatience = {
-  /** lock_timeout of one attempt; a shorter one that the server sets for the role is obeyed. */
+  /** lock_timeout of one attempt. A shorter one of the role stays in force. */
   readonly eachMs: number;
-  /** After so much waiting the error names the blocker. */
+  /** Time until the wait is given up. */
   readonly forMs: number;
-  /** The same while all blockers are this program's own writers at work: a large commit takes its time. */
+  /** The same while all blockers are working writers of this program: a large commit takes long. */
   readonly forWorkMs: number;
-  /** Between two attempts, so that sessions which waited for this one come through. */
+  /** Pause between two attempts, so that sessions behind this one get their locks. */
   readonly pauseMs: number;
-  /** After so much waiting `onWait` is told. */
   readonly tellAfterMs: number;
 };
 
@@ -28,35 +26,35 @@ const defaultPatience: LockPatience = {
 };
 
 /**
- * For what locks all tenants: while it waits for one, it holds up the others, so that it lets go of them soon and leaves a
- * gap in which they come through. Behind a commit that takes long it waits no longer than behind a forgotten session.
+ * For transactions that lock all tenants. Waiting for one, they block the others: so attempts are short, pauses long, and
+ * they wait for a long commit no longer than for a forgotten session.
  */
 export const ofManyTenants: Partial<LockPatience> = { eachMs: 2_000, forWorkMs: 30_000, pauseMs: 500 };
 
 export type WaitOptions = Partial<LockPatience> & {
-  /** Called once for each session that a transaction waits for beyond `tellAfterMs`. */
+  /** Called once per session that a transaction waits for beyond `tellAfterMs`. */
   readonly onWait?: (wait: LockWait) => void;
 };
 
-/** The connection that looks for blockers. It is not one of the pool's, because all of those may be waiting. */
+/** The connection that asks for blockers. It is outside the pool, whose connections may all be waiting. */
 type BlockerConnection = { query(sql: string, values: unknown[]): Promise<{ rows: Blocker[] }> };
 type Client = {
   acquireRawConnection(): Promise<BlockerConnection>;
-  destroyRawConnection(looker: BlockerConnection): Promise<void>;
+  destroyRawConnection(connection: BlockerConnection): Promise<void>;
 };
 
 type Waiting = {
   since: number | undefined;
   readonly told: Set<number>;
   blockers: readonly Blocker[];
-  /** Ends what metrics tell of this wait. */
+  /** Ends the activity that metrics report. */
   end: (() => void) | undefined;
 };
 type Attempt = { readonly lockMs: number; begun(pid: number, lockMs: number): void };
 
 const attempts = new AsyncLocalStorage<Attempt>();
 
-/** The attempt in whose course a transaction is begun: it is told the backend and the lock_timeout in force. */
+/** Returns the current attempt; a transaction reports its backend and lock_timeout to `begun`. */
 export function currentAttempt(): Attempt | undefined {
   return attempts.getStore();
 }
@@ -64,29 +62,29 @@ export function currentAttempt(): Attempt | undefined {
 export type Waits = {
   readonly eachMs: number;
   /**
-   * Does `work`, again from its beginning where a lock was not free in time. Throws `database_locked`, which names the
-   * blocker, when the patience has come to its end.
+   * Runs `work`, and runs it again after lock timeouts. Throws `database_locked`, which names the blocker, when the
+   * patience ends.
    */
   patiently<Answer>(work: () => Promise<Answer>, patience?: Partial<LockPatience>): Promise<Answer>;
 };
 
-/** The waits of one pool. */
+/** Returns the lock waits of one pool. */
 export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Waits {
   const enter = openLockWatch(client);
   return {
     eachMs: given.eachMs ?? defaultPatience.eachMs,
     async patiently(work, own = {}) {
-      // The options that the pool was opened with hold for all that it does.
+      // The pool's options override those of the call.
       const patience = { ...defaultPatience, ...own, ...given };
       const waiting: Waiting = { since: undefined, told: new Set(), blockers: [], end: undefined };
-      const lookout = enter((blockers) => note(waiting, blockers, patience, onWait));
+      const lockWatch = enter((blockers) => note(waiting, blockers, patience, onWait));
       let [waitedMs, waitedForWorkMs] = [0, 0];
       try {
         for (;;) {
           let limitMs = patience.eachMs;
           const begun = (pid: number, lockMs: number) => {
             limitMs = lockMs;
-            lookout.watch(pid, lockMs / 4);
+            lockWatch.watch(pid, lockMs / 4);
           };
           try {
             return await attempts.run({ lockMs: patience.eachMs, begun }, work);
@@ -100,14 +98,14 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
             const isEnough = atWork ? allMs >= patience.forWorkMs : waitedMs >= patience.forMs;
             if (isEnough) throw databaseLocked(blockers, allMs, error);
           } finally {
-            lookout.rest();
+            lockWatch.rest();
           }
-          // A server that gives a lock no time at all is not asked all the time.
+          // A role with a tiny lock_timeout must not make this a busy loop.
           await delay(Math.max(patience.pauseMs, 200 - limitMs));
         }
       } finally {
         waiting.end?.();
-        lookout.leave();
+        lockWatch.leave();
       }
     },
   };
@@ -135,19 +133,19 @@ function note(
   onWait?.({ blockers, waitedMs });
 }
 
-/** Whether a statement failed because a lock was not free in time. */
+/** Returns whether a statement failed with a lock timeout. */
 export function isLockTimeout(error: unknown): boolean {
   return (error as { code?: unknown } | null)?.code === '55P03';
 }
 
 type LockWatch = {
-  /** Looks at the backend every so often, until `rest`. */
+  /** Asks for the backend's blockers every `everyMs` (20 to 1,000), until `rest`. */
   watch(pid: number, everyMs: number): void;
   rest(): void;
   leave(): void;
 };
 
-/** One connection for all that wait at a time, opened at the first look: most transactions end before that. */
+/** All waits share one connection, opened at the first query: most transactions end before that. */
 function openLockWatch(client: Client): (found: (blockers: readonly Blocker[]) => void) => LockWatch {
   let connection: Promise<BlockerConnection> | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -165,10 +163,10 @@ function openLockWatch(client: Client): (found: (blockers: readonly Blocker[]) =
   return (found) => {
     inside += 1;
     let timer: NodeJS.Timeout | undefined;
-    const lookAt = async (pid: number, mine: NodeJS.Timeout | undefined) => {
-      if (timer !== mine) return;
+    const lookAt = async (pid: number, asking: NodeJS.Timeout | undefined) => {
+      if (timer !== asking) return;
       const blockers = await ask(pid);
-      if (timer === mine) found(blockers);
+      if (timer === asking) found(blockers);
     };
     const rest = () => {
       clearInterval(timer);
@@ -178,13 +176,13 @@ function openLockWatch(client: Client): (found: (blockers: readonly Blocker[]) =
       watch(pid, everyMs) {
         rest();
         let busy = false;
-        const mine = setInterval(
+        const asking = setInterval(
           () => {
             if (busy) return;
             busy = true;
-            // One after another. A look that fails leaves the blocker unknown, and the wait has its end all the same.
+            // One query at a time. If it fails the blocker stays unknown, and the wait still ends.
             last = last
-              .then(() => lookAt(pid, mine))
+              .then(() => lookAt(pid, asking))
               .catch(close)
               .finally(() => {
                 busy = false;
@@ -192,7 +190,7 @@ function openLockWatch(client: Client): (found: (blockers: readonly Blocker[]) =
           },
           Math.min(1_000, Math.max(20, everyMs)),
         );
-        timer = mine.unref();
+        timer = asking.unref();
       },
       rest,
       leave() {

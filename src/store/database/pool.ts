@@ -1,4 +1,4 @@
-// The connection pool and transactions. The only file that makes a knex; callers pass the Database on without looking in.
+// The connection pool and transactions. Only this file creates a knex; callers treat Database as opaque.
 import knex, { type Knex } from 'knex';
 import type { Client } from 'pg';
 import { ExpectedError } from '../../errors.ts';
@@ -7,19 +7,18 @@ import { askForReadableTimes, connectionTo } from './address.ts';
 import { describeDatabaseError, serverStateOf, sqlState } from './errors.ts';
 import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './lock-waits.ts';
 
-// Modules that hold a database describe its errors, too.
+// Modules that use a database also need its errors.
 export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState, throwDefect } from './errors.ts';
 
-// knex prints its warnings on stdout, which belongs to the answer of a command; what they say is in what is thrown, too.
+// knex prints warnings to stdout, where a command prints its answer. The thrown errors contain them too.
 const silent = { debug() {}, warn() {}, error() {}, deprecate() {} };
 
 export type Database = Knex;
 export type Transaction = Knex.Transaction;
 
 /**
- * Opens a pool on `url`. No connection is made before the first statement. `maxConnections` defaults to 8; a server that
- * takes the connection and says nothing is given up after `connectTimeoutMs` (12 s). `waits` says how long its transactions
- * wait for locks; with `unlimited` the server's limits on time are lifted in them, which is for migrations alone.
+ * Opens a pool on `url`; it connects at the first statement. `maxConnections` defaults to 8, `connectTimeoutMs` to 12 s.
+ * `waits`: how long transactions wait for locks. `unlimited`: lifts the server's time limits, for migrations only.
  */
 export function openDatabase(
   url: string,
@@ -36,13 +35,13 @@ export function openDatabase(
     connection: {
       ...connectionTo(url),
       application_name: options.applicationName ?? 'entra-sync',
-      // Below the time that the pool waits, which could not say why.
+      // Below the pool's timeout, whose error has no reason.
       connectionTimeoutMillis: options.connectTimeoutMs ?? 12_000,
-      // Of a server that is gone without a word, a wait for its answer would otherwise last for hours.
+      // Without keepalive, waiting for a server that vanished would last hours.
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
     },
-    // min 0: an idle command holds no connection that keeps an embedded server from stopping.
+    // min 0: an idle command must not keep an embedded server running.
     pool: { min: 0, max: options.maxConnections ?? 8, afterCreate: watch, maxConnectionLifetimeMillis: 60_000 },
     acquireConnectionTimeout: 15_000,
     compileSqlOnError: false,
@@ -66,10 +65,10 @@ type PoolClient = {
   releaseConnection(connection: Connection): Promise<void>;
   _acquireOnlyConnection(): Promise<Connection>;
 };
-// knex asks `__knex__disposed` before it hands a connection out again.
+// knex does not reuse a connection with `__knex__disposed`.
 type Connection = Client & { __knex__disposed?: unknown };
 
-// As knex connects, but told of while it lasts.
+// Connects like knex, and lists the attempt as an activity.
 function watchPool(client: PoolClient): void {
   const { acquireConnection } = client;
   client.acquireConnection = () => watchAcquisition(() => acquireConnection.call(client));
@@ -86,8 +85,7 @@ function watchPool(client: PoolClient): void {
   };
 }
 
-// A setting of the role or the database holds for new connections alone, and another host may be the primary by now. So a
-// connection is not used again after an error of that kind, and none is older than a minute.
+// Changed settings and a new primary affect only new connections: drop one after such an error, or after a minute.
 function watch(connection: Connection, done: (error: null, connection: Connection) => void): void {
   watchConnection(connection, (error) => {
     if (serverStateOf(error)) connection.__knex__disposed = error;
@@ -100,8 +98,8 @@ type TransactionParts = readonly [container: unknown, config?: Begun, outer?: un
 type Begun = { readonly mayBeLost?: true };
 type InForce = { readonly pid: number; readonly lock_ms: number };
 
-// BEGIN and what is set for the transaction go to the server as one message, which saves each a round trip. The connection
-// itself is left as it is: behind a pooler it is somebody else's a moment later.
+// BEGIN and the settings go in one message, which saves round trips. They end with the transaction, because behind a pooler
+// another client uses the session next.
 function beginAtOnce(
   client: { transaction(...parts: TransactionParts): KnexTransaction },
   waits: Waits,
@@ -119,7 +117,7 @@ function beginAtOnce(
         const told = response.at(-1)?.rows[0];
         if (told) attempt?.begun(told.pid, told.lock_ms);
       } catch (error) {
-        // It may have begun all the same, and the connection goes back into the pool.
+        // The transaction may be open, and the connection returns to the pool.
         await made.client.query(connection, 'ROLLBACK').catch(() => {});
         throw error;
       }
@@ -131,47 +129,46 @@ function beginAtOnce(
 /** Values bound into a statement: `?` in order, or `:name` by name. */
 export type Bindings = readonly unknown[] | Readonly<Record<string, unknown>>;
 
-/** Runs one statement and returns its rows. The jsonb operator `?` would be taken for a binding: use jsonb_exists. */
+/** Runs one statement and returns its rows. knex reads the jsonb operator `?` as a binding: use jsonb_exists. */
 export async function rows<Row>(on: Database | Transaction, sql: string, values: Bindings = []): Promise<Row[]> {
   const result = await on.raw(sql, values as Knex.RawBinding[]);
   return result.rows as Row[];
 }
 
-/** Like {@link rows} for statements whose answer is the number of rows written. */
+/** Runs one statement and returns the number of rows that it wrote. */
 export async function rowCount(on: Database | Transaction, sql: string, values: Bindings = []): Promise<number> {
   const result = await on.raw(sql, values as Knex.RawBinding[]);
   return result.rowCount as number;
 }
 
-// A deadlock's victim has changed nothing, so the same work may simply be done again (Postgres: 40P01, 40001).
+// deadlock_detected and serialization_failure: nothing was changed, so the work can be repeated.
 const retryable = new Set(['40P01', '40001']);
 
-// A database that is set to a shorter time keeps it.
+// A shorter setting of the database stays.
 const limitIdleness = `
 select set_config('idle_in_transaction_session_timeout', '60s', true)
- where current_setting('idle_in_transaction_session_timeout')::interval not between interval '1 ms' and interval '60 s'`;
+ where current_setting('idle_in_transaction_session_timeout')::interval
+       not between interval '1 ms' and interval '60 s'`;
 
-// A server that knows no transaction_timeout (before 17) is not asked for it.
+// Selects from pg_settings, because transaction_timeout exists only from Postgres 17 on.
 const liftLimits = `
 select set_config(name, '0', true) from pg_settings
  where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
 
-// A role that is set to a shorter time keeps it.
+// A shorter setting of the role stays.
 const limitLocks = (ms: number) => `
 select set_config('lock_timeout', '${ms}', true)
  where current_setting('lock_timeout')::interval not between interval '1 ms' and interval '${ms} ms'`;
 
-// The server itself is asked: behind a pooler the connection knows another pid.
+// Behind a pooler the driver knows another pid.
 const inForce = `
 select pg_backend_pid() as pid, (extract(epoch from current_setting('lock_timeout')::interval) * 1000)::int as lock_ms`;
 
 /**
- * Runs `work` in one transaction and returns its answer. Deadlocks are tried again, three times at most; so is the wait for a
- * lock, from the beginning of `work` and with nothing held in between, until `patience` ends it: then `database_locked`
- * names the session in the way.
- * A client that freezes in the middle is cut off by the server after a minute, or sooner where the
- * database's own idle_in_transaction_session_timeout says so, so its locks cannot stay for ever.
- * `mayBeLost`: nobody waits for the disk, so a crash of the server may undo the last of them, whole and in order.
+ * Runs `work` in one transaction and returns its answer. Repeats it after a deadlock, at most three times in all, and after
+ * a lock timeout until `patience` ends; then throws `database_locked`, which names the blocker.
+ * The server ends the transaction after a minute of idleness, so a frozen client does not hold locks for ever.
+ * `mayBeLost`: an asynchronous commit. A crash of the server may undo the last such transactions, each as a whole.
  */
 export async function inTransaction<Answer>(
   database: Database,
@@ -182,7 +179,7 @@ export async function inTransaction<Answer>(
   return patiently(database, () => againAfterDeadlock(() => tellingCause(database, work, config)), patience);
 }
 
-// Where the server ended the connection, the ROLLBACK that follows fails too, and knows nothing of the cause.
+// After the server ended a connection, ROLLBACK fails too and hides the cause.
 async function tellingCause<Answer>(
   database: Database,
   work: (transaction: Transaction) => Promise<Answer>,
@@ -198,18 +195,18 @@ async function tellingCause<Answer>(
     .catch((error: unknown) => Promise.reject(serverStateOf(cause) ? cause : error));
 }
 
-/** For transactions that are begun by other code: `work` is done again where a lock was not free in time. See {@link inTransaction}. */
+/** Repeats `work`, which begins transactions itself, after lock timeouts. See {@link inTransaction}. */
 export function patiently<Answer>(
   database: Database,
   work: () => Promise<Answer>,
   patience?: Partial<LockPatience>,
 ): Promise<Answer> {
   const waits = waitsOfClients.get(database.client);
-  // Inside another transaction a lock that is not free ends that one, too: there is nothing to do again.
+  // Inside a transaction a lock timeout aborts all of it, so only the outermost call repeats.
   return waits ? waits.patiently(work, patience) : work();
 }
 
-/** {@link rows} of a statement that writes and is a transaction of its own: it may wait for a lock, so that the wait has an end. */
+/** {@link rows} of one writing statement in its own transaction, so that its wait for a lock ends. */
 export function written<Row>(
   database: Database,
   sql: string,
@@ -220,14 +217,14 @@ export function written<Row>(
 }
 
 /**
- * The rest of the transaction compares whole sets by sorting or hashing alone. For statements over tables that may never
- * have been analyzed: on a guess of a few rows, each row of one set would be compared with all of the other.
+ * Disables nested loops and JIT for the rest of the transaction: on tables that were never analyzed, the planner would
+ * compare each row of one set with all of the other.
  */
 export async function compareWholeSets(transaction: Transaction): Promise<void> {
   await transaction.raw("select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)");
 }
 
-/** For one transaction, or one statement that is its own: done again where Postgres gave it up, three times at most. */
+/** Runs one transaction, or one statement of its own, and repeats it after a deadlock, at most three times in all. */
 export async function againAfterDeadlock<Answer>(work: () => Promise<Answer>): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -238,14 +235,14 @@ export async function againAfterDeadlock<Answer>(work: () => Promise<Answer>): P
   }
 }
 
-/** {@link describeDatabaseError} with the value of the server's setting that led to it, if `database` still tells it. */
+/** {@link describeDatabaseError} with the value of the server setting that caused the error, if it can be read. */
 export async function tellDatabaseError(database: Database, error: unknown): Promise<unknown> {
   const setting = error instanceof ExpectedError ? undefined : serverStateOf(error)?.setting;
   if (setting === undefined) return describeDatabaseError(error);
   return describeDatabaseError(error, await askSetting(database, setting).catch(() => undefined));
 }
 
-// On a connection of its own, which has the setting as it is now, and is not kept: it is the one that is to be changed.
+// On a new connection, which has the current value. It is not reused, because the operator is about to change the setting.
 async function askSetting(database: Database, setting: string): Promise<string | undefined> {
   const client: PoolClient = database.client;
   const connection = await client.acquireConnection();
@@ -258,9 +255,9 @@ async function askSetting(database: Database, setting: string): Promise<string |
   }
 }
 
-/** The database's time: what was asked of Graph after it was seen live after it. */
+/** Returns the database's time. Graph's answers to later requests are newer. */
 export async function databaseTime(database: Database): Promise<Date> {
   const [now] = await rows<{ now: Date }>(database, 'select clock_timestamp() as now');
-  if (!now) throw new Error('the database told no time');
+  if (!now) throw new Error('the database returned no time');
   return now.now;
 }

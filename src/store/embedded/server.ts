@@ -1,5 +1,5 @@
-// One embedded server on disk: its files under a home directory, how it is made, started and stopped.
-// Nothing here is safe against a second process doing the same: embedded.ts calls it under the home's lock.
+// Creates, starts and stops one embedded server, whose files lie under a home directory.
+// Not safe against a second process: embedded.ts calls it under the home's lock.
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -19,7 +19,7 @@ import {
 
 const accessSchema = z.object({ user: z.string(), password: z.string() });
 
-/** What `postgres.json` holds. */
+/** The content of `postgres.json`. */
 export type Access = z.infer<typeof accessSchema>;
 
 export type Files = { home: string; data: string; access: string; log: string };
@@ -40,13 +40,13 @@ const settings = [
   'max_connections=50',
   'shared_buffers=128MB',
   'max_wal_size=2GB',
-  // Nobody replicates or archives it: less WAL when a table is filled in the transaction that made it.
+  // No replication or archiving: less WAL when a table is filled in the transaction that created it.
   'wal_level=minimal',
   'max_wal_senders=0',
   'jit=off',
   'timezone=UTC',
   'log_timezone=UTC',
-  // Statements and details of errors would carry personal values into the log file (rule 18).
+  // Statements and error details would write personal data to the log file (rule 18).
   'log_min_error_statement=panic',
   'log_error_verbosity=terse',
   'log_checkpoints=off',
@@ -55,7 +55,7 @@ const settings = [
 const logBytesKept = 4 * 1024 * 1024;
 const newPrefix = '.postgres-new-';
 
-/** Where the parts of the embedded server lie under `home`. */
+/** Returns the paths of the embedded server under `home`. */
 export function filesOf(home: string): Files {
   return {
     home,
@@ -65,7 +65,7 @@ export function filesOf(home: string): Files {
   };
 }
 
-/** Makes `home` when it is missing: for its owner only; as root, owned by the user the server will run as. */
+/** Creates `home` if missing, with access for its owner only; as root, the owner is the user that will run the server. */
 export async function makeHome(home: string): Promise<void> {
   try {
     await mkdir(dirname(home), { recursive: true });
@@ -75,18 +75,18 @@ export async function makeHome(home: string): Promise<void> {
     if (cause instanceof ExpectedError) throw cause;
     if (errorCode(cause) === 'EEXIST') return;
     throw cannot(
-      `${home} cannot be made`,
+      `${home} cannot be created`,
       cause,
       'set ENTRA_SYNC_HOME to a directory you may write, or set DATABASE_URL',
     );
   }
 }
 
-/** Opens the server that lies under `home`, and makes it first when there is none. `created` tells which. */
+/** Returns the server under `home`, and creates it if there is none (`created`). */
 export async function prepareServer(home: string): Promise<{ server: Server; created: boolean }> {
   const files = filesOf(home);
   const binaries = await findBinaries();
-  // Postgres wants the owner of the data, and no one else; a home that was there before may tell whom root acts for.
+  // Postgres runs only as the owner of its data. For a root process, the owner of an existing home is the next choice.
   const owner = await chooseOwner([files.data, home]);
   await removeHalfMade(home);
   if (await exists(files.data)) {
@@ -99,8 +99,8 @@ export async function prepareServer(home: string): Promise<{ server: Server; cre
 }
 
 /**
- * Starts the server on a free port; it outlives this process. Throws `database_unreachable` with the reason that the
- * server's log gives.
+ * Starts the server on a free port; it outlives this process. Throws `database_unreachable` with the reason from the
+ * server's log.
  */
 export async function startServer(server: Server, extraSettings: readonly string[]): Promise<void> {
   const { files, binaries, run } = server;
@@ -115,7 +115,7 @@ export async function startServer(server: Server, extraSettings: readonly string
     const { code, output } = await run(binaries.pg_ctl, args, { detached: true });
     if (code === 0) return;
     const reason = await logExcerpt(files.log, from);
-    // The port was taken since it was found free, or backends of a killed server are still on their way out.
+    // Another process took the port meanwhile, or backends of a killed server are still ending.
     if (attempt < 5 && /Address already in use|could not bind|shared memory block/.test(reason)) {
       await pause(300 * attempt);
       continue;
@@ -131,7 +131,7 @@ export async function startServer(server: Server, extraSettings: readonly string
   }
 }
 
-/** Stops the server and waits for its end. Connections are cut, transactions rolled back. */
+/** Stops the server, which cuts connections and rolls back transactions, and waits for its end. */
 export async function stopServer(server: Server): Promise<void> {
   const { files, binaries, run } = server;
   const args = ['stop', '-m', 'fast', '-w', '-t', '60', '-s', '-D', files.data];
@@ -142,7 +142,7 @@ export async function stopServer(server: Server): Promise<void> {
   });
 }
 
-/** Makes the data under a temporary name: a process killed half-way leaves nothing that looks like a database. */
+/** Creates the data under a temporary name: a killed process must leave nothing like a database. */
 async function createServerFiles(files: Files, binaries: Binaries, owner: Owner | undefined): Promise<Server> {
   const access: Access = { user: 'entra_sync', password: randomBytes(32).toString('base64url') };
   const work = await mkdtemp(join(files.home, newPrefix)).catch((cause: unknown) => {
@@ -159,20 +159,21 @@ async function createServerFiles(files: Files, binaries: Binaries, owner: Owner 
     await writeFile(passwordFile, access.password, { mode: 0o600 });
     for (const path of [work, data, passwordFile]) await own(path, owner);
     const { run, major } = await findRunner(binaries, owner, work);
-    // Unlike libc's C, C.UTF-8 knows upper and lower case beyond ASCII, the same on every platform.
+    // C.UTF-8 maps case beyond ASCII, on every platform alike; libc's C does not.
     const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
     const login = [`--username=${access.user}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
     const { code, output } = await run(binaries.initdb, ['-D', data, ...login, ...locale]);
     if (code !== 0) {
-      throw new ExpectedError('database_unreachable', `the embedded Postgres could not be made: ${errorLine(output)}`, {
-        cure: `look at the space and the rights of ${files.home}, or set DATABASE_URL`,
+      const reason = errorLine(output);
+      throw new ExpectedError('database_unreachable', `the embedded Postgres could not be created: ${reason}`, {
+        cure: `check the free space and the permissions of ${files.home}, or set DATABASE_URL`,
         detail: output.trim(),
       });
     }
     const accessFile = join(work, 'access');
     await writeFile(accessFile, `${JSON.stringify(access)}\n`, { mode: 0o600 });
     await own(accessFile, owner);
-    // The password first: data without a password would be of no use.
+    // The password first: data without a password would be useless.
     await rename(accessFile, files.access);
     await rename(data, files.data);
     return { files, access, binaries, run, major, owner };
@@ -223,7 +224,7 @@ async function readAccess(files: Files): Promise<Access> {
   }
 }
 
-/** The log must be there and writable for the server's user, who may not be allowed to make files in home. */
+/** Creates the log, writable for the server's user, who may not be allowed to create files in home. */
 async function readyLog({ files, owner }: Server): Promise<void> {
   const size = (await stat(files.log).catch(() => undefined))?.size ?? 0;
   if (size > logBytesKept) await rename(files.log, `${files.log}.1`);
@@ -236,7 +237,7 @@ async function own(path: string, owner: Owner | undefined): Promise<void> {
   if (owner !== undefined) await chown(path, owner.uid, owner.gid);
 }
 
-/** A port that nobody listens on now, chosen by the operating system. */
+/** Returns a free port, chosen by the operating system. */
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const listener = createServer();

@@ -1,8 +1,8 @@
-// The change rows of one transaction form a batch. Its number, the place in the feed, is given after the commit.
+// The change rows of one transaction and tenant form a batch. After the commit it gets a number, its place in the feed.
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { afterCommit } from './receipts.ts';
 
-/** The id under which a transaction writes its changes; {@link closeFeedBatch} makes them part of the feed. */
+/** Returns the id under which a transaction writes its changes; {@link closeFeedBatch} adds them to the feed. */
 export async function nextFeedBatch(transaction: Transaction): Promise<string> {
   const [next] = await rows<{ batch: string }>(
     transaction,
@@ -11,7 +11,7 @@ export async function nextFeedBatch(transaction: Transaction): Promise<string> {
   return next?.batch ?? '0';
 }
 
-/** Makes the batch's changes part of the feed; without changes there is no batch. */
+/** Adds the batch to the feed, unless it has no changes. */
 export async function closeFeedBatch(transaction: Transaction, bind: { batch: string; tenant: string }): Promise<void> {
   const written = await rowCount(
     transaction,
@@ -22,18 +22,18 @@ export async function closeFeedBatch(transaction: Transaction, bind: { batch: st
   if (written > 0) noteFeedBatch(transaction);
 }
 
-/** Notes that the transaction writes to the feed: once it is committed, its batch is numbered. */
+/** Notes that the transaction writes to the feed, so that its batch is numbered after the commit. */
 export function noteFeedBatch(transaction: Transaction): void {
   afterCommit(transaction, tryToNumber);
 }
 
-/** Numbers the batches that are committed, unless another transaction is at it; returns how many. */
+/** Numbers the committed batches, unless another transaction is doing so. Returns how many. */
 export async function numberBatches(database: Database): Promise<number> {
   const [numbered] = await rows<{ count: number }>(database, 'select entra_sync.number_batches() as count');
   return numbered?.count ?? 0;
 }
 
-/** {@link numberBatches} after a commit. A failure is no failure of that: readers do without numbers, and the worker gives them later. */
+/** {@link numberBatches} after a commit. Ignores errors: readers work without numbers, and the worker numbers later. */
 async function tryToNumber(database: Database): Promise<void> {
   await numberBatches(database).catch(() => {});
 }

@@ -15,23 +15,27 @@ export type ChangeRow = {
   member_group_id: string | null;
   before: unknown;
   after: unknown;
-  /** The names that account and groups show today; null when they are gone. */
+  /** The present names of account and group; null if they no longer exist. */
   display_name: string | null;
   group_name: string | null;
 };
 
-/** Where the feed stands now. */
+/** Returns the feed's present position. */
 export async function feedPosition(database: Database): Promise<string> {
   const [row] = await rows<{ position: string }>(database, 'select directory.feed_position() as position');
   return row?.position ?? '';
 }
 
-/** Up to `limit` changes after a position (null: from the oldest kept), in the feed's order. Throws `usage` for a position that is no good. */
+/**
+ * Returns up to `limit` changes after a position (null: from the oldest kept), in the feed's order. Throws `usage` for an
+ * invalid position.
+ */
 export async function readChanges(database: Database, after: string | null, limit: number): Promise<ChangeRow[]> {
   return rows<ChangeRow>(
     database,
     `select c.position, c.change_id, c.tenant_id, c.at, c.cycle_id, c.actor, c.kind, c.account_id, c.group_id,
-            c.member_group_id, c.before, c.after, coalesce(a.profile ->> 'displayName', a.user_principal_name, n.display_name) as display_name,
+            c.member_group_id, c.before, c.after,
+            coalesce(a.profile ->> 'displayName', a.user_principal_name, n.display_name) as display_name,
             g.display_name as group_name
        from directory.read_changes(:after, :limit) with ordinality c
        left join entra_sync.accounts a on a.account_id = c.account_id
@@ -47,7 +51,7 @@ export async function readChanges(database: Database, after: string | null, limi
   });
 }
 
-/** The position `count` changes before the end of the feed, of one tenant or all: where "the last N changes" begin. */
+/** Returns the position before the last `count` changes of one tenant or all. */
 export async function positionBefore(
   database: Database,
   count: number,
@@ -55,7 +59,7 @@ export async function positionBefore(
 ): Promise<string | null> {
   const [row] = await rows<{ position: string }>(
     database,
-    `with newest as (
+    `with newest as (  -- unnumbered batches are newer than all numbered ones
        (select null::bigint as number, u.last_change, c.change_id
           from entra_sync.unnumbered_batches u join entra_sync.change_rows c using (batch_id)
          where :tenantId::uuid is null or u.tenant_id = :tenantId

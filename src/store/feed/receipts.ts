@@ -1,5 +1,5 @@
-// Transactions whose outcome somebody is told. When the answer to COMMIT is lost, a receipt tells whether it happened, and
-// nothing is said before that is known (rule 12).
+// Transactions whose outcome is reported. When the answer to COMMIT is lost, a receipt shows whether it happened. Nothing
+// is reported before that is known (rule 12).
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ExpectedError } from '../../errors.ts';
@@ -13,20 +13,19 @@ import {
   written,
 } from '../database/pool.ts';
 
-/** For how long a database that does not answer is asked what became of a commit. */
 const defaultPatienceMs = 10_000;
 
 export type ReportedOptions = {
-  /** For how long a database that does not answer is asked what became of the commit. */
+  /** How long to keep asking an unreachable database whether the commit happened. */
   readonly patienceMs?: number;
-  /** How long it waits for locks. */
+  /** How long to wait for locks. */
   readonly locks?: Partial<LockPatience> | undefined;
 };
 
 /**
- * {@link inTransaction} for what somebody is told of. Throws `database_unreachable` for a connection that broke once the
- * transaction had begun, and says whether it changed nothing or nobody can know; where it was committed all the same, the
- * answer is given as if nothing had happened. Work noted by {@link afterCommit} is done then.
+ * {@link inTransaction} for work whose outcome is reported. If the connection breaks after BEGIN, returns normally when the
+ * transaction was committed. Otherwise throws `database_unreachable`, which says that nothing was changed or that the
+ * outcome is unknown. Runs the work noted by {@link afterCommit} then.
  */
 export async function inReportedTransaction<Answer>(
   database: Database,
@@ -50,10 +49,10 @@ export async function inReportedTransaction<Answer>(
     );
   } catch (error) {
     if (!begun || !isConnectionLost(error)) throw error;
-    // Before its last statement was answered, no COMMIT was sent.
+    // COMMIT is sent only after the last statement's answer.
     if (!done || !(await wasCommitted(database, receipt, patienceMs))) throw nothingChanged(error);
   }
-  if (!done) throw new Error('the transaction gave no answer');
+  if (!done) throw new Error('the transaction returned nothing');
   await done.next?.(database);
   return done.answer;
 }
@@ -62,14 +61,14 @@ type AfterCommit = (database: Database) => Promise<void>;
 
 const afterCommits = new WeakMap<Transaction, AfterCommit>();
 
-/** Notes the work that follows the commit of a transaction of {@link inReportedTransaction}. It must not fail. */
+/** Notes work for after the commit of a transaction of {@link inReportedTransaction}. It must not fail. */
 export function afterCommit(transaction: Transaction, work: AfterCommit): void {
   afterCommits.set(transaction, work);
 }
 
 class DryRunDone extends Error {}
 
-/** {@link inReportedTransaction}, rolled back at its end when `rehearse` is true: what it returns is what it would have done. */
+/** {@link inReportedTransaction}; a dry run (`rehearse`) is rolled back at its end and returns the same answer. */
 export async function inDryRun<Answer>(
   database: Database,
   rehearse: boolean,
@@ -90,11 +89,11 @@ export async function inDryRun<Answer>(
   } catch (error) {
     if (!(error instanceof DryRunDone)) throw error;
   }
-  if (!done) throw new Error('the transaction gave no answer');
+  if (!done) throw new Error('the transaction returned nothing');
   return done.answer;
 }
 
-// Old ones go with the new: skipping what another transaction is letting go of, so that nobody waits for it.
+// Deletes some old receipts too. Skips locked ones, so that no transaction waits for another's cleanup.
 const writeReceipt = `
 with old as (
   delete from entra_sync.receipts where receipt in (
@@ -103,8 +102,8 @@ with old as (
 )
 insert into entra_sync.receipts (receipt, happened) values (:receipt, true)`;
 
-// On the same key as the lost transaction: it waits while that one's commit is still under way on the server, and once it
-// is written, a commit that never reached the server can no longer happen. Asked twice, it gives the same answer.
+// Uses the lost transaction's key: waits while that commit is under way on the server. Once this row is written, the lost
+// transaction has ended and can no longer commit. Repeating it returns the same answer.
 const claimReceipt = `
 insert into entra_sync.receipts as r (receipt, happened) values (:receipt, false)
 on conflict (receipt) do update set happened = r.happened returning r.happened`;

@@ -1,4 +1,4 @@
-// The queue that spreads due tenants over all replicas: the only file that knows pg-boss. One queue, one job a tenant.
+// The queue that spreads due tenants over all replicas, with one job per tenant. Only this file knows pg-boss.
 import { Client } from 'pg';
 import type { PgBoss } from 'pg-boss';
 import bossPackage from 'pg-boss/package.json' with { type: 'json' };
@@ -14,9 +14,9 @@ const longJobs = 'long';
 const heartbeatSeconds = 15;
 
 const queueOptions = {
-  // A tenant that fails is planned again by its own rule (rules/quarantine.ts), never by the queue.
+  // rules/quarantine.ts decides when a failed tenant runs again, not the queue.
   retryLimit: 0,
-  // Above the longest cycle, and the most that pg-boss takes: a worker that died is found by its heart instead.
+  // pg-boss's maximum. Heartbeats detect a dead worker.
   expireInSeconds: 24 * 3_600,
   heartbeatSeconds,
   deleteAfterSeconds: 600,
@@ -26,7 +26,7 @@ const queueOptions = {
 const wanted = bossPackage.pgboss.schema;
 const nameOf = (version: number) => `${schema} (pg-boss schema ${version})`;
 
-/** What of the queue's schema this database lacks, or has beyond this program's knowledge. */
+/** Returns whether the queue's schema is missing or older (`pending`), or newer than this program knows (`unknown`). */
 export async function queueState(database: Database): Promise<{ pending: string[]; unknown: string[] }> {
   const [found] = await rows<{ there: boolean }>(
     database,
@@ -43,7 +43,7 @@ export async function queueState(database: Database): Promise<{ pending: string[
   return { pending: version < wanted || !state?.queue ? [nameOf(wanted)] : [], unknown: [] };
 }
 
-/** Whether tenants are in the queue that no worker has taken. */
+/** Returns whether the queue has jobs that no worker has taken. */
 export async function hasWaitingJobs(database: Database): Promise<boolean> {
   const [found] = await rows<{ waiting: boolean }>(
     database,
@@ -53,13 +53,13 @@ export async function hasWaitingJobs(database: Database): Promise<boolean> {
   return found?.waiting === true;
 }
 
-// A tenth of a second to load: not for commands that only read.
+// Loading pg-boss takes 0.1 s, which commands that only read do not need.
 async function newBoss(options: ConstructorParameters<typeof PgBoss>[0] & object): Promise<PgBoss> {
   const { PgBoss: Boss } = await import('pg-boss');
   return new Boss({ ...common, ...options });
 }
 
-// pg-boss makes its connections itself. They are told of, and ended, as the pool's are.
+// pg-boss's own connections: listed and ended like those of the pool.
 class WatchedClient extends Client {
   constructor(settings: ConstructorParameters<typeof Client>[0]) {
     super(settings);
@@ -68,7 +68,7 @@ class WatchedClient extends Client {
   }
 }
 
-// The index that an upgrade builds beside running transactions waits until those have ended.
+// An upgrade builds indexes concurrently, which wait until older transactions have ended.
 class EndlessClient extends Client {
   constructor(settings: ConstructorParameters<typeof Client>[0]) {
     super(settings);
@@ -83,15 +83,15 @@ const common = {
   registerInstance: false,
   monitorVacuum: false,
   reindex: false,
-  // Any role that may connect can take an advisory lock. pg-boss needs none: one process migrates under our own lock, and the
-  // queue is maintained by the replica that wins the row of its interval, each job by a statement that looks at it again.
+  // Any role that may connect could take an advisory lock and block pg-boss. It needs none: migrations run under our own
+  // lock, one replica per interval wins the row that allows maintenance, and each job's statement checks it again.
   __test__noAdvisoryLocks: true,
 } as const;
 
-// pg's pool renews its connections, so that a cure is noticed soon: a role's or database's settings hold for new ones alone.
+// Renews connections, so that a changed setting takes effect soon: those of a role or database apply to new ones only.
 const shortLived = { maxLifetimeSeconds: 60 };
 
-/** Makes the queue's schema and the queue, or brings them up to date. One process at a time: the caller holds a lock. */
+/** Creates or upgrades the queue and its schema. The caller holds a lock, so that one process at a time does so. */
 export async function installQueue(url: string, signal?: AbortSignal): Promise<void> {
   const boss = await newBoss({
     ...connectionTo(url),
@@ -112,7 +112,7 @@ export async function installQueue(url: string, signal?: AbortSignal): Promise<v
   }
 }
 
-// pg-boss builds the indexes of an upgrade in the background, and workers may not: it is this process or none.
+// pg-boss builds an upgrade's indexes in the background. Workers lack the rights, so this process waits for them.
 async function indexesBuilt(boss: PgBoss, signal: AbortSignal | undefined): Promise<void> {
   for (;;) {
     signal?.throwIfAborted();
@@ -123,26 +123,26 @@ async function indexesBuilt(boss: PgBoss, signal: AbortSignal | undefined): Prom
 }
 
 export type Queue = {
-  /** Puts tenants into the queue; one that is in it, or being worked on, is passed over. */
+  /** Adds tenants to the queue, except those that are queued or running. */
   enqueue(jobs: readonly PlannedJob[]): Promise<void>;
   /**
-   * Works on tenants, `concurrency` side by side, until `stop`. Tenants whose cycles take long get one slot less than
-   * there are, where there are several. `work` must not throw.
+   * Works on up to `concurrency` tenants at the same time, until `stop`. If there are several slots, one is kept free of
+   * tenants with long cycles. `work` must not throw.
    */
   start(concurrency: number, work: (tenantId: string) => Promise<void>): Promise<void>;
-  /** From now on nothing is taken: what is queued is left to others, what is being worked on goes on. */
+  /** Takes no more jobs and leaves them to other replicas. Running jobs continue. */
   takeNoMore(): void;
-  /** The same, and waits for what is being worked on, `timeoutMs` at most. */
+  /** Takes no more jobs, and waits at most `timeoutMs` for running ones. */
   stop(timeoutMs: number): Promise<void>;
 };
 
-// A slot that had a job asks for the next one at once, and waits again when there is none: else each would take two a second
-// at most. pg-boss does not say whose job this is; another slot that works is only told the same early.
+// Lets a slot ask for the next job at once, instead of twice a second. pg-boss does not report the slot of a job, so this
+// notifies all busy slots, which is harmless.
 function skipNextWait(boss: PgBoss): void {
   for (const { id, count } of boss.getWipData()) if (count > 0) boss.notifyWorker(id);
 }
 
-/** Opens the queue. It needs no right but to read and write its tables. `onError` hears of what the queue could not do by itself. */
+/** Opens the queue, which needs only to read and write its tables. `onError` gets the errors of pg-boss's own work. */
 export async function openQueue(url: string, onError: (error: unknown) => void): Promise<Queue> {
   const boss = await newBoss({
     ...connectionTo(url),
@@ -152,7 +152,7 @@ export async function openQueue(url: string, onError: (error: unknown) => void):
     ...shortLived,
     migrate: false,
     createSchema: false,
-    // How soon the job of a worker that died is let go, beside the heartbeat itself.
+    // Delay, after a missed heartbeat, until the job of a dead worker is released.
     superviseIntervalSeconds: 5,
     monitorIntervalSeconds: 5,
     maintenanceIntervalSeconds: 60,
@@ -190,7 +190,7 @@ export async function openQueue(url: string, onError: (error: unknown) => void):
     },
     takeNoMore: () => void boss.offWork(queueName, { wait: false }).catch(onError),
     stop: async (timeoutMs) => {
-      // A database that does not answer would keep it longer than it says.
+      // If the database does not answer, pg-boss exceeds its timeout.
       const late = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs + 500).unref());
       await Promise.race([boss.stop({ graceful: true, timeout: timeoutMs }), late]);
     },

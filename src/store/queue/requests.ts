@@ -1,15 +1,14 @@
-// What applications asked for by directory.request_cycle: the cycle of a tenant, or the reading of one person.
+// Requests that applications make with directory.request_cycle: a cycle of a tenant, or the read of one user.
 import { type Database, rows, written } from '../database/pool.ts';
 
 export type UserRequest = { request_id: string; tenant_id: string; account_id: string; actor: string };
 
-// Whoever claimed it so long ago is gone: a person is read within seconds.
+// An older claim belongs to a dead worker: reading a user takes seconds.
 const claimLasts = '2 minutes';
 
 /**
- * Claims a waiting request for one person, if there is one; nobody else gets it while the claim lasts. Tenants take turns,
- * from the one behind `after` on, and of each one request is answered at a time: ten thousand of one, or a Graph that hangs
- * for it, cost the others nothing.
+ * Claims a waiting request to read one user, if there is one. Tenants take turns, starting after `after`, with one claimed
+ * request per tenant: many requests of one tenant, or a Graph that hangs for it, do not delay the others.
  */
 export async function claimPersonRequest(
   database: Database,
@@ -34,7 +33,7 @@ export async function claimPersonRequest(
   return claimed;
 }
 
-/** Lets go of requests that were answered. */
+/** Deletes answered requests. */
 export async function endRequests(database: Database, requestIds: readonly string[]): Promise<void> {
   if (requestIds.length === 0) return;
   await written(database, 'delete from entra_sync.cycle_requests where request_id = any(:requestIds::bigint[])', {
@@ -42,7 +41,7 @@ export async function endRequests(database: Database, requestIds: readonly strin
   });
 }
 
-/** Claims the requests for a whole cycle of the tenant: one that starts after this answers them all. */
+/** Claims all requests for a cycle of the tenant: a cycle that starts after this answers them. */
 export async function claimTenantRequests(
   database: Database,
   tenantId: string,

@@ -1,4 +1,4 @@
-// Who may use the public contract: roles are granted schema directory, recorded, and granted anew by every migration.
+// Grants roles the public contract, schema directory, and records them. Every migration grants it again.
 import { escapeIdentifier } from 'pg';
 import { ExpectedError } from '../../errors.ts';
 import { type Database, inTransaction, rows, type Transaction } from '../database/pool.ts';
@@ -6,16 +6,17 @@ import { inReportedTransaction } from '../feed/receipts.ts';
 
 export type Grant = {
   role: string;
-  /** The role sees only the tenant that it names in directory.tenant, and nobody without it. */
+  /** The role sees only the tenant in its setting directory.tenant, and nothing without that. */
   tenantBound: boolean;
-  /** Said on purpose: what a role that was bound needs to see all tenants from now on. */
+  /** Lifts an earlier `tenantBound`. */
   allTenants?: boolean;
   actor: string;
 };
 
 /**
- * Gives a role the views and functions of schema directory and records it; given again, `tenantBound` is as said last.
- * Throws `unknown_name` for a role that is not there, `usage` for one that reaches the private tables anyway.
+ * Grants a role the views and functions of schema directory and records it; the last call sets `tenantBound`.
+ * Throws `unknown_name` for a missing role, `usage` for one that can access the private tables anyway, or for a bound one
+ * without `allTenants`.
  */
 export async function grantRole(database: Database, grant: Grant): Promise<void> {
   await inReportedTransaction(database, async (transaction) => {
@@ -34,22 +35,23 @@ export async function grantRole(database: Database, grant: Grant): Promise<void>
   });
 }
 
-/** Gives the contract as it is now to all recorded roles that this server has; returns their names of today. */
+/** Grants the current contract to all recorded roles of this server. Returns their present names. */
 export async function regrant(database: Database): Promise<string[]> {
   return inTransaction(database, async (transaction) => {
     await lockGrants(transaction);
     await followRoles(transaction);
     const recorded = await rows<{ role: string }>(
       transaction,
-      'select g.role_name as role from entra_sync.grants g join pg_roles r on r.oid = g.role_oid and r.rolname = g.role_name order by 1',
+      `select g.role_name as role from entra_sync.grants g
+         join pg_roles r on r.oid = g.role_oid and r.rolname = g.role_name order by 1`,
     );
     for (const { role } of recorded) await giveContract(transaction, role);
     return recorded.map(({ role }) => role);
   });
 }
 
-// A role that was renamed keeps its oid, and the rights that it was given; after a restore on another server the oid is
-// nobody's or somebody else's, who has none of those rights, and the name finds the role. Those that are gone stay as they are.
+// Updates recorded names and oids. A renamed role keeps its oid and grants. After a restore on another server the oid is
+// unused or belongs to a role without those grants: then the name finds the role. Missing roles stay recorded.
 async function followRoles(transaction: Transaction): Promise<void> {
   await transaction.raw(
     `update entra_sync.grants g set role_name = r.rolname
@@ -66,7 +68,7 @@ async function followRoles(transaction: Transaction): Promise<void> {
   );
 }
 
-// A script that is run again without the flag must not open every customer's people to the role.
+// A script that runs again without the flag must not show the role the users of every tenant.
 async function requireUnbound(transaction: Transaction, role: string): Promise<void> {
   const bound = await rows(
     transaction,
@@ -79,18 +81,18 @@ async function requireUnbound(transaction: Transaction, role: string): Promise<v
   });
 }
 
-// Two that grant on the same object at once fail with "tuple concurrently updated".
+// Concurrent grants on the same object fail with "tuple concurrently updated".
 async function lockGrants(transaction: Transaction): Promise<void> {
   await transaction.raw('lock table entra_sync.grants in share row exclusive mode');
 }
 
 async function giveContract(transaction: Transaction, role: string): Promise<void> {
-  // knex would take a question mark in the name for a binding.
+  // knex reads a question mark in the name as a binding.
   const name = escapeIdentifier(role).replaceAll('?', '\\?');
   await transaction.raw(`grant usage on schema directory to ${name}`);
   await transaction.raw(`grant select on all tables in schema directory to ${name}`);
   await transaction.raw(`grant execute on all functions in schema directory to ${name}`);
-  // The views call it with the rights of who reads them.
+  // The views call it with the rights of the reading role.
   await transaction.raw(`grant execute on function entra_sync.narrowed_to() to ${name}`);
 }
 
@@ -110,7 +112,7 @@ async function requireGrantable(transaction: Transaction, role: string): Promise
   }
   const why = whyNotGuarded(found);
   if (why === undefined) return;
-  throw new ExpectedError('usage', `role ${role} ${why}: nothing that is granted would limit it`, {
+  throw new ExpectedError('usage', `role ${role} ${why}: no grant would limit it`, {
     cure: 'give the application a role of its own',
   });
 }
@@ -121,7 +123,7 @@ function whyNotGuarded(role: { superuser: boolean; owner: boolean; reaches: bool
   return role.reaches ? 'can reach the private tables already' : undefined;
 }
 
-/** What of the contract a role may use, by name. */
+/** Returns the names of the views and functions of the contract that a role may use. */
 export async function grantedTo(database: Database, role: string): Promise<{ views: string[]; functions: string[] }> {
   const [granted] = await rows<{ views: string[]; functions: string[] }>(
     database,

@@ -1,4 +1,4 @@
-// Brings the schema up to date under a lock, or says what is missing. The migrations are the SQL files of migrations/.
+// Migrates the schema under a lock, or reports what is missing. The migrations are the SQL files of migrations/.
 import { readdir, readFile } from 'node:fs/promises';
 import type { Knex } from 'knex';
 import { ExpectedError } from '../../errors.ts';
@@ -20,14 +20,13 @@ import { installQueue, queueState } from '../queue/queue.ts';
 import { completeRules, seedSettings, shareSettings } from '../settings/versions.ts';
 import { regrant } from './grants.ts';
 
-// Private: an advisory lock could be taken by any role that may connect.
+// A private table: any role that may connect could take an advisory lock.
 const lockTable = 'entra_sync.migrating';
 const olderLock = '7305186414532914530';
 
-// Behind another process that migrates.
 const untilMigrated: Partial<LockPatience> = { forMs: 600_000 };
 
-// A lock that is waited for in vain holds up every reader that comes later: so it is asked for shortly, with gaps.
+// A waiting lock request blocks every later reader, so each attempt is short, with pauses between.
 const forOneMigration: Partial<LockPatience> = { eachMs: 2_000, forMs: 60_000, forWorkMs: 60_000, pauseMs: 2_000 };
 const table = { schemaName: 'entra_sync', tableName: 'migrations' };
 
@@ -46,7 +45,7 @@ const migrationsUntil = (signal: AbortSignal | undefined): Knex.MigrationSource<
     return {
       up: async (transaction) => {
         signal?.throwIfAborted();
-        // knex takes every bare `?` for a binding.
+        // knex reads every bare `?` as a binding.
         await transaction.raw(sql.replaceAll('?', '\\?'));
       },
       down: () => Promise.reject(new Error('migrations are forward-only')),
@@ -54,7 +53,7 @@ const migrationsUntil = (signal: AbortSignal | undefined): Knex.MigrationSource<
   },
 });
 
-/** Which migrations this database has, lacks, or has beyond this program's knowledge. Changes nothing. */
+/** Returns the migrations that this database has, lacks, or has and this program does not know. Changes nothing. */
 export async function schemaState(database: Database): Promise<SchemaState> {
   try {
     const known = await knownMigrations();
@@ -78,7 +77,7 @@ export async function schemaState(database: Database): Promise<SchemaState> {
   }
 }
 
-/** Throws, naming the cure, unless the schema is exactly what this program was written for. */
+/** Throws `schema_not_current` or `schema_newer`, with the cure, unless the schema is exactly this program's. */
 export async function requireCurrentSchema(database: Database): Promise<void> {
   const state = await schemaState(database);
   refuseNewer(state);
@@ -111,12 +110,10 @@ function refuseNewer(state: SchemaState): void {
 }
 
 /**
- * Applies what is missing and returns the names of the migrations applied now. Any number of processes may call it at
- * once: the first does the work, the others wait and find it done. Measured on knex 3.3 without this lock, concurrent
- * first migrations leave its lock table with several rows, after which every later run is refused. The server's limits on
- * time are lifted. A migration that waits for a session lets the readers behind it through again and again; in the end
- * `database_locked` names the session.
- * Once `signal` is aborted no further migration begins; one that is under way is applied whole or not at all.
+ * Applies missing migrations, without the server's time limits, and returns their names. Of several processes the first
+ * does the work and the others wait: concurrent first migrations leave several rows in the lock table of knex 3.3, which
+ * then refuses every later run (measured). A migration that waits for a session lets readers pass between attempts, and
+ * finally throws `database_locked`. After `signal` is aborted no further migration begins.
  */
 export async function migrate(
   url: string,
@@ -124,7 +121,7 @@ export async function migrate(
   waits: WaitOptions = {},
   signal?: AbortSignal,
 ): Promise<string[]> {
-  // Two connections: the lock lives in a transaction of its own, because each migration has its transaction too.
+  // The lock needs its own connection and transaction, because each migration has one too.
   const database = openDatabase(url, {
     maxConnections: 3,
     applicationName: 'entra-sync migrate',
@@ -151,7 +148,7 @@ export async function migrate(
   }
 }
 
-/** Under the lock. */
+/** The caller holds the lock. */
 async function applyAll(
   database: Database,
   url: string,
@@ -175,7 +172,7 @@ async function applyAll(
 
 async function applyFiles(database: Database, signal: AbortSignal | undefined): Promise<void> {
   const config: Knex.MigratorConfig = { ...table, migrationSource: migrationsUntil(signal) };
-  // A killed migration may leave knex's own lock behind; no other process can hold it while we hold ours.
+  // A killed migration may leave knex's own lock set. While we hold our lock, no other process uses it.
   const [locked] = await rows<{ there: boolean }>(
     database,
     "select to_regclass('entra_sync.migrations_lock') is not null as there",
@@ -184,10 +181,9 @@ async function applyFiles(database: Database, signal: AbortSignal | undefined): 
   await database.migrate.latest(config);
 }
 
-// Two that make it at once: one of them fails by these, and finds it made.
+// Errors when another process creates the lock table at the same time. It then exists.
 const madeMeanwhile = new Set(['23505', '42P06', '42P07', 'XX000']);
 
-/** Makes the schema and the table that the lock hangs on, where they are missing, and keeps them. */
 async function makeLock(database: Database): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     const [found] = await rows<{ there: boolean }>(database, `select to_regclass('${lockTable}') is not null as there`);
@@ -206,20 +202,21 @@ async function makeLock(database: Database): Promise<void> {
   }
 }
 
-// Releases before this one meet at an advisory lock. Any role may take that, so only one of our own role is waited for.
+// Earlier releases use an advisory lock. Any role may take it, so wait only for a session of our own role.
 async function waitForOlder(lock: Transaction): Promise<void> {
   const older = await rows(
     lock,
     `select from pg_locks l join pg_stat_activity a using (pid)
       where not pg_try_advisory_xact_lock(${olderLock}) and l.locktype = 'advisory' and l.granted and l.objsubid = 1
-        and (l.classid::bigint << 32) | l.objid::bigint = ${olderLock} and a.datname = current_database() and a.usename = current_user`,
+        and (l.classid::bigint << 32) | l.objid::bigint = ${olderLock}
+        and a.datname = current_database() and a.usename = current_user`,
   );
   if (older.length > 0) await lock.raw(`select pg_advisory_xact_lock(${olderLock})`);
 }
 
 /**
- * Begins a new epoch of the feed after a restore from a backup: positions handed out before are refused with ES006,
- * because the numbers that follow were already used once by the lost transactions.
+ * Begins a new epoch of the feed after a restore from a backup. Earlier positions are refused with ES006, because the lost
+ * transactions had used the numbers that come next.
  */
 export async function beginFeedEpoch(database: Database): Promise<void> {
   await written(database, 'update entra_sync.feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8)');

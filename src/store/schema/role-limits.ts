@@ -1,21 +1,20 @@
-// The limits on time of an application's role, so that a transaction which it forgets has an end.
+// Time limits for an application's role, which end its forgotten transactions.
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import { ExpectedError } from '../../errors.ts';
 import { type Database, inTransaction, rows, sqlState } from '../database/pool.ts';
 
-// A reading statement may take long without harm, so statement_timeout is the application's own to choose.
+// A long read does no harm, so statement_timeout is left to the application.
 const limits: Readonly<Record<string, string>> = { idle_in_transaction_session_timeout: '60s', lock_timeout: '10s' };
 
-/** The limits that were set and those that were kept, as value by name. */
 export type RoleLimits = {
   readonly set: Readonly<Record<string, string>>;
-  /** Set before: for the role or the database, or shorter for the server. They stay. */
+  /** Existing limits that stay: of the role or database, or shorter ones of the server. */
   readonly kept: Readonly<Record<string, string>>;
-  /** The statements that an administrator has to run, where this role may not, or the role cannot log in itself. */
+  /** Statements for an administrator, because this role may not run them or the application's role cannot log in. */
   readonly missing: readonly string[];
 };
 
-/** Gives a role the limits that it does not have yet, for its sessions in this database from the next login on. */
+/** Sets the limits that a role lacks, for its new sessions in this database. Throws `unknown_name` for a missing role. */
 export async function limitRole(database: Database, role: string): Promise<RoleLimits> {
   const [found] = await rows<{ login: boolean; database: string }>(
     database,
@@ -28,9 +27,9 @@ export async function limitRole(database: Database, role: string): Promise<RoleL
   const missing: string[] = [];
   for (const [name, value] of Object.entries(limits)) {
     if (name in kept) continue;
-    // Settings of a role that cannot log in act for none of its members.
-    const whose = found.login ? escapeIdentifier(role) : 'LOGIN_ROLE';
-    const statement = `alter role ${whose} in database ${escapeIdentifier(found.database)} set ${name} = ${escapeLiteral(value)}`;
+    // Members do not inherit the settings of a role that cannot log in.
+    const roleTarget = found.login ? escapeIdentifier(role) : 'LOGIN_ROLE';
+    const statement = `alter role ${roleTarget} in database ${escapeIdentifier(found.database)} set ${name} = ${escapeLiteral(value)}`;
     if (found.login && (await mayRun(database, statement))) set[name] = value;
     else missing.push(statement);
   }
@@ -56,7 +55,7 @@ async function keptLimits(database: Database, role: string): Promise<Record<stri
 
 async function mayRun(database: Database, statement: string): Promise<boolean> {
   try {
-    // knex would take a question mark in the name for a binding.
+    // knex reads a question mark in the name as a binding.
     await inTransaction(database, (transaction) => transaction.raw(statement.replaceAll('?', '\\?')));
     return true;
   } catch (error) {

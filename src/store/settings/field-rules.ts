@@ -1,23 +1,24 @@
-// The rules of a tenant's fields as its settings make them, and what moves between overrides and shelf when they change.
+// The field rules that a tenant's settings define, and the edits that move between overrides and shelf when they change.
 import type { FieldRule } from '../../rules/ownership.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 
 export type TenantRules = {
   readonly rules: readonly FieldRule[];
   readonly retentionMs: number;
-  /** Which roles may remove manual accounts. */
+  /** The roles that may remove manual accounts. */
   readonly manualRoles: readonly string[];
 };
 
-/** Writes what the settings come to for these tenants. What says the same already is not written; returns whether anything was. */
+/** Writes the rules of these tenants where they differ. Returns whether any did. */
 export async function writeRules(
   transaction: Transaction,
   tenantIds: readonly string[],
   { rules, retentionMs, manualRoles }: TenantRules,
 ): Promise<boolean> {
   const bind = { tenantIds, rules: JSON.stringify(rules), retentionMs, manualRoles };
-  const rule = `jsonb_to_recordset(:rules::jsonb) as r (field text, owner text, "editableBy" text[], "manualEditableBy" text[], "valueType" text, "mappedFrom" text)`;
-  const gone = await rowCount(
+  const rule = `jsonb_to_recordset(:rules::jsonb) as r (field text, owner text, "editableBy" text[],
+    "manualEditableBy" text[], "valueType" text, "mappedFrom" text)`;
+  const deleted = await rowCount(
     transaction,
     `delete from entra_sync.field_rules f
       where f.tenant_id = any(:tenantIds::uuid[]) and f.field not in (select r.field from ${rule})`,
@@ -25,13 +26,16 @@ export async function writeRules(
   );
   const written = await rowCount(
     transaction,
-    `insert into entra_sync.field_rules as f (tenant_id, field, owner, editable_by, manual_editable_by, value_type, mapped_from)
+    `insert into entra_sync.field_rules as f
+       (tenant_id, field, owner, editable_by, manual_editable_by, value_type, mapped_from)
      select t.id, r.* from unnest(:tenantIds::uuid[]) as t (id) cross join ${rule}
      on conflict (tenant_id, field) do update
-        set owner = excluded.owner, editable_by = excluded.editable_by, manual_editable_by = excluded.manual_editable_by,
-            value_type = excluded.value_type, mapped_from = excluded.mapped_from
+        set owner = excluded.owner, editable_by = excluded.editable_by,
+            manual_editable_by = excluded.manual_editable_by, value_type = excluded.value_type,
+            mapped_from = excluded.mapped_from
       where (f.owner, f.editable_by, f.manual_editable_by, f.value_type, f.mapped_from)
-            is distinct from (excluded.owner, excluded.editable_by, excluded.manual_editable_by, excluded.value_type, excluded.mapped_from)`,
+            is distinct from (excluded.owner, excluded.editable_by, excluded.manual_editable_by,
+                              excluded.value_type, excluded.mapped_from)`,
     bind,
   );
   const tenants = await rowCount(
@@ -41,30 +45,31 @@ export async function writeRules(
         and (retention, manual_roles) is distinct from (:retentionMs * interval '1 millisecond', :manualRoles::text[])`,
     bind,
   );
-  return gone + written + tenants > 0;
+  return deleted + written + tenants > 0;
 }
 
-export type Moved = {
-  /** Values that people gave and that are no longer in force. */
+export type OwnershipChange = {
+  /** Edits that are no longer in force. */
   readonly shelved: number;
-  /** Values that are in force again. */
+  /** Edits that are in force again. */
   readonly unshelved: number;
 };
 
 /**
- * Brings overrides and shelf of a tenant's managed accounts in line with its rules: a field that goes to the directory is
- * shelved, not dropped, and comes back with its owner. Writes account.updated where a profile changes thereby.
+ * Shelves edits of fields that the directory owns now, and restores those that users own again, in a tenant's managed
+ * accounts. Writes account.updated where a profile changes.
  */
 export async function moveOwnership(
   transaction: Transaction,
   scope: { tenant: string; batch: string; actor: string },
-): Promise<Moved> {
+): Promise<OwnershipChange> {
   await transaction.raw(
     `select from entra_sync.accounts
-      where tenant_id = :tenant and state = 'managed' and (overrides <> '{}' or shelf <> '{}') order by account_id for update`,
+      where tenant_id = :tenant and state = 'managed' and (overrides <> '{}' or shelf <> '{}')
+      order by account_id for update`,
     scope,
   );
-  const [moved] = await rows<Moved>(transaction, move, scope);
+  const [moved] = await rows<OwnershipChange>(transaction, move, scope);
   return moved ?? { shelved: 0, unshelved: 0 };
 }
 
@@ -89,11 +94,13 @@ with pair as materialized (
   insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
   select :batch, :tenant, :actor, 'account.updated', account_id, before, after from fact where after <> '{}'
 )
-select coalesce(sum((select count(*) from jsonb_object_keys(entra_sync.without_keys(overrides, kept)))), 0)::int as shelved,
-       coalesce(sum((select count(*) from jsonb_object_keys(entra_sync.without_keys(kept, overrides)))), 0)::int as unshelved
+select coalesce(sum((select count(*) from jsonb_object_keys(entra_sync.without_keys(overrides, kept)))), 0)::int
+         as shelved,
+       coalesce(sum((select count(*) from jsonb_object_keys(entra_sync.without_keys(kept, overrides)))), 0)::int
+         as unshelved
   from moving`;
 
-/** Tenants whose rules were never written: those of a database from before there were any. */
+/** Returns the tenants without rules, such as those of releases before rules existed. */
 export async function tenantsWithoutRules(transaction: Transaction): Promise<string[]> {
   const found = await rows<{ tenant_id: string }>(
     transaction,

@@ -1,4 +1,4 @@
-// Settings as numbered versions in the database, from which alone cycles read.
+// Settings as numbered versions in the database. Cycles read settings only from there.
 import { isDeepStrictEqual } from 'node:util';
 import { ExpectedError } from '../../errors.ts';
 import { fieldRules } from '../../rules/ownership.ts';
@@ -7,9 +7,15 @@ import { ofManyTenants } from '../database/lock-waits.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
 import { inDryRun } from '../feed/receipts.ts';
-import { type Moved, moveOwnership, type TenantRules, tenantsWithoutRules, writeRules } from './field-rules.ts';
+import {
+  moveOwnership,
+  type OwnershipChange,
+  type TenantRules,
+  tenantsWithoutRules,
+  writeRules,
+} from './field-rules.ts';
 
-/** Stores `defaults` as the installation's first version, if it has none. */
+/** Stores `defaults` as the installation's first version if it has none. */
 export async function seedSettings(on: Database | Transaction, defaults: SettingsDocument): Promise<void> {
   await on.raw(
     `insert into entra_sync.settings (tenant_id, document, actor)
@@ -27,7 +33,10 @@ export type StoredVersion = {
   actor: string;
 };
 
-/** The newest stored versions that hold for a tenant (null: for the installation alone), the installation's first; those up to `asOf`, if it is given. */
+/**
+ * Returns the newest stored versions that apply to a tenant (null: to the installation only), the installation's first.
+ * `asOf`: the newest up to that version.
+ */
 export async function storedSettings(
   on: Database | Transaction,
   tenantId: string | null,
@@ -42,14 +51,14 @@ export async function storedSettings(
   );
 }
 
-/** The number of the newest version that holds for a tenant. */
+/** Returns the number of the newest version that applies to a tenant. */
 export async function settingsVersion(on: Database | Transaction, tenantId: string | null): Promise<number> {
   return Math.max(0, ...(await storedSettings(on, tenantId)).map((one) => one.version));
 }
 
 /**
- * The settings in force for a tenant, now or when `asOf` was the newest version: its own version over the installation's
- * over the defaults of this release, which only fill in settings that older stored versions do not know.
+ * Returns the settings in force for a tenant, now or when `asOf` was the newest version: the tenant's over the
+ * installation's over this release's defaults, which only add settings that older versions lack.
  */
 export async function settingsInForce(
   on: Database | Transaction,
@@ -60,7 +69,7 @@ export async function settingsInForce(
   return resolveStored(await storedSettings(on, tenantId, asOf), defaults);
 }
 
-/** Stored versions, the installation's first, laid over the defaults. Throws `settings_invalid` where they do not fit together. */
+/** Merges stored versions, the installation's first, into the defaults. Throws `settings_invalid` if they contradict. */
 export function resolveStored(
   stored: readonly Pick<StoredVersion, 'version' | 'document'>[],
   defaults: SettingsDocument,
@@ -70,8 +79,8 @@ export function resolveStored(
 }
 
 /**
- * {@link settingsInForce} of many tenants, by one statement. `cache` is the caller's, and keeps what was resolved before;
- * a tenant whose settings do not fit together is left out.
+ * {@link settingsInForce} for many tenants in one statement, without tenants whose settings are invalid. `cache` belongs to
+ * the caller and keeps resolved settings.
  */
 export async function settingsOfMany(
   on: Database | Transaction,
@@ -107,7 +116,7 @@ function resolveOrNothing(stored: readonly StoredVersion[], defaults: SettingsDo
   }
 }
 
-// A stored field list is complete: a field that a newer release adds by default must not appear without anybody's doing.
+// A stored field list is complete: a newer release's default fields must not appear unless a person adds them.
 function withoutFields(defaults: SettingsDocument, stored: boolean): SettingsDocument {
   return stored ? { ...defaults, fields: {} } : defaults;
 }
@@ -115,14 +124,14 @@ function withoutFields(defaults: SettingsDocument, stored: boolean): SettingsDoc
 export type SettingsChange = {
   /** Null: the installation's own. */
   readonly tenantId: string | null;
-  /** Laid over what is stored; null takes a tenant's own settings back altogether. */
+  /** Merged into the stored document; null resets a tenant's own settings. */
   readonly document: SettingsDocument | null;
   readonly actor: string;
 };
 
-export type TenantEffect = Moved & {
+export type TenantEffect = OwnershipChange & {
   readonly tenantId: string;
-  /** Under which its changes were written. */
+  /** The batch of its change rows. */
   readonly batch: string;
   readonly before: Settings;
   readonly after: Settings;
@@ -131,10 +140,9 @@ export type TenantEffect = Moved & {
 export type AppliedSettings = { readonly version: number; readonly effects: readonly TenantEffect[] };
 
 /**
- * Stores the next version and makes it act: the rules of the fields at once, with what they move to the shelf and back;
- * mapping and scope with the full round that they cause. Waits for commits; edits wait for it, but not while it waits itself:
- * what it has locked by then it lets go, and begins anew. `look` sees the database
- * as it then is; a rehearsal ends there and changes nothing.
+ * Stores the next version and applies field rules at once, mapping and scope with the full round that they cause. Waits for
+ * commits, and releases its locks between attempts, so that edits do not wait with it. `look` sees the changed database; a
+ * dry run (`rehearse`) is rolled back after it.
  */
 export async function applySettings(
   database: Database,
@@ -155,7 +163,7 @@ export async function applySettings(
   );
 }
 
-// A sequence keeps what a rollback undoes. The lock of the table keeps others from taking a number meanwhile.
+// A rollback does not reset a sequence. The table lock keeps other transactions from taking a number meanwhile.
 async function giveBack(transaction: Transaction, version: number): Promise<void> {
   await transaction.raw("select setval(pg_get_serial_sequence('entra_sync.settings', 'version'), ?, false)", [version]);
 }
@@ -169,7 +177,8 @@ async function storeSettings(
   await transaction.raw('lock table entra_sync.settings in share row exclusive mode');
   const tenants = await rows<{ tenant_id: string }>(
     transaction,
-    'select tenant_id from entra_sync.tenants where :tenantId::uuid is null or tenant_id = :tenantId order by tenant_id for update',
+    `select tenant_id from entra_sync.tenants where :tenantId::uuid is null or tenant_id = :tenantId
+      order by tenant_id for update`,
     { tenantId },
   );
   const ids = tenants.map((one) => one.tenant_id);
@@ -178,7 +187,8 @@ async function storeSettings(
   const next = change.document === null ? {} : mergeDocuments(own?.document ?? {}, change.document);
   const [stored] = await rows<{ version: number }>(
     transaction,
-    'insert into entra_sync.settings (tenant_id, document, actor) values (:tenantId, :document::jsonb, :actor) returning version',
+    `insert into entra_sync.settings (tenant_id, document, actor)
+     values (:tenantId, :document::jsonb, :actor) returning version`,
     { tenantId, document: JSON.stringify(next), actor },
   );
   const version = stored?.version ?? 0;
@@ -187,7 +197,7 @@ async function storeSettings(
   for (const tenant of ids) {
     const [old, now] = [before.get(tenant), after.get(tenant)];
     if (!old || !now) continue;
-    // Also where nothing differs: rules that fell behind are mended by applying the settings again.
+    // Even without a difference: applying settings again repairs outdated rules.
     const written = await writeRules(transaction, [tenant], rulesOf(now));
     if (!written && isSame(old, now)) continue;
     const scope = { tenant, actor, batch: await nextFeedBatch(transaction) };
@@ -204,25 +214,26 @@ async function storeSettings(
   return { version, effects };
 }
 
-// The next cycle was planned with the interval before; a time that has passed by now means that it is due.
+// The next cycle was planned with the old interval. A time in the past means that the tenant is due.
 async function moveNextCycle(transaction: Transaction, tenant: string, byMs: number): Promise<void> {
   await transaction.raw(
-    `update entra_sync.tenants set next_cycle_at = next_cycle_at + :byMs * interval '1 millisecond' where tenant_id = :tenant`,
+    `update entra_sync.tenants set next_cycle_at = next_cycle_at + :byMs * interval '1 millisecond'
+      where tenant_id = :tenant`,
     { tenant, byMs },
   );
 }
 
-/** What the settings in force come to for the database's own rules. */
+/** Returns the rules that the database itself enforces, from the settings in force. */
 export function rulesOf(settings: Settings): TenantRules {
   return { rules: fieldRules(settings), retentionMs: settings.retentionMs, manualRoles: settings.manual.editableBy };
 }
 
-/** Keeps settings as they are until the transaction ends: whoever makes rules of them takes it before anything else. */
+/** Locks settings until the transaction ends. A transaction that derives rules from them calls it first. */
 export async function shareSettings(transaction: Transaction): Promise<void> {
   await transaction.raw('lock table entra_sync.settings in share mode');
 }
 
-/** Writes the rules of tenants that have none yet: new ones, and those of a database from before there were rules. Under {@link shareSettings}. */
+/** Writes the rules of tenants that have none: new ones, and those of old releases. Call {@link shareSettings} first. */
 export async function completeRules(transaction: Transaction, defaults: SettingsDocument): Promise<void> {
   const settings = await settingsOf(transaction, await tenantsWithoutRules(transaction), defaults);
   for (const [tenant, one] of settings) await writeRules(transaction, [tenant], rulesOf(one));
@@ -240,7 +251,7 @@ async function settingsOf(
     } catch (error) {
       if (!(error instanceof ExpectedError)) throw error;
       throw new ExpectedError(error.code, `tenant ${id}: ${error.message}`, {
-        cure: 'mend its own settings with entra-sync tenant set TENANT FILE, or take them back with --reset',
+        cure: 'correct its own settings with entra-sync tenant set TENANT FILE, or remove them with --reset',
         cause: error,
       });
     }

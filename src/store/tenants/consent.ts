@@ -1,5 +1,5 @@
-// A customer's consent makes its tenant one that is synced: registered, or connected again, for this customer and no other.
-// Without a role shown, and of a tenant that the vendor did not name, it waits for the vendor's word.
+// A customer's consent registers its tenant for this customer, or connects it again. The consent waits for the vendor's
+// approval if the vendor did not name the tenant and the sign-in showed no administrator role.
 import { ExpectedError } from '../../errors.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
@@ -14,7 +14,7 @@ export type Consent = {
   readonly tenantId: string;
   /** The object id of the person who signed in. */
   readonly adminId: string;
-  /** The verified sign-in showed that this person may consent for the tenant. */
+  /** The verified sign-in showed a role that may consent for the tenant. */
   readonly administrator: boolean;
   readonly actor: string;
 };
@@ -23,15 +23,15 @@ type Connected = {
   kind: 'connected';
   name: string;
   how: 'new' | 'pending' | 'again' | 'renewed';
-  /** References that had asked for the same tenant, and ask no longer. */
+  /** Other references whose consent to this tenant waited. Theirs are deleted. */
   dropped: string[];
 };
 
 export type Connection =
   | Connected
-  /** Kept until the vendor approves, no longer than this. */
+  /** Waits for the vendor's approval until this time. */
   | { kind: 'waiting'; until: Date }
-  /** Why nothing was done: see {@link mayConnect}. */
+  /** Nothing was changed, for this reason: see {@link mayConnect}. */
   | { kind: 'refused'; reason: 'withdrawn' | 'expired' | 'other_tenant' | 'other_customer' | 'unassigned' };
 
 type Refused = Extract<Connection, { kind: 'refused' }>['reason'];
@@ -39,11 +39,9 @@ type Invited = { external_ref: string; name: string | null; tenant_id: string | 
 type Known = { name: string; status: string; external_ref: string | null; synced: boolean };
 
 /**
- * Registers the tenant that has just given a good token: for the customer of the invitation, due at once, and `active`,
- * because it has signed in. That needs a tenant that the vendor named for this customer, or a person who is shown to be its
- * administrator; without either the consent waits, and the tenant's row stays as it is. One that is there for the same customer is
- * connected likewise: the accounts of a disconnected one
- * are adopted by the full round that comes next; one that was active is tried again at once.
+ * Connects a tenant with a valid token: registers it for the invitation's customer, or updates its row, `active` and due
+ * now. The next full round adopts the accounts of a disconnected tenant. The consent waits, and the tenant's row stays as
+ * it is, unless the vendor named the tenant for this customer or the sign-in showed its administrator.
  */
 export async function connectTenant(
   database: Database,
@@ -58,18 +56,18 @@ export async function connectTenant(
 }
 
 async function connectIn(transaction: Transaction, consent: Consent, defaults: SettingsDocument): Promise<Connection> {
-  const { invited, known } = await look(transaction, consent, 'for update');
-  const refused = judge(invited, known, consent.tenantId);
+  const { invited, known } = await readConsentFacts(transaction, consent, 'for update');
+  const refused = consentRefusal(invited, known, consent.tenantId);
   if (refused || !invited) return { kind: 'refused', reason: refused ?? 'withdrawn' };
   if (!consent.administrator && !isNamed(invited, known, consent.tenantId))
     return { kind: 'waiting', until: await keepWaiting(transaction, consent) };
-  // Another program may register it between the look and now; that row has to be judged first.
+  // If the tenant was registered meanwhile, check that row first.
   return (
     (await register(transaction, consent, { invited, known }, defaults)) ?? connectIn(transaction, consent, defaults)
   );
 }
 
-/** Makes the tenant this customer's; undefined, with nothing written, where it was registered meanwhile. */
+/** Binds the tenant to this customer. Returns undefined and writes nothing if it was registered meanwhile. */
 async function register(
   transaction: Transaction,
   consent: { invitationId: string; tenantId: string; actor: string },
@@ -89,7 +87,7 @@ async function register(
   const ended = await rows<{ external_ref: string }>(transaction, endWaiting, { tenantId, invitationId });
   const dropped = [...new Set(ended.map((one) => one.external_ref))].filter((one) => one !== ref).sort();
   const how = known ? knownAs(known.status) : 'new';
-  // A consent that is given again, for more permissions say, changes nothing that an application could see.
+  // A repeated consent, for example for more permissions, changes nothing that applications see.
   if (how !== 'renewed') {
     const scope = { tenant: tenantId, actor, batch: await nextFeedBatch(transaction) };
     const kind = how === 'again' ? 'tenant.reconnected' : 'tenant.connected';
@@ -99,9 +97,9 @@ async function register(
 }
 
 /**
- * Makes a tenant the customer's whose consent waits for the vendor's word: `active`, and due at once. Other references that
- * asked for it are dropped. Without `ref` only one may ask. Throws `unknown_name` where none waits, `usage` where several
- * do, `tenant_exists` for a tenant that is connected already, or of another customer.
+ * Approves a waiting consent: binds the tenant to the customer, `active` and due now, and deletes other consents to it.
+ * Without `ref`, the only one. Throws `unknown_name` if none waits, `usage` if several do, `tenant_exists` for a tenant
+ * that is connected already or belongs to another customer.
  */
 export async function approveConsent(
   database: Database,
@@ -146,7 +144,7 @@ const endWaiting = `delete from entra_sync.waiting_consents w using entra_sync.i
  where i.invitation_id = w.invitation_id and (w.tenant_id = :tenantId::uuid or w.invitation_id = :invitationId)
 returning i.external_ref`;
 
-// What an application can see of the change: a new tenant has no before.
+// The change that applications see. A new tenant has no `before`.
 function difference(known: Known | undefined, ref: string): [before: object | null, after: object] {
   const after = { status: 'active', external_ref: ref };
   if (!known) return [null, after];
@@ -167,10 +165,10 @@ function knownAs(status: string): 'pending' | 'again' | 'renewed' {
 }
 
 /**
- * What would stop this tenant from being connected by this invitation, asked before anybody consents; null for nothing.
+ * Returns why this invitation could not connect this tenant, before the customer consents; null: it could.
  * `named`: the vendor named the tenant, in the invitation or by registering it for this customer.
- * `other_tenant`: the invitation is for another one. `other_customer`: the tenant is bound to somebody else.
- * `unassigned`: it is synced, and the vendor has not said for which customer.
+ * `other_tenant`: the invitation is for another tenant. `other_customer`: the tenant belongs to another customer.
+ * `unassigned`: the tenant is synced, and the vendor has not named its customer.
  */
 export async function mayConnect(
   database: Database,
@@ -178,9 +176,9 @@ export async function mayConnect(
   tenantId: string,
 ): Promise<{ refused: Refused | null; named: boolean }> {
   return inTransaction(database, async (transaction) => {
-    const { invited, known } = await look(transaction, { invitationId, tenantId }, '');
+    const { invited, known } = await readConsentFacts(transaction, { invitationId, tenantId }, '');
     const named = invited !== undefined && isNamed(invited, known, tenantId);
-    return { refused: judge(invited, known, tenantId), named };
+    return { refused: consentRefusal(invited, known, tenantId), named };
   });
 }
 
@@ -192,7 +190,7 @@ const selectKnown = `select name, status, external_ref, last_success_at is not n
           or exists (select from entra_sync.accounts a where a.tenant_id = t.tenant_id) as synced
    from entra_sync.tenants t where tenant_id = :tenantId`;
 
-async function look(
+async function readConsentFacts(
   transaction: Transaction,
   { invitationId, tenantId }: { invitationId: string; tenantId: string },
   lock: 'for update' | '',
@@ -207,7 +205,7 @@ async function look(
   return { invited, known };
 }
 
-function judge(invited: Invited | undefined, known: Known | undefined, tenantId: string): Refused | null {
+function consentRefusal(invited: Invited | undefined, known: Known | undefined, tenantId: string): Refused | null {
   if (!invited) return 'withdrawn';
   if (invited.expired) return 'expired';
   if (invited.tenant_id !== null && invited.tenant_id !== tenantId) return 'other_tenant';
@@ -216,7 +214,7 @@ function judge(invited: Invited | undefined, known: Known | undefined, tenantId:
   return null;
 }
 
-// Commands find tenants by their names, so a name that is taken is not given twice.
+// Names are unique, because commands find tenants by name.
 async function freeName(transaction: Transaction, tenantId: string, { name, external_ref }: Invited): Promise<string> {
   for (const wanted of name === null ? [external_ref] : [name, `${name} (${external_ref})`]) {
     const [taken] = await rows(

@@ -1,4 +1,4 @@
-// Disconnect, reconnect, purge: the ends of a tenant's being kept by the directory. None of them needs Graph.
+// Disconnects, reconnects and purges tenants, without Graph.
 import { ExpectedError } from '../../errors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
@@ -8,16 +8,14 @@ import { tenantGone } from './tenants.ts';
 export type Disconnection = {
   readonly accounts: number;
   readonly groups: number;
-  /** Removed accounts that can still be restored: they stay removed. */
+  /** Removed accounts that can still be restored. They stay removed. */
   readonly removed: number;
-  /** A cycle was running: it can commit nothing more. */
   readonly running: boolean;
 };
 
 /**
- * Releases a tenant in one transaction: its accounts and groups become manual with the values shown today, its rounds and
- * checkpoints end, and a cycle that is running can commit nothing more. A dry run is the same transaction, rolled back.
- * Throws `tenant_disconnected` when it already is.
+ * Releases a tenant: accounts and groups become manual and keep their values, rounds and checkpoints are deleted, and a
+ * running cycle can commit nothing more. A dry run is rolled back. Throws `tenant_disconnected` if it is already.
  */
 export async function disconnectTenant(
   database: Database,
@@ -41,10 +39,11 @@ export async function disconnectTenant(
       scope,
     );
     await transaction.raw(
-      "update entra_sync.tenants set status = 'disconnected', provisional = false, next_cycle_at = null where tenant_id = :tenant",
+      `update entra_sync.tenants set status = 'disconnected', provisional = false, next_cycle_at = null
+        where tenant_id = :tenant`,
       scope,
     );
-    // An invitation from before must not undo it.
+    // An older invitation must not connect the tenant again.
     await transaction.raw(
       `delete from entra_sync.invitations i using entra_sync.tenants t
         where t.tenant_id = :tenant and (i.tenant_id = t.tenant_id or i.external_ref = t.external_ref)`,
@@ -56,8 +55,8 @@ export async function disconnectTenant(
 }
 
 /**
- * Lets cycles of a disconnected tenant run again. Accounts and groups are adopted by their object ids by the full round
- * that comes next. Throws `usage` for a tenant that is connected.
+ * Lets cycles of a disconnected tenant run again. The next full round adopts accounts and groups by object id. Throws
+ * `usage` for a connected tenant.
  */
 export async function reconnectTenant(database: Database, tenantId: string, actor: string): Promise<void> {
   await inReportedTransaction(database, async (transaction) => {
@@ -79,12 +78,12 @@ export async function reconnectTenant(database: Database, tenantId: string, acto
 
 export type ManualAccount = { account_id: string; user_principal_name: string | null; display_name: string | null };
 
-/** How many live accounts were managed once and are manual. */
+/** Returns the number of {@link releasedAccounts}. */
 export async function countReleased(on: Database | Transaction, tenantId: string): Promise<number> {
   return (await releasedAccounts(on, tenantId, 1)).count;
 }
 
-/** Live accounts that were managed once and that no cycle since has found in the directory: the first `limit`, and how many. */
+/** Returns the first `limit` live manual accounts that were managed once and not adopted again, and how many there are. */
 export async function releasedAccounts(
   database: Database | Transaction,
   tenantId: string,
@@ -92,7 +91,8 @@ export async function releasedAccounts(
 ): Promise<{ count: number; accounts: ManualAccount[] }> {
   const found = await rows<ManualAccount & { total: number }>(
     database,
-    `select account_id, user_principal_name, coalesce(profile ->> 'displayName', source ->> 'displayName') as display_name,
+    `select account_id, user_principal_name,
+            coalesce(profile ->> 'displayName', source ->> 'displayName') as display_name,
             count(*) over ()::int as total
        from entra_sync.accounts
       where tenant_id = :tenantId and state = 'manual' and entra_object_id is not null and removed_at is null
@@ -105,12 +105,12 @@ export async function releasedAccounts(
 export type Purged = { readonly accounts: number; readonly groups: number; readonly changes: number };
 
 /**
- * Erases a disconnected tenant: accounts, groups, memberships, settings, cycles, and every change row. Batches stay, as
- * numbers without content, so that nobody who follows the feed loses the place. Throws `usage` for a connected one.
+ * Erases a disconnected tenant: accounts, groups, memberships, settings, cycles and change rows. Its batches stay without
+ * content, so that positions in the feed stay valid. Throws `usage` for a connected tenant.
  */
 export async function purgeTenant(database: Database, tenantId: string): Promise<Purged> {
   return inReportedTransaction(database, async (transaction) => {
-    // The tenant's own settings go with it, and whoever changes settings locks them before the tenants.
+    // The delete cascades to settings, which a settings change locks before tenants: use the same order.
     await transaction.raw('lock table entra_sync.settings in row exclusive mode');
     const status = await lockForUpdate(transaction, tenantId);
     if (status !== 'disconnected') {
@@ -122,12 +122,14 @@ export async function purgeTenant(database: Database, tenantId: string): Promise
     const ownGroups = 'select group_no from entra_sync.groups where tenant_id = :tenantId';
     await transaction.raw('delete from entra_sync.member_groups where tenant_id = :tenantId', bind);
     await transaction.raw(`delete from entra_sync.group_closure where ancestor_no in (${ownGroups})`, bind);
-    const gone = (table: string) =>
+    const deletedFrom = (table: string) =>
       rowCount(transaction, `delete from entra_sync.${table} where tenant_id = :tenantId`, bind);
-    const purged = { changes: await gone('changes'), groups: await gone('groups'), accounts: await gone('accounts') };
-    await gone('waiting_consents');
-    await gone('tenants');
-    return purged;
+    const changes = await deletedFrom('changes');
+    const groups = await deletedFrom('groups');
+    const accounts = await deletedFrom('accounts');
+    await deletedFrom('waiting_consents');
+    await deletedFrom('tenants');
+    return { changes, groups, accounts };
   });
 }
 
@@ -143,7 +145,7 @@ async function lockForUpdate(transaction: Transaction, tenantId: string): Promis
   return tenant.status;
 }
 
-// The fence is raised, so whoever holds the lease can stage and commit nothing from now on (rule 11).
+// Raises the fence, so that the lease's holder can stage and commit nothing more (rule 11).
 async function endCycles(transaction: Transaction, scope: ChangeScope): Promise<boolean> {
   await transaction.raw(
     'update entra_sync.leases set fence = fence + 1, holder = null where tenant_id = :tenant',
@@ -152,11 +154,12 @@ async function endCycles(transaction: Transaction, scope: ChangeScope): Promise<
   await transaction.raw('delete from entra_sync.heartbeats where tenant_id = :tenant', scope);
   await transaction.raw('delete from entra_sync.rounds where tenant_id = :tenant', scope);
   await transaction.raw('delete from entra_sync.checkpoints where tenant_id = :tenant', scope);
-  // Nobody is removed any more, so nothing is left to decide.
+  // Accounts are now manual, so their held removals are obsolete.
   await transaction.raw('delete from entra_sync.removal_lists where tenant_id = :tenant', scope);
   const ended = await rowCount(
     transaction,
-    `update entra_sync.cycles set outcome = 'cancelled', finished_at = clock_timestamp(), error_code = 'tenant_disconnected',
+    `update entra_sync.cycles
+        set outcome = 'cancelled', finished_at = clock_timestamp(), error_code = 'tenant_disconnected',
             error_message = 'the tenant was disconnected while this cycle ran'
       where tenant_id = :tenant and outcome = 'running'`,
     scope,
@@ -171,9 +174,10 @@ with written as (
   returning ${what}_id
 )
 insert into entra_sync.changes (batch_id, tenant_id, actor, kind, ${what}_id, before, after)
-select :batch, :tenant, :actor, '${what}.released', ${what}_id, '{"state": "managed"}', '{"state": "manual"}' from written`;
+select :batch, :tenant, :actor, '${what}.released', ${what}_id, '{"state": "managed"}', '{"state": "manual"}'
+  from written`;
 
-/** Writes a change of the tenant itself, a batch of its own. */
+/** Writes a change row of the tenant itself and closes the batch. */
 export async function writeTenantChange(
   transaction: Transaction,
   scope: ChangeScope,

@@ -1,4 +1,4 @@
-// Invitations to the consent page, the single-use steps of those who follow one, and the key that signs the links of both.
+// Invitations to the consent page, the single-use steps of browsers that follow one, and the key that signs their links.
 import { randomBytes } from 'node:crypto';
 import { type Database, rowCount, rows, written } from '../database/pool.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
@@ -8,13 +8,13 @@ export type Invitation = {
   invitation_id: string;
   external_ref: string;
   name: string | null;
-  /** The only tenant that it connects, once that is known. */
+  /** The only tenant that the invitation may connect; null: not known yet. */
   tenant_id: string | null;
   expires_at: Date;
   expired: boolean;
 };
 
-/** The installation's key for signing links, made by whoever asks first. */
+/** Returns the installation's key for signing links, and creates it at the first call. */
 export async function signingKey(database: Database): Promise<Buffer> {
   const find = () => rows<{ key: Buffer }>(database, 'select key from entra_sync.signing_key');
   const [found] = await find();
@@ -29,7 +29,7 @@ export async function signingKey(database: Database): Promise<Buffer> {
 
 const columns = 'invitation_id, external_ref, name, tenant_id, expires_at, expires_at <= clock_timestamp() as expired';
 
-/** Keeps an invitation for a customer and returns it. Those that expired a month ago go. */
+/** Stores an invitation for a customer and returns it. Deletes invitations that expired more than 30 days ago. */
 export async function createInvitation(
   database: Database,
   invitation: { ref: string; name: string | null; tenantId: string | null; expiresInMs: number; actor: string },
@@ -40,16 +40,17 @@ export async function createInvitation(
     const [created] = await rows<Invitation>(
       transaction,
       `insert into entra_sync.invitations (external_ref, name, tenant_id, actor, expires_at)
-       values (:ref, :name, :tenantId, :actor, date_trunc('second', clock_timestamp() + :expiresInMs * interval '1 millisecond'))
+       values (:ref, :name, :tenantId, :actor,
+               date_trunc('second', clock_timestamp() + :expiresInMs * interval '1 millisecond'))
        returning ${columns}`,
       invitation,
     );
-    if (!created) throw new Error('no invitation was made');
+    if (!created) throw new Error('no invitation was created');
     return created;
   });
 }
 
-/** The invitation of this id; undefined for one that was withdrawn. */
+/** Returns the invitation with this id; undefined if it was withdrawn. */
 export async function findInvitation(database: Database, invitationId: string): Promise<Invitation | undefined> {
   const [found] = await rows<Invitation>(
     database,
@@ -59,7 +60,7 @@ export async function findInvitation(database: Database, invitationId: string): 
   return found;
 }
 
-/** Withdraws every invitation of a customer, with what is under way on them; returns how many. */
+/** Withdraws every invitation of a customer, with its open steps and waiting consents. Returns how many. */
 export async function withdrawInvitations(database: Database, ref: string): Promise<number> {
   return inReportedTransaction(database, (transaction) =>
     rowCount(transaction, 'delete from entra_sync.invitations where external_ref = :ref', { ref }),
@@ -77,7 +78,7 @@ type Verified = {
   readonly domain: string | null;
   /** The sign-in showed a role that may consent for the tenant. */
   readonly administrator: boolean;
-  /** How many times a token was asked for since the sign-in. */
+  /** Token requests since the sign-in. */
   readonly tries: number;
 };
 
@@ -88,7 +89,7 @@ export type Step = {
   browser: Buffer;
   nonce: string | null;
   code_verifier: string | null;
-  /** From here on: what the verified sign-in said. Null before. */
+  /** From here on: the facts of the verified sign-in. Null before it. */
   tenant_id: string | null;
   admin_object_id: string | null;
   domain: string | null;
@@ -98,8 +99,8 @@ export type Step = {
 };
 
 /**
- * Keeps what a browser may do next: for so many milliseconds, or until the end of the sign-in that it follows. Returns the
- * step's id and its end. Undefined: the invitation was withdrawn.
+ * Stores the step that a browser may take next. `end`: a time in milliseconds from now, or the end of the sign-in before.
+ * Returns the step's id and end; undefined if the invitation was withdrawn.
  */
 export async function openStep(
   database: Database,
@@ -113,9 +114,12 @@ export async function openStep(
   const [opened] = await written<{ id: string; expires_at: Date }>(
     database,
     `insert into entra_sync.consent_steps
-       (invitation_id, step, browser, nonce, code_verifier, tenant_id, admin_object_id, domain, administrator, tries, expires_at)
-     select invitation_id, :step, :browser, :nonce, :verifier, :tenantId::uuid, :adminId::uuid, :domain, :administrator, :tries,
-            coalesce(:expiresAt::timestamptz, date_trunc('second', clock_timestamp() + :expiresInMs * interval '1 millisecond'))
+       (invitation_id, step, browser, nonce, code_verifier, tenant_id, admin_object_id, domain, administrator,
+        tries, expires_at)
+     select invitation_id, :step, :browser, :nonce, :verifier, :tenantId::uuid, :adminId::uuid, :domain,
+            :administrator, :tries,
+            coalesce(:expiresAt::timestamptz,
+                     date_trunc('second', clock_timestamp() + :expiresInMs * interval '1 millisecond'))
        from entra_sync.invitations where invitation_id = :invitationId for key share
      returning step_id as id, expires_at`,
     values,
@@ -123,27 +127,27 @@ export async function openStep(
   return opened && { id: opened.id, expiresAt: opened.expires_at };
 }
 
-type Whose = { readonly id: string; readonly browser: Buffer; readonly step: Step['step'] };
+type StepKey = { readonly id: string; readonly browser: Buffer; readonly step: Step['step'] };
 
-const whose = 'step_id = :id and step = :step and browser = :browser and expires_at > clock_timestamp()';
-const stepColumns =
-  'step_id, invitation_id, step, browser, nonce, code_verifier, tenant_id, admin_object_id, domain, administrator, tries, expires_at';
+const stepMatches = 'step_id = :id and step = :step and browser = :browser and expires_at > clock_timestamp()';
+const stepColumns = `step_id, invitation_id, step, browser, nonce, code_verifier, tenant_id, admin_object_id, domain,
+  administrator, tries, expires_at`;
 
-/** Takes a step: of any number of requests for it one gets it, the others undefined. Another browser gets nothing either. */
-export async function takeStep(database: Database, step: Whose): Promise<Step | undefined> {
+/** Deletes and returns a step: only one of several requests gets it. Returns undefined to the others and other browsers. */
+export async function takeStep(database: Database, step: StepKey): Promise<Step | undefined> {
   const [taken] = await written<Step>(
     database,
-    `delete from entra_sync.consent_steps where ${whose} returning ${stepColumns}`,
+    `delete from entra_sync.consent_steps where ${stepMatches} returning ${stepColumns}`,
     step,
   );
   return taken;
 }
 
-/** Looks at a step without taking it. */
-export async function lookAtStep(database: Database, step: Whose): Promise<Step | undefined> {
+/** Returns a step without taking it. */
+export async function lookAtStep(database: Database, step: StepKey): Promise<Step | undefined> {
   const [found] = await rows<Step>(
     database,
-    `select ${stepColumns} from entra_sync.consent_steps where ${whose}`,
+    `select ${stepColumns} from entra_sync.consent_steps where ${stepMatches}`,
     step,
   );
   return found;

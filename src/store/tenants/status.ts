@@ -1,4 +1,4 @@
-// What is there to be seen of tenants: counts, checkpoints, cycles, what is set aside.
+// Reads the state of tenants: counts, checkpoints, cycles, objects set aside.
 import { type Database, rows } from '../database/pool.ts';
 import type { TenantRow } from './tenants.ts';
 
@@ -10,37 +10,38 @@ export type TenantStatus = TenantRow & {
   last_outcome: string | null;
   last_kind: string | null;
   last_finished_at: Date | null;
-  /** The last cycle's code. A failure of the database stands here alone: it is no error of the tenant. */
+  /** The last cycle's error code, also one of the database, which does not become the tenant's error. */
   last_cycle_error_code: string | null;
   last_cycle_error_message: string | null;
-  /** In a row, of the tenant's own; from the third on it is in quarantine. */
+  /** Consecutive failures of the tenant itself; three put it in quarantine. */
   failures: number;
-  /** Of a provisional tenant: pages that its first rounds have read so far. */
+  /** Pages that open full rounds have read so far, for provisional tenants. */
   first_round_pages: number;
 };
 
 /**
- * What may be looked for among tenants. `failing`: the last cycle failed, in a stream at least, or was cut off, or the
- * tenant is in quarantine. `held`: removals wait for a person. `stale`: connected, not paused, and without a success (or,
- * where there never was one, without a start) for more than two intervals.
+ * Filters for `status --only`. `failing`: the last cycle failed in some stream or was cut off, or the tenant is in
+ * quarantine. `held`: removals wait for a person. `stale`: connected, not paused, and without a success for more than two
+ * intervals since the last one or since the tenant was added.
  */
 export const statusFilters = ['failing', 'held', 'stale'] as const;
 
 export type StatusFilter = (typeof statusFilters)[number];
 
 const isOf: Readonly<Record<StatusFilter, string>> = {
-  failing: `(t.status = 'quarantined' or c.outcome in ('failed', 'partial') or (c.outcome = 'running' and not coalesce(h.alive, false)))
-            and t.status <> 'disconnected'`,
+  failing: `t.status <> 'disconnected' and (t.status = 'quarantined' or c.outcome in ('failed', 'partial')
+            or (c.outcome = 'running' and not coalesce(h.alive, false)))`,
   held: 't.held_removals > 0',
   // Stored settings write intervals as Postgres reads them: 40m, 2h.
   stale: `t.status <> 'disconnected' and not t.paused and
-          coalesce(t.last_success_at, (select added_at from entra_sync.tenants n where n.tenant_id = t.tenant_id)) < clock_timestamp() - 2 * (
+          coalesce(t.last_success_at, (select added_at from entra_sync.tenants n where n.tenant_id = t.tenant_id))
+          < clock_timestamp() - 2 * (
             select (s.document ->> 'interval')::interval from entra_sync.settings s
              where (s.tenant_id is null or s.tenant_id = t.tenant_id) and jsonb_exists(s.document, 'interval')
              order by s.tenant_id nulls last, s.version desc limit 1)`,
 };
 
-/** Every tenant (or one, or those of a standing) with the number of its accounts and its last cycle. */
+/** Returns all tenants, one, or those of a filter, each with its number of accounts and last cycle. */
 export async function readStatus(
   database: Database,
   tenantId: string | null,
@@ -49,8 +50,10 @@ export async function readStatus(
   return rows<TenantStatus>(
     database,
     `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running' and h.alive, false) as running,
-            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off' else c.outcome end as last_outcome, c.kind as last_kind, c.finished_at as last_finished_at,
-            c.error_code as last_cycle_error_code, c.error_message as last_cycle_error_message, p.failures,
+            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off'
+                 else c.outcome end as last_outcome,
+            c.kind as last_kind, c.finished_at as last_finished_at, c.error_code as last_cycle_error_code,
+            c.error_message as last_cycle_error_message, p.failures,
             (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
               where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages
        from directory.tenants t
@@ -61,10 +64,11 @@ export async function readStatus(
                 count(*) filter (where removed_at is not null)::int as removed
            from entra_sync.accounts where tenant_id = t.tenant_id) a on true
        left join lateral (
-         select outcome, kind, finished_at, error_code, error_message from directory.cycles where tenant_id = t.tenant_id and kind <> 'on_demand'
-          order by cycle_id desc limit 1) c on true
+         select outcome, kind, finished_at, error_code, error_message from directory.cycles
+          where tenant_id = t.tenant_id and kind <> 'on_demand' order by cycle_id desc limit 1) c on true
        left join lateral (
-         select expires_at > clock_timestamp() as alive from entra_sync.heartbeats where tenant_id = t.tenant_id) h on true
+         select expires_at > clock_timestamp() as alive from entra_sync.heartbeats
+          where tenant_id = t.tenant_id) h on true
       where (:tenantId::uuid is null or t.tenant_id = :tenantId) and ${only === null ? 'true' : isOf[only]}
       order by lower(t.name), t.tenant_id`,
     { tenantId },
@@ -73,7 +77,7 @@ export async function readStatus(
 
 export type StreamState = { stream: string; committed_at: Date; full_at: Date; open_pages: number | null };
 
-/** A tenant's checkpoints, with the pages of a round that is under way or waits to be gone on with. */
+/** Returns a tenant's checkpoints, with the pages of an open round: running, or waiting to be resumed. */
 export async function readStreams(database: Database, tenantId: string): Promise<StreamState[]> {
   return rows<StreamState>(
     database,
@@ -96,7 +100,7 @@ export type CycleRow = {
   error_message: string | null;
 };
 
-/** A tenant's newest cycles, without the reads of single persons. */
+/** Returns a tenant's newest cycles, without on-demand reads. */
 export async function readCycles(database: Database, tenantId: string, limit: number): Promise<CycleRow[]> {
   return rows<CycleRow>(
     database,
@@ -115,7 +119,7 @@ export type SetAsideRow = {
   last_seen_at: Date;
 };
 
-/** Objects that could not be taken (rule 19), of one tenant or all. */
+/** Returns objects that are set aside (rule 19), of one tenant or all. */
 export async function readSetAside(database: Database, tenantId: string | null): Promise<SetAsideRow[]> {
   return rows<SetAsideRow>(
     database,
@@ -135,7 +139,7 @@ export type AccountRow = {
   profile: Record<string, unknown>;
 };
 
-/** One live account by its directory object, as directory.accounts shows it. */
+/** Returns the live account of an object, as in directory.accounts. */
 export async function readAccount(
   database: Database,
   tenantId: string,
@@ -150,10 +154,9 @@ export async function readAccount(
   return account;
 }
 
-/** A group, and the name that it was asked for by. */
 export type NamedGroup = { entra_object_id: string; name: string };
 
-/** Live groups of a tenant with one of these display names, whatever their case. */
+/** Returns the live groups of a tenant with one of these display names, ignoring case. */
 export async function groupsByName(
   database: Database,
   tenantId: string,
@@ -163,7 +166,8 @@ export async function groupsByName(
     database,
     `select g.entra_object_id, n.name
        from unnest(:names::text[]) as n (name)
-       join directory.groups g on g.tenant_id = :tenantId and entra_sync.folded(g.display_name) = entra_sync.folded(n.name)
+       join directory.groups g
+         on g.tenant_id = :tenantId and entra_sync.folded(g.display_name) = entra_sync.folded(n.name)
       order by 1`,
     { tenantId, names },
   );

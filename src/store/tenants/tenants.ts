@@ -1,4 +1,4 @@
-// Tenants: who is registered, and what the last cycle left behind.
+// The registered tenants: added, renamed, found, locked and forgotten.
 import { ExpectedError } from '../../errors.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import { type Database, rowCount, rows, type Transaction, written } from '../database/pool.ts';
@@ -19,7 +19,10 @@ export type TenantRow = Tenant & {
   last_error_message: string | null;
 };
 
-/** Registers a tenant, with the rules of its fields as the installation's settings make them. Throws `tenant_exists` when it, or another one of this name, is already there. */
+/**
+ * Registers a tenant with the field rules of the installation's settings. Throws `tenant_exists` if it, or another tenant
+ * of this name, is already registered.
+ */
 export async function addTenant(
   database: Database,
   tenant: { tenantId: string; name: string; ref: string | null },
@@ -43,7 +46,7 @@ export async function addTenant(
   });
 }
 
-/** Gives a tenant another name, or another reference, or both. Throws `tenant_exists` for a name that is taken. */
+/** Changes a tenant's name, reference or both. Throws `tenant_exists` for a name that is taken. */
 export async function renameTenant(
   database: Database,
   tenant: { tenantId: string; name: string | null; ref: string | null },
@@ -61,7 +64,8 @@ export async function renameTenant(
 async function requireFreeName(database: Database, tenantId: string, name: string): Promise<void> {
   const [taken] = await rows<{ tenant_id: string }>(
     database,
-    'select tenant_id from entra_sync.tenants where entra_sync.folded(name) = entra_sync.folded(:name) and tenant_id <> :tenantId::uuid',
+    `select tenant_id from entra_sync.tenants
+      where entra_sync.folded(name) = entra_sync.folded(:name) and tenant_id <> :tenantId::uuid`,
     { tenantId, name },
   );
   if (!taken) return;
@@ -70,12 +74,12 @@ async function requireFreeName(database: Database, tenantId: string, name: strin
   });
 }
 
-/** All tenants as directory.tenants shows them, by name. */
+/** Returns all tenants as in directory.tenants, by name. */
 export async function listTenants(database: Database): Promise<TenantRow[]> {
   return rows<TenantRow>(database, 'select * from directory.tenants order by lower(name), tenant_id');
 }
 
-/** The tenants that the vendor knows by this reference. */
+/** Returns the tenants with this reference of the vendor. */
 export async function tenantsOfCustomer(database: Database, ref: string): Promise<TenantRow[]> {
   return rows<TenantRow>(database, 'select * from directory.tenants where external_ref = :ref order by lower(name)', {
     ref,
@@ -83,17 +87,18 @@ export async function tenantsOfCustomer(database: Database, ref: string): Promis
 }
 
 /**
- * The one tenant that `word` names: its id, its name or the vendor's reference. Throws `unknown_name` for none or several,
- * `consent_waiting` for one that is not registered because its consent waits for approval.
+ * Returns the tenant whose id, name or reference is `word`. Throws `unknown_name` for none or several, `consent_waiting` if
+ * its consent waits.
  */
 export async function findTenant(database: Database, word: string): Promise<TenantRow> {
   const found = await rows<TenantRow>(
     database,
     `select * from directory.tenants
-      where tenant_id::text = lower(:word) or entra_sync.folded(name) = entra_sync.folded(:word) or external_ref = :word`,
+      where tenant_id::text = lower(:word) or entra_sync.folded(name) = entra_sync.folded(:word)
+         or external_ref = :word`,
     { word },
   );
-  // An id is nobody else's, even where somebody gave it to another tenant as a name.
+  // The id wins, even if another tenant has it as its name.
   const tenant = found.find((one) => one.tenant_id === word.toLowerCase()) ?? found[0];
   if (tenant && (found.length === 1 || tenant.tenant_id === word.toLowerCase())) return tenant;
   const [waits, ...others] = tenant ? [] : await findWaiting(database, word);
@@ -110,13 +115,14 @@ export async function findTenant(database: Database, word: string): Promise<Tena
 }
 
 /**
- * Takes back the registration of a tenant that was never synced and that nothing is kept of; others stay, one that was
- * connected before too. `unclaimed`: nor is one taken back that is a customer's by now.
+ * Deletes a tenant that never synced, is not disconnected and has no accounts or groups. Returns whether it did.
+ * `unclaimed`: keeps a tenant that has a customer's reference.
  */
 export async function forgetPendingTenant(database: Database, tenantId: string, only?: 'unclaimed'): Promise<boolean> {
   const forgotten = await written(
     database,
-    `delete from entra_sync.tenants t where t.tenant_id = :tenantId and t.status <> 'disconnected' and t.last_success_at is null
+    `delete from entra_sync.tenants t
+      where t.tenant_id = :tenantId and t.status <> 'disconnected' and t.last_success_at is null
         and not exists (select from entra_sync.accounts a where a.tenant_id = t.tenant_id)
         and not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id)
         and (t.external_ref is null or not :unclaimed::boolean)
@@ -126,7 +132,7 @@ export async function forgetPendingTenant(database: Database, tenantId: string, 
   return forgotten.length > 0;
 }
 
-/** The first statement of a cycle's writing transactions: locks the tenant's row against everybody but edits. Gives its status. */
+/** Locks the tenant's row against all but edits and returns its status. A cycle's writing transactions call it first. */
 export async function lockTenant(transaction: Transaction, tenantId: string): Promise<string> {
   const [tenant] = await rows<{ status: string }>(
     transaction,
@@ -137,19 +143,22 @@ export async function lockTenant(transaction: Transaction, tenantId: string): Pr
   return tenant.status;
 }
 
-/** What a tenant that was erased meanwhile answers. */
+/** Returns the error for a tenant that was erased meanwhile. */
 export function tenantGone(tenantId: string): ExpectedError {
   return new ExpectedError('unknown_name', `tenant ${tenantId} is no longer registered`, {
     cure: 'entra-sync tenant list shows those that are',
   });
 }
 
-/** The first statement of a transaction that writes rows of the tenant's but none that people see: in line with {@link lockTenant}. */
+/**
+ * Locks the tenant's row with a key share. Transactions that write rows of the tenant, but none that applications see, call
+ * it first.
+ */
 export async function shareTenant(transaction: Transaction, tenantId: string): Promise<void> {
   await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for key share', { tenantId });
 }
 
-/** What a disconnected tenant answers to whoever wants to read it from Graph. */
+/** Returns the error for reading a disconnected tenant from Graph. */
 export function tenantDisconnected(name?: string): ExpectedError {
   return new ExpectedError('tenant_disconnected', `${name ?? 'the tenant'} is disconnected`, {
     cure: `entra-sync tenant reconnect ${name === undefined ? 'TENANT' : JSON.stringify(name)} connects it again`,

@@ -1,4 +1,4 @@
-// Consents that wait for the vendor, because the sign-in did not show an administrator: kept, listed, refused.
+// Stores, lists and rejects consents that wait for the vendor because the sign-in did not show an administrator.
 import { ExpectedError } from '../../errors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
@@ -7,7 +7,7 @@ import { inReportedTransaction } from '../feed/receipts.ts';
 export type WaitingConsent = {
   readonly tenant_id: string;
   readonly external_ref: string;
-  /** The name that the tenant will get; null: the reference. */
+  /** The tenant's future name; null: the reference. */
   readonly name: string | null;
   readonly asked_at: Date;
   readonly expires_at: Date;
@@ -15,16 +15,16 @@ export type WaitingConsent = {
   readonly signed_in_as: string;
 };
 
-/** For how long the vendor can approve. An invitation is kept a month beyond its end, so its consent can wait as long. */
+/** The vendor's time to approve. Invitations are kept for 30 days after their end, so their consents can wait as long. */
 const waitingDays = 30;
 
-/** Deletes consents whose time is over, of all tenants. One that another transaction holds is left for the next time. */
+/** Deletes expired consents of all tenants, except locked ones. */
 export const forgetExpiredConsents = `delete from entra_sync.waiting_consents where invitation_id in (
     select invitation_id from entra_sync.waiting_consents where expires_at < clock_timestamp() for update skip locked)`;
 
 /**
- * Keeps that an invitation asks for a tenant; what the same invitation asked for before is forgotten. Returns until when it
- * waits. The caller holds the invitation's row.
+ * Stores that an invitation asks for a tenant, in place of what it asked for before. Returns the end of the wait. The caller
+ * has locked the invitation's row.
  */
 export async function keepWaiting(
   transaction: Transaction,
@@ -41,11 +41,11 @@ export async function keepWaiting(
      returning expires_at`,
     { ...consent, waitingDays },
   );
-  if (!kept) throw new Error('a waiting consent was not kept');
+  if (!kept) throw new Error('a waiting consent was not stored');
   return kept.expires_at;
 }
 
-// A tenant that belongs to a customer is no longer asked for, whatever is left in the table.
+// Consents to a tenant that has a customer no longer wait, even if their rows remain.
 const waiting = `
   select distinct on (w.tenant_id, i.external_ref)
          w.tenant_id, i.external_ref, i.name, w.asked_at, w.expires_at, w.admin_object_id as signed_in_as
@@ -54,7 +54,7 @@ const waiting = `
     left join entra_sync.tenants t on t.tenant_id = w.tenant_id
    where w.expires_at > clock_timestamp() and t.external_ref is null`;
 
-/** The consents that wait, of one tenant or of all: one a tenant and reference, the oldest tenant first. */
+/** Returns waiting consents of one tenant or all: one per tenant and reference, the tenant that waits longest first. */
 export async function listWaiting(database: Database, tenantId: string | null): Promise<WaitingConsent[]> {
   return rows<WaitingConsent>(
     database,
@@ -65,7 +65,7 @@ export async function listWaiting(database: Database, tenantId: string | null): 
   );
 }
 
-/** The consents that `word` may mean: a tenant's id or a customer's reference. */
+/** Returns the waiting consents whose tenant id or reference is `word`. */
 export async function findWaiting(database: Database, word: string): Promise<WaitingConsent[]> {
   return rows<WaitingConsent>(
     database,
@@ -76,8 +76,8 @@ export async function findWaiting(database: Database, word: string): Promise<Wai
 }
 
 /**
- * Locks the invitations that ask for a tenant, in one order, and returns their ids. An invitation may have asked for another
- * tenant, or been spent, while its lock was waited for: read what waits in a statement after this one.
+ * Locks the invitations that ask for a tenant, in a fixed order, and returns their ids. An invitation may change while its
+ * lock is waited for: read its consent in a later statement.
  */
 export async function lockAsking(transaction: Transaction, tenantId: string): Promise<string[]> {
   const locked = await rows<{ invitation_id: string }>(
@@ -91,9 +91,9 @@ export async function lockAsking(transaction: Transaction, tenantId: string): Pr
 }
 
 /**
- * Refuses a customer's consent to a tenant: the invitations that asked for it are withdrawn, so a new attempt needs a new
- * one. Returns how many, and the references that wait on. Throws `unknown_name` where this one does not wait,
- * `tenant_exists` where its tenant is connected already.
+ * Rejects a customer's consent to a tenant and withdraws the invitations that asked for it. Returns how many, and the
+ * references that still wait. Throws `unknown_name` if this reference does not wait, `tenant_exists` if the tenant is
+ * connected already.
  */
 export async function rejectWaiting(
   database: Database,
@@ -114,7 +114,7 @@ export async function rejectWaiting(
   return { withdrawn, waiting: left };
 }
 
-/** The error for a tenant that this reference, or any, does not wait for. A tenant that is connected already is told as that. */
+/** Returns the error for a tenant whose consent does not wait under this reference, or under any. */
 export async function nothingWaits(
   on: Database | Transaction,
   tenantId: string,
@@ -147,7 +147,7 @@ export async function nothingWaits(
   return new ExpectedError(refs.length === 0 || ref !== undefined ? 'unknown_name' : 'usage', what, { cure });
 }
 
-/** The error for a command that reads a tenant while it waits for approval. */
+/** Returns the error for a command that reads a tenant whose consent waits for approval. */
 export function consentWaiting(consents: readonly WaitingConsent[]): ExpectedError {
   const [first] = consents;
   const refs = consents.map((one) => JSON.stringify(one.external_ref)).join(', ');
@@ -158,7 +158,7 @@ export function consentWaiting(consents: readonly WaitingConsent[]): ExpectedErr
   );
 }
 
-/** The command that approves; where several references ask, it leaves the choice open. */
+/** Returns the command that approves, with the placeholder REF if several references ask. */
 export function approveCommand(consents: readonly Pick<WaitingConsent, 'tenant_id' | 'external_ref'>[]): string {
   const [first] = consents;
   const only = consents.length === 1 && first ? JSON.stringify(first.external_ref) : 'REF';
