@@ -1,6 +1,7 @@
 // Who goes first, and who waits: full rounds are spread, long cycles keep nobody waiting, an old checkpoint is rescued.
 import { expect, test, vi } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
+import { isDeep } from '../../support/deep.ts';
 import { closeGate, type Fleet, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../../support/fleet.ts';
 import { setSettings } from '../../support/settings.ts';
 
@@ -16,44 +17,50 @@ const roundsOf = async (fleet: Fleet) =>
        from directory.cycles group by 1, 2 order by 1, 2`,
   );
 
-test('full rounds of a first start, and of changed settings, run for 20 tenants at a time over all replicas; a deploy causes none', async () => {
-  const count = 26;
-  const fleet = await openFleet({ count, users: 1 });
-  const { simulator, database } = fleet;
+test.runIf(isDeep)(
+  'full rounds of a first start, and of changed settings, run for 20 tenants at a time over all replicas; a deploy causes none',
+  async () => {
+    const count = 26;
+    const fleet = await openFleet({ count, users: 1 });
+    const { simulator, database } = fleet;
 
-  async function expectTwentyAtATime(done: number) {
-    const gate = closeGate(simulator, isDelta);
-    if (done > 0) await fleet.makeDue();
-    await until('twenty tenants are read', () => gate.waiting.size === 20);
-    await untilPlanned(fleet, 3);
-    expect(gate.waiting.size, 'no other one begins while they last').toBe(20);
-    expect(await rows(database, "select from entra_sync.cycles where outcome = 'running'")).toHaveLength(20);
-    gate.open();
-    await untilCycles(fleet, done + count);
-    expect(await fleet.cycles()).toHaveLength(done + count);
-  }
+    async function expectTwentyAtATime(done: number) {
+      const gate = closeGate(simulator, isDelta);
+      if (done > 0) await fleet.makeDue();
+      await until('twenty tenants are read', () => gate.waiting.size === 20);
+      await untilPlanned(fleet, 3);
+      expect(gate.waiting.size, 'no other one begins while they last').toBe(20);
+      expect(await rows(database, "select from entra_sync.cycles where outcome = 'running'")).toHaveLength(20);
+      gate.open();
+      await untilCycles(fleet, done + count);
+      expect(await fleet.cycles()).toHaveLength(done + count);
+    }
 
-  // Slots for 32, so that it is not they that hold anybody back.
-  let workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
-  await expectTwentyAtATime(0);
-  expect(await roundsOf(fleet)).toEqual([{ round: 'full', reason: 'first', count }]);
+    // Slots for 32, so that it is not they that hold anybody back.
+    let workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
+    await expectTwentyAtATime(0);
+    expect(await roundsOf(fleet)).toEqual([{ round: 'full', reason: 'first', count }]);
 
-  // A rolling deploy: every worker is replaced, and nobody is read anew.
-  for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
-  workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
-  await fleet.makeDue();
-  await untilCycles(fleet, 2 * count);
-  expect(await roundsOf(fleet)).toEqual([
-    { round: 'full', reason: 'first', count },
-    { round: 'incremental', reason: 'changes', count },
-  ]);
+    // A rolling deploy: every worker is replaced, and nobody is read anew.
+    for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
+    workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
+    await fleet.makeDue();
+    await untilCycles(fleet, 2 * count);
+    expect(await roundsOf(fleet)).toEqual([
+      { round: 'full', reason: 'first', count },
+      { round: 'incremental', reason: 'changes', count },
+    ]);
 
-  await setSettings(database, { fields: { employeeNumber: { from: 'employeeId' } } });
-  await expectTwentyAtATime(2 * count);
-  expect(await roundsOf(fleet)).toContainEqual({ round: 'full', reason: 'settings_changed', count });
-  await until('no turn is kept', async () => (await rows(database, 'select from entra_sync.full_turns')).length === 0);
-  for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
-});
+    await setSettings(database, { fields: { employeeNumber: { from: 'employeeId' } } });
+    await expectTwentyAtATime(2 * count);
+    expect(await roundsOf(fleet)).toContainEqual({ round: 'full', reason: 'settings_changed', count });
+    await until(
+      'no turn is kept',
+      async () => (await rows(database, 'select from entra_sync.full_turns')).length === 0,
+    );
+    for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
+  },
+);
 
 test('tenants whose cycles take long hold all slots but one: the small ones are synced meanwhile', async () => {
   const fleet = await openFleet({ count: 8, users: 1 });
