@@ -6,13 +6,17 @@ import { deeper, isDeep } from './test/support/deep.ts';
 
 // Without a Chromium there is no such project; CI names one in CHROMIUM, and then it has to be there.
 const browser = findChromium() === undefined ? [] : ['browser'];
+const isThere = (name: string) => browser.length > 0 || !name.startsWith('browser/');
 
 // Without the times of an earlier run the largest files go first, and these are small: the last one would run alone.
 const long = [
   'unit/mutations.deep',
   'faults/fault-matrix',
-  'faults/crash-sweep',
+  'faults/crash-sweep.deep',
   'worker/replicas.deep',
+  'cli/secrets.deep',
+  'cli/stop',
+  'database/embedded',
   'rules/convergence',
   'worker/turns',
   'cli/accounts',
@@ -73,7 +77,7 @@ export default defineConfig({
         test: {
           ...withPostgres,
           name: 'deep',
-          include: [deepFiles, ...(isDeep ? deeper.map((name) => `test/${name}.test.ts`) : [])],
+          include: [deepFiles, ...(isDeep ? deeper.filter(isThere).map((name) => `test/${name}.test.ts`) : [])],
           testTimeout: 120_000,
         },
       },

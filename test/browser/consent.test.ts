@@ -8,6 +8,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startChromium } from '../support/chromium.ts';
 import { type ConsentWorld, openConsentWorld, principalOf } from '../support/consent.ts';
+import { rowsOf } from '../support/deep.ts';
 
 let world: ConsentWorld;
 let browser: Browser;
@@ -72,7 +73,10 @@ async function faultsOf(page: Page): Promise<unknown> {
   );
 }
 
-describe.each(views)('$name, $width pixels wide', (view) => {
+// Pictures for the manual are of all of them.
+const shown = rowsOf(views, ({ name }) => name === 'phone' || Boolean(process.env.SCREENSHOTS));
+
+describe.each(shown)('$name, $width pixels wide', (view) => {
   test('an administrator clicks through, from the invitation to the connected tenant', async () => {
     const tenant = world.nextTenant();
     const { page, complaints } = await openWindow(view);

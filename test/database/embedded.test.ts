@@ -10,6 +10,7 @@ import { lock } from 'proper-lockfile';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { chooseOwner, findBinaries, findRunner, runningServer } from '../../src/store/embedded/binaries.ts';
 import { openEmbedded } from '../../src/store/embedded/embedded.ts';
+import { isDeep } from '../support/deep.ts';
 
 const userScript = join(import.meta.dirname, '../support/embedded-user.ts');
 let directory = '';
@@ -54,7 +55,7 @@ describe('one process', () => {
     expect(await readdir(home)).not.toContain('postgres.lock');
   });
 
-  test('refuses a wrong password', async () => {
+  test.runIf(isDeep)('refuses a wrong password', async () => {
     const { url, close } = await openEmbedded({ home });
     const wrong = new URL(url);
     wrong.password = 'wrong';
@@ -62,7 +63,7 @@ describe('one process', () => {
     await close();
   });
 
-  test('finds its data again, and creates only a missing database', async () => {
+  test.runIf(isDeep)('finds its data again, and creates only a missing database', async () => {
     const first = await openEmbedded({ home });
     await ask(first.url, 'create table kept as select 7 as n');
     await first.close();
@@ -76,7 +77,7 @@ describe('one process', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('closes once, also when close is called again', async () => {
+  test.runIf(isDeep)('closes once, also when close is called again', async () => {
     const first = await openEmbedded({ home });
     const second = await openEmbedded({ home });
     await Promise.all([first.close(), first.close()]);
@@ -86,7 +87,7 @@ describe('one process', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('leaves the server running for another client, and stops it the next time', async () => {
+  test.runIf(isDeep)('leaves the server running for another client, and stops it the next time', async () => {
     const { url, close } = await openEmbedded({ home });
     const client = new Client({ connectionString: url });
     await client.connect();
@@ -99,7 +100,7 @@ describe('one process', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('ignores environment variables for other servers, and passes no secret on', async () => {
+  test.runIf(isDeep)('ignores environment variables for other servers, and passes no secret on', async () => {
     const env = {
       PGSSLMODE: 'require',
       PGPORT: '1',
@@ -129,7 +130,7 @@ describe('several processes', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('may start at the same instant on an empty home', async () => {
+  test.runIf(isDeep)('may start at the same instant on an empty home', async () => {
     const users = await Promise.all([startUser(), startUser(), startUser()]);
     expect(users.filter(({ opened }) => opened.created)).toHaveLength(1);
     expect(users.filter(({ opened }) => opened.started)).toHaveLength(1);
@@ -138,7 +139,7 @@ describe('several processes', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('killed with -9, one leaves a server that the next one uses and stops', async () => {
+  test.runIf(isDeep)('killed with -9, one leaves a server that the next one uses and stops', async () => {
     const killed = await startUser();
     const before = await runningServer(join(home, 'postgres'));
     await killed.end('SIGKILL');
@@ -149,7 +150,7 @@ describe('several processes', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('Ctrl-C in the terminal ends the command and not the server', async () => {
+  test.runIf(isDeep)('Ctrl-C in the terminal ends the command and not the server', async () => {
     const user = await startUser();
     user.interrupt();
     expect(await user.nextLine()).toEqual({ interrupted: true });
@@ -185,7 +186,7 @@ describe('after a crash', () => {
     expect(await isRunning()).toBe(false);
   });
 
-  test('a process id that belongs to another program by now does no harm', async () => {
+  test.runIf(isDeep)('a process id that belongs to another program by now does no harm', async () => {
     await (await openEmbedded({ home })).close();
     const data = join(home, 'postgres');
     // This process is alive, and not a Postgres.
@@ -195,7 +196,7 @@ describe('after a crash', () => {
     await next.close();
   });
 
-  test('an incomplete data directory is deleted', async () => {
+  test.runIf(isDeep)('an incomplete data directory is deleted', async () => {
     await mkdir(join(home, '.postgres-new-killed', 'data', 'base'), { recursive: true });
     await writeFile(join(home, '.postgres-new-killed', 'data', 'PG_VERSION'), '18\n');
     const { created, close } = await openEmbedded({ home });
@@ -214,7 +215,7 @@ describe('each failure is one line with its cure', () => {
     });
   });
 
-  test('the data is of another major version', async () => {
+  test.runIf(isDeep)('the data is of another major version', async () => {
     await (await openEmbedded({ home })).close();
     await writeFile(join(home, 'postgres', 'PG_VERSION'), '15\n');
     await expect(openEmbedded({ home })).rejects.toMatchObject({
@@ -223,14 +224,14 @@ describe('each failure is one line with its cure', () => {
     });
   });
 
-  test('the server does not start: the reason comes from its log', async () => {
+  test.runIf(isDeep)('the server does not start: the reason comes from its log', async () => {
     await expect(openEmbedded({ home, settings: ['max_connections=none'] })).rejects.toMatchObject({
       code: 'database_unreachable',
       message: expect.stringMatching(/did not start: .*max_connections/),
     });
   });
 
-  test('the password file is lost', async () => {
+  test.runIf(isDeep)('the password file is lost', async () => {
     await (await openEmbedded({ home })).close();
     await rm(join(home, 'postgres.json'));
     await expect(openEmbedded({ home })).rejects.toMatchObject({
@@ -242,7 +243,7 @@ describe('each failure is one line with its cure', () => {
 
 // Only root has paths that the server's user cannot reach.
 if (process.getuid?.() === 0) {
-  test('root: a home inside a directory that only root may enter', async () => {
+  test.runIf(isDeep)('root: a home inside a directory that only root may enter', async () => {
     await chmod(directory, 0o700);
     const { url, close } = await openEmbedded({ home });
     expect(await ask(url, 'select 1 as n')).toEqual([{ n: 1 }]);
@@ -252,7 +253,7 @@ if (process.getuid?.() === 0) {
     expect(await isRunning()).toBe(false);
   });
 
-  test('root: the programs inside a directory that only root may enter', async () => {
+  test.runIf(isDeep)('root: the programs inside a directory that only root may enter', async () => {
     const { initdb } = await findBinaries();
     const programs = join(directory, 'native', 'bin');
     await cp(join(dirname(initdb), '..'), join(directory, 'native'), { recursive: true, verbatimSymlinks: true });

@@ -11,6 +11,7 @@ import { disconnectTenant, purgeTenant, reconnectTenant } from '../../src/store/
 import { createInvitation, withdrawInvitations } from '../../src/store/tenants/invitations.ts';
 import { addTenant, renameTenant } from '../../src/store/tenants/tenants.ts';
 import { type BreakablePath, openBreakablePath } from '../support/cut-connection.ts';
+import { rowsOf } from '../support/deep.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, fingerprintOf, holdCommits, openStore, type Store, until } from '../support/stage.ts';
 import { type Act, moreWriters, openScene, type Scene, writers } from '../support/writers.ts';
@@ -126,7 +127,9 @@ const lost = { code: 'database_unreachable', cure: 'run the command again' };
 const nothing = expect.stringContaining('nothing was changed');
 
 describe(`rule 12: the reports of ${reporters.length} writers after the answer to COMMIT is lost`, () => {
-  test.each(reporters)('$name: the commit happened, never came, or was never sent', async ({ prepare }) => {
+  const judged = rowsOf(reporters, (_, n) => n % 4 === 0);
+
+  test.each(judged)('$name: the commit happened, never came, or was never sent', async ({ prepare }) => {
     const told = said(await (await prepare(await openScene(store)))(store.database));
     const scene = await openScene(store);
     const act = await prepare(scene);

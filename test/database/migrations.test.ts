@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { packageFile } from '../../src/package-files.ts';
 import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { migrate, requireCurrentSchema, schemaState } from '../../src/store/schema/migrate.ts';
+import { rowsOf } from '../support/deep.ts';
 import { undoMigrations } from '../support/older-schema.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 import { until } from '../support/stage.ts';
@@ -85,7 +86,9 @@ test('migrating again does nothing, and keeps settings that were changed since',
 });
 
 describe('a migration that is killed', () => {
-  test.each([1, 3])('in the middle of migration %i leaves nothing stale: the next run continues', async (n) => {
+  const killedIn = rowsOf([1, 3], (n) => n === 3);
+
+  test.each(killedIn)('in the middle of migration %i leaves nothing stale: the next run continues', async (n) => {
     // Stops the n-th migration in the middle: another session is creating the same object.
     const blocked = ['directory.tenants', 'entra_sync.tenants', 'entra_sync.feed', 'entra_sync.rounds'][n];
     if (blocked === undefined) throw new Error('no such migration');

@@ -8,20 +8,44 @@ export function runsOf(few: number, many: number): number {
   return Number(process.env.RUNS ?? (isDeep ? many : few));
 }
 
+/** The rows of a table of cases: all in the deep run, in `npm test` the `few` that stand for them. */
+export function rowsOf<Row>(all: readonly Row[], few: (row: Row, index: number) => boolean): readonly Row[] {
+  return isDeep ? all : all.filter(few);
+}
+
 /** The test files that draw or sweep more in the deep run. */
 export const deeper = [
+  'browser/consent',
   'database/closure',
+  'database/embedded',
+  'database/limits',
+  'database/lock-waits',
+  'database/lost-commit',
+  'database/migrations',
   'database/passed-on',
   'database/writer-pairs',
-  'system/faults/crash-sweep',
+  'system/cli/doctor',
+  'system/cli/interrupt',
+  'system/cli/process-signals',
+  'system/cli/stop',
+  'system/cli/verify',
+  'system/faults/chaos',
+  'system/faults/data-faults',
   'system/faults/fault-matrix',
   'system/faults/glitches',
-  'system/faults/kills',
-  'system/faults/nothing-sticks',
   'system/first-load/convergence',
+  'system/first-load/good-days',
   'system/groups/convergence',
+  'system/groups/doubts',
+  'system/network/hosts',
+  'system/network/proxy',
   'system/rules/convergence',
   'system/rules/ownership',
   'system/rules/scope',
+  'system/rules/set-aside',
   'system/simulator/convergence',
+  'system/worker/operations',
+  'system/worker/requests',
+  'system/worker/turns',
+  'system/worker/worker',
 ];

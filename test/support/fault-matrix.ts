@@ -5,7 +5,7 @@ import { expect, type onTestFinished } from 'vitest';
 import { ExpectedError, errorCodeOf } from '../../src/errors.ts';
 import type { WaitEvent } from '../../src/graph/reader.ts';
 import { rows } from '../../src/store/database/pool.ts';
-import { isDeep } from './deep.ts';
+import { rowsOf } from './deep.ts';
 import { type At, places, rounds, type Strike } from './fault-strikes.ts';
 import type { Fault } from './faults.ts';
 import { expectFeedRebuilds } from './feed-replay.ts';
@@ -21,11 +21,10 @@ const cases: readonly At[] = rounds.flatMap((round) =>
   streams.flatMap((stream) => places.map((place) => ({ stream, round, place }))),
 );
 
-/** Returns the cases of fault `number`: all in the deep run, else one full and one later round, in rotation. */
+/** Returns the cases of fault `number`: all in the deep run, else one, in rotation a full or a later round. */
 export function casesOf(number: number): readonly At[] {
-  const half = cases.length / 2;
-  const few = [number % half, half + ((number + 4) % half)];
-  return isDeep ? cases : few.flatMap((index) => cases[index] ?? []);
+  const one = (number * 7) % cases.length;
+  return rowsOf(cases, (_, index) => index === one);
 }
 
 export type Chain = { readonly results: readonly Promise<void>[]; readonly ended: Promise<void> };

@@ -1,4 +1,4 @@
-// The lanes of test/system/faults/nothing-sticks.test.ts: tenants with settings and a role of their own in databases of other locales,
+// The lanes of test/system/faults/nothing-sticks.deep.test.ts: tenants with settings and a role of their own in databases of other locales,
 // what happens in their directories from turn to turn, and how far a lane is behind its truth.
 import { randomBytes } from 'node:crypto';
 import { expect, inject, onTestFinished } from 'vitest';

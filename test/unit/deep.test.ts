@@ -1,16 +1,19 @@
-// The deep run (test/support/deep.ts) lists each file that draws or sweeps more in it.
+// The list of test/support/deep.ts and the tree: a file that asks how much to do is run again by the deep run.
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { packageFile } from '../../src/package-files.ts';
 import { deeper } from '../support/deep.ts';
 
-const folder = join(import.meta.dirname, '..');
-const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.test.ts'));
+const asks = /\/(deep|fault-matrix)\.ts'/;
 
-test('the deep run has exactly the tests that ask for its depth', () => {
-  const asking = files.filter((file) => {
-    const text = readFileSync(join(folder, file), 'utf8');
-    return !file.endsWith('unit/deep.test.ts') && /support\/(deep|fault-matrix)\.ts'/.test(text);
-  });
-  expect(asking.map((file) => file.replace(/\.test\.ts$/, '')).sort()).toEqual([...deeper].sort());
+test('the deep run repeats each file that asks how much to do, and no other', () => {
+  const files = readdirSync(packageFile('test'), { recursive: true, encoding: 'utf8' });
+  const asking = files.filter(
+    (file) =>
+      file.endsWith('.test.ts') &&
+      !file.endsWith('.deep.test.ts') &&
+      !file.startsWith('unit') &&
+      asks.test(readFileSync(packageFile('test', file), 'utf8')),
+  );
+  expect([...deeper].sort()).toEqual(asking.map((file) => file.replace('.test.ts', '')).sort());
 });

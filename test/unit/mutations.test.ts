@@ -24,3 +24,19 @@ test.each(mutations)('$name fits the code, and names existing tests', ({ file, t
     expect(test, 'a rule that only the deep run guards').not.toContain('.deep.');
   }
 });
+
+/** The lines of a test file that open a test of `npm test` by its title, or hold the title alone. */
+function quickTitles(test: string): string[] {
+  const lines = readFileSync(packageFile(test), 'utf8').split('\n');
+  return lines.filter(
+    (line, n) => /^\s*([^'`]*\()?['"`]/.test(line) && !/runIf\(isDeep\)/.test(`${lines[n - 1]}${line}`),
+  );
+}
+
+test.each(mutations.flatMap(({ name, tests, titles }) => (titles === undefined ? [] : [{ name, tests, titles }])))(
+  '$name names a test that npm test runs',
+  ({ tests, titles }) => {
+    const titled = new RegExp(titles);
+    expect(tests.flatMap(quickTitles).filter((line) => titled.test(line))).not.toEqual([]);
+  },
+);

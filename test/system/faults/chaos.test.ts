@@ -3,6 +3,7 @@ import { ChaosHandler, ChaosHandlerOptions, ChaosStrategy } from '@microsoft/mic
 import { afterEach, expect, test, vi } from 'vitest';
 import { ExpectedError, exitCodes } from '../../../src/errors.ts';
 import { rows } from '../../../src/store/database/pool.ts';
+import { rowsOf } from '../../support/deep.ts';
 import { expectFeedRebuilds } from '../../support/feed-replay.ts';
 import { expectGroups } from '../../support/groups-world.ts';
 import { expectTruth, failureOf, fastPolicy, openWorld } from '../../support/system.ts';
@@ -21,7 +22,7 @@ function seedRandom(seed: number): void {
   });
 }
 
-test.each([1, 2, 3])(
+test.each(rowsOf([1, 2, 3], (seed) => seed === 1))(
   'random chaos, seed %i: cycles go on where they stopped until they reach the truth',
   async (seed) => {
     const world = await openWorld({ seed, users: 14, groups: 5, simulator: { pageSize: 3 } });
@@ -61,7 +62,7 @@ test.each([1, 2, 3])(
   },
 );
 
-test.each([
+const answers: [number, string][] = [
   [429, 'graph_throttled'],
   [500, 'graph_unavailable'],
   [502, 'graph_unavailable'],
@@ -73,17 +74,22 @@ test.each([
   [409, 'graph_answer_invalid'],
   [410, 'graph_answer_invalid'],
   [507, 'graph_answer_invalid'],
-])('manual chaos: nothing but %i is %s, nothing changes, and the next cycle heals', async (status, code) => {
-  const world = await openWorld({ users: 4, groups: 2 });
-  await world.cycle();
-  world.tenant.run('title 2');
-  const changes = () => rows(world.database, 'select count(*)::int from entra_sync.changes');
-  const before = await changes();
-  const error = await failureOf(
-    world.cycle({ before: chaos(ChaosStrategy.MANUAL, 100, status), policy: { ...fastPolicy, budgetMs: 1_000 } }),
-  );
-  expect(error.code).toBe(code);
-  expect(await changes()).toEqual(before);
-  await world.cycle();
-  await expectTruth(world.tenant, world.database, []);
-});
+];
+
+test.each(rowsOf(answers, (_, n) => n % 4 === 0))(
+  'manual chaos: nothing but %i is %s, nothing changes, and the next cycle heals',
+  async (status, code) => {
+    const world = await openWorld({ users: 4, groups: 2 });
+    await world.cycle();
+    world.tenant.run('title 2');
+    const changes = () => rows(world.database, 'select count(*)::int from entra_sync.changes');
+    const before = await changes();
+    const error = await failureOf(
+      world.cycle({ before: chaos(ChaosStrategy.MANUAL, 100, status), policy: { ...fastPolicy, budgetMs: 1_000 } }),
+    );
+    expect(error.code).toBe(code);
+    expect(await changes()).toEqual(before);
+    await world.cycle();
+    await expectTruth(world.tenant, world.database, []);
+  },
+);

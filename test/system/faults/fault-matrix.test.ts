@@ -1,5 +1,5 @@
 // The fault matrix: every bad day of Graph × users and groups × first, middle, last page × full and later round, over real
-// sockets (rules 12, 13, 14, 15, 16 and 18); `npm test` takes two of the twelve cases of each fault, the deep run all. Each case says what comes out; afterwards one cycle reaches the tenant's truth.
+// sockets (rules 12, 13, 14, 15, 16 and 18); `npm test` takes one of the twelve cases of each fault, the deep run all. Each case says what comes out; afterwards one cycle reaches the tenant's truth.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Chain, casesOf, startChain } from '../../support/fault-matrix.ts';
 import { knowOwnHosts } from '../../support/fault-strikes.ts';

@@ -33,7 +33,7 @@ import {
   takeEverybody,
 } from '../../support/system.ts';
 
-const runs = runsOf(5, 60);
+const runs = runsOf(2, 60);
 const limitMs = Math.max(110_000, runs * 4_000);
 
 let main: { fresh: FreshDatabase; pool: Database; url: string };

@@ -8,6 +8,7 @@ import { serveOperations, whyNotReady, whyNotWorking } from '../../../src/worker
 import { openMetrics, type WorkerMetrics } from '../../../src/worker/metrics.ts';
 import { stalledAfterSeconds } from '../../../src/worker/stall.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
+import { isDeep } from '../../support/deep.ts';
 import { openFleet, stopWorker, until, untilCycles } from '../../support/fleet.ts';
 import { freshDatabase } from '../../support/postgres.ts';
 import { setSettings } from '../../support/settings.ts';
@@ -294,7 +295,7 @@ async function closeDatabase(url: string, closed: boolean): Promise<void> {
   }
 }
 
-test('a taken port: the worker names it and does not start', async () => {
+test.runIf(isDeep)('a taken port: the worker names it and does not start', async () => {
   const fleet = await openFleet({ count: 1, users: 1, registered: false });
   const taken = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => taken.once('listening', resolve));

@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
+import { isDeep } from '../../support/deep.ts';
 import { closeGate, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../../support/fleet.ts';
 import { accountsOf, expectTruth } from '../../support/system.ts';
 
@@ -71,35 +72,42 @@ test('a user is read at once, though Graph hangs for a user of another tenant; a
   expect(ended.seconds).toBeLessThan(9);
 });
 
-test('the worker and sync without a name skip a paused tenant, sync by its name does not; resumed, it is synced', async () => {
-  const fleet = await openFleet({ count: 2, users: 1 });
-  const { database, environment } = fleet;
-  const [one, other] = fleet.tenants;
-  if (!one || !other) throw new Error('two tenants');
-  expect((await runCli(['tenant', 'pause', one.name], environment)).stdout).toContain('Tenant 1: paused');
-  const worker = fleet.worker();
-  await untilCycles(fleet, 1, other);
-  await database.raw("select directory.request_cycle(?, null, 'ann')", [one.tenantId]);
-  await untilPlanned(fleet, 3);
-  expect(await fleet.cycles(one)).toEqual([]);
-  const all = await runCli(['sync'], environment);
-  expect([all.code, all.stderr]).toEqual([0, expect.stringContaining('1 paused tenant skipped')]);
-  expect(await fleet.cycles(one)).toEqual([]);
-  const named = await runCli(['sync', one.name], environment);
-  expect([named.code, named.stderr]).toEqual([0, expect.stringContaining('Tenant 1 is paused')]);
-  expect(await fleet.cycles(one)).toHaveLength(1);
-  expect((await runCli(['status', one.name], environment)).stdout).toContain('active, paused');
-  expect((await runCli(['tenant', 'pause', '--all'], environment)).code).toBe(0);
-  const none = await runCli(['sync'], environment);
-  expect([none.code, none.stderr]).toEqual([0, expect.stringContaining('2 paused tenants skipped')]);
-  // Requests during the pause are still answered.
-  expect((await runCli(['tenant', 'resume', '--all'], environment)).stdout).toContain('resumed');
-  await untilCycles(fleet, 2, one);
-  const before = (await fleet.cycles(other)).length;
-  const retried = await runCli(['tenant', 'retry', other.name], environment);
-  expect(retried.stdout).toContain('due now');
-  await untilCycles(fleet, before + 1, other);
-  expectOneLine(await runCli(['tenant', 'retry'], environment), 2, /name one tenant, or give --all/);
-  expectOneLine(await runCli(['tenant', 'pause', one.name, '--all'], environment), 2, /name one tenant, or give --all/);
-  expect((await stopWorker(worker)).code).toBe(0);
-});
+test.runIf(isDeep)(
+  'the worker and sync without a name skip a paused tenant, sync by its name does not; resumed, it is synced',
+  async () => {
+    const fleet = await openFleet({ count: 2, users: 1 });
+    const { database, environment } = fleet;
+    const [one, other] = fleet.tenants;
+    if (!one || !other) throw new Error('two tenants');
+    expect((await runCli(['tenant', 'pause', one.name], environment)).stdout).toContain('Tenant 1: paused');
+    const worker = fleet.worker();
+    await untilCycles(fleet, 1, other);
+    await database.raw("select directory.request_cycle(?, null, 'ann')", [one.tenantId]);
+    await untilPlanned(fleet, 3);
+    expect(await fleet.cycles(one)).toEqual([]);
+    const all = await runCli(['sync'], environment);
+    expect([all.code, all.stderr]).toEqual([0, expect.stringContaining('1 paused tenant skipped')]);
+    expect(await fleet.cycles(one)).toEqual([]);
+    const named = await runCli(['sync', one.name], environment);
+    expect([named.code, named.stderr]).toEqual([0, expect.stringContaining('Tenant 1 is paused')]);
+    expect(await fleet.cycles(one)).toHaveLength(1);
+    expect((await runCli(['status', one.name], environment)).stdout).toContain('active, paused');
+    expect((await runCli(['tenant', 'pause', '--all'], environment)).code).toBe(0);
+    const none = await runCli(['sync'], environment);
+    expect([none.code, none.stderr]).toEqual([0, expect.stringContaining('2 paused tenants skipped')]);
+    // Requests during the pause are still answered.
+    expect((await runCli(['tenant', 'resume', '--all'], environment)).stdout).toContain('resumed');
+    await untilCycles(fleet, 2, one);
+    const before = (await fleet.cycles(other)).length;
+    const retried = await runCli(['tenant', 'retry', other.name], environment);
+    expect(retried.stdout).toContain('due now');
+    await untilCycles(fleet, before + 1, other);
+    expectOneLine(await runCli(['tenant', 'retry'], environment), 2, /name one tenant, or give --all/);
+    expectOneLine(
+      await runCli(['tenant', 'pause', one.name, '--all'], environment),
+      2,
+      /name one tenant, or give --all/,
+    );
+    expect((await stopWorker(worker)).code).toBe(0);
+  },
+);

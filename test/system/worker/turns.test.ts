@@ -2,6 +2,7 @@
 // first.
 import { expect, test, vi } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
+import { isDeep } from '../../support/deep.ts';
 import { closeGate, type Fleet, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../../support/fleet.ts';
 import { setSettings } from '../../support/settings.ts';
 
@@ -17,44 +18,50 @@ const roundsOf = async (fleet: Fleet) =>
        from directory.cycles group by 1, 2 order by 1, 2`,
   );
 
-test('full rounds of a first start, and of changed settings, run for 20 tenants at a time in all replicas; a deploy causes none', async () => {
-  const count = 26;
-  const fleet = await openFleet({ count, users: 1 });
-  const { simulator, database } = fleet;
+test.runIf(isDeep)(
+  'full rounds of a first start, and of changed settings, run for 20 tenants at a time in all replicas; a deploy causes none',
+  async () => {
+    const count = 26;
+    const fleet = await openFleet({ count, users: 1 });
+    const { simulator, database } = fleet;
 
-  async function expectTwentyAtATime(done: number) {
-    const gate = closeGate(simulator, isDelta);
-    if (done > 0) await fleet.makeDue();
-    await until('twenty tenants are read', () => gate.waiting.size === 20);
-    await untilPlanned(fleet, 3);
-    expect(gate.waiting.size, 'no other full round starts meanwhile').toBe(20);
-    expect(await rows(database, "select from entra_sync.cycles where outcome = 'running'")).toHaveLength(20);
-    gate.open();
-    await untilCycles(fleet, done + count);
-    expect(await fleet.cycles()).toHaveLength(done + count);
-  }
+    async function expectTwentyAtATime(done: number) {
+      const gate = closeGate(simulator, isDelta);
+      if (done > 0) await fleet.makeDue();
+      await until('twenty tenants are read', () => gate.waiting.size === 20);
+      await untilPlanned(fleet, 3);
+      expect(gate.waiting.size, 'no other full round starts meanwhile').toBe(20);
+      expect(await rows(database, "select from entra_sync.cycles where outcome = 'running'")).toHaveLength(20);
+      gate.open();
+      await untilCycles(fleet, done + count);
+      expect(await fleet.cycles()).toHaveLength(done + count);
+    }
 
-  // 32 worker slots, so that they are not the limit.
-  let workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
-  await expectTwentyAtATime(0);
-  expect(await roundsOf(fleet)).toEqual([{ round: 'full', reason: 'first', count }]);
+    // 32 worker slots, so that they are not the limit.
+    let workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
+    await expectTwentyAtATime(0);
+    expect(await roundsOf(fleet)).toEqual([{ round: 'full', reason: 'first', count }]);
 
-  // A rolling deploy replaces every worker, and no tenant has a full round.
-  for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
-  workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
-  await fleet.makeDue();
-  await untilCycles(fleet, 2 * count);
-  expect(await roundsOf(fleet)).toEqual([
-    { round: 'full', reason: 'first', count },
-    { round: 'incremental', reason: 'changes', count },
-  ]);
+    // A rolling deploy replaces every worker, and no tenant has a full round.
+    for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
+    workers = [fleet.worker(['--concurrency', '16']), fleet.worker(['--concurrency', '16'])];
+    await fleet.makeDue();
+    await untilCycles(fleet, 2 * count);
+    expect(await roundsOf(fleet)).toEqual([
+      { round: 'full', reason: 'first', count },
+      { round: 'incremental', reason: 'changes', count },
+    ]);
 
-  await setSettings(database, { fields: { employeeNumber: { from: 'employeeId' } } });
-  await expectTwentyAtATime(2 * count);
-  expect(await roundsOf(fleet)).toContainEqual({ round: 'full', reason: 'settings_changed', count });
-  await until('no slot is taken', async () => (await rows(database, 'select from entra_sync.full_turns')).length === 0);
-  for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
-});
+    await setSettings(database, { fields: { employeeNumber: { from: 'employeeId' } } });
+    await expectTwentyAtATime(2 * count);
+    expect(await roundsOf(fleet)).toContainEqual({ round: 'full', reason: 'settings_changed', count });
+    await until(
+      'no slot is taken',
+      async () => (await rows(database, 'select from entra_sync.full_turns')).length === 0,
+    );
+    for (const worker of workers) expect((await stopWorker(worker)).code).toBe(0);
+  },
+);
 
 test('tenants with long cycles take all slots but one, and the small tenants are synced meanwhile', async () => {
   const fleet = await openFleet({ count: 8, users: 1 });
