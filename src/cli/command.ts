@@ -96,7 +96,7 @@ export type Ending = {
 const endTimeoutMs = 8_000;
 
 /** What to do after Ctrl-C in a verb that walks rounds. */
-export const resumeHint = 'run the command again: it goes on where it stopped';
+export const resumeHint = 'run the command again: it resumes where it stopped';
 
 /**
  * Runs the body of a verb: opens nothing before it is asked for, closes everything, turns errors into one line and an exit

@@ -36,7 +36,7 @@ export function connectionCommands(): Command[] {
         runVerb(
           options,
           (run) => reconnect(run, word, options),
-          options.dryRun ? undefined : 'entra-sync sync TENANT goes on where it stopped',
+          options.dryRun ? undefined : 'entra-sync sync TENANT resumes where it stopped',
         ),
       ),
     verb(

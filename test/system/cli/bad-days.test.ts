@@ -285,7 +285,7 @@ test.concurrent('exit code 130: Ctrl-C in the middle, and the next run goes on w
   expectOneLine(
     await running.ended,
     130,
-    /interrupted; nothing half done is visible -> run the command again: it goes on where it stopped/,
+    /interrupted; nothing half done is visible -> run the command again: it resumes where it stopped/,
   );
   release();
   world.simulator.clearRequests();

@@ -34,15 +34,15 @@ test.each([
   const { world, environment } = await syncedWorld();
   const line = expectOneLine(await interrupted(world, args, environment, asks), 130, says);
   expect(line).toContain('interrupted; nothing half done is visible -> ');
-  expect(line).not.toContain('goes on');
+  expect(line).not.toContain('resumes');
 });
 
-test('in a reconnect it names sync, which goes on', async () => {
+test('in a reconnect it names sync, which resumes', async () => {
   const { world, environment } = await syncedWorld();
   const managed = () => rows(world.database, "select from directory.accounts where state = 'managed'");
   expect((await runCli(['tenant', 'disconnect', 'Contoso'], environment)).code).toBe(0);
   const ended = await interrupted(world, ['tenant', 'reconnect', 'Contoso'], environment, /\/users\/delta/);
-  expectOneLine(ended, 130, /-> entra-sync sync TENANT goes on where it stopped$/);
+  expectOneLine(ended, 130, /-> entra-sync sync TENANT resumes where it stopped$/);
   expect(await managed()).toHaveLength(0);
   expect((await runCli(['sync', 'Contoso'], environment)).code).toBe(0);
   expect(await managed()).toHaveLength(4);

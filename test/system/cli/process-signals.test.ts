@@ -82,7 +82,7 @@ test('rule 12: SIGTERM ends a sync after the page in flight: lease free, cycle c
   const { world, path, start } = await openProcesses();
   const running = start('sync');
   await onUsersPage(world, 4, () => running.child.kill('SIGTERM'));
-  expectOneLine(await running.ended, 130, /interrupted; nothing half done is visible -> .*goes on where it stopped$/);
+  expectOneLine(await running.ended, 130, /interrupted; nothing half done is visible -> .*resumes where it stopped$/);
   expect(await cycles(world)).toEqual([{ outcome: 'cancelled', error_code: 'interrupted' }]);
   expect(await hearts(world)).toEqual([]);
   const [round] = await rows<{ pages: number; resume_link: string }>(
