@@ -134,7 +134,7 @@ describe('rule 12: a round whose commit the database refuses for its data', () =
     await expectTruth(world.tenant, world.database, [kept, ...others]);
   });
 
-  test('of two objects that fail only together, one is set aside', async () => {
+  test('if two objects fail only together, one is set aside', async () => {
     const world = await openWorld();
     world.tenant.updateUser(userOf(world, 2), { jobTitle: 'the only one' });
     world.tenant.updateUser(userOf(world, 9), { jobTitle: 'the only one' });

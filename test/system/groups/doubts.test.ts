@@ -173,7 +173,7 @@ test('rule 8: a user restored during a full groups round keeps its memberships',
   await expectGroups(world);
 });
 
-test('rule 8: of two lists that decide one membership the later one counts', async () => {
+test('rule 8: if two lists decide one membership the later one counts', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Team: [0, 1] }, quiet);
   await world.cycle();
   tenant.deleteUser(person(0));
@@ -204,7 +204,7 @@ test('rule 8: of two lists that decide one membership the later one counts', asy
   expect(await groupsSeen(world.database, tenant.tenantId)).toEqual(groupTruth(tenant));
 });
 
-test('rule 8: a deleted user whom no list names keeps its memberships while users cannot be read', async () => {
+test('rule 8: a deleted user that no list names keeps its memberships while users cannot be read', async () => {
   const { world, tenant, person } = await groupsWorld({ Team: [0, 1] }, quiet);
   await world.cycle();
   tenant.deleteUser(person(0));

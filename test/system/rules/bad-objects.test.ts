@@ -84,7 +84,7 @@ test.each([
   expect(await rows(world.database, 'select * from directory.set_aside')).toEqual([]);
 });
 
-test('rule 19: no full round removes a user with an unreadable body whom GET does not find', async () => {
+test('rule 19: no full round removes a user with an unreadable body that GET does not find', async () => {
   const world = await openWorld();
   await world.cycle();
   const id = world.tenant.users()[0]?.id ?? '';

@@ -372,7 +372,7 @@ test('rule 10: a held suspension that becomes a deletion is judged again, and a 
   expect(await reasons()).toEqual([{ reason: 'deleted' }]);
 });
 
-test('rules 10, 19, 22: a user whom a later round shows with an unreadable body exists, and leaves the list', async () => {
+test('rules 10, 19, 22: a user that a later round shows with an unreadable body exists, and leaves the list', async () => {
   const world = await guardedWorld();
   await world.cycle();
   let cure = shorten(world, 20);

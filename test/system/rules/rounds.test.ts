@@ -114,7 +114,7 @@ test('rule 6: a user not seen is removed by a full round that reached its end, a
   expect(streams.users).toMatchObject({ restored: 1, created: 0 });
 });
 
-test('rules 6, 22: a user whom only GET shows in a full round stays, with the values of GET', async () => {
+test('rules 6, 22: a user that only GET shows in a full round stays, with the values of GET', async () => {
   const world = await openWorld();
   await world.cycle();
   const id = anybody(world);

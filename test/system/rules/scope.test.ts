@@ -259,7 +259,7 @@ test('the next cycle judges the groups that were committed while the users faile
 test.each([
   { told: 'the name', patch: { userPrincipalName: 'renamed@contoso.example' } },
   { told: 'the state', patch: { accountEnabled: true } },
-])('rule 22: a guest outside the scope of whom Graph shows $told alone does not become a member', async ({ patch }) => {
+])('rule 22: a guest outside the scope whose $told alone Graph shows does not become a member', async ({ patch }) => {
   const world = await openWorld({ users: 4 });
   const { tenant, simulator } = world;
   const guest = tenant.createUser({ userType: 'Guest', accountEnabled: false });

@@ -158,7 +158,7 @@ test('rule 19: status --set-aside lists invalid objects with their reasons, unti
   const json = JSON.parse((await runCli(['status', '--set-aside', '--json'], environment)).stdout);
   expect(json.set_aside).toEqual(expect.arrayContaining(expected.map((one) => expect.objectContaining(one))));
   expect(json.tenants).toMatchObject([{ set_aside: 8 }]);
-  // One of each is permanently deleted; the others become valid.
+  // For each kind, one is permanently deleted; the others become valid.
   const [person, group] = [expected[0]?.entra_object_id ?? '', expected[4]?.entra_object_id ?? ''];
   tenant.purgeUser(person);
   tenant.purgeGroup(group);
