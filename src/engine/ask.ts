@@ -1,5 +1,5 @@
-// Asks Graph for single objects, however many: lot by lot under one pace, each lot staged before the next is asked for, so
-// that memory stays bounded and a cycle that was cut off goes on where it stopped (rules 12, 22).
+// Asks Graph for single objects, chunk by chunk under one pace. Each chunk is staged before the next is asked for: memory
+// stays bounded, and an interrupted cycle resumes where it stopped (rules 12, 22).
 
 import { batchSize } from '../graph/batch.ts';
 import type { SingleObject } from '../graph/objects.ts';
@@ -10,22 +10,22 @@ import { notAsked } from '../store/stage/doubts.ts';
 import type { Round } from '../store/stage/rounds.ts';
 import type { StreamContext } from './stream.ts';
 
-// Ten batches: what is read again after a crash, and what is in memory at one time.
+// Ten `$batch` requests: at most this many objects are in memory, or read again after a crash.
 const chunkSize = 10 * batchSize;
 
 export type Asking = {
   readonly stream: Stream;
   readonly round: Round;
   readonly ids: readonly string[];
-  /** Reads up to {@link batchSize} objects in one batch. */
+  /** Reads up to {@link batchSize} objects in one `$batch`. */
   read(reader: GraphReader, ids: readonly string[]): Promise<Map<string, SingleObject>>;
-  /** Stages what Graph said of a lot, and that it was asked for. */
+  /** Stages Graph's answers for a chunk, and that its objects were asked for. */
   settle(answers: ReadonlyMap<string, SingleObject>, reader: GraphReader): Promise<void>;
 };
 
 /**
- * Reads the objects that GET has not answered for in this round. What was answered is staged before a failure is thrown:
- * it is not asked for again. Throws what reading and staging throw.
+ * Reads the objects that GET has not answered for in this round. Stages the answers before it throws a failure, so that
+ * no object is asked for twice. Throws what reading and staging throw.
  */
 export async function askInChunks(context: StreamContext, asking: Asking): Promise<void> {
   const { stream, round } = asking;
@@ -33,21 +33,21 @@ export async function askInChunks(context: StreamContext, asking: Asking): Promi
   if (ids.length === 0) return;
   if (ids.length > chunkSize) context.log.info({ stream, doubtful: ids.length }, 'many objects are asked for singly');
   const reader = openPacer(context.signal)(context.reader);
-  const tell = (objects: number) =>
+  const report = (objects: number) =>
     context.onProgress({ stream, phase: 'ask', pages: round.pages, objects, total: ids.length });
-  tell(0);
-  for (const lot of inParts(ids, chunkSize)) {
+  report(0);
+  for (const chunk of inParts(ids, chunkSize)) {
     context.signal.throwIfAborted();
-    const read = await Promise.allSettled(inParts(lot, batchSize).map((part) => asking.read(reader, part)));
+    const read = await Promise.allSettled(inParts(chunk, batchSize).map((part) => asking.read(reader, part)));
     const answers = new Map(read.flatMap((one) => (one.status === 'fulfilled' ? [...one.value] : [])));
     if (answers.size > 0) await asking.settle(answers, reader);
     const failed = read.find((one) => one.status === 'rejected');
     if (failed) throw failed.reason;
-    tell(ids.indexOf(lot.at(-1) ?? '') + 1);
+    report(ids.indexOf(chunk.at(-1) ?? '') + 1);
   }
 }
 
-/** Why an answer to GET is no whole object, if it lacks what every object of the stream has. */
+/** Returns the answer, or a problem if it lacks a property that every object of the stream has. */
 export function partialAnswer(id: string, answer: SingleObject, marks: readonly string[]): SingleObject {
   if (answer === 'gone' || 'reason' in answer || marks.every((mark) => Object.hasOwn(answer.patch, mark)))
     return answer;

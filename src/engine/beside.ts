@@ -1,4 +1,4 @@
-// Changes beside a full round that could not be finished: it keeps nothing waiting while the checkpoint is good.
+// Commits changes beside a full round that cannot be finished, as long as the checkpoint is good.
 import type { DeltaPage } from '../rules/decode.ts';
 import { leavesCheckpoint } from '../rules/stuck.ts';
 import { beginRound, type Round } from '../store/stage/rounds.ts';
@@ -8,9 +8,8 @@ import type { CycleInputs, StreamContext, StreamParts, StreamResult } from './st
 import { runRound } from './walk.ts';
 
 /**
- * Walks and commits the later round of a stream whose full round failed for `failure`, and returns what it did. The full
- * round stays open. Undefined where no later round may be walked, or where Graph refuses that one too. Throws what stops
- * the cycle for another cause.
+ * Walks and commits the later round of a stream whose full round failed with `failure`, and returns its result. The full
+ * round stays open. Returns undefined if no later round is allowed, or if Graph fails it too. Throws every other error.
  */
 export async function runRoundBeside<Page extends DeltaPage>(
   context: StreamContext,
@@ -18,7 +17,7 @@ export async function runRoundBeside<Page extends DeltaPage>(
   failure: unknown,
 ): Promise<StreamResult | undefined> {
   const { dryRun, resync, trail } = context;
-  // A person who asks for a full round is told that it failed; the next cycle sees to the changes.
+  // A person who asked for a full round gets its failure. The next cycle commits the changes.
   if (dryRun || resync || !isFromGraph(failure)) return undefined;
   const inputs = await context.rereadInputs();
   if (!allowsRoundBeside(inputs, parts)) return undefined;
@@ -45,7 +44,7 @@ function allowsRoundBeside<Page extends DeltaPage>(
 ): boolean {
   const { open, checkpoint } = streams[parts.stream];
   const fingerprint = settings.fingerprints[parts.stream];
-  // With another mapping or scope only a full round may be applied (rule 17).
+  // With another mapping or scope, only a full round may be applied (rule 17).
   return open?.kind === 'full' && leavesCheckpoint(open.reason) && checkpoint?.fingerprint === fingerprint;
 }
 
@@ -70,7 +69,7 @@ async function runLaterRound<Page extends DeltaPage>(
     return runRound(context, parts, settings, checkpoint, round, undefined, advance);
   };
   if (!fits) return walk(undefined);
-  // A kept link that fails is not tried for ever: the changes are read again from the checkpoint.
+  // If a kept link fails, the round starts over from the checkpoint.
   return walk(beside).catch((error: unknown) => {
     context.signal.throwIfAborted();
     if (!isFromGraph(error)) throw error;

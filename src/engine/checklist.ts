@@ -1,28 +1,28 @@
-// One check after the other: green, red with its cure, or not checked because of another one.
+// A list of checks: ok, failed with a cure, or not checked because another check failed.
 import { type ErrorCode, ExpectedError, errorCodeOf, exitCodeOf } from '../errors.ts';
 import { describeDatabaseError } from '../store/database/pool.ts';
 
 export type Check = {
-  /** Null: of the installation. */
+  /** Null for a check of the installation. */
   readonly tenant: { readonly id: string; readonly name: string } | null;
   readonly check: string;
   readonly state: 'ok' | 'warning' | 'failed' | 'not_checked';
   readonly message: string;
   readonly cure: string | null;
   readonly code: ErrorCode | 'defect' | null;
-  /** 0 unless it failed. */
+  /** 0 unless the check failed. */
   readonly exitCode: number;
 };
 
-/** What a check found out. With a `cure` it is a warning; without a `value` nothing that needs it is checked. */
+/** The outcome of a check. With a `cure` it is a warning. Without a `value`, checks that need it are not made. */
 export type Finding<Value> = { readonly says: string; readonly cure?: string; readonly value?: Value };
 
-/** A check that was made; `value` is there for those that need it. */
+/** A check that was made, with its `value` for the checks that need it. */
 export type Made<Value> = { readonly check: Check; readonly value?: Value };
 
 export type Checklist = {
   readonly checks: Check[];
-  /** Makes one check, unless one that it `needs` gave nothing to go on with. Never throws but for an interruption. */
+  /** Makes one check, unless a check that it `needs` has no value. Throws only an interruption. */
   make<Value>(
     name: string,
     needs: readonly Made<unknown>[],
@@ -30,7 +30,7 @@ export type Checklist = {
   ): Promise<Made<Value>>;
 };
 
-/** Opens an empty list; `onCheck` is told of each check as it is made. */
+/** Opens an empty list. Calls `onCheck` with each check as it is made. */
 export function openChecklist(
   tenant: Check['tenant'],
   options: { signal: AbortSignal; onCheck?: (check: Check) => void; onDefect?: (error: unknown) => void },
@@ -39,14 +39,14 @@ export function openChecklist(
   return {
     checks,
     make: async (name, needs, work) => {
-      const made = await judge(name, needs, work);
+      const made = await runCheck(name, needs, work);
       checks.push(made.check);
       options.onCheck?.(made.check);
       return made;
     },
   };
 
-  async function judge<Value>(
+  async function runCheck<Value>(
     name: string,
     needs: readonly Made<unknown>[],
     work: () => Promise<Finding<Value>> | Finding<Value>,
@@ -70,7 +70,7 @@ export function openChecklist(
   }
 }
 
-/** The exit code of the first check that failed; 0 for none. */
+/** Returns the exit code of the first failed check, or 0. */
 export function firstExitCode(checks: readonly Check[]): number {
   return checks.find(({ state }) => state === 'failed')?.exitCode ?? 0;
 }

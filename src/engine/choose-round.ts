@@ -1,4 +1,4 @@
-// Which round a stream walks: the open one where it can be continued, else a new one of the kind that is due.
+// Chooses the round that a stream walks: the open one if it can be resumed, else a new one of the kind that is due.
 import { isOfOrigin } from '../graph/client.ts';
 import type { RoundKind } from '../rules/merge.ts';
 import { roundLastsMs } from '../rules/stuck.ts';
@@ -11,33 +11,33 @@ export type RoundRequest = {
   readonly fingerprint: string;
   readonly settingsVersion: number;
   readonly fullEveryMs: number;
-  /** The Graph that is configured. */
+  /** Origin of the configured Graph. */
   readonly origin: string;
   readonly dryRun: boolean;
-  /** Why the round has to be full, whatever the checkpoint says. */
+  /** The reason for a full round, whatever the checkpoint says. */
   readonly fullReason: string | undefined;
-  /** The open round cannot be gone on with. */
-  readonly anew: boolean;
+  /** The open round cannot be resumed. */
+  readonly restart: boolean;
 };
 
-/** The round to walk, by where the stream stands. */
-export function chooseRound(standing: StreamInputs, wishes: RoundRequest): { open: Round } | { begin: NewRound } {
-  const { fingerprint, fullReason, anew } = wishes;
-  const due = fullReason ?? whyFull(standing, fingerprint, wishes.fullEveryMs);
-  const full = due ?? (standing.wantsFull ? 'removals_held' : undefined);
-  const open = wishes.dryRun ? undefined : standing.open;
-  const fits = open?.settings_version === wishes.settingsVersion && open.fingerprint === fingerprint;
-  // A full round begun against another Graph cannot be gone on with, and nothing of it would be missed.
-  const foreign = open?.kind === 'full' && open.resume_link !== null && !isOfOrigin(open.resume_link, wishes.origin);
-  // Links that old may fail for ever, and what was read that long ago is old news.
+/** Returns the open round to resume, or the kind and reason of a new one. */
+export function chooseRound(inputs: StreamInputs, request: RoundRequest): { open: Round } | { begin: NewRound } {
+  const { fingerprint, fullReason, restart } = request;
+  const due = fullReason ?? whyFull(inputs, fingerprint, request.fullEveryMs);
+  const full = due ?? (inputs.wantsFull ? 'removals_held' : undefined);
+  const open = request.dryRun ? undefined : inputs.open;
+  const fits = open?.settings_version === request.settingsVersion && open.fingerprint === fingerprint;
+  // A full round that began at another Graph cannot be resumed, and dropping it loses nothing.
+  const foreign = open?.kind === 'full' && open.resume_link !== null && !isOfOrigin(open.resume_link, request.origin);
+  // Links that old may fail for ever, and the stage is out of date.
   const outdated = open !== undefined && open.age_ms > roundLastsMs;
-  // A full round that somebody asks for is that somebody's: one that is open for another cause may be what is stuck.
+  // A requested full round is a new one: an open round with another reason may be stuck.
   const asked = fullReason === undefined || open?.reason === fullReason;
-  if (open && fits && !anew && !foreign && !outdated && asked && (open.kind === 'full' || full === undefined))
+  if (open && fits && !restart && !foreign && !outdated && asked && (open.kind === 'full' || full === undefined))
     return { open };
   return {
     begin: {
-      // Begun anew for another cause, an open full round stays one: what made it due still holds.
+      // A full round that restarts stays full: the reason why it was due still holds.
       kind: full !== undefined || open?.kind === 'full' ? 'full' : 'incremental',
       reason: full ?? (open?.kind === 'full' ? open.reason : 'changes'),
     },

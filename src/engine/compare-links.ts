@@ -1,4 +1,4 @@
-// Failures that may last: which are Graph's, and whether another link of the same stream is answered meanwhile.
+// Failures that may last: whether Graph caused them, and whether it answers another link of the same stream.
 import { ExpectedError } from '../errors.ts';
 import { DeadToken } from '../graph/reader.ts';
 import type { DeltaPage } from '../rules/decode.ts';
@@ -15,25 +15,25 @@ const graphSide: ReadonlySet<string> = new Set([
   'property_refused',
 ]);
 
-/** Whether an error is one of what Graph answered, or did not, and may be one of a single link or object. */
+/** Whether an error comes from Graph's answer, or from its lack, and may concern a single link or object. */
 export function isFromGraph(error: unknown): boolean {
   return error instanceof DeadToken || (error instanceof ExpectedError && graphSide.has(error.code));
 }
 
-/** Whether such an error may be the link's own. Throttling never is: it falls on the application. */
+/** Whether such an error may be the fault of the link. Throttling never is: it concerns the application. */
 export function isFromLink(error: unknown): boolean {
   return isFromGraph(error) && !(error instanceof ExpectedError && error.code === 'graph_throttled');
 }
 
-/** Whether a round leads in a circle. */
+/** Whether a round's links form a loop. */
 export function isEndless(error: unknown): boolean {
   return error instanceof ExpectedError && error.code === 'round_endless';
 }
 
 /**
- * Asks Graph at another link than the one that failed, and where that is answered at the failed one again: what fails there
- * may be Graph as a whole, which has come back meanwhile. `other` undefined: the first URL. `failed` undefined: it is
- * answered, and of no use. Throws what is not Graph's.
+ * Asks Graph at another link, and if it answers, at the failed link again: Graph as a whole may have failed and recovered.
+ * `other` is undefined for the first URL. `failed` is undefined for a link that is answered but of no use. Throws every
+ * error that is not Graph's.
  */
 export async function compareLinks<Page extends DeltaPage>(
   context: StreamContext,

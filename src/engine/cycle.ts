@@ -24,7 +24,7 @@ export type CycleOptions = {
   readonly tenantId: string;
   readonly resync: boolean;
   readonly dryRun: boolean;
-  /** What reconnecting would do is rehearsed while the tenant is still disconnected. */
+  /** Accepts a disconnected tenant, for the dry run of a reconnect. */
   readonly evenDisconnected?: boolean;
   readonly actor: string;
   readonly signal: AbortSignal;
@@ -35,7 +35,7 @@ export type CycleParts = {
   readonly database: Database;
   readonly defaults: SettingsDocument;
   readonly log: Log;
-  /** Opens the way to Graph for one tenant; `signal` ends whatever is under way, waits are told to `log`. */
+  /** Opens a reader for one tenant. `signal` ends running requests; `log` reports waits. */
   readonly openReader: (options: {
     tenantId: string;
     settings: Settings;
@@ -43,7 +43,7 @@ export type CycleParts = {
     log: Log;
   }) => GraphReader;
   readonly leaseTimes?: LeaseTimes;
-  /** How often a line of the log says where a cycle stands; ten seconds. */
+  /** Milliseconds between two log lines about a cycle's progress; 10,000 by default. */
   readonly progressEveryMs?: number;
 };
 
@@ -54,23 +54,23 @@ export type CycleResult = {
   readonly outcome: CycleOutcome | 'rehearsed';
   readonly seconds: number;
   readonly streams: Record<Stream, StreamReport>;
-  /** Removals that wait for a person, those of earlier cycles too. */
+  /** Removals that wait for a person, including those of earlier cycles. */
   readonly lists: readonly RemovalList[];
-  /** What stopped a stream while another one was committed. */
+  /** Failures of a stream while the other one was committed. */
   readonly failures: readonly StreamFailure[];
-  /** Failures that stopped a full round while the changes of its stream were committed. The next cycle goes on with the round. */
+  /** Failures of a full round beside which changes were committed. The next cycle resumes the round. */
   readonly unfinished: readonly StreamFailure[];
-  /** How old the checkpoints were that this cycle started from; undefined for the first. */
+  /** Age of the oldest checkpoint at the start of this cycle; undefined for the first cycle. */
   readonly sinceMs: number | undefined;
-  /** The changes of a dry run, the first thousand. */
+  /** The first thousand changes of a dry run. */
   readonly sample: readonly ChangeSample[];
-  /** What a quick listing showed before this cycle's rounds began. */
+  /** The first load that ran before this cycle's rounds. */
   readonly firstLoad: FirstLoad | undefined;
 };
 
 /**
- * Runs one cycle and returns what it did. Throws what stopped it (an ExpectedError, or a defect) after the cycle's row
- * was closed with the reason; what was staged until then is gone on with by the next cycle (rule 12).
+ * Runs one cycle and returns its result. Throws the error that stopped it, an ExpectedError or a defect, after closing the
+ * cycle's row with the reason. The next cycle resumes from the stage (rule 12).
  */
 export async function runCycle(parts: CycleParts, options: CycleOptions): Promise<CycleResult> {
   const lease = await acquireLease(parts.database, options.tenantId, parts.leaseTimes);
@@ -152,7 +152,7 @@ type Judged = { readonly outcome: CycleOutcome; readonly lists: readonly Removal
 
 async function judge({ database, lease, dryRun }: CycleContext, ended: StreamsRun): Promise<Judged> {
   const { reports, failures, idle } = ended;
-  // Without a round on either side nothing was held: that is what their commits made sure of.
+  // If neither stream had a round, their commits have checked that nothing is held.
   const lists = dryRun || idle ? [] : await openLists(database, lease.tenantId).catch(() => []);
   const outcome = outcomeOf({
     ran: streams.length,
@@ -185,7 +185,7 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
     });
   };
   if (failure && outcome !== 'partial') {
-    // The cause is what has to reach the caller; a row that could not be closed is closed by the next takeover.
+    // The caller needs the cause. A row that could not be closed is closed by the next takeover.
     await closeRow().catch(() => {});
     throw failure.error;
   }
@@ -198,7 +198,7 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
   };
 }
 
-// Ten percent either way, so that tenants that were added together drift apart.
+// Ten percent either way, so that tenants that were added together spread out.
 function jitter(): number {
   return 0.9 + Math.random() * 0.2;
 }

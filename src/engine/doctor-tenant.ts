@@ -1,4 +1,4 @@
-// Proves that one tenant can be read and is read: token, roles, one read from each endpoint, checkpoints, what is held.
+// Checks one tenant: token, roles, one read from each endpoint, checkpoints, held removals.
 
 import { ExpectedError } from '../errors.ts';
 import { rolesOf } from '../graph/credential.ts';
@@ -19,10 +19,10 @@ import { consentWaiting, listWaiting } from '../store/tenants/waiting-consents.t
 import type { Checklist, Finding, Made } from './checklist.ts';
 import { type DoctorGraph, type DoctorParts, type Installation, judgeCredential } from './doctor.ts';
 
-/** `row` is missing for a tenant that is not registered, or while the database cannot be asked. */
+/** A tenant to check. `row` is undefined if it is not registered or the database does not answer. */
 export type CheckedTenant = { readonly id: string; readonly name: string; readonly row: TenantRow | undefined };
 
-/** Checks one tenant. */
+/** Adds the checks of one tenant to `list`. Throws only an interruption. */
 export async function checkTenant(
   parts: DoctorParts,
   installation: Installation,
@@ -121,7 +121,7 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
       cure: `add the application permission ${missing.join(' or ')} and grant admin consent again`,
     });
   });
-  // Without the right to groups, users are read all the same.
+  // Users can be read without the permission for groups.
   const usable = refusal ? [roles] : [token];
   const reader = () => {
     const { openReader } = graph.value as DoctorGraph;
@@ -162,9 +162,9 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
     };
   });
   await list.make('read: $batch', [users], async () => {
-    const asked = users.value?.first ?? nobody;
+    const asked = users.value?.first ?? nilUuid;
     const answer = (await readUsers(reader(), [asked], ['id'], new Map())).get(asked);
-    // Gone is an answer, too: somebody was just deleted, or nobody is there.
+    // Not found is an answer too: the user was just deleted, or the tenant has no users.
     if (answer !== 'gone' && answer !== undefined && 'reason' in answer) {
       throw new ExpectedError('graph_answer_invalid', `one user: ${answer.reason}`, {
         cure: 'run entra-sync doctor again',
@@ -175,11 +175,11 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
 }
 
 const aboutRoles: ReadonlySet<string> = new Set(['consent_missing', 'role_refused', 'permission_missing']);
-const nobody = '00000000-0000-0000-0000-000000000000';
+const nilUuid = '00000000-0000-0000-0000-000000000000';
 
 type FirstPage = { readonly first: string | undefined };
 
-/** Reads the first page of a stream and keeps the id of its first live object. */
+/** Reads the first page of a stream and returns the id of its first live object. */
 async function readFirst(
   reader: GraphReader,
   url: (origin: string) => string,

@@ -1,4 +1,4 @@
-// Proves the connection, step by step, each with its cure: this machine, the database, the hosts; tenants: doctor-tenant.ts.
+// Checks the installation step by step, each with its cure: this machine, the database, the hosts. Tenants: doctor-tenant.ts.
 import { credentialEnd } from '../credentials.ts';
 import { ExpectedError } from '../errors.ts';
 import type { AppCredential } from '../graph/app-credential.ts';
@@ -16,23 +16,23 @@ import type { Checklist, Finding, Made } from './checklist.ts';
 import type { CycleParts } from './cycle.ts';
 import { describeRegistration } from './registration.ts';
 
-/** The way to Graph as app.ts opens it. */
+/** The connection to Graph as app.ts opens it. */
 export type DoctorGraph = {
   readonly cloud: Cloud;
-  /** The credential that is used, read now. Throws where it is not complete. */
+  /** Reads the credential in use. Throws if it is incomplete. */
   credential(own?: CredentialReference | null): AppCredential;
   tokens(tenantId: string, allowRoles: readonly string[], own?: CredentialReference | null): TokenSource;
   readonly openReader: CycleParts['openReader'];
 };
 
 export type DoctorParts = {
-  /** Undefined: there is none yet, which is no fault. */
+  /** Returns undefined if there is no database yet, which is not a fault. */
   openDatabase(): Promise<{ readonly database: Database; readonly name: string } | undefined>;
-  /** Throws where the environment names hosts that cannot be. */
+  /** Throws if the environment names invalid hosts. */
   openGraph(): DoctorGraph;
   /** Whether the environment names a credential; tenants may bring their own. */
   readonly namesCredential: boolean;
-  /** A proxy looks names up itself. */
+  /** Whether a proxy resolves host names. */
   readonly proxied: boolean;
   readonly defaults: SettingsDocument;
   readonly log: CycleParts['log'];
@@ -40,18 +40,18 @@ export type DoctorParts = {
   now(): number;
 };
 
-/** What the checks of tenants go on with. */
+/** The results that the checks of tenants need. */
 export type Installation = {
   readonly schema: Made<Database>;
   readonly graph: Made<DoctorGraph>;
-  /** The environment's. */
+  /** The credential of the environment. */
   readonly credential: Made<AppCredential>;
-  /** The sign-in and Graph answer over trusted connections. */
+  /** The sign-in host answers over a trusted connection; `service` is the same for Graph. */
   readonly authority: Made<true>;
   readonly service: Made<true>;
 };
 
-/** Checks what all tenants share. */
+/** Adds the checks of everything that all tenants share to `list`. Throws only an interruption. */
 export async function checkInstallation(parts: DoctorParts, list: Checklist): Promise<Installation> {
   const opened = await list.make('database', [], async () => {
     const there = await parts.openDatabase();
@@ -148,7 +148,7 @@ async function checkHost(
   const asked = await list.make(`TLS: ${what}`, [known], async () => {
     const before = parts.now();
     const { date } = await askHost(`${origin}${path}`, parts.signal);
-    // To the second: an answer is dated when it begins, so half of the time it took is in it.
+    // The header counts whole seconds, so add half of one. The answer is dated halfway through the request.
     const skewMs = date === undefined ? undefined : date + 500 - (before + parts.now()) / 2;
     return { says: 'the certificate is trusted, and it answers', value: { skewMs } };
   });
@@ -160,7 +160,7 @@ async function checkHost(
 }
 
 const clockCure = 'have the clock of this machine set by NTP';
-// Entra ID takes assertions of certificates and federated tokens only within five minutes of its own time.
+// Entra ID accepts assertions of certificates and federated tokens only within five minutes of its own time.
 const maxSkewMs = 5 * 60_000;
 const warnSkewMs = 60_000;
 
@@ -174,11 +174,11 @@ function judgeClock(skewMs: number, other: string): Finding<true> {
   return { says, value: true, ...(Math.abs(skewMs) > warnSkewMs && { cure: clockCure }) };
 }
 
-/** Which credential it is and when it ends, as far as that can be told. Throws `credential_refused` when it has ended. */
+/** Reports which credential is used and when it expires, if known. Throws `credential_refused` if it has expired. */
 export function judgeCredential(credential: AppCredential, now: number): Finding<AppCredential> {
   const what = `${credentialWords[credential.kind]} of ${credential.holder}`;
   if (credential.kind === 'secret') {
-    // Its end is in the application's registration, which the permissions of entra-sync do not show.
+    // The expiry is in the application's registration, which the permissions of entra-sync do not cover.
     return {
       says: `${what}; when it expires only "Certificates & secrets" of the application tells`,
       value: credential,

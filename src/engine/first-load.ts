@@ -1,7 +1,6 @@
-// The quick first load: people, groups and members of a new tenant by parallel listing, shown before the first round.
-// Nothing is right because of it: it creates and updates, removes nobody and moves no checkpoint, and the first round of
-// each stream says what is true. That round begins after the listing is committed, never beside it: what a listing showed
-// would be newer than the pages of such a round, which would take it back, or sweep whoever came in between.
+// The quick first load: lists users, groups and members of a new tenant in parallel and shows them before the first round.
+// It creates and updates only, and moves no checkpoint; the first round of each stream corrects it. That round begins after
+// the listing is committed: pages older than the listing would undo its values or sweep accounts that it created.
 
 import { ExpectedError } from '../errors.ts';
 import { openPacer } from '../graph/paced.ts';
@@ -30,16 +29,16 @@ export type FirstLoadContext = {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly actor: string;
-  /** Opens the way to Graph, with a budget of its own: what a listing waited is not missing when the round has to. */
+  /** Opens a reader with its own budget of waits, so that a listing uses up none of the round's. */
   readonly openReader: (log: Log) => GraphReader;
   readonly settings: () => Promise<Settings>;
   readonly onProgress: (progress: Progress) => void;
 };
 
 /**
- * Lists a tenant that has not been read before, or goes on with that, and shows what was listed; undefined where that is
- * not due. What stops a listing is told in the result and leaves its stream to the first round. Throws only what ends the
- * cycle as well: an interruption, or the lease.
+ * Lists a tenant that was never read, or resumes its listing, and shows the result. Returns undefined if no first load is
+ * due. A failed listing is part of the result; its stream waits for the first round. Throws only what also ends the cycle:
+ * an interruption, or a lost lease.
  */
 export async function runFirstLoad(context: FirstLoadContext): Promise<FirstLoad | undefined> {
   const load = await begin(context);
@@ -79,7 +78,7 @@ async function begin(context: FirstLoadContext): Promise<Load | undefined> {
 async function runListings(load: Load): Promise<ListedStream> {
   const loaded = await loadStreams(load, load.before, load.listings);
   if (load.signal.aborted || !loaded.failures.some(({ error }) => isCode(error, 'round_changed'))) return loaded;
-  // The settings are others by now (rule 17): once more with those, for the streams that are not shown yet.
+  // The settings have changed (rule 17): list again, once, for the streams that are not shown yet.
   const settings = await load.settings();
   const listings = await openListings(load.database, load.lease, wantedOf(settings));
   const again = await loadStreams(load, settings, listings);
@@ -117,7 +116,7 @@ const parts: Record<Stream, { list: typeof listUsersQuickly; wholeness(settings:
 async function loadStreams(context: Load, settings: Settings, listings: Listings): Promise<ListedStream> {
   const given = new AbortController();
   const signal = AbortSignal.any([context.signal, given.signal]);
-  const lane = openPacer(signal);
+  const pacer = openPacer(signal);
   const readers = { users: context.reader.fork('users'), groups: context.reader.fork('groups') };
   const reports = new Map<Stream, StreamReport>();
   const failures: StreamFailure[] = [];
@@ -129,9 +128,9 @@ async function loadStreams(context: Load, settings: Settings, listings: Listings
       now = round;
     };
     try {
-      const round = await parts[stream].list({ ...context, signal, settings, reader: lane(reader), advance }, begun);
+      const round = await parts[stream].list({ ...context, signal, settings, reader: pacer(reader), advance }, begun);
       await before;
-      // Whom the scope takes in is not known: that is left to the round.
+      // Without memberships the scope is unknown, so users wait for the round.
       if (byGroups && failures[0]) throw failures[0].error;
       context.onProgress({ stream, phase: 'show', pages: round.pages, objects: round.seen, total: undefined });
       context.signal.throwIfAborted();
@@ -155,8 +154,7 @@ async function loadStreams(context: Load, settings: Settings, listings: Listings
       if (byGroups) given.abort(error);
     }
   };
-  // What is listed first is shown first, while the other one is still being read; but a scope by groups is judged on
-  // memberships, so those come before the people.
+  // Each stream is shown as soon as it is listed. With scope groups, users wait for the memberships that decide the scope.
   const byGroups = settings.scope.groups.length > 0;
   const { users, groups } = listings;
   const groupsShown = groups ? show('groups', groups, Promise.resolve()) : Promise.resolve();
@@ -180,7 +178,7 @@ function reportOf(round: Round, counts: CommitCounts, requests: number): StreamR
   };
 }
 
-// A defect's message may hold what must not be logged (rule 18); where it happened may be.
+// A defect's message may contain personal values (rule 18), so log its stack frames only.
 function tellFailure(log: Log, stream: Stream, error: unknown): void {
   const at =
     error instanceof ExpectedError || !(error instanceof Error) ? [] : (error.stack ?? '').split('\n').slice(1, 6);

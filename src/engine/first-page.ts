@@ -1,4 +1,4 @@
-// The first page of a later round, asked for before the round is made: most are empty, and then there is no round to make.
+// Reads the first page of a later round before the round is created. Most are empty and need no round.
 import { deltaPages, type FetchedPage } from '../graph/pages.ts';
 import { noCounts } from '../rules/counts.ts';
 import type { DeltaPage } from '../rules/decode.ts';
@@ -12,10 +12,10 @@ import { inSpan } from '../tracing.ts';
 import type { Progress, StreamContext, StreamParts } from './stream.ts';
 
 export type Pages<Page extends DeltaPage> = AsyncGenerator<FetchedPage<Page>>;
-/** What a walk that was committed did. */
+/** The report of a committed round, with a sample of its changes. */
 export type RoundOutcome = { report: StreamReport; sample: readonly ChangeSample[] };
 
-/** The pages of a round from `start` on, else from the first URL. */
+/** Opens the pages of a round at `start`, or at the first URL. */
 export function openPages<Page extends DeltaPage>(
   { reader }: StreamContext,
   parts: StreamParts<Page>,
@@ -28,14 +28,14 @@ export function openPages<Page extends DeltaPage>(
     startCarriesToken: start !== undefined,
     collection: parts.stream,
     decode: parts.decode(settings),
-    // Asks Graph to throttle a walk of everything before anybody's small reads (learn.microsoft.com/graph/throttling-limits).
+    // Asks Graph to throttle full rounds before small reads (learn.microsoft.com/graph/throttling-limits).
     headers: kind === 'full' ? { 'x-ms-throttle-priority': 'low' } : {},
   });
 }
 
 /**
- * Asks for the first page of a later round before the round is made. Where it ends the round and is empty, the checkpoint
- * moves and that was all; else, or where a commit would have more to do, the pages from this one on are for the round.
+ * Reads the first page of a later round before the round is created. If the page is empty and ends the round, moves the
+ * checkpoint and returns a report. Otherwise, or if a commit would have more to do, returns the pages for the round.
  */
 export async function tryEmptyRound<Page extends DeltaPage>(
   context: StreamContext,

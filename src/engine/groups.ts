@@ -1,4 +1,4 @@
-// What is particular to the groups stream: groups with the slices of their members.
+// The groups stream: groups with the slices of their members.
 
 import { readDeletedIds } from '../graph/deleted.ts';
 import { firstGroupsUrl, readGroups, readMemberLists, readMemberOfs } from '../graph/groups.ts';
@@ -38,7 +38,7 @@ export const groupsStream: StreamParts<GroupsPage> = {
   firstUrl: (origin) => firstGroupsUrl(origin),
   decode: () => decodeGroupsPage,
   join: joinGroupsPages,
-  // One holds a few groups, and members by their ids: a fifth of what a page of people holds.
+  // A page holds a few groups and their members' ids: a fifth of the bytes of a page of users.
   pagesTogether: 32,
   stage: ({ database, lease }, _settings, round, page, base) =>
     stageGroupsPage(database, lease, round, {
@@ -52,7 +52,7 @@ export const groupsStream: StreamParts<GroupsPage> = {
   ask: askAboutGroups,
 };
 
-// Whoever is deleted when the round begins is in none of its lists: restored while it goes on, the person or group is asked.
+// The round's lists omit objects that are soft-deleted when it begins. If restored during the round, they are asked for.
 async function recordDeletedItems({ database, lease, reader, log, dryRun }: StreamContext): Promise<void> {
   if (dryRun) return;
   for (const stream of streams) {
@@ -90,7 +90,7 @@ export const requiredOfGroups: RequiredProperties = {
   selected: [...groupProperties.keys()],
 };
 
-// For the groups in `whole`, the member lists and the groups that hold them are read too.
+// For the groups in `whole`, reads the member lists too, and the groups that hold them.
 async function settleAnswers(
   { database, lease, reader, log }: StreamContext,
   round: Round,
@@ -102,37 +102,45 @@ async function settleAnswers(
   const patches = [...answers.values()].filter((answer) => answer !== 'gone').filter(asPatch);
   const known = await knownOfOdd(database, lease.tenantId, round.round_id, 'groups', patches);
   const problems: Problem[] = oddProblems(patches);
-  const gone: string[] = [];
-  for (const [id, said] of answers) {
-    const answer = partialAnswer(id, said, requiredGroupProperties);
-    if (answer === 'gone') gone.push(id);
+  const missingIds: string[] = [];
+  for (const [id, read] of answers) {
+    const answer = partialAnswer(id, read, requiredGroupProperties);
+    if (answer === 'gone') missingIds.push(id);
     else if ('reason' in answer) problems.push(answer);
     else {
       const source = keepKnown(overlay({}, answer.patch), answer.odd, known.get(id));
       live.push(withColumns({ id, source, removed: null, doubt: null }));
     }
   }
-  // Of a group that is kept here the members are taken whatever else of it cannot be.
+  // Members of a live group are accepted even if the group itself is unreadable.
   const unreadable = problems.flatMap((problem) => problem.id ?? []);
   const shown = live.map((group) => group.id).filter((id) => whole.has(id));
   const lists = await readMemberLists(reader, [...shown, ...(await liveGroups(database, lease.tenantId, unreadable))]);
-  // Whatever took it out of another group while it was deleted is told by no list.
+  // No slice shows memberships that a group lost while it was deleted.
   const holders: SettledGroups['holders'][number][] = [];
   for (const [groupId, memberOf] of await readMemberOfs(reader, 'groups', shown)) {
     if ('reason' in memberOf) problems.push(memberOf);
     else holders.push({ groupId, holders: memberOf });
   }
   const asked = [...answers.keys()];
-  await settleGroups(database, lease, round.round_id, { asked, live, lists, holders, readAt, problems, gone });
+  await settleGroups(database, lease, round.round_id, {
+    asked,
+    live,
+    lists,
+    holders,
+    readAt,
+    problems,
+    gone: missingIds,
+  });
   log.debug(
-    { stream: 'groups', asked: asked.length, live: live.length, gone: gone.length, aside: problems.length },
+    { stream: 'groups', asked: asked.length, live: live.length, gone: missingIds.length, aside: problems.length },
     'doubtful objects read',
   );
 }
 
 const listsAtATime = 100;
 
-// Rule 8: what slices did not name is doubtful, and only a list that was read whole ends it.
+// Rule 8: a membership that no slice named is in doubt. Only a complete member list ends it.
 async function readUnnamed({ database, lease, reader, log, signal }: StreamContext, round: Round): Promise<void> {
   const ids = await groupsToSweep(database, lease.tenantId, round.round_id);
   for (let start = 0; start < ids.length; start += listsAtATime) {
@@ -144,7 +152,7 @@ async function readUnnamed({ database, lease, reader, log, signal }: StreamConte
   if (ids.length > 0) log.debug({ stream: 'groups', asked: ids.length }, 'member lists read for the sweep');
 }
 
-// Whom Graph has deleted since no list names; the users stream may hear of it later, or never if they come back by then.
+// Member lists omit deleted members. The users stream may see the deletion later, or never after a restore.
 async function keepDeletedMembers({ database, lease, reader }: StreamContext, round: Round): Promise<void> {
   const members = await membersToEnd(database, lease.tenantId, round.round_id);
   if (members.length === 0) return;
@@ -155,14 +163,14 @@ async function keepDeletedMembers({ database, lease, reader }: StreamContext, ro
     ...(await readUsers(reader, idsOf('u'), ['id'], new Map())),
     ...(await readGroups(reader, idsOf('g'))),
   ]);
-  // A membership stays where GET cannot say whether its member is deleted.
+  // A membership stays if GET cannot show whether its member is deleted.
   const mayBeDeleted = (answer: SingleObject | undefined) =>
     answer === 'gone' || (answer !== undefined && 'unread' in answer);
   const deleted = members.filter((member) => mayBeDeleted(answers.get(member.memberId)));
   if (deleted.length > 0) await keepUnnamed(database, lease, round.round_id, deleted);
 }
 
-/** A merged group with its columns. */
+/** Returns a merged group with its columns. */
 export function withColumns(group: MergedObject): StagedGroup {
   return { ...group, ...groupColumns(group.source) };
 }

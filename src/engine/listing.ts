@@ -1,5 +1,5 @@
-// Reads a listing into its stage: people and groups page by page, the members of all groups many lists at a time. What was
-// staged is not asked again: after a crash the pages and the member lists go on where they stopped.
+// Reads a listing into its stage: users and groups page by page, member lists many at a time. Staged pages and lists are
+// not read again: after a crash the listing resumes where it stopped.
 
 import { groupsListUrl } from '../graph/groups.ts';
 import { listingPages } from '../graph/lists.ts';
@@ -19,11 +19,11 @@ import { typesOf, usersStream } from './users.ts';
 
 export type ListingWork = Pick<StreamContext, 'database' | 'lease' | 'signal' | 'onProgress' | 'reader'> & {
   readonly settings: Settings;
-  /** Told of the listing after each page. */
+  /** Called with the listing after each page. */
   readonly advance: (round: Round) => void;
 };
 
-/** Stages the people of a tenant and returns the listing as it then stands. Throws what reading and staging throw. */
+/** Stages the users of a tenant and returns the advanced listing. Throws what reading and staging throw. */
 export async function listUsersQuickly(work: ListingWork, round: Round): Promise<Round> {
   const properties = selectedProperties(work.settings.fields);
   const selected = typesOf(properties);
@@ -46,7 +46,7 @@ async function listPages(
   decode: (item: unknown) => Occurrence | Problem,
 ): Promise<Round> {
   let round = begun;
-  // Already at its end before a crash.
+  // The listing had reached its end before a crash.
   if (round.delta_link !== null) return round;
   const total = totalOf(work.reader, stream);
   const tell = () =>
@@ -67,7 +67,7 @@ async function listPages(
   return round;
 }
 
-// As many lists are worked at as there are connections to stage them by; how many are asked for, the reader's pace says.
+// As many tasks as there are connections for staging. The reader's pace limits the requests.
 const worksAtOnce = 8;
 const listsInBatch = 20;
 
@@ -98,7 +98,7 @@ async function listMembers(work: ListingWork, { round_id: roundId, pages }: Roun
   });
 }
 
-/** Does `work` for all items, a few at a time. After the first failure no more is begun; it is thrown when all have ended. */
+/** Does `work` for all items, a few at a time. After a failure it starts no more, and throws once all have ended. */
 async function allOf<Item>(
   items: readonly Item[],
   signal: AbortSignal,

@@ -1,5 +1,5 @@
-// One person now, beside the cycles: read by GET with the groups that hold the person, committed at once. No checkpoint
-// moves, nobody is removed: who is gone is told by the delta of the next cycle.
+// On-demand read of one user: GET with the user's groups, committed at once, independent of the cycles. It moves no
+// checkpoint and removes no account: the next cycle's delta reports deletions.
 import { ExpectedError } from '../errors.ts';
 import { readMemberOf } from '../graph/groups.ts';
 import { readUser } from '../graph/users.ts';
@@ -21,7 +21,7 @@ import { typesOf, withMapping } from './users.ts';
 
 export type PersonOptions = {
   readonly tenantId: string;
-  /** Object id or user principal name; of a person known here also mail or account id. */
+  /** Object id or user principal name; for a user with an account also mail or account id. */
   readonly word: string;
   readonly actor: string;
   readonly dryRun: boolean;
@@ -35,19 +35,19 @@ export type UserVerdict =
   | 'unchanged'
   | 'out_of_scope'
   | 'set_aside'
-  /** Entra ID does not show the person; nothing was written. */
+  /** Entra ID does not show the user; nothing was written. */
   | 'not_there';
 
 export type OnDemandResult = {
   readonly verdict: UserVerdict;
-  /** The display name that is stored, else Entra ID's, else the user principal name or the word that was given. */
+  /** The stored display name, else Entra ID's, else the user principal name or the given word. */
   readonly name: string;
   readonly entraObjectId: string | null;
-  /** What puts the person outside the scope, or why the person cannot be taken. */
+  /** The reason why the user is outside the scope, or was set aside. */
   readonly reason: string | null;
   readonly before: KnownAccount | undefined;
   readonly after: KnownAccount | undefined;
-  /** How many groups hold the person directly; undefined when that was not read, because no groups are synced yet or Graph refuses. */
+  /** Number of groups that hold the user directly; undefined if no groups are synced yet or Graph refuses the list. */
   readonly groups: number | undefined;
   readonly changes: readonly ChangeSample[];
   readonly cycleId: string | null;
@@ -56,8 +56,8 @@ export type OnDemandResult = {
 };
 
 /**
- * Reads one person and commits what is seen. Throws `usage` for a word that can name nobody, `unknown_name` for somebody
- * whom neither Entra ID nor this database knows, and what reading from Graph throws.
+ * Reads one user and commits the result. Throws `usage` for a word that is not a possible name or id, `unknown_name` if
+ * neither Entra ID nor this database knows the user, and what reading from Graph throws.
  */
 export async function readUserOnDemand(parts: CycleParts, options: PersonOptions): Promise<OnDemandResult> {
   const { database } = parts;
@@ -70,8 +70,8 @@ export async function readUserOnDemand(parts: CycleParts, options: PersonOptions
   const reader = parts.openReader({ tenantId, settings, signal, log: parts.log });
   const askedAt = await databaseTime(database);
   const known = (await findAccountsByWord(database, tenantId, word))[0];
-  const said = await ask();
-  const answer = said === 'gone' ? said : partialAnswer(said.id ?? '', said, requiredUserProperties);
+  const shown = await ask();
+  const answer = shown === 'gone' ? shown : partialAnswer(shown.id ?? '', shown, requiredUserProperties);
   if (answer === 'gone') {
     if (!known) throw unknownPerson();
     const { entra_object_id: entraObjectId } = known;
@@ -134,14 +134,14 @@ export async function readUserOnDemand(parts: CycleParts, options: PersonOptions
     return keepKnown(overlay({}, shown.patch), shown.odd, stored.get(shown.id));
   }
 
-  // Whoever was renamed, or is known by mail or account id, is asked for by object id.
+  // A user who was renamed, or is found by mail or account id, is read by object id.
   async function ask() {
     const types = typesOf(properties);
     const isAccountId = known?.account_id === word.toLowerCase();
     const byWord = isAccountId ? 'gone' : await readUser(reader, word, properties, types);
-    const other = known?.entra_object_id;
-    if (byWord !== 'gone' || !other || other === word.toLowerCase()) return byWord;
-    return readUser(reader, other, properties, types);
+    const linkedId = known?.entra_object_id;
+    if (byWord !== 'gone' || !linkedId || linkedId === word.toLowerCase()) return byWord;
+    return readUser(reader, linkedId, properties, types);
   }
 
   function nameOf(person: KnownAccount | undefined, source: Record<string, unknown> = {}): string {

@@ -1,4 +1,4 @@
-// A settings change, done or only rehearsed, and what it comes to: told from what is stored, without a call to Graph.
+// Makes or previews a settings change and counts its effects from stored data, without a call to Graph.
 import { isDeepStrictEqual } from 'node:util';
 import { rootsOf } from '../rules/expressions.ts';
 import { mapUser, selectedProperties, userKeys } from '../rules/mapping.ts';
@@ -9,35 +9,35 @@ import { scopeGaps } from '../store/commit/group-scope.ts';
 import type { Database, Transaction } from '../store/database/pool.ts';
 import { applySettings, type SettingsChange, type TenantEffect } from '../store/settings/versions.ts';
 
-/** What a settings change does to one tenant; counts are of live managed accounts. */
+/** The effects of a settings change on one tenant; counts are of live managed accounts. */
 export type TenantPreview = {
   readonly tenantId: string;
-  /** Mapping, properties or scope change: they act with the commit of the full round that they cause. */
+  /** Mapping, properties or scope change. They take effect with the commit of the full round that they cause. */
   readonly fullRound: boolean;
-  /** Values of people that leave force, and that come back into it, at once. */
+  /** Edits that are shelved, or come back into force, at once. */
   readonly shelved: number;
   readonly unshelved: number;
-  /** Accounts whose profile changes, and per field how many. */
+  /** Accounts whose profile changes, in all and per field. */
   readonly profiles: number;
   readonly fields: Readonly<Record<string, number>>;
   readonly suspended: number;
   readonly resumed: number;
   readonly leaving: { readonly out_of_scope: number; readonly disabled: number };
-  /** An earlier version that still waits for its full round: what is counted is what both come to. */
+  /** An earlier version that still waits for its full round. The counts include its effects. */
   readonly pendingVersion: number | null;
-  /** Groups that the scope names or holds and whose members are not known: as long as there is one, nobody is removed by groups. */
+  /** The gaps of the scope. While there is one, no account is removed for being outside the scope groups. */
   readonly missingGroups: readonly string[];
-  /** Of people who are outside only ids are kept: who enters is known after the full round. */
+  /** Users outside the scope may enter it. Only their ids are stored, so the full round has to find them. */
   readonly mayEnter: boolean;
-  /** Properties that were never read, with the fields that rest on them: known after the full round. */
+  /** Properties that were never read, with the fields that use them. Their values come with the full round. */
   readonly unread: Readonly<Record<string, readonly string[]>>;
 };
 
 export type SettingsOutcome = { readonly version: number; readonly tenants: readonly TenantPreview[] };
 
 /**
- * Stores the next version of the settings, or only rehearses it, and says what it comes to, tenant by tenant.
- * Throws `settings_invalid` where a tenant's own settings do not fit with what is new below them.
+ * Stores the next version of the settings, or previews it, and returns its effects per tenant. Throws `settings_invalid`
+ * if a tenant's own settings do not fit the new ones below them.
  */
 export async function changeSettings(
   database: Database,
@@ -111,7 +111,7 @@ function leaves(account: PreviewedAccount, after: Settings, held: boolean): 'out
   return account.inside || held ? undefined : 'out_of_scope';
 }
 
-/** The fields whose value in force is another one under the new settings; a field without a value counts as null. */
+/** Returns the fields whose value in force changes. A field without a value counts as null. */
 function changedFields({ source, overrides, profile }: PreviewedAccount, after: Settings): string[] {
   const next: Record<string, unknown> = { ...mapUser(source, after.fields), ...overrides };
   return [...new Set([...Object.keys(profile), ...Object.keys(next)])].filter(

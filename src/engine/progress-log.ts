@@ -1,10 +1,10 @@
-// A line of the log every few seconds while a cycle runs, so that a long one can be told from a dead one.
+// Logs a line every few seconds while a cycle runs, so that operators can tell a long cycle from a dead one.
 import type { Log } from '../logger.ts';
 import type { Progress } from './stream.ts';
 
 /**
- * Passes progress on to `onProgress`, and logs where each stream stands every `everyMs`, whether it moves or not: a long
- * commit tells nothing by itself.
+ * Passes progress on to `onProgress`, and logs the state of each stream every `everyMs` milliseconds, even without
+ * progress: a long commit reports none.
  */
 export function logProgress(
   log: Log,

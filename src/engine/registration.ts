@@ -1,9 +1,9 @@
-// An application's registration as the sign-ins on the consent page showed it, for people to read.
+// Describes an application's registration as sign-ins on the consent page showed it.
 import { rolesCure } from '../graph/sign-in.ts';
 import type { Registration } from '../store/tenants/registrations.ts';
 import type { Finding } from './checklist.ts';
 
-/** Whether id tokens tell directory roles, as far as sign-ins have shown; with the cure where they do not. */
+/** Describes whether id tokens contain directory roles, as sign-ins have shown; with the cure if they do not. */
 export function describeRegistration(registration: Registration | undefined): Finding<true> {
   const value = true;
   if (!registration) {

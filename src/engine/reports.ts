@@ -1,4 +1,4 @@
-// What became of a cycle's streams, in the words that its row keeps.
+// The outcome of a cycle's streams, as its row keeps it.
 
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import { noCounts } from '../rules/counts.ts';
@@ -11,19 +11,19 @@ import type { RoundReport } from './stream.ts';
 
 export type StreamFailure = { readonly stream: Stream; readonly error: unknown };
 
-/** A quick first load, as its cycle row tells it. */
+/** The outcome of a quick first load, as its cycle row keeps it. */
 export type FirstLoad = {
   readonly cycleId: string;
   readonly kind: Extract<CycleKind, 'first_load'>;
   readonly outcome: CycleOutcome;
   readonly seconds: number;
-  /** Of a stream that an earlier cycle has shown, nothing. */
+  /** Reports of the streams that this cycle listed. */
   readonly streams: { readonly [stream in Stream]?: StreamReport };
-  /** What was left to the first round. */
+  /** Failures of streams that wait for the first round. */
   readonly failures: readonly StreamFailure[];
 };
 
-/** The report of a stream that stopped for `error`: its round as it stood then, which commits nothing. */
+/** Returns the report of a stream that `error` stopped: its uncommitted round as it was then. */
 export function reportOfFailure(error: unknown, told: RoundReport, requests: number): StreamReport {
   const outcome = isInterruption(error) ? 'cancelled' : 'failed';
   const { reason: begunFor, ...round } = told;
@@ -36,7 +36,7 @@ export function isInterruption(error: unknown): boolean {
 
 export type CycleError = { code: string; message: string };
 
-/** For the cycle's row and status: an expected error is free of personal values, a defect's message may not be. */
+/** Returns the error for the cycle's row and status. A defect's message may contain personal values: it is left out. */
 export function cycleErrorOf({ stream, error }: StreamFailure): CycleError {
   if (error instanceof ExpectedError)
     return { code: error.code, message: `${stream}: ${error.message}${error.cure ? `; ${error.cure}` : ''}` };
@@ -48,14 +48,14 @@ export function cycleErrorOf({ stream, error }: StreamFailure): CycleError {
   };
 }
 
-/** For the row of a cycle that committed the changes of a stream whose full round is not finished. */
+/** Describes a full round that is not finished, while the changes of its stream were committed. */
 function describeUnfinished([first]: readonly StreamFailure[]): CycleError | null {
   if (!first) return null;
   const { code, message } = cycleErrorOf(first);
   return { code, message: `a full round is not finished, its changes were committed beside it: ${message}` };
 }
 
-/** The error of a cycle's row: what stopped a stream, else what waits for a person, else what is not finished or not known. */
+/** Returns the error of a cycle's row: a failed stream, else held removals, else an unfinished round, else a gap. */
 export function describeCycle(
   ended: {
     readonly failures: readonly StreamFailure[];

@@ -1,4 +1,4 @@
-// The rounds that one stream walks in one cycle: the chosen one, and what is done about one that cannot go on.
+// Runs the rounds of one stream in one cycle: the chosen one, and the next if that one cannot continue.
 import { ExpectedError } from '../errors.ts';
 import { isOfOrigin } from '../graph/client.ts';
 import { DeadToken } from '../graph/reader.ts';
@@ -17,10 +17,10 @@ import type { CycleInputs, StreamContext, StreamParts, StreamResult } from './st
 import { hasScopeGroups, runRound } from './walk.ts';
 
 /**
- * Runs the stream's round to its commit. A dead link begins the same round anew, a dead checkpoint a full round, each
- * once (rules 14, 15), and so do a link and a checkpoint that keep failing cycle after cycle while Graph answers elsewhere;
- * settings that changed on the way begin the round anew once (rule 17). Beside a full round that cannot be finished the
- * changes are committed. What a dry run staged stays: the caller drops it.
+ * Runs the stream's round to its commit. A dead link restarts the round, a dead checkpoint starts a full round; so does a
+ * link or checkpoint that fails in several cycles while Graph answers elsewhere (rules 14, 15). Changed settings restart
+ * the round (rule 17). Each happens at most once. If a full round cannot be finished, commits the changes beside it.
+ * The caller drops the stage of a dry run.
  */
 export async function runStream<Page extends DeltaPage>(
   context: StreamContext,
@@ -47,7 +47,7 @@ async function runRounds<Page extends DeltaPage>(
   } catch (error) {
     context.signal.throwIfAborted();
     if (!isFromGraph(error) || context.dryRun) throw error;
-    // A count that cannot be kept is one cycle more; what failed has to reach the caller.
+    // A lost count costs one more cycle. The caller needs the original error.
     await countFailure(context.database, context.lease, parts.stream).catch(throwDefect);
     const beside = await runRoundBeside(context, parts, error);
     if (beside) return beside;
@@ -64,11 +64,11 @@ async function runChosenRound<Page extends DeltaPage>(
   const { checkpoint } = context.inputs.streams[stream];
   const tried = new Set<Once>();
   let fullReason: string | undefined = context.resync ? 'resync' : undefined;
-  let anew = false;
+  let restart = false;
   for (let inputs = context.inputs; ; inputs = await context.rereadInputs()) {
     const { settings } = inputs;
     const chosen = chooseRound(inputs.streams[stream], {
-      ...{ fingerprint: settings.fingerprints[stream], fullReason, anew, dryRun },
+      ...{ fingerprint: settings.fingerprints[stream], fullReason, restart, dryRun },
       settingsVersion: settings.version,
       fullEveryMs: settings.fullEveryMs,
       origin: reader.origin,
@@ -101,12 +101,12 @@ async function runChosenRound<Page extends DeltaPage>(
     } catch (error) {
       const next = await afterFailure(context, parts, inputs, { kind, pagesBefore, round, error }, tried);
       if (next === 'give_up') {
-        // Continued, a round whose links form a loop would end at the same page for ever.
+        // A resumed round with a loop of links would fail at the same page for ever.
         if (isEndless(error) && round) await dropRound(database, lease, round.round_id);
         throw error instanceof DeadToken ? deadAgain(error) : error;
       }
       if (next === 'same_round') continue;
-      if (next.next === 'restart') anew = true;
+      if (next.next === 'restart') restart = true;
       else fullReason = next.reason;
     }
   }
@@ -120,7 +120,7 @@ type Walk = {
   readonly error: unknown;
 };
 
-// `same_round`: Graph as a whole had failed and answers again, so the round is continued.
+// `same_round`: Graph as a whole had failed and answers again, so the round resumes.
 async function afterFailure<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
@@ -139,7 +139,7 @@ async function afterFailure<Page extends DeltaPage>(
     if (next === 'give_up') return next;
     tried.add(next.once);
     if (next.ifAnswers === undefined) {
-      if (stopped.failure === 'link_refused') log.info('kept link refused, round begins anew');
+      if (stopped.failure === 'link_refused') log.info('kept link refused, round starts over');
       return next;
     }
     const links = {

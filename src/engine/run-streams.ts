@@ -1,4 +1,4 @@
-// The streams of a cycle, side by side: each is committed on its own, so that a tenant that may read only users gets its users.
+// Runs the streams of a cycle at the same time. Each commits by itself, so a tenant without rights to groups gets its users.
 import { exitCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { type Stream, streams } from '../rules/streams.ts';
@@ -12,24 +12,24 @@ import { runStream } from './run-stream.ts';
 import type { CycleInputs, RoundReport, StreamContext, StreamResult } from './stream.ts';
 import { usersStream } from './users.ts';
 
-/** What both streams of a cycle share. */
+/** The context that both streams of a cycle share. */
 export type CycleContext = Omit<StreamContext, 'reader' | 'memberships' | 'trail'>;
 
 export type StreamsRun = {
   readonly reports: Readonly<Record<Stream, StreamReport>>;
-  /** What stopped a stream. */
+  /** Errors that stopped a stream. */
   readonly failures: readonly StreamFailure[];
-  /** Failures that stopped a full round while the changes of its stream were committed. */
+  /** Failures of a full round beside which changes were committed. */
   readonly unfinished: readonly StreamFailure[];
   /** Both checkpoints moved without a round. */
   readonly idle: boolean;
-  /** The age of the oldest checkpoint that the cycle started from; undefined for the first cycle. */
+  /** Age of the oldest checkpoint at the start of the cycle; undefined for the first cycle. */
   readonly sinceMs: number | undefined;
-  /** The changes of a dry run, the first thousand of each stream. */
+  /** The first thousand changes of each stream in a dry run. */
   readonly sample: readonly ChangeSample[];
 };
 
-/** Runs both streams to their end. A stream that fails is a part of the answer. `stopping`: this process ends. */
+/** Runs both streams to their end. A failed stream is part of the result. `stopping` aborts when this process ends. */
 export async function runStreams(
   context: CycleContext,
   reader: GraphReader,
@@ -47,7 +47,7 @@ export async function runStreams(
     groupsEnded,
     settled(runStream({ ...contextOf('users'), memberships }, usersStream)),
   ]);
-  // What stopped a dry run has to reach the caller; a stage that stays is dropped by the next cycle.
+  // The caller needs the error of the dry run. The next cycle drops a stage that stays.
   if (dryRun) await dropDryRun(database, lease).catch(() => {});
   const ended = { users, groups };
   const errors = new Map<Stream, unknown>();
@@ -55,7 +55,7 @@ export async function runStreams(
     const one = ended[stream];
     if (!('thrown' in one)) continue;
     const error = await tellDatabaseError(database, one.thrown);
-    // A statement that was cancelled because this process ends is no state of the database.
+    // A statement that was cancelled because this process ends is not a database failure.
     errors.set(stream, stopping.aborted && exitCodeOf(error) === 7 ? stopping.reason : error);
   }
   const reportOf = (stream: Stream): StreamReport => {
@@ -88,7 +88,7 @@ function settled(running: Promise<StreamResult>): Promise<Ended> {
   );
 }
 
-// For the report of a stream that fails before its round is chosen.
+// Serves the report of a stream that fails before its round is chosen.
 function roundReportOf({ streams }: CycleInputs, stream: Stream): RoundReport {
   const { checkpoint, open } = streams[stream];
   const round = open?.kind ?? (checkpoint ? 'incremental' : 'full');

@@ -1,4 +1,4 @@
-// One stream of one cycle: what differs between streams, what a walk of one needs, and what comes out of it.
+// One stream of one cycle: the parts that differ between streams, the context of a round, and its result.
 
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
@@ -12,20 +12,20 @@ import type { Database } from '../store/database/pool.ts';
 import type { PageOfRound, Round } from '../store/stage/rounds.ts';
 import type { TenantState } from '../store/stage/tenant-state.ts';
 
-/** Where a stream stands, for a progress bar. `total` is there when Graph lets it be guessed. */
+/** Progress of a stream. `total` is an estimate, undefined if Graph gives none. */
 export type Progress = {
   stream: Stream;
-  /** `list` and `show`: of a quick first load, before the first round. */
+  /** `list` and `show` belong to a quick first load, before the first round. */
   phase: 'list' | 'show' | 'pull' | 'ask' | 'commit';
   pages: number;
   objects: number;
   total: number | undefined;
 };
 
-/** The round that a stream walks, as it stands: what is told of it should it fail. */
+/** The state of a stream's round, for the report if it fails. */
 export type RoundReport = Pick<StreamReport, 'round' | 'reason' | 'pages' | 'seen'>;
 
-/** What a cycle goes by: the settings in force, and where its streams stand. */
+/** The inputs of a cycle: the settings in force, and the state of its streams. */
 export type CycleInputs = { readonly settings: Settings; readonly streams: TenantState['streams'] };
 
 export type StreamContext = {
@@ -37,27 +37,27 @@ export type StreamContext = {
   readonly actor: string;
   readonly cycleId: string | null;
   readonly dryRun: boolean;
-  /** A full round is asked for, whatever the checkpoint says. */
+  /** A person asked for a full round. */
   readonly resync: boolean;
   readonly inputs: CycleInputs;
-  /** The same, read anew. */
+  /** Reads the inputs again. */
   readonly rereadInputs: () => Promise<CycleInputs>;
   readonly onProgress: (progress: Progress) => void;
-  /** Kept up while the stream goes on. */
+  /** Updated while the stream runs. */
   readonly trail: { now: RoundReport };
-  /** Settled when this cycle's groups are committed, or have failed; in a dry run with the round of groups that it staged. */
+  /** Settles when this cycle's groups are committed or have failed; in a dry run with the staged round of groups. */
   readonly memberships: Promise<Round | undefined>;
 };
 
-/** What differs between the streams. */
+/** The parts that differ between the streams. */
 export type StreamParts<Page extends DeltaPage> = {
   readonly stream: Stream;
   firstUrl(origin: string, settings: Settings): string;
   decode(settings: Settings): (body: unknown) => Page | { readonly malformed: string };
   join(pages: readonly Page[], last: Page): Page;
-  /** How many pages that have come meanwhile are staged at once, at most. */
+  /** At most this many pages are staged together. */
   readonly pagesTogether: number;
-  /** Stages a page, or several joined to one, and returns the round as it then stands. */
+  /** Stages a page, or several joined to one, and returns the advanced round. */
   stage(
     context: Pick<StreamContext, 'database' | 'lease'>,
     settings: Settings,
@@ -65,9 +65,9 @@ export type StreamParts<Page extends DeltaPage> = {
     page: Page,
     base: PageOfRound,
   ): Promise<Round>;
-  /** What has to be known before the first page of a full round. */
+  /** Runs before the first page of a full round. */
   beforeFullRound?(context: StreamContext): Promise<void>;
-  /** Rule 22: reads singly what came in a doubtful way, before anything rests on it. */
+  /** Reads every object in doubt by GET, before the commit relies on it (rule 22). */
   ask(context: StreamContext, settings: Settings, round: Round): Promise<void>;
 };
 
@@ -75,8 +75,8 @@ export type StreamResult = {
   report: StreamReport;
   sample: readonly ChangeSample[];
   checkpointAgeMs: number | undefined;
-  /** As it was committed, or rehearsed; none where the checkpoint moved without one. */
+  /** The committed or dry-run round; undefined if the checkpoint moved without one. */
   round: Round | undefined;
-  /** Why the full round of the stream is not finished, beside which changes were committed. */
+  /** The error of the full round beside which changes were committed. */
   unfinished?: unknown;
 };

@@ -1,4 +1,4 @@
-// What is particular to the users stream.
+// The users stream.
 import { readMemberOfs } from '../graph/groups.ts';
 import type { SingleObject } from '../graph/objects.ts';
 import type { GraphReader } from '../graph/reader.ts';
@@ -57,13 +57,19 @@ export const usersStream: StreamParts<DeltaPage> = {
 async function askAboutUsers(context: StreamContext, settings: Settings, round: Round): Promise<void> {
   const { database, lease } = context;
   const properties = selectedProperties(settings.fields);
-  // The scope is judged on memberships, so those of this cycle come first: no order of arrival gives another result.
-  const rehearsal = settings.scope.groups.length > 0 ? await context.memberships : undefined;
-  const whoEnters = (on: Parameters<typeof enteringUsers>[0]) =>
+  // The scope depends on memberships, so this cycle's groups come first: the result must not depend on the order.
+  const dryRunGroups = settings.scope.groups.length > 0 ? await context.memberships : undefined;
+  const findEntering = (on: Parameters<typeof enteringUsers>[0]) =>
     enteringUsers(on, lease.tenantId, round.round_id, settings.scope.groups);
-  const entering = await (rehearsal
-    ? onDryRunGroups(database, lease, rehearsal, { actor: context.actor, retentionMs: settings.retentionMs }, whoEnters)
-    : whoEnters(database));
+  const entering = await (dryRunGroups
+    ? onDryRunGroups(
+        database,
+        lease,
+        dryRunGroups,
+        { actor: context.actor, retentionMs: settings.retentionMs },
+        findEntering,
+      )
+    : findEntering(database));
   if (round.kind === 'full') await doubtPartial(database, lease, round, 'users', requiredOfUsers(settings));
   const unmet =
     round.kind === 'full'
@@ -99,10 +105,10 @@ async function settleAnswers(
   const shown = [...answers.values()].filter((answer) => answer !== 'gone').filter(asPatch);
   const known = await knownOfOdd(database, lease.tenantId, round.round_id, 'users', shown);
   const problems: Problem[] = oddProblems(shown);
-  const gone: string[] = [];
-  for (const [id, said] of answers) {
-    const answer = partialAnswer(id, said, requiredUserProperties);
-    if (answer === 'gone') gone.push(id);
+  const missingIds: string[] = [];
+  for (const [id, read] of answers) {
+    const answer = partialAnswer(id, read, requiredUserProperties);
+    if (answer === 'gone') missingIds.push(id);
     else if ('reason' in answer) problems.push(answer);
     else {
       const source = keepKnown(overlay({}, answer.patch), answer.odd, known.get(id));
@@ -110,7 +116,7 @@ async function settleAnswers(
       live.push({ user, memberOf: undefined });
     }
   }
-  // Whoever comes back may have lost or won groups while no list of Graph's could name them (rule 8).
+  // A restored user may have joined or left groups while deleted, when member lists omit the user (rule 8).
   const back = live.map(({ user }) => user.id).filter((id) => restored.has(id));
   const memberOfs = await readMemberOfs(reader, 'users', back);
   for (const one of live) {
@@ -118,19 +124,25 @@ async function settleAnswers(
     if (memberOf && 'reason' in memberOf) problems.push(memberOf);
     else one.memberOf = memberOf;
   }
-  await settleUsers(database, lease, round.round_id, { asked: [...answers.keys()], live, readAt, problems, gone });
+  await settleUsers(database, lease, round.round_id, {
+    asked: [...answers.keys()],
+    live,
+    readAt,
+    problems,
+    gone: missingIds,
+  });
   log.debug(
-    { stream: 'users', asked: answers.size, live: live.length, gone: gone.length, aside: problems.length },
+    { stream: 'users', asked: answers.size, live: live.length, gone: missingIds.length, aside: problems.length },
     'doubtful objects read',
   );
 }
 
-/** The properties that a whole document of a user holds under these settings. */
+/** Returns the properties that a whole document of a user holds under these settings. */
 export function requiredOfUsers(settings: Settings): RequiredProperties {
   return { marks: requiredUserProperties, selected: selectedProperties(settings.fields) };
 }
 
-/** A merged user with what mapping and scope make of it. */
+/** Returns a merged user with its mapped fields and its place inside or outside the scope. */
 export function withMapping(user: MergedObject, settings: Settings): StagedUser {
   const { fields, scope, disabledAccounts } = settings;
   const outside = outsideOf(user.source, scope, disabledAccounts);
@@ -145,7 +157,7 @@ export function withMapping(user: MergedObject, settings: Settings): StagedUser 
   };
 }
 
-/** The selected properties with the types that the catalogue gives them. */
+/** Returns the selected properties with their types from the catalogue. */
 export function typesOf(properties: readonly string[]): SelectedProperties {
   return new Map(
     properties.flatMap((property) => {

@@ -1,4 +1,4 @@
-// One round from its next page to its commit: pages into the stage, questions about the doubtful, the commit.
+// Runs one round to its commit: stages pages, asks for objects in doubt, commits.
 import { gatherPages, totalOf } from '../graph/pages.ts';
 import { type DeltaPage, objectsOf } from '../rules/decode.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -16,8 +16,8 @@ export function hasScopeGroups({ scope }: Settings): boolean {
 }
 
 /**
- * Walks `begun` from where it stands and commits it. `begunPages` are pages that are under way already. `advance` is told
- * of the round after each page. Throws what reading, staging and the commit throw.
+ * Resumes `begun` and commits it. `begunPages` continue an earlier request for the first page. Calls `advance` with the
+ * round after each page. Throws what reading, staging and the commit throw.
  */
 export async function runRound<Page extends DeltaPage>(
   context: StreamContext,
@@ -40,16 +40,16 @@ export async function runRound<Page extends DeltaPage>(
     const start = round.resume_link ?? (round.kind === 'incremental' ? checkpoint?.delta_link : undefined);
     const pages = begunPages ?? openPages(context, parts, settings, round.kind, start);
     await inSpan('pull', { 'entra_sync.stream': stream }, async () => {
-      for await (const lot of gatherPages(pages, parts.pagesTogether)) {
+      for await (const fetchedPages of gatherPages(pages, parts.pagesTogether)) {
         context.signal.throwIfAborted();
-        const last = lot.at(-1);
+        const last = fetchedPages.at(-1);
         if (!last) continue;
         const page = parts.join(
-          lot.map((fetched) => fetched.page),
+          fetchedPages.map((fetched) => fetched.page),
           last.page,
         );
         round = await parts.stage(context, settings, round, page, {
-          urls: lot.map((fetched) => fetched.url),
+          urls: fetchedPages.map((fetched) => fetched.url),
           link: page.link,
           problems: page.problems,
           seen: objectsOf(page),
@@ -66,8 +66,8 @@ export async function runRound<Page extends DeltaPage>(
   await inSpan('ask', { 'entra_sync.stream': stream }, () => parts.ask(context, settings, round));
   context.signal.throwIfAborted();
   tell('commit', round);
-  const rehearsal = hasScopeGroups(settings) ? await context.memberships : undefined;
-  const judged = rehearsal ?? (await readCheckpoint(database, lease.tenantId, 'groups'));
+  const dryRunGroups = hasScopeGroups(settings) ? await context.memberships : undefined;
+  const judged = dryRunGroups ?? (await readCheckpoint(database, lease.tenantId, 'groups'));
   const commit = () =>
     commitRound(database, lease, {
       stream,
@@ -81,7 +81,7 @@ export async function runRound<Page extends DeltaPage>(
       groupsJudged: judged?.fingerprint === settings.fingerprints.groups,
       dryRun,
       analyzed,
-      rehearsal,
+      rehearsal: dryRunGroups,
     });
   const { counts, sample } = await inSpan('commit', { 'entra_sync.stream': stream }, commit);
   return {

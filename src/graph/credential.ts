@@ -173,7 +173,7 @@ const signInTimeout = new Error(`no answer to a sign-in within ${signInTimeoutMs
 
 function noAnswer(authorityHost: string): SignInUnavailable {
   return new SignInUnavailable('TIMEOUT', `${authorityHost} does not answer (TIMEOUT)`, {
-    cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST, then run the command again: it goes on where it stopped',
+    cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST, then run the command again: it resumes where it stopped',
   });
 }
 
@@ -192,7 +192,7 @@ async function withinTime<Answer>(work: Promise<Answer>, signal: AbortSignal | u
 function requirePlain(token: string, tenantId: string): void {
   if (/^[A-Za-z0-9._~+/=-]+$/.test(token)) return;
   throw new ExpectedError('sign_in_failed', `the token issued for tenant ${tenantId} is no bearer token`, {
-    cure: 'check AZURE_AUTHORITY_HOST and what stands between here and it',
+    cure: 'check AZURE_AUTHORITY_HOST and any proxy between here and it',
   });
 }
 

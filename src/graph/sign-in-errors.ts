@@ -165,7 +165,7 @@ export async function describeSignInError(
   const aadsts = /AADSTS(\d{3,10})/.exec(text)?.[1];
   if (/\bBODY_TOO_LARGE\b/.test(text)) {
     return new ExpectedError('sign_in_failed', `${authorityHost} answered with more than a sign-in needs`, {
-      cure: 'check AZURE_AUTHORITY_HOST and what stands between here and it (a proxy), then run the command again',
+      cure: 'check AZURE_AUTHORITY_HOST and any proxy between here and it, then run the command again',
     });
   }
   if (aadsts && !isPassing(aadsts, text)) {
@@ -188,7 +188,7 @@ export async function describeSignInError(
   const reason = aadsts ? `AADSTS${aadsts}` : passingReason(error, text, last.status);
   if (reason) {
     return new SignInUnavailable(reason, `${authorityHost} cannot be reached, or does not sign in now (${reason})`, {
-      cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST, then run the command again: it goes on where it stopped',
+      cure: 'check the network, HTTPS_PROXY and AZURE_AUTHORITY_HOST, then run the command again: it resumes where it stopped',
       detail: idsIn(text),
       retryAfterMs: last.retryAfterMs,
     });

@@ -10,7 +10,7 @@ import { type Block, readPages } from '../support/pages.ts';
 import { setSettings } from '../support/settings.ts';
 import { openWorld, type World } from '../support/system.ts';
 
-// Blocks with a mark are run elsewhere, or want a real tenant: test/unit/pages.test.ts holds the marks to their files.
+// Blocks with a mark run elsewhere, or need a real tenant: test/unit/pages.test.ts holds the marks to their files.
 const isRun = ({ language, info }: Block) =>
   ((language === 'sh' || language === 'sql') && info === '') || (language === 'yaml' && info.startsWith('file='));
 const pages = readPages()
@@ -69,7 +69,7 @@ async function holdRemovals({ tenant, database, cycle }: World): Promise<void> {
   expect((await cycle()).lists).toHaveLength(2);
 }
 
-/** The words after `entra-sync` in a line of a shell. Lines that want more of a shell than words and comments are refused. */
+/** Returns the words after `entra-sync` in a shell line. Refuses lines with more shell syntax than words and comments. */
 function argumentsOf(line: string): string[] {
   const [program, ...words] = line.replace(/\s+#.*$/, '').split(/\s+/);
   expect([program, words.filter((word) => !/^[\w./:@=+-]+$/.test(word))], line).toEqual(['entra-sync', []]);

@@ -23,7 +23,7 @@ function seedRandom(seed: number): void {
 }
 
 test.each(rowsOf([1, 2, 3], (seed) => seed === 1))(
-  'random chaos, seed %i: cycles go on where they stopped until they reach the truth',
+  'random chaos, seed %i: cycles resume where they stopped until they reach the truth',
   async (seed) => {
     const world = await openWorld({ seed, users: 14, groups: 5, simulator: { pageSize: 3 } });
     const { tenant, database } = world;
@@ -33,7 +33,7 @@ test.each(rowsOf([1, 2, 3], (seed) => seed === 1))(
     for (let cycle = 0; committed < 6; cycle += 1) {
       expect(cycle, 'cycles until six were committed').toBeLessThan(80);
       if (committed % 2 === 1) tenant.run('random 4');
-      // Its 429 asks for three seconds, which is more than this budget: the cycle ends, and the next one goes on.
+      // Its 429 asks for three seconds, which exceeds this budget: the cycle ends, and the next one resumes.
       const error = await world
         .cycle({
           before: chaos(ChaosStrategy.RANDOM, 25),

@@ -40,7 +40,7 @@ async function openTurns(): Promise<Turns> {
 
 const at = <Item>(items: readonly Item[], index: number): Item => items[index % items.length] as Item;
 
-/** One more day of the tenant, each with something of every kind: who came, changed, left, came back, was left to expire. */
+/** Makes one more day of the tenant: users come, change, leave, come back, expire. */
 async function change(turns: Turns): Promise<void> {
   const { tenant, database } = turns.world;
   turns.turn += 1;
@@ -76,7 +76,7 @@ type Point = PassingStatement & { moment: Moment; breakage: Breakage };
 const writes = (sql: string) =>
   !/^select(?! set_config)/.test(sql.trim()) || /for (no key )?update|for (key )?share/.test(sql);
 
-/** The statements of such a cycle that write, or belong to a transaction that does, in order. */
+/** Returns the statements of such a cycle that write, or belong to a writing transaction, in order. */
 async function statementsOf(turns: Turns, wishes: CycleWishes): Promise<PassingStatement[]> {
   const seen: PassingStatement[] = [];
   await change(turns);
@@ -118,7 +118,7 @@ const ended = (work: Promise<unknown>): Promise<string> => work.then(() => 'done
 /** The next cycle, tried until the server has seen that the connections of the one before are gone. */
 async function nextCycle(turns: Turns): Promise<void> {
   const { database, cycle } = turns.world;
-  // In this process the one that was cut off lives on as far as the lease can tell.
+  // The interrupted cycle ran in this process, so its lease still looks alive.
   await database.raw('update entra_sync.heartbeats set expires_at = clock_timestamp()');
   const end = await ended(cycle());
   if (end === 'cycle_running') return nextCycle(turns);
@@ -134,12 +134,12 @@ async function breakAt(turns: Turns, point: Point, wishes: CycleWishes): Promise
       broken = true;
       return point.breakage;
     },
-    // What became of a commit is asked for some seconds; all else gives up at once, as a dead process would.
+    // Checks the outcome of a commit for some seconds; everything else gives up at once, like a dead process.
     point.sql === 'COMMIT;' ? 3 : undefined,
   );
   const end = await ended(cycleThrough(turns, wishes));
   turns.path.mend();
-  // What says that it succeeded has.
+  // A cycle that reports success has succeeded.
   if (end === 'done') await expectWhole(turns);
   else expect(end).toBe('database_unreachable');
   await nextCycle(turns);
@@ -161,7 +161,7 @@ function chosen(statements: readonly PassingStatement[], known: Set<string>): Pa
   return everyWay || isDeep ? texts : texts.filter((_, k) => k % 6 === 0);
 }
 
-/** Tells of which statement a failure is. */
+/** Names the statement of a failure. */
 async function named<Answer>(point: Point, work: Promise<Answer>): Promise<Answer> {
   return work.catch((error: unknown) => {
     const { moment, occurrence, sql } = point;
@@ -194,7 +194,7 @@ const waitsForSleeper = `
 select from pg_stat_activity waiting join pg_stat_activity sleeper on sleeper.pid = any(pg_blocking_pids(waiting.pid))
  where waiting.datname = current_database() and sleeper.application_name = 'through' and waiting.application_name <> 'through'`;
 
-/** Sleeps at the point until another worker has taken over, or was told that it cannot, or waits for the sleeper's locks. */
+/** Sleeps at the point until another worker has taken over, was refused, or waits for the sleeper's locks. */
 async function sleepAt(turns: Turns, point: Point): Promise<void> {
   const { world, path } = turns;
   const { database, cycle } = world;
@@ -239,7 +239,7 @@ const cyclesOf = ({ world }: Turns) =>
   );
 
 test(
-  'rule 11: a worker that sleeps past its lease at any statement wakes up to find that it may do nothing, or that nobody may until it is done',
+  'rule 11: a worker that sleeps past its lease at any statement wakes up and may do nothing, or no other worker may until it is done',
   async () => {
     const turns = await openTurns();
     const statements = chosen(await statementsOf(turns, {}), new Set());

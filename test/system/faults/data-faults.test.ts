@@ -1,5 +1,5 @@
-// Data that the database refuses (rules 12 and 19). No decoded value fails a statement. Where one does all the same, its
-// round is dropped and read again, and then the objects at fault are set aside.
+// Data that the database refuses (rules 12 and 19). No decoded value should fail a statement. If one
+// does, its round is dropped and read again, and then the culprits are set aside.
 import { describe, expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { rowsOf } from '../../support/deep.ts';
@@ -17,7 +17,7 @@ const checkpointsOf = ({ database }: World) =>
 const faultsOf = ({ database }: World) =>
   rows(database, 'select stream, failures, state from entra_sync.data_faults order by 1');
 
-/** A check that is not part of the schema: what a hole looks like that was never thought of. */
+/** Adds a check that the schema does not have, to stand for an unforeseen fault. */
 async function addHole(
   { database }: World,
   table: string,
@@ -32,14 +32,14 @@ async function addHole(
 
 const userOf = ({ tenant }: World, place: number) => tenant.users()[place]?.id ?? '';
 
-// A refusal by the database is no ExpectedError.
+// A refusal by the database is not an ExpectedError.
 const sqlStateOf = (work: Promise<unknown>) =>
   work.then(
     () => 'no failure',
     (error: { code?: string }) => error.code,
   );
 
-// As at random: what can be compressed would fit into an index.
+// Looks random: text that can be compressed would fit into an index.
 function letters(length: number): string {
   let state = 1;
   const next = () => {
@@ -68,7 +68,7 @@ test('rule 19: a mail of 2,700 letters sets one user aside in each way of readin
 });
 
 describe('rule 12: a round whose commit the database refuses for its data', () => {
-  test('is dropped with the checkpoint where it was, and read again: the user is mended by then', async () => {
+  test('is dropped with the checkpoint where it was, and read again: the user is valid by then', async () => {
     const world = await openWorld();
     await world.cycle();
     const before = await checkpointsOf(world);
@@ -86,7 +86,7 @@ describe('rule 12: a round whose commit the database refuses for its data', () =
     expect(await faultsOf(world)).toEqual([]);
   });
 
-  test('says why, where the refusal cannot be kept: a note that fails in each cycle would stop the stream for ever', async () => {
+  test('reports the reason if the refusal cannot be stored: a note that fails in each cycle would stop the stream for ever', async () => {
     const world = await openWorld();
     await world.cycle();
     await addHole(world, 'accounts', "mail <> 'poison@example.com'");
@@ -98,7 +98,7 @@ describe('rule 12: a round whose commit the database refuses for its data', () =
     expect(await faultsOf(world)).toMatchObject([{ failures: 1 }]);
   });
 
-  test('fails once: the second cycle finds the objects at fault and takes the others, as each one after does', async () => {
+  test('fails once: the second cycle finds the culprits and commits the others, and so does each later one', async () => {
     const world = await openWorld({ users: 40 });
     const bad = [userOf(world, 3), userOf(world, 20), userOf(world, 21)].sort();
     for (const id of bad) world.tenant.updateUser(id, { jobTitle: 'poison' });
@@ -117,7 +117,7 @@ describe('rule 12: a round whose commit the database refuses for its data', () =
     expect(await faultsOf(world)).toEqual([]);
   });
 
-  test('a user that the database does not let go is set aside, and the others are removed', async () => {
+  test('a user that the database refuses to remove is set aside, and the others are removed', async () => {
     const world = await openWorld();
     await world.cycle();
     const [kept = '', ...others] = [3, 4, 5].map((place) => userOf(world, place));
@@ -135,7 +135,7 @@ describe('rule 12: a round whose commit the database refuses for its data', () =
     await expectTruth(world.tenant, world.database, [kept, ...others]);
   });
 
-  test('where two objects fail only together, one of them is set aside', async () => {
+  test('if two objects fail only together, one is set aside', async () => {
     const world = await openWorld();
     world.tenant.updateUser(userOf(world, 2), { jobTitle: 'the only one' });
     world.tenant.updateUser(userOf(world, 9), { jobTitle: 'the only one' });
@@ -147,7 +147,7 @@ describe('rule 12: a round whose commit the database refuses for its data', () =
     expect(await asideOf(world)).toMatchObject([{ reason: expect.stringContaining('SQLSTATE 23505 at only_one') }]);
   });
 
-  test('where no object is at fault, it is a defect each time, and the first cycle after it heals', async () => {
+  test('without a culprit it is a defect each time, and the first cycle after the fault heals', async () => {
     const world = await openWorld();
     const mend = await addHole(world, 'checkpoints', "stream <> 'users'");
     for (const failures of [1, 2]) {
@@ -163,7 +163,7 @@ describe('rule 12: a round whose commit the database refuses for its data', () =
 
   const causes = rowsOf(['57014', '53100'], (_, n) => n === 0);
 
-  test.each(causes)('stays where the cause is the moment and not the data (%s)', async (state) => {
+  test.each(causes)('stays if the cause is temporary and not the data (%s)', async (state) => {
     const world = await openWorld();
     await raiseAtCheckpoint(world, state);
     for (const _ of [1, 2]) {
@@ -173,7 +173,7 @@ describe('rule 12: a round whose commit the database refuses for its data', () =
     }
   });
 
-  test('a dry run says at once what would be set aside, and notes nothing', async () => {
+  test('a dry run reports at once what would be set aside, and stores nothing', async () => {
     const world = await openWorld();
     world.tenant.updateUser(userOf(world, 3), { jobTitle: 'poison' });
     await addHole(world, 'accounts', "mapped ->> 'jobTitle' is distinct from 'poison'");
@@ -191,7 +191,7 @@ async function raiseAtCheckpoint({ database }: World, state: string): Promise<vo
   );
 }
 
-describe('rule 19: what the database does not take on the way to the commit', () => {
+describe('rule 19: data that the database refuses before the commit', () => {
   test.each(['full', 'incremental'])('a page of users that cannot be staged (%s round)', async (kind) => {
     const world = await openWorld({ simulator: { pageSize: 5 } });
     if (kind === 'incremental') await world.cycle();
@@ -203,7 +203,7 @@ describe('rule 19: what the database does not take on the way to the commit', ()
     expect(await roundsOf(world)).toEqual([]);
     expect((await world.cycle()).streams.users).toMatchObject({ set_aside: 1 });
     expect(await asideOf(world)).toEqual([{ id, reason: 'the database does not take it: SQLSTATE 23514 at hole' }]);
-    // Asked by GET, and not to be staged either.
+    // Read by GET, and refused by the stage too.
     expect((await world.cycle()).streams.users).toMatchObject({ set_aside: 1 });
     await mend();
     await world.cycle();
@@ -235,7 +235,7 @@ describe('rule 19: what the database does not take on the way to the commit', ()
   });
 });
 
-describe('rule 19: groups and members that the database does not take', () => {
+describe('rule 19: groups and members that the database refuses', () => {
   const world3 = (options: Parameters<typeof groupsWorld>[1] = {}) =>
     groupsWorld({ Blue: [0, 1, 2], Green: [3, 4, 'Blue'], Poison: [5, 6] }, options);
 
@@ -290,7 +290,7 @@ test('rule 19: a slice that cannot be staged leads to a read of the whole list',
   await expectGroups(world);
 });
 
-test('rule 19: a link of a member list that no text of the database can hold is a page that failed', async () => {
+test('rule 19: a link of a member list that the database cannot store as text is a failed page', async () => {
   const { world } = await groupsWorld({ Blue: [0, 1, 2] }, { firstLoad: 'quick' });
   world.simulator.transform(({ url }, body) =>
     url.includes('/members') && !isDeltaRequest(url)

@@ -13,7 +13,7 @@ beforeAll(() => {
   forget = knowOwnHosts();
 });
 
-// Started a few at a time and ahead of the tests that look at them, so that one's waits are another's work.
+// Cases start a few at a time, ahead of their tests, so that one case works while another waits.
 function chainOf(number: number): Chain {
   for (let ahead = number; ahead < number + atOnce; ahead += 1) {
     const fault = faults[ahead];

@@ -1,5 +1,5 @@
-// A directory in trouble: whatever Graph leaves out, garbles or breaks off, under the guard nobody who is live in the tenant
-// is removed, at most held; what was held by mistake leaves its list by itself; and in the end everything is the truth.
+// A directory in trouble: whatever Graph omits, garbles or breaks off, no live object of the tenant is removed, only held;
+// objects held by mistake leave their list without a decision; in the end the tables are the tenant's truth.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Tenant } from '../../../src/simulator/index.ts';
@@ -15,7 +15,7 @@ import { approveAll, expectTruth, openWorld, type World } from '../../support/sy
 
 type Stream = 'users' | 'groups';
 type Glitch =
-  /** Pages show nothing, and GET finds nobody. */
+  /** Pages show no object, and GET finds none. */
   | { glitch: 'empty'; stream: Stream }
   /** Pages lack every n-th object; GET finds it. */
   | { glitch: 'short'; stream: Stream; every: number }
@@ -23,7 +23,7 @@ type Glitch =
   | { glitch: 'blind'; stream: Stream }
   /** Slices of members lack every n-th entry; lists are whole. */
   | { glitch: 'members'; every: number }
-  /** Every n-th object of a page holds a value that nobody can take. */
+  /** Every n-th object of a page has an invalid value. */
   | { glitch: 'garbled'; stream: Stream; every: number }
   /** From the n-th request on Graph is down. */
   | { glitch: 'down'; at: number }
@@ -98,7 +98,7 @@ function makeEdit(tenant: Tenant, { act, one, other }: Edit): unknown {
   return group && member ? tenant.removeMember(group.id, member) : undefined;
 }
 
-/** Brings the glitch about; gives the function that ends it. */
+/** Starts the glitch and returns the function that ends it. */
 function begin(world: World, one: Glitch): () => void {
   const { tenant, simulator } = world;
   if (one.glitch === 'none') return () => {};
@@ -148,7 +148,7 @@ const runs = runsOf(2, 12);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(
-  `rules 6, 10, 19, 22, 24: no glitch removes anybody who is there, and all of them heal (${runs} histories)`,
+  `rules 6, 10, 19, 22, 24: no glitch removes a live object, and all of them heal (${runs} histories)`,
   async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -191,7 +191,7 @@ async function live(world: World, steps: readonly Step[]): Promise<void> {
       if (result) expect(result.outcome).toBe(result.lists.length > 0 ? 'held' : 'committed');
     }
   }
-  // The next full rounds, which come by themselves, heal whatever was left out, and let go of whoever is there.
+  // The next full rounds, which come by themselves, restore missing data and drop holds of live objects.
   for (const name of ['users', 'groups'] as const) await makeFullDue(world, name);
   await world.cycle();
   await world.cycle();

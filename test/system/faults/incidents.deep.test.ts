@@ -1,5 +1,5 @@
-// What wiped people out elsewhere, re-enacted: each public incident with the real cycle, who is still there, what is told
-// (status and exit code), and how it heals.
+// Public incidents that wiped out users elsewhere, re-enacted with the real cycle: the accounts that remain, status and exit
+// code, and the recovery.
 import { expect, test } from 'vitest';
 import { exitCodeOf } from '../../../src/errors.ts';
 import { decideRemovals } from '../../../src/store/commit/held-removals.ts';
@@ -21,7 +21,7 @@ async function contoso(options: Parameters<typeof openWorld>[0] = {}): Promise<W
   return { ...world, people: world.tenant.users().map((user) => user.id) };
 }
 
-/** Runs a cycle and gives the exit code that `sync` ends with, and what `status` says. */
+/** Runs a cycle and returns the exit code of `sync` and the error that `status` shows. */
 async function sync(world: World, wishes: Parameters<World['cycle']>[0] = {}) {
   const code = await world.cycle(wishes).then(
     ({ outcome }) => (outcome === 'held' ? 4 : 0),
@@ -43,7 +43,7 @@ const lists = ({ database, tenant }: World) => openLists(database, tenant.tenant
 const cli = (world: World, ...words: string[]) =>
   runCli(words, { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url });
 
-test('o365-moodle#2048: the tokens are reset and the full sync fails half-way: nobody is "not found"', async () => {
+test('o365-moodle#2048: the tokens are reset and the full sync fails half-way: no user counts as "not found"', async () => {
   const world = await contoso({ simulator: { pageSize: 10 } });
   world.tenant.expireTokens('410');
   world.tenant.updateUser(world.people[0] ?? '', { jobTitle: 'Captain' });
@@ -62,14 +62,14 @@ test('o365-moodle#2048: the tokens are reset and the full sync fails half-way: n
   await expectTruth(world.tenant, world.database, world.people);
 });
 
-test('o365-moodle#1325: the list of people lacks some whom a second look shows: absence alone removes nobody', async () => {
+test('o365-moodle#1325: the list of users lacks some that GET shows: absence alone removes no user', async () => {
   const world = await contoso();
-  // Few enough for the guard to let them go.
+  // Few enough to be within the guard's limits.
   const cure = leaveOutUsers(world, world.people.slice(0, 4));
   expect(await sync(world, { resync: true })).toEqual(quiet);
   cure();
   expect([await live(world), await removed(world)]).toEqual([30, 0]);
-  // As long as the second look finds them; whom neither finds is gone.
+  // GET still shows the user. A user that neither shows is removed.
   const gone = hideUsers(world, world.people.slice(0, 1));
   await world.cycle({ resync: true });
   expect(await removedOf(world.database, world.tenant.tenantId)).toEqual({ [world.people[0] ?? '']: 'not_seen' });
@@ -77,7 +77,7 @@ test('o365-moodle#1325: the list of people lacks some whom a second look shows: 
   expect((await world.cycle({ resync: true })).streams.users).toMatchObject({ restored: 1 });
 });
 
-test('o365-moodle#1771: people of nested groups are in scope for every step, and a trickle of leavers meets the week', async () => {
+test('o365-moodle#1771: users of nested groups are in scope for every step, and a trickle of leavers meets the week', async () => {
   const world = await contoso({ users: 50 });
   const { tenant, database, people } = world;
   const [outer, inner] = ['Scope', 'Nested'].map((displayName) => tenant.createGroup({ displayName })) as [
@@ -104,7 +104,7 @@ test('o365-moodle#1771: people of nested groups are in scope for every step, and
   expect([await live(world), await removed(world)]).toEqual([30, 20]);
   const { code, stderr } = await cli(world, 'sync');
   expect([code, stderr]).toEqual([4, expect.stringContaining('21 of 50 within seven days')]);
-  // The mistake is mended in Entra ID: everybody is back, nobody had to approve anything.
+  // The mistake is fixed in Entra ID: all users are back without an approval.
   for (const id of people) tenant.addMember(inner, id);
   expect(await sync(world)).toEqual(quiet);
   expect([await live(world), (await lists(world)).length]).toEqual([50, 0]);
@@ -147,7 +147,7 @@ test('defguard#2833: enabling the sync takes nothing from what is not the direct
   );
   const before = await membershipPairs(database, tenant.tenantId);
   const people = await live(world);
-  // The directory that is enabled now knows none of these groups, and two of the people are gone for good.
+  // The directory that is enabled now knows none of these groups, and two of the users are permanently deleted.
   for (const group of tenant.groups()) tenant.purgeGroup(group.id);
   for (const id of world.people.slice(0, 2)) tenant.purgeUser(id);
   await reconnectTenant(database, tenant.tenantId, 'ann');
@@ -176,7 +176,7 @@ test('defguard, 50 pages at most: a round has no last page but the one with the 
   expect([await live(world), await removed(world)]).toEqual([60, 0]);
 });
 
-test('ory/polis: the first page comes empty: it is no list of nobody', async () => {
+test('ory/polis: an empty first page is not an empty directory', async () => {
   const world = await contoso({ simulator: { pageSize: 4 } });
   let pages = 0;
   const cure = world.simulator.transform(({ url }, body) =>
@@ -205,10 +205,10 @@ test('bitwarden directory connector: leavers of the time that a dead token cover
   expect(await removed(world)).toBe(2);
 });
 
-test('WikiEduDashboard#583: the replica is down, so everything that is looked up seems deleted: nobody is', async () => {
+test('WikiEduDashboard#583: the replica is down, so everything that is looked up seems deleted: no user is removed', async () => {
   const world = await contoso();
   const { tenant, people, simulator } = world;
-  // Each of these is doubtful and looked up by GET: live and removed in one round, or back with a body that cannot be read.
+  // Each of these is in doubt and read by GET: live and removed in one round, or back with a body that cannot be read.
   for (const id of people.slice(0, 6)) tenant.touchUser(id);
   const cure = simulator.transform(({ url }, body) => {
     if (!ofUsers(url)) return body;
@@ -216,11 +216,11 @@ test('WikiEduDashboard#583: the replica is down, so everything that is looked up
     return { ...body, value: value.flatMap((one) => [{ id: one.id, '@removed': { reason: 'changed' } }, one]) };
   });
   const broken = simulator.intercept(({ url }) => (/\/users\/[0-9a-f]{8}-/.test(url) ? down : undefined));
-  // Graph serves the collection and none of these: each is set aside, and asked again by the next cycle.
+  // Graph serves the collection but not these users: each is set aside, and asked for again by the next cycle.
   expect(await sync(world)).toEqual({ code: 0, told: null });
   expect([await live(world), await removed(world)]).toEqual([30, 0]);
   broken();
-  // Up again, and empty: what is reported live is not removed because a look-up does not find it.
+  // Up again, and empty: a user that a round shows live is not removed because GET does not find it.
   const empty = simulator.intercept(({ url }) =>
     /\/users\/[0-9a-f]{8}-/.test(url)
       ? { status: 404, body: { error: { code: 'Request_ResourceNotFound' } } }

@@ -1,6 +1,6 @@
 // Kill -9 at any moment: a syncing process, or now and then one of its connections, dies again and again while the tenant
-// changes, and in the end accounts, groups and memberships are the tenant's, the feed rebuilds them, and nothing was told
-// twice (rules 1, 2, 11, 12).
+// changes, and in the end accounts, groups and memberships match the tenant, the feed rebuilds them, and no change row
+// came twice (rules 1, 2, 11, 12).
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Tenant } from '../../../src/simulator/index.ts';
@@ -35,7 +35,7 @@ function changeTenant(tenant: Tenant, turn: number): void {
   if (turn % 10 === 0) tenant.deleteGroup(at(groups, turn * 3).id);
 }
 
-// Whoever comes back while a full round is cut off may be told by neither stream (docs/rules.md), so not then.
+// Not while a full round is interrupted: neither stream may show a user restored then (docs/rules.md).
 async function restoreSomebody({ tenant, database }: World, turn: number): Promise<number> {
   const [cutOff] = await rows(database, "select from entra_sync.rounds where kind = 'full'");
   const gone = tenant.deletedUsers();
@@ -44,7 +44,7 @@ async function restoreSomebody({ tenant, database }: World, turn: number): Promi
   return 1;
 }
 
-/** Ends one connection that was made since the turn began. False: there was none. */
+/** Ends one connection that was made since the turn began. Returns false if there was none. */
 async function endConnection({ database }: World, since: Date): Promise<boolean> {
   const ended = await rows(
     database,
@@ -75,8 +75,8 @@ test(
     for (let turn = 1; turn <= kills; turn += 1) {
       changeTenant(tenant, turn);
       if (turn % 5 === 0) done.restored += await restoreSomebody(world, turn);
-      // Now and then a whole walk, which has many more moments to die in. It dies some milliseconds after one of its
-      // requests: while it reads, stages, asks, commits or closes.
+      // Now and then a full round, which can die at many more moments: some milliseconds after one of its requests, while
+      // it reads, stages, asks, commits or closes.
       const full = turn % 3 === 0;
       let left = 1 + Math.floor(Math.random() * (full ? 25 : 5));
       const since = await databaseTime(database);
@@ -88,7 +88,7 @@ test(
         };
       });
       await Promise.race([due.then(() => wait(Math.random() * 150)), running.ended]);
-      // A connection that dies is the process's to notice; it ends by itself, whatever it was doing.
+      // The process must notice the dead connection and end by itself.
       const cut = turn % 4 === 0 && (await endConnection(world, since));
       if (!cut) running.child.kill('SIGKILL');
       const { code, stderr } = await running.ended;

@@ -1,4 +1,4 @@
-// A whole cycle beside a session that forgot its transaction: how it ends, what others do meanwhile, and how it goes on.
+// A whole cycle beside a session that forgot its transaction: how it ends, what others do during it, and how the next one resumes.
 import { expect, test } from 'vitest';
 import { exitCodeOf } from '../../../src/errors.ts';
 import { openDatabase, rows } from '../../../src/store/database/pool.ts';
@@ -7,7 +7,7 @@ import { accountsOf, expectTruth, failureOf, openWorld } from '../../support/sys
 // Between two attempts of the users, the groups get their turn.
 const soon = { eachMs: 200, forMs: 1_000, pauseMs: 100 } as const;
 
-test('rule 11: a cycle whose people are locked by a forgotten session ends and names it, the groups are committed, and the next cycle goes on', async ({
+test('rule 11: a cycle whose users are locked by a forgotten session ends and names it, the groups are committed, and the next cycle resumes', async ({
   onTestFinished,
 }) => {
   const world = await openWorld({ groups: 2 });

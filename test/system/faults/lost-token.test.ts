@@ -1,5 +1,5 @@
-// A lost token, and drift: the full round runs beside what is there, removes nothing before its delta link, and what a
-// glitch of that round held is healed by the next one without anybody (rules 2, 6, 8, 10, 22, 24).
+// A lost token, and drift: the full round leaves the tables as they are and removes nothing before its delta link. The next
+// round heals a glitch of that round without a decision (rules 2, 6, 8, 10, 22, 24).
 import { expect, test } from 'vitest';
 import { openLists } from '../../../src/store/commit/removal-lists.ts';
 import { rows } from '../../../src/store/database/pool.ts';
@@ -31,7 +31,7 @@ test.each(['410', '400'] as const)(
     const seen = { users: new Set<string>(), groups: new Set<string>() };
     const before = await state();
     const watch = world.simulator.intercept(async ({ url }) => {
-      // Of each stream while the other has not been committed yet: only the one that is read is looked at.
+      // Checks only the stream that is being read, while the other one is not committed yet.
       if (isDeltaRequest(url))
         seen.users.add((JSON.parse(await state()) as { accounts: number }[])[0]?.accounts.toString() ?? '');
       if (ofGroups(url))
@@ -56,7 +56,7 @@ test.each([
   ['nobody and no group', 1],
   ['only the half', 0.5],
 ])(
-  'rules 10, 24: with the tokens lost a glitch shows %s: held and told, healed by the next full round, whoever joined meanwhile is there',
+  'rules 10, 24: with the tokens lost a glitch shows %s: held and reported, healed by the next full round, and new users have accounts',
   async (_what, share) => {
     const { world, tenant, person, group } = await groupsWorld(teams, quiet);
     await setSettings(world.database, { removals: { max: 500, percent: 20, floor: 4 }, scope: { userType: 'any' } });

@@ -1,6 +1,5 @@
-// Odd inputs, outages, processes that are killed, stopped or cut off, and forgotten sessions, mixed at random: a tenant whose
-// Graph answers is at most two cycles behind the truth, always, and no other tenant waits for it. `npm run test:sticks` goes on
-// for half an hour.
+// Odd inputs, outages, killed or stopped processes and forgotten sessions, mixed at random: a tenant whose Graph answers is
+// never more than two cycles behind the truth, and no other tenant waits for it. `npm run test:sticks` runs half an hour.
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client } from 'pg';
 import { expect, test } from 'vitest';
@@ -18,7 +17,7 @@ const seed = Number(process.env.SEED ?? 20_261_128);
 
 const disturbances = ['none', 'outage', 'outage', 'kill', 'cut', 'stop', 'forgotten'] as const;
 
-/** Small, seeded and good enough to choose days by (mulberry32). */
+/** A small seeded generator, good enough to choose days (mulberry32). */
 function dice(start: number): (most: number) => number {
   let state = start;
   return (most) => {
@@ -74,13 +73,13 @@ const failuresOf = async ({ database, tenant }: Lane) =>
 
 type Report = { cycles?: { streams?: Record<string, { requests: number; pages: number } | null> }[] };
 
-/** Faults of a report: it tells of every request to Graph, and of no other. */
+/** Returns the faults of a report, which must count every request to Graph and no other. */
 function misreported(stdout: string, { simulator }: Lane): string[] {
   const report: Report = stdout.trim() === '' ? {} : JSON.parse(stdout);
   const [streams] = (report.cycles ?? []).map((cycle) => Object.values(cycle.streams ?? {}));
   if (streams === undefined || streams.length === 0) return [];
   const told = streams.reduce((sum, stream) => sum + (stream?.requests ?? 0), 0);
-  // Of a batch there is one request; its parts came by no connection of their own.
+  // A `$batch` is one request; its parts use no connection of their own.
   const sent = simulator.requests.filter((one) => one.remotePort !== undefined && one.path.startsWith('/v1.0/')).length;
   return told === sent ? [] : [`the report tells of ${told} requests, ${sent} were sent`];
 }
@@ -145,7 +144,7 @@ test(
           const running = pick(2) === 0 ? sync() : undefined;
           if (running) await Promise.race([wait(300 + pick(1_500)), running.ended]);
           const lift = await outage.begin({ simulator, tenant, database, pick, role });
-          // What is set for a role holds for new connections.
+          // A setting of a role holds for new connections.
           if (running && outage.ofDatabase) await cut(lane);
           const ended = await (running ?? sync()).ended;
           await lift();

@@ -61,7 +61,7 @@ const deaths = {
   },
 };
 
-/** The cycle's backend that is in a transaction which has written. */
+/** Returns the cycle's backend whose transaction has written. */
 async function backends(): Promise<number[]> {
   const database = openDatabase(server.url, { applicationName: 'watcher' });
   try {
@@ -89,7 +89,7 @@ async function expectWhole({ tenant, database }: World): Promise<void> {
   expect(await rows(database, "select from entra_sync.cycles where outcome = 'running'")).toEqual([]);
 }
 
-/** A world in a new database of the server, by way of the path. */
+/** Opens a world in a new database of the server, through the path. */
 async function openVictim(): Promise<World> {
   databases += 1;
   const url = new URL(path.url);

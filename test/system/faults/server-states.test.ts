@@ -1,5 +1,5 @@
-// The database server at its limits, whole commands and workers: one line with the cure, no tenant pays for it, and all of it
-// heals by itself.
+// The database server at its limits, with whole commands and workers: they print one line with the cure, no tenant is
+// delayed for it, and everything heals by itself.
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { type Database, openDatabase, rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
@@ -34,7 +34,7 @@ async function onNewAccount(database: Database, does: string): Promise<() => Pro
 
 const diskFull = "raise exception 'could not extend file: No space left on device' using errcode = '53100'";
 
-/** The tenants' rows: a state of the server must not be told as an error of theirs. */
+/** Checks the tenants' rows: a state of the server must not appear as an error of a tenant. */
 const standings = (database: Database) =>
   rows(
     database,
@@ -42,7 +42,7 @@ const standings = (database: Database) =>
        from entra_sync.tenants order by tenant_id`,
   );
 
-test('rule 21: statement_timeout: sync ends with 7, names its value and cure, the tenant is tried again soon, and a sync without it is as ever', async () => {
+test('rule 21: statement_timeout: sync ends with 7, names its value and cure, the tenant is tried again soon, and a sync without it works as always', async () => {
   const fleet = await openFleet({ count: 1, users: 3 });
   const { database, environment, tenants } = fleet;
   const reset = await setForDatabase(database, 'statement_timeout', "'2s'");
@@ -64,21 +64,18 @@ test('rule 21: statement_timeout: sync ends with 7, names its value and cure, th
   if (tenant) await expectTruth(tenant, database);
 });
 
-test.each(['sync', 'resync'])(
-  'rule 21: a disk that is full: %s over several tenants stops at the first',
-  async (verb) => {
-    const fleet = await openFleet({ count: 3, users: 2 });
-    await onNewAccount(fleet.database, diskFull);
-    const ended = await runCli([verb, '--json'], fleet.environment);
-    expectOneLine(ended, 7, /Tenant 1, users: the disk of the database is full -> free disk space/);
-    expect(ended.stderr).toContain('2 tenants not tried: the database would stop them too');
-    const answer = JSON.parse(ended.stdout);
-    expect(answer.not_tried.map(({ name }: { name: string }) => name)).toEqual(['Tenant 2', 'Tenant 3']);
-    expect(await fleet.cycles()).toHaveLength(1);
-  },
-);
+test.each(['sync', 'resync'])('rule 21: a full disk: %s over several tenants stops at the first', async (verb) => {
+  const fleet = await openFleet({ count: 3, users: 2 });
+  await onNewAccount(fleet.database, diskFull);
+  const ended = await runCli([verb, '--json'], fleet.environment);
+  expectOneLine(ended, 7, /Tenant 1, users: the disk of the database is full -> free disk space/);
+  expect(ended.stderr).toContain('2 tenants not tried: the database would stop them too');
+  const answer = JSON.parse(ended.stdout);
+  expect(answer.not_tried.map(({ name }: { name: string }) => name)).toEqual(['Tenant 2', 'Tenant 3']);
+  expect(await fleet.cycles()).toHaveLength(1);
+});
 
-test('rule 21: a database that takes no writes: sync and doctor name it, and go on when it does', async () => {
+test('rule 21: a read-only database: sync and doctor name it, and work once it accepts writes', async () => {
   const fleet = await openFleet({ count: 1, users: 2 });
   const reset = await setForDatabase(fleet.database, 'default_transaction_read_only', 'on');
   expectOneLine(
@@ -98,7 +95,7 @@ test('rule 21: a database that takes no writes: sync and doctor name it, and go 
   expect((await runCli(['sync'], fleet.environment)).code).toBe(0);
 });
 
-test('rule 21: a disk that is full: the worker says so without a stack, lives on, puts no tenant into quarantine, and goes on when there is room', async () => {
+test('rule 21: a full disk: the worker reports it without a stack, lives on, puts no tenant into quarantine, and resumes when there is room', async () => {
   const fleet = await openFleet({ count: 2, users: 2 });
   const { database } = fleet;
   const lift = await onNewAccount(database, diskFull);

@@ -39,7 +39,7 @@ const editOne = ({ tenant }: World, city: string) => {
 const requestsTo = ({ simulator }: World, part: string) =>
   simulator.requests.filter(({ path }) => path.startsWith('/v1.0/users/delta') && path.includes(part)).length;
 
-test('rule 21: a first round that fails is told as it stood: full, its pages, its requests', async () => {
+test('rule 21: a failed first round is reported as it was: full, its pages, its requests', async () => {
   const world = await openStuck(400);
   world.simulator.options.stuck.links = [{ stream: 'users', round: 'full', page: 2, status: 409, code: 'Conflict' }];
   await failureOf(world.cycle());
@@ -49,7 +49,7 @@ test('rule 21: a first round that fails is told as it stood: full, its pages, it
   expect(users).toMatchObject({ requests: 3, reason: 'graph_answer_invalid' });
 });
 
-test('rule 21: a later round that fails at its checkpoint is told with the requests that it made', async () => {
+test('rule 21: a later round that fails at its checkpoint is reported with its requests', async () => {
   const world = await openStuck();
   heal(world);
   await world.cycle();
@@ -60,7 +60,7 @@ test('rule 21: a later round that fails at its checkpoint is told with the reque
   });
 });
 
-test('rule 14: a first round whose kept link fails for ever is begun anew in its third cycle, and not before', async () => {
+test('rule 14: a first round whose kept link fails for ever restarts in its third cycle, and not before', async () => {
   const world = await openStuck();
   for (const _ of [1, 2]) {
     expect(await failureOf(world.cycle())).toMatchObject({ code: 'graph_unavailable' });
@@ -79,7 +79,7 @@ test('rule 14: a first round whose kept link fails for ever is begun anew in its
   await expectTruth(world.tenant, world.database, []);
 });
 
-test('rule 12: what was read is kept while Graph answers nowhere, however many cycles fail', async () => {
+test('rule 12: the stage is kept while Graph does not answer at all, however many cycles fail', async () => {
   const world = await openStuck();
   await failureOf(world.cycle());
   const down = world.simulator.intercept(({ url }) =>
@@ -93,7 +93,7 @@ test('rule 12: what was read is kept while Graph answers nowhere, however many c
   expect(world.deltaRequests()).toHaveLength(1);
 });
 
-test('rule 14: a round that is older than Graph keeps its links is begun anew', async () => {
+test('rule 14: a round restarts when it is older than Graph keeps its links', async () => {
   const world = await openStuck();
   await failureOf(world.cycle());
   heal(world);
@@ -103,7 +103,7 @@ test('rule 14: a round that is older than Graph keeps its links is begun anew', 
   expect(requestsTo(world, '$select')).toBe(1);
 });
 
-test('rule 24: a full round that is due and cannot be finished keeps no changes waiting', async () => {
+test('rule 24: no changes wait for a due full round that cannot be finished', async () => {
   const world = await openStuck();
   heal(world);
   await world.cycle();
@@ -113,7 +113,7 @@ test('rule 24: a full round that is due and cannot be finished keeps no changes 
     objects: [],
   };
   const [, second, third] = world.tenant.users();
-  // In the third and the fifth cycle the full round is begun anew, so that after the sixth it is older than the last changes.
+  // In the third and the fifth cycle the full round restarts, so that after the sixth it is older than the last changes.
   for (const number of [1, 2, 3, 4, 5, 6]) {
     editOne(world, `City ${number}`);
     if (number === 2) world.tenant.deleteUser(second?.id ?? '');

@@ -43,7 +43,7 @@ test.each([500, 503, 504])(
       set_aside: 1,
     });
     expect(await asideOf(world)).toEqual([{ id: back, reason: `it cannot be read by itself (${status})` }]);
-    // Nothing is told of the user any more; the object is asked for all the same, alone.
+    // No round shows the user any more; it is asked for all the same, alone.
     expect((await world.cycle()).streams.users).toMatchObject({ outcome: 'committed', restored: 0, set_aside: 1 });
     heal(world);
     expect((await world.cycle()).streams.users).toMatchObject({ restored: 1, set_aside: 0 });
@@ -91,7 +91,7 @@ test('rule 19: a group that came back keeps what is known of it while its GET, i
   }
 });
 
-test('rule 22: a batch that fails as a whole for one of its objects is asked by halves', async () => {
+test('rule 22: a `$batch` that fails as a whole for one of its objects is asked by halves', async () => {
   const world = await openGroups();
   await world.cycle();
   const back = usersOf(world).slice(0, 5);
@@ -121,7 +121,7 @@ test('rule 19: a user that a list no longer names keeps the membership while GET
   await expectStep(world);
 });
 
-test('rules 14, 19: a member list that leads in a circle is set aside, and the others are committed', async () => {
+test('rules 14, 19: a member list whose links form a loop is set aside, and the others are committed', async () => {
   const { world, group, person } = await groupsWorld({ Stuck: [0, 1], Fine: [2] });
   await world.cycle();
   for (const name of ['Stuck', 'Fine']) world.tenant.deleteGroup(group(name));
@@ -137,7 +137,7 @@ test('rules 14, 19: a member list that leads in a circle is set aside, and the o
   expect(await groupsSeen(world.database, world.tenant.tenantId)).toEqual(groupTruth(world.tenant));
 });
 
-test('rule 19: the list of the deleted that fails alone stops no round', async () => {
+test('rule 19: the list of deleted items that fails alone stops no round', async () => {
   const world = await openGroups();
   world.simulator.options.roles = ['User.Read.All', 'Group.Read.All'];
   world.simulator.intercept(({ url }) => (url.includes('/deletedItems/') ? { status: 500, body: {} } : undefined));
@@ -145,7 +145,7 @@ test('rule 19: the list of the deleted that fails alone stops no round', async (
   await expectStep(world);
 });
 
-test('rule 19: a person on demand is read although the groups that hold the person cannot be', async () => {
+test('rule 19: a user is read on demand even if the groups of the user cannot be read', async () => {
   const world = await openGroups();
   await world.cycle();
   const [id = ''] = usersOf(world);
@@ -155,7 +155,7 @@ test('rule 19: a person on demand is read although the groups that hold the pers
   expect((await accountsOf(world.database, world.tenant.tenantId))[id]).toBeDefined();
 });
 
-test('rule 16: where Graph answers for no object at all the cycle fails, and no object is set aside', async () => {
+test('rule 16: if Graph answers for no object at all the cycle fails, and no object is set aside', async () => {
   const world = await openGroups();
   await world.cycle();
   const [back = ''] = usersOf(world);

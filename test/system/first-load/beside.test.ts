@@ -1,4 +1,4 @@
-// What others do while a quick first load runs: a disconnect, a read on demand, a directory that changes under its pages.
+// Events during a quick first load: a disconnect, an on-demand read, a directory that changes between its pages.
 import { describe, expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { disconnectTenant, purgeTenant, reconnectTenant } from '../../../src/store/tenants/disconnect.ts';
@@ -73,7 +73,7 @@ describe('a tenant that is disconnected while it is listed', () => {
   });
 });
 
-test('sync --user in the middle: a page from before it does not take the person back', async () => {
+test('sync --user in the middle: an earlier page does not undo it', async () => {
   const world = await openWorld({ ...quick, users: 5, groups: 2, largestGroup: 3 });
   const { tenant, database, simulator } = world;
   simulator.options.listPageSize = 2;
@@ -99,7 +99,7 @@ test('sync --user in the middle: a page from before it does not take the person 
   await expectFeedRebuilds(database, tenant.tenantId, null);
 });
 
-test('where only groups may be read they are provisional until their round is done, and no longer', async () => {
+test('if only groups may be read they are provisional until their round is done, and no longer', async () => {
   const world = await openWorld({ ...quick, users: 4, groups: 3, largestGroup: 3 });
   world.simulator.intercept(({ url }) => (url.startsWith('/v1.0/users') ? forbidden : undefined));
   const before: unknown[] = [];
@@ -113,7 +113,7 @@ test('where only groups may be read they are provisional until their round is do
   expect([...before, await isProvisional(world)]).toEqual([true, false]);
 });
 
-test('lists that name somebody twice, because they changed between their pages, are taken', async () => {
+test('lists that name a user twice, because they changed between their pages, are accepted', async () => {
   const world = await openWorld({ ...quick, users: 6, groups: 3, largestGroup: 5 });
   const { tenant, database, simulator } = world;
   simulator.transform(({ url }, body) => {
@@ -124,7 +124,7 @@ test('lists that name somebody twice, because they changed between their pages, 
   expect(result.firstLoad).toMatchObject({ outcome: 'committed' });
   await expectTruth(tenant, database);
   await expectGroups(world);
-  // The groups of a person are such a list as well.
+  // A user's groups are such a list too.
   const [someone] = tenant.users().filter(({ id }) => tenant.groups().some(({ members }) => members.has(id)));
   expect(await personOf(world, someone?.id ?? '')).toMatchObject({ verdict: 'unchanged', changes: [] });
 });

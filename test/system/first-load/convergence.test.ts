@@ -1,5 +1,5 @@
-// Any tenant, edited at any moment of its first load and first round, in any weather, cut off anywhere: before the first
-// round nobody is taken away, after it people, groups and memberships are the tenant's, and the feed told each of them once.
+// Any tenant, edited at any moment of its first load and first round, in any weather, interrupted anywhere: before the
+// first round no account is removed, after it users, groups and memberships match the tenant, and the feed has each once.
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -37,9 +37,9 @@ type Moment = {
   group: (typeof groupActs)[number] | undefined;
   which: number;
 };
-/** What ends the cycle at this request: Ctrl-C, a defect in the code, or the death of the process. */
+/** The cause that ends the cycle at this request: Ctrl-C, a defect in the code, or the death of the process. */
 type Cut = { at: number; how: 'abort' | 'defect' | 'kill' };
-/** What a request or an item of a batch is answered with, once. */
+/** The answer to one request or one item of a `$batch`. */
 type Trouble = { at: number; status: 403 | 404 | 410 | 424 | 429 | 500 | 503 | 'broken' | 'odd' };
 
 const moment: fc.Arbitrary<Moment> = fc.record({
@@ -84,7 +84,7 @@ afterAll(async () => {
 });
 
 test(
-  `rules 6, 12, 22: whatever happens during a first load, the first round says what is true (${runs} loads)`,
+  `rules 6, 12, 22: whatever happens during a first load, the first round corrects it (${runs} loads)`,
   async () => {
     await fc.assert(
       fc.asyncProperty(first, async (drawnLoad) => {
@@ -125,7 +125,7 @@ async function load(simulator: Simulator, tenant: Tenant, drawnLoad: First): Pro
       return { destroy: true };
     }
     const bad = troubles.find(({ at }) => at === number)?.status;
-    // A round may not be told such things of a link that it has just been given; a listing may.
+    // Graph may answer so to a listing, but not to a round about a link that it has just returned.
     if (bad === undefined || (url.includes('/delta') && [403, 404, 410, 424].includes(bad as number))) return undefined;
     if (bad === 'broken') return { destroy: true };
     if (bad === 'odd') return { body: { value: 'none' } };
@@ -157,7 +157,7 @@ async function load(simulator: Simulator, tenant: Tenant, drawnLoad: First): Pro
     await expectNothingTaken(tenantId);
   }
   stop = undefined;
-  // What was edited while a round ran is told by the next one, so nothing is edited any more.
+  // The next round shows edits made during a round, so nothing is edited any more.
   quiet = true;
   for (let more = 0; more < 2; more += 1) await cycleOf(simulator, tenantId, pool);
   await approveAll(pool, tenantId, () => cycleOf(simulator, tenantId, pool));
@@ -176,7 +176,7 @@ async function load(simulator: Simulator, tenant: Tenant, drawnLoad: First): Pro
   expect(state).toEqual({ provisional: false, rounds: 0, set_aside: 0 });
 }
 
-/** Neither by a change row nor by a row that is hidden, as long as no round has been committed. */
+/** Checks that no change row and no hidden row removes an account before a round is committed. */
 async function expectNothingTaken(tenantId: string): Promise<void> {
   const [taken] = await rows(
     store.pool,

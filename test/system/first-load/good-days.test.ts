@@ -1,4 +1,4 @@
-// The quick first load: people, groups and members are there before the first round, and the round says what is true.
+// The quick first load: users, groups and members appear before the first round, and the round corrects them.
 import { describe, expect, test } from 'vitest';
 import type { CycleResult } from '../../../src/engine/cycle.ts';
 import type { InterceptedRequest } from '../../../src/simulator/index.ts';
@@ -52,12 +52,12 @@ const cyclesOf = ({ database }: World) =>
     'select kind, outcome, error_code from directory.cycles order by cycle_id',
   );
 
-/** What there is when the first request of the first round arrives. */
+/** Returns the rows that exist when the first request of the first round arrives. */
 function beforeTheRound(world: World, look: () => Promise<void>): { looked: () => boolean } {
   let looking: Promise<void> | undefined;
   world.simulator.intercept(async ({ url }) => {
     if (!isDelta(url)) return undefined;
-    // No stream gets on meanwhile.
+    // Neither stream proceeds during this.
     looking ??= look();
     await looking;
     return undefined;
@@ -65,7 +65,7 @@ function beforeTheRound(world: World, look: () => Promise<void>): { looked: () =
   return { looked: () => looking !== undefined };
 }
 
-/** The truth, the feed that tells the same, and nothing left over. */
+/** Checks the truth, a feed with the same content, and that nothing is left over. */
 async function expectAllTrue(world: World): Promise<void> {
   await expectTruth(world.tenant, world.database);
   await expectGroups(world);
@@ -78,14 +78,14 @@ function toldOf({ firstLoad }: CycleResult) {
   return firstLoad && { outcome: firstLoad.outcome, failures: firstLoad.failures.map(({ stream }) => stream) };
 }
 
-test('a new tenant is shown by a listing; the first round finds nothing to change, and the feed tells everything once', async () => {
+test('a new tenant is shown by a listing; the first round finds nothing to change, and the feed has everything once', async () => {
   const world = await openWorld({ ...quick, users: 30, groups: 8, largestGroup: 20, deletedUsers: 2 });
   world.simulator.options.listPageSize = 7;
   world.tenant.updateUser(world.tenant.users()[0]?.id ?? '', { businessPhones: [] });
   const seen = beforeTheRound(world, async () => {
     await expectTruth(world.tenant, world.database);
     await expectGroups(world);
-    // Nothing but people was shown: success is a moved checkpoint (rule 21).
+    // Only users were shown: success is a moved checkpoint (rule 21).
     expect(await tenantRow(world)).toEqual({
       ...{ provisional: true, status: 'active', last_success_at: null, checkpoints: 0 },
     });
@@ -100,14 +100,14 @@ test('a new tenant is shown by a listing; the first round finds nothing to chang
     { kind: 'first_load', outcome: 'committed', error_code: null },
     { kind: 'initial', outcome: 'committed', error_code: null },
   ]);
-  // Each page and each list was asked once, and nothing but GET was ever put into a batch.
+  // Each page and each list was asked once, and a `$batch` held only GETs.
   expect(new Set(listed(world)).size).toBe(listed(world).length);
   const writes = world.simulator.requests.filter(({ method, path }) => method !== 'GET' && path.startsWith('/v1.0'));
   expect(new Set(writes.map(({ path }) => path))).toEqual(new Set(['/v1.0/$batch']));
   expect((await world.cycle()).firstLoad).toBeUndefined();
 });
 
-test('a first round that finds what the listing showed is not told as "no changes": the table has just told what came', async () => {
+test('a first round that finds what the listing showed is not reported as "no changes": the table has just listed the accounts', async () => {
   const world = await openWorld({ ...quick, users: 4, groups: 2 });
   const environment = { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url };
   const first = await runCli(['sync'], environment);
@@ -116,7 +116,7 @@ test('a first round that finds what the listing showed is not told as "no change
   expect((await runCli(['resync'], environment)).stdout).toContain('no changes: Graph returned 6 objects');
 });
 
-test('the command line tells of both cycles, and status says that people are shown from a listing', async () => {
+test('the command line reports both cycles, and status says that users are shown from a listing', async () => {
   const world = await openWorld({ ...quick, users: 4, groups: 2 });
   const environment = { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url };
   let status = '';
@@ -164,7 +164,7 @@ describe('not for', () => {
       },
     ],
     [
-      'a tenant that comes back: its people are there',
+      'a tenant that comes back: its accounts exist',
       async (world) => {
         await world.cycle();
         await disconnectTenant(world.database, world.tenant.tenantId, { actor: 'test', dryRun: false });
@@ -214,7 +214,7 @@ describe('a bad day', () => {
     await expectAllTrue(world);
   });
 
-  test('a list that stays down beside others, one that is refused and a group that vanishes: left to the round', async () => {
+  test('a list that stays down, one that is refused and a group that vanishes wait for the round', async () => {
     const { world, tenant, group } = await groupsWorld(
       { down: [0, 1], hidden: [1, 2], gone: [0], fine: [0, 3], 'fine too': [2] },
       { ...quick, users: 4 },
@@ -235,7 +235,7 @@ describe('a bad day', () => {
     const result = await world.cycle();
     expect(result.firstLoad?.streams.groups).toMatchObject({ outcome: 'committed', created: 4, set_aside: 2 });
     expect(await kindsOf(world, result.cycleId)).toEqual({ 'membership.added': 4 });
-    // What the listing could not take is not set aside: the round could.
+    // Objects that only the listing found invalid are not set aside.
     expect(await rows(world.database, 'select from directory.set_aside')).toEqual([]);
     await expectAllTrue(world);
   });
@@ -278,7 +278,7 @@ describe('a bad day', () => {
       ['groups'],
     ],
     [
-      'a member list leads in a circle (rule 14)',
+      'the links of a member list form a loop (rule 14)',
       'partial',
       ({ simulator }) => {
         simulator.transform(({ url }, body) =>
@@ -288,7 +288,7 @@ describe('a bad day', () => {
       ['groups'],
     ],
     [
-      'pages lead in a circle (rule 14)',
+      'the links of pages form a loop (rule 14)',
       'failed',
       ({ simulator }) => {
         simulator.transform(({ url }, body) =>
@@ -300,13 +300,13 @@ describe('a bad day', () => {
   ])('%s: the first round reads it', async (_, outcome, spoil, failed) => {
     const world = await openWorld({ ...quick, users: 6, groups: 3 });
     spoil(world);
-    // A cycle that a stream failed in throws in these tests; what it left behind tells the rest.
+    // A cycle with a failed stream throws in these tests; the tables show the rest.
     const result = await world.cycle().catch(() => undefined);
     if (result) expect(toldOf(result)).toEqual({ outcome, failures: failed });
     expect((await cyclesOf(world))[0]).toMatchObject({ kind: 'first_load', outcome, error_code: expect.any(String) });
     await expectTruth(world.tenant, world.database);
     if (result) await expectAllTrue(world);
-    // Whoever may not read groups has shown none, so nothing provisional is left.
+    // Without the right to read groups none were shown, so nothing provisional is left.
     expect(await tenantRow(world)).toMatchObject({ provisional: false });
   });
 });
@@ -314,7 +314,7 @@ describe('a bad day', () => {
 const cuts = Array.from({ length: 7 }, (_, index) => index * 2 + 1);
 
 test.each(rowsOf(cuts, (at) => at === 3 || at === 9))(
-  'rule 12: cut off at request %i, it goes on where it stopped: nothing that was staged is asked again',
+  'rule 12: interrupted at request %i, it resumes where it stopped: staged pages are not read again',
   async (at) => {
     const { world } = await groupsWorld(
       { many: [0, 1, 2, 3, 4, 5, 6, 7], more: [0, 2, 4, 6, 7], few: [1], none: [] },
@@ -342,10 +342,10 @@ test.each(rowsOf(cuts, (at) => at === 3 || at === 9))(
     world.simulator.clearRequests();
     const result = await world.cycle();
     expect(toldOf(result)).toEqual({ outcome: 'committed', failures: [] });
-    // 4 pages of people and 2 of groups, of what is not shown already.
+    // 4 pages of users and 2 of groups, less those already shown.
     const left = open.reduce((sum, { stream, pages }) => sum + (stream === 'users' ? 4 : 2) - pages, 0);
     expect(listed(world).filter(isListing)).toHaveLength(left);
-    // Nor is a list begun anew: one that was read goes on, or is done.
+    // Nor does a list start over: it resumes, or is done.
     for (const { id, next } of lists) {
       const asked = listed(world).filter((path) => path.includes(id));
       expect(asked[0]).toBe(next?.slice(world.simulator.origin.length));
@@ -360,7 +360,7 @@ test.each(rowsOf(cuts, (at) => at === 3 || at === 9))(
   },
 );
 
-test('cut off between people and groups, the people are not listed twice', async () => {
+test('interrupted between users and groups, it does not list users twice', async () => {
   const world = await openWorld({ ...quick, users: 6, groups: 3 });
   const stop = new AbortController();
   const people = async () => Object.keys(await accountsOf(world.database, world.tenant.tenantId)).length;
@@ -380,7 +380,7 @@ test('cut off between people and groups, the people are not listed twice', async
   await expectAllTrue(world);
 });
 
-test('rule 17: settings that change meanwhile begin the listing anew', async () => {
+test('rule 17: settings that change during the listing restart it', async () => {
   const world = await openWorld({ ...quick, users: 6, groups: 2 });
   let changed = false;
   world.simulator.intercept(async ({ url }) => {
@@ -397,7 +397,7 @@ test('rule 17: settings that change meanwhile begin the listing anew', async () 
   await expectGroups(world);
 });
 
-test('rules 20, 25: manual accounts are adopted, and nobody is suspended before the guard has judged it', async () => {
+test('rules 20, 25: manual accounts are adopted, and no account is suspended before the guard has judged it', async () => {
   const world = await openWorld({ ...quick, users: 12 });
   const { tenant, database } = world;
   await setSettings(database, { removals: { max: 2, percent: 20, floor: 0 } });
@@ -445,7 +445,7 @@ test('a scope by groups is judged on the listed memberships: only to create', as
   const inScope = [0, 1, 2].map(person).sort();
   beforeTheRound(world, async () => {
     expect(Object.keys(await accountsOf(world.database, tenant.tenantId)).sort()).toEqual(inScope);
-    // Whoever leaves the scope now is removed by the round, as ever.
+    // The round removes accounts that leave the scope, as always.
     tenant.removeMember(group('part'), person(2));
   });
   const result = await world.cycle();
@@ -454,7 +454,7 @@ test('a scope by groups is judged on the listed memberships: only to create', as
   expect(Object.keys(await accountsOf(world.database, tenant.tenantId)).sort()).toEqual([0, 1].map(person).sort());
 });
 
-test('where the groups of the scope cannot be listed nobody is shown early', async () => {
+test('if the scope groups cannot be listed no user is shown early', async () => {
   const { world, tenant, group } = await groupsWorld({ all: [0] }, { ...quick, users: 2 });
   await setSettings(world.database, { scope: { userType: 'any', groups: [group('all')] } });
   const off = world.simulator.intercept(({ url }) => (isMembers(url) ? { status: 500, body: {} } : undefined));
@@ -466,7 +466,7 @@ test('where the groups of the scope cannot be listed nobody is shown early', asy
   expect(Object.keys(await accountsOf(world.database, tenant.tenantId))).toHaveLength(1);
 });
 
-test('delta may lag behind a listing: whom the round does not show is asked before the sweep', async () => {
+test('delta may lag behind a listing: a user that the round does not show is asked for before the sweep', async () => {
   const world = await openWorld({ ...quick, users: 4, groups: 2 });
   const { tenant, simulator, database } = world;
   const late = new Set([tenant.users()[1]?.id, tenant.groups()[0]?.id]);
@@ -486,7 +486,7 @@ test('delta may lag behind a listing: whom the round does not show is asked befo
   await expectGroups(world);
 });
 
-test('sync --user beside it: the account that it made is gone on with', async () => {
+test('sync --user beside it: the first load keeps the account that it created', async () => {
   const world = await openWorld({ ...quick, users: 3 });
   await personOf(world, world.tenant.users()[0]?.id ?? '');
   const result = await world.cycle();

@@ -1,4 +1,4 @@
-// Any history of groups, members and people, in any weather, ends in the memberships that brute force finds in the tenant.
+// Any history of groups, members and users, in any weather, ends in the memberships that brute force finds in the tenant.
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -147,7 +147,7 @@ function restoreSomeGroup(tenant: Tenant, one: number): void {
   try {
     tenant.restoreGroup(id);
   } catch {
-    // It lives, or is gone for good.
+    // It lives, or is permanently deleted.
   }
 }
 
@@ -245,7 +245,7 @@ test(
           }
         },
       ),
-      // Unshrunk unless asked for: a counterexample in time says more than a time-out on the way to a smaller one.
+      // Not shrunk unless asked for: a large counterexample is better than a time-out while shrinking.
       {
         ...drawn,
         numRuns: runs,

@@ -1,5 +1,5 @@
-// Rules 7, 8, 19, 22 where a round of groups does not say everything: parts that cannot be read, people who are away
-// while it runs, lists that Graph refuses.
+// Rules 7, 8, 19, 22 when a round of groups is incomplete: unreadable parts, users who are soft-deleted during it, lists
+// that Graph refuses.
 import { expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { rowsOf } from '../../support/deep.ts';
@@ -68,7 +68,7 @@ test.each(badly)('rule 19: in a full round, $what: nobody leaves a group or the 
   });
 });
 
-test('rule 19: a first round that tells properties once, and badly, has them and all members all the same', async () => {
+test('rule 19: a first round that shows properties once, and unreadable, still gets them and all members', async () => {
   const { world } = await groupsWorld({ Team: [0, 1, 2, 3, 4, 5] }, { simulator: { pageSize: 1, memberSlice: 3 } });
   let slice = 0;
   alterPages(world, (item) =>
@@ -82,7 +82,7 @@ test('rule 19: a first round that tells properties once, and badly, has them and
   await expectGroups(world);
 });
 
-test('rule 19: while GET shows a member without an id too, nobody leaves; it is asked again until it can be read', async () => {
+test('rule 19: while GET shows a member without an id too, no membership ends; the list is read again until it is readable', async () => {
   const { world, tenant, group, person } = await groupsWorld({ Team: [0, 1] });
   await world.cycle();
   tenant.removeMember(group('Team'), person(1));
@@ -119,7 +119,7 @@ test('rule 8: a group whose properties can never be read has the members that it
   expect((await world.cycle()).streams.users).toMatchObject({ removed: 0 });
 });
 
-test('rule 8: a full round ends memberships of people who are removed for being out of scope', async () => {
+test('rule 8: a full round ends memberships of users who are removed for being out of scope', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1], Team: [0, 2] });
   forgetLeavers(world);
   await setScope(world, { groups: [group('Scope')] });
@@ -142,7 +142,7 @@ test('rule 8: a full round ends memberships of people who are removed for being 
   expect(seen).toEqual([]);
 });
 
-test('rule 8: who is outside, left the scope group meanwhile and becomes eligible stays outside', async () => {
+test('rule 8: a user outside who left the scope group and becomes eligible stays outside', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
   forgetLeavers(world);
   await setScope(world, { accountEnabled: true, groups: [group('Scope')] });
@@ -157,7 +157,7 @@ test('rule 8: who is outside, left the scope group meanwhile and becomes eligibl
   expect(await isLive(world, person(0))).toBe(false);
 });
 
-test('rule 8: who is restored while a full groups round runs keeps the groups', async () => {
+test('rule 8: a user restored during a full groups round keeps its memberships', async () => {
   const { world, tenant, person } = await groupsWorld(
     { Team: [0, 1], Other: [2] },
     { simulator: { pageSize: 1, restoredMembers: false } },
@@ -180,13 +180,13 @@ test('rule 8: who is restored while a full groups round runs keeps the groups', 
   await expectGroups(world);
 });
 
-test('rule 8: of two lists that tell of one membership the one that was read later counts', async () => {
+test('rule 8: if two lists decide one membership the later one counts', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Team: [0, 1] }, quiet);
   await world.cycle();
   tenant.deleteUser(person(0));
   await world.cycle();
   await makeFullDue(world, 'groups');
-  // Drift that makes the full round read the list of Team while person 0 is away.
+  // Drift that makes the full round read the list of Team while user 0 is soft-deleted.
   await world.database.raw(
     storing(
       "select tenant_id, group_no, :stale::uuid as member_object_id, 'u' as member_type from entra_sync.groups where entra_object_id = :team",
@@ -207,11 +207,11 @@ test('rule 8: of two lists that tell of one membership the one that was read lat
   });
   const { streams } = await world.cycle();
   expect(streams).toMatchObject({ users: { restored: 1 }, groups: { round: 'full', memberships_removed: 1 } });
-  // Not the feed: it knows nothing of the row that was put in by hand.
+  // Not the feed: it lacks the row that was inserted by hand.
   expect(await groupsSeen(world.database, tenant.tenantId)).toEqual(groupTruth(tenant));
 });
 
-test('rule 8: whom no list names because the person is deleted, and users cannot be read, keeps the groups', async () => {
+test('rule 8: a deleted user that no list names keeps its memberships while users cannot be read', async () => {
   const { world, tenant, person } = await groupsWorld({ Team: [0, 1] }, quiet);
   await world.cycle();
   tenant.deleteUser(person(0));
@@ -224,7 +224,7 @@ test('rule 8: whom no list names because the person is deleted, and users cannot
   await expectGroups(world);
 });
 
-/** Runs a cycle that is cut off when the groups have begun, at the n-th page of groups/delta, and users were not read. */
+/** Runs a cycle that is interrupted at the n-th page of groups/delta, before users were read. */
 async function cutOff(world: World, page: number, wishes: { resync?: boolean } = {}): Promise<void> {
   const stop = new AbortController();
   let pages = 0;
@@ -241,14 +241,14 @@ test.each([
   ['the first groups round', true],
   ['another full groups round', false],
 ])(
-  'rule 8: who is away when %s begins, and is back before it goes on, has all groups at once',
+  'rule 8: a user deleted when %s begins and restored before it resumes has all groups at once',
   async (_what, first) => {
     const { world, tenant, person, group } = await groupsWorld(
       { Team: [0, 1], Other: [0, 2], More: [3] },
       { simulator: { pageSize: 1, restoredMembers: false } },
     );
     if (!first) await world.cycle();
-    // Joined and deleted before anybody looked, so nothing of this is stored; users are not told of the deletion at all.
+    // Joined and deleted between two cycles, so nothing of this is stored; users/delta never shows the deletion.
     tenant.addMember(group('More'), person(0));
     const late = tenant.createGroup({ displayName: 'Late', ...unified });
     tenant.addMember(late, person(0));
@@ -256,7 +256,7 @@ test.each([
     if (!first) await makeFullDue(world, 'groups');
     await cutOff(world, 2);
     tenant.restoreUser(person(0));
-    // The users are committed first, when the group that is new has no place here yet.
+    // The users are committed first, when the new group is not stored yet.
     const roundOfUsers = () =>
       rows(world.database, "select round_id from entra_sync.checkpoints where stream = 'users'");
     const before = JSON.stringify(await roundOfUsers());
@@ -272,7 +272,7 @@ test.each([
   },
 );
 
-test('rule 8: a group that is away when a full groups round begins, and is back before it goes on, is whole at once', async () => {
+test('rule 8: a group deleted when a full groups round begins and restored before it resumes is whole at once', async () => {
   const { world, tenant, group } = await groupsWorld(
     { First: [5], Outer: ['Inner', 2], Inner: [0, 1] },
     { simulator: { pageSize: 1, restoredMembers: false, roles: ['User.Read.All', 'Group.Read.All'] } },
@@ -297,7 +297,7 @@ test('rule 8: a nested group that was taken out of another one while it was dele
     quiet,
   );
   await world.cycle();
-  // As little as Graph may tell: nothing of members that are deleted.
+  // The least that Graph may show: nothing about deleted members.
   alterPages(world, (item) => ({
     ...item,
     'members@delta': (item['members@delta'] ?? []).filter((one) => one.id !== group('Inner')),
@@ -328,7 +328,7 @@ test('rule 7: a group that is purged before it is restored in Entra ID has its m
   await expectGroups(world);
 });
 
-test('rule 7: who is purged before being restored in Entra ID has the groups again, a full groups round between', async () => {
+test('rule 7: a user purged before its restore in Entra ID has its groups again, with a full groups round between', async () => {
   const { world, tenant, person } = await groupsWorld({ Team: [0, 1] }, quiet);
   forgetLeavers(world);
   await setSettings(world.database, { retention: '1d', scope: { userType: 'any' } });
@@ -347,7 +347,7 @@ test('rule 7: who is purged before being restored in Entra ID has the groups aga
 });
 
 test.each(rowsOf([forbidden, notFound], (_, n) => n === 0))(
-  'rule 22: members of a group that Graph refuses to show ($status) stop nobody else, and are asked for again',
+  'rule 22: refused members of a group ($status) stop no other group, and are asked for again',
   async (refusal) => {
     const { world, tenant, person, group } = await groupsWorld({ Team: [0, 1], Other: [2] }, quiet);
     await world.cycle();
@@ -370,7 +370,7 @@ test.each(rowsOf([forbidden, notFound], (_, n) => n === 0))(
 );
 
 test.each(rowsOf([forbidden, notFound], (_, n) => n === 1))(
-  'rule 22: groups of a person that Graph refuses to show ($status) stop nobody else, and are asked for again',
+  'rule 22: refused groups of a user ($status) stop no other user, and are asked for again',
   async (refusal) => {
     const { world, tenant, person, group } = await groupsWorld({ Team: [0, 1], Other: [2] }, quiet);
     await world.cycle();

@@ -1,4 +1,4 @@
-// Rules 3, 4, 7, 8, 9, 12, 21 as they show in cycles of groups: what a round says of groups and members, and what is seen.
+// Rules 3, 4, 7, 8, 9, 12, 21 in cycles of groups: what a round shows of groups and members, and what applications see.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { CycleResult } from '../../../src/engine/cycle.ts';
@@ -23,7 +23,7 @@ function alterPages(world: World, alter: (items: Item[]) => Item[]): () => void 
 
 const unified = { groupTypes: ['Unified'], mailEnabled: true, securityEnabled: false };
 
-/** A world whose groups have these members: people by number, groups by name. */
+/** Opens a world whose groups have these members: users by number, groups by name. */
 async function worldOf(
   members: Record<string, (number | string)[]>,
   options: Parameters<typeof openWorld>[0] = {},
@@ -42,13 +42,13 @@ async function worldOf(
   return { world, tenant, person, group };
 }
 
-/** What applications see is the tenant's truth, and the feed replayed from empty gives the same. */
+/** Checks that the views show the tenant's truth, and that the feed replayed from empty gives the same. */
 async function expectGroups({ tenant, database }: World): Promise<void> {
   expect(await groupsSeen(database, tenant.tenantId)).toEqual(groupTruth(tenant));
   expect(await replayMemberships(database, tenant.tenantId)).toEqual(await membershipPairs(database, tenant.tenantId));
 }
 
-/** What is stored of memberships, seen or not, as "group member type". */
+/** Returns the stored memberships, shown or not, as "group member type". */
 async function stored({ database }: World): Promise<string[]> {
   const found = await rows<{ fact: string }>(
     database,
@@ -58,7 +58,7 @@ async function stored({ database }: World): Promise<string[]> {
   return found.map((row) => row.fact).sort();
 }
 
-/** The change rows of one cycle about groups and memberships, as "kind count". */
+/** Returns the change rows of one cycle about groups and memberships, as "kind count". */
 async function changesOf({ database }: World, { cycleId }: CycleResult): Promise<Record<string, number>> {
   const found = await rows<{ kind: string; count: number }>(
     database,
@@ -121,7 +121,7 @@ test('rule 8: a later slice that lacks a member ends nothing, and "deleted" in i
   await expectTruth(tenant, world.database, []);
 });
 
-test('rule 9: memberships that come before their people wait for them', async () => {
+test('rule 9: memberships that come before their users wait for them', async () => {
   const { world, group, person } = await worldOf({ Team: [0, 1], Outer: ['Team'] });
   const up = world.simulator.intercept(({ url }) => (ofUsers(url) ? down : undefined));
   expect(await failureOf(world.cycle())).toMatchObject({ code: 'graph_unavailable' });
@@ -138,7 +138,7 @@ test('rule 9: memberships that come before their people wait for them', async ()
   );
 });
 
-test('rule 9: people who come before their groups, and groups after the groups that hold them', async () => {
+test('rule 9: users who come before their groups, and groups after the groups that hold them', async () => {
   const { world, tenant, person, group } = await worldOf({ Outer: [0] });
   const up = world.simulator.intercept(({ url }) => (ofGroups(url) ? down : undefined));
   await failureOf(world.cycle());
@@ -183,7 +183,7 @@ test('rule 9: devices, contacts, service principals and unknown types are stored
   expect(await stored(world)).toEqual([`${group('Mixed')} ${person(0)} u`]);
 });
 
-test('rules 7 and 8: a person softly deleted keeps the memberships, hidden, and has them back on restore', async () => {
+test('rules 7 and 8: a soft-deleted user keeps its memberships, hidden, and has them back on restore', async () => {
   const { world, tenant, person } = await worldOf({ One: [0, 1], Two: [0], Outer: ['One'] });
   await world.cycle();
   const before = [await stored(world), await membershipPairs(world.database, tenant.tenantId)];
@@ -203,7 +203,7 @@ test('rules 7 and 8: a person softly deleted keeps the memberships, hidden, and 
   await expectGroups(world);
 });
 
-test('rule 8: memberOf is read on restore: what groups/delta never told of a deleted person is known then', async () => {
+test('rule 8: memberOf is read on restore and shows what groups/delta never showed of a deleted user', async () => {
   const { world, tenant, person, group } = await worldOf({ Left: [0], Kept: [0], Joined: [1] });
   await world.cycle();
   tenant.deleteUser(person(0));
@@ -217,7 +217,7 @@ test('rule 8: memberOf is read on restore: what groups/delta never told of a del
   await expectGroups(world);
 });
 
-test('rule 8: who was deleted before anybody looked comes back with the groups that no list named', async () => {
+test('rule 8: a user deleted between two cycles comes back with the groups that no list named', async () => {
   const { world, tenant, person } = await worldOf({ Team: [0, 1], Outer: ['Team'] });
   tenant.deleteUser(person(0));
   await world.cycle();
@@ -226,7 +226,7 @@ test('rule 8: who was deleted before anybody looked comes back with the groups t
   await expectGroups(world);
 });
 
-test('rule 8: a group that was deleted before anybody looked comes back with members that nobody tells again', async () => {
+test('rule 8: a group deleted between two cycles comes back with members that no round shows again', async () => {
   const { world, tenant, group } = await worldOf(
     { Team: [0, 1], Outer: ['Team', 2] },
     { simulator: { restoredMembers: false } },
@@ -240,7 +240,7 @@ test('rule 8: a group that was deleted before anybody looked comes back with mem
 });
 
 test.each(['at once', 'after a soft deletion'])(
-  'rule 8: a person deleted for good %s leaves every group, although Graph never says so',
+  'rule 8: a user permanently deleted %s leaves every group, although Graph never reports it',
   async (how) => {
     const { world, tenant, person, group } = await worldOf({ One: [0, 1], Two: [0] });
     await world.cycle();
@@ -259,7 +259,7 @@ test.each(['at once', 'after a soft deletion'])(
 );
 
 test.each([true, false])(
-  'rules 7 and 8: a group deleted and restored is itself, nested and with its members (told again: %s)',
+  'rules 7 and 8: a group deleted and restored is itself, nested and with its members (shown again: %s)',
   async (restoredMembers) => {
     const { world, tenant, group } = await worldOf(
       { Inner: [0, 1], Outer: ['Inner', 2], Inmost: [3] },
@@ -282,7 +282,7 @@ test.each([true, false])(
   },
 );
 
-test('rule 8: a group deleted for good takes its memberships in both directions with it', async () => {
+test('rule 8: a permanently deleted group loses its memberships in both directions', async () => {
   const { world, tenant, group, person } = await worldOf({ Inner: [0], Outer: ['Inner', 1] });
   await world.cycle();
   tenant.deleteGroup(group('Inner'));
@@ -292,7 +292,7 @@ test('rule 8: a group deleted for good takes its memberships in both directions 
   await expectGroups(world);
 });
 
-test('rule 7: a group is purged past the retention, by a commit of its stream; its values go everywhere', async () => {
+test('rule 7: a group is purged past the retention, by a commit of its stream, with its values everywhere', async () => {
   const { world, tenant, group } = await worldOf({ Secret: [0], Back: [1] }, {}, unified);
   await world.cycle();
   const kept = await idOfGroup(world, group('Back'));
@@ -318,7 +318,7 @@ test('rule 7: a group is purged past the retention, by a commit of its stream; i
   await expectGroups(world);
 });
 
-test('rule 8: the sweep of a full round ends what it missed, and spares those who can be restored', async () => {
+test('rule 8: the sweep of a full round ends memberships that it missed, and spares soft-deleted members', async () => {
   const { world, tenant, person, group } = await worldOf({ Team: [0, 1, 2], Other: [0] }, {}, unified);
   tenant.addMember(group('Team'), group('Other'));
   await world.cycle();
@@ -331,7 +331,7 @@ test('rule 8: the sweep of a full round ends what it missed, and spares those wh
   await world.cycle();
   silent();
   expect(await stored(world), 'nobody told').toEqual(before);
-  // Left alone, the simulator names who was removed in a first round, too.
+  // By default the simulator shows tombstones in a first round, too.
   alterPages(world, (items) =>
     items.map(({ 'members@delta': members, ...rest }) => ({
       ...rest,
@@ -348,7 +348,7 @@ test('rule 8: the sweep of a full round ends what it missed, and spares those wh
   await expectGroups(world);
 });
 
-test('rule 6: a group that a full round did not meet is removed, and is itself when it is met again', async () => {
+test('rule 6: a group that a full round did not meet is removed, and keeps its id when it is met again', async () => {
   const { world, group } = await worldOf({ Shy: [0], Outer: ['Shy'] });
   await world.cycle();
   const id = await idOfGroup(world, group('Shy'));
@@ -430,7 +430,7 @@ test('one membership row in the feed for each real difference, whichever ends an
   await expectGroups(world);
 });
 
-test('rule 12: a groups round that was cut off goes on from its last staged page', async () => {
+test('rule 12: an interrupted groups round resumes from its last staged page', async () => {
   const { world } = await worldOf(
     { A: [0, 1], B: [2, 'A'], C: [3, 'B'], D: [4], E: [5, 'A'] },
     { simulator: { pageSize: 1 } },
@@ -454,7 +454,7 @@ test('rule 12: a groups round that was cut off goes on from its last staged page
   await expectGroups(world);
 });
 
-test('rules 2 and 21: a tenant whose token may not read groups still gets its people, and is told what is missing', async () => {
+test('rules 2 and 21: a tenant whose token may not read groups still gets its users, and a report of what is missing', async () => {
   const { world, tenant } = await worldOf({ Team: [0] }, { simulator: { roles: ['User.Read.All'] } });
   const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
   const synced = await runCli(['sync'], environment);

@@ -1,4 +1,4 @@
-// Answers that no page of Graph is: too large when unpacked, or no UTF-8. Graph and sign-in alike (rules 16, 18).
+// Answers that cannot be a page of Graph: too large when unpacked, or not UTF-8. Graph and sign-in alike (rules 16, 18).
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import type { Intervention } from '../../../src/simulator/index.ts';
@@ -10,7 +10,7 @@ function bomb(mebibytes: number): Intervention {
   return { body, headers: { 'Content-Encoding': 'gzip' } };
 }
 
-/** Steps in front of the requests whose URL fits; gives how many there were. */
+/** Answers the requests whose URL matches, and returns their number. */
 function answerWith(world: World, fits: (url: string) => boolean, intervention: Intervention, times = 1_000) {
   const asked = { count: 0 };
   world.simulator.intercept(({ url }) => {
@@ -46,7 +46,7 @@ test.each([
   });
 });
 
-test('rule 16: a page with a byte that is no UTF-8 is a failed page: it is asked for again, and nothing of it is kept', async () => {
+test('rule 16: a page with a byte that is not UTF-8 is a failed page: it is asked for again, and nothing of it is kept', async () => {
   const world = await openWorld({ users: 3 });
   const page = { value: [{ id: '605d1257-ffff-40b6-8e6f-528a53f5dc55', displayName: 'M?ller' }] };
   const body = Buffer.from(

@@ -1,5 +1,5 @@
-// Every way to prove who the application is, with real processes over real sockets: secret and certificate, a federated
-// token, a managed identity, and what a tenant brings itself. Files are read anew for every token.
+// Every kind of credential, with real processes over real sockets: secret and certificate, a federated token, a managed
+// identity, and a tenant's own credential. Files are read again for every token.
 import { rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -93,7 +93,7 @@ describe.concurrent('managed identity', () => {
   const identity = '9b0b6c0e-8a55-4a7e-9f27-7b8c4a4a0c11';
   const named = { AZURE_CLIENT_SECRET: '', ENTRA_SYNC_MANAGED_IDENTITY_CLIENT_ID: identity };
 
-  test('its token is what the application proves itself with', async (context) => {
+  test('its token authenticates the application', async (context) => {
     const world = await worldOf(context);
     const served = await serveIdentity(context, async () => {
       const access_token = await world.simulator.federatedToken();
@@ -114,7 +114,7 @@ describe.concurrent('managed identity', () => {
     ]);
   });
 
-  test('one that is not assigned here is told so', async (context) => {
+  test('an identity that is not assigned here is reported', async (context) => {
     const world = await worldOf(context);
     const served = await serveIdentity(context, async () => [
       400,
@@ -196,7 +196,7 @@ test('a tenant that brings its own application: its settings name it, and a gap 
   expect(kept?.text).toContain('FABRIKAM_SECRET');
   expect(kept?.text).not.toContain(theirs.clientSecret);
 
-  // Without a credential in the environment the others cannot be reached, and say so.
+  // Without a credential in the environment the other tenants cannot be reached, and their errors name the cause.
   const others = openGraphAccess(readEnvironment(bare)).tokens(ours.tenantId, []);
   await expect(others.token()).rejects.toThrow('no credential for Microsoft Graph');
 });

@@ -42,7 +42,7 @@ describe.concurrent('rule 13: TLS is verified', () => {
     const certificate = await certificateFor(bad.host, bad.days);
     let shown = false;
     world.simulator.intercept(({ url }) => {
-      // Whatever comes first, the count or a page: from there on nobody is to send anything.
+      // After the first request, the count or a page, no request may follow.
       if (shown || isTokenRequest(url) || !url.startsWith('/v1.0/')) return undefined;
       shown = true;
       world.simulator.presentCertificate(certificate);
@@ -57,7 +57,7 @@ describe.concurrent('rule 13: TLS is verified', () => {
     expect(asked(world, isTokenRequest) + asked(world, isDeltaRequest), 'what was sent in spite of it').toBe(0);
   });
 
-  test('one that NODE_EXTRA_CA_CERTS names is taken', async ({ onTestFinished }) => {
+  test('one that NODE_EXTRA_CA_CERTS names is accepted', async ({ onTestFinished }) => {
     const { world, environment, directory } = await worldOf(onTestFinished);
     const own = await certificateFor('localhost');
     world.simulator.presentCertificate(own);

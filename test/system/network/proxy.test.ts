@@ -1,5 +1,5 @@
-// HTTPS_PROXY and NO_PROXY, on the real program: token endpoint and Graph are reached through the proxy, or past it; what a
-// proxy sees is where to connect to, and what it does wrong is one line.
+// HTTPS_PROXY and NO_PROXY, on the real program: token endpoint and Graph are reached through the proxy, or past it; the
+// proxy sees only the host to connect to, and its failures are one line.
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { expect, type onTestFinished, test } from 'vitest';
@@ -80,7 +80,7 @@ test.concurrent.each(rowsOf(['HTTPS_PROXY', 'https_proxy'], (_, n) => n === 0))(
   },
 );
 
-test.concurrent('user and password of the proxy reach it, and nobody else', async ({ onTestFinished: onEnd }) => {
+test.concurrent('user and password of the proxy reach only the proxy', async ({ onTestFinished: onEnd }) => {
   const world = await openWorld({ users: 3, onEnd });
   const { port, seen } = await openProxy(onEnd);
   const environment = {

@@ -1,5 +1,5 @@
 // Rule 16 at the token endpoint: a sign-in that may succeed later is tried again under the same policy as a page, with every
-// wait told; one that cannot is told at once. And what metrics hear of requests.
+// wait reported; any other fails at once. Also tests the metrics of requests.
 import { expect, test } from 'vitest';
 import type { RequestEvent, WaitEvent } from '../../../src/graph/reader.ts';
 import type { Intervention } from '../../../src/simulator/index.ts';
@@ -15,7 +15,7 @@ const aadsts = (number: number, status = 400): Intervention => ({
   },
 });
 
-/** Steps in front of the sign-in so many times. */
+/** Answers the sign-in this many times. */
 function atSignIn(world: World, intervention: Intervention, times = Number.POSITIVE_INFINITY): () => void {
   let struck = 0;
   return world.simulator.intercept(({ url }) => {
@@ -38,7 +38,7 @@ const passing: [string, Intervention, RegExp][] = [
 ];
 
 test.each(passing)(
-  'rule 16: %s once is a wait that is told, and the cycle goes on',
+  'rule 16: %s once is a reported wait, and the cycle continues',
   async (_what, intervention, reason) => {
     const world = await openWorld({ users: 2 });
     // The first is the sign-in of the count for the progress bar, which nothing depends on.
@@ -66,7 +66,7 @@ test.each(passing)(
   },
 );
 
-test('rule 21: a report tells of the requests that were sent to Graph, and of none that a failed sign-in kept from being sent', async () => {
+test('rule 21: a report counts the requests that were sent to Graph, and none that a failed sign-in prevented', async () => {
   const world = await openWorld({ users: 5, groups: 2, simulator: { pageSize: 2 } });
   const sent = () => world.simulator.requests.filter(({ path }) => path.startsWith('/v1.0/')).length;
   atSignIn(world, aadsts(90033), 2);
@@ -82,14 +82,14 @@ test('rule 21: a report tells of the requests that were sent to Graph, and of no
   expect({ told, sent: sent() }).toEqual({ told: [{ requests: 0 }, { requests: 0 }], sent: 0 });
 });
 
-test('rule 16: a sign-in that nobody answers ends at the time-out of a request', async () => {
+test('rule 16: a sign-in without an answer ends at the time-out of a request', async () => {
   const world = await openWorld({ users: 2 });
   atSignIn(world, { hang: true });
   const policy = { ...fastPolicy, retries: 1, requestTimeoutMs: 700 };
   expect((await failureOf(world.cycle({ policy }))).code).toBe('graph_unavailable');
 });
 
-test('what asking again cannot change is told at once', async () => {
+test('a final refusal is reported at once', async () => {
   const world = await openWorld({ users: 2 });
   atSignIn(world, aadsts(7000222, 401));
   const waits: WaitEvent[] = [];
@@ -107,7 +107,7 @@ test('rule 16: access tokens that live shorter than a round are renewed before t
   expect(world.simulator.requests.filter(({ status }) => status === 401)).toEqual([]);
 });
 
-test('every request is told with endpoint, method, outcome, time and tenant, and nothing else', async () => {
+test('every request is reported with endpoint, method, outcome, time and tenant, and nothing else', async () => {
   const world = await openWorld({ users: 5, groups: 3, simulator: { pageSize: 2 } });
   const told: (RequestEvent & { tenantId: string })[] = [];
   let struck = false;

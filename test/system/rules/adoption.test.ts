@@ -99,7 +99,7 @@ test('rule 25: a manual account is recognised by mail in any case, keeps its id 
   expect(await accountOf(world, stranger)).toMatchObject({ state: 'manual', removed_reason: null });
 });
 
-test('rule 25: what is ambiguous is set aside and stops nobody else, and is taken once it is clear', async () => {
+test('rule 25: an ambiguous match is set aside and stops no other user, and is adopted once it is clear', async () => {
   const world = await openWorld({ users: 4 });
   const { tenant, database } = world;
   const [one, other] = [personAt(tenant, 0), personAt(tenant, 1)];
@@ -119,14 +119,14 @@ test('rule 25: what is ambiguous is set aside and stops nobody else, and is take
   expect(await rows(database, 'select * from directory.set_aside')).toEqual([]);
 });
 
-test('rule 25: two manual accounts with the key of one person are both left alone', async () => {
+test('rule 25: two manual accounts with the key of one user stay as they are', async () => {
   const world = await openWorld({ users: 3 });
   const { tenant, database } = world;
   const { id } = personAt(tenant, 0);
   tenant.updateUser(id, { mail: 'ann@contoso.example', userPrincipalName: 'ann.upn@contoso.example' });
   const first = await createManual(world, { mail: 'ann@contoso.example' });
   const second = await createManual(world, { mail: 'other@contoso.example' });
-  // As a merge of two products' tables may leave it: the function itself lets no second one have the key.
+  // A merge of two products' tables may leave this; create_account refuses a second account with the key.
   await database.raw("update entra_sync.accounts set mail = 'ANN@contoso.example' where account_id = ?", [second]);
   const result = await world.cycle();
   expect(result.streams.users).toMatchObject({ adopted: 0, set_aside: 1 });
@@ -146,7 +146,7 @@ test('rule 25: keys are tried in the order of match, and only those', async () =
   expect(await accountOf(world, byMail)).toMatchObject({ state: 'manual' });
 });
 
-test('rule 25: a reused mail never hands one account to another person, and an empty key matches nobody', async () => {
+test('rule 25: a reused mail never hands an account to another user, and an empty key matches no account', async () => {
   const world = await openWorld({ users: 3 });
   const { tenant, database } = world;
   const { id } = personAt(tenant, 0);
@@ -176,7 +176,7 @@ test('rule 25: a key is recognised without the blanks around it, and a blank one
   for (const blank of blanks) expect(await accountOf(world, blank)).toMatchObject({ state: 'manual' });
 });
 
-test('rule 20: who was removed by hand does not come back beside the manual account that took the place', async () => {
+test('rule 20: an account removed by hand does not come back beside the manual account that replaced it', async () => {
   const world = await openWorld({ users: 3 });
   const { tenant, database } = world;
   const { id } = personAt(tenant, 0);
@@ -200,7 +200,7 @@ test('rule 20: who was removed by hand does not come back beside the manual acco
   expect(await accountOf(world, account)).toMatchObject({ state: 'managed', removed_reason: null });
 });
 
-test('a person read on demand is recognised too', async () => {
+test('an on-demand read adopts accounts too', async () => {
   const world = await openWorld({ users: 3 });
   const { id } = personAt(world.tenant, 0);
   world.tenant.updateUser(id, { mail: 'ann@contoso.example' });
@@ -208,7 +208,7 @@ test('a person read on demand is recognised too', async () => {
   expect((await personOf(world, id)).after?.account_id).toBe(account);
 });
 
-test('rule 25: whom a cycle set aside as ambiguous, no read on demand decides, and a third one with the key neither', async () => {
+test('rule 25: neither an on-demand read nor a third user with the key decides a match that a cycle set aside as ambiguous', async () => {
   const world = await openWorld({ users: 4 });
   const { tenant, database } = world;
   const [one, other, third] = [personAt(tenant, 0).id, personAt(tenant, 1).id, personAt(tenant, 2).id];
@@ -229,7 +229,7 @@ test('rule 25: whom a cycle set aside as ambiguous, no read on demand decides, a
   expect(await rows(database, 'select * from directory.set_aside')).toEqual([]);
 });
 
-test('rule 25: somebody who is managed already and has the key is one of the people', async () => {
+test('rule 25: a managed account with the key counts as one of the users', async () => {
   const world = await openWorld({ users: 4 });
   const { tenant } = world;
   const { id } = personAt(tenant, 0);
@@ -306,7 +306,7 @@ test('rules 20, 25: disconnect releases everything in one step, reconnect adopts
 });
 
 test.each(['minimal', 'default'] as const)(
-  'rule 25: somebody who stayed out at the reconnect and enters later is adopted as Graph shows the person then (%s form)',
+  'rule 25: a user who was out of scope at the reconnect and enters later is adopted as Graph shows the user then (%s form)',
   async (form) => {
     const world = await openWorld({ users: 4, simulator: { form } });
     const { tenant, database } = world;
@@ -326,7 +326,7 @@ test.each(['minimal', 'default'] as const)(
   },
 );
 
-test('a rehearsed reconnect says who stays manual, also where others are recognised by their keys', async () => {
+test('a dry run of a reconnect reports the accounts that stay manual, even if others match by their keys', async () => {
   const world = await openWorld({ users: 4 });
   const { tenant, database } = world;
   await world.cycle();
@@ -340,7 +340,7 @@ test('a rehearsed reconnect says who stays manual, also where others are recogni
   expect(JSON.parse(done.stdout)).toMatchObject({ stillManual: { count: 1 }, streams: { users: { adopted: 4 } } });
 });
 
-test('rule 20: of two values that a person gave to one field, the one given last is kept', async () => {
+test('rule 20: the later of two edits of one field is kept', async () => {
   const world = await openWorld({ users: 2 });
   const { tenant, database } = world;
   const owned = (owner: 'user' | 'directory') =>
@@ -363,7 +363,7 @@ test('a cycle that is running while the tenant is disconnected commits nothing m
   const { tenant, database } = world;
   await world.cycle();
   tenant.updateUser(personAt(tenant, 0).id, { jobTitle: 'Too Late' });
-  // Whoever disconnects has the tenant's lock, and the cycle's commits wait for it.
+  // The disconnect holds the tenant's lock, and the cycle's commits wait for it.
   const disconnecting = await database.transaction();
   await disconnecting.raw('select from entra_sync.tenants for no key update');
   const refused = failureOf(world.cycle());
@@ -411,7 +411,7 @@ test('purge asks for the name, erases a disconnected tenant to the last row, and
   expect(truthOf(tenant)).not.toEqual({});
 });
 
-test('disabled accounts are suspended, removed or taken as if they were not, as the settings say', async () => {
+test('disabled users are suspended, removed or treated as enabled, as the settings say', async () => {
   const world = await openWorld({ users: 3 });
   const { tenant, database } = world;
   const { id } = personAt(tenant, 0);

@@ -1,4 +1,4 @@
-// Rule 19 in whole cycles: an object that cannot be taken is set aside, stops nobody else, removes nobody, and heals.
+// Rule 19 in whole cycles: an invalid object is set aside, stops no other object, removes no account, and heals.
 import { expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectTruth, isDeltaRequest, openWorld } from '../../support/system.ts';
@@ -24,7 +24,7 @@ test.each([
     'select entra_object_id, reason from directory.set_aside',
   );
   expect(aside).toMatchObject({ entra_object_id: id, reason: expect.stringContaining(Object.keys(patch)[0] ?? '') });
-  // Asked for once more, and still not to be taken.
+  // Asked for once more, and still invalid.
   expect((await world.cycle()).streams.users).toMatchObject({ created: 0, set_aside: 1 });
   heal();
   expect((await world.cycle()).streams.users).toMatchObject({ created: 1, set_aside: 0 });
@@ -32,7 +32,7 @@ test.each([
   expect(await rows(world.database, 'select * from directory.set_aside')).toEqual([]);
 });
 
-test('rule 19: an id that is no GUID is set aside under what was sent, and is gone when a full round no longer shows it', async () => {
+test('rule 19: an id that is no GUID is set aside under what was sent, and forgotten when a full round no longer shows it', async () => {
   const world = await openWorld();
   const heal = world.simulator.transform(({ url }, body) =>
     isDeltaRequest(url)
@@ -46,7 +46,7 @@ test('rule 19: an id that is no GUID is set aside under what was sent, and is go
   await expectTruth(world.tenant, world.database, []);
 });
 
-test('rule 19: a full round that cannot take a known person removes nobody', async () => {
+test('rule 19: a full round with an invalid object of a known user removes no account', async () => {
   const world = await openWorld();
   await world.cycle();
   world.simulator.transform(({ url }, body) =>
@@ -63,7 +63,7 @@ test.each([
   { order: 'removed, then unreadable', reversed: false, deleted: false },
   { order: 'unreadable, then removed', reversed: true, deleted: false },
   { order: 'unreadable, then removed', reversed: true, deleted: true },
-])('rules 19 and 22: who came $order is asked for by GET (deleted: $deleted)', async ({ reversed, deleted }) => {
+])('rules 19 and 22: a user who came $order is asked for by GET (deleted: $deleted)', async ({ reversed, deleted }) => {
   const world = await openWorld({ simulator: { pageSize: 1 } });
   await world.cycle();
   const id = world.tenant.users()[0]?.id ?? '';
@@ -84,7 +84,7 @@ test.each([
   expect(await rows(world.database, 'select * from directory.set_aside')).toEqual([]);
 });
 
-test('rule 19: who comes with an unreadable body and is not there for GET is removed by no full round', async () => {
+test('rule 19: no full round removes a user with an unreadable body that GET does not find', async () => {
   const world = await openWorld();
   await world.cycle();
   const id = world.tenant.users()[0]?.id ?? '';

@@ -31,7 +31,7 @@ test('rule 24: a user that changes between two pages of a full round keeps the n
   await world.cycle();
   await makeFullDue(world, 'users');
   const [first = { id: '' }, second = { id: '' }] = tenant.users();
-  // The change comes while the second page is asked for: the first, with the old value, is staged by then.
+  // The change comes during the request for the second page, when the first, with the old value, is staged.
   let pages = 0;
   const off = simulator.intercept(({ url }) => {
     if (!ofUsers(url)) return undefined;
@@ -54,7 +54,7 @@ test('rule 24: a user that changes between two pages of a full round keeps the n
   await expectFeedRebuilds(database, tenant.tenantId, null);
 });
 
-test('rules 22, 24: a user for whom GET has answered in a full round, and who changes before its commit, is asked again', async () => {
+test('rules 22, 24: a user read by GET in a full round who changes before its commit is read again', async () => {
   const world = await openWorld({ users: 60, simulator: { pageSize: 20 } });
   const { tenant, simulator, database } = world;
   await world.cycle();
@@ -65,7 +65,7 @@ test('rules 22, 24: a user for whom GET has answered in a full round, and who ch
       .slice(0, 30)
       .map(({ id }) => id),
   );
-  // Full rounds do not show 30 users, so all of them are asked for, in two batches.
+  // Full rounds do not show 30 users, so all of them are asked for, in two `$batch` requests.
   let isLater = false;
   simulator.transform(({ url }, body) => {
     const { value } = body as { value?: { id: string }[] };
@@ -73,7 +73,7 @@ test('rules 22, 24: a user for whom GET has answered in a full round, and who ch
     if (!url.includes('skiptoken')) isLater = url.includes('deltatoken');
     return isLater ? body : { ...body, value: value.filter(({ id }) => !hidden.has(id)) };
   });
-  // Graph answers the first batch, and after it no request but those of the rounds.
+  // After the first `$batch`, Graph answers only the requests of the rounds.
   let batches = 0;
   const off = simulator.intercept(({ url }) => {
     if (!isSingle(url)) return undefined;
@@ -107,7 +107,7 @@ test('rule 24: a member who leaves a group between two pages of a full round doe
   const off = simulator.intercept(({ url }) => {
     if (!url.startsWith('/v1.0/groups/delta')) return undefined;
     pages += 1;
-    // A member who leaves is named by the pages that were read before; one who comes would have the whole list read anyway.
+    // Earlier pages named the member who leaves. A new member would cause a read of the whole list anyway.
     if (pages === 2) tenant.removeMember(team?.id ?? '', member);
     return undefined;
   });

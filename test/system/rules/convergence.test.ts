@@ -1,5 +1,5 @@
-// The promise of the whole: whatever happens to a tenant, to Graph and to the worker, in the end the accounts are the
-// tenant's users, nobody's account has changed its identity, and the feed tells the same story.
+// The main promise: whatever happens to a tenant, to Graph and to the worker, in the end the accounts match the tenant's
+// users, no account has changed its identity, and the feed rebuilds the same state.
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -102,10 +102,10 @@ async function live(
     else if (step.step === 'person') await readSomebody(simulator, tenant, step.who);
     else if (step.step === 'age') for (const id of await outliveRetention(tenantId)) aged.add(id);
     else if (await runStep(simulator, tenant, step)) await followIdentities(tenantId, known, aged);
-    // A cycle that failed may have shown people by its listing.
+    // A failed cycle may have shown users by its listing.
     else for (const [id, account] of await identities(tenantId)) known.set(id, known.get(id) ?? account);
   }
-  // The first goes on with what was cut off, the second has nothing between it and the truth.
+  // The first resumes an interrupted round; the second reaches the truth.
   Object.assign(simulator.options, calm);
   for (let quiet = 0; quiet < 2; quiet += 1) {
     await cycleOf(simulator, tenantId, main.pool);
@@ -125,7 +125,7 @@ async function live(
   );
 }
 
-/** Reads one person on demand, which moves no checkpoint and removes nobody, whatever became of the person. */
+/** Reads one user on demand, which moves no checkpoint and removes no account. */
 async function readSomebody(simulator: Simulator, tenant: Tenant, who: number): Promise<void> {
   const everybody = [...tenant.users(), ...tenant.deletedUsers()];
   const person = everybody[who % Math.max(1, everybody.length)];
@@ -148,7 +148,7 @@ async function liveAndCheckpoints(tenantId: string) {
   };
 }
 
-/** Runs one cycle of a history; true when it was committed. A cycle that was not leaves everything as it was. */
+/** Runs one cycle of a history and returns whether it was committed. A failed cycle changes nothing. */
 async function runStep(simulator: Simulator, tenant: Tenant, step: CycleStep): Promise<boolean> {
   const { tenantId } = tenant;
   const before = await committedState(main.pool, tenantId);
@@ -161,7 +161,7 @@ async function runStep(simulator: Simulator, tenant: Tenant, step: CycleStep): P
     )
     .finally(() => stage.end());
   if (failure) {
-    // Links that die twice in one cycle are a reason to give up; nothing else is, unless the test made it.
+    // Only links that die twice in one cycle, or faults of this test, may fail a cycle.
     const diedTwice = failure.error instanceof ExpectedError && failure.error.code === 'graph_answer_invalid';
     if (!stage.reached() && !(diedTwice && step.moments.some((moment) => moment.expire))) throw failure.error;
     if (stage.reached() && step.fault?.how === 'kill') await buryTheDead(simulator, tenantId);
@@ -175,7 +175,7 @@ async function runStep(simulator: Simulator, tenant: Tenant, step: CycleStep): P
   return true;
 }
 
-/** Of a state that a quick first load may have filled, what only a round moves. */
+/** The part of a state that only a round moves, not a quick first load. */
 function progressOf(state: string): unknown {
   const { checkpoints, success } = JSON.parse(state);
   return { checkpoints, success };
@@ -191,7 +191,7 @@ async function listingsShown(tenantId: string): Promise<number> {
   return shown?.count ?? 0;
 }
 
-/** A process that died holds its lease until it runs out; the next one is refused until then. */
+/** A dead process holds its lease until it expires; the next one is refused until then. */
 async function buryTheDead(simulator: Simulator, tenantId: string): Promise<void> {
   await expect(cycleOf(simulator, tenantId, main.pool)).rejects.toMatchObject({ code: 'cycle_running' });
   await main.pool.raw('update entra_sync.heartbeats set expires_at = clock_timestamp() where tenant_id = ?', [
@@ -209,7 +209,7 @@ async function outliveRetention(tenantId: string): Promise<string[]> {
   return past.map((row) => row.id);
 }
 
-/** One object, one account, for as long as there is a row; only who outlived the retention may go. */
+/** Each object keeps its account as long as there is a row; only accounts past the retention may disappear. */
 async function followIdentities(tenantId: string, known: Map<string, string>, aged: Set<string>): Promise<void> {
   const now = await identities(tenantId);
   for (const [id, account] of known) {
@@ -218,7 +218,7 @@ async function followIdentities(tenantId: string, known: Map<string, string>, ag
     known.delete(id);
   }
   for (const [id, account] of now) known.set(id, account);
-  // Judged once: whoever is still there was restored, or is removed anew with a new retention.
+  // Check once: an account that still exists was restored, or removed again with a new retention.
   aged.clear();
 }
 

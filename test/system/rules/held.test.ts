@@ -1,4 +1,4 @@
-// Held removals (rule 10): a round that would remove too many removes nobody, says so, and a person decides.
+// Held removals (rule 10): a round that would remove too many accounts removes none and reports it, and a person decides.
 import { expect, test } from 'vitest';
 import { decideRemovals } from '../../../src/store/commit/held-removals.ts';
 import { openLists } from '../../../src/store/commit/removal-lists.ts';
@@ -46,7 +46,7 @@ function remove({ tenant }: World, count: number): string[] {
   return gone;
 }
 
-/** Graph shows only `count` of the users, and the others not by GET either, as a directory in trouble does. */
+/** Makes Graph show only `count` of the users, by GET too, as a directory in trouble does. */
 const shorten = (world: World, count: number) =>
   hideUsers(
     world,
@@ -83,7 +83,7 @@ test('rule 10: removals beyond the limit are held, everything else of the round 
   const [row] = await rows(database, 'select held_removals, last_error_code, last_success_at from directory.tenants');
   expect(row).toMatchObject({ held_removals: 7, last_error_code: 'removals_held', last_success_at: expect.any(Date) });
   expect(await kinds(world, 'removal.%')).toEqual(['removal.held 7']);
-  // Nothing done: nothing happens, and every cycle says so.
+  // Without a decision nothing happens, and every cycle reports it.
   expect(await world.cycle()).toMatchObject({ outcome: 'held', lists: [{ held: 7 }] });
   expect(await kinds(world, 'removal.%')).toEqual(['removal.held 7']);
   expect(await decide(world, 'approve', list?.list_id ?? '')).toEqual({
@@ -127,7 +127,7 @@ test('rule 10: rejected accounts become manual, and are managed again when Graph
   ]);
 });
 
-test('rule 10: whoever comes back leaves the list, is skipped in a decision, and the list ends when it is empty', async () => {
+test('rule 10: a user who comes back leaves the list and is skipped in a decision, and an empty list ends', async () => {
   const world = await guardedWorld();
   const { tenant } = world;
   await world.cycle();
@@ -145,7 +145,7 @@ test('rule 10: whoever comes back leaves the list, is skipped in a decision, and
   expect(await removed(world)).toBe(1);
 });
 
-test('rule 10: a list never grows: what a later round wants is another one', async () => {
+test('rule 10: a list never grows: removals of a later round make another list', async () => {
   const world = await guardedWorld({ users: 40 });
   await world.cycle();
   remove(world, 9);
@@ -194,7 +194,7 @@ test('rule 10: a tenant below the floor is not drained in portions of less than 
   expect(await lists(world)).toMatchObject([{ held: 1, why: '6 of 10 within seven days are more than half' }]);
 });
 
-test('rule 10: what a person approved is no part of the seven-day budget', async () => {
+test('rule 10: approved removals do not count in the seven-day budget', async () => {
   const world = await guardedWorld({ users: 50 });
   await world.cycle();
   remove(world, 15);
@@ -205,7 +205,7 @@ test('rule 10: what a person approved is no part of the seven-day budget', async
   expect((await world.cycle()).streams.users).toMatchObject({ held: 0, removed: 7 });
 });
 
-test('rules 8, 10: whoever is deleted for good and held keeps the groups until the removal is approved', async () => {
+test('rules 8, 10: a permanently deleted user who is held keeps its memberships until the removal is approved', async () => {
   const world = await guardedWorld();
   const { tenant, database } = world;
   const group = tenant.createGroup({ displayName: 'Team' });
@@ -225,7 +225,7 @@ test('rules 8, 10: whoever is deleted for good and held keeps the groups until t
   expect(await replayMemberships(database, tenant.tenantId)).toEqual(await membershipPairs(database, tenant.tenantId));
 });
 
-test('rules 10, 24: a full round that shows too few removes nobody; the next is full by itself and heals without approval', async () => {
+test('rules 10, 24: a full round that shows too few users removes none; the next is full by itself and heals without approval', async () => {
   const world = await guardedWorld();
   await world.cycle();
   const cure = shorten(world, 20);
@@ -246,7 +246,7 @@ test('rules 10, 24: a full round that shows too few removes nobody; the next is 
   expect((await world.cycle()).streams.users.round).toBe('incremental');
 });
 
-test('rule 10: absence can be approved once a second full round missed the same people, and those only', async () => {
+test('rule 10: absence can be approved once a second full round missed the same users, and only for those', async () => {
   const world = await guardedWorld();
   await world.cycle();
   let cure = shorten(world, 20);
@@ -262,7 +262,7 @@ test('rule 10: absence can be approved once a second full round missed the same 
   expect(await live(world)).toBe(22);
 });
 
-test.each([1, 5])('rule 10: an empty answer removes nobody in a tenant of %i', async (users) => {
+test.each([1, 5])('rule 10: an empty answer removes no user in a tenant of %i', async (users) => {
   const world = await guardedWorld({ users });
   await world.cycle();
   const cure = shorten(world, 0);
@@ -274,7 +274,7 @@ test.each([1, 5])('rule 10: an empty answer removes nobody in a tenant of %i', a
   expect(await lists(world)).toEqual([]);
 });
 
-test('rule 10: suspensions count like removals and are held like them, while the rest of the person is taken', async () => {
+test('rule 10: suspensions count like removals and are held like them, while the rest of the user is updated', async () => {
   const world = await guardedWorld();
   const { tenant, database } = world;
   await world.cycle();
@@ -300,7 +300,7 @@ test('rule 10: suspensions count like removals and are held like them, while the
   expect(await world.cycle()).toMatchObject({ outcome: 'committed', streams: { users: { suspended: 0, resumed: 0 } } });
 });
 
-test('rule 10: adopting somebody suspends nobody past the guard, and a rejected suspension stays rejected', async () => {
+test('rule 10: adoption suspends no account past the guard, and a rejected suspension stays rejected', async () => {
   const world = await guardedWorld();
   const { tenant, database } = world;
   await world.cycle();
@@ -331,7 +331,7 @@ test('rule 10: adopting somebody suspends nobody past the guard, and a rejected 
   expect((await world.cycle()).streams.users.adopted).toBe(12);
 });
 
-test('rule 10: suspended people are counted once within the week, also when they are removed then', async () => {
+test('rule 10: suspended accounts count once within the week, even if they are removed then', async () => {
   const world = await guardedWorld({ users: 50 });
   const { tenant } = world;
   await world.cycle();
@@ -350,7 +350,7 @@ test('rule 10: suspended people are counted once within the week, also when they
   expect((await world.cycle()).streams.users, 'people of the week, once').toMatchObject({ removed: 9, held: 0 });
 });
 
-test('rule 10: whose held suspension becomes a deletion is judged anew, and a surer tombstone is kept', async () => {
+test('rule 10: a held suspension that becomes a deletion is judged again, and a surer tombstone is kept', async () => {
   const world = await guardedWorld();
   const { tenant, database } = world;
   await world.cycle();
@@ -372,7 +372,7 @@ test('rule 10: whose held suspension becomes a deletion is judged anew, and a su
   expect(await reasons()).toEqual([{ reason: 'deleted' }]);
 });
 
-test('rules 10, 19, 22: somebody whom a later round meets with an unreadable body is there, and leaves the list', async () => {
+test('rules 10, 19, 22: a user that a later round shows with an unreadable body exists, and leaves the list', async () => {
   const world = await guardedWorld();
   await world.cycle();
   let cure = shorten(world, 20);
@@ -409,7 +409,7 @@ test('rule 10: groups have the same guard, and keep their members while they are
   expect(await world.cycle({ resync: true })).toMatchObject({ outcome: 'committed' });
 });
 
-test('rules 10, 20: groups whose removal was rejected keep their members, whatever Graph goes on to say', async () => {
+test('rules 10, 20: groups whose removal was rejected keep their members, whatever Graph reports later', async () => {
   const world = await guardedWorld({ users: 10, groups: 8 });
   const { tenant, database } = world;
   await world.cycle();
@@ -548,7 +548,7 @@ test('rule 10: a membership whose member or group is removed leaves its list', a
   expect((await world.cycle()).streams.groups.round).toBe('incremental');
 });
 
-test('rule 10: a narrower scope is held like any other mass removal, and widened again it lets go', async () => {
+test('rule 10: a narrower scope is held like any other mass removal, and the list ends when the scope is widened again', async () => {
   const world = await guardedWorld();
   const { tenant, database } = world;
   const group = tenant.createGroup({ displayName: 'Licensed' });

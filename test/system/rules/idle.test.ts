@@ -1,4 +1,4 @@
-// A cycle that finds nothing changed: two requests, few statements and no round; anything else goes the whole way.
+// A cycle without changes makes two requests, few statements and no round; any other cycle makes a round.
 import type { Middleware } from '@microsoft/microsoft-graph-client';
 import { expect, onTestFinished, test } from 'vitest';
 import { createTenant, startSimulator } from '../../../src/simulator/index.ts';
@@ -10,7 +10,7 @@ import { setSettings } from '../../support/settings.ts';
 import { until } from '../../support/stage.ts';
 import { expectTruth, failureOf, isDeltaRequest, openWorld, trust, type World } from '../../support/system.ts';
 
-/** Rounds that were ever begun. */
+/** Counts the rounds that were ever begun. */
 async function roundsBegun({ database }: World): Promise<number> {
   const [found] = await rows<{ last: string }>(
     database,
@@ -32,7 +32,7 @@ async function settled(options: Parameters<typeof openWorld>[0] = {}): Promise<W
   return { ...world, begun: await roundsBegun(world) };
 }
 
-test('rule 1: nothing changed is a request a stream, a checkpoint each that moves, no round, and a report as ever', async () => {
+test('rule 1: without changes a stream makes one request, moves its checkpoint, begins no round, and reports as always', async () => {
   const world = await settled();
   const links = () => rows(world.database, 'select stream, delta_link from entra_sync.checkpoints order by stream');
   const before = await links();
@@ -68,7 +68,7 @@ test('a page that is not empty goes into a round, and is asked for once', async 
   await expectTruth(world.tenant, world.database);
 });
 
-test('rule 5: a first page that is empty and goes on is no end', async () => {
+test('rule 5: an empty first page with a next link does not end the round', async () => {
   const world = await settled({ simulator: { emptyPages: 1 } });
   world.tenant.createUser();
   const { streams } = await world.cycle();
@@ -91,7 +91,7 @@ test('rule 15: a token that is dead at the first request leads to a full round',
   await expectTruth(world.tenant, world.database);
 });
 
-test('rule 17: settings that change while the empty page is read begin the round anew under them', async () => {
+test('rule 17: settings that change while the empty page is read restart the round under them', async () => {
   const world = await settled();
   let changed = false;
   world.simulator.intercept(async ({ url }) => {
@@ -114,7 +114,7 @@ test('rule 23: where groups make the scope, each commit judges it', async () => 
   expect(await roundsBegun(world)).toBe(begun + 2);
 });
 
-test('a dry run of it says the same, and moves nothing', async () => {
+test('a dry run without changes reports the same, and moves nothing', async () => {
   const world = await settled();
   const links = () => linksOf(world);
   const before = await links();
@@ -178,7 +178,7 @@ test('rule 13: an empty first page whose delta link is of another origin moves n
   expect(await roundsBegun(world)).toBe(world.begun);
 });
 
-/** Runs `work` while the first empty page is under way, and returns what the cycle failed with. */
+/** Runs `work` during the request for the first empty page, and returns the cycle's error. */
 async function failureAmid(world: World, work: () => Promise<unknown>) {
   let done: Promise<unknown> | undefined;
   world.simulator.intercept(async ({ url }) => {
@@ -203,7 +203,7 @@ test('rule 11: the lease is taken over while the empty page is read: the checkpo
   expect(await roundsBegun(world)).toBe(world.begun);
 });
 
-test('the tenant is disconnected while the empty page is read: no checkpoint comes of it', async () => {
+test('no checkpoint moves if the tenant is disconnected while the empty page is read', async () => {
   const world = await settled();
   let left: unknown;
   const failure = await failureAmid(world, async () => {
@@ -215,7 +215,7 @@ test('the tenant is disconnected while the empty page is read: no checkpoint com
   expect(await roundsBegun(world)).toBe(world.begun);
 });
 
-test('rule 8: who is back while the first page of groups is on its way is in the groups that this page shows first', async () => {
+test('rule 8: a user restored during the request for the first page of groups is in the groups that this page shows first', async () => {
   const { world, tenant, person } = await groupsWorld({ Team: [0, 1] }, { simulator: { restoredMembers: false } });
   await world.cycle();
   tenant.deleteUser(person(0));
@@ -224,7 +224,7 @@ test('rule 8: who is back while the first page of groups is on its way is in the
   const fresh = tenant.createGroup({ displayName: 'Fresh' });
   for (const one of [0, 1]) tenant.addMember(fresh, person(one));
   tenant.deleteUser(person(0));
-  // Nor need Graph name whoever is deleted in a later round.
+  // Graph need not name a deleted user in a later round either.
   alterPages(world, (item) => ({
     ...item,
     ...(item['members@delta'] && { 'members@delta': item['members@delta'].filter(({ id }) => id !== person(0)) }),

@@ -35,7 +35,7 @@ test('rules 1 and 12: a connection that dies in the commit moves nothing, and th
   const blocker = openDatabase(world.url, { applicationName: 'blocker' });
   const victim = openDatabase(world.url, { applicationName: 'victim' });
   const blocking = await blocker.transaction();
-  // What a commit asks for too; the key locks of everything before it pass.
+  // The same lock as a commit's; the key locks of earlier statements are granted.
   await blocking.raw('select from entra_sync.tenants for no key update');
   // Every commit waits for the tenant's row, where it is cut off, until the cycle has given up.
   let settled = false;
@@ -68,7 +68,7 @@ test('rule 2: readers see nothing of a round before its commit', async () => {
   expect(await people(world)).toBe(12);
 });
 
-test('rule 11: of two cycles at once one is told that the other runs', async () => {
+test('rule 11: the second of two cycles at the same time is refused, since the first one runs', async () => {
   const world = await openWorld({ simulator: { pageSize: 3 } });
   const both = await Promise.allSettled([world.cycle(), world.cycle()]);
   const refused = both.filter((one) => one.status === 'rejected');
@@ -92,7 +92,7 @@ test('rule 11: a worker that lost its lease can stage and commit nothing more', 
   const world = await openWorld({ simulator: { pageSize: 4 } });
   const other = Promise.withResolvers<void>();
   const goOn = async () => {
-    // As if its machine had slept: the lease runs out and another worker goes on.
+    // As if its machine had slept: the lease expires and another worker continues.
     await world.database.raw('update entra_sync.heartbeats set expires_at = clock_timestamp()');
     off();
     await takeOver(world);
@@ -101,7 +101,7 @@ test('rule 11: a worker that lost its lease can stage and commit nothing more', 
   };
   const off = onPage(world, 3, () => goOn().then(other.resolve, other.reject));
   expect(await failureOf(world.cycle())).toMatchObject({ code: 'lease_lost' });
-  // The first worker may be told before the other one is done.
+  // The first worker may be refused before the other one is done.
   await other.promise;
   await expectTruth(world.tenant, world.database, []);
   const cycles = await rows(world.database, 'select outcome, error_code from entra_sync.cycles order by cycle_id');
@@ -225,7 +225,7 @@ test('rule 18: log, errors and rows hold no secret, no token, no name and no add
   }
 });
 
-/** Everything that printing an error could show: its message, cure and detail, its stack and its causes. */
+/** Returns everything that a printed error could show: message, cure, detail, stack and causes. */
 function describeWhole(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cure, detail } = error as { cure?: string; detail?: string };

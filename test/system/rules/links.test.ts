@@ -1,4 +1,4 @@
-// Rules 13 to 16 in whole cycles: where the token goes, links that lead in a circle, dead links, bad answers.
+// Rules 13 to 16 in whole cycles: where the token goes, loops of links, dead links, bad answers.
 import { expect, test } from 'vitest';
 import { createTenant, startSimulator, throttled } from '../../../src/simulator/index.ts';
 import { rows } from '../../../src/store/database/pool.ts';
@@ -15,7 +15,7 @@ import {
 
 type Links = { '@odata.nextLink'?: string; '@odata.deltaLink'?: string };
 
-/** Replaces links on the pages of users/delta; gives the function that stops it. */
+/** Replaces links on the pages of users/delta; returns the function that stops it. */
 function alterLinks(world: World, alter: (links: Links, page: number, url: string) => Links): () => void {
   let page = 0;
   return world.simulator.transform(({ url }, body) => {
@@ -110,7 +110,7 @@ test('rule 13: links are used byte for byte', async () => {
   expect(world.deltaRequests().slice(1)).toEqual(handedOut.slice(0, 3));
 });
 
-test('rule 14: a link that leads back ends the round with an error, and the next cycle begins it anew', async () => {
+test('rule 14: a link that leads back ends the round with an error, and the next cycle restarts it', async () => {
   const world = await openWorld({ simulator: { pageSize: 4 } });
   const straighten = alterLinks(world, (links, _page, url) =>
     url.includes('skiptoken') ? { '@odata.nextLink': `${world.simulator.origin}${url}` } : links,
@@ -145,7 +145,7 @@ test.each(['410', '400'] as const)(
   },
 );
 
-test.each(['410', '400'] as const)('rule 15: a next link refused with %s begins the same round anew', async (how) => {
+test.each(['410', '400'] as const)('rule 15: a next link refused with %s restarts the same round', async (how) => {
   const world = await openWorld({ simulator: { pageSize: 5 } });
   let expired = false;
   world.simulator.intercept(({ url }) => {
@@ -174,7 +174,7 @@ test('rule 15: tokens that are dead again and again are an error, not a loop', a
   expect(await committedState(world.database, world.tenant.tenantId)).toBe(before);
 });
 
-test('rule 15: a tenant without delta is told so, although its answer has the code of a dead token', async () => {
+test('rule 15: a tenant without delta is reported as such, although its answer has the code of a dead token', async () => {
   const world = await openWorld();
   const message = 'Change enumeration is not supported for requested tenant.';
   answerPage(world, 1, { status: 400, body: { error: { code: 'Request_UnsupportedQuery', message } } }, true);
@@ -201,7 +201,7 @@ test.each([
   await expectTruth(world.tenant, world.database, []);
 });
 
-test('rule 16: Retry-After beyond the budget ends the cycle at once, with what is staged kept', async () => {
+test('rule 16: Retry-After beyond the budget ends the cycle at once, and the stage is kept', async () => {
   const world = await openWorld({ simulator: { pageSize: 4 } });
   answerPage(world, 2, throttled(86_400), true);
   expect(await failureOf(world.cycle())).toMatchObject({ code: 'graph_throttled' });

@@ -1,4 +1,4 @@
-// What the settings make of a directory's properties, through whole cycles: paths, directory extensions, expressions.
+// The mapping of a directory's properties in whole cycles: paths, directory extensions, expressions.
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { exactNumber, showOdd } from '../../../src/simulator/index.ts';
@@ -88,7 +88,7 @@ test('rule 19: the digits of an extension property are kept, and a change of the
   );
 });
 
-test('who owns a field or may edit it causes no full round', async () => {
+test('a change of the owner or editors of a field causes no full round', async () => {
   const world = await openWorld();
   await world.cycle();
   const yaml = 'sourceOfTruth: hybrid\nfields: { mail: { owner: user } }\nmanual: { editable: [mail] }\nmatch: []';

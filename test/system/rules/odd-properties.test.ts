@@ -1,4 +1,4 @@
-// Rule 19 for one odd property: the rest of its object is taken, its own known value stays, and it heals.
+// Rule 19 for one unreadable property: the rest of its object is stored, its own known value stays, and it heals.
 import { expect, test } from 'vitest';
 import { showOdd } from '../../../src/simulator/index.ts';
 import { rows } from '../../../src/store/database/pool.ts';
@@ -36,7 +36,7 @@ test.each([false, true])(
       enabled: false,
       profile: { mobilePhone: '+47 1', city: 'Bergen' },
     });
-    // The next rounds tell nothing of it: it is asked for, and still odd; then it is well.
+    // The next rounds do not show the user: it is asked for, first still unreadable, then readable.
     expect((await world.cycle()).streams.users).toMatchObject({ updated: 0, set_aside: 1 });
     heal();
     world.tenant.updateUser(id, { mobilePhone: '+47 2' });
@@ -47,7 +47,7 @@ test.each([false, true])(
 );
 
 test.each([false, true])(
-  'rule 19: of a group with an odd description everything else is taken (full round: %s)',
+  'rule 19: a group with an unreadable description is updated in everything else (full round: %s)',
   async (resync) => {
     const world = await openWorld(whole);
     const id = world.tenant.groups()[0]?.id ?? '';
@@ -73,7 +73,7 @@ test.each([false, true])(
   },
 );
 
-test('rule 19: a new person with an odd property is there without it, by quick first load, by delta and on demand', async () => {
+test('rule 19: a new user with an unreadable property gets an account without it, by quick first load, by delta and on demand', async () => {
   const world = await openWorld({ ...whole, firstLoad: 'quick' });
   const id = world.tenant.users()[2]?.id ?? '';
   world.tenant.updateUser(id, { city: 'Oslo' });
@@ -90,13 +90,13 @@ test('rule 19: a new person with an odd property is there without it, by quick f
   heal();
   expect((await personOf(world, fresh)).verdict).toMatch(/^(updated|unchanged)$/);
   expect((await aside(world)).map((one) => one.id)).toEqual([`${id}/mobilePhone`]);
-  // Gone for good, and purged here: what was set aside goes with the account.
+  // Permanently deleted and purged: its set-aside entry is deleted with the account.
   world.tenant.purgeUser(id);
   await world.cycle();
   expect(await aside(world)).toEqual([]);
 });
 
-test('rule 19: on demand the known value of an odd property stays, and status and explain name it', async () => {
+test('rule 19: on demand the known value of an unreadable property stays, and status and explain name it', async () => {
   const { world, id } = await openTenant();
   world.tenant.updateUser(id, { city: 'Bergen' });
   showOdd(world.simulator, 'users', [id], { mobilePhone: 4420 });

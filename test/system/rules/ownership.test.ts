@@ -1,5 +1,5 @@
-// At all times a profile is the directory's values overlaid by what people gave to fields that are theirs, and no value
-// of a person is ever lost, for any sequence of cycles, edits, reverts, settings changes, disconnects and reconnects.
+// A profile always is the directory's values overlaid by the edits of user-owned fields, and no edit is ever lost, for any
+// sequence of cycles, edits, reverts, settings changes, disconnects and reconnects.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../../src/errors.ts';
@@ -63,7 +63,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.constantFrom<Step>({ step: 'disconnect' }, { step: 'reconnect' }) },
 );
 
-/** What the test knows of one account, from what was done to it alone. */
+/** The expected state of one account, computed from the steps alone. */
 type Known = {
   managed: boolean;
   directory: Partial<Record<FieldName, string>>;
@@ -71,7 +71,7 @@ type Known = {
   shelved: Map<string, Value>;
 };
 
-/** Bystander of the product: keeps its own books of every step. */
+/** A model of the product that records every step. */
 class Books {
   readonly accounts = new Map<string, Known>();
   rules: Rules = { mode: 'directory', owners: { jobTitle: 'directory', mobilePhone: 'directory', pronouns: 'user' } };
@@ -82,7 +82,7 @@ class Books {
     return mode === 'hybrid' ? owners[name as FieldName] === 'user' : mode === 'user';
   }
 
-  /** What a person gave stays, in force where the field is theirs. */
+  /** Edits stay, in force where the user owns the field. */
   sort(known: Known): void {
     const given = new Map([...known.shelved, ...known.inForce]);
     known.inForce = new Map([...given].filter(([name]) => this.ownedByUser(name)));
@@ -116,7 +116,7 @@ const at = <Item>(items: readonly Item[], index: number): Item | undefined => it
 const shown = (profile: Record<string, Value>) =>
   Object.fromEntries(fields.flatMap((name) => (name in profile ? [[name, profile[name] ?? null]] : [])));
 
-/** After a commit: who is in the directory is managed, with its values, and what people gave is sorted by owner. */
+/** Applies a commit: users of the directory have managed accounts with its values, and edits are sorted by owner. */
 async function readDirectory(world: World, books: Books): Promise<void> {
   const people = new Map(world.tenant.users().map((user) => [user.id, user.properties]));
   for (const row of await accountsOf(world)) {
@@ -228,7 +228,7 @@ async function takeStep(world: World, books: Books, one: Step): Promise<void> {
       return;
     }
     case 'manual': {
-      // Somebody who is known by hand before the directory shows the person.
+      // A manual account that exists before the directory shows its user.
       const mail = `by.hand.${one.who}@contoso.example`;
       const given = { jobTitle: one.value };
       const refused = await refusalOf(createAccount(database, tenant.tenantId, { mail, ...given }, 'admin'));
@@ -258,7 +258,7 @@ async function takeStep(world: World, books: Books, one: Step): Promise<void> {
   }
 }
 
-/** Takes the steps in a new world, and compares every account with the books after each. */
+/** Takes the steps in a new world, and compares every account with the model after each. */
 async function runHistory(steps: readonly Step[]): Promise<void> {
   const cleanups: (() => unknown)[] = [];
   const world = await openWorld({ users: 5, onEnd: ((work: () => unknown) => cleanups.push(work)) as never });
@@ -284,13 +284,10 @@ const title = (value: Value): Step => ({ step: 'edit', who: 1, field: 'jobTitle'
 test.each<[string, Step[]]>([
   ['kept', []],
   ['taken back', [{ step: 'revert', who: 1, field: 'jobTitle' }]],
-])(
-  'rule 20: a value that a person gave in place of one on the shelf, and that is %s after a disconnect',
-  async (_, then) => {
-    const replaced = [ownedBy('user'), title('A'), ownedBy('directory'), { step: 'disconnect' } as const, title('C')];
-    await runHistory([...replaced, ...then, { step: 'reconnect' }, { step: 'cycle', full: false }, ownedBy('user')]);
-  },
-);
+])('rule 20: an edit that replaces a shelved one, and that is %s after a disconnect', async (_, then) => {
+  const replaced = [ownedBy('user'), title('A'), ownedBy('directory'), { step: 'disconnect' } as const, title('C')];
+  await runHistory([...replaced, ...then, { step: 'reconnect' }, { step: 'cycle', full: false }, ownedBy('user')]);
+});
 
 const runs = runsOf(4, 20);
 const limitMs = Math.max(110_000, runs * 6_000);

@@ -1,5 +1,5 @@
-// Retention (rule 7): a removal is soft, a restore brings edits and memberships back, and after the retention nothing that
-// was ever known of a person or a group is left in any column of any table.
+// Retention (rule 7): a removal is soft, a restore brings edits and memberships back, and after the retention no value
+// of a user or group is left in any column of any table.
 import { expect, test } from 'vitest';
 import type { Progress } from '../../../src/engine/stream.ts';
 import { createAccount, editAccount } from '../../../src/store/accounts/accounts.ts';
@@ -11,7 +11,7 @@ import { expectGroups, groupsWorld, ofUsers } from '../../support/groups-world.t
 import { setSettings } from '../../support/settings.ts';
 import { accountsOf, interruption, openWorld, type World } from '../../support/system.ts';
 
-/** In every value of the person, of the group and of what people gave to them, and in nothing else. */
+/** Marks every value of the user, of the group and of their edits, and nothing else. */
 const mark = 'quagmire';
 const person = Object.fromEntries(
   [
@@ -32,7 +32,7 @@ const person = Object.fromEntries(
   ].map((name) => [name, `${name} Quagmire`]),
 );
 
-/** Where a text stands, whatever its case: "table.column" for every column of every table and view of ours. */
+/** Returns "table.column" for every column of our tables and views that contains the text in any case. */
 async function placesOf(database: Database, text: string): Promise<string[]> {
   const columns = await rows<{ schema: string; table: string; column: string }>(
     database,
@@ -49,7 +49,7 @@ async function placesOf(database: Database, text: string): Promise<string[]> {
   return found.map((one) => one.place);
 }
 
-/** Lets the retention of whatever is removed run out. */
+/** Ends the retention of every removed row. */
 const passRetention = async ({ database }: World) => {
   for (const table of ['accounts', 'groups'])
     await database.raw(
@@ -64,7 +64,7 @@ const kindsOf = async ({ database }: World, column: string, id: string) =>
     { id },
   );
 
-test('rule 7: whoever is restored within the retention has edits and groups again', async () => {
+test('rule 7: a user restored within the retention has its edits and groups again', async () => {
   const { world, tenant, person: one } = await groupsWorld({ Team: [0, 1], Other: [0] });
   await setSettings(world.database, {
     sourceOfTruth: 'hybrid',
@@ -86,7 +86,7 @@ test('rule 7: whoever is restored within the retention has edits and groups agai
   await expectGroups(world);
 });
 
-test('rule 7: of whoever is purged no value is left in any column of any table, and a change row says so', async () => {
+test('rule 7: no value of a purged user is left in any column of any table, and a change row reports the purge', async () => {
   const world = await openWorld({ users: 30 });
   const { tenant, database, simulator } = world;
   const mail = `${mark}@contoso.example`;
@@ -96,7 +96,7 @@ test('rule 7: of whoever is purged no value is left in any column of any table, 
     scope: { userType: 'any' },
     removals: { max: 500, percent: 20, floor: 20 },
   });
-  // Made by hand, adopted by match, edited, changed beneath the edit, the field's owner changed: all kinds of rows.
+  // All kinds of rows: created by hand, adopted, edited, changed under the edit, with a changed owner of the field.
   const handMade = { mail, displayName: `Old ${mark}`, city: `Old ${mark}` };
   const accountId = await createAccount(database, tenant.tenantId, handMade, 'hr');
   const id = tenant.createUser({ ...person, mail, userPrincipalName: mail, businessPhones: [`+1 ${mark}`] });
@@ -105,7 +105,7 @@ test('rule 7: of whoever is purged no value is left in any column of any table, 
   expect((await world.cycle()).streams.users).toMatchObject({ adopted: 1 });
   const edit = { jobTitle: `Edited ${mark}`, pronouns: `they ${mark}` };
   await editAccount(database, accountId, edit, { actor: mail, role: 'user' });
-  // Of others too: the person is a manager, and stands there as the actor, by address and by name.
+  // Rows of other accounts too: the user is their manager, and the actor of edits by address and by name.
   const [, , colleague = '', another = ''] = tenant.users().map((user) => user.id);
   const accounts = await accountsOf(database, tenant.tenantId);
   for (const [one, actor] of [
@@ -116,7 +116,7 @@ test('rule 7: of whoever is purged no value is left in any column of any table, 
   tenant.updateUser(id, { jobTitle: `Beneath ${mark}`, mail: `new.${mail}` });
   await world.cycle();
   await setSettings(database, { sourceOfTruth: 'directory', scope: { userType: 'any' } });
-  // Set aside once, and in a round that was cut off.
+  // Set aside once, and in an interrupted round.
   const heal = simulator.transform((_request, body) => {
     const { value } = body as { value?: { id: string }[] };
     const bad = (one: object) => ('id' in one && one.id === id ? { ...one, mail: 7 } : one);
@@ -168,13 +168,13 @@ test('rule 7: of whoever is purged no value is left in any column of any table, 
   const edited = await kindsOf(world, 'account_id', accounts[colleague]?.accountId ?? '');
   const ofColleague = edited.filter(({ kind }) => kind === 'account.edited');
   expect(ofColleague, 'the edit of the colleague stays').toMatchObject([{ actor: 'purged' }]);
-  // Back after that, it is a new account.
+  // A user who comes back after that gets a new account.
   tenant.restoreUser(id);
   expect((await world.cycle()).streams.users).toMatchObject({ created: 1, restored: 0 });
   expect((await accountsOf(database, tenant.tenantId))[id]?.accountId).not.toBe(accountId);
 });
 
-test('rule 7: of a group that is purged no value is left either, nor of what was set aside with it', async () => {
+test('rule 7: no value of a purged group is left either, nor of its set-aside entries', async () => {
   const { world, tenant, group } = await groupsWorld({ Team: [0, 1] });
   const { database } = world;
   const named = {
@@ -226,7 +226,7 @@ test('tenant purge leaves nothing of a tenant but numbers without content', asyn
   );
   await world.cycle();
   tenant.updateUser(one(1), { displayName: `Other ${mark}` });
-  // A round of each stream is open, somebody waits for a decision, somebody is set aside.
+  // Each stream has an open round, one account is held, one user is set aside.
   world.simulator.transform(({ url }, body) =>
     ofUsers(url)
       ? {

@@ -1,4 +1,4 @@
-// Rules 3 to 7, 17, 20 and 22 as they show in whole cycles: what a round says of people, and what becomes of their accounts.
+// Rules 3 to 7, 17, 20 and 22 in whole cycles: what a round shows of users, and what happens to their accounts.
 import { expect, test } from 'vitest';
 import { showOdd } from '../../../src/simulator/index.ts';
 import { rows } from '../../../src/store/database/pool.ts';
@@ -79,12 +79,12 @@ test('rule 4: replays and objects that come many times change nothing more than 
 test('rule 5: an empty page with a next link does not end the round', async () => {
   const world = await openWorld({ simulator: { pageSize: 3, emptyPages: 1 } });
   const { streams } = await world.cycle();
-  // Four pages with people, three empty ones before each and at the end.
+  // Four pages with users, and three empty ones before each and at the end.
   expect(streams.users).toMatchObject({ pages: 16, created: 12, seen: 12 });
   await expectTruth(world.tenant, world.database);
 });
 
-test('rule 6: tombstones of a first round are of nobody we know and leave nothing behind', async () => {
+test('rule 6: tombstones of a first round name unknown objects and leave nothing behind', async () => {
   const world = await openWorld({ deletedUsers: 4 });
   const { streams } = await world.cycle();
   expect(streams.users).toMatchObject({ created: 12, removed: 0 });
@@ -92,7 +92,7 @@ test('rule 6: tombstones of a first round are of nobody we know and leave nothin
   await expectTruth(world.tenant, world.database, []);
 });
 
-test('rule 6: who is not seen is removed by a full round that reached its end, and by nothing else', async () => {
+test('rule 6: a user not seen is removed by a full round that reached its end, and by nothing else', async () => {
   const world = await openWorld({ simulator: { pageSize: 4 } });
   await world.cycle();
   const id = anybody(world);
@@ -114,7 +114,7 @@ test('rule 6: who is not seen is removed by a full round that reached its end, a
   expect(streams.users).toMatchObject({ restored: 1, created: 0 });
 });
 
-test('rules 6, 22: whom a full round does not name and GET shows stays, with what GET said', async () => {
+test('rules 6, 22: a user that only GET shows in a full round stays, with the values of GET', async () => {
   const world = await openWorld();
   await world.cycle();
   const id = anybody(world);
@@ -141,7 +141,7 @@ test('rule 7: a removed account is hidden at once, and restored with the same ac
   expect(await accountOf(world, id)).toEqual(before);
 });
 
-test('rule 7: purged are only those past the retention, by a commit that still misses them; their values go everywhere', async () => {
+test('rule 7: a commit purges only accounts past the retention that it still misses, with their values everywhere', async () => {
   const world = await openWorld();
   await world.cycle();
   const [leaver, returner] = [anybody(world, 0), anybody(world, 1)];
@@ -182,7 +182,7 @@ test('rule 17: a change of the mapping makes the next round a full one by itself
   expect((await world.cycle()).streams.users).toMatchObject({ round: 'incremental', seen: 0 });
 });
 
-test('rule 17: settings that change in the middle of a round begin it anew in the same cycle', async () => {
+test('rule 17: settings that change in the middle of a round restart it in the same cycle', async () => {
   const world = await openWorld({ simulator: { pageSize: 4 } });
   let changed = false;
   world.simulator.intercept(async ({ url }) => {
@@ -204,7 +204,7 @@ test('rule 17: settings that change in the middle of a round begin it anew in th
   expect(versions).toEqual([{ newest: true }]);
 });
 
-test('rule 20: a cycle leaves manual accounts alone, a full one too', async () => {
+test('rule 20: no cycle changes manual accounts, not even with a full round', async () => {
   const world = await openWorld();
   const made = { tenantId: world.tenant.tenantId, mail: 'nobody.there@else.example' };
   await world.database.raw(
@@ -224,7 +224,7 @@ test.each([
   { last: 'removed', deleted: true, becomes: 'removed' },
   { last: 'live', deleted: true, becomes: 'set aside' },
 ])(
-  'rule 22: who came live and removed in one round, $last last and deleted: $deleted, is asked for by GET and is $becomes',
+  'rule 22: a user who came live and removed in one round, $last last and deleted: $deleted, is asked for by GET and is $becomes',
   async (told) => {
     const world = await openWorld();
     await world.cycle();
@@ -258,7 +258,7 @@ test('rule 22: an unknown object with a partial body is asked for by GET before 
   await expectTruth(world.tenant, world.database);
 });
 
-test('rule 22: who was set aside is asked for whole, so that nothing told meanwhile is lost', async () => {
+test('rule 22: a user who was set aside is read whole, so that no change since then is lost', async () => {
   const world = await openWorld({ simulator: { form: 'minimal' } });
   await world.cycle();
   const id = anybody(world);
@@ -266,13 +266,13 @@ test('rule 22: who was set aside is asked for whole, so that nothing told meanwh
   const heal = alterPages(world, (items) => items.map((item) => ({ ...item, mail: 'a\0b' })));
   expect((await world.cycle()).streams.users).toMatchObject({ set_aside: 1, updated: 0 });
   heal();
-  // Only the city comes in the next round; the title came in the page that could not be taken.
+  // The next round shows only the city; the title came with the invalid object.
   world.tenant.updateUser(id, { city: 'Tromsø' });
   expect((await world.cycle()).streams.users).toMatchObject({ set_aside: 0, updated: 1 });
   await expectTruth(world.tenant, world.database, []);
 });
 
-test('rule 22: who could not be taken and then could, in one round, is asked for whole', async () => {
+test('rule 22: a user who came invalid and then valid in one round is read whole', async () => {
   const world = await openWorld({ simulator: { form: 'minimal' } });
   await world.cycle();
   const id = anybody(world);

@@ -1,4 +1,4 @@
-// Rules 7, 19, 22 at the edges of a scope by groups: people and groups that are away, come back, or cannot be read.
+// Rules 7, 19, 22 at the edges of a scope by groups: users and groups that are deleted, restored, or unreadable.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { changeSettings } from '../../../src/engine/preview.ts';
@@ -19,7 +19,7 @@ import {
 import { setSettings } from '../../support/settings.ts';
 import { removedOf, type World } from '../../support/system.ts';
 
-test('rule 7: who is restored outside the scope enters it by joining a group, with the same account', async () => {
+test('rule 7: a user restored outside the scope enters it by joining a group, with the same account', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
   await setScope(world, { groups: [group('Scope')] });
   await world.cycle();
@@ -35,7 +35,7 @@ test('rule 7: who is restored outside the scope enters it by joining a group, wi
   expect((await world.cycle()).streams.users).toMatchObject({ restored: 1, created: 0 });
 });
 
-test('rule 22: who was removed as disabled, and is enabled outside the scope groups, enters by joining one', async () => {
+test('rule 22: a user removed as disabled and enabled outside the scope groups enters by joining one', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
   await setScope(world, { groups: [group('Scope')] });
   await setSettings(world.database, { disabledAccounts: 'remove' });
@@ -64,7 +64,7 @@ test.each([
       ),
   ],
 ])(
-  'rule 22: whoever was released, %s since and outside at the reconnect, is managed again on joining a scope group',
+  'rule 22: a released account, %s since and outside at the reconnect, is managed again on joining a scope group',
   async (_, meanwhile) => {
     const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
     await setScope(world, { groups: [group('Scope')] });
@@ -84,12 +84,12 @@ test.each([
     tenant.addMember(group('Scope'), person(0));
     await world.cycle();
     expect(await state()).toEqual([{ state: 'managed', live: true }]);
-    // Nobody is asked for again and again.
+    // No user is asked for again and again.
     expect((await world.cycle()).streams.users).toMatchObject({ distinct: 0 });
   },
 );
 
-test('who is restored while the scope group is gone comes back with it', async () => {
+test('a user restored while the scope group is deleted comes back with the group', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
   await setScope(world, { groups: [group('Scope')] });
   await world.cycle();
@@ -104,7 +104,7 @@ test('who is restored while the scope group is gone comes back with it', async (
   expect([await isLive(world, person(0)), await isLive(world, person(1))]).toEqual([true, true]);
 });
 
-test('rule 22: who becomes eligible while outside the scope groups is asked for when joining one', async () => {
+test('rule 22: a user who becomes eligible outside the scope groups is asked for when joining one', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
   await setScope(world, { accountEnabled: true, groups: [group('Scope')] });
   tenant.updateUser(person(0), { accountEnabled: false });
@@ -117,7 +117,7 @@ test('rule 22: who becomes eligible while outside the scope groups is asked for 
   expect(await isLive(world, person(0))).toBe(true);
 });
 
-test('rule 22: who joins a scope group and is not there for GET yet is asked again; a dry run keeps nothing', async () => {
+test('rule 22: a user who joins a scope group and is not found by GET yet is asked again; a dry run keeps nothing', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: [0] });
   await setScope(world, { groups: [group('Scope')] });
   await world.cycle();
@@ -135,7 +135,7 @@ test('rule 22: who joins a scope group and is not there for GET yet is asked aga
   expect(await isLive(world, person(3))).toBe(true);
 });
 
-test('rule 19: a nested group that cannot be read holds the removals of whoever may be in it', async () => {
+test('rule 19: an unreadable nested group holds the removals of accounts that may be in it', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: ['Inner', 1], Inner: [0], Far: [2] });
   const nul = (item: Item): Item => (item.id === group('Inner') ? { ...item, displayName: 'a\0b' } : item);
   const pages = alterPages(world, nul);
@@ -170,7 +170,7 @@ test('rule 19: a nested group that cannot be read holds the removals of whoever 
   ]);
 });
 
-test('a scope group that is not there is named, although there is nobody to hold', async () => {
+test('a missing scope group is named, even if no account is held', async () => {
   const { world, tenant } = await groupsWorld({ Team: [0] });
   const missing = randomUUID();
   await setScope(world, { groups: [missing] });
@@ -180,7 +180,7 @@ test('a scope group that is not there is named, although there is nobody to hold
   expect((await runCli(['status'], environment)).stdout).toContain(`scope group ${missing} is not there`);
 });
 
-test('a dry run after a change of the scope groups tells the removals that the next cycle makes, and keeps nothing', async () => {
+test('a dry run after a change of the scope groups reports the removals that the next cycle makes, and keeps nothing', async () => {
   const { world, tenant, person, group } = await groupsWorld({ Scope: [0, 1] });
   await world.cycle();
   await setScope(world, { groups: [group('Scope')] });

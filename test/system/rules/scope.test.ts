@@ -1,4 +1,4 @@
-// Who has an account: scope by userType, accountEnabled and groups (rules 17, 22, 23), whatever comes in which order.
+// Scope by userType, accountEnabled and groups (rules 17, 22, 23), in any order of arrival.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../../src/errors.ts';
@@ -28,7 +28,7 @@ const ofUsers = (url: string) => url.startsWith('/v1.0/users/delta');
 const ofGroups = (url: string) => url.startsWith('/v1.0/groups/delta');
 const down = { status: 503, body: {} };
 
-/** The live users who are members, through any number of groups, of one of these groups; brute force. */
+/** Returns the live direct and effective members of these groups, by brute force. */
 function insideOf(tenant: Tenant, groups: readonly string[]): Set<string> {
   const met = new Set(groups);
   const people = new Set<string>();
@@ -43,7 +43,7 @@ function insideOf(tenant: Tenant, groups: readonly string[]): Set<string> {
   return people;
 }
 
-/** The object ids that have to have an account. */
+/** Returns the object ids that must have an account. */
 function truthOfScope(tenant: Tenant, { userType = 'any', accountEnabled, groups = [] }: Scope): string[] {
   const inside = insideOf(tenant, groups);
   return tenant
@@ -109,7 +109,7 @@ test.each<{ what: string; scope: Scope; out: Record<string, unknown>; back: Reco
   );
 });
 
-test('scope by groups: only members have accounts, those of nested groups and of circles of groups too', async () => {
+test('scope by groups: only members have accounts, those of nested groups and of loops of groups too', async () => {
   const { world, group, person } = await worldOf({
     Scope: [0, 'Mid'],
     Mid: [1, 'Deep'],
@@ -122,7 +122,7 @@ test('scope by groups: only members have accounts, those of nested groups and of
   expect(await removed(world)).toEqual({});
 });
 
-test('rule 22: who enters the scope by a membership alone is asked for by GET and created; who leaves is removed', async () => {
+test('rule 22: a user who enters the scope by a membership alone is read by GET and created; one who leaves is removed', async () => {
   const { world, tenant, group, person } = await worldOf({ Scope: [0, 'Inner'], Inner: [1], Far: [4, 5] });
   const scope = { groups: [group('Scope')] };
   await setScope(world, scope);
@@ -146,7 +146,7 @@ test('rule 22: who enters the scope by a membership alone is asked for by GET an
   expect(await live(world)).toEqual([person(4), person(5)].sort());
 });
 
-test('who is a member of the scope groups and of the wrong type is not asked for again and again', async () => {
+test('a member of the scope groups with the wrong userType is not asked for again and again', async () => {
   const { world, tenant, group, person } = await worldOf({ Scope: [0, 1] });
   tenant.updateUser(person(1), { userType: 'Guest' });
   await setScope(world, { userType: ['Member'], groups: [group('Scope')] });
@@ -173,7 +173,7 @@ test('a scope group that is renamed changes nothing', async () => {
 });
 
 test.each(['restored', 'taken out of the settings'])(
-  'a scope group that is gone holds every removal until it is %s',
+  'a missing scope group holds every removal until it is %s',
   async (cure) => {
     const { world, tenant, group, person } = await worldOf({ Scope: [0, 1, 2], Second: [2, 3] });
     await setScope(world, { groups: [group('Scope'), group('Second')] });
@@ -218,7 +218,7 @@ test('rule 17: a change of the scope makes the next round of both streams a full
   expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', restored: 10, created: 0 });
 });
 
-test('rule 23: nobody is removed by group scope before the groups stream committed a full round for it', async () => {
+test('rule 23: scope groups remove no account before the groups stream has committed a full round for them', async () => {
   const { world, tenant, group } = await worldOf({ Scope: [0, 1] });
   await world.cycle();
   await setScope(world, { groups: [group('Scope')] });
@@ -231,7 +231,7 @@ test('rule 23: nobody is removed by group scope before the groups stream committ
   expect(await live(world)).toEqual(truthOfScope(tenant, { groups: [group('Scope')] }));
 });
 
-test('rule 23: nobody is created outside the scope while the groups are unknown, and all inside once they are known', async () => {
+test('rule 23: while the groups are unknown no account is created, and once they are known all in scope are', async () => {
   const { world, tenant, group } = await worldOf({ Scope: [0, 1] });
   await setScope(world, { groups: [group('Scope')] });
   const up = world.simulator.intercept(({ url }) => (ofGroups(url) ? down : undefined));
@@ -242,7 +242,7 @@ test('rule 23: nobody is created outside the scope while the groups are unknown,
   expect(await live(world)).toEqual(truthOfScope(tenant, { groups: [group('Scope')] }));
 });
 
-test('what is committed of the groups while the users fail is judged by the next cycle', async () => {
+test('the next cycle judges the groups that were committed while the users failed', async () => {
   const { world, tenant, group, person } = await worldOf({ Scope: [0, 1] });
   const scope = { groups: [group('Scope')] };
   await setScope(world, scope);
@@ -259,21 +259,18 @@ test('what is committed of the groups while the users fail is judged by the next
 test.each([
   { told: 'the name', patch: { userPrincipalName: 'renamed@contoso.example' } },
   { told: 'the state', patch: { accountEnabled: true } },
-])(
-  'rule 22: of a guest outside the scope $told alone is told, and nobody takes the guest for a member',
-  async ({ patch }) => {
-    const world = await openWorld({ users: 4 });
-    const { tenant, simulator } = world;
-    const guest = tenant.createUser({ userType: 'Guest', accountEnabled: false });
-    await setScope(world, { userType: ['Member'] });
-    simulator.options.form = 'minimal';
-    await world.cycle();
-    tenant.updateUser(guest, patch);
-    await world.cycle();
-    expect(await live(world)).toEqual(truthOfScope(tenant, { userType: ['Member'] }));
-    expect(await live(world)).not.toContain(guest);
-  },
-);
+])('rule 22: a guest outside the scope whose $told alone Graph shows does not become a member', async ({ patch }) => {
+  const world = await openWorld({ users: 4 });
+  const { tenant, simulator } = world;
+  const guest = tenant.createUser({ userType: 'Guest', accountEnabled: false });
+  await setScope(world, { userType: ['Member'] });
+  simulator.options.form = 'minimal';
+  await world.cycle();
+  tenant.updateUser(guest, patch);
+  await world.cycle();
+  expect(await live(world)).toEqual(truthOfScope(tenant, { userType: ['Member'] }));
+  expect(await live(world)).not.toContain(guest);
+});
 
 const acts = [
   'join',
@@ -354,7 +351,7 @@ function makeEdit(tenant: Tenant, scopeGroups: readonly string[], { act, one, ot
   }
 }
 
-// How many memberships of deleted groups there are: one that ends is the known gap of docs/rules.md.
+// Counts memberships of deleted groups: one that ends is the known gap of docs/rules.md.
 function nestedWhileDeleted(tenant: Tenant): number {
   const nested = tenant.groups().flatMap((group) => [...group.members.keys()]);
   return nested.filter((id) => tenant.findGroup(id)?.deleted !== undefined).length;
@@ -380,7 +377,7 @@ async function runCycle(world: World, { weather, trouble, at }: Cycle): Promise<
   try {
     await world.cycle({ signal: crash.signal, resync: trouble === 'resync' });
   } catch (error) {
-    // A stream that a cut-off cycle had read to its end commits without asking, so it need not fail where Graph is down.
+    // A stream that an interrupted cycle had read to its end commits without requests, so an outage need not fail it.
     const isDown = graphIsDown && error instanceof ExpectedError && error.code === 'graph_unavailable';
     if (!crash.signal.aborted && !isDown) throw error;
   } finally {
@@ -392,7 +389,7 @@ const runs = runsOf(1, 12);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(
-  `rules 8, 9, 22, 23: any history in any weather ends with accounts for those in scope and nobody else (${runs} histories)`,
+  `rules 8, 9, 22, 23: any history in any weather ends with accounts for exactly the users in scope (${runs} histories)`,
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 1000 }), history, async (seed, cycles) => {
@@ -421,8 +418,8 @@ test(
             await meet();
           }
           restoreGroups(tenant, scope.groups);
-          // The first commits what a cut-off cycle may have read to the end before the groups were restored, or before
-          // somebody left: who is created by it is removed by the second.
+          // The first may commit a round that was read before the groups were restored or a user left. The second removes
+          // an account that the first created.
           await world.cycle();
           await meet();
           await world.cycle();
@@ -443,7 +440,7 @@ test(
           for (const work of cleanups) await work();
         }
       }),
-      // Unshrunk unless asked for: a counterexample in time says more than a time-out on the way to a smaller one.
+      // Not shrunk unless asked for: a large counterexample is better than a time-out while shrinking.
       { ...drawn, numRuns: runs, interruptAfterTimeLimit: limitMs - 20_000, endOnFailure: process.env.SHRINK !== '1' },
     );
   },

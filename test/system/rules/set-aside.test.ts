@@ -1,5 +1,5 @@
-// Rule 19, every kind of object that cannot be taken, in either stream and round, alone and among good ones: set aside with
-// its reason, asked again (rule 22), taken as soon as it is good. And how it is listed.
+// Rule 19: every kind of invalid object, in either stream and round, alone and among valid ones, is set aside with its
+// reason, asked again (rule 22), and stored once it is valid. Also tests its listing.
 import { expect, test } from 'vitest';
 import { exactNumber } from '../../../src/simulator/index.ts';
 import { rows } from '../../../src/store/database/pool.ts';
@@ -29,7 +29,7 @@ const bad: Record<Stream, Record<string, [patch: Record<string, unknown>, reason
   },
 };
 
-/** A tenant in step, with a property that holds any JSON, and nobody's guard in the way. */
+/** Syncs a tenant with a property that holds any JSON, without limits on removals. */
 async function openTenant(): Promise<World> {
   const world = await openWorld({ users: 8, groups: 6, largestGroup: 4 });
   await setSettings(world.database, {
@@ -40,7 +40,7 @@ async function openTenant(): Promise<World> {
   return world;
 }
 
-/** Alters the objects of pages of delta, and what GET says of them. */
+/** Alters the objects in delta pages and in answers to GET. */
 function alter({ simulator }: World, stream: Stream, change: (item: Item) => Item, alone?: string): () => void {
   return simulator.transform(({ url }, body) => {
     const { value } = body as { value?: Item[] };
@@ -93,7 +93,7 @@ for (const stream of ['users', 'groups'] as const) {
           const first = (await world.cycle({ resync })).streams[stream];
           expect(first, told).toMatchObject({ set_aside: 1, removed: 0, held: 0, memberships_removed: 0 });
           expect(await aside(world), told).toEqual([{ id, reason: expect.stringMatching(reason) }]);
-          // Nothing is told of it any more; it is asked for all the same.
+          // No round shows it any more; it is asked for all the same.
           expect((await world.cycle()).streams[stream], told).toMatchObject({ set_aside: 1, removed: 0 });
           heal();
           expect((await world.cycle()).streams[stream], told).toMatchObject({ set_aside: 0, updated: 1 });
@@ -103,7 +103,7 @@ for (const stream of ['users', 'groups'] as const) {
     },
   );
 
-  test(`rule 19: ${stream} whose id is no GUID are set aside under what was sent, and nobody is missed for them`, async () => {
+  test(`rule 19: ${stream} whose id is no GUID are set aside under the id that was sent, and no account is missed for them`, async () => {
     const world = await openTenant();
     const ids = idsOf(world, stream);
     let number = 0;
@@ -132,7 +132,7 @@ for (const stream of ['users', 'groups'] as const) {
   });
 }
 
-test('rule 19: status --set-aside lists what could not be taken with its reason, until it is good or gone for good', async () => {
+test('rule 19: status --set-aside lists invalid objects with their reasons, until they are valid or permanently deleted', async () => {
   const world = await openTenant();
   const { tenant } = world;
   const environment = { ...world.simulator.environment(tenant.tenantId), DATABASE_URL: world.url };
@@ -159,7 +159,7 @@ test('rule 19: status --set-aside lists what could not be taken with its reason,
   const json = JSON.parse((await runCli(['status', '--set-aside', '--json'], environment)).stdout);
   expect(json.set_aside).toEqual(expect.arrayContaining(expected.map((one) => expect.objectContaining(one))));
   expect(json.tenants).toMatchObject([{ set_aside: 8 }]);
-  // Gone for good, one of each; the others become good.
+  // For each kind, one is permanently deleted; the others become valid.
   const [person, group] = [expected[0]?.entra_object_id ?? '', expected[4]?.entra_object_id ?? ''];
   tenant.purgeUser(person);
   tenant.purgeGroup(group);

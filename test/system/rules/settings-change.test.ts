@@ -1,4 +1,4 @@
-// What a settings change says it will do is what it then does: a preview is compared with the change and its full round.
+// The preview of a settings change is compared with the change and its full round.
 import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ const edit = ({ database }: World, accountId: string, patch: object) =>
     patch: JSON.stringify(patch),
   });
 
-/** What has changed, counted from the accounts themselves. */
+/** Counts the changes from the accounts themselves. */
 function difference(before: Map<string, Row>, after: Map<string, Row>) {
   const fields: Record<string, number> = {};
   const leaving = { out_of_scope: 0, disabled: 0 };
@@ -86,7 +86,7 @@ const changes: Record<string, SettingsDocument> = {
   'disabled people are as others': { disabledAccounts: 'ignore' },
 };
 
-test.each(Object.entries(changes))('rule 17: the preview of %s is what then happens', async (_what, document) => {
+test.each(Object.entries(changes))('rule 17: the preview of %s matches the change', async (_what, document) => {
   const world = await openWorld({ users: 14 });
   const { tenant } = world;
   await setSettings(world.database, hybrid);
@@ -110,7 +110,7 @@ test.each(Object.entries(changes))('rule 17: the preview of %s is what then happ
   expect(told, 'the case is worth its name').not.toEqual(difference(before, before));
 });
 
-test('what was never read is named, not counted', async () => {
+test('a preview names unread properties without a count', async () => {
   const world = await openWorld({ users: 5 });
   await world.cycle();
   const preview = await change(world, { fields: { number: { from: 'employeeId' } } }, true);
@@ -119,7 +119,7 @@ test('what was never read is named, not counted', async () => {
   ]);
 });
 
-test('a preview while an earlier change waits for its full round tells what both come to', async () => {
+test('a preview includes an earlier change that waits for its full round', async () => {
   const world = await openWorld({ users: 5 });
   for (const one of world.tenant.users()) world.tenant.updateUser(one.id, { employeeId: 'E1' });
   world.tenant.updateUser(world.tenant.users()[0]?.id ?? '', { accountEnabled: false });
@@ -138,7 +138,7 @@ test('a preview while an earlier change waits for its full round tells what both
   expect(done.tenants).toMatchObject([{ fullRound: false, pendingVersion: null, unread: {}, resumed: 0 }]);
 });
 
-test('people leave a scope by groups as the preview says, and nobody while a group is missing', async () => {
+test('accounts leave a scope by groups as the preview reports, and none while a group is missing', async () => {
   const world = await openWorld({ users: 6 });
   const { tenant } = world;
   const group = tenant.createGroup({ displayName: 'Licensed' });
@@ -153,7 +153,7 @@ test('people leave a scope by groups as the preview says, and nobody while a gro
   expect((await world.cycle()).streams.users.removed).toBe(4);
 });
 
-test('rule 20: a shelved value comes back with its owner, and the rows of the change tell each step', async () => {
+test('rule 20: a shelved value comes back with its owner, and the change rows report each step', async () => {
   const world = await openWorld({ users: 2 });
   await setSettings(world.database, hybrid);
   await world.cycle();
@@ -264,7 +264,7 @@ test('a tenant that is added while the settings change has the rules of the new 
   expect(await ownersOf(world, tenantId)).toEqual(['user']);
 });
 
-test('applying settings again mends rules that fell behind', async () => {
+test('applying settings again repairs rules that are out of date', async () => {
   const world = await openWorld({ users: 1 });
   const { database, tenant } = world;
   await setSettings(database, { sourceOfTruth: 'user' });

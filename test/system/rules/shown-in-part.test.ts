@@ -1,4 +1,4 @@
-// Rules 3 and 22 in rounds of every kind: what is shown in part is asked by GET, and what cannot be asked keeps what is known.
+// Rules 3 and 22 in rounds of every kind: an object shown in part is read by GET, and keeps its known values if GET fails.
 import { expect, test } from 'vitest';
 import { showInPart } from '../../../src/simulator/index.ts';
 import { rows } from '../../../src/store/database/pool.ts';
@@ -40,7 +40,7 @@ test.each([
   await expectWhole(world);
 });
 
-test('rule 3: what GET shows without a value in a full round is cleared', async () => {
+test('rule 3: a property that GET shows without a value in a full round is cleared', async () => {
   const world = await openWorld(whole);
   world.tenant.updateUser(idOf(world, 0), { department: 'Fleet' });
   await world.cycle();
@@ -51,7 +51,7 @@ test('rule 3: what GET shows without a value in a full round is cleared', async 
 });
 
 test.each(['delta', 'quick'] as const)(
-  'rule 22: a first load (%s) that shows everybody in part makes no nameless account, and no Member of a guest',
+  'rule 22: a first load (%s) that shows all users in part makes no nameless account, and no Member of a guest',
   async (firstLoad) => {
     const world = await openWorld({ ...whole, firstLoad });
     const guest = idOf(world, 3);
@@ -99,7 +99,7 @@ test('rule 22: a group whose description is cleared is asked by itself, without 
   await expectWhole(world);
 });
 
-test('rules 19, 22: shown in part and not to be asked, a known person keeps everything and an unknown one is set aside', async () => {
+test('rules 19, 22: if GET fails for users shown in part, a known user keeps everything and an unknown one is set aside', async () => {
   const world = await openWorld(whole);
   await world.cycle();
   const known = idOf(world, 0);
@@ -122,7 +122,7 @@ test('rules 19, 22: shown in part and not to be asked, a known person keeps ever
   await expectWhole(world);
 });
 
-test('rule 22: an answer to GET that is not whole either changes nothing, and makes no account', async () => {
+test('rule 22: an answer to GET that is in part too changes nothing, and makes no account', async () => {
   const world = await openWorld(whole);
   await world.cycle();
   const known = idOf(world, 0);
@@ -156,7 +156,7 @@ test('rule 10: many users that are shown in part at once are no suspension and n
   });
 });
 
-test('rules 12, 22: a cycle that was cut off does not ask again for users that GET has answered for', async () => {
+test('rules 12, 22: the cycle after an interrupted one does not ask again for users that GET has answered for', async () => {
   const world = await openWorld({ users: 260 });
   for (const { id } of world.tenant.users()) world.tenant.updateUser(id, { department: 'Fleet' });
   await world.cycle();
