@@ -3,6 +3,7 @@
 import type { Problem } from '../../rules/decode.ts';
 import type { MatchKey } from '../../rules/mapping.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import { liveManaged, liveManual, shownAgain } from '../database/vocabulary.ts';
 import { stageProblems } from '../stage/problems.ts';
 import type { CommitBindings } from './bindings.ts';
 import { type StagedKinds, unbound } from './kinds.ts';
@@ -78,7 +79,7 @@ const keyOf = (alias: string, column: string) => `entra_sync.folded(entra_sync.t
 
 const sharedKey = (key: MatchKey) => `case when exists (
   select from entra_sync.accounts o
-   where o.tenant_id = :tenant and o.state = 'manual' and o.removed_at is null and o.entra_object_id is null
+   where o.tenant_id = :tenant and ${liveManual('o')} and o.entra_object_id is null
      and entra_sync.folded(o.${matchColumns[key]}) = ${keyOf('s', matchColumns[key])}) then '${key}' end`;
 
 /**
@@ -116,7 +117,7 @@ select p.account_id, p.entra_object_id, count(*) over (partition by p.entra_obje
   from pair p cross join lateral (
     select count(*) as people from (
       select a.entra_object_id from ${accountsWithKey(column, 'p.key')} a
-       where a.state = 'managed' and a.removed_at is null
+       where ${liveManaged('a')}
          and not exists (select from entra_sync.stage_users s
                           where s.round_id = :round and s.entra_object_id = a.entra_object_id offset 0)
       union
@@ -166,7 +167,7 @@ with pair as materialized (
      set entra_object_id = p.entra_object_id, state = 'managed', source = p.source, mapped = p.mapped,
          user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled or a.enabled, suspension_rejected = false,
          overrides = p.kept, shelf = entra_sync.without_keys(p.given, p.kept),
-         removed_at = null, removed_reason = null, purge_at = null, removal_approved = false, updated_at = now()
+         ${shownAgain}, updated_at = now()
     from pair p where a.account_id = p.account_id
   returning a.account_id, p.removed_reason, p.old_facts, entra_sync.account_facts(a) as new_facts
 ), change as (

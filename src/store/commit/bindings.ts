@@ -5,8 +5,8 @@ import type { RemovalLimits } from '../../rules/guard.ts';
 import type { MatchKey } from '../../rules/mapping.ts';
 import type { Stream } from '../../rules/streams.ts';
 import { rowCount, type Transaction } from '../database/pool.ts';
+import { objectOfKey } from '../database/vocabulary.ts';
 import { settingsVersion } from '../settings/versions.ts';
-import { objectOfKey } from '../stage/doubts.ts';
 import type { Round } from '../stage/rounds.ts';
 
 /** The values that every statement of a commit may bind. */

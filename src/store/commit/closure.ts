@@ -2,6 +2,7 @@
 // by differences, by the transaction that changes an edge between groups or the life of a group (rule 9).
 import { type Edge, holdersOf } from '../../rules/nesting.ts';
 import { rows, type Transaction } from '../database/pool.ts';
+import { membershipsOfMember } from '../database/vocabulary.ts';
 
 /** Pairs of the closure by the group that is held: the numbers of `groups`, and beside each its holders as `{1,2}`. */
 export type Pairs = { readonly groups: number[]; readonly holders: string[] };
@@ -116,8 +117,7 @@ const edgesInto = `
 select p.group_no as parent, c.group_no as child
   from unnest(:groups::bigint[]) as t (no)
  cross join ${live('t.no')} c
- cross join lateral (select m.group_no from entra_sync.memberships m
-   where m.tenant_id = :tenant and m.member_object_id = c.entra_object_id offset 0) m
+ cross join ${membershipsOfMember('c.entra_object_id')} m
  cross join ${live('m.group_no')} p`;
 
 const readHolders = `

@@ -1,8 +1,14 @@
 // Who is inside and who is outside by the groups that the scope names, in the commit of a users round (rule 23).
 import type { ScopeGap } from '../../rules/scope.ts';
 import { rows, type Transaction } from '../database/pool.ts';
+import {
+  isObjectId,
+  liveManaged,
+  membershipsOfMember,
+  removedWithObject,
+  stagedInRound,
+} from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
-import { membershipsOfMember } from './memberships.ts';
 
 /** Whether the object `id` is a member, through any number of groups, of one that the scope names; binds tenant, scopeGroups. */
 export const insideGroups = (id: string) => `exists (
@@ -37,7 +43,7 @@ export async function judgeScope(transaction: Transaction, bind: CommitBindings)
   const [gone] = await rows<{ count: number }>(
     transaction,
     `select count(*)::int as count from entra_sync.accounts a
-      where a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and ${outsideGroups}`,
+      where a.tenant_id = :tenant and ${liveManaged('a')} and ${outsideGroups}`,
     { ...bind, groupsJudged: true },
   );
   await transaction.raw(setOutside, { ...bind, groupsJudged: false });
@@ -62,7 +68,7 @@ export function scopeGaps(
 const findGaps = `
 with aside as materialized (
   select object_key::uuid as id from (
-    select case when object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then object_key end as object_key
+    select case when ${isObjectId('object_key')} then object_key end as object_key
       from entra_sync.set_aside where tenant_id = :tenant and stream = 'groups') k
    where object_key is not null
 ), unknown as materialized (
@@ -89,7 +95,7 @@ union all
 select a.entra_object_id, coalesce(s.outside, 'out_of_scope'), s.outside is null
   from entra_sync.accounts a
   left join entra_sync.stage_users s on s.round_id = :round and s.entra_object_id = a.entra_object_id
- where not :onDemand::boolean and a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and ${outsideGroups}`;
+ where not :onDemand::boolean and a.tenant_id = :tenant and ${liveManaged('a')} and ${outsideGroups}`;
 
 // Who is outside by what is said of the person although the scope groups hold the person is remembered by id alone.
 export const keepOutside = `
@@ -106,7 +112,7 @@ delete from entra_sync.outside_scope o
    and (exists (select from entra_sync.stage_users s
                  where s.round_id = :round and s.entra_object_id = o.entra_object_id
                    and (s.in_scope or s.removed is not null or not ${insideGroups('s.entra_object_id')}))
-        or :full::boolean and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = o.entra_object_id))`;
+        or :full::boolean and not ${stagedInRound('users', 'o.entra_object_id')})`;
 
 // Who was deleted, and is live again outside the scope, is removed for being outside: entering the scope brings the person
 // back. So is who was disabled and is outside for another reason now. The time of purge stays.
@@ -115,4 +121,4 @@ update entra_sync.accounts a set removed_reason = coalesce(s.outside, 'out_of_sc
   from entra_sync.stage_users s
  where s.round_id = :round and s.removed is null and not s.in_scope
    and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'managed'
-   and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen', 'disabled')`;
+   and (${removedWithObject('a')} or a.removed_reason = 'disabled')`;

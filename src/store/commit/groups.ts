@@ -4,6 +4,15 @@
 
 import { noCounts, type StreamCounts } from '../../rules/counts.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import {
+  groupOfObject,
+  liveManaged,
+  liveManual,
+  membershipsOfGroup,
+  setAsideInRound,
+  shownAgain,
+  stagedInRound,
+} from '../database/vocabulary.ts';
 import { adoptGroups } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
 import { keepClosure } from './closure.ts';
@@ -17,7 +26,6 @@ import {
   keepMemberships,
   keepPurged,
   membershipsOf,
-  membershipsOfGroup,
   moveMemberships,
 } from './memberships.ts';
 
@@ -76,9 +84,9 @@ const staged = `entra_sync.stage_groups s
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id and g.state = 'managed'`;
 
 const notSeen = `entra_sync.groups g
- where :full::boolean and g.tenant_id = :tenant and g.state = 'managed' and g.removed_at is null
-   and not exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = g.entra_object_id)
-   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = g.entra_object_id::text)`;
+ where :full::boolean and g.tenant_id = :tenant and ${liveManaged('g')}
+   and not ${stagedInRound('groups', 'g.entra_object_id')}
+   and not ${setAsideInRound('g.entra_object_id::text')}`;
 
 /** What the round wants to remove, before the guard has judged it. */
 const guardedGroups: Guarded = {
@@ -94,7 +102,7 @@ const guardedGroups: Guarded = {
     ) x group by x.entra_object_id`,
   seen: 'select count(*)::int from entra_sync.stage_groups where round_id = :round and removed is null',
   inWeek: [removedInWeek],
-  cameBack: `not exists (select from entra_sync.groups g where g.group_no = h.group_no and g.state = 'managed' and g.removed_at is null)
+  cameBack: `not exists (select from entra_sync.groups g where g.group_no = h.group_no and ${liveManaged('g')})
     or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null)
     or h.reason = 'not_seen' and ${metUnreadable}`,
 };
@@ -109,7 +117,7 @@ select g.group_no, g.entra_object_id, r.reason
 // Past the retention and still absent: who is there again with a body that cannot be read is not.
 const purgeable = `entra_sync.groups g
  where not :onDemand::boolean and g.tenant_id = :tenant and g.removed_at is not null and g.purge_at <= now()
-   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = g.entra_object_id::text)`;
+   and not ${setAsideInRound('g.entra_object_id::text')}`;
 
 const lockTouched = `
 select from entra_sync.groups where group_no in (
@@ -141,12 +149,12 @@ update entra_sync.groups g set removed_reason = 'deleted'
 const deletedForGood = `select s.entra_object_id from entra_sync.stage_groups s where s.round_id = :round and s.removed = 'deleted'
    and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id offset 0)
    and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
-                      and g.state = 'manual' and g.removed_at is null offset 0)`;
+                      and ${liveManual('g')} offset 0)`;
 
 const listsOfDeleted = `
 select g.group_no, m.member_object_id
   from (${deletedForGood}) d
- cross join lateral (select g.group_no from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = d.entra_object_id offset 0) g
+ cross join ${groupOfObject('d.entra_object_id')} g
  cross join ${membershipsOfGroup('g.group_no')} m`;
 
 // What slices called removed; of nested groups that were asked which groups hold them, the others; and of lists that were
@@ -206,7 +214,7 @@ with pair as materialized (
    where s.round_id = :round and s.removed is null and g.removed_at is not null
 ), written as (
   update entra_sync.groups g
-     set ${setColumns}, removed_at = null, removed_reason = null, purge_at = null, removal_approved = false, updated_at = now()
+     set ${setColumns}, ${shownAgain}, updated_at = now()
     from pair p, entra_sync.stage_groups s
    where g.group_no = p.group_no and s.round_id = :round and s.entra_object_id = g.entra_object_id
   returning g.group_id, p.removed_reason as old_reason, entra_sync.group_facts(g) as new_facts

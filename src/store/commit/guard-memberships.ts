@@ -1,6 +1,7 @@
 // The guard before memberships that the sweep of a full round would end (rule 10): per group, and all together.
 import { whyGroupHeld, whyHeld } from '../../rules/guard.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import { joinMember } from '../database/vocabulary.ts';
 import { unnamedMembers, wholeLists } from '../stage/sweep.ts';
 import type { CommitBindings } from './bindings.ts';
 import { dropEmptyLists, openList } from './guard.ts';
@@ -118,8 +119,7 @@ async function hold(
      select :batch, :tenant, :cycle, :actor, 'removal.held', g.group_id, a.account_id, n.group_id,
             jsonb_build_object('reason', 'not_seen', 'list_id', :list::bigint)
        from held h join entra_sync.groups g on g.group_no = h.group_no
-       left join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = h.member_object_id
-       left join entra_sync.groups n on n.tenant_id = :tenant and n.entra_object_id = h.member_object_id`,
+       ${joinMember('h', ':tenant')}`,
     { ...bind, list, groupNo },
   );
 }

@@ -1,6 +1,7 @@
 // The guard between what a round wants to remove and its removal (rule 10): judged, then applied as a whole or held.
 import { enoughBefore, type RemovalCounts, whyHeld } from '../../rules/guard.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import { liveManaged, setAsideInRound } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
 
 /** What differs between accounts and groups. */
@@ -63,7 +64,7 @@ async function countRemovals(transaction: Transaction, bind: CommitBindings, gua
 }
 
 /** Of a held row `h`: the round met it with a body that nobody can read, so it is there (rules 19, 22). */
-export const metUnreadable = `exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = h.object_id::text)`;
+export const metUnreadable = setAsideInRound('h.object_id::text');
 
 const ofStream = (guarded: Guarded) =>
   guarded.table === 'accounts' ? 'h.account_id is not null' : 'h.group_no is not null';
@@ -154,7 +155,7 @@ select (select count(*)::int from entra_sync.stage_removals where round_id = :ro
 const countBefore = (guarded: Guarded) => `
 select count(*)::int as before from (
   select from entra_sync.${guarded.table} x
-   where x.tenant_id = :tenant and x.state = 'managed' and x.removed_at is null limit :enough::bigint) live`;
+   where x.tenant_id = :tenant and ${liveManaged('x')} limit :enough::bigint) live`;
 
 async function hold(transaction: Transaction, bind: CommitBindings, guarded: Guarded, why: string): Promise<number> {
   const list = await openList(transaction, bind, why);

@@ -2,19 +2,13 @@
 
 import { ExpectedError } from '../../errors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
+import { joinMember, liveManaged, membershipsOfGroup } from '../database/vocabulary.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { lockTenant } from '../tenants/tenants.ts';
 import { keepClosure } from './closure.ts';
 import { dropEmptyLists } from './guard.ts';
-import {
-  accountsVanish,
-  endMemberships,
-  groupsVanish,
-  membershipsOf,
-  membershipsOfGroup,
-  moveMemberships,
-} from './memberships.ts';
+import { accountsVanish, endMemberships, groupsVanish, membershipsOf, moveMemberships } from './memberships.ts';
 
 export type Decision = {
   readonly tenantId: string;
@@ -67,8 +61,7 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
        select h.member_object_id, array_remove(array[h.member_object_id::text, a.account_id::text, n.group_id::text, g.group_id::text], null), 'not_seen', h.missed,
               h.group_no
          from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
-         left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
-         left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
+         ${joinMember('h')}
         where h.tenant_id = :tenantId and h.list_id = :listId order by object_id`,
       { tenantId, listId },
     );
@@ -170,12 +163,11 @@ select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', h.account_id, g.g
 union all
 select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', a.account_id, g.group_id, n.group_id, jsonb_build_object('reason', 'not_seen', 'list_id', h.list_id)
   from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
-  left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
-  left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
+  ${joinMember('h')}
  where ${chosenMembers}`;
 
 const ofList = (alias: string) => `h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
-   and ${alias}.tenant_id = :tenant and ${alias}.entra_object_id = h.object_id and ${alias}.state = 'managed' and ${alias}.removed_at is null`;
+   and ${alias}.tenant_id = :tenant and ${alias}.entra_object_id = h.object_id and ${liveManaged(alias)}`;
 
 const removed = (
   alias: string,

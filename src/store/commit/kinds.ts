@@ -1,6 +1,7 @@
 // What a users round has staged, by kind: its commit leaves out every statement that would find nothing.
 
 import { rows, type Transaction } from '../database/pool.ts';
+import { liveManual, removedWithObject } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
 
 export type StagedKinds = {
@@ -33,7 +34,7 @@ export type StagedKinds = {
 
 /** The condition on an account that a match key can bind: live, made by hand, and never bound to an object. */
 export const unbound = (alias: string) =>
-  `${alias}.tenant_id = :tenant and ${alias}.state = 'manual' and ${alias}.removed_at is null and ${alias}.entra_object_id is null`;
+  `${alias}.tenant_id = :tenant and ${liveManual(alias)} and ${alias}.entra_object_id is null`;
 
 /** Tells the kinds as they are before the commit writes: what it does itself takes from them, and adds nothing but who is outside by groups. */
 export async function stagedKinds(transaction: Transaction, bind: CommitBindings): Promise<StagedKinds> {
@@ -51,7 +52,7 @@ select count(*)::int as distinct,
        ${any('s.removed is null and a.account_id is not null')} as known,
        ${any("s.removed is null and a.state = 'manual'")} as released,
        ${any('s.removed is null and a.removed_at is not null')} as hidden,
-       ${any("s.removed is null and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')")} as back,
+       ${any(`s.removed is null and ${removedWithObject('a')}`)} as back,
        ${any('s.removed is null and not s.in_scope')} as outside,
        ${any("s.removed = 'deleted_restorable'")} as restorable,
        ${any("s.removed = 'deleted'")} as deleted,

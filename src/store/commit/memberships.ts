@@ -2,6 +2,7 @@
 // change of that is one change row, whichever end or fact caused it.
 
 import { rows, type Transaction } from '../database/pool.ts';
+import { membershipsOfGroup, membershipsOfMember } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
 
 // The look-ups are laterals with `offset 0`: each is one index probe a row, whatever the planner believes of tables that
@@ -10,12 +11,6 @@ const groupOf = (no: string) =>
   `lateral (select g.group_id from entra_sync.groups g where g.group_no = ${no} and g.removed_at is null offset 0)`;
 const groupNamed = `lateral (select g.group_no, case when g.removed_at is null then g.group_id end as live_id from entra_sync.groups g
   where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0)`;
-/** The groups that hold the object `id`, by one look-up. */
-export const membershipsOfMember = (id: string) =>
-  `lateral (select m.group_no from entra_sync.memberships m where m.tenant_id = :tenant and m.member_object_id = ${id} offset 0)`;
-/** The members of the group whose number `no` gives, by one look-up a group. */
-export const membershipsOfGroup = (no: string) =>
-  `lateral (select m.member_object_id from entra_sync.member_groups m where m.tenant_id = :tenant and m.group_nos @> array[${no}] offset 0)`;
 
 /** The statement that writes change rows for the pairs (group_no, member_object_id) whose both ends are live now. */
 const changesOf = (kind: MembershipChange, pairs: string) => `

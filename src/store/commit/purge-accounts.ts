@@ -1,6 +1,7 @@
 // The end of accounts whose retention is over (rule 7).
 
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import { setAsideInRound } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
 import { keepPurged } from './memberships.ts';
 import { forgetActors, type Names } from './purge-actors.ts';
@@ -9,7 +10,7 @@ import { forgetActors, type Names } from './purge-actors.ts';
 // one who was asked for, an on-demand read knows nothing.
 export const toPurge = `entra_sync.accounts a
  where not :onDemand::boolean and a.tenant_id = :tenant and a.removed_at is not null and a.purge_at <= now()
-   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
+   and not ${setAsideInRound('a.entra_object_id::text')}`;
 
 /** Erases who is past the retention and still absent after this round: the row goes, its values are blanked elsewhere. */
 export async function purgeAccounts(transaction: Transaction, bind: CommitBindings): Promise<number> {

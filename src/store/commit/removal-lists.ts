@@ -1,6 +1,7 @@
 // Held removals as lists: which wait for a person, and which objects each list holds (rule 10).
 import type { Stream } from '../../rules/streams.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
+import { joinMember } from '../database/vocabulary.ts';
 
 export type RemovalList = {
   list_id: string;
@@ -63,8 +64,7 @@ export async function heldIn(database: Database, listId: string, limit: number):
             a.user_principal_name, g.display_name, 'not_seen', h.held_since, h.missed
        from entra_sync.held_memberships h
        join entra_sync.groups g on g.group_no = h.group_no
-       left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
-       left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
+       ${joinMember('h')}
       where h.list_id = :listId
       order by 7 nulls first, 5, 2, 3 limit :limit`,
     { listId, limit },

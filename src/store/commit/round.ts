@@ -3,6 +3,7 @@ import { ExpectedError } from '../../errors.ts';
 import { type CommitCounts, noCounts } from '../../rules/counts.ts';
 import { type Lease, lockFenced } from '../cycle/lease.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
+import { liveManaged } from '../database/vocabulary.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
 import { inDryRun } from '../feed/receipts.ts';
 import {
@@ -142,6 +143,6 @@ update entra_sync.tenants t set provisional = false
  where t.tenant_id = :tenant and t.provisional
    and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'users')
         or not exists (select from entra_sync.accounts a
-                        where a.tenant_id = t.tenant_id and a.state = 'managed' and a.removed_at is null))
+                        where a.tenant_id = t.tenant_id and ${liveManaged('a')}))
    and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'groups')
         or not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id))`;

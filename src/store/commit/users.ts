@@ -2,6 +2,7 @@
 
 import type { StreamCounts } from '../../rules/counts.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import { liveManaged, liveManual, setAsideInRound, shownAgain, stagedInRound } from '../database/vocabulary.ts';
 import { forgetDeletedElsewhere, keepDeletedElsewhere, keepReturnedUsers } from '../stage/deleted-elsewhere.ts';
 import { adoptAccounts } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
@@ -80,10 +81,10 @@ const stagedAccounts = `entra_sync.stage_users s
 
 // Live accounts that a full round did not meet. What was set aside was met: a body that cannot be read removes nobody.
 const notSeen = `entra_sync.accounts a
- where :full::boolean and a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
+ where :full::boolean and a.tenant_id = :tenant and ${liveManaged('a')} and a.entra_object_id is not null
    and not exists (select from entra_sync.rounds r where r.round_id = :round and a.read_live_at >= r.started_at)
-   and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id)
-   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
+   and not ${stagedInRound('users', 'a.entra_object_id')}
+   and not ${setAsideInRound('a.entra_object_id::text')}`;
 
 /** What the round wants to remove or suspend, before the guard has judged it. */
 const guardedAccounts: Guarded = {
@@ -104,7 +105,7 @@ const guardedAccounts: Guarded = {
     ) x group by x.entra_object_id`,
   seen: 'select count(*)::int from entra_sync.stage_users where round_id = :round and removed is null',
   inWeek: [removedInWeek, `x.suspended_at > now() - interval '7 days' and x.removed_at is null and not x.enabled`],
-  cameBack: `not exists (select from entra_sync.accounts a where a.account_id = h.account_id and a.state = 'managed' and a.removed_at is null)
+  cameBack: `not exists (select from entra_sync.accounts a where a.account_id = h.account_id and ${liveManaged('a')})
     or exists (select from entra_sync.stage_users s
                 where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null and s.in_scope
                   and (h.reason <> 'suspended' or s.enabled))
@@ -206,7 +207,7 @@ with pair as materialized (
 ), written as (
   update entra_sync.accounts a
      set source = p.source, mapped = p.mapped, user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled,
-         removed_at = null, removed_reason = null, purge_at = null, removal_approved = false,
+         ${shownAgain},
          suspended_at = case when p.enabled then null else now() end, updated_at = now()
     from pair p where a.account_id = p.account_id
   returning a.account_id, p.removed_reason as old_reason, entra_sync.account_facts(a) as new_facts
@@ -236,7 +237,7 @@ const goneObjects = `select x.entra_object_id from (${goneAccounts}) x`;
 const deletedForGood = `select s.entra_object_id from entra_sync.stage_users s where s.round_id = :round and s.removed = 'deleted'
    and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id offset 0)
    and not exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
-                      and a.state = 'manual' and a.removed_at is null offset 0)`;
+                      and ${liveManual('a')} offset 0)`;
 
 // Of persons whose memberOf was read whole (rule 8): the groups that it did not name.
 const leftGroups = `

@@ -7,6 +7,7 @@ import type { Problem } from '../../rules/decode.ts';
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows, type Transaction, throwDefect } from '../database/pool.ts';
+import { setAsideInRound } from '../database/vocabulary.ts';
 
 /** Objects, or parts of objects, that are left out, by their key in `set_aside`, with the reason. */
 export type SetAsideReasons = ReadonlyMap<string, string>;
@@ -147,7 +148,7 @@ export async function unitsOfCommit(
                             where a.tenant_id = :tenant and a.stream = :stream and a.object_key = u.key
                               and a.reason like '${refusedByDatabase}%') as suspect
        from unit u
-      where not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = u.key)
+      where not ${setAsideInRound('u.key')}
       order by u.key`,
     bind,
   );

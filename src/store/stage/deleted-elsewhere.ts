@@ -3,9 +3,8 @@
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows } from '../database/pool.ts';
+import { removedWithObject } from '../database/vocabulary.ts';
 import { shareTenant } from '../tenants/tenants.ts';
-
-const away = "('deleted_restorable', 'deleted', 'not_seen')";
 
 /** Notes who can be restored now, and lets go of those who no longer can. */
 export async function recordDeletedElsewhere(
@@ -22,7 +21,7 @@ export async function recordDeletedElsewhere(
       `insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
        select :tenant, :stream, x.id from unnest(:ids::uuid[]) as x (id)
         where not exists (select from entra_sync.${tableOf[stream]} a
-                           where a.tenant_id = :tenant and a.entra_object_id = x.id and a.removed_reason in ${away})
+                           where a.tenant_id = :tenant and a.entra_object_id = x.id and ${removedWithObject('a')})
        on conflict (tenant_id, stream, entra_object_id) do update set is_back = false, noted_at = now()`,
       bind,
     );
@@ -66,7 +65,7 @@ select :tenant, 'users', s.entra_object_id, true
   from (select d.entra_object_id from entra_sync.deleted_strangers d where d.tenant_id = :tenant and d.stream = 'users'
         union
         select a.entra_object_id from entra_sync.accounts a
-         where a.tenant_id = :tenant and a.purge_at is not null and a.removed_reason in ${away}) x
+         where a.tenant_id = :tenant and a.purge_at is not null and ${removedWithObject('a')}) x
  cross join ${stagedUser('x.entra_object_id')} s
  where s.removed is null and not ${settled('s.entra_object_id')}
 on conflict (tenant_id, stream, entra_object_id) do update set is_back = true`;
@@ -77,7 +76,7 @@ insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
 select :tenant, 'users', s.entra_object_id from entra_sync.stage_users s
  where s.round_id = :round and s.removed = 'deleted_restorable'
    and not exists (select from entra_sync.accounts a
-                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.removed_reason in ${away} offset 0)
+                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and ${removedWithObject('a')} offset 0)
 on conflict (tenant_id, stream, entra_object_id) do update set is_back = false, noted_at = now()`;
 
 /** Lets go of who is gone for good, whose account says it, or of whom all is settled. Runs after the two above. */
@@ -97,7 +96,7 @@ export async function restoredGroups(database: Database, tenantId: string, round
         and (exists (select from entra_sync.deleted_strangers d
                       where d.tenant_id = :tenantId and d.stream = 'groups' and d.entra_object_id = s.entra_object_id)
              or exists (select from entra_sync.groups g
-                         where g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and g.removed_reason in ${away}))`,
+                         where g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and ${removedWithObject('g')}))`,
     { tenantId, roundId },
   );
   return found.map((row) => row.id);

@@ -5,6 +5,7 @@ import { groupProperties } from '../../rules/groups.ts';
 import { doubts, type KnownObject, type MergedObject } from '../../rules/merge.ts';
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
+import { liveManaged, namesObject, objectOfKey, setAsideInRound, stagedInRound } from '../database/vocabulary.ts';
 import { stageProblems } from './problems.ts';
 import type { Round } from './rounds.ts';
 
@@ -25,15 +26,11 @@ export async function knownObjects(
      select a.entra_object_id, case a.state when 'managed' then 'account' else 'released' end, a.source, a.removed_reason, null
        from entra_sync.${tableOf[stream]} a
       where :incremental::boolean and a.tenant_id = :tenantId and a.entra_object_id = any(:ids::uuid[])
-        and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,
+        and not ${stagedInRound(stream, 'a.entra_object_id', ':roundId')}`,
     { roundId: round.round_id, tenantId, ids, incremental: round.kind === 'incremental' },
   );
   return new Map(found.map(({ id, ...known }) => [id, known]));
 }
-
-/** The object that the key of something set aside names, as SQL; null where it names none. To be looked up by. */
-export const objectOfKey = (key: string) =>
-  `case when ${key} ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' then left(${key}, 36)::uuid end`;
 
 /** Which of these objects GET has not answered for in this round. */
 export async function notAsked(database: Database, roundId: string, ids: readonly string[]): Promise<string[]> {
@@ -174,7 +171,7 @@ export async function doubtfulObjects(
         and (s.removed is not null or :stream = 'groups' and not ${isPropertyOfGroup('p.object_key')})
      union all
      select left(a.object_key, 36), not ${isPropertyOfGroup('a.object_key')} from entra_sync.set_aside a
-      where a.tenant_id = :tenantId and a.stream = :stream and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$'
+      where a.tenant_id = :tenantId and a.stream = :stream and ${namesObject('a.object_key')}
         and not exists (select from entra_sync.stage_${stream} s
                          where s.round_id = :roundId and s.entra_object_id = ${objectOfKey('a.object_key')} and s.removed is not null offset 0)
      ) x group by x.id`,
@@ -201,12 +198,12 @@ export async function unmetObjects(
     database,
     `with nameless as materialized (
        select exists (select from entra_sync.stage_set_aside p
-                       where p.round_id = :roundId and p.object_key !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$') as met
+                       where p.round_id = :roundId and not ${namesObject('p.object_key')}) as met
      )
      select a.entra_object_id::text as id, n.met as nameless from entra_sync.${tableOf[stream]} a cross join nameless n
-      where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
-        and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)
-        and not exists (select from entra_sync.stage_set_aside p where p.round_id = :roundId and p.object_key = a.entra_object_id::text)
+      where a.tenant_id = :tenantId and ${liveManaged('a')} and a.entra_object_id is not null
+        and not ${stagedInRound(stream, 'a.entra_object_id', ':roundId')}
+        and not ${setAsideInRound('a.entra_object_id::text', ':roundId')}
       limit case when (select met from nameless) then null else :most::bigint + 1 end`,
     { tenantId, roundId, most },
   );

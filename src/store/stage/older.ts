@@ -1,7 +1,7 @@
 // The full round that is open while a later round is committed beside it: what it staged is older from then on (rule 24).
 import type { Stream } from '../../rules/streams.ts';
 import type { Transaction } from '../database/pool.ts';
-import { objectOfKey } from './doubts.ts';
+import { objectOfKey } from '../database/vocabulary.ts';
 
 /**
  * Part of the commit of a later round: what it brought is newer than what an open full round has staged of the same

@@ -2,19 +2,16 @@
 // read, and whoever was deleted while they were read, so only a list that was read whole by GET ends anything (rule 8).
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { compareWholeSets, type Database, inTransaction, rows } from '../database/pool.ts';
+import { groupOfObject, membershipsOfGroup, removedWithObject } from '../database/vocabulary.ts';
 import { stageMembers } from './members.ts';
-
-const groupOf = (id: string) =>
-  `lateral (select g.group_no from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = ${id} offset 0)`;
 
 // Asked for both at once, one index would be walked from end to end for each member.
 const isDeletedElsewhere = (stream: string) => `exists (select from entra_sync.deleted_strangers d
   where d.tenant_id = :tenant and d.stream = '${stream}' and d.entra_object_id = x.member_object_id offset 0)`;
 
 const storedByList = `
-cross join ${groupOf('w.object_id')} g
-cross join lateral (select m.member_object_id from entra_sync.member_groups m
-  where m.tenant_id = :tenant and m.group_nos @> array[g.group_no] offset 0) m`;
+cross join ${groupOfObject('w.object_id')} g
+cross join ${membershipsOfGroup('g.group_no')} m`;
 
 // For all lists at once: a look-up each would cost a third of a millisecond. Needs compareWholeSets.
 const storedOfAll = `
@@ -36,12 +33,12 @@ select x.group_object_id, g.group_no, x.member_object_id, m.member_type
         except
         select s.group_object_id, s.member_object_id from entra_sync.staged_members s where s.round_id = :round) x
  cross join lateral (select w.read_at from (${lists}) w where w.object_id = x.group_object_id offset 0) w
- cross join ${groupOf('x.group_object_id')} g
+ cross join ${groupOfObject('x.group_object_id')} g
  cross join lateral (select m.member_type from entra_sync.member_groups m
    where m.tenant_id = :tenant and m.member_object_id = x.member_object_id offset 0) m
  where not exists (select from entra_sync.accounts a
                     where a.tenant_id = :tenant and a.entra_object_id = x.member_object_id
-                      and (a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen') or a.memberships_read_at > w.read_at) offset 0)
+                      and (${removedWithObject('a')} or a.memberships_read_at > w.read_at) offset 0)
    and not exists (select from entra_sync.groups r
                     where r.tenant_id = :tenant and r.entra_object_id = x.member_object_id and r.removed_at is not null offset 0)
    and not ${isDeletedElsewhere('users')} and not ${isDeletedElsewhere('groups')}`;

@@ -4,6 +4,7 @@ import type { Member } from '../../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../../rules/merge.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
+import { removedWithObject } from '../database/vocabulary.ts';
 import { inDryRun } from '../feed/receipts.ts';
 import { problemsOf, withoutCulprits } from './data-faults.ts';
 import {
@@ -115,7 +116,7 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
        from entra_sync.stage_users s
        join entra_sync.accounts a on a.tenant_id = :tenantId and a.entra_object_id = s.entra_object_id
       where s.round_id = :roundId and s.removed is null
-        and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')
+        and ${removedWithObject('a')}
      union
      select left(p.object_key, 36) from entra_sync.set_aside p
       where p.tenant_id = :tenantId and p.stream = 'users' and p.object_key like '%/memberOf'
