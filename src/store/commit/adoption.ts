@@ -4,6 +4,7 @@ import type { Problem } from '../../rules/decode.ts';
 import type { MatchKey } from '../../rules/mapping.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import { liveManaged, liveManual, shownAgain } from '../database/vocabulary.ts';
+import { becameManaged, changeRows, removedFor } from '../feed/change-rows.ts';
 import { stageProblems } from '../stage/problems.ts';
 import type { CommitBindings } from './bindings.ts';
 import { type StagedKinds, unbound } from './kinds.ts';
@@ -57,8 +58,7 @@ export async function adoptGroups(transaction: Transaction, bind: CommitBindings
           and g.state = 'manual'
        returning g.group_id
      )
-     insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, before, after)
-     select :batch, :tenant, :cycle, :actor, 'group.adopted', group_id, '{"state": "manual"}', '{"state": "managed"}' from written`,
+     ${changeRows("'group.adopted'", { group_id: 'group_id', ...becameManaged }, 'from written')}`,
     bind,
   );
 }
@@ -170,12 +170,15 @@ with pair as materialized (
          ${shownAgain}, updated_at = now()
     from pair p where a.account_id = p.account_id
   returning a.account_id, p.removed_reason, p.old_facts, entra_sync.account_facts(a) as new_facts
-), change as (
-  insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
-  select :batch, :tenant, :cycle, :actor, case when removed_reason is null then 'account.adopted' else 'account.restored' end, account_id,
-         case when removed_reason is null then entra_sync.differing_facts(old_facts, new_facts) else jsonb_build_object('removed', removed_reason) end,
-         case when removed_reason is null then entra_sync.differing_facts(new_facts, old_facts) else new_facts end
-    from written
-  returning kind
+), change as (${changeRows(
+  "case when removed_reason is null then 'account.adopted' else 'account.restored' end",
+  {
+    account_id: 'account_id',
+    before: `case when removed_reason is null then entra_sync.differing_facts(old_facts, new_facts)
+                  else ${removedFor('removed_reason')} end`,
+    after: `case when removed_reason is null then entra_sync.differing_facts(new_facts, old_facts) else new_facts end`,
+  },
+  'from written returning kind',
+)}
 )
 select kind, count(*)::int as count from change group by kind`;

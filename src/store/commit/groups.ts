@@ -13,6 +13,7 @@ import {
   shownAgain,
   stagedInRound,
 } from '../database/vocabulary.ts';
+import { changeRows, removedFor } from '../feed/change-rows.ts';
 import { adoptGroups } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
 import { keepClosure } from './closure.ts';
@@ -135,9 +136,7 @@ with written as (
      set removed_at = now(), removal_approved = false, removed_reason = x.reason, purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
     from (${gone}) x where g.group_no = x.group_no
   returning g.group_id, g.removed_reason
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, after)
-select :batch, :tenant, :cycle, :actor, 'group.removed', group_id, jsonb_build_object('removed', removed_reason) from written`;
+)${changeRows("'group.removed'", { group_id: 'group_id', after: removedFor('removed_reason') }, 'from written')}`;
 
 const hardenTombstones = `
 update entra_sync.groups g set removed_reason = 'deleted'
@@ -204,9 +203,7 @@ with pair as materialized (
   select group_id, entra_sync.differing_facts(old_facts, new_facts) as before,
          entra_sync.differing_facts(new_facts, old_facts) as after
     from written
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, before, after)
-select :batch, :tenant, :cycle, :actor, 'group.updated', group_id, before, after from fact where after <> '{}'`;
+)${changeRows("'group.updated'", { group_id: 'group_id', before: 'before', after: 'after' }, "from fact where after <> '{}'")}`;
 
 const restoreGroups = `
 with pair as materialized (
@@ -218,10 +215,11 @@ with pair as materialized (
     from pair p, entra_sync.stage_groups s
    where g.group_no = p.group_no and s.round_id = :round and s.entra_object_id = g.entra_object_id
   returning g.group_id, p.removed_reason as old_reason, entra_sync.group_facts(g) as new_facts
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, before, after)
-select :batch, :tenant, :cycle, :actor, 'group.restored', group_id, jsonb_build_object('removed', old_reason), new_facts
-  from written`;
+)${changeRows(
+  "'group.restored'",
+  { group_id: 'group_id', before: removedFor('old_reason'), after: 'new_facts' },
+  'from written',
+)}`;
 
 const createGroups = `
 with written as (
@@ -231,9 +229,7 @@ with written as (
    where s.round_id = :round and s.removed is null
      and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
   returning g.group_id, entra_sync.group_facts(g) as facts
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, after)
-select :batch, :tenant, :cycle, :actor, 'group.created', group_id, facts from written`;
+)${changeRows("'group.created'", { group_id: 'group_id', after: 'facts' }, 'from written')}`;
 
 /** Erases groups past the retention and still absent after this round: the row goes, its values are blanked elsewhere. */
 async function purgeGroups(transaction: Transaction, bind: CommitBindings): Promise<number> {
@@ -255,10 +251,8 @@ async function purgeGroups(transaction: Transaction, bind: CommitBindings): Prom
     "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'groups' and left(object_key, 36) = any(:objects::text[])",
     { ...bind, objects: purged.map((row) => row.entra_object_id) },
   );
-  return rowCount(
-    transaction,
-    `insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id)
-     select :batch, :tenant, :cycle, :actor, 'group.purged', id from unnest(:ids::uuid[]) as id`,
-    { ...bind, ids },
-  );
+  return rowCount(transaction, changeRows("'group.purged'", { group_id: 'id' }, 'from unnest(:ids::uuid[]) as id'), {
+    ...bind,
+    ids,
+  });
 }

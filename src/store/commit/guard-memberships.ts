@@ -2,6 +2,7 @@
 import { whyGroupHeld, whyHeld } from '../../rules/guard.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import { joinMember } from '../database/vocabulary.ts';
+import { changeRows } from '../feed/change-rows.ts';
 import { unnamedMembers, wholeLists } from '../stage/sweep.ts';
 import type { CommitBindings } from './bindings.ts';
 import { dropEmptyLists, openList } from './guard.ts';
@@ -114,12 +115,17 @@ async function hold(
        insert into entra_sync.held_memberships (list_id, tenant_id, group_no, member_object_id)
        select :list, :tenant, m.group_no, m.member_object_id from moved m
        returning group_no, member_object_id
-     )
-     insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, account_id, member_group_id, after)
-     select :batch, :tenant, :cycle, :actor, 'removal.held', g.group_id, a.account_id, n.group_id,
-            jsonb_build_object('reason', 'not_seen', 'list_id', :list::bigint)
-       from held h join entra_sync.groups g on g.group_no = h.group_no
+     )${changeRows(
+       "'removal.held'",
+       {
+         group_id: 'g.group_id',
+         account_id: 'a.account_id',
+         member_group_id: 'n.group_id',
+         after: "jsonb_build_object('reason', 'not_seen', 'list_id', :list::bigint)",
+       },
+       `from held h join entra_sync.groups g on g.group_no = h.group_no
        ${joinMember('h', ':tenant')}`,
+     )}`,
     { ...bind, list, groupNo },
   );
 }

@@ -2,6 +2,7 @@
 import { enoughBefore, type RemovalCounts, whyHeld } from '../../rules/guard.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import { liveManaged, setAsideInRound } from '../database/vocabulary.ts';
+import { changeRows } from '../feed/change-rows.ts';
 import type { CommitBindings } from './bindings.ts';
 
 /** What differs between accounts and groups. */
@@ -168,10 +169,15 @@ async function hold(transaction: Transaction, bind: CommitBindings, guarded: Gua
        select :list, :tenant, m.object_id, x.${guarded.key}, m.reason, m.by_groups, case when m.reason = 'not_seen' then 1 else 0 end
          from moved m join entra_sync.${guarded.table} x on x.tenant_id = :tenant and x.entra_object_id = m.object_id
        returning object_id, reason
-     )
-     insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, ${guarded.publicKey}, after)
-     select :batch, :tenant, :cycle, :actor, 'removal.held', x.${guarded.publicKey}, jsonb_build_object('reason', h.reason, 'list_id', :list::bigint)
-       from held h join entra_sync.${guarded.table} x on x.tenant_id = :tenant and x.entra_object_id = h.object_id`,
+     )${changeRows(
+       "'removal.held'",
+       {
+         [guarded.publicKey]: `x.${guarded.publicKey}`,
+         after: "jsonb_build_object('reason', h.reason, 'list_id', :list::bigint)",
+       },
+       `from held h
+       join entra_sync.${guarded.table} x on x.tenant_id = :tenant and x.entra_object_id = h.object_id`,
+     )}`,
     { ...bind, list },
   );
 }

@@ -4,6 +4,7 @@ import { ExpectedError } from '../../errors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { joinMember, liveManaged, membershipsOfGroup } from '../database/vocabulary.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
+import { becameManual, changeRows, removedFor } from '../feed/change-rows.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { lockTenant } from '../tenants/tenants.ts';
 import { keepClosure } from './closure.ts';
@@ -108,9 +109,9 @@ update entra_sync.tenants t set last_error_code = null, last_error_message = nul
  where t.tenant_id = :tenant and t.last_error_code = 'removals_held'
    and not exists (select from entra_sync.removal_lists l where l.tenant_id = t.tenant_id)`;
 
+const chosenObjects = 'h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])';
 const heldOf = (condition: string) =>
-  `select h.object_id as entra_object_id from entra_sync.held_removals h
-    where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[]) and ${condition}`;
+  `select h.object_id as entra_object_id from entra_sync.held_removals h where ${chosenObjects} and ${condition}`;
 const people = heldOf("h.account_id is not null and h.reason <> 'suspended'");
 const gone = heldOf("h.reason = 'deleted'");
 const chosenMembers = `h.tenant_id = :tenant and h.list_id = :list
@@ -155,18 +156,27 @@ async function reject(transaction: Transaction, bind: DecisionBindings): Promise
   };
 }
 
-const noteDecision = (kind: string) => `
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, group_id, member_group_id, after)
-select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', h.account_id, g.group_id, null, jsonb_build_object('reason', h.reason, 'list_id', h.list_id)
-  from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
- where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
-union all
-select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', a.account_id, g.group_id, n.group_id, jsonb_build_object('reason', 'not_seen', 'list_id', h.list_id)
-  from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
-  ${joinMember('h')}
- where ${chosenMembers}`;
+const noteDecision = (kind: 'removal.approved' | 'removal.rejected') =>
+  changeRows(
+    `'${kind}'`,
+    {
+      account_id: 'd.account_id',
+      group_id: 'd.group_id',
+      member_group_id: 'd.member_group_id',
+      after: "jsonb_build_object('reason', d.reason, 'list_id', :list::bigint)",
+    },
+    `from (
+  select h.account_id, g.group_id, null::uuid as member_group_id, h.reason
+    from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
+   where ${chosenObjects}
+  union all
+  select a.account_id, g.group_id, n.group_id, 'not_seen'
+    from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
+    ${joinMember('h')}
+   where ${chosenMembers}) d`,
+  );
 
-const ofList = (alias: string) => `h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
+const ofList = (alias: string) => `${chosenObjects}
    and ${alias}.tenant_id = :tenant and ${alias}.entra_object_id = h.object_id and ${liveManaged(alias)}`;
 
 const removed = (
@@ -183,34 +193,30 @@ with written as (
   update entra_sync.accounts a set ${removed('a')}
     from entra_sync.held_removals h where ${ofList('a')} and h.reason <> 'suspended'
   returning a.account_id, a.removed_reason
-)
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, after)
-select :batch, :tenant, :actor, 'account.removed', account_id, jsonb_build_object('removed', removed_reason) from written`;
+)${changeRows("'account.removed'", { account_id: 'account_id', after: removedFor('removed_reason') }, 'from written')}`;
 
 const suspendAccounts = `
 with written as (
   update entra_sync.accounts a set enabled = false, suspended_at = now(), removal_approved = true, updated_at = now()
     from entra_sync.held_removals h where ${ofList('a')} and h.reason = 'suspended'
   returning a.account_id
-)
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
-select :batch, :tenant, :actor, 'account.suspended', account_id, '{"enabled": true}', '{"enabled": false}' from written`;
+)${changeRows(
+  "'account.suspended'",
+  { account_id: 'account_id', before: `'{"enabled": true}'`, after: `'{"enabled": false}'` },
+  'from written',
+)}`;
 
 const removeGroups = `
 with written as (
   update entra_sync.groups g set ${removed('g')} from entra_sync.held_removals h where ${ofList('g')}
   returning g.group_id, g.removed_reason
-)
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, group_id, after)
-select :batch, :tenant, :actor, 'group.removed', group_id, jsonb_build_object('removed', removed_reason) from written`;
+)${changeRows("'group.removed'", { group_id: 'group_id', after: removedFor('removed_reason') }, 'from written')}`;
 
 const release = (what: 'account' | 'group') => `
 with written as (
   update entra_sync.${what}s x set state = 'manual', updated_at = now() from entra_sync.held_removals h where ${ofList('x')}
   returning x.${what}_id
-)
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, ${what}_id, before, after)
-select :batch, :tenant, :actor, '${what}.released', ${what}_id, '{"state": "managed"}', '{"state": "manual"}' from written`;
+)${changeRows(`'${what}.released'`, { [`${what}_id`]: `${what}_id`, ...becameManual }, 'from written')}`;
 
 function noSuchList(listId: string): ExpectedError {
   return new ExpectedError('unknown_name', `there is no open list ${listId} of held removals of this tenant`, {

@@ -2,6 +2,7 @@
 
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import { setAsideInRound } from '../database/vocabulary.ts';
+import { changeRows } from '../feed/change-rows.ts';
 import type { CommitBindings } from './bindings.ts';
 import { keepPurged } from './memberships.ts';
 import { forgetActors, type Names } from './purge-actors.ts';
@@ -37,8 +38,7 @@ export async function purgeAccounts(transaction: Transaction, bind: CommitBindin
   );
   return rowCount(
     transaction,
-    `insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id)
-     select :batch, :tenant, :cycle, :actor, 'account.purged', id from unnest(:ids::uuid[]) as id`,
+    changeRows("'account.purged'", { account_id: 'id' }, 'from unnest(:ids::uuid[]) as id'),
     { ...bind, ids },
   );
 }

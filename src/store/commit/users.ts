@@ -3,6 +3,7 @@
 import type { StreamCounts } from '../../rules/counts.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import { liveManaged, liveManual, setAsideInRound, shownAgain, stagedInRound } from '../database/vocabulary.ts';
+import { changeRows, removedFor } from '../feed/change-rows.ts';
 import { forgetDeletedElsewhere, keepDeletedElsewhere, keepReturnedUsers } from '../stage/deleted-elsewhere.ts';
 import { adoptAccounts } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
@@ -186,16 +187,18 @@ with pair as materialized (
       select jsonb_object_agg(key, old_profile -> key) as old_fields, jsonb_object_agg(key, new_profile -> key) as new_fields
         from jsonb_object_keys(old_profile || new_profile) as k (key)
        where nullif(old_profile -> key, 'null') is distinct from nullif(new_profile -> key, 'null')) f
-), change as (
-  insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
-  select :batch, :tenant, :cycle, :actor, k.kind, f.account_id, k.before, k.after
-    from fact f cross join lateral (values
+), change as (${changeRows(
+  'k.kind',
+  { account_id: 'f.account_id', before: 'k.before', after: 'k.after' },
+  `from fact f cross join lateral (values
       (case when f.new_enabled then 'account.resumed' else 'account.suspended' end,
-       jsonb_build_object('enabled', f.old_enabled), jsonb_build_object('enabled', f.new_enabled), f.old_enabled <> f.new_enabled),
+       jsonb_build_object('enabled', f.old_enabled), jsonb_build_object('enabled', f.new_enabled),
+       f.old_enabled <> f.new_enabled),
       ('account.updated', f.before, f.after, f.after <> '{}')
     ) as k (kind, before, after, applies)
    where k.applies
-  returning kind
+  returning kind`,
+)}
 )
 select kind, count(*)::int as count from change group by kind`;
 
@@ -211,10 +214,11 @@ with pair as materialized (
          suspended_at = case when p.enabled then null else now() end, updated_at = now()
     from pair p where a.account_id = p.account_id
   returning a.account_id, p.removed_reason as old_reason, entra_sync.account_facts(a) as new_facts
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
-select :batch, :tenant, :cycle, :actor, 'account.restored', account_id, jsonb_build_object('removed', old_reason), new_facts
-  from written`;
+)${changeRows(
+  "'account.restored'",
+  { account_id: 'account_id', before: removedFor('old_reason'), after: 'new_facts' },
+  'from written',
+)}`;
 
 const create = `
 with written as (
@@ -224,12 +228,15 @@ with written as (
    where s.round_id = :round and s.removed is null and s.in_scope
      and not exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id)
   returning account_id, entra_object_id, state, enabled, user_principal_name, mail, profile
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, after)
-select :batch, :tenant, :cycle, :actor, 'account.created', account_id,
-       jsonb_build_object('entra_object_id', entra_object_id, 'state', state, 'enabled', enabled,
-         'user_principal_name', user_principal_name, 'mail', mail, 'profile', profile)
-  from written`;
+)${changeRows(
+  "'account.created'",
+  {
+    account_id: 'account_id',
+    after: `jsonb_build_object('entra_object_id', entra_object_id, 'state', state, 'enabled', enabled,
+         'user_principal_name', user_principal_name, 'mail', mail, 'profile', profile)`,
+  },
+  'from written',
+)}`;
 
 const goneObjects = `select x.entra_object_id from (${goneAccounts}) x`;
 
@@ -261,10 +268,7 @@ with written as (
      set removed_at = now(), removal_approved = false, removed_reason = g.reason, purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
     from (${goneAccounts}) g where a.account_id = g.account_id
   returning a.account_id, a.removed_reason
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, after)
-select :batch, :tenant, :cycle, :actor, 'account.removed', account_id, jsonb_build_object('removed', removed_reason)
-  from written`;
+)${changeRows("'account.removed'", { account_id: 'account_id', after: removedFor('removed_reason') }, 'from written')}`;
 
 // Restorable until now, deleted for good now: nothing visible changes but the reason.
 const hardenTombstones = `
