@@ -127,7 +127,7 @@ async function settleAnswers(
 
 /** The properties that a whole document of a user holds under these settings. */
 export function requiredOfUsers(settings: Settings): RequiredProperties {
-  return { marks: requiredUserProperties, selected: selectedProperties(settings.fields) };
+  return { required: requiredUserProperties, selected: selectedProperties(settings.fields) };
 }
 
 /** A merged user with what mapping and scope make of it. */
