@@ -1,5 +1,5 @@
-// Who is recognised: accounts that people made, and those that were released, become managed (rules 20, 25). Bound by
-// object id first; a manual account that was never bound by a match key, one to one, or not at all.
+// Adoption: manual accounts become managed (rules 20, 25). Released accounts are found by object id; accounts that were
+// never bound to an object, by a match key, one to one or not at all.
 import type { Problem } from '../../rules/decode.ts';
 import type { MatchKey } from '../../rules/mapping.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
@@ -9,7 +9,7 @@ import { stageProblems } from '../stage/problems.ts';
 import type { CommitBindings } from './bindings.ts';
 import { type StagedKinds, unbound } from './kinds.ts';
 
-/** Adopts the accounts of staged people. People whose match is ambiguous are set aside and leave the stage. Part of `applyUsers`. */
+/** Adopts the accounts of staged users. Sets users with an ambiguous match aside. Part of `applyUsers`. */
 export async function adoptAccounts(
   transaction: Transaction,
   bind: CommitBindings,
@@ -47,14 +47,15 @@ export async function adoptAccounts(
   return { adopted: count('account.adopted'), restored: count('account.restored'), setAside: left };
 }
 
-/** Adopts groups that were released, by object id. Part of `applyGroups`, before groups are updated. */
+/** Adopts released groups, by object id. Part of `applyGroups`, before groups are updated. */
 export async function adoptGroups(transaction: Transaction, bind: CommitBindings): Promise<number> {
   return rowCount(
     transaction,
     `with written as (
        update entra_sync.groups g set state = 'managed', updated_at = now()
          from entra_sync.stage_groups s
-        where s.round_id = :round and s.removed is null and g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
+        where s.round_id = :round and s.removed is null
+          and g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
           and g.state = 'manual'
        returning g.group_id
      )
@@ -63,7 +64,7 @@ export async function adoptGroups(transaction: Transaction, bind: CommitBindings
   );
 }
 
-// How every reason of an ambiguous match begins.
+// Every reason of an ambiguous match begins with this.
 const ambiguous = 'ambiguous match';
 
 const matchColumns = { mail: 'mail', userPrincipalName: 'user_principal_name' } as const satisfies Record<
@@ -74,7 +75,7 @@ const matchColumns = { mail: 'mail', userPrincipalName: 'user_principal_name' } 
 type Pair = { account_id: string; entra_object_id: string };
 type Candidate = Pair & { accounts: number; people: number };
 
-// What is in the columns of manual accounts is trimmed; Graph's words come as they are.
+// Values of manual accounts are stored trimmed; Graph's are not.
 const keyOf = (alias: string, column: string) => `entra_sync.folded(entra_sync.trimmed(${alias}.${column}))`;
 
 const sharedKey = (key: MatchKey) => `case when exists (
@@ -83,24 +84,26 @@ const sharedKey = (key: MatchKey) => `case when exists (
      and entra_sync.folded(o.${matchColumns[key]}) = ${keyOf('s', matchColumns[key])}) then '${key}' end`;
 
 /**
- * Released by a disconnect, or kept by a person's decision: whoever Graph shows live again is managed again. Not beside a
- * manual account that took the place of one that was removed by hand: `rival` is the key that the two would share.
+ * Released accounts, whatever released them, whose user Graph shows live again. Not an account that was removed by hand
+ * while a manual account has the same key: `rival` is that key.
  */
 const released = (match: readonly MatchKey[]) => `
 select a.account_id, s.entra_object_id,
-       case when a.removed_reason = 'by_hand' then (array_remove(array[${match.map(sharedKey).join(', ')}]::text[], null))[1] end as rival
+       case when a.removed_reason = 'by_hand'
+            then (array_remove(array[${match.map(sharedKey).join(', ')}]::text[], null))[1] end as rival
   from entra_sync.stage_users s
   join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'manual'
  where s.round_id = :round and s.removed is null and s.in_scope and (s.enabled or not a.suspension_rejected)`;
 
 /**
- * People without an account and manual accounts without an object that share a key, with how many share it. Whoever has an
- * account of the tenant already counts among the people; so does, for an on-demand read, whoever is set aside as
- * ambiguous, for of those nothing but the id is kept.
+ * Users without an account paired with unbound manual accounts by key, with the number that shares the key on each
+ * side. Users of the tenant that already have an account count too. So do, in an on-demand read, users that a cycle set
+ * aside as ambiguous: their keys are not stored.
  */
 const candidatesBy = (column: string) => `
 with person as materialized (
-  select s.entra_object_id, s.key, s.is_bound, count(*) filter (where s.is_bound) over (partition by s.key) as staged_rivals
+  select s.entra_object_id, s.key, s.is_bound,
+         count(*) filter (where s.is_bound) over (partition by s.key) as staged_rivals
     from (select s.entra_object_id, ${keyOf('s', column)} as key,
                  s.entra_object_id = any(:settled::uuid[]) or exists (select from entra_sync.accounts a
                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id offset 0) as is_bound
@@ -125,7 +128,8 @@ select p.account_id, p.entra_object_id, count(*) over (partition by p.entra_obje
        where :onDemand::boolean and o.tenant_id = :tenant and o.stream = 'users' and o.reason like '${ambiguous}%'
     ) x offset 0) r`;
 
-// One look-up a key. A condition on the object id beside it would be looked up instead: few accounts are believed to have none.
+// One look-up per key. With a condition on the object id here, Postgres would look that up, believing that few have
+// none.
 const accountsWithKey = (column: string, key: string) => `lateral (
   select a.account_id, a.tenant_id, a.entra_object_id, a.state, a.removed_at from entra_sync.accounts a
    where a.tenant_id = :tenant and entra_sync.folded(a.${column}) = ${key} offset 0)`;
@@ -152,8 +156,8 @@ async function setAside(transaction: Transaction, bind: CommitBindings, problems
   );
 }
 
-// A suspension is no part of an adoption: it is wanted like any other, and judged by the guard. What people gave stays: in force where the user owns the field, on the shelf elsewhere. What was edited last, in the
-// overrides, wins over what lay on the shelf before.
+// Edits stay: in force where the user owns the field, else shelved. A field's edit in force wins over its shelved one.
+// The adoption suspends no account: the guard judges suspensions.
 const adopt = `
 with pair as materialized (
   select a.account_id, a.removed_reason, a.entra_object_id is null as is_new, entra_sync.account_facts(a) as old_facts,
@@ -165,7 +169,8 @@ with pair as materialized (
 ), written as (
   update entra_sync.accounts a
      set entra_object_id = p.entra_object_id, state = 'managed', source = p.source, mapped = p.mapped,
-         user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled or a.enabled, suspension_rejected = false,
+         user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled or a.enabled,
+         suspension_rejected = false,
          overrides = p.kept, shelf = entra_sync.without_keys(p.given, p.kept),
          ${shownAgain}, updated_at = now()
     from pair p where a.account_id = p.account_id

@@ -1,4 +1,5 @@
-// The number of cycles in a row in which a stream failed at one place: its checkpoint, or the next page of its full round.
+// The number of cycles in a row in which a stream failed at one place: its checkpoint, or the next page of its full
+// round.
 import type { Stream } from '../../rules/streams.ts';
 import { type Database, inTransaction } from '../database/pool.ts';
 import { type Lease, requireFence } from './lease.ts';

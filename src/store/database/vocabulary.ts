@@ -1,4 +1,5 @@
-// Fragments of SQL that recur in the store. `alias` names a row of accounts or groups; an id or a key is an SQL expression.
+// Fragments of SQL that recur in the store. `alias` names a row of accounts or groups; an id or a key is an SQL
+// expression.
 
 /** The condition that the row follows Entra ID and is not removed. */
 export const liveManaged = (alias: string) => `${alias}.state = 'managed' and ${alias}.removed_at is null`;
@@ -32,8 +33,8 @@ export const setAsideInRound = (key: string, round = ':round') => `exists (
 export const stagedInRound = (stream: 'users' | 'groups', id: string, round = ':round') => `exists (
   select from entra_sync.stage_${stream} s where s.round_id = ${round} and s.entra_object_id = ${id})`;
 
-// The look-ups are laterals with `offset 0`: each is one index probe a row, whatever the planner believes of tables that
-// the same transaction has filled and nobody has analyzed yet. As plain joins a first load took minutes.
+// The look-ups are laterals with `offset 0`: each is one index probe a row, whatever the planner believes of tables
+// that the same transaction has filled and nobody has analyzed yet. As plain joins a first load took minutes.
 
 /** The `group_no` of the tenant's group with this object id, by one look-up. Binds `tenant`. */
 export const groupOfObject = (id: string) => `lateral (

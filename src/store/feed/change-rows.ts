@@ -10,13 +10,16 @@ export type ChangeValues = {
 };
 
 /**
- * Returns the statement that writes one change row per row of `source`, the rest of a select from its `from`. `kind` is an
- * SQL expression too. Binds `batch`, `tenant`, `cycle` (null outside a cycle) and `actor`.
+ * Returns the statement that writes one change row per row of `source`, the rest of a select from its `from`. `kind` is
+ * an SQL expression too. Binds `batch`, `tenant`, `cycle` (null outside a cycle) and `actor`.
  */
 export const changeRows = (kind: string, values: ChangeValues, source: string) =>
   insertOf({ ...bound, cycle_id: ':cycle', kind, ...values }, source);
 
-/** {@link changeRows} of a change that no cycle makes. Binds `batch`, `tenant` and `actor`; an empty `source` is one row. */
+/**
+ * {@link changeRows} of a change that no cycle makes. Binds `batch`, `tenant` and `actor`; an empty `source` is one
+ * row.
+ */
 export const changeRowsOutsideCycle = (kind: string, values: ChangeValues, source: string) =>
   insertOf({ ...bound, kind, ...values }, source);
 

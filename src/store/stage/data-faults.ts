@@ -1,5 +1,6 @@
-// A page, list or commit that the database refuses for its data. The first time, its round is dropped and the next cycle
-// reads it again. The second time, the culprits are found by halves and set aside, and the rest is applied (rules 12, 19).
+// A page, list or commit that the database refuses for its data. The first time, its round is dropped and the next
+// cycle reads it again. The second time, the culprits are found by halves and set aside, and the rest is applied (rules
+// 12, 19).
 
 import { findCulprits } from '../../rules/culprits.ts';
 import { type DataFault, dataFaultOf, reasonOf, refusedByDatabase } from '../../rules/data-faults.ts';
@@ -17,7 +18,10 @@ export const membersKey = (groupId: string) => `${groupId}/members`;
 export const holdersKey = (groupId: string) => `${groupId}/memberOf`;
 
 export type DivisibleWork<Answer> = {
-  /** The keys of all that may be at fault. Keys that the database refused in an earlier round come in a list of their own. */
+  /**
+   * The keys of all that may be at fault. Keys that the database refused in an earlier round come in a list of their
+   * own.
+   */
   units(): Promise<readonly (readonly string[])[]> | readonly (readonly string[])[];
   /** Does the work without `aside`, in one transaction; a `trial` is rolled back. */
   attempt(aside: SetAsideReasons, trial: boolean): Promise<Answer>;
@@ -121,8 +125,9 @@ export function problemsOf(aside: SetAsideReasons): Problem[] {
 type StagedRound = { readonly tenant: string; readonly round: string; readonly stream: Stream };
 
 /**
- * Returns the keys of all that may make a commit fail: each staged object, each member list of a group, each object that a
- * full round did not see, and each object to purge. The second list holds those that the database refused earlier.
+ * Returns the keys of all that may make a commit fail: each staged object, each member list of a group, each object
+ * that a full round did not see, and each object to purge. The second list holds those that the database refused
+ * earlier.
  */
 export async function unitsOfCommit(
   database: Database,
@@ -157,8 +162,8 @@ export async function unitsOfCommit(
 }
 
 /**
- * Moves objects, or member lists of groups, from the stage to the set-aside ones. The commit keeps what is stored of them:
- * a set-aside object was seen.
+ * Moves objects, or member lists of groups, from the stage to the set-aside ones. The commit keeps what is stored of
+ * them: a set-aside object was seen.
  */
 export async function setAsideStaged(
   transaction: Transaction,

@@ -1,6 +1,6 @@
-// Users and groups that are soft-deleted in Entra ID while their row here does not say so, or that have none; kept by id
-// alone. Graph leaves them out of every member list and does not repeat their memberships on a restore, so a restored user
-// stays here until it is settled which groups hold it (rule 8).
+// Users and groups that are soft-deleted in Entra ID while their row here does not say so, or that have none; kept by
+// id alone. Graph leaves them out of every member list and does not repeat their memberships on a restore, so a
+// restored user stays here until it is settled which groups hold it (rule 8).
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows } from '../database/pool.ts';
@@ -36,8 +36,8 @@ export async function recordDeletedElsewhere(
   });
 }
 
-// Groups that were read before now may still be uncommitted: in an open round, or in a first page that has no round yet,
-// until the running cycle has committed its groups (src/engine/first-page.ts).
+// Groups that were read before now may still be uncommitted: in an open round, or in a first page that has no round
+// yet, until the running cycle has committed its groups (src/engine/first-page.ts).
 const groupsUnderWay = `(
   exists (select from entra_sync.rounds r where r.tenant_id = :tenant and r.stream = 'groups' and not r.dry_run)
   or exists (select from entra_sync.cycles c
@@ -46,8 +46,8 @@ const groupsUnderWay = `(
                                  where k.tenant_id = :tenant and k.stream = 'groups'
                                    and k.committed_at >= c.started_at)))`;
 
-// Whether this round settles which groups hold the user: it read the whole list and could keep all of it. A group that is
-// not stored yet names the user itself in the groups stream, unless that was read before the user was restored.
+// Whether this round settles which groups hold the user: it read the whole list and could keep all of it. A group that
+// is not stored yet names the user itself in the groups stream, unless that was read before the user was restored.
 const settled = (id: string) => `(
   exists (select from entra_sync.stage_whole_lists w where w.round_id = :round and w.object_id = ${id} offset 0)
   and (not exists (select from entra_sync.staged_members m
@@ -82,7 +82,9 @@ select :tenant, 'users', s.entra_object_id from entra_sync.stage_users s
                       and ${removedWithObject('a')} offset 0)
 on conflict (tenant_id, stream, entra_object_id) do update set is_back = false, noted_at = now()`;
 
-/** Forgets users that are permanently deleted, have an account that says so, or are settled. Runs after the two above. */
+/**
+ * Forgets users that are permanently deleted, have an account that says so, or are settled. Runs after the two above.
+ */
 export const forgetDeletedElsewhere = `
 delete from entra_sync.deleted_strangers
  where ctid = any(array(

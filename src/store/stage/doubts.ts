@@ -10,8 +10,8 @@ import { stageProblems } from './problems.ts';
 import type { Round } from './rounds.ts';
 
 /**
- * Returns what a page is merged with: each object as staged, else (in a later round) as stored. A manual account or group
- * counts only as known, since it does not follow Entra ID.
+ * Returns what a page is merged with: each object as staged, else (in a later round) as stored. A manual account or
+ * group counts only as known, since it does not follow Entra ID.
  */
 export async function knownObjects(
   transaction: Transaction,
@@ -88,8 +88,8 @@ export function knownOfOdd(
 }
 
 /**
- * Un-sets-aside objects and properties that these occurrences show readable: the last occurrence wins (rule 4). Returns the
- * objects that had been set aside as a whole.
+ * Un-sets-aside objects and properties that these occurrences show readable: the last occurrence wins (rule 4). Returns
+ * the objects that had been set aside as a whole.
  */
 export async function liftSetAside(
   transaction: Transaction,
@@ -131,8 +131,8 @@ export async function liftWhollySetAside(
 }
 
 /**
- * Flags objects that were just un-set-aside, so that GET reads them again: they were live, and an unreadable body may have
- * held a change. A full round of users shows everything again; a group's slices are sent only once.
+ * Flags objects that were just un-set-aside, so that GET reads them again: they were live, and an unreadable body may
+ * have held a change. A full round of users shows everything again; a group's slices are sent only once.
  */
 export function doubtLifted<Merged extends MergedObject>(
   round: Round,
@@ -152,9 +152,10 @@ export const isPropertyOfGroup = (key: string) =>
   `substr(${key}, 38) in (${[...groupProperties.keys()].map((name) => `'${name}'`).join(', ')})`;
 
 /**
- * Returns the objects that GET has to answer for before the commit (rule 22): objects in doubt, removed ones that also came
- * with an unreadable body, groups of which any part was unreadable (a slice may be lost with it), and objects set aside in
- * earlier rounds, unless removed now. A live page of a set-aside object is not enough: delta may not repeat changes.
+ * Returns the objects that GET has to answer for before the commit (rule 22): objects in doubt, removed ones that also
+ * came with an unreadable body, groups of which any part was unreadable (a slice may be lost with it), and objects set
+ * aside in earlier rounds, unless removed now. A live page of a set-aside object is not enough: delta may not repeat
+ * changes.
  */
 export async function doubtfulObjects(
   database: Database,
@@ -189,9 +190,9 @@ export async function doubtfulObjects(
 export type Doubtful = { readonly id: string; readonly wholly: boolean };
 
 /**
- * Returns live objects that this full round did not see, to be asked for before the sweep (rules 6, 22). None if there are
- * more than `most`: the guard holds these (rule 10). All, whatever their number, if the round met an object without a
- * readable id, which may be any of them (rule 19).
+ * Returns live objects that this full round did not see, to be asked for before the sweep (rules 6, 22). None if there
+ * are more than `most`: the guard holds these (rule 10). All, whatever their number, if the round met an object without
+ * a readable id, which may be any of them (rule 19).
  */
 export async function unmetObjects(
   database: Database,
@@ -227,8 +228,8 @@ export type Unsettled = {
 
 /**
  * Stages the answers of GET that show no readable object. An object that GET does not find is removed if it was last
- * reported removed; if it was last reported live, it is set aside, since delta may run ahead of GET. An unreadable object
- * is set aside in any case (rule 22).
+ * reported removed; if it was last reported live, it is set aside, since delta may run ahead of GET. An unreadable
+ * object is set aside in any case (rule 22).
  */
 export async function settleUnreadable(
   transaction: Transaction,

@@ -35,7 +35,10 @@ export type GroupsPageToStage = PageOfRound & {
   readonly members: readonly (readonly Member[])[];
 };
 
-/** Stages pages of groups with their slices and the resume link, in one transaction. Throws what {@link advanceRound} throws. */
+/**
+ * Stages pages of groups with their slices and the resume link, in one transaction. Throws what {@link advanceRound}
+ * throws.
+ */
 export async function stageGroupsPage(
   database: Database,
   lease: Lease,

@@ -1,4 +1,5 @@
-// The stage of a quick first load: one listing per stream, a round of its own kind, with the progress of its member lists.
+// The stage of a quick first load: one listing per stream, a round of its own kind, with the progress of its member
+// lists.
 
 import type { PartOfMemberList } from '../../rules/groups.ts';
 import { type Stream, streams } from '../../rules/streams.ts';
@@ -15,9 +16,9 @@ import { type Round, roundColumns } from './rounds.ts';
 export type Listings = { readonly [stream in Stream]?: Round };
 
 /**
- * Begins the listings of a tenant's first load, or returns those that an earlier cycle left open; with other settings these
- * start over (rule 17). Returns none if the tenant has a checkpoint, an open round (a listing would be newer than its
- * pages), committed listings, or accounts of an earlier connection.
+ * Begins the listings of a tenant's first load, or returns those that an earlier cycle left open; with other settings
+ * these start over (rule 17). Returns none if the tenant has a checkpoint, an open round (a listing would be newer than
+ * its pages), committed listings, or accounts of an earlier connection.
  */
 export async function openListings(
   database: Database,

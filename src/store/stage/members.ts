@@ -74,8 +74,8 @@ function slicesOf(page: readonly Member[]): Slice[] {
 }
 
 /**
- * Unfolds the slices of a round to one row per member, for look-ups. While the tenant has no stored group there is nothing
- * to look up, and slices stay folded: a first load then writes each member once.
+ * Unfolds the slices of a round to one row per member, for look-ups. While the tenant has no stored group there is
+ * nothing to look up, and slices stay folded: a first load then writes each member once.
  */
 export async function unfoldSlices(database: Database, lease: Lease, roundId: string): Promise<void> {
   await withoutCulprits(database, lease, roundId, {

@@ -4,9 +4,9 @@ import type { Transaction } from '../database/pool.ts';
 import { objectOfKey } from '../database/vocabulary.ts';
 
 /**
- * Brings an open full round up to date with the later round that this commit applies. Objects that the later round removed
- * are removed in the full round too. Live ones, seen by it or not, are flagged: GET reads them before the full round is
- * committed. Binds `tenant`, `stream` and `round`.
+ * Brings an open full round up to date with the later round that this commit applies. Objects that the later round
+ * removed are removed in the full round too. Live ones, seen by it or not, are flagged: GET reads them before the full
+ * round is committed. Binds `tenant`, `stream` and `round`.
  */
 export async function doubtWhatIsOlder(
   transaction: Transaction,

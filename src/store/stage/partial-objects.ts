@@ -16,8 +16,8 @@ export type RequiredProperties = {
   readonly selected: readonly string[];
 };
 
-// An unknown or removed object without a required property, or a known one without a property that its stored document has.
-// Comparing whole documents first is quicker, since most are equal. A manual account does not follow Entra ID.
+// An unknown or removed object without a required property, or a known one without a property that its stored document
+// has. Comparing whole documents first is quicker, since most are equal. A manual account does not follow Entra ID.
 const partial = (stream: Stream) => `
 select s.entra_object_id as id,
        case when jsonb_exists_all(s.source, :required::text[]) then '${doubts.lacking}'
@@ -32,8 +32,8 @@ select s.entra_object_id as id,
                     where p.property = any(:selected::text[]) and not jsonb_exists(s.source, p.property)))`;
 
 /**
- * Flags live objects that a full round shows in part, unless GET has answered for them. Returns how many were flagged. A
- * removed object that returns counts both as unknown and as known.
+ * Flags live objects that a full round shows in part, unless GET has answered for them. Returns how many were flagged.
+ * A removed object that returns counts both as unknown and as known.
  */
 export async function doubtPartial(
   database: Database,

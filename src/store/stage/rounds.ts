@@ -135,8 +135,8 @@ export type PageOfRound = {
 
 /**
  * Stages pages and the resume link in one transaction, and returns the round as it then is. `stage` writes the rows and
- * returns how many were new or different. A `trial` is rolled back. Throws `round_endless` for a link that this round has
- * already read, or after {@link maxBarrenPages}; `lease_lost` when the round has moved past `round`.
+ * returns how many were new or different. A `trial` is rolled back. Throws `round_endless` for a link that this round
+ * has already read, or after {@link maxBarrenPages}; `lease_lost` when the round has moved past `round`.
  */
 export async function advanceRound(
   database: Database,

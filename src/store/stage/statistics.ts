@@ -6,8 +6,8 @@ import type { Round } from './rounds.ts';
 
 const largeStage = 2_000;
 
-// While the planner believes in few rows, it looks up what a later round staged row by row; told of several thousand, it
-// scans whole tables. Measured with 7,000 of 100,000 users: five scans of all accounts.
+// While the planner believes in few rows, it looks up what a later round staged row by row; told of several thousand,
+// it scans whole tables. Measured with 7,000 of 100,000 users: five scans of all accounts.
 const largeLaterStage = 20_000;
 
 /** The number of rows per stage when its statistics were last made. */
@@ -21,9 +21,11 @@ const plannedBy = {
   stage_slices: 'round_id, group_object_id',
 };
 
-// Measured: without statistics the planner takes a large stage for empty, and the commit takes six times as long. A table
-// that another session locks is skipped: statistics are not worth a wait.
-/** Updates the planner's statistics of large stages, except those that have hardly grown since. Returns the new sizes. */
+// Measured: without statistics the planner takes a large stage for empty, and the commit takes six times as long. A
+// table that another session locks is skipped: statistics are not worth a wait.
+/**
+ * Updates the planner's statistics of large stages, except those that have hardly grown since. Returns the new sizes.
+ */
 export async function analyzeStage(
   database: Database,
   round: Pick<Round, 'round_id' | 'kind'>,
@@ -79,8 +81,8 @@ const analyzedColumns: Readonly<Record<string, string>> = {
 };
 
 /**
- * Settings for statements over a whole tenant. Compiling a statement that runs once costs more than it gives. The sets of a
- * full round fit in this much memory, so they are not spilled to files; a larger setting of the database stays.
+ * Settings for statements over a whole tenant. Compiling a statement that runs once costs more than it gives. The sets
+ * of a full round fit in this much memory, so they are not spilled to files; a larger setting of the database stays.
  */
 export const planForAll = `
 select set_config('jit', 'off', true),

@@ -19,12 +19,12 @@ join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = w.obje
 join (select m.group_no, m.member_object_id from entra_sync.memberships m where m.tenant_id = :tenant offset 0) m
   on m.group_no = g.group_no`;
 
-// EXCEPT compares stored with staged members by sorting or hashing; a join planned for few rows compared each member with
-// the whole stage. The members that remain are looked up one by one.
+// EXCEPT compares stored with staged members by sorting or hashing; a join planned for few rows compared each member
+// with the whole stage. The members that remain are looked up one by one.
 /**
- * Returns the query of the stored memberships that the round's stage does not contain, of the groups in `lists` (a query of
- * object_id and read_at). It leaves out members that Graph omits because they are deleted and restorable, and members
- * whose own groups were read later than the list. Binds `tenant` and `round`.
+ * Returns the query of the stored memberships that the round's stage does not contain, of the groups in `lists` (a
+ * query of object_id and read_at). It leaves out members that Graph omits because they are deleted and restorable, and
+ * members whose own groups were read later than the list. Binds `tenant` and `round`.
  */
 export const unnamedMembers = (lists: string, stored = storedByList) => `
 select x.group_object_id, g.group_no, x.member_object_id, m.member_type

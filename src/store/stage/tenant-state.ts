@@ -67,8 +67,8 @@ export async function readTenantState(database: Database, tenantId: string): Pro
 }
 
 /**
- * The condition, over expressions of a tenant and a stream, that absences are held that another full round can confirm or
- * lift: at once after the first, then daily.
+ * The condition, over expressions of a tenant and a stream, that absences are held that another full round can confirm
+ * or lift: at once after the first, then daily.
  */
 const isFullWanted = (tenantId: string, stream: string) => `exists (
   select from (select tenant_id, list_id, reason, held_since from entra_sync.held_removals

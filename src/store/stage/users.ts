@@ -96,8 +96,8 @@ const insertUsers = `insert into entra_sync.stage_users as s
       where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`;
 
 /**
- * Leaves out mapped fields that equal the property of the same name, so that they are sent once. `own` has the names for
- * which the two differ in any of these users, `rest` each user's fields under these names.
+ * Leaves out mapped fields that equal the property of the same name, so that they are sent once. `own` has the names
+ * for which the two differ in any of these users, `rest` each user's fields under these names.
  */
 function passedOn(users: readonly StagedUser[]): { own: ReadonlySet<string>; rest: readonly StagedUser['mapped'][] } {
   const own = new Set<string>();
@@ -110,9 +110,9 @@ function passedOn(users: readonly StagedUser[]): { own: ReadonlySet<string>; res
 }
 
 /**
- * Returns users whose groups GET has to answer for (rule 8): users that were deleted and are live in this round, in scope
- * or not, and users whose groups could not be read or kept earlier. Delta names the memberships of users that were only
- * outside the scope all along.
+ * Returns users whose groups GET has to answer for (rule 8): users that were deleted and are live in this round, in
+ * scope or not, and users whose groups could not be read or kept earlier. Delta names the memberships of users that
+ * were only outside the scope all along.
  */
 export async function restoredUsers(database: Database, tenantId: string, roundId: string): Promise<string[]> {
   const found = await rows<{ id: string }>(
@@ -141,9 +141,10 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
 }
 
 /**
- * Returns users that enter the scope and have to be asked for (rule 22): a scope group holds them, and they have no account
- * here, or one that is out of date because it was outside the scope or released. Leaves out users that are outside for
- * other reasons, deleted ones, and groups. A user that GET did not find is asked for again: delta may run ahead of GET.
+ * Returns users that enter the scope and have to be asked for (rule 22): a scope group holds them, and they have no
+ * account here, or one that is out of date because it was outside the scope or released. Leaves out users that are
+ * outside for other reasons, deleted ones, and groups. A user that GET did not find is asked for again: delta may run
+ * ahead of GET.
  */
 export async function enteringUsers(
   database: Database | Transaction,
