@@ -34,7 +34,7 @@ export const stagedInRound = (stream: 'users' | 'groups', id: string, round = ':
   select from entra_sync.stage_${stream} s where s.round_id = ${round} and s.entra_object_id = ${id})`;
 
 // The look-ups are laterals with `offset 0`: each is one index probe a row, whatever the planner believes of tables
-// that the same transaction has filled and nobody has analyzed yet. As plain joins a first load took minutes.
+// that the same transaction has filled and no session has analyzed yet. As plain joins a first load took minutes.
 
 /** The `group_no` of the tenant's group with this object id, by one look-up. Binds `tenant`. */
 export const groupOfObject = (id: string) => `lateral (
