@@ -86,7 +86,7 @@ async function askAboutGroups(context: StreamContext, settings: Settings, round:
 
 /** The properties that a whole document of a group holds. */
 export const requiredOfGroups: RequiredProperties = {
-  marks: requiredGroupProperties,
+  required: requiredGroupProperties,
   selected: [...groupProperties.keys()],
 };
 

@@ -139,7 +139,7 @@ async function settleAnswers(
 
 /** Returns the properties that a whole document of a user holds under these settings. */
 export function requiredOfUsers(settings: Settings): RequiredProperties {
-  return { marks: requiredUserProperties, selected: selectedProperties(settings.fields) };
+  return { required: requiredUserProperties, selected: selectedProperties(settings.fields) };
 }
 
 /** Returns a merged user with its mapped fields and its place inside or outside the scope. */

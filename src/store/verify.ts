@@ -3,6 +3,7 @@ import type { ScopeGap } from '../rules/scope.ts';
 import { closureDifferences } from './commit/closure.ts';
 import { type Lease, requireFence } from './cycle/lease.ts';
 import { compareWholeSets, type Database, inTransaction, rows } from './database/pool.ts';
+import { liveManaged, liveManual, setAsideInRound } from './database/vocabulary.ts';
 import { isPropertyOfGroup } from './stage/doubts.ts';
 import { lockTenant } from './tenants/tenants.ts';
 
@@ -134,8 +135,7 @@ with stored as (${stored}), fresh as (${fresh}), pair as (
   select coalesce(f.id, s.id) as id, s.facts as stored, f.facts as fresh
     from stored s full join fresh f using (id)
    where s.facts is distinct from f.facts
-     and not exists (select from entra_sync.stage_set_aside p
-                      where p.round_id = :roundId and p.object_key = coalesce(f.id, s.id)::text)
+     and not ${setAsideInRound('coalesce(f.id, s.id)::text', ':roundId')}
      and not (f.facts is null and ${isHeld('s.id')})
 )
 select '${kind}' as kind,
@@ -157,13 +157,13 @@ const userFacts = (alias: string) => `${alias}.mapped || jsonb_build_object('(en
 /** Compares accounts with the staged listing. */
 export async function driftOfUsers(database: Database, bind: VerifyBindings): Promise<Drift[]> {
   const stored = `select a.entra_object_id as id, ${userFacts('a')} as facts from entra_sync.accounts a
-    where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null
+    where a.tenant_id = :tenantId and ${liveManaged('a')}
       and (:ids::uuid[] is null or a.entra_object_id = any(:ids::uuid[]))`;
   const fresh = `select s.entra_object_id as id, ${userFacts('s')} as facts from entra_sync.stage_users s
     where s.round_id = :roundId and s.removed is null and s.in_scope
       and not exists (select from entra_sync.accounts m
                        where m.tenant_id = :tenantId and m.entra_object_id = s.entra_object_id
-                         and m.state = 'manual' and m.removed_at is null)`;
+                         and ${liveManual('m')})`;
   return inWholeSets<Drift>(database, compare('user', stored, fresh), bind);
 }
 
@@ -174,7 +174,7 @@ const groupFacts = (alias: string) => `jsonb_build_object('display_name', ${alia
 /** Compares groups with the staged listing. */
 export async function driftOfGroups(database: Database, bind: VerifyBindings): Promise<Drift[]> {
   const stored = `select g.entra_object_id as id, ${groupFacts('g')} as facts from entra_sync.groups g
-    where g.tenant_id = :tenantId and g.state = 'managed' and g.removed_at is null
+    where g.tenant_id = :tenantId and ${liveManaged('g')}
       and (:ids::uuid[] is null or g.entra_object_id = any(:ids::uuid[]))`;
   const fresh = `select s.entra_object_id as id, ${groupFacts('s')} as facts from entra_sync.stage_groups s
     where s.round_id = :roundId and s.removed is null`;

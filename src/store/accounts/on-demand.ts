@@ -153,7 +153,7 @@ async function stagePerson(transaction: Transaction, roundId: string, read: OnDe
   }
   await stageUsers(transaction, roundId, [seen]);
   await stageProblems(transaction, roundId, read.problems);
-  if (memberOf) await stageWholeList(transaction, roundId, entraObjectId, 'person', memberOf, askedAt);
+  if (memberOf) await stageWholeList(transaction, roundId, entraObjectId, 'user', memberOf, askedAt);
 }
 
 async function closeCycle(

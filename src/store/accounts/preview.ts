@@ -3,6 +3,7 @@ import type { Json, Source } from '../../rules/decode.ts';
 import type { Settings, SettingsDocument } from '../../settings/settings.ts';
 import { insideGroups } from '../commit/group-scope.ts';
 import { rows, type Transaction } from '../database/pool.ts';
+import { liveManaged } from '../database/vocabulary.ts';
 import { settingsInForce } from '../settings/versions.ts';
 
 export type PreviewedAccount = {
@@ -32,8 +33,7 @@ export async function* previewedAccounts(
               cardinality(:scopeGroups::uuid[]) = 0 or ${insideGroups('a.entra_object_id')} as inside
          from entra_sync.accounts a
          left join entra_sync.changes c on c.account_id = a.account_id and c.batch_id = :batch
-        where a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null
-          and (:after::uuid is null or a.account_id > :after)
+        where a.tenant_id = :tenant and ${liveManaged('a')} and (:after::uuid is null or a.account_id > :after)
         order by a.account_id limit ${page}`,
       { ...bind, after },
     );

@@ -1,13 +1,15 @@
-// Who is recognised: accounts that people made, and those that were released, become managed (rules 20, 25). Bound by
-// object id first; a manual account that was never bound by a match key, one to one, or not at all.
+// Adoption: manual accounts become managed (rules 20, 25). Released accounts are found by object id; accounts that were
+// never bound to an object, by a match key, one to one or not at all.
 import type { Problem } from '../../rules/decode.ts';
 import type { MatchKey } from '../../rules/mapping.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import { liveManaged, liveManual, shownAgain } from '../database/vocabulary.ts';
+import { becameManaged, changeRows, removedFor } from '../feed/change-rows.ts';
 import { stageProblems } from '../stage/problems.ts';
 import type { CommitBindings } from './bindings.ts';
 import { type StagedKinds, unbound } from './kinds.ts';
 
-/** Adopts the accounts of staged people. People whose match is ambiguous are set aside and leave the stage. Part of `applyUsers`. */
+/** Adopts the accounts of staged users. Sets users with an ambiguous match aside. Part of `applyUsers`. */
 export async function adoptAccounts(
   transaction: Transaction,
   bind: CommitBindings,
@@ -45,24 +47,24 @@ export async function adoptAccounts(
   return { adopted: count('account.adopted'), restored: count('account.restored'), setAside: left };
 }
 
-/** Adopts groups that were released, by object id. Part of `applyGroups`, before groups are updated. */
+/** Adopts released groups, by object id. Part of `applyGroups`, before groups are updated. */
 export async function adoptGroups(transaction: Transaction, bind: CommitBindings): Promise<number> {
   return rowCount(
     transaction,
     `with written as (
        update entra_sync.groups g set state = 'managed', updated_at = now()
          from entra_sync.stage_groups s
-        where s.round_id = :round and s.removed is null and g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
+        where s.round_id = :round and s.removed is null
+          and g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
           and g.state = 'manual'
        returning g.group_id
      )
-     insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, before, after)
-     select :batch, :tenant, :cycle, :actor, 'group.adopted', group_id, '{"state": "manual"}', '{"state": "managed"}' from written`,
+     ${changeRows("'group.adopted'", { group_id: 'group_id', ...becameManaged }, 'from written')}`,
     bind,
   );
 }
 
-// How every reason of an ambiguous match begins.
+// Every reason of an ambiguous match begins with this.
 const ambiguous = 'ambiguous match';
 
 const matchColumns = { mail: 'mail', userPrincipalName: 'user_principal_name' } as const satisfies Record<
@@ -73,33 +75,35 @@ const matchColumns = { mail: 'mail', userPrincipalName: 'user_principal_name' } 
 type Pair = { account_id: string; entra_object_id: string };
 type Candidate = Pair & { accounts: number; people: number };
 
-// What is in the columns of manual accounts is trimmed; Graph's words come as they are.
+// Values of manual accounts are stored trimmed; Graph's are not.
 const keyOf = (alias: string, column: string) => `entra_sync.folded(entra_sync.trimmed(${alias}.${column}))`;
 
 const sharedKey = (key: MatchKey) => `case when exists (
   select from entra_sync.accounts o
-   where o.tenant_id = :tenant and o.state = 'manual' and o.removed_at is null and o.entra_object_id is null
+   where o.tenant_id = :tenant and ${liveManual('o')} and o.entra_object_id is null
      and entra_sync.folded(o.${matchColumns[key]}) = ${keyOf('s', matchColumns[key])}) then '${key}' end`;
 
 /**
- * Released by a disconnect, or kept by a person's decision: whoever Graph shows live again is managed again. Not beside a
- * manual account that took the place of one that was removed by hand: `rival` is the key that the two would share.
+ * Released accounts, whatever released them, whose user Graph shows live again. Not an account that was removed by hand
+ * while a manual account has the same key: `rival` is that key.
  */
 const released = (match: readonly MatchKey[]) => `
 select a.account_id, s.entra_object_id,
-       case when a.removed_reason = 'by_hand' then (array_remove(array[${match.map(sharedKey).join(', ')}]::text[], null))[1] end as rival
+       case when a.removed_reason = 'by_hand'
+            then (array_remove(array[${match.map(sharedKey).join(', ')}]::text[], null))[1] end as rival
   from entra_sync.stage_users s
   join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'manual'
  where s.round_id = :round and s.removed is null and s.in_scope and (s.enabled or not a.suspension_rejected)`;
 
 /**
- * People without an account and manual accounts without an object that share a key, with how many share it. Whoever has an
- * account of the tenant already counts among the people; so does, for an on-demand read, whoever is set aside as
- * ambiguous, for of those nothing but the id is kept.
+ * Users without an account paired with unbound manual accounts by key, with the number that shares the key on each
+ * side. Users of the tenant that already have an account count too. So do, in an on-demand read, users that a cycle set
+ * aside as ambiguous: their keys are not stored.
  */
 const candidatesBy = (column: string) => `
 with person as materialized (
-  select s.entra_object_id, s.key, s.is_bound, count(*) filter (where s.is_bound) over (partition by s.key) as staged_rivals
+  select s.entra_object_id, s.key, s.is_bound,
+         count(*) filter (where s.is_bound) over (partition by s.key) as staged_rivals
     from (select s.entra_object_id, ${keyOf('s', column)} as key,
                  s.entra_object_id = any(:settled::uuid[]) or exists (select from entra_sync.accounts a
                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id offset 0) as is_bound
@@ -116,7 +120,7 @@ select p.account_id, p.entra_object_id, count(*) over (partition by p.entra_obje
   from pair p cross join lateral (
     select count(*) as people from (
       select a.entra_object_id from ${accountsWithKey(column, 'p.key')} a
-       where a.state = 'managed' and a.removed_at is null
+       where ${liveManaged('a')}
          and not exists (select from entra_sync.stage_users s
                           where s.round_id = :round and s.entra_object_id = a.entra_object_id offset 0)
       union
@@ -124,7 +128,8 @@ select p.account_id, p.entra_object_id, count(*) over (partition by p.entra_obje
        where :onDemand::boolean and o.tenant_id = :tenant and o.stream = 'users' and o.reason like '${ambiguous}%'
     ) x offset 0) r`;
 
-// One look-up a key. A condition on the object id beside it would be looked up instead: few accounts are believed to have none.
+// One look-up per key. With a condition on the object id here, Postgres would look that up, believing that few have
+// none.
 const accountsWithKey = (column: string, key: string) => `lateral (
   select a.account_id, a.tenant_id, a.entra_object_id, a.state, a.removed_at from entra_sync.accounts a
    where a.tenant_id = :tenant and entra_sync.folded(a.${column}) = ${key} offset 0)`;
@@ -151,8 +156,8 @@ async function setAside(transaction: Transaction, bind: CommitBindings, problems
   );
 }
 
-// A suspension is no part of an adoption: it is wanted like any other, and judged by the guard. What people gave stays: in force where the user owns the field, on the shelf elsewhere. What was edited last, in the
-// overrides, wins over what lay on the shelf before.
+// Edits stay: in force where the user owns the field, else shelved. A field's edit in force wins over its shelved one.
+// The adoption suspends no account: the guard judges suspensions.
 const adopt = `
 with pair as materialized (
   select a.account_id, a.removed_reason, a.entra_object_id is null as is_new, entra_sync.account_facts(a) as old_facts,
@@ -164,17 +169,21 @@ with pair as materialized (
 ), written as (
   update entra_sync.accounts a
      set entra_object_id = p.entra_object_id, state = 'managed', source = p.source, mapped = p.mapped,
-         user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled or a.enabled, suspension_rejected = false,
+         user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled or a.enabled,
+         suspension_rejected = false,
          overrides = p.kept, shelf = entra_sync.without_keys(p.given, p.kept),
-         removed_at = null, removed_reason = null, purge_at = null, removal_approved = false, updated_at = now()
+         ${shownAgain}, updated_at = now()
     from pair p where a.account_id = p.account_id
   returning a.account_id, p.removed_reason, p.old_facts, entra_sync.account_facts(a) as new_facts
-), change as (
-  insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
-  select :batch, :tenant, :cycle, :actor, case when removed_reason is null then 'account.adopted' else 'account.restored' end, account_id,
-         case when removed_reason is null then entra_sync.differing_facts(old_facts, new_facts) else jsonb_build_object('removed', removed_reason) end,
-         case when removed_reason is null then entra_sync.differing_facts(new_facts, old_facts) else new_facts end
-    from written
-  returning kind
+), change as (${changeRows(
+  "case when removed_reason is null then 'account.adopted' else 'account.restored' end",
+  {
+    account_id: 'account_id',
+    before: `case when removed_reason is null then entra_sync.differing_facts(old_facts, new_facts)
+                  else ${removedFor('removed_reason')} end`,
+    after: `case when removed_reason is null then entra_sync.differing_facts(new_facts, old_facts) else new_facts end`,
+  },
+  'from written returning kind',
+)}
 )
 select kind, count(*)::int as count from change group by kind`;

@@ -1,12 +1,12 @@
-// The ground of a commit: the values that its statements bind, and the steps that every kind of commit takes.
+// The values that a commit's statements bind, and the steps that all kinds of commit share.
 import { ExpectedError } from '../../errors.ts';
 import type { StreamCounts } from '../../rules/counts.ts';
 import type { RemovalLimits } from '../../rules/guard.ts';
 import type { MatchKey } from '../../rules/mapping.ts';
 import type { Stream } from '../../rules/streams.ts';
 import { rowCount, type Transaction } from '../database/pool.ts';
+import { objectOfKey } from '../database/vocabulary.ts';
 import { settingsVersion } from '../settings/versions.ts';
-import { objectOfKey } from '../stage/doubts.ts';
 import type { Round } from '../stage/rounds.ts';
 
 /** The values that every statement of a commit may bind. */
@@ -19,24 +19,30 @@ export type CommitBindings = {
   readonly cycle: string | null;
   readonly actor: string;
   readonly retentionMs: number;
-  /** Beyond these limits removals wait for a person (rule 10). */
+  /** Removals beyond these limits are held (rule 10). */
   readonly removals: RemovalLimits;
-  /** How manual accounts are recognised, in order. */
+  /** The keys that match manual accounts, in order. */
   readonly match: readonly MatchKey[];
-  /** Object ids of the groups that the scope names; empty: every user is in scope. */
+  /** Object ids of the scope groups. Empty: every user is in scope. */
   readonly scopeGroups: readonly string[];
-  /** The groups stream has committed a full round for these scope groups: only then does absence from them remove (rule 23). */
+  /**
+   * Whether the groups stream has committed a full round for these scope groups, so that absence from them removes
+   * (rule 23).
+   */
   readonly groupsJudged: boolean;
-  /** A read of one person, or a listing: it removes, sweeps and purges no account. */
+  /** An on-demand read or a listing: removes, sweeps and purges no account. */
   readonly onDemand: boolean;
-  /** A quick first load, which suspends no account either: the guard judges that in the first round. */
+  /** A first load, which suspends no account either: the guard judges that in the first round. */
   readonly listing?: true;
 };
 
-/** Makes a stream's staged rows the truth; the part of the transaction that differs between streams. */
+/** Applies a stream's staged rows. */
 export type Apply = (transaction: Transaction, bind: CommitBindings) => Promise<StreamCounts>;
 
-/** A round belongs to one settings version (rule 17); the tenant's row is locked, so no other can come into force now. */
+/**
+ * Throws `round_changed` unless the round has the settings in force (rule 17). The tenant's row is locked, so they
+ * stay.
+ */
 export async function requireSettings(
   transaction: Transaction,
   tenantId: string,
@@ -48,7 +54,7 @@ export async function requireSettings(
   });
 }
 
-/** Keeps what could not be taken, lets go of what could be taken now, and returns how many this round set aside. */
+/** Stores what this round set aside, forgets what it read, and returns how many it set aside. */
 export async function keepSetAside(transaction: Transaction, bind: CommitBindings): Promise<number> {
   const kept = await rowCount(
     transaction,
@@ -57,14 +63,17 @@ export async function keepSetAside(transaction: Transaction, bind: CommitBinding
      on conflict (tenant_id, stream, object_key) do update set reason = excluded.reason, last_seen_at = now()`,
     bind,
   );
-  // A full round has met everything there is, so what it did not set aside is no longer.
+  // A full round saw everything, so an object that it did not set aside is not set aside any more.
   await transaction.raw(
     `delete from entra_sync.set_aside a
       where a.tenant_id = :tenant and a.stream = :stream
-        and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.object_key offset 0)
+        and not exists (select from entra_sync.stage_set_aside p
+                         where p.round_id = :round and p.object_key = a.object_key offset 0)
         and (:full::boolean
-             or exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = ${objectOfKey('a.object_key')} offset 0)
-             or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = ${objectOfKey('a.object_key')} offset 0))`,
+             or exists (select from entra_sync.stage_users s
+                         where s.round_id = :round and s.entra_object_id = ${objectOfKey('a.object_key')} offset 0)
+             or exists (select from entra_sync.stage_groups s
+                         where s.round_id = :round and s.entra_object_id = ${objectOfKey('a.object_key')} offset 0))`,
     bind,
   );
   return kept;

@@ -1,18 +1,19 @@
-// The closure of nested groups: which live group holds which, through any number of steps, and each live group itself. Kept
-// by differences, by the transaction that changes an edge between groups or the life of a group (rule 9).
+// The closure of nested groups: each live group with itself and every live group above it, through any number of steps.
+// The transaction that changes a nested membership, or removes or adds a group, updates it by differences (rule 9).
 import { type Edge, holdersOf } from '../../rules/nesting.ts';
 import { rows, type Transaction } from '../database/pool.ts';
+import { membershipsOfMember } from '../database/vocabulary.ts';
 
-/** Pairs of the closure by the group that is held: the numbers of `groups`, and beside each its holders as `{1,2}`. */
+/** Pairs of the closure: numbers of held groups, and in the same order the holders of each, as `{1,2}`. */
 export type Pairs = { readonly groups: number[]; readonly holders: string[] };
 
-// So many groups are compared at once. Of a ring of 1,000 this is a million pairs.
+// The number of groups compared at once. In a ring of 1,000 groups this is a million pairs.
 const slice = 2_000;
 
 /**
- * Brings the closure up to date with what this batch changed. Reads and writes what is below a group that came or went, or
- * below an edge that did; with `full`, which mends what went wrong, all of the tenant. The tenant's row is locked. Runs
- * after the change rows of memberships and groups are written, and before groups are erased.
+ * Updates the closure for the changes of this batch: everything below a group or nested membership that came or went.
+ * With `full`, compares the whole tenant, which repairs errors. The tenant's row is locked. Runs after the change rows
+ * are written and before groups are purged.
  */
 export async function keepClosure(
   transaction: Transaction,
@@ -27,9 +28,8 @@ export async function keepClosure(
 }
 
 /**
- * Pairs that the closure lacks or has too many of, compared with the stored memberships. They are those of the members that
- * a group in `groups` holds (null: all groups of the tenant), a slice at a time. Where `groups` has a group, it must have
- * all that the closure has below that group.
+ * Yields the pairs that the closure lacks or has too many, compared with the stored memberships, for the held groups in
+ * `groups` (null: all of the tenant). `groups` must be closed: with a group, all groups below it in the stored closure.
  */
 export async function* closureDifferences(
   transaction: Transaction,
@@ -72,7 +72,7 @@ function without(these: readonly number[], those: readonly number[]): readonly n
   return these.filter((one) => !set.has(one));
 }
 
-/** The stored holders of each of these groups, also of those that have none. */
+/** Returns the stored holders of each group, empty where it has none. */
 async function storedHolders(transaction: Transaction, groups: readonly number[]): Promise<Map<number, number[]>> {
   const found = await rows<{ no: string; holders: string }>(transaction, readHolders, { groups });
   return new Map(found.map(({ no, holders }) => [Number(no), holders === '' ? [] : holders.split(',').map(Number)]));
@@ -87,18 +87,19 @@ async function groupsBelow(transaction: Transaction, groups: readonly string[]):
   return (await rows<Numbered>(transaction, belowGroups, { groups })).map(({ no }) => no);
 }
 
-// All look-ups are laterals with `offset 0`: one index probe a row, whatever the planner believes (src/store/commit/memberships.ts).
+// Look-ups are laterals with `offset 0`: one index probe per row (src/store/database/vocabulary.ts).
 const groupsOfChanges = `
 select distinct g.group_no as no
   from (select c.group_id as id from entra_sync.changes c
          where c.batch_id = :batch and c.kind in ('group.created', 'group.restored', 'group.removed')
         union all
         select c.member_group_id from entra_sync.changes c
-         where c.batch_id = :batch and c.kind in ('membership.added', 'membership.removed') and c.member_group_id is not null) x
+         where c.batch_id = :batch and c.kind in ('membership.added', 'membership.removed')
+           and c.member_group_id is not null) x
  cross join lateral (select g.group_no from entra_sync.groups g where g.group_id = x.id offset 0) g`;
 
-// A pair is affected where a way from its holder to its group goes over an edge that came or went. Below the last such edge
-// of the way nothing changed, so the group is found below the edge's child in the closure as it is stored.
+// A pair is affected if a path from the holder to the group contains a changed membership. Below the last such
+// membership the path is unchanged, so the stored closure finds the group from there.
 const belowGroups = `
 select t.no from unnest(:groups::bigint[]) as t (no)
 union
@@ -116,8 +117,7 @@ const edgesInto = `
 select p.group_no as parent, c.group_no as child
   from unnest(:groups::bigint[]) as t (no)
  cross join ${live('t.no')} c
- cross join lateral (select m.group_no from entra_sync.memberships m
-   where m.tenant_id = :tenant and m.member_object_id = c.entra_object_id offset 0) m
+ cross join ${membershipsOfMember('c.entra_object_id')} m
  cross join ${live('m.group_no')} p`;
 
 const readHolders = `
@@ -125,7 +125,7 @@ select t.no, array_to_string(array(
          select c.ancestor_no from entra_sync.group_closure c where c.descendant_no = t.no), ',') as holders
   from unnest(:groups::bigint[]) as t (no)`;
 
-// By place in the table: a join would compare each pair with the closure of all tenants where the planner believes in few.
+// By ctid: planned for few rows, a join would compare each pair with the closure of all tenants.
 const deletePairs = `
 delete from entra_sync.group_closure where ctid = any(array(
   select c.place from unnest(:groups::bigint[], :holders::text[]) as t (no, holders)

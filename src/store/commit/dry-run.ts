@@ -1,4 +1,4 @@
-// A dry run of the users rests on the groups that the same dry run read: they become the truth for a moment and are rolled back.
+// A dry run of users rests on the groups that the same dry run read. They are applied, and rolled back with it.
 
 import type { Lease } from '../cycle/lease.ts';
 import type { Database, Transaction } from '../database/pool.ts';
@@ -9,7 +9,7 @@ import { lockTenant } from '../tenants/tenants.ts';
 import { apply } from './apply.ts';
 import { type CommitBindings, keepSetAside } from './bindings.ts';
 
-/** Applies a round of groups that a dry run staged, under a batch of its own; the caller's transaction is rolled back. */
+/** Applies a dry run's round of groups as a batch of its own. The caller rolls the transaction back. */
 export async function applyDryRunGroups(
   transaction: Transaction,
   round: Round,
@@ -26,7 +26,7 @@ export async function applyDryRunGroups(
   await keepSetAside(transaction, groups);
 }
 
-/** Returns what `read` finds once the groups of `round` are applied. Nothing is kept, whatever `read` does. */
+/** Returns what `read` finds once the groups of `round` are applied. Rolls back in any case. */
 export async function onDryRunGroups<Found>(
   database: Database,
   lease: Lease,
@@ -40,7 +40,7 @@ export async function onDryRunGroups<Found>(
       ...options,
       tenant: lease.tenantId,
       cycle: null,
-      // No removal is reported here: members of the rehearsed groups are judged as they are.
+      // Removals of groups are not reported here, so none is held.
       removals: { max: Number.MAX_SAFE_INTEGER, percent: 100, floor: 0 },
       match: [],
       scopeGroups: [],

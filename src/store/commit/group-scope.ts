@@ -1,10 +1,18 @@
-// Who is inside and who is outside by the groups that the scope names, in the commit of a users round (rule 23).
+// The scope groups in the commit of a users round: which users are inside and which outside (rule 23).
 import type { ScopeGap } from '../../rules/scope.ts';
 import { rows, type Transaction } from '../database/pool.ts';
+import {
+  isObjectId,
+  liveManaged,
+  membershipsOfMember,
+  removedWithObject,
+  stagedInRound,
+} from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
-import { membershipsOfMember } from './memberships.ts';
 
-/** Whether the object `id` is a member, through any number of groups, of one that the scope names; binds tenant, scopeGroups. */
+/**
+ * The condition that a scope group holds the object, directly or through nested groups. Binds `tenant`, `scopeGroups`.
+ */
 export const insideGroups = (id: string) => `exists (
   select from ${membershipsOfMember(id)} m
    cross join lateral (select from entra_sync.group_closure c
@@ -12,19 +20,19 @@ export const insideGroups = (id: string) => `exists (
        select g.group_no from entra_sync.groups g
         where g.tenant_id = :tenant and g.entra_object_id = any(:scopeGroups::uuid[]))) offset 0) c)`;
 
-/** What {@link judgeScope} found. */
+/** The result of {@link judgeScope}. */
 export type ScopeJudged = {
-  /** Accounts that would be removed for being outside, if there were no gaps. */
+  /** The number of accounts that only the gaps keep from being removed. */
   readonly held: number;
-  /** Groups that the scope names or holds and whose members are not known. */
+  /** Scope groups, or groups in them, whose members are unknown. */
   readonly gaps: readonly ScopeGap[];
-  /** Whether being in none of the scope groups removes an account in this commit. */
+  /** Whether this commit removes accounts that no scope group holds. */
   readonly groupsJudged: boolean;
 };
 
 /**
- * Judges the scope by groups on the stored memberships (rule 23). No account is created for a user in none of the groups.
- * While there are gaps, no account is removed for being outside.
+ * Judges the scope groups on the stored memberships (rule 23). A user in none of them gets no account. While there are
+ * gaps, no account is removed for being outside.
  */
 export async function judgeScope(transaction: Transaction, bind: CommitBindings): Promise<ScopeJudged> {
   const { groupsJudged } = bind;
@@ -34,14 +42,14 @@ export async function judgeScope(transaction: Transaction, bind: CommitBindings)
     await transaction.raw(setOutside, bind);
     return { held: 0, gaps, groupsJudged };
   }
-  const [gone] = await rows<{ count: number }>(
+  const [absent] = await rows<{ count: number }>(
     transaction,
     `select count(*)::int as count from entra_sync.accounts a
-      where a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and ${outsideGroups}`,
+      where a.tenant_id = :tenant and ${liveManaged('a')} and ${outsideGroups}`,
     { ...bind, groupsJudged: true },
   );
   await transaction.raw(setOutside, { ...bind, groupsJudged: false });
-  return { held: groupsJudged ? (gone?.count ?? 0) : 0, gaps, groupsJudged: false };
+  return { held: groupsJudged ? (absent?.count ?? 0) : 0, gaps, groupsJudged: false };
 }
 
 const setOutside = `
@@ -50,7 +58,10 @@ update entra_sync.stage_users s set in_scope = false
    and (:groupsJudged::boolean or not exists (select from entra_sync.accounts a
           where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.removed_at is null))`;
 
-/** The groups that these scope groups are or hold and whose members are not known: while there are any, nobody is removed by groups. */
+/**
+ * Returns the scope groups, and groups in them, whose members are unknown. While there is one, no account leaves the
+ * scope.
+ */
 export function scopeGaps(
   transaction: Transaction,
   bind: Pick<CommitBindings, 'tenant' | 'scopeGroups'>,
@@ -58,28 +69,30 @@ export function scopeGaps(
   return rows<ScopeGap>(transaction, findGaps, bind);
 }
 
-// A group that was set aside before it was ever stored holds people whom nobody can name: none of them is removed for it.
+// The members of a group that was set aside before it was stored are unknown, so none of them is removed for it.
 const findGaps = `
 with aside as materialized (
   select object_key::uuid as id from (
-    select case when object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then object_key end as object_key
+    select case when ${isObjectId('object_key')} then object_key end as object_key
       from entra_sync.set_aside where tenant_id = :tenant and stream = 'groups') k
    where object_key is not null
 ), unknown as materialized (
   select id from (select unnest(:scopeGroups::uuid[]) as id union select id from aside) x
-   where not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = x.id and g.removed_at is null)
+   where not exists (select from entra_sync.groups g
+                      where g.tenant_id = :tenant and g.entra_object_id = x.id and g.removed_at is null)
 )
 select id::text, case when id in (select id from aside) then 'set_aside' else 'not_there' end as why
   from unknown u
  where id = any(:scopeGroups::uuid[]) or ${insideGroups('u.id')}
  order by 1`;
 
-export const outsideGroups = `(:groupsJudged::boolean and cardinality(:scopeGroups::uuid[]) > 0 and not ${insideGroups('a.entra_object_id')}
-  and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id and s.removed is not null))`;
+export const outsideGroups = `(:groupsJudged::boolean and cardinality(:scopeGroups::uuid[]) > 0
+  and not ${insideGroups('a.entra_object_id')}
+  and not exists (select from entra_sync.stage_users s
+                   where s.round_id = :round and s.entra_object_id = a.entra_object_id and s.removed is not null))`;
 
-// Live accounts that are outside the scope now, as entra_object_id, reason and by_groups: staged so, or no longer held by a
-// scope group (some are both). An on-demand read removes nobody. `groupsJudged` is also false while the scope has gaps,
-// which hold these removals.
+// Live accounts outside the scope, as entra_object_id, reason and by_groups: staged as outside, or held by no scope
+// group (some are both). An on-demand read removes no account. While the scope has gaps, `groupsJudged` is false.
 export const leftScope = `
 select a.entra_object_id, coalesce(s.outside, 'out_of_scope'), s.outside is null
   from entra_sync.stage_users s
@@ -89,9 +102,9 @@ union all
 select a.entra_object_id, coalesce(s.outside, 'out_of_scope'), s.outside is null
   from entra_sync.accounts a
   left join entra_sync.stage_users s on s.round_id = :round and s.entra_object_id = a.entra_object_id
- where not :onDemand::boolean and a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and ${outsideGroups}`;
+ where not :onDemand::boolean and a.tenant_id = :tenant and ${liveManaged('a')} and ${outsideGroups}`;
 
-// Who is outside by what is said of the person although the scope groups hold the person is remembered by id alone.
+// Users whose properties put them outside although a scope group holds them. Only their ids are kept.
 export const keepOutside = `
 insert into entra_sync.outside_scope (tenant_id, entra_object_id)
 select :tenant, s.entra_object_id from entra_sync.stage_users s
@@ -99,20 +112,20 @@ select :tenant, s.entra_object_id from entra_sync.stage_users s
    and ${insideGroups('s.entra_object_id')}
 on conflict do nothing`;
 
-// Anybody else whom the round shows is forgotten: whether properties or groups put the person outside is not told apart.
+// Forgets all other users that the round shows, without telling whether properties or groups put them outside.
 export const forgetOutside = `
 delete from entra_sync.outside_scope o
  where o.tenant_id = :tenant
    and (exists (select from entra_sync.stage_users s
                  where s.round_id = :round and s.entra_object_id = o.entra_object_id
                    and (s.in_scope or s.removed is not null or not ${insideGroups('s.entra_object_id')}))
-        or :full::boolean and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = o.entra_object_id))`;
+        or :full::boolean and not ${stagedInRound('users', 'o.entra_object_id')})`;
 
-// Who was deleted, and is live again outside the scope, is removed for being outside: entering the scope brings the person
-// back. So is who was disabled and is outside for another reason now. The time of purge stays.
+// A deleted user that is live again outside the scope counts as removed for being outside, so it is restored when it
+// enters the scope. So does a disabled user that is outside for another reason now. The time of purge stays.
 export const relabelOutside = `
 update entra_sync.accounts a set removed_reason = coalesce(s.outside, 'out_of_scope')
   from entra_sync.stage_users s
  where s.round_id = :round and s.removed is null and not s.in_scope
    and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'managed'
-   and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen', 'disabled')`;
+   and (${removedWithObject('a')} or a.removed_reason = 'disabled')`;

@@ -1,9 +1,19 @@
-// The commit of a groups round: groups, memberships and the closure of nested groups, over whole sets (rules 7 to 9).
-// Order matters, so that each membership that appears or vanishes is written once: what vanishes with a group first, then
-// what Graph ended, then groups that come or change, what shows through them, and last what is new.
+// The commit of a groups round: groups, memberships and the closure of nested groups, as whole sets (rules 7 to 9). The
+// order writes each change of a membership once: first those that vanish with a group, then those that Graph ended,
+// then groups that appear or change, the memberships that appear with them, and last new memberships.
 
 import { noCounts, type StreamCounts } from '../../rules/counts.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import {
+  groupOfObject,
+  liveManaged,
+  liveManual,
+  membershipsOfGroup,
+  setAsideInRound,
+  shownAgain,
+  stagedInRound,
+} from '../database/vocabulary.ts';
+import { changeRows, removedFor } from '../feed/change-rows.ts';
 import { adoptGroups } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
 import { keepClosure } from './closure.ts';
@@ -17,24 +27,23 @@ import {
   keepMemberships,
   keepPurged,
   membershipsOf,
-  membershipsOfGroup,
   moveMemberships,
 } from './memberships.ts';
 
-/** Makes the staged groups and memberships the truth. Part of the transaction of `commitRound`. */
+/** Applies the staged groups and memberships. Part of the transaction of `commitRound`. */
 export async function applyGroups(transaction: Transaction, bind: CommitBindings): Promise<StreamCounts> {
   const adopted = await adoptGroups(transaction, bind);
   const guard = await guardRemovals(transaction, bind, guardedGroups);
   await transaction.raw(lockTouched, bind);
   const count = (statement: string) => rowCount(transaction, statement, bind);
   const move = (statement: string) => moveMemberships(transaction, statement, bind);
-  let ended = guard.left > 0 ? await move(groupsVanish(gone)) : 0;
+  let ended = guard.left > 0 ? await move(groupsVanish(groupsToRemove)) : 0;
   const removed = guard.left > 0 ? await count(removeGroups) : 0;
   await transaction.raw(hardenTombstones, bind);
-  ended += await move(endMemberships(membershipsOf(deletedForGood)));
+  ended += await move(endMemberships(membershipsOf(permanentlyDeleted)));
   ended += await move(endMemberships(listsOfDeleted));
   const heldMembers = await guardMemberships(transaction, bind);
-  ended += await move(endMemberships(ended_));
+  ended += await move(endMemberships(endedByGraph));
   await transaction.raw(keepDeletedElsewhere, bind);
   await transaction.raw(forgetDeletedElsewhere, bind);
   const updated = await count(updateGroups);
@@ -76,11 +85,11 @@ const staged = `entra_sync.stage_groups s
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id and g.state = 'managed'`;
 
 const notSeen = `entra_sync.groups g
- where :full::boolean and g.tenant_id = :tenant and g.state = 'managed' and g.removed_at is null
-   and not exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = g.entra_object_id)
-   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = g.entra_object_id::text)`;
+ where :full::boolean and g.tenant_id = :tenant and ${liveManaged('g')}
+   and not ${stagedInRound('groups', 'g.entra_object_id')}
+   and not ${setAsideInRound('g.entra_object_id::text')}`;
 
-/** What the round wants to remove, before the guard has judged it. */
+/** The groups that the round would remove, for the guard. */
 const guardedGroups: Guarded = {
   table: 'groups',
   key: 'group_no',
@@ -94,29 +103,31 @@ const guardedGroups: Guarded = {
     ) x group by x.entra_object_id`,
   seen: 'select count(*)::int from entra_sync.stage_groups where round_id = :round and removed is null',
   inWeek: [removedInWeek],
-  cameBack: `not exists (select from entra_sync.groups g where g.group_no = h.group_no and g.state = 'managed' and g.removed_at is null)
-    or exists (select from entra_sync.stage_groups s where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null)
+  cameBack: `not exists (select from entra_sync.groups g where g.group_no = h.group_no and ${liveManaged('g')})
+    or exists (select from entra_sync.stage_groups s
+                where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null)
     or h.reason = 'not_seen' and ${metUnreadable}`,
 };
 
-/** Live groups that this round removes: what the guard has left. */
-const gone = `
+/** The groups that this round removes, after the guard. */
+const groupsToRemove = `
 select g.group_no, g.entra_object_id, r.reason
   from entra_sync.stage_removals r
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = r.object_id
  where r.round_id = :round`;
 
-// Past the retention and still absent: who is there again with a body that cannot be read is not.
+// Past the retention and still absent. A group with an unreadable body is not absent.
 const purgeable = `entra_sync.groups g
  where not :onDemand::boolean and g.tenant_id = :tenant and g.removed_at is not null and g.purge_at <= now()
-   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = g.entra_object_id::text)`;
+   and not ${setAsideInRound('g.entra_object_id::text')}`;
 
 const lockTouched = `
 select from entra_sync.groups where group_no in (
   select g.group_no from ${staged}
-   where s.round_id = :round and case when s.removed is null then g.removed_at is not null or ${differs} else g.removed_at is null end
+   where s.round_id = :round
+     and case when s.removed is null then g.removed_at is not null or ${differs} else g.removed_at is null end
   union all
-  select x.group_no from (${gone}) x
+  select x.group_no from (${groupsToRemove}) x
   union all
   select g.group_no from ${purgeable}
 ) order by group_id for update`;
@@ -124,12 +135,11 @@ select from entra_sync.groups where group_no in (
 const removeGroups = `
 with written as (
   update entra_sync.groups g
-     set removed_at = now(), removal_approved = false, removed_reason = x.reason, purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
-    from (${gone}) x where g.group_no = x.group_no
+     set removed_at = now(), removal_approved = false, removed_reason = x.reason,
+         purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
+    from (${groupsToRemove}) x where g.group_no = x.group_no
   returning g.group_id, g.removed_reason
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, after)
-select :batch, :tenant, :cycle, :actor, 'group.removed', group_id, jsonb_build_object('removed', removed_reason) from written`;
+)${changeRows("'group.removed'", { group_id: 'group_id', after: removedFor('removed_reason') }, 'from written')}`;
 
 const hardenTombstones = `
 update entra_sync.groups g set removed_reason = 'deleted'
@@ -137,21 +147,23 @@ update entra_sync.groups g set removed_reason = 'deleted'
  where s.round_id = :round and s.removed = 'deleted' and g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
    and g.removed_reason in ('deleted_restorable', 'not_seen')`;
 
-// What is held is not gone, nor what was released: that group is people's, with its members (rule 20).
-const deletedForGood = `select s.entra_object_id from entra_sync.stage_groups s where s.round_id = :round and s.removed = 'deleted'
-   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id offset 0)
+// Skip held groups, and released ones: those are manual, with their members (rule 20).
+const permanentlyDeleted = `select s.entra_object_id from entra_sync.stage_groups s
+ where s.round_id = :round and s.removed = 'deleted'
+   and not exists (select from entra_sync.held_removals h
+                    where h.tenant_id = :tenant and h.object_id = s.entra_object_id offset 0)
    and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
-                      and g.state = 'manual' and g.removed_at is null offset 0)`;
+                      and ${liveManual('g')} offset 0)`;
 
 const listsOfDeleted = `
 select g.group_no, m.member_object_id
-  from (${deletedForGood}) d
- cross join lateral (select g.group_no from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = d.entra_object_id offset 0) g
+  from (${permanentlyDeleted}) d
+ cross join ${groupOfObject('d.entra_object_id')} g
  cross join ${membershipsOfGroup('g.group_no')} m`;
 
-// What slices called removed; of nested groups that were asked which groups hold them, the others; and of lists that were
-// read whole what they did not name and the guard let go.
-const ended_ = `
+// Memberships that a slice calls removed, that a nested group's own memberOf does not contain, or that a whole list
+// does not contain and the guard passed.
+const endedByGraph = `
 select g.group_no, s.member_object_id
   from entra_sync.staged_members s
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.group_object_id
@@ -163,19 +175,21 @@ select m.group_no, m.member_object_id
   join entra_sync.groups g on g.group_no = m.group_no
  where h.round_id = :round
    and not exists (select from entra_sync.staged_members s
-                    where s.round_id = :round and s.group_object_id = g.entra_object_id and s.member_object_id = h.object_id)
+                    where s.round_id = :round and s.group_object_id = g.entra_object_id
+                      and s.member_object_id = h.object_id)
 union
 select e.group_no, e.member_object_id from entra_sync.stage_endings e where e.round_id = :round`;
 
-// Of groups that were deleted before anything was kept of them, the id is: a restored group need not tell its members again.
+// Soft-deleted groups that were never stored. Graph may not send their members when it restores them.
 const keepDeletedElsewhere = `
 insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
 select :tenant, 'groups', s.entra_object_id from entra_sync.stage_groups s
  where s.round_id = :round and s.removed = 'deleted_restorable'
-   and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
+   and not exists (select from entra_sync.groups g
+                    where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
 on conflict (tenant_id, stream, entra_object_id) do update set noted_at = now()`;
 
-// Live ones were asked whole (src/store/stage/deleted-elsewhere.ts), so nothing more has to be known of them.
+// GET has returned the live ones whole (src/store/stage/deleted-elsewhere.ts), so their ids are not needed.
 const forgetDeletedElsewhere = `
 delete from entra_sync.deleted_strangers d using entra_sync.stage_groups s
  where d.tenant_id = :tenant and d.stream = 'groups' and s.round_id = :round and s.entra_object_id = d.entra_object_id
@@ -196,9 +210,11 @@ with pair as materialized (
   select group_id, entra_sync.differing_facts(old_facts, new_facts) as before,
          entra_sync.differing_facts(new_facts, old_facts) as after
     from written
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, before, after)
-select :batch, :tenant, :cycle, :actor, 'group.updated', group_id, before, after from fact where after <> '{}'`;
+)${changeRows(
+  "'group.updated'",
+  { group_id: 'group_id', before: 'before', after: 'after' },
+  "from fact where after <> '{}'",
+)}`;
 
 const restoreGroups = `
 with pair as materialized (
@@ -206,14 +222,15 @@ with pair as materialized (
    where s.round_id = :round and s.removed is null and g.removed_at is not null
 ), written as (
   update entra_sync.groups g
-     set ${setColumns}, removed_at = null, removed_reason = null, purge_at = null, removal_approved = false, updated_at = now()
+     set ${setColumns}, ${shownAgain}, updated_at = now()
     from pair p, entra_sync.stage_groups s
    where g.group_no = p.group_no and s.round_id = :round and s.entra_object_id = g.entra_object_id
   returning g.group_id, p.removed_reason as old_reason, entra_sync.group_facts(g) as new_facts
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, before, after)
-select :batch, :tenant, :cycle, :actor, 'group.restored', group_id, jsonb_build_object('removed', old_reason), new_facts
-  from written`;
+)${changeRows(
+  "'group.restored'",
+  { group_id: 'group_id', before: removedFor('old_reason'), after: 'new_facts' },
+  'from written',
+)}`;
 
 const createGroups = `
 with written as (
@@ -221,13 +238,12 @@ with written as (
   select :tenant, s.entra_object_id, 'managed', ${of('s')}
     from entra_sync.stage_groups s
    where s.round_id = :round and s.removed is null
-     and not exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
+     and not exists (select from entra_sync.groups g
+                      where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
   returning g.group_id, entra_sync.group_facts(g) as facts
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id, after)
-select :batch, :tenant, :cycle, :actor, 'group.created', group_id, facts from written`;
+)${changeRows("'group.created'", { group_id: 'group_id', after: 'facts' }, 'from written')}`;
 
-/** Erases groups past the retention and still absent after this round: the row goes, its values are blanked elsewhere. */
+/** Purges groups past the retention and still absent: deletes the rows, and their values in change rows. */
 async function purgeGroups(transaction: Transaction, bind: CommitBindings): Promise<number> {
   const purged = await rows<{ group_no: string; group_id: string; entra_object_id: string; removed_reason: string }>(
     transaction,
@@ -240,17 +256,17 @@ async function purgeGroups(transaction: Transaction, bind: CommitBindings): Prom
   const ids = purged.map((row) => row.group_id);
   await transaction.raw(forgetGroups, { ...bind, numbers: purged.map((row) => row.group_no) });
   await transaction.raw(
-    'update entra_sync.changes set before = null, after = null where tenant_id = :tenant and group_id = any(:ids::uuid[])',
+    `update entra_sync.changes set before = null, after = null
+      where tenant_id = :tenant and group_id = any(:ids::uuid[])`,
     { ...bind, ids },
   );
   await transaction.raw(
-    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'groups' and left(object_key, 36) = any(:objects::text[])",
+    `delete from entra_sync.set_aside
+      where tenant_id = :tenant and stream = 'groups' and left(object_key, 36) = any(:objects::text[])`,
     { ...bind, objects: purged.map((row) => row.entra_object_id) },
   );
-  return rowCount(
-    transaction,
-    `insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, group_id)
-     select :batch, :tenant, :cycle, :actor, 'group.purged', id from unnest(:ids::uuid[]) as id`,
-    { ...bind, ids },
-  );
+  return rowCount(transaction, changeRows("'group.purged'", { group_id: 'id' }, 'from unnest(:ids::uuid[]) as id'), {
+    ...bind,
+    ids,
+  });
 }

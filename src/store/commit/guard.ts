@@ -1,49 +1,53 @@
-// The guard between what a round wants to remove and its removal (rule 10): judged, then applied as a whole or held.
+// The guard judges the removals and suspensions of a round (rule 10): all are applied, or all are held.
 import { enoughBefore, type RemovalCounts, whyHeld } from '../../rules/guard.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import { liveManaged, setAsideInRound } from '../database/vocabulary.ts';
+import { changeRows } from '../feed/change-rows.ts';
 import type { CommitBindings } from './bindings.ts';
 
-/** What differs between accounts and groups. */
+/** The parts of the guard that differ between accounts and groups. */
 export type Guarded = {
-  /** Table and key of what is guarded, as `x`. */
+  /** The table (as `x`) and its key. */
   readonly table: 'accounts' | 'groups';
   readonly key: 'account_id' | 'group_no';
   readonly publicKey: 'account_id' | 'group_id';
-  /** Fills stage_removals with object_id, reason and by_groups of all that the round would remove or suspend. */
+  /**
+   * The query that fills stage_removals: object_id, reason and by_groups of all that the round would remove or suspend.
+   */
   readonly wanted: string;
-  /** Live objects that the round's stage shows. */
+  /** The query that counts live objects in the round's stage. */
   readonly seen: string;
-  /** Ways to have been removed or suspended within seven days and to be so still; of the table as `x`. */
+  /** Conditions on `x`: removed, or suspended, within seven days and still so. */
   readonly inWeek: readonly string[];
-  /** Condition on a held row `h`: the round shows it back where it was. */
+  /** The condition on a held row `h` that the removal no longer applies. */
   readonly cameBack: string;
 };
 
 export type Verdict = {
-  /** Newly held by this round. */
+  /** The number that this round newly holds. */
   readonly held: number;
-  /** Held before, and there again. */
+  /** The number that was held and no longer applies. */
   readonly cameBack: number;
-  /** What the round does remove or suspend. */
+  /** The number that the round removes or suspends. */
   readonly left: number;
 };
 
 /**
- * Fills the round's stage_removals, and takes out of it what is beyond the limits: that waits in a list of its own. What
- * was held before and is there again leaves its list. An on-demand read wants to remove nobody.
+ * Fills the round's stage_removals. Moves removals beyond the limits into a new list, and drops held ones that no
+ * longer apply. An on-demand read removes nothing.
  */
 export async function guardRemovals(
   transaction: Transaction,
   bind: CommitBindings,
   guarded: Guarded,
 ): Promise<Verdict> {
-  if (bind.onDemand) return { held: 0, cameBack: await letGo(transaction, bind, guarded), left: 0 };
+  if (bind.onDemand) return { held: 0, cameBack: await dropSettledHolds(transaction, bind, guarded), left: 0 };
   const staged = await rowCount(
     transaction,
     `insert into entra_sync.stage_removals (round_id, object_id, reason, by_groups) ${guarded.wanted}`,
     bind,
   );
-  const cameBack = await letGo(transaction, bind, guarded);
+  const cameBack = await dropSettledHolds(transaction, bind, guarded);
   if (staged === 0) return { held: 0, cameBack, left: 0 };
   await noteMissed(transaction, bind);
   const counts = await countRemovals(transaction, bind, guarded);
@@ -62,24 +66,25 @@ async function countRemovals(transaction: Transaction, bind: CommitBindings, gua
   return { ...some, before: live?.before ?? 0, full: bind.full };
 }
 
-/** Of a held row `h`: the round met it with a body that nobody can read, so it is there (rules 19, 22). */
-export const metUnreadable = `exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = h.object_id::text)`;
+/** The condition on a held row `h` that the round saw the object unreadable, so it exists (rules 19, 22). */
+export const metUnreadable = setAsideInRound('h.object_id::text');
 
 const ofStream = (guarded: Guarded) =>
   guarded.table === 'accounts' ? 'h.account_id is not null' : 'h.group_no is not null';
 
-// Lists only shrink; one that is empty is done.
-async function letGo(transaction: Transaction, bind: CommitBindings, guarded: Guarded): Promise<number> {
-  const gone = await rowCount(
+// Lists only shrink; an empty one is deleted.
+async function dropSettledHolds(transaction: Transaction, bind: CommitBindings, guarded: Guarded): Promise<number> {
+  const dropped = await rowCount(
     transaction,
-    `delete from entra_sync.held_removals h where h.tenant_id = :tenant and ${ofStream(guarded)} and (${guarded.cameBack})`,
+    `delete from entra_sync.held_removals h
+      where h.tenant_id = :tenant and ${ofStream(guarded)} and (${guarded.cameBack})`,
     bind,
   );
-  if (gone > 0) await dropEmptyLists(transaction, bind.tenant);
-  return gone;
+  if (dropped > 0) await dropEmptyLists(transaction, bind.tenant);
+  return dropped;
 }
 
-/** Ends the lists of a tenant that nothing is held in any more. */
+/** Deletes a tenant's lists that hold nothing any more. */
 export async function dropEmptyLists(transaction: Transaction, tenant: string): Promise<void> {
   await transaction.raw(
     `delete from entra_sync.removal_lists l
@@ -89,8 +94,8 @@ export async function dropEmptyLists(transaction: Transaction, tenant: string): 
   );
 }
 
-// What is held already is not wanted a second time; a full round that missed it again is noted, and a tombstone is surer
-// than absence. Whose suspension is held and who is to be removed now is another decision, so it is judged anew.
+// Do not propose a removal that is already held; count another miss. A tombstone replaces the weaker reason of absence.
+// A held suspension is dropped when the account is to be removed: that is another decision.
 async function noteMissed(transaction: Transaction, bind: CommitBindings): Promise<void> {
   const changed = await rowCount(
     transaction,
@@ -103,7 +108,8 @@ async function noteMissed(transaction: Transaction, bind: CommitBindings): Promi
   await transaction.raw(
     `update entra_sync.held_removals h
         set missed = h.missed + case when r.reason = 'not_seen' then 1 else 0 end,
-            reason = case when r.reason = 'deleted' or r.reason = 'deleted_restorable' and h.reason <> 'deleted' then r.reason else h.reason end
+            reason = case when r.reason = 'deleted' or r.reason = 'deleted_restorable' and h.reason <> 'deleted'
+                          then r.reason else h.reason end
        from entra_sync.stage_removals r
       where r.round_id = :round and h.tenant_id = :tenant and h.object_id = r.object_id`,
     bind,
@@ -115,11 +121,11 @@ async function noteMissed(transaction: Transaction, bind: CommitBindings): Promi
   );
 }
 
-/** Of the table as `x`. Whoever is removed has a time of purge, by which the removed are indexed. */
+/** The condition on `x` that it was removed within a week. `purge_at` is indexed for removed rows. */
 export const removedInWeek = "x.purge_at is not null and x.removed_at > now() - interval '7 days'";
 
-// By a cycle, and not approved. Distinct: whoever is wanted now is counted once, whatever happened to the person within the week.
-// With `offset 0` it is one look-up each, even where the planner has no statistics of the stage.
+// Only removals by cycles count, and no approved ones. An object that this round proposes counts once, among the
+// proposed. With `offset 0` each is one look-up, even without statistics of the stage.
 const inWeek = (guarded: Guarded) =>
   guarded.inWeek
     .map(
@@ -127,11 +133,12 @@ const inWeek = (guarded: Guarded) =>
     select x.removed_at from entra_sync.${guarded.table} x
      where x.tenant_id = :tenant and x.state = 'managed' and not x.removal_approved and ${way}
        and x.entra_object_id is not null
-       and not exists (select from entra_sync.stage_removals r where r.round_id = :round and r.object_id = x.entra_object_id offset 0)`,
+       and not exists (select from entra_sync.stage_removals r
+                        where r.round_id = :round and r.object_id = x.entra_object_id offset 0)`,
     )
     .join(' union all ');
 
-// With a retention below a week the rows of those who were removed in it may be gone already.
+// With a retention below a week, objects removed within the week may be purged.
 const purgedInWeek = (guarded: Guarded) => `
   case when (select t.retention < interval '7 days' from entra_sync.tenants t where t.tenant_id = :tenant) then (
     select count(*)::int from entra_sync.batches b join entra_sync.changes c on c.batch_id = b.batch_id
@@ -141,20 +148,22 @@ const purgedInWeek = (guarded: Guarded) => `
 
 const countsOf = (guarded: Guarded) => `
 with week as (
-  select count(*)::int as all_of_them, (count(*) filter (where w.removed_at is not null))::int as removed from (${inWeek(guarded)}) w
+  select count(*)::int as all_of_them, (count(*) filter (where w.removed_at is not null))::int as removed
+    from (${inWeek(guarded)}) w
 ), purged as (
   select ${purgedInWeek(guarded)} as count
 )
 select (select count(*)::int from entra_sync.stage_removals where round_id = :round) as wanted,
-       (select count(*)::int from entra_sync.held_removals h where h.tenant_id = :tenant and ${ofStream(guarded)}) as held,
+       (select count(*)::int from entra_sync.held_removals h
+         where h.tenant_id = :tenant and ${ofStream(guarded)}) as held,
        w.all_of_them + p.count as week, w.removed + p.count as "weekRemoved", (${guarded.seen}) as seen
   from week w cross join purged p`;
 
-// As far as it matters: a round that removes few of many does not look at them all.
+// Counts no further than needed: a round that removes few of many does not scan them all.
 const countBefore = (guarded: Guarded) => `
 select count(*)::int as before from (
   select from entra_sync.${guarded.table} x
-   where x.tenant_id = :tenant and x.state = 'managed' and x.removed_at is null limit :enough::bigint) live`;
+   where x.tenant_id = :tenant and ${liveManaged('x')} limit :enough::bigint) live`;
 
 async function hold(transaction: Transaction, bind: CommitBindings, guarded: Guarded, why: string): Promise<number> {
   const list = await openList(transaction, bind, why);
@@ -164,18 +173,24 @@ async function hold(transaction: Transaction, bind: CommitBindings, guarded: Gua
        delete from entra_sync.stage_removals where round_id = :round returning object_id, reason, by_groups
      ), held as (
        insert into entra_sync.held_removals (list_id, tenant_id, object_id, ${guarded.key}, reason, by_groups, missed)
-       select :list, :tenant, m.object_id, x.${guarded.key}, m.reason, m.by_groups, case when m.reason = 'not_seen' then 1 else 0 end
+       select :list, :tenant, m.object_id, x.${guarded.key}, m.reason, m.by_groups,
+              case when m.reason = 'not_seen' then 1 else 0 end
          from moved m join entra_sync.${guarded.table} x on x.tenant_id = :tenant and x.entra_object_id = m.object_id
        returning object_id, reason
-     )
-     insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, ${guarded.publicKey}, after)
-     select :batch, :tenant, :cycle, :actor, 'removal.held', x.${guarded.publicKey}, jsonb_build_object('reason', h.reason, 'list_id', :list::bigint)
-       from held h join entra_sync.${guarded.table} x on x.tenant_id = :tenant and x.entra_object_id = h.object_id`,
+     )${changeRows(
+       "'removal.held'",
+       {
+         [guarded.publicKey]: `x.${guarded.publicKey}`,
+         after: "jsonb_build_object('reason', h.reason, 'list_id', :list::bigint)",
+       },
+       `from held h
+       join entra_sync.${guarded.table} x on x.tenant_id = :tenant and x.entra_object_id = h.object_id`,
+     )}`,
     { ...bind, list },
   );
 }
 
-/** Opens a list of what this round wants to remove, and gives its number. */
+/** Opens a list of held removals and returns its id. */
 export async function openList(transaction: Transaction, bind: CommitBindings, why: string): Promise<string> {
   const [list] = await rows<{ list_id: string }>(
     transaction,

@@ -1,25 +1,20 @@
-// A person's decision about held removals (rule 10). It takes effect at once, and without Graph.
+// A person's decision about held removals (rule 10). It takes effect at once, without Graph.
 
 import { ExpectedError } from '../../errors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
+import { joinMember, liveManaged, membershipsOfGroup } from '../database/vocabulary.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
+import { becameManual, changeRows, removedFor } from '../feed/change-rows.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { lockTenant } from '../tenants/tenants.ts';
 import { keepClosure } from './closure.ts';
 import { dropEmptyLists } from './guard.ts';
-import {
-  accountsVanish,
-  endMemberships,
-  groupsVanish,
-  membershipsOf,
-  membershipsOfGroup,
-  moveMemberships,
-} from './memberships.ts';
+import { accountsVanish, endMemberships, groupsVanish, membershipsOf, moveMemberships } from './memberships.ts';
 
 export type Decision = {
   readonly tenantId: string;
   readonly listId: string;
-  /** Account ids, group ids or object ids; null: all that the list holds. */
+  /** Account, group or object ids; null: everything that the list holds. */
   readonly ids: readonly string[] | null;
   readonly decision: 'approve' | 'reject';
   readonly actor: string;
@@ -30,7 +25,7 @@ export type Decided = {
   readonly accounts: number;
   readonly suspended: number;
   readonly groups: number;
-  /** Asked for by id, and no longer in the list: there again, or decided before. */
+  /** Ids that were asked for and that the list does not hold. */
   readonly skipped: readonly string[];
 };
 
@@ -43,15 +38,15 @@ type DecisionBindings = {
   readonly actor: string;
   readonly list: string;
   readonly objects: readonly string[];
-  /** Memberships: the group of each, and beside it the member. */
+  /** Memberships: groups, and in the same order members. */
   readonly pairGroups: readonly string[];
   readonly pairMembers: readonly string[];
 };
 
 /**
- * Approves or rejects what a list holds. Approved, it is removed (or suspended) now; rejected, it becomes manual, and
- * managed again when Graph shows it live. Throws `unknown_name` for a list that is not open, `usage` while absence was
- * seen by one full round only.
+ * Approves or rejects held removals of a list. An approved one is removed (or suspended) now. A rejected one becomes
+ * manual, and managed again when Graph shows it live. Throws `unknown_name` for a list that is not open, `usage` to
+ * approve absences that only one full round has seen.
  */
 export async function decideRemovals(database: Database, decision: Decision): Promise<Decided> {
   const { tenantId, listId, ids, actor } = decision;
@@ -59,16 +54,20 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     await lockTenant(transaction, tenantId);
     const chosen = await rows<Chosen>(
       transaction,
-      `select h.object_id, array_remove(array[h.object_id::text, h.account_id::text, g.group_id::text], null) as names, h.reason, h.missed,
+      `select h.object_id,
+              array_remove(array[h.object_id::text, h.account_id::text, g.group_id::text], null) as names,
+              h.reason, h.missed,
               null::bigint as group_no
          from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
         where h.tenant_id = :tenantId and h.list_id = :listId
        union all
-       select h.member_object_id, array_remove(array[h.member_object_id::text, a.account_id::text, n.group_id::text, g.group_id::text], null), 'not_seen', h.missed,
+       select h.member_object_id,
+              array_remove(array[h.member_object_id::text, a.account_id::text, n.group_id::text, g.group_id::text],
+                          null),
+              'not_seen', h.missed,
               h.group_no
          from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
-         left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
-         left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
+         ${joinMember('h')}
         where h.tenant_id = :tenantId and h.list_id = :listId order by object_id`,
       { tenantId, listId },
     );
@@ -89,7 +88,8 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
       pairMembers: taken.filter((one) => one.group_no !== null).map((one) => one.object_id),
     };
     await transaction.raw(
-      `select from entra_sync.accounts where tenant_id = :tenant and entra_object_id = any(:objects::uuid[]) order by account_id for update`,
+      `select from entra_sync.accounts
+        where tenant_id = :tenant and entra_object_id = any(:objects::uuid[]) order by account_id for update`,
       bind,
     );
     await transaction.raw(
@@ -98,7 +98,8 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     );
     const done = decision.decision === 'approve' ? await approve(transaction, bind) : await reject(transaction, bind);
     await transaction.raw(
-      'delete from entra_sync.held_removals where tenant_id = :tenant and list_id = :list and object_id = any(:objects::uuid[])',
+      `delete from entra_sync.held_removals
+        where tenant_id = :tenant and list_id = :list and object_id = any(:objects::uuid[])`,
       bind,
     );
     await transaction.raw(`delete from entra_sync.held_memberships h where ${chosenMembers}`, bind);
@@ -109,17 +110,17 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
   });
 }
 
-// With the last list decided, what the last cycle said of it is no longer so.
+// With the last list decided, the last cycle's error no longer holds.
 const forgetError = `
 update entra_sync.tenants t set last_error_code = null, last_error_message = null
  where t.tenant_id = :tenant and t.last_error_code = 'removals_held'
    and not exists (select from entra_sync.removal_lists l where l.tenant_id = t.tenant_id)`;
 
+const chosenObjects = 'h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])';
 const heldOf = (condition: string) =>
-  `select h.object_id as entra_object_id from entra_sync.held_removals h
-    where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[]) and ${condition}`;
-const people = heldOf("h.account_id is not null and h.reason <> 'suspended'");
-const gone = heldOf("h.reason = 'deleted'");
+  `select h.object_id as entra_object_id from entra_sync.held_removals h where ${chosenObjects} and ${condition}`;
+const heldAccounts = heldOf("h.account_id is not null and h.reason <> 'suspended'");
+const heldPermanentDeletions = heldOf("h.reason = 'deleted'");
 const chosenMembers = `h.tenant_id = :tenant and h.list_id = :list
    and (h.group_no, h.member_object_id) in (select * from unnest(:pairGroups::bigint[], :pairMembers::uuid[]))`;
 const heldMembers = `select h.group_no, h.member_object_id from entra_sync.held_memberships h where ${chosenMembers}`;
@@ -127,7 +128,7 @@ const heldMembers = `select h.group_no, h.member_object_id from entra_sync.held_
 async function approve(transaction: Transaction, bind: DecisionBindings): Promise<Omit<Decided, 'skipped'>> {
   const count = (statement: string) => rowCount(transaction, statement, bind);
   const move = (statement: string) => moveMemberships(transaction, statement, bind);
-  await move(accountsVanish(people));
+  await move(accountsVanish(heldAccounts));
   const accounts = await count(removeAccounts);
   const suspended = await count(suspendAccounts);
   await move(
@@ -135,12 +136,12 @@ async function approve(transaction: Transaction, bind: DecisionBindings): Promis
       where g.tenant_id = :tenant and g.entra_object_id in (${heldOf('h.group_no is not null')})`),
   );
   const groups = await count(removeGroups);
-  // Graph may never say that the memberships of what is deleted for good have ended (rule 8).
-  await move(endMemberships(membershipsOf(gone)));
+  // Graph may never report the end of memberships of permanently deleted objects (rule 8).
+  await move(endMemberships(membershipsOf(heldPermanentDeletions)));
   await move(
     endMemberships(`select g.group_no, m.member_object_id from entra_sync.groups g
       cross join ${membershipsOfGroup('g.group_no')} m
-      where g.tenant_id = :tenant and g.entra_object_id in (${gone})`),
+      where g.tenant_id = :tenant and g.entra_object_id in (${heldPermanentDeletions})`),
   );
   const memberships = await move(endMemberships(heldMembers));
   if (groups + memberships > 0) await keepClosure(transaction, { ...bind, full: false });
@@ -162,20 +163,28 @@ async function reject(transaction: Transaction, bind: DecisionBindings): Promise
   };
 }
 
-const noteDecision = (kind: string) => `
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, group_id, member_group_id, after)
-select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', h.account_id, g.group_id, null, jsonb_build_object('reason', h.reason, 'list_id', h.list_id)
-  from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
- where h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
-union all
-select :batch::bigint, :tenant::uuid, :actor::text, '${kind}', a.account_id, g.group_id, n.group_id, jsonb_build_object('reason', 'not_seen', 'list_id', h.list_id)
-  from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
-  left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
-  left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
- where ${chosenMembers}`;
+const noteDecision = (kind: 'removal.approved' | 'removal.rejected') =>
+  changeRows(
+    `'${kind}'`,
+    {
+      account_id: 'd.account_id',
+      group_id: 'd.group_id',
+      member_group_id: 'd.member_group_id',
+      after: "jsonb_build_object('reason', d.reason, 'list_id', :list::bigint)",
+    },
+    `from (
+  select h.account_id, g.group_id, null::uuid as member_group_id, h.reason
+    from entra_sync.held_removals h left join entra_sync.groups g on g.group_no = h.group_no
+   where ${chosenObjects}
+  union all
+  select a.account_id, g.group_id, n.group_id, 'not_seen'
+    from entra_sync.held_memberships h join entra_sync.groups g on g.group_no = h.group_no
+    ${joinMember('h')}
+   where ${chosenMembers}) d`,
+  );
 
-const ofList = (alias: string) => `h.tenant_id = :tenant and h.list_id = :list and h.object_id = any(:objects::uuid[])
-   and ${alias}.tenant_id = :tenant and ${alias}.entra_object_id = h.object_id and ${alias}.state = 'managed' and ${alias}.removed_at is null`;
+const ofList = (alias: string) => `${chosenObjects}
+   and ${alias}.tenant_id = :tenant and ${alias}.entra_object_id = h.object_id and ${liveManaged(alias)}`;
 
 const removed = (
   alias: string,
@@ -191,53 +200,46 @@ with written as (
   update entra_sync.accounts a set ${removed('a')}
     from entra_sync.held_removals h where ${ofList('a')} and h.reason <> 'suspended'
   returning a.account_id, a.removed_reason
-)
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, after)
-select :batch, :tenant, :actor, 'account.removed', account_id, jsonb_build_object('removed', removed_reason) from written`;
+)${changeRows("'account.removed'", { account_id: 'account_id', after: removedFor('removed_reason') }, 'from written')}`;
 
 const suspendAccounts = `
 with written as (
   update entra_sync.accounts a set enabled = false, suspended_at = now(), removal_approved = true, updated_at = now()
     from entra_sync.held_removals h where ${ofList('a')} and h.reason = 'suspended'
   returning a.account_id
-)
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
-select :batch, :tenant, :actor, 'account.suspended', account_id, '{"enabled": true}', '{"enabled": false}' from written`;
+)${changeRows(
+  "'account.suspended'",
+  { account_id: 'account_id', before: `'{"enabled": true}'`, after: `'{"enabled": false}'` },
+  'from written',
+)}`;
 
 const removeGroups = `
 with written as (
   update entra_sync.groups g set ${removed('g')} from entra_sync.held_removals h where ${ofList('g')}
   returning g.group_id, g.removed_reason
-)
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, group_id, after)
-select :batch, :tenant, :actor, 'group.removed', group_id, jsonb_build_object('removed', removed_reason) from written`;
+)${changeRows("'group.removed'", { group_id: 'group_id', after: removedFor('removed_reason') }, 'from written')}`;
 
 const release = (what: 'account' | 'group') => `
 with written as (
-  update entra_sync.${what}s x set state = 'manual', updated_at = now() from entra_sync.held_removals h where ${ofList('x')}
+  update entra_sync.${what}s x set state = 'manual', updated_at = now()
+    from entra_sync.held_removals h where ${ofList('x')}
   returning x.${what}_id
-)
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, ${what}_id, before, after)
-select :batch, :tenant, :actor, '${what}.released', ${what}_id, '{"state": "managed"}', '{"state": "manual"}' from written`;
+)${changeRows(`'${what}.released'`, { [`${what}_id`]: `${what}_id`, ...becameManual }, 'from written')}`;
 
 function noSuchList(listId: string): ExpectedError {
   return new ExpectedError('unknown_name', `there is no open list ${listId} of held removals of this tenant`, {
-    cure: 'entra-sync removals list shows what is held now; a list that was decided, or whose people came back, is gone',
+    cure: 'entra-sync removals list shows what is held now; a list ends when it is decided or no longer applies',
   });
 }
 
 function noneOfThese(listId: string): ExpectedError {
-  return new ExpectedError('unknown_name', `none of these is in list ${listId} (any more)`, {
+  return new ExpectedError('unknown_name', `none of these ids is in list ${listId}`, {
     cure: 'entra-sync removals list shows what is held now',
   });
 }
 
 function unconfirmedYet(count: number): ExpectedError {
-  return new ExpectedError(
-    'usage',
-    `${count} of them were only not seen, and by one full round alone; nothing was removed`,
-    {
-      cure: 'entra-sync resync TENANT: what a second full round misses too can be approved, what it shows leaves the list',
-    },
-  );
+  return new ExpectedError('usage', `${count} of them were missed by one full round only; nothing was removed`, {
+    cure: 'entra-sync resync TENANT, then approve again: what a second full round shows leaves the list',
+  });
 }

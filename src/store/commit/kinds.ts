@@ -1,6 +1,7 @@
-// What a users round has staged, by kind: its commit leaves out every statement that would find nothing.
+// The kinds of users that a round has staged. Its commit skips statements that would find nothing.
 
 import { rows, type Transaction } from '../database/pool.ts';
+import { liveManual, removedWithObject } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
 
 export type StagedKinds = {
@@ -9,33 +10,37 @@ export type StagedKinds = {
   readonly unknown: boolean;
   /** Live and with an account. */
   readonly known: boolean;
-  /** Live, and the account is no cycle's: it was made or kept by people. */
+  /** Live, and the account is manual. */
   readonly released: boolean;
   /** Live, and the account is removed. */
   readonly hidden: boolean;
-  /** Live, and by the account deleted until now. */
+  /** Live, and the account was removed with its user. */
   readonly back: boolean;
-  /** Live and out of scope by what is said of the person. */
+  /** Live and out of scope by its properties. */
   readonly outside: boolean;
-  /** Removed, and can be restored. */
+  /** Soft-deleted. */
   readonly restorable: boolean;
-  /** Removed for good. */
+  /** Permanently deleted. */
   readonly deleted: boolean;
-  /** Whole lists of the groups of a person, and memberships. */
+  /** Whole lists of a user's groups, and memberships. */
   readonly lists: boolean;
   readonly members: boolean;
-  /** Of the tenant, whatever is staged: accounts that can be matched, held removals, ids kept of strangers and of outsiders. */
+  /**
+   * Stored for the tenant: accounts that a key can match, held removals, users soft-deleted elsewhere, users outside.
+   */
   readonly unbound: boolean;
   readonly held: boolean;
   readonly strangers: boolean;
   readonly remembered: boolean;
 };
 
-/** The condition on an account that a match key can bind: live, made by hand, and never bound to an object. */
+/** The condition on an account that a match key can bind: live, manual, and never bound to an object. */
 export const unbound = (alias: string) =>
-  `${alias}.tenant_id = :tenant and ${alias}.state = 'manual' and ${alias}.removed_at is null and ${alias}.entra_object_id is null`;
+  `${alias}.tenant_id = :tenant and ${liveManual(alias)} and ${alias}.entra_object_id is null`;
 
-/** Tells the kinds as they are before the commit writes: what it does itself takes from them, and adds nothing but who is outside by groups. */
+/**
+ * Returns the kinds before the commit writes. The commit itself adds none but users that the scope groups put outside.
+ */
 export async function stagedKinds(transaction: Transaction, bind: CommitBindings): Promise<StagedKinds> {
   const [kinds] = await rows<StagedKinds>(transaction, findKinds, bind);
   if (!kinds) throw new Error('the kinds of what is staged were not returned');
@@ -51,7 +56,7 @@ select count(*)::int as distinct,
        ${any('s.removed is null and a.account_id is not null')} as known,
        ${any("s.removed is null and a.state = 'manual'")} as released,
        ${any('s.removed is null and a.removed_at is not null')} as hidden,
-       ${any("s.removed is null and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')")} as back,
+       ${any(`s.removed is null and ${removedWithObject('a')}`)} as back,
        ${any('s.removed is null and not s.in_scope')} as outside,
        ${any("s.removed = 'deleted_restorable'")} as restorable,
        ${any("s.removed = 'deleted'")} as deleted,

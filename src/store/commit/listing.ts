@@ -1,5 +1,5 @@
-// The commit of a listing: what a quick first load shows until the first round is done. Creates, adoptions and updates;
-// nobody is removed or suspended, nothing is set aside, no checkpoint moves: all of that the round decides (rule 6).
+// The commit of a listing: a quick first load shows accounts before the first round is done. It creates, adopts and
+// updates. Removals, suspensions, set-aside objects and checkpoints are left to the first round (rule 6).
 import { ExpectedError } from '../../errors.ts';
 import type { CommitCounts } from '../../rules/counts.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
@@ -21,16 +21,16 @@ export type ListingOptions = Pick<CommitBindings, 'stream' | 'actor' | 'removals
 };
 
 /**
- * Makes a listing visible and the tenant provisional, in one transaction. `left` groups or persons that could not be taken
- * are counted as set aside and left to the first round, as what was shown in part is. Throws `round_changed` when the settings are others by now.
+ * Applies a listing and marks the tenant provisional, in one transaction. Unreadable and partial objects are left to
+ * the first round; the unreadable ones count as set aside. Throws `round_changed` if the settings have changed.
  */
 export async function commitListing(database: Database, lease: Lease, options: ListingOptions): Promise<CommitCounts> {
   await analyzeStage(database, options.round);
   const { round, stream } = options;
   const counts = await withoutCulprits(database, lease, round.round_id, {
     units: () => unitsOfCommit(database, { tenant: lease.tenantId, round: round.round_id, stream, full: false }),
-    attempt: (aside, rehearse) =>
-      inDryRun(database, rehearse, (transaction) => applyListing(transaction, lease, options, aside)),
+    attempt: (aside, trial) =>
+      inDryRun(database, trial, (transaction) => applyListing(transaction, lease, options, aside)),
   });
   await analyzeTables(database, options.stream, counts);
   return counts;
@@ -58,7 +58,7 @@ async function applyListing(
     batch: await nextFeedBatch(transaction),
     cycle: options.cycleId,
     actor: options.actor,
-    // Nobody is removed, so nobody's removal gets a time of purge.
+    // Nothing is removed, so no time of purge is set.
     retentionMs: 0,
     removals: options.removals,
     match: options.match,
@@ -76,9 +76,10 @@ async function applyListing(
     'select count(*)::int as count from entra_sync.stage_set_aside where round_id = :round',
     bind,
   );
-  // The token was good: people are there.
+  // Graph answered, so the connection works.
   await transaction.raw(
-    `update entra_sync.tenants set provisional = true, status = case when status = 'pending' then 'active' else status end
+    `update entra_sync.tenants
+        set provisional = true, status = case when status = 'pending' then 'active' else status end
       where tenant_id = :tenant`,
     bind,
   );
@@ -87,8 +88,9 @@ async function applyListing(
   return { ...counts, set_aside: left?.count ?? 0 };
 }
 
-// Whoever was read on demand since the listing began is not taken back to what it may have read before; the round tells.
+// Skip users that an on-demand read has updated since the listing began: the listing may be older.
 const dropOlder = `
 delete from entra_sync.stage_users s using entra_sync.rounds r, entra_sync.accounts a
- where s.round_id = :round and r.round_id = s.round_id and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
+ where s.round_id = :round and r.round_id = s.round_id
+   and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
    and a.read_live_at >= r.started_at`;

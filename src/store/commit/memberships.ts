@@ -1,62 +1,61 @@
-// Memberships as they appear and vanish inside a commit. A membership is visible while both its ends are live; every
-// change of that is one change row, whichever end or fact caused it.
+// Memberships that appear and vanish in a commit. A membership is visible while both its ends are live. Each change of
+// visibility is one change, whichever end or fact caused it.
 
 import { rows, type Transaction } from '../database/pool.ts';
+import { membershipsOfGroup, membershipsOfMember } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
 
-// The look-ups are laterals with `offset 0`: each is one index probe a row, whatever the planner believes of tables that
-// this very transaction has filled and nobody has analyzed yet. As plain joins a first load took minutes.
+// Look-ups are laterals with `offset 0`, as in src/store/database/vocabulary.ts.
 const groupOf = (no: string) =>
   `lateral (select g.group_id from entra_sync.groups g where g.group_no = ${no} and g.removed_at is null offset 0)`;
-const groupNamed = `lateral (select g.group_no, case when g.removed_at is null then g.group_id end as live_id from entra_sync.groups g
+const groupNamed = `lateral (
+  select g.group_no, case when g.removed_at is null then g.group_id end as live_id from entra_sync.groups g
   where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0)`;
-/** The groups that hold the object `id`, by one look-up. */
-export const membershipsOfMember = (id: string) =>
-  `lateral (select m.group_no from entra_sync.memberships m where m.tenant_id = :tenant and m.member_object_id = ${id} offset 0)`;
-/** The members of the group whose number `no` gives, by one look-up a group. */
-export const membershipsOfGroup = (no: string) =>
-  `lateral (select m.member_object_id from entra_sync.member_groups m where m.tenant_id = :tenant and m.group_nos @> array[${no}] offset 0)`;
 
-/** The statement that writes change rows for the pairs (group_no, member_object_id) whose both ends are live now. */
+/** Writes changes for the pairs (group_no, member_object_id) with both ends live. */
 const changesOf = (kind: MembershipChange, pairs: string) => `
 member as (
   select p.member_object_id, array_agg(g.group_id) as group_ids
     from (${pairs}) p cross join ${groupOf('p.group_no')} g group by p.member_object_id
 ), ${changesOfMembers(kind)}`;
 
-/** The same for the members in `member` (member_object_id, group_ids) of live groups. */
+/** Writes changes for the members in `member` (member_object_id, group_ids) of live groups, if these are live. */
 const changesOfMembers = (kind: MembershipChange) => `
 found as (
   select a.account_id, n.group_id as member_group_id, m.group_ids
     from member m
     left join lateral (select a.account_id from entra_sync.accounts a
-      where a.tenant_id = :tenant and a.entra_object_id = m.member_object_id and a.removed_at is null offset 0) a on true
+      where a.tenant_id = :tenant and a.entra_object_id = m.member_object_id
+        and a.removed_at is null offset 0) a on true
     left join lateral (select n.group_id from entra_sync.groups n
-      where a.account_id is null and n.tenant_id = :tenant and n.entra_object_id = m.member_object_id and n.removed_at is null offset 0) n on true
+      where a.account_id is null and n.tenant_id = :tenant and n.entra_object_id = m.member_object_id
+        and n.removed_at is null offset 0) n on true
    where a.account_id is not null or n.group_id is not null
 ), ${writeChanges(kind)}`;
 
 type MembershipChange = 'membership.added' | 'membership.removed';
 
 /**
- * Writes the memberships in `found` (account_id, member_group_id, group_ids) as changes, all of a member in one row, and
- * answers with their number. The ids are taken row by row, so that those of one row lie together.
+ * Writes the memberships in `found` (account_id, member_group_id, group_ids) as changes, one row per member, and
+ * returns their number. `changeRows` does not fit: a row packs many changes, whose ids must be consecutive.
  */
 const writeChanges = (kind: MembershipChange) => `
 written as (
   insert into entra_sync.changes
-    (change_id, batch_id, tenant_id, cycle_id, actor, kind, account_id, member_group_id, group_id, change_ids, group_ids)
+    (change_id, batch_id, tenant_id, cycle_id, actor, kind, account_id, member_group_id, group_id, change_ids,
+     group_ids)
   overriding system value
   select f.ids[1], :batch, :tenant, :cycle, :actor, '${kind}', f.account_id, f.member_group_id,
          case when cardinality(f.ids) = 1 then f.group_ids[1] end,
          case when cardinality(f.ids) > 1 then f.ids end, case when cardinality(f.ids) > 1 then f.group_ids end
-    from (select f.*, array(select nextval('entra_sync.changes_change_id_seq') from generate_series(1, cardinality(f.group_ids))) as ids
+    from (select f.*, array(select nextval('entra_sync.changes_change_id_seq')
+                              from generate_series(1, cardinality(f.group_ids))) as ids
             from found f offset 0) f
   returning coalesce(cardinality(change_ids), 1) as changes
 )
 select coalesce(sum(changes), 0)::int as count from written`;
 
-/** Runs one of the statements below and returns how many memberships appeared or vanished. */
+/** Runs one of the statements below. Returns how many memberships appeared or vanished. */
 export async function moveMemberships(
   transaction: Transaction,
   statement: string,
@@ -67,14 +66,15 @@ export async function moveMemberships(
 }
 
 /**
- * Memberships of accounts that this batch made live or bound to their object: of people who came, came back, or were
- * recognised. Runs after the accounts. An account that was released and is adopted again showed its memberships all along.
+ * Memberships of accounts that this batch created, restored, or bound to their object. Runs after the accounts are
+ * written. A released account that is adopted again showed its memberships all along.
  */
 export const accountsAppeared = `
 with found as (
   select c.account_id, null::uuid as member_group_id, array_agg(g.group_id) as group_ids
     from entra_sync.changes c
-    cross join lateral (select x.entra_object_id from entra_sync.accounts x where x.account_id = c.account_id offset 0) x
+    cross join lateral (
+      select x.entra_object_id from entra_sync.accounts x where x.account_id = c.account_id offset 0) x
     cross join ${membershipsOfMember('x.entra_object_id')} m
     cross join ${groupOf('m.group_no')} g
    where c.batch_id = :batch and (select exists (select from entra_sync.member_groups where tenant_id = :tenant))
@@ -83,7 +83,7 @@ with found as (
    group by c.account_id
 ), ${writeChanges('membership.added')}`;
 
-/** Visible memberships of the accounts in `gone`, a query of entra_object_id. Runs before they are removed. */
+/** Visible memberships of the accounts in `gone` (entra_object_id). Runs before these are removed. */
 export const accountsVanish = (gone: string) =>
   `with ${changesOf(
     'membership.removed',
@@ -91,15 +91,16 @@ export const accountsVanish = (gone: string) =>
        from (${gone}) x cross join ${membershipsOfMember('x.entra_object_id')} m`,
   )}`;
 
-/** Visible memberships of the groups in `gone` (group_no, entra_object_id), as groups and as members of others. */
+/** Visible memberships of the groups in `gone` (group_no, entra_object_id), as holders and as members. */
 export const groupsVanish = (gone: string) => `with ${changesOf('membership.removed', bothWays(`(${gone})`))}`;
 
-/** Stored memberships that show because this batch made a group live. Runs before new memberships are inserted. */
+/** Stored memberships that this batch makes visible by a live group. Runs before new memberships are inserted. */
 export const groupsAppeared = `with ${changesOf(
   'membership.added',
   bothWays(`(
      select x.group_no, x.entra_object_id from entra_sync.changes c
-       cross join lateral (select x.group_no, x.entra_object_id from entra_sync.groups x where x.group_id = c.group_id offset 0) x
+       cross join lateral (
+         select x.group_no, x.entra_object_id from entra_sync.groups x where x.group_id = c.group_id offset 0) x
       where c.batch_id = :batch and c.kind in ('group.created', 'group.restored'))`),
 )}`;
 
@@ -109,14 +110,15 @@ function bothWays(groups: string): string {
      select m.group_no, x.entra_object_id from ${groups} x cross join ${membershipsOfMember('x.entra_object_id')} m`;
 }
 
-// A member keeps the groups that are not in `gone` (member_object_id, group_nos); without any there is no row.
+// A member keeps its groups that are not in `gone` (member_object_id, group_nos). A row without groups is deleted.
 const takeGroups = (gone: string) => `
 hit as materialized (
   select m.member_object_id,
          array(select n from unnest(m.group_nos) as n where n = any(x.group_nos)) as ended,
          array(select n from unnest(m.group_nos) as n where n <> all(x.group_nos)) as left_over
     from (${gone}) x
-    join entra_sync.member_groups m on m.tenant_id = :tenant and m.member_object_id = x.member_object_id and m.group_nos && x.group_nos
+    join entra_sync.member_groups m
+      on m.tenant_id = :tenant and m.member_object_id = x.member_object_id and m.group_nos && x.group_nos
 ), emptied as (
   delete from entra_sync.member_groups m using hit
    where m.tenant_id = :tenant and m.member_object_id = hit.member_object_id and hit.left_over = '{}'
@@ -125,7 +127,7 @@ hit as materialized (
    where m.tenant_id = :tenant and m.member_object_id = hit.member_object_id and hit.left_over <> '{}'
 )`;
 
-/** Ends the memberships in `ended` (group_no, member_object_id), saying so of those that were visible. */
+/** Ends the memberships in `ended` (group_no, member_object_id), with changes for the visible ones. */
 export const endMemberships = (ended: string) => `
 with ${takeGroups(
   `select e.member_object_id, array_agg(e.group_no) as group_nos from (${ended}) e group by e.member_object_id`,
@@ -134,24 +136,27 @@ with ${takeGroups(
   'select u.group_no, hit.member_object_id from hit cross join lateral unnest(hit.ended) as u (group_no)',
 )}`;
 
-/** Ends every membership of groups that are no longer there, by their numbers. Binds `tenant` and `numbers`. */
+/** Deletes all memberships of purged groups. Binds `tenant` and `numbers`. */
 export const forgetGroups = `
 with ${takeGroups(
   `select m.member_object_id, :numbers::bigint[] as group_nos from entra_sync.member_groups m
     where m.tenant_id = :tenant and m.group_nos && :numbers::bigint[]`,
 )} select from hit`;
 
-// What a round says of memberships comes from lists that were read whole, or were unfolded, and from slices as they came: of
-// those the last word on each counts. Each group is looked up once a slice, not once a member, and what is sorted by
-// member already is put together without a second sort.
+// Memberships are staged as rows of a member (whole lists and unfolded slices), or as folded slices, of which the last
+// word on a membership counts. Folded slices look each group up once, not once per member; rows are sorted by member
+// already.
 const named = `
-select s.member_object_id, min(s.member_type::int) as member_type, array_agg(g.group_no) as group_nos, array_agg(g.live_id) as group_ids
+select s.member_object_id, min(s.member_type::int) as member_type, array_agg(g.group_no) as group_nos,
+       array_agg(g.live_id) as group_ids
   from entra_sync.stage_members s cross join ${groupNamed} g
  where s.round_id = :round and not s.removed
  group by s.member_object_id`;
 const sliced = `
-select x.member_object_id, min(x.member_type::int) as member_type, array_agg(x.group_no) as group_nos, array_agg(x.live_id) as group_ids
-  from (select distinct on (u.member_object_id, g.group_no) u.member_object_id, g.group_no, g.live_id, s.member_type, s.removed
+select x.member_object_id, min(x.member_type::int) as member_type, array_agg(x.group_no) as group_nos,
+       array_agg(x.live_id) as group_ids
+  from (select distinct on (u.member_object_id, g.group_no)
+               u.member_object_id, g.group_no, g.live_id, s.member_type, s.removed
           from entra_sync.stage_slices s cross join ${groupNamed} g
          cross join lateral unnest(s.members) as u (member_object_id)
          where s.round_id = :round
@@ -161,17 +166,18 @@ select x.member_object_id, min(x.member_type::int) as member_type, array_agg(x.g
  where not x.removed
  group by x.member_object_id`;
 
-// `said` is a query of member_object_id, member_type, group_nos and, beside them, the ids of those groups that are live.
-const keep = (said: string) => `
+// `staged` is a query of member_object_id, member_type, group_nos and, in the same order, group_ids (null: not live).
+const keep = (staged: string) => `
 with fresh as materialized (
   select s.member_object_id, s.member_type::"char" as member_type, n.group_nos, n.group_ids
-    from (${said}) s
+    from (${staged}) s
     left join entra_sync.member_groups m on m.tenant_id = :tenant and m.member_object_id = s.member_object_id
     cross join lateral (
       select case when m.member_object_id is null then s.group_nos
                   else array(select n from unnest(s.group_nos) as n where n <> all(m.group_nos)) end as group_nos,
              case when m.member_object_id is null then s.group_ids
-                  else array(select u.id from unnest(s.group_nos, s.group_ids) as u (n, id) where u.n <> all(m.group_nos)) end as group_ids
+                  else array(select u.id from unnest(s.group_nos, s.group_ids) as u (n, id)
+                              where u.n <> all(m.group_nos)) end as group_ids
     ) n
    where n.group_nos <> '{}'
 ), kept as (
@@ -181,12 +187,13 @@ with fresh as materialized (
      set group_nos = m.group_nos || excluded.group_nos,
          member_type = case m.member_type when 'x' then excluded.member_type else m.member_type end
 ), member as (
-  select f.member_object_id, array_remove(f.group_ids, null) as group_ids from fresh f where array_remove(f.group_ids, null) <> '{}'
+  select f.member_object_id, array_remove(f.group_ids, null) as group_ids
+    from fresh f where array_remove(f.group_ids, null) <> '{}'
 ), ${changesOfMembers('membership.added')}`;
 
 /**
- * Keeps the memberships that this round staged and that are not stored yet, saying so of those that are visible; returns
- * how many are. Of types of members the unknown one, x, sorts last: whoever says more is believed.
+ * Stores this round's new memberships, with changes for the visible ones, and returns how many are visible. The unknown
+ * member type x sorts last, so any other type replaces it.
  */
 export async function keepMemberships(transaction: Transaction, bind: CommitBindings): Promise<number> {
   return (
@@ -195,16 +202,16 @@ export async function keepMemberships(transaction: Transaction, bind: CommitBind
 }
 
 /**
- * Of members that are deleted for good: they leave their groups, although Graph may never say so (rule 8). Hidden already,
- * unless a person keeps them.
+ * Returns the memberships of permanently deleted members: Graph may never report their end (rule 8). They are hidden
+ * already, except for manual accounts and groups.
  */
 export const membershipsOf = (deleted: string) => `
 select m.group_no, d.entra_object_id as member_object_id
   from (${deleted}) d cross join ${membershipsOfMember('d.entra_object_id')} m`;
 
 /**
- * Keeps by id alone what was purged and may still be restored in Entra ID (retention may be shorter than Graph's 30 days):
- * nobody tells of its memberships until it comes back.
+ * Keeps the ids of purged objects that Entra ID can still restore (retention may be shorter than its 30 days): Graph
+ * omits their memberships until then.
  */
 export async function keepPurged(
   transaction: Transaction,

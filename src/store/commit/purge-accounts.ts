@@ -1,43 +1,45 @@
-// The end of accounts whose retention is over (rule 7).
+// The purge of accounts whose retention has ended (rule 7).
 
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import { setAsideInRound } from '../database/vocabulary.ts';
+import { changeRows } from '../feed/change-rows.ts';
 import type { CommitBindings } from './bindings.ts';
 import { keepPurged } from './memberships.ts';
 import { forgetActors, type Names } from './purge-actors.ts';
 
-// Past the retention and, for all that is known, still absent: what came back with a bad body is there. Of anybody but the
-// one who was asked for, an on-demand read knows nothing.
+// Past the retention and still absent. An account with an unreadable body is not absent, and an on-demand read knows
+// only its own user.
 export const toPurge = `entra_sync.accounts a
  where not :onDemand::boolean and a.tenant_id = :tenant and a.removed_at is not null and a.purge_at <= now()
-   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
+   and not ${setAsideInRound('a.entra_object_id::text')}`;
 
-/** Erases who is past the retention and still absent after this round: the row goes, its values are blanked elsewhere. */
+/** Purges accounts past the retention and still absent: deletes the rows, and their values in change rows. */
 export async function purgeAccounts(transaction: Transaction, bind: CommitBindings): Promise<number> {
-  const gone = await rows<Names & { account_id: string; entra_object_id: string | null; removed_reason: string }>(
+  const purged = await rows<Names & { account_id: string; entra_object_id: string | null; removed_reason: string }>(
     transaction,
     `delete from ${toPurge} returning a.account_id, a.entra_object_id, a.removed_reason, a.user_principal_name, a.mail,
        a.profile ->> 'displayName' as profile_name, a.source ->> 'displayName' as directory_name`,
     bind,
   );
-  if (gone.length === 0) return 0;
-  await keepPurged(transaction, bind, gone);
-  await forgetActors(transaction, bind, gone);
-  const ids = gone.map((row) => row.account_id);
+  if (purged.length === 0) return 0;
+  await keepPurged(transaction, bind, purged);
+  await forgetActors(transaction, bind, purged);
+  const ids = purged.map((row) => row.account_id);
   await transaction.raw(
-    // Whoever edits their own account is the actor of it, by name.
+    // A person who edits their own account is its actor, by name.
     `update entra_sync.changes
         set before = null, after = null, actor = case when kind = 'account.edited' then 'purged' else actor end
       where tenant_id = :tenant and account_id = any(:ids::uuid[])`,
     { ...bind, ids },
   );
   await transaction.raw(
-    "delete from entra_sync.set_aside where tenant_id = :tenant and stream = 'users' and left(object_key, 36) = any(:objects::text[])",
-    { ...bind, objects: gone.flatMap((row) => row.entra_object_id ?? []) },
+    `delete from entra_sync.set_aside
+      where tenant_id = :tenant and stream = 'users' and left(object_key, 36) = any(:objects::text[])`,
+    { ...bind, objects: purged.flatMap((row) => row.entra_object_id ?? []) },
   );
   return rowCount(
     transaction,
-    `insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id)
-     select :batch, :tenant, :cycle, :actor, 'account.purged', id from unnest(:ids::uuid[]) as id`,
+    changeRows("'account.purged'", { account_id: 'id' }, 'from unnest(:ids::uuid[]) as id'),
     { ...bind, ids },
   );
 }

@@ -1,9 +1,9 @@
-// Whoever is purged may have edited others: as the actor of those edits the person stands there by name or address (rule 7).
+// A purged account may be the actor of other accounts' edits, by name or address. Replaces it there (rule 7).
 
 import type { Transaction } from '../database/pool.ts';
 import type { CommitBindings } from './bindings.ts';
 
-/** By which a person may be called as an actor. */
+/** The names under which a person may appear as an actor. */
 export type Names = {
   readonly user_principal_name: string | null;
   readonly mail: string | null;
@@ -11,7 +11,7 @@ export type Names = {
   readonly directory_name: string | null;
 };
 
-/** Puts `purged` in place of these people wherever they are an actor, whatever the case of the letters. */
+/** Puts `purged` in place of these actors, ignoring case. */
 export async function forgetActors(
   transaction: Transaction,
   bind: CommitBindings,
@@ -23,14 +23,17 @@ export async function forgetActors(
   for (const statement of [inChanges, inEdits]) await transaction.raw(statement, { tenant: bind.tenant, names });
 }
 
+const isNamed = (actor: string) =>
+  `entra_sync.folded(${actor}) = any(select entra_sync.folded(n) from unnest(:names::text[]) as n)`;
+
 const inChanges = `
 update entra_sync.changes set actor = 'purged'
- where tenant_id = :tenant and actor <> 'purged' and entra_sync.folded(actor) = any(select entra_sync.folded(n) from unnest(:names::text[]) as n)`;
+ where tenant_id = :tenant and actor <> 'purged' and ${isNamed('actor')}`;
 
 const inEdits = `
 update entra_sync.accounts a
-   set edits = (select jsonb_object_agg(e.key, case when entra_sync.folded(e.value ->> 'by') = any(select entra_sync.folded(n) from unnest(:names::text[]) as n)
+   set edits = (select jsonb_object_agg(e.key, case when ${isNamed("e.value ->> 'by'")}
                                                     then e.value || '{"by": "purged"}' else e.value end)
                   from jsonb_each(a.edits) e)
  where a.tenant_id = :tenant and a.edits <> '{}'
-   and exists (select from jsonb_each(a.edits) e where entra_sync.folded(e.value ->> 'by') = any(select entra_sync.folded(n) from unnest(:names::text[]) as n))`;
+   and exists (select from jsonb_each(a.edits) e where ${isNamed("e.value ->> 'by'")})`;

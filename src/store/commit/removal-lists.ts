@@ -1,6 +1,7 @@
-// Held removals as lists: which wait for a person, and which objects each list holds (rule 10).
+// Held removals: the lists that wait for a decision, and what each list holds (rule 10).
 import type { Stream } from '../../rules/streams.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
+import { joinMember } from '../database/vocabulary.ts';
 
 export type RemovalList = {
   list_id: string;
@@ -11,21 +12,23 @@ export type RemovalList = {
   opened_at: Date;
   what: 'account' | 'group' | 'membership';
   held: number;
-  /** Of those, missed by one full round only: they can be approved after a second one. */
+  /** The held removals that only one full round has missed: they can be approved after a second one. */
   unconfirmed: number;
 };
 
-/** The open lists of one tenant or all, oldest first. */
+/** Returns the open lists of one tenant or all, oldest first. */
 export async function openLists(on: Database | Transaction, tenantId: string | null): Promise<RemovalList[]> {
   return rows<RemovalList>(
     on,
     `select l.list_id, l.tenant_id, t.name as tenant_name, l.stream, l.why, l.opened_at, count(*)::int as held,
             (count(*) filter (where h.reason = 'not_seen' and h.missed < 2))::int as unconfirmed,
-            case when bool_or(h.is_membership) then 'membership' when l.stream = 'users' then 'account' else 'group' end as what
+            case when bool_or(h.is_membership) then 'membership' when l.stream = 'users' then 'account'
+                 else 'group' end as what
        from entra_sync.removal_lists l
        join entra_sync.tenants t on t.tenant_id = l.tenant_id
        join (select list_id, reason, missed, false as is_membership from entra_sync.held_removals
-             union all select list_id, 'not_seen', missed, true from entra_sync.held_memberships) h on h.list_id = l.list_id
+             union all select list_id, 'not_seen', missed, true from entra_sync.held_memberships) h
+         on h.list_id = l.list_id
       where :tenantId::uuid is null or l.tenant_id = :tenantId
       group by l.list_id, t.name order by l.list_id`,
     { tenantId },
@@ -36,18 +39,18 @@ export type HeldRemoval = {
   list_id: string;
   account_id: string | null;
   group_id: string | null;
-  /** Of a nested group that would leave the group. */
+  /** The nested group, if it is a group that would leave. */
   member_group_id: string | null;
   display_name: string | null;
   user_principal_name: string | null;
-  /** Of a membership, the group that the member would leave. */
+  /** The group that the member would leave. */
   group_name: string | null;
   reason: string;
   held_since: Date;
   missed: number;
 };
 
-/** Who is held in a list, by name: the first `limit`. */
+/** Returns the first `limit` held removals of a list, by name. */
 export async function heldIn(database: Database, listId: string, limit: number): Promise<HeldRemoval[]> {
   return rows<HeldRemoval>(
     database,
@@ -59,12 +62,12 @@ export async function heldIn(database: Database, listId: string, limit: number):
        left join entra_sync.groups g on g.group_no = h.group_no
       where h.list_id = :listId
      union all
-     select h.list_id, a.account_id, g.group_id, n.group_id, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', n.display_name),
+     select h.list_id, a.account_id, g.group_id, n.group_id,
+            coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', n.display_name),
             a.user_principal_name, g.display_name, 'not_seen', h.held_since, h.missed
        from entra_sync.held_memberships h
        join entra_sync.groups g on g.group_no = h.group_no
-       left join entra_sync.accounts a on a.tenant_id = h.tenant_id and a.entra_object_id = h.member_object_id
-       left join entra_sync.groups n on n.tenant_id = h.tenant_id and n.entra_object_id = h.member_object_id
+       ${joinMember('h')}
       where h.list_id = :listId
       order by 7 nulls first, 5, 2, 3 limit :limit`,
     { listId, limit },

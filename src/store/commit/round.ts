@@ -1,8 +1,9 @@
-// The commit of a round: one transaction that makes what was staged the truth and moves the checkpoint (rules 1, 2, 12).
+// The commit of a round: one transaction applies the stage and moves the checkpoint (rules 1, 2, 12).
 import { ExpectedError } from '../../errors.ts';
 import { type CommitCounts, noCounts } from '../../rules/counts.ts';
 import { type Lease, lockFenced } from '../cycle/lease.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
+import { liveManaged } from '../database/vocabulary.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
 import { inDryRun } from '../feed/receipts.ts';
 import {
@@ -32,15 +33,15 @@ export type CommitOptions = Pick<
   readonly round: Round;
   readonly cycleId: string | null;
   readonly dryRun: boolean;
-  /** What {@link analyzeStage} returned before the doubtful objects were asked for. */
+  /** The result of {@link analyzeStage} before objects in doubt were asked for. */
   readonly analyzed?: StageSizes;
-  /** In a dry run, the round of groups that the scope is judged on: staged by the same dry run. */
+  /** The groups round of the same dry run, on which the scope is judged. */
   readonly rehearsal?: Round | undefined;
 };
 
 /**
- * Makes the staged round the truth and moves the checkpoint, in one transaction. A dry run is the same transaction,
- * rolled back. When the answer to COMMIT is lost, it is known whether it happened before anything is said.
+ * Applies the staged round and moves the checkpoint, in one transaction; a dry run rolls it back. If the answer to
+ * COMMIT is lost, finds out whether it happened before it returns or throws.
  */
 export async function commitRound(database: Database, lease: Lease, options: CommitOptions): Promise<CommitResult> {
   const { round, stream } = options;
@@ -48,8 +49,8 @@ export async function commitRound(database: Database, lease: Lease, options: Com
   const result = await withoutCulprits(database, lease, round.round_id, {
     units: () =>
       unitsOfCommit(database, { tenant: lease.tenantId, round: round.round_id, stream, full: round.kind === 'full' }),
-    attempt: (aside, rehearse) =>
-      inDryRun(database, options.dryRun || rehearse, (transaction) => applyRound(transaction, lease, options, aside)),
+    attempt: (aside, trial) =>
+      inDryRun(database, options.dryRun || trial, (transaction) => applyRound(transaction, lease, options, aside)),
   });
   if (!options.dryRun) await analyzeTables(database, options.stream, result.counts);
   return result;
@@ -63,7 +64,7 @@ async function applyRound(
 ): Promise<CommitResult> {
   const { round, stream } = options;
   const { status } = await lockFenced(transaction, lease);
-  // A reconnect is rehearsed while the tenant is still disconnected.
+  // A dry run of a reconnect runs while the tenant is still disconnected.
   if (status === 'disconnected' && !options.dryRun) throw tenantDisconnected();
   await requireWholeRound(transaction, round);
   await requireSettings(transaction, lease.tenantId, round);
@@ -103,7 +104,7 @@ async function applyRound(
   };
 }
 
-// Changes that were read beside a full round are older than its checkpoint once it is committed.
+// A later round that is open beside a full one is older than the checkpoint that the full round commits.
 const endRounds = `
 delete from entra_sync.rounds
  where round_id = :round
@@ -115,7 +116,8 @@ async function requireWholeRound(transaction: Transaction, round: Round): Promis
     `select r.pages, r.delta_link is not null as done,
             (select count(*)::int from entra_sync.stage_pages p where p.round_id = r.round_id) as staged,
             (select count(*)::int from entra_sync.stage_users s where s.round_id = r.round_id and s.doubt is not null)
-            + (select count(*)::int from entra_sync.stage_groups s where s.round_id = r.round_id and s.doubt is not null) as doubtful
+            + (select count(*)::int from entra_sync.stage_groups s
+                where s.round_id = r.round_id and s.doubt is not null) as doubtful
        from entra_sync.rounds r where r.round_id = :roundId for update`,
     { roundId: round.round_id },
   );
@@ -127,21 +129,23 @@ async function requireWholeRound(transaction: Transaction, round: Round): Promis
 }
 
 const moveCheckpoint = `
-insert into entra_sync.checkpoints (tenant_id, stream, delta_link, fingerprint, settings_version, round_id, committed_at, full_at)
+insert into entra_sync.checkpoints
+       (tenant_id, stream, delta_link, fingerprint, settings_version, round_id, committed_at, full_at)
 select r.tenant_id, r.stream, r.delta_link, r.fingerprint, r.settings_version, r.round_id, now(), now()
   from entra_sync.rounds r where r.round_id = :round
 on conflict (tenant_id, stream) do update
-   set delta_link = excluded.delta_link, fingerprint = excluded.fingerprint, settings_version = excluded.settings_version,
+   set delta_link = excluded.delta_link, fingerprint = excluded.fingerprint,
+       settings_version = excluded.settings_version,
        round_id = excluded.round_id, committed_at = excluded.committed_at,
        full_at = case when :full::boolean then excluded.full_at else entra_sync.checkpoints.full_at end`;
 
-// The rounds of the streams that were listed are done. A tenant that shows no groups had none listed, nor people likewise.
+// Ends once each listed stream has committed a round. A stream without live rows here had nothing listed.
 const endProvisional = `
 with forgotten as (${forgetFaults})
 update entra_sync.tenants t set provisional = false
  where t.tenant_id = :tenant and t.provisional
    and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'users')
         or not exists (select from entra_sync.accounts a
-                        where a.tenant_id = t.tenant_id and a.state = 'managed' and a.removed_at is null))
+                        where a.tenant_id = t.tenant_id and ${liveManaged('a')}))
    and (exists (select from entra_sync.checkpoints c where c.tenant_id = t.tenant_id and c.stream = 'groups')
         or not exists (select from entra_sync.groups g where g.tenant_id = t.tenant_id))`;

@@ -1,4 +1,4 @@
-// A sample of the changes of one batch: for the report of a dry run and of a person who was read on demand.
+// A sample of a batch's changes, for the report of a dry run or of an on-demand read.
 import { rows, type Transaction } from '../database/pool.ts';
 
 export type ChangeSample = {
@@ -6,13 +6,13 @@ export type ChangeSample = {
   account_id: string | null;
   group_id: string | null;
   display_name: string | null;
-  /** Of a membership, the group that holds the member. */
+  /** For a membership, the group that holds the member. */
   group_name: string | null;
   before: unknown;
   after: unknown;
 };
 
-/** The first changes of a batch. What ends comes first: it is what a dry run is made for. */
+/** Returns the first changes of a batch, removals first: these are what a dry run is made for. */
 export async function sampleOf(transaction: Transaction, bind: { readonly batch: string }): Promise<ChangeSample[]> {
   return rows<ChangeSample>(transaction, sampleChanges, bind);
 }

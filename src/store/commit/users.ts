@@ -2,6 +2,8 @@
 
 import type { StreamCounts } from '../../rules/counts.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import { liveManaged, liveManual, setAsideInRound, shownAgain, stagedInRound } from '../database/vocabulary.ts';
+import { changeRows, removedFor } from '../feed/change-rows.ts';
 import { forgetDeletedElsewhere, keepDeletedElsewhere, keepReturnedUsers } from '../stage/deleted-elsewhere.ts';
 import { adoptAccounts } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
@@ -18,10 +20,10 @@ import {
 } from './memberships.ts';
 import { purgeAccounts, toPurge } from './purge-accounts.ts';
 
-/** Makes the staged users the truth. Part of the transaction of `commitRound`. */
+/** Applies the staged users. Part of the transaction of `commitRound`. */
 export async function applyUsers(transaction: Transaction, given: CommitBindings): Promise<StreamCounts> {
   const staged = await stagedKinds(transaction, given);
-  // Of those whose groups were asked for, first: the scope is judged on them.
+  // First the groups of users that were asked for: the scope is judged on these memberships.
   let ended = staged.lists ? await moveMemberships(transaction, endMemberships(leftGroups), given) : 0;
   let appeared = staged.members ? await keepMemberships(transaction, given) : 0;
   const { held, gaps, groupsJudged } = await judgeScope(transaction, given);
@@ -37,7 +39,7 @@ export async function applyUsers(transaction: Transaction, given: CommitBindings
   const updates =
     staged.known || adopted > 0 ? await rows<{ kind: string; count: number }>(transaction, updateChanged, bind) : [];
   const count = (kind: string) => updates.find((row) => row.kind === kind)?.count ?? 0;
-  if (guard.left > 0) ended += await move(accountsVanish(goneObjects));
+  if (guard.left > 0) ended += await move(accountsVanish(objectsToRemove));
   const removed = guard.left > 0 ? await run(remove) : 0;
   if (staged.deleted) await transaction.raw(hardenTombstones, bind);
   if (staged.outside || bind.scopeGroups.length > 0) {
@@ -48,7 +50,7 @@ export async function applyUsers(transaction: Transaction, given: CommitBindings
   if (staged.back || staged.strangers) await transaction.raw(keepReturnedUsers, bind);
   if (staged.restorable) await transaction.raw(keepDeletedElsewhere, bind);
   if (staged.strangers) await transaction.raw(forgetDeletedElsewhere, bind);
-  if (staged.deleted) ended += await move(endMemberships(membershipsOf(deletedForGood)));
+  if (staged.deleted) ended += await move(endMemberships(membershipsOf(permanentlyDeleted)));
   const restored = adoption.restored + (staged.hidden ? await run(restore) : 0);
   const created = staged.unknown ? await run(create) : 0;
   if (staged.lists) await transaction.raw(noteListsRead, bind);
@@ -71,21 +73,22 @@ export async function applyUsers(transaction: Transaction, given: CommitBindings
   };
 }
 
-// What of an account the directory owns, and whether a staged document says anything else.
+// The columns of an account that the directory owns, where the staged user differs.
 const differs = `(a.source, a.mapped, a.user_principal_name, a.mail, a.enabled)
   is distinct from (s.source, s.mapped, s.user_principal_name, s.mail, s.enabled)`;
 
 const stagedAccounts = `entra_sync.stage_users s
-  join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'managed'`;
+  join entra_sync.accounts a
+    on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'managed'`;
 
-// Live accounts that a full round did not meet. What was set aside was met: a body that cannot be read removes nobody.
+// Live accounts that a full round did not see. A set-aside user was seen: an unreadable body removes no account.
 const notSeen = `entra_sync.accounts a
- where :full::boolean and a.tenant_id = :tenant and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
+ where :full::boolean and a.tenant_id = :tenant and ${liveManaged('a')} and a.entra_object_id is not null
    and not exists (select from entra_sync.rounds r where r.round_id = :round and a.read_live_at >= r.started_at)
-   and not exists (select from entra_sync.stage_users s where s.round_id = :round and s.entra_object_id = a.entra_object_id)
-   and not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = a.entra_object_id::text)`;
+   and not ${stagedInRound('users', 'a.entra_object_id')}
+   and not ${setAsideInRound('a.entra_object_id::text')}`;
 
-/** What the round wants to remove or suspend, before the guard has judged it. */
+/** The accounts that the round would remove or suspend, for the guard. */
 const guardedAccounts: Guarded = {
   table: 'accounts',
   key: 'account_id',
@@ -100,50 +103,56 @@ const guardedAccounts: Guarded = {
       ${leftScope}
       union all
       select a.entra_object_id, 'suspended', false from ${stagedAccounts}
-       where s.round_id = :round and s.removed is null and s.in_scope and a.removed_at is null and a.enabled and not s.enabled
+       where s.round_id = :round and s.removed is null and s.in_scope
+         and a.removed_at is null and a.enabled and not s.enabled
     ) x group by x.entra_object_id`,
   seen: 'select count(*)::int from entra_sync.stage_users where round_id = :round and removed is null',
   inWeek: [removedInWeek, `x.suspended_at > now() - interval '7 days' and x.removed_at is null and not x.enabled`],
-  cameBack: `not exists (select from entra_sync.accounts a where a.account_id = h.account_id and a.state = 'managed' and a.removed_at is null)
+  cameBack: `not exists (select from entra_sync.accounts a where a.account_id = h.account_id and ${liveManaged('a')})
     or exists (select from entra_sync.stage_users s
                 where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null and s.in_scope
                   and (h.reason <> 'suspended' or s.enabled))
     or h.reason = 'not_seen' and ${metUnreadable}
     or h.by_groups and :groupsJudged::boolean and not :onDemand::boolean
-       and not exists (select from entra_sync.stage_removals r where r.round_id = :round and r.object_id = h.object_id)`,
+       and not exists (select from entra_sync.stage_removals r
+                        where r.round_id = :round and r.object_id = h.object_id)`,
 };
 
-// Whose suspension is held stays enabled; all else of the person is taken.
+// An account whose suspension is held stays enabled; its other changes are applied.
 const keepEnabled = `
 update entra_sync.stage_users s set enabled = true
   from entra_sync.held_removals h
- where s.round_id = :round and not s.enabled and h.tenant_id = :tenant and h.object_id = s.entra_object_id and h.reason = 'suspended'`;
+ where s.round_id = :round and not s.enabled
+   and h.tenant_id = :tenant and h.object_id = s.entra_object_id and h.reason = 'suspended'`;
 
-// Of whoever has an account, also since a moment ago: it was adopted.
+// Users who already have an account, including one adopted in this commit.
 const suspendNobody = `
 update entra_sync.stage_users s set enabled = true
   from entra_sync.accounts a
- where s.round_id = :round and not s.enabled and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.enabled`;
+ where s.round_id = :round and not s.enabled
+   and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.enabled`;
 
-/** Who is removed by this round: what the guard has left. */
-const goneAccounts = `
+/** The accounts that this round removes, after the guard. */
+const accountsToRemove = `
 select a.account_id, a.entra_object_id, r.reason
   from entra_sync.stage_removals r
   join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = r.object_id
  where r.round_id = :round and r.reason <> 'suspended'`;
 
-// In id order, so that two writers cannot wait for each other; before and after are computed by later statements.
+// In id order, so that two writers cannot deadlock. Later statements compute before and after.
 const lockTouched = `
 select from entra_sync.accounts where account_id in (
   select a.account_id from ${stagedAccounts}
-   where s.round_id = :round and case when s.removed is null and s.in_scope then a.removed_at is not null or ${differs} else a.removed_at is null end
+   where s.round_id = :round
+     and case when s.removed is null and s.in_scope then a.removed_at is not null or ${differs}
+              else a.removed_at is null end
   union all
-  select a.account_id from (${goneAccounts}) a
+  select a.account_id from (${accountsToRemove}) a
   union all
   select a.account_id from ${toPurge}
 ) order by account_id for update`;
 
-// What changed under a person's value is told too: the profile stays, and the row says so.
+// A change under a person's edit is written too, although the profile stays.
 const under = (mine: string, other: string) =>
   `case when overrides = '{}' then '{}' else entra_sync.under_overrides(${mine}, ${other}, overrides) end`;
 
@@ -152,13 +161,14 @@ const columnsOf = (alias: string, prefix: string) =>
   compared.map((name) => `${alias}.${name} as ${prefix}${name}`).join(', ');
 const oldColumns = compared.map((name) => `p.old_${name}`).join(', ');
 
-// What one side says where the two differ, as entra_sync.differing_facts does, of the columns that an update can change: a
-// round changes many accounts, and to take their facts apart again is most of its time.
+// The values of one side that differ, as entra_sync.differing_facts returns them, of the columns that an update can
+// change: building the facts of many accounts again would be most of a round's time.
 const differing = (mine: string, other: string) =>
   [
     ...['user_principal_name', 'mail'].map(
       (name) =>
-        `case when ${mine}${name} is distinct from ${other}${name} then jsonb_build_object('${name}', ${mine}${name}) else '{}' end`,
+        `case when ${mine}${name} is distinct from ${other}${name}
+              then jsonb_build_object('${name}', ${mine}${name}) else '{}' end`,
     ),
     `case when ${mine}fields is null then '{}' else jsonb_build_object('profile', ${mine}fields) end`,
   ].join(' || ');
@@ -170,11 +180,13 @@ with pair as materialized (
    where s.round_id = :round and s.removed is null and s.in_scope and a.removed_at is null and ${differs}
 ), written as (
   update entra_sync.accounts a
-     set source = p.source, mapped = p.mapped, user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled,
+     set source = p.source, mapped = p.mapped, user_principal_name = p.user_principal_name, mail = p.mail,
+         enabled = p.enabled,
          suspended_at = case when p.enabled then null when a.enabled then now() else a.suspended_at end,
          removal_approved = a.removal_approved and not p.enabled,
          updated_at = case when (a.mapped, a.user_principal_name, a.mail, a.enabled)
-                       is distinct from (p.mapped, p.user_principal_name, p.mail, p.enabled) then now() else a.updated_at end
+                       is distinct from (p.mapped, p.user_principal_name, p.mail, p.enabled)
+                           then now() else a.updated_at end
     from pair p where a.account_id = p.account_id
   returning a.account_id, a.overrides, ${oldColumns}, ${columnsOf('a', 'new_')}
 ), fact as materialized (
@@ -182,19 +194,22 @@ with pair as materialized (
          ${differing('old_', 'new_')} || ${under('old_mapped', 'new_mapped')} as before,
          ${differing('new_', 'old_')} || ${under('new_mapped', 'old_mapped')} as after
     from written w cross join lateral (
-      select jsonb_object_agg(key, old_profile -> key) as old_fields, jsonb_object_agg(key, new_profile -> key) as new_fields
+      select jsonb_object_agg(key, old_profile -> key) as old_fields,
+             jsonb_object_agg(key, new_profile -> key) as new_fields
         from jsonb_object_keys(old_profile || new_profile) as k (key)
        where nullif(old_profile -> key, 'null') is distinct from nullif(new_profile -> key, 'null')) f
-), change as (
-  insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
-  select :batch, :tenant, :cycle, :actor, k.kind, f.account_id, k.before, k.after
-    from fact f cross join lateral (values
+), change as (${changeRows(
+  'k.kind',
+  { account_id: 'f.account_id', before: 'k.before', after: 'k.after' },
+  `from fact f cross join lateral (values
       (case when f.new_enabled then 'account.resumed' else 'account.suspended' end,
-       jsonb_build_object('enabled', f.old_enabled), jsonb_build_object('enabled', f.new_enabled), f.old_enabled <> f.new_enabled),
+       jsonb_build_object('enabled', f.old_enabled), jsonb_build_object('enabled', f.new_enabled),
+       f.old_enabled <> f.new_enabled),
       ('account.updated', f.before, f.after, f.after <> '{}')
     ) as k (kind, before, after, applies)
    where k.applies
-  returning kind
+  returning kind`,
+)}
 )
 select kind, count(*)::int as count from change group by kind`;
 
@@ -205,40 +220,50 @@ with pair as materialized (
    where s.round_id = :round and s.removed is null and s.in_scope and a.removed_at is not null
 ), written as (
   update entra_sync.accounts a
-     set source = p.source, mapped = p.mapped, user_principal_name = p.user_principal_name, mail = p.mail, enabled = p.enabled,
-         removed_at = null, removed_reason = null, purge_at = null, removal_approved = false,
+     set source = p.source, mapped = p.mapped, user_principal_name = p.user_principal_name, mail = p.mail,
+         enabled = p.enabled,
+         ${shownAgain},
          suspended_at = case when p.enabled then null else now() end, updated_at = now()
     from pair p where a.account_id = p.account_id
   returning a.account_id, p.removed_reason as old_reason, entra_sync.account_facts(a) as new_facts
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
-select :batch, :tenant, :cycle, :actor, 'account.restored', account_id, jsonb_build_object('removed', old_reason), new_facts
-  from written`;
+)${changeRows(
+  "'account.restored'",
+  { account_id: 'account_id', before: removedFor('old_reason'), after: 'new_facts' },
+  'from written',
+)}`;
 
 const create = `
 with written as (
-  insert into entra_sync.accounts (tenant_id, entra_object_id, state, enabled, user_principal_name, mail, source, mapped)
+  insert into entra_sync.accounts
+         (tenant_id, entra_object_id, state, enabled, user_principal_name, mail, source, mapped)
   select :tenant, s.entra_object_id, 'managed', s.enabled, s.user_principal_name, s.mail, s.source, s.mapped
     from entra_sync.stage_users s
    where s.round_id = :round and s.removed is null and s.in_scope
-     and not exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id)
+     and not exists (select from entra_sync.accounts a
+                      where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id)
   returning account_id, entra_object_id, state, enabled, user_principal_name, mail, profile
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, after)
-select :batch, :tenant, :cycle, :actor, 'account.created', account_id,
-       jsonb_build_object('entra_object_id', entra_object_id, 'state', state, 'enabled', enabled,
-         'user_principal_name', user_principal_name, 'mail', mail, 'profile', profile)
-  from written`;
+)${changeRows(
+  "'account.created'",
+  {
+    account_id: 'account_id',
+    after: `jsonb_build_object('entra_object_id', entra_object_id, 'state', state, 'enabled', enabled,
+         'user_principal_name', user_principal_name, 'mail', mail, 'profile', profile)`,
+  },
+  'from written',
+)}`;
 
-const goneObjects = `select x.entra_object_id from (${goneAccounts}) x`;
+const objectsToRemove = `select x.entra_object_id from (${accountsToRemove}) x`;
 
-// Whoever is held is not gone, nor whoever was released: that account is people's, with its groups (rule 20).
-const deletedForGood = `select s.entra_object_id from entra_sync.stage_users s where s.round_id = :round and s.removed = 'deleted'
-   and not exists (select from entra_sync.held_removals h where h.tenant_id = :tenant and h.object_id = s.entra_object_id offset 0)
-   and not exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
-                      and a.state = 'manual' and a.removed_at is null offset 0)`;
+// Skip held accounts, and released ones: those are manual, with their groups (rule 20).
+const permanentlyDeleted = `select s.entra_object_id from entra_sync.stage_users s
+ where s.round_id = :round and s.removed = 'deleted'
+   and not exists (select from entra_sync.held_removals h
+                    where h.tenant_id = :tenant and h.object_id = s.entra_object_id offset 0)
+   and not exists (select from entra_sync.accounts a
+                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
+                      and ${liveManual('a')} offset 0)`;
 
-// Of persons whose memberOf was read whole (rule 8): the groups that it did not name.
+// Groups that a user's memberOf, read whole, does not name (rule 8).
 const leftGroups = `
 select m.group_no, m.member_object_id
   from entra_sync.stage_whole_lists w
@@ -246,9 +271,10 @@ select m.group_no, m.member_object_id
   join entra_sync.groups g on g.group_no = m.group_no
  where w.round_id = :round
    and not exists (select from entra_sync.staged_members s
-                    where s.round_id = :round and s.group_object_id = g.entra_object_id and s.member_object_id = w.object_id)`;
+                    where s.round_id = :round and s.group_object_id = g.entra_object_id
+                      and s.member_object_id = w.object_id)`;
 
-// So that a member list that is older ends none of these memberships (src/store/stage/sweep.ts).
+// An older member list must not end these memberships (src/store/stage/sweep.ts).
 const noteListsRead = `
 update entra_sync.accounts a set memberships_read_at = w.read_at
   from entra_sync.stage_whole_lists w
@@ -257,15 +283,13 @@ update entra_sync.accounts a set memberships_read_at = w.read_at
 const remove = `
 with written as (
   update entra_sync.accounts a
-     set removed_at = now(), removal_approved = false, removed_reason = g.reason, purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
-    from (${goneAccounts}) g where a.account_id = g.account_id
+     set removed_at = now(), removal_approved = false, removed_reason = g.reason,
+         purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
+    from (${accountsToRemove}) g where a.account_id = g.account_id
   returning a.account_id, a.removed_reason
-)
-insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, after)
-select :batch, :tenant, :cycle, :actor, 'account.removed', account_id, jsonb_build_object('removed', removed_reason)
-  from written`;
+)${changeRows("'account.removed'", { account_id: 'account_id', after: removedFor('removed_reason') }, 'from written')}`;
 
-// Restorable until now, deleted for good now: nothing visible changes but the reason.
+// Soft-deleted until now, permanently deleted now: only the reason changes.
 const hardenTombstones = `
 update entra_sync.accounts a set removed_reason = 'deleted'
   from entra_sync.stage_users s

@@ -1,25 +1,27 @@
-// How many cycles in a row a stream has failed at one place: at its checkpoint, or at the next page of its open full round.
+// The number of cycles in a row in which a stream failed at one place: its checkpoint, or the next page of its full
+// round.
 import type { Stream } from '../../rules/streams.ts';
 import { type Database, inTransaction } from '../database/pool.ts';
 import { type Lease, requireFence } from './lease.ts';
 
-/** Cycles in a row that failed before this one; both are 0 once the stream has moved on. */
+/** Failed cycles in a row before this one; both are 0 once the stream has moved on. */
 export type StreamFailures = {
   /** Since the last commit of the stream. */
   readonly checkpoint: number;
-  /** At the page where the open full round stands. */
+  /** At the next page of the open full round. */
   readonly round: number;
 };
 
-// A count belongs to a place: a commit or a staged page gives the stream another mark, so neither has to reset a count.
+// A count belongs to a mark. A commit or a staged page changes the mark, so counts need no reset.
 const marks = (tenantId: string, stream: string) => `
   select 'checkpoint' as kind, c.round_id || ' ' || extract(epoch from c.committed_at) as mark
     from entra_sync.checkpoints c where c.tenant_id = ${tenantId} and c.stream = ${stream}
   union all
   select 'round', r.round_id || ' ' || r.pages
-    from entra_sync.rounds r where r.tenant_id = ${tenantId} and r.stream = ${stream} and not r.dry_run and r.kind = 'full'`;
+    from entra_sync.rounds r
+   where r.tenant_id = ${tenantId} and r.stream = ${stream} and not r.dry_run and r.kind = 'full'`;
 
-/** An expression over a tenant and a stream, themselves expressions: their {@link StreamFailures} as JSON. */
+/** The expression of a stream's {@link StreamFailures} as JSON, over expressions of the tenant and the stream. */
 export const streamFailures = (tenantId: string, stream: string) => `(
   select jsonb_build_object('checkpoint', coalesce(max(f.failures) filter (where f.kind = 'checkpoint'), 0),
                             'round', coalesce(max(f.failures) filter (where f.kind = 'round'), 0))
@@ -27,7 +29,7 @@ export const streamFailures = (tenantId: string, stream: string) => `(
     join (${marks(tenantId, stream)}) m on m.kind = f.kind and m.mark = f.mark
    where f.tenant_id = ${tenantId} and f.stream = ${stream})`;
 
-/** Counts a cycle in which the stream failed, at the places where it stands. Throws `lease_lost`. */
+/** Counts a failed cycle of the stream at its marks. Throws `lease_lost`. */
 export async function countFailure(database: Database, lease: Lease, stream: Stream): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);

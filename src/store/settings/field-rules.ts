@@ -1,6 +1,7 @@
 // The field rules that a tenant's settings define, and the edits that move between overrides and shelf when they change.
 import type { FieldRule } from '../../rules/ownership.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
+import { changeRowsOutsideCycle } from '../feed/change-rows.ts';
 
 export type TenantRules = {
   readonly rules: readonly FieldRule[];
@@ -90,9 +91,11 @@ with pair as materialized (
   select account_id, entra_sync.differing_facts(old_facts, new_facts) as before,
          entra_sync.differing_facts(new_facts, old_facts) as after
     from written where removed_at is null
-), change as (
-  insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
-  select :batch, :tenant, :actor, 'account.updated', account_id, before, after from fact where after <> '{}'
+), change as (${changeRowsOutsideCycle(
+  "'account.updated'",
+  { account_id: 'account_id', before: 'before', after: 'after' },
+  "from fact where after <> '{}'",
+)}
 )
 select coalesce(sum((select count(*) from jsonb_object_keys(entra_sync.without_keys(overrides, kept)))), 0)::int
          as shelved,

@@ -6,6 +6,7 @@ import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument }
 import { ofManyTenants } from '../database/lock-waits.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
+import { changeRowsOutsideCycle } from '../feed/change-rows.ts';
 import { inDryRun } from '../feed/receipts.ts';
 import {
   moveOwnership,
@@ -205,8 +206,7 @@ async function storeSettings(
     if (old.intervalMs !== now.intervalMs) await moveNextCycle(transaction, tenant, now.intervalMs - old.intervalMs);
     effects.push({ tenantId: tenant, batch: scope.batch, before: old, after: now, ...moved });
     await transaction.raw(
-      `insert into entra_sync.changes (batch_id, tenant_id, actor, kind, before, after)
-       values (:batch, :tenant, :actor, 'tenant.settings_changed', :before::jsonb, :after::jsonb)`,
+      changeRowsOutsideCycle("'tenant.settings_changed'", { before: ':before::jsonb', after: ':after::jsonb' }, ''),
       { ...scope, before: JSON.stringify({ version: old.version }), after: JSON.stringify({ version }) },
     );
     await closeFeedBatch(transaction, scope);

@@ -1,5 +1,6 @@
-// The database may refuse work for its data. The first time its round is dropped, and the next cycle reads it again. The
-// second time the objects at fault are found by halves and set aside, and the rest is taken (rules 12, 19).
+// A page, list or commit that the database refuses for its data. The first time, its round is dropped and the next
+// cycle reads it again. The second time, the culprits are found by halves and set aside, and the rest is applied (rules
+// 12, 19).
 
 import { findCulprits } from '../../rules/culprits.ts';
 import { type DataFault, dataFaultOf, reasonOf, refusedByDatabase } from '../../rules/data-faults.ts';
@@ -7,27 +8,31 @@ import type { Problem } from '../../rules/decode.ts';
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows, type Transaction, throwDefect } from '../database/pool.ts';
+import { setAsideInRound } from '../database/vocabulary.ts';
 
-/** Objects, or parts of objects, that are left out, by their key in `set_aside`, with the reason. */
+/** Objects, or parts of objects, to set aside: the reason by key of `set_aside`. */
 export type SetAsideReasons = ReadonlyMap<string, string>;
 
-/** Part of a key: the member list of a group, and the groups that hold a group. */
+/** Keys of parts: the member list of a group, and the groups that hold a group. */
 export const membersKey = (groupId: string) => `${groupId}/members`;
 export const holdersKey = (groupId: string) => `${groupId}/memberOf`;
 
 export type DivisibleWork<Answer> = {
-  /** The keys of all that may be at fault, in lists: what was set aside before comes in one of its own. */
+  /**
+   * The keys of all that may be at fault. Keys that the database refused in an earlier round come in a list of their
+   * own.
+   */
   units(): Promise<readonly (readonly string[])[]> | readonly (readonly string[])[];
-  /** Does the work without `aside`, in one transaction. `rehearse`: that is rolled back. */
-  attempt(aside: SetAsideReasons, rehearse: boolean): Promise<Answer>;
+  /** Does the work without `aside`, in one transaction; a `trial` is rolled back. */
+  attempt(aside: SetAsideReasons, trial: boolean): Promise<Answer>;
 };
 
 const nothing: SetAsideReasons = new Map();
 
 /**
- * Does the work of a round in one transaction. Where that fails by its data for the first time, the round is dropped and the
- * failure is thrown. The second time, and at once in a dry run or a listing, it is done without the units at fault. Throws
- * what the work throws.
+ * Does the work of a round in one transaction. The first time that it fails for its data, the round is dropped and the
+ * error is thrown. The second time, and at once in a dry run or a listing, the culprits are set aside and the work is
+ * repeated without them. Throws what the work throws.
  */
 export async function withoutCulprits<Answer>(
   database: Database,
@@ -40,7 +45,7 @@ export async function withoutCulprits<Answer>(
   } catch (error) {
     const fault = dataFaultOf(error);
     if (!fault) throw error;
-    const round = await standingOf(database, roundId);
+    const round = await roundState(database, roundId);
     if (!round) throw error;
     if (round.passing || round.failed_before) {
       const aside = await culpritsOf(work);
@@ -52,7 +57,7 @@ export async function withoutCulprits<Answer>(
         }
       }
     }
-    // The next cycle meets the same fault again, and notes it. A note that can never be kept would stop the stream for ever.
+    // The next cycle meets the same fault and notes it, so a note that cannot be written must not stop the stream.
     if (!round.passing) await dropAndNote(database, lease, roundId, fault).catch(throwDefect);
     throw error;
   }
@@ -76,15 +81,16 @@ async function culpritsOf<Answer>(work: DivisibleWork<Answer>): Promise<SetAside
   return culprits && new Map([...culprits].map(([key, fault]) => [key, reasonOf(fault)]));
 }
 
-// `passing`: of a dry run or a listing, which the next cycle does not go on with.
-async function standingOf(
+// `passing`: a dry run or a listing. The next cycle does not resume it.
+async function roundState(
   database: Database,
   roundId: string,
 ): Promise<{ passing: boolean; failed_before: boolean } | undefined> {
   const [round] = await rows<{ passing: boolean; failed_before: boolean }>(
     database,
     `select r.dry_run or r.kind = 'listing' as passing,
-            exists (select from entra_sync.data_faults f where f.tenant_id = r.tenant_id and f.stream = r.stream) as failed_before
+            exists (select from entra_sync.data_faults f
+                     where f.tenant_id = r.tenant_id and f.stream = r.stream) as failed_before
        from entra_sync.rounds r where r.round_id = :roundId`,
     { roundId },
   );
@@ -104,14 +110,14 @@ async function dropAndNote(database: Database, lease: Lease, roundId: string, fa
   });
 }
 
-/** A statement's part that forgets the failures of a stream, once nothing is set aside for them; binds tenant, stream. */
+/** The statement that forgets a stream's failures once no object is set aside for them. Binds `tenant` and `stream`. */
 export const forgetFaults = `
 delete from entra_sync.data_faults f
  where f.tenant_id = :tenant and f.stream = :stream
    and not exists (select from entra_sync.set_aside a
                     where a.tenant_id = f.tenant_id and a.stream = f.stream and a.reason like '${refusedByDatabase}%')`;
 
-/** The keys that are left out, as problems of a page. An id makes earlier staged rows of the object doubtful. */
+/** The keys as problems of a page. With an id, the problem makes earlier staged rows of the object doubtful. */
 export function problemsOf(aside: SetAsideReasons): Problem[] {
   return [...aside].map(([key, reason]) => (key.length === 36 ? { key, id: key, reason } : { key, reason }));
 }
@@ -119,8 +125,9 @@ export function problemsOf(aside: SetAsideReasons): Problem[] {
 type StagedRound = { readonly tenant: string; readonly round: string; readonly stream: Stream };
 
 /**
- * The units that a commit may fail for: each staged object, each object that a full round did not meet, and each object that
- * is to be purged. The members of a group are a unit of their own.
+ * Returns the keys of all that may make a commit fail: each staged object, each member list of a group, each object
+ * that a full round did not see, and each object to purge. The second list holds those that the database refused
+ * earlier.
  */
 export async function unitsOfCommit(
   database: Database,
@@ -147,7 +154,7 @@ export async function unitsOfCommit(
                             where a.tenant_id = :tenant and a.stream = :stream and a.object_key = u.key
                               and a.reason like '${refusedByDatabase}%') as suspect
        from unit u
-      where not exists (select from entra_sync.stage_set_aside p where p.round_id = :round and p.object_key = u.key)
+      where not ${setAsideInRound('u.key')}
       order by u.key`,
     bind,
   );
@@ -155,8 +162,8 @@ export async function unitsOfCommit(
 }
 
 /**
- * Takes objects, or the members of groups, out of the stage and sets them aside. Nothing that is known of them changes with
- * the commit: what is set aside was met.
+ * Moves objects, or member lists of groups, from the stage to the set-aside ones. The commit keeps what is stored of
+ * them: a set-aside object was seen.
  */
 export async function setAsideStaged(
   transaction: Transaction,
@@ -187,13 +194,14 @@ const dropStagedUsers = [
   'delete from entra_sync.stage_whole_lists where round_id = :round and object_id = any(:objects::uuid[])',
 ];
 
-// A nested group keeps its memberships while not all of its holders are known.
+// A nested group keeps its memberships unless all of its holders are known.
 const dropGroups = [
   'delete from entra_sync.stage_groups where round_id = :round and entra_object_id = any(:objects::uuid[])',
   `delete from entra_sync.stage_holders h
     where h.round_id = :round
       and exists (select from entra_sync.staged_members s
-                   where s.round_id = :round and s.group_object_id = any(:lists::uuid[]) and s.member_object_id = h.object_id)`,
+                   where s.round_id = :round and s.group_object_id = any(:lists::uuid[])
+                     and s.member_object_id = h.object_id)`,
   'delete from entra_sync.stage_members where round_id = :round and group_object_id = any(:lists::uuid[])',
   'delete from entra_sync.stage_slices where round_id = :round and group_object_id = any(:lists::uuid[])',
   'delete from entra_sync.stage_whole_lists where round_id = :round and object_id = any(:lists::uuid[])',

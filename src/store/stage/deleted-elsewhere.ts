@@ -1,13 +1,13 @@
-// Who is away: deleted and restorable in Entra ID, and nothing here says so. Kept by id alone until it is settled which
-// groups hold the one who came back: no list of Graph's names whoever is deleted, and no delta tells it on a restore (rule 8).
+// Users and groups that are soft-deleted in Entra ID while their row here does not say so, or that have none; kept by
+// id alone. Graph leaves them out of every member list and does not repeat their memberships on a restore, so a
+// restored user stays here until it is settled which groups hold it (rule 8).
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows } from '../database/pool.ts';
+import { removedWithObject } from '../database/vocabulary.ts';
 import { shareTenant } from '../tenants/tenants.ts';
 
-const away = "('deleted_restorable', 'deleted', 'not_seen')";
-
-/** Notes who can be restored now, and lets go of those who no longer can. */
+/** Records the ids that Graph lists as soft-deleted now, and forgets those that it no longer lists. */
 export async function recordDeletedElsewhere(
   database: Database,
   lease: Lease,
@@ -22,11 +22,11 @@ export async function recordDeletedElsewhere(
       `insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
        select :tenant, :stream, x.id from unnest(:ids::uuid[]) as x (id)
         where not exists (select from entra_sync.${tableOf[stream]} a
-                           where a.tenant_id = :tenant and a.entra_object_id = x.id and a.removed_reason in ${away})
+                           where a.tenant_id = :tenant and a.entra_object_id = x.id and ${removedWithObject('a')})
        on conflict (tenant_id, stream, entra_object_id) do update set is_back = false, noted_at = now()`,
       bind,
     );
-    // A list may be late, so whoever was noted a moment ago stays.
+    // Graph's list may be late, so an id that was recorded within a day stays.
     await transaction.raw(
       `delete from entra_sync.deleted_strangers d
         where d.tenant_id = :tenant and d.stream = :stream and not d.is_back and d.noted_at < now() - interval '1 day'
@@ -36,17 +36,18 @@ export async function recordDeletedElsewhere(
   });
 }
 
-// Groups may be on their way that were read before now: in a round that is open, or in a first page that has no round yet,
-// until the cycle that runs has committed its groups (src/engine/first-page.ts).
+// Groups that were read before now may still be uncommitted: in an open round, or in a first page that has no round
+// yet, until the running cycle has committed its groups (src/engine/first-page.ts).
 const groupsUnderWay = `(
   exists (select from entra_sync.rounds r where r.tenant_id = :tenant and r.stream = 'groups' and not r.dry_run)
   or exists (select from entra_sync.cycles c
               where c.tenant_id = :tenant and c.outcome = 'running'
                 and not exists (select from entra_sync.checkpoints k
-                                 where k.tenant_id = :tenant and k.stream = 'groups' and k.committed_at >= c.started_at)))`;
+                                 where k.tenant_id = :tenant and k.stream = 'groups'
+                                   and k.committed_at >= c.started_at)))`;
 
-// Whether this round has settled which groups hold the person: the list was read whole, and all of it could be kept. What
-// no group here is known for is told by the groups stream, unless it was read before the person was back.
+// Whether this round settles which groups hold the user: it read the whole list and could keep all of it. A group that
+// is not stored yet names the user itself in the groups stream, unless that was read before the user was restored.
 const settled = (id: string) => `(
   exists (select from entra_sync.stage_whole_lists w where w.round_id = :round and w.object_id = ${id} offset 0)
   and (not exists (select from entra_sync.staged_members m
@@ -55,40 +56,44 @@ const settled = (id: string) => `(
                                        where g.tenant_id = :tenant and g.entra_object_id = m.group_object_id offset 0))
        or not ${groupsUnderWay}))`;
 
-// One look-up each: a guess of few rows let each staged person be compared with all who are away.
+// One look-up each: on a guess of few rows, the planner compared each staged user with all recorded ids.
 const stagedUser = (id: string) => `lateral (select s.entra_object_id, s.removed from entra_sync.stage_users s
   where s.round_id = :round and s.entra_object_id = ${id} offset 0)`;
 
-/** Persons who are back, by this round, and of whom it is not settled which groups hold them. Runs before they are restored. */
+/** Keeps restored users whose groups this round does not settle. Runs before their accounts are restored. */
 export const keepReturnedUsers = `
 insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id, is_back)
 select :tenant, 'users', s.entra_object_id, true
   from (select d.entra_object_id from entra_sync.deleted_strangers d where d.tenant_id = :tenant and d.stream = 'users'
         union
         select a.entra_object_id from entra_sync.accounts a
-         where a.tenant_id = :tenant and a.purge_at is not null and a.removed_reason in ${away}) x
+         where a.tenant_id = :tenant and a.purge_at is not null and ${removedWithObject('a')}) x
  cross join ${stagedUser('x.entra_object_id')} s
  where s.removed is null and not ${settled('s.entra_object_id')}
 on conflict (tenant_id, stream, entra_object_id) do update set is_back = true`;
 
-/** Of the deleted whose account does not say so, the id is kept. */
+/** Records soft-deleted users without an account that says so. */
 export const keepDeletedElsewhere = `
 insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
 select :tenant, 'users', s.entra_object_id from entra_sync.stage_users s
  where s.round_id = :round and s.removed = 'deleted_restorable'
    and not exists (select from entra_sync.accounts a
-                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.removed_reason in ${away} offset 0)
+                    where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
+                      and ${removedWithObject('a')} offset 0)
 on conflict (tenant_id, stream, entra_object_id) do update set is_back = false, noted_at = now()`;
 
-/** Lets go of who is gone for good, whose account says it, or of whom all is settled. Runs after the two above. */
+/**
+ * Forgets users that are permanently deleted, have an account that says so, or are settled. Runs after the two above.
+ */
 export const forgetDeletedElsewhere = `
 delete from entra_sync.deleted_strangers
  where ctid = any(array(
 select d.ctid from entra_sync.deleted_strangers d cross join ${stagedUser('d.entra_object_id')} s
  where d.tenant_id = :tenant and d.stream = 'users'
-   and (s.removed = 'deleted' or s.removed = 'deleted_restorable' and d.is_back or s.removed is null and ${settled('s.entra_object_id')})))`;
+   and (s.removed = 'deleted' or s.removed = 'deleted_restorable' and d.is_back
+        or s.removed is null and ${settled('s.entra_object_id')})))`;
 
-/** Groups that this round shows live and that were deleted when it began, or before: their lists may lack anybody. */
+/** Returns live groups of this round that were deleted before it: their slices may lack members. */
 export async function restoredGroups(database: Database, tenantId: string, roundId: string): Promise<string[]> {
   const found = await rows<{ id: string }>(
     database,
@@ -97,7 +102,8 @@ export async function restoredGroups(database: Database, tenantId: string, round
         and (exists (select from entra_sync.deleted_strangers d
                       where d.tenant_id = :tenantId and d.stream = 'groups' and d.entra_object_id = s.entra_object_id)
              or exists (select from entra_sync.groups g
-                         where g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and g.removed_reason in ${away}))`,
+                         where g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id
+                           and ${removedWithObject('g')}))`,
     { tenantId, roundId },
   );
   return found.map((row) => row.id);

@@ -1,14 +1,18 @@
-// What is known and doubted of a round's objects: merged over, set aside, asked for by GET (rules 3, 19, 22).
+// The objects of a round in doubt: merged with what is known, set aside, or asked for by GET (rules 3, 19, 22).
 
 import type { Occurrence, Problem, Source } from '../../rules/decode.ts';
 import { groupProperties } from '../../rules/groups.ts';
 import { doubts, type KnownObject, type MergedObject } from '../../rules/merge.ts';
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
+import { liveManaged, namesObject, objectOfKey, setAsideInRound, stagedInRound } from '../database/vocabulary.ts';
 import { stageProblems } from './problems.ts';
 import type { Round } from './rounds.ts';
 
-/** What the stage, else (in later rounds) the account or group, says of these objects: what a page is merged with. Of a manual one only that it is there: it was not kept up with Graph. */
+/**
+ * Returns what a page is merged with: each object as staged, else (in a later round) as stored. A manual account or
+ * group counts only as known, since it does not follow Entra ID.
+ */
 export async function knownObjects(
   transaction: Transaction,
   tenantId: string,
@@ -22,20 +26,17 @@ export async function knownObjects(
     `select s.entra_object_id as id, 'stage' as origin, s.source, s.removed, s.doubt
        from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = any(:ids::uuid[])
      union all
-     select a.entra_object_id, case a.state when 'managed' then 'account' else 'released' end, a.source, a.removed_reason, null
+     select a.entra_object_id, case a.state when 'managed' then 'account' else 'released' end, a.source,
+            a.removed_reason, null
        from entra_sync.${tableOf[stream]} a
       where :incremental::boolean and a.tenant_id = :tenantId and a.entra_object_id = any(:ids::uuid[])
-        and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)`,
+        and not ${stagedInRound(stream, 'a.entra_object_id', ':roundId')}`,
     { roundId: round.round_id, tenantId, ids, incremental: round.kind === 'incremental' },
   );
   return new Map(found.map(({ id, ...known }) => [id, known]));
 }
 
-/** The object that the key of something set aside names, as SQL; null where it names none. To be looked up by. */
-export const objectOfKey = (key: string) =>
-  `case when ${key} ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' then left(${key}, 36)::uuid end`;
-
-/** Which of these objects GET has not answered for in this round. */
+/** Returns those of the objects that GET has not answered for in this round. */
 export async function notAsked(database: Database, roundId: string, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return [];
   const found = await rows<{ id: string }>(
@@ -48,12 +49,12 @@ export async function notAsked(database: Database, roundId: string, ids: readonl
   return found.map((row) => row.id);
 }
 
-/** The objects of these occurrences, each once. */
+/** The ids of these occurrences, each once. */
 export function idsOf(occurrences: readonly Occurrence[]): string[] {
   return [...new Set(occurrences.map((occurrence) => occurrence.id))];
 }
 
-/** The last known documents of objects: what this round has staged over what is stored. */
+/** Returns the last known documents: the staged properties over the stored ones. */
 export async function lastKnown(
   on: Database | Transaction,
   tenantId: string,
@@ -66,14 +67,15 @@ export async function lastKnown(
     on,
     `select u.id, coalesce(k.source, '{}') || coalesce(s.source, '{}') as source
        from unnest(:ids::uuid[]) as u (id)
-       left join entra_sync.${tableOf[stream]} k on k.tenant_id = :tenantId and k.entra_object_id = u.id and k.state = 'managed'
+       left join entra_sync.${tableOf[stream]} k
+         on k.tenant_id = :tenantId and k.entra_object_id = u.id and k.state = 'managed'
        left join entra_sync.stage_${stream} s on s.round_id = :roundId and s.entra_object_id = u.id`,
     { tenantId, roundId, ids },
   );
   return new Map(found.map(({ id, source }) => [id, source]));
 }
 
-/** {@link lastKnown} of those that came with odd properties: mostly none. */
+/** {@link lastKnown} of the objects with an unreadable property: mostly none. */
 export function knownOfOdd(
   on: Database | Transaction,
   tenantId: string,
@@ -86,8 +88,8 @@ export function knownOfOdd(
 }
 
 /**
- * A good body of an object ends its being set aside in this round, and a good property that of the property, as the last
- * occurrence wins (rule 4). Returns the objects that had been set aside as a whole.
+ * Un-sets-aside objects and properties that these occurrences show readable: the last occurrence wins (rule 4). Returns
+ * the objects that had been set aside as a whole.
  */
 export async function liftSetAside(
   transaction: Transaction,
@@ -96,17 +98,18 @@ export async function liftSetAside(
 ): Promise<Set<string>> {
   const aside = await rows<{ key: string }>(
     transaction,
-    'select object_key as key from entra_sync.stage_set_aside where round_id = :roundId and left(object_key, 36) = any(:ids::text[])',
+    `select object_key as key from entra_sync.stage_set_aside
+      where round_id = :roundId and left(object_key, 36) = any(:ids::text[])`,
     { roundId, ids: idsOf(occurrences) },
   );
-  const told = new Set(
+  const readable = new Set(
     aside.length === 0
       ? []
       : occurrences.flatMap((one) =>
           ['patch' in one ? Object.keys(one.patch) : []].flat().map((name) => `${one.id}/${name}`),
         ),
   );
-  const lifted = aside.map(({ key }) => key).filter((key) => key.length === 36 || told.has(key));
+  const lifted = aside.map(({ key }) => key).filter((key) => key.length === 36 || readable.has(key));
   if (lifted.length === 0) return new Set();
   await transaction.raw(
     'delete from entra_sync.stage_set_aside where round_id = :roundId and object_key = any(:lifted::text[])',
@@ -115,7 +118,7 @@ export async function liftSetAside(
   return new Set(lifted.filter((key) => key.length === 36));
 }
 
-/** Ends every set-aside of these objects in this round, of parts of theirs too: they were read whole, or are gone. */
+/** Un-sets-aside these objects and all their parts in this round: they were read whole, or are deleted. */
 export async function liftWhollySetAside(
   transaction: Transaction,
   roundId: string,
@@ -128,8 +131,8 @@ export async function liftWhollySetAside(
 }
 
 /**
- * Marks those whose set-aside was lifted: they were live, whatever comes now; and what else that body said of a person
- * comes again only in full rounds, which show all. Of a group no round tells it twice: each slice comes once.
+ * Flags objects that were just un-set-aside, so that GET reads them again: they were live, and an unreadable body may
+ * have held a change. A full round of users shows everything again; a group's slices are sent only once.
  */
 export function doubtLifted<Merged extends MergedObject>(
   round: Round,
@@ -144,15 +147,15 @@ export function doubtLifted<Merged extends MergedObject>(
   );
 }
 
-/** Whether what was set aside is a property of a group: its member list was told all the same. */
+/** The condition that the key names a property of a group, whose slices were readable all the same. */
 export const isPropertyOfGroup = (key: string) =>
   `substr(${key}, 38) in (${[...groupProperties.keys()].map((name) => `'${name}'`).join(', ')})`;
 
 /**
- * The objects to be asked about by GET before the commit (rule 22): doubtful ones, removed ones that also came with a
- * body that could not be taken, groups of which any part could not be taken (a slice may be lost with it), and those set
- * aside in earlier rounds unless they are gone. A live page of theirs is not enough: what changed while they were set
- * aside may not come again.
+ * Returns the objects that GET has to answer for before the commit (rule 22): objects in doubt, removed ones that also
+ * came with an unreadable body, groups of which any part was unreadable (a slice may be lost with it), and objects set
+ * aside in earlier rounds, unless removed now. A live page of a set-aside object is not enough: delta may not repeat
+ * changes.
  */
 export async function doubtfulObjects(
   database: Database,
@@ -174,21 +177,22 @@ export async function doubtfulObjects(
         and (s.removed is not null or :stream = 'groups' and not ${isPropertyOfGroup('p.object_key')})
      union all
      select left(a.object_key, 36), not ${isPropertyOfGroup('a.object_key')} from entra_sync.set_aside a
-      where a.tenant_id = :tenantId and a.stream = :stream and a.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$'
+      where a.tenant_id = :tenantId and a.stream = :stream and ${namesObject('a.object_key')}
         and not exists (select from entra_sync.stage_${stream} s
-                         where s.round_id = :roundId and s.entra_object_id = ${objectOfKey('a.object_key')} and s.removed is not null offset 0)
+                         where s.round_id = :roundId and s.entra_object_id = ${objectOfKey('a.object_key')}
+                           and s.removed is not null offset 0)
      ) x group by x.id`,
     { tenantId, roundId, stream, lacking: doubts.lacking },
   );
 }
 
-/** An object to be asked for. `wholly`: a group with its members, too; else its properties alone are in doubt. */
+/** An object to ask for. `wholly`: a group with its members; else only its properties are in doubt. */
 export type Doubtful = { readonly id: string; readonly wholly: boolean };
 
 /**
- * Live objects that this full round did not meet: absence is doubtful, so they are asked for by GET before the sweep (rules
- * 6, 22). Where the round met something whose id nobody can read, each of them may be that (rule 19), so all are asked;
- * else nobody where there are more than `most`, for beyond that the guard holds them (rule 10).
+ * Returns live objects that this full round did not see, to be asked for before the sweep (rules 6, 22). None if there
+ * are more than `most`: the guard holds these (rule 10). All, whatever their number, if the round met an object without
+ * a readable id, which may be any of them (rule 19).
  */
 export async function unmetObjects(
   database: Database,
@@ -201,12 +205,12 @@ export async function unmetObjects(
     database,
     `with nameless as materialized (
        select exists (select from entra_sync.stage_set_aside p
-                       where p.round_id = :roundId and p.object_key !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/.*){0,1}$') as met
+                       where p.round_id = :roundId and not ${namesObject('p.object_key')}) as met
      )
      select a.entra_object_id::text as id, n.met as nameless from entra_sync.${tableOf[stream]} a cross join nameless n
-      where a.tenant_id = :tenantId and a.state = 'managed' and a.removed_at is null and a.entra_object_id is not null
-        and not exists (select from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = a.entra_object_id)
-        and not exists (select from entra_sync.stage_set_aside p where p.round_id = :roundId and p.object_key = a.entra_object_id::text)
+      where a.tenant_id = :tenantId and ${liveManaged('a')} and a.entra_object_id is not null
+        and not ${stagedInRound(stream, 'a.entra_object_id', ':roundId')}
+        and not ${setAsideInRound('a.entra_object_id::text', ':roundId')}
       limit case when (select met from nameless) then null else :most::bigint + 1 end`,
     { tenantId, roundId, most },
   );
@@ -214,18 +218,18 @@ export async function unmetObjects(
 }
 
 export type Unsettled = {
-  /** All that were asked for, whatever the answer was. */
+  /** All objects that were asked for, whatever the answer. */
   readonly asked: readonly string[];
-  /** Answered by GET with something that cannot be taken. */
+  /** Unreadable answers. */
   readonly problems: readonly Problem[];
-  /** Not there for GET. */
+  /** Not found by GET. */
   readonly gone: readonly string[];
 };
 
 /**
- * Notes what GET could not show of the doubtful. Who is gone and was last reported removed is removed; who is gone but
- * was last reported live is set aside, never removed: entries of delta may run ahead of what GET can see. So is,
- * whatever was reported, what is there with a body that cannot be taken (rule 22).
+ * Stages the answers of GET that show no readable object. An object that GET does not find is removed if it was last
+ * reported removed; if it was last reported live, it is set aside, since delta may run ahead of GET. An unreadable
+ * object is set aside in any case (rule 22).
  */
 export async function settleUnreadable(
   transaction: Transaction,

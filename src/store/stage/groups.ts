@@ -1,4 +1,4 @@
-// The stage of the groups stream: groups, slices of member lists, and the lists that were read whole.
+// The stage of the groups stream: groups, slices of member lists, and whole lists.
 
 import type { Occurrence, Problem, Source } from '../../rules/decode.ts';
 import type { GroupColumns, Member } from '../../rules/groups.ts';
@@ -31,11 +31,14 @@ export type GroupsPageToStage = PageOfRound & {
     known: ReadonlyMap<string, KnownObject>,
     stored: ReadonlyMap<string, Source>,
   ) => readonly StagedGroup[];
-  /** What each page tells of members, in the order of the pages. */
+  /** The members that each page names, in the order of the pages. */
   readonly members: readonly (readonly Member[])[];
 };
 
-/** Stages one page of groups with its slices and its resume link, in one transaction. Throws what advanceRound throws. */
+/**
+ * Stages pages of groups with their slices and the resume link, in one transaction. Throws what {@link advanceRound}
+ * throws.
+ */
 export async function stageGroupsPage(
   database: Database,
   lease: Lease,
@@ -45,7 +48,7 @@ export async function stageGroupsPage(
   const holders = new Set(page.members.flatMap((members) => members.map((member) => member.groupId)));
   return withoutCulprits(database, lease, round.round_id, {
     units: () => [[...idsOf(page.occurrences), ...[...holders].map(membersKey)]],
-    attempt: (aside, rehearse) => {
+    attempt: (aside, trial) => {
       const occurrences = page.occurrences.filter((occurrence) => !aside.has(occurrence.id));
       const ids = idsOf(occurrences);
       const stage = async (transaction: Transaction, { anyAside }: StageState) => {
@@ -61,12 +64,12 @@ export async function stageGroupsPage(
         return groups + (await stageSlices(transaction, round.round_id, members));
       };
       const problems = [...page.problems, ...problemsOf(aside)];
-      return advanceRound(database, lease, round, { ...page, problems }, stage, rehearse);
+      return advanceRound(database, lease, round, { ...page, problems }, stage, trial);
     },
   });
 }
 
-// Groups that were deleted before anything was kept of them count as removed: live again, they are asked for whole.
+// A group that was deleted before it was stored counts as removed, so it is asked for when it is live again.
 async function deletedElsewhere(
   transaction: Transaction,
   tenantId: string,
@@ -87,12 +90,14 @@ async function deletedElsewhere(
 
 async function stageGroups(transaction: Transaction, roundId: string, groups: readonly StagedGroup[]): Promise<number> {
   let staged = 0;
-  for (const lot of jsonChunks(groups)) staged += await rowCount(transaction, insertGroups, { roundId, groups: lot });
+  for (const chunk of jsonChunks(groups))
+    staged += await rowCount(transaction, insertGroups, { roundId, groups: chunk });
   return staged;
 }
 
 const insertGroups = `insert into entra_sync.stage_groups as s
-       (round_id, entra_object_id, removed, source, display_name, description, mail, kind, is_dynamic, attributes, doubt)
+       (round_id, entra_object_id, removed, source, display_name, description, mail, kind, is_dynamic,
+        attributes, doubt)
      select :roundId, r.* from jsonb_to_recordset(:groups::jsonb)
          as r (id uuid, removed text, source jsonb, "displayName" text, description text, mail text, kind text,
                "isDynamic" boolean, attributes jsonb, doubt text)
@@ -102,7 +107,7 @@ const insertGroups = `insert into entra_sync.stage_groups as s
             is_dynamic = excluded.is_dynamic, attributes = excluded.attributes, doubt = excluded.doubt
       where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`;
 
-/** A member list as GET showed it. Only one without problems is whole, and replaces what slices said. */
+/** A member list as GET showed it. Without problems it is whole, and replaces the slices. */
 export type ListOfMembers = {
   readonly groupId: string;
   readonly members: readonly Member[];
@@ -110,16 +115,16 @@ export type ListOfMembers = {
 };
 
 export type SettledGroups = Unsettled & {
-  /** Shown live by GET. */
+  /** Found live by GET. */
   readonly live: readonly StagedGroup[];
   readonly lists: readonly ListOfMembers[];
-  /** Of the live ones whose memberOf could be read: the groups that hold them. */
+  /** The groups that hold each live group whose memberOf was readable. */
   readonly holders: readonly { readonly groupId: string; readonly holders: readonly Member[] }[];
-  /** From before the lists were asked for, by the database's clock. */
+  /** The database's clock before the lists were asked for. */
   readonly readAt: Date;
 };
 
-/** Which of these groups are live here: the memberships of others have no place to be kept. */
+/** Returns those of the groups that are live here; memberships of others cannot be stored. */
 export async function liveGroups(database: Database, tenantId: string, ids: readonly string[]): Promise<string[]> {
   const found = await rows<{ id: string }>(
     database,
@@ -130,7 +135,7 @@ export async function liveGroups(database: Database, tenantId: string, ids: read
   return found.map((row) => row.id);
 }
 
-/** Stages what GET said of doubtful groups. */
+/** Stages what GET answered for groups in doubt. */
 export async function settleGroups(
   database: Database,
   lease: Lease,
@@ -146,7 +151,7 @@ export async function settleGroups(
         ...holders.map((one) => holdersKey(one.groupId)),
       ],
     ],
-    attempt: async (aside, rehearse) => {
+    attempt: async (aside, trial) => {
       const work = async (transaction: Transaction) => {
         await requireFence(transaction, lease);
         await liftWhollySetAside(
@@ -166,12 +171,12 @@ export async function settleGroups(
         const problems = [...settled.problems, ...problemsOf(aside)];
         await settleUnreadable(transaction, roundId, 'groups', { ...settled, problems });
       };
-      await (rehearse ? inDryRun(database, true, work) : inTransaction(database, work));
+      await (trial ? inDryRun(database, true, work) : inTransaction(database, work));
     },
   });
 }
 
-// A list with a problem is not whole, and ends nothing.
+// A list with a problem is not whole, so it ends no membership.
 function withoutLists(lists: readonly ListOfMembers[], aside: SetAsideReasons): ListOfMembers[] {
   return lists.map((list) => {
     const key = membersKey(list.groupId);
@@ -180,7 +185,7 @@ function withoutLists(lists: readonly ListOfMembers[], aside: SetAsideReasons): 
   });
 }
 
-/** Stages member lists that GET showed. */
+/** Stages member lists that GET returned. */
 export async function settleLists(
   database: Database,
   lease: Lease,
@@ -190,12 +195,12 @@ export async function settleLists(
 ): Promise<void> {
   await withoutCulprits(database, lease, roundId, {
     units: () => [lists.map((list) => membersKey(list.groupId))],
-    attempt: async (aside, rehearse) => {
+    attempt: async (aside, trial) => {
       const work = async (transaction: Transaction) => {
         await requireFence(transaction, lease);
         await stageLists(transaction, roundId, withoutLists(lists, aside), readAt);
       };
-      await (rehearse ? inDryRun(database, true, work) : inTransaction(database, work));
+      await (trial ? inDryRun(database, true, work) : inTransaction(database, work));
     },
   });
 }

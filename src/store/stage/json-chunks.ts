@@ -1,21 +1,21 @@
-// Rows for jsonb_to_recordset, in lots that one jsonb value can hold (256 MB) and one text of the program too.
+// Rows for jsonb_to_recordset, in chunks below the limits of a jsonb value (256 MB) and of a JavaScript string.
 
-// At most three bytes each.
+// UTF-8 takes at most three bytes per character.
 const maxCharacters = 32 * 1_048_576;
 
-/** The items as texts of JSON arrays, each below `most` characters unless it holds a single item. */
+/** Yields the items as JSON arrays, each below `most` characters unless it holds a single item. */
 export function* jsonChunks(items: readonly unknown[], most = maxCharacters): Generator<string> {
-  let lot: string[] = [];
+  let chunk: string[] = [];
   let size = 0;
   for (const item of items) {
     const text = JSON.stringify(item);
-    if (lot.length > 0 && size + text.length > most) {
-      yield `[${lot.join(',')}]`;
-      lot = [];
+    if (chunk.length > 0 && size + text.length > most) {
+      yield `[${chunk.join(',')}]`;
+      chunk = [];
       size = 0;
     }
-    lot.push(text);
+    chunk.push(text);
     size += text.length + 1;
   }
-  if (lot.length > 0) yield `[${lot.join(',')}]`;
+  if (chunk.length > 0) yield `[${chunk.join(',')}]`;
 }

@@ -1,4 +1,5 @@
-// The stage of a quick first load: a listing a stream, as a round of its own kind, and how far its member lists were read.
+// The stage of a quick first load: one listing per stream, a round of its own kind, with the progress of its member
+// lists.
 
 import type { PartOfMemberList } from '../../rules/groups.ts';
 import { type Stream, streams } from '../../rules/streams.ts';
@@ -11,13 +12,13 @@ import { stageMembers } from './members.ts';
 import { stageProblems } from './problems.ts';
 import { type Round, roundColumns } from './rounds.ts';
 
-/** The listings that are to be read, or to be gone on with. */
+/** The listings to read or to resume. */
 export type Listings = { readonly [stream in Stream]?: Round };
 
 /**
- * Begins the listings of a tenant's first load, or gives those that an earlier cycle left open: with other settings than
- * theirs they begin anew (rule 17). None for a tenant that has a checkpoint, whose first round has begun (a listing would
- * be newer than its pages), whose listings are done, or that was connected before: its people are there already.
+ * Begins the listings of a tenant's first load, or returns those that an earlier cycle left open; with other settings
+ * these start over (rule 17). Returns none if the tenant has a checkpoint, an open round (a listing would be newer than
+ * its pages), committed listings, or accounts of an earlier connection.
  */
 export async function openListings(
   database: Database,
@@ -29,7 +30,8 @@ export async function openListings(
     await requireFence(transaction, lease);
     const open = await rows<Round & { stream: Stream }>(
       transaction,
-      `select stream, ${roundColumns} from entra_sync.rounds where tenant_id = :tenantId and not dry_run and kind <> 'on_demand'`,
+      `select stream, ${roundColumns} from entra_sync.rounds
+        where tenant_id = :tenantId and not dry_run and kind <> 'on_demand'`,
       { tenantId: lease.tenantId },
     );
     const listings = open.filter((round) => round.kind === 'listing');
@@ -87,7 +89,7 @@ async function begin(
 
 export type PendingList = { readonly id: string; readonly next: string | null };
 
-/** Groups of a listing whose members are not read to the end, with the link where the list goes on. */
+/** Returns the listed groups whose members are not all read, with the link that resumes the list. */
 export async function pendingLists(database: Database, roundId: string): Promise<PendingList[]> {
   return rows<PendingList>(
     database,
@@ -101,8 +103,8 @@ export async function pendingLists(database: Database, roundId: string): Promise
 }
 
 /**
- * Stages parts of member lists with how far they were read, in one transaction. Groups that are `gone` leave the stage:
- * what became of them the first round tells. Returns how many members were new.
+ * Stages parts of member lists with their resume links, in one transaction. Groups that GET did not find (`gone`) leave
+ * the stage: the first round shows what became of them. Returns how many members were new.
  */
 export async function stagePartsOfLists(
   database: Database,
@@ -113,14 +115,14 @@ export async function stagePartsOfLists(
 ): Promise<number> {
   return withoutCulprits(database, lease, roundId, {
     units: () => [parts.map((part) => membersKey(part.groupId))],
-    attempt: (aside, rehearse) => {
+    attempt: (aside, trial) => {
       const taken = parts.map((part): PartOfMemberList => {
         const key = membersKey(part.groupId);
         const reason = aside.get(key);
         return reason === undefined ? part : { ...part, members: [], problems: [{ key, reason }], next: null };
       });
       const work = (transaction: Transaction) => stageParts(transaction, lease, roundId, taken, gone);
-      return rehearse ? inDryRun(database, true, work) : inTransaction(database, work);
+      return trial ? inDryRun(database, true, work) : inTransaction(database, work);
     },
   });
 }

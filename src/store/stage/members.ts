@@ -1,4 +1,4 @@
-// Staged memberships: slices of member lists, and lists that were read whole.
+// Staged memberships: slices of member lists, and whole lists.
 import { createHash } from 'node:crypto';
 import type { Member } from '../../rules/groups.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
@@ -8,7 +8,7 @@ import { membersKey, setAsideStaged, withoutCulprits } from './data-faults.ts';
 
 type Slice = { group: string; type: string; removed: boolean; members: string };
 
-/** Stages the members that each of some pages tells of, in the order of the pages, and returns how many slices were new. */
+/** Stages the members that each page names, in the order of the pages. Returns how many slices were new. */
 export async function stageSlices(
   transaction: Transaction,
   roundId: string,
@@ -19,7 +19,7 @@ export async function stageSlices(
     for (const slice of slicesOf(page)) {
       const { group, type, removed, members } = slice;
       const digest = createHash('sha256').update(`${group}${type}${removed}${members}`).digest('hex').slice(0, 32);
-      // Moved to its last place: what came between has no say any more.
+      // A repeated slice moves to its last place, where it wins over the slices between.
       slices.delete(digest);
       slices.set(digest, slice);
     }
@@ -52,7 +52,7 @@ export async function stageSlices(
   return staged?.fresh ?? 0;
 }
 
-// One of each group, type and word: so that a slice is its group, and a list of ids.
+// One slice per group, type and verdict, so that a slice is its group and a list of ids.
 function slicesOf(page: readonly Member[]): Slice[] {
   const slices = new Map<string, { of: Member; ids: string[] }>();
   let last: { of: Member; ids: string[] } | undefined;
@@ -74,19 +74,19 @@ function slicesOf(page: readonly Member[]): Slice[] {
 }
 
 /**
- * Unfolds the slices of a round to one row a member, which can be looked up one by one. While no group of the tenant is
- * stored there is nothing to look up for, and they stay as they are: that spares a first load writing each member twice.
+ * Unfolds the slices of a round to one row per member, for look-ups. While the tenant has no stored group there is
+ * nothing to look up, and slices stay folded: a first load then writes each member once.
  */
 export async function unfoldSlices(database: Database, lease: Lease, roundId: string): Promise<void> {
   await withoutCulprits(database, lease, roundId, {
     units: async () => [await slicedGroups(database, roundId)],
-    attempt: async (aside, rehearse) => {
+    attempt: async (aside, trial) => {
       const work = async (transaction: Transaction) => {
         await requireFence(transaction, lease);
         await setAsideStaged(transaction, { round: roundId, stream: 'groups' }, aside);
         await unfold(transaction, lease, roundId);
       };
-      await (rehearse ? inDryRun(database, true, work) : inTransaction(database, work));
+      await (trial ? inDryRun(database, true, work) : inTransaction(database, work));
     },
   });
 }
@@ -118,14 +118,14 @@ async function unfold(transaction: Transaction, lease: Lease, roundId: string): 
   await transaction.raw('delete from entra_sync.stage_slices where round_id = :roundId', { roundId });
 }
 
-/** Writes members to the stage, the last word winning, and returns how many entries were new or different. */
+/** Stages members, the last entry winning. Returns how many entries were new or different. */
 export async function stageMembers(
   transaction: Transaction,
   roundId: string,
   members: readonly Member[],
 ): Promise<number> {
   if (members.length === 0) return 0;
-  // A list may name a member twice: its pages are read one after another while it changes.
+  // A list that changes while it is read may name a member twice.
   const last = [...new Map(members.map((member) => [`${member.groupId} ${member.memberId}`, member])).values()];
   return rowCount(
     transaction,
@@ -145,14 +145,14 @@ export async function stageMembers(
 }
 
 /**
- * Stages a list that was read whole: of a group's members, or of the groups that a person is a member of. `readAt` is from
- * before Graph was asked, by the database's clock.
+ * Stages a list that was read whole: the members of a group, or the groups of a user. `readAt` is the database's clock
+ * before Graph was asked.
  */
 export async function stageWholeList(
   transaction: Transaction,
   roundId: string,
   objectId: string,
-  of: 'group' | 'person',
+  of: 'group' | 'user',
   members: readonly Member[],
   readAt: Date,
 ): Promise<void> {
@@ -175,7 +175,7 @@ export async function stageWholeList(
   );
 }
 
-/** Stages which groups hold a nested group, as it said itself: all of them, in place of what lists said before. */
+/** Stages all groups that hold a nested group, from its memberOf, in place of what lists said before. */
 export async function stageHolders(
   transaction: Transaction,
   roundId: string,
@@ -188,7 +188,8 @@ export async function stageHolders(
     bind,
   );
   await transaction.raw(
-    'update entra_sync.stage_slices set members = array_remove(members, :groupId::uuid) where round_id = :roundId and :groupId = any(members)',
+    `update entra_sync.stage_slices set members = array_remove(members, :groupId::uuid)
+      where round_id = :roundId and :groupId = any(members)`,
     bind,
   );
   await stageMembers(transaction, roundId, holders);

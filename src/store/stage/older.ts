@@ -1,12 +1,12 @@
-// The full round that is open while a later round is committed beside it: what it staged is older from then on (rule 24).
+// A full round that is open while a later round is committed beside it: its stage is older from then on (rule 24).
 import type { Stream } from '../../rules/streams.ts';
 import type { Transaction } from '../database/pool.ts';
-import { objectOfKey } from './doubts.ts';
+import { objectOfKey } from '../database/vocabulary.ts';
 
 /**
- * Part of the commit of a later round: what it brought is newer than what an open full round has staged of the same
- * objects, or will not meet any more. Those that it removed are removed there too, the others are read by GET before the
- * full round is committed. Binds `tenant`, `stream` and `round`.
+ * Brings an open full round up to date with the later round that this commit applies. Objects that the later round
+ * removed are removed in the full round too. Live ones, seen by it or not, are flagged: GET reads them before the full
+ * round is committed. Binds `tenant`, `stream` and `round`.
  */
 export async function doubtWhatIsOlder(
   transaction: Transaction,
@@ -20,7 +20,7 @@ export async function doubtWhatIsOlder(
         and new.round_id = :round and old.round_id = r.round_id and old.entra_object_id = new.entra_object_id`,
     bind,
   );
-  // An object that was created after the full round had read so far would be missing from it.
+  // The full round has passed the place of an object created since, and would lack it.
   await transaction.raw(
     `insert into ${stage}
      select (jsonb_populate_record(new, jsonb_build_object('round_id', r.round_id, 'doubt', '${changed}'))).*
@@ -29,7 +29,7 @@ export async function doubtWhatIsOlder(
      on conflict (round_id, entra_object_id) do nothing`,
     bind,
   );
-  // An answer that GET gave before is older too. If it stayed, GET would not be asked again and the round would never be whole.
+  // Earlier answers of GET are older too. While one stood, GET would not be asked again, and the doubt would never end.
   await transaction.raw(
     `delete from entra_sync.stage_asked q
       using ${openFull}
@@ -44,4 +44,5 @@ export async function doubtWhatIsOlder(
 const changed = 'changed since the full round met it';
 
 const openFull = `entra_sync.rounds r
-      where r.tenant_id = :tenant and r.stream = :stream and r.kind = 'full' and not r.dry_run and r.round_id <> :round`;
+      where r.tenant_id = :tenant and r.stream = :stream and r.kind = 'full' and not r.dry_run
+        and r.round_id <> :round`;

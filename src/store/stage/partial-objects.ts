@@ -1,5 +1,5 @@
-// Whether the documents of a full round or a listing are whole, judged over the whole stage: a document is the union of all
-// occurrences, so that nothing can be said of it before the last page (rules 3, 22).
+// Objects that a full round or a listing shows in part. Judged over the whole stage: a document is the union of all
+// occurrences, so it is not complete before the last page (rules 3, 22).
 
 import { doubts } from '../../rules/merge.ts';
 import { type Stream, tableOf } from '../../rules/streams.ts';
@@ -8,37 +8,39 @@ import { type Database, inTransaction, rowCount, type Transaction } from '../dat
 import type { Round } from './rounds.ts';
 import { planForAll } from './statistics.ts';
 
-/** The properties that a whole document of a stream holds. */
+/** The properties that a complete document of a stream has. */
 export type RequiredProperties = {
-  /** Properties that every object of the stream has. */
-  readonly marks: readonly string[];
-  /** Properties that `$select` names. */
+  /** Every object of the stream has these. */
+  readonly required: readonly string[];
+  /** `$select` names these. */
   readonly selected: readonly string[];
 };
 
-// Unknown (or removed until now) and without a mark, or known and without a property that the stored document has. Most
-// documents are equal to the stored ones, and that is found out first. A manual account was not kept up with Graph.
+// An unknown or removed object without a required property, or a known one without a property that its stored document
+// has. Comparing whole documents first is quicker, since most are equal. A manual account does not follow Entra ID.
 const partial = (stream: Stream) => `
 select s.entra_object_id as id,
-       case when jsonb_exists_all(s.source, :marks::text[]) then '${doubts.lacking}' else '${doubts.partial}' end as why
+       case when jsonb_exists_all(s.source, :required::text[]) then '${doubts.lacking}'
+            else '${doubts.partial}' end as why
   from entra_sync.stage_${stream} s
-  left join entra_sync.${tableOf[stream]} k on k.tenant_id = :tenantId and k.entra_object_id = s.entra_object_id and k.state = 'managed'
+  left join entra_sync.${tableOf[stream]} k
+    on k.tenant_id = :tenantId and k.entra_object_id = s.entra_object_id and k.state = 'managed'
  where s.round_id = :roundId and s.removed is null and s.doubt is null
    and (k.source is null or k.removed_at is not null or k.source <> s.source)
-   and ((k.source is null or k.removed_at is not null) and not jsonb_exists_all(s.source, :marks::text[])
+   and ((k.source is null or k.removed_at is not null) and not jsonb_exists_all(s.source, :required::text[])
         or exists (select from jsonb_object_keys(k.source) as p (property)
                     where p.property = any(:selected::text[]) and not jsonb_exists(s.source, p.property)))`;
 
 /**
- * Marks the live objects of a full round that were shown in part as doubtful, except those that GET has answered for. Returns
- * how many were marked now. An object that comes back after a removal counts as unknown, and as known.
+ * Flags live objects that a full round shows in part, unless GET has answered for them. Returns how many were flagged.
+ * A removed object that returns counts both as unknown and as known.
  */
 export async function doubtPartial(
   database: Database,
   lease: Lease,
   round: Round,
   stream: Stream,
-  { marks, selected }: RequiredProperties,
+  { required, selected }: RequiredProperties,
 ): Promise<number> {
   return inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
@@ -49,21 +51,21 @@ export async function doubtPartial(
          from (${partial(stream)}) x
         where t.round_id = :roundId and t.entra_object_id = x.id
           and not exists (select from entra_sync.stage_asked q where q.round_id = :roundId and q.object_id = x.id)`,
-      { tenantId: lease.tenantId, roundId: round.round_id, marks, selected },
+      { tenantId: lease.tenantId, roundId: round.round_id, required, selected },
     );
   });
 }
 
-/** Leaves out of a listing's stage what was shown in part: the first round asks for it. Returns how many that were. */
+/** Drops objects that a listing shows in part from its stage: the first round asks for them. Returns how many. */
 export async function dropPartial(
   transaction: Transaction,
   bind: { readonly tenant: string; readonly round: string; readonly stream: Stream },
-  { marks, selected }: RequiredProperties,
+  { required, selected }: RequiredProperties,
 ): Promise<number> {
   return rowCount(
     transaction,
     `delete from entra_sync.stage_${bind.stream} t using (${partial(bind.stream)}) x
       where t.round_id = :roundId and t.entra_object_id = x.id`,
-    { tenantId: bind.tenant, roundId: bind.round, marks, selected },
+    { tenantId: bind.tenant, roundId: bind.round, required, selected },
   );
 }

@@ -1,4 +1,4 @@
-// Rounds and their stage: where the rows of a walk wait for its commit. Round row, resume link and stage share one fate.
+// Rounds and their stage, where pages wait for the commit. The round, its resume link and its stage share one fate.
 
 import { createHash } from 'node:crypto';
 import { ExpectedError, roundEndless } from '../../errors.ts';
@@ -30,10 +30,10 @@ export type Checkpoint = {
   full_age_ms: number;
 };
 
-/** What ends a listing in place of a delta link. */
+/** The end of a listing, in place of a delta link. */
 export const endOfListing = { delta: 'end of the listing' } as const;
 
-/** Most pages in a row that may stage nothing new before the round counts as endless (rule 14). */
+/** The number of pages in a row that may stage nothing new; beyond it, the round counts as endless (rule 14). */
 export const maxBarrenPages = 2_000;
 
 /** The columns of a {@link Checkpoint}. */
@@ -41,7 +41,7 @@ export const checkpointColumns = `delta_link, fingerprint,
   (extract(epoch from clock_timestamp() - committed_at) * 1000)::float8 as age_ms,
   (extract(epoch from clock_timestamp() - full_at) * 1000)::float8 as full_age_ms`;
 
-/** The stream's committed checkpoint, with its ages by the database's clock. */
+/** Returns the stream's checkpoint, with its ages by the database's clock. */
 export async function readCheckpoint(
   on: Database | Transaction,
   tenantId: string,
@@ -59,7 +59,7 @@ export async function readCheckpoint(
 export const roundColumns =
   'round_id, kind, reason, settings_version, fingerprint, pages, seen, resume_link, delta_link';
 
-/** The stream's open round, if one is there to be continued. */
+/** Returns the stream's open round, if there is one to resume. */
 export async function readRound(
   on: Database | Transaction,
   tenantId: string,
@@ -68,16 +68,14 @@ export async function readRound(
 ): Promise<Round | undefined> {
   const [round] = await rows<Round>(
     on,
-    `select ${roundColumns} from entra_sync.rounds where tenant_id = :tenantId and stream = :stream and dry_run = :dryRun`,
+    `select ${roundColumns} from entra_sync.rounds
+      where tenant_id = :tenantId and stream = :stream and dry_run = :dryRun`,
     { tenantId, stream, dryRun },
   );
   return round;
 }
 
-/**
- * Drops the stream's open rounds with their stages and begins a new one. A later round leaves a full one as it is: that is
- * gone on with afterwards.
- */
+/** Drops the stream's open rounds with their stages and begins a new one. A later round leaves an open full round. */
 export async function beginRound(
   database: Database,
   lease: Lease,
@@ -109,7 +107,7 @@ export async function beginRound(
   });
 }
 
-/** Drops a round and its stage: a walk that nobody can go on with. */
+/** Drops a round that cannot be resumed, with its stage. */
 export async function dropRound(database: Database, lease: Lease, roundId: string): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
@@ -117,7 +115,7 @@ export async function dropRound(database: Database, lease: Lease, roundId: strin
   });
 }
 
-/** Drops what a dry run has staged: it is never gone on with. Of one that was cut off, the next lease does it. */
+/** Drops the stage of a dry run, which is never resumed. If the dry run was killed, the next lease drops it. */
 export async function dropDryRun(database: Database, lease: Lease): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
@@ -127,7 +125,7 @@ export async function dropDryRun(database: Database, lease: Lease): Promise<void
   });
 }
 
-/** A page, or several that came one after the other. */
+/** A page, or several in a row. */
 export type PageOfRound = {
   readonly urls: readonly string[];
   readonly seen: number;
@@ -136,9 +134,9 @@ export type PageOfRound = {
 };
 
 /**
- * Stages a page, or several, with the resume link in one transaction and returns the round as it now stands. `stage` writes the
- * rows and returns how many were new or different. Throws `round_endless` for a link that was already asked in this round, or when too many pages in a row brought nothing new;
- * `lease_lost` when the round is no longer where `round` says. `rehearse`: nothing is kept.
+ * Stages pages and the resume link in one transaction, and returns the round as it then is. `stage` writes the rows and
+ * returns how many were new or different. A `trial` is rolled back. Throws `round_endless` for a link that this round
+ * has already read, or after {@link maxBarrenPages}; `lease_lost` when the round has moved past `round`.
  */
 export async function advanceRound(
   database: Database,
@@ -146,7 +144,7 @@ export async function advanceRound(
   round: Round,
   page: PageOfRound,
   stage: (transaction: Transaction, state: StageState) => Promise<number>,
-  rehearse = false,
+  trial = false,
 ): Promise<Round> {
   const advance = async (transaction: Transaction) => {
     const state = await lockRound(transaction, lease, round);
@@ -156,14 +154,14 @@ export async function advanceRound(
     if (barrenPages > maxBarrenPages) throw roundEndless(`${maxBarrenPages} pages in a row brought nothing new`);
     return moved;
   };
-  if (rehearse) return inDryRun(database, true, advance);
-  // Pages that a crash of the server undoes are read again: the resume link is undone with them.
+  if (trial) return inDryRun(database, true, advance);
+  // A crash of the server undoes pages together with the resume link, so they are read again.
   return inTransaction(database, advance, { mayBeLost: true });
 }
 
-/** What is known of a round's stage when its row is locked. */
+/** The state of a round's stage once its row is locked. */
 export type StageState = {
-  /** Something of this round is set aside, so that a good body may end that. */
+  /** Whether this round has set anything aside, which a readable body may end. */
   readonly anyAside: boolean;
 };
 

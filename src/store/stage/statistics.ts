@@ -1,4 +1,4 @@
-// What the planner is told of stages and tables around a commit, and when that is worth its time.
+// The planner's statistics and settings around a commit, and when statistics are worth their time.
 import type { CommitCounts } from '../../rules/counts.ts';
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Database, rows } from '../database/pool.ts';
@@ -6,14 +6,14 @@ import type { Round } from './rounds.ts';
 
 const largeStage = 2_000;
 
-// Believed to be few, what a later round staged is looked up one by one; known to be several thousand, it would be compared
-// with all that is there. Measured with 7,000 of 100,000 people: five walks through all accounts.
+// While the planner believes in few rows, it looks up what a later round staged row by row; told of several thousand,
+// it scans whole tables. Measured with 7,000 of 100,000 users: five scans of all accounts.
 const largeLaterStage = 20_000;
 
-/** How many rows of each stage the planner's statistics were last made for. */
+/** The number of rows per stage when its statistics were last made. */
 export type StageSizes = Readonly<Record<string, number>>;
 
-// Of documents no statistics are wanted: sorting them takes longer than all else.
+// Without columns that hold documents: sorting these takes longer than all else.
 const plannedBy = {
   stage_users: 'round_id, entra_object_id, removed, in_scope',
   stage_groups: 'round_id, entra_object_id, removed',
@@ -21,9 +21,11 @@ const plannedBy = {
   stage_slices: 'round_id, group_object_id',
 };
 
-// A table that another session locks is left as it is: statistics are not worth a wait.
-// Measured: without statistics the planner takes a large stage for empty, and the commit takes six times as long.
-/** Brings the planner's statistics of a large stage up to date, unless it has hardly grown since they were made. */
+// Measured: without statistics the planner takes a large stage for empty, and the commit takes six times as long. A
+// table that another session locks is skipped: statistics are not worth a wait.
+/**
+ * Updates the planner's statistics of large stages, except those that have hardly grown since. Returns the new sizes.
+ */
 export async function analyzeStage(
   database: Database,
   round: Pick<Round, 'round_id' | 'kind'>,
@@ -47,11 +49,11 @@ export async function analyzeStage(
   return after;
 }
 
-// Of memberships a row holds those of a member, about ten.
+// A row of member_groups holds about ten memberships.
 const partThatCounts: Readonly<Record<string, number>> = { accounts: 0.1, groups: 0.1, member_groups: 1 };
 
-// What many rows were written to is planned for as it is now, not as it was when the tenant was empty.
-/** Brings the planner's statistics up to date where a commit wrote many rows, and not few of those that are there. */
+// Else the planner still plans for the empty tables of a new tenant.
+/** Updates the planner's statistics of tables of which a commit wrote a large part. */
 export async function analyzeTables(database: Database, stream: Stream, counts: CommitCounts): Promise<void> {
   const objects = counts.created + counts.updated + counts.restored + counts.removed;
   const written = {
@@ -79,17 +81,19 @@ const analyzedColumns: Readonly<Record<string, string>> = {
 };
 
 /**
- * For statements over a whole tenant. To compile one that runs once costs more than it gives. A full round's sets fit in
- * memory then, instead of being written to files and read again; a database that gives more keeps it.
+ * Settings for statements over a whole tenant. Compiling a statement that runs once costs more than it gives. The sets
+ * of a full round fit in this much memory, so they are not spilled to files; a larger setting of the database stays.
  */
 export const planForAll = `
 select set_config('jit', 'off', true),
-       case when pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB') then set_config('work_mem', '64MB', true) end`;
+       case when pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')
+            then set_config('work_mem', '64MB', true) end`;
 
 /**
- * For the statements of a later round, which look up the rows that they touch. It keeps the full round that is open beside
- * it (doubtWhatIsOlder), which a trigger ends where the previous release commits (migrations/0034).
+ * Settings for a later round, whose statements look up the rows that they touch. The flag keeps an open full round
+ * ({@link doubtWhatIsOlder} updates it), which a trigger drops when the previous release commits (migrations/0034).
  */
 export const planForFew = `
 select set_config('jit', 'off', true), set_config('entra_sync.keeps_full_round', 'on', true),
-       case when current_setting('random_page_cost')::float8 > 1.1 then set_config('random_page_cost', '1.1', true) end`;
+       case when current_setting('random_page_cost')::float8 > 1.1
+            then set_config('random_page_cost', '1.1', true) end`;

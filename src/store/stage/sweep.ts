@@ -1,33 +1,30 @@
-// What ends because it was not named: memberships that a list does not hold. Delta's slices may lack what nobody could
-// read, and whoever was deleted while they were read, so only a list that was read whole by GET ends anything (rule 8).
+// Ends memberships that a complete member list does not contain. Delta's slices may lack unreadable members and members
+// deleted meanwhile, so only a list that GET returned whole ends a membership (rule 8).
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { compareWholeSets, type Database, inTransaction, rows } from '../database/pool.ts';
+import { groupOfObject, membershipsOfGroup, removedWithObject } from '../database/vocabulary.ts';
 import { stageMembers } from './members.ts';
 
-const groupOf = (id: string) =>
-  `lateral (select g.group_no from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = ${id} offset 0)`;
-
-// Asked for both at once, one index would be walked from end to end for each member.
+// One stream at a time: asked for both, Postgres scanned an index from end to end per member.
 const isDeletedElsewhere = (stream: string) => `exists (select from entra_sync.deleted_strangers d
   where d.tenant_id = :tenant and d.stream = '${stream}' and d.entra_object_id = x.member_object_id offset 0)`;
 
 const storedByList = `
-cross join ${groupOf('w.object_id')} g
-cross join lateral (select m.member_object_id from entra_sync.member_groups m
-  where m.tenant_id = :tenant and m.group_nos @> array[g.group_no] offset 0) m`;
+cross join ${groupOfObject('w.object_id')} g
+cross join ${membershipsOfGroup('g.group_no')} m`;
 
-// For all lists at once: a look-up each would cost a third of a millisecond. Needs compareWholeSets.
+// For all lists at once: one look-up per list would cost a third of a millisecond. Needs compareWholeSets.
 const storedOfAll = `
 join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = w.object_id
 join (select m.group_no, m.member_object_id from entra_sync.memberships m where m.tenant_id = :tenant offset 0) m
   on m.group_no = g.group_no`;
 
-// EXCEPT sets stored and staged members against each other, by sorting or hashing. A join on a guess of a few rows compared
-// every member with all that is staged. The members that are left are looked up one by one.
+// EXCEPT compares stored with staged members by sorting or hashing; a join planned for few rows compared each member
+// with the whole stage. The members that remain are looked up one by one.
 /**
- * Stored memberships of the groups in `lists`, a query of object_id and read_at, that the round's stage does not mention.
- * Left out are members who are in no list of Graph's because they are deleted and may come back, and those whose own
- * groups were read later than the list. Binds `tenant` and `round`.
+ * Returns the query of the stored memberships that the round's stage does not contain, of the groups in `lists` (a
+ * query of object_id and read_at). It leaves out members that Graph omits because they are deleted and restorable, and
+ * members whose own groups were read later than the list. Binds `tenant` and `round`.
  */
 export const unnamedMembers = (lists: string, stored = storedByList) => `
 select x.group_object_id, g.group_no, x.member_object_id, m.member_type
@@ -36,24 +33,26 @@ select x.group_object_id, g.group_no, x.member_object_id, m.member_type
         except
         select s.group_object_id, s.member_object_id from entra_sync.staged_members s where s.round_id = :round) x
  cross join lateral (select w.read_at from (${lists}) w where w.object_id = x.group_object_id offset 0) w
- cross join ${groupOf('x.group_object_id')} g
+ cross join ${groupOfObject('x.group_object_id')} g
  cross join lateral (select m.member_type from entra_sync.member_groups m
    where m.tenant_id = :tenant and m.member_object_id = x.member_object_id offset 0) m
  where not exists (select from entra_sync.accounts a
                     where a.tenant_id = :tenant and a.entra_object_id = x.member_object_id
-                      and (a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen') or a.memberships_read_at > w.read_at) offset 0)
+                      and (${removedWithObject('a')} or a.memberships_read_at > w.read_at) offset 0)
    and not exists (select from entra_sync.groups r
-                    where r.tenant_id = :tenant and r.entra_object_id = x.member_object_id and r.removed_at is not null offset 0)
+                    where r.tenant_id = :tenant and r.entra_object_id = x.member_object_id
+                      and r.removed_at is not null offset 0)
    and not ${isDeletedElsewhere('users')} and not ${isDeletedElsewhere('groups')}`;
 
-/** The lists that this round read whole. Binds `round`. */
+/** The query of the lists that this round read whole. Binds `round`. */
 export const wholeLists = 'select object_id, read_at from entra_sync.stage_whole_lists where round_id = :round';
 
-/** Groups of a full round whose slices do not name everybody who is stored: their lists are read before anything ends. */
+/** Returns groups of a full round whose slices lack stored members: their lists are read before a membership ends. */
 export async function groupsToSweep(database: Database, tenant: string, round: string): Promise<string[]> {
   const shown = `select t.entra_object_id as object_id, now() as read_at from entra_sync.stage_groups t
     where t.round_id = :round and t.removed is null
-      and not exists (select from entra_sync.stage_whole_lists l where l.round_id = :round and l.object_id = t.entra_object_id)`;
+      and not exists (select from entra_sync.stage_whole_lists l
+                       where l.round_id = :round and l.object_id = t.entra_object_id)`;
   return inTransaction(database, async (transaction) => {
     await compareWholeSets(transaction);
     const found = await rows<{ id: string }>(
@@ -67,22 +66,25 @@ export async function groupsToSweep(database: Database, tenant: string, round: s
 
 export type UnnamedMember = { groupId: string; memberId: string; type: 'u' | 'g' };
 
-/** Persons and groups known here as there whom a list that was read whole does not name. */
+/** Returns members that are stored here and that a whole list does not contain. */
 export async function membersToEnd(database: Database, tenant: string, round: string): Promise<UnnamedMember[]> {
   return rows<UnnamedMember>(
     database,
     `select u.group_object_id as "groupId", u.member_object_id as "memberId",
-            case when exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = u.member_object_id)
+            case when exists (select from entra_sync.groups g
+                               where g.tenant_id = :tenant and g.entra_object_id = u.member_object_id)
                  then 'g' else 'u' end as type
        from (${unnamedMembers(wholeLists)}) u
-      where exists (select from entra_sync.accounts a where a.tenant_id = :tenant and a.entra_object_id = u.member_object_id offset 0)
-         or exists (select from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = u.member_object_id offset 0)
+      where exists (select from entra_sync.accounts a
+                     where a.tenant_id = :tenant and a.entra_object_id = u.member_object_id offset 0)
+         or exists (select from entra_sync.groups g
+                     where g.tenant_id = :tenant and g.entra_object_id = u.member_object_id offset 0)
       order by 1, 2`,
     { tenant, round },
   );
 }
 
-/** Keeps memberships of members who turned out to be deleted: no list can name them, and they may come back. */
+/** Keeps memberships of members that turned out to be soft-deleted: no list contains them, and they may be restored. */
 export async function keepUnnamed(
   database: Database,
   lease: Lease,

@@ -1,4 +1,4 @@
-// Where a tenant stands when its cycle begins: one statement for all that the cycle decides by.
+// The state of a tenant when its cycle begins: one statement for all that the cycle decides by.
 import type { Stream } from '../../rules/streams.ts';
 import type { Settings, SettingsDocument } from '../../settings/settings.ts';
 import { type StreamFailures, streamFailures } from '../cycle/stream-failures.ts';
@@ -10,15 +10,15 @@ import { type Checkpoint, checkpointColumns, type Round, roundColumns } from './
 /** A round with its age by the database's clock. */
 export type OpenRound = Round & { readonly age_ms: number };
 
-/** What one stream has. */
+/** The state of one stream. */
 export type StreamInputs = {
   readonly checkpoint: Checkpoint | undefined;
-  /** The round that is open, a dry run's aside: the full one where there are two. */
+  /** The open round (never a dry run's): the full one if there are two. */
   readonly open: OpenRound | undefined;
-  /** The later round that is open beside a full one. */
+  /** The open later round beside a full one. */
   readonly beside: OpenRound | undefined;
   readonly failures: StreamFailures;
-  /** Absence is held that another full round can confirm or lift (rule 10). */
+  /** Whether absences are held that another full round can confirm or lift (rule 10). */
   readonly wantsFull: boolean;
 };
 
@@ -26,7 +26,7 @@ export type TenantState = {
   readonly status: string;
   readonly name: string;
   readonly streams: Readonly<Record<Stream, StreamInputs>>;
-  /** The settings in force; throws where they do not fit together. */
+  /** Returns the settings in force. Throws if they do not fit together. */
   settings(defaults: SettingsDocument): Settings;
 };
 
@@ -41,9 +41,9 @@ type Row = {
   wants_full: boolean;
 };
 
-/** Reads it. Throws `unknown_name` for a tenant that is not there. */
+/** Returns the state of a tenant. Throws `unknown_name` for a tenant that does not exist. */
 export async function readTenantState(database: Database, tenantId: string): Promise<TenantState> {
-  const found = await rows<Row>(database, standing, { tenantId });
+  const found = await rows<Row>(database, findState, { tenantId });
   const [first] = found;
   if (!first) throw tenantGone(tenantId);
   const of = (stream: Stream): StreamInputs => {
@@ -67,8 +67,8 @@ export async function readTenantState(database: Database, tenantId: string): Pro
 }
 
 /**
- * An expression over a tenant and a stream, themselves expressions: whether absence is held that another full round can
- * confirm or lift, at once after the first, then daily.
+ * The condition, over expressions of a tenant and a stream, that absences are held that another full round can confirm
+ * or lift: at once after the first, then daily.
  */
 const isFullWanted = (tenantId: string, stream: string) => `exists (
   select from (select tenant_id, list_id, reason, held_since from entra_sync.held_removals
@@ -78,18 +78,21 @@ const isFullWanted = (tenantId: string, stream: string) => `exists (
    where h.tenant_id = ${tenantId} and h.reason = 'not_seen'
      and (c.full_at <= h.held_since or c.full_at < clock_timestamp() - interval '1 day'))`;
 
-const standing = `
-select t.status, t.name, s.stream, v.settings, c.checkpoint, r.open, ${isFullWanted('t.tenant_id', 's.stream')} as wants_full,
+const findState = `
+select t.status, t.name, s.stream, v.settings, c.checkpoint, r.open,
+       ${isFullWanted('t.tenant_id', 's.stream')} as wants_full,
        ${streamFailures('t.tenant_id', 's.stream')} as failures
   from entra_sync.tenants t
  cross join (values ('users'), ('groups')) s (stream)
  cross join lateral (
-   select coalesce(jsonb_agg(jsonb_build_object('version', n.version, 'document', n.document) order by n.tenant_id nulls first), '[]') as settings
+   select coalesce(jsonb_agg(jsonb_build_object('version', n.version, 'document', n.document)
+                             order by n.tenant_id nulls first), '[]') as settings
      from (select distinct on (tenant_id) tenant_id, version, document from entra_sync.settings
             where tenant_id is null or tenant_id = t.tenant_id order by tenant_id, version desc) n) v
   left join lateral (
     select to_jsonb(f) as checkpoint from (
-      select ${checkpointColumns} from entra_sync.checkpoints where tenant_id = t.tenant_id and stream = s.stream) f) c on true
+      select ${checkpointColumns} from entra_sync.checkpoints
+       where tenant_id = t.tenant_id and stream = s.stream) f) c on true
   cross join lateral (
     select coalesce(jsonb_agg(to_jsonb(f) || jsonb_build_object('round_id', f.round_id::text)), '[]') as open from (
       select ${roundColumns}, (extract(epoch from clock_timestamp() - started_at) * 1000)::float8 as age_ms

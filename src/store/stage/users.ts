@@ -4,6 +4,7 @@ import type { Member } from '../../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../../rules/merge.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
+import { removedWithObject } from '../database/vocabulary.ts';
 import { inDryRun } from '../feed/receipts.ts';
 import { problemsOf, withoutCulprits } from './data-faults.ts';
 import {
@@ -20,28 +21,28 @@ import { jsonChunks } from './json-chunks.ts';
 import { stageWholeList } from './members.ts';
 import { advanceRound, type PageOfRound, type Round, type StageState } from './rounds.ts';
 
-/** A merged user with what the mapping made of it, ready for the stage. */
+/** A merged user with its mapped fields, ready for the stage. */
 export type StagedUser = MergedObject & {
   readonly mapped: { readonly [field: string]: Json };
   readonly userPrincipalName: string | null;
   readonly mail: string | null;
   readonly enabled: boolean;
-  /** By what is said of the person; groups of the scope are judged in the commit. */
+  /** In scope by the user's properties; the commit judges scope groups. */
   readonly inScope: boolean;
-  /** Why the person is outside by that. */
+  /** Why the properties put the user outside. */
   readonly outside: 'out_of_scope' | 'disabled' | null;
 };
 
 export type UsersPageToStage = PageOfRound & {
   readonly occurrences: readonly Occurrence[];
-  /** Makes the rows from what is known of the page's objects, and stored of those with odd properties; pure. */
+  /** Makes the rows from what is known of the page's objects, and of those with unreadable properties; pure. */
   readonly merge: (
     known: ReadonlyMap<string, KnownObject>,
     stored: ReadonlyMap<string, Source>,
   ) => readonly StagedUser[];
 };
 
-/** Stages one page of users with its resume link, in one transaction. Throws what {@link advanceRound} throws. */
+/** Stages pages of users with the resume link, in one transaction. Throws what {@link advanceRound} throws. */
 export async function stageUsersPage(
   database: Database,
   lease: Lease,
@@ -50,7 +51,7 @@ export async function stageUsersPage(
 ): Promise<Round> {
   return withoutCulprits(database, lease, round.round_id, {
     units: () => [idsOf(page.occurrences)],
-    attempt: (aside, rehearse) => {
+    attempt: (aside, trial) => {
       const occurrences = page.occurrences.filter((occurrence) => !aside.has(occurrence.id));
       const stage = async (transaction: Transaction, { anyAside }: StageState) => {
         const known = await knownObjects(transaction, lease.tenantId, round, idsOf(occurrences), 'users');
@@ -60,12 +61,12 @@ export async function stageUsersPage(
         return stageUsers(transaction, round.round_id, doubtLifted(round, 'users', users, lifted));
       };
       const problems = [...page.problems, ...problemsOf(aside)];
-      return advanceRound(database, lease, round, { ...page, problems }, stage, rehearse);
+      return advanceRound(database, lease, round, { ...page, problems }, stage, trial);
     },
   });
 }
 
-/** Writes rows to the stage and returns how many of them were new or different. */
+/** Stages users. Returns how many rows were new or different. */
 export async function stageUsers(
   transaction: Transaction,
   roundId: string,
@@ -74,24 +75,29 @@ export async function stageUsers(
   if (users.length === 0) return 0;
   const { own, rest } = passedOn(users);
   let staged = 0;
-  for (const lot of jsonChunks(users.map((user, place) => ({ ...user, mapped: rest[place] })))) {
-    staged += await rowCount(transaction, insertUsers, { roundId, own: [...own], users: lot });
+  for (const chunk of jsonChunks(users.map((user, place) => ({ ...user, mapped: rest[place] })))) {
+    staged += await rowCount(transaction, insertUsers, { roundId, own: [...own], users: chunk });
   }
   return staged;
 }
 
-const insertUsers = `insert into entra_sync.stage_users as s (round_id, entra_object_id, removed, source, mapped, user_principal_name, mail, enabled, in_scope, outside, doubt)
-     select :roundId, r.id, r.removed, r.source, (r.source - :own::text[]) || r.mapped, r."userPrincipalName", r.mail, r.enabled, r."inScope", r.outside, r.doubt
+const insertUsers = `insert into entra_sync.stage_users as s
+       (round_id, entra_object_id, removed, source, mapped, user_principal_name, mail, enabled, in_scope,
+        outside, doubt)
+     select :roundId, r.id, r.removed, r.source, (r.source - :own::text[]) || r.mapped, r."userPrincipalName", r.mail,
+            r.enabled, r."inScope", r.outside, r.doubt
        from jsonb_to_recordset(:users::jsonb)
-         as r (id uuid, removed text, source jsonb, mapped jsonb, "userPrincipalName" text, mail text, enabled boolean, "inScope" boolean, outside text, doubt text)
+         as r (id uuid, removed text, source jsonb, mapped jsonb, "userPrincipalName" text, mail text, enabled boolean,
+               "inScope" boolean, outside text, doubt text)
      on conflict (round_id, entra_object_id) do update
         set removed = excluded.removed, source = excluded.source, mapped = excluded.mapped,
-            user_principal_name = excluded.user_principal_name, mail = excluded.mail, enabled = excluded.enabled, in_scope = excluded.in_scope, outside = excluded.outside, doubt = excluded.doubt
+            user_principal_name = excluded.user_principal_name, mail = excluded.mail, enabled = excluded.enabled,
+            in_scope = excluded.in_scope, outside = excluded.outside, doubt = excluded.doubt
       where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`;
 
 /**
- * What the mapping only passes on, property to field of the same name, need not be sent twice. `own` are the names for
- * which that is not so of all these users, `rest` is what each has under one of them.
+ * Leaves out mapped fields that equal the property of the same name, so that they are sent once. `own` has the names
+ * for which the two differ in any of these users, `rest` each user's fields under these names.
  */
 function passedOn(users: readonly StagedUser[]): { own: ReadonlySet<string>; rest: readonly StagedUser['mapped'][] } {
   const own = new Set<string>();
@@ -104,9 +110,9 @@ function passedOn(users: readonly StagedUser[]): { own: ReadonlySet<string>; res
 }
 
 /**
- * Persons whose groups are asked for (rule 8): who was deleted in Entra ID and is live in this round, in whatever scope,
- * and whose groups could not be read, or not all be kept, when that was due. Memberships of those who were only outside the scope were told all
- * the while.
+ * Returns users whose groups GET has to answer for (rule 8): users that were deleted and are live in this round, in
+ * scope or not, and users whose groups could not be read or kept earlier. Delta names the memberships of users that
+ * were only outside the scope all along.
  */
 export async function restoredUsers(database: Database, tenantId: string, roundId: string): Promise<string[]> {
   const found = await rows<{ id: string }>(
@@ -115,14 +121,15 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
        from entra_sync.stage_users s
        join entra_sync.accounts a on a.tenant_id = :tenantId and a.entra_object_id = s.entra_object_id
       where s.round_id = :roundId and s.removed is null
-        and a.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')
+        and ${removedWithObject('a')}
      union
      select left(p.object_key, 36) from entra_sync.set_aside p
       where p.tenant_id = :tenantId and p.stream = 'users' and p.object_key like '%/memberOf'
      union
      select s.entra_object_id::text
        from entra_sync.stage_users s
-       join entra_sync.deleted_strangers d on d.tenant_id = :tenantId and d.stream = 'users' and d.entra_object_id = s.entra_object_id
+       join entra_sync.deleted_strangers d
+         on d.tenant_id = :tenantId and d.stream = 'users' and d.entra_object_id = s.entra_object_id
       where s.round_id = :roundId and s.removed is null
      union
      select d.entra_object_id::text from entra_sync.deleted_strangers d
@@ -134,10 +141,10 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
 }
 
 /**
- * Persons whom a scope group names and of whom nothing is known here, or nothing of today because they were outside or
- * released: they enter the scope and are asked for (rule 22).
- * Who is outside for other reasons, or deleted, or not a person, is not asked for again and again; who is not there for
- * GET is, for entries of delta may run ahead of what GET can see.
+ * Returns users that enter the scope and have to be asked for (rule 22): a scope group holds them, and they have no
+ * account here, or one that is out of date because it was outside the scope or released. Leaves out users that are
+ * outside for other reasons, deleted ones, and groups. A user that GET did not find is asked for again: delta may run
+ * ahead of GET.
  */
 export async function enteringUsers(
   database: Database | Transaction,
@@ -150,31 +157,37 @@ export async function enteringUsers(
     database,
     `select distinct m.member_object_id::text as id
        from entra_sync.groups g
-      cross join lateral (select c.descendant_no from entra_sync.group_closure c where c.ancestor_no = g.group_no offset 0) c
+      cross join lateral (
+        select c.descendant_no from entra_sync.group_closure c where c.ancestor_no = g.group_no offset 0) c
       cross join lateral (select m.member_object_id from entra_sync.member_groups m
-        where m.tenant_id = :tenantId and m.group_nos @> array[c.descendant_no] and m.member_type in ('u', 'x') offset 0) m
+        where m.tenant_id = :tenantId and m.group_nos @> array[c.descendant_no]
+          and m.member_type in ('u', 'x') offset 0) m
        left join lateral (select a.account_id, a.state, a.removed_reason from entra_sync.accounts a
         where a.tenant_id = :tenantId and a.entra_object_id = m.member_object_id offset 0) a on true
       where g.tenant_id = :tenantId and g.entra_object_id = any(:groups::uuid[])
         and (a.account_id is null or a.state = 'manual' or a.removed_reason in ('out_of_scope', 'disabled'))
-        and not exists (select from entra_sync.outside_scope o where o.tenant_id = :tenantId and o.entra_object_id = m.member_object_id offset 0)
+        and not exists (select from entra_sync.outside_scope o
+                         where o.tenant_id = :tenantId and o.entra_object_id = m.member_object_id offset 0)
         and not exists (select from entra_sync.deleted_strangers d
-                         where d.tenant_id = :tenantId and d.stream = 'users' and d.entra_object_id = m.member_object_id and not d.is_back offset 0)
-        and not exists (select from entra_sync.groups n where n.tenant_id = :tenantId and n.entra_object_id = m.member_object_id offset 0)
-        and not exists (select from entra_sync.stage_users s where s.round_id = :roundId and s.entra_object_id = m.member_object_id offset 0)`,
+                         where d.tenant_id = :tenantId and d.stream = 'users'
+                           and d.entra_object_id = m.member_object_id and not d.is_back offset 0)
+        and not exists (select from entra_sync.groups n
+                         where n.tenant_id = :tenantId and n.entra_object_id = m.member_object_id offset 0)
+        and not exists (select from entra_sync.stage_users s
+                         where s.round_id = :roundId and s.entra_object_id = m.member_object_id offset 0)`,
     { tenantId, roundId, groups },
   );
   return found.map((row) => row.id);
 }
 
 export type SettledUsers = Unsettled & {
-  /** Shown live by GET: complete documents, each with the groups that the person is a direct member of. */
+  /** Found live by GET: complete documents, each with the groups that the user is a direct member of. */
   readonly live: readonly { readonly user: StagedUser; readonly memberOf: readonly Member[] | undefined }[];
-  /** From before `memberOf` was asked for, by the database's clock. */
+  /** The database's clock before `memberOf` was asked for. */
   readonly readAt: Date;
 };
 
-/** Stages what GET said of the doubtful. A `memberOf` that was read replaces what is stored of the person's groups. */
+/** Stages what GET answered for users in doubt. A `memberOf` that was read replaces the stored groups of the user. */
 export async function settleUsers(
   database: Database,
   lease: Lease,
@@ -183,12 +196,12 @@ export async function settleUsers(
 ): Promise<void> {
   await withoutCulprits(database, lease, roundId, {
     units: () => [settled.live.map(({ user }) => user.id)],
-    attempt: async (aside, rehearse) => {
+    attempt: async (aside, trial) => {
       const live = settled.live.filter(({ user }) => !aside.has(user.id));
       const problems = [...settled.problems, ...problemsOf(aside)];
       const work = (transaction: Transaction) =>
         settleLive(transaction, lease, roundId, { ...settled, live, problems });
-      await (rehearse ? inDryRun(database, true, work) : inTransaction(database, work));
+      await (trial ? inDryRun(database, true, work) : inTransaction(database, work));
     },
   });
 }
@@ -208,7 +221,7 @@ async function settleLive(
   );
   await stageUsers(transaction, roundId, users);
   for (const { user, memberOf } of settled.live) {
-    if (memberOf) await stageWholeList(transaction, roundId, user.id, 'person', memberOf, settled.readAt);
+    if (memberOf) await stageWholeList(transaction, roundId, user.id, 'user', memberOf, settled.readAt);
   }
   await settleUnreadable(transaction, roundId, 'users', settled);
 }

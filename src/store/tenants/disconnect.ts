@@ -2,6 +2,7 @@
 import { ExpectedError } from '../../errors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
+import { becameManual, changeRowsOutsideCycle } from '../feed/change-rows.ts';
 import { inDryRun, inReportedTransaction } from '../feed/receipts.ts';
 import { tenantGone } from './tenants.ts';
 
@@ -172,10 +173,7 @@ with written as (
   update entra_sync.${what}s set state = 'manual', updated_at = now()
    where tenant_id = :tenant and state = 'managed' and removed_at is null
   returning ${what}_id
-)
-insert into entra_sync.changes (batch_id, tenant_id, actor, kind, ${what}_id, before, after)
-select :batch, :tenant, :actor, '${what}.released', ${what}_id, '{"state": "managed"}', '{"state": "manual"}'
-  from written`;
+)${changeRowsOutsideCycle(`'${what}.released'`, { [`${what}_id`]: `${what}_id`, ...becameManual }, 'from written')}`;
 
 /** Writes a change row of the tenant itself and closes the batch. */
 export async function writeTenantChange(
@@ -185,10 +183,11 @@ export async function writeTenantChange(
   before: object | null,
   after: object,
 ): Promise<void> {
-  await transaction.raw(
-    `insert into entra_sync.changes (batch_id, tenant_id, actor, kind, before, after)
-     values (:batch, :tenant, :actor, :kind, :before::jsonb, :after::jsonb)`,
-    { ...scope, kind, before: before && JSON.stringify(before), after: JSON.stringify(after) },
-  );
+  await transaction.raw(changeRowsOutsideCycle(':kind', { before: ':before::jsonb', after: ':after::jsonb' }, ''), {
+    ...scope,
+    kind,
+    before: before && JSON.stringify(before),
+    after: JSON.stringify(after),
+  });
   await closeFeedBatch(transaction, scope);
 }
