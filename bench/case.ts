@@ -8,7 +8,7 @@ export type Bench = {
   readonly size: Size;
   readonly isLarge: boolean;
   readonly times: number;
-  /** For whoever waits. */
+  /** Prints a line of progress. */
   readonly note: (line: string) => void;
 };
 

@@ -1,5 +1,5 @@
 // `npm run prose` counts prose that hides its subject, `-- --list` names each place, `-- --sql` names lines of SQL that are
-// over 120 columns. Fails where a group has 2 % or more of one kind; released migrations are never edited and only counted.
+// over 120 columns, `--check` looks at both. Fails where a group has 2 % or more of one kind; released migrations are never edited and only counted.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { isHeadless, usesPronoun } from './rules.ts';
@@ -57,7 +57,8 @@ function groups(): Group[] {
   ];
 }
 
-const say = (line: string) => process.stdout.write(`${line}\n`);
+const lines: string[] = [];
+const say = (line: string) => lines.push(line);
 const name = ({ file, line, text }: Place, why: string) => say(`${file}:${line}: ${why}: ${text.slice(0, 90)}`);
 const share = (part: number, all: number) => (all === 0 ? 0 : part / all);
 const cell = (part: number, all: number) =>
@@ -89,5 +90,12 @@ function checkSql(): boolean {
 }
 
 const options = new Set(process.argv.slice(2));
-const good = options.has('--sql') ? checkSql() : checkProse(options.has('--list'));
-if (!good) process.exitCode = 1;
+const isCheck = options.has('--check');
+const isGood = isCheck
+  ? [checkProse(false), checkSql()].every(Boolean)
+  : options.has('--sql')
+    ? checkSql()
+    : checkProse(options.has('--list'));
+// The check is silent where there is nothing to do.
+if (!isCheck || !isGood) process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+if (!isGood) process.exitCode = 1;

@@ -67,7 +67,7 @@ export function reportCycles(
     for (const { stream, error } of result.failures) {
       showError({ ...terminal, answer: () => {} }, describeDatabaseError(error), `${tenant.name}, ${stream}: `);
     }
-    if (result.outcome === 'rehearsed') sayDryRun(run, result);
+    if (result.outcome === 'dry_run') sayDryRun(run, result);
   }
 }
 
@@ -83,7 +83,7 @@ function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }:
     );
   }
   const heldInDryRun = streams.users.held + streams.groups.held;
-  if (outcome === 'rehearsed' && heldInDryRun > 0)
+  if (outcome === 'dry_run' && heldInDryRun > 0)
     terminal.note(`${tenant.name}: ${plural(heldInDryRun, 'removal')} would be held for a person's decision`);
 }
 
@@ -119,7 +119,7 @@ export function cycleTable(
     cycles.flatMap(({ tenant, cycle }) =>
       Object.entries(cycle.streams).map(([stream, one]) => [
         tenant.name,
-        cycle.outcome === 'rehearsed' ? `${cycle.kind} (dry run)` : cycle.kind,
+        cycle.outcome === 'dry_run' ? `${cycle.kind} (dry run)` : cycle.kind,
         stream,
         one.outcome === 'failed'
           ? `failed, ${one.reason.replaceAll('_', ' ')}`

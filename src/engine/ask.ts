@@ -49,7 +49,7 @@ export async function askInChunks(context: StreamContext, asking: Asking): Promi
 
 /** Returns the answer, or a problem if it lacks a property that every object of the stream has. */
 export function partialAnswer(id: string, answer: SingleObject, marks: readonly string[]): SingleObject {
-  if (answer === 'gone' || 'reason' in answer || marks.every((mark) => Object.hasOwn(answer.patch, mark)))
+  if (answer === 'not_found' || 'reason' in answer || marks.every((mark) => Object.hasOwn(answer.patch, mark)))
     return answer;
   return { key: id, id, reason: 'it was not shown whole, when it was read by itself either' };
 }

@@ -51,7 +51,7 @@ export type CycleResult = {
   readonly tenantId: string;
   readonly cycleId: string | null;
   readonly kind: CycleKind;
-  readonly outcome: CycleOutcome | 'rehearsed';
+  readonly outcome: CycleOutcome | 'dry_run';
   readonly seconds: number;
   readonly streams: Record<Stream, StreamReport>;
   /** Removals that wait for a person, including those of earlier cycles. */
@@ -192,7 +192,7 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
   await closeRow();
   return {
     ...{ tenantId: lease.tenantId, cycleId, kind },
-    outcome: dryRun ? 'rehearsed' : outcome,
+    outcome: dryRun ? 'dry_run' : outcome,
     seconds: seconds(),
     ...{ streams: reports, failures, unfinished, lists, sinceMs, firstLoad, sample },
   };

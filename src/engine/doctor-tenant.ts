@@ -165,7 +165,7 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
     const asked = users.value?.first ?? nilUuid;
     const answer = (await readUsers(reader(), [asked], ['id'], new Map())).get(asked);
     // Not found is an answer too: the user was just deleted, or the tenant has no users.
-    if (answer !== 'gone' && answer !== undefined && 'reason' in answer) {
+    if (answer !== 'not_found' && answer !== undefined && 'reason' in answer) {
       throw new ExpectedError('graph_answer_invalid', `one user: ${answer.reason}`, {
         cure: 'run entra-sync doctor again',
       });

@@ -99,13 +99,13 @@ async function settleAnswers(
 ): Promise<void> {
   const readAt = await databaseTime(database);
   const live: StagedGroup[] = [];
-  const patches = [...answers.values()].filter((answer) => answer !== 'gone').filter(asPatch);
+  const patches = [...answers.values()].filter((answer) => answer !== 'not_found').filter(asPatch);
   const known = await knownOfOdd(database, lease.tenantId, round.round_id, 'groups', patches);
   const problems: Problem[] = oddProblems(patches);
   const missingIds: string[] = [];
   for (const [id, read] of answers) {
     const answer = partialAnswer(id, read, requiredGroupProperties);
-    if (answer === 'gone') missingIds.push(id);
+    if (answer === 'not_found') missingIds.push(id);
     else if ('reason' in answer) problems.push(answer);
     else {
       const source = keepKnown(overlay({}, answer.patch), answer.odd, known.get(id));
@@ -165,7 +165,7 @@ async function keepDeletedMembers({ database, lease, reader }: StreamContext, ro
   ]);
   // A membership stays if GET cannot show whether its member is deleted.
   const mayBeDeleted = (answer: SingleObject | undefined) =>
-    answer === 'gone' || (answer !== undefined && 'unread' in answer);
+    answer === 'not_found' || (answer !== undefined && 'unread' in answer);
   const deleted = members.filter((member) => mayBeDeleted(answers.get(member.memberId)));
   if (deleted.length > 0) await keepUnnamed(database, lease, round.round_id, deleted);
 }

@@ -71,8 +71,8 @@ export async function readUserOnDemand(parts: CycleParts, options: PersonOptions
   const askedAt = await databaseTime(database);
   const known = (await findAccountsByWord(database, tenantId, word))[0];
   const shown = await ask();
-  const answer = shown === 'gone' ? shown : partialAnswer(shown.id ?? '', shown, requiredUserProperties);
-  if (answer === 'gone') {
+  const answer = shown === 'not_found' ? shown : partialAnswer(shown.id ?? '', shown, requiredUserProperties);
+  if (answer === 'not_found') {
     if (!known) throw unknownPerson();
     const { entra_object_id: entraObjectId } = known;
     return { ...nothing(), verdict: 'not_there', name: nameOf(known), entraObjectId, before: known, after: known };
@@ -138,9 +138,9 @@ export async function readUserOnDemand(parts: CycleParts, options: PersonOptions
   async function ask() {
     const types = typesOf(properties);
     const isAccountId = known?.account_id === word.toLowerCase();
-    const byWord = isAccountId ? 'gone' : await readUser(reader, word, properties, types);
+    const byWord = isAccountId ? 'not_found' : await readUser(reader, word, properties, types);
     const linkedId = known?.entra_object_id;
-    if (byWord !== 'gone' || !linkedId || linkedId === word.toLowerCase()) return byWord;
+    if (byWord !== 'not_found' || !linkedId || linkedId === word.toLowerCase()) return byWord;
     return readUser(reader, linkedId, properties, types);
   }
 

@@ -43,11 +43,11 @@ export async function changeSettings(
   database: Database,
   defaults: SettingsDocument,
   change: SettingsChange,
-  options: { rehearse: boolean },
+  options: { dryRun: boolean },
 ): Promise<SettingsOutcome> {
   const tenants: TenantPreview[] = [];
   const { version } = await applySettings(database, defaults, change, {
-    rehearse: options.rehearse,
+    dryRun: options.dryRun,
     look: async (transaction, { effects }) => {
       for (const effect of effects) tenants.push(await previewTenant(transaction, effect, defaults));
     },

@@ -102,13 +102,13 @@ async function settleAnswers(
 ): Promise<void> {
   const readAt = await databaseTime(database);
   const live: { user: StagedUser; memberOf: SettledUsers['live'][number]['memberOf'] }[] = [];
-  const shown = [...answers.values()].filter((answer) => answer !== 'gone').filter(asPatch);
+  const shown = [...answers.values()].filter((answer) => answer !== 'not_found').filter(asPatch);
   const known = await knownOfOdd(database, lease.tenantId, round.round_id, 'users', shown);
   const problems: Problem[] = oddProblems(shown);
   const missingIds: string[] = [];
   for (const [id, read] of answers) {
     const answer = partialAnswer(id, read, requiredUserProperties);
-    if (answer === 'gone') missingIds.push(id);
+    if (answer === 'not_found') missingIds.push(id);
     else if ('reason' in answer) problems.push(answer);
     else {
       const source = keepKnown(overlay({}, answer.patch), answer.odd, known.get(id));

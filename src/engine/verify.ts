@@ -155,8 +155,8 @@ async function* groupListing({ reader }: Work, ids: readonly string[] | null): A
 /** The decoded objects of a listing. */
 export type Listed = readonly (Occurrence | Problem)[];
 
-function singles(answers: ReadonlyMap<string, Occurrence | Problem | 'gone'>): Listed {
-  return [...answers.values()].filter((answer) => answer !== 'gone');
+function singles(answers: ReadonlyMap<string, Occurrence | Problem | 'not_found'>): Listed {
+  return [...answers.values()].filter((answer) => answer !== 'not_found');
 }
 
 async function stageListed(work: Work, stream: Stream, round: Round, listed: Listed): Promise<Round> {

@@ -81,13 +81,13 @@ export async function runRound<Page extends DeltaPage>(
       groupsJudged: judged?.fingerprint === settings.fingerprints.groups,
       dryRun,
       analyzed,
-      rehearsal: dryRunGroups,
+      dryRunGroups,
     });
   const { counts, sample } = await inSpan('commit', { 'entra_sync.stream': stream }, commit);
   return {
     report: {
       ...counts,
-      outcome: dryRun ? 'rehearsed' : 'committed',
+      outcome: dryRun ? 'dry_run' : 'committed',
       round: round.kind,
       reason: round.reason,
       requests: 0,

@@ -16,11 +16,11 @@ export type FirstParts = { readonly parts: readonly PartOfMemberList[]; readonly
  * and `foreign_link`.
  */
 export async function readFirstParts(reader: GraphReader, groupIds: readonly string[]): Promise<FirstParts> {
-  const found = new Map<string, PartOfMemberList | 'gone'>();
+  const found = new Map<string, PartOfMemberList | 'not_found'>();
   const failing: string[] = [];
   const urls = new Map(groupIds.map((id) => [id, `/groups/${id}/members?$select=id&$top=999`]));
   try {
-    await readBatch<PartOfMemberList | 'gone'>(
+    await readBatch<PartOfMemberList | 'not_found'>(
       reader,
       urls,
       {
@@ -28,7 +28,7 @@ export async function readFirstParts(reader: GraphReader, groupIds: readonly str
           const page = takeListPage(body, '', reader.origin);
           return 'malformed' in page ? page : partOf(id, page);
         },
-        gone: () => 'gone',
+        gone: () => 'not_found',
         unread: (id, why, isFailing) => {
           if (isFailing) failing.push(why);
           return unreadable(id, why);
@@ -51,8 +51,8 @@ export async function readFirstParts(reader: GraphReader, groupIds: readonly str
   }
   const answers = groupIds.map((id) => ({ id, answer: found.get(id) ?? unreadable(id, 'no answer') }));
   return {
-    parts: answers.flatMap(({ answer }) => (answer === 'gone' ? [] : [answer])),
-    gone: answers.flatMap(({ id, answer }) => (answer === 'gone' ? [id] : [])),
+    parts: answers.flatMap(({ answer }) => (answer === 'not_found' ? [] : [answer])),
+    gone: answers.flatMap(({ id, answer }) => (answer === 'not_found' ? [id] : [])),
   };
 }
 

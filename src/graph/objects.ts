@@ -9,7 +9,7 @@ import type { GraphReader } from './reader.ts';
 export type SingleProblem = Problem & { readonly unread?: true };
 
 /** The result of GET for one object: the object, a problem, or `gone` (404: deleted, or not visible to us). */
-export type SingleObject = Extract<Occurrence, { patch: unknown }> | SingleProblem | 'gone';
+export type SingleObject = Extract<Occurrence, { patch: unknown }> | SingleProblem | 'not_found';
 
 /** Reads single objects, 20 per `$batch`. */
 export async function readObjects(
@@ -31,7 +31,7 @@ export async function readObjects(
       urls,
       {
         body: (id, body) => decodeSingle(id, body, decode),
-        gone: () => 'gone',
+        gone: () => 'not_found',
         unread: (id, why) => ({ key: id, id, reason: `it cannot be read by itself (${why})`, unread: true }),
       },
       found,

@@ -48,7 +48,7 @@ export async function readUser(
   const path = word.startsWith('$') ? `users('${key.replaceAll("'", "''")}')` : `users/${key}`;
   return reader.getJson<SingleObject>(`${reader.origin}/v1.0/${path}?$select=${properties.join(',')}`, {
     carriedToken: false,
-    absent: () => 'gone',
+    absent: () => 'not_found',
     parse: (body) => {
       const decoded = decodeObject(body, selected);
       if ('removed' in decoded) return { malformed: 'it is a removed object' };

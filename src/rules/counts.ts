@@ -22,11 +22,11 @@ export type CountName = keyof typeof noCounts;
 /** The names of what a commit did. Left out is `distinct`, which counts what the round showed. */
 export const effects = (Object.keys(noCounts) as CountName[]).filter((name) => name !== 'distinct');
 
-/** What a stream's commit did, in objects and memberships. */
+/** The effect of a stream's commit, in objects and memberships. */
 export type StreamCounts = { [name in CountName]: number } & {
   /** Groups of the scope whose members are not known: until they are, no account is removed for being in none of them. */
   scope_gaps?: readonly ScopeGap[];
-  /** Where a reconnect is rehearsed: live accounts that were managed once and would still be manual. */
+  /** In a dry run of a reconnect: live accounts that were managed once and would still be manual. */
   still_manual?: number;
 };
 

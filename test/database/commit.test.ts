@@ -149,10 +149,10 @@ test('a disabled account is suspended and an enabled one resumed, in addition to
 test('a dry run returns the counts and changes of a real run, and keeps nothing', async () => {
   await sync(store, lease, 'full', [[user(1), user(2), user(3)]]);
   const pages = [[user(1, { displayName: 'Renamed', accountEnabled: false }), tombstone(2), user(4)]];
-  const rehearsed = await pull(store, lease, 'incremental', pages, { dryRun: true });
+  const trial = await pull(store, lease, 'incremental', pages, { dryRun: true });
   const round = await pull(store, lease, 'incremental', pages);
   const before = await fingerprintOf(store);
-  const dry = await commit(store, lease, rehearsed, { dryRun: true });
+  const dry = await commit(store, lease, trial, { dryRun: true });
   expect(await fingerprintOf(store)).toBe(before);
   // A real run's round that waits for its commit stays.
   expect(await readRound(store.database, lease.tenantId, 'users', false)).toEqual(round);

@@ -97,7 +97,7 @@ test('rule 11: a settings change waits two seconds for a tenant before it releas
   const scene = await sharedScene();
   let told: unknown;
   await applySettings(store.database, loadDefaults(), inSettings(scene.tenantId), {
-    rehearse: true,
+    dryRun: true,
     look: async (transaction) => {
       told = await rows(transaction, 'show lock_timeout');
     },

@@ -16,7 +16,7 @@ test('a dry run of settings uses up no version number', async () => {
   const first = await setSettings(store.database, { sourceOfTruth: 'user' });
   const change = { tenantId: null, document: { sourceOfTruth: 'directory' }, actor: 'test' } as const;
   for (let times = 0; times < 3; times += 1)
-    await applySettings(store.database, loadDefaults(), change, { rehearse: true });
+    await applySettings(store.database, loadDefaults(), change, { dryRun: true });
   const next = await setSettings(store.database, { sourceOfTruth: 'directory' });
   expect(next.version).toBe(first.version + 1);
 });

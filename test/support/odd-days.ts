@@ -198,7 +198,7 @@ export const oddDays: readonly OddDay[] = [
   },
   {
     name: '17: a mobile phone that is a number, of a user who is disabled',
-    // Of the user alone the odd property may stay as it was.
+    // Only the odd property of this user may keep its old value.
     strike: (at) => {
       const struck = altered(
         (item) => (item['@removed'] === undefined ? { ...item, mobilePhone: 4420 } : item),

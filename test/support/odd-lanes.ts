@@ -20,7 +20,7 @@ export type Lane = {
   readonly tenant: Tenant;
   readonly simulator: Simulator;
   readonly database: Database;
-  /** What the commands of the lane connect as. */
+  /** The role that the commands of the lane connect with. */
   readonly role: string;
   readonly environment: Record<string, string>;
   /** The login of an application beside it. */
@@ -130,7 +130,7 @@ function withDigits(body: object): object {
 
 const badgeOf = (text: unknown) => (Number.isSafeInteger(Number(text)) ? Number(text) : text);
 
-/** What happens in a directory between two cycles. */
+/** Edits a directory as happens between two cycles. */
 export async function editTenant(lane: Lane, pick: Pick, turn: number): Promise<void> {
   const { tenant } = lane;
   const users = tenant.users();

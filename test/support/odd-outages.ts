@@ -9,7 +9,7 @@ export type Outage = {
   readonly name: string;
   /** Exit codes that it may lead to beside 0. */
   readonly codes: readonly number[];
-  /** What a command that ends with one of them has to say. */
+  /** The line of a command that ends with one of them. */
   readonly says?: RegExp;
   /** Whether the database is at fault, so that no failure is counted against the tenant. */
   readonly ofDatabase?: true;
@@ -19,7 +19,7 @@ export type Outage = {
 /** Names of roles and databases of the test's own making. */
 const plain = (name: string) => `"${name.replaceAll('"', '')}"`;
 
-/** What a role has to have done before; once for each database. The setting `odd.state` then raises that error. */
+/** Run once for each database, before a role is used. The setting `odd.state` then raises that error. */
 export const oddErrors = `
 create function public.odd_state() returns trigger language plpgsql as $$ begin
   if current_setting('odd.state', true) ~ '^[0-9A-Z]{5}$' then

@@ -2,7 +2,7 @@
 import type { Intervention, Simulator, Tenant } from '../../src/simulator/index.ts';
 import type { Database } from '../../src/store/database/pool.ts';
 
-/** What an odd input concerns, and may stay as it was known before: users, groups, single properties by user id. */
+/** The things whose copy may keep its old state during an odd input: users, groups, single properties by user id. */
 export type Excused = {
   readonly users: readonly string[];
   readonly groups: readonly string[];

@@ -168,7 +168,7 @@ describe('single users, 20 per $batch', () => {
     expect(await read(openReader(), one, two)).toEqual(
       new Map<string, unknown>([
         [one, { id: one, patch: { mail: 'a@b' } }],
-        [two, 'gone'],
+        [two, 'not_found'],
       ]),
     );
   });

@@ -29,7 +29,7 @@ export async function tellOwnership(story: OwnershipStory): Promise<CycleResult[
     sourceOfTruth: 'hybrid',
     fields: { mobilePhone: { from: 'mobilePhone', owner: 'user' } },
   };
-  await changeSettings(database, defaults, { tenantId: null, document: owned, actor: 'demo' }, { rehearse: false });
+  await changeSettings(database, defaults, { tenantId: null, document: owned, actor: 'demo' }, { dryRun: false });
   await editAccount(database, person.accountId, { mobilePhone: '+49 170 5550199' }, by);
   const refused = await editAccount(database, person.accountId, { jobTitle: 'King' }, by).catch(String);
   say(`   - ${person.name} sets the mobile phone to +49 170 5550199`);

@@ -132,7 +132,7 @@ async function apply(run: Run, word: string | null, file: string | undefined, dr
     return;
   }
   const change: SettingsChange = { tenantId, document, actor: run.actor };
-  const outcome = await changeSettings(database, defaults, change, { rehearse: dryRun });
+  const outcome = await changeSettings(database, defaults, change, { dryRun: dryRun });
   terminal.answer({ ...(dryRun ? { version: null } : { version: outcome.version }), dryRun, tenants: outcome.tenants });
   sayOutcome(run, outcome, await listTenants(database), dryRun);
 }

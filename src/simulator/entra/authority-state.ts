@@ -1,4 +1,4 @@
-// What the sign-in side knows and keeps: its tenants, the consents, codes that wait and tokens that were handed out.
+// The state of the sign-in side: its tenants, their consents, unredeemed codes and issued tokens.
 
 import type { SimulatorOptions } from '../options.ts';
 import type { Account } from './accounts.ts';
@@ -23,7 +23,7 @@ export type Authority = {
   tenants: ReadonlyMap<string, string>;
   /** The same: id -> domain of the names of its people. */
   domains: ReadonlyMap<string, string>;
-  /** What was consented to, tenant by tenant. */
+  /** Consents by tenant. */
   consents: ReturnType<typeof createConsents>;
   /** Sign-ins whose codes were not redeemed yet. */
   codes: Map<string, Code>;

@@ -11,7 +11,7 @@ export type GraphRequest = {
   /** Header names in lower case. */
   headers: Readonly<Record<string, string | string[] | undefined>>;
   body: string;
-  /** Of the connection that it came by. */
+  /** The client's port of the connection. */
   remotePort?: number;
   /** Inside a batch, where nothing but GET is answered. */
   isInner?: true;

@@ -36,7 +36,7 @@ export type CommitOptions = Pick<
   /** The result of {@link analyzeStage} before objects in doubt were asked for. */
   readonly analyzed?: StageSizes;
   /** The groups round of the same dry run, on which the scope is judged. */
-  readonly rehearsal?: Round | undefined;
+  readonly dryRunGroups?: Round | undefined;
 };
 
 /**
@@ -84,7 +84,7 @@ async function applyRound(
     onDemand: false,
   };
   await setAsideStaged(transaction, bind, aside);
-  if (options.dryRun && options.rehearsal) await applyDryRunGroups(transaction, options.rehearsal, bind);
+  if (options.dryRun && options.dryRunGroups) await applyDryRunGroups(transaction, options.dryRunGroups, bind);
   await transaction.raw(bind.full ? planForAll : planForFew);
   const mayBeIdle = !bind.full && round.seen === 0 && bind.scopeGroups.length === 0;
   const idle = mayBeIdle && (await isIdle(transaction, bind));

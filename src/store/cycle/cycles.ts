@@ -14,7 +14,7 @@ export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync';
 
 /** The report of one stream of a cycle, as stored in `cycles.streams`. `seen` counts objects with repeats. */
 export type StreamReport = CommitCounts & {
-  outcome: 'committed' | 'failed' | 'cancelled' | 'rehearsed';
+  outcome: 'committed' | 'failed' | 'cancelled' | 'dry_run';
   round: RoundKind;
   reason: string;
   /** The reason for the kind of a stopped round, whose `reason` is the code of the failure that stopped it. */

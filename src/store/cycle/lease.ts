@@ -134,7 +134,7 @@ with heart as (
          streams = streams || left_open.reports
     from left_open
    where tenant_id = (select tenant_id from taken) and outcome = 'running'
-), rehearsed as (
+), dry_rounds as (
   delete from entra_sync.rounds where tenant_id = (select tenant_id from taken) and dry_run
 )
 select (select fence from taken) as fence, (select remaining_s from heart) as remaining_s`;

@@ -68,14 +68,14 @@ export function afterCommit(transaction: Transaction, work: AfterCommit): void {
 
 class DryRunDone extends Error {}
 
-/** {@link inReportedTransaction}; a dry run (`rehearse`) is rolled back at its end and returns the same answer. */
+/** {@link inReportedTransaction}; a dry run (`dryRun`) is rolled back at its end and returns the same answer. */
 export async function inDryRun<Answer>(
   database: Database,
-  rehearse: boolean,
+  dryRun: boolean,
   work: (transaction: Transaction) => Promise<Answer>,
   locks?: Partial<LockPatience>,
 ): Promise<Answer> {
-  if (!rehearse) return inReportedTransaction(database, work, { locks });
+  if (!dryRun) return inReportedTransaction(database, work, { locks });
   let done: { answer: Answer } | undefined;
   try {
     await inTransaction(

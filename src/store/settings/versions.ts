@@ -143,20 +143,20 @@ export type AppliedSettings = { readonly version: number; readonly effects: read
 /**
  * Stores the next version and applies field rules at once, mapping and scope with the full round that they cause. Waits for
  * commits, and releases its locks between attempts, so that edits do not wait with it. `look` sees the changed database; a
- * dry run (`rehearse`) is rolled back after it.
+ * dry run (`dryRun`) is rolled back after it.
  */
 export async function applySettings(
   database: Database,
   defaults: SettingsDocument,
   change: SettingsChange,
-  options: { rehearse?: boolean; look?: (transaction: Transaction, applied: AppliedSettings) => Promise<void> } = {},
+  options: { dryRun?: boolean; look?: (transaction: Transaction, applied: AppliedSettings) => Promise<void> } = {},
 ): Promise<AppliedSettings> {
   return inDryRun(
     database,
-    options.rehearse === true,
+    options.dryRun === true,
     async (transaction) => {
       const applied = await storeSettings(transaction, defaults, change);
-      if (options.rehearse) await giveBack(transaction, applied.version);
+      if (options.dryRun) await giveBack(transaction, applied.version);
       await options.look?.(transaction, applied);
       return applied;
     },

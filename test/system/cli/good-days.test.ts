@@ -70,7 +70,7 @@ test.concurrent('rule 21: a verb that acts answers with one JSON document, and "
   const { json, environment } = jsonOf(world);
   const { tenantId } = world.tenant;
   const dryRun = await json('sync', '--dry-run');
-  expect(dryRun).toMatchObject({ cycles: [{ outcome: 'rehearsed', streams: { users: { created: 12 } } }] });
+  expect(dryRun).toMatchObject({ cycles: [{ outcome: 'dry_run', streams: { users: { created: 12 } } }] });
   expect(await json('tenant', 'list')).toEqual({ tenants: [], waiting: [] });
   const added = await json('tenant', 'add', tenantId.toUpperCase(), '--name', 'Contoso', '--ref', 'customer-17');
   expect(added).toMatchObject({ tenant_id: tenantId, status: 'pending' });

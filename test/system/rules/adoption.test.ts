@@ -261,8 +261,8 @@ test('rules 20, 25: disconnect releases everything in one step, reconnect adopts
   const account = before.find((row) => row.entra_object_id === id)?.account_id ?? '';
   await edit(world, account, { mobilePhone: '+1 managed' });
   const shown = await accounts(world);
-  const rehearsed = await runCliOf(world, 'tenant', 'disconnect', tenant.tenantId, '--dry-run', '--json');
-  expect(JSON.parse(rehearsed.stdout)).toMatchObject({ accounts: 6, groups: 3, dryRun: true });
+  const preview = await runCliOf(world, 'tenant', 'disconnect', tenant.tenantId, '--dry-run', '--json');
+  expect(JSON.parse(preview.stdout)).toMatchObject({ accounts: 6, groups: 3, dryRun: true });
   expect((await accountOf(world, account)).state).toBe('managed');
   expect(await runCliOf(world, 'tenant', 'disconnect', tenant.tenantId)).toMatchObject({ code: 0 });
   const released = await accounts(world);
@@ -275,9 +275,9 @@ test('rules 20, 25: disconnect releases everything in one step, reconnect adopts
   tenant.updateUser(id, { jobTitle: 'Directory Title' });
   const leaver = personAt(tenant, 1).id;
   tenant.purgeUser(leaver);
-  const rehearsal = await runCliOf(world, 'tenant', 'reconnect', tenant.tenantId, '--dry-run');
-  expect(rehearsal).toMatchObject({ code: 0 });
-  expect(rehearsal.stdout).toContain('5 accounts and 3 groups would be adopted');
+  const dryRun = await runCliOf(world, 'tenant', 'reconnect', tenant.tenantId, '--dry-run');
+  expect(dryRun).toMatchObject({ code: 0 });
+  expect(dryRun.stdout).toContain('5 accounts and 3 groups would be adopted');
   expect((await accountOf(world, account)).state).toBe('manual');
   const done = await runCliOf(world, 'tenant', 'reconnect', tenant.tenantId);
   expect(done).toMatchObject({ code: 0 });
@@ -334,8 +334,8 @@ test('a dry run of a reconnect reports the accounts that stay manual, even if ot
   tenant.deleteUser(personAt(tenant, 0).id);
   tenant.createUser({ mail: 'new@contoso.example' });
   await createManual(world, { mail: 'new@contoso.example' });
-  const rehearsed = await runCliOf(world, 'tenant', 'reconnect', tenant.tenantId, '--dry-run', '--json');
-  expect(JSON.parse(rehearsed.stdout)).toMatchObject({ stillManual: 1, streams: { users: { adopted: 4 } } });
+  const dryRun = await runCliOf(world, 'tenant', 'reconnect', tenant.tenantId, '--dry-run', '--json');
+  expect(JSON.parse(dryRun.stdout)).toMatchObject({ stillManual: 1, streams: { users: { adopted: 4 } } });
   const done = await runCliOf(world, 'tenant', 'reconnect', tenant.tenantId, '--json');
   expect(JSON.parse(done.stdout)).toMatchObject({ stillManual: { count: 1 }, streams: { users: { adopted: 4 } } });
 });

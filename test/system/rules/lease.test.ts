@@ -133,9 +133,9 @@ test('rule 12: after a crash the next cycle asks for no page that was staged', a
 test('a dry run keeps nothing, whether it ends or is stopped', async () => {
   const world = await openWorld({ simulator: { pageSize: 4 } });
   const before = await state(world);
-  const rehearsed = await world.cycle({ dryRun: true });
-  expect(rehearsed).toMatchObject({ outcome: 'rehearsed', cycleId: null, streams: { users: { created: 12 } } });
-  expect(rehearsed.sample).toHaveLength(12);
+  const dryRun = await world.cycle({ dryRun: true });
+  expect(dryRun).toMatchObject({ outcome: 'dry_run', cycleId: null, streams: { users: { created: 12 } } });
+  expect(dryRun.sample).toHaveLength(12);
   const stop = new AbortController();
   onPage(world, 2, () => stop.abort(interruption()));
   await failureOf(world.cycle({ dryRun: true, signal: stop.signal }));

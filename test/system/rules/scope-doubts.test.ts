@@ -148,7 +148,7 @@ test('rule 19: an unreadable nested group holds the removals of accounts that ma
     world.database,
     loadDefaults(),
     { tenantId: null, document: scoped, actor: 'test' },
-    { rehearse: true },
+    { dryRun: true },
   );
   expect(told.tenants).toMatchObject([{ leaving: { out_of_scope: 0 }, missingGroups: [group('Inner')] }]);
   await setScope(world, { groups: [group('Scope')] });

@@ -49,8 +49,8 @@ function difference(before: Map<string, Row>, after: Map<string, Row>) {
   return { profiles, fields, leaving, suspended, resumed };
 }
 
-const change = (world: World, document: SettingsDocument, rehearse: boolean) =>
-  changeSettings(world.database, loadDefaults(), { tenantId: null, document, actor: 'test' }, { rehearse });
+const change = (world: World, document: SettingsDocument, dryRun: boolean) =>
+  changeSettings(world.database, loadDefaults(), { tenantId: null, document, actor: 'test' }, { dryRun });
 
 const counted = ({ profiles, fields, leaving, suspended, resumed }: TenantPreview) => ({
   profiles,
@@ -201,10 +201,10 @@ test("a tenant's own settings lie over the installation's, are previewed and tak
     return file;
   };
   const scoped = await write('scope: { groups: [licensed people] }\n');
-  const rehearsed = await cli('tenant', 'set', tenant.tenantId, scoped, '--dry-run');
-  expect(rehearsed).toMatchObject({ code: 0 });
-  expect(rehearsed.stdout).toContain('4 users leave the scope');
-  expect(rehearsed.stdout).toContain('Dry run: nothing was changed.');
+  const preview = await cli('tenant', 'set', tenant.tenantId, scoped, '--dry-run');
+  expect(preview).toMatchObject({ code: 0 });
+  expect(preview.stdout).toContain('4 users leave the scope');
+  expect(preview.stdout).toContain('Dry run: nothing was changed.');
   expect(await cli('tenant', 'set', tenant.tenantId, scoped)).toMatchObject({ code: 0 });
   const [own] = await rows<{ document: unknown }>(
     database,
