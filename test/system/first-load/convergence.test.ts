@@ -69,7 +69,7 @@ const first = fc.record({
 });
 type First = typeof first extends fc.Arbitrary<infer Value> ? Value : never;
 
-const runs = runsOf(2, 12);
+const runs = runsOf(1, 12);
 const limitMs = Math.max(110_000, runs * 4_000);
 
 let store: { fresh: FreshDatabase; pool: Database };
