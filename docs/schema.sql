@@ -1751,7 +1751,6 @@ CREATE OR REPLACE FUNCTION entra_sync.number_batches()
 AS $function$
 declare
   first_number bigint;
-  last_number bigint;
   latest timestamptz;
   numbered integer;
 begin
@@ -1763,7 +1762,7 @@ begin
   if not found then
     return 0;
   end if;
-  -- From here on each statement sees what was committed before the lock was ours.
+  -- From here on each statement sees everything that was committed before this transaction held the lock.
   select b.committed_at into latest from entra_sync.batches b where b.number is not null order by b.number desc limit 1;
   first_number := nextval('entra_sync.batch_numbers');
   with placed as materialized (
@@ -1775,10 +1774,9 @@ begin
       from placed p where b.batch_id = p.batch_id
     returning b.number
   )
-  select count(*), max(w.number) into numbered, last_number from written w;
-  if numbered > 0 then
-    perform setval('entra_sync.batch_numbers', last_number);
-  end if;
+  select count(*) into numbered from written w;
+  -- The lock keeps other transactions from taking numbers in between.
+  perform nextval('entra_sync.batch_numbers') from generate_series(2, numbered);
   return numbered;
 end $function$;
 comment on function entra_sync.number_batches() is 'Numbers all committed batches without a number and returns how many; none where another transaction is at it. Readers do not need it: it keeps positions short.';

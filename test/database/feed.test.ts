@@ -1,5 +1,6 @@
 // The order of the feed: however transactions overlap and whenever batches are numbered, a follower gets every change
 // once, and the changes of each account in commit order.
+import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -320,6 +321,33 @@ test('the changes of commits lead each account from its creation to its last sta
     expect({ ...rest, profile: present }).toEqual(facts);
   }
   await lease.release();
+});
+
+test('a role with USAGE alone on sequences numbers several batches at once, without a gap', async () => {
+  const { tenantId, accounts } = await countedAccounts(store, 1);
+  const client = await store.connect();
+  const role = `numbering_${randomBytes(6).toString('hex')}`;
+  await client.query(`
+    create role ${role};
+    grant usage on schema entra_sync to ${role};
+    grant select, update on all tables in schema entra_sync to ${role};
+    grant usage on all sequences in schema entra_sync to ${role};
+    grant execute on all functions in schema entra_sync to ${role}`);
+  const numberAll = async (count: number) => {
+    for (let batch = 0; batch < count; batch += 1) await writeBatch(client, tenantId, accounts);
+    await client.query(`set role ${role}`);
+    const { rows } = await client.query('select entra_sync.number_batches() as numbered');
+    await client.query('reset role');
+    return rows[0].numbered;
+  };
+  try {
+    expect([await numberAll(3), await numberAll(1), await numberAll(2)]).toEqual([3, 1, 2]);
+    const numbers = await ask<{ number: string }>(store, 'select number from entra_sync.batches order by number');
+    const [first = 0] = numbers.map(({ number }) => Number(number));
+    expect(numbers.map(({ number }) => Number(number) - first)).toEqual([0, 1, 2, 3, 4, 5]);
+  } finally {
+    await client.query(`drop owned by ${role}; drop role ${role}`);
+  }
 });
 
 /** The values of `of` under the keys of `like`; null for a missing one. */

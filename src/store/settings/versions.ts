@@ -166,7 +166,13 @@ export async function applySettings(
 
 // A rollback does not reset a sequence. The table lock keeps other transactions from taking a number meanwhile.
 async function giveBack(transaction: Transaction, version: number): Promise<void> {
-  await transaction.raw("select setval(pg_get_serial_sequence('entra_sync.settings', 'version'), ?, false)", [version]);
+  // A role with USAGE alone on the sequence leaves a gap.
+  await transaction.raw(
+    `select setval(sequence, :version, false)
+       from (select pg_get_serial_sequence('entra_sync.settings', 'version') as sequence) s
+      where has_sequence_privilege(sequence, 'UPDATE')`,
+    { version },
+  );
 }
 
 async function storeSettings(
