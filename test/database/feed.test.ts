@@ -346,7 +346,7 @@ test('a role with USAGE alone on sequences numbers several batches at once, with
     const [first = 0] = numbers.map(({ number }) => Number(number));
     expect(numbers.map(({ number }) => Number(number) - first)).toEqual([0, 1, 2, 3, 4, 5]);
   } finally {
-    await client.query(`drop owned by ${role}; drop role ${role}`);
+    await client.query(`reset role; drop owned by ${role}; drop role ${role}`);
   }
 });
 
