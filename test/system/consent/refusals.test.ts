@@ -112,9 +112,9 @@ describe('the invitation', () => {
   test('withdrawn', async () => {
     const tenant = world.nextTenant();
     const browser = openBrowser();
-    const invitation = await world.invite('not_found');
+    const invitation = await world.invite('gone');
     const asked = await toConsent(browser, invitation, principalOf(tenant));
-    const ended = await runCli(['connect', '--withdraw', '--ref', 'not_found'], world.environment);
+    const ended = await runCli(['connect', '--withdraw', '--ref', 'gone'], world.environment);
     expect(ended.stdout).toBe('1 invitation of gone withdrawn\n');
     await expectRefused(await browser.open(invitation), 410, /was withdrawn/);
     await expectRefused(await browser.choose(asked, 'accept'), 409, /already done/);

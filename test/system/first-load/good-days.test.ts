@@ -223,7 +223,7 @@ describe('a bad day', () => {
     world.simulator.intercept(({ url }) => {
       inRound ||= isDelta(url);
       if (inRound || !isMembers(url)) return undefined;
-      if (url.includes(group('not_found'))) tenant.deleteGroup(group('not_found'));
+      if (url.includes(group('gone'))) tenant.deleteGroup(group('gone'));
       if (url.includes(group('hidden'))) return { status: 403, body: {} };
       return url.includes(group('down')) ? { status: 503, body: {} } : undefined;
     });

@@ -84,7 +84,7 @@ test('rule 15: a token that is dead at the first request leads to a full round',
   world.simulator.intercept(({ url }) => {
     if (!isDeltaRequest(url) || !dead) return undefined;
     dead = false;
-    return { status: 410, body: { error: { code: 'syncStateNotFound', message: 'not_found' } } };
+    return { status: 410, body: { error: { code: 'syncStateNotFound', message: 'gone' } } };
   });
   const { streams } = await world.cycle();
   expect(streams.users).toMatchObject({ outcome: 'committed', round: 'full', reason: 'token_expired' });
