@@ -118,6 +118,8 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
     if (unit) return [`${place}: ${issue.input} has no unit: write one, as in ${issue.input}${unit}`];
     return [`${place || 'the file'} must be ${article(issue.expected)}`];
   }
+  if (issue.code === 'too_big' && issue.origin === 'number') return [`${place} must be at most ${issue.maximum}`];
+  if (issue.code === 'too_small' && issue.origin === 'number') return [`${place} must be at least ${issue.minimum}`];
   if (issue.code === 'too_small' && issue.origin === 'array') return [`${place} must be a list of one or more`];
   if (issue.code === 'invalid_value') return [`${place} must be ${oneOf(issue.values, issue.input)}`];
   if (issue.code === 'invalid_union') return describeUnion(issue, place);

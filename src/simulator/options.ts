@@ -25,9 +25,9 @@ export type SimulatorOptions = {
   /** Redirect addresses of the registration; null: any https address or localhost. */
   redirectUris: string[] | null;
   pageSize: number;
-  /** At most so many members per occurrence of a group, and per page. */
+  /** The maximum number of members per occurrence of a group, and per page. */
   memberSlice: number;
-  /** At most so many objects per page of a listing, regardless of `$top`. */
+  /** The maximum number of objects per page of a listing, regardless of `$top`. */
   listPageSize: number;
   /** Milliseconds before every answer. */
   latencyMs: number;

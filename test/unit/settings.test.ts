@@ -116,6 +116,8 @@ describe('durations', () => {
   test.each([
     ['interval: 59s', 'interval: 59s is not between 1m and 7d'],
     ['interval: 8d', 'interval: 8d is not between 1m and 7d'],
+    ['removals: { percent: 101 }', 'removals.percent must be at most 100'],
+    ['removals: { max: -1 }', 'removals.max must be at least 0'],
     ['interval: 40', 'interval: 40 has no unit: write one, as in 40m'],
     ['retention: 30', 'retention: 30 has no unit: write one, as in 30d'],
     ['changes: { retention: 400 }', 'changes.retention: 400 has no unit: write one, as in 400d'],

@@ -128,8 +128,8 @@ select p.account_id, p.entra_object_id, count(*) over (partition by p.entra_obje
        where :onDemand::boolean and o.tenant_id = :tenant and o.stream = 'users' and o.reason like '${ambiguous}%'
     ) x offset 0) r`;
 
-// One look-up per key. With a condition on the object id here, Postgres would look that up, believing that few have
-// none.
+// One look-up per key. With a condition on the object id here, Postgres would use its index, since it
+// estimates few accounts without one.
 const accountsWithKey = (column: string, key: string) => `lateral (
   select a.account_id, a.tenant_id, a.entra_object_id, a.state, a.removed_at from entra_sync.accounts a
    where a.tenant_id = :tenant and entra_sync.folded(a.${column}) = ${key} offset 0)`;

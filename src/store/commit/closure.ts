@@ -28,7 +28,7 @@ export async function keepClosure(
 }
 
 /**
- * Yields the pairs that the closure lacks or has too many, compared with the stored memberships, for the held groups in
+ * Yields the pairs that are missing from the closure or do not belong in it, compared with the stored memberships, for the held groups in
  * `groups` (null: all of the tenant). `groups` must be closed: with a group, all groups below it in the stored closure.
  */
 export async function* closureDifferences(

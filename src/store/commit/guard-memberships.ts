@@ -106,7 +106,7 @@ select (select count(*)::int from entra_sync.stage_endings where round_id = :rou
           join entra_sync.groups g on g.group_no = m.group_no and g.removed_at is null
          where m.tenant_id = :tenant) as before`;
 
-/** Moves the endings of one group, or all, into a new list. Returns how many. */
+/** Moves the ended memberships of one group, or of all groups, into a new list. Returns how many. */
 async function hold(
   transaction: Transaction,
   bind: CommitBindings,

@@ -139,7 +139,7 @@ on conflict (tenant_id, stream) do update
        round_id = excluded.round_id, committed_at = excluded.committed_at,
        full_at = case when :full::boolean then excluded.full_at else entra_sync.checkpoints.full_at end`;
 
-// Ends once each listed stream has committed a round. A stream without live rows here had nothing listed.
+// A tenant stops being provisional once each listed stream has committed a round. A stream without live rows here had nothing listed.
 const endProvisional = `
 with forgotten as (${forgetFaults})
 update entra_sync.tenants t set provisional = false

@@ -88,7 +88,7 @@ export function knownOfOdd(
 }
 
 /**
- * Un-sets-aside objects and properties that these occurrences show readable: the last occurrence wins (rule 4). Returns
+ * Clears the set-aside mark of objects and properties that these occurrences show readable: the last occurrence wins (rule 4). Returns
  * the objects that had been set aside as a whole.
  */
 export async function liftSetAside(
@@ -118,7 +118,7 @@ export async function liftSetAside(
   return new Set(lifted.filter((key) => key.length === 36));
 }
 
-/** Un-sets-aside these objects and all their parts in this round: they were read whole, or are deleted. */
+/** Clears the set-aside mark of these objects and all their parts in this round: they were read whole, or are deleted. */
 export async function liftWhollySetAside(
   transaction: Transaction,
   roundId: string,
@@ -131,7 +131,7 @@ export async function liftWhollySetAside(
 }
 
 /**
- * Flags objects that were just un-set-aside, so that GET reads them again: they were live, and an unreadable body may
+ * Flags objects whose set-aside mark was just cleared, so that GET reads them again: they were live, and an unreadable body may
  * have held a change. A full round of users shows everything again; a group's slices are sent only once.
  */
 export function doubtLifted<Merged extends MergedObject>(
