@@ -2,7 +2,7 @@
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
-import { when } from './format.ts';
+import { nameWithId, when } from './format.ts';
 import { table } from './terminal.ts';
 
 type Lines = [string, string][];
@@ -13,7 +13,7 @@ export function accountLines(account: FoundAccount, setAside: Absence | undefine
     ['name', account.display_name ?? ''],
     ['user principal name', account.user_principal_name ?? ''],
     ['mail', account.mail ?? ''],
-    ['tenant', `${account.tenant_name} (${account.tenant_id})`],
+    ['tenant', nameWithId(account.tenant_name, account.tenant_id)],
     ['object in Entra ID', account.entra_object_id ?? 'none: made by hand'],
     ['state', stateText(account)],
   ];

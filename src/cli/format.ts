@@ -102,3 +102,8 @@ export function showValue(value: unknown): string {
       ? `"${value}"`
       : JSON.stringify(value);
 }
+
+/** Names a tenant with its id beside the name. A tenant that `sync` registered has its id as its name: shown once. */
+export function nameWithId(name: string, tenantId: string): string {
+  return name === tenantId ? name : `${name} (${tenantId})`;
+}

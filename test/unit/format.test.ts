@@ -1,6 +1,6 @@
 // Formatting of numbers, times and changes.
 import { describe, expect, test } from 'vitest';
-import { count, describeChange, duration, when } from '../../src/cli/format.ts';
+import { count, describeChange, duration, nameWithId, when } from '../../src/cli/format.ts';
 
 test.each([
   [0, '0'],
@@ -104,4 +104,9 @@ describe('a change', () => {
       expect(line).toContain('Floor 2');
     }
   });
+});
+
+test('a tenant that has its id as its name is shown once', () => {
+  expect(nameWithId('Contoso', 'id')).toBe('Contoso (id)');
+  expect(nameWithId('id', 'id')).toBe('id');
 });

@@ -11,7 +11,7 @@ import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } 
 import { consentWaiting, listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { openGraph, type Run, resumeHint, runVerb, type VerbOptions, verb } from '../command.ts';
 import { hasHeld, reportCycles } from '../cycle-report.ts';
-import { plural } from '../format.ts';
+import { nameWithId, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { stopsAll, worstExitCode } from '../several.ts';
 import { showError } from '../terminal.ts';
@@ -127,7 +127,7 @@ async function syncTenants(
       if (tenants.length === 1 || run.signal.aborted) throw error;
       const described = await tellDatabaseError(database, error);
       failed.push({ tenant, error: described });
-      showError({ ...terminal, answer: () => {} }, described, `${tenant.name} (${tenant.tenant_id}): `);
+      showError({ ...terminal, answer: () => {} }, described, `${nameWithId(tenant.name, tenant.tenant_id)}: `);
       if (stopsAll([described])) notTried = tenants.slice(index + 1);
     } finally {
       progress.done();
@@ -162,7 +162,8 @@ async function syncTenants(
       // Another command has just registered it.
       if (!(error instanceof ExpectedError && error.code === 'tenant_exists')) throw error;
     });
-    if (!what.dryRun) terminal.note(`tenant ${tenantId} registered`);
+    if (!what.dryRun)
+      terminal.note(`tenant ${tenantId} registered; entra-sync tenant rename ${tenantId} --name NAME gives it a name`);
     return findTenant(database, tenantId);
   }
 }

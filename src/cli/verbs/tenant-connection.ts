@@ -7,7 +7,7 @@ import { ExpectedError } from '../../errors.ts';
 import { disconnectTenant, purgeTenant, reconnectTenant, releasedAccounts } from '../../store/tenants/disconnect.ts';
 import { findTenant, type Tenant } from '../../store/tenants/tenants.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, plural } from '../format.ts';
+import { count, nameWithId, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { table } from '../terminal.ts';
 
@@ -154,7 +154,7 @@ async function purge(run: Run, word: string, options: ConnectionOptions): Promis
 
 async function askForName(run: Run, tenant: Tenant): Promise<string | undefined> {
   if (!process.stdin.isTTY) return undefined;
-  run.terminal.note(`This permanently erases everything stored of ${tenant.name} (${tenant.tenant_id}).`);
+  run.terminal.note(`This permanently erases everything stored of ${nameWithId(tenant.name, tenant.tenant_id)}.`);
   const asking = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return await asking.question('Type its name to confirm: ', { signal: run.signal });

@@ -7,7 +7,7 @@ import { readCycles, readStatus, readStreams } from '../../store/tenants/status.
 import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant } from '../../store/tenants/tenants.ts';
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
-import { count, dueIn, when } from '../format.ts';
+import { count, dueIn, nameWithId, when } from '../format.ts';
 import { table } from '../terminal.ts';
 import { describeTrouble } from '../trouble.ts';
 import { tenantSetCommand } from './settings.ts';
@@ -105,7 +105,7 @@ async function remove(run: Run, word: string): Promise<undefined> {
     });
   }
   run.terminal.answer({ removed: tenant.tenant_id });
-  run.terminal.say(`${tenant.name} (${tenant.tenant_id}) is no longer registered`);
+  run.terminal.say(`${nameWithId(tenant.name, tenant.tenant_id)} is no longer registered`);
 }
 
 async function list(run: Run): Promise<undefined> {
@@ -139,7 +139,9 @@ async function show(run: Run, word: string): Promise<undefined> {
   const cycles = await readCycles(database, tenantId, 5);
   if (!status) return;
   run.terminal.answer({ ...status, streams, cycles });
-  run.terminal.say(`${status.name} (${tenantId})${status.external_ref ? `, reference ${status.external_ref}` : ''}`);
+  run.terminal.say(
+    `${nameWithId(status.name, tenantId)}${status.external_ref ? `, reference ${status.external_ref}` : ''}`,
+  );
   run.terminal.say(`${status.status}${status.paused ? ', paused' : ''}, source of truth: ${status.source_of_truth}`);
   run.terminal.say(
     `${count(status.accounts)} accounts, ${count(status.suspended)} of them suspended; ${count(status.removed)} removed, ${count(status.set_aside)} set aside`,

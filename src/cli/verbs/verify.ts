@@ -8,7 +8,7 @@ import { tellDatabaseError } from '../../store/database/pool.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import type { NamedDrift } from '../../store/verify.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, plural } from '../format.ts';
+import { count, nameWithId, plural } from '../format.ts';
 import { openProgress } from '../progress.ts';
 import { failureJson, noTenant, sayNotTried, stopsAll, worstExitCode } from '../several.ts';
 import { showError, table } from '../terminal.ts';
@@ -96,8 +96,8 @@ function hasNothing(error: unknown): boolean {
 
 function sayFailure({ terminal }: Run, tenant: Tenant, error: unknown): void {
   if (hasNothing(error) && error instanceof ExpectedError)
-    terminal.note(`${tenant.name} (${tenant.tenant_id}): not compared, ${error.message} -> ${error.cure}`);
-  else showError({ ...terminal, answer: () => {} }, error, `${tenant.name} (${tenant.tenant_id}): `);
+    terminal.note(`${nameWithId(tenant.name, tenant.tenant_id)}: not compared, ${error.message} -> ${error.cure}`);
+  else showError({ ...terminal, answer: () => {} }, error, `${nameWithId(tenant.name, tenant.tenant_id)}: `);
 }
 
 function named(tenant: Tenant): { id: string; name: string } {
