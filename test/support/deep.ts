@@ -24,6 +24,7 @@ export const deeper = [
   'database/migrations',
   'database/passed-on',
   'database/writer-pairs',
+  'system/cli/bad-days',
   'system/cli/doctor',
   'system/cli/interrupt',
   'system/cli/process-signals',

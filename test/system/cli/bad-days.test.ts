@@ -4,9 +4,11 @@ import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, type TestContext, test } from 'vitest';
+import type { Intervention } from '../../../src/simulator/index.ts';
 import { acquireLease } from '../../../src/store/cycle/lease.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli, startCli, temporaryDirectory } from '../../support/cli.ts';
+import { rowsOf } from '../../support/deep.ts';
 import { freshDatabase } from '../../support/postgres.ts';
 import { expectTruth, isDeltaRequest, openWorld, type World } from '../../support/system.ts';
 
@@ -188,7 +190,7 @@ describe.concurrent('exit code 3: sign-in, consent, permission', () => {
 });
 
 describe.concurrent('exit code 5: Graph', () => {
-  test.each([
+  const faults: [string, Intervention | undefined, Record<string, string>, RegExp][] = [
     [
       'the authority cannot be reached',
       undefined,
@@ -199,20 +201,26 @@ describe.concurrent('exit code 5: Graph', () => {
     ['the page is HTML', { body: '<html>Welcome to the hotel</html>' }, {}, /not JSON.*proxy/],
     ['the page is cut off', { cutAfterBytes: 40 }, {}, /cannot be reached/],
     ['its certificate is not trusted', undefined, { NODE_EXTRA_CA_CERTS: '' }, /certificate.*NODE_EXTRA_CA_CERTS/],
-  ])('%s', async (_what, intervention, changes, says) => {
-    const enders: (() => Promise<void>)[] = [];
-    const world = await openWorld({ onEnd: (close) => enders.push(close as () => Promise<void>) });
-    try {
-      if (intervention) world.simulator.intercept(({ url }) => (url.includes('/delta') ? intervention : undefined));
-      const environment = { ...world.simulator.environment(), DATABASE_URL: world.url, ...changes };
-      expectOneLine(await runCli(['sync'], environment), 5, says);
-      expect(await rows(world.database, 'select from entra_sync.accounts')).toEqual([]);
-      const cycles = await rows(world.database, 'select outcome, error_code from entra_sync.cycles');
-      expect(cycles).toEqual([{ outcome: 'failed', error_code: expect.stringMatching(/^graph_/) }]);
-    } finally {
-      for (const end of enders) await end();
-    }
-  });
+  ];
+
+  // The others wait for a quarter of a minute of retries.
+  test.each(rowsOf(faults, ([what]) => what.includes('certificate')))(
+    '%s',
+    async (_what, intervention, changes, says) => {
+      const enders: (() => Promise<void>)[] = [];
+      const world = await openWorld({ onEnd: (close) => enders.push(close as () => Promise<void>) });
+      try {
+        if (intervention) world.simulator.intercept(({ url }) => (url.includes('/delta') ? intervention : undefined));
+        const environment = { ...world.simulator.environment(), DATABASE_URL: world.url, ...changes };
+        expectOneLine(await runCli(['sync'], environment), 5, says);
+        expect(await rows(world.database, 'select from entra_sync.accounts')).toEqual([]);
+        const cycles = await rows(world.database, 'select outcome, error_code from entra_sync.cycles');
+        expect(cycles).toEqual([{ outcome: 'failed', error_code: expect.stringMatching(/^graph_/) }]);
+      } finally {
+        for (const end of enders) await end();
+      }
+    },
+  );
 
   test('a link to another host', async (context) => {
     const { world, environment } = await worldOf(context, { simulator: { pageSize: 4 } });

@@ -8,7 +8,7 @@ import { type Database, openDatabase, rows } from '../../../src/store/database/p
 import { openEmbedded } from '../../../src/store/embedded/embedded.ts';
 import { migrate } from '../../../src/store/schema/migrate.ts';
 import { expectOneLine, type Running, runCli, startCli, temporaryDirectory } from '../../support/cli.ts';
-import { rowsOf } from '../../support/deep.ts';
+import { isDeep, rowsOf } from '../../support/deep.ts';
 import { closeGate, type Fleet, openFleet, register, stopWorker, until } from '../../support/fleet.ts';
 import { freshDatabase } from '../../support/postgres.ts';
 import { untilBlocked } from '../../support/stage.ts';
@@ -85,7 +85,8 @@ test.each(rowsOf(['entra_sync_jobs.job', 'entra_sync.tenants'], (_, n) => n === 
   },
 );
 
-test.each(rowsOf(verbs, ({ verb }) => verb === 'worker'))(
+// It waits until connections are cut, so it belongs to the deep run.
+test.runIf(isDeep).each(verbs)(
   'rule 12: $verb on a frozen database: exit $code, and the next process resumes after the thaw',
   async ({ verb, code }) => {
     const fleet = await openFleet({ count: 1, users: 3, registered: false });
