@@ -27,12 +27,12 @@ import {
   driftOfMemberships,
   driftOfNesting,
   driftOfUsers,
-  judgeListing,
   type NamedDrift,
   readUnread,
   type Unread,
   withNames,
 } from '../store/verify.ts';
+import { judgeListing } from '../store/verify-scope.ts';
 import type { CycleParts } from './cycle.ts';
 import { withColumns } from './groups.ts';
 import type { Progress } from './stream.ts';
