@@ -119,7 +119,7 @@ describe('one process', () => {
 });
 
 describe('several processes', () => {
-  test('share one server, which the last one stops', async () => {
+  test.runIf(isDeep)('share one server, which the last one stops', async () => {
     const first = await startUser();
     const second = await startUser();
     expect(first.opened).toMatchObject({ started: true, created: true });

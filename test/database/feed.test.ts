@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isDeep } from '../support/deep.ts';
 import {
   addOne,
   type Counted,
@@ -181,7 +182,7 @@ test('ten simultaneous writers, slow, quick or rolled back, numbered at random: 
   let writing = 10;
 
   async function write(client: Client): Promise<void> {
-    for (let transaction = 0; transaction < 20; transaction += 1) {
+    for (let transaction = 0; transaction < (isDeep ? 20 : 8); transaction += 1) {
       await client.query('begin');
       const batch = await takeBatch(client);
       // In id order, so that no two wait for each other.

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { runCli, startCli, temporaryDirectory } from '../../support/cli.ts';
+import { isDeep } from '../../support/deep.ts';
 import { expectTruth, openWorld, type World } from '../../support/system.ts';
 
 const verbs = [
@@ -123,45 +124,50 @@ test.concurrent('a certificate signs in as well as a secret', async ({ onTestFin
 const processesNaming = async (text: string) =>
   (await promisify(execFile)('ps', ['-eo', 'args'])).stdout.split('\n').filter((line) => line.includes(text));
 
-test.concurrent('simulate prints all that sync needs, accepts edits, ends on Ctrl-C; the embedded database ends with its verb', async ({
-  onTestFinished,
-}) => {
-  const home = await temporaryDirectory(onTestFinished);
-  const simulated = startCli(['simulate', '--users', '30', '--groups', '2'], {});
-  onTestFinished(async () => {
-    simulated.child.kill('SIGKILL');
-    await simulated.ended;
-  });
-  const shown = await simulated.shows(/is served at/);
-  const environment = Object.fromEntries(
-    [...shown.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]),
+test
+  .runIf(isDeep)
+  .concurrent(
+    'simulate prints all that sync needs, accepts edits, ends on Ctrl-C; the embedded database ends with its verb',
+    async ({ onTestFinished }) => {
+      const home = await temporaryDirectory(onTestFinished);
+      const simulated = startCli(['simulate', '--users', '30', '--groups', '2'], {});
+      onTestFinished(async () => {
+        simulated.child.kill('SIGKILL');
+        await simulated.ended;
+      });
+      const shown = await simulated.shows(/is served at/);
+      const environment = Object.fromEntries(
+        [...shown.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]),
+      );
+      const sync = async () => {
+        const { code, stdout, stderr } = await runCli(['sync', '--json'], { ...environment, ENTRA_SYNC_HOME: home });
+        expect(code, stderr).toBe(0);
+        return JSON.parse(stdout).cycles[0].streams.users;
+      };
+      // A guest among the thirty users is outside the scope by default.
+      expect(await sync()).toMatchObject({ distinct: 30, created: 29 });
+      for (const [line, answer] of [
+        ['hire 3', /hired 3 users/],
+        ['delete 2', /deleted 2 users/],
+        ['dance', /Unknown edit 'dance'/],
+      ] as const) {
+        simulated.type(line);
+        await simulated.shows(answer);
+      }
+      expect(await sync()).toMatchObject({ round: 'incremental', created: expect.any(Number), seen: 5 });
+      simulated.interrupt();
+      expect(await simulated.ended).toMatchObject({ code: 0, stderr: expect.stringMatching(/stopped\n$/) });
+      expect(await processesNaming(home)).toEqual([]);
+    },
   );
-  const sync = async () => {
-    const { code, stdout, stderr } = await runCli(['sync', '--json'], { ...environment, ENTRA_SYNC_HOME: home });
-    expect(code, stderr).toBe(0);
-    return JSON.parse(stdout).cycles[0].streams.users;
-  };
-  // A guest among the thirty users is outside the scope by default.
-  expect(await sync()).toMatchObject({ distinct: 30, created: 29 });
-  for (const [line, answer] of [
-    ['hire 3', /hired 3 users/],
-    ['delete 2', /deleted 2 users/],
-    ['dance', /Unknown edit 'dance'/],
-  ] as const) {
-    simulated.type(line);
-    await simulated.shows(answer);
-  }
-  expect(await sync()).toMatchObject({ round: 'incremental', created: expect.any(Number), seen: 5 });
-  simulated.interrupt();
-  expect(await simulated.ended).toMatchObject({ code: 0, stderr: expect.stringMatching(/stopped\n$/) });
-  expect(await processesNaming(home)).toEqual([]);
-});
 
-test.concurrent('demo tells its story, exits with 0 and leaves no process behind', async ({ onTestFinished }) => {
-  const home = await temporaryDirectory(onTestFinished);
-  const { code, stdout, stderr } = await runCli(['demo', '--users', '50'], { ENTRA_SYNC_HOME: home });
-  expect(code, stderr).toBe(0);
-  expect(stdout).toMatch(/account\.removed[\s\S]*account\.created[\s\S]*account\.restored[\s\S]*membership\.added/);
-  expect(stdout).toContain('Chief Happiness Officer');
-  expect(await processesNaming(home)).toEqual([]);
-});
+test
+  .runIf(isDeep)
+  .concurrent('demo tells its story, exits with 0 and leaves no process behind', async ({ onTestFinished }) => {
+    const home = await temporaryDirectory(onTestFinished);
+    const { code, stdout, stderr } = await runCli(['demo', '--users', '50'], { ENTRA_SYNC_HOME: home });
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/account\.removed[\s\S]*account\.created[\s\S]*account\.restored[\s\S]*membership\.added/);
+    expect(stdout).toContain('Chief Happiness Officer');
+    expect(await processesNaming(home)).toEqual([]);
+  });

@@ -142,7 +142,7 @@ const silences = [
   ...verbs.map((one) => ({ ...one, what: 'a sign-in', asks: /oauth2\/v2\.0\/token/ })),
 ];
 
-test.each(rowsOf(silences, (_, n) => n === 0 || n === 3))(
+test.each(rowsOf(silences, (_, n) => n === 0))(
   'rule 12: $verb while Graph or Entra ID never answers $what: exit $code',
   async ({ verb, code, asks }) => {
     const fleet = await openFleet({ count: 1, users: 3 });
@@ -169,7 +169,7 @@ const waiting = [
   { args: ['status'], code: 130 },
 ];
 
-test.each(rowsOf(waiting, (_, n) => n % 4 === 0))(
+test.each(rowsOf(waiting, (_, n) => n === 0))(
   '$args while it waits for the first answer of the database: exit $code',
   async ({ args, code }) => {
     const fleet = await openFleet({ count: 1, users: 1, registered: false });
@@ -235,7 +235,7 @@ test('migrate during a migration: it is cancelled and rolled back, and the next 
   expect((await applied()).length).toBeGreaterThan(before.length);
 });
 
-test('migrate while another process holds its lock: exit 130 in one line', async () => {
+test.runIf(isDeep)('migrate while another process holds its lock: exit 130 in one line', async () => {
   const fresh = await freshDatabase();
   const database = openDatabase(fresh.url);
   onTestFinished(async () => {

@@ -7,6 +7,7 @@ import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor, TracerPro
 import { expect, test } from 'vitest';
 import { wantsTraces } from '../../../src/tracing.ts';
 import { runCli } from '../../support/cli.ts';
+import { isDeep } from '../../support/deep.ts';
 import { failureOf, openWorld } from '../../support/system.ts';
 
 /** Returns the spans as lines `parent > name`, each once. */
@@ -72,33 +73,36 @@ test('the standard variables turn traces on or off', () => {
   ]).toEqual([false, true, true, true, false, false]);
 });
 
-test('a process sends its spans to the collector before it ends, and works without a collector', async (context) => {
-  const world = await openWorld({ users: 3, onEnd: context.onTestFinished });
-  const received: { path: string; name: unknown; body: string }[] = [];
-  const collector = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(Buffer.from(chunk));
-    const body = Buffer.concat(chunks).toString('latin1');
-    received.push({ path: request.url ?? '', name: request.headers['x-team'], body });
-    response.writeHead(200, { 'content-type': 'application/x-protobuf' }).end();
-  });
-  await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
-  context.onTestFinished(() => new Promise<void>((resolve) => collector.close(() => resolve())));
-  const { port } = collector.address() as AddressInfo;
-  const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
-  const ended = await runCli(['sync'], {
-    ...environment,
-    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
-    OTEL_EXPORTER_OTLP_HEADERS: 'x-team=directory',
-    OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
-  });
-  expect(ended.code, ended.stderr).toBe(0);
-  expect(received.map(({ path, name }) => [path, name])).toContainEqual(['/v1/traces', 'directory']);
-  const all = received.map(({ body }) => body).join('');
-  for (const said of ['entra-sync', 'cycle', 'commit', 'GET users/delta', 'deployment.environment.name'])
-    expect(all).toContain(said);
-  expect(all).not.toMatch(/deltatoken|skiptoken|eyJ/i);
-  // No collector listens: the cycle still succeeds.
-  const alone = await runCli(['sync'], { ...environment, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' });
-  expect(alone.code, alone.stderr).toBe(0);
-});
+test.runIf(isDeep)(
+  'a process sends its spans to the collector before it ends, and works without a collector',
+  async (context) => {
+    const world = await openWorld({ users: 3, onEnd: context.onTestFinished });
+    const received: { path: string; name: unknown; body: string }[] = [];
+    const collector = createServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(Buffer.from(chunk));
+      const body = Buffer.concat(chunks).toString('latin1');
+      received.push({ path: request.url ?? '', name: request.headers['x-team'], body });
+      response.writeHead(200, { 'content-type': 'application/x-protobuf' }).end();
+    });
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+    context.onTestFinished(() => new Promise<void>((resolve) => collector.close(() => resolve())));
+    const { port } = collector.address() as AddressInfo;
+    const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
+    const ended = await runCli(['sync'], {
+      ...environment,
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_EXPORTER_OTLP_HEADERS: 'x-team=directory',
+      OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
+    });
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(received.map(({ path, name }) => [path, name])).toContainEqual(['/v1/traces', 'directory']);
+    const all = received.map(({ body }) => body).join('');
+    for (const said of ['entra-sync', 'cycle', 'commit', 'GET users/delta', 'deployment.environment.name'])
+      expect(all).toContain(said);
+    expect(all).not.toMatch(/deltatoken|skiptoken|eyJ/i);
+    // No collector listens: the cycle still succeeds.
+    const alone = await runCli(['sync'], { ...environment, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' });
+    expect(alone.code, alone.stderr).toBe(0);
+  },
+);
