@@ -4,7 +4,7 @@ import type { Problem } from '../../rules/decode.ts';
 import type { MatchKey } from '../../rules/mapping.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import { liveManaged, liveManual, shownAgain } from '../database/vocabulary.ts';
-import { becameManaged, changeRows, removedFor } from '../feed/change-rows.ts';
+import { becameManaged, changeRows, restoredFrom } from '../feed/change-rows.ts';
 import { stageProblems } from '../stage/problems.ts';
 import type { CommitBindings } from './bindings.ts';
 import { type StagedKinds, unbound } from './kinds.ts';
@@ -180,7 +180,7 @@ with pair as materialized (
   {
     account_id: 'account_id',
     before: `case when removed_reason is null then entra_sync.differing_facts(old_facts, new_facts)
-                  else ${removedFor('removed_reason')} end`,
+                  else ${restoredFrom('removed_reason', 'old_facts', 'new_facts')} end`,
     after: `case when removed_reason is null then entra_sync.differing_facts(new_facts, old_facts) else new_facts end`,
   },
   'from written returning kind',

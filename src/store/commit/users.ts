@@ -3,7 +3,7 @@
 import type { StreamCounts } from '../../rules/counts.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import { liveManaged, liveManual, setAsideInRound, shownAgain, stagedInRound } from '../database/vocabulary.ts';
-import { changeRows, removedFor } from '../feed/change-rows.ts';
+import { changeRows, removedFor, restoredFrom } from '../feed/change-rows.ts';
 import { forgetDeletedElsewhere, keepDeletedElsewhere, keepReturnedUsers } from '../stage/deleted-elsewhere.ts';
 import { adoptAccounts } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
@@ -215,7 +215,7 @@ select kind, count(*)::int as count from change group by kind`;
 
 const restore = `
 with pair as materialized (
-  select a.account_id, a.removed_reason, s.*
+  select a.account_id, a.removed_reason, entra_sync.account_facts(a) as old_facts, s.*
     from ${stagedAccounts}
    where s.round_id = :round and s.removed is null and s.in_scope and a.removed_at is not null
 ), written as (
@@ -225,10 +225,10 @@ with pair as materialized (
          ${shownAgain},
          suspended_at = case when p.enabled then null else now() end, updated_at = now()
     from pair p where a.account_id = p.account_id
-  returning a.account_id, p.removed_reason as old_reason, entra_sync.account_facts(a) as new_facts
+  returning a.account_id, p.removed_reason as old_reason, p.old_facts, entra_sync.account_facts(a) as new_facts
 )${changeRows(
   "'account.restored'",
-  { account_id: 'account_id', before: removedFor('old_reason'), after: 'new_facts' },
+  { account_id: 'account_id', before: restoredFrom('old_reason', 'old_facts', 'new_facts'), after: 'new_facts' },
   'from written',
 )}`;
 

@@ -35,6 +35,13 @@ export const becameManaged = { before: manual, after: managed };
 /** The value `before` or `after` of an account or group that is removed for this reason. */
 export const removedFor = (reason: string) => `jsonb_build_object('removed', ${reason})`;
 
+/**
+ * The value `before` of an account or group that is restored: the reason of its removal, and the old values of what
+ * changed with it. An account is shown as it was by undoing change rows, so each row says all that it changed.
+ */
+export const restoredFrom = (reason: string, old: string, present: string) =>
+  `${removedFor(reason)} || '{"profile": {}}' || entra_sync.differing_facts(${old}, ${present})`;
+
 const bound = { batch_id: ':batch', tenant_id: ':tenant', actor: ':actor' };
 
 const insertOf = (columns: Readonly<Record<string, string>>, source: string) => `

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { ExpectedError } from '../../../src/errors.ts';
 import type { SimulatorOptions, Tenant } from '../../../src/simulator/index.ts';
 import { type Database, rows } from '../../../src/store/database/pool.ts';
+import { type Copy, expectAsOf, takeCopy } from '../../support/copies.ts';
 import { runsOf } from '../../support/deep.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../../support/groups-truth.ts';
 import { drawn } from '../../support/histories.ts';
@@ -212,6 +213,7 @@ test(
           try {
             const { tenant, database } = world;
             let known: Record<string, string> = {};
+            const copies: Copy[] = [];
             for (const one of steps) {
               if (one.step === 'expire') tenant.expireTokens(one.how);
               else if (one.step === 'person') await readSomebody(world, one.who);
@@ -232,6 +234,7 @@ test(
                   expect(now[object], 'group_id of the same group').toBe(id);
                 known = { ...known, ...now };
               }
+              copies.push(...[await takeCopy(database, tenant.tenantId)].flatMap((copy) => copy ?? []));
             }
             await world.cycle();
             await world.cycle();
@@ -240,6 +243,7 @@ test(
             expect(await replayMemberships(database, tenant.tenantId)).toEqual(
               await membershipPairs(database, tenant.tenantId),
             );
+            await expectAsOf(database, tenant.tenantId, copies);
           } finally {
             for (const work of cleanups) await work();
           }

@@ -9,6 +9,7 @@ import { createTenant, type Simulator, startSimulator, type Tenant } from '../..
 import { type Database, openDatabase, rows } from '../../../src/store/database/pool.ts';
 import { feedPosition } from '../../../src/store/feed/changes.ts';
 import { addTenant } from '../../../src/store/tenants/tenants.ts';
+import { type Copy, expectAsOf, takeCopy } from '../../support/copies.ts';
 import { runsOf } from '../../support/deep.ts';
 import { expectFeedRebuilds } from '../../support/feed-replay.ts';
 import { drawn } from '../../support/histories.ts';
@@ -95,6 +96,7 @@ async function live(
   const position = await feedPosition(main.pool);
   const known = new Map<string, string>();
   const aged = new Set<string>();
+  const copies: Copy[] = [];
   for (const step of steps) {
     if (step.step === 'edits') for (const edit of step.edits) applyEdit(tenant, edit);
     else if (step.step === 'expire') tenant.expireTokens(step.how);
@@ -104,6 +106,7 @@ async function live(
     else if (await runStep(simulator, tenant, step)) await followIdentities(tenantId, known, aged);
     // A failed cycle may have shown users by its listing.
     else for (const [id, account] of await identities(tenantId)) known.set(id, known.get(id) ?? account);
+    copies.push(...[await takeCopy(main.pool, tenantId)].flatMap((copy) => copy ?? []));
   }
   // The first resumes an interrupted round; the second reaches the truth.
   Object.assign(simulator.options, calm);
@@ -115,6 +118,7 @@ async function live(
   await expectTruth(tenant, main.pool, known.keys());
   await expectNothingLeftOpen(tenantId);
   await expectFeedRebuilds(main.pool, tenantId, position);
+  await expectAsOf(main.pool, tenantId, copies);
   await expectFreshLoadAgrees(simulator, tenantId);
   const again = await cycleOf(simulator, tenantId, main.pool, { resync: true });
   const { created, updated, suspended, resumed, removed, restored, set_aside } = again.streams.users;
