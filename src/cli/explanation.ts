@@ -1,6 +1,7 @@
 // An account in words for support: identity, the reason for each value, freshness.
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
+import type { AccountThen } from '../store/accounts/history.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
 import { nameWithId, when } from './format.ts';
 import { table } from './terminal.ts';
@@ -131,4 +132,18 @@ function nextCycle({ status, paused, next_cycle_at }: TenantRow): string {
   if (status === 'disconnected') return 'none: the tenant is disconnected';
   if (paused) return 'none: the tenant is paused';
   return next_cycle_at ? `due ${when(next_cycle_at)}` : 'due now';
+}
+
+/** Returns the account as it was at a time, or that it was not there. */
+export function thenText(account: FoundAccount, then: AccountThen | undefined, at: string): string {
+  const name = account.display_name ?? account.account_id;
+  if (!then) return `${name} had no live account at ${at} -> entra-sync history ${account.account_id}`;
+  if (then.erased) return `${name} was live at ${at}; it was purged since, with its values`;
+  const lines: Lines = [
+    ['state', then.enabled ? (then.state ?? '') : `${then.state}, suspended`],
+    ['user principal name', then.user_principal_name ?? ''],
+    ['mail', then.mail ?? ''],
+    ...Object.entries(then.profile ?? {}).map(([field, value]): [string, string] => [field, valueText(value)]),
+  ];
+  return table([{ title: name }, { title: `at ${at}` }], lines);
 }

@@ -17,6 +17,8 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import('./verbs/status.ts')).statusCommand(),
   doctor: async () => (await import('./verbs/doctor.ts')).doctorCommand(),
   explain: async () => (await import('./verbs/explain.ts')).explainCommand(),
+  history: async () => (await import('./verbs/history.ts')).historyCommand(),
+  compare: async () => (await import('./verbs/history.ts')).compareCommand(),
   edit: async () => (await import('./verbs/edit.ts')).editCommand(),
   changes: async () => (await import('./verbs/changes.ts')).changesCommand(),
   settings: async () => (await import('./verbs/settings.ts')).settingsCommand(),

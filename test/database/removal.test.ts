@@ -110,7 +110,7 @@ describe('rule 6: absence removes only after a full round has reached its delta 
 });
 
 describe('rule 7: removal is soft', () => {
-  test('a removed account is hidden at once and comes back as itself, with its edits', async () => {
+  test('rule 26: a removed account is hidden at once and comes back as itself, with its edits; its row tells the old values', async () => {
     await sync(store, lease, 'full', [[user(1), user(2)]]);
     const id = await firstId();
     await ask(store, `update entra_sync.accounts set overrides = '{"jobTitle": "Head"}' where account_id = :id`, {
@@ -141,7 +141,7 @@ describe('rule 7: removal is soft', () => {
       { kind: 'account.removed' },
       {
         kind: 'account.restored',
-        before: { removed: 'deleted_restorable' },
+        before: { removed: 'deleted_restorable', profile: { displayName: 'User 1' } },
         after: { profile: { displayName: 'Back' } },
       },
     ]);

@@ -1,19 +1,46 @@
 // `changes`: the feed, as read_changes returns it to applications.
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Command, InvalidArgumentError } from 'commander';
-import { exitCodes } from '../../errors.ts';
+import type { Command } from 'commander';
+import { ExpectedError, exitCodes } from '../../errors.ts';
 import type { Database } from '../../store/database/pool.ts';
-import { type ChangeRow, feedPosition, positionBefore, readChanges } from '../../store/feed/changes.ts';
+import {
+  type ChangeFilter,
+  type ChangeRow,
+  countChanges,
+  type FoundChange,
+  feedPosition,
+  findChanges,
+  positionBefore,
+  readChanges,
+} from '../../store/feed/changes.ts';
+import { findTenant } from '../../store/tenants/tenants.ts';
+import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { describeChange, describeMembership } from '../format.ts';
+import { count, describeChange, describeMembership } from '../format.ts';
+import { pickGroup } from '../groups.ts';
 import { table } from '../terminal.ts';
+import { parseTime, timeHelp } from '../times.ts';
+import { wholeNumber } from '../whole-number.ts';
 
-type ChangesOptions = VerbOptions & { after?: string; limit: number; follow?: boolean; position?: boolean };
+type FilterOptions = {
+  tenant?: string;
+  account?: string;
+  group?: string;
+  kind?: string;
+  actor?: string;
+  cycle?: number;
+  since?: string;
+  until?: string;
+};
+type ChangesOptions = VerbOptions &
+  FilterOptions & { after?: string; limit: number; follow?: boolean; position?: boolean; count?: boolean };
 
 export function changesCommand(): Command {
   return verb('changes', 'Show the change feed: the last changes, or those after a position.', [
     'changes',
     'changes --limit 100 --json',
+    'changes --account ann@contoso.com --since 7d',
+    'changes --tenant Contoso --kind "account.*" --cycle 77 --count',
     'changes --position',
     'changes --after 5f0c2a9e:12:2345 --follow',
   ])
@@ -21,13 +48,16 @@ export function changesCommand(): Command {
     .option('--limit <n>', 'the number of rows', wholeNumber, 20)
     .option('--follow', 'keep printing changes as they come, until Ctrl-C')
     .option('--position', 'print where the feed stands now, and nothing else')
+    .option('--tenant <tenant>', 'only changes of this tenant: id, name or reference')
+    .option('--account <account>', 'only changes of this account: id, object id, user principal name or mail')
+    .option('--group <group>', 'only changes of this group and its memberships: id, object id, name or mail')
+    .option('--kind <kind>', 'only changes of this kind, with * for any text: account.updated, "account.*"')
+    .option('--actor <name>', 'only changes by this actor')
+    .option('--cycle <n>', 'only changes of this cycle', wholeNumber)
+    .option('--since <time>', `only changes since: ${timeHelp}`, parseTime)
+    .option('--until <time>', 'only changes before this time', parseTime)
+    .option('--count', 'print the number of changes by kind, not the changes')
     .action((options: ChangesOptions) => runVerb(options, (run) => changes(run, options)));
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,6}$/.test(text) || Number(text) < 1)
-    throw new InvalidArgumentError('a whole number from 1 to 999999 is needed');
-  return Number(text);
 }
 
 const pollMs = 1_000;
@@ -41,6 +71,8 @@ async function changes(run: Run, options: ChangesOptions): Promise<number | unde
     terminal.say(position);
     return;
   }
+  const filter = await readFilter(run, database, options);
+  if (filter || options.count) return changesThatFit(run, database, filter ?? {}, options);
   const start = options.after ?? (await positionBefore(database, options.limit, null));
   const found = await readChanges(database, start, options.limit);
   if (!options.follow) {
@@ -53,6 +85,52 @@ async function changes(run: Run, options: ChangesOptions): Promise<number | unde
     return;
   }
   return follow(run, database, found, found.at(-1)?.position ?? start ?? (await feedPosition(database)));
+}
+
+async function readFilter(
+  { terminal }: Run,
+  database: Database,
+  { tenant, account, group, kind, actor, cycle, since, until, after, follow }: ChangesOptions,
+): Promise<ChangeFilter | undefined> {
+  const isFiltered = [tenant, account, group, kind, actor, cycle, since, until].some((one) => one !== undefined);
+  if (!isFiltered) return undefined;
+  if (after !== undefined || follow) {
+    throw new ExpectedError('usage', '--after and --follow show the whole feed, and take no filter', {
+      cure: 'leave out the filter, or --after and --follow',
+    });
+  }
+  const tenantId = tenant === undefined ? undefined : (await findTenant(database, tenant)).tenant_id;
+  const picked = account === undefined ? undefined : await pickAccount(terminal, database, tenantId ?? null, account);
+  if (account !== undefined && !picked) {
+    throw new ExpectedError('unknown_name', `there is no account ${account}`, {
+      cure: `entra-sync explain ${JSON.stringify(account)} says why`,
+    });
+  }
+  const groupId = group === undefined ? undefined : (await pickGroup(database, tenantId ?? null, group)).group_id;
+  const accountId = picked?.account.account_id;
+  return { tenantId, accountId, groupId, kind, actor, since, until, cycle: cycle?.toString() };
+}
+
+async function changesThatFit(
+  { terminal }: Run,
+  database: Database,
+  filter: ChangeFilter,
+  options: ChangesOptions,
+): Promise<undefined> {
+  if (options.count) {
+    const counts = await countChanges(database, filter);
+    terminal.answer({ counts });
+    const line = ({ kind, count: number }: { kind: string; count: number }) => [kind, count(number)];
+    terminal.say(
+      counts.length === 0
+        ? 'No changes fit.'
+        : table([{ title: 'kind' }, { title: 'changes', right: true }], counts.map(line)),
+    );
+    return;
+  }
+  const found = await findChanges(database, filter, options.limit);
+  terminal.answer({ changes: found });
+  terminal.say(found.length === 0 ? 'No changes fit.' : changeTable(found));
 }
 
 async function follow(run: Run, database: Database, first: ChangeRow[], from: string): Promise<number> {
@@ -76,11 +154,11 @@ async function follow(run: Run, database: Database, first: ChangeRow[], from: st
 }
 
 /** Returns changes as a table. */
-export function changeTable(found: readonly ChangeRow[]): string {
+export function changeTable(found: readonly FoundChange[]): string {
   return table([{ title: 'at' }, { title: 'kind' }, { title: 'who or what' }, { title: 'what' }], found.map(line));
 }
 
-function line(change: ChangeRow): string[] {
+function line(change: FoundChange): string[] {
   return [
     `${change.at.toISOString().slice(0, 19)}Z`,
     change.kind,

@@ -3,15 +3,18 @@ import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { explainAccount } from '../../store/accounts/accounts.ts';
 import { type Absence, findAbsences } from '../../store/accounts/explain.ts';
+import { accountAt } from '../../store/accounts/history.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant, listTenants, type TenantRow } from '../../store/tenants/tenants.ts';
 import { accountTable, type Picked, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { absenceText, accountLines, fieldTable, freshnessLines } from '../explanation.ts';
+import { absenceText, accountLines, fieldTable, freshnessLines, thenText } from '../explanation.ts';
 import { when } from '../format.ts';
 import { table } from '../terminal.ts';
+import { parseTime, timeHelp } from '../times.ts';
+import { orUnknownTime } from '../unknown-time.ts';
 
-type ExplainOptions = VerbOptions & { tenant?: string };
+type ExplainOptions = VerbOptions & { tenant?: string; at?: string };
 
 export function explainCommand(): Command {
   return verb(
@@ -21,10 +24,12 @@ export function explainCommand(): Command {
       'explain ann@contoso.com',
       'explain 0c1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1 --json',
       'explain ann@contoso.com --tenant Contoso',
+      'explain ann@contoso.com --at 2026-11-01',
     ],
   )
     .argument('<account>', 'account id, object id, user principal name or mail')
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
+    .option('--at <time>', `show the account as it was: ${timeHelp}`, parseTime)
     .action((word: string, options: ExplainOptions) =>
       runVerb(options, (run) => explain(run, word, options), 'nothing was changed; run the command again'),
     );
@@ -34,6 +39,7 @@ async function explain(run: Run, word: string, options: ExplainOptions): Promise
   const { database } = await run.database();
   const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
   const picked = await pickAccount(run.terminal, database, tenant?.tenant_id ?? null, word);
+  if (picked && options.at !== undefined) return explainThen(run, database, picked, options.at);
   if (picked) return explainPicked(run, database, picked);
   const absences = await findAbsences(database, tenant?.tenant_id ?? null, word);
   if (absences.length === 0) throw neverSeen(word, tenant ? [tenant] : await listTenants(database));
@@ -57,6 +63,14 @@ async function explainPicked(run: Run, database: Database, { account, others }: 
   terminal.say(`\n${fieldTable(account, fields)}`);
   terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
   if (others.length > 0) terminal.say(`\nRemoved accounts of the same name\n${accountTable(others)}`);
+}
+
+async function explainThen(run: Run, database: Database, { account }: Picked, at: string): Promise<undefined> {
+  const { terminal } = run;
+  const { account_id: accountId, tenant_id: tenantId } = account;
+  const then = await orUnknownTime(accountAt(database, { tenantId, accountId, at }));
+  terminal.answer({ verdict: then ? 'live' : 'absent', at, account: then ?? null });
+  terminal.say(thenText(account, then, at));
 }
 
 // An account keeps its values while its user is set aside.

@@ -81,3 +81,69 @@ export async function positionBefore(
   );
   return row?.position ?? null;
 }
+
+/** Which changes to find. All that are given have to hold; `kinds` are globs, times are those of the commits. */
+export type ChangeFilter = {
+  readonly tenantId?: string | undefined;
+  readonly accountId?: string | undefined;
+  readonly groupId?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly actor?: string | undefined;
+  readonly cycle?: string | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+};
+
+export type FoundChange = Omit<ChangeRow, 'position'>;
+
+// From the batches, which are ordered, to their changes: of an account or a group its few changes come first.
+const filtered = ({ accountId, groupId }: ChangeFilter) => `
+from entra_sync.batches b
+join entra_sync.change_rows c on c.batch_id = b.batch_id
+where (:tenantId::uuid is null or b.tenant_id = :tenantId)
+  and (:since::timestamptz is null or b.committed_at >= :since)
+  and (:until::timestamptz is null or b.committed_at < :until)
+  ${accountId ? 'and c.account_id = :accountId' : ''}
+  ${
+    groupId
+      ? `and c.batch_id in (
+           select x.batch_id from entra_sync.changes x where x.group_id = :groupId or x.member_group_id = :groupId
+           union select x.batch_id from entra_sync.changes x where x.group_ids @> array[:groupId::uuid])
+         and (c.group_id = :groupId or c.member_group_id = :groupId)`
+      : ''
+  }
+  and (:kind::text is null or c.kind like :kind)
+  and (:actor::text is null or c.actor = :actor)
+  and (:cycle::bigint is null or c.cycle_id = :cycle)`;
+
+const filterBindings = (filter: ChangeFilter) => ({
+  ...{ tenantId: null, accountId: null, groupId: null, actor: null, cycle: null, since: null, until: null },
+  ...Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined)),
+  kind: filter.kind?.replaceAll(/[\\%_]/g, '\\$&').replaceAll('*', '%') ?? null,
+});
+
+/** Returns the newest `limit` changes that fit, oldest first. */
+export async function findChanges(database: Database, filter: ChangeFilter, limit: number): Promise<FoundChange[]> {
+  const found = await rows<FoundChange>(
+    database,
+    `select c.change_id, c.tenant_id, c.at, c.cycle_id, c.actor, c.kind, c.account_id, c.group_id, c.member_group_id,
+            c.before, c.after,
+            coalesce(a.profile ->> 'displayName', a.user_principal_name, n.display_name) as display_name,
+            g.display_name as group_name
+       from (select c.*, b.number ${filtered(filter)}
+              order by b.number desc nulls first, c.change_id desc limit :limit) c
+       left join entra_sync.accounts a on a.account_id = c.account_id
+       left join entra_sync.groups g on g.group_id = c.group_id
+       left join entra_sync.groups n on n.group_id = c.member_group_id
+      order by c.number nulls last, c.change_id`,
+    { ...filterBindings(filter), limit },
+  );
+  return found;
+}
+
+/** Returns the number of changes that fit, by kind. */
+export function countChanges(database: Database, filter: ChangeFilter): Promise<{ kind: string; count: number }[]> {
+  return rows(database, `select c.kind, count(*)::int as count ${filtered(filter)} group by c.kind order by c.kind`, {
+    ...filterBindings(filter),
+  });
+}

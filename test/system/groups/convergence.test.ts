@@ -191,7 +191,7 @@ const runs = runsOf(3, 16);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(
-  `rules 3, 4, 7, 8, 9: any history of groups ends in the tenant's memberships (${runs} histories)`,
+  `rules 3, 4, 7, 8, 9, 26: any history of groups ends in the tenant's memberships (${runs} histories)`,
   async () => {
     await fc.assert(
       fc.asyncProperty(

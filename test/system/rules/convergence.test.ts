@@ -57,7 +57,7 @@ afterAll(async () => {
 });
 
 test(
-  'after any history and one quiet cycle the accounts are the truth, with their identity, and the feed rebuilds them',
+  'rule 26: after any history and one quiet cycle the accounts are the truth, with their identity, and the feed rebuilds them as they are and as they were',
   async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -1,0 +1,27 @@
+// Times as people type them.
+import { InvalidArgumentError } from 'commander';
+import { durationMs } from '../settings/schema.ts';
+
+const iso = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$/;
+
+/** The words for the help of an option that takes a time. */
+export const timeHelp = '2026-11-28, 2026-11-28T09:30Z, or a span back from now: 90m, 3h, 2d';
+
+/**
+ * Returns the time that `text` names as Postgres reads it: a date or time (UTC unless it says otherwise), or a span back
+ * from `now`. Throws `InvalidArgumentError` for anything else.
+ */
+export function timeOf(text: string, now: Date): string {
+  const word = text.trim();
+  const back = durationMs(word);
+  if (back !== undefined && back <= now.getTime()) return new Date(now.getTime() - back).toISOString();
+  if (iso.test(word)) {
+    const full = word.length === 10 ? `${word}T00:00` : word.replace(' ', 'T');
+    const zoned = /(Z|[+-]\d\d:\d\d)$/.test(full) ? full : `${full}Z`;
+    if (!Number.isNaN(Date.parse(zoned))) return zoned;
+  }
+  throw new InvalidArgumentError(`write a time like ${timeHelp}`);
+}
+
+/** {@link timeOf} for an option. */
+export const parseTime = (text: string): string => timeOf(text, new Date());
