@@ -899,6 +899,7 @@ CREATE INDEX changes_by_batch ON entra_sync.changes USING btree (batch_id, chang
 CREATE INDEX changes_by_group ON entra_sync.changes USING btree (group_id, change_id) WHERE (group_id IS NOT NULL);
 CREATE INDEX changes_by_groups ON entra_sync.changes USING gin (group_ids) WHERE (group_ids IS NOT NULL);
 CREATE INDEX changes_by_member_group ON entra_sync.changes USING btree (member_group_id, change_id) WHERE (member_group_id IS NOT NULL);
+CREATE INDEX changes_of_decisions ON entra_sync.changes USING btree (tenant_id, change_id) WHERE (kind = ANY (ARRAY['removal.approved'::text, 'removal.rejected'::text]));
 comment on table entra_sync.changes is 'No foreign key to batches: both are written by one transaction, and a check per row would cost a fifth of a first load.';
 comment on column entra_sync.changes.change_ids is 'Their ids, beside group_ids. change_id is the lowest, and no other row of the batch has one between lowest and highest.';
 comment on column entra_sync.changes.group_ids is 'A row with them stands for as many changes of memberships, one a group, alike in everything else: a first load writes a tenth of the rows. entra_sync.change_rows shows them one by one.';

@@ -4,6 +4,8 @@
 create index changes_by_group on entra_sync.changes (group_id, change_id) where group_id is not null;
 create index changes_by_member_group on entra_sync.changes (member_group_id, change_id) where member_group_id is not null;
 create index changes_by_groups on entra_sync.changes using gin (group_ids) where group_ids is not null;
+-- Few rows: who decided what about held removals.
+create index changes_of_decisions on entra_sync.changes (tenant_id, change_id) where kind in ('removal.approved', 'removal.rejected');
 
 create function entra_sync.change_fields(before jsonb, after jsonb) returns table (field text, before jsonb, after jsonb)
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$

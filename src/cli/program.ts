@@ -21,6 +21,7 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   compare: async () => (await import('./verbs/history.ts')).compareCommand(),
   edit: async () => (await import('./verbs/edit.ts')).editCommand(),
   changes: async () => (await import('./verbs/changes.ts')).changesCommand(),
+  cycle: async () => (await import('./verbs/cycle.ts')).cycleCommand(),
   settings: async () => (await import('./verbs/settings.ts')).settingsCommand(),
   removals: async () => (await import('./verbs/removals.ts')).removalsCommand(),
   verify: async () => (await import('./verbs/verify.ts')).verifyCommand(),

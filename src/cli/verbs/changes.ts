@@ -16,6 +16,7 @@ import {
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { changesOfCycle, requireCycle } from '../cycles.ts';
 import { count, describeChange, describeMembership } from '../format.ts';
 import { pickGroup } from '../groups.ts';
 import { table } from '../terminal.ts';
@@ -108,7 +109,9 @@ async function readFilter(
   }
   const groupId = group === undefined ? undefined : (await pickGroup(database, tenantId ?? null, group)).group_id;
   const accountId = picked?.account.account_id;
-  return { tenantId, accountId, groupId, kind, actor, since, until, cycle: cycle?.toString() };
+  const ofCycle = cycle === undefined ? {} : changesOfCycle(await requireCycle(database, cycle));
+  const given = Object.entries({ tenantId, accountId, groupId, kind, actor, since, until });
+  return { ...ofCycle, ...Object.fromEntries(given.filter(([, value]) => value !== undefined)) };
 }
 
 async function changesThatFit(

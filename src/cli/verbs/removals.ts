@@ -7,6 +7,7 @@ import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, plural, when } from '../format.ts';
 import { table } from '../terminal.ts';
+import { removalsHistoryCommand } from './removals-history.ts';
 
 type DecisionOptions = VerbOptions & { list?: string; all?: boolean };
 
@@ -26,6 +27,7 @@ export function removalsCommand(): Command {
       .action((word: string | undefined, options: VerbOptions) => runVerb(options, (run) => list(run, word))),
   );
   for (const decision of ['approve', 'reject'] as const) removals.addCommand(decisionCommand(decision));
+  removals.addCommand(removalsHistoryCommand());
   return removals;
 }
 

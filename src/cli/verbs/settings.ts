@@ -13,12 +13,14 @@ import {
   type SettingsDocument,
 } from '../../settings/settings.ts';
 import type { Database } from '../../store/database/pool.ts';
+import type { NamedVersion } from '../../store/settings/history.ts';
 import { type SettingsChange, storedSettings } from '../../store/settings/versions.ts';
 import { groupsByName } from '../../store/tenants/status.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { plural } from '../format.ts';
 import { describeOutcome, whenItActs } from '../settings-outcome.ts';
+import { settingsHistoryCommands } from './settings-history.ts';
 
 const whatIsInForce = 'entra-sync settings show names the version in force';
 
@@ -53,7 +55,24 @@ export function settingsCommand(): Command {
         runVerb(options, (run) => apply(run, null, file, options.dryRun === true), whatIsInForce),
       ),
   );
+  for (const command of settingsHistoryCommands(revert)) settings.addCommand(command);
   return settings;
+}
+
+async function revert(run: Run, { document, tenant_id: tenantId }: NamedVersion, dryRun: boolean): Promise<undefined> {
+  const { terminal } = run;
+  const { defaults } = openBasics(run.environment);
+  const { database } = await run.database();
+  const own = (await storedSettings(database, tenantId)).find((one) => one.tenant_id === tenantId);
+  if (isDeepStrictEqual(document, own?.document ?? {})) {
+    terminal.answer({ version: own?.version ?? null, dryRun, tenants: [] });
+    terminal.say('These are the settings in force; no new version is stored.');
+    return;
+  }
+  const change: SettingsChange = { tenantId, document, replaces: true, actor: run.actor };
+  const outcome = await changeSettings(database, defaults, change, { dryRun });
+  terminal.answer({ version: dryRun ? null : outcome.version, dryRun, tenants: outcome.tenants });
+  sayOutcome(run, outcome, await listTenants(database), dryRun);
 }
 
 /** Returns `tenant set`: the settings of one tenant, which override the installation's. */

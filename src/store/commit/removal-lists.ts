@@ -73,3 +73,39 @@ export async function heldIn(database: Database, listId: string, limit: number):
     { listId, limit },
   );
 }
+
+/** A person's decision about a list: how many of its removals, with which outcome. */
+export type DecidedRemovals = {
+  readonly at: Date;
+  readonly tenant_id: string;
+  readonly tenant_name: string;
+  readonly list_id: string;
+  readonly decision: 'approved' | 'rejected';
+  readonly actor: string;
+  readonly reasons: Readonly<Record<string, number>>;
+  readonly count: number;
+};
+
+/** Returns the newest `limit` decisions about held removals, of one tenant or all, from the change rows. */
+export async function decidedRemovals(
+  database: Database,
+  tenantId: string | null,
+  limit: number,
+): Promise<DecidedRemovals[]> {
+  return rows<DecidedRemovals>(
+    database,
+    `select min(d.at) as at, d.tenant_id, t.name as tenant_name, d.list_id, d.decision, d.actor,
+            jsonb_object_agg(d.reason, d.count) as reasons, sum(d.count)::int as count
+       from (select c.batch_id, c.tenant_id, min(c.at) as at, c.after ->> 'list_id' as list_id, c.actor,
+                    split_part(c.kind, '.', 2) as decision, coalesce(c.after ->> 'reason', '') as reason,
+                    count(*)::int as count
+               from entra_sync.changes c
+              where c.kind in ('removal.approved', 'removal.rejected')
+                and (:tenantId::uuid is null or c.tenant_id = :tenantId)
+              group by c.batch_id, c.tenant_id, c.after ->> 'list_id', c.actor, c.kind, c.after ->> 'reason') d
+       join entra_sync.tenants t using (tenant_id)
+      group by d.batch_id, d.tenant_id, t.name, d.list_id, d.decision, d.actor
+      order by d.batch_id desc limit :limit`,
+    { tenantId, limit },
+  );
+}

@@ -127,6 +127,8 @@ export type SettingsChange = {
   readonly tenantId: string | null;
   /** Merged into the stored document; null resets a tenant's own settings. */
   readonly document: SettingsDocument | null;
+  /** Whether `document` takes the place of the stored one, as a revert to an older version does. */
+  readonly replaces?: boolean;
   readonly actor: string;
 };
 
@@ -191,7 +193,8 @@ async function storeSettings(
   const ids = tenants.map((one) => one.tenant_id);
   const before = await settingsOf(transaction, ids, defaults);
   const own = (await storedSettings(transaction, tenantId)).find((one) => one.tenant_id === tenantId);
-  const next = change.document === null ? {} : mergeDocuments(own?.document ?? {}, change.document);
+  const kept = change.replaces ? {} : (own?.document ?? {});
+  const next = change.document === null ? {} : mergeDocuments(kept, change.document);
   const [stored] = await rows<{ version: number }>(
     transaction,
     `insert into entra_sync.settings (tenant_id, document, actor)

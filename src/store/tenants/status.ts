@@ -110,6 +110,21 @@ export async function readCycles(database: Database, tenantId: string, limit: nu
   );
 }
 
+/** Returns a cycle by its number, with its tenant; undefined if it is not kept. */
+export async function readCycle(
+  database: Database,
+  cycleId: string,
+): Promise<(CycleRow & { tenant_id: string; tenant_name: string }) | undefined> {
+  const [cycle] = await rows<CycleRow & { tenant_id: string; tenant_name: string }>(
+    database,
+    `select c.cycle_id, c.kind, c.started_at, c.finished_at, c.outcome, c.streams, c.error_message, c.tenant_id,
+            t.name as tenant_name
+       from directory.cycles c join entra_sync.tenants t using (tenant_id) where c.cycle_id = :cycleId`,
+    { cycleId },
+  );
+  return cycle;
+}
+
 export type SetAsideRow = {
   tenant_id: string;
   stream: string;

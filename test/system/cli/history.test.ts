@@ -1,8 +1,10 @@
 // What was: `history`, `explain --at`, `compare` and the filters of `changes`, on one tenant with a past.
-import { beforeAll, describe, expect, test } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { disconnectTenant } from '../../../src/store/tenants/disconnect.ts';
-import { expectOneLine, runCli } from '../../support/cli.ts';
+import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
 import { setSettings } from '../../support/settings.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
@@ -201,6 +203,70 @@ describe('changes', () => {
   test('a filter beside --follow, and an unknown account, are one line', async () => {
     expectOneLine(await cli('changes', '--follow', '--kind', 'x'), 2, /take no filter/);
     expectOneLine(await cli('changes', '--account', 'nemo'), 2, /there is no account nemo -> /);
+  });
+});
+
+test('cycle show tells what a cycle did, in numbers and by name', async () => {
+  const [{ cycle_id: cycle } = { cycle_id: '' }] = await rows<{ cycle_id: string }>(
+    world.database,
+    "select cycle_id from directory.changes where kind = 'account.removed'",
+  );
+  const { cycle: told, counts } = await json<{ cycle: object; counts: object[] }>('cycle', 'show', cycle);
+  expect(told).toMatchObject({ kind: 'incremental', outcome: 'committed', tenant_name: 'Contoso' });
+  expect(counts).toEqual([
+    { kind: 'account.created', count: 1 },
+    { kind: 'account.removed', count: 1 },
+    { kind: 'membership.added', count: 1 },
+    { kind: 'membership.removed', count: 1 },
+  ]);
+  const { stdout } = await cli('cycle', 'show', cycle, '--limit', '1');
+  expect(stdout).toMatch(new RegExp(`^Cycle ${cycle} of Contoso: incremental, committed, began .*Z, took `));
+  expect(stdout).toMatch(/created +1 +0\n[\s\S]*account\.removed +1\n[\s\S]*and 3 earlier changes -> --limit 4/);
+  expectOneLine(await cli('cycle', 'show', '999999'), 2, /there is no cycle 999999 -> entra-sync tenant show/);
+});
+
+test('settings history, diff and revert: an older version comes back whole, after a look at what that would do', async () => {
+  const file = join(await temporaryDirectory(onTestFinished), 'my.yaml');
+  await writeFile(file, 'interval: 50m\nfields:\n  desk: { from: officeLocation }\n');
+  expect((await cli('settings', 'apply', file, '--actor', 'mary')).code).toBe(0);
+  const { versions } = await json<{ versions: { version: number; actor: string; changed: { key: string }[] }[] }>(
+    'settings',
+    'history',
+  );
+  const [newest, before] = versions;
+  expect(newest).toMatchObject({ actor: 'mary' });
+  expect(newest?.changed.map(({ key }) => key)).toEqual(['fields.desk.from', 'interval']);
+  const [now, then] = [String(newest?.version), String(before?.version)];
+  expect((await cli('settings', 'diff', then, now)).stdout).toBe(
+    'fields.desk.from: not set -> officeLocation\ninterval: 40m -> 50m\n',
+  );
+  expect((await cli('settings', 'revert', then, '--dry-run')).stdout).toMatch(/Dry run: nothing was changed/);
+  expect((await json<{ differences: object[] }>('settings', 'diff', then)).differences).toHaveLength(2);
+  expect((await cli('settings', 'revert', then)).stdout).toMatch(/Settings version \d+ is in force/);
+  expect((await json<{ differences: object[] }>('settings', 'diff', then)).differences).toEqual([]);
+  expect((await cli('settings', 'show')).stdout).not.toContain('desk: ');
+  expect((await cli('settings', 'revert', then)).stdout).toMatch(/in force; no new version is stored/);
+  expectOneLine(
+    await cli('settings', 'revert', '999'),
+    2,
+    /there is no settings version 999 -> entra-sync settings history/,
+  );
+  expectOneLine(await cli('settings', 'diff', '1', 'x'), 2, /whole number/);
+});
+
+test('removals history tells who decided what', async () => {
+  const { tenantId } = world.tenant;
+  expect((await cli('removals', 'history')).stdout).toBe('Nothing was decided yet.\n');
+  await world.database.raw(
+    `with batch as (insert into entra_sync.batches (tenant_id) values (:tenantId) returning batch_id)
+     insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, after)
+     select batch_id, :tenantId, 'mary', 'removal.approved', gen_random_uuid(),
+            '{"list_id": 7, "reason": "not_seen"}' from batch cross join generate_series(1, 3)`,
+    { tenantId },
+  );
+  expect((await cli('removals', 'history', 'Contoso')).stdout).toMatch(/Contoso +7 +approved +3 +mary +not_seen 3/);
+  expect(await json<{ decisions: object[] }>('removals', 'history')).toMatchObject({
+    decisions: [{ list_id: '7', decision: 'approved', count: 3, reasons: { not_seen: 3 } }],
   });
 });
 
