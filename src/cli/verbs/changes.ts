@@ -6,7 +6,7 @@ import type { Database } from '../../store/database/pool.ts';
 import { type ChangeRow, feedPosition, positionBefore, readChanges } from '../../store/feed/changes.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { describeChange, describeMembership } from '../format.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 
 type ChangesOptions = VerbOptions & { after?: string; limit: number; follow?: boolean; position?: boolean };
 
@@ -38,7 +38,7 @@ async function changes(run: Run, options: ChangesOptions): Promise<number | unde
   if (options.position) {
     const position = await feedPosition(database);
     terminal.answer({ position });
-    terminal.say(position);
+    terminal.print(position);
     return;
   }
   const start = options.after ?? (await positionBefore(database, options.limit, null));
@@ -62,7 +62,7 @@ async function follow(run: Run, database: Database, first: ChangeRow[], from: st
     for (const change of batch) {
       // One object per line, so that a reader can parse each as it comes.
       if (run.terminal.json) process.stdout.write(`${JSON.stringify(change)}\n`);
-      else run.terminal.say(line(change).join('  '));
+      else run.terminal.print(line(change).join('  '));
       position = change.position;
     }
     if (batch.length === 0) await pause(pollMs, undefined, { signal: run.signal }).catch(() => {});
@@ -76,8 +76,14 @@ async function follow(run: Run, database: Database, first: ChangeRow[], from: st
 }
 
 /** Returns changes as a table. */
-export function changeTable(found: readonly ChangeRow[]): string {
-  return table([{ title: 'at' }, { title: 'kind' }, { title: 'who or what' }, { title: 'what' }], found.map(line));
+export function changeTable(found: readonly ChangeRow[], indent = 0): string {
+  const titles = [
+    { title: 'at', whole: true },
+    { title: 'kind', whole: true },
+    { title: 'who or what' },
+    { title: 'what' },
+  ];
+  return table(titles, found.map(line), { indent });
 }
 
 function line(change: ChangeRow): string[] {

@@ -9,7 +9,7 @@ import { accountTable, type Picked, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { absenceText, accountLines, fieldTable, freshnessLines } from '../explanation.ts';
 import { when } from '../format.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 
 type ExplainOptions = VerbOptions & { tenant?: string };
 

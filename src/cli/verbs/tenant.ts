@@ -8,7 +8,7 @@ import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant }
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, dueIn, nameWithId, when } from '../format.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 import { describeTrouble } from '../trouble.ts';
 import { tenantSetCommand } from './settings.ts';
 import { approvalCommands, describeWaiting } from './tenant-approval.ts';
@@ -118,7 +118,7 @@ async function list(run: Run): Promise<undefined> {
   if (tenants.length > 0) {
     run.terminal.say(
       table(
-        [{ title: 'tenant' }, { title: 'name' }, { title: 'reference' }, { title: 'status' }],
+        [{ title: 'tenant', whole: true }, { title: 'name' }, { title: 'reference' }, { title: 'status' }],
         tenants.map((one) => [
           one.tenant_id,
           one.name,
