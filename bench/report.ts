@@ -1,5 +1,5 @@
 // The report: measurements as aligned tables, and the marks with their results.
-import Table from 'cli-table3';
+import { table } from '../src/cli/layout.ts';
 
 export type Mark = {
   readonly mark: string;
@@ -22,9 +22,9 @@ function markRows(marks: readonly Mark[]): string[][] {
 }
 
 export function asText(sections: readonly Section[]): string {
-  const parts = sections.flatMap(({ title, head, rows }) => [title, table(head, rows), '']);
+  const parts = sections.flatMap(({ title, head, rows }) => [title, textTable(head, rows), '']);
   const marks = sections.flatMap((section) => section.marks);
-  return `${[...parts, 'Marks', table(markHead, markRows(marks))].join('\n')}\n`;
+  return `${[...parts, 'Marks', textTable(markHead, markRows(marks))].join('\n')}\n`;
 }
 
 /** Returns the report for bench/RESULTS.md. */
@@ -34,32 +34,9 @@ export function asMarkdown(sections: readonly Section[], command: string): strin
   return `\n\`${command}\`\n\n${markdownTable(markHead, markRows(marks))}\n\n${parts.join('\n')}\n`;
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const none = Object.fromEntries(
-    [
-      'top',
-      'top-mid',
-      'top-left',
-      'top-right',
-      'bottom',
-      'bottom-mid',
-      'bottom-left',
-      'bottom-right',
-      'left',
-      'left-mid',
-      'mid',
-      'mid-mid',
-      'right',
-      'right-mid',
-    ].map((part) => [part, '']),
-  );
-  const made = new Table({
-    head: [...head],
-    chars: { ...none, middle: '  ' },
-    style: { head: [], border: [], 'padding-left': 1, 'padding-right': 0 },
-  });
-  made.push(...rows.map((row) => [...row]));
-  return made.toString();
+function textTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const titles = head.map((title) => ({ title }));
+  return table(titles, rows, { indent: 1 });
 }
 
 function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {

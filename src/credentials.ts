@@ -1,4 +1,4 @@
-// Reads the credential that the environment or a tenant's settings name, each time anew: secrets change without a
+// Reads the credential that the environment or a tenant's settings name, again each time: secrets change without a
 // restart.
 import { accessSync, constants, statSync } from 'node:fs';
 import { resolve } from 'node:path';

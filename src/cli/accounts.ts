@@ -2,8 +2,8 @@
 import { ExpectedError } from '../errors.ts';
 import { type FoundAccount, findAccounts } from '../store/accounts/explain.ts';
 import type { Database } from '../store/database/pool.ts';
+import { table } from './layout.ts';
 import type { Terminal } from './terminal.ts';
-import { table } from './terminal.ts';
 
 export type Picked = {
   readonly account: FoundAccount;
@@ -35,7 +35,7 @@ export async function pickAccount(
 export function accountTable(accounts: readonly FoundAccount[]): string {
   return table(
     [
-      { title: 'account' },
+      { title: 'account', whole: true },
       { title: 'tenant' },
       { title: 'state' },
       { title: 'name' },

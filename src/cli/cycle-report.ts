@@ -7,10 +7,11 @@ import type { StreamReport } from '../store/cycle/cycles.ts';
 import { describeDatabaseError } from '../store/database/pool.ts';
 import type { Tenant } from '../store/tenants/tenants.ts';
 import type { Run } from './command.ts';
-import { count, duration, plural } from './format.ts';
+import { count, duration, plural, when } from './format.ts';
+import { table } from './layout.ts';
 import { sampleTable, shownChanges } from './samples.ts';
 import { failureJson, sayNotTried } from './several.ts';
-import { showError, table } from './terminal.ts';
+import { showError } from './terminal.ts';
 
 /** Prints the report of cycles; with `--json` as one answer. */
 export function reportCycles(
@@ -79,7 +80,7 @@ export function hasHeld({ lists, streams }: CycleResult): boolean {
 function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }: CycleResult): void {
   for (const list of lists) {
     terminal.note(
-      `${tenant.name}: ${plural(list.held, 'removal')} of ${list.stream} held in list ${list.list_id}, since ${list.why} -> entra-sync removals list ${JSON.stringify(tenant.name)}`,
+      `${tenant.name}: ${plural(list.held, 'removal')} of ${list.stream} held in list ${list.list_id}, opened ${when(list.opened_at)}, because ${list.why} -> entra-sync removals list ${JSON.stringify(tenant.name)}`,
     );
   }
   const heldInDryRun = streams.users.held + streams.groups.held;
@@ -92,6 +93,7 @@ type CycleSummary = Pick<CycleResult, 'kind' | 'outcome' | 'seconds'> & Pick<Fir
 /** Returns the cycles as a table with a line per stream; a first load comes before its rounds. */
 export function cycleTable(
   done: readonly { tenant: Tenant; result: CycleSummary & { firstLoad?: CycleSummary | undefined } }[],
+  indent = 0,
 ): string {
   const cycles = done.flatMap(({ tenant, result }) =>
     (result.firstLoad ? [result.firstLoad, result] : [result]).map((cycle) => ({ tenant, cycle })),
@@ -138,6 +140,7 @@ export function cycleTable(
         cycle.seconds.toFixed(1),
       ]),
     ),
+    { indent },
   );
 }
 

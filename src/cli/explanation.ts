@@ -4,7 +4,7 @@ import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
 import type { AccountThen } from '../store/accounts/history.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
 import { nameWithId, when } from './format.ts';
-import { table } from './terminal.ts';
+import { table } from './layout.ts';
 
 type Lines = [string, string][];
 
@@ -94,8 +94,8 @@ function originText(account: FoundAccount, { field, value, origin, changed_by, s
 function editorsText(account: FoundAccount, { owner, editable_by, mapped_from }: ExplainedField): string {
   if (editable_by.length > 0) return editable_by.join(', ');
   // The directory owns this field without having it. Another sourceOfTruth would let users edit it.
-  if (account.state === 'managed' && mapped_from === null) return 'nobody, because of sourceOfTruth';
-  return account.state === 'managed' && owner === 'directory' ? 'nobody here, only in Entra ID' : 'nobody';
+  if (account.state === 'managed' && mapped_from === null) return 'no role, see sourceOfTruth';
+  return account.state === 'managed' && owner === 'directory' ? 'only in Entra ID' : 'no role';
 }
 
 function hiddenText(account: FoundAccount, field: ExplainedField): string {

@@ -17,10 +17,11 @@ function movingBar(terminal: Terminal): ProgressView {
   const bars = new MultiBar(
     {
       stream: process.stderr,
-      format: '{stream} {phase} [{bar}] {objects}{of} objects, {pages} pages, {rate}/s',
+      format: '{stream} {phase} [{bar}] {told}',
       hideCursor: true,
       clearOnComplete: false,
-      barsize: 24,
+      // Narrow, so that the line fits 80 columns.
+      barsize: 12,
       fps: 8,
     },
     Presets.legacy,
@@ -30,30 +31,21 @@ function movingBar(terminal: Terminal): ProgressView {
   const barOf = (stream: string, objects: number) => {
     const there = shown.get(stream);
     if (there) return there;
-    const bar = bars.create(1, 0, {
-      stream: stream.padEnd(6),
-      phase: 'reading',
-      objects: '0',
-      of: '',
-      pages: 0,
-      rate: '0',
-    });
+    const bar = bars.create(1, 0, { stream: stream.padEnd(6), phase: 'reading', told: '' });
     const made = { bar, first: objects };
     shown.set(stream, made);
     return made;
   };
   terminal.beforeNote = () => bars.stop();
   return {
-    update: ({ stream, phase, pages, objects, total }) => {
+    update: (progress) => {
+      const { stream, phase, objects, total } = progress;
       const { bar, first } = barOf(stream, objects);
       // Without a total, reading fills half of the bar, and writing the rest.
       bar.setTotal(Math.max(total ?? objects * 2, objects, 1));
       bar.update(phase === 'commit' ? bar.getTotal() : objects, {
         phase: phases[phase],
-        objects: count(objects),
-        of: total === undefined ? '' : `/${count(Math.max(total, objects))}`,
-        pages: count(pages),
-        rate: count(rate(Math.max(0, objects - first), started)),
+        told: told(progress, total, speed(Math.max(0, objects - first), started)),
       });
     },
     done: () => {
@@ -69,7 +61,8 @@ function plainLines(terminal: Terminal): ProgressView {
   const started = performance.now();
   const printed = new Map<string, { at: number; phase: string }>();
   return {
-    update: ({ stream, phase, pages, objects, total }) => {
+    update: (progress) => {
+      const { stream, phase, objects, total } = progress;
       const now = performance.now();
       const last = printed.get(stream) ?? { at: started, phase: 'pull' };
       // The start of a commit is always printed, other phases every few seconds.
@@ -77,17 +70,20 @@ function plainLines(terminal: Terminal): ProgressView {
       if ((phase === last.phase || !isCommit) && now - last.at < quietMs) return;
       printed.set(stream, { at: now, phase });
       // Tombstones and repetitions count as objects too, so the total is a guess until the end.
-      const of =
-        total === undefined || !(phase === 'pull' || phase === 'ask') ? '' : ` of ${count(Math.max(total, objects))}`;
-      const speed = now - started < 1_000 ? '' : `, ${count(rate(objects, started))}/s`;
-      terminal.note(
-        `${stream}: ${phases[phase]}, ${plural(objects, 'object', of)} on ${plural(pages, 'page')}${speed}`,
-      );
+      const guess = phase === 'pull' || phase === 'ask' ? total : undefined;
+      terminal.note(`${stream}: ${phases[phase]}, ${told(progress, guess, speed(objects, started))}`);
     },
     done: () => {},
   };
 }
 
-function rate(objects: number, started: number): number {
-  return Math.round(objects / Math.max(0.001, (performance.now() - started) / 1000));
+function told({ objects, pages }: Progress, total: number | undefined, perSecond: string): string {
+  const of = total === undefined ? '' : ` of ${count(Math.max(total, objects))}`;
+  return `${plural(objects, 'object', of)} on ${plural(pages, 'page')}${perSecond}`;
+}
+
+/** Returns the objects per second; nothing while no rate is known. */
+function speed(objects: number, started: number): string {
+  const seconds = (performance.now() - started) / 1000;
+  return seconds < 1 || objects === 0 ? '' : `, ${count(Math.round(objects / seconds))}/s`;
 }

@@ -1,7 +1,7 @@
 // The changes of a dry run or an on-demand read.
 import type { ChangeSample } from '../store/commit/sample.ts';
 import { describeChange, describeMembership } from './format.ts';
-import { table } from './terminal.ts';
+import { table } from './layout.ts';
 
 /** The number of changes in the text; --json has them all. */
 export const shownChanges = 20;
@@ -9,7 +9,7 @@ export const shownChanges = 20;
 /** Returns the first changes as a table; `title` heads the kinds. */
 export function sampleTable(sample: readonly ChangeSample[], title: string): string {
   return table(
-    [{ title }, { title: 'who or what' }, { title: 'what' }],
+    [{ title, whole: true }, { title: 'who or what' }, { title: 'what' }],
     sample
       .slice(0, shownChanges)
       .map((change) => [

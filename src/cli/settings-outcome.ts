@@ -1,7 +1,7 @@
 // The outcome of `settings apply` and `tenant set` in words.
 import type { TenantPreview } from '../engine/preview.ts';
 import { count, plural } from './format.ts';
-import { table } from './terminal.ts';
+import { table } from './layout.ts';
 
 const shownFields = 12;
 

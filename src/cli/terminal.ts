@@ -1,14 +1,16 @@
 // The output of a command: the answer on stdout, all else on stderr.
-import Table from 'cli-table3';
 import { describeDefect, ExpectedError, exitCodeOf } from '../errors.ts';
+import { onOneLine, paragraph } from './layout.ts';
 
 export type Terminal = {
   readonly json: boolean;
   readonly verbose: boolean;
   /** Whether stderr is a terminal, where a progress bar may move. */
   readonly lively: boolean;
-  /** Prints a line of the answer; with --json nothing. */
-  say(line?: string): void;
+  /** Prints lines of the answer, broken to fit the terminal; with --json nothing. */
+  say(text?: string): void;
+  /** Prints a line of the answer as it stands, to copy or to read by a program; with --json nothing. */
+  print(line: string): void;
   /** Prints the whole answer as one object with --json; otherwise nothing. */
   answer(value: unknown): void;
   /** Prints a remark on stderr. */
@@ -22,7 +24,8 @@ export function openTerminal(options: { json: boolean; verbose: boolean }): Term
   const terminal: Terminal = {
     ...options,
     lively: process.stderr.isTTY === true,
-    say: (line = '') => {
+    say: (text = '') => terminal.print(text.replaceAll(/.+/g, (line) => paragraph(line))),
+    print: (line) => {
       if (!options.json) process.stdout.write(`${line}\n`);
     },
     answer: (value) => {
@@ -51,37 +54,4 @@ export function showError(terminal: Terminal, error: unknown, where = ''): numbe
   terminal.note(`entra-sync: a defect, please report it: ${describeDefect(error)}`);
   terminal.answer({ error: { code: 'defect', message: 'a defect, see stderr', cure: null, exitCode } });
   return exitCode;
-}
-
-/** Returns the text without line breaks and escape codes, which names of a directory may contain. */
-export function onOneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ');
-}
-
-export type Column = { readonly title: string; readonly right?: boolean };
-
-/** Returns rows as an aligned table without frames, easy to paste and grep. */
-export function table(columns: readonly Column[], lines: ReadonlyArray<ReadonlyArray<string | number>>): string {
-  const none = {
-    top: '',
-    'top-mid': '',
-    'top-left': '',
-    'top-right': '',
-    bottom: '',
-    'bottom-mid': '',
-    'bottom-left': '',
-    'bottom-right': '',
-  };
-  const made = new Table({
-    head: columns.map((column) => column.title),
-    colAligns: columns.map((column) => (column.right ? 'right' : 'left')),
-    chars: { ...none, left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
-  });
-  made.push(...lines.map((line) => line.map((cell) => onOneLine(String(cell)))));
-  return made
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
 }

@@ -16,12 +16,12 @@ export async function runRoundBeside<Page extends DeltaPage>(
   parts: StreamParts<Page>,
   failure: unknown,
 ): Promise<StreamResult | undefined> {
-  const { dryRun, resync, trail } = context;
+  const { dryRun, resync, underWay } = context;
   // A person who asked for a full round gets its failure. The next cycle commits the changes.
   if (dryRun || resync || !isFromGraph(failure)) return undefined;
   const inputs = await context.rereadInputs();
   if (!allowsRoundBeside(inputs, parts)) return undefined;
-  const full = trail.now;
+  const full = underWay.round;
   try {
     let committed: Round | undefined;
     const walked = await runLaterRound(context, parts, inputs, (round) => {
@@ -33,7 +33,7 @@ export async function runRoundBeside<Page extends DeltaPage>(
   } catch (error) {
     context.signal.throwIfAborted();
     if (!isFromGraph(error)) throw error;
-    trail.now = full;
+    underWay.round = full;
     return undefined;
   }
 }

@@ -7,6 +7,7 @@ import { firstGroupsUrl, readMemberOf, readMembers } from '../graph/groups.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { firstUsersUrl, readUsers } from '../graph/users.ts';
 import { selectedProperties } from '../rules/mapping.ts';
+import { plural } from '../rules/numbers.ts';
 import { missingRoles } from '../rules/roles.ts';
 import { streams } from '../rules/streams.ts';
 import { resolveSettings, type Settings } from '../settings/settings.ts';
@@ -18,6 +19,7 @@ import type { TenantRow } from '../store/tenants/tenants.ts';
 import { consentWaiting, listWaiting } from '../store/tenants/waiting-consents.ts';
 import type { Checklist, Finding, Made } from './checklist.ts';
 import { type DoctorGraph, type DoctorParts, type Installation, judgeCredential } from './doctor.ts';
+import { describeHeld } from './reports.ts';
 
 /** A tenant to check. `row` is undefined if it is not registered or the database does not answer. */
 export type CheckedTenant = { readonly id: string; readonly name: string; readonly row: TenantRow | undefined };
@@ -56,9 +58,10 @@ export async function checkTenant(
     await list.make(`checkpoint: ${stream}`, [schema], () => judgeCheckpoint(database, id, name, stream));
   await list.make('held removals', [schema], async () => {
     const lists = await openLists(database, id);
+    const [first] = lists;
+    if (!first) return { says: 'none', value: true };
     const held = lists.reduce((sum, one) => sum + one.held, 0);
-    if (held === 0) return { says: 'none', value: true };
-    throw new ExpectedError('removals_held', `${held} wait for a person`, {
+    throw new ExpectedError('removals_held', describeHeld(held, first.opened_at), {
       cure: `entra-sync removals list ${quoted(name)}`,
     });
   });
@@ -79,7 +82,8 @@ async function judgeCheckpoint(database: Database, id: string, name: string, str
   if (!checkpoint) return { says: 'none yet: no cycle of it was committed', cure, value: true };
   const { ageMs } = checkpoint;
   const hours = Math.round(ageMs / 3_600_000);
-  const says = `${hours < 48 ? `${hours} h` : `${Math.floor(ageMs / day)} d`} old`;
+  const age = hours < 1 ? 'less than an hour' : hours < 48 ? `${hours} h` : `${Math.floor(ageMs / day)} d`;
+  const says = `${age} old`;
   // Delta tokens of directory objects live seven days (docs/graph.md, "Life and death of delta tokens").
   if (ageMs < 7 * day) return { says, value: true, ...(ageMs >= 5 * day && { cure }) };
   throw new ExpectedError('checkpoint_too_old', `${says}: Graph takes it no longer, the next cycle reads everything`, {
@@ -154,10 +158,10 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
   });
   await list.make('read: deletedItems', [users], async () => {
     const deleted = await readDeletedIds(reader(), 'users');
-    if (deleted) return { says: `${deleted.length} users that can be restored`, value: true };
+    if (deleted) return { says: `${plural(deleted.length, 'user')} that can be restored`, value: true };
     return {
-      says: 'refused: who was deleted while a full round ran is asked for one by one',
-      cure: 'User.Read.All is what this list wants',
+      says: 'refused: users deleted while a full round ran are asked for one by one',
+      cure: 'this list needs the application permission User.Read.All',
       value: true,
     };
   });
@@ -197,5 +201,5 @@ async function readFirst(
     const { id } = (one ?? {}) as { id?: unknown };
     return typeof id === 'string' ? [id.toLowerCase()] : [];
   });
-  return { says: `${live.length} ${thing}${live.length === 1 ? '' : 's'} on the first page`, value: { first } };
+  return { says: `${plural(live.length, thing)} on the first page`, value: { first } };
 }

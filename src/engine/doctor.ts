@@ -59,7 +59,7 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
       return { says: 'there is none yet', cure: 'entra-sync sync makes the embedded one; or set DATABASE_URL' };
     const { database, name } = there;
     const { version, major, standby, readOnly } = await readServer(database);
-    const says = `Postgres ${version} at ${name}`;
+    const says = `Postgres ${version} (${name})`;
     if (major < 15) {
       throw new ExpectedError('database_refused', `${says} is too old`, { cure: 'use Postgres 15 to 18' });
     }
@@ -92,7 +92,7 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
   await list.make('disk: database', [opened], async () => {
     const tried = await tryWriting(opened.value as Database);
     return {
-      says: tried ? 'a megabyte was written, and taken back' : 'not tried: the role may make no temporary table',
+      says: tried ? 'a megabyte could be written' : 'not tried: the role may make no temporary table',
       value: true,
     };
   });
@@ -154,7 +154,8 @@ async function checkHost(
   });
   await list.make(`clock: ${what}`, [asked], () => {
     const skewMs = asked.value?.skewMs;
-    return skewMs === undefined ? { says: 'it does not tell its time', cure: clockCure } : judgeClock(skewMs, what);
+    if (skewMs === undefined) return { says: 'its answer has no date', cure: clockCure };
+    return judgeClock(skewMs, what === 'sign-in' ? 'the sign-in host' : what);
   });
   return asked.value ? { check: asked.check, value: true } : { check: asked.check };
 }
@@ -180,7 +181,7 @@ export function judgeCredential(credential: AppCredential, now: number): Finding
   if (credential.kind === 'secret') {
     // The expiry is in the application's registration, which the permissions of entra-sync do not cover.
     return {
-      says: `${what}; when it expires only "Certificates & secrets" of the application tells`,
+      says: `${what}; only "Certificates & secrets" of the application shows when it expires`,
       value: credential,
     };
   }

@@ -130,7 +130,7 @@ async function settleAnswers(
     holders,
     readAt,
     problems,
-    gone: missingIds,
+    notFound: missingIds,
   });
   log.debug(
     { stream: 'groups', asked: asked.length, live: live.length, gone: missingIds.length, aside: problems.length },

@@ -84,10 +84,10 @@ async function listMembers(work: ListingWork, { round_id: roundId, pages }: Roun
     fresh.slice(index * listsInBatch, (index + 1) * listsInBatch),
   );
   await allOf(chunks, signal, async (ids) => {
-    const { parts, gone } = await readFirstParts(reader, ids);
+    const { parts, notFound } = await readFirstParts(reader, ids);
     signal.throwIfAborted();
-    await stagePartsOfLists(database, lease, roundId, parts, gone);
-    tell(parts.filter(({ next }) => next === null).length + gone.length);
+    await stagePartsOfLists(database, lease, roundId, parts, notFound);
+    tell(parts.filter(({ next }) => next === null).length + notFound.length);
   });
   await allOf(await pendingLists(database, roundId), signal, async ({ id, next }) => {
     for await (const part of readMoreParts(reader, id, next ?? '')) {

@@ -2,6 +2,7 @@
 
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import { noCounts } from '../rules/counts.ts';
+import { plural } from '../rules/numbers.ts';
 import type { CycleOutcome } from '../rules/outcome.ts';
 import { explainGaps } from '../rules/scope.ts';
 import type { Stream } from '../rules/streams.ts';
@@ -69,15 +70,19 @@ export function describeCycle(
   return describeLists(lists) ?? describeUnfinished(ended.unfinished) ?? describeGaps(ended.reports.users);
 }
 
+/** Returns how many removals wait, and since when. */
+export function describeHeld(held: number, since: Date): string {
+  const wait = held === 1 ? 'waits' : 'wait';
+  return `${plural(held, 'removal')} ${wait} for a person since ${since.toISOString().slice(0, 10)}`;
+}
+
 function describeLists(lists: readonly RemovalList[]): CycleError | null {
   const [first] = lists;
   if (!first) return null;
   const held = lists.reduce((sum, list) => sum + list.held, 0);
   const which = lists.length === 1 ? `list ${first.list_id}` : `${lists.length} lists`;
-  return {
-    code: 'removals_held',
-    message: `${held} removals wait for a person (${which}: ${first.why}); entra-sync removals list`,
-  };
+  const waiting = describeHeld(held, first.opened_at);
+  return { code: 'removals_held', message: `${waiting} (${which}: ${first.why}); entra-sync removals list` };
 }
 
 function describeGaps({ held, scope_gaps: gaps = [] }: StreamReport): CycleError | null {

@@ -59,7 +59,7 @@ async function runChosenRound<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
 ): Promise<StreamResult> {
-  const { database, lease, reader, dryRun, trail } = context;
+  const { database, lease, reader, dryRun, underWay } = context;
   const { stream } = parts;
   const { checkpoint } = context.inputs.streams[stream];
   const tried = new Set<Once>();
@@ -78,9 +78,9 @@ async function runChosenRound<Page extends DeltaPage>(
     let round = 'open' in chosen ? chosen.open : undefined;
     const advance = (advanced: Round) => {
       round = advanced;
-      trail.now = { round: kind, reason, pages: advanced.pages, seen: advanced.seen };
+      underWay.round = { round: kind, reason, pages: advanced.pages, seen: advanced.seen };
     };
-    trail.now = { round: kind, reason, pages: pagesBefore, seen: round?.seen ?? 0 };
+    underWay.round = { round: kind, reason, pages: pagesBefore, seen: round?.seen ?? 0 };
     const ended = (walked: RoundOutcome): StreamResult => ({ ...walked, round, checkpointAgeMs: checkpoint?.age_ms });
     try {
       let pages: Pages<Page> | undefined;

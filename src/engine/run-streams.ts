@@ -13,7 +13,7 @@ import type { CycleInputs, RoundReport, StreamContext, StreamResult } from './st
 import { usersStream } from './users.ts';
 
 /** The context that both streams of a cycle share. */
-export type CycleContext = Omit<StreamContext, 'reader' | 'memberships' | 'trail'>;
+export type CycleContext = Omit<StreamContext, 'reader' | 'memberships' | 'underWay'>;
 
 export type StreamsRun = {
   readonly reports: Readonly<Record<Stream, StreamReport>>;
@@ -37,8 +37,11 @@ export async function runStreams(
 ): Promise<StreamsRun> {
   const { database, lease, dryRun, inputs } = context;
   const readers = { users: reader.fork('users'), groups: reader.fork('groups') };
-  const trails = { users: { now: roundReportOf(inputs, 'users') }, groups: { now: roundReportOf(inputs, 'groups') } };
-  const contextOf = (stream: Stream) => ({ ...context, reader: readers[stream], trail: trails[stream] });
+  const underWay = {
+    users: { round: roundReportOf(inputs, 'users') },
+    groups: { round: roundReportOf(inputs, 'groups') },
+  };
+  const contextOf = (stream: Stream) => ({ ...context, reader: readers[stream], underWay: underWay[stream] });
   const groupsEnded = settled(
     runStream({ ...contextOf('groups'), memberships: Promise.resolve(undefined) }, groupsStream),
   );
@@ -62,7 +65,7 @@ export async function runStreams(
     const one = ended[stream];
     return 'result' in one
       ? one.result.report
-      : reportOfFailure(errors.get(stream), trails[stream].now, readers[stream].requestCount());
+      : reportOfFailure(errors.get(stream), underWay[stream].round, readers[stream].requestCount());
   };
   const results = streams.flatMap((stream) => {
     const one = ended[stream];

@@ -43,8 +43,8 @@ export type StreamContext = {
   /** Reads the inputs again. */
   readonly rereadInputs: () => Promise<CycleInputs>;
   readonly onProgress: (progress: Progress) => void;
-  /** Updated while the stream runs. */
-  readonly trail: { now: RoundReport };
+  /** The round under way, for the report if it fails. Updated while the stream runs. */
+  readonly underWay: { round: RoundReport };
   /** Settles when this cycle's groups are committed or have failed; in a dry run with the staged round of groups. */
   readonly memberships: Promise<Round | undefined>;
 };

@@ -129,7 +129,7 @@ async function settleAnswers(
     live,
     readAt,
     problems,
-    gone: missingIds,
+    notFound: missingIds,
   });
   log.debug(
     { stream: 'users', asked: answers.size, live: live.length, gone: missingIds.length, aside: problems.length },

@@ -15,7 +15,7 @@ export const batchSize = 20;
  */
 export type BatchAnswers<Answer extends NonNullable<unknown> | string> = {
   body(id: string, body: unknown): Answer | { readonly malformed: string };
-  gone(id: string): Answer;
+  notFound(id: string): Answer;
   /** `why`: the status, or `no answer`. `failing`: not refused, so a later try may succeed. */
   unread(id: string, why: string, failing: boolean): Answer;
 };
@@ -84,7 +84,7 @@ function takeBatch<Answer extends NonNullable<unknown> | string>(
           new RequestFailed({ kind: 'malformed' }, `Graph answered 200 inside a batch, but ${answer.malformed}`),
         );
       } else found.set(id, answer as Answer);
-    } else if (item.status === 404) found.set(id, answers.gone(id));
+    } else if (item.status === 404) found.set(id, answers.notFound(id));
     else {
       const failed = itemFailure(item, answered);
       // A refusal concerns this object alone (rule 19).

@@ -7,8 +7,8 @@ import { type ListPage, listingPages, takeListPage } from './lists.ts';
 import { type GraphReader, refusedStatus } from './reader.ts';
 import { objectFault, requireAnswering } from './single-faults.ts';
 
-/** The first pages of a `$batch`. `gone`: groups that were deleted after they were listed. */
-export type FirstParts = { readonly parts: readonly PartOfMemberList[]; readonly gone: readonly string[] };
+/** The first pages of a `$batch`. `notFound`: groups that were deleted after they were listed. */
+export type FirstParts = { readonly parts: readonly PartOfMemberList[]; readonly notFound: readonly string[] };
 
 /**
  * Reads the first pages of at most 20 groups' member lists. A list that Graph refuses, or fails on alone, is a problem
@@ -28,7 +28,7 @@ export async function readFirstParts(reader: GraphReader, groupIds: readonly str
           const page = takeListPage(body, '', reader.origin);
           return 'malformed' in page ? page : partOf(id, page);
         },
-        gone: () => 'not_found',
+        notFound: () => 'not_found',
         unread: (id, why, isFailing) => {
           if (isFailing) failing.push(why);
           return unreadable(id, why);
@@ -52,7 +52,7 @@ export async function readFirstParts(reader: GraphReader, groupIds: readonly str
   const answers = groupIds.map((id) => ({ id, answer: found.get(id) ?? unreadable(id, 'no answer') }));
   return {
     parts: answers.flatMap(({ answer }) => (answer === 'not_found' ? [] : [answer])),
-    gone: answers.flatMap(({ id, answer }) => (answer === 'not_found' ? [id] : [])),
+    notFound: answers.flatMap(({ id, answer }) => (answer === 'not_found' ? [id] : [])),
   };
 }
 

@@ -8,7 +8,7 @@ import type { GraphReader } from './reader.ts';
 /** `unread`: Graph said nothing about the object, so it may exist or not. */
 export type SingleProblem = Problem & { readonly unread?: true };
 
-/** The result of GET for one object: the object, a problem, or `gone` (404: deleted, or not visible to us). */
+/** The result of GET for one object: the object, a problem, or `not_found` (404: deleted, or not visible to us). */
 export type SingleObject = Extract<Occurrence, { patch: unknown }> | SingleProblem | 'not_found';
 
 /** Reads single objects, 20 per `$batch`. */
@@ -31,7 +31,7 @@ export async function readObjects(
       urls,
       {
         body: (id, body) => decodeSingle(id, body, decode),
-        gone: () => 'not_found',
+        notFound: () => 'not_found',
         unread: (id, why) => ({ key: id, id, reason: `it cannot be read by itself (${why})`, unread: true }),
       },
       found,

@@ -35,7 +35,7 @@ export async function* listUsers(
 }
 
 /**
- * Reads one user by object id or user principal name; `gone`: 404. A name that starts with `$` needs quotes, and the
+ * Reads one user by object id or user principal name; `not_found`: 404. A name that starts with `$` needs quotes, and the
  * `#` in a guest's name must be encoded (learn.microsoft.com/graph/api/user-get).
  */
 export async function readUser(

@@ -1,4 +1,5 @@
 // Decides which removals are held: the limits of rule 10, for accounts and groups.
+import { count } from './numbers.ts';
 
 export type RemovalLimits = {
   /** Maximum number of removals in one round; 0: none are allowed. */
@@ -32,7 +33,7 @@ const largeGroup = 20;
 export function whyGroupHeld(wanted: number, size: number, { max, percent }: RemovalLimits): string | null {
   if (size <= largeGroup || wanted === 0) return null;
   if (wanted <= max && wanted * 100 <= size * percent) return null;
-  return `${wanted} of the ${size} members of one group would leave it`;
+  return `${count(wanted)} of the ${count(size)} members of one group would leave it`;
 }
 
 /** Returns the `before` beyond which {@link whyHeld} no longer changes its answer, to limit counting. */
@@ -56,12 +57,13 @@ export function whyHeld(counts: RemovalCounts, { max, percent, floor }: RemovalL
   // In a small tenant a few accounts are a large percentage, so half of the week's accounts is the limit.
   if (weekAgo < floor) {
     if (weekly * 2 <= weekAgo) return null;
-    return `${weekly} of ${weekAgo}${week > 0 ? ' within seven days' : ''} are more than half`;
+    return `${count(weekly)} of ${count(weekAgo)}${week > 0 ? ' within seven days' : ''} are more than half`;
   }
-  if (wanted > max) return `${wanted} in one round are more than ${max}`;
-  if (wanted * 100 > before * percent) return `${wanted} of ${before} in one round are more than ${percent} %`;
-  if (weekly > 2 * max) return `${weekly} within seven days are more than twice ${max}`;
+  if (wanted > max) return `${count(wanted)} in one round are more than ${count(max)}`;
+  if (wanted * 100 > before * percent)
+    return `${count(wanted)} of ${count(before)} in one round are more than ${percent} %`;
+  if (weekly > 2 * max) return `${count(weekly)} within seven days are more than twice ${count(max)}`;
   if (weekly * 100 > 2 * percent * weekAgo)
-    return `${weekly} of ${weekAgo} within seven days are more than twice ${percent} %`;
+    return `${count(weekly)} of ${count(weekAgo)} within seven days are more than twice ${percent} %`;
   return null;
 }

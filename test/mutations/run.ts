@@ -5,7 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } fro
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
+import { table } from '../../src/cli/layout.ts';
 import { type Mutation, readMutations } from './patches.ts';
 
 type Outcome = {
@@ -133,18 +133,18 @@ function report(outcomes: readonly { mutation: Mutation; outcome: Outcome }[]): 
     say(`${JSON.stringify(outcomes.map(({ mutation, outcome }) => ({ ...mutation, ...outcome })))}\n`);
     return;
   }
-  const table = new Table({
-    head: ['rule', 'broken by', 'what goes wrong', 'verdict', 'the first test that fails', 'failing', 's'],
-    style: { head: [], border: [], compact: true },
-    colWidths: [7, 32, 46, 10, 58],
-    wordWrap: true,
-  });
-  for (const { mutation, outcome } of outcomes) {
-    const { name, rules, breaks } = mutation;
-    table.push([rules.join(', '), name, breaks, outcome.verdict, outcome.by, outcome.failed, outcome.seconds]);
-  }
+  const titles = ['rule', 'broken by', 'what goes wrong', 'verdict', 'the first test that fails', 'failing', 's'];
+  const lines = outcomes.map(({ mutation: { name, rules, breaks }, outcome }) => [
+    ...[rules.join(', '), name, breaks],
+    ...[outcome.verdict, outcome.by, outcome.failed, outcome.seconds],
+  ]);
+  const shown = table(
+    titles.map((title) => ({ title })),
+    lines,
+    { width: 160 },
+  );
   const caught = outcomes.filter(({ outcome }) => outcome.verdict === 'caught').length;
-  say(`${table.toString()}\n${caught} of ${outcomes.length} patches caught\n`);
+  say(`${shown}\n${caught} of ${outcomes.length} patches caught\n`);
 }
 
 function say(text: string): 0 {

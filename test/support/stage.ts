@@ -175,18 +175,24 @@ export async function settle(store: Store, lease: Lease, round: Round, now: read
   const ids = doubtful.map((one) => one.id);
   const live: { user: StagedUser; memberOf: undefined }[] = [];
   const problems: Problem[] = [];
-  const gone: string[] = [];
+  const notFound: string[] = [];
   for (const id of ids) {
     const object = now.find((one) => one.id === id);
     const decoded = object && decodeObject(object, selected);
-    if (!decoded) gone.push(id);
+    if (!decoded) notFound.push(id);
     else if ('reason' in decoded) problems.push({ ...decoded, id });
     else if ('patch' in decoded) {
       const user = withMapping({ id, source: overlay({}, decoded.patch), removed: null, doubt: null });
       live.push({ user, memberOf: undefined });
     }
   }
-  await settleUsers(store.database, lease, round.round_id, { asked: ids, live, problems, gone, readAt: new Date() });
+  await settleUsers(store.database, lease, round.round_id, {
+    asked: ids,
+    live,
+    problems,
+    notFound,
+    readAt: new Date(),
+  });
   return ids;
 }
 

@@ -1,4 +1,5 @@
 // The rooms of the house: scripts/rooms.ts refuses what runs up, or past a room's door.
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { readImports, refusedImports } from '../../scripts/rooms.ts';
 import { packageFile } from '../../src/package-files.ts';
@@ -7,6 +8,44 @@ test('no file of the tree imports what its room may not', () => {
   const imports = readImports(packageFile());
   expect(imports.length).toBeGreaterThan(1_000);
   expect(refusedImports(imports)).toEqual([]);
+});
+
+test('the diagram of CONTRIBUTING shows every room of src, and which may import which', () => {
+  const text = readFileSync(packageFile('CONTRIBUTING.md'), 'utf8');
+  const diagram = /```mermaid\n([\s\S]*?)```/.exec(text)?.[1] ?? '';
+  const labels = new Map([...diagram.matchAll(/(\w+)\[([^\]]+)\]/g)].map(([, id = '', label = '']) => [id, label]));
+  const reached = new Map<string, Set<string>>();
+  const reachedFrom = (room: string) => reached.get(room) ?? reached.set(room, new Set()).get(room) ?? new Set();
+  for (const line of diagram.split('\n').filter((one) => one.includes('-->'))) {
+    const groups = line.split('-->').map((group) =>
+      group
+        .split('&')
+        .map((one) => one.trim().replace(/\[.*/, ''))
+        .map((id) => labels.get(id) ?? id),
+    );
+    for (const [at, group] of groups.slice(1).entries())
+      for (const from of groups[at] ?? []) for (const to of group) reachedFrom(from).add(to);
+  }
+  const rooms = ['src', 'src/store', 'src/simulator'].flatMap((folder) =>
+    readdirSync(packageFile(folder), { withFileTypes: true })
+      .filter((one) => one.isDirectory())
+      .map((one) => `${folder}/${one.name}`.slice('src/'.length)),
+  );
+  // An arrow at a folder is one at each of its rooms.
+  for (const room of rooms) {
+    const [folder = ''] = room.split('/');
+    if (folder === room) continue;
+    reachedFrom(folder).add(room);
+    for (const one of reachedFrom(folder)) if (!one.startsWith(folder)) reachedFrom(room).add(one);
+  }
+  for (const middle of rooms)
+    for (const from of rooms)
+      if (reachedFrom(from).has(middle)) for (const to of reachedFrom(middle)) reachedFrom(from).add(to);
+  const pairs = rooms.flatMap((from) => rooms.filter((to) => to !== from).map((to) => [from, to] as const));
+  const allowed = ([from, to]: readonly [string, string]) =>
+    refusedImports([{ file: `src/${from}/one.ts`, target: `src/${to}/other.ts` }]).length === 0;
+  const drawn = pairs.filter(([from, to]) => reachedFrom(from).has(to));
+  expect(drawn.map(String)).toEqual(pairs.filter(allowed).map(String));
 });
 
 test.each([

@@ -19,7 +19,7 @@ import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { changesOfCycle, requireCycle } from '../cycles.ts';
 import { count, describeChange, describeMembership } from '../format.ts';
 import { pickGroup } from '../groups.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -69,7 +69,7 @@ async function changes(run: Run, options: ChangesOptions): Promise<number | unde
   if (options.position) {
     const position = await feedPosition(database);
     terminal.answer({ position });
-    terminal.say(position);
+    terminal.print(position);
     return;
   }
   const filter = await readFilter(run, database, options);
@@ -143,7 +143,7 @@ async function follow(run: Run, database: Database, first: ChangeRow[], from: st
     for (const change of batch) {
       // One object per line, so that a reader can parse each as it comes.
       if (run.terminal.json) process.stdout.write(`${JSON.stringify(change)}\n`);
-      else run.terminal.say(line(change).join('  '));
+      else run.terminal.print(line(change).join('  '));
       position = change.position;
     }
     if (batch.length === 0) await pause(pollMs, undefined, { signal: run.signal }).catch(() => {});
@@ -157,8 +157,14 @@ async function follow(run: Run, database: Database, first: ChangeRow[], from: st
 }
 
 /** Returns changes as a table. */
-export function changeTable(found: readonly FoundChange[]): string {
-  return table([{ title: 'at' }, { title: 'kind' }, { title: 'who or what' }, { title: 'what' }], found.map(line));
+export function changeTable(found: readonly FoundChange[], indent = 0): string {
+  const titles = [
+    { title: 'at', whole: true },
+    { title: 'kind', whole: true },
+    { title: 'who or what' },
+    { title: 'what' },
+  ];
+  return table(titles, found.map(line), { indent });
 }
 
 function line(change: FoundChange): string[] {

@@ -120,7 +120,7 @@ async function invite(run: Run, options: ConnectOptions): Promise<undefined> {
   });
   const link = (await openSteps(database)).urlOf({ url }, invitation);
   terminal.answer({ url: link, ref, name, tenant_id: wanted, expires_at: invitation.expires_at });
-  terminal.say(link);
+  terminal.print(link);
   terminal.note(
     `for ${name ?? ref}, valid until ${invitation.expires_at.toISOString()}; this link is all one needs to connect a tenant for this customer, ` +
       'so send it to the administrator alone',

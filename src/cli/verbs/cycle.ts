@@ -5,7 +5,7 @@ import type { CycleRow } from '../../store/tenants/status.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { changesOfCycle, type NamedCycle, requireCycle } from '../cycles.ts';
 import { count, duration, plural } from '../format.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 import { wholeNumber } from '../whole-number.ts';
 import { changeTable } from './changes.ts';
 

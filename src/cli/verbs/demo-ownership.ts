@@ -5,7 +5,7 @@ import type { SettingsDocument } from '../../settings/settings.ts';
 import type { Tenant } from '../../simulator/index.ts';
 import { editAccount, explainAccount, revertAccount } from '../../store/accounts/accounts.ts';
 import type { Database } from '../../store/database/pool.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 
 export type OwnershipStory = {
   say(line?: string): void;
@@ -61,5 +61,5 @@ async function show({ say, database, person }: OwnershipStory, why: string): Pro
   );
   const titles = ['field', 'value', 'from', "the directory's", "the person's"].map((title) => ({ title }));
   say(`   ${why}`);
-  say(table(titles, lines).replaceAll(/^/gm, '     ').replaceAll(/ +$/gm, ''));
+  say(table(titles, lines, { indent: 5 }));
 }

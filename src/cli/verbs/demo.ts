@@ -16,7 +16,7 @@ import { addTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { cycleTable } from '../cycle-report.ts';
 import { count } from '../format.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 import { changeTable } from './changes.ts';
 import { tellOwnership } from './demo-ownership.ts';
 
@@ -98,9 +98,10 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   const named = { tenant_id: tenant.tenantId, name: tenant.name, external_ref: null, status: 'active', paused: false };
   const changes = await interestingChanges(database, first);
   const after = await readAccount(database, tenant.tenantId, promoted.id);
-  terminal.say(`\nWhat happened so far\n${indent(cycleTable(cycles.map((result) => ({ tenant: named, result }))))}`);
-  terminal.say(`\nWhat changed after the first cycle (directory.changes)\n${indent(changeTable(changes))}`);
-  if (before && after) terminal.say(`\nOne account (directory.accounts)\n${indent(accountTable(before, after))}`);
+  const told = cycles.map((result) => ({ tenant: named, result }));
+  terminal.say(`\nWhat happened so far\n${cycleTable(told, 2)}`);
+  terminal.say(`\nWhat changed after the first cycle (directory.changes)\n${changeTable(changes, 2)}`);
+  if (before && after) terminal.say(`\nOne account (directory.accounts)\n${accountTable(before, after)}`);
   if (!after) throw new Error('the account of the demo is missing');
   cycles.push(
     ...(await tellOwnership({
@@ -113,7 +114,8 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
     })),
   );
   terminal.answer({ cycles, changes, account: { before, after } });
-  terminal.say(`\nLook further\n${indent(furtherCommands(relative(process.cwd(), home) || home))}`);
+  terminal.say('\nLook further');
+  for (const line of furtherCommands(relative(process.cwd(), home) || home)) terminal.print(`  ${line}`);
 }
 
 function editTenant(tenant: Tenant, promoted: string, unlisted: string, leaver: string): string[] {
@@ -204,16 +206,17 @@ function accountTable(before: AccountRow, after: AccountRow): string {
     [{ title: 'field' }, { title: 'after the first cycle' }, { title: 'now' }],
     [
       ['account_id', before.account_id, after.account_id === before.account_id ? '(the same)' : after.account_id],
-      ['(managed or manual)', before.state, after.state === before.state ? '' : after.state],
+      ['account state', before.state, after.state === before.state ? '' : after.state],
       ...fields.map((field) => {
         const [old, now] = [text(before.profile[field]), text(after.profile[field])];
         return [field, old, now === old ? '' : now || '(none)'];
       }),
     ],
+    { indent: 2 },
   );
 }
 
-function furtherCommands(home: string): string {
+function furtherCommands(home: string): string[] {
   const program = process.argv[1]?.endsWith('.ts') ? 'npm run -s entra-sync --' : 'npx entra-sync';
   const command = `ENTRA_SYNC_HOME=${home} ${program}`;
   return [
@@ -223,9 +226,5 @@ function furtherCommands(home: string): string {
     `${command} psql -- -c "select g.display_name, count(*) from directory.effective_memberships join directory.groups g using (group_id) group by 1 order by 2 desc limit 5"`,
     `${program} simulate      # a tenant to play with: edit it, sync it`,
     `${program} --help        # for a real tenant, see README.md, "Connect a real tenant"`,
-  ].join('\n');
-}
-
-function indent(text: string): string {
-  return text.replaceAll(/^/gm, '  ').replaceAll(/ +$/gm, '');
+  ];
 }

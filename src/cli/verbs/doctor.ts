@@ -15,7 +15,7 @@ import type { Database } from '../../store/database/pool.ts';
 import { findTenant, listTenants, type TenantRow } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
-import { onOneLine } from '../terminal.ts';
+import { onOneLine, withCure } from '../layout.ts';
 
 export function doctorCommand(): Command {
   return verb(
@@ -141,6 +141,6 @@ const words = {
 function lineOf({ check, state, message, cure }: Check): string {
   const [symbol, word, colour] = words[state];
   // NO_COLOR or a pipe drops the colours, so the words say the same.
-  const head = styleText(colour, `${symbol} ${word.padEnd(11)}`, { stream: process.stdout });
-  return `  ${head}  ${check.padEnd(20)} ${onOneLine(message)}${cure === null ? '' : ` -> ${onOneLine(cure)}`}`;
+  const verdict = styleText(colour, `${symbol} ${word.padEnd(11)}`, { stream: process.stdout });
+  return withCure(`  ${verdict}  ${check.padEnd(20)} `, onOneLine(message), cure === null ? null : onOneLine(cure));
 }

@@ -10,7 +10,7 @@ import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { fieldValue, splitEdits } from '../field-values.ts';
 import { showValue, when } from '../format.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 
 type EditOptions = VerbOptions & { as: Role; revert?: string[]; tenant?: string };
 

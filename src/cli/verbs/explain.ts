@@ -10,7 +10,7 @@ import { accountTable, type Picked, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { absenceText, accountLines, fieldTable, freshnessLines, thenText } from '../explanation.ts';
 import { when } from '../format.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
 import { orUnknownTime } from '../unknown-time.ts';
 

@@ -14,7 +14,7 @@ import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, describeChange, plural, showValue } from '../format.ts';
 import { pickGroup } from '../groups.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
 import { orUnknownTime } from '../unknown-time.ts';
 import { wholeNumber } from '../whole-number.ts';

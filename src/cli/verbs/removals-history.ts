@@ -4,7 +4,7 @@ import { decidedRemovals } from '../../store/commit/removal-lists.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count } from '../format.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 import { wholeNumber } from '../whole-number.ts';
 
 type HistoryOptions = VerbOptions & { limit: number };

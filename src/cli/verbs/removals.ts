@@ -6,7 +6,7 @@ import { type HeldRemoval, heldIn, openLists, type RemovalList } from '../../sto
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, plural, when } from '../format.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 import { removalsHistoryCommand } from './removals-history.ts';
 
 type DecisionOptions = VerbOptions & { list?: string; all?: boolean };
@@ -80,12 +80,12 @@ async function list(run: Run, word: string | undefined): Promise<undefined> {
 function sayList({ terminal }: Run, one: RemovalList & { removals: HeldRemoval[] }): void {
   const { what } = one;
   terminal.say(
-    `List ${one.list_id}, ${one.tenant_name}: ${plural(one.held, what)} held ${when(one.opened_at)}, since ${one.why}`,
+    `List ${one.list_id}, ${one.tenant_name}: ${plural(one.held, what)} held ${when(one.opened_at)}, because ${one.why}`,
   );
   terminal.say(
     table(
       [
-        { title: what === 'group' ? 'group' : 'account' },
+        { title: what === 'group' ? 'group' : 'account', whole: true },
         { title: 'name' },
         { title: what === 'membership' ? 'would leave' : 'user principal name' },
         { title: 'reason' },

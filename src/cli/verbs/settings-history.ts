@@ -8,7 +8,7 @@ import { type NamedVersion, settingsHistory } from '../../store/settings/history
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { when } from '../format.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 import { wholeNumber } from '../whole-number.ts';
 
 /** Stores a version's document as the next version of the installation or of its tenant. */

@@ -122,8 +122,8 @@ async function show(run: Run, word: string | undefined): Promise<undefined> {
     settings: document,
   });
   if (newest)
-    run.terminal.say(`# version ${newest.version}, applied ${newest.applied_at.toISOString()} by ${newest.actor}`);
-  run.terminal.say(stringify(document).trimEnd());
+    run.terminal.print(`# version ${newest.version}, applied ${newest.applied_at.toISOString()} by ${newest.actor}`);
+  run.terminal.print(stringify(document).trimEnd());
 }
 
 async function apply(run: Run, word: string | null, file: string | undefined, dryRun: boolean): Promise<undefined> {

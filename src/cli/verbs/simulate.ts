@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import type { Simulator, Tenant } from '../../simulator/index.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count } from '../format.ts';
+import { plural } from '../format.ts';
 
 type SimulateOptions = VerbOptions & {
   users: number;
@@ -56,7 +56,8 @@ async function simulate(run: Run, options: SimulateOptions): Promise<undefined> 
   const { terminal } = run;
   const { createTenant, startSimulator } = await import('../../simulator/index.ts');
   const tenant = createTenant({ name: options.name, seed: options.seed, users: options.users, groups: options.groups });
-  if (options.script !== undefined) for (const line of scriptLines(options.script)) terminal.note(edit(tenant, line));
+  if (options.script !== undefined)
+    for (const line of scriptLines(options.script)) terminal.note(`# ${edit(tenant, line)}`);
   const simulator = await startSimulator({
     tenants: [tenant],
     port: options.port,
@@ -76,15 +77,17 @@ async function simulate(run: Run, options: SimulateOptions): Promise<undefined> 
   run.onEnd(() => simulator.close());
   const environment = simulator.environment();
   terminal.answer({ tenant: { id: tenant.tenantId, name: tenant.name }, origin: simulator.origin, environment });
-  for (const [name, value] of Object.entries(environment)) terminal.say(`export ${name}='${value}'`);
-  terminal.note(
-    `Tenant ${tenant.name} with ${count(options.users)} users is served at ${simulator.origin}. Paste the lines above into another terminal ` +
-      'and run entra-sync sync there. Edits typed here (hire 3, title 5, clear mobilePhone 2, delete 2, restore 1, random 20) take effect at once. Ctrl-C ends it.',
-  );
-  terminal.note(
-    `At the sign-in of entra-sync connect: ${simulator.accounts.map((one) => `${one.principal} (${one.says})`).join(', ')}. ` +
-      'The lines consent and revoke grant and revoke consent.',
-  );
+  for (const [name, value] of Object.entries(environment)) terminal.print(`export ${name}='${value}'`);
+  // Comments for the shell, since they are pasted with the lines above.
+  const remarks = [
+    `${tenant.name} with ${plural(options.users, 'user')} is served at ${simulator.origin}.`,
+    'Paste these lines into another terminal, and run entra-sync sync there.',
+    'Lines typed here edit the tenant at once: hire 3, title 5, clear mobilePhone 2,',
+    'delete 2, restore 1, random 20. The lines consent and revoke grant and revoke',
+    'consent. Ctrl-C ends it. Accounts for the sign-in of entra-sync connect:',
+    ...simulator.accounts.map((one) => `  ${one.principal} (${one.says})`),
+  ];
+  for (const remark of remarks) terminal.note(`# ${remark}`);
   const typed = createInterface({ input: process.stdin });
   typed.on('line', (line) => {
     if (line.trim() !== '') terminal.note(consent(simulator, tenant, line.trim()) ?? edit(tenant, line));

@@ -5,7 +5,7 @@ import { findTenant } from '../../store/tenants/tenants.ts';
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, dueIn, plural, when } from '../format.ts';
-import { table } from '../terminal.ts';
+import { table } from '../layout.ts';
 import { describeTrouble, summarize } from '../trouble.ts';
 import { describeWaiting } from './tenant-approval.ts';
 
@@ -96,7 +96,7 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
       `\n${table(
         [
           { title: 'stream' },
-          { title: 'object' },
+          { title: 'object', whole: true },
           { title: 'reason' },
           { title: 'first seen' },
           { title: 'last seen' },

@@ -15,7 +15,7 @@ import {
 } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural, when } from '../format.ts';
-import { onOneLine, table } from '../terminal.ts';
+import { onOneLine, table } from '../layout.ts';
 
 type ApproveOptions = VerbOptions & { ref?: string; list?: boolean };
 type RejectOptions = VerbOptions & { ref: string };
@@ -83,7 +83,7 @@ async function list({ terminal }: Run, database: Database, word: string | undefi
   terminal.say(
     table(
       [
-        { title: 'tenant' },
+        { title: 'tenant', whole: true },
         { title: 'reference' },
         { title: 'name' },
         { title: 'waits since' },

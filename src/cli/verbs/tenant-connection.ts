@@ -8,8 +8,8 @@ import { disconnectTenant, purgeTenant, reconnectTenant, releasedAccounts } from
 import { findTenant, type Tenant } from '../../store/tenants/tenants.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, nameWithId, plural } from '../format.ts';
+import { table } from '../layout.ts';
 import { openProgress } from '../progress.ts';
-import { table } from '../terminal.ts';
 
 type ConnectionOptions = VerbOptions & { dryRun?: boolean; confirm?: string };
 
@@ -112,7 +112,7 @@ async function reconnect(run: Run, word: string, options: ConnectionOptions): Pr
   if (manual > 0 && !dryRun) {
     terminal.say(
       table(
-        [{ title: 'account' }, { title: 'name' }, { title: 'user principal name' }],
+        [{ title: 'account', whole: true }, { title: 'name' }, { title: 'user principal name' }],
         left.accounts.map((one) => [one.account_id, one.display_name ?? '', one.user_principal_name ?? '']),
       ),
     );

@@ -7,8 +7,8 @@ import { readCycles, readStatus, readStreams } from '../../store/tenants/status.
 import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant } from '../../store/tenants/tenants.ts';
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
-import { count, dueIn, nameWithId, when } from '../format.ts';
-import { table } from '../terminal.ts';
+import { count, dueIn, nameWithId, plural, when } from '../format.ts';
+import { table } from '../layout.ts';
 import { describeTrouble } from '../trouble.ts';
 import { tenantSetCommand } from './settings.ts';
 import { approvalCommands, describeWaiting } from './tenant-approval.ts';
@@ -118,7 +118,7 @@ async function list(run: Run): Promise<undefined> {
   if (tenants.length > 0) {
     run.terminal.say(
       table(
-        [{ title: 'tenant' }, { title: 'name' }, { title: 'reference' }, { title: 'status' }],
+        [{ title: 'tenant', whole: true }, { title: 'name' }, { title: 'reference' }, { title: 'status' }],
         tenants.map((one) => [
           one.tenant_id,
           one.name,
@@ -144,7 +144,7 @@ async function show(run: Run, word: string): Promise<undefined> {
   );
   run.terminal.say(`${status.status}${status.paused ? ', paused' : ''}, source of truth: ${status.source_of_truth}`);
   run.terminal.say(
-    `${count(status.accounts)} accounts, ${count(status.suspended)} of them suspended; ${count(status.removed)} removed, ${count(status.set_aside)} set aside`,
+    `${plural(status.accounts, 'account')}, ${count(status.suspended)} of them suspended; ${count(status.removed)} removed, ${count(status.set_aside)} set aside`,
   );
   run.terminal.say(`last success ${when(status.last_success_at)}, next cycle due: ${dueIn(status)}`);
   const trouble = describeTrouble(status);
@@ -157,7 +157,7 @@ async function show(run: Run, word: string): Promise<undefined> {
           one.stream,
           when(one.committed_at),
           when(one.full_at),
-          one.open_pages === null ? 'none' : `${one.open_pages} pages`,
+          one.open_pages === null ? 'none' : plural(one.open_pages, 'page'),
         ]),
       )}`,
     );

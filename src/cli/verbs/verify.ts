@@ -9,9 +9,10 @@ import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenant
 import type { NamedDrift } from '../../store/verify.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, nameWithId, plural } from '../format.ts';
+import { table } from '../layout.ts';
 import { openProgress } from '../progress.ts';
 import { failureJson, noTenant, sayNotTried, stopsAll, worstExitCode } from '../several.ts';
-import { showError, table } from '../terminal.ts';
+import { showError } from '../terminal.ts';
 
 type VerifyOptions = VerbOptions & { sample?: number };
 
@@ -115,7 +116,7 @@ function sayDrift({ terminal }: Run, tenant: Tenant, result: VerifyResult): void
   terminal.say(`${tenant.name}: ${what} in ${compared} (${plural(requests, 'request')}, ${seconds.toFixed(1)} s)`);
   if (hidden > 0) {
     terminal.say(
-      `${tenant.name}: ${plural(hidden, 'membership')} of these ${hidden === 1 ? 'is' : 'are'} not shown here: the member or the group is outside the scope, removed or not synced`,
+      `${tenant.name}: ${count(hidden)} of these memberships ${hidden === 1 ? 'is' : 'are'} not shown here: the member or the group is outside the scope, removed or not synced`,
     );
   }
   if (scopeGaps.length > 0) {
@@ -140,7 +141,7 @@ function sayDrift({ terminal }: Run, tenant: Tenant, result: VerifyResult): void
         { title: 'what' },
         { title: 'kind' },
         { title: 'name' },
-        { title: 'object' },
+        { title: 'object', whole: true },
         { title: 'member or field' },
         { title: 'stored' },
         { title: 'fresh' },

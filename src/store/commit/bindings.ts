@@ -50,7 +50,7 @@ export async function requireSettings(
 ): Promise<void> {
   if ((await settingsVersion(transaction, tenantId)) === round.settings_version) return;
   throw new ExpectedError('round_changed', 'the settings changed while this round was read', {
-    cure: 'run the command again: the round begins anew',
+    cure: 'run the command again: the round starts over',
   });
 }
 

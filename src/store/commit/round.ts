@@ -123,7 +123,7 @@ async function requireWholeRound(transaction: Transaction, round: Round): Promis
   );
   if (!state?.done || state.pages !== state.staged || state.pages !== round.pages || state.doubtful > 0) {
     throw new ExpectedError('round_changed', 'the stage of this round is not whole', {
-      cure: 'run the command again: the round begins anew',
+      cure: 'run the command again: the round starts over',
     });
   }
 }

@@ -223,7 +223,7 @@ export type Unsettled = {
   /** Unreadable answers. */
   readonly problems: readonly Problem[];
   /** Not found by GET. */
-  readonly gone: readonly string[];
+  readonly notFound: readonly string[];
 };
 
 /**
@@ -240,8 +240,8 @@ export async function settleUnreadable(
   const removed = await rows<{ id: string }>(
     transaction,
     `select entra_object_id as id from entra_sync.stage_${stream}
-      where round_id = :roundId and removed is not null and entra_object_id = any(:gone::uuid[])`,
-    { roundId, gone: unsettled.gone },
+      where round_id = :roundId and removed is not null and entra_object_id = any(:notFound::uuid[])`,
+    { roundId, notFound: unsettled.notFound },
   );
   await liftWhollySetAside(
     transaction,
@@ -252,9 +252,9 @@ export async function settleUnreadable(
     transaction,
     `delete from entra_sync.stage_${stream}
       where round_id = :roundId
-        and (entra_object_id = any(:unreadable::uuid[]) or removed is null and entra_object_id = any(:gone::uuid[]))
+        and (entra_object_id = any(:unreadable::uuid[]) or removed is null and entra_object_id = any(:notFound::uuid[]))
      returning entra_object_id as id`,
-    { roundId, gone: unsettled.gone, unreadable: unsettled.problems.flatMap((problem) => problem.id ?? []) },
+    { roundId, notFound: unsettled.notFound, unreadable: unsettled.problems.flatMap((problem) => problem.id ?? []) },
   );
   const problems = dropped
     .filter((row) => !unsettled.problems.some((problem) => problem.id === row.id))

@@ -103,7 +103,7 @@ export async function pendingLists(database: Database, roundId: string): Promise
 }
 
 /**
- * Stages parts of member lists with their resume links, in one transaction. Groups that GET did not find (`gone`) leave
+ * Stages parts of member lists with their resume links, in one transaction. Groups that GET did not find (`notFound`) leave
  * the stage: the first round shows what became of them. Returns how many members were new.
  */
 export async function stagePartsOfLists(
@@ -111,7 +111,7 @@ export async function stagePartsOfLists(
   lease: Lease,
   roundId: string,
   parts: readonly PartOfMemberList[],
-  gone: readonly string[],
+  notFound: readonly string[],
 ): Promise<number> {
   return withoutCulprits(database, lease, roundId, {
     units: () => [parts.map((part) => membersKey(part.groupId))],
@@ -121,7 +121,7 @@ export async function stagePartsOfLists(
         const reason = aside.get(key);
         return reason === undefined ? part : { ...part, members: [], problems: [{ key, reason }], next: null };
       });
-      const work = (transaction: Transaction) => stageParts(transaction, lease, roundId, taken, gone);
+      const work = (transaction: Transaction) => stageParts(transaction, lease, roundId, taken, notFound);
       return trial ? inDryRun(database, true, work) : inTransaction(database, work);
     },
   });
@@ -132,7 +132,7 @@ async function stageParts(
   lease: Lease,
   roundId: string,
   parts: readonly PartOfMemberList[],
-  gone: readonly string[],
+  notFound: readonly string[],
 ): Promise<number> {
   await requireFence(transaction, lease);
   const staged = await stageMembers(
@@ -152,8 +152,8 @@ async function stageParts(
     { roundId, groups: parts.map((part) => part.groupId), links: parts.map((part) => part.next) },
   );
   await transaction.raw(
-    'delete from entra_sync.stage_groups where round_id = :roundId and entra_object_id = any(:gone::uuid[])',
-    { roundId, gone },
+    'delete from entra_sync.stage_groups where round_id = :roundId and entra_object_id = any(:notFound::uuid[])',
+    { roundId, notFound },
   );
   return staged;
 }

@@ -93,13 +93,7 @@ describe('explain', () => {
       'directory: +1 555',
     ]);
     expect(lineOf(stdout, 'businessPhones')[1]).toMatch(/^cleared by ann/);
-    expect(lineOf(stdout, 'jobTitle')).toEqual([
-      'jobTitle',
-      'Clerk',
-      'directory',
-      'nobody here, only in Entra ID',
-      'jobTitle',
-    ]);
+    expect(lineOf(stdout, 'jobTitle')).toEqual(['jobTitle', 'Clerk', 'directory', 'only in Entra ID', 'jobTitle']);
     expect(lineOf(stdout, 'pronouns').at(-1)).toBe('not in Entra ID');
     expect(lineOf(stdout, 'faxNumber')).toContain('manager');
     expect(stdout).toMatch(
@@ -115,7 +109,7 @@ describe('explain', () => {
       'mobilePhone',
       '+1 555',
       'directory, an edit is shelved',
-      'nobody here, only in Entra ID',
+      'only in Entra ID',
       'mobilePhone',
       expect.stringMatching(/^shelved: \+1 777, by ann, \d+ s ago$/),
     ]);
@@ -125,9 +119,9 @@ describe('explain', () => {
     await setSettings(world.database, { sourceOfTruth: 'directory' });
     const { stdout } = await cli('explain', accountId);
     expect(lineOf(stdout, 'pronouns')).toEqual(
-      expect.arrayContaining(['nobody, because of sourceOfTruth', 'not in Entra ID']),
+      expect.arrayContaining(['no role, see sourceOfTruth', 'not in Entra ID']),
     );
-    expect(lineOf(stdout, 'jobTitle')).toContain('nobody here, only in Entra ID');
+    expect(lineOf(stdout, 'jobTitle')).toContain('only in Entra ID');
     await setSettings(world.database, settings);
   });
 

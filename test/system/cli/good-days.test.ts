@@ -1,6 +1,7 @@
 // The command line without faults: every verb's help and JSON, the certificate, simulate and demo.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import stringWidth from 'string-width';
 import { describe, expect, test } from 'vitest';
 import { runCli, startCli, temporaryDirectory } from '../../support/cli.ts';
 import { isDeep } from '../../support/deep.ts';
@@ -83,9 +84,11 @@ test.concurrent('rule 21: a verb that acts answers with one JSON document, and "
   expect(again.stdout).toMatch(/no changes: Graph returned 12 objects, none differs/);
 });
 
-test.concurrent('a verb that reads answers with one JSON document', async ({ onTestFinished }) => {
+test.concurrent('a verb that reads answers with one JSON document, or with lines that fit the terminal', async ({
+  onTestFinished,
+}) => {
   const world = await openWorld({ name: 'Contoso', onEnd: onTestFinished });
-  const { json } = jsonOf(world);
+  const { json, environment } = jsonOf(world);
   await world.cycle();
   const changes = await json('changes', '--limit', '5');
   expect(changes).toMatchObject({ changes: { length: 5 } });
@@ -97,6 +100,21 @@ test.concurrent('a verb that reads answers with one JSON document', async ({ onT
   expect(await json('settings', 'show')).toMatchObject({ version: 2, settings: { interval: '40m' } });
   expect(await json('migrate')).toEqual({ applied: [] });
   expect(await json('migrate', '--check')).toMatchObject({ pending: [], unknown: [] });
+  // In 80 columns no line is longer; in a pipe a row stays one line.
+  const [user] = world.tenant.users();
+  for (const [words, row] of [
+    [['resync'], /^Contoso +resync +users +full, resync +\d+ +12 .* \d\.\d$/m],
+    [['doctor'], /^ {2}✓ ok +cloud +sign-in at .*, Graph at \S+$/m],
+    [['explain', user?.id ?? ''], /^displayName +\S.* only in Entra ID +displayName$/m],
+    [['status'], /^Contoso +active +12 +\d+ +0 +0 .*committed$/m],
+    [['changes'], /^\S+Z +\S+ +\S.*$/m],
+    [['verify'], /^Contoso: no drift in 12 users, .* s\)$/m],
+  ] as const) {
+    const narrow = await runCli(words, { ...environment, COLUMNS: '80' });
+    expect([narrow.code, narrow.stdout.split('\n').filter((line) => stringWidth(line) > 80)]).toEqual([0, []]);
+    const piped = await runCli(words, environment);
+    expect([piped.code, piped.stdout]).toEqual([0, expect.stringMatching(row)]);
+  }
 });
 
 test.concurrent('with --json an error is one document on stdout, too', async ({ onTestFinished }) => {
@@ -135,7 +153,9 @@ test
         simulated.child.kill('SIGKILL');
         await simulated.ended;
       });
-      const shown = await simulated.shows(/is served at/);
+      const shown = await simulated.shows(/no role/);
+      // All of it can be pasted into a shell.
+      expect(shown.split('\n').filter((line) => !/^(export \w+='[^']*'|# .*|)$/.test(line))).toEqual([]);
       const environment = Object.fromEntries(
         [...shown.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]),
       );

@@ -313,7 +313,7 @@ test('memberships that are not shown are counted and reported', async () => {
   expect(checked.memberships_not_shown).toBe(8 - inside.length);
   expect(checked.memberships_not_shown).toBeGreaterThan(1);
   const said = await runCli(['verify'], { ...world.simulator.environment(), DATABASE_URL: world.url });
-  expect(said.stdout).toContain(`${checked.memberships_not_shown} memberships of these are not shown here`);
+  expect(said.stdout).toContain(`${checked.memberships_not_shown} of these memberships are not shown here`);
 });
 
 test('a full round of the groups repairs their nesting', async () => {
