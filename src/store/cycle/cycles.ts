@@ -7,8 +7,8 @@ import { noteFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { shareTenant } from '../tenants/tenants.ts';
 import { forgetExpiredConsents } from '../tenants/waiting-consents.ts';
-import { recordAttempt } from './attempts.ts';
 import { type Lease, lockBoth, lockFenced, requireFence, whyLost } from './lease.ts';
+import { recordAttempt } from './next-cycle.ts';
 
 export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync';
 
