@@ -9,7 +9,7 @@ import { keepKnown, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import { findAccountsByWord, type KnownAccount } from '../store/accounts/find-accounts.ts';
 import { commitPerson } from '../store/accounts/on-demand.ts';
-import type { ChangeSample } from '../store/commit/sample.ts';
+import type { ChangeSample } from '../store/commit/change-sample.ts';
 import { databaseTime } from '../store/database/pool.ts';
 import { settingsInForce } from '../store/settings/versions.ts';
 import { knownOfOdd } from '../store/stage/doubts.ts';

@@ -2,7 +2,7 @@
 import { exitCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { type Stream, streams } from '../rules/streams.ts';
-import type { ChangeSample } from '../store/commit/sample.ts';
+import type { ChangeSample } from '../store/commit/change-sample.ts';
 import type { StreamReport } from '../store/cycle/cycles.ts';
 import { tellDatabaseError } from '../store/database/pool.ts';
 import { dropDryRun } from '../store/stage/rounds.ts';

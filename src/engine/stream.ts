@@ -5,7 +5,7 @@ import type { Log } from '../logger.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { Stream } from '../rules/streams.ts';
 import type { Settings } from '../settings/settings.ts';
-import type { ChangeSample } from '../store/commit/sample.ts';
+import type { ChangeSample } from '../store/commit/change-sample.ts';
 import type { StreamReport } from '../store/cycle/cycles.ts';
 import type { Lease } from '../store/cycle/lease.ts';
 import type { Database } from '../store/database/pool.ts';

@@ -20,9 +20,9 @@ import { countReleased } from '../tenants/disconnect.ts';
 import { tenantDisconnected } from '../tenants/tenants.ts';
 import { apply } from './apply.ts';
 import { type CommitBindings, keepSetAside, requireSettings } from './bindings.ts';
+import { type ChangeSample, sampleOf } from './change-sample.ts';
 import { applyDryRunGroups } from './dry-run.ts';
 import { isIdle } from './idle.ts';
-import { type ChangeSample, sampleOf } from './sample.ts';
 
 export type CommitResult = { readonly counts: CommitCounts; readonly sample: readonly ChangeSample[] };
 
