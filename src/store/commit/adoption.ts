@@ -7,7 +7,7 @@ import { liveManaged, liveManual, shownAgain } from '../database/vocabulary.ts';
 import { becameManaged, changeRows, removedFor } from '../feed/change-rows.ts';
 import { stageProblems } from '../stage/problems.ts';
 import type { CommitBindings } from './bindings.ts';
-import { type StagedKinds, unbound } from './kinds.ts';
+import { type StagedKinds, unbound } from './staged-kinds.ts';
 
 /** Adopts the accounts of staged users. Sets users with an ambiguous match aside. Part of `applyUsers`. */
 export async function adoptAccounts(

@@ -9,7 +9,6 @@ import { adoptAccounts } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
 import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './group-scope.ts';
 import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
-import { stagedKinds } from './kinds.ts';
 import {
   accountsAppeared,
   accountsVanish,
@@ -19,6 +18,7 @@ import {
   moveMemberships,
 } from './memberships.ts';
 import { purgeAccounts, toPurge } from './purge-accounts.ts';
+import { stagedKinds } from './staged-kinds.ts';
 
 /** Applies the staged users. Part of the transaction of `commitRound`. */
 export async function applyUsers(transaction: Transaction, given: CommitBindings): Promise<StreamCounts> {
