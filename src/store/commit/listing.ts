@@ -6,7 +6,7 @@ import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
 import { inDryRun } from '../feed/receipts.ts';
-import { type SetAsideReasons, setAsideStaged, unitsOfCommit, withoutCulprits } from '../stage/data-faults.ts';
+import { type SetAsideReasons, setAsideStaged, unitsOfCommit, withoutCulprits } from '../stage/culprits.ts';
 import { dropPartial, type RequiredProperties } from '../stage/partial-objects.ts';
 import type { Round } from '../stage/rounds.ts';
 import { analyzeStage, analyzeTables } from '../stage/statistics.ts';

@@ -12,7 +12,7 @@ import {
   setAsideStaged,
   unitsOfCommit,
   withoutCulprits,
-} from '../stage/data-faults.ts';
+} from '../stage/culprits.ts';
 import { doubtWhatIsOlder } from '../stage/older.ts';
 import type { Round } from '../stage/rounds.ts';
 import { analyzeStage, analyzeTables, planForAll, planForFew, type StageSizes } from '../stage/statistics.ts';

@@ -6,7 +6,7 @@ import type { KnownObject, MergedObject } from '../../rules/merge.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { inDryRun } from '../feed/receipts.ts';
-import { holdersKey, membersKey, problemsOf, type SetAsideReasons, withoutCulprits } from './data-faults.ts';
+import { holdersKey, membersKey, problemsOf, type SetAsideReasons, withoutCulprits } from './culprits.ts';
 import {
   doubtLifted,
   idsOf,

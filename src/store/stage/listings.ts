@@ -7,7 +7,7 @@ import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows, type Transaction } from '../database/pool.ts';
 import { inDryRun } from '../feed/receipts.ts';
 import { shareTenant } from '../tenants/tenants.ts';
-import { membersKey, withoutCulprits } from './data-faults.ts';
+import { membersKey, withoutCulprits } from './culprits.ts';
 import { stageMembers } from './members.ts';
 import { stageProblems } from './problems.ts';
 import { type Round, roundColumns } from './rounds.ts';

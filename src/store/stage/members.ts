@@ -4,7 +4,7 @@ import type { Member } from '../../rules/groups.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { inDryRun } from '../feed/receipts.ts';
-import { membersKey, setAsideStaged, withoutCulprits } from './data-faults.ts';
+import { membersKey, setAsideStaged, withoutCulprits } from './culprits.ts';
 
 type Slice = { group: string; type: string; removed: boolean; members: string };
 

@@ -6,7 +6,7 @@ import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { removedWithObject } from '../database/vocabulary.ts';
 import { inDryRun } from '../feed/receipts.ts';
-import { problemsOf, withoutCulprits } from './data-faults.ts';
+import { problemsOf, withoutCulprits } from './culprits.ts';
 import {
   doubtLifted,
   idsOf,
