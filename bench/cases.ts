@@ -1,6 +1,6 @@
 // The cases of the bench. Contenders that are compared take turns, so that a busy minute hits all of them alike.
 
-import { makeDue } from '../src/store/cycle/attempts.ts';
+import { makeDue } from '../src/store/cycle/next-cycle.ts';
 import { openDatabase } from '../src/store/database/pool.ts';
 import type { Bench, Case } from './case.ts';
 import { type Job, since, type Took } from './contenders/common.ts';

@@ -1,5 +1,5 @@
 // The changes of a dry run or an on-demand read.
-import type { ChangeSample } from '../store/commit/sample.ts';
+import type { ChangeSample } from '../store/commit/change-sample.ts';
 import { describeChange, describeMembership } from './format.ts';
 import { table } from './layout.ts';
 

@@ -1,5 +1,5 @@
-// Asks Graph for single objects, chunk by chunk under one pace. Each chunk is staged before the next is asked for: memory
-// stays bounded, and an interrupted cycle resumes where it stopped (rules 12, 22).
+// Asks Graph for single objects, chunk by chunk. Each is staged before the next is asked for: memory stays bounded, and
+// a cut-off cycle resumes there (rules 12, 22).
 
 import { batchSize } from '../graph/batch.ts';
 import type { SingleObject } from '../graph/objects.ts';
@@ -10,7 +10,7 @@ import { notAsked } from '../store/stage/doubts.ts';
 import type { Round } from '../store/stage/rounds.ts';
 import type { StreamContext } from './stream.ts';
 
-// Ten `$batch` requests: at most this many objects are in memory, or read again after a crash.
+// Ten `$batch` requests, at most these objects in memory or read again after a crash.
 const chunkSize = 10 * batchSize;
 
 export type Asking = {
@@ -19,13 +19,13 @@ export type Asking = {
   readonly ids: readonly string[];
   /** Reads up to {@link batchSize} objects in one `$batch`. */
   read(reader: GraphReader, ids: readonly string[]): Promise<Map<string, SingleObject>>;
-  /** Stages Graph's answers for a chunk, and that its objects were asked for. */
+  /** Stages a chunk's answers, and that its objects were asked for. */
   settle(answers: ReadonlyMap<string, SingleObject>, reader: GraphReader): Promise<void>;
 };
 
 /**
- * Reads the objects that GET has not answered for in this round. Stages the answers before it throws a failure, so that
- * no object is asked for twice. Throws what reading and staging throw.
+ * Reads the objects that GET has not answered for in this round. Stages the answers before it throws a failure. Throws
+ * what reading and staging throw.
  */
 export async function askInChunks(context: StreamContext, asking: Asking): Promise<void> {
   const { stream, round } = asking;

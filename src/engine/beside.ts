@@ -8,8 +8,8 @@ import type { CycleInputs, StreamContext, StreamParts, StreamResult } from './st
 import { runRound } from './walk.ts';
 
 /**
- * Walks and commits the later round of a stream whose full round failed with `failure`, and returns its result. The full
- * round stays open. Returns undefined if no later round is allowed, or if Graph fails it too. Throws every other error.
+ * Walks and commits the later round of a stream whose full round failed with `failure` and stays open. Returns
+ * undefined if none is allowed, or if Graph fails it too. Throws every other error.
  */
 export async function runRoundBeside<Page extends DeltaPage>(
   context: StreamContext,
@@ -17,7 +17,7 @@ export async function runRoundBeside<Page extends DeltaPage>(
   failure: unknown,
 ): Promise<StreamResult | undefined> {
   const { dryRun, resync, underWay } = context;
-  // A person who asked for a full round gets its failure. The next cycle commits the changes.
+  // A person who asked for a full round gets its failure.
   if (dryRun || resync || !isFromGraph(failure)) return undefined;
   const inputs = await context.rereadInputs();
   if (!allowsRoundBeside(inputs, parts)) return undefined;
@@ -69,7 +69,7 @@ async function runLaterRound<Page extends DeltaPage>(
     return runRound(context, parts, settings, checkpoint, round, undefined, advance);
   };
   if (!fits) return walk(undefined);
-  // If a kept link fails, the round starts over from the checkpoint.
+  // A failing kept link: the round starts over from the checkpoint.
   return walk(beside).catch((error: unknown) => {
     context.signal.throwIfAborted();
     if (!isFromGraph(error)) throw error;

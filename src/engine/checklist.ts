@@ -1,4 +1,4 @@
-// A list of checks: ok, failed with a cure, or not checked because another check failed.
+// A list of checks: ok, failed with a cure, or not checked because another failed.
 import { type ErrorCode, ExpectedError, errorCodeOf, exitCodeOf } from '../errors.ts';
 import { describeDatabaseError } from '../store/database/pool.ts';
 
@@ -14,10 +14,10 @@ export type Check = {
   readonly exitCode: number;
 };
 
-/** The outcome of a check. With a `cure` it is a warning. Without a `value`, checks that need it are not made. */
+/** A finding with a `cure` is a warning. Without a `value`, checks that need it are not made. */
 export type Finding<Value> = { readonly says: string; readonly cure?: string; readonly value?: Value };
 
-/** A check that was made, with its `value` for the checks that need it. */
+/** A check with its `value` for the checks that need it. */
 export type Made<Value> = { readonly check: Check; readonly value?: Value };
 
 export type Checklist = {
@@ -30,7 +30,7 @@ export type Checklist = {
   ): Promise<Made<Value>>;
 };
 
-/** Opens an empty list. Calls `onCheck` with each check as it is made. */
+/** Opens a list. Calls `onCheck` with each check as it is made. */
 export function openChecklist(
   tenant: Check['tenant'],
   options: { signal: AbortSignal; onCheck?: (check: Check) => void; onDefect?: (error: unknown) => void },

@@ -1,4 +1,4 @@
-// Chooses the round that a stream walks: the open one if it can be resumed, else a new one of the kind that is due.
+// Chooses the round that a stream walks: the open one, else a new one of the kind that is due.
 import { isOfOrigin } from '../graph/client.ts';
 import type { RoundKind } from '../rules/merge.ts';
 import { roundLastsMs } from '../rules/stuck.ts';
@@ -27,17 +27,17 @@ export function chooseRound(inputs: StreamInputs, request: RoundRequest): { open
   const full = due ?? (inputs.wantsFull ? 'removals_held' : undefined);
   const open = request.dryRun ? undefined : inputs.open;
   const fits = open?.settings_version === request.settingsVersion && open.fingerprint === fingerprint;
-  // A full round that began at another Graph cannot be resumed, and dropping it loses nothing.
+  // A full round of another Graph cannot be resumed, and dropping it loses nothing.
   const foreign = open?.kind === 'full' && open.resume_link !== null && !isOfOrigin(open.resume_link, request.origin);
   // Links that old may fail for ever, and the stage is out of date.
   const outdated = open !== undefined && open.age_ms > roundLastsMs;
-  // A requested full round is a new one: an open round with another reason may be stuck.
+  // A requested full round is a new one: an open round for another reason may be stuck.
   const asked = fullReason === undefined || open?.reason === fullReason;
   if (open && fits && !restart && !foreign && !outdated && asked && (open.kind === 'full' || full === undefined))
     return { open };
   return {
     begin: {
-      // A full round that restarts stays full: the reason why it was due still holds.
+      // A full round that restarts stays full: it is still due.
       kind: full !== undefined || open?.kind === 'full' ? 'full' : 'incremental',
       reason: full ?? (open?.kind === 'full' ? open.reason : 'changes'),
     },

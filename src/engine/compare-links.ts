@@ -1,4 +1,4 @@
-// Failures that may last: whether Graph caused them, and whether it answers another link of the same stream.
+// Failures that may last: whether Graph caused them, and whether it answers another link of the stream.
 import { ExpectedError } from '../errors.ts';
 import { DeadToken } from '../graph/reader.ts';
 import type { DeltaPage } from '../rules/decode.ts';
@@ -15,12 +15,12 @@ const graphSide: ReadonlySet<string> = new Set([
   'property_refused',
 ]);
 
-/** Whether an error comes from Graph's answer, or from its lack, and may concern a single link or object. */
+/** Whether an error comes from Graph's answer or its lack, and may concern one link or object. */
 export function isFromGraph(error: unknown): boolean {
   return error instanceof DeadToken || (error instanceof ExpectedError && graphSide.has(error.code));
 }
 
-/** Whether such an error may be the fault of the link. Throttling never is: it concerns the application. */
+/** Whether such an error may be the link's fault. Throttling never is: it concerns the application. */
 export function isFromLink(error: unknown): boolean {
   return isFromGraph(error) && !(error instanceof ExpectedError && error.code === 'graph_throttled');
 }
@@ -31,9 +31,9 @@ export function isEndless(error: unknown): boolean {
 }
 
 /**
- * Asks Graph at another link, and if it answers, at the failed link again: Graph as a whole may have failed and recovered.
- * `other` is undefined for the first URL. `failed` is undefined for a link that is answered but of no use. Throws every
- * error that is not Graph's.
+ * Asks Graph at another link, and if it answers, at the failed one again: Graph may have failed as a whole and
+ * recovered. `other`: undefined for the first URL. `failed`: undefined for a link that is answered but of no use.
+ * Throws errors that are not Graph's.
  */
 export async function compareLinks<Page extends DeltaPage>(
   context: StreamContext,

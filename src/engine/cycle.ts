@@ -1,4 +1,4 @@
-// One cycle of one tenant: lease, streams, close. What comes out is committed as a whole or not at all, stream by stream.
+// One cycle of one tenant: lease, streams, close. Each stream is committed as a whole or not at all.
 
 import { errorCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
@@ -6,8 +6,8 @@ import type { Log } from '../logger.ts';
 import { type CycleOutcome, outcomeOf } from '../rules/outcome.ts';
 import { type Stream, streams } from '../rules/streams.ts';
 import type { Settings, SettingsDocument } from '../settings/settings.ts';
+import type { ChangeSample } from '../store/commit/change-sample.ts';
 import { openLists, type RemovalList } from '../store/commit/removal-lists.ts';
-import type { ChangeSample } from '../store/commit/sample.ts';
 import { type CycleKind, closeCycle, openCycle, type StreamReport } from '../store/cycle/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/cycle/lease.ts';
 import type { Database } from '../store/database/pool.ts';
@@ -35,7 +35,7 @@ export type CycleParts = {
   readonly database: Database;
   readonly defaults: SettingsDocument;
   readonly log: Log;
-  /** Opens a reader for one tenant. `signal` ends running requests; `log` reports waits. */
+  /** `signal` ends running requests; `log` reports waits. */
   readonly openReader: (options: {
     tenantId: string;
     settings: Settings;
@@ -43,7 +43,7 @@ export type CycleParts = {
     log: Log;
   }) => GraphReader;
   readonly leaseTimes?: LeaseTimes;
-  /** Milliseconds between two log lines about a cycle's progress; 10,000 by default. */
+  /** Milliseconds between two log lines about progress; 10,000 by default. */
   readonly progressEveryMs?: number;
 };
 
@@ -54,11 +54,11 @@ export type CycleResult = {
   readonly outcome: CycleOutcome | 'dry_run';
   readonly seconds: number;
   readonly streams: Record<Stream, StreamReport>;
-  /** Removals that wait for a person, including those of earlier cycles. */
+  /** Removals that wait for a person, also from earlier cycles. */
   readonly lists: readonly RemovalList[];
   /** Failures of a stream while the other one was committed. */
   readonly failures: readonly StreamFailure[];
-  /** Failures of a full round beside which changes were committed. The next cycle resumes the round. */
+  /** Failures of a full round beside which changes were committed. The next cycle resumes it. */
   readonly unfinished: readonly StreamFailure[];
   /** Age of the oldest checkpoint at the start of this cycle; undefined for the first cycle. */
   readonly sinceMs: number | undefined;
@@ -69,8 +69,8 @@ export type CycleResult = {
 };
 
 /**
- * Runs one cycle and returns its result. Throws the error that stopped it, an ExpectedError or a defect, after closing the
- * cycle's row with the reason. The next cycle resumes from the stage (rule 12).
+ * Runs one cycle. Throws the error that stopped it, an ExpectedError or a defect, after closing the cycle's row with
+ * the reason. The next cycle resumes from the stage (rule 12).
  */
 export async function runCycle(parts: CycleParts, options: CycleOptions): Promise<CycleResult> {
   const lease = await acquireLease(parts.database, options.tenantId, parts.leaseTimes);
@@ -103,7 +103,6 @@ async function runLeased(
   return close(cycle, ended, judged);
 }
 
-/** A cycle whose row is open. */
 type Cycle = {
   readonly kind: CycleKind;
   readonly context: CycleContext;
@@ -152,7 +151,7 @@ type Judged = { readonly outcome: CycleOutcome; readonly lists: readonly Removal
 
 async function judge({ database, lease, dryRun }: CycleContext, ended: StreamsRun): Promise<Judged> {
   const { reports, failures, idle } = ended;
-  // If neither stream had a round, their commits have checked that nothing is held.
+  // Without a round, the commits have checked that nothing is held.
   const lists = dryRun || idle ? [] : await openLists(database, lease.tenantId).catch(() => []);
   const outcome = outcomeOf({
     ran: streams.length,
@@ -185,7 +184,7 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
     });
   };
   if (failure && outcome !== 'partial') {
-    // The caller needs the cause. A row that could not be closed is closed by the next takeover.
+    // The caller needs the cause. The next takeover closes an open row.
     await closeRow().catch(() => {});
     throw failure.error;
   }
@@ -198,7 +197,7 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
   };
 }
 
-// Ten percent either way, so that tenants that were added together spread out.
+// Spreads out tenants that were added together.
 function jitter(): number {
   return 0.9 + Math.random() * 0.2;
 }

@@ -21,7 +21,7 @@ import type { Checklist, Finding, Made } from './checklist.ts';
 import { type DoctorGraph, type DoctorParts, type Installation, judgeCredential } from './doctor.ts';
 import { describeHeld } from './reports.ts';
 
-/** A tenant to check. `row` is undefined if it is not registered or the database does not answer. */
+/** `row` is undefined if the tenant is not registered or the database does not answer. */
 export type CheckedTenant = { readonly id: string; readonly name: string; readonly row: TenantRow | undefined };
 
 /** Adds the checks of one tenant to `list`. Throws only an interruption. */
@@ -125,7 +125,7 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
       cure: `add the application permission ${missing.join(' or ')} and grant admin consent again`,
     });
   });
-  // Users can be read without the permission for groups.
+  // Users need no permission for groups.
   const usable = refusal ? [roles] : [token];
   const reader = () => {
     const { openReader } = graph.value as DoctorGraph;
@@ -168,7 +168,7 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
   await list.make('read: $batch', [users], async () => {
     const asked = users.value?.first ?? nilUuid;
     const answer = (await readUsers(reader(), [asked], ['id'], new Map())).get(asked);
-    // Not found is an answer too: the user was just deleted, or the tenant has no users.
+    // Not found is an answer too, as for a tenant without users.
     if (answer !== 'not_found' && answer !== undefined && 'reason' in answer) {
       throw new ExpectedError('graph_answer_invalid', `one user: ${answer.reason}`, {
         cure: 'run entra-sync doctor again',
@@ -183,7 +183,7 @@ const nilUuid = '00000000-0000-0000-0000-000000000000';
 
 type FirstPage = { readonly first: string | undefined };
 
-/** Reads the first page of a stream and returns the id of its first live object. */
+/** Returns the id of the first live object on a stream's first page. */
 async function readFirst(
   reader: GraphReader,
   url: (origin: string) => string,

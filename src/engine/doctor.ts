@@ -1,4 +1,4 @@
-// Checks the installation step by step, each with its cure: this machine, the database, the hosts. Tenants: doctor-tenant.ts.
+// Checks the installation step by step, each with its cure. Tenants: doctor-tenant.ts.
 import { credentialEnd } from '../credentials.ts';
 import { ExpectedError } from '../errors.ts';
 import type { AppCredential } from '../graph/app-credential.ts';
@@ -26,11 +26,11 @@ export type DoctorGraph = {
 };
 
 export type DoctorParts = {
-  /** Returns undefined if there is no database yet, which is not a fault. */
+  /** Undefined: there is no database yet, which is no fault. */
   openDatabase(): Promise<{ readonly database: Database; readonly name: string } | undefined>;
   /** Throws if the environment names invalid hosts. */
   openGraph(): DoctorGraph;
-  /** Whether the environment names a credential; tenants may bring their own. */
+  /** Tenants may bring their own. */
   readonly namesCredential: boolean;
   /** Whether a proxy resolves host names. */
   readonly proxied: boolean;
@@ -46,12 +46,12 @@ export type Installation = {
   readonly graph: Made<DoctorGraph>;
   /** The credential of the environment. */
   readonly credential: Made<AppCredential>;
-  /** The sign-in host answers over a trusted connection; `service` is the same for Graph. */
+  /** The sign-in host answers over a trusted connection; `service`: Graph does. */
   readonly authority: Made<true>;
   readonly service: Made<true>;
 };
 
-/** Adds the checks of everything that all tenants share to `list`. Throws only an interruption. */
+/** Adds the checks that all tenants share to `list`. Throws only an interruption. */
 export async function checkInstallation(parts: DoctorParts, list: Checklist): Promise<Installation> {
   const opened = await list.make('database', [], async () => {
     const there = await parts.openDatabase();
@@ -148,7 +148,7 @@ async function checkHost(
   const asked = await list.make(`TLS: ${what}`, [known], async () => {
     const before = parts.now();
     const { date } = await askHost(`${origin}${path}`, parts.signal);
-    // The header counts whole seconds, so add half of one. The answer is dated halfway through the request.
+    // The header counts whole seconds, so half of one is added. The answer is dated halfway through the request.
     const skewMs = date === undefined ? undefined : date + 500 - (before + parts.now()) / 2;
     return { says: 'the certificate is trusted, and it answers', value: { skewMs } };
   });
@@ -161,7 +161,7 @@ async function checkHost(
 }
 
 const clockCure = 'have the clock of this machine set by NTP';
-// Entra ID accepts assertions of certificates and federated tokens only within five minutes of its own time.
+// Entra ID accepts assertions only within five minutes of its own time.
 const maxSkewMs = 5 * 60_000;
 const warnSkewMs = 60_000;
 
@@ -175,11 +175,11 @@ function judgeClock(skewMs: number, other: string): Finding<true> {
   return { says, value: true, ...(Math.abs(skewMs) > warnSkewMs && { cure: clockCure }) };
 }
 
-/** Reports which credential is used and when it expires, if known. Throws `credential_refused` if it has expired. */
+/** Reports the credential and its known expiry. Throws `credential_refused` if it has expired. */
 export function judgeCredential(credential: AppCredential, now: number): Finding<AppCredential> {
   const what = `${credentialWords[credential.kind]} of ${credential.holder}`;
   if (credential.kind === 'secret') {
-    // The expiry is in the application's registration, which the permissions of entra-sync do not cover.
+    // The permissions of entra-sync do not cover the registration, which knows the expiry.
     return {
       says: `${what}; only "Certificates & secrets" of the application shows when it expires`,
       value: credential,

@@ -1,6 +1,6 @@
-// The quick first load: lists users, groups and members of a new tenant in parallel and shows them before the first round.
-// It creates and updates only, and moves no checkpoint; the first round of each stream corrects it. That round begins after
-// the listing is committed: pages older than the listing would undo its values or sweep accounts that it created.
+// The quick first load: lists users, groups and members of a new tenant in parallel and shows them before the first
+// round, which corrects them. It creates and updates only, and moves no checkpoint. The round begins after the listing
+// is committed: older pages would undo its values or sweep its accounts.
 
 import { ExpectedError } from '../errors.ts';
 import { openPacer } from '../graph/paced.ts';
@@ -29,16 +29,16 @@ export type FirstLoadContext = {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly actor: string;
-  /** Opens a reader with its own budget of waits, so that a listing uses up none of the round's. */
+  /** Opens a reader with a budget of waits of its own. */
   readonly openReader: (log: Log) => GraphReader;
   readonly settings: () => Promise<Settings>;
   readonly onProgress: (progress: Progress) => void;
 };
 
 /**
- * Lists a tenant that was never read, or resumes its listing, and shows the result. Returns undefined if no first load is
- * due. A failed listing is part of the result; its stream waits for the first round. Throws only what also ends the cycle:
- * an interruption, or a lost lease.
+ * Lists a tenant that was never read, or resumes its listing, and shows the result. Returns undefined if no first load
+ * is due. The stream of a failed listing waits for the first round. Throws only what ends the cycle: an interruption,
+ * or a lost lease.
  */
 export async function runFirstLoad(context: FirstLoadContext): Promise<FirstLoad | undefined> {
   const load = await begin(context);
@@ -53,7 +53,6 @@ export async function runFirstLoad(context: FirstLoadContext): Promise<FirstLoad
   return close(load, loaded, outcome);
 }
 
-/** A first load whose row is open. */
 type Load = FirstLoadContext & {
   readonly cycleId: string;
   readonly reader: GraphReader;
@@ -78,7 +77,7 @@ async function begin(context: FirstLoadContext): Promise<Load | undefined> {
 async function runListings(load: Load): Promise<ListedStream> {
   const loaded = await loadStreams(load, load.before, load.listings);
   if (load.signal.aborted || !loaded.failures.some(({ error }) => isCode(error, 'round_changed'))) return loaded;
-  // The settings have changed (rule 17): list again, once, for the streams that are not shown yet.
+  // The settings have changed (rule 17): list what is not shown yet again, once.
   const settings = await load.settings();
   const listings = await openListings(load.database, load.lease, wantedOf(settings));
   const again = await loadStreams(load, settings, listings);
@@ -130,7 +129,7 @@ async function loadStreams(context: Load, settings: Settings, listings: Listings
     try {
       const round = await parts[stream].list({ ...context, signal, settings, reader: pacer(reader), advance }, begun);
       await before;
-      // Without memberships the scope is unknown, so users wait for the round.
+      // Without memberships the scope is unknown.
       if (byGroups && failures[0]) throw failures[0].error;
       context.onProgress({ stream, phase: 'show', pages: round.pages, objects: round.seen, total: undefined });
       context.signal.throwIfAborted();
@@ -154,7 +153,7 @@ async function loadStreams(context: Load, settings: Settings, listings: Listings
       if (byGroups) given.abort(error);
     }
   };
-  // Each stream is shown as soon as it is listed. With scope groups, users wait for the memberships that decide the scope.
+  // Each stream is shown once it is listed; with scope groups, users wait for the memberships.
   const byGroups = settings.scope.groups.length > 0;
   const { users, groups } = listings;
   const groupsShown = groups ? show('groups', groups, Promise.resolve()) : Promise.resolve();
@@ -178,7 +177,7 @@ function reportOf(round: Round, counts: CommitCounts, requests: number): StreamR
   };
 }
 
-// A defect's message may contain personal values (rule 18), so log its stack frames only.
+// A defect's message may contain personal values (rule 18).
 function tellFailure(log: Log, stream: Stream, error: unknown): void {
   const at =
     error instanceof ExpectedError || !(error instanceof Error) ? [] : (error.stack ?? '').split('\n').slice(1, 6);

@@ -1,11 +1,11 @@
-// Reads the first page of a later round before the round is created. Most are empty and need no round.
+// Reads the first page of a later round, which most often is empty and needs no round.
 import { deltaPages, type FetchedPage } from '../graph/pages.ts';
 import { noCounts } from '../rules/counts.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
 import type { Settings } from '../settings/settings.ts';
+import type { ChangeSample } from '../store/commit/change-sample.ts';
 import { commitIdle } from '../store/commit/idle.ts';
-import type { ChangeSample } from '../store/commit/sample.ts';
 import type { StreamReport } from '../store/cycle/cycles.ts';
 import type { Checkpoint } from '../store/stage/rounds.ts';
 import { inSpan } from '../tracing.ts';
@@ -28,14 +28,14 @@ export function openPages<Page extends DeltaPage>(
     startCarriesToken: start !== undefined,
     collection: parts.stream,
     decode: parts.decode(settings),
-    // Asks Graph to throttle full rounds before small reads (learn.microsoft.com/graph/throttling-limits).
+    // Small reads go before full rounds (learn.microsoft.com/graph/throttling-limits).
     headers: kind === 'full' ? { 'x-ms-throttle-priority': 'low' } : {},
   });
 }
 
 /**
- * Reads the first page of a later round before the round is created. If the page is empty and ends the round, moves the
- * checkpoint and returns a report. Otherwise, or if a commit would have more to do, returns the pages for the round.
+ * Reads the first page of a later round. If it is empty and ends the round, moves the checkpoint and returns a report;
+ * otherwise, or if a commit would have more to do, returns the pages for the round.
  */
 export async function tryEmptyRound<Page extends DeltaPage>(
   context: StreamContext,

@@ -38,7 +38,7 @@ export const groupsStream: StreamParts<GroupsPage> = {
   firstUrl: (origin) => firstGroupsUrl(origin),
   decode: () => decodeGroupsPage,
   join: joinGroupsPages,
-  // A page holds a few groups and their members' ids: a fifth of the bytes of a page of users.
+  // A page of groups has a fifth of the bytes of a page of users.
   pagesTogether: 32,
   stage: ({ database, lease }, _settings, round, page, base) =>
     stageGroupsPage(database, lease, round, {
@@ -52,7 +52,7 @@ export const groupsStream: StreamParts<GroupsPage> = {
   ask: askAboutGroups,
 };
 
-// The round's lists omit objects that are soft-deleted when it begins. If restored during the round, they are asked for.
+// The round's lists omit objects that are soft-deleted when it begins. Those restored meanwhile are asked for.
 async function recordDeletedItems({ database, lease, reader, log, dryRun }: StreamContext): Promise<void> {
   if (dryRun) return;
   for (const stream of streams) {
@@ -84,13 +84,13 @@ async function askAboutGroups(context: StreamContext, settings: Settings, round:
   await keepDeletedMembers(context, round);
 }
 
-/** The properties that a whole document of a group holds. */
+/** The properties of a whole group. */
 export const requiredOfGroups: RequiredProperties = {
   required: requiredGroupProperties,
   selected: [...groupProperties.keys()],
 };
 
-// For the groups in `whole`, reads the member lists too, and the groups that hold them.
+// Reads the member lists of the groups in `whole` too, and the groups that hold them.
 async function settleAnswers(
   { database, lease, reader, log }: StreamContext,
   round: Round,
@@ -112,11 +112,11 @@ async function settleAnswers(
       live.push(withColumns({ id, source, removed: null, doubt: null }));
     }
   }
-  // Members of a live group are accepted even if the group itself is unreadable.
+  // Members of a live but unreadable group are accepted.
   const unreadable = problems.flatMap((problem) => problem.id ?? []);
   const shown = live.map((group) => group.id).filter((id) => whole.has(id));
   const lists = await readMemberLists(reader, [...shown, ...(await liveGroups(database, lease.tenantId, unreadable))]);
-  // No slice shows memberships that a group lost while it was deleted.
+  // No slice shows memberships lost while the group was deleted.
   const holders: SettledGroups['holders'][number][] = [];
   for (const [groupId, memberOf] of await readMemberOfs(reader, 'groups', shown)) {
     if ('reason' in memberOf) problems.push(memberOf);
@@ -140,7 +140,7 @@ async function settleAnswers(
 
 const listsAtATime = 100;
 
-// Rule 8: a membership that no slice named is in doubt. Only a complete member list ends it.
+// A membership that no slice named is in doubt; only a complete list ends it (rule 8).
 async function readUnnamed({ database, lease, reader, log, signal }: StreamContext, round: Round): Promise<void> {
   const ids = await groupsToSweep(database, lease.tenantId, round.round_id);
   for (let start = 0; start < ids.length; start += listsAtATime) {
@@ -152,7 +152,7 @@ async function readUnnamed({ database, lease, reader, log, signal }: StreamConte
   if (ids.length > 0) log.debug({ stream: 'groups', asked: ids.length }, 'member lists read for the sweep');
 }
 
-// Member lists omit deleted members. The users stream may see the deletion later, or never after a restore.
+// Member lists omit deleted members, whose deletion the users stream may see later, or after a restore never.
 async function keepDeletedMembers({ database, lease, reader }: StreamContext, round: Round): Promise<void> {
   const members = await membersToEnd(database, lease.tenantId, round.round_id);
   if (members.length === 0) return;
@@ -163,7 +163,7 @@ async function keepDeletedMembers({ database, lease, reader }: StreamContext, ro
     ...(await readUsers(reader, idsOf('u'), ['id'], new Map())),
     ...(await readGroups(reader, idsOf('g'))),
   ]);
-  // A membership stays if GET cannot show whether its member is deleted.
+  // GET may not show whether the member is deleted.
   const mayBeDeleted = (answer: SingleObject | undefined) =>
     answer === 'not_found' || (answer !== undefined && 'unread' in answer);
   const deleted = members.filter((member) => mayBeDeleted(answers.get(member.memberId)));

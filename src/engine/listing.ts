@@ -1,5 +1,5 @@
-// Reads a listing into its stage: users and groups page by page, member lists many at a time. Staged pages and lists are
-// not read again: after a crash the listing resumes where it stopped.
+// Reads a listing into its stage: users and groups page by page, member lists many at a time. After a crash it resumes
+// there.
 
 import { groupsListUrl } from '../graph/groups.ts';
 import { listingPages } from '../graph/lists.ts';
@@ -23,7 +23,7 @@ export type ListingWork = Pick<StreamContext, 'database' | 'lease' | 'signal' | 
   readonly advance: (round: Round) => void;
 };
 
-/** Stages the users of a tenant and returns the advanced listing. Throws what reading and staging throw. */
+/** Stages the users of a tenant and returns the advanced listing. */
 export async function listUsersQuickly(work: ListingWork, round: Round): Promise<Round> {
   const properties = selectedProperties(work.settings.fields);
   const selected = typesOf(properties);
@@ -31,7 +31,7 @@ export async function listUsersQuickly(work: ListingWork, round: Round): Promise
   return listPages(work, 'users', round, usersListUrl(work.reader.origin, properties), decode);
 }
 
-/** Stages the groups of a tenant with their members. Throws what reading and staging throw. */
+/** Stages the groups of a tenant with their members. */
 export async function listGroups(work: ListingWork, round: Round): Promise<Round> {
   const listed = await listPages(work, 'groups', round, groupsListUrl(work.reader.origin), decodeGroup);
   await listMembers(work, listed);
@@ -67,7 +67,7 @@ async function listPages(
   return round;
 }
 
-// As many tasks as there are connections for staging. The reader's pace limits the requests.
+// One task per connection for staging. The reader's pace limits the requests.
 const worksAtOnce = 8;
 const listsInBatch = 20;
 
@@ -98,7 +98,7 @@ async function listMembers(work: ListingWork, { round_id: roundId, pages }: Roun
   });
 }
 
-/** Does `work` for all items, a few at a time. After a failure it starts no more, and throws once all have ended. */
+/** Does `work` for all items, a few at a time. After a failure starts no more, and throws once all have ended. */
 async function allOf<Item>(
   items: readonly Item[],
   signal: AbortSignal,

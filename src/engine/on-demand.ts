@@ -1,5 +1,5 @@
-// On-demand read of one user: GET with the user's groups, committed at once, independent of the cycles. It moves no
-// checkpoint and removes no account: the next cycle's delta reports deletions.
+// On-demand read of one user: GET with the user's groups, committed at once beside the cycles. It moves no checkpoint
+// and removes no account, since delta reports deletions.
 import { ExpectedError } from '../errors.ts';
 import { readMemberOf } from '../graph/groups.ts';
 import { readUser } from '../graph/users.ts';
@@ -9,7 +9,7 @@ import { keepKnown, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import { findAccountsByWord, type KnownAccount } from '../store/accounts/find-accounts.ts';
 import { commitPerson } from '../store/accounts/on-demand.ts';
-import type { ChangeSample } from '../store/commit/sample.ts';
+import type { ChangeSample } from '../store/commit/change-sample.ts';
 import { databaseTime } from '../store/database/pool.ts';
 import { settingsInForce } from '../store/settings/versions.ts';
 import { knownOfOdd } from '../store/stage/doubts.ts';
@@ -21,7 +21,7 @@ import { typesOf, withMapping } from './users.ts';
 
 export type PersonOptions = {
   readonly tenantId: string;
-  /** Object id or user principal name; for a user with an account also mail or account id. */
+  /** Object id or user principal name; of a known account also mail or account id. */
   readonly word: string;
   readonly actor: string;
   readonly dryRun: boolean;
@@ -35,19 +35,19 @@ export type UserVerdict =
   | 'unchanged'
   | 'out_of_scope'
   | 'set_aside'
-  /** Entra ID does not show the user; nothing was written. */
+  /** Nothing was written. */
   | 'not_there';
 
 export type OnDemandResult = {
   readonly verdict: UserVerdict;
-  /** The stored display name, else Entra ID's, else the user principal name or the given word. */
+  /** The stored display name, else Entra ID's, else the user principal name or `word`. */
   readonly name: string;
   readonly entraObjectId: string | null;
-  /** The reason why the user is outside the scope, or was set aside. */
+  /** Why the user is outside the scope or set aside. */
   readonly reason: string | null;
   readonly before: KnownAccount | undefined;
   readonly after: KnownAccount | undefined;
-  /** Number of groups that hold the user directly; undefined if no groups are synced yet or Graph refuses the list. */
+  /** Groups that hold the user directly; undefined if none are synced yet or Graph refuses the list. */
   readonly groups: number | undefined;
   readonly changes: readonly ChangeSample[];
   readonly cycleId: string | null;
@@ -56,8 +56,8 @@ export type OnDemandResult = {
 };
 
 /**
- * Reads one user and commits the result. Throws `usage` for a word that is not a possible name or id, `unknown_name` if
- * neither Entra ID nor this database knows the user, and what reading from Graph throws.
+ * Reads one user and commits the result. Throws `usage` for an impossible name or id, `unknown_name` if neither Entra
+ * ID nor this database knows the user, and what reading throws.
  */
 export async function readUserOnDemand(parts: CycleParts, options: PersonOptions): Promise<OnDemandResult> {
   const { database } = parts;
@@ -161,7 +161,7 @@ function verdictOf(changes: readonly ChangeSample[]): UserVerdict {
   return kinds.size > 0 ? 'updated' : 'unchanged';
 }
 
-// Graph's own limit for a user principal name is 113 characters (learn.microsoft.com/graph/api/resources/user).
+// Graph's limit for a user principal name is 113 characters (learn.microsoft.com/graph/api/resources/user).
 const maxName = 320;
 
 function requireWord(text: string): string {

@@ -1,4 +1,4 @@
-// Makes or previews a settings change and counts its effects from stored data, without a call to Graph.
+// Makes or previews a settings change and counts its effects from stored data, without Graph.
 import { isDeepStrictEqual } from 'node:util';
 import { rootsOf } from '../rules/expressions.ts';
 import { mapUser, selectedProperties, userKeys } from '../rules/mapping.ts';
@@ -9,35 +9,35 @@ import { scopeGaps } from '../store/commit/group-scope.ts';
 import type { Database, Transaction } from '../store/database/pool.ts';
 import { applySettings, type SettingsChange, type TenantEffect } from '../store/settings/versions.ts';
 
-/** The effects of a settings change on one tenant; counts are of live managed accounts. */
+/** The effects on one tenant; counts are of live managed accounts. */
 export type TenantPreview = {
   readonly tenantId: string;
-  /** Mapping, properties or scope change. They take effect with the commit of the full round that they cause. */
+  /** Mapping, properties or scope change, with the commit of the full round that they cause. */
   readonly fullRound: boolean;
-  /** Edits that are shelved, or come back into force, at once. */
+  /** Edits that are shelved, or back in force, at once. */
   readonly shelved: number;
   readonly unshelved: number;
-  /** Accounts whose profile changes, in all and per field. */
+  /** Accounts whose profile changes, and per field. */
   readonly profiles: number;
   readonly fields: Readonly<Record<string, number>>;
   readonly suspended: number;
   readonly resumed: number;
   readonly leaving: { readonly out_of_scope: number; readonly disabled: number };
-  /** An earlier version that still waits for its full round. The counts include its effects. */
+  /** An earlier version that waits for its full round, whose effects are counted too. */
   readonly pendingVersion: number | null;
-  /** The gaps of the scope. While there is one, no account is removed for being outside the scope groups. */
+  /** While there is one, no account is removed for being outside the scope groups. */
   readonly missingGroups: readonly string[];
-  /** Users outside the scope may enter it. Only their ids are stored, so the full round has to find them. */
+  /** Users outside may enter: only their ids are stored, so the full round finds them. */
   readonly mayEnter: boolean;
-  /** Properties that were never read, with the fields that use them. Their values come with the full round. */
+  /** Properties never read, with the fields that use them. Their values come with the full round. */
   readonly unread: Readonly<Record<string, readonly string[]>>;
 };
 
 export type SettingsOutcome = { readonly version: number; readonly tenants: readonly TenantPreview[] };
 
 /**
- * Stores the next version of the settings, or previews it, and returns its effects per tenant. Throws `settings_invalid`
- * if a tenant's own settings do not fit the new ones below them.
+ * Stores the next version of the settings, or previews it, and returns its effects per tenant. Throws
+ * `settings_invalid` if a tenant's own settings do not fit.
  */
 export async function changeSettings(
   database: Database,
@@ -111,7 +111,7 @@ function leaves(account: PreviewedAccount, after: Settings, held: boolean): 'out
   return account.inside || held ? undefined : 'out_of_scope';
 }
 
-/** Returns the fields whose value in force changes. A field without a value counts as null. */
+/** Returns the fields whose value in force changes; no value counts as null. */
 function changedFields({ source, overrides, profile }: PreviewedAccount, after: Settings): string[] {
   const next: Record<string, unknown> = { ...mapUser(source, after.fields), ...overrides };
   return [...new Set([...Object.keys(profile), ...Object.keys(next)])].filter(

@@ -1,10 +1,10 @@
-// Logs a line every few seconds while a cycle runs, so that operators can tell a long cycle from a dead one.
+// Logs a line every few seconds, which tells a long cycle from a dead one.
 import type { Log } from '../logger.ts';
 import type { Progress } from './stream.ts';
 
 /**
- * Passes progress on to `onProgress`, and logs the state of each stream every `everyMs` milliseconds, even without
- * progress: a long commit reports none.
+ * Passes progress on to `onProgress`, and logs each stream every `everyMs` milliseconds, even without progress: a long
+ * commit reports none.
  */
 export function logProgress(
   log: Log,

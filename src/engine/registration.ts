@@ -1,9 +1,9 @@
-// Describes an application's registration as sign-ins on the consent page showed it.
+// Describes an application's registration as sign-ins have shown it.
 import { rolesCure } from '../graph/sign-in.ts';
 import type { Registration } from '../store/tenants/registrations.ts';
 import type { Finding } from './checklist.ts';
 
-/** Describes whether id tokens contain directory roles, as sign-ins have shown; with the cure if they do not. */
+/** Whether id tokens contain directory roles, with the cure if not. */
 export function describeRegistration(registration: Registration | undefined): Finding<true> {
   const value = true;
   if (!registration) {

@@ -12,19 +12,19 @@ import type { RoundReport } from './stream.ts';
 
 export type StreamFailure = { readonly stream: Stream; readonly error: unknown };
 
-/** The outcome of a quick first load, as its cycle row keeps it. */
+/** A quick first load, as its cycle row keeps it. */
 export type FirstLoad = {
   readonly cycleId: string;
   readonly kind: Extract<CycleKind, 'first_load'>;
   readonly outcome: CycleOutcome;
   readonly seconds: number;
-  /** Reports of the streams that this cycle listed. */
+  /** Streams that it listed. */
   readonly streams: { readonly [stream in Stream]?: StreamReport };
   /** Failures of streams that wait for the first round. */
   readonly failures: readonly StreamFailure[];
 };
 
-/** Returns the report of a stream that `error` stopped: its uncommitted round as it was then. */
+/** Returns the report of a stream that `error` stopped, with its uncommitted round. */
 export function reportOfFailure(error: unknown, told: RoundReport, requests: number): StreamReport {
   const outcome = isInterruption(error) ? 'cancelled' : 'failed';
   const { reason: begunFor, ...round } = told;
@@ -37,7 +37,7 @@ export function isInterruption(error: unknown): boolean {
 
 export type CycleError = { code: string; message: string };
 
-/** Returns the error for the cycle's row and status. A defect's message may contain personal values: it is left out. */
+/** Returns the error for the cycle's row and status, without a defect's message, which may contain personal values. */
 export function cycleErrorOf({ stream, error }: StreamFailure): CycleError {
   if (error instanceof ExpectedError)
     return { code: error.code, message: `${stream}: ${error.message}${error.cure ? `; ${error.cure}` : ''}` };
@@ -49,7 +49,7 @@ export function cycleErrorOf({ stream, error }: StreamFailure): CycleError {
   };
 }
 
-/** Describes a full round that is not finished, while the changes of its stream were committed. */
+/** Describes a full round beside which changes were committed. */
 function describeUnfinished([first]: readonly StreamFailure[]): CycleError | null {
   if (!first) return null;
   const { code, message } = cycleErrorOf(first);

@@ -1,4 +1,4 @@
-// Runs the rounds of one stream in one cycle: the chosen one, and the next if that one cannot continue.
+// Runs the rounds of one stream in one cycle: the chosen one, and the next if that cannot continue.
 import { ExpectedError } from '../errors.ts';
 import { isOfOrigin } from '../graph/client.ts';
 import { DeadToken } from '../graph/reader.ts';
@@ -17,9 +17,9 @@ import type { CycleInputs, StreamContext, StreamParts, StreamResult } from './st
 import { hasScopeGroups, runRound } from './walk.ts';
 
 /**
- * Runs the stream's round to its commit. A dead link restarts the round, a dead checkpoint starts a full round; so does a
- * link or checkpoint that fails in several cycles while Graph answers elsewhere (rules 14, 15). Changed settings restart
- * the round (rule 17). Each happens at most once. If a full round cannot be finished, commits the changes beside it.
+ * Runs the stream's round to its commit. A dead link restarts the round, a dead checkpoint starts a full one; so does a
+ * link or checkpoint that fails in several cycles while Graph answers elsewhere (rules 14, 15). Changed settings
+ * restart the round (rule 17). Each at most once. Beside a full round that cannot be finished, changes are committed.
  * The caller drops the stage of a dry run.
  */
 export async function runStream<Page extends DeltaPage>(
@@ -101,7 +101,7 @@ async function runChosenRound<Page extends DeltaPage>(
     } catch (error) {
       const next = await afterFailure(context, parts, inputs, { kind, pagesBefore, round, error }, tried);
       if (next === 'give_up') {
-        // A resumed round with a loop of links would fail at the same page for ever.
+        // A resumed loop of links would fail at the same page for ever.
         if (isEndless(error) && round) await dropRound(database, lease, round.round_id);
         throw error instanceof DeadToken ? deadAgain(error) : error;
       }
@@ -120,7 +120,7 @@ type Walk = {
   readonly error: unknown;
 };
 
-// `same_round`: Graph as a whole had failed and answers again, so the round resumes.
+// `same_round`: Graph as a whole had failed and answers again.
 async function afterFailure<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,

@@ -2,7 +2,7 @@
 import { exitCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { type Stream, streams } from '../rules/streams.ts';
-import type { ChangeSample } from '../store/commit/sample.ts';
+import type { ChangeSample } from '../store/commit/change-sample.ts';
 import type { StreamReport } from '../store/cycle/cycles.ts';
 import { tellDatabaseError } from '../store/database/pool.ts';
 import { dropDryRun } from '../store/stage/rounds.ts';
@@ -29,7 +29,7 @@ export type StreamsRun = {
   readonly sample: readonly ChangeSample[];
 };
 
-/** Runs both streams to their end. A failed stream is part of the result. `stopping` aborts when this process ends. */
+/** Runs both streams to their end; a failed one is part of the result. `stopping` aborts when this process ends. */
 export async function runStreams(
   context: CycleContext,
   reader: GraphReader,
@@ -50,7 +50,7 @@ export async function runStreams(
     groupsEnded,
     settled(runStream({ ...contextOf('users'), memberships }, usersStream)),
   ]);
-  // The caller needs the error of the dry run. The next cycle drops a stage that stays.
+  // The caller needs the error of the dry run. The next cycle drops the stage.
   if (dryRun) await dropDryRun(database, lease).catch(() => {});
   const ended = { users, groups };
   const errors = new Map<Stream, unknown>();
@@ -58,7 +58,7 @@ export async function runStreams(
     const one = ended[stream];
     if (!('thrown' in one)) continue;
     const error = await tellDatabaseError(database, one.thrown);
-    // A statement that was cancelled because this process ends is not a database failure.
+    // Cancelled because this process ends: no failure of the database.
     errors.set(stream, stopping.aborted && exitCodeOf(error) === 7 ? stopping.reason : error);
   }
   const reportOf = (stream: Stream): StreamReport => {
@@ -91,7 +91,7 @@ function settled(running: Promise<StreamResult>): Promise<Ended> {
   );
 }
 
-// Serves the report of a stream that fails before its round is chosen.
+// For a stream that fails before its round is chosen.
 function roundReportOf({ streams }: CycleInputs, stream: Stream): RoundReport {
   const { checkpoint, open } = streams[stream];
   const round = open?.kind ?? (checkpoint ? 'incremental' : 'full');

@@ -1,31 +1,31 @@
-// One stream of one cycle: the parts that differ between streams, the context of a round, and its result.
+// One stream of one cycle: what differs between streams, the context of a round, and its result.
 
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { Stream } from '../rules/streams.ts';
 import type { Settings } from '../settings/settings.ts';
-import type { ChangeSample } from '../store/commit/sample.ts';
+import type { ChangeSample } from '../store/commit/change-sample.ts';
 import type { StreamReport } from '../store/cycle/cycles.ts';
 import type { Lease } from '../store/cycle/lease.ts';
 import type { Database } from '../store/database/pool.ts';
 import type { PageOfRound, Round } from '../store/stage/rounds.ts';
 import type { TenantState } from '../store/stage/tenant-state.ts';
 
-/** Progress of a stream. `total` is an estimate, undefined if Graph gives none. */
+/** `total` is an estimate, undefined if Graph gives none. */
 export type Progress = {
   stream: Stream;
-  /** `list` and `show` belong to a quick first load, before the first round. */
+  /** `list` and `show`: the quick first load. */
   phase: 'list' | 'show' | 'pull' | 'ask' | 'commit';
   pages: number;
   objects: number;
   total: number | undefined;
 };
 
-/** The state of a stream's round, for the report if it fails. */
+/** For the report of a stream that fails. */
 export type RoundReport = Pick<StreamReport, 'round' | 'reason' | 'pages' | 'seen'>;
 
-/** The inputs of a cycle: the settings in force, and the state of its streams. */
+/** The settings in force, and the state of the streams. */
 export type CycleInputs = { readonly settings: Settings; readonly streams: TenantState['streams'] };
 
 export type StreamContext = {
@@ -40,12 +40,11 @@ export type StreamContext = {
   /** A person asked for a full round. */
   readonly resync: boolean;
   readonly inputs: CycleInputs;
-  /** Reads the inputs again. */
   readonly rereadInputs: () => Promise<CycleInputs>;
   readonly onProgress: (progress: Progress) => void;
-  /** The round under way, for the report if it fails. Updated while the stream runs. */
+  /** The round under way, for the report if it fails. */
   readonly underWay: { round: RoundReport };
-  /** Settles when this cycle's groups are committed or have failed; in a dry run with the staged round of groups. */
+  /** Settles when this cycle's groups are committed or have failed; in a dry run with their staged round. */
   readonly memberships: Promise<Round | undefined>;
 };
 
@@ -55,7 +54,7 @@ export type StreamParts<Page extends DeltaPage> = {
   firstUrl(origin: string, settings: Settings): string;
   decode(settings: Settings): (body: unknown) => Page | { readonly malformed: string };
   join(pages: readonly Page[], last: Page): Page;
-  /** At most this many pages are staged together. */
+  /** The most pages that are staged together. */
   readonly pagesTogether: number;
   /** Stages a page, or several joined to one, and returns the advanced round. */
   stage(
@@ -77,6 +76,6 @@ export type StreamResult = {
   checkpointAgeMs: number | undefined;
   /** The committed or dry-run round; undefined if the checkpoint moved without one. */
   round: Round | undefined;
-  /** The error of the full round beside which changes were committed. */
+  /** The failure of the full round beside which changes were committed. */
   unfinished?: unknown;
 };

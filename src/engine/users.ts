@@ -57,7 +57,7 @@ export const usersStream: StreamParts<DeltaPage> = {
 async function askAboutUsers(context: StreamContext, settings: Settings, round: Round): Promise<void> {
   const { database, lease } = context;
   const properties = selectedProperties(settings.fields);
-  // The scope depends on memberships, so this cycle's groups come first: the result must not depend on the order.
+  // The scope depends on memberships, so this cycle's groups come first.
   const dryRunGroups = settings.scope.groups.length > 0 ? await context.memberships : undefined;
   const findEntering = (on: Parameters<typeof enteringUsers>[0]) =>
     enteringUsers(on, lease.tenantId, round.round_id, settings.scope.groups);
@@ -116,7 +116,7 @@ async function settleAnswers(
       live.push({ user, memberOf: undefined });
     }
   }
-  // A restored user may have joined or left groups while deleted, when member lists omit the user (rule 8).
+  // A restored user may have joined or left groups while member lists omitted the user (rule 8).
   const back = live.map(({ user }) => user.id).filter((id) => restored.has(id));
   const memberOfs = await readMemberOfs(reader, 'users', back);
   for (const one of live) {
@@ -137,12 +137,12 @@ async function settleAnswers(
   );
 }
 
-/** Returns the properties that a whole document of a user holds under these settings. */
+/** Returns the properties of a whole user under these settings. */
 export function requiredOfUsers(settings: Settings): RequiredProperties {
   return { required: requiredUserProperties, selected: selectedProperties(settings.fields) };
 }
 
-/** Returns a merged user with its mapped fields and its place inside or outside the scope. */
+/** Returns a merged user with its mapped fields, inside or outside the scope. */
 export function withMapping(user: MergedObject, settings: Settings): StagedUser {
   const { fields, scope, disabledAccounts } = settings;
   const outside = outsideOf(user.source, scope, disabledAccounts);
@@ -157,7 +157,7 @@ export function withMapping(user: MergedObject, settings: Settings): StagedUser 
   };
 }
 
-/** Returns the selected properties with their types from the catalogue. */
+/** Returns the selected properties with their types. */
 export function typesOf(properties: readonly string[]): SelectedProperties {
   return new Map(
     properties.flatMap((property) => {

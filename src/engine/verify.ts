@@ -1,4 +1,4 @@
-// `verify`: compares a fresh listing of the tenant (not delta) with the tables. Changes nothing.
+// `verify`: compares a fresh listing (not delta) with the tables. Changes nothing.
 
 import { ExpectedError } from '../errors.ts';
 import { listGroups, readGroups, readMemberLists } from '../graph/groups.ts';
@@ -41,9 +41,9 @@ import { typesOf, withMapping } from './users.ts';
 export type VerifyResult = {
   readonly checked: Checked;
   readonly drift: readonly NamedDrift[];
-  /** Objects and member lists that could not be read and were not compared. */
+  /** Objects and lists that could not be read, and were not compared. */
   readonly unread: readonly Unread[];
-  /** Gaps of the scope: users who may be in scope only through them were not compared. */
+  /** Users who may be in scope only through these were not compared. */
   readonly scopeGaps: readonly ScopeGap[];
   readonly requests: number;
   readonly seconds: number;
@@ -51,7 +51,7 @@ export type VerifyResult = {
 
 type VerifyOptions = {
   readonly tenantId: string;
-  /** Compare this many random accounts and groups instead of all. A sample cannot find missing accounts. */
+  /** Compare this many random accounts and groups. A sample cannot find missing accounts. */
   readonly sample: number | undefined;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
@@ -60,9 +60,9 @@ type VerifyOptions = {
 type Work = { parts: CycleParts; lease: Lease; reader: GraphReader; settings: Settings; options: VerifyOptions };
 
 /**
- * Lists users, groups and members, and compares them with the tables field by field. Holds the tenant's lease, so that no
- * cycle commits at the same time. Changes in Entra ID since the last cycle show as drift: run a cycle first. Throws
- * `tenant_disconnected`, `never_synced` if a stream has no checkpoint, and what reading from Graph throws.
+ * Lists users, groups and members, and compares them with the tables field by field. Holds the tenant's lease, so that
+ * no cycle commits meanwhile. Changes since the last cycle show as drift. Throws `tenant_disconnected`, `never_synced`
+ * for a stream without a checkpoint, and what reading throws.
  */
 export async function runVerify(parts: CycleParts, options: VerifyOptions): Promise<VerifyResult> {
   const { database } = parts;
@@ -79,7 +79,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
     const groups = await stageListing(work, 'groups');
     await unfoldSlices(database, lease, groups.round.round_id);
     const roundIds = { users: users.round.round_id, groups: groups.round.round_id };
-    // A sample has too few member lists to judge the scope, and only users who have an account.
+    // A sample has too few member lists, and only users who have an account.
     const scopeGaps =
       options.sample === undefined ? await judgeListing(database, lease, roundIds, settings.scope.groups) : [];
     const scopeOf = ({ round, ids }: Listing) => ({ tenantId, roundId: round.round_id, ids });
@@ -116,7 +116,7 @@ async function requireSynced(database: Database, tenantId: string): Promise<void
 
 type Listing = { round: Round; ids: readonly string[] | null };
 
-// The listing is staged as a dry run, so that one SQL statement compares a tenant of any size.
+// Staged as a dry run, so that one SQL statement compares a tenant of any size.
 async function stageListing(work: Work, stream: Stream): Promise<Listing> {
   const { parts, lease, settings, options } = work;
   let round = await beginRound(parts.database, lease, {
@@ -152,7 +152,6 @@ async function* groupListing({ reader }: Work, ids: readonly string[] | null): A
   else yield singles(await readGroups(reader, ids));
 }
 
-/** The decoded objects of a listing. */
 export type Listed = readonly (Occurrence | Problem)[];
 
 function singles(answers: ReadonlyMap<string, Occurrence | Problem | 'not_found'>): Listed {

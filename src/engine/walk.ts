@@ -16,8 +16,8 @@ export function hasScopeGroups({ scope }: Settings): boolean {
 }
 
 /**
- * Resumes `begun` and commits it. `begunPages` continue an earlier request for the first page. Calls `advance` with the
- * round after each page. Throws what reading, staging and the commit throw.
+ * Resumes `begun` and commits it. `begunPages` continue an earlier request for the first page. Calls `advance` after
+ * each page. Throws what reading, staging and the commit throw.
  */
 export async function runRound<Page extends DeltaPage>(
   context: StreamContext,

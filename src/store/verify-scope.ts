@@ -1,13 +1,13 @@
-// The scope of a fresh listing: which of its users the scope groups hold, judged by the listing's own member lists.
+// The scope of a fresh listing, judged by its own member lists.
 import type { ScopeGap } from '../rules/scope.ts';
 import { type Lease, requireFence } from './cycle/lease.ts';
 import { compareWholeSets, type Database, inTransaction, rows } from './database/pool.ts';
 import { isPropertyOfGroup } from './stage/doubts.ts';
 
 /**
- * Marks staged users outside the scope groups, by the listing's own member lists (stored ones for unreadable ones): a drift
- * of memberships must not hide a drift of accounts. While a scope group is missing, users with an account stay in scope, as
- * in a cycle. Returns the missing groups.
+ * Marks staged users outside the scope groups by the listing's own member lists (stored ones for unreadable ones):
+ * drift of memberships must not hide drift of accounts. While a scope group is missing, users with an account stay in
+ * scope. Returns the missing groups.
  */
 export async function judgeListing(
   database: Database,
@@ -48,12 +48,12 @@ export async function judgeListing(
   });
 }
 
-/** The groups, or member lists of groups, that the listing of groups could not read: their object ids as text. */
+/** The groups, or their member lists, that the listing could not read: object ids as text. */
 export const unreadLists = (round: string) => `
   select left(p.object_key, 36) as id from entra_sync.stage_set_aside p
    where p.round_id = ${round} and not ${isPropertyOfGroup('p.object_key')}`;
 
-// Scope groups, and unreadable member groups, that are not listed. An unreadable group that is stored here is no gap.
+// Scope groups and unreadable groups in them that are not listed. One that is stored here is no gap.
 const listingGaps = `
 select id::text,
        case when id::text in (select u.id from (${unreadLists(':groups')}) u) then 'set_aside'

@@ -1,26 +1,26 @@
-// Drift: the differences between the tables and a fresh listing, staged as a round of its own. Changes no account.
+// Drift: differences between the tables and a fresh listing, which is staged as a round. Changes no account.
 import { closureDifferences } from './commit/closure.ts';
 import { compareWholeSets, type Database, inTransaction, rows } from './database/pool.ts';
 import { liveManaged, liveManual, setAsideInRound } from './database/vocabulary.ts';
 import { lockTenant } from './tenants/tenants.ts';
 import { unreadLists } from './verify-scope.ts';
 
-/** One difference. `stored`: the value in the tables; `fresh`: in the listing; null: none. */
+/** `stored`: the value in the tables; `fresh`: in the listing; null: none. */
 export type Drift = {
   readonly kind: 'user' | 'group' | 'membership' | 'nesting';
   readonly what: 'missing' | 'extra' | 'different';
   readonly entra_object_id: string;
-  /** The member of a membership, or the group below in a nesting, at any depth. */
+  /** The member, or the group below in a nesting. */
   readonly member_object_id: string | null;
   readonly field: string | null;
   readonly stored: unknown;
   readonly fresh: unknown;
 };
 
-/** A difference with the names of its objects: the stored name, else the fresh one, else null. */
+/** With the names of its objects: stored, else fresh, else null. */
 export type NamedDrift = Drift & { readonly name: string | null; readonly member_name: string | null };
 
-/** Returns the object ids of up to `size` random live managed accounts or groups. */
+/** Returns object ids of up to `size` random live managed accounts or groups. */
 export async function drawSample(
   database: Database,
   tenantId: string,
@@ -39,7 +39,7 @@ export async function drawSample(
 
 export type Unread = { readonly stream: string; readonly object_key: string; readonly reason: string };
 
-/** Returns the objects that the listing could not read. */
+/** Returns what the listing could not read. */
 export async function readUnread(database: Database, roundIds: { users: string; groups: string }): Promise<Unread[]> {
   return rows<Unread>(
     database,
@@ -49,7 +49,7 @@ export async function readUnread(database: Database, roundIds: { users: string; 
   );
 }
 
-// Both sides are large sets without statistics: the listing was staged a moment ago.
+// Both sides are large sets, and the listing has no statistics yet.
 function inWholeSets<Row>(database: Database, sql: string, bind: Readonly<Record<string, unknown>>): Promise<Row[]> {
   return inTransaction(database, async (transaction) => {
     await compareWholeSets(transaction);
@@ -59,11 +59,11 @@ function inWholeSets<Row>(database: Database, sql: string, bind: Readonly<Record
 
 type VerifyBindings = { tenantId: string; roundId: string; ids: readonly string[] | null };
 
-// Held removals differ on purpose; `removals list` shows them.
+// Held removals differ on purpose.
 const isHeld = (id: string) =>
   `exists (select from entra_sync.held_removals h where h.tenant_id = :tenantId and h.object_id = ${id})`;
 
-// Compares accounts or groups as jsonb facts: objects on one side only, and fields that differ.
+// Compares accounts or groups as jsonb facts.
 const compare = (kind: 'user' | 'group', stored: string, fresh: string) => `
 with stored as (${stored}), fresh as (${fresh}), pair as (
   select coalesce(f.id, s.id) as id, s.facts as stored, f.facts as fresh
@@ -122,7 +122,7 @@ const liveObjects = `
   select entra_object_id from entra_sync.groups
    where tenant_id = :tenantId and removed_at is null and entra_object_id is not null`;
 
-/** Compares the memberships of staged groups with their staged member lists, where both group and member are live. */
+/** Compares the memberships of staged groups with their staged lists, where both ends are live. */
 export async function driftOfMemberships(database: Database, bind: VerifyBindings): Promise<Drift[]> {
   return inWholeSets<Drift>(
     database,
@@ -163,10 +163,10 @@ export async function driftOfMemberships(database: Database, bind: VerifyBinding
   );
 }
 
-/** Compares the stored closure with the stored memberships. No constraint keeps the two consistent. */
+/** Compares the stored closure with the stored memberships, which no constraint does. */
 export async function driftOfNesting(database: Database, tenant: string): Promise<Drift[]> {
   return inTransaction(database, async (transaction) => {
-    // Several statements read the closure, so no other transaction may change it meanwhile.
+    // Several statements read the closure, which must not change meanwhile.
     await lockTenant(transaction, tenant);
     const drift: Drift[] = [];
     for await (const { missing, extra } of closureDifferences(transaction, tenant, null)) {
@@ -186,7 +186,7 @@ select 'nesting' as kind, :what as what, a.entra_object_id, d.entra_object_id as
  cross join lateral (select entra_object_id from entra_sync.groups where group_no = t.no offset 0) d
  order by 3, 4`;
 
-/** Adds the names of the objects to differences. Call it while the listing is staged. */
+/** Adds the names of the objects, while the listing is staged. */
 export async function withNames(
   database: Database,
   tenantId: string,
@@ -220,7 +220,7 @@ export type Checked = {
   readonly users: number;
   readonly groups: number;
   readonly memberships: number;
-  /** Those memberships whose group or member has no live row: out of scope, removed, or not synced. */
+  /** Those whose group or member has no live row: out of scope, removed, or not synced. */
   readonly memberships_not_shown: number;
 };
 

@@ -1,7 +1,7 @@
 // A tenant that failed with an older credential is due as soon as the credential changes.
 
 import type { CredentialReference, Settings, SettingsDocument } from '../settings/settings.ts';
-import { credentialSalt, failingTenants, makeDue, recordFailingCredential } from '../store/cycle/attempts.ts';
+import { credentialSalt, failingTenants, makeDue, recordFailingCredential } from '../store/cycle/next-cycle.ts';
 import type { Database } from '../store/database/pool.ts';
 import { settingsOfMany } from '../store/settings/versions.ts';
 

@@ -3,8 +3,8 @@
 import { type CycleParts, type CycleResult, runCycle } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import { isDatabasesFault, retrySoon } from '../rules/quarantine.ts';
-import { recordFailedStart } from '../store/cycle/attempts.ts';
 import type { CycleKind } from '../store/cycle/cycles.ts';
+import { recordFailedStart } from '../store/cycle/next-cycle.ts';
 import { forTenant } from '../store/database/activity.ts';
 import { describeDatabaseError, sqlState, tellDatabaseError } from '../store/database/pool.ts';
 import { claimTenantRequests, endRequests } from '../store/queue/requests.ts';

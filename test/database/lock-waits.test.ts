@@ -4,9 +4,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { changeAccount } from '../../src/store/accounts/edit.ts';
-import { setPaused } from '../../src/store/cycle/attempts.ts';
 import { closeFirstLoad, openCycle } from '../../src/store/cycle/cycles.ts';
 import { acquireLease } from '../../src/store/cycle/lease.ts';
+import { setPaused } from '../../src/store/cycle/next-cycle.ts';
 import {
   databaseLocked,
   describeBlockers,

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
-import { makeDue, setPaused } from '../../src/store/cycle/attempts.ts';
 import { closeCycle, openCycle } from '../../src/store/cycle/cycles.ts';
+import { makeDue, setPaused } from '../../src/store/cycle/next-cycle.ts';
 import { type Database, openDatabase } from '../../src/store/database/pool.ts';
 import { inReportedTransaction } from '../../src/store/feed/receipts.ts';
 import { grantRole } from '../../src/store/schema/grants.ts';

@@ -3,9 +3,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CycleOutcome } from '../../src/rules/outcome.ts';
-import { makeDue, recordFailedStart, setPaused } from '../../src/store/cycle/attempts.ts';
 import { closeCycle, openCycle } from '../../src/store/cycle/cycles.ts';
 import { acquireLease } from '../../src/store/cycle/lease.ts';
+import { makeDue, recordFailedStart, setPaused } from '../../src/store/cycle/next-cycle.ts';
 import { claimPersonRequest, claimTenantRequests, endRequests } from '../../src/store/queue/requests.ts';
 import { dueTenants, planOnce } from '../../src/store/queue/schedule.ts';
 import { grantRole } from '../../src/store/schema/grants.ts';

@@ -20,7 +20,7 @@ export type Outcome =
   /** The same cycle commits the round: the request is sent again after this many waits (`atLeastMs` each). */
   | { heals: 'asked_again'; waits: number; atLeastMs?: number }
   /** The same cycle commits: the round restarts, or a full round replaces it. */
-  | { heals: 'round_anew' | 'full_round' }
+  | { heals: 'round_restarted' | 'full_round' }
   /** The stream's cycle fails with this error and changes nothing of the stream; the next cycle heals. */
   | { fails: ErrorCode };
 
@@ -48,7 +48,7 @@ const fails =
 const dead =
   (withoutLink: ErrorCode): Fault['outcome'] =>
   (at) =>
-    onLink(at) ? { heals: at.place === 'first' ? 'full_round' : 'round_anew' } : { fails: withoutLink };
+    onLink(at) ? { heals: at.place === 'first' ? 'full_round' : 'round_restarted' } : { fails: withoutLink };
 const deadAgain =
   (withoutLink: ErrorCode): Fault['outcome'] =>
   (at) => ({ fails: at.place === 'first' ? withoutLink : 'graph_answer_invalid' });

@@ -7,12 +7,16 @@ const rules = readFileSync(packageFile('docs', 'rules.md'), 'utf8')
   .split('\n')
   .filter((line) => /^\| \d+ \|/.test(line))
   .map((line) => {
-    const [, rule = '', , where = '', tests = ''] = line.split('|').map((cell) => cell.trim());
-    return { rule, where: where.split(', '), tests: tests.split(', ') };
+    const [, rule = '', says = '', where = '', tests = ''] = line.split('|').map((cell) => cell.trim());
+    return { rule, says, where: where.split(', '), tests: tests.split(', ') };
   });
 
 test('the page lists rules', () => {
   expect(rules.length).toBeGreaterThan(15);
+});
+
+test.each(rules)('rule $rule is short in the table: its details are below', ({ says }) => {
+  expect(says.length, says).toBeLessThanOrEqual(200);
 });
 
 test.each(rules)('rule $rule names existing places', ({ where }) => {

@@ -1,7 +1,7 @@
 // `tenant pause`, `tenant resume`, `tenant retry`: whether and when the worker syncs a tenant.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
-import { makeDue, setPaused } from '../../store/cycle/attempts.ts';
+import { makeDue, setPaused } from '../../store/cycle/next-cycle.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant, listTenants, type TenantRow, tenantDisconnected } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';

@@ -1,16 +1,16 @@
-// A person's changes to accounts, through the functions of schema directory that applications call too.
+// A person's changes to accounts, through the functions that applications call too.
 import { ExpectedError } from '../../errors.ts';
 import { type Bindings, type Database, rows, sqlState } from '../database/pool.ts';
 
 export type Profile = Readonly<Record<string, unknown>>;
 export type ActingPerson = { actor: string; role: string };
 
-/** One field of an account: its value and where that comes from. */
+/** One field of an account, and where its value comes from. */
 export type ExplainedField = {
   field: string;
   value: unknown;
   origin: 'directory' | 'user' | 'none';
-  /** Null: the field is no longer in the settings. */
+  /** Null: no longer in the settings. */
   owner: 'directory' | 'user' | null;
   editable_by: string[];
   mapped_from: string | null;
@@ -21,7 +21,7 @@ export type ExplainedField = {
   changed_by: string | null;
 };
 
-/** Sets fields of an account (null clears) and returns its profile. Throws `usage` for edits that the database refuses. */
+/** Sets fields of an account (null clears) and returns its profile. Throws `usage` for what the database refuses. */
 export async function editAccount(
   database: Database,
   accountId: string,
@@ -36,7 +36,7 @@ export async function editAccount(
   return row?.profile ?? {};
 }
 
-/** Reverts fields (null: all that the role may edit) to the directory's values. Otherwise like {@link editAccount}. */
+/** Reverts fields (null: all that the role may edit) to the directory's values. Like {@link editAccount}. */
 export async function revertAccount(
   database: Database,
   accountId: string,
@@ -71,7 +71,7 @@ export async function removeAccount(database: Database, accountId: string, by: A
   await call(database, 'select directory.remove_account(:accountId, :actor, :role)', { accountId, ...by });
 }
 
-/** Returns the fields of a live or removed account, by name. Throws like {@link editAccount}. */
+/** Returns the fields of an account, by name. Throws like {@link editAccount}. */
 export async function explainAccount(database: Database, accountId: string): Promise<ExplainedField[]> {
   return call<ExplainedField>(database, 'select * from directory.explain_account(:accountId)', { accountId });
 }
@@ -82,7 +82,7 @@ async function call<Row>(database: Database, sql: string, values: Bindings): Pro
   });
 }
 
-/** Turns a refusal of a contract function into its line and cure. Returns any other error unchanged. */
+/** Turns a refusal of the contract into its line and cure. Returns other errors unchanged. */
 function describeRefusal(error: unknown): unknown {
   const state = sqlState(error);
   if (!(error instanceof Error) || !/^ES\d{3}$/.test(state ?? '')) return error;

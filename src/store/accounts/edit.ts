@@ -20,8 +20,8 @@ export type RequestedEdits = { readonly edits: Profile; readonly reverts: readon
 export type EditedField = { field: string; before: unknown; after: unknown };
 
 /**
- * Applies all edits and reverts or none, and returns the changed fields by name. They include a field that is edited to its
- * present value, which is now the person's. Throws `usage` for edits that the database refuses.
+ * Applies all edits and reverts or none, and returns the changed fields by name, also one edited to its present value,
+ * which is now the person's. Throws `usage` for what the database refuses.
  */
 export async function changeAccount(
   database: Database,
@@ -32,14 +32,14 @@ export async function changeAccount(
   const edits = Object.keys(requested.edits).length > 0;
   const reverts = requested.reverts.length > 0;
   return inReportedTransaction(database, async (transaction) => {
-    // The second call may need a stronger lock on the tenant, which is too late once the first has locked the account.
+    // The second call may need a stronger lock on the tenant, too late once the first has locked the account.
     if (edits && reverts) await lockTenant(transaction, account.tenant_id);
     if (edits) await editAccount(transaction, account.account_id, requested.edits, by);
     if (reverts) await revertAccount(transaction, account.account_id, requested.reverts, by);
     noteFeedBatch(transaction);
     return rows<EditedField>(
       transaction,
-      // The time of a change row is the begin of its transaction.
+      // A change row's time is the begin of its transaction.
       `select f.field, c.before -> 'profile' -> f.field as before, c.after -> 'profile' -> f.field as after
          from entra_sync.changes c cross join lateral jsonb_object_keys(c.after -> 'profile') as f (field)
         where c.account_id = :id and c.kind = 'account.edited' and c.at = now() and c.actor = :actor

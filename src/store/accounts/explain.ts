@@ -12,7 +12,7 @@ export type FoundAccount = {
   user_principal_name: string | null;
   mail: string | null;
   display_name: string | null;
-  /** Shelved edits: kept, but not in force. */
+  /** Shelved edits: kept, not in force. */
   shelf: Record<string, unknown>;
   /** The actor and time of each edit, in force or shelved. */
   edits: Record<string, { by: string; at: string }>;
@@ -22,15 +22,15 @@ export type FoundAccount = {
   removed_reason: string | null;
   removed_by: string | null;
   purge_at: Date | null;
-  /** The list of a held removal, followed by its reason and start. */
+  /** The list of a held removal, with its reason and start. */
   held_list: string | null;
   held_reason: string | null;
   held_since: Date | null;
 };
 
-/** Returns accounts, also removed ones, whose id, object id, user principal name or mail is `word`; live ones first. */
+/** Returns accounts, also removed ones, by id, object id, user principal name or mail; live ones first. */
 export async function findAccounts(database: Database, tenantId: string | null, word: string): Promise<FoundAccount[]> {
-  // A union, so that each key uses its index: with OR, Postgres would read every account.
+  // A union, so that each key uses its index: with OR, Postgres reads every account.
   const byKey = (condition: string) =>
     `select a.account_id from entra_sync.tenants t
        join entra_sync.accounts a on a.tenant_id = t.tenant_id and ${condition}
@@ -70,7 +70,7 @@ export type Absence = {
   last_seen_at: Date | null;
 };
 
-/** Returns why no account has this object id, or was this account id before its purge. */
+/** Returns why no account has this object id, or had this account id before its purge. */
 export async function findAbsences(database: Database, tenantId: string | null, word: string): Promise<Absence[]> {
   return rows<Absence>(
     database,

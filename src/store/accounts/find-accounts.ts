@@ -17,8 +17,8 @@ const personColumns = `a.account_id, a.entra_object_id, a.state, a.user_principa
   a.removed_at, a.removed_reason, a.purge_at`;
 
 /**
- * Returns a tenant's accounts, also removed ones, that `word` names. Live accounts come first, and among them matches of
- * the user principal name.
+ * Returns a tenant's accounts that `word` names, also removed ones: live ones first, of these matches of the user
+ * principal name.
  */
 export async function findAccountsByWord(
   on: Database | Transaction,

@@ -1,6 +1,6 @@
-// Stages and commits one user, read on demand, in one transaction without a lease, while a cycle may run. This is safe: it
-// takes the tenant's lock, moves no checkpoint and removes no account. If a round that read earlier overwrites it, the next
-// later round returns the difference again.
+// Stages and commits one user read on demand, in one transaction without a lease. A cycle may run: this takes the
+// tenant's lock, moves no checkpoint and removes no account. What an older round overwrites, the next later round
+// returns again.
 
 import type { CommitCounts, StreamCounts } from '../../rules/counts.ts';
 import { dataFaultOf, reasonOf } from '../../rules/data-faults.ts';
@@ -8,8 +8,8 @@ import type { Problem } from '../../rules/decode.ts';
 import type { Member } from '../../rules/groups.ts';
 import type { MatchKey } from '../../rules/mapping.ts';
 import { type CommitBindings, keepSetAside, requireSettings } from '../commit/bindings.ts';
+import { type ChangeSample, sampleOf } from '../commit/change-sample.ts';
 import { insideGroups } from '../commit/group-scope.ts';
-import { type ChangeSample, sampleOf } from '../commit/sample.ts';
 import { applyUsers } from '../commit/users.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
@@ -23,18 +23,18 @@ import { accountOfObject, type KnownAccount } from './find-accounts.ts';
 export type OnDemandRead = {
   readonly tenantId: string;
   readonly entraObjectId: string;
-  /** The user as read by GET, or the reason to set it aside. */
+  /** As read by GET, or why to set it aside. */
   readonly seen: StagedUser | Problem;
-  /** The groups of which the user is a direct member; undefined if not read. */
+  /** The groups that hold the user directly; undefined if not read. */
   readonly memberOf: readonly Member[] | undefined;
-  /** Other unreadable parts, such as groups. The next cycle asks for them again. */
+  /** Other unreadable parts, which the next cycle asks for again. */
   readonly problems: readonly Problem[];
   readonly settingsVersion: number;
   readonly match: readonly MatchKey[];
   readonly scopeGroups: readonly string[];
   readonly groupsJudged: boolean;
   readonly actor: string;
-  /** The database's time before the requests to Graph. */
+  /** The database's time before Graph was asked. */
   readonly askedAt: Date;
   readonly requests: number;
   readonly dryRun: boolean;
@@ -46,16 +46,13 @@ export type OnDemandCommit = {
   readonly changes: ChangeSample[];
   readonly before: KnownAccount | undefined;
   readonly after: KnownAccount | undefined;
-  /** Whether the user is in scope, by properties and groups; undefined if set aside. */
+  /** By properties and groups; undefined if set aside. */
   readonly inScope: boolean | undefined;
-  /** Why the user was set aside; null if staged. */
+  /** Null if staged. */
   readonly aside: string | null;
 };
 
-/**
- * Commits one user as read, or sets it aside at once if the database refuses it. A dry run is the same transaction, rolled
- * back.
- */
+/** Commits one user as read, or sets it aside at once if the database refuses it. A dry run is rolled back. */
 export async function commitPerson(database: Database, read: OnDemandRead): Promise<OnDemandCommit> {
   const commit = (one: OnDemandRead) =>
     inDryRun(database, one.dryRun, (transaction) => applyOnDemandUser(transaction, one));
@@ -118,7 +115,7 @@ async function openBindings(transaction: Transaction, read: OnDemandRead): Promi
      values (:tenantId, 'users', :dryRun, 'on_demand', 'on_demand', :settingsVersion, '', :askedAt) returning round_id`,
     { tenantId, settingsVersion, askedAt, dryRun: read.dryRun },
   );
-  // Committed as finished, so other sessions never see it running. No lease has fence 0.
+  // Committed as finished, so that no session sees it running. No lease has fence 0.
   const [cycle] = read.dryRun
     ? []
     : await rows<{ cycle_id: string }>(
@@ -135,7 +132,7 @@ async function openBindings(transaction: Transaction, read: OnDemandRead): Promi
     batch: await nextFeedBatch(transaction),
     cycle: cycle?.cycle_id ?? null,
     actor,
-    // An on-demand read removes no account, so no purge time is computed.
+    // Nothing is removed.
     retentionMs: 0,
     removals: { max: 0, percent: 0, floor: 0 },
     match: read.match,

@@ -1,4 +1,4 @@
-// The live accounts of a tenant before and after a dry run of a settings change.
+// The live accounts of a tenant before and after a settings change.
 import type { Json, Source } from '../../rules/decode.ts';
 import type { Settings, SettingsDocument } from '../../settings/settings.ts';
 import { insideGroups } from '../commit/group-scope.ts';
@@ -9,17 +9,17 @@ import { settingsInForce } from '../settings/versions.ts';
 export type PreviewedAccount = {
   readonly account_id: string;
   readonly source: Source;
-  /** The edits in force under the new rules. */
+  /** Edits in force under the new rules. */
   readonly overrides: { readonly [field: string]: Json };
   readonly profile: { readonly [field: string]: Json };
   readonly enabled: boolean;
-  /** Member of a scope group of the new settings, by stored memberships; true if there are no scope groups. */
+  /** In a scope group of the new settings, by stored memberships; true without scope groups. */
   readonly inside: boolean;
 };
 
 const page = 2_000;
 
-/** Yields managed live accounts, page by page. `batch`: the batch in which the dry run wrote its change rows. */
+/** Yields managed live accounts. `batch` holds the dry run's change rows. */
 export async function* previewedAccounts(
   transaction: Transaction,
   bind: { tenant: string; batch: string; scopeGroups: readonly string[] },
@@ -44,8 +44,8 @@ export async function* previewedAccounts(
 }
 
 /**
- * Returns the settings of the last committed users round, with its fingerprint; null before the first commit. They differ
- * from those in force while a change waits for its full round.
+ * Returns the settings and fingerprint of the last committed users round; null before the first. They differ from those
+ * in force while a change waits for its full round.
  */
 export async function settingsLastRead(
   transaction: Transaction,

@@ -1,5 +1,5 @@
-// Adoption: manual accounts become managed (rules 20, 25). Released accounts are found by object id; accounts that were
-// never bound to an object, by a match key, one to one or not at all.
+// Adoption: manual accounts become managed (rules 20, 25), released ones by object id, others by a match key, one to
+// one.
 import type { Problem } from '../../rules/decode.ts';
 import type { MatchKey } from '../../rules/mapping.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
@@ -7,7 +7,7 @@ import { liveManaged, liveManual, shownAgain } from '../database/vocabulary.ts';
 import { becameManaged, changeRows, restoredFrom } from '../feed/change-rows.ts';
 import { stageProblems } from '../stage/problems.ts';
 import type { CommitBindings } from './bindings.ts';
-import { type StagedKinds, unbound } from './kinds.ts';
+import { type StagedKinds, unbound } from './staged-kinds.ts';
 
 /** Adopts the accounts of staged users. Sets users with an ambiguous match aside. Part of `applyUsers`. */
 export async function adoptAccounts(
@@ -64,7 +64,7 @@ export async function adoptGroups(transaction: Transaction, bind: CommitBindings
   );
 }
 
-// Every reason of an ambiguous match begins with this.
+// Begins every reason of an ambiguous match.
 const ambiguous = 'ambiguous match';
 
 const matchColumns = { mail: 'mail', userPrincipalName: 'user_principal_name' } as const satisfies Record<
@@ -84,8 +84,8 @@ const sharedKey = (key: MatchKey) => `case when exists (
      and entra_sync.folded(o.${matchColumns[key]}) = ${keyOf('s', matchColumns[key])}) then '${key}' end`;
 
 /**
- * Released accounts, whatever released them, whose user Graph shows live again. Not an account that was removed by hand
- * while a manual account has the same key: `rival` is that key.
+ * Released accounts whose user Graph shows live again, except those removed by hand beside a manual account with the
+ * same key (`rival`).
  */
 const released = (match: readonly MatchKey[]) => `
 select a.account_id, s.entra_object_id,
@@ -96,9 +96,8 @@ select a.account_id, s.entra_object_id,
  where s.round_id = :round and s.removed is null and s.in_scope and (s.enabled or not a.suspension_rejected)`;
 
 /**
- * Users without an account paired with unbound manual accounts by key, with the number that shares the key on each
- * side. Users of the tenant that already have an account count too. So do, in an on-demand read, users that a cycle set
- * aside as ambiguous: their keys are not stored.
+ * Pairs, by key, users without an account and unbound manual accounts, with how many share the key on each side. Users
+ * with an account count too; so do, in an on-demand read, users set aside as ambiguous, whose keys are not stored.
  */
 const candidatesBy = (column: string) => `
 with person as materialized (
@@ -128,8 +127,8 @@ select p.account_id, p.entra_object_id, count(*) over (partition by p.entra_obje
        where :onDemand::boolean and o.tenant_id = :tenant and o.stream = 'users' and o.reason like '${ambiguous}%'
     ) x offset 0) r`;
 
-// One look-up per key. With a condition on the object id here, Postgres would use its index, since it
-// estimates few accounts without one.
+// One look-up per key. With a condition on the object id here, Postgres would use that index: it expects few accounts
+// without one.
 const accountsWithKey = (column: string, key: string) => `lateral (
   select a.account_id, a.tenant_id, a.entra_object_id, a.state, a.removed_at from entra_sync.accounts a
    where a.tenant_id = :tenant and entra_sync.folded(a.${column}) = ${key} offset 0)`;
@@ -156,8 +155,8 @@ async function setAside(transaction: Transaction, bind: CommitBindings, problems
   );
 }
 
-// Edits stay: in force where the user owns the field, else shelved. A field's edit in force wins over its shelved one.
-// The adoption suspends no account: the guard judges suspensions.
+// Edits stay: in force where the user owns the field, else shelved; of two the one in force wins. The guard judges
+// suspensions, so none here.
 const adopt = `
 with pair as materialized (
   select a.account_id, a.removed_reason, a.entra_object_id is null as is_new, entra_sync.account_facts(a) as old_facts,

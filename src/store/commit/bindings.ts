@@ -1,4 +1,4 @@
-// The values that a commit's statements bind, and the steps that all kinds of commit share.
+// The values that a commit's statements bind, and the steps that all commits share.
 import { ExpectedError } from '../../errors.ts';
 import type { StreamCounts } from '../../rules/counts.ts';
 import type { RemovalLimits } from '../../rules/guard.ts';
@@ -9,7 +9,6 @@ import { objectOfKey } from '../database/vocabulary.ts';
 import { settingsVersion } from '../settings/versions.ts';
 import type { Round } from '../stage/rounds.ts';
 
-/** The values that every statement of a commit may bind. */
 export type CommitBindings = {
   readonly tenant: string;
   readonly stream: Stream;
@@ -25,10 +24,7 @@ export type CommitBindings = {
   readonly match: readonly MatchKey[];
   /** Object ids of the scope groups. Empty: every user is in scope. */
   readonly scopeGroups: readonly string[];
-  /**
-   * Whether the groups stream has committed a full round for these scope groups, so that absence from them removes
-   * (rule 23).
-   */
+  /** The groups stream has committed a full round for these scope groups, so absence from them removes (rule 23). */
   readonly groupsJudged: boolean;
   /** An on-demand read or a listing: removes, sweeps and purges no account. */
   readonly onDemand: boolean;
@@ -36,12 +32,11 @@ export type CommitBindings = {
   readonly listing?: true;
 };
 
-/** Applies a stream's staged rows. */
 export type Apply = (transaction: Transaction, bind: CommitBindings) => Promise<StreamCounts>;
 
 /**
- * Throws `round_changed` unless the round has the settings in force (rule 17). The tenant's row is locked, so they
- * stay.
+ * Throws `round_changed` unless the round has the settings in force, which the lock of the tenant's row keeps (rule
+ * 17).
  */
 export async function requireSettings(
   transaction: Transaction,
@@ -54,7 +49,7 @@ export async function requireSettings(
   });
 }
 
-/** Stores what this round set aside, forgets what it read, and returns how many it set aside. */
+/** Stores what this round set aside, forgets what it read; returns the number set aside. */
 export async function keepSetAside(transaction: Transaction, bind: CommitBindings): Promise<number> {
   const kept = await rowCount(
     transaction,
@@ -63,7 +58,7 @@ export async function keepSetAside(transaction: Transaction, bind: CommitBinding
      on conflict (tenant_id, stream, object_key) do update set reason = excluded.reason, last_seen_at = now()`,
     bind,
   );
-  // A full round saw everything, so an object that it did not set aside is not set aside any more.
+  // A full round read every object, so what it did not set aside is readable.
   await transaction.raw(
     `delete from entra_sync.set_aside a
       where a.tenant_id = :tenant and a.stream = :stream

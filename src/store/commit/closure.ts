@@ -1,19 +1,19 @@
-// The closure of nested groups: each live group with itself and every live group above it, through any number of steps.
-// The transaction that changes a nested membership, or removes or adds a group, updates it by differences (rule 9).
+// The closure of nested groups (rule 9): each live group with itself and every live group above it. The transaction
+// that changes a nested membership or a group updates it by differences.
 import { type Edge, holdersOf } from '../../rules/nesting.ts';
 import { rows, type Transaction } from '../database/pool.ts';
 import { membershipsOfMember } from '../database/vocabulary.ts';
 
-/** Pairs of the closure: numbers of held groups, and in the same order the holders of each, as `{1,2}`. */
+/** Numbers of held groups, and in the same order the holders of each, as `{1,2}`. */
 export type Pairs = { readonly groups: number[]; readonly holders: string[] };
 
 // The number of groups compared at once. In a ring of 1,000 groups this is a million pairs.
 const slice = 2_000;
 
 /**
- * Updates the closure for the changes of this batch: everything below a group or nested membership that came or went.
- * With `full`, compares the whole tenant, which repairs errors. The tenant's row is locked. Runs after the change rows
- * are written and before groups are purged.
+ * Updates the closure of everything below a group or nested membership that this batch changed; with `full` of the
+ * whole tenant, which repairs errors. Runs under the tenant's lock, after the change rows are written and before groups
+ * are purged.
  */
 export async function keepClosure(
   transaction: Transaction,
@@ -28,8 +28,8 @@ export async function keepClosure(
 }
 
 /**
- * Yields the pairs that are missing from the closure or do not belong in it, compared with the stored memberships, for the held groups in
- * `groups` (null: all of the tenant). `groups` must be closed: with a group, all groups below it in the stored closure.
+ * Yields the pairs by which the stored closure differs from the stored memberships, for the held groups in `groups`
+ * (null: all of the tenant). With a group, `groups` must have all groups below it.
  */
 export async function* closureDifferences(
   transaction: Transaction,
@@ -72,7 +72,6 @@ function without(these: readonly number[], those: readonly number[]): readonly n
   return these.filter((one) => !set.has(one));
 }
 
-/** Returns the stored holders of each group, empty where it has none. */
 async function storedHolders(transaction: Transaction, groups: readonly number[]): Promise<Map<number, number[]>> {
   const found = await rows<{ no: string; holders: string }>(transaction, readHolders, { groups });
   return new Map(found.map(({ no, holders }) => [Number(no), holders === '' ? [] : holders.split(',').map(Number)]));
@@ -87,7 +86,7 @@ async function groupsBelow(transaction: Transaction, groups: readonly string[]):
   return (await rows<Numbered>(transaction, belowGroups, { groups })).map(({ no }) => no);
 }
 
-// Look-ups are laterals with `offset 0`: one index probe per row (src/store/database/vocabulary.ts).
+// `offset 0`: see src/store/database/vocabulary.ts.
 const groupsOfChanges = `
 select distinct g.group_no as no
   from (select c.group_id as id from entra_sync.changes c
@@ -98,8 +97,8 @@ select distinct g.group_no as no
            and c.member_group_id is not null) x
  cross join lateral (select g.group_no from entra_sync.groups g where g.group_id = x.id offset 0) g`;
 
-// A pair is affected if a path from the holder to the group contains a changed membership. Below the last such
-// membership the path is unchanged, so the stored closure finds the group from there.
+// A changed membership affects the pairs whose path contains it. Below the last one the path is unchanged, so the
+// stored closure finds the group from there.
 const belowGroups = `
 select t.no from unnest(:groups::bigint[]) as t (no)
 union
@@ -125,7 +124,7 @@ select t.no, array_to_string(array(
          select c.ancestor_no from entra_sync.group_closure c where c.descendant_no = t.no), ',') as holders
   from unnest(:groups::bigint[]) as t (no)`;
 
-// By ctid: planned for few rows, a join would compare each pair with the closure of all tenants.
+// By ctid: a join planned for few rows would compare each pair with the closure of all tenants.
 const deletePairs = `
 delete from entra_sync.group_closure where ctid = any(array(
   select c.place from unnest(:groups::bigint[], :holders::text[]) as t (no, holders)

@@ -1,4 +1,4 @@
-// A dry run of users rests on the groups that the same dry run read. They are applied, and rolled back with it.
+// A dry run of users applies the groups that it read, since they decide the scope, and rolls them back with it.
 
 import type { Lease } from '../cycle/lease.ts';
 import type { Database, Transaction } from '../database/pool.ts';
@@ -9,7 +9,7 @@ import { lockTenant } from '../tenants/tenants.ts';
 import { apply } from './apply.ts';
 import { type CommitBindings, keepSetAside } from './bindings.ts';
 
-/** Applies a dry run's round of groups as a batch of its own. The caller rolls the transaction back. */
+/** Applies a dry run's round of groups as a batch of its own. The caller rolls back. */
 export async function applyDryRunGroups(
   transaction: Transaction,
   round: Round,

@@ -1,4 +1,4 @@
-// The scope groups in the commit of a users round: which users are inside and which outside (rule 23).
+// The scope groups in the commit of a users round: which users are inside (rule 23).
 import type { ScopeGap } from '../../rules/scope.ts';
 import { rows, type Transaction } from '../database/pool.ts';
 import {
@@ -10,9 +10,7 @@ import {
 } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
 
-/**
- * The condition that a scope group holds the object, directly or through nested groups. Binds `tenant`, `scopeGroups`.
- */
+/** The condition that a scope group holds the object, at any depth. Binds `tenant`, `scopeGroups`. */
 export const insideGroups = (id: string) => `exists (
   select from ${membershipsOfMember(id)} m
    cross join lateral (select from entra_sync.group_closure c
@@ -20,19 +18,18 @@ export const insideGroups = (id: string) => `exists (
        select g.group_no from entra_sync.groups g
         where g.tenant_id = :tenant and g.entra_object_id = any(:scopeGroups::uuid[]))) offset 0) c)`;
 
-/** The result of {@link judgeScope}. */
 export type ScopeJudged = {
-  /** The number of accounts that only the gaps keep from being removed. */
+  /** Accounts that only the gaps keep from being removed. */
   readonly held: number;
   /** Scope groups, or groups in them, whose members are unknown. */
   readonly gaps: readonly ScopeGap[];
-  /** Whether this commit removes accounts that no scope group holds. */
+  /** This commit removes accounts that no scope group holds. */
   readonly groupsJudged: boolean;
 };
 
 /**
- * Judges the scope groups on the stored memberships (rule 23). A user in none of them gets no account. While there are
- * gaps, no account is removed for being outside.
+ * Judges the scope groups on the stored memberships. A user in none gets no account; gaps keep accounts from being
+ * removed.
  */
 export async function judgeScope(transaction: Transaction, bind: CommitBindings): Promise<ScopeJudged> {
   const { groupsJudged } = bind;
@@ -58,10 +55,7 @@ update entra_sync.stage_users s set in_scope = false
    and (:groupsJudged::boolean or not exists (select from entra_sync.accounts a
           where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.removed_at is null))`;
 
-/**
- * Returns the scope groups, and groups in them, whose members are unknown. While there is one, no account leaves the
- * scope.
- */
+/** Returns the scope groups, and groups in them, whose members are unknown. */
 export function scopeGaps(
   transaction: Transaction,
   bind: Pick<CommitBindings, 'tenant' | 'scopeGroups'>,
@@ -69,7 +63,7 @@ export function scopeGaps(
   return rows<ScopeGap>(transaction, findGaps, bind);
 }
 
-// The members of a group that was set aside before it was stored are unknown, so none of them is removed for it.
+// Members of a group that was set aside before it was stored are unknown.
 const findGaps = `
 with aside as materialized (
   select object_key::uuid as id from (
@@ -91,8 +85,8 @@ export const outsideGroups = `(:groupsJudged::boolean and cardinality(:scopeGrou
   and not exists (select from entra_sync.stage_users s
                    where s.round_id = :round and s.entra_object_id = a.entra_object_id and s.removed is not null))`;
 
-// Live accounts outside the scope, as entra_object_id, reason and by_groups: staged as outside, or held by no scope
-// group (some are both). An on-demand read removes no account. While the scope has gaps, `groupsJudged` is false.
+// Live accounts outside the scope (entra_object_id, reason, by_groups): staged as outside, or in no scope group while
+// that is judged. An on-demand read removes none.
 export const leftScope = `
 select a.entra_object_id, coalesce(s.outside, 'out_of_scope'), s.outside is null
   from entra_sync.stage_users s
@@ -104,7 +98,7 @@ select a.entra_object_id, coalesce(s.outside, 'out_of_scope'), s.outside is null
   left join entra_sync.stage_users s on s.round_id = :round and s.entra_object_id = a.entra_object_id
  where not :onDemand::boolean and a.tenant_id = :tenant and ${liveManaged('a')} and ${outsideGroups}`;
 
-// Users whose properties put them outside although a scope group holds them. Only their ids are kept.
+// Only the ids of users whose properties put them outside although a scope group holds them.
 export const keepOutside = `
 insert into entra_sync.outside_scope (tenant_id, entra_object_id)
 select :tenant, s.entra_object_id from entra_sync.stage_users s
@@ -112,7 +106,7 @@ select :tenant, s.entra_object_id from entra_sync.stage_users s
    and ${insideGroups('s.entra_object_id')}
 on conflict do nothing`;
 
-// Forgets all other users that the round shows, without telling whether properties or groups put them outside.
+// Forgets the other users that the round shows.
 export const forgetOutside = `
 delete from entra_sync.outside_scope o
  where o.tenant_id = :tenant
@@ -121,8 +115,8 @@ delete from entra_sync.outside_scope o
                    and (s.in_scope or s.removed is not null or not ${insideGroups('s.entra_object_id')}))
         or :full::boolean and not ${stagedInRound('users', 'o.entra_object_id')})`;
 
-// A deleted user that is live again outside the scope counts as removed for being outside, so it is restored when it
-// enters the scope. So does a disabled user that is outside for another reason now. The time of purge stays.
+// A deleted user that is live again outside the scope counts as removed for that, so it is restored when it enters; so
+// does a disabled one outside for another reason. The time of purge stays.
 export const relabelOutside = `
 update entra_sync.accounts a set removed_reason = coalesce(s.outside, 'out_of_scope')
   from entra_sync.stage_users s

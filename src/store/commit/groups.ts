@@ -1,6 +1,6 @@
-// The commit of a groups round: groups, memberships and the closure of nested groups, as whole sets (rules 7 to 9). The
-// order writes each change of a membership once: first those that vanish with a group, then those that Graph ended,
-// then groups that appear or change, the memberships that appear with them, and last new memberships.
+// The commit of a groups round: groups, memberships and the closure, as whole sets (rules 7 to 9). Each change of a
+// membership is written once: those that vanish with a group, those that Graph ended, those that appear with a group,
+// then new ones.
 
 import { noCounts, type StreamCounts } from '../../rules/counts.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
@@ -89,7 +89,6 @@ const notSeen = `entra_sync.groups g
    and not ${stagedInRound('groups', 'g.entra_object_id')}
    and not ${setAsideInRound('g.entra_object_id::text')}`;
 
-/** The groups that the round would remove, for the guard. */
 const guardedGroups: Guarded = {
   table: 'groups',
   key: 'group_no',
@@ -109,14 +108,13 @@ const guardedGroups: Guarded = {
     or h.reason = 'not_seen' and ${metUnreadable}`,
 };
 
-/** The groups that this round removes, after the guard. */
 const groupsToRemove = `
 select g.group_no, g.entra_object_id, r.reason
   from entra_sync.stage_removals r
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = r.object_id
  where r.round_id = :round`;
 
-// Past the retention and still absent. A group with an unreadable body is not absent.
+// A group with an unreadable body is not absent.
 const purgeable = `entra_sync.groups g
  where not :onDemand::boolean and g.tenant_id = :tenant and g.removed_at is not null and g.purge_at <= now()
    and not ${setAsideInRound('g.entra_object_id::text')}`;
@@ -147,7 +145,7 @@ update entra_sync.groups g set removed_reason = 'deleted'
  where s.round_id = :round and s.removed = 'deleted' and g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
    and g.removed_reason in ('deleted_restorable', 'not_seen')`;
 
-// Skip held groups, and released ones: those are manual, with their members (rule 20).
+// Not held groups, nor released ones, which are manual with their members (rule 20).
 const permanentlyDeleted = `select s.entra_object_id from entra_sync.stage_groups s
  where s.round_id = :round and s.removed = 'deleted'
    and not exists (select from entra_sync.held_removals h
@@ -161,8 +159,7 @@ select g.group_no, m.member_object_id
  cross join ${groupOfObject('d.entra_object_id')} g
  cross join ${membershipsOfGroup('g.group_no')} m`;
 
-// Memberships that a slice calls removed, that a nested group's own memberOf does not contain, or that a whole list
-// does not contain and the guard passed.
+// Memberships that a slice calls removed, or that a whole list or a nested group's memberOf lacks and the guard passed.
 const endedByGraph = `
 select g.group_no, s.member_object_id
   from entra_sync.staged_members s
@@ -180,7 +177,7 @@ select m.group_no, m.member_object_id
 union
 select e.group_no, e.member_object_id from entra_sync.stage_endings e where e.round_id = :round`;
 
-// Soft-deleted groups that were never stored. Graph may not send their members when it restores them.
+// Graph may not send the members of these when it restores them.
 const keepDeletedElsewhere = `
 insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
 select :tenant, 'groups', s.entra_object_id from entra_sync.stage_groups s
@@ -189,7 +186,7 @@ select :tenant, 'groups', s.entra_object_id from entra_sync.stage_groups s
                     where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
 on conflict (tenant_id, stream, entra_object_id) do update set noted_at = now()`;
 
-// GET has returned the live ones whole (src/store/stage/deleted-elsewhere.ts), so their ids are not needed.
+// GET has returned the live ones whole (src/store/stage/deleted-elsewhere.ts).
 const forgetDeletedElsewhere = `
 delete from entra_sync.deleted_strangers d using entra_sync.stage_groups s
  where d.tenant_id = :tenant and d.stream = 'groups' and s.round_id = :round and s.entra_object_id = d.entra_object_id
@@ -243,7 +240,7 @@ with written as (
   returning g.group_id, entra_sync.group_facts(g) as facts
 )${changeRows("'group.created'", { group_id: 'group_id', after: 'facts' }, 'from written')}`;
 
-/** Purges groups past the retention and still absent: deletes the rows, and their values in change rows. */
+/** Deletes groups past the retention and still absent, with their values in change rows. */
 async function purgeGroups(transaction: Transaction, bind: CommitBindings): Promise<number> {
   const purged = await rows<{ group_no: string; group_id: string; entra_object_id: string; removed_reason: string }>(
     transaction,

@@ -8,8 +8,8 @@ import type { CommitBindings } from './bindings.ts';
 import { dropEmptyLists, openList } from './guard.ts';
 
 /**
- * Fills the round's stage_endings with the stored memberships that whole lists do not contain. Leaves out those that a
- * person keeps, and moves those beyond the limits into lists. Returns how many are newly held.
+ * Fills stage_endings with the stored memberships that whole lists lack, except those that a person keeps, and moves
+ * those beyond the limits into lists. Returns how many are newly held.
  */
 export async function guardMemberships(transaction: Transaction, bind: CommitBindings): Promise<number> {
   await transaction.raw(
@@ -40,7 +40,7 @@ export async function guardMemberships(transaction: Transaction, bind: CommitBin
   return why === null ? held : held + (await hold(transaction, bind, `of memberships, ${why}`, null));
 }
 
-// A held membership is settled when a list or slice names it again, or an end of it is removed.
+// Settled: a list or slice names it again, or one of its ends is removed.
 async function dropSettledHolds(transaction: Transaction, bind: CommitBindings): Promise<void> {
   const dropped = await rowCount(
     transaction,
@@ -106,7 +106,7 @@ select (select count(*)::int from entra_sync.stage_endings where round_id = :rou
           join entra_sync.groups g on g.group_no = m.group_no and g.removed_at is null
          where m.tenant_id = :tenant) as before`;
 
-/** Moves the ended memberships of one group, or of all groups, into a new list. Returns how many. */
+/** Moves the endings of one group, or of all, into a new list. Returns how many. */
 async function hold(
   transaction: Transaction,
   bind: CommitBindings,

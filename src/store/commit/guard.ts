@@ -11,11 +11,9 @@ export type Guarded = {
   readonly table: 'accounts' | 'groups';
   readonly key: 'account_id' | 'group_no';
   readonly publicKey: 'account_id' | 'group_id';
-  /**
-   * The query that fills stage_removals: object_id, reason and by_groups of all that the round would remove or suspend.
-   */
+  /** The query that fills stage_removals (object_id, reason, by_groups): all that the round would remove or suspend. */
   readonly wanted: string;
-  /** The query that counts live objects in the round's stage. */
+  /** The query that counts the round's live objects. */
   readonly seen: string;
   /** Conditions on `x`: removed, or suspended, within seven days and still so. */
   readonly inWeek: readonly string[];
@@ -24,17 +22,17 @@ export type Guarded = {
 };
 
 export type Verdict = {
-  /** The number that this round newly holds. */
+  /** Newly held by this round. */
   readonly held: number;
-  /** The number that was held and no longer applies. */
+  /** Held, and no longer due. */
   readonly cameBack: number;
-  /** The number that the round removes or suspends. */
+  /** Removed or suspended by this round. */
   readonly left: number;
 };
 
 /**
- * Fills the round's stage_removals. Moves removals beyond the limits into a new list, and drops held ones that no
- * longer apply. An on-demand read removes nothing.
+ * Fills stage_removals, moves removals beyond the limits into a new list and drops held ones that are no longer due. An
+ * on-demand read removes nothing.
  */
 export async function guardRemovals(
   transaction: Transaction,
@@ -66,7 +64,7 @@ async function countRemovals(transaction: Transaction, bind: CommitBindings, gua
   return { ...some, before: live?.before ?? 0, full: bind.full };
 }
 
-/** The condition on a held row `h` that the round saw the object unreadable, so it exists (rules 19, 22). */
+/** The condition on a held row `h` that the round saw its object unreadable, so it exists (rules 19, 22). */
 export const metUnreadable = setAsideInRound('h.object_id::text');
 
 const ofStream = (guarded: Guarded) =>
@@ -94,8 +92,8 @@ export async function dropEmptyLists(transaction: Transaction, tenant: string): 
   );
 }
 
-// Do not propose a removal that is already held; count another miss. A tombstone replaces the weaker reason of absence.
-// A held suspension is dropped when the account is to be removed: that is another decision.
+// Counts another miss of a removal already held, instead of proposing it again. A tombstone replaces the weaker reason
+// of absence. A removal drops a held suspension, which is another decision.
 async function noteMissed(transaction: Transaction, bind: CommitBindings): Promise<void> {
   const changed = await rowCount(
     transaction,
@@ -124,8 +122,8 @@ async function noteMissed(transaction: Transaction, bind: CommitBindings): Promi
 /** The condition on `x` that it was removed within a week. `purge_at` is indexed for removed rows. */
 export const removedInWeek = "x.purge_at is not null and x.removed_at > now() - interval '7 days'";
 
-// Only removals by cycles count, and no approved ones. An object that this round proposes counts once, among the
-// proposed. With `offset 0` each is one look-up, even without statistics of the stage.
+// Removals by cycles without approval. An object that this round proposes counts once, among the proposed. `offset 0`:
+// one look-up each, even without statistics of the stage.
 const inWeek = (guarded: Guarded) =>
   guarded.inWeek
     .map(
@@ -138,7 +136,7 @@ const inWeek = (guarded: Guarded) =>
     )
     .join(' union all ');
 
-// With a retention below a week, objects removed within the week may be purged.
+// A retention below a week may have purged some already.
 const purgedInWeek = (guarded: Guarded) => `
   case when (select t.retention < interval '7 days' from entra_sync.tenants t where t.tenant_id = :tenant) then (
     select count(*)::int from entra_sync.batches b join entra_sync.changes c on c.batch_id = b.batch_id
@@ -159,7 +157,7 @@ select (select count(*)::int from entra_sync.stage_removals where round_id = :ro
        w.all_of_them + p.count as week, w.removed + p.count as "weekRemoved", (${guarded.seen}) as seen
   from week w cross join purged p`;
 
-// Counts no further than needed: a round that removes few of many does not scan them all.
+// No further than needed: a round that removes few of many does not scan them all.
 const countBefore = (guarded: Guarded) => `
 select count(*)::int as before from (
   select from entra_sync.${guarded.table} x

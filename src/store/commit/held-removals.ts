@@ -14,7 +14,7 @@ import { accountsVanish, endMemberships, groupsVanish, membershipsOf, moveMember
 export type Decision = {
   readonly tenantId: string;
   readonly listId: string;
-  /** Account, group or object ids; null: everything that the list holds. */
+  /** Account, group or object ids; null: all of the list. */
   readonly ids: readonly string[] | null;
   readonly decision: 'approve' | 'reject';
   readonly actor: string;
@@ -25,7 +25,7 @@ export type Decided = {
   readonly accounts: number;
   readonly suspended: number;
   readonly groups: number;
-  /** Ids that were asked for and that the list does not hold. */
+  /** Ids that the list does not hold. */
   readonly skipped: readonly string[];
 };
 
@@ -44,9 +44,9 @@ type DecisionBindings = {
 };
 
 /**
- * Approves or rejects held removals of a list. An approved one is removed (or suspended) now. A rejected one becomes
- * manual, and managed again when Graph shows it live. Throws `unknown_name` for a list that is not open, `usage` to
- * approve absences that only one full round has seen.
+ * Approves or rejects held removals of a list: an approved one is removed (or suspended) now, a rejected one is manual
+ * until Graph shows it live. Throws `unknown_name` for a list that is not open, `usage` to approve absences that only
+ * one full round has seen.
  */
 export async function decideRemovals(database: Database, decision: Decision): Promise<Decided> {
   const { tenantId, listId, ids, actor } = decision;
@@ -110,7 +110,7 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
   });
 }
 
-// With the last list decided, the last cycle's error no longer holds.
+// The last cycle's error holds until the last list is decided.
 const forgetError = `
 update entra_sync.tenants t set last_error_code = null, last_error_message = null
  where t.tenant_id = :tenant and t.last_error_code = 'removals_held'
@@ -136,7 +136,7 @@ async function approve(transaction: Transaction, bind: DecisionBindings): Promis
       where g.tenant_id = :tenant and g.entra_object_id in (${heldOf('h.group_no is not null')})`),
   );
   const groups = await count(removeGroups);
-  // Graph may never report the end of memberships of permanently deleted objects (rule 8).
+  // Graph may never report the end of these memberships (rule 8).
   await move(endMemberships(membershipsOf(heldPermanentDeletions)));
   await move(
     endMemberships(`select g.group_no, m.member_object_id from entra_sync.groups g

@@ -1,4 +1,4 @@
-// The commit of a later round whose first page was empty: the checkpoint moves, without a round.
+// The commit of a later round whose only page was empty: the checkpoint moves, without a round.
 import type { Stream } from '../../rules/streams.ts';
 import { type Lease, lockFenced } from '../cycle/lease.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
@@ -8,32 +8,32 @@ import type { CommitBindings } from './bindings.ts';
 
 export type IdleRound = {
   readonly stream: Stream;
-  /** The checkpoint's link, which was read. */
+  /** The checkpoint's link. */
   readonly asked: string;
-  /** The delta link of the empty page. */
+  /** The empty page's delta link. */
   readonly delta: string;
   readonly settingsVersion: number;
   readonly fingerprint: string;
 };
 
 /**
- * Moves the checkpoint and returns true, unless a round would ask for an object or a commit do anything else. Returns
- * false, with nothing changed, also if a round is open or the checkpoint or the settings have changed (rule 17). Throws
- * `lease_lost` or `tenant_disconnected` as a commit does.
+ * Moves the checkpoint and returns true. Returns false, with nothing changed, if a commit would do or ask for anything
+ * more, a round is open, or checkpoint or settings have changed (rule 17). Throws `lease_lost` or
+ * `tenant_disconnected`.
  */
 export async function commitIdle(database: Database, lease: Lease, round: IdleRound): Promise<boolean> {
   return inReportedTransaction(database, async (transaction) => {
     const { status } = await lockFenced(transaction, lease);
     if (status === 'disconnected') throw tenantDisconnected();
-    // A separate statement, so that it sees what was committed before the locks were taken.
+    // A separate statement sees what was committed before the locks were taken.
     const moved = await rowCount(transaction, moveCheckpoint, { tenant: lease.tenantId, ...round });
     return moved > 0;
   });
 }
 
 /**
- * Returns whether a later round only moves the checkpoint, as most do. All work of a commit comes from the stage, from
- * objects that are set aside, held or kept by a decision, or from a purge that is due.
+ * Whether a later round only moves the checkpoint, as most do. All other work comes from the stage, from objects set
+ * aside, held or kept by a decision, or from a due purge.
  */
 export async function isIdle(transaction: Transaction, bind: CommitBindings): Promise<boolean> {
   const [state] = await rows<{ idle: boolean }>(transaction, findWork, bind);
@@ -42,7 +42,7 @@ export async function isIdle(transaction: Transaction, bind: CommitBindings): Pr
 
 const none = (from: string) => `not exists (select from entra_sync.${from})`;
 
-/** The condition that a commit has no work besides what its round staged. */
+/** No work besides what the round staged. */
 const idleConditions = [
   none('set_aside where tenant_id = :tenant and stream = :stream'),
   ...['held_removals', 'held_memberships', 'kept_memberships'].map((table) =>

@@ -1,12 +1,12 @@
-// The commit of a listing: a quick first load shows accounts before the first round is done. It creates, adopts and
-// updates. Removals, suspensions, set-aside objects and checkpoints are left to the first round (rule 6).
+// The commit of a listing, which shows accounts before the first round is done. It creates, adopts and updates; all
+// else is left to that round (rule 6).
 import { ExpectedError } from '../../errors.ts';
 import type { CommitCounts } from '../../rules/counts.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
 import { inDryRun } from '../feed/receipts.ts';
-import { type SetAsideReasons, setAsideStaged, unitsOfCommit, withoutCulprits } from '../stage/data-faults.ts';
+import { type SetAsideReasons, setAsideStaged, unitsOfCommit, withoutCulprits } from '../stage/culprits.ts';
 import { dropPartial, type RequiredProperties } from '../stage/partial-objects.ts';
 import type { Round } from '../stage/rounds.ts';
 import { analyzeStage, analyzeTables } from '../stage/statistics.ts';
@@ -22,7 +22,7 @@ export type ListingOptions = Pick<CommitBindings, 'stream' | 'actor' | 'removals
 
 /**
  * Applies a listing and marks the tenant provisional, in one transaction. Unreadable and partial objects are left to
- * the first round; the unreadable ones count as set aside. Throws `round_changed` if the settings have changed.
+ * the first round. Throws `round_changed` if the settings have changed.
  */
 export async function commitListing(database: Database, lease: Lease, options: ListingOptions): Promise<CommitCounts> {
   await analyzeStage(database, options.round);
@@ -58,7 +58,7 @@ async function applyListing(
     batch: await nextFeedBatch(transaction),
     cycle: options.cycleId,
     actor: options.actor,
-    // Nothing is removed, so no time of purge is set.
+    // Nothing is removed.
     retentionMs: 0,
     removals: options.removals,
     match: options.match,
@@ -88,7 +88,7 @@ async function applyListing(
   return { ...counts, set_aside: left?.count ?? 0 };
 }
 
-// Skip users that an on-demand read has updated since the listing began: the listing may be older.
+// An on-demand read since the listing began is newer.
 const dropOlder = `
 delete from entra_sync.stage_users s using entra_sync.rounds r, entra_sync.accounts a
  where s.round_id = :round and r.round_id = s.round_id

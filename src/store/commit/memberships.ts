@@ -1,25 +1,25 @@
-// Memberships that appear and vanish in a commit. A membership is visible while both its ends are live. Each change of
-// visibility is one change, whichever end or fact caused it.
+// Memberships that appear and vanish in a commit. One is visible while both its ends are live; each change of
+// visibility is one change, whatever caused it.
 
 import { rows, type Transaction } from '../database/pool.ts';
 import { membershipsOfGroup, membershipsOfMember } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
 
-// Look-ups are laterals with `offset 0`, as in src/store/database/vocabulary.ts.
+// `offset 0`: see src/store/database/vocabulary.ts.
 const groupOf = (no: string) =>
   `lateral (select g.group_id from entra_sync.groups g where g.group_no = ${no} and g.removed_at is null offset 0)`;
 const groupNamed = `lateral (
   select g.group_no, case when g.removed_at is null then g.group_id end as live_id from entra_sync.groups g
   where g.tenant_id = :tenant and g.entra_object_id = s.group_object_id offset 0)`;
 
-/** Writes changes for the pairs (group_no, member_object_id) with both ends live. */
+/** Changes of the pairs (group_no, member_object_id) with both ends live. */
 const changesOf = (kind: MembershipChange, pairs: string) => `
 member as (
   select p.member_object_id, array_agg(g.group_id) as group_ids
     from (${pairs}) p cross join ${groupOf('p.group_no')} g group by p.member_object_id
 ), ${changesOfMembers(kind)}`;
 
-/** Writes changes for the members in `member` (member_object_id, group_ids) of live groups, if these are live. */
+/** Changes of the members in `member` (member_object_id, and group_ids of live groups) that are live. */
 const changesOfMembers = (kind: MembershipChange) => `
 found as (
   select a.account_id, n.group_id as member_group_id, m.group_ids
@@ -36,8 +36,8 @@ found as (
 type MembershipChange = 'membership.added' | 'membership.removed';
 
 /**
- * Writes the memberships in `found` (account_id, member_group_id, group_ids) as changes, one row per member, and
- * returns their number. `changeRows` does not fit: a row packs many changes, whose ids must be consecutive.
+ * Writes the memberships in `found` (account_id, member_group_id, group_ids) as changes and returns their number. Not
+ * by `changeRows`: a row per member packs many changes, whose ids must be consecutive.
  */
 const writeChanges = (kind: MembershipChange) => `
 written as (
@@ -55,7 +55,7 @@ written as (
 )
 select coalesce(sum(changes), 0)::int as count from written`;
 
-/** Runs one of the statements below. Returns how many memberships appeared or vanished. */
+/** Runs one of the statements below. Returns how many memberships it moved. */
 export async function moveMemberships(
   transaction: Transaction,
   statement: string,
@@ -66,8 +66,8 @@ export async function moveMemberships(
 }
 
 /**
- * Memberships of accounts that this batch created, restored, or bound to their object. Runs after the accounts are
- * written. A released account that is adopted again showed its memberships all along.
+ * Memberships of accounts that this batch created, restored or bound. Runs after the accounts are written. A released
+ * account that is adopted again showed its memberships all along.
  */
 export const accountsAppeared = `
 with found as (
@@ -83,7 +83,7 @@ with found as (
    group by c.account_id
 ), ${writeChanges('membership.added')}`;
 
-/** Visible memberships of the accounts in `gone` (entra_object_id). Runs before these are removed. */
+/** Visible memberships of the accounts in `gone` (entra_object_id), before these are removed. */
 export const accountsVanish = (gone: string) =>
   `with ${changesOf(
     'membership.removed',
@@ -94,7 +94,7 @@ export const accountsVanish = (gone: string) =>
 /** Visible memberships of the groups in `gone` (group_no, entra_object_id), as holders and as members. */
 export const groupsVanish = (gone: string) => `with ${changesOf('membership.removed', bothWays(`(${gone})`))}`;
 
-/** Stored memberships that this batch makes visible by a live group. Runs before new memberships are inserted. */
+/** Stored memberships that a live group of this batch makes visible, before new ones are inserted. */
 export const groupsAppeared = `with ${changesOf(
   'membership.added',
   bothWays(`(
@@ -110,7 +110,7 @@ function bothWays(groups: string): string {
      select m.group_no, x.entra_object_id from ${groups} x cross join ${membershipsOfMember('x.entra_object_id')} m`;
 }
 
-// A member keeps its groups that are not in `gone` (member_object_id, group_nos). A row without groups is deleted.
+// Takes the groups in `gone` (member_object_id, group_nos) from members. A row without groups is deleted.
 const takeGroups = (gone: string) => `
 hit as materialized (
   select m.member_object_id,
@@ -136,16 +136,15 @@ with ${takeGroups(
   'select u.group_no, hit.member_object_id from hit cross join lateral unnest(hit.ended) as u (group_no)',
 )}`;
 
-/** Deletes all memberships of purged groups. Binds `tenant` and `numbers`. */
+/** Deletes the memberships of purged groups. Binds `tenant` and `numbers`. */
 export const forgetGroups = `
 with ${takeGroups(
   `select m.member_object_id, :numbers::bigint[] as group_nos from entra_sync.member_groups m
     where m.tenant_id = :tenant and m.group_nos && :numbers::bigint[]`,
 )} select from hit`;
 
-// Memberships are staged as rows of a member (whole lists and unfolded slices), or as folded slices, of which the last
-// word on a membership counts. Folded slices look each group up once, not once per member; rows are sorted by member
-// already.
+// Staged memberships are rows of a member (whole lists, unfolded slices), or folded slices whose last word counts.
+// Folded slices look each group up once, not once per member; rows are sorted by member already.
 const named = `
 select s.member_object_id, min(s.member_type::int) as member_type, array_agg(g.group_no) as group_nos,
        array_agg(g.live_id) as group_ids
@@ -166,7 +165,7 @@ select x.member_object_id, min(x.member_type::int) as member_type, array_agg(x.g
  where not x.removed
  group by x.member_object_id`;
 
-// `staged` is a query of member_object_id, member_type, group_nos and, in the same order, group_ids (null: not live).
+// `staged`: member_object_id, member_type, group_nos and, in the same order, group_ids (null: not live).
 const keep = (staged: string) => `
 with fresh as materialized (
   select s.member_object_id, s.member_type::"char" as member_type, n.group_nos, n.group_ids
@@ -192,8 +191,8 @@ with fresh as materialized (
 ), ${changesOfMembers('membership.added')}`;
 
 /**
- * Stores this round's new memberships, with changes for the visible ones, and returns how many are visible. The unknown
- * member type x sorts last, so any other type replaces it.
+ * Stores this round's new memberships and returns how many are visible. The unknown member type x sorts last, so that
+ * any other replaces it.
  */
 export async function keepMemberships(transaction: Transaction, bind: CommitBindings): Promise<number> {
   return (
@@ -202,16 +201,16 @@ export async function keepMemberships(transaction: Transaction, bind: CommitBind
 }
 
 /**
- * Returns the memberships of permanently deleted members: Graph may never report their end (rule 8). They are hidden
- * already, except for manual accounts and groups.
+ * The memberships of permanently deleted members, whose end Graph may never report (rule 8). Only those of manual
+ * accounts and groups are visible.
  */
 export const membershipsOf = (deleted: string) => `
 select m.group_no, d.entra_object_id as member_object_id
   from (${deleted}) d cross join ${membershipsOfMember('d.entra_object_id')} m`;
 
 /**
- * Keeps the ids of purged objects that Entra ID can still restore (retention may be shorter than its 30 days): Graph
- * omits their memberships until then.
+ * Keeps the ids of purged objects that Entra ID can still restore, since retention may be shorter: until then Graph
+ * omits their memberships.
  */
 export async function keepPurged(
   transaction: Transaction,

@@ -7,13 +7,12 @@ import type { CommitBindings } from './bindings.ts';
 import { keepPurged } from './memberships.ts';
 import { forgetActors, type Names } from './purge-actors.ts';
 
-// Past the retention and still absent. An account with an unreadable body is not absent, and an on-demand read knows
-// only its own user.
+// An account with an unreadable body is not absent, and an on-demand read knows only its own user.
 export const toPurge = `entra_sync.accounts a
  where not :onDemand::boolean and a.tenant_id = :tenant and a.removed_at is not null and a.purge_at <= now()
    and not ${setAsideInRound('a.entra_object_id::text')}`;
 
-/** Purges accounts past the retention and still absent: deletes the rows, and their values in change rows. */
+/** Deletes accounts past the retention and still absent, with their values in change rows. */
 export async function purgeAccounts(transaction: Transaction, bind: CommitBindings): Promise<number> {
   const purged = await rows<Names & { account_id: string; entra_object_id: string | null; removed_reason: string }>(
     transaction,
@@ -26,7 +25,7 @@ export async function purgeAccounts(transaction: Transaction, bind: CommitBindin
   await forgetActors(transaction, bind, purged);
   const ids = purged.map((row) => row.account_id);
   await transaction.raw(
-    // A person who edits their own account is its actor, by name.
+    // People who edit their own account are its actors, by name.
     `update entra_sync.changes
         set before = null, after = null, actor = case when kind = 'account.edited' then 'purged' else actor end
       where tenant_id = :tenant and account_id = any(:ids::uuid[])`,

@@ -1,9 +1,9 @@
-// A purged account may be the actor of other accounts' edits, by name or address. Replaces it there (rule 7).
+// A purged account may be the actor of other accounts' edits (rule 7).
 
 import type { Transaction } from '../database/pool.ts';
 import type { CommitBindings } from './bindings.ts';
 
-/** The names under which a person may appear as an actor. */
+/** The names by which a person may be an actor. */
 export type Names = {
   readonly user_principal_name: string | null;
   readonly mail: string | null;
@@ -11,7 +11,7 @@ export type Names = {
   readonly directory_name: string | null;
 };
 
-/** Puts `purged` in place of these actors, ignoring case. */
+/** Puts `purged` in the place of these actors, ignoring case. */
 export async function forgetActors(
   transaction: Transaction,
   bind: CommitBindings,

@@ -12,11 +12,11 @@ export type RemovalList = {
   opened_at: Date;
   what: 'account' | 'group' | 'membership';
   held: number;
-  /** The held removals that only one full round has missed: they can be approved after a second one. */
+  /** Missed by one full round only: they can be approved after a second one. */
   unconfirmed: number;
 };
 
-/** Returns the open lists of one tenant or all, oldest first. */
+/** Returns the open lists, oldest first, of one tenant or all. */
 export async function openLists(on: Database | Transaction, tenantId: string | null): Promise<RemovalList[]> {
   return rows<RemovalList>(
     on,
@@ -39,7 +39,7 @@ export type HeldRemoval = {
   list_id: string;
   account_id: string | null;
   group_id: string | null;
-  /** The nested group, if it is a group that would leave. */
+  /** The nested group that would leave. */
   member_group_id: string | null;
   display_name: string | null;
   user_principal_name: string | null;

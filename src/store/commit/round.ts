@@ -12,7 +12,7 @@ import {
   setAsideStaged,
   unitsOfCommit,
   withoutCulprits,
-} from '../stage/data-faults.ts';
+} from '../stage/culprits.ts';
 import { doubtWhatIsOlder } from '../stage/older.ts';
 import type { Round } from '../stage/rounds.ts';
 import { analyzeStage, analyzeTables, planForAll, planForFew, type StageSizes } from '../stage/statistics.ts';
@@ -20,9 +20,9 @@ import { countReleased } from '../tenants/disconnect.ts';
 import { tenantDisconnected } from '../tenants/tenants.ts';
 import { apply } from './apply.ts';
 import { type CommitBindings, keepSetAside, requireSettings } from './bindings.ts';
+import { type ChangeSample, sampleOf } from './change-sample.ts';
 import { applyDryRunGroups } from './dry-run.ts';
 import { isIdle } from './idle.ts';
-import { type ChangeSample, sampleOf } from './sample.ts';
 
 export type CommitResult = { readonly counts: CommitCounts; readonly sample: readonly ChangeSample[] };
 
@@ -40,8 +40,8 @@ export type CommitOptions = Pick<
 };
 
 /**
- * Applies the staged round and moves the checkpoint, in one transaction; a dry run rolls it back. If the answer to
- * COMMIT is lost, finds out whether it happened before it returns or throws.
+ * Applies the staged round and moves the checkpoint, in one transaction; a dry run rolls it back. Finds out whether a
+ * COMMIT without an answer happened.
  */
 export async function commitRound(database: Database, lease: Lease, options: CommitOptions): Promise<CommitResult> {
   const { round, stream } = options;
@@ -64,7 +64,7 @@ async function applyRound(
 ): Promise<CommitResult> {
   const { round, stream } = options;
   const { status } = await lockFenced(transaction, lease);
-  // A dry run of a reconnect runs while the tenant is still disconnected.
+  // A dry run of a reconnect reads a disconnected tenant.
   if (status === 'disconnected' && !options.dryRun) throw tenantDisconnected();
   await requireWholeRound(transaction, round);
   await requireSettings(transaction, lease.tenantId, round);
@@ -104,7 +104,7 @@ async function applyRound(
   };
 }
 
-// A later round that is open beside a full one is older than the checkpoint that the full round commits.
+// The checkpoint of a full round is newer than a later round open beside it.
 const endRounds = `
 delete from entra_sync.rounds
  where round_id = :round
@@ -139,7 +139,8 @@ on conflict (tenant_id, stream) do update
        round_id = excluded.round_id, committed_at = excluded.committed_at,
        full_at = case when :full::boolean then excluded.full_at else entra_sync.checkpoints.full_at end`;
 
-// A tenant stops being provisional once each listed stream has committed a round. A stream without live rows here had nothing listed.
+// A tenant is provisional until each listed stream has committed a round. A stream without live rows had nothing
+// listed.
 const endProvisional = `
 with forgotten as (${forgetFaults})
 update entra_sync.tenants t set provisional = false

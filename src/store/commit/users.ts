@@ -1,4 +1,4 @@
-// The commit of a users round: accounts, and the memberships that appear or vanish with them (rules 3, 4, 6 to 8, 19).
+// The commit of a users round: accounts, and the memberships that come and go with them (rules 3, 4, 6 to 8, 19).
 
 import type { StreamCounts } from '../../rules/counts.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
@@ -9,7 +9,6 @@ import { adoptAccounts } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
 import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './group-scope.ts';
 import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
-import { stagedKinds } from './kinds.ts';
 import {
   accountsAppeared,
   accountsVanish,
@@ -19,11 +18,12 @@ import {
   moveMemberships,
 } from './memberships.ts';
 import { purgeAccounts, toPurge } from './purge-accounts.ts';
+import { stagedKinds } from './staged-kinds.ts';
 
 /** Applies the staged users. Part of the transaction of `commitRound`. */
 export async function applyUsers(transaction: Transaction, given: CommitBindings): Promise<StreamCounts> {
   const staged = await stagedKinds(transaction, given);
-  // First the groups of users that were asked for: the scope is judged on these memberships.
+  // First the groups of users that were asked for: these memberships decide the scope.
   let ended = staged.lists ? await moveMemberships(transaction, endMemberships(leftGroups), given) : 0;
   let appeared = staged.members ? await keepMemberships(transaction, given) : 0;
   const { held, gaps, groupsJudged } = await judgeScope(transaction, given);
@@ -73,7 +73,7 @@ export async function applyUsers(transaction: Transaction, given: CommitBindings
   };
 }
 
-// The columns of an account that the directory owns, where the staged user differs.
+// The directory's columns of an account, where the staged user differs.
 const differs = `(a.source, a.mapped, a.user_principal_name, a.mail, a.enabled)
   is distinct from (s.source, s.mapped, s.user_principal_name, s.mail, s.enabled)`;
 
@@ -81,14 +81,13 @@ const stagedAccounts = `entra_sync.stage_users s
   join entra_sync.accounts a
     on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.state = 'managed'`;
 
-// Live accounts that a full round did not see. A set-aside user was seen: an unreadable body removes no account.
+// A set-aside user was seen: an unreadable body removes no account.
 const notSeen = `entra_sync.accounts a
  where :full::boolean and a.tenant_id = :tenant and ${liveManaged('a')} and a.entra_object_id is not null
    and not exists (select from entra_sync.rounds r where r.round_id = :round and a.read_live_at >= r.started_at)
    and not ${stagedInRound('users', 'a.entra_object_id')}
    and not ${setAsideInRound('a.entra_object_id::text')}`;
 
-/** The accounts that the round would remove or suspend, for the guard. */
 const guardedAccounts: Guarded = {
   table: 'accounts',
   key: 'account_id',
@@ -118,7 +117,7 @@ const guardedAccounts: Guarded = {
                         where r.round_id = :round and r.object_id = h.object_id)`,
 };
 
-// An account whose suspension is held stays enabled; its other changes are applied.
+// The other changes of an account whose suspension is held are applied.
 const keepEnabled = `
 update entra_sync.stage_users s set enabled = true
   from entra_sync.held_removals h
@@ -132,14 +131,13 @@ update entra_sync.stage_users s set enabled = true
  where s.round_id = :round and not s.enabled
    and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and a.enabled`;
 
-/** The accounts that this round removes, after the guard. */
 const accountsToRemove = `
 select a.account_id, a.entra_object_id, r.reason
   from entra_sync.stage_removals r
   join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = r.object_id
  where r.round_id = :round and r.reason <> 'suspended'`;
 
-// In id order, so that two writers cannot deadlock. Later statements compute before and after.
+// In id order, so that two writers cannot deadlock.
 const lockTouched = `
 select from entra_sync.accounts where account_id in (
   select a.account_id from ${stagedAccounts}
@@ -152,7 +150,7 @@ select from entra_sync.accounts where account_id in (
   select a.account_id from ${toPurge}
 ) order by account_id for update`;
 
-// A change under a person's edit is written too, although the profile stays.
+// A change under an edit is written although the profile stays.
 const under = (mine: string, other: string) =>
   `case when overrides = '{}' then '{}' else entra_sync.under_overrides(${mine}, ${other}, overrides) end`;
 
@@ -161,8 +159,8 @@ const columnsOf = (alias: string, prefix: string) =>
   compared.map((name) => `${alias}.${name} as ${prefix}${name}`).join(', ');
 const oldColumns = compared.map((name) => `p.old_${name}`).join(', ');
 
-// The values of one side that differ, as entra_sync.differing_facts returns them, of the columns that an update can
-// change: building the facts of many accounts again would be most of a round's time.
+// The values of one side that differ, of columns that an update can change. Building the facts of many accounts again
+// would be most of a round's time.
 const differing = (mine: string, other: string) =>
   [
     ...['user_principal_name', 'mail'].map(
@@ -254,7 +252,7 @@ with written as (
 
 const objectsToRemove = `select x.entra_object_id from (${accountsToRemove}) x`;
 
-// Skip held accounts, and released ones: those are manual, with their groups (rule 20).
+// Not held accounts, nor released ones, which are manual with their groups (rule 20).
 const permanentlyDeleted = `select s.entra_object_id from entra_sync.stage_users s
  where s.round_id = :round and s.removed = 'deleted'
    and not exists (select from entra_sync.held_removals h
@@ -263,7 +261,7 @@ const permanentlyDeleted = `select s.entra_object_id from entra_sync.stage_users
                     where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
                       and ${liveManual('a')} offset 0)`;
 
-// Groups that a user's memberOf, read whole, does not name (rule 8).
+// Groups that a user's whole memberOf lacks (rule 8).
 const leftGroups = `
 select m.group_no, m.member_object_id
   from entra_sync.stage_whole_lists w
@@ -289,7 +287,7 @@ with written as (
   returning a.account_id, a.removed_reason
 )${changeRows("'account.removed'", { account_id: 'account_id', after: removedFor('removed_reason') }, 'from written')}`;
 
-// Soft-deleted until now, permanently deleted now: only the reason changes.
+// Soft-deleted before, permanently deleted now: only the reason changes.
 const hardenTombstones = `
 update entra_sync.accounts a set removed_reason = 'deleted'
   from entra_sync.stage_users s

@@ -7,17 +7,17 @@ import { noteFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { shareTenant } from '../tenants/tenants.ts';
 import { forgetExpiredConsents } from '../tenants/waiting-consents.ts';
-import { recordAttempt } from './attempts.ts';
 import { type Lease, lockBoth, lockFenced, requireFence, whyLost } from './lease.ts';
+import { recordAttempt } from './next-cycle.ts';
 
 export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync';
 
-/** The report of one stream of a cycle, as stored in `cycles.streams`. `seen` counts objects with repeats. */
+/** The report of one stream, as stored in `cycles.streams`. `seen` counts repeats. */
 export type StreamReport = CommitCounts & {
   outcome: 'committed' | 'failed' | 'cancelled' | 'dry_run';
   round: RoundKind;
   reason: string;
-  /** The reason for the kind of a stopped round, whose `reason` is the code of the failure that stopped it. */
+  /** The reason for the round's kind; `reason` is then the code of the failure that stopped it. */
   begun_for?: string;
   requests: number;
   pages: number;
@@ -52,7 +52,7 @@ insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version)
 select :tenantId, :kind, :actor, :fence, :settingsVersion from (${lockBoth('key share')}) as locked
 returning cycle_id`;
 
-/** Closes the cycle, records its outcome in the tenant's row, and deletes cycles and changes beyond their retention. */
+/** Closes the cycle, records its outcome in the tenant's row, and deletes expired cycles and changes. */
 export async function closeCycle(database: Database, lease: Lease, cycleId: string, end: CycleEnd): Promise<void> {
   const { tenantId } = lease;
   const { changesMs, cyclesMs } = end.retention;
@@ -64,7 +64,7 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
       changesMs,
       ...closed(cycleId, end),
     });
-    // After the close, because this cycle counts among the recent ones.
+    // After the close: this cycle counts among the recent ones.
     await recordAttempt(transaction, tenantId, failures, end);
     // Without a worker, number the batches of applications' edits here.
     if (found?.unnumbered) noteFeedBatch(transaction);
@@ -89,7 +89,7 @@ with closed as (${closeRow}), old as (
 select exists (select from entra_sync.batches where tenant_id = :tenantId and ${isOld}) as changes,
        exists (select from entra_sync.batches where number is null) as unnumbered`;
 
-/** Closes the row of a first load. Leaves the tenant's row to the next cycle, since no checkpoint moved (rule 21). */
+/** Closes the row of a first load. No checkpoint moved, so the tenant's row is left to the next cycle (rule 21). */
 export async function closeFirstLoad(
   database: Database,
   lease: Lease,
@@ -135,7 +135,7 @@ with old as (
 update entra_sync.feed f set pruned_number = n.number, pruned_change = n.change
   from newest n where f.pruned_number < n.number`;
 
-// Like lockTenant, but without an error for an erased tenant, of which nothing is left to prune.
+// Like lockTenant, but without an error for an erased tenant.
 async function waitInLine(transaction: Transaction, tenantId: string): Promise<void> {
   await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for no key update', { tenantId });
 }

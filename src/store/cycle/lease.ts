@@ -8,9 +8,9 @@ import { tenantDisconnected, tenantGone } from '../tenants/tenants.ts';
 export type Lease = {
   readonly tenantId: string;
   readonly fence: string;
-  /** Aborted with a `lease_lost` error once a heartbeat finds that another process has taken over. */
+  /** Aborted with `lease_lost` once a heartbeat finds that another process has taken over. */
   readonly lost: AbortSignal;
-  /** Releases the lease. Never throws: a lease that is not released expires. */
+  /** Never throws: a lease that is not released expires. */
   release(): Promise<void>;
 };
 
@@ -23,8 +23,8 @@ const defaultTimes: LeaseTimes = { lastsMs: 45_000, beatMs: 10_000 };
 
 /**
  * Takes the tenant's lease and keeps it alive. Throws `cycle_running` (exit 6) while another holder is alive or its
- * transaction locks the fence, `unknown_name` for an erased tenant. Takes over at once from a dead process of this machine:
- * if that guess is wrong, the fence still protects. Closes an interrupted cycle and deletes what dry runs left staged.
+ * transaction locks the fence, `unknown_name` for an erased tenant. Takes over at once from a dead process of this
+ * machine, since the fence protects from a wrong guess. Closes an interrupted cycle and deletes stages of dry runs.
  */
 export async function acquireLease(
   database: Database,
@@ -65,8 +65,8 @@ export async function acquireLease(
 
 async function takeFence(transaction: Transaction, tenantId: string, holder: string, lastsMs: number): Promise<string> {
   const lease = (await lockLease(transaction, tenantId)) ?? (await firstLease(transaction, tenantId));
-  // A separate statement, which sees everything committed before the lock was granted. The locking statement could read the
-  // old heartbeat of a lease that was taken an instant ago.
+  // A separate statement sees all that was committed before the lock was granted; the locking one could read the
+  // heartbeat before a lease taken an instant ago.
   const [taken] = await rows<{ fence: string | null; remaining_s: number }>(transaction, takeLease, {
     tenantId,
     holder,
@@ -106,8 +106,8 @@ async function firstLease(transaction: Transaction, tenantId: string): Promise<L
   return (await lockLease(transaction, tenantId)) ?? { holder: null };
 }
 
-// Takes the lease unless its holder's heartbeat is alive. Closes an interrupted cycle with a report of its open rounds (of
-// two in one stream the full one).
+// Takes the lease unless its holder is alive. Closes an interrupted cycle with a report of its open rounds (of two in
+// one stream the full one).
 const takeLease = `
 with heart as (
   select extract(epoch from expires_at - clock_timestamp())::float8 as remaining_s
@@ -154,8 +154,8 @@ const holdFence = (tenantId: string) =>
   `select from entra_sync.leases where tenant_id = ${tenantId} and fence = :fence for share`;
 
 /**
- * Share-locks the fence in every writing transaction of a cycle, so that a takeover waits or this one fails. Throws
- * `lease_lost`, or the error of a tenant that was disconnected or erased meanwhile.
+ * Share-locks the fence, so that a takeover waits or this transaction fails. Throws `lease_lost`, or the error of a
+ * tenant disconnected or erased meanwhile.
  */
 export async function requireFence(transaction: Transaction, lease: Lease): Promise<void> {
   const { tenantId, fence } = lease;
@@ -166,8 +166,8 @@ export async function requireFence(transaction: Transaction, lease: Lease): Prom
 export type LockedTenant = { readonly status: string; readonly failures: number };
 
 /**
- * Locks the tenant's row against all but edits, then the fence like {@link requireFence}, and throws the same errors. The
- * first statement of a cycle's writing transactions.
+ * Locks the tenant's row against all but edits, then the fence, and throws like {@link requireFence}. First in a
+ * cycle's writing transactions.
  */
 export async function lockFenced(transaction: Transaction, lease: Lease): Promise<LockedTenant> {
   const { tenantId, fence } = lease;
@@ -177,8 +177,8 @@ export async function lockFenced(transaction: Transaction, lease: Lease): Promis
 }
 
 /**
- * Locks the tenant's row, then the fence `:fence`; no row if the fence is not held. After a wait, the rest of its statement
- * still sees the database as of before it: read data that must be current in the next one.
+ * Locks the tenant's row, then the fence `:fence`; no row if it is not held. After a wait the rest of the statement
+ * still sees the database of before: read current data in the next one.
  */
 export const lockBoth = (tenant: 'no key update' | 'key share') => `
 select t.status, t.failures

@@ -1,5 +1,4 @@
-// The number of cycles in a row in which a stream failed at one place: its checkpoint, or the next page of its full
-// round.
+// How many cycles in a row a stream failed at one place: its checkpoint, or the next page of its full round.
 import type { Stream } from '../../rules/streams.ts';
 import { type Database, inTransaction } from '../database/pool.ts';
 import { type Lease, requireFence } from './lease.ts';
@@ -12,7 +11,7 @@ export type StreamFailures = {
   readonly round: number;
 };
 
-// A count belongs to a mark. A commit or a staged page changes the mark, so counts need no reset.
+// A commit or a staged page changes the mark of a count, so counts need no reset.
 const marks = (tenantId: string, stream: string) => `
   select 'checkpoint' as kind, c.round_id || ' ' || extract(epoch from c.committed_at) as mark
     from entra_sync.checkpoints c where c.tenant_id = ${tenantId} and c.stream = ${stream}
@@ -21,7 +20,7 @@ const marks = (tenantId: string, stream: string) => `
     from entra_sync.rounds r
    where r.tenant_id = ${tenantId} and r.stream = ${stream} and not r.dry_run and r.kind = 'full'`;
 
-/** The expression of a stream's {@link StreamFailures} as JSON, over expressions of the tenant and the stream. */
+/** The expression of a stream's {@link StreamFailures} as JSON, over expressions of tenant and stream. */
 export const streamFailures = (tenantId: string, stream: string) => `(
   select jsonb_build_object('checkpoint', coalesce(max(f.failures) filter (where f.kind = 'checkpoint'), 0),
                             'round', coalesce(max(f.failures) filter (where f.kind = 'round'), 0))

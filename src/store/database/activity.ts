@@ -1,4 +1,4 @@
-// The work of this process's connections: listed while it lasts, and ended when the process has to stop.
+// The work of this process's connections, listed while it lasts.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Client } from 'pg';
 import { ExpectedError } from '../../errors.ts';
@@ -9,9 +9,9 @@ export type Activity = {
   readonly kind: 'statement' | 'connection' | 'lock';
   /** By `performance.now()`. */
   readonly since: number;
-  /** The tenant that the work is for ({@link forTenant}), if any. */
+  /** The tenant that the work is for ({@link forTenant}). */
   readonly tenantId: string | null;
-  /** Why it waits, if the waiting code knows. */
+  /** Why it waits, if known. */
   readonly reason: string | null;
   /** The server's process id. A pooler may report its own. */
   readonly pid: number | null;
@@ -48,12 +48,12 @@ export function busyTenants(): readonly string[] {
   return [...busy].map(({ tenantId }) => tenantId);
 }
 
-/** Returns the activities that are under way now. */
+/** Returns the work that is under way. */
 export function activities(): readonly Activity[] {
   return [...underWay];
 }
 
-/** Lists a wait that is not one statement, such as repeated tries for a lock. Returns the function that ends it. */
+/** Lists a wait of several statements, such as tries for a lock. Returns the function that ends it. */
 export function beginWait(kind: Activity['kind'], reason: string | null = null): () => void {
   const held = begin(kind, null, reason);
   return () => void underWay.delete(held);
@@ -82,8 +82,8 @@ function refuseNew(): void {
 }
 
 /**
- * Lists every statement of an open connection. `onError` gets an error before the caller does. `endless`: statements may
- * wait for locks for ever.
+ * Lists every statement of an open connection. `onError` gets errors before the caller. `endless`: statements may wait
+ * for locks for ever.
  */
 export function watchConnection(
   client: Client,
@@ -118,7 +118,7 @@ export function watchConnection(
   Object.assign(client, { query: watched });
 }
 
-/** Has the server cancel a statement, which then fails with `error` (errors.ts). Ignores one that has ended. */
+/** Has the server cancel a statement, which then fails with `error`. Ignores one that has ended. */
 export function giveUp(one: Activity, error: ExpectedError): void {
   const held = one as TrackedActivity;
   if (!held.client || withoutEnd.has(held.client) || !underWay.has(held)) return;
@@ -145,8 +145,8 @@ const lookEveryMs = 250;
 const freshMs = 750;
 
 /**
- * Ends this process's work on databases. After two seconds cancels statements and drops unfinished connections. After five
- * seconds cuts all connections and makes no new ones; the server rolls back open transactions.
+ * Ends this process's work on databases: after two seconds cancels statements and drops unfinished connections, after
+ * five cuts all connections and makes no new ones. The server rolls back open transactions.
  */
 export function endActivities(): void {
   if (ending !== 'no') return;

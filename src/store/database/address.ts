@@ -28,8 +28,8 @@ export function connectionTo(url: string): { connectionString: string; ssl?: Con
 type Starting = { getStartupConf(): Record<string, string> };
 
 /**
- * Sets the DateStyle that the driver reads, over that of server, database or role. Call it before connecting: poolers keep
- * track of this startup parameter.
+ * Sets the DateStyle that the driver reads, over that of server, database or role. Before connecting, since poolers
+ * track this startup parameter.
  */
 export function askForReadableTimes(client: Client): void {
   const starting = client as Client & Starting;

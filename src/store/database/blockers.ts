@@ -1,7 +1,7 @@
-// Finds the sessions that hold a lock which another session waits for, and describes them to an operator.
+// Finds and describes the sessions that hold a lock which another session waits for.
 import { ExpectedError } from '../../errors.ts';
 
-/** A session at the end of a chain of lock waits: it holds a lock and waits for none. */
+/** At the end of a chain of lock waits: holds a lock and waits for none. */
 export type Blocker = {
   /** 0: a prepared transaction, which has no session. Role and age are then those of the oldest in this database. */
   readonly pid: number;
@@ -10,15 +10,14 @@ export type Blocker = {
   /** False: another role's session, whose details only members of pg_read_all_stats see. */
   readonly visible: boolean;
   readonly transactionMs: number | null;
-  /** Time idle in transaction; null while a statement runs, or when not visible. */
+  /** Null while a statement runs, or when not visible. */
   readonly idleMs: number | null;
   /** A session of the current role. */
   readonly own: boolean;
 };
 
 /**
- * Finds the blockers of backend `$1`; a session that waits is replaced by those it waits for. Never reads the text of
- * statements, which may contain personal data (rule 18).
+ * Finds the blockers of backend `$1`. Never reads the text of statements, which may contain personal data (rule 18).
  */
 export const findBlockers = `
 with recursive chain (pid) as (
@@ -38,9 +37,7 @@ select c.pid, coalesce(a.usename, p.owner) as role, nullif(a.application_name, '
  where c.pid = 0 or cardinality(pg_blocking_pids(c.pid)) = 0
  order by a.xact_start nulls last, c.pid`;
 
-/**
- * Returns whether the blocker is a working writer of this program: idle for less than `freshMs`, as between statements.
- */
+/** Whether the blocker is a working writer of this program, idle for less than `freshMs`. */
 export function isAtWork({ own, visible, idleMs }: Blocker, freshMs: number): boolean {
   return own && visible && (idleMs === null || idleMs < freshMs);
 }
@@ -67,17 +64,17 @@ export function describeBlockers([first, ...others]: readonly Blocker[]): string
 
 export type LockWait = { readonly blockers: readonly Blocker[]; readonly waitedMs: number };
 
-/** Describes a long lock wait in one line. */
+/** Describes a long wait in one line. */
 export function describeWait({ blockers, waitedMs }: LockWait): string {
   return `a lock in the database has not been free for ${describeTime(waitedMs)} so far; it is held by ${describeHolders(blockers)}`;
 }
 
-/** Describes the sessions that hold a lock, and the cure, as part of a line. */
+/** Describes the holders of a lock, and the cure, as part of a line. */
 export function describeHolders(blockers: readonly Blocker[]): string {
   return `${describeBlockers(blockers)} -> ${cureOf(blockers)}`;
 }
 
-/** Returns the error of a wait that was given up after `waitedMs`. */
+/** Returns the error of a wait given up after `waitedMs`. */
 export function databaseLocked(blockers: readonly Blocker[], waitedMs: number, cause: unknown): ExpectedError {
   return new ExpectedError(
     'database_locked',
@@ -86,7 +83,7 @@ export function databaseLocked(blockers: readonly Blocker[], waitedMs: number, c
   );
 }
 
-/** Returns the error of an unwatched wait, which lock_timeout ended. */
+/** Returns the error of an unwatched wait. */
 export function unwatchedLock(cause: unknown): ExpectedError {
   return new ExpectedError('database_locked', 'a lock in the database was not free within lock_timeout', {
     cure: 'find the session that holds it in pg_locks and pg_stat_activity, let it end, then run the command again',

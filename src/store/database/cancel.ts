@@ -1,4 +1,4 @@
-// The protocol's CancelRequest: sent over a new connection, without login or answer. Poolers forward it.
+// The protocol's CancelRequest, sent over a new connection without login or answer. Poolers forward it.
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Client } from 'pg';
@@ -15,7 +15,7 @@ type CancelledBackend = {
 const giveUpMs = 3_000;
 const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 
-/** Asks the server to cancel the statement of `client`. Never throws, even when the server is unreachable. */
+/** Asks the server to cancel the statement of `client`. Never throws. */
 export function sendCancel(client: Client): void {
   const { host, port, processID, secretKey, ssl } = client as unknown as CancelledBackend;
   if (processID === null || secretKey === null) return;

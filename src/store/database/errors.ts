@@ -1,4 +1,4 @@
-// Classifies failed statements: whether the connection is lost, and which line and cure an operator gets.
+// Classifies failed statements: whether the connection is lost, and the line and cure for an operator.
 import { ExpectedError } from '../../errors.ts';
 import { judgeServerState, type ServerState } from '../../rules/server-states.ts';
 import { unwatchedLock } from './blockers.ts';
@@ -31,12 +31,12 @@ const unreachable = new Set([
 ]);
 const refused = new Set(['28P01', '28000', '3D000']);
 
-/** Returns the state of the server that made a statement fail, if it is a known one. */
+/** Returns the server state that made a statement fail, if known. */
 export function serverStateOf(error: unknown): ServerState | undefined {
   return judgeServerState(sqlState(error) ?? '', wordsOf(error));
 }
 
-/** Returns whether the connection broke, rather than the statement failed. */
+/** Whether the connection broke, rather than the statement failed. */
 export function isConnectionLost(error: unknown): boolean {
   const state = serverStateOf(error);
   if (state) return state.code === 'database_unreachable';
@@ -53,22 +53,22 @@ function wordsOf(error: unknown): string {
 
 const bossSuffix = / \(Queue: [^()]*, Worker: [^()]*\)$/;
 
-// Messages of pg, its pool and knex, which have no code. "is not queryable" comes from the ROLLBACK after a loss. The last
-// message is the server's, for a database closed for maintenance; its code is ambiguous.
+// Messages without a code. "is not queryable" comes from the ROLLBACK after a loss; the last one from a database closed
+// for maintenance, whose code is ambiguous.
 const lostInWords =
   /Connection terminated|is not queryable|Unable to acquire a connection|Timeout acquiring a connection|^timeout expired$|^timeout exceeded when trying to connect$|not currently accepting connections/;
 
 /**
- * Handles the error of a note about failed work. Ignores expected errors, such as a lost lease: the next cycle writes the
- * note again. Throws anything else, which would recur unnoticed.
+ * Handles the error of a note about failed work. Ignores expected ones, such as a lost lease: the next cycle writes the
+ * note again.
  */
 export function throwDefect(error: unknown): void {
   if (!(describeDatabaseError(error) instanceof ExpectedError)) throw error;
 }
 
 /**
- * Returns a database error as an `ExpectedError` with a cure, and any other error unchanged. `value`: that of the server
- * setting that caused it, if known.
+ * Returns a database error as an `ExpectedError` with a cure, any other error unchanged. `value`: of the server setting
+ * that caused it.
  */
 export function describeDatabaseError(error: unknown, value?: string): unknown {
   if (error instanceof ExpectedError) return error;
@@ -89,7 +89,7 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
   const message = /^timeout expired$|^timeout exceeded when|Timeout acquiring/.test(words)
     ? 'it does not answer in time'
     : words;
-  // pg_hba.conf of a server that requires TLS has no entry for "no encryption".
+  // A server that requires TLS has no entry for "no encryption" in pg_hba.conf.
   if (code === '28000' && /no encryption/.test(message)) {
     return new ExpectedError('database_refused', 'the database accepts connections with TLS only', {
       cure: 'add ?sslmode=require to DATABASE_URL, or sslmode=verify-full to check the server too',

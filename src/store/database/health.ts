@@ -9,11 +9,11 @@ export type Server = {
   readonly major: number;
   readonly now: Date;
   readonly standby: boolean;
-  /** Transactions of this role in this database are read-only; also true on a standby. */
+  /** True also on a standby. */
   readonly readOnly: boolean;
 };
 
-/** Returns the server's version, time and whether it accepts writes. */
+/** Returns the server's version, time and whether it takes writes. */
 export async function readServer(database: Database): Promise<Server> {
   const [server] = await rows<Server>(
     database,
@@ -25,7 +25,7 @@ export async function readServer(database: Database): Promise<Server> {
   return server;
 }
 
-/** Returns the time limits that new sessions of this role in this database get, each with the statement that lifts it. */
+/** Returns the time limits of new sessions, each with the statement that lifts it. */
 export async function readTimeLimits(database: Database): Promise<TimeLimit[]> {
   // Not in a transaction: there this program sets its own limits.
   const found = await rows<Omit<TimeLimit, 'lift'> & { role: string; database: string }>(
@@ -44,7 +44,7 @@ export async function readTimeLimits(database: Database): Promise<TimeLimit[]> {
 
 /**
  * Writes and drops a megabyte that no other session sees. Throws the server's error, such as a full disk. Returns false
- * when this role may not create temporary tables.
+ * if the role may create no temporary tables.
  */
 export async function tryWriting(database: Database): Promise<boolean> {
   try {
@@ -63,7 +63,7 @@ export async function tryWriting(database: Database): Promise<boolean> {
   }
 }
 
-/** The state of a backend. `blockers`: the sessions that hold the lock that it waits for. */
+/** `blockers`: the sessions that hold the lock that the backend waits for. */
 export type StatementState = {
   readonly pid: number;
   readonly forLock: boolean;
@@ -72,7 +72,9 @@ export type StatementState = {
 
 const askTimeoutMs = 3_000;
 
-/** Returns which of these backends wait for a lock, with their blockers. Throws when the server does not answer in 3 s. */
+/**
+ * Returns which of these backends wait for a lock, and their blockers. Throws when the server does not answer in 3 s.
+ */
 export async function statementStates(database: Database, pids: readonly number[]): Promise<StatementState[]> {
   const late = new Promise<never>((_resolve, reject) => {
     setTimeout(() => reject(new Error('the database does not answer')), askTimeoutMs).unref();
@@ -113,7 +115,7 @@ export type TenantHealth = {
   readonly paused: boolean;
   readonly running: boolean;
   readonly last_success_at: Date | null;
-  /** The code of the last cycle's failure; null after a success. */
+  /** Null after a success. */
   readonly error_code: string | null;
   /** Seconds since the last success, or since the tenant was added. */
   readonly stale_s: number;
@@ -128,7 +130,7 @@ export type TenantHealth = {
   readonly groups_full_age_s: number | null;
 };
 
-/** Returns every tenant's health as metrics report it, by the database's clock. */
+/** Returns every tenant's health, by the database's clock. */
 export async function readHealth(database: Database): Promise<TenantHealth[]> {
   return rows<TenantHealth>(
     database,

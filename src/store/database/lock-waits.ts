@@ -1,4 +1,4 @@
-// How long a transaction waits for a lock: in attempts, with nothing locked in between. The final error names the blocker.
+// How long a transaction waits for a lock: in attempts, holding nothing in between. The final error names the blocker.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { beginWait } from './activity.ts';
@@ -6,9 +6,9 @@ import { type Blocker, databaseLocked, findBlockers, isAtWork, type LockWait } f
 
 /** Times in milliseconds. */
 export type LockPatience = {
-  /** lock_timeout of one attempt. A shorter one of the role stays in force. */
+  /** lock_timeout of one attempt; a shorter one of the role stays. */
   readonly eachMs: number;
-  /** Time until the wait is given up. */
+  /** The wait is given up after this. */
   readonly forMs: number;
   /** The same while all blockers are working writers of this program: a large commit takes long. */
   readonly forWorkMs: number;
@@ -26,8 +26,8 @@ const defaultPatience: LockPatience = {
 };
 
 /**
- * For transactions that lock all tenants. Waiting for one, they block the others: so attempts are short, pauses long, and
- * they wait for a long commit no longer than for a forgotten session.
+ * For transactions that lock all tenants and block the others while they wait for one: short attempts, long pauses, no
+ * extra time for a long commit.
  */
 export const ofManyTenants: Partial<LockPatience> = { eachMs: 2_000, forWorkMs: 30_000, pauseMs: 500 };
 
@@ -36,7 +36,7 @@ export type WaitOptions = Partial<LockPatience> & {
   readonly onWait?: (wait: LockWait) => void;
 };
 
-/** The connection that asks for blockers. It is outside the pool, whose connections may all be waiting. */
+/** Asks for blockers from outside the pool, whose connections may all be waiting. */
 type BlockerConnection = { query(sql: string, values: unknown[]): Promise<{ rows: Blocker[] }> };
 type Client = {
   acquireRawConnection(): Promise<BlockerConnection>;
@@ -62,8 +62,7 @@ export function currentAttempt(): Attempt | undefined {
 export type Waits = {
   readonly eachMs: number;
   /**
-   * Runs `work`, and runs it again after lock timeouts. Throws `database_locked`, which names the blocker, when the
-   * patience ends.
+   * Runs `work`, again after lock timeouts. Throws `database_locked`, which names the blocker, when the patience ends.
    */
   patiently<Answer>(work: () => Promise<Answer>, patience?: Partial<LockPatience>): Promise<Answer>;
 };
@@ -100,7 +99,7 @@ export function openWaits(client: Client, { onWait, ...given }: WaitOptions): Wa
           } finally {
             lockWatch.rest();
           }
-          // A role with a tiny lock_timeout must not make this a busy loop.
+          // No busy loop for a role with a tiny lock_timeout.
           await delay(Math.max(patience.pauseMs, 200 - limitMs));
         }
       } finally {
@@ -133,7 +132,7 @@ function note(
   onWait?.({ blockers, waitedMs });
 }
 
-/** Returns whether a statement failed with a lock timeout. */
+/** Whether a lock timeout ended a statement. */
 export function isLockTimeout(error: unknown): boolean {
   return (error as { code?: unknown } | null)?.code === '55P03';
 }
@@ -145,7 +144,7 @@ type LockWatch = {
   leave(): void;
 };
 
-/** All waits share one connection, opened at the first query: most transactions end before that. */
+/** All waits share one connection, opened at the first query: most end before. */
 function openLockWatch(client: Client): (found: (blockers: readonly Blocker[]) => void) => LockWatch {
   let connection: Promise<BlockerConnection> | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -180,7 +179,7 @@ function openLockWatch(client: Client): (found: (blockers: readonly Blocker[]) =
           () => {
             if (busy) return;
             busy = true;
-            // One query at a time. If it fails the blocker stays unknown, and the wait still ends.
+            // One query at a time. If it fails the blocker is unknown, and the wait still ends.
             last = last
               .then(() => lookAt(pid, asking))
               .catch(close)

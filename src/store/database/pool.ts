@@ -1,4 +1,4 @@
-// The connection pool and transactions. Only this file creates a knex; callers treat Database as opaque.
+// The connection pool and transactions. Only this file creates a knex.
 import knex, { type Knex } from 'knex';
 import type { Client } from 'pg';
 import { ExpectedError } from '../../errors.ts';
@@ -7,18 +7,18 @@ import { askForReadableTimes, connectionTo } from './address.ts';
 import { describeDatabaseError, serverStateOf, sqlState } from './errors.ts';
 import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './lock-waits.ts';
 
-// Modules that use a database also need its errors.
+// Users of a database need its errors.
 export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState, throwDefect } from './errors.ts';
 
-// knex prints warnings to stdout, where a command prints its answer. The thrown errors contain them too.
+// knex would print them to stdout, between a command's answer. The errors contain them too.
 const silent = { debug() {}, warn() {}, error() {}, deprecate() {} };
 
 export type Database = Knex;
 export type Transaction = Knex.Transaction;
 
 /**
- * Opens a pool on `url`; it connects at the first statement. `maxConnections` defaults to 8, `connectTimeoutMs` to 12 s.
- * `waits`: how long transactions wait for locks. `unlimited`: lifts the server's time limits, for migrations only.
+ * Opens a pool on `url`, which connects at the first statement. `maxConnections`: 8 by default; `connectTimeoutMs`: 12
+ * s. `waits`: how long transactions wait for locks. `unlimited`: lifts the server's time limits, for migrations.
  */
 export function openDatabase(
   url: string,
@@ -68,7 +68,7 @@ type PoolClient = {
 // knex does not reuse a connection with `__knex__disposed`.
 type Connection = Client & { __knex__disposed?: unknown };
 
-// Connects like knex, and lists the attempt as an activity.
+// Connects like knex, listed as an activity.
 function watchPool(client: PoolClient): void {
   const { acquireConnection } = client;
   client.acquireConnection = () => watchAcquisition(() => acquireConnection.call(client));
@@ -85,7 +85,7 @@ function watchPool(client: PoolClient): void {
   };
 }
 
-// Changed settings and a new primary affect only new connections: drop one after such an error, or after a minute.
+// Changed settings and a new primary affect new connections only: drop one after such an error, or after a minute.
 function watch(connection: Connection, done: (error: null, connection: Connection) => void): void {
   watchConnection(connection, (error) => {
     if (serverStateOf(error)) connection.__knex__disposed = error;
@@ -98,8 +98,8 @@ type TransactionParts = readonly [container: unknown, config?: Begun, outer?: un
 type Begun = { readonly mayBeLost?: true };
 type InForce = { readonly pid: number; readonly lock_ms: number };
 
-// BEGIN and the settings go in one message, which saves round trips. They end with the transaction, because behind a pooler
-// another client uses the session next.
+// BEGIN and the settings go in one message, to save round trips. They end with the transaction: behind a pooler another
+// client uses the session next.
 function beginAtOnce(
   client: { transaction(...parts: TransactionParts): KnexTransaction },
   waits: Waits,
@@ -165,10 +165,9 @@ const inForce = `
 select pg_backend_pid() as pid, (extract(epoch from current_setting('lock_timeout')::interval) * 1000)::int as lock_ms`;
 
 /**
- * Runs `work` in one transaction and returns its answer. Repeats it after a deadlock, at most three times in all, and after
- * a lock timeout until `patience` ends; then throws `database_locked`, which names the blocker.
- * The server ends the transaction after a minute of idleness, so a frozen client does not hold locks for ever.
- * `mayBeLost`: an asynchronous commit. A crash of the server may undo the last such transactions, each as a whole.
+ * Runs `work` in one transaction, again after a deadlock (three times in all) and after a lock timeout until `patience`
+ * ends; then throws `database_locked`. The server ends the transaction after a minute of idleness. `mayBeLost`: an
+ * asynchronous commit, which a crash of the server may undo as a whole.
  */
 export async function inTransaction<Answer>(
   database: Database,
@@ -179,7 +178,7 @@ export async function inTransaction<Answer>(
   return patiently(database, () => againAfterDeadlock(() => tellingCause(database, work, config)), patience);
 }
 
-// After the server ended a connection, ROLLBACK fails too and hides the cause.
+// After the server ended a connection, ROLLBACK fails too.
 async function tellingCause<Answer>(
   database: Database,
   work: (transaction: Transaction) => Promise<Answer>,
@@ -195,18 +194,18 @@ async function tellingCause<Answer>(
     .catch((error: unknown) => Promise.reject(serverStateOf(cause) ? cause : error));
 }
 
-/** Repeats `work`, which begins transactions itself, after lock timeouts. See {@link inTransaction}. */
+/** Repeats `work`, which begins transactions itself, after lock timeouts. */
 export function patiently<Answer>(
   database: Database,
   work: () => Promise<Answer>,
   patience?: Partial<LockPatience>,
 ): Promise<Answer> {
   const waits = waitsOfClients.get(database.client);
-  // Inside a transaction a lock timeout aborts all of it, so only the outermost call repeats.
+  // Inside a transaction a lock timeout aborts all of it: only the outermost call repeats.
   return waits ? waits.patiently(work, patience) : work();
 }
 
-/** {@link rows} of one writing statement in its own transaction, so that its wait for a lock ends. */
+/** {@link rows} of one writing statement in its own transaction, whose wait for a lock ends. */
 export function written<Row>(
   database: Database,
   sql: string,
@@ -217,14 +216,14 @@ export function written<Row>(
 }
 
 /**
- * Disables nested loops and JIT for the rest of the transaction: on tables that were never analyzed, the planner would
- * compare each row of one set with all of the other.
+ * Disables nested loops and JIT for the rest of the transaction: on tables never analyzed, the planner would compare
+ * each row of one set with all of the other.
  */
 export async function compareWholeSets(transaction: Transaction): Promise<void> {
   await transaction.raw("select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)");
 }
 
-/** Runs one transaction, or one statement of its own, and repeats it after a deadlock, at most three times in all. */
+/** Runs one transaction or statement, again after a deadlock, three times in all. */
 export async function againAfterDeadlock<Answer>(work: () => Promise<Answer>): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -235,14 +234,14 @@ export async function againAfterDeadlock<Answer>(work: () => Promise<Answer>): P
   }
 }
 
-/** {@link describeDatabaseError} with the value of the server setting that caused the error, if it can be read. */
+/** {@link describeDatabaseError} with the value of the server setting that caused the error. */
 export async function tellDatabaseError(database: Database, error: unknown): Promise<unknown> {
   const setting = error instanceof ExpectedError ? undefined : serverStateOf(error)?.setting;
   if (setting === undefined) return describeDatabaseError(error);
   return describeDatabaseError(error, await askSetting(database, setting).catch(() => undefined));
 }
 
-// On a new connection, which has the current value. It is not reused, because the operator is about to change the setting.
+// On a new connection, which has the current value, and which is dropped since the setting is about to change.
 async function askSetting(database: Database, setting: string): Promise<string | undefined> {
   const client: PoolClient = database.client;
   const connection = await client.acquireConnection();

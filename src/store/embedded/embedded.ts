@@ -1,5 +1,5 @@
-// The embedded Postgres, used when DATABASE_URL is unset. It starts on demand; all commands with the same home share it,
-// and the last one stops it. server.ts creates and runs it.
+// The embedded Postgres, for an unset DATABASE_URL. All commands with the same home share it: the first starts it, the
+// last stops it. server.ts creates and runs it.
 import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, DatabaseError, escapeIdentifier } from 'pg';
@@ -12,23 +12,23 @@ export type EmbeddedPostgres = {
   /** The connection URL, with the password. */
   url: string;
   started: boolean;
-  /** Whether this call created the data directory. */
+  /** This call created the data directory. */
   created: boolean;
-  /** Ends this use, and stops the server if no other process is connected. May be called more than once. */
+  /** Ends this use, and stops the server if no other process is connected. May be called again. */
   close(): Promise<void>;
 };
 
 type Options = {
-  /** The directory of `postgres/`, `postgres.json` and `postgres.log`; created if missing. */
+  /** Holds `postgres/`, `postgres.json` and `postgres.log`; created if missing. */
   home: string;
   database?: string;
-  /** Drops the database first: the demo starts empty each time. */
+  /** Drops the database first, for the demo. */
   fresh?: boolean;
-  /** More server settings (`name=value`, no spaces). They apply only if this call starts the server. */
+  /** More server settings (`name=value`), if this call starts the server. */
   settings?: readonly string[];
-  /** Once aborted, no server is started; a running one is still opened. */
+  /** Once aborted, no server is started. */
   signal?: AbortSignal;
-  /** Time to wait for another process that starts or stops the server. */
+  /** For another process that starts or stops the server. */
   lockTimeoutMs?: number;
 };
 
@@ -36,9 +36,9 @@ const anchorName = 'entra-sync anchor';
 const answerTimeoutMs = 60_000;
 
 /**
- * Opens the embedded server under `home`, and creates and starts it if needed. An open connection, the anchor, marks this
- * process as a user. Ctrl-C does not reach the server: call `close`. After a kill -9 the server runs until the next command
- * that uses it ends. Throws `database_unreachable`.
+ * Opens the embedded server under `home`, created and started if needed. An open connection, the anchor, marks this
+ * process as a user. Ctrl-C does not reach the server: call `close`. After a kill -9 it runs until the next command
+ * ends. Throws `database_unreachable`.
  */
 export async function openEmbedded(options: Options): Promise<EmbeddedPostgres> {
   const home = resolve(options.home);
@@ -80,7 +80,7 @@ export async function openEmbedded(options: Options): Promise<EmbeddedPostgres> 
 }
 
 async function leave(server: Server, anchor: Client): Promise<void> {
-  // A crash of the server or an administrator may have ended the anchor: then ask over a new one.
+  // A crash or an administrator may have ended the anchor.
   const asking = (await isUsable(anchor)) ? anchor : (await connectRunning(server))?.client;
   if (asking === undefined) return;
   const used = await isUsedByOthers(asking);
@@ -88,7 +88,7 @@ async function leave(server: Server, anchor: Client): Promise<void> {
   if (!used) await stopServer(server);
 }
 
-/** Waits briefly for connections that are not anchors: they may belong to a process that just ended. */
+/** Waits briefly for connections that are no anchors: their process may have just ended. */
 async function isUsedByOthers(anchor: Client): Promise<boolean> {
   for (let attempt = 1; ; attempt += 1) {
     const { rows } = await anchor.query<{ name: string }>(
@@ -102,8 +102,8 @@ async function isUsedByOthers(anchor: Client): Promise<boolean> {
 }
 
 /**
- * Connects to the server that runs on these files; undefined if none. Waits for one that is starting or stopping, since the
- * process that did so may have been killed.
+ * Connects to the server on these files, if any. Waits for one that is starting or stopping, whose process may have
+ * been killed.
  */
 async function connectRunning(server: Server): Promise<{ client: Client; port: number } | undefined> {
   const until = performance.now() + answerTimeoutMs;
@@ -134,7 +134,7 @@ async function connectAnchor(server: Server, port: number): Promise<Client | Err
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
   });
-  // Without a listener a crash of the server would be an uncaught exception. close() detects it.
+  // Without a listener a crash of the server would be an uncaught exception.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -163,7 +163,7 @@ function urlOf(server: Server, port: number, database: string): string {
   return `postgres://${user}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`;
 }
 
-/** Lets one process at a time create, start or stop the server. The lock of a killed process ends after 10 seconds. */
+/** One process at a time creates, starts or stops the server. A killed one's lock ends after 10 seconds. */
 async function underLock<Answer>(home: string, timeoutMs: number, work: () => Promise<Answer>): Promise<Answer> {
   const retryMs = 50;
   let release: () => Promise<void>;
@@ -173,8 +173,8 @@ async function underLock<Answer>(home: string, timeoutMs: number, work: () => Pr
       stale: 10_000,
       update: 2_000,
       retries: { retries: Math.ceil(timeoutMs / retryMs), factor: 1, minTimeout: retryMs, maxTimeout: retryMs },
-      // A machine that slept may lose the lock. That is safe: Postgres allows one server per data directory, and a new one
-      // appears by rename.
+      // A machine that slept may lose the lock, which is safe: Postgres allows one server per data directory, and a new
+      // one appears by rename.
       onCompromised: () => undefined,
     });
   } catch (cause) {

@@ -1,5 +1,5 @@
-// Creates, starts and stops one embedded server, whose files lie under a home directory.
-// Not safe against a second process: embedded.ts calls it under the home's lock.
+// Creates, starts and stops one embedded server under a home directory. Needs the home's lock of embedded.ts against a
+// second process.
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -19,12 +19,11 @@ import {
 
 const accessSchema = z.object({ user: z.string(), password: z.string() });
 
-/** The content of `postgres.json`. */
 export type Access = z.infer<typeof accessSchema>;
 
 export type Files = { home: string; data: string; access: string; log: string };
 
-/** A server that exists on disk, and the means to start and stop it. */
+/** A server on disk, and the means to run it. */
 export type Server = {
   files: Files;
   access: Access;
@@ -65,7 +64,7 @@ export function filesOf(home: string): Files {
   };
 }
 
-/** Creates `home` if missing, with access for its owner only; as root, the owner is the user that will run the server. */
+/** Creates `home` for its owner only; as root, the owner is the user that will run the server. */
 export async function makeHome(home: string): Promise<void> {
   try {
     await mkdir(dirname(home), { recursive: true });
@@ -86,7 +85,7 @@ export async function makeHome(home: string): Promise<void> {
 export async function prepareServer(home: string): Promise<{ server: Server; created: boolean }> {
   const files = filesOf(home);
   const binaries = await findBinaries();
-  // Postgres runs only as the owner of its data. For a root process, the owner of an existing home is the next choice.
+  // Postgres runs only as the owner of its data; root tries the owner of an existing home next.
   const owner = await chooseOwner([files.data, home]);
   await removeHalfMade(home);
   if (await exists(files.data)) {
@@ -99,8 +98,8 @@ export async function prepareServer(home: string): Promise<{ server: Server; cre
 }
 
 /**
- * Starts the server on a free port; it outlives this process. Throws `database_unreachable` with the reason from the
- * server's log.
+ * Starts the server on a free port; it outlives this process. Throws `database_unreachable` with the reason from its
+ * log.
  */
 export async function startServer(server: Server, extraSettings: readonly string[]): Promise<void> {
   const { files, binaries, run } = server;
@@ -115,7 +114,7 @@ export async function startServer(server: Server, extraSettings: readonly string
     const { code, output } = await run(binaries.pg_ctl, args, { detached: true });
     if (code === 0) return;
     const reason = await logExcerpt(files.log, from);
-    // Another process took the port meanwhile, or backends of a killed server are still ending.
+    // Another process took the port, or backends of a killed server are ending.
     if (attempt < 5 && /Address already in use|could not bind|shared memory block/.test(reason)) {
       await pause(300 * attempt);
       continue;
@@ -131,7 +130,7 @@ export async function startServer(server: Server, extraSettings: readonly string
   }
 }
 
-/** Stops the server, which cuts connections and rolls back transactions, and waits for its end. */
+/** Stops the server, which rolls back transactions, and waits for its end. */
 export async function stopServer(server: Server): Promise<void> {
   const { files, binaries, run } = server;
   const args = ['stop', '-m', 'fast', '-w', '-t', '60', '-s', '-D', files.data];
@@ -142,7 +141,7 @@ export async function stopServer(server: Server): Promise<void> {
   });
 }
 
-/** Creates the data under a temporary name: a killed process must leave nothing like a database. */
+/** Under a temporary name first: a killed process must leave nothing like a database. */
 async function createServerFiles(files: Files, binaries: Binaries, owner: Owner | undefined): Promise<Server> {
   const access: Access = { user: 'entra_sync', password: randomBytes(32).toString('base64url') };
   const work = await mkdtemp(join(files.home, newPrefix)).catch((cause: unknown) => {
@@ -173,7 +172,7 @@ async function createServerFiles(files: Files, binaries: Binaries, owner: Owner 
     const accessFile = join(work, 'access');
     await writeFile(accessFile, `${JSON.stringify(access)}\n`, { mode: 0o600 });
     await own(accessFile, owner);
-    // The password first: data without a password would be useless.
+    // The password first: without it data is useless.
     await rename(accessFile, files.access);
     await rename(data, files.data);
     return { files, access, binaries, run, major, owner };
@@ -224,7 +223,7 @@ async function readAccess(files: Files): Promise<Access> {
   }
 }
 
-/** Creates the log, writable for the server's user, who may not be allowed to create files in home. */
+/** Creates the log, writable for the server's user, who may create no files in home. */
 async function readyLog({ files, owner }: Server): Promise<void> {
   const size = (await stat(files.log).catch(() => undefined))?.size ?? 0;
   if (size > logBytesKept) await rename(files.log, `${files.log}.1`);
@@ -237,7 +236,6 @@ async function own(path: string, owner: Owner | undefined): Promise<void> {
   if (owner !== undefined) await chown(path, owner.uid, owner.gid);
 }
 
-/** Returns a free port, chosen by the operating system. */
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const listener = createServer();

@@ -1,4 +1,4 @@
-// The field rules that a tenant's settings define, and the edits that move between overrides and shelf when they change.
+// The field rules of a tenant's settings, and the edits that move between overrides and shelf with them.
 import type { FieldRule } from '../../rules/ownership.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import { changeRowsOutsideCycle } from '../feed/change-rows.ts';
@@ -6,11 +6,11 @@ import { changeRowsOutsideCycle } from '../feed/change-rows.ts';
 export type TenantRules = {
   readonly rules: readonly FieldRule[];
   readonly retentionMs: number;
-  /** The roles that may remove manual accounts. */
+  /** May remove manual accounts. */
   readonly manualRoles: readonly string[];
 };
 
-/** Writes the rules of these tenants where they differ. Returns whether any did. */
+/** Writes the rules of these tenants. Returns whether any differed. */
 export async function writeRules(
   transaction: Transaction,
   tenantIds: readonly string[],
@@ -50,15 +50,14 @@ export async function writeRules(
 }
 
 export type OwnershipChange = {
-  /** Edits that are no longer in force. */
   readonly shelved: number;
-  /** Edits that are in force again. */
+  /** In force again. */
   readonly unshelved: number;
 };
 
 /**
- * Shelves edits of fields that the directory owns now, and restores those that users own again, in a tenant's managed
- * accounts. Writes account.updated where a profile changes.
+ * Shelves edits of fields that the directory owns now, restores those that users own again, in managed accounts. Writes
+ * account.updated where a profile changes.
  */
 export async function moveOwnership(
   transaction: Transaction,
@@ -103,7 +102,7 @@ select coalesce(sum((select count(*) from jsonb_object_keys(entra_sync.without_k
          as unshelved
   from moving`;
 
-/** Returns the tenants without rules, such as those of releases before rules existed. */
+/** Returns tenants without rules, as older releases left them. */
 export async function tenantsWithoutRules(transaction: Transaction): Promise<string[]> {
   const found = await rows<{ tenant_id: string }>(
     transaction,

@@ -1,4 +1,4 @@
-// Settings as numbered versions in the database. Cycles read settings only from there.
+// Settings as numbered versions in the database, the only place where cycles read them.
 import { isDeepStrictEqual } from 'node:util';
 import { ExpectedError } from '../../errors.ts';
 import { fieldRules } from '../../rules/ownership.ts';
@@ -35,8 +35,8 @@ export type StoredVersion = {
 };
 
 /**
- * Returns the newest stored versions that apply to a tenant (null: to the installation only), the installation's first.
- * `asOf`: the newest up to that version.
+ * Returns the newest stored versions that apply to a tenant (null: to the installation only), the installation's first;
+ * up to `asOf` if given.
  */
 export async function storedSettings(
   on: Database | Transaction,
@@ -58,8 +58,8 @@ export async function settingsVersion(on: Database | Transaction, tenantId: stri
 }
 
 /**
- * Returns the settings in force for a tenant, now or when `asOf` was the newest version: the tenant's over the
- * installation's over this release's defaults, which only add settings that older versions lack.
+ * Returns the settings in force for a tenant, or when `asOf` was the newest version: the tenant's over the
+ * installation's over this release's defaults, which only add settings.
  */
 export async function settingsInForce(
   on: Database | Transaction,
@@ -70,7 +70,7 @@ export async function settingsInForce(
   return resolveStored(await storedSettings(on, tenantId, asOf), defaults);
 }
 
-/** Merges stored versions, the installation's first, into the defaults. Throws `settings_invalid` if they contradict. */
+/** Merges stored versions into the defaults. Throws `settings_invalid` if they contradict. */
 export function resolveStored(
   stored: readonly Pick<StoredVersion, 'version' | 'document'>[],
   defaults: SettingsDocument,
@@ -80,8 +80,8 @@ export function resolveStored(
 }
 
 /**
- * {@link settingsInForce} for many tenants in one statement, without tenants whose settings are invalid. `cache` belongs to
- * the caller and keeps resolved settings.
+ * {@link settingsInForce} for many tenants in one statement, without those whose settings are invalid. `cache` keeps
+ * resolved settings for the caller.
  */
 export async function settingsOfMany(
   on: Database | Transaction,
@@ -117,7 +117,7 @@ function resolveOrNothing(stored: readonly StoredVersion[], defaults: SettingsDo
   }
 }
 
-// A stored field list is complete: a newer release's default fields must not appear unless a person adds them.
+// A stored field list is complete: a newer release's default fields must not appear by themselves.
 function withoutFields(defaults: SettingsDocument, stored: boolean): SettingsDocument {
   return stored ? { ...defaults, fields: {} } : defaults;
 }
@@ -125,7 +125,7 @@ function withoutFields(defaults: SettingsDocument, stored: boolean): SettingsDoc
 export type SettingsChange = {
   /** Null: the installation's own. */
   readonly tenantId: string | null;
-  /** Merged into the stored document; null resets a tenant's own settings. */
+  /** Merged into the stored document; null resets the tenant's own. */
   readonly document: SettingsDocument | null;
   /** Whether `document` takes the place of the stored one, as a revert to an older version does. */
   readonly replaces?: boolean;
@@ -143,9 +143,9 @@ export type TenantEffect = OwnershipChange & {
 export type AppliedSettings = { readonly version: number; readonly effects: readonly TenantEffect[] };
 
 /**
- * Stores the next version and applies field rules at once, mapping and scope with the full round that they cause. Waits for
- * commits, and releases its locks between attempts, so that edits do not wait with it. `look` sees the changed database; a
- * dry run (`dryRun`) is rolled back after it.
+ * Stores the next version and applies field rules at once; mapping and scope come with the full round that they cause.
+ * Waits for commits, holding no lock between attempts, so that edits need not wait. `look` sees the changed database; a
+ * dry run is rolled back after it.
  */
 export async function applySettings(
   database: Database,
@@ -166,7 +166,7 @@ export async function applySettings(
   );
 }
 
-// A rollback does not reset a sequence. The table lock keeps other transactions from taking a number meanwhile.
+// A rollback does not reset a sequence. The table lock keeps others from taking a number meanwhile.
 async function giveBack(transaction: Transaction, version: number): Promise<void> {
   // A role with USAGE alone on the sequence leaves a gap.
   await transaction.raw(
@@ -207,7 +207,7 @@ async function storeSettings(
   for (const tenant of ids) {
     const [old, now] = [before.get(tenant), after.get(tenant)];
     if (!old || !now) continue;
-    // Even without a difference: applying settings again repairs outdated rules.
+    // Even without a difference: this repairs outdated rules.
     const written = await writeRules(transaction, [tenant], rulesOf(now));
     if (!written && isSame(old, now)) continue;
     const scope = { tenant, actor, batch: await nextFeedBatch(transaction) };
@@ -223,7 +223,7 @@ async function storeSettings(
   return { version, effects };
 }
 
-// The next cycle was planned with the old interval. A time in the past means that the tenant is due.
+// The next cycle was planned with the old interval. A past time means due.
 async function moveNextCycle(transaction: Transaction, tenant: string, byMs: number): Promise<void> {
   await transaction.raw(
     `update entra_sync.tenants set next_cycle_at = next_cycle_at + :byMs * interval '1 millisecond'
@@ -232,17 +232,17 @@ async function moveNextCycle(transaction: Transaction, tenant: string, byMs: num
   );
 }
 
-/** Returns the rules that the database itself enforces, from the settings in force. */
+/** Returns the rules that the database enforces. */
 export function rulesOf(settings: Settings): TenantRules {
   return { rules: fieldRules(settings), retentionMs: settings.retentionMs, manualRoles: settings.manual.editableBy };
 }
 
-/** Locks settings until the transaction ends. A transaction that derives rules from them calls it first. */
+/** Locks settings until the transaction ends, for rules derived from them. */
 export async function shareSettings(transaction: Transaction): Promise<void> {
   await transaction.raw('lock table entra_sync.settings in share mode');
 }
 
-/** Writes the rules of tenants that have none: new ones, and those of old releases. Call {@link shareSettings} first. */
+/** Writes the rules of tenants that have none. Call {@link shareSettings} first. */
 export async function completeRules(transaction: Transaction, defaults: SettingsDocument): Promise<void> {
   const settings = await settingsOf(transaction, await tenantsWithoutRules(transaction), defaults);
   for (const [tenant, one] of settings) await writeRules(transaction, [tenant], rulesOf(one));

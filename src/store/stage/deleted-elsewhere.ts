@@ -1,6 +1,6 @@
-// Users and groups that are soft-deleted in Entra ID while their row here does not say so, or that have none; kept by
-// id alone. Graph leaves them out of every member list and does not repeat their memberships on a restore, so a
-// restored user stays here until it is settled which groups hold it (rule 8).
+// Ids of users and groups that are soft-deleted in Entra ID and have no row here that says so. Graph leaves them out of
+// member lists and does not repeat their memberships on a restore, so a restored user stays until its groups are
+// settled (rule 8).
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows } from '../database/pool.ts';
@@ -26,7 +26,7 @@ export async function recordDeletedElsewhere(
        on conflict (tenant_id, stream, entra_object_id) do update set is_back = false, noted_at = now()`,
       bind,
     );
-    // Graph's list may be late, so an id that was recorded within a day stays.
+    // Graph's list may be late, so ids of the last day stay.
     await transaction.raw(
       `delete from entra_sync.deleted_strangers d
         where d.tenant_id = :tenant and d.stream = :stream and not d.is_back and d.noted_at < now() - interval '1 day'
@@ -36,8 +36,8 @@ export async function recordDeletedElsewhere(
   });
 }
 
-// Groups that were read before now may still be uncommitted: in an open round, or in a first page that has no round
-// yet, until the running cycle has committed its groups (src/engine/first-page.ts).
+// Groups read before now may not be committed yet: in an open round, or in a first page that has no round
+// (src/engine/first-page.ts).
 const groupsUnderWay = `(
   exists (select from entra_sync.rounds r where r.tenant_id = :tenant and r.stream = 'groups' and not r.dry_run)
   or exists (select from entra_sync.cycles c
@@ -46,8 +46,8 @@ const groupsUnderWay = `(
                                  where k.tenant_id = :tenant and k.stream = 'groups'
                                    and k.committed_at >= c.started_at)))`;
 
-// Whether this round settles which groups hold the user: it read the whole list and could keep all of it. A group that
-// is not stored yet names the user itself in the groups stream, unless that was read before the user was restored.
+// Whether this round settles the user's groups: it read the whole list and could keep all of it. A group not stored yet
+// names the user in the groups stream, unless it was read before the restore.
 const settled = (id: string) => `(
   exists (select from entra_sync.stage_whole_lists w where w.round_id = :round and w.object_id = ${id} offset 0)
   and (not exists (select from entra_sync.staged_members m
@@ -56,11 +56,11 @@ const settled = (id: string) => `(
                                        where g.tenant_id = :tenant and g.entra_object_id = m.group_object_id offset 0))
        or not ${groupsUnderWay}))`;
 
-// One look-up each: on a guess of few rows, the planner compared each staged user with all recorded ids.
+// One look-up each: planned for few rows, a join compared each staged user with all recorded ids.
 const stagedUser = (id: string) => `lateral (select s.entra_object_id, s.removed from entra_sync.stage_users s
   where s.round_id = :round and s.entra_object_id = ${id} offset 0)`;
 
-/** Keeps restored users whose groups this round does not settle. Runs before their accounts are restored. */
+/** Keeps restored users whose groups this round does not settle, before their accounts are restored. */
 export const keepReturnedUsers = `
 insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id, is_back)
 select :tenant, 'users', s.entra_object_id, true
@@ -93,7 +93,7 @@ select d.ctid from entra_sync.deleted_strangers d cross join ${stagedUser('d.ent
    and (s.removed = 'deleted' or s.removed = 'deleted_restorable' and d.is_back
         or s.removed is null and ${settled('s.entra_object_id')})))`;
 
-/** Returns live groups of this round that were deleted before it: their slices may lack members. */
+/** Returns this round's live groups that were deleted before it: their slices may lack members. */
 export async function restoredGroups(database: Database, tenantId: string, roundId: string): Promise<string[]> {
   const found = await rows<{ id: string }>(
     database,

@@ -11,7 +11,7 @@ import type { Round } from './rounds.ts';
 
 /**
  * Returns what a page is merged with: each object as staged, else (in a later round) as stored. A manual account or
- * group counts only as known, since it does not follow Entra ID.
+ * group does not follow Entra ID, so only its id is known.
  */
 export async function knownObjects(
   transaction: Transaction,
@@ -36,7 +36,7 @@ export async function knownObjects(
   return new Map(found.map(({ id, ...known }) => [id, known]));
 }
 
-/** Returns those of the objects that GET has not answered for in this round. */
+/** Returns the objects that GET has not answered for in this round. */
 export async function notAsked(database: Database, roundId: string, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return [];
   const found = await rows<{ id: string }>(
@@ -88,8 +88,8 @@ export function knownOfOdd(
 }
 
 /**
- * Clears the set-aside mark of objects and properties that these occurrences show readable: the last occurrence wins (rule 4). Returns
- * the objects that had been set aside as a whole.
+ * Clears the set-aside marks of what these occurrences show readable (rule 4). Returns the objects that were set aside
+ * as a whole.
  */
 export async function liftSetAside(
   transaction: Transaction,
@@ -118,7 +118,7 @@ export async function liftSetAside(
   return new Set(lifted.filter((key) => key.length === 36));
 }
 
-/** Clears the set-aside mark of these objects and all their parts in this round: they were read whole, or are deleted. */
+/** Clears this round's set-aside marks of objects that were read whole or are deleted, and of their parts. */
 export async function liftWhollySetAside(
   transaction: Transaction,
   roundId: string,
@@ -131,8 +131,8 @@ export async function liftWhollySetAside(
 }
 
 /**
- * Flags objects whose set-aside mark was just cleared, so that GET reads them again: they were live, and an unreadable body may
- * have held a change. A full round of users shows everything again; a group's slices are sent only once.
+ * Flags objects whose mark was just cleared for GET: the unreadable body may have held a change. A full round of users
+ * shows everything again, but a group's slices come only once.
  */
 export function doubtLifted<Merged extends MergedObject>(
   round: Round,
@@ -147,15 +147,14 @@ export function doubtLifted<Merged extends MergedObject>(
   );
 }
 
-/** The condition that the key names a property of a group, whose slices were readable all the same. */
+/** The key names a property of a group, whose slices were readable. */
 export const isPropertyOfGroup = (key: string) =>
   `substr(${key}, 38) in (${[...groupProperties.keys()].map((name) => `'${name}'`).join(', ')})`;
 
 /**
  * Returns the objects that GET has to answer for before the commit (rule 22): objects in doubt, removed ones that also
- * came with an unreadable body, groups of which any part was unreadable (a slice may be lost with it), and objects set
- * aside in earlier rounds, unless removed now. A live page of a set-aside object is not enough: delta may not repeat
- * changes.
+ * came unreadable, groups with an unreadable part (a slice may be lost with it), and objects that earlier rounds set
+ * aside, unless removed now. Delta may not repeat changes, so a live page of these is not enough.
  */
 export async function doubtfulObjects(
   database: Database,
@@ -186,13 +185,13 @@ export async function doubtfulObjects(
   );
 }
 
-/** An object to ask for. `wholly`: a group with its members; else only its properties are in doubt. */
+/** `wholly`: a group with its members; else only its properties are in doubt. */
 export type Doubtful = { readonly id: string; readonly wholly: boolean };
 
 /**
- * Returns live objects that this full round did not see, to be asked for before the sweep (rules 6, 22). None if there
- * are more than `most`: the guard holds these (rule 10). All, whatever their number, if the round met an object without
- * a readable id, which may be any of them (rule 19).
+ * Returns live objects that this full round did not see, for GET before the sweep (rules 6, 22). None beyond `most`,
+ * which the guard holds (rule 10); but all of them if an object came without a readable id, since it may be any (rule
+ * 19).
  */
 export async function unmetObjects(
   database: Database,
@@ -218,18 +217,15 @@ export async function unmetObjects(
 }
 
 export type Unsettled = {
-  /** All objects that were asked for, whatever the answer. */
+  /** All that were asked for, whatever the answer. */
   readonly asked: readonly string[];
-  /** Unreadable answers. */
   readonly problems: readonly Problem[];
-  /** Not found by GET. */
   readonly notFound: readonly string[];
 };
 
 /**
- * Stages the answers of GET that show no readable object. An object that GET does not find is removed if it was last
- * reported removed; if it was last reported live, it is set aside, since delta may run ahead of GET. An unreadable
- * object is set aside in any case (rule 22).
+ * Stages the answers of GET that show no readable object. One not found is removed if it was last reported removed, and
+ * set aside if live, since delta may run ahead of GET. An unreadable one is set aside (rule 22).
  */
 export async function settleUnreadable(
   transaction: Transaction,

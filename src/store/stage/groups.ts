@@ -6,7 +6,7 @@ import type { KnownObject, MergedObject } from '../../rules/merge.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { inDryRun } from '../feed/receipts.ts';
-import { holdersKey, membersKey, problemsOf, type SetAsideReasons, withoutCulprits } from './data-faults.ts';
+import { holdersKey, membersKey, problemsOf, type SetAsideReasons, withoutCulprits } from './culprits.ts';
 import {
   doubtLifted,
   idsOf,
@@ -22,7 +22,7 @@ import { stageHolders, stageMembers, stageSlices, stageWholeList } from './membe
 import { stageProblems } from './problems.ts';
 import { advanceRound, type PageOfRound, type Round, type StageState } from './rounds.ts';
 
-/** A merged group with its columns, ready for the stage. */
+/** A merged group with its columns. */
 export type StagedGroup = MergedObject & GroupColumns;
 
 export type GroupsPageToStage = PageOfRound & {
@@ -31,13 +31,12 @@ export type GroupsPageToStage = PageOfRound & {
     known: ReadonlyMap<string, KnownObject>,
     stored: ReadonlyMap<string, Source>,
   ) => readonly StagedGroup[];
-  /** The members that each page names, in the order of the pages. */
+  /** The members that each page names, in order. */
   readonly members: readonly (readonly Member[])[];
 };
 
 /**
- * Stages pages of groups with their slices and the resume link, in one transaction. Throws what {@link advanceRound}
- * throws.
+ * Stages pages of groups with their slices and the resume link, in one transaction. Throws like {@link advanceRound}.
  */
 export async function stageGroupsPage(
   database: Database,
@@ -69,7 +68,7 @@ export async function stageGroupsPage(
   });
 }
 
-// A group that was deleted before it was stored counts as removed, so it is asked for when it is live again.
+// A group deleted before it was stored counts as removed, so a live one is asked for.
 async function deletedElsewhere(
   transaction: Transaction,
   tenantId: string,
@@ -107,7 +106,7 @@ const insertGroups = `insert into entra_sync.stage_groups as s
             is_dynamic = excluded.is_dynamic, attributes = excluded.attributes, doubt = excluded.doubt
       where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`;
 
-/** A member list as GET showed it. Without problems it is whole, and replaces the slices. */
+/** A member list by GET. Without problems it is whole and replaces the slices. */
 export type ListOfMembers = {
   readonly groupId: string;
   readonly members: readonly Member[];
@@ -118,13 +117,13 @@ export type SettledGroups = Unsettled & {
   /** Found live by GET. */
   readonly live: readonly StagedGroup[];
   readonly lists: readonly ListOfMembers[];
-  /** The groups that hold each live group whose memberOf was readable. */
+  /** The groups that hold each live group, where memberOf was readable. */
   readonly holders: readonly { readonly groupId: string; readonly holders: readonly Member[] }[];
   /** The database's clock before the lists were asked for. */
   readonly readAt: Date;
 };
 
-/** Returns those of the groups that are live here; memberships of others cannot be stored. */
+/** Returns the groups that are live here; memberships of others cannot be stored. */
 export async function liveGroups(database: Database, tenantId: string, ids: readonly string[]): Promise<string[]> {
   const found = await rows<{ id: string }>(
     database,
@@ -135,7 +134,7 @@ export async function liveGroups(database: Database, tenantId: string, ids: read
   return found.map((row) => row.id);
 }
 
-/** Stages what GET answered for groups in doubt. */
+/** Stages GET's answers for groups in doubt. */
 export async function settleGroups(
   database: Database,
   lease: Lease,

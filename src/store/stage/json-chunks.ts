@@ -1,9 +1,9 @@
-// Rows for jsonb_to_recordset, in chunks below the limits of a jsonb value (256 MB) and of a JavaScript string.
+// Rows for jsonb_to_recordset, in chunks below the limits of jsonb (256 MB) and of JavaScript strings.
 
 // UTF-8 takes at most three bytes per character.
 const maxCharacters = 32 * 1_048_576;
 
-/** Yields the items as JSON arrays, each below `most` characters unless it holds a single item. */
+/** Yields the items as JSON arrays below `most` characters, or of a single item. */
 export function* jsonChunks(items: readonly unknown[], most = maxCharacters): Generator<string> {
   let chunk: string[] = [];
   let size = 0;

@@ -1,4 +1,4 @@
-// The stage of a quick first load: one listing per stream, a round of its own kind, with the progress of its member
+// The stage of a quick first load: per stream a listing, a round of its own kind, with the progress of its member
 // lists.
 
 import type { PartOfMemberList } from '../../rules/groups.ts';
@@ -7,7 +7,7 @@ import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows, type Transaction } from '../database/pool.ts';
 import { inDryRun } from '../feed/receipts.ts';
 import { shareTenant } from '../tenants/tenants.ts';
-import { membersKey, withoutCulprits } from './data-faults.ts';
+import { membersKey, withoutCulprits } from './culprits.ts';
 import { stageMembers } from './members.ts';
 import { stageProblems } from './problems.ts';
 import { type Round, roundColumns } from './rounds.ts';
@@ -16,9 +16,9 @@ import { type Round, roundColumns } from './rounds.ts';
 export type Listings = { readonly [stream in Stream]?: Round };
 
 /**
- * Begins the listings of a tenant's first load, or returns those that an earlier cycle left open; with other settings
- * these start over (rule 17). Returns none if the tenant has a checkpoint, an open round (a listing would be newer than
- * its pages), committed listings, or accounts of an earlier connection.
+ * Begins the listings of a first load, or resumes open ones; with other settings they start over (rule 17). Returns
+ * none if the tenant has a checkpoint, an open round (older than a listing), committed listings, or accounts of an
+ * earlier connection.
  */
 export async function openListings(
   database: Database,
@@ -89,7 +89,7 @@ async function begin(
 
 export type PendingList = { readonly id: string; readonly next: string | null };
 
-/** Returns the listed groups whose members are not all read, with the link that resumes the list. */
+/** Returns the listed groups whose members are not all read, with the resume link. */
 export async function pendingLists(database: Database, roundId: string): Promise<PendingList[]> {
   return rows<PendingList>(
     database,
@@ -103,8 +103,8 @@ export async function pendingLists(database: Database, roundId: string): Promise
 }
 
 /**
- * Stages parts of member lists with their resume links, in one transaction. Groups that GET did not find (`notFound`) leave
- * the stage: the first round shows what became of them. Returns how many members were new.
+ * Stages parts of member lists with their resume links, in one transaction; groups in `notFound` leave the stage to the
+ * first round. Returns how many members were new.
  */
 export async function stagePartsOfLists(
   database: Database,

@@ -4,11 +4,11 @@ import type { Member } from '../../rules/groups.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { inDryRun } from '../feed/receipts.ts';
-import { membersKey, setAsideStaged, withoutCulprits } from './data-faults.ts';
+import { membersKey, setAsideStaged, withoutCulprits } from './culprits.ts';
 
 type Slice = { group: string; type: string; removed: boolean; members: string };
 
-/** Stages the members that each page names, in the order of the pages. Returns how many slices were new. */
+/** Stages the members of each page, in order. Returns how many slices were new. */
 export async function stageSlices(
   transaction: Transaction,
   roundId: string,
@@ -19,7 +19,7 @@ export async function stageSlices(
     for (const slice of slicesOf(page)) {
       const { group, type, removed, members } = slice;
       const digest = createHash('sha256').update(`${group}${type}${removed}${members}`).digest('hex').slice(0, 32);
-      // A repeated slice moves to its last place, where it wins over the slices between.
+      // A repeated slice moves to its last place, where it wins.
       slices.delete(digest);
       slices.set(digest, slice);
     }
@@ -52,7 +52,7 @@ export async function stageSlices(
   return staged?.fresh ?? 0;
 }
 
-// One slice per group, type and verdict, so that a slice is its group and a list of ids.
+// One slice per group, type and verdict: a group and a list of ids.
 function slicesOf(page: readonly Member[]): Slice[] {
   const slices = new Map<string, { of: Member; ids: string[] }>();
   let last: { of: Member; ids: string[] } | undefined;
@@ -74,8 +74,8 @@ function slicesOf(page: readonly Member[]): Slice[] {
 }
 
 /**
- * Unfolds the slices of a round to one row per member, for look-ups. While the tenant has no stored group there is
- * nothing to look up, and slices stay folded: a first load then writes each member once.
+ * Unfolds the slices of a round to one row per member, for look-ups. A tenant without stored groups needs none, so that
+ * a first load writes each member once.
  */
 export async function unfoldSlices(database: Database, lease: Lease, roundId: string): Promise<void> {
   await withoutCulprits(database, lease, roundId, {
@@ -145,8 +145,8 @@ export async function stageMembers(
 }
 
 /**
- * Stages a list that was read whole: the members of a group, or the groups of a user. `readAt` is the database's clock
- * before Graph was asked.
+ * Stages a whole list: the members of a group, or the groups of a user. `readAt`: the database's clock before Graph was
+ * asked.
  */
 export async function stageWholeList(
   transaction: Transaction,
@@ -175,7 +175,7 @@ export async function stageWholeList(
   );
 }
 
-/** Stages all groups that hold a nested group, from its memberOf, in place of what lists said before. */
+/** Stages all groups that hold a nested group, from its memberOf, over what lists said. */
 export async function stageHolders(
   transaction: Transaction,
   roundId: string,

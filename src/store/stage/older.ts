@@ -4,9 +4,9 @@ import type { Transaction } from '../database/pool.ts';
 import { objectOfKey } from '../database/vocabulary.ts';
 
 /**
- * Brings an open full round up to date with the later round that this commit applies. Objects that the later round
- * removed are removed in the full round too. Live ones, seen by it or not, are flagged: GET reads them before the full
- * round is committed. Binds `tenant`, `stream` and `round`.
+ * Brings an open full round up to date with the later round of this commit (rule 24): what that removed is removed, and
+ * what it showed live is flagged, met or not, for GET before the full round is committed. Binds `tenant`, `stream` and
+ * `round`.
  */
 export async function doubtWhatIsOlder(
   transaction: Transaction,
@@ -20,7 +20,7 @@ export async function doubtWhatIsOlder(
         and new.round_id = :round and old.round_id = r.round_id and old.entra_object_id = new.entra_object_id`,
     bind,
   );
-  // The full round has passed the place of an object created since, and would lack it.
+  // An object created after the full round passed its place would be missing.
   await transaction.raw(
     `insert into ${stage}
      select (jsonb_populate_record(new, jsonb_build_object('round_id', r.round_id, 'doubt', '${changed}'))).*
@@ -29,7 +29,7 @@ export async function doubtWhatIsOlder(
      on conflict (round_id, entra_object_id) do nothing`,
     bind,
   );
-  // Earlier answers of GET are older too. While one stood, GET would not be asked again, and the doubt would never end.
+  // Earlier answers of GET are older too: while one stands, GET is not asked again, and the doubt has no end.
   await transaction.raw(
     `delete from entra_sync.stage_asked q
       using ${openFull}

@@ -1,5 +1,5 @@
-// Objects that a full round or a listing shows in part. Judged over the whole stage: a document is the union of all
-// occurrences, so it is not complete before the last page (rules 3, 22).
+// Objects that a full round or a listing shows in part, judged over the whole stage: a document is the union of all
+// occurrences (rules 3, 22).
 
 import { doubts } from '../../rules/merge.ts';
 import { type Stream, tableOf } from '../../rules/streams.ts';
@@ -8,7 +8,7 @@ import { type Database, inTransaction, rowCount, type Transaction } from '../dat
 import type { Round } from './rounds.ts';
 import { planForAll } from './statistics.ts';
 
-/** The properties that a complete document of a stream has. */
+/** The properties of a complete document. */
 export type RequiredProperties = {
   /** Every object of the stream has these. */
   readonly required: readonly string[];
@@ -16,8 +16,8 @@ export type RequiredProperties = {
   readonly selected: readonly string[];
 };
 
-// An unknown or removed object without a required property, or a known one without a property that its stored document
-// has. Comparing whole documents first is quicker, since most are equal. A manual account does not follow Entra ID.
+// An unknown or removed object without a required property, or a known one without a property of its stored document.
+// Most documents are equal, so they are compared whole first. A manual account does not follow Entra ID.
 const partial = (stream: Stream) => `
 select s.entra_object_id as id,
        case when jsonb_exists_all(s.source, :required::text[]) then '${doubts.lacking}'
@@ -32,8 +32,8 @@ select s.entra_object_id as id,
                     where p.property = any(:selected::text[]) and not jsonb_exists(s.source, p.property)))`;
 
 /**
- * Flags live objects that a full round shows in part, unless GET has answered for them. Returns how many were flagged.
- * A removed object that returns counts both as unknown and as known.
+ * Flags live objects that a full round shows in part, unless GET has answered for them. Returns how many. A removed
+ * object that returns is both unknown and known.
  */
 export async function doubtPartial(
   database: Database,
@@ -56,7 +56,7 @@ export async function doubtPartial(
   });
 }
 
-/** Drops objects that a listing shows in part from its stage: the first round asks for them. Returns how many. */
+/** Drops objects that a listing shows in part: the first round asks for them. Returns how many. */
 export async function dropPartial(
   transaction: Transaction,
   bind: { readonly tenant: string; readonly round: string; readonly stream: Stream },

@@ -1,4 +1,4 @@
-// Rounds and their stage, where pages wait for the commit. The round, its resume link and its stage share one fate.
+// Rounds and their stage. The round, its resume link and its stage share one fate.
 
 import { createHash } from 'node:crypto';
 import { ExpectedError, roundEndless } from '../../errors.ts';
@@ -33,7 +33,7 @@ export type Checkpoint = {
 /** The end of a listing, in place of a delta link. */
 export const endOfListing = { delta: 'end of the listing' } as const;
 
-/** The number of pages in a row that may stage nothing new; beyond it, the round counts as endless (rule 14). */
+/** The most pages in a row without anything new; beyond it a round is endless (rule 14). */
 export const maxBarrenPages = 2_000;
 
 /** The columns of a {@link Checkpoint}. */
@@ -41,7 +41,7 @@ export const checkpointColumns = `delta_link, fingerprint,
   (extract(epoch from clock_timestamp() - committed_at) * 1000)::float8 as age_ms,
   (extract(epoch from clock_timestamp() - full_at) * 1000)::float8 as full_age_ms`;
 
-/** Returns the stream's checkpoint, with its ages by the database's clock. */
+/** Returns the stream's checkpoint, with its ages. */
 export async function readCheckpoint(
   on: Database | Transaction,
   tenantId: string,
@@ -59,7 +59,7 @@ export async function readCheckpoint(
 export const roundColumns =
   'round_id, kind, reason, settings_version, fingerprint, pages, seen, resume_link, delta_link';
 
-/** Returns the stream's open round, if there is one to resume. */
+/** Returns the stream's open round, if any. */
 export async function readRound(
   on: Database | Transaction,
   tenantId: string,
@@ -75,7 +75,7 @@ export async function readRound(
   return round;
 }
 
-/** Drops the stream's open rounds with their stages and begins a new one. A later round leaves an open full round. */
+/** Drops the stream's open rounds and begins a new one. A later round leaves an open full round. */
 export async function beginRound(
   database: Database,
   lease: Lease,
@@ -115,7 +115,7 @@ export async function dropRound(database: Database, lease: Lease, roundId: strin
   });
 }
 
-/** Drops the stage of a dry run, which is never resumed. If the dry run was killed, the next lease drops it. */
+/** Drops the stage of a dry run, which is never resumed. The next lease drops that of a killed one. */
 export async function dropDryRun(database: Database, lease: Lease): Promise<void> {
   await inTransaction(database, async (transaction) => {
     await requireFence(transaction, lease);
@@ -134,9 +134,9 @@ export type PageOfRound = {
 };
 
 /**
- * Stages pages and the resume link in one transaction, and returns the round as it then is. `stage` writes the rows and
- * returns how many were new or different. A `trial` is rolled back. Throws `round_endless` for a link that this round
- * has already read, or after {@link maxBarrenPages}; `lease_lost` when the round has moved past `round`.
+ * Stages pages and the resume link in one transaction and returns the advanced round. `stage` writes the rows and
+ * returns how many were new or different; a `trial` is rolled back. Throws `round_endless` for a link already read or
+ * after {@link maxBarrenPages}, `lease_lost` when the round has moved past `round`.
  */
 export async function advanceRound(
   database: Database,
@@ -155,13 +155,13 @@ export async function advanceRound(
     return moved;
   };
   if (trial) return inDryRun(database, true, advance);
-  // A crash of the server undoes pages together with the resume link, so they are read again.
+  // A crash of the server undoes pages with their resume link.
   return inTransaction(database, advance, { mayBeLost: true });
 }
 
 /** The state of a round's stage once its row is locked. */
 export type StageState = {
-  /** Whether this round has set anything aside, which a readable body may end. */
+  /** This round has set something aside, which a readable body may end. */
   readonly anyAside: boolean;
 };
 

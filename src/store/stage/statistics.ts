@@ -1,4 +1,4 @@
-// The planner's statistics and settings around a commit, and when statistics are worth their time.
+// The planner's statistics and settings around a commit.
 import type { CommitCounts } from '../../rules/counts.ts';
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Database, rows } from '../database/pool.ts';
@@ -6,14 +6,14 @@ import type { Round } from './rounds.ts';
 
 const largeStage = 2_000;
 
-// While the planner believes in few rows, it looks up what a later round staged row by row; told of several thousand,
-// it scans whole tables. Measured with 7,000 of 100,000 users: five scans of all accounts.
+// Told of several thousand rows, the planner scans whole tables instead of looking up rows. Measured with 7,000 of
+// 100,000 users: five scans of all accounts.
 const largeLaterStage = 20_000;
 
-/** The number of rows per stage when its statistics were last made. */
+/** Rows per stage when its statistics were last made. */
 export type StageSizes = Readonly<Record<string, number>>;
 
-// Without columns that hold documents: sorting these takes longer than all else.
+// Without columns of documents, which take longest to sort.
 const plannedBy = {
   stage_users: 'round_id, entra_object_id, removed, in_scope',
   stage_groups: 'round_id, entra_object_id, removed',
@@ -21,11 +21,9 @@ const plannedBy = {
   stage_slices: 'round_id, group_object_id',
 };
 
-// Measured: without statistics the planner takes a large stage for empty, and the commit takes six times as long. A
-// table that another session locks is skipped: statistics are not worth a wait.
-/**
- * Updates the planner's statistics of large stages, except those that have hardly grown since. Returns the new sizes.
- */
+// Measured: without statistics a large stage counts as empty, and the commit takes six times as long. Statistics are
+// not worth a wait, so a locked table is skipped.
+/** Updates the statistics of large stages that have grown. Returns the new sizes. */
 export async function analyzeStage(
   database: Database,
   round: Pick<Round, 'round_id' | 'kind'>,
@@ -52,8 +50,8 @@ export async function analyzeStage(
 // A row of member_groups holds about ten memberships.
 const partThatCounts: Readonly<Record<string, number>> = { accounts: 0.1, groups: 0.1, member_groups: 1 };
 
-// Else the planner still plans for the empty tables of a new tenant.
-/** Updates the planner's statistics of tables of which a commit wrote a large part. */
+// Else the planner plans for the empty tables of a new tenant.
+/** Updates the statistics of tables of which a commit wrote a large part. */
 export async function analyzeTables(database: Database, stream: Stream, counts: CommitCounts): Promise<void> {
   const objects = counts.created + counts.updated + counts.restored + counts.removed;
   const written = {
@@ -81,8 +79,8 @@ const analyzedColumns: Readonly<Record<string, string>> = {
 };
 
 /**
- * Settings for statements over a whole tenant. Compiling a statement that runs once costs more than it gives. The sets
- * of a full round fit in this much memory, so they are not spilled to files; a larger setting of the database stays.
+ * Settings for statements over a whole tenant: compiling a statement that runs once never pays, and the sets of a full
+ * round fit in this much memory. A larger setting stays.
  */
 export const planForAll = `
 select set_config('jit', 'off', true),
@@ -90,8 +88,8 @@ select set_config('jit', 'off', true),
             then set_config('work_mem', '64MB', true) end`;
 
 /**
- * Settings for a later round, whose statements look up the rows that they touch. The flag keeps an open full round
- * ({@link doubtWhatIsOlder} updates it), which a trigger drops when the previous release commits (migrations/0034).
+ * Settings for a later round, whose statements look up rows. The flag keeps an open full round ({@link
+ * doubtWhatIsOlder} updates it), which a trigger drops at a commit of the previous release (migrations/0034).
  */
 export const planForFew = `
 select set_config('jit', 'off', true), set_config('entra_sync.keeps_full_round', 'on', true),

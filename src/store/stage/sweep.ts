@@ -1,11 +1,11 @@
-// Ends memberships that a complete member list does not contain. Delta's slices may lack unreadable members and members
-// deleted meanwhile, so only a list that GET returned whole ends a membership (rule 8).
+// Ends memberships that a complete member list lacks. Slices may lack unreadable and deleted members, so only a list
+// that GET returned whole ends one (rule 8).
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { compareWholeSets, type Database, inTransaction, rows } from '../database/pool.ts';
 import { groupOfObject, membershipsOfGroup, removedWithObject } from '../database/vocabulary.ts';
 import { stageMembers } from './members.ts';
 
-// One stream at a time: asked for both, Postgres scanned an index from end to end per member.
+// One stream at a time: for both, Postgres scanned an index from end to end per member.
 const isDeletedElsewhere = (stream: string) => `exists (select from entra_sync.deleted_strangers d
   where d.tenant_id = :tenant and d.stream = '${stream}' and d.entra_object_id = x.member_object_id offset 0)`;
 
@@ -13,18 +13,17 @@ const storedByList = `
 cross join ${groupOfObject('w.object_id')} g
 cross join ${membershipsOfGroup('g.group_no')} m`;
 
-// For all lists at once: one look-up per list would cost a third of a millisecond. Needs compareWholeSets.
+// For all lists at once: a look-up per list costs a third of a millisecond. Needs compareWholeSets.
 const storedOfAll = `
 join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = w.object_id
 join (select m.group_no, m.member_object_id from entra_sync.memberships m where m.tenant_id = :tenant offset 0) m
   on m.group_no = g.group_no`;
 
-// EXCEPT compares stored with staged members by sorting or hashing; a join planned for few rows compared each member
-// with the whole stage. The members that remain are looked up one by one.
+// EXCEPT sorts or hashes both sides; a join planned for few rows compared each member with the whole stage. The members
+// that remain are looked up one by one.
 /**
- * Returns the query of the stored memberships that the round's stage does not contain, of the groups in `lists` (a
- * query of object_id and read_at). It leaves out members that Graph omits because they are deleted and restorable, and
- * members whose own groups were read later than the list. Binds `tenant` and `round`.
+ * The query of stored memberships that the stage lacks, of the groups in `lists` (object_id, read_at), without
+ * soft-deleted members, which Graph omits, and members whose own groups were read later. Binds `tenant` and `round`.
  */
 export const unnamedMembers = (lists: string, stored = storedByList) => `
 select x.group_object_id, g.group_no, x.member_object_id, m.member_type
@@ -47,7 +46,7 @@ select x.group_object_id, g.group_no, x.member_object_id, m.member_type
 /** The query of the lists that this round read whole. Binds `round`. */
 export const wholeLists = 'select object_id, read_at from entra_sync.stage_whole_lists where round_id = :round';
 
-/** Returns groups of a full round whose slices lack stored members: their lists are read before a membership ends. */
+/** Returns groups of a full round whose slices lack stored members: their lists are read first. */
 export async function groupsToSweep(database: Database, tenant: string, round: string): Promise<string[]> {
   const shown = `select t.entra_object_id as object_id, now() as read_at from entra_sync.stage_groups t
     where t.round_id = :round and t.removed is null
@@ -66,7 +65,7 @@ export async function groupsToSweep(database: Database, tenant: string, round: s
 
 export type UnnamedMember = { groupId: string; memberId: string; type: 'u' | 'g' };
 
-/** Returns members that are stored here and that a whole list does not contain. */
+/** Returns stored members that a whole list lacks. */
 export async function membersToEnd(database: Database, tenant: string, round: string): Promise<UnnamedMember[]> {
   return rows<UnnamedMember>(
     database,
@@ -84,7 +83,7 @@ export async function membersToEnd(database: Database, tenant: string, round: st
   );
 }
 
-/** Keeps memberships of members that turned out to be soft-deleted: no list contains them, and they may be restored. */
+/** Keeps memberships of members that turned out to be soft-deleted, which no list contains. */
 export async function keepUnnamed(
   database: Database,
   lease: Lease,

@@ -1,4 +1,4 @@
-// The state of a tenant when its cycle begins: one statement for all that the cycle decides by.
+// All that a cycle decides by at its begin, read in one statement.
 import type { Stream } from '../../rules/streams.ts';
 import type { Settings, SettingsDocument } from '../../settings/settings.ts';
 import { type StreamFailures, streamFailures } from '../cycle/stream-failures.ts';
@@ -7,18 +7,17 @@ import { resolveStored, type StoredVersion } from '../settings/versions.ts';
 import { tenantGone } from '../tenants/tenants.ts';
 import { type Checkpoint, checkpointColumns, type Round, roundColumns } from './rounds.ts';
 
-/** A round with its age by the database's clock. */
+/** With its age by the database's clock. */
 export type OpenRound = Round & { readonly age_ms: number };
 
-/** The state of one stream. */
 export type StreamInputs = {
   readonly checkpoint: Checkpoint | undefined;
-  /** The open round (never a dry run's): the full one if there are two. */
+  /** The open round, never a dry run's; of two the full one. */
   readonly open: OpenRound | undefined;
-  /** The open later round beside a full one. */
+  /** The open later round beside it. */
   readonly beside: OpenRound | undefined;
   readonly failures: StreamFailures;
-  /** Whether absences are held that another full round can confirm or lift (rule 10). */
+  /** Absences are held that another full round can confirm or lift (rule 10). */
   readonly wantsFull: boolean;
 };
 
@@ -41,7 +40,7 @@ type Row = {
   wants_full: boolean;
 };
 
-/** Returns the state of a tenant. Throws `unknown_name` for a tenant that does not exist. */
+/** Returns the state of a tenant. Throws `unknown_name` if there is none. */
 export async function readTenantState(database: Database, tenantId: string): Promise<TenantState> {
   const found = await rows<Row>(database, findState, { tenantId });
   const [first] = found;
@@ -67,8 +66,8 @@ export async function readTenantState(database: Database, tenantId: string): Pro
 }
 
 /**
- * The condition, over expressions of a tenant and a stream, that absences are held that another full round can confirm
- * or lift: at once after the first, then daily.
+ * The condition that absences are held that another full round can confirm or lift: at once after the first, then
+ * daily.
  */
 const isFullWanted = (tenantId: string, stream: string) => `exists (
   select from (select tenant_id, list_id, reason, held_since from entra_sync.held_removals

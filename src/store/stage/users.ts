@@ -6,7 +6,7 @@ import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { removedWithObject } from '../database/vocabulary.ts';
 import { inDryRun } from '../feed/receipts.ts';
-import { problemsOf, withoutCulprits } from './data-faults.ts';
+import { problemsOf, withoutCulprits } from './culprits.ts';
 import {
   doubtLifted,
   idsOf,
@@ -21,7 +21,7 @@ import { jsonChunks } from './json-chunks.ts';
 import { stageWholeList } from './members.ts';
 import { advanceRound, type PageOfRound, type Round, type StageState } from './rounds.ts';
 
-/** A merged user with its mapped fields, ready for the stage. */
+/** A merged user with its mapped fields. */
 export type StagedUser = MergedObject & {
   readonly mapped: { readonly [field: string]: Json };
   readonly userPrincipalName: string | null;
@@ -35,14 +35,14 @@ export type StagedUser = MergedObject & {
 
 export type UsersPageToStage = PageOfRound & {
   readonly occurrences: readonly Occurrence[];
-  /** Makes the rows from what is known of the page's objects, and of those with unreadable properties; pure. */
+  /** Makes the rows from the known objects of the page, and those with unreadable properties; pure. */
   readonly merge: (
     known: ReadonlyMap<string, KnownObject>,
     stored: ReadonlyMap<string, Source>,
   ) => readonly StagedUser[];
 };
 
-/** Stages pages of users with the resume link, in one transaction. Throws what {@link advanceRound} throws. */
+/** Stages pages of users with the resume link, in one transaction. Throws like {@link advanceRound}. */
 export async function stageUsersPage(
   database: Database,
   lease: Lease,
@@ -96,8 +96,8 @@ const insertUsers = `insert into entra_sync.stage_users as s
       where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`;
 
 /**
- * Leaves out mapped fields that equal the property of the same name, so that they are sent once. `own` has the names
- * for which the two differ in any of these users, `rest` each user's fields under these names.
+ * Leaves out mapped fields that equal the property of the same name, so that they are sent once. `own`: the names for
+ * which any user's differ; `rest`: each user's fields under these.
  */
 function passedOn(users: readonly StagedUser[]): { own: ReadonlySet<string>; rest: readonly StagedUser['mapped'][] } {
   const own = new Set<string>();
@@ -110,9 +110,8 @@ function passedOn(users: readonly StagedUser[]): { own: ReadonlySet<string>; res
 }
 
 /**
- * Returns users whose groups GET has to answer for (rule 8): users that were deleted and are live in this round, in
- * scope or not, and users whose groups could not be read or kept earlier. Delta names the memberships of users that
- * were only outside the scope all along.
+ * Returns users whose groups GET has to answer for (rule 8): deleted before and live in this round, in scope or not, or
+ * with groups that could not be read or kept. Delta names the memberships of users that were only outside the scope.
  */
 export async function restoredUsers(database: Database, tenantId: string, roundId: string): Promise<string[]> {
   const found = await rows<{ id: string }>(
@@ -141,10 +140,9 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
 }
 
 /**
- * Returns users that enter the scope and have to be asked for (rule 22): a scope group holds them, and they have no
- * account here, or one that is out of date because it was outside the scope or released. Leaves out users that are
- * outside for other reasons, deleted ones, and groups. A user that GET did not find is asked for again: delta may run
- * ahead of GET.
+ * Returns users that enter the scope and have to be asked for (rule 22): in a scope group, without an account or with
+ * one that went out of date outside the scope or released. Not users outside for other reasons, deleted ones, or
+ * groups. One that GET did not find is asked again: delta may run ahead of GET.
  */
 export async function enteringUsers(
   database: Database | Transaction,
@@ -181,13 +179,13 @@ export async function enteringUsers(
 }
 
 export type SettledUsers = Unsettled & {
-  /** Found live by GET: complete documents, each with the groups that the user is a direct member of. */
+  /** Found live by GET, each with the groups that hold it directly. */
   readonly live: readonly { readonly user: StagedUser; readonly memberOf: readonly Member[] | undefined }[];
   /** The database's clock before `memberOf` was asked for. */
   readonly readAt: Date;
 };
 
-/** Stages what GET answered for users in doubt. A `memberOf` that was read replaces the stored groups of the user. */
+/** Stages GET's answers for users in doubt. A `memberOf` that was read replaces the stored groups of the user. */
 export async function settleUsers(
   database: Database,
   lease: Lease,

@@ -1,5 +1,5 @@
-// A customer's consent registers its tenant for this customer, or connects it again. The consent waits for the vendor's
-// approval if the vendor did not name the tenant and the sign-in showed no administrator role.
+// A customer's consent registers or reconnects its tenant. It waits for the vendor's approval if the vendor did not
+// name the tenant and the sign-in showed no administrator role.
 import { ExpectedError } from '../../errors.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
@@ -14,7 +14,7 @@ export type Consent = {
   readonly tenantId: string;
   /** The object id of the person who signed in. */
   readonly adminId: string;
-  /** The verified sign-in showed a role that may consent for the tenant. */
+  /** The sign-in showed a role that may consent. */
   readonly administrator: boolean;
   readonly actor: string;
 };
@@ -23,7 +23,7 @@ type Connected = {
   kind: 'connected';
   name: string;
   how: 'new' | 'pending' | 'again' | 'renewed';
-  /** Other references whose consent to this tenant waited. Theirs are deleted. */
+  /** Other references whose waiting consent to this tenant was deleted. */
   dropped: string[];
 };
 
@@ -39,9 +39,9 @@ type Invited = { external_ref: string; name: string | null; tenant_id: string | 
 type Known = { name: string; status: string; external_ref: string | null; synced: boolean };
 
 /**
- * Connects a tenant with a valid token: registers it for the invitation's customer, or updates its row, `active` and due
- * now. The next full round adopts the accounts of a disconnected tenant. The consent waits, and the tenant's row stays as
- * it is, unless the vendor named the tenant for this customer or the sign-in showed its administrator.
+ * Connects a tenant with a valid token: registers it for the invitation's customer, or makes its row `active` and due
+ * now. The next full round adopts the accounts of a disconnected one. The consent only waits, unless the vendor named
+ * the tenant for this customer or the sign-in showed its administrator.
  */
 export async function connectTenant(
   database: Database,
@@ -49,7 +49,7 @@ export async function connectTenant(
   defaults: SettingsDocument,
 ): Promise<Connection> {
   return inReportedTransaction(database, async (transaction) => {
-    // The order in which every other transaction locks: settings, then tenants.
+    // The order of every other transaction: settings, then tenants.
     await shareSettings(transaction);
     return connectIn(transaction, consent, defaults);
   });
@@ -61,13 +61,13 @@ async function connectIn(transaction: Transaction, consent: Consent, defaults: S
   if (refused || !invited) return { kind: 'refused', reason: refused ?? 'withdrawn' };
   if (!consent.administrator && !isNamed(invited, known, consent.tenantId))
     return { kind: 'waiting', until: await keepWaiting(transaction, consent) };
-  // If the tenant was registered meanwhile, check that row first.
+  // A tenant registered meanwhile has a row to check first.
   return (
     (await register(transaction, consent, { invited, known }, defaults)) ?? connectIn(transaction, consent, defaults)
   );
 }
 
-/** Binds the tenant to this customer. Returns undefined and writes nothing if it was registered meanwhile. */
+/** Binds the tenant to this customer. Returns undefined, with nothing written, if it was registered meanwhile. */
 async function register(
   transaction: Transaction,
   consent: { invitationId: string; tenantId: string; actor: string },
@@ -87,7 +87,7 @@ async function register(
   const ended = await rows<{ external_ref: string }>(transaction, endWaiting, { tenantId, invitationId });
   const dropped = [...new Set(ended.map((one) => one.external_ref))].filter((one) => one !== ref).sort();
   const how = known ? knownAs(known.status) : 'new';
-  // A repeated consent, for example for more permissions, changes nothing that applications see.
+  // A repeated consent, as for more permissions, changes nothing that applications see.
   if (how !== 'renewed') {
     const scope = { tenant: tenantId, actor, batch: await nextFeedBatch(transaction) };
     const kind = how === 'again' ? 'tenant.reconnected' : 'tenant.connected';
@@ -97,9 +97,9 @@ async function register(
 }
 
 /**
- * Approves a waiting consent: binds the tenant to the customer, `active` and due now, and deletes other consents to it.
- * Without `ref`, the only one. Throws `unknown_name` if none waits, `usage` if several do, `tenant_exists` for a tenant
- * that is connected already or belongs to another customer.
+ * Approves a waiting consent (without `ref` the only one): binds the tenant to the customer, `active` and due now, and
+ * deletes other consents to it. Throws `unknown_name` if none waits, `usage` if several do, `tenant_exists` for a
+ * tenant that is connected or another customer's.
  */
 export async function approveConsent(
   database: Database,
@@ -144,7 +144,7 @@ const endWaiting = `delete from entra_sync.waiting_consents w using entra_sync.i
  where i.invitation_id = w.invitation_id and (w.tenant_id = :tenantId::uuid or w.invitation_id = :invitationId)
 returning i.external_ref`;
 
-// The change that applications see. A new tenant has no `before`.
+// A new tenant has no `before`.
 function difference(known: Known | undefined, ref: string): [before: object | null, after: object] {
   const after = { status: 'active', external_ref: ref };
   if (!known) return [null, after];
@@ -165,10 +165,9 @@ function knownAs(status: string): 'pending' | 'again' | 'renewed' {
 }
 
 /**
- * Returns why this invitation could not connect this tenant, before the customer consents; null: it could.
- * `named`: the vendor named the tenant, in the invitation or by registering it for this customer.
- * `other_tenant`: the invitation is for another tenant. `other_customer`: the tenant belongs to another customer.
- * `unassigned`: the tenant is synced, and the vendor has not named its customer.
+ * Returns why this invitation could not connect this tenant, before the customer consents; null: it could. `named`: the
+ * vendor named the tenant in the invitation, or registered it for this customer. `other_tenant`: the invitation is for
+ * another one. `other_customer`: the tenant is another's. `unassigned`: the tenant is synced without a customer.
  */
 export async function mayConnect(
   database: Database,
@@ -214,7 +213,7 @@ function consentRefusal(invited: Invited | undefined, known: Known | undefined, 
   return null;
 }
 
-// Names are unique, because commands find tenants by name.
+// Commands find tenants by name, so names are unique.
 async function freeName(transaction: Transaction, tenantId: string, { name, external_ref }: Invited): Promise<string> {
   for (const wanted of name === null ? [external_ref] : [name, `${name} (${external_ref})`]) {
     const [taken] = await rows(

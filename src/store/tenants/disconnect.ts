@@ -9,14 +9,14 @@ import { tenantGone } from './tenants.ts';
 export type Disconnection = {
   readonly accounts: number;
   readonly groups: number;
-  /** Removed accounts that can still be restored. They stay removed. */
+  /** Removed accounts that can still be restored. */
   readonly removed: number;
   readonly running: boolean;
 };
 
 /**
  * Releases a tenant: accounts and groups become manual and keep their values, rounds and checkpoints are deleted, and a
- * running cycle can commit nothing more. A dry run is rolled back. Throws `tenant_disconnected` if it is already.
+ * running cycle commits nothing more. A dry run is rolled back. Throws `tenant_disconnected`.
  */
 export async function disconnectTenant(
   database: Database,
@@ -44,7 +44,7 @@ export async function disconnectTenant(
         where tenant_id = :tenant`,
       scope,
     );
-    // An older invitation must not connect the tenant again.
+    // An older invitation must not connect it again.
     await transaction.raw(
       `delete from entra_sync.invitations i using entra_sync.tenants t
         where t.tenant_id = :tenant and (i.tenant_id = t.tenant_id or i.external_ref = t.external_ref)`,
@@ -56,8 +56,8 @@ export async function disconnectTenant(
 }
 
 /**
- * Lets cycles of a disconnected tenant run again. The next full round adopts accounts and groups by object id. Throws
- * `usage` for a connected tenant.
+ * Lets cycles of a disconnected tenant run again; the next full round adopts its accounts and groups by object id.
+ * Throws `usage` for a connected one.
  */
 export async function reconnectTenant(database: Database, tenantId: string, actor: string): Promise<void> {
   await inReportedTransaction(database, async (transaction) => {
@@ -84,7 +84,7 @@ export async function countReleased(on: Database | Transaction, tenantId: string
   return (await releasedAccounts(on, tenantId, 1)).count;
 }
 
-/** Returns the first `limit` live manual accounts that were managed once and not adopted again, and how many there are. */
+/** Returns the first `limit` live manual accounts that were managed once, and how many there are. */
 export async function releasedAccounts(
   database: Database | Transaction,
   tenantId: string,
@@ -106,12 +106,12 @@ export async function releasedAccounts(
 export type Purged = { readonly accounts: number; readonly groups: number; readonly changes: number };
 
 /**
- * Erases a disconnected tenant: accounts, groups, memberships, settings, cycles and change rows. Its batches stay without
- * content, so that positions in the feed stay valid. Throws `usage` for a connected tenant.
+ * Erases a disconnected tenant with all its rows. Its batches stay without content, so that positions stay valid.
+ * Throws `usage` for a connected one.
  */
 export async function purgeTenant(database: Database, tenantId: string): Promise<Purged> {
   return inReportedTransaction(database, async (transaction) => {
-    // The delete cascades to settings, which a settings change locks before tenants: use the same order.
+    // The delete cascades to settings, which a settings change locks before tenants.
     await transaction.raw('lock table entra_sync.settings in row exclusive mode');
     const status = await lockForUpdate(transaction, tenantId);
     if (status !== 'disconnected') {
@@ -146,7 +146,7 @@ async function lockForUpdate(transaction: Transaction, tenantId: string): Promis
   return tenant.status;
 }
 
-// Raises the fence, so that the lease's holder can stage and commit nothing more (rule 11).
+// The lease's holder can then stage and commit nothing more (rule 11).
 async function endCycles(transaction: Transaction, scope: ChangeScope): Promise<boolean> {
   await transaction.raw(
     'update entra_sync.leases set fence = fence + 1, holder = null where tenant_id = :tenant',
@@ -155,7 +155,7 @@ async function endCycles(transaction: Transaction, scope: ChangeScope): Promise<
   await transaction.raw('delete from entra_sync.heartbeats where tenant_id = :tenant', scope);
   await transaction.raw('delete from entra_sync.rounds where tenant_id = :tenant', scope);
   await transaction.raw('delete from entra_sync.checkpoints where tenant_id = :tenant', scope);
-  // Accounts are now manual, so their held removals are obsolete.
+  // Removals of manual accounts are obsolete.
   await transaction.raw('delete from entra_sync.removal_lists where tenant_id = :tenant', scope);
   const ended = await rowCount(
     transaction,
@@ -175,7 +175,7 @@ with written as (
   returning ${what}_id
 )${changeRowsOutsideCycle(`'${what}.released'`, { [`${what}_id`]: `${what}_id`, ...becameManual }, 'from written')}`;
 
-/** Writes a change row of the tenant itself and closes the batch. */
+/** Writes a change row of the tenant and closes the batch. */
 export async function writeTenantChange(
   transaction: Transaction,
   scope: ChangeScope,

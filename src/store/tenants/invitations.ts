@@ -1,4 +1,4 @@
-// Invitations to the consent page, the single-use steps of browsers that follow one, and the key that signs their links.
+// Invitations to the consent page, the single-use steps of browsers that follow one, and the key that signs links.
 import { randomBytes } from 'node:crypto';
 import { type Database, rowCount, rows, written } from '../database/pool.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
@@ -14,7 +14,7 @@ export type Invitation = {
   expired: boolean;
 };
 
-/** Returns the installation's key for signing links, and creates it at the first call. */
+/** Returns the installation's key for signing links, made at the first call. */
 export async function signingKey(database: Database): Promise<Buffer> {
   const find = () => rows<{ key: Buffer }>(database, 'select key from entra_sync.signing_key');
   const [found] = await find();
@@ -29,7 +29,7 @@ export async function signingKey(database: Database): Promise<Buffer> {
 
 const columns = 'invitation_id, external_ref, name, tenant_id, expires_at, expires_at <= clock_timestamp() as expired';
 
-/** Stores an invitation for a customer and returns it. Deletes invitations that expired more than 30 days ago. */
+/** Stores an invitation for a customer. Deletes those that expired more than 30 days ago. */
 export async function createInvitation(
   database: Database,
   invitation: { ref: string; name: string | null; tenantId: string | null; expiresInMs: number; actor: string },
@@ -60,7 +60,7 @@ export async function findInvitation(database: Database, invitationId: string): 
   return found;
 }
 
-/** Withdraws every invitation of a customer, with its open steps and waiting consents. Returns how many. */
+/** Withdraws the invitations of a customer, with open steps and waiting consents. Returns how many. */
 export async function withdrawInvitations(database: Database, ref: string): Promise<number> {
   return inReportedTransaction(database, (transaction) =>
     rowCount(transaction, 'delete from entra_sync.invitations where external_ref = :ref', { ref }),
@@ -76,7 +76,7 @@ type Verified = {
   readonly tenantId: string;
   readonly adminId: string;
   readonly domain: string | null;
-  /** The sign-in showed a role that may consent for the tenant. */
+  /** The sign-in showed a role that may consent. */
   readonly administrator: boolean;
   /** Token requests since the sign-in. */
   readonly tries: number;
@@ -89,7 +89,7 @@ export type Step = {
   browser: Buffer;
   nonce: string | null;
   code_verifier: string | null;
-  /** From here on: the facts of the verified sign-in. Null before it. */
+  /** From here on the facts of the verified sign-in, null before it. */
   tenant_id: string | null;
   admin_object_id: string | null;
   domain: string | null;
@@ -99,8 +99,8 @@ export type Step = {
 };
 
 /**
- * Stores the step that a browser may take next. `end`: a time in milliseconds from now, or the end of the sign-in before.
- * Returns the step's id and end; undefined if the invitation was withdrawn.
+ * Stores the step that a browser may take next, and returns its id and end; undefined if the invitation was withdrawn.
+ * `end`: a time in milliseconds from now, or the end of the sign-in before.
  */
 export async function openStep(
   database: Database,
@@ -133,7 +133,7 @@ const stepMatches = 'step_id = :id and step = :step and browser = :browser and e
 const stepColumns = `step_id, invitation_id, step, browser, nonce, code_verifier, tenant_id, admin_object_id, domain,
   administrator, tries, expires_at`;
 
-/** Deletes and returns a step: only one of several requests gets it. Returns undefined to the others and other browsers. */
+/** Deletes and returns a step, for one of several requests of its browser; undefined for all others. */
 export async function takeStep(database: Database, step: StepKey): Promise<Step | undefined> {
   const [taken] = await written<Step>(
     database,

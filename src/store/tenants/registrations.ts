@@ -1,4 +1,4 @@
-// The consent page stores whether an application's id tokens contain the directory roles of the person who signs in.
+// Whether an application's id tokens contain directory roles, as sign-ins on the consent page showed.
 import { type Database, rows } from '../database/pool.ts';
 
 export type Registration = {
@@ -7,7 +7,7 @@ export type Registration = {
   readonly seen_at: Date;
 };
 
-/** Stores whether the id token of a sign-in contained directory roles. */
+/** Stores whether an id token contained directory roles. */
 export async function rememberRegistration(database: Database, clientId: string, tellsRoles: boolean): Promise<void> {
   await database.raw(
     `insert into entra_sync.registrations (client_id, tells_roles) values (:clientId, :tellsRoles)
@@ -16,7 +16,7 @@ export async function rememberRegistration(database: Database, clientId: string,
   );
 }
 
-/** Returns the registration as of the last sign-in; undefined before the first. */
+/** Returns what the last sign-in showed; undefined before the first. */
 export async function readRegistration(database: Database, clientId: string): Promise<Registration | undefined> {
   const [found] = await rows<Registration>(
     database,

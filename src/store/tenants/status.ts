@@ -1,4 +1,4 @@
-// Reads the state of tenants: counts, checkpoints, cycles, objects set aside.
+// Reads the state of tenants.
 import { type Database, rows } from '../database/pool.ts';
 import type { TenantRow } from './tenants.ts';
 
@@ -10,19 +10,19 @@ export type TenantStatus = TenantRow & {
   last_outcome: string | null;
   last_kind: string | null;
   last_finished_at: Date | null;
-  /** The last cycle's error code, also one of the database, which does not become the tenant's error. */
+  /** Also that of the database, which does not become the tenant's error. */
   last_cycle_error_code: string | null;
   last_cycle_error_message: string | null;
-  /** Consecutive failures of the tenant itself; three put it in quarantine. */
+  /** Failures in a row of the tenant itself; three put it in quarantine. */
   failures: number;
-  /** Pages that open full rounds have read so far, for provisional tenants. */
+  /** Pages that open full rounds have read, for provisional tenants. */
   first_round_pages: number;
 };
 
 /**
- * Filters for `status --only`. `failing`: the last cycle failed in some stream or was cut off, or the tenant is in
- * quarantine. `held`: removals wait for a person. `stale`: connected, not paused, and without a success for more than two
- * intervals since the last one or since the tenant was added.
+ * Filters of `status --only`. `failing`: the last cycle failed in some stream or was cut off, or the tenant is in
+ * quarantine. `held`: removals wait for a person. `stale`: connected, not paused, and for more than two intervals
+ * without a success.
  */
 export const statusFilters = ['failing', 'held', 'stale'] as const;
 
@@ -41,7 +41,7 @@ const isOf: Readonly<Record<StatusFilter, string>> = {
              order by s.tenant_id nulls last, s.version desc limit 1)`,
 };
 
-/** Returns all tenants, one, or those of a filter, each with its number of accounts and last cycle. */
+/** Returns tenants with their number of accounts and last cycle: all, one, or those of a filter. */
 export async function readStatus(
   database: Database,
   tenantId: string | null,
@@ -77,7 +77,7 @@ export async function readStatus(
 
 export type StreamState = { stream: string; committed_at: Date; full_at: Date; open_pages: number | null };
 
-/** Returns a tenant's checkpoints, with the pages of an open round: running, or waiting to be resumed. */
+/** Returns a tenant's checkpoints, with the pages of an open round. */
 export async function readStreams(database: Database, tenantId: string): Promise<StreamState[]> {
   return rows<StreamState>(
     database,
@@ -134,7 +134,7 @@ export type SetAsideRow = {
   last_seen_at: Date;
 };
 
-/** Returns objects that are set aside (rule 19), of one tenant or all. */
+/** Returns what is set aside (rule 19), of one tenant or all. */
 export async function readSetAside(database: Database, tenantId: string | null): Promise<SetAsideRow[]> {
   return rows<SetAsideRow>(
     database,
@@ -171,7 +171,7 @@ export async function readAccount(
 
 export type NamedGroup = { entra_object_id: string; name: string };
 
-/** Returns the live groups of a tenant with one of these display names, ignoring case. */
+/** Returns live groups of a tenant by display name, ignoring case. */
 export async function groupsByName(
   database: Database,
   tenantId: string,

@@ -20,8 +20,8 @@ export type TenantRow = Tenant & {
 };
 
 /**
- * Registers a tenant with the field rules of the installation's settings. Throws `tenant_exists` if it, or another tenant
- * of this name, is already registered.
+ * Registers a tenant with the field rules of the installation's settings. Throws `tenant_exists` if it is registered,
+ * or another has its name.
  */
 export async function addTenant(
   database: Database,
@@ -46,7 +46,7 @@ export async function addTenant(
   });
 }
 
-/** Changes a tenant's name, reference or both. Throws `tenant_exists` for a name that is taken. */
+/** Changes a tenant's name, reference or both. Throws `tenant_exists` for a taken name. */
 export async function renameTenant(
   database: Database,
   tenant: { tenantId: string; name: string | null; ref: string | null },
@@ -74,12 +74,12 @@ async function requireFreeName(database: Database, tenantId: string, name: strin
   });
 }
 
-/** Returns all tenants as in directory.tenants, by name. */
+/** Returns all tenants, by name. */
 export async function listTenants(database: Database): Promise<TenantRow[]> {
   return rows<TenantRow>(database, 'select * from directory.tenants order by lower(name), tenant_id');
 }
 
-/** Returns the tenants with this reference of the vendor. */
+/** Returns the tenants with this reference. */
 export async function tenantsOfCustomer(database: Database, ref: string): Promise<TenantRow[]> {
   return rows<TenantRow>(database, 'select * from directory.tenants where external_ref = :ref order by lower(name)', {
     ref,
@@ -87,8 +87,8 @@ export async function tenantsOfCustomer(database: Database, ref: string): Promis
 }
 
 /**
- * Returns the tenant whose id, name or reference is `word`. Throws `unknown_name` for none or several, `consent_waiting` if
- * its consent waits.
+ * Returns the tenant whose id, name or reference is `word`. Throws `unknown_name` for none or several,
+ * `consent_waiting`.
  */
 export async function findTenant(database: Database, word: string): Promise<TenantRow> {
   const found = await rows<TenantRow>(
@@ -98,7 +98,7 @@ export async function findTenant(database: Database, word: string): Promise<Tena
          or external_ref = :word`,
     { word },
   );
-  // The id wins, even if another tenant has it as its name.
+  // The id wins over another tenant's name.
   const tenant = found.find((one) => one.tenant_id === word.toLowerCase()) ?? found[0];
   if (tenant && (found.length === 1 || tenant.tenant_id === word.toLowerCase())) return tenant;
   const [waits, ...others] = tenant ? [] : await findWaiting(database, word);
@@ -115,8 +115,8 @@ export async function findTenant(database: Database, word: string): Promise<Tena
 }
 
 /**
- * Deletes a tenant that never synced, is not disconnected and has no accounts or groups. Returns whether it did.
- * `unclaimed`: keeps a tenant that has a customer's reference.
+ * Deletes a tenant that never synced, is not disconnected and has no accounts or groups; with `unclaimed` only one
+ * without a customer's reference. Returns whether it did.
  */
 export async function forgetPendingTenant(database: Database, tenantId: string, only?: 'unclaimed'): Promise<boolean> {
   const forgotten = await written(
@@ -132,7 +132,7 @@ export async function forgetPendingTenant(database: Database, tenantId: string, 
   return forgotten.length > 0;
 }
 
-/** Locks the tenant's row against all but edits and returns its status. A cycle's writing transactions call it first. */
+/** Locks the tenant's row against all but edits, and returns its status. First in a cycle's writing transactions. */
 export async function lockTenant(transaction: Transaction, tenantId: string): Promise<string> {
   const [tenant] = await rows<{ status: string }>(
     transaction,
@@ -151,8 +151,8 @@ export function tenantGone(tenantId: string): ExpectedError {
 }
 
 /**
- * Locks the tenant's row with a key share. Transactions that write rows of the tenant, but none that applications see, call
- * it first.
+ * Locks the tenant's row with a key share. First in transactions that write rows of the tenant that no application
+ * sees.
  */
 export async function shareTenant(transaction: Transaction, tenantId: string): Promise<void> {
   await transaction.raw('select from entra_sync.tenants where tenant_id = :tenantId for key share', { tenantId });

@@ -1,4 +1,4 @@
-// Stores, lists and rejects consents that wait for the vendor because the sign-in did not show an administrator.
+// Consents that wait for the vendor because the sign-in did not show an administrator.
 import { ExpectedError } from '../../errors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
@@ -11,11 +11,11 @@ export type WaitingConsent = {
   readonly name: string | null;
   readonly asked_at: Date;
   readonly expires_at: Date;
-  /** The object id, in that tenant, of the person who signed in. */
+  /** The object id of the person who signed in. */
   readonly signed_in_as: string;
 };
 
-/** The vendor's time to approve. Invitations are kept for 30 days after their end, so their consents can wait as long. */
+/** Invitations are kept for 30 days after their end, so their consents can wait as long. */
 const waitingDays = 30;
 
 /** Deletes expired consents of all tenants, except locked ones. */
@@ -23,7 +23,7 @@ export const forgetExpiredConsents = `delete from entra_sync.waiting_consents wh
     select invitation_id from entra_sync.waiting_consents where expires_at < clock_timestamp() for update skip locked)`;
 
 /**
- * Stores that an invitation asks for a tenant, in place of what it asked for before. Returns the end of the wait. The caller
+ * Stores that an invitation asks for a tenant, in place of an earlier one, and returns the end of the wait. The caller
  * has locked the invitation's row.
  */
 export async function keepWaiting(
@@ -45,7 +45,7 @@ export async function keepWaiting(
   return kept.expires_at;
 }
 
-// Consents to a tenant that has a customer no longer wait, even if their rows remain.
+// A consent to a tenant that has a customer no longer waits, even if its row remains.
 const waiting = `
   select distinct on (w.tenant_id, i.external_ref)
          w.tenant_id, i.external_ref, i.name, w.asked_at, w.expires_at, w.admin_object_id as signed_in_as
@@ -54,7 +54,7 @@ const waiting = `
     left join entra_sync.tenants t on t.tenant_id = w.tenant_id
    where w.expires_at > clock_timestamp() and t.external_ref is null`;
 
-/** Returns waiting consents of one tenant or all: one per tenant and reference, the tenant that waits longest first. */
+/** Returns waiting consents of one tenant or all, one per tenant and reference, the longest waiting first. */
 export async function listWaiting(database: Database, tenantId: string | null): Promise<WaitingConsent[]> {
   return rows<WaitingConsent>(
     database,
@@ -76,8 +76,8 @@ export async function findWaiting(database: Database, word: string): Promise<Wai
 }
 
 /**
- * Locks the invitations that ask for a tenant, in a fixed order, and returns their ids. An invitation may change while its
- * lock is waited for: read its consent in a later statement.
+ * Locks the invitations that ask for a tenant, in a fixed order, and returns their ids. One may change during the wait:
+ * read its consent in a later statement.
  */
 export async function lockAsking(transaction: Transaction, tenantId: string): Promise<string[]> {
   const locked = await rows<{ invitation_id: string }>(
@@ -91,9 +91,9 @@ export async function lockAsking(transaction: Transaction, tenantId: string): Pr
 }
 
 /**
- * Rejects a customer's consent to a tenant and withdraws the invitations that asked for it. Returns how many, and the
- * references that still wait. Throws `unknown_name` if this reference does not wait, `tenant_exists` if the tenant is
- * connected already.
+ * Rejects a customer's consent to a tenant and withdraws the invitations that asked. Returns how many, and the
+ * references that still wait. Throws `unknown_name` if this one does not wait, `tenant_exists` if the tenant is
+ * connected.
  */
 export async function rejectWaiting(
   database: Database,
@@ -114,7 +114,7 @@ export async function rejectWaiting(
   return { withdrawn, waiting: left };
 }
 
-/** Returns the error for a tenant whose consent does not wait under this reference, or under any. */
+/** The error for a tenant whose consent does not wait, under this reference or any. */
 export async function nothingWaits(
   on: Database | Transaction,
   tenantId: string,
@@ -147,7 +147,7 @@ export async function nothingWaits(
   return new ExpectedError(refs.length === 0 || ref !== undefined ? 'unknown_name' : 'usage', what, { cure });
 }
 
-/** Returns the error for a command that reads a tenant whose consent waits for approval. */
+/** The error for a command that reads a tenant whose consent waits. */
 export function consentWaiting(consents: readonly WaitingConsent[]): ExpectedError {
   const [first] = consents;
   const refs = consents.map((one) => JSON.stringify(one.external_ref)).join(', ');
@@ -158,7 +158,7 @@ export function consentWaiting(consents: readonly WaitingConsent[]): ExpectedErr
   );
 }
 
-/** Returns the command that approves, with the placeholder REF if several references ask. */
+/** The command that approves, with the placeholder REF for several references. */
 export function approveCommand(consents: readonly Pick<WaitingConsent, 'tenant_id' | 'external_ref'>[]): string {
   const [first] = consents;
   const only = consents.length === 1 && first ? JSON.stringify(first.external_ref) : 'REF';

@@ -1,6 +1,5 @@
-// A page, list or commit that the database refuses for its data. The first time, its round is dropped and the next
-// cycle reads it again. The second time, the culprits are found by halves and set aside, and the rest is applied (rules
-// 12, 19).
+// A page, list or commit that the database refuses for its data. The first time its round is dropped and read again;
+// the second time the culprits are found by halves and set aside (rules 12, 19).
 
 import { findCulprits } from '../../rules/culprits.ts';
 import { type DataFault, dataFaultOf, reasonOf, refusedByDatabase } from '../../rules/data-faults.ts';
@@ -10,7 +9,7 @@ import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows, type Transaction, throwDefect } from '../database/pool.ts';
 import { setAsideInRound } from '../database/vocabulary.ts';
 
-/** Objects, or parts of objects, to set aside: the reason by key of `set_aside`. */
+/** Objects or parts to set aside: the reason by key of `set_aside`. */
 export type SetAsideReasons = ReadonlyMap<string, string>;
 
 /** Keys of parts: the member list of a group, and the groups that hold a group. */
@@ -18,21 +17,17 @@ export const membersKey = (groupId: string) => `${groupId}/members`;
 export const holdersKey = (groupId: string) => `${groupId}/memberOf`;
 
 export type DivisibleWork<Answer> = {
-  /**
-   * The keys of all that may be at fault. Keys that the database refused in an earlier round come in a list of their
-   * own.
-   */
+  /** The keys of all that may be at fault. Those that the database refused before are a list of their own. */
   units(): Promise<readonly (readonly string[])[]> | readonly (readonly string[])[];
-  /** Does the work without `aside`, in one transaction; a `trial` is rolled back. */
+  /** Does the work without `aside` in one transaction; a `trial` is rolled back. */
   attempt(aside: SetAsideReasons, trial: boolean): Promise<Answer>;
 };
 
 const nothing: SetAsideReasons = new Map();
 
 /**
- * Does the work of a round in one transaction. The first time that it fails for its data, the round is dropped and the
- * error is thrown. The second time, and at once in a dry run or a listing, the culprits are set aside and the work is
- * repeated without them. Throws what the work throws.
+ * Does the work of a round in one transaction. If it fails for its data, drops the round and throws the error; the
+ * second time, and at once in a dry run or listing, repeats the work without the culprits. Throws what the work throws.
  */
 export async function withoutCulprits<Answer>(
   database: Database,
@@ -57,7 +52,7 @@ export async function withoutCulprits<Answer>(
         }
       }
     }
-    // The next cycle meets the same fault and notes it, so a note that cannot be written must not stop the stream.
+    // A note that is not written must not stop the stream: the next cycle meets the fault again.
     if (!round.passing) await dropAndNote(database, lease, roundId, fault).catch(throwDefect);
     throw error;
   }
@@ -81,7 +76,7 @@ async function culpritsOf<Answer>(work: DivisibleWork<Answer>): Promise<SetAside
   return culprits && new Map([...culprits].map(([key, fault]) => [key, reasonOf(fault)]));
 }
 
-// `passing`: a dry run or a listing. The next cycle does not resume it.
+// `passing`: a dry run or a listing, which the next cycle does not resume.
 async function roundState(
   database: Database,
   roundId: string,
@@ -110,14 +105,14 @@ async function dropAndNote(database: Database, lease: Lease, roundId: string, fa
   });
 }
 
-/** The statement that forgets a stream's failures once no object is set aside for them. Binds `tenant` and `stream`. */
+/** Forgets a stream's failures once no object is set aside for them. Binds `tenant` and `stream`. */
 export const forgetFaults = `
 delete from entra_sync.data_faults f
  where f.tenant_id = :tenant and f.stream = :stream
    and not exists (select from entra_sync.set_aside a
                     where a.tenant_id = f.tenant_id and a.stream = f.stream and a.reason like '${refusedByDatabase}%')`;
 
-/** The keys as problems of a page. With an id, the problem makes earlier staged rows of the object doubtful. */
+/** Returns the keys as problems of a page. With an id, earlier staged rows of the object become doubtful. */
 export function problemsOf(aside: SetAsideReasons): Problem[] {
   return [...aside].map(([key, reason]) => (key.length === 36 ? { key, id: key, reason } : { key, reason }));
 }
@@ -125,9 +120,8 @@ export function problemsOf(aside: SetAsideReasons): Problem[] {
 type StagedRound = { readonly tenant: string; readonly round: string; readonly stream: Stream };
 
 /**
- * Returns the keys of all that may make a commit fail: each staged object, each member list of a group, each object
- * that a full round did not see, and each object to purge. The second list holds those that the database refused
- * earlier.
+ * Returns the keys of all that may make a commit fail: staged objects, member lists, objects that a full round did not
+ * see, objects to purge. The second list holds those that the database refused before.
  */
 export async function unitsOfCommit(
   database: Database,
@@ -161,10 +155,7 @@ export async function unitsOfCommit(
   return [false, true].map((suspect) => found.filter((one) => one.suspect === suspect).map((one) => one.key));
 }
 
-/**
- * Moves objects, or member lists of groups, from the stage to the set-aside ones. The commit keeps what is stored of
- * them: a set-aside object was seen.
- */
+/** Sets staged objects or member lists aside. The commit keeps what is stored of them, since they were seen. */
 export async function setAsideStaged(
   transaction: Transaction,
   { round, stream }: Omit<StagedRound, 'tenant'>,
@@ -194,7 +185,7 @@ const dropStagedUsers = [
   'delete from entra_sync.stage_whole_lists where round_id = :round and object_id = any(:objects::uuid[])',
 ];
 
-// A nested group keeps its memberships unless all of its holders are known.
+// A nested group keeps its memberships unless all that hold it are known.
 const dropGroups = [
   'delete from entra_sync.stage_groups where round_id = :round and entra_object_id = any(:objects::uuid[])',
   `delete from entra_sync.stage_holders h

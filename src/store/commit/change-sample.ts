@@ -1,4 +1,4 @@
-// A sample of a batch's changes, for the report of a dry run or of an on-demand read.
+// A sample of a batch's changes, for dry runs and on-demand reads.
 import { rows, type Transaction } from '../database/pool.ts';
 
 export type ChangeSample = {
@@ -12,7 +12,7 @@ export type ChangeSample = {
   after: unknown;
 };
 
-/** Returns the first changes of a batch, removals first: these are what a dry run is made for. */
+/** Returns the first changes of a batch, removals first: dry runs are made for them. */
 export async function sampleOf(transaction: Transaction, bind: { readonly batch: string }): Promise<ChangeSample[]> {
   return rows<ChangeSample>(transaction, sampleChanges, bind);
 }

@@ -1,4 +1,4 @@
-// The kinds of users that a round has staged. Its commit skips statements that would find nothing.
+// The kinds of users that a round has staged, so that its commit skips statements that would find nothing.
 
 import { rows, type Transaction } from '../database/pool.ts';
 import { liveManual, removedWithObject } from '../database/vocabulary.ts';
@@ -25,22 +25,18 @@ export type StagedKinds = {
   /** Whole lists of a user's groups, and memberships. */
   readonly lists: boolean;
   readonly members: boolean;
-  /**
-   * Stored for the tenant: accounts that a key can match, held removals, users soft-deleted elsewhere, users outside.
-   */
+  /** Stored for the tenant: accounts that a key can match, held removals, users soft-deleted elsewhere, users outside. */
   readonly unbound: boolean;
   readonly held: boolean;
   readonly strangers: boolean;
   readonly remembered: boolean;
 };
 
-/** The condition on an account that a match key can bind: live, manual, and never bound to an object. */
+/** The condition on an account that a match key can bind. */
 export const unbound = (alias: string) =>
   `${alias}.tenant_id = :tenant and ${liveManual(alias)} and ${alias}.entra_object_id is null`;
 
-/**
- * Returns the kinds before the commit writes. The commit itself adds none but users that the scope groups put outside.
- */
+/** Returns the kinds before the commit writes. It adds none but users that scope groups put outside. */
 export async function stagedKinds(transaction: Transaction, bind: CommitBindings): Promise<StagedKinds> {
   const [kinds] = await rows<StagedKinds>(transaction, findKinds, bind);
   if (!kinds) throw new Error('the kinds of what is staged were not returned');
