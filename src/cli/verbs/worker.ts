@@ -4,8 +4,13 @@ import { openBasics } from '../../app.ts';
 import { credentialEnd, namesCredential } from '../../credentials.ts';
 import { readEnvironment } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
+import type { Log } from '../../logger.ts';
+import { judgeConnections, workerConnections } from '../../rules/connections.ts';
 import { currentTenant } from '../../store/database/activity.ts';
 import { describeWait } from '../../store/database/blockers.ts';
+import { readConnectionLimits } from '../../store/database/health.ts';
+import type { Database } from '../../store/database/pool.ts';
+import { maxConnections } from '../../store/database/pool-sizes.ts';
 import { openQueue } from '../../store/queue/queue.ts';
 import { serveOperations, whyNotWorking } from '../../worker/http.ts';
 import { openMetrics, type WorkerMetrics } from '../../worker/metrics.ts';
@@ -80,7 +85,7 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   // Connections: two streams and a heartbeat per tenant; planning, four on-demand reads and health.
   // Every line on stderr has to be JSON, so the log names the database.
   const { database, url, name } = await run.database({
-    maxConnections: concurrency * 3 + 7,
+    maxConnections: concurrency * workerConnections.perTenant + workerConnections.beside,
     announced: false,
     onLockWait: (wait) => {
       const blockers = wait.blockers.map(({ pid }) => pid);
@@ -114,8 +119,15 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
     },
     { concurrency, actor: 'worker', signal: run.signal, onCycle },
   );
+  void warnOfShortage(database, log);
   await worker.ended;
   return 0;
+}
+
+async function warnOfShortage(database: Database, log: Log): Promise<void> {
+  const limits = await readConnectionLimits(database).catch(() => undefined);
+  const shortage = limits && judgeConnections(limits, maxConnections());
+  if (shortage) log.warn({ reason: shortage.says, cure: shortage.cure }, 'too few connections');
 }
 
 function whole(least: number, most: number) {

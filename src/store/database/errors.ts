@@ -1,8 +1,10 @@
 // Classifies failed statements: whether the connection is lost, and which line and cure an operator gets.
 import { ExpectedError } from '../../errors.ts';
+import { valueOfLimit } from '../../rules/connections.ts';
 import { judgeServerState, type ServerState } from '../../rules/server-states.ts';
 import { unwatchedLock } from './blockers.ts';
 import { isLockTimeout } from './lock-waits.ts';
+import { knownLimits, maxConnections } from './pool-sizes.ts';
 
 /** Returns the SQLSTATE or network error code, if any. */
 export function sqlState(error: unknown): string | undefined {
@@ -78,7 +80,7 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
   const code = sqlState(error) ?? '';
   const state = serverStateOf(error);
   if (state) {
-    return new ExpectedError(state.code, `${state.says}${value === undefined ? '' : ` (${value})`}`, {
+    return new ExpectedError(state.code, describeState(state, value), {
       cure: state.cure,
       detail: `SQLSTATE ${code}`,
       cause: error,
@@ -123,4 +125,12 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
     });
   }
   return error;
+}
+
+function describeState({ says, limit }: ServerState, value: string | undefined): string {
+  const limits = limit && knownLimits();
+  const known = limits ? valueOfLimit(limits, limit) : value;
+  const here = limit === undefined ? 0 : maxConnections();
+  const valued = known === undefined ? says : `${says} (${known})`;
+  return here > 0 ? `${valued}; this process may open ${here}` : valued;
 }
