@@ -45,6 +45,8 @@ export type CycleParts = {
   readonly leaseTimes?: LeaseTimes;
   /** Milliseconds between two log lines about a cycle's progress; 10,000 by default. */
   readonly progressEveryMs?: number;
+  /** Returns a random number from 0 to 1. */
+  readonly random?: () => number;
 };
 
 export type CycleResult = {
@@ -111,6 +113,7 @@ type Cycle = {
   readonly firstLoad: FirstLoad | undefined;
   /** By `performance.now()`. */
   readonly startedAt: number;
+  readonly random: () => number;
 };
 
 async function begin(parts: CycleParts, options: CycleOptions, lease: Lease, standing: TenantState): Promise<Cycle> {
@@ -140,7 +143,7 @@ async function begin(parts: CycleParts, options: CycleOptions, lease: Lease, sta
   const log = parts.log.child({ tenantId, cycleId });
   log.info({ kind, dryRun, settingsVersion: settings.version }, 'cycle started');
   return {
-    ...{ kind, firstLoad, startedAt },
+    ...{ kind, firstLoad, startedAt, random: parts.random ?? Math.random },
     reader: parts.openReader({ tenantId, settings, signal, log: parts.log.child({ cycleId }) }),
     context: {
       ...{ database, lease, log, signal, actor, cycleId, dryRun, resync, inputs, rereadInputs, onProgress },
@@ -164,7 +167,7 @@ async function judge({ database, lease, dryRun }: CycleContext, ended: StreamsRu
 }
 
 async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged): Promise<CycleResult> {
-  const { kind, context, firstLoad, startedAt } = cycle;
+  const { kind, context, firstLoad, startedAt, random } = cycle;
   const { database, lease, cycleId, dryRun, inputs, log } = context;
   const { reports, failures, unfinished, sinceMs, sample } = ended;
   const [failure] = failures;
@@ -180,7 +183,7 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
       error: describeCycle(ended, lists),
       intervalMs,
       sinceStartMs: sinceStartMs(),
-      jitter: jitter(),
+      chance: random(),
       retention: { changesMs, cyclesMs },
     });
   };
@@ -196,9 +199,4 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
     seconds: seconds(),
     ...{ streams: reports, failures, unfinished, lists, sinceMs, firstLoad, sample },
   };
-}
-
-// Ten percent either way, so that tenants that were added together spread out.
-function jitter(): number {
-  return 0.9 + Math.random() * 0.2;
 }

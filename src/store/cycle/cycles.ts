@@ -31,7 +31,8 @@ export type CycleEnd = {
   /** Time from start to start. */
   intervalMs: number;
   sinceStartMs: number;
-  jitter: number;
+  /** A random number from 0 to 1. */
+  chance: number;
   retention: { changesMs: number; cyclesMs: number };
 };
 
