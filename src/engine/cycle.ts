@@ -1,6 +1,6 @@
 // One cycle of one tenant: lease, streams, close. What comes out is committed as a whole or not at all, stream by stream.
 
-import { errorCodeOf } from '../errors.ts';
+import { ExpectedError, errorCodeOf, exitCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import { type CycleOutcome, outcomeOf } from '../rules/outcome.ts';
@@ -10,7 +10,7 @@ import { openLists, type RemovalList } from '../store/commit/removal-lists.ts';
 import type { ChangeSample } from '../store/commit/sample.ts';
 import { type CycleKind, closeCycle, openCycle, type StreamReport } from '../store/cycle/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/cycle/lease.ts';
-import type { Database } from '../store/database/pool.ts';
+import { type Database, tellDatabaseError } from '../store/database/pool.ts';
 import { readTenantState, type TenantState } from '../store/stage/tenant-state.ts';
 import { tenantDisconnected } from '../store/tenants/tenants.ts';
 import { inSpan } from '../tracing.ts';
@@ -188,15 +188,26 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
     });
   };
   if (failure && outcome !== 'partial') {
-    // The caller needs the cause. A row that could not be closed is closed by the next takeover.
+    // The caller needs the cause. The next cycle closes a row that could not be closed.
     await closeRow().catch(() => {});
     throw failure.error;
   }
-  await closeRow();
+  await closeRow().catch(async (error: unknown) => Promise.reject(await notClosed(database, error)));
   return {
     ...{ tenantId: lease.tenantId, cycleId, kind },
     outcome: dryRun ? 'dry_run' : outcome,
     seconds: seconds(),
     ...{ streams: reports, failures, unfinished, lists, sinceMs, firstLoad, sample },
   };
+}
+
+// The reason says that nothing was changed, which is true of the row alone.
+async function notClosed(database: Database, thrown: unknown): Promise<unknown> {
+  const error = await tellDatabaseError(database, thrown);
+  if (!(error instanceof ExpectedError) || exitCodeOf(error) !== 7) return error;
+  return new ExpectedError(
+    error.code,
+    'the cycle has committed its changes, and the database failed before its end was noted',
+    { cure: 'nothing to do: the next cycle notes it', detail: error.message, cause: thrown },
+  );
 }

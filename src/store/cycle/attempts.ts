@@ -68,6 +68,23 @@ export async function recordAttempt(
   );
 }
 
+/** Records the success of a cycle that is closed late, at the time of its last commit. The next cycle stays due. */
+export async function recordLateSuccess(
+  transaction: Transaction,
+  tenantId: string,
+  error: Attempt['error'],
+): Promise<void> {
+  await transaction.raw(
+    `update entra_sync.tenants t
+        set last_success_at = (select max(p.committed_at) from entra_sync.checkpoints p
+                                where p.tenant_id = t.tenant_id),
+            failures = 0, status = case when status = 'disconnected' then status else 'active' end,
+            last_error_code = :code, last_error_message = :message
+      where tenant_id = :tenantId`,
+    { tenantId, code: error?.code ?? null, message: error?.message ?? null },
+  );
+}
+
 async function whatEndedLately(transaction: Transaction): Promise<RecentFailures> {
   const [counted] = await rows<RecentFailures>(
     transaction,
