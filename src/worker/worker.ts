@@ -11,6 +11,7 @@ import { describeDatabaseError, sqlState } from '../store/database/pool.ts';
 import { numberBatches } from '../store/feed/batches.ts';
 import { hasWaitingJobs, type Queue } from '../store/queue/queue.ts';
 import { schemaState } from '../store/schema/migrate.ts';
+import { unlessAborted } from './await-database.ts';
 import { openCredentialWatch } from './credential-watch.ts';
 import { openPlanner } from './planner.ts';
 import { openWaitWatch, type WaitKind } from './report-waits.ts';
@@ -159,16 +160,6 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
       else signal.addEventListener('abort', end, { once: true });
     }),
   };
-}
-
-// On an abort, a start that still waits for the database is abandoned.
-function unlessAborted<Answer>(signal: AbortSignal, work: Promise<Answer>): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason);
-    if (signal.aborted) return leave();
-    signal.addEventListener('abort', leave, { once: true });
-    return work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
-  });
 }
 
 const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };

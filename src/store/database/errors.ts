@@ -45,6 +45,17 @@ export function isConnectionLost(error: unknown): boolean {
   return unreachable.has(sqlState(error) ?? '') || lostInWords.test(wordsOf(error));
 }
 
+/**
+ * Returns whether a service that starts waits for this to pass, as it does while it runs. Ends at once, for a person to mend:
+ * a refused login, a missing database, a schema of another release, a server without the TLS that is asked for.
+ */
+export function isWaitedOut(error: unknown): boolean {
+  if (isLockTimeout(error) || (error instanceof ExpectedError && error.code === 'database_locked')) return true;
+  const thrown = error instanceof ExpectedError ? error.cause : error;
+  const nested = thrown instanceof AggregateError ? thrown.errors[0] : thrown;
+  return serverStateOf(thrown) !== undefined || isConnectionLost(thrown) || isConnectionLost(nested);
+}
+
 // knex puts the statement before the server's message. pg-boss passes on copies that are not instances of Error.
 function wordsOf(error: unknown): string {
   const message = (error as { message?: unknown } | null)?.message;
