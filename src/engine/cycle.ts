@@ -1,6 +1,6 @@
 // One cycle of one tenant: lease, streams, close. Each stream is committed as a whole or not at all.
 
-import { errorCodeOf } from '../errors.ts';
+import { ExpectedError, errorCodeOf, exitCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
 import { type CycleOutcome, outcomeOf } from '../rules/outcome.ts';
@@ -10,7 +10,7 @@ import type { ChangeSample } from '../store/commit/change-sample.ts';
 import { openLists, type RemovalList } from '../store/commit/removal-lists.ts';
 import { type CycleKind, closeCycle, openCycle, type StreamReport } from '../store/cycle/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/cycle/lease.ts';
-import type { Database } from '../store/database/pool.ts';
+import { type Database, tellDatabaseError } from '../store/database/pool.ts';
 import { readTenantState, type TenantState } from '../store/stage/tenant-state.ts';
 import { tenantDisconnected } from '../store/tenants/tenants.ts';
 import { inSpan } from '../tracing.ts';
@@ -45,6 +45,8 @@ export type CycleParts = {
   readonly leaseTimes?: LeaseTimes;
   /** Milliseconds between two log lines about progress; 10,000 by default. */
   readonly progressEveryMs?: number;
+  /** Returns a random number from 0 to 1. */
+  readonly random?: () => number;
 };
 
 export type CycleResult = {
@@ -110,6 +112,7 @@ type Cycle = {
   readonly firstLoad: FirstLoad | undefined;
   /** By `performance.now()`. */
   readonly startedAt: number;
+  readonly random: () => number;
 };
 
 async function begin(parts: CycleParts, options: CycleOptions, lease: Lease, standing: TenantState): Promise<Cycle> {
@@ -139,7 +142,7 @@ async function begin(parts: CycleParts, options: CycleOptions, lease: Lease, sta
   const log = parts.log.child({ tenantId, cycleId });
   log.info({ kind, dryRun, settingsVersion: settings.version }, 'cycle started');
   return {
-    ...{ kind, firstLoad, startedAt },
+    ...{ kind, firstLoad, startedAt, random: parts.random ?? Math.random },
     reader: parts.openReader({ tenantId, settings, signal, log: parts.log.child({ cycleId }) }),
     context: {
       ...{ database, lease, log, signal, actor, cycleId, dryRun, resync, inputs, rereadInputs, onProgress },
@@ -163,7 +166,7 @@ async function judge({ database, lease, dryRun }: CycleContext, ended: StreamsRu
 }
 
 async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged): Promise<CycleResult> {
-  const { kind, context, firstLoad, startedAt } = cycle;
+  const { kind, context, firstLoad, startedAt, random } = cycle;
   const { database, lease, cycleId, dryRun, inputs, log } = context;
   const { reports, failures, unfinished, sinceMs, sample } = ended;
   const [failure] = failures;
@@ -179,16 +182,16 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
       error: describeCycle(ended, lists),
       intervalMs,
       sinceStartMs: sinceStartMs(),
-      jitter: jitter(),
+      chance: random(),
       retention: { changesMs, cyclesMs },
     });
   };
   if (failure && outcome !== 'partial') {
-    // The caller needs the cause. The next takeover closes an open row.
+    // The caller needs the cause. The next cycle closes a row that could not be closed.
     await closeRow().catch(() => {});
     throw failure.error;
   }
-  await closeRow();
+  await closeRow().catch(async (error: unknown) => Promise.reject(await notClosed(database, error)));
   return {
     ...{ tenantId: lease.tenantId, cycleId, kind },
     outcome: dryRun ? 'dry_run' : outcome,
@@ -197,7 +200,13 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
   };
 }
 
-// Spreads out tenants that were added together.
-function jitter(): number {
-  return 0.9 + Math.random() * 0.2;
+// The reason says that nothing was changed, which is true of the row alone.
+async function notClosed(database: Database, thrown: unknown): Promise<unknown> {
+  const error = await tellDatabaseError(database, thrown);
+  if (!(error instanceof ExpectedError) || exitCodeOf(error) !== 7) return error;
+  return new ExpectedError(
+    error.code,
+    'the cycle has committed its changes, and the database failed before its end was noted',
+    { cure: 'nothing to do: the next cycle notes it', detail: error.message, cause: thrown },
+  );
 }

@@ -6,12 +6,11 @@ import { ExpectedError } from '../errors.ts';
 import { openPacer } from '../graph/paced.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import type { Log } from '../logger.ts';
-import type { CommitCounts } from '../rules/counts.ts';
 import { type CycleOutcome, outcomeOf } from '../rules/outcome.ts';
 import { type Stream, streams } from '../rules/streams.ts';
 import type { Settings } from '../settings/settings.ts';
 import { commitListing } from '../store/commit/listing.ts';
-import { closeFirstLoad, openCycle, type StreamReport } from '../store/cycle/cycles.ts';
+import { closeFirstLoad, openCycle, reportOfCommit, type StreamReport } from '../store/cycle/cycles.ts';
 import type { Lease } from '../store/cycle/lease.ts';
 import { type Database, describeDatabaseError } from '../store/database/pool.ts';
 import { type Listings, openListings } from '../store/stage/listings.ts';
@@ -137,13 +136,14 @@ async function loadStreams(context: Load, settings: Settings, listings: Listings
         stream,
         round,
         cycleId: context.cycleId,
+        requests: reader.requestCount(),
         actor: context.actor,
         removals: settings.removals,
         match: settings.match,
         scopeGroups: settings.scope.groups,
         wholeness: parts[stream].wholeness(settings),
       });
-      reports.set(stream, reportOf(round, counts, reader.requestCount()));
+      reports.set(stream, reportOfCommit(round, counts, reader.requestCount()));
     } catch (thrown) {
       const error = describeDatabaseError(thrown);
       failures.push({ stream, error });
@@ -165,19 +165,7 @@ async function loadStreams(context: Load, settings: Settings, listings: Listings
   };
 }
 
-function reportOf(round: Round, counts: CommitCounts, requests: number): StreamReport {
-  return {
-    ...counts,
-    outcome: 'committed',
-    round: 'listing',
-    reason: round.reason,
-    requests,
-    pages: round.pages,
-    seen: round.seen,
-  };
-}
-
-// A defect's message may contain personal values (rule 18).
+// A defect's message may contain personal values (rule 18), so log its stack frames only.
 function tellFailure(log: Log, stream: Stream, error: unknown): void {
   const at =
     error instanceof ExpectedError || !(error instanceof Error) ? [] : (error.stack ?? '').split('\n').slice(1, 6);

@@ -1,11 +1,10 @@
 // Reads the first page of a later round, which most often is empty and needs no round.
 import { deltaPages, type FetchedPage } from '../graph/pages.ts';
-import { noCounts } from '../rules/counts.ts';
 import type { DeltaPage } from '../rules/decode.ts';
 import type { RoundKind } from '../rules/merge.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { ChangeSample } from '../store/commit/change-sample.ts';
-import { commitIdle } from '../store/commit/idle.ts';
+import { commitIdle, reportOfIdle } from '../store/commit/idle.ts';
 import type { StreamReport } from '../store/cycle/cycles.ts';
 import type { Checkpoint } from '../store/stage/rounds.ts';
 import { inSpan } from '../tracing.ts';
@@ -60,12 +59,12 @@ export async function tryEmptyRound<Page extends DeltaPage>(
       asked: checkpoint.delta_link,
       delta: link.delta,
       fingerprint: settings.fingerprints[stream],
+      settingsVersion: settings.version,
+      cycleId: context.cycleId,
+      requests: context.reader.requestCount(),
     };
-    const commit = () => commitIdle(context.database, context.lease, { ...idle, settingsVersion: settings.version });
-    if (await inSpan('commit', attributes, commit)) {
-      const report = { ...noCounts, set_aside: 0, outcome: 'committed', round: 'incremental' } as const;
-      return { report: { ...report, reason: 'changes', requests: 0, pages: 1, seen: 0 }, sample: [] };
-    }
+    const commit = () => commitIdle(context.database, context.lease, idle);
+    if (await inSpan('commit', attributes, commit)) return { report: reportOfIdle(idle.requests), sample: [] };
   }
   return { pages: withFirst(first, pages) };
 }

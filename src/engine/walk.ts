@@ -3,6 +3,7 @@ import { gatherPages, totalOf } from '../graph/pages.ts';
 import { type DeltaPage, objectsOf } from '../rules/decode.ts';
 import type { Settings } from '../settings/settings.ts';
 import { commitRound } from '../store/commit/round.ts';
+import { reportOfCommit } from '../store/cycle/cycles.ts';
 import { unfoldSlices } from '../store/stage/members.ts';
 import { type Checkpoint, type Round, readCheckpoint } from '../store/stage/rounds.ts';
 import { analyzeStage } from '../store/stage/statistics.ts';
@@ -80,20 +81,11 @@ export async function runRound<Page extends DeltaPage>(
       scopeGroups: settings.scope.groups,
       groupsJudged: judged?.fingerprint === settings.fingerprints.groups,
       dryRun,
+      requests: reader.requestCount(),
       analyzed,
       dryRunGroups,
     });
   const { counts, sample } = await inSpan('commit', { 'entra_sync.stream': stream }, commit);
-  return {
-    report: {
-      ...counts,
-      outcome: dryRun ? 'dry_run' : 'committed',
-      round: round.kind,
-      reason: round.reason,
-      requests: 0,
-      pages: round.pages,
-      seen: round.seen,
-    },
-    sample,
-  };
+  const report = reportOfCommit(round, counts, reader.requestCount());
+  return { report: dryRun ? { ...report, outcome: 'dry_run' } : report, sample };
 }

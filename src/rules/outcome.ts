@@ -24,3 +24,13 @@ const table: readonly (readonly [applies: (ended: StreamsEnded) => boolean, outc
 export function outcomeOf(ended: StreamsEnded): CycleOutcome {
   return table.find(([applies]) => applies(ended))?.[1] ?? 'committed';
 }
+
+/** A cycle that its process did not close: the streams that its commits noted, and those that are missing. */
+export type LeftOpen = Pick<StreamsEnded, 'held'> & { readonly committed: number; readonly missing: number };
+
+/** Returns the outcome of a cycle that its process did not close. What was committed counts, as in any other cycle. */
+export function outcomeOfLeftOpen({ committed, missing, held }: LeftOpen): CycleOutcome {
+  // A process may end before any stream has begun.
+  const ran = Math.max(1, committed + missing);
+  return outcomeOf({ ran, failed: ran - committed, cancelled: false, held });
+}

@@ -1,4 +1,6 @@
-// Chooses the due tenants for the queue, their order, and the tenants that get a full-round slot.
+// Decides when a tenant is tried again. Chooses the due tenants for the queue, their order, and the full-round slots.
+import type { CycleOutcome } from './outcome.ts';
+import { isDatabasesFault, waitAfter } from './quarantine.ts';
 
 /** Maximum number of full-round slots (first start or changed settings), over all replicas. */
 export const maxFullRoundSlots = 20;
@@ -51,4 +53,36 @@ export function planJobs(due: readonly DueTenant[], slotsTaken: number, maxJobs:
 // An expiring token comes first, since losing it costs a full round. Requests come next, then the schedule.
 function priorityOf({ rescue, requested }: DueTenant): number {
   return (rescue ? 2 : 0) + (requested ? 1 : 0);
+}
+
+/** The end of a cycle. `failures`: in a row, this cycle included. */
+export type CycleEnded = {
+  readonly outcome: CycleOutcome;
+  readonly code: string | null;
+  readonly failures: number;
+  readonly intervalMs: number;
+  /** Time since the start: the interval is from start to start. */
+  readonly sinceStartMs: number;
+};
+
+const minute = 60_000;
+
+/**
+ * Returns the milliseconds until a tenant is tried again whose cycle the database stopped: one to two minutes, since the
+ * database does not report its recovery. `chance` is a random number from 0 to 1: tenants that were stopped together do not
+ * return together.
+ */
+export function retrySoonMs(chance: number): number {
+  return minute + minute * chance;
+}
+
+/** Returns the milliseconds from the end of a cycle to the next one. `chance`: see {@link retrySoonMs}. */
+export function nextCycleMs(ended: CycleEnded, chance: number): number {
+  const { outcome, code, failures, intervalMs, sinceStartMs } = ended;
+  // Any replica resumes a cancelled cycle at once.
+  if (outcome === 'cancelled') return 0;
+  if (isDatabasesFault(code)) return Math.min(intervalMs, retrySoonMs(chance));
+  // Ten percent either way, so that tenants that were added together drift apart.
+  const drift = 0.9 + 0.2 * chance;
+  return Math.max(0, waitAfter(failures, intervalMs) * drift - sinceStartMs);
 }

@@ -1,4 +1,4 @@
-// Decides when a tenant is tried again: at its interval, and less often if it keeps failing for a cause of its own.
+// Decides which failures count against a tenant, and how much less often it is tried if it keeps failing.
 import type { CycleOutcome } from './outcome.ts';
 
 /** Number of failures in a row that put a tenant into quarantine. */
@@ -44,9 +44,6 @@ export function isOutage({ tried, failing }: RecentFailures): boolean {
 export function isDatabasesFault(code: string | null): boolean {
   return code !== null && databases.has(code);
 }
-
-/** The range of seconds, at random, until the next try after the database stopped a cycle. */
-export const retrySoon = { minSeconds: 60, maxSeconds: 120 };
 
 /**
  * Returns the failures in a row after one more cycle. A success resets them; a failure that is not the tenant's changes

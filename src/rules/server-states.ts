@@ -1,4 +1,5 @@
 // States of the database server that stop a statement, each with its cure. No tenant is to blame for them.
+import { type LimitOfConnections, workerConnections } from './connections.ts';
 
 /** `database_unreachable`: no connection. `database_unable`: the server cannot do its work. */
 export type ServerStateCode = 'database_unreachable' | 'database_unable';
@@ -10,6 +11,8 @@ export type ServerState = {
   readonly cure: string;
   /** The server setting that led to it, if there is one. */
   readonly setting?: string;
+  /** The limit of connections that is reached. */
+  readonly limit?: LimitOfConnections;
 };
 
 type Row = Omit<ServerState, 'code'> & {
@@ -38,7 +41,14 @@ const damaged: Row = {
   says: 'the database cannot read or write its files',
   cure: "see the server's log and its disk; entra-sync continues by itself once the server works",
 };
-const connections = 'entra-sync worker needs 3 for each of its --concurrency plus 10';
+const { perTenant, beside, queue } = workerConnections;
+const lowerConcurrency = `lower --concurrency of the workers: each opens ${perTenant} for each and ${beside + queue} more`;
+const noConnection = (limit: LimitOfConnections, says: string, raise: string): Row => ({
+  gone: true,
+  limit,
+  says,
+  cure: `${raise}, put PgBouncer in between, or ${lowerConcurrency}`,
+});
 const stopping: Row = {
   gone: true,
   says: 'the database is shutting down, or an administrator ended the connection',
@@ -75,22 +85,27 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
   ],
   '53300': [
     {
-      words: /for role/i,
-      gone: true,
-      says: 'the role has reached its limit of connections',
-      cure: `alter role ROLE connection limit -1, or a higher one: ${connections}`,
+      // Not the slots that are reserved `for roles with …`.
+      words: /for role "/i,
+      ...noConnection(
+        'role',
+        'the role has reached its connection limit',
+        'alter role ROLE connection limit -1, or a higher one',
+      ),
     },
     {
-      words: /for database/i,
-      gone: true,
-      says: 'the database has reached its limit of connections',
-      cure: `alter database NAME connection limit -1, or a higher one: ${connections}`,
+      words: /for database "/i,
+      ...noConnection(
+        'database',
+        'the database has reached its connection limit',
+        'alter database NAME connection limit -1, or a higher one',
+      ),
     },
-    {
-      gone: true,
-      says: 'the database server has no connection left (max_connections)',
-      cure: `raise max_connections, or put PgBouncer in between: ${connections}`,
-    },
+    noConnection(
+      'server',
+      'the database server has no connection left, by its max_connections',
+      'raise max_connections',
+    ),
   ],
   '53400': [
     {
@@ -140,11 +155,6 @@ export const knownServerStates: readonly string[] = Object.keys(rows);
 export function judgeServerState(sqlState: string, words: string): ServerState | undefined {
   const row = rows[sqlState]?.find((one) => one.words === undefined || one.words.test(words));
   if (!row) return undefined;
-  const { gone, says, cure, setting } = row;
-  return {
-    code: gone ? 'database_unreachable' : 'database_unable',
-    says,
-    cure,
-    ...(setting !== undefined && { setting }),
-  };
+  const { gone, words: _, ...state } = row;
+  return { code: gone ? 'database_unreachable' : 'database_unable', ...state };
 }

@@ -22,6 +22,12 @@ const sum = (values: readonly number[]) => values.reduce((total, value) => total
 // Other tenants are not meant to be fresh.
 const runs = ({ status, paused }: TenantHealth) => !paused && (status === 'active' || status === 'quarantined');
 const connected = ({ status }: TenantHealth) => status !== 'disconnected';
+// A customer who has not consented is no trouble of ours, and has an error code of its own.
+const waitsForFirst = (one: TenantHealth) =>
+  !one.paused &&
+  connected(one) &&
+  (one.status === 'pending' || one.last_success_at === null) &&
+  one.error_code !== 'consent_missing';
 
 const measures: readonly Measure[] = [
   {
@@ -35,6 +41,12 @@ const measures: readonly Measure[] = [
     help: 'Time since the last success (before the first one: since the registration).',
     together: most,
     of: (one) => (runs(one) ? one.stale_s : undefined),
+  },
+  {
+    name: 'unsynced_seconds',
+    help: 'How long a new tenant, or one that came back, has had no complete cycle. Absent after the first one.',
+    together: most,
+    of: (one) => (waitsForFirst(one) ? one.stale_s : undefined),
   },
   {
     name: 'cycle_late_seconds',

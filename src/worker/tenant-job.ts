@@ -2,7 +2,7 @@
 
 import { type CycleParts, type CycleResult, runCycle } from '../engine/cycle.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
-import { isDatabasesFault, retrySoon } from '../rules/quarantine.ts';
+import { isDatabasesFault } from '../rules/quarantine.ts';
 import type { CycleKind } from '../store/cycle/cycles.ts';
 import { recordFailedStart } from '../store/cycle/next-cycle.ts';
 import { forTenant } from '../store/database/activity.ts';
@@ -12,6 +12,7 @@ import { releaseFullRoundSlot } from '../store/queue/schedule.ts';
 import { settingsInForce } from '../store/settings/versions.ts';
 import type { CredentialWatch } from './credential-watch.ts';
 import type { DueNow, Planner } from './planner.ts';
+import type { Rests } from './rests.ts';
 import type { Stall } from './stall.ts';
 
 /** The end of a cycle that the worker ran, for metrics. */
@@ -32,8 +33,7 @@ export type JobParts = CycleParts & {
   readonly actor: string;
   readonly onCycle: (report: CycleReport) => void;
   readonly stall: Stall;
-  /** Tenants that are not synced before a time of `performance.now()`. */
-  readonly resting: Map<string, number>;
+  readonly rests: Rests;
 };
 
 // Another worker runs the tenant, or this run was interrupted: the tenant stays due.
@@ -44,8 +44,7 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
   const log = parts.log.child({ tenantId });
   try {
     signal.throwIfAborted();
-    if ((parts.resting.get(tenantId) ?? 0) > performance.now()) return;
-    parts.resting.delete(tenantId);
+    if (!parts.rests.isOver(tenantId)) return;
     const due = await parts.planner.dueNow(tenantId);
     // Settings that changed after planning may demand a full round without a slot. The next tick plans it.
     if (!due || (due.needsFullRound && !due.hasFullRoundSlot)) {
@@ -56,54 +55,52 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
     await forTenant(tenantId, () => runDue(parts, due, signal)).finally(end);
     if (due.hasFullRoundSlot) await releaseFullRoundSlot(parts.database, tenantId);
   } catch (error) {
-    if (!signal.aborted) tell(parts, tenantId, error);
+    if (signal.aborted) return;
+    tell(parts, tenantId, await tellDatabaseError(parts.database, error), 'work for a tenant not completed');
+    // The tenant is still due, and the queue would bring it back at once.
+    parts.rests.begin(tenantId);
   }
 }
 
 async function runDue(parts: JobParts, due: DueNow, signal: AbortSignal): Promise<void> {
   const { database } = parts;
   const { tenantId } = due;
-  const started = performance.now();
   const requests = await claimTenantRequests(database, tenantId);
-  try {
-    const result = await runCycle(parts, {
-      tenantId,
-      resync: false,
-      dryRun: false,
-      actor: requests[0]?.actor ?? parts.actor,
-      signal,
-      onProgress: parts.stall.progress,
-    });
-    const [failure] = result.failures;
-    if (failure) tell(parts, tenantId, failure.error);
-    await parts.credentials.note(tenantId, false);
-    const code = failure ? errorCodeOf(failure.error) : null;
-    parts.onCycle({ ...result, streams: result.streams, code });
-  } catch (thrown) {
-    const error = signal.aborted ? signal.reason : await tellDatabaseError(database, thrown);
-    const code = errorCodeOf(error);
-    const seconds = (performance.now() - started) / 1000;
-    const outcome = code === 'interrupted' ? 'cancelled' : 'failed';
-    if (code !== 'cycle_running') parts.onCycle({ tenantId, kind: null, outcome, seconds, streams: null, code });
-    tell(parts, tenantId, error);
-    if (stillDueCodes.has(code)) return;
-    await keepOrRest(parts, due, error, started);
-  }
+  const end = await runToItsEnd(parts, due, requests[0]?.actor ?? parts.actor, signal);
+  if (end === 'still due') return;
+  if (end === 'closed') await parts.credentials.note(tenantId, false);
   await endRequests(
     database,
     requests.map((request) => request.request_id),
   );
 }
 
-// If the database cannot store the failure, the tenant would be due again at once.
-async function keepOrRest(parts: JobParts, due: DueNow, error: unknown, started: number): Promise<void> {
+async function runToItsEnd(
+  parts: JobParts,
+  due: DueNow,
+  actor: string,
+  signal: AbortSignal,
+): Promise<'closed' | 'failed' | 'still due'> {
+  const { tenantId } = due;
+  const started = performance.now();
+  const onProgress = parts.stall.progress;
   try {
-    await keepFailure(parts, due, error, started);
+    const result = await runCycle(parts, { tenantId, resync: false, dryRun: false, actor, signal, onProgress });
+    const [failure] = result.failures;
+    if (failure) tell(parts, tenantId, failure.error);
+    const code = failure ? errorCodeOf(failure.error) : null;
+    parts.onCycle({ ...result, streams: result.streams, code });
+    return 'closed';
   } catch (thrown) {
-    const { minSeconds, maxSeconds } = retrySoon;
-    const seconds = minSeconds + Math.random() * (maxSeconds - minSeconds);
-    parts.resting.set(due.tenantId, performance.now() + seconds * 1_000);
-    throw thrown;
+    const error = signal.aborted ? signal.reason : await tellDatabaseError(parts.database, thrown);
+    const code = errorCodeOf(error);
+    const seconds = (performance.now() - started) / 1000;
+    const outcome = code === 'interrupted' ? 'cancelled' : 'failed';
+    if (code !== 'cycle_running') parts.onCycle({ tenantId, kind: null, outcome, seconds, streams: null, code });
+    tell(parts, tenantId, error);
+    if (stillDueCodes.has(code)) return 'still due';
+    await keepFailure(parts, due, error, started);
+    return 'failed';
   }
 }
 
@@ -119,7 +116,7 @@ async function keepFailure(parts: JobParts, due: DueNow, error: unknown, started
     error: { code: errorCodeOf(error), message },
     intervalMs: settings?.intervalMs ?? 40 * 60_000,
     sinceStartMs: performance.now() - started,
-    jitter: 1,
+    chance: (parts.random ?? Math.random)(),
   });
 }
 
@@ -128,18 +125,15 @@ function lineOf({ message, cure }: ExpectedError): string {
 }
 
 // Log only the stack frames of a defect: its message may quote tenant data (rule 18).
-function tell({ log }: JobParts, tenantId: string, error: unknown): void {
+function tell({ log }: JobParts, tenantId: string, error: unknown, failed = 'cycle failed'): void {
   const expected = describeDatabaseError(error);
   if (expected instanceof ExpectedError) {
     const { code, message, cure } = expected;
     const level = stillDueCodes.has(code) ? 'info' : 'warn';
-    log[level](
-      { tenantId, code, reason: message, cure },
-      stillDueCodes.has(code) ? 'cycle not completed' : 'cycle failed',
-    );
+    log[level]({ tenantId, code, reason: message, cure }, stillDueCodes.has(code) ? 'cycle not completed' : failed);
     return;
   }
   const stack = error instanceof Error ? error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) : [];
   const name = error instanceof Error ? error.name : typeof error;
-  log.error({ tenantId, code: 'defect', name, sqlState: sqlState(error), stack }, 'cycle failed because of a defect');
+  log.error({ tenantId, code: 'defect', name, sqlState: sqlState(error), stack }, `${failed} because of a defect`);
 }

@@ -11,9 +11,11 @@ import { describeDatabaseError, sqlState } from '../store/database/pool.ts';
 import { numberBatches } from '../store/feed/batches.ts';
 import { hasWaitingJobs, type Queue } from '../store/queue/queue.ts';
 import { schemaState } from '../store/schema/migrate.ts';
+import { unlessAborted } from './await-database.ts';
 import { openCredentialWatch } from './credential-watch.ts';
 import { openPlanner } from './planner.ts';
 import { openWaitWatch, type WaitKind } from './report-waits.ts';
+import { openRests, type Rests } from './rests.ts';
 import { openStall } from './stall.ts';
 import { type CycleReport, runTenantJob } from './tenant-job.ts';
 import { openPersonRequests } from './user-requests.ts';
@@ -32,6 +34,7 @@ export type WorkerOptions = {
   readonly signal: AbortSignal;
   /** Called at the end of each cycle. */
   readonly onCycle?: (report: CycleReport) => void;
+  readonly rests?: Rests;
 };
 
 export type Worker = {
@@ -60,9 +63,9 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   const { database, log } = parts;
   const { concurrency, signal } = options;
   const complain = openComplaints(log);
-  const queue = await parts.openQueue((error) => complain('queue', error));
   const planner = openPlanner(database, parts.defaults);
   const credentials = await openCredentialWatch(database, parts.defaults, parts.credentialFingerprint);
+  const queue = await parts.openQueue((error) => complain('queue', error));
   const cycleParts: CycleParts = { ...parts, leaseTimes };
   const stall = openStall();
   const waits = openWaitWatch({
@@ -71,13 +74,14 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     tell: (wait) => log.warn(wait, 'waiting'),
     giveUp,
   });
+  const rests = options.rests ?? openRests(parts.random);
   const job = {
     ...cycleParts,
     planner,
     credentials,
     actor: options.actor,
     onCycle: options.onCycle ?? (() => {}),
-    resting: new Map<string, number>(),
+    rests,
     stall,
   };
   let tickedAt = performance.now();
@@ -94,7 +98,8 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
         await lookAtSchema();
         stall.queued(await hasWaitingJobs(database));
       }
-      await queue.enqueue(await planner.plan());
+      const planned = await planner.plan();
+      await queue.enqueue(planned.filter(({ tenantId }) => rests.isOver(tenantId)));
       tickedAt = performance.now();
     } catch (error) {
       complain('tick', error);
@@ -107,7 +112,10 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   await unlessAborted(
     signal,
     queue.start(concurrency, (tenantId) => runTenantJob(job, tenantId, signal)),
-  );
+  ).catch(async (error: unknown) => {
+    if (!signal.aborted) await queue.stop(1_000).catch(() => {});
+    throw error;
+  });
   let ticking = tick();
   const ticks = cron.schedule(
     '* * * * * *',
@@ -152,16 +160,6 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
       else signal.addEventListener('abort', end, { once: true });
     }),
   };
-}
-
-// On an abort, a start that still waits for the database is abandoned.
-function unlessAborted<Answer>(signal: AbortSignal, work: Promise<Answer>): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason);
-    if (signal.aborted) return leave();
-    signal.addEventListener('abort', leave, { once: true });
-    return work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
-  });
 }
 
 const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };

@@ -35,7 +35,8 @@ const checkpoint = async () => {
 const asked = async () => {
   const { delta_link: link, fingerprint } = await checkpoint();
   const settings = await settingsVersion(store.database, lease.tenantId);
-  return { stream: 'users', asked: link, delta, fingerprint, settingsVersion: settings } as const;
+  const noRow = { cycleId: null, requests: 0 } as const;
+  return { stream: 'users', asked: link, delta, fingerprint, settingsVersion: settings, ...noRow } as const;
 };
 
 test('the link and its time move, and the time of the last full round stays', async () => {

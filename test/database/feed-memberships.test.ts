@@ -105,7 +105,7 @@ test('the position at the end and the pruned position count every change of a ro
     error: null,
     intervalMs: 0,
     sinceStartMs: 0,
-    jitter: 1,
+    chance: 0.5,
     retention: { changesMs: 86_400_000, cyclesMs: 86_400_000 },
   });
   await lease.release();

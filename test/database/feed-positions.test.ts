@@ -35,7 +35,7 @@ async function prune(tenantId: string, retentionMs: number): Promise<void> {
     error: null,
     intervalMs: 60_000,
     sinceStartMs: 0,
-    jitter: 1,
+    chance: 0.5,
     retention: { changesMs: retentionMs, cyclesMs: retentionMs },
   });
   await lease.release();

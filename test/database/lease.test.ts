@@ -82,7 +82,7 @@ const cycleEnd = {
   error: null,
   intervalMs: 60_000,
   sinceStartMs: 0,
-  jitter: 1,
+  chance: 0.5,
   retention: { changesMs: 86_400_000, cyclesMs: 86_400_000 },
 } as const;
 

@@ -47,7 +47,7 @@ const others: readonly Reporter[] = [
     name: 'close of a cycle',
     async prepare({ store: { database }, lease }) {
       const cycle = await openCycle(database, lease, { kind: 'incremental', actor: 'test', settingsVersion: 1 });
-      const planned = { intervalMs: 60_000, sinceStartMs: 0, jitter: 1 };
+      const planned = { intervalMs: 60_000, sinceStartMs: 0, chance: 0.5 };
       const end = { outcome: 'committed', streams: {}, error: null, ...planned } as const;
       const retention = { changesMs: 86_400_000, cyclesMs: 86_400_000 };
       return (database) => closeCycle(database, lease, cycle, { ...end, retention });

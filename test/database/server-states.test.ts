@@ -3,8 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { ExpectedError, exitCodeOf } from '../../src/errors.ts';
 import { judgeLimits } from '../../src/rules/time-limits.ts';
-import { readTimeLimits } from '../../src/store/database/health.ts';
+import { activities } from '../../src/store/database/activity.ts';
+import { readConnectionLimits, readTimeLimits } from '../../src/store/database/health.ts';
 import { type Database, inTransaction, openDatabase, rows, tellDatabaseError } from '../../src/store/database/pool.ts';
+import { rememberLimits } from '../../src/store/database/pool-sizes.ts';
 import { freshDatabase } from '../support/postgres.ts';
 
 type Limited = {
@@ -152,17 +154,48 @@ test('lock_timeout of the role is named', async () => {
 });
 
 test.each<[string, (names: { role: string; name: string }) => string, RegExp]>([
-  ['role', ({ role }) => `alter role ${role} connection limit 0`, /^the role has reached its limit of connections$/],
+  [
+    'role',
+    ({ role }) => `alter role ${role} connection limit 0`,
+    /^the role has reached its connection limit; this process may open \d+$/,
+  ],
   [
     'database',
     ({ name }) => `alter database ${name} connection limit 0`,
-    /^the database has reached its limit of connections$/,
+    /^the database has reached its connection limit; this process may open \d+$/,
   ],
 ])('a limit of connections of the %s', async (_of, limit, message) => {
   const { database } = await openLimited(limit);
   const error = await told(database, (on) => on.raw('select 1'));
   expect(error.message).toMatch(message);
-  expect(error.cure).toContain('3 for each of its --concurrency plus 10');
+  expect(error.cure).toContain('each opens 3 for each and 10 more');
+});
+
+test('a pool that the server grants no more connections waits for one of its own', async () => {
+  const { database } = await openLimited(({ role }) => `alter role ${role} connection limit 1`);
+  const held = await database.transaction();
+  const second = rows(database, 'select 17 as n');
+  const settled = Promise.allSettled([second]);
+  const waits = () => activities().filter(({ kind }) => kind === 'connection').length;
+  await expect.poll(waits).toBe(1);
+  await held.rollback();
+  expect(await settled).toEqual([{ status: 'fulfilled', value: [{ n: 17 }] }]);
+});
+
+test('the limits of connections are read for the role, and for a superuser without those that do not hold for it', async () => {
+  const { database, admin, role, name } = await openLimited(
+    (names) => `alter role ${names.role} connection limit 7; alter database ${names.name} connection limit 9`,
+  );
+  onTestFinished(() => rememberLimits(undefined));
+  const [{ all, kept } = { all: 0, kept: 0 }] = await rows<{ all: number; kept: number }>(
+    admin,
+    `select current_setting('max_connections')::int as all,
+            current_setting('superuser_reserved_connections')::int as kept`,
+  );
+  expect(await readConnectionLimits(database)).toEqual({ server: all, reserved: kept, role: 7, database: 9 });
+  expect(await readConnectionLimits(admin)).toEqual({ server: all, reserved: 0, role: null, database: null });
+  await admin.raw(`alter role ${role} connection limit -1; alter database ${name} connection limit -1`);
+  expect(await readConnectionLimits(database)).toEqual({ server: all, reserved: kept, role: null, database: null });
 });
 
 test('idle_session_timeout cuts an idle connection, and the next statement uses another', async () => {

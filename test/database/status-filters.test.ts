@@ -22,7 +22,12 @@ afterAll(async () => {
 let number = 0;
 
 /** A tenant with these columns and this last cycle. */
-async function tenant(name: string, columns: Record<string, unknown> = {}, outcome?: string): Promise<string> {
+async function tenant(
+  name: string,
+  columns: Record<string, unknown> = {},
+  outcome?: string,
+  committed: readonly string[] = [],
+): Promise<string> {
   number += 1;
   const tenantId = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
   await addTenant(database, { tenantId, name, ref: null }, loadDefaults());
@@ -31,8 +36,9 @@ async function tenant(name: string, columns: Record<string, unknown> = {}, outco
   }
   if (outcome !== undefined) {
     await database.raw(
-      "insert into entra_sync.cycles (tenant_id, kind, actor, fence, outcome, settings_version) values (?, 'initial', 'test', 1, ?, 1)",
-      [tenantId, outcome],
+      `insert into entra_sync.cycles (tenant_id, kind, actor, fence, outcome, settings_version, streams)
+       values (?, 'initial', 'test', 1, ?, 1, ?)`,
+      [tenantId, outcome, Object.fromEntries(committed.map((stream) => [stream, { outcome: 'committed' }]))],
     );
   }
   return tenantId;
@@ -49,9 +55,21 @@ test('failing: the last cycle failed in some stream or was cut off, or the tenan
   await tenant('e held', {}, 'held');
   await tenant('f left', { status: 'disconnected' }, 'failed');
   await tenant('g cut off', {}, 'running');
-  const running = await tenant('h running', {}, 'running');
+  await tenant('h cut off between its streams', {}, 'running', ['users']);
+  await tenant('i committed, but not closed', {}, 'running', ['users', 'groups']);
+  const running = await tenant('j running', {}, 'running');
   await database.raw("insert into entra_sync.heartbeats values (?, 1, now() + interval '1 hour')", [running]);
-  expect(await namesOf('failing')).toEqual(['b failed', 'c partial', 'd in quarantine', 'g cut off']);
+  expect(await namesOf('failing')).toEqual([
+    'b failed',
+    'c partial',
+    'd in quarantine',
+    'g cut off',
+    'h cut off between its streams',
+  ]);
+  const outcomes = new Map((await readStatus(database, null)).map((one) => [one.name, one.last_outcome]));
+  expect(outcomes.get('g cut off')).toBe('cut off');
+  expect(outcomes.get('h cut off between its streams')).toBe('cut off');
+  expect(outcomes.get('i committed, but not closed'), 'rule 21').toBe('committed');
 });
 
 test('stale: no success for two intervals, by its own settings if it has any', async () => {

@@ -39,7 +39,7 @@ async function cycle(tenantId: string, outcome: CycleOutcome, code: string | nul
     error: code === null ? null : { code, message: 'the reason' },
     intervalMs: hour,
     sinceStartMs: hour / 4,
-    jitter: 1,
+    chance: 0.5,
     retention: { changesMs: 1_000 * hour, cyclesMs: 1_000 * hour },
   });
   await lease.release();
@@ -107,7 +107,7 @@ describe('a cycle that could not be opened', () => {
     error: { code: 'settings_invalid', message: 'the reason' },
     intervalMs: hour,
     sinceStartMs: 0,
-    jitter: 1,
+    chance: 0.5,
   } as const;
   const dueAt = async (id: string) => (await dueTenants(store.database, id))[0]?.due_at ?? null;
 

@@ -1,7 +1,13 @@
 // The outcome of a cycle, row by row, and over every way in which streams can end (rule 21).
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type CycleOutcome, outcomeOf, type StreamsEnded } from '../../src/rules/outcome.ts';
+import {
+  type CycleOutcome,
+  type LeftOpen,
+  outcomeOf,
+  outcomeOfLeftOpen,
+  type StreamsEnded,
+} from '../../src/rules/outcome.ts';
 
 const ended = (failed: number, more: Partial<StreamsEnded> = {}): StreamsEnded => ({
   ...{ ran: 2, failed, cancelled: false, held: false },
@@ -22,6 +28,17 @@ describe('rule 21: the outcome of a cycle', () => {
     ['the only listing of a first load fails', ended(1, { ran: 1 }), 'failed'],
   ])('%s', (_, streams, outcome) => {
     expect(outcomeOf(streams)).toBe(outcome);
+  });
+
+  test.each<[string, LeftOpen, CycleOutcome]>([
+    ['nothing was committed', { committed: 0, missing: 2, held: false }, 'failed'],
+    ['one stream was committed', { committed: 1, missing: 1, held: false }, 'partial'],
+    ['both were committed', { committed: 2, missing: 0, held: false }, 'committed'],
+    ['both were committed, removals wait for a person', { committed: 2, missing: 0, held: true }, 'held'],
+    ['the only listing of a first load was committed', { committed: 1, missing: 0, held: false }, 'committed'],
+    ['a first load had not begun', { committed: 0, missing: 0, held: false }, 'failed'],
+  ])('a process ends without closing its cycle: %s', (_, leftOpen, outcome) => {
+    expect(outcomeOfLeftOpen(leftOpen)).toBe(outcome);
   });
 
   test('a stream that failed is never reported as a success', () => {

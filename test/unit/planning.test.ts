@@ -1,6 +1,15 @@
-// The due tenants that go into the queue, their order, and the tenants that get a full-round slot.
+// When a tenant is tried again; the due tenants that go into the queue, their order, and the full-round slots.
 import { expect, test } from 'vitest';
-import { type DueTenant, maxFullRoundSlots, planJobs } from '../../src/rules/planning.ts';
+import { exitCodes } from '../../src/errors.ts';
+import {
+  type CycleEnded,
+  type DueTenant,
+  maxFullRoundSlots,
+  nextCycleMs,
+  planJobs,
+  retrySoonMs,
+} from '../../src/rules/planning.ts';
+import { openRests } from '../../src/worker/rests.ts';
 
 const tenant = (tenantId: string, rest: Partial<DueTenant> = {}): DueTenant => ({
   tenantId,
@@ -67,4 +76,50 @@ test('a tenant with long cycles is marked in the queue', () => {
     true,
     false,
   ]);
+});
+
+const seconds = 1_000;
+const minutes = 60 * seconds;
+const ended = (more: Partial<CycleEnded> = {}): CycleEnded => ({
+  ...{ outcome: 'failed', code: null, failures: 0, intervalMs: 40 * minutes, sinceStartMs: 4 * minutes },
+  ...more,
+});
+
+test.each(Object.entries(exitCodes).flatMap(([code, exitCode]) => (exitCode === 7 ? [code] : [])))(
+  'rule 21: a tenant whose cycle ended by %s is tried again after one to two minutes, by chance',
+  (code) => {
+    for (const outcome of ['failed', 'partial'] as const) {
+      const next = (chance: number) => nextCycleMs(ended({ outcome, code }), chance);
+      expect([next(0), next(0.5), next(1)]).toEqual([60 * seconds, 90 * seconds, 120 * seconds]);
+      // In quarantine too, and never later than at its interval.
+      expect(nextCycleMs(ended({ outcome, code, failures: 9 }), 1)).toBe(120 * seconds);
+      expect(nextCycleMs(ended({ outcome, code, intervalMs: minutes }), 1)).toBe(minutes);
+    }
+  },
+);
+
+test.each<[string, Partial<CycleEnded>, least: number, most: number]>([
+  ['a success', { outcome: 'committed' }, 36 - 4, 44 - 4],
+  ['held removals', { outcome: 'held', code: 'removals_held' }, 36 - 4, 44 - 4],
+  ['a failure of its own', { code: 'consent_missing', failures: 1 }, 36 - 4, 44 - 4],
+  ['three of them', { code: 'consent_missing', failures: 3 }, 72 - 4, 88 - 4],
+  ['a cycle that took longer than its interval', { outcome: 'committed', sinceStartMs: 100 * minutes }, 0, 0],
+  ['a cancelled cycle', { outcome: 'cancelled', code: 'interrupted' }, 0, 0],
+])('after %s the next cycle starts an interval after the start, give or take a tenth', (_, more, least, most) => {
+  expect(nextCycleMs(ended(more), 0)).toBeCloseTo(least * minutes);
+  expect(nextCycleMs(ended(more), 1)).toBeCloseTo(most * minutes);
+});
+
+test('rule 21: a tenant whose failure the database cannot note rests as long, and no other tenant does', () => {
+  let now = 0;
+  const rests = openRests(
+    () => 0.25,
+    () => now,
+  );
+  rests.begin('T');
+  expect([rests.isOver('T'), rests.isOver('U')]).toEqual([false, true]);
+  now = retrySoonMs(0.25) - 1;
+  expect(rests.isOver('T')).toBe(false);
+  now += 1;
+  expect(rests.isOver('T')).toBe(true);
 });

@@ -13,6 +13,7 @@ import { requireCurrentSchema } from '../../store/schema/migrate.ts';
 import { createInvitation, withdrawInvitations } from '../../store/tenants/invitations.ts';
 import { readRegistration } from '../../store/tenants/registrations.ts';
 import { addTenant, findTenant, tenantsOfCustomer } from '../../store/tenants/tenants.ts';
+import { awaitDatabase } from '../../worker/await-database.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
 
@@ -179,7 +180,7 @@ async function serve(run: Run, options: ConnectOptions): Promise<undefined> {
   if (remark) terminal.note(remark);
   const redirectUri = `${url}${callbackPath}`;
   const consent = openConsent(environment, redirectUri);
-  const { database } = await run.database();
+  const { database } = await run.database({ anySchema: true });
   const server = await serveConsent(
     {
       database,
@@ -205,13 +206,25 @@ async function serve(run: Run, options: ConnectOptions): Promise<undefined> {
     });
   });
   run.onEnd(() => server.close());
+  const register = async () => {
+    await requireCurrentSchema(database);
+    return describeRegistration(await readRegistration(database, consent.signIn.clientId()));
+  };
+  const stopped = new Promise<undefined>((resolve) => {
+    run.signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+  const registration = await Promise.race([awaitDatabase(register, { log, signal: run.signal }), stopped]);
+  if (!registration) {
+    terminal.note('stopped');
+    return;
+  }
   terminal.answer({ listening: server.address, public_url: url, redirect_uri: redirectUri });
   terminal.say(`The consent page is served at ${server.address}, for browsers at ${url}`);
   terminal.note(
     `The application needs the redirect address ${redirectUri} (platform: Web). entra-sync connect --print-url --ref CUSTOMER invites a customer. Ctrl-C ends it.`,
   );
-  const { says, cure } = describeRegistration(await readRegistration(database, consent.signIn.clientId()));
+  const { says, cure } = registration;
   terminal.note(`${says}${cure === undefined ? '' : ` -> ${cure}`}`);
-  await new Promise<void>((resolve) => run.signal.addEventListener('abort', () => resolve(), { once: true }));
+  await stopped;
   terminal.note('stopped');
 }

@@ -4,9 +4,16 @@ import { openBasics } from '../../app.ts';
 import { credentialEnd, namesCredential } from '../../credentials.ts';
 import { readEnvironment } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
+import type { Log } from '../../logger.ts';
+import { judgeConnections, workerConnections } from '../../rules/connections.ts';
 import { currentTenant } from '../../store/database/activity.ts';
 import { describeWait } from '../../store/database/blockers.ts';
+import { readConnectionLimits } from '../../store/database/health.ts';
+import type { Database } from '../../store/database/pool.ts';
+import { maxConnections } from '../../store/database/pool-sizes.ts';
 import { openQueue } from '../../store/queue/queue.ts';
+import { requireCurrentSchema } from '../../store/schema/migrate.ts';
+import { awaitDatabase } from '../../worker/await-database.ts';
 import { serveOperations, whyNotWorking } from '../../worker/http.ts';
 import { openMetrics, type WorkerMetrics } from '../../worker/metrics.ts';
 import { runWorker, type Worker } from '../../worker/worker.ts';
@@ -28,7 +35,8 @@ export function workerCommand(): Command {
     'worker',
     'Sync all tenants, each about once per interval (settings: interval), until stopped. Any number of workers share one ' +
       'database: each tenant is synced by one of them at a time, and other workers take over the tenants of a dead one. Needs ' +
-      'DATABASE_URL and a current schema (entra-sync migrate). Logs JSON lines on stderr at LOG_LEVEL (info).',
+      'DATABASE_URL and a current schema (entra-sync migrate). Waits for a database that is away. Logs JSON lines on stderr ' +
+      'at LOG_LEVEL (info).',
     ['worker', 'worker --concurrency 8', 'worker --metrics-host 0.0.0.0 --metrics-port 9464'],
   )
     .option('--concurrency <n>', `tenants synced at the same time, 1 to ${maxConcurrency}`, String(defaultConcurrency))
@@ -80,7 +88,8 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   // Connections: two streams and a heartbeat per tenant; planning, four on-demand reads and health.
   // Every line on stderr has to be JSON, so the log names the database.
   const { database, url, name } = await run.database({
-    maxConnections: concurrency * 3 + 7,
+    anySchema: true,
+    maxConnections: concurrency * workerConnections.perTenant + workerConnections.beside,
     announced: false,
     onLockWait: (wait) => {
       const blockers = wait.blockers.map(({ pid }) => pid);
@@ -103,19 +112,28 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   });
   run.onEnd(server.close);
   log.info({ address: server.address, database: name }, 'health and metrics are served');
-  worker = await runWorker(
-    {
-      database,
-      defaults,
-      log,
-      openReader: graph.openReader,
-      credentialFingerprint: graph.credentialFingerprint,
-      openQueue: (onError) => openQueue(url, onError),
-    },
-    { concurrency, actor: 'worker', signal: run.signal, onCycle },
-  );
+  const parts = {
+    database,
+    defaults,
+    log,
+    openReader: graph.openReader,
+    credentialFingerprint: graph.credentialFingerprint,
+    openQueue: (onError: (error: unknown) => void) => openQueue(url, onError),
+  };
+  const start = async () => {
+    await requireCurrentSchema(database);
+    return runWorker(parts, { concurrency, actor: 'worker', signal: run.signal, onCycle });
+  };
+  worker = await awaitDatabase(start, { log, signal: run.signal });
+  void warnOfShortage(database, log);
   await worker.ended;
   return 0;
+}
+
+async function warnOfShortage(database: Database, log: Log): Promise<void> {
+  const limits = await readConnectionLimits(database).catch(() => undefined);
+  const shortage = limits && judgeConnections(limits, maxConnections());
+  if (shortage) log.warn({ reason: shortage.says, cure: shortage.cure }, 'too few connections');
 }
 
 function whole(least: number, most: number) {

@@ -1,7 +1,9 @@
 // The commit of a later round whose only page was empty: the checkpoint moves, without a round.
+import { noCounts } from '../../rules/counts.ts';
 import type { Stream } from '../../rules/streams.ts';
+import { noteReport, reportOfCommit, type StreamReport } from '../cycle/cycles.ts';
 import { type Lease, lockFenced } from '../cycle/lease.ts';
-import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
+import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { tenantDisconnected } from '../tenants/tenants.ts';
 import type { CommitBindings } from './bindings.ts';
@@ -14,7 +16,16 @@ export type IdleRound = {
   readonly delta: string;
   readonly settingsVersion: number;
   readonly fingerprint: string;
+  readonly cycleId: string | null;
+  /** How many requests the stream has sent, for the cycle's row. */
+  readonly requests: number;
 };
+
+/** Returns the report of an idle round. */
+export function reportOfIdle(requests: number): StreamReport {
+  const round = { kind: 'incremental', reason: 'changes', pages: 1, seen: 0 } as const;
+  return reportOfCommit(round, { ...noCounts, set_aside: 0 }, requests);
+}
 
 /**
  * Moves the checkpoint and returns true. Returns false, with nothing changed, if a commit would do or ask for anything
@@ -25,9 +36,11 @@ export async function commitIdle(database: Database, lease: Lease, round: IdleRo
   return inReportedTransaction(database, async (transaction) => {
     const { status } = await lockFenced(transaction, lease);
     if (status === 'disconnected') throw tenantDisconnected();
-    // A separate statement sees what was committed before the locks were taken.
-    const moved = await rowCount(transaction, moveCheckpoint, { tenant: lease.tenantId, ...round });
-    return moved > 0;
+    // A separate statement, so that it sees what was committed before the locks were taken.
+    const report = JSON.stringify(reportOfIdle(round.requests));
+    const bind = { ...round, tenant: lease.tenantId, cycle: round.cycleId, report };
+    const [done] = await rows<{ moved: boolean }>(transaction, moveAndNote, bind);
+    return done?.moved === true;
   });
 }
 
@@ -71,3 +84,8 @@ update entra_sync.checkpoints c
    and not exists (select from entra_sync.deleted_strangers where tenant_id = :tenant and stream = :stream and is_back
                     and exists (select from entra_sync.checkpoints where tenant_id = :tenant and stream = 'groups'))
    and ${idleConditions}`;
+
+// One statement, because most rounds are idle.
+const moveAndNote = `
+with moved as (${moveCheckpoint} returning true), noted as (${noteReport} and exists (select from moved))
+select exists (select from moved) as moved`;

@@ -2,6 +2,7 @@
 // else is left to that round (rule 6).
 import { ExpectedError } from '../../errors.ts';
 import type { CommitCounts } from '../../rules/counts.ts';
+import { noteCommit, reportOfCommit } from '../cycle/cycles.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
@@ -17,6 +18,8 @@ import { type CommitBindings, requireSettings } from './bindings.ts';
 export type ListingOptions = Pick<CommitBindings, 'stream' | 'actor' | 'removals' | 'match' | 'scopeGroups'> & {
   readonly round: Round;
   readonly cycleId: string;
+  /** How many requests the stream has sent, for the cycle's row. */
+  readonly requests: number;
   readonly wholeness: RequiredProperties;
 };
 
@@ -85,7 +88,9 @@ async function applyListing(
   );
   await closeFeedBatch(transaction, bind);
   await transaction.raw('delete from entra_sync.rounds where round_id = :round', bind);
-  return { ...counts, set_aside: left?.count ?? 0 };
+  const all = { ...counts, set_aside: left?.count ?? 0 };
+  await noteCommit(transaction, options.cycleId, options.stream, reportOfCommit(round, all, options.requests));
+  return all;
 }
 
 // An on-demand read since the listing began is newer.

@@ -1,6 +1,7 @@
 // The commit of a round: one transaction applies the stage and moves the checkpoint (rules 1, 2, 12).
 import { ExpectedError } from '../../errors.ts';
 import { type CommitCounts, noCounts } from '../../rules/counts.ts';
+import { noteCommit, reportOfCommit } from '../cycle/cycles.ts';
 import { type Lease, lockFenced } from '../cycle/lease.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { liveManaged } from '../database/vocabulary.ts';
@@ -33,6 +34,8 @@ export type CommitOptions = Pick<
   readonly round: Round;
   readonly cycleId: string | null;
   readonly dryRun: boolean;
+  /** How many requests the stream has sent, for the cycle's row. */
+  readonly requests?: number;
   /** The result of {@link analyzeStage} before objects in doubt were asked for. */
   readonly analyzed?: StageSizes;
   /** The groups round of the same dry run, on which the scope is judged. */
@@ -98,10 +101,9 @@ async function applyRound(
   await closeFeedBatch(transaction, bind);
   if (!bind.full && !idle) await doubtWhatIsOlder(transaction, bind);
   await transaction.raw(endRounds, bind);
-  return {
-    counts: { ...counts, set_aside: setAside, ...(stillManual !== undefined && { still_manual: stillManual }) },
-    sample,
-  };
+  const all = { ...counts, set_aside: setAside, ...(stillManual !== undefined && { still_manual: stillManual }) };
+  await noteCommit(transaction, options.cycleId, stream, reportOfCommit(round, all, options.requests ?? 0));
+  return { counts: all, sample };
 }
 
 // The checkpoint of a full round is newer than a later round open beside it.

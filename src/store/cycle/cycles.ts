@@ -1,7 +1,8 @@
-// Opens and closes the row of a cycle.
+// The row of a cycle: opened, told of each commit, and closed.
 import type { CommitCounts } from '../../rules/counts.ts';
 import type { RoundKind } from '../../rules/merge.ts';
 import type { CycleOutcome } from '../../rules/outcome.ts';
+import type { Stream } from '../../rules/streams.ts';
 import { type Database, inTransaction, rows, type Transaction, written } from '../database/pool.ts';
 import { noteFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
@@ -31,9 +32,39 @@ export type CycleEnd = {
   /** Time from start to start. */
   intervalMs: number;
   sinceStartMs: number;
-  jitter: number;
+  /** A random number from 0 to 1. */
+  chance: number;
   retention: { changesMs: number; cyclesMs: number };
 };
+
+/** Returns the report of a round that is committed. */
+export function reportOfCommit(
+  round: { readonly kind: RoundKind; readonly reason: string; readonly pages: number; readonly seen: number },
+  counts: CommitCounts,
+  requests: number,
+): StreamReport {
+  const { kind, reason, pages, seen } = round;
+  return { ...counts, outcome: 'committed', round: kind, reason, requests, pages, seen };
+}
+
+/** The statement that notes the report of a committed stream in the cycle's open row; null: no row. */
+export const noteReport = `
+update entra_sync.cycles set streams = streams || jsonb_build_object(:stream::text, :report::jsonb)
+ where cycle_id = :cycle::bigint and outcome = 'running'`;
+
+/**
+ * Notes a stream in the cycle's row, in the transaction that commits it: a process that cannot close the row any more
+ * leaves the truth there (rule 21).
+ */
+export async function noteCommit(
+  transaction: Transaction,
+  cycleId: string | null,
+  stream: Stream,
+  report: StreamReport,
+): Promise<void> {
+  if (cycleId === null) return;
+  await transaction.raw(noteReport, { cycle: cycleId, stream, report: JSON.stringify(report) });
+}
 
 /** Opens the cycle's row and returns its id. Throws like {@link requireFence}. */
 export async function openCycle(

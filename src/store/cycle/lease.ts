@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { ExpectedError } from '../../errors.ts';
 import { type Database, inTransaction, rows, sqlState, type Transaction, written } from '../database/pool.ts';
 import { tenantDisconnected, tenantGone } from '../tenants/tenants.ts';
+import { closeLeftOpen } from './left-open.ts';
 
 export type Lease = {
   readonly tenantId: string;
@@ -23,8 +24,8 @@ const defaultTimes: LeaseTimes = { lastsMs: 45_000, beatMs: 10_000 };
 
 /**
  * Takes the tenant's lease and keeps it alive. Throws `cycle_running` (exit 6) while another holder is alive or its
- * transaction locks the fence, `unknown_name` for an erased tenant. Takes over at once from a dead process of this
- * machine, since the fence protects from a wrong guess. Closes an interrupted cycle and deletes stages of dry runs.
+ * transaction locks the fence, `unknown_name` for an erased tenant. Takes over at once from a dead process of this machine:
+ * if that guess is wrong, the fence still protects. Closes a cycle that was left open, and deletes what dry runs left staged.
  */
 export async function acquireLease(
   database: Database,
@@ -32,7 +33,9 @@ export async function acquireLease(
   times: LeaseTimes = defaultTimes,
 ): Promise<Lease> {
   const holder = `${hostname()} ${process.pid} ${randomUUID().slice(0, 8)}`;
-  const fence = await inTransaction(database, (transaction) => takeFence(transaction, tenantId, holder, times.lastsMs));
+  const { fence, leftOpen } = await inTransaction(database, (transaction) =>
+    takeFence(transaction, tenantId, holder, times.lastsMs),
+  );
   const lost = new AbortController();
   const beat = setInterval(() => {
     void heartbeat(database, tenantId, fence, times.lastsMs).then(
@@ -44,7 +47,7 @@ export async function acquireLease(
     );
   }, times.beatMs);
   beat.unref();
-  return {
+  const lease: Lease = {
     tenantId,
     fence,
     lost: lost.signal,
@@ -61,19 +64,40 @@ export async function acquireLease(
       ).catch(() => []);
     },
   };
+  if (leftOpen) await closeOpen(database, lease);
+  return lease;
 }
 
-async function takeFence(transaction: Transaction, tenantId: string, holder: string, lastsMs: number): Promise<string> {
+// Not in the transaction that takes the fence: every writer locks the tenant's row before it.
+async function closeOpen(database: Database, lease: Lease): Promise<void> {
+  try {
+    await inTransaction(database, async (transaction) => {
+      await lockFenced(transaction, lease);
+      await closeLeftOpen(transaction, lease.tenantId);
+    });
+  } catch (error) {
+    await lease.release();
+    throw error;
+  }
+}
+
+type Taken = { readonly fence: string; readonly leftOpen: boolean };
+
+async function takeFence(transaction: Transaction, tenantId: string, holder: string, lastsMs: number): Promise<Taken> {
   const lease = (await lockLease(transaction, tenantId)) ?? (await firstLease(transaction, tenantId));
-  // A separate statement sees all that was committed before the lock was granted; the locking one could read the
-  // heartbeat before a lease taken an instant ago.
-  const [taken] = await rows<{ fence: string | null; remaining_s: number }>(transaction, takeLease, {
-    tenantId,
-    holder,
-    lastsMs,
-    dead: isDeadNeighbour(lease.holder),
-  });
-  if (taken?.fence) return taken.fence;
+  // A separate statement, which sees everything committed before the lock was granted. The locking statement could read the
+  // old heartbeat of a lease that was taken an instant ago.
+  const [taken] = await rows<{ fence: string | null; remaining_s: number; left_open: boolean }>(
+    transaction,
+    takeLease,
+    {
+      tenantId,
+      holder,
+      lastsMs,
+      dead: isDeadNeighbour(lease.holder),
+    },
+  );
+  if (taken?.fence) return { fence: taken.fence, leftOpen: taken.left_open };
   throw cycleRunning(
     tenantId,
     `held by ${lease.holder?.split(' ').slice(0, 2).join(', process ') ?? 'another process'}; if that process has ended, the lease expires in ${Math.ceil(taken?.remaining_s ?? 0)} s`,
@@ -106,8 +130,7 @@ async function firstLease(transaction: Transaction, tenantId: string): Promise<L
   return (await lockLease(transaction, tenantId)) ?? { holder: null };
 }
 
-// Takes the lease unless its holder is alive. Closes an interrupted cycle with a report of its open rounds (of two in
-// one stream the full one).
+// Takes the lease unless its holder's heartbeat is alive.
 const takeLease = `
 with heart as (
   select extract(epoch from expires_at - clock_timestamp())::float8 as remaining_s
@@ -120,24 +143,11 @@ with heart as (
   insert into entra_sync.heartbeats (tenant_id, fence, expires_at)
   select tenant_id, fence, clock_timestamp() + :lastsMs * interval '1 millisecond' from taken
   on conflict (tenant_id) do update set fence = excluded.fence, expires_at = excluded.expires_at
-), left_open as (
-  select coalesce(jsonb_object_agg(r.stream, jsonb_build_object(
-           'outcome', 'failed', 'round', r.kind, 'reason', 'cut_off', 'begun_for', r.reason,
-           'pages', r.pages, 'seen', r.seen)
-           -- The last of duplicate keys wins, so the full round comes last.
-           order by r.kind desc), '{}') as reports
-    from entra_sync.rounds r
-   where r.tenant_id = (select tenant_id from taken) and not r.dry_run and r.kind <> 'on_demand'
-), cut_off as (
-  update entra_sync.cycles set outcome = 'failed', finished_at = now(), error_code = 'cut_off',
-         error_message = 'the process of this cycle ended unexpectedly; the next cycle resumes at its last staged page',
-         streams = streams || left_open.reports
-    from left_open
-   where tenant_id = (select tenant_id from taken) and outcome = 'running'
 ), dry_rounds as (
   delete from entra_sync.rounds where tenant_id = (select tenant_id from taken) and dry_run
 )
-select (select fence from taken) as fence, (select remaining_s from heart) as remaining_s`;
+select (select fence from taken) as fence, (select remaining_s from heart) as remaining_s,
+       exists (select from entra_sync.cycles where tenant_id = :tenantId and outcome = 'running') as left_open`;
 
 async function heartbeat(database: Database, tenantId: string, fence: string, lastsMs: number): Promise<boolean> {
   const beaten = await written(

@@ -1,13 +1,12 @@
 // Decides after a cycle when its tenant is tried again and whether it is in quarantine.
 import type { CycleOutcome } from '../../rules/outcome.ts';
+import { nextCycleMs } from '../../rules/planning.ts';
 import {
   failuresAfter,
   graphFailures,
   isDatabasesFault,
   quarantineAfter,
   type RecentFailures,
-  retrySoon,
-  waitAfter,
 } from '../../rules/quarantine.ts';
 import { ofManyTenants } from '../database/lock-waits.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction, written } from '../database/pool.ts';
@@ -19,8 +18,8 @@ export type Attempt = {
   readonly intervalMs: number;
   /** Time since the start: the interval is from start to start. */
   readonly sinceStartMs: number;
-  /** A factor around 1, so that tenants added together drift apart. */
-  readonly jitter: number;
+  /** A random number from 0 to 1, so that tenants drift apart. */
+  readonly chance: number;
 };
 
 // Failures within this span probably have the same reason. Every tenant is tried at least once in it.
@@ -28,7 +27,7 @@ const lately = '1 hour';
 
 /**
  * Updates the tenant's row, which the caller has locked. A failure of the database does not become the tenant's error: the
- * last error stays, and the tenant is tried again within a minute or two.
+ * last error stays, and the tenant is tried again soon.
  */
 export async function recordAttempt(
   transaction: Transaction,
@@ -36,13 +35,13 @@ export async function recordAttempt(
   failuresBefore: number,
   attempt: Attempt,
 ): Promise<void> {
-  const { outcome, error } = attempt;
+  const { outcome, error, intervalMs, sinceStartMs, chance } = attempt;
+  const code = error?.code ?? null;
   const failures = failuresAfter(failuresBefore, {
     outcome,
-    code: error?.code ?? null,
+    code,
     lately: error && graphFailures.includes(error.code) ? await whatEndedLately(transaction) : { tried: 0, failing: 0 },
   });
-  const waitMs = waitAfter(failures, attempt.intervalMs) * attempt.jitter - attempt.sinceStartMs;
   await transaction.raw(
     `update entra_sync.tenants
         set last_success_at = case when :succeeded::boolean then clock_timestamp() else last_success_at end,
@@ -52,10 +51,7 @@ export async function recordAttempt(
                           when :quarantined::boolean then 'quarantined'
                           when status = 'quarantined' and :failures::integer = 0 then 'active'
                           else status end,
-            next_cycle_at = clock_timestamp() + interval '1 millisecond' * case
-              when :databases::boolean
-                then least(:intervalMs::float8, 1000 * (:soonest::float8 + :soonSpan::float8 * random()))
-              else :waitMs::float8 end,
+            next_cycle_at = clock_timestamp() + interval '1 millisecond' * :waitMs::float8,
             last_error_code = case when :databases::boolean then last_error_code else :code end,
             last_error_message = case when :databases::boolean then last_error_message else :message end
       where tenant_id = :tenantId`,
@@ -64,15 +60,28 @@ export async function recordAttempt(
       failures,
       succeeded: outcome === 'committed' || outcome === 'held',
       quarantined: failures >= quarantineAfter,
-      // A cancelled cycle is resumed at once, by any replica.
-      waitMs: outcome === 'cancelled' ? 0 : Math.max(0, waitMs),
-      code: error?.code ?? null,
+      waitMs: nextCycleMs({ outcome, code, failures, intervalMs, sinceStartMs }, chance),
+      code,
       message: error?.message ?? null,
-      databases: isDatabasesFault(error?.code ?? null),
-      intervalMs: attempt.intervalMs,
-      soonest: retrySoon.minSeconds,
-      soonSpan: retrySoon.maxSeconds - retrySoon.minSeconds,
+      databases: isDatabasesFault(code),
     },
+  );
+}
+
+/** Records the success of a cycle that is closed late, at the time of its last commit. The next cycle stays due. */
+export async function recordLateSuccess(
+  transaction: Transaction,
+  tenantId: string,
+  error: Attempt['error'],
+): Promise<void> {
+  await transaction.raw(
+    `update entra_sync.tenants t
+        set last_success_at = (select max(p.committed_at) from entra_sync.checkpoints p
+                                where p.tenant_id = t.tenant_id),
+            failures = 0, status = case when status = 'disconnected' then status else 'active' end,
+            last_error_code = :code, last_error_message = :message
+      where tenant_id = :tenantId`,
+    { tenantId, code: error?.code ?? null, message: error?.message ?? null },
   );
 }
 

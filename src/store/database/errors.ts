@@ -1,8 +1,10 @@
 // Classifies failed statements: whether the connection is lost, and the line and cure for an operator.
 import { ExpectedError } from '../../errors.ts';
+import { valueOfLimit } from '../../rules/connections.ts';
 import { judgeServerState, type ServerState } from '../../rules/server-states.ts';
 import { unwatchedLock } from './blockers.ts';
 import { isLockTimeout } from './lock-waits.ts';
+import { knownLimits, maxConnections } from './pool-sizes.ts';
 
 /** Returns the SQLSTATE or network error code, if any. */
 export function sqlState(error: unknown): string | undefined {
@@ -43,6 +45,17 @@ export function isConnectionLost(error: unknown): boolean {
   return unreachable.has(sqlState(error) ?? '') || lostInWords.test(wordsOf(error));
 }
 
+/**
+ * Returns whether a service that starts waits for this to pass, as it does while it runs. Ends at once, for a person to mend:
+ * a refused login, a missing database, a schema of another release, a server without the TLS that is asked for.
+ */
+export function isWaitedOut(error: unknown): boolean {
+  if (isLockTimeout(error) || (error instanceof ExpectedError && error.code === 'database_locked')) return true;
+  const thrown = error instanceof ExpectedError ? error.cause : error;
+  const nested = thrown instanceof AggregateError ? thrown.errors[0] : thrown;
+  return serverStateOf(thrown) !== undefined || isConnectionLost(thrown) || isConnectionLost(nested);
+}
+
 // knex puts the statement before the server's message. pg-boss passes on copies that are not instances of Error.
 function wordsOf(error: unknown): string {
   const message = (error as { message?: unknown } | null)?.message;
@@ -78,7 +91,7 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
   const code = sqlState(error) ?? '';
   const state = serverStateOf(error);
   if (state) {
-    return new ExpectedError(state.code, `${state.says}${value === undefined ? '' : ` (${value})`}`, {
+    return new ExpectedError(state.code, describeState(state, value), {
       cure: state.cure,
       detail: `SQLSTATE ${code}`,
       cause: error,
@@ -123,4 +136,12 @@ export function describeDatabaseError(error: unknown, value?: string): unknown {
     });
   }
   return error;
+}
+
+function describeState({ says, limit }: ServerState, value: string | undefined): string {
+  const limits = limit && knownLimits();
+  const known = limits ? valueOfLimit(limits, limit) : value;
+  const here = limit === undefined ? 0 : maxConnections();
+  const valued = known === undefined ? says : `${says} (${known})`;
+  return here > 0 ? `${valued}; this process may open ${here}` : valued;
 }

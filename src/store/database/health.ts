@@ -1,8 +1,10 @@
 // The server's state and each tenant's freshness, for `doctor` and metrics.
 import { escapeIdentifier } from 'pg';
+import type { ConnectionLimits } from '../../rules/connections.ts';
 import { judgedLimits, type TimeLimit } from '../../rules/time-limits.ts';
 import { type Blocker, findBlockers } from './blockers.ts';
-import { type Database, inTransaction, rows, sqlState } from './pool.ts';
+import { type Database, inTransaction, isPooled, rows, sqlState } from './pool.ts';
+import { rememberLimits } from './pool-sizes.ts';
 
 export type Server = {
   readonly version: string;
@@ -40,6 +42,24 @@ export async function readTimeLimits(database: Database): Promise<TimeLimit[]> {
     ...limit,
     lift: `alter role ${escapeIdentifier(role)} in database ${escapeIdentifier(of)} set ${limit.name} = 0`,
   }));
+}
+
+/** Returns how many connections the database grants to this role; undefined behind a pooler, which has limits of its own. */
+export async function readConnectionLimits(database: Database): Promise<ConnectionLimits | undefined> {
+  if (await isPooled(database)) return undefined;
+  const [limits] = await rows<ConnectionLimits>(
+    database,
+    `select current_setting('max_connections')::int as server,
+            case when r.rolsuper then 0
+                 else current_setting('superuser_reserved_connections')::int
+                      -- From Postgres 16 on.
+                      + coalesce(current_setting('reserved_connections', true)::int, 0) end as reserved,
+            case when not r.rolsuper then nullif(r.rolconnlimit, -1) end as role,
+            case when not r.rolsuper then nullif(d.datconnlimit, -1) end as database
+       from pg_roles r, pg_database d where r.rolname = session_user and d.datname = current_database()`,
+  );
+  if (limits) rememberLimits(limits);
+  return limits;
 }
 
 /**

@@ -2,10 +2,12 @@
 import knex, { type Knex } from 'knex';
 import type { Client } from 'pg';
 import { ExpectedError } from '../../errors.ts';
+import { acquireOrWait } from './acquire.ts';
 import { connectWatched, watchAcquisition, watchConnection } from './activity.ts';
 import { askForReadableTimes, connectionTo } from './address.ts';
 import { describeDatabaseError, serverStateOf, sqlState } from './errors.ts';
 import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './lock-waits.ts';
+import { countWhileOpen } from './pool-sizes.ts';
 
 // Users of a database need its errors.
 export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState, throwDefect } from './errors.ts';
@@ -30,6 +32,7 @@ export function openDatabase(
     unlimited?: boolean;
   } = {},
 ): Database {
+  const max = options.maxConnections ?? 8;
   const database = knex({
     client: 'pg',
     connection: {
@@ -42,8 +45,8 @@ export function openDatabase(
       keepAliveInitialDelayMillis: 10_000,
     },
     // min 0: an idle command must not keep an embedded server running.
-    pool: { min: 0, max: options.maxConnections ?? 8, afterCreate: watch, maxConnectionLifetimeMillis: 60_000 },
-    acquireConnectionTimeout: 15_000,
+    pool: { min: 0, max, afterCreate: watch, maxConnectionLifetimeMillis: 60_000 },
+    acquireConnectionTimeout: acquireTimeoutMs,
     compileSqlOnError: false,
     log: silent,
   });
@@ -51,8 +54,11 @@ export function openDatabase(
   waitsOfClients.set(database.client, waits);
   beginAtOnce(database.client, waits, options.unlimited ? liftLimits : limitIdleness);
   watchPool(database.client);
+  countWhileOpen(max, database.client);
   return database;
 }
+
+const acquireTimeoutMs = 15_000;
 
 const waitsOfClients = new WeakMap<object, Waits>();
 
@@ -61,6 +67,7 @@ type KnexClient = { query(connection: unknown, sql: string): Promise<Answers> };
 type PoolClient = {
   readonly driver: { Client: new (settings: unknown) => Connection };
   readonly connectionSettings: unknown;
+  readonly pool: { numUsed(): number };
   acquireConnection(): Promise<Connection>;
   releaseConnection(connection: Connection): Promise<void>;
   _acquireOnlyConnection(): Promise<Connection>;
@@ -71,7 +78,8 @@ type Connection = Client & { __knex__disposed?: unknown };
 // Connects like knex, listed as an activity.
 function watchPool(client: PoolClient): void {
   const { acquireConnection } = client;
-  client.acquireConnection = () => watchAcquisition(() => acquireConnection.call(client));
+  client.acquireConnection = () =>
+    watchAcquisition(() => acquireOrWait(client, () => acquireConnection.call(client), acquireTimeoutMs));
   client._acquireOnlyConnection = async () => {
     const connection = new client.driver.Client(client.connectionSettings);
     const dispose = (error: unknown) => {
@@ -243,15 +251,32 @@ export async function tellDatabaseError(database: Database, error: unknown): Pro
 
 // On a new connection, which has the current value, and which is dropped since the setting is about to change.
 async function askSetting(database: Database, setting: string): Promise<string | undefined> {
+  return onOneConnection(database, async (connection) => {
+    connection.__knex__disposed = setting;
+    const asked = await database.raw('select current_setting(?, true) as value', [setting]).connection(connection);
+    return (asked.rows as { value: string | null }[])[0]?.value ?? undefined;
+  });
+}
+
+async function onOneConnection<Answer>(
+  database: Database,
+  work: (connection: Connection) => Promise<Answer>,
+): Promise<Answer> {
   const client: PoolClient = database.client;
   const connection = await client.acquireConnection();
   try {
-    const asked = await database.raw('select current_setting(?, true) as value', [setting]).connection(connection);
-    return (asked.rows as { value: string | null }[])[0]?.value ?? undefined;
+    return await work(connection);
   } finally {
-    connection.__knex__disposed = setting;
     await client.releaseConnection(connection);
   }
+}
+
+/** Returns whether a pooler is in between: its connections are not those of the server. */
+export async function isPooled(database: Database): Promise<boolean> {
+  return onOneConnection(database, async (connection) => {
+    const asked = await database.raw('select pg_backend_pid() as pid').connection(connection);
+    return (asked.rows as { pid: number }[])[0]?.pid !== (connection as { processID?: number }).processID;
+  });
 }
 
 /** Returns the database's time. Graph's answers to later requests are newer. */

@@ -2,10 +2,12 @@
 import { Client } from 'pg';
 import type { PgBoss } from 'pg-boss';
 import bossPackage from 'pg-boss/package.json' with { type: 'json' };
+import { workerConnections } from '../../rules/connections.ts';
 import type { PlannedJob } from '../../rules/planning.ts';
 import { watchConnection } from '../database/activity.ts';
 import { askForReadableTimes, connectionTo } from '../database/address.ts';
 import { type Database, rows } from '../database/pool.ts';
+import { countPool } from '../database/pool-sizes.ts';
 
 const schema = 'entra_sync_jobs';
 const queueName = 'cycles';
@@ -147,7 +149,7 @@ export async function openQueue(url: string, onError: (error: unknown) => void):
   const boss = await newBoss({
     ...connectionTo(url),
     application_name: 'entra-sync worker queue',
-    max: 3,
+    max: workerConnections.queue,
     ...{ Client: WatchedClient },
     ...shortLived,
     migrate: false,
@@ -159,6 +161,7 @@ export async function openQueue(url: string, onError: (error: unknown) => void):
     flowIntervalSeconds: 3_600,
   });
   boss.on('error', onError);
+  const uncount = countPool(workerConnections.queue);
   return {
     enqueue: async (jobs) => {
       if (jobs.length === 0) return;
@@ -190,6 +193,7 @@ export async function openQueue(url: string, onError: (error: unknown) => void):
     },
     takeNoMore: () => void boss.offWork(queueName, { wait: false }).catch(onError),
     stop: async (timeoutMs) => {
+      uncount();
       // If the database does not answer, pg-boss exceeds its timeout.
       const late = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs + 500).unref());
       await Promise.race([boss.stop({ graceful: true, timeout: timeoutMs }), late]);

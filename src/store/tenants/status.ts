@@ -28,9 +28,14 @@ export const statusFilters = ['failing', 'held', 'stale'] as const;
 
 export type StatusFilter = (typeof statusFilters)[number];
 
+// A process that ended may have committed both streams and only not closed the row.
+const leftOpen = "(c.outcome = 'running' and not coalesce(h.alive, false))";
+const wholeCommitted = `((c.streams #>> '{users,outcome}' = 'committed'
+            and c.streams #>> '{groups,outcome}' = 'committed') is true)`;
+
 const isOf: Readonly<Record<StatusFilter, string>> = {
   failing: `t.status <> 'disconnected' and (t.status = 'quarantined' or c.outcome in ('failed', 'partial')
-            or (c.outcome = 'running' and not coalesce(h.alive, false)))`,
+            or (${leftOpen} and not ${wholeCommitted}))`,
   held: 't.held_removals > 0',
   // Stored settings write intervals as Postgres reads them: 40m, 2h.
   stale: `t.status <> 'disconnected' and not t.paused and
@@ -50,8 +55,10 @@ export async function readStatus(
   return rows<TenantStatus>(
     database,
     `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running' and h.alive, false) as running,
-            case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off'
-                 else c.outcome end as last_outcome,
+            case when not ${leftOpen} then c.outcome
+                 when not ${wholeCommitted} then 'cut off'
+                 when t.held_removals > 0 then 'held'
+                 else 'committed' end as last_outcome,
             c.kind as last_kind, c.finished_at as last_finished_at, c.error_code as last_cycle_error_code,
             c.error_message as last_cycle_error_message, p.failures,
             (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
@@ -64,7 +71,7 @@ export async function readStatus(
                 count(*) filter (where removed_at is not null)::int as removed
            from entra_sync.accounts where tenant_id = t.tenant_id) a on true
        left join lateral (
-         select outcome, kind, finished_at, error_code, error_message from directory.cycles
+         select outcome, streams, kind, finished_at, error_code, error_message from directory.cycles
           where tenant_id = t.tenant_id and kind <> 'on_demand' order by cycle_id desc limit 1) c on true
        left join lateral (
          select expires_at > clock_timestamp() as alive from entra_sync.heartbeats

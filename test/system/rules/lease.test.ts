@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../../src/errors.ts';
 import { openDatabase, rows } from '../../../src/store/database/pool.ts';
+import { readStatus } from '../../../src/store/tenants/status.ts';
 import {
   accountsOf,
   bufferLog,
@@ -231,6 +232,77 @@ function describeWhole(error: unknown): string {
   const { cure, detail } = error as { cure?: string; detail?: string };
   return [error.stack, cure, detail, error.cause === undefined ? '' : describeWhole(error.cause)].join('\n');
 }
+
+const closing = "old.outcome = 'running' and new.outcome <> 'running'";
+
+test('rule 21: a cycle that committed and could not close its row is reported as committed, with its counts', async () => {
+  const world = await openWorld({ groups: 2 });
+  const { database } = world;
+  await database.raw(`
+    create function public.no_room() returns trigger language plpgsql as $$ begin
+      raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
+    create trigger no_room before update on entra_sync.cycles for each row when (${closing}) execute function public.no_room()`);
+  expect(await failureOf(world.cycle())).toMatchObject({
+    code: 'database_unable',
+    message: 'the cycle has committed its changes, and the database failed before its end was noted',
+  });
+  await database.raw('drop trigger no_room on entra_sync.cycles');
+  await expectTruth(world.tenant, database, []);
+  const [before] = await rows<{ at: Date }>(database, 'select max(committed_at) as at from entra_sync.checkpoints');
+  const statusNow = async () => (await readStatus(database, world.tenant.tenantId))[0];
+  expect(await statusNow()).toMatchObject({ status: 'pending', last_outcome: 'committed', running: false });
+  // The next cycle fails, and still the earlier one counts.
+  const off = world.simulator.intercept(({ url }) => (url.includes('/delta') ? { status: 500, body: {} } : undefined));
+  await failureOf(world.cycle());
+  off();
+  const [first, second] = await rows(
+    database,
+    `select outcome, error_code, finished_at, streams #>> '{users,created}' as created,
+            streams #>> '{groups,created}' as groups, (streams #>> '{users,requests}')::int > 0 as requests
+       from directory.cycles order by cycle_id`,
+  );
+  expect(first).toEqual({
+    ...{ outcome: 'committed', error_code: null, finished_at: before?.at },
+    ...{ created: '12', groups: '2', requests: true },
+  });
+  expect(second).toMatchObject({ outcome: 'failed', error_code: 'graph_unavailable' });
+  expect(await statusNow()).toMatchObject({ status: 'active', failures: 1, last_success_at: before?.at });
+});
+
+test('rule 21: of a cycle that is cut off between its streams, the committed one is reported', async () => {
+  const world = await openWorld({ groups: 2 });
+  const { database } = world;
+  await world.cycle();
+  world.tenant.updateUser(world.tenant.users()[0]?.id ?? '', { jobTitle: 'Captain' });
+  const off = world.simulator.intercept(({ url }) =>
+    url.startsWith('/v1.0/groups/delta') ? { status: 500, body: {} } : undefined,
+  );
+  await database.raw(`
+    create function public.gone() returns trigger language plpgsql as $$ begin
+      perform pg_terminate_backend(pg_backend_pid()); return new; end $$;
+    create trigger gone before update on entra_sync.cycles for each row when (${closing}) execute function public.gone()`);
+  await failureOf(world.cycle());
+  off();
+  await database.raw('drop trigger gone on entra_sync.cycles');
+  await world.cycle();
+  expect(
+    await rows(
+      database,
+      `select outcome, error_code, streams #>> '{users,updated}' as updated from directory.cycles order by cycle_id`,
+    ),
+  ).toEqual([
+    { outcome: 'committed', error_code: null, updated: '0' },
+    { outcome: 'partial', error_code: 'cut_off', updated: '1' },
+    { outcome: 'committed', error_code: null, updated: '0' },
+  ]);
+  const [row] = await rows<{ message: string }>(
+    database,
+    "select error_message as message from directory.cycles where error_code = 'cut_off'",
+  );
+  expect(row?.message).toBe(
+    'the process of this cycle ended, or lost the database, before it could close the cycle; users had been committed; the next cycle resumes at its last staged page',
+  );
+});
 
 test('rule 21: success is a moved checkpoint; a failure is kept as what it was, until the next success', async () => {
   const world = await openWorld();

@@ -37,7 +37,14 @@ test('metrics of cycles and of each tenant', async () => {
   const world = await openWorld({ users: 6, groups: 2 });
   const { tenantId } = world.tenant;
   const metrics = metricsOf(world.database);
+  await world.database.raw("update entra_sync.tenants set added_at = now() - interval '3 hours'");
+  const unsynced = async () => samplesOf(await metrics.text(), tenantId)['unsynced_seconds{tenant="ID"}'];
+  expect(await unsynced(), 'a new tenant without a cycle').toBeGreaterThanOrEqual(10_800);
+  await world.database.raw("update entra_sync.tenants set last_error_code = 'consent_missing'");
+  expect(await unsynced(), 'the customer has not consented').toBeUndefined();
+  await world.database.raw('update entra_sync.tenants set last_error_code = null');
   metrics.onCycle(await world.cycle());
+  expect(await unsynced(), 'after its first success').toBeUndefined();
   await setSettings(world.database, { removals: { max: 0 } });
   world.tenant.deleteUser(world.tenant.users()[0]?.id ?? '');
   metrics.onCycle(await world.cycle());
@@ -270,7 +277,8 @@ test('a worker process: alive, ready by database and schema but not by Graph, wi
   const away = samplesOf(await ask('/metrics'));
   expect(away.database_up).toBe(0);
   // Unknown values are absent, not zero.
-  for (const name of Object.keys(away)) expect(name).not.toMatch(/^(tenants|cycles_running|staleness|held_removals)/);
+  for (const name of Object.keys(away))
+    expect(name).not.toMatch(/^(tenants|cycles_running|staleness|unsynced|held_removals)/);
   expect(away.stalled_seconds).toBeGreaterThanOrEqual(0);
   await closeDatabase(fleet.url, false);
   await ready('200 ok\n');
