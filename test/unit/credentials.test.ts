@@ -161,7 +161,7 @@ describe("a tenant's own credential", () => {
     expect(error.cure).toContain('tenant set');
   });
 
-  test.each(['DATABASE_URL', 'AZURE_CLIENT_SECRET', 'PGPASSWORD', 'HTTPS_PROXY'])(
+  test.each(['DATABASE_URL', 'AZURE_CLIENT_SECRET', 'PGPASSWORD', 'HTTPS_PROXY', 'all_proxy'])(
     'is not %s, which would be sent out as a secret',
     (name) => {
       const error = errorOf(() => readTenantCredential({ [name]: 'verysecret' }, { clientId, secret: { env: name } }));
