@@ -1,8 +1,8 @@
 // Gets app-only tokens for a customer's tenant, by @azure/identity.
 
 import { createHmac } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { AccessToken, TokenCredential } from '@azure/identity';
+import { readSecretFile } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
 import type { AppCredential } from './app-credential.ts';
@@ -26,8 +26,7 @@ function proofOf(read: () => AppCredential): unknown {
     const credential = read();
     const { kind, clientId, holder } = credential;
     if (kind === 'secret') return [kind, clientId, credential.secret];
-    if (kind === 'certificate')
-      return [kind, clientId, readFileSync(credential.path, 'base64'), credential.password ?? null];
+    if (kind === 'certificate') return [kind, clientId, readSecretFile(credential.path), credential.password ?? null];
     return [kind, clientId, kind === 'managed_identity' ? credential.identity : holder];
   } catch {
     return 'unreadable';

@@ -2,6 +2,7 @@
 import { ExpectedError } from '../errors.ts';
 import { failureTable } from '../rules/failures.ts';
 import type { AppCredential } from './app-credential.ts';
+import { maxIdentityBytes } from './body.ts';
 import { explainCertificate } from './certificate.ts';
 import { fetchIdentity, type LastAnswer } from './identity-http.ts';
 import { isProxyRefusal, proxyRefused } from './proxy-refused.ts';
@@ -166,7 +167,8 @@ export async function describeSignInError(
   const text = isDark ? `${said} ${await whyUndiscovered(authorityHost, tenantId)}` : said;
   const aadsts = /AADSTS(\d{3,10})/.exec(text)?.[1];
   if (/\bBODY_TOO_LARGE\b/.test(text)) {
-    return new ExpectedError('sign_in_failed', `${authorityHost} answered with more than a sign-in needs`, {
+    const most = `${maxIdentityBytes / 1024 / 1024} MiB, and no sign-in needs it`;
+    return new ExpectedError('sign_in_failed', `${authorityHost} answered with more than ${most}`, {
       cure: 'check AZURE_AUTHORITY_HOST and any proxy between here and it, then run the command again',
     });
   }
