@@ -1921,6 +1921,7 @@ declare
   exclusive constant boolean := entra_sync.writes_keys(wanted, fields);
   account entra_sync.accounts;
 begin
+  perform entra_sync.require_few_fields(cardinality(fields), 'fields');
   if exclusive then
     perform entra_sync.require_latest_snapshot();
   end if;
@@ -2110,6 +2111,18 @@ begin
 end $function$;
 comment on function entra_sync.require_editable(entra_sync.accounts,text,text) is 'The type of the field''s values, once it is there and the role may edit it.';
 
+CREATE OR REPLACE FUNCTION entra_sync.require_few_fields(number bigint, called text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if number > 500 then
+    raise exception using errcode = 'ES005', message = format('%s names %s fields', called, number),
+      hint = 'It takes at most 500 fields.';
+  end if;
+end $function$;
+comment on function entra_sync.require_few_fields(bigint,text) is 'At most as many fields as the settings may have.';
+
 CREATE OR REPLACE FUNCTION entra_sync.require_fitting(field text, value jsonb, value_type text, is_key boolean)
  RETURNS void
  LANGUAGE plpgsql
@@ -2174,8 +2187,14 @@ begin
     raise exception using errcode = 'ES005', message = format('%s must be an object', called),
       hint = 'Give the fields by name: {"jobTitle": "Clerk"}.';
   end if;
+  perform entra_sync.require_few_fields((select count(*) from jsonb_object_keys(value)), called);
+  -- pg_column_size would not do: a value that comes from a table may be compressed.
+  if octet_length(value::text) > 1048576 then
+    raise exception using errcode = 'ES005', message = format('%s is too large', called),
+      hint = 'It takes at most 1,048,576 bytes of JSON. Give the fields one after another.';
+  end if;
 end $function$;
-comment on function entra_sync.require_object(jsonb,text) is NULL;
+comment on function entra_sync.require_object(jsonb,text) is 'A patch or profile of a caller: an object of a bounded size.';
 
 CREATE OR REPLACE FUNCTION entra_sync.require_time(tenant uuid, at timestamp with time zone)
  RETURNS void

@@ -70,7 +70,7 @@ const rooms = new Map<string, readonly string[]>([
   ['src/logger.ts', []],
   ['src/package-files.ts', []],
   ['src/environment.ts', ['src/rules', 'src/errors.ts']],
-  ['src/proxy.ts', ['src/environment.ts']],
+  ['src/proxy.ts', ['src/rules', 'src/environment.ts', 'src/errors.ts']],
   ['src/tracing.ts', ['src/errors.ts', 'src/package-files.ts']],
   ['src/settings', ground],
   ['src/graph', [...ground]],

@@ -128,7 +128,7 @@ function resolveReference(
 }
 
 // Settings are data, and the secrets that they name are sent to the sign-in service: never the program's own.
-const ownVariables = /^(DATABASE_URL|PG[A-Z]+|AZURE_\w+|OTEL_\w+|HTTPS?_PROXY|https?_proxy)$/;
+const ownVariables = /^(DATABASE_URL|PG[A-Z]+|AZURE_\w+|OTEL_\w+|(HTTPS?|ALL)_PROXY|(https?|all)_proxy)$/;
 const ownFiles = [
   'DATABASE_URL_FILE',
   'AZURE_CLIENT_SECRET_FILE',

@@ -22,6 +22,7 @@ export const exitCodes = {
   graph_unavailable: 5,
   graph_throttled: 5,
   graph_answer_invalid: 5,
+  proxy_refused: 5,
   foreign_link: 5,
   round_endless: 5,
   cycle_running: 6,
@@ -102,8 +103,7 @@ function wordsOf(error: Error): string {
     return `SQLSTATE ${code}${named.join(',')}`;
   }
   return (
-    error.message
-      .slice(0, 2_000)
+    withoutPassword(error.message.slice(0, 2_000))
       // The name of a missing property is our own.
       .replaceAll(/(reading '\w{1,60}')|(["'`])(?:(?!\2).)*(?:\2|$)/gs, (_quoted, own?: string) => own ?? '…')
       .replaceAll(/\S+@\S+/g, '…')
@@ -111,4 +111,11 @@ function wordsOf(error: Error): string {
       .replaceAll(/\s+/g, ' ')
       .slice(0, 300)
   );
+}
+
+// From the word with the first colon to the last @: a password may hold blanks, and more of both.
+function withoutPassword(text: string): string {
+  const [colon, end] = [text.indexOf(':'), text.lastIndexOf('@')];
+  if (colon < 0 || end < colon) return text;
+  return `${text.slice(0, colon).replace(/\S+$/, '')}…${text.slice(end).replace(/^\S+/, '')}`;
 }

@@ -223,13 +223,13 @@ function stillRunning(closes: boolean): string[] {
 }
 
 /** Opens Graph for a verb. Notes every wait, also to `hooks`. For `keepTokens` see {@link openGraphAccess}. */
-export function openGraph(
+export async function openGraph(
   { environment, terminal }: Run,
   hooks: GraphHooks & { keepTokens?: boolean } = {},
-): GraphAccess {
+): Promise<GraphAccess> {
   // Fail on a wrong credential before anything is opened. Only an existing database can hold other credentials.
   if (namesCredential(environment.variables) || isFirstRun(environment)) readCredential(environment.variables);
-  const remark = useProxyOf(environment);
+  const remark = await useProxyOf(environment);
   if (remark) terminal.note(remark);
   return openGraphAccess(environment, {
     ...hooks,

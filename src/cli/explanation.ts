@@ -101,7 +101,7 @@ function editorsText(account: FoundAccount, { owner, editable_by, mapped_from }:
 function hiddenText(account: FoundAccount, field: ExplainedField): string {
   if (field.origin === 'user') return field.mapped_from === null ? '' : `directory: ${shown(field.directory_value)}`;
   if (!Object.hasOwn(account.shelf, field.field)) return '';
-  const edit = account.edits[field.field];
+  const edit = Object.hasOwn(account.edits, field.field) ? account.edits[field.field] : undefined;
   return `shelved: ${shown(account.shelf[field.field])}${edit ? `, by ${edit.by}, ${when(new Date(edit.at))}` : ''}`;
 }
 

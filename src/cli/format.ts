@@ -68,9 +68,10 @@ function differences(old: ReadonlyMap<string, unknown>, now: ReadonlyMap<string,
 }
 
 function underEdits(before: unknown, after: unknown): string[] {
-  const [old, now] = [part(before, 'directory'), part(after, 'directory')];
-  const names = [...new Set([...Object.keys(old), ...Object.keys(now)])];
-  return names.map((name) => `${name}, under an edit: ${showValue(old[name])} -> ${showValue(now[name])}`);
+  const fieldsOf = (facts: unknown) => new Map(Object.entries(part(facts, 'directory')));
+  const [old, now] = [fieldsOf(before), fieldsOf(after)];
+  const names = [...new Set([...old.keys(), ...now.keys()])];
+  return names.map((name) => `${name}, under an edit: ${showValue(old.get(name))} -> ${showValue(now.get(name))}`);
 }
 
 function flat(facts: unknown): Map<string, unknown> {

@@ -65,6 +65,7 @@ function explain(error: ExpectedError): Omit<Extract<FirstToken, { failure: unkn
         again: true,
       };
     case 'graph_unavailable':
+    case 'proxy_refused':
       return {
         status: 503,
         what: 'The sign-in service of Microsoft did not answer.',

@@ -227,7 +227,8 @@ export function asRefused(error: unknown): Refused | undefined {
   if (error instanceof Refused) return error;
   if (!(error instanceof ExpectedError)) return undefined;
   const code = /AADSTS\d+/.exec(error.message)?.[0];
-  if (error.code === 'graph_unavailable') return new Refused('microsoft_unavailable', { cause: error });
+  if (error.code === 'graph_unavailable' || error.code === 'proxy_refused')
+    return new Refused('microsoft_unavailable', { cause: error });
   if (error.code === 'sign_in_failed' || error.code === 'credential_refused')
     return new Refused('sign_in_invalid', { code, cause: error });
   return new Refused('unavailable', { cause: error });

@@ -71,7 +71,7 @@ async function previewTenant(
   const unread = unreadBy(read, after);
   const unknown = new Set(Object.values(unread).flat());
   const count = { profiles: 0, suspended: 0, resumed: 0, out_of_scope: 0, disabled: 0 };
-  const fields: Record<string, number> = {};
+  const fields = new Map<string, number>();
   for await (const page of previewedAccounts(transaction, { tenant: tenantId, batch, scopeGroups: groups })) {
     for (const account of page) {
       const outside = leaves(account, after, missing.length > 0);
@@ -83,7 +83,7 @@ async function previewTenant(
       if (enabled !== account.enabled) count[enabled ? 'resumed' : 'suspended'] += 1;
       const changed = changedFields(account, after).filter((field) => !unknown.has(field));
       if (changed.length > 0) count.profiles += 1;
-      for (const field of changed) fields[field] = (fields[field] ?? 0) + 1;
+      for (const field of changed) fields.set(field, (fields.get(field) ?? 0) + 1);
     }
   }
   const { profiles, suspended, resumed, ...leaving } = count;
@@ -95,7 +95,7 @@ async function previewTenant(
     shelved,
     unshelved,
     profiles,
-    fields: Object.fromEntries(Object.entries(fields).sort(([, one], [, other]) => other - one)),
+    fields: Object.fromEntries([...fields].sort(([, one], [, other]) => other - one)),
     suspended,
     resumed,
     leaving,
@@ -125,11 +125,11 @@ function valueIn(values: Readonly<Record<string, unknown>>, field: string): unkn
 
 function unreadBy(last: Settings, after: Settings): Record<string, string[]> {
   const read = new Set(selectedProperties(last.fields));
-  const unread: Record<string, string[]> = {};
+  const unread = new Map<string, string[]>();
   for (const { field, from } of after.fields) {
     for (const property of from ? rootsOf(from) : []) {
-      if (!read.has(property)) unread[property] = [...(unread[property] ?? []), field];
+      if (!read.has(property)) unread.set(property, [...(unread.get(property) ?? []), field]);
     }
   }
-  return unread;
+  return Object.fromEntries(unread);
 }

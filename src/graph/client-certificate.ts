@@ -1,7 +1,7 @@
 // Reads and checks an application's certificate, one file with its key, before the sign-in: the libraries only report
 // that there is no token.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readSecretFile, unreadableCure } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
 import type { AppCredential } from './app-credential.ts';
 
@@ -16,8 +16,8 @@ export function readClientCertificate(credential: Extract<AppCredential, { kind:
   // No `cause`: OpenSSL's error would keep its input.
   const wrong = (what: string, cure: string) =>
     new ExpectedError(ofTenant ? 'credential_missing' : 'credential_refused', `${holder} ${what}: ${path}`, { cure });
-  const text = attempt(() => readFileSync(path, 'utf8'));
-  if (text === undefined) throw wrong('cannot be read', 'check the path and its permissions');
+  const text = attempt(() => readSecretFile(path));
+  if (text === undefined) throw wrong('cannot be read', unreadableCure);
   // The file also has the key, and perhaps the chain. The application's own certificate comes first.
   const [pem = ''] = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/.exec(text) ?? [];
   const certificate = attempt(() => new X509Certificate(pem));

@@ -10,6 +10,7 @@ import {
 import { ExpectedError } from '../errors.ts';
 import { BodyNotUtf8, BodyTooLarge, maxGraphBytes, readBody } from './body.ts';
 import type { TokenSource } from './credential.ts';
+import { networkCode } from './network-code.ts';
 import { RequestFailed } from './request-failed.ts';
 import { SignInUnavailable } from './sign-in-errors.ts';
 
@@ -188,8 +189,7 @@ function httpEdge(): Middleware {
   };
 }
 
-// fetch hides the code in `cause` (TypeError: fetch failed) and reports a cut body as "terminated"
-// (test/system/fault-matrix).
+// fetch reports a cut body as "terminated" (test/system/fault-matrix).
 function requestFailure(error: unknown, signal: AbortSignal, requestTimeoutMs: number): unknown {
   if (signal.aborted) return signal.reason;
   // Retried like any failed request. The final message comes from the cause.
@@ -203,7 +203,7 @@ function requestFailure(error: unknown, signal: AbortSignal, requestTimeoutMs: n
   if (error instanceof BodyNotUtf8)
     return new RequestFailed({ kind: 'malformed' }, `Graph answered with ${error.message}`, { cause: error });
   if (error instanceof ExpectedError || error instanceof RequestFailed) return error;
-  const code = networkCode(error);
+  const code = networkCode(error) ?? withoutCode(error);
   if (code === undefined) return error;
   return new RequestFailed(
     { kind: 'network', code },
@@ -212,13 +212,7 @@ function requestFailure(error: unknown, signal: AbortSignal, requestTimeoutMs: n
   );
 }
 
-function networkCode(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  if (error.name === 'TimeoutError') return 'TIMEOUT';
-  for (let level: unknown = error; level instanceof Error; level = level.cause) {
-    const code = (level as { code?: unknown }).code;
-    if (typeof code === 'string') return code;
-    if (level instanceof AggregateError && level.errors.length > 0) return networkCode(level.errors[0]);
-  }
-  return /fetch failed|terminated|other side closed|aborted/.test(error.message) ? 'BROKEN_CONNECTION' : undefined;
+function withoutCode(error: unknown): string | undefined {
+  const broken = error instanceof Error && /fetch failed|terminated|other side closed|aborted/.test(error.message);
+  return broken ? 'BROKEN_CONNECTION' : undefined;
 }

@@ -1,14 +1,14 @@
 // Gets app-only tokens for a customer's tenant, by @azure/identity.
 
 import { createHmac } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { AccessToken, TokenCredential } from '@azure/identity';
+import { readSecretFile } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
 import type { AppCredential } from './app-credential.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
-import { type LastAnswer, limitAnswers } from './identity-http.ts';
+import { identityOptions, type LastAnswer } from './identity-http.ts';
 import { describeIdentityError, describeSignInError, SignInUnavailable } from './sign-in-errors.ts';
 
 /**
@@ -26,8 +26,7 @@ function proofOf(read: () => AppCredential): unknown {
     const credential = read();
     const { kind, clientId, holder } = credential;
     if (kind === 'secret') return [kind, clientId, credential.secret];
-    if (kind === 'certificate')
-      return [kind, clientId, readFileSync(credential.path, 'base64'), credential.password ?? null];
+    if (kind === 'certificate') return [kind, clientId, readSecretFile(credential.path), credential.password ?? null];
     return [kind, clientId, kind === 'managed_identity' ? credential.identity : holder];
   } catch {
     return 'unreadable';
@@ -116,8 +115,7 @@ async function makeCredential(
     authorityHost: cloud.authorityHost,
     // Microsoft's instance discovery would refuse an authority that it does not know.
     disableInstanceDiscovery: !cloud.knownAuthority,
-    ...sentOnce,
-    additionalPolicies: [{ position: 'perCall' as const, policy: limitAnswers(last) }],
+    ...identityOptions(last),
   };
   const { clientId } = credential;
   switch (credential.kind) {
@@ -150,23 +148,12 @@ export async function identityToken(
   cloud: Cloud,
 ): Promise<string> {
   const { ManagedIdentityCredential } = await import('@azure/identity');
-  const own = new ManagedIdentityCredential({
-    clientId: credential.identity,
-    ...sentOnce,
-    additionalPolicies: [{ position: 'perCall', policy: limitAnswers({}) }],
-  });
+  const own = new ManagedIdentityCredential({ clientId: credential.identity, ...identityOptions({}) });
   const access = await own.getToken(`${cloud.exchangeAudience}/.default`).catch((error: unknown) => {
     throw describeIdentityError(error, credential);
   });
   return access.token;
 }
-
-const sentOnce = {
-  // Only the reader's policy retries, which reports every wait.
-  retryOptions: { maxRetries: 0 },
-  // Following a redirect would send the secret along.
-  redirectOptions: { maxRetries: 0 },
-};
 
 const signInTimeoutMs = 60_000;
 const signInTimeout = new Error(`no answer to a sign-in within ${signInTimeoutMs / 1000} s`);
@@ -177,7 +164,7 @@ function noAnswer(authorityHost: string): SignInUnavailable {
   });
 }
 
-// @azure/identity does not abort a request that hangs: it has no time limit and ignores its signal.
+// @azure/identity does not abort a request that hangs: it has no time limit and ignores the signal of getToken.
 async function withinTime<Answer>(work: Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
   const time = AbortSignal.timeout(signInTimeoutMs);
   const end = signal ? AbortSignal.any([signal, time]) : time;

@@ -2,6 +2,7 @@
 import { ExpectedError } from '../errors.ts';
 import { judgeFailure } from '../rules/failures.ts';
 import { explainCertificate } from './certificate.ts';
+import { isProxyRefusal, proxyRefused } from './proxy-refused.ts';
 import type { RequestFailed } from './request-failed.ts';
 
 /** Returns the expected error for a failed request, with statuses, codes and ids, and no text of Graph's (rule 18). */
@@ -13,6 +14,7 @@ export function finalError(error: RequestFailed, origin: string): ExpectedError 
   // The error of the sign-in is the most precise.
   if (failure.kind === 'sign_in' && error.cause instanceof ExpectedError) return error.cause;
   if ('code' in failure) {
+    if (isProxyRefusal(failure.code)) return proxyRefused(failure.code, more);
     if (verdict.act === 'stop') {
       const { message, cure } = explainCertificate(origin, failure.code);
       return new ExpectedError('graph_unavailable', message, { cure, ...more });

@@ -2,6 +2,8 @@
 import { lookup } from 'node:dns/promises';
 import { ExpectedError } from '../errors.ts';
 import { explainCertificate } from './certificate.ts';
+import { networkCode } from './network-code.ts';
+import { isProxyRefusal, proxyRefused } from './proxy-refused.ts';
 
 /** Returns the addresses of an origin's host. Throws `graph_unavailable` if there are none. */
 export async function lookUpHost(origin: string): Promise<string[]> {
@@ -9,9 +11,13 @@ export async function lookUpHost(origin: string): Promise<string[]> {
   try {
     return (await lookup(hostname, { all: true })).map(({ address }) => address);
   } catch (error) {
-    throw new ExpectedError('graph_unavailable', `the name ${hostname} cannot be resolved (${codeOf(error)})`, {
-      cure: 'check the name server of this machine, or set HTTPS_PROXY if a proxy resolves names',
-    });
+    throw new ExpectedError(
+      'graph_unavailable',
+      `the name ${hostname} cannot be resolved (${networkCode(error) ?? 'NO_ANSWER'})`,
+      {
+        cure: 'check the name server of this machine, or set HTTPS_PROXY if a proxy resolves names',
+      },
+    );
   }
 }
 
@@ -31,7 +37,8 @@ export async function askHost(url: string, signal: AbortSignal): Promise<HostAns
     return { status: answer.status, date: Number.isNaN(date) ? undefined : date };
   } catch (error) {
     signal.throwIfAborted();
-    const code = codeOf(error);
+    const code = networkCode(error) ?? 'NO_ANSWER';
+    if (isProxyRefusal(code)) throw proxyRefused(code);
     if (/CERT|SIGNATURE|SELF_SIGNED/.test(code)) {
       const { message, cure } = explainCertificate(origin, code);
       throw new ExpectedError('graph_unavailable', message, { cure });
@@ -43,13 +50,3 @@ export async function askHost(url: string, signal: AbortSignal): Promise<HostAns
 }
 
 const askTimeoutMs = 15_000;
-
-function codeOf(error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError') return 'TIMEOUT';
-  for (let level: unknown = error; level instanceof Error; level = level.cause) {
-    const { code } = level as { code?: unknown };
-    if (typeof code === 'string') return code;
-    if (level instanceof AggregateError && level.errors.length > 0) return codeOf(level.errors[0]);
-  }
-  return 'NO_ANSWER';
-}

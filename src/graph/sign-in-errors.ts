@@ -2,8 +2,10 @@
 import { ExpectedError } from '../errors.ts';
 import { failureTable } from '../rules/failures.ts';
 import type { AppCredential } from './app-credential.ts';
+import { maxIdentityBytes } from './body.ts';
 import { explainCertificate } from './certificate.ts';
 import { fetchIdentity, type LastAnswer } from './identity-http.ts';
+import { isProxyRefusal, proxyRefused } from './proxy-refused.ts';
 
 /** The sign-in failed for a cause that may pass. `reason` is a code: of the network, HTTP_503, AADSTS90033. */
 export class SignInUnavailable extends ExpectedError {
@@ -136,7 +138,7 @@ function claimsOf(assertion: string): Record<'iss' | 'sub' | 'aud', string> | un
 }
 
 const networkCodes =
-  /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|EPROTO|UND_ERR_\w+)\b/;
+  /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|EPROTO|PROXY_\d{3}|UND_ERR_\w+)\b/;
 const certificateCodes = new RegExp(
   `\\b(${failureTable.flatMap(({ verdict, codes = [] }) => (verdict.act === 'stop' && verdict.why === 'certificate' ? codes : [])).join('|')})\\b`,
 );
@@ -161,10 +163,12 @@ export async function describeSignInError(
 ): Promise<unknown> {
   if (!(error instanceof Error) || error instanceof ExpectedError || error.name === 'AbortError') return error;
   const said = `${messages(error)} ${last.code ?? ''}`;
-  const text = undiscovered.test(said) ? `${said} ${await whyUndiscovered(authorityHost, tenantId)}` : said;
+  const isDark = last.code === undefined && undiscovered.test(said);
+  const text = isDark ? `${said} ${await whyUndiscovered(authorityHost, tenantId)}` : said;
   const aadsts = /AADSTS(\d{3,10})/.exec(text)?.[1];
   if (/\bBODY_TOO_LARGE\b/.test(text)) {
-    return new ExpectedError('sign_in_failed', `${authorityHost} answered with more than a sign-in needs`, {
+    const most = `${maxIdentityBytes / 1024 / 1024} MiB, and no sign-in needs it`;
+    return new ExpectedError('sign_in_failed', `${authorityHost} answered with more than ${most}`, {
       cure: 'check AZURE_AUTHORITY_HOST and any proxy between here and it, then run the command again',
     });
   }
@@ -180,6 +184,8 @@ export async function describeSignInError(
       },
     );
   }
+  const proxy = /\bPROXY_\d{3}\b/.exec(text)?.[0];
+  if (proxy && isProxyRefusal(proxy)) return proxyRefused(proxy);
   const certificate = certificateCodes.exec(text)?.[1];
   if (certificate) {
     const { message, cure } = explainCertificate(authorityHost, certificate);

@@ -10,7 +10,7 @@ export type Failure =
       /** Whether the request used a next or delta link, not a first URL. */
       readonly carriedToken: boolean;
     }
-  /** No answer, or a part of one; `code` is Node's, TIMEOUT or BROKEN_CONNECTION. */
+  /** No answer, or a part of one; `code` is Node's, TIMEOUT, PROXY_502 or BROKEN_CONNECTION. */
   | { readonly kind: 'network'; readonly code: string }
   /** The sign-in failed for a cause that may pass; `code` as above, HTTP_503 or AADSTS90033. */
   | { readonly kind: 'sign_in'; readonly code: string }
@@ -32,7 +32,14 @@ export type Verdict =
   /** A retry cannot help. */
   | {
       readonly act: 'stop';
-      readonly why: 'permission' | 'delta_unsupported' | 'query_refused' | 'unexpected' | 'certificate' | 'too_large';
+      readonly why:
+        | 'permission'
+        | 'delta_unsupported'
+        | 'query_refused'
+        | 'unexpected'
+        | 'certificate'
+        | 'proxy'
+        | 'too_large';
     };
 
 /** Codes, documented and observed, of a dead delta or skip token with status 400. */
@@ -65,6 +72,9 @@ const certificateCodes = [
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ];
 
+/** Codes of a proxy that refuses to connect (graph/network-code.ts) for a cause that asking again does not mend. */
+const proxyRefusals = [400, 401, 402, 403, 404, 405, 407, 410, 421, 426, 451].map((status) => `PROXY_${status}`);
+
 export type FailureRow = {
   /** A description, which is also the title of its test. */
   readonly what: string;
@@ -87,6 +97,13 @@ export const failureTable: readonly FailureRow[] = [
     kinds: ['network', 'sign_in'],
     codes: certificateCodes,
     verdict: { act: 'stop', why: 'certificate' },
+    sources: ['inferred'],
+  },
+  {
+    what: 'a proxy that refuses its user, its password or the host',
+    kinds: ['network', 'sign_in'],
+    codes: proxyRefusals,
+    verdict: { act: 'stop', why: 'proxy' },
     sources: ['inferred'],
   },
   {

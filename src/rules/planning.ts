@@ -5,6 +5,12 @@ import { isDatabasesFault, waitAfter } from './quarantine.ts';
 /** Maximum number of full-round slots (first start or changed settings), over all replicas. */
 export const maxFullRoundSlots = 20;
 
+/**
+ * Seconds after a tenant's cycle in which a request makes no cycle due. The request stays: an application that asks again
+ * and again gets one cycle after another with this pause, and each call one that began after it.
+ */
+export const restSeconds = 10;
+
 export type DueTenant = {
   readonly tenantId: string;
   /** The checkpoint is so old that Graph may forget it soon. */

@@ -16,9 +16,10 @@ const databases: ReadonlySet<string> = new Set([
   'schema_newer',
 ]);
 
-// Failures that are not the tenant's: our own credential and database, another process that runs it, a Ctrl-C.
+// Failures that are not the tenant's: our own credential, proxy and database, another process that runs it, a Ctrl-C.
 const notTheTenants: ReadonlySet<string> = new Set([
   'credential_refused',
+  'proxy_refused',
   'usage',
   ...databases,
   'cycle_running',

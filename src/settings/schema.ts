@@ -80,6 +80,15 @@ export const expressionForms = {
   trim: z.strictObject({ trim: expression }).meta({ description: 'This without spaces at both ends.' }),
 };
 
+/** Maximum number of fields, of a file and in force. Every profile has them all. */
+export const maxFields = 500;
+
+/** Maximum number of groups in `scope.groups`: each is asked for in every round. */
+export const maxScopeGroups = 1_000;
+
+/** Names of fields that every object of JavaScript has already: a program that reads a profile finds a function. */
+export const reservedNames = Object.getOwnPropertyNames(Object.prototype).filter((name) => /^[a-z]/i.test(name));
+
 const editableBy = z.array(z.enum(roles));
 
 export const fieldSchema = z.strictObject({
@@ -104,7 +113,9 @@ export const scopeSchema = z
       .union([z.literal('any'), z.boolean()])
       .meta({ description: 'any, or only enabled (true) or disabled (false) users.' }),
     groups: z.array(z.guid('is not an object id: write the GUID that Entra shows for the group')).meta({
-      description: 'Object ids. If there are any, only members of these groups get an account, nested ones too.',
+      description:
+        'Object ids, at most 1,000. If there are any, only members of these groups get an account, nested ones too.',
+      maxItems: maxScopeGroups,
     }),
   })
   .meta({ description: 'The users that get an account.' });
@@ -173,15 +184,24 @@ export const credentialSchema = z
 /** A reference to a tenant's own application. */
 export type CredentialReference = z.infer<typeof credentialSchema>;
 
+// Stored settings of an earlier release may break these limits and stay in force; settings/limits.ts checks files. Here
+// they are for editors.
+const fieldName = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_]{0,62}$/)
+  .meta({ pattern: `^(?!(?:${reservedNames.join('|')})$)[A-Za-z][A-Za-z0-9_]{0,62}$` });
+
 /** A complete document: config/default.yaml, or layers merged. */
 export const documentSchema = z.strictObject({
   interval: duration('1m', '7d', 'How often a tenant is synced.'),
   sourceOfTruth: z.enum(sourcesOfTruth).meta({
     description: 'The owner of the profile: the directory, the user, or one or the other per field (hybrid).',
   }),
-  fields: z
-    .record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,62}$/), fieldSchema.nullable())
-    .meta({ description: 'The profile, field by field, merged over the fields in force; null takes a field out.' }),
+  fields: z.record(fieldName, fieldSchema.nullable()).meta({
+    description:
+      'The profile, field by field, merged over the fields in force; null takes a field out. At most 500 fields.',
+    maxProperties: maxFields,
+  }),
   manual: manualSchema,
   scope: scopeSchema,
   disabledAccounts: z.enum(['suspend', 'remove', 'ignore']).meta({

@@ -12,6 +12,7 @@ import { type MatchKey, selectedProperties } from '../rules/mapping.ts';
 import { type Field, type ManualEditing, roles, type SourceOfTruth } from '../rules/ownership.ts';
 import type { DisabledAccounts, Scope } from '../rules/scope.ts';
 import type { Stream } from '../rules/streams.ts';
+import { problemsOfLimits } from './limits.ts';
 import { checkShape, isRecord, problemsOfRemovals, problemsOfWhole } from './problems.ts';
 import {
   type CredentialReference,
@@ -103,6 +104,7 @@ export function checkSettings(
     ...('problems' in checked ? checked.problems : []),
     ...(isWhole ? problemsOfWhole(merged) : []),
     ...(below.length > 0 ? problemsOfRemovals(document, under) : []),
+    ...(schema === documentSchema ? [] : problemsOfLimits(document, merged)),
   ];
   if ('document' in checked && problems.length === 0) return checked.document;
   throw new ExpectedError(

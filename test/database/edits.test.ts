@@ -603,3 +603,53 @@ test('a field that the directory gets is read-only from that commit on', async (
   await setRule(store, tenant, 'phone', { owner: 'directory' });
   expect(await edit(account, { phone: '2' })).toMatchObject({ code: 'ES001' });
 });
+
+describe('rule 27: one call has limits, and the hint says their numbers', () => {
+  const names = Array.from({ length: 501 }, (_, n) => `field${n}`);
+  const patchOf = (count: number, value: string | null) =>
+    Object.fromEntries(names.slice(0, count).map((name) => [name, value]));
+  const tooMany = { code: 'ES005', hint: 'It takes at most 500 fields.' };
+  const tooLarge = { code: 'ES005', hint: expect.stringMatching(/^It takes at most 1,048,576 bytes of JSON\./) };
+  let tenant: string;
+
+  beforeAll(async () => {
+    tenant = await tenantWith(store, Object.fromEntries(names.map((name) => [name, {}])));
+  });
+
+  test('500 fields are edited at once, and 501 are refused, also as a revert or a new account', async () => {
+    const account = await accountOf(store, tenant, {});
+    expect(await edit(account, patchOf(500, 'x'))).toMatchObject({ rows: [{ profile: patchOf(500, 'x') }] });
+    expect(await edit(account, patchOf(501, 'y'))).toMatchObject({ ...tooMany, message: 'patch names 501 fields' });
+    expect(await revert(account, names)).toMatchObject({ ...tooMany, message: 'fields names 501 fields' });
+    expect(await create(tenant, patchOf(501, 'x'))).toMatchObject({ ...tooMany, message: 'profile names 501 fields' });
+    expect((await storedAccount(store, account)).overrides).toEqual(patchOf(500, 'x'));
+    expect(await revert(account, names.slice(0, 500))).toEqual({ rows: [{ profile: {} }] });
+  });
+
+  test('a mebibyte of JSON is edited at once, and a byte more is refused, wherever it comes from', async () => {
+    const account = await accountOf(store, tenant, {});
+    // As Postgres writes it: `{"field0": "…", …}`. An emoji has four bytes.
+    const patch = patchOf(8, '😀'.repeat(32_760));
+    const left = 1_048_576 - (await bytesOf(patch)) - Buffer.byteLength(', "field8": ""');
+    const whole = { ...patch, field8: 'x'.repeat(left) };
+    expect(await edit(account, whole)).toMatchObject({ rows: [{}] });
+    const more = { ...patch, field8: 'x'.repeat(left + 1) };
+    expect(await edit(account, more)).toMatchObject({ ...tooLarge, message: 'patch is too large' });
+    expect(await create(tenant, more)).toMatchObject({ ...tooLarge, message: 'profile is too large' });
+    const compressed = await answerOf(
+      client,
+      `with given as materialized (select jsonb_build_object('field0', repeat('x', 1048576)) as patch)
+       select directory.edit_account($1, patch, 'Ann', 'user') from given`,
+      [account],
+    );
+    expect(compressed).toMatchObject(tooLarge);
+    expect((await storedAccount(store, account)).overrides).toEqual(whole);
+  });
+
+  async function bytesOf(patch: object): Promise<number> {
+    const [row] = await ask<{ bytes: number }>(store, 'select octet_length((:patch::jsonb)::text) as bytes', {
+      patch: JSON.stringify(patch),
+    });
+    return row?.bytes ?? 0;
+  }
+});

@@ -34,3 +34,25 @@ test('the next cycle is sooner after a shorter interval, later after a longer on
   await setSettings(store.database, { interval: '1h' }, tenantId);
   expect(await next()).toBe('2026-01-01T01:00:00.000Z');
 });
+
+const fieldsOf = (name: string, count: number) => ({
+  fields: Object.fromEntries(Array.from({ length: count }, (_, n) => [`${name}${n}`, { owner: 'user' as const }])),
+});
+
+test('rule 27: the installation’s fields and a tenant’s own are 500 at most together, and what is in force already stays', async () => {
+  const { tenantId } = await leasedTenant(store);
+  await setSettings(store.database, fieldsOf('own', 400), tenantId);
+  const apply = (count: number) => setSettings(store.database, fieldsOf('shared', count));
+  await expect(apply(101)).rejects.toMatchObject({
+    code: 'settings_invalid',
+    message: expect.stringMatching(/ would have 5\d\d fields with its own, and at most 500 are possible$/),
+  });
+  await apply(80);
+  // As an earlier release may have left it.
+  await store.database.raw(
+    `update entra_sync.settings set document = jsonb_set(document, '{fields}', document -> 'fields' || :more::jsonb)
+      where tenant_id = :tenantId`,
+    { tenantId, more: JSON.stringify(fieldsOf('older', 50).fields) },
+  );
+  await setSettings(store.database, { interval: '1h' });
+});

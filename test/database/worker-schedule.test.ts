@@ -161,6 +161,35 @@ describe('due tenants', () => {
     expect(new Set(await due())).toEqual(new Set([waitsLonger, waits, fresh, running, paused]));
   });
 
+  test('rule 27: a request makes no cycle due within ten seconds after one, and is kept until then', async () => {
+    const later = new Date(Date.now() + hour);
+    const id = await tenant();
+    await cycle(id, 'committed');
+    const failing = await tenant({ next_cycle_at: later });
+    await (await acquireLease(store.database, failing)).release();
+    const tenSecondsLater = () =>
+      ask(
+        store,
+        `with old as (update entra_sync.leases set acquired_at = acquired_at - interval '10 seconds')
+         update entra_sync.cycles set finished_at = finished_at - interval '10 seconds'`,
+      );
+    await ask(store, "select directory.request_cycle(:id, null, 'ann')", { id });
+    await ask(store, "select directory.request_cycle(:failing, null, 'ann')", { failing });
+    expect(await due(), 'neither after a cycle nor after one that could not be opened').toEqual([]);
+    await ask(store, 'update entra_sync.tenants set next_cycle_at = :past where tenant_id = :id', { past, id });
+    expect(await dueTenants(store.database), 'the schedule goes on').toMatchObject([
+      { tenant_id: id, requested: false },
+    ]);
+    await ask(store, 'update entra_sync.tenants set next_cycle_at = :later', { later });
+    await tenSecondsLater();
+    await ask(
+      store,
+      "insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version, finished_at) values (:id, 'on_demand', 'ann', 0, 1, now())",
+      { id },
+    );
+    expect(await dueTenants(store.database)).toMatchObject([{ requested: true }, { requested: true }]);
+  });
+
   test('are also those that were requested before their time', async () => {
     const id = await tenant({ next_cycle_at: new Date(Date.now() + 60_000) });
     expect(await due()).toEqual([]);

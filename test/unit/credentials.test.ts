@@ -8,13 +8,21 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { generate } from 'selfsigned';
 import { afterAll, describe, expect, test } from 'vitest';
-import { namesCredential, ownsTenantId, readCredential, readTenantCredential } from '../../src/credentials.ts';
+import {
+  credentialEnd,
+  namesCredential,
+  ownsTenantId,
+  readCredential,
+  readTenantCredential,
+} from '../../src/credentials.ts';
 import { ExpectedError } from '../../src/errors.ts';
 import { readClientCertificate } from '../../src/graph/client-certificate.ts';
 import { credentialFingerprint } from '../../src/graph/credential.ts';
 import { checkInstallationSettings, checkSettings, mergeDocuments } from '../../src/settings/settings.ts';
+import { noFiles } from './no-files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'entra-sync-credentials-'));
+const odd = noFiles(folder);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 let files = 0;
@@ -161,7 +169,7 @@ describe("a tenant's own credential", () => {
     expect(error.cure).toContain('tenant set');
   });
 
-  test.each(['DATABASE_URL', 'AZURE_CLIENT_SECRET', 'PGPASSWORD', 'HTTPS_PROXY'])(
+  test.each(['DATABASE_URL', 'AZURE_CLIENT_SECRET', 'PGPASSWORD', 'HTTPS_PROXY', 'all_proxy'])(
     'is not %s, which would be sent out as a secret',
     (name) => {
       const error = errorOf(() => readTenantCredential({ [name]: 'verysecret' }, { clientId, secret: { env: name } }));
@@ -172,13 +180,21 @@ describe("a tenant's own credential", () => {
 
   test('is in neither a file of our own nor one without an end', () => {
     const own = file('verysecret');
-    for (const path of [own, '/proc/self/environ', '/proc/version', '/dev/zero', folder]) {
+    for (const [, path] of [['', own] as const, ...odd]) {
       const variables = { DATABASE_URL_FILE: own };
       const error = errorOf(() => readTenantCredential(variables, { clientId, secret: { file: path } }));
       expect(error.code, path).toBe('credential_missing');
     }
-    const certificate = { file: '/dev/zero' };
-    expect(errorOf(() => readTenantCredential({}, { clientId, certificate })).code).toBe('credential_missing');
+  });
+
+  test.each(odd)('is no certificate in %s, neither a tenant’s nor the environment’s', (_, path) => {
+    const ofTenant = () => credentialEnd(readTenantCredential({}, { clientId, certificate: { file: path } }));
+    expect(errorOf(ofTenant).code).toBe('credential_missing');
+    const ofAll = () => credentialEnd(readCredential({ AZURE_CLIENT_ID: 'app', AZURE_CLIENT_CERTIFICATE_PATH: path }));
+    expect(errorOf(ofAll)).toMatchObject({
+      code: 'credential_refused',
+      message: expect.stringContaining('cannot be read'),
+    });
   });
 
   test('a certificate with a corrected password is another credential', () => {

@@ -54,6 +54,14 @@ describe('a change', () => {
     expect(describeChange('account.removed', {}, { removed: 'not_seen' })).toBe('reason: not_seen');
   });
 
+  test('of a field with a name that every object of JavaScript has shows values, and no function', () => {
+    const before = { profile: {}, directory: { constructor: '1' } };
+    const after = { profile: {}, directory: { toString: '2' } };
+    expect(describeChange('account.updated', before, after)).toBe(
+      'constructor, under an edit: "1" -> none; toString, under an edit: none -> "2"',
+    );
+  });
+
   test('to the directory’s value below an edit is marked', () => {
     const before = { profile: { city: 'Bern' }, directory: { mobilePhone: '1' } };
     const after = { profile: { city: 'Basel' }, directory: { mobilePhone: '2' }, profile_stays: true };

@@ -31,6 +31,7 @@ describe('failures in a row', () => {
 
   const neverTheTenants: readonly ErrorCode[] = [
     'credential_refused',
+    'proxy_refused',
     'usage',
     'tenant_disconnected',
     'cycle_running',

@@ -223,7 +223,6 @@ describe('refused with the nearest valid name', () => {
     ['manual: { editable: [pronouns, mail], editableBy: [] }'],
     ['fields: { x: { from: mail }, mail: null }\nmanual: { editable: [x] }'],
     ['fields: { mail: { owner: user } }'],
-    ['fields: { constructor: { owner: user }, toString: { from: mail } }\nmanual: { editable: [constructor] }'],
     ['match: []'],
   ])('%s is accepted', (yaml) => {
     expect(problemsOf(parse(yaml), [defaults])).toEqual([]);

@@ -176,7 +176,7 @@ async function serve(run: Run, options: ConnectOptions): Promise<undefined> {
       cure: 'give a --port, or --public-url',
     });
   }
-  const remark = useProxyOf(environment);
+  const remark = await useProxyOf(environment);
   if (remark) terminal.note(remark);
   const redirectUri = `${url}${callbackPath}`;
   const consent = openConsent(environment, redirectUri);

@@ -41,7 +41,7 @@ const atOnce = 8;
 async function doctor(run: Run, word: string | undefined): Promise<number> {
   const { terminal, environment, signal } = run;
   const { variables } = environment;
-  const remark = useProxyOf(environment);
+  const remark = await useProxyOf(environment);
   if (remark) terminal.note(remark);
   const onDefect = (error: unknown) => terminal.note(`a defect, please report it: ${describeDefect(error)}`);
   const onCheck = (check: Check) => terminal.say(lineOf(check));

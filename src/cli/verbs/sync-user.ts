@@ -17,7 +17,7 @@ export async function syncOneUser(
 ): Promise<number> {
   const { terminal } = run;
   const { log, defaults } = openBasics(run.environment);
-  const graph = openGraph(run);
+  const graph = await openGraph(run);
   const { database } = await run.database();
   const tenant = word === undefined ? onlyTenant(await listTenants(database)) : await findTenant(database, word);
   const result = await readUserOnDemand(

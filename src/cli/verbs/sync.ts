@@ -78,7 +78,7 @@ async function syncTenants(
 ): Promise<number> {
   const { terminal } = run;
   const { log, defaults } = openBasics(run.environment);
-  const graph = openGraph(run);
+  const graph = await openGraph(run);
   const { database } = await run.database();
   const known = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
   // A disconnected customer must not fail every run of a cron job.

@@ -79,7 +79,7 @@ async function reconnect(run: Run, word: string, options: ConnectionOptions): Pr
   const { terminal } = run;
   const dryRun = options.dryRun === true;
   const { log, defaults } = openBasics(run.environment);
-  const graph = openGraph(run);
+  const graph = await openGraph(run);
   const { database } = await run.database();
   const tenant = await findTenant(database, word);
   if (tenant.status !== 'disconnected') {

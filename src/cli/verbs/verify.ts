@@ -45,7 +45,7 @@ type Failed = { readonly tenant: Tenant; readonly error: unknown };
 async function verify(run: Run, word: string | undefined, sample: number | undefined): Promise<number> {
   const { terminal, signal } = run;
   const basics = openBasics(run.environment);
-  const graph = openGraph(run);
+  const graph = await openGraph(run);
   const { database } = await run.database();
   const tenants = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
   if (tenants.length === 0) throw noTenant();

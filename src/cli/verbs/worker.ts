@@ -77,7 +77,7 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
     if (worker) log.info({}, 'worker stopped');
   });
   // The log reports waits for Graph.
-  const graph = openGraph(
+  const graph = await openGraph(
     { ...run, terminal: { ...run.terminal, note: () => {} } },
     {
       keepTokens: true,

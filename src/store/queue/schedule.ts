@@ -1,4 +1,5 @@
 // The due tenants, by the database's clock, and the full-round slots.
+import { restSeconds } from '../../rules/planning.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction, written } from '../database/pool.ts';
 
 export type DueRow = {
@@ -19,9 +20,19 @@ const checkpointExpiringAge = '5 days';
 const isDue = `t.status <> 'disconnected' and not t.paused
     and (t.next_cycle_at is null or t.next_cycle_at <= clock_timestamp() or r.requested)`;
 
+const isLate = (time: string) => `${time} > clock_timestamp() - interval '${restSeconds} seconds'`;
+
+// A cycle that could not be opened has no row, but it took the lease.
 const wasRequested = `left join lateral (
   select true as requested from entra_sync.cycle_requests q
-   where q.tenant_id = t.tenant_id and q.account_id is null limit 1) r on true`;
+   where q.tenant_id = t.tenant_id and q.account_id is null
+     and not exists (select from entra_sync.leases e where e.tenant_id = t.tenant_id and ${isLate('e.acquired_at')})
+     and not exists (
+       select from (select c.finished_at from entra_sync.cycles c
+                     where c.tenant_id = t.tenant_id and c.kind <> 'on_demand'
+                     order by c.cycle_id desc limit 1) as latest
+        where ${isLate('latest.finished_at')})
+   limit 1) r on true`;
 
 /** Returns the tenants that are due and not running, or this one if it is so, in order of their due times. */
 export async function dueTenants(on: Database | Transaction, tenantId: string | null = null): Promise<DueRow[]> {

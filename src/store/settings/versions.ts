@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ExpectedError } from '../../errors.ts';
 import { fieldRules } from '../../rules/ownership.ts';
+import { maxFields } from '../../settings/schema.ts';
 import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument } from '../../settings/settings.ts';
 import { ofManyTenants } from '../database/lock-waits.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
@@ -207,6 +208,7 @@ async function storeSettings(
   for (const tenant of ids) {
     const [old, now] = [before.get(tenant), after.get(tenant)];
     if (!old || !now) continue;
+    requireFewFields(tenant, old.fields.length, now.fields.length);
     // Even without a difference: this repairs outdated rules.
     const written = await writeRules(transaction, [tenant], rulesOf(now));
     if (!written && isSame(old, now)) continue;
@@ -221,6 +223,16 @@ async function storeSettings(
     await closeFeedBatch(transaction, scope);
   }
   return { version, effects };
+}
+
+// The installation's fields and the tenant's own may be too many together. What is in force already stays.
+function requireFewFields(tenant: string, before: number, after: number): void {
+  if (after <= Math.max(before, maxFields)) return;
+  throw new ExpectedError(
+    'settings_invalid',
+    `tenant ${tenant} would have ${after} fields with its own, and at most ${maxFields} are possible`,
+    { cure: 'name fewer, or take out some of its own with entra-sync tenant set TENANT FILE' },
+  );
 }
 
 // The next cycle was planned with the old interval. A past time means due.

@@ -42,7 +42,7 @@ test.each([
   const error = await failureOf(world.cycle());
   expect(error).toMatchObject({
     code: 'sign_in_failed',
-    message: expect.stringContaining('more than a sign-in needs'),
+    message: expect.stringContaining('more than 1 MiB'),
   });
 });
 

@@ -1,22 +1,30 @@
 // HTTPS_PROXY and NO_PROXY, on the real program: token endpoint and Graph are reached through the proxy, or past it; the
 // proxy sees only the host to connect to, and its failures are one line.
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { expect, type onTestFinished, test } from 'vitest';
-import { expectOneLine, runCli } from '../../support/cli.ts';
-import { rowsOf } from '../../support/deep.ts';
+import { certificateFor, type ServerCertificate, trustFile } from '../../support/certificates.ts';
+import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
+import { isDeep, rowsOf } from '../../support/deep.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
 type Proxy = { port: number; ports: Set<number>; seen: IncomingMessage[] };
 
 /** A proxy that tunnels, or refuses with `status`, and remembers what it was asked and by which of its own ports it went. */
-async function openProxy(onEnd: typeof onTestFinished, status?: number): Promise<Proxy> {
+async function openProxy(
+  onEnd: typeof onTestFinished,
+  status?: number,
+  certificate?: ServerCertificate,
+): Promise<Proxy> {
   const ports = new Set<number>();
   const seen: IncomingMessage[] = [];
-  const server: Server = createServer((request, response) => {
+  const answer: RequestListener = (request, response) => {
     seen.push(request);
     response.writeHead(400).end();
-  });
+  };
+  const server = certificate ? createTlsServer(certificate, answer) : createServer(answer);
   server.on('connect', (request, socket, head) => {
     seen.push(request);
     socket.on('error', () => {});
@@ -97,23 +105,43 @@ test.concurrent('user and password of the proxy reach only the proxy', async ({ 
   expect(JSON.stringify(world.simulator.requests)).not.toContain('proxy-authorization');
 });
 
+test.runIf(isDeep)('https:// before a proxy that speaks TLS is used', async ({ onTestFinished: onEnd }) => {
+  const world = await openWorld({ users: 3, onEnd });
+  const certificate = await certificateFor('localhost', 10, 'proxy');
+  const { port, seen } = await openProxy(onEnd, undefined, certificate);
+  const environment: Record<string, string> = environmentOf(world);
+  const trusted = readFileSync(environment.NODE_EXTRA_CA_CERTS ?? '', 'utf8');
+  const ended = await runCli(['sync'], {
+    ...environment,
+    NODE_EXTRA_CA_CERTS: await trustFile(await temporaryDirectory(onEnd), trusted, certificate.cert),
+    HTTPS_PROXY: `https://clerk:proxy-secret@localhost:${port}`,
+  });
+  expect(ended, ended.stderr).toMatchObject({ code: 0 });
+  expect(new Set(seen.map(({ method }) => method))).toEqual(new Set(['CONNECT']));
+});
+
+// A plain proxy that is sent a TLS handshake answers 400, as this one does, or waits, as tinyproxy does.
 const proxies = [
-  ['that is not there', undefined],
-  ['that refuses with 407', 407],
-  ['that refuses with 403', 403],
+  ['that refuses with 407', 'http', 407, 5, /\(407\) -> set the user and the password of the proxy in HTTPS_PROXY/],
+  ['that refuses with 403', 'http', 403, 5, /\(403\) -> have it allow CONNECT/],
+  ['without TLS after https://', 'https', 403, 2, /the proxy of HTTPS_PROXY speaks no TLS -> write http:/],
+  ['that is not there', 'http', undefined, 5, /HTTPS_PROXY/],
+  ['that is not there after https://', 'https', undefined, 5, /HTTPS_PROXY/],
+  ['that cannot reach the host', 'http', 502, 5, /\(PROXY_502\) -> check the network, HTTPS_PROXY/],
 ] as const;
 
-test.concurrent.for(rowsOf(proxies, (_, n) => n === 1))(
-  'a proxy %s is one line',
+test.concurrent.for(rowsOf(proxies, (_, n) => n < 3))(
+  'rule 16: a proxy %s is one line, and is asked again only if that may help',
   { timeout: 120_000 },
-  async ([, status], { onTestFinished: onEnd }) => {
+  async ([, scheme, status, exitCode, says], { onTestFinished: onEnd }) => {
     const world = await openWorld({ users: 3, onEnd });
     const { port } = status === undefined ? { port: 9 } : await openProxy(onEnd, status);
     const ended = await runCli(['sync', '--verbose'], {
       ...environmentOf(world),
-      HTTPS_PROXY: `http://clerk:proxy-secret@127.0.0.1:${port}`,
+      HTTPS_PROXY: `${scheme}://clerk:proxy-secret@localhost:${port}`,
     });
-    expectOneLine(ended, 5, /HTTPS_PROXY/);
+    expectOneLine(ended, exitCode, says);
+    expect(ended.stderr.includes('trying again')).toBe(status === undefined || status === 502);
     expect(ended.stderr).not.toContain('proxy-secret');
     expect(world.simulator.requests).toEqual([]);
   },

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
 import { isDeep } from '../../support/deep.ts';
-import { closeGate, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../../support/fleet.ts';
+import { closeGate, endRests, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../../support/fleet.ts';
 import { accountsOf, expectTruth } from '../../support/system.ts';
 
 // Processes start slowly on a busy machine. Waits within the test are much shorter.
@@ -35,6 +35,7 @@ test('directory.request_cycle: a user or a whole tenant is read long before it i
   await database.raw('insert into entra_sync.batches (tenant_id) values (?)', [tenant.tenantId]);
   const unnumbered = () => rows(database, 'select from entra_sync.batches where number is null');
   await until('the batch has a number', async () => (await unnumbered()).length === 0);
+  await endRests(database);
   await database.raw("select directory.request_cycle(?, null, 'bob')", [tenant.tenantId]);
   await untilCycles(fleet, 2);
   await expectTruth(tenant, database);
@@ -108,6 +109,37 @@ test.runIf(isDeep)(
       2,
       /name one tenant, or give --all/,
     );
+    expect((await stopWorker(worker)).code).toBe(0);
+  },
+);
+
+test.runIf(isDeep)(
+  'rule 27: an application that asks again and again gets cycles ten seconds apart, and each request one that began after it',
+  async () => {
+    const fleet = await openFleet({ count: 1, users: 1 });
+    const { database } = fleet;
+    const [tenant] = fleet.tenants;
+    if (!tenant) throw new Error('no tenant');
+    const worker = fleet.worker();
+    await untilCycles(fleet, 1);
+    await until('three more cycles', async () => {
+      await database.raw("select directory.request_cycle(?, null, 'ann')", [tenant.tenantId]);
+      return (await fleet.cycles()).filter((cycle) => cycle.outcome === 'committed').length >= 4;
+    });
+    tenant.updateUser(tenant.users()[0]?.id ?? '', { jobTitle: 'Asked for' });
+    const [asked] = await rows<{ at: Date }>(database, 'select clock_timestamp() as at');
+    await database.raw("select directory.request_cycle(?, null, 'ann')", [tenant.tenantId]);
+    await until('the last request is answered', async () =>
+      (await fleet.cycles()).some((cycle) => cycle.outcome === 'committed' && cycle.started_at > (asked?.at ?? 0)),
+    );
+    await expectTruth(tenant, database);
+    const pauses = await rows<{ seconds: number }>(
+      database,
+      `select extract(epoch from started_at - lag(finished_at) over (order by cycle_id))::float8 as seconds
+         from entra_sync.cycles where actor = 'ann' offset 1`,
+    );
+    expect(pauses.length).toBeGreaterThan(2);
+    expect(Math.min(...pauses.map(({ seconds }) => seconds))).toBeGreaterThanOrEqual(10);
     expect((await stopWorker(worker)).code).toBe(0);
   },
 );

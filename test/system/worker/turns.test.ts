@@ -3,7 +3,16 @@
 import { expect, test, vi } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { isDeep } from '../../support/deep.ts';
-import { closeGate, type Fleet, openFleet, stopWorker, until, untilCycles, untilPlanned } from '../../support/fleet.ts';
+import {
+  closeGate,
+  endRests,
+  type Fleet,
+  openFleet,
+  stopWorker,
+  until,
+  untilCycles,
+  untilPlanned,
+} from '../../support/fleet.ts';
 import { setSettings } from '../../support/settings.ts';
 
 // Processes start slowly on a busy machine. Waits within the test are much shorter.
@@ -103,6 +112,7 @@ test('a tenant with a checkpoint older than five days goes first, then a request
     "update entra_sync.checkpoints set committed_at = now() - interval '5 days 1 minute' where tenant_id = ? and stream = 'groups'",
     [old.tenantId],
   );
+  await endRests(database);
   await database.raw("select directory.request_cycle(?, null, 'ann')", [asked.tenantId]);
   const worker = fleet.worker(['--concurrency', '1']);
   await untilCycles(fleet, 8);
