@@ -401,6 +401,18 @@ describe('grant', () => {
       { role_name: role, tenant_bound: true, actor: 'ops' },
     ]);
     expect(await json('grant', role, '--tenant-bound', '--no-timeouts')).not.toHaveProperty('timeouts');
+    const { tenantId: id } = world.tenant;
+    expectOneLine(await cli('grant', role, '--tenant', 'Contoso', '--tenant-bound'), 2, /exclude each other/);
+    expect(await json('grant', role, '--tenant', 'contoso')).toMatchObject({
+      ...{ role, tenantBound: true },
+      tenant: { id, name: 'Contoso' },
+    });
+    expect((await cli('tenant', 'show', 'Contoso')).stdout).toContain(`roles bound to it: ${role}\n`);
+    const again = await cli('grant', role);
+    expectOneLine(again, 2, /is bound to the tenant Contoso for good -> .*--tenant [0-9a-f-]{36} again/);
+    expect((await cli('grant', role, '--tenant', id)).stdout).toContain(
+      `It sees only Contoso (${id}), whatever it sets in directory.tenant.`,
+    );
   });
 
   test('refuses a role that does not exist, and one that owns everything', async () => {
