@@ -14,6 +14,7 @@ import { readRegistration } from '../store/tenants/registrations.ts';
 import { listWaiting } from '../store/tenants/waiting-consents.ts';
 import type { Checklist, Finding, Made } from './checklist.ts';
 import type { CycleParts } from './cycle.ts';
+import { judgeGrants } from './doctor-grants.ts';
 import { describeRegistration } from './registration.ts';
 
 /** The connection to Graph as app.ts opens it. */
@@ -117,6 +118,7 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
   if (database && clientId !== undefined)
     await list.make('consent: roles', [], async () => describeRegistration(await readRegistration(database, clientId)));
   if (database) await list.make('consent: waiting', [], () => judgeWaiting(database));
+  if (database) await list.make('grants', [], () => judgeGrants(database));
   const { authorityHost = '', graphOrigin = '' } = graph.value?.cloud ?? {};
   const authority = await checkHost(parts, list, graph, {
     what: 'sign-in',

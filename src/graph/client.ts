@@ -142,7 +142,7 @@ export function requireOrigin(url: string, origin: string): void {
   if (isOfOrigin(url, origin)) return;
   throw new ExpectedError(
     'foreign_link',
-    `Graph answered with a link to ${originOf(url)} instead of ${origin}; it was not followed`,
+    `Graph answered with a link ${describeAddress(url)} instead of ${origin}; it was not followed`,
     { cure: 'check GRAPH_BASE_URL, ENTRA_SYNC_CLOUD and any proxy between here and Graph' },
   );
 }
@@ -153,9 +153,12 @@ export function isOfOrigin(url: string, origin: string): boolean {
   return parsed?.protocol === 'https:' && parsed.origin === origin && parsed.username === '' && parsed.password === '';
 }
 
-/** Returns the origin of a link, for messages. */
-export function originOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).origin : 'no valid address';
+/** Returns where a link leads, for messages: its origin. A user name or password in it is named as such, never shown. */
+export function describeAddress(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (!parsed) return 'that is no valid address';
+  const login = parsed.password === '' ? 'a user name' : 'a user name and password';
+  return parsed.username + parsed.password === '' ? `to ${parsed.origin}` : `with ${login} in it, to ${parsed.origin},`;
 }
 
 function authentication(origin: string, tokens: TokenSource): Middleware {

@@ -4,7 +4,7 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { ExpectedError, roundEndless } from '../errors.ts';
 import { type DeltaPage, openPage } from '../rules/decode.ts';
 import type { Stream } from '../rules/streams.ts';
-import { isOfOrigin, originOf, requireOrigin } from './client.ts';
+import { describeAddress, isOfOrigin, requireOrigin } from './client.ts';
 import type { GraphReader } from './reader.ts';
 
 export type FetchedPage<Page extends DeltaPage> = { readonly url: string; readonly page: Page };
@@ -49,7 +49,7 @@ export async function* deltaPages<Page extends DeltaPage>(
   if (!isOfOrigin(options.start, reader.origin)) {
     throw new ExpectedError(
       'foreign_link',
-      `the stored link of this tenant belongs to ${originOf(options.start)}, but ${reader.origin} is configured now`,
+      `the stored link of this tenant is one ${describeAddress(options.start)} but ${reader.origin} is configured now`,
       { cure: 'set GRAPH_BASE_URL or ENTRA_SYNC_CLOUD back, or run entra-sync resync to start over with this one' },
     );
   }

@@ -236,13 +236,17 @@ function parseYaml(text: string, path: string): unknown {
     const document = parseDocument(text, { prettyErrors: true });
     const [error] = document.errors;
     if (error) throw error;
-    const value: unknown = document.toJS({ maxAliasCount: 20 }) ?? {};
+    const value: unknown = document.toJS({ maxAliasCount: 20 });
     requireNoCircle(value, new Set());
-    return value;
+    if (value !== null) return value;
   } catch (fault) {
     // Some faults are thrown, not listed, like an alias without an anchor.
     throw noYaml(path, fault);
   }
+  // A file that was cut off while it was written must not pass for one that changes nothing.
+  throw new ExpectedError('settings_invalid', `${path} is empty: it names no setting`, {
+    cure: 'write the keys that change; config/default.yaml shows every setting',
+  });
 }
 
 // An alias may be inside its own anchor. Following it would never end.

@@ -208,7 +208,7 @@ describe('as the program calls them', () => {
     await expect(editAccount(store.database, account, { 'a - b': 'secret' }, ann)).rejects.toMatchObject({
       code: 'usage',
       message: 'the field "a - b" is read-only: its owner is the directory (ES001)',
-      cure: 'Change it in Entra ID, or give the field to the user in the settings.',
+      cure: 'Change it in Entra ID (a - b), or give it to the user in the settings (sourceOfTruth: hybrid, owner: user).',
     });
     await expect(explainAccount(store.database, randomUUID())).rejects.toMatchObject({ code: 'usage' });
   });

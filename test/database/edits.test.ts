@@ -84,13 +84,16 @@ describe('edit_account', () => {
     ).toEqual([{ edited_fields: ['phone', 'jobTitle'] }]);
   });
 
-  test('null clears: the profile shows no value although the directory has one', async () => {
+  test('null clears: the profile leaves the field out although the directory has a value', async () => {
     const account = await accountOf(store, await tenantWith(store, fields), { mapped });
-    await edit(account, { jobTitle: null });
-    expect(await storedAccount(store, account)).toMatchObject({
-      profile: { jobTitle: null, department: 'Sales' },
-      overrides: { jobTitle: null },
-    });
+    const { jobTitle: _, ...profile } = mapped;
+    expect(await edit(account, { jobTitle: null })).toEqual({ rows: [{ profile }] });
+    expect(
+      await ask(store, 'select profile, edited_fields from directory.accounts where account_id = :account', {
+        account,
+      }),
+    ).toEqual([{ profile, edited_fields: ['jobTitle'] }]);
+    expect(await storedAccount(store, account)).toMatchObject({ overrides: { jobTitle: null } });
     expect(await changesOf(store, account)).toMatchObject([
       { before: { profile: { jobTitle: 'Clerk' } }, after: { profile: { jobTitle: null } } },
     ]);
@@ -186,7 +189,7 @@ describe('edit_account', () => {
       'user',
       'ES001',
       'the field "department" is read-only: its owner is the directory',
-      'Change it in Entra ID, or give the field to the user in the settings.',
+      'Change it in Entra ID (department), or give it to the user in the settings (sourceOfTruth: hybrid, owner: user).',
     ],
     [
       'another role',
@@ -214,6 +217,35 @@ describe('edit_account', () => {
     const before = await fingerprintOf(store, tenant);
     expect(await edit(account, patch, role)).toEqual({ code, message, hint: expect.stringContaining(hint) });
     expect(await fingerprintOf(store, tenant)).toBe(before);
+  });
+
+  const constant = 'Its value is a constant of the settings: change it there, or give it to the user';
+  test.each([
+    [
+      'that is not in the directory',
+      null,
+      'It is not in Entra ID: say in the settings where it comes from (from), or give it to the user',
+    ],
+    ['that is a constant', '"Contoso"', constant],
+    ['that is a list of constants', '["a","b \\" c"]', constant],
+    ['that is a number', '-12.5e+3', constant],
+    [
+      'made of a property',
+      'businessPhones[0]',
+      'Change it in Entra ID (businessPhones[0]), or give it to the user in the settings',
+    ],
+    [
+      'made of a constant and a property',
+      '"Dr." and surname joined with " "',
+      'Change it in Entra ID ("Dr." and surname joined with " "), or give it to the user in the settings',
+    ],
+  ])('the hint of ES001 fits a field %s', async (_what, mappedFrom, hint) => {
+    const tenant = await tenantWith(store, { pronouns: { owner: 'directory', mappedFrom } });
+    expect(await edit(await accountOf(store, tenant), { pronouns: 'x' })).toEqual({
+      code: 'ES001',
+      message: 'the field "pronouns" is read-only: its owner is the directory',
+      hint: `${hint} (sourceOfTruth: hybrid, owner: user).`,
+    });
   });
 
   test('a message is one line, and short, whatever the name of the field', async () => {

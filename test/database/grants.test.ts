@@ -8,10 +8,10 @@ import { packageFile } from '../../src/package-files.ts';
 import { openDatabase, rows } from '../../src/store/database/pool.ts';
 import { grantRole } from '../../src/store/schema/grants.ts';
 import { migrate } from '../../src/store/schema/migrate.ts';
+import { calls, everywhere, filledTenant, refusals, tenantsSeen, unknown } from '../support/granted.ts';
 import { accountOf, answerOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
 import { freshDatabase } from '../support/postgres.ts';
 import { ask } from '../support/stage.ts';
-import { storing } from '../support/stored-memberships.ts';
 
 let store: EditStore;
 let mine: { tenant: string; account: string };
@@ -19,113 +19,16 @@ let theirs: { tenant: string; account: string };
 
 beforeAll(async () => {
   store = await openEditStore();
-  mine = await filledTenant();
-  theirs = await filledTenant();
+  mine = await filledTenant(store);
+  theirs = await filledTenant(store);
 });
 
 afterAll(() => store.close());
 
-/** A tenant with rows in every view. */
-async function filledTenant(): Promise<{ tenant: string; account: string }> {
-  const tenant = await tenantWith(store, { jobTitle: {}, mail: {} });
-  const objects = { tenant, person: randomUUID(), outer: randomUUID(), inner: randomUUID(), gone: randomUUID() };
-  const account = await accountOf(store, tenant, { objectId: objects.person });
-  await ask(
-    store,
-    `insert into entra_sync.accounts (tenant_id, state, removed_at, removed_reason, purge_at) values (:tenant, 'managed', now(), 'deleted', now())`,
-    objects,
-  );
-  await ask(
-    store,
-    `insert into entra_sync.groups (tenant_id, entra_object_id, state, kind, is_dynamic, source, removed_at, removed_reason, purge_at)
-     select :tenant, g.id, 'managed', 'security', false, '{}', g.removed, case when g.removed is not null then 'deleted' end, g.removed
-       from (values (:outer::uuid, null), (:inner::uuid, null), (:gone::uuid, now())) g (id, removed)`,
-    objects,
-  );
-  await ask(
-    store,
-    storing(
-      `select tenant_id, group_no, case when entra_object_id = :outer then :inner::uuid else :person::uuid end as member_object_id, 'x' as member_type
-         from entra_sync.groups where tenant_id = :tenant and removed_at is null`,
-    ),
-    objects,
-  );
-  await ask(
-    store,
-    `insert into entra_sync.group_closure select o.group_no, i.group_no from entra_sync.groups o, entra_sync.groups i
-      where o.tenant_id = :tenant and i.tenant_id = :tenant and o.removed_at is null and i.removed_at is null
-        and (o.group_no = i.group_no or o.entra_object_id = :outer)`,
-    objects,
-  );
-  await ask(
-    store,
-    "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenant, 'users', 'x', 'y')",
-    objects,
-  );
-  await ask(
-    store,
-    `with list as (insert into entra_sync.removal_lists (tenant_id, stream, why) values (:tenant, 'users', 'of a test') returning list_id)
-     insert into entra_sync.held_removals (list_id, tenant_id, object_id, account_id, reason)
-     select list_id, :tenant, :person, :account, 'deleted' from list`,
-    { ...objects, account },
-  );
-  await ask(
-    store,
-    "insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version) values (:tenant, 'initial', 'test', 1, 1)",
-    objects,
-  );
-  await ask(store, `select directory.edit_account(:account, '{"jobTitle": "Clerk"}', 'Ann', 'user')`, { account });
-  return { tenant, account };
-}
-
-const viewNames = async () =>
-  (
-    await ask<{ name: string }>(
-      store,
-      "select relname as name from pg_class where relnamespace = 'directory'::regnamespace and relkind = 'v' order by 1",
-    )
-  ).map((row) => row.name);
-
-/** The tenants that each view shows, and the feed. */
-async function tenantsSeen(client: Client): Promise<Record<string, unknown[]>> {
-  const seen: Record<string, unknown[]> = {};
-  for (const relation of [...(await viewNames()), 'read_changes(null)']) {
-    const { rows: found } = await client.query(`select distinct tenant_id from directory.${relation} order by 1`);
-    seen[relation] = found.map((row) => row.tenant_id);
-  }
-  return seen;
-}
-
-async function everywhere(tenants: readonly string[]): Promise<Record<string, unknown[]>> {
-  const sorted = [...tenants].sort();
-  return Object.fromEntries([...(await viewNames()), 'read_changes(null)'].map((name) => [name, sorted]));
-}
-
-const calls: readonly (readonly [sql: string, of: 'account' | 'tenant'])[] = [
-  [`select directory.edit_account($1, '{"jobTitle": "Boss"}', 'Eve', 'manager')`, 'account'],
-  [`select directory.revert_account($1, null, 'Eve', 'manager')`, 'account'],
-  [`select directory.remove_account($1, 'Eve', 'manager')`, 'account'],
-  ['select * from directory.explain_account($1)', 'account'],
-  [`select directory.create_account($1, '{}', 'Eve')`, 'tenant'],
-];
-
-/** SQLSTATE and message of each function of the contract, called for an account. */
-async function refusals(client: Client, of: { tenant: string; account: string }): Promise<unknown[]> {
-  const found: unknown[] = [];
-  for (const [sql, kind] of calls) {
-    const answer = await answerOf(client, sql, [of[kind]]);
-    found.push('code' in answer ? [answer.code, answer.message] : sql);
-  }
-  return found;
-}
-
-const unknown = (of: { tenant: string; account: string }) =>
-  calls.map(([, kind]) => ['ES004', `there is no ${kind} ${of[kind]}`]);
-
 describe('a granted role', () => {
   test('sees every view of every tenant, and calls the functions', async () => {
     const client = await (await store.application({ grant: 'open' })).connect();
-    expect(await tenantsSeen(client)).toEqual(await everywhere([mine.tenant, theirs.tenant]));
+    expect(await tenantsSeen(store, client)).toEqual(await everywhere(store, [mine.tenant, theirs.tenant]));
     const { tenant, account } = await filledTenantOnce();
     const { rows: edited } = await client.query(
       `select directory.edit_account($1, '{"jobTitle": "Boss"}', 'Eve', 'user') as p`,
@@ -213,10 +116,10 @@ describe('a tenant-bound role', () => {
     bound = application.role;
   });
 
-  const nothing = () => everywhere([]);
+  const nothing = () => everywhere(store, []);
 
   test('without the setting it sees nothing, and every account and tenant is unknown', async () => {
-    expect(await tenantsSeen(client)).toEqual(await nothing());
+    expect(await tenantsSeen(store, client)).toEqual(await nothing());
     expect(await refusals(client, mine)).toEqual(unknown(mine));
   });
 
@@ -229,7 +132,7 @@ describe('a tenant-bound role', () => {
   ])('with a setting that is %s, too', async (_what, value) => {
     await client.query('begin');
     await client.query("select set_config('directory.tenant', $1, true)", [value]);
-    expect(await tenantsSeen(client)).toEqual(await nothing());
+    expect(await tenantsSeen(store, client)).toEqual(await nothing());
     await client.query('rollback');
     for (const [sql, kind] of calls) {
       await client.query('begin');
@@ -243,7 +146,7 @@ describe('a tenant-bound role', () => {
     for (const value of [mine.tenant, mine.tenant.toUpperCase(), `{${mine.tenant}}`, mine.tenant.replaceAll('-', '')]) {
       await client.query('begin');
       await client.query("select set_config('directory.tenant', $1, true)", [value]);
-      expect(await tenantsSeen(client)).toEqual(await everywhere([mine.tenant]));
+      expect(await tenantsSeen(store, client)).toEqual(await everywhere(store, [mine.tenant]));
       await client.query('rollback');
     }
     await client.query("select set_config('directory.tenant', $1, false)", [mine.tenant]);
@@ -273,21 +176,21 @@ describe('a tenant-bound role', () => {
     const guest = await store.application({ with: 'noinherit' });
     for (const { role } of [heir, guest]) await store.database.raw(`grant ${name(bound)} to ${name(role)}`);
     const inherited = await heir.connect();
-    expect(await tenantsSeen(inherited)).toEqual(await nothing());
+    expect(await tenantsSeen(store, inherited)).toEqual(await nothing());
     const becoming = await guest.connect();
     expect(await answerOf(becoming, 'select from directory.accounts')).toMatchObject({ code: '42501' });
     await becoming.query(`set role ${escapeIdentifier(bound)}`);
-    expect(await tenantsSeen(becoming)).toEqual(await nothing());
+    expect(await tenantsSeen(store, becoming)).toEqual(await nothing());
     // Through an intermediate role, and although another role lets it see everything.
     const open = await store.application({ grant: 'open' });
     const grandchild = await store.application();
     await store.database.raw(`grant ${name(heir.role)}, ${name(open.role)} to ${name(grandchild.role)}`);
-    expect(await tenantsSeen(await grandchild.connect())).toEqual(await nothing());
+    expect(await tenantsSeen(store, await grandchild.connect())).toEqual(await nothing());
   });
 
   test('a superuser is bound after SET ROLE to it, and not otherwise', async () => {
     const root = await store.connect();
-    expect(await tenantsSeen(root)).toEqual(await everywhere([mine.tenant, theirs.tenant]));
+    expect(await tenantsSeen(store, root)).toEqual(await everywhere(store, [mine.tenant, theirs.tenant]));
     await root.query(`set role ${escapeIdentifier(bound)}`);
     expect((await root.query('select from directory.accounts')).rowCount).toBe(0);
     await root.query('reset role');
@@ -311,11 +214,11 @@ describe('a tenant-bound role', () => {
     const renamed = `${role}_renamed`;
     await store.database.raw(`alter role ${name(role)} rename to ${name(renamed)}`);
     try {
-      expect(await tenantsSeen(own)).toEqual(await nothing());
+      expect(await tenantsSeen(store, own)).toEqual(await nothing());
       const swapped = await store.application({ grant: 'open' });
       await store.database.raw(`alter role ${name(swapped.role)} rename to ${name(role)}`);
       await migrate(store.url);
-      expect(await tenantsSeen(own)).toEqual(await nothing());
+      expect(await tenantsSeen(store, own)).toEqual(await nothing());
       const recorded = 'select role_name, tenant_bound from entra_sync.grants where role_name like :like order by 1';
       expect(await ask(store, recorded, { like: `${role}%` })).toEqual([
         { role_name: role, tenant_bound: false },
@@ -331,7 +234,7 @@ describe('a tenant-bound role', () => {
     const { role, connect } = await store.application({ grant: 'tenant-bound' });
     const own = await connect();
     await ask(store, 'update entra_sync.grants set role_oid = 4294967294 where role_name = :role', { role });
-    expect(await tenantsSeen(own)).toEqual(await nothing());
+    expect(await tenantsSeen(store, own)).toEqual(await nothing());
     await migrate(store.url);
     expect(
       await ask(
@@ -340,7 +243,7 @@ describe('a tenant-bound role', () => {
         { role },
       ),
     ).toEqual([{ tenant_bound: true }]);
-    expect(await tenantsSeen(own)).toEqual(await nothing());
+    expect(await tenantsSeen(store, own)).toEqual(await nothing());
   });
 
   test('granted again it stays bound, unless that is explicitly lifted', async () => {
@@ -361,7 +264,7 @@ test('the setting narrows an unbound role too', async () => {
   const client = await (await store.application({ grant: 'open' })).connect();
   await client.query('begin');
   await client.query(`set local directory.tenant = '${theirs.tenant}'`);
-  expect(await tenantsSeen(client)).toEqual(await everywhere([theirs.tenant]));
+  expect(await tenantsSeen(store, client)).toEqual(await everywhere(store, [theirs.tenant]));
   expect(await answerOf(client, 'select * from directory.explain_account($1)', [mine.account])).toMatchObject({
     code: 'ES004',
   });

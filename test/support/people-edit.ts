@@ -125,7 +125,7 @@ export type Application = {
 
 export type EditStore = Store & {
   /** Makes a role, dropped with the store, as roles belong to the server. `grant`: as `entra-sync grant` would. */
-  application(options?: { grant?: 'open' | 'tenant-bound'; with?: string }): Promise<Application>;
+  application(options?: { grant?: 'open' | 'tenant-bound' | { tenant: string }; with?: string }): Promise<Application>;
 };
 
 export async function openEditStore(): Promise<EditStore> {
@@ -143,7 +143,9 @@ export async function openEditStore(): Promise<EditStore> {
       );
       roles.push(role);
       if (options.grant) {
-        await grantRole(store.database, { role, tenantBound: options.grant === 'tenant-bound', actor: 'test' });
+        const onlyTenant = typeof options.grant === 'object' ? options.grant.tenant : undefined;
+        const tenantBound = options.grant === 'tenant-bound';
+        await grantRole(store.database, { role, tenantBound, onlyTenant, actor: 'test' });
       }
       return {
         role,

@@ -99,6 +99,22 @@ describe('rule 13: the bearer token goes only to the configured Graph origin', (
     expect(allAnswered()).toBe(false);
   });
 
+  test.each([
+    [
+      'https://anna:s3cret@graph.microsoft.com/v1.0/users',
+      'with a user name and password in it, to https://graph.microsoft.com,',
+    ],
+    ['https://anna@graph.microsoft.com/v1.0/users', 'with a user name in it, to https://graph.microsoft.com,'],
+    ['https://anna@evil.example/v1.0/users', 'with a user name in it, to https://evil.example,'],
+    ['http://graph.microsoft.com/v1.0/users', 'to http://graph.microsoft.com'],
+    ['graph', 'that is no valid address'],
+  ])('the refusal of %j says what is wrong with it', async (url, what) => {
+    scriptGraph({});
+    const { message } = await expectedError(open().client.send(url, { signal }));
+    expect(message).toBe(`Graph answered with a link ${what} instead of ${origin}; it was not followed`);
+    expect(message).not.toMatch(/anna|s3cret/);
+  });
+
   test('it is not sent to the target of a redirect, which is an answer like any other', async () => {
     const graph = scriptGraph({ status: 302, headers: { location: 'https://evil.example/v1.0/users/delta' } });
     const answer = await open().client.send(`${origin}/v1.0/users/delta`, { signal });

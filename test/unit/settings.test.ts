@@ -266,8 +266,15 @@ function billionLaughs(): string {
   return levels.join('\n');
 }
 
+test.each(['', '\n \n', '# interval: 1h\n', '---', '---\n...\n', 'null', '~', '--- # later'])(
+  'the empty file %j is an error: one that was cut off must not pass for one that changes nothing',
+  (yaml) => {
+    expect(refusal(yaml)).toBe('FILE is empty: it names no setting');
+  },
+);
+
 describe('layers', () => {
-  test.each(['', '# nothing', '{}', 'changes: {}\ncycles: {}\nfields: {}'])('the file %j changes nothing', (yaml) => {
+  test.each(['{}', 'changes: {}\ncycles: {}\nfields: {}'])('the file %j changes nothing', (yaml) => {
     const { version, ...settings } = resolveSettings([defaults, load(yaml)], 2);
     expect(version).toBe(2);
     expect({ version: 1, ...settings }).toEqual(resolveSettings([defaults], 1));

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { requireTenantId } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
+import { grantedRoles } from '../../store/schema/grantable.ts';
 import { readCycles, readStatus, readStreams } from '../../store/tenants/status.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant } from '../../store/tenants/tenants.ts';
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
@@ -137,8 +138,9 @@ async function show(run: Run, word: string): Promise<undefined> {
   const [status] = await readStatus(database, tenantId);
   const streams = await readStreams(database, tenantId);
   const cycles = await readCycles(database, tenantId, 5);
+  const roles = (await grantedRoles(database, tenantId)).map(({ role }) => role);
   if (!status) return;
-  run.terminal.answer({ ...status, streams, cycles });
+  run.terminal.answer({ ...status, streams, cycles, roles });
   run.terminal.say(
     `${nameWithId(status.name, tenantId)}${status.external_ref ? `, reference ${status.external_ref}` : ''}`,
   );
@@ -147,6 +149,7 @@ async function show(run: Run, word: string): Promise<undefined> {
     `${plural(status.accounts, 'account')}, ${count(status.suspended)} of them suspended; ${count(status.removed)} removed, ${count(status.set_aside)} set aside`,
   );
   run.terminal.say(`last success ${when(status.last_success_at)}, next cycle due: ${dueIn(status)}`);
+  if (roles.length > 0) run.terminal.say(`roles bound to it: ${roles.join(', ')}`);
   const trouble = describeTrouble(status);
   if (trouble) run.terminal.say(trouble);
   if (streams.length > 0) {

@@ -3,35 +3,40 @@ import { escapeIdentifier } from 'pg';
 import { ExpectedError } from '../../errors.ts';
 import { type Database, inTransaction, rows, type Transaction } from '../database/pool.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
+import { requireGrantable, requireOneTenant } from './grantable.ts';
 
 export type Grant = {
   role: string;
   /** The role sees only the tenant in its setting directory.tenant, and nothing without that. */
   tenantBound: boolean;
-  /** Lifts an earlier `tenantBound`. */
+  /** The role sees only this tenant, whatever its session sets. */
+  onlyTenant?: string | undefined;
+  /** Lifts an earlier `tenantBound` or `onlyTenant`. */
   allTenants?: boolean;
   actor: string;
 };
 
 /**
- * Grants a role the views and functions of schema directory and records it; the last call sets `tenantBound`.
- * Throws `unknown_name` for a missing role, `usage` for one that can access the private tables anyway, or for a bound one
- * without `allTenants`.
+ * Grants a role the views and functions of schema directory and records it; the last call sets `tenantBound` and
+ * `onlyTenant`. Throws `unknown_name` for a missing role, `usage` for one that can access the private tables anyway, or
+ * for a bound one that would see more without `allTenants`.
  */
 export async function grantRole(database: Database, grant: Grant): Promise<void> {
   await inReportedTransaction(database, async (transaction) => {
     await lockGrants(transaction);
     await followRoles(transaction);
-    await requireGrantable(transaction, grant.role);
-    if (!grant.tenantBound && !grant.allTenants) await requireUnbound(transaction, grant.role);
+    await requireGrantable(transaction, grant.role, grant.onlyTenant !== undefined);
+    if (!grant.allTenants) await requireNoWider(transaction, grant);
     await giveContract(transaction, grant.role);
     await transaction.raw(
-      `insert into entra_sync.grants (role_oid, role_name, tenant_bound, actor)
-       select oid, rolname, :tenantBound, :actor from pg_roles where rolname = :role
+      `insert into entra_sync.grants (role_oid, role_name, tenant_bound, only_tenant, actor)
+       select oid, rolname, :tenantBound::boolean or :onlyTenant::uuid is not null, :onlyTenant::uuid, :actor
+         from pg_roles where rolname = :role
        on conflict (role_oid) do update set role_name = excluded.role_name, tenant_bound = excluded.tenant_bound,
-          granted_at = excluded.granted_at, actor = excluded.actor`,
-      grant,
+          only_tenant = excluded.only_tenant, granted_at = excluded.granted_at, actor = excluded.actor`,
+      { ...grant, onlyTenant: grant.onlyTenant ?? null },
     );
+    if (grant.onlyTenant !== undefined) await requireOneTenant(transaction, grant.role);
   });
 }
 
@@ -68,16 +73,25 @@ async function followRoles(transaction: Transaction): Promise<void> {
   );
 }
 
-// A script that runs again without the flag must not show the role the users of every tenant.
-async function requireUnbound(transaction: Transaction, role: string): Promise<void> {
-  const bound = await rows(
+// A script that runs again without the option must not show the role the users of other tenants.
+async function requireNoWider(transaction: Transaction, { role, tenantBound, onlyTenant }: Grant): Promise<void> {
+  const [bound] = await rows<{ tenant: string | null; name: string | null }>(
     transaction,
-    'select from entra_sync.grants g join pg_roles r on r.oid = g.role_oid where r.rolname = :role and g.tenant_bound',
+    `select g.only_tenant as tenant, t.name
+       from entra_sync.grants g join pg_roles r on r.oid = g.role_oid
+       left join entra_sync.tenants t on t.tenant_id = g.only_tenant
+      where r.rolname = :role and g.tenant_bound`,
     { role },
   );
-  if (bound.length === 0) return;
-  throw new ExpectedError('usage', `role ${role} is bound to the tenant that it names`, {
-    cure: 'grant it with --tenant-bound again, or with --all-tenants to lift that',
+  if (!bound || (bound.tenant !== null && bound.tenant === onlyTenant)) return;
+  if (bound.tenant === null) {
+    if (tenantBound || onlyTenant !== undefined) return;
+    throw new ExpectedError('usage', `role ${role} is bound to the tenant that it names`, {
+      cure: 'grant it with --tenant-bound again, or with --all-tenants to lift that',
+    });
+  }
+  throw new ExpectedError('usage', `role ${role} is bound to the tenant ${bound.name ?? bound.tenant} for good`, {
+    cure: `grant it with --tenant ${bound.tenant} again, make another tenant a role of its own, or lift the bound with --all-tenants`,
   });
 }
 
@@ -94,33 +108,6 @@ async function giveContract(transaction: Transaction, role: string): Promise<voi
   await transaction.raw(`grant execute on all functions in schema directory to ${name}`);
   // The views call it with the rights of the reading role.
   await transaction.raw(`grant execute on function entra_sync.narrowed_to() to ${name}`);
-}
-
-async function requireGrantable(transaction: Transaction, role: string): Promise<void> {
-  const [found] = await rows<{ superuser: boolean; owner: boolean; reaches: boolean }>(
-    transaction,
-    `select r.rolsuper as superuser, pg_has_role(r.oid, n.nspowner, 'member') as owner,
-            has_schema_privilege(r.oid, 'entra_sync', 'usage')
-            and has_table_privilege(r.oid, 'entra_sync.accounts', 'select, insert, update, delete') as reaches
-       from pg_roles r join pg_namespace n on n.nspname = 'directory' where r.rolname = :role`,
-    { role },
-  );
-  if (!found) {
-    throw new ExpectedError('unknown_name', `the server has no role ${role}`, {
-      cure: `create role ${escapeIdentifier(role)} login password '…' in the database, then grant again`,
-    });
-  }
-  const why = whyNotGuarded(found);
-  if (why === undefined) return;
-  throw new ExpectedError('usage', `role ${role} ${why}: no grant would limit it`, {
-    cure: 'give the application a role of its own',
-  });
-}
-
-function whyNotGuarded(role: { superuser: boolean; owner: boolean; reaches: boolean }): string | undefined {
-  if (role.superuser) return 'is a superuser';
-  if (role.owner) return 'owns the schema, or may become the role that does';
-  return role.reaches ? 'can reach the private tables already' : undefined;
 }
 
 /** Returns the names of the views and functions of the contract that a role may use. */

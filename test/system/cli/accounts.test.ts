@@ -51,7 +51,7 @@ function lineOf(stdout: string, name: string): string[] {
 const profile = async () =>
   (
     await sql<{ profile: Record<string, unknown> }>(
-      'select profile from entra_sync.accounts where account_id = :accountId',
+      'select profile from directory.accounts where account_id = :accountId',
       { accountId },
     )
   )[0]?.profile ?? {};
@@ -267,7 +267,8 @@ describe('edit', () => {
       ['pronouns', '"they"', '->', 'none'],
       ['website', 'none', '->', 'none'],
     ]);
-    expect(await profile()).toMatchObject({ mobilePhone: 'a=b', linkedIn: 'x', website: null });
+    expect(await profile()).toMatchObject({ mobilePhone: 'a=b', linkedIn: 'x' });
+    expect(await profile()).not.toHaveProperty('website');
     expect(await profile()).not.toHaveProperty('pronouns');
     const edits = await sql("select actor, kind from directory.changes where actor in ('bob') order by change_id");
     expect(edits).toEqual(Array(2).fill({ actor: 'bob', kind: 'account.edited' }));
@@ -289,8 +290,8 @@ describe('edit', () => {
       remote: false,
       badge: 7,
       mobilePhone: '7',
-      website: null,
     });
+    expect(await profile()).not.toHaveProperty('website');
   });
 
   test('a refusal is one line with its cure, exit code 2, and the rest is not applied', async () => {
@@ -394,6 +395,18 @@ describe('grant', () => {
       { role_name: role, tenant_bound: true, actor: 'ops' },
     ]);
     expect(await json('grant', role, '--tenant-bound', '--no-timeouts')).not.toHaveProperty('timeouts');
+    const { tenantId: id } = world.tenant;
+    expectOneLine(await cli('grant', role, '--tenant', 'Contoso', '--tenant-bound'), 2, /exclude each other/);
+    expect(await json('grant', role, '--tenant', 'contoso')).toMatchObject({
+      ...{ role, tenantBound: true },
+      tenant: { id, name: 'Contoso' },
+    });
+    expect((await cli('tenant', 'show', 'Contoso')).stdout).toContain(`roles bound to it: ${role}\n`);
+    const again = await cli('grant', role);
+    expectOneLine(again, 2, /is bound to the tenant Contoso for good -> .*--tenant [0-9a-f-]{36} again/);
+    expect((await cli('grant', role, '--tenant', id)).stdout).toContain(
+      `It sees only Contoso (${id}), whatever it sets in directory.tenant.`,
+    );
   });
 
   test('refuses a role that does not exist, and one that owns everything', async () => {
