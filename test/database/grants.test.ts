@@ -11,7 +11,7 @@ import { migrate } from '../../src/store/schema/migrate.ts';
 import { accountOf, answerOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
 import { freshDatabase } from '../support/postgres.ts';
 import { ask } from '../support/stage.ts';
-import { storing } from '../support/stored-memberships.ts';
+import { keeping, storing } from '../support/stored-memberships.ts';
 
 let store: EditStore;
 let mine: { tenant: string; account: string };
@@ -57,6 +57,7 @@ async function filledTenant(): Promise<{ tenant: string; account: string }> {
         and (o.group_no = i.group_no or o.entra_object_id = :outer)`,
     objects,
   );
+  await ask(store, keeping);
   await ask(
     store,
     "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenant, 'users', 'x', 'y')",

@@ -15,6 +15,8 @@ export type TenantStatus = TenantRow & {
   last_cycle_error_message: string | null;
   /** Consecutive failures of the tenant itself; three put it in quarantine. */
   failures: number;
+  /** The number of paths to nested members where these are not kept (rule 26); null where all are. */
+  nested_left_out: string | null;
   /** Pages that open full rounds have read so far, for provisional tenants. */
   first_round_pages: number;
 };
@@ -53,7 +55,7 @@ export async function readStatus(
             case when c.outcome = 'running' and not coalesce(h.alive, false) then 'cut off'
                  else c.outcome end as last_outcome,
             c.kind as last_kind, c.finished_at as last_finished_at, c.error_code as last_cycle_error_code,
-            c.error_message as last_cycle_error_message, p.failures,
+            c.error_message as last_cycle_error_message, p.failures, p.nested_left_out,
             (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
               where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages
        from directory.tenants t
