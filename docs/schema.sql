@@ -56,7 +56,7 @@ UNION ALL
         CASE
             WHEN (a.removed_at IS NULL) THEN true
             ELSE NULL::boolean
-        END AND (a.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+        END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (a.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.changes with (security_barrier=true) as
  SELECT c.change_id,
@@ -85,7 +85,7 @@ UNION ALL
     c.before,
     c.after
    FROM entra_sync.change_rows c
-  WHERE (c.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to));
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (c.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.cycles with (security_barrier=true) as
  SELECT c.cycle_id,
@@ -112,7 +112,7 @@ UNION ALL
     c.error_code,
     c.error_message
    FROM entra_sync.cycles c
-  WHERE (c.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to));
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (c.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.effective_memberships with (security_barrier=true) as
  SELECT g.tenant_id,
@@ -131,7 +131,7 @@ UNION ALL
    FROM ((entra_sync.effective_members e
      JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
      JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
-  WHERE (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to));
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.fields with (security_barrier=true) as
  SELECT r.tenant_id,
@@ -148,7 +148,7 @@ UNION ALL
     r.editable_by,
     r.mapped_from
    FROM entra_sync.field_rules r
-  WHERE (r.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to));
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (r.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.groups with (security_barrier=true) as
  SELECT g.tenant_id,
@@ -187,7 +187,7 @@ UNION ALL
         CASE
             WHEN (g.removed_at IS NULL) THEN true
             ELSE NULL::boolean
-        END AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+        END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.held_removals with (security_barrier=true) as
  SELECT h.tenant_id,
@@ -214,7 +214,7 @@ UNION ALL
    FROM ((entra_sync.held_removals h
      LEFT JOIN entra_sync.accounts a ON ((a.account_id = h.account_id)))
      LEFT JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
-  WHERE (h.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to))
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (h.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))
 UNION ALL
  SELECT h.tenant_id,
     h.list_id,
@@ -242,7 +242,7 @@ UNION ALL
      JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
      LEFT JOIN entra_sync.accounts a ON (((a.tenant_id = h.tenant_id) AND (a.entra_object_id = h.member_object_id))))
      LEFT JOIN entra_sync.groups n ON (((n.tenant_id = h.tenant_id) AND (n.entra_object_id = h.member_object_id))))
-  WHERE (h.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to));
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (h.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 comment on view directory.held_removals is 'What waits for a person. With group_id and one of account_id and member_group_id it is a membership: of that member in the group.';
 
 create view directory.memberships with (security_barrier=true) as
@@ -264,7 +264,7 @@ UNION ALL
    FROM ((entra_sync.effective_members e
      JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
      JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
-  WHERE (e.is_direct AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))
+  WHERE (e.is_direct AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))
 UNION ALL
  SELECT g.tenant_id,
     g.group_id,
@@ -286,7 +286,7 @@ UNION ALL
      JOIN entra_sync.groups g ON ((g.group_no = c.ancestor_no)))
      JOIN entra_sync.groups n ON ((n.group_no = c.descendant_no)))
      JOIN entra_sync.member_groups m ON (((m.tenant_id = n.tenant_id) AND (m.member_object_id = n.entra_object_id) AND (g.group_no = ANY (m.group_nos)))))
-  WHERE (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to));
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.removed_accounts with (security_barrier=true) as
  SELECT a.tenant_id,
@@ -307,7 +307,7 @@ UNION ALL
     a.purge_at,
     COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name
    FROM entra_sync.accounts a
-  WHERE ((a.removed_at IS NOT NULL) AND (a.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+  WHERE ((a.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (a.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.removed_groups with (security_barrier=true) as
  SELECT g.tenant_id,
@@ -328,7 +328,7 @@ UNION ALL
     g.purge_at,
     g.display_name
    FROM entra_sync.groups g
-  WHERE ((g.removed_at IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+  WHERE ((g.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.set_aside with (security_barrier=true) as
  SELECT s.tenant_id,
@@ -347,7 +347,7 @@ UNION ALL
     s.first_seen_at,
     s.last_seen_at
    FROM entra_sync.set_aside s
-  WHERE (s.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to));
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (s.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 comment on column directory.set_aside.entra_object_id is 'As Graph sent it (text): an id that is no GUID is one of the reasons to be here. ID/property: the object was taken, but for this property.';
 
 create view directory.tenants with (security_barrier=true) as
@@ -409,7 +409,7 @@ UNION ALL
     t.last_error_code,
     t.last_error_message
    FROM entra_sync.tenants t
-  WHERE (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to));
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 CREATE OR REPLACE FUNCTION directory.create_account(tenant_id uuid, profile jsonb, actor text)
  RETURNS uuid

@@ -6,6 +6,7 @@ import { readStatus } from '../../src/store/tenants/status.ts';
 import { driftOfEffective } from '../../src/store/verify-effective.ts';
 import { readingWorld } from '../support/reading-world.ts';
 import { ask, leasedTenant, openStore, type Store } from '../support/stage.ts';
+import { keeping } from '../support/stored-memberships.ts';
 
 let store: Store;
 let lease: Lease;
@@ -86,6 +87,22 @@ test('rule 26: beyond the bound the commit goes on, direct rows stay, status say
   await changeOne();
   expect(await kept()).toEqual(before);
   expect(await leftOut()).toBeNull();
+});
+
+test('rule 26: a nested group that leaves another takes no account along that another path leads to', async () => {
+  await ask(
+    store,
+    `with g as (select group_no, row_number() over (order by group_no) as n from entra_sync.groups where tenant_id = :tenantId)
+     update entra_sync.member_groups set group_nos = array(select group_no from g where n in (2, 3))
+      where tenant_id = :tenantId and member_type = 'u'`,
+    { tenantId },
+  );
+  await ask(store, keeping);
+  await nest(2);
+  const before = await kept();
+  await nest(3);
+  await takeOut(3);
+  expect(await kept()).toEqual(before);
 });
 
 test('rule 26: a membership that would exceed the bound is kept as a direct one', async () => {
