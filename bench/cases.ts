@@ -7,6 +7,7 @@ import { type Job, since, type Took } from './contenders/common.ts';
 import { type Size, sizeOf } from './directory.ts';
 import { firstLoad } from './first-load.ts';
 import { type Contender, type Graph, openGraph, preparePeer, run, runTogether, startWorkers } from './ground.ts';
+import { reading } from './reading.ts';
 import { inMegabytes, inMilliseconds, inSeconds, type Mark, median, percent, type Section, times } from './report.ts';
 
 type Run = Took & { walBytes: number };
@@ -324,4 +325,5 @@ export const cases: Readonly<Record<string, Case>> = {
   growth,
   repeated,
   tenants,
+  reading,
 };

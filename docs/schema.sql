@@ -51,86 +51,174 @@ create type directory.membership_then as (
 );
 
 create view directory.accounts with (security_barrier=true) as
- SELECT tenant_id,
-    account_id,
-    entra_object_id,
-    state,
-    enabled,
-    user_principal_name,
-    mail,
-    COALESCE((profile ->> 'displayName'::text), (source ->> 'displayName'::text)) AS display_name,
-    (profile - cleared) AS profile,
+ SELECT a.tenant_id,
+    a.account_id,
+    a.entra_object_id,
+    a.state,
+    a.enabled,
+    a.user_principal_name,
+    a.mail,
+    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name,
+    (a.profile - a.cleared) AS profile,
     ARRAY( SELECT jsonb_object_keys(a.overrides) AS jsonb_object_keys) AS edited_fields,
-    created_at,
-    updated_at
+    a.created_at,
+    a.updated_at
    FROM entra_sync.accounts a
-  WHERE ((removed_at IS NULL) AND (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id)));
+  WHERE (
+        CASE
+            WHEN (a.removed_at IS NULL) THEN true
+            ELSE NULL::boolean
+        END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+UNION ALL
+ SELECT a.tenant_id,
+    a.account_id,
+    a.entra_object_id,
+    a.state,
+    a.enabled,
+    a.user_principal_name,
+    a.mail,
+    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name,
+    (a.profile - a.cleared) AS profile,
+    ARRAY( SELECT jsonb_object_keys(a.overrides) AS jsonb_object_keys) AS edited_fields,
+    a.created_at,
+    a.updated_at
+   FROM entra_sync.accounts a
+  WHERE (
+        CASE
+            WHEN (a.removed_at IS NULL) THEN true
+            ELSE NULL::boolean
+        END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (a.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.changes with (security_barrier=true) as
- SELECT change_id,
-    tenant_id,
-    at,
-    cycle_id,
-    actor,
-    kind,
-    account_id,
-    group_id,
-    member_group_id,
-    before,
-    after
+ SELECT c.change_id,
+    c.tenant_id,
+    c.at,
+    c.cycle_id,
+    c.actor,
+    c.kind,
+    c.account_id,
+    c.group_id,
+    c.member_group_id,
+    c.before,
+    c.after
    FROM entra_sync.change_rows c
-  WHERE (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id));
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT c.change_id,
+    c.tenant_id,
+    c.at,
+    c.cycle_id,
+    c.actor,
+    c.kind,
+    c.account_id,
+    c.group_id,
+    c.member_group_id,
+    c.before,
+    c.after
+   FROM entra_sync.change_rows c
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (c.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.cycles with (security_barrier=true) as
- SELECT cycle_id,
-    tenant_id,
-    kind,
-    started_at,
-    finished_at,
-    outcome,
-    streams,
-    settings_version,
-    error_code,
-    error_message
+ SELECT c.cycle_id,
+    c.tenant_id,
+    c.kind,
+    c.started_at,
+    c.finished_at,
+    c.outcome,
+    c.streams,
+    c.settings_version,
+    c.error_code,
+    c.error_message
    FROM entra_sync.cycles c
-  WHERE (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id));
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT c.cycle_id,
+    c.tenant_id,
+    c.kind,
+    c.started_at,
+    c.finished_at,
+    c.outcome,
+    c.streams,
+    c.settings_version,
+    c.error_code,
+    c.error_message
+   FROM entra_sync.cycles c
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (c.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.effective_memberships with (security_barrier=true) as
  SELECT g.tenant_id,
     g.group_id,
     a.account_id,
-    bool_or((c.descendant_no = c.ancestor_no)) AS is_direct
-   FROM (((entra_sync.groups g
-     JOIN entra_sync.group_closure c ON ((c.ancestor_no = g.group_no)))
-     JOIN entra_sync.memberships m ON (((m.group_no = c.descendant_no) AND (m.group_nos @> ARRAY[c.descendant_no]))))
-     JOIN entra_sync.accounts a ON (((a.tenant_id = m.tenant_id) AND (a.entra_object_id = m.member_object_id))))
-  WHERE ((g.removed_at IS NULL) AND (a.removed_at IS NULL) AND ((g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) IS NOT FALSE))
-  GROUP BY g.tenant_id, g.group_id, a.account_id;
+    e.is_direct
+   FROM ((entra_sync.effective_members e
+     JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
+     JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT g.tenant_id,
+    g.group_id,
+    a.account_id,
+    e.is_direct
+   FROM ((entra_sync.effective_members e
+     JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
+     JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.fields with (security_barrier=true) as
- SELECT tenant_id,
-    field,
-    owner,
-    editable_by,
-    mapped_from
+ SELECT r.tenant_id,
+    r.field,
+    r.owner,
+    r.editable_by,
+    r.mapped_from
    FROM entra_sync.field_rules r
-  WHERE (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id));
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT r.tenant_id,
+    r.field,
+    r.owner,
+    r.editable_by,
+    r.mapped_from
+   FROM entra_sync.field_rules r
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (r.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.groups with (security_barrier=true) as
- SELECT tenant_id,
-    group_id,
-    entra_object_id,
-    state,
-    display_name,
-    description,
-    mail,
-    kind,
-    is_dynamic,
-    attributes,
-    created_at,
-    updated_at
+ SELECT g.tenant_id,
+    g.group_id,
+    g.entra_object_id,
+    g.state,
+    g.display_name,
+    g.description,
+    g.mail,
+    g.kind,
+    g.is_dynamic,
+    g.attributes,
+    g.created_at,
+    g.updated_at
    FROM entra_sync.groups g
-  WHERE ((removed_at IS NULL) AND (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id)));
+  WHERE (
+        CASE
+            WHEN (g.removed_at IS NULL) THEN true
+            ELSE NULL::boolean
+        END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+UNION ALL
+ SELECT g.tenant_id,
+    g.group_id,
+    g.entra_object_id,
+    g.state,
+    g.display_name,
+    g.description,
+    g.mail,
+    g.kind,
+    g.is_dynamic,
+    g.attributes,
+    g.created_at,
+    g.updated_at
+   FROM entra_sync.groups g
+  WHERE (
+        CASE
+            WHEN (g.removed_at IS NULL) THEN true
+            ELSE NULL::boolean
+        END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.held_removals with (security_barrier=true) as
  SELECT h.tenant_id,
@@ -144,7 +232,20 @@ create view directory.held_removals with (security_barrier=true) as
    FROM ((entra_sync.held_removals h
      LEFT JOIN entra_sync.accounts a ON ((a.account_id = h.account_id)))
      LEFT JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
-  WHERE (h.tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), h.tenant_id))
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT h.tenant_id,
+    h.list_id,
+    h.account_id,
+    g.group_id,
+    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), g.display_name) AS display_name,
+    h.reason,
+    h.held_since,
+    NULL::uuid AS member_group_id
+   FROM ((entra_sync.held_removals h
+     LEFT JOIN entra_sync.accounts a ON ((a.account_id = h.account_id)))
+     LEFT JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (h.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))
 UNION ALL
  SELECT h.tenant_id,
     h.list_id,
@@ -158,7 +259,21 @@ UNION ALL
      JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
      LEFT JOIN entra_sync.accounts a ON (((a.tenant_id = h.tenant_id) AND (a.entra_object_id = h.member_object_id))))
      LEFT JOIN entra_sync.groups n ON (((n.tenant_id = h.tenant_id) AND (n.entra_object_id = h.member_object_id))))
-  WHERE (h.tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), h.tenant_id));
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT h.tenant_id,
+    h.list_id,
+    a.account_id,
+    g.group_id,
+    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), n.display_name) AS display_name,
+    'not_seen'::text AS reason,
+    h.held_since,
+    n.group_id AS member_group_id
+   FROM (((entra_sync.held_memberships h
+     JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
+     LEFT JOIN entra_sync.accounts a ON (((a.tenant_id = h.tenant_id) AND (a.entra_object_id = h.member_object_id))))
+     LEFT JOIN entra_sync.groups n ON (((n.tenant_id = h.tenant_id) AND (n.entra_object_id = h.member_object_id))))
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (h.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 comment on view directory.held_removals is 'What waits for a person. With group_id and one of account_id and member_group_id it is a membership: of that member in the group.';
 
 create view directory.memberships with (security_barrier=true) as
@@ -167,61 +282,112 @@ create view directory.memberships with (security_barrier=true) as
     'account'::text AS member_kind,
     a.account_id,
     NULL::uuid AS member_group_id
-   FROM ((entra_sync.groups g
-     JOIN entra_sync.memberships m ON (((m.group_no = g.group_no) AND (m.group_nos @> ARRAY[g.group_no]))))
-     JOIN entra_sync.accounts a ON (((a.tenant_id = m.tenant_id) AND (a.entra_object_id = m.member_object_id))))
-  WHERE ((g.removed_at IS NULL) AND (a.removed_at IS NULL) AND ((g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) IS NOT FALSE))
+   FROM ((entra_sync.effective_members e
+     JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
+     JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
+  WHERE (e.is_direct AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+UNION ALL
+ SELECT g.tenant_id,
+    g.group_id,
+    'account'::text AS member_kind,
+    a.account_id,
+    NULL::uuid AS member_group_id
+   FROM ((entra_sync.effective_members e
+     JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
+     JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
+  WHERE (e.is_direct AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))
 UNION ALL
  SELECT g.tenant_id,
     g.group_id,
     'group'::text AS member_kind,
     NULL::uuid AS account_id,
     n.group_id AS member_group_id
-   FROM ((entra_sync.groups g
-     JOIN entra_sync.memberships m ON (((m.group_no = g.group_no) AND (m.group_nos @> ARRAY[g.group_no]))))
-     JOIN entra_sync.groups n ON (((n.tenant_id = m.tenant_id) AND (n.entra_object_id = m.member_object_id))))
-  WHERE ((g.removed_at IS NULL) AND (n.removed_at IS NULL) AND ((g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) IS NOT FALSE));
+   FROM (((entra_sync.group_closure c
+     JOIN entra_sync.groups g ON ((g.group_no = c.ancestor_no)))
+     JOIN entra_sync.groups n ON ((n.group_no = c.descendant_no)))
+     JOIN entra_sync.member_groups m ON (((m.tenant_id = n.tenant_id) AND (m.member_object_id = n.entra_object_id) AND (g.group_no = ANY (m.group_nos)))))
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT g.tenant_id,
+    g.group_id,
+    'group'::text AS member_kind,
+    NULL::uuid AS account_id,
+    n.group_id AS member_group_id
+   FROM (((entra_sync.group_closure c
+     JOIN entra_sync.groups g ON ((g.group_no = c.ancestor_no)))
+     JOIN entra_sync.groups n ON ((n.group_no = c.descendant_no)))
+     JOIN entra_sync.member_groups m ON (((m.tenant_id = n.tenant_id) AND (m.member_object_id = n.entra_object_id) AND (g.group_no = ANY (m.group_nos)))))
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.removed_accounts with (security_barrier=true) as
- SELECT tenant_id,
-    account_id,
-    entra_object_id,
-    removed_reason AS reason,
-    removed_at,
-    purge_at,
-    COALESCE((profile ->> 'displayName'::text), (source ->> 'displayName'::text)) AS display_name
+ SELECT a.tenant_id,
+    a.account_id,
+    a.entra_object_id,
+    a.removed_reason AS reason,
+    a.removed_at,
+    a.purge_at,
+    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name
    FROM entra_sync.accounts a
-  WHERE ((removed_at IS NOT NULL) AND (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id)));
+  WHERE ((a.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+UNION ALL
+ SELECT a.tenant_id,
+    a.account_id,
+    a.entra_object_id,
+    a.removed_reason AS reason,
+    a.removed_at,
+    a.purge_at,
+    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name
+   FROM entra_sync.accounts a
+  WHERE ((a.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (a.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.removed_groups with (security_barrier=true) as
- SELECT tenant_id,
-    group_id,
-    entra_object_id,
-    removed_reason AS reason,
-    removed_at,
-    purge_at,
-    display_name
+ SELECT g.tenant_id,
+    g.group_id,
+    g.entra_object_id,
+    g.removed_reason AS reason,
+    g.removed_at,
+    g.purge_at,
+    g.display_name
    FROM entra_sync.groups g
-  WHERE ((removed_at IS NOT NULL) AND (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id)));
+  WHERE ((g.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+UNION ALL
+ SELECT g.tenant_id,
+    g.group_id,
+    g.entra_object_id,
+    g.removed_reason AS reason,
+    g.removed_at,
+    g.purge_at,
+    g.display_name
+   FROM entra_sync.groups g
+  WHERE ((g.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.set_aside with (security_barrier=true) as
- SELECT tenant_id,
-    stream,
-    object_key AS entra_object_id,
-    reason,
-    first_seen_at,
-    last_seen_at
+ SELECT s.tenant_id,
+    s.stream,
+    s.object_key AS entra_object_id,
+    s.reason,
+    s.first_seen_at,
+    s.last_seen_at
    FROM entra_sync.set_aside s
-  WHERE (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id));
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT s.tenant_id,
+    s.stream,
+    s.object_key AS entra_object_id,
+    s.reason,
+    s.first_seen_at,
+    s.last_seen_at
+   FROM entra_sync.set_aside s
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (s.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 comment on column directory.set_aside.entra_object_id is 'As Graph sent it (text): an id that is no GUID is one of the reasons to be here. ID/property: the object was taken, but for this property.';
 
 create view directory.tenants with (security_barrier=true) as
- SELECT tenant_id,
-    name,
-    external_ref,
-    status,
-    paused,
-    provisional,
+ SELECT t.tenant_id,
+    t.name,
+    t.external_ref,
+    t.status,
+    t.paused,
+    t.provisional,
     COALESCE(( SELECT (s.document ->> 'sourceOfTruth'::text)
            FROM entra_sync.settings s
           WHERE (s.tenant_id = t.tenant_id)
@@ -239,12 +405,42 @@ create view directory.tenants with (security_barrier=true) as
     ( SELECT (count(*))::integer AS count
            FROM entra_sync.set_aside a
           WHERE (a.tenant_id = t.tenant_id)) AS set_aside,
-    last_success_at,
-    next_cycle_at,
-    last_error_code,
-    last_error_message
+    t.last_success_at,
+    t.next_cycle_at,
+    t.last_error_code,
+    t.last_error_message
    FROM entra_sync.tenants t
-  WHERE (tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), tenant_id));
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT t.tenant_id,
+    t.name,
+    t.external_ref,
+    t.status,
+    t.paused,
+    t.provisional,
+    COALESCE(( SELECT (s.document ->> 'sourceOfTruth'::text)
+           FROM entra_sync.settings s
+          WHERE (s.tenant_id = t.tenant_id)
+          ORDER BY s.version DESC
+         LIMIT 1), ( SELECT (s.document ->> 'sourceOfTruth'::text)
+           FROM entra_sync.settings s
+          WHERE (s.tenant_id IS NULL)
+          ORDER BY s.version DESC
+         LIMIT 1), 'directory'::text) AS source_of_truth,
+    ((( SELECT count(*) AS count
+           FROM entra_sync.held_removals h
+          WHERE (h.tenant_id = t.tenant_id)) + ( SELECT count(*) AS count
+           FROM entra_sync.held_memberships h
+          WHERE (h.tenant_id = t.tenant_id))))::integer AS held_removals,
+    ( SELECT (count(*))::integer AS count
+           FROM entra_sync.set_aside a
+          WHERE (a.tenant_id = t.tenant_id)) AS set_aside,
+    t.last_success_at,
+    t.next_cycle_at,
+    t.last_error_code,
+    t.last_error_message
+   FROM entra_sync.tenants t
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 CREATE OR REPLACE FUNCTION directory.account_history(account_id uuid)
  RETURNS SETOF directory.history_row
@@ -726,6 +922,8 @@ begin
   update entra_sync.accounts a
      set removed_at = now(), removed_reason = 'by_hand', purge_at = now() + kept_for, updated_at = now()
    where a.account_id = account.account_id;
+  -- The batch of a person's edits has its row before its changes.
+  perform entra_sync.keep_effective(account.tenant_id, array[account.account_no]);
 end $function$;
 comment on function directory.remove_account(uuid,text,text) is 'Removes a manual account; it can be restored until the retention has passed. ES003, ES004, ES007.';
 
@@ -809,6 +1007,8 @@ comment on function directory.revert_account(uuid,text[],text,text) is 'Gives fi
 
 create schema entra_sync;
 
+create sequence entra_sync.account_numbers;
+
 create sequence entra_sync.batch_numbers;
 
 create table entra_sync.accounts (
@@ -836,6 +1036,7 @@ create table entra_sync.accounts (
   removal_approved boolean not null default false,
   suspension_rejected boolean not null default false,
   cleared text[] not null default '{}'::text[],
+  account_no integer not null default nextval('entra_sync.account_numbers'::regclass),
   constraint accounts_pkey PRIMARY KEY (account_id),
   constraint accounts_check CHECK (((removed_at IS NULL) = (removed_reason IS NULL))),
   constraint accounts_check1 CHECK (((removed_at IS NULL) = (purge_at IS NULL))),
@@ -843,10 +1044,12 @@ create table entra_sync.accounts (
   constraint accounts_state_check CHECK ((state = ANY (ARRAY['managed'::text, 'manual'::text])))
 );
 CREATE INDEX accounts_by_mail ON entra_sync.accounts USING btree (tenant_id, entra_sync.folded(mail));
+CREATE UNIQUE INDEX accounts_by_number ON entra_sync.accounts USING btree (account_no) INCLUDE (account_id);
 CREATE UNIQUE INDEX accounts_by_object ON entra_sync.accounts USING btree (tenant_id, entra_object_id);
 CREATE INDEX accounts_by_principal ON entra_sync.accounts USING btree (tenant_id, entra_sync.folded(user_principal_name));
 CREATE INDEX accounts_suspended ON entra_sync.accounts USING btree (tenant_id, suspended_at) WHERE (suspended_at IS NOT NULL);
 CREATE INDEX accounts_to_purge ON entra_sync.accounts USING btree (tenant_id, purge_at) WHERE (purge_at IS NOT NULL);
+CREATE TRIGGER drop_effective AFTER DELETE ON entra_sync.accounts REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.drop_effective();
 CREATE TRIGGER note_cleared BEFORE INSERT OR UPDATE OF overrides ON entra_sync.accounts FOR EACH ROW WHEN (((new.overrides <> '{}'::jsonb) OR (new.cleared <> '{}'::text[]))) EXECUTE FUNCTION entra_sync.note_cleared();
 comment on column entra_sync.accounts.source is 'The user as Graph has it, selected properties with a value only: what "absent = unchanged" of later rounds is merged with (rule 3).';
 comment on column entra_sync.accounts.mapped is 'What the field mapping makes of source.';
@@ -859,6 +1062,7 @@ comment on column entra_sync.accounts.suspended_at is 'When a cycle suspended th
 comment on column entra_sync.accounts.removal_approved is 'Approved by a person: not part of the seven-day budget.';
 comment on column entra_sync.accounts.suspension_rejected is 'A person decided against the suspension: not adopted again before Graph shows the person enabled.';
 comment on column entra_sync.accounts.cleared is 'The fields of overrides whose value is null, kept by a trigger: what is shown is profile - cleared. No generated column, because that would write every account anew.';
+comment on column entra_sync.accounts.account_no is 'Private and narrow: a kept effective membership is two numbers, not two ids.';
 
 create table entra_sync.batches (
   batch_id bigint not null generated by default as identity,
@@ -873,6 +1077,7 @@ create table entra_sync.batches (
 CREATE INDEX batches_by_age ON entra_sync.batches USING btree (tenant_id, committed_at);
 CREATE INDEX batches_by_opener ON entra_sync.batches USING btree (opened_by, tenant_id) WHERE (opened_by IS NOT NULL);
 CREATE INDEX batches_unnumbered ON entra_sync.batches USING btree (batch_id) WHERE (number IS NULL);
+CREATE TRIGGER keep_effective AFTER INSERT ON entra_sync.batches FOR EACH ROW EXECUTE FUNCTION entra_sync.keep_effective_of_batch();
 CREATE TRIGGER tell_of_batch AFTER INSERT ON entra_sync.batches FOR EACH ROW EXECUTE FUNCTION entra_sync.tell_of_batch();
 comment on column entra_sync.batches.number is 'The place in the feed, given by entra_sync.number_batches after the commit. Null until then: such a batch is read all the same.';
 comment on column entra_sync.batches.committed_at is 'When the batch''s row was written, raised by the numbering so that it never falls in the order of the feed.';
@@ -1012,6 +1217,15 @@ create table entra_sync.deleted_strangers (
 comment on table entra_sync.deleted_strangers is 'Persons and groups that can be restored and were deleted while nothing was kept of them here (before the first round, persons also outside the scope), by id alone: nobody told of their memberships, so they are asked for when they come back.';
 comment on column entra_sync.deleted_strangers.is_back is 'Persons only: live again, and still to be asked which groups hold the person, because a groups round is open that began before, or the groups could not be read.';
 
+create table entra_sync.effective_members (
+  account_no integer not null,
+  group_no integer not null,
+  is_direct boolean not null,
+  constraint effective_members_pkey PRIMARY KEY (account_no, group_no)
+);
+CREATE INDEX effective_members_by_group ON entra_sync.effective_members USING btree (group_no);
+comment on table entra_sync.effective_members is 'Which live account is in which live group, directly or through live groups (rule 30). Written by triggers within the transaction that changes a membership, an account, a group or the nesting, of an earlier release too. No foreign keys: a check a row would cost more than the row.';
+
 create table entra_sync.feed (
   only_row boolean not null default true,
   epoch text not null,
@@ -1078,6 +1292,8 @@ create table entra_sync.group_closure (
   constraint group_closure_pkey PRIMARY KEY (ancestor_no, descendant_no)
 );
 CREATE INDEX group_closure_by_descendant ON entra_sync.group_closure USING btree (descendant_no, ancestor_no);
+CREATE TRIGGER keep_nested_members_in AFTER INSERT ON entra_sync.group_closure REFERENCING NEW TABLE AS pairs FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.keep_nested_members();
+CREATE TRIGGER keep_nested_members_out AFTER DELETE ON entra_sync.group_closure REFERENCING OLD TABLE AS pairs FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.keep_nested_members();
 comment on table entra_sync.group_closure is 'Which live group holds which live group, through any number of steps, and every live group itself. Kept by differences whenever an edge between groups or the life of a group changes; a recursive view was measured at 0.1 to 2 s a question, this at 1 to 3 ms.';
 
 create table entra_sync.groups (
@@ -1502,6 +1718,8 @@ create table entra_sync.tenants (
   manual_roles text[] not null default '{user,manager}'::text[],
   failures integer not null default 0,
   failing_credential text,
+  nested_members bigint not null default 0,
+  nested_left_out bigint,
   constraint tenants_pkey PRIMARY KEY (tenant_id),
   constraint tenants_manual_roles_check CHECK ((manual_roles <@ ARRAY['user'::text, 'manager'::text])),
   constraint tenants_not_nil CHECK ((tenant_id <> '00000000-0000-0000-0000-000000000000'::uuid)),
@@ -1516,6 +1734,8 @@ comment on column entra_sync.tenants.retention is 'From the settings in force: h
 comment on column entra_sync.tenants.manual_roles is 'From the settings in force (manual.editableBy): which roles may remove manual accounts.';
 comment on column entra_sync.tenants.failures is 'Cycles that failed in a row for a cause of the tenant''s own; from the third on it is quarantined: tried less and less often.';
 comment on column entra_sync.tenants.failing_credential is 'Keyed hash of the credential that the last failed cycle used: with another one the tenant is tried at once.';
+comment on column entra_sync.tenants.nested_members is 'How many rows of effective_members are not direct.';
+comment on column entra_sync.tenants.nested_left_out is 'Null: every effective membership is kept. Else only direct ones are: so many more, counted by path, would exceed entra_sync.most_nested_members().';
 
 create table entra_sync.waiting_consents (
   invitation_id uuid not null,
@@ -1713,6 +1933,20 @@ begin
 end $function$;
 comment on function entra_sync.drop_copy() is 'A tenant takes its accounts, groups and memberships with it.';
 
+CREATE OR REPLACE FUNCTION entra_sync.drop_effective()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  delete from entra_sync.effective_members where ctid = any(array(
+    select e.place from gone g cross join lateral (
+      select e.ctid as place from entra_sync.effective_members e where e.account_no = g.account_no offset 0) e));
+  return null;
+end $function$;
+comment on function entra_sync.drop_effective() is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.drop_stage()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1730,6 +1964,24 @@ begin
   return null;
 end $function$;
 comment on function entra_sync.drop_stage() is 'A round takes its stage with it, whatever ends the round.';
+
+CREATE OR REPLACE FUNCTION entra_sync.effective_of(account integer, nested boolean)
+ RETURNS TABLE(group_no integer, is_direct boolean)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select c.ancestor_no::integer, bool_or(c.ancestor_no = c.descendant_no)
+    from entra_sync.accounts a
+   cross join lateral (
+     select m.group_nos from entra_sync.member_groups m
+      where m.tenant_id = a.tenant_id and m.member_object_id = a.entra_object_id offset 0) m
+   cross join lateral unnest(m.group_nos) as held (no)
+   cross join lateral (
+     select c.ancestor_no, c.descendant_no from entra_sync.group_closure c where c.descendant_no = held.no offset 0) c
+   where a.account_no = account and a.removed_at is null and (nested or c.ancestor_no = c.descendant_no)
+   group by c.ancestor_no
+$function$;
+comment on function entra_sync.effective_of(integer,boolean) is 'The rows that effective_members should have of an account. The closure holds live groups only, each with itself.';
 
 CREATE OR REPLACE FUNCTION entra_sync.end_older_rounds()
  RETURNS trigger
@@ -1885,12 +2137,206 @@ AS $function$
 $function$;
 comment on function entra_sync.group_facts(entra_sync.groups) is 'What a change row can say of a group.';
 
+CREATE OR REPLACE FUNCTION entra_sync.keep_effective_of_batch()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  accounts constant integer[] := array(
+    select distinct a.account_no
+      from entra_sync.changes c
+     cross join lateral (select a.account_no from entra_sync.accounts a where a.account_id = c.account_id offset 0) a
+     where c.batch_id = new.batch_id and c.kind in ('membership.added', 'membership.removed') and c.account_id is not null
+     order by 1);
+begin
+  if accounts <> '{}' or exists (
+      select from entra_sync.tenants t where t.tenant_id = new.tenant_id and t.nested_left_out is not null) then
+    perform entra_sync.keep_effective(new.tenant_id, accounts);
+  end if;
+  return null;
+end $function$;
+comment on function entra_sync.keep_effective_of_batch() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.keep_effective(tenant uuid, accounts integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  most constant bigint := entra_sync.most_nested_members();
+  kept bigint;
+  left_out bigint;
+  paths bigint;
+  change bigint := 0;
+begin
+  select t.nested_members, t.nested_left_out into kept, left_out from entra_sync.tenants t where t.tenant_id = tenant;
+  if left_out is not null then
+    paths := entra_sync.nested_paths(tenant);
+    if paths <= most then
+      left_out := null;
+      accounts := array(select a.account_no from entra_sync.accounts a where a.tenant_id = tenant order by 1);
+      update entra_sync.tenants t set nested_left_out = null where t.tenant_id = tenant;
+    end if;
+  end if;
+  if left_out is null then
+    -- No account has more groups than all together, nor a group more holders than the one with most. Only beyond that it is counted.
+    select (h.holders * m.memberships)::bigint into paths
+      from (select coalesce(max(c.holders), 0) as holders
+              from entra_sync.groups g cross join lateral (
+                select count(*) - 1 as holders from entra_sync.group_closure c where c.descendant_no = g.group_no offset 0) c
+             where g.tenant_id = tenant and g.removed_at is null) h
+     cross join lateral (
+       select coalesce(sum(cardinality(m.group_nos)), 0) as memberships
+         from unnest(accounts) as t (no)
+        cross join lateral (select a.entra_object_id from entra_sync.accounts a where a.account_no = t.no offset 0) a
+        cross join lateral (
+          select m.group_nos from entra_sync.member_groups m
+           where m.tenant_id = tenant and m.member_object_id = a.entra_object_id offset 0) m
+        where h.holders > 0) m;
+    if kept + paths > most then
+      select coalesce(sum(c.holders), 0)::bigint into paths
+        from unnest(accounts) as t (no)
+       cross join lateral (select a.entra_object_id from entra_sync.accounts a where a.account_no = t.no and a.removed_at is null offset 0) a
+       cross join lateral (
+         select m.group_nos from entra_sync.member_groups m
+          where m.tenant_id = tenant and m.member_object_id = a.entra_object_id offset 0) m
+       cross join lateral unnest(m.group_nos) as held (no)
+       cross join lateral (
+         select count(*) - 1 as holders from entra_sync.group_closure c
+          where c.descendant_no = held.no having count(*) > 0 offset 0) c;
+      -- Their own rows are not counted twice.
+      paths := kept + paths - (
+        select count(*) from unnest(accounts) as t (no) cross join lateral (
+          select from entra_sync.effective_members e where e.account_no = t.no and not e.is_direct offset 0) e);
+      if paths > most then
+        left_out := paths;
+        perform entra_sync.leave_nested_out(tenant, left_out);
+      end if;
+    end if;
+  end if;
+  -- By account: each compares few rows, whatever the planner believes of tables that this transaction has filled.
+  if exists (select from unnest(accounts) as t (no) cross join lateral (
+      select from entra_sync.effective_members e where e.account_no = t.no limit 1) e) then
+    with gone as (
+      delete from entra_sync.effective_members where ctid = any(array(
+        select e.place from unnest(accounts) as t (no)
+         cross join lateral (
+           select e.group_no, e.is_direct from entra_sync.effective_members e where e.account_no = t.no
+           except select w.group_no, w.is_direct from entra_sync.effective_of(t.no, left_out is null) w offset 0) x
+         cross join lateral (
+           select e.ctid as place from entra_sync.effective_members e
+            where e.account_no = t.no and e.group_no = x.group_no offset 0) e))
+      returning is_direct
+    )
+    select -count(*) filter (where not g.is_direct) into change from gone g;
+    with come as (
+      insert into entra_sync.effective_members as e (account_no, group_no, is_direct)
+      select t.no, w.group_no, w.is_direct from unnest(accounts) as t (no)
+       cross join lateral (
+         select w.group_no, w.is_direct from entra_sync.effective_of(t.no, left_out is null) w
+         except select e.group_no, e.is_direct from entra_sync.effective_members e where e.account_no = t.no offset 0) w
+      returning e.is_direct
+    )
+    select change + count(*) filter (where not c.is_direct) into change from come c;
+  else
+    with come as (
+      insert into entra_sync.effective_members as e (account_no, group_no, is_direct)
+      select t.no, w.group_no, w.is_direct from unnest(accounts) as t (no)
+       cross join lateral (
+         select w.group_no, w.is_direct from entra_sync.effective_of(t.no, left_out is null) w offset 0) w
+      returning e.is_direct
+    )
+    select count(*) filter (where not c.is_direct) into change from come c;
+  end if;
+  if change <> 0 then
+    update entra_sync.tenants t set nested_members = t.nested_members + change where t.tenant_id = tenant;
+  end if;
+end $function$;
+comment on function entra_sync.keep_effective(uuid,integer[]) is 'Compares the kept effective memberships of these accounts of the tenant with what they should be, and writes the differences. The tenant''s row is locked.';
+
+CREATE OR REPLACE FUNCTION entra_sync.keep_nested_members()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  most constant bigint := entra_sync.most_nested_members();
+  one record;
+begin
+  for one in
+    select t.tenant_id, t.nested_members, sum(d.members)::bigint as paths
+      from (select p.descendant_no as no, count(*) as pairs from pairs p where p.ancestor_no <> p.descendant_no group by 1) p
+     cross join lateral (select g.tenant_id from entra_sync.groups g where g.group_no = p.no offset 0) g
+     cross join lateral (
+       select count(*) * p.pairs as members from entra_sync.effective_members e where e.group_no = p.no and e.is_direct offset 0) d
+      join entra_sync.tenants t on t.tenant_id = g.tenant_id and t.nested_left_out is null
+     where d.members > 0
+     group by t.tenant_id
+  loop
+    if tg_op = 'INSERT' and one.nested_members + one.paths > most then
+      perform entra_sync.leave_nested_out(one.tenant_id, one.nested_members + one.paths);
+    elsif tg_op = 'INSERT' then
+      with come as (
+        insert into entra_sync.effective_members as e (account_no, group_no, is_direct)
+        select distinct d.account_no, p.ancestor_no::integer, false
+          from pairs p
+         cross join lateral (
+           select from entra_sync.groups g where g.group_no = p.descendant_no and g.tenant_id = one.tenant_id offset 0) g
+         cross join lateral (
+           select e.account_no from entra_sync.effective_members e where e.group_no = p.descendant_no and e.is_direct offset 0) d
+         where p.ancestor_no <> p.descendant_no
+         order by 1, 2
+        on conflict do nothing returning 1
+      )
+      update entra_sync.tenants t set nested_members = t.nested_members + (select count(*) from come)
+       where t.tenant_id = one.tenant_id;
+    else
+      with gone as (
+        delete from entra_sync.effective_members where ctid = any(array(
+          select e.place
+            from (select distinct d.account_no, p.ancestor_no
+                    from pairs p
+                   cross join lateral (
+                     select from entra_sync.groups g where g.group_no = p.descendant_no and g.tenant_id = one.tenant_id offset 0) g
+                   cross join lateral (
+                     select e.account_no from entra_sync.effective_members e
+                      where e.group_no = p.descendant_no and e.is_direct offset 0) d
+                   where p.ancestor_no <> p.descendant_no) x
+           cross join lateral (
+             select e.ctid as place from entra_sync.effective_members e
+              where e.account_no = x.account_no and e.group_no = x.ancestor_no and not e.is_direct
+                and not exists (
+                  select from entra_sync.effective_members o
+                    join entra_sync.group_closure c on c.descendant_no = o.group_no and c.ancestor_no = x.ancestor_no
+                   where o.account_no = x.account_no and o.is_direct)
+             offset 0) e))
+        returning 1
+      )
+      update entra_sync.tenants t set nested_members = t.nested_members - (select count(*) from gone)
+       where t.tenant_id = one.tenant_id;
+    end if;
+  end loop;
+  return null;
+end $function$;
+comment on function entra_sync.keep_nested_members() is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.last_change(c entra_sync.changes)
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE
 AS $function$ select coalesce((select max(i) from unnest(c.change_ids) i), c.change_id) $function$;
 comment on function entra_sync.last_change(entra_sync.changes) is 'The highest change id that a row stands for.';
+
+CREATE OR REPLACE FUNCTION entra_sync.leave_nested_out(tenant uuid, paths bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  delete from entra_sync.effective_members e using entra_sync.accounts a
+   where a.tenant_id = tenant and e.account_no = a.account_no and not e.is_direct;
+  update entra_sync.tenants t set nested_members = 0, nested_left_out = paths where t.tenant_id = tenant;
+end $function$;
+comment on function entra_sync.leave_nested_out(uuid,bigint) is 'From here on the tenant keeps direct memberships only.';
 
 CREATE OR REPLACE FUNCTION entra_sync.limit_wait()
  RETURNS text
@@ -1966,6 +2412,13 @@ CREATE OR REPLACE FUNCTION entra_sync.longest_wait()
 AS $function$ select interval '10 s' $function$;
 comment on function entra_sync.longest_wait() is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.most_nested_members()
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select 5000000::bigint $function$;
+comment on function entra_sync.most_nested_members() is 'The bound of kept rows of a tenant that are not direct. Groups nested in a ring put every account into all of them; a commit must not write such a product.';
+
 CREATE OR REPLACE FUNCTION entra_sync.narrowed_to()
  RETURNS uuid
  LANGUAGE plpgsql
@@ -2020,6 +2473,22 @@ begin
   return case when named = only_tenants[1] then named else nobody end;
 end $function$;
 comment on function entra_sync.narrowed_to() is 'The tenant that the caller sees: null for all, the nil uuid for none. A pooled connection reads the unset setting as empty, not null.';
+
+CREATE OR REPLACE FUNCTION entra_sync.nested_paths(tenant uuid)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(sum(d.members * c.holders), 0)::bigint
+    from entra_sync.groups g
+   cross join lateral (
+     select count(*) - 1 as holders from entra_sync.group_closure c where c.descendant_no = g.group_no offset 0) c
+   cross join lateral (
+     select count(*) as members from entra_sync.effective_members e
+      where c.holders > 0 and e.group_no = g.group_no and e.is_direct offset 0) d
+   where g.tenant_id = tenant and g.removed_at is null
+$function$;
+comment on function entra_sync.nested_paths(uuid) is 'How many pairs of a direct membership and a group above it the tenant has: at least its effective memberships that are not direct.';
 
 CREATE OR REPLACE FUNCTION entra_sync.note_cleared()
  RETURNS trigger

@@ -32,6 +32,7 @@ import {
   type Unread,
   withNames,
 } from '../store/verify.ts';
+import { driftOfEffective } from '../store/verify-effective.ts';
 import { judgeListing } from '../store/verify-scope.ts';
 import type { CycleParts } from './cycle.ts';
 import { withColumns } from './groups.ts';
@@ -88,6 +89,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
       ...(await driftOfGroups(database, scopeOf(groups))),
       ...(await driftOfMemberships(database, scopeOf(groups))),
       ...(await driftOfNesting(database, tenantId)),
+      ...(await driftOfEffective(database, tenantId)),
     ];
     return {
       checked: await countStaged(database, tenantId, roundIds),

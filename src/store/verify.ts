@@ -7,10 +7,10 @@ import { unreadLists } from './verify-scope.ts';
 
 /** `stored`: the value in the tables; `fresh`: in the listing; null: none. */
 export type Drift = {
-  readonly kind: 'user' | 'group' | 'membership' | 'nesting';
+  readonly kind: 'user' | 'group' | 'membership' | 'nesting' | 'effective';
   readonly what: 'missing' | 'extra' | 'different';
   readonly entra_object_id: string;
-  /** The member, or the group below in a nesting. */
+  /** The member of a membership, direct or effective, or the group below in a nesting, at any depth. */
   readonly member_object_id: string | null;
   readonly field: string | null;
   readonly stored: unknown;

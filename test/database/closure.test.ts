@@ -9,6 +9,7 @@ import { inTransaction, rows, type Transaction } from '../../src/store/database/
 import { settingsVersion } from '../../src/store/settings/versions.ts';
 import { stageGroupsPage } from '../../src/store/stage/groups.ts';
 import { beginRound } from '../../src/store/stage/rounds.ts';
+import { driftOfEffective } from '../../src/store/verify-effective.ts';
 import { rowsOf, runsOf } from '../support/deep.ts';
 import { drawn } from '../support/histories.ts';
 import { ask, leasedTenant, objectId, openStore, type Store } from '../support/stage.ts';
@@ -112,9 +113,37 @@ async function walkedClosure({ tenantId }: Lease): Promise<string[]> {
 }
 
 const size = 7;
+const people = 3;
+const firstPerson = 100;
+
+/** Stores accounts of users that histories put into groups. */
+const storePeople = ({ tenantId }: Lease) =>
+  ask(
+    store,
+    `insert into entra_sync.accounts (tenant_id, entra_object_id, state)
+     select :tenantId, id, 'managed' from unnest(:ids::uuid[]) as id`,
+    { tenantId, ids: Array.from({ length: people }, (_, n) => objectId(firstPerson + n)) },
+  );
+
+/** The count of kept rows that are not direct, beside the stored one, and how the kept rows differ from a walk. */
+async function keptOf({ tenantId }: Lease): Promise<unknown> {
+  const [counted] = await ask(
+    store,
+    `select t.nested_members = (select count(*) from entra_sync.effective_members e
+              join entra_sync.accounts a on a.account_no = e.account_no and a.tenant_id = t.tenant_id
+             where not e.is_direct) as counted
+       from entra_sync.tenants t where t.tenant_id = :tenantId`,
+    { tenantId },
+  );
+  return { ...counted, drift: await driftOfEffective(store.database, tenantId) };
+}
+
 const some = fc.nat(size - 1);
 const act = fc.record({
-  what: fc.constantFrom('link', 'link', 'link', 'link', 'unlink', 'unlink', 'birth', 'death', 'end', 'rename'),
+  what: fc.constantFrom(
+    ...(['link', 'link', 'link', 'link', 'unlink', 'unlink', 'join', 'join', 'join', 'leave'] as const),
+    ...(['birth', 'death', 'end', 'rename'] as const),
+  ),
   one: some,
   other: some,
 });
@@ -125,23 +154,34 @@ const commitDrawn = fc.record({
   dryRun: fc.constantFrom(false, false, false, true),
   retentionMs: fc.constantFrom(86_400_000, 86_400_000, 0),
 });
+// The bound of kept rows that are not direct: none, a few, or out of reach.
+const most = fc.constantFrom(1_000, 4, 0);
 const histories = runsOf(3, 40);
 
-test(`rule 9: after any history the closure equals what a walk finds (${histories} histories)`, async () => {
+test(`rules 9 and 26: after any history the closure and the kept members equal what a walk finds (${histories} histories)`, async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(commitDrawn, { minLength: 6, maxLength: 14 }), async (commits) => {
+    fc.asyncProperty(fc.array(commitDrawn, { minLength: 6, maxLength: 14 }), most, async (commits, bound) => {
+      await ask(
+        store,
+        `create or replace function entra_sync.most_nested_members() returns bigint language sql immutable as 'select ${bound}::bigint'`,
+      );
       const leases = [await leasedTenant(store), await leasedTenant(store)];
       const all = Array.from({ length: size }, (_, n) => n);
       const states = leases.map((): ReadonlyMap<number, State> => liveOnes(...all));
       const chain = all.slice(1, 4).map((held) => ({ holder: held - 1, held }));
-      for (const lease of leases) await sync(lease, { kind: 'full', groups: liveOnes(...all), edges: chain });
+      for (const lease of leases) {
+        await storePeople(lease);
+        await sync(lease, { kind: 'full', groups: liveOnes(...all), edges: chain });
+      }
       for (const { tenant, kind, acts, dryRun, retentionMs } of commits) {
         const lease = leases[tenant] as Lease;
         const state = new Map(states[tenant]);
         const groups = new Map<number, State>();
         const edges: Edge[] = [];
         for (const { what, one, other } of acts) {
-          if (what === 'link' || what === 'unlink')
+          if (what === 'join' || what === 'leave')
+            edges.push({ holder: one, held: firstPerson + (other % people), removed: what === 'leave' });
+          else if (what === 'link' || what === 'unlink')
             edges.push({ holder: one, held: other, removed: what === 'unlink' });
           else if (what === 'birth' || (what === 'rename' && state.get(one) === 'live')) groups.set(one, 'live');
           else if (what === 'death') groups.set(one, 'deleted_restorable');
@@ -151,7 +191,10 @@ test(`rule 9: after any history the closure equals what a walk finds (${historie
         if (kind === 'full') for (const [n, is] of state) if (is === 'live') groups.set(n, is);
         await sync(lease, { kind, groups, edges, dryRun, retentionMs });
         if (!dryRun) states[tenant] = state;
-        for (const each of leases) expect(await storedClosure(each)).toEqual(await walkedClosure(each));
+        for (const each of leases) {
+          expect(await storedClosure(each)).toEqual(await walkedClosure(each));
+          expect(await keptOf(each)).toEqual({ counted: true, drift: [] });
+        }
       }
       for (const lease of leases) await lease.release();
     }),

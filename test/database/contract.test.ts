@@ -281,9 +281,10 @@ describe('the access of a foreign role', () => {
       ['select * from directory.read_changes(null)', 3],
       ['select directory.feed_position()', 1],
       ['select * from entra_sync.accounts', '42501'],
-      ['update directory.tenants set name = name', '42501'],
-      ['delete from directory.set_aside', '42501'],
-      ['delete from directory.cycles', '42501'],
+      // No view of two halves can be written, whatever was granted.
+      ['update directory.tenants set name = name', '55000'],
+      ['delete from directory.set_aside', '55000'],
+      ['delete from directory.cycles', '55000'],
     ] as const) {
       expect([sql, await answer(sql)]).toEqual([sql, count]);
     }

@@ -1,15 +1,15 @@
-// Effective memberships of 1,000 nested groups in chains, diamonds and loops, with 200,000 memberships, compared with a
+// Effective memberships of 1,000 nested groups in chains, diamonds and loops, with 40,000 memberships, compared with a
 // brute-force walk. Neither query of an application reads the whole table.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { keepClosure } from '../../src/store/commit/closure.ts';
 import { inTransaction } from '../../src/store/database/pool.ts';
 import { ask, objectId, openStore, type Store } from '../support/stage.ts';
-import { storing, takingOut } from '../support/stored-memberships.ts';
+import { keeping, storing, takingOut } from '../support/stored-memberships.ts';
 
 const groupCount = 1_000;
-const peopleCount = 20_000;
-const membershipCount = 200_000;
+const peopleCount = 4_000;
+const membershipCount = 40_000;
 const tenant = randomUUID();
 
 const groupObject = (n: number) => objectId(1_000_000 + n);
@@ -78,7 +78,8 @@ beforeAll(async () => {
     },
   );
   await renew();
-  for (const table of ['accounts', 'groups', 'member_groups', 'group_closure'])
+  await ask(store, keeping);
+  for (const table of ['accounts', 'groups', 'member_groups', 'group_closure', 'effective_members'])
     await ask(store, `analyze entra_sync.${table}`);
 });
 
@@ -115,7 +116,7 @@ const seenOfAccount = `select g.entra_object_id || case when m.is_direct then ' 
 const facts = async (sql: string, object: string) =>
   (await ask<{ fact: string }>(store, sql, { object })).map((row) => row.fact).sort();
 
-test('there are 200,000 memberships, and loops, diamonds and chains among the groups', () => {
+test('there are 40,000 memberships, and loops, diamonds and chains among the groups', () => {
   expect([...direct.values()].reduce((sum, people) => sum + people.size, 0)).toBe(membershipCount);
   expect(heldBy(0).size).toBeGreaterThan(10);
   expect(heldBy(9)).toContain(0);
@@ -131,7 +132,7 @@ test.each(sampleGroups)('the accounts of group %i are those that a walk finds', 
   expect(await facts(seenOfGroup, groupObject(group))).toEqual(expected);
 });
 
-test.each([0, 1, 7, 1_007, 4_321, 9_999, 19_999])(
+test.each([0, 1, 7, 1_007, 1_321, 2_999, 3_999])(
   'the groups of account %i are those that lead to it',
   async (person) => {
     const expected = isRemoved(person)
@@ -150,7 +151,7 @@ const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nod
 
 test.each([
   ['accounts of one group', 'group_id', 'groups', groupObject(5)],
-  ['groups of one account', 'account_id', 'accounts', objectId(4_321)],
+  ['groups of one account', 'account_id', 'accounts', objectId(1_321)],
 ])('%s: the memberships are found by index', async (question, column, table, object) => {
   const [one] = await ask<{ id: string }>(
     store,
@@ -164,7 +165,7 @@ test.each([
   );
   const [root] = explained?.['QUERY PLAN'] ?? [];
   const nodes = root ? nodesOf(root.Plan) : [];
-  const read = nodes.filter((node) => node['Relation Name'] === 'member_groups').map((node) => node['Node Type']);
+  const read = nodes.filter((node) => node['Relation Name'] === 'effective_members').map((node) => node['Node Type']);
   expect(read.length).toBeGreaterThan(0);
   expect(read.filter((type) => type.includes('Seq Scan'))).toEqual([]);
   const times: number[] = [];

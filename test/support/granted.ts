@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { accountOf, answerOf, tenantWith } from './people-edit.ts';
 import { ask, type Store } from './stage.ts';
-import { storing } from './stored-memberships.ts';
+import { keeping, storing } from './stored-memberships.ts';
 
 /** A tenant with rows in every view. */
 export async function filledTenant(store: Store): Promise<{ tenant: string; account: string }> {
@@ -37,6 +37,7 @@ export async function filledTenant(store: Store): Promise<{ tenant: string; acco
         and (o.group_no = i.group_no or o.entra_object_id = :outer)`,
     objects,
   );
+  await ask(store, keeping);
   await ask(
     store,
     "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenant, 'users', 'x', 'y')",

@@ -1,5 +1,6 @@
 // Worlds with named groups, altered pages of groups/delta, and the expectations at the end.
 import { expect } from 'vitest';
+import { driftOfEffective } from '../../src/store/verify-effective.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from './groups-truth.ts';
 import { setSettings } from './settings.ts';
 import { accountsOf, openWorld, type World } from './system.ts';
@@ -64,10 +65,11 @@ export async function isLive({ database, tenant }: World, id: string): Promise<b
   return (await accountsOf(database, tenant.tenantId))[id] !== undefined;
 }
 
-/** Expects that the views show the tenant's truth, and that the feed replayed from empty does too. */
+/** Expects that the views show the tenant's truth, that the feed replayed from empty does too, and that kept rows equal a walk. */
 export async function expectGroups({ tenant, database }: World): Promise<void> {
   expect(await groupsSeen(database, tenant.tenantId)).toEqual(groupTruth(tenant));
   expect(await replayMemberships(database, tenant.tenantId)).toEqual(await membershipPairs(database, tenant.tenantId));
+  expect(await driftOfEffective(database, tenant.tenantId)).toEqual([]);
 }
 
 /** Makes the next round of this stream a full one by its age. */

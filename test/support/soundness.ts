@@ -12,7 +12,7 @@ type Told = { live: boolean; facts: Facts };
 /**
  * Expects the feed, replayed from empty, to equal the tables: every change starts where the one before ended and appears
  * once. Memberships show while both ends are live, managed accounts have overrides of user-owned fields only, and the
- * closure equals what a walk through nested groups finds.
+ * closure equals what a walk through nested groups finds, and so do the kept effective memberships.
  */
 export async function expectSound(database: Database, tenantId: string): Promise<void> {
   await expectFeedIsTables(database, tenantId);
@@ -29,7 +29,21 @@ export async function expectSound(database: Database, tenantId: string): Promise
     .filter(({ state }) => state === 'managed')
     .flatMap(({ overrides }) => Object.keys(overrides).filter((field) => !owned.has(field)));
   expect(misplaced, 'overrides of fields that the user does not own').toEqual([]);
-  expect(tables.closure.map((one) => `${one.ancestor} ${one.descendant}`).sort()).toEqual(walk(tables, live));
+  const walked = walk(tables, live);
+  expect(tables.closure.map((one) => `${one.ancestor} ${one.descendant}`).sort()).toEqual(walked);
+  const people = new Set(tables.accounts.flatMap(({ id, removed }) => (removed || id === null ? [] : id)));
+  const effective = new Set(
+    walked.flatMap((pair) => {
+      const [ancestor, descendant] = pair.split(' ');
+      const direct = tables.memberships.filter(({ holder, member }) => holder === descendant && people.has(member));
+      return direct.map(({ member }) => `${ancestor} ${member}`);
+    }),
+  );
+  const direct = new Set(tables.memberships.map(pairOf));
+  const kept = tables.effective.map((one) => `${pairOf(one)} ${one.is_direct}`).sort();
+  expect(kept).toEqual([...effective].map((pair) => `${pair} ${direct.has(pair)}`).sort());
+  const nested = tables.effective.filter((one) => !one.is_direct).length;
+  expect({ nested: tables.nested }, 'the count of rows that are not direct').toEqual({ nested });
 }
 
 const pairOf = ({ holder, member }: { holder: string; member: string }) => `${holder} ${member}`;
@@ -40,6 +54,8 @@ type Tables = {
   memberships: { holder: string; member: string }[];
   rules: { field: string; owner: string }[];
   closure: { ancestor: string; descendant: string }[];
+  effective: { holder: string; member: string; is_direct: boolean }[];
+  nested: number;
 };
 
 async function readTables(database: Database, tenantId: string): Promise<Tables> {
@@ -55,7 +71,11 @@ async function readTables(database: Database, tenantId: string): Promise<Tables>
                         from entra_sync.field_rules where tenant_id = :tenantId), '[]') as rules,
             coalesce((select jsonb_agg(jsonb_build_object('ancestor', a.entra_object_id, 'descendant', d.entra_object_id))
                         from entra_sync.group_closure c join entra_sync.groups a on a.group_no = c.ancestor_no
-                        join entra_sync.groups d on d.group_no = c.descendant_no where a.tenant_id = :tenantId), '[]') as closure`,
+                        join entra_sync.groups d on d.group_no = c.descendant_no where a.tenant_id = :tenantId), '[]') as closure,
+            coalesce((select jsonb_agg(jsonb_build_object('holder', g.entra_object_id, 'member', a.entra_object_id, 'is_direct', e.is_direct))
+                        from entra_sync.effective_members e join entra_sync.groups g on g.group_no = e.group_no
+                        join entra_sync.accounts a on a.account_no = e.account_no where a.tenant_id = :tenantId), '[]') as effective,
+            (select nested_members::int from entra_sync.tenants where tenant_id = :tenantId) as nested`,
     { tenantId },
   );
   if (!found) throw new Error('the tables were not read');

@@ -86,6 +86,12 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
     );
   }
   for (const one of tenants) {
+    if (one.nested_left_out === null) continue;
+    terminal.say(
+      `${one.name}: members of nested groups are left out of directory.effective_memberships: there would be ${count(Number(one.nested_left_out))}, more than are kept of a tenant -> nest fewer groups in Entra ID; direct memberships are shown`,
+    );
+  }
+  for (const one of tenants) {
     const trouble = describeTrouble(one);
     if (trouble) terminal.say(`${one.name}: ${trouble}`);
   }

@@ -51,6 +51,7 @@ export async function applyGroups(transaction: Transaction, bind: CommitBindings
   const created = await count(createGroups);
   const appeared = (await move(groupsAppeared)) + (await keepMemberships(transaction, bind));
   await keepClosure(transaction, bind);
+  if (bind.full) await transaction.raw(mendEffective, bind);
   const purged = await purgeGroups(transaction, bind);
   const [staged] = await rows<{ count: number }>(
     transaction,
@@ -89,6 +90,14 @@ const notSeen = `entra_sync.groups g
    and not ${stagedInRound('groups', 'g.entra_object_id')}
    and not ${setAsideInRound('g.entra_object_id::text')}`;
 
+// Triggers keep effective memberships by what changed (migrations/0045). A full round compares all of them, which repairs errors;
+// the first one has none to repair.
+const mendEffective = `
+select entra_sync.keep_effective(:tenant, array(
+         select a.account_no from entra_sync.accounts a where a.tenant_id = :tenant order by 1))
+ where exists (select from entra_sync.checkpoints c where c.tenant_id = :tenant and c.stream = 'groups')`;
+
+/** The groups that the round would remove, for the guard. */
 const guardedGroups: Guarded = {
   table: 'groups',
   key: 'group_no',

@@ -48,7 +48,12 @@ export async function analyzeStage(
 }
 
 // A row of member_groups holds about ten memberships.
-const partThatCounts: Readonly<Record<string, number>> = { accounts: 0.1, groups: 0.1, member_groups: 1 };
+const partThatCounts: Readonly<Record<string, number>> = {
+  accounts: 0.1,
+  groups: 0.1,
+  member_groups: 1,
+  effective_members: 0.1,
+};
 
 // Else the planner plans for the empty tables of a new tenant.
 /** Updates the statistics of tables of which a commit wrote a large part. */
@@ -57,6 +62,7 @@ export async function analyzeTables(database: Database, stream: Stream, counts: 
   const written = {
     [tableOf[stream]]: objects,
     member_groups: counts.memberships_added + counts.memberships_removed,
+    effective_members: counts.memberships_added + counts.memberships_removed,
   };
   const large = Object.entries(written).filter(([, size]) => size > largeStage);
   if (large.length === 0) return;

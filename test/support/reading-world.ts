@@ -1,0 +1,34 @@
+// A tenant of any size, stored by SQL, to read from: accounts in groups, some groups in others, and some accounts in none.
+
+/** Binds `tenant`, `people`, `groups` and `each`, the number of groups of an account. */
+export const readingWorld: readonly string[] = [
+  'insert into entra_sync.tenants (tenant_id, name) values (:tenant, :tenant::text)',
+  `insert into entra_sync.accounts (tenant_id, entra_object_id, state, user_principal_name, mail, source, mapped)
+   select :tenant, gen_random_uuid(), 'managed', 'user' || n || '@example.test', 'user' || n || '@example.test', p.fields, p.fields
+     from generate_series(1, :people::int) n
+    cross join lateral (select jsonb_build_object('displayName', 'User ' || md5(n::text), 'jobTitle', 'Clerk',
+      'department', 'Department ' || n % 20, 'officeLocation', 'B' || n % 7, 'mail', 'user' || n || '@example.test') as fields) p`,
+  `insert into entra_sync.groups (tenant_id, entra_object_id, state, display_name, kind, is_dynamic, source)
+   select :tenant, gen_random_uuid(), 'managed', 'Group ' || n, 'security', false, '{}' from generate_series(1, :groups::int) n`,
+  // Every twentieth account is in no group.
+  `insert into entra_sync.member_groups (tenant_id, member_object_id, member_type, group_nos)
+   with g as (select array_agg(group_no order by group_no) as nos from entra_sync.groups where tenant_id = :tenant)
+   select :tenant, a.entra_object_id, 'u',
+          array(select distinct g.nos[1 + ((a.n * 7919 + k * 104729 + (a.n / :groups::int) * k) % :groups::int)]
+                  from generate_series(1, :each::int) k)
+     from (select entra_object_id, row_number() over () as n from entra_sync.accounts where tenant_id = :tenant) a, g
+    where a.n % 20 <> 0`,
+  // Every fifth group is in the one before it.
+  `insert into entra_sync.member_groups (tenant_id, member_object_id, member_type, group_nos)
+   select :tenant, x.entra_object_id, 'g', array[x.before]
+     from (select entra_object_id, row_number() over (order by group_no) as n, lag(group_no) over (order by group_no) as before
+             from entra_sync.groups where tenant_id = :tenant) x where x.before is not null and x.n % 5 = 0`,
+  `insert into entra_sync.group_closure (ancestor_no, descendant_no)
+   select group_no, group_no from entra_sync.groups where tenant_id = :tenant
+   union
+   select m.group_no, g.group_no from entra_sync.groups g
+     join entra_sync.memberships m on m.tenant_id = g.tenant_id and m.member_object_id = g.entra_object_id
+    where g.tenant_id = :tenant`,
+  `select entra_sync.keep_effective(:tenant, array(
+     select account_no from entra_sync.accounts where tenant_id = :tenant order by 1))`,
+];
