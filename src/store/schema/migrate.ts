@@ -4,6 +4,7 @@ import type { Knex } from 'knex';
 import { ExpectedError } from '../../errors.ts';
 import { packageFile } from '../../package-files.ts';
 import { loadDefaults, type SettingsDocument } from '../../settings/settings.ts';
+import { migrating } from '../database/blockers.ts';
 import type { LockPatience, WaitOptions } from '../database/lock-waits.ts';
 import {
   type Database,
@@ -124,7 +125,7 @@ export async function migrate(
   // The lock needs its own connection and transaction, because each migration has one too.
   const database = openDatabase(url, {
     maxConnections: 3,
-    applicationName: 'entra-sync migrate',
+    applicationName: migrating,
     waits,
     unlimited: true,
   });
