@@ -15,7 +15,6 @@ import {
   rows,
   sqlState,
   type Transaction,
-  written,
 } from '../database/pool.ts';
 import { installQueue, queueState } from '../queue/queue.ts';
 import { completeRules, seedSettings, shareSettings } from '../settings/versions.ts';
@@ -213,12 +212,4 @@ async function waitForOlder(lock: Transaction): Promise<void> {
         and a.datname = current_database() and a.usename = current_user`,
   );
   if (older.length > 0) await lock.raw(`select pg_advisory_xact_lock(${olderLock})`);
-}
-
-/**
- * Begins a new epoch of the feed after a restore from a backup. Earlier positions are refused with ES006, because the lost
- * transactions had used the numbers that come next.
- */
-export async function beginFeedEpoch(database: Database): Promise<void> {
-  await written(database, 'update entra_sync.feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8)');
 }
