@@ -774,6 +774,7 @@ declare
   head text[] := string_to_array(parts[1], ':');
   feed entra_sync.feed;
   feed_end record;
+  until_number bigint;
   from_number bigint;
   from_change bigint;
   only_tenant constant uuid := entra_sync.narrowed_to();
@@ -800,10 +801,15 @@ begin
   from_number := feed.pruned_number;
   from_change := feed.pruned_change;
   if after is not null then
+    -- Up to there this server has what the position's epoch had.
+    until_number := case when head[1] in (feed_end.epoch, feed.epoch) then feed_end.number
+                         else (select e.last_number from entra_sync.feed_epochs e where e.epoch = head[1]) end;
     if after !~ ('^[0-9a-f]{8}:[0-9]{1,18}:[0-9]{1,18}(_' || ranges || '|_(' || ranges || ')?_' || ranges || '_[0-9]{1,18}_[0-9]{1,18})?$')
-       or head[1] <> feed.epoch
+       or until_number is null
        or (head[2]::bigint, head[3]::bigint) < (feed.pruned_number, feed.pruned_change)
-       or head[2]::bigint > feed_end.number then
+       or head[2]::bigint > until_number
+       or (head[1] <> feed_end.epoch
+           and not entra_sync.has_all(entra_sync.feed_batches(parts[2]) + entra_sync.feed_batches(parts[3]), until_number)) then
       raise exception using errcode = 'ES006',
         message = format('the feed position %s is too old or not of this database', left(quote_literal(after), 60)),
         hint = 'Read the views again, take directory.feed_position() and follow from there.';
@@ -853,7 +859,7 @@ begin
 
   if wanted > 0 then
     return query
-      select feed.epoch || ':' || b.number || ':' || c.change_id || case when b.number < known_until then skipping else '' end, c.*
+      select feed_end.epoch || ':' || b.number || ':' || c.change_id || case when b.number < known_until then skipping else '' end, c.*
         from entra_sync.batches b
         cross join lateral entra_sync.batch_rows(
           b.batch_id, case when b.number = from_number then from_change else 0 end, only_tenant, wanted) c
@@ -1231,10 +1237,21 @@ create table entra_sync.feed (
   epoch text not null,
   pruned_number bigint not null default 0,
   pruned_change bigint not null default 0,
+  system_identifier bigint,
+  timeline bigint,
+  database_oid oid,
   constraint feed_pkey PRIMARY KEY (only_row),
   constraint feed_only_row_check CHECK (only_row)
 );
-comment on table entra_sync.feed is 'epoch: which life of this database positions belong to (migrate --restored begins a new one). pruned_number, pruned_change: the newest batch that is no longer kept, and its last change; what lies before is incomplete.';
+comment on table entra_sync.feed is 'epoch: which life of this database positions belong to. system_identifier, timeline, database_oid: the server and database in which it began, null where unknown; in another one the next epoch begins. pruned_number, pruned_change: the newest batch that is no longer kept, and its last change; what lies before is incomplete.';
+
+create table entra_sync.feed_epochs (
+  epoch text not null,
+  last_number bigint not null,
+  ended_at timestamp with time zone not null default clock_timestamp(),
+  constraint feed_epochs_pkey PRIMARY KEY (epoch)
+);
+comment on table entra_sync.feed_epochs is 'Earlier epochs of the feed. last_number: the newest batch that this server had of it. Positions up to there stay good, since all that they count as read is here.';
 
 create table entra_sync.feed_order (
   only_row boolean not null default true,
@@ -2017,7 +2034,11 @@ CREATE OR REPLACE FUNCTION entra_sync.feed_end(OUT epoch text, OUT number bigint
  LANGUAGE sql
  STABLE
 AS $function$
-  select f.epoch, last.number, last.change
+  select case
+           when s.system_identifier <> f.system_identifier or s.timeline <> f.timeline or s.database_oid <> f.database_oid
+           then substr(md5(concat_ws(':', f.epoch, s.system_identifier, s.timeline, s.database_oid, last.number)), 1, 8)
+           else f.epoch end,
+         last.number, last.change
     from entra_sync.feed f
     cross join lateral (
       select f.pruned_number as number, f.pruned_change as change
@@ -2026,8 +2047,9 @@ AS $function$
          from entra_sync.batches b where b.number > f.pruned_number order by b.number desc limit 1)
       order by number desc limit 1
     ) last
+    cross join entra_sync.this_server() s
 $function$;
-comment on function entra_sync.feed_end() is 'The last change of the newest batch that has a number.';
+comment on function entra_sync.feed_end() is 'The last change of the newest batch that has a number. On another server than the kept one the epoch is a passing one until entra_sync.number_batches begins the next: a reader must not write, and a position must not mean two things.';
 
 CREATE OR REPLACE FUNCTION entra_sync.feed_ranges(batches int8multirange)
  RETURNS text
@@ -2127,6 +2149,34 @@ AS $function$
 $function$;
 comment on function entra_sync.folded(text) is 'A mail address, user principal name or other name as it is compared: the one rule of what "ignoring case" means.';
 
+CREATE OR REPLACE FUNCTION entra_sync.follow_server()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  feed entra_sync.feed;
+  feed_end record;
+begin
+  if not entra_sync.is_elsewhere() then
+    return;
+  end if;
+  select * into strict feed from entra_sync.feed for update;
+  select * into strict feed_end from entra_sync.feed_end();
+  if feed_end.epoch <> feed.epoch then
+    delete from entra_sync.feed_epochs e where e.last_number < feed.pruned_number;
+    insert into entra_sync.feed_epochs (epoch, last_number) values (feed.epoch, feed_end.number), (feed_end.epoch, feed_end.number);
+    feed.epoch := substr(md5(gen_random_uuid()::text), 1, 8);
+  end if;
+  update entra_sync.feed f
+     set epoch = feed.epoch,
+         system_identifier = coalesce(s.system_identifier, f.system_identifier),
+         timeline = coalesce(s.timeline, f.timeline),
+         database_oid = coalesce(s.database_oid, f.database_oid)
+    from entra_sync.this_server() s;
+end $function$;
+comment on function entra_sync.follow_server() is 'Begins a new epoch of the feed on another server, timeline or database than the kept one. Learns what was not known without one. The caller holds entra_sync.feed_order.';
+
 CREATE OR REPLACE FUNCTION entra_sync.group_facts(g entra_sync.groups)
  RETURNS jsonb
  LANGUAGE sql
@@ -2136,6 +2186,31 @@ AS $function$
     'description', g.description, 'mail', g.mail, 'kind', g.kind, 'is_dynamic', g.is_dynamic, 'attributes', g.attributes)
 $function$;
 comment on function entra_sync.group_facts(entra_sync.groups) is 'What a change row can say of a group.';
+
+CREATE OR REPLACE FUNCTION entra_sync.has_all(batches int8multirange, up_to_number bigint)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(sum(upper(r) - lower(r)), 0) = coalesce(sum(f.count), 0)
+    from unnest(batches) r
+   cross join lateral (
+     select count(*) from entra_sync.batches b
+      where b.batch_id >= lower(r) and b.batch_id < upper(r) and b.number <= up_to_number) f
+$function$;
+comment on function entra_sync.has_all(int8multirange,bigint) is 'Whether each of these ids is a batch with a number up to this one. An id alone proves nothing: another server may have given it to another batch.';
+
+CREATE OR REPLACE FUNCTION entra_sync.is_elsewhere()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(s.system_identifier, f.system_identifier) is distinct from f.system_identifier
+      or coalesce(s.timeline, f.timeline) is distinct from f.timeline
+      or coalesce(s.database_oid, f.database_oid) is distinct from f.database_oid
+    from entra_sync.feed f cross join entra_sync.this_server() s
+$function$;
+comment on function entra_sync.is_elsewhere() is 'Whether this is another server, timeline or database than the kept one, or one of them was not known before.';
 
 CREATE OR REPLACE FUNCTION entra_sync.keep_effective_of_batch()
  RETURNS trigger
@@ -2504,6 +2579,7 @@ comment on function entra_sync.note_cleared() is NULL;
 CREATE OR REPLACE FUNCTION entra_sync.number_batches()
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET lock_timeout TO '2s'
 AS $function$
@@ -2513,7 +2589,7 @@ declare
   numbered integer;
 begin
   -- The look costs no lock and no transaction id.
-  if not exists (select from entra_sync.batches b where b.number is null) then
+  if not exists (select from entra_sync.batches b where b.number is null) and not entra_sync.is_elsewhere() then
     return 0;
   end if;
   perform from entra_sync.feed_order for update skip locked;
@@ -2521,6 +2597,10 @@ begin
     return 0;
   end if;
   -- From here on each statement sees everything that was committed before this transaction held the lock.
+  perform entra_sync.follow_server();
+  if not exists (select from entra_sync.batches b where b.number is null) then
+    return 0;
+  end if;
   select b.committed_at into latest from entra_sync.batches b where b.number is not null order by b.number desc limit 1;
   first_number := nextval('entra_sync.batch_numbers');
   with placed as materialized (
@@ -2537,7 +2617,7 @@ begin
   perform nextval('entra_sync.batch_numbers') from generate_series(2, numbered);
   return numbered;
 end $function$;
-comment on function entra_sync.number_batches() is 'Numbers all committed batches without a number and returns how many; none where another transaction is at it. Readers do not need it: it keeps positions short.';
+comment on function entra_sync.number_batches() is 'Numbers all committed batches without a number and returns how many; none where another transaction is at it. On another server than before it begins a new epoch first, since the old one may have given the same numbers to other batches. Readers do not need it: it keeps positions short.';
 
 CREATE OR REPLACE FUNCTION entra_sync.own_batch(tenant uuid)
  RETURNS bigint
@@ -2795,6 +2875,33 @@ begin
   return null;
 end $function$;
 comment on function entra_sync.tell_of_batch() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.this_server(OUT system_identifier bigint, OUT timeline bigint, OUT database_oid oid)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- A standby shows the feed of its primary.
+  if pg_is_in_recovery() then
+    return;
+  end if;
+  select d.oid into database_oid from pg_database d where d.datname = current_database();
+  -- A hosted server may refuse either function. What is unknown is no difference.
+  begin
+    -- pg_control_checkpoint() tells a promotion only after the next checkpoint, minutes later.
+    timeline := ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint;
+  exception when others then
+    null;
+  end;
+  begin
+    select c.system_identifier into system_identifier from pg_control_system() c;
+  exception when others then
+    null;
+  end;
+end $function$;
+comment on function entra_sync.this_server() is 'The server, its timeline and the database of this session. A promotion and a recovery to a point in time begin a new timeline; pg_upgrade and a dump that is restored elsewhere, a new server or database.';
 
 CREATE OR REPLACE FUNCTION entra_sync.trimmed(word text)
  RETURNS text

@@ -8,11 +8,11 @@ import type { CredentialReference } from '../settings/settings.ts';
 import { activities, giveUp } from '../store/database/activity.ts';
 import { statementStates } from '../store/database/health.ts';
 import { describeDatabaseError, sqlState } from '../store/database/pool.ts';
-import { numberBatches } from '../store/feed/batches.ts';
 import { hasWaitingJobs, type Queue } from '../store/queue/queue.ts';
 import { schemaState } from '../store/schema/migrate.ts';
 import { unlessAborted } from './await-database.ts';
 import { openCredentialWatch } from './credential-watch.ts';
+import { openFeedKeeper } from './feed-keeper.ts';
 import { openPlanner } from './planner.ts';
 import { openWaitWatch, type WaitKind } from './report-waits.ts';
 import { openRests, type Rests } from './rests.ts';
@@ -88,6 +88,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   const persons = openPersonRequests(cycleParts, signal, (error) => complain('requests', error));
   let seldomAt = Number.NEGATIVE_INFINITY;
   const lookAtSchema = openSchemaWatch(parts);
+  const tendFeed = openFeedKeeper(database, log);
 
   async function tick(): Promise<void> {
     try {
@@ -105,7 +106,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
       complain('tick', error);
     }
     // Separate: a failure of planning does not stop the feed, and vice versa.
-    await numberBatches(database).catch((error: unknown) => complain('feed', error));
+    await tendFeed().catch((error: unknown) => complain('feed', error));
     persons.look();
   }
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { closeCycle } from '../../src/store/cycle/cycles.ts';
 import { acquireLease } from '../../src/store/cycle/lease.ts';
 import { positionBefore, readChanges } from '../../src/store/feed/changes.ts';
-import { beginFeedEpoch } from '../../src/store/schema/migrate.ts';
+import { beginFeedEpoch } from '../../src/store/feed/epochs.ts';
 import { countedAccounts, feedPosition, number, readAll, readFeed, writeBatch } from '../support/feed-writer.ts';
 import { ask, openStore, type Store, until, untilBlocked } from '../support/stage.ts';
 

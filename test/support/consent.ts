@@ -1,8 +1,5 @@
 // A world for tests of the consent page: a simulated Entra ID with many tenants, a database, a real connect process, and
 // browsers that keep cookies and follow redirects.
-
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { openSteps } from '../../src/connect/steps.ts';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import {
@@ -16,6 +13,7 @@ import { type Database, openDatabase, rows } from '../../src/store/database/pool
 import { createInvitation } from '../../src/store/tenants/invitations.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { type Running, startCli } from './cli.ts';
+import { freePort } from './free-port.ts';
 import { freshDatabase } from './postgres.ts';
 import { trust } from './system.ts';
 
@@ -103,14 +101,6 @@ export async function openConsentWorld(
       await simulator.close();
     },
   };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 export type Browser = {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { access, constants, readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { isAlive } from '../../src/store/embedded/binaries.ts';
 import { openEmbedded } from '../../src/store/embedded/embedded.ts';
@@ -86,11 +87,20 @@ async function makeTemplate(url: string): Promise<Shared['template']> {
     const own = new URL(url);
     own.pathname = `/${name}`;
     await migrate(own.href);
+    await forgetServer(own.href);
     return { name };
   } catch (error) {
     await run(url, `drop database if exists ${name} with (force)`);
     return { problem: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
+}
+
+// To the feed a clone of the template would be a restored backup.
+async function forgetServer(url: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  await client.query('update entra_sync.feed set database_oid = null');
+  await client.end();
 }
 
 /** Returns /dev/shm if it has room: making and dropping a thousand databases takes ten times as long on disk. */

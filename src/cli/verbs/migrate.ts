@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { describeWait } from '../../store/database/blockers.ts';
 import { feedPosition } from '../../store/feed/changes.ts';
-import { beginFeedEpoch, migrate, requireCurrentSchema, schemaState } from '../../store/schema/migrate.ts';
+import { beginFeedEpoch } from '../../store/feed/epochs.ts';
+import { migrate, requireCurrentSchema, schemaState } from '../../store/schema/migrate.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 
 type MigrateOptions = VerbOptions & { check?: boolean; restored?: boolean };
@@ -17,7 +18,7 @@ export function migrateCommand(): Command {
     .option('--check', 'change nothing: list the missing migrations, and exit 7 if there are any')
     .option(
       '--restored',
-      'after a restore from a backup: start a new epoch of the feed, so that old positions are refused (ES006)',
+      'after a restore that the feed cannot see by itself: start a new epoch, so that all old positions are refused (ES006)',
     )
     .action((options: MigrateOptions) => runVerb(options, (run) => body(run, options)));
 }

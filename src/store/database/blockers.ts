@@ -91,6 +91,9 @@ export function unwatchedLock(cause: unknown): ExpectedError {
   });
 }
 
+/** The application_name of `migrate`. While a migration runs, the session with its lock is idle in transaction. */
+export const migrating = 'entra-sync migrate';
+
 function cureOf([first]: readonly Blocker[]): string {
   if (!first) return 'find the session in pg_locks and pg_stat_activity and end its transaction';
   if (first.pid === 0)
@@ -98,7 +101,7 @@ function cureOf([first]: readonly Blocker[]): string {
   // A role may end its own sessions; ending others takes a superuser or pg_signal_backend.
   const who = first.own ? '' : ' as a superuser or a member of pg_signal_backend';
   const end = `end the session${who} with select pg_terminate_backend(${first.pid})`;
-  const works = first.visible && first.idleMs === null;
+  const works = first.visible && (first.idleMs === null || (first.own && first.application === migrating));
   return works ? `wait until it is done, or ${end}` : `end its transaction where it was begun, or ${end}`;
 }
 

@@ -4,6 +4,7 @@ import type { Knex } from 'knex';
 import { ExpectedError } from '../../errors.ts';
 import { packageFile } from '../../package-files.ts';
 import { loadDefaults, type SettingsDocument } from '../../settings/settings.ts';
+import { migrating } from '../database/blockers.ts';
 import type { LockPatience, WaitOptions } from '../database/lock-waits.ts';
 import {
   type Database,
@@ -14,7 +15,6 @@ import {
   rows,
   sqlState,
   type Transaction,
-  written,
 } from '../database/pool.ts';
 import { installQueue, queueState } from '../queue/queue.ts';
 import { completeRules, seedSettings, shareSettings } from '../settings/versions.ts';
@@ -124,7 +124,7 @@ export async function migrate(
   // The lock needs its own connection and transaction, because each migration has one too.
   const database = openDatabase(url, {
     maxConnections: 3,
-    applicationName: 'entra-sync migrate',
+    applicationName: migrating,
     waits,
     unlimited: true,
   });
@@ -212,12 +212,4 @@ async function waitForOlder(lock: Transaction): Promise<void> {
         and a.datname = current_database() and a.usename = current_user`,
   );
   if (older.length > 0) await lock.raw(`select pg_advisory_xact_lock(${olderLock})`);
-}
-
-/**
- * Begins a new epoch of the feed after a restore from a backup. Earlier positions are refused with ES006, because the lost
- * transactions had used the numbers that come next.
- */
-export async function beginFeedEpoch(database: Database): Promise<void> {
-  await written(database, 'update entra_sync.feed set epoch = substr(md5(gen_random_uuid()::text), 1, 8)');
 }

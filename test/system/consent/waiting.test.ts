@@ -10,7 +10,6 @@ import { expectOneLine, runCli, startCli } from '../../support/cli.ts';
 import {
   type Browser,
   type ConsentWorld,
-  freePort,
   openBrowser,
   openConsentWorld,
   principalOf,
@@ -18,6 +17,7 @@ import {
   signInAs,
   toConsent,
 } from '../../support/consent.ts';
+import { freePort } from '../../support/free-port.ts';
 
 let world: ConsentWorld;
 
