@@ -12,7 +12,7 @@ const login = `clerk ${password}`;
 const urlOf = (port: number, user: string) => `http://${user}@127.0.0.1:${port}`;
 const right = 'clerk:%74op-secret';
 
-describe.skipIf(!hasTinyproxy)('a worker behind tinyproxy (skipped where that is not installed)', () => {
+describe.skipIf(!hasTinyproxy)('a worker behind tinyproxy (skipped without it: apt-get install tinyproxy)', () => {
   test('with the right password reads its tenant through the proxy, and by NO_PROXY past it', async () => {
     const fleet = await openFleet({ count: 1, users: 3 });
     const [tenant] = fleet.tenants;
