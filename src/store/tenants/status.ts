@@ -1,4 +1,5 @@
 // Reads the state of tenants: counts, checkpoints, cycles, objects set aside.
+import type { Stream } from '../../rules/streams.ts';
 import { type Database, rows } from '../database/pool.ts';
 import type { TenantRow } from './tenants.ts';
 
@@ -17,6 +18,26 @@ export type TenantStatus = TenantRow & {
   failures: number;
   /** Pages that open full rounds have read so far, for provisional tenants. */
   first_round_pages: number;
+  /** Streams whose round, committed by the last cycle, an earlier cycle had begun: when. */
+  older_rounds: Partial<Record<Stream, string>>;
+  /** How far the first load is; null unless the tenant is provisional. */
+  first_load: Record<Stream, FirstLoadState> | null;
+};
+
+/** How far one stream of a provisional tenant is. */
+export type FirstLoadState = {
+  /** Its first full round is committed. */
+  readonly done: boolean;
+  /** Its listing is under way, and nothing of it is shown. */
+  readonly listing: boolean;
+  /** Listed groups whose members are not all read. */
+  readonly lists_left: number;
+  /** Users, or groups, are shown. */
+  readonly shown: boolean;
+  /** Objects and member lists that the last listing could not read. */
+  readonly unread: number;
+  /** Pages that its open full round has read. */
+  readonly pages: number;
 };
 
 /**
@@ -41,6 +62,27 @@ const isOf: Readonly<Record<StatusFilter, string>> = {
              order by s.tenant_id nulls last, s.version desc limit 1)`,
 };
 
+// An expression of FirstLoadState by stream, over an expression of the tenant.
+const firstLoadOf = (tenant: string) => `
+  select jsonb_object_agg(s.stream, jsonb_build_object(
+    'done', exists (select from entra_sync.checkpoints c where c.tenant_id = ${tenant} and c.stream = s.stream),
+    'listing', l.round_id is not null,
+    'lists_left', case s.stream when 'groups' then (
+      select count(*) from entra_sync.stage_groups g
+        left join entra_sync.stage_lists m on m.round_id = g.round_id and m.group_object_id = g.entra_object_id
+       where g.round_id = l.round_id and (m.group_object_id is null or m.next_link is not null)) else 0 end,
+    'shown', case s.stream
+      when 'users' then exists (select from entra_sync.accounts a
+                                 where a.tenant_id = ${tenant} and a.state = 'managed' and a.removed_at is null)
+      else exists (select from entra_sync.groups g where g.tenant_id = ${tenant} and g.removed_at is null) end,
+    'unread', coalesce((select (y.streams -> s.stream ->> 'set_aside')::int from entra_sync.cycles y
+                         where y.tenant_id = ${tenant} and y.kind = 'first_load' and y.finished_at is not null
+                         order by y.cycle_id desc limit 1), 0),
+    'pages', coalesce((select r.pages from entra_sync.rounds r where r.tenant_id = ${tenant}
+                        and r.stream = s.stream and r.kind = 'full' and not r.dry_run), 0)))
+    from (values ('users'), ('groups')) s (stream)
+    left join entra_sync.rounds l on l.tenant_id = ${tenant} and l.stream = s.stream and l.kind = 'listing'`;
+
 /** Returns all tenants, one, or those of a filter, each with its number of accounts and last cycle. */
 export async function readStatus(
   database: Database,
@@ -55,7 +97,11 @@ export async function readStatus(
             c.kind as last_kind, c.finished_at as last_finished_at, c.error_code as last_cycle_error_code,
             c.error_message as last_cycle_error_message, p.failures,
             (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
-              where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages
+              where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages,
+            coalesce((select jsonb_object_agg(s.key, s.value ->> 'begun_at') from jsonb_each(c.streams) s
+                       where s.value ->> 'outcome' = 'committed' and jsonb_exists(s.value, 'begun_at')), '{}')
+              as older_rounds,
+            case when t.provisional then (${firstLoadOf('t.tenant_id')}) end as first_load
        from directory.tenants t
        join entra_sync.tenants p on p.tenant_id = t.tenant_id
        left join lateral (
@@ -64,7 +110,7 @@ export async function readStatus(
                 count(*) filter (where removed_at is not null)::int as removed
            from entra_sync.accounts where tenant_id = t.tenant_id) a on true
        left join lateral (
-         select outcome, kind, finished_at, error_code, error_message from directory.cycles
+         select outcome, kind, finished_at, error_code, error_message, streams from directory.cycles
           where tenant_id = t.tenant_id and kind <> 'on_demand' order by cycle_id desc limit 1) c on true
        left join lateral (
          select expires_at > clock_timestamp() as alive from entra_sync.heartbeats
