@@ -1,8 +1,13 @@
 # The image of the worker. Every step is a command that can also be run by hand in a checkout; no engine is needed to
 # follow it. Build: docker build -t entra-sync .     Run: docker run --rm --env-file .env entra-sync worker
 
+# The base of all stages. A tag moves on, and an image that is released names what it was built from, so pin it by its digest:
+# docker buildx imagetools inspect node:24-slim --format '{{.Manifest.Digest}}'
+# docker build --build-arg NODE_IMAGE=node:24-slim@sha256:… -t entra-sync .
+ARG NODE_IMAGE=node:24-slim
+
 # ---- build: TypeScript to JavaScript ------------------------------------------------------------------------------
-FROM node:24-slim AS build
+FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 
 # By hand: npm ci
@@ -17,7 +22,7 @@ COPY src ./src
 RUN npm run build
 
 # ---- dependencies: what the program needs to run ------------------------------------------------------------------
-FROM node:24-slim AS dependencies
+FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 
 # By hand: npm ci --omit=dev --omit=optional
@@ -26,7 +31,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional
 
 # ---- the image ----------------------------------------------------------------------------------------------------
-FROM node:24-slim
+FROM ${NODE_IMAGE}
 WORKDIR /app
 ENV NODE_ENV=production
 

@@ -9,6 +9,7 @@ import type { Tenant } from '../store/tenants/tenants.ts';
 import type { Run } from './command.ts';
 import { count, duration, plural, when } from './format.ts';
 import { table } from './layout.ts';
+import { describeOlderRounds } from './not-shown.ts';
 import { sampleTable, shownChanges } from './samples.ts';
 import { failureJson, sayNotTried } from './several.ts';
 import { showError } from './terminal.ts';
@@ -53,6 +54,9 @@ export function reportCycles(
       terminal.note(`${tenant.name}: ${because}${what} -> ${cure}`);
     }
     sayHeld(run, tenant, result);
+    const { users, groups } = result.streams;
+    const older = describeOlderRounds({ users: beganCommitted(users), groups: beganCommitted(groups) });
+    if (older) terminal.note(`${tenant.name}: ${older} -> entra-sync sync ${JSON.stringify(tenant.name)}`);
     for (const { stream, error } of result.firstLoad?.failures ?? []) {
       const { message } = failureJson(error);
       terminal.note(
@@ -70,6 +74,10 @@ export function reportCycles(
     }
     if (result.outcome === 'dry_run') sayDryRun(run, result);
   }
+}
+
+function beganCommitted({ outcome, begun_at: begun }: StreamReport): string | undefined {
+  return outcome === 'committed' ? begun : undefined;
 }
 
 /** Returns whether removals of the tenant are held, or would be. */

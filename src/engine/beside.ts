@@ -2,6 +2,7 @@
 import type { DeltaPage } from '../rules/decode.ts';
 import { leavesCheckpoint } from '../rules/stuck.ts';
 import { beginRound, type Round } from '../store/stage/rounds.ts';
+import { beganEarlier } from './choose-round.ts';
 import { isFromGraph } from './compare-links.ts';
 import type { RoundOutcome } from './first-page.ts';
 import type { CycleInputs, StreamContext, StreamParts, StreamResult } from './stream.ts';
@@ -27,9 +28,16 @@ export async function runRoundBeside<Page extends DeltaPage>(
     const walked = await runLaterRound(context, parts, inputs, (round) => {
       committed = round;
     });
-    const { checkpoint } = inputs.streams[parts.stream];
+    const { checkpoint, beside } = inputs.streams[parts.stream];
     context.log.warn({ stream: parts.stream }, 'full round not finished, changes committed beside it');
-    return { ...walked, round: committed, checkpointAgeMs: checkpoint?.age_ms, unfinished: failure };
+    const begunAt = beside && committed?.round_id === beside.round_id ? beganEarlier(beside) : {};
+    return {
+      ...walked,
+      report: { ...walked.report, ...begunAt },
+      round: committed,
+      checkpointAgeMs: checkpoint?.age_ms,
+      unfinished: failure,
+    };
   } catch (error) {
     context.signal.throwIfAborted();
     if (!isFromGraph(error)) throw error;

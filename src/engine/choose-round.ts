@@ -2,8 +2,8 @@
 import { isOfOrigin } from '../graph/client.ts';
 import type { RoundKind } from '../rules/merge.ts';
 import { roundLastsMs } from '../rules/stuck.ts';
-import type { Round } from '../store/stage/rounds.ts';
-import type { StreamInputs } from '../store/stage/tenant-state.ts';
+import type { StreamReport } from '../store/cycle/cycles.ts';
+import type { OpenRound, StreamInputs } from '../store/stage/tenant-state.ts';
 
 export type NewRound = { readonly kind: RoundKind; readonly reason: string };
 
@@ -21,7 +21,7 @@ export type RoundRequest = {
 };
 
 /** Returns the open round to resume, or the kind and reason of a new one. */
-export function chooseRound(inputs: StreamInputs, request: RoundRequest): { open: Round } | { begin: NewRound } {
+export function chooseRound(inputs: StreamInputs, request: RoundRequest): { open: OpenRound } | { begin: NewRound } {
   const { fingerprint, fullReason, restart } = request;
   const due = fullReason ?? whyFull(inputs, fingerprint, request.fullEveryMs);
   const full = due ?? (inputs.wantsFull ? 'removals_held' : undefined);
@@ -42,6 +42,11 @@ export function chooseRound(inputs: StreamInputs, request: RoundRequest): { open
       reason: full ?? (open?.kind === 'full' ? open.reason : 'changes'),
     },
   };
+}
+
+/** Returns, for the report, when an open round began of which pages were read already; nothing for one without pages. */
+export function beganEarlier({ pages, begun_at: begun }: OpenRound): Pick<StreamReport, 'begun_at'> {
+  return pages > 0 ? { begun_at: new Date(begun).toISOString() } : {};
 }
 
 function whyFull({ checkpoint }: StreamInputs, fingerprint: string, fullEveryMs: number): string | undefined {

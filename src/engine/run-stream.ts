@@ -10,7 +10,7 @@ import { throwDefect } from '../store/database/pool.ts';
 import { beginRound, dropRound, type Round } from '../store/stage/rounds.ts';
 import { inSpan } from '../tracing.ts';
 import { runRoundBeside } from './beside.ts';
-import { chooseRound } from './choose-round.ts';
+import { beganEarlier, chooseRound } from './choose-round.ts';
 import { compareLinks, isEndless, isFromGraph, isFromLink } from './compare-links.ts';
 import { type Pages, type RoundOutcome, tryEmptyRound } from './first-page.ts';
 import type { CycleInputs, StreamContext, StreamParts, StreamResult } from './stream.ts';
@@ -75,13 +75,19 @@ async function runChosenRound<Page extends DeltaPage>(
     });
     const { kind, reason } = 'open' in chosen ? chosen.open : chosen.begin;
     const pagesBefore = 'open' in chosen ? chosen.open.pages : 0;
-    let round = 'open' in chosen ? chosen.open : undefined;
+    let round: Round | undefined = 'open' in chosen ? chosen.open : undefined;
     const advance = (advanced: Round) => {
       round = advanced;
       underWay.round = { round: kind, reason, pages: advanced.pages, seen: advanced.seen };
     };
     underWay.round = { round: kind, reason, pages: pagesBefore, seen: round?.seen ?? 0 };
-    const ended = (walked: RoundOutcome): StreamResult => ({ ...walked, round, checkpointAgeMs: checkpoint?.age_ms });
+    const begunAt = 'open' in chosen && inputs === context.inputs ? beganEarlier(chosen.open) : {};
+    const ended = (walked: RoundOutcome): StreamResult => ({
+      ...walked,
+      report: { ...walked.report, ...begunAt },
+      round,
+      checkpointAgeMs: checkpoint?.age_ms,
+    });
     try {
       let pages: Pages<Page> | undefined;
       if ('begin' in chosen) {

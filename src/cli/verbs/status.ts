@@ -4,8 +4,9 @@ import { readSetAside, readStatus, type StatusFilter, statusFilters } from '../.
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, dueIn, plural, when } from '../format.ts';
+import { count, dueIn, when } from '../format.ts';
 import { table } from '../layout.ts';
+import { describeFirstLoad, describeOlderRounds } from '../not-shown.ts';
 import { describeTrouble, summarize } from '../trouble.ts';
 import { describeWaiting } from './tenant-approval.ts';
 
@@ -79,11 +80,9 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
     ),
   );
   for (const one of tenants) {
-    if (!one.provisional) continue;
-    const pages = plural(one.first_round_pages, 'page');
-    terminal.say(
-      `${one.name}: provisional: accounts come from a quick listing; the first full round has read ${pages}`,
-    );
+    if (one.first_load) terminal.say(`${one.name}: ${describeFirstLoad(one.first_load)}`);
+    const older = describeOlderRounds(one.older_rounds);
+    if (older) terminal.say(`${one.name}: ${older}, ${dueIn(one)}`);
   }
   for (const one of tenants) {
     if (one.nested_left_out === null) continue;

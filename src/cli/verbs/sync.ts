@@ -7,11 +7,13 @@ import { readTenantId } from '../../environment.ts';
 import { ExpectedError, exitCodeOf, exitCodes } from '../../errors.ts';
 import { describeDatabaseError, tellDatabaseError } from '../../store/database/pool.ts';
 import { settingsInForce } from '../../store/settings/versions.ts';
+import { readStatus } from '../../store/tenants/status.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { consentWaiting, listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { openGraph, type Run, resumeHint, runVerb, type VerbOptions, verb } from '../command.ts';
 import { hasHeld, reportCycles } from '../cycle-report.ts';
 import { nameWithId, plural } from '../format.ts';
+import { describeFirstLoad } from '../not-shown.ts';
 import { openProgress } from '../progress.ts';
 import { stopsAll, worstExitCode } from '../several.ts';
 import { showError } from '../terminal.ts';
@@ -135,6 +137,11 @@ async function syncTenants(
     if (notTried.length > 0) break;
   }
   reportCycles(run, done, failed, notTried);
+  for (const { tenant } of done.filter(({ result }) => result.failures.length > 0)) {
+    // What was committed has been told. A status that cannot be read changes nothing of that.
+    const [status] = await readStatus(database, tenant.tenant_id).catch(() => []);
+    if (status?.first_load) terminal.note(`${tenant.name}: ${describeFirstLoad(status.first_load)}`);
+  }
   const codes = [...failed, ...done.flatMap(({ result }) => result.failures)].map(({ error }) =>
     exitCodeOf(describeDatabaseError(error)),
   );

@@ -20,6 +20,11 @@ export type StreamReport = CommitCounts & {
   reason: string;
   /** The reason for the round's kind; `reason` is then the code of the failure that stopped it. */
   begun_for?: string;
+  /**
+   * When an earlier cycle began the round and read pages of it. What changed since may be missing: Graph repeats it only
+   * from the round's delta link on, which the next cycle asks.
+   */
+  begun_at?: string;
   requests: number;
   pages: number;
   seen: number;

@@ -7,8 +7,8 @@ import { resolveStored, type StoredVersion } from '../settings/versions.ts';
 import { tenantGone } from '../tenants/tenants.ts';
 import { type Checkpoint, checkpointColumns, type Round, roundColumns } from './rounds.ts';
 
-/** With its age by the database's clock. */
-export type OpenRound = Round & { readonly age_ms: number };
+/** A round with its age by the database's clock, and the time when it began. */
+export type OpenRound = Round & { readonly age_ms: number; readonly begun_at: string };
 
 export type StreamInputs = {
   readonly checkpoint: Checkpoint | undefined;
@@ -94,7 +94,8 @@ select t.status, t.name, s.stream, v.settings, c.checkpoint, r.open,
        where tenant_id = t.tenant_id and stream = s.stream) f) c on true
   cross join lateral (
     select coalesce(jsonb_agg(to_jsonb(f) || jsonb_build_object('round_id', f.round_id::text)), '[]') as open from (
-      select ${roundColumns}, (extract(epoch from clock_timestamp() - started_at) * 1000)::float8 as age_ms
+      select ${roundColumns}, (extract(epoch from clock_timestamp() - started_at) * 1000)::float8 as age_ms,
+             started_at as begun_at
         from entra_sync.rounds
        where tenant_id = t.tenant_id and stream = s.stream and not dry_run) f) r
  where t.tenant_id = :tenantId`;

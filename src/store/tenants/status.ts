@@ -1,4 +1,5 @@
-// Reads the state of tenants.
+// Reads the state of tenants: counts, checkpoints, cycles, objects set aside.
+import type { Stream } from '../../rules/streams.ts';
 import { type Database, rows } from '../database/pool.ts';
 import type { TenantRow } from './tenants.ts';
 
@@ -19,6 +20,26 @@ export type TenantStatus = TenantRow & {
   nested_left_out: string | null;
   /** Pages that open full rounds have read, for provisional tenants. */
   first_round_pages: number;
+  /** Streams whose round, committed by the last cycle, an earlier cycle had begun: when. */
+  older_rounds: Partial<Record<Stream, string>>;
+  /** How far the first load is; null unless the tenant is provisional. */
+  first_load: Record<Stream, FirstLoadState> | null;
+};
+
+/** How far one stream of a provisional tenant is. */
+export type FirstLoadState = {
+  /** Its first full round is committed. */
+  readonly done: boolean;
+  /** Its listing is under way, and nothing of it is shown. */
+  readonly listing: boolean;
+  /** Listed groups whose members are not all read. */
+  readonly lists_left: number;
+  /** Users, or groups, are shown. */
+  readonly shown: boolean;
+  /** Objects and member lists that the last listing could not read. */
+  readonly unread: number;
+  /** Pages that its open full round has read. */
+  readonly pages: number;
 };
 
 /**
@@ -48,7 +69,28 @@ const isOf: Readonly<Record<StatusFilter, string>> = {
              order by s.tenant_id nulls last, s.version desc limit 1)`,
 };
 
-/** Returns tenants with their number of accounts and last cycle: all, one, or those of a filter. */
+// An expression of FirstLoadState by stream, over an expression of the tenant.
+const firstLoadOf = (tenant: string) => `
+  select jsonb_object_agg(s.stream, jsonb_build_object(
+    'done', exists (select from entra_sync.checkpoints c where c.tenant_id = ${tenant} and c.stream = s.stream),
+    'listing', l.round_id is not null,
+    'lists_left', case s.stream when 'groups' then (
+      select count(*) from entra_sync.stage_groups g
+        left join entra_sync.stage_lists m on m.round_id = g.round_id and m.group_object_id = g.entra_object_id
+       where g.round_id = l.round_id and (m.group_object_id is null or m.next_link is not null)) else 0 end,
+    'shown', case s.stream
+      when 'users' then exists (select from entra_sync.accounts a
+                                 where a.tenant_id = ${tenant} and a.state = 'managed' and a.removed_at is null)
+      else exists (select from entra_sync.groups g where g.tenant_id = ${tenant} and g.removed_at is null) end,
+    'unread', coalesce((select (y.streams -> s.stream ->> 'set_aside')::int from entra_sync.cycles y
+                         where y.tenant_id = ${tenant} and y.kind = 'first_load' and y.finished_at is not null
+                         order by y.cycle_id desc limit 1), 0),
+    'pages', coalesce((select r.pages from entra_sync.rounds r where r.tenant_id = ${tenant}
+                        and r.stream = s.stream and r.kind = 'full' and not r.dry_run), 0)))
+    from (values ('users'), ('groups')) s (stream)
+    left join entra_sync.rounds l on l.tenant_id = ${tenant} and l.stream = s.stream and l.kind = 'listing'`;
+
+/** Returns all tenants, one, or those of a filter, each with its number of accounts and last cycle. */
 export async function readStatus(
   database: Database,
   tenantId: string | null,
@@ -64,7 +106,11 @@ export async function readStatus(
             c.kind as last_kind, c.finished_at as last_finished_at, c.error_code as last_cycle_error_code,
             c.error_message as last_cycle_error_message, p.failures, p.nested_left_out,
             (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
-              where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages
+              where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages,
+            coalesce((select jsonb_object_agg(s.key, s.value ->> 'begun_at') from jsonb_each(c.streams) s
+                       where s.value ->> 'outcome' = 'committed' and jsonb_exists(s.value, 'begun_at')), '{}')
+              as older_rounds,
+            case when t.provisional then (${firstLoadOf('t.tenant_id')}) end as first_load
        from directory.tenants t
        join entra_sync.tenants p on p.tenant_id = t.tenant_id
        left join lateral (

@@ -297,7 +297,14 @@ test.concurrent('exit code 130: Ctrl-C during a round, and the next run resumes 
   );
   release();
   world.simulator.clearRequests();
-  expect((await runCli(['sync'], environment)).code).toBe(0);
+  const [round] = await rows<{ started_at: Date }>(world.database, 'select started_at from entra_sync.rounds');
+  const resumed = await runCli(['sync'], environment);
+  expect(resumed.code).toBe(0);
+  // Pages of the first run are as old as the round, and the command says so (rule 21).
+  const older = `users as of ${round?.started_at.toISOString()}`;
+  expect(resumed.stderr).toMatch(/^.*users as of \S+ \(.* ago\), when the round began .* -> entra-sync sync ".+"$/m);
+  expect(resumed.stderr).toContain(older);
+  expect((await runCli(['status'], environment)).stdout).toContain(older);
   expect(world.deltaRequests()).toEqual([expect.stringContaining('skiptoken')]);
   await expectTruth(world.tenant, world.database, []);
   const cycles = await rows(world.database, 'select outcome, error_code from entra_sync.cycles order by cycle_id');
@@ -305,4 +312,6 @@ test.concurrent('exit code 130: Ctrl-C during a round, and the next run resumes 
     { outcome: 'cancelled', error_code: 'interrupted' },
     { outcome: 'committed', error_code: null },
   ]);
+  const next = await runCli(['sync'], environment);
+  expect(`${next.stderr}${(await runCli(['status'], environment)).stdout}`).not.toContain('users as of');
 });

@@ -131,10 +131,31 @@ test('the command line reports both cycles, and status says that users are shown
     'initial full',
   ]);
   expect(status).toMatch(/first_load, committed|initial, running/);
-  expect(status).toContain('provisional: accounts come from a quick listing; the first full round has read 0 pages');
+  expect(status).toMatch(
+    /provisional: users come from a quick listing, groups and memberships come from a quick listing; .* until the first full round is committed \(0 pages read\)/,
+  );
   expect(stdout, 'what the process clock says').not.toContain('sinceMs');
   const after = await runCli(['status', '--json'], environment);
   expect(JSON.parse(after.stdout).tenants).toMatchObject([{ provisional: false, last_kind: 'initial' }]);
+});
+
+test('rule 21: status says that memberships are not read yet while users are shown already', async () => {
+  const world = await openWorld({ ...quick, users: 4, groups: 2 });
+  const environment = { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url };
+  let looking: Promise<string> | undefined;
+  world.simulator.intercept(async ({ url }) => {
+    if (!isMembers(url)) return undefined;
+    looking ??= (async () => {
+      await expect.poll(async () => (await tenantRow(world))?.provisional, { timeout: 20_000 }).toBe(true);
+      return (await runCli(['status'], environment)).stdout;
+    })();
+    await looking;
+    return undefined;
+  });
+  await world.cycle();
+  expect(await looking).toContain(
+    'users come from a quick listing, groups and memberships are not shown yet (the members of 2 groups are not read)',
+  );
 });
 
 describe('not for', () => {
