@@ -82,6 +82,14 @@ export function retrySoonMs(chance: number): number {
   return minute + minute * chance;
 }
 
+/**
+ * Returns the milliseconds until a job is tried again that the database stopped before its cycle began, `times` in a row: at
+ * first a second or two, because a connection that broke costs no more, then twice as long each time, up to that of a cycle.
+ */
+export function retryJobMs(times: number, chance: number): number {
+  return Math.min(retrySoonMs(chance), 500 * 2 ** times * (1 + chance));
+}
+
 /** Returns the milliseconds from the end of a cycle to the next one. `chance`: see {@link retrySoonMs}. */
 export function nextCycleMs(ended: CycleEnded, chance: number): number {
   const { outcome, code, failures, intervalMs, sinceStartMs } = ended;

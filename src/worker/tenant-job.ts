@@ -42,6 +42,7 @@ const stillDueCodes = new Set(['cycle_running', 'lease_lost', 'interrupted']);
 /** Runs the tenant's cycle if it is due and, for a full round, has a slot. Logs errors, and never throws. */
 export async function runTenantJob(parts: JobParts, tenantId: string, signal: AbortSignal): Promise<void> {
   const log = parts.log.child({ tenantId });
+  let began = false;
   try {
     signal.throwIfAborted();
     if (!parts.rests.isOver(tenantId)) return;
@@ -51,6 +52,8 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
       log.debug({ due: due !== undefined }, 'no longer due, or without a full-round slot');
       return;
     }
+    parts.rests.end(tenantId);
+    began = true;
     const end = parts.stall.begin();
     await forTenant(tenantId, () => runDue(parts, due, signal)).finally(end);
     if (due.hasFullRoundSlot) await releaseFullRoundSlot(parts.database, tenantId);
@@ -58,7 +61,7 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
     if (signal.aborted) return;
     tell(parts, tenantId, await tellDatabaseError(parts.database, error), 'work for a tenant not completed');
     // The tenant is still due, and the queue would bring it back at once.
-    parts.rests.begin(tenantId);
+    parts.rests.begin(tenantId, began);
   }
 }
 

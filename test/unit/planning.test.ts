@@ -7,6 +7,7 @@ import {
   maxFullRoundSlots,
   nextCycleMs,
   planJobs,
+  retryJobMs,
   retrySoonMs,
 } from '../../src/rules/planning.ts';
 import { openRests } from '../../src/worker/rests.ts';
@@ -116,10 +117,22 @@ test('rule 21: a tenant whose failure the database cannot note rests as long, an
     () => 0.25,
     () => now,
   );
-  rests.begin('T');
+  rests.begin('T', true);
   expect([rests.isOver('T'), rests.isOver('U')]).toEqual([false, true]);
   now = retrySoonMs(0.25) - 1;
   expect(rests.isOver('T')).toBe(false);
   now += 1;
+  expect(rests.isOver('T')).toBe(true);
+});
+
+test('a job that was stopped before its cycle is tried again after a second or two, then less and less often', () => {
+  expect([1, 2, 3, 6, 7, 8, 99].map((times) => retryJobMs(times, 0) / seconds)).toEqual([1, 2, 4, 32, 60, 60, 60]);
+  expect([1, 7, 99].map((times) => retryJobMs(times, 1) / seconds)).toEqual([2, 120, 120]);
+  const rests = openRests(
+    () => 0,
+    () => 0,
+  );
+  for (let time = 0; time < 9; time += 1) rests.begin('T', false);
+  rests.end('T');
   expect(rests.isOver('T')).toBe(true);
 });

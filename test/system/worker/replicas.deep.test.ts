@@ -58,7 +58,11 @@ test(
     note('first interval');
     expectOneAtATime(seen);
     const first = await fleet.cycles();
-    expect(first.filter((cycle) => cycle.outcome === 'committed')).toHaveLength(count);
+    const synced = first.filter((cycle) => cycle.outcome === 'committed').map((cycle) => cycle.tenant_id);
+    expect(new Set(synced).size).toBe(count);
+    // A cycle of the dead worker may have been committed without being closed. Its tenant was still due.
+    const twice = synced.length - count;
+    expect(twice).toBeLessThanOrEqual(taken.length);
     // The cycles of the dead worker were closed by others, and nothing else went wrong.
     const left = first.filter((cycle) => cycle.outcome !== 'committed');
     expect(left.every((cycle) => cycle.error_code === 'cut_off')).toBe(true);
@@ -68,14 +72,14 @@ test(
     await until('every tenant is synced twice', async () => (await committed(2)) === count, patience);
     note('second interval');
     const all = await fleet.cycles();
-    expect(all.filter((cycle) => cycle.outcome === 'committed')).toHaveLength(2 * count);
-    expect(all).toHaveLength(2 * count + left.length);
+    expect(all.filter((cycle) => cycle.outcome === 'committed')).toHaveLength(2 * count + twice);
+    expect(all).toHaveLength(2 * count + left.length + twice);
 
     expectOneAtATime(seen);
     const runs = [...seen.values()].map((byToken) => byToken.size);
     expect(runs).toHaveLength(count);
     expect(runs.filter((number) => number > 2).length, 'only the dead worker’s tenants ran again').toBeLessThanOrEqual(
-      left.length,
+      left.length + twice,
     );
     const [tenant] = fleet.tenants;
     if (tenant) await expectTruth(tenant, database);
