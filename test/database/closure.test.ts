@@ -158,7 +158,7 @@ const commitDrawn = fc.record({
 const most = fc.constantFrom(1_000, 4, 0);
 const histories = runsOf(3, 40);
 
-test(`rules 9 and 26: after any history the closure and the kept members equal what a walk finds (${histories} histories)`, async () => {
+test(`rules 9 and 30: after any history the closure and the kept members equal what a walk finds (${histories} histories)`, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(commitDrawn, { minLength: 6, maxLength: 14 }), most, async (commits, bound) => {
       await ask(

@@ -248,7 +248,7 @@ test('ten simultaneous writers, slow, quick or rolled back, numbered at random: 
   const end = await accountsNow(store);
   // By the writers' own records: their commits are there, and nothing else.
   expect(await ask(store, 'select batch_id from entra_sync.batches')).toHaveLength(committed.size);
-  expect(committed.size).toBeGreaterThan(100);
+  expect(committed.size).toBeGreaterThan(isDeep ? 100 : 30);
   const written = ids(await ask<FeedRow>(store, 'select change_id from entra_sync.changes')).toSorted();
   for (const seen of [followed, byOne, byThree]) {
     expect(ids(seen).toSorted()).toEqual(written);

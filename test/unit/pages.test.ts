@@ -6,11 +6,13 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { changesCommand } from '../../src/cli/verbs/changes.ts';
 import { connectCommand } from '../../src/cli/verbs/connect.ts';
+import { cycleCommand } from '../../src/cli/verbs/cycle.ts';
 import { demoCommand } from '../../src/cli/verbs/demo.ts';
 import { doctorCommand } from '../../src/cli/verbs/doctor.ts';
 import { editCommand } from '../../src/cli/verbs/edit.ts';
 import { explainCommand } from '../../src/cli/verbs/explain.ts';
 import { grantCommand } from '../../src/cli/verbs/grant.ts';
+import { compareCommand, historyCommand } from '../../src/cli/verbs/history.ts';
 import { migrateCommand } from '../../src/cli/verbs/migrate.ts';
 import { psqlCommand } from '../../src/cli/verbs/psql.ts';
 import { removalsCommand } from '../../src/cli/verbs/removals.ts';
@@ -34,12 +36,15 @@ function page(path: string): Page {
 
 const commands = [
   changesCommand(),
+  compareCommand(),
   connectCommand(),
+  cycleCommand(),
   demoCommand(),
   doctorCommand(),
   editCommand(),
   explainCommand(),
   grantCommand(),
+  historyCommand(),
   migrateCommand(),
   psqlCommand(),
   removalsCommand(),
