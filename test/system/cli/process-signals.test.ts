@@ -139,7 +139,8 @@ test('rule 11: a process that sleeps past its lease finds that it was replaced, 
   // Its other stream may have been frozen in a transaction that the server has ended.
   if (ended.code !== 7) expectOneLine(ended, 6, /another process has taken over tenant .*; this one stops/);
   expect(await cycles(world)).toEqual([
-    { outcome: 'failed', error_code: 'cut_off' },
+    // Groups may have been committed before.
+    { outcome: expect.stringMatching(/^(failed|partial)$/), error_code: 'cut_off' },
     { outcome: 'committed', error_code: null },
     { outcome: 'committed', error_code: null },
   ]);

@@ -107,7 +107,8 @@ test('rule 11: a worker that lost its lease can stage and commit nothing more', 
   await expectTruth(world.tenant, world.database, []);
   const cycles = await rows(world.database, 'select outcome, error_code from entra_sync.cycles order by cycle_id');
   expect(cycles).toEqual([
-    { outcome: 'failed', error_code: 'cut_off' },
+    // Groups may have been committed before.
+    { outcome: expect.stringMatching(/^(failed|partial)$/), error_code: 'cut_off' },
     { outcome: 'committed', error_code: null },
     { outcome: 'committed', error_code: null },
   ]);
