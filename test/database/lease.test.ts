@@ -6,9 +6,11 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { closeCycle, openCycle } from '../../src/store/cycle/cycles.ts';
+import { noCounts } from '../../src/rules/counts.ts';
+import type { Stream } from '../../src/rules/streams.ts';
+import { closeCycle, noteCommit, openCycle, reportOfCommit } from '../../src/store/cycle/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../../src/store/cycle/lease.ts';
-import { openDatabase } from '../../src/store/database/pool.ts';
+import { inTransaction, openDatabase } from '../../src/store/database/pool.ts';
 
 import { dropRound, type Round, readRound } from '../../src/store/stage/rounds.ts';
 import { settleUsers } from '../../src/store/stage/users.ts';
@@ -291,6 +293,35 @@ test('rule 21: the report of an interrupted cycle contains its open rounds', asy
     users: { outcome: 'failed', round: 'full', reason: 'cut_off', begun_for: expect.any(String), pages: 1, seen: 2 },
   });
 });
+
+test.each([
+  { kind: 'incremental', reports: { users: 0, groups: 0 }, outcome: 'committed', code: null, status: 'active' },
+  { kind: 'incremental', reports: { users: 3, groups: 0 }, outcome: 'held', code: 'removals_held', status: 'active' },
+  { kind: 'resync', reports: { groups: 0 }, outcome: 'partial', code: 'cut_off', status: 'pending' },
+  { kind: 'first_load', reports: { users: 0 }, outcome: 'committed', code: null, status: 'pending' },
+] as const)(
+  'rule 21: a takeover reports a cycle ($kind) with the commits $reports as $outcome',
+  async ({ kind, reports, outcome, code, status }) => {
+    const lease = await tenantHeld();
+    const { database } = store;
+    const cycle = await openCycle(database, lease, { kind, actor: 'test', settingsVersion: 1 });
+    const round = { kind: 'full', reason: 'first', pages: 1, seen: 1 } as const;
+    for (const [stream, held] of Object.entries(reports) as [Stream, number][]) {
+      const report = reportOfCommit(round, { ...noCounts, held, set_aside: 0 }, 7);
+      await inTransaction(database, (transaction) => noteCommit(transaction, cycle, stream, report));
+    }
+    await expire(lease.tenantId);
+    await acquire(lease.tenantId);
+    const [row] = await ask(
+      store,
+      `select c.outcome, c.error_code as code, t.status, c.streams from entra_sync.cycles c
+         join entra_sync.tenants t using (tenant_id)`,
+    );
+    expect(row).toMatchObject({ outcome, code, status });
+    for (const stream of Object.keys(reports))
+      expect(row?.streams).toMatchObject({ [stream]: { outcome: 'committed', requests: 7, pages: 1 } });
+  },
+);
 
 test('a tenant that was erased meanwhile is reported as no longer registered', async () => {
   await expect(acquire(randomUUID())).rejects.toMatchObject({ code: 'unknown_name' });

@@ -44,14 +44,15 @@ function judge({ kind, streams: committed, rounds, held }: OpenRow) {
     // A first load lists only the streams that no earlier one has listed.
     (stream) => !done.includes(stream) && (kind !== 'first_load' || rounds[stream]?.round === 'listing'),
   );
-  const heldNow = held + done.reduce((sum, stream) => sum + (committed[stream]?.held ?? 0), 0);
+  const reported = done.reduce((sum, stream) => sum + (committed[stream]?.held ?? 0), 0);
+  const all = Math.max(held, reported);
   const outcome = outcomeOfLeftOpen({
     committed: done.length,
     missing: missing.length,
-    held: kind !== 'first_load' && heldNow > 0,
+    held: kind !== 'first_load' && all > 0,
   });
   const isSuccess = outcome === 'committed' || outcome === 'held';
-  if (outcome === 'held') return { outcome, isSuccess, error: removalsHeld(held) };
+  if (outcome === 'held') return { outcome, isSuccess, error: removalsHeld(all) };
   return { outcome, isSuccess, error: isSuccess ? null : cutOff(done) };
 }
 
