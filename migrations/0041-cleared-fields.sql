@@ -1,6 +1,6 @@
--- A field that a person cleared is left out of the profile, like every other field without a value; and the hint of ES001
--- fits fields that no property of Entra ID fills. No change row is made, and whoever reads does not wait: the null stays in
--- overrides, where it hides the directory's value, and its name beside them takes the field out of what is shown.
+-- The profile leaves out a field that a person cleared, like every other field without a value. The null stays in overrides, where
+-- it hides the directory's value; the column `cleared` names the field, and the view takes it out. So the upgrade writes no change row,
+-- and readers do not wait for it. The hint of ES001 fits fields that no property of Entra ID fills.
 alter table entra_sync.accounts add column cleared text[] not null default '{}';
 comment on column entra_sync.accounts.cleared is 'The fields of overrides whose value is null, kept by a trigger: what is shown is profile - cleared. No generated column, because that would write every account anew.';
 
@@ -11,7 +11,7 @@ begin
   return new;
 end $$;
 revoke execute on function entra_sync.note_cleared from public;
--- A cycle writes accounts without overrides by the hundred thousand, and pays for the condition alone.
+-- A cycle writes a hundred thousand accounts without overrides: for those the trigger costs its condition alone.
 create trigger note_cleared before insert or update of overrides on entra_sync.accounts
   for each row when (new.overrides <> '{}' or new.cleared <> '{}') execute function entra_sync.note_cleared();
 
@@ -109,7 +109,7 @@ begin
   if (actor_role = any(roles)) is not true then
     raise exception using errcode = 'ES003',
       message = format('the role %s may not edit the field %s', entra_sync.quoted(actor_role), entra_sync.quoted(field)),
-      hint = case when roles = '{}' then 'Nobody may: name the field in manual.editable in the settings.'
+      hint = case when roles = '{}' then 'No role may: name the field in manual.editable in the settings.'
                   else 'These may: ' || array_to_string(roles, ', ') || '. The settings say who.' end;
   end if;
   return rule.value_type;

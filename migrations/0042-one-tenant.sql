@@ -9,9 +9,9 @@ create index grants_by_name on entra_sync.grants (role_name);
 create or replace function entra_sync.narrowed_to() returns uuid
 language plpgsql stable parallel safe security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  nobody constant uuid := '00000000-0000-0000-0000-000000000000';
+  no_tenant constant uuid := '00000000-0000-0000-0000-000000000000';
   asked constant text := current_setting('directory.tenant', true);
-  -- Not current_user: within a function of the contract that is the owner. Not session_user alone: SET ROLE counts.
+  -- Within a function of the contract current_user is the owner. SET ROLE counts, so session_user alone is not enough.
   caller constant text := coalesce(nullif(current_setting('role'), 'none'), session_user);
   named uuid;
   must_name boolean;
@@ -21,14 +21,14 @@ begin
   if asked ~* '^(([0-9a-f]{4}-?){7}[0-9a-f]{4}|\{([0-9a-f]{4}-?){7}[0-9a-f]{4}\})$' then
     named := asked;
   elsif asked <> '' then
-    named := nobody;
+    named := no_tenant;
   end if;
   -- Most installations bind no role, and a role that only has to name a tenant has done so by naming it.
   if not exists (select from entra_sync.grants g where g.only_tenant is not null or named is null and g.tenant_bound) then
     return named;
   end if;
   if not exists (select from pg_roles r where r.rolname = caller) then
-    return nobody;
+    return no_tenant;
   end if;
   -- From the roles of the session up, so that it costs the same however many roles were granted.
   with recursive above (starts, at) as (
@@ -46,12 +46,12 @@ begin
    where g.tenant_bound
      -- SET ROLE leads out of a role that has to name a tenant, as it may name any, and never out of one with a tenant.
      and (s.rolname = caller or g.only_tenant is not null)
-     -- Who has the owner's rights (superusers too) reads the tables anyway, and entra-sync itself must not be bound.
+     -- Roles with the owner's rights (superusers too) read the tables anyway, and entra-sync itself must not be bound.
      and pg_has_role(s.oid, r.oid, 'usage') and not pg_has_role(s.oid, n.nspowner, 'usage');
   if cardinality(only_tenants) > 1 or named is null and must_name then
-    return nobody;
+    return no_tenant;
   elsif only_tenants is null or named is null then
     return coalesce(only_tenants[1], named);
   end if;
-  return case when named = only_tenants[1] then named else nobody end;
+  return case when named = only_tenants[1] then named else no_tenant end;
 end $$;

@@ -287,7 +287,7 @@ begin
   if (actor_role = any(roles)) is not true then
     raise exception using errcode = 'ES003', message = format('the role %s may not remove accounts', entra_sync.quoted(actor_role)),
       hint = 'manual.editableBy in the settings says who may'
-        || case when roles = '{}' then ': nobody.' else ': ' || array_to_string(roles, ', ') || '.' end;
+        || case when roles = '{}' then ': no role.' else ': ' || array_to_string(roles, ', ') || '.' end;
   end if;
   -- Before the account goes: its memberships are those that show now.
   perform entra_sync.write_account_change(account, actor, 'account.removed', null, jsonb_build_object('removed', 'by_hand'));

@@ -1,4 +1,4 @@
-// Rule 3: a field that a person cleared is left out of the profile, never null, whoever writes the account afterwards.
+// Rule 3: the profile leaves out a field that a person cleared, whichever writer changes the account afterwards.
 import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { packageFile } from '../../src/package-files.ts';
@@ -96,7 +96,7 @@ test('rule 3: what was cleared before the upgrade is left out after it, without 
       { displayName: 'P', mobilePhone: '1' },
       { displayName: 'P', jobTitle: 'Mine', mobilePhone: '1' },
     ]);
-    // Nobody sees a change of the other accounts.
+    // The other accounts show no change.
     expect(await rows(database, times)).toEqual(before);
     expect(await rows(database, 'select from entra_sync.changes')).toEqual([]);
   } finally {

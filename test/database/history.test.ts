@@ -133,7 +133,7 @@ describe('refusals', () => {
     ['its memberships', 'select directory.memberships_at($1, now())', [never], 'ES004'],
     ['a time before the first row', "select directory.accounts_at($1, '2001-01-01')", ['mine'], 'ES006'],
     ['no time', 'select directory.memberships_at($1, null)', ['mine'], 'ES006'],
-    ['a tenant of whom nothing was stored', 'select directory.accounts_at($1, now())', ['empty'], 'ES006'],
+    ['a tenant without any stored change', 'select directory.accounts_at($1, now())', ['empty'], 'ES006'],
   ])('%s', async (_what, sql, values, code) => {
     const empty = await tenantWith(store, {});
     const given = values.map((value) => (value === 'mine' ? tenant : value === 'empty' ? empty : value));

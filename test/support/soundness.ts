@@ -75,7 +75,8 @@ async function readTables(database: Database, tenantId: string): Promise<Tables>
             coalesce((select jsonb_agg(jsonb_build_object('holder', g.entra_object_id, 'member', a.entra_object_id, 'is_direct', e.is_direct))
                         from entra_sync.effective_members e join entra_sync.groups g on g.group_no = e.group_no
                         join entra_sync.accounts a on a.account_no = e.account_no where a.tenant_id = :tenantId), '[]') as effective,
-            (select nested_members::int from entra_sync.tenants where tenant_id = :tenantId) as nested`,
+            -- An erased tenant has no row, and nothing to count.
+            coalesce((select nested_members::int from entra_sync.tenants where tenant_id = :tenantId), 0) as nested`,
     { tenantId },
   );
   if (!found) throw new Error('the tables were not read');
