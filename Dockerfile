@@ -1,10 +1,10 @@
 # The image of the worker. Every step is a command that can also be run by hand in a checkout; no engine is needed to
 # follow it. Build: docker build -t entra-sync .     Run: docker run --rm --env-file .env entra-sync worker
 
-# The base of all stages. A tag moves on, and an image that is released names what it was built from, so pin it by its digest:
-# docker buildx imagetools inspect node:24-slim --format '{{.Manifest.Digest}}'
-# docker build --build-arg NODE_IMAGE=node:24-slim@sha256:… -t entra-sync .
-ARG NODE_IMAGE=node:24-slim
+# The base of all stages, by its digest: a tag moves on, and the same commit shall build the same image. A newer one is named by
+#   docker buildx imagetools inspect node:24-bookworm-slim --format '{{.Manifest.Digest}}'
+# and tried by docker build --build-arg NODE_IMAGE=node:24-bookworm-slim@sha256:… before it is written here.
+ARG NODE_IMAGE=node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 
 # ---- build: TypeScript to JavaScript ------------------------------------------------------------------------------
 FROM ${NODE_IMAGE} AS build

@@ -109,6 +109,15 @@ async function isHealthy(...args: string[]): Promise<boolean> {
   return code === 0;
 }
 
+test('the image names its base once, by version and digest, and every stage builds on it', () => {
+  const text = readFileSync(packageFile('Dockerfile'), 'utf8');
+  const bases = [...text.matchAll(/^ARG NODE_IMAGE=(.*)$/gm)].map(([, base]) => base);
+  expect(bases).toEqual([expect.stringMatching(/^node:24\.\d+\.\d+-\S+@sha256:[0-9a-f]{64}$/)]);
+  const stages = [...text.matchAll(/^FROM (\S+)/gm)].map(([, base]) => base);
+  expect(stages.length).toBeGreaterThan(1);
+  for (const stage of stages) expect(stage).toMatch(/^\$\{NODE_IMAGE\}$/);
+});
+
 test('the health check of the image asks the port of the verb, and passes for verbs without one', async () => {
   const server = createServer((request, response) => response.writeHead(request.url === '/livez' ? 200 : 404).end());
   await once(server.listen(0, '127.0.0.1'), 'listening');
