@@ -136,7 +136,10 @@ const explained =
   'field text, value jsonb, origin text, owner text, editable_by text[], mapped_from text, directory_value jsonb, user_value jsonb, since timestamp with time zone, changed_by text';
 
 // The rows that functions return.
-const types = ['account_then', 'feed_row', 'history_row', 'membership_then'].map((name) => ({ name, kind: 'c' }));
+const types = ['account_then', 'change_row', 'feed_row', 'history_row', 'membership_then'].map((name) => ({
+  name,
+  kind: 'c',
+}));
 
 const functions = {
   account_history: { takes: 'account_id uuid', gives: 'SETOF directory.history_row' },
@@ -146,6 +149,7 @@ const functions = {
   explain_account: { takes: 'account_id uuid', gives: `TABLE(${explained})` },
   feed_position: { takes: '', gives: 'text' },
   group_history: { takes: 'group_id uuid', gives: 'SETOF directory.history_row' },
+  latest_changes: { takes: 'tenant_id uuid, max integer DEFAULT 50', gives: 'SETOF directory.change_row' },
   memberships_at: { takes: 'tenant_id uuid, at timestamp with time zone', gives: 'SETOF directory.membership_then' },
   read_changes: { takes: 'after text, max integer DEFAULT 1000', gives: 'SETOF directory.feed_row' },
   remove_account: { takes: 'account_id uuid, actor text, actor_role text', gives: 'void' },

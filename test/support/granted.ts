@@ -94,6 +94,7 @@ export const calls: readonly (readonly [sql: string, of: 'account' | 'tenant'])[
   ['select * from directory.account_history($1)', 'account'],
   ['select * from directory.accounts_at($1, now())', 'tenant'],
   ['select * from directory.memberships_at($1, now())', 'tenant'],
+  ['select * from directory.latest_changes($1)', 'tenant'],
 ];
 
 /** SQLSTATE and message of each function of the contract, called for an account. */
