@@ -48,7 +48,7 @@ async function told(database: Database, work: (on: Database) => Promise<unknown>
 const sleeping = (on: Database) => on.raw('select pg_sleep(60)');
 
 test.each<[setting: string, value: string, work: (on: Database) => Promise<unknown>, message: RegExp]>([
-  ['statement_timeout', '40ms', sleeping, /^the database ends long statements by its statement_timeout \(40ms\)$/],
+  ['statement_timeout', '400ms', sleeping, /^the database ends long statements by its statement_timeout \(400ms\)$/],
   [
     'default_transaction_read_only',
     'on',
@@ -57,9 +57,9 @@ test.each<[setting: string, value: string, work: (on: Database) => Promise<unkno
   ],
   [
     'transaction_timeout',
-    '40ms',
+    '400ms',
     (on) => inTransaction(on, (transaction) => transaction.raw('select pg_sleep(60)')),
-    /^the database ends long transactions by its transaction_timeout \(40ms\)$/,
+    /^the database ends long transactions by its transaction_timeout \(400ms\)$/,
   ],
   [
     'temp_file_limit',
@@ -92,19 +92,19 @@ test.each<[setting: string, value: string, work: (on: Database) => Promise<unkno
 );
 
 test.each<[place: string, limit: (names: { role: string; name: string }) => string]>([
-  ['for the role', ({ role }) => `alter role ${role} set statement_timeout = '40ms'`],
-  ['for the database', ({ name }) => `alter database ${name} set statement_timeout = '40ms'`],
+  ['for the role', ({ role }) => `alter role ${role} set statement_timeout = '900ms'`],
+  ['for the database', ({ name }) => `alter database ${name} set statement_timeout = '900ms'`],
   [
     'for the role in this database',
     ({ role, name }) =>
-      `alter role ${role} set statement_timeout = '3s'; alter role ${role} in database ${name} set statement_timeout = '40ms'`,
+      `alter role ${role} set statement_timeout = '3s'; alter role ${role} in database ${name} set statement_timeout = '900ms'`,
   ],
 ])('a statement_timeout set %s is reported as such, and its cure lifts it', async (place, limit) => {
   const { database, role, name } = await openLimited(limit);
   const judged = judgeLimits(await readTimeLimits(database));
   expect(judged).toMatchObject({
     state: 'fatal',
-    says: expect.stringContaining(`statement_timeout is 40ms, set ${place}: `),
+    says: expect.stringContaining(`statement_timeout is 900ms, set ${place}: `),
     cure: `alter role "${role}" in database "${name}" set statement_timeout = 0`,
   });
   // The role may do this itself.
@@ -115,7 +115,7 @@ test.each<[place: string, limit: (names: { role: string; name: string }) => stri
 });
 
 test.each([
-  ['statement_timeout', '40ms', sleeping],
+  ['statement_timeout', '400ms', sleeping],
   ['default_transaction_read_only', 'on', (on: Database) => on.raw('create table x ()')],
 ])('the cure of a failed statement lifts %s, set for the role in this database too', async (setting, value, work) => {
   const { database, admin, role, name } = await openLimited(
@@ -198,7 +198,7 @@ test('the limits of connections are read for the role, and for a superuser witho
 
 test('idle_session_timeout cuts an idle connection, and the next statement uses another', async () => {
   const { database, admin, role } = await openLimited(
-    ({ role }) => `alter role ${role} set idle_session_timeout = '40ms'`,
+    ({ role }) => `alter role ${role} set idle_session_timeout = '400ms'`,
   );
   await database.raw('select 1');
   const left = () => rows(admin, 'select from pg_stat_activity where usename = ?', [role]);
