@@ -113,8 +113,8 @@ test('rule 11: a settings change that waits for one tenant lets edits of the oth
   await client.query('commit');
   const { end, waits } = await applied;
   expect(end).toMatchObject({ version: expect.any(Number) });
-  // On a busy machine it waits for one of the edits too.
-  expect(waits[0]).toMatchObject({ blockers: [{ pid }] });
+  // On a busy machine it waits for one of the edits too, before or after.
+  expect(waits.flatMap(({ blockers }) => blockers.map((one) => one.pid))).toContain(pid);
   await Promise.all([stuck.lease.release(), free.lease.release()]);
 });
 
