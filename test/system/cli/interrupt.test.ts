@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli, startCli } from '../../support/cli.ts';
-import { rowsOf } from '../../support/deep.ts';
+import { isDeep, rowsOf } from '../../support/deep.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
 async function syncedWorld() {
@@ -42,7 +42,7 @@ test.each(few)('during $args it names the cure, and promises no resumption', asy
   expect(line).not.toContain('resumes');
 });
 
-test('during a reconnect it names sync, which resumes', async () => {
+test.runIf(isDeep)('during a reconnect it names sync, which resumes', async () => {
   const { world, environment } = await syncedWorld();
   const managed = () => rows(world.database, "select from directory.accounts where state = 'managed'");
   expect((await runCli(['tenant', 'disconnect', 'Contoso'], environment)).code).toBe(0);

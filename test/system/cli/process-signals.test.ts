@@ -127,7 +127,7 @@ test('rule 11: a second process on one tenant is refused with exit 6', async () 
   await path.close();
 });
 
-test('rule 11: a process that sleeps past its lease finds that it was replaced, exit 6', async () => {
+test.runIf(isDeep)('rule 11: a process that sleeps past its lease finds that it was replaced, exit 6', async () => {
   const { world, path, start } = await openProcesses('2s');
   const sleeper = start('sync');
   await onUsersPage(world, 3, () => sleeper.child.kill('SIGSTOP'));

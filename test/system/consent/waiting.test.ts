@@ -17,6 +17,7 @@ import {
   signInAs,
   toConsent,
 } from '../../support/consent.ts';
+import { isDeep } from '../../support/deep.ts';
 import { freePort } from '../../support/free-port.ts';
 
 let world: ConsentWorld;
@@ -159,7 +160,7 @@ test('a reference is plain text on the page and one line in the terminal', async
 });
 
 describe('one sign-in', () => {
-  test('allows five tries within half an hour, and no check extends that', async () => {
+  test.runIf(isDeep)('allows five tries within half an hour, and no check extends that', async () => {
     const tenant = world.nextTenant();
     let { browser, shown } = await lie(tenant, 'loop');
     const [first] = await stepsOf(tenant);

@@ -14,6 +14,7 @@ import { createTenant, type Simulator, startSimulator } from '../../../src/simul
 import { rows } from '../../../src/store/database/pool.ts';
 import { addTenant } from '../../../src/store/tenants/tenants.ts';
 import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
+import { isDeep } from '../../support/deep.ts';
 import { expectTruth, isDeltaRequest, openWorld, trust } from '../../support/system.ts';
 
 const worldOf = ({ onTestFinished }: TestContext, registered = true) =>
@@ -93,7 +94,7 @@ describe.concurrent('managed identity', () => {
   const identity = '9b0b6c0e-8a55-4a7e-9f27-7b8c4a4a0c11';
   const named = { AZURE_CLIENT_SECRET: '', ENTRA_SYNC_MANAGED_IDENTITY_CLIENT_ID: identity };
 
-  test('its token authenticates the application', async (context) => {
+  test.runIf(isDeep)('its token authenticates the application', async (context) => {
     const world = await worldOf(context);
     const served = await serveIdentity(context, async () => {
       const access_token = await world.simulator.federatedToken();
@@ -114,7 +115,7 @@ describe.concurrent('managed identity', () => {
     ]);
   });
 
-  test('an identity that is not assigned here is reported', async (context) => {
+  test.runIf(isDeep)('an identity that is not assigned here is reported', async (context) => {
     const world = await worldOf(context);
     const served = await serveIdentity(context, async () => [
       400,
