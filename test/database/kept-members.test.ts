@@ -161,3 +161,43 @@ test('rule 30: verify finds a row that is missing, one too many, and one of the 
     'effective missing',
   ]);
 });
+
+test('rule 30: many accounts are compared at once, with the same rows and the same count as one by one', async () => {
+  const values = { tenantId, seed: 0 };
+  const all = 'array(select account_no from entra_sync.accounts where tenant_id = :tenantId)';
+  for (const nested of [true, false, true]) {
+    values.seed += 0.1;
+    await ask(
+      store,
+      `with seeded as materialized (select setseed(:seed)), gone as (
+         delete from entra_sync.effective_members e using seeded where random() < 0.3 returning e.account_no
+       )
+       update entra_sync.effective_members e set is_direct = not is_direct
+        where random() < 0.3 and not exists (select from gone g where g.account_no = e.account_no)`,
+      values,
+    );
+    await ask(
+      store,
+      `insert into entra_sync.effective_members
+       select a.account_no, g.group_no, random() < 0.5 from entra_sync.accounts a, entra_sync.groups g
+        where a.tenant_id = :tenantId and g.tenant_id = :tenantId and random() < 0.2 on conflict do nothing`,
+      values,
+    );
+    const keep = async () =>
+      (
+        await ask<{ n: string }>(
+          store,
+          `select entra_sync.keep_effective_of_many(:tenantId, ${all}, ${nested}) as n`,
+          values,
+        )
+      )[0]?.n;
+    const before = await kept();
+    const change = await keep();
+    const after = await kept();
+    expect(Number(change)).toBe(after.nested - before.nested);
+    expect(await keep()).toBe('0');
+    const drift = await driftOfEffective(store.database, tenantId);
+    expect(drift.filter(({ what }) => nested || what !== 'missing')).toEqual([]);
+    if (!nested) expect(after.nested).toBe(0);
+  }
+});
