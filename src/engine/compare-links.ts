@@ -13,6 +13,8 @@ const graphSide: ReadonlySet<string> = new Set([
   'foreign_link',
   'round_endless',
   'property_refused',
+  // A 403 at one link alone is the link's. With a permission that is missing the first URL answers 403 too.
+  'permission_missing',
 ]);
 
 /** Whether an error comes from Graph's answer or its lack, and may concern one link or object. */

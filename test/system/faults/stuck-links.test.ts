@@ -157,6 +157,7 @@ test('rule 17: beside a full round for other settings nothing is applied from th
 
 test.each([
   [400, 'Request_BadRequest'],
+  [403, 'Authorization_RequestDenied'],
   [409, 'Conflict'],
   [422, undefined],
   [500, undefined],
@@ -203,11 +204,14 @@ test('rule 14: a person who asks for a full round is not sent to the same failin
   });
 });
 
-test('rule 15: a checkpoint that fails while Graph answers nowhere is kept', async () => {
+test.each([
+  [400, 'BadRequest'],
+  [403, 'Authorization_RequestDenied'],
+])('rule 15: a checkpoint that fails with %i while Graph answers nowhere is kept', async (status, code) => {
   const world = await openWorld({ users: 25, simulator: { pageSize: 10 } });
   await world.cycle();
   const down = world.simulator.intercept(({ url }) =>
-    url.startsWith('/v1.0/users/delta') ? { status: 400, body: { error: { code: 'BadRequest' } } } : undefined,
+    url.startsWith('/v1.0/users/delta') ? { status, body: { error: { code } } } : undefined,
   );
   for (const _ of [1, 2, 3]) await failureOf(world.cycle());
   down();
