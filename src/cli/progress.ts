@@ -8,12 +8,13 @@ export type ProgressView = { update(progress: Progress): void; done(): void };
 
 const quietMs = 5_000;
 
-/** Opens the progress of a cycle: pages, objects and objects per second, then the commit. */
-export function openProgress(terminal: Terminal): ProgressView {
-  return terminal.lively ? movingBar(terminal) : plainLines(terminal);
+/** Opens the progress of a cycle: pages, objects and objects per second, then the commit, which a dry run takes back. */
+export function openProgress(terminal: Terminal, { dryRun = false } = {}): ProgressView {
+  const words: Words = dryRun ? { ...phases, commit: 'comparing' } : phases;
+  return terminal.lively ? movingBar(terminal, words) : plainLines(terminal, words);
 }
 
-function movingBar(terminal: Terminal): ProgressView {
+function movingBar(terminal: Terminal, words: Words): ProgressView {
   const bars = new MultiBar(
     {
       stream: process.stderr,
@@ -44,7 +45,7 @@ function movingBar(terminal: Terminal): ProgressView {
       // Without a total, reading fills half of the bar, and writing the rest.
       bar.setTotal(Math.max(total ?? objects * 2, objects, 1));
       bar.update(phase === 'commit' ? bar.getTotal() : objects, {
-        phase: phases[phase],
+        phase: words[phase],
         told: told(progress, total, speed(Math.max(0, objects - first), started)),
       });
     },
@@ -55,9 +56,11 @@ function movingBar(terminal: Terminal): ProgressView {
   };
 }
 
-const phases = { list: 'listing', show: 'showing', pull: 'reading', ask: 'asking', commit: 'writing' } as const;
+const phases = { list: 'listing', show: 'showing', pull: 'reading', ask: 'asking', commit: 'writing' };
 
-function plainLines(terminal: Terminal): ProgressView {
+type Words = Readonly<Record<keyof typeof phases, string>>;
+
+function plainLines(terminal: Terminal, words: Words): ProgressView {
   const started = performance.now();
   const printed = new Map<string, { at: number; phase: string }>();
   return {
@@ -71,7 +74,7 @@ function plainLines(terminal: Terminal): ProgressView {
       printed.set(stream, { at: now, phase });
       // Tombstones and repetitions count as objects too, so the total is a guess until the end.
       const guess = phase === 'pull' || phase === 'ask' ? total : undefined;
-      terminal.note(`${stream}: ${phases[phase]}, ${told(progress, guess, speed(objects, started))}`);
+      terminal.note(`${stream}: ${words[phase]}, ${told(progress, guess, speed(objects, started))}`);
     },
     done: () => {},
   };

@@ -126,6 +126,11 @@ async function invite(run: Run, options: ConnectOptions): Promise<undefined> {
     `for ${name ?? ref}, valid until ${invitation.expires_at.toISOString()}; this link is all one needs to connect a tenant for this customer, ` +
       'so send it to the administrator alone',
   );
+  if (new URL(url).hostname === 'localhost') {
+    terminal.note(
+      `the link leads to ${url}, which only this machine reaches -> set ENTRA_SYNC_PUBLIC_URL to where browsers reach connect`,
+    );
+  }
   if (wanted === null && known.length > 0) {
     terminal.note(`${ref} already has ${plural(known.length, 'tenant')}: ${known.map((one) => one.name).join(', ')}`);
   }

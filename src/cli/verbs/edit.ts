@@ -12,7 +12,7 @@ import { fieldValue, splitEdits } from '../field-values.ts';
 import { showValue, when } from '../format.ts';
 import { table } from '../layout.ts';
 
-type EditOptions = VerbOptions & { as: Role; revert?: string[]; tenant?: string };
+type EditOptions = VerbOptions & { as: Role; revert?: string[] | true; tenant?: string };
 
 export function editCommand(): Command {
   return verb(
@@ -23,12 +23,13 @@ export function editCommand(): Command {
       'edit ann@contoso.com faxNumber=          (clears it)',
       'edit ann@contoso.com businessPhones="+1 555 0100, +1 555 0101" --as manager --actor bob',
       'edit ann@contoso.com --revert mobilePhone pronouns',
+      'edit ann@contoso.com --revert            (all that the role may edit)',
     ],
     { acts: true },
   )
     .argument('<account>', 'account id, object id, user principal name or mail')
     .argument('[edits...]', 'field=value; field= clears; a list is separated by commas, or a JSON array')
-    .option('--revert <field...>', "fields to revert to the directory's value")
+    .option('--revert [field...]', "fields to revert to the directory's value; without one, all that the role may edit")
     .addOption(new Option('--as <role>', 'the role that edits').choices(roles).default('user' satisfies Role))
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in')
     .action((word: string, edits: string[], options: EditOptions) =>
@@ -42,12 +43,18 @@ export function editCommand(): Command {
 
 async function edit(run: Run, word: string, words: readonly string[], options: EditOptions): Promise<undefined> {
   const { terminal, actor } = run;
+  const revertAll = options.revert === true;
   // --revert also swallows the edits after it. No field name contains an equals sign.
-  const behind = options.revert ?? [];
+  const behind = options.revert === true ? [] : (options.revert ?? []);
   const reverts = behind.filter((one) => !one.includes('='));
   const typed = splitEdits([...words, ...behind.filter((one) => one.includes('='))], reverts);
-  if (typed.size === 0 && reverts.length === 0) {
+  if (typed.size === 0 && reverts.length === 0 && !revertAll) {
     throw new ExpectedError('usage', 'nothing to change was given', { cure: 'give field=value, or --revert FIELD' });
+  }
+  if (typed.size > 0 && revertAll) {
+    throw new ExpectedError('usage', '--revert without a field reverts all, so an edit beside it would be lost', {
+      cure: 'name the fields to revert, or run the two one after the other',
+    });
   }
   if (!/\S/.test(actor) || actor.length > 1000) {
     throw new ExpectedError('usage', 'the actor must have 1 to 1,000 characters', { cure: 'give it with --actor' });
@@ -59,14 +66,24 @@ async function edit(run: Run, word: string, words: readonly string[], options: E
   const edits = Object.fromEntries(
     [...typed].map(([field, text]) => [field, fieldValue(field, types.get(field) ?? 'text', text)]),
   );
-  const changed = await changeAccount(database, account, { edits, reverts }, { actor, role: options.as });
+  const changed = await changeAccount(
+    database,
+    account,
+    { edits, reverts: revertAll ? 'all' : reverts },
+    { actor, role: options.as },
+  );
   terminal.answer({
     account: { account_id: account.account_id, tenant_id: account.tenant_id, display_name: account.display_name },
     changed,
   });
   const name = account.display_name ?? account.user_principal_name ?? account.account_id;
   terminal.say(table([], [[`${name}, ${account.tenant_name}:`]]));
-  if (changed.length === 0) terminal.say('Nothing changed: the account had these values already.');
+  if (changed.length === 0)
+    terminal.say(
+      revertAll
+        ? 'Nothing changed: no field that the role may edit differs from the directory.'
+        : 'Nothing changed: the account had these values already.',
+    );
   else {
     terminal.say(
       table(

@@ -116,7 +116,7 @@ async function syncTenants(
   const failed: { tenant: Tenant; error: unknown }[] = [];
   let notTried: readonly Tenant[] = [];
   for (const [index, tenant] of tenants.entries()) {
-    const progress = openProgress(terminal);
+    const progress = openProgress(terminal, { dryRun: what.dryRun });
     try {
       const result = await runCycle(
         { database, defaults, log, openReader: graph.openReader },

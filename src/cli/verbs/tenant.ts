@@ -175,7 +175,16 @@ async function show(run: Run, word: string): Promise<undefined> {
           { title: 'outcome' },
           { title: 'error' },
         ],
-        cycles.map((one) => [one.cycle_id, one.kind, when(one.started_at), one.outcome, one.error_message ?? '']),
+        cycles.map((one, at) => [
+          one.cycle_id,
+          one.kind,
+          when(one.started_at),
+          one.outcome,
+          // A tenant that keeps failing fails with the same long line each time.
+          one.error_message !== null && one.error_message === cycles[at - 1]?.error_message
+            ? 'as above'
+            : (one.error_message ?? ''),
+        ]),
       )}`,
     );
   }

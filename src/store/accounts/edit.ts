@@ -16,7 +16,8 @@ export async function valueTypes(database: Database, tenantId: string): Promise<
   return new Map(found.map((row) => [row.field, row.value_type]));
 }
 
-export type RequestedEdits = { readonly edits: Profile; readonly reverts: readonly string[] };
+/** `all`: every field that the role may edit. */
+export type RequestedEdits = { readonly edits: Profile; readonly reverts: readonly string[] | 'all' };
 export type EditedField = { field: string; before: unknown; after: unknown };
 
 /**
@@ -30,12 +31,13 @@ export async function changeAccount(
   by: ActingPerson,
 ): Promise<EditedField[]> {
   const edits = Object.keys(requested.edits).length > 0;
-  const reverts = requested.reverts.length > 0;
+  const reverts = requested.reverts === 'all' ? null : requested.reverts;
+  const anyReverts = reverts === null || reverts.length > 0;
   return inReportedTransaction(database, async (transaction) => {
     // The second call may need a stronger lock on the tenant, too late once the first has locked the account.
-    if (edits && reverts) await lockTenant(transaction, account.tenant_id);
+    if (edits && anyReverts) await lockTenant(transaction, account.tenant_id);
     if (edits) await editAccount(transaction, account.account_id, requested.edits, by);
-    if (reverts) await revertAccount(transaction, account.account_id, requested.reverts, by);
+    if (anyReverts) await revertAccount(transaction, account.account_id, reverts, by);
     noteFeedBatch(transaction);
     return rows<EditedField>(
       transaction,

@@ -319,6 +319,20 @@ describe('edit', () => {
     expect(await sql("select from directory.changes where kind = 'account.edited'")).toEqual([]);
   });
 
+  test('--revert without a field reverts all that the role may edit, and takes no edit beside it', async () => {
+    await cli('edit', accountId, 'pronouns=they', 'linkedIn=x');
+    expectOneLine(await cli('edit', accountId, 'linkedIn=y', '--revert'), 2, /reverts all, so an edit beside it/);
+    expect(await json('edit', accountId, '--revert')).toMatchObject({
+      changed: expect.arrayContaining([
+        expect.objectContaining({ field: 'linkedIn' }),
+        expect.objectContaining({ field: 'pronouns' }),
+      ]),
+    });
+    expect(await profile()).not.toHaveProperty('pronouns');
+    expect(await profile()).not.toHaveProperty('linkedIn');
+    expect((await cli('edit', accountId, '--revert')).stdout).toContain('no field that the role may edit differs');
+  });
+
   test('--as names one of the two roles', async () => {
     expect((await cli('edit', accountId, 'faxNumber=1', '--as', 'manager')).code).toBe(0);
     expect(await profile()).toMatchObject({ faxNumber: '1' });

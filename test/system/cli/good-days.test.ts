@@ -80,11 +80,22 @@ test.concurrent('rule 21: a verb that acts answers with one JSON document, and "
   const { tenantId } = world.tenant;
   const dryRun = await json('sync', '--dry-run');
   expect(dryRun).toMatchObject({ cycles: [{ outcome: 'dry_run', streams: { users: { created: 12 } } }] });
+  expect((await runCli(['sync', '--dry-run'], environment)).stderr).toMatch(/^users: comparing, 12 objects/m);
   expect(await json('tenant', 'list')).toEqual({ tenants: [], waiting: [] });
   const added = await json('tenant', 'add', tenantId.toUpperCase(), '--name', 'Contoso', '--ref', 'customer-17');
   expect(added).toMatchObject({ tenant_id: tenantId, status: 'pending' });
   const synced = await json('sync', 'contoso');
   expect(synced).toMatchObject({ cycles: [{ outcome: 'committed', streams: { users: { created: 12 } } }] });
+  const refused = world.simulator.intercept(({ url }) =>
+    url.startsWith('/v1.0/users')
+      ? { status: 403, body: { error: { code: 'Authorization_RequestDenied' } } }
+      : undefined,
+  );
+  for (const _ of [1, 2]) expect((await runCli(['sync', 'contoso'], environment)).code).toBe(3);
+  refused();
+  const { stdout: shown } = await runCli(['tenant', 'show', 'contoso'], environment);
+  expect(shown.match(/\(403\)/g)).toHaveLength(2);
+  expect(shown.match(/as above$/gm)).toHaveLength(1);
   const quiet = await runCli(['sync', 'customer-17'], environment);
   expect(quiet.stdout).toMatch(/no changes: Graph reported none since the last cycle, \d+ s ago/);
   const again = await runCli(['resync'], environment);

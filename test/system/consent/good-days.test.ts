@@ -209,6 +209,7 @@ test('a pending tenant becomes active by its first valid token', async () => {
     world.environment,
   );
   expect(printed.stderr).toMatch(/for Adatum, valid until/);
+  expect(printed.stderr).toMatch(/leads to http:\/\/localhost:\d+, which only this machine .* ENTRA_SYNC_PUBLIC_URL/);
   const invitation = printed.stdout.trim();
   expect(invitation).toMatch(/^http:\/\/localhost:\d+\/invitation\/[\w.-]+$/);
   const own = async () => (await world.registered()).find((one) => one.tenant_id === tenant.tenantId);
