@@ -3,7 +3,7 @@ import { expect, test, vi } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { openMetrics } from '../../../src/worker/metrics.ts';
 import { runCli } from '../../support/cli.ts';
-import { openFleet, stopWorker, until } from '../../support/fleet.ts';
+import { openFleet, stopWorker, until, untilCycles } from '../../support/fleet.ts';
 
 vi.setConfig({ testTimeout: 300_000 });
 
@@ -47,4 +47,13 @@ test('rule 31: status, doctor and tenant retry say that no worker was seen, unti
   const stopped = await runCli(['tenant', 'retry', 'Tenant 1'], environment);
   expect(stopped.stdout).toMatch(/due now, but no worker has been seen for \d+ (s|min) -> entra-sync worker/);
   expect((await runCli(['status'], environment)).stdout, 'no cycle is overdue').not.toContain('no worker');
+});
+
+test('rule 31: a beat that cannot be written is logged and stops no cycle, and no stop', async () => {
+  const fleet = await openFleet({ count: 1, users: 2 });
+  await fleet.database.raw('alter table entra_sync.worker_beats rename to moved');
+  const running = fleet.worker();
+  await untilCycles(fleet, 1);
+  const ended = await stopWorker(running);
+  expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining('"where":"beat"')]);
 });
