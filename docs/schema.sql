@@ -1822,6 +1822,15 @@ comment on column entra_sync.waiting_consents.tenant_id is 'From the verified si
 comment on column entra_sync.waiting_consents.admin_object_id is 'Who signed in: the object id in that tenant. It goes with the row.';
 comment on column entra_sync.waiting_consents.expires_at is 'The vendor can approve until then; later the row is deleted.';
 
+create table entra_sync.worker_beats (
+  worker_id uuid not null,
+  started_at timestamp with time zone not null default clock_timestamp(),
+  seen_at timestamp with time zone not null default clock_timestamp(),
+  stopped_at timestamp with time zone,
+  constraint worker_beats_pkey PRIMARY KEY (worker_id)
+);
+comment on table entra_sync.worker_beats is 'One row for each process of entra-sync worker. seen_at: its last beat, one every 15 s. stopped_at: it was stopped in order, so that it works no more. Rows of a day ago are deleted, the newest excepted.';
+
 create view entra_sync.change_rows as
  SELECT COALESCE(m.change_id, c.change_id) AS change_id,
     c.batch_id,

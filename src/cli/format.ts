@@ -1,6 +1,8 @@
 // Numbers, times and changes as people read them.
 
-export { count, plural } from '../rules/numbers.ts';
+import { duration } from '../rules/numbers.ts';
+
+export { count, duration, plural } from '../rules/numbers.ts';
 
 /** "3 min ago" or "in 40 min", relative to `now`; "never" for null. */
 export function when(time: Date | null, now: Date = new Date()): string {
@@ -14,14 +16,6 @@ export function when(time: Date | null, now: Date = new Date()): string {
 export function dueIn(tenant: { status: string; paused: boolean; next_cycle_at: Date | null }): string {
   if (tenant.next_cycle_at) return when(tenant.next_cycle_at);
   return tenant.status === 'disconnected' || tenant.paused ? 'none' : 'now';
-}
-
-/** Seconds in the largest unit that fits: 45 s, 12 min, 3 h, 5 d. */
-export function duration(seconds: number): string {
-  if (Math.round(seconds) < 60) return `${Math.round(seconds)} s`;
-  if (Math.round(seconds / 60) < 60) return `${Math.round(seconds / 60)} min`;
-  if (Math.round(seconds / 3600) < 48) return `${Math.round(seconds / 3600)} h`;
-  return `${Math.round(seconds / 86_400)} d`;
 }
 
 /** A change row on one line: `jobTitle: "Clerk" -> "Head of Sales"`. */

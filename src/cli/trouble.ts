@@ -16,7 +16,7 @@ export function describeTrouble(tenant: TenantStatus): string | undefined {
   }
   const again = paused
     ? 'Paused: not tried again before entra-sync tenant resume'
-    : `${next && next > new Date() ? `Tried again ${when(next)}` : 'Due now'}, then less and less often; entra-sync tenant retry tries it at once`;
+    : `${next && next > new Date() ? `Tried again ${when(next)}` : 'Due now'}, then less and less often; entra-sync tenant retry makes it due now`;
   return `in quarantine: ${failures} cycles in a row have failed, the last one because ${message ?? 'of an unknown cause'}. ${again}.`;
 }
 

@@ -6,9 +6,11 @@ import type { Cloud } from '../graph/clouds.ts';
 import type { TokenSource } from '../graph/credential.ts';
 import { askHost, lookUpHost } from '../graph/probe.ts';
 import { judgeLimits } from '../rules/time-limits.ts';
+import { describeWorkers } from '../rules/workers.ts';
 import type { CredentialReference, SettingsDocument } from '../settings/settings.ts';
 import { readServer, readTimeLimits, tryWriting } from '../store/database/health.ts';
 import type { Database } from '../store/database/pool.ts';
+import { readWorkerSigns } from '../store/queue/worker-beats.ts';
 import { requireCurrentSchema } from '../store/schema/migrate.ts';
 import { readRegistration } from '../store/tenants/registrations.ts';
 import { listWaiting } from '../store/tenants/waiting-consents.ts';
@@ -35,6 +37,8 @@ export type DoctorParts = {
   readonly namesCredential: boolean;
   /** Whether a proxy resolves host names. */
   readonly proxied: boolean;
+  /** The database is the embedded one, on which no worker can run. */
+  readonly embedded?: boolean;
   readonly defaults: SettingsDocument;
   readonly log: CycleParts['log'];
   readonly signal: AbortSignal;
@@ -118,6 +122,7 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
   if (database && clientId !== undefined)
     await list.make('consent: roles', [], async () => describeRegistration(await readRegistration(database, clientId)));
   if (database) await list.make('consent: waiting', [], () => judgeWaiting(database));
+  if (database) await list.make('worker', [], () => judgeWorker(database, parts.embedded === true));
   if (database) await list.make('grants', [], () => judgeGrants(database));
   const { authorityHost = '', graphOrigin = '' } = graph.value?.cloud ?? {};
   const authority = await checkHost(parts, list, graph, {
@@ -134,6 +139,16 @@ async function judgeWaiting(database: Database): Promise<Finding<true>> {
   if (tenants === 0) return { says: 'none', value: true };
   const says = `${tenants} ${tenants === 1 ? 'tenant waits' : 'tenants wait'} for your approval`;
   return { says, cure: 'entra-sync tenant approve --list', value: true };
+}
+
+async function judgeWorker(database: Database, embedded: boolean): Promise<Finding<true>> {
+  const { state, lack, silence, cure } = describeWorkers(await readWorkerSigns(database), embedded);
+  if (lack !== null) return { says: lack, cure, value: true };
+  if (state === 'working') return { says: 'a worker was seen', value: true };
+  return {
+    says: state === 'commands' ? `${silence}; sync runs the cycles` : `${silence}; no cycle is overdue`,
+    value: true,
+  };
 }
 
 async function checkHost(

@@ -9,3 +9,11 @@ export function count(value: number): string {
 export function plural(value: number, word: string, of = ''): string {
   return `${count(value)}${of} ${word}${value === 1 && of === '' ? '' : 's'}`;
 }
+
+/** Seconds in the largest unit that fits: 45 s, 12 min, 3 h, 5 d. */
+export function duration(seconds: number): string {
+  if (Math.round(seconds) < 60) return `${Math.round(seconds)} s`;
+  if (Math.round(seconds / 60) < 60) return `${Math.round(seconds / 60)} min`;
+  if (Math.round(seconds / 3600) < 48) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86_400)} d`;
+}

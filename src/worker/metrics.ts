@@ -7,6 +7,7 @@ import { packageVersion } from '../package-files.ts';
 import { effects } from '../rules/counts.ts';
 import { readHealth, type TenantHealth } from '../store/database/health.ts';
 import type { Database } from '../store/database/pool.ts';
+import { workerSeenSeconds } from '../store/queue/worker-beats.ts';
 import { openTenantGauges } from './tenant-gauges.ts';
 import type { Worker } from './worker.ts';
 
@@ -125,6 +126,12 @@ export function openMetrics(options: {
     registers,
   });
   stalled.remove();
+  const seenAgo = new Gauge({
+    name: `${prefix}worker_seen_seconds`,
+    help: 'Time since the database last saw a beat of any worker. Absent where none was ever seen.',
+    registers,
+  });
+  seenAgo.remove();
   new Gauge({
     name: `${prefix}build_info`,
     help: 'Always 1; the version of this program and of Node.',
@@ -144,6 +151,9 @@ export function openMetrics(options: {
     }
     const health = await withinTime(readHealth(options.database)).catch((): TenantHealth[] | undefined => undefined);
     databaseUp.set(health ? 1 : 0);
+    const ago = health && (await withinTime(workerSeenSeconds(options.database)).catch(() => null));
+    if (typeof ago === 'number') seenAgo.set(ago);
+    else seenAgo.remove();
     tenants.set(health);
   }
 

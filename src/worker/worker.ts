@@ -11,6 +11,7 @@ import { describeDatabaseError, sqlState } from '../store/database/pool.ts';
 import { hasWaitingJobs, type Queue } from '../store/queue/queue.ts';
 import { schemaState } from '../store/schema/migrate.ts';
 import { unlessAborted } from './await-database.ts';
+import { openBeat } from './beat.ts';
 import { openCredentialWatch } from './credential-watch.ts';
 import { openFeedKeeper } from './feed-keeper.ts';
 import { openPlanner } from './planner.ts';
@@ -89,6 +90,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   let seldomAt = Number.NEGATIVE_INFINITY;
   const lookAtSchema = openSchemaWatch(parts);
   const tendFeed = openFeedKeeper(database, log);
+  const beat = openBeat(database);
 
   async function tick(): Promise<void> {
     try {
@@ -107,6 +109,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     }
     // Separate: a failure of planning does not stop the feed, and vice versa.
     await tendFeed().catch((error: unknown) => complain('feed', error));
+    await beat.tell().catch((error: unknown) => complain('beat', error));
     persons.look();
   }
 
@@ -145,7 +148,8 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     // First, or slots would run through the whole queue while the rest stops.
     queue.takeNoMore();
     await ticks.destroy();
-    await Promise.all([ticking, persons.idle()]);
+    const endBeat = () => beat.stop().catch((error: unknown) => complain('beat', error));
+    await Promise.all([ticking.then(endBeat), persons.idle()]);
     await queue
       .stop(Math.max(1_000, started + stopTimeoutMs - performance.now()))
       .catch((error: unknown) => complain('queue', error));

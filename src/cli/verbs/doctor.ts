@@ -52,6 +52,7 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
     openGraph: () => openGraphAccess(environment, { policy }),
     namesCredential: namesCredential(variables),
     proxied: namesProxy(variables),
+    embedded: environment.databaseUrl === undefined,
     signal,
     now: Date.now,
   };

@@ -1,13 +1,20 @@
 // `status`: the state of every tenant at a glance.
 import { type Command, Option } from 'commander';
-import { readSetAside, readStatus, type StatusFilter, statusFilters } from '../../store/tenants/status.ts';
+import {
+  readSetAside,
+  readStatus,
+  type StatusFilter,
+  statusFilters,
+  type TenantStatus,
+} from '../../store/tenants/status.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, dueIn, when } from '../format.ts';
-import { table } from '../layout.ts';
+import { table, withCure } from '../layout.ts';
 import { describeFirstLoad, describeOlderRounds } from '../not-shown.ts';
 import { describeTrouble, summarize } from '../trouble.ts';
+import { readWorkers, workersAnswer } from '../workers.ts';
 import { describeWaiting } from './tenant-approval.ts';
 
 type StatusOptions = VerbOptions & { setAside?: boolean; only?: StatusFilter };
@@ -39,7 +46,19 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
   const tenants = await readStatus(database, tenantId, options.only);
   const waiting = options.only ? [] : await listWaiting(database, tenantId);
   const setAside = options.setAside ? await readSetAside(database, tenantId) : undefined;
-  terminal.answer({ tenants, waiting, ...(setAside && { set_aside: setAside }) });
+  const workers = await readWorkers(run, database);
+  terminal.answer({ tenants, waiting, workers: workersAnswer(workers), ...(setAside && { set_aside: setAside }) });
+  sayTenants(run, options, { tenants, waiting, setAside });
+  if (workers.lack !== null) terminal.say(`\n${withCure('', workers.lack, workers.cure)}`);
+}
+
+type Found = {
+  readonly tenants: readonly TenantStatus[];
+  readonly waiting: Parameters<typeof describeWaiting>[0];
+  readonly setAside: Awaited<ReturnType<typeof readSetAside>> | undefined;
+};
+
+function sayTenants({ terminal }: Run, options: StatusOptions, { tenants, waiting, setAside }: Found): void {
   if (tenants.length === 0 && options.only) {
     terminal.say(`No tenant is ${options.only}.`);
     return;

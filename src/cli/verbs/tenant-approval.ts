@@ -16,6 +16,7 @@ import {
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural, when } from '../format.ts';
 import { onOneLine, table } from '../layout.ts';
+import { promise, readWorkers } from '../workers.ts';
 
 type ApproveOptions = VerbOptions & { ref?: string; list?: boolean };
 type RejectOptions = VerbOptions & { ref: string };
@@ -66,7 +67,9 @@ async function approve(run: Run, word: string | undefined, options: ApproveOptio
   const done = await approveConsent(database, { tenantId, ref: options.ref, actor: run.actor }, defaults);
   const { name, ref, how, dropped } = done;
   terminal.answer({ tenant: { id: tenantId, name }, ref, how, dropped });
-  terminal.say(`${onOneLine(name)} (${tenantId}) is connected for ${onOneLine(ref)}, and due now.`);
+  const workers = await readWorkers(run, database);
+  const due = workers.state === 'working' ? '.' : promise(workers, '');
+  terminal.say(`${onOneLine(name)} (${tenantId}) is connected for ${onOneLine(ref)}, and due now${due}`);
   if (dropped.length > 0)
     terminal.say(
       `Dropped: ${dropped.map(onOneLine).join(', ')} asked for the same tenant, and ${dropped.length === 1 ? 'is' : 'are'} now refused.`,

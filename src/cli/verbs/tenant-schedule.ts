@@ -6,6 +6,7 @@ import type { Database } from '../../store/database/pool.ts';
 import { findTenant, listTenants, type TenantRow, tenantDisconnected } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
+import { promise, readWorkers, workersAnswer } from '../workers.ts';
 
 type ScheduleOptions = VerbOptions & { all?: boolean };
 
@@ -53,24 +54,29 @@ async function pause({ terminal }: Run, database: Database, tenants: readonly Te
   );
 }
 
-async function resume({ terminal }: Run, database: Database, tenants: readonly TenantRow[]): Promise<undefined> {
+async function resume(run: Run, database: Database, tenants: readonly TenantRow[]): Promise<undefined> {
+  const { terminal } = run;
   const changed = await setPaused(database, idsOf(tenants), false);
-  terminal.answer({ tenants: idsOf(tenants), changed });
+  const workers = await readWorkers(run, database);
+  terminal.answer({ tenants: idsOf(tenants), changed, workers: workersAnswer(workers) });
   terminal.say(
     changed === 0
       ? `${nameOf(tenants)}: not paused before, nothing changed.`
-      : `${nameOf(tenants)}: resumed; the worker syncs it when it is due.`,
+      : `${nameOf(tenants)}: resumed${promise(workers, 'the worker syncs it when it is due')}`,
   );
 }
 
-async function retry({ terminal }: Run, database: Database, tenants: readonly TenantRow[]): Promise<undefined> {
+async function retry(run: Run, database: Database, tenants: readonly TenantRow[]): Promise<undefined> {
+  const { terminal } = run;
   const [only] = tenants;
   if (only && tenants.length === 1 && only.status === 'disconnected') {
     throw tenantDisconnected(only.name);
   }
   const changed = await makeDue(database, idsOf(tenants));
-  terminal.answer({ tenants: idsOf(tenants), changed });
-  terminal.say(`${nameOf(tenants)}: due now; the worker syncs ${changed === 1 ? 'it' : 'them'} within seconds.`);
+  const workers = await readWorkers(run, database);
+  terminal.answer({ tenants: idsOf(tenants), changed, workers: workersAnswer(workers) });
+  const promised = `the worker syncs ${changed === 1 ? 'it' : 'them'} within seconds`;
+  terminal.say(`${nameOf(tenants)}: due now${promise(workers, promised)}`);
   const paused = tenants.filter((one) => one.paused && one.status !== 'disconnected');
   if (paused.length > 0)
     terminal.note(`${plural(paused.length, 'tenant')} paused, so not synced -> entra-sync tenant resume`);

@@ -84,7 +84,9 @@ test('the race: a person without a role checks again until the real consent, and
   );
   expectOneLine(await cli('tenant', 'approve', tenant.tenantId), 2, /2 references ask/);
   const approved = await cli('tenant', 'approve', tenant.tenantId, '--ref', 'owner-1', '--actor', 'mary');
-  expect(approved.stdout).toMatch(/is connected for owner-1, and due now\.\nDropped: thief-1 asked/);
+  expect(approved.stdout).toMatch(
+    /is connected for owner-1, and due now, but no worker has ever been seen -> entra-sync worker\nDropped: thief-1 asked/,
+  );
   const again = expectOneLine(await cli('tenant', 'approve', 'owner-1'), 2, /is connected for "owner-1" already -> /);
   expect(again).toContain(tenant.tenantId);
   expect(await rowOf(tenant)).toMatchObject({ status: 'active', external_ref: 'owner-1' });
