@@ -272,6 +272,20 @@ export interface Explanation {
   changed_by: string | null;
 }
 
+/** DETAIL of ES001, ES002, ES003, ES005 and ES008, parsed; more facts may come. */
+export interface RefusalDetail {
+  code: 'ES001' | 'ES002' | 'ES003' | 'ES005' | 'ES008';
+  field?: string;
+  owner?: Owner;
+  fields?: string[];
+  roles?: Role[];
+  type?: 'text' | 'text[]' | 'number' | 'boolean' | 'any' | 'object';
+  max_length?: number;
+  max_items?: number;
+  max_fields?: number;
+  max_bytes?: number;
+}
+
 /** Every view by its name, as Kysely takes it. */
 export interface Database {
   'directory.accounts': Account;

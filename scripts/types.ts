@@ -13,6 +13,21 @@ const head = `// Types of schema directory, the public contract (docs/contract.m
 // Values are as node-postgres returns them: bigint is a string, timestamptz a Date, jsonb an object.
 `;
 
+// No catalog tells the DETAIL of an error: test/database/error-fields.test.ts holds it to this.
+const refusal = `/** DETAIL of ES001, ES002, ES003, ES005 and ES008, parsed; more facts may come. */
+export interface RefusalDetail {
+  code: 'ES001' | 'ES002' | 'ES003' | 'ES005' | 'ES008';
+  field?: string;
+  owner?: Owner;
+  fields?: string[];
+  roles?: Role[];
+  type?: 'text' | 'text[]' | 'number' | 'boolean' | 'any' | 'object';
+  max_length?: number;
+  max_items?: number;
+  max_fields?: number;
+  max_bytes?: number;
+}`;
+
 const typesOfPostgres: Readonly<Record<string, string>> = {
   uuid: 'string',
   text: 'string',
@@ -138,6 +153,7 @@ export async function describeTypes(client: Client): Promise<string> {
     ...unions,
     ...shapes,
     shape(explained, explanation),
+    refusal,
     `/** Every view by its name, as Kysely takes it. */\nexport interface Database {\n${database}\n}`,
     `/** Every function by its name: its arguments in order, and its rows or its value. */\nexport interface Functions {\n${routines.map(call).join('\n')}\n}`,
   ].join('\n\n')}\n`;
