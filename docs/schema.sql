@@ -973,7 +973,8 @@ begin
   if (actor_role = any(roles)) is not true then
     raise exception using errcode = 'ES003', message = format('the role %s may not remove accounts', entra_sync.quoted(actor_role)),
       hint = 'manual.editableBy in the settings says who may'
-        || case when roles = '{}' then ': no role.' else ': ' || array_to_string(roles, ', ') || '.' end;
+        || case when roles = '{}' then ': no role.' else ': ' || array_to_string(roles, ', ') || '.' end,
+      detail = entra_sync.error_detail('ES003', null, jsonb_build_object('roles', roles));
   end if;
   -- Before the account goes: its memberships are those that show now.
   perform entra_sync.write_account_change(account, actor, 'account.removed', null, jsonb_build_object('removed', 'by_hand'));
@@ -1034,7 +1035,8 @@ begin
   perform entra_sync.require_actor(actor);
   if fields is null and (actor_role in ('user', 'manager')) is not true then
     raise exception using errcode = 'ES003', message = format('the role %s may edit no field', entra_sync.quoted(actor_role)),
-      hint = 'The roles are user and manager.';
+      hint = 'The roles are user and manager.',
+      detail = entra_sync.error_detail('ES003', null, '{"roles": ["user", "manager"]}');
   end if;
   account := entra_sync.lock_to_edit(revert_account.account_id, coalesce(fields, array['mail', 'userPrincipalName']));
   -- A field that was taken out of the settings has no rule any more; on a manual account its value can be let go of.
@@ -2079,6 +2081,16 @@ begin
 end $function$;
 comment on function entra_sync.end_older_rounds() is 'A full round that is committed ends the later round beside it. A later round that is committed ends the full round beside it, unless the commit says (entra_sync.keeps_full_round) that it marks there what it brought: else the full round would take those changes back.';
 
+CREATE OR REPLACE FUNCTION entra_sync.error_detail(code text, field text, facts jsonb DEFAULT '{}'::jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select (jsonb_build_object('code', code) || facts
+    || case when field is null then '{}' else jsonb_build_object('field', left(field, 80)) end)::text
+$function$;
+comment on function entra_sync.error_detail(text,text,jsonb) is 'The DETAIL of an error: a JSON object with the code, the field where one is meant, and facts that are no values.';
+
 CREATE OR REPLACE FUNCTION entra_sync.feed_batches(ranges text)
  RETURNS int8multirange
  LANGUAGE sql
@@ -2781,12 +2793,15 @@ CREATE OR REPLACE FUNCTION entra_sync.refuse_unknown_field(tenant uuid, field te
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
+declare
+  known constant text[] := array(
+    select k.field from (select r.field from entra_sync.field_rules r where r.tenant_id = tenant
+                         union select unnest(beside)) as k order by k.field);
 begin
   raise exception using errcode = 'ES002', message = format('there is no field %s', entra_sync.quoted(field)),
-    hint = 'The fields are: ' || coalesce(
-      (select string_agg(known.field, ', ' order by known.field)
-         from (select r.field from entra_sync.field_rules r where r.tenant_id = tenant
-               union select unnest(beside)) as known), 'none') || '.';
+    hint = 'The fields are: ' || coalesce(nullif(array_to_string(known, ', '), ''), 'none') || '.',
+    column = left(coalesce(field, ''), 80),
+    detail = entra_sync.error_detail('ES002', field, jsonb_build_object('fields', known));
 end $function$;
 comment on function entra_sync.refuse_unknown_field(uuid,text,text[]) is NULL;
 
@@ -2827,14 +2842,18 @@ begin
   if account.state = 'managed' and rule.owner = 'directory' then
     raise exception using errcode = 'ES001',
       message = format('the field %s is read-only: its owner is the directory', entra_sync.quoted(field)),
-      hint = entra_sync.cure_of_directory_field(rule.mapped_from);
+      hint = entra_sync.cure_of_directory_field(rule.mapped_from),
+      column = field,
+      detail = entra_sync.error_detail('ES001', field, jsonb_build_object('owner', rule.owner));
   end if;
   roles := case account.state when 'managed' then rule.editable_by else rule.manual_editable_by end;
   if (actor_role = any(roles)) is not true then
     raise exception using errcode = 'ES003',
       message = format('the role %s may not edit the field %s', entra_sync.quoted(actor_role), entra_sync.quoted(field)),
       hint = case when roles = '{}' then 'No role may: name the field in manual.editable in the settings.'
-                  else 'These may: ' || array_to_string(roles, ', ') || '. The settings say who.' end;
+                  else 'These may: ' || array_to_string(roles, ', ') || '. The settings say who.' end,
+      column = field,
+      detail = entra_sync.error_detail('ES003', field, jsonb_build_object('roles', roles));
   end if;
   return rule.value_type;
 end $function$;
@@ -2847,7 +2866,8 @@ AS $function$
 begin
   if number > 500 then
     raise exception using errcode = 'ES005', message = format('%s names %s fields', called, number),
-      hint = 'It takes at most 500 fields.';
+      hint = 'It takes at most 500 fields.',
+      detail = entra_sync.error_detail('ES005', null, jsonb_build_object('max_fields', 500));
   end if;
 end $function$;
 comment on function entra_sync.require_few_fields(bigint,text) is 'At most as many fields as the settings may have.';
@@ -2870,7 +2890,13 @@ begin
         when 'text[]' then 'a list of at most 100 strings.'
         when 'number' then 'a number.'
         when 'boolean' then 'true or false.'
-        else 'a string, number, boolean or a list of at most 100 of them.' end end;
+        else 'a string, number, boolean or a list of at most 100 of them.' end end,
+    column = field,
+    detail = entra_sync.error_detail('ES005', field, jsonb_build_object('type', case when is_key then 'text' else value_type end)
+      || case when is_key then '{"max_length": 320}'
+              when value_type = 'text' then '{"max_length": 32768}'
+              when value_type in ('text[]', 'any') then '{"max_items": 100}'
+              else '{}' end::jsonb);
 end $function$;
 comment on function entra_sync.require_fitting(text,jsonb,text,boolean) is NULL;
 
@@ -2889,7 +2915,9 @@ begin
   if taken is not null then
     raise exception using errcode = 'ES008',
       message = format('a live account of this tenant already has this %s', taken),
-      hint = 'Find it in directory.accounts: edit that one, or choose another value.';
+      hint = 'Find it in directory.accounts: edit that one, or choose another value.',
+      column = taken,
+      detail = entra_sync.error_detail('ES008', taken);
   end if;
 end $function$;
 comment on function entra_sync.require_free_keys(entra_sync.accounts) is 'No other live account of the tenant has mail or user_principal_name of this one; null is nobody''s.';
@@ -2914,13 +2942,15 @@ AS $function$
 begin
   if jsonb_typeof(value) is distinct from 'object' then
     raise exception using errcode = 'ES005', message = format('%s must be an object', called),
-      hint = 'Give the fields by name: {"jobTitle": "Clerk"}.';
+      hint = 'Give the fields by name: {"jobTitle": "Clerk"}.',
+      detail = entra_sync.error_detail('ES005', null, '{"type": "object"}');
   end if;
   perform entra_sync.require_few_fields((select count(*) from jsonb_object_keys(value)), called);
   -- pg_column_size would not do: a value that comes from a table may be compressed.
   if octet_length(value::text) > 1048576 then
     raise exception using errcode = 'ES005', message = format('%s is too large', called),
-      hint = 'It takes at most 1,048,576 bytes of JSON. Give the fields one after another.';
+      hint = 'It takes at most 1,048,576 bytes of JSON. Give the fields one after another.',
+      detail = entra_sync.error_detail('ES005', null, jsonb_build_object('max_bytes', 1048576));
   end if;
 end $function$;
 comment on function entra_sync.require_object(jsonb,text) is 'A patch or profile of a caller: an object of a bounded size.';

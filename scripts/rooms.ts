@@ -61,6 +61,7 @@ const tests = [
   ...shows,
   'test/support',
   'scripts',
+  'directory.d.ts',
 ];
 
 /** Each room and what it may import beside itself. */
@@ -89,6 +90,7 @@ const rooms = new Map<string, readonly string[]>([
   ['bench', [...tests, 'bench']],
   ['scripts', tests],
   ['migrations', []],
+  ['directory.d.ts', []],
 ]);
 
 /** The rooms that may use a package or a file; a package that is not named here may be used by all but the rules. */

@@ -1,0 +1,359 @@
+// Types of schema directory, the public contract (docs/contract.md): written by `npm run types`, never edited.
+// Values are as node-postgres returns them: bigint is a string, timestamptz a Date, jsonb an object.
+
+export type TenantStatus = 'pending' | 'active' | 'quarantined' | 'disconnected';
+
+export type State = 'managed' | 'manual';
+
+export type AccountRemovalReason =
+  | 'deleted_restorable'
+  | 'deleted'
+  | 'out_of_scope'
+  | 'disabled'
+  | 'not_seen'
+  | 'by_hand';
+
+export type GroupKind = 'security' | 'microsoft365' | 'distribution' | 'mail_enabled_security';
+
+export type GroupRemovalReason = 'deleted_restorable' | 'deleted' | 'not_seen' | 'by_hand';
+
+export type Owner = 'directory' | 'user';
+
+export type Role = 'user' | 'manager';
+
+export type HeldReason = 'deleted_restorable' | 'deleted' | 'out_of_scope' | 'disabled' | 'not_seen' | 'suspended';
+
+export type Stream = 'users' | 'groups';
+
+export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync' | 'on_demand' | 'settings';
+
+export type CycleOutcome = 'running' | 'committed' | 'partial' | 'held' | 'failed' | 'cancelled';
+
+export type SourceOfTruth = 'directory' | 'user' | 'hybrid';
+
+export type MemberKind = 'account' | 'group';
+
+export type Origin = 'directory' | 'user' | 'none';
+
+export type ChangeKind =
+  | 'account.created'
+  | 'account.adopted'
+  | 'account.updated'
+  | 'account.edited'
+  | 'account.suspended'
+  | 'account.resumed'
+  | 'account.removed'
+  | 'account.restored'
+  | 'account.released'
+  | 'account.purged'
+  | 'group.created'
+  | 'group.updated'
+  | 'group.removed'
+  | 'group.restored'
+  | 'group.purged'
+  | 'group.adopted'
+  | 'group.released'
+  | 'membership.added'
+  | 'membership.removed'
+  | 'removal.held'
+  | 'removal.approved'
+  | 'removal.rejected'
+  | 'tenant.connected'
+  | 'tenant.disconnected'
+  | 'tenant.reconnected'
+  | 'tenant.settings_changed';
+
+export interface Account {
+  tenant_id: string;
+  account_id: string;
+  entra_object_id: string | null;
+  state: State;
+  enabled: boolean;
+  user_principal_name: string | null;
+  mail: string | null;
+  display_name: string | null;
+  profile: Record<string, unknown>;
+  edited_fields: string[];
+  created_at: Date;
+  updated_at: Date;
+}
+
+export interface Change {
+  change_id: string;
+  tenant_id: string;
+  at: Date;
+  cycle_id: string | null;
+  actor: string;
+  kind: ChangeKind;
+  account_id: string | null;
+  group_id: string | null;
+  member_group_id: string | null;
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
+}
+
+export interface Cycle {
+  cycle_id: string;
+  tenant_id: string;
+  kind: CycleKind;
+  started_at: Date;
+  finished_at: Date | null;
+  outcome: CycleOutcome;
+  streams: Record<string, unknown>;
+  settings_version: number;
+  error_code: string | null;
+  error_message: string | null;
+}
+
+export interface EffectiveMembership {
+  tenant_id: string;
+  group_id: string;
+  account_id: string;
+  is_direct: boolean;
+}
+
+export interface Field {
+  tenant_id: string;
+  field: string;
+  owner: Owner;
+  editable_by: Role[];
+  mapped_from: string | null;
+}
+
+export interface Group {
+  tenant_id: string;
+  group_id: string;
+  entra_object_id: string;
+  state: State;
+  display_name: string | null;
+  description: string | null;
+  mail: string | null;
+  kind: GroupKind;
+  is_dynamic: boolean;
+  attributes: Record<string, unknown>;
+  created_at: Date;
+  updated_at: Date;
+}
+
+export interface HeldRemoval {
+  tenant_id: string;
+  list_id: string;
+  account_id: string | null;
+  group_id: string | null;
+  display_name: string | null;
+  reason: HeldReason;
+  held_since: Date;
+  member_group_id: string | null;
+}
+
+export interface Membership {
+  tenant_id: string;
+  group_id: string;
+  member_kind: MemberKind;
+  account_id: string | null;
+  member_group_id: string | null;
+}
+
+export interface RemovedAccount {
+  tenant_id: string;
+  account_id: string;
+  entra_object_id: string | null;
+  reason: AccountRemovalReason;
+  removed_at: Date;
+  purge_at: Date;
+  display_name: string | null;
+}
+
+export interface RemovedGroup {
+  tenant_id: string;
+  group_id: string;
+  entra_object_id: string;
+  reason: GroupRemovalReason;
+  removed_at: Date;
+  purge_at: Date;
+  display_name: string | null;
+}
+
+export interface SetAside {
+  tenant_id: string;
+  stream: Stream;
+  entra_object_id: string;
+  reason: string;
+  first_seen_at: Date;
+  last_seen_at: Date;
+}
+
+export interface Tenant {
+  tenant_id: string;
+  name: string;
+  external_ref: string | null;
+  status: TenantStatus;
+  paused: boolean;
+  provisional: boolean;
+  source_of_truth: SourceOfTruth;
+  held_removals: number;
+  set_aside: number;
+  last_success_at: Date | null;
+  next_cycle_at: Date | null;
+  last_error_code: string | null;
+  last_error_message: string | null;
+}
+
+export interface AccountThen {
+  tenant_id: string;
+  account_id: string;
+  entra_object_id: string | null;
+  state: State | null;
+  enabled: boolean | null;
+  user_principal_name: string | null;
+  mail: string | null;
+  profile: Record<string, unknown> | null;
+  erased: boolean;
+}
+
+export interface ChangeRow {
+  change_id: string;
+  tenant_id: string;
+  at: Date;
+  cycle_id: string | null;
+  actor: string;
+  kind: ChangeKind;
+  account_id: string | null;
+  group_id: string | null;
+  member_group_id: string | null;
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
+}
+
+export interface FeedRow {
+  position: string;
+  change_id: string;
+  tenant_id: string;
+  at: Date;
+  cycle_id: string | null;
+  actor: string;
+  kind: ChangeKind;
+  account_id: string | null;
+  group_id: string | null;
+  member_group_id: string | null;
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
+}
+
+export interface HistoryRow {
+  change_id: string;
+  at: Date;
+  actor: string;
+  cycle_id: string | null;
+  kind: ChangeKind;
+  field: string | null;
+  before: unknown;
+  after: unknown;
+}
+
+export interface MembershipThen {
+  tenant_id: string;
+  group_id: string;
+  member_kind: MemberKind;
+  account_id: string | null;
+  member_group_id: string | null;
+}
+
+export interface Explanation {
+  field: string;
+  value: unknown;
+  origin: Origin;
+  owner: Owner | null;
+  editable_by: Role[];
+  mapped_from: string | null;
+  directory_value: unknown;
+  user_value: unknown;
+  since: Date;
+  changed_by: string | null;
+}
+
+/** DETAIL of ES001, ES002, ES003, ES005 and ES008, parsed; more facts may come. */
+export interface RefusalDetail {
+  code: 'ES001' | 'ES002' | 'ES003' | 'ES005' | 'ES008';
+  field?: string;
+  owner?: Owner;
+  fields?: string[];
+  roles?: Role[];
+  type?: 'text' | 'text[]' | 'number' | 'boolean' | 'any' | 'object';
+  max_length?: number;
+  max_items?: number;
+  max_fields?: number;
+  max_bytes?: number;
+}
+
+/** Every view by its name, as Kysely takes it. */
+export interface Database {
+  'directory.accounts': Account;
+  'directory.changes': Change;
+  'directory.cycles': Cycle;
+  'directory.effective_memberships': EffectiveMembership;
+  'directory.fields': Field;
+  'directory.groups': Group;
+  'directory.held_removals': HeldRemoval;
+  'directory.memberships': Membership;
+  'directory.removed_accounts': RemovedAccount;
+  'directory.removed_groups': RemovedGroup;
+  'directory.set_aside': SetAside;
+  'directory.tenants': Tenant;
+}
+
+/** Every function by its name: its arguments in order, and its rows or its value. */
+export interface Functions {
+  account_history: {
+    args: [account_id: string];
+    returns: HistoryRow[];
+  };
+  accounts_at: {
+    args: [tenant_id: string, at: Date];
+    returns: AccountThen[];
+  };
+  create_account: {
+    args: [tenant_id: string, profile: Record<string, unknown>, actor: string];
+    returns: string;
+  };
+  edit_account: {
+    args: [account_id: string, patch: Record<string, unknown>, actor: string, actor_role: Role];
+    returns: Record<string, unknown>;
+  };
+  explain_account: {
+    args: [account_id: string];
+    returns: Explanation[];
+  };
+  feed_position: {
+    args: [];
+    returns: string;
+  };
+  group_history: {
+    args: [group_id: string];
+    returns: HistoryRow[];
+  };
+  latest_changes: {
+    args: [tenant_id: string | null, max?: number];
+    returns: ChangeRow[];
+  };
+  memberships_at: {
+    args: [tenant_id: string, at: Date];
+    returns: MembershipThen[];
+  };
+  read_changes: {
+    args: [after: string | null, max?: number];
+    returns: FeedRow[];
+  };
+  remove_account: {
+    args: [account_id: string, actor: string, actor_role: Role];
+    returns: unknown;
+  };
+  request_cycle: {
+    args: [tenant_id: string, account_id: string | null, actor: string];
+    returns: unknown;
+  };
+  revert_account: {
+    args: [account_id: string, fields: string[] | null, actor: string, actor_role: Role];
+    returns: Record<string, unknown>;
+  };
+}
