@@ -4,29 +4,41 @@ import { packageVersion } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
 import { throwUsage } from './usage.ts';
 
+type Verbs = Readonly<Record<string, () => Promise<Command>>>;
+
 // In the order of the help. Only the named verb is loaded, since loading dominates a short command.
-const verbs: Readonly<Record<string, () => Promise<Command>>> = {
-  demo: async () => (await import('./verbs/demo.ts')).demoCommand(),
-  simulate: async () => (await import('./verbs/simulate.ts')).simulateCommand(),
-  migrate: async () => (await import('./verbs/migrate.ts')).migrateCommand(),
-  tenant: async () => (await import('./verbs/tenant.ts')).tenantCommand(),
-  connect: async () => (await import('./verbs/connect.ts')).connectCommand(),
-  sync: async () => (await import('./verbs/sync.ts')).syncCommand(),
-  resync: async () => (await import('./verbs/sync.ts')).resyncCommand(),
-  worker: async () => (await import('./verbs/worker.ts')).workerCommand(),
-  status: async () => (await import('./verbs/status.ts')).statusCommand(),
-  doctor: async () => (await import('./verbs/doctor.ts')).doctorCommand(),
-  explain: async () => (await import('./verbs/explain.ts')).explainCommand(),
-  history: async () => (await import('./verbs/history.ts')).historyCommand(),
-  compare: async () => (await import('./verbs/history.ts')).compareCommand(),
-  edit: async () => (await import('./verbs/edit.ts')).editCommand(),
-  changes: async () => (await import('./verbs/changes.ts')).changesCommand(),
-  cycle: async () => (await import('./verbs/cycle.ts')).cycleCommand(),
-  settings: async () => (await import('./verbs/settings.ts')).settingsCommand(),
-  removals: async () => (await import('./verbs/removals.ts')).removalsCommand(),
-  verify: async () => (await import('./verbs/verify.ts')).verifyCommand(),
-  grant: async () => (await import('./verbs/grant.ts')).grantCommand(),
-  psql: async () => (await import('./verbs/psql.ts')).psqlCommand(),
+const groups: Readonly<Record<string, Verbs>> = {
+  'Try it:': {
+    demo: async () => (await import('./verbs/demo.ts')).demoCommand(),
+    simulate: async () => (await import('./verbs/simulate.ts')).simulateCommand(),
+  },
+  'Connect and run:': {
+    migrate: async () => (await import('./verbs/migrate.ts')).migrateCommand(),
+    tenant: async () => (await import('./verbs/tenant.ts')).tenantCommand(),
+    connect: async () => (await import('./verbs/connect.ts')).connectCommand(),
+    sync: async () => (await import('./verbs/sync.ts')).syncCommand(),
+    resync: async () => (await import('./verbs/sync.ts')).resyncCommand(),
+    worker: async () => (await import('./verbs/worker.ts')).workerCommand(),
+  },
+  'See how it stands:': {
+    status: async () => (await import('./verbs/status.ts')).statusCommand(),
+    doctor: async () => (await import('./verbs/doctor.ts')).doctorCommand(),
+    cycle: async () => (await import('./verbs/cycle.ts')).cycleCommand(),
+    verify: async () => (await import('./verbs/verify.ts')).verifyCommand(),
+  },
+  'Accounts and groups:': {
+    explain: async () => (await import('./verbs/explain.ts')).explainCommand(),
+    history: async () => (await import('./verbs/history.ts')).historyCommand(),
+    compare: async () => (await import('./verbs/history.ts')).compareCommand(),
+    edit: async () => (await import('./verbs/edit.ts')).editCommand(),
+    changes: async () => (await import('./verbs/changes.ts')).changesCommand(),
+    removals: async () => (await import('./verbs/removals.ts')).removalsCommand(),
+  },
+  'Settings and applications:': {
+    settings: async () => (await import('./verbs/settings.ts')).settingsCommand(),
+    grant: async () => (await import('./verbs/grant.ts')).grantCommand(),
+    psql: async () => (await import('./verbs/psql.ts')).psqlCommand(),
+  },
 };
 
 function describeProgram(): Command {
@@ -57,8 +69,11 @@ const show = (error: unknown, args: readonly string[]) =>
 export async function runProgram(args: readonly string[]): Promise<void> {
   const program = describeProgram();
   const [named = ''] = args;
-  const wanted = Object.hasOwn(verbs, named) ? [verbs[named]] : Object.values(verbs);
-  for (const load of wanted) if (load) program.addCommand(await load());
+  const isNamed = Object.values(groups).some((verbs) => Object.hasOwn(verbs, named));
+  for (const [heading, verbs] of Object.entries(groups)) {
+    for (const [name, load] of Object.entries(verbs))
+      if (!isNamed || name === named) program.addCommand((await load()).helpGroup(heading));
+  }
   throwUsage(program);
 
   // Let a signal that came during loading arrive before any work begins.

@@ -24,10 +24,25 @@ function usageError(command: Command, error: CommanderError): ExpectedError {
       cure: `name one of those above: ${help}`,
     });
   }
+  const elsewhere = error.code === 'commander.unknownCommand' ? elsewhereIn(command, error.message) : undefined;
+  if (elsewhere) return elsewhere;
   // Options of psql look like options of this program.
   const psql = command.name() === 'psql' && error.code === 'commander.unknownOption';
   return new ExpectedError('usage', wording(error.message), {
     cure: psql ? `put options of psql after --, as in entra-sync psql -- -c "select 1"; ${help}` : help,
+  });
+}
+
+// `disconnect` is a verb of `tenant`, and nothing like `connect`: a verb that is there is named, and none that looks like it.
+function elsewhereIn(command: Command, message: string): ExpectedError | undefined {
+  const word = /'([^']*)'/.exec(message)?.[1];
+  const paths = command.commands
+    .flatMap((group) => group.commands)
+    .filter((one) => one.name() === word)
+    .map(pathOf);
+  if (paths.length === 0) return undefined;
+  return new ExpectedError('usage', `${word} is not a verb by itself`, {
+    cure: paths.map((path) => `${path} --help`).join(', or '),
   });
 }
 

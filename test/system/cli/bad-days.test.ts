@@ -68,6 +68,8 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
 
   test.each([
     [['snyc'], /unknown command 'snyc', did you mean sync\? -> entra-sync --help/],
+    [['disconnect', 'Contoso'], /disconnect is not a verb by itself -> entra-sync tenant disconnect --help$/m],
+    [['show'], /show is not a verb by itself -> entra-sync tenant show --help, or entra-sync \S+ show --help/],
     [['tenant', 'shwo'], /unknown command 'shwo', did you mean show\? -> entra-sync tenant --help/],
     [['sync', '--dry-rum'], /unknown option '--dry-rum', did you mean --dry-run\? -> entra-sync sync --help/],
     [['edit'], /missing required argument 'account' -> entra-sync edit --help/],

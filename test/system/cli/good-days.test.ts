@@ -23,22 +23,22 @@ const verbs = [
   'worker',
   'status',
   'doctor',
+  'cycle show',
+  'verify',
   'explain',
   'history',
   'compare',
   'edit',
   'changes',
-  'cycle show',
+  'removals list',
+  'removals approve',
+  'removals reject',
+  'removals history',
   'settings show',
   'settings apply',
   'settings history',
   'settings diff',
   'settings revert',
-  'removals list',
-  'removals approve',
-  'removals reject',
-  'removals history',
-  'verify',
   'grant',
   'psql',
 ];
@@ -56,6 +56,16 @@ describe.concurrent('help', () => {
     expect(code).toBe(0);
     const listed = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
     expect(listed.filter((name) => name !== 'help')).toEqual([...new Set(verbs.map((name) => name.split(' ')[0]))]);
+    expect([...stdout.matchAll(/^[A-Z].*:$/gm)].map(([heading]) => heading)).toEqual([
+      'Options:',
+      'Try it:',
+      'Connect and run:',
+      'See how it stands:',
+      'Accounts and groups:',
+      'Settings and applications:',
+      'Commands:',
+      'Examples:',
+    ]);
     for (const exitCode of ['0', '1', '2', '3', '4', '5', '6', '7', '130'])
       expect(stdout).toMatch(new RegExp(`\\b${exitCode} [A-Za-z]`));
   });
