@@ -36,7 +36,7 @@ export async function workerSeenSeconds(database: Database): Promise<number | nu
   return newest?.seen ?? null;
 }
 
-/** Returns the signs by which {@link judgeWorkers} judges. */
+/** Returns the signs by which rules/workers.ts judges. */
 export async function readWorkerSigns(database: Database): Promise<WorkerSigns> {
   const [signs] = await rows<WorkerSigns>(
     database,

@@ -115,7 +115,7 @@ test('its connections are cut: it logs that, and keeps working', async () => {
   const fleet = await openFleet({ count: 1, users: 2 });
   const worker = fleet.worker();
   await untilCycles(fleet, 1);
-  // What is left to do after a cycle would be tried again within two minutes: cut an idle worker.
+  // The worker repeats the steps after a cycle only within two minutes, so the cut waits until the job is finished.
   await until('a finished job', async () => {
     const jobs = await rows<{ state: string }>(fleet.database, 'select state::text from entra_sync_jobs.job');
     return jobs.every(({ state }) => state === 'completed');

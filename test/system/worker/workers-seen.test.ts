@@ -1,4 +1,4 @@
-// What verbs and metrics say while no worker runs, and a worker process that is seen.
+// Verbs and metrics while no worker runs, and while a worker process does.
 import { expect, test, vi } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { openMetrics } from '../../../src/worker/metrics.ts';
