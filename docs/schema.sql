@@ -2325,12 +2325,12 @@ begin
     select t.no, a.entra_object_id
       from unnest(accounts) as t (no)
      cross join lateral (select a.entra_object_id from entra_sync.accounts a where a.account_no = t.no and a.removed_at is null offset 0) a
+  ), held as materialized (
+    select p.no, unnest(m.group_nos) as group_no
+      from people p join entra_sync.member_groups m on m.tenant_id = tenant and m.member_object_id = p.entra_object_id
   ), want as materialized (
-    select p.no as account_no, c.ancestor_no::integer as group_no, bool_or(c.ancestor_no = c.descendant_no) as is_direct
-      from people p
-      join entra_sync.member_groups m on m.tenant_id = tenant and m.member_object_id = p.entra_object_id
-     cross join lateral unnest(m.group_nos) as held (no)
-      join pairs c on c.descendant_no = held.no
+    select h.no as account_no, c.ancestor_no::integer as group_no, bool_or(c.ancestor_no = c.descendant_no) as is_direct
+      from held h join pairs c on c.descendant_no = h.group_no
      group by 1, 2
   ), kept as materialized (
     select e.place, t.no as account_no, e.group_no, e.is_direct
