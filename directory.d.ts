@@ -33,6 +33,12 @@ export type SourceOfTruth = 'directory' | 'user' | 'hybrid';
 
 export type MemberKind = 'account' | 'group';
 
+export type FoundKind = 'account' | 'group' | 'user';
+
+export type FoundState = 'managed' | 'manual' | 'removed' | 'set_aside' | 'out_of_scope';
+
+export type Fit = 'id' | 'whole' | 'begins' | 'part' | 'near';
+
 export type Origin = 'directory' | 'user' | 'none';
 
 export type ChangeKind =
@@ -240,6 +246,19 @@ export interface FeedRow {
   after: Record<string, unknown> | null;
 }
 
+export interface FoundRow {
+  kind: FoundKind;
+  tenant_id: string;
+  account_id: string | null;
+  group_id: string | null;
+  entra_object_id: string | null;
+  display_name: string | null;
+  user_principal_name: string | null;
+  mail: string | null;
+  state: FoundState;
+  fit: Fit;
+}
+
 export interface HistoryRow {
   change_id: string;
   at: Date;
@@ -327,6 +346,10 @@ export interface Functions {
   feed_position: {
     args: [];
     returns: string;
+  };
+  find: {
+    args: [tenant_id: string, words: string, max?: number, with_removed?: boolean];
+    returns: FoundRow[];
   };
   group_history: {
     args: [group_id: string];

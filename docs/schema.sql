@@ -45,6 +45,19 @@ create type directory.feed_row as (
   after jsonb
 );
 
+create type directory.found_row as (
+  kind text,
+  tenant_id uuid,
+  account_id uuid,
+  group_id uuid,
+  entra_object_id uuid,
+  display_name text,
+  user_principal_name text,
+  mail text,
+  state text,
+  fit text
+);
+
 create type directory.history_row as (
   change_id bigint,
   at timestamp with time zone,
@@ -700,6 +713,27 @@ AS $function$
 $function$;
 comment on function directory.feed_position() is 'Where the feed stands now. Read it and the views in one repeatable read transaction, then follow with read_changes.';
 
+CREATE OR REPLACE FUNCTION directory.find(tenant_id uuid, words text, max integer DEFAULT 20, with_removed boolean DEFAULT false)
+ RETURNS SETOF directory.found_row
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  asked constant uuid := find.tenant_id;
+  wanted constant integer := coalesce(find.max, 20);
+begin
+  if not exists (
+    select from entra_sync.tenants t where t.tenant_id = asked and t.tenant_id = coalesce(entra_sync.narrowed_to(), t.tenant_id)) then
+    perform entra_sync.refuse_unknown_tenant(asked);
+  elsif wanted < 1 or wanted > 1000 then
+    raise exception using errcode = '22023', message = 'max must be between 1 and 1000';
+  end if;
+  return query select f.* from entra_sync.find_ranked(array[asked], find.words, wanted, coalesce(find.with_removed, false)) f;
+end $function$;
+comment on function directory.find(uuid,text,integer,boolean) is 'The accounts and groups that the words mean, best first: by object id or its beginning, by beginnings and parts of the words of name and address, without case and accents; the nearest where nothing fits. Removed ones where with_removed says so. ES004.';
+
 CREATE OR REPLACE FUNCTION directory.group_history(group_id uuid)
  RETURNS SETOF directory.history_row
  LANGUAGE plpgsql
@@ -1111,6 +1145,9 @@ CREATE INDEX accounts_suspended ON entra_sync.accounts USING btree (tenant_id, s
 CREATE INDEX accounts_to_purge ON entra_sync.accounts USING btree (tenant_id, purge_at) WHERE (purge_at IS NOT NULL);
 CREATE TRIGGER drop_effective AFTER DELETE ON entra_sync.accounts REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.drop_effective();
 CREATE TRIGGER note_cleared BEFORE INSERT OR UPDATE OF overrides ON entra_sync.accounts FOR EACH ROW WHEN (((new.overrides <> '{}'::jsonb) OR (new.cleared <> '{}'::text[]))) EXECUTE FUNCTION entra_sync.note_cleared();
+CREATE TRIGGER words_kept AFTER UPDATE ON entra_sync.accounts FOR EACH ROW WHEN (((((((old.mapped IS DISTINCT FROM new.mapped) OR (old.overrides IS DISTINCT FROM new.overrides)) OR (old.source IS DISTINCT FROM new.source)) OR (old.user_principal_name IS DISTINCT FROM new.user_principal_name)) OR (old.mail IS DISTINCT FROM new.mail)) AND (entra_sync.account_name(old.profile, old.source, old.user_principal_name, old.mail) IS DISTINCT FROM entra_sync.account_name(new.profile, new.source, new.user_principal_name, new.mail)))) EXECUTE FUNCTION entra_sync.keep_account_words();
+CREATE TRIGGER words_of_gone AFTER DELETE ON entra_sync.accounts REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.words_of_gone_accounts();
+CREATE TRIGGER words_of_new AFTER INSERT ON entra_sync.accounts REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.words_of_new_accounts();
 comment on column entra_sync.accounts.source is 'The user as Graph has it, selected properties with a value only: what "absent = unchanged" of later rounds is merged with (rule 3).';
 comment on column entra_sync.accounts.mapped is 'What the field mapping makes of source.';
 comment on column entra_sync.accounts.overrides is 'Values that people gave to fields, in force over the directory''s.';
@@ -1396,6 +1433,9 @@ create table entra_sync.groups (
 );
 CREATE UNIQUE INDEX groups_by_object ON entra_sync.groups USING btree (tenant_id, entra_object_id);
 CREATE INDEX groups_to_purge ON entra_sync.groups USING btree (tenant_id, purge_at) WHERE (purge_at IS NOT NULL);
+CREATE TRIGGER words_kept AFTER UPDATE ON entra_sync.groups FOR EACH ROW WHEN ((entra_sync.group_name(old.display_name, old.mail) IS DISTINCT FROM entra_sync.group_name(new.display_name, new.mail))) EXECUTE FUNCTION entra_sync.keep_group_words();
+CREATE TRIGGER words_of_gone AFTER DELETE ON entra_sync.groups REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.words_of_gone_groups();
+CREATE TRIGGER words_of_new AFTER INSERT ON entra_sync.groups REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.words_of_new_groups();
 comment on column entra_sync.groups.group_no is 'Private and narrow: a membership is 25 bytes of key and type with it, 49 with two ids and the tenant.';
 
 create table entra_sync.heartbeats (
@@ -1808,6 +1848,14 @@ comment on column entra_sync.tenants.failing_credential is 'Keyed hash of the cr
 comment on column entra_sync.tenants.nested_members is 'How many rows of effective_members are not direct.';
 comment on column entra_sync.tenants.nested_left_out is 'Null: every effective membership is kept. Else only direct ones are: so many more, counted by path, would exceed entra_sync.most_nested_members().';
 
+create table entra_sync.vocabulary (
+  tenant_id uuid not null,
+  word text not null,
+  constraint vocabulary_pkey PRIMARY KEY (tenant_id, word)
+);
+CREATE INDEX vocabulary_of_letters ON entra_sync.vocabulary USING btree (tenant_id, length(word), word) WHERE (word !~ '[0-9]'::text);
+comment on table entra_sync.vocabulary is 'Each word of `words` once a tenant.';
+
 create table entra_sync.waiting_consents (
   invitation_id uuid not null,
   tenant_id uuid not null,
@@ -1823,6 +1871,16 @@ comment on table entra_sync.waiting_consents is 'Consents that have given a good
 comment on column entra_sync.waiting_consents.tenant_id is 'From the verified sign-in. The tenant need not be registered, so this is no foreign key.';
 comment on column entra_sync.waiting_consents.admin_object_id is 'Who signed in: the object id in that tenant. It goes with the row.';
 comment on column entra_sync.waiting_consents.expires_at is 'The vendor can approve until then; later the row is deleted.';
+
+create table entra_sync.words (
+  tenant_id uuid not null,
+  word text not null,
+  kind "char" not null,
+  no bigint not null,
+  constraint words_pkey PRIMARY KEY (tenant_id, word, kind, no),
+  constraint words_kind_check CHECK ((kind = ANY (ARRAY['a'::"char", 'g'::"char"])))
+);
+comment on table entra_sync.words is 'Each word of an account (kind a, account_no) or a group (g, group_no), removed ones included, once (rule 32). No foreign keys: triggers write it and take it back.';
 
 create table entra_sync.worker_beats (
   worker_id uuid not null,
@@ -1911,6 +1969,36 @@ AS $function$
     'user_principal_name', a.user_principal_name, 'mail', a.mail, 'profile', a.profile - a.cleared)
 $function$;
 comment on function entra_sync.account_facts(entra_sync.accounts) is 'What a change row can say of an account.';
+
+CREATE OR REPLACE FUNCTION entra_sync.account_name(profile jsonb, source jsonb, principal text, mail text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select pg_catalog.left(pg_catalog.concat_ws(' ',
+    coalesce(profile ->> 'displayName', source ->> 'displayName'), profile ->> 'givenName', profile ->> 'surname',
+    -- A guest's user principal name is the address at home, #EXT# and the tenant.
+    pg_catalog.split_part(pg_catalog.split_part(principal, '#EXT#', 1), '@', 1), pg_catalog.split_part(mail, '@', 1)), 1000)
+$function$;
+comment on function entra_sync.account_name(jsonb,jsonb,text,text) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.add_words(tenant uuid, of_kind "char", numbers bigint[], names text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  with come as (
+    insert into entra_sync.words as x (tenant_id, word, kind, no)
+    select distinct tenant, left(w, 64), of_kind, n.no
+      from unnest(numbers, names) as n (no, name) cross join lateral unnest(entra_sync.words_of(n.name)) as w
+     where w <> '' order by 2, 4
+    returning x.word
+  )
+  select array(select distinct c.word from come c) into names;
+  perform entra_sync.keep_vocabulary(tenant, names);
+end $function$;
+comment on function entra_sync.add_words(uuid,"char",bigint[],text[]) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.batch_end(batch bigint)
  RETURNS bigint
@@ -2134,6 +2222,143 @@ AS $function$
 $function$;
 comment on function entra_sync.feed_ranges(int8multirange) is 'Ids of batches as a position holds them: 12-14.17. Null for none.';
 
+CREATE OR REPLACE FUNCTION entra_sync.find_in(tenant uuid, wanted text[], few integer, removed boolean, near boolean)
+ RETURNS SETOF directory.found_row
+ LANGUAGE plpgsql
+ STABLE
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+  last constant text := U&'\+10FFFF';
+  most integer := case when cardinality(wanted) = 1 then greatest(few * 5, 200) else greatest(few * 5, 2000) end;
+  holders integer;
+  rarest text;
+  lists jsonb;
+  meant text[] := wanted;
+  found directory.found_row[];
+begin
+  if near then
+    meant := array(
+      select concat_ws(' ', w, (select string_agg(n, ' ') from entra_sync.nearest_words(tenant, w, 8) n))
+        from unnest(wanted) with ordinality u (w, i) order by i);
+    lists := (select jsonb_agg(to_jsonb(string_to_array(m, ' ') || entra_sync.words_with_part(tenant, w)) order by i)
+                from unnest(wanted, meant) with ordinality u (w, m, i));
+  else
+    -- Of two words that many have, the names of one are read; more of them only where the other is in too few.
+    loop
+      select w.word, w.holders into rarest, holders
+        from (select w as word, (select count(*) from (
+                select from entra_sync.words x
+                 where x.tenant_id = tenant and x.word >= w and x.word < w || last limit most) c) as holders
+                from unnest(wanted) as w) w
+       order by w.holders limit 1;
+      found := array(
+        with names as materialized (
+          select x.kind, x.no from entra_sync.words x
+           where x.tenant_id = tenant and x.word >= rarest and x.word < rarest || last
+           order by x.word, x.kind, x.no limit most
+        )
+        select f from entra_sync.judged(tenant,
+          array(select distinct n.no from names n where n.kind = 'a'),
+          array(select distinct n.no from names n where n.kind = 'g'), wanted, removed) f);
+      exit when cardinality(found) >= few or holders < most;
+      most := most * 10;
+    end loop;
+    return query select f.* from unnest(found) f;
+    if cardinality(found) >= few then
+      return;
+    end if;
+    lists := (select jsonb_agg(to_jsonb(entra_sync.words_with_part(tenant, w)) order by i)
+                from unnest(wanted) with ordinality u (w, i));
+  end if;
+  return query
+    with names as materialized (select h.kind, h.no from entra_sync.holders_of_rarest(tenant, lists, greatest(few * 5, 2000)) h)
+    select f.kind, f.tenant_id, f.account_id, f.group_id, f.entra_object_id, f.display_name, f.user_principal_name, f.mail,
+           f.state, case when near then 'near' else f.fit end
+      from entra_sync.judged(tenant,
+        array(select distinct n.no from names n where n.kind = 'a'),
+        array(select distinct n.no from names n where n.kind = 'g'), meant, removed) f;
+end $function$;
+comment on function entra_sync.find_in(uuid,text[],integer,boolean,boolean) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.find_ranked(tenants uuid[], asked text, most integer, removed boolean)
+ RETURNS SETOF directory.found_row
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  name constant text := btrim(left(asked, 200));
+  digits constant text := replace(lower(name), '-', '');
+  domain constant text := case when strpos(name, '@') > 0 then lower(split_part(name, '@', 2)) end;
+  wanted constant text[] := array(
+    select left(w, 64) from unnest(entra_sync.words_asked(split_part(name, '@', 1))) with ordinality u (w, i)
+     -- Of signs alone is no word.
+     where w !~ '^[!-/:-@[-`{-~]*$' group by 1 order by min(i) limit 8);
+  pass boolean;
+begin
+  if digits ~ '^[0-9a-f]{8,32}$' and lower(name) ~ '^[0-9a-f]{8}(-|$|[0-9a-f]{24}$)' then
+    return query
+      select f.* from unnest(tenants) as t (id) cross join lateral entra_sync.found_by_id(t.id, digits, removed) f limit most;
+    if found then
+      return;
+    end if;
+  end if;
+  if wanted = '{}' then
+    return;
+  end if;
+  foreach pass in array array[false, true] loop
+    return query
+      select r.kind, r.tenant_id, r.account_id, r.group_id, r.entra_object_id, r.display_name, r.user_principal_name, r.mail,
+             r.state, r.fit
+        from (
+          select distinct on (f.kind, f.account_id, f.group_id) f.*, array_position(array['whole', 'begins', 'part', 'near'], f.fit) as place
+            from unnest(tenants) as t (id)
+           cross join lateral entra_sync.find_in(t.id, wanted, most, removed, pass) f
+           where domain is null or starts_with(lower(split_part(f.mail, '@', 2)), domain)
+              or starts_with(lower(split_part(f.user_principal_name, '@', 2)), domain)
+           order by f.kind, f.account_id, f.group_id, place) r
+       order by r.place, r.state = 'removed', lower(r.display_name), r.user_principal_name, r.account_id, r.group_id
+       limit most;
+    if found then
+      return;
+    end if;
+  end loop;
+end $function$;
+comment on function entra_sync.find_ranked(uuid[],text,integer,boolean) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.fit_of(names text[], wanted text[])
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+declare
+  name constant text := ' ' || array_to_string(names, ' ') || ' ';
+  fit text := 'whole';
+  one text;
+  meant text;
+  best text;
+begin
+  foreach one in array wanted loop
+    best := null;
+    foreach meant in array string_to_array(one, ' ') loop
+      if strpos(name, ' ' || meant || ' ') > 0 then
+        best := 'whole';
+        exit;
+      elsif strpos(name, ' ' || meant) > 0 then
+        best := 'begins';
+      elsif best is null and strpos(name, meant) > 0 then
+        best := 'part';
+      end if;
+    end loop;
+    if best is null then
+      return null;
+    end if;
+    fit := case when 'part' in (fit, best) then 'part' when 'begins' in (fit, best) then 'begins' else 'whole' end;
+  end loop;
+  return fit;
+end $function$;
+comment on function entra_sync.fit_of(text[],text[]) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.fits(value jsonb, value_type text)
  RETURNS boolean
  LANGUAGE sql
@@ -2250,6 +2475,42 @@ begin
 end $function$;
 comment on function entra_sync.follow_server() is 'Begins a new epoch of the feed on another server, timeline or database than the kept one. Learns what was not known without one. The caller holds entra_sync.feed_order.';
 
+CREATE OR REPLACE FUNCTION entra_sync.found_by_id(tenant uuid, digits text, removed boolean)
+ RETURNS SETOF directory.found_row
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  first constant uuid := rpad(digits, 32, '0')::uuid;
+  last constant uuid := rpad(digits, 32, 'f')::uuid;
+begin
+  return query
+    select f.* from entra_sync.judged(tenant,
+      array(select a.account_no from entra_sync.accounts a
+             where a.tenant_id = tenant and a.entra_object_id between first and last
+            union
+            select a.account_no from entra_sync.accounts a where a.account_id between first and last and a.tenant_id = tenant),
+      array(select g.group_no from entra_sync.groups g
+             where g.tenant_id = tenant and g.entra_object_id between first and last
+            union
+            select g.group_no from entra_sync.groups g where g.group_id between first and last and g.tenant_id = tenant),
+      null, removed) f;
+  if removed then
+    return query
+      select 'user', tenant, null::uuid, null::uuid, x.id, null::text, null::text, null::text, x.why, 'id'
+        from (select o.entra_object_id as id, 'out_of_scope' as why from entra_sync.outside_scope o
+               where o.tenant_id = tenant and o.entra_object_id between first and last
+              union all
+              select left(s.object_key, 36)::uuid, 'set_aside' from entra_sync.set_aside s
+               where s.tenant_id = tenant and s.stream = 'users'
+                 and case when s.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}'
+                          then left(s.object_key, 36)::uuid between first and last end) x
+       where not exists (select from entra_sync.accounts a where a.tenant_id = tenant and a.entra_object_id = x.id)
+       group by x.id, x.why;
+  end if;
+end $function$;
+comment on function entra_sync.found_by_id(uuid,text,boolean) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.group_facts(g entra_sync.groups)
  RETURNS jsonb
  LANGUAGE sql
@@ -2259,6 +2520,15 @@ AS $function$
     'description', g.description, 'mail', g.mail, 'kind', g.kind, 'is_dynamic', g.is_dynamic, 'attributes', g.attributes)
 $function$;
 comment on function entra_sync.group_facts(entra_sync.groups) is 'What a change row can say of a group.';
+
+CREATE OR REPLACE FUNCTION entra_sync.group_name(display_name text, mail text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select pg_catalog.left(pg_catalog.concat_ws(' ', display_name, pg_catalog.split_part(mail, '@', 1)), 1000)
+$function$;
+comment on function entra_sync.group_name(text,text) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.has_all(batches int8multirange, up_to_number bigint)
  RETURNS boolean
@@ -2273,6 +2543,25 @@ AS $function$
 $function$;
 comment on function entra_sync.has_all(int8multirange,bigint) is 'Whether each of these ids is a batch with a number up to this one. An id alone proves nothing: another server may have given it to another batch.';
 
+CREATE OR REPLACE FUNCTION entra_sync.holders_of_rarest(tenant uuid, lists jsonb, most integer)
+ RETURNS TABLE(kind "char", no bigint)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with rarest as materialized (
+    select l.list from jsonb_array_elements(lists) as l (list)
+     order by (select count(*) from (
+       select from jsonb_array_elements_text(l.list) as u (word)
+        cross join lateral (
+          select from entra_sync.words x where x.tenant_id = tenant and x.word = u.word offset 0) x limit most) c)
+     limit 1)
+  select x.kind, x.no from rarest r
+   cross join lateral jsonb_array_elements_text(r.list) as u (word)
+   cross join lateral (
+     select x.kind, x.no from entra_sync.words x where x.tenant_id = tenant and x.word = u.word offset 0) x limit most
+$function$;
+comment on function entra_sync.holders_of_rarest(uuid,jsonb,integer) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.is_elsewhere()
  RETURNS boolean
  LANGUAGE sql
@@ -2284,6 +2573,45 @@ AS $function$
     from entra_sync.feed f cross join entra_sync.this_server() s
 $function$;
 comment on function entra_sync.is_elsewhere() is 'Whether this is another server, timeline or database than the kept one, or one of them was not known before.';
+
+CREATE OR REPLACE FUNCTION entra_sync.judged(tenant uuid, accounts bigint[], groups bigint[], wanted text[], removed boolean)
+ RETURNS SETOF directory.found_row
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select 'account', a.tenant_id, a.account_id, null::uuid, a.entra_object_id,
+         coalesce(a.profile ->> 'displayName', a.source ->> 'displayName'), a.user_principal_name, a.mail,
+         case when a.removed_at is null then a.state else 'removed' end, f.fit
+    from unnest(accounts) as n (no)
+   cross join lateral (
+     select a.* from entra_sync.accounts a where a.account_no = n.no::integer and a.tenant_id = tenant offset 0) a
+   cross join lateral (select case when wanted is null then 'id' else entra_sync.fit_of(
+     entra_sync.words_of(entra_sync.account_name(a.profile, a.source, a.user_principal_name, a.mail)), wanted) end as fit offset 0) f
+   where (removed or a.removed_at is null) and f.fit is not null
+  union all
+  select 'group', g.tenant_id, null, g.group_id, g.entra_object_id, g.display_name, null, g.mail,
+         case when g.removed_at is null then g.state else 'removed' end, f.fit
+    from unnest(groups) as n (no)
+   cross join lateral (select g.* from entra_sync.groups g where g.group_no = n.no and g.tenant_id = tenant offset 0) g
+   cross join lateral (select case when wanted is null then 'id' else entra_sync.fit_of(
+     entra_sync.words_of(entra_sync.group_name(g.display_name, g.mail)), wanted) end as fit offset 0) f
+   where (removed or g.removed_at is null) and f.fit is not null
+$function$;
+comment on function entra_sync.judged(uuid,bigint[],bigint[],text[],boolean) is 'These accounts and groups as found, those out that do not fit.';
+
+CREATE OR REPLACE FUNCTION entra_sync.keep_account_words()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform entra_sync.keep_words(new.tenant_id, 'a', new.account_no,
+    entra_sync.account_name(old.profile, old.source, old.user_principal_name, old.mail),
+    entra_sync.account_name(new.profile, new.source, new.user_principal_name, new.mail));
+  return null;
+end $function$;
+comment on function entra_sync.keep_account_words() is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.keep_effective_of_batch()
  RETURNS trigger
@@ -2458,6 +2786,19 @@ begin
 end $function$;
 comment on function entra_sync.keep_effective(uuid,integer[]) is 'Compares the kept effective memberships of these accounts of the tenant with what they should be, and writes the differences. The tenant''s row is locked.';
 
+CREATE OR REPLACE FUNCTION entra_sync.keep_group_words()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform entra_sync.keep_words(new.tenant_id, 'g', new.group_no,
+    entra_sync.group_name(old.display_name, old.mail), entra_sync.group_name(new.display_name, new.mail));
+  return null;
+end $function$;
+comment on function entra_sync.keep_group_words() is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.keep_nested_members()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2523,6 +2864,51 @@ begin
   return null;
 end $function$;
 comment on function entra_sync.keep_nested_members() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.keep_vocabulary(tenant uuid, words text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  missing text[] := words;
+begin
+  loop
+    with come as (
+      insert into entra_sync.vocabulary as v (tenant_id, word)
+      select tenant, w from unnest(missing) as w order by w on conflict do nothing returning v.word
+    )
+    select array(select w from unnest(missing) as w except select c.word from come c order by 1) into missing;
+    exit when missing = '{}';
+    missing := array(
+      select w from unnest(missing) as w except
+      select h.word from (
+        select v.word from entra_sync.vocabulary v
+         where v.tenant_id = tenant and v.word = any(missing) order by v.word for key share) h
+      order by 1);
+    exit when missing = '{}';
+  end loop;
+end $function$;
+comment on function entra_sync.keep_vocabulary(uuid,text[]) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.keep_words(tenant uuid, of_kind "char", number bigint, old_name text, new_name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  had constant text[] := array(select distinct left(w, 64) from unnest(entra_sync.words_of(old_name)) as w where w <> '');
+  has constant text[] := array(select distinct left(w, 64) from unnest(entra_sync.words_of(new_name)) as w where w <> '');
+  fresh constant text[] := array(select w from unnest(has) as w where w <> all(had) order by 1);
+begin
+  delete from entra_sync.words x
+   where x.tenant_id = tenant and x.kind = of_kind and x.no = number and x.word = any(had) and x.word <> all(has);
+  insert into entra_sync.words (tenant_id, word, kind, no) select tenant, w, of_kind, number from unnest(fresh) as w;
+  if fresh <> '{}' then
+    perform entra_sync.keep_vocabulary(tenant, fresh);
+  end if;
+end $function$;
+comment on function entra_sync.keep_words(uuid,"char",bigint,text,text) is 'A word that is no longer used stays in the vocabulary until a purge.';
 
 CREATE OR REPLACE FUNCTION entra_sync.last_change(c entra_sync.changes)
  RETURNS bigint
@@ -2684,6 +3070,34 @@ begin
   return case when named = only_tenants[1] then named else no_tenant end;
 end $function$;
 comment on function entra_sync.narrowed_to() is 'The tenant that the caller sees: null for all, the nil uuid for none. A pooled connection reads the unset setting as empty, not null.';
+
+CREATE OR REPLACE FUNCTION entra_sync.nearest_words(tenant uuid, asked text, most integer)
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ STABLE
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare
+  size constant integer := length(asked);
+  third constant integer := greatest(size / 3, 1);
+  -- A slip or two leave one of three parts whole.
+  head constant text := substr(asked, 1, third);
+  middle constant text := substr(asked, 1 + third, third);
+  rest constant text := substr(asked, 1 + 2 * third);
+  parts constant text[] := array(select substr('  ' || asked || ' ', i, 3) from generate_series(1, size + 1) as i);
+begin
+  return query
+    select s.word from (
+      select v.word, 2.0 * (select count(*) from unnest(parts) as p where strpos('  ' || v.word || ' ', p) > 0)
+                     / (size + 1 + length(v.word) + 1) as score
+        from generate_series(size - 2, size + 2) as n
+       cross join lateral (
+         select v.word from entra_sync.vocabulary v
+          where v.tenant_id = tenant and length(v.word) = n and v.word !~ '[0-9]'
+            and (strpos(v.word, head) > 0 or strpos(v.word, middle) > 0 or strpos(v.word, rest) > 0) offset 0) v) s
+     where s.score >= 0.3 order by s.score desc, s.word limit most;
+end $function$;
+comment on function entra_sync.nearest_words(uuid,text,integer) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.nested_paths(tenant uuid)
  RETURNS bigint
@@ -3019,6 +3433,29 @@ begin
 end $function$;
 comment on function entra_sync.store_edit(entra_sync.accounts,jsonb,jsonb,jsonb,text[],text) is 'Puts new overrides into force, with one change row; nothing is written where none of the fields changes. Returns the profile.';
 
+CREATE OR REPLACE FUNCTION entra_sync.take_words(tenant uuid, of_kind "char", numbers bigint[], names text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  with gone as (
+    delete from entra_sync.words x
+     using (select n.no, left(w, 64) as word
+              from unnest(numbers, names) as n (no, name) cross join lateral unnest(entra_sync.words_of(n.name)) as w
+             where w <> '') g
+     where x.tenant_id = tenant and x.word = g.word and x.kind = of_kind and x.no = g.no
+    returning x.word
+  )
+  select array(select distinct g.word from gone g) into names;
+  -- The next statement sees what those have written who held a word until now.
+  perform from entra_sync.vocabulary v where v.tenant_id = tenant and v.word = any(names) order by v.word for update;
+  delete from entra_sync.vocabulary v
+   where v.tenant_id = tenant and v.word = any(names)
+     and not exists (select from entra_sync.words x where x.tenant_id = tenant and x.word = v.word);
+end $function$;
+comment on function entra_sync.take_words(uuid,"char",bigint[],text[]) is 'At a purge nothing of a name stays, in the vocabulary neither.';
+
 CREATE OR REPLACE FUNCTION entra_sync.tell_of_batch()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3095,6 +3532,117 @@ AS $function$
   select given - coalesce((select array_agg(k) from jsonb_object_keys(others) k), '{}')
 $function$;
 comment on function entra_sync.without_keys(jsonb,jsonb) is 'An object without the keys of another one.';
+
+CREATE OR REPLACE FUNCTION entra_sync.words_asked(name text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+declare
+  letters text := name;
+begin
+  if pg_catalog.octet_length(name) <> pg_catalog.char_length(name) then
+    -- The accents of Latin letters first: what is ASCII then needs no table of all letters.
+    letters := pg_catalog.translate(pg_catalog.normalize(name, 'NFKD'),
+      U&'\0300\0301\0302\0303\0304\0306\0307\0308\030A\030B\030C\0323\0326\0327\0328\0331\2018\2019\00B4', '');
+    letters := pg_catalog.translate(letters, 'øØłŁđĐðÐıħĦŧŦŋŊ', 'oOlLdDdDihHtTnN');
+    letters := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+      pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+        letters, 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'), 'Æ', 'ae'), 'Œ', 'oe'), 'Þ', 'th');
+    if pg_catalog.octet_length(letters) <> pg_catalog.char_length(letters) then
+      letters := pg_catalog.regexp_replace(entra_sync.folded(letters), '[\u0300-\u036f\u200b-\u200f\u202a-\u202e\u2060-\u206f]', '', 'g');
+      letters := pg_catalog.translate(letters, U&'\00AB\00B7\00BB\2010\2011\2012\2013\2014\2015\201C\201D\201E', '            ');
+    end if;
+  end if;
+  return pg_catalog.string_to_array(
+    pg_catalog.translate(pg_catalog.lower(letters collate "C"), E'.,-_()/&+:;|#@"[]\t\n\'', '                   '), ' ');
+end $function$;
+comment on function entra_sync.words_asked(text) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.words_of_gone_accounts()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform entra_sync.take_words(g.tenant_id, 'a', array_agg(g.account_no),
+            array_agg(entra_sync.account_name(g.mapped || g.overrides, g.source, g.user_principal_name, g.mail)))
+     from gone g group by g.tenant_id order by g.tenant_id;
+  return null;
+end $function$;
+comment on function entra_sync.words_of_gone_accounts() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.words_of_gone_groups()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform entra_sync.take_words(g.tenant_id, 'g', array_agg(g.group_no), array_agg(entra_sync.group_name(g.display_name, g.mail)))
+     from gone g group by g.tenant_id order by g.tenant_id;
+  return null;
+end $function$;
+comment on function entra_sync.words_of_gone_groups() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.words_of_new_accounts()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform entra_sync.add_words(c.tenant_id, 'a', array_agg(c.account_no),
+            array_agg(entra_sync.account_name(c.mapped || c.overrides, c.source, c.user_principal_name, c.mail)))
+     from come c group by c.tenant_id order by c.tenant_id;
+  return null;
+end $function$;
+comment on function entra_sync.words_of_new_accounts() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.words_of_new_groups()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform entra_sync.add_words(c.tenant_id, 'g', array_agg(c.group_no), array_agg(entra_sync.group_name(c.display_name, c.mail)))
+     from come c group by c.tenant_id order by c.tenant_id;
+  return null;
+end $function$;
+comment on function entra_sync.words_of_new_groups() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.words_of(name text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+declare
+  spelt text;
+begin
+  if pg_catalog.octet_length(name) = pg_catalog.char_length(name) then
+    return entra_sync.words_asked(name);
+  end if;
+  -- Müller is looked for as Muller and as Mueller.
+  spelt := pg_catalog.normalize(name, 'NFC');
+  if spelt ~ '[äöüøåÄÖÜØÅ]' then
+    spelt := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+      pg_catalog.translate(spelt, 'ÄÖÜØÅ', 'äöüøå'), 'ä', 'ae'), 'ö', 'oe'), 'ü', 'ue'), 'ø', 'oe'), 'å', 'aa');
+    return entra_sync.words_asked(name) || entra_sync.words_asked(spelt);
+  end if;
+  return entra_sync.words_asked(name);
+end $function$;
+comment on function entra_sync.words_of(text) is 'The words by which a name is found, empty ones among them.';
+
+CREATE OR REPLACE FUNCTION entra_sync.words_with_part(tenant uuid, part text)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select array(select v.word from entra_sync.vocabulary v where v.tenant_id = tenant and strpos(v.word, part) > 0 limit 1000)
+$function$;
+comment on function entra_sync.words_with_part(uuid,text) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.write_account_change(account entra_sync.accounts, actor text, kind text, before jsonb, after jsonb)
  RETURNS void

@@ -77,6 +77,12 @@ export const relations: Readonly<Record<string, Relation>> = {
   changes: change,
   change_row: { ...change, type: 'ChangeRow', from: [] },
   feed_row: { ...change, type: 'FeedRow', from: [], notNull: ['position', ...change.notNull] },
+  found_row: {
+    type: 'FoundRow',
+    from: [],
+    notNull: ['kind', 'tenant_id', 'state', 'fit'],
+    types: { kind: 'FoundKind', state: 'FoundState', fit: 'Fit' },
+  },
   history_row: {
     type: 'HistoryRow',
     from: [],
@@ -112,6 +118,9 @@ export const checkedWords: readonly (readonly [type: string, table: string, colu
 export const otherWords: Readonly<Record<string, readonly string[]>> = {
   SourceOfTruth: ['directory', 'user', 'hybrid'],
   MemberKind: ['account', 'group'],
+  FoundKind: ['account', 'group', 'user'],
+  FoundState: ['managed', 'manual', 'removed', 'set_aside', 'out_of_scope'],
+  Fit: ['id', 'whole', 'begins', 'part', 'near'],
   Origin: ['directory', 'user', 'none'],
   ChangeKind: [
     'account.created',

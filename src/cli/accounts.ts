@@ -2,6 +2,7 @@
 import { ExpectedError } from '../errors.ts';
 import { type FoundAccount, findAccounts } from '../store/accounts/explain.ts';
 import type { Database } from '../store/database/pool.ts';
+import { pickByWords } from './found.ts';
 import { table } from './layout.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -11,14 +12,19 @@ export type Picked = {
   readonly others: readonly FoundAccount[];
 };
 
-/** Returns the live account that `word` means, else the removed one. Shows several, and throws `unknown_name`. */
+/**
+ * Returns the live account that `word` means, else the removed one: by id, name or address, else by words of these. Shows
+ * several, and throws `unknown_name`.
+ */
 export async function pickAccount(
   terminal: Terminal,
   database: Database,
   tenantId: string | null,
   word: string,
 ): Promise<Picked | undefined> {
-  const found = await findAccounts(database, tenantId, word);
+  const named = await findAccounts(database, tenantId, word);
+  const meant = named.length > 0 ? undefined : await pickByWords(terminal, database, tenantId, word, ['account']);
+  const found = meant ? await findAccounts(database, meant.tenant_id, meant.account_id ?? '') : named;
   const live = found.filter((one) => one.removed_at === null);
   const candidates = live.length > 0 ? live : found;
   const [account] = candidates;

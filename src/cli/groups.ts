@@ -2,16 +2,28 @@
 import { ExpectedError } from '../errors.ts';
 import { type FoundGroup, findGroups } from '../store/accounts/history.ts';
 import type { Database } from '../store/database/pool.ts';
+import { pickByWords } from './found.ts';
+import type { Terminal } from './terminal.ts';
 
-/** Returns the live group that `word` means, else the removed one. Throws `unknown_name` for none and for several. */
-export async function pickGroup(database: Database, tenantId: string | null, word: string): Promise<FoundGroup> {
-  const found = await findGroups(database, tenantId, word);
+/**
+ * Returns the live group that `word` means, else the removed one: by id, name or address, else by words of these. Throws
+ * `unknown_name` for none and for several.
+ */
+export async function pickGroup(
+  terminal: Terminal,
+  database: Database,
+  tenantId: string | null,
+  word: string,
+): Promise<FoundGroup> {
+  const named = await findGroups(database, tenantId, word);
+  const meant = named.length > 0 ? undefined : await pickByWords(terminal, database, tenantId, word, ['group']);
+  const found = meant ? await findGroups(database, meant.tenant_id, meant.group_id ?? '') : named;
   const live = found.filter((one) => one.removed_at === null);
   const candidates = live.length > 0 ? live : found;
   const [group] = candidates;
   if (!group) {
     throw new ExpectedError('unknown_name', `no account and no group is called ${word}`, {
-      cure: `entra-sync explain ${JSON.stringify(word)} says why there is no account; groups are named by name, mail or id`,
+      cure: `entra-sync find ${JSON.stringify(word)} shows the nearest; entra-sync explain says why there is no account`,
     });
   }
   if (candidates.length === 1) return group;

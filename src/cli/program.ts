@@ -27,6 +27,7 @@ const groups: Readonly<Record<string, Verbs>> = {
     verify: async () => (await import('./verbs/verify.ts')).verifyCommand(),
   },
   'Accounts and groups:': {
+    find: async () => (await import('./verbs/find.ts')).findCommand(),
     explain: async () => (await import('./verbs/explain.ts')).explainCommand(),
     history: async () => (await import('./verbs/history.ts')).historyCommand(),
     compare: async () => (await import('./verbs/history.ts')).compareCommand(),

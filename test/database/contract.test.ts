@@ -136,7 +136,7 @@ const explained =
   'field text, value jsonb, origin text, owner text, editable_by text[], mapped_from text, directory_value jsonb, user_value jsonb, since timestamp with time zone, changed_by text';
 
 // The rows that functions return.
-const types = ['account_then', 'change_row', 'feed_row', 'history_row', 'membership_then'].map((name) => ({
+const types = ['account_then', 'change_row', 'feed_row', 'found_row', 'history_row', 'membership_then'].map((name) => ({
   name,
   kind: 'c',
 }));
@@ -148,6 +148,10 @@ const functions = {
   edit_account: { takes: 'account_id uuid, patch jsonb, actor text, actor_role text', gives: 'jsonb' },
   explain_account: { takes: 'account_id uuid', gives: `TABLE(${explained})` },
   feed_position: { takes: '', gives: 'text' },
+  find: {
+    takes: 'tenant_id uuid, words text, max integer DEFAULT 20, with_removed boolean DEFAULT false',
+    gives: 'SETOF directory.found_row',
+  },
   group_history: { takes: 'group_id uuid', gives: 'SETOF directory.history_row' },
   latest_changes: { takes: 'tenant_id uuid, max integer DEFAULT 50', gives: 'SETOF directory.change_row' },
   memberships_at: { takes: 'tenant_id uuid, at timestamp with time zone', gives: 'SETOF directory.membership_then' },

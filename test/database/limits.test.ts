@@ -275,6 +275,9 @@ const textsOfIndexes: Record<string, string> = {
   stage_pages_round_id_link_hash_key: 'a hash',
   stage_set_aside_pkey: 'cleanKey: at most 100 characters',
   stream_failures_pkey: 'a stream, and a kind',
+  vocabulary_of_letters: 'words of at most 64 letters',
+  vocabulary_pkey: 'words of at most 64 letters',
+  words_pkey: 'words of at most 64 letters',
 };
 
 test('rule 19: each index over texts or documents has been checked', async () => {

@@ -20,6 +20,7 @@ export const deeper = [
   'database/effective-memberships',
   'database/embedded',
   'database/feed',
+  'database/find',
   'database/limits',
   'database/lock-waits',
   'database/lost-commit',

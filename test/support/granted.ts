@@ -95,6 +95,7 @@ export const calls: readonly (readonly [sql: string, of: 'account' | 'tenant'])[
   ['select * from directory.accounts_at($1, now())', 'tenant'],
   ['select * from directory.memberships_at($1, now())', 'tenant'],
   ['select * from directory.latest_changes($1)', 'tenant'],
+  [`select * from directory.find($1, 'x')`, 'tenant'],
 ];
 
 /** SQLSTATE and message of each function of the contract, called for an account. */

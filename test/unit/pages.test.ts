@@ -11,6 +11,7 @@ import { demoCommand } from '../../src/cli/verbs/demo.ts';
 import { doctorCommand } from '../../src/cli/verbs/doctor.ts';
 import { editCommand } from '../../src/cli/verbs/edit.ts';
 import { explainCommand } from '../../src/cli/verbs/explain.ts';
+import { findCommand } from '../../src/cli/verbs/find.ts';
 import { grantCommand } from '../../src/cli/verbs/grant.ts';
 import { compareCommand, historyCommand } from '../../src/cli/verbs/history.ts';
 import { migrateCommand } from '../../src/cli/verbs/migrate.ts';
@@ -37,6 +38,7 @@ function page(path: string): Page {
 const commands = [
   changesCommand(),
   compareCommand(),
+  findCommand(),
   connectCommand(),
   cycleCommand(),
   demoCommand(),

@@ -104,10 +104,11 @@ async function readFilter(
   const picked = account === undefined ? undefined : await pickAccount(terminal, database, tenantId ?? null, account);
   if (account !== undefined && !picked) {
     throw new ExpectedError('unknown_name', `there is no account ${account}`, {
-      cure: `entra-sync explain ${JSON.stringify(account)} says why`,
+      cure: `entra-sync find ${JSON.stringify(account)} shows the nearest, entra-sync explain says why`,
     });
   }
-  const groupId = group === undefined ? undefined : (await pickGroup(database, tenantId ?? null, group)).group_id;
+  const groupId =
+    group === undefined ? undefined : (await pickGroup(terminal, database, tenantId ?? null, group)).group_id;
   const accountId = picked?.account.account_id;
   const ofCycle = cycle === undefined ? {} : changesOfCycle(await requireCycle(database, cycle));
   const given = Object.entries({ tenantId, accountId, groupId, kind, actor, since, until });

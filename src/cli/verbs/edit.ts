@@ -104,7 +104,7 @@ async function liveAccount(
   const picked = await pickAccount(run.terminal, database, tenant?.tenant_id ?? null, word);
   if (!picked) {
     throw new ExpectedError('unknown_name', `there is no account ${word}${tenant ? ` in ${tenant.name}` : ''}`, {
-      cure: `entra-sync explain ${JSON.stringify(word)} says why`,
+      cure: `entra-sync find ${JSON.stringify(word)} shows the nearest, entra-sync explain says why`,
     });
   }
   const { account } = picked;

@@ -1,11 +1,13 @@
 // `history`: what happened to an account or a group. `compare`: a tenant at two times.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
+import { findAccounts } from '../../store/accounts/explain.ts';
 import {
   accountHistory,
   compareMemberships,
   compareTimes,
   type Difference,
+  findGroups,
   groupHistory,
   type HistoryRow,
 } from '../../store/accounts/history.ts';
@@ -13,6 +15,7 @@ import { findTenant } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, describeChange, plural, showValue } from '../format.ts';
+import { pickByWords } from '../found.ts';
 import { pickGroup } from '../groups.ts';
 import { table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
@@ -38,8 +41,16 @@ async function history(run: Run, word: string, options: HistoryOptions): Promise
   const { database } = await run.database();
   const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
   const tenantId = tenant?.tenant_id ?? null;
-  const picked = await pickAccount(terminal, database, tenantId, word);
-  const group = picked ? undefined : await pickGroup(database, tenantId, word);
+  const groupNamed = (await findGroups(database, tenantId, word)).length > 0;
+  const accountNamed = (await findAccounts(database, tenantId, word)).length > 0;
+  const meant =
+    groupNamed || accountNamed
+      ? undefined
+      : await pickByWords(terminal, database, tenantId, word, ['account', 'group']);
+  const isAccount = accountNamed || meant?.kind === 'account';
+  const id = meant?.account_id ?? meant?.group_id ?? word;
+  const picked = isAccount ? await pickAccount(terminal, database, tenantId, id) : undefined;
+  const group = picked ? undefined : await pickGroup(terminal, database, tenantId, id);
   // One more than is shown tells whether there is more.
   const wanted = options.limit + 1;
   const found = picked

@@ -2,10 +2,12 @@
 import { openBasics } from '../../app.ts';
 import { type OnDemandResult, readUserOnDemand } from '../../engine/on-demand.ts';
 import { ExpectedError } from '../../errors.ts';
+import { asGuid } from '../../rules/decode.ts';
 import type { KnownAccount } from '../../store/accounts/find-accounts.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { openGraph, type Run } from '../command.ts';
 import { plural, when } from '../format.ts';
+import { pickByWords } from '../found.ts';
 import { sampleTable, shownChanges } from '../samples.ts';
 import { noTenant } from '../several.ts';
 
@@ -20,9 +22,13 @@ export async function syncOneUser(
   const graph = await openGraph(run);
   const { database } = await run.database();
   const tenant = word === undefined ? onlyTenant(await listTenants(database)) : await findTenant(database, word);
+  const meant = isWords(what.word)
+    ? await pickByWords(terminal, database, tenant.tenant_id, what.word, ['account'])
+    : undefined;
+  const asked = { ...what, word: meant?.entra_object_id ?? what.word };
   const result = await readUserOnDemand(
     { database, defaults, log, openReader: graph.openReader },
-    { tenantId: tenant.tenant_id, ...what, actor: run.actor, signal: run.signal },
+    { tenantId: tenant.tenant_id, ...asked, actor: run.actor, signal: run.signal },
   );
   terminal.answer({ tenant: { id: tenant.tenant_id, name: tenant.name }, ...asJson(result), why: explain(result) });
   terminal.say(`${tenant.name}, ${result.name}: ${headline(result)}`);
@@ -32,6 +38,11 @@ export async function syncOneUser(
     terminal.say(`… and ${result.changes.length - shownChanges} more (--json shows them)`);
   if (result.dryRun) terminal.say('Dry run: nothing was kept.');
   return 0;
+}
+
+// An id or a user principal name is asked of Entra ID as it is.
+function isWords(word: string): boolean {
+  return asGuid(word) === undefined && !word.includes('@');
 }
 
 function onlyTenant(tenants: readonly Tenant[]): Tenant {

@@ -361,7 +361,7 @@ describe('edit', () => {
     expectOneLine(
       await cli('edit', 'nobody', 'mobilePhone=1'),
       2,
-      /no account nobody -> entra-sync explain "nobody" says why/,
+      /no account nobody -> entra-sync find "nobody" shows the nearest, entra-sync explain says why/,
     );
   });
 });

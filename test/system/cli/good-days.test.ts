@@ -25,6 +25,7 @@ const verbs = [
   'doctor',
   'cycle show',
   'verify',
+  'find',
   'explain',
   'history',
   'compare',

@@ -1,0 +1,41 @@
+// `find`: accounts and groups by parts of a name.
+import type { Command } from 'commander';
+import { ExpectedError } from '../../errors.ts';
+import { findByWords } from '../../store/accounts/find.ts';
+import { findTenant } from '../../store/tenants/tenants.ts';
+import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { foundTable } from '../found.ts';
+import { wholeNumber } from '../whole-number.ts';
+
+type FindOptions = VerbOptions & { tenant?: string; limit: number };
+
+export function findCommand(): Command {
+  return verb(
+    'find',
+    'Find accounts and groups by parts of a name, an address or an id, without case and accents; the nearest where nothing fits. Removed ones too, and users who are set aside or outside the scope by object id. Reads only the database.',
+    ['find ann berg', 'find bergström --tenant Contoso', 'find ann.b@con', 'find 0c1e4b9a --json'],
+  )
+    .argument('<words...>', 'beginnings or parts of words; the beginning of an id')
+    .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
+    .option('--limit <n>', 'the number of lines, at most 1,000', wholeNumber, 20)
+    .action((words: string[], options: FindOptions) => runVerb(options, (run) => find(run, words.join(' '), options)));
+}
+
+async function find(run: Run, words: string, options: FindOptions): Promise<undefined> {
+  const { terminal } = run;
+  const limit = Math.min(Math.max(options.limit, 1), 1000);
+  const { database } = await run.database();
+  const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
+  const found = await findByWords(database, tenant?.tenant_id ?? null, words, limit + 1);
+  const shown = found.slice(0, limit);
+  if (shown.length === 0) {
+    throw new ExpectedError('unknown_name', `nothing is called ${words}${tenant ? ` in ${tenant.name}` : ''}`, {
+      cure: 'write fewer or other words; users who were never taken are found by object id alone',
+    });
+  }
+  const isNear = shown.every((one) => one.fit === 'near');
+  terminal.answer({ found: shown, near: isNear, more: found.length > limit });
+  if (isNear) terminal.say(`Nothing is called ${words}. The nearest:\n`);
+  terminal.say(foundTable(shown));
+  if (found.length > limit) terminal.say(`\nThere is more -> --limit ${limit * 10}, or another word`);
+}

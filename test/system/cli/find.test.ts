@@ -1,0 +1,84 @@
+// `find`, and verbs that take words of a name: on two tenants that were synced.
+import { beforeAll, describe, expect, test } from 'vitest';
+import { rows } from '../../../src/store/database/pool.ts';
+import { expectOneLine, runCli } from '../../support/cli.ts';
+import { openWorld, type World } from '../../support/system.ts';
+
+let world: World;
+let ann: string;
+
+const cli = (...words: string[]) => runCli(words, { DATABASE_URL: world.url, COLUMNS: '200' });
+
+beforeAll(async () => {
+  world = await openWorld({ users: 2, groups: 0, name: 'Contoso', onEnd: (() => {}) as never });
+  const { tenant } = world;
+  const address = (name: string) => ({ userPrincipalName: `${name}@contoso.example`, mail: `${name}@contoso.example` });
+  ann = tenant.createUser({ displayName: 'Ann Bergström', ...address('ann.bergstrom') });
+  tenant.createUser({ displayName: 'Anna Berg', ...address('anna.berg') });
+  const gone = tenant.createUser({ displayName: 'Bertil Gone', ...address('bertil') });
+  const staff = tenant.createGroup({ displayName: 'SG-All-Staff', securityEnabled: true });
+  tenant.addMember(staff, ann);
+  await world.cycle();
+  tenant.deleteUser(gone);
+  await world.cycle();
+});
+
+describe('find', () => {
+  test('rule 32: a table, best first, with what each is', async () => {
+    const { code, stdout } = await cli('find', 'ann', 'berg');
+    expect(code).toBe(0);
+    const [head = '', ...lines] = stdout.trim().split('\n').slice(1);
+    expect([head, ...lines].join('\n')).toMatch(
+      /Ann Bergström .*ann\.bergstrom@contoso\.example .*managed +[0-9a-f-]{36}/,
+    );
+    expect(stdout.indexOf('Ann Bergström')).toBeLessThan(stdout.indexOf('Anna Berg'));
+    expect((await cli('find', 'staff', '--tenant', 'Contoso')).stdout).toMatch(/group +SG-All-Staff .*managed/);
+    expect((await cli('find', 'gone')).stdout).toMatch(/account +Bertil Gone .*removed/);
+  });
+
+  test('the nearest, more than are shown, JSON', async () => {
+    expect((await cli('find', 'bergstrrom')).stdout).toMatch(
+      /^Nothing is called bergstrrom\. The nearest:\n[\s\S]*Ann Bergström/,
+    );
+    expect((await cli('find', 'ann', '--limit', '1')).stdout).toMatch(/There is more -> --limit 10/);
+    const { found, near, more } = JSON.parse((await cli('find', 'ann', 'bergstr', '--json')).stdout);
+    expect({ near, more, found }).toMatchObject({
+      near: false,
+      more: false,
+      found: [
+        { kind: 'account', tenant_name: 'Contoso', entra_object_id: ann, display_name: 'Ann Bergström', fit: 'begins' },
+      ],
+    });
+  });
+
+  test('nothing, no words, a tenant that is not there', async () => {
+    expectOneLine(await cli('find', 'xqwv'), 2, /nothing is called xqwv -> /);
+    expectOneLine(await cli('find', 'ann', '--tenant', 'Nowhere'), 2, /Nowhere/);
+    expect((await cli('find')).code).toBe(2);
+  });
+});
+
+describe('words in place of an id or a name', () => {
+  test('explain, history, changes and edit take them where they mean one', async () => {
+    expect((await cli('explain', 'bergstrom')).stdout).toMatch(/Ann Bergström/);
+    expect((await cli('history', 'bergstrom')).stdout).toMatch(/^Ann Bergström, Contoso\n/);
+    expect((await cli('history', 'all staff')).stdout).toMatch(/^SG-All-Staff, Contoso\n/);
+    expect((await cli('changes', '--group', 'staff', '--count')).stdout).toMatch(/membership\.added +1/);
+    expect((await cli('changes', '--account', 'bergstrom', '--count')).stdout).toMatch(/account\.created +1/);
+    const edited = await cli('edit', 'bergstrom', 'mobilePhone=+1 555');
+    expect(edited.stderr).toMatch(/bergstrom: Ann Bergström, Contoso/);
+  });
+
+  test('several: a table to choose from, nothing is changed', async () => {
+    const before = await rows(world.database, 'select count(*) from entra_sync.changes', {});
+    const result = await cli('edit', 'berg ann', 'mobilePhone=+1 555');
+    expect(result.code).toBe(2);
+    expect(result.stdout).toMatch(/Ann Bergström[\s\S]*Anna Berg/);
+    expect(result.stderr).toMatch(/2 accounts match berg ann -> name one by its id, or write more of the name/);
+    expect(await rows(world.database, 'select count(*) from entra_sync.changes', {})).toEqual(before);
+  });
+
+  test('of a word that one has whole and others begin with, it is that one', async () => {
+    expect((await cli('explain', 'ann')).stdout).toMatch(/Ann Bergström/);
+  });
+});
