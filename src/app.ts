@@ -18,6 +18,7 @@ import {
   type WaitEvent,
 } from './graph/reader.ts';
 import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
+import type { Customer } from './graph/sign-in-errors.ts';
 import { openTokenCache } from './graph/token-cache.ts';
 import { createLog, type Log } from './logger.ts';
 import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings/settings.ts';
@@ -110,6 +111,8 @@ export type GraphAccess = {
 };
 
 export type GraphHooks = {
+  /** Returns the customer of a tenant, for the cure of a missing consent; undefined if that cannot be known now. */
+  customerOf?: (tenantId: string) => Promise<Customer | undefined>;
   onWait?: (event: WaitEvent & { readonly tenantId: string }) => void;
   onRequest?: (event: RequestEvent & { readonly tenantId: string }) => void;
 };
@@ -123,7 +126,7 @@ export function openGraphAccess(
   environment: Environment,
   options: GraphHooks & { policy?: RetryPolicy; before?: Middleware; keepTokens?: boolean } = {},
 ): GraphAccess {
-  const { policy = defaultRetryPolicy, onWait, onRequest, before } = options;
+  const { policy = defaultRetryPolicy, onWait, onRequest, before, customerOf } = options;
   const kept = options.keepTokens ? openTokenCache() : undefined;
   const salt = randomUUID();
   const { variables } = environment;
@@ -131,7 +134,10 @@ export function openGraphAccess(
   const credential: GraphAccess['credential'] = (own) =>
     own ? readTenantCredential(variables, own) : readCredential(variables);
   const tokens: GraphAccess['tokens'] = (tenantId, allowRoles, own) =>
-    openTokenSource({ tenantId, credential: () => credential(own), cloud, allowRoles });
+    openTokenSource({
+      ...{ tenantId, credential: () => credential(own), cloud, allowRoles },
+      ...(customerOf && { customer: () => customerOf(tenantId).catch(() => undefined) }),
+    });
   const tokensOf = (tenantId: string, { allowRoles, credential: own }: Settings) => {
     if (!kept) return tokens(tenantId, allowRoles, own);
     const mark = JSON.stringify([credentialFingerprint(() => credential(own), salt), allowRoles]);

@@ -87,6 +87,28 @@ export async function tenantsOfCustomer(database: Database, ref: string): Promis
 }
 
 /**
+ * Returns the reference of a tenant, and whether another tenant signs in with the application of the environment: one
+ * without a credential of its own whose last cycle, of the last day, succeeded.
+ */
+export async function readCustomer(
+  database: Database,
+  tenantId: string,
+): Promise<{ ref: string | null; othersSignIn: boolean } | undefined> {
+  const [found] = await rows<{ ref: string | null; othersSignIn: boolean }>(
+    database,
+    `select (select external_ref from entra_sync.tenants where tenant_id = :tenantId::uuid) as ref,
+            exists (select from entra_sync.tenants o
+                     where o.tenant_id <> :tenantId::uuid and o.status = 'active' and o.last_error_code is null
+                       and o.last_success_at > now() - interval '1 day'
+                       and not exists (select from entra_sync.settings s
+                                        where s.tenant_id = o.tenant_id and jsonb_exists(s.document, 'credential')))
+              as "othersSignIn"`,
+    { tenantId },
+  );
+  return found;
+}
+
+/**
  * Returns the tenant whose id, name or reference is `word`. Throws `unknown_name` for none or several,
  * `consent_waiting`.
  */
