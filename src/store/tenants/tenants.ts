@@ -2,6 +2,7 @@
 import { ExpectedError } from '../../errors.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import { type Database, rowCount, rows, type Transaction, written } from '../database/pool.ts';
+import { naturally } from '../database/vocabulary.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { completeRules, shareSettings } from '../settings/versions.ts';
 import { consentWaiting, findWaiting } from './waiting-consents.ts';
@@ -76,14 +77,16 @@ async function requireFreeName(database: Database, tenantId: string, name: strin
 
 /** Returns all tenants, by name. */
 export async function listTenants(database: Database): Promise<TenantRow[]> {
-  return rows<TenantRow>(database, 'select * from directory.tenants order by lower(name), tenant_id');
+  return rows<TenantRow>(database, `select * from directory.tenants order by ${naturally('name')}, tenant_id`);
 }
 
 /** Returns the tenants with this reference. */
 export async function tenantsOfCustomer(database: Database, ref: string): Promise<TenantRow[]> {
-  return rows<TenantRow>(database, 'select * from directory.tenants where external_ref = :ref order by lower(name)', {
-    ref,
-  });
+  return rows<TenantRow>(
+    database,
+    `select * from directory.tenants where external_ref = :ref order by ${naturally('name')}, tenant_id`,
+    { ref },
+  );
 }
 
 /**
