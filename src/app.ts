@@ -10,6 +10,7 @@ import type { AppCredential } from './graph/app-credential.ts';
 import { openGraphClient } from './graph/client.ts';
 import { type Cloud, resolveCloud } from './graph/clouds.ts';
 import { credentialFingerprint, openTokenSource, type TokenSource } from './graph/credential.ts';
+import { isOrdinaryRefusal } from './graph/endpoints.ts';
 import {
   defaultRetryPolicy,
   openGraphReader,
@@ -166,7 +167,7 @@ export function openGraphAccess(
           const { endpoint, method, outcome, seconds } = event;
           // Only a new token carries a permission granted later. A refusal inside a `$batch` does not show here.
           if (outcome === 401 || outcome === 403 || method === 'POST') kept?.drop(tenantId);
-          const failed = typeof outcome === 'string' || outcome >= 400;
+          const failed = typeof outcome === 'string' || (outcome >= 400 && !isOrdinaryRefusal(endpoint, outcome));
           const told = { [typeof outcome === 'string' ? 'error.type' : 'http.response.status_code']: outcome };
           pastSpan(`${method} ${endpoint}`, seconds, { 'entra_sync.tenant': tenantId, ...told }, failed);
           onRequest?.({ ...event, tenantId });
