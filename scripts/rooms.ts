@@ -48,7 +48,12 @@ const simulator: [string, string[]][] = [
 ];
 
 const settings = [...ground, 'src/settings'];
-const shows = ['src/cli/verbs/demo.ts', 'src/cli/verbs/demo-ownership.ts', 'src/cli/verbs/simulate.ts'];
+const shows = [
+  'src/cli/verbs/demo.ts',
+  'src/cli/verbs/demo-ownership.ts',
+  'src/cli/verbs/simulate.ts',
+  'src/cli/verbs/simulate-edits.ts',
+];
 const engine = [...settings, 'src/credentials.ts', 'src/graph', ...storeRooms, 'src/engine'];
 const cli = [...engine, 'src/app.ts', 'src/connect', 'src/worker', 'src/cli'];
 const tests = [

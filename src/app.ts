@@ -10,6 +10,7 @@ import type { AppCredential } from './graph/app-credential.ts';
 import { openGraphClient } from './graph/client.ts';
 import { type Cloud, resolveCloud } from './graph/clouds.ts';
 import { credentialFingerprint, openTokenSource, type TokenSource } from './graph/credential.ts';
+import { isOrdinaryRefusal } from './graph/endpoints.ts';
 import {
   defaultRetryPolicy,
   openGraphReader,
@@ -18,6 +19,7 @@ import {
   type WaitEvent,
 } from './graph/reader.ts';
 import { openSignInPage, type SignInPage } from './graph/sign-in.ts';
+import type { Customer } from './graph/sign-in-errors.ts';
 import { openTokenCache } from './graph/token-cache.ts';
 import { createLog, type Log } from './logger.ts';
 import { type CredentialReference, loadDefaults, type Settings, type SettingsDocument } from './settings/settings.ts';
@@ -110,6 +112,8 @@ export type GraphAccess = {
 };
 
 export type GraphHooks = {
+  /** Returns the customer of a tenant, for the cure of a missing consent; undefined if that cannot be known now. */
+  customerOf?: (tenantId: string) => Promise<Customer | undefined>;
   onWait?: (event: WaitEvent & { readonly tenantId: string }) => void;
   onRequest?: (event: RequestEvent & { readonly tenantId: string }) => void;
 };
@@ -123,7 +127,7 @@ export function openGraphAccess(
   environment: Environment,
   options: GraphHooks & { policy?: RetryPolicy; before?: Middleware; keepTokens?: boolean } = {},
 ): GraphAccess {
-  const { policy = defaultRetryPolicy, onWait, onRequest, before } = options;
+  const { policy = defaultRetryPolicy, onWait, onRequest, before, customerOf } = options;
   const kept = options.keepTokens ? openTokenCache() : undefined;
   const salt = randomUUID();
   const { variables } = environment;
@@ -131,7 +135,10 @@ export function openGraphAccess(
   const credential: GraphAccess['credential'] = (own) =>
     own ? readTenantCredential(variables, own) : readCredential(variables);
   const tokens: GraphAccess['tokens'] = (tenantId, allowRoles, own) =>
-    openTokenSource({ tenantId, credential: () => credential(own), cloud, allowRoles });
+    openTokenSource({
+      ...{ tenantId, credential: () => credential(own), cloud, allowRoles },
+      ...(customerOf && { customer: () => customerOf(tenantId).catch(() => undefined) }),
+    });
   const tokensOf = (tenantId: string, { allowRoles, credential: own }: Settings) => {
     if (!kept) return tokens(tenantId, allowRoles, own);
     const mark = JSON.stringify([credentialFingerprint(() => credential(own), salt), allowRoles]);
@@ -160,7 +167,7 @@ export function openGraphAccess(
           const { endpoint, method, outcome, seconds } = event;
           // Only a new token carries a permission granted later. A refusal inside a `$batch` does not show here.
           if (outcome === 401 || outcome === 403 || method === 'POST') kept?.drop(tenantId);
-          const failed = typeof outcome === 'string' || outcome >= 400;
+          const failed = typeof outcome === 'string' || (outcome >= 400 && !isOrdinaryRefusal(endpoint, outcome));
           const told = { [typeof outcome === 'string' ? 'error.type' : 'http.response.status_code']: outcome };
           pastSpan(`${method} ${endpoint}`, seconds, { 'entra_sync.tenant': tenantId, ...told }, failed);
           onRequest?.({ ...event, tenantId });

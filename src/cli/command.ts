@@ -12,12 +12,14 @@ import {
 import { namesCredential, readCredential } from '../credentials.ts';
 import { type Environment, readEnvironment } from '../environment.ts';
 import { ExpectedError, exitCodes } from '../errors.ts';
+import type { Customer } from '../graph/sign-in-errors.ts';
 import { createLog } from '../logger.ts';
 import { useProxyOf } from '../proxy.ts';
 import { activities, busyTenants, endActivities, giveUp } from '../store/database/activity.ts';
 import { describeWait, type LockWait } from '../store/database/blockers.ts';
 import { statementStates } from '../store/database/health.ts';
 import { type Database, describeDatabaseError, tellDatabaseError } from '../store/database/pool.ts';
+import { readCustomer } from '../store/tenants/tenants.ts';
 import { startTracing } from '../tracing.ts';
 import { openWaitWatch } from '../worker/report-waits.ts';
 import { listenToSignals } from './early-signals.ts';
@@ -39,6 +41,8 @@ export type Run = {
     announced?: boolean;
     onLockWait?: (wait: LockWait) => void;
   }): Promise<OpenedDatabase>;
+  /** Returns the customer of a tenant, from the database that was opened; undefined without one. */
+  customerOf(tenantId: string): Promise<Customer | undefined>;
   /** Leaves Ctrl-C to a child program from now on. */
   leaveInterrupts(): void;
   /** Adds a function to run at the end. The last added runs first. */
@@ -171,6 +175,7 @@ export async function runVerb(
         if (announced) terminal.note(`database: ${opened.name}`);
         return opened;
       },
+      customerOf: async (tenantId) => lastOpened && readCustomer(lastOpened, tenantId),
       leaveInterrupts: () => {
         interruptsLeft = true;
       },
@@ -224,7 +229,7 @@ function stillRunning(closes: boolean): string[] {
 
 /** Opens Graph for a verb. Notes every wait, also to `hooks`. For `keepTokens` see {@link openGraphAccess}. */
 export async function openGraph(
-  { environment, terminal }: Run,
+  { environment, terminal, customerOf }: Run,
   hooks: GraphHooks & { keepTokens?: boolean } = {},
 ): Promise<GraphAccess> {
   // Fail on a wrong credential before anything is opened. Only an existing database can hold other credentials.
@@ -232,6 +237,7 @@ export async function openGraph(
   const remark = await useProxyOf(environment);
   if (remark) terminal.note(remark);
   return openGraphAccess(environment, {
+    customerOf,
     ...hooks,
     onWait: (event) => {
       hooks.onWait?.(event);

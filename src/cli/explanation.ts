@@ -131,7 +131,7 @@ export function freshnessLines(tenant: TenantRow): Lines {
 function nextCycle({ status, paused, next_cycle_at }: TenantRow): string {
   if (status === 'disconnected') return 'none: the tenant is disconnected';
   if (paused) return 'none: the tenant is paused';
-  return next_cycle_at ? `due ${when(next_cycle_at)}` : 'due now';
+  return next_cycle_at ? `due ${when(next_cycle_at)}` : 'due at once';
 }
 
 /** Returns the account as it was at a time, or that it was not there. */

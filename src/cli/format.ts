@@ -12,10 +12,10 @@ export function when(time: Date | null, now: Date = new Date()): string {
   return seconds > 0 ? `in ${span}` : `${span} ago`;
 }
 
-/** The time of a tenant's next cycle; without one it is due now. */
+/** The time of a tenant's next cycle; without one it is due at once, like the first. */
 export function dueIn(tenant: { status: string; paused: boolean; next_cycle_at: Date | null }): string {
   if (tenant.next_cycle_at) return when(tenant.next_cycle_at);
-  return tenant.status === 'disconnected' || tenant.paused ? 'none' : 'now';
+  return tenant.status === 'disconnected' || tenant.paused ? 'none' : 'at once';
 }
 
 /** A change row on one line: `jobTitle: "Clerk" -> "Head of Sales"`. */

@@ -4,6 +4,7 @@ import { ExpectedError } from '../errors.ts';
 import { rolesOf, type TokenSource } from '../graph/credential.ts';
 import { SignInRefused } from '../graph/sign-in-errors.ts';
 import { rolesToAskFor } from '../rules/roles.ts';
+import type { NotYet } from './pages.ts';
 
 /** How long to wait for a consent to take effect. The first retry comes after `firstWaitMs`; each wait doubles. */
 export type Patience = { readonly retries: number; readonly firstWaitMs: number };
@@ -11,8 +12,8 @@ export type Patience = { readonly retries: number; readonly firstWaitMs: number 
 export type FirstToken =
   /** A valid token, and the roles that it lacks for reading more. */
   | { missing: string[] }
-  /** No valid token, and a cure for the administrator. `again`: consenting again may help. */
-  | { failure: ExpectedError; status: number; what: string; cure: string; again: boolean };
+  /** No valid token, and the reason for the page. `again`: consenting again may help. */
+  | { failure: ExpectedError; status: number; why: NotYet; again: boolean };
 
 const notYet: ReadonlySet<string> = new Set(['consent_missing', 'permission_missing']);
 
@@ -43,41 +44,17 @@ export async function firstToken(
   }
 }
 
-const wait =
-  'A consent can take some minutes to take effect at Microsoft. Wait a little, then check again; if nothing changes, consent again as a Privileged Role Administrator or Global Administrator.';
-
 function explain(error: ExpectedError): Omit<Extract<FirstToken, { failure: unknown }>, 'failure'> {
-  const what = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`;
-  if (error.code === 'consent_missing' || isUnknown(error)) return { status: 409, what, cure: wait, again: true };
+  if (error.code === 'consent_missing' || isUnknown(error)) return { status: 409, why: 'not_known', again: true };
   switch (error.code) {
     case 'permission_missing':
-      return {
-        status: 409,
-        what,
-        cure: `${wait} Or the application does not ask for it yet: then tell the person who sent you the link.`,
-        again: true,
-      };
+      return { status: 409, why: 'permission_missing', again: true };
     case 'role_refused':
-      return {
-        status: 403,
-        what,
-        cure: 'Tell the person who sent you the link that the application has to ask for less. After that, consent again.',
-        again: true,
-      };
+      return { status: 403, why: 'too_much', again: true };
     case 'graph_unavailable':
     case 'proxy_refused':
-      return {
-        status: 503,
-        what: 'The sign-in service of Microsoft did not answer.',
-        cure: 'Check again in a few minutes.',
-        again: false,
-      };
+      return { status: 503, why: 'unavailable', again: false };
     default:
-      return {
-        status: 502,
-        what,
-        cure: 'Send this message to the person who sent you the link; then check again.',
-        again: false,
-      };
+      return { status: 502, why: 'other', again: false };
   }
 }

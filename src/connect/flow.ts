@@ -7,11 +7,12 @@ import { selectedProperties } from '../rules/mapping.ts';
 import type { Settings, SettingsDocument } from '../settings/settings.ts';
 import type { Database } from '../store/database/pool.ts';
 import { settingsInForce } from '../store/settings/versions.ts';
-import { connectTenant, mayConnect } from '../store/tenants/consent.ts';
+import { connectTenant, countPeople, mayConnect } from '../store/tenants/consent.ts';
 import type { Invitation, Step } from '../store/tenants/invitations.ts';
 import { rememberRegistration } from '../store/tenants/registrations.ts';
 import { firstToken, type Patience } from './first-token.ts';
-import { connectedPage, notYetPage, offerPage, readingOf, type Site, waitingPage, welcomePage } from './pages.ts';
+import type { Site } from './html.ts';
+import { connectedPage, notYetPage, offerPage, readingOf, waitingPage, welcomePage } from './pages.ts';
 import { type Refusal, Refused } from './refusals.ts';
 import { openSteps, type Steps, verified } from './steps.ts';
 
@@ -164,11 +165,12 @@ async function connect(request: Request, step: Step, invitation: Invitation): Pr
   const settings = await settingsInForce(database, tenantId, defaults);
   const first = await firstToken(() => request.tokens(tenantId, settings), request.patience, request.signal);
   if ('failure' in first) {
-    const { code, message } = first.failure;
+    const { failure, status, why, again } = first;
+    const { code, message } = failure;
     log.warn({ tenantId, code, reason: message }, 'no good token after consent');
     const next = await steps.startAgain(step);
     const restart = steps.urlOf(site, invitation);
-    return { status: first.status, page: notYetPage(site, { next, restart, tenantId, ...first }) };
+    return { status, page: notYetPage(site, { next, restart, tenantId, domain, why, message, again }) };
   }
   // The logs name the administrator. The feed stores no ids of people beyond their accounts.
   const consent = { invitationId, tenantId, adminId, administrator, actor: 'connect' };
@@ -182,7 +184,21 @@ async function connect(request: Request, step: Step, invitation: Invitation): Pr
   }
   const { how, dropped } = done;
   log.info({ tenantId, adminId, how, missing: first.missing, dropped: dropped.length }, 'tenant connected');
-  return { status: 200, page: connectedPage(site, about) };
+  return { goTo: `${site.url}/connected?tenant=${steps.linkOfConnected(about, step)}` };
+}
+
+/** Answers with the last page, any number of times. */
+export async function connected(
+  parts: ConsentParts,
+  link: string | undefined,
+  browser: string | undefined,
+): Promise<Outcome> {
+  const { database, site, steps } = await openRequest(parts);
+  const facts = steps.connectedOf(link ?? '', browser);
+  const people = await countPeople(database, facts.tenantId);
+  if (people === undefined) throw new Refused('state_expired');
+  const reload = `${site.url}/connected?tenant=${link}`;
+  return { status: 200, page: connectedPage(site, { ...facts, people, reload }) };
 }
 
 const refusalOf = {
@@ -194,16 +210,19 @@ const refusalOf = {
 } as const satisfies Record<string, Refusal>;
 
 const declined = /^(access_denied|permission_denied|consent_declined)$/;
-// The user declined, or is not an administrator and may only request approval (reference-error-codes).
-const declinedCodes: ReadonlySet<string> = new Set(['65004', '90094', '90093', '95105']);
+// The user is not an administrator, and may only request approval (reference-error-codes).
+const notAllowedCodes: ReadonlySet<string> = new Set(['90094', '90093', '95105']);
+const declinedCode = '65004';
 
 function refuseErrors(given: Parameter, step: Step['step']): void {
   const error = given('error');
   if (error === undefined) return;
   const number = /AADSTS(\d{1,10})/.exec(given('error_description') ?? '')?.[1];
   const code = number === undefined ? /^[a-z_]{1,40}$/.exec(error)?.[0] : `AADSTS${number}`;
-  const isDeclined = declined.test(error) || (number !== undefined && declinedCodes.has(number));
-  throw new Refused(isDeclined ? 'declined' : step === 'consent' ? 'consent_refused' : 'sign_in_refused', { code });
+  // Microsoft sends access_denied for both, so the number comes first.
+  if (number !== undefined && notAllowedCodes.has(number)) throw new Refused('not_allowed', { code });
+  if (declined.test(error) || number === declinedCode) throw new Refused('declined', { code });
+  throw new Refused(step === 'consent' ? 'consent_refused' : 'sign_in_refused', { code });
 }
 
 /** Runs a step. A refusal in it offers a new start with the same invitation. */

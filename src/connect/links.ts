@@ -2,7 +2,7 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** The purpose of a signature: one for an invitation is invalid as the state of a sign-in. */
-export type Purpose = 'invitation' | 'sign_in' | 'offer' | 'consent' | 'check';
+export type Purpose = 'invitation' | 'sign_in' | 'offer' | 'consent' | 'check' | 'connected';
 
 /** Returns `ID.END.SIGNATURE`, END in seconds since 1970. */
 export function signLink(key: Buffer, purpose: Purpose, id: string, expiresAt: Date): string {
@@ -20,6 +20,29 @@ export function readLink(
   const [, body = '', id = '', end = '', signed = ''] = /^(([0-9a-f-]{36})\.(\d{1,12}))\.([\w-]{43})$/.exec(text) ?? [];
   if (id === '' || !timingSafeEqual(Buffer.from(signed, 'base64url'), signature(key, purpose, body))) return undefined;
   return { id, expired: Number(end) * 1000 <= now };
+}
+
+/** Returns a link that carries what it is about: `FACTS.END.SIGNATURE`. Its reader sees the facts, and cannot change them. */
+export function signFacts(key: Buffer, purpose: Purpose, facts: object, expiresAt: Date): string {
+  const body = `${Buffer.from(JSON.stringify(facts)).toString('base64url')}.${Math.floor(expiresAt.getTime() / 1000)}`;
+  return `${body}.${signature(key, purpose, body).toString('base64url')}`;
+}
+
+/** Returns the facts of a link, and whether it has expired; undefined unless this key signed it for this purpose. */
+export function readFacts<Facts>(
+  key: Buffer,
+  purpose: Purpose,
+  text: string,
+  now: number,
+): { facts: Facts; expired: boolean } | undefined {
+  const [, body = '', facts = '', end = '', signed = ''] =
+    /^(([\w-]{1,4000})\.(\d{1,12}))\.([\w-]{43})$/.exec(text) ?? [];
+  if (facts === '' || !timingSafeEqual(Buffer.from(signed, 'base64url'), signature(key, purpose, body)))
+    return undefined;
+  return {
+    facts: JSON.parse(Buffer.from(facts, 'base64url').toString('utf8')) as Facts,
+    expired: Number(end) * 1000 <= now,
+  };
 }
 
 function signature(key: Buffer, purpose: Purpose, body: string): Buffer {

@@ -1,49 +1,47 @@
-// The pages of the consent, step by step. Plain HTML without scripts or external resources.
+// The pages of the consent, step by step. Plain HTML that needs no script and loads nothing from elsewhere.
 import type { Settings } from '../settings/settings.ts';
-import { type Html, html, nothing, page } from './html.ts';
-import { type Refusal, refusals } from './refusals.ts';
-
-export type Site = {
-  /** The product's name as customers know it: it asks for consent. */
-  readonly product: string;
-  /** The public address, without a trailing slash. */
-  readonly url: string;
-};
+import { type Html, html, moment, nothing, page, type Site, say } from './html.ts';
+import type { Language } from './language.ts';
+import type { Refusal } from './refusals.ts';
 
 export type Reading = {
   readonly properties: readonly string[];
-  readonly retentionDays: number;
-  readonly interval: string;
+  readonly retentionMs: number;
+  readonly intervalMs: number;
 };
 
-/** Returns the properties and times that the settings imply, in the words of the page. */
+/** Returns the properties and times that the settings imply. */
 export function readingOf(settings: Settings, properties: readonly string[]): Reading {
-  return {
-    properties: properties.filter((name) => name !== 'id').map(inWords),
-    retentionDays: Math.round(settings.retentionMs / 86_400_000),
-    interval: inMinutes(settings.intervalMs),
-  };
+  const { retentionMs, intervalMs } = settings;
+  return { properties: properties.filter((name) => name !== 'id'), retentionMs, intervalMs };
 }
 
 // `businessPhones` -> business phones
-function inWords(property: string): string {
+function inWords(property: string, { properties }: Language): string {
+  const known = Object.hasOwn(properties, property) ? properties[property] : undefined;
+  if (known !== undefined) return known;
   return property.startsWith('extension_') ? property : property.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
 }
 
-function inMinutes(ms: number): string {
-  const minutes = Math.max(1, Math.round(ms / 60_000));
-  return minutes < 120 ? `${minutes} minutes` : `${Math.round(minutes / 60)} hours`;
+function unitsOf(count: number, unit: 'minute' | 'hour' | 'day', { tag }: Language): string {
+  return new Intl.NumberFormat(tag, { style: 'unit', unit, unitDisplay: 'long' }).format(count);
 }
 
-function steps(current: number, last = 'Connected'): Html {
-  const items = ['Sign in', 'Consent', last].map((name, index) =>
+function intervalOf(ms: number, language: Language): string {
+  const minutes = Math.max(1, Math.round(ms / 60_000));
+  return minutes < 120 ? unitsOf(minutes, 'minute', language) : unitsOf(Math.round(minutes / 60), 'hour', language);
+}
+
+function stepsOf({ language }: Site, current: number, isWaiting = false): Html {
+  const { steps } = language.texts;
+  const items = [steps.signIn, steps.consent, isWaiting ? steps.confirmation : steps.connected].map((name, index) =>
     index < current
       ? html`<li class="done">${name}</li>`
       : index === current
         ? html`<li aria-current="step">${name}</li>`
         : html`<li>${name}</li>`,
   );
-  return html`<ol class="steps" aria-label="Steps">${items}</ol>`;
+  return html`<ol class="steps" aria-label="${steps.label}">${items}</ol>`;
 }
 
 function button(action: string, label: string, hidden: Readonly<Record<string, string>>, second = false): Html {
@@ -53,127 +51,157 @@ function button(action: string, label: string, hidden: Readonly<Record<string, s
   return html`<form method="post" action="${action}">${fields}<button${second ? html` class="second"` : nothing}>${label}</button></form>`;
 }
 
-const roles = html`<p>You need the role <strong>Privileged Role Administrator</strong> or <strong>Global Administrator</strong>
-of your tenant: it asks for <em>application permissions</em> of Microsoft Graph, which no other built-in administrator role can grant.</p>`;
-
-const revoking = (product: string) => html`<p>At any time, in the
-<strong>Microsoft Entra admin center</strong>: <em>Enterprise applications</em>, choose the application of ${product},
-<em>Properties</em>, <em>Delete</em> (or <em>Permissions</em>, to see what is granted). From then on nothing more is read.
-The accounts in ${product} stay as they are and can be edited; none is removed.</p>`;
+function revoking({ brand: { product }, language }: Site): Html {
+  const { revoke } = language.texts;
+  return html`<h2>${revoke.title}</h2>
+<p>${say(revoke.how, { product })}</p>
+<p>${say(revoke.after, { product })}</p>`;
+}
 
 /** Returns the first page, which explains the steps before the sign-in. */
 export function welcomePage(
   site: Site,
   asked: { customer: string; expiresAt: Date; invitation: string; reading: Reading },
 ): string {
-  const { product, url } = site;
+  const { url, brand, language } = site;
+  const { product } = brand;
   const { reading } = asked;
+  const { buttons, welcome } = language.texts;
+  const properties = reading.properties.map((name) => inWords(name, language)).join(', ');
+  const retention = unitsOf(Math.round(reading.retentionMs / 86_400_000), 'day', language);
   return page(
-    'Connect Microsoft Entra ID',
-    product,
-    html`${steps(0)}
-<h1>Connect your Microsoft Entra ID to ${product}</h1>
-<p class="lead">This invitation is for <strong>${asked.customer}</strong>. It takes about two minutes: you sign in, and you
-consent to ${product} reading your users and groups.</p>
-<h2>Who can do this</h2>
-${roles}
-<h2>What is read</h2>
+    site,
+    welcome.title,
+    html`${stepsOf(site, 0)}
+<h1>${say(welcome.heading, { product })}</h1>
+<p class="lead">${say(welcome.lead, { product, customer: asked.customer })}</p>
+<p>${say(welcome.roles)}</p>
+<div class="actions">${button(`${url}/sign-in`, buttons.signIn, { invitation: asked.invitation })}</div>
+<p class="lead">${say(welcome.validUntil, { time: moment(asked.expiresAt, language) })}</p>
+<h2>${welcome.askingTitle}</h2>
+<p>${say(welcome.asking, { product, host: new URL(url).host })}${contactOf(site)}</p>
+<h2>${welcome.readTitle}</h2>
 <dl>
 <dt><code>User.Read.All</code></dt>
-<dd>The profiles of your users: ${reading.properties.join(', ')}.</dd>
+<dd>${say(welcome.users, { properties })}</dd>
 <dt><code>GroupMember.Read.All</code></dt>
-<dd>Your groups, with name, description and address, and their members.</dd>
+<dd>${say(welcome.groups)}</dd>
 </dl>
-<p>No mailbox, no file, no calendar, no password, no sign-in log.</p>
-<h2>What is kept</h2>
-<p>A copy of just that, refreshed about every ${reading.interval}. A user who is removed from your directory is hidden at the
-next refresh, can be restored for ${reading.retentionDays} days, and is erased after that.</p>
-<h2>What is written</h2>
-<p><strong>Nothing.</strong> ${product} only reads. If it is granted a permission to write, it refuses to work.</p>
-<h2>How to revoke it</h2>
-${revoking(product)}
-<div class="actions">${button(`${url}/sign-in`, 'Sign in with Microsoft', { invitation: asked.invitation })}</div>
-<p class="lead">The link is valid until ${until(asked.expiresAt)}.</p>`,
+<p>${say(welcome.notRead)}</p>
+<h2>${welcome.keptTitle}</h2>
+<p>${say(welcome.kept, { interval: intervalOf(reading.intervalMs, language) })}</p>
+<p>${say(welcome.removed, { retention })}</p>
+<h2>${welcome.writtenTitle}</h2>
+<p>${say(welcome.written, { product })}</p>
+${revoking(site)}`,
   );
+}
+
+function contactOf({ brand: { contact }, language }: Site): Html {
+  if (contact === undefined) return nothing;
+  const shown = contact.replace(/^mailto:/, '');
+  return html` ${language.texts.footer.contact}: <a href="${contact}" rel="noreferrer">${shown}</a>`;
+}
+
+// The id tells a person nothing, so it stands only where there is no name.
+function tenantOf(tenantId: string, domain: string | null, { texts }: Language): Html {
+  return domain === null ? say(texts.offer.tenantId, { id: tenantId }) : html`${domain}`;
 }
 
 /** Returns the page after the sign-in, which leads to consent. */
 export function offerPage(
   site: Site,
-  offer: { step: string; tenantId: string; domain: string | null; customer: string; confirmed: boolean },
+  asked: { step: string; tenantId: string; domain: string | null; customer: string; confirmed: boolean },
 ): string {
-  const { product, url } = site;
-  const confirms = html`<p>After your consent, ${product} confirms that this tenant belongs to ${offer.customer}. Reading begins
-when that is done.</p>`;
+  const { url, brand, language } = site;
+  const { product } = brand;
+  const { buttons, offer } = language.texts;
+  const { customer, domain } = asked;
   return page(
-    'Give consent',
-    product,
-    html`${steps(1)}
-<h1>Give consent for ${offer.domain ?? 'your tenant'}</h1>
+    site,
+    offer.title,
+    html`${stepsOf(site, 1)}
+<h1>${say(offer.heading, { tenant: domain ?? offer.yourTenant })}</h1>
 <dl>
-<dt>Signed in to</dt>
-<dd>${offer.domain === null ? nothing : html`${offer.domain}, `}tenant <code>${offer.tenantId}</code></dd>
-<dt>To be connected to</dt>
-<dd>${offer.customer} at ${product}</dd>
+<dt>${offer.signedIn}</dt>
+<dd>${tenantOf(asked.tenantId, domain, language)}</dd>
+<dt>${offer.connectTo}</dt>
+<dd>${say(offer.customer, { customer, product })}</dd>
 </dl>
-${roles}
-<p>Microsoft shows you next the permissions that it asks for: <code>User.Read.All</code> and <code>GroupMember.Read.All</code>, to
-read and not to write. Accept, and you come back here.</p>
-${offer.confirmed ? nothing : confirms}
-<div class="actions">${button(`${url}/consent`, 'Continue to consent', { step: offer.step })}</div>`,
+<p>${say(offer.next)}</p>
+${asked.confirmed ? nothing : html`<p>${say(offer.confirms, { product, customer })}</p>`}
+<div class="actions">${button(`${url}/consent`, buttons.consent, { step: asked.step })}</div>`,
   );
 }
 
 type Consented = { tenantId: string; customer: string; domain: string | null; missing: readonly string[] };
 
-function lacking(product: string, missing: readonly string[]): Html {
+function lackingNote({ brand: { product }, language }: Site, missing: readonly string[]): Html {
   if (missing.length === 0) return nothing;
-  return html`<div class="note"><strong>Groups are not read.</strong> ${missing.join(', ')} was not granted.
-Users are still read. ${product} has to ask for the permission before you can consent to it.</div>`;
+  const { lacking } = language.texts;
+  return html`<div class="note"><strong>${lacking.title}</strong> ${say(lacking.what, { roles: missing.join(', '), product })}</div>`;
 }
 
-/** Returns the last page, for a valid token. */
-export function connectedPage(site: Site, tenant: Consented): string {
-  const { product } = site;
+function wayBack({ brand: { product, returnUrl }, language }: Site): Html {
+  if (returnUrl === undefined) return nothing;
+  return html`<a class="button" href="${returnUrl}" rel="noreferrer">${say(language.texts.buttons.back, { product })}</a>`;
+}
+
+/** Returns the last page, for a valid token. `reload`: its own address. */
+export function connectedPage(site: Site, tenant: Consented & { people: number; reload: string }): string {
+  const { connected, buttons } = site.language.texts;
+  const count = new Intl.NumberFormat(site.language.tag).format(tenant.people);
   return page(
-    'Connected',
-    product,
-    html`${steps(2)}
-<p class="mark good">Done</p>
-<h1>${tenant.domain ?? 'Your tenant'} is connected</h1>
-<p>The users and groups of tenant <code>${tenant.tenantId}</code> are read for ${tenant.customer} from now on; the first time
-takes a few minutes. You can close this page.</p>
-${lacking(product, tenant.missing)}
-<h2>How to revoke it</h2>
-${revoking(product)}`,
+    site,
+    connected.title,
+    html`${stepsOf(site, 2)}
+<p class="mark good">${connected.mark}</p>
+<h1>${say(connected.heading, { tenant: tenant.domain ?? connected.yourTenant })}</h1>
+<p>${say(connected.customer, { customer: tenant.customer })}</p>
+<p>${say(connected.due)}</p>
+<p>${say(connected.people, { count })}</p>
+${lackingNote(site, tenant.missing)}
+<div class="actions">${wayBack(site)}<a class="button second" href="${tenant.reload}">${buttons.reload}</a></div>
+${revoking(site)}`,
   );
 }
 
 /** Returns the last page for a tenant that the vendor still has to confirm. */
 export function waitingPage(site: Site, tenant: Consented & { until: Date }): string {
-  const { product } = site;
+  const { brand, language } = site;
+  const { product } = brand;
+  const { waiting, offer } = language.texts;
+  const { customer, domain } = tenant;
   return page(
-    'Waiting for confirmation',
-    product,
-    html`${steps(2, 'Confirmation')}
-<p class="mark good">Your part is done</p>
-<h1>${product} now confirms ${tenant.domain ?? 'your tenant'}</h1>
-<p>Your consent works. Before anything is read, a person at ${product} confirms that this tenant belongs to
-${tenant.customer}. You need to do nothing more, and you can close this page.</p>
+    site,
+    waiting.title,
+    html`${stepsOf(site, 2, true)}
+<p class="mark good">${waiting.mark}</p>
+<h1>${say(waiting.heading, { product, tenant: domain ?? waiting.yourTenant })}</h1>
+<p>${say(waiting.what, { product, customer })}</p>
 <dl>
-<dt>Tenant</dt>
-<dd><code>${tenant.tenantId}</code></dd>
-<dt>To be connected to</dt>
-<dd>${tenant.customer} at ${product}</dd>
-<dt>Waits until</dt>
-<dd>${until(tenant.until)}</dd>
+<dt>${waiting.tenant}</dt>
+<dd>${tenantOf(tenant.tenantId, domain, language)}</dd>
+<dt>${offer.connectTo}</dt>
+<dd>${say(offer.customer, { customer, product })}</dd>
+<dt>${waiting.until}</dt>
+<dd>${moment(tenant.until, language)}</dd>
 </dl>
-<p>If it takes longer than you expected, send the tenant id above to the person who sent you the link.</p>
-${lacking(product, tenant.missing)}
-<h2>How to revoke it</h2>
-${revoking(product)}`,
+<p>${say(waiting.longer)}</p>
+${forSupport(site, tenant.tenantId)}
+${lackingNote(site, tenant.missing)}
+<div class="actions">${wayBack(site)}</div>
+${revoking(site)}`,
   );
 }
+
+// The vendor decides by the id: a name can move to another tenant.
+function forSupport({ language: { texts } }: Site, tenantId: string): Html {
+  return html`<details><summary>${texts.waiting.support}</summary><p>${say(texts.offer.tenantId, { id: tenantId })}</p></details>`;
+}
+
+/** The reasons for which a consent gives no good token yet. */
+export type NotYet = 'not_known' | 'permission_missing' | 'too_much' | 'unavailable' | 'other';
 
 /** Returns the page for a consent without a valid token yet. Offers a check; without `next` a new sign-in. */
 export function notYetPage(
@@ -182,52 +210,64 @@ export function notYetPage(
     next: { check: string; consent: string } | undefined;
     restart: string;
     tenantId: string;
-    what: string;
-    cure: string;
+    domain: string | null;
+    why: NotYet;
+    /** The error in English, for support. */
+    message: string;
     again: boolean;
   },
 ): string {
-  const { product, url } = site;
+  const { url, brand, language } = site;
+  const { buttons, notYet, waiting } = language.texts;
   const { next } = wait;
+  const [what, ...cures] = {
+    not_known: [notYet.notKnown, notYet.wait],
+    permission_missing: [notYet.permissionMissing, notYet.wait, notYet.notAsked],
+    too_much: [notYet.tooMuch, notYet.tooMuchCure],
+    unavailable: [notYet.unavailable, notYet.unavailableCure],
+    other: [notYet.other, notYet.otherCure],
+  }[wait.why] as [string, ...string[]];
   const ways = next
-    ? html`${button(`${url}/check`, 'Check again', { step: next.check })}${
-        wait.again ? button(`${url}/consent`, 'Consent again', { step: next.consent }, true) : nothing
+    ? html`${button(`${url}/check`, buttons.check, { step: next.check })}${
+        wait.again ? button(`${url}/consent`, buttons.consentAgain, { step: next.consent }, true) : nothing
       }`
-    : html`<a class="button" href="${wait.restart}">Start again</a>`;
-  const ended = html`<p>This sign-in has used up its checks. Start again to sign in once more; the consent that you gave
-stays.</p>`;
+    : html`<a class="button" href="${wait.restart}">${buttons.startAgain}</a>`;
   return page(
-    'Not connected yet',
-    product,
-    html`${steps(1)}
-<p class="mark bad">Not connected yet</p>
-<h1>The consent does not work yet</h1>
-<p>${wait.what} Nothing was registered.</p>
-<p>${wait.cure}</p>
-${next ? nothing : ended}
-<dl><dt>Tenant</dt><dd><code>${wait.tenantId}</code></dd></dl>
-<div class="actions">${ways}</div>`,
+    site,
+    notYet.title,
+    html`${stepsOf(site, 1)}
+<p class="mark bad">${notYet.title}</p>
+<h1>${notYet.heading}</h1>
+<p>${say(what, { product: brand.product })} ${notYet.nothing}</p>
+${cures.map((one) => html`<p>${say(one)}</p>`)}
+${next ? nothing : html`<p>${say(notYet.ended)}</p>`}
+<div class="actions">${ways}</div>
+<dl><dt>${waiting.tenant}</dt><dd>${tenantOf(wait.tenantId, wait.domain, language)}</dd>
+<dt>${notYet.message}</dt><dd lang="en" dir="ltr">${wait.message}</dd></dl>`,
   );
 }
+
+// With these refusals another person has to open the invitation.
+const forAdministrator: ReadonlySet<Refusal> = new Set(['not_allowed', 'not_administrator']);
 
 /** Returns the page of a refusal with its cure. */
 export function refusalPage(site: Site, refusal: Refusal, detail: { again?: string; code?: string } = {}): string {
+  const { refused, refusals, buttons } = site.language.texts;
   const { title, what, cure } = refusals[refusal];
-  const code = detail.code ? html`<p class="lead">Microsoft says: <code>${detail.code}</code></p>` : nothing;
-  const again = detail.again
-    ? html`<div class="actions"><a class="button" href="${detail.again}">Start again</a></div>`
-    : nothing;
+  const { again, code } = detail;
+  const link =
+    again !== undefined && forAdministrator.has(refusal)
+      ? html`<p>${refused.link}</p><p><code>${again}</code></p>`
+      : nothing;
   return page(
+    site,
     title,
-    site.product,
-    html`<p class="mark bad">Nothing was connected</p>
+    html`<p class="mark bad">${refused.mark}</p>
 <h1>${title}</h1>
-<p>${what}</p>
-<p>${cure}</p>
-${code}${again}`,
+<p>${say(what)}</p>
+<p>${say(cure)}</p>
+${link}
+${code ? html`<p class="lead">${refused.code} <code>${code}</code></p>` : nothing}
+${again ? html`<div class="actions"><a class="button" href="${again}">${buttons.startAgain}</a></div>` : nothing}`,
   );
-}
-
-function until(time: Date): string {
-  return `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }

@@ -10,17 +10,27 @@ import {
   signingKey,
   takeStep,
 } from '../store/tenants/invitations.ts';
-import { browserHash, type Purpose, readLink, signLink } from './links.ts';
+import { browserHash, type Purpose, readFacts, readLink, signFacts, signLink } from './links.ts';
 import { Refused } from './refusals.ts';
 
 /** The time that Microsoft has to send a browser back from the sign-in. */
 const signInMs = 15 * 60_000;
 /** The time for which a finished sign-in is valid. No step extends it. */
 const signedInMs = 30 * 60_000;
+/** The time for which the last page can be loaded again: that of the browser's cookie. */
+const connectedMs = 60 * 60_000;
 /** The number of requests for a token after one sign-in. */
 export const maxTries = 5;
 
-type StepPurpose = Exclude<Purpose, 'invitation'>;
+type StepPurpose = Exclude<Purpose, 'invitation' | 'connected'>;
+
+/** What the last page says of a connected tenant. Its link carries it, since no step is left. */
+export type ConnectedFacts = {
+  readonly tenantId: string;
+  readonly customer: string;
+  readonly domain: string | null;
+  readonly missing: readonly string[];
+};
 
 /** The facts of a verified sign-in, for the steps that follow it. */
 export type SignedInStep = {
@@ -52,6 +62,10 @@ export type Steps = {
    * sign-in has expired or its tries are used up.
    */
   startAgain(failed: Step): Promise<{ check: string; consent: string } | undefined>;
+  /** Returns the link to the last page, for the browser of the step. */
+  linkOfConnected(facts: ConnectedFacts, step: Step): string;
+  /** Returns the facts of a link to the last page. */
+  connectedOf(link: string, cookie: string | undefined): ConnectedFacts;
   /** Redeems a step that is signed for this purpose; undefined if the link is not. */
   redeem(purpose: StepPurpose, link: string, cookie: string | undefined): Promise<Step | undefined>;
   /** Returns a step without redeeming it, any number of times. */
@@ -99,6 +113,20 @@ export async function openSteps(database: Database): Promise<Steps> {
       if (tries >= maxTries || failed.expires_at.getTime() <= Date.now()) return undefined;
       const opened = await open(database, { ...known, tries, step: 'offer' }, failed.expires_at);
       return { check: sign('check', opened), consent: sign('offer', opened) };
+    },
+    linkOfConnected: (facts, { browser }) =>
+      signFacts(
+        key,
+        'connected',
+        { ...facts, browser: browser.toString('base64url') },
+        new Date(Date.now() + connectedMs),
+      ),
+    connectedOf: (link, cookie) => {
+      const found = readFacts<ConnectedFacts & { browser: string }>(key, 'connected', link, Date.now());
+      if (!found) throw new Refused('state_invalid');
+      if (found.expired) throw new Refused('state_expired');
+      if (required(cookie).toString('base64url') !== found.facts.browser) throw new Refused('state_used');
+      return found.facts;
     },
     redeem: async (purpose, link, cookie) => {
       const own = read(purpose, link, cookie);

@@ -2,7 +2,7 @@
 
 import { ExpectedError, errorCodeOf, exitCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
-import type { Log } from '../logger.ts';
+import { type Log, nameTenantInLog } from '../logger.ts';
 import { type CycleOutcome, outcomeOf } from '../rules/outcome.ts';
 import { type Stream, streams } from '../rules/streams.ts';
 import type { Settings, SettingsDocument } from '../settings/settings.ts';
@@ -80,6 +80,7 @@ export async function runCycle(parts: CycleParts, options: CycleOptions): Promis
   const progress = logProgress(log, options.onProgress, parts.progressEveryMs);
   try {
     const standing = await readTenantState(parts.database, options.tenantId);
+    nameTenantInLog(options.tenantId, standing.name);
     if (standing.status === 'disconnected' && !options.evenDisconnected) throw tenantDisconnected(standing.name);
     const span = { 'entra_sync.tenant': options.tenantId, 'entra_sync.dry_run': options.dryRun };
     return await inSpan('cycle', span, async (own) => {

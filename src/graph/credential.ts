@@ -9,7 +9,13 @@ import type { AppCredential } from './app-credential.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
 import { identityOptions, type LastAnswer } from './identity-http.ts';
-import { describeIdentityError, describeSignInError, SignInUnavailable } from './sign-in-errors.ts';
+import {
+  type Customer,
+  describeIdentityError,
+  describeSignInError,
+  invitationCommand,
+  SignInUnavailable,
+} from './sign-in-errors.ts';
 
 /**
  * Returns a hash of a credential, keyed by `salt`, to notice a change. It covers a certificate's file and password; of
@@ -49,6 +55,8 @@ export function openTokenSource(options: {
   credential: () => AppCredential;
   cloud: Cloud;
   allowRoles: readonly string[];
+  /** Asked for the cure of a missing consent. */
+  customer?: () => Promise<Customer | undefined>;
 }): TokenSource {
   let held: AccessToken | undefined;
   let asking: Promise<AccessToken> | undefined;
@@ -85,8 +93,9 @@ async function askToken(options: {
   credential: () => AppCredential;
   cloud: Cloud;
   allowRoles: readonly string[];
+  customer?: () => Promise<Customer | undefined>;
 }): Promise<AccessToken> {
-  const { tenantId, cloud, allowRoles } = options;
+  const { tenantId, cloud, allowRoles, customer = async () => undefined } = options;
   const credential = options.credential();
   const last: LastAnswer = {};
   try {
@@ -96,10 +105,10 @@ async function askToken(options: {
     if (!access) throw new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} was issued`);
     requirePlain(access.token, tenantId);
     // Checked before the token is kept: the next caller must not get a refused one.
-    requireRoles(access.token, tenantId, allowRoles);
+    await requireRoles(access.token, tenantId, allowRoles, customer);
     return access;
   } catch (error) {
-    throw await describeSignInError(error, tenantId, credential, cloud.authorityHost, last);
+    throw await describeSignInError(error, tenantId, credential, cloud.authorityHost, last, customer);
   }
 }
 
@@ -183,14 +192,19 @@ function requirePlain(token: string, tenantId: string): void {
   });
 }
 
-function requireRoles(token: string, tenantId: string, allowRoles: readonly string[]): void {
+async function requireRoles(
+  token: string,
+  tenantId: string,
+  allowRoles: readonly string[],
+  customer: () => Promise<Customer | undefined>,
+): Promise<void> {
   const verdict = judgeRoles(rolesOf(token), allowRoles);
   switch (verdict.kind) {
     case 'ok':
       return;
     case 'none':
       throw new ExpectedError('consent_missing', `the token for tenant ${tenantId} carries no permission`, {
-        cure: 'have an administrator of that tenant grant admin consent: entra-sync connect --print-url --ref CUSTOMER (docs/connect.md)',
+        cure: `have an administrator of that tenant grant admin consent: ${invitationCommand(await customer())} (docs/connect.md)`,
       });
     case 'missing':
       throw new ExpectedError('permission_missing', `the token for tenant ${tenantId} lacks ${verdict.oneOf[0]}`, {

@@ -40,16 +40,39 @@ export class SignInRefused extends ExpectedError {
 }
 
 type Refusal = {
-  readonly cure: (credential: AppCredential) => string;
+  readonly cure: (credential: AppCredential, customer: Customer | undefined) => string;
   /** The credential is at fault. No tenant is to blame, unless it is the tenant's own. */
   readonly credential?: true;
   /** The application is not in the tenant, or not yet replicated. */
   readonly unknownApplication?: true;
 };
 
+/** What is known of the customer of a tenant, for the cure of a missing consent. */
+export type Customer = {
+  /** The stored reference. */
+  readonly ref: string | null;
+  /** Another tenant signs in with the application of the environment, so its id is right. */
+  readonly othersSignIn: boolean;
+};
+
+/** Returns the command that asks a customer for consent. */
+export function invitationCommand(customer: Customer | undefined): string {
+  const ref = customer?.ref ?? 'CUSTOMER';
+  return `entra-sync connect --print-url --ref ${/^[\w.:@/-]+$/.test(ref) ? ref : JSON.stringify(ref)}`;
+}
+
+const applicationId = ({ ofTenant }: AppCredential) =>
+  ofTenant ? 'the client id of its credential (entra-sync tenant set)' : 'AZURE_CLIENT_ID';
+
+// The id of the application can be wrong only where no other tenant signs in with it.
+const mayBeWrong = ({ ofTenant }: AppCredential, customer: Customer | undefined) =>
+  ofTenant === true || customer?.othersSignIn !== true;
+
 const consent: Refusal = {
-  cure: () =>
-    'its administrator has not consented, or has revoked it: entra-sync connect --print-url --ref CUSTOMER asks again; or AZURE_CLIENT_ID is wrong',
+  cure: (credential, customer) =>
+    `its administrator has not consented, or has revoked it: ${invitationCommand(customer)} asks again${
+      mayBeWrong(credential, customer) ? `; or ${applicationId(credential)} is wrong` : ''
+    }`,
   unknownApplication: true,
 };
 const cloud: Refusal = { cure: () => 'the tenant is in another cloud than this sign-in: set ENTRA_SYNC_CLOUD' };
@@ -94,11 +117,12 @@ const refusals: Readonly<Record<string, Refusal>> = {
  * The cures of the documented `error` values
  * (learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow).
  */
-const byError: readonly (readonly [RegExp, (credential: AppCredential) => string])[] = [
+const byError: readonly (readonly [RegExp, Refusal['cure']])[] = [
   [/\binvalid_client\b/, ({ holder }) => `check ${holder} and AZURE_CLIENT_ID`],
   [
     /\b(unauthorized_client|consent_required)\b/,
-    () => "check AZURE_CLIENT_ID and the administrator's consent (entra-sync connect --print-url --ref CUSTOMER)",
+    (credential, customer) =>
+      `check ${mayBeWrong(credential, customer) ? `${applicationId(credential)} and ` : ''}the administrator's consent (${invitationCommand(customer)})`,
   ],
   [
     /\b(interaction_required|access_denied)\b/,
@@ -107,10 +131,10 @@ const byError: readonly (readonly [RegExp, (credential: AppCredential) => string
   [/\binvalid_(resource|scope|request)\b/, () => 'check ENTRA_SYNC_CLOUD, GRAPH_BASE_URL and the tenant id'],
 ];
 
-function cureOf(number: string, said: string, credential: AppCredential): string {
-  const known = refusals[number]?.cure(credential);
+function cureOf(number: string, said: string, credential: AppCredential, customer: Customer | undefined): string {
+  const known = refusals[number]?.cure(credential, customer);
   if (known) return known;
-  const guess = byError.find(([error]) => error.test(said))?.[1](credential);
+  const guess = byError.find(([error]) => error.test(said))?.[1](credential, customer);
   const look = `https://login.microsoftonline.com/error?code=${number} tells more`;
   return guess ? `${guess}; ${look}` : look;
 }
@@ -160,6 +184,7 @@ export async function describeSignInError(
   credential: AppCredential,
   authorityHost: string,
   last: LastAnswer = {},
+  customerOf: () => Promise<Customer | undefined> = async () => undefined,
 ): Promise<unknown> {
   if (!(error instanceof Error) || error instanceof ExpectedError || error.name === 'AbortError') return error;
   const said = `${messages(error)} ${last.code ?? ''}`;
@@ -178,7 +203,7 @@ export async function describeSignInError(
       known?.credential && !credential.ofTenant ? 'credential_refused' : 'sign_in_failed',
       `${authorityHost} refused to sign in to tenant ${tenantId} (AADSTS${aadsts})`,
       {
-        cure: cureOf(aadsts, text, credential),
+        cure: cureOf(aadsts, text, credential, await customerOf()),
         detail: idsIn(text),
         mayPass: known === undefined || known.unknownApplication === true,
       },

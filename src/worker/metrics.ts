@@ -2,6 +2,7 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CycleResult } from '../engine/cycle.ts';
+import { isOrdinaryRefusal } from '../graph/endpoints.ts';
 import type { RequestEvent, WaitEvent } from '../graph/reader.ts';
 import { packageVersion } from '../package-files.ts';
 import { effects } from '../rules/counts.ts';
@@ -80,7 +81,7 @@ export function openMetrics(options: {
   });
   const requests = new Counter({
     name: `${prefix}graph_requests_total`,
-    help: 'Requests to Graph, retries included, by endpoint and status (or network code).',
+    help: 'Requests to Graph, retries included, by endpoint and status (or network code; not_granted: an ordinary 403).',
     labelNames: ['method', 'endpoint', 'status'],
     registers,
   });
@@ -171,7 +172,9 @@ export function openMetrics(options: {
       }
     },
     onRequest: ({ method, endpoint, outcome, seconds }) => {
-      requests.inc({ method, endpoint, status: String(outcome) });
+      // An alert on 4xx must not wake a person for it.
+      const status = isOrdinaryRefusal(endpoint, outcome) ? 'not_granted' : String(outcome);
+      requests.inc({ method, endpoint, status });
       requestDuration.observe({ endpoint }, seconds);
     },
     onWait: ({ throttled, waitMs }) => {

@@ -1,4 +1,5 @@
 // The tick: queues due tenants, and gives at most twenty at a time a full-round slot.
+import { nameTenantInLog } from '../logger.ts';
 import { type DueTenant, type PlannedJob, planJobs } from '../rules/planning.ts';
 import type { Settings, SettingsDocument } from '../settings/settings.ts';
 import type { Database } from '../store/database/pool.ts';
@@ -21,6 +22,7 @@ export function openPlanner(database: Database, defaults: SettingsDocument): Pla
   const cache = new Map<string, Settings | undefined>();
 
   async function describeDue(on: Parameters<typeof dueTenants>[0], due: readonly DueRow[]): Promise<DueNow[]> {
+    for (const row of due) nameTenantInLog(row.tenant_id, row.name);
     const ids = due.map((row) => row.tenant_id);
     const settings = ids.length > 0 ? await settingsOfMany(on, ids, defaults, cache) : new Map<string, Settings>();
     return due.map((row) => ({

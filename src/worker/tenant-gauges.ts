@@ -113,6 +113,12 @@ export function openTenantGauges(
     labelNames: ['tenant', 'code'],
     registers,
   });
+  const info = new Gauge({
+    name: `${prefix}tenant_info`,
+    help: 'Always 1; the name and the reference of each tenant, to join with the other series. Absent above the limit of tenants.',
+    labelNames: ['tenant', 'name', 'ref'],
+    registers,
+  });
   const paused = new Gauge({ name: `${prefix}tenants_paused`, help: 'Tenants that are paused.', registers });
   const running = new Gauge({
     name: `${prefix}cycles_running`,
@@ -123,7 +129,7 @@ export function openTenantGauges(
   running.remove();
   return {
     set: (tenants) => {
-      for (const gauge of [...gauges.values(), failing, counts]) gauge.reset();
+      for (const gauge of [...gauges.values(), failing, counts, info]) gauge.reset();
       paused.remove();
       running.remove();
       if (!tenants) return;
@@ -140,6 +146,9 @@ export function openTenantGauges(
       }
       for (const { tenant_id: id, error_code: code } of tenants.filter(connected))
         if (code !== null) failing.inc({ tenant: tenants.length <= limit ? id : 'all', code });
+      if (tenants.length <= limit)
+        for (const one of tenants.filter(connected))
+          info.set({ tenant: one.tenant_id, name: one.name, ref: one.ref ?? '' }, 1);
       for (const status of states) counts.set({ status }, tenants.filter((one) => one.status === status).length);
       paused.set(tenants.filter((one) => one.paused).length);
       running.set(tenants.filter((one) => one.running).length);

@@ -41,7 +41,6 @@ const stillDueCodes = new Set(['cycle_running', 'lease_lost', 'interrupted']);
 
 /** Runs the tenant's cycle if it is due and, for a full round, has a slot. Logs errors, and never throws. */
 export async function runTenantJob(parts: JobParts, tenantId: string, signal: AbortSignal): Promise<void> {
-  const log = parts.log.child({ tenantId });
   let began = false;
   try {
     signal.throwIfAborted();
@@ -49,7 +48,7 @@ export async function runTenantJob(parts: JobParts, tenantId: string, signal: Ab
     const due = await parts.planner.dueNow(tenantId);
     // Settings that changed after planning may demand a full round without a slot. The next tick plans it.
     if (!due || (due.needsFullRound && !due.hasFullRoundSlot)) {
-      log.debug({ due: due !== undefined }, 'no longer due, or without a full-round slot');
+      parts.log.debug({ tenantId, due: due !== undefined }, 'no longer due, or without a full-round slot');
       return;
     }
     parts.rests.end(tenantId);

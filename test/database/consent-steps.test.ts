@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import * as flow from '../../src/connect/flow.ts';
+import { language as english } from '../../src/connect/languages/en.ts';
 import { openSteps } from '../../src/connect/steps.ts';
 import { ExpectedError } from '../../src/errors.ts';
 import { createLog } from '../../src/logger.ts';
@@ -26,7 +27,7 @@ afterAll(async () => {
   await fresh.drop();
 });
 
-const site = { product: 'Example', url: 'https://connect.example' };
+const site = { brand: { product: 'Example' }, url: 'https://connect.example', language: english };
 const tenantId = '00000000-0000-4000-8000-000000000001';
 const parts: Omit<flow.ConsentParts, 'database'> = {
   defaults: loadDefaults(),

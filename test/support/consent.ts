@@ -44,6 +44,9 @@ export async function openConsentWorld(
     simulator?: Partial<SimulatorSettings>;
     product?: string;
     publicUrl?: string;
+    /** More arguments and variables of `connect`. */
+    arguments?: readonly string[];
+    variables?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<ConsentWorld> {
   const { tenants: wanted = 1 } = options;
@@ -68,8 +71,9 @@ export async function openConsentWorld(
       options.product ?? 'Example <Signatures>',
       '--wait',
       '1s',
+      ...(options.arguments ?? []),
     ],
-    environment,
+    { ...environment, ...options.variables },
   );
   await running.shows(/The consent page is served/);
   const left = [...tenants];
@@ -118,8 +122,8 @@ export type Browser = {
   readonly cookies: Map<string, string>;
 };
 
-/** Opens a browser without script, with cookies per host. */
-export function openBrowser(): Browser {
+/** Opens a browser without script, with cookies per host; `languages` is its Accept-Language. */
+export function openBrowser(languages?: string): Browser {
   const cookies = new Map<string, string>();
 
   async function ask(url: string, init: RequestInit = {}): Promise<Shown> {
@@ -129,6 +133,7 @@ export function openBrowser(): Browser {
       .map(([key, value]) => `${key.split(' ')[1]}=${value}`);
     const headers = new Headers(init.headers);
     if (own.length > 0) headers.set('cookie', own.join('; '));
+    if (languages !== undefined) headers.set('accept-language', languages);
     const answer = await fetch(url, { ...init, headers, redirect: 'manual' });
     for (const set of answer.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? [];

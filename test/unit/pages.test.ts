@@ -4,6 +4,7 @@ import { dirname, join, normalize } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { dueIn } from '../../src/cli/format.ts';
 import { changesCommand } from '../../src/cli/verbs/changes.ts';
 import { connectCommand } from '../../src/cli/verbs/connect.ts';
 import { cycleCommand } from '../../src/cli/verbs/cycle.ts';
@@ -24,6 +25,7 @@ import { resyncCommand, syncCommand } from '../../src/cli/verbs/sync.ts';
 import { tenantCommand } from '../../src/cli/verbs/tenant.ts';
 import { verifyCommand } from '../../src/cli/verbs/verify.ts';
 import { workerCommand } from '../../src/cli/verbs/worker.ts';
+import { language as english } from '../../src/connect/languages/en.ts';
 import { exitCodes } from '../../src/errors.ts';
 import { packageFile, packageVersion } from '../../src/package-files.ts';
 import { documentSchema } from '../../src/settings/schema.ts';
@@ -86,6 +88,13 @@ describe('README', () => {
     expect(readme.text.match(/!\[/g)).toHaveLength(1);
     expect(readme.blocks.filter(({ language }) => language === 'sql')).toHaveLength(1);
   });
+});
+
+test('README, docs/connect.md, the last page of a consent and status say the same of the first cycle: it is due at once', () => {
+  const never = { status: 'active', paused: false, next_cycle_at: null };
+  const said = [page('README.md').text, page('docs/connect.md').text, english.texts.connected.due];
+  for (const text of said) expect(text).toMatch(/due at once/);
+  expect(`due ${dueIn(never)}`).toBe('due at once');
 });
 
 describe('links', () => {

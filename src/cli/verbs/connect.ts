@@ -1,6 +1,8 @@
 // `connect`: the page where a customer's administrator consents, and the invitations to it.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openBasics, openConsent } from '../../app.ts';
+import { type BrandOptions, readBrand } from '../../connect/brand.ts';
+import { readLanguages } from '../../connect/language.ts';
 import { callbackPath, serveConsent } from '../../connect/server.ts';
 import { openSteps } from '../../connect/steps.ts';
 import { describeRegistration } from '../../engine/registration.ts';
@@ -17,19 +19,19 @@ import { awaitDatabase } from '../../worker/await-database.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
 
-type ConnectOptions = VerbOptions & {
-  port: number;
-  host: string;
-  publicUrl?: string;
-  product: string;
-  wait: number;
-  printUrl?: boolean;
-  withdraw?: boolean;
-  ref?: string;
-  name?: string;
-  tenant?: string;
-  expires: number;
-};
+type ConnectOptions = VerbOptions &
+  BrandOptions & {
+    port: number;
+    host: string;
+    publicUrl?: string;
+    wait: number;
+    printUrl?: boolean;
+    withdraw?: boolean;
+    ref?: string;
+    name?: string;
+    tenant?: string;
+    expires: number;
+  };
 
 export function connectCommand(): Command {
   return verb(
@@ -38,6 +40,7 @@ export function connectCommand(): Command {
       'The application needs PUBLIC-URL/callback as a redirect address (web). Put a reverse proxy with TLS in front.',
     [
       'connect --public-url https://connect.example.com --product "Example Signatures"',
+      'connect --logo logo.svg --color "#5b2d90" --contact support@example.com --return-url https://app.example.com',
       'connect --print-url --ref customer-17 --name Contoso',
       'connect --print-url --ref customer-17 --tenant 2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21 --expires 2d',
       'connect --withdraw --ref customer-17',
@@ -50,7 +53,16 @@ export function connectCommand(): Command {
       '--public-url <url>',
       'where browsers reach the page (ENTRA_SYNC_PUBLIC_URL); default: http://localhost and the port',
     )
-    .option('--product <name>', 'the product that asks for consent, as customers know it', 'entra-sync')
+    .option(
+      '--product <name>',
+      'the product that asks for consent, as customers know it (ENTRA_SYNC_PRODUCT); default: entra-sync',
+    )
+    .option('--logo <file>', 'its logo, a PNG, JPEG, WebP or SVG file (ENTRA_SYNC_LOGO)')
+    .option('--color <#rrggbb>', 'the colour of its buttons and links (ENTRA_SYNC_COLOR)')
+    .option('--contact <address>', 'where to ask about it: a mail address, or https (ENTRA_SYNC_CONTACT)')
+    .option('--privacy-url <url>', 'its privacy statement, https (ENTRA_SYNC_PRIVACY_URL)')
+    .option('--terms-url <url>', 'its terms, https (ENTRA_SYNC_TERMS_URL)')
+    .option('--return-url <url>', 'the way back to it from the last page, https (ENTRA_SYNC_RETURN_URL)')
     .addOption(
       new Option('--wait <duration>', 'how long to wait until a new consent shows in a token')
         .argParser(duration('0s', '5m'))
@@ -181,6 +193,8 @@ async function serve(run: Run, options: ConnectOptions): Promise<undefined> {
       cure: 'give a --port, or --public-url',
     });
   }
+  const brand = readBrand(environment.variables, options);
+  const languages = await readLanguages();
   const remark = await useProxyOf(environment);
   if (remark) terminal.note(remark);
   const redirectUri = `${url}${callbackPath}`;
@@ -191,7 +205,8 @@ async function serve(run: Run, options: ConnectOptions): Promise<undefined> {
       database,
       defaults,
       log,
-      site: { product: options.product, url },
+      site: { url, brand },
+      languages,
       ...consent,
       patience: { retries: options.wait === 0 ? 0 : waits.retries, firstWaitMs: options.wait / waits.parts },
       signal: run.signal,

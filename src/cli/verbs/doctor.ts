@@ -49,7 +49,7 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
     ...openBasics(environment),
     openDatabase: async () =>
       isFirstRun(environment) ? undefined : run.database({ anySchema: true, announced: false }),
-    openGraph: () => openGraphAccess(environment, { policy }),
+    openGraph: () => openGraphAccess(environment, { policy, customerOf: run.customerOf }),
     namesCredential: namesCredential(variables),
     proxied: namesProxy(variables),
     embedded: environment.databaseUrl === undefined,

@@ -165,7 +165,9 @@ function sayOutcome(
   dryRun: boolean,
 ): void {
   const nameOf = new Map(all.map((one) => [one.tenant_id, one.name]));
-  for (const one of tenants.slice(0, shownTenants))
+  const places = new Map(all.map((one, place) => [one.tenant_id, place]));
+  const sorted = [...tenants].sort((one, other) => (places.get(one.tenantId) ?? 0) - (places.get(other.tenantId) ?? 0));
+  for (const one of sorted.slice(0, shownTenants))
     for (const line of describeOutcome(one, nameOf.get(one.tenantId) ?? one.tenantId)) terminal.say(line);
   if (tenants.length > shownTenants)
     terminal.say(`… and ${plural(tenants.length - shownTenants, 'tenant')} more (--json shows them)`);

@@ -1,4 +1,4 @@
-// `simulate`: serves a simulated tenant until Ctrl-C, and edits it by typed or scripted lines.
+// `simulate`: serves simulated tenants until Ctrl-C, and edits them by typed or scripted lines.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError } from 'commander';
@@ -6,6 +6,7 @@ import { ExpectedError } from '../../errors.ts';
 import type { Simulator, Tenant } from '../../simulator/index.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
+import { runLine } from './simulate-edits.ts';
 
 type SimulateOptions = VerbOptions & {
   users: number;
@@ -15,6 +16,7 @@ type SimulateOptions = VerbOptions & {
   latency: number;
   pageSize: number;
   name: string;
+  tenants: number;
   consent: boolean;
   script?: string;
 };
@@ -22,18 +24,20 @@ type SimulateOptions = VerbOptions & {
 export function simulateCommand(): Command {
   return verb(
     'simulate',
-    "Serve a simulated tenant over TLS (Graph and Entra's token endpoint) until Ctrl-C, and print the environment to use.",
+    "Serve simulated tenants over TLS (Graph and Entra's token endpoint) until Ctrl-C, and print the environment to use.",
     [
       'simulate',
       'simulate --users 20000 --latency 200',
       'simulate --no-consent          # no administrator has consented yet: try entra-sync connect on it',
-      'simulate --script edits.txt    # one edit per line: hire 3, title 5, delete 2, restore 1 …',
+      'simulate --tenants 20 --users 100   # Contoso, Contoso 2, Contoso 3 …',
+      'simulate --script edits.txt    # one edit per line: hire 3, title ann@contoso.example CEO, restore 1 … (help lists them)',
     ],
   )
     .option('--users <n>', 'number of users', whole(0, 500_000), 2_000)
     .option('--groups <n>', 'number of groups', whole(0, 50_000), 100)
     .option('--seed <n>', 'the same seed makes the same users', whole(0, 2 ** 31), 1)
     .option('--name <name>', 'name of the tenant', 'Contoso')
+    .option('--tenants <n>', 'number of tenants, each with as many users and groups', whole(1, 1_000), 1)
     .option('--port <n>', 'port to listen on, 0 for any free one', whole(0, 65_535), 0)
     .option('--latency <ms>', 'wait before every answer', whole(0, 60_000), 0)
     .option('--page-size <n>', 'objects on a page', whole(1, 999), 200)
@@ -41,6 +45,8 @@ export function simulateCommand(): Command {
     .option('--script <file>', 'edits to make at the start, one per line; the same lines can be typed while it runs')
     .action((options: SimulateOptions) => runVerb(options, (run) => simulate(run, options)));
 }
+
+const mostObjects = 1_000_000;
 
 function whole(least: number, most: number) {
   return (text: string) => {
@@ -54,12 +60,22 @@ function whole(least: number, most: number) {
 
 async function simulate(run: Run, options: SimulateOptions): Promise<undefined> {
   const { terminal } = run;
+  if (options.tenants * (options.users + options.groups) > mostObjects) {
+    throw new ExpectedError('usage', 'more than a million users and groups together would be simulated', {
+      cure: 'give fewer --tenants, --users or --groups',
+    });
+  }
   const { createTenant, startSimulator } = await import('../../simulator/index.ts');
-  const tenant = createTenant({ name: options.name, seed: options.seed, users: options.users, groups: options.groups });
+  const tenants = Array.from({ length: options.tenants }, (_, index) =>
+    createTenant({
+      name: index === 0 ? options.name : `${options.name} ${index + 1}`,
+      ...{ seed: options.seed + index, users: options.users, groups: options.groups },
+    }),
+  );
   if (options.script !== undefined)
-    for (const line of scriptLines(options.script)) terminal.note(`# ${edit(tenant, line)}`);
+    for (const line of scriptLines(options.script)) terminal.note(commented(runLine(undefined, tenants, line)));
   const simulator = await startSimulator({
-    tenants: [tenant],
+    tenants,
     port: options.port,
     latencyMs: options.latency,
     pageSize: options.pageSize,
@@ -76,43 +92,54 @@ async function simulate(run: Run, options: SimulateOptions): Promise<undefined> 
   });
   run.onEnd(() => simulator.close());
   const environment = simulator.environment();
-  terminal.answer({ tenant: { id: tenant.tenantId, name: tenant.name }, origin: simulator.origin, environment });
+  const described = tenants.map(({ tenantId: id, name }) => ({ id, name }));
+  terminal.answer({ tenant: described[0], tenants: described, origin: simulator.origin, environment });
   for (const [name, value] of Object.entries(environment)) terminal.print(`export ${name}='${value}'`);
   // Comments for the shell, since they are pasted with the lines above.
+  const names = tenants.length > 1 ? `${plural(tenants.length, 'tenant')}, each` : options.name;
   const remarks = [
-    `${tenant.name} with ${plural(options.users, 'user')} is served at ${simulator.origin}.`,
+    `${names} with ${plural(options.users, 'user')}, served at ${simulator.origin}.`,
     'Paste these lines into another terminal, and run entra-sync sync there.',
+    ...others(tenants),
     'Lines typed here edit the tenant at once: hire 3, title 5, clear mobilePhone 2,',
-    'delete 2, restore 1, random 20. The lines consent and revoke grant and revoke',
-    'consent. Ctrl-C ends it. Accounts for the sign-in of entra-sync connect:',
-    ...simulator.accounts.map((one) => `  ${one.principal} (${one.says})`),
+    'delete 2, restore 1, random 20, or by name: title USER Clerk. help lists them all.',
+    'The lines consent and revoke grant and revoke consent. Ctrl-C ends it.',
+    'Accounts for the sign-in of entra-sync connect:',
+    ...signIns(simulator, tenants),
   ];
   for (const remark of remarks) terminal.note(`# ${remark}`);
   const typed = createInterface({ input: process.stdin });
   typed.on('line', (line) => {
-    if (line.trim() !== '') terminal.note(consent(simulator, tenant, line.trim()) ?? edit(tenant, line));
+    if (line.trim() !== '') terminal.note(runLine(simulator.consents, tenants, line.trim()));
   });
   await new Promise<void>((resolve) => run.signal.addEventListener('abort', () => resolve(), { once: true }));
   typed.close();
   terminal.note('stopped');
 }
 
-/** Grants or revokes consent, and returns the result; undefined for any other line. */
-function consent({ consents }: Simulator, { tenantId, name }: Tenant, line: string): string | undefined {
-  if (line !== 'consent' && line !== 'revoke') return undefined;
-  if (line === 'consent') consents.grant(tenantId);
-  else consents.revoke(tenantId);
-  const granted = consents.granted(tenantId);
-  return granted ? `${name} has consented to ${granted.join(', ')}` : `${name} has revoked its consent`;
+// The environment names the first tenant, which sync registers by itself.
+function others(tenants: readonly Tenant[]): string[] {
+  if (tenants.length === 1) return [];
+  return [
+    'The first tenant is registered by its first sync, the others by these commands:',
+    ...tenants
+      .slice(1)
+      .map(({ tenantId, name }) => `  entra-sync tenant add ${tenantId} --name ${JSON.stringify(name)}`),
+  ];
 }
 
-/** Makes one edit, and returns its result or error. */
-function edit(tenant: Tenant, line: string): string {
-  try {
-    return tenant.run(line);
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
+// Output before the environment is pasted with it.
+const commented = (text: string) => text.replaceAll(/^/gm, '# ');
+
+const shownTenants = 2;
+
+function signIns({ accounts }: Simulator, tenants: readonly Tenant[]): string[] {
+  const shown = new Set(tenants.slice(0, shownTenants).map(({ tenantId }) => tenantId));
+  const all = new Set(tenants.map(({ tenantId }) => tenantId));
+  const lines = accounts
+    .filter(({ tenantId }) => shown.has(tenantId) || !all.has(tenantId))
+    .map((one) => `  ${one.principal} (${one.says})`);
+  return tenants.length > shownTenants ? [...lines, '  … and the same of each other tenant'] : lines;
 }
 
 function scriptLines(path: string): string[] {

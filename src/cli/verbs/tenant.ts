@@ -1,22 +1,21 @@
-// `tenant add`, `rename`, `remove`, `list` and `show`: the registered tenants and their state.
+// `tenant rename`, `remove`, `list` and `show`: the registered tenants and their state.
 import type { Command } from 'commander';
-import { openBasics } from '../../app.ts';
-import { requireTenantId } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
 import { grantedRoles } from '../../store/schema/grantable.ts';
 import { readCycles, readStatus, readStreams } from '../../store/tenants/status.ts';
-import { addTenant, findTenant, forgetPendingTenant, listTenants, renameTenant } from '../../store/tenants/tenants.ts';
+import { findTenant, forgetPendingTenant, listTenants, renameTenant } from '../../store/tenants/tenants.ts';
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, dueIn, nameWithId, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
 import { describeTrouble } from '../trouble.ts';
 import { tenantSetCommand } from './settings.ts';
+import { checkedName, tenantAddCommand } from './tenant-add.ts';
 import { approvalCommands, describeWaiting } from './tenant-approval.ts';
 import { connectionCommands } from './tenant-connection.ts';
 import { scheduleCommands } from './tenant-schedule.ts';
 
-type AddOptions = VerbOptions & { name: string; ref?: string };
+type RenameOptions = VerbOptions & { name?: string; ref?: string };
 
 export function tenantCommand(): Command {
   const tenant = verbGroup('tenant', 'Register, show, configure, pause, disconnect and reconnect tenants.', [
@@ -26,15 +25,7 @@ export function tenantCommand(): Command {
     'tenant pause Contoso',
     'tenant disconnect Contoso --dry-run',
   ]);
-  tenant.addCommand(
-    verb('add', 'Register a tenant. Nothing is read before its first cycle.', [
-      'tenant add 2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21 --name Contoso --ref customer-17',
-    ])
-      .argument('<tenant>', 'the tenant id (a GUID)')
-      .requiredOption('--name <name>', 'how people call it')
-      .option('--ref <ref>', 'what your own system calls this customer')
-      .action((id: string, options: AddOptions) => runVerb(options, (run) => add(run, id, options))),
-  );
+  tenant.addCommand(tenantAddCommand());
   tenant.addCommand(
     verb('rename', 'Give a tenant another name, or another reference.', [
       'tenant rename 2f9b1c54-7a8e-4f7e-9a55-0d3f5f1c8e21 --name Contoso',
@@ -42,7 +33,7 @@ export function tenantCommand(): Command {
       .argument('<tenant>', 'id, name or reference')
       .option('--name <name>', 'how people call it')
       .option('--ref <ref>', 'what your own system calls this customer')
-      .action((word: string, options: Partial<AddOptions>) => runVerb(options, (run) => rename(run, word, options))),
+      .action((word: string, options: RenameOptions) => runVerb(options, (run) => rename(run, word, options))),
   );
   tenant.addCommand(
     verb('remove', 'Delete the registration of a tenant that was never synced.', ['tenant remove Contoso'])
@@ -64,25 +55,7 @@ export function tenantCommand(): Command {
   return tenant;
 }
 
-async function add(run: Run, id: string, options: AddOptions): Promise<undefined> {
-  const tenantId = requireTenantId(id, 'TENANT');
-  const name = checkedName(options.name);
-  const { defaults } = openBasics(run.environment);
-  const { database } = await run.database();
-  await addTenant(database, { tenantId, name, ref: options.ref ?? null }, defaults);
-  run.terminal.answer(await findTenant(database, tenantId));
-  run.terminal.say(
-    `${name} (${tenantId}) is registered; entra-sync sync ${JSON.stringify(name)} reads it for the first time`,
-  );
-}
-
-function checkedName(text: string): string {
-  const name = text.trim();
-  if (name !== '' && name.length <= 200 && name.isWellFormed() && !/\p{Cc}/u.test(name)) return name;
-  throw new ExpectedError('usage', 'the name must have 1 to 200 printable characters', { cure: 'give it with --name' });
-}
-
-async function rename(run: Run, word: string, options: Partial<AddOptions>): Promise<undefined> {
+async function rename(run: Run, word: string, options: RenameOptions): Promise<undefined> {
   if (options.name === undefined && options.ref === undefined) {
     throw new ExpectedError('usage', 'nothing to change was given', { cure: 'give --name or --ref' });
   }

@@ -1,5 +1,6 @@
 // Edits by script: one line such as `hire 3` makes a few believable changes, chosen by the tenant's seeded random numbers.
 import { addMember, removeMember, updateGroup } from './group-edits.ts';
+import { namedEdits, wordsOf } from './named-edits.ts';
 import { departments } from './names.ts';
 import { isKnownProperty } from './properties.ts';
 import { shuffled } from './random.ts';
@@ -91,14 +92,16 @@ function each(ids: readonly string[], act: (id: string) => void): string[] {
   return [...ids];
 }
 
+function remove(truth: Truth, count: number): string[] {
+  return each(some(truth, liveOf(truth.users), count), (id) => deleteUser(truth, id));
+}
+
 const edits: Readonly<Record<string, { says: string; act: Edit }>> = {
   hire: { says: 'hired', act: (truth, count) => Array.from({ length: count }, () => createUser(truth).id) },
   title: { says: 'gave a new job title to', act: title },
   clear: { says: 'cleared a property of', act: clear },
-  delete: {
-    says: 'deleted',
-    act: (truth, count) => each(some(truth, liveOf(truth.users), count), (id) => deleteUser(truth, id)),
-  },
+  delete: { says: 'deleted', act: remove },
+  remove: { says: 'deleted', act: remove },
   restore: {
     says: 'restored',
     act: (truth, count) => each(some(truth, softUsers(truth), count), (id) => restoreUser(truth, id)),
@@ -130,13 +133,11 @@ const randomWords = [
 ];
 const clearable = ['mobilePhone', 'jobTitle', 'faxNumber', 'officeLocation', 'businessPhones'];
 
+const unknownEdit = (word: string) => new Error(`Unknown edit '${word}'; the line help lists them all.`);
+
 function act(truth: Truth, word: string, count: number, property: string): string {
   const edit = Object.hasOwn(edits, word) ? edits[word] : undefined;
-  if (edit === undefined) {
-    throw new Error(
-      `Unknown edit '${word}'. There are: ${Object.keys(edits).join(', ')}, random; a number says how many (hire 3), and clear names a property (clear mobilePhone 2).`,
-    );
-  }
+  if (edit === undefined) throw unknownEdit(word);
   const ids = edit.act(truth, count, property);
   const what = word === 'clear' ? `cleared ${property} of` : edit.says;
   const thing = word === 'rename-group' ? 'group' : 'user';
@@ -144,9 +145,26 @@ function act(truth: Truth, word: string, count: number, property: string): strin
   return `${what} ${ids.length} ${named}${ids.length === 1 ? '' : 's'}`;
 }
 
-/** Runs one line of edits and reports in one line; throws on an unknown word or an invalid count. */
+/** Returns the lines of `help`: every edit by name, and every edit by chance. */
+export function editsHelp(): string[] {
+  const named = Object.entries(namedEdits).map(([word, { form, says }]) => `  ${`${word} ${form}`.padEnd(30)} ${says}`);
+  return [
+    'Edits by name; USER is a principal name, its part before the @, a display name or an id, in quotes if it has blanks:',
+    ...named,
+    `Edits by chance, with a number: ${Object.keys(edits).join(' 3, ')} 3, clear PROPERTY 3, random 20`,
+  ];
+}
+
+/** Runs one line of edits and reports in one line (`help`: in several); throws on a line that cannot be run. */
 export function runScript(truth: Truth, line: string): string {
-  const [word = '', ...rest] = line.trim().split(/\s+/);
+  const [word = '', ...rest] = wordsOf(line);
+  if (word === 'help') return editsHelp().join('\n');
+  const named = Object.hasOwn(namedEdits, word) ? namedEdits[word] : undefined;
+  if (!named && word !== 'random' && !Object.hasOwn(edits, word)) throw unknownEdit(word);
+  const [first] = rest;
+  const byChance =
+    first === undefined || /^-?[\d.]+$/.test(first) || (word === 'clear' && isKnownProperty('users', first));
+  if (named && (!byChance || !Object.hasOwn(edits, word))) return named.act(truth, rest);
   const property = word === 'clear' ? (rest.shift() ?? 'mobilePhone') : '';
   const count = Number(rest[0] ?? '1');
   if (!Number.isInteger(count) || count < 0 || rest.length > 1) {

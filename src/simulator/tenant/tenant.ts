@@ -19,6 +19,8 @@ export type Group = {
 export type Tenant = {
   readonly tenantId: string;
   readonly name: string;
+  /** The domain of its principal names. */
+  readonly domain: string;
   /** The live users. Properties without a value are absent, never null. */
   users(): User[];
   /** By object id (deleted users too), or by user principal name in any case (live users only). */
@@ -51,7 +53,7 @@ export type Tenant = {
   removeMember(groupId: string, memberId: string): void;
   /** Kills every delta and skip token so far; they are answered with this status. */
   expireTokens(how: '410' | '400'): void;
-  /** Runs an edit by script, such as `hire 3`, and reports in one line. */
+  /** Runs an edit by script, such as `hire 3` or `title ann CEO`, and reports in one line; `help` lists them in several. */
   run(line: string): string;
 };
 
@@ -123,6 +125,7 @@ export function createTenant(options: TenantOptions): Tenant {
   const tenant: Tenant = {
     tenantId: truth.tenantId,
     name,
+    domain: truth.domain,
     users: () => liveOf(truth.users).map(userOf),
     findUser(idOrPrincipal) {
       const wanted = idOrPrincipal.toLowerCase();

@@ -1,6 +1,7 @@
 // Finds accounts of all tenants by id, name or mail, and the reasons why a user has no account.
 import { asGuid } from '../../rules/decode.ts';
 import { type Database, rows } from '../database/pool.ts';
+import { naturally } from '../database/vocabulary.ts';
 
 export type FoundAccount = {
   account_id: string;
@@ -54,7 +55,7 @@ export async function findAccounts(database: Database, tenantId: string | null, 
          select c.actor from entra_sync.changes c
           where a.removed_at is not null and c.account_id = a.account_id and c.kind = 'account.removed'
           order by c.change_id desc limit 1) r on true
-      order by a.removed_at is not null, lower(t.name), a.removed_at desc, a.account_id`,
+      order by a.removed_at is not null, ${naturally('t.name')}, a.removed_at desc, a.account_id`,
     { tenantId, word, id: asGuid(word) ?? null },
   );
 }
@@ -90,7 +91,7 @@ export async function findAbsences(database: Database, tenantId: string | null, 
           where account_id = :id::uuid and kind = 'account.purged'
        ) x join entra_sync.tenants t using (tenant_id)
       where :tenantId::uuid is null or t.tenant_id = :tenantId
-      order by lower(t.name), x.why desc`,
+      order by ${naturally('t.name')}, x.why desc`,
     { tenantId, word, id: asGuid(word) ?? null },
   );
 }

@@ -1,6 +1,7 @@
 // What an account or a group was: its history, and a tenant at two times compared.
 import { asGuid } from '../../rules/decode.ts';
 import { type Database, rows } from '../database/pool.ts';
+import { naturally } from '../database/vocabulary.ts';
 
 /** One changed field, as `directory.account_history` and `directory.group_history` return it. */
 export type HistoryRow = {
@@ -55,7 +56,7 @@ export function findGroups(database: Database, tenantId: string | null, word: st
         and (g.group_id = :id::uuid or g.entra_object_id = :id::uuid
              or entra_sync.folded(g.display_name) = entra_sync.folded(:word)
              or entra_sync.folded(g.mail) = entra_sync.folded(:word))
-      order by g.removed_at is not null, lower(t.name), g.group_id`,
+      order by g.removed_at is not null, ${naturally('t.name')}, g.group_id`,
     { tenantId, word, id: asGuid(word) ?? null },
   );
 }

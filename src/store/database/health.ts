@@ -131,6 +131,8 @@ export async function checkpointAges(database: Database, tenantId: string): Prom
 
 export type TenantHealth = {
   readonly tenant_id: string;
+  readonly name: string;
+  readonly ref: string | null;
   readonly status: string;
   readonly paused: boolean;
   readonly running: boolean;
@@ -169,8 +171,8 @@ export async function readHealth(database: Database): Promise<TenantHealth[]> {
               max(extract(epoch from at - full_at)) filter (where stream = 'users') as users_full_age_s,
               max(extract(epoch from at - full_at)) filter (where stream = 'groups') as groups_full_age_s
          from entra_sync.checkpoints, now group by 1)
-     select t.tenant_id, t.status, t.paused, coalesce(b.expires_at > at, false) as running, t.last_success_at,
-            t.last_error_code as error_code,
+     select t.tenant_id, t.name, t.external_ref as ref, t.status, t.paused,
+            coalesce(b.expires_at > at, false) as running, t.last_success_at, t.last_error_code as error_code,
             greatest(0, extract(epoch from at - coalesce(t.last_success_at, t.added_at)))::float8 as stale_s,
             greatest(0, extract(epoch from at - t.next_cycle_at), 0)::float8 as late_s,
             coalesce(held, 0) as held, coalesce(set_aside, 0) as set_aside,

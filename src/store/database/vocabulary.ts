@@ -52,3 +52,9 @@ export const membershipsOfGroup = (no: string) => `lateral (
 export const joinMember = (membership: string, tenant = `${membership}.tenant_id`) => `
   left join entra_sync.accounts a on a.tenant_id = ${tenant} and a.entra_object_id = ${membership}.member_object_id
   left join entra_sync.groups n on n.tenant_id = ${tenant} and n.entra_object_id = ${membership}.member_object_id`;
+
+/** An expression that sorts names as people do: without case, and numbers by their value, so that 2 comes before 10. */
+export const naturally = (name: string) => `(
+  select string_agg(case when part[1] ~ '^[0-9]' then lpad(part[1], greatest(20, length(part[1])), '0')
+                         else part[1] end, '' order by place)
+    from regexp_matches(lower(${name}), '[0-9]+|[^0-9]+', 'g') with ordinality parts (part, place))`;

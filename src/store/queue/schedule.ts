@@ -4,6 +4,7 @@ import { type Database, inTransaction, rowCount, rows, type Transaction, written
 
 export type DueRow = {
   tenant_id: string;
+  name: string;
   /** The due time in seconds since 1970, as the database formats it; null: never synced. */
   due_at: string | null;
   rescue: boolean;
@@ -38,7 +39,7 @@ const wasRequested = `left join lateral (
 export async function dueTenants(on: Database | Transaction, tenantId: string | null = null): Promise<DueRow[]> {
   return rows<DueRow>(
     on,
-    `select t.tenant_id, extract(epoch from t.next_cycle_at)::text as due_at,
+    `select t.tenant_id, t.name, extract(epoch from t.next_cycle_at)::text as due_at,
             coalesce(r.requested, false) as requested, f.tenant_id is not null as has_full_round_slot,
             coalesce(least(u.committed_at, g.committed_at)
                      < clock_timestamp() - interval '${checkpointExpiringAge}', false) as rescue,

@@ -181,6 +181,18 @@ export async function mayConnect(
   });
 }
 
+/** Returns the number of people read of a tenant so far; undefined if it is not connected. */
+export async function countPeople(database: Database, tenantId: string): Promise<number | undefined> {
+  const [found] = await rows<{ people: number }>(
+    database,
+    `select (select count(*)::int from entra_sync.accounts a
+              where a.tenant_id = t.tenant_id and a.state = 'managed' and a.removed_at is null) as people
+       from entra_sync.tenants t where t.tenant_id = :tenantId and t.status not in ('pending', 'disconnected')`,
+    { tenantId },
+  );
+  return found?.people;
+}
+
 function isNamed(invited: Invited, known: Known | undefined, tenantId: string): boolean {
   return invited.tenant_id === tenantId || known?.external_ref === invited.external_ref;
 }

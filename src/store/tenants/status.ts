@@ -1,6 +1,7 @@
 // Reads the state of tenants: counts, checkpoints, cycles, objects set aside.
 import type { Stream } from '../../rules/streams.ts';
 import { type Database, rows } from '../database/pool.ts';
+import { naturally } from '../database/vocabulary.ts';
 import type { TenantRow } from './tenants.ts';
 
 export type TenantStatus = TenantRow & {
@@ -125,7 +126,7 @@ export async function readStatus(
          select expires_at > clock_timestamp() as alive from entra_sync.heartbeats
           where tenant_id = t.tenant_id) h on true
       where (:tenantId::uuid is null or t.tenant_id = :tenantId) and ${only === null ? 'true' : isOf[only]}
-      order by lower(t.name), t.tenant_id`,
+      order by ${naturally('t.name')}, t.tenant_id`,
     { tenantId },
   );
 }

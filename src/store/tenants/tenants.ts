@@ -2,6 +2,7 @@
 import { ExpectedError } from '../../errors.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import { type Database, rowCount, rows, type Transaction, written } from '../database/pool.ts';
+import { naturally } from '../database/vocabulary.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { completeRules, shareSettings } from '../settings/versions.ts';
 import { consentWaiting, findWaiting } from './waiting-consents.ts';
@@ -76,14 +77,38 @@ async function requireFreeName(database: Database, tenantId: string, name: strin
 
 /** Returns all tenants, by name. */
 export async function listTenants(database: Database): Promise<TenantRow[]> {
-  return rows<TenantRow>(database, 'select * from directory.tenants order by lower(name), tenant_id');
+  return rows<TenantRow>(database, `select * from directory.tenants order by ${naturally('name')}, tenant_id`);
 }
 
 /** Returns the tenants with this reference. */
 export async function tenantsOfCustomer(database: Database, ref: string): Promise<TenantRow[]> {
-  return rows<TenantRow>(database, 'select * from directory.tenants where external_ref = :ref order by lower(name)', {
-    ref,
-  });
+  return rows<TenantRow>(
+    database,
+    `select * from directory.tenants where external_ref = :ref order by ${naturally('name')}, tenant_id`,
+    { ref },
+  );
+}
+
+/**
+ * Returns the reference of a tenant, and whether another tenant signs in with the application of the environment: one
+ * without a credential of its own whose last cycle, of the last day, succeeded.
+ */
+export async function readCustomer(
+  database: Database,
+  tenantId: string,
+): Promise<{ ref: string | null; othersSignIn: boolean } | undefined> {
+  const [found] = await rows<{ ref: string | null; othersSignIn: boolean }>(
+    database,
+    `select (select external_ref from entra_sync.tenants where tenant_id = :tenantId::uuid) as ref,
+            exists (select from entra_sync.tenants o
+                     where o.tenant_id <> :tenantId::uuid and o.status = 'active' and o.last_error_code is null
+                       and o.last_success_at > now() - interval '1 day'
+                       and not exists (select from entra_sync.settings s
+                                        where s.tenant_id = o.tenant_id and jsonb_exists(s.document, 'credential')))
+              as "othersSignIn"`,
+    { tenantId },
+  );
+  return found;
 }
 
 /**

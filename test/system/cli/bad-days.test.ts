@@ -78,7 +78,7 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
       ['settings', 'show', 'a', 'b', 'c'],
       /too many arguments: at most 1, but 3 were given -> entra-sync settings show --help/,
     ],
-    [['tenant', 'add', 'x'], /required option '--name <name>' not specified -> entra-sync tenant add --help/],
+    [['tenant', 'add', 'x'], /a tenant needs its id and a name -> entra-sync tenant add TENANT --name NAME/],
     [['explain', 'ann', '--tenant'], /option '--tenant <tenant>' argument missing -> entra-sync explain --help/],
     [
       ['verify', '--sample', '0'],

@@ -35,6 +35,7 @@ test('a cycle is a tree of spans: streams, pulls with their requests, commits; i
     'pull > GET groups/delta',
     'pull > GET users/delta',
     'stream > GET deletedItems',
+    'stream > GET deletedItems/group',
     'stream > GET groups',
     'stream > GET users',
     'stream > ask',

@@ -44,7 +44,9 @@ test('an administrator signs in, consents, and the tenant is registered for the 
   }
   const offer = await signInAs(browser, invitation, principalOf(tenant));
   expect([offer.status, new URL(offer.url).pathname]).toEqual([200, '/consent']);
-  expect(offer.text).toContain(tenant.tenantId);
+  // A person knows the domain, and not the id.
+  expect(offer.text).toContain('Give consent for customer0.example');
+  expect(offer.text).not.toContain(tenant.tenantId);
   expect(await world.registered()).toEqual([]);
   // Reloading a page returns the same page.
   expect((await browser.open(offer.url)).status).toBe(200);
@@ -80,6 +82,19 @@ test('an administrator signs in, consents, and the tenant is registered for the 
     tenant.tenantId,
   ]);
   expect(accounts.length).toBeGreaterThan(0);
+  // A reload says how far the reading is.
+  expect(connected.text).toContain('People read so far: <strong>0</strong>');
+  expect(connected.text).toContain('The first reading is due at once.');
+  const later = await browser.open(connected.url);
+  expect(later.text).toContain(`People read so far: <strong>${accounts.length}</strong>`);
+  expect(later.text).not.toContain(tenant.tenantId);
+  // The link is for this browser, and as it was signed.
+  const stranger = openBrowser();
+  await stranger.leave(await stranger.open(await world.invite('customer-1')), 'Sign in with Microsoft');
+  expect((await stranger.open(connected.url)).status).toBe(409);
+  expect((await browser.open(connected.url.replace(/tenant=./, 'tenant=X'))).status).toBe(400);
+  await disconnectTenant(world.database, tenant.tenantId, { actor: 'test', dryRun: false });
+  expect((await browser.open(connected.url)).status).toBe(410);
 });
 
 test('the headers of every page keep frames, scripts, referrers and caches out, and a cookie is HttpOnly and Lax', async () => {
@@ -88,14 +103,14 @@ test('the headers of every page keep frames, scripts, referrers and caches out, 
   const missing = await browser.open(`${world.url}/nowhere`);
   for (const { headers } of [welcome, missing]) {
     expect(headers.get('content-security-policy')).toMatch(
-      /^default-src 'none'; style-src 'sha256-[^']+'; form-action 'self' https:\/\/localhost:\d+; frame-ancestors 'none'; base-uri 'none'$/,
+      /^default-src 'none'; style-src 'sha256-[^']+'; script-src 'sha256-[^']+'; form-action 'self' https:\/\/localhost:\d+; frame-ancestors 'none'; base-uri 'none'$/,
     );
     expect(headers.get('x-frame-options')).toBe('DENY');
     expect(headers.get('referrer-policy')).toBe('no-referrer');
     expect(headers.get('cache-control')).toBe('no-store');
     expect(headers.get('x-content-type-options')).toBe('nosniff');
   }
-  expect(welcome.text).not.toMatch(/<script|src=|href="http/);
+  expect(welcome.text).not.toMatch(/<script.*<script|<script\s|src=|href="http/s);
   const sent = await browser.ask(`${world.url}/sign-in`, {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', origin: world.url },

@@ -275,7 +275,9 @@ describe('the consent', () => {
       admin_consent: 'True',
       error: 'access_denied',
     });
-    await expectRefused(await browser.open(back), 403, /Consent was not given[\s\S]*AADSTS65004/);
+    const shown = await browser.open(back);
+    await expectRefused(shown, 403, /Consent was not given[\s\S]*You cancelled[\s\S]*AADSTS65004/);
+    expect(shown.text).not.toContain('administrator');
   });
 
   test('an error next to admin_consent=True counts even if the tenant consented earlier', async () => {
@@ -288,7 +290,13 @@ describe('the consent', () => {
   test('by a user who may not consent', async () => {
     const { browser, asked } = await atConsent('ref', 'apps');
     expect(asked.text).toContain('Need admin approval');
-    await expectRefused(await browser.choose(asked, 'cancel'), 403, /may not consent for the whole organization/);
+    const shown = await browser.choose(asked, 'cancel');
+    await expectRefused(shown, 403, /account may not give this consent[\s\S]*AADSTS90094/);
+    expect(shown.text).not.toContain('Consent was not given');
+    // The invitation itself, for another person.
+    const [, link = ''] = /Send this link to your administrator:<\/p><p><code>([^<]+)</.exec(shown.text) ?? [];
+    expect(link).toMatch(new RegExp(`^${world.url}/invitation/`));
+    expect((await openBrowser().open(link)).status).toBe(200);
   });
 
   test('the refusal of the older form', async () => {

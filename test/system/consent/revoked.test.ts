@@ -58,3 +58,32 @@ test('sync of a tenant whose consent is revoked ends with exit code 3', async ()
   const ended = await runCli(['sync'], { ...simulator.environment(), DATABASE_URL: url });
   expect([ended.code, /AADSTS700016.* -> /.test(ended.stderr)]).toEqual([3, true]);
 });
+
+test.each([
+  ['deleted', /AADSTS700016.*revoked it: entra-sync connect --print-url --ref "cust 3" asks again(.*)$/m],
+  ['permissions', /carries no permission.*admin consent: entra-sync connect --print-url --ref "cust 3" (.*)$/m],
+] as const)(
+  'the cure of a revoked consent (%s) names the stored reference, and the client id only where it may be wrong',
+  async (how, says) => {
+    const { simulator, tenant, url, database } = await openWorld({ onEnd: onTestFinished });
+    await database.raw("update entra_sync.tenants set external_ref = 'cust 3'");
+    simulator.consents.revoke(tenant.tenantId, how);
+    const environment = { ...simulator.environment(), DATABASE_URL: url };
+    const restOf = async () => says.exec((await runCli(['sync', tenant.tenantId], environment)).stderr)?.[1];
+    const alone = await restOf();
+    expect(alone).toBe(how === 'deleted' ? '; or AZURE_CLIENT_ID is wrong' : '(docs/connect.md)');
+    if (how === 'permissions') return;
+    await database.raw(`insert into entra_sync.tenants (tenant_id, name, status, last_success_at)
+                        values (gen_random_uuid(), 'Other', 'active', now())`);
+    expect(await restOf()).toBe('');
+    // The other tenant fails too, or signs in with an application of its own.
+    await database.raw("update entra_sync.tenants set last_error_code = 'sign_in_failed' where name = 'Other'");
+    expect(await restOf()).toBe('; or AZURE_CLIENT_ID is wrong');
+    const stored = await rows<{ last_error_message: string }>(
+      database,
+      'select last_error_message from directory.tenants where tenant_id = ?',
+      [tenant.tenantId],
+    );
+    expect(stored[0]?.last_error_message).toContain('--ref "cust 3"');
+  },
+);

@@ -128,6 +128,7 @@ test('every request is reported with endpoint, method, outcome, time and tenant,
   expect(told).toHaveLength(streams.users.requests + streams.groups.requests);
   expect([...new Set(told.map(({ endpoint }) => endpoint))].sort()).toEqual([
     'deletedItems',
+    'deletedItems/group',
     'groups',
     'groups/delta',
     'users',

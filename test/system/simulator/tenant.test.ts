@@ -147,13 +147,85 @@ test('edits by script report their result', () => {
 });
 
 test.each([
-  ['dance 3', 'hire, title, clear, delete, restore, purge, disable, enable, rename-group, join, leave, random'],
-  ['', 'hire, title'],
-  ['toString 1', 'hire, title'],
-  ['hire many', 'whole number'],
+  ['dance 3', "Unknown edit 'dance'; the line help lists them all."],
+  ['', 'help lists'],
+  ['toString 1', 'help lists'],
+  ['toString ann', 'help lists'],
+  ['hire many', "'many' is not a principal name such as ann@"],
   ['hire -1', 'whole number'],
   ['clear nonsense 1', 'nonsense'],
-])('the script line %j is refused, and the error names the cure', (line, cure) => {
+  ['title nobody@x.example CEO', "There is no user 'nobody@x.example'"],
+  ['title', undefined],
+  ['title ann@tenant.example', 'No title was given.'],
+  ['set ann@tenant.example nonsense 1', "'nonsense' is not a property of users."],
+  ['set ann@tenant.example accountEnabled maybe', 'accountEnabled is true or false.'],
+  ['join ann@tenant.example Nowhere', "There is no group 'Nowhere'"],
+  ['restore ann@tenant.example', "There is no deleted user 'ann@tenant.example'"],
+  ['remove Ann Example', "'Example' is too much"],
+  ['hire ann@tenant.example', 'has this userPrincipalName already'],
+  ['rename ann@tenant.example', 'No name was given.'],
+  ['disable same', "2 users are called 'same': name one by its id"],
+])('the script line %j is refused in one line, and the error names the cure', (line, cure) => {
   const tenant = createTenant({ seed: 70, users: 2 });
+  tenant.createUser({ userPrincipalName: 'ann@tenant.example' });
+  for (const domain of ['a', 'b']) tenant.createUser({ userPrincipalName: `same@${domain}.example` });
+  const before = tenant.users();
+  if (cure === undefined) {
+    expect(tenant.run(line)).toMatch(/^gave a new job title to 1 user$/);
+    return;
+  }
   expect(() => tenant.run(line)).toThrow(cure);
+  expect(() => tenant.run(line)).toThrow(/^[^\n]+$/);
+  expect(tenant.users()).toEqual(before);
+});
+
+test('edits by name change the user or group that they name', () => {
+  const tenant = createTenant({ seed: 71, users: 3, name: 'Contoso' });
+  const group = tenant.createGroup({ displayName: 'All Staff' });
+  expect(tenant.run('hire ann@contoso.example Ann Example')).toBe('hired ann@contoso.example');
+  const id = tenant.findUser('ann@contoso.example')?.id ?? '';
+  const ann = () => tenant.findUser(id);
+  expect(ann()?.properties.displayName).toBe('Ann Example');
+  for (const [line, answer] of [
+    ['title ANN@contoso.example Chief Executive Officer', 'ann@contoso.example: jobTitle is "Chief Executive Officer"'],
+    ['department ann Board', 'ann@contoso.example: department is "Board"'],
+    ['set "Ann Example" mobilePhone "+43 1 234"', 'ann@contoso.example: mobilePhone is "+43 1 234"'],
+    ['set ann businessPhones "+43 1 5"', 'ann@contoso.example: businessPhones is ["+43 1 5"]'],
+    ['clear ann mobilePhone', 'ann@contoso.example: mobilePhone is cleared'],
+    ['disable ann', 'disabled ann@contoso.example'],
+    ['join ann All Staff', 'ann@contoso.example is in All Staff'],
+    ['rename ann Ann Newname', 'ann@contoso.example is called "Ann Newname"'],
+    ['rename-group "All Staff" Everybody', 'the group All Staff is called "Everybody"'],
+  ] as const)
+    expect(tenant.run(line)).toBe(answer);
+  expect(ann()?.properties).toMatchObject({
+    ...{ displayName: 'Ann Newname', jobTitle: 'Chief Executive Officer', department: 'Board' },
+    ...{ accountEnabled: false, businessPhones: ['+43 1 5'] },
+  });
+  expect(ann()?.properties).not.toHaveProperty('mobilePhone');
+  expect(tenant.findGroup(group)?.members.has(id)).toBe(true);
+  expect(tenant.findGroup(group)?.properties.displayName).toBe('Everybody');
+  expect(tenant.run('leave ann Everybody')).toBe('ann@contoso.example is no longer in Everybody');
+  expect(tenant.findGroup(group)?.members.has(id)).toBe(false);
+  expect(tenant.run(`rename ${id} anna@contoso.example`)).toBe('ann@contoso.example is called anna@contoso.example');
+  expect(tenant.run('remove anna')).toBe('deleted anna@contoso.example');
+  expect(ann()?.deleted).toBe('soft');
+  expect(tenant.run('restore anna')).toBe('restored anna@contoso.example');
+  expect(tenant.run('purge anna')).toBe('permanently deleted anna@contoso.example');
+  expect(ann()?.deleted).toBe('hard');
+});
+
+test('help lists every edit that there is', () => {
+  const tenant = createTenant({ seed: 72, users: 3 });
+  const help = tenant.run('help');
+  const named = [...help.matchAll(/^ {2}([a-z-]+) [A-Z]/gm)].map(([, word = '']) => word);
+  expect(named).toHaveLength(15);
+  for (const word of named) expect(() => tenant.run(`${word} nothing@nowhere nothing@x`)).not.toThrow(/Unknown edit/);
+  const byChance =
+    help
+      .split('\n')
+      .at(-1)
+      ?.match(/[a-z-]+(?= (?:3|20|PROPERTY))/g) ?? [];
+  expect(byChance).toContain('random');
+  for (const word of byChance) expect(tenant.run(word === 'clear' ? 'clear jobTitle 0' : `${word} 0`)).not.toBe('');
 });

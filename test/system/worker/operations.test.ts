@@ -37,7 +37,9 @@ test('metrics of cycles and of each tenant', async () => {
   const world = await openWorld({ users: 6, groups: 2 });
   const { tenantId } = world.tenant;
   const metrics = metricsOf(world.database);
-  await world.database.raw("update entra_sync.tenants set added_at = now() - interval '3 hours'");
+  await world.database.raw(
+    `update entra_sync.tenants set added_at = now() - interval '3 hours', name = 'Con"toso', external_ref = 'customer-17'`,
+  );
   const unsynced = async () => samplesOf(await metrics.text(), tenantId)['unsynced_seconds{tenant="ID"}'];
   expect(await unsynced(), 'a new tenant without a cycle').toBeGreaterThanOrEqual(10_800);
   await world.database.raw("update entra_sync.tenants set last_error_code = 'consent_missing'");
@@ -81,6 +83,7 @@ test('metrics of cycles and of each tenant', async () => {
     'tenant_failing{tenant="ID",code="removals_held"}': 1,
     'set_aside_objects{tenant="ID"}': 0,
     'tenants{status="active"}': 1,
+    'tenant_info{tenant="ID",name="Con\\"toso",ref="customer-17"}': 1,
     'tenants{status="pending"}': 0,
     tenants_paused: 0,
     cycles_running: 0,
@@ -136,6 +139,8 @@ test('above the limit one series covers all tenants: the worst age, the sum of c
   expect(together['tenant_failing{tenant="all",code="defect"}']).toBe(2);
   expect(together['staleness_seconds{tenant="all"}']).toBeGreaterThanOrEqual(18_000);
   expect(Object.keys(together).filter((name) => name.includes('ID'))).toEqual([]);
+  expect(Object.keys(together).filter((name) => name.startsWith('tenant_info'))).toEqual([]);
+  expect(separate['tenant_info{tenant="ID",name="other",ref=""}']).toBe(1);
 });
 
 async function serve(database: World['database'], onEnd: (end: () => Promise<void>) => void) {
@@ -256,6 +261,16 @@ test('a worker process: alive, ready by database and schema but not by Graph, wi
   const committed = Object.entries(samples).filter(([name]) => /^cycles_total\{.*outcome="committed"/.test(name));
   expect(committed.reduce((sum, [, count]) => sum + count, 0)).toBe(2);
   expect(samples['tenants{status="active"}']).toBe(2);
+  // The first cycle is refused the deleted groups, as always: an alert on 4xx is not woken.
+  expect(samples['graph_requests_total{method="GET",endpoint="deletedItems/group",status="not_granted"}']).toBe(2);
+  expect(Object.keys(samples).filter((name) => /status="4/.test(name))).toEqual([]);
+  // Lines about a tenant carry its name.
+  const lines = (await worker.shows(/"msg":"cycle finished"/)).split('\n').filter((line) => line.startsWith('{'));
+  const told = lines.map((line) => JSON.parse(line) as { tenantId?: string; tenant?: string; msg: string });
+  const names = new Map(fleet.tenants.map(({ tenantId, name }) => [tenantId, name]));
+  const about = told.filter(({ tenantId }) => tenantId !== undefined);
+  expect(new Set(about.map(({ msg }) => msg))).toContain('cycle finished');
+  for (const line of about) expect([line.msg, line.tenant]).toEqual([line.msg, names.get(line.tenantId ?? '')]);
   for (const { tenantId } of fleet.tenants) {
     expect(samples[`staleness_seconds{tenant="${tenantId}"}`], tenantId).toBeLessThan(300);
     expect(samples[`checkpoint_age_seconds{tenant="${tenantId}",stream="users"}`], tenantId).toBeLessThan(300);
