@@ -5,6 +5,7 @@ import { openDatabase } from '../src/store/database/pool.ts';
 import type { Bench, Case } from './case.ts';
 import { type Job, since, type Took } from './contenders/common.ts';
 import { type Size, sizeOf } from './directory.ts';
+import { finding } from './finding.ts';
 import { firstLoad } from './first-load.ts';
 import { type Contender, type Graph, openGraph, preparePeer, run, runTogether, startWorkers } from './ground.ts';
 import { reading } from './reading.ts';
@@ -326,4 +327,5 @@ export const cases: Readonly<Record<string, Case>> = {
   repeated,
   tenants,
   reading,
+  finding,
 };

@@ -4,10 +4,16 @@
 export const readingWorld: readonly string[] = [
   'insert into entra_sync.tenants (tenant_id, name) values (:tenant, :tenant::text)',
   `insert into entra_sync.accounts (tenant_id, entra_object_id, state, user_principal_name, mail, source, mapped)
-   select :tenant, gen_random_uuid(), 'managed', 'user' || n || '@example.test', 'user' || n || '@example.test', p.fields, p.fields
+   select :tenant, gen_random_uuid(), 'managed', p.name || '@example.test', p.name || '@example.test', p.fields, p.fields
      from generate_series(1, :people::int) n
-    cross join lateral (select jsonb_build_object('displayName', 'User ' || md5(n::text), 'jobTitle', 'Clerk',
-      'department', 'Department ' || n % 20, 'officeLocation', 'B' || n % 7, 'mail', 'user' || n || '@example.test') as fields) p`,
+    cross join lateral (
+      select lower(x.given) || '.' || x.family || n as name,
+             jsonb_build_object('displayName', x.given || ' ' || initcap(x.family), 'jobTitle', 'Clerk', 'department', 'Department ' || n % 20,
+               'officeLocation', 'B' || n % 7, 'mail', lower(x.given) || '.' || x.family || n || '@example.test') as fields
+        from (select ('{Ann,Bjorn,Carla,David,Elena,Farid,Grete,Hugo,Irene,Jose,Karin,Liam,Maria,Nils,Olga,Paul,Rosa,Sven,Tina,Uwe}'::text[])[1 + n % 20]
+                       || case when n % 3 = 0 then '' else chr(97 + n % 26) end as given,
+                     (select string_agg(('{ber,gar,hol,kov,lan,mer,nor,ric,sen,str,tal,wei}'::text[])[1 + (n / 20 * 7919 / (12 ^ i)::int) % 12], '' order by i)
+                        from generate_series(0, 2) i) as family) x) p`,
   `insert into entra_sync.groups (tenant_id, entra_object_id, state, display_name, kind, is_dynamic, source)
    select :tenant, gen_random_uuid(), 'managed', 'Group ' || n, 'security', false, '{}' from generate_series(1, :groups::int) n`,
   // Every twentieth account is in no group.
