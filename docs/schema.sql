@@ -572,6 +572,7 @@ declare
 begin
   perform entra_sync.require_actor(actor);
   perform entra_sync.require_object(profile, 'profile');
+  profile := entra_sync.empty_as_null(profile);
   perform entra_sync.require_latest_snapshot();
   callers := entra_sync.limit_wait();
   select t.tenant_id into tenant from entra_sync.tenants t
@@ -618,6 +619,7 @@ declare
 begin
   perform entra_sync.require_actor(actor);
   perform entra_sync.require_object(patch, 'patch');
+  patch := entra_sync.empty_as_null(patch);
   fields := array(select jsonb_object_keys(patch));
   account := entra_sync.lock_to_edit(edit_account.account_id, fields);
   for key, new_value in select e.key, e.value from jsonb_each(patch) e loop
@@ -635,7 +637,7 @@ begin
     account.shelf - array(select jsonb_object_keys(new_values)),
     fields, actor);
 end $function$;
-comment on function directory.edit_account(uuid,jsonb,text,text) is 'A person''s edit: sets fields of one account, all or nothing, and returns the new profile. null clears. ES001 to ES005, ES008.';
+comment on function directory.edit_account(uuid,jsonb,text,text) is 'A person''s edit: sets fields of one account, all or nothing, and returns the new profile. null or "" clears. ES001 to ES005, ES008.';
 
 CREATE OR REPLACE FUNCTION directory.explain_account(account_id uuid)
  RETURNS TABLE(field text, value jsonb, origin text, owner text, editable_by text[], mapped_from text, directory_value jsonb, user_value jsonb, since timestamp with time zone, changed_by text)
@@ -2062,6 +2064,15 @@ AS $function$
    group by c.ancestor_no
 $function$;
 comment on function entra_sync.effective_of(integer,boolean) is 'The rows that effective_members should have of an account. The closure holds live groups only, each with itself.';
+
+CREATE OR REPLACE FUNCTION entra_sync.empty_as_null(patch jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select coalesce(jsonb_object_agg(e.key, case when e.value = '""' then 'null' else e.value end), '{}') from jsonb_each(patch) e
+$function$;
+comment on function entra_sync.empty_as_null(jsonb) is 'The fields of a patch, with null for an empty text.';
 
 CREATE OR REPLACE FUNCTION entra_sync.end_older_rounds()
  RETURNS trigger
