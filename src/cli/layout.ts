@@ -9,6 +9,20 @@ export function onOneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ');
 }
 
+/** Returns a text of at most `width` columns: one that is longer ends in an ellipsis, and no character is cut in two. */
+export function shortened(text: string, width: number): string {
+  // Twice as many UTF-16 units as columns may still fit; far more are never measured.
+  if (text.length <= width || (text.length <= 4 * width && stringWidth(text) <= width)) return text;
+  let kept = '';
+  let columns = 0;
+  for (const { segment } of graphemes.segment(text)) {
+    columns += stringWidth(segment);
+    if (columns >= width) break;
+    kept += segment;
+  }
+  return `${kept.trimEnd()}…`;
+}
+
 type Grid = { readonly columns: readonly Column[]; readonly lines: ReadonlyArray<readonly string[]> };
 
 const gap = '  ';
