@@ -2,6 +2,8 @@
 import { expect, test } from 'vitest';
 import { runCli } from '../../support/cli.ts';
 import { openFleet } from '../../support/fleet.ts';
+import { setSettings } from '../../support/settings.ts';
+import { openWorld } from '../../support/system.ts';
 
 test('lines of progress name the tenant; --quiet speaks only of what changed or failed, with the same exit code', async () => {
   const { tenants, simulator, environment, database } = await openFleet({ count: 3, users: 4 });
@@ -33,4 +35,62 @@ test('lines of progress name the tenant; --quiet speaks only of what changed or 
   expect([loud.code, failed.code]).toEqual([3, 3]);
   expect(failed.stderr).toMatch(/^entra-sync: Tenant 1, users: .* -> /);
   expect(`${failed.stdout}${failed.stderr}`).not.toMatch(/Tenant [23]|database:|no changes/);
+});
+
+test('status --exit-code tells failing, held and stale tenants and a missing worker apart, and obeys --only', async () => {
+  const { database, environment } = await openFleet({ count: 2, users: 2 });
+  const codeOf = async (...words: string[]) => (await runCli(['status', ...words], environment)).code;
+  const set = (values: string) => database.raw(`update entra_sync.tenants set ${values} where name = 'Tenant 1'`);
+  const cycle = (outcome: string, error: string | null) =>
+    database.raw(
+      `insert into entra_sync.cycles (tenant_id, kind, outcome, streams, actor, fence, settings_version, finished_at, error_code)
+       select tenant_id, 'incremental', ?, '{}', 'test', 1, 1, clock_timestamp(), ?
+         from entra_sync.tenants where name = 'Tenant 1'`,
+      [outcome, error],
+    );
+  await set('last_success_at = clock_timestamp()');
+  expect(await codeOf('--exit-code')).toBe(0);
+
+  await set("last_success_at = clock_timestamp() - interval '3 hours'");
+  expect([await codeOf(), await codeOf('--exit-code'), await codeOf('--exit-code', '--only', 'stale')]).toEqual([
+    0, 8, 8,
+  ]);
+  expect([await codeOf('--exit-code', '--only', 'held'), await codeOf('Tenant 2', '--exit-code')]).toEqual([0, 0]);
+  for (const [error, code] of [
+    ['consent_missing', 3],
+    ['graph_unavailable', 5],
+    ['database_unable', 7],
+    ['defect', 1],
+    ['cut_off', 8],
+  ] as const) {
+    await cycle('failed', error);
+    // A failing tenant has also had no success, which says less.
+    expect([error, await codeOf('--exit-code'), await codeOf('--exit-code', '--only', 'failing')]).toEqual([
+      error,
+      code,
+      code,
+    ]);
+  }
+  await set('last_success_at = clock_timestamp(), paused = true');
+  await cycle('committed', null);
+  expect(await codeOf('--exit-code')).toBe(0);
+  await set("status = 'quarantined', last_error_code = 'permission_missing'");
+  expect(await codeOf('--exit-code')).toBe(3);
+  await set(
+    "status = 'active', last_error_code = null, paused = false, next_cycle_at = clock_timestamp() - interval '1 hour'",
+  );
+  // A command that ran lately counts as work.
+  await database.raw("update entra_sync.cycles set started_at = started_at - interval '1 day'");
+  expect([await codeOf('--exit-code'), await codeOf('--exit-code', '--only', 'failing')]).toEqual([8, 0]);
+});
+
+test('status --exit-code ends with 4 where removals are held', async ({ onTestFinished }) => {
+  const world = await openWorld({ onEnd: onTestFinished });
+  await setSettings(world.database, { removals: { max: 2, percent: 10, floor: 0 } });
+  await world.cycle();
+  for (const user of world.tenant.users().slice(0, 5)) world.tenant.deleteUser(user.id);
+  await world.cycle();
+  const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
+  for (const only of [[], ['--only', 'held']])
+    expect((await runCli(['status', '--exit-code', ...only], environment)).code).toBe(4);
 });
