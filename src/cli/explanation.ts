@@ -3,7 +3,7 @@ import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
 import type { AccountThen } from '../store/accounts/history.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
-import { nameWithId, when } from './format.ts';
+import { cut, nameWithId, when, withCutRemark } from './format.ts';
 import { table } from './layout.ts';
 
 type Lines = [string, string][];
@@ -11,7 +11,7 @@ type Lines = [string, string][];
 /** Returns the account's identity and state as names and values. */
 export function accountLines(account: FoundAccount, setAside: Absence | undefined): Lines {
   const lines: Lines = [
-    ['name', account.display_name ?? ''],
+    ['name', cut(account.display_name ?? '')],
     ['user principal name', account.user_principal_name ?? ''],
     ['mail', account.mail ?? ''],
     ['tenant', nameWithId(account.tenant_name, account.tenant_id)],
@@ -66,7 +66,7 @@ export function absenceText({ why, reason, since, last_seen_at }: Absence): stri
 
 /** Returns a table of the fields: value, origin, editors, hidden value. */
 export function fieldTable(account: FoundAccount, fields: readonly ExplainedField[]): string {
-  return table(
+  const shown = table(
     [
       { title: 'field' },
       { title: 'value' },
@@ -84,6 +84,7 @@ export function fieldTable(account: FoundAccount, fields: readonly ExplainedFiel
       hiddenText(account, field),
     ]),
   );
+  return withCutRemark(shown);
 }
 
 function originText(account: FoundAccount, { field, value, origin, changed_by, since }: ExplainedField): string {
@@ -111,10 +112,10 @@ function shown(value: unknown): string {
 
 function valueText(value: unknown): string {
   if (value === null || value === undefined) return '';
-  if (typeof value === 'string') return value;
-  return Array.isArray(value) && value.every((one) => typeof one === 'string')
-    ? value.join(', ')
-    : JSON.stringify(value);
+  if (typeof value === 'string') return cut(value);
+  return cut(
+    Array.isArray(value) && value.every((one) => typeof one === 'string') ? value.join(', ') : JSON.stringify(value),
+  );
 }
 
 /** Returns how fresh the tenant's data is, as names and values. */
@@ -145,5 +146,5 @@ export function thenText(account: FoundAccount, then: AccountThen | undefined, a
     ['mail', then.mail ?? ''],
     ...Object.entries(then.profile ?? {}).map(([field, value]): [string, string] => [field, valueText(value)]),
   ];
-  return table([{ title: name }, { title: `at ${at}` }], lines);
+  return withCutRemark(table([{ title: cut(name) }, { title: `at ${at}` }], lines));
 }

@@ -9,7 +9,7 @@ import { findTenant } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { fieldValue, splitEdits } from '../field-values.ts';
-import { showValue, when } from '../format.ts';
+import { showValue, when, withCutRemark } from '../format.ts';
 import { table } from '../layout.ts';
 
 type EditOptions = VerbOptions & { as: Role; revert?: string[] | true; tenant?: string };
@@ -85,12 +85,11 @@ async function edit(run: Run, word: string, words: readonly string[], options: E
         : 'Nothing changed: the account had these values already.',
     );
   else {
-    terminal.say(
-      table(
-        [{ title: 'field' }, { title: 'before' }, { title: '' }, { title: 'after' }],
-        changed.map((one) => [one.field, showValue(one.before), '->', showValue(one.after)]),
-      ),
+    const shown = table(
+      [{ title: 'field' }, { title: 'before' }, { title: '' }, { title: 'after' }],
+      changed.map((one) => [one.field, showValue(one.before), '->', showValue(one.after)]),
     );
+    terminal.say(withCutRemark(shown));
   }
 }
 

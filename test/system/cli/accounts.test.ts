@@ -240,6 +240,22 @@ describe('explain', () => {
 });
 
 describe('edit', () => {
+  test('a long value makes no table wide for others; --json shows it whole', async () => {
+    const long = 'x'.repeat(5_000);
+    const edited = await cli('edit', ann.mail, `pronouns=${long}`);
+    const shown = [edited];
+    for (const words of [['explain'], ['history'], ['changes', '--account']]) shown.push(await cli(...words, ann.mail));
+    for (const { code, stdout } of shown) {
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/x{119}…"? \(5,000 characters\)/);
+      expect(stdout.trimEnd()).toContain('Values that end in … are cut -> --json shows them whole');
+      expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThan(500);
+    }
+    const { fields } = await json('explain', accountId);
+    expect(fields).toContainEqual(expect.objectContaining({ field: 'pronouns', value: long }));
+    await cli('edit', ann.mail, '--revert', 'pronouns');
+  });
+
   test('sets, clears and reverts in one transaction, and prints what changed', async () => {
     await cli('edit', accountId, 'pronouns=they');
     const { code, stdout } = await cli(

@@ -80,7 +80,9 @@ test('status --exit-code tells failing, held and stale tenants and a missing wor
     "status = 'active', last_error_code = null, paused = false, next_cycle_at = clock_timestamp() - interval '1 hour'",
   );
   // A command that ran lately counts as work.
-  await database.raw("update entra_sync.cycles set started_at = started_at - interval '1 day'");
+  await database.raw(
+    "update entra_sync.cycles set started_at = started_at - interval '1 day', finished_at = finished_at - interval '1 day'",
+  );
   expect([await codeOf('--exit-code'), await codeOf('--exit-code', '--only', 'failing')]).toEqual([8, 0]);
 });
 
