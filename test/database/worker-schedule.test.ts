@@ -134,11 +134,29 @@ test('retry makes tenants due now and ends quarantine; those without a success a
   const never = await tenant({ status: 'quarantined', failures: 9, next_cycle_at: later });
   const gone = await tenant({ status: 'disconnected', failures: 9 });
   expect(await makeDue(store.database, [old])).toBe(1);
-  expect(await stateOf(old)).toMatchObject({ status: 'active', failures: 0, hours: 0 });
+  expect(await stateOf(old)).toMatchObject({ status: 'active', failures: 2, hours: 0 });
   expect(await stateOf(never)).toMatchObject({ status: 'quarantined', hours: 20 });
   expect(await makeDue(store.database, null)).toBe(2);
-  expect(await stateOf(never)).toMatchObject({ status: 'pending', failures: 0, hours: 0 });
+  expect(await stateOf(never)).toMatchObject({ status: 'pending', failures: 2, hours: 0 });
   expect(await stateOf(gone)).toMatchObject({ status: 'disconnected', failures: 9 });
+});
+
+test('retry forgets no failure: the third in a row is quarantine, and so is the next one after a retry out of it', async () => {
+  const id = await tenant({ status: 'active', last_success_at: new Date() });
+  for (const [failures, status, hours] of [
+    [1, 'active', 1],
+    [2, 'active', 1],
+    [3, 'quarantined', 2],
+    [3, 'quarantined', 2],
+  ] as const) {
+    await makeDue(store.database, [id]);
+    expect(await stateOf(id)).toMatchObject({ status: 'active', hours: 0 });
+    await cycle(id, 'failed', 'consent_missing');
+    expect(await stateOf(id)).toMatchObject({ status, failures, hours: hours - 0.25 });
+  }
+  await makeDue(store.database, [id]);
+  await cycle(id, 'committed');
+  expect(await stateOf(id)).toMatchObject({ status: 'active', failures: 0 });
 });
 
 describe('due tenants', () => {

@@ -121,13 +121,17 @@ export async function recordFailedStart(
   });
 }
 
-/** Makes tenants (null: all) due now and ends their quarantine, except disconnected ones. Returns how many. */
+/**
+ * Makes tenants (null: all) due now, except disconnected ones, and ends their quarantine for one try: the failures still
+ * count, so another one puts the tenant back, at the shortest wait. Returns how many.
+ */
 export async function makeDue(database: Database, tenantIds: readonly string[] | null): Promise<number> {
   return changeTenants(
     database,
     tenantIds,
     `update entra_sync.tenants
-        set next_cycle_at = clock_timestamp(), failures = 0, failing_credential = null,
+        set next_cycle_at = clock_timestamp(), failures = least(failures, ${quarantineAfter - 1}),
+            failing_credential = null,
             status = case when status <> 'quarantined' then status
                           when last_success_at is null then 'pending' else 'active' end
       where status <> 'disconnected' and (:all::boolean or tenant_id = any(:tenantIds::uuid[]))`,
