@@ -166,7 +166,7 @@ describe('refused with the nearest valid name', () => {
     ['manual: { editabel: all }', 'there is no setting "editabel" in manual, did you mean editable?'],
     ['manual: { editable: everything }', 'manual.editable must be all, or a list of fields, did you mean all?'],
     ['manual: { editable: jobTitle }', 'manual.editable must be all, or a list of fields'],
-    ['manual: { editable: [mail, 1] }', 'manual.editable.1 must be a string'],
+    ['manual: { editable: [mail, 1] }', 'manual.editable.1 must be a text'],
     ['manual: { editableBy: [users] }', 'manual.editableBy.0 must be user or manager, did you mean user?'],
     ['manual: all', 'manual must be a mapping'],
     ['fields: { x: { owner: usr } }', 'fields.x.owner must be directory or user, did you mean user?'],

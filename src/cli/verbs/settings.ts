@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 import { openBasics } from '../../app.ts';
 import { changeSettings, type SettingsOutcome } from '../../engine/preview.ts';
 import { ExpectedError } from '../../errors.ts';
+import { keepLines } from '../../settings/lines.ts';
 import {
   checkInstallationSettings,
   checkSettings,
@@ -199,7 +200,10 @@ async function withGroupIds(database: Database, tenantId: string, written: unkno
     });
   }
   const idOf = (group: unknown) => (isName(group) ? found.find((one) => one.name === group)?.entra_object_id : group);
-  return { ...(written as object), scope: { ...(scope as object), groups: groups.map(idOf) } };
+  return keepLines(written as object, {
+    ...(written as object),
+    scope: { ...(scope as object), groups: groups.map(idOf) },
+  });
 }
 
 // jsonb does not keep the order of keys. People know the order of config/default.yaml.
