@@ -77,3 +77,36 @@ function asPart(expression: Expression): string {
   const text = describeMapping(expression);
   return 'path' in expression || 'constant' in expression ? text : `(${text})`;
 }
+
+/** Roles that gain the right to edit a field, and roles that lose it. */
+type RightsChange = { readonly gain: readonly Role[]; readonly lose: readonly Role[] };
+
+/** How the rule of a field differs between two settings. */
+export type RuleChange = {
+  readonly field: string;
+  /** Null: there is no such field before, or after. */
+  readonly owner: { readonly before: Owner | null; readonly after: Owner | null };
+  readonly managed: RightsChange;
+  readonly manual: RightsChange;
+};
+
+/** Returns the fields whose owner or editors differ, by name. */
+export function ruleChanges(before: OwnershipSettings, after: OwnershipSettings): RuleChange[] {
+  const [old, now] = [before, after].map((one) => new Map(fieldRules(one).map((rule) => [rule.field, rule])));
+  const names = [...new Set([...(old?.keys() ?? []), ...(now?.keys() ?? [])])].sort();
+  return names.flatMap((field): RuleChange[] => {
+    const [one, other] = [old?.get(field), now?.get(field)];
+    const owner = { before: one?.owner ?? null, after: other?.owner ?? null };
+    const managed = rightsChange(one?.editableBy, other?.editableBy);
+    const manual = rightsChange(one?.manualEditableBy, other?.manualEditableBy);
+    const isSame = [managed, manual].every(({ gain, lose }) => gain.length + lose.length === 0);
+    return isSame && owner.before === owner.after ? [] : [{ field, owner, managed, manual }];
+  });
+}
+
+function rightsChange(before: readonly Role[] = [], after: readonly Role[] = []): RightsChange {
+  return {
+    gain: after.filter((role) => !before.includes(role)),
+    lose: before.filter((role) => !after.includes(role)),
+  };
+}

@@ -170,7 +170,7 @@ function sayOutcome(
     for (const line of describeOutcome(one, nameOf.get(one.tenantId) ?? one.tenantId)) terminal.say(line);
   if (tenants.length > shownTenants)
     terminal.say(`… and ${plural(tenants.length - shownTenants, 'tenant')} more (--json shows them)`);
-  const acts = tenants.length > 0 ? ` ${whenItActs(tenants)}` : '';
+  const acts = tenants.length > 0 ? ` ${whenItActs(tenants, dryRun)}` : '';
   terminal.say(dryRun ? `Dry run: nothing was changed.${acts}` : `Settings version ${version} is in force.${acts}`);
 }
 
