@@ -1793,6 +1793,7 @@ create table entra_sync.tenants (
   failing_credential text,
   nested_members bigint not null default 0,
   nested_left_out bigint,
+  paused_together boolean not null default false,
   constraint tenants_pkey PRIMARY KEY (tenant_id),
   constraint tenants_manual_roles_check CHECK ((manual_roles <@ ARRAY['user'::text, 'manager'::text])),
   constraint tenants_not_nil CHECK ((tenant_id <> '00000000-0000-0000-0000-000000000000'::uuid)),
@@ -1809,6 +1810,7 @@ comment on column entra_sync.tenants.failures is 'Cycles that failed in a row fo
 comment on column entra_sync.tenants.failing_credential is 'Keyed hash of the credential that the last failed cycle used: with another one the tenant is tried at once.';
 comment on column entra_sync.tenants.nested_members is 'How many rows of effective_members are not direct.';
 comment on column entra_sync.tenants.nested_left_out is 'Null: every effective membership is kept. Else only direct ones are: so many more, counted by path, would exceed entra_sync.most_nested_members().';
+comment on column entra_sync.tenants.paused_together is 'Paused with all others, and not on its own. Means nothing while the tenant is not paused.';
 
 create table entra_sync.waiting_consents (
   invitation_id uuid not null,

@@ -159,6 +159,27 @@ test('retry forgets no failure: the third in a row is quarantine, and so is the 
   expect(await stateOf(id)).toMatchObject({ status: 'active', failures: 0 });
 });
 
+test('what was paused by name stays paused when all are paused and resumed together', async () => {
+  const [one, other, third] = [await tenant(), await tenant(), await tenant()];
+  const paused = async () => {
+    const found = await ask<{ tenant_id: string }>(store, 'select tenant_id from entra_sync.tenants where paused');
+    return found.map((row) => row.tenant_id).sort();
+  };
+  expect(await setPaused(store.database, [one], true)).toBe(1);
+  expect(await setPaused(store.database, null, true)).toBe(2);
+  expect(await setPaused(store.database, null, true)).toBe(0);
+  // Paused with all others, and then on purpose too.
+  expect(await setPaused(store.database, [third], true)).toBe(1);
+  expect(await setPaused(store.database, null, false)).toBe(1);
+  expect(await paused()).toEqual([one, third].sort());
+  expect(await setPaused(store.database, null, false)).toBe(0);
+  expect(await setPaused(store.database, [one, third], false)).toBe(2);
+  expect(await setPaused(store.database, null, true)).toBe(3);
+  expect(await setPaused(store.database, [other], false)).toBe(1);
+  expect(await setPaused(store.database, null, false)).toBe(2);
+  expect(await paused()).toEqual([]);
+});
+
 describe('due tenants', () => {
   const past = new Date(Date.now() - 60_000);
   const due = async () => (await dueTenants(store.database)).map((row) => row.tenant_id);
@@ -175,7 +196,7 @@ describe('due tenants', () => {
     const fresh = await tenant({ added_at: new Date() });
     expect(await due()).toEqual([waitsLonger, waits, fresh]);
     await lease.release();
-    await setPaused(store.database, null, false);
+    await setPaused(store.database, [paused], false);
     expect(new Set(await due())).toEqual(new Set([waitsLonger, waits, fresh, running, paused]));
   });
 

@@ -138,7 +138,10 @@ export async function makeDue(database: Database, tenantIds: readonly string[] |
   );
 }
 
-/** Pauses or unpauses tenants (null: all) for the worker. Returns how many changed. */
+/**
+ * Pauses or unpauses tenants for the worker. Null: all of them together; that unpauses only those that were paused
+ * together, and pauses no tenant anew that is paused on its own. Returns how many changed.
+ */
 export async function setPaused(
   database: Database,
   tenantIds: readonly string[] | null,
@@ -147,8 +150,9 @@ export async function setPaused(
   return changeTenants(
     database,
     tenantIds,
-    `update entra_sync.tenants set paused = :paused
-      where paused <> :paused and (:all::boolean or tenant_id = any(:tenantIds::uuid[]))`,
+    `update entra_sync.tenants set paused = :paused, paused_together = :paused and :all::boolean
+      where case when :all::boolean then paused <> :paused and (:paused or paused_together)
+                 else tenant_id = any(:tenantIds::uuid[]) and (paused <> :paused or paused_together) end`,
     { paused },
   );
 }

@@ -1,6 +1,7 @@
 // `sync` of several tenants: whose progress a line tells, and the cron job that is quiet.
 import { expect, test } from 'vitest';
-import { runCli } from '../../support/cli.ts';
+import { rows } from '../../../src/store/database/pool.ts';
+import { expectOneLine, runCli } from '../../support/cli.ts';
 import { openFleet } from '../../support/fleet.ts';
 import { setSettings } from '../../support/settings.ts';
 import { openWorld } from '../../support/system.ts';
@@ -95,4 +96,33 @@ test('status --exit-code ends with 4 where removals are held', async ({ onTestFi
   const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
   for (const only of [[], ['--only', 'held']])
     expect((await runCli(['status', '--exit-code', ...only], environment)).code).toBe(4);
+});
+
+test('tenant pause and resume ask before they take --all, and resume leaves what was paused by name', async () => {
+  const { database, environment } = await openFleet({ count: 3, users: 1 });
+  const cli = (...words: string[]) => runCli(['tenant', ...words], environment);
+  const paused = () =>
+    rows<{ name: string }>(database, 'select name from entra_sync.tenants where paused order by name');
+  await cli('pause', 'Tenant 2');
+  for (const verb of ['pause', 'resume'])
+    expectOneLine(
+      await cli(verb, '--all'),
+      2,
+      new RegExp(
+        `--all is not confirmed: it would ${verb} all 3 tenants -> entra-sync tenant ${verb} --all --confirm$`,
+      ),
+    );
+  expect(await paused()).toEqual([{ name: 'Tenant 2' }]);
+  expect((await cli('pause', '--all', '--confirm')).stdout).toContain(
+    '3 tenants: paused. The worker leaves them alone until entra-sync tenant resume --all. 1 of them was paused before.',
+  );
+  expect(await paused()).toHaveLength(3);
+  const resumed = await cli('resume', '--all', '--confirm');
+  expect(resumed.stdout).toMatch(/^2 tenants: resumed/m);
+  expect(resumed.stdout).toMatch(/^1 tenant paused by name and left so: Tenant 2 -> entra-sync tenant resume TENANT$/m);
+  expect(await paused()).toEqual([{ name: 'Tenant 2' }]);
+  expect(JSON.parse((await cli('resume', '--all', '--confirm', '--json')).stdout)).toMatchObject({
+    changed: 0,
+    still_paused: [expect.any(String)],
+  });
 });
