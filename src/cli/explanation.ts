@@ -24,16 +24,15 @@ export function accountLines(account: FoundAccount, setAside: Absence | undefine
 }
 
 function heldText({ held_list, held_reason, held_since, tenant_name }: FoundAccount): string {
-  const why = held_reason === 'suspended' ? 'disabled in Entra ID' : (removals[held_reason ?? ''] ?? held_reason);
   const what = held_reason === 'suspended' ? 'suspension' : 'removal';
-  return `the ${what} waits for a person, held ${when(held_since)} in list ${held_list}: ${why} -> entra-sync removals list ${JSON.stringify(tenant_name)}`;
+  return `the ${what} waits for a person, held ${when(held_since)} in list ${held_list}: ${removalText(held_reason ?? '')} -> entra-sync removals list ${JSON.stringify(tenant_name)}`;
 }
 
 function stateText(account: FoundAccount): string {
   if (account.removed_at !== null) {
     const by = account.removed_by === null ? '' : ` by ${account.removed_by}`;
     const reason = account.removed_reason ?? '';
-    return `removed ${when(account.removed_at)}${by}: ${removals[reason] ?? reason}; purged ${when(account.purge_at)}, with all its values`;
+    return `removed ${when(account.removed_at)}${by}: ${removalText(reason)}; purged ${when(account.purge_at)}, with all its values`;
   }
   if (account.state === 'manual') return 'manual: kept by people';
   return account.enabled
@@ -48,7 +47,13 @@ const removals: Readonly<Record<string, string>> = {
   disabled: 'disabled in Entra ID, and disabledAccounts in the settings says remove',
   not_seen: 'a full listing of Entra ID did not show it',
   by_hand: 'removed by hand',
+  suspended: 'disabled in Entra ID',
 };
+
+/** Returns the reason of a removal, or of a held one, in words. */
+export function removalText(reason: string): string {
+  return removals[reason] ?? reason;
+}
 
 /** Returns why there is no account, or no current one, in a sentence. */
 export function absenceText({ why, reason, since, last_seen_at }: Absence): string {
