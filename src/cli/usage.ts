@@ -24,6 +24,8 @@ function usageError(command: Command, error: CommanderError): ExpectedError {
       cure: `name one of those above: ${help}`,
     });
   }
+  if (error.code === 'commander.unknownCommand' && /'version'/.test(error.message))
+    return new ExpectedError('usage', 'version is not a verb', { cure: 'entra-sync --version' });
   const elsewhere = error.code === 'commander.unknownCommand' ? elsewhereIn(command, error.message) : undefined;
   if (elsewhere) return elsewhere;
   // Options of psql look like options of this program.

@@ -27,6 +27,7 @@ export function demoCommand(): Command {
     'demo',
     'See it work in under a minute: a simulated tenant, real cycles, an embedded Postgres. Needs no account and no server.',
     ['demo', 'demo --users 20000'],
+    { answers: false },
   )
     .option('--users <n>', 'the number of users of the simulated tenant', users, 2_000)
     .action((options: DemoOptions) => runVerb(options, (run) => demo(run, options)));

@@ -29,6 +29,7 @@ export function simulateCommand(): Command {
       'simulate --no-consent          # no administrator has consented yet: try entra-sync connect on it',
       'simulate --script edits.txt    # one edit per line: hire 3, title 5, delete 2, restore 1 …',
     ],
+    { answers: false },
   )
     .option('--users <n>', 'number of users', whole(0, 500_000), 2_000)
     .option('--groups <n>', 'number of groups', whole(0, 50_000), 100)

@@ -88,7 +88,7 @@ async function reconnect(run: Run, word: string, options: ConnectionOptions): Pr
     });
   }
   if (!dryRun) await reconnectTenant(database, tenant.tenant_id, run.actor);
-  const progress = openProgress(terminal);
+  const progress = openProgress(terminal, { dryRun });
   const result = await runCycle(
     { database, defaults, log, openReader: graph.openReader },
     {

@@ -240,6 +240,15 @@ describe('explain', () => {
 });
 
 describe('edit', () => {
+  test('a field that is not there is named with the nearest one', async () => {
+    expectOneLine(
+      await cli('edit', ann.mail, 'mobilphone=1'),
+      2,
+      /there is no field "mobilphone", did you mean mobilePhone\? \(ES002\) -> the fields are: .*mobilePhone/,
+    );
+    expectOneLine(await cli('edit', ann.mail, 'zzz=1'), 2, /there is no field "zzz" \(ES002\) -> the fields are: /);
+  });
+
   test('a long value makes no table wide for others; --json shows it whole', async () => {
     const long = 'x'.repeat(5_000);
     const edited = await cli('edit', ann.mail, `pronouns=${long}`);

@@ -67,6 +67,7 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
   });
 
   test.each([
+    [['version'], /version is not a verb -> entra-sync --version$/m],
     [['snyc'], /unknown command 'snyc', did you mean sync\? -> entra-sync --help/],
     [['disconnect', 'Contoso'], /disconnect is not a verb by itself -> entra-sync tenant disconnect --help$/m],
     [['show'], /show is not a verb by itself -> entra-sync tenant show --help, or entra-sync \S+ show --help/],

@@ -48,7 +48,8 @@ describe.concurrent('help', () => {
     const { code, stdout } = await runCli([...name.split(' '), '--help'], {});
     expect(code).toBe(0);
     expect(stdout).toMatch(new RegExp(`Examples:\\n  \\$ entra-sync ${name}\\b`));
-    expect(stdout).toContain('--json');
+    // These serve, show or hand over, and have no answer.
+    expect(stdout.includes('--json')).toBe(!['demo', 'simulate', 'worker', 'psql'].includes(name));
   });
 
   test('the help lists all verbs and all exit codes', async () => {
@@ -143,6 +144,20 @@ test.concurrent('a verb that reads answers with one JSON document, or with lines
     const piped = await runCli(words, environment);
     expect([piped.code, piped.stdout]).toEqual([0, expect.stringMatching(row)]);
   }
+});
+
+test.concurrent('--verbose and --json may stand before the verb', async ({ onTestFinished }) => {
+  const world = await openWorld({ name: 'Contoso', onEnd: onTestFinished });
+  const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
+  for (const words of [
+    ['--verbose', 'status', '--json'],
+    ['--json', '--verbose', 'status', 'Contoso'],
+  ]) {
+    const { code, stdout, stderr } = await runCli(words, environment);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ tenants: [{ name: 'Contoso' }] });
+  }
+  expect((await runCli(['--verbose'], environment)).code).toBe(2);
 });
 
 test.concurrent('with --json an error is one document on stdout, too', async ({ onTestFinished }) => {
