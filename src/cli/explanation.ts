@@ -1,4 +1,5 @@
 // An account in words for support: identity, the reason for each value, freshness.
+import type { Scope } from '../rules/scope.ts';
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
 import type { AccountThen } from '../store/accounts/history.ts';
@@ -53,6 +54,13 @@ const removals: Readonly<Record<string, string>> = {
 /** Returns the reason of a removal, or of a held one, in words. */
 export function removalText(reason: string): string {
   return removals[reason] ?? reason;
+}
+
+/** Returns the scope as the settings write it, without groups. */
+export function scopeText({ userTypes, accountEnabled }: Scope): string {
+  const types =
+    userTypes === 'any' ? 'any' : userTypes.map((type) => `${type[0]?.toUpperCase()}${type.slice(1)}`).join(', ');
+  return `scope.userType: ${types}; scope.accountEnabled: ${accountEnabled}`;
 }
 
 /** Returns why there is no account, or no current one, in a sentence. */
