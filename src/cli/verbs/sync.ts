@@ -155,6 +155,9 @@ async function syncTenants(
     const [status] = await readStatus(database, tenant.tenant_id).catch(() => []);
     if (status?.first_load) terminal.note(`${tenant.name}: ${describeFirstLoad(status.first_load)}`);
   }
+  // The permissions of entra-sync do not cover the name of the organisation.
+  for (const { tenant_id: id, name } of quiet || dryRun ? [] : tenants)
+    if (name === id) terminal.note(`${id} has no name yet -> entra-sync tenant rename ${id} --name NAME`);
   const codes = [...failed, ...done.flatMap(({ result }) => result.failures)].map(({ error }) =>
     exitCodeOf(describeDatabaseError(error)),
   );
@@ -182,8 +185,7 @@ async function syncTenants(
       // Another command has just registered it.
       if (!(error instanceof ExpectedError && error.code === 'tenant_exists')) throw error;
     });
-    if (!dryRun)
-      terminal.note(`tenant ${tenantId} registered; entra-sync tenant rename ${tenantId} --name NAME gives it a name`);
+    if (!dryRun) terminal.note(`tenant ${tenantId} registered`);
     return findTenant(database, tenantId);
   }
 }

@@ -179,6 +179,10 @@ test.concurrent('a certificate signs in as well as a secret', async ({ onTestFin
     DATABASE_URL: world.url,
   });
   expect(code, stderr).toBe(0);
+  const { tenantId } = world.tenant;
+  expect(stderr).toMatch(
+    new RegExp(`^${tenantId} has no name yet -> entra-sync tenant rename ${tenantId} --name NAME$`, 'm'),
+  );
   await expectTruth(world.tenant, world.database, []);
 });
 
