@@ -589,6 +589,7 @@ begin
       perform entra_sync.refuse_unknown_field(tenant, key, array['userPrincipalName']);
     end if;
     perform entra_sync.require_fitting(key, new_value, coalesce(type, 'text'), key in ('mail', 'userPrincipalName'));
+    perform entra_sync.require_within(tenant, key, new_value);
   end loop;
   given := coalesce((
     select jsonb_object_agg(e.key, e.value) from jsonb_each(profile) e
@@ -625,6 +626,7 @@ begin
   for key, new_value in select e.key, e.value from jsonb_each(patch) e loop
     perform entra_sync.require_fitting(key, new_value, entra_sync.require_editable(account, key, actor_role),
       account.state = 'manual' and key in ('mail', 'userPrincipalName'));
+    perform entra_sync.require_within(account.tenant_id, key, new_value);
   end loop;
   new_values := coalesce((
     select jsonb_object_agg(e.key, e.value) from jsonb_each(patch) e
@@ -1324,6 +1326,8 @@ create table entra_sync.field_rules (
   manual_editable_by text[] not null,
   value_type text not null,
   mapped_from text,
+  max_length integer,
+  pattern text,
   constraint field_rules_pkey PRIMARY KEY (tenant_id, field),
   constraint field_rules_editable_by_check CHECK ((editable_by <@ ARRAY['user'::text, 'manager'::text])),
   constraint field_rules_manual_editable_by_check CHECK ((manual_editable_by <@ ARRAY['user'::text, 'manager'::text])),
@@ -1335,6 +1339,7 @@ comment on table entra_sync.field_rules is 'The profile fields of a tenant as it
 comment on column entra_sync.field_rules.editable_by is 'Which roles may edit the field of a managed account: none where the directory owns it.';
 comment on column entra_sync.field_rules.manual_editable_by is 'Which roles may edit the field of a manual account.';
 comment on column entra_sync.field_rules.mapped_from is 'The mapping as the settings write it; null: the field is not in the directory at all.';
+comment on column entra_sync.field_rules.pattern is 'A regular expression that a text matches as a whole. src/rules/patterns.ts lets in only what Postgres matches without backtracking.';
 
 create table entra_sync.full_turns (
   tenant_id uuid not null,
@@ -2987,6 +2992,36 @@ begin
   end if;
 end $function$;
 comment on function entra_sync.require_time(uuid,timestamp with time zone) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.require_within(tenant uuid, field text, value jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  rule entra_sync.field_rules;
+  texts text[];
+begin
+  select r.* into rule from entra_sync.field_rules r where r.tenant_id = tenant and r.field = require_within.field;
+  if coalesce(rule.max_length::text, rule.pattern) is null then
+    return;
+  end if;
+  texts := case jsonb_typeof(value) when 'string' then array[value #>> '{}']
+                when 'array' then array(select jsonb_array_elements_text(value)) else '{}' end;
+  if exists (select from unnest(texts) as t where length(t) > rule.max_length) then
+    raise exception using errcode = 'ES005', message = format('the value does not fit the field %s', entra_sync.quoted(field)),
+      hint = format('null clears it; else it takes at most %s characters.', to_char(rule.max_length, 'FM999,999')),
+      column = field,
+      detail = entra_sync.error_detail('ES005', field, jsonb_build_object('type', rule.value_type, 'max_length', rule.max_length));
+  end if;
+  if exists (select from unnest(texts) as t where t !~ ('^(?:' || rule.pattern || ')$')) then
+    raise exception using errcode = 'ES005', message = format('the value does not fit the field %s', entra_sync.quoted(field)),
+      hint = format('null clears it; else it takes what matches %s as a whole.', rule.pattern),
+      column = field,
+      detail = entra_sync.error_detail('ES005', field, jsonb_build_object('type', rule.value_type, 'pattern', rule.pattern));
+  end if;
+end $function$;
+comment on function entra_sync.require_within(uuid,text,jsonb) is 'Refuses an edit beyond the bounds that the settings give its field: ES005.';
 
 CREATE OR REPLACE FUNCTION entra_sync.store_edit(old entra_sync.accounts, overrides jsonb, edits jsonb, shelf jsonb, fields text[], actor text)
  RETURNS jsonb

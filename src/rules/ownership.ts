@@ -12,7 +12,13 @@ export type Owner = (typeof owners)[number];
 export type SourceOfTruth = (typeof sourcesOfTruth)[number];
 
 /** A profile field in the settings. `owner` counts only if the source of truth is hybrid. */
-export type Field = MappedField & { readonly owner: Owner; readonly editableBy: readonly Role[] };
+export type Field = MappedField & {
+  readonly owner: Owner;
+  readonly editableBy: readonly Role[];
+  /** What an edit may have at most, in characters, and has to match as a whole; without one: no bound of the settings. */
+  readonly max?: number;
+  readonly pattern?: string;
+};
 
 /** The fields of manual accounts that can be edited, and the roles that may. */
 export type ManualEditing = { readonly editable: 'all' | readonly string[]; readonly editableBy: readonly Role[] };
@@ -34,13 +40,15 @@ export type FieldRule = {
   /** Roles that may edit it on a manual account. */
   readonly manualEditableBy: readonly Role[];
   readonly valueType: ValueType;
+  readonly max: number | null;
+  readonly pattern: string | null;
   /** The mapping in words; null: the field is not in the directory. */
   readonly mappedFrom: string | null;
 };
 
 /** Returns the rule of each field, in the order of the fields. */
 export function fieldRules({ fields, sourceOfTruth, manual }: OwnershipSettings): FieldRule[] {
-  return fields.map(({ field, from, owner, editableBy }) => {
+  return fields.map(({ field, from, owner, editableBy, max, pattern }) => {
     const effective = sourceOfTruth === 'hybrid' ? owner : sourceOfTruth;
     const editableWhenManual = manual.editable === 'all' || manual.editable.includes(field);
     return {
@@ -49,6 +57,8 @@ export function fieldRules({ fields, sourceOfTruth, manual }: OwnershipSettings)
       editableBy: effective === 'user' ? editableBy : [],
       manualEditableBy: editableWhenManual ? manual.editableBy : [],
       valueType: from ? valueTypeOf(from) : 'text',
+      max: max ?? null,
+      pattern: pattern ?? null,
       mappedFrom: from ? describeMapping(from) : null,
     };
   });

@@ -161,6 +161,8 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
               from: one.from === undefined ? null : parseExpression(one.from),
               owner: one.owner ?? 'directory',
               editableBy: roles.filter((role) => (one.editableBy ?? roles).includes(role)),
+              ...(typeof one.max === 'number' && { max: one.max }),
+              ...(typeof one.pattern === 'string' && { pattern: one.pattern }),
             },
           ]
         : [],

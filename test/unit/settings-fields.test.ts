@@ -374,3 +374,15 @@ test('a file is checked with the layers below it if they are given', () => {
   expect(() => loadSettingsFile(path)).not.toThrow();
   expect(() => loadSettingsFile(path, [defaults])).toThrow(`${path} has 1 problem`);
 });
+
+test('max and pattern bound edits; null lifts them, and a bad one is told with its reason', () => {
+  const fields = (yaml: string) =>
+    resolveSettings([defaults, load(yaml)], 1).fields.find((one) => one.field === 'pronouns');
+  expect(fields('fields: { pronouns: { max: 60, pattern: "[^<>]*" } }')).toMatchObject({ max: 60, pattern: '[^<>]*' });
+  expect(fields('fields: { pronouns: { max: null } }')).not.toHaveProperty('max');
+  expect(problemsOf(parse('fields: { pronouns: { max: 0, pattern: "(a)\\\\1" }, linkedIn: { max: 1.5 } }'))).toEqual([
+    'fields.pronouns.max must be at least 1',
+    expect.stringMatching(/^fields\.pronouns\.pattern: has \\1: of escapes there are/),
+    'fields.linkedIn.max must be a whole number',
+  ]);
+});

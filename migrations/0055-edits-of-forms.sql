@@ -7,6 +7,39 @@ $$;
 comment on function entra_sync.empty_as_null is 'The fields of a patch, with null for an empty text.';
 revoke execute on function entra_sync.empty_as_null from public;
 
+-- The settings may bound what an edit has. What is stored stays, so nothing else asks for it.
+alter table entra_sync.field_rules add column max_length integer, add column pattern text;
+comment on column entra_sync.field_rules.pattern is
+  'A regular expression that a text matches as a whole. src/rules/patterns.ts lets in only what Postgres matches without backtracking.';
+
+create function entra_sync.require_within(tenant uuid, field text, value jsonb) returns void
+language plpgsql stable as $$
+declare
+  rule entra_sync.field_rules;
+  texts text[];
+begin
+  select r.* into rule from entra_sync.field_rules r where r.tenant_id = tenant and r.field = require_within.field;
+  if coalesce(rule.max_length::text, rule.pattern) is null then
+    return;
+  end if;
+  texts := case jsonb_typeof(value) when 'string' then array[value #>> '{}']
+                when 'array' then array(select jsonb_array_elements_text(value)) else '{}' end;
+  if exists (select from unnest(texts) as t where length(t) > rule.max_length) then
+    raise exception using errcode = 'ES005', message = format('the value does not fit the field %s', entra_sync.quoted(field)),
+      hint = format('null clears it; else it takes at most %s characters.', to_char(rule.max_length, 'FM999,999')),
+      column = field,
+      detail = entra_sync.error_detail('ES005', field, jsonb_build_object('type', rule.value_type, 'max_length', rule.max_length));
+  end if;
+  if exists (select from unnest(texts) as t where t !~ ('^(?:' || rule.pattern || ')$')) then
+    raise exception using errcode = 'ES005', message = format('the value does not fit the field %s', entra_sync.quoted(field)),
+      hint = format('null clears it; else it takes what matches %s as a whole.', rule.pattern),
+      column = field,
+      detail = entra_sync.error_detail('ES005', field, jsonb_build_object('type', rule.value_type, 'pattern', rule.pattern));
+  end if;
+end $$;
+comment on function entra_sync.require_within is 'Refuses an edit beyond the bounds that the settings give its field: ES005.';
+revoke execute on function entra_sync.require_within from public;
+
 create or replace function directory.create_account(tenant_id uuid, profile jsonb, actor text) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -37,6 +70,7 @@ begin
       perform entra_sync.refuse_unknown_field(tenant, key, array['userPrincipalName']);
     end if;
     perform entra_sync.require_fitting(key, new_value, coalesce(type, 'text'), key in ('mail', 'userPrincipalName'));
+    perform entra_sync.require_within(tenant, key, new_value);
   end loop;
   given := coalesce((
     select jsonb_object_agg(e.key, e.value) from jsonb_each(profile) e
@@ -68,6 +102,7 @@ begin
   for key, new_value in select e.key, e.value from jsonb_each(patch) e loop
     perform entra_sync.require_fitting(key, new_value, entra_sync.require_editable(account, key, actor_role),
       account.state = 'manual' and key in ('mail', 'userPrincipalName'));
+    perform entra_sync.require_within(account.tenant_id, key, new_value);
   end loop;
   new_values := coalesce((
     select jsonb_object_agg(e.key, e.value) from jsonb_each(patch) e
