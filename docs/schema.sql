@@ -1339,7 +1339,7 @@ comment on table entra_sync.field_rules is 'The profile fields of a tenant as it
 comment on column entra_sync.field_rules.editable_by is 'Which roles may edit the field of a managed account: none where the directory owns it.';
 comment on column entra_sync.field_rules.manual_editable_by is 'Which roles may edit the field of a manual account.';
 comment on column entra_sync.field_rules.mapped_from is 'The mapping as the settings write it; null: the field is not in the directory at all.';
-comment on column entra_sync.field_rules.pattern is 'A regular expression that a text matches as a whole. src/rules/patterns.ts lets in only what Postgres matches without backtracking.';
+comment on column entra_sync.field_rules.pattern is 'A regular expression that a text matches as a whole: one that needs no backtracking (src/rules/patterns.ts).';
 
 create table entra_sync.full_turns (
   tenant_id uuid not null,
@@ -2077,7 +2077,8 @@ CREATE OR REPLACE FUNCTION entra_sync.empty_as_null(patch jsonb)
  LANGUAGE sql
  IMMUTABLE
 AS $function$
-  select coalesce(jsonb_object_agg(e.key, case when e.value = '""' then 'null' else e.value end), '{}') from jsonb_each(patch) e
+  select coalesce(jsonb_object_agg(e.key, case when e.value = '""' then 'null' else e.value end), '{}')
+    from jsonb_each(patch) e
 $function$;
 comment on function entra_sync.empty_as_null(jsonb) is 'The fields of a patch, with null for an empty text.';
 
@@ -3009,16 +3010,20 @@ begin
   texts := case jsonb_typeof(value) when 'string' then array[value #>> '{}']
                 when 'array' then array(select jsonb_array_elements_text(value)) else '{}' end;
   if exists (select from unnest(texts) as t where length(t) > rule.max_length) then
-    raise exception using errcode = 'ES005', message = format('the value does not fit the field %s', entra_sync.quoted(field)),
+    raise exception using errcode = 'ES005',
+      message = format('the value does not fit the field %s', entra_sync.quoted(field)),
       hint = format('null clears it; else it takes at most %s characters.', to_char(rule.max_length, 'FM999,999')),
       column = field,
-      detail = entra_sync.error_detail('ES005', field, jsonb_build_object('type', rule.value_type, 'max_length', rule.max_length));
+      detail = entra_sync.error_detail('ES005', field,
+        jsonb_build_object('type', rule.value_type, 'max_length', rule.max_length));
   end if;
   if exists (select from unnest(texts) as t where t !~ ('^(?:' || rule.pattern || ')$')) then
-    raise exception using errcode = 'ES005', message = format('the value does not fit the field %s', entra_sync.quoted(field)),
+    raise exception using errcode = 'ES005',
+      message = format('the value does not fit the field %s', entra_sync.quoted(field)),
       hint = format('null clears it; else it takes what matches %s as a whole.', rule.pattern),
       column = field,
-      detail = entra_sync.error_detail('ES005', field, jsonb_build_object('type', rule.value_type, 'pattern', rule.pattern));
+      detail = entra_sync.error_detail('ES005', field,
+        jsonb_build_object('type', rule.value_type, 'pattern', rule.pattern));
   end if;
 end $function$;
 comment on function entra_sync.require_within(uuid,text,jsonb) is 'Refuses an edit beyond the bounds that the settings give its field: ES005.';

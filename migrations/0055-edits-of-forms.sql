@@ -1,8 +1,9 @@
--- A form sends "" for an input that was emptied. It clears the field like null: stored as "" it would be shown in place of the
--- directory's value, although a field without a value is left out of the profile. A "" that was stored before stays.
+-- A form sends "" for an input that was emptied. It clears the field like null: stored as "" it would be shown in place of
+-- the directory's value, although a field without a value is left out of the profile. A "" that was stored before stays.
 create function entra_sync.empty_as_null(patch jsonb) returns jsonb
 language sql immutable as $$
-  select coalesce(jsonb_object_agg(e.key, case when e.value = '""' then 'null' else e.value end), '{}') from jsonb_each(patch) e
+  select coalesce(jsonb_object_agg(e.key, case when e.value = '""' then 'null' else e.value end), '{}')
+    from jsonb_each(patch) e
 $$;
 comment on function entra_sync.empty_as_null is 'The fields of a patch, with null for an empty text.';
 revoke execute on function entra_sync.empty_as_null from public;
@@ -10,7 +11,7 @@ revoke execute on function entra_sync.empty_as_null from public;
 -- The settings may bound what an edit has. What is stored stays, so nothing else asks for it.
 alter table entra_sync.field_rules add column max_length integer, add column pattern text;
 comment on column entra_sync.field_rules.pattern is
-  'A regular expression that a text matches as a whole. src/rules/patterns.ts lets in only what Postgres matches without backtracking.';
+  'A regular expression that a text matches as a whole: one that needs no backtracking (src/rules/patterns.ts).';
 
 create function entra_sync.require_within(tenant uuid, field text, value jsonb) returns void
 language plpgsql stable as $$
@@ -25,19 +26,24 @@ begin
   texts := case jsonb_typeof(value) when 'string' then array[value #>> '{}']
                 when 'array' then array(select jsonb_array_elements_text(value)) else '{}' end;
   if exists (select from unnest(texts) as t where length(t) > rule.max_length) then
-    raise exception using errcode = 'ES005', message = format('the value does not fit the field %s', entra_sync.quoted(field)),
+    raise exception using errcode = 'ES005',
+      message = format('the value does not fit the field %s', entra_sync.quoted(field)),
       hint = format('null clears it; else it takes at most %s characters.', to_char(rule.max_length, 'FM999,999')),
       column = field,
-      detail = entra_sync.error_detail('ES005', field, jsonb_build_object('type', rule.value_type, 'max_length', rule.max_length));
+      detail = entra_sync.error_detail('ES005', field,
+        jsonb_build_object('type', rule.value_type, 'max_length', rule.max_length));
   end if;
   if exists (select from unnest(texts) as t where t !~ ('^(?:' || rule.pattern || ')$')) then
-    raise exception using errcode = 'ES005', message = format('the value does not fit the field %s', entra_sync.quoted(field)),
+    raise exception using errcode = 'ES005',
+      message = format('the value does not fit the field %s', entra_sync.quoted(field)),
       hint = format('null clears it; else it takes what matches %s as a whole.', rule.pattern),
       column = field,
-      detail = entra_sync.error_detail('ES005', field, jsonb_build_object('type', rule.value_type, 'pattern', rule.pattern));
+      detail = entra_sync.error_detail('ES005', field,
+        jsonb_build_object('type', rule.value_type, 'pattern', rule.pattern));
   end if;
 end $$;
-comment on function entra_sync.require_within is 'Refuses an edit beyond the bounds that the settings give its field: ES005.';
+comment on function entra_sync.require_within is
+  'Refuses an edit beyond the bounds that the settings give its field: ES005.';
 revoke execute on function entra_sync.require_within from public;
 
 create or replace function directory.create_account(tenant_id uuid, profile jsonb, actor text) returns uuid
