@@ -585,6 +585,7 @@ declare
 begin
   perform entra_sync.require_actor(actor);
   perform entra_sync.require_object(profile, 'profile');
+  profile := entra_sync.empty_as_null(profile);
   perform entra_sync.require_latest_snapshot();
   callers := entra_sync.limit_wait();
   select t.tenant_id into tenant from entra_sync.tenants t
@@ -601,6 +602,7 @@ begin
       perform entra_sync.refuse_unknown_field(tenant, key, array['userPrincipalName']);
     end if;
     perform entra_sync.require_fitting(key, new_value, coalesce(type, 'text'), key in ('mail', 'userPrincipalName'));
+    perform entra_sync.require_within(tenant, key, new_value);
   end loop;
   given := coalesce((
     select jsonb_object_agg(e.key, e.value) from jsonb_each(profile) e
@@ -631,11 +633,13 @@ declare
 begin
   perform entra_sync.require_actor(actor);
   perform entra_sync.require_object(patch, 'patch');
+  patch := entra_sync.empty_as_null(patch);
   fields := array(select jsonb_object_keys(patch));
   account := entra_sync.lock_to_edit(edit_account.account_id, fields);
   for key, new_value in select e.key, e.value from jsonb_each(patch) e loop
     perform entra_sync.require_fitting(key, new_value, entra_sync.require_editable(account, key, actor_role),
       account.state = 'manual' and key in ('mail', 'userPrincipalName'));
+    perform entra_sync.require_within(account.tenant_id, key, new_value);
   end loop;
   new_values := coalesce((
     select jsonb_object_agg(e.key, e.value) from jsonb_each(patch) e
@@ -648,7 +652,7 @@ begin
     account.shelf - array(select jsonb_object_keys(new_values)),
     fields, actor);
 end $function$;
-comment on function directory.edit_account(uuid,jsonb,text,text) is 'A person''s edit: sets fields of one account, all or nothing, and returns the new profile. null clears. ES001 to ES005, ES008.';
+comment on function directory.edit_account(uuid,jsonb,text,text) is 'A person''s edit: sets fields of one account, all or nothing, and returns the new profile. null or "" clears. ES001 to ES005, ES008.';
 
 CREATE OR REPLACE FUNCTION directory.explain_account(account_id uuid)
  RETURNS TABLE(field text, value jsonb, origin text, owner text, editable_by text[], mapped_from text, directory_value jsonb, user_value jsonb, since timestamp with time zone, changed_by text)
@@ -1359,6 +1363,8 @@ create table entra_sync.field_rules (
   manual_editable_by text[] not null,
   value_type text not null,
   mapped_from text,
+  max_length integer,
+  pattern text,
   constraint field_rules_pkey PRIMARY KEY (tenant_id, field),
   constraint field_rules_editable_by_check CHECK ((editable_by <@ ARRAY['user'::text, 'manager'::text])),
   constraint field_rules_manual_editable_by_check CHECK ((manual_editable_by <@ ARRAY['user'::text, 'manager'::text])),
@@ -1370,6 +1376,7 @@ comment on table entra_sync.field_rules is 'The profile fields of a tenant as it
 comment on column entra_sync.field_rules.editable_by is 'Which roles may edit the field of a managed account: none where the directory owns it.';
 comment on column entra_sync.field_rules.manual_editable_by is 'Which roles may edit the field of a manual account.';
 comment on column entra_sync.field_rules.mapped_from is 'The mapping as the settings write it; null: the field is not in the directory at all.';
+comment on column entra_sync.field_rules.pattern is 'A regular expression that a text matches as a whole: one that needs no backtracking (src/rules/patterns.ts).';
 
 create table entra_sync.full_turns (
   tenant_id uuid not null,
@@ -1831,6 +1838,7 @@ create table entra_sync.tenants (
   failing_credential text,
   nested_members bigint not null default 0,
   nested_left_out bigint,
+  paused_together boolean not null default false,
   constraint tenants_pkey PRIMARY KEY (tenant_id),
   constraint tenants_manual_roles_check CHECK ((manual_roles <@ ARRAY['user'::text, 'manager'::text])),
   constraint tenants_not_nil CHECK ((tenant_id <> '00000000-0000-0000-0000-000000000000'::uuid)),
@@ -1847,6 +1855,7 @@ comment on column entra_sync.tenants.failures is 'Cycles that failed in a row fo
 comment on column entra_sync.tenants.failing_credential is 'Keyed hash of the credential that the last failed cycle used: with another one the tenant is tried at once.';
 comment on column entra_sync.tenants.nested_members is 'How many rows of effective_members are not direct.';
 comment on column entra_sync.tenants.nested_left_out is 'Null: every effective membership is kept. Else only direct ones are: so many more, counted by path, would exceed entra_sync.most_nested_members().';
+comment on column entra_sync.tenants.paused_together is 'Paused with all others, and not on its own. Means nothing while the tenant is not paused.';
 
 create table entra_sync.vocabulary (
   tenant_id uuid not null,
@@ -2150,6 +2159,16 @@ AS $function$
    group by c.ancestor_no
 $function$;
 comment on function entra_sync.effective_of(integer,boolean) is 'The rows that effective_members should have of an account. The closure holds live groups only, each with itself.';
+
+CREATE OR REPLACE FUNCTION entra_sync.empty_as_null(patch jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select coalesce(jsonb_object_agg(e.key, case when e.value = '""' then 'null' else e.value end), '{}')
+    from jsonb_each(patch) e
+$function$;
+comment on function entra_sync.empty_as_null(jsonb) is 'The fields of a patch, with null for an empty text.';
 
 CREATE OR REPLACE FUNCTION entra_sync.end_older_rounds()
  RETURNS trigger
@@ -3388,6 +3407,40 @@ begin
   end if;
 end $function$;
 comment on function entra_sync.require_time(uuid,timestamp with time zone) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.require_within(tenant uuid, field text, value jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  rule entra_sync.field_rules;
+  texts text[];
+begin
+  select r.* into rule from entra_sync.field_rules r where r.tenant_id = tenant and r.field = require_within.field;
+  if coalesce(rule.max_length::text, rule.pattern) is null then
+    return;
+  end if;
+  texts := case jsonb_typeof(value) when 'string' then array[value #>> '{}']
+                when 'array' then array(select jsonb_array_elements_text(value)) else '{}' end;
+  if exists (select from unnest(texts) as t where length(t) > rule.max_length) then
+    raise exception using errcode = 'ES005',
+      message = format('the value does not fit the field %s', entra_sync.quoted(field)),
+      hint = format('null clears it; else it takes at most %s characters.', to_char(rule.max_length, 'FM999,999')),
+      column = field,
+      detail = entra_sync.error_detail('ES005', field,
+        jsonb_build_object('type', rule.value_type, 'max_length', rule.max_length));
+  end if;
+  if exists (select from unnest(texts) as t where t !~ ('^(?:' || rule.pattern || ')$')) then
+    raise exception using errcode = 'ES005',
+      message = format('the value does not fit the field %s', entra_sync.quoted(field)),
+      hint = format('null clears it; else it takes what matches %s as a whole.', rule.pattern),
+      column = field,
+      detail = entra_sync.error_detail('ES005', field,
+        jsonb_build_object('type', rule.value_type, 'pattern', rule.pattern));
+  end if;
+end $function$;
+comment on function entra_sync.require_within(uuid,text,jsonb) is 'Refuses an edit beyond the bounds that the settings give its field: ES005.';
 
 CREATE OR REPLACE FUNCTION entra_sync.store_edit(old entra_sync.accounts, overrides jsonb, edits jsonb, shelf jsonb, fields text[], actor text)
  RETURNS jsonb

@@ -2,6 +2,7 @@
 import { ExpectedError } from '../errors.ts';
 import { type FoundAccount, findAccounts } from '../store/accounts/explain.ts';
 import type { Database } from '../store/database/pool.ts';
+import { cut } from './format.ts';
 import { pickByWords } from './found.ts';
 import { table } from './layout.ts';
 import type { Terminal } from './terminal.ts';
@@ -51,7 +52,7 @@ export function accountTable(accounts: readonly FoundAccount[]): string {
       one.account_id,
       one.tenant_name,
       one.removed_at === null ? one.state : 'removed',
-      one.display_name ?? '',
+      cut(one.display_name ?? ''),
       one.user_principal_name ?? '',
     ]),
   );

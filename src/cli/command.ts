@@ -51,18 +51,16 @@ export type Run = {
 
 export type VerbOptions = { json?: boolean; verbose?: boolean; actor?: string };
 
-/** Returns a verb with the common options, and `examples` in its help. */
+/** Returns a verb with the common options, and `examples` in its help. Verbs that serve or show have no answer for --json. */
 export function verb(
   name: string,
   description: string,
   examples: readonly string[],
-  options: { acts?: boolean } = {},
+  options: { acts?: boolean; answers?: boolean } = {},
 ): Command {
-  const command = new Command(name)
-    .description(description)
-    .option('--json', 'print the answer as one JSON object')
-    .option('--verbose', "print more, such as Graph's request ids")
-    .addHelpText('after', examplesText(examples));
+  const command = new Command(name).description(description);
+  if (options.answers !== false) command.option('--json', 'print the answer as one JSON object');
+  command.option('--verbose', "print more, such as Graph's request ids").addHelpText('after', examplesText(examples));
   if (options.acts)
     command.addOption(
       new Option('--actor <name>', 'the person who does this, for the change rows').default(

@@ -14,16 +14,21 @@ import { sampleTable, shownChanges } from './samples.ts';
 import { failureJson, sayNotTried } from './several.ts';
 import { showError } from './terminal.ts';
 
-/** Prints the report of cycles; with `--json` as one answer. */
-export function reportCycles(
-  run: Run,
-  done: { tenant: Tenant; result: CycleResult }[],
-  failed: { tenant: Tenant; error: unknown }[],
-  notTried: readonly Tenant[],
-): void {
+type Done = { readonly tenant: Tenant; readonly result: CycleResult };
+
+type Cycles = {
+  readonly done: readonly Done[];
+  readonly failed: readonly { tenant: Tenant; error: unknown }[];
+  readonly notTried: readonly Tenant[];
+  /** Only cycles that changed something or need a person are printed. */
+  readonly quiet: boolean;
+};
+
+/** Prints the report of cycles; with `--json` all of them as one answer. */
+export function reportCycles(run: Run, { done: all, failed, notTried, quiet }: Cycles): void {
   const { terminal } = run;
   terminal.answer({
-    cycles: done.flatMap(({ tenant, result: { firstLoad, sinceMs, ...cycle } }) =>
+    cycles: all.flatMap(({ tenant, result: { firstLoad, sinceMs, ...cycle } }) =>
       [...(firstLoad ? [firstLoad] : []), cycle].map((one) => ({
         tenant: { id: tenant.tenant_id, name: tenant.name },
         ...one,
@@ -40,6 +45,7 @@ export function reportCycles(
     ...(notTried.length > 0 && { not_tried: notTried.map(({ tenant_id: id, name }) => ({ id, name })) }),
   });
   sayNotTried(terminal, notTried.length);
+  const done = quiet ? all.filter(({ result }) => isWorthTelling(result)) : all;
   if (done.length > 0) terminal.say(cycleTable(done));
   for (const { tenant, result } of done) {
     const why = explainQuiet(result);
@@ -78,6 +84,17 @@ export function reportCycles(
 
 function beganCommitted({ outcome, begun_at: begun }: StreamReport): string | undefined {
   return outcome === 'committed' ? begun : undefined;
+}
+
+/** Returns whether a cycle changed something, failed in part, or waits for a person. */
+function isWorthTelling(result: CycleResult): boolean {
+  const { firstLoad, failures, unfinished, streams } = result;
+  const reports = [...Object.values(streams), ...Object.values(firstLoad?.streams ?? {})];
+  return (
+    failures.length + unfinished.length + (firstLoad?.failures.length ?? 0) > 0 ||
+    reports.some((one) => changesOf(one) > 0 || (one.scope_gaps ?? []).length > 0) ||
+    hasHeld(result)
+  );
 }
 
 /** Returns whether removals of the tenant are held, or would be. */

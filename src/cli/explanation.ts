@@ -1,9 +1,10 @@
 // An account in words for support: identity, the reason for each value, freshness.
+import type { Scope } from '../rules/scope.ts';
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
 import type { AccountThen } from '../store/accounts/history.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
-import { nameWithId, when } from './format.ts';
+import { cut, nameWithId, when, withCutRemark } from './format.ts';
 import { table } from './layout.ts';
 
 type Lines = [string, string][];
@@ -11,7 +12,7 @@ type Lines = [string, string][];
 /** Returns the account's identity and state as names and values. */
 export function accountLines(account: FoundAccount, setAside: Absence | undefined): Lines {
   const lines: Lines = [
-    ['name', account.display_name ?? ''],
+    ['name', cut(account.display_name ?? '')],
     ['user principal name', account.user_principal_name ?? ''],
     ['mail', account.mail ?? ''],
     ['tenant', nameWithId(account.tenant_name, account.tenant_id)],
@@ -24,16 +25,15 @@ export function accountLines(account: FoundAccount, setAside: Absence | undefine
 }
 
 function heldText({ held_list, held_reason, held_since, tenant_name }: FoundAccount): string {
-  const why = held_reason === 'suspended' ? 'disabled in Entra ID' : (removals[held_reason ?? ''] ?? held_reason);
   const what = held_reason === 'suspended' ? 'suspension' : 'removal';
-  return `the ${what} waits for a person, held ${when(held_since)} in list ${held_list}: ${why} -> entra-sync removals list ${JSON.stringify(tenant_name)}`;
+  return `the ${what} waits for a person, held ${when(held_since)} in list ${held_list}: ${removalText(held_reason ?? '')} -> entra-sync removals list ${JSON.stringify(tenant_name)}`;
 }
 
 function stateText(account: FoundAccount): string {
   if (account.removed_at !== null) {
     const by = account.removed_by === null ? '' : ` by ${account.removed_by}`;
     const reason = account.removed_reason ?? '';
-    return `removed ${when(account.removed_at)}${by}: ${removals[reason] ?? reason}; purged ${when(account.purge_at)}, with all its values`;
+    return `removed ${when(account.removed_at)}${by}: ${removalText(reason)}; purged ${when(account.purge_at)}, with all its values`;
   }
   if (account.state === 'manual') return 'manual: kept by people';
   return account.enabled
@@ -48,7 +48,20 @@ const removals: Readonly<Record<string, string>> = {
   disabled: 'disabled in Entra ID, and disabledAccounts in the settings says remove',
   not_seen: 'a full listing of Entra ID did not show it',
   by_hand: 'removed by hand',
+  suspended: 'disabled in Entra ID',
 };
+
+/** Returns the reason of a removal, or of a held one, in words. */
+export function removalText(reason: string): string {
+  return removals[reason] ?? reason;
+}
+
+/** Returns the scope as the settings write it, without groups. */
+export function scopeText({ userTypes, accountEnabled }: Scope): string {
+  const types =
+    userTypes === 'any' ? 'any' : userTypes.map((type) => `${type[0]?.toUpperCase()}${type.slice(1)}`).join(', ');
+  return `scope.userType: ${types}; scope.accountEnabled: ${accountEnabled}`;
+}
 
 /** Returns why there is no account, or no current one, in a sentence. */
 export function absenceText({ why, reason, since, last_seen_at }: Absence): string {
@@ -66,7 +79,7 @@ export function absenceText({ why, reason, since, last_seen_at }: Absence): stri
 
 /** Returns a table of the fields: value, origin, editors, hidden value. */
 export function fieldTable(account: FoundAccount, fields: readonly ExplainedField[]): string {
-  return table(
+  const shown = table(
     [
       { title: 'field' },
       { title: 'value' },
@@ -84,6 +97,7 @@ export function fieldTable(account: FoundAccount, fields: readonly ExplainedFiel
       hiddenText(account, field),
     ]),
   );
+  return withCutRemark(shown);
 }
 
 function originText(account: FoundAccount, { field, value, origin, changed_by, since }: ExplainedField): string {
@@ -111,10 +125,10 @@ function shown(value: unknown): string {
 
 function valueText(value: unknown): string {
   if (value === null || value === undefined) return '';
-  if (typeof value === 'string') return value;
-  return Array.isArray(value) && value.every((one) => typeof one === 'string')
-    ? value.join(', ')
-    : JSON.stringify(value);
+  if (typeof value === 'string') return cut(value);
+  return cut(
+    Array.isArray(value) && value.every((one) => typeof one === 'string') ? value.join(', ') : JSON.stringify(value),
+  );
 }
 
 /** Returns how fresh the tenant's data is, as names and values. */
@@ -145,5 +159,5 @@ export function thenText(account: FoundAccount, then: AccountThen | undefined, a
     ['mail', then.mail ?? ''],
     ...Object.entries(then.profile ?? {}).map(([field, value]): [string, string] => [field, valueText(value)]),
   ];
-  return table([{ title: name }, { title: `at ${at}` }], lines);
+  return withCutRemark(table([{ title: cut(name) }, { title: `at ${at}` }], lines));
 }

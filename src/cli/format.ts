@@ -1,6 +1,7 @@
 // Numbers, times and changes as people read them.
 
-import { duration } from '../rules/numbers.ts';
+import { count, duration } from '../rules/numbers.ts';
+import { shortened } from './layout.ts';
 
 export { count, duration, plural } from '../rules/numbers.ts';
 
@@ -45,7 +46,10 @@ function describe(kind: string, before: unknown, after: unknown): string {
 }
 
 function texts(...values: unknown[]): string {
-  return values.filter((value) => typeof value === 'string').join(', ');
+  return values
+    .filter((value) => typeof value === 'string')
+    .map((value) => cut(value))
+    .join(', ');
 }
 
 function stateChange(kind: string): string[] {
@@ -55,9 +59,11 @@ function stateChange(kind: string): string[] {
 
 function differences(old: ReadonlyMap<string, unknown>, now: ReadonlyMap<string, unknown>): string[] {
   return [...new Set([...old.keys(), ...now.keys()])].map((name) => {
-    const [one, other] = [showValue(old.get(name)), showValue(now.get(name))];
+    const [one, other] = [old.get(name) ?? null, now.get(name) ?? null];
     // An edit to the value already shown makes it the person's own.
-    return one === other ? `${name}: ${one}, as before` : `${name}: ${one} -> ${other}`;
+    return JSON.stringify(one) === JSON.stringify(other)
+      ? `${name}: ${showValue(one)}, as before`
+      : `${name}: ${showValue(one)} -> ${showValue(other)}`;
   });
 }
 
@@ -81,13 +87,29 @@ function part(facts: unknown, name: string): Record<string, unknown> {
   return ((facts as Record<string, unknown> | null | undefined)?.[name] ?? {}) as Record<string, unknown>;
 }
 
-/** A value as a change shows it: `"Clerk"`, `["+1"]`, or none. */
+/** A value as a change shows it: `"Clerk"`, `["+1"]`, or none; cut if it is long. */
 export function showValue(value: unknown): string {
-  return value === undefined || value === null
-    ? 'none'
-    : typeof value === 'string'
-      ? `"${value}"`
-      : JSON.stringify(value);
+  if (value === undefined || value === null) return 'none';
+  return typeof value === 'string' ? cut(value, '"') : cut(JSON.stringify(value));
+}
+
+/** The columns of a value in a table: a person may give a field 32,768 characters. */
+const longest = 120;
+const cutMark = /…"? \([\d,]+ characters\)/;
+
+/** Returns a value, or a name, for a table: a long one is cut, and says how long it is. */
+export function cut(text: string, quote = ''): string {
+  const shown = shortened(text, longest);
+  const quoted = `${quote}${shown}${quote}`;
+  return shown === text ? quoted : `${quoted} (${count([...text].length)} characters)`;
+}
+
+/** Returns a table with a remark below it if values in it are cut. */
+export function withCutRemark(shown: string): string {
+  // Lines that were broken to fit the terminal.
+  return cutMark.test(shown.replaceAll(/\s+/g, ' '))
+    ? `${shown}\n\nValues that end in … are cut -> --json shows them whole`
+    : shown;
 }
 
 /** Names a tenant with its id beside the name. A tenant that `sync` registered has its id as its name: shown once. */

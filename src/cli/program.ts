@@ -66,9 +66,20 @@ AZURE_CLIENT_CERTIFICATE_PATH, ENTRA_SYNC_CLOUD, LOG_LEVEL and more: see docs/op
 const show = (error: unknown, args: readonly string[]) =>
   showError(openTerminal({ json: args.includes('--json'), verbose: false }), error);
 
-/** Runs one command line (`args` without the program's name), and sets `process.exitCode`. */
-export async function runProgram(args: readonly string[]): Promise<void> {
+/** Moves options that all verbs have, and that stand before the verb, behind it. */
+function optionsAfterVerb(args: readonly string[]): readonly string[] {
+  const first = args.findIndex((word) => word !== '--verbose' && word !== '--json');
+  if (first < 1) return args;
+  const words = args.slice(first);
+  // What is behind -- goes to psql.
+  const end = words.indexOf('--');
+  return words.toSpliced(end < 0 ? words.length : end, 0, ...args.slice(0, first));
+}
+
+/** Runs one command line (`given` without the program's name), and sets `process.exitCode`. */
+export async function runProgram(given: readonly string[]): Promise<void> {
   const program = describeProgram();
+  const args = optionsAfterVerb(given);
   const [named = ''] = args;
   const isNamed = Object.values(groups).some((verbs) => Object.hasOwn(verbs, named));
   for (const [heading, verbs] of Object.entries(groups)) {

@@ -2,19 +2,32 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import type { Progress } from '../engine/stream.ts';
 import { count, plural } from './format.ts';
+import { onOneLine, shortened } from './layout.ts';
 import type { Terminal } from './terminal.ts';
 
 export type ProgressView = { update(progress: Progress): void; done(): void };
 
 const quietMs = 5_000;
 
+export type ProgressOptions = {
+  /** The name of the tenant, where a command runs several. */
+  readonly of?: string | undefined;
+  /** The transaction is rolled back, so it only compares. */
+  readonly dryRun?: boolean;
+};
+
 /** Opens the progress of a cycle: pages, objects and objects per second, then the commit, which a dry run takes back. */
-export function openProgress(terminal: Terminal, { dryRun = false } = {}): ProgressView {
+export function openProgress(terminal: Terminal, { of, dryRun = false }: ProgressOptions = {}): ProgressView {
   const words: Words = dryRun ? { ...phases, commit: 'comparing' } : phases;
-  return terminal.lively ? movingBar(terminal, words) : plainLines(terminal, words);
+  return terminal.lively ? movingBar(terminal, words, of) : plainLines(terminal, words, of);
 }
 
-function movingBar(terminal: Terminal, words: Words): ProgressView {
+/** The progress that nothing shows. */
+export const noProgress: ProgressView = { update: () => {}, done: () => {} };
+
+function movingBar(terminal: Terminal, words: Words, of: string | undefined): ProgressView {
+  // A name leaves room for the bar in 80 columns.
+  const prefix = of === undefined ? '' : `${shortened(onOneLine(of), 20)} `;
   const bars = new MultiBar(
     {
       stream: process.stderr,
@@ -32,7 +45,7 @@ function movingBar(terminal: Terminal, words: Words): ProgressView {
   const barOf = (stream: string, objects: number) => {
     const there = shown.get(stream);
     if (there) return there;
-    const bar = bars.create(1, 0, { stream: stream.padEnd(6), phase: 'reading', told: '' });
+    const bar = bars.create(1, 0, { stream: `${prefix}${stream.padEnd(6)}`, phase: 'reading', told: '' });
     const made = { bar, first: objects };
     shown.set(stream, made);
     return made;
@@ -60,7 +73,8 @@ const phases = { list: 'listing', show: 'showing', pull: 'reading', ask: 'asking
 
 type Words = Readonly<Record<keyof typeof phases, string>>;
 
-function plainLines(terminal: Terminal, words: Words): ProgressView {
+function plainLines(terminal: Terminal, words: Words, of: string | undefined): ProgressView {
+  const prefix = of === undefined ? '' : `${onOneLine(of)}, `;
   const started = performance.now();
   const printed = new Map<string, { at: number; phase: string }>();
   return {
@@ -74,7 +88,7 @@ function plainLines(terminal: Terminal, words: Words): ProgressView {
       printed.set(stream, { at: now, phase });
       // Tombstones and repetitions count as objects too, so the total is a guess until the end.
       const guess = phase === 'pull' || phase === 'ask' ? total : undefined;
-      terminal.note(`${stream}: ${words[phase]}, ${told(progress, guess, speed(objects, started))}`);
+      terminal.note(`${prefix}${stream}: ${words[phase]}, ${told(progress, guess, speed(objects, started))}`);
     },
     done: () => {},
   };

@@ -1,5 +1,6 @@
 // The outcome of `settings apply` and `tenant set` in words.
 import type { TenantPreview } from '../engine/preview.ts';
+import type { Role, RuleChange } from '../rules/ownership.ts';
 import { count, plural } from './format.ts';
 import { table } from './layout.ts';
 
@@ -8,6 +9,7 @@ const shownFields = 12;
 /** Returns the outcome for one tenant, line by line. */
 export function describeOutcome(one: TenantPreview, name: string): string[] {
   const lines = [
+    ...describeRules(one.rules),
     one.shelved > 0 &&
       `${plural(one.shelved, 'edit')} shelved: kept, and not in force while the directory owns the field`,
     one.unshelved > 0 && `${plural(one.unshelved, 'edit')} back in force`,
@@ -40,9 +42,53 @@ function users(number: number): string {
   return number === 1 ? '1 user leaves' : `${count(number)} users leave`;
 }
 
-/** Returns a sentence on when the change takes effect. */
-export function whenItActs(tenants: readonly TenantPreview[]): string {
+/** Returns the changes of owners and editors, fields with the same change together. */
+function describeRules(rules: readonly RuleChange[]): string[] {
+  const fieldsOf = new Map<string, string[]>();
+  for (const textOf of ruleTexts) {
+    for (const { field, ...rule } of rules) {
+      const change = textOf(rule);
+      if (change !== undefined) fieldsOf.set(change, [...(fieldsOf.get(change) ?? []), field]);
+    }
+  }
+  return [...fieldsOf].map(([change, fields]) => {
+    const shown = fields.slice(0, shownFields).join(', ');
+    const more = fields.length - shownFields;
+    return `${change}: ${shown}${more > 0 ? ` and ${count(more)} more (--json shows them)` : ''}`;
+  });
+}
+
+// In the order in which they are told.
+const ruleTexts: readonly ((rule: Omit<RuleChange, 'field'>) => string | undefined)[] = [
+  ({ owner }) => ownerText(owner),
+  ({ managed: { gain } }) => gainText(gain, ''),
+  ({ managed: { lose } }) => loseText(lose, ''),
+  ({ manual: { gain } }) => gainText(gain, ' on manual accounts'),
+  ({ manual: { lose } }) => loseText(lose, ' on manual accounts'),
+];
+
+function ownerText({ before, after }: RuleChange['owner']): string | undefined {
+  if (before === after) return undefined;
+  if (after === null) return 'no longer a field';
+  return before === null ? `new, owned by the ${after}` : `owned by the ${after} from now on`;
+}
+
+function gainText(roles: readonly Role[], where: string): string | undefined {
+  return roles.length === 0 ? undefined : `${roleText(roles)} may edit${where} from now on`;
+}
+
+function loseText(roles: readonly Role[], where: string): string | undefined {
+  return roles.length === 0 ? undefined : `${roleText(roles)} may no longer edit${where}`;
+}
+
+const roleText = (roles: readonly Role[]) =>
+  roles.length === 1 ? `the role ${roles[0]}` : `the roles ${roles.join(' and ')}`;
+
+/** Returns a sentence on when the change takes effect, or would. */
+export function whenItActs(tenants: readonly TenantPreview[], dryRun: boolean): string {
   const full = tenants.filter((one) => one.fullRound).length;
-  if (full === 0) return 'It takes effect at once.';
-  return `Owners and editors take effect at once; mapping and scope with the next cycle, which is a full one${tenants.length > 1 ? ` for ${plural(full, 'tenant')}` : ''}.`;
+  if (full === 0) return dryRun ? 'Applied, it takes effect at once.' : 'It takes effect at once.';
+  const of = tenants.length > 1 ? ` for ${plural(full, 'tenant')}` : '';
+  const subject = dryRun ? 'Applied, owners' : 'Owners';
+  return `${subject} and editors take effect at once; mapping and scope with the next cycle, which is a full one${of}.`;
 }

@@ -1,4 +1,5 @@
 // The output of a command: the answer on stdout, all else on stderr.
+import { createInterface } from 'node:readline/promises';
 import { describeDefect, ExpectedError, exitCodeOf } from '../errors.ts';
 import { onOneLine, paragraph } from './layout.ts';
 
@@ -54,4 +55,15 @@ export function showError(terminal: Terminal, error: unknown, where = ''): numbe
   terminal.note(`entra-sync: a defect, please report it: ${describeDefect(error)}`);
   terminal.answer({ error: { code: 'defect', message: 'a defect, see stderr', cure: null, exitCode } });
   return exitCode;
+}
+
+/** Asks a person on the terminal; undefined where there is none to ask. */
+export async function askPerson(question: string, signal: AbortSignal): Promise<string | undefined> {
+  if (!process.stdin.isTTY) return undefined;
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await asking.question(question, { signal });
+  } finally {
+    asking.close();
+  }
 }

@@ -24,6 +24,8 @@ function usageError(command: Command, error: CommanderError): ExpectedError {
       cure: `name one of those above: ${help}`,
     });
   }
+  if (error.code === 'commander.unknownCommand' && /'version'/.test(error.message))
+    return new ExpectedError('usage', 'version is not a verb', { cure: 'entra-sync --version' });
   const elsewhere = error.code === 'commander.unknownCommand' ? elsewhereIn(command, error.message) : undefined;
   if (elsewhere) return elsewhere;
   // Options of psql look like options of this program.
@@ -50,10 +52,25 @@ function pathOf(command: Command): string {
   return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 }
 
+const opposites: Readonly<Record<string, string>> = { unpause: 'resume', disapprove: 'reject', unapprove: 'reject' };
+
+/** Leaves out verbs that say the opposite of what was written: `pause` for `unpause`, `disconnect` for `connect`. */
+function nearTo(word: string, names: readonly string[]): readonly string[] {
+  const opposite = opposites[word];
+  if (opposite !== undefined) return [opposite];
+  const isReversed = (one: string, other: string) => /^(un|dis|de|re)$/.test(one.slice(0, one.length - other.length));
+  return names.filter(
+    (name) => !(word.endsWith(name) && isReversed(word, name)) && !(name.endsWith(word) && isReversed(name, word)),
+  );
+}
+
 function wording(message: string): string {
   return message
     .replace(/^error: /, '')
-    .replace(/\s*\(Did you mean (.*)\?\)$/s, ', did you mean $1?')
+    .replace(/^(.*?'([^']*)')\s*\(Did you mean (one of )?(.*)\?\)$/s, (_, what, word, __, names: string) => {
+      const near = nearTo(word, names.split(', '));
+      return near.length > 0 ? `${what}, did you mean ${near.join(' or ')}?` : what;
+    })
     .replace(
       /(too many arguments).*\. Expected (\d+) arguments? but got (\d+)\.$/s,
       '$1: at most $2, but $3 were given',

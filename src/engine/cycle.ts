@@ -129,7 +129,7 @@ async function begin(parts: CycleParts, options: CycleOptions, lease: Lease, sta
     ? await inSpan('first load', { 'entra_sync.tenant': tenantId }, () =>
         runFirstLoad({
           ...{ database, lease, signal, actor, onProgress },
-          log: parts.log.child({ tenantId }),
+          log: parts.log.child({ tenantId, tenant: standing.name }),
           settings: async () => (await rereadInputs()).settings,
           openReader: (log) => parts.openReader({ tenantId, settings: before.settings, signal, log }),
         }),

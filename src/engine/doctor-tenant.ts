@@ -67,11 +67,24 @@ export async function checkTenant(
   });
 }
 
-function judgeTenant({ status, paused, last_error_message: error }: TenantRow): Finding<true> {
+function judgeTenant({
+  name,
+  status,
+  paused,
+  last_error_code: code,
+  last_error_message: error,
+}: TenantRow): Finding<true> {
   if (status === 'disconnected') return { says: 'disconnected: nothing is read of it', value: true };
-  const says = error ? `${status}; the last cycle: ${error}` : status;
+  // The whole error stands below, where it is still so.
+  const says = error ? `${status}; the last cycle ended with ${code}` : status;
   if (paused) return { says: `${says}, paused`, cure: 'entra-sync tenant resume', value: true };
-  return { says, value: true, ...(error && { cure: 'see below what is red, then entra-sync sync' }) };
+  return {
+    says,
+    value: true,
+    ...(error && {
+      cure: `see below what is red, then entra-sync sync; entra-sync tenant show ${quoted(name)} tells the whole error`,
+    }),
+  };
 }
 
 const day = 86_400_000;

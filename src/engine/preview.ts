@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { rootsOf } from '../rules/expressions.ts';
 import { mapUser, selectedProperties, userKeys } from '../rules/mapping.ts';
+import { type RuleChange, ruleChanges } from '../rules/ownership.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings, SettingsDocument } from '../settings/settings.ts';
 import { type PreviewedAccount, previewedAccounts, settingsLastRead } from '../store/accounts/preview.ts';
@@ -17,6 +18,8 @@ export type TenantPreview = {
   /** Edits that are shelved, or back in force, at once. */
   readonly shelved: number;
   readonly unshelved: number;
+  /** Fields whose owner or editors change, at once. */
+  readonly rules: readonly RuleChange[];
   /** Accounts whose profile changes, and per field. */
   readonly profiles: number;
   readonly fields: Readonly<Record<string, number>>;
@@ -94,6 +97,7 @@ async function previewTenant(
     pendingVersion: fingerprint === before.fingerprints.users ? null : before.version,
     shelved,
     unshelved,
+    rules: ruleChanges(before, after),
     profiles,
     fields: Object.fromEntries([...fields].sort(([, one], [, other]) => other - one)),
     suspended,

@@ -67,7 +67,8 @@ export async function runRound<Page extends DeltaPage>(
   await inSpan('ask', { 'entra_sync.stream': stream }, () => parts.ask(context, settings, round));
   context.signal.throwIfAborted();
   tell('commit', round);
-  const dryRunGroups = hasScopeGroups(settings) ? await context.memberships : undefined;
+  // Memberships of accounts that the commit creates count with the users, so a dry run applies its groups first.
+  const dryRunGroups = dryRun || hasScopeGroups(settings) ? await context.memberships : undefined;
   const judged = dryRunGroups ?? (await readCheckpoint(database, lease.tenantId, 'groups'));
   const commit = () =>
     commitRound(database, lease, {

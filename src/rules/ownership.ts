@@ -12,7 +12,13 @@ export type Owner = (typeof owners)[number];
 export type SourceOfTruth = (typeof sourcesOfTruth)[number];
 
 /** A profile field in the settings. `owner` counts only if the source of truth is hybrid. */
-export type Field = MappedField & { readonly owner: Owner; readonly editableBy: readonly Role[] };
+export type Field = MappedField & {
+  readonly owner: Owner;
+  readonly editableBy: readonly Role[];
+  /** What an edit may have at most, in characters, and has to match as a whole; without one: no bound of the settings. */
+  readonly max?: number;
+  readonly pattern?: string;
+};
 
 /** The fields of manual accounts that can be edited, and the roles that may. */
 export type ManualEditing = { readonly editable: 'all' | readonly string[]; readonly editableBy: readonly Role[] };
@@ -34,13 +40,15 @@ export type FieldRule = {
   /** Roles that may edit it on a manual account. */
   readonly manualEditableBy: readonly Role[];
   readonly valueType: ValueType;
+  readonly max: number | null;
+  readonly pattern: string | null;
   /** The mapping in words; null: the field is not in the directory. */
   readonly mappedFrom: string | null;
 };
 
 /** Returns the rule of each field, in the order of the fields. */
 export function fieldRules({ fields, sourceOfTruth, manual }: OwnershipSettings): FieldRule[] {
-  return fields.map(({ field, from, owner, editableBy }) => {
+  return fields.map(({ field, from, owner, editableBy, max, pattern }) => {
     const effective = sourceOfTruth === 'hybrid' ? owner : sourceOfTruth;
     const editableWhenManual = manual.editable === 'all' || manual.editable.includes(field);
     return {
@@ -49,6 +57,8 @@ export function fieldRules({ fields, sourceOfTruth, manual }: OwnershipSettings)
       editableBy: effective === 'user' ? editableBy : [],
       manualEditableBy: editableWhenManual ? manual.editableBy : [],
       valueType: from ? valueTypeOf(from) : 'text',
+      max: max ?? null,
+      pattern: pattern ?? null,
       mappedFrom: from ? describeMapping(from) : null,
     };
   });
@@ -76,4 +86,37 @@ export function describeMapping(expression: Expression): string {
 function asPart(expression: Expression): string {
   const text = describeMapping(expression);
   return 'path' in expression || 'constant' in expression ? text : `(${text})`;
+}
+
+/** Roles that gain the right to edit a field, and roles that lose it. */
+type RightsChange = { readonly gain: readonly Role[]; readonly lose: readonly Role[] };
+
+/** How the rule of a field differs between two settings. */
+export type RuleChange = {
+  readonly field: string;
+  /** Null: there is no such field before, or after. */
+  readonly owner: { readonly before: Owner | null; readonly after: Owner | null };
+  readonly managed: RightsChange;
+  readonly manual: RightsChange;
+};
+
+/** Returns the fields whose owner or editors differ, by name. */
+export function ruleChanges(before: OwnershipSettings, after: OwnershipSettings): RuleChange[] {
+  const [old, now] = [before, after].map((one) => new Map(fieldRules(one).map((rule) => [rule.field, rule])));
+  const names = [...new Set([...(old?.keys() ?? []), ...(now?.keys() ?? [])])].sort();
+  return names.flatMap((field): RuleChange[] => {
+    const [one, other] = [old?.get(field), now?.get(field)];
+    const owner = { before: one?.owner ?? null, after: other?.owner ?? null };
+    const managed = rightsChange(one?.editableBy, other?.editableBy);
+    const manual = rightsChange(one?.manualEditableBy, other?.manualEditableBy);
+    const isSame = [managed, manual].every(({ gain, lose }) => gain.length + lose.length === 0);
+    return isSame && owner.before === owner.after ? [] : [{ field, owner, managed, manual }];
+  });
+}
+
+function rightsChange(before: readonly Role[] = [], after: readonly Role[] = []): RightsChange {
+  return {
+    gain: after.filter((role) => !before.includes(role)),
+    lose: before.filter((role) => !after.includes(role)),
+  };
 }

@@ -1,6 +1,7 @@
 // Finds the problems of an expression. A zod union would report each once per form.
 import { didYouMean, pathProblem } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
+import type { Mistake } from './lines.ts';
 import { expressionForms } from './schema.ts';
 
 const isRecord = (value: unknown): value is object => typeof value === 'object' && value !== null;
@@ -10,47 +11,57 @@ const forms = Object.keys(expressionForms) as Form[];
 const deepest = 8;
 const maxParts = 100;
 
-/** Returns every problem of the expression at `place`; with none, the schema accepts it. */
-export function expressionProblems(written: unknown, place: string): string[] {
+/** Returns every problem of the expression at `path`; with none, the schema accepts it. */
+export function expressionProblems(written: unknown, path: readonly PropertyKey[]): Mistake[] {
   const budget = { parts: maxParts };
-  const problems = problemsOf(written, place, 1, budget);
-  return budget.parts < 0 ? [`${place} has more than ${maxParts} parts`] : problems;
+  const problems = problemsOf(written, path, 1, budget);
+  return budget.parts < 0 ? [{ path, text: `${path.join('.')} has more than ${maxParts} parts` }] : problems;
 }
 
-function problemsOf(written: unknown, place: string, depth: number, budget: { parts: number }): string[] {
+function problemsOf(
+  written: unknown,
+  path: readonly PropertyKey[],
+  depth: number,
+  budget: { parts: number },
+): Mistake[] {
+  const place = path.join('.');
   budget.parts -= 1;
   if (budget.parts < 0) return [];
-  if (depth > deepest) return [`${place} is nested more than ${deepest} deep`];
+  if (depth > deepest) return [{ path, text: `${place} is nested more than ${deepest} deep` }];
   if (typeof written === 'string') {
     const problem = pathProblem(written);
     // "fields.title: …" is enough: a field's expression is always in `from`.
-    return problem ? [`${place.replace(/\.from$/, '')}: ${problem}`] : [];
+    return problem ? [{ path, text: `${place.replace(/\.from$/, '')}: ${problem}` }] : [];
   }
   if (typeof written !== 'object' || written === null || Array.isArray(written)) {
-    return [`${place} must be a property, a path, or one of ${forms.join(', ')}`];
+    return [{ path, text: `${place} must be a property, a path, or one of ${forms.join(', ')}` }];
   }
   const keys = Object.keys(written);
   const [form, ...others] = forms.filter((one) => keys.includes(one));
-  if (!form) return [`${place} ${unknownForm(keys)}`];
-  if (others.length > 0) return [`${place} has both ${form} and ${others.join(' and ')}: nest one in the other`];
+  if (!form) return [{ path, text: `${place} ${unknownForm(keys)}` }];
+  if (others.length > 0) {
+    return [{ path, text: `${place} has both ${form} and ${others.join(' and ')}: nest one in the other` }];
+  }
   const shape: Record<string, { safeParse(value: unknown): { success: boolean } }> = expressionForms[form].shape;
   const strange = keys.filter((key) => !Object.hasOwn(shape, key));
-  const problems = strange.map((key) => {
+  const problems: Mistake[] = strange.map((key) => {
     const near = didYouMean(nearestName(key, Object.keys(shape)));
-    return `there is no ${JSON.stringify(key)} in ${place}${near || ` (there are ${Object.keys(shape).join(', ')})`}`;
+    const there = near || ` (there are ${Object.keys(shape).join(', ')})`;
+    return { path: [...path, key], text: `there is no ${JSON.stringify(key)} in ${place}${there}` };
   });
+  const add = (key: string, says: string) => problems.push({ path: [...path, key], text: `${place}.${key} ${says}` });
   const values = written as Record<string, unknown>;
-  const inside = (value: unknown, key: string | number) => problemsOf(value, `${place}.${key}`, depth + 1, budget);
+  const inside = (value: unknown, ...parts: PropertyKey[]) => problemsOf(value, [...path, ...parts], depth + 1, budget);
   if (form === 'first' || form === 'join') {
     const list = values[form];
-    if (!Array.isArray(list) || list.length === 0) problems.push(`${place}.${form} must be a list of one or more`);
-    else problems.push(...list.flatMap((part, index) => inside(part, `${form}.${index}`)));
+    if (!Array.isArray(list) || list.length === 0) add(form, 'must be a list of one or more');
+    else problems.push(...list.flatMap((part, index) => inside(part, form, index)));
   } else if (form !== 'constant') problems.push(...inside(values[form], form));
   // zod ignores this one key.
   if (form === 'map' && isRecord(values.values) && Object.hasOwn(values.values, '__proto__'))
-    problems.push(`${place}.values cannot have the key "__proto__"`);
+    add('values', 'cannot have the key "__proto__"');
   for (const [key, must] of Object.entries(leaves[form] ?? {})) {
-    if (!shape[key]?.safeParse(values[key]).success) problems.push(`${place}.${key} must be ${must}`);
+    if (!shape[key]?.safeParse(values[key]).success) add(key, `must be ${must}`);
   }
   return problems;
 }

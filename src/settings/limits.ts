@@ -1,25 +1,38 @@
 // Limits of a settings file and of what it leads to. Stored settings of an earlier release may be beyond them: they stay
 // in force, and the next file has to be within.
+import type { Mistake } from './lines.ts';
 import { isRecord } from './problems.ts';
 import { maxFields, maxScopeGroups, reservedNames } from './schema.ts';
 
 const shown = (number: number) => number.toLocaleString('en-US');
 
 /** Returns the problems of a document, and of the layers `merged` with it. Accepts any document, also an invalid one. */
-export function problemsOfLimits(document: unknown, merged: unknown): string[] {
+export function problemsOfLimits(document: unknown, merged: unknown): Mistake[] {
   const named = Object.entries(partOf(document, 'fields', {}));
   const inForce = Object.values(partOf(merged, 'fields', {})).filter((field) => field !== null);
   const fields = Math.max(named.length, inForce.length);
   const groups = partOf(partOf(document, 'scope', {}), 'groups', []);
   return [
-    ...(fields > maxFields ? [`fields: there are ${shown(fields)}, and at most ${maxFields} are possible`] : []),
+    ...(fields > maxFields
+      ? [{ path: ['fields'], text: `fields: there are ${shown(fields)}, and at most ${maxFields} are possible` }]
+      : []),
     ...named.flatMap(([name, field]) =>
       field !== null && reservedNames.includes(name)
-        ? [`fields.${name}: every object of JavaScript has this name already: choose another`]
+        ? [
+            {
+              path: ['fields', name],
+              text: `fields.${name}: every object of JavaScript has this name already: choose another`,
+            },
+          ]
         : [],
     ),
     ...(Array.isArray(groups) && groups.length > maxScopeGroups
-      ? [`scope.groups: there are ${shown(groups.length)}, and at most ${shown(maxScopeGroups)} are possible`]
+      ? [
+          {
+            path: ['scope', 'groups'],
+            text: `scope.groups: there are ${shown(groups.length)}, and at most ${shown(maxScopeGroups)} are possible`,
+          },
+        ]
       : []),
   ];
 }

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { didYouMean } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
 import { expressionProblems } from './expressions.ts';
+import type { Mistake } from './lines.ts';
 import {
   certificateSchema,
   credentialSchema,
@@ -18,38 +19,53 @@ import {
 export function checkShape(
   document: unknown,
   schema: typeof documentSchema | typeof partialSchema | typeof installationSchema,
-): { readonly problems: readonly string[] } | { readonly document: z.infer<typeof partialSchema> } {
-  const ofTexts = textProblems(document, '');
+): { readonly problems: readonly Mistake[] } | { readonly document: z.infer<typeof partialSchema> } {
+  const ofTexts = textProblems(document, []);
   if (ofTexts.length > 0) return { problems: ofTexts };
   const ofFields = fieldProblems(document);
   const parsed = schema.safeParse(withoutExpressions(document, ofFields.length > 0), { reportInput: true });
-  const problems = [...(parsed.success ? [] : parsed.error.issues.flatMap(describeIssue)), ...ofFields];
+  const problems = [...(parsed.success ? [] : describeIssues(parsed.error.issues)), ...ofFields];
   return parsed.success && problems.length === 0 ? { document: parsed.data } : { problems };
 }
 
 /** Returns a problem for each field that `document` takes out although no layer `below` has it. */
-export function problemsOfRemovals(document: unknown, below: unknown): string[] {
+export function problemsOfRemovals(document: unknown, below: unknown): Mistake[] {
   const known = Object.keys(recordAt(below, 'fields'));
   return Object.entries(recordAt(document, 'fields')).flatMap(([name, one]) =>
     one === null && !known.includes(name)
-      ? [`fields.${name}: there is no such field to take out${didYouMean(nearestName(name, known))}`]
+      ? [
+          mistake(
+            ['fields', name],
+            `fields.${name}: there is no such field to take out${didYouMean(nearestName(name, known))}`,
+          ),
+        ]
       : [],
   );
 }
 
 /** Returns the problems of merged layers as a whole. Accepts any document, also an invalid one. */
-export function problemsOfWhole(document: unknown): string[] {
+export function problemsOfWhole(document: unknown): Mistake[] {
   const fields = Object.entries(recordAt(document, 'fields')).filter(([, one]) => one !== null);
   const names = fields.map(([name]) => name);
   const missing = fields.flatMap(([name, one]) =>
     isRecord(one) && !Object.hasOwn(one, 'from') && one.owner !== 'user'
-      ? [`fields.${name} has no from: say where it comes from, or "owner: user" when it is not in the directory`]
+      ? [
+          mistake(
+            ['fields', name],
+            `fields.${name} has no from: say where it comes from, or "owner: user" when it is not in the directory`,
+          ),
+        ]
       : [],
   );
   const editable = recordAt(document, 'manual').editable;
-  const unknown = (Array.isArray(editable) ? editable : []).flatMap((name) =>
+  const unknown = (Array.isArray(editable) ? editable : []).flatMap((name, index) =>
     typeof name === 'string' && !names.includes(name)
-      ? [`manual.editable: there is no field ${JSON.stringify(name)}${didYouMean(nearestName(name, names))}`]
+      ? [
+          mistake(
+            ['manual', 'editable', index],
+            `manual.editable: there is no field ${JSON.stringify(name)}${didYouMean(nearestName(name, names))}`,
+          ),
+        ]
       : [],
   );
   return [...missing, ...unknown];
@@ -65,11 +81,15 @@ function recordAt(document: unknown, key: string): Record<string, unknown> {
   return isRecord(value) ? value : {};
 }
 
-function fieldProblems(document: unknown): string[] {
+function mistake(path: Mistake['path'], text: string): Mistake {
+  return { path, text };
+}
+
+function fieldProblems(document: unknown): Mistake[] {
   return Object.entries(recordAt(document, 'fields')).flatMap(([name, one]) => {
     // zod ignores this one key.
-    if (name === '__proto__') return [noFieldName(`fields.${name}`)];
-    return isRecord(one) && Object.hasOwn(one, 'from') ? expressionProblems(one.from, `fields.${name}.from`) : [];
+    if (name === '__proto__') return [mistake(['fields', name], noFieldName(`fields.${name}`))];
+    return isRecord(one) && Object.hasOwn(one, 'from') ? expressionProblems(one.from, ['fields', name, 'from']) : [];
   });
 }
 
@@ -83,47 +103,82 @@ function withoutExpressions(document: unknown, wrong: boolean): unknown {
 }
 
 // Postgres accepts neither in jsonb, so a constant with one of them would fail every page.
-function textProblems(value: unknown, place: string): string[] {
+function textProblems(value: unknown, path: readonly PropertyKey[]): Mistake[] {
   if (typeof value === 'string') {
-    if (value.includes('\0')) return [`${place || 'the file'} holds a NUL character`];
-    return value.isWellFormed() ? [] : [`${place || 'the file'} holds half a surrogate pair`];
+    const place = path.join('.') || 'the file';
+    if (value.includes('\0')) return [mistake(path, `${place} holds a NUL character`)];
+    return value.isWellFormed() ? [] : [mistake(path, `${place} holds half a surrogate pair`)];
   }
-  if (Array.isArray(value)) return value.flatMap((item, index) => textProblems(item, inside(place, String(index))));
+  if (Array.isArray(value)) return value.flatMap((item, index) => textProblems(item, [...path, index]));
   if (!isRecord(value)) return [];
   return Object.entries(value).flatMap(([key, item]) => [
-    ...textProblems(key, place),
-    ...textProblems(item, inside(place, key)),
+    ...textProblems(key, path),
+    ...textProblems(item, [...path, key]),
   ]);
 }
 
-function inside(place: string, key: string): string {
-  return place ? `${place}.${key}` : key;
+function describeIssues(issues: readonly z.core.$ZodIssue[]): Mistake[] {
+  const isBound = (issue: z.core.$ZodIssue) => issue.code === 'too_big' || issue.code === 'too_small';
+  // A number beyond the safe integers is beyond its own bound too, which says more.
+  const told = issues.filter(
+    (issue) =>
+      !(isBound(issue) && issue.origin === 'int') ||
+      !issues.some((other) => other !== issue && isBound(other) && other.path.join('.') === issue.path.join('.')),
+  );
+  return told.flatMap(describeIssue);
 }
 
-function describeIssue(issue: z.core.$ZodIssue): string[] {
+function describeIssue(issue: z.core.$ZodIssue): Mistake[] {
   const place = issue.path.join('.');
-  if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(issue.path.map(String));
-    return issue.keys.map((key) => {
-      if (!place && key === 'credential')
-        return 'credential is a setting for a single tenant: entra-sync tenant set TENANT FILE';
-      const near = didYouMean(nearestName(key, known));
-      const where = place ? ` in ${place}` : '';
-      return `there is no setting ${JSON.stringify(key)}${where}${near || ` (there are ${known.join(', ')})`}`;
-    });
-  }
-  if (issue.code === 'invalid_key') return [noFieldName(place)];
-  if (issue.code === 'invalid_type') {
-    const unit = Number.isInteger(issue.input) ? units[place] : undefined;
-    if (unit) return [`${place}: ${issue.input} has no unit: write one, as in ${issue.input}${unit}`];
-    return [`${place || 'the file'} must be ${article(issue.expected)}`];
-  }
-  if (issue.code === 'too_big' && issue.origin === 'number') return [`${place} must be at most ${issue.maximum}`];
-  if (issue.code === 'too_small' && issue.origin === 'number') return [`${place} must be at least ${issue.minimum}`];
-  if (issue.code === 'too_small' && issue.origin === 'array') return [`${place} must be a list of one or more`];
-  if (issue.code === 'invalid_value') return [`${place} must be ${oneOf(issue.values, issue.input)}`];
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => mistake([...issue.path, key], unknownKey(issue.path, key)));
   if (issue.code === 'invalid_union') return describeUnion(issue, place);
-  return [place ? `${place}: ${issue.message}` : issue.message];
+  return [mistake(issue.path, textOf(issue, place))];
+}
+
+function unknownKey(path: readonly PropertyKey[], key: string): string {
+  if (path.length === 0 && key === 'credential')
+    return 'credential is a setting for a single tenant: entra-sync tenant set TENANT FILE';
+  const known = knownKeys(path.map(String));
+  const near = didYouMean(nearestName(key, known));
+  const where = path.length > 0 ? ` in ${path.join('.')}` : '';
+  return `there is no setting ${JSON.stringify(key)}${where}${near || ` (there are ${known.join(', ')})`}`;
+}
+
+/** The texts of the checker itself are never shown: only those that settings/schema.ts gives it. */
+function textOf(issue: z.core.$ZodIssue, place: string): string {
+  const what = place || 'the file';
+  switch (issue.code) {
+    case 'invalid_key':
+      return noFieldName(place);
+    case 'invalid_type': {
+      const unit = Number.isInteger(issue.input) ? units[place] : undefined;
+      if (unit) return `${place}: ${issue.input} has no unit: write one, as in ${issue.input}${unit}`;
+      return `${what} must be ${article(issue.expected)}`;
+    }
+    case 'too_big':
+    case 'too_small':
+      return `${what} must be ${boundOf(issue)}`;
+    case 'invalid_value':
+      return `${what} must be ${oneOf(issue.values, issue.input)}`;
+    case 'custom':
+      return place ? `${place}: ${issue.message}` : issue.message;
+    case 'invalid_format':
+      // Reads on after the place: `allowRoles.0 is not a name`.
+      return issue.message.startsWith('is ') ? `${what} ${issue.message}` : `${what} is not written as it must be`;
+    default:
+      return `${what} is not valid`;
+  }
+}
+
+function boundOf(issue: z.core.$ZodIssueTooBig | z.core.$ZodIssueTooSmall): string {
+  const isMost = issue.code === 'too_big';
+  const bound = Number(isMost ? issue.maximum : issue.minimum);
+  if (!isMost && issue.origin === 'array') return 'a list of one or more';
+  const number = `${isMost ? 'at most' : 'at least'} ${bound.toLocaleString('en-US')}`;
+  if (issue.origin === 'int') return 'a whole number of at most 15 digits';
+  if (issue.origin === 'number') return number;
+  return `${number} ${issue.origin === 'string' ? 'characters long' : 'entries'}`;
 }
 
 function noFieldName(place: string): string {
@@ -175,13 +230,13 @@ function whereSecretIs(): string {
   return '{ env: NAME } or { file: /PATH }, never the secret itself';
 }
 
-function describeUnion(issue: z.core.$ZodIssueInvalidUnion, place: string): string[] {
+function describeUnion(issue: z.core.$ZodIssueInvalidUnion, place: string): Mistake[] {
   // For a list with invalid items, report the items.
   const items = issue.errors.find((branch) => branch.length > 0 && branch.every((one) => one.path.length > 0));
   if (items) return items.flatMap((one) => describeIssue({ ...one, path: [...issue.path, ...one.path] }));
   const { must, words } = unions[place] ?? { must: 'something else', words: {} };
   const near = typeof issue.input === 'string' ? nearestName(issue.input, Object.keys(words)) : undefined;
-  return [`${place} must be ${must}${didYouMean(near === undefined ? undefined : words[near])}`];
+  return [mistake(issue.path, `${place} must be ${must}${didYouMean(near === undefined ? undefined : words[near])}`)];
 }
 
 function oneOf(values: readonly unknown[], input: unknown): string {
@@ -201,6 +256,15 @@ function knownKeys(path: readonly string[]): string[] {
   return ['retention'];
 }
 
+const articles: Readonly<Record<string, string>> = {
+  record: 'a mapping',
+  object: 'a mapping',
+  array: 'a list',
+  int: 'a whole number',
+  string: 'a text',
+  boolean: 'true or false',
+};
+
 function article(type: string): string {
-  return type === 'record' || type === 'object' ? 'a mapping' : type === 'array' ? 'a list' : `a ${type}`;
+  return articles[type] ?? `a ${type}`;
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { WrittenExpression } from '../rules/expressions.ts';
 import { userProperties } from '../rules/graph-properties.ts';
 import { owners, roles, sourcesOfTruth } from '../rules/ownership.ts';
+import { patternProblem } from '../rules/patterns.ts';
 
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -100,6 +101,25 @@ export const fieldSchema = z.strictObject({
   editableBy: editableBy
     .meta({
       description: 'The roles that may edit the field of a managed account while the user owns it. Default: both.',
+    })
+    .optional(),
+  max: z
+    .int()
+    .min(1)
+    .max(32_768)
+    .nullable()
+    .meta({ description: 'The characters that an edit may have at most; null: 32,768. What is stored stays.' })
+    .optional(),
+  pattern: z
+    .string()
+    .superRefine((pattern, context) => {
+      const problem = patternProblem(pattern);
+      if (problem !== undefined) context.addIssue(problem);
+    })
+    .nullable()
+    .meta({
+      description:
+        'A regular expression that an edit matches as a whole; null: none. No look-around, no back-reference. What is stored stays.',
     })
     .optional(),
 });

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { parseDocument } from 'yaml';
+import { LineCounter, parseDocument } from 'yaml';
 import { ExpectedError } from '../errors.ts';
 import { packageFile } from '../package-files.ts';
 import { parseExpression } from '../rules/expressions.ts';
@@ -13,6 +13,7 @@ import { type Field, type ManualEditing, roles, type SourceOfTruth } from '../ru
 import type { DisabledAccounts, Scope } from '../rules/scope.ts';
 import type { Stream } from '../rules/streams.ts';
 import { problemsOfLimits } from './limits.ts';
+import { inFileOrder, rememberSource } from './lines.ts';
 import { checkShape, isRecord, problemsOfRemovals, problemsOfWhole } from './problems.ts';
 import {
   type CredentialReference,
@@ -67,7 +68,11 @@ export function readSettingsFile(path: string): unknown {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new ExpectedError('settings_invalid', `${path} cannot be read`, { cure: 'check the path', cause: error });
+    const isDirectory = (error as NodeJS.ErrnoException).code === 'EISDIR';
+    throw new ExpectedError('settings_invalid', isDirectory ? `${path} is a directory` : `${path} cannot be read`, {
+      cure: isDirectory ? 'name the YAML file in it' : 'check the path',
+      cause: error,
+    });
   }
   return parseYaml(text, path);
 }
@@ -111,7 +116,7 @@ export function checkSettings(
     'settings_invalid',
     `${path} has ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
     {
-      list: problems,
+      list: inFileOrder(document, problems),
       cure: 'correct the file; config/default.yaml shows every setting',
     },
   );
@@ -156,6 +161,8 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
               from: one.from === undefined ? null : parseExpression(one.from),
               owner: one.owner ?? 'directory',
               editableBy: roles.filter((role) => (one.editableBy ?? roles).includes(role)),
+              ...(typeof one.max === 'number' && { max: one.max }),
+              ...(typeof one.pattern === 'string' && { pattern: one.pattern }),
             },
           ]
         : [],
@@ -233,11 +240,13 @@ function known(text: string | undefined): number {
 
 function parseYaml(text: string, path: string): unknown {
   try {
-    const document = parseDocument(text, { prettyErrors: true });
+    const lines = new LineCounter();
+    const document = parseDocument(text, { prettyErrors: true, lineCounter: lines });
     const [error] = document.errors;
     if (error) throw error;
     const value: unknown = document.toJS({ maxAliasCount: 20 });
     requireNoCircle(value, new Set());
+    rememberSource(value, { document, lines });
     if (value !== null) return value;
   } catch (fault) {
     // Some faults are thrown, not listed, like an alias without an anchor.
@@ -258,8 +267,8 @@ function requireNoCircle(value: unknown, above: ReadonlySet<unknown>): void {
 }
 
 function noYaml(path: string, error: unknown): ExpectedError {
-  const [line] = (error instanceof Error ? error.message : String(error)).split('\n');
-  return new ExpectedError('settings_invalid', `${path} is not YAML: ${line}`, {
+  const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  return new ExpectedError('settings_invalid', `${path} is not YAML: ${line.replace(/:$/, '')}`, {
     cure: 'correct that line',
     cause: error,
   });

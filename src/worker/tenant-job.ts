@@ -23,6 +23,7 @@ export type CycleReport = {
   readonly outcome: CycleResult['outcome'] | 'failed' | 'cancelled';
   readonly seconds: number;
   readonly streams: CycleResult['streams'] | null;
+  readonly firstLoad?: CycleResult['firstLoad'];
   /** The error code of the cycle, or of the first stream that failed. */
   readonly code: string | null;
 };

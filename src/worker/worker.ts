@@ -18,6 +18,7 @@ import { openPlanner } from './planner.ts';
 import { openWaitWatch, type WaitKind } from './report-waits.ts';
 import { openRests, type Rests } from './rests.ts';
 import { openStall } from './stall.ts';
+import { openSummary } from './summary.ts';
 import { type CycleReport, runTenantJob } from './tenant-job.ts';
 import { openPersonRequests } from './user-requests.ts';
 
@@ -75,13 +76,17 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     tell: (wait) => log.warn(wait, 'waiting'),
     giveUp,
   });
+  const summary = openSummary(parts);
   const rests = options.rests ?? openRests(parts.random);
   const job = {
     ...cycleParts,
     planner,
     credentials,
     actor: options.actor,
-    onCycle: options.onCycle ?? (() => {}),
+    onCycle: (report: CycleReport) => {
+      summary.count(report);
+      options.onCycle?.(report);
+    },
     rests,
     stall,
   };
@@ -100,6 +105,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
         if (tenants > 0) log.info({ tenants }, 'the credential changed: tenants that failed are due now');
         await lookAtSchema();
         stall.queued(await hasWaitingJobs(database));
+        await summary.look();
       }
       const planned = await planner.plan();
       await queue.enqueue(planned.filter(({ tenantId }) => rests.isOver(tenantId)));

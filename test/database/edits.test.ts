@@ -99,6 +99,40 @@ describe('edit_account', () => {
     ]);
   });
 
+  test('"" clears like null, also a number or a list; a text of blanks is a text', async () => {
+    const tenant = await tenantWith(store, {
+      ...fields,
+      room: { valueType: 'number' },
+      phones: { valueType: 'text[]' },
+    });
+    const account = await accountOf(store, tenant, { mapped: { ...mapped, room: 7, phones: ['1'] } });
+    const { jobTitle: _, ...rest } = mapped;
+    expect(await edit(account, { jobTitle: '', room: '', phones: '', phone: ' ' })).toEqual({
+      rows: [{ profile: { ...rest, phone: ' ' } }],
+    });
+    expect(await storedAccount(store, account)).toMatchObject({
+      overrides: { jobTitle: null, room: null, phones: null, phone: ' ' },
+    });
+    expect(await changesOf(store, account)).toMatchObject([
+      { after: { profile: { jobTitle: null, room: null, phones: null, phone: ' ' } } },
+    ]);
+    const before = await fingerprintOf(store, tenant);
+    await edit(account, { jobTitle: null, room: '' });
+    expect(await fingerprintOf(store, tenant)).toEqual(before);
+  });
+
+  test('"" of a new manual account is no value', async () => {
+    const tenant = await tenantWith(store, fields);
+    const account = await createdId(tenant, { userPrincipalName: '', mail: '', jobTitle: '', phone: '1' });
+    expect(
+      await ask(
+        store,
+        'select profile, edited_fields, mail, user_principal_name from directory.accounts where account_id = :account',
+        { account },
+      ),
+    ).toEqual([{ profile: { phone: '1' }, edited_fields: ['phone'], mail: null, user_principal_name: null }]);
+  });
+
   test('a value that is in force already writes nothing; the rest of the patch is applied', async () => {
     const tenant = await tenantWith(store, fields);
     const account = await accountOf(store, tenant, { mapped });

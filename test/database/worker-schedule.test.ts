@@ -134,11 +134,50 @@ test('retry makes tenants due now and ends quarantine; those without a success a
   const never = await tenant({ status: 'quarantined', failures: 9, next_cycle_at: later });
   const gone = await tenant({ status: 'disconnected', failures: 9 });
   expect(await makeDue(store.database, [old])).toBe(1);
-  expect(await stateOf(old)).toMatchObject({ status: 'active', failures: 0, hours: 0 });
+  expect(await stateOf(old)).toMatchObject({ status: 'active', failures: 2, hours: 0 });
   expect(await stateOf(never)).toMatchObject({ status: 'quarantined', hours: 20 });
   expect(await makeDue(store.database, null)).toBe(2);
-  expect(await stateOf(never)).toMatchObject({ status: 'pending', failures: 0, hours: 0 });
+  expect(await stateOf(never)).toMatchObject({ status: 'pending', failures: 2, hours: 0 });
   expect(await stateOf(gone)).toMatchObject({ status: 'disconnected', failures: 9 });
+});
+
+test('retry forgets no failure: the third in a row is quarantine, and so is the next one after a retry out of it', async () => {
+  const id = await tenant({ status: 'active', last_success_at: new Date() });
+  for (const [failures, status, hours] of [
+    [1, 'active', 1],
+    [2, 'active', 1],
+    [3, 'quarantined', 2],
+    [3, 'quarantined', 2],
+  ] as const) {
+    await makeDue(store.database, [id]);
+    expect(await stateOf(id)).toMatchObject({ status: 'active', hours: 0 });
+    await cycle(id, 'failed', 'consent_missing');
+    expect(await stateOf(id)).toMatchObject({ status, failures, hours: hours - 0.25 });
+  }
+  await makeDue(store.database, [id]);
+  await cycle(id, 'committed');
+  expect(await stateOf(id)).toMatchObject({ status: 'active', failures: 0 });
+});
+
+test('what was paused by name stays paused when all are paused and resumed together', async () => {
+  const [one, other, third] = [await tenant(), await tenant(), await tenant()];
+  const paused = async () => {
+    const found = await ask<{ tenant_id: string }>(store, 'select tenant_id from entra_sync.tenants where paused');
+    return found.map((row) => row.tenant_id).sort();
+  };
+  expect(await setPaused(store.database, [one], true)).toBe(1);
+  expect(await setPaused(store.database, null, true)).toBe(2);
+  expect(await setPaused(store.database, null, true)).toBe(0);
+  // Paused with all others, and then on purpose too.
+  expect(await setPaused(store.database, [third], true)).toBe(1);
+  expect(await setPaused(store.database, null, false)).toBe(1);
+  expect(await paused()).toEqual([one, third].sort());
+  expect(await setPaused(store.database, null, false)).toBe(0);
+  expect(await setPaused(store.database, [one, third], false)).toBe(2);
+  expect(await setPaused(store.database, null, true)).toBe(3);
+  expect(await setPaused(store.database, [other], false)).toBe(1);
+  expect(await setPaused(store.database, null, false)).toBe(2);
+  expect(await paused()).toEqual([]);
 });
 
 describe('due tenants', () => {
@@ -157,7 +196,7 @@ describe('due tenants', () => {
     const fresh = await tenant({ added_at: new Date() });
     expect(await due()).toEqual([waitsLonger, waits, fresh]);
     await lease.release();
-    await setPaused(store.database, null, false);
+    await setPaused(store.database, [paused], false);
     expect(new Set(await due())).toEqual(new Set([waitsLonger, waits, fresh, running, paused]));
   });
 

@@ -9,6 +9,8 @@ export type FieldRule = {
   owner?: 'directory' | 'user';
   editableBy?: string[];
   manualEditableBy?: string[];
+  max?: number;
+  pattern?: string;
   valueType?: 'text' | 'text[]' | 'number' | 'boolean' | 'any';
   mappedFrom?: string | null;
 };
@@ -27,10 +29,12 @@ export async function setRule(store: Store, tenantId: string, field: string, rul
   const owner = rule.owner ?? 'user';
   await ask(
     store,
-    `insert into entra_sync.field_rules (tenant_id, field, owner, editable_by, manual_editable_by, value_type, mapped_from)
-     values (:tenantId, :field, :owner, :editableBy, :manualEditableBy, :valueType, :mappedFrom)
+    `insert into entra_sync.field_rules (tenant_id, field, owner, editable_by, manual_editable_by, value_type, mapped_from, max_length,
+                                         pattern)
+     values (:tenantId, :field, :owner, :editableBy, :manualEditableBy, :valueType, :mappedFrom, :max, :pattern)
      on conflict (tenant_id, field) do update set owner = excluded.owner, editable_by = excluded.editable_by,
-       manual_editable_by = excluded.manual_editable_by, value_type = excluded.value_type, mapped_from = excluded.mapped_from`,
+       manual_editable_by = excluded.manual_editable_by, value_type = excluded.value_type, mapped_from = excluded.mapped_from,
+       max_length = excluded.max_length, pattern = excluded.pattern`,
     {
       tenantId,
       field,
@@ -38,6 +42,8 @@ export async function setRule(store: Store, tenantId: string, field: string, rul
       editableBy: owner === 'directory' ? [] : (rule.editableBy ?? everybody),
       manualEditableBy: rule.manualEditableBy ?? everybody,
       valueType: rule.valueType ?? 'text',
+      max: rule.max ?? null,
+      pattern: rule.pattern ?? null,
       mappedFrom: rule.mappedFrom === undefined ? field : rule.mappedFrom,
     },
   );

@@ -1,6 +1,15 @@
 // Formatting of numbers, times and changes.
 import { describe, expect, test } from 'vitest';
-import { count, describeChange, duration, nameWithId, when } from '../../src/cli/format.ts';
+import {
+  count,
+  cut,
+  describeChange,
+  duration,
+  nameWithId,
+  showValue,
+  when,
+  withCutRemark,
+} from '../../src/cli/format.ts';
 
 test.each([
   [0, '0'],
@@ -24,6 +33,29 @@ test.each([
   [86_400 * 5, '5 d'],
 ])('%f seconds are %s', (seconds, text) => {
   expect(duration(seconds)).toBe(text);
+});
+
+const family = '👨‍👩‍👧‍👦';
+
+test.each([
+  ['a text that fits', 'x'.repeat(120), 'x'.repeat(120)],
+  ['a long text', 'x'.repeat(5_000), `${'x'.repeat(119)}… (5,000 characters)`],
+  ['an emoji of many parts, which is no longer whole', family.repeat(100), `${family.repeat(59)}… (700 characters)`],
+  ['a letter with thousands of marks', `a${'\u0301'.repeat(5_000)}`, '… (5,001 characters)'],
+  ['marks within the bound', `${'e\u0301'.repeat(60)}`, 'e\u0301'.repeat(60)],
+])('in a table, %s', (_what, value, shown) => {
+  expect(cut(value)).toBe(shown);
+  expect(cut(value)).toSatisfy((text: string) => text.isWellFormed());
+});
+
+test('a table says once how a value that is cut is seen whole, and two long values that differ are no value as before', () => {
+  const [one, other] = [`${'x'.repeat(5_000)}a`, `${'x'.repeat(5_000)}b`];
+  const change = describeChange('account.edited', { profile: { pronouns: one } }, { profile: { pronouns: other } });
+  const shown = `"${'x'.repeat(119)}…" (5,001 characters)`;
+  expect(change).toBe(`pronouns: ${shown} -> ${shown}`);
+  expect(showValue(['x'.repeat(5_000)])).toBe(`["${'x'.repeat(117)}… (5,004 characters)`);
+  expect(withCutRemark(change)).toBe(`${change}\n\nValues that end in … are cut -> --json shows them whole`);
+  expect(withCutRemark('a value … of a person')).toBe('a value … of a person');
 });
 
 test('a time is relative to now', () => {

@@ -55,6 +55,8 @@ describe('the owner of a field', () => {
       editableBy: [],
       manualEditableBy: roles,
       valueType: 'text',
+      max: null,
+      pattern: null,
       mappedFrom: null,
     });
   });

@@ -166,7 +166,7 @@ describe('refused with the nearest valid name', () => {
     ['manual: { editabel: all }', 'there is no setting "editabel" in manual, did you mean editable?'],
     ['manual: { editable: everything }', 'manual.editable must be all, or a list of fields, did you mean all?'],
     ['manual: { editable: jobTitle }', 'manual.editable must be all, or a list of fields'],
-    ['manual: { editable: [mail, 1] }', 'manual.editable.1 must be a string'],
+    ['manual: { editable: [mail, 1] }', 'manual.editable.1 must be a text'],
     ['manual: { editableBy: [users] }', 'manual.editableBy.0 must be user or manager, did you mean user?'],
     ['manual: all', 'manual must be a mapping'],
     ['fields: { x: { owner: usr } }', 'fields.x.owner must be directory or user, did you mean user?'],
@@ -373,4 +373,16 @@ test('a file is checked with the layers below it if they are given', () => {
   writeFileSync(path, 'fields: { x: { owner: directory } }');
   expect(() => loadSettingsFile(path)).not.toThrow();
   expect(() => loadSettingsFile(path, [defaults])).toThrow(`${path} has 1 problem`);
+});
+
+test('max and pattern bound edits; null lifts them, and a bad one is told with its reason', () => {
+  const fields = (yaml: string) =>
+    resolveSettings([defaults, load(yaml)], 1).fields.find((one) => one.field === 'pronouns');
+  expect(fields('fields: { pronouns: { max: 60, pattern: "[^<>]*" } }')).toMatchObject({ max: 60, pattern: '[^<>]*' });
+  expect(fields('fields: { pronouns: { max: null } }')).not.toHaveProperty('max');
+  expect(problemsOf(parse('fields: { pronouns: { max: 0, pattern: "(a)\\\\1" }, linkedIn: { max: 1.5 } }'))).toEqual([
+    'fields.pronouns.max must be at least 1',
+    expect.stringMatching(/^fields\.pronouns\.pattern: has \\1: of escapes there are/),
+    'fields.linkedIn.max must be a whole number',
+  ]);
 });

@@ -27,6 +27,16 @@ function load(yaml: string): SettingsDocument {
   return loadSettingsFile(path);
 }
 
+function errorOf(load: () => unknown): ExpectedError {
+  try {
+    load();
+  } catch (error) {
+    if (error instanceof ExpectedError) return error;
+    throw error;
+  }
+  throw new Error('the file was taken');
+}
+
 /** Returns the error for an invalid settings file, with the list of problems on one line. */
 function refusal(yaml: string): string {
   try {
@@ -39,7 +49,10 @@ function refusal(yaml: string): string {
     expect(lines.join('')).not.toContain('\n');
     const { length } = error.list;
     if (length > 0) expect(lines[0]).toBe(`FILE has ${length} problem${length === 1 ? '' : 's'}`);
-    return length > 0 ? `FILE: ${error.list.join('; ')}` : lines.join('');
+    // A file that is no mapping has no settings with lines.
+    for (const line of error.list) expect(line).toMatch(/^line \d+: |^the file must be a mapping$/);
+    const told = error.list.map((line) => line.replace(/^line \d+: /, ''));
+    return length > 0 ? `FILE: ${told.join('; ')}` : lines.join('');
   }
   throw new Error('the file was taken');
 }
@@ -121,8 +134,8 @@ describe('durations', () => {
     ['interval: 40', 'interval: 40 has no unit: write one, as in 40m'],
     ['retention: 30', 'retention: 30 has no unit: write one, as in 30d'],
     ['changes: { retention: 400 }', 'changes.retention: 400 has no unit: write one, as in 400d'],
-    ['retention: 1.5', 'retention must be a string'],
-    ['fullEvery: true', 'fullEvery must be a string'],
+    ['retention: 1.5', 'retention must be a text'],
+    ['fullEvery: true', 'fullEvery must be a text'],
     [
       'interval: 40 minutes',
       'interval: "40 minutes" is not a duration: write a whole number and s, m, h or d, like 40m',
@@ -143,6 +156,71 @@ describe('durations', () => {
 });
 
 describe('an invalid settings file', () => {
+  test('tells its problems in the order of the file, each with its line and in no words of the checker', () => {
+    writeFileSync(
+      path,
+      [
+        '# The first line.',
+        'removals:',
+        '  max: -1',
+        '  floor: 1.5',
+        'scope: &scope { groups: [no-id, 5] }',
+        'fields:',
+        '  title:',
+        '    from:',
+        '      join:',
+        '        - jobTitle',
+        '        - jobTitel',
+        '    owner: usr',
+        '  none: { owner: directory }',
+        'intervall: 40m',
+        'manual: { editable: [nofield] }',
+        'interval: 99999999d',
+        'match: *scope',
+        'removals.max: 1e400',
+        'fullEvery: 40d',
+      ].join('\n'),
+    );
+    const refused = () => loadSettingsFile(path, [defaults]);
+    const { list } = errorOf(refused);
+    expect(list).toEqual([
+      'line 3: removals.max must be at least 0',
+      'line 4: removals.floor must be a whole number',
+      'line 5: scope.groups.0 is not an object id: write the GUID that Entra shows for the group',
+      'line 5: scope.groups.1 must be a text',
+      'line 11: fields.title.from.join.1: a Graph user has no property "jobTitel", did you mean jobTitle?',
+      'line 12: fields.title.owner must be directory or user, did you mean user?',
+      'line 13: fields.none has no from: say where it comes from, or "owner: user" when it is not in the directory',
+      'line 14: there is no setting "intervall", did you mean interval?',
+      'line 15: manual.editable: there is no field "nofield"',
+      'line 16: interval: 99999999d is not between 1m and 7d',
+      'line 17: match must be a list',
+      expect.stringMatching(/^line 18: there is no setting "removals.max"/),
+      'line 19: fullEvery: 40d is not between 1h and 30d',
+    ]);
+  });
+
+  test.each([
+    ['removals: { max: 1e30 }', 'line 1: removals.max must be at most 1,000,000,000'],
+    ['removals: { max: -1e30 }', 'line 1: removals.max must be at least 0'],
+    [
+      `credential: { clientId: 3, secret: { file: '${'/x'.repeat(3_000)}' } }`,
+      'line 1: credential.clientId must be a text',
+    ],
+  ])('%s has one problem, of the value', (yaml, problem) => {
+    writeFileSync(path, yaml);
+    expect(errorOf(() => loadSettingsFile(path)).list[0]).toBe(problem);
+  });
+
+  test('a directory is called one, and an error of YAML ends without a colon', () => {
+    expect(errorOf(() => loadSettingsFile(folder))).toMatchObject({
+      message: `${folder} is a directory`,
+      cure: 'name the YAML file in it',
+    });
+    writeFileSync(path, 'a: 1\na: 2\n');
+    expect(errorOf(() => loadSettingsFile(path)).message).toMatch(/Map keys must be unique at line 2, column 1$/);
+  });
+
   test('shows all its problems at once', () => {
     const message = refusal(`
       intervall: 40m
@@ -212,9 +290,9 @@ describe('an invalid settings file', () => {
     ],
     ['just words', 'the file must be a mapping'],
     ['- a', 'the file must be a mapping'],
-    ['interval: null', 'interval must be a string'],
+    ['interval: null', 'interval must be a text'],
     ['changes: null', 'changes must be a mapping'],
-    ['allowRoles: [1]', 'allowRoles.0 must be a string'],
+    ['allowRoles: [1]', 'allowRoles.0 must be a text'],
   ])('%s: %s', (yaml, message) => {
     expect(refusal(yaml)).toBe(`FILE: ${message}`);
   });

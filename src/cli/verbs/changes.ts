@@ -17,7 +17,7 @@ import { findTenant } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { changesOfCycle, requireCycle } from '../cycles.ts';
-import { count, describeChange, describeMembership } from '../format.ts';
+import { count, cut, describeChange, describeMembership, withCutRemark } from '../format.ts';
 import { pickGroup } from '../groups.ts';
 import { table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
@@ -165,14 +165,14 @@ export function changeTable(found: readonly FoundChange[], indent = 0): string {
     { title: 'who or what' },
     { title: 'what' },
   ];
-  return table(titles, found.map(line), { indent });
+  return withCutRemark(table(titles, found.map(line), { indent }));
 }
 
 function line(change: FoundChange): string[] {
   return [
     `${change.at.toISOString().slice(0, 19)}Z`,
     change.kind,
-    change.display_name ?? change.account_id ?? change.group_name ?? change.group_id ?? change.tenant_id,
+    cut(change.display_name ?? change.account_id ?? change.group_name ?? change.group_id ?? change.tenant_id),
     change.kind.startsWith('membership.')
       ? describeMembership(change.kind, change.group_name ?? change.group_id)
       : describeChange(change.kind, change.before, change.after),

@@ -9,7 +9,7 @@ import { ExpectedError } from '../../errors.ts';
 import type { Simulator, Tenant } from '../../simulator/index.ts';
 import { type Database, openDatabase } from '../../store/database/pool.ts';
 import { openEmbedded } from '../../store/embedded/embedded.ts';
-import { readChanges } from '../../store/feed/changes.ts';
+import { type ChangeRow, readChanges } from '../../store/feed/changes.ts';
 import { migrate } from '../../store/schema/migrate.ts';
 import { type AccountRow, readAccount } from '../../store/tenants/status.ts';
 import { addTenant } from '../../store/tenants/tenants.ts';
@@ -27,6 +27,7 @@ export function demoCommand(): Command {
     'demo',
     'See it work in under a minute: a simulated tenant, real cycles, an embedded Postgres. Needs no account and no server.',
     ['demo', 'demo --users 20000'],
+    { answers: false },
   )
     .option('--users <n>', 'the number of users of the simulated tenant', users, 2_000)
     .action((options: DemoOptions) => runVerb(options, (run) => demo(run, options)));
@@ -74,10 +75,6 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   const first = new Set(cycles.map((one) => one.cycleId));
   const people = tenant.users();
   const guests = people.filter((one) => one.properties.userType === 'Guest').length;
-  if (guests > 0)
-    terminal.say(
-      `   (${count(guests)} of them are guests, who are outside the scope unless the settings say otherwise.)`,
-    );
   const [promoted, unlisted, leaver] = [
     people[2],
     people.find((one) => one.properties.mobilePhone && one !== people[2]),
@@ -100,7 +97,13 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   const after = await readAccount(database, tenant.tenantId, promoted.id);
   const told = cycles.map((result) => ({ tenant: named, result }));
   terminal.say(`\nWhat happened so far\n${cycleTable(told, 2)}`);
-  terminal.say(`\nWhat changed after the first cycle (directory.changes)\n${changeTable(changes, 2)}`);
+  if (guests > 0)
+    terminal.say(
+      `  Of the ${count(options.users)} users ${count(guests)} are guests, who are outside the scope unless the settings say otherwise.`,
+    );
+  terminal.say(
+    `\nWhat changed after the first cycle (directory.changes, by cycle and kind)\n${changeTable(changes.toSorted(inOrder), 2)}`,
+  );
   if (before && after) terminal.say(`\nOne account (directory.accounts)\n${accountTable(before, after)}`);
   if (!after) throw new Error('the account of the demo is missing');
   cycles.push(
@@ -198,6 +201,13 @@ async function interestingChanges(database: Database, first: ReadonlySet<string 
   }
 }
 
+// The streams of a cycle are committed at the same time, so the feed has them in another order each time.
+function inOrder(one: ChangeRow, other: ChangeRow): number {
+  const keyOf = ({ cycle_id: cycle, kind, display_name: name }: ChangeRow) =>
+    [(cycle ?? '').padStart(20, '0'), kind.split('.')[0], kind, name ?? ''].join('\t');
+  return keyOf(one).localeCompare(keyOf(other), 'en');
+}
+
 function accountTable(before: AccountRow, after: AccountRow): string {
   const fields = [...new Set([...Object.keys(before.profile), ...Object.keys(after.profile)])].sort();
   const text = (value: unknown) =>
@@ -225,6 +235,7 @@ function furtherCommands(home: string): string[] {
     `${command} psql -- -c "select display_name, profile->>'jobTitle' as title from directory.accounts limit 5"`,
     `${command} psql -- -c "select g.display_name, count(*) from directory.effective_memberships join directory.groups g using (group_id) group by 1 order by 2 desc limit 5"`,
     `${program} simulate      # a tenant to play with: edit it, sync it`,
+    `rm -r ${home}      # deletes the database of the demo, which stays until then`,
     `${program} --help        # for a real tenant, see README.md, "Connect a real tenant"`,
   ];
 }

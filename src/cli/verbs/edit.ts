@@ -1,6 +1,9 @@
 // `edit`: a person's edit of one account, as applications make it.
 import { type Command, Option } from 'commander';
 import { ExpectedError } from '../../errors.ts';
+import type { ValueType } from '../../rules/expressions.ts';
+import { didYouMean } from '../../rules/graph-paths.ts';
+import { nearestName } from '../../rules/graph-properties.ts';
 import { type Role, roles } from '../../rules/ownership.ts';
 import { changeAccount, valueTypes } from '../../store/accounts/edit.ts';
 import type { FoundAccount } from '../../store/accounts/explain.ts';
@@ -9,7 +12,7 @@ import { findTenant } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { fieldValue, splitEdits } from '../field-values.ts';
-import { showValue, when } from '../format.ts';
+import { showValue, when, withCutRemark } from '../format.ts';
 import { table } from '../layout.ts';
 
 type EditOptions = VerbOptions & { as: Role; revert?: string[] | true; tenant?: string };
@@ -62,7 +65,7 @@ async function edit(run: Run, word: string, words: readonly string[], options: E
   const { database } = await run.database();
   const account = await liveAccount(run, database, word, options.tenant);
   const types = await valueTypes(database, account.tenant_id);
-  // For an unknown field, the database lists the fields that exist.
+  for (const field of typed.keys()) requireField(field, types);
   const edits = Object.fromEntries(
     [...typed].map(([field, text]) => [field, fieldValue(field, types.get(field) ?? 'text', text)]),
   );
@@ -85,13 +88,23 @@ async function edit(run: Run, word: string, words: readonly string[], options: E
         : 'Nothing changed: the account had these values already.',
     );
   else {
-    terminal.say(
-      table(
-        [{ title: 'field' }, { title: 'before' }, { title: '' }, { title: 'after' }],
-        changed.map((one) => [one.field, showValue(one.before), '->', showValue(one.after)]),
-      ),
+    const shown = table(
+      [{ title: 'field' }, { title: 'before' }, { title: '' }, { title: 'after' }],
+      changed.map((one) => [one.field, showValue(one.before), '->', showValue(one.after)]),
     );
+    terminal.say(withCutRemark(shown));
   }
+}
+
+/** Throws `usage` for a field that the settings do not have, with the nearest name. */
+function requireField(field: string, types: ReadonlyMap<string, ValueType>): void {
+  if (types.has(field)) return;
+  const fields = [...types.keys()].sort();
+  throw new ExpectedError(
+    'usage',
+    `there is no field ${JSON.stringify(field.slice(0, 80))}${didYouMean(nearestName(field, fields))} (ES002)`,
+    { cure: `the fields are: ${fields.join(', ') || 'none'}` },
+  );
 }
 
 async function liveAccount(

@@ -1,15 +1,17 @@
 // `explain`: one account field by field, and how fresh it is; or why there is none.
 import type { Command } from 'commander';
+import { openBasics } from '../../app.ts';
 import { ExpectedError } from '../../errors.ts';
 import { explainAccount } from '../../store/accounts/accounts.ts';
-import { type Absence, findAbsences } from '../../store/accounts/explain.ts';
+import { type Absence, countUnnamed, findAbsences } from '../../store/accounts/explain.ts';
 import { accountAt } from '../../store/accounts/history.ts';
 import type { Database } from '../../store/database/pool.ts';
+import { settingsInForce } from '../../store/settings/versions.ts';
 import { findTenant, listTenants, type TenantRow } from '../../store/tenants/tenants.ts';
 import { accountTable, type Picked, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { absenceText, accountLines, fieldTable, freshnessLines, thenText } from '../explanation.ts';
-import { when } from '../format.ts';
+import { absenceText, accountLines, fieldTable, freshnessLines, scopeText, thenText } from '../explanation.ts';
+import { plural, when } from '../format.ts';
 import { table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
 import { orUnknownTime } from '../unknown-time.ts';
@@ -42,7 +44,8 @@ async function explain(run: Run, word: string, options: ExplainOptions): Promise
   if (picked && options.at !== undefined) return explainThen(run, database, picked, options.at);
   if (picked) return explainPicked(run, database, picked);
   const absences = await findAbsences(database, tenant?.tenant_id ?? null, word);
-  if (absences.length === 0) throw neverSeen(word, tenant ? [tenant] : await listTenants(database));
+  if (absences.length === 0)
+    throw await neverSeen(run, database, word, tenant ? [tenant] : await listTenants(database));
   return explainAbsent(run, database, word, absences);
 }
 
@@ -94,11 +97,25 @@ async function explainAbsent(
   const tenants = (await listTenants(database)).filter((one) => ids.has(one.tenant_id));
   terminal.answer({ verdict: 'absent', asked: word, absences, tenants });
   terminal.say(`There is no account ${word}:`);
-  terminal.say(linesTable(absences.map((one) => [one.tenant_name, absenceText(one)])));
+  const { defaults } = openBasics(run.environment);
+  for (const one of absences) {
+    const text = absenceText(one);
+    if (one.why !== 'out_of_scope') terminal.say(linesTable([[one.tenant_name, text]]));
+    else {
+      const { scope } = await settingsInForce(database, one.tenant_id, defaults);
+      const cure = `entra-sync sync ${JSON.stringify(one.tenant_name)} --user ${word} asks Entra ID which of the two`;
+      terminal.say(linesTable([[one.tenant_name, `${text} (${scopeText(scope)}) -> ${cure}`]]));
+    }
+  }
   for (const tenant of tenants) terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
 }
 
-function neverSeen(word: string, tenants: readonly TenantRow[]): ExpectedError {
+async function neverSeen(
+  run: Run,
+  database: Database,
+  word: string,
+  tenants: readonly TenantRow[],
+): Promise<ExpectedError> {
   const [only] = tenants;
   const one = tenants.length === 1 && only ? only : undefined;
   const where = one ? `${one.name} (last success ${when(one.last_success_at)})` : `any of ${tenants.length} tenants`;
@@ -107,8 +124,24 @@ function neverSeen(word: string, tenants: readonly TenantRow[]): ExpectedError {
       cure: 'entra-sync sync registers the tenant of AZURE_TENANT_ID',
     });
   }
-  return new ExpectedError('unknown_name', `no user or account called ${word} is known in ${where}`, {
-    cure: `entra-sync sync ${one ? JSON.stringify(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why; users who are set aside or outside the scope are known by object id alone`,
+  const cure = `entra-sync sync ${one ? JSON.stringify(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why`;
+  if (!one) {
+    return new ExpectedError('unknown_name', `no user or account called ${word} is known in ${where}`, {
+      cure: `${cure}; of users who are set aside or outside the scope no name is kept`,
+    });
+  }
+  const { scope } = await settingsInForce(database, one.tenant_id, openBasics(run.environment).defaults);
+  // The name of a guest: ann_contoso.com#EXT#@fabrikam.onmicrosoft.com.
+  const isGuest = /#ext#/i.test(word) && scope.userTypes !== 'any' && !scope.userTypes.includes('guest');
+  const guest = isGuest ? '; by its name it is a guest, and guests are outside the scope' : '';
+  const { outside, set_aside: aside } = await countUnnamed(database, one.tenant_id);
+  const counts = [
+    ...(outside > 0 ? [`${plural(outside, 'user')} outside the scope`] : []),
+    ...(aside > 0 ? [`${plural(aside, 'user')} set aside`] : []),
+  ];
+  const unnamed = counts.length > 0 ? `; there ${outside + aside === 1 ? 'is' : 'are'} ${counts.join(' and ')}` : '';
+  return new ExpectedError('unknown_name', `no user or account called ${word} is known in ${where}${guest}${unnamed}`, {
+    cure: `${cure}; of users who are set aside or outside the scope (${scopeText(scope)}) no name is kept, at most the object id`,
   });
 }
 

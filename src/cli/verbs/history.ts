@@ -14,7 +14,7 @@ import {
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, describeChange, plural, showValue } from '../format.ts';
+import { count, cut, describeChange, plural, showValue, withCutRemark } from '../format.ts';
 import { pickByWords } from '../found.ts';
 import { pickGroup } from '../groups.ts';
 import { table } from '../layout.ts';
@@ -66,7 +66,7 @@ async function history(run: Run, word: string, options: HistoryOptions): Promise
 
 /** Returns a history as a table, newest first. */
 export function historyTable(found: readonly HistoryRow[]): string {
-  return table(
+  const shown = table(
     [{ title: 'at' }, { title: 'by' }, { title: 'what' }, { title: 'field' }, { title: 'was' }, { title: 'is' }],
     found.map((row) => [
       `${row.at.toISOString().slice(0, 19)}Z`,
@@ -77,6 +77,7 @@ export function historyTable(found: readonly HistoryRow[]): string {
       side(row, row.after),
     ]),
   );
+  return withCutRemark(shown);
 }
 
 function side(row: HistoryRow, value: unknown): string {
@@ -148,14 +149,15 @@ function sayMore({ terminal }: Run, more: number, word: string): void {
 }
 
 function differenceTable(found: readonly Difference[]): string {
-  return table(
+  const shown = table(
     [{ title: 'account' }, { title: 'change' }, { title: 'what' }],
     found.map((one) => [
-      one.name ?? one.user_principal_name ?? one.account_id,
+      cut(one.name ?? one.user_principal_name ?? one.account_id),
       one.change,
       one.change === 'changed'
         ? describeChange('account.updated', one.before, one.after)
         : (one.user_principal_name ?? ''),
     ]),
   );
+  return withCutRemark(shown);
 }

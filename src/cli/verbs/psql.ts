@@ -6,10 +6,12 @@ import { ExpectedError } from '../../errors.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 
 export function psqlCommand(): Command {
-  return verb('psql', 'Open psql, which has to be installed, on the database in use. Arguments after -- go to psql.', [
+  return verb(
     'psql',
-    `psql -- -c "select display_name, profile->>'jobTitle' from directory.accounts limit 5"`,
-  ])
+    'Open psql, which has to be installed, on the database in use. Arguments after -- go to psql.',
+    ['psql', `psql -- -c "select display_name, profile->>'jobTitle' from directory.accounts limit 5"`],
+    { answers: false },
+  )
     .argument('[args...]', 'arguments of psql')
     .action((args: string[], options: VerbOptions) => runVerb(options, (run) => psql(run, args)));
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { decidedRemovals } from '../../store/commit/removal-lists.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { removalText } from '../explanation.ts';
 import { count } from '../format.ts';
 import { table } from '../layout.ts';
 import { wholeNumber } from '../whole-number.ts';
@@ -50,8 +51,8 @@ async function history(run: Run, word: string | undefined, { limit }: HistoryOpt
         count(one.count),
         one.actor,
         Object.entries(one.reasons)
-          .map(([reason, number]) => `${reason} ${count(number)}`)
-          .join(', '),
+          .map(([reason, number]) => `${removalText(reason)} (${count(number)})`)
+          .join('; '),
       ]),
     ),
   );

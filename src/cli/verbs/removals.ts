@@ -5,11 +5,17 @@ import { decideRemovals } from '../../store/commit/held-removals.ts';
 import { type HeldRemoval, heldIn, openLists, type RemovalList } from '../../store/commit/removal-lists.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
-import { count, plural, when } from '../format.ts';
+import { csvLine } from '../csv.ts';
+import { removalText } from '../explanation.ts';
+import { count, cut, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
+import { wholeNumber } from '../whole-number.ts';
 import { removalsHistoryCommand } from './removals-history.ts';
 
+type ListOptions = VerbOptions & { limit?: number; csv?: boolean };
 type DecisionOptions = VerbOptions & { list?: string; all?: boolean };
+
+const shownRemovals = 50;
 
 export function removalsCommand(): Command {
   const removals = verbGroup(
@@ -21,10 +27,18 @@ export function removalsCommand(): Command {
     verb('list', 'Show the held removals, with the reason and since when.', [
       'removals list',
       'removals list Contoso',
+      'removals list Contoso --limit 500',
+      'removals list Contoso --csv > held.csv',
       'removals list Contoso --json | jq ".lists[].removals[].account_id"',
     ])
       .argument('[tenant]', 'id, name or reference of one tenant')
-      .action((word: string | undefined, options: VerbOptions) => runVerb(options, (run) => list(run, word))),
+      .option(
+        '--limit <n>',
+        `the number of removals of each list (default: ${shownRemovals}; all with --csv and --json)`,
+        wholeNumber,
+      )
+      .option('--csv', 'print all of them as CSV, for a spreadsheet')
+      .action((word: string | undefined, options: ListOptions) => runVerb(options, (run) => list(run, word, options))),
   );
   for (const decision of ['approve', 'reject'] as const) removals.addCommand(decisionCommand(decision));
   removals.addCommand(removalsHistoryCommand());
@@ -56,16 +70,23 @@ function decisionCommand(decision: 'approve' | 'reject'): Command {
     );
 }
 
-const shownRemovals = 50;
+type ShownList = RemovalList & { readonly removals: readonly HeldRemoval[] };
 
-async function list(run: Run, word: string | undefined): Promise<undefined> {
+async function list(run: Run, word: string | undefined, options: ListOptions): Promise<undefined> {
   const { terminal } = run;
+  if (options.csv && terminal.json)
+    throw new ExpectedError('usage', '--csv and --json exclude each other', { cure: 'give one of them' });
   const { database } = await run.database();
   const tenant = word === undefined ? null : await findTenant(database, word);
   const lists = await openLists(database, tenant?.tenant_id ?? null);
-  const limit = terminal.json ? 1_000_000 : shownRemovals;
-  const shown: (RemovalList & { removals: HeldRemoval[] })[] = [];
+  const limit = options.limit ?? (terminal.json || options.csv ? 1_000_000 : shownRemovals);
+  const shown: ShownList[] = [];
   for (const one of lists) shown.push({ ...one, removals: await heldIn(database, one.list_id, limit) });
+  if (options.csv) {
+    // RFC 4180 ends each line with CRLF.
+    for (const line of [csvTitles, ...shown.flatMap(csvRows)]) terminal.print(`${csvLine(line)}\r`);
+    return;
+  }
   terminal.answer({ lists: shown });
   if (lists.length === 0) {
     terminal.say('Nothing is held.');
@@ -77,7 +98,23 @@ async function list(run: Run, word: string | undefined): Promise<undefined> {
   );
 }
 
-function sayList({ terminal }: Run, one: RemovalList & { removals: HeldRemoval[] }): void {
+const csvTitles = [
+  ...['list', 'tenant', 'what', 'id', 'name', 'user principal name', 'would leave'],
+  ...['reason', 'reason code', 'held since'],
+];
+
+function csvRows({ list_id: listId, tenant_name: tenant, what, removals }: ShownList): string[][] {
+  return removals.map((one) => [
+    ...[listId, tenant, what, idOf(one), one.display_name ?? '', one.user_principal_name ?? '', one.group_name ?? ''],
+    ...[removalText(one.reason), one.reason, one.held_since.toISOString()],
+  ]);
+}
+
+function idOf(removal: HeldRemoval): string {
+  return removal.account_id ?? removal.member_group_id ?? removal.group_id ?? '';
+}
+
+function sayList({ terminal }: Run, one: ShownList): void {
   const { what } = one;
   terminal.say(
     `List ${one.list_id}, ${one.tenant_name}: ${plural(one.held, what)} held ${when(one.opened_at)}, because ${one.why}`,
@@ -91,15 +128,17 @@ function sayList({ terminal }: Run, one: RemovalList & { removals: HeldRemoval[]
         { title: 'reason' },
       ],
       one.removals.map((removal) => [
-        removal.account_id ?? removal.member_group_id ?? removal.group_id ?? '',
-        removal.display_name ?? '',
+        idOf(removal),
+        cut(removal.display_name ?? ''),
         (what === 'membership' ? removal.group_name : removal.user_principal_name) ?? '',
-        removal.reason,
+        removalText(removal.reason),
       ]),
     ),
   );
   if (one.held > one.removals.length)
-    terminal.say(`… and ${count(one.held - one.removals.length)} more (--json shows them)`);
+    terminal.say(
+      `… and ${count(one.held - one.removals.length)} more -> entra-sync removals list ${JSON.stringify(one.tenant_name)} --limit ${one.held}, or --csv`,
+    );
   if (one.unconfirmed > 0)
     terminal.say(
       `${count(one.unconfirmed)} of them were not seen by one full round only: the next cycle is full again, and those that it does not see either can be approved.`,

@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 import { openBasics } from '../../app.ts';
 import { changeSettings, type SettingsOutcome } from '../../engine/preview.ts';
 import { ExpectedError } from '../../errors.ts';
+import { keepLines } from '../../settings/lines.ts';
 import {
   checkInstallationSettings,
   checkSettings,
@@ -171,7 +172,7 @@ function sayOutcome(
     for (const line of describeOutcome(one, nameOf.get(one.tenantId) ?? one.tenantId)) terminal.say(line);
   if (tenants.length > shownTenants)
     terminal.say(`… and ${plural(tenants.length - shownTenants, 'tenant')} more (--json shows them)`);
-  const acts = tenants.length > 0 ? ` ${whenItActs(tenants)}` : '';
+  const acts = tenants.length > 0 ? ` ${whenItActs(tenants, dryRun)}` : '';
   terminal.say(dryRun ? `Dry run: nothing was changed.${acts}` : `Settings version ${version} is in force.${acts}`);
 }
 
@@ -201,7 +202,10 @@ async function withGroupIds(database: Database, tenantId: string, written: unkno
     });
   }
   const idOf = (group: unknown) => (isName(group) ? found.find((one) => one.name === group)?.entra_object_id : group);
-  return { ...(written as object), scope: { ...(scope as object), groups: groups.map(idOf) } };
+  return keepLines(written as object, {
+    ...(written as object),
+    scope: { ...(scope as object), groups: groups.map(idOf) },
+  });
 }
 
 // jsonb does not keep the order of keys. People know the order of config/default.yaml.

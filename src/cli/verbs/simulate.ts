@@ -32,6 +32,7 @@ export function simulateCommand(): Command {
       'simulate --tenants 20 --users 100   # Contoso, Contoso 2, Contoso 3 …',
       'simulate --script edits.txt    # one edit per line: hire 3, title ann@contoso.example CEO, restore 1 … (help lists them)',
     ],
+    { answers: false },
   )
     .option('--users <n>', 'number of users', whole(0, 500_000), 2_000)
     .option('--groups <n>', 'number of groups', whole(0, 50_000), 100)

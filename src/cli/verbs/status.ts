@@ -1,5 +1,6 @@
 // `status`: the state of every tenant at a glance.
 import { type Command, Option } from 'commander';
+import { exitCodes } from '../../errors.ts';
 import {
   readSetAside,
   readStatus,
@@ -13,16 +14,18 @@ import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, dueIn, when } from '../format.ts';
 import { table, withCure } from '../layout.ts';
 import { describeFirstLoad, describeOlderRounds } from '../not-shown.ts';
+import { worstExitCode } from '../several.ts';
 import { describeTrouble, summarize } from '../trouble.ts';
 import { readWorkers, workersAnswer } from '../workers.ts';
 import { describeWaiting } from './tenant-approval.ts';
 
-type StatusOptions = VerbOptions & { setAside?: boolean; only?: StatusFilter };
+type StatusOptions = VerbOptions & { setAside?: boolean; only?: StatusFilter; exitCode?: boolean };
 
 export function statusCommand(): Command {
   return verb('status', 'Show the state of every tenant: accounts, last success, errors.', [
     'status',
     'status --only failing',
+    'status --exit-code > /dev/null || page-me',
     'status Contoso --set-aside',
     'status --json',
   ])
@@ -33,13 +36,17 @@ export function statusCommand(): Command {
         'failing: the last cycle failed or was cut off; held: removals wait for a decision; stale: no success for two intervals',
       ).choices(statusFilters),
     )
+    .option(
+      '--exit-code',
+      'end with another code than 0 where a tenant is failing, held or stale, or no worker runs although a cycle is due; with --only, where any is shown',
+    )
     .option('--set-aside', 'list the objects that are set aside, and why')
     .action((word: string | undefined, options: StatusOptions) =>
       runVerb(options, (run) => status(run, word, options)),
     );
 }
 
-async function status(run: Run, word: string | undefined, options: StatusOptions): Promise<undefined> {
+async function status(run: Run, word: string | undefined, options: StatusOptions): Promise<number> {
   const { terminal } = run;
   const { database } = await run.database();
   const tenantId = word === undefined ? null : (await findTenant(database, word)).tenant_id;
@@ -50,6 +57,30 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
   terminal.answer({ tenants, waiting, workers: workersAnswer(workers), ...(setAside && { set_aside: setAside }) });
   sayTenants(run, options, { tenants, waiting, setAside });
   if (workers.lack !== null) terminal.say(`\n${withCure('', workers.lack, workers.cure)}`);
+  if (!options.exitCode) return 0;
+  const codes = tenants.flatMap((one) => troubleCodes(one, options.only));
+  // A filter asks about tenants alone.
+  return worstExitCode(workers.lack !== null && !options.only ? [...codes, notFresh] : codes);
+}
+
+/** The exit code of a copy that may be old, without an error that says more. */
+const notFresh = exitCodes.drift_found;
+
+/** Returns an exit code for each trouble of a tenant, or for that of the filter. */
+function troubleCodes(tenant: TenantStatus, only: StatusFilter | undefined): number[] {
+  const codes: Record<StatusFilter, number | false> = {
+    failing: tenant.failing && failureCode(tenant.last_cycle_error_code ?? tenant.last_error_code),
+    held: tenant.held_removals > 0 && exitCodes.removals_held,
+    stale: tenant.stale && notFresh,
+  };
+  return (only ? [codes[only]] : Object.values(codes)).filter((code) => code !== false);
+}
+
+/** The exit code that the failed cycle ended with; of a cycle that was cut off there is none. */
+function failureCode(error: string | null): number {
+  if (error === 'defect') return 1;
+  const known: Readonly<Record<string, number>> = exitCodes;
+  return (error === null ? undefined : known[error]) ?? notFresh;
 }
 
 type Found = {

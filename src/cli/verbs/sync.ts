@@ -14,12 +14,12 @@ import { openGraph, type Run, resumeHint, runVerb, type VerbOptions, verb } from
 import { hasHeld, reportCycles } from '../cycle-report.ts';
 import { nameWithId, plural } from '../format.ts';
 import { describeFirstLoad } from '../not-shown.ts';
-import { openProgress } from '../progress.ts';
+import { noProgress, openProgress } from '../progress.ts';
 import { stopsAll, worstExitCode } from '../several.ts';
 import { showError } from '../terminal.ts';
 import { syncOneUser } from './sync-user.ts';
 
-type SyncOptions = VerbOptions & { dryRun?: boolean; user?: string };
+type SyncOptions = VerbOptions & { dryRun?: boolean; quiet?: boolean; user?: string };
 
 export function syncCommand(): Command {
   return verb(
@@ -30,12 +30,17 @@ export function syncCommand(): Command {
       'sync',
       'sync Contoso --dry-run',
       'sync Contoso --user adele@contoso.com',
+      'sync --quiet                  (for cron: speaks only of what changed or failed)',
       'sync --json | jq ".cycles[].streams.users"',
     ],
     { acts: true },
   )
     .argument('[tenant]', 'id, name or reference of one tenant')
     .option('--dry-run', 'show what the cycle would change, store nothing')
+    .option(
+      '--quiet',
+      'speak only of what changed or failed: no output at all when nothing did; the exit code says the same',
+    )
     .option(
       '--user <upn or id>',
       "read only this user and the user's groups, beside the cycles; no checkpoint moves, no account is removed",
@@ -44,7 +49,7 @@ export function syncCommand(): Command {
       options.user === undefined
         ? runVerb(
             options,
-            (run) => syncTenants(run, tenant, { resync: false, dryRun: options.dryRun === true }),
+            (run) => syncTenants(run, tenant, { dryRun: options.dryRun === true, quiet: options.quiet === true }),
             options.dryRun ? undefined : resumeHint,
           )
         : syncUser(tenant, options.user, options),
@@ -69,19 +74,21 @@ export function resyncCommand(): Command {
   )
     .argument('[tenant]', 'id, name or reference of one tenant')
     .action((tenant: string | undefined, options: SyncOptions) =>
-      runVerb(options, (run) => syncTenants(run, tenant, { resync: true, dryRun: false }), resumeHint),
+      runVerb(options, (run) => syncTenants(run, tenant, { resync: true }), resumeHint),
     );
 }
 
 async function syncTenants(
   run: Run,
   word: string | undefined,
-  what: { resync: boolean; dryRun: boolean },
+  { resync = false, dryRun = false, quiet = false }: { resync?: boolean; dryRun?: boolean; quiet?: boolean },
 ): Promise<number> {
   const { terminal } = run;
+  // Remarks that are neither a change nor a failure.
+  const remark = quiet ? () => {} : terminal.note;
   const { log, defaults } = openBasics(run.environment);
-  const graph = await openGraph(run);
-  const { database } = await run.database();
+  const graph = await openGraph(quiet ? { ...run, terminal: { ...terminal, note: remark } } : run);
+  const { database } = await run.database(quiet ? { announced: false, onLockWait: () => {} } : {});
   const known = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
   // A disconnected customer must not fail every run of a cron job.
   const disconnected = known.filter((tenant) => word === undefined && tenant.status === 'disconnected');
@@ -90,11 +97,9 @@ async function syncTenants(
   const tenants = connected.filter((tenant) => word !== undefined || !tenant.paused);
   const registers = known.length === 0;
   if (disconnected.length > 0)
-    terminal.note(
-      `${plural(disconnected.length, 'disconnected tenant')} skipped -> entra-sync tenant reconnect TENANT`,
-    );
+    remark(`${plural(disconnected.length, 'disconnected tenant')} skipped -> entra-sync tenant reconnect TENANT`);
   if (paused.length > 0)
-    terminal.note(
+    remark(
       word === undefined
         ? `${plural(paused.length, 'paused tenant')} skipped -> entra-sync tenant resume TENANT`
         : `${known[0]?.name} is paused: the worker skips it; this cycle runs because you named it`,
@@ -103,12 +108,12 @@ async function syncTenants(
     const tenant = await registerOwnTenant();
     tenants.push(tenant);
     // A dry run stores nothing, so it deletes its own registration, unless a customer consented meanwhile.
-    if (what.dryRun) run.onEnd(async () => void (await forgetPendingTenant(database, tenant.tenant_id, 'unclaimed')));
+    if (dryRun) run.onEnd(async () => void (await forgetPendingTenant(database, tenant.tenant_id, 'unclaimed')));
   }
   const { variables } = run.environment;
   const own = word === undefined && ownsTenantId(variables) ? readTenantId(variables) : undefined;
   if (own !== undefined && ![...known, ...tenants].some((tenant) => tenant.tenant_id === own)) {
-    terminal.note(
+    remark(
       `AZURE_TENANT_ID names ${own}, which is not registered and not synced -> entra-sync tenant add ${own} --name NAME`,
     );
   }
@@ -116,11 +121,19 @@ async function syncTenants(
   const failed: { tenant: Tenant; error: unknown }[] = [];
   let notTried: readonly Tenant[] = [];
   for (const [index, tenant] of tenants.entries()) {
-    const progress = openProgress(terminal, { dryRun: what.dryRun });
+    const of = tenants.length > 1 ? tenant.name : undefined;
+    const progress = quiet ? noProgress : openProgress(terminal, { of, dryRun });
     try {
       const result = await runCycle(
         { database, defaults, log, openReader: graph.openReader },
-        { tenantId: tenant.tenant_id, ...what, actor: run.actor, signal: run.signal, onProgress: progress.update },
+        {
+          tenantId: tenant.tenant_id,
+          resync,
+          dryRun,
+          actor: run.actor,
+          signal: run.signal,
+          onProgress: progress.update,
+        },
       );
       done.push({ tenant, result });
       if (stopsAll(result.failures.map(({ error }) => error))) notTried = tenants.slice(index + 1);
@@ -136,12 +149,15 @@ async function syncTenants(
     }
     if (notTried.length > 0) break;
   }
-  reportCycles(run, done, failed, notTried);
+  reportCycles(run, { done, failed, notTried, quiet });
   for (const { tenant } of done.filter(({ result }) => result.failures.length > 0)) {
     // What was committed has been told. A status that cannot be read changes nothing of that.
     const [status] = await readStatus(database, tenant.tenant_id).catch(() => []);
     if (status?.first_load) terminal.note(`${tenant.name}: ${describeFirstLoad(status.first_load)}`);
   }
+  // The permissions of entra-sync do not cover the name of the organisation.
+  for (const { tenant_id: id, name } of quiet || dryRun ? [] : tenants)
+    if (name === id) terminal.note(`${id} has no name yet -> entra-sync tenant rename ${id} --name NAME`);
   const codes = [...failed, ...done.flatMap(({ result }) => result.failures)].map(({ error }) =>
     exitCodeOf(describeDatabaseError(error)),
   );
@@ -169,8 +185,7 @@ async function syncTenants(
       // Another command has just registered it.
       if (!(error instanceof ExpectedError && error.code === 'tenant_exists')) throw error;
     });
-    if (!what.dryRun)
-      terminal.note(`tenant ${tenantId} registered; entra-sync tenant rename ${tenantId} --name NAME gives it a name`);
+    if (!dryRun) terminal.note(`tenant ${tenantId} registered`);
     return findTenant(database, tenantId);
   }
 }

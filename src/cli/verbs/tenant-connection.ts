@@ -1,5 +1,4 @@
 // `tenant disconnect`, `tenant reconnect`, `tenant purge`: a customer leaves, comes back, or is erased.
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { type CycleResult, runCycle } from '../../engine/cycle.ts';
@@ -10,6 +9,7 @@ import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command
 import { count, nameWithId, plural } from '../format.ts';
 import { table } from '../layout.ts';
 import { openProgress } from '../progress.ts';
+import { askPerson } from '../terminal.ts';
 
 type ConnectionOptions = VerbOptions & { dryRun?: boolean; confirm?: string };
 
@@ -88,7 +88,7 @@ async function reconnect(run: Run, word: string, options: ConnectionOptions): Pr
     });
   }
   if (!dryRun) await reconnectTenant(database, tenant.tenant_id, run.actor);
-  const progress = openProgress(terminal);
+  const progress = openProgress(terminal, { dryRun });
   const result = await runCycle(
     { database, defaults, log, openReader: graph.openReader },
     {
@@ -155,12 +155,7 @@ async function purge(run: Run, word: string, options: ConnectionOptions): Promis
 async function askForName(run: Run, tenant: Tenant): Promise<string | undefined> {
   if (!process.stdin.isTTY) return undefined;
   run.terminal.note(`This permanently erases everything stored of ${nameWithId(tenant.name, tenant.tenant_id)}.`);
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return await asking.question('Type its name to confirm: ', { signal: run.signal });
-  } finally {
-    asking.close();
-  }
+  return askPerson('Type its name to confirm: ', run.signal);
 }
 
 function named(tenant: Tenant): { id: string; name: string } {

@@ -5,10 +5,16 @@ import { makeDue, setPaused } from '../../store/cycle/next-cycle.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant, listTenants, type TenantRow, tenantDisconnected } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { plural } from '../format.ts';
+import { count, plural } from '../format.ts';
+import { askPerson } from '../terminal.ts';
 import { promise, readWorkers, workersAnswer } from '../workers.ts';
 
-type ScheduleOptions = VerbOptions & { all?: boolean };
+type ScheduleOptions = VerbOptions & { all?: boolean; confirm?: boolean };
+
+/** The tenants that a verb was given, and whether these are all. */
+type Chosen = { readonly tenants: readonly TenantRow[]; readonly all: boolean };
+
+type Body = (run: Run, database: Database, chosen: Chosen) => Promise<undefined>;
 
 export function scheduleCommands(): Command[] {
   return [
@@ -16,57 +22,86 @@ export function scheduleCommands(): Command[] {
       'pause',
       'Keep the worker, and sync without a tenant, from syncing a tenant. A running cycle ends normally; sync TENANT still works.',
       pause,
+      { asks: true },
     ),
-    oneOrAll('resume', 'Let the worker sync a paused tenant again; one that is overdue is synced at once.', resume),
+    oneOrAll(
+      'resume',
+      'Let the worker sync a paused tenant again; one that is overdue is synced at once. --all resumes those that --all has paused: what was paused by name stays so.',
+      resume,
+      { asks: true },
+    ),
     oneOrAll('retry', 'Make a tenant due now, out of quarantine too, instead of waiting for its next try.', retry),
   ];
 }
 
-function oneOrAll(
-  name: string,
-  description: string,
-  body: (run: Run, database: Database, tenants: readonly TenantRow[]) => Promise<undefined>,
-): Command {
-  return verb(name, description, [`tenant ${name} Contoso`, `tenant ${name} --all`])
+function oneOrAll(name: string, description: string, body: Body, { asks = false } = {}): Command {
+  const examples = [`tenant ${name} Contoso`, `tenant ${name} --all${asks ? ' --confirm' : ''}`];
+  const command = verb(name, description, examples)
     .argument('[tenant]', 'id, name or reference')
     .option('--all', 'all tenants')
     .action((word: string | undefined, options: ScheduleOptions) =>
       runVerb(options, async (run) => {
-        if ((word === undefined) === (options.all !== true)) {
+        const all = options.all === true;
+        if ((word === undefined) !== all) {
           throw new ExpectedError('usage', 'name one tenant, or give --all', {
             cure: `entra-sync tenant ${name} TENANT, or entra-sync tenant ${name} --all`,
           });
         }
         const { database } = await run.database();
         const tenants = word === undefined ? await listTenants(database) : [await findTenant(database, word)];
-        return body(run, database, tenants);
+        if (all && asks && options.confirm !== true) await confirmAll(run, name, tenants.length);
+        return body(run, database, { tenants, all });
       }),
     );
+  return asks ? command.option('--confirm', 'do it for all tenants without being asked') : command;
+}
+
+async function confirmAll({ terminal, signal }: Run, name: string, tenants: number): Promise<void> {
+  const answer = terminal.json
+    ? undefined
+    : await askPerson(`This would ${name} all ${plural(tenants, 'tenant')}. Type yes to confirm: `, signal);
+  if (answer?.trim().toLowerCase() === 'yes') return;
+  throw new ExpectedError('usage', `--all is not confirmed: it would ${name} all ${plural(tenants, 'tenant')}`, {
+    cure: `entra-sync tenant ${name} --all --confirm`,
+  });
 }
 
 const idsOf = (tenants: readonly TenantRow[]) => tenants.map((one) => one.tenant_id);
 
-async function pause({ terminal }: Run, database: Database, tenants: readonly TenantRow[]): Promise<undefined> {
-  const changed = await setPaused(database, idsOf(tenants), true);
+async function pause({ terminal }: Run, database: Database, { tenants, all }: Chosen): Promise<undefined> {
+  const changed = await setPaused(database, all ? null : idsOf(tenants), true);
   terminal.answer({ tenants: idsOf(tenants), changed });
+  const before = tenants.filter((one) => one.paused).length;
+  const already = all && before > 0 ? ` ${count(before)} of them ${before === 1 ? 'was' : 'were'} paused before.` : '';
   terminal.say(
-    `${nameOf(tenants)}: paused. The worker leaves ${tenants.length === 1 ? 'it' : 'them'} alone until entra-sync tenant resume.`,
+    `${nameOf(tenants)}: paused. The worker leaves ${tenants.length === 1 ? 'it' : 'them'} alone until entra-sync tenant resume${all ? ' --all' : ''}.${already}`,
   );
 }
 
-async function resume(run: Run, database: Database, tenants: readonly TenantRow[]): Promise<undefined> {
+async function resume(run: Run, database: Database, { tenants, all }: Chosen): Promise<undefined> {
   const { terminal } = run;
-  const changed = await setPaused(database, idsOf(tenants), false);
+  const changed = await setPaused(database, all ? null : idsOf(tenants), false);
+  const stay = all ? (await listTenants(database)).filter((one) => one.paused) : [];
   const workers = await readWorkers(run, database);
-  terminal.answer({ tenants: idsOf(tenants), changed, workers: workersAnswer(workers) });
+  terminal.answer({ tenants: idsOf(tenants), changed, still_paused: idsOf(stay), workers: workersAnswer(workers) });
+  const resumed = all ? plural(changed, 'tenant') : nameOf(tenants);
   terminal.say(
     changed === 0
-      ? `${nameOf(tenants)}: not paused before, nothing changed.`
-      : `${nameOf(tenants)}: resumed${promise(workers, 'the worker syncs it when it is due')}`,
+      ? `${nameOf(tenants)}: ${all ? 'none was paused by --all' : 'not paused before'}, nothing changed.`
+      : `${resumed}: resumed${promise(workers, `the worker syncs ${changed === 1 ? 'it when it is' : 'them when they are'} due`)}`,
   );
+  if (stay.length > 0) {
+    const names = stay.slice(0, shownTenants).map((one) => one.name);
+    const more = stay.length - names.length;
+    terminal.say(
+      `${plural(stay.length, 'tenant')} paused by name and left so: ${names.join(', ')}${more > 0 ? ` and ${count(more)} more` : ''} -> entra-sync tenant resume TENANT`,
+    );
+  }
 }
 
-async function retry(run: Run, database: Database, tenants: readonly TenantRow[]): Promise<undefined> {
+const shownTenants = 10;
+
+async function retry(run: Run, database: Database, { tenants }: Chosen): Promise<undefined> {
   const { terminal } = run;
   const [only] = tenants;
   if (only && tenants.length === 1 && only.status === 'disconnected') {

@@ -38,6 +38,7 @@ export function workerCommand(): Command {
       'DATABASE_URL and a current schema (entra-sync migrate). Waits for a database that is away. Logs JSON lines on stderr ' +
       'at LOG_LEVEL (info).',
     ['worker', 'worker --concurrency 8', 'worker --metrics-host 0.0.0.0 --metrics-port 9464'],
+    { answers: false },
   )
     .option('--concurrency <n>', `tenants synced at the same time, 1 to ${maxConcurrency}`, String(defaultConcurrency))
     .addOption(

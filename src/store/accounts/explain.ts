@@ -95,3 +95,18 @@ export async function findAbsences(database: Database, tenantId: string | null, 
     { tenantId, word, id: asGuid(word) ?? null },
   );
 }
+
+/** How many users without an account are known by their object id alone. */
+export type Unnamed = { readonly outside: number; readonly set_aside: number };
+
+/** Returns the numbers of one tenant. */
+export async function countUnnamed(database: Database, tenantId: string): Promise<Unnamed> {
+  const [counted] = await rows<Unnamed>(
+    database,
+    `select (select count(*)::int from entra_sync.outside_scope where tenant_id = :tenantId) as outside,
+            (select count(*)::int from entra_sync.set_aside s
+              where s.tenant_id = :tenantId and s.stream = 'users' and position('/' in s.object_key) = 0) as set_aside`,
+    { tenantId },
+  );
+  return counted ?? { outside: 0, set_aside: 0 };
+}

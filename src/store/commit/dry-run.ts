@@ -1,4 +1,5 @@
-// A dry run of users applies the groups that it read, since they decide the scope, and rolls them back with it.
+// A dry run of users applies the groups that it read, since they decide the scope and the memberships of new accounts, and
+// rolls them back with it.
 
 import type { Lease } from '../cycle/lease.ts';
 import type { Database, Transaction } from '../database/pool.ts';

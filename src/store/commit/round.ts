@@ -38,7 +38,7 @@ export type CommitOptions = Pick<
   readonly requests?: number;
   /** The result of {@link analyzeStage} before objects in doubt were asked for. */
   readonly analyzed?: StageSizes;
-  /** The groups round of the same dry run, on which the scope is judged. */
+  /** The groups round of the same dry run: it decides the scope, and the memberships of accounts that are created. */
   readonly dryRunGroups?: Round | undefined;
 };
 

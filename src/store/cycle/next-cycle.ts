@@ -121,20 +121,27 @@ export async function recordFailedStart(
   });
 }
 
-/** Makes tenants (null: all) due now and ends their quarantine, except disconnected ones. Returns how many. */
+/**
+ * Makes tenants (null: all) due now, except disconnected ones, and ends their quarantine for one try: the failures still
+ * count, so another one puts the tenant back, at the shortest wait. Returns how many.
+ */
 export async function makeDue(database: Database, tenantIds: readonly string[] | null): Promise<number> {
   return changeTenants(
     database,
     tenantIds,
     `update entra_sync.tenants
-        set next_cycle_at = clock_timestamp(), failures = 0, failing_credential = null,
+        set next_cycle_at = clock_timestamp(), failures = least(failures, ${quarantineAfter - 1}),
+            failing_credential = null,
             status = case when status <> 'quarantined' then status
                           when last_success_at is null then 'pending' else 'active' end
       where status <> 'disconnected' and (:all::boolean or tenant_id = any(:tenantIds::uuid[]))`,
   );
 }
 
-/** Pauses or unpauses tenants (null: all) for the worker. Returns how many changed. */
+/**
+ * Pauses or unpauses tenants for the worker. Null: all of them together; that unpauses only those that were paused
+ * together, and pauses no tenant anew that is paused on its own. Returns how many changed.
+ */
 export async function setPaused(
   database: Database,
   tenantIds: readonly string[] | null,
@@ -143,8 +150,9 @@ export async function setPaused(
   return changeTenants(
     database,
     tenantIds,
-    `update entra_sync.tenants set paused = :paused
-      where paused <> :paused and (:all::boolean or tenant_id = any(:tenantIds::uuid[]))`,
+    `update entra_sync.tenants set paused = :paused, paused_together = :paused and :all::boolean
+      where case when :all::boolean then paused <> :paused and (:paused or paused_together)
+                 else tenant_id = any(:tenantIds::uuid[]) and (paused <> :paused or paused_together) end`,
     { paused },
   );
 }

@@ -18,7 +18,8 @@ export async function writeRules(
 ): Promise<boolean> {
   const bind = { tenantIds, rules: JSON.stringify(rules), retentionMs, manualRoles };
   const rule = `jsonb_to_recordset(:rules::jsonb) as r (field text, owner text, "editableBy" text[],
-    "manualEditableBy" text[], "valueType" text, "mappedFrom" text)`;
+    "manualEditableBy" text[], "valueType" text, "mappedFrom" text, "max" integer,
+    "pattern" text)`;
   const deleted = await rowCount(
     transaction,
     `delete from entra_sync.field_rules f
@@ -28,15 +29,15 @@ export async function writeRules(
   const written = await rowCount(
     transaction,
     `insert into entra_sync.field_rules as f
-       (tenant_id, field, owner, editable_by, manual_editable_by, value_type, mapped_from)
+       (tenant_id, field, owner, editable_by, manual_editable_by, value_type, mapped_from, max_length, pattern)
      select t.id, r.* from unnest(:tenantIds::uuid[]) as t (id) cross join ${rule}
      on conflict (tenant_id, field) do update
         set owner = excluded.owner, editable_by = excluded.editable_by,
             manual_editable_by = excluded.manual_editable_by, value_type = excluded.value_type,
-            mapped_from = excluded.mapped_from
-      where (f.owner, f.editable_by, f.manual_editable_by, f.value_type, f.mapped_from)
+            mapped_from = excluded.mapped_from, max_length = excluded.max_length, pattern = excluded.pattern
+      where (f.owner, f.editable_by, f.manual_editable_by, f.value_type, f.mapped_from, f.max_length, f.pattern)
             is distinct from (excluded.owner, excluded.editable_by, excluded.manual_editable_by,
-                              excluded.value_type, excluded.mapped_from)`,
+                              excluded.value_type, excluded.mapped_from, excluded.max_length, excluded.pattern)`,
     bind,
   );
   const tenants = await rowCount(

@@ -9,6 +9,9 @@ export type TenantStatus = TenantRow & {
   suspended: number;
   removed: number;
   running: boolean;
+  /** As `failing` and `stale` of {@link statusFilters}. */
+  failing: boolean;
+  stale: boolean;
   last_outcome: string | null;
   last_kind: string | null;
   last_finished_at: Date | null;
@@ -100,6 +103,7 @@ export async function readStatus(
   return rows<TenantStatus>(
     database,
     `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running' and h.alive, false) as running,
+            (${isOf.failing}) is true as failing, (${isOf.stale}) is true as stale,
             case when not ${leftOpen} then c.outcome
                  when not ${wholeCommitted} then 'cut off'
                  when t.held_removals > 0 then 'held'

@@ -181,6 +181,27 @@ describe('explain', () => {
     expectOneLine(await cli('edit', accountId, 'mobilePhone=1'), 2, /the account was removed .* -> entra-sync explain/);
   });
 
+  test('a guest and users set aside, by a name that is not kept: the scope and the numbers are told', async () => {
+    await setSettings(world.database, { scope: { userType: ['Member'] } });
+    const asked = async (word: string) => (await cli('explain', word)).stderr;
+    expect(await asked('guest_other.example#EXT#@contoso.example')).toMatch(
+      /is known in Contoso \(last success [^)]*\); by its name it is a guest, and guests are outside the scope -> .* --user UPN_OR_ID asks Entra ID and says why; of users who are set aside or outside the scope \(scope\.userType: Member; scope\.accountEnabled: any\) no name is kept/,
+    );
+    await sql(
+      "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) select tenant_id, 'users', k, 'test' from entra_sync.tenants, unnest(array[gen_random_uuid()::text, gen_random_uuid() || '/mail']) k",
+    );
+    await sql(
+      'insert into entra_sync.outside_scope select tenant_id, gen_random_uuid() from entra_sync.tenants, generate_series(1, 2)',
+    );
+    const told = await asked('nobody@contoso.example');
+    expect(told).toContain('; there are 2 users outside the scope and 1 user set aside -> ');
+    expect(told).not.toContain('guest');
+    const [outside] = await sql<{ id: string }>('select entra_object_id as id from entra_sync.outside_scope limit 1');
+    expect((await cli('explain', outside?.id ?? '')).stdout).toMatch(
+      /outside the scope .* \(scope\.userType: Member; scope\.accountEnabled: any\) -> entra-sync sync "Contoso" --user [0-9a-f-]{36} asks Entra ID which of the two$/m,
+    );
+  });
+
   test('a user outside the scope: with a removed account, or known by id alone', async () => {
     const stranger = world.tenant.users()[1]?.id ?? '';
     const group = world.tenant.createGroup({ displayName: 'Team' });
@@ -240,6 +261,31 @@ describe('explain', () => {
 });
 
 describe('edit', () => {
+  test('a field that is not there is named with the nearest one', async () => {
+    expectOneLine(
+      await cli('edit', ann.mail, 'mobilphone=1'),
+      2,
+      /there is no field "mobilphone", did you mean mobilePhone\? \(ES002\) -> the fields are: .*mobilePhone/,
+    );
+    expectOneLine(await cli('edit', ann.mail, 'zzz=1'), 2, /there is no field "zzz" \(ES002\) -> the fields are: /);
+  });
+
+  test('a long value makes no table wide for others; --json shows it whole', async () => {
+    const long = 'x'.repeat(5_000);
+    const edited = await cli('edit', ann.mail, `pronouns=${long}`);
+    const shown = [edited];
+    for (const words of [['explain'], ['history'], ['changes', '--account']]) shown.push(await cli(...words, ann.mail));
+    for (const { code, stdout } of shown) {
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/x{119}…"? \(5,000 characters\)/);
+      expect(stdout.trimEnd()).toContain('Values that end in … are cut -> --json shows them whole');
+      expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThan(500);
+    }
+    const { fields } = await json('explain', accountId);
+    expect(fields).toContainEqual(expect.objectContaining({ field: 'pronouns', value: long }));
+    await cli('edit', ann.mail, '--revert', 'pronouns');
+  });
+
   test('sets, clears and reverts in one transaction, and prints what changed', async () => {
     await cli('edit', accountId, 'pronouns=they');
     const { code, stdout } = await cli(

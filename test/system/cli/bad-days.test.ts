@@ -67,6 +67,11 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
   });
 
   test.each([
+    [['tenant', 'unpause', 'Contoso'], /unknown command 'unpause', did you mean resume\? -> entra-sync tenant --help/],
+    [['removals', 'disapprove', 'Contoso'], /unknown command 'disapprove', did you mean reject\? -> /],
+    [['tenant', 'connect', 'Contoso'], /unknown command 'connect' -> entra-sync tenant --help/],
+    [['tenant', 'unremove', 'Contoso'], /unknown command 'unremove' -> entra-sync tenant --help/],
+    [['version'], /version is not a verb -> entra-sync --version$/m],
     [['snyc'], /unknown command 'snyc', did you mean sync\? -> entra-sync --help/],
     [['disconnect', 'Contoso'], /disconnect is not a verb by itself -> entra-sync tenant disconnect --help$/m],
     [['show'], /show is not a verb by itself -> entra-sync tenant show --help, or entra-sync \S+ show --help/],

@@ -190,6 +190,10 @@ test('held removals, a clock that differs from the database, a paused or disconn
   await world.cycle();
   const held = await diagnose(world);
   expect(notGreen(held)).toEqual(['warning tenant', 'failed held removals: removals_held']);
+  expect(held.find(({ check }) => check === 'tenant')).toMatchObject({
+    message: 'active; the last cycle ended with removals_held',
+    cure: expect.stringContaining('entra-sync tenant show "Fabrikam'),
+  });
   expect([held.at(-1)?.message, held.at(-1)?.cure, firstExitCode(held)]).toEqual([
     expect.stringMatching(/^1 removal waits for a person since \d{4}-\d\d-\d\d$/),
     'entra-sync removals list one',

@@ -264,7 +264,9 @@ test('removals history tells who decided what', async () => {
             '{"list_id": 7, "reason": "not_seen"}' from batch cross join generate_series(1, 3)`,
     { tenantId },
   );
-  expect((await cli('removals', 'history', 'Contoso')).stdout).toMatch(/Contoso +7 +approved +3 +mary +not_seen 3/);
+  expect((await cli('removals', 'history', 'Contoso')).stdout).toMatch(
+    /Contoso +7 +approved +3 +mary +a full listing of Entra ID did not show it \(3\)/,
+  );
   expect(await json<{ decisions: object[] }>('removals', 'history')).toMatchObject({
     decisions: [{ list_id: '7', decision: 'approved', count: 3, reasons: { not_seen: 3 } }],
   });

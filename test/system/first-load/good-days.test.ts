@@ -12,6 +12,7 @@ import { setSettings } from '../../support/settings.ts';
 import {
   accountsOf,
   approveAll,
+  bufferLog,
   expectTruth,
   failureOf,
   interruption,
@@ -513,4 +514,13 @@ test('sync --user beside it: the first load keeps the account that it created', 
   const result = await world.cycle();
   expect(await kindsOf(world, result.firstLoad?.cycleId)).toEqual({ 'account.created': 2 });
   await expectAllTrue(world);
+});
+
+test('the log of a first load names the tenant', async () => {
+  const world = await openWorld({ name: 'Contoso' });
+  await setSettings(world.database, { firstLoad: 'quick' });
+  const { log, text } = bufferLog();
+  await world.cycle({ log });
+  for (const line of ['first load started', 'first load finished'])
+    expect(text()).toMatch(new RegExp(`"tenant":"Contoso".*"msg":"${line}"`));
 });

@@ -278,6 +278,8 @@ test('rules 20, 25: disconnect releases everything in one step, reconnect adopts
   const dryRun = await runCliOf(world, 'tenant', 'reconnect', tenant.tenantId, '--dry-run');
   expect(dryRun).toMatchObject({ code: 0 });
   expect(dryRun.stdout).toContain('5 accounts and 3 groups would be adopted');
+  expect(dryRun.stderr).toMatch(/^users: comparing, /m);
+  expect(dryRun.stderr).not.toContain('writing');
   expect((await accountOf(world, account)).state).toBe('manual');
   const done = await runCliOf(world, 'tenant', 'reconnect', tenant.tenantId);
   expect(done).toMatchObject({ code: 0 });

@@ -620,3 +620,34 @@ test('a dry run says what would be held, and disconnecting leaves nothing to dec
   await cli('tenant', 'disconnect', world.tenant.tenantId);
   expect(await lists(world)).toEqual([]);
 });
+
+test('removals list shows as many as it is told, says how to see the rest, and prints all for a spreadsheet', async () => {
+  const world = await openWorld({ users: 70, name: 'Contoso' });
+  await setSettings(world.database, { removals: { max: 5, percent: 100, floor: 0 } });
+  const [first] = world.tenant.users();
+  world.tenant.updateUser(first?.id ?? '', { displayName: '=1+1, "formula"' });
+  await world.cycle();
+  remove(world, 60);
+  await world.cycle();
+  const cli = (...words: string[]) => runCli(['removals', 'list', ...words], { DATABASE_URL: world.url });
+  const rowsOfTable = (text: string) => text.match(/soft-deleted in Entra ID, where it can be restored for 30 days$/gm);
+  const listed = await cli();
+  expect(rowsOfTable(listed.stdout)).toHaveLength(50);
+  expect(listed.stdout).toContain('… and 10 more -> entra-sync removals list "Contoso" --limit 60, or --csv');
+  const all = await cli('Contoso', '--limit', '60');
+  expect(rowsOfTable(all.stdout)).toHaveLength(60);
+  expect(all.stdout).not.toContain('more ->');
+  const { lists: asJson } = JSON.parse((await cli('--json')).stdout);
+  expect(asJson[0].removals[0]).toMatchObject({ reason: 'deleted_restorable' });
+
+  const csv = await cli('--csv');
+  expect([csv.code, csv.stdout.endsWith('\r\n')]).toEqual([0, true]);
+  const lines = csv.stdout.trimEnd().split('\r\n');
+  expect(lines).toHaveLength(61);
+  expect(lines[0]).toBe('list,tenant,what,id,name,user principal name,would leave,reason,reason code,held since');
+  expect(lines.filter((line) => line.includes(`,"'=1+1, ""formula""",`))).toHaveLength(1);
+  expect(lines[1]).toMatch(
+    /^\d+,Contoso,account,[0-9a-f-]{36},.*,"soft-deleted in Entra ID, where .*",deleted_restorable,\d{4}-.*Z$/,
+  );
+  expect((await cli('--csv', '--json')).code).toBe(2);
+});

@@ -189,7 +189,8 @@ async function takeStep(world: World, books: Books, one: Step): Promise<void> {
       const allowed = !known.managed || books.ownedByUser(one.field);
       expect(refused, `edit of ${one.field}`).toBe(allowed ? undefined : 'ES001');
       if (allowed) {
-        known.inForce.set(one.field, one.value);
+        // An empty text clears.
+        known.inForce.set(one.field, one.value || null);
         // An account keeps one edit for each field: a new edit takes the place of a shelved one.
         known.shelved.delete(one.field);
       }

@@ -93,11 +93,13 @@ test.runIf(isDeep)(
     expect([named.code, named.stderr]).toEqual([0, expect.stringContaining('Tenant 1 is paused')]);
     expect(await fleet.cycles(one)).toHaveLength(1);
     expect((await runCli(['status', one.name], environment)).stdout).toContain('active, paused');
-    expect((await runCli(['tenant', 'pause', '--all'], environment)).code).toBe(0);
+    expect((await runCli(['tenant', 'pause', '--all', '--confirm'], environment)).code).toBe(0);
     const none = await runCli(['sync'], environment);
     expect([none.code, none.stderr]).toEqual([0, expect.stringContaining('2 paused tenants skipped')]);
     // Requests during the pause are still answered.
-    expect((await runCli(['tenant', 'resume', '--all'], environment)).stdout).toContain('resumed');
+    const resumed = await runCli(['tenant', 'resume', '--all', '--confirm'], environment);
+    expect(resumed.stdout).toContain('1 tenant paused by name and left so: Tenant 1');
+    expect((await runCli(['tenant', 'resume', one.name], environment)).stdout).toContain('Tenant 1: resumed');
     await untilCycles(fleet, 2, one);
     const before = (await fleet.cycles(other)).length;
     const retried = await runCli(['tenant', 'retry', other.name], environment);

@@ -1,0 +1,128 @@
+// `sync` of several tenants: whose progress a line tells, and the cron job that is quiet.
+import { expect, test } from 'vitest';
+import { rows } from '../../../src/store/database/pool.ts';
+import { expectOneLine, runCli } from '../../support/cli.ts';
+import { openFleet } from '../../support/fleet.ts';
+import { setSettings } from '../../support/settings.ts';
+import { openWorld } from '../../support/system.ts';
+
+test('lines of progress name the tenant; --quiet speaks only of what changed or failed, with the same exit code', async () => {
+  const { tenants, simulator, environment, database } = await openFleet({ count: 3, users: 4 });
+  const [one, other] = tenants;
+  const first = await runCli(['sync'], environment);
+  expect(first.code, first.stderr).toBe(0);
+  expect(first.stderr).toMatch(/^Tenant 1, users: writing, 4 objects/m);
+  expect(first.stderr).toMatch(/^Tenant 3, groups: writing, /m);
+  // Of a tenant that was named, the lines are its own.
+  expect((await runCli(['sync', 'Tenant 2', '--dry-run'], environment)).stderr).not.toMatch(/Tenant 2, /);
+
+  await database.raw("update entra_sync.tenants set paused = true where name = 'Tenant 3'");
+  expect(await runCli(['sync', '--quiet'], environment)).toEqual({ code: 0, stdout: '', stderr: '' });
+
+  const [user] = other?.users() ?? [];
+  other?.updateUser(user?.id ?? '', { jobTitle: 'Head of Sales' });
+  const changed = await runCli(['sync', '--quiet'], environment);
+  expect(changed).toMatchObject({ code: 0, stderr: '' });
+  expect(changed.stdout).toMatch(/^Tenant 2 .* users .*$/m);
+  expect(changed.stdout).not.toMatch(/Tenant [13]/);
+
+  simulator.intercept(({ tenantId, url }) =>
+    tenantId === one?.tenantId && url.startsWith('/v1.0/users')
+      ? { status: 403, body: { error: { code: 'Authorization_RequestDenied' } } }
+      : undefined,
+  );
+  const loud = await runCli(['sync'], environment);
+  const failed = await runCli(['sync', '--quiet'], environment);
+  expect([loud.code, failed.code]).toEqual([3, 3]);
+  expect(failed.stderr).toMatch(/^entra-sync: Tenant 1, users: .* -> /);
+  expect(`${failed.stdout}${failed.stderr}`).not.toMatch(/Tenant [23]|database:|no changes/);
+});
+
+test('status --exit-code tells failing, held and stale tenants and a missing worker apart, and obeys --only', async () => {
+  const { database, environment } = await openFleet({ count: 2, users: 2 });
+  const codeOf = async (...words: string[]) => (await runCli(['status', ...words], environment)).code;
+  const set = (values: string) => database.raw(`update entra_sync.tenants set ${values} where name = 'Tenant 1'`);
+  const cycle = (outcome: string, error: string | null) =>
+    database.raw(
+      `insert into entra_sync.cycles (tenant_id, kind, outcome, streams, actor, fence, settings_version, finished_at, error_code)
+       select tenant_id, 'incremental', ?, '{}', 'test', 1, 1, clock_timestamp(), ?
+         from entra_sync.tenants where name = 'Tenant 1'`,
+      [outcome, error],
+    );
+  await set('last_success_at = clock_timestamp()');
+  expect(await codeOf('--exit-code')).toBe(0);
+
+  await set("last_success_at = clock_timestamp() - interval '3 hours'");
+  expect([await codeOf(), await codeOf('--exit-code'), await codeOf('--exit-code', '--only', 'stale')]).toEqual([
+    0, 8, 8,
+  ]);
+  expect([await codeOf('--exit-code', '--only', 'held'), await codeOf('Tenant 2', '--exit-code')]).toEqual([0, 0]);
+  for (const [error, code] of [
+    ['consent_missing', 3],
+    ['graph_unavailable', 5],
+    ['database_unable', 7],
+    ['defect', 1],
+    ['cut_off', 8],
+  ] as const) {
+    await cycle('failed', error);
+    // A failing tenant has also had no success, which says less.
+    expect([error, await codeOf('--exit-code'), await codeOf('--exit-code', '--only', 'failing')]).toEqual([
+      error,
+      code,
+      code,
+    ]);
+  }
+  await set('last_success_at = clock_timestamp(), paused = true');
+  await cycle('committed', null);
+  expect(await codeOf('--exit-code')).toBe(0);
+  await set("status = 'quarantined', last_error_code = 'permission_missing'");
+  expect(await codeOf('--exit-code')).toBe(3);
+  await set(
+    "status = 'active', last_error_code = null, paused = false, next_cycle_at = clock_timestamp() - interval '1 hour'",
+  );
+  // A command that ran lately counts as work.
+  await database.raw(
+    "update entra_sync.cycles set started_at = started_at - interval '1 day', finished_at = finished_at - interval '1 day'",
+  );
+  expect([await codeOf('--exit-code'), await codeOf('--exit-code', '--only', 'failing')]).toEqual([8, 0]);
+});
+
+test('status --exit-code ends with 4 where removals are held', async ({ onTestFinished }) => {
+  const world = await openWorld({ onEnd: onTestFinished });
+  await setSettings(world.database, { removals: { max: 2, percent: 10, floor: 0 } });
+  await world.cycle();
+  for (const user of world.tenant.users().slice(0, 5)) world.tenant.deleteUser(user.id);
+  await world.cycle();
+  const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
+  for (const only of [[], ['--only', 'held']])
+    expect((await runCli(['status', '--exit-code', ...only], environment)).code).toBe(4);
+});
+
+test('tenant pause and resume ask before they take --all, and resume leaves what was paused by name', async () => {
+  const { database, environment } = await openFleet({ count: 3, users: 1 });
+  const cli = (...words: string[]) => runCli(['tenant', ...words], environment);
+  const paused = () =>
+    rows<{ name: string }>(database, 'select name from entra_sync.tenants where paused order by name');
+  await cli('pause', 'Tenant 2');
+  for (const verb of ['pause', 'resume'])
+    expectOneLine(
+      await cli(verb, '--all'),
+      2,
+      new RegExp(
+        `--all is not confirmed: it would ${verb} all 3 tenants -> entra-sync tenant ${verb} --all --confirm$`,
+      ),
+    );
+  expect(await paused()).toEqual([{ name: 'Tenant 2' }]);
+  expect((await cli('pause', '--all', '--confirm')).stdout).toContain(
+    '3 tenants: paused. The worker leaves them alone until entra-sync tenant resume --all. 1 of them was paused before.',
+  );
+  expect(await paused()).toHaveLength(3);
+  const resumed = await cli('resume', '--all', '--confirm');
+  expect(resumed.stdout).toMatch(/^2 tenants: resumed/m);
+  expect(resumed.stdout).toMatch(/^1 tenant paused by name and left so: Tenant 2 -> entra-sync tenant resume TENANT$/m);
+  expect(await paused()).toEqual([{ name: 'Tenant 2' }]);
+  expect(JSON.parse((await cli('resume', '--all', '--confirm', '--json')).stdout)).toMatchObject({
+    changed: 0,
+    still_paused: [expect.any(String)],
+  });
+});

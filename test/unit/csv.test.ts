@@ -1,0 +1,13 @@
+// CSV by RFC 4180, and safe against formulas.
+import { expect, test } from 'vitest';
+import { csvLine } from '../../src/cli/csv.ts';
+
+test.each([
+  [['a', 'b c', ''], 'a,b c,'],
+  [['a,b', 'say "no"', 'two\r\nlines'], '"a,b","say ""no""","two\r\nlines"'],
+  [['=1+1', '+1', '-1', '@SUM(A1)', '\t=1', '＝1', '\r=1'], `"'=1+1","'+1","'-1","'@SUM(A1)","'\t=1","'＝1","'\r=1"`],
+  [['=HYPERLINK("http://x","y")'], `"'=HYPERLINK(""http://x"",""y"")"`],
+  [['a=1', "O'Hara"], "a=1,O'Hara"],
+])('%j', (cells, line) => {
+  expect(csvLine(cells)).toBe(line);
+});
