@@ -352,6 +352,10 @@ export interface Functions {
     args: [tenant_id: string, account_id: string | null, actor: string];
     returns: unknown;
   };
+  restore_account: {
+    args: [account_id: string, actor: string, actor_role: Role];
+    returns: Record<string, unknown>;
+  };
   revert_account: {
     args: [account_id: string, fields: string[] | null, actor: string, actor_role: Role];
     returns: Record<string, unknown>;

@@ -1020,6 +1020,30 @@ begin
 end $function$;
 comment on function directory.request_cycle(uuid,uuid,text) is 'Asks the worker for a cycle of the tenant now, or with account_id for one person. Asked again before it begins, it is one. ES004, 55000 (disconnected).';
 
+CREATE OR REPLACE FUNCTION directory.restore_account(account_id uuid, actor text, actor_role text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  account entra_sync.accounts;
+  roles text[];
+begin
+  perform entra_sync.require_actor(actor);
+  perform entra_sync.require_latest_snapshot();
+  account := entra_sync.lock_removed(restore_account.account_id);
+  select t.manual_roles into roles from entra_sync.tenants t where t.tenant_id = account.tenant_id;
+  if (actor_role = any(roles)) is not true then
+    raise exception using errcode = 'ES003', message = format('the role %s may not restore accounts', entra_sync.quoted(actor_role)),
+      hint = 'manual.editableBy in the settings says who may'
+        || case when roles = '{}' then ': no role.' else ': ' || array_to_string(roles, ', ') || '.' end,
+      detail = entra_sync.error_detail('ES003', null, jsonb_build_object('roles', roles));
+  end if;
+  return entra_sync.restore_locked(account, restore_account.actor);
+end $function$;
+comment on function directory.restore_account(uuid,text,text) is 'Shows an account again that was removed by hand or by an approved list of held removals, as a manual one, and returns its profile. ES003, ES004 (purged too), ES007 (a cycle removed it), ES008; 55000 for a live one.';
+
 CREATE OR REPLACE FUNCTION directory.revert_account(account_id uuid, fields text[], actor text, actor_role text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -1168,6 +1192,7 @@ CREATE INDEX changes_by_group ON entra_sync.changes USING btree (group_id, chang
 CREATE INDEX changes_by_groups ON entra_sync.changes USING gin (group_ids) WHERE (group_ids IS NOT NULL);
 CREATE INDEX changes_by_member_group ON entra_sync.changes USING btree (member_group_id, change_id) WHERE (member_group_id IS NOT NULL);
 CREATE INDEX changes_of_decisions ON entra_sync.changes USING btree (tenant_id, change_id) WHERE (kind = ANY (ARRAY['removal.approved'::text, 'removal.rejected'::text]));
+CREATE INDEX changes_of_removals ON entra_sync.changes USING btree (tenant_id, cycle_id) WHERE ((kind = ANY (ARRAY['account.removed'::text, 'group.removed'::text])) AND (cycle_id IS NOT NULL));
 comment on table entra_sync.changes is 'No foreign key to batches: both are written by one transaction, and a check per row would cost a fifth of a first load.';
 comment on column entra_sync.changes.change_ids is 'Their ids, beside group_ids. change_id is the lowest, and no other row of the batch has one between lowest and highest.';
 comment on column entra_sync.changes.group_ids is 'A row with them stands for as many changes of memberships, one a group, alike in everything else: a first load writes a tenth of the rows. entra_sync.change_rows shows them one by one.';
@@ -2585,6 +2610,34 @@ begin
 end $function$;
 comment on function entra_sync.lock_account(uuid,boolean) is 'The live account, locked after its tenant. Exclusive: in line with commits; else beside them.';
 
+CREATE OR REPLACE FUNCTION entra_sync.lock_removed(wanted uuid)
+ RETURNS entra_sync.accounts
+ LANGUAGE plpgsql
+AS $function$
+declare
+  only_tenant constant uuid := entra_sync.narrowed_to();
+  tenant uuid;
+  account entra_sync.accounts;
+  callers text;
+begin
+  select a.tenant_id into tenant from entra_sync.accounts a
+   where a.account_id = wanted and a.tenant_id = coalesce(only_tenant, a.tenant_id);
+  callers := entra_sync.limit_wait();
+  perform from entra_sync.tenants t where t.tenant_id = tenant for no key update;
+  select a.* into account from entra_sync.accounts a where a.account_id = wanted and a.tenant_id = tenant for update;
+  perform set_config('lock_timeout', callers, true);
+  if account.account_id is null then
+    if exists (select from entra_sync.changes c
+                where c.account_id = wanted and c.kind = 'account.purged' and c.tenant_id = coalesce(only_tenant, c.tenant_id)) then
+      raise exception using errcode = 'ES004', message = format('account %s was purged: nothing of it is kept', wanted),
+        hint = 'An account is restored until directory.removed_accounts.purge_at. Create a new one.';
+    end if;
+    perform entra_sync.refuse_unknown_account(wanted);
+  end if;
+  return account;
+end $function$;
+comment on function entra_sync.lock_removed(uuid) is 'An account that is to be restored, live or removed, locked after its tenant, in line with commits.';
+
 CREATE OR REPLACE FUNCTION entra_sync.lock_to_edit(wanted uuid, fields text[])
  RETURNS entra_sync.accounts
  LANGUAGE plpgsql
@@ -2905,13 +2958,8 @@ CREATE OR REPLACE FUNCTION entra_sync.require_free_keys(account entra_sync.accou
  LANGUAGE plpgsql
 AS $function$
 declare
-  taken text;
+  taken constant text := entra_sync.taken_key(account);
 begin
-  select case when entra_sync.folded(a.mail) = entra_sync.folded(account.mail) then 'mail' else 'userPrincipalName' end into taken
-    from entra_sync.accounts a
-   where a.tenant_id = account.tenant_id and a.removed_at is null and a.account_id <> account.account_id
-     and (entra_sync.folded(a.mail) = entra_sync.folded(account.mail) or entra_sync.folded(a.user_principal_name) = entra_sync.folded(account.user_principal_name))
-   limit 1;
   if taken is not null then
     raise exception using errcode = 'ES008',
       message = format('a live account of this tenant already has this %s', taken),
@@ -2975,6 +3023,83 @@ begin
 end $function$;
 comment on function entra_sync.require_time(uuid,timestamp with time zone) is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.restore_locked(account entra_sync.accounts, actor text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+AS $function$
+declare
+  shown entra_sync.accounts;
+  batch bigint;
+  removed_in bigint;
+begin
+  if account.removed_at is null then
+    raise exception using errcode = '55000', message = format('account %s is live: there is nothing to restore', account.account_id),
+      hint = 'directory.removed_accounts shows the accounts that can be restored.';
+  end if;
+  if account.removed_reason <> 'by_hand' and not account.removal_approved then
+    select c.cycle_id into removed_in from entra_sync.changes c
+     where c.account_id = account.account_id and c.kind = 'account.removed' order by c.change_id desc limit 1;
+    raise exception using errcode = 'ES007',
+      message = format('account %s was removed by a cycle: it is not restored by hand', account.account_id),
+      hint = 'Restore the user in Entra ID, or take it into the scope of the settings.'
+        || coalesce(format(' entra-sync removals undo TENANT --cycle %s shows again what that cycle removed.', removed_in), '');
+  end if;
+  perform entra_sync.require_free_keys(account);
+  batch := entra_sync.own_batch(account.tenant_id);
+  shown := entra_sync.show_again(account, batch, restore_locked.actor);
+  insert into entra_sync.changes (batch_id, tenant_id, actor, kind, group_id, account_id)
+  select batch, shown.tenant_id, restore_locked.actor, 'membership.added', g.group_id, shown.account_id
+    from entra_sync.memberships m
+    join entra_sync.groups g on g.group_no = m.group_no and g.removed_at is null
+   where m.tenant_id = shown.tenant_id and m.member_object_id = shown.entra_object_id;
+  -- The batch of a person's edits has its row before its changes.
+  perform entra_sync.keep_effective(shown.tenant_id, array[shown.account_no]);
+  return shown.profile - shown.cleared;
+end $function$;
+comment on function entra_sync.restore_locked(entra_sync.accounts,text) is 'Restores an account that a person removed, with the memberships that it still has. The roles that may are the caller''s affair.';
+
+CREATE OR REPLACE FUNCTION entra_sync.show_again(old entra_sync.accounts, batch bigint, actor text)
+ RETURNS entra_sync.accounts
+ LANGUAGE plpgsql
+AS $function$
+declare
+  shown entra_sync.accounts;
+begin
+  update entra_sync.accounts a
+     set state = 'manual', removed_at = null, removed_reason = null, purge_at = null, removal_approved = false, updated_at = now()
+   where a.account_id = old.account_id
+  returning a.* into shown;
+  insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
+  values (batch, old.tenant_id, show_again.actor, 'account.restored', old.account_id,
+          jsonb_build_object('removed', old.removed_reason, 'profile', '{}'::jsonb)
+            || entra_sync.differing_facts(entra_sync.account_facts(old), entra_sync.account_facts(shown)),
+          entra_sync.account_facts(shown));
+  return shown;
+end $function$;
+comment on function entra_sync.show_again(entra_sync.accounts,bigint,text) is 'Shows a removed account again as a manual one, with its change row. The caller holds the locks, and writes the memberships that appear.';
+
+CREATE OR REPLACE FUNCTION entra_sync.show_many_again(tenant uuid, wanted uuid[], batch bigint, actor text)
+ RETURNS TABLE(account_id uuid, taken text)
+ LANGUAGE plpgsql
+AS $function$
+declare
+  account entra_sync.accounts;
+begin
+  -- One after another: of two that share a key the first is shown.
+  for account in
+    select a.* from entra_sync.accounts a
+     where a.tenant_id = tenant and a.account_id = any(wanted) and a.removed_at is not null order by a.account_id for update
+  loop
+    account_id := account.account_id;
+    taken := entra_sync.taken_key(account);
+    if taken is null then
+      perform entra_sync.show_again(account, batch, show_many_again.actor);
+    end if;
+    return next;
+  end loop;
+end $function$;
+comment on function entra_sync.show_many_again(uuid,uuid[],bigint,text) is 'Shows removed accounts again, in id order. taken: the key that another live account has by now, so that this one stays removed.';
+
 CREATE OR REPLACE FUNCTION entra_sync.store_edit(old entra_sync.accounts, overrides jsonb, edits jsonb, shelf jsonb, fields text[], actor text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3018,6 +3143,19 @@ begin
   return changed.profile - changed.cleared;
 end $function$;
 comment on function entra_sync.store_edit(entra_sync.accounts,jsonb,jsonb,jsonb,text[],text) is 'Puts new overrides into force, with one change row; nothing is written where none of the fields changes. Returns the profile.';
+
+CREATE OR REPLACE FUNCTION entra_sync.taken_key(account entra_sync.accounts)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case when entra_sync.folded(a.mail) = entra_sync.folded(account.mail) then 'mail' else 'userPrincipalName' end
+    from entra_sync.accounts a
+   where a.tenant_id = account.tenant_id and a.removed_at is null and a.account_id <> account.account_id
+     and (entra_sync.folded(a.mail) = entra_sync.folded(account.mail) or entra_sync.folded(a.user_principal_name) = entra_sync.folded(account.user_principal_name))
+   limit 1
+$function$;
+comment on function entra_sync.taken_key(entra_sync.accounts) is 'The key of this account that another live account of its tenant has, or null.';
 
 CREATE OR REPLACE FUNCTION entra_sync.tell_of_batch()
  RETURNS trigger

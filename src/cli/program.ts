@@ -31,6 +31,7 @@ const groups: Readonly<Record<string, Verbs>> = {
     history: async () => (await import('./verbs/history.ts')).historyCommand(),
     compare: async () => (await import('./verbs/history.ts')).compareCommand(),
     edit: async () => (await import('./verbs/edit.ts')).editCommand(),
+    restore: async () => (await import('./verbs/restore.ts')).restoreCommand(),
     changes: async () => (await import('./verbs/changes.ts')).changesCommand(),
     removals: async () => (await import('./verbs/removals.ts')).removalsCommand(),
   },

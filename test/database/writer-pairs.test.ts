@@ -11,10 +11,10 @@ import { expectSound } from '../support/soundness.ts';
 import { ask, holdCommits, openStore, type Store, until } from '../support/stage.ts';
 import {
   editedName,
+  writers as mainWriters,
   moreWriters,
   openScene,
   type Scene,
-  writers as tenWriters,
   type Writer,
 } from '../support/writers.ts';
 
@@ -35,8 +35,8 @@ afterAll(async () => {
   await store.close();
 });
 
-// `SWEEP=all` adds writers that lock like one of the ten; `npm test` tries each of the ten against some of the others.
-const writers = process.env.SWEEP === 'all' ? [...tenWriters, ...moreWriters] : tenWriters;
+// `SWEEP=all` adds writers that lock like one of these; `npm test` tries each against some of the others.
+const writers = process.env.SWEEP === 'all' ? [...mainWriters, ...moreWriters] : mainWriters;
 const everyPair = isDeep || process.env.SWEEP === 'all';
 const pairs = writers.flatMap((one, n) =>
   writers.filter((_, k) => everyPair || (n + k) % 5 === 0).map((other) => ({ one, other })),

@@ -43,6 +43,7 @@ export const deeper = [
   'system/first-load/good-days',
   'system/groups/convergence',
   'system/groups/doubts',
+  'system/groups/undo',
   'system/network/credentials',
   'system/network/hosts',
   'system/network/proxy',

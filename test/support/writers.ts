@@ -3,12 +3,13 @@
 import { randomUUID } from 'node:crypto';
 import { groupColumns } from '../../src/rules/groups.ts';
 import { loadDefaults } from '../../src/settings/settings.ts';
-import { createAccount, removeAccount } from '../../src/store/accounts/accounts.ts';
+import { createAccount, removeAccount, restoreAccount } from '../../src/store/accounts/accounts.ts';
 import { changeAccount } from '../../src/store/accounts/edit.ts';
 import { commitPerson } from '../../src/store/accounts/on-demand.ts';
 import { decideRemovals } from '../../src/store/commit/held-removals.ts';
 import { openLists } from '../../src/store/commit/removal-lists.ts';
 import { commitRound } from '../../src/store/commit/round.ts';
+import { undoRemovals } from '../../src/store/commit/undo-removals.ts';
 import { acquireLease, type Lease } from '../../src/store/cycle/lease.ts';
 import type { Database } from '../../src/store/database/pool.ts';
 import { inReportedTransaction } from '../../src/store/feed/receipts.ts';
@@ -268,6 +269,19 @@ export const writers: readonly Writer[] = [
         });
     },
   },
+  {
+    name: 'undo',
+    lock: 'line',
+    touches: [3],
+    async prepare({ store, tenantId, accounts }) {
+      await ask(
+        store,
+        "update entra_sync.changes set cycle_id = 77 where account_id = :id and kind = 'account.removed' and cycle_id is null",
+        { id: accounts[3] },
+      );
+      return (database) => undoRemovals(database, { tenantId, of: { cycle: '77' }, actor: 'Ann', dryRun: false });
+    },
+  },
 ];
 
 /** More writers that lock like one of those above. */
@@ -284,5 +298,18 @@ export const moreWriters: readonly Writer[] = [
         inReportedTransaction(database, (transaction) =>
           removeAccount(transaction, manual, { actor: 'Ann', role: 'user' }),
         ),
+  },
+  {
+    name: 'restore by hand',
+    lock: 'line',
+    touches: [2],
+    async prepare({ store, accounts }) {
+      const account = accounts[2] ?? '';
+      await ask(store, 'update entra_sync.accounts set removal_approved = true where account_id = :account', {
+        account,
+      });
+      return (database) =>
+        inReportedTransaction(database, (transaction) => restoreAccount(transaction, account, 'Ann'));
+    },
   },
 ];

@@ -16,6 +16,7 @@ import { compareCommand, historyCommand } from '../../src/cli/verbs/history.ts';
 import { migrateCommand } from '../../src/cli/verbs/migrate.ts';
 import { psqlCommand } from '../../src/cli/verbs/psql.ts';
 import { removalsCommand } from '../../src/cli/verbs/removals.ts';
+import { restoreCommand } from '../../src/cli/verbs/restore.ts';
 import { settingsCommand } from '../../src/cli/verbs/settings.ts';
 import { simulateCommand } from '../../src/cli/verbs/simulate.ts';
 import { statusCommand } from '../../src/cli/verbs/status.ts';
@@ -48,6 +49,7 @@ const commands = [
   migrateCommand(),
   psqlCommand(),
   removalsCommand(),
+  restoreCommand(),
   settingsCommand(),
   simulateCommand(),
   statusCommand(),

@@ -1,4 +1,4 @@
-// `removals list`, `removals approve`, `removals reject`: held removals, and a person's decision.
+// `removals`: held removals, and a person's decision.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { decideRemovals } from '../../store/commit/held-removals.ts';
@@ -8,6 +8,7 @@ import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command
 import { count, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
 import { removalsHistoryCommand } from './removals-history.ts';
+import { removalsUndoCommand } from './removals-undo.ts';
 
 type DecisionOptions = VerbOptions & { list?: string; all?: boolean };
 
@@ -28,6 +29,7 @@ export function removalsCommand(): Command {
   );
   for (const decision of ['approve', 'reject'] as const) removals.addCommand(decisionCommand(decision));
   removals.addCommand(removalsHistoryCommand());
+  removals.addCommand(removalsUndoCommand());
   return removals;
 }
 
