@@ -1089,6 +1089,60 @@ begin
 end $function$;
 comment on function directory.revert_account(uuid,text[],text,text) is 'Gives fields back to the directory''s value, null for all that the role may edit, and returns the new profile. ES001 to ES004, ES008.';
 
+CREATE OR REPLACE FUNCTION directory.undo_account(account_id uuid, change_id bigint, actor text, actor_role text, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  undone entra_sync.changes;
+  fields text[];
+  account entra_sync.accounts;
+  key text;
+  type text;
+  was jsonb;
+  given jsonb := '{}';
+  reverted text[] := '{}';
+begin
+  perform entra_sync.require_actor(actor);
+  select c.* into undone from entra_sync.changes c
+   where c.change_id = undo_account.change_id and c.account_id = undo_account.account_id and c.kind = 'account.edited'
+     and c.tenant_id = coalesce(entra_sync.narrowed_to(), c.tenant_id);
+  fields := array(select f from jsonb_object_keys(coalesce(undone.after -> 'profile', '{}')) as f order by f);
+  account := entra_sync.lock_to_edit(undo_account.account_id, fields);
+  if fields = '{}' then
+    raise exception using errcode = '22023',
+      message = format('change %s is no edit of account %s', coalesce(undo_account.change_id::text, 'null'), account.account_id),
+      hint = 'directory.account_history shows its edits: the kind is account.edited.';
+  end if;
+  foreach key in array fields loop
+    type := entra_sync.require_editable(account, key, actor_role);
+    was := nullif(undone.before -> 'profile' -> key, 'null');
+    -- A field that showed the directory's value before follows the directory again.
+    if was is not distinct from nullif(entra_sync.directory_value_at(account, key, undone.change_id), 'null') then
+      reverted := reverted || key;
+    else
+      perform entra_sync.require_fitting(key, coalesce(was, 'null'), type, account.state = 'manual' and key in ('mail', 'userPrincipalName'));
+      given := given || jsonb_build_object(key, was);
+    end if;
+  end loop;
+  foreach key in array fields loop
+    if nullif(account.profile -> key, 'null') is distinct from nullif(undone.after -> 'profile' -> key, 'null') then
+      perform entra_sync.refuse_changed_field(key, format('the field %s no longer shows what that edit gave', entra_sync.quoted(key)));
+    end if;
+  end loop;
+  perform entra_sync.require_unchanged(account, fields, undo_account.expected_updated_at);
+  return entra_sync.store_edit(account,
+    (account.overrides - reverted) || given,
+    (account.edits - reverted) || coalesce((
+      select jsonb_object_agg(f, jsonb_build_object('by', undo_account.actor, 'at', now())) from jsonb_object_keys(given) as f
+       where account.overrides -> f is distinct from given -> f), '{}'),
+    account.shelf - array(select jsonb_object_keys(given)),
+    fields, actor);
+end $function$;
+comment on function directory.undo_account(uuid,bigint,text,text,timestamp with time zone) is 'Takes one edit back: its fields show again what they showed before it, under the rules of an edit. Returns the new profile. ES001 to ES005, ES008; ES009 where a field no longer shows what the edit gave, or changed since expected_updated_at; 22023 for a change that is no edit of the account.';
+
 create schema entra_sync;
 
 create sequence entra_sync.account_numbers;
@@ -2024,6 +2078,22 @@ AS $function$
 $function$;
 comment on function entra_sync.differing_facts(jsonb,jsonb) is 'What `mine` says where the two differ; a profile field that is not there is null.';
 
+CREATE OR REPLACE FUNCTION entra_sync.directory_value_at(account entra_sync.accounts, field text, change bigint)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce((
+      select jsonb_build_array(nullif(b.told -> field, 'null')) from entra_sync.changes c
+       cross join lateral (
+         select coalesce(c.before -> 'profile', '{}') || coalesce(c.before -> 'directory', '{}') as told) b
+       where c.account_id = account.account_id and c.change_id > change
+         and c.kind in ('account.updated', 'account.restored') and jsonb_exists(b.told, field)
+       order by c.change_id limit 1),
+    jsonb_build_array(nullif(account.mapped -> field, 'null'))) -> 0
+$function$;
+comment on function entra_sync.directory_value_at(entra_sync.accounts,text,bigint) is 'The directory''s value of a field when the change was made: the first later change of it tells, under a person''s value or not.';
+
 CREATE OR REPLACE FUNCTION entra_sync.drop_copy()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2832,6 +2902,18 @@ CREATE OR REPLACE FUNCTION entra_sync.quoted(word text)
 AS $function$ select coalesce(to_json(left(word, 80))::text, 'null') $function$;
 comment on function entra_sync.quoted(text) is 'A word of the caller as an error message may show it: one line, cut. Values are never shown.';
 
+CREATE OR REPLACE FUNCTION entra_sync.refuse_changed_field(field text, message text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception using errcode = 'ES009', message = message,
+    hint = 'Look at it again: directory.account_history tells what it showed since, and who changed it.',
+    column = field,
+    detail = entra_sync.error_detail('ES009', field);
+end $function$;
+comment on function entra_sync.refuse_changed_field(text,text) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.refuse_unknown_account(wanted uuid)
  RETURNS void
  LANGUAGE plpgsql
@@ -3023,6 +3105,32 @@ begin
 end $function$;
 comment on function entra_sync.require_time(uuid,timestamp with time zone) is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.require_unchanged(account entra_sync.accounts, fields text[], expected_updated_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  expected constant timestamptz := date_trunc('milliseconds', expected_updated_at);
+  known bigint;
+  field text;
+begin
+  -- Drivers cut the rest off.
+  if expected is null or expected = date_trunc('milliseconds', account.updated_at) then
+    return;
+  end if;
+  -- The ids of an account's changes are in the order of their commits; times of cycles are those of their begin.
+  select max(c.change_id) into known from entra_sync.changes c
+   where c.account_id = account.account_id and c.kind like 'account.%' and date_trunc('milliseconds', c.at) = expected;
+  select f into field from entra_sync.changes c cross join lateral jsonb_object_keys(c.before -> 'profile') as f
+   where c.account_id = account.account_id and c.kind like 'account.%' and f = any(fields)
+     and case when known is null then date_trunc('milliseconds', c.at) > expected else c.change_id > known end
+   order by f limit 1;
+  if field is not null then
+    perform entra_sync.refuse_changed_field(field, format('the field %s was changed since', entra_sync.quoted(field)));
+  end if;
+end $function$;
+comment on function entra_sync.require_unchanged(entra_sync.accounts,text[],timestamp with time zone) is 'ES009 where one of the fields has changed since the account was read at this updated_at, compared to the millisecond; null is no check.';
+
 CREATE OR REPLACE FUNCTION entra_sync.restore_locked(account entra_sync.accounts, actor text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3105,6 +3213,7 @@ CREATE OR REPLACE FUNCTION entra_sync.store_edit(old entra_sync.accounts, overri
  LANGUAGE plpgsql
 AS $function$
 declare
+  moment constant timestamptz := greatest(clock_timestamp(), old.updated_at + interval '1 millisecond');
   changed entra_sync.accounts := old;
   touched text[] := array(
     select f from unnest(fields) as f
@@ -3130,8 +3239,11 @@ begin
     end if;
   end if;
   update entra_sync.accounts a
-     set overrides = store_edit.overrides, edits = store_edit.edits, shelf = store_edit.shelf,
-         mail = changed.mail, user_principal_name = changed.user_principal_name, updated_at = now()
+     set overrides = store_edit.overrides, shelf = store_edit.shelf,
+         edits = coalesce((
+           select jsonb_object_agg(e.key, case when e.key = any(touched) then e.value || jsonb_build_object('at', moment) else e.value end)
+             from jsonb_each(store_edit.edits) e), '{}'),
+         mail = changed.mail, user_principal_name = changed.user_principal_name, updated_at = moment
    where a.account_id = old.account_id
   returning a.* into changed;
   -- A field that is edited to what it shows already is named too: from now on the value is the person's.
@@ -3248,8 +3360,9 @@ begin
       join entra_sync.groups g on g.group_no = m.group_no and g.removed_at is null
      where m.tenant_id = account.tenant_id and m.member_object_id = account.entra_object_id;
   end if;
-  insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
-  values (batch, account.tenant_id, actor, kind, account.account_id, before, after);
+  insert into entra_sync.changes (batch_id, tenant_id, at, actor, kind, account_id, before, after)
+  values (batch, account.tenant_id, case kind when 'account.edited' then account.updated_at else now() end,
+          actor, kind, account.account_id, before, after);
 end $function$;
 comment on function entra_sync.write_account_change(entra_sync.accounts,text,text,jsonb,jsonb) is 'The change, in the batch of this transaction; before a removal the visible memberships that vanish with the account.';
 

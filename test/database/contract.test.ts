@@ -156,6 +156,11 @@ const functions = {
   request_cycle: { takes: 'tenant_id uuid, account_id uuid, actor text', gives: 'void' },
   restore_account: { takes: 'account_id uuid, actor text, actor_role text', gives: 'jsonb' },
   revert_account: { takes: 'account_id uuid, fields text[], actor text, actor_role text', gives: 'jsonb' },
+  undo_account: {
+    takes:
+      'account_id uuid, change_id bigint, actor text, actor_role text, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone',
+    gives: 'jsonb',
+  },
 };
 
 const columnsOf = (relation: string) =>

@@ -25,6 +25,7 @@ export const deeper = [
   'database/lost-commit',
   'database/migrations',
   'database/passed-on',
+  'database/undo-edits',
   'database/writer-pairs',
   'system/cli/bad-days',
   'system/cli/doctor',

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { groupColumns } from '../../src/rules/groups.ts';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { createAccount, removeAccount, restoreAccount } from '../../src/store/accounts/accounts.ts';
-import { changeAccount } from '../../src/store/accounts/edit.ts';
+import { changeAccount, undoAccountEdit } from '../../src/store/accounts/edit.ts';
 import { commitPerson } from '../../src/store/accounts/on-demand.ts';
 import { decideRemovals } from '../../src/store/commit/held-removals.ts';
 import { openLists } from '../../src/store/commit/removal-lists.ts';
@@ -298,6 +298,16 @@ export const moreWriters: readonly Writer[] = [
         inReportedTransaction(database, (transaction) =>
           removeAccount(transaction, manual, { actor: 'Ann', role: 'user' }),
         ),
+  },
+  {
+    name: 'edit undone',
+    lock: 'share',
+    touches: [8],
+    async prepare({ store, accounts }) {
+      const account = { account_id: accounts[8] ?? '' };
+      await ask(store, `select directory.edit_account(:account_id, '{"displayName": "Wrong"}', 'Ann', 'user')`, account);
+      return (database) => undoAccountEdit(database, account, null, { actor: 'Ann', role: 'user' });
+    },
   },
   {
     name: 'restore by hand',

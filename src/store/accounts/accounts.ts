@@ -51,6 +51,21 @@ export async function revertAccount(
   return row?.profile ?? {};
 }
 
+/** Takes one edit of an account back. Like {@link editAccount}. */
+export async function undoEdit(
+  database: Database | Transaction,
+  accountId: string,
+  changeId: string,
+  by: ActingPerson,
+): Promise<Profile> {
+  const [row] = await call<{ profile: Profile }>(
+    database,
+    'select directory.undo_account(:accountId, :changeId, :actor, :role) as profile',
+    { accountId, changeId, ...by },
+  );
+  return row?.profile ?? {};
+}
+
 /** Creates a manual account and returns its id. Throws like {@link editAccount}. */
 export async function createAccount(
   database: Database,
@@ -98,8 +113,8 @@ async function call<Row>(database: Database | Transaction, sql: string, values: 
 /** Turns a refusal of the contract into its line and cure. Returns other errors unchanged. */
 function describeRefusal(error: unknown): unknown {
   const state = sqlState(error);
-  // 55000: what is asked for is done already.
-  if (!(error instanceof Error) || !/^(ES\d{3}|55000)$/.test(state ?? '')) return error;
+  // 55000: what is asked for is done already. 22023: an argument that cannot be.
+  if (!(error instanceof Error) || !/^(ES\d{3}|55000|22023)$/.test(state ?? '')) return error;
   // knex puts the statement before the server's message. The statements above contain no dash.
   const message = error.message.slice(error.message.indexOf(' - ') + 3);
   const hint = 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
