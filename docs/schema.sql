@@ -3166,6 +3166,24 @@ begin
 end $function$;
 comment on function entra_sync.restore_locked(entra_sync.accounts,text) is 'Restores an account that a person removed, with the memberships that it still has. The roles that may are the caller''s affair.';
 
+CREATE OR REPLACE FUNCTION entra_sync.revert_many(wanted uuid[], field text, actor text, actor_role text)
+ RETURNS TABLE(account_id uuid, refused text)
+ LANGUAGE plpgsql
+AS $function$
+begin
+  -- In id order, as every writer locks accounts.
+  for account_id in select w from unnest(wanted) as w order by w loop
+    refused := null;
+    begin
+      perform directory.revert_account(account_id, array[revert_many.field], revert_many.actor, actor_role);
+    exception when sqlstate 'ES001' or sqlstate 'ES003' or sqlstate 'ES004' or sqlstate 'ES008' then
+      refused := sqlstate;
+    end;
+    return next;
+  end loop;
+end $function$;
+comment on function entra_sync.revert_many(uuid[],text,text,text) is 'Reverts one field of these accounts. refused: the SQLSTATE for which an account was left as it is. The tenant''s row is locked in line.';
+
 CREATE OR REPLACE FUNCTION entra_sync.show_again(old entra_sync.accounts, batch bigint, actor text)
  RETURNS entra_sync.accounts
  LANGUAGE plpgsql

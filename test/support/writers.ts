@@ -6,6 +6,7 @@ import { loadDefaults } from '../../src/settings/settings.ts';
 import { createAccount, removeAccount, restoreAccount } from '../../src/store/accounts/accounts.ts';
 import { changeAccount, undoAccountEdit } from '../../src/store/accounts/edit.ts';
 import { commitPerson } from '../../src/store/accounts/on-demand.ts';
+import { revertMany } from '../../src/store/accounts/revert-many.ts';
 import { decideRemovals } from '../../src/store/commit/held-removals.ts';
 import { openLists } from '../../src/store/commit/removal-lists.ts';
 import { commitRound } from '../../src/store/commit/round.ts';
@@ -305,8 +306,26 @@ export const moreWriters: readonly Writer[] = [
     touches: [8],
     async prepare({ store, accounts }) {
       const account = { account_id: accounts[8] ?? '' };
-      await ask(store, `select directory.edit_account(:account_id, '{"displayName": "Wrong"}', 'Ann', 'user')`, account);
+      await ask(
+        store,
+        `select directory.edit_account(:account_id, '{"displayName": "Wrong"}', 'Ann', 'user')`,
+        account,
+      );
       return (database) => undoAccountEdit(database, account, null, { actor: 'Ann', role: 'user' });
+    },
+  },
+  {
+    name: 'revert of many',
+    lock: 'line',
+    touches: [7],
+    async prepare({ store, tenantId, accounts }) {
+      const account = accounts[7] ?? '';
+      await ask(store, `select directory.edit_account(:account, '{"displayName": "Wrong"}', 'Ann', 'user')`, {
+        account,
+      });
+      const wanted = { tenantId, field: 'displayName', accounts: [account] };
+      const options = { dryRun: false, onBatch: () => {} };
+      return (database) => revertMany(database, wanted, { actor: 'Ann', role: 'user' }, options);
     },
   },
   {

@@ -11,8 +11,9 @@ import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { fieldValue, splitEdits } from '../field-values.ts';
 import { showValue, when } from '../format.ts';
 import { table } from '../layout.ts';
+import { type ManyOptions, revertOfMany } from './edit-many.ts';
 
-type EditOptions = VerbOptions & { as: Role; revert?: string[] | true; undo?: string | true; tenant?: string };
+type EditOptions = VerbOptions & ManyOptions & { revert?: string[] | true; undo?: string | true };
 
 export function editCommand(): Command {
   return verb(
@@ -24,17 +25,25 @@ export function editCommand(): Command {
       'edit ann@contoso.com businessPhones="+1 555 0100, +1 555 0101" --as manager --actor bob',
       'edit ann@contoso.com --revert mobilePhone pronouns',
       'edit ann@contoso.com --revert            (all that the role may edit)',
+      'edit --revert mobilePhone --group "All Staff" --tenant Contoso --dry-run',
+      'edit --revert mobilePhone --everyone --tenant Contoso',
       'edit ann@contoso.com --undo              (the last edit; history shows the numbers of others)',
     ],
     { acts: true },
   )
-    .argument('<account>', 'account id, object id, user principal name or mail')
+    .argument('[account]', 'account id, object id, user principal name or mail')
     .argument('[edits...]', 'field=value; field= clears; a list is separated by commas, or a JSON array')
     .option('--revert [field...]', "fields to revert to the directory's value; without one, all that the role may edit")
     .option('--undo [change]', 'take an edit back: the number of its change; without one, the last edit')
     .addOption(new Option('--as <role>', 'the role that edits').choices(roles).default('user' satisfies Role))
+    .option(
+      '--group <group>',
+      'with --revert FIELD, in place of an account: of everyone in this group, nested groups too',
+    )
+    .option('--everyone', 'the same of everyone in the tenant')
+    .option('--dry-run', 'with --group or --everyone: say what would change, and change nothing')
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in')
-    .action((word: string, edits: string[], options: EditOptions) =>
+    .action((word: string | undefined, edits: string[], options: EditOptions) =>
       runVerb(
         options,
         (run) => edit(run, word, edits, options),
@@ -43,8 +52,24 @@ export function editCommand(): Command {
     );
 }
 
-async function edit(run: Run, word: string, words: readonly string[], options: EditOptions): Promise<undefined> {
+async function edit(
+  run: Run,
+  word: string | undefined,
+  words: readonly string[],
+  options: EditOptions,
+): Promise<undefined> {
   const { actor } = run;
+  if (options.group !== undefined || options.everyone) return editMany(run, word, options);
+  if (word === undefined) {
+    throw new ExpectedError('usage', 'no account was named', {
+      cure: 'entra-sync edit ACCOUNT field=value, or edit --revert FIELD --group GROUP --tenant TENANT',
+    });
+  }
+  if (options.dryRun) {
+    throw new ExpectedError('usage', '--dry-run goes with --group and --everyone alone', {
+      cure: "entra-sync explain ACCOUNT shows the value and the directory's",
+    });
+  }
   if (options.undo !== undefined) return undo(run, word, words, options);
   const revertAll = options.revert === true;
   // --revert also swallows the edits after it. No field name contains an equals sign.
@@ -81,6 +106,16 @@ async function edit(run: Run, word: string, words: readonly string[], options: E
       ? 'Nothing changed: no field that the role may edit differs from the directory.'
       : 'Nothing changed: the account had these values already.',
   );
+}
+
+async function editMany(run: Run, word: string | undefined, options: EditOptions): Promise<undefined> {
+  if (word !== undefined || options.undo !== undefined || options.revert === undefined) {
+    throw new ExpectedError('usage', '--group and --everyone go with --revert FIELD alone, without an account', {
+      cure: 'entra-sync edit --revert FIELD --group GROUP --tenant TENANT',
+    });
+  }
+  requireActor(run.actor);
+  return revertOfMany(run, options.revert === true ? [] : options.revert, options);
 }
 
 function requireActor(actor: string): void {
