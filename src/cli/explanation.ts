@@ -1,6 +1,7 @@
 // An account in words for support: identity, the reason for each value, freshness.
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
+import type { GroupOfAccount } from '../store/accounts/groups-of.ts';
 import type { AccountThen } from '../store/accounts/history.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
 import { nameWithId, when } from './format.ts';
@@ -115,6 +116,18 @@ function valueText(value: unknown): string {
   return Array.isArray(value) && value.every((one) => typeof one === 'string')
     ? value.join(', ')
     : JSON.stringify(value);
+}
+
+/** Returns the groups of an account, and how it is in each. */
+export function groupLines(groups: readonly GroupOfAccount[]): Lines {
+  return groups.map(({ group_id, display_name, is_direct, held_list }) => [
+    display_name ?? group_id,
+    held_list === null
+      ? is_direct
+        ? 'direct'
+        : 'through nested groups'
+      : `direct, its end waits for a person in list ${held_list}`,
+  ]);
 }
 
 /** Returns how fresh the tenant's data is, as names and values. */
