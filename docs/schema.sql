@@ -1365,6 +1365,15 @@ create table entra_sync.effective_members (
 CREATE INDEX effective_members_by_group ON entra_sync.effective_members USING btree (group_no);
 comment on table entra_sync.effective_members is 'Which live account is in which live group, directly or through live groups (rule 30). Written by triggers within the transaction that changes a membership, an account, a group or the nesting, of an earlier release too. No foreign keys: a check a row would cost more than the row.';
 
+create table entra_sync.erased_objects (
+  tenant_id uuid not null,
+  object_hash bytea not null,
+  erased_at timestamp with time zone not null default now(),
+  constraint erased_objects_pkey PRIMARY KEY (tenant_id, object_hash),
+  constraint erased_objects_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.erased_objects is 'Users who were erased on a person''s request: they get no account, whatever the scope of the settings says.';
+
 create table entra_sync.feed (
   only_row boolean not null default true,
   epoch text not null,
@@ -2877,6 +2886,13 @@ begin
   return numbered;
 end $function$;
 comment on function entra_sync.number_batches() is 'Numbers all committed batches without a number and returns how many; none where another transaction is at it. On another server than before it begins a new epoch first, since the old one may have given the same numbers to other batches. Readers do not need it: it keeps positions short.';
+
+CREATE OR REPLACE FUNCTION entra_sync.object_hash(tenant uuid, object uuid)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$ select sha256(convert_to(tenant || ':' || object, 'UTF8')) $function$;
+comment on function entra_sync.object_hash(uuid,uuid) is 'What erased_objects knows of a user. It tells whether an id that Graph shows is that of an erased person, and no id.';
 
 CREATE OR REPLACE FUNCTION entra_sync.own_batch(tenant uuid)
  RETURNS bigint

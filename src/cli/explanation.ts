@@ -60,6 +60,8 @@ export function absenceText({ why, reason, since, last_seen_at }: Absence): stri
       return 'outside the scope of the settings by userType or accountEnabled: only the id is kept';
     case 'deleted':
       return 'soft-deleted in Entra ID, with no account here; an account is created when it is restored there';
+    case 'erased':
+      return `erased ${when(since)} on the person's request: no cycle makes an account of this user`;
     case 'purged':
       return `purged ${when(since)}: the account was removed and its retention ended; a user who comes back gets a new account`;
   }

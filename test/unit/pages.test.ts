@@ -14,6 +14,7 @@ import { explainCommand } from '../../src/cli/verbs/explain.ts';
 import { grantCommand } from '../../src/cli/verbs/grant.ts';
 import { compareCommand, historyCommand } from '../../src/cli/verbs/history.ts';
 import { migrateCommand } from '../../src/cli/verbs/migrate.ts';
+import { personCommand } from '../../src/cli/verbs/person.ts';
 import { psqlCommand } from '../../src/cli/verbs/psql.ts';
 import { removalsCommand } from '../../src/cli/verbs/removals.ts';
 import { restoreCommand } from '../../src/cli/verbs/restore.ts';
@@ -47,6 +48,7 @@ const commands = [
   grantCommand(),
   historyCommand(),
   migrateCommand(),
+  personCommand(),
   psqlCommand(),
   removalsCommand(),
   restoreCommand(),

@@ -1,5 +1,4 @@
 // `tenant disconnect`, `tenant reconnect`, `tenant purge`: a customer leaves, comes back, or is erased.
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { type CycleResult, runCycle } from '../../engine/cycle.ts';
@@ -7,6 +6,7 @@ import { ExpectedError } from '../../errors.ts';
 import { disconnectTenant, purgeTenant, reconnectTenant, releasedAccounts } from '../../store/tenants/disconnect.ts';
 import { findTenant, type Tenant } from '../../store/tenants/tenants.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { confirmName } from '../confirmation.ts';
 import { count, nameWithId, plural } from '../format.ts';
 import { table } from '../layout.ts';
 import { openProgress } from '../progress.ts';
@@ -139,28 +139,18 @@ async function purge(run: Run, word: string, options: ConnectionOptions): Promis
       cure: `entra-sync tenant disconnect ${JSON.stringify(tenant.name)} first`,
     });
   }
-  const confirmed = options.confirm ?? (await askForName(run, tenant));
-  if (confirmed !== tenant.name) {
-    throw new ExpectedError('usage', `the name of the tenant is ${JSON.stringify(tenant.name)}; nothing was erased`, {
-      cure: `entra-sync tenant purge ${tenant.tenant_id} --confirm ${JSON.stringify(tenant.name)}`,
-    });
-  }
+  await confirmName(run, {
+    name: tenant.name,
+    what: 'tenant',
+    warning: `This permanently erases everything stored of ${nameWithId(tenant.name, tenant.tenant_id)}.`,
+    again: `entra-sync tenant purge ${tenant.tenant_id}`,
+    ...(options.confirm !== undefined && { given: options.confirm }),
+  });
   const purged = await purgeTenant(database, tenant.tenant_id);
   run.terminal.answer({ tenant: named(tenant), purged });
   run.terminal.say(
     `${tenant.name} is erased: ${plural(purged.accounts, 'account')}, ${plural(purged.groups, 'group')}, ${plural(purged.changes, 'change row')}.`,
   );
-}
-
-async function askForName(run: Run, tenant: Tenant): Promise<string | undefined> {
-  if (!process.stdin.isTTY) return undefined;
-  run.terminal.note(`This permanently erases everything stored of ${nameWithId(tenant.name, tenant.tenant_id)}.`);
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return await asking.question('Type its name to confirm: ', { signal: run.signal });
-  } finally {
-    asking.close();
-  }
 }
 
 function named(tenant: Tenant): { id: string; name: string } {

@@ -30,6 +30,8 @@ const verbs = [
   'compare',
   'edit',
   'restore',
+  'person export',
+  'person erase',
   'changes',
   'removals list',
   'removals approve',

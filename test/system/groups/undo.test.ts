@@ -1,9 +1,11 @@
-// Any history with `removals undo` and `restore` in it ends, after a fresh full cycle, in the rows of a fresh load, but for
-// the accounts and groups that were shown again and that Graph does not show: they are manual (rule 33).
+// Any history with `removals undo`, `restore` and `person erase` in it ends, after a fresh full cycle, in the rows of a fresh
+// load, but for the accounts and groups that were shown again and that Graph does not show, which are manual (rule 33), and for
+// the erased (rule 34).
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../../src/errors.ts';
 import { removeAccount, restoreAccount } from '../../../src/store/accounts/accounts.ts';
+import { erasePerson } from '../../../src/store/commit/erase-person.ts';
 import { undoRemovals } from '../../../src/store/commit/undo-removals.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { inReportedTransaction } from '../../../src/store/feed/receipts.ts';
@@ -18,7 +20,7 @@ import { approveAll, openWorld, type World } from '../../support/system.ts';
 type Step =
   | { step: 'edits'; edits: readonly Edit[] }
   | { step: 'cycle'; resync: boolean }
-  | { step: 'undo' | 'undo dry' | 'remove' | 'restore' | 'approve'; which: number };
+  | { step: 'undo' | 'undo dry' | 'remove' | 'restore' | 'approve' | 'erase'; which: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -35,7 +37,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      step: fc.constantFrom('undo', 'undo', 'undo dry', 'remove', 'restore', 'approve'),
+      step: fc.constantFrom('undo', 'undo', 'undo dry', 'remove', 'restore', 'approve', 'erase'),
       which: fc.nat(40),
     }),
   },
@@ -53,6 +55,7 @@ async function act(world: World, one: Exclude<Step, { edits: unknown } | { step:
   const { database, tenant } = world;
   const { tenantId } = tenant;
   const ids = (sql: string) => rows<{ id: string }>(database, sql, { tenantId });
+  if (one.step === 'erase') return eraseSomeone(world, one.which);
   if (one.step === 'approve') return approveAll(database, tenantId, () => world.cycle());
   if (one.step === 'undo' || one.step === 'undo dry') {
     const done = await ids(
@@ -83,11 +86,28 @@ async function act(world: World, one: Exclude<Step, { edits: unknown } | { step:
   );
 }
 
+const erased = new WeakMap<World, Set<string>>();
+
+async function eraseSomeone(world: World, which: number): Promise<void> {
+  const { tenantId } = world.tenant;
+  const found = await rows<{ id: string; object: string }>(
+    world.database,
+    `select account_id as id, entra_object_id as object from entra_sync.accounts
+      where tenant_id = :tenantId order by entra_object_id`,
+    { tenantId },
+  );
+  const one = pick(found, which);
+  // Not everyone: a tenant without accounts shows little.
+  if (!one || found.length < 4) return;
+  await erasePerson(world.database, { tenantId, accountId: one.id, actor: 'test' });
+  erased.set(world, new Set([...(erased.get(world) ?? []), one.object]));
+}
+
 const runs = runsOf(4, 40);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(
-  `rule 33: any history with undone removals ends like a fresh load, but for what is manual (${runs} histories)`,
+  `rules 33, 34: any history with undone removals and erased people ends like a fresh load, but for them (${runs} histories)`,
   async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -133,14 +153,16 @@ test(
 );
 
 /** Expects the managed rows to be those of a fresh load, and each manual one to be of an object that Graph does not show. */
-async function expectFresh({ tenant, database }: World): Promise<void> {
+async function expectFresh(world: World): Promise<void> {
+  const { tenant, database } = world;
+  const gone = erased.get(world);
   const found = await rows<{ id: string; state: string }>(
     database,
     `select entra_object_id as id, state from directory.accounts where tenant_id = :tenantId
      union all select entra_object_id, state from directory.groups where tenant_id = :tenantId`,
     { tenantId: tenant.tenantId },
   );
-  const shown = [...tenant.users(), ...tenant.groups()].map(({ id }) => id).sort();
+  const shown = [...tenant.users(), ...tenant.groups()].flatMap(({ id }) => (gone?.has(id) ? [] : id)).sort();
   const of = (state: string) => found.flatMap((one) => (one.state === state ? one.id : [])).sort();
   expect(of('managed')).toEqual(shown);
   expect(of('manual').filter((id) => shown.includes(id))).toEqual([]);
