@@ -1185,6 +1185,7 @@ CREATE INDEX accounts_by_mail ON entra_sync.accounts USING btree (tenant_id, ent
 CREATE UNIQUE INDEX accounts_by_number ON entra_sync.accounts USING btree (account_no) INCLUDE (account_id);
 CREATE UNIQUE INDEX accounts_by_object ON entra_sync.accounts USING btree (tenant_id, entra_object_id);
 CREATE INDEX accounts_by_principal ON entra_sync.accounts USING btree (tenant_id, entra_sync.folded(user_principal_name));
+CREATE INDEX accounts_due_by_hand ON entra_sync.accounts USING btree (purge_at) WHERE (removed_reason = 'by_hand'::text);
 CREATE INDEX accounts_suspended ON entra_sync.accounts USING btree (tenant_id, suspended_at) WHERE (suspended_at IS NOT NULL);
 CREATE INDEX accounts_to_purge ON entra_sync.accounts USING btree (tenant_id, purge_at) WHERE (purge_at IS NOT NULL);
 CREATE TRIGGER drop_effective AFTER DELETE ON entra_sync.accounts REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.drop_effective();
@@ -1879,6 +1880,7 @@ create table entra_sync.tenants (
   failing_credential text,
   nested_members bigint not null default 0,
   nested_left_out bigint,
+  erase_at timestamp with time zone,
   constraint tenants_pkey PRIMARY KEY (tenant_id),
   constraint tenants_manual_roles_check CHECK ((manual_roles <@ ARRAY['user'::text, 'manager'::text])),
   constraint tenants_not_nil CHECK ((tenant_id <> '00000000-0000-0000-0000-000000000000'::uuid)),
@@ -1895,6 +1897,7 @@ comment on column entra_sync.tenants.failures is 'Cycles that failed in a row fo
 comment on column entra_sync.tenants.failing_credential is 'Keyed hash of the credential that the last failed cycle used: with another one the tenant is tried at once.';
 comment on column entra_sync.tenants.nested_members is 'How many rows of effective_members are not direct.';
 comment on column entra_sync.tenants.nested_left_out is 'Null: every effective membership is kept. Else only direct ones are: so many more, counted by path, would exceed entra_sync.most_nested_members().';
+comment on column entra_sync.tenants.erase_at is 'When the worker erases the disconnected tenant (tenant disconnect --erase-after); null: a person does.';
 
 create table entra_sync.waiting_consents (
   invitation_id uuid not null,

@@ -65,6 +65,7 @@ function endOf(one: Writer, other: Writer): string {
   if (one.stream !== undefined && one.stream === other.stream) return 'round_changed';
   const decisions = ['approve', 'reject'];
   if (decisions.includes(one.name) && decisions.includes(other.name)) return 'unknown_name';
+  if (one === other && one.name === 'erase') return 'unknown_name';
   const oneOfAKind = ['create', 'remove', 'edit undone', 'restore by hand'];
   return one === other && oneOfAKind.includes(one.name) ? 'usage' : 'done';
 }

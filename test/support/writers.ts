@@ -7,6 +7,7 @@ import { createAccount, removeAccount, restoreAccount } from '../../src/store/ac
 import { changeAccount, undoAccountEdit } from '../../src/store/accounts/edit.ts';
 import { commitPerson } from '../../src/store/accounts/on-demand.ts';
 import { revertMany } from '../../src/store/accounts/revert-many.ts';
+import { erasePerson } from '../../src/store/commit/erase-person.ts';
 import { decideRemovals } from '../../src/store/commit/held-removals.ts';
 import { openLists } from '../../src/store/commit/removal-lists.ts';
 import { commitRound } from '../../src/store/commit/round.ts';
@@ -313,6 +314,15 @@ export const moreWriters: readonly Writer[] = [
       );
       return (database) => undoAccountEdit(database, account, null, { actor: 'Ann', role: 'user' });
     },
+  },
+  {
+    name: 'erase',
+    lock: 'line',
+    touches: [6],
+    prepare:
+      async ({ tenantId, accounts }) =>
+      (database) =>
+        erasePerson(database, { tenantId, accountId: accounts[6] ?? '', actor: 'Ann' }),
   },
   {
     name: 'revert of many',

@@ -7,21 +7,27 @@ import { disconnectTenant, purgeTenant, reconnectTenant, releasedAccounts } from
 import { findTenant, type Tenant } from '../../store/tenants/tenants.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { confirmName } from '../confirmation.ts';
-import { count, nameWithId, plural } from '../format.ts';
+import { count, duration, nameWithId, plural } from '../format.ts';
 import { table } from '../layout.ts';
 import { openProgress } from '../progress.ts';
+import { parseSpan } from '../times.ts';
 
-type ConnectionOptions = VerbOptions & { dryRun?: boolean; confirm?: string };
+type ConnectionOptions = VerbOptions & { dryRun?: boolean; confirm?: string; eraseAfter?: number };
 
 export function connectionCommands(): Command[] {
   return [
     verb(
       'disconnect',
       'Stop syncing a tenant. Its accounts and groups stay, as manual ones with their current values, and can be edited. Needs neither Graph nor consent.',
-      ['tenant disconnect Contoso --dry-run', 'tenant disconnect Contoso'],
+      [
+        'tenant disconnect Contoso --dry-run',
+        'tenant disconnect Contoso',
+        'tenant disconnect Contoso --erase-after 90d',
+      ],
       { acts: true },
     )
       .argument('<tenant>', 'id, name or reference')
+      .option('--erase-after <time>', 'let the worker erase the tenant after this time: 90d', parseSpan)
       .option('--dry-run', 'show what would happen, change nothing')
       .action((word: string, options: ConnectionOptions) => runVerb(options, (run) => disconnect(run, word, options))),
     verb(
@@ -54,7 +60,12 @@ async function disconnect(run: Run, word: string, options: ConnectionOptions): P
   const dryRun = options.dryRun === true;
   const { database } = await run.database();
   const tenant = await findTenant(database, word);
-  const done = await disconnectTenant(database, tenant.tenant_id, { actor: run.actor, dryRun });
+  const { eraseAfter } = options;
+  const done = await disconnectTenant(database, tenant.tenant_id, {
+    actor: run.actor,
+    dryRun,
+    ...(eraseAfter !== undefined && { eraseAfterMs: eraseAfter }),
+  });
   run.terminal.answer({ tenant: named(tenant), dryRun, ...done });
   const would = dryRun ? 'would become' : 'became';
   run.terminal.say(
@@ -62,6 +73,10 @@ async function disconnect(run: Run, word: string, options: ConnectionOptions): P
   );
   if (done.removed > 0)
     run.terminal.say(`${plural(done.removed, 'removed account')} ${dryRun ? 'would stay' : 'stayed'} removed.`);
+  if (eraseAfter !== undefined)
+    run.terminal.say(
+      `A worker ${dryRun ? 'would erase' : 'erases'} it after ${duration(eraseAfter / 1000)}, unless it is reconnected before.`,
+    );
   if (done.running)
     run.terminal.say(
       `A cycle ${dryRun ? 'is running and would end' : 'was running and ends'} without committing anything more.`,

@@ -138,3 +138,17 @@ test('rule 34: a removed account, one made by hand and one whose removal is held
   expect((await accountsOf(database, tenant.tenantId))[person(2)]).toBeUndefined();
   await expectSound(database, tenant.tenantId);
 });
+
+test('tenant disconnect --erase-after says when, and tells the worker; a wrong span is refused', async () => {
+  const { world, cli } = await markedWorld();
+  const eraseAt = () =>
+    rows(world.database, "select erase_at - now() > interval '89 days' as far from entra_sync.tenants");
+  expectOneLine(await cli('tenant', 'disconnect', 'Contoso', '--erase-after', 'soon'), 2, /write a span like 90d/);
+  const dry = await cli('tenant', 'disconnect', 'Contoso', '--erase-after', '90d', '--dry-run');
+  expect(dry.stdout).toContain('A worker would erase it after 90 d, unless it is reconnected before.');
+  expect(await eraseAt()).toEqual([{ far: null }]);
+  const { stdout } = await cli('tenant', 'disconnect', 'Contoso', '--erase-after', '90d');
+  expect(stdout).toContain('A worker erases it after 90 d');
+  expect(await eraseAt()).toEqual([{ far: true }]);
+  expect(await placesOf(world.database, mark)).not.toEqual([]);
+});
