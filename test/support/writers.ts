@@ -312,7 +312,8 @@ export const moreWriters: readonly Writer[] = [
         `select directory.edit_account(:account_id, '{"displayName": "Wrong"}', 'Ann', 'user')`,
         account,
       );
-      return (database) => undoAccountEdit(database, account, null, { actor: 'Ann', role: 'user' });
+      return async (database) =>
+        (await undoAccountEdit(database, account, null, { actor: 'Ann', role: 'user' })).changed;
     },
   },
   {

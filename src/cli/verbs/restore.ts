@@ -51,7 +51,13 @@ async function restore(run: Run, word: string, options: RestoreOptions): Promise
       },
     );
   }
-  const { account } = picked;
+  const { account, others } = picked;
+  if (account.removed_at === null && others.length > 0) {
+    throw new ExpectedError('usage', `${word} names a live account beside a removed one`, {
+      cure: 'name the removed one by its account id',
+      list: others.map((one) => one.account_id),
+    });
+  }
   const dryRun = options.dryRun === true;
   const profile = await inDryRun(database, dryRun, async (transaction) => {
     const restored = await restoreAccount(transaction, account.account_id, actor);

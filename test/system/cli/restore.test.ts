@@ -168,6 +168,12 @@ describe('restore', () => {
       await sql('select actor from directory.changes where account_id = :id order by change_id desc limit 1', { id }),
     ).toEqual([{ actor: 'eve' }]);
     expectOneLine(await cli('restore', id), 2, /is live: there is nothing to restore/);
+    await removeAccount(database, id, { actor: 'ann', role: 'user' });
+    await createAccount(database, tenant.tenantId, { displayName: 'Bob', mail: 'bob@contoso.example' }, 'ann');
+    const both = await cli('restore', 'bob@contoso.example');
+    expectOneLine(both, 2, /names a live account beside a removed one -> name the removed one/);
+    expect(both.stderr).toContain(id);
+    expectOneLine(await cli('restore', id), 2, /already has this mail \(ES008\)/);
   });
 
   test('what a cycle removed names the cycle to undo; what was purged says so', async () => {
