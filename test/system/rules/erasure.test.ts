@@ -96,7 +96,11 @@ test('rule 34: an erased person leaves no value in any column of any table, and 
   tenant.updateUser(person(0), { jobTitle: `Captain ${mark}` });
   await world.cycle();
   await world.cycle({ resync: true });
-  await personOf(world, person(0));
+  expect(await personOf(world, person(0))).toMatchObject({
+    verdict: 'out_of_scope',
+    reason: "was erased on the person's request",
+    after: undefined,
+  });
   await createAccount(database, tenant.tenantId, { mail: 'new@contoso.example' }, 'hr');
   tenant.updateUser(person(0), { mail: 'new@contoso.example' });
   await world.cycle({ resync: true });
