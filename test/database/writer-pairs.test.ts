@@ -7,16 +7,10 @@ import { type Database, openDatabase } from '../../src/store/database/pool.ts';
 import { applySettings } from '../../src/store/settings/versions.ts';
 import { disconnectTenant, purgeTenant } from '../../src/store/tenants/disconnect.ts';
 import { isDeep } from '../support/deep.ts';
+import { moreWriters } from '../support/more-writers.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, holdCommits, openStore, type Store, until } from '../support/stage.ts';
-import {
-  editedName,
-  writers as mainWriters,
-  moreWriters,
-  openScene,
-  type Scene,
-  type Writer,
-} from '../support/writers.ts';
+import { editedName, writers as mainWriters, openScene, type Scene, type Writer } from '../support/writers.ts';
 
 let store: Store;
 let first: Database;
