@@ -291,9 +291,9 @@ export interface Explanation {
   changed_by: string | null;
 }
 
-/** DETAIL of ES001, ES002, ES003, ES005 and ES008, parsed; more facts may come. */
+/** DETAIL of ES001, ES002, ES003, ES005, ES008 and ES009, parsed; more facts may come. */
 export interface RefusalDetail {
-  code: 'ES001' | 'ES002' | 'ES003' | 'ES005' | 'ES008';
+  code: 'ES001' | 'ES002' | 'ES003' | 'ES005' | 'ES008' | 'ES009';
   field?: string;
   owner?: Owner;
   fields?: string[];
@@ -375,8 +375,16 @@ export interface Functions {
     args: [tenant_id: string, account_id: string | null, actor: string];
     returns: unknown;
   };
+  restore_account: {
+    args: [account_id: string, actor: string, actor_role: Role];
+    returns: Record<string, unknown>;
+  };
   revert_account: {
     args: [account_id: string, fields: string[] | null, actor: string, actor_role: Role];
+    returns: Record<string, unknown>;
+  };
+  undo_account: {
+    args: [account_id: string, change_id: string, actor: string, actor_role: Role, expected_updated_at?: Date | null];
     returns: Record<string, unknown>;
   };
 }

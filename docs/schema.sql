@@ -1058,6 +1058,30 @@ begin
 end $function$;
 comment on function directory.request_cycle(uuid,uuid,text) is 'Asks the worker for a cycle of the tenant now, or with account_id for one person. Asked again before it begins, it is one. ES004, 55000 (disconnected).';
 
+CREATE OR REPLACE FUNCTION directory.restore_account(account_id uuid, actor text, actor_role text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  account entra_sync.accounts;
+  roles text[];
+begin
+  perform entra_sync.require_actor(actor);
+  perform entra_sync.require_latest_snapshot();
+  account := entra_sync.lock_removed(restore_account.account_id);
+  select t.manual_roles into roles from entra_sync.tenants t where t.tenant_id = account.tenant_id;
+  if (actor_role = any(roles)) is not true then
+    raise exception using errcode = 'ES003', message = format('the role %s may not restore accounts', entra_sync.quoted(actor_role)),
+      hint = 'manual.editableBy in the settings says who may'
+        || case when roles = '{}' then ': no role.' else ': ' || array_to_string(roles, ', ') || '.' end,
+      detail = entra_sync.error_detail('ES003', null, jsonb_build_object('roles', roles));
+  end if;
+  return entra_sync.restore_locked(account, restore_account.actor);
+end $function$;
+comment on function directory.restore_account(uuid,text,text) is 'Shows an account again that was removed by hand or by an approved list of held removals, as a manual one, and returns its profile. ES003, ES004 (purged too), ES007 (a cycle removed it), ES008; 55000 for a live one.';
+
 CREATE OR REPLACE FUNCTION directory.revert_account(account_id uuid, fields text[], actor text, actor_role text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -1103,6 +1127,60 @@ begin
 end $function$;
 comment on function directory.revert_account(uuid,text[],text,text) is 'Gives fields back to the directory''s value, null for all that the role may edit, and returns the new profile. ES001 to ES004, ES008.';
 
+CREATE OR REPLACE FUNCTION directory.undo_account(account_id uuid, change_id bigint, actor text, actor_role text, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  undone entra_sync.changes;
+  fields text[];
+  account entra_sync.accounts;
+  key text;
+  type text;
+  was jsonb;
+  given jsonb := '{}';
+  reverted text[] := '{}';
+begin
+  perform entra_sync.require_actor(actor);
+  select c.* into undone from entra_sync.changes c
+   where c.change_id = undo_account.change_id and c.account_id = undo_account.account_id and c.kind = 'account.edited'
+     and c.tenant_id = coalesce(entra_sync.narrowed_to(), c.tenant_id);
+  fields := array(select f from jsonb_object_keys(coalesce(undone.after -> 'profile', '{}')) as f order by f);
+  account := entra_sync.lock_to_edit(undo_account.account_id, fields);
+  if fields = '{}' then
+    raise exception using errcode = '22023',
+      message = format('change %s is no edit of account %s', coalesce(undo_account.change_id::text, 'null'), account.account_id),
+      hint = 'directory.account_history shows its edits: the kind is account.edited.';
+  end if;
+  foreach key in array fields loop
+    type := entra_sync.require_editable(account, key, actor_role);
+    was := nullif(undone.before -> 'profile' -> key, 'null');
+    -- A field that showed the directory's value before follows the directory again.
+    if was is not distinct from nullif(entra_sync.directory_value_at(account, key, undone.change_id), 'null') then
+      reverted := reverted || key;
+    else
+      perform entra_sync.require_fitting(key, coalesce(was, 'null'), type, account.state = 'manual' and key in ('mail', 'userPrincipalName'));
+      given := given || jsonb_build_object(key, was);
+    end if;
+  end loop;
+  foreach key in array fields loop
+    if nullif(account.profile -> key, 'null') is distinct from nullif(undone.after -> 'profile' -> key, 'null') then
+      perform entra_sync.refuse_changed_field(key, format('the field %s no longer shows what that edit gave', entra_sync.quoted(key)));
+    end if;
+  end loop;
+  perform entra_sync.require_unchanged(account, fields, undo_account.expected_updated_at);
+  return entra_sync.store_edit(account,
+    (account.overrides - reverted) || given,
+    (account.edits - reverted) || coalesce((
+      select jsonb_object_agg(f, jsonb_build_object('by', undo_account.actor, 'at', now())) from jsonb_object_keys(given) as f
+       where account.overrides -> f is distinct from given -> f), '{}'),
+    account.shelf - array(select jsonb_object_keys(given)),
+    fields, actor);
+end $function$;
+comment on function directory.undo_account(uuid,bigint,text,text,timestamp with time zone) is 'Takes one edit back: its fields show again what they showed before it, under the rules of an edit. Returns the new profile. ES001 to ES005, ES008; ES009 where a field no longer shows what the edit gave, or changed since expected_updated_at; 22023 for a change that is no edit of the account.';
+
 create schema entra_sync;
 
 create sequence entra_sync.account_numbers;
@@ -1145,6 +1223,7 @@ CREATE INDEX accounts_by_mail ON entra_sync.accounts USING btree (tenant_id, ent
 CREATE UNIQUE INDEX accounts_by_number ON entra_sync.accounts USING btree (account_no) INCLUDE (account_id);
 CREATE UNIQUE INDEX accounts_by_object ON entra_sync.accounts USING btree (tenant_id, entra_object_id);
 CREATE INDEX accounts_by_principal ON entra_sync.accounts USING btree (tenant_id, entra_sync.folded(user_principal_name));
+CREATE INDEX accounts_due_by_hand ON entra_sync.accounts USING btree (purge_at) WHERE (removed_reason = 'by_hand'::text);
 CREATE INDEX accounts_suspended ON entra_sync.accounts USING btree (tenant_id, suspended_at) WHERE (suspended_at IS NOT NULL);
 CREATE INDEX accounts_to_purge ON entra_sync.accounts USING btree (tenant_id, purge_at) WHERE (purge_at IS NOT NULL);
 CREATE TRIGGER drop_effective AFTER DELETE ON entra_sync.accounts REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.drop_effective();
@@ -1209,6 +1288,7 @@ CREATE INDEX changes_by_group ON entra_sync.changes USING btree (group_id, chang
 CREATE INDEX changes_by_groups ON entra_sync.changes USING gin (group_ids) WHERE (group_ids IS NOT NULL);
 CREATE INDEX changes_by_member_group ON entra_sync.changes USING btree (member_group_id, change_id) WHERE (member_group_id IS NOT NULL);
 CREATE INDEX changes_of_decisions ON entra_sync.changes USING btree (tenant_id, change_id) WHERE (kind = ANY (ARRAY['removal.approved'::text, 'removal.rejected'::text]));
+CREATE INDEX changes_of_removals ON entra_sync.changes USING btree (tenant_id, cycle_id) WHERE ((kind = ANY (ARRAY['account.removed'::text, 'group.removed'::text])) AND (cycle_id IS NOT NULL));
 comment on table entra_sync.changes is 'No foreign key to batches: both are written by one transaction, and a check per row would cost a fifth of a first load.';
 comment on column entra_sync.changes.change_ids is 'Their ids, beside group_ids. change_id is the lowest, and no other row of the batch has one between lowest and highest.';
 comment on column entra_sync.changes.group_ids is 'A row with them stands for as many changes of memberships, one a group, alike in everything else: a first load writes a tenth of the rows. entra_sync.change_rows shows them one by one.';
@@ -1326,6 +1406,15 @@ create table entra_sync.effective_members (
 );
 CREATE INDEX effective_members_by_group ON entra_sync.effective_members USING btree (group_no);
 comment on table entra_sync.effective_members is 'Which live account is in which live group, directly or through live groups (rule 30). Written by triggers within the transaction that changes a membership, an account, a group or the nesting, of an earlier release too. No foreign keys: a check a row would cost more than the row.';
+
+create table entra_sync.erased_objects (
+  tenant_id uuid not null,
+  object_hash bytea not null,
+  erased_at timestamp with time zone not null default now(),
+  constraint erased_objects_pkey PRIMARY KEY (tenant_id, object_hash),
+  constraint erased_objects_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.erased_objects is 'Users who were erased on a person''s request: they get no account, whatever the scope of the settings says.';
 
 create table entra_sync.feed (
   only_row boolean not null default true,
@@ -1839,6 +1928,7 @@ create table entra_sync.tenants (
   nested_members bigint not null default 0,
   nested_left_out bigint,
   paused_together boolean not null default false,
+  erase_at timestamp with time zone,
   constraint tenants_pkey PRIMARY KEY (tenant_id),
   constraint tenants_manual_roles_check CHECK ((manual_roles <@ ARRAY['user'::text, 'manager'::text])),
   constraint tenants_not_nil CHECK ((tenant_id <> '00000000-0000-0000-0000-000000000000'::uuid)),
@@ -1856,6 +1946,7 @@ comment on column entra_sync.tenants.failing_credential is 'Keyed hash of the cr
 comment on column entra_sync.tenants.nested_members is 'How many rows of effective_members are not direct.';
 comment on column entra_sync.tenants.nested_left_out is 'Null: every effective membership is kept. Else only direct ones are: so many more, counted by path, would exceed entra_sync.most_nested_members().';
 comment on column entra_sync.tenants.paused_together is 'Paused with all others, and not on its own. Means nothing while the tenant is not paused.';
+comment on column entra_sync.tenants.erase_at is 'When the worker erases the disconnected tenant (tenant disconnect --erase-after); null: a person does.';
 
 create table entra_sync.vocabulary (
   tenant_id uuid not null,
@@ -2095,6 +2186,22 @@ AS $function$
       having count(*) > 0), '{}')
 $function$;
 comment on function entra_sync.differing_facts(jsonb,jsonb) is 'What `mine` says where the two differ; a profile field that is not there is null.';
+
+CREATE OR REPLACE FUNCTION entra_sync.directory_value_at(account entra_sync.accounts, field text, change bigint)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce((
+      select jsonb_build_array(nullif(b.told -> field, 'null')) from entra_sync.changes c
+       cross join lateral (
+         select coalesce(c.before -> 'profile', '{}') || coalesce(c.before -> 'directory', '{}') as told) b
+       where c.account_id = account.account_id and c.change_id > change
+         and c.kind in ('account.updated', 'account.restored') and jsonb_exists(b.told, field)
+       order by c.change_id limit 1),
+    jsonb_build_array(nullif(account.mapped -> field, 'null'))) -> 0
+$function$;
+comment on function entra_sync.directory_value_at(entra_sync.accounts,text,bigint) is 'The directory''s value of a field when the change was made: the first later change of it tells, under a person''s value or not.';
 
 CREATE OR REPLACE FUNCTION entra_sync.drop_copy()
  RETURNS trigger
@@ -2990,6 +3097,34 @@ begin
 end $function$;
 comment on function entra_sync.lock_account(uuid,boolean) is 'The live account, locked after its tenant. Exclusive: in line with commits; else beside them.';
 
+CREATE OR REPLACE FUNCTION entra_sync.lock_removed(wanted uuid)
+ RETURNS entra_sync.accounts
+ LANGUAGE plpgsql
+AS $function$
+declare
+  only_tenant constant uuid := entra_sync.narrowed_to();
+  tenant uuid;
+  account entra_sync.accounts;
+  callers text;
+begin
+  select a.tenant_id into tenant from entra_sync.accounts a
+   where a.account_id = wanted and a.tenant_id = coalesce(only_tenant, a.tenant_id);
+  callers := entra_sync.limit_wait();
+  perform from entra_sync.tenants t where t.tenant_id = tenant for no key update;
+  select a.* into account from entra_sync.accounts a where a.account_id = wanted and a.tenant_id = tenant for update;
+  perform set_config('lock_timeout', callers, true);
+  if account.account_id is null then
+    if exists (select from entra_sync.changes c
+                where c.account_id = wanted and c.kind = 'account.purged' and c.tenant_id = coalesce(only_tenant, c.tenant_id)) then
+      raise exception using errcode = 'ES004', message = format('account %s was purged: nothing of it is kept', wanted),
+        hint = 'An account is restored until directory.removed_accounts.purge_at. Create a new one.';
+    end if;
+    perform entra_sync.refuse_unknown_account(wanted);
+  end if;
+  return account;
+end $function$;
+comment on function entra_sync.lock_removed(uuid) is 'An account that is to be restored, live or removed, locked after its tenant, in line with commits.';
+
 CREATE OR REPLACE FUNCTION entra_sync.lock_to_edit(wanted uuid, fields text[])
  RETURNS entra_sync.accounts
  LANGUAGE plpgsql
@@ -3188,6 +3323,13 @@ begin
 end $function$;
 comment on function entra_sync.number_batches() is 'Numbers all committed batches without a number and returns how many; none where another transaction is at it. On another server than before it begins a new epoch first, since the old one may have given the same numbers to other batches. Readers do not need it: it keeps positions short.';
 
+CREATE OR REPLACE FUNCTION entra_sync.object_hash(tenant uuid, object uuid)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$ select sha256(convert_to(tenant || ':' || object, 'UTF8')) $function$;
+comment on function entra_sync.object_hash(uuid,uuid) is 'What erased_objects knows of a user. It tells whether an id that Graph shows is that of an erased person, and no id.';
+
 CREATE OR REPLACE FUNCTION entra_sync.own_batch(tenant uuid)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -3211,6 +3353,18 @@ CREATE OR REPLACE FUNCTION entra_sync.quoted(word text)
  IMMUTABLE
 AS $function$ select coalesce(to_json(left(word, 80))::text, 'null') $function$;
 comment on function entra_sync.quoted(text) is 'A word of the caller as an error message may show it: one line, cut. Values are never shown.';
+
+CREATE OR REPLACE FUNCTION entra_sync.refuse_changed_field(field text, message text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception using errcode = 'ES009', message = message,
+    hint = 'Look at it again: directory.account_history tells what it showed since, and who changed it.',
+    column = field,
+    detail = entra_sync.error_detail('ES009', field);
+end $function$;
+comment on function entra_sync.refuse_changed_field(text,text) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.refuse_unknown_account(wanted uuid)
  RETURNS void
@@ -3338,13 +3492,8 @@ CREATE OR REPLACE FUNCTION entra_sync.require_free_keys(account entra_sync.accou
  LANGUAGE plpgsql
 AS $function$
 declare
-  taken text;
+  taken constant text := entra_sync.taken_key(account);
 begin
-  select case when entra_sync.folded(a.mail) = entra_sync.folded(account.mail) then 'mail' else 'userPrincipalName' end into taken
-    from entra_sync.accounts a
-   where a.tenant_id = account.tenant_id and a.removed_at is null and a.account_id <> account.account_id
-     and (entra_sync.folded(a.mail) = entra_sync.folded(account.mail) or entra_sync.folded(a.user_principal_name) = entra_sync.folded(account.user_principal_name))
-   limit 1;
   if taken is not null then
     raise exception using errcode = 'ES008',
       message = format('a live account of this tenant already has this %s', taken),
@@ -3408,6 +3557,32 @@ begin
 end $function$;
 comment on function entra_sync.require_time(uuid,timestamp with time zone) is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.require_unchanged(account entra_sync.accounts, fields text[], expected_updated_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  expected constant timestamptz := date_trunc('milliseconds', expected_updated_at);
+  known bigint;
+  field text;
+begin
+  -- Drivers cut the rest off.
+  if expected is null or expected = date_trunc('milliseconds', account.updated_at) then
+    return;
+  end if;
+  -- The ids of an account's changes are in the order of their commits; times of cycles are those of their begin.
+  select max(c.change_id) into known from entra_sync.changes c
+   where c.account_id = account.account_id and c.kind like 'account.%' and date_trunc('milliseconds', c.at) = expected;
+  select f into field from entra_sync.changes c cross join lateral jsonb_object_keys(c.before -> 'profile') as f
+   where c.account_id = account.account_id and c.kind like 'account.%' and f = any(fields)
+     and case when known is null then date_trunc('milliseconds', c.at) > expected else c.change_id > known end
+   order by f limit 1;
+  if field is not null then
+    perform entra_sync.refuse_changed_field(field, format('the field %s was changed since', entra_sync.quoted(field)));
+  end if;
+end $function$;
+comment on function entra_sync.require_unchanged(entra_sync.accounts,text[],timestamp with time zone) is 'ES009 where one of the fields has changed since the account was read at this updated_at, compared to the millisecond; null is no check.';
+
 CREATE OR REPLACE FUNCTION entra_sync.require_within(tenant uuid, field text, value jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -3442,11 +3617,107 @@ begin
 end $function$;
 comment on function entra_sync.require_within(uuid,text,jsonb) is 'Refuses an edit beyond the bounds that the settings give its field: ES005.';
 
+CREATE OR REPLACE FUNCTION entra_sync.restore_locked(account entra_sync.accounts, actor text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+AS $function$
+declare
+  shown entra_sync.accounts;
+  batch bigint;
+  removed_in bigint;
+begin
+  if account.removed_at is null then
+    raise exception using errcode = '55000', message = format('account %s is live: there is nothing to restore', account.account_id),
+      hint = 'directory.removed_accounts shows the accounts that can be restored.';
+  end if;
+  if account.removed_reason <> 'by_hand' and not account.removal_approved then
+    select c.cycle_id into removed_in from entra_sync.changes c
+     where c.account_id = account.account_id and c.kind = 'account.removed' order by c.change_id desc limit 1;
+    raise exception using errcode = 'ES007',
+      message = format('account %s was removed by a cycle: it is not restored by hand', account.account_id),
+      hint = 'Restore the user in Entra ID, or take it into the scope of the settings.'
+        || coalesce(format(' entra-sync removals undo TENANT --cycle %s shows again what that cycle removed.', removed_in), '');
+  end if;
+  perform entra_sync.require_free_keys(account);
+  batch := entra_sync.own_batch(account.tenant_id);
+  shown := entra_sync.show_again(account, batch, restore_locked.actor);
+  insert into entra_sync.changes (batch_id, tenant_id, actor, kind, group_id, account_id)
+  select batch, shown.tenant_id, restore_locked.actor, 'membership.added', g.group_id, shown.account_id
+    from entra_sync.memberships m
+    join entra_sync.groups g on g.group_no = m.group_no and g.removed_at is null
+   where m.tenant_id = shown.tenant_id and m.member_object_id = shown.entra_object_id;
+  -- The batch of a person's edits has its row before its changes.
+  perform entra_sync.keep_effective(shown.tenant_id, array[shown.account_no]);
+  return shown.profile - shown.cleared;
+end $function$;
+comment on function entra_sync.restore_locked(entra_sync.accounts,text) is 'Restores an account that a person removed, with the memberships that it still has. The roles that may are the caller''s affair.';
+
+CREATE OR REPLACE FUNCTION entra_sync.revert_many(wanted uuid[], field text, actor text, actor_role text)
+ RETURNS TABLE(account_id uuid, refused text)
+ LANGUAGE plpgsql
+AS $function$
+begin
+  -- In id order, as every writer locks accounts.
+  for account_id in select w from unnest(wanted) as w order by w loop
+    refused := null;
+    begin
+      perform directory.revert_account(account_id, array[revert_many.field], revert_many.actor, actor_role);
+    exception when sqlstate 'ES001' or sqlstate 'ES003' or sqlstate 'ES004' or sqlstate 'ES008' then
+      refused := sqlstate;
+    end;
+    return next;
+  end loop;
+end $function$;
+comment on function entra_sync.revert_many(uuid[],text,text,text) is 'Reverts one field of these accounts. refused: the SQLSTATE for which an account was left as it is. The tenant''s row is locked in line.';
+
+CREATE OR REPLACE FUNCTION entra_sync.show_again(old entra_sync.accounts, batch bigint, actor text)
+ RETURNS entra_sync.accounts
+ LANGUAGE plpgsql
+AS $function$
+declare
+  shown entra_sync.accounts;
+begin
+  update entra_sync.accounts a
+     set state = 'manual', removed_at = null, removed_reason = null, purge_at = null, removal_approved = false, updated_at = now()
+   where a.account_id = old.account_id
+  returning a.* into shown;
+  insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
+  values (batch, old.tenant_id, show_again.actor, 'account.restored', old.account_id,
+          jsonb_build_object('removed', old.removed_reason, 'profile', '{}'::jsonb)
+            || entra_sync.differing_facts(entra_sync.account_facts(old), entra_sync.account_facts(shown)),
+          entra_sync.account_facts(shown));
+  return shown;
+end $function$;
+comment on function entra_sync.show_again(entra_sync.accounts,bigint,text) is 'Shows a removed account again as a manual one, with its change row. The caller holds the locks, and writes the memberships that appear.';
+
+CREATE OR REPLACE FUNCTION entra_sync.show_many_again(tenant uuid, wanted uuid[], batch bigint, actor text)
+ RETURNS TABLE(account_id uuid, taken text)
+ LANGUAGE plpgsql
+AS $function$
+declare
+  account entra_sync.accounts;
+begin
+  -- One after another: of two that share a key the first is shown.
+  for account in
+    select a.* from entra_sync.accounts a
+     where a.tenant_id = tenant and a.account_id = any(wanted) and a.removed_at is not null order by a.account_id for update
+  loop
+    account_id := account.account_id;
+    taken := entra_sync.taken_key(account);
+    if taken is null then
+      perform entra_sync.show_again(account, batch, show_many_again.actor);
+    end if;
+    return next;
+  end loop;
+end $function$;
+comment on function entra_sync.show_many_again(uuid,uuid[],bigint,text) is 'Shows removed accounts again, in id order. taken: the key that another live account has by now, so that this one stays removed.';
+
 CREATE OR REPLACE FUNCTION entra_sync.store_edit(old entra_sync.accounts, overrides jsonb, edits jsonb, shelf jsonb, fields text[], actor text)
  RETURNS jsonb
  LANGUAGE plpgsql
 AS $function$
 declare
+  moment constant timestamptz := greatest(clock_timestamp(), old.updated_at + interval '1 millisecond');
   changed entra_sync.accounts := old;
   touched text[] := array(
     select f from unnest(fields) as f
@@ -3472,8 +3743,11 @@ begin
     end if;
   end if;
   update entra_sync.accounts a
-     set overrides = store_edit.overrides, edits = store_edit.edits, shelf = store_edit.shelf,
-         mail = changed.mail, user_principal_name = changed.user_principal_name, updated_at = now()
+     set overrides = store_edit.overrides, shelf = store_edit.shelf,
+         edits = coalesce((
+           select jsonb_object_agg(e.key, case when e.key = any(touched) then e.value || jsonb_build_object('at', moment) else e.value end)
+             from jsonb_each(store_edit.edits) e), '{}'),
+         mail = changed.mail, user_principal_name = changed.user_principal_name, updated_at = moment
    where a.account_id = old.account_id
   returning a.* into changed;
   -- A field that is edited to what it shows already is named too: from now on the value is the person's.
@@ -3508,6 +3782,19 @@ begin
      and not exists (select from entra_sync.words x where x.tenant_id = tenant and x.word = v.word);
 end $function$;
 comment on function entra_sync.take_words(uuid,"char",bigint[],text[]) is 'At a purge nothing of a name stays, in the vocabulary neither.';
+
+CREATE OR REPLACE FUNCTION entra_sync.taken_key(account entra_sync.accounts)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case when entra_sync.folded(a.mail) = entra_sync.folded(account.mail) then 'mail' else 'userPrincipalName' end
+    from entra_sync.accounts a
+   where a.tenant_id = account.tenant_id and a.removed_at is null and a.account_id <> account.account_id
+     and (entra_sync.folded(a.mail) = entra_sync.folded(account.mail) or entra_sync.folded(a.user_principal_name) = entra_sync.folded(account.user_principal_name))
+   limit 1
+$function$;
+comment on function entra_sync.taken_key(entra_sync.accounts) is 'The key of this account that another live account of its tenant has, or null.';
 
 CREATE OR REPLACE FUNCTION entra_sync.tell_of_batch()
  RETURNS trigger
@@ -3711,8 +3998,9 @@ begin
       join entra_sync.groups g on g.group_no = m.group_no and g.removed_at is null
      where m.tenant_id = account.tenant_id and m.member_object_id = account.entra_object_id;
   end if;
-  insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
-  values (batch, account.tenant_id, actor, kind, account.account_id, before, after);
+  insert into entra_sync.changes (batch_id, tenant_id, at, actor, kind, account_id, before, after)
+  values (batch, account.tenant_id, case kind when 'account.edited' then account.updated_at else now() end,
+          actor, kind, account.account_id, before, after);
 end $function$;
 comment on function entra_sync.write_account_change(entra_sync.accounts,text,text,jsonb,jsonb) is 'The change, in the batch of this transaction; before a removal the visible memberships that vanish with the account.';
 

@@ -173,4 +173,5 @@ export const nullable: Readonly<Record<string, readonly string[]>> = {
   read_changes: ['after'],
   request_cycle: ['account_id'],
   revert_account: ['fields'],
+  undo_account: ['expected_updated_at'],
 };

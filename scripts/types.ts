@@ -14,9 +14,9 @@ const head = `// Types of schema directory, the public contract (docs/contract.m
 `;
 
 // No catalog tells the DETAIL of an error: test/database/error-fields.test.ts holds it to this.
-const refusal = `/** DETAIL of ES001, ES002, ES003, ES005 and ES008, parsed; more facts may come. */
+const refusal = `/** DETAIL of ES001, ES002, ES003, ES005, ES008 and ES009, parsed; more facts may come. */
 export interface RefusalDetail {
-  code: 'ES001' | 'ES002' | 'ES003' | 'ES005' | 'ES008';
+  code: 'ES001' | 'ES002' | 'ES003' | 'ES005' | 'ES008' | 'ES009';
   field?: string;
   owner?: Owner;
   fields?: string[];

@@ -2,6 +2,7 @@
 import type { Scope } from '../rules/scope.ts';
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
+import type { GroupOfAccount } from '../store/accounts/groups-of.ts';
 import type { AccountThen } from '../store/accounts/history.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
 import { cut, nameWithId, when, withCutRemark } from './format.ts';
@@ -72,6 +73,8 @@ export function absenceText({ why, reason, since, last_seen_at }: Absence): stri
       return 'outside the scope of the settings by userType or accountEnabled: only the id is kept';
     case 'deleted':
       return 'soft-deleted in Entra ID, with no account here; an account is created when it is restored there';
+    case 'erased':
+      return `erased ${when(since)} on the person's request: no cycle makes an account of this user`;
     case 'purged':
       return `purged ${when(since)}: the account was removed and its retention ended; a user who comes back gets a new account`;
   }
@@ -129,6 +132,18 @@ function valueText(value: unknown): string {
   return cut(
     Array.isArray(value) && value.every((one) => typeof one === 'string') ? value.join(', ') : JSON.stringify(value),
   );
+}
+
+/** Returns the groups of an account, and how it is in each. */
+export function groupLines(groups: readonly GroupOfAccount[]): Lines {
+  return groups.map(({ group_id, display_name, is_direct, held_list }) => [
+    display_name ?? group_id,
+    held_list === null
+      ? is_direct
+        ? 'direct'
+        : 'through nested groups'
+      : `direct, its end waits for a person in list ${held_list}`,
+  ]);
 }
 
 /** Returns how fresh the tenant's data is, as names and values. */

@@ -32,6 +32,8 @@ const groups: Readonly<Record<string, Verbs>> = {
     history: async () => (await import('./verbs/history.ts')).historyCommand(),
     compare: async () => (await import('./verbs/history.ts')).compareCommand(),
     edit: async () => (await import('./verbs/edit.ts')).editCommand(),
+    restore: async () => (await import('./verbs/restore.ts')).restoreCommand(),
+    person: async () => (await import('./verbs/person.ts')).personCommand(),
     changes: async () => (await import('./verbs/changes.ts')).changesCommand(),
     removals: async () => (await import('./verbs/removals.ts')).removalsCommand(),
   },

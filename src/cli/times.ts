@@ -23,5 +23,14 @@ export function timeOf(text: string, now: Date): string {
   throw new InvalidArgumentError(`write a time like ${timeHelp}`);
 }
 
+/** Returns the milliseconds of a span such as `90d`, for an option. */
+export function parseSpan(text: string): number {
+  const ms = durationMs(text.trim());
+  if (ms !== undefined && ms > 0 && ms <= longestMs) return ms;
+  throw new InvalidArgumentError('write a span like 90d, 12h or 30m, at most 3650d');
+}
+
+const longestMs = 3650 * 86_400_000;
+
 /** {@link timeOf} for an option. */
 export const parseTime = (text: string): string => timeOf(text, new Date());

@@ -55,6 +55,9 @@ export type OnDemandResult = {
   readonly dryRun: boolean;
 };
 
+/** The reason of a user who gets no account whatever the scope says. */
+export const wasErased = "was erased on the person's request";
+
 /**
  * Reads one user and commits the result. Throws `usage` for an impossible name or id, `unknown_name` if neither Entra
  * ID nor this database knows the user, and what reading throws.
@@ -92,6 +95,7 @@ export async function readUserOnDemand(parts: CycleParts, options: PersonOptions
     cycleId,
     inScope,
     aside: undecided,
+    erased,
   } = await commitPerson(database, {
     tenantId,
     entraObjectId: id,
@@ -109,7 +113,8 @@ export async function readUserOnDemand(parts: CycleParts, options: PersonOptions
   });
   const byProperties = 'reason' in seen ? null : outsideOf(seen.source, settings.scope, settings.disabledAccounts);
   const aside = 'reason' in seen ? seen.reason : undecided;
-  const outside = 'reason' in seen ? null : (byProperties?.why ?? 'in none of the scope groups');
+  const byScope = 'reason' in seen ? null : (byProperties?.why ?? 'in none of the scope groups');
+  const outside = erased ? wasErased : byScope;
   const result: OnDemandResult = {
     before,
     after,

@@ -33,7 +33,7 @@ import {
   withNames,
 } from '../store/verify.ts';
 import { driftOfEffective } from '../store/verify-effective.ts';
-import { judgeListing } from '../store/verify-scope.ts';
+import { judgeListing, leaveErasedOut } from '../store/verify-scope.ts';
 import type { CycleParts } from './cycle.ts';
 import { withColumns } from './groups.ts';
 import type { Progress } from './stream.ts';
@@ -80,6 +80,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
     const groups = await stageListing(work, 'groups');
     await unfoldSlices(database, lease, groups.round.round_id);
     const roundIds = { users: users.round.round_id, groups: groups.round.round_id };
+    await leaveErasedOut(database, lease, users.round.round_id);
     // A sample has too few member lists, and only users who have an account.
     const scopeGaps =
       options.sample === undefined ? await judgeListing(database, lease, roundIds, settings.scope.groups) : [];

@@ -1,5 +1,6 @@
 // The scope of a fresh listing, judged by its own member lists.
 import type { ScopeGap } from '../rules/scope.ts';
+import { leaveOutErased } from './commit/erased.ts';
 import { type Lease, requireFence } from './cycle/lease.ts';
 import { compareWholeSets, type Database, inTransaction, rows } from './database/pool.ts';
 import { isPropertyOfGroup } from './stage/doubts.ts';
@@ -45,6 +46,14 @@ export async function judgeListing(
       { ...bindings, gaps: gaps.length > 0 },
     );
     return gaps;
+  });
+}
+
+/** Puts listed users who were erased outside the scope. */
+export function leaveErasedOut(database: Database, lease: Lease, round: string): Promise<void> {
+  return inTransaction(database, async (transaction) => {
+    await requireFence(transaction, lease);
+    await leaveOutErased(transaction, { tenant: lease.tenantId, round });
   });
 }
 

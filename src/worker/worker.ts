@@ -14,6 +14,7 @@ import { unlessAborted } from './await-database.ts';
 import { openBeat } from './beat.ts';
 import { openCredentialWatch } from './credential-watch.ts';
 import { openFeedKeeper } from './feed-keeper.ts';
+import { openHousekeeper } from './housekeeper.ts';
 import { openPlanner } from './planner.ts';
 import { openWaitWatch, type WaitKind } from './report-waits.ts';
 import { openRests, type Rests } from './rests.ts';
@@ -95,6 +96,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   let seldomAt = Number.NEGATIVE_INFINITY;
   const lookAtSchema = openSchemaWatch(parts);
   const tendFeed = openFeedKeeper(database, log);
+  const keepHouse = openHousekeeper(database, log);
   const beat = openBeat(database);
 
   async function tick(): Promise<void> {
@@ -116,6 +118,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     // Separate: a failure of planning does not stop the feed, and vice versa.
     await tendFeed().catch((error: unknown) => complain('feed', error));
     await beat.tell().catch((error: unknown) => complain('beat', error));
+    await keepHouse().catch((error: unknown) => complain('purge', error));
     persons.look();
   }
 

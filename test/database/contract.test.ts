@@ -158,7 +158,13 @@ const functions = {
   read_changes: { takes: 'after text, max integer DEFAULT 1000', gives: 'SETOF directory.feed_row' },
   remove_account: { takes: 'account_id uuid, actor text, actor_role text', gives: 'void' },
   request_cycle: { takes: 'tenant_id uuid, account_id uuid, actor text', gives: 'void' },
+  restore_account: { takes: 'account_id uuid, actor text, actor_role text', gives: 'jsonb' },
   revert_account: { takes: 'account_id uuid, fields text[], actor text, actor_role text', gives: 'jsonb' },
+  undo_account: {
+    takes:
+      'account_id uuid, change_id bigint, actor text, actor_role text, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone',
+    gives: 'jsonb',
+  },
 };
 
 const columnsOf = (relation: string) =>

@@ -266,6 +266,7 @@ const textsOfIndexes: Record<string, string> = {
   checkpoints_pkey: 'a stream',
   data_faults_pkey: 'a stream',
   deleted_strangers_pkey: 'a stream',
+  erased_objects_pkey: 'a hash of 32 bytes',
   feed_epochs_pkey: 'eight letters',
   field_rules_pkey: 'at most 63 letters, by the check of the settings',
   grants_by_name: 'the name of a role, at most 63 bytes',

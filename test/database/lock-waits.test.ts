@@ -21,9 +21,10 @@ import { applySettings } from '../../src/store/settings/versions.ts';
 import { disconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { rowsOf } from '../support/deep.ts';
+import { moreWriters } from '../support/more-writers.ts';
 import { type EditStore, openEditStore } from '../support/people-edit.ts';
 import { ask, begin, untilBlocked } from '../support/stage.ts';
-import { editedName, moreWriters, openScene, type Scene, type Writer, writers } from '../support/writers.ts';
+import { editedName, openScene, type Scene, type Writer, writers } from '../support/writers.ts';
 
 const soon = { eachMs: 200, forMs: 400, forWorkMs: 60_000, tellAfterMs: 100, pauseMs: 20 } as const;
 

@@ -12,9 +12,10 @@ import { createInvitation, withdrawInvitations } from '../../src/store/tenants/i
 import { addTenant, renameTenant } from '../../src/store/tenants/tenants.ts';
 import { type BreakablePath, openBreakablePath } from '../support/cut-connection.ts';
 import { rowsOf } from '../support/deep.ts';
+import { moreWriters } from '../support/more-writers.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, fingerprintOf, holdCommits, openStore, type Store, until } from '../support/stage.ts';
-import { type Act, moreWriters, openScene, type Scene, writers } from '../support/writers.ts';
+import { type Act, openScene, type Scene, writers } from '../support/writers.ts';
 
 let store: Store;
 let path: BreakablePath;

@@ -88,6 +88,8 @@ export const calls: readonly (readonly [sql: string, of: 'account' | 'tenant'])[
   [`select directory.edit_account($1, '{"jobTitle": "Boss"}', 'Eve', 'manager')`, 'account'],
   [`select directory.revert_account($1, null, 'Eve', 'manager')`, 'account'],
   [`select directory.remove_account($1, 'Eve', 'manager')`, 'account'],
+  [`select directory.restore_account($1, 'Eve', 'manager')`, 'account'],
+  [`select directory.undo_account($1, 1, 'Eve', 'manager')`, 'account'],
   ['select * from directory.explain_account($1)', 'account'],
   [`select directory.create_account($1, '{}', 'Eve')`, 'tenant'],
   [`select directory.request_cycle($1, null, 'Eve')`, 'tenant'],

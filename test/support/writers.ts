@@ -3,12 +3,13 @@
 import { randomUUID } from 'node:crypto';
 import { groupColumns } from '../../src/rules/groups.ts';
 import { loadDefaults } from '../../src/settings/settings.ts';
-import { createAccount, removeAccount } from '../../src/store/accounts/accounts.ts';
+import { createAccount } from '../../src/store/accounts/accounts.ts';
 import { changeAccount } from '../../src/store/accounts/edit.ts';
 import { commitPerson } from '../../src/store/accounts/on-demand.ts';
 import { decideRemovals } from '../../src/store/commit/held-removals.ts';
 import { openLists } from '../../src/store/commit/removal-lists.ts';
 import { commitRound } from '../../src/store/commit/round.ts';
+import { undoRemovals } from '../../src/store/commit/undo-removals.ts';
 import { acquireLease, type Lease } from '../../src/store/cycle/lease.ts';
 import type { Database } from '../../src/store/database/pool.ts';
 import { inReportedTransaction } from '../../src/store/feed/receipts.ts';
@@ -149,14 +150,14 @@ function usersRound(objects: Parameters<typeof pull>[3][number], before?: (scene
   };
 }
 
-const decide =
+export const decide =
   (decision: 'approve' | 'reject') =>
   async (scene: Scene): Promise<Act> => {
     const { tenantId, listId } = scene;
     return (database) => decideRemovals(database, { tenantId, listId, ids: null, decision, actor: 'Ann' });
   };
 
-const editOf =
+export const editOf =
   (person: number, displayName: string) =>
   async ({ tenantId, accounts }: Scene): Promise<Act> => {
     const account = { tenant_id: tenantId, account_id: accounts[person] ?? '' };
@@ -268,21 +269,17 @@ export const writers: readonly Writer[] = [
         });
     },
   },
-];
-
-/** More writers that lock like one of those above. */
-export const moreWriters: readonly Writer[] = [
-  { name: 'reject', lock: 'line', touches: [4], prepare: decide('reject') },
-  { name: 'edit of another', lock: 'share', touches: [7], prepare: editOf(7, 'Somebody') },
   {
-    name: 'remove',
+    name: 'undo',
     lock: 'line',
-    touches: [0],
-    prepare:
-      async ({ manual }) =>
-      (database) =>
-        inReportedTransaction(database, (transaction) =>
-          removeAccount(transaction, manual, { actor: 'Ann', role: 'user' }),
-        ),
+    touches: [3],
+    async prepare({ store, tenantId, accounts }) {
+      await ask(
+        store,
+        "update entra_sync.changes set cycle_id = 77 where account_id = :id and kind = 'account.removed' and cycle_id is null",
+        { id: accounts[3] },
+      );
+      return (database) => undoRemovals(database, { tenantId, of: { cycle: '77' }, actor: 'Ann', dryRun: false });
+    },
   },
 ];

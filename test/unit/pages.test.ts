@@ -16,8 +16,10 @@ import { findCommand } from '../../src/cli/verbs/find.ts';
 import { grantCommand } from '../../src/cli/verbs/grant.ts';
 import { compareCommand, historyCommand } from '../../src/cli/verbs/history.ts';
 import { migrateCommand } from '../../src/cli/verbs/migrate.ts';
+import { personCommand } from '../../src/cli/verbs/person.ts';
 import { psqlCommand } from '../../src/cli/verbs/psql.ts';
 import { removalsCommand } from '../../src/cli/verbs/removals.ts';
+import { restoreCommand } from '../../src/cli/verbs/restore.ts';
 import { settingsCommand } from '../../src/cli/verbs/settings.ts';
 import { simulateCommand } from '../../src/cli/verbs/simulate.ts';
 import { statusCommand } from '../../src/cli/verbs/status.ts';
@@ -50,8 +52,10 @@ const commands = [
   grantCommand(),
   historyCommand(),
   migrateCommand(),
+  personCommand(),
   psqlCommand(),
   removalsCommand(),
+  restoreCommand(),
   settingsCommand(),
   simulateCommand(),
   statusCommand(),

@@ -5,7 +5,7 @@ import type { ValueType } from '../../rules/expressions.ts';
 import { didYouMean } from '../../rules/graph-paths.ts';
 import { nearestName } from '../../rules/graph-properties.ts';
 import { type Role, roles } from '../../rules/ownership.ts';
-import { changeAccount, valueTypes } from '../../store/accounts/edit.ts';
+import { changeAccount, type EditedField, undoAccountEdit, valueTypes } from '../../store/accounts/edit.ts';
 import type { FoundAccount } from '../../store/accounts/explain.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
@@ -14,28 +14,39 @@ import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { fieldValue, splitEdits } from '../field-values.ts';
 import { showValue, when, withCutRemark } from '../format.ts';
 import { table } from '../layout.ts';
+import { type ManyOptions, revertOfMany } from './edit-many.ts';
 
-type EditOptions = VerbOptions & { as: Role; revert?: string[] | true; tenant?: string };
+type EditOptions = VerbOptions & ManyOptions & { revert?: string[] | true; undo?: string | true };
 
 export function editCommand(): Command {
   return verb(
     'edit',
-    'Set fields of one account, or revert them to the directory: all of them or none. The settings define which fields people own, and which roles may edit them.',
+    'Set fields of one account, revert them to the directory, or undo an edit: all of it or nothing. The settings define which fields people own, and which roles may edit them.',
     [
       'edit ann@contoso.com mobilePhone="+1 555 0100" pronouns=she/her',
       'edit ann@contoso.com faxNumber=          (clears it)',
       'edit ann@contoso.com businessPhones="+1 555 0100, +1 555 0101" --as manager --actor bob',
       'edit ann@contoso.com --revert mobilePhone pronouns',
       'edit ann@contoso.com --revert            (all that the role may edit)',
+      'edit --revert mobilePhone --group "All Staff" --tenant Contoso --dry-run',
+      'edit --revert mobilePhone --everyone --tenant Contoso',
+      'edit ann@contoso.com --undo              (the last edit; history shows the numbers of others)',
     ],
     { acts: true },
   )
-    .argument('<account>', 'account id, object id, user principal name or mail')
+    .argument('[account]', 'account id, object id, user principal name or mail')
     .argument('[edits...]', 'field=value; field= clears; a list is separated by commas, or a JSON array')
     .option('--revert [field...]', "fields to revert to the directory's value; without one, all that the role may edit")
+    .option('--undo [change]', 'take an edit back: the number of its change; without one, the last edit')
     .addOption(new Option('--as <role>', 'the role that edits').choices(roles).default('user' satisfies Role))
+    .option(
+      '--group <group>',
+      'with --revert FIELD, in place of an account: of everyone in this group, nested groups too',
+    )
+    .option('--everyone', 'the same of everyone in the tenant')
+    .option('--dry-run', 'with --group or --everyone: say what would change, and change nothing')
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in')
-    .action((word: string, edits: string[], options: EditOptions) =>
+    .action((word: string | undefined, edits: string[], options: EditOptions) =>
       runVerb(
         options,
         (run) => edit(run, word, edits, options),
@@ -44,8 +55,25 @@ export function editCommand(): Command {
     );
 }
 
-async function edit(run: Run, word: string, words: readonly string[], options: EditOptions): Promise<undefined> {
-  const { terminal, actor } = run;
+async function edit(
+  run: Run,
+  word: string | undefined,
+  words: readonly string[],
+  options: EditOptions,
+): Promise<undefined> {
+  const { actor } = run;
+  if (options.group !== undefined || options.everyone) return editMany(run, word, options);
+  if (word === undefined) {
+    throw new ExpectedError('usage', 'no account was named', {
+      cure: 'entra-sync edit ACCOUNT field=value, or edit --revert FIELD --group GROUP --tenant TENANT',
+    });
+  }
+  if (options.dryRun) {
+    throw new ExpectedError('usage', '--dry-run goes with --group and --everyone alone', {
+      cure: "entra-sync explain ACCOUNT shows the value and the directory's",
+    });
+  }
+  if (options.undo !== undefined) return undo(run, word, words, options);
   const revertAll = options.revert === true;
   // --revert also swallows the edits after it. No field name contains an equals sign.
   const behind = options.revert === true ? [] : (options.revert ?? []);
@@ -59,9 +87,7 @@ async function edit(run: Run, word: string, words: readonly string[], options: E
       cure: 'name the fields to revert, or run the two one after the other',
     });
   }
-  if (!/\S/.test(actor) || actor.length > 1000) {
-    throw new ExpectedError('usage', 'the actor must have 1 to 1,000 characters', { cure: 'give it with --actor' });
-  }
+  requireActor(actor);
   const { database } = await run.database();
   const account = await liveAccount(run, database, word, options.tenant);
   const types = await valueTypes(database, account.tenant_id);
@@ -75,18 +101,68 @@ async function edit(run: Run, word: string, words: readonly string[], options: E
     { edits, reverts: revertAll ? 'all' : reverts },
     { actor, role: options.as },
   );
-  terminal.answer({
-    account: { account_id: account.account_id, tenant_id: account.tenant_id, display_name: account.display_name },
-    changed,
-  });
+  sayChanged(
+    run,
+    account,
+    { changed },
+    revertAll
+      ? 'Nothing changed: no field that the role may edit differs from the directory.'
+      : 'Nothing changed: the account had these values already.',
+  );
+}
+
+async function editMany(run: Run, word: string | undefined, options: EditOptions): Promise<undefined> {
+  if (word !== undefined || options.undo !== undefined || options.revert === undefined) {
+    throw new ExpectedError('usage', '--group and --everyone go with --revert FIELD alone, without an account', {
+      cure: 'entra-sync edit --revert FIELD --group GROUP --tenant TENANT',
+    });
+  }
+  requireActor(run.actor);
+  return revertOfMany(run, options.revert === true ? [] : options.revert, options);
+}
+
+function requireActor(actor: string): void {
+  if (/\S/.test(actor) && actor.length <= 1000) return;
+  throw new ExpectedError('usage', 'the actor must have 1 to 1,000 characters', { cure: 'give it with --actor' });
+}
+
+async function undo(run: Run, word: string, words: readonly string[], options: EditOptions): Promise<undefined> {
+  const { actor } = run;
+  const change = options.undo === true ? null : (options.undo ?? null);
+  if (words.length > 0 || options.revert !== undefined) {
+    throw new ExpectedError('usage', '--undo stands alone: no edits and no --revert beside it', {
+      cure: 'run the two one after the other',
+    });
+  }
+  if (change !== null && !/^\d{1,18}$/.test(change)) {
+    throw new ExpectedError('usage', '--undo needs the number of a change', {
+      cure: `entra-sync history ${JSON.stringify(word)} --json shows them as change_id`,
+    });
+  }
+  requireActor(actor);
+  const { database } = await run.database();
+  const account = await liveAccount(run, database, word, options.tenant);
+  const undone = await undoAccountEdit(database, account, change, { actor, role: options.as });
+  sayChanged(
+    run,
+    account,
+    { undone: undone.change, changed: undone.changed },
+    'Nothing changed: the account shows already what it showed before that edit.',
+  );
+}
+
+function sayChanged(
+  { terminal }: Run,
+  account: FoundAccount,
+  answer: { readonly undone?: string; readonly changed: readonly EditedField[] },
+  nothing: string,
+): void {
+  const { account_id, tenant_id, display_name } = account;
+  const { changed } = answer;
+  terminal.answer({ account: { account_id, tenant_id, display_name }, ...answer });
   const name = account.display_name ?? account.user_principal_name ?? account.account_id;
   terminal.say(table([], [[`${name}, ${account.tenant_name}:`]]));
-  if (changed.length === 0)
-    terminal.say(
-      revertAll
-        ? 'Nothing changed: no field that the role may edit differs from the directory.'
-        : 'Nothing changed: the account had these values already.',
-    );
+  if (changed.length === 0) terminal.say(nothing);
   else {
     const shown = table(
       [{ title: 'field' }, { title: 'before' }, { title: '' }, { title: 'after' }],

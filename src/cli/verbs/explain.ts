@@ -4,24 +4,34 @@ import { openBasics } from '../../app.ts';
 import { ExpectedError } from '../../errors.ts';
 import { explainAccount } from '../../store/accounts/accounts.ts';
 import { type Absence, countUnnamed, findAbsences } from '../../store/accounts/explain.ts';
-import { accountAt } from '../../store/accounts/history.ts';
+import { groupsOfAccount } from '../../store/accounts/groups-of.ts';
+import { accountAt, accountHistory } from '../../store/accounts/history.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { settingsInForce } from '../../store/settings/versions.ts';
 import { findTenant, listTenants, type TenantRow } from '../../store/tenants/tenants.ts';
 import { accountTable, type Picked, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { absenceText, accountLines, fieldTable, freshnessLines, scopeText, thenText } from '../explanation.ts';
-import { plural, when } from '../format.ts';
+import {
+  absenceText,
+  accountLines,
+  fieldTable,
+  freshnessLines,
+  groupLines,
+  scopeText,
+  thenText,
+} from '../explanation.ts';
+import { count, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
 import { orUnknownTime } from '../unknown-time.ts';
+import { historyTable } from './history.ts';
 
 type ExplainOptions = VerbOptions & { tenant?: string; at?: string };
 
 export function explainCommand(): Command {
   return verb(
     'explain',
-    'Show why an account has its values, field by field, and how fresh they are; or why there is no account. Reads only the database.',
+    'Show why an account has its values, field by field, and how fresh they are, its last changes and its groups; or why there is no account. Reads only the database.',
     [
       'explain ann@contoso.com',
       'explain 0c1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1 --json',
@@ -49,22 +59,35 @@ async function explain(run: Run, word: string, options: ExplainOptions): Promise
   return explainAbsent(run, database, word, absences);
 }
 
+const shownChanges = 5;
+const shownGroups = 20;
+
 async function explainPicked(run: Run, database: Database, { account, others }: Picked): Promise<undefined> {
   const { terminal } = run;
   const fields = await explainAccount(database, account.account_id);
   const tenant = await findTenant(database, account.tenant_id);
   const setAside = await setAsideOf(database, account);
+  const changes = await accountHistory(database, account.account_id, shownChanges);
+  const groups = await groupsOfAccount(database, account.account_id);
   terminal.answer({
     verdict: account.removed_at === null ? 'live' : 'removed',
     account,
     fields,
     set_aside: setAside ?? null,
     tenant,
+    changes,
+    groups,
     others: others.map((one) => one.account_id),
   });
   terminal.say(table([{ title: 'account' }, { title: account.account_id }], accountLines(account, setAside)));
   terminal.say(`\n${fieldTable(account, fields)}`);
   terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
+  if (changes.length > 0) terminal.say(`\nLast changes\n${historyTable(changes)}`);
+  if (groups.length > 0) {
+    terminal.say(`\nGroups\n${linesTable(groupLines(groups.slice(0, shownGroups)))}`);
+    if (groups.length > shownGroups)
+      terminal.say(`… and ${count(groups.length - shownGroups)} more (--json shows them)`);
+  }
   if (others.length > 0) terminal.say(`\nRemoved accounts of the same name\n${accountTable(others)}`);
 }
 

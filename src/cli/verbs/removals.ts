@@ -1,4 +1,4 @@
-// `removals list`, `removals approve`, `removals reject`: held removals, and a person's decision.
+// `removals`: held removals, and a person's decision.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { decideRemovals } from '../../store/commit/held-removals.ts';
@@ -11,6 +11,7 @@ import { count, cut, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
 import { wholeNumber } from '../whole-number.ts';
 import { removalsHistoryCommand } from './removals-history.ts';
+import { removalsUndoCommand } from './removals-undo.ts';
 
 type ListOptions = VerbOptions & { limit?: number; csv?: boolean };
 type DecisionOptions = VerbOptions & { list?: string; all?: boolean };
@@ -42,6 +43,7 @@ export function removalsCommand(): Command {
   );
   for (const decision of ['approve', 'reject'] as const) removals.addCommand(decisionCommand(decision));
   removals.addCommand(removalsHistoryCommand());
+  removals.addCommand(removalsUndoCommand());
   return removals;
 }
 

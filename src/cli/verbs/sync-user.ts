@@ -1,6 +1,6 @@
 // `sync --user`: an on-demand read of one user, and the reason for its outcome.
 import { openBasics } from '../../app.ts';
-import { type OnDemandResult, readUserOnDemand } from '../../engine/on-demand.ts';
+import { type OnDemandResult, readUserOnDemand, wasErased } from '../../engine/on-demand.ts';
 import { ExpectedError } from '../../errors.ts';
 import { asGuid } from '../../rules/decode.ts';
 import type { KnownAccount } from '../../store/accounts/find-accounts.ts';
@@ -90,7 +90,7 @@ function explain(result: OnDemandResult): string {
     case 'unchanged':
       return `The account has the values of Entra ID. ${lists}`;
     case 'out_of_scope':
-      return `The user is in Entra ID, but ${reason} (settings: scope). ${isLive(after) ? 'The account stays until the next cycle, which decides on its removal' : accountLine(after)}.`;
+      return `The user is in Entra ID, but ${reason}${reason === wasErased ? '' : ' (settings: scope)'}. ${isLive(after) ? 'The account stays until the next cycle, which decides on its removal' : accountLine(after)}.`;
     case 'set_aside':
       return `The user is in Entra ID, but is set aside: ${reason}. ${accountLine(after)}.`;
     case 'not_there':

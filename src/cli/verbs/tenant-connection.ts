@@ -6,22 +6,28 @@ import { ExpectedError } from '../../errors.ts';
 import { disconnectTenant, purgeTenant, reconnectTenant, releasedAccounts } from '../../store/tenants/disconnect.ts';
 import { findTenant, type Tenant } from '../../store/tenants/tenants.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, nameWithId, plural } from '../format.ts';
+import { confirmName } from '../confirmation.ts';
+import { count, duration, nameWithId, plural } from '../format.ts';
 import { table } from '../layout.ts';
 import { openProgress } from '../progress.ts';
-import { askPerson } from '../terminal.ts';
+import { parseSpan } from '../times.ts';
 
-type ConnectionOptions = VerbOptions & { dryRun?: boolean; confirm?: string };
+type ConnectionOptions = VerbOptions & { dryRun?: boolean; confirm?: string; eraseAfter?: number };
 
 export function connectionCommands(): Command[] {
   return [
     verb(
       'disconnect',
       'Stop syncing a tenant. Its accounts and groups stay, as manual ones with their current values, and can be edited. Needs neither Graph nor consent.',
-      ['tenant disconnect Contoso --dry-run', 'tenant disconnect Contoso'],
+      [
+        'tenant disconnect Contoso --dry-run',
+        'tenant disconnect Contoso',
+        'tenant disconnect Contoso --erase-after 90d',
+      ],
       { acts: true },
     )
       .argument('<tenant>', 'id, name or reference')
+      .option('--erase-after <time>', 'let the worker erase the tenant after this time: 90d', parseSpan)
       .option('--dry-run', 'show what would happen, change nothing')
       .action((word: string, options: ConnectionOptions) => runVerb(options, (run) => disconnect(run, word, options))),
     verb(
@@ -54,7 +60,12 @@ async function disconnect(run: Run, word: string, options: ConnectionOptions): P
   const dryRun = options.dryRun === true;
   const { database } = await run.database();
   const tenant = await findTenant(database, word);
-  const done = await disconnectTenant(database, tenant.tenant_id, { actor: run.actor, dryRun });
+  const { eraseAfter } = options;
+  const done = await disconnectTenant(database, tenant.tenant_id, {
+    actor: run.actor,
+    dryRun,
+    ...(eraseAfter !== undefined && { eraseAfterMs: eraseAfter }),
+  });
   run.terminal.answer({ tenant: named(tenant), dryRun, ...done });
   const would = dryRun ? 'would become' : 'became';
   run.terminal.say(
@@ -62,6 +73,10 @@ async function disconnect(run: Run, word: string, options: ConnectionOptions): P
   );
   if (done.removed > 0)
     run.terminal.say(`${plural(done.removed, 'removed account')} ${dryRun ? 'would stay' : 'stayed'} removed.`);
+  if (eraseAfter !== undefined)
+    run.terminal.say(
+      `A worker ${dryRun ? 'would erase' : 'erases'} it after ${duration(eraseAfter / 1000)}, unless it is reconnected before.`,
+    );
   if (done.running)
     run.terminal.say(
       `A cycle ${dryRun ? 'is running and would end' : 'was running and ends'} without committing anything more.`,
@@ -139,23 +154,18 @@ async function purge(run: Run, word: string, options: ConnectionOptions): Promis
       cure: `entra-sync tenant disconnect ${JSON.stringify(tenant.name)} first`,
     });
   }
-  const confirmed = options.confirm ?? (await askForName(run, tenant));
-  if (confirmed !== tenant.name) {
-    throw new ExpectedError('usage', `the name of the tenant is ${JSON.stringify(tenant.name)}; nothing was erased`, {
-      cure: `entra-sync tenant purge ${tenant.tenant_id} --confirm ${JSON.stringify(tenant.name)}`,
-    });
-  }
+  await confirmName(run, {
+    name: tenant.name,
+    what: 'tenant',
+    warning: `This permanently erases everything stored of ${nameWithId(tenant.name, tenant.tenant_id)}.`,
+    again: `entra-sync tenant purge ${tenant.tenant_id}`,
+    ...(options.confirm !== undefined && { given: options.confirm }),
+  });
   const purged = await purgeTenant(database, tenant.tenant_id);
   run.terminal.answer({ tenant: named(tenant), purged });
   run.terminal.say(
     `${tenant.name} is erased: ${plural(purged.accounts, 'account')}, ${plural(purged.groups, 'group')}, ${plural(purged.changes, 'change row')}.`,
   );
-}
-
-async function askForName(run: Run, tenant: Tenant): Promise<string | undefined> {
-  if (!process.stdin.isTTY) return undefined;
-  run.terminal.note(`This permanently erases everything stored of ${nameWithId(tenant.name, tenant.tenant_id)}.`);
-  return askPerson('Type its name to confirm: ', run.signal);
 }
 
 function named(tenant: Tenant): { id: string; name: string } {

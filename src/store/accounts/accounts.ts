@@ -1,6 +1,6 @@
 // A person's changes to accounts, through the functions that applications call too.
 import { ExpectedError } from '../../errors.ts';
-import { type Bindings, type Database, rows, sqlState } from '../database/pool.ts';
+import { type Bindings, type Database, rows, sqlState, type Transaction } from '../database/pool.ts';
 
 export type Profile = Readonly<Record<string, unknown>>;
 export type ActingPerson = { actor: string; role: string };
@@ -51,6 +51,21 @@ export async function revertAccount(
   return row?.profile ?? {};
 }
 
+/** Takes one edit of an account back. Like {@link editAccount}. */
+export async function undoEdit(
+  database: Database | Transaction,
+  accountId: string,
+  changeId: string,
+  by: ActingPerson,
+): Promise<Profile> {
+  const [row] = await call<{ profile: Profile }>(
+    database,
+    'select directory.undo_account(:accountId, :changeId, :actor, :role) as profile',
+    { accountId, changeId, ...by },
+  );
+  return row?.profile ?? {};
+}
+
 /** Creates a manual account and returns its id. Throws like {@link editAccount}. */
 export async function createAccount(
   database: Database,
@@ -71,12 +86,25 @@ export async function removeAccount(database: Database, accountId: string, by: A
   await call(database, 'select directory.remove_account(:accountId, :actor, :role)', { accountId, ...by });
 }
 
+/**
+ * Restores an account that a person removed and returns its profile, without regard to roles. Throws `usage` for a live or
+ * purged one, or one that a cycle removed, and where another account has its mail or user principal name.
+ */
+export async function restoreAccount(transaction: Transaction, accountId: string, actor: string): Promise<Profile> {
+  const [row] = await call<{ profile: Profile }>(
+    transaction,
+    'select entra_sync.restore_locked(entra_sync.lock_removed(:accountId), :actor) as profile',
+    { accountId, actor },
+  );
+  return row?.profile ?? {};
+}
+
 /** Returns the fields of an account, by name. Throws like {@link editAccount}. */
 export async function explainAccount(database: Database, accountId: string): Promise<ExplainedField[]> {
   return call<ExplainedField>(database, 'select * from directory.explain_account(:accountId)', { accountId });
 }
 
-async function call<Row>(database: Database, sql: string, values: Bindings): Promise<Row[]> {
+async function call<Row>(database: Database | Transaction, sql: string, values: Bindings): Promise<Row[]> {
   return rows<Row>(database, sql, values).catch((error: unknown) => {
     throw describeRefusal(error);
   });
@@ -85,7 +113,8 @@ async function call<Row>(database: Database, sql: string, values: Bindings): Pro
 /** Turns a refusal of the contract into its line and cure. Returns other errors unchanged. */
 function describeRefusal(error: unknown): unknown {
   const state = sqlState(error);
-  if (!(error instanceof Error) || !/^ES\d{3}$/.test(state ?? '')) return error;
+  // 55000: what is asked for is done already. 22023: an argument that cannot be.
+  if (!(error instanceof Error) || !/^(ES\d{3}|55000|22023)$/.test(state ?? '')) return error;
   // knex puts the statement before the server's message. The statements above contain no dash.
   const message = error.message.slice(error.message.indexOf(' - ') + 3);
   const hint = 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;

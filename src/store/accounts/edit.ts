@@ -1,10 +1,11 @@
 // A person's edits and reverts of an account, in one transaction.
+import { ExpectedError } from '../../errors.ts';
 import type { ValueType } from '../../rules/expressions.ts';
-import { type Database, rows } from '../database/pool.ts';
+import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { noteFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { lockTenant } from '../tenants/tenants.ts';
-import { type ActingPerson, editAccount, type Profile, revertAccount } from './accounts.ts';
+import { type ActingPerson, editAccount, type Profile, revertAccount, undoEdit } from './accounts.ts';
 
 /** Returns the value types of a tenant's fields, by name. */
 export async function valueTypes(database: Database, tenantId: string): Promise<Map<string, ValueType>> {
@@ -38,15 +39,53 @@ export async function changeAccount(
     if (edits && anyReverts) await lockTenant(transaction, account.tenant_id);
     if (edits) await editAccount(transaction, account.account_id, requested.edits, by);
     if (anyReverts) await revertAccount(transaction, account.account_id, reverts, by);
-    noteFeedBatch(transaction);
-    return rows<EditedField>(
-      transaction,
-      // A change row's time is the begin of its transaction.
-      `select f.field, c.before -> 'profile' -> f.field as before, c.after -> 'profile' -> f.field as after
-         from entra_sync.changes c cross join lateral jsonb_object_keys(c.after -> 'profile') as f (field)
-        where c.account_id = :id and c.kind = 'account.edited' and c.at = now() and c.actor = :actor
-        order by f.field`,
-      { id: account.account_id, actor: by.actor },
-    );
+    return editedHere(transaction, account.account_id);
   });
+}
+
+/** The fields that this transaction has edited, by name. */
+function editedHere(transaction: Transaction, accountId: string): Promise<EditedField[]> {
+  noteFeedBatch(transaction);
+  return rows<EditedField>(
+    transaction,
+    `select f.field, c.before -> 'profile' -> f.field as before, c.after -> 'profile' -> f.field as after
+       from entra_sync.batches b
+       join entra_sync.changes c on c.batch_id = b.batch_id and c.account_id = :accountId and c.kind = 'account.edited'
+      cross join lateral jsonb_object_keys(c.after -> 'profile') as f (field)
+      where b.opened_by = pg_current_xact_id() and b.opened_at = now()
+      order by f.field`,
+    { accountId },
+  );
+}
+
+/**
+ * Takes an edit back (null: the last one), and returns that change with the fields that changed by it. Throws `usage` for
+ * what the database refuses, and where there is no edit.
+ */
+export async function undoAccountEdit(
+  database: Database,
+  account: { account_id: string },
+  change: string | null,
+  by: ActingPerson,
+): Promise<{ change: string; changed: EditedField[] }> {
+  return inReportedTransaction(database, async (transaction) => {
+    const wanted = change ?? (await lastEdit(transaction, account.account_id));
+    if (wanted === undefined) {
+      throw new ExpectedError('usage', 'no person has edited this account, so there is nothing to undo', {
+        cure: `entra-sync history ${account.account_id} shows what happened to it`,
+      });
+    }
+    await undoEdit(transaction, account.account_id, wanted, by);
+    return { change: wanted, changed: await editedHere(transaction, account.account_id) };
+  });
+}
+
+async function lastEdit(transaction: Transaction, accountId: string): Promise<string | undefined> {
+  const [last] = await rows<{ change_id: string }>(
+    transaction,
+    `select change_id from entra_sync.changes
+      where account_id = :accountId and kind = 'account.edited' order by change_id desc limit 1`,
+    { accountId },
+  );
+  return last?.change_id;
 }

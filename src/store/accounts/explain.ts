@@ -64,7 +64,7 @@ export async function findAccounts(database: Database, tenantId: string | null, 
 export type Absence = {
   tenant_id: string;
   tenant_name: string;
-  why: 'set_aside' | 'out_of_scope' | 'deleted' | 'purged';
+  why: 'set_aside' | 'out_of_scope' | 'deleted' | 'purged' | 'erased';
   /** Why the user was set aside; null for other kinds. */
   reason: string | null;
   since: Date | null;
@@ -89,6 +89,9 @@ export async function findAbsences(database: Database, tenantId: string | null, 
          union all
          select tenant_id, 'purged', null, at, null from entra_sync.changes
           where account_id = :id::uuid and kind = 'account.purged'
+         union all
+         select tenant_id, 'erased', null, erased_at, null from entra_sync.erased_objects
+          where object_hash = entra_sync.object_hash(tenant_id, :id::uuid)
        ) x join entra_sync.tenants t using (tenant_id)
       where :tenantId::uuid is null or t.tenant_id = :tenantId
       order by ${naturally('t.name')}, x.why desc`,

@@ -9,6 +9,7 @@ import type { Member } from '../../rules/groups.ts';
 import type { MatchKey } from '../../rules/mapping.ts';
 import { type CommitBindings, keepSetAside, requireSettings } from '../commit/bindings.ts';
 import { type ChangeSample, sampleOf } from '../commit/change-sample.ts';
+import { isErased } from '../commit/erased.ts';
 import { insideGroups } from '../commit/group-scope.ts';
 import { applyUsers } from '../commit/users.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
@@ -50,6 +51,8 @@ export type OnDemandCommit = {
   readonly inScope: boolean | undefined;
   /** Null if staged. */
   readonly aside: string | null;
+  /** The user was erased on the person's request, and gets no account. */
+  readonly erased: boolean;
 };
 
 /** Commits one user as read, or sets it aside at once if the database refuses it. A dry run is rolled back. */
@@ -82,9 +85,10 @@ async function applyOnDemandUser(transaction: Transaction, read: OnDemandRead): 
     { tenantId, entraObjectId, askedAt: read.askedAt },
   );
   const changes = await sampleOf(transaction, bind);
-  const [staged] = await rows<{ in_scope: boolean }>(
+  const [staged] = await rows<{ in_scope: boolean; erased: boolean }>(
     transaction,
-    `select s.in_scope and (cardinality(:scopeGroups::uuid[]) = 0 or ${insideGroups('s.entra_object_id')}) as in_scope
+    `select s.in_scope and (cardinality(:scopeGroups::uuid[]) = 0 or ${insideGroups('s.entra_object_id')}) as in_scope,
+            ${isErased('s.entra_object_id')} as erased
        from entra_sync.stage_users s where s.round_id = :round`,
     bind,
   );
@@ -104,6 +108,7 @@ async function applyOnDemandUser(transaction: Transaction, read: OnDemandRead): 
     after: await accountOfObject(transaction, tenantId, entraObjectId),
     inScope: staged?.in_scope,
     aside: staged ? null : (aside?.reason ?? null),
+    erased: staged?.erased === true,
   };
 }
 

@@ -9,6 +9,7 @@ import {
   stagedInRound,
 } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
+import { isErased } from './erased.ts';
 
 /** The condition that a scope group holds the object, at any depth. Binds `tenant`, `scopeGroups`. */
 export const insideGroups = (id: string) => `exists (
@@ -98,12 +99,12 @@ select a.entra_object_id, coalesce(s.outside, 'out_of_scope'), s.outside is null
   left join entra_sync.stage_users s on s.round_id = :round and s.entra_object_id = a.entra_object_id
  where not :onDemand::boolean and a.tenant_id = :tenant and ${liveManaged('a')} and ${outsideGroups}`;
 
-// Only the ids of users whose properties put them outside although a scope group holds them.
+// Only the ids of users whose properties put them outside although a scope group holds them. Erased ones leave no id.
 export const keepOutside = `
 insert into entra_sync.outside_scope (tenant_id, entra_object_id)
 select :tenant, s.entra_object_id from entra_sync.stage_users s
  where s.round_id = :round and s.removed is null and not s.in_scope and cardinality(:scopeGroups::uuid[]) > 0
-   and ${insideGroups('s.entra_object_id')}
+   and ${insideGroups('s.entra_object_id')} and not ${isErased('s.entra_object_id')}
 on conflict do nothing`;
 
 // Forgets the other users that the round shows.

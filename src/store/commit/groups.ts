@@ -21,14 +21,13 @@ import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './gua
 import { guardMemberships } from './guard-memberships.ts';
 import {
   endMemberships,
-  forgetGroups,
   groupsAppeared,
   groupsVanish,
   keepMemberships,
-  keepPurged,
   membershipsOf,
   moveMemberships,
 } from './memberships.ts';
+import { purgeable, purgeGroups } from './purge-groups.ts';
 
 /** Applies the staged groups and memberships. Part of the transaction of `commitRound`. */
 export async function applyGroups(transaction: Transaction, bind: CommitBindings): Promise<StreamCounts> {
@@ -122,11 +121,6 @@ select g.group_no, g.entra_object_id, r.reason
   from entra_sync.stage_removals r
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = r.object_id
  where r.round_id = :round`;
-
-// A group with an unreadable body is not absent.
-const purgeable = `entra_sync.groups g
- where not :onDemand::boolean and g.tenant_id = :tenant and g.removed_at is not null and g.purge_at <= now()
-   and not ${setAsideInRound('g.entra_object_id::text')}`;
 
 const lockTouched = `
 select from entra_sync.groups where group_no in (
@@ -248,31 +242,3 @@ with written as (
                       where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
   returning g.group_id, entra_sync.group_facts(g) as facts
 )${changeRows("'group.created'", { group_id: 'group_id', after: 'facts' }, 'from written')}`;
-
-/** Deletes groups past the retention and still absent, with their values in change rows. */
-async function purgeGroups(transaction: Transaction, bind: CommitBindings): Promise<number> {
-  const purged = await rows<{ group_no: string; group_id: string; entra_object_id: string; removed_reason: string }>(
-    transaction,
-    `delete from entra_sync.groups where group_no in (select g.group_no from ${purgeable})
-     returning group_no, group_id, entra_object_id, removed_reason`,
-    bind,
-  );
-  if (purged.length === 0) return 0;
-  await keepPurged(transaction, bind, purged);
-  const ids = purged.map((row) => row.group_id);
-  await transaction.raw(forgetGroups, { ...bind, numbers: purged.map((row) => row.group_no) });
-  await transaction.raw(
-    `update entra_sync.changes set before = null, after = null
-      where tenant_id = :tenant and group_id = any(:ids::uuid[])`,
-    { ...bind, ids },
-  );
-  await transaction.raw(
-    `delete from entra_sync.set_aside
-      where tenant_id = :tenant and stream = 'groups' and left(object_key, 36) = any(:objects::text[])`,
-    { ...bind, objects: purged.map((row) => row.entra_object_id) },
-  );
-  return rowCount(transaction, changeRows("'group.purged'", { group_id: 'id' }, 'from unnest(:ids::uuid[]) as id'), {
-    ...bind,
-    ids,
-  });
-}

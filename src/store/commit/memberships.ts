@@ -214,8 +214,8 @@ select m.group_no, d.entra_object_id as member_object_id
  */
 export async function keepPurged(
   transaction: Transaction,
-  bind: CommitBindings,
-  purged: readonly { entra_object_id: string | null; removed_reason: string }[],
+  bind: Pick<CommitBindings, 'tenant' | 'stream'>,
+  purged: readonly { entra_object_id: string | null; removed_reason: string | null }[],
 ): Promise<void> {
   await transaction.raw(
     `insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)

@@ -12,14 +12,26 @@ export const toPurge = `entra_sync.accounts a
  where not :onDemand::boolean and a.tenant_id = :tenant and a.removed_at is not null and a.purge_at <= now()
    and not ${setAsideInRound('a.entra_object_id::text')}`;
 
+/** A deleted account, as far as the rest of it has to be found. */
+export type PurgedAccount = Names & { readonly removed_reason: string | null };
+
+/** The columns of {@link PurgedAccount}. */
+export const purgedColumns = (alias: string) =>
+  `${alias}.account_id, ${alias}.entra_object_id, ${alias}.removed_reason, ${alias}.user_principal_name, ${alias}.mail,
+   ${alias}.profile ->> 'displayName' as profile_name, ${alias}.source ->> 'displayName' as directory_name`;
+
 /** Deletes accounts past the retention and still absent, with their values in change rows. */
 export async function purgeAccounts(transaction: Transaction, bind: CommitBindings): Promise<number> {
-  const purged = await rows<Names & { account_id: string; entra_object_id: string | null; removed_reason: string }>(
-    transaction,
-    `delete from ${toPurge} returning a.account_id, a.entra_object_id, a.removed_reason, a.user_principal_name, a.mail,
-       a.profile ->> 'displayName' as profile_name, a.source ->> 'displayName' as directory_name`,
-    bind,
-  );
+  const purged = await rows<PurgedAccount>(transaction, `delete from ${toPurge} returning ${purgedColumns('a')}`, bind);
+  return forgetAccounts(transaction, bind, purged);
+}
+
+/** Blanks the values of deleted accounts in all other rows, and writes the change rows of their purge. Returns how many. */
+export async function forgetAccounts(
+  transaction: Transaction,
+  bind: Pick<CommitBindings, 'tenant' | 'stream' | 'batch' | 'cycle' | 'actor'>,
+  purged: readonly PurgedAccount[],
+): Promise<number> {
   if (purged.length === 0) return 0;
   await keepPurged(transaction, bind, purged);
   await forgetActors(transaction, bind, purged);

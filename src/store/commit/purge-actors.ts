@@ -1,10 +1,11 @@
 // A purged account may be the actor of other accounts' edits (rule 7).
 
 import type { Transaction } from '../database/pool.ts';
-import type { CommitBindings } from './bindings.ts';
 
 /** The names by which a person may be an actor. */
 export type Names = {
+  readonly account_id: string;
+  readonly entra_object_id: string | null;
   readonly user_principal_name: string | null;
   readonly mail: string | null;
   readonly profile_name: string | null;
@@ -14,13 +15,16 @@ export type Names = {
 /** Puts `purged` in the place of these actors, ignoring case. */
 export async function forgetActors(
   transaction: Transaction,
-  bind: CommitBindings,
+  { tenant }: { readonly tenant: string },
   people: readonly Names[],
 ): Promise<void> {
-  const names = people.flatMap(({ user_principal_name, mail, profile_name, directory_name }) =>
-    [user_principal_name, mail, profile_name, directory_name].flatMap((name) => name ?? []),
-  );
-  for (const statement of [inChanges, inEdits]) await transaction.raw(statement, { tenant: bind.tenant, names });
+  const names = people.flatMap((one) => [
+    ...[one.user_principal_name, one.mail, one.profile_name, one.directory_name].flatMap((name) => name ?? []),
+    `account:${one.account_id}`,
+    ...(one.entra_object_id === null ? [] : [`entra:${tenant}/${one.entra_object_id}`]),
+  ]);
+  for (const statement of [inChanges, inEdits, inCycles, inRequests])
+    await transaction.raw(statement, { tenant, names });
 }
 
 const isNamed = (actor: string) =>
@@ -28,6 +32,14 @@ const isNamed = (actor: string) =>
 
 const inChanges = `
 update entra_sync.changes set actor = 'purged'
+ where tenant_id = :tenant and actor <> 'purged' and ${isNamed('actor')}`;
+
+const inCycles = `
+update entra_sync.cycles set actor = 'purged'
+ where tenant_id = :tenant and actor <> 'purged' and ${isNamed('actor')}`;
+
+const inRequests = `
+update entra_sync.cycle_requests set actor = 'purged'
  where tenant_id = :tenant and actor <> 'purged' and ${isNamed('actor')}`;
 
 const inEdits = `

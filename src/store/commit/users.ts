@@ -7,6 +7,7 @@ import { changeRows, removedFor, restoredFrom } from '../feed/change-rows.ts';
 import { forgetDeletedElsewhere, keepDeletedElsewhere, keepReturnedUsers } from '../stage/deleted-elsewhere.ts';
 import { adoptAccounts } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
+import { leaveOutErased } from './erased.ts';
 import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './group-scope.ts';
 import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
 import {
@@ -22,6 +23,7 @@ import { stagedKinds } from './staged-kinds.ts';
 
 /** Applies the staged users. Part of the transaction of `commitRound`. */
 export async function applyUsers(transaction: Transaction, given: CommitBindings): Promise<StreamCounts> {
+  await leaveOutErased(transaction, given);
   const staged = await stagedKinds(transaction, given);
   // First the groups of users that were asked for: these memberships decide the scope.
   let ended = staged.lists ? await moveMemberships(transaction, endMemberships(leftGroups), given) : 0;

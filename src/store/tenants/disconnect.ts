@@ -16,12 +16,13 @@ export type Disconnection = {
 
 /**
  * Releases a tenant: accounts and groups become manual and keep their values, rounds and checkpoints are deleted, and a
- * running cycle commits nothing more. A dry run is rolled back. Throws `tenant_disconnected`.
+ * running cycle commits nothing more. `eraseAfterMs`: the worker erases it after that time, unless it is reconnected. A dry
+ * run is rolled back. Throws `tenant_disconnected`.
  */
 export async function disconnectTenant(
   database: Database,
   tenantId: string,
-  options: { actor: string; dryRun: boolean },
+  options: { actor: string; dryRun: boolean; eraseAfterMs?: number },
 ): Promise<Disconnection> {
   return inDryRun(database, options.dryRun, async (transaction) => {
     const status = await lockForUpdate(transaction, tenantId);
@@ -40,9 +41,11 @@ export async function disconnectTenant(
       scope,
     );
     await transaction.raw(
-      `update entra_sync.tenants set status = 'disconnected', provisional = false, next_cycle_at = null
+      `update entra_sync.tenants
+          set status = 'disconnected', provisional = false, next_cycle_at = null,
+              erase_at = now() + :eraseAfterMs::bigint * interval '1 millisecond'
         where tenant_id = :tenant`,
-      scope,
+      { ...scope, eraseAfterMs: options.eraseAfterMs ?? null },
     );
     // An older invitation must not connect it again.
     await transaction.raw(
@@ -69,7 +72,7 @@ export async function reconnectTenant(database: Database, tenantId: string, acto
     }
     const scope = { tenant: tenantId, actor, batch: await nextFeedBatch(transaction) };
     await transaction.raw(
-      `update entra_sync.tenants set status = 'pending', failures = 0, failing_credential = null,
+      `update entra_sync.tenants set status = 'pending', erase_at = null, failures = 0, failing_credential = null,
               last_error_code = null, last_error_message = null where tenant_id = :tenant`,
       scope,
     );
@@ -110,28 +113,52 @@ export type Purged = { readonly accounts: number; readonly groups: number; reado
  * Throws `usage` for a connected one.
  */
 export async function purgeTenant(database: Database, tenantId: string): Promise<Purged> {
-  return inReportedTransaction(database, async (transaction) => {
-    // The delete cascades to settings, which a settings change locks before tenants.
-    await transaction.raw('lock table entra_sync.settings in row exclusive mode');
-    const status = await lockForUpdate(transaction, tenantId);
-    if (status !== 'disconnected') {
-      throw new ExpectedError('usage', 'only a disconnected tenant can be erased', {
-        cure: 'entra-sync tenant disconnect TENANT first',
-      });
-    }
-    const bind = { tenantId };
-    const ownGroups = 'select group_no from entra_sync.groups where tenant_id = :tenantId';
-    await transaction.raw('delete from entra_sync.member_groups where tenant_id = :tenantId', bind);
-    await transaction.raw(`delete from entra_sync.group_closure where ancestor_no in (${ownGroups})`, bind);
-    const deletedFrom = (table: string) =>
-      rowCount(transaction, `delete from entra_sync.${table} where tenant_id = :tenantId`, bind);
-    const changes = await deletedFrom('changes');
-    const groups = await deletedFrom('groups');
-    const accounts = await deletedFrom('accounts');
-    await deletedFrom('waiting_consents');
-    await deletedFrom('tenants');
-    return { changes, groups, accounts };
-  });
+  return inReportedTransaction(database, (transaction) => eraseTenant(transaction, tenantId));
+}
+
+/** Erases the disconnected tenants whose time has come, and returns their ids. Skips those that are busy. */
+export async function eraseDueTenants(database: Database): Promise<string[]> {
+  const due = "status = 'disconnected' and erase_at <= now()";
+  const found = await rows<{ tenant_id: string }>(
+    database,
+    `select tenant_id from entra_sync.tenants where ${due} order by tenant_id`,
+  );
+  const erased: string[] = [];
+  for (const { tenant_id: tenantId } of found) {
+    const done = await inReportedTransaction(database, async (transaction) => {
+      const [still] = await rows(
+        transaction,
+        `select from entra_sync.tenants where tenant_id = :tenantId and ${due} for update skip locked`,
+        { tenantId },
+      );
+      return still ? eraseTenant(transaction, tenantId) : undefined;
+    });
+    if (done) erased.push(tenantId);
+  }
+  return erased;
+}
+
+async function eraseTenant(transaction: Transaction, tenantId: string): Promise<Purged> {
+  // The delete cascades to settings, which a settings change locks before tenants.
+  await transaction.raw('lock table entra_sync.settings in row exclusive mode');
+  const status = await lockForUpdate(transaction, tenantId);
+  if (status !== 'disconnected') {
+    throw new ExpectedError('usage', 'only a disconnected tenant can be erased', {
+      cure: 'entra-sync tenant disconnect TENANT first',
+    });
+  }
+  const bind = { tenantId };
+  const ownGroups = 'select group_no from entra_sync.groups where tenant_id = :tenantId';
+  await transaction.raw('delete from entra_sync.member_groups where tenant_id = :tenantId', bind);
+  await transaction.raw(`delete from entra_sync.group_closure where ancestor_no in (${ownGroups})`, bind);
+  const deletedFrom = (table: string) =>
+    rowCount(transaction, `delete from entra_sync.${table} where tenant_id = :tenantId`, bind);
+  const changes = await deletedFrom('changes');
+  const groups = await deletedFrom('groups');
+  const accounts = await deletedFrom('accounts');
+  await deletedFrom('waiting_consents');
+  await deletedFrom('tenants');
+  return { changes, groups, accounts };
 }
 
 type ChangeScope = { tenant: string; actor: string; batch: string };

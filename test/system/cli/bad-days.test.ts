@@ -77,7 +77,7 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
     [['show'], /show is not a verb by itself -> entra-sync tenant show --help, or entra-sync \S+ show --help/],
     [['tenant', 'shwo'], /unknown command 'shwo', did you mean show\? -> entra-sync tenant --help/],
     [['sync', '--dry-rum'], /unknown option '--dry-rum', did you mean --dry-run\? -> entra-sync sync --help/],
-    [['edit'], /missing required argument 'account' -> entra-sync edit --help/],
+    [['edit'], /no account was named -> entra-sync edit ACCOUNT/],
     [['status', 'one', 'two'], /too many arguments: at most 1, but 2 were given -> entra-sync status --help/],
     [
       ['settings', 'show', 'a', 'b', 'c'],

@@ -1,27 +1,13 @@
 // `verify` finds each kind of drift that is put into a copy by hand, and nothing else, and changes nothing.
 import { randomUUID } from 'node:crypto';
-import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { openGraphAccess } from '../../../src/app.ts';
-import { runVerify, type VerifyResult } from '../../../src/engine/verify.ts';
-import { readEnvironment } from '../../../src/environment.ts';
-import { loadDefaults } from '../../../src/settings/settings.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { runCli } from '../../support/cli.ts';
 import { rowsOf } from '../../support/deep.ts';
 import { setSettings } from '../../support/settings.ts';
 import { storing, takingOut } from '../../support/stored-memberships.ts';
-import { failureOf, fastPolicy, openWorld, trust, type World } from '../../support/system.ts';
-
-/** Returns the result of `verify`; `sample` as with --sample. */
-async function verify({ tenant, simulator, database }: World, sample?: number): Promise<VerifyResult> {
-  trust(simulator.certificate);
-  const graph = openGraphAccess(readEnvironment(simulator.environment(tenant.tenantId)), { policy: fastPolicy });
-  return runVerify(
-    { database, defaults: loadDefaults(), log: pino({ level: 'silent' }), openReader: graph.openReader },
-    { tenantId: tenant.tenantId, sample, signal: new AbortController().signal },
-  );
-}
+import { failureOf, openWorld, type World } from '../../support/system.ts';
+import { verify } from '../../support/verify.ts';
 
 /** Returns every row with its place and its writing transaction, except leases, which come and go. */
 async function everything({ database }: World): Promise<Record<string, unknown>> {

@@ -1,17 +1,16 @@
 // Any history of groups, members and users, in any weather, ends in the memberships that brute force finds in the tenant.
-import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../../src/errors.ts';
-import type { SimulatorOptions, Tenant } from '../../../src/simulator/index.ts';
+import type { SimulatorOptions } from '../../../src/simulator/index.ts';
 import { type Database, rows } from '../../../src/store/database/pool.ts';
 import { type Copy, expectAsOf, takeCopy } from '../../support/copies.ts';
 import { runsOf } from '../../support/deep.ts';
+import { type Edit, edit, makeEdit, pick } from '../../support/group-edits.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../../support/groups-truth.ts';
 import { drawn } from '../../support/histories.ts';
 import { approveAll, interruption, openWorld, personOf, type World } from '../../support/system.ts';
 
-type Edit = { act: (typeof acts)[number]; one: number; other: number };
 type Weather = Pick<
   SimulatorOptions,
   'pageSize' | 'memberSlice' | 'repeats' | 'emptyPages' | 'shuffle' | 'form' | 'restoredMembers'
@@ -22,30 +21,6 @@ type Step =
   | { step: 'person'; who: number }
   | { step: 'cycle'; weather: Weather; resync: boolean; crashAt: number | undefined };
 
-const acts = [
-  'join',
-  'join',
-  'join',
-  'join',
-  'nest',
-  'nest',
-  'nest',
-  'leave',
-  'leave',
-  'device',
-  'contact',
-  'create',
-  'rename',
-  'delete',
-  'purge',
-  'restore',
-  'hire',
-  'leaver',
-  'leaverForGood',
-  'comeback',
-] as const;
-
-const edit: fc.Arbitrary<Edit> = fc.record({ act: fc.constantFrom(...acts), one: fc.nat(40), other: fc.nat(40) });
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
@@ -83,74 +58,6 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
 );
-
-const pick = <Item>(items: readonly Item[], index: number): Item | undefined =>
-  items[index % Math.max(1, items.length)];
-
-function makeEdit(tenant: Tenant, { act, one, other }: Edit): unknown {
-  const groups = tenant.groups();
-  const users = tenant.users();
-  const group = pick(groups, one);
-  const user = pick(users, other);
-  const gone = pick(tenant.deletedUsers(), one);
-  switch (act) {
-    case 'join':
-      return group && user && tenant.addMember(group.id, user.id);
-    case 'nest': {
-      const nested = pick(groups, other);
-      return group && nested && nested.id !== group.id ? tenant.addMember(group.id, nested.id) : undefined;
-    }
-    case 'leave': {
-      const member = group && pick([...group.members.keys()], other);
-      return group && member ? tenant.removeMember(group.id, member) : undefined;
-    }
-    case 'device':
-      return group && tenant.addMember(group.id, randomUUID(), '#microsoft.graph.device');
-    case 'contact':
-      return group && tenant.addMember(group.id, randomUUID(), '#microsoft.graph.somethingNew');
-    case 'create':
-      return tenant.createGroup({
-        displayName: `Team ${one}`,
-        groupTypes: one % 2 ? ['Unified'] : [],
-        mailEnabled: one % 2 === 1,
-        securityEnabled: true,
-      });
-    case 'rename':
-      return (
-        group &&
-        tenant.updateGroup(group.id, {
-          displayName: `Renamed ${other}`,
-          description: other % 2 ? null : `About ${other}`,
-        })
-      );
-    case 'delete':
-      return group && tenant.deleteGroup(group.id);
-    case 'purge':
-      return group && one % 3 === 0 ? tenant.purgeGroup(group.id) : undefined;
-    case 'restore':
-      return restoreSomeGroup(tenant, one);
-    case 'hire':
-      return tenant.createUser();
-    case 'leaver':
-      return user && tenant.deleteUser(user.id);
-    case 'leaverForGood':
-      return user && tenant.purgeUser(user.id);
-    case 'comeback':
-      return gone && tenant.restoreUser(gone.id);
-  }
-}
-
-const deletedGroups = new WeakMap<Tenant, string[]>();
-function restoreSomeGroup(tenant: Tenant, one: number): void {
-  const known = deletedGroups.get(tenant) ?? [];
-  const id = pick(known, one);
-  if (id === undefined) return;
-  try {
-    tenant.restoreGroup(id);
-  } catch {
-    // It lives, or is permanently deleted.
-  }
-}
 
 async function identities(database: Database, tenantId: string): Promise<Record<string, string>> {
   const found = await rows<{ entra_object_id: string; group_id: string }>(
@@ -218,15 +125,7 @@ test(
               if (one.step === 'expire') tenant.expireTokens(one.how);
               else if (one.step === 'person') await readSomebody(world, one.who);
               else if (one.step === 'edits') {
-                for (const edit of one.edits) {
-                  const before = tenant.groups().map((group) => group.id);
-                  makeEdit(tenant, edit);
-                  const after = new Set(tenant.groups().map((group) => group.id));
-                  deletedGroups.set(tenant, [
-                    ...(deletedGroups.get(tenant) ?? []),
-                    ...before.filter((id) => !after.has(id)),
-                  ]);
-                }
+                for (const edit of one.edits) makeEdit(tenant, edit);
               } else {
                 await runCycle(world, one);
                 const now = await identities(database, tenant.tenantId);

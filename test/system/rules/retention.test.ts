@@ -5,9 +5,10 @@ import type { Progress } from '../../../src/engine/stream.ts';
 import { createAccount, editAccount } from '../../../src/store/accounts/accounts.ts';
 import { decideRemovals } from '../../../src/store/commit/held-removals.ts';
 import { openLists } from '../../../src/store/commit/removal-lists.ts';
-import { type Database, rows } from '../../../src/store/database/pool.ts';
+import { rows } from '../../../src/store/database/pool.ts';
 import { disconnectTenant, purgeTenant } from '../../../src/store/tenants/disconnect.ts';
 import { expectGroups, groupsWorld, ofUsers } from '../../support/groups-world.ts';
+import { placesOf } from '../../support/places.ts';
 import { setSettings } from '../../support/settings.ts';
 import { accountsOf, interruption, openWorld, type World } from '../../support/system.ts';
 
@@ -31,23 +32,6 @@ const person = Object.fromEntries(
     'country',
   ].map((name) => [name, `${name} Quagmire`]),
 );
-
-/** Returns "table.column" for every column of our tables and views that contains the text in any case. */
-async function placesOf(database: Database, text: string): Promise<string[]> {
-  const columns = await rows<{ schema: string; table: string; column: string }>(
-    database,
-    `select table_schema as schema, table_name as table, column_name as column from information_schema.columns
-      where table_schema like 'entra_sync%' or table_schema = 'directory' order by 1, 2, ordinal_position`,
-  );
-  expect(columns.length).toBeGreaterThan(150);
-  const looks = columns.map(
-    ({ schema, table, column }) =>
-      `select '${table}.${column}' as place where exists (
-         select from ${schema}."${table}" where strpos(lower(cast("${column}" as text)), lower(:text)) > 0)`,
-  );
-  const found = await rows<{ place: string }>(database, looks.join(' union all '), { text });
-  return found.map((one) => one.place);
-}
 
 /** Ends the retention of every removed row. */
 const passRetention = async ({ database }: World) => {

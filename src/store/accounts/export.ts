@@ -1,0 +1,47 @@
+// All that is stored of one person, for a request of access.
+import { type Database, rows } from '../database/pool.ts';
+import { type ExplainedField, explainAccount } from './accounts.ts';
+import { type GroupOfAccount, groupsOfAccount } from './groups-of.ts';
+import { accountHistory, type HistoryRow } from './history.ts';
+
+export type PersonExport = {
+  readonly account: Readonly<Record<string, unknown>>;
+  readonly profile: Readonly<Record<string, unknown>>;
+  /** The user as Entra ID showed it. */
+  readonly directory: Readonly<Record<string, unknown>>;
+  /** Where each value is from. */
+  readonly fields: readonly ExplainedField[];
+  readonly shelf: Readonly<Record<string, unknown>>;
+  readonly groups: readonly GroupOfAccount[];
+  /** The ids of other objects in Entra ID that hold the user, such as groups that are not shown now. */
+  readonly other_groups: readonly string[];
+  readonly history: readonly Omit<HistoryRow, 'name'>[];
+};
+
+const everything = 1_000_000;
+
+/** Returns all that is stored of an account, live or removed; undefined if it is gone by now. */
+export async function exportPerson(database: Database, accountId: string): Promise<PersonExport | undefined> {
+  const [found] = await rows<Pick<PersonExport, 'account' | 'profile' | 'directory' | 'shelf' | 'other_groups'>>(
+    database,
+    `select to_jsonb(x) as account, a.profile - a.cleared as profile, a.source as directory, a.shelf,
+            array(select g.entra_object_id::text from entra_sync.memberships m join entra_sync.groups g using (group_no)
+                   where m.tenant_id = a.tenant_id and m.member_object_id = a.entra_object_id
+                     and (a.removed_at is not null or g.removed_at is not null) order by 1) as other_groups
+       from entra_sync.accounts a join entra_sync.tenants t on t.tenant_id = a.tenant_id
+      cross join lateral (
+        select a.account_id, a.tenant_id, t.name as tenant_name, a.entra_object_id, a.state, a.enabled,
+               a.user_principal_name, a.mail, a.created_at, a.updated_at, a.removed_at, a.removed_reason, a.purge_at) x
+      where a.account_id = :accountId`,
+    { accountId },
+  );
+  if (!found) return undefined;
+  const history = await accountHistory(database, accountId, everything);
+  return {
+    ...found,
+    fields: await explainAccount(database, accountId),
+    groups: await groupsOfAccount(database, accountId),
+    // The name of another account is not the person's.
+    history: history.map(({ name: _, ...row }) => row),
+  };
+}

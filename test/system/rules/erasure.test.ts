@@ -1,0 +1,158 @@
+// One person's rights (rule 34): the export has all that is stored, the erasure leaves none of it, and no cycle brings the
+// person back.
+import { expect, test } from 'vitest';
+import { createAccount, editAccount } from '../../../src/store/accounts/accounts.ts';
+import { rows } from '../../../src/store/database/pool.ts';
+import { expectOneLine, runCli } from '../../support/cli.ts';
+import { type Copy, expectAsOf, takeCopy } from '../../support/copies.ts';
+import { groupsWorld } from '../../support/groups-world.ts';
+import { placesOf } from '../../support/places.ts';
+import { setSettings } from '../../support/settings.ts';
+import { expectSound } from '../../support/soundness.ts';
+import { accountsOf, personOf, removedOf } from '../../support/system.ts';
+import { verify } from '../../support/verify.ts';
+
+const mark = 'quagmire';
+const mail = `${mark}@contoso.example`;
+
+/** A tenant in which user 0 bears the mark in all values, is edited, acts, and is in two groups. */
+async function markedWorld() {
+  const opened = await groupsWorld({ Outer: ['Inner'], Inner: [0, 1] }, { users: 5, name: 'Contoso' });
+  const { world, tenant, person } = opened;
+  await setSettings(world.database, {
+    sourceOfTruth: 'hybrid',
+    fields: { jobTitle: { from: 'jobTitle', owner: 'user' }, pronouns: { owner: 'user' } },
+    scope: { userType: 'any' },
+  });
+  const properties = { displayName: `Glenn ${mark}`, jobTitle: `Pilot ${mark}`, mail, userPrincipalName: mail };
+  tenant.updateUser(person(0), properties);
+  await world.cycle();
+  const accounts = await accountsOf(world.database, tenant.tenantId);
+  const id = accounts[person(0)]?.accountId ?? '';
+  const other = accounts[person(1)]?.accountId ?? '';
+  await editAccount(world.database, id, { pronouns: `they ${mark}` }, { actor: mail, role: 'user' });
+  for (const [field, actor] of [
+    ['pronouns', mail.toUpperCase()],
+    ['jobTitle', `account:${id}`],
+  ] as const)
+    await editAccount(world.database, other, { [field]: 'x' }, { actor, role: 'manager' });
+  const cli = (...words: string[]) => runCli(words, { DATABASE_URL: world.url });
+  return { ...opened, id, other, cli };
+}
+
+test('the export has values, the directory’s document, edits, groups and history', async () => {
+  const { id, cli } = await markedWorld();
+  const { code, stdout, stderr } = await cli('person', 'export', mail);
+  expect(code, stderr).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({
+    account: { account_id: id, tenant_name: 'Contoso', mail },
+    profile: { displayName: `Glenn ${mark}`, pronouns: `they ${mark}` },
+    directory: { jobTitle: `Pilot ${mark}` },
+    fields: expect.arrayContaining([expect.objectContaining({ field: 'pronouns', origin: 'user', changed_by: mail })]),
+    shelf: {},
+    groups: [
+      { display_name: 'Inner', is_direct: true },
+      { display_name: 'Outer', is_direct: false },
+    ],
+    history: expect.arrayContaining([
+      expect.objectContaining({ kind: 'account.created', field: 'profile.jobTitle', after: `Pilot ${mark}` }),
+      expect.objectContaining({ kind: 'membership.added', field: 'group' }),
+    ]),
+  });
+  expectOneLine(await cli('person', 'export', 'nosuch'), 2, /there is no account nosuch/);
+});
+
+test('rule 34: an erased person leaves no value in any column of any table, and no cycle brings the person back', async () => {
+  const { world, tenant, person, id, other, cli } = await markedWorld();
+  const { database } = world;
+  const copies: Copy[] = [];
+  const copy = async () => copies.push(...[await takeCopy(database, tenant.tenantId)].flatMap((one) => one ?? []));
+  await copy();
+  expectOneLine(await cli('person', 'erase', id, '--confirm', 'Glenn'), 2, /nothing was erased/);
+  expect(await placesOf(database, mark)).toContain('accounts.profile');
+  const { code, stdout } = await cli('person', 'erase', mail, '--confirm', `Glenn ${mark}`, '--actor', 'dpo');
+  expect(code).toBe(0);
+  expect(stdout).toContain(`${id} of Contoso is erased`);
+  expect(stdout).toMatch(/Entra ID still showed the user when it was last read, .* ago: delete the user there too/);
+  expect(await placesOf(database, mark)).toEqual([]);
+  expect(await placesOf(database, `account:${id}`)).toEqual([]);
+  expect(await placesOf(database, person(0))).toEqual([]);
+  await expectSound(database, tenant.tenantId);
+  await copy();
+  const kinds = await rows(
+    database,
+    "select kind, actor, before, after from directory.changes where account_id = :id and kind like 'account.%' order by change_id",
+    { id },
+  );
+  expect(kinds.at(-2)).toEqual({ kind: 'account.removed', actor: 'dpo', before: null, after: null });
+  expect(kinds.at(-1)).toEqual({ kind: 'account.purged', actor: 'dpo', before: null, after: null });
+  expect(
+    await rows(database, 'select actor from directory.changes where account_id = :other and kind = :kind', {
+      other,
+      kind: 'account.edited',
+    }),
+  ).toEqual([{ actor: 'purged' }, { actor: 'purged' }]);
+  // Not by a later round, a full one, a reading on demand, or by a key; and the comparison finds no drift.
+  tenant.updateUser(person(0), { jobTitle: `Captain ${mark}` });
+  await world.cycle();
+  await world.cycle({ resync: true });
+  expect(await personOf(world, person(0))).toMatchObject({
+    verdict: 'out_of_scope',
+    reason: "was erased on the person's request",
+    after: undefined,
+  });
+  await createAccount(database, tenant.tenantId, { mail: 'new@contoso.example' }, 'hr');
+  tenant.updateUser(person(0), { mail: 'new@contoso.example' });
+  await world.cycle({ resync: true });
+  const live = await accountsOf(database, tenant.tenantId);
+  expect(live[person(0)]).toBeUndefined();
+  expect(Object.keys(await removedOf(database, tenant.tenantId))).toEqual([]);
+  expect(await placesOf(database, mark)).toEqual([]);
+  expect((await verify(world)).drift).toEqual([]);
+  expect((await cli('explain', person(0))).stdout).toMatch(/erased .* on the person's request/);
+  await expectSound(database, tenant.tenantId);
+  await expectAsOf(database, tenant.tenantId, copies);
+});
+
+test('rule 34: a removed account, one made by hand and one whose removal is held are erased as well', async () => {
+  const { world, tenant, person, id, cli } = await markedWorld();
+  const { database } = world;
+  await setSettings(database, { removals: { max: 0, percent: 0, floor: 0 } });
+  tenant.deleteUser(person(0));
+  await world.cycle();
+  expect(await rows(database, 'select from entra_sync.held_removals')).toHaveLength(1);
+  const first = await cli('person', 'erase', id, '--confirm', `Glenn ${mark}`);
+  expect(first.stdout).toContain('is erased');
+  expect(await rows(database, 'select from entra_sync.removal_lists')).toEqual([]);
+  const made = await createAccount(database, tenant.tenantId, { displayName: `Bob ${mark}` }, mark);
+  expect((await cli('person', 'erase', made, '--confirm', `Bob ${mark}`)).stdout).not.toContain('No cycle');
+  await setSettings(database, { removals: { max: 100, percent: 100, floor: 0 } });
+  tenant.deleteUser(person(2));
+  await world.cycle();
+  const [gone] = await rows<{ id: string; name: string }>(
+    database,
+    "select account_id as id, profile ->> 'displayName' as name from entra_sync.accounts where removed_at is not null",
+  );
+  const last = await cli('person', 'erase', gone?.id ?? '', '--confirm', gone?.name ?? '');
+  expect(last.stdout).toContain('is erased');
+  expect(last.stdout).not.toContain('still showed');
+  expect(await rows(database, 'select from entra_sync.accounts where removed_at is not null')).toEqual([]);
+  tenant.restoreUser(person(2));
+  await world.cycle();
+  expect((await accountsOf(database, tenant.tenantId))[person(2)]).toBeUndefined();
+  await expectSound(database, tenant.tenantId);
+});
+
+test('tenant disconnect --erase-after says when, and tells the worker; a wrong span is refused', async () => {
+  const { world, cli } = await markedWorld();
+  const eraseAt = () =>
+    rows(world.database, "select erase_at - now() > interval '89 days' as far from entra_sync.tenants");
+  expectOneLine(await cli('tenant', 'disconnect', 'Contoso', '--erase-after', 'soon'), 2, /write a span like 90d/);
+  const dry = await cli('tenant', 'disconnect', 'Contoso', '--erase-after', '90d', '--dry-run');
+  expect(dry.stdout).toContain('A worker would erase it after 90 d, unless it is reconnected before.');
+  expect(await eraseAt()).toEqual([{ far: null }]);
+  const { stdout } = await cli('tenant', 'disconnect', 'Contoso', '--erase-after', '90d');
+  expect(stdout).toContain('A worker erases it after 90 d');
+  expect(await eraseAt()).toEqual([{ far: true }]);
+  expect(await placesOf(world.database, mark)).not.toEqual([]);
+});
