@@ -3890,7 +3890,8 @@ begin
       pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
         letters, 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'), 'Æ', 'ae'), 'Œ', 'oe'), 'Þ', 'th');
     if pg_catalog.octet_length(letters) <> pg_catalog.char_length(letters) then
-      letters := pg_catalog.regexp_replace(entra_sync.folded(letters), '[\u0300-\u036f\u200b-\u200f\u202a-\u202e\u2060-\u206f]', '', 'g');
+      letters := pg_catalog.regexp_replace(pg_catalog.normalize(entra_sync.folded(letters), 'NFKD'),
+        '[\u0300-\u036f\u200b-\u200f\u202a-\u202e\u2060-\u206f]', '', 'g');
       letters := pg_catalog.translate(letters, U&'\00AB\00B7\00BB\2010\2011\2012\2013\2014\2015\201C\201D\201E', '            ');
     end if;
   end if;

@@ -52,6 +52,8 @@ beforeAll(async () => {
   await person(tenant, 'Siobhán O’Brien', 'sobrien@contoso.com');
   await person(tenant, 'ΣΊΣΥΦΟΣ Παπαδόπουλος', 'e001234@contoso.com');
   await person(tenant, '山田 太郎');
+  await person(tenant, 'Đức Nguyễn Ưng');
+  await person(tenant, 'Ёлкин Йосип');
   await person(tenant, 'Zo\u0065\u0308 Łódzka-Groß');
   await person(tenant, 'Robert Tables', 'bob_home.example#EXT#@contoso.com', { givenName: 'Bobby' });
   const gone = await person(tenant, 'Ann Removed');
@@ -97,6 +99,9 @@ describe('what fits', () => {
     ['σίσυφος', ['ΣΊΣΥΦΟΣ Παπαδόπουλος: whole']],
     ['παπαδοπ', ['ΣΊΣΥΦΟΣ Παπαδόπουλος: begins']],
     ['太郎', ['山田 太郎: whole']],
+    ['duc nguyen ung', ['Đức Nguyễn Ưng: whole']],
+    ['ĐỨC', ['Đức Nguyễn Ưng: whole']],
+    ['елкин иосип', ['Ёлкин Йосип: whole']],
     ['郎', ['山田 太郎: part']],
     // Signs part words, an apostrophe does not.
     ["o'brien", ['Siobhán O’Brien: whole']],
