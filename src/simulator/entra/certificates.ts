@@ -1,6 +1,6 @@
 // The certificates of a simulator: one for TLS, one for the application's sign-in. They are made once per process and host,
 // because RSA keys take longer than the rest of the start.
-import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, randomUUID, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +20,13 @@ const made = new Map<string, Promise<Certificates>>();
 const day = 24 * 60 * 60 * 1000;
 
 async function makePair(commonName: string, host: string): Promise<KeyPair> {
-  const pems = await generate([{ name: 'commonName', value: commonName }], {
+  const subject = [
+    { name: 'commonName', value: commonName },
+    // Of two trusted certificates with one subject OpenSSL may try the wrong one: a process that meets two simulators
+    // then trusts one of them.
+    { name: 'organizationName', value: `simulated tenant ${randomUUID()}` },
+  ];
+  const pems = await generate(subject, {
     algorithm: 'sha256',
     keySize: 2048,
     // Starts yesterday, so that a client whose clock is slow accepts it.
