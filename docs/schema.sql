@@ -1950,11 +1950,11 @@ comment on column entra_sync.tenants.erase_at is 'When the worker erases the dis
 
 create table entra_sync.vocabulary (
   tenant_id uuid not null,
-  word text not null,
-  constraint vocabulary_pkey PRIMARY KEY (tenant_id, word)
+  word text not null
 );
+CREATE INDEX vocabulary_by_word ON entra_sync.vocabulary USING btree (tenant_id, word);
 CREATE INDEX vocabulary_of_letters ON entra_sync.vocabulary USING btree (tenant_id, length(word), word) WHERE (word !~ '[0-9]'::text);
-comment on table entra_sync.vocabulary is 'Each word of `words` once a tenant.';
+comment on table entra_sync.vocabulary is 'Each word of `words` once a tenant, or as often as transactions brought it at the same time.';
 
 create table entra_sync.waiting_consents (
   invitation_id uuid not null,
@@ -2993,28 +2993,14 @@ comment on function entra_sync.keep_nested_members() is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.keep_vocabulary(tenant uuid, words text[])
  RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
+ LANGUAGE sql
 AS $function$
-declare
-  missing text[] := words;
-begin
-  loop
-    with come as (
-      insert into entra_sync.vocabulary as v (tenant_id, word)
-      select tenant, w from unnest(missing) as w order by w on conflict do nothing returning v.word
-    )
-    select array(select w from unnest(missing) as w except select c.word from come c order by 1) into missing;
-    exit when missing = '{}';
-    missing := array(
-      select w from unnest(missing) as w except
-      select h.word from (
-        select v.word from entra_sync.vocabulary v
-         where v.tenant_id = tenant and v.word = any(missing) order by v.word for key share) h
-      order by 1);
-    exit when missing = '{}';
-  end loop;
-end $function$;
+  insert into entra_sync.vocabulary (tenant_id, word)
+  select tenant, w from unnest(words) as w
+  except
+  select tenant, h.word from (
+    select v.word from entra_sync.vocabulary v where v.tenant_id = tenant and v.word = any(words) for key share skip locked) h
+$function$;
 comment on function entra_sync.keep_vocabulary(uuid,text[]) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.keep_words(tenant uuid, of_kind "char", number bigint, old_name text, new_name text)
@@ -3249,7 +3235,7 @@ begin
          select v.word from entra_sync.vocabulary v
           where v.tenant_id = tenant and length(v.word) = n and v.word !~ '[0-9]'
             and (strpos(v.word, head) > 0 or strpos(v.word, middle) > 0 or strpos(v.word, rest) > 0) offset 0) v) s
-     where s.score >= 0.3 order by s.score desc, s.word limit most;
+     where s.score >= 0.3 group by s.word order by max(s.score) desc, s.word limit most;
 end $function$;
 comment on function entra_sync.nearest_words(uuid,text,integer) is NULL;
 

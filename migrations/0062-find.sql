@@ -15,10 +15,11 @@ comment on table entra_sync.words is 'Each word of an account (kind a, account_n
 
 create table entra_sync.vocabulary (
   tenant_id uuid not null,
-  word text collate "C" not null,
-  primary key (tenant_id, word)
+  word text collate "C" not null
 );
-comment on table entra_sync.vocabulary is 'Each word of `words` once a tenant.';
+-- Not unique: writers who bring the same new word at the same time must not wait for each other.
+create index vocabulary_by_word on entra_sync.vocabulary (tenant_id, word);
+comment on table entra_sync.vocabulary is 'Each word of `words` once a tenant, or as often as transactions brought it at the same time.';
 
 -- Each word without case and accents, parted at punctuation, an apostrophe left out. Empty words are among them.
 create function entra_sync.words_asked(name text) returns text[]
@@ -76,28 +77,16 @@ language sql immutable parallel safe as $$
   select pg_catalog.left(pg_catalog.concat_ws(' ', display_name, pg_catalog.split_part(mail, '@', 1)), 1000)
 $$;
 
--- A word that is there already is held until the end: a purge that has found it unused waits, and looks again.
+-- A word that is there already is held until the end: a purge that has found it unused waits, and looks again. A word that a purge
+-- is about to take is written anew, so that no edit waits for a cycle.
 create function entra_sync.keep_vocabulary(tenant uuid, words text[]) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  missing text[] := words;
-begin
-  loop
-    with come as (
-      insert into entra_sync.vocabulary as v (tenant_id, word)
-      select tenant, w from unnest(missing) as w order by w on conflict do nothing returning v.word
-    )
-    select array(select w from unnest(missing) as w except select c.word from come c order by 1) into missing;
-    exit when missing = '{}';
-    missing := array(
-      select w from unnest(missing) as w except
-      select h.word from (
-        select v.word from entra_sync.vocabulary v
-         where v.tenant_id = tenant and v.word = any(missing) order by v.word for key share) h
-      order by 1);
-    exit when missing = '{}';
-  end loop;
-end $$;
+language sql as $$
+  insert into entra_sync.vocabulary (tenant_id, word)
+  select tenant, w from unnest(words) as w
+  except
+  select tenant, h.word from (
+    select v.word from entra_sync.vocabulary v where v.tenant_id = tenant and v.word = any(words) for key share skip locked) h
+$$;
 
 create function entra_sync.keep_words(tenant uuid, of_kind "char", number bigint, old_name text, new_name text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -261,7 +250,7 @@ begin
          select v.word from entra_sync.vocabulary v
           where v.tenant_id = tenant and length(v.word) = n and v.word !~ '[0-9]'
             and (strpos(v.word, head) > 0 or strpos(v.word, middle) > 0 or strpos(v.word, rest) > 0) offset 0) v) s
-     where s.score >= 0.3 order by s.score desc, s.word limit most;
+     where s.score >= 0.3 group by s.word order by max(s.score) desc, s.word limit most;
 end $$;
 
 -- `wanted`: for each word asked the words that it may mean, parted by spaces. Null: the name lacks one of them.
