@@ -7,6 +7,7 @@ import type { AccountThen } from '../store/accounts/history.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
 import { cut, nameWithId, when, withCutRemark } from './format.ts';
 import { table } from './layout.ts';
+import { toSecond } from './times.ts';
 
 type Lines = [string, string][];
 
@@ -164,7 +165,8 @@ function nextCycle({ status, paused, next_cycle_at }: TenantRow): string {
 }
 
 /** Returns the account as it was at a time, or that it was not there. */
-export function thenText(account: FoundAccount, then: AccountThen | undefined, at: string): string {
+export function thenText(account: FoundAccount, then: AccountThen | undefined, time: string): string {
+  const at = toSecond(time);
   const name = account.display_name ?? account.account_id;
   if (!then) return `${name} had no live account at ${at} -> entra-sync history ${account.account_id}`;
   if (then.erased) return `${name} was live at ${at}; it was purged since, with its values`;
@@ -172,7 +174,12 @@ export function thenText(account: FoundAccount, then: AccountThen | undefined, a
     ['state', then.enabled ? (then.state ?? '') : `${then.state}, suspended`],
     ['user principal name', then.user_principal_name ?? ''],
     ['mail', then.mail ?? ''],
-    ...Object.entries(then.profile ?? {}).map(([field, value]): [string, string] => [field, valueText(value)]),
+    ...byName(then.profile ?? {}).map(([field, value]): [string, string] => [field, valueText(value)]),
   ];
   return withCutRemark(table([{ title: cut(name) }, { title: `at ${at}` }], lines));
+}
+
+// Postgres keeps the names of a JSON object by their length.
+function byName(profile: Readonly<Record<string, unknown>>): [string, unknown][] {
+  return Object.entries(profile).sort(([one], [other]) => one.localeCompare(other, 'en'));
 }

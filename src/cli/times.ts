@@ -23,6 +23,9 @@ export function timeOf(text: string, now: Date): string {
   throw new InvalidArgumentError(`write a time like ${timeHelp}`);
 }
 
+/** Returns a time of {@link timeOf} without fractions of a second, for people. */
+export const toSecond = (time: string): string => time.replace(/\.\d{3}Z$/, 'Z');
+
 /** Returns the milliseconds of a span such as `90d`, for an option. */
 export function parseSpan(text: string): number {
   const ms = durationMs(text.trim());

@@ -1,6 +1,6 @@
 // Times as people type them.
 import { expect, test } from 'vitest';
-import { timeOf } from '../../src/cli/times.ts';
+import { timeOf, toSecond } from '../../src/cli/times.ts';
 
 const now = new Date('2026-11-28T12:00:00Z');
 
@@ -22,3 +22,8 @@ test.each(['', 'yesterday', '2026-13-01', '2026-11-01T25:00', '11/01/2026', '-2d
     expect(() => timeOf(text, now)).toThrow(/write a time like/);
   },
 );
+
+test('a span is shown to the second, and a time as it was given', () => {
+  expect(toSecond(timeOf('90m', new Date('2026-11-28T12:00:00.304Z')))).toBe('2026-11-28T10:30:00Z');
+  expect(toSecond('2026-11-01T09:30:15.123456Z')).toBe('2026-11-01T09:30:15.123456Z');
+});

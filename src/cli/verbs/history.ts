@@ -18,7 +18,7 @@ import { count, cut, describeChange, plural, showValue, withCutRemark } from '..
 import { pickByWords } from '../found.ts';
 import { pickGroup } from '../groups.ts';
 import { table } from '../layout.ts';
-import { parseTime, timeHelp } from '../times.ts';
+import { parseTime, timeHelp, toSecond } from '../times.ts';
 import { orUnknownTime } from '../unknown-time.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -124,7 +124,7 @@ async function compare(run: Run, word: string, options: CompareOptions): Promise
     left: groups.reduce((sum, one) => sum + one.left, 0),
   };
   terminal.answer({ tenant_id: tenantId, from: times.from, to: times.to, ...numbers, accounts, groups });
-  terminal.say(`${name}, ${times.from} to ${options.to ?? 'now'}:`);
+  terminal.say(`${name}, ${toSecond(times.from)} to ${options.to ? toSecond(options.to) : 'now'}:`);
   terminal.say(
     `accounts: ${count(numbers.came)} came, ${count(numbers.went)} went, ${count(numbers.changed)} changed; ` +
       `memberships: ${count(numbers.joined)} joined, ${count(numbers.left)} left`,
@@ -144,6 +144,15 @@ async function compare(run: Run, word: string, options: CompareOptions): Promise
   }
 }
 
+// A change row names the new state by its kind. Two times have no kind between them.
+function describeDifference({ before, after }: Difference): string {
+  const stateOf = (facts: unknown) => (facts as { state?: string } | null)?.state;
+  const [was, is] = [stateOf(before), stateOf(after)];
+  const moved = was === is ? [] : [`account state: ${was} -> ${is}`];
+  const fields = describeChange('account.updated', before, after);
+  return [...moved, ...(fields === '' ? [] : [fields])].join('; ');
+}
+
 function sayMore({ terminal }: Run, more: number, word: string): void {
   if (more > 0) terminal.say(`and ${plural(more, word, ' more')} -> --json`);
 }
@@ -154,9 +163,7 @@ function differenceTable(found: readonly Difference[]): string {
     found.map((one) => [
       cut(one.name ?? one.user_principal_name ?? one.account_id),
       one.change,
-      one.change === 'changed'
-        ? describeChange('account.updated', one.before, one.after)
-        : (one.user_principal_name ?? ''),
+      one.change === 'changed' ? describeDifference(one) : (one.user_principal_name ?? ''),
     ]),
   );
   return withCutRemark(shown);

@@ -114,6 +114,10 @@ describe('explain --at', () => {
     expect((await cli('explain', ann, '--at', beforeRename)).stdout).toMatch(
       /Ann Sample +at .*\n[\s\S]*jobTitle +Clerk/,
     );
+    const fields = [...(await cli('explain', ann, '--at', beforeRename)).stdout.matchAll(/^[a-z]\w+(?= {2})/gm)];
+    const names = fields.map(([name]) => name).slice(fields.findIndex(([name]) => name === 'mail') + 1);
+    expect(names).toEqual(names.toSorted((one, other) => one.localeCompare(other, 'en')));
+    expect(names).toContain('displayName');
     expect((await cli('explain', ann, '--at', await clock())).stdout).toMatch(
       /had no live account at .* -> entra-sync history/,
     );
@@ -272,8 +276,12 @@ test('removals history tells who decided what', async () => {
   });
 });
 
-test('a disconnected tenant keeps its past', async () => {
+test('a disconnected tenant keeps its past, and compare tells that its accounts became manual', async () => {
   const { tenantId } = world.tenant;
+  const before = await clock();
   await disconnectTenant(world.database, tenantId, { actor: 'test', dryRun: false });
   expect((await cli('history', ann)).code).toBe(0);
+  expect((await cli('compare', 'Contoso', '--from', before)).stdout).toMatch(
+    /Bob Newman +changed +account state: managed -> manual\n/,
+  );
 });
