@@ -20,6 +20,13 @@ export function describeTrouble(tenant: TenantStatus): string | undefined {
   return `in quarantine: ${failures} cycles in a row have failed, the last one because ${message ?? 'of an unknown cause'}. ${again}.`;
 }
 
+/** Returns when the data of a disconnected tenant ends; undefined where no time was given. */
+export function describeErasure({ name, erase_at: at }: TenantStatus): string | undefined {
+  if (!at) return undefined;
+  const time = at > new Date() ? `A worker erases it ${when(at)}` : 'The next tick of a worker erases it';
+  return `${time}, with all its data, unless entra-sync tenant reconnect ${JSON.stringify(name)} comes first.`;
+}
+
 const maxAtAGlance = 20;
 const failed: ReadonlySet<string | null> = new Set(['failed', 'partial', 'cut off']);
 

@@ -15,7 +15,7 @@ import { count, dueIn, when } from '../format.ts';
 import { table, withCure } from '../layout.ts';
 import { describeFirstLoad, describeOlderRounds } from '../not-shown.ts';
 import { worstExitCode } from '../several.ts';
-import { describeTrouble, summarize } from '../trouble.ts';
+import { describeErasure, describeTrouble, summarize } from '../trouble.ts';
 import { readWorkers, workersAnswer } from '../workers.ts';
 import { describeWaiting } from './tenant-approval.ts';
 
@@ -139,6 +139,10 @@ function sayTenants({ terminal }: Run, options: StatusOptions, { tenants, waitin
     terminal.say(
       `${one.name}: members of nested groups are left out of directory.effective_memberships: there would be ${count(Number(one.nested_left_out))}, more than are kept of a tenant -> nest fewer groups in Entra ID; direct memberships are shown`,
     );
+  }
+  for (const one of tenants) {
+    const erasure = describeErasure(one);
+    if (erasure) terminal.say(`${one.name}: ${erasure}`);
   }
   for (const one of tenants) {
     const trouble = describeTrouble(one);

@@ -8,7 +8,7 @@ import { listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, dueIn, nameWithId, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
-import { describeTrouble } from '../trouble.ts';
+import { describeErasure, describeTrouble } from '../trouble.ts';
 import { tenantSetCommand } from './settings.ts';
 import { checkedName, tenantAddCommand } from './tenant-add.ts';
 import { approvalCommands, describeWaiting } from './tenant-approval.ts';
@@ -122,6 +122,8 @@ async function show(run: Run, word: string): Promise<undefined> {
     `${plural(status.accounts, 'account')}, ${count(status.suspended)} of them suspended; ${count(status.removed)} removed, ${count(status.set_aside)} set aside`,
   );
   run.terminal.say(`last success ${when(status.last_success_at)}, next cycle due: ${dueIn(status)}`);
+  const erasure = describeErasure(status);
+  if (erasure) run.terminal.say(erasure);
   if (roles.length > 0) run.terminal.say(`roles bound to it: ${roles.join(', ')}`);
   const trouble = describeTrouble(status);
   if (trouble) run.terminal.say(trouble);

@@ -20,6 +20,8 @@ export type TenantStatus = TenantRow & {
   last_cycle_error_message: string | null;
   /** Failures in a row of the tenant itself; three put it in quarantine. */
   failures: number;
+  /** When a worker erases the tenant, which is disconnected; null if none will. */
+  erase_at: Date | null;
   /** The number of paths to nested members where these are not kept (rule 30); null where all are. */
   nested_left_out: string | null;
   /** Pages that open full rounds have read, for provisional tenants. */
@@ -109,7 +111,7 @@ export async function readStatus(
                  when t.held_removals > 0 then 'held'
                  else 'committed' end as last_outcome,
             c.kind as last_kind, c.finished_at as last_finished_at, c.error_code as last_cycle_error_code,
-            c.error_message as last_cycle_error_message, p.failures, p.nested_left_out,
+            c.error_message as last_cycle_error_message, p.failures, p.erase_at, p.nested_left_out,
             (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
               where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages,
             coalesce((select jsonb_object_agg(s.key, s.value ->> 'begun_at') from jsonb_each(c.streams) s

@@ -154,5 +154,11 @@ test('tenant disconnect --erase-after says when, and tells the worker; a wrong s
   const { stdout } = await cli('tenant', 'disconnect', 'Contoso', '--erase-after', '90d');
   expect(stdout).toContain('A worker erases it after 90 d');
   expect(await eraseAt()).toEqual([{ far: true }]);
+  const due =
+    /A worker erases it in 90 d, with all its data, unless entra-sync tenant reconnect "Contoso" comes first\./;
+  expect((await cli('status')).stdout).toMatch(new RegExp(`^Contoso: ${due.source}$`, 'm'));
+  expect((await cli('tenant', 'show', 'Contoso')).stdout).toMatch(due);
+  await world.database.raw("update entra_sync.tenants set erase_at = now() - interval '1 s'");
+  expect((await cli('status')).stdout).toMatch(/^Contoso: The next tick of a worker erases it, with all its data/m);
   expect(await placesOf(world.database, mark)).not.toEqual([]);
 });
