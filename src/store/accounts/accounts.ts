@@ -118,8 +118,17 @@ function describeRefusal(error: unknown): unknown {
   // knex puts the statement before the server's message. The statements above contain no dash.
   const message = error.message.slice(error.message.indexOf(' - ') + 3);
   const hint = 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
-  return new ExpectedError('usage', `${message} (${state})`, {
-    ...(hint !== undefined && { cure: hint }),
+  // The codes of the contract can be looked up; the others say no more than the message.
+  const code = state?.startsWith('ES') ? ` (${state})` : '';
+  return new ExpectedError('usage', `${message}${code}`, {
+    ...(hint !== undefined && { cure: forTerminal(hint) }),
     cause: error,
   });
+}
+
+/** Returns a hint of the contract with verbs where it names functions and views. */
+function forTerminal(hint: string): string {
+  return hint
+    .replace('directory.account_history', 'entra-sync history ACCOUNT --json')
+    .replace('directory.removed_accounts shows', 'entra-sync changes --kind account.removed shows');
 }

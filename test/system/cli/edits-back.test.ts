@@ -63,7 +63,11 @@ describe('edit --undo', () => {
       undone: first,
       changed: [{ field: 'jobTitle', before: 'Wrong 0', after: 'Clerk' }],
     });
-    expectOneLine(await cli('edit', id, '--undo', '1'), 2, /change 1 is no edit of account/);
+    expectOneLine(
+      await cli('edit', id, '--undo', '1'),
+      2,
+      /change 1 is no edit of account \S+ -> entra-sync history ACCOUNT --json shows/,
+    );
     expect((await titles())[id]).toBe('Clerk');
   });
 
