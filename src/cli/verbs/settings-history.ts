@@ -61,9 +61,13 @@ async function history(run: Run, word: string | undefined, limit: number): Promi
   const versions = all.map((one, index) => {
     // The version before it of the same tenant, or of the installation.
     const before = all.slice(index + 1).find((other) => other.tenant_id === one.tenant_id);
-    return { ...one, changed: settingDifferences(before?.document ?? {}, one.document) };
+    return {
+      ...one,
+      first: before === undefined && one.tenant_id === null,
+      changed: settingDifferences(before?.document ?? {}, one.document),
+    };
   });
-  terminal.answer({ versions: versions.map(({ document: _, ...one }) => one) });
+  terminal.answer({ versions: versions.map(({ document: _, first: __, ...one }) => one) });
   terminal.say(
     table(
       [{ title: 'version' }, { title: 'applied' }, { title: 'by' }, { title: 'of' }, { title: 'changed' }],
@@ -74,7 +78,7 @@ async function history(run: Run, word: string | undefined, limit: number): Promi
           when(one.applied_at),
           one.actor,
           one.tenant_name ?? 'the installation',
-          one.changed.map(({ key }) => key).join(', ') || 'nothing',
+          one.first ? 'everything: the first version' : one.changed.map(({ key }) => key).join(', ') || 'nothing',
         ]),
     ),
   );
@@ -98,7 +102,8 @@ async function diff(run: Run, from: number, to: number | undefined): Promise<und
   }
   const differences = settingDifferences(old.document, other.document);
   terminal.answer({ from: old.version, to: other.version, tenant_id: old.tenant_id, differences });
-  if (differences.length === 0) terminal.say(`Versions ${old.version} and ${other.version} say the same.`);
+  if (other.version === old.version) terminal.say(`Version ${old.version} is the newest: there is nothing to compare.`);
+  else if (differences.length === 0) terminal.say(`Versions ${old.version} and ${other.version} say the same.`);
   for (const { key, before, after } of differences) {
     terminal.say(`${key}: ${shown(before)} -> ${shown(after)}`);
   }

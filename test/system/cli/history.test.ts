@@ -241,6 +241,10 @@ test('settings history, diff and revert: an older version comes back whole, afte
   expect(newest).toMatchObject({ actor: 'mary' });
   expect(newest?.changed.map(({ key }) => key)).toEqual(['fields.desk.from', 'interval']);
   const [now, then] = [String(newest?.version), String(before?.version)];
+  expect((await cli('settings', 'history')).stdout).toMatch(
+    /^4 .* fields\.desk\.from, interval\n[\s\S]*^1 .* the installation +everything: the first version$/m,
+  );
+  expect((await cli('settings', 'diff', now)).stdout).toMatch(/is the newest: there is nothing to compare/);
   expect((await cli('settings', 'diff', then, now)).stdout).toBe(
     'fields.desk.from: not set -> officeLocation\ninterval: 40m -> 50m\n',
   );
