@@ -190,5 +190,7 @@ async function decide(
   run.terminal.say(
     `${tenant.name}, list ${listId}: ${parts.join(', ') || 'nothing'} ${decision === 'approve' ? 'removed' : done.memberships > 0 ? 'kept' : 'kept, as manual'}.`,
   );
+  if (decision === 'approve' && done.accounts + done.groups > 0)
+    run.terminal.say(`entra-sync removals undo ${JSON.stringify(tenant.name)} --list ${listId} takes it back.`);
   if (done.skipped.length > 0) run.terminal.say(`Skipped, not (or no longer) in the list: ${done.skipped.join(', ')}`);
 }

@@ -610,6 +610,7 @@ test('a dry run says what would be held, and disconnecting leaves nothing to dec
   const approved = await cli('removals', 'approve', world.tenant.tenantId, '--list', number, '--all', '--actor', 'Ann');
   expect(approved).toMatchObject({ code: 0 });
   expect(approved.stdout).toContain('9 accounts removed');
+  expect(approved.stdout).toContain(`removals undo "${world.tenant.name}" --list ${number} takes it back.`);
   const actors = await rows(
     world.database,
     "select distinct actor from directory.changes where kind = 'removal.approved'",
