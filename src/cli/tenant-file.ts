@@ -43,7 +43,7 @@ export async function readTenantFile(path: string, stdin: AsyncIterable<unknown>
       if (!file.isFile() || file.size > largest) throw refuse('cannot be used');
       chunks.push(readFileSync(path));
     } catch (error) {
-      throw error instanceof ExpectedError ? error : refuse('cannot be read', error);
+      throw error instanceof ExpectedError ? error : refuse(whyUnread(error), error);
     }
   }
   try {
@@ -208,3 +208,7 @@ export function isLabel(text: string): boolean {
 }
 
 const shortened = (text: string) => JSON.stringify(text.slice(0, 80));
+
+function whyUnread(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read';
+}

@@ -98,6 +98,7 @@ test('a file that is missing, a folder, or no text is refused with a cure', asyn
       code: 'usage',
       cure: expect.stringMatching(/CSV or YAML/),
     });
+  await expect(readTenantFile(join(folder, 'nowhere.csv'), none)).rejects.toThrow('nowhere.csv does not exist');
   const endless = (async function* () {
     for (;;) yield Buffer.alloc(1024 * 1024);
   })();

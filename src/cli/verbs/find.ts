@@ -30,7 +30,7 @@ async function find(run: Run, words: string, options: FindOptions): Promise<unde
   const shown = found.slice(0, limit);
   if (shown.length === 0) {
     throw new ExpectedError('unknown_name', `nothing is called ${words}${tenant ? ` in ${tenant.name}` : ''}`, {
-      cure: 'write fewer or other words; users who were never taken are found by object id alone',
+      cure: 'write fewer or other words; a user without an account is found by object id alone',
     });
   }
   const isNear = shown.every((one) => one.fit === 'near');
