@@ -172,9 +172,17 @@ function line(change: FoundChange): string[] {
   return [
     `${change.at.toISOString().slice(0, 19)}Z`,
     change.kind,
-    cut(change.display_name ?? change.account_id ?? change.group_name ?? change.group_id ?? change.tenant_id),
+    cut(nameOf(change)),
     change.kind.startsWith('membership.')
       ? describeMembership(change.kind, change.group_name ?? change.group_id)
       : describeChange(change.kind, change.before, change.after),
   ];
 }
+
+const nameOf = (change: FoundChange) =>
+  change.display_name ??
+  change.account_id ??
+  change.group_name ??
+  change.group_id ??
+  change.tenant_name ??
+  change.tenant_id;

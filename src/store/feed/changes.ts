@@ -15,9 +15,10 @@ export type ChangeRow = {
   member_group_id: string | null;
   before: unknown;
   after: unknown;
-  /** The present names of account and group; null if they no longer exist. */
+  /** The present names of account, group and tenant; null if they no longer exist. */
   display_name: string | null;
   group_name: string | null;
+  tenant_name: string | null;
 };
 
 /** Returns the feed's present position. */
@@ -36,8 +37,9 @@ export async function readChanges(database: Database, after: string | null, limi
     `select c.position, c.change_id, c.tenant_id, c.at, c.cycle_id, c.actor, c.kind, c.account_id, c.group_id,
             c.member_group_id, c.before, c.after,
             coalesce(a.profile ->> 'displayName', a.user_principal_name, n.display_name) as display_name,
-            g.display_name as group_name
+            g.display_name as group_name, t.name as tenant_name
        from directory.read_changes(:after, :limit) with ordinality c
+       left join entra_sync.tenants t on t.tenant_id = c.tenant_id
        left join entra_sync.accounts a on a.account_id = c.account_id
        left join entra_sync.groups g on g.group_id = c.group_id
        left join entra_sync.groups n on n.group_id = c.member_group_id order by c.ordinality`,
@@ -129,9 +131,10 @@ export async function findChanges(database: Database, filter: ChangeFilter, limi
     `select c.change_id, c.tenant_id, c.at, c.cycle_id, c.actor, c.kind, c.account_id, c.group_id, c.member_group_id,
             c.before, c.after,
             coalesce(a.profile ->> 'displayName', a.user_principal_name, n.display_name) as display_name,
-            g.display_name as group_name
+            g.display_name as group_name, t.name as tenant_name
        from (select c.*, b.number ${filtered(filter)}
               order by b.number desc nulls first, c.change_id desc limit :limit) c
+       left join entra_sync.tenants t on t.tenant_id = c.tenant_id
        left join entra_sync.accounts a on a.account_id = c.account_id
        left join entra_sync.groups g on g.group_id = c.group_id
        left join entra_sync.groups n on n.group_id = c.member_group_id

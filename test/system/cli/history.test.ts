@@ -285,6 +285,9 @@ test('a disconnected tenant keeps its past, and compare tells that its accounts 
   const before = await clock();
   await disconnectTenant(world.database, tenantId, { actor: 'test', dryRun: false });
   expect((await cli('history', ann)).code).toBe(0);
+  const line = /tenant\.disconnected +Contoso +status: "active" -> "disconnected"\n/;
+  expect((await cli('changes', '--kind', 'tenant.*')).stdout).toMatch(line);
+  expect((await cli('changes', '--limit', '100')).stdout).toMatch(line);
   expect((await cli('compare', 'Contoso', '--from', before)).stdout).toMatch(
     /Bob Newman +changed +account state: managed -> manual\n/,
   );
