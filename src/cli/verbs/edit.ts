@@ -37,7 +37,10 @@ export function editCommand(): Command {
     .argument('[account]', 'account id, object id, user principal name or mail')
     .argument('[edits...]', 'field=value; field= clears; a list is separated by commas, or a JSON array')
     .option('--revert [field...]', "fields to revert to the directory's value; without one, all that the role may edit")
-    .option('--undo [change]', 'take an edit back: the number of its change; without one, the last edit')
+    .option(
+      '--undo [change]',
+      'take an edit back: the number of its change; without one, the last edit; an undo can be undone',
+    )
     .addOption(new Option('--as <role>', 'the role that edits').choices(roles).default('user' satisfies Role))
     .option(
       '--group <group>',
