@@ -31,8 +31,9 @@ export async function pickByWords(
     return picked;
   }
   terminal.say(foundTable(candidates.slice(0, most)));
+  const tenants = new Set(candidates.map((one) => one.tenant_id)).size;
   throw new ExpectedError('unknown_name', `${plural(candidates.length, picked.kind)} match ${words}`, {
-    cure: `name one by its id, or write more of the name: entra-sync find ${JSON.stringify(words)}`,
+    cure: `name one by its id or address, or write more of the name${tenants > 1 ? ', or give --tenant' : ''}: entra-sync find ${JSON.stringify(words)}`,
     list: terminal.json ? candidates.slice(0, most).map((one) => one.account_id ?? one.group_id ?? '') : [],
   });
 }

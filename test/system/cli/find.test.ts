@@ -1,5 +1,6 @@
 // `find`, and verbs that take words of a name: on two tenants that were synced.
 import { beforeAll, describe, expect, test } from 'vitest';
+import { createAccount } from '../../../src/store/accounts/accounts.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
 import { openWorld, type World } from '../../support/system.ts';
@@ -74,8 +75,18 @@ describe('words in place of an id or a name', () => {
     const result = await cli('edit', 'berg ann', 'mobilePhone=+1 555');
     expect(result.code).toBe(2);
     expect(result.stdout).toMatch(/Ann Bergström[\s\S]*Anna Berg/);
-    expect(result.stderr).toMatch(/2 accounts match berg ann -> name one by its id, or write more of the name/);
+    expect(result.stderr).toMatch(
+      /2 accounts match berg ann -> name one by its id or address, or write more of the name: /,
+    );
     expect(await rows(world.database, 'select count(*) from entra_sync.changes', {})).toEqual(before);
+  });
+
+  test('several of two tenants: --tenant is a way to choose', async () => {
+    const other = '7c1b3e0a-5d2f-4a86-9b10-3e6f8a2d4c51';
+    expect((await cli('tenant', 'add', other, '--name', 'Fabrikam')).code).toBe(0);
+    await createAccount(world.database, other, { displayName: 'Anna Berg' }, 'test');
+    expect((await cli('explain', 'anna berg')).stderr).toMatch(/2 accounts match anna berg -> .*, or give --tenant: /);
+    expect((await cli('explain', 'anna berg', '--tenant', 'Fabrikam')).code).toBe(0);
   });
 
   test('of a word that one has whole and others begin with, it is that one', async () => {
