@@ -5,9 +5,30 @@ import { count, plural } from './format.ts';
 import { table } from './layout.ts';
 
 const shownFields = 12;
+const shownOutcomes = 20;
+const shownNames = 5;
 
-/** Returns the outcome for one tenant, line by line. */
-export function describeOutcome(one: TenantPreview, name: string): string[] {
+/** Returns the outcome line by line: tenants with the same one together, in the order given. */
+export function describeOutcomes(tenants: readonly TenantPreview[], nameOf: (tenantId: string) => string): string[] {
+  const alike = new Map<string, TenantPreview[]>();
+  for (const one of tenants) {
+    const key = describeOutcome(one, '').join('\n');
+    const same = alike.get(key);
+    if (same) same.push(one);
+    else alike.set(key, [one]);
+  }
+  const outcomes = [...alike.values()];
+  const lines = outcomes.slice(0, shownOutcomes).flatMap((same) => {
+    const names = same.slice(0, shownNames).map((one) => nameOf(one.tenantId));
+    const more = same.length - names.length;
+    const [first] = same;
+    return first ? describeOutcome(first, `${names.join(', ')}${more > 0 ? ` and ${count(more)} more` : ''}`) : [];
+  });
+  const left = outcomes.slice(shownOutcomes).reduce((sum, same) => sum + same.length, 0);
+  return left === 0 ? lines : [...lines, `… and ${plural(left, 'tenant')} more (--json shows them)`];
+}
+
+function describeOutcome(one: TenantPreview, name: string): string[] {
   const lines = [
     ...describeRules(one.rules),
     one.shelved > 0 &&

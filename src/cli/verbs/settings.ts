@@ -20,7 +20,7 @@ import { groupsByName } from '../../store/tenants/status.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { plural } from '../format.ts';
-import { describeOutcome, whenItActs } from '../settings-outcome.ts';
+import { describeOutcomes, whenItActs } from '../settings-outcome.ts';
 import { settingsHistoryCommands } from './settings-history.ts';
 
 const whatIsInForce = 'entra-sync settings show names the version in force';
@@ -157,8 +157,6 @@ async function apply(run: Run, word: string | null, file: string | undefined, dr
   sayOutcome(run, outcome, await listTenants(database), dryRun);
 }
 
-const shownTenants = 20;
-
 function sayOutcome(
   { terminal }: Run,
   { version, tenants }: SettingsOutcome,
@@ -168,10 +166,7 @@ function sayOutcome(
   const nameOf = new Map(all.map((one) => [one.tenant_id, one.name]));
   const places = new Map(all.map((one, place) => [one.tenant_id, place]));
   const sorted = [...tenants].sort((one, other) => (places.get(one.tenantId) ?? 0) - (places.get(other.tenantId) ?? 0));
-  for (const one of sorted.slice(0, shownTenants))
-    for (const line of describeOutcome(one, nameOf.get(one.tenantId) ?? one.tenantId)) terminal.say(line);
-  if (tenants.length > shownTenants)
-    terminal.say(`… and ${plural(tenants.length - shownTenants, 'tenant')} more (--json shows them)`);
+  for (const line of describeOutcomes(sorted, (id) => nameOf.get(id) ?? id)) terminal.say(line);
   const acts = tenants.length > 0 ? ` ${whenItActs(tenants, dryRun)}` : '';
   terminal.say(dryRun ? `Dry run: nothing was changed.${acts}` : `Settings version ${version} is in force.${acts}`);
 }
