@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runsOf } from '../support/deep.ts';
 import { expectWordsKept } from '../support/kept-words.ts';
 import { accountOf, answerOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
-import { ask, untilBlocked } from '../support/stage.ts';
+import { ask } from '../support/stage.ts';
 
 type Found = { kind: string; display_name: string | null; entra_object_id: string | null; state: string; fit: string };
 
@@ -228,31 +228,54 @@ describe('what is kept', () => {
 
   const rename = `update entra_sync.accounts set mapped = '{"displayName": "Ulrike"}' where account_id = $1`;
   const purge = 'delete from entra_sync.accounts where account_id = $1';
+  const vocabularyOf = (of: string) =>
+    ask<{ word: string }>(store, 'select word from entra_sync.vocabulary where tenant_id = :of order by word', { of });
 
   test.each([
-    ['a purge first, the edit waits', purge, rename],
-    ['the edit first, the purge waits', rename, purge],
-  ])('a word that one account loses while another gains it is kept: %s', async (_, first, second) => {
+    ['a purge first', purge, rename],
+    ['the edit first', rename, purge],
+  ])(
+    'neither waits, and a word that one account loses while another gains it is kept: %s',
+    async (_, first, second) => {
+      const of = await tenantWith(store, {});
+      const accounts: Record<string, string> = {
+        [purge]: await person(of, 'Ulrike'),
+        [rename]: await person(of, 'Vera'),
+      };
+      const [one, two] = [await store.connect(), await store.connect()];
+      await Promise.all([one.query('begin'), two.query("begin; set local lock_timeout = '2s'")]);
+      await one.query(first, [accounts[first]]);
+      await two.query(second, [accounts[second]]);
+      await one.query('commit');
+      await two.query('commit');
+      await expectWordsKept(store.database, of);
+      expect((await find('lrik', { of })).map((found) => found.display_name)).toEqual(['Ulrike']);
+      await ask(store, 'delete from entra_sync.accounts where tenant_id = :of', { of });
+      expect(await vocabularyOf(of)).toEqual([]);
+    },
+  );
+
+  test('edits of two accounts to the same new name do not wait for each other, in whichever order', async () => {
     const of = await tenantWith(store, {});
-    const accounts: Record<string, string> = {
-      [purge]: await person(of, 'Ulrike'),
-      [rename]: await person(of, 'Vera'),
-    };
+    const accounts = await Promise.all(['Vera', 'Wanda', 'Xenia', 'Yvonne'].map((name) => person(of, name)));
+    const edit = `update entra_sync.accounts set mapped = jsonb_build_object('displayName', $2::text) where account_id = $1`;
     const [one, two] = [await store.connect(), await store.connect()];
-    await one.query('begin');
-    await one.query(first, [accounts[first]]);
-    const waiting = two.query(second, [accounts[second]]);
-    await untilBlocked(store);
-    await one.query('commit');
-    await waiting;
+    await Promise.all([one, two].map((each) => each.query("begin; set local lock_timeout = '2s'")));
+    await one.query(edit, [accounts[0], 'Quirin']);
+    await two.query(edit, [accounts[1], 'Roswitha']);
+    await two.query(edit, [accounts[2], 'Quirin']);
+    await one.query(edit, [accounts[3], 'Roswitha']);
+    await Promise.all([one.query('commit'), two.query('commit')]);
     await expectWordsKept(store.database, of);
-    expect((await find('lrik', { of })).map((found) => found.display_name)).toEqual(['Ulrike']);
+    expect(await find('uiri', { of })).toHaveLength(2);
+    expect((await find('quiirin', { of })).map((found) => found.fit)).toEqual(['near', 'near']);
   });
 
-  test('a purged name stays nowhere', async () => {
+  test('a purged name stays nowhere, an earlier one neither', async () => {
     const of = await tenantWith(store, {});
     const account = await person(of, 'Wilhelmina Unique');
+    await ask(store, rename.replace('$1', ':account'), { account });
     await ask(store, 'delete from entra_sync.accounts where account_id = :account', { account });
-    expect(await ask(store, 'select word from entra_sync.vocabulary where tenant_id = :of', { of })).toEqual([]);
+    expect(await vocabularyOf(of)).toEqual([]);
   });
 });

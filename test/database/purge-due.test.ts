@@ -22,6 +22,20 @@ beforeEach(async () => {
 
 const keepHouse = () => openHousekeeper(store.database, bufferLog().log)();
 
+test('rule 32: a word that no name has any more is forgotten', async () => {
+  const account = await accountOf(store, tenant, { mapped: { displayName: 'Quirin Old' } });
+  await ask(
+    store,
+    `update entra_sync.accounts set mapped = '{"displayName": "Quirin New"}' where account_id = :account`,
+    { account },
+  );
+  await keepHouse();
+  expect(
+    await ask(store, 'select word from entra_sync.vocabulary where tenant_id = :tenant order by word', { tenant }),
+  ).toEqual([{ word: 'new' }, { word: 'quirin' }]);
+  expect(await ask(store, 'select from entra_sync.words_left')).toEqual([]);
+});
+
 type Removal = { reason: string; due: string; aside?: boolean };
 
 async function removed({ reason, due, aside }: Removal): Promise<string> {
