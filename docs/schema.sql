@@ -2422,7 +2422,8 @@ CREATE OR REPLACE FUNCTION entra_sync.find_ranked(tenants uuid[], asked text, mo
  STABLE
 AS $function$
 declare
-  name constant text := btrim(left(asked, 200));
+  -- Some tools print an id in braces.
+  name constant text := btrim(left(asked, 200), ' {}');
   digits constant text := replace(lower(name), '-', '');
   domain constant text := case when strpos(name, '@') > 0 then lower(split_part(name, '@', 2)) end;
   wanted constant text[] := array(

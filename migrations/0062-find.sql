@@ -453,7 +453,8 @@ end $$;
 create function entra_sync.find_ranked(tenants uuid[], asked text, most integer, removed boolean) returns setof directory.found_row
 language plpgsql stable as $$
 declare
-  name constant text := btrim(left(asked, 200));
+  -- Some tools print an id in braces.
+  name constant text := btrim(left(asked, 200), ' {}');
   digits constant text := replace(lower(name), '-', '');
   domain constant text := case when strpos(name, '@') > 0 then lower(split_part(name, '@', 2)) end;
   wanted constant text[] := array(

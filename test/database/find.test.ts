@@ -152,7 +152,14 @@ describe('what fits', () => {
   test('ids and their beginnings, of users that were never taken too', async () => {
     const [ann] = await find('ann');
     const id = ann?.entra_object_id ?? '';
-    for (const words of [id, id.toUpperCase(), id.slice(0, 8), id.slice(0, 13), id.replaceAll('-', '')])
+    for (const words of [
+      id,
+      id.toUpperCase(),
+      id.slice(0, 8),
+      id.slice(0, 13),
+      id.replaceAll('-', ''),
+      `{${id.toUpperCase()}}`,
+    ])
       expect(await named(words), words).toEqual(['Ann Bergström: id']);
     expect(await find('0e0e0e0e')).toEqual([]);
     expect(
