@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { disconnectTenant, eraseDueTenants, reconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { openHousekeeper } from '../../src/worker/housekeeper.ts';
 import { accountOf, changesOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
-import { ask } from '../support/stage.ts';
+import { ask, untilBlocked } from '../support/stage.ts';
 import { bufferLog } from '../support/system.ts';
 
 let store: EditStore;
@@ -142,4 +142,20 @@ test('a disconnected tenant is erased when its time has come, and not if it was 
       },
     ),
   ).toEqual([other, manual].sort().map((id) => ({ id })));
+});
+
+test('a settings change meets no erasure of a tenant in a deadlock', async () => {
+  await ask(
+    store,
+    "update entra_sync.tenants set status = 'disconnected', erase_at = now() - interval '1 hour' where tenant_id = :tenant",
+    { tenant },
+  );
+  const client = await store.connect();
+  await client.query('begin');
+  await client.query('lock table entra_sync.settings in share row exclusive mode');
+  const erased = eraseDueTenants(store.database);
+  await untilBlocked(store);
+  await client.query('select from entra_sync.tenants order by tenant_id for update nowait');
+  await client.query('commit');
+  expect(await erased).toContain(tenant);
 });
