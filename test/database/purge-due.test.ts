@@ -122,6 +122,23 @@ test('a busy tenant is left for the next look', async () => {
   expect(await isThere(account)).toBe(false);
 });
 
+test('a tenant that cannot be erased now keeps no other tenant from being purged', async () => {
+  const account = await removed({ reason: 'by_hand', due: '-1 hour' });
+  const gone = await tenantWith(store, {});
+  await ask(
+    store,
+    "update entra_sync.tenants set status = 'disconnected', erase_at = now() - interval '1 hour' where tenant_id = :gone",
+    { gone },
+  );
+  const holder = await store.connect();
+  await holder.query('begin');
+  await holder.query('lock table entra_sync.settings in share row exclusive mode');
+  await keepHouse();
+  expect(await isThere(account)).toBe(false);
+  await holder.query('rollback');
+  expect(await eraseDueTenants(store.database)).toEqual([gone]);
+});
+
 test('a disconnected tenant is erased when its time has come, and not if it was reconnected', async () => {
   const other = await tenantWith(store, {});
   const manual = await tenantWith(store, {});
