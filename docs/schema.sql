@@ -1950,11 +1950,12 @@ comment on column entra_sync.tenants.erase_at is 'When the worker erases the dis
 
 create table entra_sync.vocabulary (
   tenant_id uuid not null,
-  word text not null
+  word text not null,
+  no bigint not null generated always as identity,
+  constraint vocabulary_pkey PRIMARY KEY (tenant_id, word, no)
 );
-CREATE INDEX vocabulary_by_word ON entra_sync.vocabulary USING btree (tenant_id, word);
 CREATE INDEX vocabulary_of_letters ON entra_sync.vocabulary USING btree (tenant_id, length(word), word) WHERE (word !~ '[0-9]'::text);
-comment on table entra_sync.vocabulary is 'Each word of `words` once a tenant, or as often as transactions brought it at the same time.';
+comment on table entra_sync.vocabulary is 'Each word of `words` once a tenant, and again where transactions beside each other brought it: none waits for another.';
 
 create table entra_sync.waiting_consents (
   invitation_id uuid not null,
@@ -1981,6 +1982,14 @@ create table entra_sync.words (
   constraint words_kind_check CHECK ((kind = ANY (ARRAY['a'::"char", 'g'::"char"])))
 );
 comment on table entra_sync.words is 'Each word of an account (kind a, account_no) or a group (g, group_no), removed ones included, once (rule 32). No foreign keys: triggers write it and take it back.';
+
+create table entra_sync.words_left (
+  tenant_id uuid not null,
+  word text not null,
+  no bigint not null generated always as identity,
+  constraint words_left_pkey PRIMARY KEY (tenant_id, word, no)
+);
+comment on table entra_sync.words_left is 'Words that an account or a group has lost. forget_words takes those that none has any more out of the vocabulary.';
 
 create table entra_sync.worker_beats (
   worker_id uuid not null,
@@ -2413,7 +2422,8 @@ CREATE OR REPLACE FUNCTION entra_sync.find_ranked(tenants uuid[], asked text, mo
  STABLE
 AS $function$
 declare
-  name constant text := btrim(left(asked, 200));
+  -- Some tools print an id in braces.
+  name constant text := btrim(left(asked, 200), ' {}');
   digits constant text := replace(lower(name), '-', '');
   domain constant text := case when strpos(name, '@') > 0 then lower(split_part(name, '@', 2)) end;
   wanted constant text[] := array(
@@ -2600,6 +2610,33 @@ begin
     from entra_sync.this_server() s;
 end $function$;
 comment on function entra_sync.follow_server() is 'Begins a new epoch of the feed on another server, timeline or database than the kept one. Learns what was not known without one. The caller holds entra_sync.feed_order.';
+
+CREATE OR REPLACE FUNCTION entra_sync.forget_words(tenant uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  asked constant text[] := array(select distinct l.word from entra_sync.words_left l where l.tenant_id = tenant);
+  held tid[];
+begin
+  held := array(
+    select v.ctid from entra_sync.vocabulary v
+     where v.tenant_id = tenant and v.word = any(asked)
+       and not exists (select from entra_sync.words x where x.tenant_id = tenant and x.word = v.word)
+     for update skip locked);
+  -- The next statement sees what those have written who held a word until now.
+  delete from entra_sync.vocabulary v
+   where v.ctid = any(held) and not exists (select from entra_sync.words x where x.tenant_id = tenant and x.word = v.word);
+  held := array(
+    select l.ctid from entra_sync.words_left l
+     where l.tenant_id = tenant and l.word = any(asked)
+       and (exists (select from entra_sync.words x where x.tenant_id = tenant and x.word = l.word)
+            or not exists (select from entra_sync.vocabulary v where v.tenant_id = tenant and v.word = l.word))
+     for update skip locked);
+  delete from entra_sync.words_left l where l.ctid = any(held);
+end $function$;
+comment on function entra_sync.forget_words(uuid) is 'Takes the words that no account and no group has any more out of the vocabulary. Words that another transaction holds are left for the next time.';
 
 CREATE OR REPLACE FUNCTION entra_sync.found_by_id(tenant uuid, digits text, removed boolean)
  RETURNS SETOF directory.found_row
@@ -2993,14 +3030,17 @@ comment on function entra_sync.keep_nested_members() is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.keep_vocabulary(tenant uuid, words text[])
  RETURNS void
- LANGUAGE sql
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  held constant text[] := array(
+    select v.word from entra_sync.vocabulary v
+     where v.tenant_id = tenant and v.word = any(words) order by v.word for key share skip locked);
+begin
   insert into entra_sync.vocabulary (tenant_id, word)
-  select tenant, w from unnest(words) as w
-  except
-  select tenant, h.word from (
-    select v.word from entra_sync.vocabulary v where v.tenant_id = tenant and v.word = any(words) for key share skip locked) h
-$function$;
+  select tenant, w from (select w from unnest(words) as w except select h from unnest(held) as h) m order by w;
+end $function$;
 comment on function entra_sync.keep_vocabulary(uuid,text[]) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.keep_words(tenant uuid, of_kind "char", number bigint, old_name text, new_name text)
@@ -3013,14 +3053,19 @@ declare
   has constant text[] := array(select distinct left(w, 64) from unnest(entra_sync.words_of(new_name)) as w where w <> '');
   fresh constant text[] := array(select w from unnest(has) as w where w <> all(had) order by 1);
 begin
-  delete from entra_sync.words x
-   where x.tenant_id = tenant and x.kind = of_kind and x.no = number and x.word = any(had) and x.word <> all(has);
-  insert into entra_sync.words (tenant_id, word, kind, no) select tenant, w, of_kind, number from unnest(fresh) as w;
+  with gone as (
+    delete from entra_sync.words x
+     where x.tenant_id = tenant and x.kind = of_kind and x.no = number and x.word = any(had) and x.word <> all(has)
+    returning x.word
+  )
+  insert into entra_sync.words_left (tenant_id, word) select tenant, g.word from gone g;
+  insert into entra_sync.words (tenant_id, word, kind, no)
+  select tenant, w, of_kind, number from unnest(fresh) as w on conflict do nothing;
   if fresh <> '{}' then
     perform entra_sync.keep_vocabulary(tenant, fresh);
   end if;
 end $function$;
-comment on function entra_sync.keep_words(uuid,"char",bigint,text,text) is 'A word that is no longer used stays in the vocabulary until a purge.';
+comment on function entra_sync.keep_words(uuid,"char",bigint,text,text) is 'A word that is no longer used stays in the vocabulary until a purge, or a worker''s next look.';
 
 CREATE OR REPLACE FUNCTION entra_sync.last_change(c entra_sync.changes)
  RETURNS bigint
@@ -3228,14 +3273,14 @@ declare
 begin
   return query
     select s.word from (
-      select v.word, 2.0 * (select count(*) from unnest(parts) as p where strpos('  ' || v.word || ' ', p) > 0)
+      select distinct v.word, 2.0 * (select count(*) from unnest(parts) as p where strpos('  ' || v.word || ' ', p) > 0)
                      / (size + 1 + length(v.word) + 1) as score
         from generate_series(size - 2, size + 2) as n
        cross join lateral (
          select v.word from entra_sync.vocabulary v
           where v.tenant_id = tenant and length(v.word) = n and v.word !~ '[0-9]'
             and (strpos(v.word, head) > 0 or strpos(v.word, middle) > 0 or strpos(v.word, rest) > 0) offset 0) v) s
-     where s.score >= 0.3 group by s.word order by max(s.score) desc, s.word limit most;
+     where s.score >= 0.3 order by s.score desc, s.word limit most;
 end $function$;
 comment on function entra_sync.nearest_words(uuid,text,integer) is NULL;
 
@@ -3760,12 +3805,8 @@ begin
      where x.tenant_id = tenant and x.word = g.word and x.kind = of_kind and x.no = g.no
     returning x.word
   )
-  select array(select distinct g.word from gone g) into names;
-  -- The next statement sees what those have written who held a word until now.
-  perform from entra_sync.vocabulary v where v.tenant_id = tenant and v.word = any(names) order by v.word for update;
-  delete from entra_sync.vocabulary v
-   where v.tenant_id = tenant and v.word = any(names)
-     and not exists (select from entra_sync.words x where x.tenant_id = tenant and x.word = v.word);
+  insert into entra_sync.words_left (tenant_id, word) select distinct tenant, g.word from gone g;
+  perform entra_sync.forget_words(tenant);
 end $function$;
 comment on function entra_sync.take_words(uuid,"char",bigint[],text[]) is 'At a purge nothing of a name stays, in the vocabulary neither.';
 

@@ -15,11 +15,19 @@ comment on table entra_sync.words is 'Each word of an account (kind a, account_n
 
 create table entra_sync.vocabulary (
   tenant_id uuid not null,
-  word text collate "C" not null
+  word text collate "C" not null,
+  no bigint generated always as identity,
+  primary key (tenant_id, word, no)
 );
--- Not unique: writers who bring the same new word at the same time must not wait for each other.
-create index vocabulary_by_word on entra_sync.vocabulary (tenant_id, word);
-comment on table entra_sync.vocabulary is 'Each word of `words` once a tenant, or as often as transactions brought it at the same time.';
+comment on table entra_sync.vocabulary is 'Each word of `words` once a tenant, and again where transactions beside each other brought it: none waits for another.';
+
+create table entra_sync.words_left (
+  tenant_id uuid not null,
+  word text collate "C" not null,
+  no bigint generated always as identity,
+  primary key (tenant_id, word, no)
+);
+comment on table entra_sync.words_left is 'Words that an account or a group has lost. forget_words takes those that none has any more out of the vocabulary.';
 
 -- Each word without case and accents, parted at punctuation, an apostrophe left out. Empty words are among them.
 create function entra_sync.words_asked(name text) returns text[]
@@ -77,16 +85,42 @@ language sql immutable parallel safe as $$
   select pg_catalog.left(pg_catalog.concat_ws(' ', display_name, pg_catalog.split_part(mail, '@', 1)), 1000)
 $$;
 
--- A word that is there already is held until the end: a purge that has found it unused waits, and looks again. A word that a purge
--- is about to take is written anew, so that no edit waits for a cycle.
+-- A word that is there is held until the end, so that forget_words leaves it. Neither waits for the other.
 create function entra_sync.keep_vocabulary(tenant uuid, words text[]) returns void
-language sql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  held constant text[] := array(
+    select v.word from entra_sync.vocabulary v
+     where v.tenant_id = tenant and v.word = any(words) order by v.word for key share skip locked);
+begin
   insert into entra_sync.vocabulary (tenant_id, word)
-  select tenant, w from unnest(words) as w
-  except
-  select tenant, h.word from (
-    select v.word from entra_sync.vocabulary v where v.tenant_id = tenant and v.word = any(words) for key share skip locked) h
-$$;
+  select tenant, w from (select w from unnest(words) as w except select h from unnest(held) as h) m order by w;
+end $$;
+
+create function entra_sync.forget_words(tenant uuid) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  asked constant text[] := array(select distinct l.word from entra_sync.words_left l where l.tenant_id = tenant);
+  held tid[];
+begin
+  held := array(
+    select v.ctid from entra_sync.vocabulary v
+     where v.tenant_id = tenant and v.word = any(asked)
+       and not exists (select from entra_sync.words x where x.tenant_id = tenant and x.word = v.word)
+     for update skip locked);
+  -- The next statement sees what those have written who held a word until now.
+  delete from entra_sync.vocabulary v
+   where v.ctid = any(held) and not exists (select from entra_sync.words x where x.tenant_id = tenant and x.word = v.word);
+  held := array(
+    select l.ctid from entra_sync.words_left l
+     where l.tenant_id = tenant and l.word = any(asked)
+       and (exists (select from entra_sync.words x where x.tenant_id = tenant and x.word = l.word)
+            or not exists (select from entra_sync.vocabulary v where v.tenant_id = tenant and v.word = l.word))
+     for update skip locked);
+  delete from entra_sync.words_left l where l.ctid = any(held);
+end $$;
+comment on function entra_sync.forget_words is
+  'Takes the words that no account and no group has any more out of the vocabulary. Words that another transaction holds are left for the next time.';
 
 create function entra_sync.keep_words(tenant uuid, of_kind "char", number bigint, old_name text, new_name text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -95,14 +129,19 @@ declare
   has constant text[] := array(select distinct left(w, 64) from unnest(entra_sync.words_of(new_name)) as w where w <> '');
   fresh constant text[] := array(select w from unnest(has) as w where w <> all(had) order by 1);
 begin
-  delete from entra_sync.words x
-   where x.tenant_id = tenant and x.kind = of_kind and x.no = number and x.word = any(had) and x.word <> all(has);
-  insert into entra_sync.words (tenant_id, word, kind, no) select tenant, w, of_kind, number from unnest(fresh) as w;
+  with gone as (
+    delete from entra_sync.words x
+     where x.tenant_id = tenant and x.kind = of_kind and x.no = number and x.word = any(had) and x.word <> all(has)
+    returning x.word
+  )
+  insert into entra_sync.words_left (tenant_id, word) select tenant, g.word from gone g;
+  insert into entra_sync.words (tenant_id, word, kind, no)
+  select tenant, w, of_kind, number from unnest(fresh) as w on conflict do nothing;
   if fresh <> '{}' then
     perform entra_sync.keep_vocabulary(tenant, fresh);
   end if;
 end $$;
-comment on function entra_sync.keep_words is 'A word that is no longer used stays in the vocabulary until a purge.';
+comment on function entra_sync.keep_words is 'A word that is no longer used stays in the vocabulary until a purge, or a worker''s next look.';
 
 create function entra_sync.keep_account_words() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -146,12 +185,8 @@ begin
      where x.tenant_id = tenant and x.word = g.word and x.kind = of_kind and x.no = g.no
     returning x.word
   )
-  select array(select distinct g.word from gone g) into names;
-  -- The next statement sees what those have written who held a word until now.
-  perform from entra_sync.vocabulary v where v.tenant_id = tenant and v.word = any(names) order by v.word for update;
-  delete from entra_sync.vocabulary v
-   where v.tenant_id = tenant and v.word = any(names)
-     and not exists (select from entra_sync.words x where x.tenant_id = tenant and x.word = v.word);
+  insert into entra_sync.words_left (tenant_id, word) select distinct tenant, g.word from gone g;
+  perform entra_sync.forget_words(tenant);
 end $$;
 comment on function entra_sync.take_words is 'At a purge nothing of a name stays, in the vocabulary neither.';
 
@@ -243,14 +278,14 @@ declare
 begin
   return query
     select s.word from (
-      select v.word, 2.0 * (select count(*) from unnest(parts) as p where strpos('  ' || v.word || ' ', p) > 0)
+      select distinct v.word, 2.0 * (select count(*) from unnest(parts) as p where strpos('  ' || v.word || ' ', p) > 0)
                      / (size + 1 + length(v.word) + 1) as score
         from generate_series(size - 2, size + 2) as n
        cross join lateral (
          select v.word from entra_sync.vocabulary v
           where v.tenant_id = tenant and length(v.word) = n and v.word !~ '[0-9]'
             and (strpos(v.word, head) > 0 or strpos(v.word, middle) > 0 or strpos(v.word, rest) > 0) offset 0) v) s
-     where s.score >= 0.3 group by s.word order by max(s.score) desc, s.word limit most;
+     where s.score >= 0.3 order by s.score desc, s.word limit most;
 end $$;
 
 -- `wanted`: for each word asked the words that it may mean, parted by spaces. Null: the name lacks one of them.
@@ -418,7 +453,8 @@ end $$;
 create function entra_sync.find_ranked(tenants uuid[], asked text, most integer, removed boolean) returns setof directory.found_row
 language plpgsql stable as $$
 declare
-  name constant text := btrim(left(asked, 200));
+  -- Some tools print an id in braces.
+  name constant text := btrim(left(asked, 200), ' {}');
   digits constant text := replace(lower(name), '-', '');
   domain constant text := case when strpos(name, '@') > 0 then lower(split_part(name, '@', 2)) end;
   wanted constant text[] := array(

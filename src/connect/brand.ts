@@ -83,7 +83,7 @@ function checkedUrl(text: string, what: string, option: string): string {
 }
 
 function checkedContact(text: string): string {
-  if (/^[^\s@:/?&#<>"'%]{1,64}@[\w.-]{1,255}$/.test(text)) return `mailto:${text}`;
+  if (/^[^\s\p{Cc}@:,;/?&#<>"'%]{1,64}@[\w.-]{1,255}$/u.test(text)) return `mailto:${text}`;
   if (text.length <= 2_000 && isHttps(text)) return new URL(text).href;
   return refuse(
     `the contact cannot be ${JSON.stringify(text.slice(0, 200))}`,
@@ -98,9 +98,19 @@ function typeOf(bytes: Buffer): string | undefined {
   if (bytes.subarray(0, 8).equals(Buffer.from('89504e470d0a1a0a', 'hex'))) return 'image/png';
   if (bytes.subarray(0, 3).equals(Buffer.from('ffd8ff', 'hex'))) return 'image/jpeg';
   if (bytes.toString('latin1', 0, 4) === 'RIFF' && bytes.toString('latin1', 8, 12) === 'WEBP') return 'image/webp';
-  return /^\uFEFF?\s*(<\?xml[^>]*>\s*)?(<!--[\s\S]*?-->\s*)*<svg[\s>]/.test(bytes.toString('utf8'))
-    ? 'image/svg+xml'
-    : undefined;
+  return /^<svg[\s/>]/.test(afterProlog(bytes.toString('utf8'))) ? 'image/svg+xml' : undefined;
+}
+
+// A comment at a time: an expression over all of them tries every way to part them.
+function afterProlog(text: string): string {
+  let rest = text.replace(/^\uFEFF/, '').trimStart();
+  for (;;) {
+    const end = rest.startsWith('<!--')
+      ? rest.indexOf('-->', 4) + 3
+      : (/^(<\?xml[^>]*>|<!DOCTYPE\s+svg[^[>]*>)/.exec(rest)?.[0].length ?? 0);
+    if (end < 4) return rest;
+    rest = rest.slice(end).trimStart();
+  }
 }
 
 // The page loads nothing from elsewhere, so a logo is a file here and never an address.

@@ -1,7 +1,7 @@
 // Purges what no cycle purges, and erases disconnected tenants whose time has come.
 import { ExpectedError } from '../errors.ts';
 import type { Log } from '../logger.ts';
-import { purgeDue, purgedAtOnce, tenantsToPurge } from '../store/commit/purge-due.ts';
+import { forgetWords, purgeDue, purgedAtOnce, tenantsToPurge } from '../store/commit/purge-due.ts';
 import type { Database } from '../store/database/pool.ts';
 import { eraseDueTenants } from '../store/tenants/disconnect.ts';
 
@@ -17,6 +17,7 @@ export function openHousekeeper(database: Database, log: Log): () => Promise<voi
       lookedAt = performance.now();
       for (const tenantId of await eraseDueTenants(database))
         log.info({ tenantId }, 'the disconnected tenant is erased: its time was up');
+      await forgetWords(database);
       left = await tenantsToPurge(database);
     }
     const [tenantId] = left;

@@ -276,8 +276,9 @@ const textsOfIndexes: Record<string, string> = {
   stage_pages_round_id_link_hash_key: 'a hash',
   stage_set_aside_pkey: 'cleanKey: at most 100 characters',
   stream_failures_pkey: 'a stream, and a kind',
-  vocabulary_by_word: 'words of at most 64 letters',
   vocabulary_of_letters: 'words of at most 64 letters',
+  vocabulary_pkey: 'words of at most 64 letters',
+  words_left_pkey: 'words of at most 64 letters',
   words_pkey: 'words of at most 64 letters',
 };
 

@@ -1,11 +1,13 @@
 // The waits of `migrate`, and for it: its own lock, the server's time limits, a reader that stays.
+import { readdir } from 'node:fs/promises';
 import type { Client } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/errors.ts';
+import { packageFile } from '../../src/package-files.ts';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { migrate } from '../../src/store/schema/migrate.ts';
 import { undoMigrations } from '../support/older-schema.ts';
-import { type EditStore, openEditStore } from '../support/people-edit.ts';
+import { accountOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
 import { ask, until } from '../support/stage.ts';
 
 const soon = { eachMs: 200, forMs: 400, forWorkMs: 400, pauseMs: 20 } as const;
@@ -105,4 +107,24 @@ test('rule 11: a migration that waits for a reader lets others pass, names the r
   }
   await client.query('rollback');
   expect(await later).toContain('0021-packed-memberships.sql');
+});
+
+test('rule 11: an edit under way and a migration that waits for it are no deadlock', async () => {
+  const kept = (await readdir(packageFile('migrations'))).filter((file) => file < '0051').length;
+  await undoMigrations(store.database, kept);
+  const tenant = await tenantWith(store, {});
+  await ask(
+    store,
+    `insert into entra_sync.field_rules (tenant_id, field, owner, editable_by, manual_editable_by, value_type)
+     values (:tenant, 'jobTitle', 'user', '{user}', '{user}', 'text')`,
+    { tenant },
+  );
+  const account = await accountOf(store, tenant);
+  // It finds a deadlock before the migration gives up its attempt.
+  const { client } = await holderOf("set local deadlock_timeout = '10ms'", 'select from entra_sync.field_rules');
+  const migrated = migrate(store.url, loadDefaults(), { eachMs: 60_000 });
+  await until('it waits', async () => (await waiting()) > 0);
+  await client.query(`select directory.edit_account($1, '{"jobTitle": "Clerk"}', 'Ann', 'user')`, [account]);
+  await client.query('commit');
+  expect(await migrated).toContain('0062-find.sql');
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { disconnectTenant, eraseDueTenants, reconnectTenant } from '../../src/store/tenants/disconnect.ts';
 import { openHousekeeper } from '../../src/worker/housekeeper.ts';
 import { accountOf, changesOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
-import { ask } from '../support/stage.ts';
+import { ask, untilBlocked } from '../support/stage.ts';
 import { bufferLog } from '../support/system.ts';
 
 let store: EditStore;
@@ -21,6 +21,20 @@ beforeEach(async () => {
 });
 
 const keepHouse = () => openHousekeeper(store.database, bufferLog().log)();
+
+test('rule 32: a word that no name has any more is forgotten', async () => {
+  const account = await accountOf(store, tenant, { mapped: { displayName: 'Quirin Old' } });
+  await ask(
+    store,
+    `update entra_sync.accounts set mapped = '{"displayName": "Quirin New"}' where account_id = :account`,
+    { account },
+  );
+  await keepHouse();
+  expect(
+    await ask(store, 'select word from entra_sync.vocabulary where tenant_id = :tenant order by word', { tenant }),
+  ).toEqual([{ word: 'new' }, { word: 'quirin' }]);
+  expect(await ask(store, 'select from entra_sync.words_left')).toEqual([]);
+});
 
 type Removal = { reason: string; due: string; aside?: boolean };
 
@@ -108,6 +122,23 @@ test('a busy tenant is left for the next look', async () => {
   expect(await isThere(account)).toBe(false);
 });
 
+test('a tenant that cannot be erased now keeps no other tenant from being purged', async () => {
+  const account = await removed({ reason: 'by_hand', due: '-1 hour' });
+  const gone = await tenantWith(store, {});
+  await ask(
+    store,
+    "update entra_sync.tenants set status = 'disconnected', erase_at = now() - interval '1 hour' where tenant_id = :gone",
+    { gone },
+  );
+  const holder = await store.connect();
+  await holder.query('begin');
+  await holder.query('lock table entra_sync.settings in share row exclusive mode');
+  await keepHouse();
+  expect(await isThere(account)).toBe(false);
+  await holder.query('rollback');
+  expect(await eraseDueTenants(store.database)).toEqual([gone]);
+});
+
 test('a disconnected tenant is erased when its time has come, and not if it was reconnected', async () => {
   const other = await tenantWith(store, {});
   const manual = await tenantWith(store, {});
@@ -128,4 +159,20 @@ test('a disconnected tenant is erased when its time has come, and not if it was 
       },
     ),
   ).toEqual([other, manual].sort().map((id) => ({ id })));
+});
+
+test('a settings change meets no erasure of a tenant in a deadlock', async () => {
+  await ask(
+    store,
+    "update entra_sync.tenants set status = 'disconnected', erase_at = now() - interval '1 hour' where tenant_id = :tenant",
+    { tenant },
+  );
+  const client = await store.connect();
+  await client.query('begin');
+  await client.query('lock table entra_sync.settings in share row exclusive mode');
+  const erased = eraseDueTenants(store.database);
+  await untilBlocked(store);
+  await client.query('select from entra_sync.tenants order by tenant_id for update nowait');
+  await client.query('commit');
+  expect(await erased).toContain(tenant);
 });

@@ -34,6 +34,9 @@ test.each([
   [{ contact: 'javascript:alert(1)' }, /contact cannot be/],
   [{ contact: 'http://example.com' }, /contact cannot be/],
   [{ contact: 'a@b.example?bcc=c@d.example' }, /contact cannot be/],
+  [{ contact: 'a,b@example.com' }, /contact cannot be/],
+  [{ contact: 'a;b@example.com' }, /contact cannot be/],
+  [{ contact: 'a\u0001b@example.com' }, /contact cannot be/],
   [{ privacyUrl: 'http://example.com' }, /privacy link cannot be/],
   [{ privacyUrl: 'data:text/html,x' }, /privacy link cannot be/],
   [{ termsUrl: 'example.com/terms' }, /terms link cannot be/],
@@ -56,6 +59,11 @@ test('a logo is a picture by its first bytes, of at most 256 KiB', async ({ onTe
   expect(read(Buffer.from('ffd8ffe0', 'hex'))).toBe('image/jpeg');
   expect(read('RIFF\0\0\0\0WEBPVP8 ')).toBe('image/webp');
   expect(read('<?xml version="1.0"?>\n<!-- a -->\n<svg xmlns="http://www.w3.org/2000/svg"/>')).toBe('image/svg+xml');
+  // As drawing programs write it.
+  const doctype = '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">';
+  expect(read(`<?xml version="1.0"?>\n<!-- a --><!-- b -->\n${doctype}\n<svg/>`)).toBe('image/svg+xml');
+  expect(() => read('<!--'.repeat(60_000))).toThrow(/logo cannot be used/);
+  expect(() => read(`<!---->${'<!-- a -->'.repeat(20_000)}`)).toThrow(/logo cannot be used/);
   for (const bad of ['<html><svg></svg></html>', 'GIF89a', '', Buffer.alloc(256 * 1024 + 1, 'ffd8ff', 'hex')])
     expect(() => read(bad)).toThrow(/logo cannot be used/);
   expect(() => readBrand({}, { logo: folder })).toThrow(/logo cannot be used/);

@@ -1,6 +1,6 @@
 // A purged account may be the actor of other accounts' edits (rule 7).
 
-import type { Transaction } from '../database/pool.ts';
+import { rows, type Transaction } from '../database/pool.ts';
 
 /** The names by which a person may be an actor. */
 export type Names = {
@@ -12,7 +12,7 @@ export type Names = {
   readonly directory_name: string | null;
 };
 
-/** Puts `purged` in the place of these actors, ignoring case. */
+/** Puts `purged` in the place of these actors, ignoring case. The change rows of their accounts still have earlier names. */
 export async function forgetActors(
   transaction: Transaction,
   { tenant }: { readonly tenant: string },
@@ -23,9 +23,23 @@ export async function forgetActors(
     `account:${one.account_id}`,
     ...(one.entra_object_id === null ? [] : [`entra:${tenant}/${one.entra_object_id}`]),
   ]);
+  const earlier = await rows<{ name: string }>(transaction, earlierNames, {
+    tenant,
+    ids: people.map((one) => one.account_id),
+  });
+  names.push(...earlier.map(({ name }) => name));
   for (const statement of [inChanges, inEdits, inCycles, inRequests])
     await transaction.raw(statement, { tenant, names });
 }
+
+const earlierNames = `
+select distinct n.name
+  from entra_sync.changes c
+ cross join lateral unnest(array[c.before, c.after]) as f (facts)
+ cross join lateral unnest(array[
+   f.facts ->> 'user_principal_name', f.facts ->> 'mail', f.facts -> 'profile' ->> 'displayName',
+   f.facts -> 'directory' ->> 'displayName']) as n (name)
+ where c.tenant_id = :tenant and c.account_id = any(:ids::uuid[]) and c.kind like 'account.%' and n.name <> ''`;
 
 const isNamed = (actor: string) =>
   `entra_sync.folded(${actor}) = any(select entra_sync.folded(n) from unnest(:names::text[]) as n)`;

@@ -67,3 +67,14 @@ export async function purgeDue(database: Database, tenantId: string): Promise<Pu
     { locks: { eachMs: 1_000, forMs: 0, forWorkMs: 0 } },
   );
 }
+
+/** Takes words of names that none has any more out of the vocabulary (rule 32). A purge does so too, of its own tenant. */
+export async function forgetWords(database: Database): Promise<void> {
+  const tenants = await rows<{ tenant_id: string }>(
+    database,
+    'select distinct tenant_id from entra_sync.words_left order by 1',
+    {},
+  );
+  for (const { tenant_id: tenant } of tenants)
+    await rows(database, 'select entra_sync.forget_words(:tenant)', { tenant });
+}

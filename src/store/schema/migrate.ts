@@ -7,6 +7,7 @@ import { loadDefaults, type SettingsDocument } from '../../settings/settings.ts'
 import { migrating } from '../database/blockers.ts';
 import type { LockPatience, WaitOptions } from '../database/lock-waits.ts';
 import {
+  againAfterDeadlock,
   type Database,
   describeDatabaseError,
   inTransaction,
@@ -178,7 +179,14 @@ async function applyFiles(database: Database, signal: AbortSignal | undefined): 
     "select to_regclass('entra_sync.migrations_lock') is not null as there",
   );
   if (locked?.there) await database.migrate.forceFreeMigrationsLock(config);
-  await database.migrate.latest(config);
+  const { applied } = await schemaState(database);
+  if (applied.length === 0) {
+    await database.migrate.latest(config);
+    return;
+  }
+  // Each in a transaction of its own: locks of several together would meet those of writers in another order.
+  const one = async () => (await database.migrate.up(config)) as [batch: number, names: string[]];
+  while ((await againAfterDeadlock(one))[1].length > 0);
 }
 
 // Errors when another process creates the lock table at the same time. It then exists.

@@ -125,22 +125,32 @@ export async function eraseDueTenants(database: Database): Promise<string[]> {
   );
   const erased: string[] = [];
   for (const { tenant_id: tenantId } of found) {
-    const done = await inReportedTransaction(database, async (transaction) => {
-      const [still] = await rows(
-        transaction,
-        `select from entra_sync.tenants where tenant_id = :tenantId and ${due} for update skip locked`,
-        { tenantId },
-      );
-      return still ? eraseTenant(transaction, tenantId) : undefined;
+    const done = await inReportedTransaction(
+      database,
+      async (transaction) => {
+        await transaction.raw(settingsFirst);
+        const [still] = await rows(
+          transaction,
+          `select from entra_sync.tenants where tenant_id = :tenantId and ${due} for update skip locked`,
+          { tenantId },
+        );
+        return still ? eraseTenant(transaction, tenantId) : undefined;
+      },
+      { locks: { eachMs: 1_000, forMs: 0, forWorkMs: 0 } },
+    ).catch((error: unknown) => {
+      if (error instanceof ExpectedError && error.code === 'database_locked') return undefined;
+      throw error;
     });
     if (done) erased.push(tenantId);
   }
   return erased;
 }
 
+// The delete cascades to settings, which a settings change locks before tenants.
+const settingsFirst = 'lock table entra_sync.settings in row exclusive mode';
+
 async function eraseTenant(transaction: Transaction, tenantId: string): Promise<Purged> {
-  // The delete cascades to settings, which a settings change locks before tenants.
-  await transaction.raw('lock table entra_sync.settings in row exclusive mode');
+  await transaction.raw(settingsFirst);
   const status = await lockForUpdate(transaction, tenantId);
   if (status !== 'disconnected') {
     throw new ExpectedError('usage', 'only a disconnected tenant can be erased', {

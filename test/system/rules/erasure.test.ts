@@ -143,6 +143,19 @@ test('rule 34: a removed account, one made by hand and one whose removal is held
   await expectSound(database, tenant.tenantId);
 });
 
+test('rule 34: names that the person had before are erased too, as the actor of others’ edits as well', async () => {
+  const { world, tenant, person, id, other, cli } = await markedWorld();
+  const { database } = world;
+  await editAccount(database, other, { pronouns: 'y' }, { actor: `glenn ${mark}`, role: 'manager' });
+  const later = { displayName: 'Glenn New', jobTitle: 'Pilot', mail: 'glenn@contoso.example' };
+  tenant.updateUser(person(0), { ...later, userPrincipalName: later.mail });
+  await world.cycle();
+  await editAccount(database, id, { pronouns: 'they' }, { actor: later.mail, role: 'user' });
+  expect((await cli('person', 'erase', id, '--confirm', 'Glenn New')).code).toBe(0);
+  expect(await placesOf(database, mark)).toEqual([]);
+  expect(await placesOf(database, 'glenn')).toEqual([]);
+});
+
 test('tenant disconnect --erase-after says when, and tells the worker; a wrong span is refused', async () => {
   const { world, cli } = await markedWorld();
   const eraseAt = () =>
