@@ -278,6 +278,7 @@ const textsOfIndexes: Record<string, string> = {
   stream_failures_pkey: 'a stream, and a kind',
   vocabulary_of_letters: 'words of at most 64 letters',
   vocabulary_pkey: 'words of at most 64 letters',
+  words_left_pkey: 'words of at most 64 letters',
   words_pkey: 'words of at most 64 letters',
 };
 
