@@ -1557,10 +1557,12 @@ create table entra_sync.migrations_lock (
 create table entra_sync.outside_scope (
   tenant_id uuid not null,
   entra_object_id uuid not null,
+  condition smallint,
   constraint outside_scope_pkey PRIMARY KEY (tenant_id, entra_object_id),
   constraint outside_scope_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
 );
-comment on table entra_sync.outside_scope is 'Persons who are outside by userType or accountEnabled, by id alone: a scope group that names them need not ask for them again.';
+comment on table entra_sync.outside_scope is 'Users whose properties put them outside the scope, by id alone: a scope group that names them need not ask for them again.';
+comment on column entra_sync.outside_scope.condition is 'The number of the condition that failed, by the settings of the last committed round; null: kept by an earlier release.';
 
 create table entra_sync.receipts (
   receipt uuid not null,
@@ -1780,6 +1782,7 @@ create table entra_sync.stage_users (
   doubt text,
   in_scope boolean not null default true,
   outside text,
+  condition smallint,
   constraint stage_users_pkey PRIMARY KEY (round_id, entra_object_id),
   constraint stage_users_outside_check CHECK ((outside = ANY (ARRAY['out_of_scope'::text, 'disabled'::text]))),
   constraint stage_users_removed_check CHECK ((removed = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text])))
@@ -1787,6 +1790,7 @@ create table entra_sync.stage_users (
 comment on column entra_sync.stage_users.doubt is 'Why the object is read by GET before the commit (rule 22); null: nothing to ask.';
 comment on column entra_sync.stage_users.in_scope is 'False: outside the scope of the settings; no account is kept, only the id and what Graph says of memberships.';
 comment on column entra_sync.stage_users.outside is 'Where in_scope is false: the reason that the removal is given.';
+comment on column entra_sync.stage_users.condition is 'Where outside is set: the number of the condition that failed.';
 
 create table entra_sync.stage_whole_lists (
   round_id bigint not null,

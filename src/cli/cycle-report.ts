@@ -47,7 +47,8 @@ export function reportCycles(
     const aside = Object.values(result.streams).reduce((sum, one) => sum + one.set_aside, 0);
     if (aside > 0)
       terminal.say(`${tenant.name}: ${plural(aside, 'object')} set aside, see entra-sync status --set-aside`);
-    const { held, scope_gaps: gaps = [] } = result.streams.users;
+    const { held, outside, scope_gaps: gaps = [] } = result.streams.users;
+    if (outside) terminal.say(`${tenant.name}: ${describeOutside(outside)}`);
     if (gaps.length > 0) {
       const { what, cure } = explainGaps(gaps);
       const because = held > 0 ? `${plural(held, 'removal')} held, because ` : '';
@@ -74,6 +75,13 @@ export function reportCycles(
     }
     if (result.outcome === 'dry_run') sayDryRun(run, result);
   }
+}
+
+/** Returns how many users each condition keeps outside the scope, in words. */
+function describeOutside(outside: Readonly<Record<string, number>>): string {
+  const entries = Object.entries(outside);
+  const all = entries.reduce((sum, [, number]) => sum + number, 0);
+  return `${plural(all, 'user')} outside the scope: ${entries.map(([name, number]) => `${count(number)} by ${name}`).join(', ')}`;
 }
 
 function beganCommitted({ outcome, begun_at: begun }: StreamReport): string | undefined {

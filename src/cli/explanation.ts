@@ -1,4 +1,5 @@
 // An account in words for support: identity, the reason for each value, freshness.
+import { conditionName } from '../rules/scope.ts';
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
 import type { AccountThen } from '../store/accounts/history.ts';
@@ -9,7 +10,7 @@ import { table } from './layout.ts';
 type Lines = [string, string][];
 
 /** Returns the account's identity and state as names and values. */
-export function accountLines(account: FoundAccount, setAside: Absence | undefined): Lines {
+export function accountLines(account: FoundAccount, setAside: Absence | undefined, outside?: string): Lines {
   const lines: Lines = [
     ['name', account.display_name ?? ''],
     ['user principal name', account.user_principal_name ?? ''],
@@ -19,6 +20,7 @@ export function accountLines(account: FoundAccount, setAside: Absence | undefine
     ['state', stateText(account)],
   ];
   if (account.held_list !== null) lines.push(['held', heldText(account)]);
+  if (outside !== undefined) lines.push(['outside the scope', outside]);
   if (setAside) lines.push(['set aside', `${absenceText(setAside)}. The values shown are the last valid ones`]);
   return lines;
 }
@@ -51,12 +53,12 @@ const removals: Readonly<Record<string, string>> = {
 };
 
 /** Returns why there is no account, or no current one, in a sentence. */
-export function absenceText({ why, reason, since, last_seen_at }: Absence): string {
+export function absenceText({ why, reason, since, last_seen_at, condition }: Absence): string {
   switch (why) {
     case 'set_aside':
       return `set aside ${when(since)}, last seen ${when(last_seen_at)}: ${reason}`;
     case 'out_of_scope':
-      return 'outside the scope of the settings by userType or accountEnabled: only the id is kept';
+      return `outside the scope of the settings by ${condition === null ? 'its properties' : conditionName(condition)}: only the id is kept; explain with --ask reads the value from Entra ID`;
     case 'deleted':
       return 'soft-deleted in Entra ID, with no account here; an account is created when it is restored there';
     case 'purged':

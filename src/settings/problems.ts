@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { didYouMean } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
+import { lengthProblems, whereProblems } from './conditions.ts';
 import { expressionProblems } from './expressions.ts';
 import {
   certificateSchema,
@@ -21,8 +22,11 @@ export function checkShape(
 ): { readonly problems: readonly string[] } | { readonly document: z.infer<typeof partialSchema> } {
   const ofTexts = textProblems(document, '');
   if (ofTexts.length > 0) return { problems: ofTexts };
-  const ofFields = fieldProblems(document);
-  const parsed = schema.safeParse(withoutExpressions(document, ofFields.length > 0), { reportInput: true });
+  const scope = recordAt(document, 'scope');
+  const ofScope = [...whereProblems(scope.where), ...lengthProblems(scope)];
+  const ofFields = [...fieldProblems(document), ...ofScope];
+  const checked = ofScope.length > 0 ? withoutConditions(document, scope) : document;
+  const parsed = schema.safeParse(withoutExpressions(checked, ofFields.length > 0), { reportInput: true });
   const problems = [...(parsed.success ? [] : parsed.error.issues.flatMap(describeIssue)), ...ofFields];
   return parsed.success && problems.length === 0 ? { document: parsed.data } : { problems };
 }
@@ -80,6 +84,11 @@ function withoutExpressions(document: unknown, wrong: boolean): unknown {
     isRecord(one) && Object.hasOwn(one, 'from') ? [name, { ...one, from: 'mail' }] : [name, one],
   );
   return { ...document, fields: Object.fromEntries(fields) };
+}
+
+// Likewise.
+function withoutConditions(document: unknown, scope: Record<string, unknown>): unknown {
+  return isRecord(document) ? { ...document, scope: { ...scope, where: [] } } : document;
 }
 
 // Postgres accepts neither in jsonb, so a constant with one of them would fail every page.

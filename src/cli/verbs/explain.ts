@@ -1,5 +1,7 @@
 // `explain`: one account field by field, and how fresh it is; or why there is none.
 import type { Command } from 'commander';
+import { openBasics } from '../../app.ts';
+import { whyOutside } from '../../engine/explain-scope.ts';
 import { ExpectedError } from '../../errors.ts';
 import { explainAccount } from '../../store/accounts/accounts.ts';
 import { type Absence, findAbsences } from '../../store/accounts/explain.ts';
@@ -13,23 +15,26 @@ import { when } from '../format.ts';
 import { table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
 import { orUnknownTime } from '../unknown-time.ts';
+import { syncOneUser } from './sync-user.ts';
 
-type ExplainOptions = VerbOptions & { tenant?: string; at?: string };
+type ExplainOptions = VerbOptions & { tenant?: string; at?: string; ask?: boolean };
 
 export function explainCommand(): Command {
   return verb(
     'explain',
-    'Show why an account has its values, field by field, and how fresh they are; or why there is no account. Reads only the database.',
+    'Show why an account has its values, field by field, and how fresh they are; or why there is no account. Reads only the database, unless --ask is given.',
     [
       'explain ann@contoso.com',
       'explain 0c1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1 --json',
       'explain ann@contoso.com --tenant Contoso',
       'explain ann@contoso.com --at 2026-11-01',
+      'explain bob@contoso.com --ask      # reads Entra ID: the condition of the scope that keeps a user out, with its value',
     ],
   )
     .argument('<account>', 'account id, object id, user principal name or mail')
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .option('--at <time>', `show the account as it was: ${timeHelp}`, parseTime)
+    .option('--ask', 'read the user from Entra ID, and change nothing')
     .action((word: string, options: ExplainOptions) =>
       runVerb(options, (run) => explain(run, word, options), 'nothing was changed; run the command again'),
     );
@@ -38,6 +43,7 @@ export function explainCommand(): Command {
 async function explain(run: Run, word: string, options: ExplainOptions): Promise<undefined> {
   const { database } = await run.database();
   const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
+  if (options.ask) return askEntra(run, database, word, tenant);
   const picked = await pickAccount(run.terminal, database, tenant?.tenant_id ?? null, word);
   if (picked && options.at !== undefined) return explainThen(run, database, picked, options.at);
   if (picked) return explainPicked(run, database, picked);
@@ -46,20 +52,37 @@ async function explain(run: Run, word: string, options: ExplainOptions): Promise
   return explainAbsent(run, database, word, absences);
 }
 
+// As `sync --user` in a dry run, which reads the user and tells what a cycle would make of it.
+async function askEntra(run: Run, database: Database, word: string, tenant: TenantRow | undefined): Promise<undefined> {
+  const tenants = tenant ? [tenant] : await listTenants(database);
+  const [only] = tenants;
+  if (!only || tenants.length > 1) {
+    throw new ExpectedError('usage', only ? 'several tenants are registered' : 'no tenant is registered', {
+      cure: `name the user's: entra-sync explain ${JSON.stringify(word)} --ask --tenant TENANT`,
+    });
+  }
+  await syncOneUser(run, only.tenant_id, { word, dryRun: true });
+}
+
 async function explainPicked(run: Run, database: Database, { account, others }: Picked): Promise<undefined> {
   const { terminal } = run;
   const fields = await explainAccount(database, account.account_id);
   const tenant = await findTenant(database, account.tenant_id);
   const setAside = await setAsideOf(database, account);
+  const reasons = [account.removed_reason, account.held_reason];
+  const outside = reasons.some((reason) => reason === 'out_of_scope' || reason === 'disabled')
+    ? await whyOutside(database, openBasics(run.environment).defaults, account)
+    : undefined;
   terminal.answer({
     verdict: account.removed_at === null ? 'live' : 'removed',
     account,
     fields,
     set_aside: setAside ?? null,
+    outside: outside ?? null,
     tenant,
     others: others.map((one) => one.account_id),
   });
-  terminal.say(table([{ title: 'account' }, { title: account.account_id }], accountLines(account, setAside)));
+  terminal.say(table([{ title: 'account' }, { title: account.account_id }], accountLines(account, setAside, outside)));
   terminal.say(`\n${fieldTable(account, fields)}`);
   terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
   if (others.length > 0) terminal.say(`\nRemoved accounts of the same name\n${accountTable(others)}`);
@@ -108,7 +131,7 @@ function neverSeen(word: string, tenants: readonly TenantRow[]): ExpectedError {
     });
   }
   return new ExpectedError('unknown_name', `no user or account called ${word} is known in ${where}`, {
-    cure: `entra-sync sync ${one ? JSON.stringify(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why; users who are set aside or outside the scope are known by object id alone`,
+    cure: `entra-sync sync ${one ? JSON.stringify(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why; explain with --ask names the condition that keeps a user outside the scope; users who are set aside or outside are known by object id alone`,
   });
 }
 

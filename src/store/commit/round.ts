@@ -24,6 +24,7 @@ import { type CommitBindings, keepSetAside, requireSettings } from './bindings.t
 import { type ChangeSample, sampleOf } from './change-sample.ts';
 import { applyDryRunGroups } from './dry-run.ts';
 import { isIdle } from './idle.ts';
+import { countOutside, judgeStored, type NarrowerScope } from './stored-scope.ts';
 
 export type CommitResult = { readonly counts: CommitCounts; readonly sample: readonly ChangeSample[] };
 
@@ -40,6 +41,8 @@ export type CommitOptions = Pick<
   readonly analyzed?: StageSizes;
   /** The groups round of the same dry run, on which the scope is judged. */
   readonly dryRunGroups?: Round | undefined;
+  /** The scope that the stored documents are judged by, where it was narrowed since the last commit. */
+  readonly narrower?: NarrowerScope | undefined;
 };
 
 /**
@@ -89,7 +92,8 @@ async function applyRound(
   await setAsideStaged(transaction, bind, aside);
   if (options.dryRun && options.dryRunGroups) await applyDryRunGroups(transaction, options.dryRunGroups, bind);
   await transaction.raw(bind.full ? planForAll : planForFew);
-  const mayBeIdle = !bind.full && round.seen === 0 && bind.scopeGroups.length === 0;
+  const judged = options.narrower ? await judgeStored(transaction, bind, options.narrower) : 0;
+  const mayBeIdle = !bind.full && round.seen === 0 && judged === 0 && bind.scopeGroups.length === 0;
   const idle = mayBeIdle && (await isIdle(transaction, bind));
   const counts = idle ? noCounts : await apply[stream](transaction, bind);
   const setAside = idle ? 0 : await keepSetAside(transaction, bind);
@@ -101,7 +105,15 @@ async function applyRound(
   await closeFeedBatch(transaction, bind);
   if (!bind.full && !idle) await doubtWhatIsOlder(transaction, bind);
   await transaction.raw(endRounds, bind);
-  const all = { ...counts, set_aside: setAside, ...(stillManual !== undefined && { still_manual: stillManual }) };
+  const outside = stream === 'users' && !idle ? await countOutside(transaction, bind) : undefined;
+  const all = {
+    ...counts,
+    // The others were not shown by the round.
+    distinct: counts.distinct - judged,
+    set_aside: setAside,
+    ...(outside && { outside }),
+    ...(stillManual !== undefined && { still_manual: stillManual }),
+  };
   await noteCommit(transaction, options.cycleId, stream, reportOfCommit(round, all, options.requests ?? 0));
   return { counts: all, sample };
 }

@@ -7,7 +7,7 @@ import { changeRows, removedFor, restoredFrom } from '../feed/change-rows.ts';
 import { forgetDeletedElsewhere, keepDeletedElsewhere, keepReturnedUsers } from '../stage/deleted-elsewhere.ts';
 import { adoptAccounts } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
-import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './group-scope.ts';
+import { forgetOutside, judgeScope, keepDocument, keepOutside, leftScope, relabelOutside } from './group-scope.ts';
 import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
 import {
   accountsAppeared,
@@ -35,6 +35,7 @@ export async function applyUsers(transaction: Transaction, given: CommitBindings
   if (staged.held || guard.held > 0) await transaction.raw(keepEnabled, bind);
   if (bind.listing) await transaction.raw(suspendNobody, bind);
   await transaction.raw(lockTouched, bind);
+  if (staged.outside) await transaction.raw(keepDocument, bind);
   const adopted = adoption.adopted + adoption.restored;
   const updates =
     staged.known || adopted > 0 ? await rows<{ kind: string; count: number }>(transaction, updateChanged, bind) : [];
