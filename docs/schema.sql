@@ -435,7 +435,11 @@ create view directory.tenants with (security_barrier=true) as
     t.last_success_at,
     t.next_cycle_at,
     t.last_error_code,
-    t.last_error_message
+    t.last_error_message,
+        CASE
+            WHEN (t.notice_at > (now() - '7 days'::interval)) THEN t.notice
+            ELSE NULL::text
+        END AS notice
    FROM entra_sync.tenants t
   WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
 UNION ALL
@@ -465,7 +469,11 @@ UNION ALL
     t.last_success_at,
     t.next_cycle_at,
     t.last_error_code,
-    t.last_error_message
+    t.last_error_message,
+        CASE
+            WHEN (t.notice_at > (now() - '7 days'::interval)) THEN t.notice
+            ELSE NULL::text
+        END AS notice
    FROM entra_sync.tenants t
   WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
@@ -1218,6 +1226,7 @@ create table entra_sync.checkpoints (
   round_id bigint not null,
   committed_at timestamp with time zone not null default now(),
   full_at timestamp with time zone not null,
+  provisional boolean not null default false,
   constraint checkpoints_pkey PRIMARY KEY (tenant_id, stream),
   constraint checkpoints_stream_check CHECK ((stream = ANY (ARRAY['users'::text, 'groups'::text]))),
   constraint checkpoints_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
@@ -1225,6 +1234,7 @@ create table entra_sync.checkpoints (
 CREATE TRIGGER end_older_rounds AFTER INSERT OR UPDATE OF round_id ON entra_sync.checkpoints FOR EACH ROW EXECUTE FUNCTION entra_sync.end_older_rounds();
 comment on column entra_sync.checkpoints.round_id is 'The round whose commit moved it here: after a COMMIT whose answer was lost this tells whether it happened.';
 comment on column entra_sync.checkpoints.full_at is 'When the last full round was committed.';
+comment on column entra_sync.checkpoints.provisional is 'The tenant was provisional before the commit of this round.';
 
 create table entra_sync.consent_steps (
   step_id uuid not null default gen_random_uuid(),
@@ -1835,6 +1845,8 @@ create table entra_sync.tenants (
   failing_credential text,
   nested_members bigint not null default 0,
   nested_left_out bigint,
+  notice text,
+  notice_at timestamp with time zone,
   constraint tenants_pkey PRIMARY KEY (tenant_id),
   constraint tenants_manual_roles_check CHECK ((manual_roles <@ ARRAY['user'::text, 'manager'::text])),
   constraint tenants_not_nil CHECK ((tenant_id <> '00000000-0000-0000-0000-000000000000'::uuid)),
@@ -1851,6 +1863,8 @@ comment on column entra_sync.tenants.failures is 'Cycles that failed in a row fo
 comment on column entra_sync.tenants.failing_credential is 'Keyed hash of the credential that the last failed cycle used: with another one the tenant is tried at once.';
 comment on column entra_sync.tenants.nested_members is 'How many rows of effective_members are not direct.';
 comment on column entra_sync.tenants.nested_left_out is 'Null: every effective membership is kept. Else only direct ones are: so many more, counted by path, would exceed entra_sync.most_nested_members().';
+comment on column entra_sync.tenants.notice is 'The last mass change in words, without names of people; null once acknowledged.';
+comment on column entra_sync.tenants.notice_at is 'When it was committed. It is shown for seven days.';
 
 create table entra_sync.vocabulary (
   tenant_id uuid not null,

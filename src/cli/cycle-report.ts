@@ -13,6 +13,7 @@ import { describeOlderRounds } from './not-shown.ts';
 import { sampleTable, shownChanges } from './samples.ts';
 import { failureJson, sayNotTried } from './several.ts';
 import { showError } from './terminal.ts';
+import { describeNotice } from './trouble.ts';
 
 /** Prints the report of cycles; with `--json` as one answer. */
 export function reportCycles(
@@ -47,7 +48,8 @@ export function reportCycles(
     const aside = Object.values(result.streams).reduce((sum, one) => sum + one.set_aside, 0);
     if (aside > 0)
       terminal.say(`${tenant.name}: ${plural(aside, 'object')} set aside, see entra-sync status --set-aside`);
-    const { held, outside, scope_gaps: gaps = [] } = result.streams.users;
+    const { held, outside, notice, scope_gaps: gaps = [] } = result.streams.users;
+    if (notice !== undefined) terminal.note(`${tenant.name}: ${describeNotice({ notice, name: tenant.name })}`);
     if (outside) terminal.say(`${tenant.name}: ${describeOutside(outside)}`);
     if (gaps.length > 0) {
       const { what, cure } = explainGaps(gaps);

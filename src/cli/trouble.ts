@@ -20,6 +20,16 @@ export function describeTrouble(tenant: TenantStatus): string | undefined {
   return `in quarantine: ${failures} cycles in a row have failed, the last one because ${message ?? 'of an unknown cause'}. ${again}.`;
 }
 
+/** Returns the command that takes a notice away. */
+function acknowledgeCommand(name: string): string {
+  return `entra-sync tenant acknowledge ${JSON.stringify(name)}`;
+}
+
+/** Returns the notice of a mass change, with its cure; undefined without one. */
+export function describeNotice({ notice, name }: Pick<TenantStatus, 'notice' | 'name'>): string | undefined {
+  return notice === null ? undefined : `${notice} -> look whether Entra ID is right, then ${acknowledgeCommand(name)}`;
+}
+
 const maxAtAGlance = 20;
 const failed: ReadonlySet<string | null> = new Set(['failed', 'partial', 'cut off']);
 
@@ -39,6 +49,7 @@ export function summarize(tenants: readonly TenantStatus[]): string[] {
     ],
     [of((one) => one.held_removals > 0), 'with held removals (--only held)'],
     [of((one) => one.set_aside > 0), 'with objects set aside (--set-aside)'],
+    [of((one) => one.notice !== null), 'with a notice'],
     [of((one) => one.running), 'in a cycle now'],
   ];
   const shown = numbers.filter(([number]) => number > 0).map(([number, words]) => `${count(number)} ${words}`);

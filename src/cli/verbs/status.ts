@@ -13,7 +13,7 @@ import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, dueIn, when } from '../format.ts';
 import { table, withCure } from '../layout.ts';
 import { describeFirstLoad, describeOlderRounds } from '../not-shown.ts';
-import { describeTrouble, summarize } from '../trouble.ts';
+import { describeNotice, describeTrouble, summarize } from '../trouble.ts';
 import { readWorkers, workersAnswer } from '../workers.ts';
 import { describeWaiting } from './tenant-approval.ts';
 
@@ -110,6 +110,8 @@ function sayTenants({ terminal }: Run, options: StatusOptions, { tenants, waitin
     );
   }
   for (const one of tenants) {
+    const notice = describeNotice(one);
+    if (notice) terminal.say(`${one.name}: ${notice}`);
     const trouble = describeTrouble(one);
     if (trouble) terminal.say(`${one.name}: ${trouble}`);
   }

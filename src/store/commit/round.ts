@@ -24,6 +24,7 @@ import { type CommitBindings, keepSetAside, requireSettings } from './bindings.t
 import { type ChangeSample, sampleOf } from './change-sample.ts';
 import { applyDryRunGroups } from './dry-run.ts';
 import { isIdle } from './idle.ts';
+import { noticeMassChange } from './notice.ts';
 import { countOutside, judgeStored, type NarrowerScope } from './stored-scope.ts';
 
 export type CommitResult = { readonly counts: CommitCounts; readonly sample: readonly ChangeSample[] };
@@ -97,6 +98,7 @@ async function applyRound(
   const idle = mayBeIdle && (await isIdle(transaction, bind));
   const counts = idle ? noCounts : await apply[stream](transaction, bind);
   const setAside = idle ? 0 : await keepSetAside(transaction, bind);
+  const notice = stream === 'users' ? await noticeMassChange(transaction, bind, counts.updated) : undefined;
   await transaction.raw(moveCheckpoint, bind);
   await transaction.raw(endProvisional, bind);
   const sample = options.dryRun ? await sampleOf(transaction, bind) : [];
@@ -112,6 +114,7 @@ async function applyRound(
     distinct: counts.distinct - judged,
     set_aside: setAside,
     ...(outside && { outside }),
+    ...(notice !== undefined && { notice }),
     ...(stillManual !== undefined && { still_manual: stillManual }),
   };
   await noteCommit(transaction, options.cycleId, stream, reportOfCommit(round, all, options.requests ?? 0));
@@ -144,13 +147,13 @@ async function requireWholeRound(transaction: Transaction, round: Round): Promis
 
 const moveCheckpoint = `
 insert into entra_sync.checkpoints
-       (tenant_id, stream, delta_link, fingerprint, settings_version, round_id, committed_at, full_at)
-select r.tenant_id, r.stream, r.delta_link, r.fingerprint, r.settings_version, r.round_id, now(), now()
-  from entra_sync.rounds r where r.round_id = :round
+       (tenant_id, stream, delta_link, fingerprint, settings_version, round_id, committed_at, full_at, provisional)
+select r.tenant_id, r.stream, r.delta_link, r.fingerprint, r.settings_version, r.round_id, now(), now(), t.provisional
+  from entra_sync.rounds r join entra_sync.tenants t using (tenant_id) where r.round_id = :round
 on conflict (tenant_id, stream) do update
    set delta_link = excluded.delta_link, fingerprint = excluded.fingerprint,
        settings_version = excluded.settings_version,
-       round_id = excluded.round_id, committed_at = excluded.committed_at,
+       provisional = excluded.provisional, round_id = excluded.round_id, committed_at = excluded.committed_at,
        full_at = case when :full::boolean then excluded.full_at else entra_sync.checkpoints.full_at end`;
 
 // A tenant is provisional until each listed stream has committed a round. A stream without live rows had nothing
