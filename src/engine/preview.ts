@@ -97,7 +97,7 @@ async function previewTenant(
   const fields = new Map<string, number>();
   const conditions = new Map<string, number>();
   const leavers: Leaver[] = [];
-  const unmatched = new Set<Condition>(after.scope.where.filter((condition) => 'matches' in condition));
+  const unmatched = new Set<Condition>(known.scope.where.filter((condition) => 'matches' in condition));
   let stored = 0;
   for await (const page of previewedAccounts(transaction, { tenant: tenantId, batch, scopeGroups: groups })) {
     for (const account of page) {

@@ -9,6 +9,8 @@ import { type Copy, expectAsOf, takeCopy } from '../../support/copies.ts';
 import { runsOf } from '../../support/deep.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../../support/groups-truth.ts';
 import { drawn } from '../../support/histories.ts';
+import { type DrawnScope, drawnScope, isTaken, widest, writtenScope } from '../../support/scope.ts';
+import { setSettings } from '../../support/settings.ts';
 import { approveAll, interruption, openWorld, personOf, type World } from '../../support/system.ts';
 
 type Edit = { act: (typeof acts)[number]; one: number; other: number };
@@ -20,6 +22,7 @@ type Step =
   | { step: 'edits'; edits: readonly Edit[] }
   | { step: 'expire'; how: '410' | '400' }
   | { step: 'person'; who: number }
+  | { step: 'scope'; scope: DrawnScope }
   | { step: 'cycle'; weather: Weather; resync: boolean; crashAt: number | undefined };
 
 const acts = [
@@ -40,6 +43,7 @@ const acts = [
   'purge',
   'restore',
   'hire',
+  'kind',
   'leaver',
   'leaverForGood',
   'comeback',
@@ -61,6 +65,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       how: fc.constantFrom('410' as const, '400' as const),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ step: fc.constant('scope' as const), scope: drawnScope }) },
   {
     weight: 2,
     arbitrary: fc.record({ step: fc.constant('person' as const), who: fc.nat(40) }),
@@ -131,6 +136,14 @@ function makeEdit(tenant: Tenant, { act, one, other }: Edit): unknown {
       return restoreSomeGroup(tenant, one);
     case 'hire':
       return tenant.createUser();
+    case 'kind':
+      return (
+        group &&
+        tenant.addMember(
+          group.id,
+          tenant.createKind(pick(['agent', 'guest', 'external', 'room'] as const, one) ?? 'agent'),
+        )
+      );
     case 'leaver':
       return user && tenant.deleteUser(user.id);
     case 'leaverForGood':
@@ -213,10 +226,15 @@ test(
           try {
             const { tenant, database } = world;
             let known: Record<string, string> = {};
+            let scope = widest;
+            await setSettings(database, { scope: writtenScope(scope) });
             const copies: Copy[] = [];
             for (const one of steps) {
               if (one.step === 'expire') tenant.expireTokens(one.how);
-              else if (one.step === 'person') await readSomebody(world, one.who);
+              else if (one.step === 'scope') {
+                scope = one.scope;
+                await setSettings(database, { scope: writtenScope(scope) });
+              } else if (one.step === 'person') await readSomebody(world, one.who);
               else if (one.step === 'edits') {
                 for (const edit of one.edits) {
                   const before = tenant.groups().map((group) => group.id);
@@ -239,7 +257,9 @@ test(
             await world.cycle();
             await world.cycle();
             await approveAll(database, tenant.tenantId, () => world.cycle());
-            expect(await groupsSeen(database, tenant.tenantId)).toEqual(groupTruth(tenant));
+            expect(await groupsSeen(database, tenant.tenantId)).toEqual(
+              groupTruth(tenant, (user) => isTaken(user, scope)),
+            );
             expect(await replayMemberships(database, tenant.tenantId)).toEqual(
               await membershipPairs(database, tenant.tenantId),
             );

@@ -169,6 +169,10 @@ test('agents are left out by default, told by their type alone, in a first load,
   expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', created: 2 });
   const [member] = await rows(world.database, 'select account_id from directory.memberships');
   expect(member, 'an agent is a member as other users are').toMatchObject({ account_id: expect.any(String) });
+  await setSettings(world.database, { scope: { agents: 'exclude' } });
+  await world.cycle();
+  const { cli } = await openShell(world);
+  expect(await cli('verify'), 'no drift').toMatchObject({ code: 0 });
 });
 
 test('rule 35: a user whose value changes leaves, and the values of the never-taken are read by --ask alone', async () => {
