@@ -2,7 +2,8 @@
 
 /** A text in the form in which conditions compare it: composed, in lower case. */
 export function folded(text: string): string {
-  return text.normalize('NFC').toLowerCase();
+  // ASCII is composed already, and most texts are ASCII.
+  return /[^\0-\x7f]/.test(text) ? text.normalize('NFC').toLowerCase() : text.toLowerCase();
 }
 
 /**
@@ -10,22 +11,29 @@ export function folded(text: string): string {
  * star alone, so the time grows with the text's length and not with the number of stars.
  */
 export function matchesGlob(text: string, glob: string): boolean {
-  let [at, place] = [0, 0];
-  let star: { place: number; at: number } | undefined;
+  let at = 0;
+  let place = 0;
+  let starPlace = -1;
+  let starAt = 0;
   while (at < text.length) {
-    const wanted = glob[place];
-    if (wanted === '*') {
-      star = { place, at };
+    const wanted = place < glob.length ? glob.charCodeAt(place) : none;
+    if (wanted === anyText) {
+      starPlace = place;
+      starAt = at;
       place += 1;
-    } else if (wanted !== undefined && (wanted === '?' || wanted === text[at])) {
+    } else if (wanted === anyOne || wanted === text.charCodeAt(at)) {
       at += 1;
       place += 1;
-    } else if (star) {
-      star = { place: star.place, at: star.at + 1 };
-      at = star.at;
-      place = star.place + 1;
+    } else if (starPlace >= 0) {
+      starAt += 1;
+      at = starAt;
+      place = starPlace + 1;
     } else return false;
   }
-  while (glob[place] === '*') place += 1;
+  while (glob.charCodeAt(place) === anyText) place += 1;
   return place === glob.length;
 }
+
+const anyText = '*'.charCodeAt(0);
+const anyOne = '?'.charCodeAt(0);
+const none = -1;

@@ -120,28 +120,53 @@ function domainOf({ mail, userPrincipalName }: Source): string | undefined {
 
 /** Whether a document meets a condition. Absent, null and empty are one thing; of a list any item may meet `in` and `matches`. */
 export function holds(condition: Condition, source: Source): boolean {
-  const values = valuesAt(source, pathOf(condition));
-  if ('exists' in condition) return values.some((value) => !isEmpty(value)) === condition.exists;
-  const texts = textsOf(values).map(folded);
-  if ('in' in condition) return texts.some((text) => isAmong(condition.in, text));
-  if ('notIn' in condition) return !texts.some((text) => isAmong(condition.notIn, text));
-  return texts.some((text) => matchesGlob(text, condition.matches));
+  return compiled(condition).meets(source);
 }
 
-// Conditions are judged for every user of a round.
-const paths = new WeakMap<Condition, ConditionPath>();
-const sets = new WeakMap<readonly string[], ReadonlySet<string>>();
+type Compiled = { readonly path: ConditionPath; readonly meets: (source: Source) => boolean };
 
-function pathOf(condition: Condition): ConditionPath {
-  const path = paths.get(condition) ?? parseConditionPath(condition.property) ?? [''];
-  paths.set(condition, path);
-  return path;
+// Conditions are judged for every user of a round, so each is taken apart once.
+const known = new WeakMap<Condition, Compiled>();
+
+function compiled(condition: Condition): Compiled {
+  const before = known.get(condition);
+  if (before) return before;
+  const path = parseConditionPath(condition.property) ?? [''];
+  const made = { path, meets: compile(condition, path) };
+  known.set(condition, made);
+  return made;
 }
 
-function isAmong(values: readonly string[], text: string): boolean {
-  const set = sets.get(values) ?? new Set(values);
-  sets.set(values, set);
-  return set.has(text);
+function compile(condition: Condition, path: ConditionPath): Compiled['meets'] {
+  const some = (test: (value: Json) => boolean) => someAt(path, test);
+  if ('exists' in condition) {
+    const isThere = some((value) => !isEmpty(value));
+    return (source) => isThere(source) === condition.exists;
+  }
+  if ('matches' in condition)
+    return some((value) => isText(value) && matchesGlob(foldedValue(value), condition.matches));
+  const values = new Set('in' in condition ? condition.in : condition.notIn);
+  const isAmong = some((value) => isText(value) && values.has(foldedValue(value)));
+  return 'in' in condition ? isAmong : (source) => !isAmong(source);
+}
+
+/** Returns whether a test holds for some value at a path. Most paths are one property, and most values no list. */
+function someAt(path: ConditionPath, test: (value: Json) => boolean): (source: Source) => boolean {
+  const [root] = path;
+  if (path.length > 1) return (source) => valuesAt(source, path).some(test);
+  return (source) => {
+    if (!Object.hasOwn(source, root)) return false;
+    const value = source[root] ?? null;
+    return Array.isArray(value) ? value.some(test) : test(value);
+  };
+}
+
+function isText(value: Json): value is string | number | boolean {
+  return value !== null && value !== '' && typeof value !== 'object';
+}
+
+function foldedValue(value: string | number | boolean): string {
+  return folded(typeof value === 'string' ? value : String(value));
 }
 
 function isEmpty(value: Json): boolean {
@@ -149,15 +174,11 @@ function isEmpty(value: Json): boolean {
   return Object.keys(value).length === 0;
 }
 
-function textsOf(values: readonly Json[]): string[] {
-  return values.flatMap((value) => (isEmpty(value) || typeof value === 'object' ? [] : [String(value)]));
-}
-
 const shownValues = 3;
 const shownCharacters = 100;
 
 function describeValues(condition: Condition, source: Source): string {
-  const values = valuesAt(source, pathOf(condition)).filter((value) => !isEmpty(value));
+  const values = valuesAt(source, compiled(condition).path).filter((value) => !isEmpty(value));
   if (values.length === 0) return `${condition.property} has no value`;
   const shown = values.slice(0, shownValues).map((value) => JSON.stringify(value).slice(0, shownCharacters));
   return `${condition.property} is ${shown.join(', ')}${values.length > shownValues ? ', …' : ''}`;
@@ -165,7 +186,7 @@ function describeValues(condition: Condition, source: Source): string {
 
 /** Returns the property that a condition reads. */
 export function rootOfCondition(condition: Condition): string {
-  return pathOf(condition)[0];
+  return compiled(condition).path[0];
 }
 
 /** Returns the properties that only the scope needs, with duplicates. */
@@ -191,7 +212,6 @@ export function writtenScope(scope: Scope): unknown {
  * call a narrower scope wider, never the other way round.
  */
 export function narrowing(before: Scope, after: Scope): readonly number[] | undefined {
-  const isPart = (some: readonly string[], of: readonly string[]) => some.every((one) => of.includes(one));
   const isNarrower =
     (before.userTypes === 'any' || (after.userTypes !== 'any' && isPart(after.userTypes, before.userTypes))) &&
     (before.accountEnabled === 'any' || before.accountEnabled === after.accountEnabled) &&
@@ -206,10 +226,15 @@ export function narrowing(before: Scope, after: Scope): readonly number[] | unde
   return places.includes(-1) ? undefined : places;
 }
 
+function isPart(some: readonly string[], of: readonly string[]): boolean {
+  const all = new Set(of);
+  return some.every((one) => all.has(one));
+}
+
 function implies(now: Condition, old: Condition): boolean {
   if (now.property !== old.property) return false;
-  if ('in' in old) return 'in' in now && now.in.every((value) => isAmong(old.in, value));
-  if ('notIn' in old) return 'notIn' in now && old.notIn.every((value) => isAmong(now.notIn, value));
+  if ('in' in old) return 'in' in now && isPart(now.in, old.in);
+  if ('notIn' in old) return 'notIn' in now && isPart(old.notIn, now.notIn);
   if ('matches' in old) return 'matches' in now && now.matches === old.matches;
   return 'exists' in now && now.exists === old.exists;
 }

@@ -100,13 +100,14 @@ describe('rule 35: a glob', () => {
   test('takes a time that grows with the text alone, however many stars there are', () => {
     const steps = (length: number, stars: number) => {
       let read = 0;
-      const text = new Proxy(Object('a'.repeat(length)), {
-        get: (target, key) => {
-          if (typeof key === 'string' && /^\d+$/.test(key)) read += 1;
-          return Reflect.get(target, key);
+      const text = {
+        length,
+        charCodeAt: () => {
+          read += 1;
+          return 'a'.charCodeAt(0);
         },
-      });
-      matchesGlob(text as string, `${'*a'.repeat(stars)}b`);
+      };
+      expect(matchesGlob(text as unknown as string, `${'*a'.repeat(stars)}b`)).toBe(false);
       return read;
     };
     expect(steps(4_000, 20) / steps(1_000, 20)).toBeLessThan(4.5);
