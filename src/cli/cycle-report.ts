@@ -80,7 +80,7 @@ export function reportCycles(
 }
 
 /** Returns how many users each condition keeps outside the scope, in words. */
-function describeOutside(outside: Readonly<Record<string, number>>): string {
+export function describeOutside(outside: Readonly<Record<string, number>>): string {
   const entries = Object.entries(outside);
   const all = entries.reduce((sum, [, number]) => sum + number, 0);
   return `${plural(all, 'user')} outside the scope: ${entries.map(([name, number]) => `${count(number)} by ${name}`).join(', ')}`;

@@ -42,6 +42,7 @@ test('rule 36: a field cleared for everybody is committed and told, by status, r
     `${text} -> look whether Entra ID is right, then entra-sync tenant acknowledge`,
   );
   expect((await cli('tenant', 'show', tenant.tenantId)).stdout).toContain(text);
+  expect((await cli('cycle', 'show', cycleId ?? '')).stdout).toContain(text);
   await world.cycle();
   expect(await noticeOf(world), 'a quiet cycle takes nothing away').toBe(text);
   expect((await cli('tenant', 'acknowledge', tenant.tenantId)).stdout).toContain('acknowledged');
