@@ -40,7 +40,7 @@ async function show(run: Run, cycleId: number, limit: number): Promise<undefined
   terminal.say(cycleLine(cycle));
   if (cycle.error_message) terminal.say(`error: ${cycle.error_message}`);
   if (Object.keys(cycle.streams ?? {}).length > 0) terminal.say(`\n${streamTable(cycle)}`);
-  const { outside, notice } = (cycle.streams ?? {}).users ?? {};
+  const { outside, notice } = cycle.streams?.users ?? {};
   if (outside) terminal.say(describeOutside(outside as Record<string, number>));
   if (typeof notice === 'string') terminal.say(notice);
   if (counts.length === 0) {
