@@ -203,6 +203,7 @@ export interface Tenant {
   next_cycle_at: Date | null;
   last_error_code: string | null;
   last_error_message: string | null;
+  notice: string | null;
 }
 
 export interface AccountThen {

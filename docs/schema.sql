@@ -435,7 +435,11 @@ create view directory.tenants with (security_barrier=true) as
     t.last_success_at,
     t.next_cycle_at,
     t.last_error_code,
-    t.last_error_message
+    t.last_error_message,
+        CASE
+            WHEN (t.notice_at > (now() - '7 days'::interval)) THEN t.notice
+            ELSE NULL::text
+        END AS notice
    FROM entra_sync.tenants t
   WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
 UNION ALL
@@ -465,7 +469,11 @@ UNION ALL
     t.last_success_at,
     t.next_cycle_at,
     t.last_error_code,
-    t.last_error_message
+    t.last_error_message,
+        CASE
+            WHEN (t.notice_at > (now() - '7 days'::interval)) THEN t.notice
+            ELSE NULL::text
+        END AS notice
    FROM entra_sync.tenants t
   WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
@@ -1302,6 +1310,7 @@ create table entra_sync.checkpoints (
   round_id bigint not null,
   committed_at timestamp with time zone not null default now(),
   full_at timestamp with time zone not null,
+  provisional boolean not null default false,
   constraint checkpoints_pkey PRIMARY KEY (tenant_id, stream),
   constraint checkpoints_stream_check CHECK ((stream = ANY (ARRAY['users'::text, 'groups'::text]))),
   constraint checkpoints_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
@@ -1309,6 +1318,7 @@ create table entra_sync.checkpoints (
 CREATE TRIGGER end_older_rounds AFTER INSERT OR UPDATE OF round_id ON entra_sync.checkpoints FOR EACH ROW EXECUTE FUNCTION entra_sync.end_older_rounds();
 comment on column entra_sync.checkpoints.round_id is 'The round whose commit moved it here: after a COMMIT whose answer was lost this tells whether it happened.';
 comment on column entra_sync.checkpoints.full_at is 'When the last full round was committed.';
+comment on column entra_sync.checkpoints.provisional is 'The tenant was provisional before the commit of this round.';
 
 create table entra_sync.consent_steps (
   step_id uuid not null default gen_random_uuid(),
@@ -1653,10 +1663,12 @@ create table entra_sync.migrations_lock (
 create table entra_sync.outside_scope (
   tenant_id uuid not null,
   entra_object_id uuid not null,
+  condition smallint,
   constraint outside_scope_pkey PRIMARY KEY (tenant_id, entra_object_id),
   constraint outside_scope_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
 );
-comment on table entra_sync.outside_scope is 'Persons who are outside by userType or accountEnabled, by id alone: a scope group that names them need not ask for them again.';
+comment on table entra_sync.outside_scope is 'Users whose properties put them outside the scope, by id alone: a scope group that names them need not ask for them again.';
+comment on column entra_sync.outside_scope.condition is 'The number of the condition that failed, by the settings of the last committed round; null: kept by an earlier release.';
 
 create table entra_sync.receipts (
   receipt uuid not null,
@@ -1876,6 +1888,7 @@ create table entra_sync.stage_users (
   doubt text,
   in_scope boolean not null default true,
   outside text,
+  condition smallint,
   constraint stage_users_pkey PRIMARY KEY (round_id, entra_object_id),
   constraint stage_users_outside_check CHECK ((outside = ANY (ARRAY['out_of_scope'::text, 'disabled'::text]))),
   constraint stage_users_removed_check CHECK ((removed = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text])))
@@ -1883,6 +1896,7 @@ create table entra_sync.stage_users (
 comment on column entra_sync.stage_users.doubt is 'Why the object is read by GET before the commit (rule 22); null: nothing to ask.';
 comment on column entra_sync.stage_users.in_scope is 'False: outside the scope of the settings; no account is kept, only the id and what Graph says of memberships.';
 comment on column entra_sync.stage_users.outside is 'Where in_scope is false: the reason that the removal is given.';
+comment on column entra_sync.stage_users.condition is 'Where outside is set: the number of the condition that failed.';
 
 create table entra_sync.stage_whole_lists (
   round_id bigint not null,
@@ -1929,6 +1943,8 @@ create table entra_sync.tenants (
   nested_left_out bigint,
   paused_together boolean not null default false,
   erase_at timestamp with time zone,
+  notice text,
+  notice_at timestamp with time zone,
   constraint tenants_pkey PRIMARY KEY (tenant_id),
   constraint tenants_manual_roles_check CHECK ((manual_roles <@ ARRAY['user'::text, 'manager'::text])),
   constraint tenants_not_nil CHECK ((tenant_id <> '00000000-0000-0000-0000-000000000000'::uuid)),
@@ -1947,6 +1963,8 @@ comment on column entra_sync.tenants.nested_members is 'How many rows of effecti
 comment on column entra_sync.tenants.nested_left_out is 'Null: every effective membership is kept. Else only direct ones are: so many more, counted by path, would exceed entra_sync.most_nested_members().';
 comment on column entra_sync.tenants.paused_together is 'Paused with all others, and not on its own. Means nothing while the tenant is not paused.';
 comment on column entra_sync.tenants.erase_at is 'When the worker erases the disconnected tenant (tenant disconnect --erase-after); null: a person does.';
+comment on column entra_sync.tenants.notice is 'The last mass change in words, without names of people; null once acknowledged.';
+comment on column entra_sync.tenants.notice_at is 'When it was committed. It is shown for seven days.';
 
 create table entra_sync.vocabulary (
   tenant_id uuid not null,

@@ -13,6 +13,7 @@ import { describeOlderRounds } from './not-shown.ts';
 import { sampleTable, shownChanges } from './samples.ts';
 import { failureJson, sayNotTried } from './several.ts';
 import { showError } from './terminal.ts';
+import { describeNotice } from './trouble.ts';
 
 type Done = { readonly tenant: Tenant; readonly result: CycleResult };
 
@@ -53,7 +54,9 @@ export function reportCycles(run: Run, { done: all, failed, notTried, quiet }: C
     const aside = Object.values(result.streams).reduce((sum, one) => sum + one.set_aside, 0);
     if (aside > 0)
       terminal.say(`${tenant.name}: ${plural(aside, 'object')} set aside, see entra-sync status --set-aside`);
-    const { held, scope_gaps: gaps = [] } = result.streams.users;
+    const { held, outside, notice, scope_gaps: gaps = [] } = result.streams.users;
+    if (notice !== undefined) terminal.note(`${tenant.name}: ${describeNotice({ notice, name: tenant.name })}`);
+    if (outside) terminal.say(`${tenant.name}: ${describeOutside(outside)}`);
     if (gaps.length > 0) {
       const { what, cure } = explainGaps(gaps);
       const because = held > 0 ? `${plural(held, 'removal')} held, because ` : '';
@@ -80,6 +83,13 @@ export function reportCycles(run: Run, { done: all, failed, notTried, quiet }: C
     }
     if (result.outcome === 'dry_run') sayDryRun(run, result);
   }
+}
+
+/** Returns how many users each condition keeps outside the scope, in words. */
+export function describeOutside(outside: Readonly<Record<string, number>>): string {
+  const entries = Object.entries(outside);
+  const all = entries.reduce((sum, [, number]) => sum + number, 0);
+  return `${plural(all, 'user')} outside the scope: ${entries.map(([name, number]) => `${count(number)} by ${name}`).join(', ')}`;
 }
 
 function beganCommitted({ outcome, begun_at: begun }: StreamReport): string | undefined {

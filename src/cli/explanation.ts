@@ -1,5 +1,5 @@
 // An account in words for support: identity, the reason for each value, freshness.
-import type { Scope } from '../rules/scope.ts';
+import { conditionName, type Scope } from '../rules/scope.ts';
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
 import type { GroupOfAccount } from '../store/accounts/groups-of.ts';
@@ -12,7 +12,7 @@ import { toSecond } from './times.ts';
 type Lines = [string, string][];
 
 /** Returns the account's identity and state as names and values. */
-export function accountLines(account: FoundAccount, setAside: Absence | undefined): Lines {
+export function accountLines(account: FoundAccount, setAside: Absence | undefined, outside?: string): Lines {
   const lines: Lines = [
     ['name', cut(account.display_name ?? '')],
     ['user principal name', account.user_principal_name ?? ''],
@@ -22,6 +22,7 @@ export function accountLines(account: FoundAccount, setAside: Absence | undefine
     ['state', stateText(account)],
   ];
   if (account.held_list !== null) lines.push(['held', heldText(account)]);
+  if (outside !== undefined) lines.push(['outside the scope', outside]);
   if (setAside) lines.push(['set aside', `${absenceText(setAside)}. The values shown are the last valid ones`]);
   return lines;
 }
@@ -66,12 +67,12 @@ export function scopeText({ userTypes, accountEnabled }: Scope): string {
 }
 
 /** Returns why there is no account, or no current one, in a sentence. */
-export function absenceText({ why, reason, since, last_seen_at }: Absence): string {
+export function absenceText({ why, reason, since, last_seen_at, condition }: Absence): string {
   switch (why) {
     case 'set_aside':
       return `set aside ${when(since)}, last seen ${when(last_seen_at)}: ${reason}`;
     case 'out_of_scope':
-      return 'outside the scope of the settings by userType or accountEnabled: only the id is kept';
+      return `outside the scope of the settings by ${condition === null ? 'its properties' : conditionName(condition)}: only the id is kept; explain with --ask reads the value from Entra ID`;
     case 'deleted':
       return 'soft-deleted in Entra ID, with no account here; an account is created when it is restored there';
     case 'erased':

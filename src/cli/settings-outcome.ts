@@ -34,8 +34,18 @@ function describeOutcome(one: TenantPreview, name: string): string[] {
     one.shelved > 0 &&
       `${plural(one.shelved, 'edit')} shelved: kept, and not in force while the directory owns the field`,
     one.unshelved > 0 && `${plural(one.unshelved, 'edit')} back in force`,
-    one.leaving.out_of_scope > 0 && `${users(one.leaving.out_of_scope)} the scope`,
+    one.leaving.out_of_scope > 0 &&
+      `${users(one.leaving.out_of_scope)} the scope:\n${table(
+        [{ title: 'condition' }, { title: 'accounts', right: true }],
+        Object.entries(one.conditions).map(([name, left]) => [name, count(left)]),
+      )}\n${table(
+        [{ title: 'leaves' }, { title: 'because' }],
+        one.leavers.slice(0, shownFields).map(({ display_name: name, account_id: id, why }) => [name ?? id, why]),
+      )}`,
+    one.leavers.length > shownFields && `… and more users (--json shows up to 1,000)`,
     one.leaving.disabled > 0 && `${plural(one.leaving.disabled, 'disabled account')} removed`,
+    one.unmatched.length > 0 &&
+      `warning: no stored user fits the glob of ${one.unmatched.join(', ')}: check how it is written`,
     one.suspended > 0 && `${plural(one.suspended, 'account')} suspended`,
     one.resumed > 0 && `${plural(one.resumed, 'account')} no longer suspended`,
     one.pendingVersion !== null &&
@@ -44,8 +54,7 @@ function describeOutcome(one: TenantPreview, name: string): string[] {
       `scope group ${one.missingGroups.join(', ')} is not among the synced groups: while one is missing or cannot be read, no account is removed for being outside the groups`,
     one.mayEnter && 'users who enter the scope are known after the full round: of users outside only ids are stored',
     ...Object.entries(one.unread).map(
-      ([property, fields]) =>
-        `${property} has never been read: the values of ${fields.join(', ')} are known after the full round`,
+      ([property, users]) => `${property} has never been read: ${knownLater(users)} after the full round`,
     ),
   ].filter((line) => line !== false);
   const fields = Object.entries(one.fields);
@@ -57,6 +66,14 @@ function describeOutcome(one: TenantPreview, name: string): string[] {
   const more =
     fields.length > shownFields ? [`… and ${count(fields.length - shownFields)} more fields (--json shows them)`] : [];
   return [`${name}: ${changes}`, ...more, ...lines];
+}
+
+function knownLater(names: readonly string[]): string {
+  const conditions = names.filter((name) => name.startsWith('scope.'));
+  const fields = names.filter((name) => !conditions.includes(name));
+  const values = fields.length > 0 ? [`the values of ${fields.join(', ')} are known`] : [];
+  const leavers = conditions.length > 0 ? [`the users who fail ${conditions.join(', ')} are known`] : [];
+  return [...values, ...leavers].join(', and ');
 }
 
 function users(number: number): string {
@@ -108,8 +125,10 @@ const roleText = (roles: readonly Role[]) =>
 /** Returns a sentence on when the change takes effect, or would. */
 export function whenItActs(tenants: readonly TenantPreview[], dryRun: boolean): string {
   const full = tenants.filter((one) => one.fullRound).length;
+  const subject = dryRun ? 'Applied, owners' : 'Owners';
+  if (full === 0 && tenants.some((one) => one.narrower))
+    return `${subject} and editors take effect at once; the narrower scope with the next cycle, which is no full one.`;
   if (full === 0) return dryRun ? 'Applied, it takes effect at once.' : 'It takes effect at once.';
   const of = tenants.length > 1 ? ` for ${plural(full, 'tenant')}` : '';
-  const subject = dryRun ? 'Applied, owners' : 'Owners';
   return `${subject} and editors take effect at once; mapping and scope with the next cycle, which is a full one${of}.`;
 }

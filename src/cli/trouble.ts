@@ -27,6 +27,16 @@ export function describeErasure({ name, erase_at: at }: TenantStatus): string | 
   return `${time}, with all its data, unless entra-sync tenant reconnect ${JSON.stringify(name)} comes first.`;
 }
 
+/** Returns the command that takes a notice away. */
+function acknowledgeCommand(name: string): string {
+  return `entra-sync tenant acknowledge ${JSON.stringify(name)}`;
+}
+
+/** Returns the notice of a mass change, with its cure; undefined without one. */
+export function describeNotice({ notice, name }: Pick<TenantStatus, 'notice' | 'name'>): string | undefined {
+  return notice === null ? undefined : `${notice} -> look whether Entra ID is right, then ${acknowledgeCommand(name)}`;
+}
+
 const maxAtAGlance = 20;
 const failed: ReadonlySet<string | null> = new Set(['failed', 'partial', 'cut off']);
 
@@ -46,6 +56,7 @@ export function summarize(tenants: readonly TenantStatus[]): string[] {
     ],
     [of((one) => one.held_removals > 0), 'with held removals (--only held)'],
     [of((one) => one.set_aside > 0), 'with objects set aside (--set-aside)'],
+    [of((one) => one.notice !== null), 'with a notice'],
     [of((one) => one.running), 'in a cycle now'],
   ];
   const shown = numbers.filter(([number]) => number > 0).map(([number, words]) => `${count(number)} ${words}`);

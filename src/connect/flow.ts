@@ -53,7 +53,7 @@ export async function welcome(parts: ConsentParts, link: string): Promise<Outcom
     customer: customerOf(invitation),
     expiresAt: invitation.expires_at,
     invitation: link,
-    reading: readingOf(settings, selectedProperties(settings.fields)),
+    reading: readingOf(settings, selectedProperties(settings)),
   });
   return { status: 200, page };
 }

@@ -59,9 +59,10 @@ function allowsRoundBeside<Page extends DeltaPage>(
 async function runLaterRound<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
-  { settings, streams }: CycleInputs,
+  inputs: CycleInputs,
   advance: (round: Round) => void,
 ): Promise<RoundOutcome> {
+  const { settings, streams } = inputs;
   const { database, lease } = context;
   const { checkpoint, beside } = streams[parts.stream];
   const fingerprint = settings.fingerprints[parts.stream];
@@ -74,7 +75,7 @@ async function runLaterRound<Page extends DeltaPage>(
         settingsVersion: settings.version,
       }));
     advance(round);
-    return runRound(context, parts, settings, checkpoint, round, undefined, advance);
+    return runRound(context, parts, inputs, checkpoint, round, undefined, advance);
   };
   if (!fits) return walk(undefined);
   // A failing kept link: the round starts over from the checkpoint.

@@ -14,6 +14,8 @@ export type RoundRequest = {
   /** Origin of the configured Graph. */
   readonly origin: string;
   readonly dryRun: boolean;
+  /** The settings only narrow the scope of the last round, which the commit judges on the stored documents. */
+  readonly narrows: boolean;
   /** The reason for a full round, whatever the checkpoint says. */
   readonly fullReason: string | undefined;
   /** The open round cannot be resumed. */
@@ -23,7 +25,7 @@ export type RoundRequest = {
 /** Returns the open round to resume, or the kind and reason of a new one. */
 export function chooseRound(inputs: StreamInputs, request: RoundRequest): { open: OpenRound } | { begin: NewRound } {
   const { fingerprint, fullReason, restart } = request;
-  const due = fullReason ?? whyFull(inputs, fingerprint, request.fullEveryMs);
+  const due = fullReason ?? whyFull(inputs, request);
   const full = due ?? (inputs.wantsFull ? 'removals_held' : undefined);
   const open = request.dryRun ? undefined : inputs.open;
   const fits = open?.settings_version === request.settingsVersion && open.fingerprint === fingerprint;
@@ -49,8 +51,11 @@ export function beganEarlier({ pages, begun_at: begun }: OpenRound): Pick<Stream
   return pages > 0 ? { begun_at: new Date(begun).toISOString() } : {};
 }
 
-function whyFull({ checkpoint }: StreamInputs, fingerprint: string, fullEveryMs: number): string | undefined {
+function whyFull(
+  { checkpoint }: StreamInputs,
+  { fingerprint, fullEveryMs, narrows }: RoundRequest,
+): string | undefined {
   if (!checkpoint) return 'first';
-  if (checkpoint.fingerprint !== fingerprint) return 'settings_changed';
+  if (checkpoint.fingerprint !== fingerprint && !narrows) return 'settings_changed';
   return checkpoint.full_age_ms > fullEveryMs ? 'due' : undefined;
 }

@@ -15,6 +15,7 @@ import { readTenantState, type TenantState } from '../store/stage/tenant-state.t
 import { tenantDisconnected } from '../store/tenants/tenants.ts';
 import { inSpan } from '../tracing.ts';
 import { runFirstLoad } from './first-load.ts';
+import { narrowedSince } from './narrowing.ts';
 import { logProgress } from './progress-log.ts';
 import { describeCycle, type FirstLoad, isInterruption, type StreamFailure } from './reports.ts';
 import { type CycleContext, runStreams, type StreamsRun } from './run-streams.ts';
@@ -119,11 +120,15 @@ type Cycle = {
 async function begin(parts: CycleParts, options: CycleOptions, lease: Lease, standing: TenantState): Promise<Cycle> {
   const { database, defaults } = parts;
   const { tenantId, resync, dryRun, actor } = options;
-  const inputsOf = ({ streams, settings }: TenantState): CycleInputs => ({ streams, settings: settings(defaults) });
+  const inputsOf = async ({ streams, settings: resolve }: TenantState): Promise<CycleInputs> => {
+    const settings = resolve(defaults);
+    const { checkpoint } = streams.users;
+    return { streams, settings, narrowing: await narrowedSince(database, tenantId, defaults, checkpoint, settings) };
+  };
   const rereadInputs = async () => inputsOf(await readTenantState(database, tenantId));
   const signal = AbortSignal.any([options.signal, lease.lost]);
   const onProgress = options.onProgress ?? (() => {});
-  const before = inputsOf(standing);
+  const before = await inputsOf(standing);
   const quick = before.settings.firstLoad === 'quick' && !resync && !dryRun;
   const firstLoad = quick
     ? await inSpan('first load', { 'entra_sync.tenant': tenantId }, () =>

@@ -145,7 +145,7 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
     return openReader({ tenantId: id, settings: settings.value as Settings, signal: parts.signal, log: parts.log });
   };
   const users = await list.make('read: users/delta', [...usable, service], async () => {
-    const properties = selectedProperties((settings.value as Settings).fields);
+    const properties = selectedProperties(settings.value as Settings);
     return readFirst(reader(), (origin) => firstUsersUrl(origin, properties), 'user');
   });
   const groups = await list.make('read: groups/delta', [...usable, service], () =>

@@ -25,7 +25,7 @@ export type ListingWork = Pick<StreamContext, 'database' | 'lease' | 'signal' | 
 
 /** Stages the users of a tenant and returns the advanced listing. */
 export async function listUsersQuickly(work: ListingWork, round: Round): Promise<Round> {
-  const properties = selectedProperties(work.settings.fields);
+  const properties = selectedProperties(work.settings);
   const selected = typesOf(properties);
   const decode = (item: unknown) => decodeObject(item, selected);
   return listPages(work, 'users', round, usersListUrl(work.reader.origin, properties), decode);

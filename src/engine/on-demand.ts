@@ -6,7 +6,7 @@ import { readUser } from '../graph/users.ts';
 import { asGuid, type Occurrence, oddProblems } from '../rules/decode.ts';
 import { requiredUserProperties, selectedProperties } from '../rules/mapping.ts';
 import { keepKnown, overlay } from '../rules/merge.ts';
-import { outsideOf } from '../rules/scope.ts';
+import { conditionName, outsideOf } from '../rules/scope.ts';
 import { findAccountsByWord, type KnownAccount } from '../store/accounts/find-accounts.ts';
 import { commitPerson } from '../store/accounts/on-demand.ts';
 import type { ChangeSample } from '../store/commit/change-sample.ts';
@@ -69,7 +69,7 @@ export async function readUserOnDemand(parts: CycleParts, options: PersonOptions
   const { status, name } = await findTenant(database, tenantId);
   if (status === 'disconnected') throw tenantDisconnected(name);
   const settings = await settingsInForce(database, tenantId, parts.defaults);
-  const properties = selectedProperties(settings.fields);
+  const properties = selectedProperties(settings);
   const reader = parts.openReader({ tenantId, settings, signal, log: parts.log });
   const askedAt = await databaseTime(database);
   const known = (await findAccountsByWord(database, tenantId, word))[0];
@@ -111,9 +111,14 @@ export async function readUserOnDemand(parts: CycleParts, options: PersonOptions
     requests: reader.requestCount(),
     dryRun,
   });
-  const byProperties = 'reason' in seen ? null : outsideOf(seen.source, settings.scope, settings.disabledAccounts);
+  const byProperties = 'reason' in seen ? null : outsideOf(seen, settings.scope, settings.disabledAccounts);
   const aside = 'reason' in seen ? seen.reason : undecided;
-  const byScope = 'reason' in seen ? null : (byProperties?.why ?? 'in none of the scope groups');
+  const byScope =
+    'reason' in seen
+      ? null
+      : byProperties
+        ? `${conditionName(byProperties.condition)}: ${byProperties.why}`
+        : 'scope.groups: in none of the scope groups';
   const outside = erased ? wasErased : byScope;
   const result: OnDemandResult = {
     before,

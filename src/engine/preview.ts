@@ -3,12 +3,21 @@ import { isDeepStrictEqual } from 'node:util';
 import { rootsOf } from '../rules/expressions.ts';
 import { mapUser, selectedProperties, userKeys } from '../rules/mapping.ts';
 import { type RuleChange, ruleChanges } from '../rules/ownership.ts';
-import { outsideOf } from '../rules/scope.ts';
+import {
+  type Condition,
+  conditionName,
+  holds,
+  type Outside,
+  outsideOf,
+  rootOfCondition,
+  type Scope,
+} from '../rules/scope.ts';
 import type { Settings, SettingsDocument } from '../settings/settings.ts';
 import { type PreviewedAccount, previewedAccounts, settingsLastRead } from '../store/accounts/preview.ts';
 import { scopeGaps } from '../store/commit/group-scope.ts';
 import type { Database, Transaction } from '../store/database/pool.ts';
 import { applySettings, type SettingsChange, type TenantEffect } from '../store/settings/versions.ts';
+import { narrowedTo } from './narrowing.ts';
 
 /** The effects on one tenant; counts are of live managed accounts. */
 export type TenantPreview = {
@@ -26,15 +35,28 @@ export type TenantPreview = {
   readonly suspended: number;
   readonly resumed: number;
   readonly leaving: { readonly out_of_scope: number; readonly disabled: number };
+  /** How many accounts leave by each condition, under its name in the settings. */
+  readonly conditions: Readonly<Record<string, number>>;
+  /** The first thousand accounts that leave, each with the condition and the value that failed it. */
+  readonly leavers: readonly Leaver[];
+  /** Conditions of `scope.where` with a glob that no stored user fits: most likely a typing error. */
+  readonly unmatched: readonly string[];
   /** An earlier version that waits for its full round, whose effects are counted too. */
   readonly pendingVersion: number | null;
   /** While there is one, no account is removed for being outside the scope groups. */
   readonly missingGroups: readonly string[];
   /** Users outside may enter: only their ids are stored, so the full round finds them. */
   readonly mayEnter: boolean;
+  /** The scope takes fewer users: judged on the stored documents by the next commit, without a full round. */
+  readonly narrower: boolean;
   /** Properties never read, with the fields that use them. Their values come with the full round. */
   readonly unread: Readonly<Record<string, readonly string[]>>;
 };
+
+/** An account that leaves the scope. */
+export type Leaver = { readonly account_id: string; readonly display_name: string | null; readonly why: string };
+
+const shownLeavers = 1_000;
 
 export type SettingsOutcome = { readonly version: number; readonly tenants: readonly TenantPreview[] };
 
@@ -73,13 +95,24 @@ async function previewTenant(
   ).map((gap) => gap.id);
   const unread = unreadBy(read, after);
   const unknown = new Set(Object.values(unread).flat());
+  const known = { ...after, scope: withoutUnread(read, after.scope) };
   const count = { profiles: 0, suspended: 0, resumed: 0, out_of_scope: 0, disabled: 0 };
   const fields = new Map<string, number>();
+  const conditions = new Map<string, number>();
+  const leavers: Leaver[] = [];
+  const unmatched = new Set<Condition>(known.scope.where.filter((condition) => 'matches' in condition));
+  let stored = 0;
   for await (const page of previewedAccounts(transaction, { tenant: tenantId, batch, scopeGroups: groups })) {
     for (const account of page) {
-      const outside = leaves(account, after, missing.length > 0);
+      stored += 1;
+      for (const condition of unmatched) if (holds(condition, account.source)) unmatched.delete(condition);
+      const outside = leaves(account, known, missing.length > 0);
       if (outside) {
-        count[outside] += 1;
+        count[outside.reason] += 1;
+        conditions.set(outside.name, (conditions.get(outside.name) ?? 0) + 1);
+        const { account_id, display_name } = account;
+        if (leavers.length < shownLeavers)
+          leavers.push({ account_id, display_name, why: `${outside.name}: ${outside.why}` });
         continue;
       }
       const enabled = userKeys(account.source).enabled || after.disabledAccounts === 'ignore';
@@ -90,10 +123,11 @@ async function previewTenant(
     }
   }
   const { profiles, suspended, resumed, ...leaving } = count;
+  const narrows = narrowedTo(read, after) !== undefined && read.fingerprints.users === fingerprint;
   const scopeChanged = !isDeepStrictEqual(read.scope, after.scope) || read.disabledAccounts !== after.disabledAccounts;
   return {
     tenantId,
-    fullRound: fingerprint !== after.fingerprints.users,
+    fullRound: fingerprint !== after.fingerprints.users && !narrows,
     pendingVersion: fingerprint === before.fingerprints.users ? null : before.version,
     shelved,
     unshelved,
@@ -103,16 +137,29 @@ async function previewTenant(
     suspended,
     resumed,
     leaving,
+    conditions: Object.fromEntries([...conditions].sort(([, one], [, other]) => other - one)),
+    leavers,
+    unmatched:
+      stored > 0 ? after.scope.where.flatMap((one, at) => (unmatched.has(one) ? [`scope.where[${at}]`] : [])) : [],
     missingGroups: missing,
-    mayEnter: scopeChanged,
+    mayEnter: scopeChanged && !narrows,
+    narrower: narrows && fingerprint !== after.fingerprints.users,
     unread,
   };
 }
 
-function leaves(account: PreviewedAccount, after: Settings, held: boolean): 'out_of_scope' | 'disabled' | undefined {
-  const outside = outsideOf(account.source, after.scope, after.disabledAccounts);
-  if (outside) return outside.reason;
-  return account.inside || held ? undefined : 'out_of_scope';
+type Leaving = Pick<Outside, 'reason' | 'why'> & { readonly name: string };
+
+function leaves(account: PreviewedAccount, after: Settings, held: boolean): Leaving | undefined {
+  const outside = outsideOf(
+    { id: account.entra_object_id ?? '', source: account.source },
+    after.scope,
+    after.disabledAccounts,
+  );
+  if (outside) return { ...outside, name: conditionName(outside.condition) };
+  return account.inside || held
+    ? undefined
+    : { reason: 'out_of_scope', name: 'scope.groups', why: 'in none of the scope groups' };
 }
 
 /** Returns the fields whose value in force changes; no value counts as null. */
@@ -127,13 +174,24 @@ function valueIn(values: Readonly<Record<string, unknown>>, field: string): unkn
   return Object.hasOwn(values, field) ? (values[field] ?? null) : null;
 }
 
+// A condition on a property that was never read would leave out every user.
+function withoutUnread(last: Settings, scope: Scope): Scope {
+  const read = new Set(selectedProperties(last));
+  const unknown: Condition = { property: '', exists: false };
+  return { ...scope, where: scope.where.map((one) => (read.has(rootOfCondition(one)) ? one : unknown)) };
+}
+
 function unreadBy(last: Settings, after: Settings): Record<string, string[]> {
-  const read = new Set(selectedProperties(last.fields));
+  const read = new Set(selectedProperties(last));
   const unread = new Map<string, string[]>();
   for (const { field, from } of after.fields) {
     for (const property of from ? rootsOf(from) : []) {
       if (!read.has(property)) unread.set(property, [...(unread.get(property) ?? []), field]);
     }
   }
+  after.scope.where.forEach((condition, place) => {
+    const property = rootOfCondition(condition);
+    if (!read.has(property)) unread.set(property, [...(unread.get(property) ?? []), `scope.where[${place}]`]);
+  });
   return Object.fromEntries(unread);
 }

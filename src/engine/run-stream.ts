@@ -72,6 +72,7 @@ async function runChosenRound<Page extends DeltaPage>(
       settingsVersion: settings.version,
       fullEveryMs: settings.fullEveryMs,
       origin: reader.origin,
+      narrows: stream === 'users' && inputs.narrowing !== undefined,
     });
     const { kind, reason } = 'open' in chosen ? chosen.open : chosen.begin;
     const pagesBefore = 'open' in chosen ? chosen.open.pages : 0;
@@ -103,7 +104,7 @@ async function runChosenRound<Page extends DeltaPage>(
         });
       }
       if (!round) throw new Error('no round to walk');
-      return ended(await runRound(context, parts, settings, checkpoint, round, pages, advance));
+      return ended(await runRound(context, parts, inputs, checkpoint, round, pages, advance));
     } catch (error) {
       const next = await afterFailure(context, parts, inputs, { kind, pagesBefore, round, error }, tried);
       if (next === 'give_up') {

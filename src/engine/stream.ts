@@ -26,7 +26,12 @@ export type Progress = {
 export type RoundReport = Pick<StreamReport, 'round' | 'reason' | 'pages' | 'seen'>;
 
 /** The settings in force, and the state of the streams. */
-export type CycleInputs = { readonly settings: Settings; readonly streams: TenantState['streams'] };
+export type CycleInputs = {
+  readonly settings: Settings;
+  readonly streams: TenantState['streams'];
+  /** Set where the scope in force is only narrower than that of the last users round: where each condition went. */
+  readonly narrowing: readonly number[] | undefined;
+};
 
 export type StreamContext = {
   readonly database: Database;

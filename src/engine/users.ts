@@ -13,7 +13,7 @@ import {
   type SelectedProperties,
 } from '../rules/decode.ts';
 import { propertyOf } from '../rules/graph-properties.ts';
-import { mapUser, requiredUserProperties, selectedProperties, userKeys } from '../rules/mapping.ts';
+import { mapUser, requiredForScope, requiredUserProperties, selectedProperties, userKeys } from '../rules/mapping.ts';
 import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -35,9 +35,9 @@ import type { StreamContext, StreamParts } from './stream.ts';
 
 export const usersStream: StreamParts<DeltaPage> = {
   stream: 'users',
-  firstUrl: (origin, settings) => firstUsersUrl(origin, selectedProperties(settings.fields)),
+  firstUrl: (origin, settings) => firstUsersUrl(origin, selectedProperties(settings)),
   decode: (settings) => {
-    const selected = typesOf(selectedProperties(settings.fields));
+    const selected = typesOf(selectedProperties(settings));
     return (body) => decodePage(body, selected);
   },
   join: joinPages,
@@ -47,7 +47,7 @@ export const usersStream: StreamParts<DeltaPage> = {
       ...base,
       occurrences: page.occurrences,
       merge: (known, stored) =>
-        mergeObjects(round.kind, known, page.occurrences, requiredUserProperties, stored).map((user) =>
+        mergeObjects(round.kind, known, page.occurrences, requiredForScope(settings.scope), stored).map((user) =>
           withMapping(user, settings),
         ),
     }),
@@ -56,7 +56,7 @@ export const usersStream: StreamParts<DeltaPage> = {
 
 async function askAboutUsers(context: StreamContext, settings: Settings, round: Round): Promise<void> {
   const { database, lease } = context;
-  const properties = selectedProperties(settings.fields);
+  const properties = selectedProperties(settings);
   // The scope depends on memberships, so this cycle's groups come first.
   const dryRunGroups = settings.scope.groups.length > 0 ? await context.memberships : undefined;
   const findEntering = (on: Parameters<typeof enteringUsers>[0]) =>
@@ -139,13 +139,13 @@ async function settleAnswers(
 
 /** Returns the properties of a whole user under these settings. */
 export function requiredOfUsers(settings: Settings): RequiredProperties {
-  return { required: requiredUserProperties, selected: selectedProperties(settings.fields) };
+  return { required: requiredUserProperties, selected: selectedProperties(settings) };
 }
 
 /** Returns a merged user with its mapped fields, inside or outside the scope. */
 export function withMapping(user: MergedObject, settings: Settings): StagedUser {
   const { fields, scope, disabledAccounts } = settings;
-  const outside = outsideOf(user.source, scope, disabledAccounts);
+  const outside = outsideOf(user, scope, disabledAccounts);
   const keys = userKeys(user.source);
   return {
     ...user,
@@ -154,6 +154,7 @@ export function withMapping(user: MergedObject, settings: Settings): StagedUser 
     mapped: mapUser(user.source, fields),
     inScope: outside === null,
     outside: outside?.reason ?? null,
+    condition: outside?.condition ?? null,
   };
 }
 

@@ -144,7 +144,7 @@ async function stageListing(work: Work, stream: Stream): Promise<Listing> {
 }
 
 async function* userListing({ reader, settings }: Work, ids: readonly string[] | null): AsyncGenerator<Listed> {
-  const properties = selectedProperties(settings.fields);
+  const properties = selectedProperties(settings);
   const selected = typesOf(properties);
   if (ids === null) yield* listUsers(reader, properties, selected);
   else yield singles(await readUsers(reader, ids, properties, selected));

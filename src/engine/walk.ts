@@ -1,19 +1,25 @@
 // Runs one round to its commit: stages pages, asks for objects in doubt, commits.
 import { gatherPages, totalOf } from '../graph/pages.ts';
 import { type DeltaPage, objectsOf } from '../rules/decode.ts';
+import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings/settings.ts';
 import { commitRound } from '../store/commit/round.ts';
+import type { NarrowerScope } from '../store/commit/stored-scope.ts';
 import { reportOfCommit } from '../store/cycle/cycles.ts';
 import { unfoldSlices } from '../store/stage/members.ts';
 import { type Checkpoint, type Round, readCheckpoint } from '../store/stage/rounds.ts';
 import { analyzeStage } from '../store/stage/statistics.ts';
 import { inSpan } from '../tracing.ts';
 import { openPages, type Pages, type RoundOutcome } from './first-page.ts';
-import type { Progress, StreamContext, StreamParts } from './stream.ts';
+import type { CycleInputs, Progress, StreamContext, StreamParts } from './stream.ts';
 
 /** Whether groups decide who is in scope. */
 export function hasScopeGroups({ scope }: Settings): boolean {
   return scope.groups.length > 0;
+}
+
+function narrowerScope({ scope, disabledAccounts }: Settings, places: readonly number[]): NarrowerScope {
+  return { places, outsideOf: (user) => outsideOf(user, scope, disabledAccounts) };
 }
 
 /**
@@ -23,7 +29,7 @@ export function hasScopeGroups({ scope }: Settings): boolean {
 export async function runRound<Page extends DeltaPage>(
   context: StreamContext,
   parts: StreamParts<Page>,
-  settings: Settings,
+  { settings, narrowing }: Pick<CycleInputs, 'settings' | 'narrowing'>,
   checkpoint: Checkpoint | undefined,
   begun: Round,
   begunPages: Pages<Page> | undefined,
@@ -85,6 +91,8 @@ export async function runRound<Page extends DeltaPage>(
       requests: reader.requestCount(),
       analyzed,
       dryRunGroups,
+      narrower:
+        stream === 'users' && round.kind !== 'full' && narrowing ? narrowerScope(settings, narrowing) : undefined,
     });
   const { counts, sample } = await inSpan('commit', { 'entra_sync.stream': stream }, commit);
   const report = reportOfCommit(round, counts, reader.requestCount());

@@ -26,6 +26,10 @@ export const effects = (Object.keys(noCounts) as CountName[]).filter((name) => n
 export type StreamCounts = { [name in CountName]: number } & {
   /** Groups of the scope whose members are not known: until they are, no account is removed for being in none of them. */
   scope_gaps?: readonly ScopeGap[];
+  /** In a users round: how many users each condition keeps out, under its name in the settings. */
+  outside?: Readonly<Record<string, number>>;
+  /** In a users round that changed very many profiles: how many, in words. */
+  notice?: string;
   /** In a dry run of a reconnect: live accounts that were managed once and would still be manual. */
   still_manual?: number;
 };

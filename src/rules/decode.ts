@@ -38,6 +38,12 @@ export type SelectedProperties = ReadonlyMap<string, PropertyType>;
 /** If one of these is unreadable, so is the user: account, state and scope depend on them. */
 const userKeys: ReadonlySet<string> = new Set(['userPrincipalName', 'mail', 'accountEnabled', 'userType']);
 
+/** The property of a document that holds the type of an object that is more than its collection's. */
+export const typeProperty = '@odata.type';
+
+/** An AI agent's user (learn.microsoft.com/graph/api/resources/agentuser). */
+export const agentType = '#microsoft.graph.agentUser';
+
 /** Maximum text of a property, far above Graph's own limits (displayName 256, streetAddress 1024). */
 const maxText = 32_768;
 const largestObject = 262_144;
@@ -137,6 +143,8 @@ export function decodeObject(
   if (removed !== undefined && removed !== null) return { key: id, id, reason: '@removed is not an object' };
   const patch: Record<string, Json> = {};
   const odd: Record<string, string> = {};
+  const { [typeProperty]: ofType } = item;
+  if (typeof ofType === 'string' && ofType.toLowerCase() === agentType.toLowerCase()) patch[typeProperty] = agentType;
   for (const [property, type] of selected) {
     if (!Object.hasOwn(item, property)) continue;
     const value = item[property];

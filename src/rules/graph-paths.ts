@@ -1,8 +1,12 @@
 // Parses paths into a Graph user, like businessPhones[0] or employeeOrgData.division, and checks that they exist.
+import type { Json, Source } from './decode.ts';
 import { nearestName, type PropertyType, propertyOf, userProperties } from './graph-properties.ts';
 
 /** A property of the user, then names within objects and positions (from 0) within lists. */
 export type Path = readonly [string, ...(string | number)[]];
+
+/** A path of a condition, where `*` stands for every item of a list. */
+export type ConditionPath = readonly [string, ...(string | number)[]];
 
 /** The parts of the objects that a user holds. */
 const partsOfObjects: { readonly [property: string]: { readonly [part: string]: PropertyType } } = {
@@ -31,9 +35,30 @@ export function parsePath(text: string): Path | undefined {
   return [root, ...steps.map((step) => (isPlace(step) ? Number(step) : step))];
 }
 
+/** Parses a path that may have `[*]`: every item of a list. */
+export function parseConditionPath(text: string): ConditionPath | undefined {
+  const plain = text.replaceAll('[*]', '');
+  if (plain.includes('*') || parsePath(plain) === undefined) return undefined;
+  const [root = '', ...steps] = text.match(/\w+|\*/g) ?? [];
+  return [root, ...steps.map((step) => (/^\d/.test(step) ? Number(step) : step))];
+}
+
+/** Returns the values at a path, of lists their items. Own properties only: "constructor" is not one. */
+export function valuesAt(source: Source, path: ConditionPath): Json[] {
+  let values: Json[] = [source as { [property: string]: Json }];
+  for (const step of path) values = values.flatMap((value) => inValue(value, step));
+  return values.flatMap((value) => (Array.isArray(value) ? value : [value]));
+}
+
+function inValue(value: Json, step: string | number): Json[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value)) return step === '*' ? value : typeof step === 'number' ? value.slice(step, step + 1) : [];
+  return typeof step === 'string' && Object.hasOwn(value, step) ? [value[step] ?? null] : [];
+}
+
 /** Returns a path as the settings write it. */
 export function pathText([root, ...steps]: Path): string {
-  return root + steps.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+  return root + steps.map((step) => (typeof step === 'number' || step === '*' ? `[${step}]` : `.${step}`)).join('');
 }
 
 /** Returns the type of the value at a path; `any` if the catalogue does not have it. */
@@ -44,6 +69,23 @@ export function typeOfPath(path: Path): PropertyType {
 
 /** Returns why a profile field cannot come from the path `text`; undefined if it can. */
 export function pathProblem(text: string): string | undefined {
+  return problemOf(text, parsePath);
+}
+
+/** Returns why a condition of the scope cannot name the path `text`. `isCompared`: its values are compared with texts. */
+export function conditionProblem(text: string, isCompared: boolean): string | undefined {
+  const problem = problemOf(text, parseConditionPath);
+  const path = parseConditionPath(text);
+  if (problem || !path || !isCompared) return problem;
+  const type = typeOfPath(path);
+  const whole = `${text} is ${type === 'object' ? 'an object' : 'a list of objects'}`;
+  const example = type === 'object' ? `${text}.` : `${text}[*].`;
+  return type === 'object' || type === 'object[]'
+    ? `${whole}: name a part of it (${example}${Object.keys(partsOfObjects[path[0]] ?? { name: '' })[0]}), or use exists`
+    : undefined;
+}
+
+function problemOf(text: string, parse: (text: string) => Path | undefined): string | undefined {
   const root = /^[^.[]*/.exec(text)?.[0] ?? '';
   if (root === 'id') return 'the id of a user is entra_object_id of directory.accounts, not a field';
   const property = propertyOf(root);
@@ -51,7 +93,7 @@ export function pathProblem(text: string): string | undefined {
     return `a Graph user has no property ${JSON.stringify(root)}${didYouMean(nearestName(root, propertyNames()))}`;
   }
   if (!property.trackable) return `${root} cannot be synced by delta: ${property.why}`;
-  const path = parsePath(text);
+  const path = parse(text);
   if (!path)
     return `${JSON.stringify(text)} is not a path: write it like businessPhones[0] or employeeOrgData.division`;
   const walked = walk(path);
@@ -76,7 +118,7 @@ function walk([root, ...steps]: Path): { readonly type: PropertyType } | { reado
   let type: PropertyType = propertyOf(root)?.type ?? 'any';
   let before: Path = [root];
   for (const step of steps) {
-    const next = typeof step === 'number' ? itemOf(type, before) : partOf(type, before, step);
+    const next = typeof step === 'number' || step === '*' ? itemOf(type, before) : partOf(type, before, step);
     if (typeof next !== 'string') return next;
     type = next;
     before = [...before, step];

@@ -69,6 +69,7 @@ export type GroupsPage = DeltaPage & {
 // A map, because an object would also have a value for "constructor".
 const memberTypes: ReadonlyMap<string, MemberType> = new Map([
   ['#microsoft.graph.user', 'u'],
+  ['#microsoft.graph.agentuser', 'u'],
   ['#microsoft.graph.group', 'g'],
   ['#microsoft.graph.device', 'd'],
   ['#microsoft.graph.orgcontact', 'c'],

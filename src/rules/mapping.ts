@@ -1,6 +1,7 @@
 // Maps a source document to the profile fields and to the columns by which a user is found.
 import type { Json, Source } from './decode.ts';
 import { type Expression, evaluate, rootsOf } from './expressions.ts';
+import { propertiesOfScope, type Scope } from './scope.ts';
 
 /** A profile field and its expression; null: it is not in the directory. */
 export type MappedField = { readonly field: string; readonly from: Expression | null };
@@ -9,8 +10,8 @@ export type MappedField = { readonly field: string; readonly from: Expression | 
 export const alwaysSelected = ['id', 'userPrincipalName', 'mail', 'displayName', 'accountEnabled', 'userType'] as const;
 
 /** Returns the properties that the users stream selects, without duplicates, in a stable order. */
-export function selectedProperties(fields: readonly MappedField[]): string[] {
-  const mapped = fields.flatMap(({ from }) => (from ? rootsOf(from) : [])).sort();
+export function selectedProperties({ fields, scope }: { fields: readonly MappedField[]; scope: Scope }): string[] {
+  const mapped = [...fields.flatMap(({ from }) => (from ? rootsOf(from) : [])), ...propertiesOfScope(scope)].sort();
   return [...new Set([...alwaysSelected, ...mapped])];
 }
 
@@ -32,6 +33,11 @@ export type MatchKey = 'mail' | 'userPrincipalName';
  * with a name alone would count as a Member.
  */
 export const requiredUserProperties: readonly string[] = ['userPrincipalName', 'accountEnabled'];
+
+/** {@link requiredUserProperties}, and those that the scope's conditions ask for. */
+export function requiredForScope(scope: Scope): readonly string[] {
+  return [...requiredUserProperties, ...propertiesOfScope(scope)];
+}
 
 export type UserKeys = { userPrincipalName: string | null; mail: string | null; enabled: boolean };
 

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { didYouMean } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
+import { lengthProblems, whereProblems } from './conditions.ts';
 import { expressionProblems } from './expressions.ts';
 import type { Mistake } from './lines.ts';
 import {
@@ -22,8 +23,11 @@ export function checkShape(
 ): { readonly problems: readonly Mistake[] } | { readonly document: z.infer<typeof partialSchema> } {
   const ofTexts = textProblems(document, []);
   if (ofTexts.length > 0) return { problems: ofTexts };
-  const ofFields = fieldProblems(document);
-  const parsed = schema.safeParse(withoutExpressions(document, ofFields.length > 0), { reportInput: true });
+  const scope = recordAt(document, 'scope');
+  const ofScope = [...whereProblems(scope.where), ...lengthProblems(scope)].map((text) => mistake(placeOf(text), text));
+  const ofFields = [...fieldProblems(document), ...ofScope];
+  const checked = ofScope.length > 0 ? withoutConditions(document, scope) : document;
+  const parsed = schema.safeParse(withoutExpressions(checked, ofFields.length > 0), { reportInput: true });
   const problems = [...(parsed.success ? [] : describeIssues(parsed.error.issues)), ...ofFields];
   return parsed.success && problems.length === 0 ? { document: parsed.data } : { problems };
 }
@@ -85,6 +89,13 @@ function mistake(path: Mistake['path'], text: string): Mistake {
   return { path, text };
 }
 
+// A problem of the scope begins with its place: scope.where[1].
+function placeOf(text: string): Mistake['path'] {
+  const [, key, index] = /^scope\.(\w+)(?:\[(\d+)\])?/.exec(text) ?? [];
+  if (key === undefined) return ['scope'];
+  return index === undefined ? ['scope', key] : ['scope', key, Number(index)];
+}
+
 function fieldProblems(document: unknown): Mistake[] {
   return Object.entries(recordAt(document, 'fields')).flatMap(([name, one]) => {
     // zod ignores this one key.
@@ -100,6 +111,11 @@ function withoutExpressions(document: unknown, wrong: boolean): unknown {
     isRecord(one) && Object.hasOwn(one, 'from') ? [name, { ...one, from: 'mail' }] : [name, one],
   );
   return { ...document, fields: Object.fromEntries(fields) };
+}
+
+// Likewise.
+function withoutConditions(document: unknown, scope: Record<string, unknown>): unknown {
+  return isRecord(document) ? { ...document, scope: { ...scope, where: [] } } : document;
 }
 
 // Postgres accepts neither in jsonb, so a constant with one of them would fail every page.

@@ -6,11 +6,12 @@ import { LineCounter, parseDocument } from 'yaml';
 import { ExpectedError } from '../errors.ts';
 import { packageFile } from '../package-files.ts';
 import { parseExpression } from '../rules/expressions.ts';
+import { folded } from '../rules/glob.ts';
 import { groupProperties } from '../rules/groups.ts';
 import type { RemovalLimits } from '../rules/guard.ts';
 import { type MatchKey, selectedProperties } from '../rules/mapping.ts';
 import { type Field, type ManualEditing, roles, type SourceOfTruth } from '../rules/ownership.ts';
-import type { DisabledAccounts, Scope } from '../rules/scope.ts';
+import { type Condition, type DisabledAccounts, type Scope, writtenScope } from '../rules/scope.ts';
 import type { Stream } from '../rules/streams.ts';
 import { problemsOfLimits } from './limits.ts';
 import { inFileOrder, rememberSource } from './lines.ts';
@@ -51,10 +52,13 @@ export type Settings = {
   /** A reference to the tenant's own credential; null: the environment's is used. */
   readonly credential: CredentialReference | null;
   /**
-   * Hashes of the settings that shape a stream's stage; a change leads to a full round (rule 17). Users: mapping, $select,
+   * Hashes of the settings that shape a stream's stage; a change leads to a full round, unless it only narrows the scope
+   * (rule 17). Users: mapping, $select,
    * scope and disabledAccounts. Groups: $select and the scope groups.
    */
   readonly fingerprints: Readonly<Record<Stream, string>>;
+  /** A hash of the part of the users' fingerprint that is not the scope: $select, mapping and disabledAccounts. */
+  readonly reading: string;
 };
 
 /** Reads config/default.yaml, which must be complete. */
@@ -192,19 +196,38 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
     allowRoles: document.allowRoles ?? [],
     credential: document.credential ?? null,
     scope,
+    reading: fingerprintOf([selectedProperties({ fields, scope }), mapping, disabledAccounts]),
     fingerprints: {
-      users: fingerprintOf([selectedProperties(fields), mapping, scope, disabledAccounts]),
+      users: fingerprintOf([selectedProperties({ fields, scope }), mapping, writtenScope(scope), disabledAccounts]),
       groups: fingerprintOf([...groupProperties.keys(), scope.groups]),
     },
   };
 }
 
-function scopeOf({ userType = 'any', accountEnabled = 'any', groups = [] }: SettingsDocument['scope'] = {}): Scope {
+function scopeOf(written: SettingsDocument['scope'] = {}): Scope {
+  const { userType = 'any', accountEnabled = 'any', groups = [], domains = [], where = [], except = [] } = written;
+  const { external = 'include', agents = 'exclude' } = written;
   return {
+    external,
+    agents,
+    domains: unique(domains.map(folded)).sort(),
+    where: where.map(conditionOf),
+    except: unique(except.map((id) => id.toLowerCase())).sort(),
     userTypes: userType === 'any' ? 'any' : unique(userType.map((type) => type.toLowerCase())).sort(),
     accountEnabled,
     groups: unique(groups.map((group) => group.toLowerCase())).sort(),
   };
+}
+
+type WrittenCondition = NonNullable<NonNullable<SettingsDocument['scope']>['where']>[number];
+
+function conditionOf(written: WrittenCondition): Condition {
+  const values = (list: readonly (string | number | boolean)[]) =>
+    unique(list.map((value) => folded(String(value)))).sort();
+  const { property } = written;
+  if ('in' in written) return { property, in: values(written.in) };
+  if ('notIn' in written) return { property, notIn: values(written.notIn) };
+  return 'matches' in written ? { property, matches: folded(written.matches) } : { property, exists: written.exists };
 }
 
 function removalsOf({ max = 500, percent = 20, floor = 20 }: SettingsDocument['removals'] = {}): RemovalLimits {

@@ -66,6 +66,12 @@ const measures: readonly Measure[] = [
     together: sum,
     of: (one) => (connected(one) ? one.set_aside : undefined),
   },
+  {
+    name: 'noticed_changes',
+    help: '1 while a change of very many profiles at once waits for tenant acknowledge.',
+    together: sum,
+    of: (one) => (connected(one) ? Number(one.noticed) : undefined),
+  },
   ...streams.flatMap((stream): Measure[] => [
     {
       name: 'checkpoint_age_seconds',

@@ -30,6 +30,7 @@ const views: Record<string, Record<string, string>> = {
     next_cycle_at: timestamptz,
     last_error_code: 'text',
     last_error_message: 'text',
+    notice: 'text',
   },
   accounts: {
     tenant_id: 'uuid',

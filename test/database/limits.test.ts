@@ -137,6 +137,7 @@ const staged = (user: MergedObject): StagedUser => ({
   mapped: mapUser(user.source, fields),
   inScope: true,
   outside: null,
+  condition: null,
 });
 
 async function readAll(

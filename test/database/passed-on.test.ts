@@ -82,6 +82,7 @@ test('sources and mapped documents are stored as they were given', async () => {
           enabled: true,
           inScope: true,
           outside: null,
+          condition: null,
         }),
       );
       // Postgres compares, because V8 13 reads the key "\"" as "\\" if it has seen an object with the latter before.

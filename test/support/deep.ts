@@ -49,6 +49,7 @@ export const deeper = [
   'system/network/credentials',
   'system/network/hosts',
   'system/network/proxy',
+  'system/rules/conditions',
   'system/rules/convergence',
   'system/rules/ownership',
   'system/rules/scope',

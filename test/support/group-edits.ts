@@ -22,6 +22,7 @@ const acts = [
   'purge',
   'restore',
   'hire',
+  'kind',
   'leaver',
   'leaverForGood',
   'comeback',
@@ -79,6 +80,14 @@ function edited(tenant: Tenant, { act, one, other }: Edit): unknown {
       return restoreSomeGroup(tenant, one);
     case 'hire':
       return tenant.createUser();
+    case 'kind':
+      return (
+        group &&
+        tenant.addMember(
+          group.id,
+          tenant.createKind(pick(['agent', 'guest', 'external', 'room'] as const, one) ?? 'agent'),
+        )
+      );
     case 'leaver':
       return user && tenant.deleteUser(user.id);
     case 'leaverForGood':

@@ -1,5 +1,5 @@
 // Groups and memberships as they must be, computed from the tenant by brute force, and as applications see them.
-import type { Tenant } from '../../src/simulator/index.ts';
+import type { Tenant, User } from '../../src/simulator/index.ts';
 import { type Database, rows } from '../../src/store/database/pool.ts';
 
 export type Graph = {
@@ -21,8 +21,13 @@ function kindOf(properties: Record<string, unknown>): string {
 }
 
 /** Computes direct memberships between live ends, and for each group all users in it and its nested groups. */
-export function groupTruth(tenant: Tenant): Graph {
-  const users = new Set(tenant.users().map((user) => user.id));
+export function groupTruth(tenant: Tenant, isTaken: (user: User) => boolean = () => true): Graph {
+  const users = new Set(
+    tenant
+      .users()
+      .filter(isTaken)
+      .map((user) => user.id),
+  );
   const groups = new Map(tenant.groups().map((group) => [group.id, group]));
   const direct: string[] = [];
   const effective: string[] = [];

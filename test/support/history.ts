@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { Progress } from '../../src/engine/stream.ts';
 import type { Simulator, SimulatorOptions, Tenant } from '../../src/simulator/index.ts';
 import { type Database, openDatabase } from '../../src/store/database/pool.ts';
+import { type DrawnScope, drawnScope } from './scope.ts';
 import { interruption, isDeltaRequest } from './system.ts';
 
 export type Edit = { act: (typeof acts)[number]; who: number; property: string; value: string };
@@ -32,6 +33,8 @@ export type Step =
   /** Ends the retention of all removed accounts. */
   | { step: 'age' }
   | { step: 'revoke' }
+  /** Other users count as people from now on. */
+  | { step: 'scope'; scope: DrawnScope }
   /** `sync --user` of a user, who may be deleted. */
   | { step: 'person'; who: number }
   | CycleStep;
@@ -47,7 +50,10 @@ const acts = [
   'purge',
   'restore',
   'touch',
+  'kind',
+  'licence',
 ] as const;
+const kinds = ['agent', 'guest', 'external', 'mailbox', 'room'] as const;
 const texts = ['displayName', 'jobTitle', 'department', 'mobilePhone', 'mail', 'city', 'userType'];
 
 const edit: fc.Arbitrary<Edit> = fc.record({
@@ -95,6 +101,7 @@ export const history: fc.Arbitrary<Step[]> = fc.array(
     { weight: 6, arbitrary: cycle },
     { weight: 1, arbitrary: fc.record({ step: fc.constant('expire' as const), how: expiry }) },
     { weight: 1, arbitrary: fc.constantFrom<Step>({ step: 'age' }, { step: 'revoke' }) },
+    { weight: 2, arbitrary: fc.record({ step: fc.constant('scope' as const), scope: drawnScope }) },
     { weight: 2, arbitrary: fc.record({ step: fc.constant('person' as const), who: fc.nat({ max: 30 }) }) },
   ),
   { minLength: 2, maxLength: 10 },
@@ -109,10 +116,12 @@ export function applyEdit(tenant: Tenant, { act, who, property, value }: Edit): 
   const leaver = at(deleted);
   try {
     if (act === 'create') tenant.createUser(value === '' ? {} : { displayName: value, jobTitle: null });
+    else if (act === 'kind') tenant.createKind(kinds[who % kinds.length] ?? 'agent');
     else if (act === 'restore' && leaver) tenant.restoreUser(leaver.id);
     else if (act === 'purge') tenant.purgeUser((leaver ?? person)?.id ?? '');
     else if (!person) return;
     else if (act === 'delete') tenant.deleteUser(person.id);
+    else if (act === 'licence') tenant.setLicence(person.id, `sku${who % 3}`, who % 2 === 0);
     else if (act === 'touch') tenant.touchUser(person.id);
     else if (act === 'disable') tenant.updateUser(person.id, { accountEnabled: !person.properties.accountEnabled });
     else if (act === 'clear') tenant.updateUser(person.id, { [property]: null });

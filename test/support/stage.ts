@@ -239,6 +239,7 @@ export function withMapping(merged: MergedObject): StagedUser {
     ...userKeys(merged.source),
     inScope: true,
     outside: null,
+    condition: null,
   };
 }
 

@@ -20,6 +20,7 @@ import {
   startSimulator,
   type Tenant,
   type TenantOptions,
+  type User,
 } from '../../src/simulator/index.ts';
 import { decideRemovals } from '../../src/store/commit/held-removals.ts';
 import { openLists } from '../../src/store/commit/removal-lists.ts';
@@ -235,22 +236,25 @@ const profileProperties = [
 ];
 
 /** Computes the live accounts from the tenant, by object id. */
-export function truthOf(tenant: Tenant): Record<string, Facts> {
+export function truthOf(tenant: Tenant, isTaken: (user: User) => boolean = () => true): Record<string, Facts> {
   return Object.fromEntries(
-    tenant.users().map(({ id, properties }) => [
-      id,
-      {
-        enabled: properties.accountEnabled !== false,
-        userPrincipalName: properties.userPrincipalName ?? null,
-        mail: properties.mail ?? null,
-        profile: Object.fromEntries(
-          profileProperties.flatMap((name) => {
-            const value = properties[name];
-            return value === undefined || (Array.isArray(value) && value.length === 0) ? [] : [[name, value]];
-          }),
-        ),
-      },
-    ]),
+    tenant
+      .users()
+      .filter(isTaken)
+      .map(({ id, properties }) => [
+        id,
+        {
+          enabled: properties.accountEnabled !== false,
+          userPrincipalName: properties.userPrincipalName ?? null,
+          mail: properties.mail ?? null,
+          profile: Object.fromEntries(
+            profileProperties.flatMap((name) => {
+              const value = properties[name];
+              return value === undefined || (Array.isArray(value) && value.length === 0) ? [] : [[name, value]];
+            }),
+          ),
+        },
+      ]),
   );
 }
 
@@ -298,8 +302,13 @@ export function factsOf(accounts: Record<string, SeenAccount>): Record<string, F
  * Expects the live accounts to be the tenant's live users. With `known`, the object ids that ever had an account, expects
  * the removed accounts to be exactly those of `known` that are not live in the tenant.
  */
-export async function expectTruth(tenant: Tenant, database: Database, known?: Iterable<string>): Promise<void> {
-  const truth = truthOf(tenant);
+export async function expectTruth(
+  tenant: Tenant,
+  database: Database,
+  known?: Iterable<string>,
+  isTaken?: (user: User) => boolean,
+): Promise<void> {
+  const truth = truthOf(tenant, isTaken);
   expect(factsOf(await accountsOf(database, tenant.tenantId))).toEqual(truth);
   if (known === undefined) return;
   const gone = [...new Set(known)].filter((id) => truth[id] === undefined);

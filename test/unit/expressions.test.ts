@@ -12,6 +12,7 @@ import {
 } from '../../src/rules/expressions.ts';
 import { mapUser, selectedProperties } from '../../src/rules/mapping.ts';
 import { writtenExpressions } from '../support/expressions.ts';
+import { anyScope } from '../support/scope.ts';
 
 const adele: Source = {
   givenName: 'Adele',
@@ -161,7 +162,7 @@ describe('for any source document', () => {
     fc.assert(
       fc.property(writtenExpressions, sources, (written, source) => {
         const fields = [{ field: 'x', from: parseExpression(written) }];
-        const selected = selectedProperties(fields);
+        const selected = selectedProperties({ fields, scope: anyScope });
         const seen = Object.fromEntries(Object.entries(source).filter(([property]) => selected.includes(property)));
         expect(mapUser(seen, fields)).toEqual(mapUser(source, fields));
       }),

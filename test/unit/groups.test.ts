@@ -13,6 +13,7 @@ import {
 } from '../../src/rules/groups.ts';
 import { mergeObjects } from '../../src/rules/merge.ts';
 import { outsideOf } from '../../src/rules/scope.ts';
+import { anyScope } from '../support/scope.ts';
 import { exampleBody, graphExamples } from './graph-examples.ts';
 
 function decode(body: unknown): GroupsPage {
@@ -369,7 +370,7 @@ test('attributes hold what has no column and has a value; texts without a value 
 });
 
 describe('scope by the properties of a user', () => {
-  const any = { userTypes: 'any', accountEnabled: 'any', groups: [] } as const;
+  const any = anyScope;
   const members = { ...any, userTypes: ['member'] };
   const enabled = { ...any, accountEnabled: true };
   test.each([
@@ -388,6 +389,6 @@ describe('scope by the properties of a user', () => {
     ['an enabled guest under both rules', { ...members, accountEnabled: true }, { userType: 'Guest' }, false],
     ['scope groups do not matter here', { ...any, groups: [b] }, {}, true],
   ] as const)('%s', (_who, scope, source, inside) => {
-    expect(outsideOf(source, scope, 'suspend') === null).toBe(inside);
+    expect(outsideOf({ id: b, source }, scope, 'suspend') === null).toBe(inside);
   });
 });

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Json, Source } from '../../src/rules/decode.ts';
 import { parseExpression, type WrittenExpression } from '../../src/rules/expressions.ts';
 import { alwaysSelected, mapUser, selectedProperties, userKeys } from '../../src/rules/mapping.ts';
+import { anyScope } from '../support/scope.ts';
 
 const field = (name: string, from: WrittenExpression) => ({ field: name, from: parseExpression(from) });
 
@@ -44,7 +45,7 @@ describe('the mapping', () => {
 
 describe('$select', () => {
   test('always has the properties for ids, match keys and scope', () => {
-    expect(selectedProperties([])).toEqual([
+    expect(selectedProperties({ fields: [], scope: anyScope })).toEqual([
       'id',
       'userPrincipalName',
       'mail',
@@ -57,8 +58,8 @@ describe('$select', () => {
   test('names each property once, in an order that does not depend on the fields', () => {
     const fields = [field('b', 'surname'), field('a', 'city'), field('c', 'city'), field('d', 'mail')];
     const selected = [...alwaysSelected, 'city', 'surname'];
-    expect(selectedProperties(fields)).toEqual(selected);
-    expect(selectedProperties(fields.toReversed())).toEqual(selected);
+    expect(selectedProperties({ fields, scope: anyScope })).toEqual(selected);
+    expect(selectedProperties({ fields: fields.toReversed(), scope: anyScope })).toEqual(selected);
   });
 });
 

@@ -18,6 +18,10 @@ const preview = (tenantId: string, shelved: number): TenantPreview => ({
   missingGroups: [],
   mayEnter: false,
   unread: {},
+  conditions: {},
+  leavers: [],
+  unmatched: [],
+  narrower: false,
 });
 const named = (id: string) => `Tenant ${id}`;
 

@@ -10,6 +10,7 @@ const well = {
   held_removals: 0,
   set_aside: 0,
   running: false,
+  notice: null,
 };
 const tenants = (number: number, more: Partial<TenantStatus> = {}) =>
   Array.from({ length: number }, () => ({ ...well, ...more }) as TenantStatus);
@@ -30,4 +31,5 @@ test('a table of 1,060 tenants starts with the count per state and the command t
     '',
   ]);
   expect(summarize(tenants(21))).toEqual(['21 tenants: 21 active.', '']);
+  expect(summarize(tenants(21, { notice: 'many' }))).toEqual(['21 tenants: 21 active, 21 with a notice.', '']);
 });

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { countChanges, findChanges } from '../../store/feed/changes.ts';
 import type { CycleRow } from '../../store/tenants/status.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
+import { describeOutside } from '../cycle-report.ts';
 import { changesOfCycle, type NamedCycle, requireCycle } from '../cycles.ts';
 import { count, duration, plural } from '../format.ts';
 import { table } from '../layout.ts';
@@ -39,6 +40,9 @@ async function show(run: Run, cycleId: number, limit: number): Promise<undefined
   terminal.say(cycleLine(cycle));
   if (cycle.error_message) terminal.say(`error: ${cycle.error_message}`);
   if (Object.keys(cycle.streams ?? {}).length > 0) terminal.say(`\n${streamTable(cycle)}`);
+  const { outside, notice } = cycle.streams?.users ?? {};
+  if (outside) terminal.say(describeOutside(outside as Record<string, number>));
+  if (typeof notice === 'string') terminal.say(notice);
   if (counts.length === 0) {
     terminal.say('\nIt changed nothing.');
     return;

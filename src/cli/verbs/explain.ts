@@ -1,6 +1,7 @@
 // `explain`: one account field by field, and how fresh it is; or why there is none.
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
+import { whyOutside } from '../../engine/explain-scope.ts';
 import { ExpectedError } from '../../errors.ts';
 import { explainAccount } from '../../store/accounts/accounts.ts';
 import { type Absence, countUnnamed, findAbsences } from '../../store/accounts/explain.ts';
@@ -25,23 +26,26 @@ import { table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
 import { orUnknownTime } from '../unknown-time.ts';
 import { historyTable } from './history.ts';
+import { syncOneUser } from './sync-user.ts';
 
-type ExplainOptions = VerbOptions & { tenant?: string; at?: string };
+type ExplainOptions = VerbOptions & { tenant?: string; at?: string; ask?: boolean };
 
 export function explainCommand(): Command {
   return verb(
     'explain',
-    'Show why an account has its values, field by field, and how fresh they are, its last changes and its groups; or why there is no account. Reads only the database.',
+    'Show why an account has its values, field by field, and how fresh they are, its last changes and its groups; or why there is no account. Reads only the database, unless --ask is given.',
     [
       'explain ann@contoso.com',
       'explain 0c1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1 --json',
       'explain ann@contoso.com --tenant Contoso',
       'explain ann@contoso.com --at 2026-11-01',
+      'explain bob@contoso.com --ask      # reads Entra ID: the condition of the scope that keeps a user out, with its value',
     ],
   )
     .argument('<account>', 'account id, object id, user principal name or mail')
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .option('--at <time>', `show the account as it was: ${timeHelp}`, parseTime)
+    .option('--ask', 'read the user from Entra ID, and change nothing')
     .action((word: string, options: ExplainOptions) =>
       runVerb(options, (run) => explain(run, word, options), 'nothing was changed; run the command again'),
     );
@@ -50,6 +54,7 @@ export function explainCommand(): Command {
 async function explain(run: Run, word: string, options: ExplainOptions): Promise<undefined> {
   const { database } = await run.database();
   const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
+  if (options.ask) return askEntra(run, database, word, tenant);
   const picked = await pickAccount(run.terminal, database, tenant?.tenant_id ?? null, word);
   if (picked && options.at !== undefined) return explainThen(run, database, picked, options.at);
   if (picked) return explainPicked(run, database, picked);
@@ -62,6 +67,18 @@ async function explain(run: Run, word: string, options: ExplainOptions): Promise
 const shownChanges = 5;
 const shownGroups = 20;
 
+// As `sync --user` in a dry run, which reads the user and tells what a cycle would make of it.
+async function askEntra(run: Run, database: Database, word: string, tenant: TenantRow | undefined): Promise<undefined> {
+  const tenants = tenant ? [tenant] : await listTenants(database);
+  const [only] = tenants;
+  if (!only || tenants.length > 1) {
+    throw new ExpectedError('usage', only ? 'several tenants are registered' : 'no tenant is registered', {
+      cure: `name the user's: entra-sync explain ${JSON.stringify(word)} --ask --tenant TENANT`,
+    });
+  }
+  await syncOneUser(run, only.tenant_id, { word, dryRun: true });
+}
+
 async function explainPicked(run: Run, database: Database, { account, others }: Picked): Promise<undefined> {
   const { terminal } = run;
   const fields = await explainAccount(database, account.account_id);
@@ -69,17 +86,22 @@ async function explainPicked(run: Run, database: Database, { account, others }: 
   const setAside = await setAsideOf(database, account);
   const changes = await accountHistory(database, account.account_id, shownChanges);
   const groups = await groupsOfAccount(database, account.account_id);
+  const reasons = [account.removed_reason, account.held_reason];
+  const outside = reasons.some((reason) => reason === 'out_of_scope' || reason === 'disabled')
+    ? await whyOutside(database, openBasics(run.environment).defaults, account)
+    : undefined;
   terminal.answer({
     verdict: account.removed_at === null ? 'live' : 'removed',
     account,
     fields,
     set_aside: setAside ?? null,
+    outside: outside ?? null,
     tenant,
     changes,
     groups,
     others: others.map((one) => one.account_id),
   });
-  terminal.say(table([{ title: 'account' }, { title: account.account_id }], accountLines(account, setAside)));
+  terminal.say(table([{ title: 'account' }, { title: account.account_id }], accountLines(account, setAside, outside)));
   terminal.say(`\n${fieldTable(account, fields)}`);
   terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
   if (changes.length > 0) terminal.say(`\nLast changes\n${historyTable(changes)}`);
@@ -147,7 +169,7 @@ async function neverSeen(
       cure: 'entra-sync sync registers the tenant of AZURE_TENANT_ID',
     });
   }
-  const cure = `entra-sync sync ${one ? JSON.stringify(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why`;
+  const cure = `entra-sync sync ${one ? JSON.stringify(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why; explain with --ask names the condition that keeps a user outside the scope`;
   if (!one) {
     return new ExpectedError('unknown_name', `no user or account called ${word} is known in ${where}`, {
       cure: `${cure}; of users who are set aside or outside the scope no name is kept`,

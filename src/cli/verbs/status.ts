@@ -15,7 +15,7 @@ import { count, dueIn, when } from '../format.ts';
 import { table, withCure } from '../layout.ts';
 import { describeFirstLoad, describeOlderRounds } from '../not-shown.ts';
 import { worstExitCode } from '../several.ts';
-import { describeErasure, describeTrouble, summarize } from '../trouble.ts';
+import { describeErasure, describeNotice, describeTrouble, summarize } from '../trouble.ts';
 import { readWorkers, workersAnswer } from '../workers.ts';
 import { describeWaiting } from './tenant-approval.ts';
 
@@ -143,6 +143,8 @@ function sayTenants({ terminal }: Run, options: StatusOptions, { tenants, waitin
   for (const one of tenants) {
     const erasure = describeErasure(one);
     if (erasure) terminal.say(`${one.name}: ${erasure}`);
+    const notice = describeNotice(one);
+    if (notice) terminal.say(`${one.name}: ${notice}`);
   }
   for (const one of tenants) {
     const trouble = describeTrouble(one);

@@ -90,7 +90,7 @@ function explain(result: OnDemandResult): string {
     case 'unchanged':
       return `The account has the values of Entra ID. ${lists}`;
     case 'out_of_scope':
-      return `The user is in Entra ID, but ${reason}${reason === wasErased ? '' : ' (settings: scope)'}. ${isLive(after) ? 'The account stays until the next cycle, which decides on its removal' : accountLine(after)}.`;
+      return `The user is in Entra ID, but ${reason === wasErased ? reason : `outside the scope: ${reason}`}. ${isLive(after) ? 'The account stays until the next cycle, which decides on its removal' : accountLine(after)}.`;
     case 'set_aside':
       return `The user is in Entra ID, but is set aside: ${reason}. ${accountLine(after)}.`;
     case 'not_there':

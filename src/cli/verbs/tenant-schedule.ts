@@ -1,6 +1,7 @@
-// `tenant pause`, `tenant resume`, `tenant retry`: whether and when the worker syncs a tenant.
+// `tenant pause`, `tenant resume`, `tenant retry`: whether and when the worker syncs a tenant. `tenant acknowledge`.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
+import { acknowledge } from '../../store/commit/notice.ts';
 import { makeDue, setPaused } from '../../store/cycle/next-cycle.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant, listTenants, type TenantRow, tenantDisconnected } from '../../store/tenants/tenants.ts';
@@ -29,6 +30,11 @@ export function scheduleCommands(): Command[] {
       'Let the worker sync a paused tenant again; one that is overdue is synced at once. --all resumes those that --all has paused: what was paused by name stays so.',
       resume,
       { asks: true },
+    ),
+    oneOrAll(
+      'acknowledge',
+      'Take away the notice that very many profiles changed at once, after a look at Entra ID. It goes by itself after 7 days.',
+      acknowledgeNotices,
     ),
     oneOrAll('retry', 'Make a tenant due now, out of quarantine too, instead of waiting for its next try.', retry),
   ];
@@ -115,6 +121,15 @@ async function retry(run: Run, database: Database, { tenants }: Chosen): Promise
   const paused = tenants.filter((one) => one.paused && one.status !== 'disconnected');
   if (paused.length > 0)
     terminal.note(`${plural(paused.length, 'tenant')} paused, so not synced -> entra-sync tenant resume`);
+}
+
+async function acknowledgeNotices({ terminal }: Run, database: Database, { tenants }: Chosen): Promise<undefined> {
+  let changed = 0;
+  for (const id of idsOf(tenants)) if (await acknowledge(database, id)) changed += 1;
+  terminal.answer({ tenants: idsOf(tenants), changed });
+  terminal.say(
+    changed === 0 ? `${nameOf(tenants)}: there was no notice, nothing changed.` : `${nameOf(tenants)}: acknowledged.`,
+  );
 }
 
 function nameOf(tenants: readonly TenantRow[]): string {

@@ -8,7 +8,7 @@ import { listWaiting } from '../../store/tenants/waiting-consents.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, dueIn, nameWithId, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
-import { describeErasure, describeTrouble } from '../trouble.ts';
+import { describeErasure, describeNotice, describeTrouble } from '../trouble.ts';
 import { tenantSetCommand } from './settings.ts';
 import { checkedName, tenantAddCommand } from './tenant-add.ts';
 import { approvalCommands, describeWaiting } from './tenant-approval.ts';
@@ -125,6 +125,8 @@ async function show(run: Run, word: string): Promise<undefined> {
   const erasure = describeErasure(status);
   if (erasure) run.terminal.say(erasure);
   if (roles.length > 0) run.terminal.say(`roles bound to it: ${roles.join(', ')}`);
+  const notice = describeNotice(status);
+  if (notice) run.terminal.say(notice);
   const trouble = describeTrouble(status);
   if (trouble) run.terminal.say(trouble);
   if (streams.length > 0) {

@@ -1,9 +1,11 @@
 // Plain reads: listings, single objects, members, counts and the organization. They show the current truth.
 import { type Answer, badRequest, denied, graphError, notFound, unsupportedQuery } from '../answers.ts';
+import { isAgent } from '../tenant/kinds.ts';
 import { type StreamName, schemas } from '../tenant/properties.ts';
 import { type Entity, liveOf, type Truth } from '../tenant/truth.ts';
 import { compileFilter } from './filter.ts';
 import { type Query, refuseSelect, selectOf } from './query.ts';
+import { agentType } from './render.ts';
 import { readToken, type Token, writeToken } from './tokens.ts';
 
 export type DirectoryRequest = {
@@ -20,7 +22,7 @@ export type DirectoryRequest = {
 /** Returns an object as plain reads show it: every selected property, null without a value. */
 function show(entity: Entity, stream: StreamName, select: readonly string[] | undefined): Record<string, unknown> {
   const { standard, links, collections } = schemas[stream];
-  const body: Record<string, unknown> = { id: entity.id };
+  const body: Record<string, unknown> = { ...(isAgent(entity) && { '@odata.type': agentType }), id: entity.id };
   for (const name of select ?? standard) {
     if (!links.has(name)) {
       body[name] = entity.properties[name] ?? (collections.has(name) ? [] : null);
@@ -181,7 +183,7 @@ function showMember(
   readable: { user: boolean; group: boolean },
 ) {
   const head = { '@odata.type': member.type, id: member.id };
-  const isUser = member.type === '#microsoft.graph.user';
+  const isUser = member.type === '#microsoft.graph.user' || member.type === agentType;
   if (member.entity === undefined || !(isUser ? readable.user : readable.group)) return { ...head, displayName: null };
   const stream = isUser ? 'users' : 'groups';
   return {

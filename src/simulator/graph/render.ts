@@ -1,4 +1,5 @@
 // One object in a delta answer, derived from the truth and the time of the client's token.
+import { isAgent } from '../tenant/kinds.ts';
 import type { StreamName } from '../tenant/properties.ts';
 import type { Entity, Properties, State, Truth } from '../tenant/truth.ts';
 
@@ -23,6 +24,9 @@ export type Item = {
   members: readonly string[];
   minimal: boolean;
 };
+
+/** Graph names the type of an object that is more than its collection's. */
+export const agentType = '#microsoft.graph.agentUser';
 
 /** Whether all properties are shown: the object is new to this token, or was restored. */
 export function isWhole(entity: Entity, view: View): boolean {
@@ -65,7 +69,7 @@ export function renderItem(truth: Truth, view: View, item: Item, minimal: boolea
   const whole = isWhole(entity, view);
   // The client may have missed a cleared property while the object was deleted.
   const cameBack = entity.restoredAt > (view.since ?? view.start);
-  const body: Record<string, unknown> = {};
+  const body: Record<string, unknown> = isAgent({ properties }) ? { '@odata.type': agentType } : {};
   for (const name of view.select) {
     const value = properties[name];
     const changed = hasChanged(entity, view, name);

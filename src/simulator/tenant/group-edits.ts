@@ -1,5 +1,6 @@
 // Edits of groups and memberships. Each takes effect at once and is logged for delta.
 import { makeGroup } from './group-names.ts';
+import { isAgent } from './kinds.ts';
 import { type Entity, insert, type Properties, record, type Truth } from './truth.ts';
 import { changeState, entityIn, forgetMember, newProperties, patchEntity } from './user-edits.ts';
 
@@ -51,6 +52,7 @@ function typeOf(truth: Truth, memberId: string): string {
   const entity = user ?? group;
   if (entity === undefined) return '#microsoft.graph.device';
   if (entity.state !== 'live') throw new Error(`${memberId} is deleted and cannot become a member.`);
+  if (user && isAgent(user)) return '#microsoft.graph.agentUser';
   return user ? '#microsoft.graph.user' : '#microsoft.graph.group';
 }
 

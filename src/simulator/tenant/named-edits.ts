@@ -1,5 +1,6 @@
 // Edits of a named user or group by script: `title ann@contoso.example Chief Executive Officer`.
 import { addMember, removeMember, updateGroup } from './group-edits.ts';
+import { clearEverywhere, createKind, type Kind, renameDomain, setLicence } from './kinds.ts';
 import { isKnownProperty, schemas } from './properties.ts';
 import type { Entity, State, Stream, Truth } from './truth.ts';
 import { createUser, deleteUser, purgeUser, restoreUser, updateUser } from './user-edits.ts';
@@ -99,22 +100,53 @@ function rename(truth: Truth, [who, ...rest]: string[]): string {
   const user = person(truth, who);
   const before = nameOf(user);
   const name = textOf(rest, 'name');
-  const isAddress = /^\S+@\S+$/.test(name);
+  const isPrincipal = /^\S+@\S+$/.test(name);
   updateUser(
     truth,
     user.id,
-    isAddress ? { userPrincipalName: name, mail: name, proxyAddresses: [`SMTP:${name}`] } : { displayName: name },
+    isPrincipal ? { userPrincipalName: name, mail: name, proxyAddresses: [`SMTP:${name}`] } : { displayName: name },
   );
-  return `${before} is called ${isAddress ? name : `"${name}"`}`;
+  return `${before} is called ${isPrincipal ? name : `"${name}"`}`;
 }
 
 function hire(truth: Truth, [principal = '', ...rest]: string[]): string {
-  if (!/^[^\s@]+@[^\s@]+$/.test(principal))
-    throw new Error(`'${principal}' is not a principal name such as ann@${truth.domain}.`);
+  if (!isAddress(principal)) throw new Error(`'${principal}' is not a principal name such as ann@${truth.domain}.`);
   const displayName = rest.join(' ').trim();
   const user = createUser(truth, { userPrincipalName: principal, ...(displayName !== '' && { displayName }) });
   return `hired ${nameOf(user)}`;
 }
+
+function adding(kind: Kind): NamedEdit['act'] {
+  return (truth, [address = '', ...rest]) => {
+    if (!isAddress(address)) throw new Error(`'${address}' is not an address such as ${kind}@partner.example.`);
+    const name = rest.join(' ').trim();
+    return `added ${nameOf(createKind(truth, kind, address, name === '' ? undefined : name))}`;
+  };
+}
+
+function licence(has: boolean): NamedEdit['act'] {
+  return (truth, [who, ...rest]) => {
+    const user = person(truth, who);
+    const skuId = textOf(rest, 'licence');
+    setLicence(truth, user, skuId, has);
+    return `${nameOf(user)} has ${has ? '' : 'no longer '}the licence ${skuId}`;
+  };
+}
+
+function moveDomain(truth: Truth, [before = '', after = '', ...rest]: string[]): string {
+  if (!isDomain(before) || !isDomain(after) || rest.length > 0)
+    throw new Error(`Two domains are wanted, as in 'rename-domain ${truth.domain} new.example'.`);
+  return `${users(renameDomain(truth, before, after))} moved from ${before} to ${after}`;
+}
+
+function clearAll(truth: Truth, [name = '', ...rest]: string[]): string {
+  if (rest.length > 0) throw new Error(`'${rest.join(' ')}' is too much.`);
+  return `${name} is cleared for ${users(clearEverywhere(truth, name))}`;
+}
+
+const isAddress = (text: string) => /^[^\s@]+@[^\s@]+$/.test(text);
+const isDomain = (text: string) => /^[\w-]+(\.[\w-]+)+$/.test(text);
+const users = (count: number) => `${count} ${count === 1 ? 'user' : 'users'}`;
 
 function changing(
   says: string,
@@ -172,6 +204,15 @@ export const namedEdits: Readonly<Record<string, NamedEdit>> = {
   purge: { form: 'USER', says: 'deletes for good', act: changing('permanently deleted', purgeUser, ['soft', 'live']) },
   join: { form: 'USER GROUP', says: 'adds to a group', act: joining('is in', addMember) },
   leave: { form: 'USER GROUP', says: 'takes out of a group', act: joining('is no longer in', removeMember) },
+  agent: { form: 'UPN [DISPLAY NAME]', says: "adds an AI agent's user", act: adding('agent') },
+  guest: { form: 'MAIL [DISPLAY NAME]', says: 'invites a guest of another tenant', act: adding('guest') },
+  external: { form: 'MAIL [DISPLAY NAME]', says: 'invites a member of another tenant', act: adding('external') },
+  mailbox: { form: 'UPN [DISPLAY NAME]', says: 'adds a shared mailbox', act: adding('mailbox') },
+  room: { form: 'UPN [DISPLAY NAME]', says: 'adds a room', act: adding('room') },
+  license: { form: 'USER SKU', says: 'assigns a licence', act: licence(true) },
+  unlicense: { form: 'USER SKU', says: 'takes a licence away', act: licence(false) },
+  'rename-domain': { form: 'OLD NEW', says: 'moves every address of a domain to another', act: moveDomain },
+  'clear-all': { form: 'PROPERTY', says: 'clears a property of every user', act: clearAll },
   'rename-group': { form: 'GROUP NAME', says: 'changes the name of a group', act: renameGroup },
 };
 

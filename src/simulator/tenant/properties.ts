@@ -41,7 +41,7 @@ const user: Schema = {
       businessPhones city companyName consentProvidedForMinor country createdDateTime creationType
       customSecurityAttributes department displayName employeeHireDate employeeId employeeLeaveDateTime
       employeeOrgData employeeType externalUserState externalUserStateChangeDateTime faxNumber givenName identities
-      imAddresses isManagementRestricted isResourceAccount jobTitle lastPasswordChangeDateTime
+      identityParentId imAddresses isManagementRestricted isResourceAccount jobTitle lastPasswordChangeDateTime
       legalAgeGroupClassification licenseAssignmentStates mail mailNickname manager mobilePhone officeLocation
       onPremisesDistinguishedName onPremisesDomainName onPremisesExtensionAttributes onPremisesImmutableId
       onPremisesLastSyncDateTime onPremisesProvisioningErrors onPremisesSamAccountName onPremisesSecurityIdentifier

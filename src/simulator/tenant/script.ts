@@ -1,5 +1,6 @@
 // Edits by script: one line such as `hire 3` makes a few believable changes, chosen by the tenant's seeded random numbers.
 import { addMember, removeMember, updateGroup } from './group-edits.ts';
+import { createKind, kinds } from './kinds.ts';
 import { namedEdits, wordsOf } from './named-edits.ts';
 import { departments } from './names.ts';
 import { isKnownProperty } from './properties.ts';
@@ -113,6 +114,15 @@ const edits: Readonly<Record<string, { says: string; act: Edit }>> = {
   disable: { says: 'disabled', act: (truth, count) => setEnabled(truth, count, false) },
   enable: { says: 'enabled', act: (truth, count) => setEnabled(truth, count, true) },
   'rename-group': { says: 'renamed', act: renameGroups },
+  ...Object.fromEntries(
+    kinds.map((kind) => [
+      kind,
+      {
+        says: `added as ${kind}:`,
+        act: (truth: Truth, count: number) => Array.from({ length: count }, () => createKind(truth, kind).id),
+      },
+    ]),
+  ),
   join: { says: 'added to groups:', act: (truth, count) => join(truth, count) },
   leave: { says: 'removed from groups:', act: (truth, count) => leave(truth, count) },
 };

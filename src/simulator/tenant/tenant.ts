@@ -1,5 +1,6 @@
 // A simulated tenant: its truth, to read and to edit as an administrator would.
 import * as groupEdits from './group-edits.ts';
+import { createKind, type Kind, renameDomain, setLicence } from './kinds.ts';
 import { fold } from './people.ts';
 import { populateGroups, populateUsers } from './population.ts';
 import { createRandom } from './random.ts';
@@ -32,6 +33,11 @@ export type Tenant = {
   findGroup(id: string): Group | undefined;
   /** Adds a user and returns its id. The seed makes up missing properties; null leaves one out. */
   createUser(properties?: Properties): string;
+  /** Adds a user who is no person of the tenant, such as an agent or a room; returns its id. */
+  createKind(kind: Kind, address?: string): string;
+  /** Gives every address of a domain another one. */
+  renameDomain(before: string, after: string): void;
+  setLicence(id: string, skuId: string, has: boolean): void;
   /** Changes a live user; null clears a property. A patch that changes nothing is not an edit. */
   updateUser(id: string, patch: Properties): void;
   /** Soft-deletes a user, who keeps the memberships. */
@@ -125,7 +131,9 @@ export function createTenant(options: TenantOptions): Tenant {
   const tenant: Tenant = {
     tenantId: truth.tenantId,
     name,
-    domain: truth.domain,
+    get domain() {
+      return truth.domain;
+    },
     users: () => liveOf(truth.users).map(userOf),
     findUser(idOrPrincipal) {
       const wanted = idOrPrincipal.toLowerCase();
@@ -141,6 +149,9 @@ export function createTenant(options: TenantOptions): Tenant {
       return entity && groupOf(entity);
     },
     createUser: (properties) => userEdits.createUser(truth, properties).id,
+    createKind: (kind, address) => createKind(truth, kind, address).id,
+    renameDomain: (before, after) => void renameDomain(truth, before, after),
+    setLicence: (id, skuId, has) => setLicence(truth, userEdits.entityIn(truth.users, id, ['live']), skuId, has),
     updateUser: (id, patch) => userEdits.updateUser(truth, id, patch),
     deleteUser: (id) => userEdits.deleteUser(truth, id),
     purgeUser: (id) => userEdits.purgeUser(truth, id),

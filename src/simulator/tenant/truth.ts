@@ -39,7 +39,8 @@ export type Stream = {
 export type Truth = {
   readonly tenantId: string;
   readonly name: string;
-  readonly domain: string;
+  /** The domain of new principal names. */
+  domain: string;
   readonly seed: number;
   readonly random: Random;
   now: number;

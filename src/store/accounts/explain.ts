@@ -1,5 +1,5 @@
 // Finds accounts of all tenants by id, name or mail, and the reasons why a user has no account.
-import { asGuid } from '../../rules/decode.ts';
+import { asGuid, type Source } from '../../rules/decode.ts';
 import { type Database, rows } from '../database/pool.ts';
 import { naturally } from '../database/vocabulary.ts';
 
@@ -60,6 +60,16 @@ export async function findAccounts(database: Database, tenantId: string | null, 
   );
 }
 
+/** Returns the document of an account, as Entra ID had it. */
+export async function documentOf(database: Database, accountId: string): Promise<Source> {
+  const [found] = await rows<{ source: Source }>(
+    database,
+    'select source from entra_sync.accounts where account_id = :accountId',
+    { accountId },
+  );
+  return found?.source ?? {};
+}
+
 /** Why a user has no account, or none that is up to date. */
 export type Absence = {
   tenant_id: string;
@@ -69,25 +79,27 @@ export type Absence = {
   reason: string | null;
   since: Date | null;
   last_seen_at: Date | null;
+  /** The number of the condition that keeps the user outside the scope. */
+  condition: number | null;
 };
 
 /** Returns why no account has this object id, or had this account id before its purge. */
 export async function findAbsences(database: Database, tenantId: string | null, word: string): Promise<Absence[]> {
   return rows<Absence>(
     database,
-    `select t.tenant_id, t.name as tenant_name, x.why, x.reason, x.since, x.last_seen_at
+    `select t.tenant_id, t.name as tenant_name, x.why, x.reason, x.since, x.last_seen_at, x.condition
        from (
-         select tenant_id, 'set_aside' as why, reason, first_seen_at as since, last_seen_at
+         select tenant_id, 'set_aside' as why, reason, first_seen_at as since, last_seen_at, null::smallint as condition
            from entra_sync.set_aside
           where stream = 'users' and (object_key = :word or left(object_key, 36) = lower(:word))
          union all
-         select tenant_id, 'out_of_scope', null, null, null from entra_sync.outside_scope
+         select tenant_id, 'out_of_scope', null, null, null, condition from entra_sync.outside_scope
           where entra_object_id = :id::uuid
          union all
-         select tenant_id, 'deleted', null, null, null from entra_sync.deleted_strangers
+         select tenant_id, 'deleted', null, null, null, null from entra_sync.deleted_strangers
           where stream = 'users' and entra_object_id = :id::uuid
          union all
-         select tenant_id, 'purged', null, at, null from entra_sync.changes
+         select tenant_id, 'purged', null, at, null, null from entra_sync.changes
           where account_id = :id::uuid and kind = 'account.purged'
          union all
          select tenant_id, 'erased', null, erased_at, null from entra_sync.erased_objects

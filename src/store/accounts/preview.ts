@@ -8,6 +8,8 @@ import { settingsInForce } from '../settings/versions.ts';
 
 export type PreviewedAccount = {
   readonly account_id: string;
+  readonly entra_object_id: string | null;
+  readonly display_name: string | null;
   readonly source: Source;
   /** Edits in force under the new rules. */
   readonly overrides: { readonly [field: string]: Json };
@@ -28,7 +30,8 @@ export async function* previewedAccounts(
   for (;;) {
     const found: PreviewedAccount[] = await rows<PreviewedAccount>(
       transaction,
-      `select a.account_id, a.source, a.overrides,
+      `select a.account_id, a.entra_object_id, a.source, a.overrides,
+              coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name,
               a.profile || coalesce(c.before -> 'profile', '{}') as profile, a.enabled,
               cardinality(:scopeGroups::uuid[]) = 0 or ${insideGroups('a.entra_object_id')} as inside
          from entra_sync.accounts a

@@ -99,13 +99,22 @@ select a.entra_object_id, coalesce(s.outside, 'out_of_scope'), s.outside is null
   left join entra_sync.stage_users s on s.round_id = :round and s.entra_object_id = a.entra_object_id
  where not :onDemand::boolean and a.tenant_id = :tenant and ${liveManaged('a')} and ${outsideGroups}`;
 
-// Only the ids of users whose properties put them outside although a scope group holds them. Erased ones leave no id.
+// Only the id and the failed condition of users whose properties put them outside. Erased ones leave no id.
 export const keepOutside = `
-insert into entra_sync.outside_scope (tenant_id, entra_object_id)
-select :tenant, s.entra_object_id from entra_sync.stage_users s
- where s.round_id = :round and s.removed is null and not s.in_scope and cardinality(:scopeGroups::uuid[]) > 0
-   and ${insideGroups('s.entra_object_id')} and not ${isErased('s.entra_object_id')}
-on conflict do nothing`;
+insert into entra_sync.outside_scope as o (tenant_id, entra_object_id, condition)
+select :tenant, s.entra_object_id, s.condition from entra_sync.stage_users s
+ where s.round_id = :round and s.removed is null and s.outside is not null and not ${isErased('s.entra_object_id')}
+on conflict (tenant_id, entra_object_id) do update set condition = excluded.condition
+ where o.condition is distinct from excluded.condition`;
+
+// The document that a live account left the scope with: the explanation names its value, and a held removal leaves an
+// account that later pages are merged with. The profile stays.
+export const keepDocument = `
+update entra_sync.accounts a set source = s.source
+  from entra_sync.stage_users s
+ where s.round_id = :round and s.removed is null and s.outside is not null
+   and a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id and ${liveManaged('a')}
+   and a.source is distinct from s.source`;
 
 // Forgets the other users that the round shows.
 export const forgetOutside = `
@@ -113,7 +122,7 @@ delete from entra_sync.outside_scope o
  where o.tenant_id = :tenant
    and (exists (select from entra_sync.stage_users s
                  where s.round_id = :round and s.entra_object_id = o.entra_object_id
-                   and (s.in_scope or s.removed is not null or not ${insideGroups('s.entra_object_id')}))
+                   and (s.outside is null or s.removed is not null))
         or :full::boolean and not ${stagedInRound('users', 'o.entra_object_id')})`;
 
 // A deleted user that is live again outside the scope counts as removed for that, so it is restored when it enters; so

@@ -76,7 +76,7 @@ const newest = (settings: string) =>
 
 const moveCheckpoint = `
 update entra_sync.checkpoints c
-   set delta_link = :delta, settings_version = :settingsVersion, committed_at = now()
+   set delta_link = :delta, settings_version = :settingsVersion, committed_at = now(), provisional = false
  where c.tenant_id = :tenant and c.stream = :stream and c.delta_link = :asked and c.fingerprint = :fingerprint
    and greatest(${newest('tenant_id is null')}, ${newest('tenant_id = :tenant')}) = :settingsVersion
    and not exists (select from entra_sync.rounds where tenant_id = :tenant and stream = :stream and not dry_run)

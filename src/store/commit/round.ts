@@ -24,6 +24,8 @@ import { type CommitBindings, keepSetAside, requireSettings } from './bindings.t
 import { type ChangeSample, sampleOf } from './change-sample.ts';
 import { applyDryRunGroups } from './dry-run.ts';
 import { isIdle } from './idle.ts';
+import { noticeMassChange } from './notice.ts';
+import { countOutside, judgeStored, type NarrowerScope } from './stored-scope.ts';
 
 export type CommitResult = { readonly counts: CommitCounts; readonly sample: readonly ChangeSample[] };
 
@@ -40,6 +42,8 @@ export type CommitOptions = Pick<
   readonly analyzed?: StageSizes;
   /** The groups round of the same dry run: it decides the scope, and the memberships of accounts that are created. */
   readonly dryRunGroups?: Round | undefined;
+  /** The scope that the stored documents are judged by, where it was narrowed since the last commit. */
+  readonly narrower?: NarrowerScope | undefined;
 };
 
 /**
@@ -89,10 +93,12 @@ async function applyRound(
   await setAsideStaged(transaction, bind, aside);
   if (options.dryRun && options.dryRunGroups) await applyDryRunGroups(transaction, options.dryRunGroups, bind);
   await transaction.raw(bind.full ? planForAll : planForFew);
-  const mayBeIdle = !bind.full && round.seen === 0 && bind.scopeGroups.length === 0;
+  const judged = options.narrower ? await judgeStored(transaction, bind, options.narrower) : 0;
+  const mayBeIdle = !bind.full && round.seen === 0 && judged === 0 && bind.scopeGroups.length === 0;
   const idle = mayBeIdle && (await isIdle(transaction, bind));
   const counts = idle ? noCounts : await apply[stream](transaction, bind);
   const setAside = idle ? 0 : await keepSetAside(transaction, bind);
+  const notice = stream === 'users' ? await noticeMassChange(transaction, bind, counts.updated) : undefined;
   await transaction.raw(moveCheckpoint, bind);
   await transaction.raw(endProvisional, bind);
   const sample = options.dryRun ? await sampleOf(transaction, bind) : [];
@@ -101,7 +107,16 @@ async function applyRound(
   await closeFeedBatch(transaction, bind);
   if (!bind.full && !idle) await doubtWhatIsOlder(transaction, bind);
   await transaction.raw(endRounds, bind);
-  const all = { ...counts, set_aside: setAside, ...(stillManual !== undefined && { still_manual: stillManual }) };
+  const outside = stream === 'users' && !idle ? await countOutside(transaction, bind) : undefined;
+  const all = {
+    ...counts,
+    // The others were not shown by the round.
+    distinct: counts.distinct - judged,
+    set_aside: setAside,
+    ...(outside && { outside }),
+    ...(notice !== undefined && { notice }),
+    ...(stillManual !== undefined && { still_manual: stillManual }),
+  };
   await noteCommit(transaction, options.cycleId, stream, reportOfCommit(round, all, options.requests ?? 0));
   return { counts: all, sample };
 }
@@ -132,13 +147,13 @@ async function requireWholeRound(transaction: Transaction, round: Round): Promis
 
 const moveCheckpoint = `
 insert into entra_sync.checkpoints
-       (tenant_id, stream, delta_link, fingerprint, settings_version, round_id, committed_at, full_at)
-select r.tenant_id, r.stream, r.delta_link, r.fingerprint, r.settings_version, r.round_id, now(), now()
-  from entra_sync.rounds r where r.round_id = :round
+       (tenant_id, stream, delta_link, fingerprint, settings_version, round_id, committed_at, full_at, provisional)
+select r.tenant_id, r.stream, r.delta_link, r.fingerprint, r.settings_version, r.round_id, now(), now(), t.provisional
+  from entra_sync.rounds r join entra_sync.tenants t using (tenant_id) where r.round_id = :round
 on conflict (tenant_id, stream) do update
    set delta_link = excluded.delta_link, fingerprint = excluded.fingerprint,
        settings_version = excluded.settings_version,
-       round_id = excluded.round_id, committed_at = excluded.committed_at,
+       provisional = excluded.provisional, round_id = excluded.round_id, committed_at = excluded.committed_at,
        full_at = case when :full::boolean then excluded.full_at else entra_sync.checkpoints.full_at end`;
 
 // A tenant is provisional until each listed stream has committed a round. A stream without live rows had nothing

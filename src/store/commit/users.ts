@@ -8,7 +8,7 @@ import { forgetDeletedElsewhere, keepDeletedElsewhere, keepReturnedUsers } from 
 import { adoptAccounts } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
 import { leaveOutErased } from './erased.ts';
-import { forgetOutside, judgeScope, keepOutside, leftScope, relabelOutside } from './group-scope.ts';
+import { forgetOutside, judgeScope, keepDocument, keepOutside, leftScope, relabelOutside } from './group-scope.ts';
 import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
 import {
   accountsAppeared,
@@ -37,6 +37,7 @@ export async function applyUsers(transaction: Transaction, given: CommitBindings
   if (staged.held || guard.held > 0) await transaction.raw(keepEnabled, bind);
   if (bind.listing) await transaction.raw(suspendNobody, bind);
   await transaction.raw(lockTouched, bind);
+  if (staged.outside) await transaction.raw(keepDocument, bind);
   const adopted = adoption.adopted + adoption.restored;
   const updates =
     staged.known || adopted > 0 ? await rows<{ kind: string; count: number }>(transaction, updateChanged, bind) : [];

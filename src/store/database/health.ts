@@ -145,6 +145,8 @@ export type TenantHealth = {
   readonly late_s: number;
   readonly held: number;
   readonly set_aside: number;
+  /** A mass change was noticed, and no person has acknowledged it. */
+  readonly noticed: boolean;
   /** Null before the first round is committed. */
   readonly users_age_s: number | null;
   readonly groups_age_s: number | null;
@@ -172,6 +174,7 @@ export async function readHealth(database: Database): Promise<TenantHealth[]> {
               max(extract(epoch from at - full_at)) filter (where stream = 'groups') as groups_full_age_s
          from entra_sync.checkpoints, now group by 1)
      select t.tenant_id, t.name, t.external_ref as ref, t.status, t.paused,
+            t.notice is not null and coalesce(t.notice_at > at - interval '7 days', false) as noticed,
             coalesce(b.expires_at > at, false) as running, t.last_success_at, t.last_error_code as error_code,
             greatest(0, extract(epoch from at - coalesce(t.last_success_at, t.added_at)))::float8 as stale_s,
             greatest(0, extract(epoch from at - t.next_cycle_at), 0)::float8 as late_s,

@@ -26,6 +26,7 @@ export type Round = {
 export type Checkpoint = {
   delta_link: string;
   fingerprint: string;
+  settings_version: number;
   age_ms: number;
   full_age_ms: number;
 };
@@ -37,7 +38,7 @@ export const endOfListing = { delta: 'end of the listing' } as const;
 export const maxBarrenPages = 2_000;
 
 /** The columns of a {@link Checkpoint}. */
-export const checkpointColumns = `delta_link, fingerprint,
+export const checkpointColumns = `delta_link, fingerprint, settings_version,
   (extract(epoch from clock_timestamp() - committed_at) * 1000)::float8 as age_ms,
   (extract(epoch from clock_timestamp() - full_at) * 1000)::float8 as full_age_ms`;
 

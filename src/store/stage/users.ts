@@ -31,6 +31,8 @@ export type StagedUser = MergedObject & {
   readonly inScope: boolean;
   /** Why the properties put the user outside. */
   readonly outside: 'out_of_scope' | 'disabled' | null;
+  /** The number of the condition that failed. */
+  readonly condition: number | null;
 };
 
 export type UsersPageToStage = PageOfRound & {
@@ -83,16 +85,17 @@ export async function stageUsers(
 
 const insertUsers = `insert into entra_sync.stage_users as s
        (round_id, entra_object_id, removed, source, mapped, user_principal_name, mail, enabled, in_scope,
-        outside, doubt)
+        outside, condition, doubt)
      select :roundId, r.id, r.removed, r.source, (r.source - :own::text[]) || r.mapped, r."userPrincipalName", r.mail,
-            r.enabled, r."inScope", r.outside, r.doubt
+            r.enabled, r."inScope", r.outside, r.condition, r.doubt
        from jsonb_to_recordset(:users::jsonb)
          as r (id uuid, removed text, source jsonb, mapped jsonb, "userPrincipalName" text, mail text, enabled boolean,
-               "inScope" boolean, outside text, doubt text)
+               "inScope" boolean, outside text, condition smallint, doubt text)
      on conflict (round_id, entra_object_id) do update
         set removed = excluded.removed, source = excluded.source, mapped = excluded.mapped,
             user_principal_name = excluded.user_principal_name, mail = excluded.mail, enabled = excluded.enabled,
-            in_scope = excluded.in_scope, outside = excluded.outside, doubt = excluded.doubt
+            in_scope = excluded.in_scope, outside = excluded.outside, condition = excluded.condition,
+            doubt = excluded.doubt
       where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`;
 
 /**

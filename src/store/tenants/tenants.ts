@@ -18,6 +18,8 @@ export type TenantRow = Tenant & {
   next_cycle_at: Date | null;
   last_error_code: string | null;
   last_error_message: string | null;
+  /** A mass change that no person has acknowledged. */
+  notice: string | null;
 };
 
 /**

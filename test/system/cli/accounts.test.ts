@@ -216,7 +216,7 @@ describe('explain', () => {
     const { code, stdout } = await cli('explain', stranger);
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^There is no account .*\nContoso +outside the scope of the settings by userType or accountEnabled/m,
+      /^There is no account .*\nContoso +outside the scope of the settings by scope\.userType: only the id is kept/m,
     );
     expect(stdout).toMatch(/^last success +\d+ s ago$/m);
     expect(await json('explain', stranger)).toMatchObject({ verdict: 'absent', absences: [{ why: 'out_of_scope' }] });

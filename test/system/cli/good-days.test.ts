@@ -16,6 +16,7 @@ const verbs = [
   'tenant show',
   'tenant pause',
   'tenant resume',
+  'tenant acknowledge',
   'tenant retry',
   'connect',
   'sync',

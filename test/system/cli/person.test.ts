@@ -123,7 +123,7 @@ test('creates and removes no account outside the scope; a new membership of a sc
   await world.cycle();
   expect(await personOf(world, outside)).toMatchObject({
     verdict: 'out_of_scope',
-    reason: 'in none of the scope groups',
+    reason: 'scope.groups: in none of the scope groups',
     changes: [],
   });
   tenant.addMember(group, outside);
@@ -137,7 +137,10 @@ test('creates and removes no account outside the scope; a new membership of a sc
   await world.cycle();
   expect(Object.keys(await accountsOf(database, tenant.tenantId))).toEqual([outside]);
   await setSettings(database, { scope: { groups: [], userType: ['Guest'] } });
-  expect(await personOf(world, outside)).toMatchObject({ verdict: 'out_of_scope', reason: 'userType is Member' });
+  expect(await personOf(world, outside)).toMatchObject({
+    verdict: 'out_of_scope',
+    reason: 'scope.userType: userType is "Member"',
+  });
 });
 
 test('finds a user by every name: object id in any case, unusual principal names, former name, mail, account id', async () => {

@@ -9,6 +9,8 @@ import { runsOf } from '../../support/deep.ts';
 import { type Edit, edit, makeEdit, pick } from '../../support/group-edits.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../../support/groups-truth.ts';
 import { drawn } from '../../support/histories.ts';
+import { type DrawnScope, drawnScope, isTaken, widest, writtenScope } from '../../support/scope.ts';
+import { setSettings } from '../../support/settings.ts';
 import { approveAll, interruption, openWorld, personOf, type World } from '../../support/system.ts';
 
 type Weather = Pick<
@@ -19,6 +21,7 @@ type Step =
   | { step: 'edits'; edits: readonly Edit[] }
   | { step: 'expire'; how: '410' | '400' }
   | { step: 'person'; who: number }
+  | { step: 'scope'; scope: DrawnScope }
   | { step: 'cycle'; weather: Weather; resync: boolean; crashAt: number | undefined };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -36,6 +39,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       how: fc.constantFrom('410' as const, '400' as const),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ step: fc.constant('scope' as const), scope: drawnScope }) },
   {
     weight: 2,
     arbitrary: fc.record({ step: fc.constant('person' as const), who: fc.nat(40) }),
@@ -120,10 +124,15 @@ test(
           try {
             const { tenant, database } = world;
             let known: Record<string, string> = {};
+            let scope = widest;
+            await setSettings(database, { scope: writtenScope(scope) });
             const copies: Copy[] = [];
             for (const one of steps) {
               if (one.step === 'expire') tenant.expireTokens(one.how);
-              else if (one.step === 'person') await readSomebody(world, one.who);
+              else if (one.step === 'scope') {
+                scope = one.scope;
+                await setSettings(database, { scope: writtenScope(scope) });
+              } else if (one.step === 'person') await readSomebody(world, one.who);
               else if (one.step === 'edits') {
                 for (const edit of one.edits) makeEdit(tenant, edit);
               } else {
@@ -138,7 +147,9 @@ test(
             await world.cycle();
             await world.cycle();
             await approveAll(database, tenant.tenantId, () => world.cycle());
-            expect(await groupsSeen(database, tenant.tenantId)).toEqual(groupTruth(tenant));
+            expect(await groupsSeen(database, tenant.tenantId)).toEqual(
+              groupTruth(tenant, (user) => isTaken(user, scope)),
+            );
             expect(await replayMemberships(database, tenant.tenantId)).toEqual(
               await membershipPairs(database, tenant.tenantId),
             );

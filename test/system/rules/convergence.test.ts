@@ -23,6 +23,8 @@ import {
   weather,
 } from '../../support/history.ts';
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts';
+import { type DrawnScope, isTaken, widest, writtenScope } from '../../support/scope.ts';
+import { setSettings } from '../../support/settings.ts';
 import {
   accountsOf,
   approveAll,
@@ -91,7 +93,9 @@ async function live(
   { firstLoad, steps, calm }: { firstLoad: 'quick' | 'delta'; steps: readonly Step[]; calm: Weather },
 ): Promise<void> {
   const { tenantId } = tenant;
+  let scope = widest;
   await takeEverybody(main.pool, firstLoad);
+  await setSettings(main.pool, { scope: writtenScope(scope) });
   await addTenant(main.pool, { tenantId, name: tenantId, ref: null }, loadDefaults());
   const position = await feedPosition(main.pool);
   const known = new Map<string, string>();
@@ -100,7 +104,10 @@ async function live(
   for (const step of steps) {
     if (step.step === 'edits') for (const edit of step.edits) applyEdit(tenant, edit);
     else if (step.step === 'expire') tenant.expireTokens(step.how);
-    else if (step.step === 'revoke') simulator.revokeTokens();
+    else if (step.step === 'scope') {
+      scope = step.scope;
+      await setSettings(main.pool, { scope: writtenScope(scope) });
+    } else if (step.step === 'revoke') simulator.revokeTokens();
     else if (step.step === 'person') await readSomebody(simulator, tenant, step.who);
     else if (step.step === 'age') for (const id of await outliveRetention(tenantId)) aged.add(id);
     else if (await runStep(simulator, tenant, step)) await followIdentities(tenantId, known, aged);
@@ -115,11 +122,11 @@ async function live(
     await followIdentities(tenantId, known, aged);
   }
   await approveAll(main.pool, tenantId, () => cycleOf(simulator, tenantId, main.pool));
-  await expectTruth(tenant, main.pool, known.keys());
+  await expectTruth(tenant, main.pool, known.keys(), (user) => isTaken(user, scope));
   await expectNothingLeftOpen(tenantId);
   await expectFeedRebuilds(main.pool, tenantId, position);
   await expectAsOf(main.pool, tenantId, copies);
-  await expectFreshLoadAgrees(simulator, tenantId);
+  await expectFreshLoadAgrees(simulator, tenantId, scope);
   const again = await cycleOf(simulator, tenantId, main.pool, { resync: true });
   const { created, updated, suspended, resumed, removed, restored, set_aside } = again.streams.users;
   expect({ created, updated, suspended, resumed, removed, restored, set_aside }, 'a full round finds no drift').toEqual(
@@ -248,8 +255,9 @@ async function expectNothingLeftOpen(tenantId: string): Promise<void> {
   expect(open).toEqual({ rounds: 0, orphans: 0, set_aside: 0, running: 0, leases: 0 });
 }
 
-async function expectFreshLoadAgrees(simulator: Simulator, tenantId: string): Promise<void> {
+async function expectFreshLoadAgrees(simulator: Simulator, tenantId: string, scope: DrawnScope): Promise<void> {
   await takeEverybody(other.pool);
+  await setSettings(other.pool, { scope: writtenScope(scope) });
   await addTenant(other.pool, { tenantId, name: tenantId, ref: null }, loadDefaults());
   await cycleOf(simulator, tenantId, other.pool);
   expect(factsOf(await accountsOf(other.pool, tenantId))).toEqual(factsOf(await accountsOf(main.pool, tenantId)));

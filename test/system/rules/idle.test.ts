@@ -1,6 +1,7 @@
 // A cycle without changes makes two requests, few statements and no round; any other cycle makes a round.
 import type { Middleware } from '@microsoft/microsoft-graph-client';
 import { expect, onTestFinished, test } from 'vitest';
+import type { SettingsDocument } from '../../../src/settings/settings.ts';
 import { createTenant, startSimulator } from '../../../src/simulator/index.ts';
 import { acquireLease } from '../../../src/store/cycle/lease.ts';
 import { openDatabase, rows } from '../../../src/store/database/pool.ts';
@@ -91,17 +92,26 @@ test('rule 15: a token that is dead at the first request leads to a full round',
   await expectTruth(world.tenant, world.database);
 });
 
-test('rule 17: settings that change while the empty page is read restart the round under them', async () => {
+test.each<[string, SettingsDocument['scope'], object]>([
+  ['a wider scope', { agents: 'include' }, { round: 'full', reason: 'settings_changed' }],
+  ['a narrower scope', { userType: ['Member'] }, { round: 'incremental', reason: 'changes' }],
+])('rule 17: %s that comes while the empty page is read restarts the round under it', async (_what, scope, round) => {
   const world = await settled();
   let changed = false;
   world.simulator.intercept(async ({ url }) => {
     if (!isDeltaRequest(url) || changed) return undefined;
     changed = true;
-    await setSettings(world.database, { scope: { userType: ['Member'] } });
+    await setSettings(world.database, { scope });
     return undefined;
   });
   const { streams } = await world.cycle();
-  expect(streams.users).toMatchObject({ round: 'full', reason: 'settings_changed' });
+  expect(streams.users).toMatchObject(round);
+  const [checkpoint] = await rows(
+    world.database,
+    `select c.settings_version = (select max(version) from entra_sync.settings) as newest
+       from entra_sync.checkpoints c where c.stream = 'users'`,
+  );
+  expect(checkpoint).toEqual({ newest: true });
 });
 
 test('rule 23: where groups make the scope, each commit judges it', async () => {

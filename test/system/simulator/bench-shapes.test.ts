@@ -37,7 +37,7 @@ test('full rounds of users and groups, their links, and tombstones', async () =>
   const { round } = createReader(simulator, tenant.tenantId);
   const settings = resolveSettings([loadDefaults()], 1);
   const told = {
-    users: (await round(firstUsersUrl(simulator.origin, selectedProperties(settings.fields)))).pages,
+    users: (await round(firstUsersUrl(simulator.origin, selectedProperties(settings)))).pages,
     groups: (await round(firstGroupsUrl(simulator.origin))).pages,
   };
   const { origin } = simulator;

@@ -215,11 +215,57 @@ test('edits by name change the user or group that they name', () => {
   expect(ann()?.deleted).toBe('hard');
 });
 
+test('a directory holds more than people: agents, users of other tenants, mailboxes, rooms; licences', () => {
+  const tenant = createTenant({ seed: 73, users: 3, name: 'Contoso' });
+  const propertiesOf = (principal: string) => tenant.findUser(principal)?.properties;
+  for (const [line, answer] of [
+    ['agent bot@contoso.example Helper', 'added bot@contoso.example'],
+    ['guest eve@fabrikam.example', 'added eve_fabrikam.example#EXT#@contoso.example'],
+    ['external kim@fabrikam.example Kim', 'added kim_fabrikam.example#EXT#@contoso.example'],
+    ['mailbox info@contoso.example', 'added info@contoso.example'],
+    ['room big@contoso.example', 'added big@contoso.example'],
+    ['license bot SKU-1', 'bot@contoso.example has the licence SKU-1'],
+  ] as const)
+    expect(tenant.run(line)).toBe(answer);
+  expect(propertiesOf('bot@contoso.example')).toMatchObject({
+    ...{ displayName: 'Helper', identityParentId: expect.any(String) },
+    assignedLicenses: [{ skuId: 'SKU-1' }],
+  });
+  expect(propertiesOf('kim_fabrikam.example#EXT#@contoso.example')).toMatchObject({
+    ...{ userType: 'Member', mail: 'kim@fabrikam.example', creationType: 'Invitation' },
+    externalUserState: 'Accepted',
+  });
+  expect(propertiesOf('eve_fabrikam.example#EXT#@contoso.example')).toMatchObject({ userType: 'Guest' });
+  expect(propertiesOf('info@contoso.example')).toMatchObject({ accountEnabled: false, mail: 'info@contoso.example' });
+  expect(propertiesOf('info@contoso.example')).not.toHaveProperty('department');
+  expect(propertiesOf('big@contoso.example')).toMatchObject({ accountEnabled: false, isResourceAccount: true });
+  expect(tenant.run('unlicense bot SKU-1')).toBe('bot@contoso.example has no longer the licence SKU-1');
+  expect(propertiesOf('bot@contoso.example')?.assignedLicenses).toEqual([]);
+  expect(tenant.run('room 2')).toBe('added as room: 2 users');
+  expect(() => tenant.run('agent bot')).toThrow("'bot' is not an address");
+});
+
+test('a domain is renamed, and a property cleared, for everybody', () => {
+  const tenant = createTenant({ seed: 74, users: 40, name: 'Contoso' });
+  const ofDomain = (domain: string) => tenant.users().filter((user) => String(user.properties.mail).endsWith(domain));
+  const before = ofDomain('@contoso.example').length;
+  expect(tenant.run('rename-domain contoso.example fabrikam.example')).toBe(
+    '40 users moved from contoso.example to fabrikam.example',
+  );
+  expect([ofDomain('@contoso.example').length, ofDomain('@fabrikam.example').length]).toEqual([0, before]);
+  expect(tenant.domain).toBe('fabrikam.example');
+  const filled = tenant.users().filter((user) => user.properties.department !== undefined).length;
+  expect(tenant.run('clear-all department')).toBe(`department is cleared for ${filled} users`);
+  expect(tenant.users().some((user) => 'department' in user.properties)).toBe(false);
+  expect(() => tenant.run('rename-domain contoso')).toThrow('Two domains are wanted');
+  expect(() => tenant.run('clear-all nonsense')).toThrow('nonsense');
+});
+
 test('help lists every edit that there is', () => {
   const tenant = createTenant({ seed: 72, users: 3 });
   const help = tenant.run('help');
   const named = [...help.matchAll(/^ {2}([a-z-]+) [A-Z]/gm)].map(([, word = '']) => word);
-  expect(named).toHaveLength(15);
+  expect(named).toHaveLength(24);
   for (const word of named) expect(() => tenant.run(`${word} nothing@nowhere nothing@x`)).not.toThrow(/Unknown edit/);
   const byChance =
     help
