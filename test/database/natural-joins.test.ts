@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { asked, joins } from '../support/natural-joins.ts';
+import { asked, handed, joins } from '../support/natural-joins.ts';
 import { type EditStore, openEditStore } from '../support/people-edit.ts';
 import { readingWorld } from '../support/reading-world.ts';
 import { ask } from '../support/stage.ts';
@@ -42,6 +42,25 @@ async function answers(reader: Client): Promise<Record<string, unknown>> {
   return found;
 }
 
+type Plan = {
+  'Node Type': string;
+  'Relation Name'?: string;
+  'Actual Rows': number;
+  'Actual Loops': number;
+  'Rows Removed by Filter'?: number;
+  'Rows Removed by Join Filter'?: number;
+  Plans?: Plan[];
+};
+
+/** The rows that a plan read of each table. */
+function rowsRead(plan: Plan, read = new Map<string, number>()): Map<string, number> {
+  const table = plan['Relation Name'];
+  const rows = (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops'];
+  if (table !== undefined) read.set(table, (read.get(table) ?? 0) + rows);
+  for (const part of plan.Plans ?? []) rowsRead(part, read);
+  return read;
+}
+
 describe.each(['before ANALYZE', 'after ANALYZE'])('%s', (when) => {
   beforeAll(async () => {
     if (when === 'after ANALYZE') await store.database.raw('analyze');
@@ -55,6 +74,28 @@ describe.each(['before ANALYZE', 'after ANALYZE'])('%s', (when) => {
       const own = Number(found['in no group']);
       expect(own).toBe(grant === 'open' ? 51 : 50);
       expect(found['first page by name, with groups']).toBe(50);
+    },
+  );
+
+  test.each(['open', 'tenant-bound'])(
+    'a join that hands ids into a view reads the members alone (role: %s)',
+    async (grant) => {
+      const reader = readers.get(grant) ?? expect.unreachable();
+      const { rows: groups } = await reader.query(
+        'select group_id, count(*)::int as members from directory.effective_memberships group by 1 order by 2 desc limit 1',
+      );
+      const [{ group_id, members }] = groups;
+      for (const { name, sql } of handed) {
+        const { rows } = await reader.query({
+          text: `explain (analyze, timing off, format json) ${asked(sql)}`,
+          values: sql.includes('$1') ? [group_id] : [],
+        });
+        const read = rowsRead(rows[0]['QUERY PLAN'][0].Plan);
+        // The page itself is the first 50 of all accounts by name.
+        if (name.includes('page'))
+          expect([name, read.get('effective_members')]).toEqual([name, expect.toSatisfy((n) => n < 1_000)]);
+        else expect([name, read.get('accounts')]).toEqual([name, expect.toSatisfy((n) => n > 0 && n <= 2 * members)]);
+      }
     },
   );
 });

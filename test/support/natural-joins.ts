@@ -71,6 +71,29 @@ export const joins: readonly Question[] = [
   },
 ];
 
+/** The joins of docs/contract.md that hand ids into a view: they read the members alone. `$1` is a group. */
+export const handed: readonly Question[] = [
+  {
+    name: 'a page with its groups, by a lateral',
+    sql: `select a.account_id, a.display_name, m.groups
+            from (select account_id, display_name from {accounts} order by display_name, account_id limit 50) a
+            left join lateral (
+              select array_agg(e.group_id) as groups from {effective} e where e.account_id = a.account_id) m on true`,
+  },
+  {
+    name: 'the accounts of a group, by a lateral',
+    sql: `select a.*
+            from {effective} m
+            cross join lateral (select * from {accounts} x where x.account_id = m.account_id limit 1) a
+           where m.group_id = $1 limit 200`,
+  },
+  {
+    name: 'the accounts of a group, by an array',
+    sql: `select * from {accounts}
+           where account_id = any (array(select account_id from {effective} where group_id = $1 limit 200))`,
+  },
+];
+
 /** `sql` with the relations of schema directory, or of another one with the same names. */
 export function asked(sql: string, schema = 'directory'): string {
   const effective = `${schema}.effective_memberships`;
