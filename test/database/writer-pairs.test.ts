@@ -10,11 +10,12 @@ import { isDeep } from '../support/deep.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, holdCommits, openStore, type Store, until } from '../support/stage.ts';
 import {
+  assignInScene,
   editedName,
+  writers as elevenWriters,
   moreWriters,
   openScene,
   type Scene,
-  writers as tenWriters,
   type Writer,
 } from '../support/writers.ts';
 
@@ -35,8 +36,8 @@ afterAll(async () => {
   await store.close();
 });
 
-// `SWEEP=all` adds writers that lock like one of the ten; `npm test` tries each of the ten against some of the others.
-const writers = process.env.SWEEP === 'all' ? [...tenWriters, ...moreWriters] : tenWriters;
+// `SWEEP=all` adds writers that lock like one of the eleven; `npm test` tries each of the eleven against some of the others.
+const writers = process.env.SWEEP === 'all' ? [...elevenWriters, ...moreWriters] : elevenWriters;
 const everyPair = isDeep || process.env.SWEEP === 'all';
 const pairs = writers.flatMap((one, n) =>
   writers.filter((_, k) => everyPair || (n + k) % 5 === 0).map((other) => ({ one, other })),
@@ -114,6 +115,7 @@ describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the secon
       for (const { other } of pairs.filter((pair) => pair.one === one)) {
         const what = `${one.name}, then ${other.name}`;
         const scene = await openScene(store);
+        await assignInScene(scene);
         const [act, react] = [await one.prepare(scene), await other.prepare(scene)];
         const letGo = await holdCommits(store);
         const acted = end(act(first));

@@ -89,8 +89,29 @@ export async function openScene(store: Store): Promise<Scene> {
   return { store, tenantId, lease, accounts, manual, listId: list.list_id };
 }
 
+/** Gives everyone, group 101 and the title Clerk an item each, so that every writer has something to keep. */
+export async function assignInScene({ store, tenantId: tenant }: Scene): Promise<void> {
+  await ask(store, "select directory.put_slot(:tenant, 'banner', 2, null, 'Ann')", { tenant });
+  for (const item of ['corp', 'team', 'clerks', 'more'])
+    await ask(store, "select directory.put_item(:tenant, 'banner', :item, null, null, 'Ann')", { tenant, item });
+  const [outer] = await ask<{ id: string }>(
+    store,
+    'select group_id as id from directory.groups where tenant_id = :tenant and entra_object_id = :object',
+    { tenant, object: objectId(101) },
+  );
+  for (const [item, target] of Object.entries({
+    corp: { everyone: true },
+    team: { group: outer?.id },
+    clerks: { field: 'jobTitle', in: ['Clerk', 'Captain'] },
+  }))
+    await ask(store, "select directory.assign(:tenant, 'banner', :item, :target::jsonb, null, 'Ann')", {
+      ...{ tenant, item },
+      target: JSON.stringify(target),
+    });
+}
+
 /** Stages a round of groups by number, with members as [group, member]; a negative member leaves. */
-async function pullGroups(
+export async function pullGroups(
   store: Store,
   lease: Lease,
   kind: 'full' | 'incremental',
@@ -123,7 +144,7 @@ async function pullGroups(
   });
 }
 
-function commitGroups(database: Database, lease: Lease, round: Round) {
+export function commitGroups(database: Database, lease: Lease, round: Round) {
   const options = { cycleId: null, actor: 'test', retentionMs: 30 * 86_400_000, removals: anybody, dryRun: false };
   const scope = { match: [], scopeGroups: [], groupsJudged: false };
   return commitRound(database, lease, { stream: 'groups', round, ...options, ...scope });
@@ -165,6 +186,14 @@ const editOf =
   };
 
 export const editedName = 'Edited';
+
+const assigning =
+  (sql: string) =>
+  async ({ tenantId }: Scene): Promise<Act> =>
+  (database) =>
+    inReportedTransaction(database, async (transaction) => {
+      await transaction.raw(sql, { tenant: tenantId });
+    });
 
 export const writers: readonly Writer[] = [
   {
@@ -268,11 +297,35 @@ export const writers: readonly Writer[] = [
         });
     },
   },
+  {
+    name: 'assign',
+    lock: 'line',
+    touches: [],
+    prepare: assigning(
+      "select directory.assign(:tenant, 'banner', 'more', '{\"everyone\": true}', '{\"priority\": 1}', 'Ann')",
+    ),
+  },
 ];
 
 /** More writers that lock like one of those above. */
 export const moreWriters: readonly Writer[] = [
   { name: 'reject', lock: 'line', touches: [4], prepare: decide('reject') },
+  {
+    name: 'assign by a field',
+    lock: 'exclusive',
+    touches: [],
+    prepare: assigning(
+      'select directory.assign(:tenant, \'banner\', \'more\', \'{"field": "displayName", "in": ["Edited"]}\', null, \'Ann\')',
+    ),
+  },
+  {
+    name: 'change of an assignment',
+    lock: 'line',
+    touches: [],
+    prepare: assigning(
+      "select directory.change_assignment(assignment_id, '{\"priority\": 2}', 'Ann') from directory.assignments where tenant_id = :tenant and item = 'team'",
+    ),
+  },
   { name: 'edit of another', lock: 'share', touches: [7], prepare: editOf(7, 'Somebody') },
   {
     name: 'remove',

@@ -20,7 +20,8 @@ export async function forgetActors(
   const names = people.flatMap(({ user_principal_name, mail, profile_name, directory_name }) =>
     [user_principal_name, mail, profile_name, directory_name].flatMap((name) => name ?? []),
   );
-  for (const statement of [inChanges, inEdits]) await transaction.raw(statement, { tenant: bind.tenant, names });
+  for (const statement of [inChanges, inEdits, inAssignments])
+    await transaction.raw(statement, { tenant: bind.tenant, names });
 }
 
 const isNamed = (actor: string) =>
@@ -37,3 +38,7 @@ update entra_sync.accounts a
                   from jsonb_each(a.edits) e)
  where a.tenant_id = :tenant and a.edits <> '{}'
    and exists (select from jsonb_each(a.edits) e where ${isNamed("e.value ->> 'by'")})`;
+
+const inAssignments = `
+update entra_sync.assignments set created_by = 'purged'
+ where tenant_id = :tenant and created_by <> 'purged' and ${isNamed('created_by')}`;
