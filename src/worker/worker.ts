@@ -10,6 +10,7 @@ import { statementStates } from '../store/database/health.ts';
 import { describeDatabaseError, sqlState } from '../store/database/pool.ts';
 import { hasWaitingJobs, type Queue } from '../store/queue/queue.ts';
 import { schemaState } from '../store/schema/migrate.ts';
+import { openAssignmentKeeper } from './assignment-keeper.ts';
 import { unlessAborted } from './await-database.ts';
 import { openBeat } from './beat.ts';
 import { openCredentialWatch } from './credential-watch.ts';
@@ -91,6 +92,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   const lookAtSchema = openSchemaWatch(parts);
   const tendFeed = openFeedKeeper(database, log);
   const beat = openBeat(database);
+  const assignments = openAssignmentKeeper(database, signal, (error) => complain('assignments', error));
 
   async function tick(): Promise<void> {
     try {
@@ -111,6 +113,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     await tendFeed().catch((error: unknown) => complain('feed', error));
     await beat.tell().catch((error: unknown) => complain('beat', error));
     persons.look();
+    assignments.look();
   }
 
   await unlessAborted(
@@ -149,7 +152,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     queue.takeNoMore();
     await ticks.destroy();
     const endBeat = () => beat.stop().catch((error: unknown) => complain('beat', error));
-    await Promise.all([ticking.then(endBeat), persons.idle()]);
+    await Promise.all([ticking.then(endBeat), persons.idle(), assignments.idle()]);
     await queue
       .stop(Math.max(1_000, started + stopTimeoutMs - performance.now()))
       .catch((error: unknown) => complain('queue', error));

@@ -108,7 +108,9 @@ async function give(run: Run, drawnAct: Act, except: boolean): Promise<void> {
     everyone: { everyone: true },
   }[target];
   if (chosen === undefined) return;
-  const [from, to] = await Promise.all(hours.map((n) => (n === null ? null : run.give.time(`${n} hours`))));
+  const [fromHours, toHours] = hours;
+  const from = fromHours === null ? null : await run.give.time(`${fromHours} hours`);
+  const to = toHours === null ? null : await run.give.time(`${toHours} hours`);
   const options = {
     priority,
     except,

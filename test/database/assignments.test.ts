@@ -288,7 +288,7 @@ describe('rule 37: starts and ends', () => {
     ]);
     const told = await ask(
       store,
-      `select actor from directory.changes where kind = 'assigned.changed' and account_id = :id`,
+      `select actor from directory.changes where kind = 'assigned.changed' and account_id = :id order by change_id`,
       {
         id: give.account(1),
       },

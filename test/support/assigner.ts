@@ -2,7 +2,7 @@
 // account as 0.
 import type { Client } from 'pg';
 import { expect } from 'vitest';
-import { applyAllDueAssignments } from '../../src/store/accounts/due-assignments.ts';
+import { applyDueAssignments, tenantsToAssign } from '../../src/store/accounts/due-assignments.ts';
 import { assignmentRows, passAnHour } from './assigned-truth.ts';
 import { ask, type Store, until } from './stage.ts';
 import type { Scene } from './writers.ts';
@@ -113,15 +113,21 @@ export async function assigner(store: Store, { tenantId: tenant, accounts }: Sce
           )
         )[0]?.t,
       ),
-    tick: () => applyAllDueAssignments(store.database),
+    /** Does what the worker's tick does, and returns for how many tenants something was due. */
+    async tick(): Promise<number> {
+      let applied = 0;
+      for (const one of await tenantsToAssign(store.database, true))
+        if (await applyDueAssignments(store.database, one)) applied += 1;
+      return applied;
+    },
     anHourPasses: () => passAnHour(store.database, tenant),
     rows: () => assignmentRows(store.database, tenant),
-    everything: () =>
-      Promise.all(
-        ['slots', 'items', 'assignments', 'assigned', 'changes'].map((view) =>
-          call(`select * from directory.${view} v order by v::text`),
-        ),
-      ),
+    async everything() {
+      const found: unknown[] = [];
+      for (const view of ['slots', 'items', 'assignments', 'assigned', 'changes'])
+        found.push(await call(`select * from directory.${view} v order by v::text`));
+      return found;
+    },
     /** Returns once this connection waits for a lock. */
     async waits(other: Client) {
       const { processID } = other as unknown as { processID: number };

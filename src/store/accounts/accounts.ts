@@ -76,7 +76,8 @@ export async function explainAccount(database: Database, accountId: string): Pro
   return call<ExplainedField>(database, 'select * from directory.explain_account(:accountId)', { accountId });
 }
 
-async function call<Row>(database: Database, sql: string, values: Bindings): Promise<Row[]> {
+/** Calls a function of the contract. Throws `usage` for what it refuses. The statement contains no dash. */
+export async function call<Row>(database: Database, sql: string, values: Bindings): Promise<Row[]> {
   return rows<Row>(database, sql, values).catch((error: unknown) => {
     throw describeRefusal(error);
   });
@@ -86,7 +87,7 @@ async function call<Row>(database: Database, sql: string, values: Bindings): Pro
 function describeRefusal(error: unknown): unknown {
   const state = sqlState(error);
   if (!(error instanceof Error) || !/^ES\d{3}$/.test(state ?? '')) return error;
-  // knex puts the statement before the server's message. The statements above contain no dash.
+  // knex puts the statement before the server's message.
   const message = error.message.slice(error.message.indexOf(' - ') + 3);
   const hint = 'hint' in error && typeof error.hint === 'string' ? error.hint : undefined;
   return new ExpectedError('usage', `${message} (${state})`, {

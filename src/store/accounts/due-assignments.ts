@@ -3,12 +3,19 @@ import { type Database, rows } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 
-/** The tenants for which something is due, disconnected and paused ones too. */
-export async function tenantsToAssign(database: Database): Promise<string[]> {
+/**
+ * Returns the tenants for which something is due, disconnected and paused ones too: a start, an end, and `withSlots` a slot
+ * that has other winners.
+ */
+export async function tenantsToAssign(database: Database, withSlots: boolean): Promise<string[]> {
   const found = await rows<{ tenant_id: string }>(
     database,
     `select t.tenant_id from entra_sync.tenants t
-      where t.assigned_at is not null and entra_sync.assigning_due(t.tenant_id) order by t.tenant_id`,
+      where t.assigned_at is not null
+        and (t.assigned_winners is null or t.assign_next_at <= clock_timestamp()
+             or :withSlots and entra_sync.assigning_due(t.tenant_id))
+      order by t.tenant_id`,
+    { withSlots },
   );
   return found.map((row) => row.tenant_id);
 }
@@ -32,14 +39,4 @@ export async function applyDueAssignments(database: Database, tenantId: string):
     await closeFeedBatch(transaction, { ...bind, batch: await nextFeedBatch(transaction) });
     return true;
   });
-}
-
-/** {@link applyDueAssignments} for each tenant. Returns how many had something due. */
-export async function applyAllDueAssignments(database: Database, signal?: AbortSignal): Promise<number> {
-  let applied = 0;
-  for (const tenantId of await tenantsToAssign(database)) {
-    if (signal?.aborted) break;
-    if (await applyDueAssignments(database, tenantId)) applied += 1;
-  }
-  return applied;
 }
