@@ -100,7 +100,7 @@ $$;
 comment on function entra_sync.in_force is 'Whether the assignment counts at that time.';
 
 create function entra_sync.reached_by(tenant uuid, rules entra_sync.assignments[]) returns integer[]
-language plpgsql stable set enable_nestloop = off set jit = off as $$
+language plpgsql stable set enable_nestloop = off set enable_seqscan = off set jit = off as $$
 begin
   if exists (select from unnest(rules) r where r.target = 'everyone') then
     return array(select a.account_no from entra_sync.accounts a where a.tenant_id = tenant and a.removed_at is null
@@ -155,12 +155,26 @@ language sql stable as $$
     select r.place, r.field, entra_sync.folded(v) as word
       from rule r cross join lateral unnest(r.field_values) v where r.target = 'field'
   ), person as materialized (
-    select t.no as account_no, a.profile
+    select t.no as account_no
       from unnest(accounts) as t (no)
      cross join lateral (
-       select case when (select exists (select from word)) then a.profile - a.cleared end as profile
-         from entra_sync.accounts a
-        where a.account_no = t.no and a.tenant_id = tenant and a.removed_at is null offset 0) a
+       select from entra_sync.accounts a where a.account_no = t.no and a.tenant_id = tenant
+         and a.removed_at is null offset 0) a
+  ), held as materialized (
+    select p.account_no, f.field, a.value
+      from (select distinct w.field from word w) f
+     cross join person p
+     cross join lateral (
+       select case when f.field <> all(a.cleared) then a.profile -> f.field end as value from entra_sync.accounts a
+        where a.account_no = p.account_no offset 0) a
+     where a.value is not null
+  ), matched as materialized (
+    -- Most accounts share their values, so each is taken apart once.
+    select distinct h.field, h.value, w.place
+      from (select h.field, h.value, entra_sync.field_words(h.value) as words
+              from (select distinct h.field, h.value from held h) h offset 0) h
+     cross join lateral unnest(h.words) as v (word)
+      join word w on w.field = h.field and w.word = v.word
   ), reached as (
     select e.account_no, r.place
       from person p
@@ -172,11 +186,7 @@ language sql stable as $$
     union all
     select p.account_no, r.place from person p cross join rule r where r.target = 'everyone'
     union all
-    select p.account_no, w.place
-      from person p
-     cross join (select distinct w.field from word w) f
-     cross join lateral unnest(entra_sync.field_words(p.profile -> f.field)) as v (word)
-      join word w on w.field = f.field and w.word = v.word
+    select h.account_no, m.place from held h join matched m on m.field = h.field and m.value = h.value
   ), won as (
     select x.account_no, r.slot_no, min(r.place) as place
       from reached x join rule r on r.place = x.place
@@ -193,7 +203,8 @@ comment on function entra_sync.assigned_by is 'Which of these assignments win fo
 
 create function entra_sync.keep_assigned(tenant uuid, accounts integer[], gone boolean, batch bigint, cycle bigint,
   actor text) returns void
-language plpgsql set enable_nestloop = off set jit = off as $$
+language plpgsql set enable_nestloop = off set jit = off set enable_seqscan = off
+  set plan_cache_mode = force_generic_plan as $$
 declare
   moment constant timestamptz := (select t.assigned_at from entra_sync.tenants t where t.tenant_id = tenant);
   rules constant entra_sync.assignments[] := case when not gone then array(
@@ -243,7 +254,7 @@ begin
     from told x
    cross join lateral (select a.account_id from entra_sync.accounts a where a.account_no = x.account_no offset 0) a;
 end $$;
-comment on function entra_sync.keep_assigned is 'Compares what these accounts get with what they should, writes the differences and a change row an account. `gone`: they are about to be removed, so they get nothing. The tenant''s row is locked. Without nested loops no wrong estimate makes it quadratic.';
+comment on function entra_sync.keep_assigned is 'Compares what these accounts get with what they should, writes the differences and a change row an account. `gone`: they are about to be removed, so they get nothing. The tenant''s row is locked. Without nested loops no wrong estimate makes it quadratic; of one account most of the time would be planning.';
 
 create function entra_sync.assigning_due(tenant uuid) returns boolean
 language sql stable as $$

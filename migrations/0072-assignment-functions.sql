@@ -745,7 +745,8 @@ create type directory.assignment_preview as (
 
 create function directory.preview_assignment(tenant_id uuid, slot text, item text, target jsonb, options jsonb)
   returns setof directory.assignment_preview
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_nestloop = off set jit = off
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_nestloop = off
+  set enable_seqscan = off set jit = off
   as $$
 #variable_conflict use_column
 declare

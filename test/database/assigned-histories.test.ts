@@ -313,6 +313,8 @@ test('rules 37 and 38: after each step of a random history assigned is what the 
       await disconnectTenant(store.database, scene.tenantId, { actor: 'Ann', dryRun: false });
       await purgeTenant(store.database, scene.tenantId);
       await ask(store, 'delete from entra_sync.batches where tenant_id = :tenantId', scene);
+      for (const table of ['assigned', 'assigned_touched', 'assignments', 'slots', 'items'])
+        expect(await ask(store, `select * from entra_sync.${table}`), table).toEqual([]);
     }),
     // In the deep run about ten thousand steps, each judged.
     { numRuns: runsOf(3, 600), ...drawn },

@@ -204,6 +204,14 @@ describe('rule 37: assigned follows', () => {
     await sound();
   });
 
+  test('a full round of the groups repairs what an error has left', async () => {
+    await give.assign('banner', 'corp', { everyone: true });
+    await ask(store, 'delete from entra_sync.assigned where rank = 1 and account_no % 2 = 0');
+    const full = await pullGroups(store, scene.lease, 'full', [101, 102], [[102, 5]]);
+    await commitGroups(store.database, scene.lease, full);
+    expect(await give.got('banner')).toEqual(all('corp'));
+  });
+
   test('a tenant whose last assignment is taken back pays nothing any more', async () => {
     const one = await give.assign('banner', 'spring', { everyone: true });
     await give.unassign(one);
