@@ -207,8 +207,23 @@ language plpgsql set enable_nestloop = off set jit = off set enable_seqscan = of
   set plan_cache_mode = force_generic_plan as $$
 declare
   moment constant timestamptz := (select t.assigned_at from entra_sync.tenants t where t.tenant_id = tenant);
+  few constant boolean := cardinality(accounts) <= 100;
+  -- Of few accounts most assignments are for others: those are left out before they are put in order.
   rules constant entra_sync.assignments[] := case when not gone then array(
-    select r from entra_sync.assignments r where r.tenant_id = tenant and entra_sync.in_force(r, moment)) end;
+    select r from entra_sync.assignments r
+     where r.tenant_id = tenant and (r.starts_at is null or r.starts_at <= moment) and (r.ends_at is null
+       or r.ends_at > moment)
+       and (not few or r.target in ('everyone', 'field')
+            or r.account_id in (
+              select a.account_id from unnest(accounts) as t (no)
+               cross join lateral (
+                 select a.account_id from entra_sync.accounts a where a.account_no = t.no offset 0) a)
+            or r.group_id in (
+              select g.group_id from unnest(accounts) as t (no)
+               cross join lateral (
+                 select e.group_no from entra_sync.effective_members e where e.account_no = t.no offset 0) e
+               cross join lateral (
+                 select g.group_id from entra_sync.groups g where g.group_no = e.group_no offset 0) g))) end;
   winners constant jsonb := entra_sync.slot_winners(tenant);
 begin
   with want as materialized (

@@ -189,11 +189,17 @@ export const editedName = 'Edited';
 
 const assigning =
   (sql: string) =>
-  async ({ tenantId }: Scene): Promise<Act> =>
-  (database) =>
-    inReportedTransaction(database, async (transaction) => {
-      await transaction.raw(sql, { tenant: tenantId });
+  async (scene: Scene): Promise<Act> => {
+    const { store, tenantId: tenant } = scene;
+    const known = await ask(store, "select from directory.slots where tenant_id = :tenant and slot = 'banner'", {
+      tenant,
     });
+    if (known.length === 0) await assignInScene(scene);
+    return (database) =>
+      inReportedTransaction(database, async (transaction) => {
+        await transaction.raw(sql, { tenant });
+      });
+  };
 
 export const writers: readonly Writer[] = [
   {
