@@ -29,6 +29,8 @@ export type CycleKind = 'first_load' | 'initial' | 'incremental' | 'resync' | 'o
 
 export type CycleOutcome = 'running' | 'committed' | 'partial' | 'held' | 'failed' | 'cancelled';
 
+export type AssignmentTarget = 'account' | 'group' | 'field' | 'everyone';
+
 export type SourceOfTruth = 'directory' | 'user' | 'hybrid';
 
 export type MemberKind = 'account' | 'group';
@@ -38,6 +40,10 @@ export type FoundKind = 'account' | 'group' | 'user';
 export type FoundState = 'managed' | 'manual' | 'removed' | 'set_aside' | 'out_of_scope';
 
 export type Fit = 'id' | 'whole' | 'begins' | 'part' | 'near';
+
+export type AssignmentState = 'scheduled' | 'active' | 'ended' | 'dormant' | 'orphaned';
+
+export type AssignmentOutcome = 'wins' | 'beaten' | 'repeated' | 'excepted' | 'exception' | 'scheduled' | 'ended';
 
 export type Origin = 'directory' | 'user' | 'none';
 
@@ -67,7 +73,17 @@ export type ChangeKind =
   | 'tenant.connected'
   | 'tenant.disconnected'
   | 'tenant.reconnected'
-  | 'tenant.settings_changed';
+  | 'tenant.settings_changed'
+  | 'slot.created'
+  | 'slot.changed'
+  | 'slot.removed'
+  | 'item.created'
+  | 'item.changed'
+  | 'item.removed'
+  | 'assignment.created'
+  | 'assignment.changed'
+  | 'assignment.removed'
+  | 'assigned.changed';
 
 export interface Account {
   tenant_id: string;
@@ -81,6 +97,36 @@ export interface Account {
   profile: Record<string, unknown>;
   edited_fields: string[];
   created_at: Date;
+  updated_at: Date;
+}
+
+export interface Assigned {
+  tenant_id: string;
+  account_id: string;
+  slot: string;
+  rank: number;
+  item: string;
+  assignment_id: string;
+  via_group_id: string | null;
+}
+
+export interface Assignment {
+  assignment_id: string;
+  tenant_id: string;
+  slot: string;
+  item: string;
+  target: AssignmentTarget;
+  group_id: string | null;
+  account_id: string | null;
+  field: string | null;
+  field_values: string[] | null;
+  except: boolean;
+  priority: number;
+  starts_at: Date | null;
+  ends_at: Date | null;
+  state: AssignmentState;
+  group_name: string | null;
+  created_by: string;
   updated_at: Date;
 }
 
@@ -152,6 +198,15 @@ export interface HeldRemoval {
   member_group_id: string | null;
 }
 
+export interface Item {
+  tenant_id: string | null;
+  slot: string;
+  item: string;
+  title: string | null;
+  html: string | null;
+  updated_at: Date;
+}
+
 export interface Membership {
   tenant_id: string;
   group_id: string;
@@ -189,6 +244,13 @@ export interface SetAside {
   last_seen_at: Date;
 }
 
+export interface Slot {
+  tenant_id: string | null;
+  slot: string;
+  winners: number;
+  title: string | null;
+}
+
 export interface Tenant {
   tenant_id: string;
   name: string;
@@ -216,6 +278,23 @@ export interface AccountThen {
   mail: string | null;
   profile: Record<string, unknown> | null;
   erased: boolean;
+}
+
+export interface AssignmentCandidate {
+  rank: number | null;
+  item: string;
+  assignment_id: string;
+  target: AssignmentTarget;
+  via_group_id: string | null;
+  priority: number;
+  outcome: AssignmentOutcome;
+  why: string;
+}
+
+export interface AssignmentPreview {
+  account_id: string;
+  before: Record<string, string[]>;
+  after: Record<string, string[]>;
 }
 
 export interface ChangeRow {
@@ -292,33 +371,38 @@ export interface Explanation {
   changed_by: string | null;
 }
 
-/** DETAIL of ES001, ES002, ES003, ES005, ES008 and ES009, parsed; more facts may come. */
+/** DETAIL of ES001, ES002, ES003, ES005, ES008, ES009 and ES010, parsed; more facts may come. */
 export interface RefusalDetail {
-  code: 'ES001' | 'ES002' | 'ES003' | 'ES005' | 'ES008' | 'ES009';
+  code: 'ES001' | 'ES002' | 'ES003' | 'ES005' | 'ES008' | 'ES009' | 'ES010';
   field?: string;
   owner?: Owner;
   fields?: string[];
   roles?: Role[];
-  type?: 'text' | 'text[]' | 'number' | 'boolean' | 'any' | 'object';
+  type?: 'text' | 'text[]' | 'number' | 'boolean' | 'any' | 'object' | 'time' | 'uuid';
   max_length?: number;
   max_items?: number;
   max_fields?: number;
   max_bytes?: number;
+  options?: string[];
 }
 
 /** Every view by its name, as Kysely takes it. */
 export interface Database {
   'directory.accounts': Account;
+  'directory.assigned': Assigned;
+  'directory.assignments': Assignment;
   'directory.changes': Change;
   'directory.cycles': Cycle;
   'directory.effective_memberships': EffectiveMembership;
   'directory.fields': Field;
   'directory.groups': Group;
   'directory.held_removals': HeldRemoval;
+  'directory.items': Item;
   'directory.memberships': Membership;
   'directory.removed_accounts': RemovedAccount;
   'directory.removed_groups': RemovedGroup;
   'directory.set_aside': SetAside;
+  'directory.slots': Slot;
   'directory.tenants': Tenant;
 }
 
@@ -332,9 +416,32 @@ export interface Functions {
     args: [tenant_id: string, at: Date];
     returns: AccountThen[];
   };
+  assign: {
+    args: [
+      tenant_id: string,
+      slot: string,
+      item: string,
+      target: Record<string, unknown>,
+      options: Record<string, unknown> | null,
+      actor: string,
+    ];
+    returns: string[];
+  };
+  change_assignment: {
+    args: [assignment_id: string, options: Record<string, unknown>, actor: string];
+    returns: unknown;
+  };
   create_account: {
     args: [tenant_id: string, profile: Record<string, unknown>, actor: string];
     returns: string;
+  };
+  drop_item: {
+    args: [tenant_id: string | null, slot: string, item: string, actor: string];
+    returns: unknown;
+  };
+  drop_slot: {
+    args: [tenant_id: string | null, slot: string, actor: string];
+    returns: unknown;
   };
   edit_account: {
     args: [account_id: string, patch: Record<string, unknown>, actor: string, actor_role: Role];
@@ -343,6 +450,10 @@ export interface Functions {
   explain_account: {
     args: [account_id: string];
     returns: Explanation[];
+  };
+  explain_assignment: {
+    args: [account_id: string, slot: string];
+    returns: AssignmentCandidate[];
   };
   feed_position: {
     args: [];
@@ -364,6 +475,35 @@ export interface Functions {
     args: [tenant_id: string, at: Date];
     returns: MembershipThen[];
   };
+  move_assignments: {
+    args: [from_group_id: string, to_group_id: string, actor: string];
+    returns: number;
+  };
+  preview_assignment: {
+    args: [
+      tenant_id: string,
+      slot: string,
+      item: string,
+      target: Record<string, unknown>,
+      options: Record<string, unknown> | null,
+    ];
+    returns: AssignmentPreview[];
+  };
+  put_item: {
+    args: [
+      tenant_id: string | null,
+      slot: string,
+      item: string,
+      title: string | null,
+      html: string | null,
+      actor: string,
+    ];
+    returns: unknown;
+  };
+  put_slot: {
+    args: [tenant_id: string | null, slot: string, winners: number, title: string | null, actor: string];
+    returns: unknown;
+  };
   read_changes: {
     args: [after: string | null, max?: number];
     returns: FeedRow[];
@@ -383,6 +523,10 @@ export interface Functions {
   revert_account: {
     args: [account_id: string, fields: string[] | null, actor: string, actor_role: Role];
     returns: Record<string, unknown>;
+  };
+  unassign: {
+    args: [assignment_id: string, actor: string];
+    returns: unknown;
   };
   undo_account: {
     args: [account_id: string, change_id: string, actor: string, actor_role: Role, expected_updated_at?: Date | null];

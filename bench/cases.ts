@@ -2,6 +2,7 @@
 
 import { makeDue } from '../src/store/cycle/next-cycle.ts';
 import { openDatabase } from '../src/store/database/pool.ts';
+import { assigning } from './assigning.ts';
 import type { Bench, Case } from './case.ts';
 import { type Job, since, type Took } from './contenders/common.ts';
 import { type Size, sizeOf } from './directory.ts';
@@ -328,4 +329,5 @@ export const cases: Readonly<Record<string, Case>> = {
   tenants,
   reading,
   finding,
+  assigning,
 };

@@ -16,6 +16,23 @@ create type directory.account_then as (
   erased boolean
 );
 
+create type directory.assignment_candidate as (
+  rank integer,
+  item text,
+  assignment_id uuid,
+  target text,
+  via_group_id uuid,
+  priority integer,
+  outcome text,
+  why text
+);
+
+create type directory.assignment_preview as (
+  account_id uuid,
+  before jsonb,
+  after jsonb
+);
+
 create type directory.change_row as (
   change_id bigint,
   tenant_id uuid,
@@ -115,6 +132,88 @@ UNION ALL
             WHEN (a.removed_at IS NULL) THEN true
             ELSE NULL::boolean
         END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (a.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+
+create view directory.assigned with (security_barrier=true) as
+ SELECT r.tenant_id,
+    a.account_id,
+    r.slot,
+    (s.rank)::integer AS rank,
+    r.item,
+    r.assignment_id,
+    r.group_id AS via_group_id
+   FROM ((entra_sync.assigned s
+     JOIN entra_sync.assignments r ON ((r.seq = s.seq)))
+     JOIN entra_sync.accounts a ON ((a.account_no = s.account_no)))
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT r.tenant_id,
+    a.account_id,
+    r.slot,
+    (s.rank)::integer AS rank,
+    r.item,
+    r.assignment_id,
+    r.group_id AS via_group_id
+   FROM ((entra_sync.assigned s
+     JOIN entra_sync.assignments r ON ((r.seq = s.seq)))
+     JOIN entra_sync.accounts a ON ((a.account_no = s.account_no)))
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (r.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+
+create view directory.assignments with (security_barrier=true) as
+ SELECT r.assignment_id,
+    r.tenant_id,
+    r.slot,
+    r.item,
+    r.target,
+    r.group_id,
+    r.account_id,
+    r.field,
+    r.field_values,
+    r.is_exception AS "except",
+    r.priority,
+    r.starts_at,
+    r.ends_at,
+        CASE
+            WHEN (r.ends_at <= now()) THEN 'ended'::text
+            WHEN (((r.target = 'group'::text) AND (g.group_no IS NULL)) OR ((r.target = 'account'::text) AND (a.account_no IS NULL))) THEN 'orphaned'::text
+            WHEN ((g.removed_at IS NOT NULL) OR (a.removed_at IS NOT NULL)) THEN 'dormant'::text
+            WHEN (r.starts_at > now()) THEN 'scheduled'::text
+            ELSE 'active'::text
+        END AS state,
+    g.display_name AS group_name,
+    r.created_by,
+    r.updated_at
+   FROM ((entra_sync.assignments r
+     LEFT JOIN entra_sync.groups g ON (((g.group_id = r.group_id) AND (g.tenant_id = r.tenant_id))))
+     LEFT JOIN entra_sync.accounts a ON (((a.account_id = r.account_id) AND (a.tenant_id = r.tenant_id))))
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT r.assignment_id,
+    r.tenant_id,
+    r.slot,
+    r.item,
+    r.target,
+    r.group_id,
+    r.account_id,
+    r.field,
+    r.field_values,
+    r.is_exception AS "except",
+    r.priority,
+    r.starts_at,
+    r.ends_at,
+        CASE
+            WHEN (r.ends_at <= now()) THEN 'ended'::text
+            WHEN (((r.target = 'group'::text) AND (g.group_no IS NULL)) OR ((r.target = 'account'::text) AND (a.account_no IS NULL))) THEN 'orphaned'::text
+            WHEN ((g.removed_at IS NOT NULL) OR (a.removed_at IS NOT NULL)) THEN 'dormant'::text
+            WHEN (r.starts_at > now()) THEN 'scheduled'::text
+            ELSE 'active'::text
+        END AS state,
+    g.display_name AS group_name,
+    r.created_by,
+    r.updated_at
+   FROM ((entra_sync.assignments r
+     LEFT JOIN entra_sync.groups g ON (((g.group_id = r.group_id) AND (g.tenant_id = r.tenant_id))))
+     LEFT JOIN entra_sync.accounts a ON (((a.account_id = r.account_id) AND (a.tenant_id = r.tenant_id))))
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (r.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 
 create view directory.changes with (security_barrier=true) as
  SELECT c.change_id,
@@ -303,6 +402,27 @@ UNION ALL
   WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (h.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 comment on view directory.held_removals is 'What waits for a person. With group_id and one of account_id and member_group_id it is a membership: of that member in the group.';
 
+create view directory.items with (security_barrier=true) as
+ SELECT i.tenant_id,
+    i.slot,
+    i.item,
+    i.title,
+    i.html,
+    i.updated_at
+   FROM entra_sync.items i
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT i.tenant_id,
+    i.slot,
+    i.item,
+    i.title,
+    i.html,
+    i.updated_at
+   FROM entra_sync.items i
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND ((i.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) OR ((i.tenant_id IS NULL) AND (EXISTS ( SELECT
+           FROM entra_sync.tenants t
+          WHERE (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))))));
+
 create view directory.memberships with (security_barrier=true) as
  SELECT g.tenant_id,
     g.group_id,
@@ -408,6 +528,23 @@ UNION ALL
   WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (s.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
 comment on column directory.set_aside.entra_object_id is 'As Graph sent it (text): an id that is no GUID is one of the reasons to be here. ID/property: the object was taken, but for this property.';
 
+create view directory.slots with (security_barrier=true) as
+ SELECT s.tenant_id,
+    s.slot,
+    s.winners,
+    s.title
+   FROM entra_sync.slots s
+  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+UNION ALL
+ SELECT s.tenant_id,
+    s.slot,
+    s.winners,
+    s.title
+   FROM entra_sync.slots s
+  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND ((s.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) OR ((s.tenant_id IS NULL) AND (EXISTS ( SELECT
+           FROM entra_sync.tenants t
+          WHERE (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))))));
+
 create view directory.tenants with (security_barrier=true) as
  SELECT t.tenant_id,
     t.name,
@@ -503,11 +640,16 @@ begin
                case when c.kind = 'membership.added' then to_jsonb(c.group_id) end
          where c.kind like 'membership.%'
         union all
+        select 'assigned.' || k.slot, c.before -> k.slot, c.after -> k.slot
+          from jsonb_object_keys(c.after) as k (slot) where c.kind = 'assigned.changed'
+        union all
+        select 'assignment', c.before, c.after where c.kind like 'assignment.%'
+        union all
         select 'removal', null, c.after where c.kind like 'removal.%') f on true
      where c.account_id = wanted and c.tenant_id = coalesce(only_tenant, c.tenant_id)
      order by c.change_id desc, f.field;
 end $function$;
-comment on function directory.account_history(uuid) is 'What happened to an account, one row a field, newest first; groups joined and left, and held removals too. A purged account has its rows without values. ES004.';
+comment on function directory.account_history(uuid) is 'What happened to an account, one row a field, newest first; groups joined and left, items assigned (assigned.SLOT), assignments to it, and held removals too. A purged account has its rows without values. ES004.';
 
 CREATE OR REPLACE FUNCTION directory.accounts_at(tenant_id uuid, at timestamp with time zone)
  RETURNS SETOF directory.account_then
@@ -576,6 +718,83 @@ begin
 end $function$;
 comment on function directory.accounts_at(uuid,timestamp with time zone) is 'The live accounts of a tenant as they were: batches with committed_at <= at. An account that was purged since is told as erased, without values. ES004; ES006 where at is older than what is kept.';
 
+CREATE OR REPLACE FUNCTION directory.assign(tenant_id uuid, slot text, item text, target jsonb, options jsonb, actor text)
+ RETURNS SETOF uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  tenant uuid;
+  rules entra_sync.assignments[];
+  ids uuid[];
+  one entra_sync.assignments;
+begin
+  perform entra_sync.begin_assigning(actor);
+  tenant := entra_sync.lock_tenant(assign.tenant_id, jsonb_typeof(assign.target) = 'object'
+    and jsonb_exists(assign.target, 'field'));
+  perform entra_sync.require_item(tenant, assign.slot, coalesce(assign.item, ''), true);
+  rules := entra_sync.rules_given(tenant, assign.slot, assign.item, assign.target, assign.options, assign.actor);
+  if (select count(*) from entra_sync.assignments r where r.tenant_id = tenant) + cardinality(rules) > 10000 then
+    perform entra_sync.refuse_argument('target', 'the tenant would have more than 10,000 assignments',
+      'A tenant takes 10,000. Assign to groups or fields instead of accounts, or unassign what has ended.',
+        '{"max_items": 10000}');
+  end if;
+  with written as (
+    insert into entra_sync.assignments
+           (tenant_id, slot, item, target, group_id, account_id, field, field_values, is_exception, priority,
+             starts_at, ends_at, created_by)
+    select r.tenant_id, r.slot, r.item, r.target, r.group_id, r.account_id, r.field, r.field_values, r.is_exception,
+      r.priority,
+           r.starts_at, r.ends_at, r.created_by
+      from unnest(rules) with ordinality r order by r.ordinality
+    returning *
+  )
+  select array_agg(w.assignment_id order by w.seq) into ids from written w;
+  rules := array(select r from entra_sync.assignments r where r.assignment_id = any(ids) order by r.seq);
+  foreach one in array rules loop
+    perform entra_sync.tell_of_rule(tenant, assign.actor, 'assignment.created', null, entra_sync.rule_facts(one),
+      one.account_id, one.group_id);
+  end loop;
+  perform entra_sync.follow_assignments(
+    tenant, entra_sync.reached_by(tenant, rules), true, entra_sync.own_batch(tenant), null, assign.actor);
+  return query select unnest(ids);
+end $function$;
+comment on function directory.assign(uuid,text,text,jsonb,jsonb,text) is 'Gives an item to a target, and returns the id of each assignment it made: one, or one an account of `accounts`. ES002, ES004, ES005, ES010 (no such slot or item).';
+
+CREATE OR REPLACE FUNCTION directory.change_assignment(assignment_id uuid, options jsonb, actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  old entra_sync.assignments;
+  r entra_sync.assignments;
+begin
+  perform entra_sync.begin_assigning(actor);
+  old := entra_sync.lock_rule(change_assignment.assignment_id);
+  r := entra_sync.with_options(old, options);
+  if r is not distinct from old then
+    return;
+  end if;
+  update entra_sync.assignments x
+     set priority = r.priority, is_exception = r.is_exception, starts_at = r.starts_at, ends_at = r.ends_at,
+       updated_at = now()
+   where x.assignment_id = old.assignment_id;
+  perform entra_sync.tell_of_rule(old.tenant_id, actor, 'assignment.changed',
+    jsonb_build_object('assignment_id', old.assignment_id) || entra_sync.flat_difference(entra_sync.rule_facts(old),
+      entra_sync.rule_facts(r)),
+    jsonb_build_object('assignment_id', old.assignment_id) || entra_sync.flat_difference(entra_sync.rule_facts(r),
+      entra_sync.rule_facts(old)),
+    old.account_id, old.group_id);
+  perform entra_sync.follow_assignments(
+    old.tenant_id, entra_sync.reached_by(old.tenant_id, array[r]), true, entra_sync.own_batch(old.tenant_id), null,
+      actor);
+end $function$;
+comment on function directory.change_assignment(uuid,jsonb,text) is 'Sets the named options of an assignment; null sets an option''s default. Its age stays. ES004, ES005.';
+
 CREATE OR REPLACE FUNCTION directory.create_account(tenant_id uuid, profile jsonb, actor text)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -625,6 +844,94 @@ begin
   return account.account_id;
 end $function$;
 comment on function directory.create_account(uuid,jsonb,text) is 'A new manual account; its fields, and userPrincipalName. ES002, ES004 (no such tenant), ES005, ES008.';
+
+CREATE OR REPLACE FUNCTION directory.drop_item(tenant_id uuid, slot text, item text, actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  tenant constant uuid := drop_item.tenant_id;
+  of_slot constant text := drop_item.slot;
+  name constant text := drop_item.item;
+  known entra_sync.items;
+begin
+  perform entra_sync.begin_assigning(actor);
+  if tenant is null then
+    perform entra_sync.lock_for_all();
+  else
+    perform entra_sync.lock_tenant(tenant, false);
+  end if;
+  select i.* into known from entra_sync.items i
+   where i.tenant_id is not distinct from tenant and i.slot = of_slot and i.item = name for update;
+  if known.item is null then
+    perform entra_sync.refuse_item('item', name, 'the slot has no item %s', 'directory.items lists those there are.');
+  end if;
+  -- In a statement of its own: an assignment may have held the item until now.
+  if exists (
+    select from entra_sync.assignments r
+     where r.slot = of_slot and r.item = name and r.tenant_id = coalesce(tenant, r.tenant_id)
+       and not exists (select from entra_sync.items i
+                        where i.slot = of_slot and i.item = name and i.tenant_id is distinct from tenant
+                          and (i.tenant_id = r.tenant_id or i.tenant_id is null))) then
+    perform entra_sync.refuse_item('item', name, 'the item %s is assigned',
+      'Unassign it first: directory.assignments lists where.');
+  end if;
+  delete from entra_sync.items i where i.tenant_id is not distinct from tenant and i.slot = of_slot and i.item = name;
+  if tenant is not null then
+    perform entra_sync.tell_of_rule(tenant, drop_item.actor, 'item.removed', jsonb_build_object('slot', of_slot,
+      'item', name, 'title', known.title),
+      jsonb_build_object('slot', of_slot, 'item', name));
+  end if;
+end $function$;
+comment on function directory.drop_item(uuid,text,text,text) is 'Drops an item. ES004, ES010: there is none, or it is assigned and nothing of all tenants stands behind it.';
+
+CREATE OR REPLACE FUNCTION directory.drop_slot(tenant_id uuid, slot text, actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  tenant constant uuid := drop_slot.tenant_id;
+  name constant text := drop_slot.slot;
+  known entra_sync.slots;
+begin
+  perform entra_sync.begin_assigning(actor);
+  if tenant is null then
+    perform entra_sync.lock_for_all();
+  else
+    perform entra_sync.lock_tenant(tenant, false);
+  end if;
+  select s.* into known from entra_sync.slots s where s.tenant_id is not distinct from tenant and s.slot = name
+    for update;
+  if known.slot is null then
+    perform entra_sync.refuse_item('slot', name, 'there is no slot %s', 'directory.slots lists those there are.');
+  end if;
+  if exists (
+    select from (select r.tenant_id from entra_sync.assignments r where r.slot = name
+                 union all select i.tenant_id from entra_sync.items i where i.slot = name) x
+     where (tenant is null or x.tenant_id = tenant)
+       and not exists (select from entra_sync.slots s
+                        where s.slot = name and s.tenant_id is distinct from tenant
+                          and (s.tenant_id = x.tenant_id or s.tenant_id is null))) then
+    perform entra_sync.refuse_item('slot', name, 'the slot %s is used',
+      'Drop its items and assignments first: directory.items and directory.assignments list them.');
+  end if;
+  delete from entra_sync.slots s where s.tenant_id is not distinct from tenant and s.slot = name;
+  if tenant is not null then
+    perform entra_sync.tell_of_rule(tenant, drop_slot.actor, 'slot.removed', jsonb_build_object('slot', name,
+      'winners', known.winners, 'title', known.title),
+      jsonb_build_object('slot', name));
+    if entra_sync.assigning_due(tenant) then
+      perform entra_sync.follow_assignments(tenant, '{}', false, entra_sync.own_batch(tenant), null, drop_slot.actor);
+    end if;
+  end if;
+end $function$;
+comment on function directory.drop_slot(uuid,text,text) is 'Drops a slot. ES004, ES010: there is none, or it has items or assignments and nothing of all tenants stands behind it.';
 
 CREATE OR REPLACE FUNCTION directory.edit_account(account_id uuid, patch jsonb, actor text, actor_role text)
  RETURNS jsonb
@@ -713,6 +1020,72 @@ begin
 end $function$;
 comment on function directory.explain_account(uuid) is 'Why each field of an account, live or removed, shows what it shows. A value of a person that is kept and not in force is in user_value, too. ES004.';
 
+CREATE OR REPLACE FUNCTION directory.explain_assignment(account_id uuid, slot text)
+ RETURNS SETOF directory.assignment_candidate
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  account entra_sync.accounts;
+  moment timestamptz;
+  most integer;
+begin
+  select a.* into account from entra_sync.accounts a
+   where a.account_id = explain_assignment.account_id and a.removed_at is null
+     and a.tenant_id = coalesce(entra_sync.narrowed_to(), a.tenant_id);
+  if account.account_id is null then
+    perform entra_sync.refuse_unknown_account(explain_assignment.account_id);
+  end if;
+  perform entra_sync.require_item(account.tenant_id, explain_assignment.slot, null, false);
+  select t.assigned_at into moment from entra_sync.tenants t where t.tenant_id = account.tenant_id;
+  most := entra_sync.slot_winners(account.tenant_id) ->> explain_assignment.slot;
+  return query
+    with candidate as (
+      select r.*, entra_sync.in_force(r, moment) as counts,
+             row_number() over (order by r.is_exception desc, case r.target when 'account' then 1 when 'group' then 2
+               when 'field' then 3 else 4 end,
+                                         r.priority desc, r.seq) as place
+        from entra_sync.assignments r
+       where r.tenant_id = account.tenant_id and r.slot = explain_assignment.slot
+         and case r.target
+               when 'everyone' then true
+               when 'account' then r.account_id = account.account_id
+               when 'group' then exists (
+                 select from entra_sync.groups g join entra_sync.effective_members e on e.group_no = g.group_no
+                  where g.group_id = r.group_id and e.account_no = account.account_no)
+               else entra_sync.field_words((account.profile - account.cleared) -> r.field)
+                    && array(select entra_sync.folded(v) from unnest(r.field_values) v) end
+    ), judged as (
+      select c.*, s.rank as won,
+             exists (select from candidate x where x.is_exception and x.counts and x.item = c.item) as excepted,
+             exists (select from candidate x where not x.is_exception and x.counts and x.item = c.item
+               and x.place < c.place) as repeated
+        from candidate c left join entra_sync.assigned s on s.account_no = account.account_no and s.seq = c.seq
+    )
+    select j.won::integer, j.item, j.assignment_id, j.target, j.group_id, j.priority, o.outcome,
+           case o.outcome
+             when 'scheduled' then format('it starts at %s', to_char(j.starts_at at time zone 'UTC',
+               'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+             when 'ended' then format('it ended at %s', to_char(j.ends_at at time zone 'UTC',
+               'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+             when 'exception' then 'it takes the item away'
+             when 'excepted' then 'an exception takes the item away'
+             when 'wins' then format('it is number %s of %s', j.won, most)
+             when 'repeated' then 'an assignment before it gives the same item'
+             else format('the slot has %s, and assignments before it fill it', case most when 1 then '1 winner'
+               else most || ' winners' end) end
+      from judged j
+     cross join lateral (select case
+       when j.starts_at > moment then 'scheduled' when j.ends_at <= moment then 'ended' when j.is_exception
+         then 'exception'
+       when j.excepted then 'excepted' when j.won is not null then 'wins' when j.repeated then 'repeated'
+         else 'beaten' end as outcome) o
+     order by j.place;
+end $function$;
+comment on function directory.explain_assignment(uuid,text) is 'Every assignment of the slot that reaches the account, in order, with what comes of it and why. ES004, ES010.';
+
 CREATE OR REPLACE FUNCTION directory.feed_position()
  RETURNS text
  LANGUAGE sql
@@ -787,11 +1160,13 @@ begin
                        to_jsonb(case when c.member_group_id = wanted then c.group_id else coalesce(c.account_id, c.member_group_id) end) as value) s
          where c.kind like 'membership.%'
         union all
+        select 'assignment', c.before, c.after where c.kind like 'assignment.%'
+        union all
         select 'removal', null, c.after where c.kind like 'removal.%') f on true
      where c.tenant_id = coalesce(only_tenant, c.tenant_id)
      order by c.change_id desc, f.field;
 end $function$;
-comment on function directory.group_history(uuid) is 'What happened to a group, one row a field, newest first: its members (member), and the groups that hold it (group), too. ES004.';
+comment on function directory.group_history(uuid) is 'What happened to a group, one row a field, newest first: its members (member), the groups that hold it (group), and the assignments to it, too. ES004.';
 
 CREATE OR REPLACE FUNCTION directory.latest_changes(tenant_id uuid, max integer DEFAULT 50)
  RETURNS SETOF directory.change_row
@@ -859,6 +1234,213 @@ begin
       from first f where f.kind = 'membership.removed';
 end $function$;
 comment on function directory.memberships_at(uuid,timestamp with time zone) is 'directory.memberships of a tenant as it was. ES004, ES006.';
+
+CREATE OR REPLACE FUNCTION directory.move_assignments(from_group_id uuid, to_group_id uuid, actor text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  tenant uuid;
+  rules entra_sync.assignments[];
+  moved entra_sync.assignments;
+  old entra_sync.assignments;
+  touched integer[];
+begin
+  perform entra_sync.begin_assigning(actor);
+  select g.tenant_id into tenant from entra_sync.groups g
+   where g.group_id = to_group_id and g.removed_at is null
+     and g.tenant_id = coalesce(entra_sync.narrowed_to(), g.tenant_id);
+  if tenant is not null then
+    perform entra_sync.lock_tenant(tenant, false);
+  end if;
+  if not exists (
+    select from entra_sync.groups g where g.group_id = to_group_id and g.tenant_id = tenant and g.removed_at is null)
+      then
+    perform entra_sync.refuse_unknown('group', to_group_id);
+  end if;
+  rules := array(
+    select r from entra_sync.assignments r where r.tenant_id = tenant and r.group_id = from_group_id order by r.seq);
+  -- A purged group is known by its assignments alone.
+  if rules = '{}' and not exists (select from entra_sync.groups g where g.group_id = from_group_id
+    and g.tenant_id = tenant) then
+    perform entra_sync.refuse_unknown('group', from_group_id);
+  end if;
+  if rules = '{}' or from_group_id = to_group_id then
+    return 0;
+  end if;
+  touched := entra_sync.reached_by(tenant, rules);
+  foreach old in array rules loop
+    moved := old;
+    moved.group_id := to_group_id;
+    perform entra_sync.tell_of_rule(tenant, actor, 'assignment.changed',
+      jsonb_build_object('assignment_id', old.assignment_id, 'target', entra_sync.rule_facts(old) -> 'target'),
+      jsonb_build_object('assignment_id', old.assignment_id, 'target', entra_sync.rule_facts(moved) -> 'target'),
+        null, to_group_id);
+  end loop;
+  update entra_sync.assignments r set group_id = to_group_id, updated_at = now() where r.tenant_id = tenant
+    and r.group_id = from_group_id;
+  touched := touched || entra_sync.reached_by(tenant, array[moved]);
+  perform entra_sync.follow_assignments(
+    tenant, array(select distinct x from unnest(touched) x order by 1), true, entra_sync.own_batch(tenant), null,
+      actor);
+  return cardinality(rules);
+end $function$;
+comment on function directory.move_assignments(uuid,uuid,text) is 'Gives another group all assignments of a group, also of one that was purged, and returns how many. Their ages stay. ES004.';
+
+CREATE OR REPLACE FUNCTION directory.preview_assignment(tenant_id uuid, slot text, item text, target jsonb, options jsonb)
+ RETURNS SETOF directory.assignment_preview
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_nestloop TO 'off'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  tenant constant uuid := preview_assignment.tenant_id;
+  of_slot constant text := preview_assignment.slot;
+  winners jsonb;
+  moment timestamptz;
+  rules entra_sync.assignments[];
+  given entra_sync.assignments[];
+  reached integer[];
+begin
+  if not exists (
+    select from entra_sync.tenants t where t.tenant_id = tenant
+      and t.tenant_id = coalesce(entra_sync.narrowed_to(), t.tenant_id)) then
+    perform entra_sync.refuse_unknown_tenant(tenant);
+  end if;
+  perform entra_sync.require_item(tenant, of_slot, coalesce(preview_assignment.item, ''), false);
+  given := entra_sync.rules_given(tenant, of_slot, preview_assignment.item, preview_assignment.target,
+    preview_assignment.options, '');
+  select greatest(t.assigned_at, clock_timestamp(), given[1].starts_at) into moment from entra_sync.tenants t
+    where t.tenant_id = tenant;
+  rules := array(
+    select r from entra_sync.assignments r
+     where r.tenant_id = tenant and r.slot = of_slot and entra_sync.in_force(r, moment));
+  winners := entra_sync.slot_winners(tenant);
+  reached := entra_sync.reached_by(tenant, given);
+  -- Younger than all others, as it will be.
+  for i in 1 .. cardinality(given) loop
+    given[i].seq := 9000000000000000000 + i;
+  end loop;
+  return query
+    with before as (
+      select w.account_no, jsonb_agg(w.item order by w.rank) as items
+        from entra_sync.assigned_by(tenant, reached, rules, winners) w group by 1
+    ), after as (
+      select w.account_no, jsonb_agg(w.item order by w.rank) as items
+        from entra_sync.assigned_by(tenant, reached, rules || array(select g from unnest(given) g
+          where entra_sync.in_force(g, moment)), winners) w
+       group by 1
+    )
+    select a.account_id, jsonb_build_object(of_slot, coalesce(b.items, '[]')), jsonb_build_object(of_slot,
+      coalesce(f.items, '[]'))
+      from before b full join after f on f.account_no = b.account_no
+      join entra_sync.accounts a on a.account_no = coalesce(b.account_no, f.account_no) and a.tenant_id = tenant
+     where f.items is distinct from b.items
+     order by 1;
+end $function$;
+comment on function directory.preview_assignment(uuid,text,text,jsonb,jsonb) is 'The accounts whose items of the slot would change if this were assigned, as of its start, with the items before and after. Nothing is written. ES002, ES004, ES005, ES010.';
+
+CREATE OR REPLACE FUNCTION directory.put_item(tenant_id uuid, slot text, item text, title text, html text, actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  tenant constant uuid := put_item.tenant_id;
+  of_slot constant text := put_item.slot;
+  name constant text := put_item.item;
+  problem text;
+  known jsonb;
+  given constant jsonb := jsonb_build_object('slot', put_item.slot, 'item', put_item.item, 'title', put_item.title,
+    'html_sha256', encode(sha256(convert_to(put_item.html, 'UTF8')), 'hex'));
+begin
+  perform entra_sync.begin_assigning(actor);
+  perform entra_sync.require_name('slot', of_slot);
+  perform entra_sync.require_name('item', name);
+  perform entra_sync.require_length('title', put_item.title, 1000);
+  perform entra_sync.require_length('html', put_item.html, 262144);
+  problem := entra_sync.html_problem(put_item.html);
+  if problem is not null then
+    perform entra_sync.refuse_argument('html', 'a {{field}} of the html stands ' || problem,
+      'Put it into text, or into an attribute in quotes that is not src, srcset, style or an event.',
+        '{"type": "text"}');
+  end if;
+  if tenant is null then
+    perform entra_sync.lock_for_all();
+  else
+    perform entra_sync.lock_tenant(tenant, false);
+    select jsonb_build_object('slot', i.slot, 'item', i.item, 'title', i.title, 'html_sha256',
+      encode(sha256(convert_to(i.html, 'UTF8')), 'hex'))
+      into known from entra_sync.items i where i.tenant_id = tenant and i.slot = of_slot and i.item = name;
+  end if;
+  perform entra_sync.require_item(tenant, of_slot, null, true);
+  insert into entra_sync.items as i (tenant_id, slot, item, title, html)
+    values (tenant, of_slot, name, put_item.title, put_item.html)
+  on conflict (tenant_id, slot, item) do update set title = excluded.title, html = excluded.html, updated_at = now()
+   where (i.title, i.html) is distinct from (excluded.title, excluded.html);
+  if found and tenant is not null then
+    perform entra_sync.tell_of_rule(tenant, put_item.actor, case when known is null then 'item.created'
+      else 'item.changed' end,
+      case when known is not null then jsonb_build_object('slot', of_slot, 'item',
+        name) || entra_sync.flat_difference(known, given) end,
+      case when known is null then given else jsonb_build_object('slot', of_slot, 'item',
+        name) || entra_sync.flat_difference(given, known) end);
+  end if;
+end $function$;
+comment on function directory.put_item(uuid,text,text,text,text,text) is 'Makes or changes an item of a slot. tenant_id null: of all tenants. ES004, ES005, ES010 (no such slot).';
+
+CREATE OR REPLACE FUNCTION directory.put_slot(tenant_id uuid, slot text, winners integer, title text, actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  tenant constant uuid := put_slot.tenant_id;
+  name constant text := put_slot.slot;
+  known jsonb;
+  given constant jsonb := jsonb_build_object('slot', put_slot.slot, 'winners', put_slot.winners, 'title',
+    put_slot.title);
+begin
+  perform entra_sync.begin_assigning(actor);
+  perform entra_sync.require_name('slot', name);
+  perform entra_sync.require_length('title', put_slot.title, 1000);
+  if (put_slot.winners between 1 and 100) is not true then
+    perform entra_sync.refuse_argument('winners', 'winners does not fit',
+      'It takes a whole number between 1 and 100.', '{"type": "number"}');
+  end if;
+  if tenant is null then
+    perform entra_sync.lock_for_all();
+  else
+    perform entra_sync.lock_tenant(tenant, false);
+    select jsonb_build_object('slot', s.slot, 'winners', s.winners, 'title', s.title) into known
+      from entra_sync.slots s where s.tenant_id = tenant and s.slot = name;
+  end if;
+  insert into entra_sync.slots as s (tenant_id, slot, winners, title)
+    values (tenant, name, put_slot.winners, put_slot.title)
+  on conflict (tenant_id, slot) do update set winners = excluded.winners, title = excluded.title
+   where (s.winners, s.title) is distinct from (excluded.winners, excluded.title);
+  if found and tenant is not null then
+    perform entra_sync.tell_of_rule(tenant, put_slot.actor, case when known is null then 'slot.created'
+      else 'slot.changed' end,
+      case when known is not null then jsonb_build_object('slot', name) || entra_sync.flat_difference(known, given) end,
+      case when known is null then given else jsonb_build_object('slot', name) || entra_sync.flat_difference(given,
+        known) end);
+    if entra_sync.assigning_due(tenant) then
+      perform entra_sync.follow_assignments(tenant, '{}', false, entra_sync.own_batch(tenant), null, put_slot.actor);
+    end if;
+  end if;
+end $function$;
+comment on function directory.put_slot(uuid,text,integer,text,text) is 'Makes or changes a slot: how many items of it one account gets. tenant_id null: of all tenants, which follow one by one. ES004, ES005.';
 
 CREATE OR REPLACE FUNCTION directory.read_changes(after text, max integer DEFAULT 1000)
  RETURNS SETOF directory.feed_row
@@ -1135,6 +1717,31 @@ begin
 end $function$;
 comment on function directory.revert_account(uuid,text[],text,text) is 'Gives fields back to the directory''s value, null for all that the role may edit, and returns the new profile. ES001 to ES004, ES008.';
 
+CREATE OR REPLACE FUNCTION directory.unassign(assignment_id uuid, actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  old entra_sync.assignments;
+begin
+  perform entra_sync.begin_assigning(actor);
+  old := entra_sync.lock_rule(unassign.assignment_id);
+  -- It ends before it goes, so that the change rows can still name its item.
+  update entra_sync.assignments x set ends_at = '-infinity' where x.assignment_id = old.assignment_id;
+  perform entra_sync.tell_of_rule(
+    old.tenant_id, actor, 'assignment.removed', entra_sync.rule_facts(old), jsonb_build_object('assignment_id',
+      old.assignment_id),
+    old.account_id, old.group_id);
+  perform entra_sync.follow_assignments(
+    old.tenant_id, entra_sync.reached_by(old.tenant_id, array[old]), true, entra_sync.own_batch(old.tenant_id), null,
+      actor);
+  delete from entra_sync.assignments x where x.assignment_id = old.assignment_id;
+  perform entra_sync.note_assigning(old.tenant_id);
+end $function$;
+comment on function directory.unassign(uuid,text) is 'Takes an assignment back. ES004.';
+
 CREATE OR REPLACE FUNCTION directory.undo_account(account_id uuid, change_id bigint, actor text, actor_role text, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -1251,6 +1858,55 @@ comment on column entra_sync.accounts.removal_approved is 'Approved by a person:
 comment on column entra_sync.accounts.suspension_rejected is 'A person decided against the suspension: not adopted again before Graph shows the person enabled.';
 comment on column entra_sync.accounts.cleared is 'The fields of overrides whose value is null, kept by a trigger: what is shown is profile - cleared. No generated column, because that would write every account anew.';
 comment on column entra_sync.accounts.account_no is 'Private and narrow: a kept effective membership is two numbers, not two ids.';
+
+create table entra_sync.assigned (
+  seq bigint not null,
+  account_no integer not null,
+  rank smallint not null,
+  constraint assigned_pkey PRIMARY KEY (account_no, seq, rank)
+);
+CREATE INDEX assigned_by_assignment ON entra_sync.assigned USING btree (seq);
+comment on table entra_sync.assigned is 'What each live account gets: the assignment that gives the item, and its rank in the slot (rule 37). Written by the transaction that changes a membership, an account, the nesting or an assignment. No foreign keys, as effective_members.';
+
+create table entra_sync.assigned_touched (
+  tenant_id uuid not null,
+  account_no integer not null,
+  constraint assigned_touched_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE INDEX assigned_touched_by_tenant ON entra_sync.assigned_touched USING btree (tenant_id);
+comment on table entra_sync.assigned_touched is 'Accounts whose groups were changed by the nesting in this transaction. Emptied when its batch is written.';
+
+create table entra_sync.assignments (
+  assignment_id uuid not null default gen_random_uuid(),
+  seq bigint not null generated always as identity,
+  tenant_id uuid not null,
+  slot text not null,
+  item text not null,
+  target text not null,
+  group_id uuid,
+  account_id uuid,
+  field text,
+  field_values text[],
+  is_exception boolean not null,
+  priority integer not null,
+  starts_at timestamp with time zone,
+  ends_at timestamp with time zone,
+  created_by text not null,
+  updated_at timestamp with time zone not null default now(),
+  constraint assignments_pkey PRIMARY KEY (assignment_id),
+  constraint assignments_check CHECK (((target = 'group'::text) = (group_id IS NOT NULL))),
+  constraint assignments_check1 CHECK (((target = 'account'::text) = (account_id IS NOT NULL))),
+  constraint assignments_check2 CHECK (((target = 'field'::text) = ((field IS NOT NULL) AND (field_values IS NOT NULL)))),
+  constraint assignments_seq_key UNIQUE (seq),
+  constraint assignments_target_check CHECK ((target = ANY (ARRAY['account'::text, 'group'::text, 'field'::text, 'everyone'::text]))),
+  constraint assignments_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE INDEX assignments_by_account ON entra_sync.assignments USING btree (account_id) WHERE (account_id IS NOT NULL);
+CREATE INDEX assignments_by_group ON entra_sync.assignments USING btree (group_id) WHERE (group_id IS NOT NULL);
+CREATE INDEX assignments_by_item ON entra_sync.assignments USING btree (slot, item);
+CREATE INDEX assignments_by_tenant ON entra_sync.assignments USING btree (tenant_id, slot, item);
+comment on column entra_sync.assignments.seq is 'The age, which decides between two of the same target and priority. No two clocks agree, and a transaction has one time only.';
+comment on column entra_sync.assignments.group_id is 'No foreign key: the assignment outlives its group, and says so (state).';
 
 create table entra_sync.batches (
   batch_id bigint not null generated by default as identity,
@@ -1608,6 +2264,18 @@ CREATE INDEX invitations_by_tenant ON entra_sync.invitations USING btree (tenant
 comment on table entra_sync.invitations is 'Who may connect a tenant, and for which customer. The link holds the id and a signature; deleting the row withdraws it.';
 comment on column entra_sync.invitations.tenant_id is 'The only tenant that it connects: said from the start, or the first that it connected.';
 
+create table entra_sync.items (
+  tenant_id uuid,
+  slot text not null,
+  item text not null,
+  title text,
+  html text,
+  updated_at timestamp with time zone not null default now(),
+  constraint items_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE,
+  constraint items_tenant_id_slot_item_key UNIQUE NULLS NOT DISTINCT (tenant_id, slot, item)
+);
+comment on column entra_sync.items.html is 'A template, {{field}} in it. Never where a browser would take a value for an address or code (entra_sync.html_problem).';
+
 create table entra_sync.kept_memberships (
   tenant_id uuid not null,
   group_no bigint not null,
@@ -1773,6 +2441,18 @@ create table entra_sync.signing_key (
   constraint signing_key_only_row_check CHECK (only_row)
 );
 comment on table entra_sync.signing_key is 'Signs invitations and the state of sign-ins; made by the first program that needs it, the same for every replica. Deleted: all links that are under way are void, the next one makes a new key.';
+
+create table entra_sync.slots (
+  tenant_id uuid,
+  slot text not null,
+  winners integer not null,
+  title text,
+  constraint slots_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE,
+  constraint slots_tenant_id_slot_key UNIQUE NULLS NOT DISTINCT (tenant_id, slot),
+  constraint slots_winners_check CHECK (((winners >= 1) AND (winners <= 100)))
+);
+comment on table entra_sync.slots is 'Without a tenant: of all tenants. A tenant''s own slot of that name stands before it.';
+comment on column entra_sync.slots.winners is 'How many items of it one account gets.';
 
 create table entra_sync.stage_asked (
   round_id bigint not null,
@@ -1943,6 +2623,9 @@ create table entra_sync.tenants (
   nested_left_out bigint,
   paused_together boolean not null default false,
   erase_at timestamp with time zone,
+  assigned_at timestamp with time zone,
+  assign_next_at timestamp with time zone,
+  assigned_winners jsonb,
   notice text,
   notice_at timestamp with time zone,
   constraint tenants_pkey PRIMARY KEY (tenant_id),
@@ -1950,6 +2633,7 @@ create table entra_sync.tenants (
   constraint tenants_not_nil CHECK ((tenant_id <> '00000000-0000-0000-0000-000000000000'::uuid)),
   constraint tenants_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'quarantined'::text, 'disconnected'::text])))
 );
+CREATE TRIGGER assigned_anew BEFORE UPDATE OF nested_left_out ON entra_sync.tenants FOR EACH ROW WHEN (((old.nested_left_out IS DISTINCT FROM new.nested_left_out) AND (new.assigned_at IS NOT NULL))) EXECUTE FUNCTION entra_sync.assigned_anew();
 CREATE TRIGGER drop_copy AFTER DELETE ON entra_sync.tenants FOR EACH ROW EXECUTE FUNCTION entra_sync.drop_copy();
 comment on table entra_sync.tenants is 'One row a customer''s Entra ID tenant. Every writing transaction locks this row first (design: who may write when).';
 comment on column entra_sync.tenants.external_ref is 'What the vendor calls this customer.';
@@ -1963,6 +2647,9 @@ comment on column entra_sync.tenants.nested_members is 'How many rows of effecti
 comment on column entra_sync.tenants.nested_left_out is 'Null: every effective membership is kept. Else only direct ones are: so many more, counted by path, would exceed entra_sync.most_nested_members().';
 comment on column entra_sync.tenants.paused_together is 'Paused with all others, and not on its own. Means nothing while the tenant is not paused.';
 comment on column entra_sync.tenants.erase_at is 'When the worker erases the disconnected tenant (tenant disconnect --erase-after); null: a person does.';
+comment on column entra_sync.tenants.assigned_at is 'Null: the tenant has no assignments, and pays nothing for them. Else the time up to which starts and ends are applied.';
+comment on column entra_sync.tenants.assign_next_at is 'The first start or end after assigned_at.';
+comment on column entra_sync.tenants.assigned_winners is 'The winners of each slot that `assigned` is made with. Null: all accounts are to be looked at again.';
 comment on column entra_sync.tenants.notice is 'The last mass change in words, without names of people; null once acknowledged.';
 comment on column entra_sync.tenants.notice_at is 'When it was committed. It is shown for seven days.';
 
@@ -2127,6 +2814,102 @@ begin
 end $function$;
 comment on function entra_sync.add_words(uuid,"char",bigint[],text[]) is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.assigned_anew()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.assigned_winners := null;
+  return new;
+end $function$;
+comment on function entra_sync.assigned_anew() is 'The nested memberships of the whole tenant came or went.';
+
+CREATE OR REPLACE FUNCTION entra_sync.assigned_by(tenant uuid, accounts integer[], rules entra_sync.assignments[], winners jsonb)
+ RETURNS TABLE(account_no integer, seq bigint, rank smallint, slot text, item text)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with rule as materialized (
+    select r.seq, r.slot, r.item, r.target, r.is_exception, r.field, r.field_values, g.group_no, a.account_no,
+           (winners ->> r.slot)::integer as winners,
+           dense_rank() over (order by r.slot) as slot_no,
+           dense_rank() over (order by r.slot, r.item) as item_no,
+           -- The whole order of assignments. No two have the same age, so it leaves no choice.
+           row_number() over (order by case r.target when 'account' then 1 when 'group' then 2 when 'field' then 3
+             else 4 end,
+                                       r.priority desc, r.seq) as place
+      from unnest(rules) r
+      left join lateral (
+        select g.group_no::integer from entra_sync.groups g where g.group_id = r.group_id
+          and g.tenant_id = tenant offset 0) g on true
+      left join lateral (
+        select a.account_no from entra_sync.accounts a where a.account_id = r.account_id
+          and a.tenant_id = tenant offset 0) a on true
+  ), word as materialized (
+    select r.place, r.field, entra_sync.folded(v) as word
+      from rule r cross join lateral unnest(r.field_values) v where r.target = 'field'
+  ), person as materialized (
+    select t.no as account_no
+      from unnest(accounts) as t (no)
+     cross join lateral (
+       select from entra_sync.accounts a where a.account_no = t.no and a.tenant_id = tenant
+         and a.removed_at is null offset 0) a
+  ), held as materialized (
+    select p.account_no, f.field, a.value
+      from (select distinct w.field from word w) f
+     cross join person p
+     cross join lateral (
+       select case when f.field <> all(a.cleared) then a.profile -> f.field end as value from entra_sync.accounts a
+        where a.account_no = p.account_no offset 0) a
+     where a.value is not null
+  ), matched as materialized (
+    -- Most accounts share their values, so each is taken apart once.
+    select distinct h.field, h.value, w.place
+      from (select h.field, h.value, entra_sync.field_words(h.value) as words
+              from (select distinct h.field, h.value from held h) h offset 0) h
+     cross join lateral unnest(h.words) as v (word)
+      join word w on w.field = h.field and w.word = v.word
+  ), reached as (
+    select e.account_no, r.place
+      from person p
+     cross join lateral (
+       select e.account_no, e.group_no from entra_sync.effective_members e where e.account_no = p.account_no offset 0) e
+      join rule r on r.group_no = e.group_no
+    union all
+    select p.account_no, r.place from person p join rule r on r.account_no = p.account_no
+    union all
+    select p.account_no, r.place from person p cross join rule r where r.target = 'everyone'
+    union all
+    select h.account_no, m.place from held h join matched m on m.field = h.field and m.value = h.value
+  ), won as (
+    select x.account_no, r.slot_no, min(r.place) as place
+      from reached x join rule r on r.place = x.place
+     group by x.account_no, r.slot_no, r.item_no
+    having not bool_or(r.is_exception)
+  ), ranked as (
+    select w.account_no, w.place, row_number() over (partition by w.account_no, w.slot_no order by w.place) as rank
+      from won w
+  )
+  select k.account_no, r.seq, k.rank::smallint, r.slot, r.item
+    from ranked k join rule r on r.place = k.place where k.rank <= r.winners
+$function$;
+comment on function entra_sync.assigned_by(uuid,integer[],entra_sync.assignments[],jsonb) is 'Which of these assignments win for these accounts: an exception takes its item away from each account that it reaches; of the others the first of each item counts, accounts before groups, fields and everyone, then by priority and age; a slot has as many winners as it says.';
+
+CREATE OR REPLACE FUNCTION entra_sync.assigning_due(tenant uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (
+    select from entra_sync.tenants t
+     where t.tenant_id = tenant and t.assigned_at is not null
+       and (t.assigned_winners is null or t.assign_next_at <= clock_timestamp()
+            or exists (select from jsonb_each(entra_sync.slot_winners(tenant)) w
+                        where jsonb_exists(t.assigned_winners, w.key) and t.assigned_winners -> w.key <> w.value)))
+$function$;
+comment on function entra_sync.assigning_due(uuid) is 'Whether a start, an end or a changed slot waits to be applied. One look for a tenant without assignments.';
+
 CREATE OR REPLACE FUNCTION entra_sync.batch_end(batch bigint)
  RETURNS bigint
  LANGUAGE sql
@@ -2159,6 +2942,20 @@ AS $function$
    order by 1 limit batch_rows.wanted
 $function$;
 comment on function entra_sync.batch_rows(bigint,bigint,uuid,bigint) is 'The first changes of a batch after one of them, each as a row.';
+
+CREATE OR REPLACE FUNCTION entra_sync.begin_assigning(actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform entra_sync.require_actor(actor);
+  if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+    raise exception using errcode = '25001',
+      message = 'slots, items and assignments are written in read committed transactions only',
+      hint = 'An older snapshot does not show what was committed meanwhile: begin isolation level read committed.';
+  end if;
+end $function$;
+comment on function entra_sync.begin_assigning(text) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.change_fields(before jsonb, after jsonb)
  RETURNS TABLE(field text, before jsonb, after jsonb)
@@ -2254,6 +3051,9 @@ begin
   delete from entra_sync.effective_members where ctid = any(array(
     select e.place from gone g cross join lateral (
       select e.ctid as place from entra_sync.effective_members e where e.account_no = g.account_no offset 0) e));
+  delete from entra_sync.assigned where ctid = any(array(
+    select s.place from gone g cross join lateral (
+      select s.ctid as place from entra_sync.assigned s where s.account_no = g.account_no offset 0) s));
   return null;
 end $function$;
 comment on function entra_sync.drop_effective() is NULL;
@@ -2374,6 +3174,21 @@ AS $function$
     from unnest(batches) r
 $function$;
 comment on function entra_sync.feed_ranges(int8multirange) is 'Ids of batches as a position holds them: 12-14.17. Null for none.';
+
+CREATE OR REPLACE FUNCTION entra_sync.field_words(value jsonb)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select case jsonb_typeof(value)
+    when 'array' then array(select entra_sync.folded(e #>> '{}') from jsonb_array_elements(value) e
+      where jsonb_typeof(e) <> 'null')
+    when 'string' then array[entra_sync.folded(value #>> '{}')]
+    when 'number' then array[entra_sync.folded(value #>> '{}')]
+    when 'boolean' then array[value #>> '{}']
+    else '{}' end
+$function$;
+comment on function entra_sync.field_words(jsonb) is 'The value of a profile field as an assignment compares it: each element of a list, without case.';
 
 CREATE OR REPLACE FUNCTION entra_sync.find_in(tenant uuid, wanted text[], few integer, removed boolean, near boolean)
  RETURNS SETOF directory.found_row
@@ -2536,6 +3351,16 @@ AS $function$
 $function$;
 comment on function entra_sync.fits(jsonb,text) is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.flat_difference(mine jsonb, other jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select coalesce(jsonb_object_agg(e.key, e.value), '{}') from jsonb_each(mine) e where e.value is distinct
+    from other -> e.key
+$function$;
+comment on function entra_sync.flat_difference(jsonb,jsonb) is 'What `mine` says where the two differ.';
+
 CREATE OR REPLACE FUNCTION entra_sync.folded_beyond_ascii(word text)
  RETURNS text
  LANGUAGE plpgsql
@@ -2600,6 +3425,51 @@ AS $function$
               then pg_catalog.lower(word collate "C") else entra_sync.folded_beyond_ascii(word) end
 $function$;
 comment on function entra_sync.folded(text) is 'A mail address, user principal name or other name as it is compared: the one rule of what "ignoring case" means.';
+
+CREATE OR REPLACE FUNCTION entra_sync.follow_assignments(tenant uuid, touched integer[], anew boolean, batch bigint, cycle bigint, actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  was timestamptz;
+  known jsonb;
+  moment timestamptz;
+  winners constant jsonb := entra_sync.slot_winners(tenant);
+  due constant boolean := entra_sync.assigning_due(tenant);
+begin
+  select t.assigned_at, t.assigned_winners into was, known from entra_sync.tenants t where t.tenant_id = tenant;
+  if was is null then
+    known := winners;
+  end if;
+  if anew or due then
+    -- Never back, also where the clock goes back.
+    moment := greatest(was, clock_timestamp());
+    update entra_sync.tenants t
+       set assigned_at = moment, assigned_winners = winners,
+           assign_next_at = (
+             select min(x.at) from entra_sync.assignments r cross
+               join lateral (values (r.starts_at), (r.ends_at)) x (at)
+              where r.tenant_id = tenant and x.at > moment)
+     where t.tenant_id = tenant;
+    if known is null then
+      touched := array(select a.account_no from entra_sync.accounts a where a.tenant_id = tenant order by 1);
+    else
+      touched := array(
+        select x from unnest(touched) x
+        union
+        select x from unnest(entra_sync.reached_by(tenant, array(
+          select r from entra_sync.assignments r
+           where r.tenant_id = tenant
+             and (r.starts_at > was and r.starts_at <= moment or r.ends_at > was and r.ends_at <= moment
+                  or jsonb_exists(known, r.slot) and known -> r.slot <> winners -> r.slot)))) x
+        order by 1);
+    end if;
+  end if;
+  if touched <> '{}' then
+    perform entra_sync.keep_assigned(tenant, touched, false, batch, cycle, actor);
+  end if;
+end $function$;
+comment on function entra_sync.follow_assignments(uuid,integer[],boolean,bigint,bigint,text) is 'Keeps what the touched accounts get, and those for whom an assignment begins or ends by now, or a slot has other winners. `anew`: assignments have changed.';
 
 CREATE OR REPLACE FUNCTION entra_sync.follow_server()
  RETURNS void
@@ -2692,6 +3562,44 @@ begin
 end $function$;
 comment on function entra_sync.found_by_id(uuid,text,boolean) is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.given_id(target jsonb, key text, value jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+  if jsonb_typeof(value) is distinct from 'string' or value #>> '{}' !~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
+    then
+    perform entra_sync.refuse_argument('target', format('%s is no id', key),
+      'Take group_id from directory.groups, account_id from directory.accounts.',
+      '{"type": "uuid"}');
+  end if;
+  return (value #>> '{}')::uuid;
+end $function$;
+comment on function entra_sync.given_id(jsonb,text,jsonb) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.given_time(options jsonb, key text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+ SET "TimeZone" TO 'UTC'
+AS $function$
+begin
+  if jsonb_typeof(options -> key) = 'null' then
+    return null;
+  end if;
+  if jsonb_typeof(options -> key) = 'string'
+     and options ->> key ~ '^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d(:?\d\d)?)?)?$' then
+    return (options ->> key)::timestamptz;
+  end if;
+  raise invalid_datetime_format;
+exception when invalid_datetime_format or datetime_field_overflow then
+  perform entra_sync.refuse_argument(key, format('%s is no time', key),
+    'It takes a time such as "2026-12-01T08:00:00Z" (without a zone: UTC), or null.',
+    '{"type": "time"}');
+end $function$;
+comment on function entra_sync.given_time(jsonb,text) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.group_facts(g entra_sync.groups)
  RETURNS jsonb
  LANGUAGE sql
@@ -2742,6 +3650,60 @@ AS $function$
      select x.kind, x.no from entra_sync.words x where x.tenant_id = tenant and x.word = u.word offset 0) x limit most
 $function$;
 comment on function entra_sync.holders_of_rarest(uuid,jsonb,integer) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.html_problem(html text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+  tag constant text := '<[a-z][^\s/>]*(?:[\s/]+|[^\s/>][^\s/>=]*(?:\s*=\s*(?:"[^"]*"|''[^'']*''|[^\s>"''][^\s>]*))?)*>';
+  attribute constant text := '([^\s/>][^\s/>=]*)(?:\s*=\s*("[^"]*"|''[^'']*''|[^\s>"''][^\s>]*))?';
+  one text;
+  pair text[];
+begin
+  if strpos(html, '{{') = 0 then
+    return null;
+  elsif html ~ '</?\s*\{\{' then
+    return 'in the name of a tag';
+  end if;
+  -- Up to their end these hold code, not text.
+  for one in select p from regexp_split_to_table(html, '<(?=(?:style|script)[\s/>])', 'i') with ordinality s (p, n)
+    where n > 1 loop
+    if strpos(regexp_replace(one, '</(style|script).*$', '', 'i'), '{{') > 0 then
+      return 'in style or script';
+    end if;
+  end loop;
+  for one in select m[1] from regexp_matches(html, '(' || tag || ')', 'gi') m where strpos(m[1], '{{') > 0 loop
+    if one ~* '^<[^\s/>]*\{\{' then
+      return 'in the name of a tag';
+    end if;
+    for pair in select m from regexp_matches(regexp_replace(one, '^<[a-z][^\s/>]*', '', 'i'), attribute, 'g') m loop
+      if strpos(pair[1], '{{') > 0 then
+        return 'in the name of an attribute';
+      elsif strpos(pair[2], '{{') > 0 and pair[2] !~ '^["'']' then
+        return format('in the unquoted attribute %s', left(lower(pair[1]), 40));
+      elsif strpos(pair[2], '{{') > 0 and lower(pair[1]) ~ '^(src|srcset|style|on.*)$' then
+        return format('in the attribute %s', left(lower(pair[1]), 40));
+      end if;
+    end loop;
+  end loop;
+  -- A tag that does not end here ends in what is put behind it.
+  if regexp_replace(html, tag, '', 'gi') ~* '<[a-z].*\{\{' then
+    return 'in a tag that does not end';
+  end if;
+  return null;
+end $function$;
+comment on function entra_sync.html_problem(text) is 'Where a template has a {{field}} that a browser would take for more than text, else null: in src, srcset, style, an event''s attribute, one without quotes, or a name. A value in quotes can be escaped; these cannot.';
+
+CREATE OR REPLACE FUNCTION entra_sync.in_force(r entra_sync.assignments, moment timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select (r.starts_at is null or r.starts_at <= moment) and (r.ends_at is null or r.ends_at > moment)
+$function$;
+comment on function entra_sync.in_force(entra_sync.assignments,timestamp with time zone) is 'Whether the assignment counts at that time.';
 
 CREATE OR REPLACE FUNCTION entra_sync.is_elsewhere()
  RETURNS boolean
@@ -2794,6 +3756,107 @@ begin
 end $function$;
 comment on function entra_sync.keep_account_words() is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.keep_assigned_of_batch(batch entra_sync.batches)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  by_field constant boolean := exists (
+    select from entra_sync.assignments r where r.tenant_id = batch.tenant_id and r.field is not null);
+  touched constant integer[] := array(
+    select a.account_no
+      from (select distinct c.account_id from entra_sync.changes c
+             where c.batch_id = batch.batch_id and c.account_id is not null
+               and (c.kind in ('membership.added', 'membership.removed', 'account.created', 'account.adopted', 'account.removed',
+                               'account.restored')
+                    or by_field and c.kind in ('account.updated', 'account.edited'))) c
+     cross join lateral (select a.account_no from entra_sync.accounts a where a.account_id = c.account_id offset 0) a
+    union
+    select t.account_no from entra_sync.assigned_touched t where t.tenant_id = batch.tenant_id
+    order by 1);
+  told record;
+begin
+  delete from entra_sync.assigned_touched t where t.tenant_id = batch.tenant_id;
+  select c.cycle_id, c.actor into told from entra_sync.changes c where c.batch_id = batch.batch_id order by c.change_id desc limit 1;
+  perform entra_sync.follow_assignments(
+    batch.tenant_id, touched, false, batch.batch_id, told.cycle_id, coalesce(told.actor, 'entra-sync'));
+end $function$;
+comment on function entra_sync.keep_assigned_of_batch(entra_sync.batches) is 'The accounts that the batch touched: its change rows name those that came, went, joined or left a group, or have other values; the nesting left the others in assigned_touched.';
+
+CREATE OR REPLACE FUNCTION entra_sync.keep_assigned(tenant uuid, accounts integer[], gone boolean, batch bigint, cycle bigint, actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET enable_nestloop TO 'off'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  moment constant timestamptz := (select t.assigned_at from entra_sync.tenants t where t.tenant_id = tenant);
+  few constant boolean := cardinality(accounts) <= 100;
+  -- Of few accounts most assignments are for others: those are left out before they are put in order.
+  rules constant entra_sync.assignments[] := case when not gone then array(
+    select r from entra_sync.assignments r
+     where r.tenant_id = tenant and (r.starts_at is null or r.starts_at <= moment) and (r.ends_at is null
+       or r.ends_at > moment)
+       and (not few or r.target in ('everyone', 'field')
+            or r.account_id in (
+              select a.account_id from unnest(accounts) as t (no)
+               cross join lateral (
+                 select a.account_id from entra_sync.accounts a where a.account_no = t.no offset 0) a)
+            or r.group_id in (
+              select g.group_id from unnest(accounts) as t (no)
+               cross join lateral (
+                 select e.group_no from entra_sync.effective_members e where e.account_no = t.no offset 0) e
+               cross join lateral (
+                 select g.group_id from entra_sync.groups g where g.group_no = e.group_no offset 0) g))) end;
+  winners constant jsonb := entra_sync.slot_winners(tenant);
+begin
+  with want as materialized (
+    select w.* from entra_sync.assigned_by(tenant, accounts, rules, winners) w
+  ), kept as materialized (
+    select s.place, s.account_no, s.seq, s.rank
+      from unnest(accounts) as t (no)
+     cross join lateral (
+       select s.ctid as place, s.account_no, s.seq, s.rank from entra_sync.assigned s
+         where s.account_no = t.no offset 0) s
+  ), lost as (
+    delete from entra_sync.assigned where ctid = any(array(
+      select k.place from kept k
+        left join want w on w.account_no = k.account_no and w.seq = k.seq and w.rank = k.rank
+          where w.account_no is null))
+    returning account_no
+  ), come as (
+    insert into entra_sync.assigned as s (account_no, seq, rank)
+    select w.account_no, w.seq, w.rank
+      from want w left join kept k on k.account_no = w.account_no and k.seq = w.seq and k.rank = w.rank
+     where k.account_no is null order by 1, 2
+    returning s.account_no
+  ), moved as materialized (
+    select l.account_no from lost l union select c.account_no from come c
+  ), before as (
+    select k.account_no, r.slot, jsonb_agg(r.item order by k.rank) as items
+      from moved m join kept k on k.account_no = m.account_no
+      join entra_sync.assignments r on r.seq = k.seq and r.tenant_id = tenant
+     group by k.account_no, r.slot
+  ), after as (
+    select w.account_no, w.slot, jsonb_agg(w.item order by w.rank) as items
+      from moved m join want w on w.account_no = m.account_no group by w.account_no, w.slot
+  ), told as (
+    select coalesce(b.account_no, a.account_no) as account_no,
+           jsonb_object_agg(coalesce(b.slot, a.slot), coalesce(b.items, '[]')) as before,
+           jsonb_object_agg(coalesce(b.slot, a.slot), coalesce(a.items, '[]')) as after
+      from before b full join after a on a.account_no = b.account_no and a.slot = b.slot
+     where a.items is distinct from b.items
+     group by 1
+  )
+  insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
+  select batch, tenant, cycle, actor, 'assigned.changed', a.account_id, x.before, x.after
+    from told x
+   cross join lateral (select a.account_id from entra_sync.accounts a where a.account_no = x.account_no offset 0) a;
+end $function$;
+comment on function entra_sync.keep_assigned(uuid,integer[],boolean,bigint,bigint,text) is 'Compares what these accounts get with what they should, writes the differences and a change row an account. `gone`: they are about to be removed, so they get nothing. The tenant''s row is locked. Without nested loops no wrong estimate makes it quadratic; of one account most of the time would be planning.';
+
 CREATE OR REPLACE FUNCTION entra_sync.keep_effective_of_batch()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2810,6 +3873,11 @@ begin
   if accounts <> '{}' or exists (
       select from entra_sync.tenants t where t.tenant_id = new.tenant_id and t.nested_left_out is not null) then
     perform entra_sync.keep_effective(new.tenant_id, accounts);
+  end if;
+  -- The batch of a person's edits has its row before its changes (entra_sync.write_account_change), and its tenant is not always locked.
+  if new.opened_by is null and exists (
+      select from entra_sync.tenants t where t.tenant_id = new.tenant_id and t.assigned_at is not null) then
+    perform entra_sync.keep_assigned_of_batch(new);
   end if;
   return null;
 end $function$;
@@ -2990,7 +4058,7 @@ declare
   one record;
 begin
   for one in
-    select t.tenant_id, t.nested_members, sum(d.members)::bigint as paths
+    select t.tenant_id, t.nested_members, t.assigned_at is not null as assigns, sum(d.members)::bigint as paths
       from (select p.descendant_no as no, count(*) as pairs from pairs p where p.ancestor_no <> p.descendant_no group by 1) p
      cross join lateral (select g.tenant_id from entra_sync.groups g where g.group_no = p.no offset 0) g
      cross join lateral (
@@ -3012,7 +4080,10 @@ begin
            select e.account_no from entra_sync.effective_members e where e.group_no = p.descendant_no and e.is_direct offset 0) d
          where p.ancestor_no <> p.descendant_no
          order by 1, 2
-        on conflict do nothing returning 1
+        on conflict do nothing returning e.account_no
+      ), touched as (
+        insert into entra_sync.assigned_touched (tenant_id, account_no)
+        select distinct one.tenant_id, c.account_no from come c where one.assigns
       )
       update entra_sync.tenants t set nested_members = t.nested_members + (select count(*) from come)
        where t.tenant_id = one.tenant_id;
@@ -3036,7 +4107,10 @@ begin
                     join entra_sync.group_closure c on c.descendant_no = o.group_no and c.ancestor_no = x.ancestor_no
                    where o.account_no = x.account_no and o.is_direct)
              offset 0) e))
-        returning 1
+        returning account_no
+      ), touched as (
+        insert into entra_sync.assigned_touched (tenant_id, account_no)
+        select distinct one.tenant_id, g.account_no from gone g where one.assigns
       )
       update entra_sync.tenants t set nested_members = t.nested_members - (select count(*) from gone)
        where t.tenant_id = one.tenant_id;
@@ -3146,6 +4220,17 @@ begin
 end $function$;
 comment on function entra_sync.lock_account(uuid,boolean) is 'The live account, locked after its tenant. Exclusive: in line with commits; else beside them.';
 
+CREATE OR REPLACE FUNCTION entra_sync.lock_for_all()
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if entra_sync.narrowed_to() is not null then
+    perform entra_sync.refuse_unknown_tenant(null);
+  end if;
+end $function$;
+comment on function entra_sync.lock_for_all() is 'Rows of all tenants are written by roles that see all of them.';
+
 CREATE OR REPLACE FUNCTION entra_sync.lock_removed(wanted uuid)
  RETURNS entra_sync.accounts
  LANGUAGE plpgsql
@@ -3174,6 +4259,49 @@ begin
 end $function$;
 comment on function entra_sync.lock_removed(uuid) is 'An account that is to be restored, live or removed, locked after its tenant, in line with commits.';
 
+CREATE OR REPLACE FUNCTION entra_sync.lock_rule(wanted uuid)
+ RETURNS entra_sync.assignments
+ LANGUAGE plpgsql
+AS $function$
+declare
+  r entra_sync.assignments;
+begin
+  select x.* into r from entra_sync.assignments x
+   where x.assignment_id = wanted and x.tenant_id = coalesce(entra_sync.narrowed_to(), x.tenant_id);
+  if r.tenant_id is not null then
+    perform entra_sync.lock_tenant(r.tenant_id, false);
+    select x.* into r from entra_sync.assignments x where x.assignment_id = wanted;
+  end if;
+  if r.assignment_id is null then
+    perform entra_sync.refuse_unknown('assignment', wanted);
+  end if;
+  return r;
+end $function$;
+comment on function entra_sync.lock_rule(uuid) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.lock_tenant(wanted uuid, against_edits boolean)
+ RETURNS uuid
+ LANGUAGE plpgsql
+AS $function$
+declare
+  tenant uuid;
+  callers constant text := entra_sync.limit_wait();
+begin
+  if against_edits then
+    select t.tenant_id into tenant from entra_sync.tenants t
+     where t.tenant_id = wanted and t.tenant_id = coalesce(entra_sync.narrowed_to(), t.tenant_id) for update;
+  else
+    select t.tenant_id into tenant from entra_sync.tenants t
+     where t.tenant_id = wanted and t.tenant_id = coalesce(entra_sync.narrowed_to(), t.tenant_id) for no key update;
+  end if;
+  perform set_config('lock_timeout', callers, true);
+  if tenant is null then
+    perform entra_sync.refuse_unknown_tenant(wanted);
+  end if;
+  return tenant;
+end $function$;
+comment on function entra_sync.lock_tenant(uuid,boolean) is 'The tenant, locked in line with commits; against_edits: and with edits of accounts, whose uncommitted values a new assignment by field would not see.';
+
 CREATE OR REPLACE FUNCTION entra_sync.lock_to_edit(wanted uuid, fields text[])
  RETURNS entra_sync.accounts
  LANGUAGE plpgsql
@@ -3188,7 +4316,8 @@ begin
   end if;
   account := entra_sync.lock_account(wanted, exclusive);
   if not exclusive and entra_sync.writes_keys(wanted, fields) then
-    raise exception using errcode = '40001', message = 'the account became manual meanwhile', hint = 'Try again.';
+    raise exception using errcode = '40001', message = 'the account became manual, or an assignment by this field was made, meanwhile',
+      hint = 'Try again.';
   end if;
   -- An older snapshot may show rules that a settings change has replaced: locking them tells.
   if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
@@ -3318,6 +4447,16 @@ AS $function$
 $function$;
 comment on function entra_sync.nested_paths(uuid) is 'How many pairs of a direct membership and a group above it the tenant has: at least its effective memberships that are not direct.';
 
+CREATE OR REPLACE FUNCTION entra_sync.note_assigning(tenant uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  update entra_sync.tenants t set assigned_at = null, assign_next_at = null, assigned_winners = null
+   where t.tenant_id = tenant and t.assigned_at is not null
+     and not exists (select from entra_sync.assignments r where r.tenant_id = tenant)
+$function$;
+comment on function entra_sync.note_assigning(uuid) is 'A tenant whose last assignment went pays nothing any more.';
+
 CREATE OR REPLACE FUNCTION entra_sync.note_cleared()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3403,6 +4542,55 @@ CREATE OR REPLACE FUNCTION entra_sync.quoted(word text)
 AS $function$ select coalesce(to_json(left(word, 80))::text, 'null') $function$;
 comment on function entra_sync.quoted(text) is 'A word of the caller as an error message may show it: one line, cut. Values are never shown.';
 
+CREATE OR REPLACE FUNCTION entra_sync.reached_by(tenant uuid, rules entra_sync.assignments[])
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ STABLE
+ SET enable_nestloop TO 'off'
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+begin
+  if exists (select from unnest(rules) r where r.target = 'everyone') then
+    return array(select a.account_no from entra_sync.accounts a where a.tenant_id = tenant and a.removed_at is null
+      order by 1);
+  end if;
+  return array(
+    select e.account_no
+      from unnest(rules) r
+     cross join lateral (
+       select g.group_no from entra_sync.groups g where g.group_id = r.group_id and g.tenant_id = tenant offset 0) g
+     cross join lateral (
+       select e.account_no from entra_sync.effective_members e where e.group_no = g.group_no offset 0) e
+    union
+    select a.account_no
+      from unnest(rules) r
+     cross join lateral (
+       select a.account_no from entra_sync.accounts a
+        where a.account_id = r.account_id and a.tenant_id = tenant and a.removed_at is null offset 0) a
+    union
+    select a.account_no
+      from (select r.field, array_agg(distinct entra_sync.folded(v)) as words
+              from unnest(rules) r cross join lateral unnest(r.field_values) v where r.target = 'field'
+                group by r.field) f
+     cross join lateral (
+       select a.account_no from entra_sync.accounts a
+        where a.tenant_id = tenant and a.removed_at is null
+          and entra_sync.field_words((a.profile - a.cleared) -> f.field) && f.words offset 0) a
+    order by 1);
+end $function$;
+comment on function entra_sync.reached_by(uuid,entra_sync.assignments[]) is 'The live accounts that these assignments reach, in the order of their numbers. Times are not looked at.';
+
+CREATE OR REPLACE FUNCTION entra_sync.refuse_argument(argument text, problem text, cure text, facts jsonb DEFAULT '{}'::jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception using errcode = 'ES005', message = problem, hint = cure, column = argument,
+    detail = entra_sync.error_detail('ES005', argument, facts);
+end $function$;
+comment on function entra_sync.refuse_argument(text,text,text,jsonb) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.refuse_changed_field(field text, message text)
  RETURNS void
  LANGUAGE plpgsql
@@ -3414,6 +4602,17 @@ begin
     detail = entra_sync.error_detail('ES009', field);
 end $function$;
 comment on function entra_sync.refuse_changed_field(text,text) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.refuse_item(what text, wanted text, problem text, cure text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception using errcode = 'ES010', message = format(problem, entra_sync.quoted(wanted)), hint = cure,
+    column = what,
+    detail = entra_sync.error_detail('ES010', what);
+end $function$;
+comment on function entra_sync.refuse_item(text,text,text,text) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.refuse_unknown_account(wanted uuid)
  RETURNS void
@@ -3450,6 +4649,16 @@ begin
     hint = 'Take tenant_id from directory.tenants. Where directory.tenant is set, or required of the role, it must name this tenant.';
 end $function$;
 comment on function entra_sync.refuse_unknown_tenant(uuid) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.refuse_unknown(what text, wanted uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception using errcode = 'ES004', message = format('there is no %s %s', what, coalesce(wanted::text, 'null')),
+    hint = format('Take %s_id from directory.%ss. Where directory.tenant is set, or required of the role, it must name its tenant.', what, what);
+end $function$;
+comment on function entra_sync.refuse_unknown(text,uuid) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.require_actor(actor text)
  RETURNS void
@@ -3553,6 +4762,39 @@ begin
 end $function$;
 comment on function entra_sync.require_free_keys(entra_sync.accounts) is 'No other live account of the tenant has mail or user_principal_name of this one; null is nobody''s.';
 
+CREATE OR REPLACE FUNCTION entra_sync.require_item(tenant uuid, slot text, item text, held boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if held then
+    perform from entra_sync.slots s where s.slot = require_item.slot and (s.tenant_id = tenant
+      or s.tenant_id is null) for share;
+  else
+    perform from entra_sync.slots s where s.slot = require_item.slot and (s.tenant_id = tenant or s.tenant_id is null);
+  end if;
+  if not found then
+    perform entra_sync.refuse_item('slot', slot, 'there is no slot %s',
+      'directory.slots lists those there are; put_slot makes one.');
+  end if;
+  if item is null then
+    return;
+  end if;
+  if held then
+    perform from entra_sync.items i
+     where i.slot = require_item.slot and i.item = require_item.item and (i.tenant_id = tenant
+       or i.tenant_id is null) for share;
+  else
+    perform from entra_sync.items i
+     where i.slot = require_item.slot and i.item = require_item.item and (i.tenant_id = tenant or i.tenant_id is null);
+  end if;
+  if not found then
+    perform entra_sync.refuse_item('item', item, 'the slot has no item %s',
+      'directory.items lists those there are; put_item makes one.');
+  end if;
+end $function$;
+comment on function entra_sync.require_item(uuid,text,text,boolean) is 'ES010 without the slot or, unless null, the item. `held`: nobody may drop them before the transaction ends.';
+
 CREATE OR REPLACE FUNCTION entra_sync.require_latest_snapshot()
  RETURNS void
  LANGUAGE plpgsql
@@ -3565,6 +4807,32 @@ begin
   end if;
 end $function$;
 comment on function entra_sync.require_latest_snapshot() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.require_length(argument text, value text, most integer)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if length(value) > most then
+    perform entra_sync.refuse_argument(argument, format('the %s is too long', argument),
+      format('It takes at most %s characters.', to_char(most, 'FM999,999')), jsonb_build_object('type', 'text',
+        'max_length', most));
+  end if;
+end $function$;
+comment on function entra_sync.require_length(text,text,integer) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.require_name(argument text, value text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if coalesce(value, '') !~ '\S' or length(value) > 200 then
+    perform entra_sync.refuse_argument(argument, format('the %s has no name', argument),
+      'It takes a text of at most 200 characters.',
+      '{"type": "text", "max_length": 200}');
+  end if;
+end $function$;
+comment on function entra_sync.require_name(text,text) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.require_object(value jsonb, called text)
  RETURNS void
@@ -3697,6 +4965,9 @@ begin
    where m.tenant_id = shown.tenant_id and m.member_object_id = shown.entra_object_id;
   -- The batch of a person's edits has its row before its changes.
   perform entra_sync.keep_effective(shown.tenant_id, array[shown.account_no]);
+  if exists (select from entra_sync.tenants t where t.tenant_id = shown.tenant_id and t.assigned_at is not null) then
+    perform entra_sync.follow_assignments(shown.tenant_id, array[shown.account_no], false, batch, null, restore_locked.actor);
+  end if;
   return shown.profile - shown.cleared;
 end $function$;
 comment on function entra_sync.restore_locked(entra_sync.accounts,text) is 'Restores an account that a person removed, with the memberships that it still has. The roles that may are the caller''s affair.';
@@ -3718,6 +4989,108 @@ begin
   end loop;
 end $function$;
 comment on function entra_sync.revert_many(uuid[],text,text,text) is 'Reverts one field of these accounts. refused: the SQLSTATE for which an account was left as it is. The tenant''s row is locked in line.';
+
+CREATE OR REPLACE FUNCTION entra_sync.rule_facts(r entra_sync.assignments)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select jsonb_build_object('assignment_id', r.assignment_id, 'slot', r.slot, 'item', r.item,
+    'target', case r.target when 'group' then jsonb_build_object('group', r.group_id) when 'account'
+      then jsonb_build_object('account', r.account_id)
+                            when 'field' then jsonb_build_object('field', r.field, 'in', r.field_values)
+                              else '{"everyone": true}' end,
+    'priority', r.priority, 'except', r.is_exception, 'starts_at', r.starts_at, 'ends_at', r.ends_at)
+$function$;
+comment on function entra_sync.rule_facts(entra_sync.assignments) is 'An assignment as change rows tell it.';
+
+CREATE OR REPLACE FUNCTION entra_sync.rules_given(tenant uuid, slot text, item text, target jsonb, options jsonb, actor text)
+ RETURNS entra_sync.assignments[]
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  r entra_sync.assignments;
+  made entra_sync.assignments[] := '{}';
+  one jsonb;
+  keys constant text[] := case when jsonb_typeof(target) = 'object' then array(select jsonb_object_keys(target)
+    order by 1) end;
+begin
+  r.tenant_id := tenant;
+  r.slot := slot;
+  r.item := item;
+  r.created_by := actor;
+  r.updated_at := now();
+  r.priority := 0;
+  r.is_exception := false;
+  r := entra_sync.with_options(r, coalesce(options, '{}'));
+  if keys = '{everyone}' and target -> 'everyone' = 'true' then
+    r.target := 'everyone';
+    return array[r];
+  elsif keys = '{group}' then
+    r.target := 'group';
+    r.group_id := entra_sync.given_id(target, 'group', target -> 'group');
+    if not exists (
+      select from entra_sync.groups g where g.group_id = r.group_id and g.tenant_id = tenant and g.removed_at is null)
+        then
+      perform entra_sync.refuse_unknown('group', r.group_id);
+    end if;
+    return array[r];
+  elsif keys = '{field,in}' then
+    r.target := 'field';
+    if jsonb_typeof(target -> 'field') <> 'string'
+       or not exists (select from entra_sync.field_rules f where f.tenant_id = tenant
+         and f.field = target ->> 'field') then
+      perform entra_sync.refuse_unknown_field(tenant, target ->> 'field');
+    end if;
+    if jsonb_typeof(target -> 'in') <> 'array' or jsonb_array_length(target -> 'in') not between 1 and 1000
+       or exists (select from jsonb_array_elements(target -> 'in') e where jsonb_typeof(e) <> 'string'
+         or length(e #>> '{}') > 1000) then
+      perform entra_sync.refuse_argument('target', 'in does not fit',
+        'It takes a list of 1 to 1,000 texts of at most 1,000 characters.',
+        '{"type": "text[]", "max_items": 1000, "max_length": 1000}');
+    end if;
+    r.field := target ->> 'field';
+    r.field_values := array(select jsonb_array_elements_text(target -> 'in'));
+    return array[r];
+  elsif keys = '{account}' or keys = '{accounts}' and jsonb_typeof(target -> 'accounts') = 'array' then
+    if keys = '{accounts}' and jsonb_array_length(target -> 'accounts') not between 1 and 1000 then
+      perform entra_sync.refuse_argument('target', format('accounts names %s accounts',
+        jsonb_array_length(target -> 'accounts')),
+        'It takes 1 to 1,000 accounts. Give more of them in further calls.', '{"type": "text[]", "max_items": 1000}');
+    end if;
+    r.target := 'account';
+    for one in select e.value from jsonb_array_elements(case when keys = '{account}'
+      then jsonb_build_array(target -> 'account')
+                                                             else target -> 'accounts' end) with ordinality e (value,
+                                                               n) order by e.n loop
+      r.account_id := entra_sync.given_id(target, keys[1], one);
+      if not exists (
+        select from entra_sync.accounts a where a.account_id = r.account_id and a.tenant_id = tenant
+          and a.removed_at is null) then
+        perform entra_sync.refuse_unknown_account(r.account_id);
+      end if;
+      if not exists (select from unnest(made) m where m.account_id = r.account_id) then
+        made := made || r;
+      end if;
+    end loop;
+    return made;
+  end if;
+  perform entra_sync.refuse_argument('target', 'the target does not fit',
+    'It takes one of {"everyone": true}, {"group": ID}, {"account": ID}, {"accounts": [IDS]}, {"field": NAME, "in": [VALUES]}.', '{"type": "object"}');
+end $function$;
+comment on function entra_sync.rules_given(uuid,text,text,jsonb,jsonb,text) is 'The assignments that the arguments mean, without id and age. ES002, ES004, ES005.';
+
+CREATE OR REPLACE FUNCTION entra_sync.rules_name(tenant uuid, fields text[])
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (
+    select from entra_sync.assignments r
+     where r.tenant_id = tenant and r.field is not null and (fields is null or r.field = any(fields)))
+$function$;
+comment on function entra_sync.rules_name(uuid,text[]) is 'Whether an assignment of the tenant goes by one of these fields; null: by any field.';
 
 CREATE OR REPLACE FUNCTION entra_sync.show_again(old entra_sync.accounts, batch bigint, actor text)
  RETURNS entra_sync.accounts
@@ -3760,6 +5133,17 @@ begin
   end loop;
 end $function$;
 comment on function entra_sync.show_many_again(uuid,uuid[],bigint,text) is 'Shows removed accounts again, in id order. taken: the key that another live account has by now, so that this one stays removed.';
+
+CREATE OR REPLACE FUNCTION entra_sync.slot_winners(tenant uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(jsonb_object_agg(s.slot, s.winners), '{}')
+    from (select distinct on (s.slot) s.slot, s.winners from entra_sync.slots s
+           where s.tenant_id = tenant or s.tenant_id is null order by s.slot, s.tenant_id nulls last) s
+$function$;
+comment on function entra_sync.slot_winners(uuid) is 'How many items of each slot an account of the tenant gets.';
 
 CREATE OR REPLACE FUNCTION entra_sync.store_edit(old entra_sync.accounts, overrides jsonb, edits jsonb, shelf jsonb, fields text[], actor text)
  RETURNS jsonb
@@ -3852,6 +5236,15 @@ begin
 end $function$;
 comment on function entra_sync.tell_of_batch() is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.tell_of_rule(tenant uuid, actor text, kind text, before jsonb, after jsonb, account uuid DEFAULT NULL::uuid, of_group uuid DEFAULT NULL::uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, group_id, before, after)
+  values (entra_sync.own_batch(tenant), tenant, actor, kind, account, of_group, before, after)
+$function$;
+comment on function entra_sync.tell_of_rule(uuid,text,text,jsonb,jsonb,uuid,uuid) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.this_server(OUT system_identifier bigint, OUT timeline bigint, OUT database_oid oid)
  RETURNS record
  LANGUAGE plpgsql
@@ -3908,6 +5301,54 @@ AS $function$
      and entra_sync.fits(v.value, r.value_type)
 $function$;
 comment on function entra_sync.user_owned(uuid,jsonb) is 'Of the values that people gave, those of fields that the user owns and whose type they have: what may be in the overrides of a managed account.';
+
+CREATE OR REPLACE FUNCTION entra_sync.with_options(given entra_sync.assignments, options jsonb)
+ RETURNS entra_sync.assignments
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  r entra_sync.assignments := given;
+  key text;
+begin
+  if jsonb_typeof(options) is distinct from 'object' then
+    perform entra_sync.refuse_argument('options', 'options must be an object',
+      'Give the options by name: {"priority": 10}.', '{"type": "object"}');
+  end if;
+  for key in select jsonb_object_keys(options) loop
+    case key
+      when 'priority' then
+        if jsonb_typeof(options -> key) not in ('number', 'null')
+          or (options ->> key)::numeric <> trunc((options ->> key)::numeric)
+           or abs((options ->> key)::numeric) > 1000000 then
+          perform entra_sync.refuse_argument(key, 'priority does not fit',
+            'It takes a whole number between -1,000,000 and 1,000,000.',
+            '{"type": "number"}');
+        end if;
+        r.priority := coalesce((options ->> key)::numeric::integer, 0);
+      when 'except' then
+        if jsonb_typeof(options -> key) not in ('boolean', 'null') then
+          perform entra_sync.refuse_argument(key, 'except does not fit', 'It takes true or false.',
+            '{"type": "boolean"}');
+        end if;
+        r.is_exception := coalesce((options ->> key)::boolean, false);
+      when 'starts_at' then
+        r.starts_at := entra_sync.given_time(options, key);
+      when 'ends_at' then
+        r.ends_at := entra_sync.given_time(options, key);
+      else
+        perform entra_sync.refuse_argument('options', format('there is no option %s', entra_sync.quoted(key)),
+          'The options are: priority, except, starts_at, ends_at.',
+            '{"options": ["priority", "except", "starts_at", "ends_at"]}');
+    end case;
+  end loop;
+  if r.ends_at <= r.starts_at then
+    perform entra_sync.refuse_argument('ends_at', 'ends_at is not after starts_at', 'Give a later end, or null.',
+      '{"type": "time"}');
+  end if;
+  return r;
+end $function$;
+comment on function entra_sync.with_options(entra_sync.assignments,jsonb) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.without_keys(given jsonb, others jsonb)
  RETURNS jsonb
@@ -4047,6 +5488,15 @@ begin
   insert into entra_sync.changes (batch_id, tenant_id, at, actor, kind, account_id, before, after)
   values (batch, account.tenant_id, case kind when 'account.edited' then account.updated_at else now() end,
           actor, kind, account.account_id, before, after);
+  if exists (select from entra_sync.tenants t where t.tenant_id = account.tenant_id and t.assigned_at is not null) then
+    if kind = 'account.removed' then
+      perform entra_sync.keep_assigned(account.tenant_id, array[account.account_no], true, batch, null, actor);
+    -- An edit of other fields holds no lock of the tenant that would let it follow.
+    elsif kind <> 'account.edited' or entra_sync.rules_name(account.tenant_id, array(select jsonb_object_keys(after -> 'profile')))
+    then
+      perform entra_sync.follow_assignments(account.tenant_id, array[account.account_no], false, batch, null, actor);
+    end if;
+  end if;
 end $function$;
 comment on function entra_sync.write_account_change(entra_sync.accounts,text,text,jsonb,jsonb) is 'The change, in the batch of this transaction; before a removal the visible memberships that vanish with the account.';
 
@@ -4055,7 +5505,11 @@ CREATE OR REPLACE FUNCTION entra_sync.writes_keys(account_id uuid, fields text[]
  LANGUAGE sql
  STABLE
 AS $function$
-  select fields && array['mail', 'userPrincipalName']
-     and exists (select from entra_sync.accounts a where a.account_id = writes_keys.account_id and a.state = 'manual')
+  select exists (
+    select from entra_sync.accounts a
+     where a.account_id = writes_keys.account_id
+       and (a.state = 'manual' and fields && array['mail', 'userPrincipalName']
+            -- These two stand for a revert of all fields (directory.revert_account).
+            or entra_sync.rules_name(a.tenant_id, nullif(fields, array['mail', 'userPrincipalName']))))
 $function$;
-comment on function entra_sync.writes_keys(uuid,text[]) is 'Whether an edit of these fields moves the columns by which accounts are recognised.';
+comment on function entra_sync.writes_keys(uuid,text[]) is 'Whether an edit of these fields moves the columns by which accounts are recognised, or a value by which items are assigned.';

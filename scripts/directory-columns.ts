@@ -74,6 +74,32 @@ export const relations: Readonly<Record<string, Relation>> = {
   },
   set_aside: { type: 'SetAside', from: ['set_aside'], notNull: ['entra_object_id'], types: { stream: 'Stream' } },
   cycles: { type: 'Cycle', from: ['cycles'], notNull: [], types: { kind: 'CycleKind', outcome: 'CycleOutcome' } },
+  slots: { type: 'Slot', from: ['slots'], notNull: [], types: {} },
+  items: { type: 'Item', from: ['items'], notNull: [], types: {} },
+  assignments: {
+    type: 'Assignment',
+    from: ['assignments'],
+    notNull: ['except', 'state'],
+    types: { target: 'AssignmentTarget', state: 'AssignmentState' },
+  },
+  assigned: {
+    type: 'Assigned',
+    from: ['assigned', 'assignments', 'accounts'],
+    notNull: ['rank'],
+    types: {},
+  },
+  assignment_candidate: {
+    type: 'AssignmentCandidate',
+    from: [],
+    notNull: ['item', 'assignment_id', 'target', 'priority', 'outcome', 'why'],
+    types: { target: 'AssignmentTarget', outcome: 'AssignmentOutcome' },
+  },
+  assignment_preview: {
+    type: 'AssignmentPreview',
+    from: [],
+    notNull: ['account_id', 'before', 'after'],
+    types: { before: 'Record<string, string[]>', after: 'Record<string, string[]>' },
+  },
   changes: change,
   change_row: { ...change, type: 'ChangeRow', from: [] },
   feed_row: { ...change, type: 'FeedRow', from: [], notNull: ['position', ...change.notNull] },
@@ -112,6 +138,7 @@ export const checkedWords: readonly (readonly [type: string, table: string, colu
   ['Stream', 'set_aside', 'stream'],
   ['CycleKind', 'cycles', 'kind'],
   ['CycleOutcome', 'cycles', 'outcome'],
+  ['AssignmentTarget', 'assignments', 'target'],
 ];
 
 /** Unions that no constraint lists: docs/contract.md does. */
@@ -121,6 +148,8 @@ export const otherWords: Readonly<Record<string, readonly string[]>> = {
   FoundKind: ['account', 'group', 'user'],
   FoundState: ['managed', 'manual', 'removed', 'set_aside', 'out_of_scope'],
   Fit: ['id', 'whole', 'begins', 'part', 'near'],
+  AssignmentState: ['scheduled', 'active', 'ended', 'dormant', 'orphaned'],
+  AssignmentOutcome: ['wins', 'beaten', 'repeated', 'excepted', 'exception', 'scheduled', 'ended'],
   Origin: ['directory', 'user', 'none'],
   ChangeKind: [
     'account.created',
@@ -149,6 +178,16 @@ export const otherWords: Readonly<Record<string, readonly string[]>> = {
     'tenant.disconnected',
     'tenant.reconnected',
     'tenant.settings_changed',
+    'slot.created',
+    'slot.changed',
+    'slot.removed',
+    'item.created',
+    'item.changed',
+    'item.removed',
+    'assignment.created',
+    'assignment.changed',
+    'assignment.removed',
+    'assigned.changed',
   ],
 };
 
@@ -169,7 +208,13 @@ export const explained: Relation = {
 
 /** Arguments that may be null, by function. */
 export const nullable: Readonly<Record<string, readonly string[]>> = {
+  assign: ['options'],
+  drop_item: ['tenant_id'],
+  drop_slot: ['tenant_id'],
   latest_changes: ['tenant_id'],
+  preview_assignment: ['options'],
+  put_item: ['tenant_id', 'title', 'html'],
+  put_slot: ['tenant_id', 'title'],
   read_changes: ['after'],
   request_cycle: ['account_id'],
   revert_account: ['fields'],

@@ -14,18 +14,19 @@ const head = `// Types of schema directory, the public contract (docs/contract.m
 `;
 
 // No catalog tells the DETAIL of an error: test/database/error-fields.test.ts holds it to this.
-const refusal = `/** DETAIL of ES001, ES002, ES003, ES005, ES008 and ES009, parsed; more facts may come. */
+const refusal = `/** DETAIL of ES001, ES002, ES003, ES005, ES008, ES009 and ES010, parsed; more facts may come. */
 export interface RefusalDetail {
-  code: 'ES001' | 'ES002' | 'ES003' | 'ES005' | 'ES008' | 'ES009';
+  code: 'ES001' | 'ES002' | 'ES003' | 'ES005' | 'ES008' | 'ES009' | 'ES010';
   field?: string;
   owner?: Owner;
   fields?: string[];
   roles?: Role[];
-  type?: 'text' | 'text[]' | 'number' | 'boolean' | 'any' | 'object';
+  type?: 'text' | 'text[]' | 'number' | 'boolean' | 'any' | 'object' | 'time' | 'uuid';
   max_length?: number;
   max_items?: number;
   max_fields?: number;
   max_bytes?: number;
+  options?: string[];
 }`;
 
 const typesOfPostgres: Readonly<Record<string, string>> = {
@@ -106,12 +107,17 @@ function call({ name, gives, required, types, names, takes }: Routine): string {
     return `${called}${place < required ? '' : '?'}: ${plain}${nullable[name]?.includes(called) ? ' | null' : ''}`;
   });
   const row = /^SETOF directory\.(\w+)$/.exec(gives)?.[1];
+  const [, each] = /^SETOF (\w+)$/.exec(gives) ?? [];
   const returns = gives.startsWith('TABLE(')
     ? `${explained.type}[]`
     : row === undefined
-      ? typeOf(gives)
+      ? each === undefined
+        ? typeOf(gives)
+        : `${typeOf(each)}[]`
       : `${relations[row]?.type ?? fail(`add ${row} to scripts/directory-columns.ts`)}[]`;
-  return `  ${name}: {\n    args: [${args.join(', ')}];\n    returns: ${returns};\n  };`;
+  const line = `    args: [${args.join(', ')}];`;
+  const written = line.length <= 120 ? line : `    args: [\n${args.map((one) => `      ${one},`).join('\n')}\n    ];`;
+  return `  ${name}: {\n${written}\n    returns: ${returns};\n  };`;
 }
 
 /** The types of the public contract, as directory.d.ts has them. */

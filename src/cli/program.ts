@@ -37,6 +37,11 @@ const groups: Readonly<Record<string, Verbs>> = {
     changes: async () => (await import('./verbs/changes.ts')).changesCommand(),
     removals: async () => (await import('./verbs/removals.ts')).removalsCommand(),
   },
+  'Who gets what:': {
+    assignments: async () => (await import('./verbs/assignments.ts')).assignmentsCommand(),
+    slots: async () => (await import('./verbs/slots.ts')).slotsCommand(),
+    items: async () => (await import('./verbs/slots.ts')).itemsCommand(),
+  },
   'Settings and applications:': {
     settings: async () => (await import('./verbs/settings.ts')).settingsCommand(),
     grant: async () => (await import('./verbs/grant.ts')).grantCommand(),

@@ -37,3 +37,13 @@ const longestMs = 3650 * 86_400_000;
 
 /** {@link timeOf} for an option. */
 export const parseTime = (text: string): string => timeOf(text, new Date());
+
+/** The words for the help of an option that takes a time to come. */
+export const timeAheadHelp = '2026-12-01, 2026-12-01T08:00Z, or a span from now: 90m, 3h, 2d';
+
+/** {@link timeOf}, with a span from now on. */
+export function timeAhead(text: string): string {
+  const ahead = durationMs(text.trim());
+  const now = Date.now();
+  return ahead === undefined ? timeOf(text, new Date(now)) : new Date(now + ahead).toISOString();
+}

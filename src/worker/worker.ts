@@ -10,6 +10,7 @@ import { statementStates } from '../store/database/health.ts';
 import { describeDatabaseError, sqlState } from '../store/database/pool.ts';
 import { hasWaitingJobs, type Queue } from '../store/queue/queue.ts';
 import { schemaState } from '../store/schema/migrate.ts';
+import { openAssignmentKeeper } from './assignment-keeper.ts';
 import { unlessAborted } from './await-database.ts';
 import { openBeat } from './beat.ts';
 import { openCredentialWatch } from './credential-watch.ts';
@@ -98,6 +99,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   const tendFeed = openFeedKeeper(database, log);
   const keepHouse = openHousekeeper(database, log);
   const beat = openBeat(database);
+  const assignments = openAssignmentKeeper(database, signal, (error) => complain('assignments', error));
 
   async function tick(): Promise<void> {
     try {
@@ -120,6 +122,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     await beat.tell().catch((error: unknown) => complain('beat', error));
     await keepHouse().catch((error: unknown) => complain('purge', error));
     persons.look();
+    assignments.look();
   }
 
   await unlessAborted(
@@ -158,7 +161,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     queue.takeNoMore();
     await ticks.destroy();
     const endBeat = () => beat.stop().catch((error: unknown) => complain('beat', error));
-    await Promise.all([ticking.then(endBeat), persons.idle()]);
+    await Promise.all([ticking.then(endBeat), persons.idle(), assignments.idle()]);
     await queue
       .stop(Math.max(1_000, started + stopTimeoutMs - performance.now()))
       .catch((error: unknown) => complain('queue', error));

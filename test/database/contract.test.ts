@@ -118,6 +118,43 @@ const views: Record<string, Record<string, string>> = {
     error_code: 'text',
     error_message: 'text',
   },
+  slots: { tenant_id: 'uuid', slot: 'text', winners: 'integer', title: 'text' },
+  items: {
+    tenant_id: 'uuid',
+    slot: 'text',
+    item: 'text',
+    title: 'text',
+    html: 'text',
+    updated_at: timestamptz,
+  },
+  assignments: {
+    assignment_id: 'uuid',
+    tenant_id: 'uuid',
+    slot: 'text',
+    item: 'text',
+    target: 'text',
+    group_id: 'uuid',
+    account_id: 'uuid',
+    field: 'text',
+    field_values: 'text[]',
+    except: 'boolean',
+    priority: 'integer',
+    starts_at: timestamptz,
+    ends_at: timestamptz,
+    state: 'text',
+    group_name: 'text',
+    created_by: 'text',
+    updated_at: timestamptz,
+  },
+  assigned: {
+    tenant_id: 'uuid',
+    account_id: 'uuid',
+    slot: 'text',
+    rank: 'integer',
+    item: 'text',
+    assignment_id: 'uuid',
+    via_group_id: 'uuid',
+  },
   changes: {
     change_id: 'bigint',
     tenant_id: 'uuid',
@@ -137,7 +174,18 @@ const explained =
   'field text, value jsonb, origin text, owner text, editable_by text[], mapped_from text, directory_value jsonb, user_value jsonb, since timestamp with time zone, changed_by text';
 
 // The rows that functions return.
-const types = ['account_then', 'change_row', 'feed_row', 'found_row', 'history_row', 'membership_then'].map((name) => ({
+const types = [
+  ...[
+    'account_then',
+    'assignment_candidate',
+    'assignment_preview',
+    'change_row',
+    'feed_row',
+    'found_row',
+    'history_row',
+  ],
+  'membership_then',
+].map((name) => ({
   name,
   kind: 'c',
 }));
@@ -148,6 +196,22 @@ const functions = {
   create_account: { takes: 'tenant_id uuid, profile jsonb, actor text', gives: 'uuid' },
   edit_account: { takes: 'account_id uuid, patch jsonb, actor text, actor_role text', gives: 'jsonb' },
   explain_account: { takes: 'account_id uuid', gives: `TABLE(${explained})` },
+  assign: {
+    takes: 'tenant_id uuid, slot text, item text, target jsonb, options jsonb, actor text',
+    gives: 'SETOF uuid',
+  },
+  change_assignment: { takes: 'assignment_id uuid, options jsonb, actor text', gives: 'void' },
+  drop_item: { takes: 'tenant_id uuid, slot text, item text, actor text', gives: 'void' },
+  drop_slot: { takes: 'tenant_id uuid, slot text, actor text', gives: 'void' },
+  explain_assignment: { takes: 'account_id uuid, slot text', gives: 'SETOF directory.assignment_candidate' },
+  move_assignments: { takes: 'from_group_id uuid, to_group_id uuid, actor text', gives: 'integer' },
+  preview_assignment: {
+    takes: 'tenant_id uuid, slot text, item text, target jsonb, options jsonb',
+    gives: 'SETOF directory.assignment_preview',
+  },
+  put_item: { takes: 'tenant_id uuid, slot text, item text, title text, html text, actor text', gives: 'void' },
+  put_slot: { takes: 'tenant_id uuid, slot text, winners integer, title text, actor text', gives: 'void' },
+  unassign: { takes: 'assignment_id uuid, actor text', gives: 'void' },
   feed_position: { takes: '', gives: 'text' },
   find: {
     takes: 'tenant_id uuid, words text, max integer DEFAULT 20, with_removed boolean DEFAULT false',

@@ -8,14 +8,14 @@ import { packageFile } from '../../src/package-files.ts';
 import { openDatabase, rows } from '../../src/store/database/pool.ts';
 import { grantRole } from '../../src/store/schema/grants.ts';
 import { migrate } from '../../src/store/schema/migrate.ts';
-import { calls, everywhere, filledTenant, refusals, tenantsSeen, unknown } from '../support/granted.ts';
+import { calls, everywhere, type Filled, filledTenant, refusals, tenantsSeen, unknown } from '../support/granted.ts';
 import { accountOf, answerOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
 import { freshDatabase } from '../support/postgres.ts';
 import { ask } from '../support/stage.ts';
 
 let store: EditStore;
-let mine: { tenant: string; account: string };
-let theirs: { tenant: string; account: string };
+let mine: Filled;
+let theirs: Filled;
 
 beforeAll(async () => {
   store = await openEditStore();
@@ -151,7 +151,7 @@ describe('a tenant-bound role', () => {
     }
     await client.query("select set_config('directory.tenant', $1, false)", [mine.tenant]);
     expect(await refusals(client, theirs)).toEqual(unknown(theirs));
-    const never = { tenant: randomUUID(), account: randomUUID() };
+    const never = { tenant: randomUUID(), account: randomUUID(), group: randomUUID(), assignment: randomUUID() };
     expect(await refusals(client, never)).toEqual(unknown(never));
     const { rows: found } = await client.query('select field from directory.explain_account($1)', [mine.account]);
     expect(found).toHaveLength(2);

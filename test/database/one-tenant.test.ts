@@ -6,13 +6,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { judgeGrants } from '../../src/engine/doctor-grants.ts';
 import { grantRole } from '../../src/store/schema/grants.ts';
 import { migrate } from '../../src/store/schema/migrate.ts';
-import { calls, everywhere, filledTenant, refusals, tenantsSeen, unknown } from '../support/granted.ts';
+import { calls, everywhere, type Filled, filledTenant, refusals, tenantsSeen, unknown } from '../support/granted.ts';
 import { answerOf, type EditStore, openEditStore } from '../support/people-edit.ts';
 import { ask } from '../support/stage.ts';
 
 let store: EditStore;
-let mine: { tenant: string; account: string };
-let theirs: { tenant: string; account: string };
+let mine: Filled;
+let theirs: Filled;
 let client: Client;
 let bound: string;
 let open: string;

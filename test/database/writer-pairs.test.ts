@@ -10,7 +10,14 @@ import { isDeep } from '../support/deep.ts';
 import { moreWriters } from '../support/more-writers.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, holdCommits, openStore, type Store, until } from '../support/stage.ts';
-import { editedName, writers as mainWriters, openScene, type Scene, type Writer } from '../support/writers.ts';
+import {
+  assignInScene,
+  editedName,
+  writers as elevenWriters,
+  openScene,
+  type Scene,
+  type Writer,
+} from '../support/writers.ts';
 
 let store: Store;
 let first: Database;
@@ -30,7 +37,7 @@ afterAll(async () => {
 });
 
 // `SWEEP=all` adds writers that lock like one of these; `npm test` tries each against some of the others.
-const writers = process.env.SWEEP === 'all' ? [...mainWriters, ...moreWriters] : mainWriters;
+const writers = process.env.SWEEP === 'all' ? [...elevenWriters, ...moreWriters] : elevenWriters;
 const everyPair = isDeep || process.env.SWEEP === 'all';
 const pairs = writers.flatMap((one, n) =>
   writers.filter((_, k) => everyPair || (n + k) % 5 === 0).map((other) => ({ one, other })),
@@ -109,6 +116,7 @@ describe(`rule 11: ${pairs.length} pairs of ${writers.length} writers, the secon
       for (const { other } of pairs.filter((pair) => pair.one === one)) {
         const what = `${one.name}, then ${other.name}`;
         const scene = await openScene(store);
+        await assignInScene(scene);
         const [act, react] = [await one.prepare(scene), await other.prepare(scene)];
         const letGo = await holdCommits(store);
         const acted = end(act(first));

@@ -16,6 +16,7 @@ export function rowsOf<Row>(all: readonly Row[], few: (row: Row, index: number) 
 /** The test files that draw or sweep more in the deep run. */
 export const deeper = [
   'browser/consent',
+  'database/assigned-histories',
   'database/closure',
   'database/effective-memberships',
   'database/embedded',

@@ -5,8 +5,11 @@ import { accountOf, answerOf, tenantWith } from './people-edit.ts';
 import { ask, type Store } from './stage.ts';
 import { keeping, storing } from './stored-memberships.ts';
 
+/** The ids of a tenant's objects, as the functions of the contract take them. */
+export type Filled = { tenant: string; account: string; group: string; assignment: string };
+
 /** A tenant with rows in every view. */
-export async function filledTenant(store: Store): Promise<{ tenant: string; account: string }> {
+export async function filledTenant(store: Store): Promise<Filled> {
   const tenant = await tenantWith(store, { jobTitle: {}, mail: {} });
   const objects = { tenant, person: randomUUID(), outer: randomUUID(), inner: randomUUID(), gone: randomUUID() };
   const account = await accountOf(store, tenant, { objectId: objects.person });
@@ -56,7 +59,15 @@ export async function filledTenant(store: Store): Promise<{ tenant: string; acco
     objects,
   );
   await ask(store, `select directory.edit_account(:account, '{"jobTitle": "Clerk"}', 'Ann', 'user')`, { account });
-  return { tenant, account };
+  const [assigned] = await ask<{ group: string; assignment: string }>(
+    store,
+    `with slot as (select directory.put_slot(:tenant, 'banner', 1, null, 'Ann')),
+          item as (select directory.put_item(:tenant, 'banner', 'spring', null, null, 'Ann') from slot)
+     select g.group_id as group, directory.assign(:tenant, 'banner', 'spring', '{"everyone": true}', null, 'Ann') as assignment
+       from item, entra_sync.groups g where g.tenant_id = :tenant and g.removed_at is null order by g.group_no limit 1`,
+    objects,
+  );
+  return { tenant, account, group: assigned?.group ?? '', assignment: assigned?.assignment ?? '' };
 }
 
 const viewNames = async (store: Store) =>
@@ -83,8 +94,8 @@ export async function everywhere(store: Store, tenants: readonly string[]): Prom
   return Object.fromEntries([...(await viewNames(store)), 'read_changes(null)'].map((name) => [name, sorted]));
 }
 
-/** A call of each function of the contract that takes an account or a tenant. */
-export const calls: readonly (readonly [sql: string, of: 'account' | 'tenant'])[] = [
+/** A call of each function of the contract that takes an account, a group, an assignment or a tenant. */
+export const calls: readonly (readonly [sql: string, of: keyof Filled])[] = [
   [`select directory.edit_account($1, '{"jobTitle": "Boss"}', 'Eve', 'manager')`, 'account'],
   [`select directory.revert_account($1, null, 'Eve', 'manager')`, 'account'],
   [`select directory.remove_account($1, 'Eve', 'manager')`, 'account'],
@@ -98,10 +109,21 @@ export const calls: readonly (readonly [sql: string, of: 'account' | 'tenant'])[
   ['select * from directory.memberships_at($1, now())', 'tenant'],
   ['select * from directory.latest_changes($1)', 'tenant'],
   [`select * from directory.find($1, 'x')`, 'tenant'],
+  ['select * from directory.group_history($1)', 'group'],
+  [`select directory.put_slot($1, 'banner', 2, null, 'Eve')`, 'tenant'],
+  [`select directory.put_item($1, 'banner', 'spring', 'Mine', null, 'Eve')`, 'tenant'],
+  [`select directory.drop_item($1, 'banner', 'spring', 'Eve')`, 'tenant'],
+  [`select directory.drop_slot($1, 'banner', 'Eve')`, 'tenant'],
+  [`select directory.assign($1, 'banner', 'spring', '{"everyone": true}', null, 'Eve')`, 'tenant'],
+  [`select * from directory.preview_assignment($1, 'banner', 'spring', '{"everyone": true}', null)`, 'tenant'],
+  [`select directory.change_assignment($1, '{"priority": 1}', 'Eve')`, 'assignment'],
+  [`select directory.unassign($1, 'Eve')`, 'assignment'],
+  [`select directory.move_assignments($1, $1, 'Eve')`, 'group'],
+  [`select * from directory.explain_assignment($1, 'banner')`, 'account'],
 ];
 
 /** SQLSTATE and message of each function of the contract, called for an account. */
-export async function refusals(client: Client, of: { tenant: string; account: string }): Promise<unknown[]> {
+export async function refusals(client: Client, of: Filled): Promise<unknown[]> {
   const found: unknown[] = [];
   for (const [sql, kind] of calls) {
     const answer = await answerOf(client, sql, [of[kind]]);
@@ -111,5 +133,4 @@ export async function refusals(client: Client, of: { tenant: string; account: st
 }
 
 /** The {@link refusals} of a caller to whom account and tenant are unknown. */
-export const unknown = (of: { tenant: string; account: string }) =>
-  calls.map(([, kind]) => ['ES004', `there is no ${kind} ${of[kind]}`]);
+export const unknown = (of: Filled) => calls.map(([, kind]) => ['ES004', `there is no ${kind} ${of[kind]}`]);

@@ -5,11 +5,27 @@ import { revertMany } from '../../src/store/accounts/revert-many.ts';
 import { erasePerson } from '../../src/store/commit/erase-person.ts';
 import { inReportedTransaction } from '../../src/store/feed/receipts.ts';
 import { ask } from './stage.ts';
-import { decide, editOf, type Writer } from './writers.ts';
+import { assigning, decide, editOf, type Writer } from './writers.ts';
 
 /** More writers that lock like one of those above. */
 export const moreWriters: readonly Writer[] = [
   { name: 'reject', lock: 'line', touches: [4], prepare: decide('reject') },
+  {
+    name: 'assign by a field',
+    lock: 'exclusive',
+    touches: [],
+    prepare: assigning(
+      'select directory.assign(:tenant, \'banner\', \'more\', \'{"field": "displayName", "in": ["Edited"]}\', null, \'Ann\')',
+    ),
+  },
+  {
+    name: 'change of an assignment',
+    lock: 'line',
+    touches: [],
+    prepare: assigning(
+      "select directory.change_assignment(assignment_id, '{\"priority\": 2}', 'Ann') from directory.assignments where tenant_id = :tenant and item = 'team'",
+    ),
+  },
   { name: 'edit of another', lock: 'share', touches: [7], prepare: editOf(7, 'Somebody') },
   {
     name: 'remove',

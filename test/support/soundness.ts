@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import { type Database, rows } from '../../src/store/database/pool.ts';
 import { readChanges } from '../../src/store/feed/changes.ts';
+import { expectAssigned } from './assigned-truth.ts';
 import { expectTrueTypes } from './directory-types.ts';
 import { expectWordsKept } from './kept-words.ts';
 
@@ -15,12 +16,14 @@ type Told = { live: boolean; facts: Facts };
  * Expects the feed, replayed from empty, to equal the tables: every change starts where the one before ended and appears
  * once. Memberships show while both ends are live, managed accounts have overrides of user-owned fields only, and the
  * closure equals what a walk through nested groups finds, and so do the kept effective memberships. The kept words are those
- * of the names. The rows of the views fit the types that the package ships.
+ * of the names. The accounts get what a trial of every assignment gives them. The rows of the views fit the types that the
+ * package ships.
  */
 export async function expectSound(database: Database, tenantId: string): Promise<void> {
   await expectFeedIsTables(database, tenantId);
   await expectTrueTypes(database);
   await expectWordsKept(database, tenantId);
+  await expectAssigned(database, tenantId);
   const tables = await readTables(database, tenantId);
   const live = new Set([...tables.accounts, ...tables.groups].flatMap(({ id, removed }) => (removed ? [] : id)));
   expect(await seenMemberships(database, tenantId)).toEqual(

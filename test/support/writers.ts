@@ -90,8 +90,29 @@ export async function openScene(store: Store): Promise<Scene> {
   return { store, tenantId, lease, accounts, manual, listId: list.list_id };
 }
 
+/** Gives everyone, group 101 and the title Clerk an item each, so that every writer has something to keep. */
+export async function assignInScene({ store, tenantId: tenant }: Scene): Promise<void> {
+  await ask(store, "select directory.put_slot(:tenant, 'banner', 2, null, 'Ann')", { tenant });
+  for (const item of ['corp', 'team', 'clerks', 'more'])
+    await ask(store, "select directory.put_item(:tenant, 'banner', :item, null, null, 'Ann')", { tenant, item });
+  const [outer] = await ask<{ id: string }>(
+    store,
+    'select group_id as id from directory.groups where tenant_id = :tenant and entra_object_id = :object',
+    { tenant, object: objectId(101) },
+  );
+  for (const [item, target] of Object.entries({
+    corp: { everyone: true },
+    team: { group: outer?.id },
+    clerks: { field: 'jobTitle', in: ['Clerk', 'Captain'] },
+  }))
+    await ask(store, "select directory.assign(:tenant, 'banner', :item, :target::jsonb, null, 'Ann')", {
+      ...{ tenant, item },
+      target: JSON.stringify(target),
+    });
+}
+
 /** Stages a round of groups by number, with members as [group, member]; a negative member leaves. */
-async function pullGroups(
+export async function pullGroups(
   store: Store,
   lease: Lease,
   kind: 'full' | 'incremental',
@@ -124,7 +145,7 @@ async function pullGroups(
   });
 }
 
-function commitGroups(database: Database, lease: Lease, round: Round) {
+export function commitGroups(database: Database, lease: Lease, round: Round) {
   const options = { cycleId: null, actor: 'test', retentionMs: 30 * 86_400_000, removals: anybody, dryRun: false };
   const scope = { match: [], scopeGroups: [], groupsJudged: false };
   return commitRound(database, lease, { stream: 'groups', round, ...options, ...scope });
@@ -166,6 +187,20 @@ export const editOf =
   };
 
 export const editedName = 'Edited';
+
+export const assigning =
+  (sql: string) =>
+  async (scene: Scene): Promise<Act> => {
+    const { store, tenantId: tenant } = scene;
+    const known = await ask(store, "select from directory.slots where tenant_id = :tenant and slot = 'banner'", {
+      tenant,
+    });
+    if (known.length === 0) await assignInScene(scene);
+    return (database) =>
+      inReportedTransaction(database, async (transaction) => {
+        await transaction.raw(sql, { tenant });
+      });
+  };
 
 export const writers: readonly Writer[] = [
   {
@@ -268,6 +303,14 @@ export const writers: readonly Writer[] = [
           dryRun: false,
         });
     },
+  },
+  {
+    name: 'assign',
+    lock: 'line',
+    touches: [],
+    prepare: assigning(
+      "select directory.assign(:tenant, 'banner', 'more', '{\"everyone\": true}', '{\"priority\": 1}', 'Ann')",
+    ),
   },
   {
     name: 'undo',

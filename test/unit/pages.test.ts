@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { dueIn } from '../../src/cli/format.ts';
+import { assignmentsCommand } from '../../src/cli/verbs/assignments.ts';
 import { changesCommand } from '../../src/cli/verbs/changes.ts';
 import { connectCommand } from '../../src/cli/verbs/connect.ts';
 import { cycleCommand } from '../../src/cli/verbs/cycle.ts';
@@ -22,6 +23,7 @@ import { removalsCommand } from '../../src/cli/verbs/removals.ts';
 import { restoreCommand } from '../../src/cli/verbs/restore.ts';
 import { settingsCommand } from '../../src/cli/verbs/settings.ts';
 import { simulateCommand } from '../../src/cli/verbs/simulate.ts';
+import { itemsCommand, slotsCommand } from '../../src/cli/verbs/slots.ts';
 import { statusCommand } from '../../src/cli/verbs/status.ts';
 import { resyncCommand, syncCommand } from '../../src/cli/verbs/sync.ts';
 import { tenantCommand } from '../../src/cli/verbs/tenant.ts';
@@ -42,6 +44,7 @@ function page(path: string): Page {
 const commands = [
   changesCommand(),
   compareCommand(),
+  assignmentsCommand(),
   findCommand(),
   connectCommand(),
   cycleCommand(),
@@ -56,6 +59,8 @@ const commands = [
   psqlCommand(),
   removalsCommand(),
   restoreCommand(),
+  slotsCommand(),
+  itemsCommand(),
   settingsCommand(),
   simulateCommand(),
   statusCommand(),

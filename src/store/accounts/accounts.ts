@@ -104,7 +104,8 @@ export async function explainAccount(database: Database, accountId: string): Pro
   return call<ExplainedField>(database, 'select * from directory.explain_account(:accountId)', { accountId });
 }
 
-async function call<Row>(database: Database | Transaction, sql: string, values: Bindings): Promise<Row[]> {
+/** Calls a function of the contract. Throws `usage` for what it refuses. The statement contains no dash. */
+export async function call<Row>(database: Database | Transaction, sql: string, values: Bindings): Promise<Row[]> {
   return rows<Row>(database, sql, values).catch((error: unknown) => {
     throw describeRefusal(error);
   });

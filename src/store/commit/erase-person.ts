@@ -55,6 +55,7 @@ export async function erasePerson(
     }
     // Its kept rows go first: a deleted account has none that count.
     if (person.live) {
+      await transaction.raw(keepAssigned, scope);
       await transaction.raw(hide, scope);
       await transaction.raw(keepEffective, scope);
     }
@@ -74,6 +75,12 @@ export async function erasePerson(
 const hide = `
 update entra_sync.accounts set removed_at = now(), removed_reason = 'by_hand', purge_at = now()
  where account_id = :account`;
+
+// The change row of what the account got names it, so it comes before the account goes.
+const keepAssigned = `
+select entra_sync.keep_assigned(:tenant, array[a.account_no], true, :batch, null, :actor)
+  from entra_sync.tenants t join entra_sync.accounts a on a.tenant_id = t.tenant_id and a.account_id = :account
+ where t.tenant_id = :tenant and t.assigned_at is not null`;
 
 const keepEffective = `
 select entra_sync.keep_effective(:tenant, array(

@@ -57,6 +57,7 @@ export async function applyGroups(transaction: Transaction, bind: CommitBindings
     'select count(*)::int as count from entra_sync.stage_groups where round_id = :round',
     bind,
   );
+  if (bind.full) await transaction.raw(mendAssigned, bind);
   return {
     ...noCounts,
     distinct: staged?.count ?? 0,
@@ -95,6 +96,10 @@ const mendEffective = `
 select entra_sync.keep_effective(:tenant, array(
          select a.account_no from entra_sync.accounts a where a.tenant_id = :tenant order by 1))
  where exists (select from entra_sync.checkpoints c where c.tenant_id = :tenant and c.stream = 'groups')`;
+
+// The same for what the accounts get, when the batch's row is written.
+const mendAssigned = `
+update entra_sync.tenants set assigned_winners = null where tenant_id = :tenant and assigned_at is not null`;
 
 /** The groups that the round would remove, for the guard. */
 const guardedGroups: Guarded = {

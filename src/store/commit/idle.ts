@@ -83,6 +83,7 @@ update entra_sync.checkpoints c
    and not exists (select from entra_sync.tenants where tenant_id = :tenant and provisional)
    and not exists (select from entra_sync.deleted_strangers where tenant_id = :tenant and stream = :stream and is_back
                     and exists (select from entra_sync.checkpoints where tenant_id = :tenant and stream = 'groups'))
+   and not entra_sync.assigning_due(:tenant)
    and ${idleConditions}`;
 
 // One statement, because most rounds are idle.

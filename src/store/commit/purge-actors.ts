@@ -28,7 +28,7 @@ export async function forgetActors(
     ids: people.map((one) => one.account_id),
   });
   names.push(...earlier.map(({ name }) => name));
-  for (const statement of [inChanges, inEdits, inCycles, inRequests])
+  for (const statement of [inChanges, inEdits, inCycles, inRequests, inAssignments])
     await transaction.raw(statement, { tenant, names });
 }
 
@@ -63,3 +63,7 @@ update entra_sync.accounts a
                   from jsonb_each(a.edits) e)
  where a.tenant_id = :tenant and a.edits <> '{}'
    and exists (select from jsonb_each(a.edits) e where ${isNamed("e.value ->> 'by'")})`;
+
+const inAssignments = `
+update entra_sync.assignments set created_by = 'purged'
+ where tenant_id = :tenant and created_by <> 'purged' and ${isNamed('created_by')}`;

@@ -11,16 +11,27 @@ export async function nextFeedBatch(transaction: Transaction): Promise<string> {
   return next?.batch ?? '0';
 }
 
-/** Adds the batch to the feed, unless it has no changes. */
+/**
+ * Adds the batch to the feed, unless it has no changes. The batch's row lets what depends on its changes follow, and applies
+ * starts and ends of assignments that are due.
+ */
 export async function closeFeedBatch(transaction: Transaction, bind: { batch: string; tenant: string }): Promise<void> {
-  const written = await rowCount(
+  const { batch, tenant } = bind;
+  const written = await rows<{ changes: boolean }>(
     transaction,
     `insert into entra_sync.batches (batch_id, tenant_id)
-     select :batch, :tenant where exists (select from entra_sync.changes where batch_id = :batch)`,
-    { batch: bind.batch, tenant: bind.tenant },
+     select :batch, :tenant where ${hasChanges} or entra_sync.assigning_due(:tenant)
+     returning ${hasChanges} as changes`,
+    { batch, tenant },
   );
-  if (written > 0) noteFeedBatch(transaction);
+  // What was due may have changed no account.
+  const kept =
+    written[0]?.changes === false ? (await rowCount(transaction, dropEmpty, { batch })) === 0 : written.length > 0;
+  if (kept) noteFeedBatch(transaction);
 }
+
+const hasChanges = 'exists (select from entra_sync.changes where batch_id = :batch)';
+const dropEmpty = `delete from entra_sync.batches where batch_id = :batch and not ${hasChanges}`;
 
 /** Notes that the transaction writes to the feed, so that its batch is numbered after the commit. */
 export function noteFeedBatch(transaction: Transaction): void {

@@ -438,7 +438,7 @@ describe('grant', () => {
     const open = await cli('grant', role);
     expect(open.code, open.stderr).toBe(0);
     expect(open.stdout).toMatch(
-      /select on \d+ views: accounts, changes, .*tenants\n.*execute on \d+ functions: .*edit_account/,
+      /select on \d+ views: accounts, assigned, assignments, changes, .*tenants\n.*execute on \d+ functions: .*edit_account/,
     );
     expect(open.stdout).toContain('It sees all tenants');
     expect(open.stdout).toContain('Once is enough');

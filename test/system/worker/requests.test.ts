@@ -35,6 +35,15 @@ test('directory.request_cycle: a user or a whole tenant is read long before it i
   await database.raw('insert into entra_sync.batches (tenant_id) values (?)', [tenant.tenantId]);
   const unnumbered = () => rows(database, 'select from entra_sync.batches where number is null');
   await until('the batch has a number', async () => (await unnumbered()).length === 0);
+  // Between two cycles: an assignment begins, and a slot of all tenants gets another item.
+  const given = { tenant: tenant.tenantId, soon: "now() + interval '500 milliseconds'" };
+  await database.raw(
+    `select directory.put_slot(null, 'banner', 1, null, 'ann');
+     select directory.put_item(null, 'banner', 'spring', null, null, 'ann');
+     select directory.assign('${given.tenant}', 'banner', 'spring', '{"everyone": true}', jsonb_build_object('starts_at', ${given.soon}), 'ann')`,
+  );
+  const assigned = () => rows(database, 'select from directory.assigned');
+  await until('the assignment has begun', async () => (await assigned()).length === 4);
   await endRests(database);
   await database.raw("select directory.request_cycle(?, null, 'bob')", [tenant.tenantId]);
   await untilCycles(fleet, 2);

@@ -1,0 +1,37 @@
+// The accounts whose items change, before and after.
+import type { Items, Moved } from '../store/accounts/assignments.ts';
+import { count, plural } from './format.ts';
+import { table } from './layout.ts';
+import type { Terminal } from './terminal.ts';
+
+const shownAccounts = 20;
+
+/** Shows the first accounts, and how many there are. */
+export function sayMoved(terminal: Terminal, moved: readonly Moved[], dryRun: boolean): void {
+  const verb = dryRun ? 'would change' : 'changed';
+  if (moved.length === 0) {
+    terminal.say(dryRun ? 'No account would get anything else.' : 'No account gets anything else.');
+    return;
+  }
+  terminal.say(`The items of ${plural(moved.length, 'account')} ${verb}:\n`);
+  terminal.say(
+    table(
+      [{ title: 'account' }, { title: 'slot' }, { title: 'before' }, { title: '' }, { title: 'after' }],
+      moved
+        .slice(0, shownAccounts)
+        .flatMap((one) =>
+          Object.keys({ ...one.before, ...one.after }).map((slot) => [
+            one.display_name ?? one.user_principal_name ?? one.account_id,
+            slot,
+            itemsOf(one.before, slot),
+            '->',
+            itemsOf(one.after, slot),
+          ]),
+        ),
+    ),
+  );
+  if (moved.length > shownAccounts)
+    terminal.say(`\n… and ${count(moved.length - shownAccounts)} more (--json shows them)`);
+}
+
+const itemsOf = (items: Items, slot: string) => items[slot]?.join(', ') || 'nothing';

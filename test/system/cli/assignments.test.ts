@@ -1,0 +1,175 @@
+// `assignments`, `slots`, `items`: on two tenants that were synced.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { rows } from '../../../src/store/database/pool.ts';
+import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
+import { expectSound } from '../../support/soundness.ts';
+import { openWorld, type World } from '../../support/system.ts';
+
+let world: World;
+
+const cli = (...words: string[]) => runCli(words, { DATABASE_URL: world.url, COLUMNS: '200' });
+const acting = (...words: string[]) => cli(...words, '--actor', 'Eve');
+const json = async (...words: string[]) => JSON.parse((await cli(...words, '--json')).stdout);
+const counted = async (view: string) =>
+  (await rows<{ n: number }>(world.database, `select count(*)::int as n from directory.${view}`))[0]?.n;
+
+let sales: string;
+
+beforeAll(async () => {
+  world = await openWorld({ users: 2, groups: 0, name: 'Contoso', onEnd: (() => {}) as never });
+  const { tenant } = world;
+  const ann = tenant.createUser({ displayName: 'Ann Berg', userPrincipalName: 'ann@contoso.example', country: 'DE' });
+  tenant.createUser({ displayName: 'Bo Ek', userPrincipalName: 'bo@contoso.example', country: 'AT' });
+  sales = tenant.createGroup({ displayName: 'Sales', securityEnabled: true });
+  tenant.addMember(sales, ann);
+  await world.cycle();
+  for (const words of [
+    ['slots', 'put', 'banner', '--all-tenants', '--winners', '1'],
+    ['items', 'put', 'banner', 'corp', '--all-tenants', '--title', 'Corporate'],
+    ['items', 'put', 'banner', 'spring', '--all-tenants'],
+  ])
+    expect((await acting(...words)).code).toBe(0);
+});
+
+describe('slots and items', () => {
+  test('a table of each, and nothing is stored by a dry run', async () => {
+    expect((await acting('slots', 'put', 'links', '--tenant', 'Contoso', '--winners', '3', '--dry-run')).stdout).toBe(
+      'slot links, Contoso: would be stored.\n',
+    );
+    const { stdout } = await cli('slots', 'list');
+    expect(stdout).toMatch(/^slot +of +winners +items +assignments +title\nbanner +all tenants +1 +2 +\d+ *\n$/);
+    expect((await cli('items', 'list', 'Contoso')).stdout).toMatch(/banner +corp +all tenants +0 +Corporate\n/);
+    expect(await json('items', 'list')).toMatchObject({
+      items: [{ item: 'corp', tenant_id: null }, { item: 'spring' }],
+    });
+  });
+
+  test('an html file is checked', async () => {
+    const file = join(await temporaryDirectory(onTestFinished), 'spring.html');
+    await writeFile(file, '<img src="{{photo}}">');
+    const put = ['items', 'put', 'banner', 'spring', '--all-tenants', '--html'];
+    expectOneLine(
+      await acting(...put, file),
+      2,
+      /a \{\{field\}\} of the html stands in the attribute src \(ES005\) -> /,
+    );
+    await writeFile(file, '<img alt="{{displayName}}">');
+    expect((await acting(...put, file)).stdout).toBe('item spring of banner, all tenants: stored.\n');
+    expectOneLine(await acting(...put, join(file, 'none')), 2, /cannot be read/);
+  });
+
+  test('one of --tenant and --all-tenants', async () => {
+    expectOneLine(await acting('slots', 'put', 'x', '--winners', '1'), 2, /neither or both .* -> give one of them/);
+    expectOneLine(
+      await acting('slots', 'drop', 'banner', '--all-tenants'),
+      2,
+      /the slot "banner" is used \(ES010\) -> Drop/,
+    );
+    expectOneLine(
+      await acting('slots', 'put', 'x', '--all-tenants', '--winners', '0'),
+      2,
+      /a whole number from 1 to 100/,
+    );
+  });
+});
+
+describe('assignments', () => {
+  test('assign, preview, explain, move and unassign', async () => {
+    const everyone = await acting('assignments', 'assign', 'Contoso', 'banner', 'corp', '--everyone');
+    expect(everyone.stdout).toMatch(/^1 assignment made: [0-9a-f-]{36}\nThe items of 4 accounts changed:\n/);
+    const toSales = ['Contoso', 'banner', 'spring', '--group', 'sales', '--priority', '5'];
+    const seen = await cli('assignments', 'preview', ...toSales);
+    expect(seen.stdout).toMatch(
+      /^The items of 1 account would change:\n\naccount +slot +before +after\nAnn Berg +banner +corp +-> +spring\n$/,
+    );
+    const dry = await acting('assignments', 'assign', ...toSales, '--dry-run');
+    expect(dry.stdout).toBe(seen.stdout);
+    expect(await counted('assignments')).toBe(1);
+    const { assignment_ids: ids, changed } = JSON.parse(
+      (await acting('assignments', 'assign', ...toSales, '--json')).stdout,
+    );
+    expect(changed).toMatchObject([
+      { display_name: 'Ann Berg', before: { banner: ['corp'] }, after: { banner: ['spring'] } },
+    ]);
+    expect((await cli('assignments', 'explain', 'ann berg', 'banner')).stdout).toMatch(
+      /spring +group Sales +5 +wins +it is number 1 of 1\ncorp +everyone +0 +beaten +the slot has 1 winner/,
+    );
+    await acting(
+      'assignments',
+      'assign',
+      'Contoso',
+      'banner',
+      'corp',
+      '--field',
+      'country',
+      '--in',
+      'de',
+      'CH',
+      '--except',
+    );
+    expect((await cli('assignments', 'list')).stdout).toMatch(
+      /Contoso +banner +corp +not to country: de, CH +0 +active +0\n/,
+    );
+    await acting(
+      'assignments',
+      'assign',
+      'Contoso',
+      'banner',
+      'corp',
+      '--account',
+      'bo@contoso.example',
+      '--starts',
+      '3h',
+    );
+    expect((await cli('assignments', 'list', 'Contoso', '--state', 'scheduled')).stdout).toMatch(
+      /banner +corp +Bo Ek +0 +scheduled, \d{4}-/,
+    );
+    const staff = world.tenant.createGroup({ displayName: 'Staff', securityEnabled: true });
+    world.tenant.deleteGroup(sales);
+    await world.cycle();
+    await world.database.raw('update entra_sync.groups set purge_at = now() where removed_at is not null');
+    world.tenant.addMember(staff, world.tenant.users()[0]?.id ?? '');
+    await world.cycle();
+    expect((await cli('assignments', 'list', 'Contoso')).stdout).toMatch(
+      /orphaned[\s\S]*A purged group does not come back -> /,
+    );
+    const [gone] = await rows<{ id: string }>(
+      world.database,
+      "select group_id as id from directory.assignments where state = 'orphaned'",
+    );
+    const moving = ['assignments', 'move', gone?.id ?? '', 'Staff', '--tenant', 'Contoso'];
+    expect((await acting(...moving, '--dry-run')).stdout).toMatch(/^1 assignment would move to Staff\.\n/);
+    expect((await acting(...moving)).stdout).toMatch(
+      /^1 assignment moved to Staff\.\nThe items of 1 account changed:\n/,
+    );
+    const change = (...words: string[]) => acting('assignments', 'change', ids[0], ...words);
+    expect((await change('--starts', '2h')).stdout).toMatch(
+      /^The assignment is changed\.\nThe items of 1 account changed:\n/,
+    );
+    expect((await change('--no-start', '--dry-run')).stdout).toMatch(/would change:\n[\s\S]*-> +spring/);
+    expect((await change('--no-start')).stdout).toMatch(/-> +spring/);
+    expectOneLine(await change(), 2, /nothing to change was given -> /);
+    expect((await acting('assignments', 'unassign', ids[0])).stdout).toMatch(/^1 assignment taken back\.\n/);
+    await expectSound(world.database, world.tenant.tenantId);
+  });
+
+  test('what is refused is one line, and changes nothing', async () => {
+    const before = await counted('changes');
+    const give = (...words: string[]) => acting('assignments', 'assign', 'Contoso', 'banner', ...words);
+    expectOneLine(await give('none', '--everyone'), 2, /the slot has no item "none" \(ES010\) -> directory\.items/);
+    expectOneLine(await give('corp'), 2, /no target was given -> give one of/);
+    expectOneLine(await give('corp', '--everyone', '--group', 'Staff'), 2, /not one target was given -> /);
+    expectOneLine(await give('corp', '--group', 'Nowhere'), 2, /Nowhere/);
+    expectOneLine(await give('corp', '--field', 'nothing', '--in', 'x'), 2, /there is no field "nothing" \(ES002\)/);
+    expectOneLine(
+      await give('corp', '--everyone', '--starts', '3d', '--ends', '2h'),
+      2,
+      /ends_at is not after starts_at \(ES005\)/,
+    );
+    expectOneLine(await acting('assignments', 'unassign', 'x'), 2, /x is no assignment id -> /);
+    expectOneLine(await cli('assignments', 'explain', 'bo', 'none'), 2, /there is no slot "none" \(ES010\)/);
+    expect(await counted('changes')).toBe(before);
+  });
+});
