@@ -102,7 +102,7 @@ export async function findAbsences(database: Database, tenantId: string | null, 
          select tenant_id, 'purged', null, at, null, null from entra_sync.changes
           where account_id = :id::uuid and kind = 'account.purged'
          union all
-         select tenant_id, 'erased', null, erased_at, null from entra_sync.erased_objects
+         select tenant_id, 'erased', null, erased_at, null, null from entra_sync.erased_objects
           where object_hash = entra_sync.object_hash(tenant_id, :id::uuid)
        ) x join entra_sync.tenants t using (tenant_id)
       where :tenantId::uuid is null or t.tenant_id = :tenantId

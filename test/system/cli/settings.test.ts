@@ -51,8 +51,8 @@ test('settings apply tells which fields change owner and editors and who gains t
   expect(back).toMatch(/^owned by the directory from now on: mobilePhone$/m);
   expect(back).toMatch(/^the roles user and manager may no longer edit: mobilePhone, shirt$/m);
   expect(back).toMatch(/^no longer a field: shirt$/m);
-  expect(await apply('scope: { userType: [Guest] }', '--dry-run')).toMatch(
-    /Applied, owners and editors take effect at once; mapping and scope with the next cycle, which is a full one\.$/m,
+  expect(await apply('scope: { userType: [Member, Guest] }', '--dry-run')).toMatch(
+    /Applied, owners and editors take effect at once; the narrower scope with the next cycle, which is no full one\.$/m,
   );
   expect(await apply('retention: 31d', '--dry-run')).not.toMatch(/owned by|may edit/);
 });

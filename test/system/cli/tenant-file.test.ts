@@ -95,7 +95,7 @@ test.each([
   ],
   [['tenant', 'add', 'x', '--file', 'a.csv'], /a file names its tenants itself/],
   [['tenant', 'add', 'x', '--name', 'y', '--dry-run'], /--dry-run needs --file/],
-  [['tenant', 'add', '--file', '/nowhere.csv'], /\/nowhere\.csv cannot be read -> give a CSV or YAML file/],
+  [['tenant', 'add', '--file', '/nowhere.csv'], /\/nowhere\.csv does not exist -> /],
 ])('%j is refused', async (words, says) => {
   expectOneLine(await cli(...words), 2, says);
 });

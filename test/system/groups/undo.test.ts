@@ -162,7 +162,9 @@ async function expectFresh(world: World): Promise<void> {
      union all select entra_object_id, state from directory.groups where tenant_id = :tenantId`,
     { tenantId: tenant.tenantId },
   );
-  const shown = [...tenant.users(), ...tenant.groups()].flatMap(({ id }) => (gone?.has(id) ? [] : id)).sort();
+  // Agents are outside the scope.
+  const people = tenant.users().filter(({ properties }) => !properties.identityParentId);
+  const shown = [...people, ...tenant.groups()].flatMap(({ id }) => (gone?.has(id) ? [] : id)).sort();
   const of = (state: string) => found.flatMap((one) => (one.state === state ? one.id : [])).sort();
   expect(of('managed')).toEqual(shown);
   expect(of('manual').filter((id) => shown.includes(id))).toEqual([]);
