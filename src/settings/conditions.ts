@@ -1,7 +1,7 @@
 // Finds the problems of the conditions of the scope. A zod union would report each once per operator.
 import { conditionProblem, didYouMean } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
-import { maxConditions, maxScopeUsers, operands, scopeLists } from './schema.ts';
+import { maxConditions, maxScopeUsers, operands, scopeLists } from './scope-schema.ts';
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

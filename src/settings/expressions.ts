@@ -1,8 +1,8 @@
 // Finds the problems of an expression. A zod union would report each once per form.
 import { didYouMean, pathProblem } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
+import { expressionForms } from './expression-schema.ts';
 import type { Mistake } from './lines.ts';
-import { expressionForms } from './schema.ts';
 
 const isRecord = (value: unknown): value is object => typeof value === 'object' && value !== null;
 

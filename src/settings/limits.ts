@@ -2,7 +2,8 @@
 // in force, and the next file has to be within.
 import type { Mistake } from './lines.ts';
 import { isRecord } from './problems.ts';
-import { maxFields, maxScopeGroups, reservedNames } from './schema.ts';
+import { maxFields, reservedNames } from './schema.ts';
+import { maxScopeGroups } from './scope-schema.ts';
 
 const shown = (number: number) => number.toLocaleString('en-US');
 

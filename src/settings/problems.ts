@@ -13,8 +13,8 @@ import {
   type installationSchema,
   manualSchema,
   type partialSchema,
-  scopeSchema,
 } from './schema.ts';
+import { scopeSchema } from './scope-schema.ts';
 
 /** Checks a document by itself: returns every problem, or the parsed document. */
 export function checkShape(

@@ -1,9 +1,9 @@
 // Defines the settings once: for checks, types and the JSON Schema of editors.
 import { z } from 'zod';
-import type { WrittenExpression } from '../rules/expressions.ts';
-import { userProperties } from '../rules/graph-properties.ts';
 import { owners, roles, sourcesOfTruth } from '../rules/ownership.ts';
 import { patternProblem } from '../rules/patterns.ts';
+import { expression } from './expression-schema.ts';
+import { scopeSchema } from './scope-schema.ts';
 
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -26,110 +26,11 @@ const duration = (least: string, most: string, description: string) =>
     })
     .meta({ description: `${description} From ${least} to ${most}.`, pattern: '^\\s*\\d{1,9}[smhd]\\s*$' });
 
-// A constant is copied to every profile, so it must be small.
-const text = z.string().max(4_096);
-const maxValues = 1_000;
-
-const constant = z.union([text, z.number(), z.boolean(), z.array(text).max(100)]).meta({
-  description: 'A text of at most 4,096 characters, a number, true or false, or a list of at most 100 such texts.',
-});
-
-// The names are for completion in editors; rules/graph-paths.ts checks paths.
-const path = z
-  .union([
-    z.enum(Object.keys(userProperties).filter((name) => name !== 'id' && userProperties[name]?.trackable)),
-    z.string(),
-  ])
-  .meta({
-    description:
-      'A property of a Graph user, or a path into one: businessPhones[0], onPremisesExtensionAttributes.extensionAttribute3.',
-  });
-
-const expression: z.ZodType<WrittenExpression> = z
-  .lazy(() => z.union([path, ...Object.values(expressionForms)]))
-  .meta({
-    id: 'expression',
-    title: 'Expression',
-    description: 'Where a value comes from: a property or path, or one of first, join, constant, map, lower and trim.',
-  });
-
-const expressions = z.array(expression).min(1);
-
-/** The forms of an expression other than a path, by the key that marks each. */
-export const expressionForms = {
-  first: z
-    .strictObject({ first: expressions })
-    .meta({ description: 'The first of these that has a value; "" and an empty list count as none.' }),
-  join: z
-    .strictObject({ join: expressions, with: z.string().max(100).meta({ default: ' ' }).optional() })
-    .meta({ description: 'These as one text, with a text between them (a space). Parts without a value are skipped.' }),
-  constant: z.strictObject({ constant }).meta({ description: 'Always this value.' }),
-  map: z
-    .strictObject({
-      map: expression,
-      values: z
-        .record(text, constant)
-        .refine((values) => Object.keys(values).length <= maxValues)
-        .meta({
-          description: 'The result for each value, compared exactly. At most 1,000 entries.',
-          maxProperties: maxValues,
-        }),
-      otherwise: constant.optional().meta({ description: 'The result for any other value; without it: no value.' }),
-    })
-    .meta({ description: 'A table from values to values. No value to look up gives no value.' }),
-  lower: z.strictObject({ lower: expression }).meta({ description: 'This in lower case.' }),
-  trim: z.strictObject({ trim: expression }).meta({ description: 'This without spaces at both ends.' }),
-};
-
 /** Maximum number of fields, of a file and in force. Every profile has them all. */
 export const maxFields = 500;
 
-/** Maximum number of groups in `scope.groups`: each is asked for in every round. */
-export const maxScopeGroups = 1_000;
-
 /** Names of fields that every object of JavaScript has already: a program that reads a profile finds a function. */
 export const reservedNames = Object.getOwnPropertyNames(Object.prototype).filter((name) => /^[a-z]/i.test(name));
-
-/** Maximum number of conditions in `scope.where`: each is judged for every user. */
-export const maxConditions = 100;
-
-/** Maximum number of entries in `scope.except` and `scope.domains`. */
-export const maxScopeUsers = 10_000;
-export const scopeLists = ['domains', 'except'] as const;
-
-const compared = z
-  .array(z.union([text, z.number(), z.boolean()]))
-  .min(1)
-  .max(maxValues);
-const property = path.meta({
-  id: 'property',
-  description:
-    'A property of a Graph user, or a path into one; of lists an item (businessPhones[0]) or all (assignedLicenses[*].skuId).',
-});
-
-/** The operators of a condition, with their operands. */
-export const operands = {
-  in: compared,
-  notIn: compared,
-  matches: z.string().min(1).max(256),
-  exists: z.boolean(),
-};
-
-/** The conditions of the scope, by their operator. */
-const conditionForms = {
-  in: z
-    .strictObject({ property, in: operands.in })
-    .meta({ description: 'The value, or one of a list, is one of these; case is ignored.' }),
-  notIn: z
-    .strictObject({ property, notIn: operands.notIn })
-    .meta({ description: 'The value, and all of a list, is none of these; true without a value.' }),
-  matches: z.strictObject({ property, matches: operands.matches }).meta({
-    description: 'The value, or one of a list, fits the glob: * is any text, ? one character; case is ignored.',
-  }),
-  exists: z
-    .strictObject({ property, exists: operands.exists })
-    .meta({ description: 'There is a value (true) or none (false); an empty text or list is none.' }),
-};
 
 const editableBy = z.array(z.enum(roles));
 
@@ -164,35 +65,6 @@ export const fieldSchema = z.strictObject({
     })
     .optional(),
 });
-
-export const scopeSchema = z
-  .strictObject({
-    userType: z
-      .union([z.literal('any'), z.array(z.enum(['Member', 'Guest'])).min(1)])
-      .meta({ description: 'any, or a list of Member and Guest; a user without userType counts as Member.' }),
-    accountEnabled: z
-      .union([z.literal('any'), z.boolean()])
-      .meta({ description: 'any, or only enabled (true) or disabled (false) users.' }),
-    external: z
-      .enum(['include', 'exclude'])
-      .meta({ description: 'Users of another tenant: invited guests, and invited members.' }),
-    agents: z.enum(['include', 'exclude']).meta({ description: "AI agents' users." }),
-    domains: z
-      .array(z.string().regex(/^[^\s@]{1,253}$/, 'is not a domain: write it like contoso.com'))
-      .meta({ description: 'Domains of the mail address, else of the user principal name; [] for any.' }),
-    where: z
-      .array(z.union([conditionForms.in, conditionForms.notIn, conditionForms.matches, conditionForms.exists]))
-      .meta({ description: 'Conditions that all have to hold. At most 100.', maxItems: maxConditions }),
-    except: z
-      .array(z.guid('is not an object id: write the GUID that Entra shows for the user'))
-      .meta({ description: 'Object ids of users who are never taken. At most 10,000.', maxItems: maxScopeUsers }),
-    groups: z.array(z.guid('is not an object id: write the GUID that Entra shows for the group')).meta({
-      description:
-        'Object ids, at most 1,000. If there are any, only members of these groups get an account, nested ones too.',
-      maxItems: maxScopeGroups,
-    }),
-  })
-  .meta({ description: 'The users that get an account.' });
 
 export const manualSchema = z
   .strictObject({
