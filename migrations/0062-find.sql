@@ -229,8 +229,9 @@ create trigger words_of_new after insert on entra_sync.accounts
 create trigger words_of_gone after delete on entra_sync.accounts
   referencing old table as gone for each statement execute function entra_sync.words_of_gone_accounts();
 create trigger words_kept after update on entra_sync.accounts for each row
-  when ((old.mapped, old.overrides, old.source, old.user_principal_name, old.mail)
-          is distinct from (new.mapped, new.overrides, new.source, new.user_principal_name, new.mail)
+  when ((old.mapped is distinct from new.mapped or old.overrides is distinct from new.overrides
+         or old.source is distinct from new.source or old.user_principal_name is distinct from new.user_principal_name
+         or old.mail is distinct from new.mail)
         and entra_sync.account_name(old.profile, old.source, old.user_principal_name, old.mail)
         is distinct from entra_sync.account_name(new.profile, new.source, new.user_principal_name, new.mail))
   execute function entra_sync.keep_account_words();
