@@ -1154,7 +1154,7 @@ begin
       left join lateral (
         select x.field, x.before, x.after from entra_sync.change_fields(c.before, c.after) x where c.kind like 'group.%'
         union all
-        -- Of a nested group's own history the group that holds it, else the member.
+        -- The history of a nested group names the group that holds it. Every other history names the member.
         select s.field, case when c.kind = 'membership.removed' then s.value end, case when c.kind = 'membership.added' then s.value end
           from (select case when c.member_group_id = wanted then 'group' else 'member' end as field,
                        to_jsonb(case when c.member_group_id = wanted then c.group_id else coalesce(c.account_id, c.member_group_id) end) as value) s
@@ -3212,7 +3212,7 @@ begin
     lists := (select jsonb_agg(to_jsonb(string_to_array(m, ' ') || entra_sync.words_with_part(tenant, w)) order by i)
                 from unnest(wanted, meant) with ordinality u (w, m, i));
   else
-    -- Of two words that many have, the names of one are read; more of them only where the other is in too few.
+    -- The names with the rarest word are read, and searched for the other words. The loop reads more of them where too few fit.
     loop
       select w.word, w.holders into rarest, holders
         from (select w as word, (select count(*) from (
@@ -3261,7 +3261,7 @@ declare
   domain constant text := case when strpos(name, '@') > 0 then lower(split_part(name, '@', 2)) end;
   wanted constant text[] := array(
     select left(w, 64) from unnest(entra_sync.words_asked(split_part(name, '@', 1))) with ordinality u (w, i)
-     -- Of signs alone is no word.
+     -- A text of signs alone is no word.
      where w !~ '^[!-/:-@[-`{-~]*$' group by 1 order by min(i) limit 8);
   pass boolean;
 begin
@@ -3469,7 +3469,7 @@ begin
     perform entra_sync.keep_assigned(tenant, touched, false, batch, cycle, actor);
   end if;
 end $function$;
-comment on function entra_sync.follow_assignments(uuid,integer[],boolean,bigint,bigint,text) is 'Keeps what the touched accounts get, and those for whom an assignment begins or ends by now, or a slot has other winners. `anew`: assignments have changed.';
+comment on function entra_sync.follow_assignments(uuid,integer[],boolean,bigint,bigint,text) is 'Writes the items of the touched accounts. It writes those of other accounts too, where an assignment has begun or ended or a slot has another number of winners. `anew`: assignments have changed.';
 
 CREATE OR REPLACE FUNCTION entra_sync.follow_server()
  RETURNS void
@@ -3794,7 +3794,7 @@ AS $function$
 declare
   moment constant timestamptz := (select t.assigned_at from entra_sync.tenants t where t.tenant_id = tenant);
   few constant boolean := cardinality(accounts) <= 100;
-  -- Of few accounts most assignments are for others: those are left out before they are put in order.
+  -- Most assignments do not reach a few accounts: they are left out before the rest is put in order.
   rules constant entra_sync.assignments[] := case when not gone then array(
     select r from entra_sync.assignments r
      where r.tenant_id = tenant and (r.starts_at is null or r.starts_at <= moment) and (r.ends_at is null
@@ -4793,7 +4793,7 @@ begin
       'directory.items lists those there are; put_item makes one.');
   end if;
 end $function$;
-comment on function entra_sync.require_item(uuid,text,text,boolean) is 'ES010 without the slot or, unless null, the item. `held`: nobody may drop them before the transaction ends.';
+comment on function entra_sync.require_item(uuid,text,text,boolean) is 'ES010 without the slot or, unless null, the item. `held`: slot and item stay until the transaction ends.';
 
 CREATE OR REPLACE FUNCTION entra_sync.require_latest_snapshot()
  RETURNS void

@@ -379,7 +379,7 @@ language sql stable as $$
   select array(select v.word from entra_sync.vocabulary v where v.tenant_id = tenant and strpos(v.word, part) > 0 limit 1000)
 $$;
 
--- Who has one of these words, of the list that fewest have: the others are looked for in the names.
+-- The accounts and groups with a word of the rarest list. Their names are searched for the words of the other lists.
 create function entra_sync.holders_of_rarest(tenant uuid, lists jsonb, most integer) returns table (kind "char", no bigint)
 language sql stable as $$
   with rarest as materialized (
@@ -415,7 +415,7 @@ begin
     lists := (select jsonb_agg(to_jsonb(string_to_array(m, ' ') || entra_sync.words_with_part(tenant, w)) order by i)
                 from unnest(wanted, meant) with ordinality u (w, m, i));
   else
-    -- Of two words that many have, the names of one are read; more of them only where the other is in too few.
+    -- The names with the rarest word are read, and searched for the other words. The loop reads more of them where too few fit.
     loop
       select w.word, w.holders into rarest, holders
         from (select w as word, (select count(*) from (
@@ -460,7 +460,7 @@ declare
   domain constant text := case when strpos(name, '@') > 0 then lower(split_part(name, '@', 2)) end;
   wanted constant text[] := array(
     select left(w, 64) from unnest(entra_sync.words_asked(split_part(name, '@', 1))) with ordinality u (w, i)
-     -- Of signs alone is no word.
+     -- A text of signs alone is no word.
      where w !~ '^[!-/:-@[-`{-~]*$' group by 1 order by min(i) limit 8);
   pass boolean;
 begin

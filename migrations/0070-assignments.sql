@@ -208,7 +208,7 @@ language plpgsql set enable_nestloop = off set jit = off set enable_seqscan = of
 declare
   moment constant timestamptz := (select t.assigned_at from entra_sync.tenants t where t.tenant_id = tenant);
   few constant boolean := cardinality(accounts) <= 100;
-  -- Of few accounts most assignments are for others: those are left out before they are put in order.
+  -- Most assignments do not reach a few accounts: they are left out before the rest is put in order.
   rules constant entra_sync.assignments[] := case when not gone then array(
     select r from entra_sync.assignments r
      where r.tenant_id = tenant and (r.starts_at is null or r.starts_at <= moment) and (r.ends_at is null
@@ -325,5 +325,5 @@ begin
     perform entra_sync.keep_assigned(tenant, touched, false, batch, cycle, actor);
   end if;
 end $$;
-comment on function entra_sync.follow_assignments is 'Keeps what the touched accounts get, and those for whom an assignment begins or ends by now, or a slot has other winners. `anew`: assignments have changed.';
+comment on function entra_sync.follow_assignments is 'Writes the items of the touched accounts. It writes those of other accounts too, where an assignment has begun or ended or a slot has another number of winners. `anew`: assignments have changed.';
 revoke execute on all functions in schema entra_sync from public;

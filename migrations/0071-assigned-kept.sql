@@ -1,4 +1,4 @@
--- What accounts get follows in the transaction that changes a membership, an account or the nesting, where the tenant has assignments.
+-- A transaction that changes a membership, an account or the nesting also writes the items of the accounts, if the tenant has assignments.
 create function entra_sync.assigned_anew() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin

@@ -180,7 +180,7 @@ begin
       'directory.items lists those there are; put_item makes one.');
   end if;
 end $$;
-comment on function entra_sync.require_item is 'ES010 without the slot or, unless null, the item. `held`: nobody may drop them before the transaction ends.';
+comment on function entra_sync.require_item is 'ES010 without the slot or, unless null, the item. `held`: slot and item stay until the transaction ends.';
 
 create function entra_sync.given_time(options jsonb, key text) returns timestamptz
 language plpgsql stable set timezone = 'UTC' as $$

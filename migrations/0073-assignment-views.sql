@@ -1,5 +1,5 @@
--- What applications read of slots, items and assignments. The halves are those of 0046. A row of all tenants is shown to each reader
--- who sees a tenant.
+-- Applications read slots, items and assignments by these views. Their halves are those of 0046. A reader of any tenant sees the rows
+-- of all tenants.
 create view directory.slots with (security_barrier) as
 select s.tenant_id, s.slot, s.winners, s.title
   from entra_sync.slots s
@@ -125,7 +125,7 @@ begin
       left join lateral (
         select x.field, x.before, x.after from entra_sync.change_fields(c.before, c.after) x where c.kind like 'group.%'
         union all
-        -- Of a nested group's own history the group that holds it, else the member.
+        -- The history of a nested group names the group that holds it. Every other history names the member.
         select s.field, case when c.kind = 'membership.removed' then s.value end, case when c.kind = 'membership.added' then s.value end
           from (select case when c.member_group_id = wanted then 'group' else 'member' end as field,
                        to_jsonb(case when c.member_group_id = wanted then c.group_id else coalesce(c.account_id, c.member_group_id) end) as value) s
