@@ -15,13 +15,22 @@ export type AccountRemovalReason =
 
 export type GroupKind = 'security' | 'microsoft365' | 'distribution' | 'mail_enabled_security';
 
-export type GroupRemovalReason = 'deleted_restorable' | 'deleted' | 'not_seen' | 'by_hand';
+export type GroupRemovalReason = 'deleted_restorable' | 'deleted' | 'not_seen' | 'by_hand' | 'not_copied';
 
 export type Owner = 'directory' | 'user';
 
 export type Role = 'user' | 'manager';
 
-export type HeldReason = 'deleted_restorable' | 'deleted' | 'out_of_scope' | 'disabled' | 'not_seen' | 'suspended';
+export type FieldKind = 'text' | 'tel' | 'url' | 'mail' | 'list';
+
+export type HeldReason =
+  | 'deleted_restorable'
+  | 'deleted'
+  | 'out_of_scope'
+  | 'disabled'
+  | 'not_seen'
+  | 'suspended'
+  | 'not_copied';
 
 export type Stream = 'users' | 'groups';
 
@@ -31,19 +40,25 @@ export type CycleOutcome = 'running' | 'committed' | 'partial' | 'held' | 'faile
 
 export type AssignmentTarget = 'account' | 'group' | 'field' | 'everyone';
 
+export type AuditWay = 'web' | 'cli';
+
 export type SourceOfTruth = 'directory' | 'user' | 'hybrid';
 
 export type MemberKind = 'account' | 'group';
 
 export type FoundKind = 'account' | 'group' | 'user';
 
-export type FoundState = 'managed' | 'manual' | 'removed' | 'set_aside' | 'out_of_scope';
+export type FoundState = 'managed' | 'manual' | 'removed' | 'set_aside' | 'out_of_scope' | 'not_copied';
 
 export type Fit = 'id' | 'whole' | 'begins' | 'part' | 'near';
+
+export type ManagedVia = 'line' | 'group';
 
 export type AssignmentState = 'scheduled' | 'active' | 'ended' | 'dormant' | 'orphaned';
 
 export type AssignmentOutcome = 'wins' | 'beaten' | 'repeated' | 'excepted' | 'exception' | 'scheduled' | 'ended';
+
+export type PhotoType = 'image/jpeg' | 'image/png';
 
 export type Origin = 'directory' | 'user' | 'none';
 
@@ -52,6 +67,7 @@ export type ChangeKind =
   | 'account.adopted'
   | 'account.updated'
   | 'account.edited'
+  | 'account.photo_changed'
   | 'account.suspended'
   | 'account.resumed'
   | 'account.removed'
@@ -74,6 +90,12 @@ export type ChangeKind =
   | 'tenant.disconnected'
   | 'tenant.reconnected'
   | 'tenant.settings_changed'
+  | 'tenant.failing'
+  | 'tenant.recovered'
+  | 'tenant.noticed'
+  | 'tenant.removals_held'
+  | 'tenant.waiting'
+  | 'tenant.credential_expires'
   | 'slot.created'
   | 'slot.changed'
   | 'slot.removed'
@@ -130,6 +152,19 @@ export interface Assignment {
   updated_at: Date;
 }
 
+export interface AuditLine {
+  audit_id: string;
+  at: Date;
+  actor: string;
+  role: string;
+  via: AuditWay;
+  act: string;
+  tenant_id: string | null;
+  account_id: string | null;
+  detail: Record<string, unknown>;
+  reference: string | null;
+}
+
 export interface Change {
   change_id: string;
   tenant_id: string;
@@ -170,6 +205,14 @@ export interface Field {
   owner: Owner;
   editable_by: Role[];
   mapped_from: string | null;
+  max: number | null;
+  pattern: string | null;
+  label: { en?: string; de?: string } | null;
+  help: { en?: string; de?: string } | null;
+  kind: FieldKind;
+  sort_order: number | null;
+  private: boolean;
+  shown: boolean;
 }
 
 export interface Group {
@@ -207,12 +250,31 @@ export interface Item {
   updated_at: Date;
 }
 
+export interface Manager {
+  tenant_id: string;
+  account_id: string;
+  manager_account_id: string;
+  via: ManagedVia;
+}
+
 export interface Membership {
   tenant_id: string;
   group_id: string;
   member_kind: MemberKind;
   account_id: string | null;
   member_group_id: string | null;
+}
+
+export interface Photo {
+  tenant_id: string;
+  account_id: string;
+  content_type: PhotoType;
+  sha256: string;
+  content: Uint8Array;
+  size: number;
+  width: number;
+  height: number;
+  updated_at: Date;
 }
 
 export interface RemovedAccount {
@@ -266,6 +328,10 @@ export interface Tenant {
   last_error_code: string | null;
   last_error_message: string | null;
   notice: string | null;
+  time_zone: string;
+  help: { text: string; url?: string } | null;
+  portal: { people: boolean; managers: boolean; history: string };
+  preview_images: string[];
 }
 
 export interface AccountThen {
@@ -350,6 +416,14 @@ export interface HistoryRow {
   after: unknown;
 }
 
+export interface ManagedRow {
+  account_id: string;
+  display_name: string | null;
+  mail: string | null;
+  via: ManagedVia;
+  sort_name: string;
+}
+
 export interface MembershipThen {
   tenant_id: string;
   group_id: string;
@@ -391,6 +465,7 @@ export interface Database {
   'directory.accounts': Account;
   'directory.assigned': Assigned;
   'directory.assignments': Assignment;
+  'directory.audit': AuditLine;
   'directory.changes': Change;
   'directory.cycles': Cycle;
   'directory.effective_memberships': EffectiveMembership;
@@ -398,7 +473,9 @@ export interface Database {
   'directory.groups': Group;
   'directory.held_removals': HeldRemoval;
   'directory.items': Item;
+  'directory.managers': Manager;
   'directory.memberships': Membership;
+  'directory.photos': Photo;
   'directory.removed_accounts': RemovedAccount;
   'directory.removed_groups': RemovedGroup;
   'directory.set_aside': SetAside;
@@ -409,11 +486,11 @@ export interface Database {
 /** Every function by its name: its arguments in order, and its rows or its value. */
 export interface Functions {
   account_history: {
-    args: [account_id: string];
+    args: [account_id: string, viewer_account_id?: string | null];
     returns: HistoryRow[];
   };
   accounts_at: {
-    args: [tenant_id: string, at: Date];
+    args: [tenant_id: string, at: Date, viewer_account_id?: string | null];
     returns: AccountThen[];
   };
   assign: {
@@ -447,6 +524,15 @@ export interface Functions {
     args: [account_id: string, patch: Record<string, unknown>, actor: string, actor_role: Role];
     returns: Record<string, unknown>;
   };
+  edit_as: {
+    args: [
+      actor_account_id: string,
+      account_id: string,
+      patch: Record<string, unknown>,
+      expected_updated_at?: Date | null,
+    ];
+    returns: Record<string, unknown>;
+  };
   explain_account: {
     args: [account_id: string];
     returns: Explanation[];
@@ -470,6 +556,20 @@ export interface Functions {
   latest_changes: {
     args: [tenant_id: string | null, max?: number];
     returns: ChangeRow[];
+  };
+  managed: {
+    args: [
+      manager_account_id: string,
+      words?: string | null,
+      after_name?: string | null,
+      after_account_id?: string | null,
+      max?: number,
+    ];
+    returns: ManagedRow[];
+  };
+  manages: {
+    args: [manager_account_id: string, account_id: string];
+    returns: string;
   };
   memberships_at: {
     args: [tenant_id: string, at: Date];
@@ -524,12 +624,20 @@ export interface Functions {
     args: [account_id: string, fields: string[] | null, actor: string, actor_role: Role];
     returns: Record<string, unknown>;
   };
+  revert_as: {
+    args: [actor_account_id: string, account_id: string, fields: string[] | null, expected_updated_at?: Date | null];
+    returns: Record<string, unknown>;
+  };
   unassign: {
     args: [assignment_id: string, actor: string];
     returns: unknown;
   };
   undo_account: {
     args: [account_id: string, change_id: string, actor: string, actor_role: Role, expected_updated_at?: Date | null];
+    returns: Record<string, unknown>;
+  };
+  undo_edit: {
+    args: [account_id: string, change_id: string, actor_account_id: string, expected_updated_at?: Date | null];
     returns: Record<string, unknown>;
   };
 }

@@ -11,6 +11,7 @@ const isThere = (name: string) => browser.length > 0 || !name.startsWith('browse
 // Without the times of an earlier run the largest files go first, and these are small: the last one would run alone.
 const long = [
   'unit/mutations.deep',
+  'deploy/image.deep',
   'faults/fault-matrix',
   'faults/crash-sweep.deep',
   'worker/replicas.deep',

@@ -3,26 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { rows as answersOf, openDatabase } from '../src/store/database/pool.ts';
 import { readingWorld } from '../test/support/reading-world.ts';
+import { assignmentCount, giveAssignments } from './assignments.ts';
 import type { Bench } from './case.ts';
 import { inMilliseconds, inSeconds, type Mark, median, type Section } from './report.ts';
-
-const assignmentCount = 200;
-
-// Four slots with 1 to 4 winners and ten items each. Most assignments go to groups; every tenth is an exception.
-const given = [
-  `insert into entra_sync.field_rules (tenant_id, field, owner, editable_by, manual_editable_by, value_type)
-   values ($1, 'department', 'directory', '{}', '{}', 'text')`,
-  `select directory.put_slot($1, 'slot ' || s, s, null, 'bench') from generate_series(1, 4) s`,
-  `select directory.put_item($1, 'slot ' || s, 'item ' || i, null, null, 'bench') from generate_series(1, 4) s, generate_series(1, 10) i`,
-  `insert into entra_sync.assignments (tenant_id, slot, item, target, group_id, account_id, field, field_values, is_exception, priority, created_by)
-   select $1, 'slot ' || 1 + n % 4, 'item ' || 1 + n % 10, k.target,
-          case k.target when 'group' then (select group_id from entra_sync.groups where tenant_id = $1 order by group_no offset (n * 37) % $3::int limit 1) end,
-          case k.target when 'account' then (select account_id from entra_sync.accounts where tenant_id = $1 order by account_no offset n limit 1) end,
-          case k.target when 'field' then 'department' end,
-          case k.target when 'field' then array['DEPARTMENT ' || n % 20, 'Department ' || (n + 7) % 20] end, n % 10 = 3, n % 3, 'bench'
-     from generate_series(1, $2::int) n
-    cross join lateral (select case when n % 20 = 0 then 'everyone' when n % 20 = 1 then 'field' when n % 20 = 2 then 'account' else 'group' end as target) k`,
-] as const;
 
 export async function assigning({ postgres, isLarge, times: repeat, note }: Bench): Promise<Section> {
   const people = isLarge ? 100_000 : 10_000;
@@ -34,15 +17,10 @@ export async function assigning({ postgres, isLarge, times: repeat, note }: Benc
     const tenant = randomUUID();
     const database = openDatabase(url);
     for (const sql of readingWorld) await answersOf(database, sql, { tenant, people, groups, each: 5 });
+    await giveAssignments(database, tenant);
     await database.destroy();
     const client = new Client({ connectionString: url });
     await client.connect();
-    for (const [place, sql] of given.entries())
-      await client.query(sql, place === 3 ? [tenant, assignmentCount, groups] : [tenant]);
-    await client.query('analyze');
-    await client.query(
-      'update entra_sync.tenants set assigned_at = now(), assigned_winners = entra_sync.slot_winners(tenant_id)',
-    );
     note('the tenant is filled');
     const all = 'array(select account_no from entra_sync.accounts where tenant_id = $1 order by 1)';
     const keep = (accounts: string) => `select entra_sync.keep_assigned($1, ${accounts}, false, 0, null, 'bench')`;

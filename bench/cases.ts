@@ -4,7 +4,9 @@ import { makeDue } from '../src/store/cycle/next-cycle.ts';
 import { openDatabase } from '../src/store/database/pool.ts';
 import { assigning } from './assigning.ts';
 import type { Bench, Case } from './case.ts';
+import { consolePages } from './console-pages.ts';
 import { type Job, since, type Took } from './contenders/common.ts';
+import { cost } from './cost.ts';
 import { type Size, sizeOf } from './directory.ts';
 import { finding } from './finding.ts';
 import { firstLoad } from './first-load.ts';
@@ -330,4 +332,6 @@ export const cases: Readonly<Record<string, Case>> = {
   reading,
   finding,
   assigning,
+  cost,
+  pages: consolePages,
 };

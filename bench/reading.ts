@@ -1,12 +1,13 @@
-// The natural joins of the views, beside the same joins of plain tables, and beside the views before effective memberships were
-// kept as rows.
+// The natural joins of the views, beside the same joins of plain tables, beside the views before effective memberships were kept as
+// rows, and of one tenant among many small ones: as it is noted as large, and as it was when no tenant was.
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Client } from 'pg';
 import { packageFile } from '../src/package-files.ts';
 import { rows as answersOf, openDatabase } from '../src/store/database/pool.ts';
+import { noteLargeTenants } from '../src/store/stage/statistics.ts';
 import { asked, joins } from '../test/support/natural-joins.ts';
-import { readingWorld } from '../test/support/reading-world.ts';
+import { readingWorld, smallTenants } from '../test/support/reading-world.ts';
 import type { Bench } from './case.ts';
 import { inMilliseconds, type Mark, type Section, times } from './report.ts';
 
@@ -26,6 +27,8 @@ create index on plain.effective_memberships (group_id)`;
 
 // A bad plan takes minutes: it is ended here and told as what it is.
 const limitMs = 20_000;
+
+const small = 1_000;
 
 /** The views of migration 0021, in a schema of their own. */
 async function olderViews(): Promise<string> {
@@ -74,7 +77,6 @@ export async function reading({ postgres, isLarge, times: repeat, note }: Bench)
     const tenant = randomUUID();
     const database = openDatabase(url);
     for (const sql of readingWorld) await answersOf(database, sql, { tenant, people, groups, each: 11 });
-    await database.destroy();
     const client = new Client({ connectionString: url });
     await client.connect();
     await client.query(`set statement_timeout = ${limitMs}; set jit = off`);
@@ -90,10 +92,25 @@ export async function reading({ postgres, isLarge, times: repeat, note }: Bench)
     const tables = await askAll(client, 'plain', repeat);
     note('the views are asked; those before follow');
     const older = await askAll(client, 'older', 1);
+    const others = Array.from({ length: small }, () => randomUUID());
+    for (const sql of smallTenants) await answersOf(database, sql, { others });
+    await client.query('analyze');
+    await client.query(`set directory.tenant = '${tenant}'`);
+    await client.query('delete from entra_sync.large_tenants');
+    const byGroups = await askAll(client, 'directory', repeat);
+    await noteLargeTenants(database);
+    const beside = await askAll(client, 'directory', repeat);
+    await client.query(`set directory.tenant = '${others[0]}'`);
+    const ofSmall = await askAll(client, 'directory', repeat);
     await client.end();
+    await database.destroy();
     for (const [place, { name }] of joins.entries())
-      rows.push([name, ...[before, after, bound, tables, older].map((took) => shown(took[place]))]);
-    const slowest = Math.max(...[...before, ...after, ...bound].map((ms) => ms ?? Number.POSITIVE_INFINITY));
+      rows.push([
+        name,
+        ...[before, after, bound, tables, older, byGroups, beside, ofSmall].map((took) => shown(took[place])),
+      ]);
+    const all = [before, after, bound, beside, ofSmall].flat();
+    const slowest = Math.max(...all.map((ms) => ms ?? Number.POSITIVE_INFINITY));
     const ratio = Math.max(...after.map((ms, place) => (ms ?? Number.POSITIVE_INFINITY) / (tables[place] ?? 0)));
     marks.push(
       {
@@ -113,7 +130,17 @@ export async function reading({ postgres, isLarge, times: repeat, note }: Bench)
   });
   return {
     title: `Reading: ${people} accounts, ${groups} groups, ten joins of the views`,
-    head: ['', 'before ANALYZE', 'after', 'one tenant, generic plan', 'plain tables', 'views before'],
+    head: [
+      '',
+      'before ANALYZE',
+      'after',
+      'one tenant, generic plan',
+      'plain tables',
+      'views before',
+      `beside ${small} tenants, by groups`,
+      'as noted',
+      'a small one',
+    ],
     rows,
     marks,
   };

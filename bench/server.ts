@@ -75,6 +75,8 @@ const authority: Authority = {
   domains: new Map(),
   consents: createConsents(options, true),
   codes: new Map(),
+  allowed: new Set(),
+  userOf: () => undefined,
 };
 
 function makeTenant(number: number): Tenant {

@@ -5,7 +5,11 @@ import { readFileSync } from 'node:fs';
 
 const given = process.argv.slice(2);
 const args = given.length > 0 ? given : readFileSync('/proc/1/cmdline', 'utf8').split('\0');
-const ports = { worker: ['--metrics-port', '9464'], connect: ['--port', '8080'] };
+const ports = {
+  worker: ['--metrics-port', process.env.PORT || '9464'],
+  connect: ['--port', '8080'],
+  web: ['--port', '8081'],
+};
 const verb = Object.keys(ports).find((name) => args.includes(name));
 
 if (verb !== undefined) {

@@ -27,6 +27,11 @@ const storeRooms = [
   'src/store/stage',
   'src/store/commit',
   'src/store/accounts',
+  'src/store/photos',
+  'src/store/webhooks',
+  'src/store/preview',
+  'src/store/console',
+  'src/store/web',
   'src/store',
 ];
 const store = storeRooms.map((room, place): [string, string[]] => [
@@ -50,12 +55,59 @@ const simulator: [string, string[]][] = [
 const settings = [...ground, 'src/settings'];
 const shows = [
   'src/cli/verbs/demo.ts',
+  'src/cli/verbs/demo-banner.ts',
+  'src/cli/verbs/demo-edits.ts',
   'src/cli/verbs/demo-ownership.ts',
+  'src/cli/verbs/demo-web.ts',
+  'src/cli/verbs/load-simulator.ts',
   'src/cli/verbs/simulate.ts',
   'src/cli/verbs/simulate-edits.ts',
 ];
 const engine = [...settings, 'src/credentials.ts', 'src/graph', ...storeRooms, 'src/engine'];
-const cli = [...engine, 'src/app.ts', 'src/connect', 'src/worker', 'src/cli'];
+// The parts of the web know what every page is made of, and nothing of each other; only the server knows the parts.
+const webFiles = [
+  'html',
+  'brand',
+  'color',
+  'language',
+  'style',
+  'chart',
+  'table',
+  'typed',
+  'zone',
+  'access',
+  'page',
+  'query',
+  'contract-page',
+  'picture',
+  'preview',
+  'web-language',
+  'frame',
+  'part',
+  'links',
+  'news',
+  'download',
+].map((name) => `src/web/${name}.ts`);
+webFiles.push('src/web/languages');
+const webParts = ['src/web/connect', 'src/web/console'];
+// It imports nothing, so that pages without the store render templates too.
+const template = 'src/words/template.ts';
+const web = [...settings, 'src/graph', ...storeRooms, 'src/words', template, ...webFiles];
+// The portal is the proof that the contract is enough: nothing of the store, of settings or of Graph.
+const portal = [...ground, template, ...webFiles];
+const cli = [
+  ...engine,
+  'src/app.ts',
+  'src/words',
+  template,
+  ...webFiles,
+  ...webParts,
+  'src/web/portal',
+  'src/web',
+  'src/webhooks',
+  'src/worker',
+  'src/cli',
+];
 const tests = [
   ...cli,
   'src/simulator',
@@ -66,6 +118,7 @@ const tests = [
   ...shows,
   'test/support',
   'scripts',
+  'site',
   'directory.d.ts',
 ];
 
@@ -82,9 +135,16 @@ const rooms = new Map<string, readonly string[]>([
   ['src/graph', [...ground]],
   ['src/credentials.ts', [...settings, 'src/graph']],
   ...store,
+  // What terminal and pages say in the same words.
+  ['src/words', [...settings, ...storeRooms]],
+  // What is sent to others, and where it may go.
+  ['src/webhooks', ground],
+  [template, []],
   ['src/engine', engine],
-  ['src/worker', engine],
-  ['src/connect', [...settings, 'src/graph', ...storeRooms]],
+  ['src/worker', [...engine, 'src/webhooks']],
+  ...[...webFiles, ...webParts].map((room): [string, string[]] => [room, web]),
+  ['src/web/portal', portal],
+  ['src/web', [...web, ...webParts, 'src/web/portal']],
   ['src/app.ts', engine],
   ['src/cli', [...cli, ...shows]],
   ...shows.map((file): [string, string[]] => [file, [...cli, ...shows, 'src/simulator']]),
@@ -93,7 +153,10 @@ const rooms = new Map<string, readonly string[]>([
   ['test/system/simulator', [...tests, 'bench']],
   ['test', [...tests, 'bench']],
   ['bench', [...tests, 'bench']],
+  // Products of others: the contract alone.
+  ['examples', ['directory.d.ts']],
   ['scripts', tests],
+  ['site', []],
   ['migrations', []],
   ['directory.d.ts', []],
 ]);
@@ -101,7 +164,7 @@ const rooms = new Map<string, readonly string[]>([
 /** The rooms that may use a package or a file; a package that is not named here may be used by all but the rules. */
 const reserved = new Map<string, readonly string[]>([
   ['knex', ['src/store']],
-  ['pg', ['src/store']],
+  ['pg', ['src/store', 'examples']],
   ['pg-boss', ['src/store/queue']],
   ['@azure', ['src/graph']],
   ['@microsoft', ['src/graph', 'src/app.ts']],

@@ -36,6 +36,8 @@ const typesOfPostgres: Readonly<Record<string, string>> = {
   integer: 'number',
   boolean: 'boolean',
   jsonb: 'Record<string, unknown>',
+  // A Buffer is one, and needs no types of Node.
+  bytea: 'Uint8Array',
   'text[]': 'string[]',
   'timestamp with time zone': 'Date',
   void: 'unknown',
@@ -59,12 +61,14 @@ const wordsSql = `
     join pg_attribute a on a.attrelid = k.conrelid and k.conkey = array[a.attnum] and a.attname = $2
    where k.conrelid = format('entra_sync.%I', $1::text)::regclass and k.contype = 'c'`;
 
+// A function of the same name with fewer arguments has the first of these: then the others are optional.
 const functionsSql = `
-  select p.proname as name, pg_get_function_result(p.oid) as gives, p.pronargs - p.pronargdefaults as required,
+  select distinct on (p.proname) p.proname as name, pg_get_function_result(p.oid) as gives,
+         min(p.pronargs - p.pronargdefaults) over (partition by p.proname)::int as required,
          array(select format_type(t, null) from unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality as x (t, place)
                 order by place) as types,
          p.proargnames as names, p.pronargs as takes
-    from pg_proc p where p.pronamespace = 'directory'::regnamespace order by p.proname`;
+    from pg_proc p where p.pronamespace = 'directory'::regnamespace order by p.proname, p.pronargs desc`;
 
 type Routine = {
   name: string;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Middleware } from '@microsoft/microsoft-graph-client';
-import { readCredential, readTenantCredential } from './credentials.ts';
+import { readCredential, readSignInCredential, readTenantCredential } from './credentials.ts';
 import type { CycleParts } from './engine/cycle.ts';
 import type { Environment } from './environment.ts';
 import type { AppCredential } from './graph/app-credential.ts';
@@ -194,6 +194,24 @@ export function openConsent(environment: Environment, redirectUri: string): Cons
     signIn: openSignInPage({ credential, cloud, redirectUri }),
     tokens: (tenantId, settings) => tokens(tenantId, settings.allowRoles, settings.credential),
     authorityHost: cloud.authorityHost,
+  };
+}
+
+/**
+ * Opens the sign-in of people to the web. Throws `usage` if its credential is missing. `ownRegistration`: people sign in
+ * to an application that reads no directory.
+ */
+export function openSignIn(
+  environment: Environment,
+  redirectUri: string,
+): { signIn: SignInPage; ownRegistration: boolean } {
+  const { variables } = environment;
+  const credential = () => readSignInCredential(variables);
+  // Fails at the start, not at the first sign-in.
+  const { clientId } = credential();
+  return {
+    signIn: openSignInPage({ credential, cloud: resolveCloud(variables), redirectUri }),
+    ownRegistration: clientId !== variables.AZURE_CLIENT_ID,
   };
 }
 

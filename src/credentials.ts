@@ -71,6 +71,44 @@ export function readCredential(variables: NodeJS.ProcessEnv): AppCredential {
   return { kind: 'managed_identity', clientId, holder: names[5], identity: identity ?? '' };
 }
 
+/** Whether the environment names anything of the web's sign-in. */
+export function namesSignIn(variables: NodeJS.ProcessEnv): boolean {
+  return Boolean(variables.ENTRA_SYNC_SIGN_IN_CLIENT_ID || variables.ENTRA_SYNC_OPS_TENANT);
+}
+
+/**
+ * Reads the credential that people sign in to: that of ENTRA_SYNC_SIGN_IN_CLIENT_ID, a registration that reads no
+ * directory, else the application's own. Throws `usage` that names what is missing.
+ */
+export function readSignInCredential(variables: NodeJS.ProcessEnv): AppCredential {
+  const clientId = variables.ENTRA_SYNC_SIGN_IN_CLIENT_ID || undefined;
+  const secret = readSecret(variables, 'ENTRA_SYNC_SIGN_IN_CLIENT_SECRET');
+  const path = variables.ENTRA_SYNC_SIGN_IN_CLIENT_CERTIFICATE_PATH || undefined;
+  if (clientId === undefined) {
+    if (secret === undefined && path === undefined) return readCredential(variables);
+    throw new ExpectedError('usage', 'ENTRA_SYNC_SIGN_IN_CLIENT_ID is not set, but a credential of it is', {
+      cure: 'set it to the client id of the registration that people sign in to (docs/web.md)',
+    });
+  }
+  if (secret !== undefined) return { kind: 'secret', clientId, holder: 'ENTRA_SYNC_SIGN_IN_CLIENT_SECRET', secret };
+  if (path !== undefined) {
+    const holder = 'ENTRA_SYNC_SIGN_IN_CLIENT_CERTIFICATE_PATH';
+    requireReadable(path, (cause) => unreadable(holder, path, cause));
+    const password = readSecret(variables, 'ENTRA_SYNC_SIGN_IN_CLIENT_CERTIFICATE_PASSWORD');
+    return { kind: 'certificate', clientId, holder, path, ...(password !== undefined && { password }) };
+  }
+  const tokenFile = variables.AZURE_FEDERATED_TOKEN_FILE || undefined;
+  if (tokenFile !== undefined) {
+    const holder = 'AZURE_FEDERATED_TOKEN_FILE';
+    const assertion = readText(tokenFile, (cause) => unreadable(holder, tokenFile, cause));
+    if (!assertion) throw new ExpectedError('usage', `${holder} is empty: ${tokenFile}`, { cure: emptyToken });
+    return { kind: 'federated', clientId, holder, assertion };
+  }
+  throw new ExpectedError('usage', 'no credential for ENTRA_SYNC_SIGN_IN_CLIENT_ID', {
+    cure: 'set ENTRA_SYNC_SIGN_IN_CLIENT_SECRET or ENTRA_SYNC_SIGN_IN_CLIENT_CERTIFICATE_PATH (docs/web.md)',
+  });
+}
+
 const emptyToken = 'check the mount of the token (on Kubernetes the label azure.workload.identity/use of the pod)';
 
 /**
@@ -128,12 +166,15 @@ function resolveReference(
 }
 
 // Settings are data, and the secrets that they name are sent to the sign-in service: never the program's own.
-const ownVariables = /^(DATABASE_URL|PG[A-Z]+|AZURE_\w+|OTEL_\w+|(HTTPS?|ALL)_PROXY|(https?|all)_proxy)$/;
+const ownVariables =
+  /^(DATABASE_URL|PG[A-Z]+|AZURE_\w+|ENTRA_SYNC_SIGN_IN_\w+|OTEL_\w+|(HTTPS?|ALL)_PROXY|(https?|all)_proxy)$/;
 const ownFiles = [
   'DATABASE_URL_FILE',
   'AZURE_CLIENT_SECRET_FILE',
   'AZURE_CLIENT_CERTIFICATE_PASSWORD_FILE',
   'AZURE_FEDERATED_TOKEN_FILE',
+  'ENTRA_SYNC_SIGN_IN_CLIENT_SECRET_FILE',
+  'ENTRA_SYNC_SIGN_IN_CLIENT_CERTIFICATE_PASSWORD_FILE',
 ];
 
 function isOwnFile(variables: NodeJS.ProcessEnv, path: string): boolean {

@@ -1,5 +1,6 @@
 // Reads and checks the environment once: database, log level, tenant. Credentials: credentials.ts.
 import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { ExpectedError } from './errors.ts';
 import { filesOfUrl, problemOfUrl } from './rules/database-url.ts';
@@ -68,6 +69,35 @@ export function readPublicUrl(variables: NodeJS.ProcessEnv, given: string | unde
       cure: 'give one like https://connect.example.com with --public-url or ENTRA_SYNC_PUBLIC_URL (http is for localhost only)',
     },
   );
+}
+
+/** Returns the vendor's own tenant of ENTRA_SYNC_OPS_TENANT, or undefined. Throws `usage` if it is not a GUID. */
+export function readOpsTenant(variables: NodeJS.ProcessEnv): string | undefined {
+  const text = variables.ENTRA_SYNC_OPS_TENANT || undefined;
+  return text === undefined ? undefined : requireTenantId(text, 'ENTRA_SYNC_OPS_TENANT');
+}
+
+/** Returns the database's role of ENTRA_SYNC_PORTAL_ROLE, which the portal takes, or undefined. */
+export function readPortalRole(variables: NodeJS.ProcessEnv): string | undefined {
+  return variables.ENTRA_SYNC_PORTAL_ROLE || undefined;
+}
+
+/**
+ * Returns the proxies of ENTRA_SYNC_TRUSTED_PROXIES, whose X-Forwarded-For counts; none by default. Throws `usage` for
+ * what is neither an address nor a network.
+ */
+export function readTrustedProxies(variables: NodeJS.ProcessEnv): string[] {
+  const words = (variables.ENTRA_SYNC_TRUSTED_PROXIES ?? '').split(',').map((one) => one.trim());
+  const proxies = words.filter((one) => one !== '');
+  for (const one of proxies) {
+    const [address = '', bits] = one.split('/');
+    const most = isIP(address) === 6 ? 128 : 32;
+    if (isIP(address) !== 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most))) continue;
+    throw new ExpectedError('usage', `ENTRA_SYNC_TRUSTED_PROXIES names ${JSON.stringify(one.slice(0, 80))}`, {
+      cure: 'write addresses or networks, such as 10.0.0.0/8, separated by commas',
+    });
+  }
+  return proxies;
 }
 
 /** Returns `text` as a tenant id. Throws `usage` for a domain name: it can move to another tenant. */

@@ -6,6 +6,7 @@ import { runCycle } from '../../src/engine/cycle.ts';
 import { readEnvironment } from '../../src/environment.ts';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { openDatabase, rows } from '../../src/store/database/pool.ts';
+import { giveAssignments, keepAssigned } from '../assignments.ts';
 import { planningMix } from '../pages.ts';
 import { begin, type Found, finish, order, readJob, since } from './common.ts';
 
@@ -61,6 +62,10 @@ async function later(): Promise<Found> {
   const series: Record<'nothing' | 'one' | 'mix', number[]> = { nothing: [], one: [], mix: [] };
   const asked: Record<string, number> = {};
   const initialSeconds = await cycle(first);
+  if (wishes.assignments === true) {
+    await giveAssignments(database, first);
+    await keepAssigned(database, first);
+  }
   for (let time = 0; time < Number(wishes.repeat ?? 5); time += 1) {
     for (const what of ['nothing', 'one', 'mix'] as const) {
       if (what === 'mix' && time >= 3) continue;

@@ -1,11 +1,14 @@
 // The report of a command's cycles: a table with a line per stream, and notes about each tenant.
+
 import type { CycleResult } from '../engine/cycle.ts';
 import type { FirstLoad } from '../engine/reports.ts';
 import { changesOf } from '../rules/counts.ts';
 import { explainGaps } from '../rules/scope.ts';
+import { commandWord } from '../rules/shell.ts';
 import type { StreamReport } from '../store/cycle/cycles.ts';
 import { describeDatabaseError } from '../store/database/pool.ts';
 import type { Tenant } from '../store/tenants/tenants.ts';
+import { describeNotice } from '../words/trouble.ts';
 import type { Run } from './command.ts';
 import { count, duration, plural, when } from './format.ts';
 import { table } from './layout.ts';
@@ -13,7 +16,6 @@ import { describeOlderRounds } from './not-shown.ts';
 import { sampleTable, shownChanges } from './samples.ts';
 import { failureJson, sayNotTried } from './several.ts';
 import { showError } from './terminal.ts';
-import { describeNotice } from './trouble.ts';
 
 type Done = { readonly tenant: Tenant; readonly result: CycleResult };
 
@@ -57,6 +59,8 @@ export function reportCycles(run: Run, { done: all, failed, notTried, quiet }: C
     const { held, outside, notice, scope_gaps: gaps = [] } = result.streams.users;
     if (notice !== undefined) terminal.note(`${tenant.name}: ${describeNotice({ notice, name: tenant.name })}`);
     if (outside) terminal.say(`${tenant.name}: ${describeOutside(outside)}`);
+    const { not_copied: notCopied = 0 } = result.streams.groups;
+    if (notCopied > 0) terminal.say(`${tenant.name}: ${describeNotCopied(notCopied)}`);
     if (gaps.length > 0) {
       const { what, cure } = explainGaps(gaps);
       const because = held > 0 ? `${plural(held, 'removal')} held, because ` : '';
@@ -65,7 +69,7 @@ export function reportCycles(run: Run, { done: all, failed, notTried, quiet }: C
     sayHeld(run, tenant, result);
     const { users, groups } = result.streams;
     const older = describeOlderRounds({ users: beganCommitted(users), groups: beganCommitted(groups) });
-    if (older) terminal.note(`${tenant.name}: ${older} -> entra-sync sync ${JSON.stringify(tenant.name)}`);
+    if (older) terminal.note(`${tenant.name}: ${older} -> entra-sync sync ${commandWord(tenant.name)}`);
     for (const { stream, error } of result.firstLoad?.failures ?? []) {
       const { message } = failureJson(error);
       terminal.note(
@@ -83,6 +87,11 @@ export function reportCycles(run: Run, { done: all, failed, notTried, quiet }: C
     }
     if (result.outcome === 'dry_run') sayDryRun(run, result);
   }
+}
+
+/** Returns how many groups are not copied, in words. */
+export function describeNotCopied(groups: number): string {
+  return `${plural(groups, 'group')} not copied (groups.only, groups.except): ids and members are kept, no names`;
 }
 
 /** Returns how many users each condition keeps outside the scope, in words. */
@@ -115,7 +124,7 @@ export function hasHeld({ lists, streams }: CycleResult): boolean {
 function sayHeld({ terminal }: Run, tenant: Tenant, { lists, outcome, streams }: CycleResult): void {
   for (const list of lists) {
     terminal.note(
-      `${tenant.name}: ${plural(list.held, 'removal')} of ${list.stream} held in list ${list.list_id}, opened ${when(list.opened_at)}, because ${list.why} -> entra-sync removals list ${JSON.stringify(tenant.name)}`,
+      `${tenant.name}: ${plural(list.held, 'removal')} of ${list.stream} held in list ${list.list_id}, opened ${when(list.opened_at)}, because ${list.why} -> entra-sync removals list ${commandWord(tenant.name)}`,
     );
   }
   const heldInDryRun = streams.users.held + streams.groups.held;

@@ -1,10 +1,15 @@
 // An account in words for support: identity, the reason for each value, freshness.
+
 import { conditionName, type Scope } from '../rules/scope.ts';
+import { commandWord } from '../rules/shell.ts';
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
 import type { GroupOfAccount } from '../store/accounts/groups-of.ts';
 import type { AccountThen } from '../store/accounts/history.ts';
+import type { AccountPhoto } from '../store/photos/state.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
+import { describeAccountPhoto } from '../words/photos.ts';
+import { removalText } from '../words/removals.ts';
 import { cut, nameWithId, when, withCutRemark } from './format.ts';
 import { table } from './layout.ts';
 import { toSecond } from './times.ts';
@@ -12,7 +17,16 @@ import { toSecond } from './times.ts';
 type Lines = [string, string][];
 
 /** Returns the account's identity and state as names and values. */
-export function accountLines(account: FoundAccount, setAside: Absence | undefined, outside?: string): Lines {
+export function accountLines(
+  account: FoundAccount,
+  more: {
+    readonly setAside: Absence | undefined;
+    readonly outside: string | undefined;
+    readonly photo: AccountPhoto | undefined;
+  },
+): Lines {
+  const { setAside, outside } = more;
+  const photo = more.photo && describeAccountPhoto(more.photo);
   const lines: Lines = [
     ['name', cut(account.display_name ?? '')],
     ['user principal name', account.user_principal_name ?? ''],
@@ -21,6 +35,7 @@ export function accountLines(account: FoundAccount, setAside: Absence | undefine
     ['object in Entra ID', account.entra_object_id ?? 'none: made by hand'],
     ['state', stateText(account)],
   ];
+  if (photo !== undefined) lines.push(['photo', photo]);
   if (account.held_list !== null) lines.push(['held', heldText(account)]);
   if (outside !== undefined) lines.push(['outside the scope', outside]);
   if (setAside) lines.push(['set aside', `${absenceText(setAside)}. The values shown are the last valid ones`]);
@@ -29,7 +44,7 @@ export function accountLines(account: FoundAccount, setAside: Absence | undefine
 
 function heldText({ held_list, held_reason, held_since, tenant_name }: FoundAccount): string {
   const what = held_reason === 'suspended' ? 'suspension' : 'removal';
-  return `the ${what} waits for a person, held ${when(held_since)} in list ${held_list}: ${removalText(held_reason ?? '')} -> entra-sync removals list ${JSON.stringify(tenant_name)}`;
+  return `the ${what} waits for a person, held ${when(held_since)} in list ${held_list}: ${removalText(held_reason ?? '')} -> entra-sync removals list ${commandWord(tenant_name)}`;
 }
 
 function stateText(account: FoundAccount): string {
@@ -42,21 +57,6 @@ function stateText(account: FoundAccount): string {
   return account.enabled
     ? 'managed: kept by the directory'
     : 'managed: kept by the directory, suspended: disabled in Entra ID';
-}
-
-const removals: Readonly<Record<string, string>> = {
-  deleted_restorable: 'soft-deleted in Entra ID, where it can be restored for 30 days',
-  deleted: 'permanently deleted in Entra ID',
-  out_of_scope: 'outside the scope of the settings',
-  disabled: 'disabled in Entra ID, and disabledAccounts in the settings says remove',
-  not_seen: 'a full listing of Entra ID did not show it',
-  by_hand: 'removed by hand',
-  suspended: 'disabled in Entra ID',
-};
-
-/** Returns the reason of a removal, or of a held one, in words. */
-export function removalText(reason: string): string {
-  return removals[reason] ?? reason;
 }
 
 /** Returns the scope as the settings write it, without groups. */

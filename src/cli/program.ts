@@ -13,22 +13,26 @@ const groups: Readonly<Record<string, Verbs>> = {
     simulate: async () => (await import('./verbs/simulate.ts')).simulateCommand(),
   },
   'Connect and run:': {
+    register: async () => (await import('./verbs/register.ts')).registerCommand(),
     migrate: async () => (await import('./verbs/migrate.ts')).migrateCommand(),
     tenant: async () => (await import('./verbs/tenant.ts')).tenantCommand(),
     connect: async () => (await import('./verbs/connect.ts')).connectCommand(),
     sync: async () => (await import('./verbs/sync.ts')).syncCommand(),
     resync: async () => (await import('./verbs/sync.ts')).resyncCommand(),
     worker: async () => (await import('./verbs/worker.ts')).workerCommand(),
+    web: async () => (await import('./verbs/web.ts')).webCommand(),
   },
   'See how it stands:': {
     status: async () => (await import('./verbs/status.ts')).statusCommand(),
     doctor: async () => (await import('./verbs/doctor.ts')).doctorCommand(),
     cycle: async () => (await import('./verbs/cycle.ts')).cycleCommand(),
     verify: async () => (await import('./verbs/verify.ts')).verifyCommand(),
+    audit: async () => (await import('./verbs/audit.ts')).auditCommand(),
   },
   'Accounts and groups:': {
     find: async () => (await import('./verbs/find.ts')).findCommand(),
     explain: async () => (await import('./verbs/explain.ts')).explainCommand(),
+    managers: async () => (await import('./verbs/managers.ts')).managersCommand(),
     history: async () => (await import('./verbs/history.ts')).historyCommand(),
     compare: async () => (await import('./verbs/history.ts')).compareCommand(),
     edit: async () => (await import('./verbs/edit.ts')).editCommand(),
@@ -45,15 +49,19 @@ const groups: Readonly<Record<string, Verbs>> = {
   'Settings and applications:': {
     settings: async () => (await import('./verbs/settings.ts')).settingsCommand(),
     grant: async () => (await import('./verbs/grant.ts')).grantCommand(),
+    webhook: async () => (await import('./verbs/webhook.ts')).webhookCommand(),
+    notify: async () => (await import('./verbs/notify.ts')).notifyCommand(),
     psql: async () => (await import('./verbs/psql.ts')).psqlCommand(),
   },
 };
 
 function describeProgram(): Command {
+  // Positional options, since `web` has options of its own, and verbs below it that have the same ones.
   return new Command('entra-sync')
     .description('Keeps a faithful copy of Microsoft Entra ID users, groups and memberships in Postgres.')
     .version(packageVersion())
     .showSuggestionAfterError()
+    .enablePositionalOptions()
     .addHelpText(
       'after',
       `

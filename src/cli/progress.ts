@@ -1,8 +1,9 @@
 // Progress of long work on stderr: a moving bar on a terminal, else a line every few seconds.
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import type { Progress } from '../engine/stream.ts';
+import { shortened } from '../words/shortened.ts';
 import { count, plural } from './format.ts';
-import { onOneLine, shortened } from './layout.ts';
+import { onOneLine } from './layout.ts';
 import type { Terminal } from './terminal.ts';
 
 export type ProgressView = { update(progress: Progress): void; done(): void };

@@ -1,6 +1,7 @@
 // The outcome of `settings apply` and `tenant set` in words.
-import type { TenantPreview } from '../engine/preview.ts';
-import type { Role, RuleChange } from '../rules/ownership.ts';
+import type { GroupsPreview } from '../store/preview/groups.ts';
+import type { TenantPreview } from '../store/preview/settings.ts';
+import { describeRules } from '../words/settings-outcome.ts';
 import { count, plural } from './format.ts';
 import { table } from './layout.ts';
 
@@ -46,6 +47,7 @@ function describeOutcome(one: TenantPreview, name: string): string[] {
     one.leaving.disabled > 0 && `${plural(one.leaving.disabled, 'disabled account')} removed`,
     one.unmatched.length > 0 &&
       `warning: no stored user fits the glob of ${one.unmatched.join(', ')}: check how it is written`,
+    ...describeGroups(one.groups),
     one.suspended > 0 && `${plural(one.suspended, 'account')} suspended`,
     one.resumed > 0 && `${plural(one.resumed, 'account')} no longer suspended`,
     one.pendingVersion !== null &&
@@ -68,6 +70,24 @@ function describeOutcome(one: TenantPreview, name: string): string[] {
   return [`${name}: ${changes}`, ...more, ...lines];
 }
 
+function describeGroups(groups: GroupsPreview | undefined): (string | false)[] {
+  if (!groups) return [];
+  const { staying, leaving, leavers, coming, unknown, unmatched } = groups;
+  return [
+    leaving > 0 &&
+      `${plural(leaving, 'group')} no longer copied, ${count(staying)} ${staying === 1 ? 'stays' : 'stay'}:\n${table(
+        [{ title: 'group' }, { title: 'because' }],
+        leavers.slice(0, shownFields).map(({ display_name: name, group_id: id, why }) => [name ?? id, why]),
+      )}`,
+    leavers.length > shownFields && '… and more groups (--json shows up to 1,000)',
+    coming > 0 && `${plural(coming, 'group')} copied again, named by object id`,
+    unknown > 0 &&
+      `${plural(unknown, 'group')} not copied today: no name is kept, so the full round finds those that the settings take`,
+    unmatched.length > 0 &&
+      `warning: no copied group fits the glob of ${unmatched.join(', ')}: check how it is written${unknown > 0 ? ', unless groups that are not copied are meant' : ''}`,
+  ];
+}
+
 function knownLater(names: readonly string[]): string {
   const conditions = names.filter((name) => name.startsWith('scope.'));
   const fields = names.filter((name) => !conditions.includes(name));
@@ -78,57 +98,4 @@ function knownLater(names: readonly string[]): string {
 
 function users(number: number): string {
   return number === 1 ? '1 user leaves' : `${count(number)} users leave`;
-}
-
-/** Returns the changes of owners and editors, fields with the same change together. */
-function describeRules(rules: readonly RuleChange[]): string[] {
-  const fieldsOf = new Map<string, string[]>();
-  for (const textOf of ruleTexts) {
-    for (const { field, ...rule } of rules) {
-      const change = textOf(rule);
-      if (change !== undefined) fieldsOf.set(change, [...(fieldsOf.get(change) ?? []), field]);
-    }
-  }
-  return [...fieldsOf].map(([change, fields]) => {
-    const shown = fields.slice(0, shownFields).join(', ');
-    const more = fields.length - shownFields;
-    return `${change}: ${shown}${more > 0 ? ` and ${count(more)} more (--json shows them)` : ''}`;
-  });
-}
-
-// In the order in which they are told.
-const ruleTexts: readonly ((rule: Omit<RuleChange, 'field'>) => string | undefined)[] = [
-  ({ owner }) => ownerText(owner),
-  ({ managed: { gain } }) => gainText(gain, ''),
-  ({ managed: { lose } }) => loseText(lose, ''),
-  ({ manual: { gain } }) => gainText(gain, ' on manual accounts'),
-  ({ manual: { lose } }) => loseText(lose, ' on manual accounts'),
-];
-
-function ownerText({ before, after }: RuleChange['owner']): string | undefined {
-  if (before === after) return undefined;
-  if (after === null) return 'no longer a field';
-  return before === null ? `new, owned by the ${after}` : `owned by the ${after} from now on`;
-}
-
-function gainText(roles: readonly Role[], where: string): string | undefined {
-  return roles.length === 0 ? undefined : `${roleText(roles)} may edit${where} from now on`;
-}
-
-function loseText(roles: readonly Role[], where: string): string | undefined {
-  return roles.length === 0 ? undefined : `${roleText(roles)} may no longer edit${where}`;
-}
-
-const roleText = (roles: readonly Role[]) =>
-  roles.length === 1 ? `the role ${roles[0]}` : `the roles ${roles.join(' and ')}`;
-
-/** Returns a sentence on when the change takes effect, or would. */
-export function whenItActs(tenants: readonly TenantPreview[], dryRun: boolean): string {
-  const full = tenants.filter((one) => one.fullRound).length;
-  const subject = dryRun ? 'Applied, owners' : 'Owners';
-  if (full === 0 && tenants.some((one) => one.narrower))
-    return `${subject} and editors take effect at once; the narrower scope with the next cycle, which is no full one.`;
-  if (full === 0) return dryRun ? 'Applied, it takes effect at once.' : 'It takes effect at once.';
-  const of = tenants.length > 1 ? ` for ${plural(full, 'tenant')}` : '';
-  return `${subject} and editors take effect at once; mapping and scope with the next cycle, which is a full one${of}.`;
 }

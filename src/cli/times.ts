@@ -1,6 +1,6 @@
 // Times as people type them.
 import { InvalidArgumentError } from 'commander';
-import { durationMs } from '../settings/schema.ts';
+import { durationMs } from '../settings/durations.ts';
 
 const iso = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$/;
 

@@ -15,7 +15,7 @@ import { readTenantState, type TenantState } from '../store/stage/tenant-state.t
 import { tenantDisconnected } from '../store/tenants/tenants.ts';
 import { inSpan } from '../tracing.ts';
 import { runFirstLoad } from './first-load.ts';
-import { narrowedSince } from './narrowing.ts';
+import { narrowingOf } from './narrowing.ts';
 import { logProgress } from './progress-log.ts';
 import { describeCycle, type FirstLoad, isInterruption, type StreamFailure } from './reports.ts';
 import { type CycleContext, runStreams, type StreamsRun } from './run-streams.ts';
@@ -122,8 +122,7 @@ async function begin(parts: CycleParts, options: CycleOptions, lease: Lease, sta
   const { tenantId, resync, dryRun, actor } = options;
   const inputsOf = async ({ streams, settings: resolve }: TenantState): Promise<CycleInputs> => {
     const settings = resolve(defaults);
-    const { checkpoint } = streams.users;
-    return { streams, settings, narrowing: await narrowedSince(database, tenantId, defaults, checkpoint, settings) };
+    return { streams, settings, narrowing: await narrowingOf(database, tenantId, defaults, streams, settings) };
   };
   const rereadInputs = async () => inputsOf(await readTenantState(database, tenantId));
   const signal = AbortSignal.any([options.signal, lease.lost]);

@@ -6,7 +6,7 @@ import { readDeletedIds } from '../graph/deleted.ts';
 import { firstGroupsUrl, readMemberOf, readMembers } from '../graph/groups.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { firstUsersUrl, readUsers } from '../graph/users.ts';
-import { selectedProperties } from '../rules/mapping.ts';
+import { trackedProperties } from '../rules/mapping.ts';
 import { plural } from '../rules/numbers.ts';
 import { missingRoles } from '../rules/roles.ts';
 import { streams } from '../rules/streams.ts';
@@ -19,6 +19,7 @@ import type { TenantRow } from '../store/tenants/tenants.ts';
 import { consentWaiting, listWaiting } from '../store/tenants/waiting-consents.ts';
 import type { Checklist, Finding, Made } from './checklist.ts';
 import { type DoctorGraph, type DoctorParts, type Installation, judgeCredential } from './doctor.ts';
+import { judgePhotos } from './doctor-photos.ts';
 import { describeHeld } from './reports.ts';
 
 /** `row` is undefined if the tenant is not registered or the database does not answer. */
@@ -145,7 +146,7 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
     return openReader({ tenantId: id, settings: settings.value as Settings, signal: parts.signal, log: parts.log });
   };
   const users = await list.make('read: users/delta', [...usable, service], async () => {
-    const properties = selectedProperties(settings.value as Settings);
+    const properties = trackedProperties(settings.value as Settings);
     return readFirst(reader(), (origin) => firstUsersUrl(origin, properties), 'user');
   });
   const groups = await list.make('read: groups/delta', [...usable, service], () =>
@@ -178,6 +179,12 @@ async function checkGraph(parts: DoctorParts, way: Way, list: Checklist): Promis
       value: true,
     };
   });
+  if (settings.value?.photos.read) {
+    const { size } = settings.value.photos;
+    await list.make('read: photos', [users], () =>
+      judgePhotos(reader, { roles: rolesOf(token.value ?? ''), first: users.value?.first, size }),
+    );
+  }
   await list.make('read: $batch', [users], async () => {
     const asked = users.value?.first ?? nilUuid;
     const answer = (await readUsers(reader(), [asked], ['id'], new Map())).get(asked);

@@ -17,6 +17,7 @@ import { listWaiting } from '../store/tenants/waiting-consents.ts';
 import type { Checklist, Finding, Made } from './checklist.ts';
 import type { CycleParts } from './cycle.ts';
 import { judgeGrants } from './doctor-grants.ts';
+import { checkRegistrations } from './doctor-web.ts';
 import { describeRegistration } from './registration.ts';
 
 /** The connection to Graph as app.ts opens it. */
@@ -35,6 +36,10 @@ export type DoctorParts = {
   openGraph(): DoctorGraph;
   /** Tenants may bring their own. */
   readonly namesCredential: boolean;
+  /** Reads the credential that people sign in to the web with; undefined where the environment names nothing of the web. */
+  readonly signIn?: (() => AppCredential) | undefined;
+  /** Reads the public address of the web; undefined where the environment names none. Throws `usage` for a wrong one. */
+  readonly publicUrl?: (() => string) | undefined;
   /** Whether a proxy resolves host names. */
   readonly proxied: boolean;
   /** The database is the embedded one, on which no worker can run. */
@@ -117,10 +122,14 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
       cure: 'set AZURE_CLIENT_ID and one of the secrets (docs/operations.md, "Environment")',
     };
   });
+  const { signIn } = parts;
+  const web =
+    signIn && (await list.make('credential: web', [], () => judgeSignIn(signIn(), credential.value, parts.now())));
   const { value: database } = schema;
   const { clientId } = credential.value ?? {};
   if (database && clientId !== undefined)
     await list.make('consent: roles', [], async () => describeRegistration(await readRegistration(database, clientId)));
+  if (database) await checkRegistrations(list, database, { reads: clientId, signsIn: web?.value }, parts.publicUrl);
   if (database) await list.make('consent: waiting', [], () => judgeWaiting(database));
   if (database) await list.make('worker', [], () => judgeWorker(database, parts.embedded === true));
   if (database) await list.make('grants', [], () => judgeGrants(database));
@@ -211,6 +220,19 @@ export function judgeCredential(credential: AppCredential, now: number): Finding
   }
   const says = `${what}, good until ${date}`;
   return { says, value: credential, ...(days < 14 && { cure: newCertificate }) };
+}
+
+/** Reports the credential of the web's sign-in with its application, and whether it reads directories too. */
+function judgeSignIn(credential: AppCredential, own: AppCredential | undefined, now: number): Finding<string> {
+  const { says, cure } = judgeCredential(credential, now);
+  if (cure !== undefined || credential.clientId !== own?.clientId) {
+    return { says, value: credential.clientId, ...(cure !== undefined && { cure }) };
+  }
+  return {
+    says: `${says}; people sign in to the application that reads directories`,
+    cure: 'give the web a registration of its own, ENTRA_SYNC_SIGN_IN_CLIENT_ID (docs/web.md, "Two registrations")',
+    value: credential.clientId,
+  };
 }
 
 const newCertificate = 'make a new certificate, register it with the application, then put it in place of this one';

@@ -21,6 +21,7 @@ import { listGroups, listUsersQuickly } from './listing.ts';
 import { cycleErrorOf, type FirstLoad, isInterruption, reportOfFailure, type StreamFailure } from './reports.ts';
 import type { Progress } from './stream.ts';
 import { requiredOfUsers } from './users.ts';
+import { keepWordsOfNew } from './words.ts';
 
 export type FirstLoadContext = {
   readonly database: Database;
@@ -144,6 +145,7 @@ async function loadStreams(context: Load, settings: Settings, listings: Listings
         wholeness: parts[stream].wholeness(settings),
       });
       reports.set(stream, reportOfCommit(round, counts, reader.requestCount()));
+      if (stream === 'users') await keepWordsOfNew(context);
     } catch (thrown) {
       const error = describeDatabaseError(thrown);
       failures.push({ stream, error });

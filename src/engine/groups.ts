@@ -1,9 +1,9 @@
 // The groups stream: groups with the slices of their members.
 
-import { readDeletedIds } from '../graph/deleted.ts';
 import { firstGroupsUrl, readGroups, readMemberLists, readMemberOfs } from '../graph/groups.ts';
 import type { SingleObject } from '../graph/objects.ts';
 import { readUsers } from '../graph/users.ts';
+import { choosesGroups, type GroupChoice, leftOutOf } from '../rules/copied-groups.ts';
 import { asPatch, oddProblems, type Problem } from '../rules/decode.ts';
 import {
   decodeGroupsPage,
@@ -13,11 +13,11 @@ import {
   joinGroupsPages,
   requiredGroupProperties,
 } from '../rules/groups.ts';
-import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
+import { doubts, type KnownObject, keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { streams } from '../rules/streams.ts';
 import type { Settings } from '../settings/settings.ts';
 import { databaseTime } from '../store/database/pool.ts';
-import { recordDeletedElsewhere, restoredGroups } from '../store/stage/deleted-elsewhere.ts';
+import { restoredGroups } from '../store/stage/deleted-elsewhere.ts';
 import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/stage/doubts.ts';
 import {
   liveGroups,
@@ -31,6 +31,7 @@ import { doubtPartial, type RequiredProperties } from '../store/stage/partial-ob
 import type { Round } from '../store/stage/rounds.ts';
 import { groupsToSweep, keepUnnamed, membersToEnd } from '../store/stage/sweep.ts';
 import { askInChunks, partialAnswer } from './ask.ts';
+import { recordDeletedItems } from './deleted-items.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
 export const groupsStream: StreamParts<GroupsPage> = {
@@ -40,27 +41,19 @@ export const groupsStream: StreamParts<GroupsPage> = {
   join: joinGroupsPages,
   // A page of groups has a fifth of the bytes of a page of users.
   pagesTogether: 32,
-  stage: ({ database, lease }, _settings, round, page, base) =>
+  stage: ({ database, lease }, settings, round, page, base) =>
     stageGroupsPage(database, lease, round, {
       ...base,
       members: [...(page.earlier ?? []), page.members],
       occurrences: page.occurrences,
       merge: (known, stored) =>
-        mergeObjects(round.kind, known, page.occurrences, requiredGroupProperties, stored).map(withColumns),
+        mergeObjects(round.kind, known, page.occurrences, requiredGroupProperties, stored).map((group) =>
+          doubtAppearing(round, withColumns(group, settings.groups), known.get(group.id)),
+        ),
     }),
-  beforeFullRound: recordDeletedItems,
+  beforeFullRound: (context) => recordDeletedItems(context, streams),
   ask: askAboutGroups,
 };
-
-// The round's lists omit objects that are soft-deleted when it begins. Those restored meanwhile are asked for.
-async function recordDeletedItems({ database, lease, reader, log, dryRun }: StreamContext): Promise<void> {
-  if (dryRun) return;
-  for (const stream of streams) {
-    const ids = await readDeletedIds(reader, stream);
-    if (ids) await recordDeletedElsewhere(database, lease, stream, ids);
-    log.debug({ stream, away: ids?.length ?? null }, 'deleted objects listed');
-  }
-}
 
 async function askAboutGroups(context: StreamContext, settings: Settings, round: Round): Promise<void> {
   const { database, lease } = context;
@@ -78,7 +71,7 @@ async function askAboutGroups(context: StreamContext, settings: Settings, round:
     round,
     ids: [...new Set([...whole, ...doubtful.map((one) => one.id)])],
     read: readGroups,
-    settle: (answers, reader) => settleAnswers({ ...context, reader }, round, answers, whole),
+    settle: (answers, reader) => settleAnswers({ ...context, reader }, settings, round, answers, whole),
   });
   if (round.kind === 'full') await readUnnamed(context, round);
   await keepDeletedMembers(context, round);
@@ -93,6 +86,7 @@ export const requiredOfGroups: RequiredProperties = {
 // Reads the member lists of the groups in `whole` too, and the groups that hold them.
 async function settleAnswers(
   { database, lease, reader, log }: StreamContext,
+  { groups: choice }: Settings,
   round: Round,
   answers: ReadonlyMap<string, SingleObject>,
   whole: ReadonlySet<string>,
@@ -109,7 +103,7 @@ async function settleAnswers(
     else if ('reason' in answer) problems.push(answer);
     else {
       const source = keepKnown(overlay({}, answer.patch), answer.odd, known.get(id));
-      live.push(withColumns({ id, source, removed: null, doubt: null }));
+      live.push(withColumns({ id, source, removed: null, doubt: null }, choice));
     }
   }
   // Members of a live but unreadable group are accepted.
@@ -170,7 +164,17 @@ async function keepDeletedMembers({ database, lease, reader }: StreamContext, ro
   if (deleted.length > 0) await keepUnnamed(database, lease, round.round_id, deleted);
 }
 
-/** Returns a merged group with its columns. */
-export function withColumns(group: MergedObject): StagedGroup {
-  return { ...group, ...groupColumns(group.source) };
+/** Returns a merged group with its columns, copied or not. */
+export function withColumns(group: MergedObject, choice: GroupChoice): StagedGroup {
+  const columns = groupColumns(group.source);
+  // A later round may show a group that is not copied without its name.
+  const isNamed = Object.hasOwn(group.source, 'displayName');
+  const copied = isNamed || !choosesGroups(choice) ? leftOutOf(choice, group.id, columns.displayName) === null : null;
+  return { ...group, ...columns, copied };
+}
+
+// A group that was not copied has no stored document, which a later round would add to. Its members are stored.
+function doubtAppearing(round: Round, group: StagedGroup, known: KnownObject | undefined): StagedGroup {
+  const appears = round.kind === 'incremental' && known?.leftOut === true && group.copied === true;
+  return appears && group.removed === null ? { ...group, doubt: group.doubt ?? doubts.lacking } : group;
 }

@@ -1,29 +1,43 @@
-// Whether the settings in force only narrow the scope of the last committed users round.
+// Whether the settings in force only narrow the scope of the last committed users round, or the choice of the last groups round.
 import { ExpectedError } from '../errors.ts';
-import { narrowing } from '../rules/scope.ts';
+import type { Stream } from '../rules/streams.ts';
+import { copiesFewer, narrowedTo } from '../settings/narrowing.ts';
 import type { Settings, SettingsDocument } from '../settings/settings.ts';
 import type { Database, Transaction } from '../store/database/pool.ts';
 import { settingsInForce } from '../store/settings/versions.ts';
 import type { Checkpoint } from '../store/stage/rounds.ts';
+import type { CycleInputs, Narrowing } from './stream.ts';
 
-/** Returns where each condition went, if `after` differs from `before` by a narrower scope alone; else undefined. */
-export function narrowedTo(before: Settings, after: Settings): readonly number[] | undefined {
-  return before.reading === after.reading ? narrowing(before.scope, after.scope) : undefined;
-}
-
-/** {@link narrowedTo} of the settings with which the checkpoint was committed. */
-export async function narrowedSince(
+/** Compares the settings in force with those of the checkpoints. */
+export async function narrowingOf(
   on: Database | Transaction,
   tenantId: string,
   defaults: SettingsDocument,
+  { users, groups }: CycleInputs['streams'],
+  settings: Settings,
+): Promise<Narrowing> {
+  const ofUsers = await settingsBefore(on, tenantId, defaults, 'users', users.checkpoint, settings);
+  const ofGroups = await settingsBefore(on, tenantId, defaults, 'groups', groups.checkpoint, settings);
+  return {
+    users: ofUsers && narrowedTo(ofUsers, settings),
+    groups: ofGroups !== undefined && copiesFewer(ofGroups, settings),
+  };
+}
+
+/** Returns the settings with which the checkpoint was committed; undefined without one, and where nothing differs. */
+async function settingsBefore(
+  on: Database | Transaction,
+  tenantId: string,
+  defaults: SettingsDocument,
+  stream: Stream,
   checkpoint: Checkpoint | undefined,
   settings: Settings,
-): Promise<readonly number[] | undefined> {
-  if (!checkpoint || checkpoint.fingerprint === settings.fingerprints.users) return undefined;
+): Promise<Settings | undefined> {
+  if (!checkpoint || checkpoint.fingerprint === settings.fingerprints[stream]) return undefined;
   try {
     const before = await settingsInForce(on, tenantId, defaults, checkpoint.settings_version);
     // An earlier release may have read other properties under the same settings.
-    return before.fingerprints.users === checkpoint.fingerprint ? narrowedTo(before, settings) : undefined;
+    return before.fingerprints[stream] === checkpoint.fingerprint ? before : undefined;
   } catch (error) {
     if (error instanceof ExpectedError && error.code === 'settings_invalid') return undefined;
     throw error;

@@ -4,6 +4,7 @@ import { ExpectedError } from '../errors.ts';
 import { readMemberOf } from '../graph/groups.ts';
 import { readUser } from '../graph/users.ts';
 import { asGuid, type Occurrence, oddProblems } from '../rules/decode.ts';
+import { managerProperty } from '../rules/managers.ts';
 import { requiredUserProperties, selectedProperties } from '../rules/mapping.ts';
 import { keepKnown, overlay } from '../rules/merge.ts';
 import { conditionName, outsideOf } from '../rules/scope.ts';
@@ -13,10 +14,12 @@ import type { ChangeSample } from '../store/commit/change-sample.ts';
 import { databaseTime } from '../store/database/pool.ts';
 import { settingsInForce } from '../store/settings/versions.ts';
 import { knownOfOdd } from '../store/stage/doubts.ts';
+import { deletedManagers } from '../store/stage/managers.ts';
 import { readCheckpoint } from '../store/stage/rounds.ts';
 import { findTenant, tenantDisconnected } from '../store/tenants/tenants.ts';
 import { partialAnswer } from './ask.ts';
 import type { CycleParts } from './cycle.ts';
+import { withManagers } from './managers.ts';
 import { typesOf, withMapping } from './users.ts';
 
 export type PersonOptions = {
@@ -73,7 +76,7 @@ export async function readUserOnDemand(parts: CycleParts, options: PersonOptions
   const reader = parts.openReader({ tenantId, settings, signal, log: parts.log });
   const askedAt = await databaseTime(database);
   const known = (await findAccountsByWord(database, tenantId, word))[0];
-  const shown = await ask();
+  const shown = await askWithManager();
   const answer = shown === 'not_found' ? shown : partialAnswer(shown.id ?? '', shown, requiredUserProperties);
   if (answer === 'not_found') {
     if (!known) throw unknownPerson();
@@ -141,7 +144,17 @@ export async function readUserOnDemand(parts: CycleParts, options: PersonOptions
 
   async function sourceOf(shown: Extract<Occurrence, { patch: unknown }>) {
     const stored = await knownOfOdd(database, tenantId, '0', 'users', [shown]);
-    return keepKnown(overlay({}, shown.patch), shown.odd, stored.get(shown.id));
+    const unmanaged = shown.patch[managerProperty] === null ? [shown.id] : [];
+    const deleted = (await deletedManagers(database, tenantId, '0', unmanaged)).get(shown.id);
+    const patch = deleted === undefined ? shown.patch : { ...shown.patch, [managerProperty]: deleted };
+    return keepKnown(overlay({}, patch), shown.odd, stored.get(shown.id));
+  }
+
+  async function askWithManager() {
+    const user = await ask();
+    if (!settings.managers || user === 'not_found' || 'reason' in user) return user;
+    const answers = await withManagers(reader, new Map([[user.id, user]]));
+    return answers.get(user.id) ?? user;
   }
 
   // A user who was renamed, or is found by mail or account id, is read by object id.

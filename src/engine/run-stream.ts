@@ -72,7 +72,7 @@ async function runChosenRound<Page extends DeltaPage>(
       settingsVersion: settings.version,
       fullEveryMs: settings.fullEveryMs,
       origin: reader.origin,
-      narrows: stream === 'users' && inputs.narrowing !== undefined,
+      narrows: stream === 'users' ? inputs.narrowing.users !== undefined : inputs.narrowing.groups,
     });
     const { kind, reason } = 'open' in chosen ? chosen.open : chosen.begin;
     const pagesBefore = 'open' in chosen ? chosen.open.pages : 0;

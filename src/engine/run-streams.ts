@@ -11,6 +11,7 @@ import { reportOfFailure, type StreamFailure } from './reports.ts';
 import { runStream } from './run-stream.ts';
 import type { CycleInputs, RoundReport, StreamContext, StreamResult } from './stream.ts';
 import { usersStream } from './users.ts';
+import { keepWordsOfNew } from './words.ts';
 
 /** The context that both streams of a cycle share. */
 export type CycleContext = Omit<StreamContext, 'reader' | 'memberships' | 'underWay'>;
@@ -48,7 +49,11 @@ export async function runStreams(
   const memberships = groupsEnded.then((ended) => (dryRun && 'result' in ended ? ended.result.round : undefined));
   const [groups, users] = await Promise.all([
     groupsEnded,
-    settled(runStream({ ...contextOf('users'), memberships }, usersStream)),
+    settled(runStream({ ...contextOf('users'), memberships }, usersStream)).then(async (ended) => {
+      // Beside the groups: people are shown before they are found by their words.
+      if (!dryRun) await keepWordsOfNew(context);
+      return ended;
+    }),
   ]);
   // The caller needs the error of the dry run. The next cycle drops the stage.
   if (dryRun) await dropDryRun(database, lease).catch(() => {});

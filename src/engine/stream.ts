@@ -29,8 +29,15 @@ export type RoundReport = Pick<StreamReport, 'round' | 'reason' | 'pages' | 'see
 export type CycleInputs = {
   readonly settings: Settings;
   readonly streams: TenantState['streams'];
-  /** Set where the scope in force is only narrower than that of the last users round: where each condition went. */
-  readonly narrowing: readonly number[] | undefined;
+  readonly narrowing: Narrowing;
+};
+
+/** Where the settings in force only narrow those of a stream's last round. */
+export type Narrowing = {
+  /** Set where the scope is narrower: where each condition went. */
+  readonly users: readonly number[] | undefined;
+  /** Fewer groups are copied. */
+  readonly groups: boolean;
 };
 
 export type StreamContext = {

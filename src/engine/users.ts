@@ -7,19 +7,29 @@ import {
   asPatch,
   type DeltaPage,
   decodePage,
+  decodePageOf,
   joinPages,
   oddProblems,
   type Problem,
   type SelectedProperties,
 } from '../rules/decode.ts';
 import { propertyOf } from '../rules/graph-properties.ts';
-import { mapUser, requiredForScope, requiredUserProperties, selectedProperties, userKeys } from '../rules/mapping.ts';
-import { keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
+import { decodeUserWithManager, managerProperty } from '../rules/managers.ts';
+import {
+  mapUser,
+  requiredForScope,
+  requiredUserProperties,
+  selectedProperties,
+  trackedProperties,
+  userKeys,
+} from '../rules/mapping.ts';
+import { doubts, keepKnown, type MergedObject, mergeObjects, overlay } from '../rules/merge.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings/settings.ts';
 import { onDryRunGroups } from '../store/commit/dry-run.ts';
 import { databaseTime } from '../store/database/pool.ts';
 import { doubtfulObjects, knownOfOdd, unmetObjects } from '../store/stage/doubts.ts';
+import { deletedManagers } from '../store/stage/managers.ts';
 import { doubtPartial, type RequiredProperties } from '../store/stage/partial-objects.ts';
 import { type Round, readCheckpoint } from '../store/stage/rounds.ts';
 import {
@@ -28,31 +38,48 @@ import {
   type SettledUsers,
   type StagedUser,
   settleUsers,
+  stagedLive,
   stageUsersPage,
 } from '../store/stage/users.ts';
 import { askInChunks, partialAnswer } from './ask.ts';
+import { recordDeletedItems } from './deleted-items.ts';
+import { reportsInDoubt, withManagers } from './managers.ts';
 import type { StreamContext, StreamParts } from './stream.ts';
 
 export const usersStream: StreamParts<DeltaPage> = {
   stream: 'users',
-  firstUrl: (origin, settings) => firstUsersUrl(origin, selectedProperties(settings)),
+  firstUrl: (origin, settings) => firstUsersUrl(origin, trackedProperties(settings)),
   decode: (settings) => {
     const selected = typesOf(selectedProperties(settings));
-    return (body) => decodePage(body, selected);
+    return settings.managers
+      ? (body) => decodePageOf(body, (item) => decodeUserWithManager(item, selected))
+      : (body) => decodePage(body, selected);
   },
   join: joinPages,
   pagesTogether: 8,
+  // The groups stream lists them too, but it runs beside this one, and some tenants show their users alone.
+  beforeFullRound: async (context) => {
+    if (context.inputs.settings.managers) await recordDeletedItems(context, ['users']);
+  },
   stage: ({ database, lease }, settings, round, page, base) =>
     stageUsersPage(database, lease, round, {
       ...base,
       occurrences: page.occurrences,
       merge: (known, stored) =>
         mergeObjects(round.kind, known, page.occurrences, requiredForScope(settings.scope), stored).map((user) =>
-          withMapping(user, settings),
+          doubtManager(withMapping(user, settings), settings, round, known.has(user.id)),
         ),
     }),
   ask: askAboutUsers,
 };
+
+// A user who enters comes with changed properties alone, and of one outside the scope no manager is kept.
+function doubtManager(user: StagedUser, settings: Settings, round: Round, isKnown: boolean): StagedUser {
+  const isEntering = settings.managers && round.kind === 'incremental' && !isKnown && !user.removed && user.inScope;
+  return isEntering && user.doubt === null && !(managerProperty in user.source)
+    ? { ...user, doubt: doubts.unknownManager }
+    : user;
+}
 
 async function askAboutUsers(context: StreamContext, settings: Settings, round: Round): Promise<void> {
   const { database, lease } = context;
@@ -84,13 +111,20 @@ async function askAboutUsers(context: StreamContext, settings: Settings, round: 
       ...restored,
     ]),
   ];
+  const ofManagers = settings.managers ? [...restored] : [];
   if (ids.length === 0) return;
   const groupsAreKnown = (await readCheckpoint(database, lease.tenantId, 'groups')) !== undefined;
-  const read = (reader: GraphReader, some: readonly string[]) =>
-    readUsers(reader, some, properties, typesOf(properties));
+  const read = async (reader: GraphReader, some: readonly string[]) => {
+    const users = await readUsers(reader, some, properties, typesOf(properties));
+    return settings.managers ? withManagers(reader, users) : users;
+  };
   const settle = (answers: ReadonlyMap<string, SingleObject>, reader: GraphReader) =>
     settleAnswers({ ...context, reader }, settings, round, answers, groupsAreKnown ? restored : new Set());
   await askInChunks(context, { stream: 'users', round, ids, read, settle });
+  if (ofManagers.length === 0) return;
+  const live = await stagedLive(database, round.round_id, ofManagers);
+  const reports = await reportsInDoubt(context, round, live);
+  await askInChunks(context, { stream: 'users', round, ids: reports, read, settle });
 }
 
 async function settleAnswers(
@@ -106,12 +140,16 @@ async function settleAnswers(
   const known = await knownOfOdd(database, lease.tenantId, round.round_id, 'users', shown);
   const problems: Problem[] = oddProblems(shown);
   const missingIds: string[] = [];
+  const unmanaged = shown.filter(({ patch }) => patch[managerProperty] === null).map(({ id }) => id);
+  const deleted = await deletedManagers(database, lease.tenantId, round.round_id, unmanaged);
   for (const [id, read] of answers) {
     const answer = partialAnswer(id, read, requiredUserProperties);
     if (answer === 'not_found') missingIds.push(id);
     else if ('reason' in answer) problems.push(answer);
     else {
-      const source = keepKnown(overlay({}, answer.patch), answer.odd, known.get(id));
+      const manager = deleted.get(id);
+      const patch = manager === undefined ? answer.patch : { ...answer.patch, [managerProperty]: manager };
+      const source = keepKnown(overlay({}, patch), answer.odd, known.get(id));
       const user = withMapping({ id, source, removed: null, doubt: null }, settings);
       live.push({ user, memberOf: undefined });
     }
@@ -139,7 +177,7 @@ async function settleAnswers(
 
 /** Returns the properties of a whole user under these settings. */
 export function requiredOfUsers(settings: Settings): RequiredProperties {
-  return { required: requiredUserProperties, selected: selectedProperties(settings) };
+  return { required: requiredUserProperties, selected: trackedProperties(settings) };
 }
 
 /** Returns a merged user with its mapped fields, inside or outside the scope. */

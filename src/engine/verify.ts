@@ -2,6 +2,7 @@
 
 import { ExpectedError } from '../errors.ts';
 import { listGroups, readGroups, readMemberLists } from '../graph/groups.ts';
+import { readManagers } from '../graph/managers.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { listUsers, readUsers } from '../graph/users.ts';
 import { asPatch, type Occurrence, oddProblems, type Problem } from '../rules/decode.ts';
@@ -9,6 +10,7 @@ import { requiredGroupProperties } from '../rules/groups.ts';
 import { requiredUserProperties, selectedProperties } from '../rules/mapping.ts';
 import { mergeObjects } from '../rules/merge.ts';
 import type { ScopeGap } from '../rules/scope.ts';
+import { commandWord } from '../rules/shell.ts';
 import { type Stream, streams, tableOf } from '../rules/streams.ts';
 import type { Settings } from '../settings/settings.ts';
 import { acquireLease, type Lease } from '../store/cycle/lease.ts';
@@ -22,6 +24,7 @@ import { findTenant, tenantDisconnected } from '../store/tenants/tenants.ts';
 import {
   type Checked,
   countStaged,
+  type Drift,
   drawSample,
   driftOfGroups,
   driftOfMemberships,
@@ -33,6 +36,7 @@ import {
   withNames,
 } from '../store/verify.ts';
 import { driftOfEffective } from '../store/verify-effective.ts';
+import { storedManagers } from '../store/verify-managers.ts';
 import { judgeListing, leaveErasedOut } from '../store/verify-scope.ts';
 import type { CycleParts } from './cycle.ts';
 import { withColumns } from './groups.ts';
@@ -85,8 +89,10 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
     const scopeGaps =
       options.sample === undefined ? await judgeListing(database, lease, roundIds, settings.scope.groups) : [];
     const scopeOf = ({ round, ids }: Listing) => ({ tenantId, roundId: round.round_id, ids });
+    const managers = settings.managers ? await compareManagers(work, scopeOf(users)) : { drift: [], unread: [] };
     const drift = [
       ...(await driftOfUsers(database, scopeOf(users))),
+      ...managers.drift,
       ...(await driftOfGroups(database, scopeOf(groups))),
       ...(await driftOfMemberships(database, scopeOf(groups))),
       ...(await driftOfNesting(database, tenantId)),
@@ -95,7 +101,7 @@ export async function runVerify(parts: CycleParts, options: VerifyOptions): Prom
     return {
       checked: await countStaged(database, tenantId, roundIds),
       drift: await withNames(database, tenantId, roundIds, drift),
-      unread: await readUnread(database, roundIds),
+      unread: [...(await readUnread(database, roundIds)), ...managers.unread],
       scopeGaps,
       requests: reader.requestCount(),
       seconds: Math.round(performance.now() - started) / 1000,
@@ -112,9 +118,45 @@ async function requireSynced(database: Database, tenantId: string): Promise<void
   for (const stream of streams) {
     if (await readCheckpoint(database, tenantId, stream)) continue;
     throw new ExpectedError('never_synced', `the ${stream} of the tenant were never synced`, {
-      cure: `run entra-sync sync ${JSON.stringify(name)}`,
+      cure: `run entra-sync sync ${commandWord(name)}`,
     });
   }
+}
+
+const managersAtOnce = 1_000;
+
+/** Asks for the manager of each listed user with an account: one request in 20 users. */
+async function compareManagers(
+  { parts, reader, options }: Work,
+  listing: { readonly tenantId: string; readonly roundId: string },
+): Promise<{ drift: Drift[]; unread: Unread[] }> {
+  const stored = await storedManagers(parts.database, listing);
+  const drift: Drift[] = [];
+  const unread: Unread[] = [];
+  for (let start = 0; start < stored.length; start += managersAtOnce) {
+    options.signal.throwIfAborted();
+    const lot = stored.slice(start, start + managersAtOnce);
+    const answers = await readManagers(
+      reader,
+      lot.map(({ id }) => id),
+    );
+    for (const { id, manager, isLive } of lot) {
+      const answer = answers.get(id);
+      if (answer === undefined) continue;
+      if (typeof answer === 'object' && 'unread' in answer) {
+        unread.push({ stream: 'users', object_key: `${id}/manager`, reason: answer.unread });
+        continue;
+      }
+      const fresh = answer === 'none' ? null : answer.id;
+      if (fresh === manager || (fresh === null && !isLive)) continue;
+      const what = manager === null ? 'missing' : fresh === null ? 'extra' : 'different';
+      drift.push({
+        ...{ kind: 'manager', what, entra_object_id: id, member_object_id: fresh ?? manager },
+        ...{ field: null, stored: manager, fresh },
+      });
+    }
+  }
+  return { drift, unread };
 }
 
 type Listing = { round: Round; ids: readonly string[] | null };
@@ -191,6 +233,8 @@ async function stageListed(work: Work, stream: Stream, round: Round, listed: Lis
     occurrences,
     members: lists.map((list) => list.members),
     merge: (known, stored) =>
-      mergeObjects('full', known, occurrences, requiredGroupProperties, stored).map(withColumns),
+      mergeObjects('full', known, occurrences, requiredGroupProperties, stored).map((group) =>
+        withColumns(group, settings.groups),
+      ),
   });
 }

@@ -1,9 +1,11 @@
 // Runs one round to its commit: stages pages, asks for objects in doubt, commits.
 import { gatherPages, totalOf } from '../graph/pages.ts';
+import { choosesGroups, leftOutOf } from '../rules/copied-groups.ts';
 import { type DeltaPage, objectsOf } from '../rules/decode.ts';
 import { outsideOf } from '../rules/scope.ts';
 import type { Settings } from '../settings/settings.ts';
 import { commitRound } from '../store/commit/round.ts';
+import type { CopiesGroup } from '../store/commit/stored-groups.ts';
 import type { NarrowerScope } from '../store/commit/stored-scope.ts';
 import { reportOfCommit } from '../store/cycle/cycles.ts';
 import { unfoldSlices } from '../store/stage/members.ts';
@@ -20,6 +22,10 @@ export function hasScopeGroups({ scope }: Settings): boolean {
 
 function narrowerScope({ scope, disabledAccounts }: Settings, places: readonly number[]): NarrowerScope {
   return { places, outsideOf: (user) => outsideOf(user, scope, disabledAccounts) };
+}
+
+function copiesOf({ groups }: Settings): CopiesGroup {
+  return (id, name) => leftOutOf(groups, id, name) === null;
 }
 
 /**
@@ -92,7 +98,10 @@ export async function runRound<Page extends DeltaPage>(
       analyzed,
       dryRunGroups,
       narrower:
-        stream === 'users' && round.kind !== 'full' && narrowing ? narrowerScope(settings, narrowing) : undefined,
+        stream === 'users' && round.kind !== 'full' && narrowing.users
+          ? narrowerScope(settings, narrowing.users)
+          : undefined,
+      copies: stream === 'groups' && choosesGroups(settings.groups) ? copiesOf(settings) : undefined,
     });
   const { counts, sample } = await inSpan('commit', { 'entra_sync.stream': stream }, commit);
   const report = reportOfCommit(round, counts, reader.requestCount());

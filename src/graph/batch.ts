@@ -20,6 +20,12 @@ export type BatchAnswers<Answer extends NonNullable<unknown> | string> = {
   unread(id: string, why: string, failing: boolean): Answer;
 };
 
+/** `headers`: of the `$batch` and of each of its items. `mostBytes`: of its answer; a larger one is halved. */
+export type BatchOptions = {
+  readonly headers?: Record<string, string> | undefined;
+  readonly mostBytes?: number | undefined;
+};
+
 /**
  * Sends the GETs of `urls` (id -> path and query without the version; at most 20) as one `$batch`, and retries failed
  * items after the longest Retry-After. An item that keeps failing while Graph answers is unread; a `$batch` that fails
@@ -31,7 +37,9 @@ export async function readBatch<Answer extends NonNullable<unknown> | string>(
   urls: ReadonlyMap<string, string>,
   answers: BatchAnswers<Answer>,
   found: Map<string, Answer>,
+  options: BatchOptions = {},
 ): Promise<void> {
+  const { headers, mostBytes } = options;
   const missing = () => [...urls.keys()].filter((id) => !found.has(id));
   const failures = new Map<string, string>();
   const answer = await askWithProof(reader, collectionOf(urls), (faults) => {
@@ -39,7 +47,11 @@ export async function readBatch<Answer extends NonNullable<unknown> | string>(
     return reader.getJson<true>(`${reader.origin}/v1.0/$batch`, {
       carriedToken: false,
       faults,
-      batch: () => ({ requests: missing().map((id) => ({ id, method: 'GET', url: urls.get(id) })) }),
+      ...(headers && { headers }),
+      ...(mostBytes !== undefined && { mostBytes }),
+      batch: () => ({
+        requests: missing().map((id) => ({ id, method: 'GET', url: urls.get(id), ...(headers && { headers }) })),
+      }),
       parse: (body, answered) => takeBatch(body, answered, missing(), answers, found, failures),
     });
   });
@@ -52,7 +64,7 @@ export async function readBatch<Answer extends NonNullable<unknown> | string>(
   // The `$batch` failed as a whole; one of its items may be the cause.
   const middle = Math.ceil(left.length / 2);
   for (const half of [left.slice(0, middle), left.slice(middle)])
-    await readBatch(reader, new Map(half.map((id) => [id, urls.get(id) ?? ''])), answers, found);
+    await readBatch(reader, new Map(half.map((id) => [id, urls.get(id) ?? ''])), answers, found, options);
 }
 
 function collectionOf(urls: ReadonlyMap<string, string>): Stream {

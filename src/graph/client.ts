@@ -22,7 +22,7 @@ export type GraphClient = {
   signIn(signal: AbortSignal): Promise<void>;
   /**
    * Sends one GET, or the `$batch` of GETs in `batch`, to exactly `url` and returns the answer, whatever its status.
-   * Calls `onSend` once there is an access token: without one nothing is sent. Throws RequestFailed for network faults
+   * An answer beyond `mostBytes` is not read to its end. Calls `onSend` once there is an access token: without one nothing is sent. Throws RequestFailed for network faults
    * and passing sign-in faults, ExpectedError for a foreign URL and a refused sign-in.
    */
   send(
@@ -32,6 +32,7 @@ export type GraphClient = {
       renewToken?: boolean;
       headers?: Record<string, string>;
       batch?: object;
+      mostBytes?: number;
       onSend?: () => void;
     },
   ): Promise<Answer>;
@@ -77,7 +78,7 @@ export function openGraphClient(options: {
         throw requestFailure(error, signal, requestTimeoutMs);
       });
     },
-    send: async (url, { signal, renewToken = false, headers = {}, batch, onSend }) => {
+    send: async (url, { signal, renewToken = false, headers = {}, batch, mostBytes, onSend }) => {
       requireOrigin(url, origin);
       const exact = new ExactRequest(url, renewToken, onSend);
       const request = client
@@ -89,7 +90,7 @@ export function openGraphClient(options: {
       try {
         const response: Response = await (batch === undefined ? request.get() : request.post(batch));
         if (exact.failure !== undefined) throw exact.failure;
-        const text = await readBody(response.body, maxGraphBytes);
+        const text = await readBody(response.body, mostBytes ?? maxGraphBytes);
         return { status: response.status, text, headers: response.headers };
       } catch (error) {
         throw requestFailure(exact.failure ?? error, signal, requestTimeoutMs);

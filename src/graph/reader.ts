@@ -96,6 +96,8 @@ export type GraphReader = {
       headers?: Record<string, string>;
       batch?: () => object;
       parse: Parse<Body>;
+      /** The most bytes of the answer, where that is less than the client's. */
+      mostBytes?: number;
       /** Returns the result for a 404, if that is not a failure. */
       absent?: () => Body;
       /** Number of faults, other than 429, that end an optional request. Default: the policy's. */
@@ -228,11 +230,16 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
 
   const getJson: GraphReader['getJson'] = (
     url,
-    { carriedToken, headers = {}, batch, parse, absent, onWait: also, faults },
+    { carriedToken, headers = {}, batch, mostBytes, parse, absent, onWait: also, faults },
   ) =>
     underPolicy(
       async (renewToken) => {
-        const answer = await send(url, { renewToken, headers, ...(batch && { batch: batch() }) });
+        const answer = await send(url, {
+          renewToken,
+          headers,
+          ...(batch && { batch: batch() }),
+          ...(mostBytes !== undefined && { mostBytes }),
+        });
         return answer.status === 404 && absent ? absent() : parseAnswer(answer, url, carriedToken, parse);
       },
       { onWait: also, faults },

@@ -1,6 +1,8 @@
 // Turns the errors of MSAL and Entra ID for a failed sign-in into one line with its cure.
+
 import { ExpectedError } from '../errors.ts';
 import { failureTable } from '../rules/failures.ts';
+import { commandWord } from '../rules/shell.ts';
 import type { AppCredential } from './app-credential.ts';
 import { maxIdentityBytes } from './body.ts';
 import { explainCertificate } from './certificate.ts';
@@ -58,7 +60,7 @@ export type Customer = {
 /** Returns the command that asks a customer for consent. */
 export function invitationCommand(customer: Customer | undefined): string {
   const ref = customer?.ref ?? 'CUSTOMER';
-  return `entra-sync connect --print-url --ref ${/^[\w.:@/-]+$/.test(ref) ? ref : JSON.stringify(ref)}`;
+  return `entra-sync connect --print-url --ref ${/^[\w.:@/-]+$/.test(ref) ? ref : commandWord(ref)}`;
 }
 
 const applicationId = ({ ofTenant }: AppCredential) =>

@@ -1,6 +1,6 @@
 // Signs administrators in with @azure/msal-node (authorization code with PKCE) and builds the consent URL.
 import { createHash } from 'node:crypto';
-import type { Configuration } from '@azure/msal-node';
+import type { Configuration, INetworkModule } from '@azure/msal-node';
 import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
 import { ExpectedError } from '../errors.ts';
 import { asGuid } from '../rules/decode.ts';
@@ -20,6 +20,12 @@ export type SignedIn = {
   readonly domain: string | null;
   /** Whether the person may consent for the tenant; undefined if the registration's tokens do not say. */
   readonly administrator: boolean | undefined;
+  /** The template ids of the person's directory roles, in lower case; empty if the registration's tokens do not say. */
+  readonly directoryRoles: readonly string[];
+  /** The application roles that the tenant has given the person. */
+  readonly appRoles: readonly string[];
+  /** The account's home is another tenant, or a personal one. */
+  readonly guest: boolean;
 };
 
 /** The change to a registration that puts directory roles into tokens (docs/graph.md, "Consent"). */
@@ -29,16 +35,27 @@ export const rolesCure =
 export type SignInPage = {
   /** Returns the id of the application that people sign in to. */
   clientId(): string;
-  /** Returns the sign-in URL; `state` keeps nonce and verifier until the browser is back. */
-  begin(state: (kept: { nonce: string; verifier: string }) => Promise<string>): Promise<string>;
+  /**
+   * Returns the sign-in URL; `state` keeps nonce and verifier until the browser is back. `quick`: an account that is
+   * signed in already is taken without asking.
+   */
+  begin(state: (kept: { nonce: string; verifier: string }) => Promise<string>, quick?: boolean): Promise<string>;
   /** Redeems the code that came back. Throws `sign_in_failed` or `graph_unavailable`. */
   finish(code: string, kept: { nonce: string; verifier: string }): Promise<SignedIn>;
   /** Returns the URL where an administrator of this tenant consents to the application permissions. */
   consentUrl(tenantId: string, state: string): string;
+  /** Returns the URL where an administrator of any organization allows its people to sign in: all that is declared. */
+  signInConsentUrl(): string;
 };
 
 /** The authority for accounts of any organization, but not for personal ones. */
 const organizationsAuthority = 'organizations';
+
+// An administrator comes back with it, who has not begun a sign-in here.
+const consentState = 'allowed';
+
+// The ids of tenant and person, and nothing else.
+const scopes = ['openid', 'profile'];
 
 /** Opens the sign-in to this application, which returns browsers to `redirectUri`. */
 export function openSignInPage(options: {
@@ -47,7 +64,6 @@ export function openSignInPage(options: {
   redirectUri: string;
 }): SignInPage {
   const { cloud, redirectUri } = options;
-  const scopes = ['openid', 'profile'];
   let keys: { of: string; get: ReturnType<typeof createRemoteJWKSet> } | undefined;
 
   // A new one each time, because its cache would keep the names of the people who sign in.
@@ -61,7 +77,7 @@ export function openSignInPage(options: {
         ...(!cloud.knownAuthority && { knownAuthorities: [new URL(cloud.authorityHost).host] }),
         ...(await proofOf(credential, cloud)),
       },
-      system: { networkClient: limitedNetwork(last) },
+      system: { networkClient: withoutRefreshTokens(limitedNetwork(last)) },
     });
   }
 
@@ -81,7 +97,13 @@ export function openSignInPage(options: {
     if (!tenantId || !objectId || payload.nonce !== nonce || payload.iss !== issuer.replace('{tenantid}', tenantId))
       throw new errors.JWTInvalid('issuer, tenant or nonce do not match');
     const [, domain = null] = /@([\w.-]{1,253})$/.exec(String(payload.preferred_username ?? '')) ?? [];
-    return { tenantId, objectId, domain, administrator: isAdministrator(payload.wids) };
+    return {
+      ...{ tenantId, objectId, domain, administrator: isAdministrator(payload.wids) },
+      directoryRoles: textsOf(payload.wids).map((role) => role.toLowerCase()),
+      appRoles: textsOf(payload.roles),
+      // `acct` is an optional claim; `idp` is there where the account's home is elsewhere.
+      guest: payload.acct === 1 || (typeof payload.idp === 'string' && payload.idp !== payload.iss),
+    };
   }
 
   /** Runs `work` with a time limit and turns its failure into an expected error. */
@@ -105,7 +127,7 @@ export function openSignInPage(options: {
 
   return {
     clientId: () => options.credential().clientId,
-    begin: async (state) => {
+    begin: async (state, quick = false) => {
       const { CryptoProvider } = await import('@azure/msal-node');
       const crypto = new CryptoProvider();
       const { verifier, challenge } = await crypto.generatePkceCodes();
@@ -119,9 +141,14 @@ export function openSignInPage(options: {
         codeChallengeMethod: 'S256',
         responseMode: 'query',
         // The browser may be signed in as another person than the administrator.
-        prompt: 'select_account',
+        ...(!quick && { prompt: 'select_account' }),
       } as const;
-      return described((credential, last) => application(credential, last).then((app) => app.getAuthCodeUrl(request)));
+      const address = await described((credential, last) =>
+        application(credential, last).then((app) => app.getAuthCodeUrl(request)),
+      );
+      const url = new URL(address);
+      url.searchParams.set('scope', scopes.join(' '));
+      return url.href;
     },
     finish: (code, { nonce, verifier }) =>
       described(async (credential, last) => {
@@ -139,11 +166,23 @@ export function openSignInPage(options: {
       });
       return `${cloud.authorityHost}/${tenantId}/v2.0/adminconsent?${query}`;
     },
+    signInConsentUrl: () => {
+      const query = new URLSearchParams({
+        client_id: options.credential().clientId,
+        // A narrower scope could take away what was granted before.
+        scope: `${cloud.graphOrigin}/.default`,
+        redirect_uri: redirectUri,
+        state: consentState,
+      });
+      return `${cloud.authorityHost}/${organizationsAuthority}/v2.0/adminconsent?${query}`;
+    },
   };
 }
 
 // The ids of Global Administrator and Privileged Role Administrator, the same in every tenant.
 const administrators = ['62e90394-69f5-4237-9190-012177145e10', 'e8611ab8-c189-46e8-94e1-60213ab1f814'];
+
+const textsOf = (claim: unknown) => (Array.isArray(claim) ? claim.filter((one) => typeof one === 'string') : []);
 
 // Every user has a role, at least that of a plain user, if tokens have roles.
 function isAdministrator(roles: unknown): boolean | undefined {
@@ -163,6 +202,19 @@ async function discover(authorityHost: string): Promise<Discovered> {
   const { issuer, jwks_uri: keys } = (await answer.json()) as Partial<Discovered>;
   if (typeof issuer !== 'string' || typeof keys !== 'string') throw new Error('openid_config_error');
   return { issuer, jwks_uri: keys };
+}
+
+// MSAL always asks for a refresh token too (scope offline_access). A sign-in wants none: it has to be consented
+// to, and is one secret more.
+function withoutRefreshTokens(network: INetworkModule): INetworkModule {
+  return {
+    sendGetRequestAsync: (url, options, timeout) => network.sendGetRequestAsync(url, options, timeout),
+    sendPostRequestAsync: (url, options) => {
+      const form = new URLSearchParams(options?.body);
+      if (form.get('grant_type') === 'authorization_code') form.set('scope', scopes.join(' '));
+      return network.sendPostRequestAsync(url, { ...options, body: form.toString() });
+    },
+  };
 }
 
 const signInTimeoutMs = 30_000;

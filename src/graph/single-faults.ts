@@ -14,6 +14,8 @@ const faultsOfOne = 3;
 // After this many failing objects, each further one is tried once.
 const patientUntil = 10;
 
+const tooLarge = 'too large';
+
 const unservedBy = new WeakMap<GraphReader, number>();
 
 /**
@@ -29,6 +31,8 @@ export async function askWithProof<Answer>(
   const isPatient = (unservedBy.get(reader) ?? 0) < patientUntil;
   const tried = await ask(isPatient ? faultsOfOne : 1).catch((error: unknown) => objectFault(error));
   if (!isFault(tried)) return tried;
+  // An answer that is too large is an answer, and the next one would be as large.
+  if (tried.why === tooLarge) return { unserved: tried.why };
   await requireAnswering(reader, collection);
   const last = isPatient && !tried.toWait ? await ask(1).catch((error: unknown) => objectFault(error)) : tried;
   if (!isFault(last)) return last;
@@ -48,7 +52,7 @@ export function objectFault(error: unknown): OwnFault {
   const verdict = judgeFailure(failed.failure);
   const isLarge = failed.failure.kind === 'too_large';
   if (!isLarge && (verdict.act !== 'retry' || verdict.throttled)) throw error;
-  const why = failed.failure.kind === 'answer' ? String(failed.failure.status) : isLarge ? 'too large' : 'no answer';
+  const why = failed.failure.kind === 'answer' ? String(failed.failure.status) : isLarge ? tooLarge : 'no answer';
   return { fault: true, why, toWait: failed.retryAfterMs !== undefined };
 }
 

@@ -28,6 +28,8 @@ export type StreamCounts = { [name in CountName]: number } & {
   scope_gaps?: readonly ScopeGap[];
   /** In a users round: how many users each condition keeps out, under its name in the settings. */
   outside?: Readonly<Record<string, number>>;
+  /** In a groups round: how many groups of Graph the settings leave out. */
+  not_copied?: number;
   /** In a users round that changed very many profiles: how many, in words. */
   notice?: string;
   /** In a dry run of a reconnect: live accounts that were managed once and would still be manual. */

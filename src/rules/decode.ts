@@ -11,10 +11,15 @@ export type Removal = 'deleted_restorable' | 'deleted';
 
 /**
  * One appearance of an object on a page: live with the properties sent (null: cleared), or removed. `odd` has the
- * reasons of unreadable properties, which are not in `patch`.
+ * reasons of unreadable properties, which are not in `patch`. `formerManager`: a manager whose link has ended.
  */
 export type Occurrence =
-  | { readonly id: string; readonly patch: { readonly [property: string]: Json }; readonly odd?: OddProperties }
+  | {
+      readonly id: string;
+      readonly patch: { readonly [property: string]: Json };
+      readonly odd?: OddProperties;
+      readonly formerManager?: string;
+    }
   | { readonly id: string; readonly removed: Removal };
 
 /** The reasons why properties are unreadable, by their names. */

@@ -13,7 +13,8 @@ export type WrittenExpression =
   | { constant: Constant }
   | { map: WrittenExpression; values: Record<string, Constant>; otherwise?: Constant | undefined }
   | { lower: WrittenExpression }
-  | { trim: WrittenExpression };
+  | { trim: WrittenExpression }
+  | { manager: string };
 
 /** A parsed expression, in one canonical form; the keys of tables are sorted. */
 export type Expression =
@@ -23,7 +24,9 @@ export type Expression =
   | { readonly constant: Constant }
   | { readonly map: Expression; readonly values: Readonly<Record<string, Constant>>; readonly otherwise?: Constant }
   | { readonly lower: Expression }
-  | { readonly trim: Expression };
+  | { readonly trim: Expression }
+  /** A path in the document of the user's manager. It stands alone: the commit sets it, not the mapping of one user. */
+  | { readonly manager: Path };
 
 /** The type of an expression's values; `any` if unknown. */
 export type ValueType = 'text' | 'text[]' | 'number' | 'boolean' | 'any';
@@ -34,6 +37,11 @@ export function parseExpression(written: WrittenExpression): Expression {
     const path = parsePath(written);
     if (!path) throw new Error(`unchecked path ${JSON.stringify(written)}`);
     return { path };
+  }
+  if ('manager' in written) {
+    const manager = parsePath(written.manager);
+    if (!manager) throw new Error(`unchecked path ${JSON.stringify(written.manager)}`);
+    return { manager };
   }
   if ('first' in written) return { first: written.first.map(parseExpression) };
   if ('join' in written) return { join: written.join.map(parseExpression), with: written.with ?? ' ' };
@@ -50,12 +58,17 @@ export function parseExpression(written: WrittenExpression): Expression {
 /** Returns the properties to select for an expression, with duplicates. */
 export function rootsOf(expression: Expression): string[] {
   if ('path' in expression) return [expression.path[0]];
+  // Every user may be a manager.
+  if ('manager' in expression) return [expression.manager[0]];
   return partsOf(expression).flatMap(rootsOf);
 }
 
-/** Evaluates an expression over a source document; undefined: no value. Never throws. */
+/**
+ * Evaluates an expression over a source document; undefined: no value, also for a value of the manager's. Never throws.
+ */
 export function evaluate(expression: Expression, source: Source): Json | undefined {
   if ('path' in expression) return valueAt(source, expression.path);
+  if ('manager' in expression) return undefined;
   if ('constant' in expression) return expression.constant;
   if ('first' in expression) return firstValue(expression.first, source);
   if ('join' in expression) {
@@ -74,6 +87,7 @@ export function evaluate(expression: Expression, source: Source): Json | undefin
 /** Returns the type of an expression's values, from the catalogue of properties and the expression itself. */
 export function valueTypeOf(expression: Expression): ValueType {
   if ('path' in expression) return typeOfProperty[typeOfPath(expression.path)];
+  if ('manager' in expression) return typeOfProperty[typeOfPath(expression.manager)];
   if ('constant' in expression) return typeOfConstant(expression.constant);
   if ('join' in expression) return 'text';
   if ('first' in expression) return commonType(expression.first.map(valueTypeOf));
@@ -105,7 +119,7 @@ function commonType(types: readonly ValueType[]): ValueType {
   return others.length === 0 ? type : 'any';
 }
 
-function partsOf(expression: Exclude<Expression, { path: Path }>): readonly Expression[] {
+function partsOf(expression: Exclude<Expression, { path: Path } | { manager: Path }>): readonly Expression[] {
   if ('first' in expression) return expression.first;
   if ('join' in expression) return expression.join;
   if ('map' in expression) return [expression.map];
@@ -113,8 +127,8 @@ function partsOf(expression: Exclude<Expression, { path: Path }>): readonly Expr
   return 'trim' in expression ? [expression.trim] : [];
 }
 
-// Own properties only: "constructor" is not one.
-function valueAt(source: Source, path: Path): Json | undefined {
+/** Returns the value at a path; undefined: none. Own properties only: "constructor" is not one. */
+export function valueAt(source: Source, path: Path): Json | undefined {
   let value: Json | undefined = source as { [property: string]: Json };
   for (const step of path) {
     if (typeof value !== 'object' || value === null) return undefined;

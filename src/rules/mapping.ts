@@ -1,6 +1,7 @@
 // Maps a source document to the profile fields and to the columns by which a user is found.
 import type { Json, Source } from './decode.ts';
-import { type Expression, evaluate, rootsOf } from './expressions.ts';
+import { type Expression, evaluate, rootsOf, valueAt } from './expressions.ts';
+import { managerProperty } from './managers.ts';
 import { propertiesOfScope, type Scope } from './scope.ts';
 
 /** A profile field and its expression; null: it is not in the directory. */
@@ -15,6 +16,13 @@ export function selectedProperties({ fields, scope }: { fields: readonly MappedF
   return [...new Set([...alwaysSelected, ...mapped])];
 }
 
+/** Returns the names in `$select` of the users stream: the properties, and the manager if managers are kept. */
+export function trackedProperties(
+  settings: Parameters<typeof selectedProperties>[0] & { readonly managers: boolean },
+): string[] {
+  return [...selectedProperties(settings), ...(settings.managers ? [managerProperty] : [])];
+}
+
 /** Returns the profile fields of a source document, without fields that have no value. */
 export function mapUser(source: Source, fields: readonly MappedField[]): { [field: string]: Json } {
   const mapped = fields.flatMap(({ field, from }): [string, Json][] => {
@@ -23,6 +31,15 @@ export function mapUser(source: Source, fields: readonly MappedField[]): { [fiel
   });
   // An assignment would set the prototype for a field called __proto__.
   return Object.fromEntries(mapped);
+}
+
+/** Returns the profile fields that come from the document of the user's manager; without one: none. */
+export function mapFromManager(manager: Source | null, fields: readonly MappedField[]): { [field: string]: Json } {
+  const values = fields.flatMap(({ field, from }): [string, Json][] => {
+    const value = manager && from && 'manager' in from ? valueAt(manager, from.manager) : undefined;
+    return value === undefined ? [] : [[field, value]];
+  });
+  return Object.fromEntries(values);
 }
 
 /** A property by which a manual account can match a user. */

@@ -1,6 +1,7 @@
 // Merges a page's occurrences with known objects. Absent, null and a value differ (rule 3), and the last occurrence
 // wins.
 import type { Json, Occurrence, OddProperties, Removal, Source } from './decode.ts';
+import { managerProperty } from './managers.ts';
 
 /** A listing shows whole documents, as a full round does, but an object that it lacks is not thereby removed. */
 export type RoundKind = 'full' | 'incremental' | 'listing';
@@ -14,6 +15,8 @@ export type KnownObject = {
   readonly source: Source;
   readonly removed: Removal | null;
   readonly doubt: string | null;
+  /** A group that is not copied: it has no stored document. */
+  readonly leftOut?: boolean;
 };
 
 /** An object for the stage, with a complete document. `doubt` says why it is asked for before the commit (rule 22). */
@@ -31,6 +34,8 @@ export const doubts = {
   partial: 'is unknown and came with a partial body',
   lacking: 'lacks a property that it had',
   setAside: 'was set aside before',
+  otherManager: 'lost a manager whom it was not known to have',
+  unknownManager: 'is unknown and came without its manager',
 } as const;
 
 /**
@@ -78,8 +83,17 @@ function mergeOne(
     const doubt = inThisRound?.removed === null ? doubts.bothWays : (inThisRound?.doubt ?? null);
     return { id, source: before?.source ?? {}, removed: occurrence.removed, doubt };
   }
-  const source = keepKnown(overlay(before?.source ?? {}, occurrence.patch), occurrence.odd, stored);
-  return { id, source, removed: null, doubt: doubtOfLive(kind, before, source, requiredProperties) };
+  const merged = keepKnown(overlay(before?.source ?? {}, occurrence.patch), occurrence.odd, stored);
+  const { source, isDoubtful } = withoutFormer(merged, occurrence.formerManager);
+  const doubt = doubtOfLive(kind, before, source, requiredProperties);
+  return { id, source, removed: null, doubt: doubt ?? (isDoubtful ? doubts.otherManager : null) };
+}
+
+// Only the end of the link that is known ends it. Entries come on several pages, in any order, and two links may have ended.
+function withoutFormer(source: Source, former: string | undefined): { source: Source; isDoubtful: boolean } {
+  const { [managerProperty]: manager, ...rest } = source;
+  if (former === undefined || manager === undefined) return { source, isDoubtful: false };
+  return manager === former ? { source: rest, isDoubtful: false } : { source, isDoubtful: true };
 }
 
 function doubtOfLive(

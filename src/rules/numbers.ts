@@ -10,6 +10,11 @@ export function plural(value: number, word: string, of = ''): string {
   return `${count(value)}${of} ${word}${value === 1 && of === '' ? '' : 's'}`;
 }
 
+/** "1 person", "2,000 people". */
+export function people(value: number): string {
+  return `${count(value)} ${value === 1 ? 'person' : 'people'}`;
+}
+
 /** Seconds in the largest unit that fits: 45 s, 12 min, 3 h, 5 d. */
 export function duration(seconds: number): string {
   if (Math.round(seconds) < 60) return `${Math.round(seconds)} s`;

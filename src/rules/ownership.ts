@@ -7,9 +7,33 @@ export const roles = ['user', 'manager'] as const;
 export const owners = ['directory', 'user'] as const;
 export const sourcesOfTruth = ['directory', 'user', 'hybrid'] as const;
 
+/** Languages of the words of a field. */
+export const languages = ['en', 'de'] as const;
+
+/** Kinds of input that a form shows for a field. */
+export const fieldKinds = ['text', 'tel', 'url', 'mail', 'list'] as const;
+
 export type Role = (typeof roles)[number];
 export type Owner = (typeof owners)[number];
 export type SourceOfTruth = (typeof sourcesOfTruth)[number];
+
+export type FieldKind = (typeof fieldKinds)[number];
+
+/** A text by its language. */
+export type Words = { readonly [language in (typeof languages)[number]]?: string | undefined };
+
+/** How a field is shown. It changes no value and no right. */
+export type FieldLook = {
+  readonly label: Words | null;
+  readonly help: Words | null;
+  /** As the settings say it; null: by the type of the values. */
+  readonly kind: FieldKind | null;
+  /** Fields are shown from the smallest on, those without a number last. */
+  readonly order: number | null;
+  /** Earlier values are for the person alone. */
+  readonly private: boolean;
+  readonly shown: boolean;
+};
 
 /** A profile field in the settings. `owner` counts only if the source of truth is hybrid. */
 export type Field = MappedField & {
@@ -18,6 +42,7 @@ export type Field = MappedField & {
   /** What an edit may have at most, in characters, and has to match as a whole; without one: no bound of the settings. */
   readonly max?: number;
   readonly pattern?: string;
+  readonly look: FieldLook;
 };
 
 /** The fields of manual accounts that can be edited, and the roles that may. */
@@ -31,7 +56,7 @@ export type OwnershipSettings = {
 };
 
 /** The rule for one field of a tenant. */
-export type FieldRule = {
+export type FieldRule = FieldLook & {
   readonly field: string;
   /** The owner in effect under the source of truth. */
   readonly owner: Owner;
@@ -42,24 +67,31 @@ export type FieldRule = {
   readonly valueType: ValueType;
   readonly max: number | null;
   readonly pattern: string | null;
+  /** The path in the manager's document where the value comes from; null: not from the manager. */
+  readonly managerPath: readonly string[] | null;
   /** The mapping in words; null: the field is not in the directory. */
   readonly mappedFrom: string | null;
+  readonly kind: FieldKind;
 };
 
 /** Returns the rule of each field, in the order of the fields. */
 export function fieldRules({ fields, sourceOfTruth, manual }: OwnershipSettings): FieldRule[] {
-  return fields.map(({ field, from, owner, editableBy, max, pattern }) => {
+  return fields.map(({ field, from, owner, editableBy, max, pattern, look }) => {
     const effective = sourceOfTruth === 'hybrid' ? owner : sourceOfTruth;
     const editableWhenManual = manual.editable === 'all' || manual.editable.includes(field);
+    const valueType = from ? valueTypeOf(from) : look.kind === 'list' ? 'text[]' : 'text';
     return {
+      ...look,
       field,
+      kind: valueType === 'text[]' ? 'list' : (look.kind ?? 'text'),
       owner: effective,
       editableBy: effective === 'user' ? editableBy : [],
       manualEditableBy: editableWhenManual ? manual.editableBy : [],
-      valueType: from ? valueTypeOf(from) : 'text',
+      valueType,
       max: max ?? null,
       pattern: pattern ?? null,
       mappedFrom: from ? describeMapping(from) : null,
+      managerPath: from && 'manager' in from ? from.manager.map(String) : null,
     };
   });
 }
@@ -67,6 +99,7 @@ export function fieldRules({ fields, sourceOfTruth, manual }: OwnershipSettings)
 /** Describes a mapping in words: `businessPhones[0], else mobilePhone`. */
 export function describeMapping(expression: Expression): string {
   if ('path' in expression) return pathText(expression.path);
+  if ('manager' in expression) return `${pathText(expression.manager)} of the manager`;
   if ('constant' in expression) return JSON.stringify(expression.constant);
   if ('first' in expression) return expression.first.map(asPart).join(', else ');
   if ('join' in expression) {

@@ -17,6 +17,13 @@ export function patternProblem(pattern: string): string | undefined {
   return parts > maxParts ? 'repeats too much within what is repeated' : undefined;
 }
 
+// A set has single characters, ranges of them, and \d, \w, \s. Browsers want punctuation in a set escaped.
+const inSet = String.raw`(?:[^\\[\]\s-]|[ \u00a0]|\\[-\\\][^$.*+?(){}|/])`;
+const atomAtStart = new RegExp(
+  String.raw`^(?:\[\^?(?:${inSet}(?:-${inSet})?|\\[dws]|-(?=\]))+\]|\\[dwsDWS]|\\[^\w\s]|[^\\[])`,
+  'su',
+);
+
 type Reading = { readonly pattern: string; at: number };
 
 const next = ({ pattern, at }: Reading) => pattern[at];
@@ -52,11 +59,7 @@ function atomOf(text: Reading, depth: number): number | string {
     text.at += 1;
     return parts;
   }
-  // A set has single characters, ranges of them, and \d, \w, \s.
-  const [atom] =
-    /^(\[\^?(([^\\[\]\s-]| |\\[-\\\][^])(-([^\\[\]\s-]|\\[-\\\][^]))?|\\[dws]|-(?=\]))+\]|\\[dwsDWS]|\\[^\w\s]|[^\\[])/su.exec(
-      rest,
-    ) ?? [];
+  const [atom] = atomAtStart.exec(rest) ?? [];
   if (atom === undefined) {
     return rest.startsWith('[')
       ? 'has a set [ ] that is not characters, ranges, \\d, \\w or \\s'

@@ -33,6 +33,14 @@ export function missingRoles(roles: readonly string[], stream: Stream): readonly
   return rolesFor[stream].some((role) => roles.includes(role)) ? undefined : rolesFor[stream];
 }
 
+/** Roles, each of which suffices for photos (learn.microsoft.com/graph/api/profilephoto-get, "Permissions"). */
+const photoRoles: readonly string[] = ['User.Read.All', 'ProfilePhoto.Read.All'];
+
+/** Returns the roles one of which photos need, or undefined if they can be read. `Directory.Read.All` is not enough. */
+export function missingPhotoRoles(roles: readonly string[]): readonly string[] | undefined {
+  return photoRoles.some((role) => roles.includes(role)) ? undefined : photoRoles;
+}
+
 export type RoleVerdict =
   | { kind: 'ok' }
   | { kind: 'none' }

@@ -30,6 +30,11 @@ export const expression: z.ZodType<WrittenExpression> = z
     description: 'Where a value comes from: a property or path, or one of first, join, constant, map, lower and trim.',
   });
 
+/** A value of the user's manager. It stands alone as the source of a field. */
+export const ofManager = z
+  .strictObject({ manager: path })
+  .meta({ description: "A property of the user's manager, or a path into one; needs managers: true." });
+
 const expressions = z.array(expression).min(1);
 
 /** The forms of an expression other than a path, by the key that marks each. */

@@ -14,8 +14,26 @@ const maxParts = 100;
 /** Returns every problem of the expression at `path`; with none, the schema accepts it. */
 export function expressionProblems(written: unknown, path: readonly PropertyKey[]): Mistake[] {
   const budget = { parts: maxParts };
+  const ofManager = managerProblems(written, path);
+  if (ofManager) return ofManager;
   const problems = problemsOf(written, path, 1, budget);
   return budget.parts < 0 ? [{ path, text: `${path.join('.')} has more than ${maxParts} parts` }] : problems;
+}
+
+// The value of a manager stands alone: the commit sets it, when the manager is known.
+function managerProblems(written: unknown, path: readonly PropertyKey[]): Mistake[] | undefined {
+  if (!isRecord(written) || !Object.hasOwn(written, 'manager')) return undefined;
+  const place = path.join('.');
+  const { manager, ...others } = written as Record<string, unknown>;
+  const beside = Object.keys(others);
+  if (beside.length > 0)
+    return [{ path, text: `${place} has ${beside.join(' and ')} beside manager: the manager's value stands alone` }];
+  if (typeof manager !== 'string') {
+    const text = `${place}.manager must be a property or path of the manager, as in { manager: displayName }`;
+    return [{ path: [...path, 'manager'], text }];
+  }
+  const problem = pathProblem(manager);
+  return problem ? [{ path: [...path, 'manager'], text: `${place}.manager: ${problem}` }] : [];
 }
 
 function problemsOf(
@@ -37,6 +55,8 @@ function problemsOf(
     return [{ path, text: `${place} must be a property, a path, or one of ${forms.join(', ')}` }];
   }
   const keys = Object.keys(written);
+  if (keys.includes('manager'))
+    return [{ path, text: `${place}: the manager's value stands alone, as in from: { manager: displayName }` }];
   const [form, ...others] = forms.filter((one) => keys.includes(one));
   if (!form) return [{ path, text: `${place} ${unknownForm(keys)}` }];
   if (others.length > 0) {

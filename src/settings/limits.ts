@@ -1,5 +1,7 @@
 // Limits of a settings file and of what it leads to. Stored settings of an earlier release may be beyond them: they stay
 // in force, and the next file has to be within.
+import { kindProblems } from './fields.ts';
+import { maxGroupEntries } from './groups-schema.ts';
 import type { Mistake } from './lines.ts';
 import { isRecord } from './problems.ts';
 import { maxFields, reservedNames } from './schema.ts';
@@ -10,9 +12,11 @@ const shown = (number: number) => number.toLocaleString('en-US');
 /** Returns the problems of a document, and of the layers `merged` with it. Accepts any document, also an invalid one. */
 export function problemsOfLimits(document: unknown, merged: unknown): Mistake[] {
   const named = Object.entries(partOf(document, 'fields', {}));
-  const inForce = Object.values(partOf(merged, 'fields', {})).filter((field) => field !== null);
+  const layers = Object.entries(partOf(merged, 'fields', {}));
+  const inForce = layers.filter(([, field]) => field !== null);
   const fields = Math.max(named.length, inForce.length);
   const groups = partOf(partOf(document, 'scope', {}), 'groups', []);
+  const choice = partOf(document, 'groups', {});
   return [
     ...(fields > maxFields
       ? [{ path: ['fields'], text: `fields: there are ${shown(fields)}, and at most ${maxFields} are possible` }]
@@ -27,6 +31,7 @@ export function problemsOfLimits(document: unknown, merged: unknown): Mistake[] 
           ]
         : [],
     ),
+    ...kindProblems(named, new Map(layers)),
     ...(Array.isArray(groups) && groups.length > maxScopeGroups
       ? [
           {
@@ -35,6 +40,17 @@ export function problemsOfLimits(document: unknown, merged: unknown): Mistake[] 
           },
         ]
       : []),
+    ...(['only', 'except'] as const).flatMap((key) => {
+      const entries = partOf(choice, key, []);
+      return Array.isArray(entries) && entries.length > maxGroupEntries
+        ? [
+            {
+              path: ['groups', key],
+              text: `groups.${key}: there are ${shown(entries.length)}, and at most ${shown(maxGroupEntries)} are possible`,
+            },
+          ]
+        : [];
+    }),
   ];
 }
 

@@ -4,17 +4,11 @@ import { didYouMean } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
 import { lengthProblems, whereProblems } from './conditions.ts';
 import { expressionProblems } from './expressions.ts';
+import { mustBeWords } from './field-schema.ts';
+import { isWords, knownKeys } from './known-keys.ts';
 import type { Mistake } from './lines.ts';
-import {
-  certificateSchema,
-  credentialSchema,
-  documentSchema,
-  fieldSchema,
-  type installationSchema,
-  manualSchema,
-  type partialSchema,
-} from './schema.ts';
-import { scopeSchema } from './scope-schema.ts';
+import { problemsOfManagers } from './managers.ts';
+import { type documentSchema, type installationSchema, type partialSchema, roleSettings } from './schema.ts';
 
 /** Checks a document by itself: returns every problem, or the parsed document. */
 export function checkShape(
@@ -72,7 +66,8 @@ export function problemsOfWhole(document: unknown): Mistake[] {
         ]
       : [],
   );
-  return [...missing, ...unknown];
+  const ofManagers = problemsOfManagers(isRecord(document) ? document.managers : undefined, fields);
+  return [...missing, ...unknown, ...ofManagers];
 }
 
 /** Whether a value is an object and not a list. */
@@ -153,8 +148,8 @@ function describeIssue(issue: z.core.$ZodIssue): Mistake[] {
 }
 
 function unknownKey(path: readonly PropertyKey[], key: string): string {
-  if (path.length === 0 && key === 'credential')
-    return 'credential is a setting for a single tenant: entra-sync tenant set TENANT FILE';
+  if (path.length === 0 && ['credential', 'help', ...roleSettings].includes(key))
+    return `${key} is a setting for a single tenant: entra-sync tenant set TENANT FILE`;
   const known = knownKeys(path.map(String));
   const near = didYouMean(nearestName(key, known));
   const where = path.length > 0 ? ` in ${path.join('.')}` : '';
@@ -168,6 +163,7 @@ function textOf(issue: z.core.$ZodIssue, place: string): string {
     case 'invalid_key':
       return noFieldName(place);
     case 'invalid_type': {
+      if (isWords(issue.path)) return `${place} must ${mustBeWords}`;
       const unit = Number.isInteger(issue.input) ? units[place] : undefined;
       if (unit) return `${place}: ${issue.input} has no unit: write one, as in ${issue.input}${unit}`;
       return `${what} must be ${article(issue.expected)}`;
@@ -187,6 +183,7 @@ function textOf(issue: z.core.$ZodIssue, place: string): string {
   }
 }
 
+/** Whether a path leads to the words of a field. */
 function boundOf(issue: z.core.$ZodIssueTooBig | z.core.$ZodIssueTooSmall): string {
   const isMost = issue.code === 'too_big';
   const bound = Number(isMost ? issue.maximum : issue.minimum);
@@ -238,6 +235,10 @@ const unions: Readonly<Record<string, Union>> = {
     must: 'all, or a list of fields',
     words: { all: 'all', any: 'all', everything: 'all', none: '[]', nothing: '[]' },
   },
+  'managedBy.people': {
+    must: 'everyone, or the object id of a group',
+    words: { everyone: 'everyone', all: 'everyone', any: 'everyone' },
+  },
   'credential.secret': { must: whereSecretIs(), words: {} },
   'credential.certificate.password': { must: whereSecretIs(), words: {} },
 };
@@ -250,7 +251,7 @@ function describeUnion(issue: z.core.$ZodIssueInvalidUnion, place: string): Mist
   // For a list with invalid items, report the items.
   const items = issue.errors.find((branch) => branch.length > 0 && branch.every((one) => one.path.length > 0));
   if (items) return items.flatMap((one) => describeIssue({ ...one, path: [...issue.path, ...one.path] }));
-  const { must, words } = unions[place] ?? { must: 'something else', words: {} };
+  const { must, words } = unions[place.replace(/\.\d+/g, '')] ?? { must: 'something else', words: {} };
   const near = typeof issue.input === 'string' ? nearestName(issue.input, Object.keys(words)) : undefined;
   return [mistake(issue.path, `${place} must be ${must}${didYouMean(near === undefined ? undefined : words[near])}`)];
 }
@@ -260,16 +261,6 @@ function oneOf(values: readonly unknown[], input: unknown): string {
   const last = names.pop();
   const near = typeof input === 'string' ? didYouMean(nearestName(input, values.map(String))) : '';
   return `${names.length > 0 ? `${names.join(', ')} or ${last}` : last}${near}`;
-}
-
-function knownKeys(path: readonly string[]): string[] {
-  const [first, second] = path;
-  if (first === undefined) return Object.keys(documentSchema.shape);
-  if (first === 'fields') return Object.keys(fieldSchema.shape);
-  if (first === 'scope') return Object.keys(scopeSchema.shape);
-  if (first === 'credential') return Object.keys((second === undefined ? credentialSchema : certificateSchema).shape);
-  if (first === 'manual') return Object.keys(manualSchema.shape);
-  return ['retention'];
 }
 
 const articles: Readonly<Record<string, string>> = {

@@ -1,70 +1,19 @@
 // Defines the settings once: for checks, types and the JSON Schema of editors.
 import { z } from 'zod';
-import { owners, roles, sourcesOfTruth } from '../rules/ownership.ts';
-import { patternProblem } from '../rules/patterns.ts';
-import { expression } from './expression-schema.ts';
+import { sourcesOfTruth } from '../rules/ownership.ts';
+import { duration } from './durations.ts';
+import { editableBy, fieldSchema } from './field-schema.ts';
+import { groupsSchema } from './groups-schema.ts';
+import { managersSchemas } from './managers.ts';
+import { photosSchema } from './photos-schema.ts';
+import { helpSchema, notifySchema, portalSchema, previewImages, timeZone } from './portal-schema.ts';
 import { scopeSchema } from './scope-schema.ts';
-
-const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** Returns the milliseconds of `40m`, `7d` …, or undefined for any other text. */
-export function durationMs(text: string): number | undefined {
-  const match = /^(\d{1,9})([smhd])$/.exec(text.trim());
-  const unit = units[match?.[2] ?? ''];
-  return match && unit ? Number(match[1]) * unit : undefined;
-}
-
-const duration = (least: string, most: string, description: string) =>
-  z
-    .string()
-    .superRefine((text, context) => {
-      const ms = durationMs(text);
-      if (ms === undefined)
-        context.addIssue(`${JSON.stringify(text)} is not a duration: write a whole number and s, m, h or d, like 40m`);
-      else if (ms < Number(durationMs(least)) || ms > Number(durationMs(most)))
-        context.addIssue(`${text} is not between ${least} and ${most}`);
-    })
-    .meta({ description: `${description} From ${least} to ${most}.`, pattern: '^\\s*\\d{1,9}[smhd]\\s*$' });
 
 /** Maximum number of fields, of a file and in force. Every profile has them all. */
 export const maxFields = 500;
 
 /** Names of fields that every object of JavaScript has already: a program that reads a profile finds a function. */
 export const reservedNames = Object.getOwnPropertyNames(Object.prototype).filter((name) => /^[a-z]/i.test(name));
-
-const editableBy = z.array(z.enum(roles));
-
-export const fieldSchema = z.strictObject({
-  from: expression.optional(),
-  owner: z
-    .enum(owners)
-    .meta({ description: 'The owner of the field if sourceOfTruth is hybrid. Default: directory.' })
-    .optional(),
-  editableBy: editableBy
-    .meta({
-      description: 'The roles that may edit the field of a managed account while the user owns it. Default: both.',
-    })
-    .optional(),
-  max: z
-    .int()
-    .min(1)
-    .max(32_768)
-    .nullable()
-    .meta({ description: 'The characters that an edit may have at most; null: 32,768. What is stored stays.' })
-    .optional(),
-  pattern: z
-    .string()
-    .superRefine((pattern, context) => {
-      const problem = patternProblem(pattern);
-      if (problem !== undefined) context.addIssue(problem);
-    })
-    .nullable()
-    .meta({
-      description:
-        'A regular expression that an edit matches as a whole; null: none. No look-around, no back-reference. What is stored stays.',
-    })
-    .optional(),
-});
 
 export const manualSchema = z
   .strictObject({
@@ -80,6 +29,11 @@ const retentionOf = (what: string) =>
     .strictObject({ retention: duration('1d', '3650d', `How long ${what} are kept.`) })
     .meta({ description: `Retention of ${what}.` });
 
+/** The side that decides about held removals of a tenant. */
+export const deciders = ['either', 'customer', 'vendor'] as const;
+
+export type Decider = (typeof deciders)[number];
+
 export const removalsSchema = z
   .strictObject({
     max: z.int().min(0).max(1_000_000_000).meta({ description: 'Maximum number of removals in one round; 0: none.' }),
@@ -92,6 +46,13 @@ export const removalsSchema = z
       description:
         'The number of accounts from which the two limits count. Below it, more than half within seven days is too many.',
     }),
+    decide: z
+      .enum(deciders)
+      .meta({
+        description:
+          "Who approves or rejects held removals: the customer's administrator, the vendor, or either. The other looks. Default: either.",
+      })
+      .optional(),
   })
   .meta({ description: 'Limits beyond which removals are held until a person approves or rejects them.' });
 
@@ -130,6 +91,23 @@ export const credentialSchema = z
 /** A reference to a tenant's own application. */
 export type CredentialReference = z.infer<typeof credentialSchema>;
 
+/** The settings whose groups give a role in the web. */
+export const roleSettings = ['admins', 'readers', 'publishers'] as const;
+
+export type RoleSetting = (typeof roleSettings)[number];
+
+/** The most groups that give one role. */
+const maxRoleGroups = 50;
+
+export const roleGroupsSchema = z
+  .strictObject({
+    groups: z
+      .array(z.guid('is not an object id: write the GUID that Entra shows for the group'))
+      .max(maxRoleGroups)
+      .meta({ description: 'Object ids of groups, at most 50. Direct members alone count.' }),
+  })
+  .meta({ description: 'The groups whose members have a role in the web.' });
+
 // Stored settings of an earlier release may break these limits and stay in force; settings/limits.ts checks files. Here
 // they are for editors.
 const fieldName = z
@@ -150,6 +128,8 @@ export const documentSchema = z.strictObject({
   }),
   manual: manualSchema,
   scope: scopeSchema,
+  ...managersSchemas,
+  groups: groupsSchema,
   disabledAccounts: z.enum(['suspend', 'remove', 'ignore']).meta({
     description: 'The treatment of accounts whose user is disabled in Entra ID.',
   }),
@@ -165,6 +145,11 @@ export const documentSchema = z.strictObject({
   changes: retentionOf('change rows'),
   cycles: retentionOf('cycle rows'),
   fullEvery: duration('1h', '30d', 'Every stream does a full round at least this often.'),
+  photos: photosSchema,
+  portal: portalSchema,
+  notify: notifySchema,
+  timeZone,
+  previewImages,
   allowRoles: z
     .array(z.string().regex(/^[A-Za-z0-9._-]{1,120}$/, 'is not a name of an application permission'))
     .meta({ description: 'Application permissions that a token may carry besides the known read permissions.' }),
@@ -173,6 +158,19 @@ export const documentSchema = z.strictObject({
     .meta({
       description: 'The application of a single tenant itself; null: the application of the environment.',
     })
+    .optional(),
+  admins: roleGroupsSchema
+    .meta({ description: 'The groups of a single tenant whose members are its administrators in the web.' })
+    .optional(),
+  readers: roleGroupsSchema
+    .meta({ description: 'The groups of a single tenant whose members look at all of it in the web.' })
+    .optional(),
+  publishers: roleGroupsSchema
+    .meta({ description: 'The groups of a single tenant whose members assign in the web, and see nothing else of it.' })
+    .optional(),
+  help: helpSchema
+    .nullable()
+    .meta({ description: 'Where people of a single tenant ask about a value that they cannot change; null: nowhere.' })
     .optional(),
 });
 
@@ -185,10 +183,14 @@ function partial<Shape extends z.core.$ZodLooseShape>(schema: z.ZodObject<Shape,
 export const partialSchema = documentSchema
   .extend({
     scope: partial(scopeSchema),
+    groups: partial(groupsSchema),
     manual: partial(manualSchema),
     removals: partial(removalsSchema),
     changes: partial(documentSchema.shape.changes),
     cycles: partial(documentSchema.shape.cycles),
+    photos: partial(photosSchema),
+    portal: partial(portalSchema),
+    notify: partial(notifySchema),
   })
   .partial()
   .meta({
@@ -197,7 +199,13 @@ export const partialSchema = documentSchema
   });
 
 /** A settings file of the whole installation, without the settings that only a tenant can have. */
-export const installationSchema = partialSchema.omit({ credential: true });
+export const installationSchema = partialSchema.omit({
+  credential: true,
+  admins: true,
+  readers: true,
+  publishers: true,
+  help: true,
+});
 
 /** A settings file as written. A missing part keeps the value of the layer below. */
 export type SettingsDocument = z.infer<typeof partialSchema>;

@@ -5,26 +5,34 @@ import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { ExpectedError } from '../errors.ts';
 import { packageFile } from '../package-files.ts';
-import { parseExpression } from '../rules/expressions.ts';
-import { folded } from '../rules/glob.ts';
+import { type GroupChoice, writtenChoice } from '../rules/copied-groups.ts';
+
 import { groupProperties } from '../rules/groups.ts';
 import type { RemovalLimits } from '../rules/guard.ts';
-import { type MatchKey, selectedProperties } from '../rules/mapping.ts';
+import { type MatchKey, trackedProperties } from '../rules/mapping.ts';
 import { type Field, type ManualEditing, roles, type SourceOfTruth } from '../rules/ownership.ts';
-import { type Condition, type DisabledAccounts, type Scope, writtenScope } from '../rules/scope.ts';
+import type { Photos } from '../rules/photos.ts';
+import { type DisabledAccounts, type Scope, writtenScope } from '../rules/scope.ts';
 import type { Stream } from '../rules/streams.ts';
+import { durationMs } from './durations.ts';
+import { fieldsOf } from './fields.ts';
+import { choiceOf } from './groups-schema.ts';
 import { problemsOfLimits } from './limits.ts';
 import { inFileOrder, rememberSource } from './lines.ts';
+import { type ManagedBy, managedByOf } from './managers.ts';
+import { photosOf } from './photos-schema.ts';
 import { checkShape, isRecord, problemsOfRemovals, problemsOfWhole } from './problems.ts';
 import {
   type CredentialReference,
   documentSchema,
-  durationMs,
   installationSchema,
   partialSchema,
+  type RoleSetting,
+  roleSettings,
   type SecretReference,
   type SettingsDocument,
 } from './schema.ts';
+import { scopeOf } from './scope.ts';
 
 export type { CredentialReference, SecretReference, SettingsDocument };
 
@@ -38,6 +46,10 @@ export type Settings = {
   readonly sourceOfTruth: SourceOfTruth;
   readonly manual: ManualEditing;
   readonly scope: Scope;
+  /** Whether the users' managers are read and kept. */
+  readonly managers: boolean;
+  readonly managedBy: readonly ManagedBy[];
+  readonly groups: GroupChoice;
   readonly disabledAccounts: DisabledAccounts;
   /** Keys that match manual accounts with users, in this order; empty: none. */
   readonly match: readonly MatchKey[];
@@ -48,29 +60,41 @@ export type Settings = {
   readonly changesRetentionMs: number;
   readonly cyclesRetentionMs: number;
   readonly fullEveryMs: number;
+  readonly photos: Photos;
   readonly allowRoles: readonly string[];
   /** A reference to the tenant's own credential; null: the environment's is used. */
   readonly credential: CredentialReference | null;
+  /** Object ids of the groups that give a role in the web, in lower case. */
+  readonly roleGroups: Readonly<Record<RoleSetting, readonly string[]>>;
   /**
    * Hashes of the settings that shape a stream's stage; a change leads to a full round, unless it only narrows the scope
    * (rule 17). Users: mapping, $select,
-   * scope and disabledAccounts. Groups: $select and the scope groups.
+   * scope and disabledAccounts. Groups: $select, the scope groups and the choice of groups.
    */
   readonly fingerprints: Readonly<Record<Stream, string>>;
   /** A hash of the part of the users' fingerprint that is not the scope: $select, mapping and disabledAccounts. */
   readonly reading: string;
 };
 
+// A process asks for the same file several times, and parsing takes 20 ms.
+let defaults: { readonly path: string; readonly text: string; readonly document: SettingsDocument } | undefined;
+
 /** Reads config/default.yaml, which must be complete. */
 export function loadDefaults(path: string = packageFile('config', 'default.yaml')): SettingsDocument {
-  return checkSettings(readSettingsFile(path), path, [], documentSchema);
+  const text = readText(path);
+  if (defaults?.path !== path || defaults.text !== text)
+    defaults = { path, text, document: checkSettings(parseSettings(text, path), path, [], documentSchema) };
+  return structuredClone(defaults.document);
 }
 
 /** Parses a YAML file without checking it. Throws `settings_invalid` if it is unreadable or not YAML. */
 export function readSettingsFile(path: string): unknown {
-  let text: string;
+  return parseSettings(readText(path), path);
+}
+
+function readText(path: string): string {
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     const isDirectory = (error as NodeJS.ErrnoException).code === 'EISDIR';
     throw new ExpectedError('settings_invalid', isDirectory ? `${path} is a directory` : `${path} cannot be read`, {
@@ -78,7 +102,6 @@ export function readSettingsFile(path: string): unknown {
       cause: error,
     });
   }
-  return parseYaml(text, path);
 }
 
 /**
@@ -156,25 +179,13 @@ function mergeRecords(
 /** Resolves the settings in force from the layers, defaults first. */
 export function resolveSettings(layers: readonly SettingsDocument[], version: number): Settings {
   const document = checkStored(layers.reduce(mergeDocuments, {}));
-  const fields = Object.entries(document.fields ?? {})
-    .flatMap(([name, one]): Field[] =>
-      one
-        ? [
-            {
-              field: name,
-              from: one.from === undefined ? null : parseExpression(one.from),
-              owner: one.owner ?? 'directory',
-              editableBy: roles.filter((role) => (one.editableBy ?? roles).includes(role)),
-              ...(typeof one.max === 'number' && { max: one.max }),
-              ...(typeof one.pattern === 'string' && { pattern: one.pattern }),
-            },
-          ]
-        : [],
-    )
-    .sort((one, other) => (one.field < other.field ? -1 : 1));
+  const fields = fieldsOf(document);
   const scope = scopeOf(document.scope);
+  const groups = choiceOf(document.groups, namedGroups(scope, document));
   const { editable = 'all', editableBy = roles } = document.manual ?? {};
   const disabledAccounts = document.disabledAccounts ?? 'suspend';
+  const managers = document.managers ?? false;
+  const tracked = trackedProperties({ fields, scope, managers });
   const mapping = fields.flatMap(({ field, from }) => (from ? [[field, from]] : []));
   return {
     version,
@@ -184,6 +195,8 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
       editable: editable === 'all' ? 'all' : unique(editable).sort(),
       editableBy: roles.filter((role) => editableBy.includes(role)),
     },
+    managers,
+    managedBy: (document.managedBy ?? []).map(managedByOf),
     disabledAccounts,
     match: unique(document.match ?? []),
     removals: removalsOf(document.removals),
@@ -193,46 +206,37 @@ export function resolveSettings(layers: readonly SettingsDocument[], version: nu
     changesRetentionMs: known(document.changes?.retention),
     cyclesRetentionMs: known(document.cycles?.retention),
     fullEveryMs: known(document.fullEvery),
+    photos: photosOf(document.photos),
     allowRoles: document.allowRoles ?? [],
     credential: document.credential ?? null,
+    roleGroups: {
+      admins: lowered(document.admins?.groups),
+      readers: lowered(document.readers?.groups),
+      publishers: lowered(document.publishers?.groups),
+    },
     scope,
-    reading: fingerprintOf([selectedProperties({ fields, scope }), mapping, disabledAccounts]),
+    groups,
+    reading: fingerprintOf([tracked, mapping, disabledAccounts]),
     fingerprints: {
-      users: fingerprintOf([selectedProperties({ fields, scope }), mapping, writtenScope(scope), disabledAccounts]),
-      groups: fingerprintOf([...groupProperties.keys(), scope.groups]),
+      users: fingerprintOf([tracked, mapping, writtenScope(scope), disabledAccounts]),
+      groups: fingerprintOf([...groupProperties.keys(), scope.groups, ...writtenChoice(groups)]),
     },
   };
 }
 
-function scopeOf(written: SettingsDocument['scope'] = {}): Scope {
-  const { userType = 'any', accountEnabled = 'any', groups = [], domains = [], where = [], except = [] } = written;
-  const { external = 'include', agents = 'exclude' } = written;
-  return {
-    external,
-    agents,
-    domains: unique(domains.map(folded)).sort(),
-    where: where.map(conditionOf),
-    except: unique(except.map((id) => id.toLowerCase())).sort(),
-    userTypes: userType === 'any' ? 'any' : unique(userType.map((type) => type.toLowerCase())).sort(),
-    accountEnabled,
-    groups: unique(groups.map((group) => group.toLowerCase())).sort(),
-  };
-}
-
-type WrittenCondition = NonNullable<NonNullable<SettingsDocument['scope']>['where']>[number];
-
-function conditionOf(written: WrittenCondition): Condition {
-  const values = (list: readonly (string | number | boolean)[]) =>
-    unique(list.map((value) => folded(String(value)))).sort();
-  const { property } = written;
-  if ('in' in written) return { property, in: values(written.in) };
-  if ('notIn' in written) return { property, notIn: values(written.notIn) };
-  return 'matches' in written ? { property, matches: folded(written.matches) } : { property, exists: written.exists };
+/** Returns the groups that the settings name for a purpose of their own: they are always copied. */
+function namedGroups({ groups }: Scope, { managedBy = [], ...document }: SettingsDocument): readonly string[] {
+  const managing = managedBy
+    .map(managedByOf)
+    .flatMap(({ managers, people }) => [managers, ...(people ? [people] : [])]);
+  return [...groups, ...managing, ...roleSettings.flatMap((one) => lowered(document[one]?.groups))];
 }
 
 function removalsOf({ max = 500, percent = 20, floor = 20 }: SettingsDocument['removals'] = {}): RemovalLimits {
   return { max, percent, floor };
 }
+
+const lowered = (ids: readonly string[] = []) => unique(ids.map((id) => id.toLowerCase())).sort();
 
 function unique<Item>(items: readonly Item[]): Item[] {
   return [...new Set(items)];
@@ -261,7 +265,8 @@ function known(text: string | undefined): number {
   return ms;
 }
 
-function parseYaml(text: string, path: string): unknown {
+/** {@link readSettingsFile} for a text. `path`: what messages call it. */
+export function parseSettings(text: string, path: string): unknown {
   try {
     const lines = new LineCounter();
     const document = parseDocument(text, { prettyErrors: true, lineCounter: lines });

@@ -1,5 +1,6 @@
 // The settings of a simulator, their defaults, and which of them may change at run time.
 import { defaultFederation, type FederatedCredential } from './entra/federation.ts';
+import type { PhotoFault } from './graph/photos.ts';
 import type { Stuck } from './graph/stuck.ts';
 import type { Tenant } from './tenant/tenant.ts';
 
@@ -18,10 +19,23 @@ export type SimulatorOptions = {
   roles: string[];
   /** The number of tokens after a consent that still have the roles from before it. */
   lateConsent: number;
+  /** A second registration, to which people sign in and which reads no directory; null: there is none. */
+  signInApplication: { clientId: string; clientSecret: string } | null;
+  /** Application roles that people have, by their sign-in names: the claim `roles` of id tokens. */
+  appRoles: Record<string, string[]>;
+  /**
+   * By sign-in name: what the account picker says of an account, and of users of the simulated tenants that it offers too.
+   * These come first.
+   */
+  people: Record<string, string>;
   /** Override claims of id tokens, before they are signed; undefined removes a claim. */
   idTokenClaims: Record<string, unknown>;
   /** Whether id tokens name the user's directory roles (`wids`), an option of the registration. */
   directoryRoles: boolean;
+  /** Whether people may allow an application themselves; else their sign-in needs an administrator's consent. */
+  userConsent: boolean;
+  /** Whether the registration that reads declares `openid` and `profile`, so that a consent to it covers the sign-in. */
+  declaresSignIn: boolean;
   /** Redirect addresses of the registration; null: any https address or localhost. */
   redirectUris: string[] | null;
   pageSize: number;
@@ -42,7 +56,13 @@ export type SimulatorOptions = {
   form: 'default' | 'minimal' | 'mixed';
   /** Whether a restored group shows all its members again, like a new one; undocumented either way. */
   restoredMembers: boolean;
+  /** 0..1: chance that a user's manager comes in an occurrence of its own, on a later page. */
+  managersApart: number;
+  /** 0..1: chance that a replaced manager is shown as removed, beside the new one. */
+  formerManagers: number;
   stuck: Stuck;
+  /** Users whose photo is not answered as it should be. */
+  photoFaults: PhotoFault[];
 };
 
 export type SimulatorSettings = Partial<SimulatorOptions> & {
@@ -64,8 +84,13 @@ export function defaultOptions(credentials: { clientId: string; clientSecret: st
     ownApplications: [],
     roles: ['User.Read.All', 'GroupMember.Read.All'],
     lateConsent: 0,
+    signInApplication: null,
+    appRoles: {},
+    people: {},
     idTokenClaims: {},
     directoryRoles: false,
+    userConsent: true,
+    declaresSignIn: true,
     redirectUris: null,
     pageSize: 200,
     memberSlice: 500,
@@ -77,6 +102,9 @@ export function defaultOptions(credentials: { clientId: string; clientSecret: st
     shuffle: false,
     form: 'default',
     restoredMembers: true,
+    managersApart: 0,
+    formerManagers: 0,
     stuck: { links: [], objects: [] },
+    photoFaults: [],
   };
 }

@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Answer, graphError, isGraphError } from './answers.ts';
-import { type Account, accountsOf } from './entra/accounts.ts';
+import { type Account, accountsOf, plainAccount } from './entra/accounts.ts';
 import { answerAdminConsent } from './entra/admin-consent.ts';
 import { answerDiscovery, answerKeys, answerToken } from './entra/authority.ts';
 import type { AccessToken, Authority } from './entra/authority-state.ts';
@@ -95,15 +95,12 @@ function finish(answer: Answer, headers: GraphRequest['headers']): Answer {
 async function answerAuthority(authority: Authority, request: GraphRequest): Promise<Answer | undefined> {
   const [path = ''] = request.url.split('?', 1);
   const [, tenant = '', rest = ''] = /^\/([^/]+)\/(.*)$/.exec(path) ?? [];
-  if (rest === 'oauth2/v2.0/authorize' && request.method === 'GET') return answerAuthorize(authority, request.url);
+  const { cookie } = request.headers;
+  const cookies = typeof cookie === 'string' ? cookie : undefined;
+  if (rest === 'oauth2/v2.0/authorize' && request.method === 'GET')
+    return answerAuthorize(authority, request.url, cookies);
   if (rest === 'v2.0/adminconsent' && request.method === 'GET') {
-    const { cookie } = request.headers;
-    return answerAdminConsent(
-      authority,
-      tenant.toLowerCase(),
-      request.url,
-      typeof cookie === 'string' ? cookie : undefined,
-    );
+    return answerAdminConsent(authority, tenant.toLowerCase(), request.url, cookies);
   }
   const plain = { 'Content-Type': 'application/json; charset=utf-8' };
   if (rest === 'v2.0/.well-known/openid-configuration' && request.method === 'GET') {
@@ -157,8 +154,10 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
     issued,
     tenants: namesOf(tenants),
     domains,
+    userOf: (principal) => findUser(tenants, principal),
     consents,
     codes,
+    allowed: new Set(),
   };
   const graph: GraphContext = { origin, options, issued, truths, answerInner };
 
@@ -249,6 +248,15 @@ export async function startSimulator(settings: SimulatorSettings): Promise<Simul
 }
 
 const homeTenantId = randomUUID();
+
+// By the tenant as it is now: a user who was deleted there signs in no more.
+function findUser(tenants: readonly Tenant[], principal: string): Account | undefined {
+  for (const { tenantId, users } of tenants.map((one) => ({ tenantId: one.tenantId, users: one.users() }))) {
+    const user = users.find((one) => one.properties.userPrincipalName === principal);
+    if (user) return plainAccount({ principal, tenantId, objectId: user.id });
+  }
+  return undefined;
+}
 
 const namesOf = (tenants: readonly Tenant[]) => new Map(tenants.map((tenant) => [tenant.tenantId, tenant.name]));
 

@@ -1,6 +1,7 @@
 // Drift of the kept effective memberships: compares them with a walk through the stored memberships. No constraint keeps the two
 // consistent.
 import { compareWholeSets, type Database, inTransaction, rows } from './database/pool.ts';
+import { inGraph } from './database/vocabulary.ts';
 import { lockTenant } from './tenants/tenants.ts';
 import type { Drift } from './verify.ts';
 
@@ -13,10 +14,11 @@ export async function driftOfEffective(database: Database, tenant: string): Prom
   });
 }
 
-// `union` ends the walk in a ring of groups. A tenant beyond the bound keeps direct memberships only.
+// Groups that are not copied are on the way alone. `union` ends the walk in a ring of groups. A tenant beyond the bound keeps direct memberships only.
 const effectiveDrift = `
 with recursive live as materialized (
-  select g.group_no, g.entra_object_id from entra_sync.groups g where g.tenant_id = :tenant and g.removed_at is null
+  select g.group_no, g.entra_object_id, g.removed_at is null as shown
+    from entra_sync.groups g where g.tenant_id = :tenant and ${inGraph('g')}
 ), nested as materialized (
   select l.group_no as held, m.group_no as holder
     from live l join entra_sync.memberships m on m.tenant_id = :tenant and m.member_object_id = l.entra_object_id
@@ -31,6 +33,7 @@ with recursive live as materialized (
   select p.account_no, a.holder as group_no, bool_or(a.holder = a.group_no) as is_direct
     from person p join entra_sync.memberships m on m.tenant_id = :tenant and m.member_object_id = p.entra_object_id
     join above a on a.group_no = m.group_no
+    join live h on h.group_no = a.holder and h.shown
    where a.holder = a.group_no
       or (select t.nested_left_out is null from entra_sync.tenants t where t.tenant_id = :tenant)
    group by 1, 2

@@ -3,6 +3,7 @@ import type { ScopeGap } from '../rules/scope.ts';
 import { leaveOutErased } from './commit/erased.ts';
 import { type Lease, requireFence } from './cycle/lease.ts';
 import { compareWholeSets, type Database, inTransaction, rows } from './database/pool.ts';
+import { inGraph } from './database/vocabulary.ts';
 import { isPropertyOfGroup } from './stage/doubts.ts';
 
 /**
@@ -30,7 +31,7 @@ export async function judgeListing(
          select g.entra_object_id, m.member_object_id
            from (${unreadLists(':groups')}) u
            join entra_sync.groups g
-             on g.tenant_id = :tenantId and g.entra_object_id::text = u.id and g.removed_at is null
+             on g.tenant_id = :tenantId and g.entra_object_id::text = u.id and ${inGraph('g')}
            join entra_sync.member_groups m on m.tenant_id = :tenantId and m.group_nos @> array[g.group_no]
        ), reach as (
          select id from unnest(:scopeGroups::uuid[]) as id
@@ -74,5 +75,5 @@ select id::text,
  where not exists (select from entra_sync.stage_groups s where s.round_id = :groups and s.entra_object_id = x.id)
    and not (id::text in (select u.id from (${unreadLists(':groups')}) u)
             and exists (select from entra_sync.groups g
-                         where g.tenant_id = :tenantId and g.entra_object_id = x.id and g.removed_at is null))
+                         where g.tenant_id = :tenantId and g.entra_object_id = x.id and ${inGraph('g')}))
  order by 1`;

@@ -1,16 +1,16 @@
 // Drift: differences between the tables and a fresh listing, which is staged as a round. Changes no account.
 import { closureDifferences } from './commit/closure.ts';
 import { compareWholeSets, type Database, inTransaction, rows } from './database/pool.ts';
-import { liveManaged, liveManual, setAsideInRound } from './database/vocabulary.ts';
+import { inGraph, liveManaged, liveManual, setAsideInRound } from './database/vocabulary.ts';
 import { lockTenant } from './tenants/tenants.ts';
 import { unreadLists } from './verify-scope.ts';
 
 /** `stored`: the value in the tables; `fresh`: in the listing; null: none. */
 export type Drift = {
-  readonly kind: 'user' | 'group' | 'membership' | 'nesting' | 'effective';
+  readonly kind: 'user' | 'group' | 'membership' | 'nesting' | 'effective' | 'manager';
   readonly what: 'missing' | 'extra' | 'different';
   readonly entra_object_id: string;
-  /** The member of a membership, direct or effective, or the group below in a nesting, at any depth. */
+  /** The member of a membership, direct or effective, the group below in a nesting, at any depth, or the manager. */
   readonly member_object_id: string | null;
   readonly field: string | null;
   readonly stored: unknown;
@@ -85,7 +85,10 @@ select '${kind}' as kind,
    and not (d.key = '(enabled)' and ${isHeld('p.id')})
  order by p.id, d.key`;
 
-const userFacts = (alias: string) => `${alias}.mapped || jsonb_build_object('(enabled)', ${alias}.enabled,
+// A listing does not show managers.
+const userFacts = (
+  alias: string,
+) => `(${alias}.mapped - entra_sync.manager_fields(:tenantId)) || jsonb_build_object('(enabled)', ${alias}.enabled,
   '(user_principal_name)', ${alias}.user_principal_name, '(mail)', ${alias}.mail)`;
 
 /** Compares accounts with the staged listing. */
@@ -111,7 +114,10 @@ export async function driftOfGroups(database: Database, bind: VerifyBindings): P
     where g.tenant_id = :tenantId and ${liveManaged('g')}
       and (:ids::uuid[] is null or g.entra_object_id = any(:ids::uuid[]))`;
   const fresh = `select s.entra_object_id as id, ${groupFacts('s')} as facts from entra_sync.stage_groups s
-    where s.round_id = :roundId and s.removed is null`;
+    where s.round_id = :roundId and s.removed is null and s.copied is distinct from false
+      and not exists (select from entra_sync.groups m
+                       where m.tenant_id = :tenantId and m.entra_object_id = s.entra_object_id
+                         and ${liveManual('m')})`;
   return inWholeSets<Drift>(database, compare('group', stored, fresh), bind);
 }
 
@@ -119,17 +125,16 @@ const liveObjects = `
   select entra_object_id from entra_sync.accounts
    where tenant_id = :tenantId and removed_at is null and entra_object_id is not null
   union
-  select entra_object_id from entra_sync.groups
-   where tenant_id = :tenantId and removed_at is null and entra_object_id is not null`;
+  select g.entra_object_id from entra_sync.groups g where g.tenant_id = :tenantId and ${inGraph('g')}`;
 
-/** Compares the memberships of staged groups with their staged lists, where both ends are live. */
+/** Compares the memberships of staged groups, copied or not, with their staged lists, where both ends are live. */
 export async function driftOfMemberships(database: Database, bind: VerifyBindings): Promise<Drift[]> {
   return inWholeSets<Drift>(
     database,
     `with listed as (
        select g.group_no, g.entra_object_id from entra_sync.stage_groups s
          join entra_sync.groups g
-           on g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and g.removed_at is null
+           on g.tenant_id = :tenantId and g.entra_object_id = s.entra_object_id and ${inGraph('g')}
         where s.round_id = :roundId and s.removed is null
           and not exists (select from (${unreadLists(':roundId')}) u where u.id = s.entra_object_id::text)
      ), live as materialized (${liveObjects}), unfolded as materialized (

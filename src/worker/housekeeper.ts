@@ -1,9 +1,14 @@
-// Purges what no cycle purges, and erases disconnected tenants whose time has come.
+// Purges what no cycle purges, keeps words that no cycle kept, and erases disconnected tenants whose time has come.
 import { ExpectedError } from '../errors.ts';
 import type { Log } from '../logger.ts';
+import { keepNewWords, tenantsWithNewWords } from '../store/accounts/words.ts';
 import { forgetWords, purgeDue, purgedAtOnce, tenantsToPurge } from '../store/commit/purge-due.ts';
 import type { Database } from '../store/database/pool.ts';
+import { expireAudit, expiredAtOnce } from '../store/feed/audit.ts';
+import { noteLargeTenants } from '../store/stage/statistics.ts';
 import { eraseDueTenants } from '../store/tenants/disconnect.ts';
+import { forgetEndedSessions } from '../store/web/sessions.ts';
+import { forgetAttempts } from '../store/webhooks/webhooks.ts';
 
 const lookEveryMs = 10 * 60_000;
 
@@ -17,7 +22,12 @@ export function openHousekeeper(database: Database, log: Log): () => Promise<voi
       lookedAt = performance.now();
       for (const tenantId of await eraseDueTenants(database))
         log.info({ tenantId }, 'the disconnected tenant is erased: its time was up');
+      for (const tenantId of await tenantsWithNewWords(database)) await keepNewWords(database, tenantId);
       await forgetWords(database);
+      await noteLargeTenants(database);
+      await forgetEndedSessions(database);
+      await forgetAttempts(database);
+      while ((await expireAudit(database)) === expiredAtOnce);
       left = await tenantsToPurge(database);
     }
     const [tenantId] = left;

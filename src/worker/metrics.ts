@@ -2,6 +2,7 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CycleResult } from '../engine/cycle.ts';
+import type { PhotosReport } from '../engine/photos.ts';
 import { isOrdinaryRefusal } from '../graph/endpoints.ts';
 import type { RequestEvent, WaitEvent } from '../graph/reader.ts';
 import { packageVersion } from '../package-files.ts';
@@ -9,7 +10,9 @@ import { effects } from '../rules/counts.ts';
 import { readHealth, type TenantHealth } from '../store/database/health.ts';
 import type { Database } from '../store/database/pool.ts';
 import { workerSeenSeconds } from '../store/queue/worker-beats.ts';
+import { openPhotoGauges } from './photo-gauges.ts';
 import { openTenantGauges } from './tenant-gauges.ts';
+import { openWebhookGauges } from './webhook-gauges.ts';
 import type { Worker } from './worker.ts';
 
 /** A cycle that has ended. `kind` and `streams` are null if an error ended it. */
@@ -24,6 +27,10 @@ export type WorkerMetrics = {
   onCycle(event: CycleEvent): void;
   onRequest(event: RequestEvent): void;
   onWait(event: WaitEvent): void;
+  /** Counts an attempt to send a webhook its changes. */
+  onWebhook(outcome: 'taken' | 'again' | 'paused'): void;
+  /** Counts what a pass through the photos of a tenant has read. */
+  onPhotos(report: PhotosReport): void;
   /** Returns the metrics in the text format of Prometheus, without those of tenants if the database fails. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -140,6 +147,8 @@ export function openMetrics(options: {
     registers,
   }).set({ version: packageVersion(), node: process.versions.node }, 1);
   const tenants = openTenantGauges(registry, prefix, options.tenantLimit);
+  const webhooks = openWebhookGauges(registry, prefix);
+  const photos = openPhotoGauges(registry, prefix);
 
   async function refresh(): Promise<void> {
     const end = attempt(options.credentialEnd);
@@ -156,6 +165,8 @@ export function openMetrics(options: {
     if (typeof ago === 'number') seenAgo.set(ago);
     else seenAgo.remove();
     tenants.set(health);
+    photos.set(health && (await withinTime(photos.read(options.database)).catch(() => undefined)));
+    webhooks.set(health && (await withinTime(webhooks.read(options.database)).catch(() => undefined)));
   }
 
   // Scrapes at the same time share one read of the database.
@@ -182,6 +193,8 @@ export function openMetrics(options: {
       waits.inc({ why });
       waited.inc({ why }, waitMs / 1000);
     },
+    onWebhook: webhooks.onAttempt,
+    onPhotos: photos.onPhotos,
     text: async () => {
       refreshing ??= refresh().finally(() => {
         refreshing = undefined;

@@ -2,6 +2,7 @@
 
 import cron from 'node-cron';
 import type { CycleParts } from '../engine/cycle.ts';
+import type { PhotosReport } from '../engine/photos.ts';
 import { ExpectedError, errorCodeOf } from '../errors.ts';
 import type { Log } from '../logger.ts';
 import type { CredentialReference } from '../settings/settings.ts';
@@ -16,13 +17,16 @@ import { openBeat } from './beat.ts';
 import { openCredentialWatch } from './credential-watch.ts';
 import { openFeedKeeper } from './feed-keeper.ts';
 import { openHousekeeper } from './housekeeper.ts';
+import { openPhotoReader } from './photo-reader.ts';
 import { openPlanner } from './planner.ts';
 import { openWaitWatch, type WaitKind } from './report-waits.ts';
 import { openRests, type Rests } from './rests.ts';
 import { openStall } from './stall.ts';
 import { openSummary } from './summary.ts';
 import { type CycleReport, runTenantJob } from './tenant-job.ts';
+import { openTroubleKeeper } from './trouble-keeper.ts';
 import { openPersonRequests } from './user-requests.ts';
+import { openWebhookSender, type SenderOptions } from './webhook-sender.ts';
 
 export type WorkerParts = Omit<CycleParts, 'leaseTimes'> & {
   readonly openQueue: (onError: (error: unknown) => void) => Promise<Queue>;
@@ -39,6 +43,14 @@ export type WorkerOptions = {
   /** Called at the end of each cycle. */
   readonly onCycle?: (report: CycleReport) => void;
   readonly rests?: Rests;
+  /** Called at the end of each attempt to send a webhook its changes. */
+  readonly onWebhook?: (outcome: 'taken' | 'again' | 'paused') => void;
+  /** Called at the end of each pass through the photos of a tenant. */
+  readonly onPhotos?: (report: PhotosReport) => void;
+  /** What sending to webhooks needs of the environment. */
+  readonly sending?: Pick<SenderOptions, 'proxiedHosts' | 'publicUrl' | 'mail'>;
+  /** Returns when the certificate of the environment, or of a tenant's own credential, ends; undefined: it shows no end. */
+  readonly credentialEnd?: (own?: CredentialReference) => Date | undefined;
 };
 
 export type Worker = {
@@ -98,8 +110,18 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
   const lookAtSchema = openSchemaWatch(parts);
   const tendFeed = openFeedKeeper(database, log);
   const keepHouse = openHousekeeper(database, log);
+  const findTroubles = openTroubleKeeper(database, options.credentialEnd ?? (() => undefined));
   const beat = openBeat(database);
   const assignments = openAssignmentKeeper(database, signal, (error) => complain('assignments', error));
+  const webhooks = openWebhookSender({
+    ...{ database, log, signal, ...options.sending, onAttempt: options.onWebhook },
+    onError: (error) => complain('webhooks', error),
+  });
+  const photos = openPhotoReader(cycleParts, {
+    signal,
+    onPhotos: options.onPhotos,
+    onError: (error) => complain('photos', error),
+  });
 
   async function tick(): Promise<void> {
     try {
@@ -121,8 +143,11 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     await tendFeed().catch((error: unknown) => complain('feed', error));
     await beat.tell().catch((error: unknown) => complain('beat', error));
     await keepHouse().catch((error: unknown) => complain('purge', error));
+    await findTroubles().catch((error: unknown) => complain('troubles', error));
     persons.look();
     assignments.look();
+    webhooks.look();
+    photos.look();
   }
 
   await unlessAborted(
@@ -161,7 +186,7 @@ export async function runWorker(parts: WorkerParts, options: WorkerOptions): Pro
     queue.takeNoMore();
     await ticks.destroy();
     const endBeat = () => beat.stop().catch((error: unknown) => complain('beat', error));
-    await Promise.all([ticking.then(endBeat), persons.idle(), assignments.idle()]);
+    await Promise.all([ticking.then(endBeat), persons.idle(), assignments.idle(), webhooks.idle(), photos.idle()]);
     await queue
       .stop(Math.max(1_000, started + stopTimeoutMs - performance.now()))
       .catch((error: unknown) => complain('queue', error));

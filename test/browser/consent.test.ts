@@ -177,7 +177,7 @@ async function lowerEdge(page: Page, name: string): Promise<number> {
   return box ? box.y + box.height : Number.POSITIVE_INFINITY;
 }
 
-describe.each(views.filter(({ colorScheme }) => colorScheme === 'light'))(
+describe.each(views.filter(({ name, colorScheme }) => colorScheme === 'light' && (isWhole || name === 'phone')))(
   'the first screen, $width × $height',
   (view) => {
     test.each([

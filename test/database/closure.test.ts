@@ -56,7 +56,7 @@ async function sync(lease: Lease, { kind = 'incremental', groups, edges = [], na
     merge: () =>
       [...groups].map(([n, state]) => {
         const removed = state === 'live' ? null : state;
-        return { id: objectId(n), source, removed, doubt: null, ...columns };
+        return { id: objectId(n), source, removed, doubt: null, copied: true, ...columns };
       }),
     members: [
       edges.map(({ holder, held, removed = false }) => ({
@@ -158,7 +158,7 @@ const commitDrawn = fc.record({
 const most = fc.constantFrom(1_000, 4, 0);
 // Accounts are compared one by one, or all at once.
 const many = fc.constantFrom(1_000, 0);
-const histories = runsOf(4, 40);
+const histories = runsOf(2, 40);
 
 test(`rules 9 and 30: after any history the closure and the kept members equal what a walk finds (${histories} histories)`, async () => {
   await fc.assert(
@@ -203,7 +203,7 @@ test(`rules 9 and 30: after any history the closure and the kept members equal w
     }),
     { ...drawn, numRuns: histories },
   );
-});
+}, 600_000);
 
 /** Stores groups of a new tenant by SQL with the change rows of one commit. `chained`: each is in the one before. */
 async function storeGroups(lease: Lease, count: number, chained: boolean): Promise<string> {

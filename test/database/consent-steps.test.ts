@@ -1,14 +1,14 @@
 // The key that signs the links of the consent page is read once per request, whatever the answer.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import * as flow from '../../src/connect/flow.ts';
-import { language as english } from '../../src/connect/languages/en.ts';
-import { openSteps } from '../../src/connect/steps.ts';
 import { ExpectedError } from '../../src/errors.ts';
 import { createLog } from '../../src/logger.ts';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { type Database, openDatabase } from '../../src/store/database/pool.ts';
 import { createInvitation } from '../../src/store/tenants/invitations.ts';
+import * as flow from '../../src/web/connect/flow.ts';
+import { language as english } from '../../src/web/connect/languages/en.ts';
+import { openSteps } from '../../src/web/connect/steps.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 
 let fresh: FreshDatabase;
@@ -36,7 +36,11 @@ const parts: Omit<flow.ConsentParts, 'database'> = {
   signIn: {
     clientId: () => '00000000-0000-4000-8000-00000000000a',
     begin: async (state) => `https://entra.example/?state=${await state({ nonce: 'nonce', verifier: 'verifier' })}`,
-    finish: async () => ({ tenantId, objectId: tenantId, domain: 'contoso.example', administrator: true }),
+    finish: async () => ({
+      ...{ tenantId, objectId: tenantId, domain: 'contoso.example', administrator: true },
+      ...{ directoryRoles: [], appRoles: [], guest: false },
+    }),
+    signInConsentUrl: () => '',
     consentUrl: (_, state) => `https://entra.example/?state=${state}`,
   },
   // Without a token the answer contains the most links.

@@ -31,6 +31,10 @@ const views: Record<string, Record<string, string>> = {
     last_error_code: 'text',
     last_error_message: 'text',
     notice: 'text',
+    time_zone: 'text',
+    help: 'jsonb',
+    portal: 'jsonb',
+    preview_images: 'jsonb',
   },
   accounts: {
     tenant_id: 'uuid',
@@ -46,7 +50,11 @@ const views: Record<string, Record<string, string>> = {
     created_at: timestamptz,
     updated_at: timestamptz,
   },
-  fields: { tenant_id: 'uuid', field: 'text', owner: 'text', editable_by: 'text[]', mapped_from: 'text' },
+  fields: {
+    ...{ tenant_id: 'uuid', field: 'text', owner: 'text', editable_by: 'text[]', mapped_from: 'text' },
+    ...{ max: 'integer', pattern: 'text', label: 'jsonb', help: 'jsonb', kind: 'text', sort_order: 'integer' },
+    ...{ private: 'boolean', shown: 'boolean' },
+  },
   removed_accounts: {
     tenant_id: 'uuid',
     account_id: 'uuid',
@@ -146,6 +154,16 @@ const views: Record<string, Record<string, string>> = {
     created_by: 'text',
     updated_at: timestamptz,
   },
+  photos: {
+    ...{ tenant_id: 'uuid', account_id: 'uuid', content_type: 'text', sha256: 'text', content: 'bytea' },
+    ...{ size: 'integer', width: 'integer', height: 'integer', updated_at: timestamptz },
+  },
+  managers: {
+    tenant_id: 'uuid',
+    account_id: 'uuid',
+    manager_account_id: 'uuid',
+    via: 'text',
+  },
   assigned: {
     tenant_id: 'uuid',
     account_id: 'uuid',
@@ -154,6 +172,18 @@ const views: Record<string, Record<string, string>> = {
     item: 'text',
     assignment_id: 'uuid',
     via_group_id: 'uuid',
+  },
+  audit: {
+    audit_id: 'bigint',
+    at: timestamptz,
+    actor: 'text',
+    role: 'text',
+    via: 'text',
+    act: 'text',
+    tenant_id: 'uuid',
+    account_id: 'uuid',
+    detail: 'jsonb',
+    reference: 'text',
   },
   changes: {
     change_id: 'bigint',
@@ -183,6 +213,7 @@ const types = [
     'feed_row',
     'found_row',
     'history_row',
+    'managed_row',
   ],
   'membership_then',
 ].map((name) => ({
@@ -191,8 +222,13 @@ const types = [
 }));
 
 const functions = {
-  account_history: { takes: 'account_id uuid', gives: 'SETOF directory.history_row' },
-  accounts_at: { takes: 'tenant_id uuid, at timestamp with time zone', gives: 'SETOF directory.account_then' },
+  'account_history/1': { takes: 'account_id uuid', gives: 'SETOF directory.history_row' },
+  'account_history/2': { takes: 'account_id uuid, viewer_account_id uuid', gives: 'SETOF directory.history_row' },
+  'accounts_at/2': { takes: 'tenant_id uuid, at timestamp with time zone', gives: 'SETOF directory.account_then' },
+  'accounts_at/3': {
+    takes: 'tenant_id uuid, at timestamp with time zone, viewer_account_id uuid',
+    gives: 'SETOF directory.account_then',
+  },
   create_account: { takes: 'tenant_id uuid, profile jsonb, actor text', gives: 'uuid' },
   edit_account: { takes: 'account_id uuid, patch jsonb, actor text, actor_role text', gives: 'jsonb' },
   explain_account: { takes: 'account_id uuid', gives: `TABLE(${explained})` },
@@ -204,6 +240,12 @@ const functions = {
   drop_item: { takes: 'tenant_id uuid, slot text, item text, actor text', gives: 'void' },
   drop_slot: { takes: 'tenant_id uuid, slot text, actor text', gives: 'void' },
   explain_assignment: { takes: 'account_id uuid, slot text', gives: 'SETOF directory.assignment_candidate' },
+  managed: {
+    takes:
+      'manager_account_id uuid, words text DEFAULT NULL::text, after_name text DEFAULT NULL::text, after_account_id uuid DEFAULT NULL::uuid, max integer DEFAULT 50',
+    gives: 'SETOF directory.managed_row',
+  },
+  manages: { takes: 'manager_account_id uuid, account_id uuid', gives: 'text' },
   move_assignments: { takes: 'from_group_id uuid, to_group_id uuid, actor text', gives: 'integer' },
   preview_assignment: {
     takes: 'tenant_id uuid, slot text, item text, target jsonb, options jsonb',
@@ -225,6 +267,21 @@ const functions = {
   request_cycle: { takes: 'tenant_id uuid, account_id uuid, actor text', gives: 'void' },
   restore_account: { takes: 'account_id uuid, actor text, actor_role text', gives: 'jsonb' },
   revert_account: { takes: 'account_id uuid, fields text[], actor text, actor_role text', gives: 'jsonb' },
+  edit_as: {
+    takes:
+      'actor_account_id uuid, account_id uuid, patch jsonb, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone',
+    gives: 'jsonb',
+  },
+  undo_edit: {
+    takes:
+      'account_id uuid, change_id bigint, actor_account_id uuid, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone',
+    gives: 'jsonb',
+  },
+  revert_as: {
+    takes:
+      'actor_account_id uuid, account_id uuid, fields text[], expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone',
+    gives: 'jsonb',
+  },
   undo_account: {
     takes:
       'account_id uuid, change_id bigint, actor text, actor_role text, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone',
@@ -263,7 +320,8 @@ describe('the shape', () => {
   test('there are these functions and no others', async () => {
     const found = await ask<{ name: string; takes: string; gives: string }>(
       store,
-      `select proname as name, pg_get_function_arguments(oid) as takes, pg_get_function_result(oid) as gives
+      `select proname || case when count(*) over (partition by proname) > 1 then '/' || pronargs else '' end as name,
+              pg_get_function_arguments(oid) as takes, pg_get_function_result(oid) as gives
          from pg_proc where pronamespace = 'directory'::regnamespace order by proname`,
     );
     expect(Object.fromEntries(found.map(({ name, takes, gives }) => [name, { takes, gives }]))).toEqual(functions);

@@ -2,6 +2,7 @@
 import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { patternProblem } from '../../src/rules/patterns.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
 import { accountOf, answerOf, type EditStore, openEditStore, setRule, tenantWith } from '../support/people-edit.ts';
 import { ask } from '../support/stage.ts';
 
@@ -55,6 +56,8 @@ test('an edit beyond max or pattern is ES005 with the bound in the hint; null, "
   expect(await create({ phones: ['+1'], userPrincipalName: 'a@b.example' })).toHaveProperty('rows');
 });
 
+const shipped = (field: string) => String(loadDefaults().fields?.[field]?.pattern);
+
 test.each([
   ['she/her|he/him', ['she/her', 'he/him', 'she/her ', 'she/herhe/him', '']],
   ['\\+[0-9 ]{6,20}', ['+1 555 0100', '+1', '1 555 0100', '+1 555 0100x']],
@@ -63,6 +66,16 @@ test.each([
   ['[A-Za-zÀ-ÿ -]{1,40}', ['Käthe-Zoë', 'a'.repeat(41), '1']],
   ['(a|b)?c\\.', ['ac.', 'c.', 'abc.', 'acx']],
   ['.', ['😀', 'ab']],
+  ['[\\(\\)\\/.\\-]+', ['(1)/.-', '[', '\\\\']],
+  [
+    shipped('mobilePhone'),
+    ['+1 (206) 555-0100 ext. 12', '+49 89/1234–5', '+33\u00a01\u00a023', 'ask', '12', '+1 206 x'],
+  ],
+  [
+    shipped('linkedIn'),
+    ['https://de.linkedin.com/in/ann', 'https://linkedin.com.evil.example/in/ann', 'https://linkedin.com/a b'],
+  ],
+  [shipped('website'), ['https://münchen.de/a?b=c', 'https://localhost', 'www.example.com', 'https://a b.example']],
 ])('%s means the same to Postgres and in a form', async (pattern, values) => {
   expect(patternProblem(pattern)).toBeUndefined();
   const found = await ask<{ matches: boolean }>(

@@ -161,7 +161,7 @@ describe('a tenant-bound role', () => {
   test('set local ends with its transaction', async () => {
     await client.query('begin');
     await client.query(`set local directory.tenant = '${mine.tenant}'`);
-    expect((await client.query('select from directory.accounts')).rowCount).toBe(1);
+    expect((await client.query('select from directory.accounts')).rowCount).toBe(2);
     await client.query('commit');
     // Postgres keeps an empty setting, which does not mean all tenants.
     expect((await client.query("select current_setting('directory.tenant', true) as s")).rows).toEqual([{ s: '' }]);
@@ -194,7 +194,7 @@ describe('a tenant-bound role', () => {
     await root.query(`set role ${escapeIdentifier(bound)}`);
     expect((await root.query('select from directory.accounts')).rowCount).toBe(0);
     await root.query('reset role');
-    expect((await root.query('select from directory.accounts')).rowCount).toBe(2);
+    expect((await root.query('select from directory.accounts')).rowCount).toBe(4);
   });
 
   test('a dropped bound role binds no other role', async () => {
@@ -203,7 +203,7 @@ describe('a tenant-bound role', () => {
       "insert into entra_sync.grants (role_oid, role_name, tenant_bound, actor) values (4294967295, 'dropped long ago', true, 'test')",
     );
     const open = await (await store.application({ grant: 'open' })).connect();
-    expect((await open.query('select from directory.accounts')).rowCount).toBe(2);
+    expect((await open.query('select from directory.accounts')).rowCount).toBe(4);
     expect((await client.query('select from directory.accounts')).rowCount).toBe(0);
   });
 
@@ -256,7 +256,7 @@ describe('a tenant-bound role', () => {
       await grantRole(store.database, { ...grant, ...flags });
       counts.push((await own.query('select from directory.accounts')).rowCount);
     }
-    expect(counts).toEqual([0, 2, 0]);
+    expect(counts).toEqual([0, 4, 0]);
   });
 });
 

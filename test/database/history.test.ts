@@ -2,6 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { accountAt } from '../../src/store/accounts/history.ts';
+import { listChanges } from '../../src/store/console/changes.ts';
+import { inTransaction } from '../../src/store/database/pool.ts';
+import { findChanges } from '../../src/store/feed/changes.ts';
+import { describeChange } from '../../src/words/changes.ts';
 import { accountOf, answerOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
 import { ask } from '../support/stage.ts';
 
@@ -104,6 +109,74 @@ test('rule 26: an account that was purged since is erased: its id without values
     { kind: 'account.removed', field: 'removed' },
     { kind: 'account.created', field: null },
   ]);
+});
+
+test('rule 51: earlier values of a private field are told to the person alone', async () => {
+  const owner = { owner: 'user' as const, editableBy: ['user'], private: true };
+  const other = await tenantWith(store, { displayName: {}, pronouns: owner });
+  const [ann, bob] = [
+    await accountOf(store, other, { mapped: { displayName: 'Ann' } }),
+    await accountOf(store, other, { mapped: { displayName: 'Bob' } }),
+  ];
+  const edit = (pronouns: string) =>
+    ask(store, `select directory.edit_account(:ann, :patch, 'Ann', 'user')`, {
+      ann,
+      patch: JSON.stringify({ pronouns }),
+    });
+  await edit('she/her');
+  await ask(store, 'select entra_sync.number_batches()');
+  const [moment] = await ask<{ at: string }>(store, 'select clock_timestamp()::text as at');
+  await edit('they/them');
+  const told = async (sql: string, values: unknown[]) => (await client.query(sql, values)).rows;
+  const history = (viewer: string | null) =>
+    told(`select before, after from directory.account_history($1, $2) where field = 'profile.pronouns'`, [ann, viewer]);
+  const hidden = { private: true };
+  const theirs = [
+    { before: 'she/her', after: 'they/them' },
+    { before: null, after: 'she/her' },
+  ];
+  expect(await history(ann)).toEqual(theirs);
+  for (const viewer of [bob, null]) {
+    const seen = await history(viewer);
+    expect(
+      seen.map(({ after }) => after),
+      String(viewer),
+    ).toEqual([hidden, hidden]);
+    expect(seen[0]?.before).toEqual(hidden);
+  }
+  const alone = await told(`select before, after from directory.account_history($1) where field = 'profile.pronouns'`, [
+    ann,
+  ]);
+  expect(alone.map(({ after }) => after)).toEqual([hidden, hidden]);
+  const then = async (...viewer: (string | null)[]) =>
+    (
+      await told(
+        `select profile from directory.accounts_at($1, $2${viewer.length > 0 ? ', $4' : ''}) where account_id = $3`,
+        [other, moment?.at, ann, ...viewer],
+      )
+    )[0];
+  expect(await then(ann)).toEqual({ profile: { displayName: 'Ann', pronouns: 'she/her' } });
+  for (const viewer of [[bob], [null], []])
+    expect(await then(...viewer), String(viewer)).toEqual({ profile: { displayName: 'Ann' } });
+  // What the command line and the console list.
+  const found = await findChanges(store.database, { accountId: ann, kind: 'account.edited' }, 10);
+  const listed = await inTransaction(store.database, (on) =>
+    listChanges(on, { accountId: ann, kind: 'account.edited' }, { after: null, limit: 10 }),
+  );
+  for (const list of [found, listed]) {
+    expect(list).toHaveLength(2);
+    expect(JSON.stringify(list)).not.toMatch(/she|they/);
+    expect(describeChange('account.edited', list[0]?.before, list[0]?.after)).toBe('pronouns: private');
+  }
+  expect(await accountAt(store.database, { tenantId: other, accountId: ann, at: moment?.at ?? '' })).toMatchObject({
+    profile: { displayName: 'Ann' },
+  });
+  // The feed is the application's own: it rebuilds every value.
+  const [last] = await told(
+    'select after from directory.changes where account_id = $1 order by change_id desc limit 1',
+    [ann],
+  );
+  expect(last).toEqual({ after: { profile: { pronouns: 'they/them' } } });
 });
 
 test('a group finds its memberships in packed rows, and each has its own id', async () => {

@@ -235,7 +235,10 @@ describe('rule 19: the largest values that the decoder accepts', () => {
       const round = await stageGroupsPage(store.database, lease, begun, {
         ...{ urls: [linkTo(begun, 1)], link: decoded.link, problems: [], seen: value.length },
         occurrences: decoded.occurrences,
-        merge: (known) => mergeObjects(kind, known, decoded.occurrences, requiredGroupProperties).map(withColumns),
+        merge: (known) =>
+          mergeObjects(kind, known, decoded.occurrences, requiredGroupProperties).map((group) =>
+            withColumns(group, { only: [], except: [], always: [] }),
+          ),
         members: [decoded.members],
       });
       return commitRound(store.database, lease, {
@@ -276,11 +279,14 @@ const textsOfIndexes: Record<string, string> = {
   items_tenant_id_slot_item_key: 'require_name: at most 200 characters each',
   registrations_pkey: 'the client id of the registration, which the environment gives',
   rounds_open_each: 'a stream, and a kind',
+  sessions_pkey: 'a hash of 32 bytes',
   set_aside_pkey: 'cleanKey: at most 100 characters',
+  sign_in_addresses_pkey: 'the client id and the address of this web, which the environment gives',
   slots_tenant_id_slot_key: 'require_name: at most 200 characters each',
   stage_pages_round_id_link_hash_key: 'a hash',
   stage_set_aside_pkey: 'cleanKey: at most 100 characters',
   stream_failures_pkey: 'a stream, and a kind',
+  troubles_open: 'a word, and a number or the reference of a customer',
   vocabulary_of_letters: 'words of at most 64 letters',
   vocabulary_pkey: 'words of at most 64 letters',
   words_left_pkey: 'words of at most 64 letters',

@@ -5,6 +5,7 @@ import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asked, handed, joins } from '../support/natural-joins.ts';
 import { type EditStore, openEditStore } from '../support/people-edit.ts';
+import { rowsRead } from '../support/plans.ts';
 import { readingWorld } from '../support/reading-world.ts';
 import { ask } from '../support/stage.ts';
 
@@ -40,25 +41,6 @@ async function answers(reader: Client): Promise<Record<string, unknown>> {
     found[name] = rows.length === 1 ? Number(Object.values(rows[0] as object)[0]) : rows.length;
   }
   return found;
-}
-
-type Plan = {
-  'Node Type': string;
-  'Relation Name'?: string;
-  'Actual Rows': number;
-  'Actual Loops': number;
-  'Rows Removed by Filter'?: number;
-  'Rows Removed by Join Filter'?: number;
-  Plans?: Plan[];
-};
-
-/** The rows that a plan read of each table. */
-function rowsRead(plan: Plan, read = new Map<string, number>()): Map<string, number> {
-  const table = plan['Relation Name'];
-  const rows = (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops'];
-  if (table !== undefined) read.set(table, (read.get(table) ?? 0) + rows);
-  for (const part of plan.Plans ?? []) rowsRead(part, read);
-  return read;
 }
 
 describe.each(['before ANALYZE', 'after ANALYZE'])('%s', (when) => {

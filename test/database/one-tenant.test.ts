@@ -1,4 +1,4 @@
-// Rule 26: a role that is bound to one tenant sees no other in any view or function, whatever its session does, and stays
+// Rule 28: a role that is bound to one tenant sees no other in any view or function, whatever its session does, and stays
 // bound until a person lifts it.
 import { randomUUID } from 'node:crypto';
 import { type Client, escapeIdentifier } from 'pg';

@@ -268,3 +268,15 @@ test('any history of edits, reverts, undoings and changes in the directory shows
   await expectSound(store.database, tenantId);
   await lease.release();
 }, 120_000);
+
+test('rule 51: an application takes an edit of a private field back for the person, and for a manager who made it', async () => {
+  const own = await tenantWith(store, { nickname: {} });
+  await ask(store, 'update entra_sync.field_rules set private = true where tenant_id = :own', { own });
+  const account = await accountOf(store, own, { mapped: {} });
+  await edit(account, { nickname: 'Secret' });
+  await edit(account, { nickname: 'Chief' });
+  expect(await undo(account, await lastEdit(account), { role: 'manager' })).toMatchObject({ code: 'ES003' });
+  expect(profileOf(await undo(account, await lastEdit(account)))).toEqual({ nickname: 'Secret' });
+  await edit(account, { nickname: 'Queen' }, 'Eve');
+  expect(profileOf(await undo(account, await lastEdit(account), { role: 'manager' }))).toEqual({ nickname: 'Secret' });
+});

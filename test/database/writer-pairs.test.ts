@@ -40,7 +40,7 @@ afterAll(async () => {
 const writers = process.env.SWEEP === 'all' ? [...elevenWriters, ...moreWriters] : elevenWriters;
 const everyPair = isDeep || process.env.SWEEP === 'all';
 const pairs = writers.flatMap((one, n) =>
-  writers.filter((_, k) => everyPair || (n + k) % 5 === 0).map((other) => ({ one, other })),
+  writers.filter((_, k) => everyPair || (n + k) % 8 === 0).map((other) => ({ one, other })),
 );
 
 /** The conflicting locks of the tenant's row. */

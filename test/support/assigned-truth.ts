@@ -5,7 +5,7 @@ import { type Database, rows } from '../../src/store/database/pool.ts';
 import { readChanges } from '../../src/store/feed/changes.ts';
 
 type Account = { id: string; object: string | null; removed: boolean; profile: Record<string, unknown> };
-type Group = { id: string; object: string; removed: boolean };
+type Group = { id: string; object: string; removed: boolean; inGraph: boolean };
 type Rule = {
   id: string;
   seq: number;
@@ -43,7 +43,8 @@ async function readWorld(database: Database, tenantId: string): Promise<World> {
             (select nested_left_out is null from entra_sync.tenants where tenant_id = :tenantId) as nested,
             coalesce((select jsonb_agg(jsonb_build_object('id', account_id, 'object', entra_object_id, 'removed', removed_at is not null,
               'profile', profile - cleared)) from entra_sync.accounts where tenant_id = :tenantId), '[]') as accounts,
-            coalesce((select jsonb_agg(jsonb_build_object('id', group_id, 'object', entra_object_id, 'removed', removed_at is not null))
+            coalesce((select jsonb_agg(jsonb_build_object('id', group_id, 'object', entra_object_id, 'removed', removed_at is not null,
+              'inGraph', removed_at is null or removed_reason = 'not_copied'))
                         from entra_sync.groups where tenant_id = :tenantId), '[]') as groups,
             coalesce((select jsonb_agg(jsonb_build_object('holder', g.entra_object_id, 'member', m.member_object_id))
                         from entra_sync.memberships m join entra_sync.groups g on g.group_no = m.group_no where g.tenant_id = :tenantId), '[]') as memberships,
@@ -58,15 +59,20 @@ async function readWorld(database: Database, tenantId: string): Promise<World> {
   return world ?? expect.unreachable();
 }
 
-/** Returns the ids of the live groups that an account is in, directly or through live groups. */
+/** Returns the ids of the live groups that an account is in, directly or through groups that Graph shows. */
 function groupsOf(account: Account, { groups, memberships, nested }: World): Set<string> {
-  const live = new Map(groups.filter(({ removed }) => !removed).map((group) => [group.object, group.id]));
+  const shown = new Map(groups.filter(({ inGraph }) => inGraph).map((group) => [group.object, group]));
   const met = new Set(
-    memberships.flatMap(({ holder, member }) => (member === account.object && live.has(holder) ? [holder] : [])),
+    memberships.flatMap(({ holder, member }) => (member === account.object && shown.has(holder) ? [holder] : [])),
   );
   for (const one of nested ? met : [])
-    for (const { holder, member } of memberships) if (member === one && live.has(holder)) met.add(holder);
-  return new Set([...met].map((object) => live.get(object) ?? ''));
+    for (const { holder, member } of memberships) if (member === one && shown.has(holder)) met.add(holder);
+  return new Set(
+    [...met].flatMap((object) => {
+      const group = shown.get(object);
+      return group && !group.removed ? group.id : [];
+    }),
+  );
 }
 
 const order = ['account', 'group', 'field', 'everyone'];
@@ -111,9 +117,13 @@ function gets(account: Account, world: World): string[] {
 
 /**
  * Expects `directory.assigned` to equal the trial of every assignment on every account, as of the time up to which the
- * tenant's starts and ends are applied, and the feed replayed from empty to equal it too.
+ * tenant's starts and ends are applied, and the feed, or `changes`, replayed from empty to equal it too.
  */
-export async function expectAssigned(database: Database, tenantId: string): Promise<void> {
+export async function expectAssigned(
+  database: Database,
+  tenantId: string,
+  changes?: readonly AssignedChange[],
+): Promise<void> {
   const world = await readWorld(database, tenantId);
   const shown = await rows<{ account: string; what: string; slot: string; item: string }>(
     database,
@@ -124,7 +134,7 @@ export async function expectAssigned(database: Database, tenantId: string): Prom
   );
   const wanted = world.accounts.flatMap((account) => gets(account, world).map((what) => `${account.id} ${what}`));
   expect(shown.map(({ account, what }) => `${account} ${what}`).sort(), 'assigned').toEqual(wanted.sort());
-  const told = await replayAssigned(database, tenantId);
+  const told = replayAssigned(changes ?? (await feedOf(database, tenantId)));
   const seen: Record<string, Got> = {};
   for (const { account, slot, item } of shown) {
     const got = seen[account] ?? {};
@@ -133,8 +143,21 @@ export async function expectAssigned(database: Database, tenantId: string): Prom
   expect(told, 'assigned, from the feed').toEqual(seen);
 }
 
-async function replayAssigned(database: Database, tenantId: string): Promise<Record<string, Got>> {
-  const changes = (await readChanges(database, null, 1_000_000)).filter((change) => change.tenant_id === tenantId);
+type AssignedChange = { kind: string; account_id: string | null; before: unknown; after: unknown };
+
+const feedOf = async (database: Database, tenantId: string): Promise<AssignedChange[]> =>
+  (await readChanges(database, null, 1_000_000)).filter((change) => change.tenant_id === tenantId);
+
+/** The change rows of a tenant as an open transaction has them, which the feed does not show yet. */
+export const changesWithin = (transaction: Database, tenantId: string): Promise<AssignedChange[]> =>
+  rows(
+    transaction,
+    `select kind, account_id, before, after from entra_sync.change_rows
+      where tenant_id = :tenantId and kind in ('assigned.changed', 'account.purged') order by change_id`,
+    { tenantId },
+  );
+
+function replayAssigned(changes: readonly AssignedChange[]): Record<string, Got> {
   const purged = new Set(changes.flatMap((change) => (change.kind === 'account.purged' ? change.account_id : [])));
   const told: Record<string, Got> = {};
   for (const { kind, account_id: account, before, after } of changes) {

@@ -3,6 +3,7 @@
 import type { Client } from 'pg';
 import { expect } from 'vitest';
 import { applyDueAssignments, tenantsToAssign } from '../../src/store/accounts/due-assignments.ts';
+import { rows as answersOf, type Database } from '../../src/store/database/pool.ts';
 import { assignmentRows, passAnHour } from './assigned-truth.ts';
 import { ask, type Store, until } from './stage.ts';
 import type { Scene } from './writers.ts';
@@ -10,8 +11,9 @@ import type { Scene } from './writers.ts';
 export type Assigner = Awaited<ReturnType<typeof assigner>>;
 type Moved = { account: string; before: object; after: object };
 
-export async function assigner(store: Store, { tenantId: tenant, accounts }: Scene) {
-  const client = await store.connect();
+/** `within`: a transaction in which all of it is done, instead of a connection of its own. */
+export async function assigner(store: Store, { tenantId: tenant, accounts }: Scene, within?: Database) {
+  const client = within === undefined ? await store.connect() : undefined;
   const groups = await ask<{ id: string; object: string }>(
     store,
     'select group_id as id, entra_object_id as object from entra_sync.groups where tenant_id = :tenant',
@@ -23,7 +25,9 @@ export async function assigner(store: Store, { tenantId: tenant, accounts }: Sce
 
   // Not by knex, which hides the server's message.
   async function call<Row>(sql: string, values: unknown[] = []): Promise<Row[]> {
-    return (await client.query(sql, values)).rows as Row[];
+    if (client) return (await client.query(sql, values)).rows as Row[];
+    const named = Object.fromEntries(values.map((value, at) => [`v${at + 1}`, value]));
+    return answersOf<Row>(store.database, sql.replaceAll(/\$(\d+)/g, ':v$1'), named);
   }
   const call1 = async (sql: string, values: unknown[]) =>
     (await call<{ x: unknown }>(`select ${sql} as x`, values))[0]?.x;
@@ -41,7 +45,7 @@ export async function assigner(store: Store, { tenantId: tenant, accounts }: Sce
     group,
     account,
     item,
-    close: () => client.end(),
+    close: async () => client?.end(),
     async put(slot: string, winners: number, ...items: string[]) {
       await call1(`directory.put_slot($1, $2, $3, null, 'Ann')`, [tenant, slot, winners]);
       for (const name of items) await item(slot, name, '<p>{{displayName}}</p>');

@@ -83,7 +83,10 @@ async function readBlank(database: Database): Promise<Blank> {
       ...refill,
       `select ${sequences.map(({ reset }) => reset).join(', ')}`,
       'commit',
-    ].join('; '),
+    ]
+      .join('; ')
+      // A question mark of a stored value is no binding.
+      .replaceAll('?', '\\?'),
   };
 }
 

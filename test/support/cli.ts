@@ -22,9 +22,14 @@ export type Running = {
 const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env;
 const inherited = { PATH, HOME, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) };
 
-/** Starts the program, in `cwd` if given. It inherits only PATH, HOME and that cache. */
-export function startCli(args: readonly string[], environment: Record<string, string>, cwd?: string): Running {
-  const child = spawn(process.execPath, [program, ...args], {
+/** Starts the program, in `cwd` if given, or `main` of another release. It inherits only PATH, HOME and that cache. */
+export function startCli(
+  args: readonly string[],
+  environment: Record<string, string>,
+  cwd?: string,
+  main = program,
+): Running {
+  const child = spawn(process.execPath, [main, ...args], {
     env: { ...inherited, ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(cwd !== undefined && { cwd }),

@@ -1,6 +1,6 @@
 // A world for tests of the consent page: a simulated Entra ID with many tenants, a database, a real connect process, and
 // browsers that keep cookies and follow redirects.
-import { openSteps } from '../../src/connect/steps.ts';
+
 import { loadDefaults } from '../../src/settings/settings.ts';
 import {
   createTenant,
@@ -12,6 +12,7 @@ import {
 import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { createInvitation } from '../../src/store/tenants/invitations.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
+import { openSteps } from '../../src/web/connect/steps.ts';
 import { type Running, startCli } from './cli.ts';
 import { freePort } from './free-port.ts';
 import { freshDatabase } from './postgres.ts';

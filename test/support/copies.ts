@@ -5,8 +5,8 @@ import { type Database, rows } from '../../src/store/database/pool.ts';
 type Account = { account_id: string } & Record<string, unknown>;
 type Membership = Record<string, unknown>;
 
-/** A tenant at a moment of the database's clock. */
-export type Copy = { at: string; accounts: Account[]; memberships: Membership[] };
+/** A tenant at a moment of the database's clock; `told`: by account, the manager whose values it shows. */
+export type Copy = { at: string; accounts: Account[]; memberships: Membership[]; told: Record<string, string> };
 
 /** Copies the tenant's live accounts and its memberships. Nothing may write at the same time. */
 export async function takeCopy(database: Database, tenantId: string): Promise<Copy | undefined> {
@@ -25,7 +25,18 @@ export async function takeCopy(database: Database, tenantId: string): Promise<Co
   const memberships = await rows<Membership>(database, `${membershipsOf('directory.memberships')}`, { tenantId });
   // Microseconds, which a Date does not hold.
   const [now] = await rows<{ at: string }>(database, 'select clock_timestamp()::text as at');
-  return { at: now?.at ?? '', accounts, memberships };
+  const told = await rows<{ id: string; manager: string }>(
+    database,
+    `select account_id as id, told_manager as manager from entra_sync.accounts
+      where tenant_id = :tenantId and told_manager is not null`,
+    { tenantId },
+  );
+  return {
+    at: now?.at ?? '',
+    accounts,
+    memberships,
+    told: Object.fromEntries(told.map(({ id, manager }) => [id, manager])),
+  };
 }
 
 const membershipsOf = (source: string) => `
@@ -34,11 +45,24 @@ select group_id, member_kind, account_id, member_group_id from ${source}
 
 /** Expects that each copy equals the tenant as of its moment. Of accounts purged since, the ids alone are compared. */
 export async function expectAsOf(database: Database, tenantId: string, copies: readonly Copy[]): Promise<void> {
-  for (const { at, accounts, memberships } of copies) {
+  const [kept] = await rows<{ ids: string[] | null; fields: string[] }>(
+    database,
+    `select array_agg(account_id) as ids, entra_sync.manager_fields(:tenantId) as fields
+       from entra_sync.accounts where tenant_id = :tenantId`,
+    { tenantId },
+  );
+  for (const { at, accounts, memberships, told } of copies) {
+    // The values of a purged manager are blanked where others showed them.
+    const asTold = (account: Account): Account => {
+      const manager = told[account.account_id];
+      if (manager === undefined || kept?.ids?.includes(manager)) return account;
+      const profile = Object.entries(account.profile as object).filter(([field]) => !kept?.fields.includes(field));
+      return { ...account, profile: Object.fromEntries(profile) };
+    };
     const then = await rows<Account & { erased: boolean }>(
       database,
       `select account_id, entra_object_id, state, enabled, user_principal_name, mail, profile, erased
-         from directory.accounts_at(:tenantId, :at) order by account_id`,
+         from entra_sync.accounts_then(:tenantId, :at) order by account_id`,
       { tenantId, at },
     );
     const erased = new Set(then.filter((account) => account.erased).map(({ account_id }) => account_id));
@@ -47,7 +71,7 @@ export async function expectAsOf(database: Database, tenantId: string, copies: r
       accounts.map((account) =>
         erased.has(account.account_id)
           ? { account_id: account.account_id, ...nothing, profile: null, erased: true }
-          : { ...account, erased: false },
+          : { ...asTold(account), erased: false },
       ),
     );
     expect(

@@ -12,7 +12,9 @@ export type Filled = { tenant: string; account: string; group: string; assignmen
 export async function filledTenant(store: Store): Promise<Filled> {
   const tenant = await tenantWith(store, { jobTitle: {}, mail: {} });
   const objects = { tenant, person: randomUUID(), outer: randomUUID(), inner: randomUUID(), gone: randomUUID() };
-  const account = await accountOf(store, tenant, { objectId: objects.person });
+  const managed = { manager: randomUUID() };
+  const account = await accountOf(store, tenant, { objectId: objects.person, source: managed });
+  await accountOf(store, tenant, { objectId: managed.manager });
   await ask(
     store,
     `insert into entra_sync.accounts (tenant_id, state, removed_at, removed_reason, purge_at) values (:tenant, 'managed', now(), 'deleted', now())`,
@@ -43,6 +45,12 @@ export async function filledTenant(store: Store): Promise<Filled> {
   await ask(store, keeping);
   await ask(
     store,
+    `insert into entra_sync.photos (account_id, tenant_id, read_at, content, content_type, sha256, width, height, updated_at)
+     values (:account, :tenant, now(), '\\xffd8', 'image/jpeg', repeat('a', 64), 1, 1, now())`,
+    { ...objects, account },
+  );
+  await ask(
+    store,
     "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenant, 'users', 'x', 'y')",
     objects,
   );
@@ -58,6 +66,14 @@ export async function filledTenant(store: Store): Promise<Filled> {
     "insert into entra_sync.cycles (tenant_id, kind, actor, fence, settings_version) values (:tenant, 'initial', 'test', 1, 1)",
     objects,
   );
+  await ask(
+    store,
+    "select entra_sync.write_audit('Ann', 'cli', 'cli', 'tenant.paused', :tenant, :account, null, null)",
+    {
+      ...objects,
+      account,
+    },
+  );
   await ask(store, `select directory.edit_account(:account, '{"jobTitle": "Clerk"}', 'Ann', 'user')`, { account });
   const [assigned] = await ask<{ group: string; assignment: string }>(
     store,
@@ -70,11 +86,13 @@ export async function filledTenant(store: Store): Promise<Filled> {
   return { tenant, account, group: assigned?.group ?? '', assignment: assigned?.assignment ?? '' };
 }
 
+// The views that a grant gives: the audit is for the owner alone.
 const viewNames = async (store: Store) =>
   (
     await ask<{ name: string }>(
       store,
-      "select relname as name from pg_class where relnamespace = 'directory'::regnamespace and relkind = 'v' order by 1",
+      `select relname as name from pg_class
+        where relnamespace = 'directory'::regnamespace and relkind = 'v' and relname <> 'audit' order by 1`,
     )
   ).map((row) => row.name);
 
@@ -101,14 +119,21 @@ export const calls: readonly (readonly [sql: string, of: keyof Filled])[] = [
   [`select directory.remove_account($1, 'Eve', 'manager')`, 'account'],
   [`select directory.restore_account($1, 'Eve', 'manager')`, 'account'],
   [`select directory.undo_account($1, 1, 'Eve', 'manager')`, 'account'],
+  [`select directory.edit_as($1, $1, '{"jobTitle": "Boss"}')`, 'account'],
+  ['select directory.undo_edit($1, 1, $1)', 'account'],
+  ['select directory.revert_as($1, $1, null)', 'account'],
   ['select * from directory.explain_account($1)', 'account'],
   [`select directory.create_account($1, '{}', 'Eve')`, 'tenant'],
   [`select directory.request_cycle($1, null, 'Eve')`, 'tenant'],
   ['select * from directory.account_history($1)', 'account'],
+  ['select * from directory.account_history($1, $1)', 'account'],
   ['select * from directory.accounts_at($1, now())', 'tenant'],
+  ['select * from directory.accounts_at($1, now(), $1)', 'tenant'],
   ['select * from directory.memberships_at($1, now())', 'tenant'],
   ['select * from directory.latest_changes($1)', 'tenant'],
   [`select * from directory.find($1, 'x')`, 'tenant'],
+  ['select * from directory.managed($1)', 'account'],
+  ['select directory.manages($1, $1)', 'account'],
   ['select * from directory.group_history($1)', 'group'],
   [`select directory.put_slot($1, 'banner', 2, null, 'Eve')`, 'tenant'],
   [`select directory.put_item($1, 'banner', 'spring', 'Mine', null, 'Eve')`, 'tenant'],

@@ -20,8 +20,15 @@ function kindOf(properties: Record<string, unknown>): string {
   return properties.securityEnabled === true ? 'mail_enabled_security' : 'distribution';
 }
 
-/** Computes direct memberships between live ends, and for each group all users in it and its nested groups. */
-export function groupTruth(tenant: Tenant, isTaken: (user: User) => boolean = () => true): Graph {
+/**
+ * Computes direct memberships between live ends, and for each group all users in it and its nested groups. Groups that are not
+ * copied are on the way alone.
+ */
+export function groupTruth(
+  tenant: Tenant,
+  isTaken: (user: User) => boolean = () => true,
+  isCopied: (id: string, name: string) => boolean = () => true,
+): Graph {
   const users = new Set(
     tenant
       .users()
@@ -29,11 +36,14 @@ export function groupTruth(tenant: Tenant, isTaken: (user: User) => boolean = ()
       .map((user) => user.id),
   );
   const groups = new Map(tenant.groups().map((group) => [group.id, group]));
+  const copied = new Map(
+    [...groups].filter(([id, { properties }]) => isCopied(id, String(properties.displayName ?? ''))),
+  );
   const direct: string[] = [];
   const effective: string[] = [];
-  for (const group of groups.values()) {
+  for (const group of copied.values()) {
     for (const member of group.members.keys())
-      if (users.has(member) || groups.has(member)) direct.push(`${group.id} ${member}`);
+      if (users.has(member) || copied.has(member)) direct.push(`${group.id} ${member}`);
     const met = new Set([group.id]);
     const people = new Set<string>();
     for (const id of met) {
@@ -47,7 +57,7 @@ export function groupTruth(tenant: Tenant, isTaken: (user: User) => boolean = ()
   }
   return {
     groups: Object.fromEntries(
-      [...groups.values()].map(({ id, properties }) => [
+      [...copied.values()].map(({ id, properties }) => [
         id,
         {
           displayName: properties.displayName ?? null,

@@ -8,7 +8,10 @@ import { interruption, isDeltaRequest } from './system.ts';
 
 export type Edit = { act: (typeof acts)[number]; who: number; property: string; value: string };
 export type Expiry = '410' | '400';
-export type Weather = Pick<SimulatorOptions, 'pageSize' | 'repeats' | 'emptyPages' | 'shuffle' | 'form'>;
+export type Weather = Pick<
+  SimulatorOptions,
+  'pageSize' | 'repeats' | 'emptyPages' | 'shuffle' | 'form' | 'managersApart' | 'formerManagers'
+>;
 /** Events at the n-th request to users/delta of a cycle. */
 export type Moment = { request: number; edits: readonly Edit[]; expire: Expiry | undefined };
 /**
@@ -52,6 +55,9 @@ const acts = [
   'touch',
   'kind',
   'licence',
+  'manager',
+  'manager',
+  'unmanage',
 ] as const;
 const kinds = ['agent', 'guest', 'external', 'mailbox', 'room'] as const;
 const texts = ['displayName', 'jobTitle', 'department', 'mobilePhone', 'mail', 'city', 'userType'];
@@ -74,6 +80,8 @@ export const weather: fc.Arbitrary<Weather> = fc.record({
   emptyPages: fc.constantFrom(0, 0, 0.5),
   shuffle: fc.boolean(),
   form: fc.constantFrom('default', 'minimal', 'mixed'),
+  managersApart: fc.constantFrom(0, 0.5, 1),
+  formerManagers: fc.constantFrom(0, 0.5, 1),
 });
 
 const moment: fc.Arbitrary<Moment> = fc.record({
@@ -122,6 +130,9 @@ export function applyEdit(tenant: Tenant, { act, who, property, value }: Edit): 
     else if (!person) return;
     else if (act === 'delete') tenant.deleteUser(person.id);
     else if (act === 'licence') tenant.setLicence(person.id, `sku${who % 3}`, who % 2 === 0);
+    // Loops, and users who manage themselves, too.
+    else if (act === 'manager') tenant.setManager(person.id, live[(who * 7 + value.length) % live.length]?.id ?? null);
+    else if (act === 'unmanage') tenant.setManager(person.id, null);
     else if (act === 'touch') tenant.touchUser(person.id);
     else if (act === 'disable') tenant.updateUser(person.id, { accountEnabled: !person.properties.accountEnabled });
     else if (act === 'clear') tenant.updateUser(person.id, { [property]: null });

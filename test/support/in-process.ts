@@ -21,7 +21,7 @@ Object.defineProperty(globalThis, 'process', {
 });
 
 /** Verbs that serve, start programs or wait for a person. They need a process. */
-const processVerbs = ['connect', 'demo', 'psql', 'simulate', 'worker'];
+const processVerbs = ['connect', 'demo', 'psql', 'simulate', 'web', 'worker'];
 
 /** Variables that Node, the log or a library reads once per process. */
 const processVariables = /^(NODE_(?!EXTRA_CA_CERTS$|COMPILE_CACHE$)|OTEL_|IDENTITY_|LOG_LEVEL$|https?_proxy$)/i;

@@ -8,11 +8,15 @@ export type Block = { readonly line: number; readonly language: string; readonly
 export type Page = { readonly path: string; readonly text: string; readonly blocks: readonly Block[] };
 
 export function readPages(): Page[] {
-  const docs = readdirSync(packageFile('docs')).filter((name) => name.endsWith('.md'));
-  return ['README.md', ...docs.map((name) => `docs/${name}`)].map((path) => {
-    const text = readFileSync(packageFile(path), 'utf8');
-    return { path, text, blocks: blocksOf(text) };
-  });
+  const docs = readdirSync(packageFile('docs'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.md'),
+  );
+  return ['README.md', ...docs.map((name) => `docs/${name}`)].map(readPage);
+}
+
+export function readPage(path: string): Page {
+  const text = readFileSync(packageFile(path), 'utf8');
+  return { path, text, blocks: blocksOf(text) };
 }
 
 function blocksOf(text: string): Block[] {
@@ -28,13 +32,17 @@ export function proseOf({ text }: Page): string {
 
 /** Returns GitHub's anchors of a page's headings. */
 export function anchorsOf(page: Page): string[] {
-  return [...proseOf(page).matchAll(/^#{1,6} (.+)$/gm)].map(([, title = '']) =>
-    title
+  const given = new Map<string, number>();
+  return [...proseOf(page).matchAll(/^#{1,6} (.+)$/gm)].map(([, title = '']) => {
+    const anchor = title
       .toLowerCase()
       .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
       .trim()
-      .replaceAll(' ', '-'),
-  );
+      .replaceAll(' ', '-');
+    const before = given.get(anchor) ?? 0;
+    given.set(anchor, before + 1);
+    return before === 0 ? anchor : `${anchor}-${before}`;
+  });
 }
 
 /** Returns the cells of the table below a heading, by row, without its head. */

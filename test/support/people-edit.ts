@@ -13,6 +13,7 @@ export type FieldRule = {
   pattern?: string;
   valueType?: 'text' | 'text[]' | 'number' | 'boolean' | 'any';
   mappedFrom?: string | null;
+  private?: boolean;
 };
 
 const everybody = ['user', 'manager'];
@@ -30,11 +31,11 @@ export async function setRule(store: Store, tenantId: string, field: string, rul
   await ask(
     store,
     `insert into entra_sync.field_rules (tenant_id, field, owner, editable_by, manual_editable_by, value_type, mapped_from, max_length,
-                                         pattern)
-     values (:tenantId, :field, :owner, :editableBy, :manualEditableBy, :valueType, :mappedFrom, :max, :pattern)
+                                         pattern, private)
+     values (:tenantId, :field, :owner, :editableBy, :manualEditableBy, :valueType, :mappedFrom, :max, :pattern, :private)
      on conflict (tenant_id, field) do update set owner = excluded.owner, editable_by = excluded.editable_by,
        manual_editable_by = excluded.manual_editable_by, value_type = excluded.value_type, mapped_from = excluded.mapped_from,
-       max_length = excluded.max_length, pattern = excluded.pattern`,
+       max_length = excluded.max_length, pattern = excluded.pattern, private = excluded.private`,
     {
       tenantId,
       field,
@@ -44,6 +45,7 @@ export async function setRule(store: Store, tenantId: string, field: string, rul
       valueType: rule.valueType ?? 'text',
       max: rule.max ?? null,
       pattern: rule.pattern ?? null,
+      private: rule.private ?? false,
       mappedFrom: rule.mappedFrom === undefined ? field : rule.mappedFrom,
     },
   );

@@ -14,6 +14,10 @@ const packages = {
   pg_restore: 'postgresql',
   pgbouncer: 'pgbouncer',
   tinyproxy: 'tinyproxy',
+  nginx: 'nginx',
+  kubectl: 'kubernetes-client',
+  prometheus: 'prometheus',
+  promtool: 'prometheus',
 } as const;
 
 type Skip = TestContext['skip'];
@@ -47,6 +51,12 @@ export async function binariesOf(major: (typeof majors)[number], skip: Skip): Pr
   return import(pathToFileURL(path).href);
 }
 
+/** Skips the test, or fails where it has to be there, without the schemas of Kubernetes. */
+export function requireSchemas(skip: Skip): void {
+  if (!existsSync(packageFile('.ci', 'servers', 'node_modules', 'kubernetes-models')))
+    isMissing('no schemas of Kubernetes here: npm ci --prefix .ci/servers', skip);
+}
+
 function debianPostgres(): string | undefined {
   const root = '/usr/lib/postgresql';
   const releases = existsSync(root) ? readdirSync(root).sort((one, other) => Number(other) - Number(one)) : [];
@@ -54,7 +64,8 @@ function debianPostgres(): string | undefined {
   return releases.map((release) => join(root, release, 'bin')).find((folder) => existsSync(join(folder, 'initdb')));
 }
 
-function isMissing(what: string, skip: Skip): never {
+/** Skips a test whose program is missing, or fails it where each has to be there. */
+export function isMissing(what: string, skip: Skip): never {
   if (process.env.REAL_SERVERS === '1') throw new Error(what);
   process.stderr.write(`a test on real servers is skipped: ${what}\n`);
   return skip(what);

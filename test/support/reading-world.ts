@@ -38,3 +38,15 @@ export const readingWorld: readonly string[] = [
   `select entra_sync.keep_effective(:tenant, array(
      select account_no from entra_sync.accounts where tenant_id = :tenant order by 1))`,
 ];
+
+/** Binds `others`, the ids of small tenants: each gets ten accounts, of which each is in one of five groups. */
+export const smallTenants: readonly string[] = [
+  'insert into entra_sync.tenants (tenant_id, name) select t, t::text from unnest(:others::uuid[]) t',
+  `insert into entra_sync.accounts (tenant_id, entra_object_id, state)
+   select t, gen_random_uuid(), 'managed' from unnest(:others::uuid[]) t, generate_series(1, 10)`,
+  `insert into entra_sync.groups (tenant_id, entra_object_id, state, kind, is_dynamic, source)
+   select t, gen_random_uuid(), 'managed', 'security', false, '{}' from unnest(:others::uuid[]) t, generate_series(1, 5) order by t`,
+  `insert into entra_sync.effective_members (account_no, group_no, is_direct)
+   select a.account_no, (select min(g.group_no) from entra_sync.groups g where g.tenant_id = a.tenant_id) + a.account_no % 5, true
+     from entra_sync.accounts a where a.tenant_id = any(:others)`,
+];

@@ -7,6 +7,7 @@ import { readChanges } from '../../src/store/feed/changes.ts';
 import { expectAssigned } from './assigned-truth.ts';
 import { expectTrueTypes } from './directory-types.ts';
 import { expectWordsKept } from './kept-words.ts';
+import { expectManagersSound } from './managers-sound.ts';
 
 type Facts = Record<string, unknown>;
 type Change = { kind: string; before: Facts | null; after: Facts | null };
@@ -15,7 +16,8 @@ type Told = { live: boolean; facts: Facts };
 /**
  * Expects the feed, replayed from empty, to equal the tables: every change starts where the one before ended and appears
  * once. Memberships show while both ends are live, managed accounts have overrides of user-owned fields only, and the
- * closure equals what a walk through nested groups finds, and so do the kept effective memberships. The kept words are those
+ * closure equals what a walk through nested groups finds, those that are not copied included, and so do the kept effective
+ * memberships of the copied ones. No name of a group that is not copied is stored. The kept words are those
  * of the names. The accounts get what a trial of every assignment gives them. The rows of the views fit the types that the
  * package ships.
  */
@@ -24,6 +26,7 @@ export async function expectSound(database: Database, tenantId: string): Promise
   await expectTrueTypes(database);
   await expectWordsKept(database, tenantId);
   await expectAssigned(database, tenantId);
+  await expectManagersSound(database, tenantId);
   const tables = await readTables(database, tenantId);
   const live = new Set([...tables.accounts, ...tables.groups].flatMap(({ id, removed }) => (removed ? [] : id)));
   expect(await seenMemberships(database, tenantId)).toEqual(
@@ -37,12 +40,29 @@ export async function expectSound(database: Database, tenantId: string): Promise
     .filter(({ state }) => state === 'managed')
     .flatMap(({ overrides }) => Object.keys(overrides).filter((field) => !owned.has(field)));
   expect(misplaced, 'overrides of fields that the user does not own').toEqual([]);
-  const walked = walk(tables, live);
+  expectNestingOf(tables);
+}
+
+/** The part of {@link expectSound} that is about nested groups, those that are not copied included. */
+export async function expectNesting(database: Database, tenantId: string): Promise<void> {
+  expectNestingOf(await readTables(database, tenantId));
+}
+
+function expectNestingOf(tables: Tables): void {
+  const wrong = tables.groups.filter(
+    ({ copied, removed, blank, inGraph, kept }) => !copied && !(removed && blank && inGraph === kept),
+  );
+  expect(wrong, 'groups that are not copied').toEqual([]);
+  expect(tables.unseen, 'moves that no batch has followed').toBe(0);
+  const shown = new Set(tables.groups.flatMap(({ id, removed }) => (removed ? [] : id)));
+  const walked = walk(tables);
   expect(tables.closure.map((one) => `${one.ancestor} ${one.descendant}`).sort()).toEqual(walked);
   const people = new Set(tables.accounts.flatMap(({ id, removed }) => (removed || id === null ? [] : id)));
   const effective = new Set(
     walked.flatMap((pair) => {
-      const [ancestor, descendant] = pair.split(' ');
+      const [ancestor = '', descendant] = pair.split(' ');
+      // A group that is not copied is on the way alone.
+      if (!shown.has(ancestor)) return [];
       const direct = tables.memberships.filter(({ holder, member }) => holder === descendant && people.has(member));
       return direct.map(({ member }) => `${ancestor} ${member}`);
     }),
@@ -58,7 +78,8 @@ const pairOf = ({ holder, member }: { holder: string; member: string }) => `${ho
 
 type Tables = {
   accounts: { id: string | null; removed: boolean; state: string; overrides: Facts }[];
-  groups: { id: string | null; removed: boolean }[];
+  groups: { id: string | null; removed: boolean; inGraph: boolean; copied: boolean; blank: boolean; kept: boolean }[];
+  unseen: number;
   memberships: { holder: string; member: string }[];
   rules: { field: string; owner: string }[];
   closure: { ancestor: string; descendant: string }[];
@@ -71,7 +92,10 @@ async function readTables(database: Database, tenantId: string): Promise<Tables>
     database,
     `select coalesce((select jsonb_agg(jsonb_build_object('id', entra_object_id, 'removed', removed_at is not null, 'state', state, 'overrides', overrides))
                         from entra_sync.accounts where tenant_id = :tenantId), '[]') as accounts,
-            coalesce((select jsonb_agg(jsonb_build_object('id', entra_object_id, 'removed', removed_at is not null))
+            coalesce((select jsonb_agg(jsonb_build_object('id', entra_object_id, 'removed', removed_at is not null,
+                        'inGraph', removed_at is null or removed_reason = 'not_copied', 'copied', copied,
+                        'blank', source = '{}' and attributes = '{}' and coalesce(display_name, description, mail) is null,
+                        'kept', purge_at = 'infinity'))
                         from entra_sync.groups where tenant_id = :tenantId), '[]') as groups,
             coalesce((select jsonb_agg(jsonb_build_object('holder', g.entra_object_id, 'member', m.member_object_id))
                         from entra_sync.memberships m join entra_sync.groups g on g.group_no = m.group_no where g.tenant_id = :tenantId), '[]') as memberships,
@@ -83,6 +107,7 @@ async function readTables(database: Database, tenantId: string): Promise<Tables>
             coalesce((select jsonb_agg(jsonb_build_object('holder', g.entra_object_id, 'member', a.entra_object_id, 'is_direct', e.is_direct))
                         from entra_sync.effective_members e join entra_sync.groups g on g.group_no = e.group_no
                         join entra_sync.accounts a on a.account_no = e.account_no where a.tenant_id = :tenantId), '[]') as effective,
+            (select count(*)::int from entra_sync.unseen_moves) as unseen,
             -- An erased tenant has no row, and nothing to count.
             coalesce((select nested_members::int from entra_sync.tenants where tenant_id = :tenantId), 0) as nested`,
     { tenantId },
@@ -91,15 +116,14 @@ async function readTables(database: Database, tenantId: string): Promise<Tables>
   return found;
 }
 
-/** Returns "ancestor descendant" for each live group: itself, and every live group below it. */
-function walk({ groups, memberships }: Tables, live: ReadonlySet<string | null>): string[] {
-  const ids = groups.flatMap(({ id, removed }) => (removed || id === null ? [] : id));
+/** Returns "ancestor descendant" for each group that Graph shows: itself, and every such group below it. */
+function walk({ groups, memberships }: Tables): string[] {
+  const ids = groups.flatMap(({ id, inGraph }) => (inGraph && id !== null ? id : []));
   return ids
     .flatMap((ancestor) => {
       const met = new Set([ancestor]);
       for (const one of met)
-        for (const { holder, member } of memberships)
-          if (holder === one && live.has(member) && ids.includes(member)) met.add(member);
+        for (const { holder, member } of memberships) if (holder === one && ids.includes(member)) met.add(member);
       return [...met].map((descendant) => `${ancestor} ${descendant}`);
     })
     .sort();
@@ -125,6 +149,8 @@ async function expectFeedIsTables(database: Database, tenantId: string): Promise
   );
   const told = new Map<string, Told>();
   const pairs = new Set<string>();
+  // A removal hides a photo and a restore shows it again, so it is told apart from the account's facts.
+  const photos = new Map<string, unknown>();
   for (const change of changes) {
     const { kind } = change;
     if (kind.startsWith('membership.')) {
@@ -132,12 +158,18 @@ async function expectFeedIsTables(database: Database, tenantId: string): Promise
       if (pairs.has(pair) === (kind === 'membership.added')) throw new Error(`${kind} of ${pair} twice`);
       if (kind === 'membership.added') pairs.add(pair);
       else pairs.delete(pair);
+    } else if (kind === 'account.photo_changed') {
+      const id = String(change.account_id);
+      if (purged.has(id)) continue;
+      const [before, after] = [change.before, change.after].map((side) => (side as Facts | null)?.photo ?? null);
+      if ((photos.get(id) ?? null) !== before) throw new Error(`${kind} of ${id} does not start where it ended`);
+      photos.set(id, after);
     } else if (/^(account|group)\./.test(kind)) {
       const id = String(change.account_id ?? change.group_id);
       tell(told, id, change as Change, purged.has(id));
     }
   }
-  const [tables] = await rows<{ objects: Record<string, Facts> | null; pairs: string[] | null }>(
+  const [tables] = await rows<{ objects: Record<string, Facts> | null; pairs: string[] | null; photos: Facts | null }>(
     database,
     `select (select jsonb_object_agg(id, facts) from (
                select account_id as id, jsonb_build_object('entra_object_id', entra_object_id, 'state', state, 'enabled', enabled,
@@ -147,6 +179,7 @@ async function expectFeedIsTables(database: Database, tenantId: string): Promise
                select group_id, jsonb_build_object('entra_object_id', entra_object_id, 'state', state, 'display_name', display_name,
                  'description', description, 'mail', mail, 'kind', kind, 'is_dynamic', is_dynamic, 'attributes', attributes)
                  from directory.groups where tenant_id = :tenantId) o) as objects,
+            (select jsonb_object_agg(account_id, sha256) from directory.photos where tenant_id = :tenantId) as photos,
             (select array_agg(group_id || ' ' || coalesce(account_id, member_group_id))
                from directory.memberships where tenant_id = :tenantId) as pairs`,
     { tenantId },
@@ -154,6 +187,8 @@ async function expectFeedIsTables(database: Database, tenantId: string): Promise
   const live = [...told].filter(([, one]) => one.live).map(([id, one]) => [id, plain(one.facts)]);
   // The views as they are: a profile holds no null.
   expect(Object.fromEntries(live)).toEqual(tables?.objects ?? {});
+  const shown = [...photos].filter(([id, hash]) => hash !== null && told.get(id)?.live);
+  expect(Object.fromEntries(shown)).toEqual(tables?.photos ?? {});
   expect([...pairs].sort()).toEqual([...(tables?.pairs ?? [])].sort());
 }
 

@@ -236,22 +236,30 @@ const profileProperties = [
 ];
 
 /** Computes the live accounts from the tenant, by object id. */
-export function truthOf(tenant: Tenant, isTaken: (user: User) => boolean = () => true): Record<string, Facts> {
+export function truthOf(
+  tenant: Tenant,
+  isTaken: (user: User) => boolean = () => true,
+  more: (user: User) => object = () => ({}),
+): Record<string, Facts> {
   return Object.fromEntries(
     tenant
       .users()
       .filter(isTaken)
-      .map(({ id, properties }) => [
+      .map((user) => [user.id, { ...user, extra: more(user) }] as const)
+      .map(([id, { properties, extra }]) => [
         id,
         {
           enabled: properties.accountEnabled !== false,
           userPrincipalName: properties.userPrincipalName ?? null,
           mail: properties.mail ?? null,
-          profile: Object.fromEntries(
-            profileProperties.flatMap((name) => {
-              const value = properties[name];
-              return value === undefined || (Array.isArray(value) && value.length === 0) ? [] : [[name, value]];
-            }),
+          profile: Object.assign(
+            Object.fromEntries(
+              profileProperties.flatMap((name) => {
+                const value = properties[name];
+                return value === undefined || (Array.isArray(value) && value.length === 0) ? [] : [[name, value]];
+              }),
+            ),
+            extra,
           ),
         },
       ]),
@@ -307,8 +315,9 @@ export async function expectTruth(
   database: Database,
   known?: Iterable<string>,
   isTaken?: (user: User) => boolean,
+  more?: (user: User) => object,
 ): Promise<void> {
-  const truth = truthOf(tenant, isTaken);
+  const truth = truthOf(tenant, isTaken, more);
   expect(factsOf(await accountsOf(database, tenant.tenantId))).toEqual(truth);
   if (known === undefined) return;
   const gone = [...new Set(known)].filter((id) => truth[id] === undefined);
@@ -337,7 +346,14 @@ export async function committedState(database: Database, tenantId: string): Prom
 export async function approveAll(database: Database, tenantId: string, cycle: () => Promise<unknown>): Promise<void> {
   for (let round = 0; round < 4; round += 1) {
     for (const list of await openLists(database, tenantId)) {
-      const decision = { tenantId, listId: list.list_id, ids: null, decision: 'approve', actor: 'test' } as const;
+      const decision = {
+        tenantId,
+        listId: list.list_id,
+        ids: null,
+        decision: 'approve',
+        side: 'vendor',
+        actor: 'test',
+      } as const;
       if (list.unconfirmed === 0) await decideRemovals(database, decision);
     }
     if ((await openLists(database, tenantId)).length === 0) return;

@@ -119,13 +119,14 @@ export async function pullGroups(
   groups: readonly number[],
   members: readonly (readonly [number, number])[],
   displayName = 'Group',
+  isCopied: (n: number) => boolean = () => true,
 ): Promise<Round> {
   const settings = await settingsVersion(store.database, lease.tenantId);
   const begun = { stream: 'groups', dryRun: false, kind, reason: 'test', settingsVersion: settings } as const;
   const round = await beginRound(store.database, lease, { ...begun, fingerprint: 'mapping' });
   const whole = (n: number) => {
     const source = { displayName: `${displayName} ${n}`, securityEnabled: true, mailEnabled: false };
-    return { id: objectId(n), source, removed: null, doubt: null, ...groupColumns(source) };
+    return { id: objectId(n), source, removed: null, doubt: null, copied: isCopied(n), ...groupColumns(source) };
   };
   return stageGroupsPage(store.database, lease, round, {
     urls: [`https://graph.example/groups/delta?round=${round.round_id}`],
@@ -175,7 +176,8 @@ export const decide =
   (decision: 'approve' | 'reject') =>
   async (scene: Scene): Promise<Act> => {
     const { tenantId, listId } = scene;
-    return (database) => decideRemovals(database, { tenantId, listId, ids: null, decision, actor: 'Ann' });
+    return (database) =>
+      decideRemovals(database, { tenantId, listId, ids: null, decision, side: 'vendor', actor: 'Ann' });
   };
 
 export const editOf =

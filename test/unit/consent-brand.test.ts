@@ -2,9 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readBrand } from '../../src/connect/brand.ts';
-import { accentsOf, contrast } from '../../src/connect/color.ts';
-import { contentSecurityPolicy } from '../../src/connect/html.ts';
+import { readBrand } from '../../src/web/brand.ts';
+import { accentsOf, contrast } from '../../src/web/color.ts';
+import { contentSecurityPolicy } from '../../src/web/connect/frame.ts';
 import { temporaryDirectory } from '../support/cli.ts';
 
 test('an option goes before its variable, and an empty variable counts as unset', () => {

@@ -3,12 +3,14 @@ import { readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { html, moment, page, say } from '../../src/connect/html.ts';
-import { chooseLanguage, readLanguages } from '../../src/connect/language.ts';
-import { language as english } from '../../src/connect/languages/en.ts';
-import { refusals } from '../../src/connect/refusals.ts';
 import { packageFile } from '../../src/package-files.ts';
 import { userProperties } from '../../src/rules/graph-properties.ts';
+import { page } from '../../src/web/connect/frame.ts';
+import { type Language, readConsentLanguages } from '../../src/web/connect/language.ts';
+import { language as english } from '../../src/web/connect/languages/en.ts';
+import { refusals } from '../../src/web/connect/refusals.ts';
+import { html, moment, say } from '../../src/web/html.ts';
+import { chooseLanguage, readLanguages } from '../../src/web/language.ts';
 import { temporaryDirectory } from '../support/cli.ts';
 
 /** Returns every text by its path, such as `buttons.signIn`. */
@@ -19,10 +21,10 @@ function textsOf(texts: object, path = ''): [string, string][] {
 }
 
 const namesIn = (text: string) => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort();
-const languages = await readLanguages();
+const languages = await readConsentLanguages();
 
 test('each file of the folder is a language, English first', () => {
-  const files = readdirSync(packageFile('src', 'connect', 'languages'));
+  const files = readdirSync(packageFile('src', 'web', 'connect', 'languages'));
   expect(languages.map(({ tag }) => `${tag}.ts`).sort()).toEqual(files.sort());
   expect(languages[0]?.tag).toBe('en');
 });
@@ -60,7 +62,7 @@ test('a language from right to left is one more file', async ({ onTestFinished }
   const other = JSON.stringify({ tag: 'he', direction: 'rtl', properties: {}, texts });
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
   await writeFile(join(folder, 'he.js'), `export const language = ${other};\n`);
-  const [hebrew] = await readLanguages(folder);
+  const [hebrew] = await readLanguages<Language>(folder);
   if (!hebrew) return expect.unreachable('the file was not read');
   const site = { url: 'https://connect.example.com', brand: { product: '<Signatures>' }, language: hebrew };
   const shown = page(site, 'T', html`x`);

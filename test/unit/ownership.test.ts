@@ -5,6 +5,7 @@ import { parseExpression, type WrittenExpression } from '../../src/rules/express
 import {
   describeMapping,
   type Field,
+  type FieldLook,
   fieldRules,
   type ManualEditing,
   type Owner,
@@ -15,11 +16,14 @@ import {
   sourcesOfTruth,
 } from '../../src/rules/ownership.ts';
 
+const plain: FieldLook = { label: null, help: null, kind: null, order: null, private: false, shown: true };
+
 const field = (owner: Owner, editableBy: readonly Role[] = roles, more: Partial<Field> = {}): Field => ({
   field: 'x',
   from: parseExpression('jobTitle'),
   owner,
   editableBy,
+  look: plain,
   ...more,
 });
 
@@ -58,7 +62,25 @@ describe('the owner of a field', () => {
       max: null,
       pattern: null,
       mappedFrom: null,
+      managerPath: null,
+      ...plain,
+      kind: 'text',
     });
+  });
+
+  test('the kind of a field is what the settings say; a list is a list, and a field of people alone is what its kind says', () => {
+    const ruleWith = (from: string | null, kind: FieldLook['kind']) =>
+      ruleOf({
+        fields: [
+          field('user', roles, { from: from === null ? null : parseExpression(from), look: { ...plain, kind } }),
+        ],
+      });
+    expect(ruleWith('mobilePhone', 'tel')).toMatchObject({ kind: 'tel', valueType: 'text' });
+    expect(ruleWith('mobilePhone', null)).toMatchObject({ kind: 'text', valueType: 'text' });
+    expect(ruleWith('businessPhones', null)).toMatchObject({ kind: 'list', valueType: 'text[]' });
+    expect(ruleWith('businessPhones', 'mail')).toMatchObject({ kind: 'list', valueType: 'text[]' });
+    expect(ruleWith(null, 'list')).toMatchObject({ kind: 'list', valueType: 'text[]' });
+    expect(ruleWith(null, 'url')).toMatchObject({ kind: 'url', valueType: 'text' });
   });
 
   test('a field that the directory owns cannot be edited, whatever else is set', () => {

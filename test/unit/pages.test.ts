@@ -4,8 +4,10 @@ import { dirname, join, normalize } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { pagesOfTheSite } from '../../site/sidebar.ts';
 import { dueIn } from '../../src/cli/format.ts';
 import { assignmentsCommand } from '../../src/cli/verbs/assignments.ts';
+import { auditCommand } from '../../src/cli/verbs/audit.ts';
 import { changesCommand } from '../../src/cli/verbs/changes.ts';
 import { connectCommand } from '../../src/cli/verbs/connect.ts';
 import { cycleCommand } from '../../src/cli/verbs/cycle.ts';
@@ -16,9 +18,12 @@ import { explainCommand } from '../../src/cli/verbs/explain.ts';
 import { findCommand } from '../../src/cli/verbs/find.ts';
 import { grantCommand } from '../../src/cli/verbs/grant.ts';
 import { compareCommand, historyCommand } from '../../src/cli/verbs/history.ts';
+import { managersCommand } from '../../src/cli/verbs/managers.ts';
 import { migrateCommand } from '../../src/cli/verbs/migrate.ts';
+import { notifyCommand } from '../../src/cli/verbs/notify.ts';
 import { personCommand } from '../../src/cli/verbs/person.ts';
 import { psqlCommand } from '../../src/cli/verbs/psql.ts';
+import { registerCommand } from '../../src/cli/verbs/register.ts';
 import { removalsCommand } from '../../src/cli/verbs/removals.ts';
 import { restoreCommand } from '../../src/cli/verbs/restore.ts';
 import { settingsCommand } from '../../src/cli/verbs/settings.ts';
@@ -28,12 +33,14 @@ import { statusCommand } from '../../src/cli/verbs/status.ts';
 import { resyncCommand, syncCommand } from '../../src/cli/verbs/sync.ts';
 import { tenantCommand } from '../../src/cli/verbs/tenant.ts';
 import { verifyCommand } from '../../src/cli/verbs/verify.ts';
+import { webCommand } from '../../src/cli/verbs/web.ts';
+import { webhookCommand } from '../../src/cli/verbs/webhook.ts';
 import { workerCommand } from '../../src/cli/verbs/worker.ts';
-import { language as english } from '../../src/connect/languages/en.ts';
 import { exitCodes } from '../../src/errors.ts';
 import { packageFile, packageVersion } from '../../src/package-files.ts';
-import { documentSchema } from '../../src/settings/schema.ts';
-import { anchorsOf, codeIn, type Page, proseOf, readPages, tableOf } from '../support/pages.ts';
+import { documentSchema, roleSettings } from '../../src/settings/schema.ts';
+import { language as english } from '../../src/web/connect/languages/en.ts';
+import { anchorsOf, codeIn, type Page, proseOf, readPage, readPages, tableOf } from '../support/pages.ts';
 
 const pages = readPages();
 
@@ -54,9 +61,11 @@ const commands = [
   explainCommand(),
   grantCommand(),
   historyCommand(),
+  managersCommand(),
   migrateCommand(),
   personCommand(),
   psqlCommand(),
+  registerCommand(),
   removalsCommand(),
   restoreCommand(),
   slotsCommand(),
@@ -69,21 +78,25 @@ const commands = [
   tenantCommand(),
   verifyCommand(),
   workerCommand(),
+  auditCommand(),
+  webCommand(),
+  webhookCommand(),
+  notifyCommand(),
 ];
 
-/** Returns every verb by its words: `sync`, `tenant add`. */
-const verbs = new Map<string, Command>(
-  commands.flatMap((command) =>
-    command.commands.length === 0
-      ? [[command.name(), command] as const]
-      : command.commands.map((one) => [`${command.name()} ${one.name()}`, one] as const),
-  ),
-);
+/** Returns every verb by its words: `sync`, `tenant add`, `web sessions end`. A command of commands is a verb if it has an action. */
+const verbs = new Map<string, Command>(commands.flatMap((command) => verbsOf(command, command.name())));
+
+function verbsOf(command: Command, words: string): (readonly [string, Command])[] {
+  const acts = (command as unknown as { _actionHandler: unknown })._actionHandler !== null;
+  const within = command.commands.flatMap((one) => verbsOf(one, `${words} ${one.name()}`));
+  return acts ? [[words, command], ...within] : within;
+}
 
 /** Returns the verb and the options of a command line; undefined if it names no verb. */
 function readCommand(line: string) {
   const words = line.split(/\s+/).filter((word) => /^[\w-]/.test(word));
-  const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((one) => verbs.has(one));
+  const name = [3, 2, 1].map((count) => words.slice(0, count).join(' ')).find((one) => verbs.has(one));
   return { name, options: line.match(/(?<=^|[\s[(])--[a-z][a-z-]*/g) ?? [] };
 }
 
@@ -107,24 +120,30 @@ test('README, docs/connect.md, the last page of a consent and status say the sam
 });
 
 describe('links', () => {
-  const links = pages.flatMap((one) =>
+  const linking = [...new Set([...pages.map(({ path }) => path), ...pagesOfTheSite])].map(readPage);
+  const links = linking.flatMap((one) =>
     [...proseOf(one).matchAll(/\]\(([^)\s]+)\)/g)]
       .map(([, to = '']) => ({ from: one.path, to }))
       .filter(({ to }) => !/^[a-z]+:/.test(to)),
   );
 
-  test.each(pages.map(({ path }) => path))('%s links to files and headings that are there', (path) => {
+  test.each(linking.map(({ path }) => path))('%s links to files and headings that are there', (path) => {
     for (const { to } of links.filter(({ from }) => from === path)) {
       const [file = '', anchor] = to.split('#');
       const target = file === '' ? path : normalize(join(dirname(path), file));
       expect(existsSync(packageFile(target)), to).toBe(true);
-      if (anchor !== undefined) expect(anchorsOf(page(target)), to).toContain(anchor);
+      if (anchor !== undefined) expect(anchorsOf(readPage(target)), to).toContain(anchor);
     }
   });
 
-  test('README and docs/README.md link to every page', () => {
+  test('the site has each page once in its sidebar', () => {
+    expect(new Set(pagesOfTheSite).size).toBe(pagesOfTheSite.length);
+    for (const { path } of pages) expect(pagesOfTheSite).toContain(path);
+  });
+
+  test('README, docs/README.md and docs/alerts.md link to every page', () => {
     const reached = links
-      .filter(({ from }) => from.endsWith('README.md'))
+      .filter(({ from }) => from.endsWith('README.md') || from === 'docs/alerts.md')
       .map(({ from, to }) => join(dirname(from), to));
     for (const { path } of pages) if (!path.endsWith('README.md')) expect(reached).toContain(path);
   });
@@ -264,9 +283,20 @@ describe('docs/settings.md', () => {
   test.each(rows)('tells the default of $key', ({ key, value }) => {
     const found = key.split('.').reduce((at, part) => at?.[part], defaults);
     if (key === 'fields') expect(value).toBe(`${Object.keys(found).length} fields`);
-    else if (key === 'credential') expect([value, found]).toEqual(['none', undefined]);
+    else if (['credential', 'help', ...roleSettings].includes(key)) expect([value, found]).toEqual(['none', undefined]);
     else expect(parse(value)).toEqual(found);
   });
+});
+
+test('the images of deploy/kubernetes and the command of docs/upgrading.md are of the version of the package', () => {
+  const overlays = ['standard', 'cronjob'].map((name) => `deploy/kubernetes/overlays/${name}/kustomization.yaml`);
+  const files = [...overlays, 'deploy/kubernetes/migrate-job.yaml', 'docs/upgrading.md'];
+  const named = files.map((file) =>
+    [...readFileSync(packageFile(file), 'utf8').matchAll(/(?:newTag: |entra-sync:|entra-sync-)(\d+\.\d+\.\d+)/g)].map(
+      ([, version]) => version,
+    ),
+  );
+  expect(named).toEqual(files.map(() => [packageVersion()]));
 });
 
 test('CHANGELOG begins with the version of the package, in groups of Keep a Changelog', () => {

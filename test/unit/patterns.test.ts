@@ -1,6 +1,8 @@
 // Which patterns a field may have: those that are matched without backtracking.
 import { expect, test } from 'vitest';
 import { patternProblem } from '../../src/rules/patterns.ts';
+import { loadDefaults } from '../../src/settings/settings.ts';
+import { forBrowser } from '../../src/web/portal/inputs.ts';
 
 test.each([
   'she/her|he/him|they/them',
@@ -12,9 +14,12 @@ test.each([
   '\\d{4}(-\\d{2}){2}',
   '(a|b)?c\\.',
   '😀+',
+  '[+]?[0-9 ()./-]+',
+  '[\\(\\)\\/\\.-\\?]+',
 ])('%s can be used', (pattern) => {
   expect(patternProblem(pattern)).toBeUndefined();
   expect(() => new RegExp(`^(?:${pattern})$`, 'u')).not.toThrow();
+  expect(() => new RegExp(`^(?:${forBrowser(pattern)})$`, 'v')).not.toThrow();
 });
 
 test.each([
@@ -44,4 +49,96 @@ test.each([
   [`${'('.repeat(12)}a${')'.repeat(12)}`, /nested more than 10 deep/],
 ])('%s is refused', (pattern, says) => {
   expect(patternProblem(pattern)).toMatch(says);
+});
+
+test.each([
+  ['[+]?[0-9 ()./-]+', '+1 (206) 555-0100', 'abc'],
+  ['[^<>|&&]\\-\\@', 'a-@', '<-@'],
+])('a browser reads %s as Postgres does', (pattern, fits, other) => {
+  const read = new RegExp(`^(?:${forBrowser(pattern)})$`, 'v');
+  expect([read.test(fits), read.test(other)]).toEqual([true, false]);
+});
+
+const shipped = (field: string, value: string) => {
+  const { pattern = null, max = null } = loadDefaults().fields?.[field] ?? {};
+  if (typeof pattern !== 'string' || max === null) throw new Error(`${field} takes any text`);
+  const bySet = [new RegExp(`^(?:${pattern})$`, 'u'), new RegExp(`^(?:${forBrowser(pattern)})$`, 'v')];
+  return bySet.map((one) => one.test(value) && value.length <= max);
+};
+
+test.each([
+  [
+    'mobilePhone',
+    ['+1 206 555 0100', '+1 (206) 555-0100', '(206) 555-0100 ext. 12', '+49 (0)89 1234-0', '+49 89/1234567'],
+  ],
+  [
+    'mobilePhone',
+    ['+1.206.555.0100', '0041 44 668 18 00', '+44 20 7946 0958 x123', '+1 206 555 0100 #4', '112', '(+49) 89 123'],
+  ],
+  [
+    'mobilePhone',
+    ['+49 89 1234–56', '+33\u00a01\u00a023\u00a045\u00a067\u00a089', '+1 206 555 0100, Ext 7', '+43 1 234 DW 12'],
+  ],
+  ['faxNumber', ['+49 89 1234567']],
+  [
+    'linkedIn',
+    [
+      'https://www.linkedin.com/in/ann',
+      'https://linkedin.com/in/ann-lee-1b2/',
+      'https://de.linkedin.com/in/j%C3%BCrgen',
+    ],
+  ],
+  ['linkedIn', ['https://uk.linkedin.com/company/contoso?trk=x', 'https://www.LinkedIn.com/in/ann']],
+  [
+    'website',
+    ['https://www.example.com', 'https://example.com/ann?x=1#top', 'https://münchen.de/', 'https://example.com:8443/a'],
+  ],
+])('shipped: %s takes %s', (field, values) => {
+  expect(values.filter((value) => shipped(field, value).includes(false))).toEqual([]);
+});
+
+test.each([
+  [
+    'mobilePhone',
+    [
+      'ask the reception',
+      '12',
+      '+',
+      'n/a',
+      '+1 206 555 0100 and +1 206 555 0101',
+      'ann@example.com',
+      `+${'1 '.repeat(40)}`,
+    ],
+  ],
+  [
+    'linkedIn',
+    [
+      'ann',
+      'linkedin.com/in/ann',
+      'http://www.linkedin.com/in/ann',
+      'https://linkedin.com',
+      'https://linkedin.com.evil.example/in/ann',
+    ],
+  ],
+  [
+    'linkedIn',
+    [
+      'https://www.example.com/linkedin.com/in/ann',
+      'https://evil-linkedin.com/in/ann',
+      'https://www.linkedin.com/in/ann lee',
+    ],
+  ],
+  [
+    'website',
+    [
+      'www.example.com',
+      'http://www.example.com',
+      'https://',
+      'https://localhost',
+      'javascript:alert(1)',
+      'https://a b.example',
+    ],
+  ],
+])('shipped: %s refuses each of %s', (field, values) => {
+  expect(values.filter((value) => shipped(field, value).includes(true))).toEqual([]);
 });

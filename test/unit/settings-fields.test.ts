@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { ExpectedError } from '../../src/errors.ts';
 import { parseExpression } from '../../src/rules/expressions.ts';
+import { belowStored } from '../../src/settings/fields.ts';
 import { partialSchema } from '../../src/settings/schema.ts';
 import {
   checkSettings,
@@ -257,6 +258,8 @@ describe('refused as harmful', () => {
 });
 
 describe('the settings in force', () => {
+  const look = { look: expect.anything() };
+
   test('by default', () => {
     expect(resolve()).toMatchObject({
       sourceOfTruth: 'directory',
@@ -281,7 +284,7 @@ describe('the settings in force', () => {
       match: ['userPrincipalName', 'mail'],
       manual: { editable: ['city', 'mail'], editableBy: ['user', 'manager'] },
       fields: expect.arrayContaining([
-        { field: 'mail', from: { path: ['mail'] }, owner: 'user', editableBy: ['manager'] },
+        { ...look, field: 'mail', from: { path: ['mail'] }, owner: 'user', editableBy: ['manager'] },
       ]),
     });
   });
@@ -295,12 +298,13 @@ describe('the settings in force', () => {
     ['{ from: { first: [city] } }', { from: { first: [{ path: ['city'] }] }, owner: 'user', editableBy: ['user'] }],
     ['{}', { from: { path: ['mail'] }, owner: 'user', editableBy: ['user'] }],
   ])('a layer above sets %s of a field: the rest of the field stays', (upper, merged) => {
-    expect(fieldX(base, `fields: { x: ${upper} }`)).toEqual({ field: 'x', ...merged });
+    expect(fieldX(base, `fields: { x: ${upper} }`)).toEqual({ ...look, field: 'x', ...merged });
   });
 
   test('null takes a field out with all its settings', () => {
     expect(fieldX(base, 'fields: { x: null }')).toBeUndefined();
     expect(fieldX(base, 'fields: { x: null }', 'fields: { x: { owner: user } }')).toEqual({
+      ...look,
       field: 'x',
       from: null,
       owner: 'user',
@@ -385,4 +389,71 @@ test('max and pattern bound edits; null lifts them, and a bad one is told with i
     expect.stringMatching(/^fields\.pronouns\.pattern: has \\1: of escapes there are/),
     'fields.linkedIn.max must be a whole number',
   ]);
+});
+
+describe('how a field is shown', () => {
+  const lookOf = (name: string, ...layers: SettingsDocument[]) =>
+    resolveSettings(layers, 1).fields.find(({ field }) => field === name)?.look;
+
+  test('every default field has a name in English and German, a place of its own, and pronouns are private', () => {
+    const { fields } = resolveSettings([defaults], 1);
+    for (const { field, look } of fields)
+      expect({ field, label: look.label }).toEqual({
+        field,
+        label: { en: expect.any(String), de: expect.any(String) },
+      });
+    expect(new Set(fields.map(({ look }) => look.order)).size).toBe(fields.length);
+    expect(fields.filter(({ look }) => look.private).map(({ field }) => field)).toEqual(['pronouns']);
+    expect(fields.filter(({ look }) => look.shown)).toHaveLength(fields.length);
+  });
+
+  test('a file changes one key of it and keeps the others; null takes one back', () => {
+    const file = load(
+      'fields: { jobTitle: { label: { en: Role }, shown: false }, mobilePhone: { kind: null, order: null, label: {} } }',
+    );
+    expect(lookOf('jobTitle', defaults, file)).toEqual({
+      ...{ label: { en: 'Role' }, help: null, kind: null, order: 80, private: false, shown: false },
+    });
+    expect(lookOf('mobilePhone', defaults, file)).toMatchObject({ label: null, kind: null, order: null });
+  });
+
+  test.each([
+    ['label: Role', 'fields.x.label must name the text by its language, as in { en: …, de: … }'],
+    ['help: { fr: Rôle }', 'there is no setting "fr" in fields.x.help (there are en, de)'],
+    ['label: { en: "" }', 'fields.x.label.en must be at least 1 characters long'],
+    [`help: { de: ${'x'.repeat(501)} }`, 'fields.x.help.de must be at most 500 characters long'],
+    ['label: { en: 1 }', 'fields.x.label.en must be a text'],
+    ['kind: phone', 'fields.x.kind must be text, tel, url, mail or list'],
+    ['kind: lsit', 'fields.x.kind must be text, tel, url, mail or list, did you mean list?'],
+    ['order: -1', 'fields.x.order must be at least 0'],
+    ['private: yes please', 'fields.x.private must be true or false'],
+    ['shwon: false', 'there is no setting "shwon" in fields.x, did you mean shown?'],
+    ['from: businessPhones, kind: tel', 'fields.x.kind: the field holds a list: write list, or take one of it in from'],
+    ['from: mail, kind: list', 'fields.x.kind: the field holds one value, and no list: write text, tel, url or mail'],
+  ])('{ %s } is told as: %s', (field, problem) => {
+    expect(problemsOf(parse(`fields: { x: { owner: user, ${field} } }`), [defaults])).toEqual([problem]);
+  });
+
+  test('a kind fits the values of the layers below, too', () => {
+    expect(problemsOf(parse('fields: { businessPhones: { kind: tel } }'), [defaults])).toHaveLength(1);
+    expect(problemsOf(parse('fields: { mail: { from: proxyAddresses } }'), [defaults])).toEqual([]);
+  });
+
+  test('a release adds it to stored fields of the same origin, and adds no field', () => {
+    const stored = load(
+      'fields: { jobTitle: { from: jobTitle, shown: false }, mail: { from: proxyAddresses }, own: { owner: user } }',
+    );
+    const below = belowStored(defaults, [stored]);
+    expect(resolveSettings([below, stored], 1).fields.map(({ field }) => field)).toEqual(['jobTitle', 'mail', 'own']);
+    expect(lookOf('jobTitle', below, stored)).toMatchObject({ label: { de: 'Position' }, order: 80, shown: false });
+    expect(lookOf('mail', below, stored)).toMatchObject({ label: null, kind: null, order: null });
+    expect(belowStored(defaults, [])).toBe(defaults);
+  });
+
+  test('it changes no round: the fingerprint is the same', () => {
+    const before = resolveSettings([defaults], 1).fingerprints;
+    expect(resolve('fields: { mail: { label: null, kind: text, order: 1, private: true } }').fingerprints).toEqual(
+      before,
+    );
+  });
 });

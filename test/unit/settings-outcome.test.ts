@@ -1,7 +1,7 @@
 // The outcome of new settings in words, for many tenants.
 import { expect, test } from 'vitest';
 import { describeOutcomes } from '../../src/cli/settings-outcome.ts';
-import type { TenantPreview } from '../../src/engine/preview.ts';
+import type { TenantPreview } from '../../src/store/preview/settings.ts';
 
 const preview = (tenantId: string, shelved: number): TenantPreview => ({
   tenantId,
@@ -22,6 +22,7 @@ const preview = (tenantId: string, shelved: number): TenantPreview => ({
   leavers: [],
   unmatched: [],
   narrower: false,
+  groups: undefined,
 });
 const named = (id: string) => `Tenant ${id}`;
 

@@ -8,7 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { ExpectedError } from '../../src/errors.ts';
 import { userProperties } from '../../src/rules/graph-properties.ts';
-import { durationMs } from '../../src/settings/schema.ts';
+import { durationMs } from '../../src/settings/durations.ts';
 import {
   loadDefaults,
   loadSettingsFile,
@@ -70,6 +70,8 @@ describe('config/default.yaml', () => {
     });
   });
 
+  const bounded = { max: expect.any(Number), pattern: expect.any(String) };
+
   test('maps the fields of a signature, each named as its Graph property', () => {
     const { fields } = resolveSettings([defaults], 1);
     const needed =
@@ -82,6 +84,8 @@ describe('config/default.yaml', () => {
         from: { path: [field] },
         owner: 'directory',
         editableBy: ['user', 'manager'],
+        look: expect.anything(),
+        ...(['mobilePhone', 'faxNumber'].includes(field) && bounded),
       })),
     );
   });
@@ -94,6 +98,8 @@ describe('config/default.yaml', () => {
         from: null,
         owner: 'user',
         editableBy: ['user', 'manager'],
+        look: expect.anything(),
+        ...(field !== 'pronouns' && bounded),
       })),
     );
   });

@@ -1,7 +1,7 @@
 // The summary of `status` above a long table.
 import { expect, test } from 'vitest';
-import { summarize } from '../../src/cli/trouble.ts';
 import type { TenantStatus } from '../../src/store/tenants/status.ts';
+import { summarize } from '../../src/words/trouble.ts';
 
 const well = {
   status: 'active',

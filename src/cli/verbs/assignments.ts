@@ -21,6 +21,7 @@ import { pickGroup } from '../groups.ts';
 import { table } from '../layout.ts';
 import { sayMoved } from '../moved.ts';
 import { changeCommand, isId, requireAssignmentId } from './assignment-change.ts';
+import { peopleCommand } from './assignment-people.ts';
 
 type Acting = VerbOptions & { dryRun?: true };
 type InTenant = VerbOptions & { tenant?: string };
@@ -127,6 +128,7 @@ export function assignmentsCommand(): Command {
       ),
   );
   assignments.addCommand(changeCommand());
+  assignments.addCommand(peopleCommand());
   return assignments;
 }
 

@@ -13,7 +13,7 @@ import {
   positionBefore,
   readChanges,
 } from '../../store/feed/changes.ts';
-import { findTenant } from '../../store/tenants/tenants.ts';
+import { findTenant, hasSeveralTenants } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { changesOfCycle, requireCycle } from '../cycles.ts';
@@ -74,6 +74,7 @@ async function changes(run: Run, options: ChangesOptions): Promise<number | unde
   }
   const filter = await readFilter(run, database, options);
   if (filter || options.count) return changesThatFit(run, database, filter ?? {}, options);
+  const namesTenants = await hasSeveralTenants(database);
   const start = options.after ?? (await positionBefore(database, options.limit, null));
   const found = await readChanges(database, start, options.limit);
   if (!options.follow) {
@@ -82,10 +83,11 @@ async function changes(run: Run, options: ChangesOptions): Promise<number | unde
       position: found.at(-1)?.position ?? options.after ?? (await feedPosition(database)),
     });
     if (found.length === 0) terminal.say(options.after ? 'No changes after this position.' : 'No changes yet.');
-    else terminal.say(changeTable(found));
+    else terminal.say(changeTable(found, { namesTenants }));
     return;
   }
-  return follow(run, database, found, found.at(-1)?.position ?? start ?? (await feedPosition(database)));
+  const from = found.at(-1)?.position ?? start ?? (await feedPosition(database));
+  return follow(run, database, { first: found, from, namesTenants });
 }
 
 async function readFilter(
@@ -134,17 +136,24 @@ async function changesThatFit(
   }
   const found = await findChanges(database, filter, options.limit);
   terminal.answer({ changes: found });
-  terminal.say(found.length === 0 ? 'No changes fit.' : changeTable(found));
+  const { tenantId, accountId, groupId, cycle } = filter;
+  const ofOne = [tenantId, accountId, groupId, cycle].some((one) => one !== undefined);
+  const namesTenants = !ofOne && (await hasSeveralTenants(database));
+  terminal.say(found.length === 0 ? 'No changes fit.' : changeTable(found, { namesTenants }));
 }
 
-async function follow(run: Run, database: Database, first: ChangeRow[], from: string): Promise<number> {
+async function follow(
+  run: Run,
+  database: Database,
+  { first, from, namesTenants }: { first: ChangeRow[]; from: string; namesTenants: boolean },
+): Promise<number> {
   let batch = first;
   let position = from;
   for (;;) {
     for (const change of batch) {
       // One object per line, so that a reader can parse each as it comes.
       if (run.terminal.json) process.stdout.write(`${JSON.stringify(change)}\n`);
-      else run.terminal.print(line(change).join('  '));
+      else run.terminal.print(line(change, namesTenants).join('  '));
       position = change.position;
     }
     if (batch.length === 0) await pause(pollMs, undefined, { signal: run.signal }).catch(() => {});
@@ -157,20 +166,26 @@ async function follow(run: Run, database: Database, first: ChangeRow[], from: st
   }
 }
 
-/** Returns changes as a table. */
-export function changeTable(found: readonly FoundChange[], indent = 0): string {
+/** Returns changes as a table. `namesTenants`: with a column that says of which tenant each is. */
+export function changeTable(
+  found: readonly FoundChange[],
+  { indent = 0, namesTenants = false }: { readonly indent?: number; readonly namesTenants?: boolean } = {},
+): string {
   const titles = [
     { title: 'at', whole: true },
+    ...(namesTenants ? [{ title: 'tenant' }] : []),
     { title: 'kind', whole: true },
     { title: 'who or what' },
     { title: 'what' },
   ];
-  return withCutRemark(table(titles, found.map(line), { indent }));
+  const lines = found.map((change) => line(change, namesTenants));
+  return withCutRemark(table(titles, lines, { indent }));
 }
 
-function line(change: FoundChange): string[] {
+function line(change: FoundChange, namesTenants: boolean): string[] {
   return [
     `${change.at.toISOString().slice(0, 19)}Z`,
+    ...(namesTenants ? [cut(change.tenant_name ?? change.tenant_id)] : []),
     change.kind,
     cut(nameOf(change)),
     change.kind.startsWith('membership.')

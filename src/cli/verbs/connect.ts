@@ -1,23 +1,26 @@
 // `connect`: the page where a customer's administrator consents, and the invitations to it.
+
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { openBasics, openConsent } from '../../app.ts';
-import { type BrandOptions, readBrand } from '../../connect/brand.ts';
-import { readLanguages } from '../../connect/language.ts';
-import { callbackPath, serveConsent } from '../../connect/server.ts';
-import { openSteps } from '../../connect/steps.ts';
-import { describeRegistration } from '../../engine/registration.ts';
-import { readPublicUrl, requireTenantId } from '../../environment.ts';
+import { openBasics } from '../../app.ts';
+import { readPublicUrl, readTrustedProxies, requireTenantId } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
 import { createLog } from '../../logger.ts';
 import { useProxyOf } from '../../proxy.ts';
-import { durationMs } from '../../settings/schema.ts';
+import { distinctAddresses, problemOfContacts } from '../../rules/contacts.ts';
+import { durationMs } from '../../settings/durations.ts';
 import { requireCurrentSchema } from '../../store/schema/migrate.ts';
-import { createInvitation, withdrawInvitations } from '../../store/tenants/invitations.ts';
-import { readRegistration } from '../../store/tenants/registrations.ts';
-import { addTenant, findTenant, tenantsOfCustomer } from '../../store/tenants/tenants.ts';
+import { withdrawInvitations } from '../../store/tenants/invitations.ts';
+import { invite } from '../../store/tenants/invite.ts';
+import { tenantsOfCustomer } from '../../store/tenants/tenants.ts';
+import type { BrandOptions } from '../../web/brand.ts';
+import { openSteps } from '../../web/connect/steps.ts';
+import { serveWeb } from '../../web/server.ts';
 import { awaitDatabase } from '../../worker/await-database.ts';
+import { audited } from '../audited.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { openConsentPart, usualWaitMs } from '../consent-part.ts';
 import { plural } from '../format.ts';
+import { parsePort } from '../port.ts';
 
 type ConnectOptions = VerbOptions &
   BrandOptions & {
@@ -29,6 +32,7 @@ type ConnectOptions = VerbOptions &
     withdraw?: boolean;
     ref?: string;
     name?: string;
+    contacts?: string[];
     tenant?: string;
     expires: number;
   };
@@ -47,7 +51,7 @@ export function connectCommand(): Command {
     ],
     { acts: true },
   )
-    .option('--port <n>', 'port to listen on, 0 for any free one', port, 8080)
+    .option('--port <n>', 'port to listen on, 0 for any free one', parsePort, 8080)
     .option('--host <address>', 'address to listen on; 0.0.0.0 in a container', '127.0.0.1')
     .option(
       '--public-url <url>',
@@ -66,12 +70,13 @@ export function connectCommand(): Command {
     .addOption(
       new Option('--wait <duration>', 'how long to wait until a new consent shows in a token')
         .argParser(duration('0s', '5m'))
-        .default(30_000, '30s'),
+        .default(usualWaitMs, '30s'),
     )
     .option('--print-url', 'print an invitation instead: a signed link that expires')
     .option('--withdraw', 'withdraw all invitations of --ref instead')
     .option('--ref <ref>', 'the id of the invited customer in your own system')
     .option('--name <name>', 'the name of the customer; the tenant gets this name')
+    .option('--contacts <address...>', 'mail addresses of the customer, told of lost consent and of removals that wait')
     .option('--tenant <id>', 'the only tenant that may be connected; it is registered at once, as pending')
     .addOption(
       new Option('--expires <duration>', 'how long the invitation is valid')
@@ -81,15 +86,10 @@ export function connectCommand(): Command {
     .action((options: ConnectOptions) =>
       runVerb(options, async (run) => {
         requireDatabaseUrl(run);
-        if (options.printUrl) return invite(run, options);
+        if (options.printUrl) return printInvitation(run, options);
         return options.withdraw ? withdraw(run, options) : serve(run, options);
       }),
     );
-}
-
-function port(text: string): number {
-  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
-  throw new InvalidArgumentError('a whole number from 0 to 65535 is needed');
 }
 
 function duration(least: string, most: string) {
@@ -115,22 +115,28 @@ function requireRef(options: ConnectOptions): string {
   });
 }
 
-async function invite(run: Run, options: ConnectOptions): Promise<undefined> {
+async function printInvitation(run: Run, options: ConnectOptions): Promise<undefined> {
   const { terminal, environment, actor } = run;
   const ref = requireRef(options);
   const name = options.name === undefined ? null : checkedName(options.name);
   const wanted = options.tenant === undefined ? null : requireTenantId(options.tenant, '--tenant');
+  const contacts = distinctAddresses(options.contacts ?? []);
+  const problem = problemOfContacts(contacts);
+  if (problem !== undefined)
+    throw new ExpectedError('usage', problem, { cure: 'give addresses like it@example.com, at most 10' });
   const url = readPublicUrl(environment.variables, options.publicUrl, options.port);
   const { database } = await run.database();
-  if (wanted !== null) await registerPending();
   const known = await tenantsOfCustomer(database, ref);
-  const invitation = await createInvitation(database, {
+  const { defaults } = openBasics(environment);
+  const invitation = await invite(database, defaults, {
     ref,
     name,
     tenantId: wanted,
     expiresInMs: options.expires,
+    contacts,
     actor,
   });
+  await audited(run, database, { act: 'invitation.created', tenantId: wanted, detail: { ref } });
   const link = (await openSteps(database)).urlOf({ url }, invitation);
   terminal.answer({ url: link, ref, name, tenant_id: wanted, expires_at: invitation.expires_at });
   terminal.print(link);
@@ -146,23 +152,6 @@ async function invite(run: Run, options: ConnectOptions): Promise<undefined> {
   if (wanted === null && known.length > 0) {
     terminal.note(`${ref} already has ${plural(known.length, 'tenant')}: ${known.map((one) => one.name).join(', ')}`);
   }
-
-  async function registerPending(): Promise<void> {
-    const tenantId = String(wanted);
-    const { defaults } = openBasics(environment);
-    const there = await findTenant(database, tenantId).catch((error: unknown) => {
-      // The vendor names the tenant here, and that overrides a waiting consent.
-      if (error instanceof ExpectedError && ['unknown_name', 'consent_waiting'].includes(error.code)) return undefined;
-      throw error;
-    });
-    if (!there) return addTenant(database, { tenantId, name: name ?? ref, ref }, defaults);
-    if (there.external_ref === ref) return;
-    throw new ExpectedError(
-      'tenant_exists',
-      `tenant ${tenantId} is registered ${there.external_ref === null ? 'without a customer' : `for customer ${there.external_ref}`}`,
-      { cure: `entra-sync tenant rename ${tenantId} --ref ${JSON.stringify(ref)} assigns it to this customer` },
-    );
-  }
 }
 
 function checkedName(text: string): string {
@@ -175,16 +164,13 @@ async function withdraw(run: Run, options: ConnectOptions): Promise<undefined> {
   const ref = requireRef(options);
   const { database } = await run.database();
   const withdrawn = await withdrawInvitations(database, ref);
+  await audited(run, database, { act: 'invitation.withdrawn', detail: { ref, withdrawn } });
   run.terminal.answer({ ref, withdrawn });
   run.terminal.say(`${plural(withdrawn, 'invitation')} of ${ref} withdrawn`);
 }
 
-// Four waits, each twice the previous: 1 + 2 + 4 + 8 parts of the whole.
-const waits = { retries: 4, parts: 15 };
-
 async function serve(run: Run, options: ConnectOptions): Promise<undefined> {
   const { terminal, environment } = run;
-  const { defaults } = openBasics(environment);
   // A service logs its work unless LOG_LEVEL says otherwise.
   const log = createLog(environment.variables.LOG_LEVEL ? environment.logLevel : 'info');
   const url = readPublicUrl(environment.variables, options.publicUrl, options.port);
@@ -193,48 +179,23 @@ async function serve(run: Run, options: ConnectOptions): Promise<undefined> {
       cure: 'give a --port, or --public-url',
     });
   }
-  const brand = readBrand(environment.variables, options);
-  const languages = await readLanguages();
   const remark = await useProxyOf(environment);
   if (remark) terminal.note(remark);
-  const redirectUri = `${url}${callbackPath}`;
-  const consent = openConsent(environment, redirectUri);
+  const trustedProxies = readTrustedProxies(environment.variables);
   const { database } = await run.database({ anySchema: true });
-  const server = await serveConsent(
-    {
-      database,
-      defaults,
-      log,
-      site: { url, brand },
-      languages,
-      ...consent,
-      patience: { retries: options.wait === 0 ? 0 : waits.retries, firstWaitMs: options.wait / waits.parts },
-      signal: run.signal,
-    },
-    {
-      host: options.host,
-      port: options.port,
-      authorityHost: consent.authorityHost,
-      ready: () => requireCurrentSchema(database),
-    },
-  ).catch((error: unknown) => {
-    const code = (error as { code?: unknown }).code;
-    if (typeof code !== 'string' || !['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND'].includes(code)) throw error;
-    throw new ExpectedError('usage', `cannot listen on ${options.host} port ${options.port} (${code})`, {
-      cure: 'choose others with --host and --port',
-      cause: error,
-    });
+  const { part, redirectUri, registration } = await openConsentPart(run, {
+    ...{ url, brand: options, waitMs: options.wait, database, log },
   });
+  const { host, port } = options;
+  const ready = () => requireCurrentSchema(database);
+  const server = await serveWeb({ url, host, port, log, parts: [part], ready, trustedProxies });
   run.onEnd(() => server.close());
-  const register = async () => {
-    await requireCurrentSchema(database);
-    return describeRegistration(await readRegistration(database, consent.signIn.clientId()));
-  };
+  const register = () => ready().then(registration);
   const stopped = new Promise<undefined>((resolve) => {
     run.signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
-  const registration = await Promise.race([awaitDatabase(register, { log, signal: run.signal }), stopped]);
-  if (!registration) {
+  const seen = await Promise.race([awaitDatabase(register, { log, signal: run.signal }), stopped]);
+  if (!seen) {
     terminal.note('stopped');
     return;
   }
@@ -243,7 +204,7 @@ async function serve(run: Run, options: ConnectOptions): Promise<undefined> {
   terminal.note(
     `The application needs the redirect address ${redirectUri} (platform: Web). entra-sync connect --print-url --ref CUSTOMER invites a customer. Ctrl-C ends it.`,
   );
-  const { says, cure } = registration;
+  const { says, cure } = seen;
   terminal.note(`${says}${cure === undefined ? '' : ` -> ${cure}`}`);
   await stopped;
   terminal.note('stopped');

@@ -1,10 +1,10 @@
 // The demo's second half: ownership of fields, and a customer that leaves and comes back.
 import type { CycleResult } from '../../engine/cycle.ts';
-import { changeSettings } from '../../engine/preview.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import type { Tenant } from '../../simulator/index.ts';
 import { editAccount, explainAccount, revertAccount } from '../../store/accounts/accounts.ts';
 import type { Database } from '../../store/database/pool.ts';
+import { changeSettings } from '../../store/preview/settings.ts';
 import { table } from '../layout.ts';
 
 export type OwnershipStory = {
@@ -27,7 +27,7 @@ export async function tellOwnership(story: OwnershipStory): Promise<CycleResult[
   say("\n4. The mobile phone becomes the user's (settings: sourceOfTruth hybrid), and the person edits it:");
   const owned: SettingsDocument = {
     sourceOfTruth: 'hybrid',
-    fields: { mobilePhone: { from: 'mobilePhone', owner: 'user' } },
+    fields: { mobilePhone: { owner: 'user' } },
   };
   await changeSettings(database, defaults, { tenantId: null, document: owned, actor: 'demo' }, { dryRun: false });
   await editAccount(database, person.accountId, { mobilePhone: '+49 170 5550199' }, by);

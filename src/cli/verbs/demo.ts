@@ -6,8 +6,9 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { openBasics } from '../../app.ts';
 import type { CycleResult } from '../../engine/cycle.ts';
 import { ExpectedError } from '../../errors.ts';
-import type { Simulator, Tenant } from '../../simulator/index.ts';
+import type { Simulator } from '../../simulator/index.ts';
 import { type Database, openDatabase } from '../../store/database/pool.ts';
+import { markAsDemo } from '../../store/embedded/demo-mark.ts';
 import { openEmbedded } from '../../store/embedded/embedded.ts';
 import { type ChangeRow, readChanges } from '../../store/feed/changes.ts';
 import { migrate } from '../../store/schema/migrate.ts';
@@ -17,25 +18,52 @@ import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { cycleTable } from '../cycle-report.ts';
 import { count } from '../format.ts';
 import { table } from '../layout.ts';
+import { parsePort } from '../port.ts';
 import { changeTable } from './changes.ts';
+import { tellBanner } from './demo-banner.ts';
+import { editTenant, nestedGroups } from './demo-edits.ts';
 import { tellOwnership } from './demo-ownership.ts';
+import { createVendor, liveOn, requirePorts, requireTrust } from './demo-web.ts';
+import { loadSimulator } from './load-simulator.ts';
 
-type DemoOptions = VerbOptions & { users: number };
+type DemoOptions = VerbOptions & {
+  users: number;
+  web?: boolean;
+  port: number;
+  signInPort: number;
+  every: number;
+};
 
 export function demoCommand(): Command {
   return verb(
     'demo',
     'See it work in under a minute: a simulated tenant, real cycles, an embedded Postgres. Needs no account and no server.',
-    ['demo', 'demo --users 20000'],
+    ['demo', 'demo --users 20000', 'demo --web      # goes on, and shows it live in a browser'],
     { answers: false },
   )
     .option('--users <n>', 'the number of users of the simulated tenant', users, 2_000)
+    .option('--web', 'then serve the web until Ctrl-C, beside a tenant that changes and is synced every few seconds')
+    .option('--port <n>', 'with --web the port of the entrance without a sign-in', parseOwnPort, 8081)
+    .option('--sign-in-port <n>', 'with --web the port of the entrance by a simulated sign-in', parseOwnPort, 8082)
+    .option('--every <seconds>', 'with --web the time between two edits of the tenant', seconds, 5)
     .action((options: DemoOptions) => runVerb(options, (run) => demo(run, options)));
 }
 
 function users(text: string): number {
   if (!/^\d{1,6}$/.test(text) || Number(text) < 20)
     throw new InvalidArgumentError('a whole number from 20 to 999999 is needed');
+  return Number(text);
+}
+
+function parseOwnPort(text: string): number {
+  const port = parsePort(text);
+  if (port === 0) throw new InvalidArgumentError('the pages know their own address, so it cannot be any free one');
+  return port;
+}
+
+function seconds(text: string): number {
+  if (!/^\d{1,4}$/.test(text) || Number(text) < 1)
+    throw new InvalidArgumentError('a whole number from 1 to 9999 is needed');
   return Number(text);
 }
 
@@ -46,9 +74,16 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
       cure: 'run it as: env -u DATABASE_URL npm run demo',
     });
   }
+  if (options.web) {
+    requireTrust();
+    await requirePorts([
+      ['--port', options.port, '127.0.0.1'],
+      ['--sign-in-port', options.signInPort, 'localhost'],
+    ]);
+  }
   const home = join(environment.home, 'demo');
   terminal.say('entra-sync demo: a simulated Entra ID tenant, real cycles over TLS, an embedded Postgres.\n');
-  const { createTenant, startSimulator } = await import('../../simulator/index.ts');
+  const { createTenant, startSimulator } = await loadSimulator();
   const tenant = createTenant({
     name: 'Contoso',
     seed: 7,
@@ -56,7 +91,8 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
     groups: Math.max(4, Math.ceil(options.users / 20)),
     deletedUsers: 5,
   });
-  const simulator = await startSimulator({ tenants: [tenant] });
+  const vendor = options.web ? await createVendor() : undefined;
+  const simulator = await startSimulator({ tenants: [tenant, ...(vendor ? [vendor] : [])] });
   run.onEnd(() => simulator.close());
   const server = await openEmbedded({ home, fresh: true, signal: run.signal });
   run.onEnd(() => server.close());
@@ -65,6 +101,7 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   await migrate(server.url, defaults, {}, run.signal);
   const database = openDatabase(server.url);
   run.onEnd(() => database.destroy());
+  await markAsDemo(database);
   await addTenant(database, { tenantId: tenant.tenantId, name: tenant.name, ref: 'demo-customer' }, defaults);
   const shell = { run, simulator, home };
 
@@ -82,9 +119,10 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   ];
   if (!promoted || !unlisted || !leaver) throw new Error('the simulated tenant has too few users');
   const before = await readAccount(database, tenant.tenantId, promoted.id);
+  const groups = nestedGroups(tenant);
 
   terminal.say('\n2. Meanwhile in Entra ID, an administrator edits users:');
-  for (const line of editTenant(tenant, promoted.id, unlisted.id, leaver.id)) terminal.say(`   - ${line}`);
+  for (const line of editTenant(tenant, groups, [promoted.id, unlisted.id, leaver.id])) terminal.say(`   - ${line}`);
   terminal.say('   The second cycle asks only for what changed:');
   cycles.push(...(await sync(shell)));
   terminal.say(
@@ -102,60 +140,35 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
       `  Of the ${count(options.users)} users ${count(guests)} are guests, who are outside the scope unless the settings say otherwise.`,
     );
   terminal.say(
-    `\nWhat changed after the first cycle (directory.changes, by cycle and kind)\n${changeTable(changes.toSorted(inOrder), 2)}`,
+    `\nWhat changed after the first cycle (directory.changes, by cycle and kind)\n${changeTable(changes.toSorted(inOrder), { indent: 2 })}`,
   );
   if (before && after) terminal.say(`\nOne account (directory.accounts)\n${accountTable(before, after)}`);
   if (!after) throw new Error('the account of the demo is missing');
-  cycles.push(
-    ...(await tellOwnership({
-      say: terminal.say,
-      database,
-      defaults,
-      tenant,
-      person: { entraObjectId: promoted.id, accountId: after.account_id, name: after.display_name ?? '' },
-      command: (words) => command(shell, words),
-    })),
-  );
+  const story = {
+    say: terminal.say,
+    database,
+    defaults,
+    tenant,
+    person: { entraObjectId: promoted.id, accountId: after.account_id, name: after.display_name ?? '' },
+    command: (words: readonly string[]) => command(shell, words),
+  };
+  cycles.push(...(await tellOwnership(story)));
+  cycles.push(...(await tellBanner({ ...story, group: groups[0].id, excepted: unlisted.id })));
   terminal.answer({ cycles, changes, account: { before, after } });
   terminal.say('\nLook further');
-  for (const line of furtherCommands(relative(process.cwd(), home) || home)) terminal.print(`  ${line}`);
-}
-
-function editTenant(tenant: Tenant, promoted: string, unlisted: string, leaver: string): string[] {
-  const name = (id: string) => String(tenant.findUser(id)?.properties.displayName);
-  const hired = [1, 2, 3].map(() => name(tenant.createUser()));
-  const job = String(tenant.findUser(promoted)?.properties.jobTitle ?? 'no title');
-  tenant.updateUser(promoted, { jobTitle: 'Chief Happiness Officer', department: 'Board' });
-  tenant.updateUser(unlisted, { mobilePhone: null });
-  const [nested, outer] = nestedGroups(tenant);
-  const newName = 'Friends of the Customer';
-  const told = [
-    `${hired.join(', ')} are hired`,
-    `${name(promoted)} (${job}) becomes Chief Happiness Officer`,
-    `${name(unlisted)} no longer has a mobile phone`,
-    `${name(leaver)} is deleted`,
-    `the group ${nested.name}, nested in ${outer.name}, is renamed to ${newName}, and ${name(promoted)} joins it`,
-  ];
-  tenant.updateGroup(nested.id, { displayName: newName });
-  tenant.addMember(nested.id, promoted);
-  tenant.deleteUser(leaver);
-  return told;
-}
-
-type NamedGroup = { id: string; name: string };
-
-/** Returns a group and the group that contains it; nests one if needed. */
-function nestedGroups(tenant: Tenant): [nested: NamedGroup, outer: NamedGroup] {
-  const groups = tenant.groups();
-  const named = (group: (typeof groups)[number]) => ({ id: group.id, name: String(group.properties.displayName) });
-  for (const outer of groups) {
-    const nested = groups.find((group) => group.id !== outer.id && outer.members.has(group.id));
-    if (nested) return [named(nested), named(outer)];
-  }
-  const [nested, outer] = groups;
-  if (!nested || !outer) throw new Error('the simulated tenant has too few groups');
-  tenant.addMember(outer.id, nested.id);
-  return [named(nested), named(outer)];
+  const [manager, excepted] = [promoted, unlisted].map(({ properties }) => String(properties.userPrincipalName));
+  for (const line of furtherCommands(relative(process.cwd(), home) || home, {
+    manager,
+    excepted,
+    live: vendor !== undefined,
+  }))
+    terminal.print(`  ${line}`);
+  if (!vendor) return;
+  const { port, signInPort, every } = options;
+  await liveOn({
+    ...{ run, simulator, tenant, vendor, database, databaseUrl: server.url, port, signInPort, every },
+    manager: promoted.id,
+  });
 }
 
 type Shell = { run: Run; simulator: Simulator; home: string };
@@ -226,16 +239,27 @@ function accountTable(before: AccountRow, after: AccountRow): string {
   );
 }
 
-function furtherCommands(home: string): string[] {
+function furtherCommands(
+  home: string,
+  { manager, excepted, live }: { manager: string | undefined; excepted: string | undefined; live: boolean },
+): string[] {
   const program = process.argv[1]?.endsWith('.ts') ? 'npm run -s entra-sync --' : 'npx entra-sync';
   const command = `ENTRA_SYNC_HOME=${home} ${program}`;
   return [
     `${command} status`,
     `${command} changes --limit 50`,
+    `${command} assignments explain ${excepted} banner`,
     `${command} psql -- -c "select display_name, profile->>'jobTitle' as title from directory.accounts limit 5"`,
     `${command} psql -- -c "select g.display_name, count(*) from directory.effective_memberships join directory.groups g using (group_id) group by 1 order by 2 desc limit 5"`,
     `${program} simulate      # a tenant to play with: edit it, sync it`,
     `rm -r ${home}      # deletes the database of the demo, which stays until then`,
     `${program} --help        # for a real tenant, see README.md, "Connect a real tenant"`,
+    // `--web` serves by itself, on the same port.
+    ...(live
+      ? []
+      : [
+          `${command} web --local --as ${manager}      # the portal, as this person sees it: the own page, the team`,
+          `${command} web --local      # shows all of this in a browser`,
+        ]),
   ];
 }

@@ -2,11 +2,11 @@
 import { styleText } from 'node:util';
 import type { Command } from 'commander';
 import { isFirstRun, openBasics, openGraphAccess } from '../../app.ts';
-import { namesCredential, ownsTenantId } from '../../credentials.ts';
+import { namesCredential, namesSignIn, ownsTenantId, readSignInCredential } from '../../credentials.ts';
 import { type Check, firstExitCode, openChecklist } from '../../engine/checklist.ts';
 import { checkInstallation, type DoctorParts } from '../../engine/doctor.ts';
 import { type CheckedTenant, checkTenant } from '../../engine/doctor-tenant.ts';
-import { readTenantId } from '../../environment.ts';
+import { readPublicUrl, readTenantId } from '../../environment.ts';
 import { describeDefect, ExpectedError } from '../../errors.ts';
 import { defaultRetryPolicy } from '../../graph/reader.ts';
 import { namesProxy, useProxyOf } from '../../proxy.ts';
@@ -51,6 +51,8 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
       isFirstRun(environment) ? undefined : run.database({ anySchema: true, announced: false }),
     openGraph: () => openGraphAccess(environment, { policy, customerOf: run.customerOf }),
     namesCredential: namesCredential(variables),
+    signIn: namesSignIn(variables) ? () => readSignInCredential(variables) : undefined,
+    publicUrl: variables.ENTRA_SYNC_PUBLIC_URL ? () => readPublicUrl(variables, undefined, 0) : undefined,
     proxied: namesProxy(variables),
     embedded: environment.databaseUrl === undefined,
     signal,

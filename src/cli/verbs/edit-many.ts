@@ -1,6 +1,8 @@
 // `edit --revert FIELD` of many: of a group, or of everyone in a tenant.
+
 import { ExpectedError } from '../../errors.ts';
-import type { Role } from '../../rules/ownership.ts';
+import { roles } from '../../rules/ownership.ts';
+import { commandWord } from '../../rules/shell.ts';
 import { accountsWithEdit, hasField, type ManyReverted, revertMany } from '../../store/accounts/revert-many.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import type { Run } from '../command.ts';
@@ -9,7 +11,8 @@ import { pickGroup } from '../groups.ts';
 import { table } from '../layout.ts';
 
 export type ManyOptions = {
-  readonly as: Role;
+  /** A role, or an account that edits. */
+  readonly as: string;
   readonly tenant?: string;
   readonly group?: string;
   readonly everyone?: boolean;
@@ -34,6 +37,11 @@ export async function revertOfMany(run: Run, fields: readonly string[], options:
   if (options.tenant === undefined) {
     throw new ExpectedError('usage', '--group and --everyone need a tenant', { cure: 'give it with --tenant TENANT' });
   }
+  if (!roles.some((role) => role === options.as)) {
+    throw new ExpectedError('usage', 'of many accounts a role reverts a field, and no account does', {
+      cure: `give --as ${roles.join(' or ')}`,
+    });
+  }
   const { database } = await run.database();
   const tenant = await findTenant(database, options.tenant);
   const tenantId = tenant.tenant_id;
@@ -41,7 +49,7 @@ export async function revertOfMany(run: Run, fields: readonly string[], options:
   const accounts = await accountsWithEdit(database, { tenantId, field, groupId: group?.group_id ?? null });
   if (accounts.length === 0 && !(await hasField(database, tenantId, field))) {
     throw new ExpectedError('usage', `there is no field ${JSON.stringify(field)} (ES002)`, {
-      cure: `entra-sync settings show ${JSON.stringify(tenant.name)} lists the fields`,
+      cure: `entra-sync settings show ${commandWord(tenant.name)} lists the fields`,
     });
   }
   const dryRun = options.dryRun === true;

@@ -1,10 +1,11 @@
 // `edit`: a person's edit of one account, as applications make it.
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import type { ValueType } from '../../rules/expressions.ts';
 import { didYouMean } from '../../rules/graph-paths.ts';
 import { nearestName } from '../../rules/graph-properties.ts';
 import { type Role, roles } from '../../rules/ownership.ts';
+import type { ActingAccount, ActingPerson } from '../../store/accounts/accounts.ts';
 import { changeAccount, type EditedField, undoAccountEdit, valueTypes } from '../../store/accounts/edit.ts';
 import type { FoundAccount } from '../../store/accounts/explain.ts';
 import type { Database } from '../../store/database/pool.ts';
@@ -26,6 +27,7 @@ export function editCommand(): Command {
       'edit ann@contoso.com mobilePhone="+1 555 0100" pronouns=she/her',
       'edit ann@contoso.com faxNumber=          (clears it)',
       'edit ann@contoso.com businessPhones="+1 555 0100, +1 555 0101" --as manager --actor bob',
+      'edit ann@contoso.com jobTitle=Lead --as bob@contoso.com    (if Bob manages Ann)',
       'edit ann@contoso.com --revert mobilePhone pronouns',
       'edit ann@contoso.com --revert            (all that the role may edit)',
       'edit --revert mobilePhone --group "All Staff" --tenant Contoso --dry-run',
@@ -41,7 +43,11 @@ export function editCommand(): Command {
       '--undo [change]',
       'take an edit back: the number of its change; without one, the last edit; an undo can be undone',
     )
-    .addOption(new Option('--as <role>', 'the role that edits').choices(roles).default('user' satisfies Role))
+    .option(
+      '--as <role or account>',
+      'who edits: user, manager, or an account, which edits itself and whom it manages',
+      'user' satisfies Role,
+    )
     .option(
       '--group <group>',
       'with --revert FIELD, in place of an account: of everyone in this group, nested groups too',
@@ -102,7 +108,7 @@ async function edit(
     database,
     account,
     { edits, reverts: revertAll ? 'all' : reverts },
-    { actor, role: options.as },
+    await actingAs(run, database, account, options.as),
   );
   sayChanged(
     run,
@@ -145,13 +151,29 @@ async function undo(run: Run, word: string, words: readonly string[], options: E
   requireActor(actor);
   const { database } = await run.database();
   const account = await liveAccount(run, database, word, options.tenant);
-  const undone = await undoAccountEdit(database, account, change, { actor, role: options.as });
+  const undone = await undoAccountEdit(database, account, change, await actingAs(run, database, account, options.as));
   sayChanged(
     run,
     account,
     { undone: undone.change, changed: undone.changed },
     'Nothing changed: the account shows already what it showed before that edit.',
   );
+}
+
+/** Returns the role, or the account that edits: one of the same tenant. */
+async function actingAs(
+  run: Run,
+  database: Database,
+  edited: FoundAccount,
+  word: string,
+): Promise<ActingPerson | ActingAccount> {
+  const role = roles.find((one) => one === word);
+  if (role) return { actor: run.actor, role };
+  const acting = await pickAccount(run.terminal, database, edited.tenant_id, word);
+  if (acting) return { account: acting.account.account_id };
+  throw new ExpectedError('unknown_name', `${word} is neither a role nor an account of ${edited.tenant_name}`, {
+    cure: `the roles are ${roles.join(' and ')}; entra-sync managers ACCOUNT shows who manages an account`,
+  });
 }
 
 function sayChanged(

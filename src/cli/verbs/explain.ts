@@ -1,13 +1,16 @@
 // `explain`: one account field by field, and how fresh it is; or why there is none.
+
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { whyOutside } from '../../engine/explain-scope.ts';
 import { ExpectedError } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import { explainAccount } from '../../store/accounts/accounts.ts';
 import { type Absence, countUnnamed, findAbsences } from '../../store/accounts/explain.ts';
 import { groupsOfAccount } from '../../store/accounts/groups-of.ts';
-import { accountAt, accountHistory } from '../../store/accounts/history.ts';
+import { accountAt, accountHistory, type FoundGroup, findGroups } from '../../store/accounts/history.ts';
 import type { Database } from '../../store/database/pool.ts';
+import { readAccountPhoto } from '../../store/photos/state.ts';
 import { settingsInForce } from '../../store/settings/versions.ts';
 import { findTenant, listTenants, type TenantRow } from '../../store/tenants/tenants.ts';
 import { accountTable, type Picked, pickAccount } from '../accounts.ts';
@@ -23,6 +26,7 @@ import {
 } from '../explanation.ts';
 import { count, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
+import { leftOutRemark, whyNotCopied } from '../left-out.ts';
 import { parseTime, timeHelp } from '../times.ts';
 import { orUnknownTime } from '../unknown-time.ts';
 import { historyTable } from './history.ts';
@@ -33,7 +37,7 @@ type ExplainOptions = VerbOptions & { tenant?: string; at?: string; ask?: boolea
 export function explainCommand(): Command {
   return verb(
     'explain',
-    'Show why an account has its values, field by field, and how fresh they are, its last changes and its groups; or why there is no account. Reads only the database, unless --ask is given.',
+    'Show why an account has its values, field by field, and how fresh they are, its last changes and its groups; or why there is no account, or why a group is not copied. Reads only the database, unless --ask is given.',
     [
       'explain ann@contoso.com',
       'explain 0c1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1 --json',
@@ -42,7 +46,7 @@ export function explainCommand(): Command {
       'explain bob@contoso.com --ask      # reads Entra ID: the condition of the scope that keeps a user out, with its value',
     ],
   )
-    .argument('<account>', 'account id, object id, user principal name or mail')
+    .argument('<account>', 'account id, object id, user principal name or mail; a group that is not copied by its id')
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .option('--at <time>', `show the account as it was: ${timeHelp}`, parseTime)
     .option('--ask', 'read the user from Entra ID, and change nothing')
@@ -58,6 +62,8 @@ async function explain(run: Run, word: string, options: ExplainOptions): Promise
   const picked = await pickAccount(run.terminal, database, tenant?.tenant_id ?? null, word);
   if (picked && options.at !== undefined) return explainThen(run, database, picked, options.at);
   if (picked) return explainPicked(run, database, picked);
+  const left = (await findGroups(database, tenant?.tenant_id ?? null, word)).filter(({ copied }) => !copied);
+  if (left.length > 0) return explainLeftOut(run, database, left);
   const absences = await findAbsences(database, tenant?.tenant_id ?? null, word);
   if (absences.length === 0)
     throw await neverSeen(run, database, word, tenant ? [tenant] : await listTenants(database));
@@ -86,6 +92,7 @@ async function explainPicked(run: Run, database: Database, { account, others }: 
   const setAside = await setAsideOf(database, account);
   const changes = await accountHistory(database, account.account_id, shownChanges);
   const groups = await groupsOfAccount(database, account.account_id);
+  const photo = await readAccountPhoto(database, account.account_id);
   const reasons = [account.removed_reason, account.held_reason];
   const outside = reasons.some((reason) => reason === 'out_of_scope' || reason === 'disabled')
     ? await whyOutside(database, openBasics(run.environment).defaults, account)
@@ -96,12 +103,15 @@ async function explainPicked(run: Run, database: Database, { account, others }: 
     fields,
     set_aside: setAside ?? null,
     outside: outside ?? null,
+    photo: photo ?? null,
     tenant,
     changes,
     groups,
     others: others.map((one) => one.account_id),
   });
-  terminal.say(table([{ title: 'account' }, { title: account.account_id }], accountLines(account, setAside, outside)));
+  terminal.say(
+    table([{ title: 'account' }, { title: account.account_id }], accountLines(account, { setAside, outside, photo })),
+  );
   terminal.say(`\n${fieldTable(account, fields)}`);
   terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
   if (changes.length > 0) terminal.say(`\nLast changes\n${historyTable(changes)}`);
@@ -148,11 +158,21 @@ async function explainAbsent(
     if (one.why !== 'out_of_scope') terminal.say(linesTable([[one.tenant_name, text]]));
     else {
       const { scope } = await settingsInForce(database, one.tenant_id, defaults);
-      const cure = `entra-sync sync ${JSON.stringify(one.tenant_name)} --user ${word} asks Entra ID which of the two`;
+      const cure = `entra-sync sync ${commandWord(one.tenant_name)} --user ${word} asks Entra ID which of the two`;
       terminal.say(linesTable([[one.tenant_name, `${text} (${scopeText(scope)}) -> ${cure}`]]));
     }
   }
   for (const tenant of tenants) terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
+}
+
+async function explainLeftOut(run: Run, database: Database, left: readonly FoundGroup[]): Promise<undefined> {
+  const { terminal } = run;
+  const { defaults } = openBasics(run.environment);
+  const groups = [];
+  for (const group of left) groups.push({ ...group, why: await whyNotCopied(database, defaults, group) });
+  terminal.answer({ verdict: 'not_copied', groups });
+  for (const { entra_object_id: id, tenant_name: name, why } of groups)
+    terminal.say(`${name}: the group ${id} is ${why}`);
 }
 
 async function neverSeen(
@@ -169,13 +189,15 @@ async function neverSeen(
       cure: 'entra-sync sync registers the tenant of AZURE_TENANT_ID',
     });
   }
-  const cure = `entra-sync sync ${one ? JSON.stringify(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why; explain with --ask names the condition that keeps a user outside the scope`;
+  const cure = `entra-sync sync ${one ? commandWord(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why; explain with --ask names the condition that keeps a user outside the scope`;
   if (!one) {
     return new ExpectedError('unknown_name', `no user or account called ${word} is known in ${where}`, {
       cure: `${cure}; of users who are set aside or outside the scope no name is kept`,
     });
   }
-  const { scope } = await settingsInForce(database, one.tenant_id, openBasics(run.environment).defaults);
+  const { defaults } = openBasics(run.environment);
+  const { scope } = await settingsInForce(database, one.tenant_id, defaults);
+  const group = await leftOutRemark(database, defaults, one.tenant_id, word);
   // The name of a guest: ann_contoso.com#EXT#@fabrikam.onmicrosoft.com.
   const isGuest = /#ext#/i.test(word) && scope.userTypes !== 'any' && !scope.userTypes.includes('guest');
   const guest = isGuest ? '; by its name it is a guest, and guests are outside the scope' : '';
@@ -185,9 +207,13 @@ async function neverSeen(
     ...(aside > 0 ? [`${plural(aside, 'user')} set aside`] : []),
   ];
   const unnamed = counts.length > 0 ? `; there ${outside + aside === 1 ? 'is' : 'are'} ${counts.join(' and ')}` : '';
-  return new ExpectedError('unknown_name', `no user or account called ${word} is known in ${where}${guest}${unnamed}`, {
-    cure: `${cure}; of users who are set aside or outside the scope (${scopeText(scope)}) no name is kept, at most the object id`,
-  });
+  return new ExpectedError(
+    'unknown_name',
+    `no user or account called ${word} is known in ${where}${guest}${group}${unnamed}`,
+    {
+      cure: `${cure}; of users who are set aside or outside the scope (${scopeText(scope)}) no name is kept, at most the object id`,
+    },
+  );
 }
 
 function linesTable(lines: ReadonlyArray<readonly string[]>): string {

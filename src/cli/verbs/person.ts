@@ -6,6 +6,7 @@ import { erasePerson } from '../../store/commit/erase-person.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Picked, pickAccount } from '../accounts.ts';
+import { audited } from '../audited.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { confirmName } from '../confirmation.ts';
 import { plural, when } from '../format.ts';
@@ -21,10 +22,15 @@ export function personCommand(): Command {
     'person erase ann@contoso.com',
   ]);
   person.addCommand(
-    verb('export', 'Print all that is stored of one person as JSON: values, shelved edits, groups and history.', [
-      'person export ann@contoso.com > ann.json',
-      'person export ann@contoso.com --tenant Contoso --json | jq .history',
-    ])
+    verb(
+      'export',
+      'Print all that is stored of one person as JSON: values, shelved edits, groups and history.',
+      [
+        'person export ann@contoso.com > ann.json',
+        'person export ann@contoso.com --tenant Contoso --json | jq .history',
+      ],
+      { acts: true },
+    )
       .argument('<account>', which)
       .option('--tenant <tenant>', where)
       .action((word: string, options: PersonOptions) =>
@@ -70,6 +76,8 @@ async function exportOne(run: Run, word: string, options: PersonOptions): Promis
   const { account, database } = await find(run, word, options);
   const all = await exportPerson(database, account.account_id);
   if (!all) throw noAccount(word);
+  const { tenant_id: tenantId, account_id: accountId } = account;
+  await audited(run, database, { act: 'person.exported', tenantId, accountId });
   run.terminal.answer(all);
 }
 
@@ -86,6 +94,8 @@ async function erase(run: Run, word: string, options: PersonOptions): Promise<un
     ...(options.confirm !== undefined && { given: options.confirm }),
   });
   const erased = await erasePerson(database, { tenantId, accountId, actor });
+  // Without the account's id: an erasure takes it out of the audit.
+  await audited(run, database, { act: 'person.erased', tenantId });
   terminal.answer({
     account_id: accountId,
     tenant_id: tenantId,

@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import { decidedRemovals } from '../../store/commit/removal-lists.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
+import { removalText } from '../../words/removals.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { removalText } from '../explanation.ts';
 import { count } from '../format.ts';
 import { table } from '../layout.ts';
 import { wholeNumber } from '../whole-number.ts';

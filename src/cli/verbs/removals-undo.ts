@@ -1,8 +1,9 @@
 // `removals undo`: the accounts and groups that a cycle or a list removed are shown again.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
-import { type UndoneRemoval, type UndoOf, type UndoSkip, undoRemovals } from '../../store/commit/undo-removals.ts';
+import { type UndoneRemoval, type UndoOf, undoRemovals } from '../../store/commit/undo-removals.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
+import { skippedText } from '../../words/removals.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, plural } from '../format.ts';
 import { table } from '../layout.ts';
@@ -32,13 +33,6 @@ export function removalsUndoCommand(): Command {
       ),
     );
 }
-
-const reasons: Readonly<Record<UndoSkip, string>> = {
-  purged: 'purged: nothing of it is kept',
-  live: 'live again',
-  removed_again: 'removed again since',
-  ES008: 'another live account has its mail or user principal name (ES008)',
-};
 
 const shownByName = 50;
 
@@ -73,7 +67,7 @@ async function undo(run: Run, word: string, options: UndoOptions): Promise<undef
   if (shown.length > 0) terminal.say(namesOf(shown, []));
   if (skipped.length > 0) {
     terminal.say(`\n${count(skipped.length)} skipped:`);
-    terminal.say(namesOf(skipped, [({ outcome }) => (outcome === 'shown' ? '' : reasons[outcome])]));
+    terminal.say(namesOf(skipped, [({ outcome }) => (outcome === 'shown' ? '' : skippedText(outcome))]));
   }
 }
 

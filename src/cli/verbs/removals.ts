@@ -1,12 +1,14 @@
 // `removals`: held removals, and a person's decision.
+
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
+import { csvLine } from '../../rules/csv.ts';
+import { commandWord } from '../../rules/shell.ts';
 import { decideRemovals } from '../../store/commit/held-removals.ts';
 import { type HeldRemoval, heldIn, openLists, type RemovalList } from '../../store/commit/removal-lists.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
+import { removalText } from '../../words/removals.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
-import { csvLine } from '../csv.ts';
-import { removalText } from '../explanation.ts';
 import { count, cut, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
 import { wholeNumber } from '../whole-number.ts';
@@ -139,14 +141,14 @@ function sayList({ terminal }: Run, one: ShownList): void {
   );
   if (one.held > one.removals.length)
     terminal.say(
-      `… and ${count(one.held - one.removals.length)} more -> entra-sync removals list ${JSON.stringify(one.tenant_name)} --limit ${one.held}, or --csv`,
+      `… and ${count(one.held - one.removals.length)} more -> entra-sync removals list ${commandWord(one.tenant_name)} --limit ${one.held}, or --csv`,
     );
   if (one.unconfirmed > 0)
     terminal.say(
       `${count(one.unconfirmed)} of them were not seen by one full round only: the next cycle is full again, and those that it does not see either can be approved.`,
     );
   terminal.say(
-    `-> entra-sync removals approve ${JSON.stringify(one.tenant_name)} --list ${one.list_id} --all, or removals reject in the same way\n`,
+    `-> entra-sync removals approve ${commandWord(one.tenant_name)} --list ${one.list_id} --all, or removals reject in the same way\n`,
   );
 }
 
@@ -178,6 +180,7 @@ async function decide(
     listId,
     ids: all ? null : ids,
     decision,
+    side: 'vendor',
     actor: run.actor,
   });
   run.terminal.answer({ tenant: { id: tenant.tenant_id, name: tenant.name }, list: listId, decision, ...done });
@@ -191,6 +194,6 @@ async function decide(
     `${tenant.name}, list ${listId}: ${parts.join(', ') || 'nothing'} ${decision === 'approve' ? 'removed' : done.memberships > 0 ? 'kept' : 'kept, as manual'}.`,
   );
   if (decision === 'approve' && done.accounts + done.groups > 0)
-    run.terminal.say(`entra-sync removals undo ${JSON.stringify(tenant.name)} --list ${listId} takes it back.`);
+    run.terminal.say(`entra-sync removals undo ${commandWord(tenant.name)} --list ${listId} takes it back.`);
   if (done.skipped.length > 0) run.terminal.say(`Skipped, not (or no longer) in the list: ${done.skipped.join(', ')}`);
 }

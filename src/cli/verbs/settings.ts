@@ -3,24 +3,17 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { openBasics } from '../../app.ts';
-import { changeSettings, type SettingsOutcome } from '../../engine/preview.ts';
 import { ExpectedError } from '../../errors.ts';
-import { keepLines } from '../../settings/lines.ts';
-import {
-  checkInstallationSettings,
-  checkSettings,
-  mergeDocuments,
-  readSettingsFile,
-  type SettingsDocument,
-} from '../../settings/settings.ts';
-import type { Database } from '../../store/database/pool.ts';
+import { belowStored } from '../../settings/fields.ts';
+import { mergeDocuments, readSettingsFile, type SettingsDocument } from '../../settings/settings.ts';
+import { checkGiven } from '../../store/preview/given.ts';
+import { changeSettings, type SettingsOutcome } from '../../store/preview/settings.ts';
 import type { NamedVersion } from '../../store/settings/history.ts';
 import { type SettingsChange, storedSettings } from '../../store/settings/versions.ts';
-import { groupsByName } from '../../store/tenants/status.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
+import { whenItActs } from '../../words/settings-outcome.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
-import { plural } from '../format.ts';
-import { describeOutcomes, whenItActs } from '../settings-outcome.ts';
+import { describeOutcomes } from '../settings-outcome.ts';
 import { settingsHistoryCommands } from './settings-history.ts';
 
 const whatIsInForce = 'entra-sync settings show names the version in force';
@@ -85,7 +78,7 @@ export function tenantSetCommand(): Command {
     { acts: true },
   )
     .argument('<tenant>', 'id, name or reference')
-    .argument('[file]', 'a YAML file; scope.groups may name synced groups by their display name')
+    .argument('[file]', 'a YAML file; scope.groups and managedBy may name synced groups by their display name')
     .option('--dry-run', 'say what would change, from what is stored; change nothing')
     .option('--reset', "drop the tenant's own settings, so that the installation's apply again")
     .action((word: string, file: string | undefined, options: ChangeOptions) =>
@@ -110,10 +103,7 @@ async function show(run: Run, word: string | undefined): Promise<undefined> {
   const tenant = word === undefined ? null : await findTenant(database, word);
   const stored = await storedSettings(database, tenant?.tenant_id ?? null);
   const layers = stored.map((one) => one.document);
-  const document = inOrderOf(
-    defaults,
-    layers.reduce(mergeDocuments, { ...defaults, ...(layers.length > 0 && { fields: {} }) }),
-  );
+  const document = inOrderOf(defaults, layers.reduce(mergeDocuments, belowStored(defaults, layers)));
   const [newest] = [...stored].sort((one, other) => other.version - one.version);
   run.terminal.answer({
     version: newest?.version ?? null,
@@ -134,15 +124,9 @@ async function apply(run: Run, word: string | null, file: string | undefined, dr
   const { database } = await run.database();
   const tenant = word === null ? null : await findTenant(database, word);
   const tenantId = tenant?.tenant_id ?? null;
-  const stored = await storedSettings(database, tenantId);
-  // Check the merged settings before storing: a version that no cycle can read must never be in force.
-  const layers = [{ ...defaults, ...(stored.length > 0 && { fields: {} }) }, ...stored.map((one) => one.document)];
-  const named = tenantId === null ? written : await withGroupIds(database, tenantId, written);
-  const check = tenantId === null ? checkInstallationSettings : checkSettings;
-  const document = named === null ? null : check(named, file ?? '', layers);
-  const own = stored.find((one) => one.tenant_id === tenantId);
-  const next = document === null ? {} : mergeDocuments(own?.document ?? {}, document);
-  if (isDeepStrictEqual(next, own?.document ?? {})) {
+  const given = { tenantId, written, name: file ?? '' };
+  const { document, own, isSame } = await checkGiven(database, defaults, given);
+  if (isSame) {
     terminal.answer({ version: own?.version ?? null, dryRun, tenants: [] });
     terminal.say(
       file === undefined
@@ -169,38 +153,6 @@ function sayOutcome(
   for (const line of describeOutcomes(sorted, (id) => nameOf.get(id) ?? id)) terminal.say(line);
   const acts = tenants.length > 0 ? ` ${whenItActs(tenants, dryRun)}` : '';
   terminal.say(dryRun ? `Dry run: nothing was changed.${acts}` : `Settings version ${version} is in force.${acts}`);
-}
-
-// People know groups by name. The object id is stored, so that a rename changes nothing.
-async function withGroupIds(database: Database, tenantId: string, written: unknown): Promise<unknown> {
-  const scope = (written as { scope?: unknown } | null)?.scope;
-  const groups = (scope as { groups?: unknown } | null | undefined)?.groups;
-  if (!Array.isArray(groups)) return written;
-  const isName = (group: unknown): group is string =>
-    typeof group === 'string' && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(group);
-  const names = groups.filter(isName);
-  if (names.length === 0) return written;
-  const found = await groupsByName(database, tenantId, names);
-  const problems = names.flatMap((name) => {
-    const ids = found.filter((one) => one.name === name);
-    if (ids.length === 1) return [];
-    return ids.length === 0
-      ? [`scope.groups: no synced group is called ${JSON.stringify(name)}`]
-      : [
-          `scope.groups: ${ids.length} groups are called ${JSON.stringify(name)}: ${ids.map((one) => one.entra_object_id).join(', ')}`,
-        ];
-  });
-  if (problems.length > 0) {
-    throw new ExpectedError('settings_invalid', `${plural(problems.length, 'group')} cannot be found by name`, {
-      list: problems,
-      cure: 'write the object id that Entra shows for the group',
-    });
-  }
-  const idOf = (group: unknown) => (isName(group) ? found.find((one) => one.name === group)?.entra_object_id : group);
-  return keepLines(written as object, {
-    ...(written as object),
-    scope: { ...(scope as object), groups: groups.map(idOf) },
-  });
 }
 
 // jsonb does not keep the order of keys. People know the order of config/default.yaml.

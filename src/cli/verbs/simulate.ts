@@ -1,11 +1,14 @@
 // `simulate`: serves simulated tenants until Ctrl-C, and edits them by typed or scripted lines.
+
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError } from 'commander';
 import { ExpectedError } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import type { Simulator, Tenant } from '../../simulator/index.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
+import { loadSimulator } from './load-simulator.ts';
 import { runLine } from './simulate-edits.ts';
 
 type SimulateOptions = VerbOptions & {
@@ -19,6 +22,11 @@ type SimulateOptions = VerbOptions & {
   tenants: number;
   consent: boolean;
   script?: string;
+  host?: string;
+  directory?: string;
+  clientId?: string;
+  clientSecret?: string;
+  ops?: string;
 };
 
 export function simulateCommand(): Command {
@@ -30,6 +38,7 @@ export function simulateCommand(): Command {
       'simulate --users 20000 --latency 200',
       'simulate --no-consent          # no administrator has consented yet: try entra-sync connect on it',
       'simulate --tenants 20 --users 100   # Contoso, Contoso 2, Contoso 3 …',
+      'simulate --host entra.localhost --port 8443 --directory certificates   # for others than this machine',
       'simulate --script edits.txt    # one edit per line: hire 3, title ann@contoso.example CEO, restore 1 … (help lists them)',
     ],
     { answers: false },
@@ -43,6 +52,11 @@ export function simulateCommand(): Command {
     .option('--latency <ms>', 'wait before every answer', whole(0, 60_000), 0)
     .option('--page-size <n>', 'objects on a page', whole(1, 999), 200)
     .option('--no-consent', 'start without consent; the lines consent and revoke change that')
+    .option('--host <name>', 'the name by which others reach it, such as that of its container; default: localhost')
+    .option('--directory <folder>', 'where its certificate goes, authority.pem; default: a temporary folder')
+    .option('--client-id <id>', 'the id of the simulated application; default: a random one')
+    .option('--client-secret <secret>', 'the secret of the simulated application, no real one; default: a random one')
+    .option('--ops <user>', 'a sign-in name with the role Ops.Act; sign-ins tell directory roles too')
     .option('--script <file>', 'edits to make at the start, one per line; the same lines can be typed while it runs')
     .action((options: SimulateOptions) => runVerb(options, (run) => simulate(run, options)));
 }
@@ -66,7 +80,7 @@ async function simulate(run: Run, options: SimulateOptions): Promise<undefined> 
       cure: 'give fewer --tenants, --users or --groups',
     });
   }
-  const { createTenant, startSimulator } = await import('../../simulator/index.ts');
+  const { createTenant, startSimulator } = await loadSimulator();
   const tenants = Array.from({ length: options.tenants }, (_, index) =>
     createTenant({
       name: index === 0 ? options.name : `${options.name} ${index + 1}`,
@@ -81,12 +95,17 @@ async function simulate(run: Run, options: SimulateOptions): Promise<undefined> 
     latencyMs: options.latency,
     pageSize: options.pageSize,
     consented: options.consent,
+    ...(options.host !== undefined && { host: options.host }),
+    ...(options.directory !== undefined && { directory: options.directory }),
+    ...(options.clientId !== undefined && { clientId: options.clientId }),
+    ...(options.clientSecret !== undefined && { clientSecret: options.clientSecret }),
+    ...(options.ops !== undefined && { appRoles: { [options.ops]: ['Ops.Act'] }, directoryRoles: true }),
   }).catch((error: unknown) => {
     throw new ExpectedError(
       'usage',
-      `port ${options.port} cannot be used: ${error instanceof Error ? error.message : error}`,
+      `${options.host ?? 'localhost'}:${options.port} cannot be listened on: ${error instanceof Error ? error.message : error}`,
       {
-        cure: 'choose another with --port, or none for any free one',
+        cure: 'choose another with --port, or none for any free one; a --host has to lead to this machine',
         cause: error,
       },
     );
@@ -123,9 +142,7 @@ function others(tenants: readonly Tenant[]): string[] {
   if (tenants.length === 1) return [];
   return [
     'The first tenant is registered by its first sync, the others by these commands:',
-    ...tenants
-      .slice(1)
-      .map(({ tenantId, name }) => `  entra-sync tenant add ${tenantId} --name ${JSON.stringify(name)}`),
+    ...tenants.slice(1).map(({ tenantId, name }) => `  entra-sync tenant add ${tenantId} --name ${commandWord(name)}`),
   ];
 }
 

@@ -10,6 +10,7 @@ import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { table } from '../layout.ts';
 import { sayMoved } from '../moved.ts';
+import { itemShowCommand } from './item-shown.ts';
 
 type Place = VerbOptions & { tenant?: string; allTenants?: true; dryRun?: true };
 
@@ -76,6 +77,7 @@ export function itemsCommand(): Command {
   const items = verbGroup('items', "An item is one thing of a slot, by the product's own id.", [
     'items put banner spring --all-tenants --title "Spring sale" --html spring.html',
     'items list Contoso',
+    'items show banner spring --for ann@contoso.com',
     'items drop banner spring --all-tenants',
   ]);
   items.addCommand(
@@ -85,11 +87,12 @@ export function itemsCommand(): Command {
         runVerb(options, (run) => sayLists(run, word, 'items')),
       ),
   );
+  items.addCommand(itemShowCommand());
   items.addCommand(
     placed(
       verb(
         'put',
-        'Make or change an item. A {{field}} of its html may stand in text and in attributes in quotes, but not in src, style or an event.',
+        'Make or change an item. A {{field}} of its html may stand in text and in attributes in quotes that show text or link, and {{#field}} … {{/field}} around what stands there only with a value.',
         [
           'items put banner spring --all-tenants --title "Spring sale"',
           'items put banner spring --tenant Contoso --html spring.html --dry-run',

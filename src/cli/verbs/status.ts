@@ -1,6 +1,7 @@
 // `status`: the state of every tenant at a glance.
 import { type Command, Option } from 'commander';
 import { exitCodes } from '../../errors.ts';
+import { type PhotoState, readPhotoStates } from '../../store/photos/state.ts';
 import {
   readSetAside,
   readStatus,
@@ -10,12 +11,15 @@ import {
 } from '../../store/tenants/status.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
+import { listWebhooks } from '../../store/webhooks/webhooks.ts';
+import { describePhotos } from '../../words/photos.ts';
+import { describeErasure, describeNotice, describeTrouble, summarize } from '../../words/trouble.ts';
+import { webhooksInNeed } from '../../words/webhooks.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, dueIn, when } from '../format.ts';
 import { table, withCure } from '../layout.ts';
 import { describeFirstLoad, describeOlderRounds } from '../not-shown.ts';
 import { worstExitCode } from '../several.ts';
-import { describeErasure, describeNotice, describeTrouble, summarize } from '../trouble.ts';
 import { readWorkers, workersAnswer } from '../workers.ts';
 import { describeWaiting } from './tenant-approval.ts';
 
@@ -52,10 +56,16 @@ async function status(run: Run, word: string | undefined, options: StatusOptions
   const tenantId = word === undefined ? null : (await findTenant(database, word)).tenant_id;
   const tenants = await readStatus(database, tenantId, options.only);
   const waiting = options.only ? [] : await listWaiting(database, tenantId);
+  const photos = options.only ? [] : await readPhotoStates(database, tenantId);
   const setAside = options.setAside ? await readSetAside(database, tenantId) : undefined;
   const workers = await readWorkers(run, database);
-  terminal.answer({ tenants, waiting, workers: workersAnswer(workers), ...(setAside && { set_aside: setAside }) });
-  sayTenants(run, options, { tenants, waiting, setAside });
+  const webhooks = options.only ? [] : webhooksInNeed(await listWebhooks(database, tenantId));
+  terminal.answer({
+    ...{ tenants, waiting, photos, webhooks, workers: workersAnswer(workers) },
+    ...(setAside && { set_aside: setAside }),
+  });
+  sayTenants(run, options, { tenants, waiting, photos, setAside });
+  for (const { says, cure } of webhooks) terminal.say(`\n${withCure('', says, cure)}`);
   if (workers.lack !== null) terminal.say(`\n${withCure('', workers.lack, workers.cure)}`);
   if (!options.exitCode) return 0;
   const codes = tenants.flatMap((one) => troubleCodes(one, options.only));
@@ -86,10 +96,11 @@ function failureCode(error: string | null): number {
 type Found = {
   readonly tenants: readonly TenantStatus[];
   readonly waiting: Parameters<typeof describeWaiting>[0];
+  readonly photos: readonly PhotoState[];
   readonly setAside: Awaited<ReturnType<typeof readSetAside>> | undefined;
 };
 
-function sayTenants({ terminal }: Run, options: StatusOptions, { tenants, waiting, setAside }: Found): void {
+function sayTenants({ terminal }: Run, options: StatusOptions, { tenants, waiting, photos, setAside }: Found): void {
   if (tenants.length === 0 && options.only) {
     terminal.say(`No tenant is ${options.only}.`);
     return;
@@ -149,6 +160,10 @@ function sayTenants({ terminal }: Run, options: StatusOptions, { tenants, waitin
   for (const one of tenants) {
     const trouble = describeTrouble(one);
     if (trouble) terminal.say(`${one.name}: ${trouble}`);
+  }
+  for (const one of photos) {
+    const name = tenants.find(({ tenant_id: id }) => id === one.tenant_id)?.name;
+    if (name !== undefined) terminal.say(`${name}: ${describePhotos(one)}`);
   }
   for (const line of describeWaiting(waiting)) terminal.say(line);
   if (setAside && setAside.length === 0) terminal.say('\nNothing is set aside.');

@@ -17,9 +17,10 @@ import { describeFirstLoad } from '../not-shown.ts';
 import { noProgress, openProgress } from '../progress.ts';
 import { stopsAll, worstExitCode } from '../several.ts';
 import { showError } from '../terminal.ts';
+import { syncPhotos } from './sync-photos.ts';
 import { syncOneUser } from './sync-user.ts';
 
-type SyncOptions = VerbOptions & { dryRun?: boolean; quiet?: boolean; user?: string };
+type SyncOptions = VerbOptions & { dryRun?: boolean; quiet?: boolean; user?: string; photos?: boolean };
 
 export function syncCommand(): Command {
   return verb(
@@ -30,6 +31,7 @@ export function syncCommand(): Command {
       'sync',
       'sync Contoso --dry-run',
       'sync Contoso --user adele@contoso.com',
+      'sync --photos                 (the photos that are due, beside the cycles)',
       'sync --quiet                  (for cron: speaks only of what changed or failed)',
       'sync --json | jq ".cycles[].streams.users"',
     ],
@@ -45,15 +47,30 @@ export function syncCommand(): Command {
       '--user <upn or id>',
       "read only this user and the user's groups, beside the cycles; no checkpoint moves, no account is removed",
     )
-    .action((tenant: string | undefined, options: SyncOptions) =>
-      options.user === undefined
+    .option('--photos', 'read only the photos that are due (settings: photos), beside the cycles')
+    .action((tenant: string | undefined, options: SyncOptions) => {
+      if (options.photos) return photosNow(tenant, options);
+      return options.user === undefined
         ? runVerb(
             options,
             (run) => syncTenants(run, tenant, { dryRun: options.dryRun === true, quiet: options.quiet === true }),
             options.dryRun ? undefined : resumeHint,
           )
-        : syncUser(tenant, options.user, options),
-    );
+        : syncUser(tenant, options.user, options);
+    });
+}
+
+function photosNow(tenant: string | undefined, options: SyncOptions): Promise<void> {
+  return runVerb(
+    options,
+    (run) => {
+      if (options.user === undefined && !options.dryRun) return syncPhotos(run, tenant, options.quiet === true);
+      throw new ExpectedError('usage', '--photos reads all photos that are due, and stores them', {
+        cure: 'leave out --user and --dry-run',
+      });
+    },
+    resumeHint,
+  );
 }
 
 function syncUser(tenant: string | undefined, word: string, options: SyncOptions): Promise<void> {

@@ -1,8 +1,10 @@
 // `tenant add`: registers one tenant, or all tenants of a file.
+
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { requireTenantId } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import { addTenants, type Obstacle } from '../../store/tenants/add-tenants.ts';
 import { addTenant, findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
@@ -50,7 +52,7 @@ async function addOne(run: Run, id: string | undefined, options: AddOptions): Pr
   await addTenant(database, { tenantId, name, ref: options.ref ?? null }, defaults);
   run.terminal.answer(await findTenant(database, tenantId));
   run.terminal.say(
-    `${name} (${tenantId}) is registered; entra-sync sync ${JSON.stringify(name)} reads it for the first time`,
+    `${name} (${tenantId}) is registered; entra-sync sync ${commandWord(name)} reads it for the first time`,
   );
 }
 

@@ -1,8 +1,10 @@
 // `tenant disconnect`, `tenant reconnect`, `tenant purge`: a customer leaves, comes back, or is erased.
+
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { type CycleResult, runCycle } from '../../engine/cycle.ts';
 import { ExpectedError } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import { disconnectTenant, purgeTenant, reconnectTenant, releasedAccounts } from '../../store/tenants/disconnect.ts';
 import { findTenant, type Tenant } from '../../store/tenants/tenants.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
@@ -47,8 +49,9 @@ export function connectionCommands(): Command[] {
       ),
     verb(
       'purge',
-      'Erase a disconnected tenant: accounts, groups, memberships, settings, cycles and every change row. This cannot be undone.',
+      'Erase a disconnected tenant: accounts, groups, memberships, settings, cycles and every change row. One row of the audit stays. This cannot be undone.',
       ['tenant purge Contoso', 'tenant purge Contoso --confirm Contoso'],
+      { acts: true },
     )
       .argument('<tenant>', 'id, name or reference')
       .option('--confirm <name>', "the tenant's name, instead of being asked for it")
@@ -84,7 +87,7 @@ async function disconnect(run: Run, word: string, options: ConnectionOptions): P
   run.terminal.say(
     dryRun
       ? 'Dry run: nothing was changed.'
-      : `entra-sync tenant reconnect ${JSON.stringify(tenant.name)} adopts them again, entra-sync tenant purge erases them.`,
+      : `entra-sync tenant reconnect ${commandWord(tenant.name)} adopts them again, entra-sync tenant purge erases them.`,
   );
 }
 
@@ -151,7 +154,7 @@ async function purge(run: Run, word: string, options: ConnectionOptions): Promis
   const tenant = await findTenant(database, word);
   if (tenant.status !== 'disconnected') {
     throw new ExpectedError('usage', `${tenant.name} is connected; only a disconnected tenant can be erased`, {
-      cure: `entra-sync tenant disconnect ${JSON.stringify(tenant.name)} first`,
+      cure: `entra-sync tenant disconnect ${commandWord(tenant.name)} first`,
     });
   }
   await confirmName(run, {
@@ -161,7 +164,7 @@ async function purge(run: Run, word: string, options: ConnectionOptions): Promis
     again: `entra-sync tenant purge ${tenant.tenant_id}`,
     ...(options.confirm !== undefined && { given: options.confirm }),
   });
-  const purged = await purgeTenant(database, tenant.tenant_id);
+  const purged = await purgeTenant(database, tenant.tenant_id, { actor: run.actor, role: 'cli', via: 'cli' });
   run.terminal.answer({ tenant: named(tenant), purged });
   run.terminal.say(
     `${tenant.name} is erased: ${plural(purged.accounts, 'account')}, ${plural(purged.groups, 'group')}, ${plural(purged.changes, 'change row')}.`,

@@ -5,6 +5,7 @@ import { acknowledge } from '../../store/commit/notice.ts';
 import { makeDue, setPaused } from '../../store/cycle/next-cycle.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant, listTenants, type TenantRow, tenantDisconnected } from '../../store/tenants/tenants.ts';
+import { audited } from '../audited.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, plural } from '../format.ts';
 import { askPerson } from '../terminal.ts';
@@ -42,7 +43,7 @@ export function scheduleCommands(): Command[] {
 
 function oneOrAll(name: string, description: string, body: Body, { asks = false } = {}): Command {
   const examples = [`tenant ${name} Contoso`, `tenant ${name} --all${asks ? ' --confirm' : ''}`];
-  const command = verb(name, description, examples)
+  const command = verb(name, description, examples, { acts: true })
     .argument('[tenant]', 'id, name or reference')
     .option('--all', 'all tenants')
     .action((word: string | undefined, options: ScheduleOptions) =>
@@ -72,10 +73,16 @@ async function confirmAll({ terminal, signal }: Run, name: string, tenants: numb
   });
 }
 
+// One line each, since a tenant's audit is read by tenant.
+const linesOf = (act: string, tenants: readonly TenantRow[], all: boolean) =>
+  tenants.map((one) => ({ act, tenantId: one.tenant_id, detail: { all } }));
+
 const idsOf = (tenants: readonly TenantRow[]) => tenants.map((one) => one.tenant_id);
 
-async function pause({ terminal }: Run, database: Database, { tenants, all }: Chosen): Promise<undefined> {
+async function pause(run: Run, database: Database, { tenants, all }: Chosen): Promise<undefined> {
+  const { terminal } = run;
   const changed = await setPaused(database, all ? null : idsOf(tenants), true);
+  await audited(run, database, ...linesOf('tenant.paused', tenants, all));
   terminal.answer({ tenants: idsOf(tenants), changed });
   const before = tenants.filter((one) => one.paused).length;
   const already = all && before > 0 ? ` ${count(before)} of them ${before === 1 ? 'was' : 'were'} paused before.` : '';
@@ -87,6 +94,7 @@ async function pause({ terminal }: Run, database: Database, { tenants, all }: Ch
 async function resume(run: Run, database: Database, { tenants, all }: Chosen): Promise<undefined> {
   const { terminal } = run;
   const changed = await setPaused(database, all ? null : idsOf(tenants), false);
+  await audited(run, database, ...linesOf('tenant.resumed', tenants, all));
   const stay = all ? (await listTenants(database)).filter((one) => one.paused) : [];
   const workers = await readWorkers(run, database);
   terminal.answer({ tenants: idsOf(tenants), changed, still_paused: idsOf(stay), workers: workersAnswer(workers) });
@@ -107,13 +115,14 @@ async function resume(run: Run, database: Database, { tenants, all }: Chosen): P
 
 const shownTenants = 10;
 
-async function retry(run: Run, database: Database, { tenants }: Chosen): Promise<undefined> {
+async function retry(run: Run, database: Database, { tenants, all }: Chosen): Promise<undefined> {
   const { terminal } = run;
   const [only] = tenants;
   if (only && tenants.length === 1 && only.status === 'disconnected') {
     throw tenantDisconnected(only.name);
   }
   const changed = await makeDue(database, idsOf(tenants));
+  await audited(run, database, ...linesOf('tenant.retried', tenants, all));
   const workers = await readWorkers(run, database);
   terminal.answer({ tenants: idsOf(tenants), changed, workers: workersAnswer(workers) });
   const promised = `the worker syncs ${changed === 1 ? 'it' : 'them'} within seconds`;
@@ -123,9 +132,11 @@ async function retry(run: Run, database: Database, { tenants }: Chosen): Promise
     terminal.note(`${plural(paused.length, 'tenant')} paused, so not synced -> entra-sync tenant resume`);
 }
 
-async function acknowledgeNotices({ terminal }: Run, database: Database, { tenants }: Chosen): Promise<undefined> {
+async function acknowledgeNotices(run: Run, database: Database, { tenants, all }: Chosen): Promise<undefined> {
+  const { terminal } = run;
   let changed = 0;
   for (const id of idsOf(tenants)) if (await acknowledge(database, id)) changed += 1;
+  await audited(run, database, ...linesOf('tenant.acknowledged', tenants, all));
   terminal.answer({ tenants: idsOf(tenants), changed });
   terminal.say(
     changed === 0 ? `${nameOf(tenants)}: there was no notice, nothing changed.` : `${nameOf(tenants)}: acknowledged.`,

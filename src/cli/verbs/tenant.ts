@@ -5,14 +5,15 @@ import { grantedRoles } from '../../store/schema/grantable.ts';
 import { readCycles, readStatus, readStreams } from '../../store/tenants/status.ts';
 import { findTenant, forgetPendingTenant, listTenants, renameTenant } from '../../store/tenants/tenants.ts';
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
+import { describeErasure, describeNotice, describeTrouble } from '../../words/trouble.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, dueIn, nameWithId, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
-import { describeErasure, describeNotice, describeTrouble } from '../trouble.ts';
 import { tenantSetCommand } from './settings.ts';
 import { checkedName, tenantAddCommand } from './tenant-add.ts';
 import { approvalCommands, describeWaiting } from './tenant-approval.ts';
 import { connectionCommands } from './tenant-connection.ts';
+import { tenantContactsCommand } from './tenant-contacts.ts';
 import { scheduleCommands } from './tenant-schedule.ts';
 
 type RenameOptions = VerbOptions & { name?: string; ref?: string };
@@ -50,7 +51,13 @@ export function tenantCommand(): Command {
       .argument('<tenant>', 'id, name or reference')
       .action((word: string, options: VerbOptions) => runVerb(options, (run) => show(run, word))),
   );
-  for (const command of [tenantSetCommand(), ...scheduleCommands(), ...approvalCommands(), ...connectionCommands()])
+  for (const command of [
+    tenantSetCommand(),
+    tenantContactsCommand(),
+    ...scheduleCommands(),
+    ...approvalCommands(),
+    ...connectionCommands(),
+  ])
     tenant.addCommand(command);
   return tenant;
 }

@@ -1,11 +1,12 @@
 // `worker`: syncs all tenants, each about once per interval, until it is stopped.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openBasics } from '../../app.ts';
-import { credentialEnd, namesCredential } from '../../credentials.ts';
+import { credentialEnd, namesCredential, readTenantCredential } from '../../credentials.ts';
 import { readEnvironment } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
 import type { Log } from '../../logger.ts';
 import { judgeConnections, workerConnections } from '../../rules/connections.ts';
+import type { CredentialReference } from '../../settings/settings.ts';
 import { currentTenant } from '../../store/database/activity.ts';
 import { describeWait } from '../../store/database/blockers.ts';
 import { readConnectionLimits } from '../../store/database/health.ts';
@@ -18,6 +19,7 @@ import { serveOperations, whyNotWorking } from '../../worker/http.ts';
 import { openMetrics, type WorkerMetrics } from '../../worker/metrics.ts';
 import { runWorker, type Worker } from '../../worker/worker.ts';
 import { openGraph, type Run, runVerb, type VerbOptions, verb } from '../command.ts';
+import { sendingOf } from '../sending.ts';
 
 type WorkerVerbOptions = VerbOptions & {
   concurrency: string;
@@ -103,7 +105,12 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
     credentialEnd: () => (namesCredential(environment.variables) ? credentialEnd(graph.credential()) : undefined),
     worker: () => worker,
   });
-  const { onCycle } = metrics;
+  const { onCycle, onPhotos, onWebhook } = metrics;
+  const sending = sendingOf(environment.variables);
+  const end = (own?: CredentialReference) => {
+    if (own) return endOfOwn(environment.variables, own);
+    return namesCredential(environment.variables) ? credentialEnd(graph.credential()) : undefined;
+  };
   const server = await serveOperations({
     host: options.metricsHost,
     port: options.metricsPort,
@@ -123,12 +130,23 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   };
   const start = async () => {
     await requireCurrentSchema(database);
-    return runWorker(parts, { concurrency, actor: 'worker', signal: run.signal, onCycle });
+    const told = { onCycle, onPhotos, onWebhook, sending, credentialEnd: end };
+    return runWorker(parts, { concurrency, actor: 'worker', signal: run.signal, ...told });
   };
   worker = await awaitDatabase(start, { log, signal: run.signal });
   void warnOfShortage(database, log);
   await worker.ended;
   return 0;
+}
+
+/** Returns when a tenant's own certificate ends. One that cannot be read is told by the cycles that fail. */
+function endOfOwn(variables: NodeJS.ProcessEnv, own: CredentialReference): Date | undefined {
+  try {
+    return credentialEnd(readTenantCredential(variables, own));
+  } catch (error) {
+    if (error instanceof ExpectedError) return undefined;
+    throw error;
+  }
 }
 
 async function warnOfShortage(database: Database, log: Log): Promise<void> {

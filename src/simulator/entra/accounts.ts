@@ -41,6 +41,11 @@ function idOf(text: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
+/** A user of a simulated tenant who signs in, without a directory role. */
+export function plainAccount(user: { principal: string; tenantId: string; objectId: string }): Account {
+  return { ...user, says: 'a user', mayConsent: false, roles: [plainUser] };
+}
+
 /** The accounts that can sign in; `tenants` maps ids to domains. The last one is a personal account. */
 export function accountsOf(tenants: ReadonlyMap<string, string>): Account[] {
   const people = [...tenants].flatMap(([tenantId, domain]) =>

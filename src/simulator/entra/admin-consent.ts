@@ -52,7 +52,11 @@ export function answerAdminConsent(
     const says = 'AADSTS65004: User declined to consent to access the app.';
     return back({ error: 'access_denied', error_description: says, error_subcode: 'cancel' });
   }
-  if (decision !== 'accept') return consentPage(url, account, authority.options.roles);
-  authority.consents.grant(account.tenantId);
+  const clientId = query.get('client_id') ?? '';
+  const isSignIn = clientId === authority.options.signInApplication?.clientId;
+  if (decision !== 'accept')
+    return consentPage(url, account, isSignIn ? ['openid', 'profile'] : authority.options.roles);
+  if (isSignIn) authority.allowed.add(`${account.tenantId} ${clientId}`);
+  else authority.consents.grant(account.tenantId);
   return back({ scope });
 }

@@ -7,6 +7,7 @@ import type { createConsents } from './consents.ts';
 
 /** A sign-in that waits for its code to be redeemed. */
 export type Code = {
+  clientId: string;
   account: Account;
   nonce: string | null;
   challenge: string | null;
@@ -23,10 +24,14 @@ export type Authority = {
   tenants: ReadonlyMap<string, string>;
   /** The same: id -> domain of the names of its people. */
   domains: ReadonlyMap<string, string>;
+  /** Returns a user of a simulated tenant by the sign-in name, without a directory role. */
+  userOf(principal: string): Account | undefined;
   /** Consents by tenant. */
   consents: ReturnType<typeof createConsents>;
   /** Sign-ins whose codes were not redeemed yet. */
   codes: Map<string, Code>;
+  /** The sign-ins that administrators have allowed, as `TENANT CLIENT`. */
+  allowed: Set<string>;
   /** Access tokens handed out and not revoked. */
   issued: Map<string, AccessToken>;
 };

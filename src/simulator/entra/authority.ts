@@ -4,7 +4,7 @@ import { exportJWK, jwtVerify, SignJWT } from 'jose';
 import { type Answer, signInError, unknownTenant } from '../answers.ts';
 import type { Authority } from './authority-state.ts';
 import { isFederated, refuseFederated } from './federation.ts';
-import { redeemCode } from './sign-in.ts';
+import { applicationOf, redeemCode } from './sign-in.ts';
 
 /** Hosts of Graph in the national clouds, accepted as resource like the simulator itself. */
 const graphHosts = [
@@ -99,6 +99,7 @@ async function refuseCredentials(
   authority: Authority,
   tenant: string,
   credentials: Credentials,
+  signsIn = false,
 ): Promise<Answer | undefined> {
   const { clientId, secret, assertion } = credentials;
   if (clientId === '') {
@@ -112,7 +113,9 @@ async function refuseCredentials(
   const { options } = authority;
   const isSame = (other: string) => clientId.toLowerCase() === other.toLowerCase();
   const own = options.ownApplications.find((one) => one.tenantId === tenant && isSame(one.clientId));
-  if (!own && !isSame(options.clientId)) return unknownApplication(authority, tenant, clientId);
+  // Only people get tokens of the second registration.
+  const ofPeople = signsIn ? applicationOf(authority, clientId) : undefined;
+  if (!own && !ofPeople && !isSame(options.clientId)) return unknownApplication(authority, tenant, clientId);
   if (assertion !== undefined && isFederated(assertion, clientId)) return refuseFederated(assertion, options.federated);
   if (assertion !== undefined) return refuseAssertion(authority, tenant, assertion);
   if (secret === undefined) {
@@ -123,7 +126,7 @@ async function refuseCredentials(
       "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
     );
   }
-  if (secret !== (own ?? options).clientSecret) {
+  if (secret !== (own ?? ofPeople ?? options).clientSecret) {
     return signInError(
       401,
       'invalid_client',
@@ -171,7 +174,8 @@ export async function answerToken(
     );
   }
   if (form.get('grant_type') === 'authorization_code') {
-    return (await refuseCredentials(authority, id, credentialsOf(form, authorization))) ?? redeemCode(authority, form);
+    const credentials = credentialsOf(form, authorization);
+    return (await refuseCredentials(authority, id, credentials, true)) ?? redeemCode(authority, form);
   }
   if (form.get('grant_type') !== 'client_credentials') {
     return signInError(

@@ -2,19 +2,42 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { type Answer, signInError } from '../answers.ts';
-import { type Account, accountsOf } from './accounts.ts';
+import { type Account, accountsOf, personalTenant } from './accounts.ts';
 import type { Authority, Code } from './authority-state.ts';
-import { cookieOf, errorPage, pickPage, redirect } from './entra-pages.ts';
+import { cookieOf, errorPage, needAdminPage, pickPage, principalIn, redirect } from './entra-pages.ts';
 
-/** The accounts that can be picked. */
-export function accounts(authority: Authority): Account[] {
-  return accountsOf(authority.domains);
+/** The accounts that can be picked. What `options.people` says of one of them counts. */
+export function accounts({ domains, options: { people } }: Authority): Account[] {
+  return accountsOf(domains).map((account) => ({ ...account, says: people[account.principal] ?? account.says }));
+}
+
+function peopleOf({ options, userOf }: Authority): Account[] {
+  return Object.entries(options.people).flatMap(([principal, says]) => {
+    const user = userOf(principal);
+    return user ? [{ ...user, says }] : [];
+  });
+}
+
+/** Returns the accounts of the picker. Those that `options.people` describes come first, in its order. */
+function pickable(authority: Authority): Account[] {
+  const described = Object.keys(authority.options.people);
+  const place = ({ principal }: Account) => described.indexOf(principal) + 1 || described.length + 1;
+  return [...accounts(authority), ...peopleOf(authority)].sort((one, other) => place(one) - place(other));
+}
+
+/** Returns the application of this id, to which people may sign in, with its secret. */
+export function applicationOf(
+  { options }: Authority,
+  clientId: string | null,
+): { clientId: string; clientSecret: string } | undefined {
+  const known = [options, ...(options.signInApplication ? [options.signInApplication] : [])];
+  return known.find((one) => one.clientId.toLowerCase() === clientId?.toLowerCase());
 }
 
 /** Returns an error page, not a redirect, if the application or its redirect address is unknown. */
 export function refuseApplication(authority: Authority, query: URLSearchParams): Answer | undefined {
   const { options } = authority;
-  if (query.get('client_id')?.toLowerCase() !== options.clientId.toLowerCase()) {
+  if (applicationOf(authority, query.get('client_id')) === undefined) {
     return errorPage(
       'AADSTS700016',
       `Application with identifier '${query.get('client_id') ?? ''}' was not found in the directory.`,
@@ -31,8 +54,11 @@ export function refuseApplication(authority: Authority, query: URLSearchParams):
       );
 }
 
-/** Answers `GET /{tenant}/oauth2/v2.0/authorize`: the account picker, then a redirect with a code. */
-export function answerAuthorize(authority: Authority, url: string): Answer {
+/**
+ * Answers `GET /{tenant}/oauth2/v2.0/authorize`: the account picker, then a redirect with a code. An account that is
+ * signed in already is taken unless the request prompts.
+ */
+export function answerAuthorize(authority: Authority, url: string, cookies: string | undefined): Answer {
   const query = new URL(url, authority.origin).searchParams;
   const refused = refuseApplication(authority, query);
   if (refused) return refused;
@@ -49,11 +75,21 @@ export function answerAuthorize(authority: Authority, url: string): Answer {
       error_description: 'AADSTS65004: User declined to consent to access the app.',
     });
   }
-  const picked = accounts(authority).find((account) => account.principal === query.get('account'));
-  if (!picked) return pickPage('Pick an account', url, accounts(authority));
+  const principal = query.get('account') ?? (query.get('prompt') === null ? principalIn(cookies) : undefined);
+  const picked =
+    accounts(authority).find((account) => account.principal === principal) ??
+    (principal === undefined ? undefined : authority.userOf(principal));
+  if (!picked) return pickPage('Pick an account', url, pickable(authority));
+  if (!maySignIn(authority, picked, query.get('client_id') ?? '')) {
+    const says = 'AADSTS90094: An administrator of the organization has to allow the application.';
+    return query.get('decision') === 'cancel'
+      ? back({ error: 'access_denied', error_description: says })
+      : needAdminPage(url, picked);
+  }
   const code = `0.${randomBytes(48).toString('base64url')}`;
   authority.codes.set(code, {
     account: picked,
+    clientId: query.get('client_id') ?? '',
     nonce: query.get('nonce'),
     challenge: query.get('code_challenge_method') === 'S256' ? query.get('code_challenge') : null,
     redirectUri: uri,
@@ -62,6 +98,14 @@ export function answerAuthorize(authority: Authority, url: string): Answer {
   });
   const answer = back({ code, session_state: randomUUID() });
   return { ...answer, headers: { ...answer.headers, 'Set-Cookie': cookieOf(picked) } };
+}
+
+// An administrator may allow it for the own sign-in.
+function maySignIn(authority: Authority, { tenantId, mayConsent }: Account, clientId: string): boolean {
+  const { options, allowed, consents } = authority;
+  if (options.userConsent || mayConsent || tenantId === personalTenant || allowed.has(`${tenantId} ${clientId}`))
+    return true;
+  return clientId === options.clientId && options.declaresSignIn && consents.granted(tenantId) !== null;
 }
 
 /** Answers the token endpoint for a code; the caller has checked the application's credential. */
@@ -74,8 +118,16 @@ export async function redeemCode(authority: Authority, form: URLSearchParams): P
   if (!code || code.expiresAtMs <= Date.now()) {
     return invalid(70008, 'The provided authorization code or refresh token has expired due to inactivity.');
   }
+  if (applicationOf(authority, form.get('client_id'))?.clientId !== applicationOf(authority, code.clientId)?.clientId) {
+    return invalid(700005, 'Provided Authorization Code is intended to use against other application.');
+  }
   if (form.get('redirect_uri') !== code.redirectUri) {
     return invalid(50011, 'The redirect URI specified in the request does not match the one of the sign-in.');
+  }
+  // The scopes of this leg have to be among those of the first (entra-docs, v2-oauth2-auth-code-flow).
+  const first = code.scope.split(' ');
+  if ((form.get('scope') ?? '').split(' ').some((scope) => scope !== '' && !first.includes(scope))) {
+    return signInError(400, 'invalid_scope', 70011, 'The provided value for the input parameter scope is not valid.');
   }
   const verifier = createHash('sha256')
     .update(form.get('code_verifier') ?? '')
@@ -91,7 +143,7 @@ export async function redeemCode(authority: Authority, form: URLSearchParams): P
 
 async function idTokenOf(authority: Authority, code: Code): Promise<Record<string, unknown>> {
   const { options, origin, certificates } = authority;
-  const { account } = code;
+  const { account, clientId } = code;
   const now = Math.floor(Date.now() / 1000);
   const sign = (claims: Record<string, unknown>) =>
     new SignJWT(claims)
@@ -110,11 +162,12 @@ async function idTokenOf(authority: Authority, code: Code): Promise<Record<strin
   };
   const idToken = await sign({
     ...about,
-    aud: options.clientId,
+    aud: clientId,
     name: account.says,
     preferred_username: account.principal,
     ...(code.nonce !== null && { nonce: code.nonce }),
     ...(options.directoryRoles && { wids: account.roles }),
+    ...(options.appRoles[account.principal] && { roles: options.appRoles[account.principal] }),
     ...options.idTokenClaims,
   });
   return {

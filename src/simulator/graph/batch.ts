@@ -68,8 +68,10 @@ export async function answerBatch(context: GraphContext, request: GraphRequest):
       body: '',
       isInner: true,
     });
+    // Bytes come as base64 (learn.microsoft.com/graph/json-batching).
+    const body = answer.body instanceof Uint8Array ? Buffer.from(answer.body).toString('base64') : answer.body;
     const headers = { 'Content-Type': 'application/json', 'OData-Version': '4.0', ...answer.headers };
-    responses.push({ id: part.id, status: answer.status, headers, body: answer.body ?? null });
+    responses.push({ id: part.id, status: answer.status, headers, body: body ?? null });
   }
   // Graph may answer in any order. The reverse shows a careless client at once.
   return { status: 200, body: { responses: responses.reverse() } };

@@ -1,6 +1,7 @@
 // Plain reads: listings, single objects, members, counts and the organization. They show the current truth.
 import { type Answer, badRequest, denied, graphError, notFound, unsupportedQuery } from '../answers.ts';
 import { isAgent } from '../tenant/kinds.ts';
+import { managerOf, reportsOf } from '../tenant/managers.ts';
 import { type StreamName, schemas } from '../tenant/properties.ts';
 import { type Entity, liveOf, type Truth } from '../tenant/truth.ts';
 import { compileFilter } from './filter.ts';
@@ -227,6 +228,40 @@ export function answerMembers(
     body['@odata.nextLink'] = cut.next;
   }
   return { status: 200, body: { ...body, value: cut.items.map((member) => showMember(member, select, readable)) } };
+}
+
+/** Answers `/users/{id}/manager`: a live manager, else 404 (graph/api/user-list-manager). */
+export function answerManager(request: DirectoryRequest, key: string): Answer {
+  const { truth, query } = request;
+  const select = selectOf(query);
+  const refused = (select && refuseSelect('users', select, false)) ?? refuseOptions(request, ['$select']);
+  const user = findLive(request, key);
+  if (user === undefined || refused) return refused ?? notFound(key);
+  const manager = truth.users.records.get(managerOf(user) ?? '');
+  if (manager?.state !== 'live') return notFound('manager');
+  const context = { '@odata.context': contextOf(request, 'directoryObjects/$entity', undefined) };
+  const type = { '@odata.type': isAgent(manager) ? agentType : '#microsoft.graph.user' };
+  return { status: 200, body: { ...context, ...type, ...show(manager, 'users', select) } };
+}
+
+/** Answers `/users/{id}/directReports`: live users only. */
+export function answerReports(request: DirectoryRequest, key: string): Answer {
+  const { truth, query } = request;
+  const select = selectOf(query);
+  const refused = (select && refuseSelect('users', select, false)) ?? refuseOptions(request, ['$select', '$top']);
+  const user = findLive(request, key);
+  if (user === undefined || refused) return refused ?? notFound(key);
+  const cut = page(request, `users/${key}/directReports`, reportsOf(truth, user.id), (report) => report.index);
+  if ('status' in cut) return cut;
+  const body: Record<string, unknown> = { '@odata.context': contextOf(request, 'directoryObjects', select) };
+  if (cut.next !== undefined) {
+    body['@odata.nextLink'] = cut.next;
+  }
+  const value = cut.items.map((report) => ({
+    '@odata.type': '#microsoft.graph.user',
+    ...show(report, 'users', select),
+  }));
+  return { status: 200, body: { ...body, value } };
 }
 
 /** Answers `/organization` and `/organization/{id}`: the tenant itself. */

@@ -9,13 +9,16 @@ import {
   answerCount,
   answerDeleted,
   answerList,
+  answerManager,
   answerMembers,
   answerObject,
   answerOrganization,
+  answerReports,
 } from './directory.ts';
 import type { GraphContext, GraphRequest } from './graph-request.ts';
+import { answerPhoto } from './photos.ts';
 import { readQuery } from './query.ts';
-import { refuseStuckObject } from './stuck.ts';
+import { isStuckPlace, refuseStuckObject } from './stuck.ts';
 
 const readers: Readonly<Record<StreamName, RegExp>> = {
   users: /^(User\.Read(\.All|Write\.All|Basic\.All)|Directory\.Read(Write)?\.All)$/,
@@ -77,6 +80,10 @@ export async function answerGraph(context: GraphContext, request: GraphRequest):
   if (resource !== 'users' && resource !== 'groups') {
     return graphError(400, 'BadRequest', `Resource not found for the segment '${resource}'.`);
   }
+  // A permission of its own reads photos, and nothing else of users.
+  if (resource === 'users' && rest[1] === 'photos') {
+    return answerPhoto(truth, token.roles, context.options.photoFaults, rest);
+  }
   if (!mayRead(token.roles, resource)) return denied();
   return answerStream(context, request, truth, token.roles, resource, rest);
 }
@@ -125,10 +132,11 @@ function answerStream(
   }
   if (first === '$count') return answerCount(asked);
   const at = second ?? 'object';
-  const failing =
-    at === 'object' || at === 'members' || at === 'memberOf' ? refuseStuckObject(options.stuck, first, at) : undefined;
+  const failing = isStuckPlace(at) ? refuseStuckObject(options.stuck, first, at) : undefined;
   if (failing) return failing;
   if (second === undefined) return answerObject(asked, first);
+  if (stream === 'users' && third === undefined && second === 'manager') return answerManager(asked, first);
+  if (stream === 'users' && third === undefined && second === 'directReports') return answerReports(asked, first);
   const isMembers = stream === 'groups' && second === 'members';
   if (isMembers || second === 'memberOf') {
     const readable = { user: mayRead(roles, 'users'), group: mayRead(roles, 'groups') };

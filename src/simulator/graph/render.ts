@@ -1,5 +1,6 @@
 // One object in a delta answer, derived from the truth and the time of the client's token.
 import { isAgent } from '../tenant/kinds.ts';
+import { managerAt } from '../tenant/managers.ts';
 import type { StreamName } from '../tenant/properties.ts';
 import type { Entity, Properties, State, Truth } from '../tenant/truth.ts';
 
@@ -12,6 +13,8 @@ export type View = {
   /** The time of the delta token; undefined in a full round. */
   since: number | undefined;
   start: number;
+  /** Users that are soft-deleted when a full round begins: it shows no link to them. */
+  hidden: ReadonlySet<string>;
 };
 
 /** One occurrence of an object in a round. */
@@ -23,6 +26,10 @@ export type Item = {
   shownBefore: Properties | undefined;
   members: readonly string[];
   minimal: boolean;
+  /** Whether it shows the manager and nothing else of the object, or all but the manager. */
+  manager: 'with' | 'alone' | 'without';
+  /** Whether a replaced manager is shown as removed. */
+  tellsFormer: boolean;
 };
 
 /** Graph names the type of an object that is more than its collection's. */
@@ -37,12 +44,24 @@ function hasChanged(entity: Entity, view: View, name: string): boolean {
   return (entity.changedAt.get(name) ?? -1) > (view.since ?? view.start);
 }
 
-function managerLinks(entity: Entity, properties: Properties, view: View): Record<string, unknown> {
+// Graph shows no deleted manager in a full round, as in a list of members (undocumented for managers).
+function managerLinks(truth: Truth, item: Item, properties: Properties, view: View): Record<string, unknown> {
+  const { entity } = item;
   const type = { '@odata.type': '#microsoft.graph.user' };
-  if (!isWhole(entity, view) && !hasChanged(entity, view, 'manager')) return {};
-  if (properties.manager !== undefined) return { 'manager@delta': [{ ...type, id: properties.manager }] };
-  const former = entity.earlier?.properties.manager;
-  return former ? { 'manager@delta': [{ ...type, id: former, '@removed': { reason: 'deleted' } }] } : {};
+  const before = item.shownBefore?.manager ?? (view.since === undefined ? undefined : managerAt(entity, view.since));
+  const isTold = isWhole(entity, view) || hasChanged(entity, view, 'manager') || item.shownBefore !== undefined;
+  if (!isTold) return {};
+  const state = (id: unknown) => truth.users.records.get(String(id))?.state;
+  const isShown = (id: unknown) => state(id) !== 'hard' && !view.hidden.has(String(id));
+  const { manager } = properties;
+  const shown = manager !== undefined && isShown(manager) ? [{ ...type, id: manager }] : [];
+  const isFormer = before !== undefined && before !== manager && state(before) !== 'hard';
+  const former =
+    isFormer && (manager === undefined || item.tellsFormer)
+      ? [{ ...type, id: before, '@removed': { reason: 'deleted' } }]
+      : [];
+  const entries = [...shown, ...former];
+  return entries.length > 0 ? { 'manager@delta': entries } : {};
 }
 
 function memberLinks(truth: Truth, item: Item): Record<string, unknown> {
@@ -70,7 +89,7 @@ export function renderItem(truth: Truth, view: View, item: Item, minimal: boolea
   // The client may have missed a cleared property while the object was deleted.
   const cameBack = entity.restoredAt > (view.since ?? view.start);
   const body: Record<string, unknown> = isAgent({ properties }) ? { '@odata.type': agentType } : {};
-  for (const name of view.select) {
+  for (const name of item.manager === 'alone' ? [] : view.select) {
     const value = properties[name];
     const changed = hasChanged(entity, view, name);
     if (value !== undefined) {
@@ -82,8 +101,8 @@ export function renderItem(truth: Truth, view: View, item: Item, minimal: boolea
     }
   }
   body.id = entity.id;
-  if (view.link === 'manager') {
-    Object.assign(body, managerLinks(entity, properties, view));
+  if (view.link === 'manager' && item.manager !== 'without') {
+    Object.assign(body, managerLinks(truth, item, properties, view));
   } else if (view.link === 'members') {
     Object.assign(body, memberLinks(truth, item));
   }

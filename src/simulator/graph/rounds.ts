@@ -71,6 +71,13 @@ function memberNews(truth: Truth, view: View, group: Entity, options: SimulatorO
   return told;
 }
 
+type Asked = Pick<View, 'stream' | 'select' | 'link' | 'since'>;
+
+function hiddenManagers(truth: Truth, { link, since }: Asked): ReadonlySet<string> {
+  if (link !== 'manager' || since !== undefined) return new Set();
+  return new Set(truth.users.order.flatMap(({ id, state }) => (state === 'soft' ? id : [])));
+}
+
 function slices(members: readonly string[], size: number): (readonly string[])[] {
   const cut: (readonly string[])[] = [];
   for (let from = 0; from < members.length; from += size) {
@@ -92,8 +99,15 @@ function planItems(truth: Truth, view: View, options: SimulatorOptions, random: 
         shownBefore: undefined,
         members,
         minimal: view.since !== undefined && isMinimal,
+        manager: 'with',
+        tellsFormer: view.link === 'manager' && random.chance(options.formerManagers),
       };
-      if (options.repeats > 0 && random.chance(options.repeats)) {
+      const isApart = view.link === 'manager' && random.chance(options.managersApart);
+      if (isApart && entity.state === 'live') {
+        keyed.push({ key, item: { ...latest, manager: 'without' } });
+        const later = key + random.next() * Math.max(1, entities.length - key);
+        keyed.push({ key: later + 0.5, item: { ...latest, manager: 'alone' } });
+      } else if (options.repeats > 0 && random.chance(options.repeats)) {
         const frozen = entity.earlier ?? { state: entity.state, properties: entity.properties };
         keyed.push({ key, item: { ...latest, frozen } });
         const later = key + random.next() * Math.max(1, entities.length - key);
@@ -151,13 +165,14 @@ function cutPages(items: readonly Item[], options: SimulatorOptions, random: Ran
  */
 export function beginRound(
   truth: Truth,
-  asked: Pick<View, 'stream' | 'select' | 'link' | 'since'>,
+  asked: Asked,
   select: readonly string[] | undefined,
   token: string | undefined,
   options: SimulatorOptions,
 ): Round {
   const shelf = shelfOf(truth);
   const { pageSize, memberSlice, repeats, emptyPages, shuffle, form, restoredMembers } = options;
+  const { managersApart, formerManagers } = options;
   const known = JSON.stringify([
     token,
     truth.now,
@@ -168,12 +183,14 @@ export function beginRound(
     shuffle,
     form,
     restoredMembers,
+    managersApart,
+    formerManagers,
   ]);
   const begun = token === undefined ? undefined : shelf.rounds.get(shelf.byToken.get(known) ?? '');
   if (begun) return begun;
   shelf.count += 1;
   const random = createRandom(`round ${truth.seed} ${shelf.count}`);
-  const view: View = { ...asked, start: truth.now };
+  const view: View = { ...asked, start: truth.now, hidden: hiddenManagers(truth, asked) };
   const pages = cutPages(planItems(truth, view, options, random), options, random);
   const round: Round = { id: `${shelf.boot}${shelf.count}`, view, select, pages };
   shelf.rounds.set(round.id, round);

@@ -18,7 +18,10 @@ export type StuckLink = Refusal & {
 };
 
 /** An object whose requests fail: `at` names the resource, or every `$batch` that contains the object. */
-export type StuckObject = Refusal & { id: string; at: 'object' | 'members' | 'memberOf' | 'batch' };
+export type StuckObject = Refusal & {
+  id: string;
+  at: 'object' | 'members' | 'memberOf' | 'manager' | 'directReports' | 'batch';
+};
 
 export type Stuck = { links: StuckLink[]; objects: StuckObject[] };
 
@@ -35,6 +38,13 @@ export function refuseStuckLink(
       stream === asked.stream && round === asked.round && page === asked.page && asked.edits >= edits,
   );
   return stuck && refusalOf(stuck);
+}
+
+const places: readonly string[] = ['object', 'members', 'memberOf', 'manager', 'directReports'];
+
+/** Whether single requests for this resource of an object can be stuck. */
+export function isStuckPlace(at: string): at is Exclude<StuckObject['at'], 'batch'> {
+  return places.includes(at);
 }
 
 /** Returns the refusal of a request for a stuck object. */

@@ -72,7 +72,7 @@ function setter(property: string, what: string): NamedEdit['act'] {
 }
 
 function propertyOf(name: string | undefined): string {
-  if (name !== undefined && isKnownProperty('users', name) && name !== 'id') return name;
+  if (name !== undefined && isKnownProperty('users', name) && name !== 'id' && name !== 'manager') return name;
   throw new Error(`'${name ?? ''}' is not a property of users.`);
 }
 
@@ -171,6 +171,15 @@ function joining(says: string, change: (truth: Truth, groupId: string, id: strin
   };
 }
 
+/** `none` clears the manager. */
+function manager(truth: Truth, [who, ...rest]: string[]): string {
+  const user = person(truth, who);
+  const word = textOf(rest, 'manager (a user, or none)');
+  const chosen = word === 'none' ? undefined : person(truth, word);
+  updateUser(truth, user.id, { manager: chosen?.id ?? null });
+  return chosen ? `${nameOf(user)}: the manager is ${nameOf(chosen)}` : `${nameOf(user)} has no manager`;
+}
+
 function renameGroup(truth: Truth, [which, ...rest]: string[]): string {
   const group = groupOf(truth, which);
   const [before, name] = [String(group.properties.displayName), textOf(rest, 'name')];
@@ -185,6 +194,7 @@ export const namedEdits: Readonly<Record<string, NamedEdit>> = {
   hire: { form: 'UPN [DISPLAY NAME]', says: 'adds a user', act: hire },
   title: { form: 'USER TITLE', says: 'gives a job title', act: setter('jobTitle', 'title') },
   department: { form: 'USER DEPARTMENT', says: 'moves to a department', act: setter('department', 'department') },
+  manager: { form: 'USER MANAGER or none', says: 'gives a manager, or takes the manager away', act: manager },
   set: { form: 'USER PROPERTY VALUE', says: 'sets any property', act: set },
   clear: { form: 'USER PROPERTY', says: 'clears a property', act: clear },
   rename: { form: 'USER NAME or UPN', says: 'changes the display name, or the principal name and mail', act: rename },

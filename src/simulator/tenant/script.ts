@@ -3,6 +3,7 @@ import { addMember, removeMember, updateGroup } from './group-edits.ts';
 import { createKind, kinds } from './kinds.ts';
 import { namedEdits, wordsOf } from './named-edits.ts';
 import { departments } from './names.ts';
+import { setPhoto } from './photos.ts';
 import { isKnownProperty } from './properties.ts';
 import { shuffled } from './random.ts';
 import { type Entity, liveOf, type Truth } from './truth.ts';
@@ -64,8 +65,25 @@ function title(truth: Truth, count: number): string[] {
   return ids;
 }
 
+function manage(truth: Truth, count: number): string[] {
+  const people = liveOf(truth.users);
+  // Two of five edits clear the manager or make a loop of two.
+  return each(some(truth, people, count), (id) => {
+    const chosen = truth.random.pick(people);
+    const isCleared = truth.random.chance(0.2) || chosen.id === id;
+    updateUser(truth, id, { manager: isCleared ? null : chosen.id });
+    if (!isCleared && truth.random.chance(0.2)) updateUser(truth, chosen.id, { manager: id });
+  });
+}
+
+function photo(truth: Truth, count: number): string[] {
+  return each(some(truth, liveOf(truth.users), count), (id) =>
+    setPhoto(truth, id, truth.random.chance(0.2) ? null : 'another'),
+  );
+}
+
 function clear(truth: Truth, count: number, property: string): string[] {
-  if (!isKnownProperty('users', property) || property === 'userPrincipalName') {
+  if (!isKnownProperty('users', property) || property === 'userPrincipalName' || property === 'manager') {
     throw new Error(`'${property}' is not a property of users that can be cleared.`);
   }
   const filled = liveOf(truth.users).filter((user) => {
@@ -123,6 +141,8 @@ const edits: Readonly<Record<string, { says: string; act: Edit }>> = {
       },
     ]),
   ),
+  manager: { says: 'gave another manager, or none, to', act: manage },
+  photo: { says: 'gave another photo, or none, to', act: photo },
   join: { says: 'added to groups:', act: (truth, count) => join(truth, count) },
   leave: { says: 'removed from groups:', act: (truth, count) => leave(truth, count) },
 };

@@ -1,7 +1,10 @@
 // A simulated tenant: its truth, to read and to edit as an administrator would.
 import * as groupEdits from './group-edits.ts';
 import { createKind, type Kind, renameDomain, setLicence } from './kinds.ts';
+import { populateManagers } from './managers.ts';
 import { fold } from './people.ts';
+import { photoOf, populatePhotos, setPhoto } from './photos.ts';
+import type { Picture } from './pictures.ts';
 import { populateGroups, populateUsers } from './population.ts';
 import { createRandom } from './random.ts';
 import { runScript } from './script.ts';
@@ -40,6 +43,12 @@ export type Tenant = {
   setLicence(id: string, skuId: string, has: boolean): void;
   /** Changes a live user; null clears a property. A patch that changes nothing is not an edit. */
   updateUser(id: string, patch: Properties): void;
+  /** Gives a live user a manager, any user or the user's own report; null: none. */
+  setManager(id: string, managerId: string | null): void;
+  /** Gives a live user another photo; null: none. Delta does not tell of it. */
+  setPhoto(id: string, photo: 'another' | null): void;
+  /** A user's photo as Graph gives it in a width; undefined: there is none, or none as large. */
+  photo(id: string, width: number): Picture | undefined;
   /** Soft-deletes a user, who keeps the memberships. */
   deleteUser(id: string): void;
   /** Permanently deletes a user; groups/delta does not report the end of its memberships. */
@@ -76,6 +85,8 @@ export type TenantOptions = {
   largestGroup?: number;
   /** Users soft-deleted from the start; default: none. A tenth as many more are permanently deleted. */
   deletedUsers?: number;
+  /** 0..1: the share of users who have a photo; default: half. */
+  photos?: number;
 };
 
 const truths = new WeakMap<Tenant, Truth>();
@@ -122,6 +133,8 @@ export function createTenant(options: TenantOptions): Tenant {
     seed: options.seed,
   });
   populateUsers(truth, { users: options.users, deletedUsers: options.deletedUsers ?? 0 });
+  populateManagers(truth);
+  populatePhotos(truth, options.photos ?? 0.5);
   populateGroups(truth, {
     groups: options.groups ?? 0,
     largestGroup: options.largestGroup ?? Math.ceil(options.users / 2),
@@ -153,6 +166,9 @@ export function createTenant(options: TenantOptions): Tenant {
     renameDomain: (before, after) => void renameDomain(truth, before, after),
     setLicence: (id, skuId, has) => setLicence(truth, userEdits.entityIn(truth.users, id, ['live']), skuId, has),
     updateUser: (id, patch) => userEdits.updateUser(truth, id, patch),
+    setManager: (id, managerId) => userEdits.updateUser(truth, id, { manager: managerId }),
+    setPhoto: (id, photo) => setPhoto(truth, id, photo),
+    photo: (id, width) => photoOf(truth, id, width),
     deleteUser: (id) => userEdits.deleteUser(truth, id),
     purgeUser: (id) => userEdits.purgeUser(truth, id),
     restoreUser: (id) => userEdits.restoreUser(truth, id),

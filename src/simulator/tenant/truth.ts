@@ -27,6 +27,8 @@ export type Entity = {
   /** Groups only (users share one empty map): member id -> link. */
   readonly links: Map<string, Link>;
   linksAt: number;
+  /** In order of time: `manager` was the manager until the edit `until`. */
+  readonly formerManagers: { until: number; manager: string | undefined }[];
 };
 
 export type Stream = {
@@ -54,6 +56,10 @@ export type Truth = {
   readonly principals: Map<string, string>;
   /** Mail nickname -> the next number to try, so that names are never reused. */
   readonly nicknames: Map<string, number>;
+  /** User id -> which photo of the user is shown; without an entry: none. */
+  readonly photos: Map<string, number>;
+  /** How often a photo was changed. */
+  drawn: number;
   /** How tokens of each past epoch are refused; the current epoch is this list's length. */
   readonly expiries: ('410' | '400')[];
 };
@@ -75,6 +81,8 @@ export function createTruth(options: { tenantId: string; name: string; domain: s
     memberOf: new Map(),
     principals: new Map(),
     nicknames: new Map(),
+    photos: new Map(),
+    drawn: 0,
     expiries: [],
   };
 }
@@ -97,6 +105,7 @@ export function insert(truth: Truth, stream: Stream, id: string, properties: Pro
     earlier: undefined,
     links: stream === truth.groups ? new Map() : noLinks,
     linksAt: 0,
+    formerManagers: [],
   };
   stream.records.set(id, entity);
   stream.order.push(entity);

@@ -1,4 +1,5 @@
 // Edits of users as an administrator makes them. Each takes effect at once and is logged for delta.
+import { forgetManager, managerOf } from './managers.ts';
 import { makePerson } from './people.ts';
 import { isKnownProperty, type StreamName, schemas } from './properties.ts';
 import { type Entity, insert, type Properties, record, type Stream, type Truth } from './truth.ts';
@@ -32,6 +33,9 @@ export function patchEntity(truth: Truth, stream: StreamName, entity: Entity, pa
   const now = record(truth, truth[stream], entity);
   for (const name of changed) {
     changedAt.set(name, now);
+  }
+  if (changed.includes('manager')) {
+    entity.formerManagers.push({ until: now, manager: managerOf(entity) });
   }
   entity.properties = properties;
   entity.changedAt = changedAt;
@@ -129,6 +133,7 @@ export function purgeUser(truth: Truth, id: string): void {
   const user = entityIn(truth.users, id, ['live', 'soft']);
   releasePrincipal(truth, id, user.properties);
   forgetMember(truth, id);
+  forgetManager(truth, id);
   changeState(truth, truth.users, user, 'hard');
 }
 

@@ -4,6 +4,8 @@ import { type Bindings, type Database, rows, sqlState, type Transaction } from '
 
 export type Profile = Readonly<Record<string, unknown>>;
 export type ActingPerson = { actor: string; role: string };
+/** An account that edits itself, or an account that it manages. */
+export type ActingAccount = { account: string };
 
 /** One field of an account, and where its value comes from. */
 export type ExplainedField = {
@@ -21,16 +23,28 @@ export type ExplainedField = {
   changed_by: string | null;
 };
 
+/** Returns the profile of an account, also of a removed one. */
+export async function profileOf(database: Database, accountId: string): Promise<Profile> {
+  const [row] = await rows<{ profile: Profile }>(
+    database,
+    'select profile - cleared as profile from entra_sync.accounts where account_id = :accountId',
+    { accountId },
+  );
+  return row?.profile ?? {};
+}
+
 /** Sets fields of an account (null clears) and returns its profile. Throws `usage` for what the database refuses. */
 export async function editAccount(
   database: Database,
   accountId: string,
   patch: Profile,
-  by: ActingPerson,
+  by: ActingPerson | ActingAccount,
 ): Promise<Profile> {
   const [row] = await call<{ profile: Profile }>(
     database,
-    'select directory.edit_account(:accountId, :patch::jsonb, :actor, :role) as profile',
+    'account' in by
+      ? 'select directory.edit_as(:account, :accountId, :patch::jsonb) as profile'
+      : 'select directory.edit_account(:accountId, :patch::jsonb, :actor, :role) as profile',
     { accountId, patch: JSON.stringify(patch), ...by },
   );
   return row?.profile ?? {};
@@ -41,11 +55,13 @@ export async function revertAccount(
   database: Database,
   accountId: string,
   fields: readonly string[] | null,
-  by: ActingPerson,
+  by: ActingPerson | ActingAccount,
 ): Promise<Profile> {
   const [row] = await call<{ profile: Profile }>(
     database,
-    'select directory.revert_account(:accountId, :fields::text[], :actor, :role) as profile',
+    'account' in by
+      ? 'select directory.revert_as(:account, :accountId, :fields::text[]) as profile'
+      : 'select directory.revert_account(:accountId, :fields::text[], :actor, :role) as profile',
     { accountId, fields, ...by },
   );
   return row?.profile ?? {};
@@ -56,11 +72,13 @@ export async function undoEdit(
   database: Database | Transaction,
   accountId: string,
   changeId: string,
-  by: ActingPerson,
+  by: ActingPerson | ActingAccount,
 ): Promise<Profile> {
   const [row] = await call<{ profile: Profile }>(
     database,
-    'select directory.undo_account(:accountId, :changeId, :actor, :role) as profile',
+    'account' in by
+      ? 'select directory.undo_edit(:accountId, :changeId, :account) as profile'
+      : 'select directory.undo_account(:accountId, :changeId, :actor, :role) as profile',
     { accountId, changeId, ...by },
   );
   return row?.profile ?? {};
@@ -131,5 +149,6 @@ function describeRefusal(error: unknown): unknown {
 function forTerminal(hint: string): string {
   return hint
     .replace('directory.account_history', 'entra-sync history ACCOUNT --json')
+    .replace('directory.managers shows these', 'entra-sync managers ACCOUNT shows these')
     .replace('directory.removed_accounts shows', 'entra-sync changes --kind account.removed shows');
 }

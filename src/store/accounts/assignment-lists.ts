@@ -1,5 +1,5 @@
 // Lists of slots, items and assignments, with the names of tenants and targets.
-import { type Database, rows } from '../database/pool.ts';
+import { type Database, rows, type Transaction } from '../database/pool.ts';
 import type { Item, Slot } from './assignments.ts';
 
 /** A row of all tenants has no tenant. */
@@ -61,8 +61,46 @@ export async function listItems(database: Database, tenantId: string | null): Pr
   );
 }
 
-/** Returns the assignments of a tenant in their order of each slot; null: of all tenants. */
-export async function listAssignments(database: Database, tenantId: string | null): Promise<ListedAssignment[]> {
+/** The title of an item, or of a slot where `item` is null. */
+export type ListedTitle = { readonly slot: string; readonly item: string | null; readonly title: string | null };
+
+/** Returns the titles of slots and items of a tenant, those of all tenants first. */
+export function listTitles(on: Database | Transaction, tenantId: string): Promise<ListedTitle[]> {
+  return rows<ListedTitle>(
+    on,
+    `select x.slot, x.item, x.title
+       from (select s.tenant_id, s.slot, null as item, s.title from directory.slots s
+             union all
+             select i.tenant_id, i.slot, i.item, i.title from directory.items i) x
+      where x.tenant_id is null or x.tenant_id = :tenantId
+      order by x.tenant_id nulls first`,
+    { tenantId },
+  );
+}
+
+/** Returns an item as a tenant has it: its own one before that of all tenants. */
+export async function findItem(
+  database: Database,
+  tenantId: string,
+  slot: string,
+  item: string,
+): Promise<Item | undefined> {
+  const [found] = await rows<Item>(
+    database,
+    `select tenant_id, slot, item, title, html from directory.items
+      where slot = :slot and item = :item and (tenant_id is null or tenant_id = :tenantId)
+      order by tenant_id nulls last limit 1`,
+    { tenantId, slot, item },
+  );
+  return found;
+}
+
+/** Returns the assignments of a tenant in their order of each slot, or those of these ids; null: of all tenants. */
+export async function listAssignments(
+  database: Database,
+  tenantId: string | null,
+  ids: readonly string[] | null = null,
+): Promise<ListedAssignment[]> {
   return rows<ListedAssignment>(
     database,
     `select v.*, t.name as tenant_name, coalesce(a.display_name, d.display_name) as account_name,
@@ -72,11 +110,48 @@ export async function listAssignments(database: Database, tenantId: string | nul
        join directory.tenants t on t.tenant_id = v.tenant_id
        left join directory.accounts a on a.account_id = v.account_id
        left join directory.removed_accounts d on d.account_id = v.account_id
-       left join (select s.seq, count(*) as accounts from entra_sync.assigned s group by s.seq) g on g.seq = r.seq
-      where v.tenant_id = coalesce(:tenantId, v.tenant_id)
+       left join (select s.seq, count(*) as accounts
+                    from entra_sync.assignments x join entra_sync.assigned s on s.seq = x.seq
+                   where (:tenantId::uuid is null or x.tenant_id = :tenantId)
+                     and (:ids::uuid[] is null or x.assignment_id = any(:ids))
+                   group by s.seq) g on g.seq = r.seq
+      where (:tenantId::uuid is null or v.tenant_id = :tenantId)
+        and (:ids::uuid[] is null or v.assignment_id = any(:ids))
       order by t.name, v.slot, v."except" desc,
                case v.target when 'account' then 1 when 'group' then 2 when 'field' then 3 else 4 end,
                v.priority desc, r.seq`,
-    { tenantId },
+    { tenantId, ids },
+  );
+}
+
+/** An account with an item that it gets, and the assignment that gives it. */
+export type AssignedPerson = {
+  readonly account_id: string;
+  readonly display_name: string | null;
+  readonly user_principal_name: string | null;
+  readonly item: string;
+  readonly rank: number;
+  readonly assignment_id: string;
+  readonly target: ListedAssignment['target'];
+  readonly group_name: string | null;
+  readonly field: string | null;
+};
+
+/** Returns the accounts that get the items of a slot now, or one item of it, by name. */
+export function listAssigned(
+  database: Database,
+  { tenantId, slot, item }: { readonly tenantId: string; readonly slot: string; readonly item: string | null },
+): Promise<AssignedPerson[]> {
+  return rows<AssignedPerson>(
+    database,
+    `select x.account_id, a.display_name, a.user_principal_name, x.item, x.rank, x.assignment_id, r.target,
+            g.display_name as group_name, r.field
+       from directory.assigned x
+       join directory.accounts a on a.account_id = x.account_id
+       join directory.assignments r on r.assignment_id = x.assignment_id
+       left join directory.groups g on g.group_id = x.via_group_id
+      where x.tenant_id = :tenantId and x.slot = :slot and x.item = coalesce(:item, x.item)
+      order by lower(a.display_name), x.account_id, x.rank`,
+    { tenantId, slot, item },
   );
 }

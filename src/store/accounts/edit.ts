@@ -5,7 +5,14 @@ import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { noteFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { lockTenant } from '../tenants/tenants.ts';
-import { type ActingPerson, editAccount, type Profile, revertAccount, undoEdit } from './accounts.ts';
+import {
+  type ActingAccount,
+  type ActingPerson,
+  editAccount,
+  type Profile,
+  revertAccount,
+  undoEdit,
+} from './accounts.ts';
 
 /** Returns the value types of a tenant's fields, by name. */
 export async function valueTypes(database: Database, tenantId: string): Promise<Map<string, ValueType>> {
@@ -21,15 +28,32 @@ export async function valueTypes(database: Database, tenantId: string): Promise<
 export type RequestedEdits = { readonly edits: Profile; readonly reverts: readonly string[] | 'all' };
 export type EditedField = { field: string; before: unknown; after: unknown };
 
+/** An edit of a field whose value is not the one that the person has seen. */
+export class EditConflict extends Error {
+  readonly field: string;
+  readonly yours: unknown;
+  readonly theirs: unknown;
+
+  constructor(field: string, yours: unknown, theirs: unknown) {
+    super('a field has changed meanwhile');
+    this.name = 'EditConflict';
+    this.field = field;
+    this.yours = yours;
+    this.theirs = theirs;
+  }
+}
+
 /**
  * Applies all edits and reverts or none, and returns the changed fields by name, also one edited to its present value,
- * which is now the person's. Throws `usage` for what the database refuses.
+ * which is now the person's. Throws `usage` for what the database refuses, and `EditConflict` where the value of a field of
+ * `seen` is another one: the text that the person saw, empty for none.
  */
 export async function changeAccount(
   database: Database,
   account: { tenant_id: string; account_id: string },
   requested: RequestedEdits,
-  by: ActingPerson,
+  by: ActingPerson | ActingAccount,
+  seen: Readonly<Record<string, string>> = {},
 ): Promise<EditedField[]> {
   const edits = Object.keys(requested.edits).length > 0;
   const reverts = requested.reverts === 'all' ? null : requested.reverts;
@@ -39,7 +63,13 @@ export async function changeAccount(
     if (edits && anyReverts) await lockTenant(transaction, account.tenant_id);
     if (edits) await editAccount(transaction, account.account_id, requested.edits, by);
     if (anyReverts) await revertAccount(transaction, account.account_id, reverts, by);
-    return editedHere(transaction, account.account_id);
+    const edited = await editedHere(transaction, account.account_id);
+    // The account is locked by now, so what was there before is what the person would have overwritten.
+    for (const { field, before, after } of edited) {
+      const shown = typeof before === 'string' ? before.replaceAll(/\r\n?/g, '\n') : '';
+      if (Object.hasOwn(seen, field) && shown !== seen[field]) throw new EditConflict(field, after, before);
+    }
+    return edited;
   });
 }
 
@@ -66,7 +96,7 @@ export async function undoAccountEdit(
   database: Database,
   account: { account_id: string },
   change: string | null,
-  by: ActingPerson,
+  by: ActingPerson | ActingAccount,
 ): Promise<{ change: string; changed: EditedField[] }> {
   return inReportedTransaction(database, async (transaction) => {
     const wanted = change ?? (await lastEdit(transaction, account.account_id));

@@ -15,6 +15,8 @@ export type PersonExport = {
   readonly groups: readonly GroupOfAccount[];
   /** The ids of other objects in Entra ID that hold the user, such as groups that are not shown now. */
   readonly other_groups: readonly string[];
+  /** The stored photo, its bytes as base64; null: none. */
+  readonly photo: Readonly<Record<string, unknown>> | null;
   readonly history: readonly Omit<HistoryRow, 'name'>[];
 };
 
@@ -22,12 +24,18 @@ const everything = 1_000_000;
 
 /** Returns all that is stored of an account, live or removed; undefined if it is gone by now. */
 export async function exportPerson(database: Database, accountId: string): Promise<PersonExport | undefined> {
-  const [found] = await rows<Pick<PersonExport, 'account' | 'profile' | 'directory' | 'shelf' | 'other_groups'>>(
+  const [found] = await rows<
+    Pick<PersonExport, 'account' | 'profile' | 'directory' | 'shelf' | 'other_groups' | 'photo'>
+  >(
     database,
     `select to_jsonb(x) as account, a.profile - a.cleared as profile, a.source as directory, a.shelf,
             array(select g.entra_object_id::text from entra_sync.memberships m join entra_sync.groups g using (group_no)
                    where m.tenant_id = a.tenant_id and m.member_object_id = a.entra_object_id
-                     and (a.removed_at is not null or g.removed_at is not null) order by 1) as other_groups
+                     and (a.removed_at is not null or g.removed_at is not null) order by 1) as other_groups,
+            (select jsonb_build_object('content_type', p.content_type, 'sha256', p.sha256, 'width', p.width,
+                      'height', p.height, 'updated_at', p.updated_at,
+                      'content', translate(encode(p.content, 'base64'), E'\\n', ''))
+               from entra_sync.photos p where p.account_id = a.account_id and p.content is not null) as photo
        from entra_sync.accounts a join entra_sync.tenants t on t.tenant_id = a.tenant_id
       cross join lateral (
         select a.account_id, a.tenant_id, t.name as tenant_name, a.entra_object_id, a.state, a.enabled,

@@ -12,7 +12,7 @@ export type Found = {
   readonly display_name: string | null;
   readonly user_principal_name: string | null;
   readonly mail: string | null;
-  readonly state: 'managed' | 'manual' | 'removed' | 'set_aside' | 'out_of_scope';
+  readonly state: 'managed' | 'manual' | 'removed' | 'set_aside' | 'out_of_scope' | 'not_copied';
   readonly fit: 'id' | 'whole' | 'begins' | 'part' | 'near';
 };
 

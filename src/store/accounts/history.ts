@@ -44,13 +44,17 @@ export type FoundGroup = {
   readonly display_name: string | null;
   readonly kind: string;
   readonly removed_at: Date | null;
+  readonly entra_object_id: string;
+  /** False: the settings leave it out, and it has no name. */
+  readonly copied: boolean;
 };
 
 /** Returns groups, also removed ones, whose id, object id, name or mail is `word`; live ones first. */
 export function findGroups(database: Database, tenantId: string | null, word: string): Promise<FoundGroup[]> {
   return rows<FoundGroup>(
     database,
-    `select g.group_id, g.tenant_id, t.name as tenant_name, g.display_name, g.kind, g.removed_at
+    `select g.group_id, g.tenant_id, t.name as tenant_name, g.display_name, g.kind, g.removed_at,
+            g.entra_object_id, g.copied
        from entra_sync.tenants t join entra_sync.groups g using (tenant_id)
       where (:tenantId::uuid is null or t.tenant_id = :tenantId)
         and (g.group_id = :id::uuid or g.entra_object_id = :id::uuid
@@ -79,8 +83,9 @@ export async function accountAt(
 ): Promise<AccountThen | undefined> {
   const [account] = await rows<AccountThen>(
     database,
-    `select account_id, state, enabled, user_principal_name, mail, profile, erased
-       from directory.accounts_at(:tenantId, :at) where account_id = :accountId`,
+    `select account_id, state, enabled, user_principal_name, mail,
+            profile - entra_sync.private_fields(:tenantId) as profile, erased
+       from entra_sync.accounts_then(:tenantId, :at, :accountId)`,
     { tenantId, accountId, at },
   );
   return account;

@@ -56,7 +56,7 @@ export async function adoptGroups(transaction: Transaction, bind: CommitBindings
          from entra_sync.stage_groups s
         where s.round_id = :round and s.removed is null
           and g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id
-          and g.state = 'manual'
+          and g.state = 'manual' and coalesce(s.copied, true)
        returning g.group_id
      )
      ${changeRows("'group.adopted'", { group_id: 'group_id', ...becameManaged }, 'from written')}`,

@@ -1,5 +1,6 @@
 // A sample of a batch's changes, for dry runs and on-demand reads.
 import { rows, type Transaction } from '../database/pool.ts';
+import { publicSides } from '../feed/changes.ts';
 
 export type ChangeSample = {
   kind: string;
@@ -20,7 +21,8 @@ export async function sampleOf(transaction: Transaction, bind: { readonly batch:
 const sampleChanges = `
 select c.kind, c.account_id, c.group_id,
        coalesce(a.profile ->> 'displayName', a.user_principal_name, g.display_name, h.display_name) as display_name,
-       case when c.kind like 'membership.%' then h.display_name end as group_name, c.before, c.after
+       case when c.kind like 'membership.%' then h.display_name end as group_name,
+       ${publicSides}
   from entra_sync.change_rows c
   left join entra_sync.accounts a on a.account_id = c.account_id
   left join entra_sync.groups g on g.group_id = c.member_group_id

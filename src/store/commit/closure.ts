@@ -1,8 +1,8 @@
-// The closure of nested groups (rule 9): each live group with itself and every live group above it. The transaction
-// that changes a nested membership or a group updates it by differences.
+// The closure of nested groups (rule 9): each group that Graph shows, copied or not, with itself and every such group
+// above it. The transaction that changes a nested membership or a group updates it by differences.
 import { type Edge, holdersOf } from '../../rules/nesting.ts';
 import { rows, type Transaction } from '../database/pool.ts';
-import { membershipsOfMember } from '../database/vocabulary.ts';
+import { inGraph, membershipsOfGroup, membershipsOfMember } from '../database/vocabulary.ts';
 
 /** Numbers of held groups, and in the same order the holders of each, as `{1,2}`. */
 export type Pairs = { readonly groups: number[]; readonly holders: string[] };
@@ -95,7 +95,32 @@ select distinct g.group_no as no
         select c.member_group_id from entra_sync.changes c
          where c.batch_id = :batch and c.kind in ('membership.added', 'membership.removed')
            and c.member_group_id is not null) x
- cross join lateral (select g.group_no from entra_sync.groups g where g.group_id = x.id offset 0) g`;
+ cross join lateral (select g.group_no from entra_sync.groups g where g.group_id = x.id offset 0) g
+union
+-- The change rows of memberships name no group that is not copied, which a group that is shown may hold.
+select n.group_no
+  from (select c.group_id as id from entra_sync.changes c
+         where c.batch_id = :batch and c.kind in ('group.created', 'group.restored')
+           and (select entra_sync.leaves_groups_out(:tenant))) x
+ cross join lateral (select g.group_no from entra_sync.groups g where g.group_id = x.id offset 0) g
+ cross join ${membershipsOfGroup('g.group_no')} m
+ cross join lateral (
+   select g.group_no from entra_sync.groups g
+    where g.tenant_id = :tenant and g.entra_object_id = m.member_object_id offset 0) n
+union
+-- No change row names these: they are not copied, or what moved is in a group that is not. Of one that Graph shows
+-- again the stored closure knows no group below.
+select x.no
+  from (select distinct u.object_id from entra_sync.unseen_moves u where u.tenant_id = :tenant) u
+ cross join lateral (
+   select g.group_no from entra_sync.groups g
+    where g.tenant_id = :tenant and g.entra_object_id = u.object_id offset 0) g
+ cross join lateral (
+   select g.group_no as no
+   union all
+   select n.group_no
+     from ${membershipsOfGroup('g.group_no')} m
+     join entra_sync.groups n on n.tenant_id = :tenant and n.entra_object_id = m.member_object_id offset 0) x`;
 
 // A changed membership affects the pairs whose path contains it. Below the last one the path is unchanged, so the
 // stored closure finds the group from there.
@@ -108,7 +133,7 @@ select c.descendant_no from unnest(:groups::bigint[]) as t (no) cross join later
 const groupsOfTenant = 'select g.group_no as no from entra_sync.groups g where g.tenant_id = :tenant';
 
 const live = (no: string) => `lateral (select g.group_no, g.entra_object_id from entra_sync.groups g
-  where g.group_no = ${no} and g.tenant_id = :tenant and g.removed_at is null offset 0)`;
+  where g.group_no = ${no} and g.tenant_id = :tenant and ${inGraph('g')} offset 0)`;
 
 const liveGroups = `select g.group_no as no from unnest(:groups::bigint[]) as t (no) cross join ${live('t.no')} g`;
 

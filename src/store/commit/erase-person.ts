@@ -7,6 +7,7 @@ import { changeRows } from '../feed/change-rows.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { lockTenant } from '../tenants/tenants.ts';
 import { dropEmptyLists } from './guard.ts';
+import { followManagers } from './managers.ts';
 import { accountsVanish, moveMemberships } from './memberships.ts';
 import { forgetAccounts, type PurgedAccount, purgedColumns } from './purge-accounts.ts';
 
@@ -58,6 +59,7 @@ export async function erasePerson(
       await transaction.raw(keepAssigned, scope);
       await transaction.raw(hide, scope);
       await transaction.raw(keepEffective, scope);
+      await followManagers(transaction, scope);
     }
     await transaction.raw('delete from entra_sync.accounts where account_id = :account', scope);
     if (person.entra_object_id !== null) await forgetObject(transaction, scope);
@@ -92,6 +94,8 @@ const forgotten = [
     (table) => `delete from entra_sync.${table} where tenant_id = :tenant and member_object_id = :object`,
   ),
   'delete from entra_sync.outside_scope where tenant_id = :tenant and entra_object_id = :object',
+  `update entra_sync.accounts set source = source - 'manager'
+    where tenant_id = :tenant and manager_object_id = :object`,
   `delete from entra_sync.deleted_strangers
     where tenant_id = :tenant and stream = 'users' and entra_object_id = :object`,
   `delete from entra_sync.stage_users s using entra_sync.rounds r

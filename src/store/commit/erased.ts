@@ -6,7 +6,7 @@ export const isErased = (id: string) => `exists (
   select from entra_sync.erased_objects e
    where e.tenant_id = :tenant and e.object_hash = entra_sync.object_hash(:tenant, ${id}))`;
 
-/** Puts the round's erased users outside the scope, before anything else is decided. */
+/** Puts the round's erased users outside the scope, and ends the links to them, before anything else is decided. */
 export async function leaveOutErased(
   transaction: Transaction,
   bind: { readonly tenant: string; readonly round: string },
@@ -17,6 +17,12 @@ export async function leaveOutErased(
   await transaction.raw(
     `update entra_sync.stage_users s set in_scope = false, outside = 'out_of_scope'
       where s.round_id = :round and s.removed is null and s.in_scope and ${isErased('s.entra_object_id')}`,
+    bind,
+  );
+  await transaction.raw(
+    `update entra_sync.stage_users s set source = s.source - 'manager'
+      where s.round_id = :round and jsonb_exists(s.source, 'manager')
+        and ${isErased("(s.source ->> 'manager')::uuid")}`,
     bind,
   );
 }

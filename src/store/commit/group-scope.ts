@@ -2,6 +2,7 @@
 import type { ScopeGap } from '../../rules/scope.ts';
 import { rows, type Transaction } from '../database/pool.ts';
 import {
+  inGraph,
   isObjectId,
   liveManaged,
   membershipsOfMember,
@@ -74,7 +75,7 @@ with aside as materialized (
 ), unknown as materialized (
   select id from (select unnest(:scopeGroups::uuid[]) as id union select id from aside) x
    where not exists (select from entra_sync.groups g
-                      where g.tenant_id = :tenant and g.entra_object_id = x.id and g.removed_at is null)
+                      where g.tenant_id = :tenant and g.entra_object_id = x.id and ${inGraph('g')})
 )
 select id::text, case when id in (select id from aside) then 'set_aside' else 'not_there' end as why
   from unknown u

@@ -6,14 +6,14 @@ import { noCounts, type StreamCounts } from '../../rules/counts.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import {
   groupOfObject,
-  liveManaged,
+  inGraph,
   liveManual,
+  managedInGraph,
   membershipsOfGroup,
   setAsideInRound,
-  shownAgain,
   stagedInRound,
 } from '../database/vocabulary.ts';
-import { changeRows, removedFor } from '../feed/change-rows.ts';
+import { changeRows } from '../feed/change-rows.ts';
 import { adoptGroups } from './adoption.ts';
 import type { CommitBindings } from './bindings.ts';
 import { keepClosure } from './closure.ts';
@@ -28,6 +28,7 @@ import {
   moveMemberships,
 } from './memberships.ts';
 import { purgeable, purgeGroups } from './purge-groups.ts';
+import { createGroups, groupColumns, hideReturned, isCopied, of, removeGroupsOf, showGroups } from './show-groups.ts';
 
 /** Applies the staged groups and memberships. Part of the transaction of `commitRound`. */
 export async function applyGroups(transaction: Transaction, bind: CommitBindings): Promise<StreamCounts> {
@@ -46,8 +47,9 @@ export async function applyGroups(transaction: Transaction, bind: CommitBindings
   await transaction.raw(keepDeletedElsewhere, bind);
   await transaction.raw(forgetDeletedElsewhere, bind);
   const updated = await count(updateGroups);
-  const restored = await count(restoreGroups);
-  const created = await count(createGroups);
+  await transaction.raw(hideReturned, bind);
+  const restored = await count(showGroups('group.restored'));
+  const created = (await count(showGroups('group.created'))) + (await count(createGroups));
   const appeared = (await move(groupsAppeared)) + (await keepMemberships(transaction, bind));
   await keepClosure(transaction, bind);
   if (bind.full) await transaction.raw(mendEffective, bind);
@@ -73,11 +75,9 @@ export async function applyGroups(transaction: Transaction, bind: CommitBindings
   };
 }
 
-const columns = 'source, display_name, description, mail, kind, is_dynamic, attributes';
-const of = (alias: string) => columns.replaceAll(/\w+/g, (column) => `${alias}.${column}`);
 const visible = (alias: string) => of(alias).replace(/^\w+\.source, /, '');
 const differs = `(${of('g')}) is distinct from (${of('s')})`;
-const setColumns = columns
+const setColumns = groupColumns
   .split(', ')
   .map((column) => `${column} = s.${column}`)
   .join(', ');
@@ -86,7 +86,7 @@ const staged = `entra_sync.stage_groups s
   join entra_sync.groups g on g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id and g.state = 'managed'`;
 
 const notSeen = `entra_sync.groups g
- where :full::boolean and g.tenant_id = :tenant and ${liveManaged('g')}
+ where :full::boolean and g.tenant_id = :tenant and ${managedInGraph('g')}
    and not ${stagedInRound('groups', 'g.entra_object_id')}
    and not ${setAsideInRound('g.entra_object_id::text')}`;
 
@@ -106,18 +106,24 @@ const guardedGroups: Guarded = {
   table: 'groups',
   key: 'group_no',
   publicKey: 'group_id',
+  live: managedInGraph('x'),
   wanted: `
     select :round::bigint, x.entra_object_id, min(x.reason), false from (
       select g.entra_object_id, s.removed as reason from ${staged}
-       where s.round_id = :round and s.removed is not null and g.removed_at is null
+       where s.round_id = :round and s.removed is not null and ${inGraph('g')}
+      union all
+      select g.entra_object_id, 'not_copied' from ${staged}
+       where s.round_id = :round and s.removed is null and not ${isCopied('g.copied')} and g.removed_at is null
       union all
       select g.entra_object_id, 'not_seen' from ${notSeen}
     ) x group by x.entra_object_id`,
   seen: 'select count(*)::int from entra_sync.stage_groups where round_id = :round and removed is null',
-  inWeek: [removedInWeek],
-  cameBack: `not exists (select from entra_sync.groups g where g.group_no = h.group_no and ${liveManaged('g')})
+  // A group that was never shown has been removed from nothing.
+  inWeek: [`${removedInWeek} and x.shown_before`],
+  cameBack: `not exists (select from entra_sync.groups g where g.group_no = h.group_no and ${managedInGraph('g')})
     or exists (select from entra_sync.stage_groups s
-                where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null)
+                where s.round_id = :round and s.entra_object_id = h.object_id and s.removed is null
+                  and (h.reason <> 'not_copied' or ${isCopied('true')}))
     or h.reason = 'not_seen' and ${metUnreadable}`,
 };
 
@@ -131,21 +137,14 @@ const lockTouched = `
 select from entra_sync.groups where group_no in (
   select g.group_no from ${staged}
    where s.round_id = :round
-     and case when s.removed is null then g.removed_at is not null or ${differs} else g.removed_at is null end
+     and case when s.removed is null then g.removed_at is not null or ${differs} else ${inGraph('g')} end
   union all
   select x.group_no from (${groupsToRemove}) x
   union all
   select g.group_no from ${purgeable}
 ) order by group_id for update`;
 
-const removeGroups = `
-with written as (
-  update entra_sync.groups g
-     set removed_at = now(), removal_approved = false, removed_reason = x.reason,
-         purge_at = now() + :retentionMs * interval '1 millisecond', updated_at = now()
-    from (${groupsToRemove}) x where g.group_no = x.group_no
-  returning g.group_id, g.removed_reason
-)${changeRows("'group.removed'", { group_id: 'group_id', after: removedFor('removed_reason') }, 'from written')}`;
+const removeGroups = removeGroupsOf(groupsToRemove, "(:retentionMs * interval '1 millisecond')", false);
 
 const hardenTombstones = `
 update entra_sync.groups g set removed_reason = 'deleted'
@@ -220,30 +219,3 @@ with pair as materialized (
   { group_id: 'group_id', before: 'before', after: 'after' },
   "from fact where after <> '{}'",
 )}`;
-
-const restoreGroups = `
-with pair as materialized (
-  select g.group_no, g.removed_reason from ${staged}
-   where s.round_id = :round and s.removed is null and g.removed_at is not null
-), written as (
-  update entra_sync.groups g
-     set ${setColumns}, ${shownAgain}, updated_at = now()
-    from pair p, entra_sync.stage_groups s
-   where g.group_no = p.group_no and s.round_id = :round and s.entra_object_id = g.entra_object_id
-  returning g.group_id, p.removed_reason as old_reason, entra_sync.group_facts(g) as new_facts
-)${changeRows(
-  "'group.restored'",
-  { group_id: 'group_id', before: removedFor('old_reason'), after: 'new_facts' },
-  'from written',
-)}`;
-
-const createGroups = `
-with written as (
-  insert into entra_sync.groups as g (tenant_id, entra_object_id, state, ${columns})
-  select :tenant, s.entra_object_id, 'managed', ${of('s')}
-    from entra_sync.stage_groups s
-   where s.round_id = :round and s.removed is null
-     and not exists (select from entra_sync.groups g
-                      where g.tenant_id = :tenant and g.entra_object_id = s.entra_object_id)
-  returning g.group_id, entra_sync.group_facts(g) as facts
-)${changeRows("'group.created'", { group_id: 'group_id', after: 'facts' }, 'from written')}`;

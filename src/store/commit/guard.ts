@@ -1,7 +1,7 @@
 // The guard judges the removals and suspensions of a round (rule 10): all are applied, or all are held.
 import { enoughBefore, type RemovalCounts, whyHeld } from '../../rules/guard.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
-import { liveManaged, setAsideInRound } from '../database/vocabulary.ts';
+import { setAsideInRound } from '../database/vocabulary.ts';
 import { changeRows } from '../feed/change-rows.ts';
 import type { CommitBindings } from './bindings.ts';
 
@@ -11,6 +11,8 @@ export type Guarded = {
   readonly table: 'accounts' | 'groups';
   readonly key: 'account_id' | 'group_no';
   readonly publicKey: 'account_id' | 'group_id';
+  /** The condition on `x` that it may be removed: the limits are of these. */
+  readonly live: string;
   /** The query that fills stage_removals (object_id, reason, by_groups): all that the round would remove or suspend. */
   readonly wanted: string;
   /** The query that counts the round's live objects. */
@@ -161,7 +163,7 @@ select (select count(*)::int from entra_sync.stage_removals where round_id = :ro
 const countBefore = (guarded: Guarded) => `
 select count(*)::int as before from (
   select from entra_sync.${guarded.table} x
-   where x.tenant_id = :tenant and ${liveManaged('x')} limit :enough::bigint) live`;
+   where x.tenant_id = :tenant and ${guarded.live} limit :enough::bigint) live`;
 
 async function hold(transaction: Transaction, bind: CommitBindings, guarded: Guarded, why: string): Promise<number> {
   const list = await openList(transaction, bind, why);

@@ -1,15 +1,19 @@
 // A person's decision about held removals (rule 10). It takes effect at once, without Graph.
 
 import { ExpectedError } from '../../errors.ts';
+import { plural } from '../../rules/numbers.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
-import { joinMember, liveManaged, membershipsOfGroup } from '../database/vocabulary.ts';
+import { joinMember, liveManaged, managedInGraph, membershipsOfGroup } from '../database/vocabulary.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
 import { becameManual, changeRows, removedFor } from '../feed/change-rows.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
+import { deciderOf, mayDecide, type Side } from '../settings/deciders.ts';
 import { lockTenant } from '../tenants/tenants.ts';
 import { keepClosure } from './closure.ts';
 import { dropEmptyLists } from './guard.ts';
+import { followManagers } from './managers.ts';
 import { accountsVanish, endMemberships, groupsVanish, membershipsOf, moveMemberships } from './memberships.ts';
+import { removeGroupsOf } from './show-groups.ts';
 
 export type Decision = {
   readonly tenantId: string;
@@ -18,6 +22,10 @@ export type Decision = {
   readonly ids: readonly string[] | null;
   readonly decision: 'approve' | 'reject';
   readonly actor: string;
+  /** The side of the person who decides. */
+  readonly side: Side;
+  /** How many removals the person who decides has seen; another number decides nothing. */
+  readonly expected?: number;
 };
 
 export type Decided = {
@@ -45,13 +53,14 @@ type DecisionBindings = {
 
 /**
  * Approves or rejects held removals of a list: an approved one is removed (or suspended) now, a rejected one is manual
- * until Graph shows it live. Throws `unknown_name` for a list that is not open, `usage` to approve absences that only
- * one full round has seen.
+ * until Graph shows it live. Throws `unknown_name` for a list that is not open, `usage` for one that has changed since it
+ * was looked at, where the settings let another side decide, and to approve absences that only one full round has seen.
  */
 export async function decideRemovals(database: Database, decision: Decision): Promise<Decided> {
   const { tenantId, listId, ids, actor } = decision;
   return inReportedTransaction(database, async (transaction) => {
     await lockTenant(transaction, tenantId);
+    await requireDecider(transaction, tenantId, decision.side);
     const chosen = await rows<Chosen>(
       transaction,
       `select h.object_id,
@@ -75,6 +84,7 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     const wanted = ids?.map((id) => id.toLowerCase()) ?? null;
     const taken = wanted === null ? chosen : chosen.filter((one) => one.names.some((name) => wanted.includes(name)));
     if (taken.length === 0) throw noneOfThese(listId);
+    if (decision.expected !== undefined && decision.expected !== taken.length) throw changedList(listId, taken.length);
     const unconfirmed = taken.filter((one) => one.reason === 'not_seen' && one.missed < 2);
     if (decision.decision === 'approve' && unconfirmed.length > 0) throw unconfirmedYet(unconfirmed.length);
     const bind: DecisionBindings = {
@@ -104,9 +114,22 @@ export async function decideRemovals(database: Database, decision: Decision): Pr
     );
     await transaction.raw(`delete from entra_sync.held_memberships h where ${chosenMembers}`, bind);
     await dropEmptyLists(transaction, tenantId);
+    await followManagers(transaction, bind);
     await transaction.raw(forgetError, bind);
     await closeFeedBatch(transaction, bind);
     return { ...done, skipped: wanted?.filter((id) => !taken.some((one) => one.names.includes(id))) ?? [] };
+  });
+}
+
+async function requireDecider(transaction: Transaction, tenantId: string, side: Side): Promise<void> {
+  const decider = await deciderOf(transaction, tenantId);
+  if (mayDecide(decider, side)) return;
+  const [who, where] =
+    decider === 'customer'
+      ? ["the customer's administrator decides", 'in the console']
+      : ['the vendor decides', 'in the console or by the command line'];
+  throw new ExpectedError('usage', `${who} about removals of this tenant (removals.decide: ${decider})`, {
+    cure: `leave it to them, who decide ${where}; entra-sync tenant set TENANT FILE changes the setting`,
   });
 }
 
@@ -144,7 +167,7 @@ async function approve(transaction: Transaction, bind: DecisionBindings): Promis
       where g.tenant_id = :tenant and g.entra_object_id in (${heldPermanentDeletions})`),
   );
   const memberships = await move(endMemberships(heldMembers));
-  if (groups + memberships > 0) await keepClosure(transaction, { ...bind, full: false });
+  await keepClosure(transaction, { ...bind, full: false });
   return { memberships, accounts, suspended, groups };
 }
 
@@ -183,13 +206,13 @@ const noteDecision = (kind: 'removal.approved' | 'removal.rejected') =>
    where ${chosenMembers}) d`,
   );
 
-const ofList = (alias: string) => `${chosenObjects}
-   and ${alias}.tenant_id = :tenant and ${alias}.entra_object_id = h.object_id and ${liveManaged(alias)}`;
+const ofList = (alias: string, live = liveManaged(alias)) => `${chosenObjects}
+   and ${alias}.tenant_id = :tenant and ${alias}.entra_object_id = h.object_id and ${live}`;
 
-const removed = (
-  alias: string,
-) => `removed_at = now(), removed_reason = h.reason, removal_approved = true, updated_at = now(),
-       purge_at = now() + (select t.retention from entra_sync.tenants t where t.tenant_id = ${alias}.tenant_id)`;
+const retention = '(select t.retention from entra_sync.tenants t where t.tenant_id = :tenant)';
+
+const removed = `removed_at = now(), removed_reason = h.reason, removal_approved = true, updated_at = now(),
+       purge_at = now() + ${retention}`;
 
 const noteRejectedSuspensions = `
 update entra_sync.accounts a set suspension_rejected = true from entra_sync.held_removals h
@@ -197,7 +220,7 @@ update entra_sync.accounts a set suspension_rejected = true from entra_sync.held
 
 const removeAccounts = `
 with written as (
-  update entra_sync.accounts a set ${removed('a')}
+  update entra_sync.accounts a set ${removed}
     from entra_sync.held_removals h where ${ofList('a')} and h.reason <> 'suspended'
   returning a.account_id, a.removed_reason
 )${changeRows("'account.removed'", { account_id: 'account_id', after: removedFor('removed_reason') }, 'from written')}`;
@@ -213,11 +236,12 @@ with written as (
   'from written',
 )}`;
 
-const removeGroups = `
-with written as (
-  update entra_sync.groups g set ${removed('g')} from entra_sync.held_removals h where ${ofList('g')}
-  returning g.group_id, g.removed_reason
-)${changeRows("'group.removed'", { group_id: 'group_id', after: removedFor('removed_reason') }, 'from written')}`;
+const removeGroups = removeGroupsOf(
+  `select g.group_no, h.reason from entra_sync.held_removals h, entra_sync.groups g
+    where ${ofList('g', managedInGraph('g'))}`,
+  retention,
+  true,
+);
 
 const release = (what: 'account' | 'group') => `
 with written as (
@@ -225,6 +249,16 @@ with written as (
     from entra_sync.held_removals h where ${ofList('x')}
   returning x.${what}_id
 )${changeRows(`'${what}.released'`, { [`${what}_id`]: `${what}_id`, ...becameManual }, 'from written')}`;
+
+function changedList(listId: string, now: number): ExpectedError {
+  return new ExpectedError(
+    'usage',
+    `list ${listId} has changed meanwhile: the decision is about ${plural(now, 'removal')} now`,
+    {
+      cure: 'look at the list again: entra-sync removals list TENANT',
+    },
+  );
+}
 
 function noSuchList(listId: string): ExpectedError {
   return new ExpectedError('unknown_name', `there is no open list ${listId} of held removals of this tenant`, {

@@ -110,6 +110,13 @@ function bothWays(groups: string): string {
      select m.group_no, x.entra_object_id from ${groups} x cross join ${membershipsOfMember('x.entra_object_id')} m`;
 }
 
+// Where a tenant leaves groups out, the change rows do not tell every membership that moved.
+const moved = (members: string) => `
+moved as (
+  insert into entra_sync.unseen_moves (tenant_id, object_id)
+  select :tenant, x.member_object_id from ${members} x where (select entra_sync.moves_unseen(:tenant))
+)`;
+
 // Takes the groups in `gone` (member_object_id, group_nos) from members. A row without groups is deleted.
 const takeGroups = (gone: string) => `
 hit as materialized (
@@ -125,7 +132,7 @@ hit as materialized (
 ), shortened as (
   update entra_sync.member_groups m set group_nos = hit.left_over from hit
    where m.tenant_id = :tenant and m.member_object_id = hit.member_object_id and hit.left_over <> '{}'
-)`;
+), ${moved('hit')}`;
 
 /** Ends the memberships in `ended` (group_no, member_object_id), with changes for the visible ones. */
 export const endMemberships = (ended: string) => `
@@ -185,7 +192,7 @@ with fresh as materialized (
   on conflict (tenant_id, member_object_id) do update
      set group_nos = m.group_nos || excluded.group_nos,
          member_type = case m.member_type when 'x' then excluded.member_type else m.member_type end
-), member as (
+), ${moved('fresh')}, member as (
   select f.member_object_id, array_remove(f.group_ids, null) as group_ids
     from fresh f where array_remove(f.group_ids, null) <> '{}'
 ), ${changesOfMembers('membership.added')}`;

@@ -43,6 +43,10 @@ export async function forgetAccounts(
       where tenant_id = :tenant and account_id = any(:ids::uuid[])`,
     { ...bind, ids },
   );
+  await transaction.raw('select entra_sync.forget_managers(:tenant, :ids::uuid[], :batch, :cycle::bigint, :actor)', {
+    ...bind,
+    ids,
+  });
   await transaction.raw(
     `delete from entra_sync.set_aside
       where tenant_id = :tenant and stream = 'users' and left(object_key, 36) = any(:objects::text[])`,

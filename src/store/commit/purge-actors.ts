@@ -28,6 +28,12 @@ export async function forgetActors(
     ids: people.map((one) => one.account_id),
   });
   names.push(...earlier.map(({ name }) => name));
+  await transaction.raw('select entra_sync.forget_in_audit(:tenant, :names, :ids)', {
+    tenant,
+    names,
+    ids: people.map((one) => one.account_id),
+  });
+  await transaction.raw(sessionsOf, { tenant, names });
   for (const statement of [inChanges, inEdits, inCycles, inRequests, inAssignments])
     await transaction.raw(statement, { tenant, names });
 }
@@ -47,6 +53,10 @@ const isNamed = (actor: string) =>
 const inChanges = `
 update entra_sync.changes set actor = 'purged'
  where tenant_id = :tenant and actor <> 'purged' and ${isNamed('actor')}`;
+
+const sessionsOf = `
+delete from entra_sync.sessions
+ where tenant_id = :tenant and 'entra:' || tenant_id || '/' || entra_object_id = any(:names)`;
 
 const inCycles = `
 update entra_sync.cycles set actor = 'purged'

@@ -16,10 +16,12 @@ export type PurgedGroup = {
   readonly group_id: string;
   readonly entra_object_id: string;
   readonly removed_reason: string;
+  /** False: no change row has told of the group. */
+  readonly shown_before: boolean;
 };
 
 /** The columns of {@link PurgedGroup}. */
-export const purgedGroupColumns = 'group_no, group_id, entra_object_id, removed_reason';
+export const purgedGroupColumns = 'group_no, group_id, entra_object_id, removed_reason, shown_before';
 
 /** Deletes groups past the retention and still absent, with their values in change rows. */
 export async function purgeGroups(transaction: Transaction, bind: CommitBindings): Promise<number> {
@@ -54,6 +56,6 @@ export async function forgetPurgedGroups(
   );
   return rowCount(transaction, changeRows("'group.purged'", { group_id: 'id' }, 'from unnest(:ids::uuid[]) as id'), {
     ...bind,
-    ids,
+    ids: purged.filter((row) => row.shown_before).map((row) => row.group_id),
   });
 }

@@ -50,17 +50,15 @@ export type HeldRemoval = {
   missed: number;
 };
 
-/** Returns the first `limit` held removals of a list, by name. */
-export async function heldIn(database: Database, listId: string, limit: number): Promise<HeldRemoval[]> {
-  return rows<HeldRemoval>(
-    database,
-    `select h.list_id, h.account_id, g.group_id, null::uuid as member_group_id,
+// Binds listId, or tenantId for all open lists of a tenant.
+const heldRows = (of: (alias: string) => string) => `
+     select h.list_id, h.account_id, g.group_id, null::uuid as member_group_id,
             coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', g.display_name) as display_name,
             a.user_principal_name, null as group_name, h.reason, h.held_since, h.missed
        from entra_sync.held_removals h
        left join entra_sync.accounts a on a.account_id = h.account_id
        left join entra_sync.groups g on g.group_no = h.group_no
-      where h.list_id = :listId
+      where ${of('h')}
      union all
      select h.list_id, a.account_id, g.group_id, n.group_id,
             coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', n.display_name),
@@ -68,9 +66,35 @@ export async function heldIn(database: Database, listId: string, limit: number):
        from entra_sync.held_memberships h
        join entra_sync.groups g on g.group_no = h.group_no
        ${joinMember('h')}
-      where h.list_id = :listId
-      order by 7 nulls first, 5, 2, 3 limit :limit`,
+      where ${of('h')}`;
+
+/** Returns the first `limit` held removals of a list, by name. */
+export async function heldIn(database: Database, listId: string, limit: number): Promise<HeldRemoval[]> {
+  return rows<HeldRemoval>(
+    database,
+    `${heldRows((h) => `${h}.list_id = :listId`)} order by 7 nulls first, 5, 2, 3 limit :limit`,
     { listId, limit },
+  );
+}
+
+/** A held removal with its place in the order of the tenant's lists. */
+export type ListedHeld = HeldRemoval & { readonly place: string };
+
+/** Returns at most `limit` held removals of all open lists of a tenant, after this one. */
+export async function heldOf(
+  database: Database,
+  tenantId: string,
+  after: ListedHeld | undefined,
+  limit: number,
+): Promise<ListedHeld[]> {
+  return rows<ListedHeld>(
+    database,
+    `select h.*, k.place
+       from (${heldRows((h) => `${h}.tenant_id = :tenantId`)}) h
+      cross join lateral (select concat_ws(' ', h.account_id, h.member_group_id, h.group_id) as place) k
+      where :list::bigint is null or (h.list_id, k.place) > (:list::bigint, :place::text)
+      order by h.list_id, k.place limit :limit`,
+    { tenantId, list: after?.list_id ?? null, place: after?.place ?? null, limit },
   );
 }
 
@@ -86,11 +110,15 @@ export type DecidedRemovals = {
   readonly count: number;
 };
 
-/** Returns the newest `limit` decisions about held removals, of one tenant or all, from the change rows. */
+/**
+ * Returns the newest `limit` decisions about held removals, of one tenant or all, from the change rows; with `listId` those
+ * about one list.
+ */
 export async function decidedRemovals(
   database: Database,
   tenantId: string | null,
   limit: number,
+  listId: string | null = null,
 ): Promise<DecidedRemovals[]> {
   return rows<DecidedRemovals>(
     database,
@@ -102,10 +130,11 @@ export async function decidedRemovals(
                from entra_sync.changes c
               where c.kind in ('removal.approved', 'removal.rejected')
                 and (:tenantId::uuid is null or c.tenant_id = :tenantId)
+                and (:listId::text is null or c.after ->> 'list_id' = :listId)
               group by c.batch_id, c.tenant_id, c.after ->> 'list_id', c.actor, c.kind, c.after ->> 'reason') d
        join entra_sync.tenants t using (tenant_id)
       group by d.batch_id, d.tenant_id, t.name, d.list_id, d.decision, d.actor
       order by d.batch_id desc limit :limit`,
-    { tenantId, limit },
+    { tenantId, limit, listId },
   );
 }

@@ -25,6 +25,7 @@ import { type ChangeSample, sampleOf } from './change-sample.ts';
 import { applyDryRunGroups } from './dry-run.ts';
 import { isIdle } from './idle.ts';
 import { noticeMassChange } from './notice.ts';
+import { type CopiesGroup, countNotCopied, judgeStoredGroups } from './stored-groups.ts';
 import { countOutside, judgeStored, type NarrowerScope } from './stored-scope.ts';
 
 export type CommitResult = { readonly counts: CommitCounts; readonly sample: readonly ChangeSample[] };
@@ -44,6 +45,8 @@ export type CommitOptions = Pick<
   readonly dryRunGroups?: Round | undefined;
   /** The scope that the stored documents are judged by, where it was narrowed since the last commit. */
   readonly narrower?: NarrowerScope | undefined;
+  /** The groups that are copied, for the groups stream; undefined: all. */
+  readonly copies?: CopiesGroup | undefined;
 };
 
 /**
@@ -93,7 +96,9 @@ async function applyRound(
   await setAsideStaged(transaction, bind, aside);
   if (options.dryRun && options.dryRunGroups) await applyDryRunGroups(transaction, options.dryRunGroups, bind);
   await transaction.raw(bind.full ? planForAll : planForFew);
-  const judged = options.narrower ? await judgeStored(transaction, bind, options.narrower) : 0;
+  const judged =
+    (options.narrower ? await judgeStored(transaction, bind, options.narrower) : 0) +
+    (options.copies ? await judgeStoredGroups(transaction, bind, options.copies) : 0);
   const mayBeIdle = !bind.full && round.seen === 0 && judged === 0 && bind.scopeGroups.length === 0;
   const idle = mayBeIdle && (await isIdle(transaction, bind));
   const counts = idle ? noCounts : await apply[stream](transaction, bind);
@@ -108,12 +113,14 @@ async function applyRound(
   if (!bind.full && !idle) await doubtWhatIsOlder(transaction, bind);
   await transaction.raw(endRounds, bind);
   const outside = stream === 'users' && !idle ? await countOutside(transaction, bind) : undefined;
+  const notCopied = options.copies && !idle ? await countNotCopied(transaction, lease.tenantId) : 0;
   const all = {
     ...counts,
     // The others were not shown by the round.
     distinct: counts.distinct - judged,
     set_aside: setAside,
     ...(outside && { outside }),
+    ...(notCopied > 0 && { not_copied: notCopied }),
     ...(notice !== undefined && { notice }),
     ...(stillManual !== undefined && { still_manual: stillManual }),
   };

@@ -3,6 +3,7 @@
 import { rows, type Transaction } from '../database/pool.ts';
 import { liveManual, removedWithObject } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
+import { hasManagersValues } from './managers.ts';
 
 export type StagedKinds = {
   readonly distinct: number;
@@ -30,6 +31,8 @@ export type StagedKinds = {
   readonly held: boolean;
   readonly strangers: boolean;
   readonly remembered: boolean;
+  /** The tenant has fields that come from the manager, or values of them. */
+  readonly managers: boolean;
 };
 
 /** The condition on an account that a match key can bind. */
@@ -61,7 +64,8 @@ select count(*)::int as distinct,
        ${found(`accounts o where ${unbound('o')}`)} as unbound,
        ${found('held_removals where tenant_id = :tenant')} as held,
        ${found("deleted_strangers where tenant_id = :tenant and stream = 'users'")} as strangers,
-       ${found('outside_scope where tenant_id = :tenant')} as remembered
+       ${found('outside_scope where tenant_id = :tenant')} as remembered,
+       ${hasManagersValues} as managers
   from entra_sync.stage_users s
   left join entra_sync.accounts a on a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
  where s.round_id = :round`;

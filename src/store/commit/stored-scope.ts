@@ -1,5 +1,6 @@
 // A narrower scope is judged on the stored documents, in the commit of the next later round: Graph is not read again.
 import { conditionName, type JudgedUser, movedConditions, type Outside } from '../../rules/scope.ts';
+import type { Stream } from '../../rules/streams.ts';
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import { liveManaged, stagedInRound } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
@@ -22,7 +23,7 @@ export async function judgeStored(
   bind: CommitBindings,
   scope: NarrowerScope,
 ): Promise<number> {
-  const [due] = await rows(transaction, hasOtherFingerprint, bind);
+  const [due] = await rows(transaction, hasOtherFingerprint('users'), bind);
   if (!due) return 0;
   await renumberOutside(transaction, bind, scope.places);
   let staged = 0;
@@ -40,9 +41,10 @@ export async function judgeStored(
   }
 }
 
-const hasOtherFingerprint = `
+/** The stream's last commit was under other settings. Binds `tenant` and `round`. */
+export const hasOtherFingerprint = (stream: Stream) => `
 select true from entra_sync.checkpoints c join entra_sync.rounds r on r.round_id = :round
- where c.tenant_id = :tenant and c.stream = 'users' and c.fingerprint <> r.fingerprint`;
+ where c.tenant_id = :tenant and c.stream = '${stream}' and c.fingerprint <> r.fingerprint`;
 
 const storedAccounts = `
 select a.account_id as account, a.entra_object_id as id, a.source from entra_sync.accounts a

@@ -9,12 +9,13 @@ import { changeRows, removedFor } from '../feed/change-rows.ts';
 import { inDryRun } from '../feed/receipts.ts';
 import { lockTenant } from '../tenants/tenants.ts';
 import { keepClosure } from './closure.ts';
+import { followManagers } from './managers.ts';
 import { accountsAppeared, groupsAppeared, moveMemberships } from './memberships.ts';
 
 export type UndoOf = { readonly cycle: string } | { readonly list: string };
 
-/** Why a removed account or group is not shown again. ES008: another live account has its mail or user principal name. */
-export type UndoSkip = 'purged' | 'live' | 'removed_again' | 'ES008';
+/** Why a removed account or group is not shown again. not_copied: no name of the group is kept. ES008: another live account has its mail or user principal name. */
+export type UndoSkip = 'purged' | 'live' | 'not_copied' | 'removed_again' | 'ES008';
 
 export type UndoneRemoval = {
   readonly what: 'account' | 'group';
@@ -28,12 +29,24 @@ export type UndoneRemovals = { readonly removals: readonly UndoneRemoval[]; read
 
 /**
  * Shows accounts and groups again that a cycle or an approved list removed, as far as they are still removed for that, in
- * one transaction; a dry run is rolled back. Memberships that ended since stay ended. Throws `unknown_name` for a cycle or
- * list that removed none.
+ * one transaction; a dry run is rolled back. Memberships that ended since stay ended. `look` sees what is done before it is
+ * committed, and may throw. Throws `unknown_name` for a cycle or list that removed none.
  */
 export async function undoRemovals(
   database: Database,
-  { tenantId, of, actor, dryRun }: { tenantId: string; of: UndoOf; actor: string; dryRun: boolean },
+  {
+    tenantId,
+    of,
+    actor,
+    dryRun,
+    look,
+  }: {
+    tenantId: string;
+    of: UndoOf;
+    actor: string;
+    dryRun: boolean;
+    look?: (removals: readonly UndoneRemoval[]) => void;
+  },
 ): Promise<UndoneRemovals> {
   return inDryRun(database, dryRun, async (transaction) => {
     await lockTenant(transaction, tenantId);
@@ -42,6 +55,7 @@ export async function undoRemovals(
     if (found.length === 0) throw removedNone(of);
     const bind = { tenant: tenantId, batch: await nextFeedBatch(transaction), cycle: null, actor };
     const removals = await showAccounts(transaction, bind, found);
+    look?.(removals);
     let memberships = await moveMemberships(transaction, accountsAppeared, bind);
     const groups = removals.flatMap(({ what, id, outcome }) => (what === 'group' && outcome === 'shown' ? id : []));
     if (groups.length > 0) {
@@ -50,6 +64,7 @@ export async function undoRemovals(
       memberships += await moveMemberships(transaction, groupsAppeared, bind);
       await keepClosure(transaction, { ...bind, full: false });
     }
+    await followManagers(transaction, bind);
     await closeFeedBatch(transaction, bind);
     return { removals, memberships };
   });
@@ -97,9 +112,10 @@ const lifeOf = (what: 'account' | 'group') => `lateral (
      and l.kind in ('${what}.created', '${what}.restored', '${what}.removed', '${what}.purged')
    order by l.change_id desc limit 1)`;
 
-const outcomeOf = (alias: string) => `
+const outcomeOf = (alias: 'a' | 'g') => `
 case when ${alias}.tenant_id is null then 'purged'
      when ${alias}.removed_at is null then 'live'
+     when ${alias === 'g' ? 'not g.copied' : 'false'} then 'not_copied'
      when l.change_id <> r.change_id then 'removed_again' else 'shown' end`;
 
 // The changes of one account or group have ids in the order of their commits.

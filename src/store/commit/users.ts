@@ -10,6 +10,7 @@ import type { CommitBindings } from './bindings.ts';
 import { leaveOutErased } from './erased.ts';
 import { forgetOutside, judgeScope, keepDocument, keepOutside, leftScope, relabelOutside } from './group-scope.ts';
 import { type Guarded, guardRemovals, metUnreadable, removedInWeek } from './guard.ts';
+import { carryManagersValues, followManagers, reportsTouched } from './managers.ts';
 import {
   accountsAppeared,
   accountsVanish,
@@ -20,6 +21,7 @@ import {
 } from './memberships.ts';
 import { purgeAccounts, toPurge } from './purge-accounts.ts';
 import { stagedKinds } from './staged-kinds.ts';
+import { leftGroups, noteListsRead } from './whole-lists.ts';
 
 /** Applies the staged users. Part of the transaction of `commitRound`. */
 export async function applyUsers(transaction: Transaction, given: CommitBindings): Promise<StreamCounts> {
@@ -32,11 +34,12 @@ export async function applyUsers(transaction: Transaction, given: CommitBindings
   const bind: CommitBindings = { ...given, groupsJudged };
   const run = (statement: string) => rowCount(transaction, statement, bind);
   const move = (statement: string) => moveMemberships(transaction, statement, bind);
+  if (staged.managers) await transaction.raw(carryManagersValues, bind);
   const adoption = await adoptAccounts(transaction, bind, staged);
   const guard = await guardRemovals(transaction, bind, guardedAccounts);
   if (staged.held || guard.held > 0) await transaction.raw(keepEnabled, bind);
   if (bind.listing) await transaction.raw(suspendNobody, bind);
-  await transaction.raw(lockTouched, bind);
+  await transaction.raw(staged.managers ? lockWithReports : lockTouched, bind);
   if (staged.outside) await transaction.raw(keepDocument, bind);
   const adopted = adoption.adopted + adoption.restored;
   const updates =
@@ -58,12 +61,13 @@ export async function applyUsers(transaction: Transaction, given: CommitBindings
   const created = staged.unknown ? await run(create) : 0;
   if (staged.lists) await transaction.raw(noteListsRead, bind);
   if (created + restored + adopted > 0) appeared += await move(accountsAppeared);
+  const followed = staged.managers ? await followManagers(transaction, bind) : 0;
   const purged = await purgeAccounts(transaction, bind);
   return {
     distinct: staged.distinct - adoption.setAside,
     created,
     adopted: adoption.adopted,
-    updated: count('account.updated'),
+    updated: count('account.updated') + followed,
     suspended: count('account.suspended'),
     resumed: count('account.resumed'),
     removed,
@@ -95,6 +99,7 @@ const guardedAccounts: Guarded = {
   table: 'accounts',
   key: 'account_id',
   publicKey: 'account_id',
+  live: liveManaged('x'),
   wanted: `
     select :round::bigint, x.entra_object_id, min(x.reason), bool_or(x.by_groups) from (
       select a.entra_object_id, s.removed as reason, false as by_groups from ${stagedAccounts}
@@ -141,7 +146,7 @@ select a.account_id, a.entra_object_id, r.reason
  where r.round_id = :round and r.reason <> 'suspended'`;
 
 // In id order, so that two writers cannot deadlock.
-const lockTouched = `
+const lock = (more: string) => `
 select from entra_sync.accounts where account_id in (
   select a.account_id from ${stagedAccounts}
    where s.round_id = :round
@@ -150,8 +155,10 @@ select from entra_sync.accounts where account_id in (
   union all
   select a.account_id from (${accountsToRemove}) a
   union all
-  select a.account_id from ${toPurge}
+  select a.account_id from ${toPurge}${more}
 ) order by account_id for update`;
+const lockTouched = lock('');
+const lockWithReports = lock(` union all ${reportsTouched}`);
 
 // A change under an edit is written although the profile stays.
 const under = (mine: string, other: string) =>
@@ -263,23 +270,6 @@ const permanentlyDeleted = `select s.entra_object_id from entra_sync.stage_users
    and not exists (select from entra_sync.accounts a
                     where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
                       and ${liveManual('a')} offset 0)`;
-
-// Groups that a user's whole memberOf lacks (rule 8).
-const leftGroups = `
-select m.group_no, m.member_object_id
-  from entra_sync.stage_whole_lists w
-  join entra_sync.memberships m on m.tenant_id = :tenant and m.member_object_id = w.object_id
-  join entra_sync.groups g on g.group_no = m.group_no
- where w.round_id = :round
-   and not exists (select from entra_sync.staged_members s
-                    where s.round_id = :round and s.group_object_id = g.entra_object_id
-                      and s.member_object_id = w.object_id)`;
-
-// An older member list must not end these memberships (src/store/stage/sweep.ts).
-const noteListsRead = `
-update entra_sync.accounts a set memberships_read_at = w.read_at
-  from entra_sync.stage_whole_lists w
- where w.round_id = :round and a.tenant_id = :tenant and a.entra_object_id = w.object_id`;
 
 const remove = `
 with written as (

@@ -1,7 +1,20 @@
 // Fragments of SQL that recur. `alias` names a row of accounts or groups; an id or key is an SQL expression.
 
+/** The setting at a path such as `{portal,managers}`: the tenant's, else the installation's. An SQL expression of jsonb. */
+export const settingOf = (tenant: string, path: string) => `coalesce(
+  (select s.document #> '${path}' from entra_sync.settings s
+    where s.tenant_id = ${tenant} order by s.version desc limit 1),
+  (select s.document #> '${path}' from entra_sync.settings s
+    where s.tenant_id is null order by s.version desc limit 1))`;
+
 /** The row follows Entra ID and is not removed. */
 export const liveManaged = (alias: string) => `${alias}.state = 'managed' and ${alias}.removed_at is null`;
+
+/** Graph shows the group: it is live, or not copied. */
+export const inGraph = (alias: string) => `(${alias}.removed_at is null or ${alias}.removed_reason = 'not_copied')`;
+
+/** The row follows Entra ID, and Graph shows it: {@link liveManaged}, or a group that is not copied. */
+export const managedInGraph = (alias: string) => `${alias}.state = 'managed' and ${inGraph(alias)}`;
 
 /** The row is manual and not removed: no cycle changes it (rule 20). */
 export const liveManual = (alias: string) => `${alias}.state = 'manual' and ${alias}.removed_at is null`;
@@ -58,3 +71,9 @@ export const naturally = (name: string) => `(
   select string_agg(case when part[1] ~ '^[0-9]' then lpad(part[1], greatest(20, length(part[1])), '0')
                          else part[1] end, '' order by place)
     from regexp_matches(lower(${name}), '[0-9]+|[^0-9]+', 'g') with ordinality parts (part, place))`;
+
+/** An expression of the interval in force for a tenant. Stored settings write it as Postgres reads it: 40m, 2h. */
+export const intervalOf = (tenant: string) => `(
+  select (s.document ->> 'interval')::interval from entra_sync.settings s
+   where (s.tenant_id is null or s.tenant_id = ${tenant}) and jsonb_exists(s.document, 'interval')
+   order by s.tenant_id nulls last, s.version desc limit 1)`;

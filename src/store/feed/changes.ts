@@ -98,8 +98,14 @@ export type ChangeFilter = {
 
 export type FoundChange = Omit<ChangeRow, 'position'>;
 
+/** The sides of a change row `c` for a reader who is not the person: values of private fields are not told. */
+export const publicSides = `
+entra_sync.without_private(c.before, entra_sync.private_fields(c.tenant_id)) as before,
+entra_sync.without_private(c.after, entra_sync.private_fields(c.tenant_id)) as after`;
+
 // From the batches, which are ordered, to their changes: of an account or a group its few changes come first.
-const filtered = ({ accountId, groupId }: ChangeFilter) => `
+/** The changes that fit a filter, with their batch `b` and row `c`. Binds {@link filterBindings}. */
+export const filtered = ({ accountId, groupId }: ChangeFilter) => `
 from entra_sync.batches b
 join entra_sync.change_rows c on c.batch_id = b.batch_id
 where (:tenantId::uuid is null or b.tenant_id = :tenantId)
@@ -118,7 +124,8 @@ where (:tenantId::uuid is null or b.tenant_id = :tenantId)
   and (:actor::text is null or c.actor = :actor)
   and (:cycle::bigint is null or c.cycle_id = :cycle)`;
 
-const filterBindings = (filter: ChangeFilter) => ({
+/** The values that {@link filtered} binds. */
+export const filterBindings = (filter: ChangeFilter) => ({
   ...{ tenantId: null, accountId: null, groupId: null, actor: null, cycle: null, since: null, until: null },
   ...Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined)),
   kind: filter.kind?.replaceAll(/[\\%_]/g, '\\$&').replaceAll('*', '%') ?? null,
@@ -129,7 +136,7 @@ export async function findChanges(database: Database, filter: ChangeFilter, limi
   const found = await rows<FoundChange>(
     database,
     `select c.change_id, c.tenant_id, c.at, c.cycle_id, c.actor, c.kind, c.account_id, c.group_id, c.member_group_id,
-            c.before, c.after,
+            ${publicSides},
             coalesce(a.profile ->> 'displayName', a.user_principal_name, n.display_name) as display_name,
             g.display_name as group_name, t.name as tenant_name
        from (select c.*, b.number ${filtered(filter)}

@@ -1,5 +1,5 @@
 // Requests that applications make with directory.request_cycle: a cycle of a tenant, or the read of one user.
-import { type Database, rows, written } from '../database/pool.ts';
+import { type Database, rows, sqlState, written } from '../database/pool.ts';
 
 export type UserRequest = { request_id: string; tenant_id: string; account_id: string; actor: string };
 
@@ -52,4 +52,23 @@ export async function claimTenantRequests(
       where tenant_id = :tenantId and account_id is null returning request_id, actor`,
     { tenantId },
   );
+}
+
+/** Asks the worker for a cycle of the tenant now. Returns `disconnected` or `unknown` for a tenant that has none. */
+export async function requestCycle(
+  database: Database,
+  tenantId: string,
+  actor: string,
+  accountId: string | null = null,
+): Promise<'requested' | 'disconnected' | 'unknown'> {
+  try {
+    await written(database, 'select directory.request_cycle(:tenantId::uuid, :accountId::uuid, :actor)', {
+      ...{ tenantId, accountId, actor },
+    });
+    return 'requested';
+  } catch (error) {
+    if (sqlState(error) === 'ES004') return 'unknown';
+    if (sqlState(error) === '55000') return 'disconnected';
+    throw error;
+  }
 }

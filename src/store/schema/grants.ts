@@ -106,6 +106,8 @@ async function giveContract(transaction: Transaction, role: string): Promise<voi
   await transaction.raw(`grant usage on schema directory to ${name}`);
   await transaction.raw(`grant select on all tables in schema directory to ${name}`);
   await transaction.raw(`grant execute on all functions in schema directory to ${name}`);
+  // The audit is the vendor's, and no application's.
+  await transaction.raw(`revoke all on directory.audit from ${name}`);
   // The views call it with the rights of the reading role.
   await transaction.raw(`grant execute on function entra_sync.narrowed_to() to ${name}`);
 }

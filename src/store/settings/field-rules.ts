@@ -8,18 +8,25 @@ export type TenantRules = {
   readonly retentionMs: number;
   /** May remove manual accounts. */
   readonly manualRoles: readonly string[];
+  readonly managedBy: readonly { readonly managers: string; readonly people: string | null }[];
 };
+
+// As in the record of a rule.
+const columns = [
+  ...['owner', 'editable_by', 'manual_editable_by', 'value_type', 'mapped_from', 'max_length', 'pattern', 'label'],
+  ...['help', 'kind', 'sort_order', 'private', 'shown', 'manager_path'],
+];
 
 /** Writes the rules of these tenants. Returns whether any differed. */
 export async function writeRules(
   transaction: Transaction,
   tenantIds: readonly string[],
-  { rules, retentionMs, manualRoles }: TenantRules,
+  { rules, retentionMs, manualRoles, managedBy }: TenantRules,
 ): Promise<boolean> {
   const bind = { tenantIds, rules: JSON.stringify(rules), retentionMs, manualRoles };
   const rule = `jsonb_to_recordset(:rules::jsonb) as r (field text, owner text, "editableBy" text[],
-    "manualEditableBy" text[], "valueType" text, "mappedFrom" text, "max" integer,
-    "pattern" text)`;
+    "manualEditableBy" text[], "valueType" text, "mappedFrom" text, "max" integer, "pattern" text, "label" jsonb,
+    "help" jsonb, "kind" text, "order" integer, "private" boolean, "shown" boolean, "managerPath" text[])`;
   const deleted = await rowCount(
     transaction,
     `delete from entra_sync.field_rules f
@@ -28,16 +35,12 @@ export async function writeRules(
   );
   const written = await rowCount(
     transaction,
-    `insert into entra_sync.field_rules as f
-       (tenant_id, field, owner, editable_by, manual_editable_by, value_type, mapped_from, max_length, pattern)
+    `insert into entra_sync.field_rules as f (tenant_id, field, ${columns.join(', ')})
      select t.id, r.* from unnest(:tenantIds::uuid[]) as t (id) cross join ${rule}
      on conflict (tenant_id, field) do update
-        set owner = excluded.owner, editable_by = excluded.editable_by,
-            manual_editable_by = excluded.manual_editable_by, value_type = excluded.value_type,
-            mapped_from = excluded.mapped_from, max_length = excluded.max_length, pattern = excluded.pattern
-      where (f.owner, f.editable_by, f.manual_editable_by, f.value_type, f.mapped_from, f.max_length, f.pattern)
-            is distinct from (excluded.owner, excluded.editable_by, excluded.manual_editable_by,
-                              excluded.value_type, excluded.mapped_from, excluded.max_length, excluded.pattern)`,
+        set ${columns.map((column) => `${column} = excluded.${column}`).join(', ')}
+      where (${columns.map((column) => `f.${column}`).join(', ')})
+            is distinct from (${columns.map((column) => `excluded.${column}`).join(', ')})`,
     bind,
   );
   const tenants = await rowCount(
@@ -47,7 +50,35 @@ export async function writeRules(
         and (retention, manual_roles) is distinct from (:retentionMs * interval '1 millisecond', :manualRoles::text[])`,
     bind,
   );
-  return deleted + written + tenants > 0;
+  const groups = await writeManagedBy(transaction, tenantIds, managedBy);
+  return deleted + written + tenants + groups > 0;
+}
+
+async function writeManagedBy(
+  transaction: Transaction,
+  tenantIds: readonly string[],
+  managedBy: TenantRules['managedBy'],
+): Promise<number> {
+  const bind = { tenantIds, managedBy: JSON.stringify(managedBy) };
+  const wanted = `(select t.id, b.managers, b.people from unnest(:tenantIds::uuid[]) as t (id)
+    cross join (select distinct b.managers, b.people
+                  from jsonb_to_recordset(:managedBy::jsonb) as b (managers uuid, people uuid)) b)`;
+  const deleted = await rowCount(
+    transaction,
+    `delete from entra_sync.managed_by m
+      where m.tenant_id = any(:tenantIds::uuid[])
+        and not exists (select from ${wanted} w (id, managers, people)
+                         where w.id = m.tenant_id and w.managers = m.managers_id
+                           and w.people is not distinct from m.people_id)`,
+    bind,
+  );
+  const written = await rowCount(
+    transaction,
+    `insert into entra_sync.managed_by (tenant_id, managers_id, people_id)
+     select w.* from ${wanted} w on conflict do nothing`,
+    bind,
+  );
+  return deleted + written;
 }
 
 export type OwnershipChange = {
@@ -71,6 +102,7 @@ export async function moveOwnership(
     scope,
   );
   const [moved] = await rows<OwnershipChange>(transaction, move, scope);
+  await transaction.raw('select entra_sync.note_managers_values(:tenant, :batch, null)', scope);
   return moved ?? { shelved: 0, unshelved: 0 };
 }
 
@@ -103,12 +135,14 @@ select coalesce(sum((select count(*) from jsonb_object_keys(entra_sync.without_k
          as unshelved
   from moving`;
 
-/** Returns tenants without rules, as older releases left them. */
+/** Returns tenants without rules, or with rules that an earlier release wrote and that lack columns of today. */
 export async function tenantsWithoutRules(transaction: Transaction): Promise<string[]> {
   const found = await rows<{ tenant_id: string }>(
     transaction,
     `select t.tenant_id from entra_sync.tenants t
-      where not exists (select from entra_sync.field_rules r where r.tenant_id = t.tenant_id) order by 1`,
+      where not exists (select from entra_sync.field_rules r where r.tenant_id = t.tenant_id)
+         or exists (select from entra_sync.field_rules r where r.tenant_id = t.tenant_id and r.kind is null)
+      order by 1`,
   );
   return found.map((row) => row.tenant_id);
 }

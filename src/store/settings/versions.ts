@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ExpectedError } from '../../errors.ts';
 import { fieldRules } from '../../rules/ownership.ts';
+import { belowStored } from '../../settings/fields.ts';
 import { maxFields } from '../../settings/schema.ts';
 import { mergeDocuments, resolveSettings, type Settings, type SettingsDocument } from '../../settings/settings.ts';
 import { ofManyTenants } from '../database/lock-waits.ts';
@@ -77,7 +78,8 @@ export function resolveStored(
   defaults: SettingsDocument,
 ): Settings {
   const version = Math.max(0, ...stored.map((one) => one.version));
-  return resolveSettings([withoutFields(defaults, stored.length > 0), ...stored.map((one) => one.document)], version);
+  const layers = stored.map((one) => one.document);
+  return resolveSettings([belowStored(defaults, layers), ...layers], version);
 }
 
 /**
@@ -118,11 +120,6 @@ function resolveOrNothing(stored: readonly StoredVersion[], defaults: SettingsDo
   }
 }
 
-// A stored field list is complete: a newer release's default fields must not appear by themselves.
-function withoutFields(defaults: SettingsDocument, stored: boolean): SettingsDocument {
-  return stored ? { ...defaults, fields: {} } : defaults;
-}
-
 export type SettingsChange = {
   /** Null: the installation's own. */
   readonly tenantId: string | null;
@@ -130,8 +127,13 @@ export type SettingsChange = {
   readonly document: SettingsDocument | null;
   /** Whether `document` takes the place of the stored one, as a revert to an older version does. */
   readonly replaces?: boolean;
+  /** The newest version that applies to the tenant as the person saw it. */
+  readonly seen?: number;
   readonly actor: string;
 };
+
+/** Another version than the one that the person saw is in force. */
+export class SettingsChanged extends Error {}
 
 export type TenantEffect = OwnershipChange & {
   readonly tenantId: string;
@@ -191,6 +193,8 @@ async function storeSettings(
       order by tenant_id for update`,
     { tenantId },
   );
+  if (change.seen !== undefined && (await settingsVersion(transaction, tenantId)) !== change.seen)
+    throw new SettingsChanged();
   const ids = tenants.map((one) => one.tenant_id);
   const before = await settingsOf(transaction, ids, defaults);
   const own = (await storedSettings(transaction, tenantId)).find((one) => one.tenant_id === tenantId);
@@ -246,7 +250,8 @@ async function moveNextCycle(transaction: Transaction, tenant: string, byMs: num
 
 /** Returns the rules that the database enforces. */
 export function rulesOf(settings: Settings): TenantRules {
-  return { rules: fieldRules(settings), retentionMs: settings.retentionMs, manualRoles: settings.manual.editableBy };
+  const { retentionMs, manual, managedBy } = settings;
+  return { rules: fieldRules(settings), retentionMs, manualRoles: manual.editableBy, managedBy };
 }
 
 /** Locks settings until the transaction ends, for rules derived from them. */

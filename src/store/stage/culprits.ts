@@ -7,7 +7,7 @@ import type { Problem } from '../../rules/decode.ts';
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows, type Transaction, throwDefect } from '../database/pool.ts';
-import { setAsideInRound } from '../database/vocabulary.ts';
+import { inGraph, setAsideInRound } from '../database/vocabulary.ts';
 
 /** Objects or parts to set aside: the reason by key of `set_aside`. */
 export type SetAsideReasons = ReadonlyMap<string, string>;
@@ -134,7 +134,7 @@ export async function unitsOfCommit(
        union
        select k.entra_object_id::text from entra_sync.${tableOf[bind.stream]} k
         where k.tenant_id = :tenant and k.entra_object_id is not null and k.state = 'managed'
-          and (:full::boolean and k.removed_at is null or k.purge_at <= now())
+          and (:full::boolean and ${inGraph('k')} or k.purge_at <= now())
        union
        select object_id::text from entra_sync.stage_whole_lists where round_id = :round and :stream = 'users'
        union

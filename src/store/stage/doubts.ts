@@ -5,7 +5,7 @@ import { groupProperties } from '../../rules/groups.ts';
 import { doubts, type KnownObject, type MergedObject } from '../../rules/merge.ts';
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
-import { liveManaged, namesObject, objectOfKey, setAsideInRound, stagedInRound } from '../database/vocabulary.ts';
+import { managedInGraph, namesObject, objectOfKey, setAsideInRound, stagedInRound } from '../database/vocabulary.ts';
 import { stageProblems } from './problems.ts';
 import type { Round } from './rounds.ts';
 
@@ -23,11 +23,14 @@ export async function knownObjects(
   if (ids.length === 0) return new Map();
   const found = await rows<KnownObject & { id: string }>(
     transaction,
-    `select s.entra_object_id as id, 'stage' as origin, s.source, s.removed, s.doubt
+    `select s.entra_object_id as id, 'stage' as origin, s.source, s.removed, s.doubt,
+            exists (select from entra_sync.${tableOf[stream]} k
+                     where k.tenant_id = :tenantId and k.entra_object_id = s.entra_object_id
+                       and k.removed_reason = 'not_copied') as "leftOut"
        from entra_sync.stage_${stream} s where s.round_id = :roundId and s.entra_object_id = any(:ids::uuid[])
      union all
      select a.entra_object_id, case a.state when 'managed' then 'account' else 'released' end, a.source,
-            a.removed_reason, null
+            nullif(a.removed_reason, 'not_copied'), null, coalesce(a.removed_reason = 'not_copied', false)
        from entra_sync.${tableOf[stream]} a
       where :incremental::boolean and a.tenant_id = :tenantId and a.entra_object_id = any(:ids::uuid[])
         and not ${stagedInRound(stream, 'a.entra_object_id', ':roundId')}`,
@@ -207,7 +210,7 @@ export async function unmetObjects(
                        where p.round_id = :roundId and not ${namesObject('p.object_key')}) as met
      )
      select a.entra_object_id::text as id, n.met as nameless from entra_sync.${tableOf[stream]} a cross join nameless n
-      where a.tenant_id = :tenantId and ${liveManaged('a')} and a.entra_object_id is not null
+      where a.tenant_id = :tenantId and ${managedInGraph('a')} and a.entra_object_id is not null
         and not ${stagedInRound(stream, 'a.entra_object_id', ':roundId')}
         and not ${setAsideInRound('a.entra_object_id::text', ':roundId')}
       limit case when (select met from nameless) then null else :most::bigint + 1 end`,

@@ -5,6 +5,7 @@ import type { GroupColumns, Member } from '../../rules/groups.ts';
 import type { KnownObject, MergedObject } from '../../rules/merge.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
+import { inGraph } from '../database/vocabulary.ts';
 import { inDryRun } from '../feed/receipts.ts';
 import { holdersKey, membersKey, problemsOf, type SetAsideReasons, withoutCulprits } from './culprits.ts';
 import {
@@ -23,7 +24,11 @@ import { stageProblems } from './problems.ts';
 import { advanceRound, type PageOfRound, type Round, type StageState } from './rounds.ts';
 
 /** A merged group with its columns. */
-export type StagedGroup = MergedObject & GroupColumns;
+export type StagedGroup = MergedObject &
+  GroupColumns & {
+    /** Whether the settings copy the group; null: its name is not known, so it stays as it is. */
+    readonly copied: boolean | null;
+  };
 
 export type GroupsPageToStage = PageOfRound & {
   readonly occurrences: readonly Occurrence[];
@@ -96,15 +101,17 @@ async function stageGroups(transaction: Transaction, roundId: string, groups: re
 
 const insertGroups = `insert into entra_sync.stage_groups as s
        (round_id, entra_object_id, removed, source, display_name, description, mail, kind, is_dynamic,
-        attributes, doubt)
+        attributes, doubt, copied)
      select :roundId, r.* from jsonb_to_recordset(:groups::jsonb)
          as r (id uuid, removed text, source jsonb, "displayName" text, description text, mail text, kind text,
-               "isDynamic" boolean, attributes jsonb, doubt text)
+               "isDynamic" boolean, attributes jsonb, doubt text, copied boolean)
      on conflict (round_id, entra_object_id) do update
         set removed = excluded.removed, source = excluded.source, display_name = excluded.display_name,
             description = excluded.description, mail = excluded.mail, kind = excluded.kind,
-            is_dynamic = excluded.is_dynamic, attributes = excluded.attributes, doubt = excluded.doubt
-      where (s.removed, s.source, s.doubt) is distinct from (excluded.removed, excluded.source, excluded.doubt)`;
+            is_dynamic = excluded.is_dynamic, attributes = excluded.attributes, doubt = excluded.doubt,
+            copied = excluded.copied
+      where (s.removed, s.source, s.doubt, s.copied)
+            is distinct from (excluded.removed, excluded.source, excluded.doubt, excluded.copied)`;
 
 /** A member list by GET. Without problems it is whole and replaces the slices. */
 export type ListOfMembers = {
@@ -123,12 +130,12 @@ export type SettledGroups = Unsettled & {
   readonly readAt: Date;
 };
 
-/** Returns the groups that are live here; memberships of others cannot be stored. */
+/** Returns the groups that are stored here and in Graph; memberships of others cannot be stored. */
 export async function liveGroups(database: Database, tenantId: string, ids: readonly string[]): Promise<string[]> {
   const found = await rows<{ id: string }>(
     database,
-    `select entra_object_id as id from entra_sync.groups
-      where tenant_id = :tenantId and removed_at is null and entra_object_id = any(:ids::uuid[])`,
+    `select g.entra_object_id as id from entra_sync.groups g
+      where g.tenant_id = :tenantId and ${inGraph('g')} and g.entra_object_id = any(:ids::uuid[])`,
     { tenantId, ids },
   );
   return found.map((row) => row.id);

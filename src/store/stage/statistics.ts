@@ -56,7 +56,7 @@ const partThatCounts: Readonly<Record<string, number>> = {
 };
 
 // Else the planner plans for the empty tables of a new tenant.
-/** Updates the statistics of tables of which a commit wrote a large part. */
+/** Updates the statistics of tables of which a commit wrote a large part, and notes which tenants are large. */
 export async function analyzeTables(database: Database, stream: Stream, counts: CommitCounts): Promise<void> {
   const objects = counts.created + counts.updated + counts.restored + counts.removed;
   const written = {
@@ -77,6 +77,12 @@ export async function analyzeTables(database: Database, stream: Stream, counts: 
     if (size >= (partThatCounts[table] ?? 0) * before)
       await database.raw(`analyze (skip_locked) entra_sync.${table} ${analyzedColumns[table] ?? ''}`);
   }
+  await noteLargeTenants(database);
+}
+
+/** Notes, by the planner's statistics, the tenants whose memberships the views read whole (rule 39). */
+export async function noteLargeTenants(database: Database): Promise<void> {
+  await database.raw('select entra_sync.note_large_tenants()');
 }
 
 const analyzedColumns: Readonly<Record<string, string>> = {

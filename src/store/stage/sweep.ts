@@ -2,7 +2,7 @@
 // that GET returned whole ends one (rule 8).
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { compareWholeSets, type Database, inTransaction, rows } from '../database/pool.ts';
-import { groupOfObject, membershipsOfGroup, removedWithObject } from '../database/vocabulary.ts';
+import { groupOfObject, inGraph, membershipsOfGroup, removedWithObject } from '../database/vocabulary.ts';
 import { stageMembers } from './members.ts';
 
 // One stream at a time: for both, Postgres scanned an index from end to end per member.
@@ -20,7 +20,7 @@ join (select m.group_no, m.member_object_id from entra_sync.memberships m where 
   on m.group_no = g.group_no`;
 
 // EXCEPT sorts or hashes both sides; a join planned for few rows compared each member with the whole stage. The members
-// that remain are looked up one by one.
+// that remain are looked up one by one. Where nothing is stored or listed, as in a first round, the stage is not read.
 /**
  * The query of stored memberships that the stage lacks, of the groups in `lists` (object_id, read_at), without
  * soft-deleted members, which Graph omits, and members whose own groups were read later. Binds `tenant` and `round`.
@@ -30,7 +30,9 @@ select x.group_object_id, g.group_no, x.member_object_id, m.member_type
   from (select w.object_id as group_object_id, m.member_object_id
           from (${lists}) w ${stored}
         except
-        select s.group_object_id, s.member_object_id from entra_sync.staged_members s where s.round_id = :round) x
+        select s.group_object_id, s.member_object_id from entra_sync.staged_members s
+         where s.round_id = :round and (select exists (select from (${lists}) w))
+           and (select exists (select from entra_sync.member_groups m where m.tenant_id = :tenant))) x
  cross join lateral (select w.read_at from (${lists}) w where w.object_id = x.group_object_id offset 0) w
  cross join ${groupOfObject('x.group_object_id')} g
  cross join lateral (select m.member_type from entra_sync.member_groups m
@@ -40,7 +42,7 @@ select x.group_object_id, g.group_no, x.member_object_id, m.member_type
                       and (${removedWithObject('a')} or a.memberships_read_at > w.read_at) offset 0)
    and not exists (select from entra_sync.groups r
                     where r.tenant_id = :tenant and r.entra_object_id = x.member_object_id
-                      and r.removed_at is not null offset 0)
+                      and not ${inGraph('r')} offset 0)
    and not ${isDeletedElsewhere('users')} and not ${isDeletedElsewhere('groups')}`;
 
 /** The query of the lists that this round read whole. Binds `round`. */

@@ -126,7 +126,8 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
         and ${removedWithObject('a')}
      union
      select left(p.object_key, 36) from entra_sync.set_aside p
-      where p.tenant_id = :tenantId and p.stream = 'users' and p.object_key like '%/memberOf'
+      where p.tenant_id = :tenantId and p.stream = 'users'
+        and (p.object_key like '%/memberOf' or p.object_key like '%/directReports')
      union
      select s.entra_object_id::text
        from entra_sync.stage_users s
@@ -138,6 +139,17 @@ export async function restoredUsers(database: Database, tenantId: string, roundI
       where d.tenant_id = :tenantId and d.stream = 'users' and d.is_back
         and exists (select from entra_sync.checkpoints c where c.tenant_id = :tenantId and c.stream = 'groups')`,
     { tenantId, roundId },
+  );
+  return found.map((row) => row.id);
+}
+
+/** Returns those of the users that the round shows live. */
+export async function stagedLive(database: Database, roundId: string, ids: readonly string[]): Promise<string[]> {
+  const found = await rows<{ id: string }>(
+    database,
+    `select entra_object_id::text as id from entra_sync.stage_users
+      where round_id = :roundId and removed is null and entra_object_id = any(:ids::uuid[]) order by 1`,
+    { roundId, ids },
   );
   return found.map((row) => row.id);
 }

@@ -1,11 +1,14 @@
 // A customer's consent registers or reconnects its tenant. It waits for the vendor's approval if the vendor did not
 // name the tenant and the sign-in showed no administrator role.
+
 import { ExpectedError } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import { type Database, inTransaction, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { nextFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { completeRules, shareSettings } from '../settings/versions.ts';
+import { contactsOf, writeContacts } from './contacts.ts';
 import { writeTenantChange } from './disconnect.ts';
 import { keepWaiting, lockAsking, nothingWaits } from './waiting-consents.ts';
 
@@ -84,6 +87,7 @@ async function register(
     tenantId,
     invitationId,
   });
+  await takeContacts(transaction, consent);
   const ended = await rows<{ external_ref: string }>(transaction, endWaiting, { tenantId, invitationId });
   const dropped = [...new Set(ended.map((one) => one.external_ref))].filter((one) => one !== ref).sort();
   const how = known ? knownAs(known.status) : 'new';
@@ -127,12 +131,27 @@ async function approveIn(
   if (!invited || ref === undefined) throw await nothingWaits(transaction, tenantId, refs, approval.ref);
   if (known && known.external_ref !== null && known.external_ref !== ref) {
     throw new ExpectedError('tenant_exists', `tenant ${tenantId} is registered for customer ${known.external_ref}`, {
-      cure: `entra-sync tenant reject ${tenantId} --ref ${JSON.stringify(ref)}, or entra-sync tenant rename ${tenantId} --ref ${JSON.stringify(ref)} if it is this customer's`,
+      cure: `entra-sync tenant reject ${tenantId} --ref ${commandWord(ref)}, or entra-sync tenant rename ${tenantId} --ref ${commandWord(ref)} if it is this customer's`,
     });
   }
   const consent = { invitationId: invited.invitation_id, tenantId, actor };
   const done = await register(transaction, consent, { invited, known }, defaults);
   return done ? { ...done, ref } : approveIn(transaction, approval, defaults);
+}
+
+/** Makes the addresses of the invitation contacts of a tenant that has none. */
+async function takeContacts(
+  transaction: Transaction,
+  { invitationId, tenantId, actor }: { invitationId: string; tenantId: string; actor: string },
+): Promise<void> {
+  const [invited] = await rows<{ contacts: string[] }>(
+    transaction,
+    'select contacts from entra_sync.invitations where invitation_id = :invitationId',
+    { invitationId },
+  );
+  const addresses = invited?.contacts ?? [];
+  if (addresses.length > 0 && (await contactsOf(transaction, tenantId)).length === 0)
+    await writeContacts(transaction, { tenantId, addresses, actor });
 }
 
 const selectAsking = `select i.invitation_id, i.external_ref, i.name, i.tenant_id, false as expired

@@ -1,6 +1,7 @@
 // Disconnects, reconnects and purges tenants, without Graph.
 import { ExpectedError } from '../../errors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
+import { type AuditedBy, leavePurgeInAudit } from '../feed/audit.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
 import { becameManual, changeRowsOutsideCycle } from '../feed/change-rows.ts';
 import { inDryRun, inReportedTransaction } from '../feed/receipts.ts';
@@ -108,12 +109,15 @@ export async function releasedAccounts(
 
 export type Purged = { readonly accounts: number; readonly groups: number; readonly changes: number };
 
+// The time that the disconnect was given has passed.
+const byRetention: AuditedBy = { actor: 'retention', role: 'worker', via: 'cli' };
+
 /**
  * Erases a disconnected tenant with all its rows. Its batches stay without content, so that positions stay valid.
  * Throws `usage` for a connected one.
  */
-export async function purgeTenant(database: Database, tenantId: string): Promise<Purged> {
-  return inReportedTransaction(database, (transaction) => eraseTenant(transaction, tenantId));
+export async function purgeTenant(database: Database, tenantId: string, by = byRetention): Promise<Purged> {
+  return inReportedTransaction(database, (transaction) => eraseTenant(transaction, tenantId, by));
 }
 
 /** Erases the disconnected tenants whose time has come, and returns their ids. Skips those that are busy. */
@@ -134,7 +138,7 @@ export async function eraseDueTenants(database: Database): Promise<string[]> {
           `select from entra_sync.tenants where tenant_id = :tenantId and ${due} for update skip locked`,
           { tenantId },
         );
-        return still ? eraseTenant(transaction, tenantId) : undefined;
+        return still ? eraseTenant(transaction, tenantId, byRetention) : undefined;
       },
       { locks: { eachMs: 1_000, forMs: 0, forWorkMs: 0 } },
     ).catch((error: unknown) => {
@@ -149,7 +153,7 @@ export async function eraseDueTenants(database: Database): Promise<string[]> {
 // The delete cascades to settings, which a settings change locks before tenants.
 const settingsFirst = 'lock table entra_sync.settings in row exclusive mode';
 
-async function eraseTenant(transaction: Transaction, tenantId: string): Promise<Purged> {
+async function eraseTenant(transaction: Transaction, tenantId: string, by: AuditedBy): Promise<Purged> {
   await transaction.raw(settingsFirst);
   const status = await lockForUpdate(transaction, tenantId);
   if (status !== 'disconnected') {
@@ -168,7 +172,9 @@ async function eraseTenant(transaction: Transaction, tenantId: string): Promise<
   const accounts = await deletedFrom('accounts');
   await deletedFrom('waiting_consents');
   await deletedFrom('tenants');
-  return { changes, groups, accounts };
+  const purged = { changes, groups, accounts };
+  await leavePurgeInAudit(transaction, tenantId, by, purged);
+  return purged;
 }
 
 type ChangeScope = { tenant: string; actor: string; batch: string };

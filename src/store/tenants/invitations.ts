@@ -29,23 +29,38 @@ export async function signingKey(database: Database): Promise<Buffer> {
 
 const columns = 'invitation_id, external_ref, name, tenant_id, expires_at, expires_at <= clock_timestamp() as expired';
 
-/** Stores an invitation for a customer. Deletes those that expired more than 30 days ago. */
-export async function createInvitation(
-  database: Database,
-  invitation: { ref: string; name: string | null; tenantId: string | null; expiresInMs: number; actor: string },
-): Promise<Invitation> {
+/** An invitation with this id is made already. */
+export class InvitationExists extends Error {}
+
+export type NewInvitation = {
+  /** Given by a form, so that a second press finds it made. */
+  readonly invitationId?: string | undefined;
+  readonly ref: string;
+  readonly name: string | null;
+  readonly tenantId: string | null;
+  readonly expiresInMs: number;
+  /** Mail addresses that become contacts of the tenant. */
+  readonly contacts?: readonly string[];
+  readonly actor: string;
+};
+
+/**
+ * Stores an invitation for a customer. Deletes those that expired more than 30 days ago. Throws `InvitationExists` if there
+ * is one with its id.
+ */
+export async function createInvitation(database: Database, invitation: NewInvitation): Promise<Invitation> {
   return inReportedTransaction(database, async (transaction) => {
     await transaction.raw(forgetExpiredConsents);
     await transaction.raw("delete from entra_sync.invitations where expires_at < now() - interval '30 days'");
     const [created] = await rows<Invitation>(
       transaction,
-      `insert into entra_sync.invitations (external_ref, name, tenant_id, actor, expires_at)
-       values (:ref, :name, :tenantId, :actor,
+      `insert into entra_sync.invitations (invitation_id, external_ref, name, tenant_id, contacts, actor, expires_at)
+       values (coalesce(:invitationId::uuid, gen_random_uuid()), :ref, :name, :tenantId, :contacts, :actor,
                date_trunc('second', clock_timestamp() + :expiresInMs * interval '1 millisecond'))
-       returning ${columns}`,
-      invitation,
+       on conflict (invitation_id) do nothing returning ${columns}`,
+      { ...invitation, contacts: invitation.contacts ?? [], invitationId: invitation.invitationId ?? null },
     );
-    if (!created) throw new Error('no invitation was created');
+    if (!created) throw new InvitationExists();
     return created;
   });
 }

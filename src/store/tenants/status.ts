@@ -1,7 +1,7 @@
 // Reads the state of tenants: counts, checkpoints, cycles, objects set aside.
 import type { Stream } from '../../rules/streams.ts';
 import { type Database, rows } from '../database/pool.ts';
-import { naturally } from '../database/vocabulary.ts';
+import { intervalOf, naturally } from '../database/vocabulary.ts';
 import type { TenantRow } from './tenants.ts';
 
 export type TenantStatus = TenantRow & {
@@ -62,18 +62,23 @@ const leftOpen = "(c.outcome = 'running' and not coalesce(h.alive, false))";
 const wholeCommitted = `((c.streams #>> '{users,outcome}' = 'committed'
             and c.streams #>> '{groups,outcome}' = 'committed') is true)`;
 
-const isOf: Readonly<Record<StatusFilter, string>> = {
+/** The SQL condition of each filter, over directory.tenants as `t` and {@link lastCycle}. */
+export const isOf: Readonly<Record<StatusFilter, string>> = {
   failing: `t.status <> 'disconnected' and (t.status = 'quarantined' or c.outcome in ('failed', 'partial')
             or (${leftOpen} and not ${wholeCommitted}))`,
   held: 't.held_removals > 0',
-  // Stored settings write intervals as Postgres reads them: 40m, 2h.
   stale: `t.status <> 'disconnected' and not t.paused and
           coalesce(t.last_success_at, (select added_at from entra_sync.tenants n where n.tenant_id = t.tenant_id))
-          < clock_timestamp() - 2 * (
-            select (s.document ->> 'interval')::interval from entra_sync.settings s
-             where (s.tenant_id is null or s.tenant_id = t.tenant_id) and jsonb_exists(s.document, 'interval')
-             order by s.tenant_id nulls last, s.version desc limit 1)`,
+          < clock_timestamp() - 2 * ${intervalOf('t.tenant_id')}`,
 };
+
+/** Joins the last cycle of tenant `t` as `c`, and whether its process is alive as `h`. */
+export const lastCycle = `left join lateral (
+         select outcome, streams, kind, finished_at, error_code, error_message from directory.cycles
+          where tenant_id = t.tenant_id and kind <> 'on_demand' order by cycle_id desc limit 1) c on true
+       left join lateral (
+         select expires_at > clock_timestamp() as alive from entra_sync.heartbeats
+          where tenant_id = t.tenant_id) h on true`;
 
 // An expression of FirstLoadState by stream, over an expression of the tenant.
 const firstLoadOf = (tenant: string) => `
@@ -125,12 +130,7 @@ export async function readStatus(
                 count(*) filter (where removed_at is null and not enabled)::int as suspended,
                 count(*) filter (where removed_at is not null)::int as removed
            from entra_sync.accounts where tenant_id = t.tenant_id) a on true
-       left join lateral (
-         select outcome, streams, kind, finished_at, error_code, error_message from directory.cycles
-          where tenant_id = t.tenant_id and kind <> 'on_demand' order by cycle_id desc limit 1) c on true
-       left join lateral (
-         select expires_at > clock_timestamp() as alive from entra_sync.heartbeats
-          where tenant_id = t.tenant_id) h on true
+       ${lastCycle}
       where (:tenantId::uuid is null or t.tenant_id = :tenantId) and ${only === null ? 'true' : isOf[only]}
       order by ${naturally('t.name')}, t.tenant_id`,
     { tenantId },
@@ -247,5 +247,21 @@ export async function groupsByName(
          on g.tenant_id = :tenantId and entra_sync.folded(g.display_name) = entra_sync.folded(n.name)
       order by 1`,
     { tenantId, names },
+  );
+}
+
+/** Returns the groups among these object ids that are open to all, or that fill themselves. */
+export async function openGroups(
+  database: Database,
+  tenantId: string,
+  ids: readonly string[],
+): Promise<(NamedGroup & { dynamic: boolean })[]> {
+  return rows<NamedGroup & { dynamic: boolean }>(
+    database,
+    `select g.entra_object_id, coalesce(g.display_name, '') as name, g.is_dynamic as dynamic
+       from entra_sync.groups g
+      where g.tenant_id = :tenantId and g.entra_object_id = any(:ids::uuid[])
+        and (g.is_dynamic or lower(g.source ->> 'visibility') = 'public') order by 2, 1`,
+    { tenantId, ids },
   );
 }

@@ -1,5 +1,7 @@
 // The registered tenants: added, renamed, found, locked and forgotten.
+
 import { ExpectedError } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import { type Database, rowCount, rows, type Transaction, written } from '../database/pool.ts';
 import { naturally } from '../database/vocabulary.ts';
@@ -141,6 +143,11 @@ export async function findTenant(database: Database, word: string): Promise<Tena
   );
 }
 
+/** Returns whether more than one tenant is registered. */
+export async function hasSeveralTenants(database: Database): Promise<boolean> {
+  return (await rows(database, 'select from directory.tenants limit 2')).length > 1;
+}
+
 /**
  * Deletes a tenant that never synced, is not disconnected and has no accounts or groups; with `unclaimed` only one
  * without a customer's reference. Returns whether it did.
@@ -188,6 +195,6 @@ export async function shareTenant(transaction: Transaction, tenantId: string): P
 /** Returns the error for reading a disconnected tenant from Graph. */
 export function tenantDisconnected(name?: string): ExpectedError {
   return new ExpectedError('tenant_disconnected', `${name ?? 'the tenant'} is disconnected`, {
-    cure: `entra-sync tenant reconnect ${name === undefined ? 'TENANT' : JSON.stringify(name)} connects it again`,
+    cure: `entra-sync tenant reconnect ${name === undefined ? 'TENANT' : commandWord(name)} connects it again`,
   });
 }

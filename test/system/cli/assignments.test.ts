@@ -53,11 +53,47 @@ describe('slots and items', () => {
     expectOneLine(
       await acting(...put, file),
       2,
-      /a \{\{field\}\} of the html stands in the attribute src \(ES005\) -> /,
+      /a \{\{field\}\} of the html stands in the attribute src \(line 1\) \(ES005\) -> /,
     );
     await writeFile(file, '<img alt="{{displayName}}">');
     expect((await acting(...put, file)).stdout).toBe('item spring of banner, all tenants: stored.\n');
     expectOneLine(await acting(...put, join(file, 'none')), 2, /cannot be read/);
+  });
+
+  test('the html for one account, the own item of its tenant before that of all tenants', async () => {
+    const file = join(await temporaryDirectory(onTestFinished), 'card.html');
+    const put = async (html: string, ...place: string[]) => {
+      await writeFile(file, html);
+      expect((await acting('items', 'put', 'banner', 'card', ...place, '--html', file)).code).toBe(0);
+    };
+    const shown = (...words: string[]) =>
+      cli('items', 'show', 'banner', 'card', '--for', 'ann@contoso.example', ...words);
+    await put('{{displayName}} {{nick}}', '--all-tenants');
+    expect(await shown()).toMatchObject({
+      stdout: 'Ann Berg \n',
+      stderr: expect.stringMatching(/\nThe settings of Contoso have no field nick\.\n$/),
+    });
+    await put(
+      '<p>{{#country}}<b>{{displayName}}</b><br>{{country}}{{/country}}{{#nick}}!{{/nick}}</p>',
+      '--tenant',
+      'Contoso',
+    );
+    expect(await shown()).toMatchObject({ stdout: '<p><b>Ann Berg</b><br>DE</p>\n' });
+    expect((await shown('--text')).stdout).toBe('Ann Berg\nDE\n');
+    expect(await json('items', 'show', 'banner', 'card', '--for', 'ann')).toMatchObject({ text: 'Ann Berg\nDE' });
+    expectOneLine(await cli('items', 'show', 'banner', 'spring', '--for', 'zoe'), 2, /no account zoe -> .*find/);
+    expectOneLine(
+      await cli('items', 'show', 'banner', 'none', '--for', 'ann'),
+      2,
+      /has no item none of slot banner -> /,
+    );
+    expectOneLine(
+      await cli('items', 'show', 'banner', 'corp', '--for', 'ann'),
+      2,
+      /item corp of banner has no html -> /,
+    );
+    for (const place of [['--all-tenants'], ['--tenant', 'Contoso']])
+      expect((await acting('items', 'drop', 'banner', 'card', ...place)).code).toBe(0);
   });
 
   test('one of --tenant and --all-tenants', async () => {

@@ -89,7 +89,10 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
       ['verify', '--sample', '0'],
       /is not valid: a whole number from 1 to 999999 is needed -> entra-sync verify --help/,
     ],
-    [['edit', 'ann', '--as', 'boss'], /is not valid: Allowed choices are user, manager\. -> entra-sync edit --help/],
+    [
+      ['edit', '--revert', 'mail', '--everyone', '--tenant', 'x', '--as', 'boss'],
+      /of many accounts a role reverts a field, and no account does -> give --as user or manager/,
+    ],
     [['psql', '-c', 'select 1'], /unknown option '-c' -> put options of psql after --, as in entra-sync psql -- -c/],
     [['tenant'], /tenant does nothing without a verb -> name one of those above: entra-sync tenant --help/],
     [['settings'], /settings does nothing without a verb -> name one of those above: entra-sync settings --help/],

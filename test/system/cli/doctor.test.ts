@@ -4,14 +4,19 @@ import { join } from 'node:path';
 import { generate } from 'selfsigned';
 import { expect, test } from 'vitest';
 import { openGraphAccess } from '../../../src/app.ts';
-import { namesCredential } from '../../../src/credentials.ts';
+import { namesCredential, namesSignIn, readSignInCredential } from '../../../src/credentials.ts';
 import { type Check, firstExitCode, openChecklist } from '../../../src/engine/checklist.ts';
 import { checkInstallation, type DoctorParts } from '../../../src/engine/doctor.ts';
 import { checkTenant } from '../../../src/engine/doctor-tenant.ts';
-import { readEnvironment } from '../../../src/environment.ts';
+import { readEnvironment, readPublicUrl } from '../../../src/environment.ts';
 import { loadDefaults } from '../../../src/settings/settings.ts';
 import type { Intervention } from '../../../src/simulator/intercept.ts';
 import { openDatabase, rows } from '../../../src/store/database/pool.ts';
+import {
+  rememberConsentWanted,
+  rememberRegistration,
+  rememberSignIn,
+} from '../../../src/store/tenants/registrations.ts';
 import { listTenants } from '../../../src/store/tenants/tenants.ts';
 import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
 import { rowsOf } from '../../support/deep.ts';
@@ -31,6 +36,7 @@ async function diagnose({ simulator, database, tenant }: World, changes: Changes
     openDatabase: async () => ({ database, name: 'the test' }),
     openGraph: () => openGraphAccess(environment, { policy: { ...fastPolicy, retries: 0 } }),
     namesCredential: namesCredential(environment.variables),
+    signIn: namesSignIn(environment.variables) ? () => readSignInCredential(environment.variables) : undefined,
     proxied: false,
     defaults: loadDefaults(),
     log: bufferLog().log,
@@ -179,6 +185,58 @@ test('a check that depends on a red one is skipped and names it; the others run'
   expect(checks.find(({ check }) => check === 'read: members')?.message).toBe('needs read: groups/delta');
   world.simulator.options.roles = ['User.Read.All'];
   expect(unchecked(await diagnose(world))).toEqual(['read: members']);
+});
+
+test('the sign-in of the web has a line where the environment names it: yellow with one registration, red without a secret', async () => {
+  const world = await openWorld();
+  await world.cycle();
+  const lineOf = async (variables: Record<string, string>) =>
+    (await diagnose(world, { variables })).find(({ check }) => check === 'credential: web');
+  expect(await lineOf({})).toBeUndefined();
+  const ops = { ENTRA_SYNC_OPS_TENANT: world.tenant.tenantId };
+  expect(await lineOf(ops)).toMatchObject({ state: 'warning', cure: expect.stringContaining('docs/web.md') });
+  const own = { ...ops, ENTRA_SYNC_SIGN_IN_CLIENT_ID: '6f8d9a3e-2a46-4c57-9c1b-0b6a3c3d2f10' };
+  expect(await lineOf(own)).toMatchObject({ state: 'failed', code: 'usage' });
+  expect(await lineOf({ ...own, ENTRA_SYNC_SIGN_IN_CLIENT_SECRET: 'x' })).toMatchObject({ state: 'ok' });
+});
+
+test('the registrations as sign-ins have shown them: redirect addresses, roles in tokens, a consent that is wanted', async () => {
+  const world = await openWorld();
+  const { database, simulator } = world;
+  const signIn = '6f8d9a3e-2a46-4c57-9c1b-0b6a3c3d2f10';
+  const variables = { ENTRA_SYNC_SIGN_IN_CLIENT_ID: signIn, ENTRA_SYNC_SIGN_IN_CLIENT_SECRET: 'x' };
+  const publicUrl = 'https://sync.example.com';
+  const told = async (parts: Partial<DoctorParts> = { publicUrl: () => publicUrl }) =>
+    Object.fromEntries(
+      (await diagnose(world, { variables, parts }))
+        .filter(({ check }) => /^(redirect|sign-in: (roles|consent))/.test(check))
+        .map(({ check, state, message }) => [check, `${state} ${message}`]),
+    );
+  expect(await told({})).toEqual({ 'sign-in: roles': expect.stringMatching(/^ok not known yet/) });
+  expect(await told()).toMatchObject({
+    'redirect: /callback': expect.stringMatching(/^warning no sign-in has come back to \S+\/callback yet/),
+    'redirect: /entered': expect.stringMatching(/^warning no sign-in has come back to \S+\/entered yet/),
+  });
+  const wrong = () => readPublicUrl({ ENTRA_SYNC_PUBLIC_URL: 'http://sync.example.com' }, undefined, 0);
+  expect((await told({ publicUrl: wrong }))['redirect: /entered']).toMatch(/^failed the public address/);
+  const { clientId } = simulator.options;
+  await rememberSignIn(database, { clientId, redirectUri: `${publicUrl}/callback` });
+  // Another address of the same application says nothing of this one.
+  await rememberSignIn(database, { clientId: signIn, redirectUri: 'https://old.example.com/entered' });
+  await rememberRegistration(database, signIn, false);
+  await rememberConsentWanted(database, { clientId: signIn, redirectUri: `${publicUrl}/entered`, code: 'AADSTS90094' });
+  expect(await told()).toEqual({
+    'redirect: /callback': expect.stringMatching(/^ok \S+\/callback works \(last sign-in \d{4}-\d\d-\d\d\)$/),
+    'redirect: /entered': expect.stringMatching(/^warning/),
+    'sign-in: roles': expect.stringMatching(/^warning id tokens tell no directory roles .* cannot come in$/),
+    'sign-in: consent': expect.stringMatching(/^warning .*only an administrator .*\(AADSTS90094, last /),
+  });
+  await database.raw(
+    "update entra_sync.sign_in_addresses set consent_wanted_at = now() - interval '8 days' where consent_code is not null",
+  );
+  await rememberRegistration(database, signIn, true);
+  await rememberSignIn(database, { clientId: signIn, redirectUri: `${publicUrl}/entered` });
+  expect(Object.values(await told()).map((line) => line.split(' ')[0])).toEqual(['ok', 'ok', 'ok']);
 });
 
 test('held removals, a clock that differs from the database, a paused or disconnected tenant', async () => {

@@ -71,7 +71,7 @@ describe('edit --undo', () => {
     expect((await titles())[id]).toBe('Clerk');
   });
 
-  test('what is refused is refused in one line', async () => {
+  test('a refusal is one line', async () => {
     const refused: [string[], RegExp][] = [
       [['--undo', 'jobTitle=Boss'], /--undo needs the number of a change/],
       [['jobTitle=Boss', '--undo'], /--undo stands alone/],
@@ -121,7 +121,7 @@ describe('edit --revert FIELD of many', () => {
     expect(await titles()).toMatchObject({ [manual]: 'Guest', [accounts[4] ?? '']: 'Clerk' });
   });
 
-  test('what is refused is refused in one line, and changes nothing', async () => {
+  test('a refusal is one line, and changes nothing', async () => {
     const before = await titles();
     const refused: [string[], RegExp][] = [
       [['--group', 'Outer', '--tenant', 'Contoso'], /go with --revert FIELD alone/],

@@ -89,7 +89,7 @@ describe('words in place of an id or a name', () => {
     expect((await cli('explain', 'anna berg', '--tenant', 'Fabrikam')).code).toBe(0);
   });
 
-  test('of a word that one has whole and others begin with, it is that one', async () => {
+  test('a word that one has whole and others begin with, it is that one', async () => {
     expect((await cli('explain', 'ann')).stdout).toMatch(/Ann Bergström/);
   });
 });

@@ -10,6 +10,7 @@ import { expectTruth, openWorld, type World } from '../../support/system.ts';
 const verbs = [
   'demo',
   'simulate',
+  'register',
   'migrate',
   'tenant add',
   'tenant list',
@@ -17,17 +18,23 @@ const verbs = [
   'tenant pause',
   'tenant resume',
   'tenant acknowledge',
+  'tenant contacts',
   'tenant retry',
   'connect',
   'sync',
   'resync',
   'worker',
+  'web',
+  'web sessions list',
+  'web sessions end',
   'status',
   'doctor',
   'cycle show',
   'verify',
+  'audit',
   'find',
   'explain',
+  'managers',
   'history',
   'compare',
   'edit',
@@ -47,10 +54,12 @@ const verbs = [
   'assignments move',
   'assignments explain',
   'assignments change',
+  'assignments people',
   'slots list',
   'slots put',
   'slots drop',
   'items list',
+  'items show',
   'items put',
   'items drop',
   'settings show',
@@ -59,6 +68,22 @@ const verbs = [
   'settings diff',
   'settings revert',
   'grant',
+  'webhook add',
+  'webhook list',
+  'webhook log',
+  'webhook test',
+  'webhook replay',
+  'webhook rotate',
+  'webhook pause',
+  'webhook resume',
+  'webhook remove',
+  'notify add',
+  'notify list',
+  'notify log',
+  'notify test',
+  'notify pause',
+  'notify resume',
+  'notify remove',
   'psql',
 ];
 
@@ -257,6 +282,18 @@ test
     // Ordered by cycle and kind, whichever stream was committed first.
     expect(stdout).toMatch(/account\.created[\s\S]*account\.removed[\s\S]*account\.restored[\s\S]*membership\.added/);
     expect(stdout).toMatch(/What happened so far[\s\S]*Of the 50 users 3 are guests[\s\S]*What changed/);
+    const [, group = '', excepted = ''] =
+      /^6\. .* the banner spring goes to the group (.+), but not to (.+):$/m.exec(stdout) ?? [];
+    const [, hire = '', manager = ''] =
+      /^ {3}In Entra ID (.+) is hired, joins .+, and (.+) is the manager:$/m.exec(stdout) ?? [];
+    expect(stdout).toContain(`is renamed to ${group}, and ${manager} and ${excepted} join it`);
+    const shown = stdout.split('\n').map((line) => line.trim().split(/ {2,}/));
+    const first = ['spring', 'group', 'wins', 'it is number 1 of 1'];
+    for (const name of [manager, hire]) expect(shown).toContainEqual([name, ...first]);
+    expect(shown).not.toContainEqual([excepted, ...first]);
+    expect(shown).toContainEqual([excepted, 'spring', 'group', 'excepted', 'an exception takes the item away']);
+    expect(shown).toContainEqual([hire, manager, manager, 'the manager in Entra ID']);
+    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^ {2}ENTRA_SYNC_HOME=\S+demo \S.* web --local {6}#/);
     expect(stdout).toMatch(/^ {2}rm -r \S+demo {6}# deletes the database of the demo/m);
     expect(stdout).toContain('Chief Happiness Officer');
     expect(await processesNaming(home)).toEqual([]);

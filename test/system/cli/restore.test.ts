@@ -125,7 +125,13 @@ describe('removals undo', () => {
     const open = await cli('removals', 'undo', 'Contoso', '--list', listId);
     expect(open).toMatchObject({ code: 2 });
     expect(open.stderr).toContain(`no removal of list ${listId} of this tenant was approved`);
-    const decision = { tenantId: tenant.tenantId, listId, decision: 'approve', actor: 'ann' } as const;
+    const decision = {
+      tenantId: tenant.tenantId,
+      listId,
+      decision: 'approve',
+      side: 'vendor' as const,
+      actor: 'ann',
+    } as const;
     await decideRemovals(database, { ...decision, ids: null });
     expect(await account(person(0))).toMatchObject({ removed: true });
     expect(await json('removals', 'undo', 'Contoso', '--list', listId)).toMatchObject({ shown: [{}, {}], skipped: [] });
@@ -133,7 +139,7 @@ describe('removals undo', () => {
     await expectSound(database, tenant.tenantId);
   });
 
-  test('what is refused is refused in one line', async () => {
+  test('a refusal is one line', async () => {
     const refused: [string[], RegExp][] = [
       [['--cycle', '1', '--list', '1'], /either --cycle or --list/],
       [[], /either --cycle or --list/],

@@ -1,15 +1,21 @@
 // `simulate` with several tenants: the worker's view of them, and edits of a named tenant or user while it runs.
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { runLine } from '../../../src/cli/verbs/simulate-edits.ts';
 import { createTenant } from '../../../src/simulator/index.ts';
 import { rows } from '../../../src/store/database/pool.ts';
-import { runCli, runProcess, startCli } from '../../support/cli.ts';
+import { runCli, runProcess, startCli, temporaryDirectory } from '../../support/cli.ts';
 import { openStore } from '../../support/stage.ts';
 
 test('several tenants are served: each can be registered, synced, and edited by name', async ({ onTestFinished }) => {
   const store = await openStore();
   onTestFinished(() => store.close());
-  const simulated = startCli(['simulate', '--tenants', '3', '--users', '5', '--groups', '1'], {});
+  const application = ['--client-id', '5e1f0000-0000-4000-8000-000000000001', '--client-secret', 'no-secret'];
+  const folder = await temporaryDirectory(onTestFinished);
+  const simulated = startCli(
+    ['simulate', '--tenants', '3', '--users', '5', '--groups', '1', '--directory', folder, ...application],
+    {},
+  );
   onTestFinished(async () => {
     simulated.child.kill('SIGKILL');
     await simulated.ended;
@@ -20,6 +26,11 @@ test('several tenants are served: each can be registered, synced, and edited by 
     ...Object.fromEntries([...shown.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value])),
     DATABASE_URL: store.url,
   };
+  expect(environment).toMatchObject({
+    AZURE_CLIENT_ID: application[1],
+    AZURE_CLIENT_SECRET: application[3],
+    NODE_EXTRA_CA_CERTS: join(folder, 'authority.pem'),
+  });
   const commands = [...shown.matchAll(/^# {3}entra-sync tenant add (\S+) --name "([^"]+)"$/gm)];
   expect(commands.map(([, , name]) => name)).toEqual(['Contoso 2', 'Contoso 3']);
   for (const [, id = '', name = ''] of commands)

@@ -53,7 +53,8 @@ test('a cycle is a tree of spans: streams, pulls with their requests, commits; i
     expect(told).not.toContain(String(properties.displayName));
     expect(told).not.toContain(String(properties.userPrincipalName));
   }
-  expect(told).not.toMatch(/token|eyJ|https:/i);
+  expect(told).not.toMatch(/token|https:/i);
+  expect(told).not.toMatch(/eyJ/);
 
   exporter.reset();
   world.simulator.intercept(({ url }) => (url.includes('/users/delta') ? { status: 403, body: {} } : undefined));
@@ -101,7 +102,9 @@ test.runIf(isDeep)(
     const all = received.map(({ body }) => body).join('');
     for (const said of ['entra-sync', 'cycle', 'commit', 'GET users/delta', 'deployment.environment.name'])
       expect(all).toContain(said);
-    expect(all).not.toMatch(/deltatoken|skiptoken|eyJ/i);
+    expect(all).not.toMatch(/deltatoken|skiptoken/i);
+    // The bodies hold drawn bytes too, so one token's first letters alone prove nothing.
+    expect(all).not.toMatch(/eyJ[\w-]{8}/);
     // No collector listens: the cycle still succeeds.
     const alone = await runCli(['sync'], { ...environment, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' });
     expect(alone.code, alone.stderr).toBe(0);

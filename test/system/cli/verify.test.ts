@@ -1,6 +1,7 @@
 // `verify` finds each kind of drift that is put into a copy by hand, and nothing else, and changes nothing.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { undoRemovals } from '../../../src/store/commit/undo-removals.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { runCli } from '../../support/cli.ts';
 import { rowsOf } from '../../support/deep.ts';
@@ -54,6 +55,19 @@ test('after a cycle there is no drift, whatever happened before', async () => {
   tenant.restoreUser(person(0));
   tenant.deleteGroup(outer);
   await world.cycle();
+  expect((await verify(world)).drift).toEqual([]);
+});
+
+test('a group whose removal a person undid, and which Graph shows again, waits for its cycle and is no drift', async () => {
+  const { world, tenant, person } = await syncedWorld();
+  const team = tenant.createGroup({ displayName: 'Team', groupTypes: ['Unified'] });
+  tenant.addMember(team, person(0));
+  await world.cycle();
+  tenant.deleteGroup(team);
+  const { cycleId } = await world.cycle();
+  const of = { cycle: String(cycleId) };
+  await undoRemovals(world.database, { tenantId: tenant.tenantId, of, actor: 'Ann', dryRun: false });
+  tenant.restoreGroup(team);
   expect((await verify(world)).drift).toEqual([]);
 });
 

@@ -39,7 +39,7 @@ test.each([
   expect(await page.finish(code, kept)).toEqual({
     tenantId: tenant.tenantId,
     objectId: expect.stringMatching(/^[0-9a-f-]{36}$/),
-    domain: 'contoso.example',
+    ...{ domain: 'contoso.example', directoryRoles: [], appRoles: [], guest: false },
   });
 });
 

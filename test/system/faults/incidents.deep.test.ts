@@ -251,6 +251,7 @@ test('azure-docs#35848: a big change is let through as these removals, once; the
     tenantId: tenant.tenantId,
     listId: list?.list_id ?? '',
     decision: 'approve',
+    side: 'vendor' as const,
     actor: 'ann',
   } as const;
   const decided = await decideRemovals(database, { ...decision, ids: people.slice(0, 10) });

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { ExpectedError } from '../../../src/errors.ts';
 import type { SimulatorOptions } from '../../../src/simulator/index.ts';
 import { type Database, rows } from '../../../src/store/database/pool.ts';
+import { type DrawnChoice, drawnChoice, everyGroup, isCopied, writtenChoice } from '../../support/choice.ts';
 import { type Copy, expectAsOf, takeCopy } from '../../support/copies.ts';
 import { runsOf } from '../../support/deep.ts';
 import { type Edit, edit, makeEdit, pick } from '../../support/group-edits.ts';
@@ -11,6 +12,7 @@ import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../.
 import { drawn } from '../../support/histories.ts';
 import { type DrawnScope, drawnScope, isTaken, widest, writtenScope } from '../../support/scope.ts';
 import { setSettings } from '../../support/settings.ts';
+import { expectSound } from '../../support/soundness.ts';
 import { approveAll, interruption, openWorld, personOf, type World } from '../../support/system.ts';
 
 type Weather = Pick<
@@ -22,6 +24,7 @@ type Step =
   | { step: 'expire'; how: '410' | '400' }
   | { step: 'person'; who: number }
   | { step: 'scope'; scope: DrawnScope }
+  | { step: 'choice'; choice: DrawnChoice }
   | { step: 'cycle'; weather: Weather; resync: boolean; crashAt: number | undefined };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -40,6 +43,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ step: fc.constant('scope' as const), scope: drawnScope }) },
+  { weight: 2, arbitrary: fc.record({ step: fc.constant('choice' as const), choice: drawnChoice }) },
   {
     weight: 2,
     arbitrary: fc.record({ step: fc.constant('person' as const), who: fc.nat(40) }),
@@ -102,7 +106,7 @@ const runs = runsOf(3, 16);
 const limitMs = Math.max(110_000, runs * 6_000);
 
 test(
-  `rules 3, 4, 7, 8, 9, 26: any history of groups ends in the tenant's memberships (${runs} histories)`,
+  `rules 3, 4, 7, 8, 9, 26, 43: any history of groups ends in the tenant's memberships (${runs} histories)`,
   async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -125,6 +129,7 @@ test(
             const { tenant, database } = world;
             let known: Record<string, string> = {};
             let scope = widest;
+            let choice = writtenChoice(tenant, everyGroup);
             await setSettings(database, { scope: writtenScope(scope) });
             const copies: Copy[] = [];
             for (const one of steps) {
@@ -132,6 +137,9 @@ test(
               else if (one.step === 'scope') {
                 scope = one.scope;
                 await setSettings(database, { scope: writtenScope(scope) });
+              } else if (one.step === 'choice') {
+                choice = writtenChoice(tenant, one.choice);
+                await setSettings(database, { groups: choice });
               } else if (one.step === 'person') await readSomebody(world, one.who);
               else if (one.step === 'edits') {
                 for (const edit of one.edits) makeEdit(tenant, edit);
@@ -141,6 +149,7 @@ test(
                 for (const [object, id] of Object.entries(known))
                   expect(now[object], 'group_id of the same group').toBe(id);
                 known = { ...known, ...now };
+                await expectSound(database, tenant.tenantId);
               }
               copies.push(...[await takeCopy(database, tenant.tenantId)].flatMap((copy) => copy ?? []));
             }
@@ -148,7 +157,11 @@ test(
             await world.cycle();
             await approveAll(database, tenant.tenantId, () => world.cycle());
             expect(await groupsSeen(database, tenant.tenantId)).toEqual(
-              groupTruth(tenant, (user) => isTaken(user, scope)),
+              groupTruth(
+                tenant,
+                (user) => isTaken(user, scope),
+                (id, name) => isCopied(choice, id, name),
+              ),
             );
             expect(await replayMemberships(database, tenant.tenantId)).toEqual(
               await membershipPairs(database, tenant.tenantId),

@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ExpectedError } from '../../../src/errors.ts';
-import { loadDefaults } from '../../../src/settings/settings.ts';
-import { createTenant, type Simulator, startSimulator, type Tenant } from '../../../src/simulator/index.ts';
+import { loadDefaults, type SettingsDocument } from '../../../src/settings/settings.ts';
+import { createTenant, type Simulator, startSimulator, type Tenant, type User } from '../../../src/simulator/index.ts';
 import { type Database, openDatabase, rows } from '../../../src/store/database/pool.ts';
 import { feedPosition } from '../../../src/store/feed/changes.ts';
 import { addTenant } from '../../../src/store/tenants/tenants.ts';
@@ -22,8 +22,10 @@ import {
   type Weather,
   weather,
 } from '../../support/history.ts';
+import { expectManagersSound } from '../../support/managers-sound.ts';
+import { expectLines, linesOf, managerName, managersDropped, managersKept } from '../../support/managers-truth.ts';
 import { type FreshDatabase, freshDatabase } from '../../support/postgres.ts';
-import { type DrawnScope, isTaken, widest, writtenScope } from '../../support/scope.ts';
+import { isTaken, widest, writtenScope } from '../../support/scope.ts';
 import { setSettings } from '../../support/settings.ts';
 import {
   accountsOf,
@@ -59,7 +61,7 @@ afterAll(async () => {
 });
 
 test(
-  'rule 26: after any history and one quiet cycle the accounts are the truth, with their identity, and the feed rebuilds them as they are and as they were',
+  'rules 26, 40, 41: after any history and one quiet cycle the accounts are the truth, with their identity, and the feed rebuilds them as they are and as they were',
   async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -69,12 +71,13 @@ test(
           firstLoad: fc.constantFrom('quick' as const, 'delta' as const),
           steps: history,
           calm: weather,
+          managers: fc.boolean(),
         }),
-        async ({ users, deleted, firstLoad, steps, calm }) => {
+        async ({ users, deleted, managers, ...drawn }) => {
           const tenant = createTenant({ seed: users, users, deletedUsers: deleted, tenantId: randomUUID() });
           const simulator = await startSimulator({ tenants: [tenant] });
           try {
-            await live(simulator, tenant, { firstLoad, steps, calm });
+            await live(simulator, tenant, drawn, managers ? managersKept : managersDropped);
           } finally {
             await simulator.close();
           }
@@ -91,11 +94,12 @@ async function live(
   simulator: Simulator,
   tenant: Tenant,
   { firstLoad, steps, calm }: { firstLoad: 'quick' | 'delta'; steps: readonly Step[]; calm: Weather },
+  kept: SettingsDocument,
 ): Promise<void> {
   const { tenantId } = tenant;
   let scope = widest;
   await takeEverybody(main.pool, firstLoad);
-  await setSettings(main.pool, { scope: writtenScope(scope) });
+  await setSettings(main.pool, { scope: writtenScope(scope), ...kept });
   await addTenant(main.pool, { tenantId, name: tenantId, ref: null }, loadDefaults());
   const position = await feedPosition(main.pool);
   const known = new Map<string, string>();
@@ -122,11 +126,14 @@ async function live(
     await followIdentities(tenantId, known, aged);
   }
   await approveAll(main.pool, tenantId, () => cycleOf(simulator, tenantId, main.pool));
-  await expectTruth(tenant, main.pool, known.keys(), (user) => isTaken(user, scope));
+  const taken = (user: User) => isTaken(user, scope);
+  await expectTruth(tenant, main.pool, known.keys(), taken, kept.managers ? managerName(tenant, taken) : undefined);
+  if (kept.managers) await expectLines(tenant, main.pool, taken);
+  await expectManagersSound(main.pool, tenantId);
   await expectNothingLeftOpen(tenantId);
   await expectFeedRebuilds(main.pool, tenantId, position);
   await expectAsOf(main.pool, tenantId, copies);
-  await expectFreshLoadAgrees(simulator, tenantId, scope);
+  await expectFreshLoadAgrees(simulator, tenantId, { ...kept, scope: writtenScope(scope) });
   const again = await cycleOf(simulator, tenantId, main.pool, { resync: true });
   const { created, updated, suspended, resumed, removed, restored, set_aside } = again.streams.users;
   expect({ created, updated, suspended, resumed, removed, restored, set_aside }, 'a full round finds no drift').toEqual(
@@ -255,10 +262,15 @@ async function expectNothingLeftOpen(tenantId: string): Promise<void> {
   expect(open).toEqual({ rounds: 0, orphans: 0, set_aside: 0, running: 0, leases: 0 });
 }
 
-async function expectFreshLoadAgrees(simulator: Simulator, tenantId: string, scope: DrawnScope): Promise<void> {
+async function expectFreshLoadAgrees(
+  simulator: Simulator,
+  tenantId: string,
+  settings: Parameters<typeof setSettings>[1],
+): Promise<void> {
   await takeEverybody(other.pool);
-  await setSettings(other.pool, { scope: writtenScope(scope) });
+  await setSettings(other.pool, settings);
   await addTenant(other.pool, { tenantId, name: tenantId, ref: null }, loadDefaults());
   await cycleOf(simulator, tenantId, other.pool);
   expect(factsOf(await accountsOf(other.pool, tenantId))).toEqual(factsOf(await accountsOf(main.pool, tenantId)));
+  expect(await linesOf(other.pool, tenantId)).toEqual(await linesOf(main.pool, tenantId));
 }

@@ -35,7 +35,7 @@ const decide = (
   decision: 'approve' | 'reject',
   listId: string,
   ids: readonly string[] | null = null,
-) => decideRemovals(database, { tenantId: tenant.tenantId, listId, ids, decision, actor: 'ann' });
+) => decideRemovals(database, { tenantId: tenant.tenantId, listId, ids, decision, side: 'vendor', actor: 'ann' });
 
 function remove({ tenant }: World, count: number): string[] {
   const gone = tenant

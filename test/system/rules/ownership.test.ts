@@ -213,7 +213,7 @@ async function takeStep(world: World, books: Books, one: Step): Promise<void> {
         sourceOfTruth: mode,
         fields: {
           jobTitle: { from: 'jobTitle', owner: owners.jobTitle },
-          mobilePhone: { from: 'mobilePhone', owner: owners.mobilePhone },
+          mobilePhone: { from: 'mobilePhone', owner: owners.mobilePhone, pattern: null },
           pronouns: { owner: owners.pronouns },
         },
       });

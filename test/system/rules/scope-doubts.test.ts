@@ -1,9 +1,9 @@
 // Rules 7, 19, 22 at the edges of a scope by groups: users and groups that are deleted, restored, or unreadable.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { changeSettings } from '../../../src/engine/preview.ts';
 import { loadDefaults } from '../../../src/settings/settings.ts';
 import { rows } from '../../../src/store/database/pool.ts';
+import { changeSettings } from '../../../src/store/preview/settings.ts';
 import { disconnectTenant, reconnectTenant } from '../../../src/store/tenants/disconnect.ts';
 import { runCli } from '../../support/cli.ts';
 import {

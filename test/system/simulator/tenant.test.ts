@@ -265,7 +265,7 @@ test('help lists every edit that there is', () => {
   const tenant = createTenant({ seed: 72, users: 3 });
   const help = tenant.run('help');
   const named = [...help.matchAll(/^ {2}([a-z-]+) [A-Z]/gm)].map(([, word = '']) => word);
-  expect(named).toHaveLength(24);
+  expect(named).toHaveLength(25);
   for (const word of named) expect(() => tenant.run(`${word} nothing@nowhere nothing@x`)).not.toThrow(/Unknown edit/);
   const byChance =
     help

@@ -1,0 +1,85 @@
+// A cycle in a row of a table.
+import { type CommitCounts, changesOf } from '../../rules/counts.ts';
+import { count } from '../../rules/numbers.ts';
+import type { CycleRow } from '../../store/tenants/status.ts';
+import { ago, html } from '../html.ts';
+import type { View } from '../page.ts';
+import type { Column } from '../table.ts';
+
+type StreamOf = Partial<CommitCounts> & {
+  readonly requests?: number;
+  readonly seen?: number;
+  readonly round?: string;
+  readonly reason?: string;
+};
+
+const streamsOf = (cycle: CycleRow) => Object.values(cycle.streams) as StreamOf[];
+const sum = (cycle: CycleRow, of: (one: StreamOf) => number | undefined) =>
+  streamsOf(cycle).reduce((total, one) => total + (of(one) ?? 0), 0);
+
+/** Returns how many objects and memberships a cycle changed. */
+export function cycleChanges(cycle: CycleRow): number {
+  return streamsOf(cycle)
+    .filter((one) => one.created !== undefined)
+    .reduce((total, one) => total + changesOf(one as CommitCounts), 0);
+}
+
+/** Returns whether a stream of the cycle failed. */
+export function cycleFailed({ outcome }: CycleRow): boolean {
+  return outcome === 'failed' || outcome === 'partial';
+}
+
+/** Returns the kind of a cycle in words, with the rounds that were not usual. */
+export function cycleKind(cycle: CycleRow): string {
+  const full = Object.entries(cycle.streams).flatMap(([stream, { round, reason }]) =>
+    round === 'full' && typeof reason === 'string' ? [`${stream} in full: ${reason.replaceAll('_', ' ')}`] : [],
+  );
+  return [cycle.kind.replaceAll('_', ' '), ...full].join(', ');
+}
+
+/** Returns how a cycle ended, in words. */
+export function cycleOutcome(cycle: CycleRow): string {
+  if (cycle.error_message !== null) return cycle.error_message;
+  if (cycle.outcome === 'running') return 'under way, or cut off';
+  if (cycle.outcome !== 'committed') return cycle.outcome;
+  return cycleChanges(cycle) === 0 ? 'nothing changed' : '';
+}
+
+/** The columns of a tenant's list of cycles. */
+export function cycleColumns(view: View<unknown>, tenantId: string): readonly Column<CycleRow>[] {
+  const number = true as const;
+  return [
+    {
+      title: 'Started',
+      head: true,
+      cell: (one) =>
+        html`<a href="${view.href(`/console/t/${tenantId}/cycles/${one.cycle_id}`)}">${ago(one.started_at, view.now)}</a><small>cycle ${one.cycle_id}</small>`,
+    },
+    { title: 'Kind', cell: cycleKind },
+    {
+      title: 'Took',
+      number,
+      cell: ({ started_at: from, finished_at: to }) =>
+        to ? `${((to.getTime() - from.getTime()) / 1000).toFixed(1)} s` : '',
+    },
+    { title: 'Requests', number, cell: (one) => count(sum(one, (stream) => stream.requests)) },
+    { title: 'Seen', number, cell: (one) => count(sum(one, (stream) => stream.seen)) },
+    { title: 'Created', number, count: true, cell: (one) => count(sum(one, (stream) => stream.created)) },
+    { title: 'Updated', number, count: true, cell: (one) => count(sum(one, (stream) => stream.updated)) },
+    { title: 'Removed', number, count: true, cell: (one) => count(sum(one, (stream) => stream.removed)) },
+    { title: 'Held', number, count: true, cell: (one) => count(sum(one, (stream) => stream.held)) },
+    {
+      title: 'Members',
+      number,
+      count: true,
+      cell: (one) => {
+        const [added, removed] = [
+          sum(one, (stream) => stream.memberships_added),
+          sum(one, (stream) => stream.memberships_removed),
+        ];
+        return added + removed === 0 ? '0' : `+${count(added)} −${count(removed)}`;
+      },
+    },
+    { title: 'Note', cell: cycleOutcome },
+  ];
+}

@@ -1,0 +1,160 @@
+// `/console/t/ID/people`: the accounts of a tenant, and the search for one.
+import { z } from 'zod';
+import { plural } from '../../rules/numbers.ts';
+import { conditionName } from '../../rules/scope.ts';
+import { type Absence, countUnnamed, findAbsences, type Unnamed } from '../../store/accounts/explain.ts';
+import { findByWords } from '../../store/accounts/find.ts';
+import { countNewWords } from '../../store/accounts/words.ts';
+import {
+  type ListedPerson,
+  listPeople,
+  type PersonFilter,
+  peopleById,
+  personFilters,
+} from '../../store/console/people.ts';
+import { removalText } from '../../words/removals.ts';
+import { ago, type Html, html, nothing } from '../html.ts';
+import { page, type View } from '../page.ts';
+import { position, positionOf } from '../query.ts';
+import { type Column, csvLink, emptyList, filterLinks, listTable, pager } from '../table.ts';
+import { tenantHead, tenantOf } from './tenant-frame.ts';
+
+const shownPeople = 50;
+
+/** A name of a field of the profile, in a query. */
+export const fieldName = z
+  .string()
+  .max(100)
+  .regex(/^[\w.-]+$/);
+
+export const peoplePage = page({
+  route: 'GET /console/t/:tenant/people',
+  query: {
+    q: z.string().max(200),
+    show: z.enum(personFilters),
+    field: fieldName,
+    value: z.string().max(200),
+    after: position('text', 'id'),
+  },
+  load: async (read, view) => {
+    const tenant = await tenantOf(read, view);
+    if (!tenant) return undefined;
+    const { q, show, field, value, after } = view.query;
+    const tenantId = tenant.tenant_id;
+    if (q !== undefined && q.trim() !== '') {
+      const found = await findByWords(read, tenantId, q, shownPeople + 1);
+      const ids = found.flatMap((one) => one.account_id ?? []);
+      return {
+        tenant,
+        people: await peopleById(read, tenantId, ids),
+        unnamed: found.filter((one) => one.kind === 'user'),
+        near: found.length > 0 && found.every((one) => one.fit === 'near'),
+        unsorted: await countNewWords(read, tenantId),
+        // Only ids are kept of people who are not here, so a name finds none of them.
+        nameless: found.length === 0 ? await countUnnamed(read, tenantId) : undefined,
+        absences:
+          found.some((one) => one.kind === 'user') || found.length === 0
+            ? await findAbsences(read, tenantId, q.trim())
+            : [],
+      };
+    }
+    const where = field !== undefined && value !== undefined ? { field, value: value.trim() } : undefined;
+    const page = { after: after?.keys ?? null, limit: shownPeople + 1 };
+    const people = await listPeople(read, { tenantId, filter: show, where, ...page });
+    return { tenant, people, unnamed: [], near: false, unsorted: 0, nameless: undefined, absences: [] };
+  },
+  render: ({ tenant, people, unnamed, near, unsorted, nameless, absences }, view) => {
+    const { q, show, field, value, after } = view.query;
+    const searched = q !== undefined;
+    const last = people.length > shownPeople && !searched ? people[shownPeople - 1] : undefined;
+    const shown = people.slice(0, shownPeople);
+    return {
+      title: `People · ${tenant.name}`,
+      section: 'tenants',
+      content: html`${tenantHead(view, tenant, '/people', { title: 'People' })}
+<form class="search" role="search" method="get" action="${view.href(view.path)}">
+<label for="q">Find a person <input type="search" id="q" name="q" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
+<form class="search" method="get" action="${view.href(view.path)}">${show === undefined ? nothing : html`<input type="hidden" name="show" value="${show}">`}
+<label for="field">Field <input id="field" name="field" value="${field ?? ''}" placeholder="department"></label>
+<label for="value">is <input id="value" name="value" value="${value ?? ''}" placeholder="Sales"></label><button>Show</button></form>
+${filterLinks(view, { name: 'show', label: 'Show', current: show }, filters)}
+${searched && near ? html`<p class="lead">Nothing is called ${q}. The nearest:</p>` : nothing}
+${
+  shown.length > 0
+    ? listTable('People', columns(view), shown)
+    : unnamed.length > 0
+      ? nothing
+      : emptyList(
+          view,
+          searched || show !== undefined || field !== undefined,
+          { q: undefined, show: undefined, field: undefined, value: undefined },
+          html`There are no people yet. The first cycle brings the users that the scope of the settings takes.`,
+        )
+}
+${unnamed.length > 0 && absences.length === 0 ? html`<div class="panel"><p>${plural(unnamed.length, 'user')} without an account, known by object id alone:</p><ul>${unnamed.map((one) => html`<li><code>${one.entra_object_id ?? ''}</code> ${one.state === 'set_aside' ? 'is set aside: what Graph returned could not be read' : 'is outside the scope of the settings'}</li>`)}</ul></div>` : nothing}
+${absences.length > 0 ? html`<div class="panel"><p>Why ${q ?? ''} is not there:</p><ul>${absences.map((one) => html`<li>${absenceText(one, view.now)}</li>`)}</ul></div>` : nothing}
+${nameless && absences.length === 0 ? notThere(nameless) : nothing}
+${unsorted > 0 ? html`<p class="lead">${plural(unsorted, 'new account')} ${unsorted === 1 ? 'is' : 'are'} not found by words yet. Search again in a minute.</p>` : nothing}
+${searched || shown.length === 0 ? nothing : csvLink(view, `${view.path}.csv`, { show, field, value })}
+${searched ? nothing : pager(view, after, last && positionOf([last.sort_key, last.account_id]))}`,
+    };
+  },
+});
+
+function notThere({ outside, set_aside: aside }: Unnamed): Html {
+  const parts = [
+    ...(outside > 0 ? [`${plural(outside, 'user')} outside the scope of the settings`] : []),
+    ...(aside > 0 ? [`${plural(aside, 'user')} set aside`] : []),
+  ];
+  const kept =
+    parts.length === 0
+      ? 'No user is left out: a person who is not here is not in Entra ID.'
+      : `There are ${parts.join(' and ')}, of whom only the object id is kept.`;
+  return html`<p class="lead">${kept}${parts.length === 0 ? '' : ' Search for the object id in Entra ID to see why such a user is not here.'}</p>`;
+}
+
+/** Returns why a user has no account, or none that is up to date. */
+function absenceText({ why, reason, since, condition }: Absence, now: Date): Html {
+  switch (why) {
+    case 'set_aside':
+      return html`set aside${since ? html` ${ago(since, now)}` : nothing}: ${reason ?? 'what Graph returned could not be read'}`;
+    case 'out_of_scope':
+      return html`outside the scope of the settings by ${condition === null ? 'its properties' : html`<code>${conditionName(condition)}</code>`}: only the id is kept`;
+    case 'deleted':
+      return html`deleted in Entra ID, where it can be restored for 30 days`;
+    case 'purged':
+      return html`purged${since ? html` ${ago(since, now)}` : nothing}: nothing of the account is kept`;
+    case 'erased':
+      return html`erased${since ? html` ${ago(since, now)}` : nothing}, and never taken again`;
+  }
+}
+
+const filters: readonly { value: PersonFilter | undefined; label: string }[] = [
+  { value: undefined, label: 'All that are live' },
+  { value: 'managed', label: 'Managed' },
+  { value: 'manual', label: 'Manual' },
+  { value: 'suspended', label: 'Suspended' },
+  { value: 'edited', label: 'Edited by people' },
+  { value: 'removed', label: 'Removed' },
+];
+
+/** Returns the state of an account in words. */
+export function personState(one: ListedPerson, now: Date): Html {
+  if (one.removed_at !== null)
+    return html`<span class="state off">Removed ${ago(one.removed_at, now)}</span><small>${removalText(one.removed_reason ?? '')}</small>`;
+  if (!one.enabled) return html`<span class="state held">Suspended</span><small>disabled in Entra ID</small>`;
+  if (one.state === 'manual') return html`<span class="state off">Manual</span><small>kept by people</small>`;
+  return html`<span class="state">Managed</span>${one.edited ? html`<small>with edits of people</small>` : nothing}`;
+}
+
+const columns = (view: View<unknown>): readonly Column<ListedPerson>[] => [
+  {
+    title: 'Name',
+    head: true,
+    cell: (one) =>
+      html`<a href="${view.href(`${view.path}/${one.account_id}`)}">${one.display_name ?? one.user_principal_name ?? 'without a name'}</a>`,
+  },
+  { title: 'User principal name', cell: (one) => one.user_principal_name ?? '' },
+  { title: 'Mail', cell: (one) => (one.mail === one.user_principal_name ? 'the same' : (one.mail ?? '')) },
+  { title: 'State', cell: (one) => personState(one, view.now) },
+];

@@ -1,0 +1,145 @@
+// Runs the acts that page.ts describes: token of forms, reason, audit, and a form that comes back or outlives its session.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { asGuid } from '../rules/decode.ts';
+import type { Database } from '../store/database/pool.ts';
+import { mayUse, pathOf, type Route, type Viewer } from './access.ts';
+import type { Answers } from './answers.ts';
+import type { Download } from './download.ts';
+import type { Entrance } from './entrance.ts';
+import { comesBack, keepForm, keptMs, typedOf } from './kept-form.ts';
+import type { Action, Asked, Audited, Page, SentForm } from './page.ts';
+import { bodyOf, isOwnPage } from './part.ts';
+import { giveReason, giving, wantsReason, wayBack } from './reason.ts';
+import { auditAsked, auditRefusal } from './request-audit.ts';
+import { hashOfCookie } from './session.ts';
+import { tellings } from './tellings.ts';
+
+/** A browser with a session. */
+export type Found = { readonly viewer: Viewer; readonly cookie: string };
+
+export type ActsOptions = {
+  readonly database: Database;
+  readonly answers: Answers;
+  /** The origin of the public address. */
+  readonly origin: string;
+  /** The name of the session's cookie. */
+  readonly cookie: string;
+  readonly entrance: Entrance;
+  readonly find: (request: FastifyRequest) => Promise<Found | undefined>;
+  readonly askedOf: (request: FastifyRequest, route: Route, found: Found) => Asked | undefined;
+  readonly showPage: (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    page: Page,
+    asked: Asked,
+    status?: number,
+  ) => Promise<FastifyReply>;
+  readonly askReason: (
+    reply: FastifyReply,
+    one: Page | Download,
+    asked: Asked,
+    to: string,
+    status?: number,
+  ) => Promise<FastifyReply>;
+};
+
+/** Returns what the server does with a form that was sent. */
+export function actsOf({
+  database,
+  answers,
+  origin,
+  entrance,
+  find,
+  askedOf,
+  showPage,
+  askReason,
+  cookie,
+}: ActsOptions) {
+  const { cookie: setCookie, tell, notFound, redirect, lead } = answers;
+  const formCookie = `${cookie}-form`;
+  const audit = ({ id }: FastifyRequest, asked: Asked, lines: readonly Audited[]) =>
+    auditAsked(database, id, asked, lines);
+
+  /** Answers an act that the viewer may not use. */
+  async function refuse(request: FastifyRequest, reply: FastifyReply, { audit: act }: { audit: string }, found: Found) {
+    await auditRefusal(database, request, found.viewer, { act, outcome: 'not_allowed' });
+    return notFound(reply);
+  }
+
+  const isFromPage = (request: FastifyRequest, token: string) =>
+    isOwnPage(request, origin) && bodyOf(request)._token === token;
+
+  async function runAction(request: FastifyRequest, reply: FastifyReply, action: Action, asked: Asked) {
+    const accountId = asGuid(asked.params.account ?? '') ?? null;
+    const told = (outcome: string, more: Omit<Audited, 'act'> = {}) =>
+      audit(request, asked, [{ accountId, ...more, act: action.audit, detail: { ...more.detail, outcome } }]);
+    if (!isFromPage(request, asked.token)) {
+      await told('not_from_this_page');
+      return tell(reply, 403, tellings.notFromHere);
+    }
+    const { again } = action;
+    if (wantsReason(again, action.route, asked)) {
+      await told('reason_wanted');
+      const path = pathOf(again.route, asked.params);
+      return askReason(reply, again, { ...asked, route: again.route, path, given: {} }, path, 422);
+    }
+    const done = await action.act(asked).catch(async (error: unknown) => {
+      await told('failed');
+      throw error;
+    });
+    if (!done) {
+      await told('not_found');
+      return notFound(reply);
+    }
+    if ('to' in done) {
+      await told('done', done.audited);
+      return redirect(reply, done.to);
+    }
+    const { outcome, status, form, audited } = comesBack(done, typedOf(asked.given));
+    await told(outcome, audited);
+    return showAgain(request, reply, action.again, asked, form, status);
+  }
+
+  function showAgain(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    again: Page,
+    asked: Asked,
+    form: SentForm,
+    status: number,
+  ) {
+    if (!mayUse(asked.viewer, again.route, asked.params.tenant)) return notFound(reply);
+    const path = pathOf(again.route, asked.params);
+    return showPage(request, reply, again, { ...asked, route: again.route, path, form }, status);
+  }
+
+  /** Answers a form without a session: it comes back after the sign-in. */
+  async function askAgain(request: FastifyRequest, reply: FastifyReply, { again }: Action) {
+    // A page of elsewhere must not fill a form of ours, which the person would then send.
+    if (!isOwnPage(request, origin)) return tell(reply, 403, tellings.notFromHere);
+    const path = pathOf(again.route, request.params as Record<string, string>);
+    const typed = typedOf(bodyOf(request));
+    const kept = await keepForm(database, { path, typed });
+    if (kept !== undefined) reply.setCookie(formCookie, kept, { ...setCookie, maxAge: keptMs / 1000 });
+    return entrance.askAgain(request, reply, path, kept !== undefined);
+  }
+
+  /** Takes the reason for which the vendor's people look at people of a tenant. */
+  async function takeReason(request: FastifyRequest, reply: FastifyReply) {
+    const found = await find(request);
+    const { tenant = '' } = request.params as Record<string, string>;
+    if (!found) return entrance.ask(request, reply, wayBack(bodyOf(request).to, asGuid(tenant)));
+    const asked = askedOf(request, giving.route, found);
+    if (!asked) return refuse(request, reply, giving, found);
+    const told = (outcome: string, reason?: string) =>
+      audit(request, asked, [{ act: giving.audit, detail: { outcome, reason } }]);
+    if (!isFromPage(request, asked.token)) {
+      await told('not_from_this_page');
+      return tell(reply, 403, tellings.notFromHere);
+    }
+    const back = await giveReason(asked, hashOfCookie(found.cookie), told);
+    return back === undefined ? notFound(reply) : lead(reply, back);
+  }
+
+  return { isFromPage, refuse, runAction, askAgain, takeReason };
+}

@@ -1,0 +1,94 @@
+// Lists as every page of console and portal shows them: tables that are cards on a phone, filters, pages, empty states.
+import { type Html, html, nothing } from './html.ts';
+import type { Query } from './page.ts';
+
+/** A column of a list. The one that is `head` names the row. */
+export type Column<Row> = {
+  readonly title: string;
+  readonly cell: (row: Row) => Html | string | number;
+  readonly head?: true;
+  /** Aligned to the right. */
+  readonly number?: true;
+  /** A count of which 0 says nothing: a card on a phone leaves it out, as it does every empty cell. */
+  readonly count?: true;
+};
+
+/**
+ * Returns rows as a table. Roles are written out: a table whose rows are blocks on a phone loses its own. It scrolls by
+ * itself where it is too wide, so the keyboard has to reach it.
+ */
+export function listTable<Row>(
+  name: string,
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  caption: Html = nothing,
+): Html {
+  const heads = columns.map(
+    ({ title, number }) => html`<th scope="col" role="columnheader"${classOf(number)}>${title}</th>`,
+  );
+  const lines = rows.map(
+    (row) =>
+      html`<tr role="row">${columns.map(({ title, cell, head, number, count }) => {
+        const shown = cell(row);
+        return head
+          ? html`<th scope="row" role="rowheader">${breakable(shown)}</th>`
+          : html`<td role="cell" data-label="${title}"${classOf(number, isBlank(shown, count))}>${breakable(shown)}</td>`;
+      })}</tr>
+`,
+  );
+  return html`<div class="scroll" role="region" tabindex="0" aria-label="${name}"><table class="cards" role="table">${
+    caption === nothing ? nothing : html`<caption>${caption}</caption>`
+  }
+<thead role="rowgroup"><tr role="row">${heads}</tr></thead><tbody role="rowgroup">
+${lines}</tbody></table></div>`;
+}
+
+/** An address that has no room breaks behind its @, and not within a word. */
+function breakable(cell: Html | string | number): Html | string | number {
+  const [, name, host] = typeof cell === 'string' ? (/^([^\s@]+@)([^\s@]+)$/.exec(cell) ?? []) : [];
+  return name === undefined || host === undefined ? cell : html`${name}<wbr>${host}`;
+}
+
+const isBlank = (cell: Html | string | number, count: true | undefined) =>
+  (typeof cell === 'object' ? cell.html : cell) === '' || (count === true && String(cell) === '0');
+
+function classOf(number: true | undefined, blank = false): Html {
+  const names = [number && 'n', blank && 'blank'].filter(Boolean).join(' ');
+  return names === '' ? nothing : html` class="${names}"`;
+}
+
+type Links = { here(changes?: Query): string };
+
+/** Returns links that set one value of the query; the current one is marked. */
+export function filterLinks(
+  view: Links,
+  { name, label, current }: { name: string; label: string; current: string | undefined },
+  choices: readonly { readonly value: string | undefined; readonly label: string }[],
+): Html {
+  const links = choices.map(
+    (one) =>
+      html`<a href="${view.here({ [name]: one.value, after: undefined })}"${
+        one.value === current ? html` aria-current="true"` : nothing
+      }>${one.label}</a>`,
+  );
+  return html`<div class="filters" role="group" aria-label="${label}">${links}</div>`;
+}
+
+/** Returns the way to the first and the next rows. `next`: the position of the last row, where there are more. */
+export function pager(view: Links, after: unknown, next: string | undefined): Html {
+  if (after === undefined && next === undefined) return nothing;
+  const first =
+    after === undefined ? html`<span></span>` : html`<a href="${view.here({ after: undefined })}">First page</a>`;
+  return html`<p class="pager">${first}${next === undefined ? nothing : html`<a href="${view.here({ after: next })}" rel="next">Next page</a>`}</p>`;
+}
+
+/** Returns what stands where a list is empty: the next step, or with filters the way to all. */
+export function emptyList(view: Links, filtered: boolean, clear: Query, nextStep: Html): Html {
+  return filtered
+    ? html`<p class="empty">Nothing fits these filters. <a href="${view.here({ ...clear, after: undefined })}">Clear filters</a></p>`
+    : html`<p class="empty">${nextStep}</p>`;
+}
+
+/** The link to the list as CSV, with the filters of its page. */
+export const csvLink = (view: { href(path: string, query?: Query): string }, path: string, query: Query = {}): Html =>
+  html`<p class="crumb"><a href="${view.href(path, query)}">Download as CSV</a></p>`;
